@@ -5,9 +5,9 @@
  */
 #include "fiber.h"
 
-#include "fiber/fiber.h"
-#include "fiber/switch.h"
-#include "sync/local.h"
+#include "core/sync/local.h"
+#include "loop/fiber/fiber.h"
+#include "loop/fiber/switch.h"
 #include <fairlead/queue.h>
 #include <fairlead/time.h>
 #include <ucontext.h>

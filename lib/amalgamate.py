@@ -70,7 +70,8 @@ class Output:
     @staticmethod
     def path_of(include, folder):
         if include[1]:
-            return os.path.normpath(os.path.join(folder, include[1]))
+            near = os.path.normpath(os.path.join(folder, include[1]))
+            return near if os.path.exists(near) else os.path.join(ROOT, "lib", include[1])
         path = os.path.join(ROOT, "include", include[2])
         return path if os.path.exists(path) else path + ".in"
 
@@ -87,7 +88,7 @@ def write(folder):
     header = Output(there)
     header.add(os.path.join(ROOT, "include", "fairlead.h"))
     source = Output(there)
-    for name in re.findall(r"'([a-z_]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
+    for name in re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
         source.add(os.path.join(ROOT, "lib", name))
     with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
         file.write(head("the public headers") + "".join(header.parts))

@@ -127,7 +127,7 @@ class Affected:
         support = "tests/libfl_test.a.p/"
         if any(name.startswith((folder, support)) for name in self.objects):
             return True
-        if os.path.basename(path).startswith("test_mpi_") and any(name.startswith("mpi/") for name in self.objects):
+        if os.path.basename(path).startswith("test_mpi_") and any(name.startswith("lib/mpi/") for name in self.objects):
             return True
         members = {self.library[name] for name in self.symbols[path] if name in self.library}
         changed = {os.path.basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
@@ -137,7 +137,7 @@ class Affected:
 def targets(build, commit):
     """Builds the objects of the tests and of the library. Returns what else the affected tests need."""
     outputs = [line.split(":")[0] for line in output("ninja", "-C", build, "-t", "targets", "all").splitlines()]
-    inputs = [name for name in outputs if re.match(r"(lib|mpi|tests)/.*\.o$|lib/libfairlead\.a$", name)]
+    inputs = [name for name in outputs if re.match(r"(lib|tests)/.*\.o$|lib/libfairlead\.a$", name)]
     subprocess.run(["ninja", "-C", build, *inputs], check=True)
     changes = Affected(build, commit)
     programs = [name for name in outputs if re.fullmatch(r"tests/test_\w+", name)]

@@ -177,7 +177,7 @@ step_musl() {
 }
 
 step_docs() {
-	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- '*.md' include mpi/include docs bench/results; then
+	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- '*.md' include lib/mpi/include docs bench/results; then
 		echo "nothing that the site shows has changed"
 		return
 	fi

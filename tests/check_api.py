@@ -57,7 +57,7 @@ def headers():
     """All headers except stress.h and stress_lin.h: tests/stress tests those functions."""
     return sorted(set(glob.glob(os.path.join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
                   - set(glob.glob(os.path.join(ROOT, "include", "fairlead", "stress*.h")))
-                  | set(glob.glob(os.path.join(ROOT, "mpi", "include", "fairlead", "*.h"))))
+                  | set(glob.glob(os.path.join(ROOT, "lib", "mpi", "include", "fairlead", "*.h"))))
 
 
 def public_functions():
@@ -68,7 +68,7 @@ def public_functions():
 
 
 def test_sources():
-    return glob.glob(os.path.join(TESTS, "*", "test_*.c")) + glob.glob(os.path.join(TESTS, "support", "*.[ch]"))
+    return glob.glob(os.path.join(TESTS, "**", "test_*.c"), recursive=True) + glob.glob(os.path.join(TESTS, "support", "*.[ch]"))
 
 
 def test_functions():
@@ -121,7 +121,7 @@ def main():
         naming = [codes for words, codes in blocks if words & names]
         if not naming:
             complaints.append(f"{f.name}: no test names it")
-        optional = f.header.startswith("mpi" + os.sep)  # not in every build
+        optional = f.header.startswith(os.path.join("lib", "mpi"))  # not in every build
         if counts is not None and f.exported and not optional and not counts.get(f.name):
             complaints.append(f"{f.name}: no test executes it")
         for code in f.codes:

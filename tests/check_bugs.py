@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def defined(pattern, macro):
     """The names that are defined by that macro in those files."""
     names = set()
-    for path in glob.glob(os.path.join(ROOT, pattern)):
+    for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
         with open(path, encoding="utf-8") as file:
             names.update(re.findall(rf"^{macro}\((\w+)", file.read(), re.M))
     return names
@@ -34,8 +34,8 @@ def rows(name):
 
 
 def complaints_of(list_name, least):
-    tests = defined("tests/*/test_*.c", "(?:FL_TEST(?:_WITH)?|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON)?)")
-    scenarios = defined("stress/cases/*.c", "FL_STRESS(?:_PROCESSES)?")
+    tests = defined("tests/**/test_*.c", "(?:FL_TEST(?:_WITH)?|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON)?)")
+    scenarios = defined("stress/cases/**/*.c", "FL_STRESS(?:_PROCESSES)?")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):
         count += 1
@@ -48,7 +48,7 @@ def complaints_of(list_name, least):
 
 
 def complaints_of_threats():
-    tests = defined("tests/*/test_*.c", r"(?:FL_TEST(?:_WITH)?|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON)?)")
+    tests = defined("tests/**/test_*.c", r"(?:FL_TEST(?:_WITH)?|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON)?)")
     with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
         cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
     names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}

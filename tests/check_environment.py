@@ -11,25 +11,25 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 READS = {
-    ("lib/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
-    ("lib/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/core/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
     # Whether it is set: a set-uid program is told why it takes on no role.
     ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
     ("lib/process/process_start.c", 'getenv("PATH")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
-    ("mpi/start.c", "secure_getenv(variable)"),
-    ("mpi/start.c", "secure_getenv(start_launchers[i].rank)"),
-    ("mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
-    ("mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
-    ("mpi/start.c", 'secure_getenv("PMI_RANK")'),
+    ("lib/mpi/start.c", "secure_getenv(variable)"),
+    ("lib/mpi/start.c", "secure_getenv(start_launchers[i].rank)"),
+    ("lib/mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
+    ("lib/mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
+    ("lib/mpi/start.c", 'secure_getenv("PMI_RANK")'),
 }
 
 
 def reads():
     """The file and the text of each read in the library and in fairlead-mpi."""
-    for pattern in ("lib/**/*.[ch]", "mpi/*.[ch]", "mpi/include/**/*.h", "include/**/*.h"):
+    for pattern in ("lib/[!m]*/**/*.[ch]", "lib/mpi/*.[ch]", "lib/mpi/include/**/*.h", "include/**/*.h"):
         for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
             with open(path, encoding="utf-8") as file:
                 for call in re.findall(r"\w*getenv\s*\([^)]*\)", file.read()):

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #ifdef DEMO_MPIRUN
-#include "../../mpi/launch.h"
+#include "../../lib/mpi/launch.h"
 #include <fairlead/mpi_executor.h>
 #include <stdlib.h>
 #include <string.h>

@@ -97,12 +97,12 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  *             return rc != 0 ? rc : merge(s, &left, &right);
  *     }
  */
-struct fl__fork_stack; /* lib/fork_join/fork_join.c has the invariants of the fast path below */
+struct fl__fork_stack; /* lib/core/fork_join/fork_join.c has the invariants of the fast path below */
 
 /* What an execution context runs. A stolen call is a part of what its forker runs. */
 struct fl__inside {
-	void *helper;                /* of the innermost task: lib/wait/context.h */
-	struct fl__calling *calling; /* of the callbacks that it runs: lib/future/future.h */
+	void *helper;                /* of the innermost task: lib/core/wait/context.h */
+	struct fl__calling *calling; /* of the callbacks that it runs: lib/core/future/future.h */
 };
 
 /* The begin of an execution context: what the inline code below needs. */

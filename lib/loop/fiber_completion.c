@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fiber_completion.h"
-#include "../base/list.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../future/as_completed.h"
+#include "core/base/list.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/future/as_completed.h"
 #include <errno.h>
 #include <limits.h>
 

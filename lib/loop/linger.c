@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "linger.h"
-#include "../base/list.h"
-#include "../base/sys.h"
-#include "net_sys.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "core/fd/net_sys.h"
 #include <errno.h>
 #include <sys/socket.h>
 

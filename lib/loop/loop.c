@@ -33,10 +33,10 @@
  * Linearization point: the CAS. Progress: lock-free.
  */
 #include "loop.h"
-#include "../base/atomic.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../sync/local.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/sync/local.h"
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"

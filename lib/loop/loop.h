@@ -2,9 +2,9 @@
 #ifndef FL_LOOP_LOOP_H
 #define FL_LOOP_LOOP_H
 
-#include "../fiber/scheduler.h"
-#include "../fiber/timer_heap.h"
-#include "../wait/cancel.h"
+#include "core/base/timer_heap.h"
+#include "core/wait/cancel.h"
+#include "fiber/scheduler.h"
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
 #include <stdbool.h>
@@ -17,7 +17,7 @@
  * each runnable fiber run. Two fibers belong to the loop itself:
  *
  *   post_fiber      takes the posts of other threads, and waits for nothing else. So each wake by
- *                   another thread is an entry in the scheduler's inbox (lib/fiber/scheduler.c).
+ *                   another thread is an entry in the scheduler's inbox (lib/loop/fiber/scheduler.c).
  *   callback_fiber  runs all callbacks of the user: calls, timers, watches. A callback may wait.
  */
 

@@ -22,9 +22,9 @@
  * WATCH_MUTED. Without WATCH_PLACE, a watch with a callback that waits each time would always be
  * called back first.
  */
-#include "../base/sys.h"
-#include "../debug/debug.h"
-#include "../sync/context_var.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
+#include "core/sync/context_var.h"
 #include "linger.h"
 #include <errno.h>
 

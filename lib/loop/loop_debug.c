@@ -6,10 +6,10 @@
  * symbol tables.
  */
 #include "loop_debug.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../sync/thread.h"
-#include "../wait/lock.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/sync/thread.h"
+#include "core/wait/lock.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/event.h>

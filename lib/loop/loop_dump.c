@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The fibers of a loop as a tree. Each fiber unwinds its own stack (fl__fiber_visit()). */
-#include "../base/sys.h"
-#include "../debug/symbols.h"
+#include "core/base/sys.h"
+#include "core/debug/symbols.h"
 #include "loop.h"
 #include "loop_debug.h"
 #include <dlfcn.h>

@@ -34,9 +34,9 @@
  * caller's loop the manager may be the last user of the executor. So the manager holds a task block
  * (`held`), and thereby the executor's memory (fl__executor_init()).
  */
-#include "../base/sys.h"
-#include "../exec/executor.h"
-#include "../sync/thread.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
+#include "core/sync/thread.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/loop_executor.h>

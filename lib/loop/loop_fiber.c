@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop: fibers of lib/fiber, each with a cancel token and an entry in its loop's
+ * The fibers of a loop: fibers of lib/loop/fiber, each with a cancel token and an entry in its loop's
  * list. The user's fl_fiber is stored behind the struct fl__fiber, in the fiber's block.
  *
  * Fibers of groups: exec/group.c has the tables. The token of such a fiber is a child of the
@@ -9,13 +9,13 @@
  * no token of the loop: the end of the loop requests the tokens of its fibers one by one
  * (fl__loop_drain()), and from then on starts no fiber of a group.
  */
-#include "../base/atomic.h"
-#include "../base/error.h"
-#include "../base/list.h"
-#include "../base/panic.h"
-#include "../exec/group.h"
-#include "../sync/context_var.h"
-#include "../sync/local.h"
+#include "core/base/atomic.h"
+#include "core/base/error.h"
+#include "core/base/list.h"
+#include "core/base/panic.h"
+#include "core/exec/group.h"
+#include "core/sync/context_var.h"
+#include "core/sync/local.h"
 #include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>

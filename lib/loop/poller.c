@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "poller.h"
-#include "../base/atomic.h"
-#include "../base/sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>

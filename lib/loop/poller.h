@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 
 /*
- * The system calls of a loop's poller, the descriptor of an epoll. As in lib/base/sys.h, results
+ * The system calls of a loop's poller, the descriptor of an epoll. As in lib/core/base/sys.h, results
  * are 0, a count, a descriptor, or a negative errno; errno keeps its value. Another event loop can
  * watch the descriptor, to embed this loop.
  */

@@ -4,8 +4,8 @@
  * frame: the caller waits until the task has ended, even if cancelled or late.
  */
 #include "to_thread.h"
-#include "../base/sys.h"
-#include "../debug/debug.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/future.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "attributes.h"
-#include "../base/atomic.h"
-#include "../base/sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
 #include "identity.h"
 #include "new_process.h"
 #include "process_sys.h"

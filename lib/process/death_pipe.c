@@ -4,9 +4,9 @@
  * step: a fork holds the lock, so its child finds each pipe that it has inherited.
  */
 #include "death_pipe.h"
-#include "../base/list.h"
-#include "../base/sys.h"
-#include "../sync/helper.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "core/sync/helper.h"
 #include "process_sys.h"
 #include <fairlead/mutex.h>
 #include <pthread.h>

@@ -19,12 +19,12 @@
  * thread), or for the nodes of one descriptor.
  */
 #include "fd_watcher.h"
-#include "../base/list.h"
-#include "../base/sys.h"
-#include "../base/try_io.h"
-#include "../debug/debug.h"
-#include "../sync/helper.h"
-#include "../wait/lot.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
+#include "core/fd/try_io.h"
+#include "core/sync/helper.h"
+#include "core/wait/lot.h"
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/fd.h>

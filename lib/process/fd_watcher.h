@@ -2,7 +2,7 @@
 #ifndef FL_PROCESS_FD_WATCHER_H
 #define FL_PROCESS_FD_WATCHER_H
 
-#include "../wait/lot.h"
+#include "core/wait/lot.h"
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -28,11 +28,11 @@
  * request, and reports the child's end.
  */
 #include "fork_server.h"
-#include "../base/atomic.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../sync/helper.h"
-#include "../wait/context.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/sync/helper.h"
+#include "core/wait/context.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "reaper.h"

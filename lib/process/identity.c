@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "identity.h"
-#include "../exec/registry.h"
+#include "core/exec/registry.h"
 #include <elf.h>
 #include <errno.h>
 #include <link.h>

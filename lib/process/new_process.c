@@ -4,9 +4,9 @@
  * its one task.
  */
 #include "new_process.h"
-#include "../base/error.h"
-#include "../base/sys.h"
-#include "../exec/executor.h"
+#include "core/base/error.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
 #include "death_pipe.h"
 #include "packet.h"
 #include "process_sys.h"

@@ -2,7 +2,7 @@
 #ifndef FL_PROCESS_PACKET_H
 #define FL_PROCESS_PACKET_H
 
-#include "../base/passed_fds.h"
+#include "core/fd/passed_fds.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -15,9 +15,9 @@
  * `lock` of a handle guards its state. `process_list_lock` guards the list of all handles of this
  * process. Lock order: `process_list_lock`, then `lock`.
  */
-#include "../base/list.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
+#include "core/base/list.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
 #include "fd_watcher.h"
 #include "fork_server.h"
 #include "packet.h"

@@ -5,8 +5,8 @@
  * cannot deadlock with the caller. The loop goes on while the process is stopped: a process that
  * prints more than its pipe holds could not end otherwise.
  */
-#include "../base/sys.h"
-#include "../base/try_io.h"
+#include "core/base/sys.h"
+#include "core/fd/try_io.h"
 #include "fd_watcher.h"
 #include "process_stop.h"
 #include "process_sys.h"

@@ -5,10 +5,10 @@
  * programs, are in this file.
  */
 #include "process_start.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../exec/registry.h"
-#include "../wait/context.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/exec/registry.h"
+#include "core/wait/context.h"
 #include "fork_server.h"
 #include "process_sys.h"
 #include "reaper.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "process_sys.h"
-#include "../base/sanitizer.h"
-#include "../base/sys.h"
+#include "core/base/sanitizer.h"
+#include "core/base/sys.h"
 #include "packet.h"
 #include <dirent.h>
 #include <errno.h>

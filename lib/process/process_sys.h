@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /*
- * Tables of system calls for processes and descriptors, with the rules of lib/base/sys.h. Results
+ * Tables of system calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results
  * are 0, a descriptor, a count, or a negative errno; errno keeps its value. New descriptors are
  * close-on-exec. new_process.c has the calls of a new process before its exec or its task.
  */

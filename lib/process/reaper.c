@@ -6,9 +6,9 @@
  * watched from the next adoption on.
  */
 #include "reaper.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../sync/helper.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/sync/helper.h"
 #include "process_sys.h"
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>

@@ -4,8 +4,8 @@
  * task.
  */
 #include "reexec.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
 #include "fork_server.h"
 #include "identity.h"
 #include "main_hook.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "request.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "../exec/registry.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/exec/registry.h"
 #include "packet.h"
 #include "process_sys.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "signals.h"
-#include "../base/atomic.h"
-#include "../base/sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
 #include "fd_watcher.h"
 #include "new_process.h"
 #include "process_sys.h"

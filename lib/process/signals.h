@@ -5,7 +5,7 @@
 #include <signal.h>
 
 /*
- * The system calls of fl_signals, with the rules of lib/base/sys.h. Results are 0, a descriptor, a
+ * The system calls of fl_signals, with the rules of lib/core/base/sys.h. Results are 0, a descriptor, a
  * signal, or a negative errno; errno keeps its value.
  */
 struct fl__signals_sys {

@@ -9,7 +9,7 @@
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  */
 #include "spawn.h"
-#include "../base/sys.h"
+#include "core/base/sys.h"
 #include "death_pipe.h"
 #include "fd_watcher.h"
 #include "process_sys.h"

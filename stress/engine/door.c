@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Linked into each module that carries a copy of the library; never instrumented. */
 #include "door.h"
-#include "../../lib/sync/local.h"
-#include "../../lib/wait/context.h"
-#include "../../lib/wait/lot.h"
+#include "../../lib/core/sync/local.h"
+#include "../../lib/core/wait/context.h"
+#include "../../lib/core/wait/lot.h"
 #include <fairlead/error.h>
 
 static void door_enter(void *memory, const char *name)

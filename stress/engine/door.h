@@ -2,7 +2,7 @@
 #ifndef STRESS_DOOR_H
 #define STRESS_DOOR_H
 
-#include "../../lib/base/sys.h"
+#include "../../lib/core/base/sys.h"
 #include <stddef.h>
 
 /*

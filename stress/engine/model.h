@@ -2,7 +2,7 @@
 #ifndef STRESS_MODEL_H
 #define STRESS_MODEL_H
 
-#include "../../lib/fiber/switch.h"
+#include "../../lib/loop/fiber/switch.h"
 #include "clock.h"
 #include "door.h"
 #include "lab.h"

@@ -2,7 +2,7 @@
 #ifndef STRESS_KILL_H
 #define STRESS_KILL_H
 
-#include "shm/shm_queue.h"
+#include "process/shm/shm_queue.h"
 #include "sites.h"
 #include "steps.h"
 #include "tools.h"

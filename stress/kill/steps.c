@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a victim dies. The return address of its operation identifies a step. */
-#include "base/sys.h"
+#include "core/base/sys.h"
 #include "kill.h"
 #include <signal.h>
 #include <sys/syscall.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The watch: when no task has ended for ten seconds, it prints all waits, and ends the program. */
-#include "process_pool/process_pool.h"
+#include "process/pool/process_pool.h"
 #include "tasks.h"
 #include <fairlead/time.h>
 #include <pthread.h>

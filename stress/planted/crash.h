@@ -2,7 +2,7 @@
 #ifndef STRESS_CRASH_H
 #define STRESS_CRASH_H
 
-#include "../../lib/base/sys.h"
+#include "../../lib/core/base/sys.h"
 #include <fairlead/stress.h>
 #include <limits.h>
 #include <stdatomic.h>

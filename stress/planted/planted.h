@@ -9,7 +9,7 @@
 /*
  * Wrong algorithms, each small, in C11 without the library. The suffix of a test's name is the
  * verdict that the laboratory must give. A comment says what is wrong, and the fix.
- * stress/cases/fixed.c includes some of the files with FIXED: there BUG() is the fix, the test
+ * stress/cases/laboratory/fixed.c includes some of the files with FIXED: there BUG() is the fix, the test
  * `bug` is called `fixed_bug`, and it must pass. A test without a fix is not compiled there.
  */
 #ifdef FIXED

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include "soak.h"
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  * is near or a token that is about to be requested. The account records the result of each
  * operation, so a wrong result shows in the sums.
  */
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include "soak.h"
 #include <errno.h>
 

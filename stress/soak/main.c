@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "base/atomic.h"
+#include "core/base/atomic.h"
+#include "core/wait/lot.h"
 #include "soak.h"
-#include "wait/lot.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

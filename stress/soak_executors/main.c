@@ -5,7 +5,7 @@
  * first part.
  */
 #include "activities.h"
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include <dirent.h>
 #include <getopt.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * the new limit.
  */
 #include "activities.h"
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 
 enum { TASKS = 64, MOST = 6 };
 

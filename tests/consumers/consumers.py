@@ -1040,6 +1040,6 @@ class Kit:
             return
         build = self.configured("aarch64", self.source, "--cross-file",
                                 os.path.join(os.path.dirname(HERE), "cross", "aarch64.ini"))
-        mutex = os.path.join("lib", "libfairlead.a.p", "sync_mutex.c.o")  # the one file that is looked at
+        mutex = os.path.join("lib", "libfairlead.a.p", "core_sync_mutex.c.o")  # the one file that is looked at
         run(["ninja", "-C", build, mutex])
         self.opcodes("aarch64-linux-gnu-objdump", os.path.join(build, mutex), "aarch64")

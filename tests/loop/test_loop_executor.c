@@ -6,7 +6,7 @@
  */
 #include "fl_in_loop.h"
 
-#include "exec/map.h"
+#include "core/exec/map.h"
 
 static fl_executor *make(unsigned workers)
 {

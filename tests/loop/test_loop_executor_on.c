@@ -4,7 +4,7 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include "exec/executor.h"
+#include "core/exec/executor.h"
 
 static fl_executor *make_on(fl_loop *l, unsigned workers)
 {

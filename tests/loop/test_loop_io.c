@@ -9,7 +9,7 @@
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 
-#include "loop/fd_io.h"
+#include "loop/net/fd_io.h"
 
 typedef struct ends {
 	struct fl__io io;

@@ -8,7 +8,7 @@
 #include "fl_poller.h"
 #include "fl_queued.h"
 
-#include "fiber/fiber.h"
+#include "loop/fiber/fiber.h"
 
 /* The clock stands still: each sleep was short, and a spin has unlimited time. */
 static int64_t clock_stands(void)

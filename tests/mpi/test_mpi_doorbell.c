@@ -5,7 +5,7 @@
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
 
-#include "../../mpi/doorbell.h"
+#include "../../lib/mpi/doorbell.h"
 #include <arpa/inet.h>
 #include <poll.h>
 

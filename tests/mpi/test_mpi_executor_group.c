@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tests/exec/test_executor_group.c for the executor over MPI. */
+/* tests/core/exec/test_executor_group.c for the executor over MPI. */
 #define CONFORMANCE_MPI 1
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 /* NOLINTNEXTLINE(bugprone-suspicious-include): the same cases, for other kinds */
-#include "../exec/test_executor_group.c"
+#include "../core/exec/test_executor_group.c"
 #endif

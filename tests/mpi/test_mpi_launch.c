@@ -4,7 +4,7 @@
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"
 
-#include "../../mpi/engine.h"
+#include "../../lib/mpi/engine.h"
 #include <mpi.h>
 
 FL_TASK_STATIC(until_cancelled, void, void)

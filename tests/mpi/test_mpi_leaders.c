@@ -8,7 +8,7 @@
 #include "fl_mpi.h"
 #include "fl_mpi_gate.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include <pthread.h>
 #include <signal.h>
 

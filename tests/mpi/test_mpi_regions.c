@@ -5,7 +5,7 @@
 #include "fl_faults.h"
 #include "fl_mpi_regions.h"
 
-#include "../../mpi/engine.h"
+#include "../../lib/mpi/engine.h"
 
 enum { LARGE = 64 << 20, SMALL = 100 };
 

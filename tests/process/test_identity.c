@@ -2,7 +2,7 @@
 /* Identities of two processes: build-ids, the identity of tasks, the digest of the registry. */
 #include "fl_child.h"
 
-#include "exec/registry.h"
+#include "core/exec/registry.h"
 #include "process/identity.h"
 #include "process/request.h"
 

@@ -3,9 +3,9 @@
  * The parent dies, the fork server dies, the fork server is stopped: whatever the processes are
  * doing at the time.
  */
+#include "core/wait/lot.h"
 #include "fl_process.h"
 #include "process/process_sys.h"
-#include "wait/lot.h"
 #include <linux/futex.h>
 #include <time.h>
 

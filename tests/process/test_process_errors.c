@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Refusals of a start and of the system; each leaves nothing behind. */
+#include "core/sync/helper.h"
 #include "fl_process.h"
 #include "fl_seam.h"
 #include "process/packet.h"
 #include "process/process_sys.h"
-#include "sync/helper.h"
 #include <sys/prctl.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)

@@ -8,7 +8,7 @@
 #include "fl_in_loop.h"
 #include "fl_process.h"
 
-#include "sync/helper.h"
+#include "core/sync/helper.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 

@@ -24,7 +24,7 @@
 #include "fl_child.h"
 #include "fl_test.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */

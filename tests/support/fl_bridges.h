@@ -3,14 +3,14 @@
 #define FL_BRIDGES_H
 
 /*
- * Faults for cases of shared memory. The library's bridges (lib/shm/shm_bridge.h) outlive their
+ * Faults for cases of shared memory. The library's bridges (lib/process/shm/shm_bridge.h) outlive their
  * last wait by seconds, and read the table of system calls in that time. FL_FAULTS_UNBRIDGED() is
  * FL_FAULTS() without a bridge when the table changes: none of an earlier case, and, at the end of
  * the block, none of this case.
  */
 #include "fl_faults.h"
 
-#include "sync/helper.h"
+#include "core/sync/helper.h"
 
 static inline int fl_test_bridges_end(void)
 {

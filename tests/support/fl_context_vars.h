@@ -8,7 +8,7 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 
 static uint32_t fl_test_values_made, fl_test_values_released;
 

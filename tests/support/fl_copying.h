@@ -11,7 +11,7 @@
  *
  * For one source file each: everything here is static.
  */
-#include "exec/map.h"
+#include "core/exec/map.h"
 #include "fl_pool.h"
 
 enum { N = 5000 }; /* more than the window of three workers: fl__chunk_window() */

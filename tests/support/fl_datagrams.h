@@ -15,7 +15,7 @@
  */
 #include "fl_net_faults.h"
 
-#include "loop/datagram.h"
+#include "loop/net/datagram.h"
 
 /* The case needs the choice of an interface for groups: qemu-user has not got it. */
 static inline void fl_test_needs_groups(void)

@@ -15,8 +15,8 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
-#include "base/sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
 
 static struct fl__sys fl_test_real_sys;
 

@@ -14,11 +14,11 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
-#include "base/sys.h"
-#include "fiber/fiber.h"
-#include "fiber/stack.h"
-#include "sync/local.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/sync/local.h"
+#include "loop/fiber/fiber.h"
+#include "loop/fiber/stack.h"
 
 /*
  * The rounding mode of this thread, in the machine's own numbers, of which 0 is "to nearest";

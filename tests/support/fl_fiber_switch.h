@@ -10,7 +10,7 @@
 #include "fl_backtrace.h"
 #include "fl_fiber.h"
 
-#include "fiber/sanitizer_valgrind.h"
+#include "loop/fiber/sanitizer_valgrind.h"
 
 enum { STACK = 256 * 1024 };
 

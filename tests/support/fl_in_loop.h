@@ -10,7 +10,7 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include "loop/to_thread.h"
 
 /* Runs `function(arg)` as the first fiber of a loop; it returns 0. */

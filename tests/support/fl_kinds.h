@@ -13,7 +13,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include "future/future.h"
+#include "core/future/future.h"
 
 typedef struct fl_kind {
 	const char *name;

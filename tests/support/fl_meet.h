@@ -14,7 +14,7 @@
  */
 #include "fl_in_loop.h"
 
-#include "base/sys.h"
+#include "core/base/sys.h"
 
 typedef struct fl_test_meeting {
 	void *object;

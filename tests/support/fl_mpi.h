@@ -15,7 +15,7 @@
 #include "fl_child.h"
 #include "fl_test.h"
 
-#include "../../mpi/launch.h"
+#include "../../lib/mpi/launch.h"
 #include <fairlead/mpi_executor.h>
 
 static inline unsigned fl_test_mpi_ranks(void)

@@ -8,7 +8,7 @@
  */
 #include "fl_mpi.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include <dirent.h>
 
 enum { REGIONS_RANKS_MAX = 64 };

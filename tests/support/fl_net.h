@@ -13,7 +13,7 @@
 #include "fl_poller.h"
 #include "fl_streams.h"
 
-#include "loop/net_resolve.h"
+#include "loop/net/net_resolve.h"
 #include <netdb.h>
 #include <sys/un.h>
 

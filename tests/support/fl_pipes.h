@@ -6,7 +6,7 @@
 #include "fl_fds.h"
 #include "fl_queued.h"
 
-#include "pipe/pipe.h"
+#include "process/pipe/pipe.h"
 
 typedef struct fl_test_ends {
 	fl_pipe *a, *b;

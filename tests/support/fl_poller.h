@@ -8,7 +8,7 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include "loop/poller.h"
 
 static struct fl__poller_sys fl_test_real_poller;

@@ -9,7 +9,7 @@
 #include "fl_child.h"
 #include "fl_emulated.h"
 
-#include "base/atomic.h"
+#include "core/base/atomic.h"
 #include "process/fork_server.h"
 #include "process/process_sys.h"
 #include <dirent.h>

@@ -14,9 +14,9 @@
  */
 #include "fl_process_pool.h"
 
-#include "base/sys.h"
+#include "core/base/sys.h"
 #include "process/process_sys.h"
-#include "shm/shm_sys.h"
+#include "process/shm/shm_sys.h"
 
 enum process_pool_call {
 	PROCESS_POOL_MEMORY,

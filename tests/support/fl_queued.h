@@ -12,9 +12,9 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
-#include "base/sys.h"
-#include "wait/lot.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/wait/lot.h"
 
 typedef struct fl_test_queue {
 	size_t waiters, observers, asleep;
@@ -27,7 +27,7 @@ typedef struct fl_test_queue {
  */
 static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
 {
-	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c */
+	enum { ASLEEP = 3 }; /* lib/core/wait/thread_parker.c */
 	fl_test_queue line = {0, 0, 0, false};
 	struct fl__wait wait;
 	struct fl__lot lot;

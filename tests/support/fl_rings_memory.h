@@ -8,7 +8,7 @@
  */
 #include "fl_test.h"
 
-#include "process_pool/rings.h"
+#include "process/pool/rings.h"
 #include <inttypes.h>
 
 /* By its rights, as /proc/self/maps has them, and its size. */

@@ -3,7 +3,7 @@
 #define FL_TEST_SEAM_H
 
 /*
- * For tests through the table of system calls (lib/base/sys.h): lists sleepers, injects faults. The
+ * For tests through the table of system calls (lib/core/base/sys.h): lists sleepers, injects faults. The
  * table is wrapped once, before main(), so that no case replaces it while other threads are inside
  * the library; the wrappers read thread-locals and atomics. For one source file each: everything
  * here is static.
@@ -15,9 +15,9 @@
  *     FL_RC(fl_queue_create(&q, 8, NULL), -ENOMEM);
  *     seam_heal();
  */
-#include "base/sys.h"
+#include "core/base/sys.h"
+#include "core/wait/context.h"
 #include "fl_test.h"
-#include "wait/context.h"
 
 #define SEAM_FN __attribute__((unused)) static
 
@@ -97,7 +97,7 @@ static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t dead
 	unsigned left;
 	if (seam_interrupted(&left))
 		return left % 3 == 0 ? 0 : left % 3 == 1 ? -EINTR : -EAGAIN;
-	/* Of lib/wait/thread_parker.c; other words are locks of the library, not waits. */
+	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };
 	if (expected != ASLEEP) {
 		__atomic_fetch_add(&seam_lock_sleeps, 1, __ATOMIC_RELAXED);

@@ -9,8 +9,8 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 
-#include "shm/shm_region.h"
-#include "shm/shm_sys.h"
+#include "process/shm/shm_region.h"
+#include "process/shm/shm_sys.h"
 #include <dirent.h>
 
 static struct fl__shm_sys fl_test_real_os;

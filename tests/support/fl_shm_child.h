@@ -14,9 +14,9 @@
  */
 #include "fl_test.h"
 
-#include "base/atomic.h"
-#include "base/sys.h"
-#include "shm/shm_lock.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "process/shm/shm_lock.h"
 
 /* Zeroed memory that forked children share. */
 static inline void *fl_test_share(size_t size)

@@ -5,8 +5,8 @@
 /* For the tests of queues in shared memory: a region, queues in it, and processes that use them. */
 #include "fl_test.h"
 
-#include "base/atomic.h"
-#include "shm/shm_queue.h"
+#include "core/base/atomic.h"
+#include "process/shm/shm_queue.h"
 #include <sys/prctl.h>
 
 #define SHM_FN __attribute__((unused)) static

@@ -13,14 +13,14 @@
  *     }
  *
  * The other side may be a bare socket, for what a stream would not do: fl_test_tcp().
- * FL_NET_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net_sys.h.
+ * FL_NET_FAULTS() is like FL_FAULTS(), for the table of lib/core/fd/net_sys.h.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 
-#include "loop/net_sys.h"
-#include "loop/stream.h"
+#include "core/fd/net_sys.h"
+#include "loop/net/stream.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 

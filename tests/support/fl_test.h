@@ -20,7 +20,7 @@
  * longjmp, so only the thread that runs the case may use them; other threads use FL_CHECK. A test
  * never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
  */
-#include "../../lib/base/sanitizer.h"
+#include "core/base/sanitizer.h"
 #include <fairlead.h>
 
 #include <errno.h>

@@ -15,9 +15,9 @@
 
 #include "process/identity.h"
 #include "process/packet.h"
+#include "process/pool/worker.h"
 #include "process/process_sys.h"
-#include "process_pool/worker.h"
-#include "shm/shm_sys.h"
+#include "process/shm/shm_sys.h"
 #include <sys/eventfd.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)

@@ -6,7 +6,7 @@
 
 /*
  * Private: the ring of a blocking queue with one producer and one consumer, for the inline
- * functions of fl_queue. lib/queue/queue_spsc.c begins with the tables of its words and its
+ * functions of fl_queue. lib/core/queue/queue_spsc.c begins with the tables of its words and its
  * invariants.
  */
 enum {

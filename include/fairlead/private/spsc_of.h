@@ -15,7 +15,7 @@
 	FL__SPSC_OF_ITEMS(type, name)
 
 /*
- * Private, from here on: the inline functions. lib/queue/spsc.c says how the ring works. The
+ * Private, from here on: the inline functions. lib/core/queue/spsc.c says how the ring works. The
  * positions of the two sides, and the members that never change, are in separate cache lines.
  */
 #define FL__SPSC_APART 128 /* two cache lines: adjacent lines are fetched together */

@@ -9,7 +9,7 @@
 
 /*
  * Private: the slots of a ring for one producer and one consumer; for spsc_of.h and queue_spsc.h.
- * lib/queue/spsc.h has what is not inline.
+ * lib/core/queue/spsc.h has what is not inline.
  *
  * Each slot has a mark, a byte that says whether the slot has an item. The slots lie in groups,
  * each in one cache line if several slots fit: first the marks, then the items. So a fetch of the

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch of debugging, and what each mode does at an acquisition and a release.
+ *
+ * A thread may see the change of each word late. In a needless slow path fl__debug is 0, and the
+ * hooks do nothing. After a late fast path the table lacks a holder, or has a stale one. Such
+ * errors end when the table is cleared, as debugging is switched off or on.
+ */
+#include "debug.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../wait/lock.h"
+#include "report.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
+
+/* At the load of the library: no deadline of fl_after() here is earlier. */
+static int64_t debug_started;
+static uint32_t debug_told_duration; /* since the last switch */
+static uint32_t debug_switch_lock;
+/* guarded by debug_switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
+static uint64_t debug_dump_signals;
+
+static void debug_set_words(unsigned modes)
+{
+	/* relaxed, all: a late change does no harm, see the top */
+	fl__store_relaxed(&fl__debug, modes);
+	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
+	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
+}
+
+unsigned fl__debug_switch(unsigned modes)
+{
+	if (modes != 0) {
+		struct fl__backtrace first;
+		/* The unwinder initializes itself, which may need memory. */
+		fl__backtrace_take(&first, 0);
+		fl__backtrace_learn_modules();
+	}
+	fl__lock(&debug_switch_lock);
+	const unsigned before = fl__debug_word(&fl__debug);
+	const bool stays_on = modes != 0 && before != 0;
+	if (!stays_on) {
+		debug_set_words(0);
+		fl__table_forget();
+	}
+	fl__store_relaxed(&debug_told_duration, 0); /* relaxed: a late change does no harm */
+	debug_set_words(modes);
+	fl__unlock(&debug_switch_lock);
+	return before;
+}
+
+static void debug_after_fork_in_child(void)
+{
+	fl__store_relaxed(&debug_switch_lock, 0); /* relaxed: the child's one thread does not hold it */
+}
+
+FL__AT_START static void debug_watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, debug_after_fork_in_child); /* see lib/core/wait/context.c */
+}
+
+int fl_debug_enable(unsigned modes)
+{
+	if (modes & ~(unsigned)DEBUG_ALL_MODES)
+		return -EINVAL;
+	(void)fl__debug_switch(modes);
+	return 0;
+}
+
+unsigned fl_debug_modes(void)
+{
+	return fl__debug_word(&fl__debug);
+}
+
+static struct fl__held *debug_own_record(const void *lock)
+{
+	const uint64_t id = fl__ctx_get()->id;
+	struct fl__held *held = NULL;
+	while ((held = fl__held_next(lock, held)) != NULL && held->holder->id != id)
+		;
+	return held;
+}
+
+static struct fl__report_step debug_step_of(const struct fl__held *held)
+{
+	struct fl__report_step step = {.id = held->holder->id, .held = fl__report_held(held)};
+	memcpy(step.name, held->holder->name, sizeof step.name);
+	return step;
+}
+
+/*
+ * Reports a deadlock if the context already holds the lock, unless both are for reading, or the new
+ * acquisition is an upgrade.
+ */
+static void debug_report_relock(const struct fl__debug_op *op)
+{
+	struct fl__report_step step;
+	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
+		return;
+	const struct fl__held *held = debug_own_record(op->lock);
+	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ) && !(op->how & FL__DEBUG_UPGRADE);
+	if (is_deadlock)
+		step = debug_step_of(held);
+	fl__debug_unlock();
+	if (is_deadlock) {
+		step.wanted = (struct fl__report_end){op->lock, 0, op->kind, op->how & FL__DEBUG_READ, op->stack};
+		fl__report_one(FL_LOG_ERROR, "deadlock: a context waits for a lock that it holds", &step, true);
+	}
+	fl__debug_done();
+}
+
+static void debug_on_locking(struct fl__debug_op *op)
+{
+	op->waited = false;
+	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
+	op->stack.at[0] = 0;
+	if ((op->on & DEBUG_RECORDS_HOLDERS) || op->measured)
+		fl__backtrace_take(&op->stack, 1);
+	if (op->how & FL__DEBUG_TRY)
+		return;
+	if (op->on & DEBUG_RECORDS_HOLDERS)
+		debug_report_relock(op);
+	if (op->on & FL_DEBUG_LOCKORDER)
+		fl__order_locking(op);
+}
+
+static void debug_on_waiting(struct fl__debug_op *op)
+{
+	if (op->waited) {
+		if (!op->key)
+			return;
+		/* The wait for the mutex begins. */
+		op->key = NULL;
+	}
+	if (op->on & FL_DEBUG_WAITS)
+		fl__waits_begin(op);
+	if (!op->waited)
+		op->began = fl__sys.now();
+	op->waited = true;
+}
+
+/*
+ * The record that an unlock with this `how` ends: the current context's; or, since any context may
+ * unlock, the oldest.
+ */
+static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
+{
+	const uint64_t id = fl__ctx_get()->id;
+	struct fl__held *held = NULL, *oldest = NULL;
+	while ((held = fl__held_next(lock, held)) != NULL) {
+		if ((held->how ^ how) & FL__DEBUG_READ)
+			continue;
+		if (held->holder->id == id)
+			return held;
+		oldest = held;
+	}
+	return oldest;
+}
+
+static void debug_end_record(struct fl__held *held)
+{
+	struct fl__holder *h = held->holder;
+	if (held->site)
+		fl__contention_unlocking(held, fl__sys.now());
+	fl__held_remove(held);
+	fl__holder_settle(h);
+}
+
+static void debug_on_locked(struct fl__debug_op *op, bool locked)
+{
+	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
+	if (!(op->on & DEBUG_RECORDS_HOLDERS) && !is_measured)
+		return;
+	const int64_t now = is_measured ? fl__sys.now() : 0;
+	if (op->stack.at[0] == 0)
+		fl__backtrace_take(&op->stack, 1);
+	if (!fl__debug_enter(3))
+		return;
+	struct fl__holder *h = fl__holder_mine();
+	struct fl__held *held = locked ? fl__held_add(h, op) : NULL;
+	struct fl__held *read =
+	    locked && (op->how & FL__DEBUG_UPGRADE) ? debug_record_to_end(op->lock, FL__DEBUG_READ) : NULL;
+	fl__waits_end(h);
+	if (read)
+		debug_end_record(read);
+	if (is_measured)
+		fl__contention_locked(op, held, now);
+	fl__holder_settle(h);
+	fl__debug_leave();
+}
+
+static void debug_on_unlocking(const void *lock, unsigned how)
+{
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	struct fl__held *held = debug_record_to_end(lock, how);
+	if (held)
+		debug_end_record(held);
+	fl__debug_leave();
+}
+
+static void debug_on_downgraded(const void *lock)
+{
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	struct fl__held *held = debug_record_to_end(lock, 0);
+	if (held)
+		held->how |= FL__DEBUG_READ;
+	fl__debug_leave();
+}
+
+static void debug_on_forget(const void *lock, const char *destroy)
+{
+	if (!fl__debug_enter(0))
+		return;
+	struct fl__report_step step = {.id = 0};
+	struct fl__held *held = fl__held_next(lock, NULL);
+	if (!destroy) {
+		for (; held; held = fl__held_next(lock, NULL))
+			debug_end_record(held);
+		fl__order_drop(lock);
+	} else if (held) {
+		step = debug_step_of(held);
+	}
+	fl__debug_unlock();
+	if (step.id != 0) {
+		char said[80];
+		(void)snprintf(said, sizeof said, "%s: the lock is held", destroy);
+		fl__report_one(FL_LOG_WARNING, said, &step, false);
+	}
+	fl__debug_done();
+}
+
+static void debug_on_assert_held(const void *lock, const char *function)
+{
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	const struct fl__held *held = fl__held_next(lock, NULL);
+	const bool is_others = held && !debug_own_record(lock);
+	const struct fl__report_step step = is_others ? debug_step_of(held) : (struct fl__report_step){.id = 0};
+	fl__debug_unlock();
+	if (is_others)
+		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step, false);
+	fl__debug_done();
+	if (is_others)
+		fl__panic(function, lock, "held by another context");
+}
+
+/*
+ * A deadline of another process may be earlier than `debug_started`, too, but one in the first half
+ * of the machine's uptime is hardly used any more. Deadlines of a few nanoseconds are written on
+ * purpose, to try once.
+ */
+static bool debug_is_duration(int64_t deadline)
+{
+	return deadline >= FL_US(1) && deadline < debug_started / 2 && deadline < fl__sys.now() / 2;
+}
+
+void fl__debug_deadline_on(int64_t deadline)
+{
+	struct fl__backtrace stack;
+	/* relaxed: only one caller gets 0 */
+	if (!debug_is_duration(deadline) || fl__swap_relaxed(&debug_told_duration, 1) != 0)
+		return;
+	fl__backtrace_take(&stack, 1);
+	fl__report_duration(deadline, &stack);
+}
+
+const struct fl__debug_hooks fl__debug_hooks = {
+    .locking = debug_on_locking,
+    .waiting = debug_on_waiting,
+    .locked = debug_on_locked,
+    .unlocking = debug_on_unlocking,
+    .downgraded = debug_on_downgraded,
+    .forget = debug_on_forget,
+    .assert_held = debug_on_assert_held,
+    .join = fl__debug_join_on,
+    .sleep = fl__debug_sleep_on,
+    .deadline = fl__debug_deadline_on,
+    .executor = fl__debug_executor_on,
+};
+
+static void debug_dump_to_stderr(int signal)
+{
+	enum { STANDARD_ERROR = 2 };
+	(void)signal;
+	fl_debug_dump(STANDARD_ERROR);
+}
+
+static bool debug_is_dump_handler(const struct sigaction *action)
+{
+	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == debug_dump_to_stderr;
+}
+
+int fl_debug_dump_on(int signal)
+{
+	struct sigaction now, mine_to_be = {.sa_handler = debug_dump_to_stderr, .sa_flags = SA_RESTART};
+	if (sigaction(signal, NULL, &now) != 0)
+		return -EINVAL;
+	if (debug_is_dump_handler(&now))
+		return 0;
+	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
+		return -EBUSY;
+	fl__backtrace_learn_modules();
+	(void)sigemptyset(&mine_to_be.sa_mask);
+	if (sigaction(signal, &mine_to_be, NULL) != 0)
+		return -EINVAL;
+	fl__lock(&debug_switch_lock);
+	debug_dump_signals |= UINT64_C(1) << (signal - 1);
+	fl__unlock(&debug_switch_lock);
+	return 0;
+}
+
+/* Removes the signal handlers. At a dlclose() also frees the records. */
+FL__AT_UNLOAD static void debug_unload(void)
+{
+	const struct sigaction standard = {.sa_handler = SIG_DFL};
+	struct sigaction now;
+	for (uint64_t left = debug_dump_signals; left != 0; left &= left - 1) {
+		const int signal = __builtin_ctzll(left) + 1;
+		if (sigaction(signal, NULL, &now) == 0 && debug_is_dump_handler(&now))
+			(void)sigaction(signal, &standard, NULL);
+	}
+	if (fl__is_unloaded())
+		(void)fl__debug_switch(0);
+}
+
+static unsigned debug_parse_modes(const char *text, int *signal)
+{
+	static const struct {
+		const char *name;
+		unsigned mode;
+	} names[] = {{"lockorder", FL_DEBUG_LOCKORDER}, {"waits", FL_DEBUG_WAITS}, {"contention", FL_DEBUG_CONTENTION}};
+	unsigned modes = 0;
+	while (*text) {
+		const size_t length = strcspn(text, ",");
+		bool known = length == 0;
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+			if (strlen(names[i].name) != length || strncmp(names[i].name, text, length) != 0)
+				continue;
+			modes |= names[i].mode;
+			known = true;
+		}
+		if (strncmp(text, "signal=", 7) == 0) {
+			*signal = (int)strtol(text + 7, NULL, 10);
+			known = true;
+		}
+		if (!known)
+			fl__log(FL_LOG_WARNING, "FL_DEBUG: \"%.*s\" is none of lockorder, waits, contention, signal=N",
+			        (int)length, text);
+		text += length + (text[length] == ',');
+	}
+	return modes;
+}
+
+FL__AT_START static void debug_read_environment(void)
+{
+	/* for a dump in a signal handler, while debugging is off */
+	fl__backtrace_learn_modules();
+	/* NULL in a program that has more rights than its user */
+	const char *text = secure_getenv("FL_DEBUG");
+	debug_started = fl__sys.now();
+	if (!text)
+		return;
+	int signal = SIGQUIT, rc = 0;
+	const unsigned modes = debug_parse_modes(text, &signal);
+	if (modes == 0)
+		return;
+	rc = fl_debug_enable(modes);
+	if (rc == 0 && (modes & FL_DEBUG_WAITS) && signal != 0)
+		rc = fl_debug_dump_on(signal);
+	if (rc != 0 && rc != -EBUSY)
+		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", signal);
+}

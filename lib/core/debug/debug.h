@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_DEBUG_DEBUG_H
+#define FL_DEBUG_DEBUG_H
+
+#include "../base/atomic.h"
+#include "awaited.h"
+#include "backtrace.h"
+#include <fairlead/debug.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The hooks that the primitives call for debugging. This header needs only lib/core/base.
+ *
+ * The fast path of a lock has no extra branch: its CAS expects fl__debug_free instead of 0. While
+ * debugging is on, fl__debug_free has a value that no lock's word ever has, so the slow path calls
+ * the hooks. It leaves a mark in the word, which makes the unlock slow, too. Where no mark is
+ * possible, as for many readers, the unlock reads fl__debug first.
+ *
+ *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
+ *             return;                                                                  // fast
+ *     struct fl__debug_op op;                                                          // slow
+ *     fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+ *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
+ *     fl__debug_locked(&op, rc == 0);
+ */
+/* Hidden, so that the compiler addresses the words relative to the code. */
+#define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
+FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
+FL__DEBUG_WORD fl__debug_free;    /* 0 or FL__DEBUG_NEVER */
+FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
+
+#define FL__DEBUG_NEVER 0xfffffff7u
+#define FL__RWLOCK_MOST (1u << 26)
+
+/*
+ * Relaxed: an old value does no harm. Not atomic: compilers emit a separate instruction for an
+ * atomic load.
+ */
+static inline uint32_t fl__debug_word(const uint32_t *word)
+{
+#ifdef FL__TSAN
+	return fl__load_relaxed(word);
+#else
+	return *word;
+#endif
+}
+
+static inline bool fl__debug_is_on(void)
+{
+	return __builtin_expect(fl__debug_word(&fl__debug) != 0, 0);
+}
+
+/* How a lock is locked: */
+enum {
+	FL__DEBUG_READ = 1,    /* shared */
+	FL__DEBUG_TRY = 2,     /* may give up: causes no deadlock */
+	FL__DEBUG_UPGRADE = 4, /* the context keeps its read lock while it waits */
+};
+
+/* One acquisition, or one wait for an object without a holder. In the caller's frame. */
+struct fl__debug_op {
+	uint8_t on; /* the modes; 0: no other member is valid */
+	uint8_t how;
+	uint8_t kind;
+	bool measured; /* one of 16 that are measured even without a wait */
+	bool waited;
+	const void *lock;
+	/* The condition that the context waits for, before it locks `lock`. NULL: none. */
+	const void *cond;
+	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
+	const void *const *key;
+	int64_t began; /* start of the wait */
+	struct fl__backtrace stack;
+};
+
+/*
+ * What the hooks call while debugging is on. The symbol of the table (debug.c) is weak here: a
+ * program that does not refer to debugging does not contain it. Only debug.c switches debugging on.
+ */
+struct fl__wait;
+struct fl_executor;
+struct fl__debug_hooks {
+	void (*locking)(struct fl__debug_op *op);
+	void (*waiting)(struct fl__debug_op *op);
+	void (*locked)(struct fl__debug_op *op, bool locked);
+	void (*unlocking)(const void *lock, unsigned how);
+	void (*downgraded)(const void *lock);
+	void (*forget)(const void *lock, const char *destroy);
+	void (*assert_held)(const void *lock, const char *function);
+	void (*join)(uint64_t context, bool timed);
+	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
+	void (*deadline)(int64_t deadline);
+	void (*executor)(struct fl_executor *e, bool begins);
+};
+/* Hidden: not the table of another copy of the library. */
+extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
+
+static inline bool fl__debug_is_linked(void)
+{
+	return &fl__debug_hooks != NULL;
+}
+
+/* Before an acquisition, with no internal lock of the library held. */
+static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
+{
+	op->on = (uint8_t)fl__debug_word(&fl__debug);
+	if (__builtin_expect(op->on != 0, 0)) {
+		op->lock = lock;
+		op->kind = (uint8_t)kind;
+		op->how = (uint8_t)how;
+		op->cond = NULL;
+		op->key = NULL;
+		fl__debug_hooks.locking(op);
+	}
+}
+
+/* Before each sleep for the lock, with no internal lock held. */
+static inline void fl__debug_waiting(struct fl__debug_op *op)
+{
+	if (__builtin_expect(op->on != 0, 0))
+		fl__debug_hooks.waiting(op);
+}
+
+/* After the acquisition, or, if not `locked`, after giving up. */
+static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
+{
+	if (__builtin_expect(op->on != 0, 0))
+		fl__debug_hooks.locked(op, locked);
+}
+
+/*
+ * Before a wait for `cond`, after which the context always locks the mutex. A signal moves the
+ * waiter to the mutex's wait queue and changes `*key`.
+ */
+static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *mutex, const void *cond,
+                                          const void *const *key)
+{
+	fl__debug_locking(op, mutex, FL__DEBUG_MUTEX, 0);
+	if (__builtin_expect(op->on != 0, 0)) {
+		op->cond = cond;
+		op->key = key;
+		fl__debug_hooks.waiting(op);
+	}
+}
+
+/* Before a wait for permits, items or space: any context may end it, so no deadlock is reported. */
+static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *object, enum fl__debug_kind kind)
+{
+	fl__debug_locking(op, object, kind, FL__DEBUG_TRY);
+	fl__debug_waiting(op);
+}
+
+/* Called after such a wait, successful or not. */
+static inline void fl__debug_wait_end(struct fl__debug_op *op)
+{
+	fl__debug_locked(op, false);
+}
+
+/* Called before an unlock. `how`: FL__DEBUG_READ or 0. */
+static inline void fl__debug_unlocking(const void *lock, unsigned how)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.unlocking(lock, how);
+}
+
+static inline void fl__debug_downgraded(const void *lock)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.downgraded(lock);
+}
+
+/* Forgets a lock that begins or ends. `destroy`: the function of this name found the lock busy. */
+static inline void fl__debug_forget(const void *lock, const char *destroy)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.forget(lock, destroy);
+}
+
+/* Panics if another context is known to hold the lock, and not this one. */
+static inline void fl__debug_assert_held(const void *lock, const char *function)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.assert_held(lock, function);
+}
+
+/* Before a join of `context` (`timed`: with a deadline), and with 0 after it. */
+static inline void fl__debug_join(uint64_t context, bool timed)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.join(context, timed);
+}
+
+/* Before each sleep of a wait, and with NULL after it. */
+static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.sleep(wait, deadline);
+}
+
+/*
+ * Called with the deadline that a public function got and that fl__debug_sleep() may not see, with
+ * no internal lock held. Reports a duration in place of a deadline.
+ */
+static inline void fl__debug_deadline(int64_t deadline)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.deadline(deadline);
+}
+
+/* Called when an executor can take tasks, and before it ends; also while debugging is off. */
+static inline void fl__debug_executor(struct fl_executor *e, bool begins)
+{
+	if (fl__debug_is_linked())
+		fl__debug_hooks.executor(e, begins);
+}
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "table.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include <pthread.h>
+#include <string.h>
+
+enum { TABLE_CHUNK_SLOTS = 32 };
+
+struct table_chunk {
+	struct table_chunk *next;
+	union fl__table_slot slots[TABLE_CHUNK_SLOTS];
+};
+
+static uint32_t table_lock;
+static struct table_chunk *table_chunks; /* table_lock guards this and all that follows */
+static union fl__table_slot *table_free_slots;
+static size_t table_n_free;
+static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
+static struct fl__held *table_helds[FL__DEBUG_BUCKETS];
+
+size_t fl__debug_bucket(uintptr_t key)
+{
+	_Static_assert(FL__DEBUG_BUCKETS == 1 << 12, "the upper 12 bits");
+	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - 12);
+}
+
+void *fl__table_take_slot(void)
+{
+	union fl__table_slot *slot = table_free_slots;
+	table_free_slots = slot->next_free;
+	table_n_free--;
+	memset(slot, 0, sizeof *slot);
+	return slot;
+}
+
+void fl__table_give_slot(void *memory)
+{
+	union fl__table_slot *slot = memory;
+	slot->next_free = table_free_slots;
+	table_free_slots = slot;
+	table_n_free++;
+}
+
+static void table_add_chunk(struct table_chunk *chunk)
+{
+	chunk->next = table_chunks;
+	table_chunks = chunk;
+	for (size_t i = 0; i < TABLE_CHUNK_SLOTS; i++)
+		fl__table_give_slot(&chunk->slots[i]);
+}
+
+/* Locks the table with at least `slots` free slots. Returns false, not locked, if out of memory. */
+static bool table_lock_with_slots(size_t slots)
+{
+	fl__lock(&table_lock);
+	while (table_n_free < slots) {
+		fl__unlock(&table_lock);
+		struct table_chunk *chunk = fl__alloc(1, sizeof *chunk);
+		if (!chunk)
+			return false;
+		fl__lock(&table_lock);
+		table_add_chunk(chunk);
+	}
+	return true;
+}
+
+static void table_switch_off(void)
+{
+	if (fl__debug_switch(0) != 0)
+		fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
+}
+
+bool fl__debug_enter(size_t slots)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->debugging)
+		return false;
+	ctx->debugging = true;
+	if (!table_lock_with_slots(slots)) {
+		table_switch_off();
+		ctx->debugging = false;
+		return false;
+	}
+	if (fl__debug_is_on())
+		return true;
+	fl__debug_leave();
+	return false;
+}
+
+void fl__debug_unlock(void)
+{
+	fl__unlock(&table_lock);
+}
+
+void fl__debug_relock(void)
+{
+	fl__lock(&table_lock);
+}
+
+void fl__debug_done(void)
+{
+	fl__ctx_get()->debugging = false;
+}
+
+void fl__debug_leave(void)
+{
+	fl__debug_unlock();
+	fl__debug_done();
+}
+
+bool fl__debug_try_enter(void)
+{
+	enum { ATTEMPTS = 1000 };
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (fl__try_lock(&table_lock))
+			return true;
+		fl__sys.relax();
+	}
+	return false;
+}
+
+void fl__debug_try_leave(void)
+{
+	fl__unlock(&table_lock);
+}
+
+struct fl__holder *fl__holder_find(uint64_t id)
+{
+	struct fl__holder *h = table_holders[fl__debug_bucket((uintptr_t)id)];
+	while (h && h->id != id)
+		h = h->next;
+	return h;
+}
+
+struct fl__holder *fl__holder_mine(void)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__holder *h = fl__holder_find(ctx->id);
+	if (h)
+		return h;
+	struct fl__holder **bucket = &table_holders[fl__debug_bucket((uintptr_t)ctx->id)];
+	h = fl__table_take_slot();
+	h->id = ctx->id;
+	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
+	h->next = *bucket;
+	*bucket = h;
+	return h;
+}
+
+void fl__holder_settle(struct fl__holder *h)
+{
+	if (h->held || h->lock || h->joins || h->asleep)
+		return;
+	struct fl__holder **link = &table_holders[fl__debug_bucket((uintptr_t)h->id)];
+	while (*link != h)
+		link = &(*link)->next;
+	*link = h->next;
+	fl__table_give_slot(h);
+}
+
+struct fl__holder *fl__holder_nth(size_t i, size_t n)
+{
+	struct fl__holder *h = table_holders[i];
+	while (h && n-- > 0)
+		h = h->next;
+	return h;
+}
+
+static struct fl__held **table_held_bucket(const void *lock)
+{
+	return &table_helds[fl__debug_bucket((uintptr_t)lock)];
+}
+
+bool fl__held_is_known(const void *lock)
+{
+	/* relaxed: the unlocking thread made the record, or sees it by the lock's own order */
+	return fl__load_relaxed(table_held_bucket(lock)) != NULL;
+}
+
+struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
+{
+	struct fl__held *held = last ? last->next : *table_held_bucket(lock);
+	while (held && held->lock != lock)
+		held = held->next;
+	return held;
+}
+
+struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
+{
+	struct fl__held **bucket = table_held_bucket(op->lock);
+	struct fl__held *held = fl__table_take_slot();
+	held->lock = op->lock;
+	held->kind = op->kind;
+	held->how = op->how;
+	held->stack = op->stack;
+	held->holder = h;
+	held->next_of_mine = h->held;
+	h->held = held;
+	h->n_held++;
+	held->next = *bucket;
+	/*
+	 * relaxed, here and below: under the table's lock; only fl__held_is_known() reads it
+	 * without
+	 */
+	fl__store_relaxed(bucket, held);
+	return held;
+}
+
+void fl__held_remove(struct fl__held *held)
+{
+	struct fl__held **link = table_held_bucket(held->lock);
+	while (*link != held)
+		link = &(*link)->next;
+	fl__store_relaxed(link, held->next);
+	link = &held->holder->held;
+	while (*link != held)
+		link = &(*link)->next_of_mine;
+	*link = held->next_of_mine;
+	held->holder->n_held--;
+	fl__table_give_slot(held);
+}
+
+static void table_clear(void)
+{
+	table_chunks = NULL;
+	table_free_slots = NULL;
+	table_n_free = 0;
+	memset(table_holders, 0, sizeof table_holders);
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
+		fl__store_relaxed(&table_helds[i], NULL);
+	fl__order_forget();
+	fl__contention_forget();
+}
+
+void fl__table_forget(void)
+{
+	fl__lock(&table_lock);
+	struct table_chunk *all = table_chunks;
+	if (all) /* without a chunk there was never a slot */
+		table_clear();
+	fl__unlock(&table_lock);
+	for (struct table_chunk *next; all; all = next) {
+		next = all->next;
+		fl__free(all);
+	}
+}
+
+/*
+ * A forked child keeps the table: locks of threads that it does not have stay locked. Other
+ * handlers lock mutexes that this table records, so this one, registered first
+ * (FL__AT_START_FIRST), runs last before a fork.
+ */
+FL__AT_START_FIRST static void table_watch_forks(void)
+{
+	/* see lib/core/wait/context.c */
+	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Apart from fiber.c, since groups report to it without fibers. */
+#include "../base/atomic.h"
+#include "../base/error.h"
+#include "../base/panic.h"
+#include "loop/fiber/fiber.h"
+#include <fairlead/error.h>
+#include <fairlead/fiber.h>
+
+static fl_fiber_error_handler *fiber_error_handler;
+
+static void fiber_log_error(const char *name, int error)
+{
+	char number[64];
+	fl__log(FL_LOG_ERROR, "fiber %s failed, and no join returned its error: %s", name,
+	        fl__error_describe(error, number));
+}
+
+fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
+{
+	/* release: pairs with fl__fiber_report_error(). acquire: the previous handler. */
+	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
+	return before ? before : fiber_log_error;
+}
+
+void fl__fiber_report_error(const char *name, int error)
+{
+	/* acquire: pairs with fl_fiber_set_error_handler() */
+	fl_fiber_error_handler *handler = fl__load_acquire(&fiber_error_handler);
+	(handler ? handler : fiber_log_error)(name, error);
+}

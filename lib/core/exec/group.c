@@ -1,0 +1,789 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Groups: a count of members, and a token above the members' tokens. A member is a task of the
+ * executor or a fiber of a loop. No user code runs under `lock_`: no submit, no callback of a
+ * token, no end of a future.
+ *
+ *   group    begun_  count_  token                    next
+ *   unused   no      0       none                     begun: by a submit, a start, or
+ *                                                     fl_group_token()
+ *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
+ *                            context that began it    refused submit or start if the group was not
+ *                                                     used_
+ *
+ * A submit or start counts the member. The end of the member uncounts it, after all of its work:
+ * after the callback of a task; after the end of a fiber was published, when its locals have ended
+ * and its token is gone. An error is noted before.
+ *
+ * Tasks. The group keeps no list of its tasks: the children of its token serve as that list. The
+ * token of a future leaves the tree before the end of the future is published, and so before the
+ * group uncounts the task. Once it is submitted, a task is offered to joins: its token has a mark.
+ * A join takes each offer once. On a worker of the executor the join runs pending tasks. Elsewhere
+ * the join cancels pending tasks once the group is cancelled, so that it need not wait for their
+ * turn. With no offer left the join sleeps, while other threads run the tasks. A new offer ends
+ * the sleep of a join that takes offers.
+ *
+ * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. So a
+ * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
+ * fiber, and the loop runs on. `fibers_` is written by the loop's thread alone. A join compares
+ * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber may end,
+ * and its loop with it, at any time on another thread.
+ *
+ *   word      bit           meaning                     set by               cleared by
+ *   running_  MEMBERS_LEFT  a member is left            group_enter()        the last member
+ *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
+ *                           offer                                            member
+ *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
+ *                           bit above is cleared        fl__word_arm()       (group_clear())
+ *
+ * Invariants
+ *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
+ *      So the lock orders the bits. Only NO_OFFER is also read without the lock: invariant 3.
+ *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
+ *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
+ *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
+ *      release order or under the lock. The end that reaches 0 acquires, under the lock. So a join
+ *      reads what all members wrote.
+ *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
+ *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
+ *      two sees the other. The task may have ended before the submit reads idle_. The group still
+ *      exists: a join begins after all submits, except those by members, and a member that submits
+ *      is still counted.
+ */
+#include "group.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../debug/debug.h"
+#include "../wait/cancel.h"
+#include "../wait/lock.h"
+#include "../wait/lot.h"
+#include "executor.h"
+#include "loop/fiber/fiber.h"
+#include "map.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/group.h>
+#include <string.h>
+
+enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
+static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
+                                                .offset = offsetof(fl_group, running_)};
+static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
+                                                .offset = offsetof(fl_group, idle_)};
+
+/* For the end of a task: in its task block, behind its callback. */
+struct group_task {
+	fl_group *group;
+	void *result; /* the caller's; NULL: none */
+	size_t number;
+	fl_future_callback *on_end; /* the caller's; NULL: none */
+	void *on_end_arg;
+};
+
+/* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
+
+struct group_wakes {
+	struct fl__lot lot;
+	bool any;
+};
+
+/* Under the lock. */
+static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
+{
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the lock orders it */
+	/* relaxed: the lock orders it */
+	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
+		return;
+	if (wakes->any)
+		fl__lot_open_next(&wakes->lot, word);
+	else
+		fl__lot_open(&wakes->lot, word);
+	wakes->any = true;
+	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
+	fl__store_relaxed(word, 0); /* relaxed: the lock orders it */
+	fl__lot_unlock(&wakes->lot);
+}
+
+/* Without the lock; the group may be gone. */
+static void group_wake(struct group_wakes *wakes)
+{
+	if (wakes->any)
+		fl__lot_unpark(&wakes->lot);
+}
+
+/* The state of a group that is begun. */
+
+static int64_t group_deadline(const fl_group *g)
+{
+	return (int64_t)(FL_FOREVER - g->from_forever_);
+}
+
+/*
+ * Under the lock. The token is below `parent`; NULL: below the caller's scope. Returns whether the
+ * caller must request the token.
+ */
+static bool group_begin(fl_group *g, fl_cancel_token *parent)
+{
+	if (g->begun_)
+		return false;
+	g->error_ = 0;
+	g->cut_ = false;
+	g->used_ = false;
+	fl__cancel_init(&g->token_, parent, group_deadline(g));
+	g->begun_ = true;
+	return g->cancelled_;
+}
+
+/* Under the lock: ends the token of a begun group without members. */
+static void group_end(fl_group *g)
+{
+	if (fl_cancel_scope_current() == &g->token_)
+		(void)fl_cancel_scope_set(g->token_.parent_);
+	fl_cancel_token_destroy(&g->token_);
+	g->begun_ = false;
+}
+
+/* The count. */
+
+/* Under the lock. */
+static void group_count_in(fl_group *g)
+{
+	/* release: the begin of the group; pairs with group_enter_begun() */
+	if (fl__add_release(&g->count_, 1) == 0)
+		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
+		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
+}
+
+/* Under the lock. Returns whether no member is left. */
+static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
+{
+	/* acquire: what the members wrote; pairs with group_count_out(). The lock does the rest. */
+	if (fl__sub_acquire(&g->count_, 1) != 1)
+		return false;
+	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
+	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
+	return true;
+}
+
+/* Without the lock. The last access of the caller to the group. */
+static void group_count_out(fl_group *g)
+{
+	size_t n = fl__load_relaxed(&g->count_); /* relaxed: the CAS decides */
+	while (n > 1)
+		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
+			return;
+	struct group_wakes wakes = {.any = false};
+	fl__lock(&g->lock_);
+	(void)group_count_out_locked(g, &wakes);
+	fl__unlock(&g->lock_);
+	group_wake(&wakes);
+}
+
+static void group_wake_taking_join(fl_group *g)
+{
+	struct group_wakes wakes = {.any = false};
+	fl__lock(&g->lock_);
+	group_clear(&g->idle_, GROUP_NO_OFFER, &wakes);
+	fl__unlock(&g->lock_);
+	group_wake(&wakes);
+}
+
+/* How a member ended. */
+
+static void group_report(const struct fl__group_failure *failure)
+{
+	if (!failure->type)
+		fl__fiber_report_error(failure->fiber, failure->error);
+	else
+		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(failure->error),
+		        failure->text);
+}
+
+void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure)
+{
+	fl__lock(&g->lock_);
+	const bool first = !cut && g->error_ == 0;
+	g->cut_ = g->cut_ || cut;
+	if (first) {
+		g->error_ = failure->error;
+		g->failed_number_ = failure->number;
+		g->failed_type_ = failure->type;
+		if (!failure->type)
+			strncpy(g->name_, failure->fiber, sizeof g->name_ - 1);
+		strncpy(g->message_, failure->text, sizeof g->message_ - 1);
+	}
+	fl__unlock(&g->lock_);
+	if (first)
+		fl_cancel_token_request(&g->token_);
+	else if (!cut)
+		group_report(failure);
+}
+
+static void group_copy_result(const struct group_task *task, fl_future *f)
+{
+	const void *result = fl_future_result(f);
+	if (!task->result || !result)
+		return;
+	memcpy(task->result, result, f->type->result_size);
+	if (f->type->drop_result)
+		fl__chunk_detach_type(f); /* the caller owns the result now */
+}
+
+static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
+{
+	const char *message = fl_future_message(f);
+	const bool cut = (error == -ECANCELED || fl__future_has_expired(f)) && fl_cancel_token_is_requested(&g->token_);
+	const char *text = *message ? message : fl_error_text(error);
+	const char *type = f->type->name ? f->type->name : "task";
+	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
+}
+
+/* Without the lock. The last access of the caller to the group. */
+static void group_leave(fl_group *g)
+{
+	if (!fl__load_relaxed(&g->used_))           /* relaxed: see group_refuse() */
+		fl__store_relaxed(&g->used_, true); /* relaxed: the same */
+	group_count_out(g);
+}
+
+static void group_task_ended(fl_future *f, void *arg)
+{
+	const struct group_task *task = arg;
+	fl_group *g = task->group;
+	const int error = fl_future_error(f);
+	group_copy_result(task, f);
+	if (error != 0)
+		group_note(g, task, f, error);
+	if (task->on_end)
+		task->on_end(f, task->on_end_arg);
+	fl__run_ends(f);
+	group_leave(g);
+}
+
+/* The count of the fibers. Called by their thread. */
+static size_t group_fibers(const fl_group *g)
+{
+	return fl__load_relaxed(&g->fibers_); /* relaxed: written by this thread alone */
+}
+
+static void group_set_fibers(fl_group *g, size_t n)
+{
+	fl__store_release(&g->fibers_, n); /* release: what group_fiber_in() stores; pairs with a join */
+}
+
+void fl__group_fiber_left(fl_group *g)
+{
+	group_set_fibers(g, group_fibers(g) - 1);
+	group_leave(g);
+}
+
+/* Submits and starts. */
+
+/* Under the lock. Returns whether the fibers of the group, with the new one, have one scheduler. */
+static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
+{
+	const size_t fibers = group_fibers(g);
+	/* relaxed, all four: group_set_fibers() orders them */
+	if (fibers > 0 && fl__load_relaxed(&g->sched_) != s)
+		return false;
+	fl__store_relaxed(&g->sched_, s);
+	fl__store_relaxed(&g->thread_, fl__sched_thread());
+	fl__store_relaxed(&g->forks_, fl__load_relaxed(&fl__fork_count));
+	group_set_fibers(g, fibers + 1);
+	return true;
+}
+
+/*
+ * The fast path of group_enter(), without the lock: for a group that has members, and, for a new
+ * fiber, also fibers of the same scheduler. False: it is not such a group.
+ */
+static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
+{
+	const size_t fibers = s ? group_fibers(g) : 0;
+	/* relaxed: only this thread stores `s` there; another value is not `s` */
+	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
+		return false;
+	size_t n = fl__load_relaxed(&g->count_);                      /* relaxed: the CAS decides */
+	while (n > 0 && !fl__cas_weak_acquire(&g->count_, &n, n + 1)) /* pairs with group_count_in() */
+		;
+	if (n == 0)
+		return false;
+	if (s)
+		group_set_fibers(g, fibers + 1);
+	return true;
+}
+
+/*
+ * Counts a new member in: a task, or a fiber of `s` if that is not NULL. Begins the group if
+ * needed. Returns the number of the member.
+ */
+static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+{
+	if (group_enter_begun(g, s))
+		return fl__add_relaxed(&g->number_, 1); /* relaxed: only the value's uniqueness counts */
+	fl__lock(&g->lock_);
+	if (s && !group_fiber_in(g, s)) {
+		fl__unlock(&g->lock_);
+		fl__panic("fl_group_start", g, "it has fibers on another loop");
+	}
+	const bool cancelled = group_begin(g, parent);
+	const size_t number = fl__add_relaxed(&g->number_, 1); /* relaxed: as above */
+	group_count_in(g);
+	fl__unlock(&g->lock_);
+	fl__debug_deadline(group_deadline(g));
+	if (cancelled)
+		fl_cancel_token_request(&g->token_);
+	return number;
+}
+
+size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+{
+	return group_enter(g, s, parent);
+}
+
+static int group_refuse(fl_group *g, int rc)
+{
+	struct group_wakes wakes = {.any = false};
+	fl__lock(&g->lock_);
+	/* relaxed: a member that set used_ was counted out before the count reached 0 */
+	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
+		group_end(g);
+	fl__unlock(&g->lock_);
+	group_wake(&wakes);
+	return rc;
+}
+
+int fl__group_uncount_fiber(fl_group *g, int rc)
+{
+	group_set_fibers(g, group_fibers(g) - 1);
+	return group_refuse(g, rc);
+}
+
+static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                        const fl_submit_config *wanted)
+{
+	const size_t number = group_enter(g, NULL, NULL);
+	if (wanted->cancel)
+		return group_refuse(g, -EINVAL); /* a task has one parent token: the group's */
+	if (fl_cancel_token_is_requested(&g->token_))
+		return group_refuse(g, -ECANCELED);
+	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg};
+	fl_submit_config config = *wanted;
+	config.cancel = &g->token_;
+	config.on_end = group_task_ended;
+	config.on_end_arg = &task;
+	fl_future *f;
+	const int rc = fl__submit(g->executor_, type, arg, 1, &f, &config, sizeof task);
+	if (rc != 0)
+		return group_refuse(g, rc);
+	fl__cancel_offer(&f->token);
+	fl_future_free(f);
+	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* seq_cst: invariant 3 */
+		group_wake_taking_join(g);
+	return 0;
+}
+
+static const fl_submit_config group_submit_defaults;
+
+int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
+{
+	fl__executor_check(g->executor_, "fl_group_submit");
+	return group_submit(g, type, arg, result, &group_submit_defaults);
+}
+
+int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                         const fl_submit_config *config)
+{
+	fl__executor_check(g->executor_, "fl_group_submit_with");
+	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
+}
+
+/* Offers. */
+
+static fl_future *group_future_of(fl_cancel_token *token)
+{
+	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
+}
+
+/* The future has not ended, so its producer has a reference. */
+static void group_keep(fl_cancel_token *token)
+{
+	(void)fl_future_ref(group_future_of(token));
+}
+
+static fl_future *group_take_marked(fl_group *g)
+{
+	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
+	return token ? group_future_of(token) : NULL;
+}
+
+static void group_mark_no_offer(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	/* relaxed: the lock orders it */
+	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
+		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
+		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
+	fl__unlock(&g->lock_);
+}
+
+/*
+ * Returns a reference to the future of a task, roughly the newest, that has not ended and that no
+ * join has taken. NULL: there is none, and the next submit wakes a join that sleeps.
+ */
+static fl_future *group_take_offer(fl_group *g)
+{
+	fl_future *f = group_take_marked(g);
+	if (!f) {
+		group_mark_no_offer(g);
+		f = group_take_marked(g);
+	}
+	return f;
+}
+
+/*
+ * Sleeps until no member is left, or, if `takes`, until there is an offer or no member is left.
+ * Returns 0, -ETIMEDOUT, -ECANCELED.
+ */
+static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (takes)
+		return fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel);
+	return fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
+}
+
+void fl_group_cancel(fl_group *g)
+{
+	struct fl__cancel_calls calls = {NULL, NULL};
+	fl__lock(&g->lock_);
+	g->cancelled_ = true;
+	if (g->begun_)
+		fl__cancel_request_begin(&g->token_, &calls);
+	fl__unlock(&g->lock_);
+	fl__cancel_call(&calls);
+}
+
+/* Queries. */
+
+size_t fl_group_count(const fl_group *g)
+{
+	/* relaxed: a lone number; a caller that reads 0 takes the lock */
+	return fl__load_relaxed(&g->count_);
+}
+
+const char *fl_group_message(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool failed = g->error_ != 0;
+	fl__unlock(&g->lock_);
+	return failed ? g->message_ : NULL; /* written once, before */
+}
+
+const char *fl_group_failed_name(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const char *name = g->failed_type_ ? g->failed_type_ : g->name_; /* written once, before */
+	const bool failed = g->error_ != 0;
+	fl__unlock(&g->lock_);
+	return failed ? name : NULL;
+}
+
+size_t fl_group_failed_index(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const size_t number = g->error_ != 0 ? g->failed_number_ : 0;
+	fl__unlock(&g->lock_);
+	return number;
+}
+
+fl_cancel_token *fl_group_token(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool cancelled = group_begin(g, NULL);
+	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
+	fl__unlock(&g->lock_);
+	if (cancelled)
+		fl_cancel_token_request(&g->token_);
+	return &g->token_;
+}
+
+static bool group_on_ready(void *g)
+{
+	return fl_group_count(g) == 0;
+}
+
+static bool group_on_arm(void *group, struct fl__node *node)
+{
+	fl_group *g = group;
+	return fl__word_arm(&g->running_, &group_none_left, node);
+}
+
+const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
+
+/* Joins. */
+
+static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
+{
+	if (fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	return fl__is_expired(deadline) ? -ETIMEDOUT : 0;
+}
+
+/*
+ * Runs the task here if it is pending. Does not wait for a task that another context has claimed,
+ * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
+ * for the fiber, so each join has at most one such fiber.
+ */
+static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->help(ctx, f); /* not NULL: the context serves the executor */
+	if (fl_future_get_state(f) == FL_PENDING) {
+		int rc = fl_future_wait_until(f, deadline, cancel);
+		(void)rc; /* the caller checks for a timeout or cancel itself */
+	}
+}
+
+/*
+ * Cancels or runs an offered task. Takes over the reference. `helps`: the context serves the
+ * executor.
+ */
+static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (fl_cancel_token_is_requested(&g->token_)) {
+		int rc = fl_future_cancel(f);
+		(void)rc; /* whatever the result, the task ends */
+	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
+		group_run_or_wait(f, deadline, cancel);
+	}
+	fl_future_free(f);
+}
+
+/* Whether a request of `cancel` reaches the group's token. */
+static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel)
+{
+	const fl_cancel_token *token = &g->token_;
+	while (token && token != cancel)
+		token = token->parent_;
+	return token || cancel == FL_SHIELDED;
+}
+
+/*
+ * Sleeps. If `cancel` is above the group's token, a request of the group's token also ends the
+ * sleep. This happens once, and sets `*stopped`.
+ */
+static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+{
+	if (*stopped || !group_is_reached_by(g, cancel))
+		return group_sleep(g, takes, deadline, cancel);
+	const int rc = group_sleep(g, takes, deadline, &g->token_);
+	*stopped = rc == -ECANCELED && !fl_cancel_token_is_requested(cancel);
+	return *stopped ? 0 : rc;
+}
+
+static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const int rc = group_sleep_or_stop(g, takes, deadline, cancel, stopped);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
+/* Without an executor the group has no task for the join to run or to cancel. */
+static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+		rc = group_sleep(g, false, deadline, cancel);
+		fl__ctx_unblock(ctx, blocks);
+	}
+	return rc;
+}
+
+/* Waits until no member is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (!g->executor_)
+		return group_wait_for_fibers(g, deadline, cancel);
+	const bool helps = fl__run_serves(g->executor_);
+	bool stopped = false;
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool takes = helps || stopped;
+		fl_future *f = NULL;
+		if (takes) {
+			rc = group_is_interrupted(deadline, cancel);
+			f = rc == 0 ? group_take_offer(g) : NULL;
+		}
+		if (f)
+			group_handle_offer(g, f, helps, deadline, cancel);
+		else if (rc == 0 && helps) /* other workers of the executor run the rest */
+			rc = group_sleep_or_stop(g, takes, deadline, cancel, &stopped);
+		else if (rc == 0)
+			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
+	}
+	return rc;
+}
+
+/* The joining thread's scope outside of the group's own. */
+static fl_cancel_token *group_outer_scope(const fl_group *g)
+{
+	fl_cancel_token *scope = fl_cancel_scope_current();
+	if (scope == &g->token_)
+		scope = g->token_.parent_;
+	return scope ? scope : FL_SHIELDED;
+}
+
+static void group_join_begin(const char *function, fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool already = g->joining_;
+	g->joining_ = true;
+	fl__unlock(&g->lock_);
+	if (already)
+		fl__panic(function, g, "another context joins it");
+}
+
+static void group_join_give_up(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	g->joining_ = false;
+	fl__unlock(&g->lock_);
+}
+
+/* Ends a group without members and returns its result. `rc`: what ended the wait early. */
+static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
+{
+	fl__lock(&g->lock_);
+	const bool begun = g->begun_;
+	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
+	if (begun)
+		group_end(g);
+	g->cancelled_ = false;
+	g->joining_ = false;
+	g->number_ = 0;
+	fl__unlock(&g->lock_);
+	if (!begun)
+		return 0;
+	if (g->error_ != 0)
+		return g->error_;
+	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	if (rc == 0 && g->cut_ && from_above)
+		return fl__is_expired(group_deadline(g)) ? -ETIMEDOUT : -ECANCELED;
+	return rc;
+}
+
+static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_token *top)
+{
+	while (token && token->parent_ != top)
+		token = token->parent_;
+	return token;
+}
+
+/*
+ * Whether the calling context is a member of the group, or runs what a member waits for. A shield
+ * hides the caller's scope, but neither its own token nor its task.
+ */
+static bool group_is_inside(const fl_group *g)
+{
+	return group_token_is_under(fl_cancel_scope_current(), &g->token_) ||
+	       group_token_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
+}
+
+/*
+ * Returns 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
+ * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop.
+ * A callback of the loop runs on the loop's internal fiber, which has no token: it must not wait.
+ */
+static int group_may_wait_for_fibers(const fl_group *g)
+{
+	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
+		return 0;
+	/* relaxed, all three: the acquire orders them */
+	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
+		return -EOWNERDEAD;
+	const bool is_fiber = fl__sched_entered() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
+	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
+}
+
+static int group_may_wait_for_tasks(const fl_group *g)
+{
+	fl_executor *e = g->executor_;
+	if (!e)
+		return 0;
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	return e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e) ? -EDEADLK : 0;
+}
+
+static int group_may_join(const fl_group *g)
+{
+	if (fl_group_count(g) == 0)
+		return 0;
+	int rc = group_may_wait_for_tasks(g);
+	if (rc == 0)
+		rc = group_may_wait_for_fibers(g);
+	return rc == 0 && group_is_inside(g) ? -EDEADLK : rc;
+}
+
+static int group_join(const char *function, fl_group *g)
+{
+	group_join_begin(function, g);
+	fl_cancel_token *around = group_outer_scope(g);
+	int rc = group_wait_for_all(g, FL_FOREVER, around);
+	if (rc != 0) {
+		/* what ended the wait may not have reached the group's token */
+		fl_cancel_token_request(&g->token_);
+		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
+	}
+	return group_join_finish(g, rc, around);
+}
+
+int fl_group_join(fl_group *g)
+{
+	const int rc = group_may_join(g);
+	return rc == 0 ? group_join("fl_group_join", g) : rc;
+}
+
+int fl_group_try_join(fl_group *g)
+{
+	if (fl_group_count(g) > 0)
+		return -EBUSY;
+	group_join_begin("fl_group_try_join", g);
+	return group_join_finish(g, 0, group_outer_scope(g));
+}
+
+int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = group_may_join(g);
+	if (rc != 0)
+		return rc;
+	group_join_begin("fl_group_join_until", g);
+	if (!cancel)
+		cancel = group_outer_scope(g);
+	rc = group_wait_for_all(g, deadline, cancel);
+	if (rc == 0)
+		return group_join_finish(g, 0, cancel);
+	group_join_give_up(g);
+	return rc;
+}
+
+void fl_group_destroy(fl_group *g)
+{
+	const int rc = group_may_join(g);
+	if (rc == -EDEADLK)
+		fl__panic("fl_group_destroy", g,
+		          "called by a member of it, or where the remaining members could not run");
+	if (rc != 0 || !g->begun_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
+		return;
+	if (!g->failed_type_)
+		fl__fiber_report_error(g->name_, g->error_);
+	else
+		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has returned the error: %s: %s",
+		        fl_error_name(g->error_), g->message_);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers: a heap of pending timers, and a thread that calls their functions.
+ *
+ *   state     meaning                                       left by
+ *   idle      its node is in no heap                        timer_start()
+ *   pending   its node is in `timer_heap`                   timer_withdraw(), timer_make_call()
+ *   running   timer_call has it; it may be pending again    the end of its function
+ *
+ * Invariants
+ *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
+ *   2. No lost wake: the thread sets `timer_wakes_at`, until when it may sleep, in the section in
+ *      which it goes to sleep. A context that adds an earlier deadline wakes the thread. A cancel
+ *      wakes it only if it sleeps without a deadline and no timer is left; so the thread may wake
+ *      in vain. While the thread is awake, `timer_wakes_at` is `timer_awake`, before all
+ *      deadlines: the thread looks at the heap before it sleeps.
+ *   3. Once a timer's function is called, that call no longer accesses the timer: `timer_call` has
+ *      what is known of it, and a periodic timer is back in the heap. So the function may free a
+ *      timer that is not pending.
+ *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
+ *      section in which it finds nothing to wait for. A context that starts a timer after that
+ *      starts another thread.
+ *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
+ *      started it (`fork_`), so the parent's heap nodes are never followed.
+ *
+ * Linearization: call or cancel, the step that takes the timer out of the heap.
+ * Progress: blocking, on `timer_lock`, for an operation of the heap, or for the start of a thread.
+ */
+#include "../base/sys.h"
+#include "../base/timer_heap.h"
+#include "../debug/debug.h"
+#include "../sync/context_var.h"
+#include "../sync/helper.h"
+#include "../wait/context.h"
+#include <errno.h>
+#include <fairlead/cond.h>
+#include <fairlead/mutex.h>
+#include <fairlead/timer.h>
+#include <pthread.h>
+
+_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
+
+/* how long the thread waits for a timer when there is none */
+static const int64_t timer_linger = FL_S(10);
+static const int64_t timer_awake = INT64_MIN;
+
+static fl_mutex timer_lock = FL_MUTEX_INIT;
+static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
+/* broadcast when a timer ceases to be pending or running */
+static fl_cond timer_settled = FL_COND_INIT;
+static struct fl__timers timer_heap;
+static int64_t timer_wakes_at;
+static bool timer_has_thread;
+static uint32_t timer_starts; /* number of starts; wraps */
+static struct {
+	/* its function runs, and may have freed it; NULL: none */
+	const fl_timer *timer;
+	/* its start_; another timer may be at the address by now */
+	uint32_t start;
+	uint64_t context; /* id of the context that makes the call */
+	bool cancelled;   /* by another context: the function cannot start its timer again */
+} timer_call;
+
+static struct fl__timer *timer_node_of(const fl_timer *t)
+{
+	return (struct fl__timer *)(void *)t->heap_;
+}
+
+static fl_timer *timer_of_node(struct fl__timer *place)
+{
+	return (fl_timer *)(void *)((char *)place - offsetof(fl_timer, heap_));
+}
+
+static bool timer_is_pending(const fl_timer *t)
+{
+	return timer_node_of(t)->back && !fl__is_forked(t->fork_);
+}
+
+static bool timer_is_called(const fl_timer *t)
+{
+	return timer_call.timer == t && timer_call.start == t->start_;
+}
+
+static bool timer_is_idle(const fl_timer *t)
+{
+	return !timer_is_pending(t) && !timer_is_called(t);
+}
+
+static bool timer_in_a_call(void)
+{
+	return timer_call.timer && timer_call.context == fl__ctx_get()->id;
+}
+
+static void timer_wake_thread(void)
+{
+	timer_wakes_at = timer_awake; /* no second wake */
+	fl_cond_signal(&timer_earlier);
+}
+
+static bool timer_withdraw(fl_timer *t)
+{
+	if (!timer_is_pending(t))
+		return false;
+	fl__timers_remove(&timer_heap, timer_node_of(t));
+	fl_cond_broadcast(&timer_settled);
+	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
+		timer_wake_thread(); /* it sleeps without a deadline, and must find that it is idle */
+	return true;
+}
+
+/* The thread. The timers' functions run without the lock, the rest here under it. */
+
+/* Adds a periodic timer for its next call, and skips the calls that are past. */
+static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
+{
+	const int64_t late = now - deadline;
+	t->missed_ += (uint64_t)(late / t->period_);
+	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
+}
+
+/* The values with which a call begins. Those of a periodic timer stay for the next call. */
+static struct fl__values *timer_values_of_call(const fl_timer *t)
+{
+	return t->values_ && t->period_ > 0 ? fl__values_ref(t->values_) : t->values_;
+}
+
+static void timer_make_call(fl_timer *t, int64_t now)
+{
+	fl_timer_callback *const function = t->function_;
+	void *const arg = t->arg_;
+	const int64_t deadline = timer_node_of(t)->deadline;
+	fl__timers_remove(&timer_heap, timer_node_of(t));
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__values *values = timer_values_of_call(t);
+	if (t->period_ > 0)
+		timer_add_next(t, deadline, now);
+	timer_call.timer = t;
+	timer_call.start = t->start_;
+	timer_call.context = ctx->id;
+	timer_call.cancelled = false;
+	const uint32_t fork = fl__fork_count;
+	fl_mutex_unlock(&timer_lock);
+	ctx->front.values = values;
+	function(arg);
+	fl__values_leave(ctx, NULL);
+	fl_mutex_lock(&timer_lock);
+	/* the function has forked: timer_after_fork_in_child() has reset the call */
+	if (fl__is_forked(fork))
+		return;
+	timer_call.timer = NULL;
+	fl_cond_broadcast(&timer_settled);
+}
+
+/*
+ * Sleeps until the first deadline, or until an earlier one is added. False: there is nothing to
+ * wait for.
+ */
+static bool timer_sleep(int64_t now)
+{
+	const bool idle = !timer_heap.first;
+	timer_wakes_at = idle ? fl__later(now, timer_linger) : timer_heap.first->deadline;
+	const bool timed_out = fl_cond_wait_until(&timer_earlier, &timer_lock, timer_wakes_at, FL_SHIELDED) != 0;
+	timer_wakes_at = timer_awake;
+	return !(idle && timed_out && !timer_heap.first);
+}
+
+static void timer_serve(void)
+{
+	const uint32_t fork = fl__fork_count;
+	bool goes_on = true;
+	fl_mutex_lock(&timer_lock);
+	while (goes_on && !fl__helper_must_end() && !fl__is_forked(fork)) {
+		const int64_t now = fl__sys.now();
+		if (timer_heap.first && timer_heap.first->deadline <= now)
+			timer_make_call(timer_of_node(timer_heap.first), now);
+		else
+			goes_on = timer_sleep(now);
+	}
+	if (!fl__is_forked(fork))
+		timer_has_thread = false;
+	fl_mutex_unlock(&timer_lock);
+}
+
+/* Does not wait for a running function: it may never end, or may have called exit(). */
+static unsigned timer_end_thread(void)
+{
+	FL_LOCKED(&timer_lock);
+	timer_wake_thread();
+	return timer_call.timer ? 1 : 0;
+}
+
+static int timer_begin_thread(void)
+{
+	static struct fl__helper helper = {
+	    .name = "timers", .function = timer_serve, .calls_user = true, .end = timer_end_thread};
+	if (timer_has_thread)
+		return 0;
+	timer_wakes_at = timer_awake;
+	const int rc = fl__helper_start(&helper);
+	timer_has_thread = rc == 0;
+	return rc;
+}
+
+/*
+ * A child has only the forking thread. If a timer's function forks, the forking thread is the
+ * timers' thread. In the child this thread ends when the function has returned.
+ */
+static void timer_after_fork_in_child(void)
+{
+	fl_mutex_init(&timer_lock);
+	fl_cond_init(&timer_earlier);
+	fl_cond_init(&timer_settled);
+	timer_heap.first = NULL;
+	timer_has_thread = false;
+	timer_call.timer = NULL;
+}
+
+FL__AT_START static void timer_watch_forks(void)
+{
+	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
+	(void)pthread_atfork(NULL, NULL, timer_after_fork_in_child);
+}
+
+/* The user's calls. */
+
+static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
+{
+	const int64_t now = fl__sys.now();
+	if (deadline < now) {
+		fl__debug_deadline(deadline);
+		deadline = now;
+	}
+	FL_LOCKED(&timer_lock);
+	if (timer_is_pending(t))
+		return -EBUSY;
+	const bool runs = timer_is_called(t);
+	if (runs && timer_call.cancelled && timer_in_a_call())
+		return -ECANCELED;
+	int rc = timer_begin_thread();
+	if (rc != 0)
+		return rc;
+	/* never 0, which means that the timer was never started */
+	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
+	*t = (fl_timer){
+	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
+	t->values_ = fl__values_copy();
+	if (runs)
+		timer_call.start = timer_starts;
+	fl__timers_add(&timer_heap, timer_node_of(t), deadline);
+	if (deadline < timer_wakes_at)
+		timer_wake_thread();
+	return 0;
+}
+
+int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg)
+{
+	return timer_start(t, deadline, 0, function, arg);
+}
+
+int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function, void *arg)
+{
+	return period > 0 ? timer_start(t, first, period, function, arg) : -EINVAL;
+}
+
+uint64_t fl_timer_missed(const fl_timer *t)
+{
+	FL_LOCKED(&timer_lock);
+	return t->missed_;
+}
+
+/* `*values`: for the caller to release; NULL if the timer was not pending. */
+static int timer_cancel(fl_timer *t, struct fl__values **values)
+{
+	FL_LOCKED(&timer_lock);
+	const bool withdrawn = timer_withdraw(t);
+	*values = withdrawn ? t->values_ : NULL;
+	if (timer_is_called(t) && !timer_in_a_call()) {
+		timer_call.cancelled = true;
+		return -EBUSY;
+	}
+	return withdrawn ? 0 : -EALREADY;
+}
+
+int fl_timer_cancel(fl_timer *t)
+{
+	struct fl__values *values;
+	const int rc = timer_cancel(t, &values);
+	fl__values_free(values); /* without the lock: it may call `release` */
+	return rc;
+}
+
+/* Releases the lock while it waits until any timer ceases to be pending or running. */
+static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
+	const int rc = fl_cond_wait_until(&timer_settled, &timer_lock, deadline, cancel);
+	fl__awaits_end(outer);
+	return rc;
+}
+
+int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_LOCKED(&timer_lock);
+	if (!timer_is_idle(t) && timer_in_a_call())
+		return -EDEADLK;
+	int rc = 0;
+	while (rc == 0 && !timer_is_idle(t))
+		rc = timer_wait_for_any(t, deadline, cancel);
+	return timer_is_idle(t) ? 0 : rc;
+}
+
+int fl_timer_try_join(fl_timer *t)
+{
+	FL_LOCKED(&timer_lock);
+	return timer_is_idle(t) ? 0 : -EBUSY;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net_sys.h"
+#include "passed_fds.h"
+#include "try_io.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* Resets errno to `before` on an error. */
+static ssize_t net_sys_result(ssize_t rc, int before)
+{
+	if (rc >= 0)
+		return rc;
+	ssize_t r = -errno;
+	errno = before;
+	return r;
+}
+
+static int net_sys_socket(int family, int type, int protocol)
+{
+	int before = errno;
+	/* connect() and accept() have no flag against waiting */
+	const int nonblocking = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
+	return (int)net_sys_result(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol), before);
+}
+
+static int net_sys_pair(int sockets[2])
+{
+	int before = errno;
+	return (int)net_sys_result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), before);
+}
+
+static void net_sys_let_wait(int fd)
+{
+	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
+}
+
+/* Programs inherit the descriptors 0, 1 and 2. */
+static int net_sys_adopt(int fd)
+{
+	int before = errno, kept = fcntl(fd, F_GETFD);
+	if (kept >= 0 && fd > STDERR_FILENO)
+		kept = fcntl(fd, F_SETFD, kept | FD_CLOEXEC);
+	return (int)net_sys_result(kept < 0 ? kept : 0, before);
+}
+
+static int net_sys_describe(int fd)
+{
+	int before = errno, master;
+	const int how = fcntl(fd, F_GETFL), access = how & O_ACCMODE;
+	if (how < 0 || (how & O_PATH)) {
+		errno = before;
+		return -EBADF;
+	}
+	int bits = (access != O_WRONLY ? FL__FD_READS : 0) | (access != O_RDONLY ? FL__FD_WRITES : 0);
+	if (ioctl(fd, TIOCGPTN, &master) == 0)
+		bits |= FL__FD_TERMINAL_MASTER;
+	errno = before;
+	return bits;
+}
+
+static bool net_sys_is_pipe(int fd)
+{
+	struct stat info;
+	return fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+/* A second open file description of a pipe, or of a terminal that is no master; else -1. */
+static int net_sys_reopen(int fd, int how)
+{
+	char path[32];
+	int master;
+	if (!net_sys_is_pipe(fd) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &master) == 0))
+		return -1;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, (how & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static int net_sys_adopt_other(int fd)
+{
+	int before = errno;
+	const int how = fcntl(fd, F_GETFL);
+	int own = fd, rc = net_sys_adopt(fd);
+	if (rc == 0 && !(how & O_NONBLOCK)) {
+		const int reopened = net_sys_reopen(fd, how);
+		if (reopened >= 0)
+			own = reopened;
+		else if (!net_sys_is_pipe(fd))
+			(void)fcntl(fd, F_SETFL, how | O_NONBLOCK); /* cannot fail for an open descriptor */
+	}
+	errno = before;
+	return rc == 0 ? own : rc;
+}
+
+static void net_sys_close(int fd)
+{
+	int before = errno;
+	(void)close(fd); /* Linux releases the descriptor even if this fails */
+	errno = before;
+}
+
+static int net_sys_shutdown(int fd, int how)
+{
+	int before = errno;
+	return (int)net_sys_result(shutdown(fd, how), before);
+}
+
+static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
+{
+	int before = errno;
+	return net_sys_result(recv(fd, buffer, size, MSG_DONTWAIT), before);
+}
+
+static ssize_t net_sys_drop(int fd)
+{
+	int before = errno;
+	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
+	return net_sys_result(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC), before);
+}
+
+static int net_sys_unacknowledged(int fd)
+{
+	int before = errno, n = 0;
+	const int rc = (int)net_sys_result(ioctl(fd, SIOCOUTQ, &n), before);
+	return rc < 0 ? rc : n;
+}
+
+static ssize_t net_sys_send(int fd, const void *data, size_t size)
+{
+	int before = errno;
+	return net_sys_result(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+}
+
+static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
+{
+	int before = errno;
+	return net_sys_result(fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+}
+
+static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	int before = errno;
+	return net_sys_result(recvmsg(fd, message, flags | MSG_DONTWAIT), before);
+}
+
+static int net_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
+{
+	int before = errno;
+	return (int)net_sys_result(sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+}
+
+static int net_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	int before = errno;
+	return (int)net_sys_result(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT, NULL), before);
+}
+
+static int net_sys_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(connect(fd, address, size), before);
+}
+
+static int net_sys_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(bind(fd, address, size), before);
+}
+
+static int net_sys_listen(int fd, int backlog)
+{
+	int before = errno;
+	return (int)net_sys_result(listen(fd, backlog), before);
+}
+
+static int net_sys_accept(int fd, struct sockaddr *address, socklen_t *size)
+{
+	int before = errno;
+	return (int)net_sys_result(accept4(fd, address, size, SOCK_CLOEXEC), before);
+}
+
+static int net_sys_set_option(int fd, int level, int option, int value)
+{
+	int before = errno;
+	return (int)net_sys_result(setsockopt(fd, level, option, &value, sizeof value), before);
+}
+
+static int net_sys_set_struct(int fd, int level, int option, const void *value, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(setsockopt(fd, level, option, value, size), before);
+}
+
+static int net_sys_get_option(int fd, int level, int option, int *value)
+{
+	int before = errno;
+	socklen_t size = sizeof *value;
+	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
+}
+
+static int net_sys_get_struct(int fd, int level, int option, void *value, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
+}
+
+static int net_sys_local(int fd, struct sockaddr *address, socklen_t *size)
+{
+	int before = errno;
+	return (int)net_sys_result(getsockname(fd, address, size), before);
+}
+
+static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
+{
+	int before = errno;
+	return (int)net_sys_result(getpeername(fd, address, size), before);
+}
+
+static int net_sys_interface(const char *name)
+{
+	int before = errno;
+	unsigned index = if_nametoindex(name);
+	errno = before;
+	return index > 0 ? (int)index : -ENODEV;
+}
+
+struct fl__net_sys fl__net_sys = {
+    .socket = net_sys_socket,
+    .pair = net_sys_pair,
+    .let_wait = net_sys_let_wait,
+    .adopt = net_sys_adopt,
+    .close = net_sys_close,
+    .shutdown = net_sys_shutdown,
+    .describe = net_sys_describe,
+    .adopt_other = net_sys_adopt_other,
+    .read = fl__try_read,
+    .write = fl__try_write,
+    .recv = net_sys_recv,
+    .drop = net_sys_drop,
+    .unacknowledged = net_sys_unacknowledged,
+    .send = net_sys_send,
+    .sendmsg = net_sys_sendmsg,
+    .recvmsg = net_sys_recvmsg,
+    .sendmmsg = net_sys_sendmmsg,
+    .recvmmsg = net_sys_recvmmsg,
+    .connect = net_sys_connect,
+    .bind = net_sys_bind,
+    .listen = net_sys_listen,
+    .accept = net_sys_accept,
+    .set_option = net_sys_set_option,
+    .set_struct = net_sys_set_struct,
+    .get_option = net_sys_get_option,
+    .get_struct = net_sys_get_struct,
+    .local = net_sys_local,
+    .peer = net_sys_peer,
+    .interface = net_sys_interface,
+};

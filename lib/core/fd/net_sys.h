@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_NET_SYS_H
+#define FL_LOOP_NET_SYS_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/*
+ * The system calls of sockets. As in lib/core/base/sys.h, results are 0, a count, a descriptor, or a
+ * negative errno; errno keeps its value.
+ *
+ * Processes that share an open file description share its O_NONBLOCK, and few programs expect it.
+ * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. A
+ * listener, and a stream socket until it is connected, are non-blocking.
+ */
+enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
+
+struct fl__net_sys {
+	int (*socket)(int family, int type, int protocol); /* close-on-exec */
+	int (*pair)(int sockets[2]);                       /* AF_UNIX, SOCK_STREAM, connected, close-on-exec */
+	void (*let_wait)(int fd);                          /* clears O_NONBLOCK of a socket of `socket` */
+	int (*adopt)(int fd);                              /* makes a user's socket close-on-exec, but not 0, 1 and 2 */
+	void (*close)(int fd);
+	int (*shutdown)(int fd, int how);
+
+	/* FL__FD_... bits, or -EBADF. */
+	int (*describe)(int fd);
+	/*
+	 * As `adopt`, for a descriptor that is no socket. Returns the descriptor for `read` and
+	 * `write`: a second one, with a non-blocking open file description of the same pipe or
+	 * terminal; or `fd`, if it is non-blocking already, or cannot be opened again. Then `fd`
+	 * becomes non-blocking, unless it is a pipe (try_io.h).
+	 */
+	int (*adopt_other)(int fd);
+	ssize_t (*read)(int fd, void *buffer, size_t size);
+	ssize_t (*write)(int fd, const struct iovec *parts, int n); /* no SIGPIPE */
+
+	ssize_t (*recv)(int fd, void *buffer, size_t size);
+	ssize_t (*drop)(int fd);       /* as `recv` of up to 1 MiB, without a copy: TCP alone */
+	int (*unacknowledged)(int fd); /* written bytes that the peer's system lacks */
+	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
+	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
+	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
+	int (*sendmmsg)(int fd, struct mmsghdr *messages, unsigned n); /* how many, or an error */
+	int (*recvmmsg)(int fd, struct mmsghdr *messages, unsigned n, int flags);
+
+	int (*connect)(int fd, const struct sockaddr *address, socklen_t size);
+	int (*bind)(int fd, const struct sockaddr *address, socklen_t size);
+	int (*listen)(int fd, int backlog);
+	/* The new socket is close-on-exec. Both pointers may be NULL. */
+	int (*accept)(int fd, struct sockaddr *address, socklen_t *size);
+
+	int (*set_option)(int fd, int level, int option, int value);
+	int (*set_struct)(int fd, int level, int option, const void *value, socklen_t size);
+	int (*get_option)(int fd, int level, int option, int *value);
+	int (*get_struct)(int fd, int level, int option, void *value, socklen_t size);
+	int (*local)(int fd, struct sockaddr *address, socklen_t *size); /* getsockname() */
+	int (*peer)(int fd, struct sockaddr *address, socklen_t *size);  /* getpeername() */
+	int (*interface)(const char *name);                              /* its index, or -ENODEV */
+};
+
+extern struct fl__net_sys fl__net_sys;
+
+#endif

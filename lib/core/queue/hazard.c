@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hazard pointers: the record of each thread, from its first use to its end. hazard_ck.c has the
+ * protocol.
+ */
+#include "hazard.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../wait/lock.h"
+#include <pthread.h>
+#include <stdint.h>
+
+static struct fl__hazards hazard_none; /* protects nothing, and is never written */
+_Thread_local struct fl__hazards *fl__hazards_mine = &hazard_none;
+
+static pthread_key_t hazard_key; /* its destructor ends a thread's record */
+static bool hazard_has_key;
+static uint32_t hazard_shared_lock; /* the lock of the record that threads borrow */
+
+static void hazard_end_thread(void *hazards)
+{
+	fl__hazards_mine = &hazard_none;
+	fl__hazards_unregister(hazards);
+}
+
+void fl__hazards_end(void)
+{
+	if (fl__hazards_mine == &hazard_none)
+		return;
+	/* Storing NULL needs no memory. */
+	(void)pthread_setspecific(hazard_key, NULL);
+	hazard_end_thread(fl__hazards_mine);
+}
+
+static bool hazard_has_own(void)
+{
+	if (fl__hazards_mine != &hazard_none)
+		return true;
+	struct fl__hazards *hazards = hazard_has_key ? fl__hazards_register() : NULL;
+	if (hazards && pthread_setspecific(hazard_key, hazards) != 0) {
+		fl__hazards_unregister(hazards);
+		hazards = NULL;
+	}
+	if (!hazards)
+		return false;
+	fl__hazards_mine = hazards;
+	return true;
+}
+
+bool fl__hazard_protect(enum fl__hazard place, void *object)
+{
+	if (!hazard_has_own())
+		return false;
+	fl__hazards_set(fl__hazards_mine, place, object);
+	return true;
+}
+
+bool fl__hazards_borrow(void)
+{
+	if (hazard_has_own())
+		return false;
+	fl__lock(&hazard_shared_lock);
+	fl__hazards_mine = fl__hazards_shared();
+	return true;
+}
+
+void fl__hazards_return(bool borrowed)
+{
+	if (!borrowed)
+		return;
+	fl__hazards_clear(fl__hazards_mine);
+	fl__hazards_mine = &hazard_none;
+	fl__unlock(&hazard_shared_lock);
+}
+
+void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
+{
+	fl__fence_seq_cst(); /* pairs with the fence of fl__hazards_set(): see hazard_ck.c */
+	fl__hazards_visit(found, arg);
+	/*
+	 * acquire: an object that is no longer protected is no longer used; pairs with the release
+	 * of fl__hazards_set()
+	 */
+	fl__fence_acquire();
+}
+
+static void hazard_after_fork_in_child(void)
+{
+	fl__store_relaxed(&hazard_shared_lock, 0); /* relaxed: the child's one thread does not hold it */
+	fl__hazards_forget_others(fl__hazards_mine);
+}
+
+/* Runs before any use, in every process: a key costs nothing until it is set. */
+FL__AT_START static void hazard_make_key(void)
+{
+	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
+	(void)pthread_atfork(NULL, NULL, hazard_after_fork_in_child); /* see lib/core/wait/context.c */
+}
+
+/* An unloaded copy of the library leaves neither its destructor nor the records of live threads. */
+FL__AT_UNLOAD static void hazard_forget_threads(void)
+{
+	if (hazard_has_key)
+		(void)pthread_key_delete(hazard_key);
+	hazard_has_key = false;
+	if (!fl__is_unloaded())
+		return;
+	fl__hazards_mine = &hazard_none;
+	fl__hazards_free();
+}

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The blocking queue: creation, waiting, puts and gets, joining. A backend holds the items
+ * (queue.h).
+ *
+ * A put is one operation of the backend. If the backend is full, the producer spins for a while,
+ * enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image.
+ *
+ * Linearization: that of the backend's operation. The operation returns -EBUSY if another call is
+ * in the middle of what it needs. The put or get then waits for that call to go on, as for a lock,
+ * so its caller never gets -EBUSY.
+ */
+#include "queue.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../debug/debug.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+/* Creation and destruction. */
+
+enum { QUEUE_CAPACITY_DEFAULT = 1024 };
+
+/* Returns NULL if the config is invalid. */
+static const struct fl__queue_backend *queue_choose_backend(const fl_queue_config *c)
+{
+	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
+	const bool unbounded = c->capacity == FL_UNBOUNDED;
+	if ((c->order == FL_PRIORITY) != (c->compare != NULL) || (c->when_full != FL_WAIT_FOR_SPACE && !overwrites))
+		return NULL;
+	if (rendezvous)
+		return c->order == FL_FIFO && !overwrites ? &fl__backend_rendezvous : NULL;
+	if (overwrites)
+		return !unbounded && (c->order == FL_FIFO || c->order == FL_LIFO) ? &fl__backend_overwrite : NULL;
+	switch (c->order) {
+	case FL_FIFO:
+		if (unbounded)
+			return c->one_consumer ? &fl__backend_unbounded_mpsc : &fl__backend_unbounded;
+		return c->one_producer && c->one_consumer ? &fl__backend_spsc : &fl__backend_mpmc;
+	case FL_LIFO:
+	case FL_PRIORITY:
+		return &fl__backend_priority;
+	default:
+		return NULL;
+	}
+}
+
+__attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
+{
+	static const fl_queue_config defaults;
+	fl_queue_config c = config ? *config : defaults;
+	if (c.capacity == 0)
+		c.capacity = QUEUE_CAPACITY_DEFAULT;
+	const struct fl__queue_backend *backend = queue_choose_backend(&c);
+	if (item_size == 0 || !backend)
+		return -EINVAL;
+	fl_queue *q = fl__alloc_from(c.allocator, 1, sizeof *q + backend->size);
+	if (!q)
+		return -ENOMEM;
+	q->allocator = c.allocator;
+	const int rc = backend->init(q->state, item_size, &c);
+	if (rc != 0) {
+		fl__free_to(c.allocator, q);
+		return rc;
+	}
+	q->mpmc = backend == &fl__backend_mpmc ? fl__queue_as_mpmc(q) : NULL;
+	q->spsc = backend == &fl__backend_spsc ? fl__queue_as_spsc(q) : NULL;
+	q->backend = backend;
+	q->item_size = item_size;
+	q->drop = c.drop;
+	q->drop_arg = c.drop_arg;
+	q->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	*made = q;
+	return 0;
+}
+
+/*
+ * Drops all items that are in the queue or being put, and returns how many. The queue is closed, or
+ * no longer used.
+ */
+static size_t queue_drop_all(fl_queue *q)
+{
+	size_t dropped = 0, count;
+	unsigned round = 0;
+	for (;;) {
+		bool owes_wake; /* ignored: no waiter is left */
+		const int rc = q->backend->discard(q, &count, &owes_wake);
+		if (rc == 0)
+			dropped += count;
+		else if (rc == -EBUSY)
+			fl__queue_pause(round++);
+		else
+			return dropped;
+	}
+}
+
+/* Returns whether a context waits on the queue, or is returning from a wait. */
+static bool queue_has_waiters(fl_queue *q)
+{
+	/* acquire: the contexts that have left; pairs with fl__queue_leave() */
+	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__PRODUCERS)) ||
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__JOINERS));
+}
+
+void fl_queue_free(fl_queue *q)
+{
+	if (!q)
+		return;
+	if (queue_has_waiters(q))
+		fl__panic("fl_queue_free", q, "a context waits on the queue");
+	(void)queue_drop_all(q);
+	q->backend->fini(q->state);
+	fl__free_to(q->allocator, q);
+}
+
+void fl_queue_close(fl_queue *q)
+{
+	q->backend->close(q->state);
+	fl__queue_wake_all(q);
+}
+
+size_t fl_queue_close_now(fl_queue *q)
+{
+	fl_queue_close(q);
+	return queue_drop_all(q);
+}
+
+/*
+ * Waiting. Consumers wait for items and producers wait for space. Each side has a wait queue in the
+ * parking lot (lot.h).
+ *
+ * The mark. The backend has a mark for each side, which means "a waiter exists". A waiter sets the
+ * mark inside a transaction of the parking lot, and only while there is no item (no space). The
+ * next call of the opposite side clears the mark, in the same atomic step that adds an item (frees
+ * space), and owes a wake. A call that finds no mark owes nothing. So neither call needs a fence
+ * or a second look.
+ *
+ * The baton. Waiters are woken one at a time. The wake gives the woken waiter the baton: the duty
+ * to wake the next waiter. When the holder has made its call or gives up, it wakes the next waiter
+ * if there are more items (more space), else sets the mark again. If other calls took what the
+ * holder was woken for, the holder sets the mark and enqueues itself at the front. While the baton
+ * is held, puts and gets pay nothing for the waiters.
+ *
+ * Invariant: if a waiter is enqueued, the mark is set, or one of these is yet to wake a waiter or
+ * to set the mark:
+ *
+ * - a call that has cleared the mark, and has yet to lock the wait queue;
+ * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
+ * - fl_queue_close(), before it locks the wait queue.
+ *
+ * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
+ * the mark locks the wait queue afterwards, and finds the waiter, unless the waiter gave up.
+ *
+ * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
+ * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
+ * counts the contexts that may still touch the queue after a sleep, except for those last steps of
+ * a put.
+ */
+
+void fl__queue_pause(unsigned round)
+{
+	if (round < FL__BACK_OFF_NAPS) {
+		fl__back_off(round);
+		return;
+	}
+	struct fl__wait wait;
+	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
+	/* in no wait queue: only the timeout ends it */
+	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
+}
+
+int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
+{
+	int rc;
+	bool owes_wake = false;
+	for (unsigned round = 0;; round++) {
+		rc = call->side == FL__CONSUMERS
+		         ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
+		         : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
+		if (rc != -EBUSY)
+			break;
+		fl__queue_pause(round);
+	}
+	if (owes_wake)
+		fl__queue_wake(q, call->side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS);
+	return rc;
+}
+
+void fl__queue_wake(fl_queue *q, int side)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
+	fl__lot_close(&lot);
+}
+
+void fl__queue_wake_all(fl_queue *q)
+{
+	for (int side = 0; side < 2; side++) {
+		struct fl__lot lot;
+		fl__lot_open(&lot, fl__queue_wait_key(q, side));
+		(void)fl__lot_take(&lot, FL__ALL, 0);
+		fl__lot_close(&lot);
+	}
+}
+
+void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	if (fl__lot_has_waiters(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
+		(void)fl__lot_take(&lot, 1, FL__BATON);
+	fl__lot_close(&lot);
+}
+
+bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
+{
+	if (q->backend->enqueue)
+		return q->backend->enqueue(q, side, node);
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	const bool marked = q->backend->mark[side](q->state);
+	if (marked)
+		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
+	fl__lot_close(&lot);
+	return marked;
+}
+
+struct queue_poll {
+	fl_queue *q;
+	enum fl__queue_side side;
+};
+
+static bool queue_may_be_ready(const void *what)
+{
+	const struct queue_poll *at = what;
+	if (at->q->backend->may_be_ready[at->side])
+		return at->q->backend->may_be_ready[at->side](at->q->state);
+	const int rc = at->q->backend->can[at->side](at->q->state);
+	return rc != -EAGAIN && rc != -EBUSY;
+}
+
+/*
+ * Spins for a while, then sleeps. Returns -ETIMEDOUT, -ECANCELED, or 0: the call should be tried
+ * again or, if `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller
+ * does not spin: the opposite side can meet a waiter only in the wait queue.
+ */
+static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
+                       fl_cancel_token *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT, q);
+	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
+	if ((!q->backend->enqueue &&
+	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_poll){q, call->side}, deadline, cancel)) ||
+	    !fl__queue_enqueue(q, call->side, &offer.node, *woken_with == FL__BATON))
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
+	*woken_with = 0;
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&offer.node);
+	else
+		*woken_with = offer.node.value;
+	return rc;
+}
+
+void fl__queue_enter(fl_queue *q)
+{
+	/* relaxed: a free that is not ordered after this call is misuse */
+	fl__add_relaxed(&q->inside, 1u);
+}
+
+void fl__queue_leave(fl_queue *q)
+{
+	/* release: pairs with the acquire in queue_has_waiters() */
+	fl__sub_release(&q->inside, 1u);
+}
+
+/*
+ * Waits until the call can be made. The consumer of an item may free the queue once the item is
+ * put. So a producer leaves `inside` before it puts, and touches afterwards only what
+ * fl__queue_pass_baton() touches. At a rendezvous a consumer leaves first, too, since the producer
+ * that it meets may free the queue.
+ */
+static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+{
+	const bool leaves_first = call->side == FL__PRODUCERS || q->backend->enqueue;
+	int rc, waited;
+	uint32_t woken_with = 0;
+	do {
+		fl__queue_enter(q);
+		waited = queue_sleep(q, call, &woken_with, deadline, cancel);
+		if (woken_with == FL__HANDED_OFF) {
+			call->count = 1;
+			return 0;
+		}
+		if (leaves_first)
+			fl__queue_leave(q);
+		rc = waited == -ECANCELED ? -EAGAIN : fl__queue_call_now(q, call);
+		if (!leaves_first)
+			fl__queue_leave(q);
+	} while (rc == -EAGAIN && waited == 0);
+	if (woken_with == FL__BATON)
+		fl__queue_pass_baton(q, call->side);
+	return rc == -EAGAIN ? waited : rc;
+}
+
+/*
+ * The static functions that may wait begin with fl__. Reports skip functions with that prefix, and
+ * show their caller (lib/core/debug/report.c).
+ */
+
+/*
+ * Makes the call, and waits until it can be made. Returns:
+ *
+ *   0            the call is made, and its count is set
+ *   -EPIPE       closed
+ *   -ENOMEM      out of memory
+ *   -ETIMEDOUT   the deadline has passed, and a last try failed
+ *   -ECANCELED   a wait was cancelled; the call is not tried after that
+ */
+static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+{
+	/* A fiber does not back off from an MPMC ring: its thread has other fibers to run. */
+	if (q->spsc)
+		fl__queue_spsc_back_off(q->spsc, call->side);
+	else if (q->mpmc && fl__ctx_get()->ops == &fl__thread_parker)
+		fl__mpmc_back_off(q->mpmc, call->side == FL__CONSUMERS);
+	int rc = fl__queue_call_now(q, call);
+	if (rc != -EAGAIN)
+		return rc;
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, q, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
+	rc = queue_wait_and_call(q, call, deadline, cancel);
+	fl__debug_wait_end(&op);
+	return rc;
+}
+
+/* Putting. */
+
+/* One operation of the backend, which may return -EBUSY, and the wake that the put owes. */
+static inline int queue_put_once(fl_queue *q, const void *item)
+{
+	bool owes_wake = false;
+	size_t count;
+	int rc;
+	if (__builtin_expect(q->mpmc != NULL, 1))
+		rc = fl__mpmc_put(q->mpmc, item, q->item_size, &owes_wake);
+	else if (q->spsc && fl__queue_spsc_put(q->spsc, item, q->spsc->slots.shape))
+		return 0;
+	else
+		rc = q->backend->put(q->state, item, 1, &count, &owes_wake);
+	if (__builtin_expect(owes_wake, 0))
+		fl__queue_wake(q, FL__CONSUMERS);
+	return rc;
+}
+
+static struct fl__queue_call queue_put_call(const void *items, size_t n)
+{
+	return (struct fl__queue_call){.side = FL__PRODUCERS, .from = items, .n = n};
+}
+
+__attribute__((noinline, cold)) static int queue_try_put_slow(fl_queue *q, const void *item)
+{
+	struct fl__queue_call call = queue_put_call(item, 1);
+	return fl__queue_call_now(q, &call);
+}
+
+int fl_queue_try_put(fl_queue *q, const void *item)
+{
+	const int rc = queue_put_once(q, item);
+	return __builtin_expect(rc == -EBUSY, 0) ? queue_try_put_slow(q, item) : rc;
+}
+
+__attribute__((noinline, cold)) static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline,
+                                                              fl_cancel_token *cancel)
+{
+	struct fl__queue_call call = queue_put_call(item, 1);
+	return fl__queue_call_until(q, &call, deadline, cancel);
+}
+
+int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
+{
+	const int rc = queue_put_once(q, item);
+	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
+}
+
+size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
+{
+	struct fl__queue_call call = queue_put_call(items, n);
+	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
+}
+
+int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+                            fl_cancel_token *cancel)
+{
+	const unsigned char *next = items;
+	int rc = 0;
+	for (*count = 0; *count < n && rc == 0;) {
+		struct fl__queue_call call = queue_put_call(next + *count * q->item_size, n - *count);
+		rc = fl__queue_call_until(q, &call, deadline, cancel);
+		*count += call.count;
+	}
+	return rc;
+}
+
+/* Getting: the mirror image. */
+
+static inline int queue_get_once(fl_queue *q, void *item)
+{
+	bool owes_wake = false;
+	size_t count;
+	int rc;
+	if (__builtin_expect(q->mpmc != NULL, 1))
+		rc = fl__mpmc_get(q->mpmc, item, q->item_size, &owes_wake);
+	else if (q->spsc && fl__queue_spsc_get(q->spsc, item, q->spsc->slots.shape))
+		return 0;
+	else
+		rc = q->backend->get(q->state, item, 1, &count, &owes_wake);
+	if (__builtin_expect(owes_wake, 0))
+		fl__queue_wake(q, FL__PRODUCERS);
+	return rc;
+}
+
+static struct fl__queue_call queue_get_call(void *items, size_t n)
+{
+	return (struct fl__queue_call){.side = FL__CONSUMERS, .to = items, .n = n};
+}
+
+__attribute__((noinline, cold)) static int queue_try_get_slow(fl_queue *q, void *item)
+{
+	struct fl__queue_call call = queue_get_call(item, 1);
+	return fl__queue_call_now(q, &call);
+}
+
+int fl_queue_try_get(fl_queue *q, void *item)
+{
+	const int rc = queue_get_once(q, item);
+	return __builtin_expect(rc == -EBUSY, 0) ? queue_try_get_slow(q, item) : rc;
+}
+
+__attribute__((noinline, cold)) static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline,
+                                                              fl_cancel_token *cancel)
+{
+	struct fl__queue_call call = queue_get_call(item, 1);
+	return fl__queue_call_until(q, &call, deadline, cancel);
+}
+
+int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
+{
+	const int rc = queue_get_once(q, item);
+	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
+}
+
+size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
+{
+	struct fl__queue_call call = queue_get_call(items, n);
+	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
+}
+
+int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                            fl_cancel_token *cancel)
+{
+	struct fl__queue_call call = queue_get_call(items, n);
+	const int rc = n > 0 ? fl__queue_call_until(q, &call, deadline, cancel) : 0;
+	*count = call.count;
+	return rc;
+}
+
+/*
+ * Joining: waiting until as many items are done as were put.
+ *
+ *   bits of done  meaning            changed by
+ *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
+ *                                    counts the last item, and by the last join that gives up; all
+ *                                    inside a transaction of the parking lot
+ *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
+ *
+ * The backend counts the puts. `done` never exceeds the puts. So if a load of `done` and a later
+ * load of the puts are equal, both had this value at the later load, the linearization point of a
+ * join.
+ *
+ * No lost wake: JOINED is in the word that the CAS changes. A call that finds JOINED opens a
+ * transaction, unless there were more puts before the CAS: then a later call counts the last item.
+ * Where puts may decrease (puts_decrease), the call cannot know that, so each call opens a
+ * transaction. The consumer that decreases them opens one afterwards, too.
+ *
+ * A call that counts an item has acquired all earlier counts, and with them the puts of those
+ * items. Otherwise `done`, which grows, could equal an old value of the puts.
+ */
+enum { QUEUE_JOINED = 1, QUEUE_ONE = 2 };
+
+/* `done` was loaded with acquire: what was done about the items. */
+static bool queue_is_joined_at(fl_queue *q, uint64_t done)
+{
+	return done / QUEUE_ONE == q->backend->puts(q->state);
+}
+
+static bool queue_is_joined(fl_queue *q)
+{
+	/* acquire: pairs with the CAS in fl__queue_done() */
+	return queue_is_joined_at(q, fl__load_acquire(&q->done));
+}
+
+/* Inside a transaction: marks that a joiner waits. Returns false if all items are done. */
+static bool queue_mark_joiner(fl_queue *q)
+{
+	for (;;) {
+		/* acquire: pairs with the CAS in fl__queue_done() */
+		uint64_t done = fl__load_acquire(&q->done);
+		if (queue_is_joined_at(q, done))
+			return false;
+		/* relaxed: a mark, no message */
+		if (fl__cas_weak_relaxed(&q->done, &done, done | QUEUE_JOINED))
+			return true;
+	}
+}
+
+__attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
+		/* relaxed: the parking lot orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
+		(void)fl__lot_take(&lot, FL__ALL, 0);
+	}
+	fl__lot_close(&lot);
+}
+
+bool fl__queue_done(fl_queue *q)
+{
+	/* read now: the queue may be freed after the CAS */
+	const bool puts_decrease = q->backend->puts_decrease;
+	uint64_t done, puts;
+	do {
+		/* acquire: the puts of the items that are done; pairs with the CAS */
+		done = fl__load_acquire(&q->done);
+		puts = q->backend->puts(q->state);
+		if (done / QUEUE_ONE == puts)
+			return false;
+		/*
+		 * release: what was done about the item, and, with the load, about earlier items;
+		 * pairs with the acquire loads of `done`
+		 */
+	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
+	if (__builtin_expect((done & QUEUE_JOINED) != 0, 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
+		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
+	return true;
+}
+
+int fl_queue_try_task_done(fl_queue *q)
+{
+	return fl__queue_done(q) ? 0 : -EINVAL;
+}
+
+void fl_queue_task_done(fl_queue *q)
+{
+	if (!fl__queue_done(q))
+		fl__panic("fl_queue_task_done", q, "called more often than items were put");
+}
+
+/* Removes a join that gives up from the wait queue. Clears JOINED if no other joiner waits. */
+static void queue_cancel_join(fl_queue *q, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	fl__lot_remove(&lot, node);
+	if (!fl__lot_has_waiters(&lot))
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the parking lot orders it */
+	fl__lot_close(&lot);
+}
+
+int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (queue_is_joined(q))
+		return 0;
+	struct fl__wait wait;
+	fl__wait_begin(&wait, FL__DEBUG_QUEUE_JOIN, q);
+	struct fl__node node = FL__NODE(&wait);
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	const bool waits = queue_mark_joiner(q);
+	if (waits)
+		fl__lot_add(&lot, &node);
+	fl__lot_close(&lot);
+	if (!waits)
+		return 0;
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
+	const bool blocks = fl__ctx_block(wait.ctx, NULL, deadline);
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	fl__ctx_unblock(wait.ctx, blocks);
+	fl__debug_wait_end(&op);
+	if (rc == 0)
+		return 0; /* all items were done when the joiner was woken, whatever was put since */
+	queue_cancel_join(q, &node);
+	return rc != -ECANCELED && queue_is_joined(q) ? 0 : rc;
+}
+
+size_t fl_queue_unfinished(const fl_queue *q)
+{
+	/*
+	 * acquire: pairs with the CAS in fl__queue_done(). The puts are loaded later, so the result
+	 * is never below 0.
+	 */
+	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
+	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
+}
+
+/* Queries. */
+
+size_t fl_queue_length(fl_queue *q)
+{
+	return q->backend->length(q->state);
+}
+
+size_t fl_queue_capacity(const fl_queue *q)
+{
+	return q->backend->capacity(q->state);
+}
+
+bool fl_queue_is_closed(fl_queue *q)
+{
+	return q->backend->is_closed(q->state);
+}
+
+/*
+ * For fl_wait_any. An observer is enqueued under the same mark as other waiters, and takes nothing.
+ */
+
+static int queue_can(fl_queue *q, enum fl__queue_side side)
+{
+	int rc;
+	for (unsigned round = 0; (rc = q->backend->can[side](q->state)) == -EBUSY; round++)
+		fl__queue_pause(round);
+	return rc;
+}
+
+static bool queue_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
+{
+	while (queue_can(q, side) == -EAGAIN)
+		if (fl__queue_enqueue(q, side, node, false))
+			return true;
+	return false;
+}
+
+static bool queue_on_items_ready(void *object)
+{
+	return queue_can(object, FL__CONSUMERS) != -EAGAIN;
+}
+
+static bool queue_on_items_arm(void *object, struct fl__node *node)
+{
+	return queue_arm(object, FL__CONSUMERS, node);
+}
+
+static bool queue_on_space_ready(void *object)
+{
+	return queue_can(object, FL__PRODUCERS) != -EAGAIN;
+}
+
+static bool queue_on_space_arm(void *object, struct fl__node *node)
+{
+	return queue_arm(object, FL__PRODUCERS, node);
+}
+
+const fl_on_type fl__on_queue = {queue_on_items_ready, queue_on_items_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_queue_space = {queue_on_space_ready, queue_on_space_arm, fl__node_disarm, NULL};

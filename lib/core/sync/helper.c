@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Helpers. An ended thread must be joined, since it may still run code of this library. The next
+ * thread that ends joins it, or the end of this copy does. So at most one thread waits to be
+ * joined.
+ *
+ * Invariants
+ *   1. All variables change under helper_lock. No function of a helper is called under helper_lock.
+ *   2. helper_running counts the started threads that have not put themselves into helper_ended.
+ *   3. While helper_ending is set, no thread starts, and no unused thread comes into use. So
+ *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
+ */
+#include "helper.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../wait/context.h"
+#include "local.h"
+#include <errno.h>
+#include <fairlead/cond.h>
+#include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+
+struct helper_thread {
+	struct fl__ctx ctx;
+	struct helper_thread *next; /* in helper_threads */
+	pthread_t thread;           /* written under helper_lock */
+	struct fl__helper *helper;
+	void *arg;
+	sigset_t signals; /* what the thread blocks if it calls functions of the user */
+};
+
+static fl_mutex helper_lock = FL_MUTEX_INIT;
+static fl_cond helper_fewer = FL_COND_INIT; /* helper_running has fallen */
+static struct fl__helper *helper_first;
+static struct helper_thread *helper_threads; /* in a forked child, also the parent's threads */
+static unsigned helper_running;
+static struct helper_thread *helper_ended; /* an ended thread, not joined yet; or NULL */
+static uint32_t helper_ending;
+
+static void helper_join(struct helper_thread *t)
+{
+	if (!t)
+		return;
+	(void)fl__sys.thread_join(t->thread);
+	{
+		FL_LOCKED(&helper_lock);
+		struct helper_thread **link = &helper_threads;
+		while (*link != t)
+			link = &(*link)->next;
+		*link = t->next;
+	}
+	fl__free(t);
+}
+
+static struct helper_thread *helper_leave(struct helper_thread *t)
+{
+	FL_LOCKED(&helper_lock);
+	struct helper_thread *before = helper_ended;
+	helper_ended = t;
+	helper_running--;
+	fl_cond_broadcast(&helper_fewer);
+	return before;
+}
+
+/* Called if a function of the user ends the thread. */
+__attribute__((cold)) static void helper_exits(void *arg)
+{
+	const struct helper_thread *t = arg;
+	fl__panic(t->helper->name, t->helper, "a function that the library calls " FL__ENDS_THREAD);
+}
+
+static void *helper_run(void *arg)
+{
+	struct helper_thread *t = arg;
+	const uint32_t fork = fl__fork_count;
+	fl__ctx_current = &t->ctx;
+	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
+	if (t->helper->calls_user)
+		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+	pthread_cleanup_push(helper_exits, t);
+	t->helper->function();
+	fl__locals_end(&t->ctx);
+	pthread_cleanup_pop(0);
+	if (!fl__is_forked(fork))
+		helper_join(helper_leave(t));
+	/* a later destructor of the thread that calls the library gets the thread's own context */
+	fl__ctx_current = NULL;
+	return NULL;
+}
+
+/* Called with helper_lock held. */
+static void helper_list(struct fl__helper *helper)
+{
+	if (helper->listed)
+		return;
+	helper->listed = true;
+	helper->next = helper_first;
+	helper_first = helper;
+}
+
+void fl__helper_list(struct fl__helper *helper)
+{
+	FL_LOCKED(&helper_lock);
+	helper_list(helper);
+}
+
+int fl__helper_start_with(struct fl__helper *helper, void *arg)
+{
+	struct helper_thread *t = fl__alloc(1, sizeof *t);
+	if (!t)
+		return -ENOMEM;
+	fl__ctx_init_thread(&t->ctx, helper->name);
+	t->helper = helper;
+	t->arg = arg;
+	fl__signals_of_thread(&t->signals);
+	FL_LOCKED(&helper_lock);
+	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
+	if (rc != 0) {
+		fl__free(t);
+		return rc;
+	}
+	t->next = helper_threads;
+	helper_threads = t;
+	helper_running++;
+	helper_list(helper);
+	return 0;
+}
+
+void *fl__helper_arg(void)
+{
+	/* `ctx` is the first member */
+	return ((const struct helper_thread *)(const void *)fl__ctx_current)->arg;
+}
+
+bool fl__helper_must_end(void)
+{
+	/*
+	 * relaxed: helper->end() later wakes the thread, which calls this function again; other
+	 * callers hold the helper's lock
+	 */
+	return fl__load_relaxed(&helper_ending);
+}
+
+/* Returns the present list of helpers. */
+static struct fl__helper *helpers_set_ending(uint32_t value)
+{
+	FL_LOCKED(&helper_lock);
+	fl__store_relaxed(&helper_ending, value); /* relaxed: as in fl__helper_must_end() */
+	return helper_first;
+}
+
+static void helpers_end_all(void)
+{
+	unsigned used = 0;
+	for (struct fl__helper *helper = helpers_set_ending(1); helper; helper = helper->next)
+		used += helper->end();
+	fl_mutex_lock(&helper_lock);
+	while (helper_running > used) {
+		const int rc = fl_cond_wait_until(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* always 0 */
+	}
+	struct helper_thread *last = helper_ended;
+	helper_ended = NULL;
+	fl_mutex_unlock(&helper_lock);
+	helper_join(last);
+}
+
+void fl__helpers_end(void)
+{
+	helpers_end_all();
+	(void)helpers_set_ending(0);
+}
+
+FL__AT_UNLOAD_FIRST static void helpers_unload(void)
+{
+	helpers_end_all();
+}
+
+/*
+ * A fork holds the lock, so no thread of the parent changes the state meanwhile. The child could
+ * not join a thread that has ended. The destructors of that thread may take the locks that other
+ * handlers hold across a fork, so this handler comes before them.
+ */
+static void helpers_before_fork(void)
+{
+	struct helper_thread *ended;
+	for (;;) {
+		fl_mutex_lock(&helper_lock);
+		ended = helper_ended;
+		helper_ended = NULL;
+		if (!ended)
+			return;
+		fl_mutex_unlock(&helper_lock);
+		helper_join(ended);
+	}
+}
+
+static void helpers_after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&helper_lock);
+}
+
+/* The child has none of the parent's threads. */
+static void helpers_after_fork(void)
+{
+	fl_mutex_init(&helper_lock);
+	fl_cond_init(&helper_fewer);
+	helper_running = 0;
+	helper_ended = NULL;
+	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
+}
+
+FL__AT_START_LAST static void helpers_watch_forks(void)
+{
+	(void)pthread_atfork(helpers_before_fork, helpers_after_fork_in_parent,
+	                     helpers_after_fork); /* see lib/core/wait/context.c */
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Locals: each context has a table of values, indexed by the local's id. The first set assigns the
+ * id, for ever. One table for all contexts holds the destructors. An adopted thread, which the
+ * library did not start, frees its table in the destructor of a pthread key. Other contexts call
+ * fl__locals_end().
+ */
+#include "local.h"
+#include "../base/atomic.h"
+#include "../base/list.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../wait/lock.h"
+#include "context_var.h"
+#include <errno.h>
+#include <fairlead/thread.h>
+#include <string.h>
+
+enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
+
+struct fl__locals {
+	struct fl__locals *next, **link; /* for an adopted thread: in registry.adopted */
+	struct fl__ctx *ctx;             /* the context that has this table */
+	uint32_t size;
+	void *values[];
+};
+
+static struct {
+	uint32_t lock;
+	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
+	void (*destroy[LOCAL_IDS + 1])(void *);
+	enum { LOCAL_NO_KEY, LOCAL_HAS_KEY, LOCAL_UNLOADED } state; /* guarded by the lock */
+	pthread_key_t key;
+	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
+} local_registry;
+
+/* The id of `local`, assigned now if it has none. 0: no id is left. */
+static uint32_t local_id(fl_local *local)
+{
+	/* acquire: pairs with the release below, so that fl__locals_end() sees the destructor */
+	uint32_t id = fl__load_acquire(&local->id_);
+	if (id != 0)
+		return id;
+	fl__lock(&local_registry.lock);
+	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
+	if (id == 0 && local_registry.count < LOCAL_IDS) {
+		id = ++local_registry.count;
+		local_registry.destroy[id] = local->destroy_;
+		fl__store_release(&local->id_, id); /* pairs with the acquire above */
+	}
+	fl__unlock(&local_registry.lock);
+	return id;
+}
+
+static void local_end_adopted(void *ctx)
+{
+	fl__locals_end(ctx);
+}
+
+/* Arranges that the end of an adopted thread frees its table. */
+static int local_watch_end(struct fl__ctx *ctx)
+{
+	if (!ctx->adopted)
+		return 0;
+	fl__lock(&local_registry.lock);
+	int rc = 0;
+	if (local_registry.state == LOCAL_NO_KEY)
+		rc = pthread_key_create(&local_registry.key, local_end_adopted);
+	if (rc == 0 && local_registry.state == LOCAL_NO_KEY)
+		local_registry.state = LOCAL_HAS_KEY;
+	/* with LOCAL_UNLOADED the process exits, and the thread keeps its table */
+	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
+		rc = pthread_setspecific(local_registry.key, ctx);
+	fl__unlock(&local_registry.lock);
+	return -rc;
+}
+
+/* Replaces `old` by `table` in registry.adopted. Either may be NULL. */
+static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
+{
+	fl__lock(&local_registry.lock);
+	if (old)
+		FL__LIST_REMOVE(old);
+	if (table)
+		FL__LIST_ADD(&local_registry.adopted, table);
+	fl__unlock(&local_registry.lock);
+}
+
+static int local_grow(struct fl__ctx *ctx, uint32_t id)
+{
+	struct fl__locals *old = ctx->locals;
+	uint32_t size = old ? old->size : LOCAL_LEAST;
+	while (size <= id)
+		size *= 2;
+	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
+	if (!locals)
+		return -ENOMEM;
+	if (!old && local_watch_end(ctx) != 0) {
+		fl__free(locals);
+		return -ENOMEM;
+	}
+	locals->size = size;
+	locals->ctx = ctx;
+	if (old)
+		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
+	if (ctx->adopted)
+		local_replace_listed(old, locals);
+	ctx->locals = locals;
+	fl__free(old);
+	return 0;
+}
+
+void *fl_local_get(const fl_local *local)
+{
+	const struct fl__locals *locals = fl__ctx_get()->locals;
+	/* relaxed: this context set any value in its table, after local_id() */
+	uint32_t id = fl__load_relaxed(&local->id_);
+	return locals && id < locals->size ? locals->values[id] : NULL;
+}
+
+int fl_local_set(fl_local *local, void *value)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	uint32_t id = local_id(local);
+	if (id == 0)
+		return -EAGAIN;
+	if (!ctx->locals || id >= ctx->locals->size) {
+		int rc = value ? local_grow(ctx, id) : 0;
+		if (rc != 0 || !value)
+			return rc;
+	}
+	ctx->locals->values[id] = value;
+	return 0;
+}
+
+/* Destroys the present values, in the order of their ids. False when no destructor ran. */
+static bool local_destroy_round(struct fl__ctx *ctx)
+{
+	bool any = false;
+	for (uint32_t id = 1; id < ctx->locals->size; id++) {
+		void *value = ctx->locals->values[id];
+		ctx->locals->values[id] = NULL;
+		if (value && local_registry.destroy[id]) { /* written before the id was published */
+			local_registry.destroy[id](value);
+			any = true;
+		}
+	}
+	return any;
+}
+
+int fl__local_watch_values(struct fl__ctx *ctx)
+{
+	/* with a table, the end of an adopted thread calls fl__locals_end() */
+	return ctx->adopted && !ctx->locals ? local_grow(ctx, 0) : 0;
+}
+
+static void local_end_table(struct fl__ctx *ctx)
+{
+	if (!ctx->locals)
+		return;
+	for (int i = 0; i < LOCAL_ROUNDS && local_destroy_round(ctx); i++)
+		;
+	if (ctx->adopted)
+		local_replace_listed(ctx->locals, NULL);
+	fl__free(ctx->locals);
+	ctx->locals = NULL;
+}
+
+static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
+{
+	/* again: destructors may set context variables, and releases of values may set locals */
+	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
+		local_end_table(ctx);
+		fl__values_end(ctx);
+	}
+}
+
+void fl__locals_end(struct fl__ctx *ctx)
+{
+	if (__builtin_expect(ctx->locals || ctx->front.values, 0))
+		local_end_all(ctx);
+}
+
+/*
+ * An unloaded copy of the library leaves neither its key's destructor behind, nor the tables of
+ * threads that go on.
+ */
+FL__AT_UNLOAD static void local_unload(void)
+{
+	fl__lock(&local_registry.lock);
+	if (local_registry.state == LOCAL_HAS_KEY)
+		(void)pthread_key_delete(local_registry.key);
+	local_registry.state = LOCAL_UNLOADED;
+	fl__unlock(&local_registry.lock);
+	if (!fl__is_unloaded())
+		return;
+	struct fl__locals *tables = local_registry.adopted;
+	if (fl__ctx_get()->adopted)
+		fl__ctx_get()->locals = NULL;
+	for (struct fl__locals *next; tables; tables = next) {
+		next = tables->next;
+		fl__values_forget(tables->ctx);
+		fl__free(tables);
+	}
+}
+
+static void local_before_fork(void)
+{
+	fl__lock(&local_registry.lock);
+}
+
+static void local_after_fork(void)
+{
+	fl__unlock(&local_registry.lock);
+}
+
+FL__AT_START static void local_watch_forks(void)
+{
+	/* see lib/core/wait/context.c */
+	(void)pthread_atfork(local_before_fork, local_after_fork, local_after_fork);
+}

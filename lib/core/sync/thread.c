@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads: a control block per thread, in one list. A block has two owners, the thread itself and
+ * its handle. The last owner to release the block frees it. `thread_list_lock` guards `owners`,
+ * `detached` and the list. The event `ended` publishes `result`.
+ *
+ * A waking thread may touch the block's context until its unpark is published (lot.c, invariant 3).
+ * So the block's thread releases the block only after its last wait.
+ */
+#include "thread.h"
+#include "../base/atomic.h"
+#include "../base/list.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../debug/debug.h"
+#include "../wait/lot.h"
+#include "context_var.h"
+#include "local.h"
+#include <errno.h>
+#include <fairlead/event.h>
+#include <fairlead/mutex.h>
+#include <fairlead/thread.h>
+#include <fairlead/time.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+
+struct fl__thread {
+	struct fl__ctx ctx;
+	struct fl__thread *next, *prev;
+	const fl_allocator *allocator; /* of this struct; NULL: that of the process */
+	fl_thread_function *function;
+	void *arg;
+	pthread_t pthread;
+	fl_event ended;
+	int result;
+	unsigned owners;
+	bool detached;
+	bool lost;               /* a thread of the parent, which this forked child lacks */
+	const sigset_t *signals; /* what it blocks; NULL: what it has begun with */
+	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
+	char name[32];
+};
+
+static fl_mutex thread_list_lock = FL_MUTEX_INIT;
+static struct fl__thread *thread_oldest, *thread_newest;
+static unsigned thread_started; /* for names */
+/*
+ * The calling thread, also in a fiber, which has a context of its own. NULL: the thread has no
+ * control block.
+ */
+static _Thread_local struct fl__thread *thread_self;
+static fl_thread_error_handler *thread_error_handler;
+
+static void thread_enlist(struct fl__thread *t, const char *name)
+{
+	FL_LOCKED(&thread_list_lock);
+	thread_started++;
+	if (name)
+		(void)snprintf(t->name, sizeof t->name, "%s", name);
+	else
+		(void)snprintf(t->name, sizeof t->name, "thread-%u", thread_started);
+	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
+}
+
+/* Releases `t` for `owners` owners. The last one unlists `t`: true, the caller must free it. */
+static bool thread_release(struct fl__thread *t, unsigned owners)
+{
+	FL_LOCKED(&thread_list_lock);
+	t->owners -= owners;
+	if (t->owners > 0)
+		return false;
+	FL__QUEUE_REMOVE(thread_oldest, thread_newest, t);
+	return true;
+}
+
+static void thread_log_if_detached(const struct fl__thread *t)
+{
+	bool detached;
+	{
+		FL_LOCKED(&thread_list_lock);
+		detached = t->detached;
+	}
+	if (detached)
+		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
+}
+
+static void thread_report_error(const struct fl__thread *t)
+{
+	/* pairs with fl_thread_set_error_handler() */
+	fl_thread_error_handler *handler = fl__load_acquire(&thread_error_handler);
+	const fl_thread_info info = {t->ctx.id, t->name, true};
+	if (handler)
+		handler(&info, t->result);
+	else
+		thread_log_if_detached(t);
+}
+
+__attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct fl__thread *t)
+{
+	if (t->result != 0)
+		thread_report_error(t);
+	fl__locals_end(&t->ctx);
+	fl_event_set(&t->ended); /* publishes `result` to the joiner */
+	bool last = thread_release(t, 1);
+	fl__ctx_current = NULL; /* a destructor that runs later and calls the library gets a new context */
+	thread_self = NULL;
+	if (last)
+		fl__free_to(t->allocator, t);
+}
+
+/*
+ * Called if the thread's function ends by pthread_exit() or pthread_cancel(). The frames of the
+ * tasks and callbacks that the thread runs are gone: other threads would wait for their ends.
+ */
+__attribute__((cold)) static void thread_exits(void *arg)
+{
+	struct fl__thread *t = arg;
+	if (t->ctx.front.inside.helper || t->ctx.front.inside.calling)
+		fl__panic(t->name, t, "a task or a callback that the thread runs " FL__ENDS_THREAD);
+	thread_finish(t);
+}
+
+static void *thread_run(void *arg)
+{
+	struct fl__thread *t = arg;
+	thread_self = t;
+	fl__ctx_current = &t->ctx;
+	fl__yield_ration = t->yield_ration;
+	char kernel_name[16];
+	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
+	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
+	if (t->signals)
+		(void)pthread_sigmask(SIG_SETMASK, t->signals, NULL);
+	t->result = -ECANCELED; /* unless the function returns */
+	pthread_cleanup_push(thread_exits, t);
+	t->result = t->function(t->arg);
+	pthread_cleanup_pop(0);
+	thread_finish(t);
+	return NULL;
+}
+
+static int thread_set_stack(pthread_attr_t *attr, size_t size)
+{
+#ifndef __GLIBC__
+	enum { USUAL = 1 << 20 }; /* musl's own default, 128 KiB, is too small for nested tasks */
+	size = size > 0 ? size : USUAL;
+#endif
+	if (size == 0)
+		return 0;
+	if (size < (size_t)PTHREAD_STACK_MIN)
+		size = (size_t)PTHREAD_STACK_MIN;
+	return -pthread_attr_setstacksize(attr, size);
+}
+
+static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
+{
+	pthread_attr_t attr;
+	int rc = -pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	rc = thread_set_stack(&attr, config->stack_size);
+	if (rc == 0) {
+		rc = config->block_signals || t->signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
+		                                         : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
+	}
+	(void)pthread_attr_destroy(&attr);
+	return rc;
+}
+
+/* Takes over `values`. */
+__attribute__((cold)) static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
+                                              const fl_thread_config *config, const fl_allocator *allocator,
+                                              const sigset_t *signals, struct fl__values *values)
+{
+	static const fl_thread_config defaults;
+	if (!config)
+		config = &defaults;
+	struct fl__thread *t = fl__alloc_from(allocator, 1, sizeof *t);
+	if (!t) {
+		fl__values_free(values);
+		return -ENOMEM;
+	}
+	t->allocator = allocator;
+	fl__ctx_init_thread(&t->ctx, t->name);
+	t->ctx.front.values = values;
+	t->yield_ration = fl__yield_ration;
+	t->function = function;
+	t->arg = arg;
+	t->owners = 2;
+	t->signals = signals;
+	thread_enlist(t, config->name);
+	int rc = thread_spawn(t, config);
+	if (rc != 0) {
+		(void)thread_release(t, 2);
+		fl__free_to(t->allocator, t);
+		fl__values_free(values);
+		return rc;
+	}
+	handle->thread_ = t;
+	return 0;
+}
+
+int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
+{
+	return thread_start(t, function, arg, config, NULL, NULL, fl__values_copy());
+}
+
+int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config,
+                     const fl_allocator *allocator, const sigset_t *signals)
+{
+	return thread_start(t, function, arg, config, allocator, signals, NULL);
+}
+
+__attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline,
+                                               fl_cancel_token *cancel)
+{
+	struct fl__thread *t = handle->thread_;
+	if (!t)
+		return -EINVAL;
+	if (t == thread_self)
+		return -EDEADLK;
+	if (t->lost && !fl_event_is_set(&t->ended))
+		return -EOWNERDEAD;
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_JOIN, (void *)(uintptr_t)t->ctx.id);
+	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
+	fl__awaits_end(outer);
+	fl__debug_join(0, false);
+	fl__ctx_unblock(ctx, blocks);
+	if (rc != 0)
+		return rc;
+	if (!t->lost)
+		/* the thread has left the library's code, or is about to */
+		(void)fl__sys.thread_join(t->pthread);
+	if (result)
+		*result = t->result;
+	handle->thread_ = NULL;
+	if (thread_release(t, t->lost ? t->owners : 1))
+		fl__free_to(t->allocator, t);
+	return 0;
+}
+
+__attribute__((cold)) int fl_thread_detach(fl_thread *handle)
+{
+	struct fl__thread *t = handle->thread_;
+	if (!t)
+		return -EINVAL;
+	handle->thread_ = NULL;
+	bool lost = t->lost;
+	{
+		FL_LOCKED(&thread_list_lock);
+		t->detached = true;
+	}
+	if (!lost)
+		(void)fl__sys.thread_detach(t->pthread);
+	if (thread_release(t, lost ? t->owners : 1))
+		fl__free_to(t->allocator, t);
+	return 0;
+}
+
+bool fl_thread_is_alive(const fl_thread *handle)
+{
+	const struct fl__thread *t = handle->thread_;
+	return t && !t->lost && !fl_event_is_set(&t->ended);
+}
+
+uint64_t fl_thread_id(const fl_thread *handle)
+{
+	return handle->thread_ ? handle->thread_->ctx.id : 0;
+}
+
+uint64_t fl_thread_current_id(void)
+{
+	return fl__ctx_get()->id;
+}
+
+const char *fl_thread_current_name(void)
+{
+	return fl__ctx_get()->name;
+}
+
+size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg)
+{
+	size_t n = 0;
+	FL_LOCKED(&thread_list_lock);
+	for (const struct fl__thread *t = thread_oldest; t; t = t->next) {
+		if (t->lost)
+			continue;
+		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
+		if (visit)
+			visit(&info, arg);
+		n++;
+	}
+	return n;
+}
+
+fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler)
+{
+	/* pairs with thread_report_error() */
+	return fl__swap_acq_rel(&thread_error_handler, handler);
+}
+
+static bool thread_ready(void *object)
+{
+	return !fl_thread_is_alive(object);
+}
+
+static bool thread_arm(void *object, struct fl__node *node)
+{
+	fl_thread *handle = object;
+	return handle->thread_ && fl__on_event.arm(&handle->thread_->ended, node);
+}
+
+const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
+
+/* Forks: in the child the list is consistent, and all its threads but the forking one are lost. */
+static void thread_before_fork(void)
+{
+	fl_mutex_lock(&thread_list_lock);
+}
+
+static void thread_after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&thread_list_lock);
+}
+
+static void thread_after_fork_in_child(void)
+{
+	fl_mutex_init(&thread_list_lock);
+	for (struct fl__thread *t = thread_oldest; t; t = t->next)
+		t->lost = t != thread_self;
+}
+
+FL__AT_START static void thread_watch_forks(void)
+{
+	/* see lib/core/wait/context.c */
+	(void)pthread_atfork(thread_before_fork, thread_after_fork_in_parent, thread_after_fork_in_child);
+}

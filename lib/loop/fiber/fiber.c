@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The first switch to a fiber gives it a stack (fl__fiber_prepare). After its end, the next flow
+ * that runs puts the stack back (fl__fiber_clean), and frees a detached fiber. Any other fiber is
+ * freed by its join, or by a later detach.
+ *
+ * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
+ *
+ *   bit                meaning                 set by            cleared by
+ *   FIBER_ENDED (1)    its function returned   fiber_finish()    -
+ *   FIBER_WAITED (2)   a joiner may wait       fl__word_arm()    fiber_finish()
+ */
+#include "fiber.h"
+#include "core/base/atomic.h"
+#include "core/debug/debug.h"
+#include "scheduler.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+enum { FIBER_ENDED = 1, FIBER_WAITED = 2 };
+static const struct fl__word fiber_is_ended = {FIBER_ENDED, FIBER_ENDED, FIBER_WAITED};
+
+static void fiber_publish_end(struct fl__fiber *f)
+{
+	/* relaxed: only fibers of this thread write it */
+	if (!(fl__load_relaxed(&f->ended) & FIBER_WAITED)) {
+		fl__store_relaxed(&f->ended, FIBER_ENDED);
+		return;
+	}
+	struct fl__lot lot;
+	fl__lot_open(&lot, &f->ended);
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	/* relaxed: a woken joiner acquires the unpark */
+	fl__store_relaxed(&f->ended, FIBER_ENDED);
+	fl__lot_close(&lot);
+}
+
+static _Noreturn void fiber_finish(struct fl__fiber *f)
+{
+	struct fl__sched *s = f->sched;
+	if (s->config.ending)
+		s->config.ending(&f->ctx);
+	s->fibers--;
+	fiber_publish_end(f);
+	if (s->config.ended)
+		s->config.ended(fl__fiber_extra(f));
+	s->ended = f;
+	fl__sched_switch_next(s, true);
+	__builtin_unreachable();
+}
+
+static void fiber_begin(void *arg)
+{
+	struct fl__fiber *f = arg;
+	fl__flow_arrive(&f->flow);
+	fl__sched_after_switch(f->sched);
+	f->begun = true;
+	errno = 0;
+	f->result = f->function(f->arg);
+	fiber_finish(f);
+}
+
+/* snprintf() would take as long as the rest of fl__fiber_create(). */
+static void fiber_set_name(struct fl__fiber *f, const char *name)
+{
+	size_t length = strnlen(name, sizeof f->name - 1);
+	memcpy(f->name, name, length);
+	f->name[length] = '\0';
+}
+
+size_t fl__fiber_size(size_t extra)
+{
+	return sizeof(struct fl__fiber) + extra;
+}
+
+int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*function)(void *arg), void *arg,
+                     const char *name)
+{
+	void *block;
+	struct fl__slab *slab;
+	int rc = fl__stack_reserve(&s->stacks, &block, &slab);
+	if (rc != 0)
+		return rc;
+	struct fl__fiber *f = block;
+	memset(f + 1, 0, s->config.extra);
+	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .slab = slab};
+	fiber_set_name(f, name ? name : "fiber");
+	fl__ctx_init_thread(&f->ctx, f->name);
+	f->ctx.ops = &fl__fiber_parker;
+	f->pause.ctx = &f->ctx;
+	fl__flow_init(&f->flow);
+	s->fibers++;
+	fl__sched_enqueue(s, f);
+	*fiber = f;
+	return 0;
+}
+
+void fl__fiber_prepare(struct fl__fiber *f)
+{
+	f->stack = fl__stack_get(&f->sched->stacks);
+	fl__flow_make(&f->flow, f->stack.low, f->stack.size, fiber_begin, f);
+	fl__flow_name(&f->flow, f->name);
+}
+
+void fl__fiber_clean(struct fl__fiber *f)
+{
+	fl__flow_drop(&f->flow);
+	fl__stack_put(&f->sched->stacks, f->stack);
+	if (f->detached)
+		fl__fiber_free(f);
+}
+
+void fl__fiber_free(struct fl__fiber *f)
+{
+	fl__stack_release(&f->sched->stacks, f, f->slab);
+}
+
+bool fl__fiber_has_ended(const struct fl__fiber *f)
+{
+	return fl__load_relaxed(&f->ended) & FIBER_ENDED; /* relaxed: written by this thread */
+}
+
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__fiber *self = fl__fiber_self();
+	if (fl__fiber_has_ended(f))
+		return 0;
+	if (!self || self == f || self->sched != f->sched)
+		return -EDEADLK;
+	fl__debug_join(f->ctx.id, deadline != FL_FOREVER);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
+	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
+	fl__awaits_end(outer);
+	fl__debug_join(0, false);
+	return rc;
+}
+
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl__fiber_wait(f, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	if (result)
+		*result = f->result;
+	fl__fiber_free(f);
+	return 0;
+}
+
+bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node)
+{
+	return fl__word_arm(&f->ended, &fiber_is_ended, node);
+}
+
+void fl__fiber_detach(struct fl__fiber *f)
+{
+	if (fl__fiber_has_ended(f))
+		fl__fiber_free(f);
+	else
+		f->detached = true;
+}
+
+struct fl__fiber *fl__fiber_self(void)
+{
+	return fl__sched_current ? fl__sched_current->running : NULL;
+}
+
+int fl__fiber_result(const struct fl__fiber *f)
+{
+	return f->result;
+}
+
+const char *fl__fiber_name(const struct fl__fiber *f)
+{
+	return f->name;
+}
+
+struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f)
+{
+	return &f->ctx;
+}
+
+struct fl__sched *fl__fiber_sched(const struct fl__fiber *f)
+{
+	return f->sched;
+}
+
+_Static_assert(sizeof(struct fl__fiber) % 8 == 0, "the memory behind a fiber is aligned as pointers");
+
+void *fl__fiber_extra(struct fl__fiber *f)
+{
+	return f + 1;
+}
+
+struct fl__fiber *fl__fiber_of_extra(void *extra)
+{
+	return (struct fl__fiber *)extra - 1;
+}

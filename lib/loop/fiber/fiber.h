@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FIBER_FIBER_H
+#define FL_FIBER_FIBER_H
+
+#include "core/wait/lot.h"
+#include <fairlead/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Fibers are flows of control, each with a stack, that take turns on their scheduler's thread and
+ * never leave it. A fiber is a context: a wait in the library suspends the fiber, not the thread,
+ * and any thread may wake it. errno, the floating-point control word and the locals (fl_local)
+ * belong to the fiber, the signal mask and pthread mutexes to the thread.
+ *
+ *     struct fl__sched *s;
+ *     struct fl__fiber *f;
+ *     rc = fl__sched_create(&s, NULL);
+ *     rc = fl__fiber_create(s, &f, echo, arg, "echo");
+ *     rc = fl__sched_run(s);                          // until every fiber has ended
+ *     rc = fl__fiber_join(f, &result, FL_FOREVER, NULL);
+ *     fl__sched_destroy(s);
+ *
+ * Unless a comment says otherwise, only the thread that runs the scheduler calls a function.
+ */
+struct fl__sched;
+struct fl__fiber;
+
+/* How a scheduler waits when no fiber is runnable. */
+struct fl__sched_ops {
+	/*
+	 * Sleeps until a wake(). Acquires what wake() released. Returns
+	 *
+	 *   0
+	 *   -ETIMEDOUT  the deadline passed without a wake; the scheduler may call sleep again
+	 *   -EINTR      no wake, but the scheduler checks its queues
+	 */
+	int (*sleep)(struct fl__sched *s, int64_t deadline);
+	/*
+	 * Any thread calls it, once for each sleep that it ends, before or during the sleep. The
+	 * scheduler may be gone as soon as the wake is published.
+	 */
+	void (*wake)(struct fl__sched *s);
+	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
+	int (*wait_fds)(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+	                fl_cancel_token *cancel);
+};
+
+struct fl__sched_config {
+	size_t stack_size; /* of each fiber, including 16 KiB of guard; 0: FL__STACK_SIZE */
+	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
+	/* Each fiber calls it last (fl__locals_end). May be NULL. */
+	void (*ending)(struct fl__ctx *ctx);
+	/*
+	 * Called after the end of a fiber is published, still on its stack. Must not wait. May be
+	 * NULL.
+	 */
+	void (*ended)(void *extra);
+	const struct fl__sched_ops *ops; /* NULL: the thread parks as in any other wait */
+	void *user;                      /* for `ops`: fl__sched_user() */
+	const fl_allocator *allocator;   /* of all but the stacks; NULL: that of the process */
+};
+
+/* `config` may be NULL. Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
+int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config);
+
+/* Panics unless every fiber was joined or has ended detached. */
+void fl__sched_destroy(struct fl__sched *s);
+
+/*
+ * Runs fibers until all have ended, and sleeps while none is runnable. Returns
+ *
+ *   0
+ *   -ENOMEM
+ *   -EBUSY       this thread runs a scheduler, or another thread has run `s`
+ *   -EOWNERDEAD  in a forked child of the process that created `s`
+ */
+int fl__sched_run(struct fl__sched *s);
+
+/* Between enter and leave the thread runs the scheduler. Returns as fl__sched_run(). */
+int fl__sched_enter(struct fl__sched *s);
+void fl__sched_leave(struct fl__sched *s);
+
+/*
+ * Processes wakes and deadlines, then lets each runnable fiber run once. Returns whether a fiber is
+ * runnable now.
+ */
+bool fl__sched_turn(struct fl__sched *s);
+
+/* Fewer than `most` runnable fibers run several times, up to `most` runs in all. */
+bool fl__sched_run_batch(struct fl__sched *s, size_t most);
+
+/*
+ * Sleeps until a wake, a fiber's deadline, or `deadline`. Returns false, without a sleep, if a
+ * fiber is runnable or a wake is pending.
+ */
+bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
+
+/*
+ * For a caller that sleeps by its own means. Arm returns false where fl__sched_sleep() does.
+ * Between arm and disarm a wake calls ops->wake(), once. `woken`: the caller has had that wake;
+ * else disarm waits in ops->sleep() for a wake on its way.
+ */
+bool fl__sched_arm(struct fl__sched *s);
+void fl__sched_disarm(struct fl__sched *s, bool woken);
+
+/* The earliest deadline of a fiber's wait; FL_FOREVER: none. */
+int64_t fl__sched_next_deadline(const struct fl__sched *s);
+
+bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is runnable */
+size_t fl__sched_fibers(const struct fl__sched *s);    /* number of fibers that have not ended */
+bool fl__sched_is_forked(const struct fl__sched *s);
+/* Whether this thread runs `s`, or has run it. */
+bool fl__sched_is_of_this_thread(const struct fl__sched *s);
+void *fl__sched_user(const struct fl__sched *s);
+const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
+
+/* Returns the scheduler that the calling thread has entered; NULL: none. */
+struct fl__sched *fl__sched_entered(void);
+/* Returns the context of the calling thread, also in a fiber; only for comparisons. */
+const struct fl__ctx *fl__sched_thread(void);
+
+/* Passes an error of a fiber to the error handler (fl_fiber_set_error_handler). */
+void fl__fiber_report_error(const char *name, int error);
+
+/*
+ * The fiber will call function(arg) in a later turn. `name` is copied and cut at 31 bytes; NULL:
+ * "fiber". Returns 0, -ENOMEM.
+ */
+int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
+                     const char *name);
+
+/*
+ * Waits for the end of the fiber, stores its result in `*result`, unless that is NULL, and frees
+ * it. One joiner at a time. Returns
+ *
+ *   0
+ *   -ETIMEDOUT, -ECANCELED  the fiber runs on, and can be joined again
+ *   -EDEADLK                the fiber has not ended, and the caller is that fiber, or no fiber of
+ *                           its scheduler
+ */
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
+
+/* The parts of a join: the wait, which returns as above; the result; the release of the memory. */
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
+int fl__fiber_result(const struct fl__fiber *f);
+void fl__fiber_free(struct fl__fiber *f);
+
+/* Has the fiber freed at its end, or now if it has ended. */
+void fl__fiber_detach(struct fl__fiber *f);
+
+void fl__fiber_yield(void);
+
+/*
+ * Suspends the calling fiber until a resume, which may come first. Acquires what the resume
+ * released. Returns 0, -ETIMEDOUT.
+ */
+int fl__fiber_suspend(int64_t deadline);
+
+/*
+ * Ends the current or the next suspend of `f`. Several resumes before a suspend count as one. Any
+ * thread may call it.
+ */
+void fl__fiber_resume(struct fl__fiber *f);
+
+/*
+ * Called by the scheduler's thread, the only one that resumes `f`. `f` runs before all fibers that
+ * are runnable now, in the current turn.
+ */
+void fl__fiber_resume_first(struct fl__fiber *f);
+
+/*
+ * For reports: calls function(arg) on the stack of `f`, a fiber of the same scheduler. It neither
+ * waits nor switches. Returns false, without a call, if `f` has not begun.
+ */
+bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
+const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
+
+/*
+ * Calls `observe` before each switch; NULL is the thread's own flow. `observe` must not switch.
+ * `observe` NULL: no more calls.
+ */
+void fl__sched_observe(struct fl__sched *s,
+                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
+
+/* Any thread may call these four. */
+struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
+const char *fl__fiber_name(const struct fl__fiber *f);
+struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
+struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
+
+/* Arm: as in fl_on_type, for fibers of `f`'s scheduler. */
+bool fl__fiber_has_ended(const struct fl__fiber *f);
+bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
+
+/* The memory of config.extra, aligned as pointers; and its fiber. */
+void *fl__fiber_extra(struct fl__fiber *f);
+struct fl__fiber *fl__fiber_of_extra(void *extra);
+
+#endif

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads,
+ * timers for waits with a deadline, and the parker of fibers. After Photon and Boost.Fiber, but
+ * fibers never move to another thread: a wake is an entry in a list that the thread reads after the
+ * woken fiber has switched out, and no switch needs a lock.
+ *
+ * fl__wait.park_word of a fiber's wait:
+ *
+ *   value               meaning            set by                       cleared by
+ *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
+ *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -; of `pause`:
+ *                                          by the fiber's own thread    fl__fiber_suspend()
+ *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
+ *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
+ *
+ * The function that clears SCHED_PARKED owes the fiber one entry in a queue: sched_unpark() in the
+ * inbox, or, on the fiber's own thread, in the run queue; sched_unpark_in_handler() in the inbox;
+ * fl__fiber_resume_first(), only for `pause`, at the front of the run queue; sched_expire() in the
+ * run queue. So a parked fiber gets exactly one entry, and until then the fiber, its wait and its
+ * scheduler stay valid. The value 4 differs from the values of lock.c's words and from ASLEEP of
+ * the thread parker, for debuggers.
+ *
+ * fl__sched.inbox: fibers that other threads woke.
+ *
+ *   value         meaning                set by                cleared by
+ *   NULL          empty                  sched_take_inbox();   -
+ *                                        fl__sched_disarm(),
+ *                                        CAS
+ *   a fiber       linked by next,        sched_post(), CAS     sched_take_inbox(), swap
+ *                 latest wake first
+ *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS  sched_post();
+ *                 sleeps                                       fl__sched_disarm(), CAS
+ *
+ * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, its last access to the
+ * scheduler. Any other sched_post() touches nothing after its CAS. A thread that finds SCHED_ASLEEP
+ * replaced waits for that wake, so the scheduler outlives the wake. Linearization point of a wake
+ * from another thread: its CAS on the inbox; of a wake before the park: its swap of park_word.
+ *
+ * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin at
+ * least once, and a bounded number of fibers in all. Then the scheduler checks inbox and timers. So
+ * fibers that always yield do not starve the others.
+ */
+#include "scheduler.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+enum { SCHED_EMPTY = 0, SCHED_UNPARKED = 1, SCHED_PARKED = 4 };
+#define SCHED_SOON FL_US(50)
+enum { SCHED_TRIM_PERIOD = 1024 /* spins in place of a sleep */ };
+
+static char sched_asleep_mark;
+#define SCHED_ASLEEP ((struct fl__fiber *)(void *)&sched_asleep_mark)
+
+_Thread_local struct fl__sched *fl__sched_current;
+
+static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
+{
+	return (struct fl__fiber *)((char *)ctx - offsetof(struct fl__fiber, ctx));
+}
+
+void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
+{
+	f->next = NULL;
+	if (s->last)
+		s->last->next = f;
+	else
+		s->first = f;
+	s->last = f;
+	s->runnable++;
+}
+
+/* The next fiber to run; NULL: the turn is over. */
+static struct fl__fiber *sched_pick_next(struct fl__sched *s)
+{
+	struct fl__fiber *f = s->first;
+	if (!f || s->left == 0)
+		return NULL;
+	s->left--;
+	s->runnable--;
+	s->first = f->next;
+	if (!s->first)
+		s->last = NULL;
+	return f;
+}
+
+void fl__sched_after_switch(struct fl__sched *s)
+{
+	struct fl__fiber *ended = s->ended;
+	if (ended) {
+		s->ended = NULL;
+		fl__fiber_clean(ended);
+	}
+}
+
+/* Switches from the running flow to `to`; NULL: the thread's own flow. */
+static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
+                                            bool forever)
+{
+	int error = errno;
+	if (to && !to->stack.low)
+		fl__fiber_prepare(to);
+	if (__builtin_expect(s->observe != NULL, 0))
+		s->observe(s, s->running, to);
+	s->running = to;
+	fl__ctx_current = to ? &to->ctx : s->thread;
+	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
+	errno = error;
+}
+
+/* Runs on the stack of `me`, resumed only for the visit. */
+static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
+{
+	const struct fl__visit *visit = s->visit;
+	struct fl__fiber *from = visit->from;
+	s->visit = NULL;
+	visit->function(visit->arg);
+	sched_switch(s, &me->flow, from, false);
+}
+
+void fl__sched_switch_next(struct fl__sched *s, bool forever)
+{
+	if (fl__sched_is_forked(s))
+		fl__panic("fl__sched_switch_next", s, "a fiber that forked waits in the child");
+	struct fl__fiber *me = s->running, *to = sched_pick_next(s);
+	if (to == me)
+		return;
+	if (s->first)
+		fl__flow_prefetch(&s->first->flow, s->stacks.block); /* the fetch proceeds while `to` runs */
+	sched_switch(s, &me->flow, to, forever);
+	while (__builtin_expect(s->visit != NULL, 0))
+		sched_run_visit(s, me);
+	fl__sched_after_switch(s);
+}
+
+bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg)
+{
+	struct fl__sched *s = f->sched;
+	struct fl__visit visit = {function, arg, s->running};
+	if (f == s->running)
+		function(arg);
+	else if (!f->begun)
+		return false;
+	else {
+		s->visit = &visit;
+		sched_switch(s, visit.from ? &visit.from->flow : &s->main, f, false);
+	}
+	return true;
+}
+
+void fl__sched_observe(struct fl__sched *s,
+                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to))
+{
+	s->observe = observe;
+}
+
+const char *fl__fiber_state(const struct fl__fiber *f)
+{
+	if (!f->begun)
+		return "has not begun";
+	if (f == f->sched->running)
+		return "runs";
+	/* relaxed: another thread may be waking the fiber */
+	return f->parked && fl__load_relaxed(&f->parked->park_word) == SCHED_PARKED ? "waits" : "is runnable";
+}
+
+void fl__fiber_yield(void)
+{
+	struct fl__sched *s = fl__sched_current;
+	fl__sched_enqueue(s, s->running);
+	fl__sched_switch_next(s, false);
+}
+
+/* Called by another thread, or in a signal handler. */
+static void sched_post(struct fl__sched *s, struct fl__fiber *f)
+{
+	/* relaxed: the CAS decides */
+	struct fl__fiber *head = fl__load_relaxed(&s->inbox);
+	do
+		f->next = head == SCHED_ASLEEP ? NULL : head;
+	/*
+	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the sleep; pairs with
+	 * fl__sched_arm().
+	 */
+	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
+	if (head == SCHED_ASLEEP)
+		s->config.ops->wake(s);
+}
+
+static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+{
+	/* release: pairs with sched_is_unparked(). acquire: f->next; pairs with sched_park(). */
+	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
+		return;
+	if (s == fl__sched_current)
+		fl__sched_enqueue(s, f);
+	else
+		sched_post(s, f);
+}
+
+/*
+ * Called by the fiber's own thread, for a wait that no other thread unparks. A wait is unparked
+ * once (lot.c, invariant 3), except `pause`.
+ */
+static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+{
+	/* relaxed: no other thread uses the word of this wait */
+	const bool parked = fl__load_relaxed(&wait->park_word) == SCHED_PARKED;
+	fl__store_relaxed(&wait->park_word, SCHED_UNPARKED);
+	if (parked)
+		fl__sched_enqueue(s, f);
+}
+
+static void sched_unpark(struct fl__wait *wait)
+{
+	/* Before the swap, after which the wait may be freed. */
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
+	if (s == fl__sched_current && wait != &f->pause)
+		sched_unpark_from_own(f, s, wait);
+	else
+		sched_unpark_from_any(f, s, wait);
+}
+
+/* The handler may interrupt a change of the run queue: so the inbox. */
+static void sched_unpark_in_handler(struct fl__wait *wait)
+{
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
+	/* release and acquire: as in sched_unpark_from_any() */
+	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
+		sched_post(s, f);
+}
+
+static bool sched_is_unparked(const struct fl__wait *wait)
+{
+	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED; /* pairs with sched_unpark() */
+}
+
+static int sched_park(struct fl__wait *wait, int64_t deadline)
+{
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
+	if (sched_is_unparked(wait))
+		return 0;
+	f->parked = wait;
+	if (deadline != FL_FOREVER) {
+		f->parked_rc = 0;
+		fl__timers_add(&f->sched->timers, &f->timer, deadline);
+	}
+	uint32_t expected = SCHED_EMPTY;
+	/* pairs with sched_unpark(), which links the fiber */
+	if (fl__cas_release(&wait->park_word, &expected, SCHED_PARKED))
+		fl__sched_switch_next(f->sched, false);
+	if (deadline != FL_FOREVER)
+		fl__timers_remove(&f->sched->timers, &f->timer);
+	f->parked = NULL;
+	(void)sched_is_unparked(wait); /* acquires, if there was an unpark */
+	return deadline != FL_FOREVER ? f->parked_rc : 0;
+}
+
+static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+{
+	int (*wait)(struct fl__sched *, const struct pollfd *, unsigned, int64_t, fl_cancel_token *) =
+	    fl__sched_current->config.ops->wait_fds;
+	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
+}
+
+const struct fl__ctx_ops fl__fiber_parker = {sched_park, sched_unpark, sched_unpark_in_handler, fl__fiber_yield,
+                                             sched_wait_fds};
+
+int fl__fiber_suspend(int64_t deadline)
+{
+	struct fl__fiber *f = fl__sched_current->running;
+	int rc = sched_park(&f->pause, deadline);
+	if (rc == 0)
+		/* pairs with sched_unpark(), also with a later one */
+		(void)fl__swap_acquire(&f->pause.park_word, SCHED_EMPTY);
+	return rc;
+}
+
+void fl__fiber_resume(struct fl__fiber *f)
+{
+	sched_unpark(&f->pause);
+}
+
+void fl__fiber_resume_first(struct fl__fiber *f)
+{
+	struct fl__sched *s = f->sched;
+	/* relaxed, both: this thread resumes and suspends */
+	const bool parked = fl__load_relaxed(&f->pause.park_word) == SCHED_PARKED;
+	fl__store_relaxed(&f->pause.park_word, SCHED_UNPARKED);
+	if (!parked)
+		return;
+	f->next = s->first;
+	s->first = f;
+	if (!s->last)
+		s->last = f;
+	s->runnable++;
+	s->left++; /* `f` runs in the current turn */
+}
+
+static void sched_take_inbox(struct fl__sched *s)
+{
+	/* relaxed: the next turn sees a wake that this load misses */
+	if (!fl__load_relaxed(&s->inbox))
+		return;
+	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with sched_post() */
+	struct fl__fiber *oldest = NULL;
+	while (latest) {
+		struct fl__fiber *next = latest->next;
+		latest->next = oldest;
+		oldest = latest;
+		latest = next;
+	}
+	while (oldest) {
+		struct fl__fiber *next = oldest->next;
+		fl__sched_enqueue(s, oldest);
+		oldest = next;
+	}
+}
+
+static void sched_expire(struct fl__sched *s, struct fl__fiber *f)
+{
+	uint32_t expected = SCHED_PARKED;
+	/* relaxed: replaces this thread's own value */
+	if (!fl__cas_relaxed(&f->parked->park_word, &expected, SCHED_EMPTY))
+		return;
+	f->parked_rc = -ETIMEDOUT;
+	fl__sched_enqueue(s, f);
+}
+
+static void sched_expire_timers(struct fl__sched *s)
+{
+	if (!s->timers.first)
+		return;
+	int64_t now = fl__sys.now();
+	struct fl__timer *timer;
+	while ((timer = s->timers.first) != NULL && timer->deadline <= now) {
+		fl__timers_remove(&s->timers, timer);
+		sched_expire(s, (struct fl__fiber *)((char *)timer - offsetof(struct fl__fiber, timer)));
+	}
+}
+
+/*
+ * Processes wakes and timers, then allows as many runs as fibers are runnable, or `runs` if that is
+ * more.
+ */
+static void sched_turn(struct fl__sched *s, size_t runs)
+{
+	sched_take_inbox(s);
+	sched_expire_timers(s);
+	s->left = s->runnable > runs ? s->runnable : runs;
+	struct fl__fiber *f = sched_pick_next(s);
+	if (!f)
+		return;
+	if (!s->watched)
+		fl__overflow_watch(s);
+	sched_switch(s, &s->main, f, false);
+	fl__sched_after_switch(s);
+}
+
+bool fl__sched_turn(struct fl__sched *s)
+{
+	sched_turn(s, 0);
+	return s->runnable > 0;
+}
+
+bool fl__sched_run_batch(struct fl__sched *s, size_t most)
+{
+	sched_turn(s, most);
+	return s->runnable > 0;
+}
+
+static int sched_thread_sleep(struct fl__sched *s, int64_t deadline)
+{
+	return fl__thread_parker.park(&s->sleep, deadline);
+}
+
+static void sched_thread_wake(struct fl__sched *s)
+{
+	fl__thread_parker.unpark(&s->sleep);
+}
+
+static const struct fl__sched_ops sched_thread_ops = {sched_thread_sleep, sched_thread_wake, NULL};
+
+int64_t fl__sched_next_deadline(const struct fl__sched *s)
+{
+	return s->timers.first ? s->timers.first->deadline : FL_FOREVER;
+}
+
+bool fl__sched_arm(struct fl__sched *s)
+{
+	if (s->runnable > 0)
+		return false;
+	fl__stack_pool_trim(&s->stacks);
+	fl__wait_begin(&s->sleep, FL__DEBUG_NOTHING, NULL);
+	struct fl__fiber *expected = NULL;
+	/* release: the wait is initialised; pairs with sched_post() */
+	return fl__cas_release(&s->inbox, &expected, SCHED_ASLEEP);
+}
+
+void fl__sched_disarm(struct fl__sched *s, bool woken)
+{
+	struct fl__fiber *expected = SCHED_ASLEEP;
+	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
+		return;
+	while (!woken) /* a sched_post() owes a wake */
+		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
+}
+
+static bool sched_is_posted(const void *sched)
+{
+	/* relaxed: sched_take_inbox() acquires */
+	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL;
+}
+
+/*
+ * A wake costs the waking thread a system call, some 10 us. So the scheduler spins on the inbox
+ * first, if another thread soon ended the last sleep; never if it waits only for descriptors and
+ * timers.
+ */
+bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
+{
+	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
+	if (s->soon && s->runnable == 0) {
+		s->soon = fl__spin(s->thread, sched_is_posted, s, until);
+		if (s->soon && ++s->spun % SCHED_TRIM_PERIOD == 0)
+			fl__stack_pool_trim(&s->stacks); /* as before a sleep */
+		if (s->soon)
+			return false;
+	}
+	if (!fl__sched_arm(s))
+		return false;
+	const int64_t began = fl__sys.now();
+	const bool blocks = fl__ctx_block(s->thread, NULL, until);
+	const bool woken = s->config.ops->sleep(s, until) == 0;
+	fl__ctx_unblock(s->thread, blocks);
+	s->soon = woken && fl__sys.now() - began < SCHED_SOON;
+	fl__sched_disarm(s, woken);
+	return true;
+}
+
+static int sched_may_enter(struct fl__sched *s)
+{
+	if (fl__sched_current || (s->thread && s->thread != fl__ctx_get()))
+		return -EBUSY;
+	if (fl__sched_is_forked(s))
+		return -EOWNERDEAD;
+	return fl__overflow_prepare(s);
+}
+
+int fl__sched_enter(struct fl__sched *s)
+{
+	int rc = sched_may_enter(s);
+	if (rc != 0)
+		return rc;
+	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
+	fl__flow_adopt(&s->main);
+	fl__sched_current = s;
+	return 0;
+}
+
+void fl__sched_leave(struct fl__sched *s)
+{
+	fl__sched_current = NULL;
+	fl__overflow_unwatch(s);
+}
+
+int fl__sched_run(struct fl__sched *s)
+{
+	enum { MOST = 64 };
+	int rc = fl__sched_enter(s);
+	if (rc != 0)
+		return rc;
+	while (s->fibers > 0) {
+		(void)fl__sched_run_batch(s, MOST);
+		if (s->fibers > 0)
+			(void)fl__sched_sleep(s, FL_FOREVER);
+	}
+	fl__sched_leave(s);
+	return 0;
+}
+
+/* A shadow stack, which only call and ret move. */
+static bool sched_has_shadow_stack(void)
+{
+	uintptr_t top = 0;
+#if defined(__x86_64__) && defined(__CET__) && !defined(FL__SWITCH_UCONTEXT)
+	__asm__ volatile("rdsspq %0" : "+r"(top)); /* no effect without a shadow stack */
+#endif
+	return top != 0;
+}
+
+int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config)
+{
+	static const struct fl__sched_config defaults;
+	if (sched_has_shadow_stack())
+		return -ENOTSUP;
+	if (!config)
+		config = &defaults;
+	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
+	if (!made)
+		return -ENOMEM;
+	made->config = *config;
+	if (!made->config.ops)
+		made->config.ops = &sched_thread_ops;
+	made->fork_count = fl__fork_count;
+	fl__stack_pool_init(&made->stacks, config->stack_size, fl__fiber_size(config->extra));
+	made->stacks.allocator = config->allocator;
+	*s = made;
+	return 0;
+}
+
+void fl__sched_destroy(struct fl__sched *s)
+{
+	if (s->stacks.used_blocks > 0)
+		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
+	fl__stack_pool_end(&s->stacks);
+	fl__overflow_end(s);
+	fl__free_to(s->config.allocator, s);
+}
+
+bool fl__sched_is_forked(const struct fl__sched *s)
+{
+	return fl__is_forked(s->fork_count);
+}
+
+bool fl__sched_is_runnable(const struct fl__sched *s)
+{
+	return s->runnable > 0;
+}
+
+const struct fl__ctx *fl__sched_thread(void)
+{
+	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
+}
+
+/* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
+bool fl__sched_is_of_this_thread(const struct fl__sched *s)
+{
+	return fl__load_relaxed(&s->thread) == fl__sched_thread(); /* relaxed: as above */
+}
+
+size_t fl__sched_fibers(const struct fl__sched *s)
+{
+	return s->fibers;
+}
+
+void *fl__sched_user(const struct fl__sched *s)
+{
+	return s->config.user;
+}
+
+const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s)
+{
+	return s->config.ops;
+}
+
+struct fl__sched *fl__sched_entered(void)
+{
+	return fl__sched_current;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FIBER_SCHEDULER_H
+#define FL_FIBER_SCHEDULER_H
+
+#include "core/base/timer_heap.h"
+#include "core/wait/lot.h"
+#include "fiber.h"
+#include "sanitizer_valgrind.h"
+#include "stack.h"
+
+/*
+ * The members that each wait touches come first: with many fibers, each cache line is a cache miss.
+ */
+struct fl__fiber {
+	struct fl__flow flow;
+	struct fl__sched *sched;
+	struct fl__fiber *next;  /* in the run queue or the inbox, never in both */
+	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
+	struct fl__ctx ctx;
+	struct fl__timer timer;
+	struct fl__wait pause; /* fl__fiber_suspend() */
+	int parked_rc;
+	int result;
+	uint32_t ended; /* fiber.c */
+	bool detached;
+	bool begun; /* the fiber has run */
+	int (*function)(void *arg);
+	void *arg;
+	struct fl__stack stack; /* from the first run to the end; low == NULL: none yet */
+	struct fl__slab *slab;  /* of the fiber's block */
+	char name[32];
+};
+
+struct fl__sched {
+	/* Waking threads write it: `apart` keeps it off the lines that this thread writes. */
+	struct fl__fiber *inbox;
+	char apart[64];
+	struct fl__fiber *first; /* the run queue, in the order of the wakes */
+	struct fl__fiber *last;
+	size_t runnable;           /* in the run queue */
+	size_t left;               /* runs that are left in this turn */
+	struct fl__fiber *running; /* NULL: the thread's own flow */
+	struct fl__fiber *ended;   /* a fiber that has ended; the next flow cleans it */
+	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
+	/* that runs or has run this scheduler; NULL: none */
+	struct fl__ctx *thread;
+	struct fl__timers timers;
+	struct fl__wait sleep; /* the thread's wait in fl__sched_sleep() */
+	/* another thread soon ended the last sleep, or the spin succeeded */
+	bool soon;
+	unsigned spun; /* spins in place of sleeps, modulo the range */
+	size_t fibers; /* that have not ended */
+	uint32_t fork_count;
+	/* stack_overflow.c: the signal stack; NULL: the scheduler was never entered */
+	void *signal_stack;
+	bool watched;            /* a fiber has run since enter: see stack_overflow.c */
+	bool signal_stacked;     /* the thread uses `signal_stack` */
+	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
+	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
+	struct fl__sched_config config;
+	struct fl__stack_pool stacks;
+};
+
+/* A call on another fiber's stack: fl__fiber_visit(). */
+struct fl__visit {
+	void (*function)(void *arg);
+	void *arg;
+	struct fl__fiber *from; /* NULL: the thread's own flow */
+};
+
+/* Not NULL between enter and leave. */
+extern _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
+
+extern const struct fl__ctx_ops fl__fiber_parker;
+
+/* A fiber that is in no list. Called by the scheduler's thread. */
+void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
+
+/* Returns when the fiber runs again; never if `forever`. */
+void fl__sched_switch_next(struct fl__sched *s, bool forever);
+
+/* After a switch: cleans the fiber that ended with it. */
+void fl__sched_after_switch(struct fl__sched *s);
+
+/* The bytes of a fiber with so many bytes of config.extra. */
+size_t fl__fiber_size(size_t extra);
+
+void fl__fiber_prepare(struct fl__fiber *f);
+
+/* Takes its stack, and frees the fiber if it is detached. */
+void fl__fiber_clean(struct fl__fiber *f);
+
+/*
+ * Detection of stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch is called before
+ * the first run of a fiber after enter, unwatch at leave. End frees the signal stack.
+ */
+int fl__overflow_prepare(struct fl__sched *s);
+void fl__overflow_watch(struct fl__sched *s);
+void fl__overflow_unwatch(struct fl__sched *s);
+void fl__overflow_end(struct fl__sched *s);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A process may have 65,530
+ * mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a mapping; a
+ * guard by mprotect() does.
+ *
+ *   stack    is in                           memory      next state
+ *   unused   no list, without a guard        none        clean, when the block of its number is
+ *                                                        first used
+ *   used     no list                         touched     warm; dirty, if enough are warm
+ *   warm     pool->warm, last in first out   touched     used
+ *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks, when
+ *            its slab                                    there is excess, for a second or with
+ *                                                        an idle scheduler
+ *   clean    the `free` bits of its slab     none        used
+ *
+ *   block    is in
+ *   unused   no list: blocks from `made` on of the slab that pool->newest points to
+ *   used     no list
+ *   free     pool->blocks, last in first out
+ *
+ * A stack gets its guard with the first use of the block of its number. At a get fewer stacks than
+ * blocks are used, so the get finds a stack.
+ *
+ * Returning memory costs a system call, and its reuse a page fault: together more than all else
+ * that a fiber does. So the pool returns memory for runs of neighbours, only if too many stacks or
+ * blocks are free, and when the scheduler is idle or the excess has lasted a second. Then it also
+ * frees each slab whose stacks and blocks are all free, unless no other slab has a free stack.
+ */
+#include "stack.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "sanitizer_valgrind.h"
+#include <errno.h>
+#include <stdbool.h>
+
+enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 64 };
+
+struct fl__slab {
+	struct fl__slab *next, **link; /* in pool->slabs, while free != 0 */
+	char *memory;
+	unsigned made, used;        /* blocks that were ever used; that are used now */
+	uint32_t free, dirty;       /* one bit per stack; dirty: free, with memory */
+	unsigned tool[STACK_SLOTS]; /* fl__tool_stack_add() */
+};
+
+/* A block that is free. */
+struct fl__stack_block {
+	struct fl__stack_block *next, **link; /* in pool->blocks */
+	struct fl__slab *slab;
+};
+
+static size_t stack_round_up(size_t size, size_t page)
+{
+	return (size + page - 1) / page * page;
+}
+
+void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
+{
+	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
+	size_t page = fl__page_size();
+	/* A larger slot overflows the slab's size, and fails as a slab that cannot be mapped. */
+	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
+	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
+	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
+	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
+	/* An odd number of pages spreads the tops of the stacks over the sets of the caches. */
+	if (pool->slot / page % 2 == 0)
+		pool->slot += page;
+	if (block < sizeof(struct fl__stack_block))
+		block = sizeof(struct fl__stack_block);
+	pool->block = stack_round_up(block, STACK_LINE);
+	pool->slab = stack_round_up(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
+}
+
+static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab *slab, unsigned i)
+{
+	return slab->memory + pool->slab - (STACK_SLOTS - i) * pool->slot;
+}
+
+static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
+{
+	struct fl__slab *slab = fl__alloc_from(pool->allocator, 1, sizeof *slab);
+	if (!slab)
+		return NULL;
+	slab->memory = fl__sys.map(pool->slab);
+	if (!slab->memory) {
+		fl__free_to(pool->allocator, slab);
+		return NULL;
+	}
+	return slab;
+}
+
+static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	for (unsigned i = 0; i < slab->made; i++)
+		fl__tool_stack_remove(slab->tool[i]);
+	fl__sys.unmap(slab->memory, pool->slab);
+	fl__free_to(pool->allocator, slab);
+}
+
+static uint32_t stack_bits(unsigned count)
+{
+	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
+}
+
+/* Makes the next unused block usable: its stack gets a guard, and is clean. */
+static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	const unsigned i = slab->made;
+	char *slot = stack_slot(pool, slab, i);
+	int rc = fl__sys.guard(slot, pool->guard);
+	if (rc != 0)
+		return -ENOMEM;
+	slab->tool[i] = fl__tool_stack_add(slot + pool->guard, slot + pool->slot);
+	if (slab->free == 0)
+		FL__LIST_ADD(&pool->slabs, slab);
+	slab->free |= UINT32_C(1) << i;
+	slab->made++;
+	pool->newest = slab->made < STACK_SLOTS ? slab : NULL;
+	return 0;
+}
+
+static int stack_get_unused_block(struct fl__stack_pool *pool, void **block, struct fl__slab **slab)
+{
+	struct fl__slab *from = pool->newest ? pool->newest : stack_make_slab(pool);
+	if (!from)
+		return -ENOMEM;
+	int rc = stack_make_block(pool, from);
+	if (rc != 0) {
+		if (from->made == 0)
+			stack_free_slab(pool, from);
+		return rc;
+	}
+	*block = from->memory + (from->made - 1) * pool->block;
+	*slab = from;
+	return 0;
+}
+
+int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab)
+{
+	struct fl__stack_block *b = pool->blocks;
+	if (b) {
+		FL__LIST_REMOVE(b);
+		pool->free_blocks--;
+		if (pool->kept_blocks > pool->free_blocks)
+			pool->kept_blocks = pool->free_blocks;
+		/* for the next fiber, which the caller often creates next */
+		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
+			__builtin_prefetch((char *)b->next + i, 1);
+		*block = b;
+		*slab = b->slab;
+	} else {
+		int rc = stack_get_unused_block(pool, block, slab);
+		if (rc != 0)
+			return rc;
+	}
+	(*slab)->used++;
+	pool->used_blocks++;
+	return 0;
+}
+
+static struct fl__stack stack_get_free(struct fl__stack_pool *pool)
+{
+	struct fl__slab *slab = pool->slabs;
+	const unsigned i = (unsigned)__builtin_ctz(slab->dirty ? slab->dirty : slab->free);
+	pool->dirty -= slab->dirty >> i & 1;
+	slab->dirty &= ~(UINT32_C(1) << i);
+	slab->free &= ~(UINT32_C(1) << i);
+	if (slab->free == 0)
+		FL__LIST_REMOVE(slab);
+	return (struct fl__stack){stack_slot(pool, slab, i) + pool->guard, pool->slot - pool->guard, slab};
+}
+
+struct fl__stack fl__stack_get(struct fl__stack_pool *pool)
+{
+	return pool->warm_count > 0 ? pool->warm[--pool->warm_count] : stack_get_free(pool);
+}
+
+static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	while (slab->dirty) {
+		unsigned first = (unsigned)__builtin_ctz(slab->dirty), count = 1;
+		while (first + count < STACK_SLOTS && (slab->dirty >> (first + count) & 1))
+			count++;
+		fl__sys.discard(stack_slot(pool, slab, first), count * pool->slot);
+		slab->dirty &= count < STACK_SLOTS ? ~(((UINT32_C(1) << count) - 1) << first) : 0;
+	}
+}
+
+static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	for (unsigned i = 0; i < slab->made; i++)
+		FL__LIST_REMOVE((struct fl__stack_block *)(void *)(slab->memory + i * pool->block));
+	pool->free_blocks -= slab->made;
+	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
+	if (pool->newest == slab)
+		pool->newest = NULL;
+	FL__LIST_REMOVE(slab);
+	stack_free_slab(pool, slab);
+}
+
+/*
+ * Returns the memory of free stacks, and frees each slab without a used part, unless no other slab
+ * has a free stack.
+ */
+static void stack_discard_free(struct fl__stack_pool *pool)
+{
+	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
+		next = slab->next;
+		if (slab->used == 0 && slab->free == stack_bits(slab->made) && (slab->next || slab != pool->slabs))
+			stack_drop_slab(pool, slab);
+		else
+			stack_discard_slab(pool, slab);
+	}
+	pool->dirty = 0;
+	pool->kept_blocks = pool->free_blocks;
+	pool->excess_until = 0;
+}
+
+static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
+{
+	return pool->dirty > spare || pool->free_blocks - pool->kept_blocks > spare;
+}
+
+static void stack_check_excess(struct fl__stack_pool *pool)
+{
+	if (!stack_is_excess(pool, pool->used_blocks + FL__STACK_SPARE))
+		pool->excess_until = 0;
+	else if (pool->excess_until == 0)
+		pool->excess_until = fl__later(fl__sys.now(), FL_S(1));
+	else if (fl__is_expired(pool->excess_until))
+		stack_discard_free(pool);
+}
+
+void fl__stack_pool_trim(struct fl__stack_pool *pool)
+{
+	if (stack_is_excess(pool, pool->used_blocks > FL__STACK_WARM ? pool->used_blocks : FL__STACK_WARM))
+		stack_discard_free(pool);
+}
+
+static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
+{
+	struct fl__slab *slab = stack.slab;
+	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - stack_slot(pool, slab, 0)) / pool->slot;
+	if (slab->free == 0)
+		FL__LIST_ADD(&pool->slabs, slab);
+	slab->free |= bit;
+	slab->dirty |= bit;
+	pool->dirty++;
+}
+
+void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
+{
+	fl__tool_stack_reset(stack.low, stack.size);
+	if (pool->warm_count < FL__STACK_WARM)
+		pool->warm[pool->warm_count++] = stack;
+	else
+		stack_put_free(pool, stack);
+}
+
+void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab)
+{
+	struct fl__stack_block *b = block;
+	b->slab = slab;
+	FL__LIST_ADD(&pool->blocks, b);
+	pool->free_blocks++;
+	slab->used--;
+	pool->used_blocks--;
+	if (++pool->releases % STACK_CHECK_PERIOD == 0)
+		stack_check_excess(pool);
+}
+
+void fl__stack_pool_end(struct fl__stack_pool *pool)
+{
+	while (pool->warm_count > 0)
+		stack_put_free(pool, pool->warm[--pool->warm_count]);
+	while (pool->slabs)
+		stack_drop_slab(pool, pool->slabs);
+}

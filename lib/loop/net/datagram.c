@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Datagrams that are sent and received. fd_io.h keeps the readiness; only an attempt that returns
+ * -EAGAIN clears it.
+ *
+ * Errors of the network. The system keeps one pending error of a socket, and returns it from the
+ * next call, whatever that call does. Without IP_RECVERR only a connected socket has such errors,
+ * all its peer's. With IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds
+ * it tries again, and a receive takes the error, with its peer, from the error queue.
+ *
+ * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
+ * an error of the datagram itself comes again when the rest is sent.
+ */
+#include "datagram.h"
+#include "core/base/sys.h"
+#include "core/fd/net_sys.h"
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <string.h>
+
+enum { DATAGRAM_EAGER = 64, DATAGRAM_TRIES = 8 };
+
+/*
+ * A Unix socket that is not connected to the receiver polls writable even if the receiver is full:
+ * the sender tries again after a pause.
+ */
+static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(32);
+
+/* A send or a receive of one datagram, or of `n`. */
+struct datagram_call {
+	/* Returns a count, -EAGAIN, or an error. */
+	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
+	int direction;
+	bool pauses; /* no event may report room */
+	unsigned n;
+	void *data;
+	size_t size;
+	const fl_datagram_address *to; /* NULL: the connected peer */
+	fl_datagram_address *from;     /* NULL: not wanted */
+	const fl_datagram_message *messages_out;
+	fl_datagram_message *messages_in;
+};
+
+int fl__datagram_error(int rc)
+{
+	switch (rc) {
+	case -ENOBUFS:
+		return -ENOMEM;
+	case -EDESTADDRREQ:
+		return -ENOTCONN;
+	case -EPIPE: /* a Unix receiver that has shut down its receiving side */
+		return -ECONNREFUSED;
+	case -ETIMEDOUT: /* the caller would take it for its own deadline */
+		return -EHOSTUNREACH;
+	default:
+		return rc;
+	}
+}
+
+int fl__datagram_check(const fl_datagram *d)
+{
+	if (fl__loop_is_forked(d->io.loop))
+		return -EOWNERDEAD;
+	if (fl_loop_current() != d->io.loop)
+		return -EINVAL;
+	return d->closed ? -EPIPE : 0;
+}
+
+/* Lets other fibers run from time to time. */
+static void datagram_give_way(fl_datagram *d)
+{
+	if (d->eager < DATAGRAM_EAGER)
+		return;
+	d->eager = 0;
+	fl__fiber_yield();
+}
+
+static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
+{
+	if (d->closed)
+		return -EPIPE;
+	ssize_t n = c->attempt(d, c);
+	if (n == -EAGAIN)
+		fl__io_drained(&d->io, c->direction);
+	else
+		d->eager += c->n;
+	return n;
+}
+
+/*
+ * Until an attempt may succeed, or for a pause. Many fibers may pause, each for another receiver:
+ * the one that gets the turn also sees events.
+ */
+static int datagram_pause(fl_datagram *d, int64_t until, fl_cancel_token *cancel)
+{
+	if (fl_mutex_try_lock(&d->turn[FL__IO_OUT]) != 0)
+		return fl_sleep_until(until, cancel);
+	int rc = fl__io_wait(&d->io, FL__IO_OUT, until, cancel);
+	fl_mutex_unlock(&d->turn[FL__IO_OUT]);
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+/* Pauses and attempts by turns. */
+static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c, int64_t deadline,
+                                   fl_cancel_token *cancel)
+{
+	for (int64_t pause = datagram_pause_min;;) {
+		if (fl__is_expired(deadline))
+			return -ETIMEDOUT;
+		d->eager = 0;
+		int rc = datagram_pause(d, fl__min_deadline(deadline, fl_after(pause)), cancel);
+		if (rc != 0)
+			return rc;
+		ssize_t n = datagram_attempt(d, c);
+		if (n != -EAGAIN)
+			return n;
+		pause = pause < datagram_pause_max ? pause * 2 : pause;
+	}
+}
+
+/* Attempts and waits by turns, alone in this direction. */
+static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = fl_mutex_lock_until(&d->turn[c->direction], deadline, cancel);
+	if (n != 0)
+		return n;
+	while (n == 0) {
+		n = datagram_attempt(d, c);
+		if (n != -EAGAIN)
+			break;
+		d->eager = 0;
+		n = fl__io_wait(&d->io, c->direction, deadline, cancel);
+	}
+	fl_mutex_unlock(&d->turn[c->direction]);
+	return n;
+}
+
+static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl__datagram_check(d);
+	if (rc == 0 && !fl__loop_self(d->io.loop))
+		rc = -EINVAL;
+	if (rc != 0)
+		return rc;
+	d->calls++;
+	datagram_give_way(d);
+	ssize_t n = datagram_attempt(d, c);
+	if (n == -EAGAIN)
+		n = c->pauses ? datagram_send_later(d, c, deadline, cancel) : datagram_wait(d, c, deadline, cancel);
+	d->calls--;
+	return n;
+}
+
+/* Makes a call that never waits. */
+static ssize_t datagram_try(fl_datagram *d, const struct datagram_call *c)
+{
+	int rc = fl__datagram_check(d);
+	return rc == 0 ? datagram_attempt(d, c) : rc;
+}
+
+/* Sending. */
+
+/* It may be that of an earlier datagram. */
+static bool datagram_may_be_peer_error(ssize_t rc)
+{
+	switch (rc) {
+	case -ECONNREFUSED:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EPROTO:
+	case -ENOPROTOOPT:
+	case -EOPNOTSUPP:
+	case -EACCES:
+	case -EMSGSIZE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool datagram_must_resend(const fl_datagram *d, ssize_t rc, unsigned *tries)
+{
+	if (rc == -EINTR)
+		return true;
+	return d->peer_errors && datagram_may_be_peer_error(rc) && ++*tries < DATAGRAM_TRIES;
+}
+
+/* Prepares one message. Returns 0, -EAFNOSUPPORT. */
+static int datagram_fill(const fl_datagram *d, struct msghdr *m, struct sockaddr_storage *name, struct iovec *part,
+                         const fl_datagram_address *to)
+{
+	*m = (struct msghdr){.msg_iov = part, .msg_iovlen = 1};
+	if (!to)
+		return 0;
+	int size = fl__datagram_address_to_system(d, to, name);
+	if (size < 0)
+		return size;
+	m->msg_name = name;
+	m->msg_namelen = (socklen_t)size;
+	return 0;
+}
+
+static ssize_t datagram_send_one(fl_datagram *d, const struct datagram_call *c)
+{
+	struct iovec part = {c->data, c->size};
+	struct sockaddr_storage name;
+	struct msghdr m;
+	unsigned tries = 0;
+	ssize_t n = datagram_fill(d, &m, &name, &part, c->to);
+	if (n != 0)
+		return n;
+	do
+		n = fl__net_sys.sendmsg(d->io.fd, &m);
+	while (datagram_must_resend(d, n, &tries));
+	return n < 0 ? fl__datagram_error((int)n) : 0;
+}
+
+static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c)
+{
+	struct mmsghdr messages[FL_DATAGRAM_MANY] = {0};
+	struct iovec parts[FL_DATAGRAM_MANY];
+	struct sockaddr_storage names[FL_DATAGRAM_MANY];
+	unsigned n = 0, tries = 0;
+	int rc = 0;
+	for (; n < c->n && rc == 0; n += rc == 0) {
+		const fl_datagram_message *from = &c->messages_out[n];
+		parts[n] = (struct iovec){from->data, from->size};
+		rc = datagram_fill(d, &messages[n].msg_hdr, &names[n], &parts[n],
+		                   from->address.size > 0 ? &from->address : NULL);
+	}
+	if (n == 0)
+		return rc;
+	do
+		rc = fl__net_sys.sendmmsg(d->io.fd, messages, n);
+	while (datagram_must_resend(d, rc, &tries));
+	return fl__datagram_error(rc);
+}
+
+/* Events do not report that there is room for a datagram to `to`. */
+static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
+{
+	return d->family == AF_UNIX && to;
+}
+
+static struct datagram_call datagram_send_call(const fl_datagram *d, const void *data, size_t size,
+                                               const fl_datagram_address *to)
+{
+	return (struct datagram_call){
+	    .attempt = datagram_send_one,
+	    .direction = FL__IO_OUT,
+	    .pauses = datagram_pauses(d, to),
+	    .n = 1,
+	    .data = (void *)(uintptr_t)data, /* sendmsg() takes it so, and only reads it */
+	    .size = size,
+	    .to = to,
+	};
+}
+
+int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
+                              int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct datagram_call c = datagram_send_call(d, data, size, to);
+	return (int)datagram_run(d, &c, deadline, cancel);
+}
+
+int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to)
+{
+	const struct datagram_call c = datagram_send_call(d, data, size, to);
+	return (int)datagram_try(d, &c);
+}
+
+static struct datagram_call datagram_batch_call(const fl_datagram *d, const fl_datagram_message *list, unsigned n)
+{
+	return (struct datagram_call){
+	    .attempt = datagram_send_batch,
+	    .direction = FL__IO_OUT,
+	    .pauses = datagram_pauses(d, list->address.size > 0 ? &list->address : NULL),
+	    .n = n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY,
+	    .messages_out = list,
+	};
+}
+
+int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
+                                int64_t deadline, fl_cancel_token *cancel)
+{
+	unsigned done = 0;
+	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d);
+	while (done < n && rc >= 0) {
+		const struct datagram_call c = datagram_batch_call(d, list + done, n - done);
+		rc = datagram_run(d, &c, deadline, cancel);
+		done += rc > 0 ? (unsigned)rc : 0;
+	}
+	if (sent)
+		*sent = done;
+	return rc < 0 ? (int)rc : 0;
+}
+
+int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent)
+{
+	unsigned done = 0;
+	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d);
+	while (done < n && rc >= 0) {
+		const struct datagram_call c = datagram_batch_call(d, list + done, n - done);
+		rc = datagram_try(d, &c);
+		done += rc > 0 ? (unsigned)rc : 0;
+	}
+	if (sent)
+		*sent = done;
+	return rc < 0 ? (int)rc : 0;
+}
+
+/* Receiving. */
+
+/* Returns the ICMP error in a message of the error queue; 0: an error of this machine alone. */
+static int datagram_icmp_error(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct sock_extended_err e;
+		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&e, CMSG_DATA(c), sizeof e);
+		if (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6)
+			return -(int)e.ee_errno;
+	}
+	return 0;
+}
+
+/* The first error in the error queue; 0: there is none. */
+static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *peer)
+{
+	for (;;) {
+		_Alignas(struct cmsghdr) char control[512];
+		char first; /* of the message that was not delivered: qemu-user reads nothing without a buffer */
+		struct iovec part = {&first, sizeof first};
+		struct msghdr m = {
+		    .msg_name = &peer->system,
+		    .msg_namelen = sizeof peer->system,
+		    .msg_iov = &part,
+		    .msg_iovlen = 1,
+		    .msg_control = control,
+		    .msg_controllen = sizeof control,
+		};
+		ssize_t n = fl__net_sys.recvmsg(d->io.fd, &m, MSG_ERRQUEUE);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return 0;
+		int error = datagram_icmp_error(&m);
+		if (error == 0)
+			continue;
+		fl__datagram_address_from_system(peer, m.msg_namelen);
+		return error;
+	}
+}
+
+/* The result of a receive that got the error `rc`. Stores the error's peer, if known. */
+static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
+{
+	fl_datagram_address peer = {.size = 0};
+	int error = d->peer_errors ? datagram_take_peer_error(d, &peer) : 0;
+	if (from)
+		*from = peer;
+	error = error != 0 ? error : rc;
+	/* ICMP: larger than the path allows. The caller would take -EMSGSIZE for a truncation */
+	return error == -EMSGSIZE ? -EHOSTUNREACH : fl__datagram_error(error);
+}
+
+static ssize_t datagram_receive_one(fl_datagram *d, const struct datagram_call *c)
+{
+	struct iovec part = {c->data, c->size};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t n;
+	if (c->from) {
+		m.msg_name = &c->from->system;
+		m.msg_namelen = sizeof c->from->system;
+	}
+	do
+		n = fl__net_sys.recvmsg(d->io.fd, &m, MSG_TRUNC);
+	while (n == -EINTR);
+	if (n < 0)
+		return datagram_fail_receive(d, (int)n, c->from);
+	if (c->from)
+		fl__datagram_address_from_system(c->from, m.msg_namelen);
+	return (size_t)n > c->size || (m.msg_flags & MSG_TRUNC) ? -EMSGSIZE : n;
+}
+
+static void datagram_finish_message(fl_datagram_message *to, const struct mmsghdr *m)
+{
+	to->received = m->msg_len < to->size ? m->msg_len : to->size;
+	to->lost = m->msg_len - to->received;
+	if (to->lost == 0 && (m->msg_hdr.msg_flags & MSG_TRUNC))
+		to->lost = 1; /* how many is not known */
+	fl__datagram_address_from_system(&to->address, m->msg_hdr.msg_namelen);
+}
+
+static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call *c)
+{
+	struct mmsghdr messages[FL_DATAGRAM_MANY] = {0};
+	struct iovec parts[FL_DATAGRAM_MANY];
+	int n;
+	for (unsigned i = 0; i < c->n; i++) {
+		fl_datagram_message *to = &c->messages_in[i];
+		struct msghdr *m = &messages[i].msg_hdr;
+		parts[i] = (struct iovec){to->data, to->size};
+		m->msg_iov = &parts[i];
+		m->msg_iovlen = 1;
+		m->msg_name = &to->address.system;
+		m->msg_namelen = sizeof to->address.system;
+	}
+	do
+		n = fl__net_sys.recvmmsg(d->io.fd, messages, c->n, MSG_TRUNC);
+	while (n == -EINTR);
+	if (n < 0)
+		return datagram_fail_receive(d, n, &c->messages_in[0].address);
+	for (int i = 0; i < n; i++)
+		datagram_finish_message(&c->messages_in[i], &messages[i]);
+	return n;
+}
+
+ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
+                                  int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct datagram_call c = {.attempt = datagram_receive_one,
+	                                .direction = FL__IO_IN,
+	                                .n = 1,
+	                                .data = buffer,
+	                                .size = size,
+	                                .from = from};
+	return datagram_run(d, &c, deadline, cancel);
+}
+
+ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from)
+{
+	const struct datagram_call c = {.attempt = datagram_receive_one,
+	                                .direction = FL__IO_IN,
+	                                .n = 1,
+	                                .data = buffer,
+	                                .size = size,
+	                                .from = from};
+	return datagram_try(d, &c);
+}
+
+static struct datagram_call datagram_receive_call(fl_datagram_message *list, unsigned n)
+{
+	return (struct datagram_call){
+	    .attempt = datagram_receive_batch,
+	    .direction = FL__IO_IN,
+	    .n = n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY,
+	    .messages_in = list,
+	};
+}
+
+int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, int64_t deadline,
+                                   fl_cancel_token *cancel)
+{
+	const struct datagram_call c = datagram_receive_call(list, n);
+	return n > 0 ? (int)datagram_run(d, &c, deadline, cancel) : -EINVAL;
+}
+
+int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n)
+{
+	const struct datagram_call c = datagram_receive_call(list, n);
+	return n > 0 ? (int)datagram_try(d, &c) : -EINVAL;
+}

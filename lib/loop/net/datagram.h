@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_DATAGRAM_H
+#define FL_LOOP_DATAGRAM_H
+
+#include "core/fd/unix_file.h"
+#include "fd_io.h"
+#include <fairlead/datagram.h>
+#include <fairlead/mutex.h>
+
+/*
+ * A call makes an attempt first. If it must wait, the fiber takes its turn: the holder of
+ * turn[direction] is the one waiter that fd_io.h allows.
+ */
+struct fl_datagram {
+	struct fl__io io;
+	fl_mutex turn[2]; /* by direction */
+	unsigned calls;   /* of fibers that have not returned */
+	unsigned eager;   /* datagrams since a fiber last waited here */
+	int family;       /* AF_INET, AF_INET6, AF_UNIX */
+	bool ipv6_only;   /* takes no IPv4 addresses */
+	bool peer_errors; /* the system keeps a queue of ICMP errors (ip(7), IP_RECVERR) */
+	bool closed;      /* the descriptor is closed, too */
+	struct fl__unix_file file;
+};
+
+/*
+ * Creates the object of the socket `fd`. After an error the caller still owns `fd`. Returns 0,
+ * -ENOMEM, -EOWNERDEAD, or as fl__io_open().
+ */
+int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
+
+/* Before a call that never waits. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
+int fl__datagram_check(const fl_datagram *d);
+
+/* The documented error for a result of fl__net_sys. */
+int fl__datagram_error(int rc);
+
+/*
+ * The system's form of `a`, for the family of `d`: an IPv6 socket takes IPv4 addresses mapped into
+ * IPv6. Returns the size, or -EAFNOSUPPORT.
+ */
+int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
+
+/*
+ * Normalizes an address of `size` bytes that the system has stored: a mapped IPv6 address becomes
+ * IPv4.
+ */
+void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
+
+#endif

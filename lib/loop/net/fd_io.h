@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_FD_IO_H
+#define FL_LOOP_FD_IO_H
+
+#include "../loop.h"
+
+/*
+ * A descriptor that fibers of one loop read and write, one at a time in each direction. It is
+ * registered once, edge-triggered; the first wait for FL__IO_OUT adds EPOLLOUT. struct fl__io keeps
+ * its readiness, so all other waits make no system call but the loop's own.
+ *
+ *     for (;;) {
+ *             n = recv(io->fd, ...);                          // never waits
+ *             if (n != -EAGAIN)
+ *                     break;
+ *             fl__io_drained(io, FL__IO_IN);
+ *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
+ *     }
+ *
+ * `ready`, by direction: an attempt may succeed. It may be true when an attempt finds nothing, but
+ * is never false when an attempt would succeed. It begins as true. Each edge sets it. -EAGAIN
+ * clears it, and so does a short read of a stream: later bytes make an edge of their own
+ * (epoll(7)). `over` marks the two exceptions: an end or an error, which may come with the last
+ * bytes in one edge; and urgent data, where a read stops early.
+ */
+enum { FL__IO_IN, FL__IO_OUT };
+
+struct fl__io {
+	struct fl__poller_source source;
+	fl_loop *loop;
+	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
+	int fd;
+	bool ready[2];
+	bool over;    /* an end, an error, or urgent data of the peer */
+	bool outward; /* the poller also reports FL__IO_OUT: a fiber has waited for it */
+};
+
+/* Returns 0, or the error of epoll_ctl(). The caller closes `fd`. */
+int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
+
+/* Panics in the name of `function` if a fiber waits. */
+void fl__io_close(struct fl__io *io, const char *function);
+
+/* The owner of `io` has changed its state: both directions try again. */
+void fl__io_set_ready(struct fl__io *io);
+
+void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
+void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
+
+/* Whether an attempt may succeed now. */
+static inline bool fl__io_ready(const struct fl__io *io, int direction)
+{
+	return io->ready[direction];
+}
+
+/*
+ * Until an attempt may succeed. Called by a fiber of the loop. Returns
+ *
+ *   0
+ *   -ETIMEDOUT, -ECANCELED
+ *   -EBUSY                  another fiber waits in this direction
+ *   -EINVAL                 the caller is no fiber of the loop
+ *   -ENOMEM
+ */
+int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
+
+#endif

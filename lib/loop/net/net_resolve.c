@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Name resolution, and addresses. A lookup is a task on the loop's threads, which owns its name and
+ * its result: the fiber may stop waiting, and a late result is freed with its future.
+ */
+#include "net_resolve.h"
+#include "../to_thread.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/future.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RESOLVE_HOST_SIZE = 256, RESOLVE_LOCK_SIZE = sizeof((struct sockaddr_un *)0)->sun_path + sizeof ".lock" };
+
+struct resolve_question {
+	char host[RESOLVE_HOST_SIZE];
+};
+
+struct resolve_answer {
+	int n; /* the number of addresses, or an error */
+	struct fl__address list[FL_ADDRESSES_MAX];
+};
+
+static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	const struct resolve_question *q = arg;
+	struct resolve_answer *a = result;
+	sigset_t all, before;
+	(void)ctx;
+	/* no signal interrupts what the C library loads for getaddrinfo() */
+	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	a->n = fl__name_sys.lookup(q->host, 0, a->list, FL_ADDRESSES_MAX);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return 0;
+}
+
+static const fl_task_type resolve_lookup_type = {
+    .size = sizeof(fl_task_type),
+    .name = "fl__lookup",
+    .run = resolve_run,
+    .arg_size = sizeof(struct resolve_question),
+    .arg_align = _Alignof(struct resolve_question),
+    .result_size = sizeof(struct resolve_answer),
+    .result_align = _Alignof(struct resolve_answer),
+};
+
+/* The texts of these errors are about files and resources. */
+static const char *resolve_reason(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "the name does not exist, or has no address";
+	case -EAGAIN:
+		return "the name servers do not answer now";
+	case -EIO:
+		return "the name servers refuse";
+	default:
+		return fl_error_text(error);
+	}
+}
+
+/* Returns `error`. */
+static int resolve_log_failure(const char *host, int error)
+{
+	fl__log(FL_LOG_ERROR, "cannot look up host \"%s\": %s: %s", host, fl_error_name(error), resolve_reason(error));
+	return error;
+}
+
+static int resolve_take_answer(const fl_future *task, const char *host, struct fl__address *list, unsigned n)
+{
+	const struct resolve_answer *a = fl_future_result(task);
+	if (!a)
+		return fl_future_error(task);
+	if (a->n <= 0)
+		return resolve_log_failure(host, a->n);
+	if ((unsigned)a->n < n)
+		n = (unsigned)a->n;
+	memcpy(list, a->list, n * sizeof *list);
+	return (int)n;
+}
+
+/* Does not begin if the caller is cancelled or its deadline has passed. */
+static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+                             fl_cancel_token *cancel)
+{
+	struct resolve_question q = {{0}};
+	fl_executor *threads;
+	fl_future *task;
+	if (fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	memcpy(q.host, host, strlen(host));
+	int rc = fl__loop_threads(l, &threads);
+	if (rc == 0)
+		rc = fl_submit(threads, &resolve_lookup_type, &q, &task);
+	if (rc != 0)
+		return rc;
+	rc = fl_future_wait_until(task, deadline, cancel);
+	if (rc == 0) {
+		rc = resolve_take_answer(task, host, list, n);
+	} else {
+		int begun = fl_future_cancel(task);
+		(void)begun; /* -EBUSY: the lookup goes on without a waiter */
+	}
+	fl_future_free(task);
+	return rc;
+}
+
+static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+                        fl_cancel_token *cancel)
+{
+	if (!host || n == 0)
+		return -EINVAL;
+	size_t length = strnlen(host, RESOLVE_HOST_SIZE);
+	if (length == RESOLVE_HOST_SIZE)
+		return -ENAMETOOLONG;
+	if (length == 0)
+		return resolve_log_failure(host, -ENOENT);
+	int rc = fl__name_sys.lookup(host, AI_NUMERICHOST, list, n);
+	if (rc != -ENOENT)
+		return rc;
+	if (!fl_fiber_current())
+		return fl__loop_needed("looking up a name", FL__A_FIBER);
+	return resolve_on_thread(l, host, list, n, deadline, cancel);
+}
+
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
+                fl_cancel_token *cancel)
+{
+	int rc = resolve_find(l, host, list, n, deadline, cancel);
+	for (int i = 0; i < rc; i++)
+		fl__address_set_port(&list[i], port);
+	return rc;
+}
+
+int fl__net_enter(fl_loop **l, bool waits, const char *function)
+{
+	*l = fl_loop_current();
+	if (*l && (!waits || fl_fiber_current()))
+		return 0;
+	return fl__loop_needed(function, waits ? FL__A_FIBER : FL__A_LOOP);
+}
+
+/* Addresses. */
+
+void fl__address_set_port(struct fl__address *a, uint16_t port)
+{
+	*(a->at.any.sa_family == AF_INET ? &a->at.v4.sin_port : &a->at.v6.sin6_port) = htons(port);
+}
+
+struct fl__address fl__address_any(int family)
+{
+	struct fl__address a = {0};
+	a.at.any.sa_family = (sa_family_t)family;
+	a.size = family == AF_INET ? sizeof a.at.v4 : sizeof a.at.v6;
+	return a;
+}
+
+void fl__addresses_ipv4_first(struct fl__address *list, int n)
+{
+	for (int i = 0, next = 0; i < n; i++) {
+		const struct fl__address a = list[i];
+		if (a.at.any.sa_family != AF_INET)
+			continue;
+		memmove(&list[next + 1], &list[next], (size_t)(i - next) * sizeof *list);
+		list[next++] = a;
+	}
+}
+
+int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list)
+{
+	if (host) {
+		int n = fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
+		fl__addresses_ipv4_first(list, n);
+		return n;
+	}
+	list[0] = fl__address_any(AF_INET6);
+	list[1] = fl__address_any(AF_INET);
+	fl__address_set_port(&list[0], port);
+	fl__address_set_port(&list[1], port);
+	return 2;
+}
+
+int fl__unix_address(struct sockaddr_un *a, const char *path)
+{
+	if (!path || path[0] == '\0')
+		return -EINVAL;
+	const size_t most = sizeof a->sun_path - 1, length = strnlen(path, most + 1);
+	if (length > most)
+		return -ENAMETOOLONG;
+	*a = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(a->sun_path, path, length);
+	const bool is_abstract = path[0] == '@';
+	if (is_abstract)
+		a->sun_path[0] = '\0';
+	/* a path includes its NUL; in an abstract name a NUL would be a character */
+	return (int)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
+}
+
+/* Prints the name of an interface; or its number, if it has no name. */
+static void resolve_print_zone(char *text, size_t size, unsigned zone)
+{
+	char name[IF_NAMESIZE];
+	int before = errno;
+	if (if_indextoname(zone, name))
+		(void)snprintf(text, size, "%%%s", name);
+	else
+		(void)snprintf(text, size, "%%%u", zone);
+	errno = before;
+}
+
+static void resolve_print(const struct fl__address *a, fl_address *to)
+{
+	if (a->at.any.sa_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &a->at.v4.sin_addr, to->text, sizeof to->text);
+		return;
+	}
+	(void)inet_ntop(AF_INET6, &a->at.v6.sin6_addr, to->text, sizeof to->text);
+	const size_t length = strlen(to->text);
+	if (a->at.v6.sin6_scope_id != 0)
+		resolve_print_zone(to->text + length, sizeof to->text - length, a->at.v6.sin6_scope_id);
+}
+
+int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__address list[FL_ADDRESSES_MAX];
+	fl_loop *l;
+	int rc = fl__net_enter(&l, true, "fl_resolve");
+	if (rc != 0)
+		return rc;
+	rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
+	for (int i = 0; i < rc; i++)
+		resolve_print(&list[i], &to[i]);
+	return rc;
+}
+
+/* System calls. */
+
+int fl__lookup_error(int code, int system)
+{
+	switch (code) {
+	case EAI_NONAME:
+#ifdef EAI_NODATA /* glibc's, as are all codes in an #ifdef here */
+	case EAI_NODATA:
+#endif
+#ifdef EAI_ADDRFAMILY
+	case EAI_ADDRFAMILY:
+#endif
+		return -ENOENT;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_OVERFLOW:
+		return -ENAMETOOLONG;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_FAMILY:
+		return -EAFNOSUPPORT;
+	case EAI_BADFLAGS:
+	case EAI_SOCKTYPE:
+	case EAI_SERVICE:
+#ifdef EAI_IDN_ENCODE
+	case EAI_IDN_ENCODE:
+#endif
+		return -EINVAL;
+	case EAI_SYSTEM:
+		return system > 0 ? -system : -EIO;
+	default: /* EAI_FAIL */
+		return -EIO;
+	}
+}
+
+static unsigned resolve_copy(const struct addrinfo *found, struct fl__address *list, unsigned n)
+{
+	unsigned stored = 0;
+	for (; found && stored < n; found = found->ai_next) {
+		struct fl__address *a = &list[stored];
+		if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
+			continue;
+		*a = (struct fl__address){.size = found->ai_addrlen};
+		memcpy(&a->at, found->ai_addr, found->ai_addrlen);
+		stored++;
+	}
+	return stored;
+}
+
+static int resolve_sys_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+{
+	/* one socket type: else each address comes several times */
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo *found = NULL;
+	int before = errno;
+	errno = 0;
+	int code = getaddrinfo(host, NULL, &hints, &found);
+	int rc = code != 0 ? fl__lookup_error(code, errno) : (int)resolve_copy(found, list, n);
+	if (code == 0)
+		freeaddrinfo(found);
+	errno = before;
+	return rc != 0 ? rc : -ENOENT;
+}
+
+static int resolve_sys_socket_file(const char *path, bool follow, struct fl__file *file)
+{
+	struct stat st;
+	int before = errno;
+	int rc = fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+	errno = before;
+	if (rc != 0)
+		return rc;
+	*file = (struct fl__file){st.st_dev, st.st_ino};
+	return S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+}
+
+static int resolve_sys_unlink(const char *path)
+{
+	int before = errno;
+	int rc = unlink(path) == 0 ? 0 : -errno;
+	errno = before;
+	return rc;
+}
+
+/* By a descriptor: chmod() follows a symbolic link that has replaced the file. */
+static int resolve_sys_set_mode(const char *path, unsigned mode)
+{
+	char by_number[32];
+	struct stat st;
+	int before = errno, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fstat(fd, &st);
+	if (rc == 0 && S_ISSOCK(st.st_mode)) {
+		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+		rc = chmod(by_number, (mode_t)mode);
+	} else if (rc == 0) {
+		errno = ENOTSOCK;
+		rc = -1;
+	}
+	rc = rc == 0 ? 0 : -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = before;
+	return rc;
+}
+
+/* The name of the lock's file. `path` fits into a socket's address. */
+static void resolve_lock_name(char name[static RESOLVE_LOCK_SIZE], const char *path)
+{
+	(void)snprintf(name, RESOLVE_LOCK_SIZE, "%s.lock", path);
+}
+
+/*
+ * The file of `fd`. -ESTALE: `name` is another file now, since each owner of the lock removes its
+ * file.
+ */
+static int resolve_lock_file(int fd, const char *name)
+{
+	struct stat opened, named;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &opened) != 0)
+		return -errno;
+	if (lstat(name, &named) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
+}
+
+static int resolve_try_lock(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int rc = resolve_lock_file(fd, name);
+	if (rc == 0)
+		return fd;
+	(void)close(fd);
+	return rc;
+}
+
+static int resolve_sys_lock(const char *path)
+{
+	char name[RESOLVE_LOCK_SIZE];
+	int before = errno, rc;
+	resolve_lock_name(name, path);
+	do
+		rc = resolve_try_lock(name);
+	while (rc == -ESTALE);
+	errno = before;
+	return rc;
+}
+
+static void resolve_sys_unlock(int fd, const char *path)
+{
+	char name[RESOLVE_LOCK_SIZE];
+	int before = errno;
+	resolve_lock_name(name, path);
+	(void)unlink(name);
+	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
+	(void)close(fd);
+	errno = before;
+}
+
+struct fl__name_sys fl__name_sys = {
+    .lookup = resolve_sys_lookup,
+    .socket_file = resolve_sys_socket_file,
+    .unlink = resolve_sys_unlink,
+    .set_mode = resolve_sys_set_mode,
+    .lock = resolve_sys_lock,
+    .unlock = resolve_sys_unlock,
+};

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_NET_RESOLVE_H
+#define FL_LOOP_NET_RESOLVE_H
+
+#include "../loop.h"
+#include <errno.h>
+#include <fairlead/net.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* An address of IPv4 or IPv6. */
+struct fl__address {
+	socklen_t size;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at;
+};
+
+/* The identity of a file, under any name. */
+struct fl__file {
+	uint64_t device, number;
+};
+
+/*
+ * For names of hosts and of Unix sockets. As in lib/core/base/sys.h, results are 0, a count, or a
+ * negative errno; errno keeps its value.
+ */
+struct fl__name_sys {
+	/*
+	 * The addresses of a host, port 0: how many, 1 to n; or as fl__lookup_error(). `flags`:
+	 * AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread may call it.
+	 */
+	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
+	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
+	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
+	int (*unlink)(const char *path);
+	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
+	/*
+	 * Creates the file `path`.lock, and locks it against other processes. Returns a descriptor,
+	 * for `unlock`; -EWOULDBLOCK.
+	 */
+	int (*lock)(const char *path);
+	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
+};
+
+extern struct fl__name_sys fl__name_sys;
+
+/* EAI_... as in the table of fairlead/net.h. `system`: the errno of EAI_SYSTEM. */
+int fl__lookup_error(int code, int system);
+
+/* The loop that the calling thread runs. -ENOTSUP: none, or the caller `waits` and is no fiber. */
+int fl__net_enter(fl_loop **l, bool waits, const char *function);
+
+/*
+ * The addresses of `host`, with `port`: how many, 1 to `n`; or as fl_resolve_until(). A numeric
+ * host needs no wait, and no fiber.
+ */
+int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
+                fl_cancel_token *cancel);
+
+void fl__address_set_port(struct fl__address *a, uint16_t port);
+
+/* The wildcard address of a family. */
+struct fl__address fl__address_any(int family);
+
+/* Keeps the order within each family. */
+void fl__addresses_ipv4_first(struct fl__address *list, int n);
+
+/*
+ * Stores at most FL_ADDRESSES_MAX addresses to bind a socket to. Returns how many, or an error.
+ * Without a host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
+ */
+int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list);
+
+/*
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
+ * -EINVAL, -ENAMETOOLONG.
+ */
+int fl__unix_address(struct sockaddr_un *a, const char *path);
+
+/* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
+static inline int fl__net_error(int rc)
+{
+	return rc == -ENOBUFS ? -ENOMEM : rc;
+}
+
+#endif

@@ -1,0 +1,827 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Streams. fd_io.h keeps the readiness of the descriptor.
+ *
+ * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
+ * size or up to a delimiter receives into the buffer, and copies the bytes out when they are
+ * complete. So a read that gives up has nothing to put back, with two exceptions: a large one
+ * (stream_read_large()), and one that cannot deliver its descriptors (stream_deliver_fds()).
+ *
+ * A short read of TCP leaves nothing to read, so the next read waits without an attempt. Only
+ * urgent data stop such a read early, and the poller reports them to fd_io.c. A read of a Unix
+ * socket also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which no event
+ * reports.
+ */
+#include "stream.h"
+#include "../linger.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/fd/net_sys.h"
+#include "core/fd/passed_fds.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+/* Attempts, and reads of buffered bytes, before the fiber yields. */
+enum { STREAM_EAGER = 64 };
+
+/* The buffer. */
+
+enum { STREAM_BUFFER_MIN = 16 << 10 }; /* the least size of a buffer */
+
+/* The bytes are not zeroed. */
+static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
+{
+	struct fl__stream_buffer *b = fl__alloc_raw_from(l->allocator, sizeof *b + size);
+	if (b)
+		b->size = size;
+	return b;
+}
+
+static int stream_get_buffer(fl_stream *s)
+{
+	fl_loop *l = s->io.loop;
+	s->buffer = l->spare ? l->spare : stream_new_buffer(l, STREAM_BUFFER_MIN);
+	l->spare = NULL;
+	s->from = s->to = 0;
+	return s->buffer ? 0 : -ENOMEM;
+}
+
+static int stream_grow_buffer(fl_stream *s)
+{
+	struct fl__stream_buffer *larger = stream_new_buffer(s->io.loop, s->buffer->size * 2);
+	if (!larger)
+		return -ENOMEM;
+	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
+	fl__free_to(s->io.loop->allocator, s->buffer);
+	s->buffer = larger;
+	s->to -= s->from;
+	s->from = 0;
+	return 0;
+}
+
+/* Behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0, -ENOMEM. */
+static int stream_make_room(fl_stream *s)
+{
+	if (!s->buffer)
+		return stream_get_buffer(s);
+	if (s->to < s->buffer->size && s->buffer->size - s->to >= s->buffer->size / 4)
+		return 0;
+	if (fl__stream_buffered(s) > s->buffer->size / 2 && s->buffer->size < FL_STREAM_LIMIT &&
+	    stream_grow_buffer(s) == 0)
+		return 0;
+	memmove(s->buffer->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
+	s->to -= s->from;
+	s->from = 0;
+	return s->to < s->buffer->size ? 0 : -ENOMEM;
+}
+
+/* Releases the buffer if it is empty. */
+static void stream_release_buffer(fl_stream *s)
+{
+	const fl_allocator *allocator = s->io.loop->allocator;
+	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
+	if (!b || s->from < s->to)
+		return;
+	s->buffer = NULL;
+	if (b->size <= FL_STREAM_LIMIT && (!*spare || (*spare)->size < b->size)) {
+		fl__free_to(allocator, *spare);
+		*spare = b;
+	} else {
+		fl__free_to(allocator, b);
+	}
+}
+
+/* Moves up to `size` buffered bytes to the reader. Returns how many. */
+static size_t stream_take(fl_stream *s, void *to, size_t size)
+{
+	size_t n = fl__stream_buffered(s);
+	n = n < size ? n : size;
+	if (n == 0 || !s->buffer)
+		return 0;
+	memcpy(to, s->buffer->bytes + s->from, n);
+	s->from += n;
+	stream_release_buffer(s);
+	return n;
+}
+
+/* For a stream without a buffer: puts bytes into a new one. Returns 0, -ENOMEM. */
+static int stream_put_back(fl_stream *s, const void *data, size_t size)
+{
+	struct fl__stream_buffer *b =
+	    stream_new_buffer(s->io.loop, size > STREAM_BUFFER_MIN ? size : STREAM_BUFFER_MIN);
+	if (!b)
+		return -ENOMEM;
+	memcpy(b->bytes, data, size);
+	s->buffer = b;
+	s->from = 0;
+	s->to = size;
+	return 0;
+}
+
+/* What reads and writes share. */
+
+static int stream_begin(fl_stream *s, int direction, size_t size)
+{
+	if (size > PTRDIFF_MAX)
+		return -EINVAL;
+	if (s->busy[direction])
+		return -EBUSY;
+	if (!(direction == FL__IO_IN ? s->reads : s->writes))
+		return -EBADF;
+	if (s->io.fd < 0)
+		return -EPIPE;
+	*(direction == FL__IO_IN ? &s->got : &s->written) = 0;
+	return s->aborted ? -ECONNABORTED : 0;
+}
+
+/* Whether a call that never waits may begin. -EINVAL: not on the loop's thread. */
+static int stream_check_call(fl_stream *s, int direction, size_t size)
+{
+	if (fl__loop_is_forked(s->io.loop))
+		return -EOWNERDEAD;
+	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
+}
+
+/* Lets other fibers run from time to time. */
+static void stream_give_way(fl_stream *s)
+{
+	if (++s->eager < STREAM_EAGER)
+		return;
+	s->eager = 0;
+	fl__fiber_yield();
+}
+
+static void stream_leave(fl_stream *s, int direction)
+{
+	s->busy[direction] = false;
+}
+
+/* For a call that may wait. After 0 no other call begins in this direction until stream_leave(). */
+static int stream_enter(fl_stream *s, int direction, size_t size)
+{
+	if (fl__loop_is_forked(s->io.loop))
+		return -EOWNERDEAD;
+	if (!fl__loop_self(s->io.loop))
+		return -EINVAL;
+	int rc = stream_begin(s, direction, size);
+	if (rc != 0)
+		return rc;
+	s->busy[direction] = true;
+	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
+		stream_give_way(s); /* a read of buffered bytes never waits */
+	s->busy[direction] = !s->aborted;
+	return s->aborted ? -ECONNABORTED : 0;
+}
+
+/* Waits until an attempt may succeed. */
+static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = 0;
+	if (!fl__io_ready(&s->io, direction)) {
+		s->eager = 0;
+		rc = fl__io_wait(&s->io, direction, deadline, cancel);
+	} else {
+		stream_give_way(s);
+	}
+	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
+}
+
+/* Translates an error of the system to the result of a call. The stream keeps a permanent one. */
+static int stream_fail(fl_stream *s, int error)
+{
+	switch (error) {
+	case -ENOMEM:
+	case -ENOBUFS:
+		return -ENOMEM;
+	case -EFAULT:
+		return error;
+	case -EPIPE: /* only writing ends, unless an earlier error is the reason */
+		return s->failed ? s->failed : error;
+	case -ETIMEDOUT: /* the caller would take it for its own deadline */
+		s->failed = -ECONNABORTED;
+		break;
+	default:
+		s->failed = error;
+	}
+	return s->failed;
+}
+
+/* Descriptors that were received with bytes. */
+struct stream_passed {
+	union fl__passed_fds control;
+	unsigned n;
+	bool lost; /* too few free descriptors for all */
+	int fds[FL__PASSED_FDS];
+};
+
+static ssize_t stream_receive_with_fds(const fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
+{
+	struct iovec part = {buffer, size};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	fl__passed_fds_expect(&m, &passed->control);
+	const ssize_t n = fl__net_sys.recvmsg(s->io.fd, &m, MSG_CMSG_CLOEXEC);
+	if (n >= 0) {
+		passed->n = fl__passed_fds_take(&m, passed->fds);
+		passed->lost = m.msg_flags & MSG_CTRUNC;
+	}
+	return n;
+}
+
+static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
+{
+	if (passed)
+		return stream_receive_with_fds(s, buffer, size, passed);
+	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->own, buffer, size);
+}
+
+/*
+ * One attempt: the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system
+ * closes the descriptors that came along.
+ */
+static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
+{
+	ssize_t n;
+	if (s->ended)
+		return 0;
+	do
+		n = stream_receive_once(s, buffer, size, passed);
+	while (n == -EINTR);
+	if (n > 0) {
+		if ((size_t)n < size && s->is_tcp)
+			fl__io_partly_drained(&s->io);
+		return n;
+	}
+	if (n == -EIO && s->is_master)
+		n = 0; /* no process has the terminal open */
+	if (n == -EAGAIN)
+		fl__io_drained(&s->io, FL__IO_IN);
+	else if (n < 0)
+		n = stream_fail(s, (int)n);
+	else if (s->failed)
+		n = s->failed; /* the system reports an error once, then an end */
+	else
+		s->ended = true;
+	return n;
+}
+
+/* Reads. */
+
+static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed,
+                                    int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n;
+	do {
+		int rc = stream_wait(s, FL__IO_IN, deadline, cancel);
+		if (rc != 0)
+			return rc;
+		n = stream_receive(s, buffer, size, passed);
+	} while (n == -EAGAIN);
+	return n;
+}
+
+/*
+ * Once into the buffer: a positive number; 0: the end; or an error. During the wait the stream has
+ * a buffer only if it has bytes.
+ */
+static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n;
+	do {
+		int rc = stream_wait(s, FL__IO_IN, deadline, cancel);
+		if (rc == 0)
+			rc = stream_make_room(s);
+		if (rc != 0)
+			return rc;
+		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->size - s->to, NULL);
+		if (n > 0)
+			s->to += (size_t)n;
+		stream_release_buffer(s);
+	} while (n == -EAGAIN);
+	return n;
+}
+
+ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = fl__stream_buffered(s) > 0 ? (ssize_t)stream_take(s, buffer, size)
+	                               : stream_read_directly(s, buffer, size, NULL, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
+{
+	ssize_t n = size > 0 ? stream_check_call(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = (ssize_t)stream_take(s, buffer, size);
+	return n > 0 ? n : stream_receive(s, buffer, size, NULL);
+}
+
+static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = 1;
+	while (n > 0 && fl__stream_buffered(s) < size)
+		n = stream_fill(s, deadline, cancel);
+	return n < 0 ? n : (ssize_t)stream_take(s, buffer, size);
+}
+
+static int stream_give_back(fl_stream *s, const void *data, size_t size, int error)
+{
+	if (size == 0 || stream_put_back(s, data, size) == 0)
+		return error;
+	s->got = size;
+	return -ENOMEM;
+}
+
+static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	size_t got = stream_take(s, buffer, size);
+	while (got < size) {
+		ssize_t n = stream_read_directly(s, buffer + got, size - got, NULL, deadline, cancel);
+		if (n < 0)
+			return stream_give_back(s, buffer, got, (int)n);
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = stream_enter(s, FL__IO_IN, size);
+	if (n != 0)
+		return n;
+	n = size <= FL_STREAM_LIMIT ? stream_read_buffered(s, buffer, size, deadline, cancel)
+	                            : stream_read_large(s, buffer, size, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+struct stream_delimiter {
+	const void *bytes;
+	size_t size;
+};
+
+/*
+ * The buffered bytes, at most `limit`, up to and including the first delimiter; 0: there is none.
+ * No delimiter begins in the first `searched` bytes.
+ */
+static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
+{
+	size_t n = fl__stream_buffered(s);
+	n = n < limit ? n : limit;
+	if (n < searched + d->size || !s->buffer)
+		return 0;
+	const char *bytes = s->buffer->bytes + s->from;
+	const char *found = memmem(bytes + searched, n - searched, d->bytes, d->size);
+	return found ? (size_t)(found - bytes) + d->size : 0;
+}
+
+static ssize_t stream_read_to(fl_stream *s, void *buffer, size_t limit, const struct stream_delimiter *d,
+                              int64_t deadline, fl_cancel_token *cancel)
+{
+	for (size_t searched = 0;;) {
+		const size_t have = fl__stream_buffered(s), found = stream_find(s, limit, searched, d);
+		if (found > 0)
+			return (ssize_t)stream_take(s, buffer, found);
+		if (have >= limit)
+			return -EMSGSIZE;
+		/* the last bytes may be the beginning of a delimiter */
+		searched = have < d->size ? 0 : have - d->size + 1;
+		ssize_t n = stream_fill(s, deadline, cancel);
+		if (n < 0)
+			return n;
+		if (n == 0)
+			return (ssize_t)stream_take(s, buffer, have);
+	}
+}
+
+ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size,
+                                int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct stream_delimiter d = {delimiter, delimiter_size};
+	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = stream_read_to(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+size_t fl_stream_got(const fl_stream *s)
+{
+	return s->got;
+}
+
+/* Writes. */
+
+/*
+ * After a short write the caller makes another attempt, which gets -EAGAIN: cheap, unlike a second
+ * read.
+ */
+static int stream_count_sent(fl_stream *s, ssize_t n)
+{
+	if (n == -EINTR)
+		return 0;
+	if (n == -EAGAIN) {
+		fl__io_drained(&s->io, FL__IO_OUT);
+		return 0;
+	}
+	if (n < 0)
+		return stream_fail(s, (int)n);
+	s->written += (size_t)n;
+	s->wrote = true;
+	return 0;
+}
+
+static ssize_t stream_send(const fl_stream *s, const void *data, size_t size)
+{
+	const struct iovec part = {(void *)(uintptr_t)data, size};
+	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->own, &part, 1);
+}
+
+int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && s->written < size) {
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0)
+			rc = stream_count_sent(s, stream_send(s, (const char *)data + s->written, size - s->written));
+	}
+	stream_leave(s, FL__IO_OUT);
+	return rc;
+}
+
+ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
+{
+	ssize_t n = stream_check_call(s, FL__IO_OUT, size);
+	if (n != 0 || size == 0)
+		return n;
+	do
+		n = stream_send(s, data, size);
+	while (n == -EINTR);
+	int rc = stream_count_sent(s, n);
+	return n == -EAGAIN ? n : rc != 0 ? rc : n;
+}
+
+/* The unwritten parts of a vector. */
+struct stream_rest {
+	const struct iovec *parts;
+	size_t n;
+	size_t written; /* of the first part */
+};
+
+static void stream_advance(struct stream_rest *r, size_t written)
+{
+	r->written += written;
+	while (r->n > 0 && r->written >= r->parts->iov_len) {
+		r->written -= r->parts->iov_len;
+		r->parts++;
+		r->n--;
+	}
+}
+
+static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
+{
+	enum { MOST = 64 };
+	struct iovec parts[MOST];
+	size_t n = r->n < MOST ? r->n : MOST;
+	parts[0] = (struct iovec){(char *)r->parts->iov_base + r->written, r->parts->iov_len - r->written};
+	for (size_t i = 1; i < n; i++)
+		parts[i] = r->parts[i];
+	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
+	                    : fl__net_sys.write(s->own, parts, (int)n);
+}
+
+/* SIZE_MAX: an overflow. */
+static size_t stream_size_of(const struct iovec *parts, size_t n)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < n; i++)
+		if (__builtin_add_overflow(size, parts[i].iov_len, &size))
+			return SIZE_MAX;
+	return size;
+}
+
+int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct stream_rest rest = {parts, n, 0};
+	const size_t size = stream_size_of(parts, n);
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	stream_advance(&rest, 0);
+	while (rc == 0 && s->written < size) {
+		const size_t before = s->written;
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0)
+			rc = stream_count_sent(s, stream_send_some(s, &rest));
+		stream_advance(&rest, s->written - before);
+	}
+	stream_leave(s, FL__IO_OUT);
+	return rc;
+}
+
+size_t fl_stream_written(const fl_stream *s)
+{
+	return s->written;
+}
+
+/* Descriptors. */
+
+static int stream_send_with_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n)
+{
+	union fl__passed_fds control;
+	struct iovec part = {(void *)(uintptr_t)data, size};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	if (n > 0)
+		fl__passed_fds_put(&m, &control, fds, n);
+	const ssize_t sent = fl__net_sys.sendmsg(s->io.fd, &m);
+	if (n > 0 && (sent == -EBADF || sent == -EINVAL || sent == -ETOOMANYREFS))
+		return (int)sent; /* because of a descriptor: the connection is as before */
+	return stream_count_sent(s, sent);
+}
+
+int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+                             fl_cancel_token *cancel)
+{
+	if (size == 0 || n > FL_STREAM_FDS_MAX)
+		return -EINVAL;
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	if (!fl__stream_is_unix(s))
+		rc = -ENOTSUP;
+	while (rc == 0 && s->written < size) {
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0) /* the descriptors are sent with the first byte, once */
+			rc = stream_send_with_fds(s, (const char *)data + s->written, size - s->written, fds,
+			                          s->written == 0 ? n : 0);
+	}
+	stream_leave(s, FL__IO_OUT);
+	return rc;
+}
+
+/*
+ * Hands the descriptors of a read of `size` bytes to the caller. If not all have come, or there is
+ * no room for all, closes them, and puts the bytes back.
+ */
+static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
+                                  int *fds, unsigned *n)
+{
+	const int rc = passed->lost ? -EMFILE : passed->n > *n ? -EMSGSIZE : 0;
+	if (rc != 0) {
+		*n = 0;
+		for (unsigned i = 0; i < passed->n; i++)
+			fl__net_sys.close(passed->fds[i]);
+		return stream_give_back(s, data, size, rc);
+	}
+	*n = passed->n;
+	if (passed->n > 0)
+		memcpy(fds, passed->fds, sizeof *fds * passed->n);
+	return (ssize_t)size;
+}
+
+static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
+                                    fl_cancel_token *cancel)
+{
+	struct stream_passed passed;
+	passed.n = 0;
+	passed.lost = false;
+	ssize_t got = (ssize_t)stream_take(s, buffer, size);
+	if (got == 0)
+		got = stream_read_directly(s, buffer, size, &passed, deadline, cancel);
+	if (got > 0)
+		return stream_deliver_fds(s, buffer, (size_t)got, &passed, fds, n);
+	*n = 0;
+	return got;
+}
+
+ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
+                                    fl_cancel_token *cancel)
+{
+	unsigned room = *n;
+	*n = 0;
+	ssize_t got = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (got != 0)
+		return got;
+	got = -ENOTSUP;
+	if (fl__stream_is_unix(s)) {
+		got = stream_read_with_fds(s, buffer, size, fds, &room, deadline, cancel);
+		*n = room;
+	}
+	stream_leave(s, FL__IO_IN);
+	return got;
+}
+
+/* Life. */
+
+int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
+{
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	fl_stream *s = fl__alloc_from(l->allocator, 1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	int rc = fl__io_open(&s->io, l, fd);
+	if (rc != 0) {
+		fl__free_to(l->allocator, s);
+		return rc;
+	}
+	s->own = fd;
+	s->is_socket = protocol >= 0;
+	s->reads = s->writes = true;
+	s->is_tcp = protocol == IPPROTO_TCP;
+	*made = s;
+	return 0;
+}
+
+/* Frees the stream, but not its descriptor. */
+static void stream_destroy(fl_stream *s)
+{
+	if (!fl__loop_is_forked(s->io.loop) && s->io.fd >= 0)
+		fl__io_close(&s->io, "fl_stream_free");
+	s->from = s->to;
+	stream_release_buffer(s);
+	fl__free_to(s->io.loop->allocator, s);
+}
+
+static void stream_close_fds(int fd, int own)
+{
+	if (fd < 0)
+		return;
+	if (own != fd)
+		fl__net_sys.close(own);
+	fl__net_sys.close(fd);
+}
+
+/* A close may lose written bytes, and the connection is this process's alone. */
+static bool stream_may_linger(const fl_stream *s)
+{
+	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
+}
+
+void fl_stream_free(fl_stream *s)
+{
+	if (!s)
+		return;
+	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
+		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
+	fl_loop *l = s->io.loop;
+	const int fd = s->io.fd, own = s->own;
+	const bool lingers = stream_may_linger(s);
+	stream_destroy(s);
+	if (lingers)
+		fl__linger_close(l, fd);
+	else
+		stream_close_fds(fd, own);
+}
+
+void fl__stream_without_delay(int fd)
+{
+	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails unless it is TCP */
+}
+
+static int stream_check_fd(int fd, int *protocol)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	int type;
+	int rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_TYPE, &type);
+	if (rc == 0 && type != SOCK_STREAM)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_PROTOCOL, protocol);
+	if (rc == 0)
+		rc = fl__net_sys.peer(fd, (struct sockaddr *)&address, &size);
+	return rc;
+}
+
+/* A pipe, a terminal or a device. The registration finds errors before anything changes. */
+static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
+{
+	fl_stream *s;
+	const int bits = fl__net_sys.describe(fd);
+	if (bits < 0)
+		return bits;
+	int rc = fl__stream_create(&s, l, fd, -1);
+	if (rc != 0)
+		return rc;
+	s->reads = bits & FL__FD_READS;
+	s->writes = bits & FL__FD_WRITES;
+	s->is_master = bits & FL__FD_TERMINAL_MASTER;
+	s->own = fl__net_sys.adopt_other(fd);
+	if (s->own < 0) {
+		rc = s->own;
+		stream_destroy(s);
+		return rc;
+	}
+	*made = s;
+	return 0;
+}
+
+int fl_stream_from_fd(fl_stream **made, int fd)
+{
+	fl_loop *l = fl_loop_current();
+	fl_stream *s;
+	int protocol;
+	if (!l)
+		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
+	int rc = stream_check_fd(fd, &protocol);
+	if (rc == -ENOTSOCK)
+		return stream_from_other(made, l, fd);
+	if (rc == 0)
+		rc = fl__stream_create(&s, l, fd, protocol);
+	if (rc != 0)
+		return rc;
+	rc = fl__net_sys.adopt(fd);
+	if (rc != 0) {
+		stream_destroy(s);
+		return rc;
+	}
+	if (protocol == IPPROTO_TCP)
+		fl__stream_without_delay(fd);
+	*made = s;
+	return 0;
+}
+
+int fl_stream_pair(fl_stream *ends[2])
+{
+	fl_loop *l = fl_loop_current();
+	fl_stream *a;
+	int sockets[2];
+	if (!l)
+		return fl__loop_needed("fl_stream_pair", FL__A_LOOP);
+	int rc = fl__net_sys.pair(sockets);
+	if (rc != 0)
+		return rc == -ENOBUFS ? -ENOMEM : rc;
+	rc = fl__stream_create(&a, l, sockets[0], 0);
+	if (rc == 0) {
+		rc = fl__stream_create(&ends[1], l, sockets[1], 0);
+		if (rc != 0)
+			stream_destroy(a);
+	}
+	if (rc != 0) {
+		fl__net_sys.close(sockets[0]);
+		fl__net_sys.close(sockets[1]);
+		return rc;
+	}
+	ends[0] = a;
+	return 0;
+}
+
+/* A socket that is shut down for reading resets the connection when more bytes come. */
+void fl_stream_abort(fl_stream *s)
+{
+	if (fl__loop_is_forked(s->io.loop))
+		return;
+	s->aborted = true;
+	fl__io_set_ready(&s->io);
+	if (s->is_socket) /* fails if the connection is gone */
+		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
+}
+
+/* The end of the writes closes the descriptor. */
+static int stream_close_pipe(fl_stream *s)
+{
+	const int fd = s->io.fd;
+	if (s->reads)
+		return -ENOTSUP;
+	fl__io_close(&s->io, "fl_stream_close_write");
+	s->io.fd = -1;
+	stream_close_fds(fd, s->own);
+	return 0;
+}
+
+int fl_stream_close_write(fl_stream *s)
+{
+	size_t written = s->written;
+	int rc = stream_check_call(s, FL__IO_OUT, 0);
+	if (rc == -EPIPE)
+		return 0; /* a pipe that was closed before */
+	if (rc != 0)
+		return rc;
+	s->written = written; /* this call is no write */
+	if (!s->is_socket)
+		return stream_close_pipe(s);
+	if (!s->finished)
+		rc = fl__net_sys.shutdown(s->io.fd, SHUT_WR);
+	if (rc != 0)
+		return s->failed ? s->failed : -EPIPE;
+	s->finished = true;
+	return 0;
+}
+
+int fl_stream_fd(fl_stream *s)
+{
+	s->fd_given = true;
+	return s->io.fd;
+}

@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine: all calls of MPI, under `fl__mpi_lock`.
+ *
+ * One receive is posted at a time, for any rank, of the longest message that there is. A test of the
+ * receive costs less than a probe, which takes locks of MPI. When the receive has ended, what it
+ * has got is handled, and the next receive is posted. Sends never block: two ranks that send to
+ * each other at the same time both go on to receive.
+ *
+ * Each call of MPI costs as much as a short task. So messages to one rank are appended to a buffer,
+ * and a flush sends the buffer as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent
+ * eagerly: MPI has copied it when MPI_Isend() returns, and the buffer is free at once. Others wait
+ * in `requests`.
+ *
+ * MPI has no way to sleep until a message comes: each blocking call polls. So the leader polls by
+ * itself, with yields at first, then with sleeps that grow with the time since the last message, up
+ * to a millisecond. Other threads of the rank end such a sleep through an eventfd.
+ *
+ * A worker rank that has no task tells rank 0, by a message, that it sleeps, and how many messages
+ * of MPI it has got. If rank 0 has sent more, one has crossed, and rank 0 rings the rank's doorbell
+ * at once (doorbell.c). Else rank 0 rings with its next message.
+ *
+ *   state          guarded by
+ *   engine         fl__mpi_lock
+ *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
+ *   sleeper        its own lock, the last in the order
+ *
+ * Errors of MPI end the job: what a failed call leaves undone is not known.
+ */
+#include "engine.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "doorbell.h"
+#include "process/new_process.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <mpi.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as the first line of main()"};
+
+fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
+
+enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+
+/* Messages to one rank. */
+struct engine_buffer {
+	struct engine_buffer *next; /* in `engine.free` */
+	size_t used, room;
+	unsigned char bytes[];
+};
+
+/* A message of MPI under way. */
+struct engine_post {
+	struct fl__mpi_transfer *transfer; /* NULL: a buffer */
+	struct engine_buffer *buffer;      /* NULL: a transfer */
+};
+
+struct engine_peer {
+	uint64_t sent; /* messages of MPI */
+	bool sleeps;
+	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+};
+
+static struct {
+	bool open; /* there are other ranks, and all that follows */
+	MPI_Comm control, data;
+	MPI_Comm spawned; /* between rank 0 and the ranks that it has spawned, if `spawns` */
+	bool spawns;
+	/* The messages under way; all arrays have `room` entries. */
+	MPI_Request *requests;
+	struct engine_post *posts;
+	/* For MPI_Testsome(). No MPI_STATUSES_IGNORE: gcc warns of MPICH's address 1. */
+	int *completed;
+	MPI_Status *statuses;
+	size_t n, room;
+	MPI_Request receive;       /* into `incoming` */
+	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
+	struct engine_peer *peers; /* by rank; a worker rank has that of rank 0 alone */
+	int *unflushed;            /* ranks with `out` */
+	int n_unflushed;
+	struct engine_buffer *free;
+	int n_free;
+	/* Doorbells. A rank sleeps, for rank 0, when it has got all that was sent to it. */
+	uint64_t received; /* a worker rank: messages of MPI from rank 0 */
+	bool dozes;        /* a worker rank: SLEEPS was sent after the last message */
+	bool leaving;      /* the ranks end: closed connections are no deaths */
+} engine;
+
+/* A sleeper; guarded by `lock`. */
+struct engine_sleeper {
+	fl_mutex lock;
+	bool pending;  /* a wake has come since the last sleep */
+	bool sleeping; /* in a sleep, or about to be */
+	bool naps;     /* the sleep is a nap */
+	bool rung;
+	int doorbell; /* an eventfd */
+};
+static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.lock = FL_MUTEX_INIT, .doorbell = -1},
+                                                                  {.lock = FL_MUTEX_INIT, .doorbell = -1}};
+
+/* Start and end. */
+
+void fl__mpi_abort(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fl__log(FL_LOG_ERROR, "%s", text);
+	fl__flush_streams();
+	int started = 0, ended = 0;
+	(void)MPI_Initialized(&started);
+	(void)MPI_Finalized(&ended);
+	if (started && !ended) {
+		/* MPICH's launcher drops what it has not read when the abort arrives. */
+		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
+		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
+	}
+	_exit(1);
+}
+
+/* MPI declares handlers as variadic functions. */
+static void engine_failed(MPI_Comm *comm, int *code, ...)
+{
+	(void)comm;
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(*code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", *code);
+	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, text);
+}
+
+const char *fl__mpi_version(void)
+{
+	static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+	int length = 0;
+	if (MPI_Get_library_version(text, &length) != MPI_SUCCESS)
+		return "an unknown MPI";
+	text[strcspn(text, ",\n")] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\t')
+			*c = ' ';
+	return text;
+}
+
+/* From now on an error on the communicator ends the job. */
+static void engine_handle_errors(MPI_Comm comm)
+{
+	MPI_Errhandler handler;
+	(void)MPI_Comm_create_errhandler(engine_failed, &handler);
+	(void)MPI_Comm_set_errhandler(comm, handler);
+	(void)MPI_Errhandler_free(&handler);
+}
+
+/* Ends the process if memory or a descriptor is missing. */
+static void engine_allocate(void)
+{
+	const bool first = fl__mpi_world.rank == 0;
+	const size_t peers = first ? (size_t)fl__mpi_world.size : 1;
+	engine.incoming = fl__alloc(1, FL__MPI_MESSAGE_MAX);
+	engine.peers = fl__alloc(peers, sizeof *engine.peers);
+	engine.unflushed = fl__alloc(peers, sizeof *engine.unflushed);
+	if (first)
+		fl__mpi_world.peers = fl__alloc(peers, sizeof *fl__mpi_world.peers);
+	bool whole = engine.incoming && engine.peers && engine.unflushed && (!first || fl__mpi_world.peers) &&
+	             fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) == 0;
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		engine_sleepers[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		whole &= engine_sleepers[i].doorbell >= 0;
+	}
+	if (!whole)
+		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
+}
+
+static bool engine_is_on_one_host(void)
+{
+	bool same = true;
+	for (int i = 1; i < fl__mpi_world.size; i++)
+		same &= strcmp(fl__mpi_world.peers[i].host, fl__mpi_world.peers[0].host) == 0;
+	return same;
+}
+
+/* Connects the doorbells. Collective. */
+static void engine_connect(void)
+{
+	struct fl__mpi_address address = {.port = 0};
+	const int *taken = NULL;
+	int has = 0, all = 0, mine = -1;
+	if (fl__mpi_world.rank == 0) {
+		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
+		fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
+	}
+	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
+	if (address.port == 0)
+		return;
+	if (fl__mpi_world.rank > 0)
+		has = fl__mpi_bell_connect(&address, fl__mpi_world.rank);
+	(void)MPI_Reduce(&has, &all, 1, MPI_INT, MPI_SUM, 0, engine.control);
+	if (fl__mpi_world.rank == 0)
+		taken = fl__mpi_bell_accept(&address, all);
+	(void)MPI_Scatter(taken, 1, MPI_INT, &mine, 1, MPI_INT, 0, engine.control);
+	if (fl__mpi_world.rank > 0 && mine < 0)
+		fl__mpi_bell_give_up();
+}
+
+static void engine_post_receive(void)
+{
+	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): MPI_Test() has ended the one before */
+	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, MPI_ANY_SOURCE, 0, engine.control,
+	                &engine.receive);
+}
+
+/* Connects with the other ranks of `all`. Collective. */
+static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
+{
+	int size = 0;
+	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
+	(void)MPI_Comm_size(all, &size);
+	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
+	(void)MPI_Comm_dup(all, &engine.control);
+	(void)MPI_Comm_dup(all, &engine.data);
+	engine_handle_errors(engine.control);
+	engine_handle_errors(engine.data);
+	engine.open = true;
+	engine_allocate();
+	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
+	                 engine.control);
+	engine_connect();
+	engine_post_receive();
+}
+
+/* Connects rank 0, which is `low`, with the ranks that it has spawned. Collective. */
+static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
+{
+	MPI_Comm all;
+	engine_handle_errors(spawned);
+	engine.spawned = spawned;
+	engine.spawns = true;
+	(void)MPI_Intercomm_merge(spawned, !low, &all);
+	engine_open(all, hello);
+	(void)MPI_Comm_free(&all);
+}
+
+void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
+{
+	int level = MPI_THREAD_SINGLE;
+	MPI_Comm parent;
+	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
+	/* The levels have an order, but no fixed numbers. */
+	hello->level = level >= MPI_THREAD_SERIALIZED;
+	(void)MPI_Comm_get_parent(&parent);
+	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
+	if (parent != MPI_COMM_NULL)
+		engine_open_spawned(parent, false, hello);
+	else if (fl__mpi_world.size > 1)
+		engine_open(MPI_COMM_WORLD, hello);
+}
+
+/* Stores what an error of MPI says, on one line. */
+static void engine_explain(int code, char *why, size_t size)
+{
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", code);
+	/* MPICH has a line for each function: the last has the cause. */
+	const char *last = strrchr(text, '\n');
+	(void)snprintf(why, size, "%s", last ? last + 1 : text);
+}
+
+bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
+{
+	MPI_Comm spawned;
+	(void)MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+	const int rc = MPI_Comm_spawn(program, args, n, MPI_INFO_NULL, 0, MPI_COMM_SELF, &spawned, MPI_ERRCODES_IGNORE);
+	if (rc == MPI_SUCCESS)
+		engine_open_spawned(spawned, true, hello);
+	else
+		engine_explain(rc, why, size);
+	return rc == MPI_SUCCESS;
+}
+
+void fl__mpi_leave(void)
+{
+	engine.leaving = true;
+}
+
+/* Disconnects from the other ranks. Collective. */
+static void engine_close(void)
+{
+	MPI_Status status;
+	(void)MPI_Cancel(&engine.receive);
+	/* NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): of engine_post_receive() */
+	(void)MPI_Wait(&engine.receive, &status);
+	(void)MPI_Comm_free(&engine.control);
+	(void)MPI_Comm_free(&engine.data);
+	/* Of the intercommunicator alone: of the other two, it never returns from Open MPI 4.1. */
+	if (engine.spawns)
+		(void)MPI_Comm_disconnect(&engine.spawned);
+}
+
+static void engine_free(void)
+{
+	fl__mpi_bell_close();
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		if (engine_sleepers[i].doorbell >= 0)
+			(void)close(engine_sleepers[i].doorbell);
+		engine_sleepers[i].doorbell = -1;
+	}
+	for (struct engine_buffer *next; engine.free; engine.free = next) {
+		next = engine.free->next;
+		fl__free(engine.free);
+	}
+	fl__free(engine.incoming);
+	fl__free(engine.requests);
+	fl__free(engine.posts);
+	fl__free(engine.completed);
+	fl__free(engine.statuses);
+	fl__free(engine.peers);
+	fl__free(engine.unflushed);
+	fl__free(fl__mpi_world.peers);
+	memset(&engine, 0, sizeof engine);
+}
+
+void fl__mpi_finish(void)
+{
+	if (engine.open)
+		engine_close();
+	(void)MPI_Finalize();
+	engine_free(); /* not before: a rank that has not got EXIT yet takes a closed doorbell for a death */
+	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
+}
+
+/* Messages. */
+
+int fl__mpi_reserve(size_t n)
+{
+	if (engine.room - engine.n >= n)
+		return 0;
+	const size_t room = 2 * (engine.n + n);
+	MPI_Request *requests = fl__alloc(room, sizeof *requests);
+	struct engine_post *posts = fl__alloc(room, sizeof *posts);
+	int *completed = fl__alloc(room, sizeof *completed);
+	MPI_Status *statuses = fl__alloc(room, sizeof *statuses);
+	if (!requests || !posts || !completed || !statuses || room > INT32_MAX) {
+		fl__free(requests);
+		fl__free(posts);
+		fl__free(completed);
+		fl__free(statuses);
+		return -ENOMEM;
+	}
+	if (engine.n > 0) {
+		memcpy(requests, engine.requests, engine.n * sizeof *requests);
+		memcpy(posts, engine.posts, engine.n * sizeof *posts);
+	}
+	fl__free(engine.requests);
+	fl__free(engine.posts);
+	fl__free(engine.completed);
+	fl__free(engine.statuses);
+	engine.statuses = statuses;
+	engine.requests = requests;
+	engine.posts = posts;
+	engine.completed = completed;
+	engine.room = room;
+	return 0;
+}
+
+size_t fl__mpi_under_way(void)
+{
+	return engine.n + (size_t)engine.n_unflushed;
+}
+
+/* Adds a message under way. Returns its request, which the caller sets. */
+static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
+{
+	if (fl__mpi_reserve(1) != 0)
+		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
+	engine.posts[engine.n] = (struct engine_post){transfer, buffer};
+	return &engine.requests[engine.n++];
+}
+
+/* A buffer for at least `size` bytes; NULL: no memory. */
+static struct engine_buffer *engine_buffer_new(size_t size)
+{
+	struct engine_buffer *b = engine.free;
+	const size_t room = size > ENGINE_BUFFER ? size : ENGINE_BUFFER;
+	if (b && room == ENGINE_BUFFER) {
+		engine.free = b->next;
+		engine.n_free--;
+	} else {
+		b = fl__alloc(1, sizeof *b + room);
+	}
+	if (b) {
+		b->used = 0;
+		b->room = room;
+	}
+	return b;
+}
+
+static void engine_buffer_free(struct engine_buffer *b)
+{
+	if (!b)
+		return;
+	if (b->room > ENGINE_BUFFER || engine.n_free == ENGINE_FREE_MAX) {
+		fl__free(b);
+		return;
+	}
+	b->next = engine.free;
+	engine.free = b;
+	engine.n_free++;
+}
+
+/* Passes the buffer of a rank to MPI. */
+static void engine_flush_peer(int to)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	struct engine_buffer *b = peer->out;
+	MPI_Request *request = engine_add(NULL, b);
+	MPI_Status status;
+	int sent = 0;
+	peer->out = NULL;
+	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, request);
+	(void)MPI_Test(request, &sent, &status);
+	if (sent) {
+		engine.n--; /* the last */
+		engine_buffer_free(b);
+	}
+	peer->sent++;
+	if (peer->sleeps)
+		fl__mpi_bell_ring(to);
+	peer->sleeps = false;
+}
+
+void fl__mpi_flush(void)
+{
+	while (engine.n_unflushed > 0)
+		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
+}
+
+/* Memory for a message of `size` bytes to a rank; NULL: there is none. */
+static struct engine_buffer *engine_make_room(int to, size_t size)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	const bool listed = peer->out != NULL;
+	if (listed && peer->out->room - peer->out->used >= size)
+		return peer->out;
+	/* Up to here, so that later messages have room in `requests`. */
+	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
+	if (!b)
+		return NULL;
+	if (listed)
+		engine_flush_peer(to);
+	else
+		engine.unflushed[engine.n_unflushed++] = to;
+	peer->out = b;
+	return b;
+}
+
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data)
+{
+	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
+	struct engine_buffer *b = engine_make_room(to, sizeof *head + head->text + inlined);
+	if (!b)
+		return -ENOMEM;
+	memcpy(b->bytes + b->used, head, sizeof *head);
+	b->used += sizeof *head;
+	if (head->text > 0)
+		memcpy(b->bytes + b->used, text, head->text);
+	b->used += head->text;
+	if (inlined > 0)
+		memcpy(b->bytes + b->used, data, inlined);
+	b->used += inlined;
+	return 0;
+}
+
+/* Rank 0: a rank is about to sleep. A message that it had not got by then has crossed this one. */
+static void engine_on_sleeps(int from, uint64_t received)
+{
+	if (fl__mpi_world.rank > 0)
+		return;
+	engine.peers[from].sleeps = engine.peers[from].sent == received;
+	if (!engine.peers[from].sleeps)
+		fl__mpi_bell_ring(from);
+}
+
+/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
+_Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
+
+void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t)
+{
+	(void)MPI_Isend(data, (int)size, MPI_BYTE, to, 0, engine.data, engine_add(t, NULL));
+}
+
+void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t)
+{
+	(void)MPI_Irecv(data, (int)size, MPI_BYTE, from, 0, engine.data, engine_add(t, NULL));
+}
+
+static int engine_descending(const void *a, const void *b)
+{
+	return *(const int *)b - *(const int *)a;
+}
+
+/* Takes the ended messages out, and returns their transfers: a `done` may begin others. */
+static struct fl__mpi_transfer *engine_take_ended(int n)
+{
+	struct fl__mpi_transfer *ended = NULL;
+	/* Descending: the last entry fills each gap. */
+	qsort(engine.completed, (size_t)n, sizeof *engine.completed, engine_descending);
+	for (int i = 0; i < n; i++) {
+		const int at = engine.completed[i];
+		const struct engine_post post = engine.posts[at];
+		engine.n--;
+		engine.posts[at] = engine.posts[engine.n];
+		engine.requests[at] = engine.requests[engine.n];
+		engine_buffer_free(post.buffer);
+		if (post.transfer) {
+			post.transfer->next = ended;
+			ended = post.transfer;
+		}
+	}
+	return ended;
+}
+
+static bool engine_test(void)
+{
+	int n = 0;
+	if (engine.n == 0)
+		return false;
+	(void)MPI_Testsome((int)engine.n, engine.requests, &n, engine.completed, engine.statuses);
+	if (n == MPI_UNDEFINED || n <= 0)
+		return false;
+	for (struct fl__mpi_transfer *next, *t = engine_take_ended(n); t; t = next) {
+		next = t->next;
+		t->done(t);
+	}
+	return true;
+}
+
+/* The size of the message that begins with `head`; 0: no message of ours has such a head. */
+static size_t engine_size_of(const struct fl__mpi_head *head)
+{
+	if (head->text > FL_MESSAGE_MAX || head->size > FL_TASK_SIZE_MAX)
+		return 0;
+	return sizeof *head + head->text + (head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size);
+}
+
+/* Passes on each message in a message of MPI. */
+static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
+{
+	struct fl__mpi_head head;
+	char text[FL_MESSAGE_MAX + 1];
+	for (size_t at = 0, length; at < size; at += length) {
+		length = 0;
+		if (size - at >= sizeof head) {
+			memcpy(&head, engine.incoming + at, sizeof head);
+			length = engine_size_of(&head);
+		}
+		if (length == 0 || length > size - at)
+			fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, from);
+		if (head.kind == FL__MPI_SLEEPS) {
+			engine_on_sleeps(from, head.task);
+			continue;
+		}
+		const unsigned char *rest = engine.incoming + at + sizeof head;
+		memcpy(text, rest, head.text);
+		text[head.text] = '\0';
+		handle(from, &head, text, (const char *)rest + head.text);
+	}
+}
+
+/* Takes a message of MPI, if one has come, and passes on what it has. */
+static bool engine_receive(fl__mpi_handler *handle)
+{
+	MPI_Status status;
+	int there = 0, size = 0;
+	(void)MPI_Test(&engine.receive, &there, &status);
+	if (!there)
+		return false;
+	(void)MPI_Get_count(&status, MPI_BYTE, &size);
+	if (size <= 0)
+		fl__mpi_abort("rank %d got an empty message from rank %d, which is none of ours", fl__mpi_world.rank,
+		              status.MPI_SOURCE);
+	engine.received++;
+	engine.dozes = false;
+	engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
+	engine_post_receive();
+	return true;
+}
+
+bool fl__mpi_progress(fl__mpi_handler *handle)
+{
+	bool some = false;
+	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
+		some = true;
+	return engine_test() || some;
+}
+
+/* Sleep. */
+
+static void engine_wake(struct engine_sleeper *s, bool lazily)
+{
+	const uint64_t one = 1;
+	FL_LOCKED(&s->lock);
+	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
+	s->pending = true;
+	s->rung |= ring;
+	if (!ring)
+		return;
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
+	/* Under the lock: fl__mpi_finish() may close it later. Fails only if it is readable. */
+	(void)!write(s->doorbell, &one, sizeof one);
+	(void)pthread_setcancelstate(state, &state);
+}
+
+void fl__mpi_wake(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], false);
+}
+
+void fl__mpi_wake_lazily(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], true);
+}
+
+/* A doorbell has rung, or a rank has died. */
+static void engine_take_bells(void)
+{
+	FL_LOCKED(&fl__mpi_lock);
+	const int dead = fl__mpi_bell_take();
+	if (dead < 0 || engine.leaving)
+		return;
+	if (fl__mpi_world.rank > 0)
+		_exit(1); /* rank 0 has died, and the launcher says so */
+	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
+	              fl__mpi_world.peers[dead].pid);
+}
+
+/*
+ * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, neither
+ * a lazy wake nor a doorbell ends the sleep.
+ */
+static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
+{
+	uint64_t rings;
+	/* poll() ignores descriptors below 0 */
+	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN},
+	                       {.fd = naps ? -1 : fl__mpi_bell_fd(), .events = POLLIN}};
+	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
+	fl_mutex_lock(&s->lock);
+	s->sleeping = !s->pending;
+	s->naps = naps;
+	fl_mutex_unlock(&s->lock);
+	const bool rung = s->sleeping && /* only this thread writes it */
+	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
+	fl_mutex_lock(&s->lock);
+	if (s->rung)
+		(void)!read(s->doorbell, &rings, sizeof rings);
+	s->pending = s->sleeping = s->naps = s->rung = false;
+	fl_mutex_unlock(&s->lock);
+	if (!rung)
+		return false;
+	engine_take_bells();
+	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
+		if (&engine_sleepers[i] != s)
+			fl__mpi_wake_lazily(i); /* this thread has taken the ring for both */
+	return true;
+}
+
+void fl__mpi_nap(unsigned sleeper, int64_t ns)
+{
+	(void)engine_sleep(&engine_sleepers[sleeper], ns, true);
+}
+
+/*
+ * A worker rank without tasks tells rank 0 that it sleeps. Then it sleeps until rank 0 rings, or
+ * for a tenth of a second: MPI may want to go on. False: it has no doorbell, or a message is under
+ * way.
+ */
+static bool engine_doze(struct fl__mpi_pace *pace)
+{
+	static const int64_t longest = FL_MS(100);
+	{
+		FL_LOCKED(&fl__mpi_lock);
+		const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
+		if (!fl__mpi_bell_is_there() || fl__mpi_under_way() > 0)
+			return false;
+		if (!engine.dozes) {
+			engine.dozes = fl__mpi_send(0, &head, "", NULL) == 0;
+			fl__mpi_flush();
+			return engine.dozes;
+		}
+	}
+	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
+		pace->found = fl_now(); /* the message comes with the ring, or just behind it */
+	return true;
+}
+
+/*
+ * A sleep is an eighth of the time since the last message: so it delays the next message by at most
+ * an eighth of the time that this took to come.
+ */
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
+{
+	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
+			     awake = FL_MS(10);
+	enum { PART = 8 };
+	if (some || pace->found == 0) {
+		pace->found = fl_now();
+		return;
+	}
+	const int64_t now = fl_now(), idle = now - pace->found;
+	/* Beside programs that compute, a yield is late and a spin uses up this thread's share. */
+	if (idle < relaxed) {
+		fl__sys.relax();
+		return;
+	}
+	if (idle < spin && !fl__yields_are_barred(now)) {
+		(void)fl__sys.give_way(now);
+		return;
+	}
+	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
+		return;
+	const int64_t part = idle / PART < shortest ? shortest : idle / PART;
+	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest;
+	(void)engine_sleep(&engine_sleepers[pace->sleeper], ns, false);
+}

@@ -1,0 +1,1026 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The executor over MPI in rank 0, on the remote core (lib/process/remote/remote.c has the states of a
+ * task). Its transport are messages: wire.h has those between this file and the worker ranks, which
+ * run the tasks (host.c). A posted task has a *slot* of its rank.
+ *
+ * A *round* receives messages, posts queued tasks, ends tasks, and flushes. It serves all pools of
+ * the process. Its leader, which holds the engine lock, is one of:
+ *
+ *   leader           when                           rounds
+ *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
+ *   a submitter      a submit finds an idle worker  one, without receives
+ *   the MPI thread   no poller has led since it     all, with fl__mpi_pause() between them
+ *                    last looked
+ *
+ * Pollers and submitters only try to lock. If that fails, another leader is at work. While pollers
+ * lead, the MPI thread naps (MPI_THREAD_NAP). When nothing has been under way for
+ * MPI_THREAD_LINGER, it sleeps until a wake.
+ *
+ *   word                guarded by        meaning
+ *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
+ *                                         adds one tries to lead, or wakes the MPI thread. A
+ *                                         leader looks there after its unlock (mpi_settle()).
+ *   mpi_thread.rounds   the engine lock   rounds of pollers
+ *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
+ *                                         tasks under way clears it, and wakes the thread
+ *   mpi_thread.called   atomic            a poller has left before its wait was over: the MPI
+ *                                         thread leads, however many rounds there were
+ *
+ * Invariants
+ *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
+ *      rank gets no more tasks than it has workers, and `prefetch` beyond them.
+ *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
+ *      sent from the task block, and a result arrives in the task block.
+ *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
+ *      said CLOSED. A join waits for that.
+ *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
+ *
+ * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
+ * nothing is queued, rank 0 recalls those that have waited for MPI_POOL_PATIENCE, the last sent
+ * first. A rank that has begun a recalled task runs it to its end. Any other comes back as
+ * cancelled, and is queued again.
+ */
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "engine.h"
+#include "process/main_hook.h"
+#include "process/remote/remote.h"
+#include "regions.h"
+#include "start.h"
+#include <errno.h>
+#include <fairlead/mpi_executor.h>
+#include <fairlead/thread.h>
+#include <pthread.h>
+#include <stdio.h>
+
+struct mpi_transfer {
+	struct fl__mpi_transfer base; /* first */
+	struct mpi_slot *slot;
+};
+
+/* A slot of a worker rank. */
+struct mpi_slot {
+	struct mpi_share *share;
+	struct mpi_transfer arg, result;
+	unsigned under_way;           /* transfers of the two */
+	struct fl__task_block *block; /* NULL: free */
+	struct mpi_slot *next_free;
+	uint32_t round;
+	uint32_t number;
+	bool ended;     /* ENDED has come; `end` is its head */
+	uint32_t stops; /* atomic; 1: the task is to stop, and STOP was not sent yet */
+	bool recalled;  /* RECALL was sent, and not answered */
+	bool begun;     /* BEGUN has come */
+	int64_t posted_at;
+	struct fl__mpi_head end;
+	char *message;
+};
+
+/* What a pool has at one worker rank. */
+struct mpi_share {
+	struct mpi_pool *pool;
+	struct mpi_slot *slots; /* NULL until the first task */
+	struct mpi_slot *free;
+	uint32_t workers, n_slots, load, recalled;
+	uint32_t newer; /* in mpi_pool_balance(): tasks that were sent later */
+	uint16_t rank;
+	bool opened; /* OPEN was sent */
+};
+
+struct mpi_pool {
+	union {
+		fl_executor base; /* remote's first member */
+		struct fl__remote remote;
+	};
+	uint32_t id;
+	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
+	int cursor;               /* the rank that got the last task */
+	size_t room;
+	size_t parked;  /* the slots of ranks that have the regions: `room`, when all do */
+	uint32_t stops; /* atomic; 1: a slot has `stops` */
+	int64_t balance_at;
+	bool lags; /* a rank has tasks that wait, while another has a free worker */
+	/* The rounds. */
+	struct mpi_pool *next, *next_ready;
+	bool ready;           /* in mpi_thread.ready; guarded by its lock */
+	bool listed, touched; /* in mpi_thread.pools; has work: the leader's */
+	bool terminates;      /* TERMINATE is to be sent */
+	bool closing;
+	bool forgotten;                /* no leader uses the pool again */
+	unsigned open_ranks;           /* OPEN was sent, CLOSED has not come */
+	struct fl__mpi_sender *sender; /* of the regions; NULL: there are none */
+	bool told;                     /* the ranks were sent the regions */
+	/* The manager. */
+	bool broke;
+	fl_cond work;
+	char broken[FL_MESSAGE_MAX]; /* why the pool is to break; "": it is not */
+	unsigned prefetch;
+	bool processes;
+};
+
+#define MPI_POOL_LOOK FL_US(200)
+#define MPI_POOL_PATIENCE FL_MS(1)
+
+#define MPI_THREAD_NAP FL_US(500)
+#define MPI_THREAD_LINGER FL_MS(10)
+
+static struct {
+	fl_mutex lock;          /* taken under the executors' locks; guards the first part */
+	struct mpi_pool *ready; /* with something to do */
+	uint32_t has_ready;     /* 1: there is one; also read without the lock */
+	bool running, over;
+	fl_thread thread;
+	uint32_t pools_made;
+	/* The leader's. */
+	struct mpi_pool *pools;
+	uint64_t rounds;
+	bool asleep;
+	/* Atomic. */
+	uint32_t called;
+} mpi_thread = {.lock = FL_MUTEX_INIT};
+
+static struct mpi_pool *mpi_pool_of(fl_executor *e)
+{
+	return (struct mpi_pool *)(void *)e; /* its first member */
+}
+
+/* Makes the next round serve the pool. */
+static void mpi_pool_make_ready(struct mpi_pool *p)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	if (p->ready || p->forgotten)
+		return;
+	p->ready = true;
+	p->next_ready = mpi_thread.ready;
+	mpi_thread.ready = p;
+	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a thread that leads, or wakes another, orders it */
+}
+
+/* Makes the MPI thread serve the pool, if no other leader does before. */
+static void mpi_pool_alert(struct mpi_pool *p)
+{
+	mpi_pool_make_ready(p);
+	fl__mpi_wake(FL__MPI_FIRST);
+}
+
+/* The end of tasks. */
+
+/* Ends the slot's task, if ENDED has come and both transfers have ended. */
+static void mpi_slot_try_end(struct mpi_slot *s)
+{
+	if (!s->ended || s->under_way > 0)
+		return;
+	struct mpi_share *share = s->share;
+	struct mpi_pool *p = share->pool;
+	struct fl__task_block *block = s->block;
+	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
+	/* A request to stop may have crossed the recall. */
+	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
+	fl__remote_unpost(&p->remote, block);
+	block->done = s->end.done;
+	if (s->end.flags & FL__MPI_LATE)
+		block->asked = FL__STOP_EXPIRED;
+	if (s->end.flags & FL__MPI_BETWEEN)
+		block->asked = FL__STOP_BETWEEN;
+	if (s->end.flags & FL__MPI_KEPT)
+		fl__future_keep_result(&block->future);
+	if (again && !p->base.broken)
+		fl__task_list_add_first(&p->base.queue, block);
+	else if (again)
+		fl__remote_end(&p->remote, block, -ENOTRECOVERABLE, fl__message_copy(p->base.allocator, p->broken));
+	else if (skipped)
+		fl__remote_end_cancelled(&p->remote, block);
+	else
+		fl__remote_end(&p->remote, block, s->end.error, s->message);
+	share->load--;
+	share->recalled -= s->recalled;
+	s->block = NULL;
+	s->message = NULL;
+	s->round++;
+	s->next_free = share->free;
+	share->free = s;
+}
+
+/* Without the lock, by the leader: the argument was sent, or the result has arrived. */
+static void mpi_slot_transferred(struct fl__mpi_transfer *t)
+{
+	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
+	struct mpi_slot *s = transfer->slot;
+	struct mpi_pool *p = s->share->pool;
+	FL_LOCKED(&p->base.lock);
+	s->under_way--;
+	p->touched = true;
+	mpi_slot_try_end(s);
+}
+
+/* The leader: from the queue to the ranks. */
+
+static int mpi_share_open(struct mpi_share *share)
+{
+	struct mpi_pool *p = share->pool;
+	unsigned char data[FL__MPI_INLINE];
+	const fl_executor_config *config = &p->remote.config;
+	struct fl__mpi_open open = {
+	    .config = {.workers = share->workers,
+	               .max_tasks = config->max_tasks,
+	               .idle_timeout = config->idle_timeout,
+	               .task_timeout = config->task_timeout,
+	               .kill_after = config->kill_after},
+	    .slots = share->n_slots,
+	    .processes = p->processes,
+	};
+	struct fl__mpi_head head = {.kind = FL__MPI_OPEN, .pool = p->id, .size = sizeof open};
+	memcpy(open.name, p->base.name, sizeof open.name);
+	memcpy(data, &open, sizeof open);
+	if (p->base.initialize) {
+		const size_t size = p->base.initialize->arg_size;
+		head.flags = FL__MPI_INITIALIZED;
+		head.task = p->remote.initializer.id;
+		head.check = p->remote.initializer.far_check;
+		if (size > 0) /* it fits: fl_mpi_executor_create() */
+			memcpy(data + sizeof open, p->base.initialize_arg, size);
+		head.size += size;
+	}
+	if (!share->slots)
+		share->slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *share->slots);
+	if (!share->slots || fl__mpi_send(share->rank, &head, "", data) != 0)
+		return -ENOMEM;
+	for (uint32_t i = share->n_slots; i-- > 0;) {
+		struct mpi_slot *s = &share->slots[i];
+		s->share = share;
+		s->arg = s->result = (struct mpi_transfer){{mpi_slot_transferred, NULL}, s};
+		s->number = i;
+		s->next_free = share->free;
+		share->free = s;
+	}
+	share->opened = true;
+	p->open_ranks++;
+	return 0;
+}
+
+/* The next rank with a free worker; else the next with a free slot. */
+static void *mpi_on_choose(struct fl__remote *r)
+{
+	struct mpi_pool *p = mpi_pool_of(&r->base);
+	struct mpi_share *second = NULL;
+	if (r->posted.length >= p->room)
+		return NULL;
+	for (int i = 1, rank = p->cursor; i < fl__mpi_world.size; i++) {
+		rank = rank + 1 < fl__mpi_world.size ? rank + 1 : 1;
+		struct mpi_share *share = &p->shares[rank];
+		if (share->load < share->workers)
+			return share;
+		if (!second && share->load < share->n_slots)
+			second = share;
+	}
+	return second;
+}
+
+static int mpi_on_post(void *worker, struct fl__task_block *block)
+{
+	struct mpi_share *share = worker;
+	struct mpi_pool *p = share->pool;
+	int rc = share->opened ? 0 : mpi_share_open(share);
+	if (rc != 0)
+		return rc;
+	fl_future *f = &block->future;
+	struct mpi_slot *s = share->free;
+	const size_t size = f->count * f->type->arg_size;
+	const int64_t deadline = fl_cancel_token_deadline(&f->token);
+	struct fl__mpi_head head = {
+	    .kind = FL__MPI_TASK,
+	    .flags = size > FL__MPI_INLINE ? FL__MPI_ANNOUNCED : 0,
+	    .pool = p->id,
+	    .slot = s->number,
+	    .round = s->round,
+	    .check = block->check,
+	    .task = block->task,
+	    .size = size,
+	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
+	    .count = f->count,
+	};
+	rc = fl__mpi_send(share->rank, &head, "", f->arg);
+	if (rc != 0)
+		return rc;
+	share->free = s->next_free;
+	s->block = block;
+	s->ended = s->recalled = s->begun = false;
+	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
+	s->posted_at = fl_now();
+	s->under_way = size > FL__MPI_INLINE;
+	if (s->under_way > 0)
+		fl__mpi_send_data(share->rank, f->arg, size, &s->arg.base);
+	block->worker = s;
+	p->cursor = share->rank;
+	share->load++;
+	return 0;
+}
+
+/* Sends a message about a task without data. */
+static int mpi_slot_send(const struct mpi_slot *s, uint32_t kind)
+{
+	const struct fl__mpi_head head = {
+	    .kind = kind, .pool = s->share->pool->id, .slot = s->number, .round = s->round};
+	return fl__mpi_send(s->share->rank, &head, "", NULL);
+}
+
+static bool mpi_on_recall(struct fl__task_block *block)
+{
+	(void)block;
+	return false; /* invariant 1 */
+}
+
+/* Any thread: the next round sends STOP. */
+static void mpi_on_stop(struct fl__task_block *block, bool by_token)
+{
+	struct mpi_slot *s = block->worker;
+	struct mpi_pool *p = s->share->pool;
+	(void)by_token;
+	fl__store_relaxed(&s->stops, 1); /* relaxed: the next store publishes it */
+	/* release: `stops` of the slot; pairs with mpi_pool_send_stops() */
+	fl__store_release(&p->stops, 1);
+	mpi_pool_alert(p);
+}
+
+/* Begins a balance. Returns the number of workers without a task, or with one on its way back. */
+static uint32_t mpi_pool_count_free(struct mpi_pool *p)
+{
+	uint32_t n = 0, recalled = 0;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
+		struct mpi_share *share = &p->shares[rank];
+		n += share->load < share->workers ? share->workers - share->load : 0;
+		recalled += share->recalled;
+		share->newer = 0;
+	}
+	return n > recalled ? n - recalled : 0;
+}
+
+/* Whether the task waits at its rank, for all that rank 0 knows. Called for the last sent first. */
+static bool mpi_slot_waits(const struct mpi_slot *s)
+{
+	struct mpi_share *share = s->share;
+	return share->newer++ + share->workers < share->load && !s->recalled && !s->begun && !s->ended;
+}
+
+/* Recalls tasks for free workers. */
+static void mpi_pool_balance(struct mpi_pool *p)
+{
+	const struct fl__task_list *posted = &p->remote.posted;
+	uint32_t n = p->prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
+	const int64_t before = n > 0 ? fl_now() - MPI_POOL_PATIENCE : 0;
+	for (struct fl__task_block *block = posted->tail; block && n > 0; block = block->prev) {
+		struct mpi_slot *s = block->worker;
+		if (!mpi_slot_waits(s) || s->posted_at > before)
+			continue;
+		if (mpi_slot_send(s, FL__MPI_RECALL) != 0)
+			break; /* the next round tries again */
+		s->recalled = true;
+		s->share->recalled++;
+		n--;
+	}
+	p->lags = n > 0;
+	if (p->lags)
+		p->balance_at = fl_after(MPI_POOL_LOOK);
+}
+
+static void mpi_pool_send_stops(struct mpi_pool *p)
+{
+	/* relaxed, then acquire: pairs with mpi_on_stop(), which causes another round */
+	if (fl__load_relaxed(&p->stops) == 0 || fl__swap_acquire(&p->stops, 0) == 0)
+		return;
+	for (struct fl__task_block *block = p->remote.posted.head; block; block = block->next) {
+		struct mpi_slot *s = block->worker;
+		/* relaxed: ordered by the pool's word */
+		if (fl__swap_relaxed(&s->stops, 0) == 0 || mpi_slot_send(s, FL__MPI_STOP) == 0)
+			continue;
+		mpi_on_stop(block, false); /* no memory now: the next round tries again */
+		return;
+	}
+}
+
+static int mpi_pool_send(const struct mpi_pool *p, int rank, uint32_t kind)
+{
+	const struct fl__mpi_head head = {.kind = kind, .pool = p->id};
+	return fl__mpi_send(rank, &head, "", NULL);
+}
+
+/* Without memory for a message, the rest of the ranks is asked to stop and no more. */
+static void mpi_pool_send_terminate(struct mpi_pool *p)
+{
+	if (!p->terminates)
+		return;
+	p->terminates = false;
+	for (int rank = 1; rank < fl__mpi_world.size && !p->closing; rank++)
+		if (p->shares[rank].load > 0 && mpi_pool_send(p, rank, FL__MPI_TERMINATE) != 0)
+			return;
+}
+
+/* When all has ended: tells the ranks to free their executors. */
+static void mpi_pool_close(struct mpi_pool *p)
+{
+	if (!p->base.closed || p->base.queue.head || p->remote.posted.head || p->closing)
+		return;
+	fl__mpi_sender_stop(p->sender);
+	if (fl__mpi_sender_is_busy(p->sender))
+		return;
+	p->closing = true;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (p->shares[rank].opened && mpi_pool_send(p, rank, FL__MPI_CLOSE) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+}
+
+/* The first task has come: sends the regions to all ranks that have workers. */
+static void mpi_pool_send_regions(struct mpi_pool *p)
+{
+	if (!p->sender || p->told || !p->base.queue.head)
+		return;
+	p->told = true;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (p->shares[rank].workers > 0)
+			fl__mpi_sender_tell(p->sender, p->id, rank);
+}
+
+/* The leader: what comes back. */
+
+/* The message of a task that has ended with an error. */
+static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
+{
+	const fl_allocator *allocator = s->share->pool->base.allocator;
+	char whole[2 * FL_MESSAGE_MAX], build[FL__BUILD_ID_TEXT];
+	struct fl__task_identity identity;
+	const fl_task_type *type = s->block->future.type;
+	if (!(s->end.flags & FL__MPI_MISMATCH))
+		return *text ? fl__message_copy(allocator, text) : NULL;
+	fl__task_identify(type, &identity);
+	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
+	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
+	return fl__message_copy(allocator, whole);
+}
+
+/* The slot that a message is about. */
+static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
+{
+	const struct mpi_share *share = &p->shares[from];
+	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
+	if (!s || !s->block || s->round != head->round || s->ended)
+		fl__mpi_abort("rank %d has told of a task that it does not have", from);
+	p->touched = true;
+	return s;
+}
+
+static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
+                              const char *data)
+{
+	FL_LOCKED(&p->base.lock);
+	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
+	fl_future *f = &s->block->future;
+	const size_t size = f->count * f->type->result_size;
+	if (head->size > 0 && head->size != size)
+		fl__mpi_abort("rank %d has sent a result of %zu bytes in place of %zu", from, (size_t)head->size, size);
+	s->ended = true;
+	s->end = *head;
+	if (head->error != 0 && !(head->flags & FL__MPI_SKIPPED))
+		s->message = mpi_slot_message(s, text);
+	if ((head->flags & FL__MPI_BROKEN) && !*p->broken) {
+		(void)snprintf(p->broken, sizeof p->broken, "%s", text);
+		p->base.broken = true; /* the manager ends what is queued */
+		fl_cond_signal(&p->work);
+	}
+	if (head->flags & FL__MPI_ANNOUNCED) {
+		s->under_way++;
+		fl__mpi_recv_data(from, f->result, size, &s->result.base);
+	} else if (head->size > 0) {
+		memcpy(f->result, data, size);
+	}
+	mpi_slot_try_end(s);
+}
+
+static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
+{
+	FL_LOCKED(&p->base.lock);
+	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
+	s->recalled = false;
+	s->begun = true;
+	s->share->recalled--;
+}
+
+/* Without the lock: a rank has the regions, or cannot get them. */
+static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
+                            const char *data)
+{
+	struct mpi_share *share = &p->shares[from];
+	int rc = fl__mpi_sender_on_has(p->sender, from, head, data); /* it may log */
+	p->touched = true;
+	if (rc == -EAGAIN)
+		return;
+	FL_LOCKED(&p->base.lock);
+	if (rc == 0) {
+		/* Now, so that CLOSE frees the regions. */
+		if (mpi_share_open(share) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+		p->parked += share->n_slots;
+		if (fl__mpi_sender_is_complete(p->sender))
+			p->room = p->parked;
+		return;
+	}
+	fl__mpi_sender_stop(p->sender);
+	if (*p->broken || (p->base.closed && !p->base.queue.head))
+		return;
+	(void)snprintf(p->broken, sizeof p->broken, "the executor is broken: rank %d (%.63s) %.130s", from,
+	               fl__mpi_world.peers[from].host, text);
+	p->base.broken = true; /* the manager ends what is queued */
+	fl_cond_signal(&p->work);
+}
+
+/* Under mpi_thread.lock: moves pools with something to do to the list of pools. */
+static void mpi_take_ready(void)
+{
+	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
+		p->ready = false;
+		p->touched = true;
+		if (p->listed)
+			continue;
+		p->listed = true;
+		p->next = mpi_thread.pools;
+		mpi_thread.pools = p;
+	}
+	mpi_thread.ready = NULL;
+	fl__store_relaxed(&mpi_thread.has_ready, 0);
+}
+
+/* Without the lock: the last access of a leader to the pool. */
+static void mpi_pool_forget(struct mpi_pool *p)
+{
+	struct mpi_pool **link = &mpi_thread.pools;
+	FL_LOCKED(&p->base.lock);
+	{
+		FL_LOCKED(&mpi_thread.lock);
+		mpi_take_ready();
+		p->forgotten = true;
+	}
+	while (*link != p)
+		link = &(*link)->next;
+	*link = p->next;
+	fl_cond_signal(&p->work);
+}
+
+/* The lock is not held. */
+static void mpi_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
+{
+	struct mpi_pool *p = mpi_thread.pools;
+	while (p && p->id != head->pool)
+		p = p->next;
+	if (!p)
+		fl__mpi_abort("rank %d has answered for an executor that rank 0 does not have", from);
+	if (head->kind == FL__MPI_ENDED)
+		mpi_pool_on_ended(p, from, head, text, data);
+	else if (head->kind == FL__MPI_BEGUN)
+		mpi_pool_on_begun(p, from, head);
+	else if (head->kind == FL__MPI_WANT && p->sender)
+		fl__mpi_sender_on_want(p->sender, from, head);
+	else if (head->kind == FL__MPI_HAS && p->sender)
+		mpi_pool_on_has(p, from, head, text, data);
+	else if (head->kind == FL__MPI_CLOSED && --p->open_ranks == 0)
+		p->touched = true;
+	else if (head->kind != FL__MPI_CLOSED)
+		fl__mpi_abort("rank %d has sent a message of an unknown kind", from);
+}
+
+/* Rounds. The engine lock is held, and no other. */
+
+/* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
+static bool mpi_pool_serve(struct mpi_pool *p)
+{
+	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
+	if (!p->touched && !due)
+		return false;
+	bool some = p->touched;
+	{
+		FL_LOCKED(&p->base.lock);
+		p->touched = false;
+		mpi_pool_send_regions(p);
+		fl__remote_dispatch(&p->remote);
+		mpi_pool_balance(p);
+		mpi_pool_send_stops(p);
+		mpi_pool_send_terminate(p);
+		mpi_pool_close(p);
+		some |= fl__remote_complete(&p->remote, false);
+	}
+	if (p->closing && p->open_ranks == 0)
+		mpi_pool_forget(p);
+	return some;
+}
+
+/*
+ * Tells the worker ranks to end. Transfers under way are ended first, with the ranks, which take
+ * part for a second.
+ */
+static void mpi_leave(void)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
+	fl__mpi_leave();
+	fl__mpi_sender_leave();
+	const int64_t until = fl_after(FL_S(1));
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (fl__mpi_send(rank, &head, "", NULL) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+	fl__mpi_flush();
+	while (fl__mpi_under_way() > 0 && fl_now() < until) {
+		(void)fl__mpi_progress(mpi_handle);
+		fl__mpi_flush();
+	}
+	if (fl__mpi_under_way() > 0)
+		fl__mpi_abort("rank 0 ends with large arguments or results under way");
+}
+
+/* True: there was something to do. */
+static bool mpi_round(bool receives)
+{
+	bool some = receives && fl__mpi_progress(mpi_handle);
+	if (fl__load_relaxed(&mpi_thread.has_ready) != 0) { /* relaxed: else mpi_settle() finds it */
+		FL_LOCKED(&mpi_thread.lock);
+		mpi_take_ready();
+	}
+	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
+		next = p->next;
+		some |= mpi_pool_serve(p);
+	}
+	fl__mpi_flush();
+	return some;
+}
+
+/* Whether there is, or will be, something for another round. */
+static bool mpi_expects(void)
+{
+	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
+		if (p->remote.posted.head || p->closing || p->touched || fl__mpi_sender_is_busy(p->sender))
+			return true;
+	return fl__mpi_under_way() > 0;
+}
+
+/*
+ * Without a lock, by a thread other than the MPI thread: makes a round. `*some`: there was
+ * something to do. False: another thread leads.
+ */
+static bool mpi_try_round(bool receives, bool *some)
+{
+	int state;
+	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
+		return false;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* MPI's calls are cancellation points */
+	*some = mpi_round(receives);
+	mpi_thread.rounds += receives;
+	const bool wake = mpi_thread.asleep && mpi_expects();
+	mpi_thread.asleep &= !wake;
+	fl_mutex_unlock(&fl__mpi_lock);
+	(void)pthread_setcancelstate(state, &state);
+	if (wake)
+		fl__mpi_wake(FL__MPI_FIRST);
+	return true;
+}
+
+static bool mpi_has_ready(void)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	return mpi_thread.ready != NULL;
+}
+
+/*
+ * After the last round of a thread: serves pools of other threads, which have not led since this
+ * thread did.
+ */
+static void mpi_settle(void)
+{
+	bool some;
+	while (mpi_has_ready() && mpi_try_round(false, &some))
+		;
+}
+
+/* The MPI thread. */
+
+/* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
+static bool mpi_thread_is_spared(uint64_t *seen)
+{
+	const bool led = *seen != mpi_thread.rounds;
+	/* acquire: pairs with mpi_on_leave() */
+	const bool called = fl__swap_acquire(&mpi_thread.called, 0) != 0;
+	*seen = mpi_thread.rounds;
+	return led && !called;
+}
+
+static bool mpi_thread_is_over(void)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	return mpi_thread.over;
+}
+
+static int mpi_thread_run(void *arg)
+{
+	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
+	uint64_t seen = 0;
+	int64_t expected_at = fl_now();
+	(void)arg;
+	fl_mutex_lock(&fl__mpi_lock);
+	while (!mpi_thread_is_over()) {
+		const bool spared = mpi_thread_is_spared(&seen);
+		const bool some = !spared && mpi_round(true);
+		const bool expects = spared || some || mpi_expects();
+		if (expects)
+			expected_at = fl_now();
+		if (spared)
+			pace.found = expected_at; /* when this thread leads next, it polls at first */
+		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
+		const bool asleep = mpi_thread.asleep;
+		fl_mutex_unlock(&fl__mpi_lock);
+		if (asleep || (expects && !spared))
+			fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
+		else
+			fl__mpi_nap(FL__MPI_FIRST, MPI_THREAD_NAP);
+		fl_mutex_lock(&fl__mpi_lock);
+	}
+	mpi_leave(); /* the lock stays held: no thread leads any more */
+	return 0;
+}
+
+void fl__mpi_dismiss(void)
+{
+	bool running;
+	{
+		FL_LOCKED(&mpi_thread.lock);
+		mpi_thread.over = true;
+		running = mpi_thread.running;
+	}
+	fl__mpi_wake(FL__MPI_FIRST);
+	if (running) {
+		FL_IGNORE(fl_thread_join(&mpi_thread.thread, NULL));
+		return;
+	}
+	fl_mutex_lock(&fl__mpi_lock);
+	mpi_leave();
+}
+
+/* The manager. */
+
+static void mpi_on_manage(struct fl__remote *r)
+{
+	struct mpi_pool *p = mpi_pool_of(&r->base);
+	while (fl__remote_complete(r, true) || !p->forgotten) {
+		if (*p->broken && !p->broke) {
+			p->broke = true;
+			fl_mutex_unlock(&p->base.lock);
+			fl__executor_break(&p->base, p->broken);
+			fl_mutex_lock(&p->base.lock);
+		} else if (!r->kept && !p->forgotten) {
+			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
+		}
+	}
+}
+
+static void mpi_on_wake(struct fl__remote *r)
+{
+	fl_cond_signal(&mpi_pool_of(&r->base)->work);
+}
+
+/* The transport, and the executor interface. */
+
+/* Starts the MPI thread, if there is none. */
+static int mpi_on_start(struct fl__remote *r)
+{
+	const fl_thread_config config = {.name = "mpi", .block_signals = true};
+	(void)r;
+	FL_LOCKED(&mpi_thread.lock);
+	if (mpi_thread.running)
+		return 0;
+	int rc = fl_thread_start(&mpi_thread.thread, mpi_thread_run, NULL, &config);
+	mpi_thread.running = rc == 0;
+	return rc;
+}
+
+static bool mpi_on_poll(struct fl__remote *r)
+{
+	bool some = false;
+	(void)r;
+	(void)mpi_try_round(true, &some);
+	return some;
+}
+
+static void mpi_on_leave(struct fl__remote *r, bool over)
+{
+	(void)r;
+	mpi_settle();
+	if (over)
+		return;
+	fl__store_release(&mpi_thread.called, 1); /* pairs with mpi_thread_is_spared() */
+	fl__mpi_wake(FL__MPI_FIRST);
+}
+
+static const struct fl__remote_transport mpi_transport = {
+    .far = true,
+    .start = mpi_on_start,
+    .choose = mpi_on_choose,
+    .post = mpi_on_post,
+    .recall = mpi_on_recall,
+    .stop = mpi_on_stop,
+    .poll = mpi_on_poll,
+    .leave = mpi_on_leave,
+    .wake = mpi_on_wake,
+    .manage = mpi_on_manage,
+};
+
+/*
+ * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is
+ * full. Else the task goes with others in a later round.
+ */
+static bool mpi_pool_is_due(const struct mpi_pool *p)
+{
+	enum { TOGETHER = 16 };
+	const size_t posted = p->remote.posted.length;
+	return posted < p->base.workers || (posted < p->room && p->base.queue.length >= TOGETHER);
+}
+
+/* Returns an error, 0, or 1: the caller is to make a round. */
+static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
+{
+	FL_LOCKED(&p->base.lock);
+	int rc = fl__remote_queue(&p->remote, block);
+	if (rc != 0)
+		return rc;
+	mpi_pool_make_ready(p);
+	return mpi_pool_is_due(p);
+}
+
+/* Without the lock. A round on a fiber could overflow its stack. */
+static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
+{
+	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
+	bool some;
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && fl__ctx_get()->ops == &fl__thread_parker) {
+		if (mpi_try_round(false, &some))
+			mpi_settle();
+	} else if (rc > 0) {
+		fl__mpi_wake(FL__MPI_FIRST);
+	} else {
+		fl__mpi_wake_lazily(FL__MPI_FIRST);
+	}
+	return 0;
+}
+
+static bool mpi_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
+{
+	(void)e;
+	return block->worker != NULL;
+}
+
+static void mpi_pool_on_terminate(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	if (!p->remote.running)
+		return;
+	p->terminates = true;
+	mpi_pool_alert(p);
+}
+
+static void mpi_pool_on_wake_all(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	if (p->remote.running)
+		mpi_pool_alert(p);
+}
+
+static void mpi_pool_free_shares(struct mpi_pool *p)
+{
+	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
+		fl__free_to(p->base.allocator, p->shares[rank].slots);
+	fl__free_to(p->base.allocator, p->shares);
+}
+
+static void mpi_pool_on_destroy(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	mpi_pool_free_shares(p);
+	fl__mpi_sender_free(p->sender);
+	fl__remote_fini(&p->remote);
+}
+
+static const struct fl__executor_ops mpi_pool_ops = {
+    FL__REMOTE_OPS,
+    .kind = "mpi",
+    .submit = mpi_pool_on_submit,
+    .wake_all = mpi_pool_on_wake_all,
+    .destroy = mpi_pool_on_destroy,
+    .release = fl__stopper_free,
+    .has_started = mpi_pool_on_has_started,
+    .terminate = mpi_pool_on_terminate,
+};
+
+/* Create. */
+
+_Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
+
+/* In the object that every user of the executor is linked with. */
+FL__AT_START static void mpi_set_hook(void)
+{
+	fl__main_hook = fl__mpi_main;
+}
+
+unsigned fl_mpi_ranks(void)
+{
+	return (unsigned)fl__load_relaxed(&fl__mpi_world.size); /* relaxed: the caller orders it with a create */
+}
+
+static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	return mpi->prefetch <= FL_MPI_PREFETCH_MAX && mpi->spawn <= FL_MPI_SPAWN_MAX &&
+	       fl__remote_config_is_valid(config);
+}
+
+/* Distributes the workers over the ranks. Returns their number. */
+static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
+{
+	const unsigned ranks = fl_mpi_ranks() - 1;
+	unsigned sum = 0;
+	for (unsigned i = 0; i < ranks; i++) {
+		struct mpi_share *share = &p->shares[i + 1];
+		share->pool = p;
+		share->rank = (uint16_t)(i + 1);
+		const uint32_t cpus = fl__mpi_world.peers[i + 1].cpus;
+		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
+		if (share->workers > FL_WORKERS_MAX)
+			share->workers = FL_WORKERS_MAX;
+		share->n_slots = share->workers > 0 ? share->workers + p->prefetch : 0;
+		sum += share->workers;
+		p->room += share->n_slots;
+	}
+	return sum;
+}
+
+/* Each rank that may use one CPU of many gets a line: launchers bind ranks to single cores. */
+static void mpi_warn_of_binding(void)
+{
+	static bool warned;
+	for (int rank = 1; rank < fl__mpi_world.size && !warned; rank++) {
+		const struct fl__mpi_hello *peer = &fl__mpi_world.peers[rank];
+		if (peer->cpus > 1 || peer->machine_cpus == 1)
+			continue;
+		warned = true;
+		fl__log(FL_LOG_WARNING,
+		        "rank %d (%s) may use 1 of %u CPUs: launchers bind ranks unless told otherwise, as with mpirun "
+		        "--bind-to none",
+		        rank, peer->host, peer->machine_cpus);
+	}
+}
+
+/* Takes ownership of `p`, also on failure. */
+static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);
+	if (rc != 0)
+		return rc;
+	p->prefetch = mpi->prefetch;
+	p->processes = mpi->processes;
+	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
+	rc = p->shares ? 0 : -ENOMEM;
+	if (rc == 0 && config->n_regions > 0)
+		rc = fl__mpi_sender_create(&p->sender, p->base.regions, config->n_regions, &p->touched);
+	if (rc != 0) {
+		mpi_pool_on_destroy(&p->base);
+		return rc;
+	}
+	p->base.workers = mpi_pool_distribute(p, config->workers);
+	if (p->sender)
+		p->room = 0; /* until all ranks have the regions */
+	FL_LOCKED(&mpi_thread.lock);
+	p->id = ++mpi_thread.pools_made;
+	return 0;
+}
+
+int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	static const fl_executor_config defaults;
+	static const fl_mpi_config mpi_defaults;
+	if (!config)
+		config = &defaults;
+	if (!mpi)
+		mpi = &mpi_defaults;
+	if (!mpi_config_is_valid(config, mpi))
+		return -EINVAL;
+	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
+		return -E2BIG;
+	int rc = fl__mpi_require_ranks(mpi->spawn);
+	if (rc != 0)
+		return rc;
+	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * (fl_mpi_ranks() - 1), "fl_mpi_executor_create"))
+		return -EINVAL;
+	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	rc = mpi_pool_init(p, config, mpi);
+	if (rc != 0)
+		return rc;
+	mpi_warn_of_binding();
+	*made = &p->base;
+	return 0;
+}

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Regions over MPI. Rank 0 sends the regions of an executor to each worker rank, before OPEN.
+ *
+ * A *machine* is a host name, a boot, and a namespace of processes: what ranks have in common that
+ * can share memory. Each machine has one copy of a region, and one rank that owns it, the *owner*.
+ * On rank 0's machine the owner is rank 0, and the memory is the user's own. On each other machine
+ * the owner is the first rank that is told. The owner makes regions of the same sizes, and fetches
+ * their bytes. Then rank 0 tells the other ranks of the machine, which map the owner's memory.
+ *
+ * For each executor, a rank is in one of these states:
+ *
+ *   state   meaning                                                next
+ *   unused  the rank was told nothing                              waits, told
+ *   waits   the owner of its machine does not have the bytes yet   told
+ *   told    REGIONS was sent                                       has, failed, told (as an owner)
+ *   has     HAS has come                                           none
+ *   failed  HAS has come, with an error                            none
+ *
+ * Invariants
+ *   1. No task begins before all ranks have the regions. So no task of the executor writes a region
+ *      that is still being copied, and an executor whose regions cannot be sent runs no task.
+ *   2. An owner has one piece under way at most, and asks for the next by WANT. So an owner can
+ *      fail at any time, and no data are left that must be received.
+ *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
+ *      closed on all ranks at once, and not while a rank is in the state "told".
+ *
+ * A rank maps the owner's memory through /proc/PID/fd. This needs no connection, and Linux allows
+ * it among the processes of one user. The rank compares device and inode. A rank to which the
+ * access is denied becomes an owner, whose memory no other rank maps.
+ *
+ * Making a region takes a quarter of a second for each GiB. So a thread of its own makes the
+ * regions of an owner, and the leader serves on.
+ */
+#include "regions.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "engine.h"
+#include "process/shm/shm_region.h"
+#include "process/shm/shm_sys.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
+#include <fairlead/thread.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HAS are never announced");
+
+/* Bytes of one message: short enough for data of other executors to pass in between. */
+#define REGIONS_PIECE ((uint64_t)16 << 20)
+
+/* Machines. */
+
+static uint64_t regions_hash(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
+	return hash;
+}
+
+uint64_t fl__mpi_machine(const char *host)
+{
+	char boot[64] = "", processes[64] = "";
+	const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, boot, sizeof boot - 1);
+	if (fd >= 0)
+		(void)close(fd);
+	if (n <= 0 || readlink("/proc/self/ns/pid", processes, sizeof processes - 1) <= 0)
+		return 0;
+	return regions_hash(regions_hash(regions_hash(UINT64_C(0xcbf29ce484222325), boot), processes), host);
+}
+
+/* Returns 0, or a negative errno. */
+static int regions_describe(const fl_shm *region, struct fl__mpi_region *about)
+{
+	struct stat status;
+	const int seals = fl__shm_sys.seals(region->fd);
+	if (fstat(region->fd, &status) != 0)
+		return -errno;
+	*about = (struct fl__mpi_region){
+	    .total = region->total,
+	    .data = region->data,
+	    .device = status.st_dev,
+	    .inode = status.st_ino,
+	    .fd = region->fd,
+	    .writable = region->writable && seals >= 0 && !(seals & (F_SEAL_WRITE | FL__SEAL_FUTURE_WRITE)),
+	};
+	return 0;
+}
+
+/* Rank 0. */
+
+enum sender_state { SENDER_UNUSED, SENDER_WAITS, SENDER_TOLD, SENDER_HAS, SENDER_FAILED };
+
+struct sender_rank {
+	enum sender_state state;
+	bool owns;                     /* is an owner */
+	bool alone;                    /* no other rank maps its memory */
+	struct fl__mpi_region *memory; /* an owner's, once it has the bytes */
+};
+
+struct fl__mpi_sender {
+	fl_shm *const *regions;
+	unsigned n;
+	uint32_t told;      /* ranks in that state */
+	uint32_t missing;   /* ranks that are to get the regions, and do not have them */
+	uint32_t under_way; /* pieces */
+	bool stopped, *changed;
+	struct sender_rank *ranks;
+	struct fl__mpi_region *memory; /* of all ranks */
+};
+
+struct sender_piece {
+	struct fl__mpi_transfer transfer; /* first */
+	struct fl__mpi_sender *sender;
+};
+
+static bool sender_left; /* the ranks end; guarded by the engine lock */
+
+int fl__mpi_sender_create(struct fl__mpi_sender **made, fl_shm *const *regions, unsigned n, bool *changed)
+{
+	const size_t ranks = (size_t)fl__mpi_world.size;
+	struct fl__mpi_sender *s = fl__alloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	*s = (struct fl__mpi_sender){.regions = regions, .n = n, .changed = changed};
+	s->ranks = fl__alloc(ranks, sizeof *s->ranks);
+	s->memory = fl__alloc(ranks * n, sizeof *s->memory);
+	if (!s->ranks || !s->memory) {
+		fl__mpi_sender_free(s);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < ranks; i++)
+		s->ranks[i].memory = &s->memory[i * n];
+	*made = s;
+	return 0;
+}
+
+void fl__mpi_sender_free(struct fl__mpi_sender *s)
+{
+	if (!s)
+		return;
+	fl__free(s->memory);
+	fl__free(s->ranks);
+	fl__free(s);
+}
+
+/* Rank 0 as an owner: it has the user's regions. */
+static void sender_own(struct fl__mpi_sender *s)
+{
+	struct sender_rank *here = &s->ranks[0];
+	here->owns = true;
+	here->state = SENDER_HAS;
+	for (unsigned i = 0; i < s->n; i++)
+		/* An error leaves no inode, so that no rank can map the region. */
+		if (regions_describe(s->regions[i], &here->memory[i]) != 0)
+			here->memory[i] =
+			    (struct fl__mpi_region){.total = s->regions[i]->total, .data = s->regions[i]->data};
+}
+
+/* The owner of a rank's machine; -1: there is none yet. */
+static int sender_find_owner(const struct fl__mpi_sender *s, int rank)
+{
+	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
+	if (peers[rank].machine == 0 || s->ranks[rank].alone)
+		return -1;
+	for (int i = 0; i < fl__mpi_world.size; i++)
+		if (i != rank && peers[i].machine == peers[rank].machine && s->ranks[i].owns && !s->ranks[i].alone)
+			return i;
+	return -1;
+}
+
+void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank)
+{
+	struct fl__mpi_head head = {.kind = FL__MPI_REGIONS, .pool = pool, .size = sizeof(struct fl__mpi_regions)};
+	struct fl__mpi_regions regions = {.n = s->n};
+	if (!s->ranks[0].owns)
+		sender_own(s);
+	if (s->ranks[rank].state == SENDER_UNUSED)
+		s->missing++;
+	const int owner = sender_find_owner(s, rank);
+	if (owner >= 0 && s->ranks[owner].state != SENDER_HAS) {
+		s->ranks[rank].state = SENDER_WAITS;
+		return;
+	}
+	s->ranks[rank].owns = owner < 0;
+	if (owner >= 0)
+		regions.pid = fl__mpi_world.peers[owner].pid;
+	memcpy(regions.at, s->ranks[owner < 0 ? 0 : owner].memory, s->n * sizeof *regions.at);
+	if (fl__mpi_send(rank, &head, "", &regions) != 0)
+		fl__mpi_abort("rank 0 has no memory for a message");
+	s->ranks[rank].state = SENDER_TOLD;
+	s->told++;
+}
+
+static void sender_sent(struct fl__mpi_transfer *t)
+{
+	struct sender_piece *piece = (struct sender_piece *)(void *)t; /* its first member */
+	piece->sender->under_way--;
+	*piece->sender->changed = true;
+	fl__free(piece);
+}
+
+/* The number of bytes of an answer; 0: there are none. */
+static size_t sender_piece_size(const struct fl__mpi_sender *s, const struct fl__mpi_head *want)
+{
+	if (want->slot >= s->n || want->task >= s->regions[want->slot]->total)
+		return 0;
+	const uint64_t rest = s->regions[want->slot]->total - want->task;
+	return (size_t)(rest < REGIONS_PIECE ? rest : REGIONS_PIECE);
+}
+
+void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *want)
+{
+	if (sender_left)
+		return;
+	struct fl__mpi_head head = {.kind = FL__MPI_BYTES, .pool = want->pool, .slot = want->slot, .task = want->task};
+	const size_t size = sender_piece_size(s, want);
+	struct sender_piece *piece = NULL;
+	if (s->stopped)
+		head.error = -ECANCELED;
+	else if (size == 0)
+		head.error = -EPROTO;
+	else if (fl__mpi_reserve(2) != 0 || !(piece = fl__alloc(1, sizeof *piece)))
+		head.error = -ENOMEM;
+	if (piece) {
+		head.flags = FL__MPI_ANNOUNCED;
+		head.size = size;
+	}
+	if (fl__mpi_send(from, &head, "", NULL) != 0)
+		fl__mpi_abort("rank 0 has no memory for a message");
+	if (!piece)
+		return;
+	*piece = (struct sender_piece){.transfer = {.done = sender_sent}, .sender = s};
+	s->under_way++;
+	fl__mpi_send_data(from, (const char *)s->regions[want->slot]->head + want->task, size, &piece->transfer);
+}
+
+/* A rank cannot map the memory of its machine: it gets memory of its own. */
+static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct fl__mpi_head *head)
+{
+	fl__log(FL_LOG_WARNING, "rank %d (%s) cannot map the regions of its machine, and gets a copy of its own: %s",
+	        rank, fl__mpi_world.peers[rank].host, fl_error_text(head->error));
+	s->ranks[rank].alone = true;
+	fl__mpi_sender_tell(s, head->pool, rank);
+}
+
+/* An owner has its memory: tells the ranks that have waited for it. */
+static void sender_tell_others(struct fl__mpi_sender *s, int owner, uint32_t pool)
+{
+	for (int i = 1; i < fl__mpi_world.size && !s->stopped; i++)
+		if (s->ranks[i].state == SENDER_WAITS && sender_find_owner(s, i) == owner)
+			fl__mpi_sender_tell(s, pool, i);
+}
+
+int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data)
+{
+	struct sender_rank *rank = &s->ranks[from];
+	if (rank->state != SENDER_TOLD || (head->error == 0 && head->size != sizeof(struct fl__mpi_regions)))
+		fl__mpi_abort("rank %d has answered for regions that it was not sent", from);
+	if (sender_left)
+		return -EAGAIN;
+	s->told--;
+	rank->state = head->error == 0 ? SENDER_HAS : SENDER_FAILED;
+	if (head->error != 0 && (head->flags & FL__MPI_UNREACHED) && !s->stopped) {
+		sender_tell_alone(s, from, head);
+		return -EAGAIN;
+	}
+	if (head->error != 0)
+		return head->error == -EAGAIN ? -EIO : head->error;
+	s->missing--;
+	if (rank->owns) {
+		memcpy(rank->memory, data + offsetof(struct fl__mpi_regions, at), s->n * sizeof *rank->memory);
+		sender_tell_others(s, from, head->pool);
+	}
+	return 0;
+}
+
+bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s)
+{
+	return s->missing == 0;
+}
+
+bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s)
+{
+	return s && (s->told > 0 || s->under_way > 0);
+}
+
+void fl__mpi_sender_stop(struct fl__mpi_sender *s)
+{
+	if (s)
+		s->stopped = true;
+}
+
+void fl__mpi_sender_leave(void)
+{
+	sender_left = true;
+}
+
+/* A worker rank. */
+
+struct receiver {
+	struct fl__mpi_transfer transfer; /* first: of the piece that is received */
+	struct receiver *next, *next_made;
+	uint32_t pool;
+	unsigned at;     /* the region that is fetched */
+	uint64_t offset; /* in that region */
+	size_t piece;    /* bytes that are received */
+	struct fl__mpi_regions told;
+	struct fl__mpi_received *received;
+	fl_thread maker;
+	bool has_maker;
+	int error; /* the maker's */
+};
+
+static struct receiver *receivers; /* until OPEN; guarded by the engine lock */
+
+/* Those whose regions are made. */
+static struct {
+	fl_mutex lock;
+	struct receiver *list;
+} receiver_made = {.lock = FL_MUTEX_INIT};
+
+void fl__mpi_received_free(struct fl__mpi_received *received)
+{
+	for (unsigned i = 0; received && i < received->n; i++)
+		fl_shm_free(received->regions[i]);
+	fl__free(received);
+}
+
+/* Takes a receiver out of the list and frees it. Returns its regions. */
+static struct fl__mpi_received *receiver_remove(struct receiver *r)
+{
+	struct fl__mpi_received *received = r->received;
+	struct receiver **link = &receivers;
+	while (*link != r)
+		link = &(*link)->next;
+	*link = r->next;
+	fl__free(r);
+	return received;
+}
+
+static struct receiver *receiver_find(uint32_t pool)
+{
+	struct receiver *r = receivers;
+	while (r && r->pool != pool)
+		r = r->next;
+	return r;
+}
+
+struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool)
+{
+	struct receiver *r = receiver_find(pool);
+	return r ? receiver_remove(r) : NULL;
+}
+
+static void receiver_answer(const struct fl__mpi_head *head, const char *text, const void *data)
+{
+	if (fl__mpi_send(0, head, text, data) != 0)
+		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
+}
+
+/* Answers with an error, and frees the receiver and what it has. */
+static void FL_PRINTF(4, 5) receiver_fail(struct receiver *r, int error, uint32_t flags, const char *format, ...)
+{
+	char text[FL_MESSAGE_MAX];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	const struct fl__mpi_head head = {.kind = FL__MPI_HAS,
+	                                  .flags = flags,
+	                                  .pool = r->pool,
+	                                  .text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1),
+	                                  .error = error};
+	fl__mpi_received_free(receiver_remove(r));
+	receiver_answer(&head, text, NULL);
+}
+
+static void receiver_succeed(const struct receiver *r)
+{
+	struct fl__mpi_regions regions = {.n = r->told.n, .pid = (int32_t)getpid()};
+	const struct fl__mpi_head head = {.kind = FL__MPI_HAS, .pool = r->pool, .size = sizeof regions};
+	for (unsigned i = 0; i < r->told.n; i++) {
+		regions.at[i] = r->told.at[i];
+		/* Other ranks cannot map a region without an inode. */
+		if (regions_describe(r->received->regions[i], &regions.at[i]) != 0)
+			regions.at[i].inode = 0;
+	}
+	receiver_answer(&head, "", &regions);
+}
+
+/*
+ * Opens the memory of another process. Returns a descriptor, or a negative errno. Compares before
+ * the open: the process could be another one, and the open of its file could have effects.
+ */
+static int receiver_open(const struct fl__mpi_region *about, int pid)
+{
+	char path[64];
+	struct stat status;
+	(void)snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, about->fd);
+	if (stat(path, &status) != 0)
+		return -errno;
+	if (status.st_dev != about->device || status.st_ino != about->inode)
+		return -ESTALE;
+	const int fd = open(path, (about->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Maps the memory of another process. Returns 0; or an error, and whether the memory is unreached. */
+static int receiver_map(fl_shm **region, const struct fl__mpi_region *about, int pid, bool *unreached)
+{
+	const int fd = receiver_open(about, pid);
+	*unreached = fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM;
+	if (fd < 0)
+		return fd;
+	int rc = fl_shm_attach(region, fd);
+	(void)close(fd);
+	return rc;
+}
+
+static void receiver_map_all(struct receiver *r)
+{
+	for (unsigned i = 0; i < r->told.n; i++) {
+		bool unreached;
+		int rc = receiver_map(&r->received->regions[i], &r->told.at[i], r->told.pid, &unreached);
+		if (rc != 0) {
+			receiver_fail(r, rc, unreached ? FL__MPI_UNREACHED : 0, "cannot map region %u: %s", i,
+			              fl_error_text(rc));
+			return;
+		}
+		r->received->n++;
+	}
+	receiver_succeed(r);
+}
+
+/* Makes a region of the same layout. Returns 0, or a negative errno. */
+static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
+{
+	int rc = fl_shm_create(region, (size_t)(about->total - about->data));
+	if (rc != 0)
+		return rc;
+	if ((*region)->total == about->total && (*region)->data == about->data)
+		return 0;
+	fl_shm_free(*region);
+	*region = NULL;
+	return -EPROTO; /* another size of pages */
+}
+
+/* All bytes of a region have come: checks it, and makes it read-only if rank 0's is. */
+static int receiver_complete(fl_shm **region, const struct fl__mpi_region *about)
+{
+	fl_shm *checked = NULL;
+	int rc = about->writable ? 0 : fl_shm_seal(*region);
+	if (rc == 0)
+		rc = fl_shm_attach(&checked, fl_shm_fd(*region));
+	if (rc != 0)
+		return rc;
+	fl_shm_free(*region);
+	*region = checked;
+	return 0;
+}
+
+static void receiver_want(const struct receiver *r)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_WANT, .pool = r->pool, .slot = r->at, .task = r->offset};
+	receiver_answer(&head, "", NULL);
+}
+
+static void receiver_got(struct fl__mpi_transfer *t)
+{
+	struct receiver *r = (struct receiver *)(void *)t; /* its first member */
+	r->offset += r->piece;
+	if (r->offset == r->told.at[r->at].total) {
+		int rc = receiver_complete(&r->received->regions[r->at], &r->told.at[r->at]);
+		if (rc != 0) {
+			receiver_fail(r, rc, 0, "cannot use region %u: %s", r->at, fl_error_text(rc));
+			return;
+		}
+		r->at++;
+		r->offset = 0;
+	}
+	if (r->at < r->told.n)
+		receiver_want(r);
+	else
+		receiver_succeed(r);
+}
+
+/* Makes the regions. Stores an error, if there is one. */
+static int receiver_make_all(void *arg)
+{
+	struct receiver *r = arg;
+	while (r->error == 0 && r->received->n < r->told.n) {
+		const unsigned i = r->received->n;
+		r->error = receiver_make(&r->received->regions[i], &r->told.at[i]);
+		r->received->n += r->error == 0;
+	}
+	{
+		FL_LOCKED(&receiver_made.lock);
+		r->next_made = receiver_made.list;
+		receiver_made.list = r;
+	}
+	fl__mpi_wake(FL__MPI_SECOND);
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+	return 0;
+}
+
+static void receiver_start_to_make(struct receiver *r)
+{
+	const fl_thread_config config = {.name = "mpi-regions", .block_signals = true};
+	r->has_maker = fl_thread_start(&r->maker, receiver_make_all, r, &config) == 0;
+	if (!r->has_maker)
+		(void)receiver_make_all(r);
+}
+
+/* The regions are made, or cannot be made. */
+static void receiver_fetch(struct receiver *r)
+{
+	const unsigned i = r->received->n;
+	if (r->has_maker)
+		FL_IGNORE(fl_thread_join(&r->maker, NULL));
+	if (r->error == 0)
+		receiver_want(r);
+	else
+		receiver_fail(r, r->error, 0, "cannot make region %u of %zu bytes: %s", i,
+		              (size_t)(r->told.at[i].total - r->told.at[i].data), fl_error_text(r->error));
+}
+
+bool fl__mpi_receiver_take_made(void)
+{
+	struct receiver *list;
+	if (!receivers)
+		return false;
+	{
+		FL_LOCKED(&receiver_made.lock);
+		list = receiver_made.list;
+		receiver_made.list = NULL;
+	}
+	const bool some = list != NULL;
+	for (struct receiver *next; list; list = next) {
+		next = list->next_made;
+		receiver_fetch(list);
+	}
+	return some;
+}
+
+void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data)
+{
+	struct receiver *r = fl__alloc(1, sizeof *r);
+	struct fl__mpi_received *received = fl__alloc(1, sizeof *received);
+	if (!r || !received)
+		fl__mpi_abort("rank %d has no memory for an executor", fl__mpi_world.rank);
+	*r = (struct receiver){
+	    .transfer = {.done = receiver_got}, .next = receivers, .pool = head->pool, .received = received};
+	receivers = r;
+	if (head->size != sizeof r->told)
+		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
+	memcpy(&r->told, data, sizeof r->told);
+	if (r->told.n > FL_REGIONS_MAX)
+		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
+	if (r->told.pid != 0)
+		receiver_map_all(r);
+	else
+		receiver_start_to_make(r);
+}
+
+void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head)
+{
+	struct receiver *r = receiver_find(head->pool);
+	if (!r)
+		fl__mpi_abort("rank %d got a region that it did not ask for", fl__mpi_world.rank);
+	if (head->error != 0) {
+		receiver_fail(r, head->error, 0, "cannot fetch region %u: %s", r->at, fl_error_text(head->error));
+		return;
+	}
+	r->piece = (size_t)head->size;
+	if (head->slot != r->at || head->task != r->offset || r->piece == 0 ||
+	    r->piece > r->told.at[r->at].total - r->offset)
+		fl__mpi_abort("rank %d got a region that it did not ask for", fl__mpi_world.rank);
+	fl__mpi_recv_data(0, (char *)r->received->regions[r->at]->head + r->offset, r->piece, &r->transfer);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Start and end of a rank.
+ *
+ * The program is started once for each rank, by a launcher. Each launcher tells a rank so by
+ * variables of the environment. A binary of one implementation under the launcher of another sees a
+ * world of its own, or hangs. So does a binary whose launcher does not speak its PMI, as plain
+ * srun. Each such process would do the whole work. All are found here, and end with one line.
+ *
+ * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
+ * executor asks for them. MPI is their launcher then, so they start as all others do. They differ
+ * in one thing: MPI_Comm_get_parent() has the intercommunicator to rank 0, where the ranks of a
+ * launcher have MPI_COMM_WORLD.
+ */
+#include "start.h"
+#include "core/base/panic.h"
+#include "core/wait/context.h"
+#include "engine.h"
+#include "host.h"
+#include "process/new_process.h"
+#include "regions.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
+#include <fairlead/thread.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	fl_mutex lock; /* of the first executor's spawn; guards fl__mpi_world then */
+	char **args;   /* of the program */
+	struct fl__mpi_hello hello;
+	bool has_served; /* a worker rank, at its end */
+} start = {.lock = FL_MUTEX_INIT};
+
+/*
+ * Whether a process without a launcher can spawn ranks. With MPICH the spawn hangs if the mpiexec
+ * in PATH is of version 4.0, or of another MPI.
+ */
+#ifdef OPEN_MPI
+enum { START_NEEDS_NO_LAUNCHER = true };
+#else
+enum { START_NEEDS_NO_LAUNCHER = false };
+#endif
+
+/* What the launcher has set. A size of 0: the launcher does not tell it. */
+struct start_launcher {
+	const char *name; /* NULL: there is none */
+	long rank, size;
+	bool speaks_pmi; /* the launcher connects the ranks, by a protocol of MPI's launchers */
+};
+
+/* The variables of each launcher. A launcher without PMI comes after all others. */
+static const struct {
+	const char *name, *rank, *size; /* size NULL: there is no such variable */
+	bool speaks_pmi;
+} start_launchers[] = {
+    {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
+    {"a launcher with PMIx", "PMIX_RANK", NULL, true},
+    {"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)", "PMI_RANK", "PMI_SIZE", true},
+    {"mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", false},
+    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", false}, /* SLURM_NTASKS is also a batch script's */
+    {"flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", false},
+    {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", false},
+};
+
+static long start_number(const char *variable)
+{
+	const char *text = secure_getenv(variable);
+	return text ? strtol(text, NULL, 10) : 0;
+}
+
+/*
+ * The first launcher whose variables are set. A launcher without PMI starts programs of all kinds,
+ * so it counts if it has started several processes. Slurm also starts other launchers: then its
+ * size is not theirs, and counts if they tell none.
+ */
+static struct start_launcher start_find_launcher(void)
+{
+	struct start_launcher found = {NULL, 0, 0, false};
+	for (size_t i = 0; i < sizeof start_launchers / sizeof start_launchers[0]; i++) {
+		const long size = start_launchers[i].size ? start_number(start_launchers[i].size) : 0;
+		const bool speaks_pmi = start_launchers[i].speaks_pmi;
+		if (!secure_getenv(start_launchers[i].rank) || (!speaks_pmi && size < 2))
+			continue;
+		if (!found.name)
+			found = (struct start_launcher){start_launchers[i].name, start_number(start_launchers[i].rank),
+			                                size, speaks_pmi};
+		else if (found.size == 0)
+			found.size = size;
+	}
+	return found;
+}
+
+/*
+ * A process that a rank starts inherits the launcher's variables. So each rank marks its
+ * environment with its job and number. False: this process has found its own job's mark.
+ */
+static bool start_mark_rank(const struct start_launcher *launcher)
+{
+	static const char variable[] = "FAIRLEAD_MPI";
+	char mark[128];
+	const char *job = secure_getenv("PMIX_NAMESPACE"), *found = secure_getenv(variable);
+	(void)snprintf(mark, sizeof mark, "%.90s:%ld", job ? job : "", launcher->rank);
+	if (found && strcmp(found, mark) == 0)
+		return false;
+	return setenv(variable, mark, 1) == 0;
+}
+
+/*
+ * Ends the process, with a line. Each rank writes it: the first to end may be the only one, since
+ * some launchers kill the others then.
+ */
+static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
+{
+	fl__log(FL_LOG_ERROR,
+	        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with "
+	        "(mpirun), or a PMI that this MPI knows (srun --mpi=list)",
+	        launcher->name, launcher->size, sees);
+	fl__flush_streams();
+	_exit(1);
+}
+
+/*
+ * Before MPI_Init(): a binary of MPICH under Open MPI's mpirun would hang there. Without PMI,
+ * version 4 of Open MPI would abort with a page of text; MPICH can be built for srun's own
+ * protocol.
+ */
+static void start_check_launcher(const struct start_launcher *launcher)
+{
+#ifdef OPEN_MPI
+	if (!launcher->speaks_pmi)
+		start_refuse(launcher, "without PMIx, which Open MPI needs to connect them");
+#else
+	if (secure_getenv("OMPI_COMM_WORLD_SIZE") && !secure_getenv("PMI_RANK"))
+		start_refuse(launcher, "this program is built with MPICH or a relative");
+#endif
+}
+
+static void start_describe(struct fl__mpi_hello *hello)
+{
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	*hello = (struct fl__mpi_hello){
+	    .magic = FL__MPI_MAGIC,
+	    .protocol = FL__MPI_PROTOCOL,
+	    .pointer_size = sizeof(void *),
+	    .cpus = fl_cpu_count(),
+	    .machine_cpus = cpus > 0 ? (uint32_t)cpus : 1,
+	    .pid = (int32_t)getpid(),
+	};
+	fl__build_id_of_program(&hello->program);
+	fl__registry_digest(&hello->tasks);
+	if (gethostname(hello->host, sizeof hello->host - 1) != 0)
+		(void)snprintf(hello->host, sizeof hello->host, "unknown host");
+	hello->machine = fl__mpi_machine(hello->host);
+	fl__mpi_world.host = hello->host;
+}
+
+/* Ranks whose messages this rank cannot read end the job. */
+static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
+{
+	if (peer->magic != FL__MPI_MAGIC || peer->protocol != FL__MPI_PROTOCOL || peer->pointer_size != sizeof(void *))
+		fl__mpi_abort(
+		    "rank %d has another version of fairlead-mpi, or runs on another architecture: all ranks need "
+		    "the same program",
+		    rank);
+}
+
+/* Whether a rank runs another build. Without a build-id, hosts cannot be compared: tasks are. */
+static bool start_is_other_build(const struct fl__mpi_hello *a, const struct fl__mpi_hello *b)
+{
+	return !a->program.hashed && !b->program.hashed && memcmp(&a->program, &b->program, sizeof a->program) != 0;
+}
+
+static void start_check_peers(void)
+{
+	static char text[256];
+	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
+	char here[FL__BUILD_ID_TEXT], there[FL__BUILD_ID_TEXT];
+	fl__mpi_world.refusal = NULL;
+	for (int i = 0; i < fl__mpi_world.size; i++)
+		if (!peers[i].level)
+			fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which each rank needs";
+	for (int i = 0; i < fl__mpi_world.size; i++) {
+		start_check_protocol(&peers[i], i);
+		if (fl__mpi_world.refusal || !start_is_other_build(&peers[0], &peers[i]))
+			continue;
+		(void)snprintf(text, sizeof text,
+		               "rank %d (%.60s) runs another build of the program: %s there, %s here", i, peers[i].host,
+		               fl__build_id_text(&peers[i].program, there), fl__build_id_text(&peers[0].program, here));
+		fl__mpi_world.refusal = text;
+	}
+}
+
+static void start_at_exit(void)
+{
+	if (fl__is_forked(fl__mpi_world.fork_count))
+		return;
+	fl__mpi_dismiss();
+	fl__mpi_finish();
+}
+
+static void start_end_at_exit(void)
+{
+	if (atexit(start_at_exit) != 0)
+		fl__mpi_abort("no memory for the end of MPI");
+}
+
+/*
+ * Since version 4.2, MPICH tells its launcher in a function of atexit() that a rank ends in order.
+ * So a worker rank ends by exit(), but without the program's functions, as a worker process. This
+ * function is registered before MPI's, and after those of the program: it runs between the two.
+ */
+static void start_end_worker(void)
+{
+	if (!start.has_served)
+		return;
+	fl__flush_streams();
+	_exit(0);
+}
+
+/* `alone`: worker ranks would help. */
+static void start_refuse_executors(const char *refusal, bool alone)
+{
+	fl__mpi_world.refusal = refusal;
+	fl__mpi_world.alone = alone;
+}
+
+/* False: fl__mpi_world.refusal says why this process cannot start MPI. */
+static bool start_may_initialize(void)
+{
+	int started = 0;
+	(void)MPI_Initialized(&started);
+	if (started)
+		start_refuse_executors("the program has called MPI_Init()", false);
+	return !started;
+}
+
+void fl__mpi_main(int argc, char **argv)
+{
+	const struct start_launcher launcher = start_find_launcher();
+	start.args = argc > 0 ? argv + 1 : NULL;
+	fl__mpi_world.fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	if (!launcher.name) {
+		start_refuse_executors("the program was not started by a launcher of MPI, as mpirun",
+		                       START_NEEDS_NO_LAUNCHER);
+		return;
+	}
+	start_check_launcher(&launcher);
+	if (!start_may_initialize())
+		return;
+	if (!start_mark_rank(&launcher)) {
+		start_refuse_executors("this process was started by a rank, not by the launcher", false);
+		return;
+	}
+	start_describe(&start.hello);
+	if (atexit(start_end_worker) != 0)
+		fl__mpi_abort("no memory for the end of MPI");
+	fl__mpi_start(&argc, &argv, &start.hello);
+	if (launcher.size > 1 && fl__mpi_world.size == 1)
+		start_refuse(&launcher, "MPI sees a single one");
+	if (fl__mpi_world.rank > 0) {
+		start_refuse_executors("this is a worker rank, and rank 0 has all of them", false);
+		fl__mpi_host_serve();
+		fl__mpi_finish();
+		start.has_served = true;
+		exit(0);
+	}
+	if (fl__mpi_world.size > 1)
+		start_check_peers();
+	else
+		start_refuse_executors("there is one rank alone, and no worker rank: start the program with at least "
+		                       "two, as with mpirun -n 2",
+		                       true);
+	start_end_at_exit();
+}
+
+/* Ranks that rank 0 spawns. */
+
+/* Starts MPI in a process without a launcher. False: fl__mpi_world.refusal says why not. */
+static bool start_without_launcher(void)
+{
+	if (!start_may_initialize())
+		return false;
+	start_describe(&start.hello);
+	fl__mpi_start(NULL, NULL, &start.hello);
+	start_end_at_exit();
+	/* Open MPI has set a launcher's variables now, which started programs inherit. */
+	const struct start_launcher launcher = start_find_launcher();
+	if (launcher.name && !start_mark_rank(&launcher))
+		fl__mpi_abort("no memory for the environment");
+	return true;
+}
+
+/* Returns 0: fl__mpi_world tells whether there can be executors; -EAGAIN: `why` is set. */
+static int start_spawn(unsigned n, char *why, size_t size)
+{
+	char program[4096], cause[112];
+	const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+	program[length > 0 ? length : 0] = '\0';
+	/* Open MPI 4.1 hangs when it does not find the program. */
+	if (access(program, X_OK) != 0) {
+		(void)snprintf(why, size, "no worker rank can be spawned: %.128s: %s", program, fl_error_text(-errno));
+		return -EAGAIN;
+	}
+	if (fl__mpi_world.size == 0 && !start_without_launcher())
+		return 0;
+	if (!fl__mpi_spawn(program, start.args, (int)n, &start.hello, cause, sizeof cause)) {
+		(void)snprintf(
+		    why, size,
+		    "%u worker ranks cannot be spawned: %s (%.40s): there are too few slots, or this MPI cannot spawn",
+		    n, cause, fl__mpi_version());
+		return -EAGAIN;
+	}
+	fl__mpi_world.alone = false;
+	start_check_peers();
+	return 0;
+}
+
+int fl__mpi_require_ranks(unsigned spawn)
+{
+	char why[256];
+	const char *refusal = "this process is a forked child";
+	int rc = -ENOTSUP;
+	if (!fl__is_forked(fl__mpi_world.fork_count)) {
+		FL_LOCKED(&start.lock);
+		rc = fl__mpi_world.alone && spawn > 0 ? start_spawn(spawn, why, sizeof why) : 0;
+		refusal = rc == 0 ? fl__mpi_world.refusal : why;
+		if (rc == 0 && refusal)
+			rc = -ENOTSUP;
+	}
+	if (rc != 0)
+		fl__log(FL_LOG_ERROR, "no executor over MPI: %s", refusal);
+	return rc;
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Offers. The two programs connect by a packet socket (lib/process/packet.h). The offering program
+ * sends one packet, the hello, which has the region's descriptor, and never reads. So no finder can
+ * hold it up, and it needs no deadline for a finder. The finder makes all comparisons. Afterwards
+ * the connection is the pipe.
+ */
+#include "../fd_watcher.h"
+#include "../packet.h"
+#include "../process_sys.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/fd/net_sys.h"
+#include "core/fd/unix_file.h"
+#include "core/wait/context.h"
+#include "loop/net/net_resolve.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/offer.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OFFER_MAGIC = 0x6f6c66 /* "flo" */, OFFER_VERSION = 1 };
+enum { OFFER_REFUSES_USER = 1, OFFER_REFUSES_NAMESPACE = 2 };
+
+/* `magic` and `version` keep their places in all versions. */
+struct offer_hello {
+	uint32_t magic, version;
+	uint32_t item_version;
+	uint32_t refused; /* OFFER_REFUSES_...; 0: not. The items of a refusal are zero */
+	uint64_t item_size;
+	char item_type[FL_OFFER_TYPE_MAX + 1];
+};
+_Static_assert(sizeof(struct offer_hello) == 88, "struct offer_hello has no gaps");
+
+struct fl_offer {
+	int fd;
+	uint32_t fork; /* fl__fork_count of the process that removes the file */
+	struct fl__unix_file file;
+	struct offer_hello hello;
+	fl_shm *region;
+	uid_t *users;
+	unsigned n_users;
+};
+
+/* Both sides. */
+
+static int offer_describe(struct offer_hello *hello, const fl_offer_config *config)
+{
+	*hello = (struct offer_hello){.magic = OFFER_MAGIC, .version = OFFER_VERSION};
+	if (!config)
+		return 0;
+	const size_t length = config->item_type ? strnlen(config->item_type, sizeof hello->item_type) : 0;
+	if (length > FL_OFFER_TYPE_MAX)
+		return -ENAMETOOLONG;
+	if (length > 0)
+		memcpy(hello->item_type, config->item_type, length);
+	hello->item_version = config->item_version;
+	hello->item_size = config->item_size;
+	return 0;
+}
+
+/*
+ * In a user namespace that lacks users, each of those has the number OFFER_UNMAPPED (the default of
+ * /proc/sys/kernel/overflowuid). So that number proves nothing there.
+ */
+static bool offer_proves_user(uid_t user)
+{
+	enum { OFFER_UNMAPPED = 65534 };
+	unsigned inside = 0, outside = 0, n = 0;
+	if (user != OFFER_UNMAPPED)
+		return true;
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	if (!map)
+		return false;
+	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);
+	(void)fclose(map);
+	return fields == 3 && n == UINT32_MAX;
+}
+
+/* Returns 0; -EACCES: the user of the other side is not allowed; or an error of the system. */
+static int offer_check_peer(int fd, const uid_t *users, unsigned n, struct ucred *peer)
+{
+	const int rc = fl__net_sys.get_struct(fd, SOL_SOCKET, SO_PEERCRED, peer, sizeof *peer);
+	if (rc != 0)
+		return fl__net_error(rc);
+	bool allowed = peer->uid == geteuid();
+	for (unsigned i = 0; i < n && !allowed; i++)
+		allowed = peer->uid == users[i];
+	return allowed && offer_proves_user(peer->uid) ? 0 : -EACCES;
+}
+
+/* Offering. */
+
+static int offer_open(fl_offer *o, const char *path, const struct sockaddr_un *a, socklen_t size, unsigned mode)
+{
+	o->fd = fl__net_sys.socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (o->fd < 0)
+		return o->fd;
+	int rc = fl__unix_file_bind(&o->file, o->fd, SOCK_SEQPACKET, path, a, size);
+	if (rc == 0 && mode != 0)
+		rc = fl__name_sys.set_mode(path, mode); /* before listen: nothing can connect */
+	if (rc == 0)
+		rc = fl__net_sys.listen(o->fd, INT_MAX);
+	fl__unix_file_settle(&o->file);
+	return rc;
+}
+
+/* Returns 0, -ENAMETOOLONG, -ENOMEM. */
+static int offer_new(fl_offer **made, const fl_offer_config *config)
+{
+	fl_offer *o = fl__alloc(1, sizeof *o);
+	if (!o)
+		return -ENOMEM;
+	*made = o;
+	o->fd = -1;
+	o->fork = fl__fork_count;
+	int rc = offer_describe(&o->hello, config);
+	if (rc != 0 || !config)
+		return rc;
+	o->region = config->region;
+	if (config->n_users == 0)
+		return 0;
+	o->users = fl__alloc(config->n_users, sizeof *o->users);
+	if (!o->users)
+		return -ENOMEM;
+	memcpy(o->users, config->users, config->n_users * sizeof *o->users);
+	o->n_users = config->n_users;
+	return 0;
+}
+
+int fl_offer_create(fl_offer **made, const char *path, const fl_offer_config *config)
+{
+	struct sockaddr_un a;
+	unsigned mode = config ? config->mode : 0;
+	fl_offer *o = NULL;
+	const int size = fl__unix_address(&a, path);
+	if (size < 0)
+		return size;
+	if (mode > FL__MODE_MAX || (mode != 0 && path[0] == '@'))
+		return -EINVAL;
+	if (mode == 0 && path[0] != '@')
+		mode = config && config->n_users > 0 ? 0666 : 0600;
+	int rc = offer_new(&o, config);
+	if (rc == 0)
+		rc = offer_open(o, path, &a, (socklen_t)size, mode);
+	if (rc != 0) {
+		fl_offer_free(o);
+		return fl__net_error(rc);
+	}
+	*made = o;
+	return 0;
+}
+
+void fl_offer_free(fl_offer *o)
+{
+	if (!o)
+		return;
+	if (!fl__is_forked(o->fork))
+		fl__unix_file_remove(&o->file);
+	if (o->fd >= 0)
+		fl__net_sys.close(o->fd);
+	fl__free(o->users);
+	fl__free(o);
+}
+
+int fl_offer_fd(const fl_offer *o)
+{
+	return o->fd;
+}
+
+/* Returns 0; -EPIPE: the finder has ended; or another error of the system. */
+static int offer_send_hello(int fd, const struct offer_hello *hello, const fl_shm *region)
+{
+	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
+	const int region_fd = region ? fl_shm_fd(region) : -1;
+	const int rc = fl__packet_try_send(fd, &part, 1, &region_fd, region != NULL);
+	/* the socket is empty: -EAGAIN means that its buffers have too little memory */
+	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
+}
+
+/* Takes over `fd`. Returns 0; -EPIPE: the finder has ended or was refused; or another error. */
+static int offer_welcome(const fl_offer *o, int fd, fl_pipe **pipe)
+{
+	struct offer_hello refusal = {.magic = OFFER_MAGIC, .version = OFFER_VERSION, .refused = OFFER_REFUSES_USER};
+	struct ucred peer;
+	fl_pipe *made = NULL;
+	int rc = offer_check_peer(fd, o->users, o->n_users, &peer);
+	if (rc == 0 && o->region && peer.pid == 0) {
+		refusal.refused = OFFER_REFUSES_NAMESPACE;
+		rc = -EACCES;
+	}
+	if (rc == -EACCES) {
+		FL_IGNORE(offer_send_hello(fd, &refusal, NULL));
+		rc = -EPIPE;
+	}
+	if (rc == 0 && pipe)
+		rc = fl_pipe_from_fd(&made, fd);
+	if (rc == 0)
+		rc = offer_send_hello(fd, &o->hello, o->region);
+	if (rc == 0 && pipe)
+		*pipe = made;
+	else if (made)
+		fl_pipe_free(made);
+	else
+		fl__net_sys.close(fd);
+	return rc;
+}
+
+/* Returns 1: a program has the offer; 0: none has it; or an error. */
+static int offer_try_accept(const fl_offer *o, fl_pipe **pipe)
+{
+	const int fd = fl__net_sys.accept(o->fd, NULL, NULL);
+	if (fd < 0)
+		return fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED ? 0 : fl__net_error(fd);
+	const int rc = offer_welcome(o, fd, pipe);
+	return rc == 0 ? 1 : rc == -EPIPE ? 0 : rc;
+}
+
+/* The sleep lets other fibers of the loop run, even if a finder connects again and again. */
+int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
+{
+	for (;;) {
+		int rc = fl_sleep_until(fl_now(), cancel);
+		if (rc == 0)
+			rc = offer_try_accept(o, pipe);
+		if (rc != 0)
+			return rc > 0 ? 0 : rc;
+		if (fl__is_expired(deadline)) /* the wait would succeed while there are finders */
+			return -ETIMEDOUT;
+		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_OFFER, o);
+		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
+		fl__awaits_end(outer);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* Finding. */
+
+/* What a finder has received. */
+struct offer_found {
+	struct offer_hello hello;
+	size_t size;   /* of the hello */
+	int region_fd; /* -1: none */
+};
+
+static int offer_refuse(const char *path, int rc, const char *why)
+{
+	fl__log(FL_LOG_ERROR, "fl_offer_find: %s: %s: %s", path, fl_error_name(rc), why);
+	return rc;
+}
+
+/* Receives the hello: the first packet of an offer, with at most one descriptor. */
+static int offer_receive(int fd, struct offer_found *found, int64_t deadline, fl_cancel_token *cancel)
+{
+	int came[FL__PACKET_FDS];
+	struct iovec part = {&found->hello, sizeof found->hello};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = came};
+	int rc;
+	while ((rc = fl__packet_try_recv(fd, &packet, 0)) == -EAGAIN) {
+		rc = fl__fd_wait(fd, POLLIN, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	if (rc != 0)
+		return rc == -EPIPE ? -ECONNRESET : rc;
+	if (packet.lost || packet.n_fds > 1) {
+		fl__fds_close(came, packet.n_fds);
+		return packet.lost ? -EMFILE : -EBADMSG;
+	}
+	found->size = packet.cut ? SIZE_MAX : packet.size;
+	if (packet.n_fds == 1)
+		found->region_fd = came[0];
+	return 0;
+}
+
+/* The text of another program may contain anything. */
+static void offer_make_printable(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+/* Compares what the other program offers with what this one expects. */
+static int offer_compare(const char *path, int pid, struct offer_found *found, const struct offer_hello *expected,
+                         bool needs_region)
+{
+	struct offer_hello *h = &found->hello;
+	if (h->magic != OFFER_MAGIC || found->size < offsetof(struct offer_hello, item_version))
+		return offer_refuse(path, -EBADMSG, "what is there is no offer");
+	if (h->version != OFFER_VERSION)
+		return offer_refuse(path, -EPROTONOSUPPORT, "the other program uses another version of Fairlead");
+	if (found->size != sizeof *h)
+		return offer_refuse(path, -EBADMSG, "the offer is incomplete or too long");
+	if (h->refused == OFFER_REFUSES_NAMESPACE || (needs_region && pid == 0))
+		return offer_refuse(path, -EPROTO,
+		                    "the other program is in another PID namespace: no locks can be shared");
+	if (h->refused)
+		return offer_refuse(path, -EACCES, "the other program does not allow this user");
+	if (memcmp(h->item_type, expected->item_type, sizeof h->item_type) != 0 ||
+	    h->item_version != expected->item_version || h->item_size != expected->item_size) {
+		offer_make_printable(h->item_type, sizeof h->item_type);
+		fl__log(FL_LOG_ERROR,
+		        "fl_offer_find: %s: EPROTO: process %d offers items \"%s\", version %" PRIu32 ", of %" PRIu64
+		        " bytes, expected \"%s\", version %" PRIu32 ", of %" PRIu64 " bytes",
+		        path, pid, h->item_type, h->item_version, h->item_size, expected->item_type,
+		        expected->item_version, expected->item_size);
+		return -EPROTO;
+	}
+	if (needs_region && found->region_fd < 0)
+		return offer_refuse(path, -EPROTO, "the offer has no region, expected one");
+	return 0;
+}
+
+static int offer_check_server(const char *path, int fd, const fl_offer_config *config, struct ucred *peer)
+{
+	int rc = offer_check_peer(fd, config ? config->users : NULL, config ? config->n_users : 0, peer);
+	if (rc == -EACCES)
+		fl__log(FL_LOG_ERROR, "fl_offer_find: %s: EACCES: process %d runs as user %u, expected %u%s", path,
+		        (int)peer->pid, (unsigned)peer->uid, (unsigned)geteuid(),
+		        config && config->n_users > 0 ? " or another allowed one" : "");
+	return rc;
+}
+
+/* Makes all checks on the connection `fd`. */
+static int offer_inspect(const char *path, int fd, const fl_offer_config *config, fl_shm **region, int64_t deadline,
+                         fl_cancel_token *cancel)
+{
+	struct offer_hello expected;
+	struct offer_found found = {.region_fd = -1};
+	struct ucred peer;
+	int rc = offer_describe(&expected, config);
+	if (rc == 0)
+		rc = offer_check_server(path, fd, config, &peer);
+	if (rc == 0)
+		rc = offer_receive(fd, &found, deadline, cancel);
+	if (rc == 0)
+		rc = offer_compare(path, (int)peer.pid, &found, &expected, region != NULL);
+	if (rc == 0 && region)
+		rc = fl_shm_attach(region, found.region_fd);
+	fl__fd_close(found.region_fd);
+	return rc;
+}
+
+int fl_offer_find_until(const char *path, const fl_offer_config *config, fl_shm **region, fl_pipe **pipe,
+                        int64_t deadline, fl_cancel_token *cancel)
+{
+	struct sockaddr_un a;
+	fl_shm *attached = NULL;
+	const int size = fl__unix_address(&a, path);
+	if (size < 0)
+		return size;
+	const int fd = fl__net_sys.socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (fd < 0)
+		return fl__net_error(fd);
+	int rc = fl__unix_connect(fd, &a, (socklen_t)size, deadline, cancel);
+	if (rc == 0)
+		rc = offer_inspect(path, fd, config, region ? &attached : NULL, deadline, cancel);
+	if (rc == 0 && pipe)
+		rc = fl_pipe_from_fd(pipe, fd);
+	if (rc != 0 || !pipe)
+		fl__net_sys.close(fd);
+	if (rc != 0)
+		fl_shm_free(attached);
+	else if (region)
+		*region = attached;
+	return rc;
+}

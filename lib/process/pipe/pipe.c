@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pipes between processes. The design is in pipe.h. */
+#include "pipe.h"
+#include "../process_sys.h"
+#include "../request.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+static fl_pipe *pipe_alloc(void)
+{
+	fl_pipe *p = fl__alloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->spill = fl__sys.map(FL__PIPE_INLINE);
+	if (!p->spill) {
+		fl__free(p);
+		return NULL;
+	}
+	p->generation = 2 * fl__fork_count;
+	return p;
+}
+
+static void pipe_discard(fl_pipe *p)
+{
+	if (!p)
+		return;
+	fl__sys.unmap(p->spill, FL__PIPE_INLINE);
+	fl__free(p);
+}
+
+static void pipe_set_fd(fl_pipe *p, int fd)
+{
+	p->fd = fd;
+	p->in = (struct fl__watched_fd)FL__WATCHED_FD(fd, POLLIN);
+	p->out = (struct fl__watched_fd)FL__WATCHED_FD(fd, POLLOUT);
+}
+
+int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
+{
+	int sockets[2];
+	fl_pipe *first = pipe_alloc(), *second = pipe_alloc();
+	int rc = first && second ? fl__packet_pair(sockets) : -ENOMEM;
+	if (rc != 0) {
+		pipe_discard(first);
+		pipe_discard(second);
+		return rc == -ENOBUFS ? -ENOMEM : rc;
+	}
+	pipe_set_fd(first, sockets[0]);
+	pipe_set_fd(second, sockets[1]);
+	if (config && config->one_way)
+		fl_pipe_close_send(first);
+	*a = first;
+	*b = second;
+	return 0;
+}
+
+int fl_pipe_from_fd(fl_pipe **p, int fd)
+{
+	fl_pipe *made = pipe_alloc();
+	int rc = made ? fl__fd_sys.adopt(fd) : -ENOMEM;
+	if (rc != 0) {
+		pipe_discard(made);
+		return rc;
+	}
+	pipe_set_fd(made, fd);
+	*p = made;
+	return 0;
+}
+
+/*
+ * Called before each read of `kept` and each lock. In a forked child, makes the lock free, and
+ * drops a kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more
+ * while a thread of a forked child resets `p`.
+ */
+static void pipe_reset_after_fork(fl_pipe *p)
+{
+	uint32_t now = 2 * fl__fork_count;
+	for (unsigned round = 0;; round++) {
+		uint32_t seen = fl__load_acquire(&p->generation); /* pairs with the release below */
+		if (seen == now)
+			return;
+		if (seen == now + 1)
+			fl__back_off(round);
+		/* relaxed: the fork orders all earlier accesses */
+		else if (fl__cas_relaxed(&p->generation, &seen, now + 1))
+			break;
+	}
+	fl_mutex_init(&p->lock);
+	/* relaxed: other threads of the child read the generation first */
+	if (fl__load_relaxed(&p->kept))
+		fl__fds_close(p->kept_fds, p->kept_n);
+	fl__store_relaxed(&p->kept, 0);
+	fl__store_release(&p->generation, now); /* release: pairs with the acquire above */
+}
+
+void fl_pipe_free(fl_pipe *p)
+{
+	if (!p)
+		return;
+	if (fl__watched_fd_has_waiter(&p->in) || fl__watched_fd_has_waiter(&p->out))
+		fl__panic("fl_pipe_free", p, "a context waits on it");
+	pipe_reset_after_fork(p);
+	if (p->kept)
+		fl__fds_close(p->kept_fds, p->kept_n);
+	fl__fds_close(&p->fd, 1);
+	pipe_discard(p);
+}
+
+int fl_pipe_fd(const fl_pipe *p)
+{
+	return p->fd;
+}
+
+void fl_pipe_close_send(fl_pipe *p)
+{
+	fl__fd_sys.shut(p->fd, SHUT_WR);
+}
+
+static bool pipe_has_kept(fl_pipe *p)
+{
+	pipe_reset_after_fork(p);
+	return fl__load_relaxed(&p->kept); /* relaxed: a receiver reads again under the lock */
+}
+
+static bool pipe_on_ready(void *object)
+{
+	fl_pipe *p = object;
+	return pipe_has_kept(p) || fl__watched_fd_ready(&p->in);
+}
+
+static bool pipe_on_arm(void *object, struct fl__node *node)
+{
+	fl_pipe *p = object;
+	return !pipe_has_kept(p) && fl__watched_fd_arm(&p->in, node);
+}
+
+static void pipe_on_disarm(void *object, struct fl__node *node)
+{
+	fl__watched_fd_disarm(&((fl_pipe *)object)->in, node);
+}
+
+const fl_on_type fl__on_pipe = {pipe_on_ready, pipe_on_arm, pipe_on_disarm, NULL};
+
+static bool pipe_on_space_ready(void *object)
+{
+	return fl__watched_fd_ready(&((fl_pipe *)object)->out);
+}
+
+static bool pipe_on_space_arm(void *object, struct fl__node *node)
+{
+	return fl__watched_fd_arm(&((fl_pipe *)object)->out, node);
+}
+
+static void pipe_on_space_disarm(void *object, struct fl__node *node)
+{
+	fl__watched_fd_disarm(&((fl_pipe *)object)->out, node);
+}
+
+const fl_on_type fl__on_pipe_space = {pipe_on_space_ready, pipe_on_space_arm, pipe_on_space_disarm, NULL};
+
+/* Sending. */
+
+struct pipe_outgoing {
+	struct fl__pipe_head head;
+	const void *data;
+	unsigned n_fds;
+	int fds[FL__PACKET_FDS]; /* the first is for a large message's memfd */
+	int memory;
+};
+
+static uint64_t pipe_new_id(void)
+{
+	static uint32_t last;
+	/* relaxed: ids need only be unique under one thread id */
+	return (uint64_t)fl__sys.thread_id() << 32 | fl__add_relaxed(&last, 1);
+}
+
+static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
+{
+	const struct iovec parts[] = {{&m->head, sizeof m->head}, {(void *)m->data, m->head.size}};
+	return fl__packet_try_send(p->fd, parts, 2, m->fds + 1, m->n_fds);
+}
+
+/*
+ * Makes the memfd only when there is space. So a waiting sender holds no memory, unless another
+ * sender has taken the space.
+ */
+static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
+{
+	const struct iovec part = {&m->head, sizeof m->head};
+	if (m->memory < 0) {
+		if (fl__fd_poll(p->fd, POLLOUT) == 0)
+			return -EAGAIN;
+		m->memory = m->fds[0] = fl__sealed_memory(m->data, m->head.size);
+		if (m->memory < 0)
+			return m->memory;
+	}
+	int rc = fl__packet_try_send(p->fd, &part, 1, m->fds, m->n_fds + 1);
+	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
+}
+
+/* Falls back to a large message: for -EMSGSIZE, and for -ENOBUFS (no contiguous kernel memory). */
+static int pipe_send_once(const fl_pipe *p, struct pipe_outgoing *m)
+{
+	if (m->head.kind == FL__PIPE_SMALL) {
+		int rc = pipe_send_small(p, m);
+		if (rc != -EMSGSIZE && rc != -ENOBUFS)
+			return rc;
+		m->head.kind = FL__PIPE_LARGE;
+		m->head.id = pipe_new_id();
+	}
+	return pipe_send_large(p, m);
+}
+
+static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, const int *fds, unsigned n)
+{
+	if (size > PTRDIFF_MAX)
+		return -EMSGSIZE;
+	if (n > FL_PIPE_FDS_MAX || (!data && size > 0) || (!fds && n > 0))
+		return -EINVAL;
+	m->head = (struct fl__pipe_head){FL__PIPE_MAGIC, size > FL__PIPE_INLINE ? FL__PIPE_LARGE : FL__PIPE_SMALL,
+	                                 (uint16_t)n, size, 0};
+	if (n > 0 || m->head.kind == FL__PIPE_LARGE)
+		m->head.id = pipe_new_id();
+	if (n > 0)
+		memcpy(m->fds + 1, fds, sizeof(int) * n);
+	m->data = data;
+	m->n_fds = n;
+	m->memory = -1;
+	return 0;
+}
+
+static int pipe_wait(const fl_pipe *p, short events, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PIPE, p);
+	const int rc = fl__fd_wait(p->fd, events, deadline, cancel);
+	fl__awaits_end(outer);
+	return rc;
+}
+
+static int pipe_send_message(const fl_pipe *p, struct pipe_outgoing *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	for (;;) {
+		int rc = pipe_send_once(p, m);
+		if (rc != -EAGAIN || deadline == FL__TRY)
+			return rc;
+		rc = pipe_wait(p, POLLOUT, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+                           fl_cancel_token *cancel)
+{
+	struct pipe_outgoing m;
+	int rc = pipe_prepare(&m, data, size, fds, n);
+	if (rc != 0)
+		return rc;
+	rc = pipe_send_message(p, &m, deadline, cancel);
+	if (m.memory >= 0)
+		fl__fds_close(&m.memory, 1);
+	return rc;
+}
+
+/* Receiving. */
+
+/* A received message. The first descriptor of a large one has the bytes. */
+struct pipe_message {
+	struct fl__pipe_head head;
+	unsigned n_fds;
+	int fds[FL__PACKET_FDS];
+};
+
+/* The caller's buffers. */
+struct pipe_room {
+	void *buffer;
+	size_t bytes;
+	size_t *size;
+	int *fds;
+	unsigned *n;
+	unsigned n_room;
+};
+
+static unsigned pipe_head_fds(const struct fl__pipe_head *head)
+{
+	return head->n_fds + (head->kind == FL__PIPE_LARGE);
+}
+
+static bool pipe_is_head(const struct fl__pipe_head *head, size_t received)
+{
+	return received >= sizeof *head && head->magic == FL__PIPE_MAGIC && head->n_fds <= FL_PIPE_FDS_MAX &&
+	       ((head->kind == FL__PIPE_SMALL && head->size <= FL__PIPE_INLINE) ||
+	        (head->kind == FL__PIPE_LARGE && head->size <= PTRDIFF_MAX));
+}
+
+static void pipe_store_sizes(const struct pipe_room *room, const struct fl__pipe_head *head)
+{
+	*room->size = (size_t)head->size;
+	if (room->n)
+		*room->n = head->n_fds;
+}
+
+static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_head *head)
+{
+	if (head->size <= room->bytes && head->n_fds <= room->n_room)
+		return 0;
+	pipe_store_sizes(room, head);
+	return -EMSGSIZE;
+}
+
+/* Peeks at the oldest message, and duplicates its descriptors. -EMFILE: too few are free. */
+static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+{
+	struct iovec part = {&m->head, sizeof m->head};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1};
+	m->n_fds = 0;
+	int rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
+	if (rc == -EBADMSG || (rc == 0 && !pipe_is_head(&m->head, packet.size)))
+		return 0; /* pipe_take() reports the error */
+	if (rc == 0)
+		rc = pipe_check_room(room, &m->head);
+	if (rc != 0 || pipe_head_fds(&m->head) == 0)
+		return rc;
+	packet.fds = m->fds;
+	rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
+	if (rc != 0)
+		return rc == -EBADMSG ? 0 : rc;
+	m->n_fds = packet.n_fds;
+	if (!packet.lost)
+		return 0;
+	fl__fds_close(m->fds, m->n_fds);
+	return -EMFILE;
+}
+
+/* Whether the packet is as its head says. The sealed memfd of a large message never shrinks. */
+static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet *packet)
+{
+	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
+		return false;
+	if (m->head.kind == FL__PIPE_SMALL)
+		return packet->size == sizeof m->head + m->head.size;
+	int64_t size;
+	return packet->size == sizeof m->head && fl__fd_sys.sealed_size(m->fds[0], &size) == 0 &&
+	       (uint64_t)size == m->head.size;
+}
+
+/* Replaces incomplete descriptors by their duplicates, if these are of the same message. */
+static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_message *spare)
+{
+	fl__fds_close(m->fds, m->n_fds);
+	m->n_fds = 0;
+	if (spare->n_fds == 0 || memcmp(&m->head, &spare->head, sizeof m->head) != 0)
+		return false;
+	memcpy(m->fds, spare->fds, sizeof(int) * spare->n_fds);
+	m->n_fds = spare->n_fds;
+	return true;
+}
+
+/*
+ * Takes the oldest packet: first into the caller's buffer, the rest into the spill. Uses or closes
+ * the duplicates in `spare`.
+ */
+static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_message *spare, const struct pipe_room *room)
+{
+	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
+	struct iovec parts[] = {{&m->head, sizeof m->head}, {room->buffer, here}, {p->spill, FL__PIPE_INLINE}};
+	struct fl__packet packet = {.parts = parts, .n_parts = 3, .fds = m->fds};
+	int rc = fl__packet_try_recv(p->fd, &packet, 0);
+	bool spare_used = false;
+	if (rc == 0) {
+		m->n_fds = packet.n_fds;
+		if (packet.lost) {
+			spare_used = pipe_use_duplicates(m, spare);
+			rc = spare_used ? 0 : -EMFILE;
+		}
+		if (rc == 0 && !pipe_is_sound(m, &packet)) {
+			fl__fds_close(m->fds, m->n_fds);
+			rc = -EBADMSG;
+		}
+	}
+	if (!spare_used)
+		fl__fds_close(spare->fds, spare->n_fds);
+	return rc;
+}
+
+/* Keeps in the handle a message that does not fit. */
+static void pipe_keep(fl_pipe *p, const struct pipe_message *m, const struct pipe_room *room)
+{
+	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {
+		size_t here = m->head.size < room->bytes ? (size_t)m->head.size : room->bytes;
+		memmove(p->spill + here, p->spill, (size_t)m->head.size - here);
+		memcpy(p->spill, room->buffer, here);
+	}
+	p->kept_head = m->head;
+	p->kept_n = m->n_fds;
+	memcpy(p->kept_fds, m->fds, sizeof(int) * m->n_fds);
+	fl__store_relaxed(&p->kept, 1); /* relaxed: receivers hold the lock */
+}
+
+static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+{
+	if (pipe_check_room(room, &p->kept_head) != 0)
+		return -EMSGSIZE;
+	m->head = p->kept_head;
+	m->n_fds = p->kept_n;
+	memcpy(m->fds, p->kept_fds, sizeof(int) * p->kept_n);
+	if (m->head.kind == FL__PIPE_SMALL && m->head.size > 0)
+		memcpy(room->buffer, p->spill, (size_t)m->head.size);
+	fl__store_relaxed(&p->kept, 0); /* relaxed: as in pipe_keep() */
+	return 0;
+}
+
+/* Takes the next message; keeps it if it does not fit. The bytes of a large message stay in its memfd. */
+static int pipe_next_message(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+{
+	struct pipe_message spare;
+	pipe_reset_after_fork(p);
+	FL_LOCKED(&p->lock);
+	if (fl__load_relaxed(&p->kept)) /* relaxed: changes under the lock */
+		return pipe_take_kept(p, m, room);
+	int rc = pipe_peek(p, &spare, room);
+	if (rc == 0)
+		rc = pipe_take(p, m, &spare, room);
+	if (rc == 0 && pipe_check_room(room, &m->head) != 0) {
+		pipe_keep(p, m, room);
+		rc = -EMSGSIZE;
+	}
+	return rc;
+}
+
+static int pipe_read_memory(int memory, char *buffer, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = fl__fd_sys.read_at(memory, buffer + done, size - done, (off_t)done);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n != -EINTR)
+			return -EIO;
+	}
+	return 0;
+}
+
+static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
+{
+	struct pipe_message m;
+	int rc = pipe_next_message(p, &m, room);
+	if (rc != 0)
+		return rc;
+	bool large = m.head.kind == FL__PIPE_LARGE;
+	if (large) {
+		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
+		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
+	}
+	if (rc == 0 && room->n_room > 0) /* 0: the message has no descriptors */
+		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
+	if (rc == 0)
+		pipe_store_sizes(room, &m.head);
+	return rc;
+}
+
+int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size, int *fds, unsigned *n,
+                           int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct pipe_room room = {buffer, bytes, size, fds, n, n ? *n : 0};
+	for (;;) {
+		int rc = pipe_receive_once(p, &room);
+		if (rc != -EAGAIN || deadline == FL__TRY)
+			return rc;
+		rc = pipe_wait(p, POLLIN, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PIPE_PIPE_H
+#define FL_PIPE_PIPE_H
+
+#include "../fd_watcher.h"
+#include "../packet.h"
+#include <fairlead/mutex.h>
+#include <fairlead/pipe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Pipes. A message is one packet, which begins with a head. The bytes of a large message are in a
+ * sealed memfd, the packet's first descriptor. The ends share only the kernel's queue: a process
+ * that is killed leaves no user memory half-written.
+ *
+ * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
+ * message, under `lock`. Another process that receives on the same end may come between peek and
+ * take. Then the receiver takes another message, which may not fit. The handle *keeps* such a
+ * message, and returns it next.
+ *
+ * The peek also duplicates the descriptors: a full descriptor table is found while the message can
+ * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
+ */
+enum {
+	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
+	FL__PIPE_SMALL = 1,          /* the bytes follow the head */
+	FL__PIPE_LARGE = 2,          /* the bytes are in the first descriptor */
+	FL__PIPE_INLINE = 64 << 10,  /* the most bytes of a small message */
+};
+
+/* The first bytes of a packet. */
+struct fl__pipe_head {
+	uint32_t magic;
+	uint16_t kind;
+	uint16_t n_fds; /* without a large message's memfd */
+	uint64_t size;
+	uint64_t id; /* unique among packets on their way; 0 without descriptors */
+};
+_Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");
+
+struct fl_pipe {
+	struct fl__watched_fd in, out;
+	int fd;
+	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
+	fl_mutex lock;       /* guards receives and all below */
+	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
+	struct fl__pipe_head kept_head;
+	unsigned kept_n;
+	int kept_fds[FL__PACKET_FDS];
+	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of a small kept message */
+	char *spill;
+};
+
+#endif

@@ -1,0 +1,1465 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process executor in the parent process: a process pool, on the remote core (remote/remote.c
+ * has the states of a task). Its transport are rings: rings.c has the protocol between this file
+ * and the worker processes, which run worker.c. A `struct fl__process_pool_worker` is the parent's
+ * record of a worker.
+ *
+ * Invariants
+ *   1. A task is in the blocks[] of its worker exactly while it is posted.
+ *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
+ *      worker posts, the parent kills the worker and settles its tasks as at any death.
+ *   3. No third process has the rings' memory. The parent maps the submission ring before it seals
+ *      the ring against writing, so the worker cannot write. Both memories are allocated and cannot
+ *      shrink: no access raises SIGBUS.
+ *
+ * The death of a worker
+ *   1. The fork server reaps the process and reports its end over the channel, which is the
+ *      sentinel. The manager, in epoll, sees the event and calls process_pool_reap_worker().
+ *   2. The manager takes the completions that the worker posted before its death.
+ *   3. For each other task, newest first:
+ *      - not started: the task is queued again, first, or cancelled if the pool was terminated. A
+ *        task that was the oldest at several deaths counts as started.
+ *      - started: elements of a chunk that had ended keep their results. The task fails, or is
+ *        queued again if its type's `max_attempts` allows: process_pool_settle_started().
+ *   4. The record is freed. The manager starts a new worker when tasks need one.
+ *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
+ *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
+ *      PROCESS_POOL_START_TRIES, with no worker left that serves, the queued tasks fail with the
+ *      error of the last start, and the count begins again. If each of these starts failed for a
+ *      lasting reason, the pool breaks.
+ *
+ * Three kinds of threads take completions, and then fill the submission rings again: a submitter,
+ * now and then; a thread that waits for a future; and the manager.
+ *
+ * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms all doorbells
+ * and takes completions once more: rings.c, invariant 4. In a *nap* no worker rings, and the
+ * manager wakes after a fixed time. It naps while waiting threads take completions, since doorbells
+ * would wake it in vain. A thread that stops waiting before its future has ended wakes the manager
+ * from its nap. After the manager itself has found work, it polls on for a short time, with yields:
+ * more work is likely to come, and a sleep costs two wakes.
+ */
+#include "process_pool.h"
+#include "../attributes.h"
+#include "../fork_server.h"
+#include "../packet.h"
+#include "../process_sys.h"
+#include "../reexec.h"
+#include "../request.h"
+#include "../shm/shm_sys.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/fd/try_io.h"
+#include "core/wait/cancel.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static bool process_pool_may_start(void)
+{
+	return !fl__reexec_missing() || fl__fork_server_pid() > 0;
+}
+
+static void process_pool_ring(int doorbell)
+{
+	const uint64_t one = 1;
+	int before = errno;
+	(void)!write(doorbell, &one, sizeof one);
+	errno = before;
+}
+
+static void process_pool_drain_doorbell(int doorbell)
+{
+	uint64_t rings;
+	/* does not wait, even if the worker has changed its doorbell's flags */
+	(void)fl__try_read(doorbell, &rings, sizeof rings);
+}
+
+struct fl__process_pool_sys fl__process_pool_sys = {
+    .may_start = process_pool_may_start,
+    .start = fl_process_start,
+    .free = fl_process_free,
+    .kill = fl_process_kill,
+    .try_join = fl_process_try_join,
+    .is_alive = fl_process_is_alive,
+    .sentinel = fl_process_sentinel,
+    .pid = fl_process_pid,
+    .name = fl_process_name,
+    .ring = process_pool_ring,
+    .drain = process_pool_drain_doorbell,
+};
+
+static void process_pool_wake_manager(struct fl__process_pool *p)
+{
+	if (!p->sleeping || p->woken)
+		return;
+	p->woken = true;
+	fl__process_pool_sys.ring(p->doorbell);
+}
+
+static void process_pool_on_wake(struct fl__remote *r)
+{
+	process_pool_wake_manager(fl__process_pool_of(&r->base));
+}
+
+/* Ensures that the manager is awake at `when`. */
+static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t when)
+{
+	if (when < p->wakes_at)
+		process_pool_wake_manager(p);
+}
+
+/* Posts: one submission. */
+
+enum { PROCESS_POOL_ARENA_UNIT = 64 };
+
+/* Allocates `size` bytes in one piece. Returns their offset; -1: no room. */
+static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
+{
+	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
+	uint32_t at = r->head % FL__RINGS_ARENA;
+	uint32_t skipped = at + need > FL__RINGS_ARENA ? FL__RINGS_ARENA - at : 0;
+	if (r->head - r->tail + skipped + need > FL__RINGS_ARENA)
+		return -1;
+	at = (r->head + skipped) % FL__RINGS_ARENA;
+	r->head += skipped + need;
+	return at;
+}
+
+static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct fl__task_block *block, size_t size)
+{
+	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, block->seq, size};
+	struct iovec part = {&head, sizeof head};
+	int fd = fl__sealed_memory(block->future.arg, size);
+	if (fd < 0)
+		return fd;
+	int rc = fl__packet_try_send(w->channel, &part, 1, &fd, 1);
+	fl__fd_close(fd);
+	return rc;
+}
+
+/*
+ * Stores the argument and allocates the result. Returns:
+ *
+ *   0
+ *   -EAGAIN   no room now
+ *   other     an error of process_pool_send_arg()
+ */
+static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct fl__task_block *block,
+                                   struct fl__submission *submission)
+{
+	const fl_future *f = &block->future;
+	const size_t arg_size = f->count * f->type->arg_size, result_size = f->count * f->type->result_size;
+	enum fl__place arg = fl__place_of(arg_size, f->type->arg_align);
+	enum fl__place result = fl__place_of(result_size, f->type->result_align);
+	const struct fl__pool_arena args = w->args, results = w->results;
+	int64_t arg_at = arg == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->args, arg_size) : 0;
+	int64_t result_at = result == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->results, result_size) : 0;
+	int rc = arg_at < 0 || result_at < 0 ? -EAGAIN
+	         : arg == FL__PLACE_MEMFD    ? process_pool_send_arg(w, block, arg_size)
+	                                     : 0;
+	if (rc != 0) {
+		w->args = args;
+		w->results = results;
+		return rc;
+	}
+	submission->arg = (uint32_t)arg_at;
+	submission->result = (uint32_t)result_at;
+	submission->flags = (uint16_t)((arg == FL__PLACE_MEMFD ? FL__SUBMISSION_ARG_MEMFD : 0) |
+	                               (result == FL__PLACE_MEMFD ? FL__SUBMISSION_RESULT_MEMFD : 0));
+	if (arg == FL__PLACE_SLOT && arg_size > 0)
+		fl__copy(submission->small, f->arg, arg_size);
+	else if (arg == FL__PLACE_ARENA)
+		memcpy(w->rings.submissions->arena + arg_at, f->arg, arg_size);
+	return 0;
+}
+
+static void process_pool_set_times(struct fl__process_pool_worker *w, const struct fl__task_block *block,
+                                   struct fl__submission *submission)
+{
+	struct fl__process_pool *p = w->pool;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	const int64_t deadline = fl_cancel_token_deadline(&block->future.token);
+	w->times[slot] = (struct fl__task_times){0, 0, 0};
+	if (deadline != FL_FOREVER) {
+		submission->flags |= FL__SUBMISSION_DEADLINE;
+		w->rings.submissions->deadline[slot] = deadline;
+		process_pool_wake_manager_at(p, fl__later(deadline, p->deadline_grace));
+	}
+	if (p->remote.config.task_timeout > 0) {
+		submission->flags |= FL__SUBMISSION_TIMED;
+		w->times[slot].posted = fl__sys.now();
+		process_pool_wake_manager_at(p, fl__later(w->times[slot].posted, p->remote.config.task_timeout));
+	}
+}
+
+/* Returns as a transport's post(). */
+static int process_pool_post(struct fl__process_pool_worker *w, struct fl__task_block *block, bool initializes)
+{
+	const unsigned slot = w->rings.next % FL__RINGS_DEPTH;
+	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
+	block->seq = w->rings.next;
+	int rc = process_pool_fill_entry(w, block, submission);
+	if (rc != 0)
+		return rc == -EAGAIN && fl__rings_used(&w->rings) == 0 ? -ENOBUFS : rc;
+	submission->task = block->task;
+	submission->check = block->check;
+	submission->count = block->future.count;
+	if (initializes)
+		submission->flags |= FL__SUBMISSION_INITIALIZE;
+	else
+		process_pool_set_times(w, block, submission);
+	w->blocks[slot] = initializes ? NULL : block;
+	w->arg_head[slot] = w->args.head;
+	w->result_head[slot] = w->results.head;
+	(void)fl__rings_post(&w->rings);
+	return 0;
+}
+
+static int process_pool_on_post(void *worker, struct fl__task_block *block)
+{
+	struct fl__process_pool_worker *w = worker;
+	int rc = process_pool_post(w, block, false);
+	if (rc == 0) {
+		block->worker = w;
+		w->quota--;
+		w->load++;
+	} else if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
+		w->retired = true;
+	}
+	return rc;
+}
+
+static int process_pool_post_initializer(struct fl__process_pool_worker *w)
+{
+	const struct fl__remote *r = &w->pool->remote;
+	struct fl__task_block block = {
+	    .future = {.type = r->base.initialize, .arg = r->base.initialize_arg, .count = 1},
+	    .task = r->initializer.id,
+	    .check = r->initializer.check,
+	};
+	int rc = process_pool_post(w, &block, true);
+	if (rc == 0) {
+		w->initializing = true;
+		fl__rings_flush(&w->rings);
+	}
+	return rc;
+}
+
+/* Tells a worker without tasks to exit. */
+static void process_pool_post_exit(struct fl__process_pool_worker *w)
+{
+	const uint32_t seq = w->rings.next;
+	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
+	submission->flags = FL__SUBMISSION_EXIT;
+	w->blocks[seq % FL__RINGS_DEPTH] = NULL;
+	w->exiting = w->retired = true;
+	(void)fl__rings_post(&w->rings);
+	fl__rings_flush(&w->rings);
+}
+
+/* Posts: recalls. */
+
+/* The task leaves its worker. */
+static void process_pool_vacate(struct fl__process_pool_worker *w, struct fl__task_block *block)
+{
+	w->blocks[block->seq % FL__RINGS_DEPTH] = NULL;
+	w->load--;
+}
+
+static bool process_pool_on_recall(struct fl__task_block *block)
+{
+	struct fl__process_pool_worker *w = block->worker;
+	if (!fl__rings_revoke(&w->rings, block->seq))
+		return false;
+	process_pool_vacate(w, block);
+	w->quota++;
+	return true;
+}
+
+static void process_pool_on_stop(struct fl__task_block *block, bool by_token)
+{
+	struct fl__process_pool_worker *w = block->worker;
+	fl__rings_request_stop(&w->rings, block->seq);
+	if (by_token) {
+		fl__process_pool_sys.ring(w->pool->doorbell);
+		return;
+	}
+	const int64_t now = fl__sys.now();
+	w->times[block->seq % FL__RINGS_DEPTH].asked = now;
+	process_pool_wake_manager_at(w->pool, fl__later(now, w->pool->request_grace));
+}
+
+/* Recalls up to `n` of the newest tasks, as far as they have not started. */
+static void process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t n)
+{
+	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
+		struct fl__task_block *block = w->blocks[(seq - 1) % FL__RINGS_DEPTH];
+		n -= block && fl__remote_on_withdraw(&w->pool->base, block);
+	}
+}
+
+/*
+ * Posts: from the queue to the workers.
+ *
+ * A submission ring has 16 slots, so that a worker need not wait for the parent between small
+ * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
+ */
+
+static bool process_pool_worker_has_room(const struct fl__process_pool_worker *w)
+{
+	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
+}
+
+/* The least busy worker with room; NULL: none. */
+static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
+{
+	struct fl__process_pool_worker *best = NULL;
+	FL__EACH_WORKER (w, p)
+		if (process_pool_worker_has_room(w) && (!best || w->load < best->load))
+			best = w;
+	return best;
+}
+
+static void *process_pool_on_choose(struct fl__remote *r)
+{
+	return process_pool_least_busy(fl__process_pool_of(&r->base));
+}
+
+/* If a worker is idle, recalls half of the busiest worker's tasks. True: a task is queued. */
+static bool process_pool_steal(struct fl__process_pool *p)
+{
+	struct fl__process_pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
+	if (!idle || idle->load > 0)
+		return false;
+	FL__EACH_WORKER (w, p)
+		if (!busiest || w->load > busiest->load)
+			busiest = w;
+	process_pool_recall_newest(busiest, busiest->load / 2);
+	return p->base.queue.head != NULL;
+}
+
+static bool process_pool_wants_worker(const struct fl__process_pool *p)
+{
+	unsigned serving = 0;
+	FL__EACH_WORKER (w, p)
+		serving += !w->retired;
+	return serving < p->base.workers && p->base.queue.length + p->remote.posted.length > serving &&
+	       !p->base.broken && !p->terminated;
+}
+
+/* Posts queued tasks while workers have room. If none is queued, an idle worker steals. */
+static void process_pool_dispatch(struct fl__process_pool *p)
+{
+	if (p->base.queue.head || (p->remote.posted.length > 1 && process_pool_steal(p))) {
+		fl__remote_dispatch(&p->remote);
+		FL__EACH_WORKER (w, p)
+			fl__rings_flush(&w->rings);
+	}
+	if (p->sleeping && process_pool_wants_worker(p))
+		process_pool_wake_manager_at(p, p->retry_at);
+}
+
+/* Taking completions. */
+
+/* `kill_reason` is for the message. */
+static void process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason)
+{
+	if (w->kill_reason)
+		return;
+	w->kill_reason = kill_reason;
+	int rc = fl__process_pool_sys.kill(w->process);
+	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
+		return;
+	w->kill_error = rc;
+	process_pool_wake_manager(w->pool);
+}
+
+/* Maps the sealed memfd `fd` of `size` bytes as the future's result. */
+static int process_pool_map_result(struct fl__task_block *block, int fd, size_t size)
+{
+	int64_t there;
+	void *memory;
+	int rc = fl__fd_sys.sealed_size(fd, &there);
+	if (rc != 0 || there != (int64_t)size)
+		return -EBADMSG;
+	rc = fl__shm_sys.map_sealed(fd, size, &memory);
+	if (rc != 0)
+		return rc;
+	block->future.result = memory;
+	block->mapped = size;
+	return 0;
+}
+
+/*
+ * Receives packets of the worker: up to the task's result, which is a memfd; or, without a task, up
+ * to "ready". Results of failed submissions, and "ready", may come before a result.
+ */
+static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
+{
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
+		struct fl__memfd_packet head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		int fds[FL__PACKET_FDS];
+		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+		int rc = fl__packet_try_recv(w->channel, &packet, 0);
+		if (rc != 0) /* the worker sends the packet before it posts the completion */
+			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
+		w->ready |= head.magic == FL__READY_MAGIC;
+		const bool ours =
+		    block && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
+		const bool lost = block && packet.lost;
+		if (lost)
+			rc = -EMFILE;
+		else if (ours)
+			rc = packet.n_fds == 1 ? process_pool_map_result(block, fds[0], size) : -EBADMSG;
+		fl__fds_close(fds, packet.n_fds);
+		if (ours || lost)
+			return rc;
+	}
+	return -EBADMSG;
+}
+
+/* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
+static bool process_pool_copy_result(const struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
+                                     size_t n)
+{
+	const struct fl__completion_ring *completions = w->rings.completions;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	switch (fl__place_of(size, block->future.type->result_align)) {
+	case FL__PLACE_SLOT:
+		fl__copy(block->future.result, completions->entry[slot].small, n);
+		return true;
+	case FL__PLACE_ARENA:
+		memcpy(block->future.result, completions->arena + w->rings.submissions->entry[slot].result, n);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                    const struct fl__completion *completion)
+{
+	const size_t size = block->future.count * block->future.type->result_size;
+	if (size == 0 || process_pool_copy_result(w, block, size, size))
+		return 0;
+	if (completion->flags & FL__COMPLETION_MEMFD)
+		return process_pool_recv(w, block, size);
+	/* A failed submission may have no result, unless it kept one. */
+	return completion->error != 0 && completion->count == 0 && !(completion->flags & FL__COMPLETION_KEPT)
+	           ? 0
+	           : -EBADMSG;
+}
+
+/* For a task that ran when its worker died: the elements that had ended keep their results. */
+static void process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block)
+{
+	const uint32_t count = block->future.count;
+	const size_t each = block->future.type->result_size;
+	/*
+	 * Does not trust a worker that damaged its memory or cleared its claim word. If all
+	 * elements of a failed task are done, fl__chunk_end() counts none.
+	 */
+	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
+	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
+	/* The result is no memfd: fl__chunk_limit() limits the size. */
+	if (each > 0 && block->done > 0 && block->done < count)
+		(void)process_pool_copy_result(w, block, count * each, block->done * each);
+}
+
+static char *process_pool_take_message(const struct fl__process_pool_worker *w, unsigned slot, uint32_t flags)
+{
+	if (!(flags & FL__COMPLETION_MESSAGE))
+		return NULL;
+	char *message = fl__message_new(w->pool->base.allocator);
+	if (!fl__message_lost(message)) {
+		memcpy(message, w->rings.completions->message[slot], FL__RINGS_MESSAGE);
+		message[FL__RINGS_MESSAGE - 1] = '\0';
+	}
+	return message;
+}
+_Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
+
+/* False: no sound worker posts such a completion. */
+static bool process_pool_take_completion(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                         const struct fl__completion *completion)
+{
+	struct fl__remote *r = &w->pool->remote;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	const bool skipped = completion->flags & FL__COMPLETION_SKIPPED;
+	const bool failed = completion->error != 0;
+	if (!skipped && (failed ? completion->count >= block->future.count : completion->count != block->future.count))
+		return false;
+	process_pool_vacate(w, block);
+	fl__remote_unpost(r, block);
+	if (skipped) {
+		fl__remote_end_cancelled(r, block);
+		return true;
+	}
+	block->done = completion->count;
+	if (completion->flags & FL__COMPLETION_BETWEEN)
+		block->asked = FL__STOP_BETWEEN;
+	int rc = process_pool_take_result(w, block, completion);
+	if (rc != 0) {
+		fl__remote_end_failed(r, block, rc, "the result does not arrive: %s", fl_error_text(rc));
+		return true;
+	}
+	if (failed && (completion->flags & FL__COMPLETION_KEPT))
+		fl__future_keep_result(&block->future);
+	fl__remote_end(r, block, completion->error,
+	               failed ? process_pool_take_message(w, slot, completion->flags) : NULL);
+	return true;
+}
+
+static void process_pool_take_initializer(struct fl__process_pool_worker *w, const struct fl__completion *completion)
+{
+	struct fl__process_pool *p = w->pool;
+	w->initializing = false;
+	w->ready = false; /* process_pool_check_ready() runs again */
+	if (completion->error == 0 || p->init_error != 0)
+		return;
+	p->init_error = completion->error;
+	p->init_message = process_pool_take_message(w, w->rings.first % FL__RINGS_DEPTH, completion->flags);
+	process_pool_wake_manager(p);
+}
+
+/* A worker that is ready and initialized ends a row of failed starts. */
+static void process_pool_check_ready(struct fl__process_pool_worker *w)
+{
+	/* relaxed: a word by itself */
+	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
+	if (!w->ready || w->initializing)
+		return;
+	w->pool->failures = 0;
+	w->pool->retry_at = 0;
+}
+
+/* Takes all completions of a worker. True: there was one. */
+static bool process_pool_take_from(struct fl__process_pool_worker *w)
+{
+	struct fl__completion completion;
+	enum fl__rings_peeked peeked;
+	bool some = false;
+	if (!w->ready)
+		process_pool_check_ready(w);
+	while (!w->damaged && (peeked = fl__rings_peek(&w->rings, &completion)) != FL__RINGS_NONE) {
+		const unsigned slot = w->rings.first % FL__RINGS_DEPTH;
+		struct fl__task_block *block = w->blocks[slot];
+		if (peeked == FL__RINGS_DAMAGED || (block && !process_pool_take_completion(w, block, &completion))) {
+			w->damaged = true;
+			process_pool_kill_worker(w, "it had damaged the memory that it shares");
+			break;
+		}
+		if (!block && w->initializing)
+			process_pool_take_initializer(w, &completion);
+		w->args.tail = w->arg_head[slot];
+		w->results.tail = w->result_head[slot];
+		fl__rings_release(&w->rings);
+		some = true;
+	}
+	if (!some || fl__rings_used(&w->rings) > 0)
+		return some;
+	const int64_t timeout = w->pool->remote.config.idle_timeout;
+	if (timeout > 0) {
+		w->idle_since = fl__sys.now();
+		process_pool_wake_manager_at(w->pool, fl__later(w->idle_since, timeout));
+	}
+	if ((w->retired || w->quota == 0) && !w->exiting)
+		process_pool_post_exit(w);
+	return true;
+}
+
+static bool process_pool_take_all(struct fl__process_pool *p)
+{
+	bool some = false;
+	FL__EACH_WORKER (w, p)
+		some |= process_pool_take_from(w);
+	return some;
+}
+
+/* Supervision: the start of a worker. */
+
+/* Makes shared memory and maps it here. */
+static int process_pool_make_memory(size_t size, int seals, int *fd, void **memory)
+{
+	*fd = fl__fd_above_streams(fl__shm_sys.memory());
+	if (*fd < 0)
+		return *fd;
+	int rc = fl__memfd_allocate(*fd, size);
+	if (rc == 0)
+		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
+	if (rc == 0)
+		rc = fl__shm_sys.map(*fd, size, true, memory);
+	if (rc == 0)
+		rc = fl__shm_sys.keep(*memory, size);
+	return rc == 0 ? fl__shm_sys.add_seals(*fd, seals) : rc;
+}
+
+/* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
+static void process_pool_free_worker(struct fl__process_pool_worker *w)
+{
+	const bool forked = fl__executor_is_forked(&w->pool->base);
+	fl__process_pool_sys.free(w->process);
+	if (!forked && w->rings.submissions)
+		fl__shm_sys.unmap(w->rings.submissions, sizeof *w->rings.submissions);
+	if (!forked && w->rings.completions)
+		fl__shm_sys.unmap(w->rings.completions, sizeof *w->rings.completions);
+	if (!fl__process_has_closed(w->pool->base.fork_count)) {
+		fl__fd_close(w->channel);
+		fl__fd_close(w->doorbell);
+	}
+	fl__free_to(w->pool->base.allocator, w);
+}
+
+/* Called without the lock. `call`: what has failed. */
+static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
+{
+	const fl_executor *e = &w->pool->base;
+	const struct fl__worker_start start = {.n_regions = e->n_regions};
+	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	void *submissions = NULL, *completions = NULL;
+	char name[32];
+	*call = "eventfd";
+	int rc = w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
+	if (rc >= 0) {
+		*call = "socketpair";
+		rc = fl__packet_pair_above_streams(ends);
+	}
+	if (rc == 0) {
+		w->channel = ends[0];
+		fds[FL__WORKER_CHANNEL] = ends[1];
+		*call = "shared memory";
+		rc = process_pool_make_memory(sizeof *w->rings.submissions, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL,
+		                              &fds[FL__WORKER_SUBMISSIONS], &submissions);
+	}
+	if (rc == 0)
+		rc = process_pool_make_memory(sizeof *w->rings.completions, F_SEAL_SEAL, &fds[FL__WORKER_COMPLETIONS],
+		                              &completions);
+	w->rings.submissions = submissions;
+	w->rings.completions = completions;
+	if (rc == 0) {
+		fl__rings_init(&w->rings, submissions, completions);
+		for (unsigned i = 0; i < e->n_regions; i++)
+			fds[FL__WORKER_FDS + i] = fl_shm_fd(e->regions[i]);
+		(void)snprintf(name, sizeof name, "%s-%u", e->name, w->number);
+		*call = "fl_process_start";
+		rc = fl__process_pool_sys.start(&w->process,
+		                                &(fl_process_config){.task = &fl__worker_task,
+		                                                     .arg = &start,
+		                                                     .name = name,
+		                                                     .daemon = true,
+		                                                     .fds = fds,
+		                                                     .n_fds = FL__WORKER_FDS + e->n_regions});
+	}
+	fl__fd_close(ends[1]);
+	fl__fd_close(fds[FL__WORKER_SUBMISSIONS]);
+	fl__fd_close(fds[FL__WORKER_COMPLETIONS]);
+	return rc;
+}
+
+/* The least number that no worker has. */
+static unsigned process_pool_free_number(const struct fl__process_pool *p)
+{
+	unsigned number = 0;
+	for (struct fl__process_pool_worker *w = p->workers; w;)
+		if (w->number == number) {
+			number++;
+			w = p->workers;
+		} else {
+			w = w->next;
+		}
+	return number;
+}
+
+/* The number of workers that get submissions. */
+static unsigned process_pool_serving(const struct fl__process_pool *p)
+{
+	unsigned n = 0;
+	FL__EACH_WORKER (w, p)
+		n += !w->retired && !w->kill_reason;
+	return n;
+}
+
+/* A close is not enough: a forked child's copies of the descriptors keep them in the epoll set. */
+static void process_pool_unwatch(struct fl__process_pool_worker *w)
+{
+	const int epoll = w->pool->epoll;
+	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
+	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
+}
+
+static int process_pool_add_worker(struct fl__process_pool_worker *w)
+{
+	struct fl__process_pool *p = w->pool;
+	struct fl__process_pool_worker **end = &p->workers;
+	const int sentinel = fl__process_pool_sys.sentinel(w->process);
+	int rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
+	if (rc == 0)
+		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
+	if (rc == 0 && p->base.initialize)
+		rc = process_pool_post_initializer(w);
+	if (rc != 0) {
+		process_pool_unwatch(w);
+		return rc;
+	}
+	w->retired = process_pool_serving(p) >= p->base.workers; /* a resize may have come first */
+	while (*end)
+		end = &(*end)->next;
+	*end = w;
+	return 0;
+}
+
+/*
+ * Starts a worker. Releases the lock for a while. Returns 0; or an error, which `text` describes.
+ * `text` has room for FL_MESSAGE_MAX bytes.
+ */
+static int process_pool_start_worker(struct fl__process_pool *p, char *text)
+{
+	const char *call;
+	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
+	if (!w) {
+		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
+		return -ENOMEM;
+	}
+	w->pool = p;
+	w->channel = w->doorbell = -1;
+	w->quota = p->remote.config.max_tasks > 0 ? (uint32_t)p->remote.config.max_tasks : UINT32_MAX / 2;
+	w->number = process_pool_free_number(p);
+	fl_mutex_unlock(&p->base.lock);
+	int rc = process_pool_launch(w, &call);
+	fl_mutex_lock(&p->base.lock);
+	if (rc == 0) {
+		call = "epoll_ctl";
+		rc = process_pool_add_worker(w);
+	}
+	if (rc == 0)
+		return 0;
+	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s: %s", p->base.name, w->number,
+	               call, fl_error_name(rc), fl_error_text(rc));
+	process_pool_free_worker(w);
+	return rc;
+}
+
+/* Supervision: failed starts. */
+
+/* With no worker left that serves, so many failed starts in a row end the queued tasks. */
+enum { PROCESS_POOL_START_TRIES = 10 };
+
+/* Whether the program cannot start at all. Other errors may be those of a passing shortage. */
+static bool process_pool_is_lasting(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EACCES:
+	case -ELOOP:
+	case -ENOEXEC:
+	case -ENOSYS:
+	case -ENOTSUP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool process_pool_any_ready(const struct fl__process_pool *p)
+{
+	FL__EACH_WORKER (w, p)
+		if (w->ready && !w->initializing && !w->retired)
+			return true;
+	return false;
+}
+
+/* Records a failed start, and when to try again. */
+static void process_pool_start_failed(struct fl__process_pool *p, int error, bool lasting, const char *how)
+{
+	const int64_t first_pause = FL_MS(1);
+	p->retry_at = fl__sys.now() + (first_pause << (p->failures < 7 ? p->failures : 7));
+	/* While another worker is ready, the count stays below PROCESS_POOL_START_TRIES. */
+	if (p->failures + 1 < PROCESS_POOL_START_TRIES || !process_pool_any_ready(p))
+		p->failures++;
+	p->start_error = error;
+	p->lasting = lasting && (p->lasting || p->failures == 1);
+	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
+}
+
+/* Starts a worker if one is wanted and the pause is over. True: it tried. */
+static bool process_pool_try_start(struct fl__process_pool *p)
+{
+	char text[FL_MESSAGE_MAX];
+	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
+		return false;
+	int rc = process_pool_start_worker(p, text);
+	if (rc != 0)
+		process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
+	return true;
+}
+
+static bool process_pool_has_tried_all(const struct fl__process_pool *p)
+{
+	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0;
+}
+
+/*
+ * No worker serves, and none can be started: fails the queued tasks, or breaks the pool. Later
+ * tasks of a pool that is not broken have tries of their own, after the pause. Releases the lock
+ * for a while.
+ */
+static void process_pool_give_up_starting(struct fl__process_pool *p, bool breaks)
+{
+	char text[FL_MESSAGE_MAX + 64], *message = p->init_message;
+	(void)snprintf(text, sizeof text, "%sno worker can be started: %s", breaks ? "the executor is broken: " : "",
+	               p->why_failed);
+	const int error = breaks ? p->init_error : p->start_error;
+	p->init_message = NULL;
+	p->failures = 0;
+	fl_mutex_unlock(&p->base.lock);
+	if (!breaks)
+		fl__executor_end_queued(&p->base, error, text);
+	else if (error != 0)
+		fl__executor_initialize_failed(&p->base, error, message);
+	else
+		fl__executor_break(&p->base, text);
+	fl_mutex_lock(&p->base.lock);
+}
+
+/* Supervision: the death of a worker. */
+
+/* sigabbrev_np() needs glibc 2.32. `text`: for a signal without a name here. */
+static const char *process_pool_signal_name(int signal, char text[24])
+{
+	static const char *const names[] = {
+	    [SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",   [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
+	    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+	    [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
+	    [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU",
+	    [SIGXFSZ] = "SIGXFSZ", [SIGSYS] = "SIGSYS",
+	};
+	if (signal > 0 && (size_t)signal < sizeof names / sizeof *names && names[signal])
+		return names[signal];
+	(void)snprintf(text, 24, "signal %d", signal);
+	return text;
+}
+
+/* For a worker that has begun tasks: one of them may have used a pointer in its argument. */
+static const char *process_pool_pointer_hint(const struct fl__process_pool_worker *w, int signal)
+{
+	return w->ready && (signal == SIGSEGV || signal == SIGBUS)
+	           ? " (pointers of the submitting process are not valid here: pass data by value, or in a region)"
+	           : "";
+}
+
+/*
+ * Writes how the worker died: "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its
+ * join.
+ */
+static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
+                                        const fl_process_status *status, char *text, size_t room)
+{
+	char number[24];
+	int n = snprintf(text, room, "worker %d (%s) ", fl__process_pool_sys.pid(w->process),
+	                 fl__process_pool_sys.name(w->process));
+	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
+	char *rest = text + at;
+	room -= at;
+	if (w->kill_error != 0)
+		(void)snprintf(rest, room, "cannot be killed: %s: %s", w->kill_reason, fl_error_text(w->kill_error));
+	else if (w->kill_reason)
+		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
+	else if (rc != 0)
+		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
+	else if (status->signal != 0)
+		(void)snprintf(rest, room, "killed by %s%s", process_pool_signal_name(status->signal, number),
+		               process_pool_pointer_hint(w, status->signal));
+	else
+		(void)snprintf(rest, room, "exited with status %d", status->code);
+}
+
+/* For a task that had started: queues a new attempt, or fails it. */
+static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                        const char *how)
+{
+	struct fl__process_pool *p = w->pool;
+	process_pool_take_progress(w, block);
+	block->attempts += block->attempts < UINT16_MAX;
+	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+	const int error = w->kill_error != 0                 ? w->kill_error
+	                  : block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT
+	                  : p->terminated                    ? -ECANCELED
+	                                                     : -EOWNERDEAD;
+	if (again && error == -EOWNERDEAD && !p->base.broken)
+		fl__task_list_add_first(&p->base.queue, block);
+	else
+		fl__remote_end_failed(&p->remote, block, error, "%s", how);
+}
+
+/*
+ * Whether the task counts as started. `next`: it was the oldest task of the dead worker. A task
+ * that was the oldest at more than SUSPICIONS_MOST deaths of ready workers counts as started,
+ * whatever its claim word says. Otherwise a task that damages the claim words and ends its worker
+ * would be run again for ever.
+ */
+static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
+{
+	enum { SUSPICIONS_MOST = 3 };
+	if (fl__rings_has_started(&w->rings, block->seq))
+		return true;
+	block->suspicions += next && w->ready;
+	return block->suspicions > SUSPICIONS_MOST;
+}
+
+/* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
+static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
+{
+	struct fl__process_pool *p = w->pool;
+	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
+		struct fl__task_block *block = w->blocks[(seq - 1) % FL__RINGS_DEPTH];
+		if (!block)
+			continue;
+		const bool started = process_pool_counts_as_started(w, block, seq - 1 == w->rings.first);
+		process_pool_vacate(w, block);
+		fl__remote_unpost(&p->remote, block);
+		if (started)
+			process_pool_settle_started(w, block, how);
+		else if (p->terminated)
+			fl__remote_end_cancelled(&p->remote, block);
+		else
+			fl__task_list_add_first(&p->base.queue, block);
+	}
+}
+
+/*
+ * A death in the initializer is lasting, unless a SIGKILL may have come from outside: the kernel
+ * sends one when memory is short.
+ */
+static void process_pool_reap_worker(struct fl__process_pool_worker *w)
+{
+	struct fl__process_pool *p = w->pool;
+	char how[FL_MESSAGE_MAX];
+	fl_process_status status = {0, 0};
+	(void)process_pool_take_from(w);
+	(void)process_pool_recv(w, NULL, 0); /* "ready": the word in its memory may be damaged */
+	const int rc = fl__process_pool_sys.try_join(w->process, &status);
+	process_pool_describe_death(w, rc, &status, how, sizeof how);
+	process_pool_settle_tasks(w, how);
+	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
+	if (!p->terminated && (!w->ready || w->initializing))
+		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);
+	struct fl__process_pool_worker **link = &p->workers;
+	while (*link != w)
+		link = &(*link)->next;
+	*link = w->next;
+	process_pool_unwatch(w);
+	process_pool_free_worker(w);
+}
+
+/*
+ * Gives up workers that this process may not kill, since it has dropped privileges. Their running
+ * tasks fail. Each such process exits after its task, and ends with this process at the latest.
+ */
+static void process_pool_give_up_unkillable(struct fl__process_pool *p)
+{
+	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
+		next = w->next;
+		if (w->kill_error == 0)
+			continue;
+		process_pool_recall_newest(w, FL__RINGS_DEPTH);
+		if (!w->damaged && !w->exiting && fl__rings_used(&w->rings) < FL__RINGS_DEPTH)
+			process_pool_post_exit(w);
+		process_pool_reap_worker(w);
+	}
+}
+
+/* Supervision: tasks that run for too long. */
+
+/*
+ * When a started task began. The worker's time counts if it lies between the post and the moment
+ * when this process first saw the task started; otherwise that moment counts, as when the slot
+ * still has the time of its previous task.
+ */
+static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
+                                          uint32_t seq, int64_t now)
+{
+	if (times->seen == 0)
+		times->seen = now;
+	int64_t began = fl__rings_began(&w->rings, seq);
+	return began >= times->posted && began <= times->seen ? began : times->seen;
+}
+
+/* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
+static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
+{
+	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
+}
+
+/* When the task is killed for its deadline, a request, or `task_timeout`. */
+static int64_t process_pool_kill_time(struct fl__process_pool_worker *w, const struct fl__task_block *block,
+                                      bool started, int64_t now)
+{
+	const struct fl__process_pool *p = w->pool;
+	struct fl__task_times *times = &w->times[block->seq % FL__RINGS_DEPTH];
+	int64_t when = process_pool_deadline_kill_time(p, block);
+	if (block->asked)
+		when = fl__min_deadline(when, fl__later(times->asked, p->request_grace));
+	if (p->remote.config.task_timeout > 0) {
+		int64_t since = started ? process_pool_running_since(w, times, block->seq, now) : now;
+		when = fl__min_deadline(when, fl__later(since, p->remote.config.task_timeout));
+	}
+	return when;
+}
+
+static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct fl__task_block *block, int64_t now)
+{
+	if (process_pool_deadline_kill_time(w->pool, block) > now) {
+		process_pool_kill_worker(w, "its task ran for too long");
+		return;
+	}
+	block->asked = FL__STOP_EXPIRED;
+	/* "a task": the worker may have begun another one by now */
+	process_pool_kill_worker(w, "it ran a task past its deadline");
+}
+
+/*
+ * Passes on a request of the task's token. True: the task had not started and is queued again, to
+ * end as cancelled.
+ */
+static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
+{
+	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
+		return false;
+	if (fl__remote_on_withdraw(&p->base, block))
+		return true;
+	fl__remote_on_asked(&p->base, block);
+	return false;
+}
+
+/*
+ * Passes on new requests to stop. Kills the workers of tasks that run for too long. Returns when to
+ * call it again.
+ */
+static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
+{
+	int64_t again = FL_FOREVER;
+	for (struct fl__task_block *next, *block = p->remote.posted.head; block; block = next) {
+		struct fl__process_pool_worker *w = block->worker;
+		next = block->next;
+		if (w->kill_reason || process_pool_forward_stop(p, block))
+			continue;
+		const bool started = fl__rings_has_started(&w->rings, block->seq);
+		const int64_t when = process_pool_kill_time(w, block, started, now);
+		if (when > now)
+			again = fl__min_deadline(again, when);
+		else if (!fl__remote_on_withdraw(&p->base, block)) /* the CAS failed: it has started */
+			process_pool_kill_overdue(w, block, now);
+	}
+	return again;
+}
+
+static bool process_pool_on_poll(struct fl__remote *r)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	if (fl_mutex_try_lock(&r->base.lock) != 0)
+		return false;
+	if (process_pool_take_all(p)) {
+		p->fetches++;
+		process_pool_dispatch(p);
+	}
+	const bool some = fl__remote_complete(r, false);
+	fl_mutex_unlock(&r->base.lock);
+	return some;
+}
+
+static void process_pool_on_leave(struct fl__remote *r, bool over)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	if (over)
+		return;
+	FL_LOCKED(&r->base.lock);
+	if (p->napping)
+		process_pool_wake_manager(p); /* from now on the workers must ring */
+}
+
+/* Submits per check of the completion rings. A check costs a cache miss for each worker. */
+enum { PROCESS_POOL_TAKE_EACH = 8 };
+
+static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
+{
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	FL_LOCKED(&e->lock);
+	int rc = fl__remote_queue(&p->remote, block);
+	if (rc != 0)
+		return rc;
+	if (p->remote.posted.head && ++p->submits % PROCESS_POOL_TAKE_EACH == 0)
+		(void)process_pool_take_all(p);
+	process_pool_dispatch(p);
+	return 0;
+}
+
+/* The manager thread. */
+
+enum { PROCESS_POOL_EVENTS = 16 };
+
+/*
+ * The length of a nap; how long the manager polls on after work; how often a busy manager polls
+ * epoll.
+ */
+static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
+		     process_pool_poll_interval = FL_US(200);
+
+struct process_pool_manager {
+	struct fl__process_pool *p;
+	uint32_t fetches; /* the pool's, as last seen */
+	int64_t found;    /* when it last found work */
+	int64_t polled;   /* when it last polled epoll without a sleep */
+};
+
+/* Drains doorbells and reaps dead workers. */
+static void process_pool_handle_events(struct fl__process_pool *p, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++) {
+		const int fd = events[i].data.fd;
+		struct fl__process_pool_worker *w = p->workers;
+		while (w && w->doorbell != fd && fl__process_pool_sys.sentinel(w->process) != fd)
+			w = w->next;
+		if (fd == p->doorbell || (w && fd == w->doorbell))
+			fl__process_pool_sys.drain(fd);
+		else if (w && !fl__process_pool_sys.is_alive(w->process))
+			process_pool_reap_worker(w);
+	}
+}
+
+/* Tells workers to exit that are idle for too long or not needed. Returns when to call it again. */
+static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	const int64_t timeout = p->remote.config.idle_timeout;
+	FL__EACH_WORKER (w, p) {
+		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
+			continue;
+		if (w->idle_since == 0)
+			w->idle_since = now;
+		if (all || w->retired || w->quota == 0 || (timeout > 0 && fl__later(w->idle_since, timeout) <= now))
+			process_pool_post_exit(w);
+		else if (timeout > 0)
+			next = fl__min_deadline(next, fl__later(w->idle_since, timeout));
+	}
+	return next;
+}
+
+static int process_pool_milliseconds_until(int64_t when)
+{
+	if (when == FL_FOREVER)
+		return -1;
+	int64_t ns = when - fl__sys.now();
+	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
+	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* Releases the lock for the sleep. True: an event came. */
+static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
+{
+	struct epoll_event events[PROCESS_POOL_EVENTS];
+	p->sleeping = true;
+	p->wakes_at = when;
+	fl_mutex_unlock(&p->base.lock);
+	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
+	fl_mutex_lock(&p->base.lock);
+	p->sleeping = p->woken = false;
+	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
+	return n > 0;
+}
+
+/*
+ * Arms the doorbells. False: a completion came, perhaps before the arming, and then no doorbell
+ * rings.
+ */
+static bool process_pool_arm(struct fl__process_pool *p)
+{
+	if (++p->sleeps == 0)
+		p->sleeps = 1;
+	FL__EACH_WORKER (w, p)
+		fl__rings_arm(&w->rings, p->sleeps);
+	return !process_pool_take_all(p);
+}
+
+static void process_pool_disarm(struct fl__process_pool *p)
+{
+	FL__EACH_WORKER (w, p)
+		fl__rings_disarm(&w->rings);
+}
+
+/*
+ * Sleeps until an event or `until`: a nap if waiting threads have fetched since the last call.
+ * True: they have fetched in this nap, too, and nothing else has happened.
+ */
+static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
+{
+	struct fl__process_pool *p = m->p;
+	const int64_t now = fl__sys.now();
+	if (m->fetches == p->fetches) {
+		if (process_pool_arm(p))
+			(void)process_pool_wait_events(p, until);
+		process_pool_disarm(p);
+		return false;
+	}
+	m->fetches = p->fetches;
+	p->napping = true;
+	bool happened = process_pool_wait_events(p, fl__min_deadline(until, now + process_pool_nap));
+	p->napping = false;
+	if (happened)
+		m->fetches = p->fetches;
+	return m->fetches != p->fetches && until > now + process_pool_nap;
+}
+
+static void process_pool_kill_if_terminated(struct fl__process_pool *p)
+{
+	FL__EACH_WORKER (w, p)
+		if (p->terminated)
+			process_pool_kill_worker(w, "its executor was terminated");
+}
+
+/* Does all pending work once. True: there was some. Releases the lock for a while. */
+static bool process_pool_do_work(struct fl__process_pool *p)
+{
+	bool some = process_pool_take_all(p);
+	process_pool_kill_if_terminated(p);
+	process_pool_give_up_unkillable(p);
+	process_pool_dispatch(p);
+	some |= fl__remote_complete(&p->remote, true);
+	const bool tried = process_pool_has_tried_all(p);
+	const bool breaks = p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || (tried && p->lasting);
+	if (breaks || tried) {
+		process_pool_give_up_starting(p, breaks);
+		some = true;
+	}
+	return process_pool_try_start(p) || some;
+}
+
+/*
+ * Acts on timeouts and dispatches. Returns the time of the next work. The manager holds the lock
+ * until it sleeps, so that it misses nothing.
+ */
+static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
+{
+	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;
+	const int64_t now = fl__sys.now();
+	process_pool_kill_if_terminated(p);
+	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
+	process_pool_give_up_unkillable(p);
+	if (process_pool_wants_worker(p))
+		until = fl__min_deadline(until, p->retry_at);
+	const size_t posted = p->remote.posted.length;
+	process_pool_dispatch(p); /* tasks that were recalled, or submitted since */
+	return p->remote.ended || p->remote.kept || p->remote.posted.length > posted ? now : until;
+}
+
+static bool process_pool_is_over(const struct fl__process_pool *p)
+{
+	const struct fl__remote *r = &p->remote;
+	return r->base.closed && !r->base.queue.head && !r->posted.head && !r->ended && !r->kept &&
+	       r->completers == 0 && !p->workers;
+}
+
+/* A manager that always finds work never sleeps. It polls epoll here, to learn of deaths. */
+static void process_pool_poll_events(struct process_pool_manager *m)
+{
+	const int64_t now = fl__sys.now();
+	if (now < m->polled + process_pool_poll_interval)
+		return;
+	m->polled = now;
+	(void)process_pool_wait_events(m->p, now);
+}
+
+static void process_pool_on_manage(struct fl__remote *r)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	struct process_pool_manager m = {.p = p};
+	fl__rights_fix_place();
+	for (bool fetchers_active = false; !process_pool_is_over(p);) {
+		if (!fetchers_active && process_pool_do_work(p)) {
+			m.found = fl__sys.now();
+			process_pool_poll_events(&m);
+		}
+		if (process_pool_is_over(p))
+			break;
+		fetchers_active = false;
+		const int64_t now = fl__sys.now();
+		if (m.fetches == p->fetches && now < m.found + process_pool_spin) {
+			fl_mutex_unlock(&p->base.lock);
+			(void)fl__sys.give_way(now);
+			fl_mutex_lock(&p->base.lock);
+		} else {
+			fetchers_active = process_pool_nap_or_sleep(&m, process_pool_check_timeouts(p));
+		}
+	}
+}
+
+/* Opens epoll, with the doorbell in it, unless it is open. */
+static int process_pool_on_start(struct fl__remote *r)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	if (p->epoll >= 0)
+		return 0;
+	int epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
+	int doorbell = epoll < 0 ? epoll : fl__fd_above_streams(fl__process_sys.eventfd());
+	int rc = doorbell < 0 ? doorbell : fl__fd_sys.epoll_control(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
+	if (rc == 0) {
+		p->epoll = epoll;
+		p->doorbell = doorbell;
+		return 0;
+	}
+	fl__fd_close(doorbell);
+	fl__fd_close(epoll);
+	return rc;
+}
+
+const struct fl__remote_transport fl__process_pool_transport = {
+    .start = process_pool_on_start,
+    .choose = process_pool_on_choose,
+    .post = process_pool_on_post,
+    .recall = process_pool_on_recall,
+    .stop = process_pool_on_stop,
+    .poll = process_pool_on_poll,
+    .leave = process_pool_on_leave,
+    .wake = process_pool_on_wake,
+    .manage = process_pool_on_manage,
+};
+
+/* The executor interface. */
+
+static bool process_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
+{
+	(void)e;
+	const struct fl__process_pool_worker *w = block->worker;
+	return w && fl__rings_has_started(&w->rings, block->seq);
+}
+
+/* Called without the lock. */
+static void process_pool_on_release(struct fl__task_block *block)
+{
+	fl__stopper_free(block);
+	if (block->mapped > 0)
+		fl__shm_sys.unmap(block->future.result, block->mapped);
+}
+
+static int process_pool_on_resize(fl_executor *e, unsigned workers)
+{
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
+	unsigned kept = 0;
+	FL__EACH_WORKER (w, p) {
+		if (w->retired || ++kept <= workers)
+			continue;
+		w->retired = true;
+		process_pool_recall_newest(w, FL__RINGS_DEPTH);
+		if (fl__rings_used(&w->rings) == 0)
+			process_pool_post_exit(w);
+	}
+	process_pool_dispatch(p);
+	process_pool_wake_manager(p);
+	return 0;
+}
+
+static void process_pool_on_wake_all(fl_executor *e)
+{
+	process_pool_wake_manager(fl__process_pool_of(e));
+}
+
+static void process_pool_on_terminate(fl_executor *e)
+{
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	p->terminated = true;
+	process_pool_wake_manager(p);
+}
+
+/* Called without the lock. */
+static void process_pool_on_destroy(fl_executor *e)
+{
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	/* Workers exist here only in a forked child, and belong to the parent. */
+	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
+		next = w->next;
+		process_pool_free_worker(w);
+	}
+	if (!fl__process_has_closed(e->fork_count)) {
+		fl__fd_close(p->epoll);
+		fl__fd_close(p->doorbell);
+	}
+	fl__message_free(p->init_message);
+	fl__remote_fini(&p->remote);
+}
+
+static const struct fl__executor_ops process_pool_ops = {
+    FL__REMOTE_OPS,
+    .kind = "processes",
+    .result_most = FL__RINGS_INLINE_MOST,
+    .submit = process_pool_on_submit,
+    .wake_all = process_pool_on_wake_all,
+    .destroy = process_pool_on_destroy,
+    .release = process_pool_on_release,
+    .has_started = process_pool_on_has_started,
+    .terminate = process_pool_on_terminate,
+    .resize = process_pool_on_resize,
+};
+
+/* Create. */
+
+#define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
+
+static int process_pool_check_start(void)
+{
+	if (fl__process_pool_sys.may_start())
+		return 0;
+	const char *missing = fl__reexec_missing();
+	fl__log(FL_LOG_ERROR, "a process executor needs %s, or else fl_process_preload() before any thread",
+	        missing ? missing : "a fork server");
+	return -ENOTSUP;
+}
+
+int fl_process_executor_create(fl_executor **made, const fl_executor_config *config)
+{
+	static const fl_executor_config defaults;
+	if (!config)
+		config = &defaults;
+	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_process_executor_create") ||
+	    !fl__remote_config_is_valid(config))
+		return -EINVAL;
+	int rc = process_pool_check_start();
+	if (rc != 0)
+		return rc;
+	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	p->deadline_grace = config->kill_after > 0 ? config->kill_after : PROCESS_POOL_DEADLINE_GRACE;
+	p->request_grace = config->kill_after > 0 ? config->kill_after : FL_FOREVER;
+	p->epoll = p->doorbell = -1;
+	p->wakes_at = FL_FOREVER;
+	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,
+	                     fl__executor_worker_count(config), config);
+	if (rc == 0)
+		*made = &p->base;
+	return rc;
+}
+
+size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
+{
+	fl__executor_check(e, "fl_process_executor_pids");
+	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
+		return 0;
+	FL_LOCKED(&e->lock);
+	size_t n = 0;
+	FL__EACH_WORKER (w, fl__process_pool_of(e)) {
+		if (n < room)
+			pids[n] = fl__process_pool_sys.pid(w->process);
+		n++;
+	}
+	return n;
+}

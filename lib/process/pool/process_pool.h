@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_POOL_PROCESS_POOL_H
+#define FL_PROCESS_POOL_PROCESS_POOL_H
+
+#include "../remote/remote.h"
+#include "rings.h"
+#include "worker.h"
+#include <fairlead/process.h>
+#include <fairlead/process_executor.h>
+
+/* The state of a process executor in the parent process. process_pool.c explains it. */
+
+/* The used part of an arena: allocated at `head`, freed at `tail` in the same order. Both wrap. */
+struct fl__pool_arena {
+	uint32_t head, tail;
+};
+
+/* The times that decide when a posted task is killed. 0: not yet. */
+struct fl__task_times {
+	int64_t posted, seen, asked; /* seen: this process first saw that the task had started */
+};
+
+/* The parent's record of one worker process. */
+struct fl__process_pool_worker {
+	struct fl__process_pool_worker *next;
+	struct fl__process_pool *pool;
+	struct fl__rings rings;
+	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
+	struct fl__pool_arena args, results;
+	/* The arenas' heads after the slot was filled. */
+	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
+	struct fl__task_times times[FL__RINGS_DEPTH];
+	fl_process *process;
+	int doorbell; /* an eventfd of its own: a worker that misuses it harms only itself */
+	int channel;
+	unsigned number;   /* part of its name */
+	bool initializing; /* its first submission, the initializer, has not ended */
+	bool ready;        /* was seen to be */
+	bool retired;      /* gets no more submissions */
+	bool exiting;      /* was told to exit */
+	/* Its tasks. The slots of withdrawn tasks stay in use, so fl__rings_used() may be more. */
+	unsigned load;
+	uint32_t quota;          /* tasks that it may still get: `max_tasks` */
+	int64_t idle_since;      /* when its last submission ended; 0: not yet */
+	bool damaged;            /* its completion ring is not read any more */
+	const char *kill_reason; /* why this process killed it; NULL: it did not */
+	int kill_error;          /* of that kill: the process runs on */
+};
+
+struct fl__process_pool {
+	union {
+		fl_executor base; /* remote's first member */
+		struct fl__remote remote;
+	};
+	struct fl__process_pool_worker *workers; /* oldest first */
+	unsigned submits;
+	/* The manager thread. */
+	/* sleeping: in epoll, or about to be. woken: its doorbell was rung in this sleep. */
+	bool sleeping, woken;
+	bool napping; /* in a sleep in which no worker rings */
+	bool terminated;
+	int epoll, doorbell;
+	uint32_t sleeps;  /* counts the armed sleeps */
+	uint32_t fetches; /* changes when a waiting thread takes completions */
+	int64_t wakes_at; /* when the manager's sleep times out */
+	/* Starting workers. */
+	unsigned failures; /* failed starts in a row */
+	bool lasting;      /* no later start can succeed, as each of them says */
+	int start_error;   /* the last failed start's */
+	char why_failed[FL_MESSAGE_MAX];
+	int64_t retry_at;
+	int init_error; /* an initializer's error */
+	char *init_message;
+	int64_t deadline_grace; /* how long a task may run on after its deadline */
+	int64_t request_grace;  /* how long a task may run on after a request to stop */
+};
+
+#define FL__EACH_WORKER(w, p) for (struct fl__process_pool_worker *w = (p)->workers; w; w = w->next)
+
+static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
+{
+	return (struct fl__process_pool *)(void *)e; /* its first member */
+}
+
+/*
+ * The pool's calls to processes and doorbells: a table like those in lib/core/base/sys.h and
+ * process/process_sys.h. The model checker (fairlead-stress) replaces worker processes by threads
+ * here.
+ */
+struct fl__process_pool_sys {
+	bool (*may_start)(void); /* whether workers can be started at all */
+	int (*start)(fl_process **p, const fl_process_config *config);
+	void (*free)(fl_process *p);
+	int (*kill)(fl_process *p);
+	int (*try_join)(fl_process *p, fl_process_status *status);
+	bool (*is_alive)(fl_process *p);
+	int (*sentinel)(const fl_process *p);
+	int (*pid)(const fl_process *p);
+	const char *(*name)(const fl_process *p);
+	void (*ring)(int doorbell);  /* makes the eventfd readable; fails only if it is */
+	void (*drain)(int doorbell); /* makes the eventfd unreadable until the next ring */
+};
+
+extern struct fl__process_pool_sys fl__process_pool_sys;
+
+extern const struct fl__remote_transport fl__process_pool_transport; /* for scenarios */
+
+#endif

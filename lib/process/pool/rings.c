@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The protocol between a process pool (the parent) and one worker process. Each word is written by
+ * one side, except the claim words. `submissions` is the submission ring, `completions` the
+ * completion ring.
+ *
+ *   word                    written by   meaning                               read by
+ *   submissions
+ *     entry[].seq           parent       publishes the submission of that      worker, sleeps on it
+ *                                        number
+ *     doorbell              parent       not 0: armed; the manager sleeps or   worker, after a
+ *                                        is about to                           completion
+ *     stop[]                parent, any  that submission shall stop            worker, its listener
+ *                           thread
+ *     stop_requests         parent, any  the number of such requests, changed  worker, its listener
+ *                           thread       by an add                             sleeps on it
+ *   completions
+ *     entry[].done          worker       that submission ended, its result is  parent
+ *                                        written
+ *     entry[].progress      worker       ended elements of the slot's latest   parent, when the
+ *                                        submission with several elements      worker is dead
+ *     asleep                worker       1 + the slot that the worker sleeps   parent, in a flush
+ *                                        on, or is about to
+ *     claim[]               both, CAS    which side has the submission of      both
+ *                                        this round
+ *
+ *   claim[slot]      meaning                                        set by
+ *   of an old round  neither side has the submission yet            -
+ *   seq:RUNNING      the worker has it; it starts once              rings_claim(), CAS
+ *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
+ *
+ * RUNNING and REVOKED stay until the slot's next round.
+ *
+ * While the parent posts several submissions before a flush, the worker may end the first ones and
+ * sleep on the slot of a later one. So `asleep` names the slot for the wake.
+ *
+ * Invariants
+ *   1. A submission starts at most once, and never after its revocation: both sides change the same
+ *      old value by one CAS. The CAS is the linearization point of start, revocation and cancel.
+ *   2. The parent refills a slot only when `done` has the number of the slot's submission: then the
+ *      worker has left the slot. So the parent's writes never race with a read.
+ *   3. The worker writes the result, then `done`, then rings the doorbell. When a worker has died:
+ *      - its submissions with `done` have ended;
+ *      - a submission that is RUNNING without `done` died with the worker;
+ *      - the others never started.
+ *      The worker resets `progress` before the claim of a submission with several elements, and
+ *      stores it between two elements. So in a dead submission the elements below `progress` have
+ *      ended, with their results; the element of that number was running; the later ones never
+ *      started.
+ *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
+ *      `asleep`, fence, reads `seq`; the parent writes `seq`, fence, reads `asleep`. The manager
+ *      writes `doorbell`, fence, reads `done`; the worker writes `done`, fence, reads `doorbell`.
+ *
+ * Progress: wait-free, except fl__rings_take() and fl__rings_await_stop_request(), with which the
+ * worker waits for the parent. The parent never waits for a worker that was killed at any step: the
+ * kernel reports the death.
+ *
+ * A hostile worker may write anything into the completion ring at any time. The parent reads each
+ * word once, acts on its copy, and checks the number of results. Numbers of submissions, sizes and
+ * offsets are the parent's own.
+ */
+#include "rings.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include <fairlead/time.h>
+
+enum { RINGS_RUNNING = 1, RINGS_REVOKED = 2, RINGS_STATE_BITS = 2 };
+
+static uint32_t rings_claim_word(uint32_t seq, uint32_t state)
+{
+	/* Loses the highest bits of the number. Compared words are only one round apart. */
+	return seq << RINGS_STATE_BITS | state;
+}
+
+static unsigned rings_slot(uint32_t seq)
+{
+	return seq % FL__RINGS_DEPTH;
+}
+
+/* The parent. */
+
+void fl__rings_init(struct fl__rings *rings, struct fl__submission_ring *submissions,
+                    struct fl__completion_ring *completions)
+{
+	*rings = (struct fl__rings){.submissions = submissions, .completions = completions};
+	/* the zeroed words belong to the round before */
+	rings->first = rings->next = rings->flushed = FL__RINGS_DEPTH;
+	submissions->magic = FL__RINGS_MAGIC;
+	submissions->size = sizeof *submissions;
+}
+
+uint32_t fl__rings_post(struct fl__rings *rings)
+{
+	uint32_t seq = rings->next++;
+	unsigned slot = rings_slot(seq);
+	uint32_t *stop = &rings->submissions->stop[slot];
+	rings->revoked[slot] = false;
+	/*
+	 * When the numbers have wrapped, the word may equal `seq`: it is zero, or from 2^32
+	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
+	 */
+	if (fl__load_relaxed(stop) == seq)
+		fl__store_relaxed(stop, ~seq);
+	/* release: publishes the submission; pairs with rings_is_posted() */
+	fl__store_release(&rings->submissions->entry[slot].seq, seq);
+	return seq;
+}
+
+void fl__rings_flush(struct fl__rings *rings)
+{
+	if (rings->flushed == rings->next)
+		return;
+	rings->flushed = rings->next;
+	fl__fence_seq_cst(); /* invariant 4; pairs with rings_sleep() */
+	/* relaxed: the fence orders it; a worker that writes a wrong value loses its own wake */
+	const uint32_t asleep = fl__load_relaxed(&rings->completions->asleep);
+	if (asleep)
+		(void)fl__sys.shared_wake(&rings->submissions->entry[rings_slot(asleep - 1)].seq, 1);
+}
+
+enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion)
+{
+	uint32_t seq = rings->first;
+	if (seq == rings->next)
+		return FL__RINGS_NONE;
+	const struct fl__completion *entry = &rings->completions->entry[rings_slot(seq)];
+	uint32_t done = fl__load_acquire(&entry->done); /* acquire: pairs with rings_publish() */
+	if (done != seq)
+		return done == rings->last_done[rings_slot(seq)] ? FL__RINGS_NONE : FL__RINGS_DAMAGED;
+	/* relaxed, all four: `done` orders them. The copy does not see a later write. */
+	completion->error = fl__load_relaxed(&entry->error);
+	completion->flags = fl__load_relaxed(&entry->flags);
+	completion->count = fl__load_relaxed(&entry->count);
+	completion->began = fl__load_relaxed(&entry->began);
+	return FL__RINGS_ENDED;
+}
+
+void fl__rings_release(struct fl__rings *rings)
+{
+	unsigned slot = rings_slot(rings->first);
+	rings->last_claim[slot] = rings_claim_word(rings->first, rings->revoked[slot] ? RINGS_REVOKED : RINGS_RUNNING);
+	rings->last_done[slot] = rings->first;
+	rings->first++;
+}
+
+bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq)
+{
+	unsigned slot = rings_slot(seq);
+	uint32_t expected = rings->last_claim[slot];
+	if (rings->revoked[slot])
+		return true;
+	/* relaxed: the CAS publishes nothing; the slot does not change before its completion */
+	rings->revoked[slot] =
+	    fl__cas_relaxed(&rings->completions->claim[slot], &expected, rings_claim_word(seq, RINGS_REVOKED));
+	return rings->revoked[slot];
+}
+
+bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq)
+{
+	unsigned slot = rings_slot(seq);
+	/* relaxed: a hint for a living worker; the last value of a dead one */
+	uint32_t claim = fl__load_relaxed(&rings->completions->claim[slot]);
+	return claim != rings->last_claim[slot] &&
+	       !(rings->revoked[slot] && claim == rings_claim_word(seq, RINGS_REVOKED));
+}
+
+uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count)
+{
+	if (count == 1)
+		return 0; /* the worker stores none */
+	/* relaxed: the death of the worker orders all its writes */
+	const uint32_t done = fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].progress);
+	return done < count ? done : count;
+}
+
+int64_t fl__rings_began(const struct fl__rings *rings, uint32_t seq)
+{
+	return fl__load_relaxed(&rings->completions->entry[rings_slot(seq)].began); /* relaxed: a hint */
+}
+
+void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq)
+{
+	/* relaxed: the add publishes it */
+	fl__store_relaxed(&rings->submissions->stop[rings_slot(seq)], seq);
+	/* release: pairs with fl__rings_stop_requested() and worker_listen() */
+	fl__add_release(&rings->submissions->stop_requests, 1);
+	(void)fl__sys.shared_wake(&rings->submissions->stop_requests, 1);
+}
+
+void fl__rings_arm(struct fl__rings *rings, uint32_t generation)
+{
+	fl__store_relaxed(&rings->submissions->doorbell, generation); /* relaxed: the fence orders it */
+	fl__fence_seq_cst(); /* invariant 4; pairs with rings_publish(); then the caller peeks */
+}
+
+void fl__rings_disarm(struct fl__rings *rings)
+{
+	fl__store_relaxed(&rings->submissions->doorbell, 0); /* relaxed: seen late, costs a vain ring */
+}
+
+/* The worker. */
+
+void fl__worker_rings_init(struct fl__worker_rings *w, const struct fl__submission_ring *submissions,
+                           struct fl__completion_ring *completions)
+{
+	*w = (struct fl__worker_rings){.submissions = submissions, .completions = completions, .next = FL__RINGS_DEPTH};
+}
+
+static bool rings_is_posted(const struct fl__worker_rings *w)
+{
+	/* acquire: pairs with fl__rings_post() */
+	return fl__load_acquire(&w->submissions->entry[rings_slot(w->next)].seq) == w->next;
+}
+
+/*
+ * Polls for a fixed time, with yields. Where parent and worker share a CPU, an adaptive time
+ * (fl__spin()) would shrink to its minimum and stay there: each submission takes longer than that
+ * minimum.
+ *
+ * If they share a CPU, the submission arrives during a yield, which then took longer than TURN. The
+ * kernel's scheduler leaves two threads that spin with yields on one CPU, even beside an idle one,
+ * since each is always runnable. The scheduler chooses a CPU again only for a thread that wakes. So
+ * the worker sleeps after SHARED_MOST such yields in a row.
+ */
+static bool rings_poll(struct fl__worker_rings *w)
+{
+	enum { LOOKS = 32, SPIN = 50000 /* ns */, TURN = 1000 /* ns */, SHARED_MOST = 8 };
+	for (int i = 0; i < LOOKS; i++) {
+		if (rings_is_posted(w))
+			return true;
+		fl__sys.relax();
+	}
+	if (w->cpu_shared >= SHARED_MOST) {
+		w->cpu_shared = 0;
+		return false;
+	}
+	const int64_t begin = fl__sys.now();
+	for (int64_t before = begin, now; before < begin + SPIN; before = now) {
+		now = fl__sys.give_way(before);
+		if (!rings_is_posted(w))
+			continue;
+		w->cpu_shared = now - before > TURN ? w->cpu_shared + 1 : 0;
+		return true;
+	}
+	return false;
+}
+
+static void rings_sleep(struct fl__worker_rings *w)
+{
+	const uint32_t *seq = &w->submissions->entry[rings_slot(w->next)].seq;
+	/* relaxed: the fence orders it */
+	fl__store_relaxed(&w->completions->asleep, rings_slot(w->next) + 1);
+	fl__fence_seq_cst(); /* invariant 4; pairs with fl__rings_flush() */
+	while (!rings_is_posted(w)) {
+		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
+		if (seen != w->next)
+			/* Whatever the call returns, the loop reads the word again. */
+			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER);
+	}
+	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */
+}
+
+static void rings_publish(struct fl__worker_rings *w)
+{
+	/* release: pairs with fl__rings_peek() */
+	fl__store_release(&w->completions->entry[rings_slot(w->next)].done, w->next);
+	w->next++;
+	/* invariant 4; pairs with fl__rings_arm() */
+	fl__fence_seq_cst();
+	/* relaxed: the fence orders it */
+	uint32_t doorbell = fl__load_relaxed(&w->submissions->doorbell);
+	if (doorbell == 0 || doorbell == w->rung)
+		return;
+	w->rung = doorbell;
+	w->ring(w->arg);
+}
+
+void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count)
+{
+	struct fl__completion *completion = &w->completions->entry[rings_slot(w->next)];
+	/* relaxed, all three: rings_publish() orders them */
+	fl__store_relaxed(&completion->error, error);
+	fl__store_relaxed(&completion->flags, flags);
+	fl__store_relaxed(&completion->count, count);
+	rings_publish(w);
+}
+
+/* False: the parent has revoked the submission. */
+static bool rings_claim(struct fl__worker_rings *w)
+{
+	uint32_t *word = &w->completions->claim[rings_slot(w->next)];
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
+	/* relaxed: the acquire of `seq` ordered the content before; a claim publishes nothing */
+	return seen != rings_claim_word(w->next, RINGS_REVOKED) &&
+	       fl__cas_relaxed(word, &seen, rings_claim_word(w->next, RINGS_RUNNING));
+}
+
+const struct fl__submission *fl__rings_take(struct fl__worker_rings *w)
+{
+	for (;;) {
+		if (!rings_poll(w))
+			rings_sleep(w);
+		const struct fl__submission *submission = &w->submissions->entry[rings_slot(w->next)];
+		if (submission->count > 1)
+			fl__rings_set_progress(w, 0); /* before the claim: invariant 3 */
+		if (rings_claim(w))
+			return submission;
+		if (w->revoked)
+			w->revoked(w->arg, submission);
+		fl__rings_complete(w, 0, FL__COMPLETION_SKIPPED, 0);
+	}
+}
+
+bool fl__rings_stop_requested(const struct fl__worker_rings *w)
+{
+	(void)fl__load_acquire(&w->submissions->stop_requests); /* acquire: pairs with fl__rings_request_stop() */
+	/* relaxed: after that acquire */
+	return fl__load_relaxed(&w->submissions->stop[rings_slot(w->next)]) == w->next;
+}
+
+void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done)
+{
+	/*
+	 * relaxed: the parent reads it after the death of this process, which orders it. The
+	 * compiler does not move it across the calls of the elements' functions.
+	 */
+	fl__store_relaxed(&w->completions->entry[rings_slot(w->next)].progress, done);
+}
+
+void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests)
+{
+	(void)fl__sys.shared_wait(&w->submissions->stop_requests, stop_requests, FL_FOREVER);
+}

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The worker process of a process pool. Its main thread takes submissions and runs their tasks one
+ * after the other. A task's own submits run at once, as calls, on the worker's executor `nested`.
+ *
+ * Requests to stop. A second thread, the listener, sleeps on `stop_requests`. If the current
+ * submission is asked to stop, the listener requests `token`. One token serves all submissions;
+ * `lock` guards `token` and `current`, which change together. The main thread makes a submission
+ * current under the lock, and only then checks whether it is asked to stop:
+ *
+ * - If the listener checked before that, its unlock made the request visible to the main thread.
+ * - If the listener checks later, it finds the submission current.
+ *
+ * A request that comes after the submission's end affects a token that worker_begin() replaces for
+ * the next submission.
+ *
+ * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
+ * a message.
+ */
+#include "worker.h"
+#include "../identity.h"
+#include "../packet.h"
+#include "../process_sys.h"
+#include "../request.h"
+#include "../shm/shm_region.h"
+#include "../shm/shm_sys.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/exec/executor.h"
+#include "core/sync/thread.h"
+#include "core/wait/cancel.h"
+#include <errno.h>
+#include <fairlead/task.h>
+#include <fairlead/thread.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct worker_self {
+	struct fl__worker_rings rings;
+	int channel, doorbell;
+	unsigned n_regions;
+	fl_shm *regions[FL_REGIONS_MAX];
+	fl_executor *nested;
+	struct fl__run frame;
+	struct fl__types_known types;
+	sigset_t signals; /* what its threads block */
+	fl_mutex lock;
+	uint32_t current; /* the submission of `token` */
+	fl_cancel_token token;
+} worker_self; /* static: the listener may use it after the task has returned */
+
+/* The current submission. */
+struct worker_job {
+	const struct fl__submission *submission;
+	const fl_task_type *type;
+	size_t arg_size, result_size; /* of all elements */
+	const char *arg;              /* NULL: of size 0 */
+	char *result;
+	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
+	int result_fd;
+	uint32_t flags, done; /* of the completion */
+};
+
+static unsigned worker_slot(const struct worker_self *w)
+{
+	return w->rings.next % FL__RINGS_DEPTH;
+}
+
+/* Writes the message of the completion. Returns `error`. */
+static int FL_PRINTF(4, 5)
+    worker_set_message(struct worker_self *w, struct worker_job *job, int error, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(w->rings.completions->message[worker_slot(w)], FL__RINGS_MESSAGE, format, args);
+	va_end(args);
+	job->flags |= FL__COMPLETION_MESSAGE;
+	return error;
+}
+
+static int worker_fail(struct worker_self *w, struct worker_job *job, int error, const char *what)
+{
+	return worker_set_message(w, job, error, "%s: %s", what, fl_error_text(error));
+}
+
+/* Types. */
+
+static int worker_find_type(struct worker_self *w, struct worker_job *job)
+{
+	const struct fl__submission *submission = job->submission;
+	const struct fl__type_known *k = fl__types_find_id(&w->types, submission->task);
+	if (!k)
+		return worker_set_message(
+		    w, job, -ENOENT, "the task (id %016llx) is not registered in the worker, or another has its name",
+		    (unsigned long long)submission->task);
+	if (k->check != submission->check)
+		return worker_set_message(w, job, -EPROTO, "task %s of the worker is of another version or build",
+		                          k->type->name);
+	job->type = k->type;
+	uint64_t arg_size = (uint64_t)submission->count * k->type->arg_size;
+	uint64_t result_size = (uint64_t)submission->count * k->type->result_size;
+	if (arg_size > FL_TASK_SIZE_MAX || result_size > FL_TASK_SIZE_MAX)
+		return worker_set_message(w, job, -EPROTO, "a submission of %u tasks %s is too large",
+		                          submission->count, k->type->name);
+	job->arg_size = (size_t)arg_size;
+	job->result_size = (size_t)result_size;
+	return 0;
+}
+
+/* Arguments and results. */
+
+static bool worker_is_in_arena(uint32_t at, size_t size, size_t align)
+{
+	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % align == 0;
+}
+
+/* Receives the current submission's argument. Closes arguments of earlier submissions. */
+static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
+{
+	for (;;) {
+		struct fl__memfd_packet head;
+		size_t received;
+		unsigned n = 1;
+		int rc = fl__packet_recv(w->channel, &head, sizeof head, &received, fd, &n, 0);
+		if (rc != 0)
+			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* the parent sent it first */
+		if (n == 1 && received == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == w->rings.next) {
+			*size = head.size;
+			return 0;
+		}
+		fl__fds_close(fd, n);
+	}
+}
+
+static int worker_map_arg(struct worker_job *job, uint64_t size, int fd)
+{
+	int64_t there;
+	int rc = fl__fd_sys.sealed_size(fd, &there);
+	if (rc != 0 || size != job->arg_size || there != (int64_t)size)
+		return -EBADMSG;
+	rc = fl__shm_sys.map_sealed(fd, job->arg_size, &job->arg_memory);
+	job->arg = job->arg_memory;
+	return rc;
+}
+
+static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job *job)
+{
+	uint64_t size;
+	int fd, rc = worker_recv_arg(w, &size, &fd);
+	if (rc != 0)
+		return rc;
+	rc = worker_map_arg(job, size, fd);
+	fl__fds_close(&fd, 1);
+	return rc;
+}
+
+/* Receives and closes the argument of a submission that does not run, to free its memory. */
+static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
+{
+	uint64_t size;
+	int fd;
+	if ((submission->flags & FL__SUBMISSION_ARG_MEMFD) && worker_recv_arg(w, &size, &fd) == 0)
+		fl__fds_close(&fd, 1);
+}
+
+static int worker_take_arg(struct worker_self *w, struct worker_job *job)
+{
+	const struct fl__submission *submission = job->submission;
+	const enum fl__place place = fl__place_of(job->arg_size, job->type->arg_align);
+	const bool memfd = submission->flags & FL__SUBMISSION_ARG_MEMFD;
+	if (memfd != (place == FL__PLACE_MEMFD))
+		return worker_fail(w, job, -EPROTO, "the argument is where none should be");
+	if (memfd) {
+		int rc = worker_take_arg_memfd(w, job);
+		return rc == 0 ? 0 : worker_fail(w, job, rc, "the argument does not arrive");
+	}
+	if (place == FL__PLACE_ARENA && !worker_is_in_arena(submission->arg, job->arg_size, job->type->arg_align))
+		return worker_fail(w, job, -EPROTO, "the argument is outside of its arena");
+	if (job->arg_size > 0)
+		job->arg = place == FL__PLACE_SLOT ? (const char *)submission->small
+		                                   : (const char *)w->rings.submissions->arena + submission->arg;
+	return 0;
+}
+
+int fl__memfd_allocate(int fd, size_t size)
+{
+	int rc = fl__shm_sys.resize(fd, size);
+	if (rc != 0)
+		return rc;
+	rc = fl__shm_fill(fd, size);
+	return rc == -ENOSPC ? -ENOMEM : rc;
+}
+
+static int worker_make_result_memfd(struct worker_job *job)
+{
+	int fd = fl__fd_sys.memfd();
+	if (fd < 0)
+		return fd;
+	int rc = fl__memfd_allocate(fd, job->result_size);
+	if (rc == 0)
+		rc = fl__shm_sys.map(fd, job->result_size, true, &job->result_memory);
+	if (rc != 0) {
+		fl__fds_close(&fd, 1);
+		return rc;
+	}
+	job->result = job->result_memory;
+	job->result_fd = fd;
+	return 0;
+}
+
+/* Provides zeroed memory for the result. */
+static int worker_make_result(struct worker_self *w, struct worker_job *job)
+{
+	const struct fl__submission *submission = job->submission;
+	const enum fl__place place = fl__place_of(job->result_size, job->type->result_align);
+	const bool memfd = submission->flags & FL__SUBMISSION_RESULT_MEMFD;
+	if (memfd != (place == FL__PLACE_MEMFD))
+		return worker_fail(w, job, -EPROTO, "the result is to be where none should be");
+	if (memfd) {
+		int rc = worker_make_result_memfd(job);
+		return rc == 0 ? 0 : worker_fail(w, job, rc, "no memory for the result");
+	}
+	if (job->result_size == 0)
+		return 0;
+	if (place == FL__PLACE_SLOT) {
+		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
+		/* All of `small`: for a constant size, memset() is no call. */
+		memset(completion->small, 0, sizeof completion->small);
+		job->result = (char *)completion->small;
+		return 0;
+	}
+	if (!worker_is_in_arena(submission->result, job->result_size, job->type->result_align))
+		return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
+	job->result = (char *)w->rings.completions->arena + submission->result;
+	memset(job->result, 0, job->result_size);
+	return 0;
+}
+
+static int worker_send_result(const struct worker_self *w, const struct worker_job *job)
+{
+	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, w->rings.next, job->result_size};
+	int rc = fl__fd_sys.seal(job->result_fd);
+	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
+}
+
+/* Unmaps memory and sends a result that is a memfd. Returns the submission's error. */
+static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
+{
+	if (job->arg_memory)
+		fl__shm_sys.unmap(job->arg_memory, job->arg_size);
+	if (!job->result_memory)
+		return error;
+	fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
+	if (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)) {
+		int rc = worker_send_result(w, job);
+		if (rc == 0) {
+			job->flags |= FL__COMPLETION_MEMFD;
+		} else {
+			job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
+			job->done = 0; /* no element counts without its result */
+		}
+		if (rc != 0 && error == 0)
+			error = worker_fail(w, job, rc, "the result cannot be sent");
+	}
+	fl__fds_close(&job->result_fd, 1);
+	return error;
+}
+
+/* Running. */
+
+static int worker_run_element(struct worker_self *w, struct worker_job *job)
+{
+	const fl_task_type *type = job->type;
+	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
+	char *result = job->result ? job->result + job->done * type->result_size : NULL;
+	fl_task_ctx ctx = {.token = &w->token, .executor = w->nested};
+	int error = fl__task_call(type, arg, result, &ctx, NULL);
+	if (ctx.message && error != 0)
+		(void)worker_set_message(w, job, error, "%s", ctx.message);
+	if (ctx.keeps_result && error != 0)
+		job->flags |= FL__COMPLETION_KEPT;
+	fl__message_free(ctx.message);
+	/* Panics, as at the end of any task that leaves a child token. */
+	if (w->token.child_)
+		fl_cancel_token_destroy(&w->token);
+	return error;
+}
+
+static int worker_run_elements(struct worker_self *w, struct worker_job *job)
+{
+	int error = 0;
+	while (error == 0 && job->done < job->submission->count) {
+		if (job->done > 0 && fl_cancel_token_is_requested(&w->token)) {
+			job->flags |= FL__COMPLETION_BETWEEN;
+			return -ECANCELED;
+		}
+		error = worker_run_element(w, job);
+		if (error == 0 && ++job->done < job->submission->count)
+			fl__rings_set_progress(&w->rings, job->done);
+	}
+	return error;
+}
+
+/*
+ * Writes out what the task has printed, which would be lost if the worker is killed later. Does not
+ * wait for a thread that holds the lock of `stdout`.
+ */
+static void worker_flush_output(void)
+{
+	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)
+		return;
+	(void)fflush(stdout);
+	funlockfile(stdout);
+}
+
+/* Makes a submission current. False: it is asked to stop, or its deadline has passed. */
+static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
+{
+	int64_t deadline =
+	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
+	FL_LOCKED(&w->lock);
+	w->current = w->rings.next;
+	/* A token without deadline and request is as good as new. */
+	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
+	    fl_cancel_token_is_requested(&w->token)) {
+		fl_cancel_token_destroy(&w->token);
+		fl__cancel_init(&w->token, FL_SHIELDED, deadline);
+	}
+	return !fl__rings_stop_requested(&w->rings) && !fl__is_expired(deadline);
+}
+
+/* False: the worker exits. */
+static bool worker_run_submission(struct worker_self *w, const struct fl__submission *submission)
+{
+	const bool initializes = submission->flags & FL__SUBMISSION_INITIALIZE;
+	if (!worker_begin(w, submission)) {
+		worker_drop_arg(w, submission);
+		fl__rings_complete(&w->rings, 0, FL__COMPLETION_SKIPPED, 0);
+		return true;
+	}
+	struct worker_job job = {.submission = submission};
+	int error = worker_find_type(w, &job);
+	if (error != 0)
+		worker_drop_arg(w, submission);
+	else
+		error = worker_take_arg(w, &job);
+	if (error == 0)
+		error = worker_make_result(w, &job);
+	if (error == 0) {
+		if (submission->flags & FL__SUBMISSION_TIMED) /* relaxed: a number by itself */
+			fl__store_relaxed(&w->rings.completions->entry[worker_slot(w)].began, fl__sys.now());
+		error = worker_run_elements(w, &job);
+		worker_flush_output();
+	}
+	error = worker_finish_job(w, &job, error);
+	fl__rings_complete(&w->rings, error, job.flags, job.done);
+	/* After a failed initializer, the submissions behind it do not run here. */
+	return error == 0 || !initializes;
+}
+
+/* Requests the token if the current submission is asked to stop. */
+static void worker_forward_stop(struct worker_self *w)
+{
+	struct fl__cancel_calls calls = {NULL, NULL};
+	fl_mutex_lock(&w->lock);
+	const struct fl__worker_rings at = {.submissions = w->rings.submissions, .next = w->current};
+	if (fl__rings_stop_requested(&at))
+		fl__cancel_request_begin(&w->token, &calls);
+	fl_mutex_unlock(&w->lock);
+	fl__cancel_call(&calls);
+}
+
+static int worker_listen(void *arg)
+{
+	struct worker_self *w = arg;
+	for (;;) {
+		/* acquire: pairs with fl__rings_request_stop() */
+		uint32_t stop_requests = fl__load_acquire(&w->rings.submissions->stop_requests);
+		worker_forward_stop(w);
+		fl__rings_await_stop_request(&w->rings, stop_requests);
+	}
+	return 0; /* never: the thread ends with the process */
+}
+
+/* Beginning. */
+
+/* Not a file, a pipe or a socket that a task has opened under the doorbell's number: no such type. */
+static bool worker_has_doorbell(const struct worker_self *w)
+{
+	struct stat info;
+	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
+}
+
+/* If a task has closed the doorbell, the worker exits, and the parent learns of its death. */
+static void worker_ring(void *arg)
+{
+	const struct worker_self *w = arg;
+	const uint64_t one = 1;
+	if (!worker_has_doorbell(w))
+		_exit(1);
+	while (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
+		if (errno != EINTR)
+			_exit(1);
+}
+
+static void worker_on_revoked(void *arg, const struct fl__submission *submission)
+{
+	worker_drop_arg(arg, submission);
+}
+
+/* Maps a file only if it has that size: then no access raises SIGBUS. */
+static int worker_map(int fd, size_t size, bool writable, void **memory)
+{
+	uint64_t there;
+	int rc = fl__shm_sys.size(fd, &there);
+	if (rc != 0)
+		return rc;
+	return there == size ? fl__shm_sys.map(fd, size, writable, memory) : -EBADMSG;
+}
+
+static int worker_map_rings(struct worker_self *w, const char **problem)
+{
+	void *submissions, *completions;
+	*problem = "its completion ring cannot be mapped";
+	int rc =
+	    worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), sizeof(struct fl__completion_ring), true, &completions);
+	if (rc != 0)
+		return rc;
+	w->rings.completions = completions;
+	*problem = "its submission ring cannot be mapped";
+	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
+	if (rc != 0)
+		return rc;
+	fl__worker_rings_init(&w->rings, submissions, completions);
+	w->rings.ring = worker_ring;
+	w->rings.revoked = worker_on_revoked;
+	w->rings.arg = w;
+	*problem = "its submission ring is of another version";
+	return w->rings.submissions->magic == FL__RINGS_MAGIC &&
+	               w->rings.submissions->size == sizeof(struct fl__submission_ring)
+	           ? 0
+	           : -EPROTO;
+}
+
+static int worker_attach_regions(struct worker_self *w, uint32_t n, const char **problem)
+{
+	*problem = "a region cannot be attached";
+	for (w->n_regions = 0; w->n_regions < n; w->n_regions++) {
+		int rc = fl_shm_attach(&w->regions[w->n_regions], fl_process_fd(FL__WORKER_FDS + w->n_regions));
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Returns the size to which the main thread's stack may grow; at least `size`. */
+static size_t worker_grown_stack(size_t size)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur <= size)
+		return size;
+	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+/* Whether the main thread's stack ends at `top`: the kernel stores the program's name near there. */
+static bool worker_is_main_stack(uintptr_t top)
+{
+	enum { NEAR = 16 << 20 };
+	return (uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR;
+}
+
+/*
+ * Finds the stack of this thread. Of the main thread's stack musl tells the size that is in use, and
+ * glibc tells nothing without /proc. The kernel leaves at least 128 MiB below that stack without
+ * mappings.
+ */
+static int worker_find_stack(uintptr_t *top, size_t *size)
+{
+	pthread_attr_t attr;
+	void *bottom;
+	int rc = -pthread_getattr_np(pthread_self(), &attr);
+	*top = (uintptr_t)getauxval(AT_EXECFN);
+	*size = 0;
+	if (rc == 0) {
+		(void)pthread_attr_getstack(&attr, &bottom, size); /* cannot fail */
+		*top = (uintptr_t)bottom + *size;
+		(void)pthread_attr_destroy(&attr);
+	}
+#ifdef __GLIBC__
+	if (rc != -ENOENT)
+		return rc;
+#endif
+	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
+		*size = worker_grown_stack(*size);
+	return *size > 0 ? 0 : rc;
+}
+
+/* The stack grows to the system's limit, but counts for at most MOST. */
+int fl__worker_find_stack_low(uintptr_t *low)
+{
+	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
+	uintptr_t top;
+	size_t size;
+	int rc = worker_find_stack(&top, &size);
+	if (rc != 0)
+		return rc;
+	size = size < MOST ? size : MOST;
+	*low = top - size + (size / 2 < MARGIN ? size / 2 : MARGIN);
+	return 0;
+}
+
+static int worker_make_nested(struct worker_self *w, const char **problem)
+{
+	uintptr_t low = 0;
+	*problem = "its stack cannot be found";
+	int rc = fl__worker_find_stack_low(&low);
+	if (rc != 0)
+		return rc;
+	*problem = "no memory for its executor";
+	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
+	rc = fl_sequential_executor_create(&w->nested, &config);
+	if (rc != 0)
+		return rc;
+	w->nested->stack_low = low;
+	w->nested->lasts = true;
+	return 0;
+}
+
+static void worker_on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* Whether the signal would end or stop the process, and is none of a fault. */
+static bool worker_survives(int signal)
+{
+	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
+	                             SIGSTOP, SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTTIN, SIGTTOU};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (signal == others[i])
+			return false;
+	return true;
+}
+
+/*
+ * Ctrl-C, a service manager and the like signal the workers together with their parent, which
+ * decides about them. A handler that does nothing, in place of a blocked signal: a program that a
+ * task executes gets the default action.
+ */
+static void worker_discard_signals(void)
+{
+	const struct sigaction discard = {.sa_handler = worker_on_signal, .sa_flags = SA_RESTART};
+	struct sigaction before;
+	for (int signal = 1; signal < NSIG; signal++)
+		if (worker_survives(signal) && sigaction(signal, &discard, &before) == 0 &&
+		    before.sa_handler != SIG_DFL)
+			(void)sigaction(signal, &before, NULL);
+}
+
+static int worker_start_listener(struct worker_self *w, const char **problem)
+{
+	fl_thread listener;
+	*problem = "no thread to listen for requests";
+	w->current = w->rings.next;
+	int rc =
+	    fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &w->signals);
+	return rc != 0 ? rc : fl_thread_detach(&listener);
+}
+
+static int worker_init(struct worker_self *w, const struct fl__worker_start *start, const char **problem)
+{
+	*problem = "it was not handed what it needs";
+	if (start->n_regions > FL_REGIONS_MAX || fl_process_fd_count() != FL__WORKER_FDS + start->n_regions)
+		return -EBADMSG;
+	w->channel = fl_process_fd(FL__WORKER_CHANNEL);
+	w->doorbell = fl_process_fd(FL__WORKER_DOORBELL);
+	int rc = worker_map_rings(w, problem);
+	if (rc == 0)
+		rc = worker_attach_regions(w, start->n_regions, problem);
+	if (rc == 0)
+		rc = worker_make_nested(w, problem);
+	return rc != 0 ? rc : worker_start_listener(w, problem);
+}
+
+/*
+ * Gives the main thread the process's name, and closes descriptors that are mapped or attached.
+ * Tasks find no descriptors: fl_process_fd_count() returns 0.
+ */
+static void worker_hide_start(const struct worker_self *w)
+{
+	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
+		int fd = fl_process_fd(i);
+		if (fd != w->channel && fd != w->doorbell)
+			fl__fds_close(&fd, 1);
+	}
+	fl__ctx_get()->name = fl_process_current_name();
+	fl__process_set_identity(fl_process_current_name(), 0);
+}
+
+/* Called if a task ends the main thread (pthread_exit): else the process would live on. */
+static void worker_exit(void *unused)
+{
+	(void)unused;
+	_exit(1);
+}
+
+/* A task that closes its executor closes it only for itself. */
+static void worker_reopen_nested(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	e->closed = false;
+}
+
+static void worker_serve(struct worker_self *w)
+{
+	const struct fl__submission *submission;
+	fl__run_enter(&w->frame, w->nested);
+	w->frame.active = true; /* only tasks ask for the current executor here */
+	pthread_cleanup_push(worker_exit, NULL);
+	do {
+		if (w->nested->closed)
+			worker_reopen_nested(w->nested);
+		submission = fl__rings_take(&w->rings);
+	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
+	pthread_cleanup_pop(0);
+	fl__run_leave(&w->frame);
+}
+
+FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
+{
+	struct worker_self *w = &worker_self;
+	const char *problem;
+	fl__signals_of_thread(&w->signals);
+	(void)pthread_sigmask(SIG_SETMASK, &w->signals, NULL);
+	worker_discard_signals();
+	int rc = worker_init(w, arg, &problem);
+	struct fl__completion_ring *completions = w->rings.completions;
+	if (rc != 0 && completions)
+		completions->error = rc;
+	/* release: publishes `error`, for tests and debuggers; the parent reads only `state` */
+	if (completions)
+		fl__store_release(&completions->state, rc == 0 ? FL__WORKER_READY : FL__WORKER_UNFIT);
+	if (rc != 0)
+		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
+	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
+	/* The socket has room: it is the first packet. */
+	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
+	worker_hide_start(w);
+	worker_serve(w);
+	/* Frees nothing: threads that tasks started may use the state until the process ends. */
+	return 0;
+}

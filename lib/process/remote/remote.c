@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The remote core. Each task is in one state:
+ *
+ *   state    where                             entered by
+ *   queued   base.queue                        submit; recall(); a transport whose worker has not
+ *                                              started the task, or may try it again
+ *   posted   `posted`; block->worker           fl__remote_dispatch()
+ *   ended    `ended`; claimed; counted by      fl__remote_end() and its relatives: the task's end
+ *            base.foreign                      has come, its worker is dead, or no worker can get
+ *                                              it
+ *   kept     `kept`; counted by base.foreign   a thread that is not the manager, in
+ *                                              fl__remote_complete(): there is user code to run
+ *
+ * Each change of state is under the executor's lock.
+ *
+ * Linearization points. Submit: the task enters base.queue. Cancel: for a queued task its claim
+ * under the lock; for a posted one the transport's recall(). Start: the worker's, against which
+ * recall() wins or loses. Result and kill: the claim in fl__remote_end().
+ *
+ * Invariants
+ *   1. A task leaves a worker in one of three ways: its end arrives, recall() wins against its
+ *      start, or the worker dies. So it runs once for each attempt.
+ *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
+ *      a waiting thread, but only on the manager.
+ *   3. The manager ends after the last task in `ended` or `kept`, and after the last completer.
+ */
+#include "remote.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/exec/imap.h"
+#include "core/sync/thread.h"
+#include "core/wait/cancel.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Ended tasks. */
+
+static void remote_append(struct fl__task_block ***end, struct fl__task_block *block)
+{
+	block->next = NULL;
+	**end = block;
+	*end = &block->next;
+}
+
+static void remote_add_ended(struct fl__remote *r, struct fl__task_block *block, int error, char *message)
+{
+	fl__stopper_free(block);
+	fl__future_set_error(&block->future, error, message);
+	r->base.foreign++;
+	remote_append(&r->ended_end, block);
+}
+
+void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block)
+{
+	if (fl__future_claim_cancel(&block->future)) /* always true: no other thread may claim it */
+		remote_add_ended(r, block, -ECANCELED, NULL);
+}
+
+void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int error, char *message)
+{
+	if (!block->asked && error == -ECANCELED && fl_cancel_token_is_requested(&block->future.token))
+		block->asked = FL__STOP_REQUESTED;
+	if (fl__future_claim_ended(&block->future)) /* always true, as above */
+		remote_add_ended(r, block, error, message);
+}
+
+void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, int error, const char *format, ...)
+{
+	va_list args;
+	char *message = fl__message_new(r->base.allocator);
+	va_start(args, format);
+	if (!fl__message_lost(message))
+		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	va_end(args);
+	fl__remote_end(r, block, error, message);
+}
+
+/*
+ * Called without the lock. With `kept_end`, tasks that need user code are appended there. Returns
+ * the number of all others.
+ */
+static size_t remote_finish(struct fl__task_block *list, struct fl__task_block ***kept_end)
+{
+	size_t n = 0;
+	for (struct fl__task_block *block; (block = list) != NULL;) {
+		fl_future *f = &block->future;
+		list = block->next;
+		if (!kept_end) {
+			char *message = f->message;
+			f->message = NULL;
+			fl__future_finish(f, f->error, message);
+		} else if (!fl__future_try_finish(f, fl__imap_on_end)) {
+			remote_append(kept_end, block);
+			continue;
+		}
+		fl_future_free(f); /* the producer's reference */
+		n++;
+	}
+	return n;
+}
+
+bool fl__remote_complete(struct fl__remote *r, bool is_manager)
+{
+	struct fl__task_block *ended = r->ended, *before = is_manager ? r->kept : NULL, *kept = NULL,
+			      **kept_end = &kept;
+	if (!ended && !before)
+		return false;
+	r->ended = NULL;
+	r->ended_end = &r->ended;
+	if (before) {
+		r->kept = NULL;
+		r->kept_end = &r->kept;
+	}
+	r->completers++;
+	fl_mutex_unlock(&r->base.lock);
+	const size_t n = remote_finish(before, NULL) + remote_finish(ended, is_manager ? NULL : &kept_end);
+	fl_mutex_lock(&r->base.lock);
+	r->completers--;
+	r->base.foreign -= n;
+	if (kept) {
+		*r->kept_end = kept;
+		r->kept_end = kept_end;
+	}
+	if (r->base.foreign == 0)
+		fl_cond_broadcast(&r->base.gone);
+	if (kept || r->base.closed)
+		r->transport->wake(r);
+	return true;
+}
+
+/*
+ * Requests to stop a posted task.
+ *
+ * fl_future_cancel() calls fl__remote_on_asked(). But any thread may request a user's token,
+ * without a call into the executor. So a task that was submitted with a token has a *stopper*:
+ * while the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no
+ * thread. Instead, it asks the worker to stop the task.
+ *
+ * The parking lot decides the stopper's wait once. If a request decides first, its unpark may still
+ * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
+ * access.
+ */
+
+struct fl__stopper {
+	struct fl__wait wait;
+	struct fl__node node;
+	struct fl__task_block *block;
+	bool armed;
+};
+
+static struct fl__remote *remote_of_block(const struct fl__task_block *block)
+{
+	return fl__remote_of(fl__task_block_owner(block)->executor);
+}
+
+/* Without the lock. While the stopper is armed, the task stays posted. */
+static void remote_stopper_unpark(struct fl__wait *wait)
+{
+	const struct fl__stopper *s = (const void *)wait; /* its first member */
+	remote_of_block(s->block)->transport->stop(s->block, true);
+	/* release: pairs with fl__stopper_disarm(); the last access */
+	fl__store_release(&wait->park_word, 1);
+}
+
+static const struct fl__ctx_ops remote_stopper_ops = {.unpark = remote_stopper_unpark};
+static struct fl__ctx remote_stopper_ctx = {.ops = &remote_stopper_ops, .id = 1, .name = "stopper"};
+
+int fl__stopper_make(struct fl__task_block *block)
+{
+	if (!block->future.token.parent_)
+		return 0;
+	block->stopper = fl__alloc_from(fl__task_block_owner(block)->allocator, 1, sizeof *block->stopper);
+	return block->stopper ? 0 : -ENOMEM;
+}
+
+void fl__stopper_free(struct fl__task_block *block)
+{
+	fl__free_to(fl__task_block_owner(block)->allocator, block->stopper);
+	block->stopper = NULL;
+}
+
+void fl__stopper_arm(struct fl__task_block *block)
+{
+	struct fl__stopper *s = block->stopper;
+	if (!s)
+		return;
+	s->wait = (struct fl__wait){.ctx = &remote_stopper_ctx, .decision = FL__PENDING};
+	s->node = FL__NODE(&s->wait);
+	s->block = block;
+	s->armed = fl__cancel_arm(&block->future.token, &s->node);
+	if (!s->armed)
+		remote_of_block(block)->transport->stop(block, true); /* already requested */
+}
+
+void fl__stopper_disarm(struct fl__task_block *block)
+{
+	struct fl__stopper *s = block->stopper;
+	if (!s || !s->armed)
+		return;
+	s->armed = false;
+	fl__lot_leave(&s->node);
+	uintptr_t pending = FL__PENDING;
+	/* relaxed: as in lib/core/wait/wait.c */
+	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
+		return;
+	/* acquire: pairs with remote_stopper_unpark() */
+	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++)
+		fl__back_off(round);
+}
+
+void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block)
+{
+	if (!block->worker || block->asked)
+		return;
+	block->asked = FL__STOP_REQUESTED;
+	fl__remote_of(e)->transport->stop(block, false);
+}
+
+/* Submit and post. */
+
+static int remote_manage(void *arg)
+{
+	struct fl__remote *r = arg;
+	struct fl__run run;
+	fl__run_enter(&run, &r->base); /* so that a join by a callback is refused */
+	fl_mutex_lock(&r->base.lock);
+	r->transport->manage(r);
+	fl__run_leave(&run);
+	r->finished = true;
+	fl_cond_broadcast(&r->base.gone);
+	fl_mutex_unlock(&r->base.lock); /* the last access */
+	return 0;
+}
+
+static int remote_start_manager(struct fl__remote *r)
+{
+	char name[32];
+	(void)snprintf(name, sizeof name, "%s-manager", r->base.name);
+	const fl_thread_config config = {.name = name};
+	int rc = r->transport->start(r);
+	if (rc == 0)
+		rc = fl__thread_start(&r->manager, remote_manage, r, &config, r->base.allocator, &r->base.signals);
+	r->running = rc == 0;
+	return rc == 0 || rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
+}
+
+int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block)
+{
+	const struct fl__type_known *known;
+	int rc = fl__executor_refuses(&r->base);
+	if (rc == 0)
+		rc = fl__types_find(&r->types, block->future.type, &known);
+	if (rc == 0 && !r->running)
+		rc = remote_start_manager(r);
+	if (rc == 0)
+		rc = fl__stopper_make(block);
+	if (rc != 0)
+		return rc;
+	block->task = known->id;
+	block->check = r->transport->far ? known->far_check : known->check;
+	fl__task_list_add(&r->base.queue, block);
+	return 0;
+}
+
+static void remote_add_posted(struct fl__remote *r, struct fl__task_block *block)
+{
+	fl__task_list_add(&r->posted, block);
+	block->queued = 0; /* not in base.queue */
+	block->asked = FL__STOP_NOT_REQUESTED;
+	fl__stopper_arm(block);
+}
+
+void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block)
+{
+	fl__task_list_remove(&r->posted, block);
+	fl__stopper_disarm(block);
+	block->worker = NULL;
+}
+
+void fl__remote_dispatch(struct fl__remote *r)
+{
+	struct fl__task_block *block;
+	void *worker;
+	int rc = 0;
+	while (rc != -EAGAIN && !r->base.broken && (block = r->base.queue.head) != NULL &&
+	       (worker = r->transport->choose(r)) != NULL) {
+		fl__task_list_remove(&r->base.queue, block);
+		const bool stops = fl_cancel_token_is_requested(&block->future.token);
+		rc = stops ? -ECANCELED : r->transport->post(worker, block);
+		if (rc == 0) {
+			remote_add_posted(r, block);
+		} else if (rc == -EAGAIN || rc == -EPIPE) {
+			fl__task_list_add_first(&r->base.queue, block);
+		} else {
+			if (stops)
+				fl__remote_end_cancelled(r, block);
+			else
+				fl__remote_end_failed(r, block, rc, "the argument does not reach a worker: %s",
+				                      fl_error_text(rc));
+			r->transport->wake(r); /* no worker will report it */
+		}
+	}
+}
+
+/* The executor interface. */
+
+bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block)
+{
+	struct fl__remote *r = fl__remote_of(e);
+	if (!block->worker || !r->transport->recall(block))
+		return false;
+	fl__remote_unpost(r, block);
+	fl__task_list_add_first(&e->queue, block);
+	return true;
+}
+
+void fl__remote_on_recall(fl_executor *e, bool request)
+{
+	struct fl__remote *r = fl__remote_of(e);
+	for (struct fl__task_block *before, *block = r->posted.tail; block; block = before) {
+		before = block->prev;
+		if (fl__remote_on_withdraw(e, block) || !request)
+			continue;
+		fl__future_request_stop(&block->future);
+		fl__remote_on_asked(e, block);
+	}
+}
+
+bool fl__remote_is_busy(const fl_executor *e)
+{
+	return ((const struct fl__remote *)(const void *)e)->posted.length > 0;
+}
+
+static bool remote_has_ended(fl_executor *e)
+{
+	const struct fl__remote *r = fl__remote_of(e);
+	return !r->running || (r->finished && fl__executor_is_idle(e));
+}
+
+int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl__executor_join_thread(e, &fl__remote_of(e)->manager, remote_has_ended, deadline, cancel);
+}
+
+static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
+{
+	return fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
+}
+
+/*
+ * Without the lock. Polls while ends come, and for PATIENCE after the last. After POLLS polls in
+ * vain it yields between polls, since the workers may need this CPU. Then it leaves the rest to the
+ * transport's own threads.
+ */
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+                          const fl_cancel_token *cancel)
+{
+	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
+	struct fl__remote *r = fl__remote_of(e);
+	struct fl__ctx *ctx = fl__ctx_get();
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	int64_t until = FL_FOREVER;
+	bool over = false;
+	if (ctx->ops != &fl__thread_parker)
+		return; /* a fiber: its thread has others to run */
+	for (unsigned rounds = 1, idle = 0;; rounds++) {
+		idle = r->transport->poll(r) ? 0 : idle + 1;
+		over = remote_wait_is_over(f, or_event);
+		if (over)
+			break;
+		if (idle < POLLS && rounds % POLLS != 0) {
+			fl__sys.relax();
+			continue;
+		}
+		const int64_t now = fl__sys.now();
+		until = idle < POLLS ? FL_FOREVER : fl__min_deadline(until, now + PATIENCE);
+		if (now >= until || now >= deadline || (token && fl_cancel_token_is_requested(token)))
+			break;
+		if (idle >= POLLS)
+			(void)fl__sys.give_way(now);
+	}
+	r->transport->leave(r, over);
+}
+
+/* Create and destroy. */
+
+bool fl__remote_config_is_valid(const fl_executor_config *config)
+{
+	return config->max_tasks >= 0 && config->idle_timeout >= 0 && config->task_timeout >= 0 &&
+	       config->kill_after >= 0;
+}
+
+int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
+                    const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config)
+{
+	const struct fl__type_known *known;
+	int rc = fl__executor_init(&r->base, ops, workers, config, true);
+	if (rc != 0) {
+		fl__free_to(config->allocator, r);
+		return rc;
+	}
+	r->transport = transport;
+	r->config = *config;
+	r->ended_end = &r->ended;
+	r->kept_end = &r->kept;
+	rc = config->initialize ? fl__types_find(&r->types, config->initialize, &known) : 0;
+	if (rc != 0)
+		fl__executor_fini(&r->base); /* frees `r` */
+	else if (config->initialize)
+		r->initializer = *known;
+	return rc;
+}
+
+void fl__remote_fini(struct fl__remote *r)
+{
+	int rc = fl_thread_detach(&r->manager);
+	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
+	(void)rc;
+	fl__executor_fini(&r->base);
+}

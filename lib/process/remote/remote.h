@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_REMOTE_REMOTE_H
+#define FL_REMOTE_REMOTE_H
+
+#include "../identity.h"
+#include "core/exec/executor.h"
+
+/*
+ * The remote core: what executors share whose tasks run in other processes. A *transport* takes a
+ * task to a worker and brings its end back: rings shared with worker processes (process_pool.c), or
+ * messages to ranks (lib/mpi/mpi_executor.c). remote.c has the states of a task and the invariants.
+ *
+ * The executor's lock guards all state here. It is held in each function and in each operation of a
+ * transport, unless the comment says otherwise.
+ */
+struct fl__remote;
+
+struct fl__remote_transport {
+	bool far; /* workers may be on other hosts: tasks are compared by `far_check` */
+	/* In the first submit, before the manager starts. Returns 0, -EAGAIN, -ENOMEM, -ENOSYS. */
+	int (*start)(struct fl__remote *r);
+	/* The worker that gets the next task. NULL: no worker has room. */
+	void *(*choose)(struct fl__remote *r);
+	/*
+	 * Posts a task to a worker that choose() returned, and sets block->worker. Returns:
+	 *
+	 *   0
+	 *   -EAGAIN   the worker has no room now
+	 *   -EPIPE    the worker is dead, and choose() does not return it again
+	 *   other     the task can reach no worker
+	 */
+	int (*post)(void *worker, struct fl__task_block *block);
+	/* Takes a posted task back. False: it has started, or counts as started. */
+	bool (*recall)(struct fl__task_block *block);
+	/*
+	 * Asks the worker to stop a posted task. `by_token`: called by any thread, without the lock;
+	 * then it also wakes the thread that cares for the request.
+	 */
+	void (*stop)(struct fl__task_block *block, bool by_token);
+	/*
+	 * Without the lock, on a thread that waits for a task: takes what workers have posted, and
+	 * posts queued tasks. True: there was something. May do nothing if another thread does this.
+	 */
+	bool (*poll)(struct fl__remote *r);
+	/* Without the lock: the waiting thread polls no longer. `over`: what it waits for has come. */
+	void (*leave)(struct fl__remote *r, bool over);
+	void (*wake)(struct fl__remote *r); /* wakes the manager */
+	/* The manager thread: returns when the executor is over. Releases the lock for a while. */
+	void (*manage)(struct fl__remote *r);
+};
+
+struct fl__remote {
+	fl_executor base; /* first */
+	const struct fl__remote_transport *transport;
+	fl_executor_config config;
+	struct fl__types_known types;
+	struct fl__type_known initializer;
+	struct fl__task_list posted;                                  /* in the order of their posts */
+	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
+	unsigned completers; /* threads that complete tasks of `ended`, and may add some to `kept` */
+	fl_thread manager;
+	bool running, finished; /* the manager */
+};
+
+static inline struct fl__remote *fl__remote_of(fl_executor *e)
+{
+	return (struct fl__remote *)(void *)e; /* its first member */
+}
+
+/* Whether the limits of the config make sense. Needs no lock. */
+bool fl__remote_config_is_valid(const fl_executor_config *config);
+
+/*
+ * Initializes zeroed memory from config->allocator, and takes ownership of it, also on failure.
+ * Returns 0, -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
+ */
+int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
+                    const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config);
+
+/* The last use of `r`, which lasts as long as its task blocks. Without the lock. */
+void fl__remote_fini(struct fl__remote *r);
+
+/* For a submit: queues the task; the first one starts the manager. Returns 0, or why not. */
+int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block);
+
+/* Posts queued tasks while workers have room. */
+void fl__remote_dispatch(struct fl__remote *r);
+
+/* The task is posted no longer. The caller queues it, or ends it by one of the next functions. */
+void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block);
+
+/* End a task that is neither queued nor posted. Its future ends in fl__remote_complete(). */
+void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int error, char *message);
+void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block);
+void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, int error, const char *format, ...)
+    FL_PRINTF(4, 5);
+
+/*
+ * Ends the futures of ended tasks. Only the manager runs user code: other threads leave it the
+ * tasks that need some. Releases the lock for a while. True: there was a task.
+ */
+bool fl__remote_complete(struct fl__remote *r, bool is_manager);
+
+/*
+ * The stopper of a task passes a request of the task's token on while the task is posted. Make: for
+ * a submit; 0 or -ENOMEM. Free: needs no lock. Arm: after a post. Disarm: before block->worker or
+ * block->seq changes.
+ */
+int fl__stopper_make(struct fl__task_block *block);
+void fl__stopper_free(struct fl__task_block *block);
+void fl__stopper_arm(struct fl__task_block *block);
+void fl__stopper_disarm(struct fl__task_block *block);
+
+/* Operations of the executor interface that both kinds share. */
+void fl__remote_on_recall(fl_executor *e, bool request);
+bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
+void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
+void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+                          const fl_cancel_token *cancel);
+bool fl__remote_is_busy(const fl_executor *e);
+int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+
+#define FL__REMOTE_OPS                                                                                                 \
+	.size = sizeof(struct fl__executor_ops), .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,                    \
+	.recall = fl__remote_on_recall, .withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked,              \
+	.attend = fl__remote_on_attend, .is_busy = fl__remote_is_busy, .join = fl__remote_on_join
+
+#endif

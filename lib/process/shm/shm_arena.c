@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The arena divides memory into units, and its map has a word for each unit. The word of a run's
+ * first unit holds the run's length, and whether the run is in use. The words of its other units
+ * are never read. So a walk goes from the front by lengths, and each change of the map is one store
+ * to the word of a run's first unit.
+ *
+ *   word     meaning                       written by
+ *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
+ *                                          owner, when the word was free (a join with the runs
+ *                                          behind it) or unread (the remainder of a split)
+ *            USED | n: a run in use        an alloc, when the word was free; only a free changes it
+ *   next     where the next search begins  the monitor's owner; always the first unit of a run
+ *
+ * Invariants
+ *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
+ *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
+ *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
+ *
+ * Kills. A kill between any two stores leaves nothing to repair.
+ *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
+ *     joined, one by one*; the remainder's word is written, inside a free run; *USED*; `next` moves
+ *     on. The stores between stars are commits. Before USED the units are free. After USED they
+ *     belong to the dead process: they are found again only if another process knows of them.
+ *   - A free is one CAS, without the monitor, which guards only what is free. So a free works while
+ *     the monitor's owner is stopped.
+ *
+ * Linearization points: of an alloc, the store of USED; of a free, its CAS.
+ *
+ * Any process may have overwritten the map. So a length is read once, and must end inside the map.
+ * Each step of a walk moves on by at least one unit, so the walk ends.
+ *
+ * Relaxed accesses: the monitor guards the words of free runs and `next`.
+ */
+#include "shm_arena.h"
+#include "core/base/atomic.h"
+#include <errno.h>
+
+void fl__shm_arena_init(const struct fl__shm_arena *a)
+{
+	fl__store_relaxed(&a->map[0], a->units); /* relaxed: no other process has the memory yet */
+}
+
+static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
+{
+	/* acquire: pairs with fl__shm_arena_free() */
+	uint32_t word = fl__load_acquire(&a->map[i]);
+	uint32_t n = word & ~FL__SHM_ARENA_USED;
+	return n > 0 && n <= a->units - i ? word : 0;
+}
+
+/*
+ * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
+ * Returns its length; 0: damaged. `next` moves to `i` before the run at `next` is joined.
+ */
+static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32_t n, uint32_t enough)
+{
+	while (n < enough && i + n < a->units) {
+		uint32_t word = shm_arena_run(a, i + n);
+		if (word == 0)
+			return 0;
+		if (word & FL__SHM_ARENA_USED)
+			break;
+		if (fl__load_relaxed(&a->head->next) == i + n)
+			fl__store_relaxed(&a->head->next, i);
+		fl__in_program_order();
+		fl__store_relaxed(&a->map[i], n + word);
+		n += word;
+	}
+	return n;
+}
+
+/* A free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+static int shm_arena_find(const struct fl__shm_arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
+                          uint32_t *length)
+{
+	uint32_t word;
+	for (uint32_t i = from; i < to; i += word & ~FL__SHM_ARENA_USED) {
+		word = shm_arena_run(a, i);
+		if (word != 0 && !(word & FL__SHM_ARENA_USED))
+			word = shm_arena_join(a, i, word, n);
+		if (word == 0)
+			return -EBADMSG;
+		if (!(word & FL__SHM_ARENA_USED) && word >= n) {
+			*first = i;
+			*length = word;
+			return 0;
+		}
+	}
+	return -ENOMEM;
+}
+
+static void shm_arena_split(const struct fl__shm_arena *a, uint32_t i, uint32_t length, uint32_t n)
+{
+	uint32_t end = i + n;
+	if (length > n)
+		fl__store_relaxed(&a->map[end], length - n);
+	fl__in_program_order();
+	fl__store_relaxed(&a->map[i], n | FL__SHM_ARENA_USED);
+	fl__in_program_order();
+	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
+}
+
+static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *first)
+{
+	uint32_t next = fl__load_relaxed(&a->head->next);
+	uint32_t length = 0;
+	if (next >= a->units)
+		next = 0; /* damaged: unit 0 is always the first unit of a run */
+	int rc = shm_arena_find(a, next, a->units, n, first, &length);
+	if (rc == -ENOMEM && next > 0)
+		rc = shm_arena_find(a, 0, next, n, first, &length);
+	if (rc == 0)
+		shm_arena_split(a, *first, length, n);
+	return rc;
+}
+
+int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+{
+	if (n > a->units)
+		return -ENOMEM;
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = shm_arena_alloc(a, n, first);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}
+
+int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first)
+{
+	if (first >= a->units)
+		return -EINVAL;
+	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: the caller has the run */
+	do {
+		if (!(word & FL__SHM_ARENA_USED))
+			return -EINVAL;
+		/* release: the caller's use of the units; pairs with shm_arena_run() */
+	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__SHM_ARENA_USED));
+	return 0;
+}
+
+static int shm_arena_count_runs(const struct fl__shm_arena *a, struct fl__shm_arena_count *c)
+{
+	uint32_t n, before = 0; /* free units right before this run */
+	for (uint32_t i = 0; i < a->units; i += n) {
+		uint32_t word = shm_arena_run(a, i);
+		n = word & ~FL__SHM_ARENA_USED;
+		if (word == 0)
+			return -EBADMSG;
+		if (word & FL__SHM_ARENA_USED) {
+			c->blocks++;
+			c->used += n;
+			before = 0;
+			continue;
+		}
+		c->holes += before == 0;
+		c->free += n;
+		before += n;
+		if (before > c->largest)
+			c->largest = before;
+	}
+	return 0;
+}
+
+int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline, struct fl__shm_arena_count *count)
+{
+	*count = (struct fl__shm_arena_count){0};
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = shm_arena_count_runs(a, count);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The barrier is one word of 64 bits, so that each step is one store. The word changes only under
+ * the monitor, which orders the relaxed accesses; without the monitor they are hints.
+ *
+ *   bits     field        meaning                                   changed by
+ *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
+ *                                                                   generation: 0
+ *   20       broken       the barrier is broken                     the end of a generation
+ *   21..31   history      bit i: how the generation ended that      the end of a generation
+ *                         was i + 1 before this; 1: it broke
+ *   32..63   generation   how many generations have ended           the end of a generation: + 1
+ *
+ * A party remembers the generation in which it arrived. Once the word has a later generation, the
+ * history tells how the party's generation ended. A generation passes only with all parties, so
+ * later generations, before the party checks, can only break. A party that checks after more than
+ * eleven generations is told that the barrier broke.
+ *
+ * Linearization point: the store. Kills. In shm_barrier_arrive(), after its store: the party has
+ * arrived. In shm_barrier_end_generation(), before the store: the woken waiters see no change, and
+ * sleep again. After the store: they see the change.
+ */
+#include "core/base/atomic.h"
+#include "shm_wait_queue.h"
+#include <errno.h>
+#include <fairlead/shm_barrier.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_ &&
+                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_barrier *)0)->waiters_,
+               "fl_shm_barrier has room for a lock and a wait queue");
+
+enum { SHM_BARRIER_HISTORY = 11, SHM_BARRIER_HISTORY_AT = 21, SHM_BARRIER_GENERATION_AT = 32 };
+enum shm_barrier_end { SHM_BARRIER_PASSED = 0, SHM_BARRIER_BROKE = 1 };
+
+static const uint64_t SHM_BARRIER_BROKEN = 1u << 20;
+
+struct shm_barrier_party {
+	fl_shm_barrier *b;
+	uint32_t generation, order;
+	bool arrived, tries; /* has arrived; arrives only if it is the last party */
+};
+
+static uint64_t shm_barrier_load(const fl_shm_barrier *b)
+{
+	return fl__load_relaxed(&b->word_);
+}
+
+static uint32_t shm_barrier_arrived(uint64_t word)
+{
+	return word & FL_SHM_BARRIER_MAX;
+}
+
+static uint32_t shm_barrier_generation(uint64_t word)
+{
+	return (uint32_t)(word >> SHM_BARRIER_GENERATION_AT);
+}
+
+static uint32_t shm_barrier_history(uint64_t word)
+{
+	return (uint32_t)(word >> SHM_BARRIER_HISTORY_AT) & ((1u << SHM_BARRIER_HISTORY) - 1);
+}
+
+/* Called under the monitor. Ends the generation of `word`. */
+static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
+{
+	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
+	uint64_t history = (shm_barrier_history(word) << 1 | end) & ((1u << SHM_BARRIER_HISTORY) - 1);
+	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
+	fl__store_relaxed(&b->word_, generation << SHM_BARRIER_GENERATION_AT | history << SHM_BARRIER_HISTORY_AT |
+	                                 (broken ? SHM_BARRIER_BROKEN : (uint64_t)0));
+	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
+}
+
+/* For an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
+static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
+{
+	uint32_t behind = shm_barrier_generation(word) - p->generation;
+	if (behind == 0)
+		return -EAGAIN;
+	return behind <= SHM_BARRIER_HISTORY && (shm_barrier_history(word) >> (behind - 1) & 1) == SHM_BARRIER_PASSED
+	           ? 0
+	           : -EPIPE;
+}
+
+/* Called under the monitor. The party arrives. 0: as the last. */
+static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
+{
+	fl_shm_barrier *b = p->b;
+	uint32_t parties = fl__load_relaxed(&b->parties_); /* relaxed: set by init alone */
+	p->order = shm_barrier_arrived(word);
+	if (p->order >= parties || parties > FL_SHM_BARRIER_MAX)
+		return -EBADMSG;
+	if (word & SHM_BARRIER_BROKEN)
+		return -EPIPE;
+	if (p->order + 1 == parties) {
+		shm_barrier_end_generation(b, word, SHM_BARRIER_PASSED, false);
+		return 0;
+	}
+	if (p->tries)
+		return -EAGAIN;
+	fl__store_relaxed(&b->word_, word + 1);
+	p->generation = shm_barrier_generation(word);
+	p->arrived = true;
+	return -EAGAIN;
+}
+
+static int shm_barrier_attempt(void *arg)
+{
+	struct shm_barrier_party *p = arg;
+	uint64_t word = shm_barrier_load(p->b);
+	return p->arrived ? shm_barrier_outcome(p, word) : shm_barrier_arrive(p, word);
+}
+
+static bool shm_barrier_may_pass(const void *arg)
+{
+	const struct shm_barrier_party *p = arg;
+	return shm_barrier_generation(shm_barrier_load(p->b)) != p->generation;
+}
+
+static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
+{
+	return (struct fl__shm_op){fl__shm_lock_at(p->b->lock_),
+	                           fl__shm_wait_queue_at(p->b->waiters_),
+	                           shm_barrier_attempt,
+	                           shm_barrier_may_pass,
+	                           p,
+	                           true};
+}
+
+/*
+ * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the outcome that was
+ * decided before. Waits for the monitor without a deadline: the other parties depend on this one.
+ */
+static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
+{
+	struct fl__shm_held held;
+	if (fl__shm_enter(fl__shm_lock_at(p->b->lock_), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
+	uint64_t word = shm_barrier_load(p->b);
+	int outcome = p->arrived ? shm_barrier_outcome(p, word) : word & SHM_BARRIER_BROKEN ? -EPIPE : -EAGAIN;
+	if (outcome == -EAGAIN)
+		shm_barrier_end_generation(p->b, word, SHM_BARRIER_BROKE, true);
+	fl__shm_leave(fl__shm_lock_at(p->b->lock_), &held);
+	return outcome == -EAGAIN ? rc : outcome;
+}
+
+int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct shm_barrier_party p = {b, 0, 0, false, false};
+	struct fl__shm_op op = shm_barrier_op(&p);
+	int rc = fl__shm_await(&op, deadline, cancel);
+	if (rc == -ETIMEDOUT || rc == -ECANCELED)
+		rc = shm_barrier_give_up(&p, rc);
+	return rc == 0 ? (int)p.order : rc;
+}
+
+int fl_shm_barrier_try_wait(fl_shm_barrier *b)
+{
+	struct shm_barrier_party p = {b, 0, 0, false, true};
+	struct fl__shm_op op = shm_barrier_op(&p);
+	int rc = fl__shm_attempt(&op);
+	if (rc == -ETIMEDOUT)
+		return -EBUSY;
+	return rc == 0 ? (int)p.order : rc;
+}
+
+static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)
+{
+	struct fl__shm_held held;
+	if (fl__shm_enter(fl__shm_lock_at(b->lock_), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
+	shm_barrier_end_generation(b, shm_barrier_load(b), SHM_BARRIER_BROKE, broken);
+	fl__shm_leave(fl__shm_lock_at(b->lock_), &held);
+	return 0;
+}
+
+int fl_shm_barrier_abort(fl_shm_barrier *b)
+{
+	return shm_barrier_end_broken(b, true);
+}
+
+int fl_shm_barrier_reset(fl_shm_barrier *b)
+{
+	return shm_barrier_end_broken(b, false);
+}
+
+bool fl_shm_barrier_is_broken(const fl_shm_barrier *b)
+{
+	return shm_barrier_load(b) & SHM_BARRIER_BROKEN;
+}
+
+uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b)
+{
+	return shm_barrier_arrived(shm_barrier_load(b));
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
+ * thread that serves a list of entries. It sleeps on the words of all its entries at once
+ * (futex_waitv), and on its own word `control`, which other threads change to make the bridge check
+ * its entries again. The waiter waits in the parking lot, in the wait queue of entry.done.
+ *
+ *   BRIDGE_   meaning                        set by                         cleared by
+ *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
+ *                                            bridge_lock and the bucket's   locks only
+ *                                            lock; bridge_add()
+ *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      bridge_finish()
+ *                                            bucket's lock
+ *   FAILED    no thread serves the entry     bridge_finish(), bridge_add(), -
+ *                                            with DONE
+ *
+ * Invariants
+ *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
+ *      bridge_lock before the lock of a bucket of the parking lot.
+ *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
+ *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
+ *      waiter that gives up earlier unlinks the entry itself. The bridge may then sleep on a stale
+ *      address, which takes no wake from another waiter: a change of a plain word wakes all.
+ *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
+ *      or `control` has changed since. When a sleep ends, several words may have been woken, and
+ *      their wakes are used up. So the bridge checks all entries. A thread changes a word before
+ *      the wake, so the bridge sees that each woken word differs.
+ *
+ * Locks. A thread that frees a lock may wake only one waiter (shm_lock.c: invariant). So a bridge
+ * that has slept on a lock's word owes other waiters a wake, until its own waiter has acquired the
+ * lock or passed the wake on. Until then
+ *   - `pending` (shm_lock.c) of the bridge's thread names the lock, so that the kernel passes the
+ *     wake on when the process is killed. A thread has one `pending`, so a bridge serves at most
+ *     one entry with a lock (`lock_entry`).
+ *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks it in
+ *     bridge_remove(). Before DONE the bridge may be asleep on the word: a waiter that gives up
+ *     sets `leaving`, and waits for DONE. So neither the bridge nor the kernel refers to a lock
+ *     after its waiter has returned.
+ *
+ * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
+ * few milliseconds at a time.
+ *
+ * Threads. A waiter that finds no bridge with room adds its entry to bridge_unserved, and starts a
+ * thread unless bridge_starting is set. A bridge takes the unserved entries that it has room for,
+ * and starts another thread if entries are left. If no thread can be started, all unserved entries
+ * get FAILED, and their waiters poll. A bridge without entries ends after bridge_idle_time, or at
+ * the end of this copy of the library (sync/helper.h).
+ *
+ * Progress: blocking, on bridge_lock, held for a walk through the bridges, or through a bridge's
+ * entries.
+ */
+#include "shm_bridge.h"
+#include "core/base/atomic.h"
+#include "core/base/list.h"
+#include "core/base/sys.h"
+#include "core/sync/helper.h"
+#include "core/wait/lock.h"
+#include "core/wait/lot.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+
+enum { BRIDGE_DONE = 1, BRIDGE_WAITERS = 2, BRIDGE_FAILED = 4 };
+enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
+
+static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries lives */
+static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
+static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
+
+static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDGE_WAITERS, .kind = FL__DEBUG_SHM};
+
+struct bridge;
+struct bridge_entry {
+	struct bridge_entry *next, **link; /* in the list of its bridge, or in bridge_unserved */
+	struct bridge *bridge;             /* NULL: none yet */
+	const uint32_t *word;
+	struct fl__shm_lock *lock; /* NULL: a plain word */
+	uint32_t expected;         /* of a lock: the value that its bridge sleeps on; 0: none yet */
+	uint32_t done;
+	bool listed, leaving;
+};
+
+struct bridge {
+	struct bridge *next, **link;
+	struct bridge_entry *entries, *lock_entry;
+	unsigned count;
+	uint32_t control;
+	bool asleep;
+	struct fl__shm_self *self;
+};
+
+static uint32_t bridge_lock;
+static struct bridge *bridge_all;
+static struct bridge_entry *bridge_unserved;
+static bool bridge_starting;
+static uint32_t bridge_lacks_waitv; /* 1: this kernel has no futex_waitv */
+
+static void bridge_after_fork_in_child(void)
+{
+	bridge_lock = 0;
+	bridge_all = NULL;
+	bridge_unserved = NULL;
+	bridge_starting = false;
+}
+
+FL__AT_START static void bridge_watch_forks(void)
+{
+	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
+	(void)pthread_atfork(NULL, NULL, bridge_after_fork_in_child);
+}
+
+/* All functions on lists but bridge_wake() are called under bridge_lock. */
+
+static void bridge_link(struct bridge *b, struct bridge_entry *e)
+{
+	struct bridge_entry **list = b ? &b->entries : &bridge_unserved;
+	e->bridge = b;
+	e->listed = true;
+	FL__LIST_ADD(list, e);
+	if (!b)
+		return;
+	b->count++;
+	if (e->lock)
+		b->lock_entry = e;
+}
+
+static void bridge_unlink(struct bridge_entry *e)
+{
+	struct bridge *b = e->bridge;
+	FL__LIST_REMOVE(e);
+	e->listed = false;
+	if (!b)
+		return;
+	b->count--;
+	if (b->lock_entry == e)
+		b->lock_entry = NULL;
+}
+
+static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e)
+{
+	/* relaxed: the next sleep corrects a stale value */
+	unsigned room = fl__load_relaxed(&bridge_lacks_waitv) ? 1 : BRIDGE_ENTRIES_MAX;
+	return b->count < room && !(e->lock && b->lock_entry);
+}
+
+/* Makes the bridge check its entries. Returns the word to wake after the unlock, or NULL. */
+static const uint32_t *bridge_notify(struct bridge *b)
+{
+	/* relaxed: the kernel compares it */
+	fl__store_relaxed(&b->control, b->control + 1);
+	if (!b->asleep)
+		return NULL;
+	b->asleep = false;
+	return &b->control;
+}
+
+static void bridge_wake(const uint32_t *control)
+{
+	if (control)
+		(void)fl__sys.futex_wake(control, 1); /* a stale address if the bridge has ended */
+}
+
+/*
+ * Sets `done`, and dequeues the waiter for fl__lot_unpark(). The last access to an entry in no
+ * list.
+ */
+static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
+{
+	fl__lot_open_next(lot, &e->done);
+	fl__lot_take(lot, FL__ALL, 0);
+	fl__store_release(&e->done, done); /* release: pairs with fl__word_wait(), fl__word_arm() */
+	fl__lot_unlock(lot);
+}
+
+/* Threads. */
+
+static void bridge_run(void);
+
+static unsigned bridge_end_idle(void)
+{
+	unsigned used = 0;
+	fl__lock(&bridge_lock);
+	if (bridge_starting && bridge_unserved)
+		used++;
+	for (struct bridge *b = bridge_all; b; b = b->next) {
+		if (b->count > 0)
+			used++;
+		bridge_wake(bridge_notify(b));
+	}
+	fl__unlock(&bridge_lock);
+	return used;
+}
+
+static struct fl__helper bridge_helper = {.name = "bridge", .function = bridge_run, .end = bridge_end_idle};
+
+/* Called after bridge_starting was set. On failure sets FAILED in all unserved entries. */
+static void bridge_start_thread(void)
+{
+	if (fl__helper_start(&bridge_helper) == 0)
+		return;
+	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	fl__lock(&bridge_lock);
+	bridge_starting = false;
+	for (struct bridge_entry *e; (e = bridge_unserved) != NULL;) {
+		bridge_unlink(e);
+		bridge_finish(e, &lot, BRIDGE_DONE | BRIDGE_FAILED);
+	}
+	fl__unlock(&bridge_lock);
+	fl__lot_unpark(&lot);
+}
+
+/*
+ * bridge_run() and bridge_sleep() run without bridge_lock, the other functions of a bridge under
+ * it.
+ */
+
+static void bridge_begin(struct bridge *b)
+{
+	bridge_starting = false;
+	FL__LIST_ADD(&bridge_all, b);
+}
+
+static bool bridge_is_done(const struct bridge_entry *e)
+{
+	return fl__load_relaxed(&e->done) & BRIDGE_DONE; /* relaxed: set and cleared under the lock */
+}
+
+/* True if the bridge must sleep on the entry's word. */
+static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lot *lot)
+{
+	if (!e->lock) {
+		/* relaxed: a hint; the waiter checks again */
+		if (fl__load_relaxed(e->word) == e->expected)
+			return true;
+		bridge_unlink(e);
+		bridge_finish(e, lot, BRIDGE_DONE);
+		return false;
+	}
+	if (bridge_is_done(e))
+		return false;
+	fl__shm_set_pending(b->self, e->lock);
+	if (!e->leaving && fl__shm_prepare_sleep(e->lock, &e->expected))
+		return true;
+	bridge_finish(e, lot, BRIDGE_DONE);
+	return false;
+}
+
+static void bridge_keep_one(struct bridge *b)
+{
+	for (struct bridge_entry *e = b->entries, *next; b->count > 1; e = next) {
+		next = e->next;
+		if (e == b->lock_entry)
+			continue;
+		bridge_unlink(e);
+		bridge_link(NULL, e);
+	}
+}
+
+static void bridge_take_unserved(struct bridge *b)
+{
+	for (struct bridge_entry *e = bridge_unserved, *next; e; e = next) {
+		next = e->next;
+		if (!bridge_has_room(b, e))
+			continue;
+		bridge_unlink(e);
+		bridge_link(b, e);
+	}
+}
+
+/* Fills in the words to sleep on, `control` first. */
+static unsigned bridge_check_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
+{
+	unsigned n = 0;
+	words[n++] = (struct fl__futex){b->control, (uint64_t)(uintptr_t)&b->control, FL__FUTEX_PRIVATE, 0};
+	for (struct bridge_entry *e = b->entries, *next; e; e = next) {
+		next = e->next;
+		if (bridge_check(b, e, lot))
+			words[n++] = (struct fl__futex){e->expected, (uint64_t)(uintptr_t)e->word, FL__FUTEX_SHARED, 0};
+	}
+	return n;
+}
+
+static const uint32_t *bridge_word_of(const struct fl__futex *f)
+{
+	return (const uint32_t *)(uintptr_t)f->word;
+}
+
+static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
+{
+	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL_FOREVER;
+	/* relaxed: the next sleep corrects a stale value */
+	if (!fl__load_relaxed(&bridge_lacks_waitv)) {
+		int rc = fl__sys.wait_many(words, n, deadline);
+		/* -EPERM: a sandbox that does not know futex_waitv. */
+		if (rc == -ENOSYS || rc == -EPERM)
+			fl__store_relaxed(&bridge_lacks_waitv, 1); /* relaxed: as above */
+		else if (rc == -EFAULT || rc == -ENOMEM)           /* the waiter of a word has left; or no memory */
+			(void)fl__sys.give_way(fl__sys.now());
+		return rc;
+	}
+	if (n == 1)
+		return fl__sys.futex_wait(bridge_word_of(&words[0]), (uint32_t)words[0].expected, deadline);
+	(void)fl__sys.shared_wait(bridge_word_of(&words[1]), (uint32_t)words[1].expected, fl__sys.now() + bridge_slice);
+	return 0;
+}
+
+static void bridge_run(void)
+{
+	struct fl__futex words[FL__FUTEXES];
+	struct bridge b = {.self = fl__shm_self()};
+	bool more = true, begun = false, timed_out = false;
+	while (more) {
+		struct fl__lot lot = {NULL, NULL, NULL, NULL};
+		fl__lock(&bridge_lock);
+		b.asleep = false;
+		if (!begun)
+			bridge_begin(&b);
+		begun = true;
+		/* relaxed: the next sleep corrects a stale value */
+		if (fl__load_relaxed(&bridge_lacks_waitv))
+			bridge_keep_one(&b);
+		bridge_take_unserved(&b);
+		bool next = bridge_unserved && !bridge_starting;
+		bridge_starting |= next;
+		unsigned n = bridge_check_all(&b, words, &lot);
+		bool idle = b.count == 0;
+		more = !(idle && (timed_out || fl__helper_must_end()));
+		b.asleep = more;
+		if (!more)
+			FL__LIST_REMOVE(&b);
+		fl__unlock(&bridge_lock);
+		fl__lot_unpark(&lot);
+		if (next)
+			bridge_start_thread();
+		if (more)
+			timed_out = bridge_sleep(words, n, idle) == -ETIMEDOUT;
+	}
+}
+
+/* The waiter's side. */
+
+static void bridge_add(struct bridge_entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&bridge_lock);
+	if (fl__helper_must_end()) {
+		fl__unlock(&bridge_lock);
+		/* relaxed: no other thread knows the entry */
+		fl__store_relaxed(&e->done, BRIDGE_DONE | BRIDGE_FAILED);
+		return;
+	}
+	struct bridge *b = bridge_all;
+	while (b && !bridge_has_room(b, e))
+		b = b->next;
+	bridge_link(b, e);
+	bool starts = !b && !bridge_starting;
+	bridge_starting |= starts;
+	if (b)
+		control = bridge_notify(b);
+	fl__unlock(&bridge_lock);
+	bridge_wake(control);
+	if (starts)
+		bridge_start_thread();
+}
+
+static void bridge_remove(struct bridge_entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&bridge_lock);
+	struct bridge *b = e->bridge;
+	if (e->listed) {
+		bridge_unlink(e);
+		if (b && e->lock)
+			fl__shm_set_pending(b->self, NULL);
+		if (b && b->count == 0)
+			control = bridge_notify(b); /* the next sleep of the bridge is limited to bridge_idle_time */
+	}
+	fl__unlock(&bridge_lock);
+	bridge_wake(control);
+}
+
+static bool bridge_has_failed(const struct bridge_entry *e)
+{
+	return fl__load_relaxed(&e->done) & BRIDGE_FAILED; /* relaxed: DONE was acquired */
+}
+
+/* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
+{
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	return fl_sleep_until(fl__min_deadline(deadline, fl_after(bridge_poll_interval)), cancel);
+}
+
+int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	struct bridge_entry e = {.word = word, .expected = expected};
+	bridge_add(&e);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, word);
+	int rc = fl__word_wait(&e.done, &bridge_done_word, deadline, cancel);
+	if (rc != 0)
+		bridge_remove(&e);
+	else if (bridge_has_failed(&e))
+		rc = bridge_poll(deadline, cancel);
+	fl__awaits_end(outer);
+	return rc;
+}
+
+/* The contents of an fl_on: a node, and behind it an entry. */
+struct bridge_armed {
+	struct fl__node node;
+	struct bridge_entry entry;
+};
+_Static_assert(sizeof(struct bridge_armed) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node and an entry");
+
+bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node)
+{
+	struct bridge_entry *e = &((struct bridge_armed *)(void *)node)->entry;
+	if (fl__load_relaxed(word) != expected) /* relaxed: as in fl__bridge_wait() */
+		return false;
+	*e = (struct bridge_entry){.word = word, .expected = expected};
+	bridge_add(e);
+	if (fl__word_arm(&e->done, &bridge_done_word, node))
+		return true;
+	if (bridge_has_failed(e)) {
+		int rc = bridge_poll(FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* 0: no deadline, not cancellable */
+	}
+	return false;
+}
+
+void fl__bridge_disarm(void *object, struct fl__node *node)
+{
+	(void)object;
+	bridge_remove(&((struct bridge_armed *)(void *)node)->entry);
+	fl__lot_leave(node);
+}
+
+/* Locks. */
+
+/* The waiter gives up: asks the bridge for DONE, or unlinks an unserved entry and returns false. */
+static bool bridge_request_done(struct bridge_entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&bridge_lock);
+	bool stays = e->listed && e->bridge;
+	if (stays) {
+		e->leaving = true;
+		control = bridge_notify(e->bridge);
+	} else if (e->listed) {
+		bridge_unlink(e);
+	}
+	fl__unlock(&bridge_lock);
+	bridge_wake(control);
+	return stays;
+}
+
+/* After DONE, when the lock was not free: the bridge waits again. */
+static void bridge_rearm(struct bridge_entry *e)
+{
+	fl__lock(&bridge_lock);
+	e->expected = 0;
+	fl__store_relaxed(&e->done, 0); /* relaxed: only the calling context waits for the entry */
+	const uint32_t *control = bridge_notify(e->bridge);
+	fl__unlock(&bridge_lock);
+	bridge_wake(control);
+}
+
+/*
+ * Waits for DONE; after an error, stored in *rc, asks for DONE and waits again. False: the entry is
+ * unlinked.
+ */
+static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
+{
+	*rc = fl__word_wait(&e->done, &bridge_done_word, deadline, cancel);
+	if (*rc == 0)
+		return !bridge_has_failed(e);
+	if (!bridge_request_done(e))
+		return false;
+	int asked = fl__word_wait(&e->done, &bridge_done_word, FL_FOREVER, FL_SHIELDED);
+	(void)asked; /* 0: no deadline, not cancellable */
+	return true;
+}
+
+/* Acquires the lock, or gives up. -EAGAIN: no bridge serves the entry. */
+static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc;
+	while (bridge_wait_done(e, &rc, deadline, cancel)) {
+		int taken = fl__shm_try_acquire(e->lock, owner);
+		if (taken == -EBUSY && rc == 0 && fl__is_expired(deadline))
+			rc = -ETIMEDOUT; /* the word may change for ever, if another process overwrites it */
+		if (taken == -EBUSY && rc == 0) {
+			bridge_rearm(e);
+			continue;
+		}
+		if (taken == -EBUSY || taken == -ENOMEM)
+			fl__shm_wake(e->lock, 1);
+		bridge_remove(e);
+		return taken == -EBUSY ? rc : taken;
+	}
+	return rc == 0 ? -EAGAIN : rc;
+}
+
+int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl__shm_try_acquire(l, owner);
+	if (rc == -EBUSY && fl__shm_hold(l, 0))
+		return -EDEADLK;
+	while (rc == -EBUSY) {
+		if (fl__is_expired(deadline))
+			return -ETIMEDOUT;
+		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
+		bridge_add(&e);
+		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, l);
+		rc = bridge_acquire_served(&e, owner, deadline, cancel);
+		fl__awaits_end(outer);
+		if (rc != -EAGAIN)
+			break;
+		rc = bridge_poll(deadline, cancel);
+		if (rc == 0)
+			rc = fl__shm_try_acquire(l, owner);
+	}
+	return rc;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_BRIDGE_H
+#define FL_SHM_BRIDGE_H
+
+#include "core/wait/lot.h"
+#include "shm_lock.h"
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
+ * (fibers), or that also wait for something else (a cancel token, several objects at once). A
+ * bridge wakes the waiter in the parking lot. shm_bridge.c has the protocol.
+ *
+ * The first wait that needs a bridge starts one; a forked child starts its own. A bridge blocks all
+ * signals, and ends after ten seconds without a waiter, or when the library is unloaded. If no
+ * thread can be started, each waiter polls every millisecond.
+ */
+
+/*
+ * Waits while *word == expected. A thread that changes the word then wakes all its waiters. Returns
+ *   0           the word may have changed: the caller checks it, and calls again
+ *   -ETIMEDOUT
+ *   -ECANCELED
+ */
+FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * As fl__shm_acquire(), for the calling thread; also returns -ECANCELED. Does not check that the
+ * owner exists. A thread that frees the lock may wake only one waiter, and that wake is passed on
+ * if this wait ends otherwise: so this function also acquires the lock.
+ */
+FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false if the word
+ * has another value, or, after a sleep of a millisecond, if no bridge can be started.
+ */
+FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
+void fl__bridge_disarm(void *object, struct fl__node *node);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The condition variable: a count on which waiters sleep, and two counts that tell whether a waiter
+ * may exist.
+ *
+ *   word       meaning                                   changed by
+ *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
+ *              is what it was under the mutex
+ *   waits_     waits that have begun                     a wait, under the mutex: + 1
+ *   served_    how many of those waits need no more      a broadcast, after the wake: the waits_ of
+ *              wakes                                     before; a wait that gave up, under the
+ *                                                        mutex, if no other wait was left
+ *
+ * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
+ * present one, unless a broadcast that began after the wait is still running. So a broadcast stores
+ * served_ after the wake: if it is killed before, the next broadcast wakes the same waiters again.
+ * Two broadcasts at once may store an older number in served_, which costs a wake that reaches no
+ * thread.
+ *
+ * A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
+ * increments changes_. So a waiter that a broadcast counts as served has an older count, and does
+ * not sleep. A wait that it does not count began after the caller unlocked the mutex, and has seen
+ * the announced change.
+ *
+ * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken; nor one after 2^32
+ * waits without a wake.
+ *
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
+ * strands only waiters for the change that its caller did not make.
+ */
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
+#include "core/wait/cancel.h"
+#include "shm_bridge.h"
+#include <errno.h>
+#include <fairlead/shm_cond.h>
+#include <fairlead/time.h>
+#include <limits.h>
+
+int fl_shm_cond_destroy(const fl_shm_cond *c)
+{
+	/* relaxed: the caller knows that the condition is unused */
+	return fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_) ? -EBUSY : 0;
+}
+
+struct shm_cond_sleeper {
+	const uint32_t *changes;
+	uint32_t count;
+};
+
+static bool shm_cond_is_woken(const void *what)
+{
+	const struct shm_cond_sleeper *s = what;
+	/* relaxed: the waiter takes the mutex next, which acquires */
+	return fl__load_relaxed(s->changes) != s->count;
+}
+
+/* Sleeps until a wake: 0, -ETIMEDOUT, -ECANCELED. */
+static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	bool is_thread = ctx->ops == &fl__thread_parker;
+	int rc = 0;
+	fl__debug_deadline(deadline);
+	if (token && fl_cancel_token_is_requested(token))
+		return -ECANCELED;
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	if (is_thread)
+		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);
+	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
+		if (is_thread && !token)
+			rc = fl__sys.shared_wait(s->changes, s->count, deadline);
+		else
+			rc = fl__bridge_wait(s->changes, s->count, deadline, token ? token : FL_SHIELDED);
+	}
+	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
+}
+
+/* After the wait with number `wait` gave up: counts it as served if no other wait is left. */
+static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
+{
+	/* relaxed: the mutex orders waits; a broadcast stores as good a number */
+	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
+		fl__store_relaxed(&c->served_, wait);
+}
+
+int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (fl_shm_mutex_depth(m) != 1)
+		fl__panic("fl_shm_cond_wait", m, "the caller has not locked the mutex, or more than once");
+	/* relaxed: the release below orders changes_, and the mutex orders waits_ */
+	struct shm_cond_sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
+	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;
+	fl__store_release(&c->waits_, wait); /* release: pairs with fl_shm_cond_broadcast() */
+	fl_shm_mutex_unlock(m);
+	int rc = shm_cond_sleep(&s, deadline, cancel);
+	int locked = fl_shm_mutex_lock(m);
+	if (rc != 0 && (locked == 0 || locked == -EOWNERDEAD))
+		shm_cond_count_served(c, wait);
+	if (locked == -EDEADLK) /* another process has overwritten the mutex */
+		return -ENOTRECOVERABLE;
+	return locked != 0 ? locked : rc;
+}
+
+void fl_shm_cond_broadcast(fl_shm_cond *c)
+{
+	uint32_t waits = fl__load_acquire(&c->waits_); /* acquire: pairs with a wait */
+	if (waits == fl__load_relaxed(&c->served_))    /* relaxed: a stale value costs a wake */
+		return;
+	/* relaxed: publishes nothing; a woken waiter takes the mutex */
+	fl__add_relaxed(&c->changes_, 1);
+	(void)fl__sys.shared_wake(&c->changes_, INT_MAX);
+	fl__store_relaxed(&c->served_, waits); /* relaxed: as above */
+}

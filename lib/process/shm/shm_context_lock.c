@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
+ * lock's word. A fiber waits through the bridge, since its thread has other fibers to run. A thread
+ * with a token spins first, and then waits through the bridge.
+ *
+ * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
+ * own thread enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
+ * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost:
+ * the fiber does not yield between its load of the word and the enqueue.
+ */
+#include "shm_context_lock.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
+#include "core/wait/cancel.h"
+#include "shm_bridge.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
+
+/*
+ * The key of the lock's wait queue: an odd address, the key of no other object. When an unlock
+ * wakes the queue, the lock's memory may hold another object with waiters.
+ */
+static const void *shm_context_key(const struct fl__shm_lock *l)
+{
+	return (const char *)l + 1;
+}
+
+static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait, FL__DEBUG_SHM, l);
+	struct fl__node node = FL__NODE(&wait);
+	fl__lot_open(&lot, shm_context_key(l));
+	fl__lot_add(&lot, &node);
+	fl__lot_close(&lot);
+	shm_context_waiters++;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	shm_context_waiters--;
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
+static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, int64_t deadline,
+                                        fl_cancel_token *cancel)
+{
+	int rc;
+	while ((rc = fl__shm_try_acquire(l, owner)) == -EBUSY && fl__shm_hold(l, 0)) {
+		rc = shm_context_wait(l, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	return rc == -EBUSY ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
+}
+
+int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
+                            fl_cancel_token *cancel)
+{
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	bool is_thread = ctx->ops == &fl__thread_parker;
+	fl__debug_deadline(deadline);
+	if (is_thread && !token)
+		return fl__shm_acquire(l, owner, deadline);
+	if (token && fl_cancel_token_is_requested(token))
+		return -ECANCELED;
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	if (!token)
+		token = FL_SHIELDED;
+	if (!is_thread)
+		return shm_context_acquire_in_fiber(l, owner, deadline, token);
+	int rc = fl__shm_acquire(l, owner, 0);
+	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, token) : rc;
+}
+
+void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
+{
+	fl__shm_release(l, hold, all);
+	if (shm_context_waiters == 0)
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, shm_context_key(l));
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_close(&lot);
+}
+
+bool fl__shm_is_busy(struct fl__shm_lock *l)
+{
+	/* acquire: pairs with the last release */
+	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
+}

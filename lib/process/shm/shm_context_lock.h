@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_CONTEXT_LOCK_H
+#define FL_SHM_CONTEXT_LOCK_H
+
+#include "core/wait/context.h"
+#include "shm_lock.h"
+#include <fairlead/cancel.h>
+
+/*
+ * Locks of contexts. A robust lock belongs to a thread, which may run many fibers. So the record of
+ * the lock has the ID of the owning context, and a user of these functions compares IDs before it
+ * waits.
+ */
+
+/*
+ * Waits for a lock that was not free, and acquires it for `owner`: fl__shm_acquire(). `cancel`
+ * NULL: the context's scope; FL_SHIELDED: none. Returns
+ *   0
+ *   -EOWNERDEAD  acquired, and the previous owner died
+ *   -ETIMEDOUT
+ *   -ECANCELED
+ *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
+ *   -ENOMEM      as fl__shm_acquire()
+ */
+FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
+                                          fl_cancel_token *cancel);
+
+/* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */
+void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
+
+/*
+ * Whether the lock has an owner or a waiter. A killed waiter may count until the lock is acquired
+ * and released again.
+ */
+bool fl__shm_is_busy(struct fl__shm_lock *l);
+
+#endif

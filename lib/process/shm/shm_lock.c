@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The robust lock, on the kernel's robust-futex interface (Linux:
+ * Documentation/locking/robust-futex-ABI). The C library has registered a list of locks for each
+ * thread with the kernel. This file links its nodes into that list, in the C library's format.
+ * Section 4 of docs/design.md says why the C library's robust mutex is not used, and what a damaged
+ * list does.
+ *
+ * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
+ * reads them. Each link that it follows is in private memory:
+ *
+ *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
+ *     -> nodes of the C library, from before -> head
+ *
+ *   `holds`  the records of the locks that the thread holds for users. Neighbouring records are
+ *            neighbours in the list. An acquire adds the last record. A release moves the last
+ *            record, and its node, to the place that it leaves: so its time does not depend on how
+ *            many locks the thread holds. In each lock, hold_ is a hint to the place of the record,
+ *            which fl__shm_hold() checks
+ *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
+ *            words are 0, so that the kernel and the C library pass over them. The C library stores
+ *            its links in them. `back` is linked only if the C library's list was not empty;
+ *            otherwise the oldest hold points to the head
+ *   monitors are left in the reverse order, and in between the thread runs no code that changes the
+ *            list. So the first node before the enter is the first node after the leave
+ *
+ * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
+ * that the C library has added since.
+ *
+ *   word      meaning                  set by                           cleared by
+ *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
+ *                                                                       the owner dies;
+ *                                                                       shm_lock_repair()
+ *   DIED      an owner died            the kernel; shm_lock_repair()    an acquire, which then
+ *                                                                       returns -EOWNERDEAD
+ *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
+ *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
+ *
+ * Death of an owner. The kernel walks the list of a thread that ends. In each lock with the
+ * thread's TID, the kernel clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is
+ * set. The kernel also looks at the lock that `pending` names:
+ *   - The lock has the thread's TID: an acquire has not yet added the node, a release has removed
+ *     it, or the release of another lock moves it. The kernel frees the lock as above.
+ *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
+ *     wakes another waiter. For this case a thread keeps `pending` while it sleeps. (Before "futex:
+ *     Resend potentially swallowed owner death notification", of Linux 6.2 and its stable branches,
+ *     the kernel does so only if the whole word is 0.)
+ *
+ * Invariant: while a waiter sleeps, the word has WAITERS. Therefore:
+ *   - A release frees a word without WAITERS by a CAS, and a word with WAITERS by one system call
+ *     that stores and wakes in one step. The call either keeps WAITERS and wakes one waiter, or
+ *     clears WAITERS and wakes all.
+ *   - An acquire keeps the WAITERS that it finds.
+ *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
+ *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
+ *
+ * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
+ * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
+ * release subtracts the waiters that it wakes, in time also those that were killed.
+ *
+ * Linearization points: the CAS of an acquire; the CAS or the system call of a release. Program
+ * order suffices between the list and the word: the kernel reads them on behalf of this thread. The
+ * stores to the list are atomic only for the model checker (fairlead-stress).
+ */
+#include "shm_lock.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "core/base/unload.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { SHM_LOCK_SPIN = 10000 /* ns */ };
+enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
+
+/* The growth of `holds`: the 33 locks of a rwlock's writer then fit in. */
+enum { SHM_LOCK_GROWTH = 20 };
+
+static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
+
+/*
+ * The records of a thread that has held more locks than `few` has. After the thread's end another
+ * thread may use the block, unless the thread ended with a lock held.
+ */
+struct shm_lock_block {
+	struct shm_lock_block *next;
+	uint32_t used; /* 1: by a thread; 0: free */
+	uint32_t room;
+	struct fl__shm_hold holds[];
+};
+static struct shm_lock_block *shm_lock_blocks; /* never shorter, so no lock guards the list */
+
+static pthread_key_t shm_lock_key; /* its destructor gives back the block of a thread */
+static bool shm_lock_has_key;
+
+static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
+{
+	long place = (long)offsetof(struct fl__shm_lock, next_) + (list ? list->offset : 0);
+	return list && (place == 0 || place == 4 || place == 12 || place == 20);
+}
+
+static void __attribute__((noinline)) shm_lock_init_self(void)
+{
+	shm_lock_self.list = fl__sys.robust_list();
+	if (!shm_lock_list_is_usable(shm_lock_self.list))
+		shm_lock_self.list = NULL;
+	shm_lock_self.tid = fl__sys.thread_id();
+	shm_lock_self.ends.front_prev.node = shm_lock_self.list;
+	shm_lock_self.holds = shm_lock_self.few;
+	shm_lock_self.room = FL__SHM_HOLDS;
+}
+
+struct fl__shm_self *fl__shm_self(void)
+{
+	if (__builtin_expect(shm_lock_self.tid == 0, 0))
+		shm_lock_init_self();
+	return &shm_lock_self;
+}
+
+/* NULL: no memory. */
+static struct shm_lock_block *shm_lock_take_block(uint32_t room)
+{
+	struct shm_lock_block *block;
+	if (!shm_lock_has_key || pthread_setspecific(shm_lock_key, &shm_lock_self) != 0)
+		return NULL;
+	/* acquire: pairs with the release below, of this block and of those after it */
+	for (block = fl__load_acquire(&shm_lock_blocks); block; block = block->next) {
+		uint32_t used = 0;
+		/* acquire: pairs with shm_lock_leave_block() */
+		if (block->room == room && fl__cas_acquire(&block->used, &used, 1))
+			return block;
+	}
+	block = fl__alloc(1, sizeof *block + room * sizeof block->holds[0]);
+	if (!block)
+		return NULL;
+	block->used = 1;
+	block->room = room;
+	block->next = fl__load_relaxed(&shm_lock_blocks); /* relaxed: the CAS decides */
+	/* release: pairs with the acquire above */
+	while (!fl__cas_weak_release(&shm_lock_blocks, &block->next, block))
+		;
+	return block;
+}
+
+static void shm_lock_leave_block(struct fl__shm_self *me)
+{
+	if (me->room <= FL__SHM_HOLDS) /* 0 in a forked child */
+		return;
+	struct shm_lock_block *block = (void *)((char *)me->holds - offsetof(struct shm_lock_block, holds));
+	me->holds = me->few;
+	me->room = FL__SHM_HOLDS;
+	fl__store_release(&block->used, 0); /* pairs with shm_lock_take_block() */
+}
+
+static void shm_lock_end_thread(void *unused)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	(void)unused;
+	if (me->held == 0)
+		shm_lock_leave_block(me);
+	else /* a later destructor may release the locks: this one runs again */
+		(void)pthread_setspecific(shm_lock_key, me);
+}
+
+/* A forked child has another TID, and owns no lock. Not all C libraries empty the child's list. */
+static void shm_lock_after_fork_in_child(void)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	if (me->list && me->held > 0)
+		me->list->first = me->list;
+	for (struct shm_lock_block *block = shm_lock_blocks; block; block = block->next)
+		block->used = 0;
+	*me = (struct fl__shm_self){.tid = 0};
+}
+
+FL__AT_START static void shm_lock_watch_threads(void)
+{
+	shm_lock_has_key = pthread_key_create(&shm_lock_key, shm_lock_end_thread) == 0;
+	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
+	(void)pthread_atfork(NULL, NULL, shm_lock_after_fork_in_child);
+}
+
+FL__AT_UNLOAD static void shm_lock_free_blocks(void)
+{
+	if (!fl__is_unloaded())
+		return;
+	if (shm_lock_has_key)
+		(void)pthread_key_delete(shm_lock_key);
+	for (struct shm_lock_block *next, *block = shm_lock_blocks; block; block = next) {
+		next = block->next;
+		fl__free(block);
+	}
+}
+
+long fl__shm_word_offset(void)
+{
+	const struct fl__robust_list *list = fl__shm_self()->list;
+	return list ? list->offset : -(long)offsetof(struct fl__shm_lock, next_);
+}
+
+static uint32_t *shm_lock_word_of(struct fl__shm_lock *l, const struct fl__shm_self *me)
+{
+	return me->list ? (uint32_t *)(void *)((char *)&l->next_ + me->list->offset) : &l->words_[0];
+}
+
+uint32_t *fl__shm_word(struct fl__shm_lock *l)
+{
+	return shm_lock_word_of(l, fl__shm_self());
+}
+
+/*
+ * The robust list, and the records. A node is the address of next_. The C library keeps its prev in
+ * the word below, which is hold_ in a lock.
+ */
+
+static void *shm_lock_node_of(struct fl__shm_lock *l)
+{
+	return &l->next_;
+}
+
+static void *shm_lock_without_pi_bit(void *node)
+{
+	return (void *)((uintptr_t)node & ~(uintptr_t)1);
+}
+
+static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
+{
+	if (!me->list)
+		return;
+	fl__in_program_order();
+	/* relaxed, as all stores to the list: the kernel reads the list for this thread */
+	fl__store_relaxed(&me->list->pending, node);
+	fl__in_program_order();
+}
+
+static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *prev)
+{
+	void **at = shm_lock_without_pi_bit(node);
+	if (sizeof(void *) == 8 && (void *)at != (void *)me->list)
+		fl__store_relaxed(&at[-1], prev);
+}
+
+/* A monitor is the first in the list. */
+static void shm_lock_list_push(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	if (!me->list)
+		return;
+	fl__store_relaxed(&l->next_.node, me->list->first);
+	fl__in_program_order();
+	fl__store_relaxed(&me->list->first, shm_lock_node_of(l));
+}
+
+/* What the node of the oldest hold points to. */
+static void *shm_lock_end(struct fl__shm_self *me)
+{
+	return me->has_back ? (void *)&me->ends.back : (void *)me->list;
+}
+
+/* Before the first hold, if the list has nodes of the C library: links `back` before them. */
+static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me)
+{
+	void *first = me->list->first;
+	me->has_back = true;
+	fl__store_relaxed(&me->ends.back.node, first);
+	shm_lock_set_prev(me, first, &me->ends.back);
+}
+
+/* Unlinks `front` and `back`, and what is between them. */
+static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
+{
+	void *prev = me->ends.front_prev.node;
+	void **link = shm_lock_without_pi_bit(prev);
+	if (sizeof(void *) != 8) /* singly linked */
+		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != (void *)&me->ends.front;)
+			link = shm_lock_without_pi_bit(*link);
+	void *next = me->has_back ? me->ends.back.node : (void *)me->list;
+	shm_lock_set_prev(me, next, prev);
+	fl__store_relaxed(link, next);
+	me->has_back = false;
+	fl__store_relaxed(&me->ends.front_prev.node, (void *)me->list);
+}
+
+static bool __attribute__((noinline)) shm_lock_grow(struct fl__shm_self *me)
+{
+	struct shm_lock_block *more = shm_lock_take_block(me->room * SHM_LOCK_GROWTH);
+	if (!more)
+		return false;
+	memcpy(more->holds, me->holds, me->held * sizeof more->holds[0]);
+	shm_lock_leave_block(me);
+	me->holds = more->holds;
+	me->room = more->room;
+	return true;
+}
+
+static bool shm_lock_make_room(struct fl__shm_self *me)
+{
+	return __builtin_expect(me->held < me->room, 1) || shm_lock_grow(me);
+}
+
+static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	struct fl__robust_list *list = me->list;
+	const uint32_t n = me->held;
+	fl__store_relaxed(&l->next_.node, n > 0 ? shm_lock_node_of(me->holds[n - 1].lock) : shm_lock_end(me));
+	fl__in_program_order();
+	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
+	fl__in_program_order();
+	if (n == 0)
+		fl__store_relaxed(&list->first, (void *)&me->ends.front);
+}
+
+/*
+ * Moves the node of the latest hold between those of `hold[1]` and `hold`. Meanwhile `pending`
+ * names the lock.
+ */
+static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__shm_hold *hold,
+                                      const struct fl__shm_hold *latest)
+{
+	shm_lock_set_pending(me, shm_lock_node_of(latest->lock));
+	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(latest[-1].lock));
+	fl__in_program_order();
+	fl__store_relaxed(&latest->lock->next_.node, shm_lock_node_of(hold->lock));
+	fl__in_program_order();
+	fl__store_relaxed(&hold[1].lock->next_.node, shm_lock_node_of(latest->lock));
+	shm_lock_set_pending(me, shm_lock_node_of(hold->lock));
+}
+
+/* `pending` names the lock of `hold`. */
+static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_hold *hold,
+                                 const struct fl__shm_hold *latest)
+{
+	if (me->held > 1) {
+		union fl__shm_link *before = hold < latest ? &latest->lock->next_ : &me->ends.front;
+		if (hold + 1 < latest)
+			shm_lock_list_move_latest(me, hold, latest);
+		fl__store_relaxed(&before->node, hold > me->holds ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
+	} else if (__builtin_expect(me->list->first == (void *)&me->ends.front && !me->has_back, 1)) {
+		fl__store_relaxed(&me->list->first, (void *)me->list);
+	} else {
+		shm_lock_unlink_ends(me);
+	}
+}
+
+static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
+{
+	if (me->list)
+		shm_lock_list_add(me, l);
+	struct fl__shm_hold *hold = &me->holds[me->held];
+	hold->lock = l;
+	hold->depth = hold->told = 0;
+	hold->owner = owner;
+	fl__store_relaxed(&l->hold_, me->held++); /* relaxed: a hint */
+}
+
+static void shm_lock_add_hold_slow(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
+{
+	if (me->list && me->held == 0 && me->list->first != (void *)me->list)
+		shm_lock_link_back(me);
+	shm_lock_add_hold(me, l, owner);
+}
+
+static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *hold)
+{
+	struct fl__shm_hold *latest = &me->holds[me->held - 1];
+	if (me->list)
+		shm_lock_list_remove(me, hold, latest);
+	if (hold < latest) {
+		hold->lock = latest->lock;
+		hold->depth = latest->depth;
+		hold->told = latest->told;
+		hold->owner = latest->owner;
+		fl__store_relaxed(&hold->lock->hold_, (uint32_t)(hold - me->holds)); /* relaxed: a hint */
+	}
+	me->held--;
+}
+
+struct fl__shm_hold *fl__shm_latest_hold(void)
+{
+	const struct fl__shm_self *me = fl__shm_self();
+	return &me->holds[me->held - 1];
+}
+
+static bool shm_lock_is_hold(const struct fl__shm_hold *hold, const struct fl__shm_lock *l, uint64_t owner)
+{
+	return hold->lock == l && (owner == 0 || hold->owner == owner);
+}
+
+struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
+{
+	const struct fl__shm_self *me = &shm_lock_self;
+	uint32_t place = fl__load_relaxed(&l->hold_); /* relaxed: a hint */
+	if (place < me->held && shm_lock_is_hold(&me->holds[place], l, owner))
+		return &me->holds[place];
+	for (place = me->held; place > 0; place--)
+		if (shm_lock_is_hold(&me->holds[place - 1], l, owner))
+			return &me->holds[place - 1];
+	return NULL;
+}
+
+/* The word. */
+
+static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t tid)
+{
+	while ((*value & FL__SHM_TID) == 0)
+		/* acquire: pairs with shm_lock_store_free() */
+		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS)))
+			return true;
+	return false;
+}
+
+/*
+ * Polls the lock for SHM_LOCK_SPIN. The pauses double: each access takes the cache line away from
+ * the owner.
+ */
+static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
+{
+	enum { SHORTEST = 4, LONGEST = 128 };
+	const int64_t end = fl__sys.now() + SHM_LOCK_SPIN;
+	for (unsigned pauses = SHORTEST;; pauses = pauses < LONGEST ? 2 * pauses : LONGEST) {
+		fl__pause(pauses);
+		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+		if (shm_lock_acquire_if_free(word, value, tid))
+			return true;
+		if (fl__sys.now() >= end)
+			return false;
+	}
+}
+
+static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
+{
+	if (!(value & FL__SHM_WAITERS)) {
+		/* relaxed: publishes nothing */
+		if (!fl__cas_weak_relaxed(word, &value, value | FL__SHM_WAITERS))
+			return -EAGAIN;
+		value |= FL__SHM_WAITERS;
+	}
+	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+	int rc = fl__sys.shared_wait(word, value, deadline);
+	/*
+	 * relaxed: a hint. A release subtracts the waiters that it wakes; fl__shm_wake() does not.
+	 */
+	if (rc != 0)
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u);
+	return rc;
+}
+
+/*
+ * Frees a lock that the kernel does not free: the word has the TID of a thread that does not exist.
+ * The memory is damaged, or the list of the dead owner was damaged or longer than the kernel walks.
+ */
+static void shm_lock_repair(uint32_t *word, uint32_t *value)
+{
+	uint32_t free = (*value & FL__SHM_WAITERS) | FL__SHM_DIED;
+	if ((*value & FL__SHM_TID) != 0 && !fl__sys.thread_exists(*value & FL__SHM_TID) &&
+	    fl__cas_relaxed(word, value, free)) /* relaxed: no owner has released anything */
+		*value = free;
+}
+
+/*
+ * The slow path of an acquire. With `once`, returns -EAGAIN if the waiter was woken and another
+ * thread owns the lock. The waiter need not pass the wake on: the owner finds WAITERS in its
+ * release, or all waiters were woken.
+ */
+static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
+{
+	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	bool taken = shm_lock_acquire_if_free(word, &value, tid);
+	if (!taken && (value & FL__SHM_TID) == tid)
+		return -EDEADLK;
+	if (!taken)
+		taken = shm_lock_spin(word, &value, tid);
+	if (!taken && fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	bool slept = false;
+	/*
+	 * When the waiter checks that the owner exists, again and again. Never with `once`: a
+	 * waiter of a wait queue may sleep long.
+	 */
+	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
+	int rc = 0;
+	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
+		rc = shm_lock_sleep(l, word, value, fl__min_deadline(deadline, ask));
+		slept = true;
+		/* The word may change for ever, if another process overwrites it. */
+		if (rc == -EAGAIN && fl__is_expired(deadline))
+			rc = -ETIMEDOUT;
+		value = fl__load_relaxed(word); /* relaxed: as above */
+		if (rc == -ETIMEDOUT && ask < deadline) {
+			shm_lock_repair(word, &value);
+			ask = fl__sys.now() + SHM_LOCK_REPAIR_AFTER;
+			rc = -EINTR; /* the waiter was not woken */
+		}
+		taken = shm_lock_acquire_if_free(word, &value, tid);
+	}
+	if (!taken)
+		return rc == 0 ? -EAGAIN : rc;
+	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
+}
+
+/* Acquires the lock, and leaves `pending` set. */
+static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+{
+	uint32_t *word = shm_lock_word_of(l, me);
+	uint32_t expected = 0;
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	/* acquire: pairs with shm_lock_store_free() */
+	return fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
+}
+
+/* A monitor gets no record. */
+static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+{
+	int rc = shm_lock_acquire(me, l, deadline, once);
+	if (rc == 0 || rc == -EOWNERDEAD)
+		shm_lock_list_push(me, l);
+	shm_lock_set_pending(me, NULL);
+	return rc;
+}
+
+/*
+ * Frees the lock, which `pending` names and which is in no list. Stores the hint first: another
+ * thread may reuse the memory of a free lock.
+ */
+static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
+{
+	uint32_t *word = shm_lock_word_of(l, me);
+	uint32_t expected = me->tid;
+	/*
+	 * release: what the owner wrote; pairs with shm_lock_acquire() and
+	 * shm_lock_acquire_if_free()
+	 */
+	if (fl__cas_release(word, &expected, 0))
+		return;
+	if ((expected & FL__SHM_TID) != me->tid) {
+		fl__log(FL_LOG_ERROR, "shared lock %p: another process has overwritten it", (void *)l);
+		return;
+	}
+	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
+	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the store */
+	bool one = !all && (int32_t)n > 1;
+	fl__store_relaxed(sleepers, one ? n - 1 : 0);
+	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
+}
+
+int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	held->first = me->list ? me->list->first : NULL;
+	int rc = shm_lock_enter(me, l, deadline, false);
+	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
+		rc = shm_lock_enter(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
+	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	held->first = me->list ? me->list->first : NULL;
+	int rc = shm_lock_enter(me, l, deadline, true);
+	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+bool fl__shm_has_waiters(struct fl__shm_lock *l)
+{
+	/* relaxed: out of date when it returns */
+	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
+}
+
+void fl__shm_wake(struct fl__shm_lock *l, uint32_t n)
+{
+	(void)fl__sys.shared_wake(fl__shm_word(l), n < INT_MAX ? (int)n : INT_MAX);
+}
+
+void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	if (me->list)
+		/* relaxed: the kernel reads the list for this thread */
+		fl__store_relaxed(&me->list->first, held->first);
+	shm_lock_store_free(me, l, false);
+	shm_lock_set_pending(me, NULL);
+}
+
+int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	if (!shm_lock_make_room(me))
+		return -ENOMEM;
+	int rc = shm_lock_acquire(me, l, deadline, false);
+	if (rc == 0 || rc == -EOWNERDEAD)
+		shm_lock_add_hold_slow(me, l, owner);
+	shm_lock_set_pending(me, NULL);
+	return rc;
+}
+
+static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	uint32_t *word = shm_lock_word_of(l, me);
+	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	int rc = -EBUSY;
+	if ((value & FL__SHM_TID) != 0) {
+		shm_lock_set_pending(me, NULL); /* set by a fast path whose CAS failed */
+		return -EBUSY;
+	}
+	if (!shm_lock_make_room(me))
+		return -ENOMEM;
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	if (shm_lock_acquire_if_free(word, &value, me->tid)) {
+		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
+		shm_lock_add_hold_slow(me, l, owner);
+	}
+	shm_lock_set_pending(me, NULL);
+	return rc;
+}
+
+/* Makes no calls, so it saves no registers: each store before the next CAS delays that CAS. */
+int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	uint32_t expected = 0;
+	if (!me->list || me->held == me->room || (me->held == 0 && me->list->first != (void *)me->list))
+		return shm_lock_try_slow(l, owner);
+	uint32_t *word = shm_lock_word_of(l, me);
+	if (fl__load_relaxed(word) != 0) /* relaxed: the CAS acquires */
+		return shm_lock_try_slow(l, owner);
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	if (!fl__cas_acquire(word, &expected, me->tid)) /* acquire: pairs with shm_lock_store_free() */
+		return shm_lock_try_slow(l, owner);
+	shm_lock_add_hold(me, l, owner);
+	shm_lock_set_pending(me, NULL);
+	return 0;
+}
+
+bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value)
+{
+	uint32_t *word = fl__shm_word(l);
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the acquire follows */
+	do {
+		if ((seen & FL__SHM_TID) == 0)
+			return false;
+		if (seen & FL__SHM_WAITERS)
+			break;
+		/* relaxed: publishes nothing */
+	} while (!fl__cas_weak_relaxed(word, &seen, seen | FL__SHM_WAITERS));
+	if (*value == 0)
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+	*value = seen | FL__SHM_WAITERS;
+	return true;
+}
+
+void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
+{
+	shm_lock_set_pending(thread, l ? shm_lock_node_of(l) : NULL);
+}
+
+static void __attribute__((noinline)) shm_lock_release_slow(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	shm_lock_remove_hold(me, hold);
+	shm_lock_store_free(me, l, all);
+	shm_lock_set_pending(me, NULL);
+}
+
+static void __attribute__((noinline)) shm_lock_free_slow(struct fl__shm_lock *l, bool all)
+{
+	shm_lock_store_free(&shm_lock_self, l, all);
+	shm_lock_set_pending(&shm_lock_self, NULL);
+}
+
+/* The fast path is that of the latest hold; it makes no calls, as fl__shm_try_acquire(). */
+void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	const uint32_t later = me->held - 1;
+	uint32_t expected = me->tid;
+	if (!me->list || hold != &me->holds[later] ||
+	    (later == 0 && (me->list->first != (void *)&me->ends.front || me->has_back))) {
+		shm_lock_release_slow(l, hold, all);
+		return;
+	}
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	/* relaxed, both: the kernel reads the list for this thread */
+	if (later > 0)
+		fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(hold[-1].lock));
+	else
+		fl__store_relaxed(&me->list->first, (void *)me->list);
+	me->held = later;
+	fl__in_program_order();
+	/* release: as in shm_lock_store_free() */
+	if (fl__cas_release(shm_lock_word_of(l, me), &expected, 0))
+		shm_lock_set_pending(me, NULL);
+	else
+		shm_lock_free_slow(l, all);
+}

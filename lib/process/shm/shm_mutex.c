@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mutex: a robust lock, and in the lock a state that records deaths. The lock orders the
+ * relaxed accesses to the state.
+ *
+ *   state          meaning                          set by                          cleared by
+ *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
+ *   INCONSISTENT   an owner died; the present       shm_mutex_acquired(), under     recover,
+ *                  owner has not recovered          the lock, after -EOWNERDEAD     unlock
+ *   LOST           the data were not repaired       unlock by an owner that did     init
+ *                                                   not recover, under the lock
+ *
+ * The thread's record of the lock (shm_lock.h) has the owning context, the count of the owner's
+ * locks beyond the first, and whether the owner was told of a death: no other process can change
+ * these.
+ *
+ * Kills. Each step is one store.
+ *   - In a lock, between the acquire and the return: the next owner is told of a death. An owner may
+ *     be told of a harmless death, but never misses a harmful one: only an acquire clears DIED, and
+ *     a thread that is killed before its store of INCONSISTENT is itself an owner that died.
+ *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
+ *     owner finds LOST, whatever the lock says.
+ *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
+ *     waiter sleeps on a lost mutex, even if the waking thread is killed.
+ */
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "shm_context_lock.h"
+#include <errno.h>
+#include <fairlead/shm_mutex.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_mutex *)0)->lock_, "lock_ is a struct fl__shm_lock");
+
+enum { SHM_MUTEX_IN_ORDER = 0, SHM_MUTEX_INCONSISTENT = 1, SHM_MUTEX_LOST = 2 };
+
+static uint32_t *shm_mutex_state(fl_shm_mutex *m)
+{
+	return &fl__shm_lock_at(m->lock_)->words_[FL__SHM_STATE];
+}
+
+static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct fl__ctx *ctx)
+{
+	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
+}
+
+/* The result for the user after an attempt to acquire the lock. */
+static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
+{
+	if (rc != 0 && rc != -EOWNERDEAD)
+		return rc;
+	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
+	if (state == SHM_MUTEX_LOST) {
+		fl__shm_context_release(fl__shm_lock_at(m->lock_), fl__shm_latest_hold(), true);
+		return -ENOTRECOVERABLE;
+	}
+	if (rc != 0) {
+		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_INCONSISTENT);
+		fl__shm_latest_hold()->told = 1;
+	}
+	return rc;
+}
+
+int fl_shm_mutex_destroy(const fl_shm_mutex *m)
+{
+	return fl__shm_is_busy(fl__shm_lock_at(m->lock_)) ? -EBUSY : 0;
+}
+
+static bool shm_mutex_is_recursive(const fl_shm_mutex *m)
+{
+	return fl__load_relaxed(&m->recursive_) != 0; /* relaxed: never changes */
+}
+
+static int shm_mutex_relock(struct fl__shm_hold *hold)
+{
+	if (hold->depth >= UINT32_MAX - 1)
+		return -EAGAIN;
+	hold->depth++;
+	return 0;
+}
+
+int fl_shm_mutex_try_lock(fl_shm_mutex *m)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	const int rc = fl__shm_try_acquire(fl__shm_lock_at(m->lock_), ctx->id);
+	struct fl__shm_hold *hold = rc == -EBUSY && shm_mutex_is_recursive(m) ? shm_mutex_hold(m, ctx) : NULL;
+	return hold ? shm_mutex_relock(hold) : shm_mutex_acquired(m, rc);
+}
+
+int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
+	int rc = fl__shm_try_acquire(l, ctx->id);
+	if (rc == -EBUSY) {
+		struct fl__shm_hold *hold = shm_mutex_hold(m, ctx);
+		if (hold)
+			return shm_mutex_is_recursive(m) ? shm_mutex_relock(hold) : -EDEADLK;
+		rc = fl__shm_context_acquire(l, ctx->id, ctx, deadline, cancel);
+	}
+	return shm_mutex_acquired(m, rc);
+}
+
+void fl_shm_mutex_recover(fl_shm_mutex *m)
+{
+	struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	if (!hold)
+		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
+	if (!hold->told)
+		fl__panic("fl_shm_mutex_recover", m, "no owner died");
+	hold->told = 0;
+	fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_IN_ORDER);
+}
+
+void fl_shm_mutex_unlock(fl_shm_mutex *m)
+{
+	struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	if (!hold)
+		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
+	if (hold->depth > 0) {
+		hold->depth--;
+		return;
+	}
+	bool lost = fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_IN_ORDER;
+	if (lost)
+		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_LOST);
+	fl__shm_context_release(fl__shm_lock_at(m->lock_), hold, lost);
+}
+
+bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
+{
+	/* relaxed: out of date when it returns */
+	return (fl__load_relaxed(fl__shm_word(fl__shm_lock_at(m->lock_))) & FL__SHM_TID) != 0;
+}
+
+uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m)
+{
+	const struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	return hold ? hold->depth + 1 : 0;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A region is a memfd, filled before its first use and sealed at its size, so that no access can
+ * fail. fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and
+ * the arena are checked at each use.
+ */
+#include "shm_region.h"
+#include "core/base/atomic.h"
+#include "core/base/panic.h"
+#include "shm_sys.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <string.h>
+
+static uint64_t shm_region_round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* The layout of a region of `units` units. False: no region can have that many. */
+static bool shm_region_lay_out(fl_shm *r, uint64_t units)
+{
+	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
+		return false;
+	r->data = shm_region_round_up(FL__SHM_HEAD + units * sizeof(uint32_t), fl__page_size());
+	r->total = r->data + units * FL__SHM_UNIT;
+	r->arena.units = (uint32_t)units;
+	return r->total <= PTRDIFF_MAX;
+}
+
+static int shm_region_map(fl_shm *r)
+{
+	void *memory = NULL;
+	int rc = fl__shm_sys.map(r->fd, (size_t)r->total, r->writable, &memory);
+	if (rc != 0)
+		return rc;
+	r->head = memory;
+	r->arena.head = &r->head->arena;
+	r->arena.map = (uint32_t *)(void *)((char *)memory + FL__SHM_HEAD);
+	return 0;
+}
+
+/* A signal undoes the current step. So steps are short, and get shorter after each signal. */
+int fl__shm_fill(int fd, uint64_t size)
+{
+	const uint64_t page = fl__page_size();
+	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
+	for (uint64_t at = 0; at < size;) {
+		uint64_t n = size - at < step ? size - at : step;
+		int rc = fl__shm_sys.fill(fd, at, n);
+		if (rc == 0)
+			at += n;
+		else if (rc != -EINTR)
+			return rc;
+		else if (step > page)
+			step = shm_region_round_up(step / 2, page);
+	}
+	return 0;
+}
+
+static int shm_region_make_memory(fl_shm *r)
+{
+	r->fd = fl__shm_sys.memory();
+	if (r->fd < 0)
+		return r->fd;
+	int rc = fl__shm_sys.resize(r->fd, r->total);
+	if (rc == 0)
+		rc = fl__shm_fill(r->fd, r->total);
+	if (rc == 0)
+		rc = fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
+	return rc == -ENOSPC ? -ENOMEM : rc;
+}
+
+static void shm_region_write_head(const fl_shm *r)
+{
+	struct fl__shm_head *h = r->head; /* relaxed, all: no other process has the memory yet */
+	fl__store_relaxed(&h->magic, FL__SHM_MAGIC);
+	fl__store_relaxed(&h->version, FL__SHM_VERSION);
+	fl__store_relaxed(&h->word_size, (uint32_t)sizeof(void *));
+	fl__store_relaxed(&h->lock_word, (int64_t)fl__shm_word_offset());
+	fl__store_relaxed(&h->total, r->total);
+	fl__store_relaxed(&h->units, (uint64_t)r->arena.units);
+	fl__store_relaxed(&h->pid_namespace, fl__shm_sys.pid_namespace());
+	fl__shm_arena_init(&r->arena);
+}
+
+static fl_shm *shm_region_new(void)
+{
+	fl_shm *r = fl__alloc(1, sizeof *r);
+	if (r)
+		r->fd = -1;
+	return r;
+}
+
+int fl_shm_create(fl_shm **region, size_t size)
+{
+	const uint64_t bytes = size;
+	fl_shm layout;
+	if (bytes == 0)
+		return -EINVAL;
+	if (bytes > FL_SHM_SIZE_MAX ||
+	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT))
+		return -EFBIG;
+	if (layout.total > fl__shm_sys.available())
+		return -ENOMEM;
+	fl_shm *r = shm_region_new();
+	if (!r)
+		return -ENOMEM;
+	r->writable = shm_region_lay_out(r, layout.arena.units);
+	int rc = shm_region_make_memory(r);
+	if (rc == 0)
+		rc = shm_region_map(r);
+	if (rc != 0) {
+		fl_shm_free(r);
+		return rc;
+	}
+	shm_region_write_head(r);
+	*region = r;
+	return 0;
+}
+
+static int shm_region_refuse(int rc, int fd, const char *what, int64_t found, int64_t expected)
+{
+	fl__log(FL_LOG_ERROR, "fl_shm_attach: descriptor %d: %s: %s is %lld (0x%llx), expected %lld (0x%llx)", fd,
+	        fl_error_name(rc), what, (long long)found, (unsigned long long)found, (long long)expected,
+	        (unsigned long long)expected);
+	return rc;
+}
+
+/*
+ * Compares the head with this process and the file's size, and fills in the layout. Reads each
+ * number once.
+ */
+static int shm_region_check_head(fl_shm *r, int fd)
+{
+	/* relaxed, all: the transfer of the descriptor has ordered them */
+	const struct fl__shm_head *h = r->head;
+	uint64_t magic = fl__load_relaxed(&h->magic), total = fl__load_relaxed(&h->total);
+	uint64_t units = fl__load_relaxed(&h->units);
+	uint32_t version = fl__load_relaxed(&h->version), word_size = fl__load_relaxed(&h->word_size);
+	int64_t lock_word = fl__load_relaxed(&h->lock_word);
+	const uint64_t maker = fl__load_relaxed(&h->pid_namespace), here = fl__shm_sys.pid_namespace();
+	fl_shm layout;
+	if (magic != FL__SHM_MAGIC)
+		return shm_region_refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
+	if (version != FL__SHM_VERSION)
+		return shm_region_refuse(-EPROTONOSUPPORT, fd, "the version of the layout", version, FL__SHM_VERSION);
+	if (word_size != sizeof(void *))
+		return shm_region_refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
+	if (lock_word != fl__shm_word_offset())
+		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
+	/* the word of a lock has the owner's number, which two threads have in two namespaces */
+	if (maker != 0 && here != 0 && maker != here)
+		return shm_region_refuse(-EPROTO, fd, "the PID namespace of the maker", (int64_t)maker, (int64_t)here);
+	if (total != r->total)
+		return shm_region_refuse(-EBADMSG, fd, "the recorded size", (int64_t)total, (int64_t)r->total);
+	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)
+		return shm_region_refuse(-EBADMSG, fd, "the number of units", (int64_t)units,
+		                         (int64_t)(r->total / FL__SHM_UNIT));
+	r->data = layout.data;
+	r->arena.units = layout.arena.units;
+	return 0;
+}
+
+/* Checks the file; fills in `total` and `writable`. `fd` is for the log. */
+static int shm_region_check_file(fl_shm *r, int fd)
+{
+	int seals = fl__shm_sys.seals(r->fd);
+	if (seals < 0 && seals != -EINVAL)
+		return seals;
+	if (seals < 0) {
+		fl__log(FL_LOG_ERROR,
+		        "fl_shm_attach: EPERM: descriptor %d is no memory made by fl_shm_create(): it cannot be sealed",
+		        fd);
+		return -EPERM;
+	}
+	if (!(seals & F_SEAL_SHRINK))
+		return shm_region_refuse(-EPERM, fd, "the set of seals", seals, F_SEAL_SHRINK);
+	int writable = fl__shm_sys.is_writable(r->fd);
+	if (writable < 0)
+		return writable;
+	int rc = fl__shm_sys.size(r->fd, &r->total);
+	if (rc != 0)
+		return rc;
+	if (r->total < FL__SHM_HEAD || r->total > PTRDIFF_MAX)
+		return shm_region_refuse(-EBADMSG, fd, "the size", (int64_t)r->total, FL__SHM_HEAD);
+	r->writable = writable && !(seals & (F_SEAL_WRITE | FL__SEAL_FUTURE_WRITE));
+	return 0;
+}
+
+static int shm_region_open(fl_shm *r, int fd)
+{
+	r->fd = fl__shm_sys.duplicate(fd);
+	if (r->fd < 0)
+		return r->fd;
+	int rc = shm_region_check_file(r, fd);
+	if (rc == 0)
+		rc = shm_region_map(r);
+	if (rc == 0)
+		rc = shm_region_check_head(r, fd);
+	return rc;
+}
+
+int fl_shm_attach(fl_shm **region, int fd)
+{
+	fl_shm *r = shm_region_new();
+	if (!r)
+		return -ENOMEM;
+	int rc = shm_region_open(r, fd);
+	if (rc != 0) {
+		fl_shm_free(r);
+		return rc;
+	}
+	*region = r;
+	return 0;
+}
+
+void fl_shm_free(fl_shm *r)
+{
+	if (!r)
+		return;
+	if (r->head)
+		fl__shm_sys.unmap(r->head, (size_t)r->total);
+	if (r->fd >= 0)
+		fl__shm_sys.close(r->fd);
+	fl__free(r);
+}
+
+int fl_shm_fd(const fl_shm *r)
+{
+	return r->fd;
+}
+
+size_t fl_shm_size(const fl_shm *r)
+{
+	return (size_t)(r->total - r->data);
+}
+
+bool fl_shm_is_writable(const fl_shm *r)
+{
+	return r->writable;
+}
+
+int fl_shm_seal(fl_shm *r)
+{
+	int seals = fl__shm_sys.seals(r->fd);
+	if (seals >= 0 && (seals & FL__SEAL_FUTURE_WRITE))
+		return 0;
+	return fl__shm_sys.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+}
+
+/* True if [offset, offset + size) lies in the data; for any values. */
+static bool shm_region_contains(const fl_shm *r, uint64_t offset, uint64_t size)
+{
+	return offset >= r->data && offset < r->total && size <= r->total - offset;
+}
+
+void *fl_shm_at(const fl_shm *r, fl_shm_offset offset, size_t size)
+{
+	return offset % 8 == 0 && shm_region_contains(r, offset, size) ? (char *)r->head + offset : NULL;
+}
+
+fl_shm_offset fl_shm_offset_of(const fl_shm *r, const void *address)
+{
+	/* The offset of an address before the region wraps to a large number. */
+	uint64_t offset = (uintptr_t)address - (uintptr_t)r->head;
+	return shm_region_contains(r, offset, 0) ? offset : 0;
+}
+
+int fl_shm_set_root(fl_shm *r, fl_shm_offset root)
+{
+	if (root != 0 && !fl_shm_at(r, root, 0))
+		return -EINVAL;
+	if (!r->writable)
+		return -EROFS;
+	fl__store_release(&r->head->root, root); /* release: pairs with fl_shm_root() */
+	return 0;
+}
+
+fl_shm_offset fl_shm_root(const fl_shm *r)
+{
+	/* acquire: pairs with fl_shm_set_root() */
+	fl_shm_offset root = fl__load_acquire(&r->head->root);
+	return fl_shm_at(r, root, 0) ? root : 0;
+}
+
+int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
+{
+	if (!r->writable)
+		return -EROFS;
+	if (size > r->total - r->data)
+		return -ENOMEM;
+	uint32_t first = 0, n = size == 0 ? 1 : (uint32_t)(((uint64_t)size + FL__SHM_UNIT - 1) / FL__SHM_UNIT);
+	int rc = fl__shm_arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
+	if (rc == 0)
+		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
+	return rc == -EDEADLK ? -EBADMSG : rc;
+}
+
+int fl__shm_try_dealloc(fl_shm *r, void *block)
+{
+	uint64_t offset = fl_shm_offset_of(r, block);
+	uint64_t from = offset - r->data;
+	if (!r->writable || offset == 0 || from % FL__SHM_UNIT != 0)
+		return -EINVAL;
+	return fl__shm_arena_free(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
+}
+
+void *fl_shm_alloc_raw(fl_shm *r, size_t size)
+{
+	void *block = NULL;
+	int rc = fl__shm_try_alloc(r, size, &block);
+	if (rc == -ETIMEDOUT || rc == -EBADMSG)
+		fl__log(FL_LOG_ERROR, "fl_shm_alloc: the region %p is %s", (void *)r,
+		        rc == -EBADMSG ? "damaged" : "held by a stopped process, or damaged");
+	return block;
+}
+
+void fl_shm_dealloc(fl_shm *r, void *block)
+{
+	int rc = block ? fl__shm_try_dealloc(r, block) : 0;
+	if (rc == -EINVAL)
+		fl__panic("fl_shm_dealloc", block,
+		          r->writable ? "no block of the region begins here" : "the region is read-only here");
+	if (rc != 0) /* no panic: another process may have overwritten the map */
+		fl__log(FL_LOG_ERROR,
+		        "fl_shm_dealloc: %p was freed before, no block begins there, or the region %p is damaged",
+		        block, (void *)r);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
+ *
+ *   field     meaning              changed by
+ *   permits   free permits         an acquire: CAS, - 1; a release: CAS, + n
+ *   WAITERS   a waiter may exist   set by shm_sem_attempt(), CAS, under the monitor, while there is
+ *                                  no permit; cleared by shm_sem_release_waking(), under the
+ *                                  monitor, in the CAS that adds permits, unless waiters queue
+ *                                  behind `head`
+ *
+ * Invariants
+ *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may acquire
+ *      them.
+ *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
+ *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
+ *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has incremented
+ *      `changes` and woken all waiters. CASes on one word decide both.
+ *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
+ *
+ * Kills. In shm_sem_attempt(), between the CAS to WAITERS and the sleep: one release takes the slow
+ * path. In shm_sem_release_waking(), before its CAS: no permit is released, the word still has
+ * WAITERS, and the woken waiters sleep again. After its CAS: the woken waiters find the permits.
+ *
+ * Safe error: WAITERS without a waiter sends one release down the slow path.
+ */
+#include "core/base/atomic.h"
+#include "shm_wait_queue.h"
+#include <errno.h>
+#include <fairlead/shm_sem.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_sem *)0)->lock_ &&
+                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_sem *)0)->waiters_,
+               "fl_shm_sem has room for a lock and a wait queue");
+
+static const uint32_t SHM_SEM_WAITERS = 0x80000000u;
+
+static uint32_t shm_sem_permits(uint32_t word)
+{
+	return word & FL_SHM_SEM_MAX;
+}
+
+/* Acquires `n` free permits, 0 or 1; else stores in *seen the word without permits. */
+static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
+{
+	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	while (shm_sem_permits(*seen) > 0)
+		/* acquire: pairs with fl_shm_sem_release_n() and shm_sem_release_waking() */
+		if (fl__cas_weak_acquire(&s->word_, seen, *seen - n))
+			return true;
+	return false;
+}
+
+/* Under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+static int shm_sem_attempt(fl_shm_sem *s, uint32_t n)
+{
+	uint32_t seen;
+	while (!shm_sem_try_acquire(s, n, &seen))
+		/* relaxed: publishes nothing */
+		if (seen & SHM_SEM_WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, SHM_SEM_WAITERS))
+			return -EAGAIN;
+	return 0;
+}
+
+static int shm_sem_attempt_acquire(void *s)
+{
+	return shm_sem_attempt(s, 1);
+}
+
+static int shm_sem_attempt_arm(void *s)
+{
+	return shm_sem_attempt(s, 0);
+}
+
+static bool shm_sem_has_permit(const void *object)
+{
+	const fl_shm_sem *s = object;
+	return shm_sem_permits(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
+}
+
+static struct fl__shm_op shm_sem_op(fl_shm_sem *s, int (*attempt)(void *))
+{
+	return (struct fl__shm_op){
+	    fl__shm_lock_at(s->lock_), fl__shm_wait_queue_at(s->waiters_), attempt, shm_sem_has_permit, s, false};
+}
+
+int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	uint32_t seen;
+	if (shm_sem_try_acquire(s, 1, &seen))
+		return 0;
+	struct fl__shm_op op = shm_sem_op(s, shm_sem_attempt_acquire);
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+int fl_shm_sem_try_acquire(fl_shm_sem *s)
+{
+	uint32_t seen;
+	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
+}
+
+/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
+static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
+{
+	struct fl__shm_held held;
+	if (fl__shm_enter(fl__shm_lock_at(s->lock_), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	int rc = seen & SHM_SEM_WAITERS ? 0 : -EAGAIN;
+	if (rc == 0 && n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
+		rc = -EOVERFLOW;
+	if (rc == 0) {
+		uint32_t waiters = fl__shm_has_waiters(&fl__shm_wait_queue_at(s->waiters_)->head) ? SHM_SEM_WAITERS : 0;
+		fl__shm_wake_before_commit(fl__shm_wait_queue_at(s->waiters_));
+		/* release: pairs with shm_sem_try_acquire() */
+		while (!fl__cas_weak_release(&s->word_, &seen, (shm_sem_permits(seen) + n) | waiters))
+			;
+		fl__shm_wake_after_commit(fl__shm_wait_queue_at(s->waiters_), shm_sem_permits(seen) + n - 1);
+	}
+	fl__shm_leave(fl__shm_lock_at(s->lock_), &held);
+	return rc;
+}
+
+int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
+{
+	int rc = n == 0 ? 0 : -EAGAIN;
+	while (rc == -EAGAIN) {
+		uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
+			rc = -EOVERFLOW;
+		else if (seen & SHM_SEM_WAITERS)
+			rc = shm_sem_release_waking(s, n);
+		/* release: pairs with shm_sem_try_acquire() */
+		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
+			rc = 0;
+	}
+	return rc;
+}
+
+uint32_t fl_shm_sem_value(const fl_shm_sem *s)
+{
+	return shm_sem_permits(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+}
+
+static bool shm_sem_on_ready(void *object)
+{
+	const fl_shm_sem *s = object;
+	/* acquire: pairs with the releases, as in shm_sem_try_acquire() */
+	return shm_sem_permits(fl__load_acquire(&s->word_)) > 0;
+}
+
+static bool shm_sem_on_arm(void *object, struct fl__node *node)
+{
+	struct fl__shm_op op = shm_sem_op(object, shm_sem_attempt_arm);
+	return fl__shm_wait_arm(&op, node);
+}
+
+const fl_on_type fl__on_shm_sem = {shm_sem_on_ready, shm_sem_on_arm, fl__bridge_disarm, NULL};

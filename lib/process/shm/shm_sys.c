@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "shm_sys.h"
+#include "core/base/cgroup.h"
+#include "core/base/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A result or a negative errno. Restores errno to `before`. */
+static int shm_sys_result(int rc, int before)
+{
+	int r = rc >= 0 ? rc : -errno;
+	errno = before;
+	return r;
+}
+
+/* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
+enum { SHM_SYS_NOEXEC_SEAL = 8 };
+
+static int shm_sys_memory(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int before = errno;
+	int fd = memfd_create("fairlead", flags | SHM_SYS_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("fairlead", flags);
+	return fl__eperm_to_enosys(shm_sys_result(fd, before));
+}
+
+static int shm_sys_resize(int fd, uint64_t size)
+{
+	int before = errno;
+	const int rc = fl__check_file_size(size);
+	return rc == 0 ? shm_sys_result(ftruncate(fd, (off_t)size), before) : rc;
+}
+
+static int shm_sys_fill(int fd, uint64_t at, uint64_t size)
+{
+	int before = errno;
+	const int rc = fl__check_file_size(at + size);
+	return rc == 0 ? shm_sys_result(fallocate(fd, 0, (off_t)at, (off_t)size), before) : rc;
+}
+
+static int shm_sys_add_seals(int fd, int seals)
+{
+	int before = errno;
+	return shm_sys_result(fcntl(fd, F_ADD_SEALS, seals), before);
+}
+
+static int shm_sys_seals(int fd)
+{
+	int before = errno;
+	return shm_sys_result(fcntl(fd, F_GET_SEALS), before);
+}
+
+static int shm_sys_size(int fd, uint64_t *size)
+{
+	struct stat info = {0};
+	int before = errno;
+	int rc = shm_sys_result(fstat(fd, &info), before);
+	*size = (uint64_t)info.st_size;
+	return rc;
+}
+
+static int shm_sys_is_writable(int fd)
+{
+	int before = errno;
+	int flags = shm_sys_result(fcntl(fd, F_GETFL), before);
+	return flags < 0 ? flags : (flags & O_ACCMODE) == O_RDWR;
+}
+
+static int shm_sys_duplicate(int fd)
+{
+	int before = errno;
+	int rc = shm_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
+	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
+}
+
+static void shm_sys_close(int fd)
+{
+	int before = errno;
+	(void)close(fd); /* Linux releases the descriptor in any case */
+	errno = before;
+}
+
+static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
+{
+	int before = errno;
+	void *at = mmap(NULL, size, protection, flags, fd, 0);
+	int rc = shm_sys_result(at == MAP_FAILED ? -1 : 0, before);
+	if (rc == 0)
+		*memory = at;
+	return rc;
+}
+
+static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
+{
+	return shm_sys_mmap(fd, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
+}
+
+static int shm_sys_map_sealed(int fd, size_t size, void **memory)
+{
+	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
+	return shm_sys_mmap(fd, size, PROT_READ, MAP_PRIVATE, memory);
+}
+
+static void shm_sys_unmap(void *memory, size_t size)
+{
+	int before = errno;
+	(void)munmap(memory, size); /* fails only for an address that was not mapped here */
+	errno = before;
+}
+
+static int shm_sys_keep(void *memory, size_t size)
+{
+	int before = errno;
+	return shm_sys_result(madvise(memory, size, MADV_DONTFORK), before);
+}
+
+/*
+ * Estimates how much memory a region may have: if a file in memory is too large for the machine or
+ * its control group, the kernel kills processes. The estimate is out of date when it is used, so it
+ * only rejects absurd sizes. Page caches and swap count as free.
+ *
+ * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
+ * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, memory.stat tells how
+ * much of the usage is cache.
+ */
+
+static uint64_t shm_sys_add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t shm_sys_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Adds the numbers of two names in a file of lines "name number". False: neither is there. */
+static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
+{
+	char line[256], name[128];
+	uint64_t number;
+	bool found = false;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	for (*sum = 0; fgets(line, sizeof line, f);) {
+		if (sscanf(line, "%127s %" SCNu64, name, &number) != 2)
+			continue;
+		if (strcmp(name, first) != 0 && strcmp(name, second) != 0)
+			continue;
+		*sum = shm_sys_add(*sum, number);
+		found = true;
+	}
+	(void)fclose(f);
+	return found;
+}
+
+/* False: there is no number ("max", or no such file). */
+static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *number)
+{
+	char path[2 * 4096 + 64];
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	bool found = fscanf(f, "%" SCNu64, number) == 1;
+	(void)fclose(f);
+	return found;
+}
+
+/* How much memory the group may still use, at most `most`; its own caches count as free. */
+static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
+{
+	char path[2 * 4096 + 64];
+	uint64_t limit, used, caches = 0;
+	if (!shm_sys_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
+	    !shm_sys_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+		return most;
+	(void)snprintf(path, sizeof path, "%s/memory.stat", folder);
+	if (!shm_sys_read_sum(path, v2 ? "inactive_file" : "total_inactive_file",
+	                      v2 ? "active_file" : "total_active_file", &caches))
+		caches = 0;
+	used -= shm_sys_min(used, caches);
+	return shm_sys_min(most, limit - shm_sys_min(limit, used));
+}
+
+static void shm_sys_visit_group(const char *folder, bool v2, void *most)
+{
+	*(uint64_t *)most = shm_sys_group_available(folder, v2, *(uint64_t *)most);
+}
+
+uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
+{
+	uint64_t kilobytes, most = UINT64_MAX;
+	if (shm_sys_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
+		most = kilobytes * 1024;
+	fl__cgroup_visit(proc_cgroup, mounts, "memory", shm_sys_visit_group, &most);
+	return most;
+}
+
+static uint64_t shm_sys_available(void)
+{
+	int before = errno;
+	uint64_t bytes = fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
+	errno = before;
+	return bytes;
+}
+
+static uint64_t shm_sys_pid_namespace(void)
+{
+	struct stat info;
+	int before = errno;
+	const bool known = stat("/proc/self/ns/pid", &info) == 0;
+	errno = before;
+	return known ? info.st_ino : 0;
+}
+
+struct fl__shm_sys fl__shm_sys = {
+    .memory = shm_sys_memory,
+    .resize = shm_sys_resize,
+    .fill = shm_sys_fill,
+    .add_seals = shm_sys_add_seals,
+    .seals = shm_sys_seals,
+    .size = shm_sys_size,
+    .is_writable = shm_sys_is_writable,
+    .duplicate = shm_sys_duplicate,
+    .close = shm_sys_close,
+    .map = shm_sys_map,
+    .map_sealed = shm_sys_map_sealed,
+    .unmap = shm_sys_unmap,
+    .keep = shm_sys_keep,
+    .available = shm_sys_available,
+    .pid_namespace = shm_sys_pid_namespace,
+};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Values that change by one store. Two copies lie behind the struct.
+ *
+ *   field      meaning                                      written by
+ *   lock_      the monitor of the threads that change       shm_lock.c
+ *              the value
+ *   changes_   how often the value has changed; bit 0:      a set, under the monitor
+ *              which copy is the value
+ *   copies     [changes_ & 1] is the value; the second      a set, under the monitor
+ *              copy is the next value, or half of it
+ *
+ * Linearization point: the store of changes_. A set that is killed before it leaves the old value;
+ * the next set writes the second copy anew.
+ *
+ * A get takes no lock: it does not wait for a process that was stopped in a set, and works on
+ * read-only memory. A get reads changes_, the copy, and changes_ again. A set writes to that copy
+ * only after another set has changed changes_. So if both reads are equal, the copy was whole: by
+ * the fences, a get that reads a word of a later set also reads the count before that set. (Boehm,
+ * Can seqlocks get along with programming language memory models?, 2012.) The words are accessed by
+ * relaxed atomics, since a get may read a word while a set writes it.
+ */
+#include "core/base/atomic.h"
+#include "shm_lock.h"
+#include "shm_region.h"
+#include <errno.h>
+#include <fairlead/shm_value.h>
+#include <string.h>
+
+_Static_assert(sizeof(((fl_shm_value *)0)->lock_) == sizeof(struct fl__shm_lock), "a lock fits in");
+
+enum { SHM_VALUE_WORD = sizeof(uint64_t) };
+
+static size_t shm_value_words(size_t size)
+{
+	return size / SHM_VALUE_WORD + (size % SHM_VALUE_WORD != 0);
+}
+
+static uint64_t *shm_value_copy(const fl_shm_value *v, uint32_t changes, size_t size)
+{
+	return (uint64_t *)(void *)(v + 1) + (changes & 1) * shm_value_words(size);
+}
+
+static void shm_value_read(const uint64_t *from, void *to, size_t size)
+{
+	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
+		uint64_t word = fl__load_relaxed(from++);
+		memcpy((char *)to + at, &word, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
+	}
+}
+
+static void shm_value_write(uint64_t *to, const void *from, size_t size)
+{
+	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
+		uint64_t word = 0;
+		memcpy(&word, (const char *)from + at, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
+		fl__store_relaxed(to++, word);
+	}
+}
+
+uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
+{
+	uint32_t changes = fl__load_acquire(&v->changes_); /* acquire: the copy; pairs with shm_value_store() */
+	for (;;) {
+		shm_value_read(shm_value_copy(v, changes, size), value, size);
+		fl__fence_acquire();                             /* pairs with the fence in shm_value_store() */
+		uint32_t again = fl__load_relaxed(&v->changes_); /* relaxed: the fence orders it */
+		if (again == changes)
+			return changes;
+		fl__sys.relax();
+		changes = fl__load_acquire(&v->changes_); /* acquire: as above */
+	}
+}
+
+static void shm_value_store(fl_shm_value *v, const void *value, size_t size)
+{
+	uint32_t next = fl__load_relaxed(&v->changes_) + 1; /* relaxed: guarded by the monitor */
+	/* pairs with the fence in fl_shm_value_get(): orders changes_ before the words */
+	fl__fence_release();
+	shm_value_write(shm_value_copy(v, next, size), value, size);
+	fl__store_release(&v->changes_, next); /* release: pairs with fl_shm_value_get() */
+}
+
+static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void *value, size_t size)
+{
+	struct fl__shm_lock *lock = fl__shm_lock_at(v->lock_);
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(lock, &held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
+	if (rc != 0)
+		return rc == -EDEADLK ? -EBADMSG : rc;
+	/* relaxed: guarded by the monitor */
+	if (changes && *changes != fl__load_relaxed(&v->changes_))
+		rc = -EAGAIN;
+	else
+		shm_value_store(v, value, size);
+	fl__shm_leave(lock, &held);
+	return rc;
+}
+
+int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size)
+{
+	return shm_value_change(v, NULL, value, size);
+}
+
+int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size)
+{
+	return shm_value_change(v, &changes, value, size);
+}

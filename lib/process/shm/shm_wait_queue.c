@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A wait queue: waiting for a change of data that a monitor guards, when any process may be killed
+ * at any instruction. Section 4 of docs/design.md ("Waking") says why a thread that changes the
+ * guarded data
+ *   1. increments `changes` and wakes all waiters that sleep on `changes`,
+ *   2. commits, by one store,
+ *   3. clears `waiting`, and leaves the monitor.
+ *
+ * A waiter reads `changes` and sets `waiting`, under the monitor. Then it sleeps while `changes`
+ * has that value. Woken waiters enter the monitor, and sleep again if they find no change.
+ *
+ *   waiting   meaning              set by                            cleared by
+ *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
+ *                                  under the monitor
+ *
+ * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
+ *
+ * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. An owner that
+ * is served or gives up passes `head` to the next waiter. If the owner dies, the kernel passes
+ * `head` on. (Leader and followers: Schmidt et al., 2000.) A thread with a change that serves
+ * several waiters also wakes waiters behind `head`, which attempt and queue again: for speed, and
+ * for the waiters behind a stopped process. Correctness does not depend on these wakes.
+ *
+ * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
+ * `changes` for them.
+ */
+#include "shm_wait_queue.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/debug/debug.h"
+#include "core/wait/cancel.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+
+void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q)
+{
+	if (!fl__load_relaxed(&q->waiting)) /* relaxed: the monitor orders it */
+		return;
+	/* relaxed: as above; a woken waiter enters the monitor */
+	fl__store_relaxed(&q->changes, fl__load_relaxed(&q->changes) + 1);
+	(void)fl__sys.shared_wake(&q->changes, INT_MAX);
+}
+
+void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
+{
+	if (fl__load_relaxed(&q->waiting)) /* relaxed: as above, also the store */
+		fl__store_relaxed(&q->waiting, 0);
+	if (more > 0 && fl__shm_has_waiters(&q->head))
+		fl__shm_wake(&q->head, more);
+}
+
+/*
+ * Attempts once. On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to
+ * sleep on.
+ */
+static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
+{
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(op->lock, &held, deadline);
+	if (rc != 0)
+		return rc == -EDEADLK ? -EBADMSG : rc;
+	rc = op->attempt(op->arg);
+	if (rc == -EAGAIN && changes) {
+		fl__store_relaxed(&op->queue->waiting, 1);        /* relaxed: as above */
+		*changes = fl__load_relaxed(&op->queue->changes); /* relaxed: as above */
+	}
+	fl__shm_leave(op->lock, &held);
+	return rc;
+}
+
+int fl__shm_attempt(const struct fl__shm_op *op)
+{
+	return shm_wait_attempt(op, 0, NULL);
+}
+
+/*
+ * Returns -ETIMEDOUT, or another result after which the waiter attempts again. A process that
+ * overwrites the count may change it for ever.
+ */
+static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t deadline)
+{
+	int rc = fl__sys.shared_wait(&op->queue->changes, changes, deadline);
+	return rc == -EAGAIN && fl__is_expired(deadline) ? -ETIMEDOUT : rc;
+}
+
+/* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
+static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
+{
+	int rc = shm_wait_attempt(op, 0, NULL);
+	return rc == -EAGAIN ? error : rc;
+}
+
+static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
+{
+	struct fl__shm_held held;
+	int rc;
+	while ((rc = fl__shm_enter_once(&op->queue->head, &held, deadline)) == -EAGAIN) {
+		rc = shm_wait_attempt(op, deadline, NULL);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	if (rc == -ETIMEDOUT)
+		return shm_wait_last_attempt(op, rc);
+	if (rc != 0)
+		return -EBADMSG;
+	uint32_t changes = 0;
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
+		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT) {
+			rc = shm_wait_last_attempt(op, -ETIMEDOUT);
+			break;
+		}
+	}
+	fl__shm_leave(&op->queue->head, &held);
+	return rc;
+}
+
+/* For changes that concern all waiters: each waiter sleeps on `changes`. */
+static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
+{
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN)
+		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT)
+			return shm_wait_last_attempt(op, -ETIMEDOUT);
+	return rc;
+}
+
+static int shm_wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+{
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
+		rc = fl__bridge_wait(&op->queue->changes, changes, deadline, cancel);
+		if (rc == 0 && fl__is_expired(deadline))
+			rc = -ETIMEDOUT; /* as in shm_wait_sleep() */
+		if (rc != 0)
+			return rc == -ECANCELED ? rc : shm_wait_last_attempt(op, rc);
+	}
+	return rc;
+}
+
+int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = shm_wait_attempt(op, deadline, NULL);
+	if (rc != -EAGAIN)
+		return rc;
+	struct fl__ctx *ctx = fl__ctx_get();
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	if (token && fl_cancel_token_is_requested(token))
+		return -ECANCELED;
+	fl__debug_deadline(deadline);
+	if (fl__is_expired(deadline))
+		return -ETIMEDOUT;
+	if (ctx->ops != &fl__thread_parker || token)
+		return shm_wait_bridged(op, deadline, cancel);
+	if (fl__spin(ctx, op->may_succeed, op->arg, deadline)) {
+		rc = shm_wait_attempt(op, deadline, NULL);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	return op->broadcast ? shm_wait_unqueued(op, deadline) : shm_wait_queued(op, deadline);
+}
+
+bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node)
+{
+	uint32_t changes = 0;
+	if (shm_wait_attempt(op, 0, &changes) != -EAGAIN)
+		return false;
+	return fl__bridge_arm(&op->queue->changes, changes, node);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_WAIT_QUEUE_H
+#define FL_SHM_WAIT_QUEUE_H
+
+#include "core/wait/lot.h"
+#include "shm_bridge.h"
+#include "shm_lock.h"
+#include <fairlead/cancel.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The wait queue of an object: its waiters wait for a change of the data that a monitor guards
+ * (shm_wait_queue.c). All-zero memory is an empty queue. A thread that changes the data:
+ *
+ *     rc = fl__shm_enter(&x->lock, &held, deadline);
+ *     fl__shm_wake_before_commit(&x->queue);
+ *     fl__store_relaxed(&x->word, changed);               // the one store that commits
+ *     fl__shm_wake_after_commit(&x->queue, more);
+ *     fl__shm_leave(&x->lock, &held);
+ */
+struct fl__shm_wait_queue {
+	struct fl__shm_lock head; /* its owner is the waiter that sleeps on `changes` */
+	uint32_t changes;         /* counts the wakes */
+	uint32_t waiting;         /* 1: a waiter may sleep on `changes`. Guarded by the monitor */
+};
+
+static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *place)
+{
+	return (struct fl__shm_wait_queue *)(void *)(uintptr_t)place;
+}
+
+/* Under the monitor, before the commit: wakes the waiters that sleep on `changes`. */
+void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
+/*
+ * Under the monitor, after the commit. `more`: so many waiters behind the owner of `head` are
+ * woken, too, since that owner may be stopped.
+ */
+void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
+
+/* An operation that may have to wait. */
+struct fl__shm_op {
+	struct fl__shm_lock *lock;
+	struct fl__shm_wait_queue *queue;
+	/* Under the monitor: performs the operation. Returns 0, an error, or -EAGAIN: not yet. */
+	int (*attempt)(void *arg);
+	/* Without the monitor: guesses whether an attempt can succeed. */
+	bool (*may_succeed)(const void *arg);
+	void *arg;
+	bool broadcast; /* a change concerns all waiters, so they do not queue behind `head` */
+};
+
+/*
+ * Attempts once. Returns the attempt's result, or
+ *   -ETIMEDOUT  another thread is in the monitor, for a millisecond or longer
+ *   -EBADMSG    the word of a lock has an impossible value
+ */
+FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
+
+/*
+ * Attempts until the result is not -EAGAIN, and returns that result, or
+ *   -ETIMEDOUT
+ *   -ECANCELED
+ *   -EBADMSG    the word of a lock has an impossible value
+ */
+FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.
+ * Returns false if the result is not -EAGAIN, otherwise as fl__bridge_arm().
+ */
+FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Scenarios across the primitives, most of them named after bugs of other libraries: docs/bugs.md.
+ */
+#include "../cases.h"
+#include "core/base/atomic.h"
+#include "core/wait/context.h"
+#include <fairlead/cond.h>
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/once.h>
+#include <fairlead/sem.h>
+
+/* One primitive of each kind; an execution uses one of them. */
+enum { BY_MUTEX, BY_SEM, BY_EVENT, BY_LATCH, BY_ONCE, WAYS };
+struct ways {
+	unsigned by;
+	fl_mutex m;
+	fl_sem sem;
+	fl_event event;
+	fl_latch latch;
+	fl_once once;
+	int data;
+	bool written; /* guarded by the mutex */
+};
+
+static void choose_way(struct ways *w)
+{
+	w->by = fl_stress_choose(WAYS);
+	OK(fl_latch_init(&w->latch, 1));
+}
+
+static int write_data(void *arg)
+{
+	*(int *)arg = 1;
+	return 0;
+}
+
+static void publish(struct ways *w)
+{
+	if (w->by == BY_ONCE) {
+		OK(fl_once_call(&w->once, write_data, &w->data));
+		return;
+	}
+	w->data = 1;
+	if (w->by == BY_MUTEX) {
+		FL_LOCKED(&w->m);
+		w->written = true;
+	} else if (w->by == BY_SEM) {
+		fl_sem_release(&w->sem);
+	} else if (w->by == BY_EVENT) {
+		fl_event_set(&w->event);
+	} else {
+		fl_latch_count_down(&w->latch, 1);
+	}
+}
+
+/* Without waits, so that only the primitive's own word gives an order. */
+static bool is_published(struct ways *w)
+{
+	bool written = false;
+	switch (w->by) {
+	case BY_MUTEX:
+		if (fl_mutex_try_lock(&w->m) != 0)
+			return false;
+		written = w->written;
+		fl_mutex_unlock(&w->m);
+		return written;
+	case BY_SEM:
+		return fl_sem_try_acquire(&w->sem) == 0;
+	case BY_EVENT:
+		return fl_event_is_set(&w->event);
+	case BY_LATCH:
+		return fl_latch_try_wait(&w->latch) == 0;
+	default:
+		return fl_once_is_done(&w->once);
+	}
+}
+
+/*
+ * weak_order (nsync 88fa032, parking_lot #294, #344): a context that sees the publication sees what
+ * was written before it. x86 forgives a missing acquire or release; the model does not.
+ */
+struct weak_order {
+	struct ways w;
+	int seen;
+};
+
+FL_STRESS_SETUP(weak_order)
+{
+	choose_way(&s->w);
+}
+
+FL_STRESS_ACTOR(weak_order, writer)
+{
+	publish(&s->w);
+}
+
+FL_STRESS_ACTOR(weak_order, reader)
+{
+	if (!is_published(&s->w))
+		return;
+	s->seen = 1;
+	FL_STRESS_CHECK(s->w.data == 1);
+}
+
+FL_STRESS(weak_order, writer, reader)
+{
+	FL_ACCEPTABLE(s->seen, "published");
+	FL_ACCEPTABLE(!s->seen, "too early");
+}
+
+/*
+ * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its mark and checks the
+ * condition, the waker changes the condition and checks for marks. One of them must see the other;
+ * a lost wakeup is the failure.
+ */
+struct waiter_flag_dekker {
+	struct ways w;
+};
+
+FL_STRESS_SETUP(waiter_flag_dekker)
+{
+	choose_way(&s->w);
+	if (s->w.by == BY_MUTEX)
+		fl_mutex_lock(&s->w.m);
+}
+
+FL_STRESS_ACTOR(waiter_flag_dekker, waiter)
+{
+	struct ways *w = &s->w;
+	switch (w->by) {
+	case BY_MUTEX:
+		fl_mutex_lock(&w->m);
+		break;
+	case BY_SEM:
+		OK(fl_sem_acquire(&w->sem));
+		break;
+	case BY_EVENT:
+		OK(fl_event_wait(&w->event));
+		break;
+	case BY_LATCH:
+		OK(fl_latch_wait(&w->latch));
+		break;
+	default:
+		OK(fl_once_call(&w->once, write_data, &w->data));
+	}
+	FL_STRESS_CHECK(w->data == 1);
+}
+
+FL_STRESS_ACTOR(waiter_flag_dekker, waker)
+{
+	if (s->w.by != BY_MUTEX) {
+		publish(&s->w);
+		return;
+	}
+	s->w.data = 1;
+	fl_mutex_unlock(&s->w.m);
+}
+
+FL_STRESS(waiter_flag_dekker, waiter, waker)
+{
+	FL_ACCEPTABLE(1, "woken");
+}
+
+/*
+ * clock_jump: the model's clock jumps at each timeout, here by an hour during a short sleep. A wait
+ * that returns -ETIMEDOUT finds its deadline passed, and exactly one context has the permit.
+ */
+struct clock_jump {
+	fl_sem sem;
+	int rc;
+};
+
+FL_STRESS_ACTOR(clock_jump, patient)
+{
+	int64_t deadline = fl_after(FL_S(3600));
+	s->rc = fl_sem_acquire_until(&s->sem, deadline, NULL);
+	if (s->rc == -ETIMEDOUT)
+		FL_STRESS_CHECK(fl_now() >= deadline);
+}
+
+FL_STRESS_ACTOR(clock_jump, sleeper)
+{
+	int64_t deadline = soon();
+	OK(fl_sleep_until(deadline, NULL));
+	FL_STRESS_CHECK(fl_now() >= deadline);
+	fl_sem_release(&s->sem);
+}
+
+FL_STRESS(clock_jump, patient, sleeper)
+{
+	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->sem) == 0, "got it");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && fl_sem_value(&s->sem) == 1, "timed out, and left it");
+	FL_FORBIDDEN(1, "lost, doubled, or another error");
+}
+
+/*
+ * priority_inversion: a computing thread is between the holder and the waiter. The model lets each
+ * of the three run for as long as it can: no thread spins until another one runs.
+ * tests/core/sync/test_lock_bugs.c has the same with real priorities on one CPU.
+ */
+struct priority_inversion {
+	fl_mutex m;
+	atomic_int held, through;
+	int count;
+};
+
+FL_STRESS_ACTOR(priority_inversion, low)
+{
+	FL_LOCKED(&s->m);
+	SET(&s->held, 1);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(priority_inversion, middle)
+{
+	for (unsigned i = fl_stress_ops(4); i > 0 && !LOOK(&s->through); i--)
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(priority_inversion, high)
+{
+	while (!LOOK(&s->held))
+		fl_stress_relax();
+	fl_mutex_lock(&s->m);
+	s->count++;
+	fl_mutex_unlock(&s->m);
+	SET(&s->through, 1);
+}
+
+FL_STRESS(priority_inversion, low, middle, high)
+{
+	FL_ACCEPTABLE(s->count == 2, "all through");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * oversubscribe_64x: more threads than CPUs, which sleep and wake in turn; natively as many copies
+ * as --oversubscribe says. No waiter is forgotten. tests/core/sync/test_lock_bugs.c has 64 threads a CPU
+ * on one lock.
+ */
+struct oversubscribe_64x {
+	fl_mutex m;
+	fl_cond changed;
+	int here, count;
+};
+
+enum { CROWD = 8 };
+
+static void come_and_wait_for_all(struct oversubscribe_64x *s)
+{
+	FL_LOCKED(&s->m);
+	s->count++;
+	if (++s->here == CROWD)
+		fl_cond_broadcast(&s->changed);
+	while (s->here < CROWD)
+		OK(fl_cond_wait(&s->changed, &s->m));
+	s->count++;
+}
+
+#define CROWD_ACTOR(name)                                                                                              \
+	FL_STRESS_ACTOR(oversubscribe_64x, name)                                                                       \
+	{                                                                                                              \
+		come_and_wait_for_all(s);                                                                              \
+	}
+CROWD_ACTOR(a)
+CROWD_ACTOR(b)
+CROWD_ACTOR(c)
+CROWD_ACTOR(d)
+CROWD_ACTOR(e)
+CROWD_ACTOR(f)
+CROWD_ACTOR(g)
+CROWD_ACTOR(h)
+
+FL_STRESS(oversubscribe_64x, a, b, c, d, e, f, g, h)
+{
+	FL_FORBIDDEN(fl_cond_destroy(&s->changed) != 0 || fl_mutex_destroy(&s->m) != 0, "left in line");
+	FL_ACCEPTABLE(s->count == 2 * CROWD, "all came and went");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * fork_while_locked: the holder forks at any moment of two contenders. The child has the word as it
+ * was, but neither their wait queue nor the waiter that was awake: a copy of the state plays the
+ * child. In it the holder unlocks, and threads of the child lock, sleep and are woken.
+ */
+struct fork_while_locked {
+	fl_mutex m, child;
+	uint32_t forked;
+	int count, child_count;
+};
+
+FL_STRESS_ACTOR(fork_while_locked, forker)
+{
+	fl_mutex_lock(&s->m);
+	s->count++;
+	fl__store_relaxed(&s->child.word_, fl__load_relaxed(&s->m.word_));
+	fl_mutex_unlock(&s->m);
+	fl__store_release(&s->forked, 1);
+	s->child_count++;
+	fl_mutex_unlock(&s->child);
+	FL_LOCKED(&s->child);
+	s->child_count++;
+}
+
+FL_STRESS_ACTOR(fork_while_locked, contender)
+{
+	FL_LOCKED(&s->m);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(fork_while_locked, another)
+{
+	FL_LOCKED(&s->m);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(fork_while_locked, of_child)
+{
+	while (!fl__load_acquire(&s->forked))
+		fl_stress_relax();
+	FL_LOCKED(&s->child);
+	s->child_count++;
+}
+
+FL_STRESS(fork_while_locked, forker, contender, another, of_child)
+{
+	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "the parent's is left locked, or awaited");
+	FL_FORBIDDEN(fl_mutex_destroy(&s->child) != 0, "the child's is");
+	FL_FORBIDDEN(s->m.word_ != 0, "a mark is left");
+	FL_ACCEPTABLE(s->count == 3 && s->child_count == 3, "all through");
+	FL_FORBIDDEN(1, "a count was lost");
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Callbacks of tokens: each function runs once or never, as the removal reports, and no freed
+ * memory is touched.
+ */
+#include "../cases.h"
+#include <fairlead/cancel.h>
+#include <fairlead/event.h>
+
+static void count_up(void *arg)
+{
+	++*(int *)arg;
+}
+
+/*
+ * A registration against a request: the function runs once, and sees what was written before both.
+ */
+struct cancel_callback_once {
+	fl_cancel_token stop;
+	fl_cancel_callback cb;
+	int before_request, before_registration, runs;
+	bool registered;
+};
+
+static void look_around(void *arg)
+{
+	struct cancel_callback_once *s = arg;
+	FL_STRESS_CHECK(s->before_request == 1 && s->before_registration == 1);
+	s->runs++;
+}
+
+FL_STRESS_ACTOR(cancel_callback_once, canceller)
+{
+	s->before_request = 1;
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_callback_once, user)
+{
+	s->before_registration = 1;
+	s->registered = fl_cancel_token_on_request(&s->stop, &s->cb, look_around, s);
+}
+
+FL_STRESS(cancel_callback_once, canceller, user)
+{
+	bool idle = fl_cancel_callback_remove(&s->cb);
+	fl_cancel_token_destroy(&s->stop);
+	FL_FORBIDDEN(idle || s->runs != 1, "not once");
+	FL_ACCEPTABLE(s->registered, "by the request");
+	FL_ACCEPTABLE(!s->registered, "by the registration");
+}
+
+/*
+ * A removal against a request. Then callback, token and the function's data are freed: the request
+ * touches none of them. If the removal returns false, what the function wrote is visible.
+ */
+struct cancel_callback_remove {
+	struct connection {
+		fl_cancel_token stop;
+		fl_cancel_callback cb;
+		int runs;
+	} * c;
+	int runs;
+	bool idle;
+};
+
+FL_STRESS_SETUP(cancel_callback_remove)
+{
+	s->c = make(sizeof *s->c);
+	(void)fl_cancel_token_on_request(&s->c->stop, &s->c->cb, count_up, &s->c->runs);
+}
+
+FL_STRESS_ACTOR(cancel_callback_remove, canceller)
+{
+	fl_cancel_token_request(&s->c->stop);
+}
+
+FL_STRESS_ACTOR(cancel_callback_remove, user)
+{
+	s->idle = fl_cancel_callback_remove(&s->c->cb);
+	s->runs = s->c->runs;
+	/* The request touched the token for the last time before it ran the function. */
+	if (!s->idle) {
+		fl_cancel_token_destroy(&s->c->stop);
+		free(s->c);
+		s->c = NULL;
+	}
+}
+
+FL_STRESS(cancel_callback_remove, canceller, user)
+{
+	if (s->c) {
+		fl_cancel_token_destroy(&s->c->stop);
+		free(s->c);
+	}
+	FL_ACCEPTABLE(s->idle && s->runs == 0, "removed");
+	FL_ACCEPTABLE(!s->idle && s->runs == 1, "run");
+	FL_FORBIDDEN(1, "the removal does not say what happened");
+}
+
+/* Two contexts remove two callbacks of one token while it is requested: the lists stay intact. */
+struct cancel_callback_two {
+	fl_cancel_token stop;
+	fl_cancel_callback cb[2];
+	int runs[2];
+	bool idle[2];
+};
+
+FL_STRESS_SETUP(cancel_callback_two)
+{
+	for (int i = 0; i < 2; i++)
+		(void)fl_cancel_token_on_request(&s->stop, &s->cb[i], count_up, &s->runs[i]);
+}
+
+static void remove_one(struct cancel_callback_two *s, int i)
+{
+	s->idle[i] = fl_cancel_callback_remove(&s->cb[i]);
+	FL_STRESS_CHECK(s->runs[i] == !s->idle[i]);
+}
+
+FL_STRESS_ACTOR(cancel_callback_two, one)
+{
+	remove_one(s, 0);
+}
+
+FL_STRESS_ACTOR(cancel_callback_two, two)
+{
+	remove_one(s, 1);
+}
+
+FL_STRESS_ACTOR(cancel_callback_two, canceller)
+{
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS(cancel_callback_two, one, two, canceller)
+{
+	fl_cancel_token_destroy(&s->stop);
+	FL_ACCEPTABLE(s->idle[0] && s->idle[1], "both removed");
+	FL_ACCEPTABLE(!s->idle[0] && !s->idle[1], "both run");
+	FL_ACCEPTABLE(1, "one of each");
+}
+
+/* Two requests, of parent and child, run the child's function once. */
+struct cancel_callback_tree {
+	fl_cancel_token root, child;
+	fl_cancel_callback of_root, of_child;
+	int runs_of_root, runs_of_child;
+};
+
+FL_STRESS_SETUP(cancel_callback_tree)
+{
+	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
+	(void)fl_cancel_token_on_request(&s->root, &s->of_root, count_up, &s->runs_of_root);
+	(void)fl_cancel_token_on_request(&s->child, &s->of_child, count_up, &s->runs_of_child);
+}
+
+FL_STRESS_ACTOR(cancel_callback_tree, one)
+{
+	fl_cancel_token_request(&s->root);
+}
+
+FL_STRESS_ACTOR(cancel_callback_tree, two)
+{
+	fl_cancel_token_request(&s->child);
+}
+
+FL_STRESS(cancel_callback_tree, one, two)
+{
+	bool idle = fl_cancel_callback_remove(&s->of_root) || fl_cancel_callback_remove(&s->of_child);
+	fl_cancel_token_destroy(&s->child);
+	fl_cancel_token_destroy(&s->root);
+	FL_ACCEPTABLE(!idle && s->runs_of_root == 1 && s->runs_of_child == 1, "once each");
+	FL_FORBIDDEN(1, "not once");
+}
+
+/*
+ * A function removes its own callback, destroys the token, and frees both. Another context removes
+ * another callback of the tree, and waits for it if it must.
+ */
+struct cancel_callback_self {
+	fl_cancel_token root;
+	struct own {
+		fl_cancel_token stop;
+		fl_cancel_callback cb;
+	} * own;
+	fl_cancel_callback other;
+	int freed, runs;
+};
+
+static void free_own(void *arg)
+{
+	struct cancel_callback_self *s = arg;
+	FL_STRESS_CHECK(!fl_cancel_callback_remove(&s->own->cb));
+	fl_cancel_token_destroy(&s->own->stop);
+	free(s->own);
+	s->freed++;
+}
+
+FL_STRESS_SETUP(cancel_callback_self)
+{
+	s->own = make(sizeof *s->own);
+	fl_cancel_token_init(&s->own->stop, &s->root, FL_FOREVER);
+	(void)fl_cancel_token_on_request(&s->own->stop, &s->own->cb, free_own, s);
+	(void)fl_cancel_token_on_request(&s->root, &s->other, count_up, &s->runs);
+}
+
+FL_STRESS_ACTOR(cancel_callback_self, canceller)
+{
+	fl_cancel_token_request(&s->root);
+}
+
+FL_STRESS_ACTOR(cancel_callback_self, user)
+{
+	bool idle = fl_cancel_callback_remove(&s->other);
+	FL_STRESS_CHECK(s->runs == !idle);
+}
+
+FL_STRESS(cancel_callback_self, canceller, user)
+{
+	fl_cancel_token_destroy(&s->root);
+	FL_ACCEPTABLE(s->freed == 1, "freed");
+	FL_FORBIDDEN(1, "not once");
+}
+
+/*
+ * A registration while another context waits under the token, which is requested: the callback
+ * runs, and the wait ends.
+ */
+struct cancel_callback_vs_wait {
+	fl_cancel_token stop;
+	fl_event never;
+	fl_cancel_callback cb;
+	int rc, runs;
+};
+
+FL_STRESS_ACTOR(cancel_callback_vs_wait, waiter)
+{
+	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, &s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_callback_vs_wait, canceller)
+{
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_callback_vs_wait, user)
+{
+	(void)fl_cancel_token_on_request(&s->stop, &s->cb, count_up, &s->runs);
+}
+
+FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
+{
+	bool idle = fl_cancel_callback_remove(&s->cb);
+	fl_cancel_token_destroy(&s->stop);
+	FL_FORBIDDEN(s->rc != -ECANCELED || fl_event_destroy(&s->never) != 0, "the wait was not ended");
+	FL_ACCEPTABLE(!idle && s->runs == 1, "run");
+	FL_FORBIDDEN(1, "not once");
+}
+
+/* A later check sees what was written before a request that wakes a waiter. */
+struct cancel_late_check {
+	fl_cancel_token stop;
+	fl_event never;
+	int data;
+	bool requested;
+};
+
+FL_STRESS_ACTOR(cancel_late_check, waiter)
+{
+	FL_STRESS_CHECK(fl_event_wait_until(&s->never, FL_FOREVER, &s->stop) == -ECANCELED);
+}
+
+FL_STRESS_ACTOR(cancel_late_check, canceller)
+{
+	s->data = 1;
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_late_check, looker)
+{
+	s->requested = fl_cancel_token_is_requested(&s->stop);
+	if (s->requested)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(cancel_late_check, waiter, canceller, looker)
+{
+	FL_ACCEPTABLE(s->requested, "requested");
+	FL_ACCEPTABLE(!s->requested, "too early");
+}
+
+/* Each function requests the other's token: both run once, and no lock is held during a call. */
+struct cancel_callback_nested {
+	fl_cancel_token one, two;
+	fl_cancel_callback of_one, of_two;
+	int runs_of_one, runs_of_two;
+};
+
+static void request_two(void *arg)
+{
+	struct cancel_callback_nested *s = arg;
+	s->runs_of_one++;
+	fl_cancel_token_request(&s->two);
+}
+
+static void request_one(void *arg)
+{
+	struct cancel_callback_nested *s = arg;
+	s->runs_of_two++;
+	fl_cancel_token_request(&s->one);
+}
+
+FL_STRESS_SETUP(cancel_callback_nested)
+{
+	(void)fl_cancel_token_on_request(&s->one, &s->of_one, request_two, s);
+	(void)fl_cancel_token_on_request(&s->two, &s->of_two, request_one, s);
+}
+
+FL_STRESS_ACTOR(cancel_callback_nested, a)
+{
+	fl_cancel_token_request(&s->one);
+}
+
+FL_STRESS_ACTOR(cancel_callback_nested, b)
+{
+	fl_cancel_token_request(&s->two);
+}
+
+FL_STRESS(cancel_callback_nested, a, b)
+{
+	bool idle = fl_cancel_callback_remove(&s->of_one) || fl_cancel_callback_remove(&s->of_two);
+	FL_ACCEPTABLE(!idle && s->runs_of_one == 1 && s->runs_of_two == 1, "once each");
+	FL_FORBIDDEN(1, "not once");
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A wait that sleeps when its token is requested takes nothing that comes afterwards, however late
+ * it runs. A wake that it received before goes to the next waiter.
+ */
+#include "../loop/loops.h"
+#include "core/wait/lot.h"
+#include <fairlead/event.h>
+#include <fairlead/queue.h>
+#include <fairlead/sem.h>
+
+/* A consumer is cancelled, then an item is put. */
+struct cancel_late_get {
+	fl_queue *q;
+	fl_cancel_token stop;
+	int rc, item;
+};
+
+FL_STRESS_SETUP(cancel_late_get)
+{
+	static const fl_queue_order orders[] = {FL_FIFO, FL_LIFO};
+	const size_t capacity = fl_stress_choose(2) ? 2 : FL_UNBOUNDED;
+	OK(fl_queue_create(&s->q, sizeof(int),
+	                   &(fl_queue_config){.capacity = capacity, .order = orders[fl_stress_choose(2)]}));
+}
+
+FL_STRESS_ACTOR(cancel_late_get, consumer)
+{
+	s->rc = fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_late_get, retirer)
+{
+	/* The consumer enqueues last at the token, then it sleeps. */
+	while (!fl__lot_has_waiters_at(&s->stop))
+		fl_stress_relax();
+	fl_cancel_token_request(&s->stop);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS(cancel_late_get, consumer, retirer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == -ECANCELED && left == 1, "the item is there");
+	FL_FORBIDDEN(s->rc == 0, "a retired consumer took the item");
+	FL_FORBIDDEN(1, "the item is lost");
+}
+
+/*
+ * A cancelled consumer beside another one, an item before the request and one after it: each item
+ * is got, or still there.
+ */
+struct cancel_late_two {
+	fl_queue *q;
+	fl_cancel_token stop;
+	int rc, item, other;
+};
+
+FL_STRESS_SETUP(cancel_late_two)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 2}));
+}
+
+FL_STRESS_ACTOR(cancel_late_two, retired)
+{
+	s->rc = fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_late_two, consumer)
+{
+	OK(fl_queue_get(s->q, &s->other));
+}
+
+FL_STRESS_ACTOR(cancel_late_two, retirer)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	fl_cancel_token_request(&s->stop);
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS(cancel_late_two, retired, consumer, retirer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && left == 0 && s->item + s->other == 3, "both got one");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && left == 1, "one item is there");
+	FL_FORBIDDEN(1, "an item was lost or made");
+}
+
+/*
+ * A get is woken for an item, another get takes the item, and the first is cancelled before it
+ * sleeps again. It must wake the next waiter, since the later puts rely on it. There are items for
+ * all.
+ */
+struct cancel_late_baton {
+	fl_queue *q;
+	fl_cancel_token stop;
+	int item, other, stolen;
+};
+
+FL_STRESS_SETUP(cancel_late_baton)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 3}));
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, retired)
+{
+	const int rc = fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
+	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, sleeper)
+{
+	OK(fl_queue_get(s->q, &s->other));
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, retirer)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	FL_IGNORE(fl_queue_try_get(s->q, &s->stolen));
+	fl_cancel_token_request(&s->stop);
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_put(s->q, &(int){3}));
+}
+
+FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(left + !!s->item + !!s->other + !!s->stolen == 3, "each item is somewhere");
+	FL_FORBIDDEN(1, "an item was lost or made");
+}
+
+/*
+ * Permits: a waiter that is woken for a permit and cancelled before it has it leaves the permit to
+ * the next.
+ */
+struct cancel_late_sem {
+	fl_sem permits;
+	fl_cancel_token stop;
+	int rc;
+};
+
+FL_STRESS_ACTOR(cancel_late_sem, retired)
+{
+	s->rc = fl_sem_acquire_until(&s->permits, FL_FOREVER, &s->stop);
+}
+
+FL_STRESS_ACTOR(cancel_late_sem, other)
+{
+	OK(fl_sem_acquire(&s->permits));
+}
+
+FL_STRESS_ACTOR(cancel_late_sem, releaser)
+{
+	fl_sem_release(&s->permits);
+	fl_cancel_token_request(&s->stop);
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS(cancel_late_sem, retired, other, releaser)
+{
+	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "both got one");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && fl_sem_value(&s->permits) == 1, "one permit is there");
+	FL_FORBIDDEN(1, "a permit was lost or made");
+}
+
+/*
+ * A fiber under its own token: the thread of its loop, which delivers the request, handles it after
+ * the release.
+ */
+struct cancel_late_fiber {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known, made;
+	fl_sem permits;
+	int rc;
+};
+
+static int take_permit(void *arg)
+{
+	struct cancel_late_fiber *s = arg;
+	s->rc = fl_sem_acquire(&s->permits);
+	return 0;
+}
+
+static int watch_taker(void *arg)
+{
+	struct cancel_late_fiber *s = arg;
+	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
+	while (!fl__lot_has_waiters_at(&s->permits))
+		fl_fiber_yield(); /* the fiber runs until it sleeps */
+	fl_event_set(&s->known);
+	OK(fl_event_wait(&s->made));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(cancel_late_fiber)
+{
+	loop_begin(&s->world);
+}
+
+FL_STRESS_ACTOR(cancel_late_fiber, loop)
+{
+	OK(loop_run(&s->world, watch_taker, s));
+}
+
+FL_STRESS_ACTOR(cancel_late_fiber, retirer)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->fiber);
+	fl_sem_release(&s->permits);
+	fl_event_set(&s->made);
+}
+
+FL_STRESS(cancel_late_fiber, loop, retirer)
+{
+	const bool left = fl_sem_try_acquire(&s->permits) == 0;
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED && left, "the permit is there");
+	FL_FORBIDDEN(s->rc == 0, "a cancelled fiber took the permit");
+	FL_FORBIDDEN(1, "a permit was lost or made");
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lone waiter that a condition keeps in its word while it spins, and the waiters in the queue
+ * behind it.
+ */
+#include "../cases.h"
+#include <fairlead/cond.h>
+#include <fairlead/sem.h>
+
+/*
+ * One broadcast wakes a spinning waiter and an enqueued one. It also locks the mutex's bucket, in
+ * the order of the buckets, which differs from mutex to mutex.
+ */
+struct cond_spinner_and_queue {
+	fl_cond c;
+	fl_mutex mutexes[2], *m;
+	int ready, awake;
+};
+
+FL_STRESS_SETUP(cond_spinner_and_queue)
+{
+	s->m = &s->mutexes[fl_stress_choose(2)];
+}
+
+static void await_all(struct cond_spinner_and_queue *s)
+{
+	FL_LOCKED(s->m);
+	while (!s->ready)
+		OK(fl_cond_wait(&s->c, s->m));
+	s->awake++;
+}
+
+FL_STRESS_ACTOR(cond_spinner_and_queue, one)
+{
+	await_all(s);
+}
+
+FL_STRESS_ACTOR(cond_spinner_and_queue, two)
+{
+	await_all(s);
+}
+
+FL_STRESS_ACTOR(cond_spinner_and_queue, caller)
+{
+	FL_LOCKED(s->m);
+	s->ready = 1;
+	fl_cond_broadcast(&s->c);
+}
+
+FL_STRESS(cond_spinner_and_queue, one, two, caller)
+{
+	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
+	FL_FORBIDDEN(1, "a waiter is left");
+}
+
+/* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */
+struct cond_spinner_is_first {
+	fl_mutex m;
+	fl_cond c;
+	fl_sem here, woken;
+	int came, order[2], through;
+};
+
+static void come_and_wait(struct cond_spinner_is_first *s)
+{
+	FL_LOCKED(&s->m);
+	const int mine = ++s->came;
+	/* With the mutex held: its next owner finds that this context waits. */
+	fl_sem_release(&s->here);
+	OK(fl_cond_wait(&s->c, &s->m));
+	s->order[s->through++] = mine;
+	fl_sem_release(&s->woken);
+}
+
+FL_STRESS_ACTOR(cond_spinner_is_first, one)
+{
+	come_and_wait(s);
+}
+
+FL_STRESS_ACTOR(cond_spinner_is_first, two)
+{
+	come_and_wait(s);
+}
+
+FL_STRESS_ACTOR(cond_spinner_is_first, signaller)
+{
+	for (int i = 0; i < 2; i++)
+		OK(fl_sem_acquire(&s->here));
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(&s->m);
+		fl_cond_signal(&s->c);
+		fl_mutex_unlock(&s->m);
+		OK(fl_sem_acquire(&s->woken));
+	}
+}
+
+FL_STRESS(cond_spinner_is_first, one, two, signaller)
+{
+	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 2, "in the order in which they came");
+	FL_FORBIDDEN(1, "the later one first");
+}
+
+/*
+ * The woken waiter may free the condition while the signaller, which does not hold the mutex, is
+ * still leaving.
+ */
+struct cond_freed_by_woken {
+	fl_mutex m;
+	fl_cond *c;
+	bool ready, waits;
+};
+
+FL_STRESS_SETUP(cond_freed_by_woken)
+{
+	s->c = make(sizeof *s->c);
+}
+
+FL_STRESS_ACTOR(cond_freed_by_woken, waiter)
+{
+	FL_LOCKED(&s->m);
+	if (s->ready)
+		return;
+	s->waits = true;
+	OK(fl_cond_wait(s->c, &s->m)); /* once: only a signal ends it */
+	FL_STRESS_CHECK(s->ready);
+	OK(fl_cond_destroy(s->c));
+	free(s->c);
+	s->c = NULL;
+}
+
+FL_STRESS_ACTOR(cond_freed_by_woken, signaller)
+{
+	fl_cond *c = NULL;
+	{
+		FL_LOCKED(&s->m);
+		s->ready = true;
+		if (s->waits)
+			c = s->c;
+	}
+	if (c)
+		fl_cond_broadcast(c);
+}
+
+FL_STRESS(cond_freed_by_woken, waiter, signaller)
+{
+	FL_ACCEPTABLE(!s->c, "freed");
+	free(s->c);
+	FL_ACCEPTABLE(!s->waits, "too late to wait");
+	FL_FORBIDDEN(1, "still there");
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiters of a condition that a signal moves to the mutex's wait queue, and what may happen to them
+ * there.
+ */
+#include "../cases.h"
+#include <fairlead/cond.h>
+
+/* Guarded by the mutex: a waiter waits, so a signaller knows which waiter its signal must reach. */
+struct meeting {
+	fl_mutex m;
+	fl_cond c;
+	int here, ready, through;
+};
+
+static int wait_until_ready(struct meeting *t, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = 0;
+	FL_LOCKED(&t->m);
+	t->here++;
+	while (!t->ready && rc == 0)
+		rc = fl_cond_wait_until(&t->c, &t->m, deadline, cancel);
+	t->here--;
+	t->through++;
+	return rc;
+}
+
+static bool is_over(struct meeting *t)
+{
+	return fl_cond_destroy(&t->c) == 0 && fl_mutex_destroy(&t->m) == 0 && t->m.word_ == 0;
+}
+
+/*
+ * cond_broadcast_requeue: with the mutex held, so that all are moved asleep; one of them may have a
+ * deadline; a fourth locks the mutex, too.
+ */
+struct cond_broadcast_requeue {
+	struct meeting t;
+	int rc;
+};
+
+FL_STRESS_ACTOR(cond_broadcast_requeue, patient)
+{
+	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(cond_broadcast_requeue, timed)
+{
+	s->rc = wait_until_ready(&s->t, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(cond_broadcast_requeue, caller)
+{
+	FL_LOCKED(&s->t.m);
+	s->t.ready = 1;
+	fl_cond_broadcast(&s->t.c);
+	s->t.through++;
+}
+
+FL_STRESS_ACTOR(cond_broadcast_requeue, other)
+{
+	FL_LOCKED(&s->t.m);
+	s->t.through++;
+}
+
+FL_STRESS(cond_broadcast_requeue, patient, timed, caller, other)
+{
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
+	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
+	FL_ACCEPTABLE(s->rc == 0, "all were woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one had timed out");
+}
+
+/*
+ * cv_requeue_unheld (nsync 215217c): the waiters are moved to a free mutex, without an unlock to
+ * come.
+ */
+struct cv_requeue_unheld {
+	struct meeting t;
+};
+
+FL_STRESS_ACTOR(cv_requeue_unheld, one)
+{
+	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(cv_requeue_unheld, two)
+{
+	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(cv_requeue_unheld, caller)
+{
+	fl_mutex_lock(&s->t.m);
+	s->t.ready = 1;
+	fl_mutex_unlock(&s->t.m);
+	fl_cond_broadcast(&s->t.c);
+}
+
+FL_STRESS(cv_requeue_unheld, one, two, caller)
+{
+	FL_ACCEPTABLE(is_over(&s->t) && s->t.through == 2, "both woken");
+	FL_FORBIDDEN(1, "a waiter or a mark is left");
+}
+
+/*
+ * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
+ * does not take their wake.
+ */
+struct cv_requeue_wake_eaten {
+	fl_mutex m;
+	fl_cond c;
+	int turn;
+};
+
+static void await_turn(struct cv_requeue_wake_eaten *s, int turn)
+{
+	while (s->turn < turn)
+		OK(fl_cond_wait(&s->c, &s->m));
+}
+
+FL_STRESS_ACTOR(cv_requeue_wake_eaten, waiter)
+{
+	FL_LOCKED(&s->m);
+	await_turn(s, 1);
+}
+
+FL_STRESS_ACTOR(cv_requeue_wake_eaten, caller)
+{
+	FL_LOCKED(&s->m);
+	s->turn = 1;
+	fl_cond_broadcast(&s->c);
+	await_turn(s, 2);
+}
+
+FL_STRESS_ACTOR(cv_requeue_wake_eaten, ender)
+{
+	FL_LOCKED(&s->m);
+	await_turn(s, 1);
+	s->turn = 2;
+	fl_cond_broadcast(&s->c);
+}
+
+FL_STRESS(cv_requeue_wake_eaten, waiter, caller, ender)
+{
+	FL_ACCEPTABLE(s->turn == 2 && fl_cond_destroy(&s->c) == 0, "all through");
+	FL_FORBIDDEN(1, "a waiter is left");
+}
+
+/*
+ * A deadline passes, or a cancel is requested, after the waiter was signalled and while it waits
+ * for the mutex: it counts as signalled. The waiter without a signal does not: one signal, two
+ * waiters.
+ */
+struct cond_moved_cancel {
+	struct meeting t;
+	fl_cancel_token stop;
+	int told, rc;
+};
+
+FL_STRESS_ACTOR(cond_moved_cancel, waiter)
+{
+	FL_LOCKED(&s->t.m);
+	if (s->t.ready)
+		return;
+	s->t.here = 1;
+	s->rc = fl_cond_wait_until(&s->t.c, &s->t.m, FL_FOREVER, &s->stop);
+	FL_STRESS_CHECK(s->rc == 0 && s->t.ready);
+}
+
+FL_STRESS_ACTOR(cond_moved_cancel, signaller)
+{
+	FL_LOCKED(&s->t.m);
+	s->t.ready = 1;
+	fl_cond_signal(&s->t.c);
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS(cond_moved_cancel, waiter, signaller)
+{
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
+	FL_ACCEPTABLE(s->t.here, "signalled");
+	FL_ACCEPTABLE(!s->t.here, "too late to wait");
+}
+
+struct cond_moved_timeout {
+	struct meeting t;
+	int tokens, rc;
+};
+
+static int take_token(struct cond_moved_timeout *s, int64_t deadline)
+{
+	int rc = 0;
+	FL_LOCKED(&s->t.m);
+	while (s->tokens == 0 && rc == 0)
+		rc = fl_cond_wait_until(&s->t.c, &s->t.m, deadline, NULL);
+	if (rc == 0)
+		s->tokens--;
+	return rc;
+}
+
+FL_STRESS_ACTOR(cond_moved_timeout, brief)
+{
+	s->rc = take_token(s, soon());
+	if (s->rc != 0)
+		return;
+	FL_LOCKED(&s->t.m);
+	s->tokens++;
+	fl_cond_signal(&s->t.c);
+}
+
+FL_STRESS_ACTOR(cond_moved_timeout, patient)
+{
+	OK(take_token(s, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(cond_moved_timeout, giver)
+{
+	FL_LOCKED(&s->t.m);
+	s->tokens++;
+	fl_cond_signal(&s->t.c);
+}
+
+FL_STRESS(cond_moved_timeout, brief, patient, giver)
+{
+	FL_FORBIDDEN(!is_over(&s->t) || s->tokens != 0, "a waiter, a mark or a token is left");
+	FL_ACCEPTABLE(s->rc == 0, "the brief one was signalled");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one was not");
+}
+
+/*
+ * One signal is for one waiter: of two that each wait once, at most one has been signalled before
+ * its deadline.
+ */
+struct cond_signal_is_for_one {
+	fl_mutex m;
+	fl_cond c;
+	int signalled;
+};
+
+static void wait_once(struct cond_signal_is_for_one *s)
+{
+	FL_LOCKED(&s->m);
+	s->signalled += fl_cond_wait_until(&s->c, &s->m, soon(), NULL) == 0;
+}
+
+FL_STRESS_ACTOR(cond_signal_is_for_one, one)
+{
+	wait_once(s);
+}
+
+FL_STRESS_ACTOR(cond_signal_is_for_one, two)
+{
+	wait_once(s);
+}
+
+FL_STRESS_ACTOR(cond_signal_is_for_one, signaller)
+{
+	FL_LOCKED(&s->m);
+	fl_cond_signal(&s->c);
+}
+
+FL_STRESS(cond_signal_is_for_one, one, two, signaller)
+{
+	FL_FORBIDDEN(s->m.word_ != 0 || fl_cond_destroy(&s->c) != 0, "a waiter or a mark is left");
+	FL_ACCEPTABLE(s->signalled == 1, "one was signalled");
+	FL_ACCEPTABLE(s->signalled == 0, "none waited");
+	FL_FORBIDDEN(1, "one signal reached both");
+}
+
+/*
+ * Waiters with different mutexes, which is misuse: one broadcast moves each to its own mutex. (In
+ * correct use a broadcast meets this when a waiter with another mutex has given up and is leaving.)
+ */
+struct cond_two_mutexes {
+	struct meeting_of_one {
+		fl_mutex m;
+		int ready, through;
+	} of[2];
+	fl_cond c;
+};
+
+static void await_own(struct cond_two_mutexes *s, int i)
+{
+	struct meeting_of_one *t = &s->of[i];
+	FL_LOCKED(&t->m);
+	while (!t->ready)
+		OK(fl_cond_wait(&s->c, &t->m));
+	t->through++;
+}
+
+FL_STRESS_ACTOR(cond_two_mutexes, one)
+{
+	await_own(s, 0);
+}
+
+FL_STRESS_ACTOR(cond_two_mutexes, two)
+{
+	await_own(s, 1);
+}
+
+FL_STRESS_ACTOR(cond_two_mutexes, caller)
+{
+	for (int i = 0; i < 2; i++) {
+		FL_LOCKED(&s->of[i].m);
+		s->of[i].ready = 1;
+		s->of[i].through++;
+	}
+	fl_cond_broadcast(&s->c);
+}
+
+FL_STRESS(cond_two_mutexes, one, two, caller)
+{
+	FL_FORBIDDEN(s->of[0].m.word_ != 0 || s->of[1].m.word_ != 0, "a mark is left");
+	FL_ACCEPTABLE(s->of[0].through == 2 && s->of[1].through == 2, "both through");
+	FL_FORBIDDEN(1, "a waiter is left");
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits between contexts: a deadlock is reported by the context that closes it, and nothing is
+ * reported without one.
+ */
+#include "core/debug/table.h"
+#include "debugging.h"
+#include <fairlead/rwlock.h>
+#include <fairlead/thread.h>
+
+/*
+ * A real deadlock: three philosophers, each with a fork in the left hand. The last one to wait
+ * reports it, and the report ends it. Without the report the model has its deadlock.
+ */
+struct debug_philosophers {
+	fl_mutex forks[3];
+	fl_cancel_token ends;
+	struct said said;
+	int ate[3];
+};
+
+FL_STRESS_SETUP(debug_philosophers)
+{
+	for (int i = 0; i < 3; i++)
+		fl_mutex_init(&s->forks[i]);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+static void dine(struct debug_philosophers *s, int i)
+{
+	said = &s->said;
+	fl_mutex_lock(&s->forks[i]);
+	const int rc = fl_mutex_lock_until(&s->forks[(i + 1) % 3], FL_FOREVER, &s->ends);
+	s->ate[i] = rc == 0;
+	if (rc == 0)
+		fl_mutex_unlock(&s->forks[(i + 1) % 3]);
+	fl_mutex_unlock(&s->forks[i]);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, one)
+{
+	dine(s, 0);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, two)
+{
+	dine(s, 1);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, three)
+{
+	dine(s, 2);
+}
+
+FL_STRESS(debug_philosophers, one, two, three)
+{
+	const int n = s->ate[0] + s->ate[1] + s->ate[2], said_so = LOOK(&s->said.actual);
+	fl_cancel_token_destroy(&s->ends);
+	FL_ACCEPTABLE(n == 3 && said_so == 0, "all ate, nothing is said");
+	FL_ACCEPTABLE(n < 3 && said_so == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "a false report, or more than one");
+}
+
+/* The holder of a mutex joins a thread that waits for it. */
+struct debug_join {
+	fl_mutex m;
+	fl_cancel_token ends;
+	struct said said;
+	int rc;
+};
+
+FL_STRESS_SETUP(debug_join)
+{
+	fl_mutex_init(&s->m);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+static int want(void *arg)
+{
+	struct debug_join *s = arg;
+	said = &s->said;
+	FL_LOCKED(&s->m);
+	return 0;
+}
+
+FL_STRESS_ACTOR(debug_join, joiner)
+{
+	fl_thread t;
+	said = &s->said;
+	fl_mutex_lock(&s->m);
+	OK(fl_thread_start(&t, want, s, NULL));
+	s->rc = fl_thread_join_until(&t, NULL, FL_FOREVER, &s->ends);
+	fl_mutex_unlock(&s->m);
+	OK(fl_thread_join(&t, NULL));
+}
+
+FL_STRESS(debug_join, joiner)
+{
+	fl_cancel_token_destroy(&s->ends);
+	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "reported more than once");
+}
+
+/* A reader locks again behind a waiting writer, which waits for the first read lock. */
+struct debug_read_again {
+	fl_rwlock l;
+	fl_cancel_token ends;
+	struct said said;
+	int rc, upgrade;
+};
+
+FL_STRESS_SETUP(debug_read_again)
+{
+	fl_rwlock_init(&s->l);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_read_again, reader)
+{
+	said = &s->said;
+	fl_rwlock_read_lock(&s->l);
+	s->rc = fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->ends);
+	if (s->rc == 0)
+		fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(debug_read_again, upgrader)
+{
+	said = &s->said;
+	fl_rwlock_read_lock(&s->l);
+	s->upgrade = fl_rwlock_upgrade_until(&s->l, FL_FOREVER, &s->ends);
+	if (s->upgrade == 0)
+		fl_rwlock_write_unlock(&s->l);
+	else
+		fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(debug_read_again, reader, upgrader)
+{
+	const int said_so = LOOK(&s->said.actual);
+	fl_cancel_token_destroy(&s->ends);
+	const bool ended = s->rc == -ECANCELED || s->upgrade == -ECANCELED;
+	FL_ACCEPTABLE(!ended && said_so == 0, "one after the other");
+	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "a false report, or more than one");
+}
+
+/* No deadlock, so no report: all lock in one order, except one that gives up in the end. */
+struct debug_quiet {
+	fl_mutex m, n;
+	struct said said;
+};
+
+FL_STRESS_SETUP(debug_quiet)
+{
+	fl_mutex_init(&s->m);
+	fl_mutex_init(&s->n);
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_quiet, one)
+{
+	said = &s->said;
+	lock_both(&s->m, &s->n);
+	lock_both(&s->m, &s->n);
+}
+
+FL_STRESS_ACTOR(debug_quiet, two)
+{
+	said = &s->said;
+	fl_mutex_lock(&s->m);
+	fl_mutex_unlock(&s->m);
+	fl_mutex_lock(&s->n);
+	if (fl_mutex_lock_until(&s->m, soon(), NULL) == 0)
+		fl_mutex_unlock(&s->m);
+	fl_mutex_unlock(&s->n);
+}
+
+FL_STRESS(debug_quiet, one, two)
+{
+	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0 || fl_mutex_destroy(&s->n) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/* Readers come and go: each unlock is matched with its own context. */
+struct debug_quiet_readers {
+	fl_rwlock l;
+	struct said said;
+};
+
+FL_STRESS_SETUP(debug_quiet_readers)
+{
+	fl_rwlock_init(&s->l);
+	listen(FL_DEBUG_WAITS);
+}
+
+static void read_then_write(struct debug_quiet_readers *s)
+{
+	said = &s->said;
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_write_lock(&s->l);
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(debug_quiet_readers, one)
+{
+	read_then_write(s);
+}
+
+FL_STRESS_ACTOR(debug_quiet_readers, two)
+{
+	read_then_write(s);
+}
+
+FL_STRESS(debug_quiet_readers, one, two)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/*
+ * As unlock_destroy, for each lock: with debugging on, too, the unlock's last access frees the
+ * lock.
+ */
+struct debug_unlock_destroy {
+	struct watched {
+		fl_mutex m;
+		fl_rwlock l;
+		atomic_int refs;
+	} * object;
+	unsigned lock;
+	struct said said;
+};
+
+static bool is_last(struct watched *object)
+{
+	return atomic_fetch_sub_explicit(&object->refs, 1, memory_order_relaxed) == 1;
+}
+
+static bool let_go_mutex(struct watched *object)
+{
+	fl_mutex_lock(&object->m);
+	const bool last = is_last(object);
+	fl_mutex_unlock(&object->m);
+	return last && fl_mutex_destroy(&object->m) == 0;
+}
+
+static bool let_go_writing(struct watched *object)
+{
+	fl_rwlock_write_lock(&object->l);
+	const bool last = is_last(object);
+	fl_rwlock_write_unlock(&object->l);
+	return last && fl_rwlock_destroy(&object->l) == 0;
+}
+
+/* The last one waits until the other has left. */
+static bool let_go_reading(struct watched *object)
+{
+	fl_rwlock_read_lock(&object->l);
+	const bool last = is_last(object);
+	fl_rwlock_read_unlock(&object->l);
+	if (!last)
+		return false;
+	fl_rwlock_write_lock(&object->l);
+	fl_rwlock_write_unlock(&object->l);
+	return fl_rwlock_destroy(&object->l) == 0;
+}
+
+static bool (*const let_go[])(struct watched *) = {let_go_mutex, let_go_writing, let_go_reading};
+
+FL_STRESS_SETUP(debug_unlock_destroy)
+{
+	s->object = make(sizeof *s->object);
+	fl_mutex_init(&s->object->m);
+	fl_rwlock_init(&s->object->l);
+	SET(&s->object->refs, 2);
+	s->lock = fl_stress_choose(sizeof let_go / sizeof *let_go);
+	listen(FL_DEBUG_WAITS);
+}
+
+static void let_go_of(struct debug_unlock_destroy *s)
+{
+	struct watched *object = s->object;
+	said = &s->said;
+	if (let_go[s->lock](object))
+		free(object);
+}
+
+FL_STRESS_ACTOR(debug_unlock_destroy, one)
+{
+	let_go_of(s);
+}
+
+FL_STRESS_ACTOR(debug_unlock_destroy, two)
+{
+	let_go_of(s);
+}
+
+FL_STRESS(debug_unlock_destroy, one, two)
+{
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "freed once");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/* A signal handler reads the table: what it sees is consistent. */
+struct debug_look {
+	fl_mutex m;
+	struct said said;
+	bool entered, found;
+};
+
+FL_STRESS_SETUP(debug_look)
+{
+	fl_mutex_init(&s->m);
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_look, holder)
+{
+	said = &s->said;
+	FL_LOCKED(&s->m);
+}
+
+FL_STRESS_ACTOR(debug_look, looker)
+{
+	said = &s->said;
+	s->entered = fl__debug_try_enter();
+	if (!s->entered)
+		return;
+	const struct fl__held *held = fl__held_next(&s->m, NULL);
+	s->found = held != NULL;
+	if (held)
+		FL_STRESS_CHECK(held->holder->held == held && held->kind == FL__DEBUG_MUTEX);
+	fl__debug_try_leave();
+}
+
+FL_STRESS(debug_look, holder, looker)
+{
+	FL_ACCEPTABLE(!s->entered, "the table was locked");
+	FL_ACCEPTABLE(s->found, "held");
+	FL_ACCEPTABLE(!s->found, "not held");
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tasks in the user's memory: after a retire no context touches the task, so it may be freed, or
+ * submitted again.
+ */
+#include "../cases.h"
+#include "core/exec/executor.h"
+#include <fairlead/embedded_task.h>
+#include <fairlead/event.h>
+#include <fairlead/task.h>
+
+FL_TASK_STATIC(embedded_add, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+/* One piece of memory, with the data of the task: the model sees uses after the free. */
+struct own {
+	fl_embedded_task task;
+	int in, out, ends;
+};
+
+static struct own *new_own(fl_executor *e, const fl_submit_config *config)
+{
+	struct own *own = make(sizeof *own);
+	own->in = 1;
+	OK(fl_embedded_task_submit(e, &own->task, &embedded_add, &own->in, &own->out, config));
+	return own;
+}
+
+/*
+ * After a retire: `out` has the result of a run, or its initial value. Returns true if the task
+ * ran.
+ */
+static bool free_own(struct own *own)
+{
+	const bool ran = own->out == 2;
+	FL_STRESS_CHECK(ran || own->out == 0);
+	free(own);
+	return ran;
+}
+
+/* An executor: its only workers are the scenario's actors. */
+
+static int add(fl_executor *e, struct fl__task_block *block)
+{
+	FL_LOCKED(&e->lock);
+	fl__task_list_add(&e->queue, block);
+	return 0;
+}
+
+static const struct fl__executor_ops ops = {
+    .size = sizeof ops, .kind = "case", .capabilities = FL_CAP_BY_REFERENCE, .submit = add};
+
+static fl_executor *new_executor(void)
+{
+	fl_executor *e = make(sizeof *e);
+	OK(fl__executor_init(e, &ops, 1, &(fl_executor_config){0}, false));
+	return e;
+}
+
+static void free_executor(fl_executor *e)
+{
+	fl__executor_fini(e);
+	free(e);
+}
+
+/* Runs the first task, as a worker does; or nothing. */
+static void work(fl_executor *e)
+{
+	struct fl__task_block *block;
+	enum fl__claim claim = FL__CLAIM_LOST;
+	{
+		FL_LOCKED(&e->lock);
+		block = e->queue.head;
+		if (block) {
+			fl__task_list_remove(&e->queue, block);
+			claim = fl__future_claim(&block->future);
+			e->foreign += claim == FL__CLAIM_LOST;
+		}
+	}
+	if (claim == FL__CLAIM_LOST)
+		return;
+	fl_future *f = &block->future;
+	fl__future_finish(f, f->type->run(NULL, f->arg, f->result), NULL);
+	fl_future_free(f);
+}
+
+static void on_end(fl_future *f, void *arg)
+{
+	(void)f;
+	++*(int *)arg; /* plain: done before a retire returns */
+}
+
+/*
+ * A retire returns when the task has ended, its callback has returned, and its reference is freed.
+ */
+struct embedded_retire_vs_end {
+	fl_executor *e;
+	struct own *own;
+	fl_future *f;
+};
+
+FL_STRESS_SETUP(embedded_retire_vs_end)
+{
+	s->e = new_executor();
+	s->own = make(sizeof *s->own);
+	s->own->in = 1;
+	fl_submit_config config = {0};
+	if (fl_stress_choose(2))
+		config = (fl_submit_config){.on_end = on_end, .on_end_arg = &s->own->ends};
+	else
+		s->own->ends = 1;
+	OK(fl_embedded_task_submit(s->e, &s->own->task, &embedded_add, &s->own->in, &s->own->out, &config));
+	s->f = fl_future_ref(fl_embedded_task_future(&s->own->task));
+}
+
+FL_STRESS_ACTOR(embedded_retire_vs_end, worker)
+{
+	work(s->e);
+}
+
+FL_STRESS_ACTOR(embedded_retire_vs_end, user)
+{
+	OK(fl_embedded_task_retire(&s->own->task));
+	FL_STRESS_CHECK(s->own->ends == 1);
+	FL_STRESS_CHECK(free_own(s->own));
+}
+
+FL_STRESS_ACTOR(embedded_retire_vs_end, other)
+{
+	fl_future_free(s->f);
+}
+
+FL_STRESS(embedded_retire_vs_end, worker, user, other)
+{
+	/* Its pool is freed with it: a leak shows that the pool still counts the block. */
+	free_executor(s->e);
+	FL_ACCEPTABLE(1, "freed after its last use");
+}
+
+/*
+ * The same without a wait. A try that fails leaves the future, and is followed by a wait, which may
+ * fail, too. The task may have ended before.
+ */
+struct embedded_try_retire {
+	fl_executor *e;
+	struct own *own;
+	fl_future *f;
+	int rc, until_rc;
+};
+
+FL_STRESS_SETUP(embedded_try_retire)
+{
+	s->e = new_executor();
+	s->own = new_own(s->e, NULL);
+	s->f = fl_future_ref(fl_embedded_task_future(&s->own->task));
+	if (fl_stress_choose(2))
+		work(s->e);
+}
+
+FL_STRESS_ACTOR(embedded_try_retire, worker)
+{
+	work(s->e);
+	s->own->ends = 1; /* plain: it has a reference */
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(embedded_try_retire, user)
+{
+	s->rc = fl_embedded_task_try_retire(&s->own->task);
+	if (s->rc == -EBUSY)
+		s->until_rc = fl_embedded_task_retire_until(&s->own->task, soon(), FL_SHIELDED);
+	if (s->until_rc == -ETIMEDOUT && fl_embedded_task_try_retire(&s->own->task) != 0)
+		OK(fl_embedded_task_retire(&s->own->task));
+	FL_STRESS_CHECK(s->own->ends == 1);
+	FL_STRESS_CHECK(free_own(s->own));
+}
+
+FL_STRESS(embedded_try_retire, worker, user)
+{
+	free_executor(s->e);
+	FL_ACCEPTABLE(s->rc == 0, "retired at once");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->until_rc == 0, "waited for");
+	FL_INTERESTING(s->rc == -EBUSY && s->until_rc == -ETIMEDOUT, "the second wait");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* Submitted again in the same memory: what the first run wrote is ordered before the second. */
+struct embedded_again {
+	fl_executor *e;
+	fl_embedded_task task;
+	int value, next;
+};
+
+FL_STRESS_SETUP(embedded_again)
+{
+	s->e = new_executor();
+	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+}
+
+FL_STRESS_ACTOR(embedded_again, worker)
+{
+	work(s->e);
+}
+
+FL_STRESS_ACTOR(embedded_again, user)
+{
+	OK(fl_embedded_task_retire(&s->task));
+	FL_STRESS_CHECK(s->next == 1);
+	s->value = 5;
+	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+	work(s->e);
+	OK(fl_embedded_task_try_retire(&s->task));
+}
+
+FL_STRESS(embedded_again, worker, user)
+{
+	free_executor(s->e);
+	FL_ACCEPTABLE(s->next == 6, "both ran");
+	FL_FORBIDDEN(1, "one did not");
+}
+
+/* The thread executor. */
+
+static fl_executor *pool_of(unsigned workers)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+/*
+ * Cancelled while the worker takes it: the task ran, or it was removed; the memory is freed at
+ * once.
+ */
+struct embedded_cancel_vs_take {
+	bool ran;
+	int rc;
+};
+
+FL_STRESS_ACTOR(embedded_cancel_vs_take, user)
+{
+	fl_executor *e = pool_of(1);
+	struct own *own = new_own(e, NULL);
+	s->rc = fl_future_cancel(fl_embedded_task_future(&own->task));
+	OK(fl_embedded_task_retire(&own->task));
+	s->ran = free_own(own);
+	fl_executor_free(e);
+}
+
+FL_STRESS(embedded_cancel_vs_take, user)
+{
+	FL_ACCEPTABLE(s->rc == 0 && !s->ran, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->ran, "ran");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->ran, "asked, and ran");
+	FL_FORBIDDEN(1, "both, or neither");
+}
+
+/* A task is removed from behind another one, which is moved out of the way: that one still runs. */
+struct embedded_dig {
+	fl_executor *e;
+	bool second_ran;
+	int rc;
+};
+
+FL_STRESS_SETUP(embedded_dig)
+{
+	s->e = pool_of(1);
+}
+
+FL_STRESS_ACTOR(embedded_dig, user)
+{
+	struct own *first = new_own(s->e, NULL), *second = new_own(s->e, NULL), *third = new_own(s->e, NULL);
+	s->rc = fl_future_cancel(fl_embedded_task_future(&second->task));
+	OK(fl_embedded_task_retire(&first->task));
+	OK(fl_embedded_task_retire(&second->task));
+	OK(fl_embedded_task_retire(&third->task));
+	FL_STRESS_CHECK(free_own(first));
+	s->second_ran = free_own(second);
+	FL_STRESS_CHECK(free_own(third));
+}
+
+FL_STRESS(embedded_dig, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->rc == 0 && !s->second_ran, "cancelled");
+	FL_ACCEPTABLE(s->rc != 0 && s->second_ran, "ran");
+	FL_FORBIDDEN(1, "both, or neither");
+}
+
+/*
+ * A cancel of the task and a cancel of the executor: the task has one owner, and is removed once.
+ */
+struct embedded_cancel_vs_executor {
+	fl_executor *e;
+	bool accepted, ran;
+	int rc;
+};
+
+FL_STRESS_SETUP(embedded_cancel_vs_executor)
+{
+	s->e = pool_of(1);
+}
+
+FL_STRESS_ACTOR(embedded_cancel_vs_executor, user)
+{
+	struct own *own = make(sizeof *own);
+	own->in = 1;
+	s->rc = fl_embedded_task_submit(s->e, &own->task, &embedded_add, &own->in, &own->out, NULL);
+	s->accepted = s->rc == 0;
+	if (s->accepted)
+		s->rc = fl_future_cancel(fl_embedded_task_future(&own->task));
+	OK(fl_embedded_task_retire(&own->task));
+	s->ran = free_own(own);
+}
+
+FL_STRESS_ACTOR(embedded_cancel_vs_executor, closer)
+{
+	(void)fl_executor_cancel(s->e);
+}
+
+FL_STRESS(embedded_cancel_vs_executor, user, closer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(!s->accepted && s->rc == -EPIPE, "refused");
+	FL_ACCEPTABLE(s->rc == 0 && !s->ran, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY, "just being cancelled, or run");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->ran, "ran");
+	FL_FORBIDDEN(1, "lost");
+}
+
+/*
+ * The only worker waits for its own embedded task: it runs the task, and removes it from the
+ * backlog, from behind another.
+ */
+struct embedded_helped {
+	int got;
+};
+
+FL_TASK_STATIC(embedded_nest, void, int)
+{
+	fl_executor *e = fl_executor_current();
+	struct own *behind = new_own(e, NULL), *own = new_own(e, NULL);
+	OK(fl_embedded_task_retire(&own->task));
+	*result = own->out;
+	FL_STRESS_CHECK(free_own(own));
+	OK(fl_embedded_task_retire(&behind->task));
+	FL_STRESS_CHECK(free_own(behind));
+	return 0;
+}
+
+FL_STRESS_ACTOR(embedded_helped, user)
+{
+	fl_executor *e = pool_of(1);
+	fl_embedded_task *task = make(sizeof *task);
+	OK(embedded_nest_embedded_submit(e, task, &s->got));
+	OK(fl_embedded_task_retire(task));
+	free(task);
+	fl_executor_free(e);
+}
+
+FL_STRESS(embedded_helped, user)
+{
+	FL_ACCEPTABLE(s->got == 2, "helped");
+	FL_FORBIDDEN(1, "not run");
+}
+
+/*
+ * A worker is held by a task that waits for a second one, which is moved in the meantime: the
+ * second worker is woken for it.
+ */
+struct embedded_moved {
+	fl_executor *e;
+	fl_event open;
+};
+
+FL_TASK_STATIC(embedded_await, fl_event *, void)
+{
+	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(embedded_open, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_STRESS_SETUP(embedded_moved)
+{
+	s->e = pool_of(2);
+}
+
+FL_STRESS_ACTOR(embedded_moved, user)
+{
+	fl_embedded_task waits = FL_EMBEDDED_TASK_INIT, opens = FL_EMBEDDED_TASK_INIT, goes = FL_EMBEDDED_TASK_INIT;
+	fl_event *event = &s->open;
+	OK(embedded_await_embedded_submit(s->e, &waits, &event));
+	OK(embedded_open_embedded_submit(s->e, &opens, &event));
+	OK(embedded_open_embedded_submit(s->e, &goes, &event));
+	FL_IGNORE(fl_future_cancel_pending(fl_embedded_task_future(&goes)));
+	OK(fl_embedded_task_retire(&waits));
+	OK(fl_embedded_task_retire(&opens));
+	OK(fl_embedded_task_retire(&goes));
+}
+
+FL_STRESS(embedded_moved, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "all have ended");
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The common parts of all executors, on the sequential one: maps, blocks, the registry. */
+#include "../cases.h"
+#include "core/exec/task_blocks.h"
+#include <fairlead/task.h>
+#include <stdio.h>
+
+FL_TASK_STATIC(increment, int *, void)
+{
+	++**arg;
+	return 0;
+}
+
+static fl_executor *sequential(void)
+{
+	fl_executor *e = NULL;
+	OK(fl_sequential_executor_create(&e, NULL));
+	return e;
+}
+
+/*
+ * Two threads submit to one sequential executor: each runs its own task, and a join waits for both.
+ */
+struct sequential_two {
+	fl_executor *e;
+	int data[2], rc[2];
+};
+
+FL_STRESS_SETUP(sequential_two)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(sequential_two, one)
+{
+	s->rc[0] = increment_submit(s->e, &s->data[0], NULL);
+}
+
+FL_STRESS_ACTOR(sequential_two, joiner)
+{
+	OK(fl_executor_join(s->e));
+	s->rc[1] = increment_submit(s->e, &s->data[1], NULL);
+	int rc = fl_executor_join_until(s->e, 0, NULL);
+	FL_STRESS_CHECK(rc == 0 && s->data[1] == 0);
+}
+
+FL_STRESS(sequential_two, one, joiner)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->rc[1] != -EPIPE, "accepted after the join");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->data[0] == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->data[0] == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
+}
+
+/* A request of a submit's token, against the submit: the task ran, or it is cancelled. */
+struct submit_vs_cancel {
+	fl_executor *e;
+	fl_cancel_token stop;
+	int data;
+	fl_future_state state;
+};
+
+FL_STRESS_SETUP(submit_vs_cancel)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(submit_vs_cancel, submitter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(increment_submit_with(s->e, &s->data, &f, &(fl_submit_config){.cancel = &s->stop}));
+	s->state = fl_future_get_state(f);
+}
+
+FL_STRESS_ACTOR(submit_vs_cancel, canceller)
+{
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS(submit_vs_cancel, submitter, canceller)
+{
+	fl_executor_free(s->e);
+	fl_cancel_token_destroy(&s->stop);
+	FL_ACCEPTABLE(s->state == FL_DONE && s->data == 1, "ran");
+	FL_ACCEPTABLE(s->state == FL_CANCELLED && s->data == 0, "cancelled");
+	FL_FORBIDDEN(1, "ran and cancelled, or neither");
+}
+
+/* A detached executor without tasks is freed once, after the detach's last access. */
+struct executor_detached {
+	fl_executor *e;
+};
+
+FL_STRESS_SETUP(executor_detached)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(executor_detached, owner)
+{
+	OK(fl_executor_detach(s->e));
+}
+
+FL_STRESS(executor_detached, owner)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
+/*
+ * A task type is added and removed while another context looks it up, and checks for conflicts:
+ * found whole, or not at all.
+ */
+struct registry_find {
+	fl_task_type type;
+	char name[32];
+	fl_task_entry *entry;
+	const fl_task_type *found;
+	const char *conflict;
+};
+
+static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+FL_STRESS_SETUP(registry_find)
+{
+	/* The registry belongs to the process. */
+	(void)snprintf(s->name, sizeof s->name, "%p", (void *)s);
+	s->type = (fl_task_type){.size = sizeof s->type, .name = s->name, .run = run_nothing};
+	s->entry = make(sizeof *s->entry);
+	s->entry->type = &s->type;
+}
+
+FL_STRESS_ACTOR(registry_find, owner)
+{
+	fl_task_register(s->entry);
+	fl_task_unregister(s->entry);
+	free(s->entry);
+}
+
+FL_STRESS_ACTOR(registry_find, looker)
+{
+	s->found = fl_task_find(s->name);
+	s->conflict = fl_task_conflict();
+}
+
+FL_STRESS(registry_find, owner, looker)
+{
+	FL_FORBIDDEN(s->conflict != NULL, "a conflict");
+	FL_ACCEPTABLE(s->found == &s->type, "found");
+	FL_ACCEPTABLE(s->found == NULL, "not there");
+	FL_FORBIDDEN(1, "another's");
+}

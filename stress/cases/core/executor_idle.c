@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A wait until an executor is idle misses neither a task nor its wake, whichever context ends the
+ * last task: a worker, a canceller, or a submit that runs the task itself.
+ */
+#include "../cases.h"
+#include <fairlead/latch.h>
+#include <fairlead/task.h>
+
+FL_TASK_STATIC(idle_add, int *, void)
+{
+	++**arg;
+	return 0;
+}
+
+/* The waiter sees what its own task and the earlier one wrote; a worker is starting, or asleep. */
+struct executor_idle_wait {
+	fl_executor *e;
+	int before, data;
+};
+
+FL_STRESS_SETUP(executor_idle_wait)
+{
+	OK(fl_thread_executor_create(&s->e, &(fl_executor_config){.workers = 1}));
+	OK(idle_add_submit(s->e, &s->before, NULL));
+}
+
+FL_STRESS_ACTOR(executor_idle_wait, user)
+{
+	for (int i = 1; i <= 2; i++) {
+		OK(idle_add_submit(s->e, &s->data, NULL));
+		OK(fl_executor_wait_idle(s->e));
+		FL_STRESS_CHECK(s->data == i && s->before == 1);
+	}
+}
+
+FL_STRESS(executor_idle_wait, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "waited");
+}
+
+/* Another context submits a task and cancels it, at any moment of the wait. */
+struct executor_idle_cancel {
+	fl_executor *e;
+	int data, cancelled;
+};
+
+FL_STRESS_SETUP(executor_idle_cancel)
+{
+	OK(fl_thread_executor_create(&s->e, &(fl_executor_config){.workers = 1}));
+}
+
+FL_STRESS_ACTOR(executor_idle_cancel, user)
+{
+	OK(idle_add_submit(s->e, &s->data, NULL));
+	OK(fl_executor_wait_idle(s->e));
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(executor_idle_cancel, canceller)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(idle_add_submit(s->e, &s->cancelled, &f));
+	FL_IGNORE(fl_future_cancel(f));
+}
+
+FL_STRESS(executor_idle_cancel, user, canceller)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->cancelled == 0, "cancelled");
+	FL_ACCEPTABLE(s->cancelled == 1, "it ran");
+	FL_FORBIDDEN(1, "it ran twice");
+}
+
+/*
+ * The idle time of workers runs out. A worker whose sleep has timed out counts as asleep until it
+ * has the lock: a task may then wait for it.
+ */
+struct executor_idle_timeout {
+	fl_executor *e;
+	fl_latch met;
+	int data;
+};
+
+/* Two of them need two workers. */
+FL_TASK_STATIC(idle_meet, fl_latch *, void)
+{
+	fl_latch_count_down(*arg, 1);
+	return fl_latch_wait(*arg);
+}
+
+FL_STRESS_SETUP(executor_idle_timeout)
+{
+	s->met = (fl_latch)FL_LATCH_INIT(2);
+	OK(fl_thread_executor_create(&s->e, &(fl_executor_config){.workers = 2, .idle_timeout = 1}));
+	for (int i = 0; i < 2; i++)
+		OK(idle_meet_submit(s->e, &s->met, NULL));
+}
+
+FL_STRESS_ACTOR(executor_idle_timeout, user)
+{
+	OK(fl_executor_wait_idle(s->e));
+	FL_STRESS_CHECK(fl_latch_try_wait(&s->met) == 0);
+	OK(idle_add_submit(s->e, &s->data, NULL));
+	OK(fl_executor_wait_idle(s->e));
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(executor_idle_timeout, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "waited");
+}
+
+/* The sequential executor: the wait is for the submits of other contexts. */
+struct executor_idle_sequential {
+	fl_executor *e;
+	int done;
+};
+
+FL_STRESS_SETUP(executor_idle_sequential)
+{
+	OK(fl_sequential_executor_create(&s->e, NULL));
+}
+
+FL_TASK_STATIC(idle_mark, struct executor_idle_sequential *, void)
+{
+	(*arg)->done = 1;
+	return 0;
+}
+
+FL_STRESS_ACTOR(executor_idle_sequential, submitter)
+{
+	OK(idle_mark_submit(s->e, s, NULL));
+}
+
+FL_STRESS_ACTOR(executor_idle_sequential, waiter)
+{
+	const int rc = fl_executor_wait_idle_until(s->e, fl_stress_choose(2) ? FL_FOREVER : soon(), NULL);
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+}
+
+FL_STRESS(executor_idle_sequential, submitter, waiter)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->done == 1, "it ran");
+	FL_FORBIDDEN(1, "it did not run");
+}

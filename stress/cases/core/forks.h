@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_FORKS_H
+#define STRESS_FORKS_H
+
+#include "../cases.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include "core/fork_join/fork_join.h"
+#include "core/wait/context.h"
+#include <fairlead/event.h>
+
+/*
+ * The fork stacks of a few workers, which are the scenario's actors, and the sleep of idle workers.
+ */
+struct crowd {
+	struct fl__forks forks;
+	fl_event work;
+};
+
+static inline void wake_one_of(void *crowd)
+{
+	fl_event_set(&((struct crowd *)crowd)->work);
+}
+
+/* `forked`: as if a worker had forked before, and no worker slept. */
+static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
+{
+	fl__forks_init(&c->forks, n, wake_one_of, c, NULL);
+	if (forked) {
+		c->forks.used = 1;
+		c->forks.flags.sleepers = 0;
+	}
+}
+
+static inline void crowd_fini(struct crowd *c)
+{
+	fl__forks_fini(&c->forks);
+}
+
+static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
+{
+	struct fl__fork_stack *s = fl__forks_enter(&c->forks, i);
+	FL_STRESS_CHECK(s != NULL);
+	return s;
+}
+
+/* A worker that is woken for work, as an executor's workers are, until `ended`. */
+static inline void crowd_work(struct crowd *c, struct fl__fork_stack *self, const atomic_int *ended)
+{
+	while (!LOOK(ended)) {
+		if (fl__forks_run_one(&c->forks, self) || fl__forks_prepare_sleep(&c->forks, self))
+			continue;
+		OK(fl_event_wait(&c->work));
+		fl_event_reset(&c->work);
+	}
+}
+
+static inline void crowd_end(struct crowd *c, atomic_int *ended)
+{
+	SET(ended, 1);
+	fl_event_set(&c->work);
+}
+
+static inline int add_one(void *count)
+{
+	++*(int *)count;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Task groups: a join returns when all tasks have ended, with what they wrote, and the group is not
+ * touched afterwards, also with failures, cancels, and helping workers.
+ */
+#include "core/exec/group.h"
+#include "../cases.h"
+#include <fairlead/event.h>
+#include <fairlead/group.h>
+#include <fairlead/latch.h>
+#include <fairlead/task.h>
+
+static fl_executor *pool_of(unsigned workers)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+static fl_executor *sequential(void)
+{
+	fl_executor *e = NULL;
+	OK(fl_sequential_executor_create(&e, NULL));
+	return e;
+}
+
+/* In separate memory, so that accesses after the join are seen. */
+static fl_group *group_of(fl_executor *e)
+{
+	fl_group *g = make(sizeof *g);
+	*g = (fl_group)FL_GROUP_INIT(e);
+	return g;
+}
+
+static void end_group(fl_group *g)
+{
+	fl_group_destroy(g);
+	free(g);
+}
+
+/* Plain: the submit orders it before the task, the join after it. */
+FL_TASK_STATIC(add_one, int *, int)
+{
+	*result = ++**arg;
+	return 0;
+}
+
+FL_TASK_STATIC(fail, int, void)
+{
+	return *arg;
+}
+
+/*
+ * After the join, what the tasks wrote and their results are visible, and the group may be freed.
+ * More tasks than the group's first memory holds.
+ */
+enum { TASKS = 5 };
+
+struct group_join {
+	int data[TASKS], got[TASKS];
+	bool right;
+};
+
+FL_STRESS_ACTOR(group_join, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	fl_group *g = group_of(e);
+	for (int i = 0; i < TASKS; i++) {
+		int *at = &s->data[i];
+		s->data[i] = i;
+		OK(fl_group_submit(g, &add_one, &at, &s->got[i]));
+	}
+	OK(fl_stress_choose(2) ? fl_group_join(g) : fl_group_join_until(g, FL_FOREVER, FL_SHIELDED));
+	s->right = true;
+	for (int i = 0; i < TASKS; i++)
+		s->right = s->right && s->data[i] == i + 1 && s->got[i] == i + 1;
+	end_group(g);
+}
+
+FL_STRESS(group_join, user)
+{
+	FL_ACCEPTABLE(s->right, "done");
+	FL_FORBIDDEN(1, "a result is not there");
+}
+
+/*
+ * Two contexts submit to one group, a third may cancel it: all accepted tasks have ended when the
+ * join returns.
+ */
+struct group_many {
+	fl_executor *e;
+	fl_group *g;
+	fl_latch submitted;
+	bool cancels;
+	int data[2], got[2], rc[2];
+};
+
+FL_STRESS_SETUP(group_many)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+	OK(fl_latch_init(&s->submitted, 3));
+}
+
+static void submit_one(struct group_many *s, int i)
+{
+	int *at = &s->data[i];
+	s->rc[i] = fl_group_submit(s->g, &add_one, &at, &s->got[i]);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS_ACTOR(group_many, one)
+{
+	submit_one(s, 0);
+	OK(fl_latch_wait(&s->submitted));
+	OK(fl_group_join(s->g));
+	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_message(s->g));
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_many, two)
+{
+	submit_one(s, 1);
+}
+
+FL_STRESS_ACTOR(group_many, canceller)
+{
+	s->cancels = fl_stress_choose(2);
+	if (s->cancels)
+		fl_group_cancel(s->g);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS(group_many, one, two, canceller)
+{
+	fl_executor_free(s->e);
+	for (int i = 0; i < 2; i++) {
+		FL_FORBIDDEN(s->rc[i] == -ECANCELED && (s->data[i] != 0 || !s->cancels),
+		             "refused, and it ran or for nothing");
+		FL_FORBIDDEN(s->rc[i] != 0 && s->rc[i] != -ECANCELED, "another error");
+		FL_FORBIDDEN(s->got[i] != s->data[i], "ran without a result");
+		FL_FORBIDDEN(s->rc[i] == 0 && s->data[i] == 0 && !s->cancels, "accepted, and did not run");
+	}
+	FL_ACCEPTABLE(1, "each once, or not at all");
+}
+
+/* The first failure ends a task that waits, also without a join, and is the join's result. */
+struct group_fail {
+	fl_event never;
+	int joined, waited;
+	size_t failed;
+};
+
+FL_TASK_STATIC(wait_for_end, struct group_fail *, void)
+{
+	(*arg)->waited = fl_event_wait(&(*arg)->never);
+	return (*arg)->waited;
+}
+
+FL_STRESS_ACTOR(group_fail, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	fl_group *g = group_of(e);
+	s->waited = -ECANCELED; /* also if it did not start */
+	OK(fl_group_submit(g, &wait_for_end, &s, NULL));
+	OK(fl_group_submit(g, &fail, &(int){-EIO}, NULL));
+	if (fl_stress_choose(2) == 1)
+		OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
+	s->joined = fl_group_join(g);
+	s->failed = fl_group_failed_index(g);
+	FL_STRESS_CHECK(fl_group_message(g) != NULL);
+	end_group(g);
+}
+
+FL_STRESS(group_fail, user)
+{
+	FL_ACCEPTABLE(s->joined == -EIO && s->waited == -ECANCELED && s->failed == 1, "ended");
+	FL_FORBIDDEN(1, "another end");
+}
+
+/*
+ * Two failures at once: one is the first and stays so; the join returns it, and the second task has
+ * seen it.
+ */
+struct group_fail_twice {
+	fl_executor *e;
+	fl_group *g;
+	fl_latch submitted;
+	int rc[2], joined;
+	size_t seen, failed;
+};
+
+FL_STRESS_SETUP(group_fail_twice)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+	OK(fl_latch_init(&s->submitted, 2));
+}
+
+static void fail_one(struct group_fail_twice *s, int i)
+{
+	s->rc[i] = fl_group_submit(s->g, &fail, &(int){i ? -EIO : -ENOSPC}, NULL);
+	FL_STRESS_CHECK(fl_group_message(s->g) != NULL);
+	if (i == 1)
+		s->seen = fl_group_failed_index(s->g);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS_ACTOR(group_fail_twice, one)
+{
+	fail_one(s, 0);
+	OK(fl_latch_wait(&s->submitted));
+	s->joined = fl_group_join(s->g);
+	s->failed = fl_group_failed_index(s->g);
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_fail_twice, two)
+{
+	fail_one(s, 1);
+}
+
+FL_STRESS(group_fail_twice, one, two)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "both refused");
+	FL_FORBIDDEN(s->failed > 1 || s->failed != s->seen, "another was the first before");
+	FL_ACCEPTABLE(s->joined == -EIO || s->joined == -ENOSPC, "one of them");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* A join on the only worker runs the tasks of its group; with two workers the other one may. */
+struct group_helps {
+	int data[2], got[2];
+	bool ended;
+};
+
+FL_TASK_STATIC(join_inside, struct group_helps *, void)
+{
+	struct group_helps *s = *arg;
+	fl_group *g = group_of(fl_executor_current());
+	for (int i = 0; i < 2; i++)
+		OK(fl_group_submit(g, &add_one, &(int *){&s->data[i]}, &s->got[i]));
+	OK(fl_group_join(g));
+	FL_STRESS_CHECK(s->data[0] == 1 && s->data[1] == 1);
+	end_group(g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_helps, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1 + fl_stress_choose(2));
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_inside, &s, NULL));
+	OK(fl_group_join(&g));
+	s->ended = true;
+}
+
+FL_STRESS(group_helps, user)
+{
+	FL_ACCEPTABLE(s->ended && s->got[0] == 1 && s->got[1] == 1, "each once");
+	FL_FORBIDDEN(1, "not done");
+}
+
+/*
+ * A task that is submitted while a worker joins is run by it or by another; the task that submitted
+ * it waits.
+ */
+struct group_grows {
+	fl_event ran;
+	int data;
+};
+
+struct growing {
+	struct group_grows *s;
+	fl_group *g;
+};
+
+FL_TASK_STATIC(say_ran, struct group_grows *, void)
+{
+	(*arg)->data++;
+	fl_event_set(&(*arg)->ran);
+	return 0;
+}
+
+FL_TASK_STATIC(submit_more, struct growing, void)
+{
+	OK(fl_group_submit(arg->g, &say_ran, &arg->s, NULL));
+	return fl_event_wait(&arg->s->ran);
+}
+
+FL_TASK_STATIC(join_growing, struct group_grows *, void)
+{
+	fl_group *g = group_of(fl_executor_current());
+	OK(fl_group_submit(g, &submit_more, &(struct growing){*arg, g}, NULL));
+	OK(fl_group_join(g));
+	end_group(g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_grows, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_growing, &s, NULL));
+	OK(fl_group_join(&g));
+}
+
+FL_STRESS(group_grows, user)
+{
+	FL_ACCEPTABLE(s->data == 1, "ran");
+	FL_FORBIDDEN(1, "did not run");
+}
+
+/* A join on a worker runs only tasks of its group, not those of another token below the group's. */
+struct group_tokens {
+	fl_group *g;
+	fl_event below, passed;
+	int data;
+};
+
+FL_TASK_STATIC(hold_token, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	FL_SCOPED(fl_cancel_token) below;
+	fl_cancel_token_init(&below, fl_group_token(s->g), FL_FOREVER);
+	fl_event_set(&s->below);
+	return fl_event_wait(&s->passed);
+}
+
+FL_TASK_STATIC(let_pass, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	OK(fl_event_wait(&s->below));
+	s->data++;
+	fl_event_set(&s->passed);
+	return 0;
+}
+
+FL_TASK_STATIC(join_tokens, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	s->g = group_of(fl_executor_current());
+	OK(fl_group_submit(s->g, &hold_token, &s, NULL));
+	OK(fl_group_submit(s->g, &let_pass, &s, NULL));
+	OK(fl_group_join(s->g));
+	end_group(s->g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_tokens, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_tokens, &s, NULL));
+	OK(fl_group_join(&g));
+}
+
+FL_STRESS(group_tokens, user)
+{
+	FL_ACCEPTABLE(s->data == 1, "ran");
+	FL_FORBIDDEN(1, "did not run");
+}
+
+/*
+ * A cancel of the group ends pending tasks at once: the worker is held until the join has returned.
+ */
+struct group_stopped {
+	fl_executor *e;
+	fl_group *g;
+	fl_event held, open, known;
+	fl_future *f;
+	int data, got;
+};
+
+FL_TASK_STATIC(hold, struct group_stopped *, void)
+{
+	fl_event_set(&(*arg)->held);
+	hold_until_set(&(*arg)->open);
+	return 0;
+}
+
+FL_STRESS_SETUP(group_stopped)
+{
+	s->e = pool_of(1);
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_stopped, owner)
+{
+	int *at = &s->data;
+	OK(hold_submit(s->e, s, &s->f));
+	OK(fl_event_wait(&s->held));
+	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+	fl_event_set(&s->known);
+	OK(fl_group_join(s->g));
+	FL_STRESS_CHECK(s->data == 0 && !fl_group_message(s->g));
+	fl_event_set(&s->open);
+	OK(fl_future_wait(s->f));
+}
+
+FL_STRESS_ACTOR(group_stopped, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_group_cancel(s->g);
+}
+
+FL_STRESS(group_stopped, owner, canceller)
+{
+	fl_future_free(s->f);
+	end_group(s->g);
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->got == 0, "cancelled");
+	FL_FORBIDDEN(1, "it ran");
+}
+
+/*
+ * A join that gives up leaves the tasks; the next join finds them. An observer learns of the end,
+ * too.
+ */
+struct group_again {
+	fl_executor *e;
+	fl_group *g;
+	fl_event known, seen;
+	int data, got;
+};
+
+FL_STRESS_SETUP(group_again)
+{
+	s->e = pool_of(1);
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_again, owner)
+{
+	int *at = &s->data;
+	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+	fl_event_set(&s->known);
+	int rc = fl_group_join_until(s->g, soon(), NULL);
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	if (rc != 0)
+		OK(fl_group_join(s->g));
+	OK(fl_event_wait(&s->seen));
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_again, observer)
+{
+	OK(fl_event_wait(&s->known));
+	FL_STRESS_CHECK(FL_WAIT_ANY(FL_ON_GROUP(s->g)) == 0);
+	fl_event_set(&s->seen);
+}
+
+FL_STRESS(group_again, owner, observer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 1 && s->got == 1, "done");
+	FL_FORBIDDEN(1, "not done");
+}
+
+/* A result that was handed over is the caller's; an unwanted one is dropped once. */
+static void drop_box(void *box)
+{
+	--**(int **)box;
+}
+
+FL_TASK_STATIC(fill_box, int *, int *, .drop_result = drop_box)
+{
+	++**arg;
+	*result = *arg;
+	return 0;
+}
+
+struct group_results {
+	int boxes[2], *got;
+};
+
+FL_STRESS_ACTOR(group_results, user)
+{
+	fl_executor *e = pool_of(1);
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		OK(fl_group_submit(&g, &fill_box, &(int *){&s->boxes[0]}, &s->got));
+		OK(fl_group_submit(&g, &fill_box, &(int *){&s->boxes[1]}, NULL));
+		OK(fl_group_join(&g));
+		FL_STRESS_CHECK(s->got == &s->boxes[0] && *s->got == 1);
+	}
+	fl_executor_free(e); /* has freed the last reference */
+}
+
+FL_STRESS(group_results, user)
+{
+	FL_ACCEPTABLE(s->boxes[0] == 1 && s->boxes[1] == 0, "one kept, one dropped");
+	FL_FORBIDDEN(1, "dropped when it was handed over, or not when it was not");
+}
+
+/*
+ * A group that was cancelled, or has failed, accepts no tasks until it was joined; then it does
+ * again.
+ */
+struct group_rounds {
+	int data, got, rc[3];
+};
+
+FL_STRESS_ACTOR(group_rounds, user)
+{
+	fl_executor *e = sequential();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int *at = &s->data;
+	fl_group_cancel(&g);
+	s->rc[0] = fl_group_submit(&g, &add_one, &at, &s->got);
+	OK(fl_group_join(&g));
+	OK(fl_group_submit(&g, &add_one, &at, &s->got));
+	OK(fl_group_submit(&g, &fail, &(int){-EIO}, NULL));
+	s->rc[1] = fl_group_submit(&g, &add_one, &at, &s->got);
+	FL_STRESS_CHECK(fl_group_failed_index(&g) == 1);
+	s->rc[2] = fl_group_join(&g);
+	OK(fl_group_join(&g));
+	fl_executor_free(e);
+}
+
+FL_STRESS(group_rounds, user)
+{
+	FL_FORBIDDEN(s->rc[0] != -ECANCELED || s->rc[1] != -ECANCELED, "accepted");
+	FL_FORBIDDEN(s->rc[2] != -EIO, "no error");
+	FL_ACCEPTABLE(s->data == 1 && s->got == 1, "one round");
+	FL_FORBIDDEN(1, "refused, and it ran");
+}
+
+/*
+ * A callback has run when the join returns, and the group may then be freed. A task that its own
+ * deadline ends, before or during its run, has failed.
+ */
+struct group_conditions {
+	fl_event never;
+	int data, calls, joined;
+};
+
+static void count_end(fl_future *f, void *calls)
+{
+	(void)f;
+	++*(int *)calls; /* plain: the join orders it */
+}
+
+FL_TASK_STATIC(wait_for_deadline, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_STRESS_ACTOR(group_conditions, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	fl_group *g = group_of(e);
+	const fl_submit_config counted = {.on_end = count_end, .on_end_arg = &s->calls};
+	fl_submit_config brief = counted;
+	brief.deadline = soon();
+	OK(fl_group_submit_with(g, &add_one, &(int *){&s->data}, NULL, &counted));
+	OK(fl_group_join(g));
+	FL_STRESS_CHECK(s->calls == 1 && s->data == 1);
+	OK(fl_group_submit_with(g, &wait_for_deadline, &(fl_event *){&s->never}, NULL, &brief));
+	s->joined = fl_group_join(g);
+	FL_STRESS_CHECK(s->calls == 2);
+	end_group(g);
+}
+
+FL_STRESS(group_conditions, user)
+{
+	FL_ACCEPTABLE(s->joined == -ETIMEDOUT, "it was too slow");
+	FL_FORBIDDEN(1, "another end");
+}
+
+/*
+ * Two contexts use a new group: one counts a fiber, the other submits a task. Either begins the
+ * group, and the other sees the group's token.
+ */
+struct group_mixed {
+	fl_executor *e;
+	fl_group *g;
+	int data, got, rc;
+};
+
+FL_STRESS_SETUP(group_mixed)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+}
+
+/* Only compared, as the loop of the calling thread. */
+static const struct fl__sched *some_loop(void *of)
+{
+	return (const struct fl__sched *)of;
+}
+
+FL_STRESS_ACTOR(group_mixed, starts)
+{
+	(void)fl__group_enter_fiber(s->g, some_loop(&s->data), NULL);
+	fl__group_fiber_left(s->g);
+}
+
+FL_STRESS_ACTOR(group_mixed, submits)
+{
+	int *at = &s->data;
+	s->rc = fl_group_submit(s->g, &add_one, &at, &s->got);
+}
+
+FL_STRESS(group_mixed, starts, submits)
+{
+	OK(fl_group_join(s->g));
+	end_group(s->g);
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "counted in, both");
+	FL_FORBIDDEN(1, "lost");
+}
+
+/*
+ * A group had fibers on the joining thread's loop. A task of it, on another thread, starts fibers on
+ * its own: the join sees that they are elsewhere, and waits for them.
+ */
+struct group_moves {
+	fl_executor *e;
+	fl_group *g;
+	atomic_int turn; /* 1: the fibers on the joining thread have left; 2: the task has begun */
+	int loops[2], joined;
+};
+
+static void pass_turn(atomic_int *turn, int to)
+{
+	atomic_store_explicit(turn, to, memory_order_release);
+}
+
+static void await_turn(atomic_int *turn, int at)
+{
+	while (atomic_load_explicit(turn, memory_order_acquire) != at)
+		fl_stress_relax();
+}
+
+FL_TASK_STATIC(start_fibers, struct group_moves *, void)
+{
+	struct group_moves *s = *arg;
+	const struct fl__sched *loop = some_loop(&s->loops[1]);
+	pass_turn(&s->turn, 2);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	fl__group_fiber_left(s->g);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	FL_IGNORE(fl__group_uncount_fiber(s->g, -ENOMEM));
+	fl__group_fiber_left(s->g);
+	return 0;
+}
+
+FL_STRESS_SETUP(group_moves)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_moves, joiner)
+{
+	(void)fl__group_enter_fiber(s->g, some_loop(&s->loops[0]), NULL);
+	fl__group_fiber_left(s->g);
+	pass_turn(&s->turn, 1);
+	await_turn(&s->turn, 2);
+	s->joined = fl_group_join(s->g);
+}
+
+FL_STRESS_ACTOR(group_moves, mover)
+{
+	await_turn(&s->turn, 1);
+	OK(fl_group_submit(s->g, &start_fibers, &(struct group_moves *){s}, NULL));
+}
+
+FL_STRESS(group_moves, joiner, mover)
+{
+	end_group(s->g);
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->joined == 0, "joined");
+	FL_FORBIDDEN(1, "taken for fibers of the joining thread");
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The latch: a wait sees what was written before each count, and no context touches the latch after
+ * it is zero.
+ */
+#include "../cases.h"
+#include <fairlead/latch.h>
+
+/* Each count passes what came before it on to every wait, through later counts. */
+struct latch_two_counts {
+	fl_latch left;
+	int data[2], seen;
+};
+
+FL_STRESS_SETUP(latch_two_counts)
+{
+	OK(fl_latch_init(&s->left, 2));
+}
+
+FL_STRESS_ACTOR(latch_two_counts, one)
+{
+	s->data[0] = 1;
+	fl_latch_count_down(&s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_two_counts, two)
+{
+	s->data[1] = 1;
+	fl_latch_count_down(&s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_two_counts, waiter)
+{
+	OK(fl_latch_wait(&s->left));
+	s->seen = s->data[0] + s->data[1];
+}
+
+FL_STRESS(latch_two_counts, one, two, waiter)
+{
+	FL_FORBIDDEN(fl_latch_destroy(&s->left) != 0, "left in the queue");
+	FL_ACCEPTABLE(s->seen == 2, "both seen");
+	FL_FORBIDDEN(1, "data missed");
+}
+
+/* The same by a check, and with a count of two as the last one. */
+struct latch_look {
+	fl_latch left;
+	int data[2], rc;
+};
+
+FL_STRESS_SETUP(latch_look)
+{
+	OK(fl_latch_init(&s->left, 3));
+}
+
+FL_STRESS_ACTOR(latch_look, one)
+{
+	s->data[0] = 1;
+	fl_latch_count_down(&s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_look, two)
+{
+	s->data[1] = 1;
+	fl_latch_count_down(&s->left, 2);
+}
+
+FL_STRESS_ACTOR(latch_look, looker)
+{
+	s->rc = fl_latch_try_wait(&s->left);
+	if (s->rc == 0)
+		FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
+}
+
+FL_STRESS(latch_look, one, two, looker)
+{
+	FL_ACCEPTABLE(s->rc == 0, "zero");
+	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A check after a count that has woken others sees what came before, too. */
+struct latch_late_check {
+	fl_latch left;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(latch_late_check)
+{
+	OK(fl_latch_init(&s->left, 1));
+}
+
+FL_STRESS_ACTOR(latch_late_check, counter)
+{
+	s->data = 1;
+	fl_latch_count_down(&s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_late_check, waiter)
+{
+	OK(fl_latch_wait(&s->left));
+}
+
+FL_STRESS_ACTOR(latch_late_check, looker)
+{
+	s->rc = fl_latch_try_wait(&s->left);
+	if (s->rc == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(latch_late_check, counter, waiter, looker)
+{
+	FL_ACCEPTABLE(s->rc == 0, "zero");
+	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* The count that reaches zero does not touch the latch afterwards: a returned wait may free it. */
+struct latch_free_after_wait {
+	fl_latch *left;
+};
+
+FL_STRESS_SETUP(latch_free_after_wait)
+{
+	s->left = make(sizeof *s->left);
+	OK(fl_latch_init(s->left, 2));
+}
+
+FL_STRESS_ACTOR(latch_free_after_wait, one)
+{
+	fl_latch_count_down(s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_free_after_wait, two)
+{
+	fl_latch_count_down(s->left, 1);
+}
+
+FL_STRESS_ACTOR(latch_free_after_wait, waiter)
+{
+	OK(fl_latch_wait(s->left));
+	OK(fl_latch_destroy(s->left));
+	free(s->left);
+}
+
+FL_STRESS(latch_free_after_wait, one, two, waiter)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
+/* A timeout has one result; the latch still reaches zero, and wakes the remaining waiters. */
+struct latch_vs_timeout {
+	fl_latch left;
+	int rc, data;
+};
+
+FL_STRESS_SETUP(latch_vs_timeout)
+{
+	OK(fl_latch_init(&s->left, 1));
+}
+
+FL_STRESS_ACTOR(latch_vs_timeout, brief)
+{
+	s->rc = fl_latch_wait_until(&s->left, soon(), NULL);
+	if (s->rc == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(latch_vs_timeout, patient)
+{
+	OK(fl_latch_wait(&s->left));
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(latch_vs_timeout, counter)
+{
+	s->data = 1;
+	fl_latch_count_down(&s->left, 1);
+}
+
+FL_STRESS(latch_vs_timeout, brief, patient, counter)
+{
+	FL_FORBIDDEN(fl_latch_count(&s->left) != 0 || fl_latch_destroy(&s->left) != 0,
+	             "not zero, or left in the queue");
+	FL_ACCEPTABLE(s->rc == 0, "both woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one timed out");
+	FL_FORBIDDEN(1, "another error");
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The rings that never wait, each against the sequential queue. */
+#include "../lins.h"
+#include "core/queue/queue.h"
+#include <fairlead/mpmc.h>
+#include <fairlead/spsc.h>
+
+/*
+ * First in, first out. Calls for several may move fewer items than possible, since they count
+ * before others can see it.
+ */
+static struct fl_lin_spec fewer;
+
+static bool fewer_apply(void *state, const struct fl_lin_call *call)
+{
+	struct fl_lin_call c = *call;
+	const bool several = c.kind == FL_LIN_PUT_MANY || c.kind == FL_LIN_GET_MANY;
+	const int64_t n = c.result & 15;
+	if (several && c.returned && n == 0)
+		return true;
+	if (several && c.returned && n - 1 < FL_LIN_KEY(c.arg))
+		c.arg = FL_LIN_ID(c.arg) | (n - 1) << 8;
+	return fl_lin_fifo.apply(state, &c);
+}
+
+__attribute__((constructor)) static void fewer_begin(void)
+{
+	fewer = fl_lin_fifo;
+	fewer.apply = fewer_apply;
+}
+
+/*
+ * mpmc_linearizable: full, empty and closed included, and refusals are ordered together. -EBUSY
+ * only during other calls.
+ */
+struct lin_mpmc {
+	fl_mpmc *q;
+};
+
+FL_STRESS_SETUP(lin_mpmc)
+{
+	OK(fl_mpmc_create(&s->q, sizeof(int), 2));
+}
+
+LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
+LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
+LIN_CLOSE(lin_mpmc, fl_mpmc)
+LIN_PUT_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
+LIN_GET_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
+
+FL_LIN(lin_mpmc, &fewer, .limit = 2)
+{
+	fl_mpmc_free(s->q);
+}
+
+/* One slot, which is every position. */
+struct lin_mpmc_one {
+	fl_mpmc *q;
+};
+
+FL_STRESS_SETUP(lin_mpmc_one)
+{
+	OK(fl_mpmc_create(&s->q, sizeof(int), 1));
+}
+
+LIN_PUT(lin_mpmc_one, fl_mpmc, .weight = 1)
+LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)
+
+FL_LIN(lin_mpmc_one, &fl_lin_fifo, .limit = 1)
+{
+	fl_mpmc_free(s->q);
+}
+
+/*
+ * One producer, one consumer; the put is no fence, so refusals of the two sides are not ordered
+ * together.
+ */
+struct lin_spsc {
+	fl_spsc *q;
+};
+
+FL_STRESS_SETUP(lin_spsc)
+{
+	OK(fl_spsc_create(&s->q, sizeof(int), 2));
+}
+
+LIN_PUT(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(0))
+LIN_PUT_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_GET(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(1))
+LIN_GET_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
+
+FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
+{
+	fl_spsc_free(s->q);
+}
+
+/* The queue for one producer and one consumer, which any thread may close. */
+struct lin_pair {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_pair)
+{
+	OK(fl_queue_create(&s->q, sizeof(int),
+	                   &(fl_queue_config){.capacity = 2, .one_producer = true, .one_consumer = true}));
+	if (fl_stress_choose(2) == 1)
+		fl__queue_as_spsc(s->q)->flags |= FL__QUEUE_SPSC_FENCED;
+}
+
+LIN_PUT(lin_pair, fl_queue, .by = FL_LIN_THREAD(0))
+LIN_PUT_MANY(lin_pair, fl_queue, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_GET(lin_pair, fl_queue, .by = FL_LIN_THREAD(1))
+LIN_GET_MANY(lin_pair, fl_queue, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
+LIN_CLOSE(lin_pair, fl_queue)
+
+FL_LIN(lin_pair, &fewer, .limit = 2, .threads = 3, .refusals_apart = true)
+{
+	fl_queue_free(s->q);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unbounded queues, against a sequential one: an order of the calls explains the results. Not
+ * here: put_many, since other items may come between its items, and length, which may be outdated;
+ * mpmc_unbounded.c and mpsc.c have them.
+ */
+#include "../lins.h"
+#include <fairlead/mpmc.h>
+
+/*
+ * First in, first out. A get of several may take fewer items than there are, but at least one:
+ * those of one segment.
+ */
+static struct fl_lin_spec some_at_least;
+
+static bool some_apply(void *state, const struct fl_lin_call *call)
+{
+	struct fl_lin_call c = *call;
+	const int64_t n = c.result & 15;
+	if (c.kind == FL_LIN_GET_MANY && c.returned && n > 0 && n - 1 < FL_LIN_KEY(c.arg))
+		c.arg = FL_LIN_ID(c.arg) | (n - 1) << 8;
+	return fl_lin_fifo.apply(state, &c);
+}
+
+__attribute__((constructor)) static void some_begin(void)
+{
+	some_at_least = fl_lin_fifo;
+	some_at_least.apply = some_apply;
+}
+
+struct lin_unbounded {
+	fl_mpmc_unbounded *q;
+};
+
+FL_STRESS_SETUP(lin_unbounded)
+{
+	OK(fl_mpmc_unbounded_create(&s->q, sizeof(int),
+	                            &(fl_mpmc_unbounded_config){.segment = 1 + fl_stress_choose(2)}));
+}
+
+LIN_PUT(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
+LIN_GET(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
+LIN_GET_MANY(lin_unbounded, fl_mpmc_unbounded, .keys = LIN_MOST)
+LIN_CLOSE(lin_unbounded, fl_mpmc_unbounded)
+
+FL_LIN(lin_unbounded, &some_at_least)
+{
+	fl_mpmc_unbounded_free(s->q);
+}
+
+/* One of the threads is the consumer. */
+struct lin_mpsc {
+	fl_mpmc_unbounded *q;
+};
+
+FL_STRESS_SETUP(lin_mpsc)
+{
+	OK(fl_mpmc_unbounded_create(
+	    &s->q, sizeof(int), &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = 1 + fl_stress_choose(2)}));
+}
+
+LIN_PUT(lin_mpsc, fl_mpmc_unbounded, .weight = 3)
+LIN_GET(lin_mpsc, fl_mpmc_unbounded, .weight = 3, .by = FL_LIN_THREAD(0))
+LIN_GET_MANY(lin_mpsc, fl_mpmc_unbounded, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_CLOSE(lin_mpsc, fl_mpmc_unbounded)
+
+FL_LIN(lin_mpsc, &fl_lin_fifo)
+{
+	fl_mpmc_unbounded_free(s->q);
+}

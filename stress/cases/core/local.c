@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Locals: each context has its own value, and at its end the right destructor runs. */
+#include "../cases.h"
+#include <fairlead/thread.h>
+
+/*
+ * Two threads set one local for the first time: it gets one id, and each sees the destructor of the
+ * thread that made it. The ids of a process are limited: without a free one nothing is tested.
+ */
+struct local_first_set {
+	fl_local local;
+	atomic_int destroyed;
+	int rc[2];
+	bool mixed;
+};
+
+static void destroy(void *value)
+{
+	COUNT((atomic_int *)value);
+}
+
+static int set_and_get(void *arg)
+{
+	struct local_first_set *s = arg;
+	int rc = fl_local_set(&s->local, &s->destroyed);
+	if (rc == 0)
+		FL_STRESS_CHECK(fl_local_get(&s->local) == &s->destroyed);
+	return rc;
+}
+
+static int in_thread(struct local_first_set *s)
+{
+	fl_thread t;
+	int rc = -EINVAL;
+	OK(fl_thread_start(&t, set_and_get, s, NULL));
+	OK(fl_thread_join(&t, &rc));
+	return rc;
+}
+
+FL_STRESS_SETUP(local_first_set)
+{
+	s->local = (fl_local)FL_LOCAL_INIT(destroy);
+}
+
+FL_STRESS_ACTOR(local_first_set, one)
+{
+	s->rc[0] = in_thread(s);
+}
+
+FL_STRESS_ACTOR(local_first_set, two)
+{
+	s->rc[1] = in_thread(s);
+}
+
+FL_STRESS(local_first_set, one, two)
+{
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && LOOK(&s->destroyed) == 2, "two values, two ends");
+	FL_ACCEPTABLE(s->rc[0] == -EAGAIN && s->rc[1] == -EAGAIN, "no more locals");
+	FL_FORBIDDEN(1, "wrong results");
+}
+
+/*
+ * A value belongs to one context: a context that reads while another sets sees its own value, NULL.
+ */
+struct local_own {
+	int rc[2];
+	void *seen;
+};
+
+static fl_local own = FL_LOCAL_INIT(NULL);
+
+FL_STRESS_ACTOR(local_own, setter)
+{
+	s->rc[0] = fl_local_set(&own, s);
+	FL_STRESS_CHECK(fl_local_get(&own) == s);
+	s->rc[1] = fl_local_set(&own, NULL);
+}
+
+FL_STRESS_ACTOR(local_own, looker)
+{
+	s->seen = fl_local_get(&own);
+}
+
+FL_STRESS(local_own, setter, looker)
+{
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && !s->seen, "its own");
+	FL_FORBIDDEN(1, "another's");
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lot: waiters that are woken in place, and waiters that are moved from one queue to another.
+ */
+#include "../cases.h"
+#include "core/wait/lot.h"
+
+/* Enqueues by itself, for scenarios that choose when to leave. */
+struct place {
+	struct fl__wait wait;
+	struct fl__node node;
+};
+
+/* False: `*ready`, guarded by the bucket, says that there is no waiter any more. */
+static bool stand(struct place *p, const void *key, const unsigned *ready)
+{
+	struct fl__lot lot;
+	fl__wait_begin(&p->wait, FL__DEBUG_NOTHING, NULL);
+	p->node = FL__NODE(&p->wait);
+	fl__lot_open(&lot, key);
+	const bool waits = !*ready;
+	if (waits)
+		fl__lot_add(&lot, &p->node);
+	fl__lot_close(&lot);
+	return waits;
+}
+
+static size_t take_all(const void *key, unsigned *ready)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, key);
+	*ready = 1;
+	const size_t n = fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_close(&lot);
+	return n;
+}
+
+static bool move_one(const void *from_key, const void *to_key)
+{
+	struct fl__lot from, to;
+	fl__lot_open(&from, from_key);
+	(void)fl__lot_open_also(&from, &to, to_key);
+	const bool moved = fl__lot_move(&from, &to);
+	fl__lot_unlock_also(&from, &to);
+	fl__lot_close(&from);
+	return moved;
+}
+
+/*
+ * A waiter that is woken in place is the first, and stays first until it leaves, however often it
+ * is woken; then it wakes the next. A waiter that has given up is skipped.
+ */
+struct lot_rouse {
+	unsigned open;
+	int rc;
+};
+
+static void go_on(struct lot_rouse *s, struct place *p, bool roused)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	if (roused)
+		FL_STRESS_CHECK(fl__lot_first(&lot) == &p->node);
+	fl__lot_remove(&lot, &p->node);
+	if (roused)
+		(void)fl__lot_wake_first(&lot);
+	fl__lot_close(&lot);
+}
+
+static int wait_to_be_roused(struct lot_rouse *s, int64_t deadline)
+{
+	struct place p;
+	if (!stand(&p, s, &s->open))
+		return 1;
+	const int rc = fl__wait_sleep(&p.wait, deadline, FL_SHIELDED);
+	go_on(s, &p, rc == 0);
+	return rc;
+}
+
+static void rouse(struct lot_rouse *s)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	s->open = 1;
+	(void)fl__lot_wake_first(&lot);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS_ACTOR(lot_rouse, brief)
+{
+	s->rc = wait_to_be_roused(s, soon());
+}
+
+FL_STRESS_ACTOR(lot_rouse, patient)
+{
+	FL_STRESS_CHECK(wait_to_be_roused(s, FL_FOREVER) >= 0);
+}
+
+FL_STRESS_ACTOR(lot_rouse, one)
+{
+	rouse(s);
+}
+
+FL_STRESS_ACTOR(lot_rouse, two)
+{
+	rouse(s);
+}
+
+FL_STRESS(lot_rouse, brief, patient, one, two)
+{
+	FL_FORBIDDEN(fl__lot_has_waiters_at(s), "a waiter is left");
+	FL_ACCEPTABLE(s->rc == 0, "roused");
+	FL_ACCEPTABLE(s->rc == 1, "late");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+}
+
+/*
+ * Two contexts move waiters in opposite directions, so that each locks the two buckets in another
+ * order; then each wakes all. Keys at a distance of 28657 bytes nearly always hash alike (lot.c),
+ * so the queues may share a bucket, too.
+ */
+struct lot_move_both_ways {
+	char key;
+	unsigned ready[2];
+	bool alike;
+	size_t taken[2], waited[2];
+};
+
+static const void *key_of(const struct lot_move_both_ways *s, int i)
+{
+	return (const void *)((uintptr_t)&s->key + (i == 0 ? 0 : s->alike ? 28657 : 1));
+}
+
+FL_STRESS_SETUP(lot_move_both_ways)
+{
+	s->alike = fl_stress_choose(2);
+}
+
+static void wait_in(struct lot_move_both_ways *s, int i)
+{
+	struct place p;
+	s->waited[i] = stand(&p, key_of(s, i), &s->ready[i]);
+	if (s->waited[i])
+		OK(fl__wait_sleep(&p.wait, FL_FOREVER, FL_SHIELDED));
+}
+
+static void move_and_take(struct lot_move_both_ways *s, int from)
+{
+	(void)move_one(key_of(s, from), key_of(s, !from));
+	for (int i = 0; i < 2; i++)
+		s->taken[from] += take_all(key_of(s, i), &s->ready[i]);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, one)
+{
+	wait_in(s, 0);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, two)
+{
+	wait_in(s, 1);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, there)
+{
+	move_and_take(s, 0);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, back)
+{
+	move_and_take(s, 1);
+}
+
+FL_STRESS(lot_move_both_ways, one, two, there, back)
+{
+	FL_FORBIDDEN(fl__lot_has_waiters_at(key_of(s, 0)) || fl__lot_has_waiters_at(key_of(s, 1)), "a waiter is left");
+	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
+	FL_FORBIDDEN(1, "taken and woken differ");
+}
+
+/* A waiter gives up while it is moved: it leaves its current queue, and was woken or not. */
+struct lot_leave_vs_move {
+	char a, b;
+	unsigned never, ready;
+	int rc;
+	size_t taken;
+};
+
+FL_STRESS_ACTOR(lot_leave_vs_move, waiter)
+{
+	struct place p;
+	(void)stand(&p, &s->a, &s->never);
+	s->rc = fl__wait_sleep(&p.wait, soon(), FL_SHIELDED);
+	if (s->rc != 0)
+		fl__lot_leave(&p.node);
+}
+
+FL_STRESS_ACTOR(lot_leave_vs_move, mover)
+{
+	(void)move_one(&s->a, &s->b);
+	s->taken = take_all(&s->b, &s->ready);
+}
+
+FL_STRESS(lot_leave_vs_move, waiter, mover)
+{
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->a) || fl__lot_has_waiters_at(&s->b), "left in the queue");
+	FL_ACCEPTABLE(s->rc == 0 && s->taken == 1, "moved and taken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->taken == 0, "timed out");
+	FL_FORBIDDEN(1, "both, or neither");
+}
+
+/*
+ * A waiter that has given up but is still enqueued is skipped: the one behind it is moved in its
+ * place.
+ */
+struct lot_move_passes_over {
+	char a, b;
+	unsigned ready_a, ready_b;
+	bool stands; /* guarded by the bucket of a */
+	int rc;
+};
+
+FL_STRESS_ACTOR(lot_move_passes_over, brief)
+{
+	struct place p;
+	s->rc = stand(&p, &s->a, &s->ready_a) ? fl__wait_sleep(&p.wait, soon(), FL_SHIELDED) : 1;
+	if (s->rc < 0)
+		fl__lot_leave(&p.node);
+}
+
+FL_STRESS_ACTOR(lot_move_passes_over, patient)
+{
+	struct place p;
+	struct fl__lot lot;
+	fl__wait_begin(&p.wait, FL__DEBUG_NOTHING, NULL);
+	p.node = FL__NODE(&p.wait);
+	fl__lot_open(&lot, &s->a);
+	s->stands = !s->ready_a;
+	if (s->stands)
+		fl__lot_add(&lot, &p.node);
+	const bool waits = s->stands;
+	fl__lot_close(&lot);
+	if (waits)
+		OK(fl__wait_sleep(&p.wait, FL_FOREVER, FL_SHIELDED));
+}
+
+FL_STRESS_ACTOR(lot_move_passes_over, mover)
+{
+	struct fl__lot from, to;
+	fl__lot_open(&from, &s->a);
+	(void)fl__lot_open_also(&from, &to, &s->b);
+	const bool moved = fl__lot_move(&from, &to);
+	FL_STRESS_CHECK(moved || !s->stands);
+	fl__lot_unlock_also(&from, &to);
+	fl__lot_close(&from);
+	(void)take_all(&s->a, &s->ready_a);
+	(void)take_all(&s->b, &s->ready_b);
+}
+
+FL_STRESS(lot_move_passes_over, brief, patient, mover)
+{
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->a) || fl__lot_has_waiters_at(&s->b), "left in the queue");
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_ACCEPTABLE(s->rc == 1, "late");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+}

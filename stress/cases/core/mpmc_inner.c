@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The base of a waiting queue: the internal functions of the ring, and the marks of its sleepers.
+ */
+#include "../cases.h"
+#include "core/queue/mpmc.h"
+
+/*
+ * One function for each operation, so that each of their memory orders exists once, and all
+ * scenarios use it.
+ */
+__attribute__((noinline)) static int inner_put(struct fl__mpmc *q, const int *item, bool *owes_wake)
+{
+	return fl__mpmc_put(q, item, sizeof *item, owes_wake);
+}
+
+__attribute__((noinline)) static int inner_get(struct fl__mpmc *q, int *item, bool *owes_wake)
+{
+	return fl__mpmc_get(q, item, sizeof *item, owes_wake);
+}
+
+/* mpmc_empty_agreed and mpmc_full_agreed. */
+struct mpmc_inner_agreed {
+	struct fl__mpmc rings[2];
+	bool full, asks, found[2];
+};
+
+FL_STRESS_SETUP(mpmc_inner_agreed)
+{
+	bool owes;
+	s->full = fl_stress_choose(2) == 1;
+	s->asks = fl_stress_choose(2) == 1; /* only the result of the call */
+	for (int i = 0; i < 2; i++) {
+		OK(fl__mpmc_init(&s->rings[i], sizeof(int), 1, 0));
+		if (s->full)
+			OK(inner_put(&s->rings[i], &i, &owes));
+	}
+}
+
+static bool inner_change_then_look(const struct mpmc_inner_agreed *s, struct fl__mpmc *mine, struct fl__mpmc *other)
+{
+	int item = 1, rc;
+	bool owes;
+	OK(s->full ? inner_get(mine, &item, &owes) : inner_put(mine, &item, &owes));
+	if (s->asks)
+		rc = s->full ? fl__mpmc_can_put(other) : fl__mpmc_can_get(other);
+	else
+		rc = s->full ? inner_put(other, &item, &owes) : inner_get(other, &item, &owes);
+	return rc != -EAGAIN;
+}
+
+FL_STRESS_ACTOR(mpmc_inner_agreed, one)
+{
+	s->found[0] = inner_change_then_look(s, &s->rings[0], &s->rings[1]);
+}
+
+FL_STRESS_ACTOR(mpmc_inner_agreed, two)
+{
+	s->found[1] = inner_change_then_look(s, &s->rings[1], &s->rings[0]);
+}
+
+FL_STRESS(mpmc_inner_agreed, one, two)
+{
+	fl__mpmc_fini(&s->rings[0]);
+	fl__mpmc_fini(&s->rings[1]);
+	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
+	FL_ACCEPTABLE(1, "one found it");
+}
+
+/* mpmc_never. */
+enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
+
+struct mpmc_inner_never {
+	struct fl__mpmc q;
+	unsigned which;
+	bool asks; /* only the result of the call */
+	int rc, data;
+};
+
+FL_STRESS_SETUP(mpmc_inner_never)
+{
+	bool owes;
+	OK(fl__mpmc_init(&s->q, sizeof(int), 2, 0));
+	OK(inner_put(&s->q, &(int){1}, &owes));
+	s->which = fl_stress_choose(NEVERS);
+	s->asks = fl_stress_choose(2) == 1;
+}
+
+FL_STRESS_ACTOR(mpmc_inner_never, mover)
+{
+	bool owes;
+	int item = 1;
+	if (s->which == NEVER_FULL)
+		OK(inner_get(&s->q, &item, &owes));
+	if (s->which == NEVER_OPEN_AND_EMPTY)
+		s->data = 1, (void)fl__mpmc_close(&s->q);
+	else
+		FL_IGNORE(inner_put(&s->q, &item, &owes));
+	if (s->which != NEVER_FULL)
+		FL_IGNORE(inner_get(&s->q, &item, &owes));
+}
+
+FL_STRESS_ACTOR(mpmc_inner_never, looker)
+{
+	bool owes;
+	int item = 1;
+	if (s->asks)
+		s->rc = s->which == NEVER_FULL ? fl__mpmc_can_put(&s->q) : fl__mpmc_can_get(&s->q);
+	else
+		s->rc = s->which == NEVER_FULL ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &item, &owes);
+	if (s->which == NEVER_OPEN_AND_EMPTY && s->rc == 0 && inner_put(&s->q, &item, &owes) == -EPIPE)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(mpmc_inner_never, mover, looker)
+{
+	fl__mpmc_fini(&s->q);
+	FL_ACCEPTABLE(s->rc == 0, "done");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->which != NEVER_OPEN_AND_EMPTY, "the other is at it");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->which == NEVER_OPEN_AND_EMPTY, "closed, and the other got it");
+	FL_FORBIDDEN(1, "full, or empty, which it never was");
+}
+
+/* index_wrap_2_32: where the words pass 2^32, and 2^64, with a capacity that is no power of two. */
+struct mpmc_wrap {
+	struct fl__mpmc q;
+	int got[4];
+};
+
+FL_STRESS_SETUP(mpmc_wrap)
+{
+	const uint64_t lap = 4 * FL__MPMC_STEP, laps[] = {(UINT64_C(1) << 32) / lap - 1, UINT64_MAX / lap};
+	int item;
+	bool owes;
+	OK(fl__mpmc_init(&s->q, sizeof(int), 3, laps[fl_stress_choose(2)]));
+	for (int i = 0; i < 2; i++) {
+		OK(inner_put(&s->q, &i, &owes));
+		OK(inner_get(&s->q, &item, &owes));
+	}
+}
+
+static void wrap_put(struct fl__mpmc *q, int item)
+{
+	bool owes;
+	int rc;
+	while ((rc = inner_put(q, &item, &owes)) != 0) {
+		FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
+		fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, one)
+{
+	wrap_put(&s->q, 1);
+	wrap_put(&s->q, 2);
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, two)
+{
+	wrap_put(&s->q, 4);
+	wrap_put(&s->q, 8);
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, consumer)
+{
+	bool owes;
+	for (int i = 0; i < 4; i++) {
+		int rc;
+		while ((rc = inner_get(&s->q, &s->got[i], &owes)) != 0) {
+			FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
+			fl_stress_relax();
+		}
+	}
+}
+
+FL_STRESS(mpmc_wrap, one, two, consumer)
+{
+	const size_t left = fl__mpmc_length(&s->q);
+	int sum = 0;
+	for (int i = 0; i < 4; i++)
+		sum |= s->got[i];
+	fl__mpmc_fini(&s->q);
+	FL_ACCEPTABLE(sum == 15 && left == 0, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/*
+ * The marks of sleepers. A thread that finds the ring empty (full) and sets the mark sleeps until
+ * the thread that clears the mark wakes it: no wake is lost, and the waking thread sees what was
+ * done before the mark.
+ */
+struct mpmc_sleep {
+	struct fl__mpmc q;
+	atomic_int woken;
+	int data, got;
+	bool full;
+};
+
+FL_STRESS_SETUP(mpmc_sleep)
+{
+	bool owes;
+	OK(fl__mpmc_init(&s->q, sizeof(int), 1, 0));
+	s->full = fl_stress_choose(2) == 1;
+	if (s->full)
+		OK(inner_put(&s->q, &(int){1}, &owes));
+}
+
+FL_STRESS_ACTOR(mpmc_sleep, sleeper)
+{
+	bool owes;
+	int item = 2;
+	while ((s->full ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &s->got, &owes)) != 0) {
+		if (!s->data)
+			s->data = 1;
+		if (s->full ? fl__mpmc_mark_full(&s->q) : fl__mpmc_mark_empty(&s->q))
+			while (!LOOK(&s->woken))
+				fl_stress_relax();
+		else
+			fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_sleep, waker)
+{
+	bool owes = false;
+	OK(s->full ? inner_get(&s->q, &s->got, &owes) : inner_put(&s->q, &(int){1}, &owes));
+	if (owes) {
+		FL_STRESS_CHECK(s->data == 1);
+		SET(&s->woken, 1);
+	}
+}
+
+FL_STRESS(mpmc_sleep, sleeper, waker)
+{
+	const size_t left = fl__mpmc_length(&s->q);
+	fl__mpmc_fini(&s->q);
+	FL_FORBIDDEN(s->got != 1 || left != s->full, "lost");
+	FL_ACCEPTABLE(LOOK(&s->woken), "woken");
+	FL_ACCEPTABLE(1, "it was faster");
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ring for many producers and consumers: several items at once, the close, and stopped peers.
+ */
+#include "../cases.h"
+#include <fairlead/mpmc.h>
+
+static fl_mpmc *ring_of(size_t capacity)
+{
+	fl_mpmc *q = NULL;
+	OK(fl_mpmc_create(&q, sizeof(int), capacity));
+	return q;
+}
+
+/*
+ * batch_partial: several items at once into less space; a get takes what is there; no item is lost
+ * or out of order.
+ */
+struct mpmc_batch {
+	fl_mpmc *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(mpmc_batch)
+{
+	s->q = ring_of(2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch, producer)
+{
+	const int items[] = {1, 2, 3};
+	for (size_t put = 0; put < 3;) {
+		const size_t n = fl_mpmc_try_put_many(s->q, items + put, 3 - put);
+		if (n == 0)
+			fl_stress_relax();
+		put += n;
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_batch, consumer)
+{
+	for (size_t got = 0; got < 3;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 3 - got);
+		if (n == 0)
+			fl_stress_relax();
+		got += n;
+	}
+}
+
+FL_STRESS(mpmc_batch, producer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "all, in order");
+	FL_FORBIDDEN(1, "lost or out of order");
+}
+
+/* One get takes all items of two producers; one put uses all space of two consumers. */
+struct mpmc_batch_of_two {
+	fl_mpmc *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(mpmc_batch_of_two)
+{
+	int item;
+	s->q = ring_of(2);
+	OK(fl_mpmc_try_put(s->q, &(int){8})); /* so that a run wraps around the end of the ring */
+	OK(fl_mpmc_try_get(s->q, &item));
+}
+
+static void put_one(fl_mpmc *q, int item)
+{
+	while (fl_mpmc_try_put(q, &item) != 0)
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, one)
+{
+	put_one(s->q, 1);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, two)
+{
+	put_one(s->q, 2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, consumer)
+{
+	for (size_t got = 0; got < 2;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 2 - got);
+		if (n == 0)
+			fl_stress_relax();
+		got += n;
+	}
+}
+
+FL_STRESS(mpmc_batch_of_two, one, two, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+struct mpmc_batch_into_two {
+	fl_mpmc *q;
+	int got[2];
+	size_t put;
+};
+
+FL_STRESS_SETUP(mpmc_batch_into_two)
+{
+	s->q = ring_of(2);
+	FL_STRESS_CHECK(fl_mpmc_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, one)
+{
+	OK(fl_mpmc_try_get(s->q, &s->got[0]));
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, two)
+{
+	OK(fl_mpmc_try_get(s->q, &s->got[1]));
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, producer)
+{
+	s->put = fl_mpmc_try_put_many(s->q, (const int[]){3, 4}, 2);
+}
+
+FL_STRESS(mpmc_batch_into_two, one, two, producer)
+{
+	int left[3];
+	const size_t n = fl_mpmc_try_get_many(s->q, left, 3);
+	fl_mpmc_free(s->q);
+	FL_FORBIDDEN(s->got[0] + s->got[1] != 3 || s->got[0] * s->got[1] != 2, "lost or doubled");
+	FL_FORBIDDEN(n != s->put || (n > 0 && left[0] != 3) || (n > 1 && left[1] != 4), "not what was put");
+	FL_ACCEPTABLE(s->put == 0, "no space yet");
+	FL_ACCEPTABLE(s->put == 1, "space for one");
+	FL_ACCEPTABLE(s->put == 2, "space for both");
+}
+
+/* mpmc_empty_agreed and mpmc_full_agreed, with calls for several items. */
+struct mpmc_many_agreed {
+	fl_mpmc *left, *right;
+	bool full, found[2];
+};
+
+FL_STRESS_SETUP(mpmc_many_agreed)
+{
+	s->left = ring_of(1);
+	s->right = ring_of(1);
+	s->full = fl_stress_choose(2) == 1;
+	if (s->full) {
+		OK(fl_mpmc_try_put(s->left, &(int){1}));
+		OK(fl_mpmc_try_put(s->right, &(int){1}));
+	}
+}
+
+static bool change_then_look(bool full, fl_mpmc *mine, fl_mpmc *other)
+{
+	int item = 1;
+	if (full) {
+		FL_STRESS_CHECK(fl_mpmc_try_get_many(mine, &item, 1) == 1);
+		return fl_mpmc_try_put(other, &item) != -EAGAIN;
+	}
+	FL_STRESS_CHECK(fl_mpmc_try_put_many(mine, &item, 1) == 1);
+	return fl_mpmc_try_get(other, &item) != -EAGAIN;
+}
+
+FL_STRESS_ACTOR(mpmc_many_agreed, one)
+{
+	s->found[0] = change_then_look(s->full, s->left, s->right);
+}
+
+FL_STRESS_ACTOR(mpmc_many_agreed, two)
+{
+	s->found[1] = change_then_look(s->full, s->right, s->left);
+}
+
+FL_STRESS(mpmc_many_agreed, one, two)
+{
+	fl_mpmc_free(s->left);
+	fl_mpmc_free(s->right);
+	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
+	FL_ACCEPTABLE(1, "one found it");
+}
+
+/*
+ * closed_with_outstanding_reservation: accepted items come out before any thread is told "closed
+ * and drained".
+ */
+struct mpmc_close {
+	fl_mpmc *q;
+	int rc, got, data;
+};
+
+FL_STRESS_SETUP(mpmc_close)
+{
+	s->q = ring_of(1);
+}
+
+FL_STRESS_ACTOR(mpmc_close, producer)
+{
+	s->rc = fl_mpmc_try_put(s->q, &(int){1});
+	if (s->rc == -EPIPE)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(mpmc_close, closer)
+{
+	s->data = 1;
+	fl_mpmc_close(s->q);
+}
+
+FL_STRESS_ACTOR(mpmc_close, consumer)
+{
+	int item, rc;
+	while ((rc = fl_mpmc_try_get(s->q, &item)) != -EPIPE) {
+		if (rc == 0)
+			s->got += item;
+		else
+			fl_stress_relax();
+	}
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(mpmc_close, producer, closer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && s->got == 1, "accepted, and got");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->got == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost");
+}
+
+/* The same by the calls for several; and a thread that sees the close sees what was done before. */
+struct mpmc_close_many {
+	fl_mpmc *q;
+	size_t put, got;
+	int data;
+};
+
+FL_STRESS_SETUP(mpmc_close_many)
+{
+	s->q = ring_of(2);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, producer)
+{
+	s->put = fl_mpmc_try_put_many(s->q, (const int[]){1, 2}, 2);
+	if (s->put == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, closer)
+{
+	s->data = 1;
+	fl_mpmc_close(s->q);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, consumer)
+{
+	int items[2];
+	while (!fl_mpmc_is_closed(s->q))
+		fl_stress_relax();
+	FL_STRESS_CHECK(s->data == 1);
+	for (;;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, items, 2);
+		const int rc = n > 0 ? 0 : fl_mpmc_try_get(s->q, items);
+		if (rc == -EPIPE)
+			break;
+		if (rc != 0)
+			fl_stress_relax();
+		s->got += n > 0 ? n : rc == 0;
+	}
+}
+
+FL_STRESS(mpmc_close_many, producer, closer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->put == 2 && s->got == 2, "accepted, and got");
+	FL_ACCEPTABLE(s->put == 0 && s->got == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost");
+}
+
+/*
+ * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
+ * Every call then returns within 64 steps of its own, and finished work of the peer is visible.
+ */
+struct mpmc_stalled {
+	fl_mpmc *q;
+	unsigned peer;
+};
+
+FL_STRESS_SETUP(mpmc_stalled)
+{
+	s->q = ring_of(2);
+	s->peer = fl_stress_choose(5);
+	OK(fl_mpmc_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(mpmc_stalled, peer)
+{
+	int items[2] = {2, 3};
+	switch (s->peer) {
+	case 0:
+		FL_IGNORE(fl_mpmc_try_put(s->q, items));
+		break;
+	case 1:
+		FL_IGNORE(fl_mpmc_try_get(s->q, items));
+		break;
+	case 2:
+		FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 2));
+		break;
+	case 3:
+		FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 2));
+		break;
+	default:
+		fl_mpmc_close(s->q);
+	}
+}
+
+static void within_64(uint32_t since)
+{
+	FL_STRESS_CHECK(fl_stress_steps() - since <= 64);
+}
+
+FL_STRESS_ACTOR(mpmc_stalled, tries)
+{
+	int item = 9, items[3];
+	uint32_t before = fl_stress_steps();
+	FL_IGNORE(fl_mpmc_try_put(s->q, &item));
+	within_64(before);
+	before = fl_stress_steps();
+	FL_IGNORE(fl_mpmc_try_get(s->q, &item));
+	within_64(before);
+	before = fl_stress_steps();
+	FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 3));
+	within_64(before);
+	before = fl_stress_steps();
+	FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 3));
+	within_64(before);
+	before = fl_stress_steps();
+	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);
+	within_64(before);
+	before = fl_stress_steps();
+	fl_mpmc_close(s->q);
+	within_64(before);
+	before = fl_stress_steps();
+	FL_STRESS_CHECK(fl_mpmc_is_closed(s->q));
+	within_64(before);
+}
+
+FL_STRESS_PROCESSES(mpmc_stalled, peer, tries)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(1, "returned");
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The thread executor with a bounded backlog: no permit is lost or given twice, and no submit waits
+ * for a free one.
+ */
+#include "../cases.h"
+#include <fairlead/event.h>
+#include <fairlead/task.h>
+
+static fl_executor *bounded(unsigned workers, uint32_t backlog)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
+	return e;
+}
+
+FL_TASK_STATIC(full_add, int *, void)
+{
+	++**arg; /* one worker: no race */
+	return 0;
+}
+
+/* Two fast submitters: each task runs once. */
+struct pool_full_two {
+	fl_executor *e;
+	int data;
+};
+
+FL_STRESS_SETUP(pool_full_two)
+{
+	s->e = bounded(1, 1);
+}
+
+FL_STRESS_ACTOR(pool_full_two, one)
+{
+	OK(full_add_submit(s->e, &s->data, NULL));
+	OK(full_add_submit(s->e, &s->data, NULL));
+}
+
+FL_STRESS_ACTOR(pool_full_two, two)
+{
+	OK(full_add_submit(s->e, &s->data, NULL));
+}
+
+FL_STRESS(pool_full_two, one, two)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->data != 3, "one did not run");
+	FL_ACCEPTABLE(1, "all ran");
+}
+
+/* A task that holds its worker. */
+FL_TASK_STATIC(full_hold, fl_event *, void)
+{
+	hold_until_set(*arg);
+	return 0;
+}
+
+/* A pool with a worker that is held, or is going to be, and a backlog of one, which is full. */
+struct held_pool {
+	fl_executor *e;
+	fl_event open;
+	int data;
+};
+
+static void hold(struct held_pool *h, fl_future **f)
+{
+	h->e = bounded(1, 1);
+	OK(full_hold_submit(h->e, &h->open, NULL));
+	OK(full_add_submit(h->e, &h->data, f)); /* after the first task was taken */
+}
+
+/* A close meets a submit that waits for space: a refused task does not run. */
+struct pool_full_close {
+	struct held_pool h;
+	int rc;
+};
+
+FL_STRESS_SETUP(pool_full_close)
+{
+	hold(&s->h, NULL);
+}
+
+FL_STRESS_ACTOR(pool_full_close, submitter)
+{
+	s->rc = full_add_submit(s->h.e, &s->h.data, NULL);
+	fl_event_set(&s->h.open);
+}
+
+FL_STRESS_ACTOR(pool_full_close, closer)
+{
+	fl_executor_close(s->h.e);
+}
+
+FL_STRESS(pool_full_close, submitter, closer)
+{
+	fl_executor_free(s->h.e);
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->h.data == 1, "refused");
+	FL_FORBIDDEN(1, "there is no room before the event");
+}
+
+/* A task that is cancelled while pending releases its permit, though no worker takes it. */
+struct pool_full_cancel {
+	struct held_pool h;
+	fl_future *f;
+};
+
+FL_STRESS_SETUP(pool_full_cancel)
+{
+	hold(&s->h, &s->f);
+}
+
+FL_STRESS_ACTOR(pool_full_cancel, submitter)
+{
+	OK(full_add_submit(s->h.e, &s->h.data, NULL));
+	fl_event_set(&s->h.open);
+}
+
+FL_STRESS_ACTOR(pool_full_cancel, canceller)
+{
+	OK(fl_future_cancel(s->f));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(pool_full_cancel, submitter, canceller)
+{
+	fl_executor_free(s->h.e);
+	FL_ACCEPTABLE(s->h.data == 1, "the second ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/*
+ * A task that its waiting worker runs is no longer pending: it releases its permit when it begins.
+ */
+struct pool_full_helped {
+	fl_executor *e;
+	fl_event submitted, open;
+	int data;
+};
+
+FL_TASK_STATIC(full_wait_for_next, struct pool_full_helped *, void)
+{
+	struct pool_full_helped *s = *arg;
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(full_hold_submit(s->e, &s->open, &f));
+	fl_event_set(&s->submitted);
+	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_STRESS_SETUP(pool_full_helped)
+{
+	s->e = bounded(1, 1);
+}
+
+FL_STRESS_ACTOR(pool_full_helped, user)
+{
+	OK(full_wait_for_next_submit(s->e, s, NULL));
+	OK(fl_event_wait(&s->submitted));
+	OK(full_add_submit(s->e, &s->data, NULL));
+	fl_event_set(&s->open);
+}
+
+FL_STRESS(pool_full_helped, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 1, "all ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/*
+ * A worker that submits to a full backlog runs the task itself: otherwise it would wait for itself.
+ */
+struct pool_full_worker {
+	fl_executor *e;
+	int data;
+};
+
+FL_TASK_STATIC(full_add_two, struct pool_full_worker *, void)
+{
+	struct pool_full_worker *s = *arg;
+	OK(full_add_submit(s->e, &s->data, NULL));
+	OK(full_add_submit(s->e, &s->data, NULL));
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_full_worker)
+{
+	s->e = bounded(1, 1);
+}
+
+FL_STRESS_ACTOR(pool_full_worker, user)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(full_add_two_submit(s->e, s, &f));
+	OK(fl_future_wait(f));
+}
+
+FL_STRESS(pool_full_worker, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 2, "both ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A submit that gives up takes no permit with it. */
+struct pool_full_gives_up {
+	struct held_pool h;
+	int rc;
+};
+
+FL_STRESS_SETUP(pool_full_gives_up)
+{
+	hold(&s->h, NULL);
+}
+
+FL_STRESS_ACTOR(pool_full_gives_up, submitter)
+{
+	s->rc = full_add_submit_with(s->h.e, &s->h.data, NULL, &(fl_submit_config){.room_deadline = soon()});
+	OK(full_add_submit(s->h.e, &s->h.data, NULL));
+}
+
+FL_STRESS_ACTOR(pool_full_gives_up, opener)
+{
+	fl_event_set(&s->h.open);
+}
+
+FL_STRESS(pool_full_gives_up, submitter, opener)
+{
+	fl_executor_free(s->h.e);
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->h.data == 2, "gave up");
+	FL_ACCEPTABLE(s->rc == 0 && s->h.data == 3, "found room");
+	FL_FORBIDDEN(1, "wrong result");
+}

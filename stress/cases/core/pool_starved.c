@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A thread executor all of whose workers sleep in a wait of the library, while tasks are pending:
+ * another worker stands in. In the model a worker may doze at once (FL__DOZE_AFTER).
+ */
+#include "../cases.h"
+#include "pools.h"
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/task.h>
+#include <fairlead/thread.h>
+
+static fl_executor *starved(unsigned workers, uint32_t backlog)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
+	return e;
+}
+
+/* After all tasks have ended: no worker dozes, and no stand-in is left without a recount. */
+static void starved_end(fl_executor *e)
+{
+	OK(fl_executor_join(e));
+	const struct fl__thread_pool *p = (const struct fl__thread_pool *)(const void *)e;
+	FL_STRESS_CHECK(p->dozing == 0);
+	FL_STRESS_CHECK(p->stand_ins == 0 || (p->crowded & FL__POOL_AWAKE));
+	fl_executor_free(e);
+}
+
+FL_TASK_STATIC(starved_wait, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_TASK_STATIC(starved_set, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+/* The task that ends the wait is submitted before or after the only worker dozes. */
+struct pool_starved_by_one {
+	fl_executor *e;
+	fl_event event;
+};
+
+FL_STRESS_SETUP(pool_starved_by_one)
+{
+	s->e = starved(1, 0);
+	OK(starved_wait_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS_ACTOR(pool_starved_by_one, user)
+{
+	OK(starved_set_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS(pool_starved_by_one, user)
+{
+	starved_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* A chain: the first waits for the second, which waits for the third. The stand-in sleeps, too. */
+struct pool_starved_by_two {
+	fl_executor *e;
+	fl_event first, second;
+};
+
+FL_TASK_STATIC(starved_wait_then_set, struct pool_starved_by_two *, void)
+{
+	OK(fl_event_wait(&(*arg)->second));
+	fl_event_set(&(*arg)->first);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_starved_by_two)
+{
+	s->e = starved(1, 0);
+	OK(starved_wait_submit(s->e, &s->first, NULL));
+}
+
+FL_STRESS_ACTOR(pool_starved_by_two, user)
+{
+	OK(starved_wait_then_set_submit(s->e, s, NULL));
+	OK(starved_set_submit(s->e, &s->second, NULL));
+}
+
+FL_STRESS(pool_starved_by_two, user)
+{
+	starved_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->first), "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* The wait ends as a stand-in starts, or runs: the two do not go on to run tasks at one time. */
+struct pool_starved_vs_wake {
+	fl_executor *e;
+	fl_event event;
+	atomic_int ran, running, most;
+};
+
+FL_TASK_STATIC(starved_run, struct pool_starved_vs_wake *, void)
+{
+	if (atomic_fetch_add(&(*arg)->running, 1) > 0)
+		atomic_store(&(*arg)->most, 2);
+	COUNT(&(*arg)->ran);
+	atomic_fetch_sub(&(*arg)->running, 1);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_starved_vs_wake)
+{
+	s->e = starved(1, 0);
+	OK(starved_wait_submit(s->e, &s->event, NULL));
+	OK(starved_run_submit(s->e, s, NULL));
+	OK(starved_run_submit(s->e, s, NULL));
+}
+
+FL_STRESS_ACTOR(pool_starved_vs_wake, waker)
+{
+	fl_event_set(&s->event);
+}
+
+FL_STRESS(pool_starved_vs_wake, waker)
+{
+	starved_end(s->e);
+	FL_FORBIDDEN(LOOK(&s->most) > 1, "two ran at one time");
+	FL_ACCEPTABLE(LOOK(&s->ran) == 2, "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* The worker wakes, and waits again, while the stand-in steps back. */
+struct pool_starved_twice {
+	fl_executor *e;
+	fl_event first, second;
+};
+
+FL_TASK_STATIC(starved_wait_twice, struct pool_starved_twice *, void)
+{
+	OK(fl_event_wait(&(*arg)->first));
+	return fl_event_wait(&(*arg)->second);
+}
+
+FL_STRESS_SETUP(pool_starved_twice)
+{
+	s->e = starved(1, 0);
+	OK(starved_wait_twice_submit(s->e, s, NULL));
+	OK(starved_set_submit(s->e, &s->first, NULL));
+}
+
+FL_STRESS_ACTOR(pool_starved_twice, user)
+{
+	OK(starved_set_submit(s->e, &s->second, NULL));
+	fl_event_set(&s->first);
+}
+
+FL_STRESS(pool_starved_twice, user)
+{
+	starved_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->second), "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* The limit is lowered while both workers wait: one of them, or another, runs the task. */
+struct pool_starved_vs_resize {
+	fl_executor *e;
+	fl_event event, second;
+};
+
+FL_STRESS_SETUP(pool_starved_vs_resize)
+{
+	s->e = starved(2, 0);
+	OK(starved_wait_submit(s->e, &s->event, NULL));
+	OK(starved_wait_submit(s->e, &s->second, NULL));
+}
+
+FL_STRESS_ACTOR(pool_starved_vs_resize, resizer)
+{
+	OK(fl_executor_resize(s->e, 1));
+	fl_event_set(&s->second);
+}
+
+FL_STRESS_ACTOR(pool_starved_vs_resize, user)
+{
+	OK(starved_set_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS(pool_starved_vs_resize, resizer, user)
+{
+	starved_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->event), "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* Without a backlog, the submit itself waits for a worker. */
+struct pool_starved_none {
+	fl_executor *e;
+	fl_event event;
+};
+
+FL_STRESS_SETUP(pool_starved_none)
+{
+	s->e = starved(1, FL_BACKLOG_NONE);
+}
+
+FL_STRESS_ACTOR(pool_starved_none, user)
+{
+	OK(starved_wait_submit(s->e, &s->event, NULL));
+	OK(starved_set_submit(s->e, &s->event, NULL));
+}
+
+FL_STRESS(pool_starved_none, user)
+{
+	starved_end(s->e);
+	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
+	FL_FORBIDDEN(1, "one did not run");
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The number of workers of a thread executor: a task gets one while there may be one, whichever
+ * workers end or block in the meantime; and each thread is joined.
+ */
+#include "../cases.h"
+#include <fairlead/blocking.h>
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/task.h>
+#include <fairlead/thread.h>
+
+static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout}));
+	return e;
+}
+
+/* Whether all threads were joined; on real threads other samples run at the same time. */
+static bool threads_are_joined(void)
+{
+	const bool is_model = fl_stress_steps() > 0;
+	return !is_model || fl_thread_enumerate(NULL, NULL) == 0;
+}
+
+FL_TASK_STATIC(crowd_count, atomic_int *, void)
+{
+	COUNT(*arg);
+	return 0;
+}
+
+/* Two of them need two workers. */
+FL_TASK_STATIC(crowd_meet, fl_latch *, void)
+{
+	fl_latch_count_down(*arg, 1);
+	return fl_latch_wait(*arg);
+}
+
+/* The idle time of workers runs out, while tasks come that need both. */
+struct pool_idle_vs_submit {
+	fl_executor *e;
+	fl_latch first, second;
+};
+
+FL_STRESS_SETUP(pool_idle_vs_submit)
+{
+	s->e = crowd(2, 1);
+	s->first = (fl_latch)FL_LATCH_INIT(2);
+	s->second = (fl_latch)FL_LATCH_INIT(2);
+	OK(crowd_meet_submit(s->e, &s->first, NULL));
+	OK(crowd_meet_submit(s->e, &s->first, NULL));
+}
+
+FL_STRESS_ACTOR(pool_idle_vs_submit, user)
+{
+	OK(fl_latch_wait(&s->first));
+	OK(crowd_meet_submit(s->e, &s->second, NULL));
+	OK(crowd_meet_submit(s->e, &s->second, NULL));
+	OK(fl_latch_wait(&s->second));
+}
+
+FL_STRESS(pool_idle_vs_submit, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "they met");
+}
+
+/* The same from two threads, followed by the end at once. */
+struct pool_idle_vs_free {
+	fl_executor *e;
+	atomic_int ran;
+};
+
+FL_STRESS_SETUP(pool_idle_vs_free)
+{
+	s->e = crowd(2, 1);
+	OK(crowd_count_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_idle_vs_free, one)
+{
+	OK(crowd_count_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_idle_vs_free, two)
+{
+	OK(crowd_count_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS(pool_idle_vs_free, one, two)
+{
+	fl_executor_free(s->e);
+	FL_STRESS_CHECK(threads_are_joined());
+	FL_ACCEPTABLE(LOOK(&s->ran) == 3, "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* The limit is raised while the second of two meeting tasks comes. */
+struct pool_resize_up {
+	fl_executor *e;
+	fl_latch met;
+};
+
+FL_STRESS_SETUP(pool_resize_up)
+{
+	s->e = crowd(1, 0);
+	s->met = (fl_latch)FL_LATCH_INIT(2);
+	OK(crowd_meet_submit(s->e, &s->met, NULL));
+}
+
+FL_STRESS_ACTOR(pool_resize_up, submitter)
+{
+	OK(crowd_meet_submit(s->e, &s->met, NULL));
+}
+
+FL_STRESS_ACTOR(pool_resize_up, resizer)
+{
+	OK(fl_executor_resize(s->e, 2));
+}
+
+FL_STRESS(pool_resize_up, submitter, resizer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(1, "they met");
+}
+
+/* One of two sleeping workers is woken to end, while a task comes: the other runs it. */
+struct pool_idle_told_to_end {
+	fl_executor *e;
+	fl_latch met;
+	atomic_int ran;
+};
+
+/*
+ * Checks a few times only: each check takes the lock, and endless checks may keep it from a worker
+ * that is about to sleep.
+ */
+static void wait_until_idle(fl_executor *e, unsigned n)
+{
+	enum { LOOKS = 8 };
+	fl_executor_stats stats = {.idle = 0};
+	for (int i = 0; i < LOOKS && stats.idle < n; i++) {
+		fl_stress_relax();
+		OK(fl_executor_get_stats(e, &stats));
+	}
+}
+
+FL_STRESS_SETUP(pool_idle_told_to_end)
+{
+	s->e = crowd(2, 0);
+	s->met = (fl_latch)FL_LATCH_INIT(2);
+	OK(crowd_meet_submit(s->e, &s->met, NULL));
+	OK(crowd_meet_submit(s->e, &s->met, NULL));
+	OK(fl_latch_wait(&s->met)); /* with one worker they would wait for ever */
+	wait_until_idle(s->e, 2);
+}
+
+FL_STRESS_ACTOR(pool_idle_told_to_end, submitter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(crowd_count_submit(s->e, &s->ran, &f));
+	OK(fl_future_wait(f));
+}
+
+FL_STRESS_ACTOR(pool_idle_told_to_end, resizer)
+{
+	OK(fl_executor_resize(s->e, 1));
+}
+
+FL_STRESS(pool_idle_told_to_end, submitter, resizer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "it ran");
+	FL_FORBIDDEN(1, "it did not run");
+}
+
+/* A lower limit while tasks come; then a higher one again. */
+struct pool_resize_down {
+	fl_executor *e;
+	fl_latch first, second;
+	atomic_int ran;
+};
+
+FL_STRESS_SETUP(pool_resize_down)
+{
+	s->e = crowd(2, 0);
+	s->first = (fl_latch)FL_LATCH_INIT(2);
+	s->second = (fl_latch)FL_LATCH_INIT(2);
+	OK(crowd_meet_submit(s->e, &s->first, NULL));
+	OK(crowd_meet_submit(s->e, &s->first, NULL));
+}
+
+FL_STRESS_ACTOR(pool_resize_down, submitter)
+{
+	OK(crowd_count_submit(s->e, &s->ran, NULL));
+	OK(crowd_count_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_resize_down, resizer)
+{
+	OK(fl_latch_wait(&s->first)); /* both have begun */
+	OK(fl_executor_resize(s->e, 1));
+	if (fl_stress_choose(2)) {
+		OK(fl_executor_resize(s->e, 2));
+		OK(crowd_meet_submit(s->e, &s->second, NULL));
+		OK(crowd_meet_submit(s->e, &s->second, NULL));
+	}
+}
+
+FL_STRESS(pool_resize_down, submitter, resizer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(LOOK(&s->ran) == 2, "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* A task blocks until another has run, with one worker, in any order. */
+struct pool_blocking {
+	fl_executor *e;
+	fl_event ran;
+	atomic_int count;
+};
+
+FL_TASK_STATIC(crowd_block, fl_event *, void)
+{
+	FL_BLOCKING();
+	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(crowd_set, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_blocking)
+{
+	s->e = crowd(1, 0);
+}
+
+FL_STRESS_ACTOR(pool_blocking, one)
+{
+	OK(crowd_block_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_blocking, two)
+{
+	OK(crowd_set_submit(s->e, &s->ran, NULL));
+	OK(crowd_count_submit(s->e, &s->count, NULL));
+}
+
+FL_STRESS(pool_blocking, one, two)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(LOOK(&s->count) == 1, "all ran");
+	FL_FORBIDDEN(1, "one did not run");
+}
+
+/* After the section, no more tasks run at once than there are workers. */
+struct pool_blocking_over {
+	fl_executor *e;
+	fl_event ran;
+	atomic_int inside, at_once, count;
+};
+
+FL_TASK_STATIC(crowd_inside, struct pool_blocking_over *, void)
+{
+	struct pool_blocking_over *s = *arg;
+	if (atomic_fetch_add_explicit(&s->inside, 1, memory_order_relaxed) > 0)
+		COUNT(&s->at_once);
+	COUNT(&s->count);
+	atomic_fetch_sub_explicit(&s->inside, 1, memory_order_relaxed);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_blocking_over)
+{
+	s->e = crowd(1, 0);
+}
+
+FL_STRESS_ACTOR(pool_blocking_over, user)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(crowd_block_submit(s->e, &s->ran, &f));
+	OK(crowd_set_submit(s->e, &s->ran, NULL));
+	OK(fl_future_wait(f));
+	OK(crowd_inside_submit(s->e, s, NULL));
+	OK(crowd_inside_submit(s->e, s, NULL));
+}
+
+FL_STRESS(pool_blocking_over, user)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(LOOK(&s->count) != 2, "one did not run");
+	FL_FORBIDDEN(LOOK(&s->at_once) > 0, "two ran at once");
+	FL_ACCEPTABLE(1, "one after the other");
+}
+
+/*
+ * The superfluous worker, whichever it is, takes no task: its idle time is over, or it finds a task
+ * as it goes to sleep.
+ */
+struct pool_blocking_spare {
+	fl_executor *e;
+	fl_event blocks, runs, gates[2];
+	struct pool_blocking_over over;
+};
+
+FL_TASK_STATIC(spare_blocks, struct pool_blocking_spare *, void)
+{
+	struct pool_blocking_spare *s = *arg;
+	FL_BLOCKING();
+	fl_event_set(&s->blocks);
+	return fl_event_wait_until(&s->gates[0], FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(spare_runs, struct pool_blocking_spare *, void)
+{
+	struct pool_blocking_spare *s = *arg;
+	fl_event_set(&s->runs);
+	return fl_event_wait_until(&s->gates[1], FL_FOREVER, FL_SHIELDED);
+}
+
+FL_STRESS_SETUP(pool_blocking_spare)
+{
+	s->e = crowd(1, 0);
+	OK(spare_blocks_submit(s->e, s, NULL));
+	OK(fl_event_wait(&s->blocks));
+	OK(spare_runs_submit(s->e, s, NULL));
+	OK(fl_event_wait(&s->runs));
+}
+
+FL_STRESS_ACTOR(pool_blocking_spare, opener)
+{
+	fl_event_set(&s->gates[0]);
+}
+
+FL_STRESS_ACTOR(pool_blocking_spare, user)
+{
+	const bool before = fl_stress_choose(2);
+	if (!before)
+		fl_event_set(&s->gates[1]);
+	OK(crowd_inside_submit(s->e, &s->over, NULL));
+	OK(crowd_inside_submit(s->e, &s->over, NULL));
+	if (before)
+		fl_event_set(&s->gates[1]);
+}
+
+FL_STRESS(pool_blocking_spare, opener, user)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(LOOK(&s->over.count) != 2, "one did not run");
+	FL_FORBIDDEN(LOOK(&s->over.at_once) > 0, "two ran at once");
+	FL_ACCEPTABLE(1, "one after the other");
+}
+
+/* A task of a detached executor uses the executor until it ends, and finds it closed. */
+struct pool_detached_in_use {
+	fl_event detached;
+	atomic_int ran;
+	int rc;
+};
+
+FL_TASK_STATIC(submit_to_detached, struct pool_detached_in_use *, void)
+{
+	struct pool_detached_in_use *s = *arg;
+	OK(fl_event_wait(&s->detached));
+	s->rc = crowd_count_submit(fl_executor_current(), &s->ran, NULL);
+	return 0;
+}
+
+FL_STRESS_ACTOR(pool_detached_in_use, owner)
+{
+	fl_executor *e = crowd(1, 0);
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(submit_to_detached_submit(e, s, &f));
+	OK(fl_executor_detach(e));
+	fl_event_set(&s->detached);
+	OK(fl_future_wait(f));
+}
+
+FL_STRESS(pool_detached_in_use, owner)
+{
+	FL_ACCEPTABLE(s->rc == -EPIPE && LOOK(&s->ran) == 0, "refused");
+	FL_FORBIDDEN(1, "accepted");
+}

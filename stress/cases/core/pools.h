@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_POOLS_H
+#define STRESS_POOLS_H
+
+#include "../cases.h"
+#include "core/base/sys.h"
+#include "core/thread_pool/thread_pool.h"
+#include <fairlead/event.h>
+#include <fairlead/task.h>
+
+/*
+ * A thread executor of up to `n` workers, some of which are the scenario's actors: they exist from
+ * the beginning, and search. So the model explores only their search, and not their start.
+ */
+static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
+	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e; /* base is its first member */
+	while (p->made < actors)
+		FL_STRESS_CHECK(fl__thread_pool_make_worker(p) != NULL);
+	p->started = 1;
+	p->alive = p->searching = actors;
+	fl__thread_pool_recount(p);
+	return p;
+}
+
+static inline struct fl__thread_worker *worker_at(struct fl__thread_pool *p, unsigned place)
+{
+	struct fl__thread_worker *w = p->workers;
+	while (w && w->number != place)
+		w = w->next;
+	if (!w)
+		abort();
+	return w;
+}
+
+/* Runs as the worker with that number, until it is to end. */
+static inline void serve(struct fl__thread_pool *p, unsigned place)
+{
+	struct fl__thread_worker *w = worker_at(p, place);
+	fl__run_enter(&w->run, &p->base);
+	fl__thread_pool_serve(w);
+	fl__run_leave(&w->run);
+}
+
+/* The same for a worker that may fork, and steal forks. */
+static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
+{
+	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
+	FL_STRESS_CHECK(self != NULL);
+	worker_at(p, place)->forks = self;
+	serve(p, place);
+	fl__forks_leave(self);
+}
+
+static inline void end_task(fl_future *f, int error, char *message)
+{
+	struct fl__callback *callbacks;
+	fl__future_set_end(f, error, message);
+	if (!fl__future_end_promptly(f, &callbacks))
+		fl__future_end_rest(f, callbacks);
+}
+
+/* Runs a task as a worker that has taken it. */
+static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_block *block)
+{
+	const enum fl__claim claim = fl__future_claim(&block->future);
+	if (claim == FL__CLAIM_LOST) {
+		fl__task_block_discard(block);
+		return;
+	}
+	struct fl__run run;
+	fl__run_enter(&run, &p->base);
+	run.future = &block->future;
+	run.claim = claim;
+	char *message;
+	const int error = fl__run_function(&run, &message);
+	fl__run_leave(&run);
+	end_task(&block->future, error, message);
+}
+
+#endif

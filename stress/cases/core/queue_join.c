@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Joining a queue: over exactly when as many items are done as were put. */
+#include "../cases.h"
+#include <fairlead/queue.h>
+
+static fl_queue *joinable(size_t capacity)
+{
+	fl_queue *q = NULL;
+	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
+	return q;
+}
+
+/*
+ * A thread that reports an item done knows all earlier reports of all threads. Otherwise all items
+ * would seem done, and this report superfluous.
+ */
+struct queue_done_by_two {
+	fl_queue *q;
+	int rc;
+};
+
+FL_STRESS_SETUP(queue_done_by_two)
+{
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_done_by_two, one)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_done_by_two, two)
+{
+	int item;
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_get(s->q, &item));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(queue_done_by_two, one, two)
+{
+	s->rc = fl_queue_try_join(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "both done");
+	FL_FORBIDDEN(1, "not over");
+}
+
+/* The last of two reports wakes all joins, whichever it is; they see the work on both items. */
+struct queue_join_two {
+	fl_queue *q;
+	int done[2];
+};
+
+FL_STRESS_SETUP(queue_join_two)
+{
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){0}));
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+static void deal_with_one(struct queue_join_two *s)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	s->done[item] = 1;
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_join_two, one)
+{
+	deal_with_one(s);
+}
+
+FL_STRESS_ACTOR(queue_join_two, two)
+{
+	deal_with_one(s);
+}
+
+static void join_both(struct queue_join_two *s)
+{
+	OK(fl_queue_join(s->q));
+	FL_STRESS_CHECK(s->done[0] == 1 && s->done[1] == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_two, joiner)
+{
+	join_both(s);
+}
+
+FL_STRESS_ACTOR(queue_join_two, other)
+{
+	join_both(s);
+}
+
+FL_STRESS(queue_join_two, one, two, joiner, other)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->done[0] == 1 && s->done[1] == 1, "over");
+	FL_FORBIDDEN(1, "not over");
+}
+
+/* A join that gives up takes nothing from another join. */
+struct queue_join_timeout {
+	fl_queue *q;
+	int rc, done;
+};
+
+FL_STRESS_SETUP(queue_join_timeout)
+{
+	s->q = joinable(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, brief)
+{
+	s->rc = fl_queue_join_until(s->q, soon(), NULL);
+	FL_STRESS_CHECK(s->rc != 0 || s->done == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, patient)
+{
+	OK(fl_queue_join(s->q));
+	FL_STRESS_CHECK(s->done == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, worker)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	s->done = item;
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(queue_join_timeout, brief, patient, worker)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "over in time");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* A returned join may free the queue, while the thread of the last report is still leaving. */
+struct queue_free_after_join {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(queue_free_after_join)
+{
+	s->q = joinable(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_free_after_join, worker)
+{
+	OK(fl_queue_try_get(s->q, &s->got));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join, joiner)
+{
+	OK(fl_queue_join(s->q));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(queue_free_after_join, worker, joiner)
+{
+	FL_ACCEPTABLE(s->got == 1, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
+/* The same while the thread of an earlier report is still leaving. */
+struct queue_free_after_join_of_two {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(queue_free_after_join_of_two)
+{
+	int item;
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_get(s->q, &item));
+	OK(fl_queue_try_get(s->q, &item));
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, one)
+{
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, two)
+{
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, joiner)
+{
+	OK(fl_queue_join(s->q));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(queue_free_after_join_of_two, one, two, joiner)
+{
+	FL_ACCEPTABLE(s != NULL, "freed");
+}
+
+/* The unfinished items never count below 0, and never more than were put. */
+struct queue_unfinished {
+	fl_queue *q;
+	size_t seen;
+	int got;
+};
+
+FL_STRESS_SETUP(queue_unfinished)
+{
+	s->q = joinable(2);
+}
+
+FL_STRESS_ACTOR(queue_unfinished, producer)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(queue_unfinished, consumer)
+{
+	int item;
+	s->got = fl_queue_try_get(s->q, &item);
+	if (s->got == 0)
+		fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_unfinished, observer)
+{
+	s->seen = fl_queue_unfinished(s->q);
+}
+
+FL_STRESS(queue_unfinished, producer, consumer, observer)
+{
+	const size_t left = fl_queue_unfinished(s->q);
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(left != (s->got == 0 ? 1 : 2), "another number is left");
+	FL_ACCEPTABLE(s->seen <= 2, "some of them");
+	FL_FORBIDDEN(1, "more than were put");
+}

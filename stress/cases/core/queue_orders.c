@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The storage of a queue, of each order: batches, the close, drops, equal items; and arrays that
+ * grow and shrink.
+ */
+#include "../cases.h"
+#include <fairlead/queue.h>
+
+static int by_value(const void *a, const void *b, void *arg)
+{
+	(void)arg;
+	return *(const int *)a - *(const int *)b;
+}
+
+static int all_equal(const void *a, const void *b, void *arg)
+{
+	(void)a;
+	(void)b;
+	(void)arg;
+	return 0;
+}
+
+static fl_queue *ordered(size_t capacity, fl_queue_order order, int (*compare)(const void *, const void *, void *))
+{
+	fl_queue *q = NULL;
+	OK(fl_queue_create(&q, sizeof(int),
+	                   &(fl_queue_config){.capacity = capacity,
+	                                      .order = order,
+	                                      .compare = order == FL_PRIORITY ? compare : NULL}));
+	return q;
+}
+
+static fl_queue_order any_order(void)
+{
+	static const fl_queue_order orders[] = {FL_FIFO, FL_LIFO, FL_PRIORITY};
+	return orders[fl_stress_choose(3)];
+}
+
+/*
+ * A batch into less space, of each order: the items that fit go in, the rest when there is space;
+ * each once.
+ */
+struct queue_or_heap_batch {
+	fl_queue *q;
+	int got[3];
+	size_t put, taken;
+};
+
+FL_STRESS_SETUP(queue_or_heap_batch)
+{
+	s->q = ordered(2, any_order(), by_value);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_batch, producer)
+{
+	s->put = fl_queue_put_many(s->q, (const int[]){1, 2, 4}, 3);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_batch, consumer)
+{
+	while (s->taken < 3) {
+		size_t n = fl_queue_get_many(s->q, s->got + s->taken, 3 - s->taken);
+		FL_STRESS_CHECK(n > 0 && n <= 2);
+		s->taken += n;
+	}
+}
+
+FL_STRESS(queue_or_heap_batch, producer, consumer)
+{
+	const int all = s->got[0] | s->got[1] | s->got[2];
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->put == 3 && all == 7, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A put against a close, of each order: accepted if and only if drained. */
+struct queue_or_heap_close {
+	fl_queue *q;
+	int put_rc, first, second, item;
+};
+
+FL_STRESS_SETUP(queue_or_heap_close)
+{
+	s->q = ordered(1, any_order(), by_value);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_close, producer)
+{
+	s->put_rc = fl_queue_put(s->q, &(int){1});
+}
+
+FL_STRESS_ACTOR(queue_or_heap_close, closer)
+{
+	fl_queue_close(s->q);
+	s->first = fl_queue_get(s->q, &s->item);
+	s->second = fl_queue_get(s->q, &s->item);
+}
+
+FL_STRESS(queue_or_heap_close, producer, closer)
+{
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->second != -EPIPE, "more than was put");
+	FL_ACCEPTABLE(s->put_rc == 0 && s->first == 0 && s->item == 1, "accepted and drained");
+	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->first == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
+}
+
+/* The items left in a queue of any order are dropped, each once, and count as done. */
+struct queue_or_heap_drop {
+	fl_queue *q;
+	int dropped, rc, got;
+};
+
+static void add_dropped(void *item, void *arg)
+{
+	*(int *)arg += *(int *)item;
+}
+
+FL_STRESS_SETUP(queue_or_heap_drop)
+{
+	const fl_queue_order order = any_order();
+	OK(fl_queue_create(&s->q, sizeof(int),
+	                   &(fl_queue_config){.capacity = 2,
+	                                      .order = order,
+	                                      .compare = order == FL_PRIORITY ? by_value : NULL,
+	                                      .drop = add_dropped,
+	                                      .drop_arg = &s->dropped}));
+	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_drop, closer)
+{
+	FL_STRESS_CHECK(fl_queue_close_now(s->q) > 0);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_drop, consumer)
+{
+	s->rc = fl_queue_get(s->q, &s->got);
+	if (s->rc == 0)
+		fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_or_heap_drop, joiner)
+{
+	OK(fl_queue_join(s->q));
+	FL_STRESS_CHECK(s->dropped > 0);
+}
+
+FL_STRESS(queue_or_heap_drop, closer, consumer, joiner)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && s->dropped + s->got == 3, "one got, one dropped");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 3, "both dropped");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* The oldest of equal items comes first: those of one producer come in order. */
+struct heap_equals_in_order {
+	fl_queue *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(heap_equals_in_order)
+{
+	s->q = ordered(3, FL_PRIORITY, all_equal);
+}
+
+FL_STRESS_ACTOR(heap_equals_in_order, producer)
+{
+	for (int i = 1; i <= 3; i++)
+		OK(fl_queue_put(s->q, &i));
+}
+
+FL_STRESS_ACTOR(heap_equals_in_order, consumer)
+{
+	for (int i = 0; i < 3; i++)
+		OK(fl_queue_get(s->q, &s->got[i]));
+}
+
+FL_STRESS(heap_equals_in_order, producer, consumer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "in order");
+	FL_FORBIDDEN(1, "out of order");
+}
+
+/*
+ * A full array is replaced by a larger one, beside another put that needs a still larger one: no
+ * item is beyond its end.
+ */
+struct heap_grow_by_two {
+	fl_queue *q;
+	int sum;
+};
+
+enum { ROOM = 16 }; /* the initial size of an array */
+
+static void fill(fl_queue *q, int n)
+{
+	for (int i = 0; i < n; i++)
+		OK(fl_queue_try_put(q, &(int){1}));
+}
+
+static int drain(fl_queue *q)
+{
+	int item, sum = 0;
+	while (fl_queue_try_get(q, &item) == 0)
+		sum += item;
+	return sum;
+}
+
+FL_STRESS_SETUP(heap_grow_by_two)
+{
+	s->q = ordered(FL_UNBOUNDED, fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY, all_equal);
+	fill(s->q, ROOM);
+}
+
+FL_STRESS_ACTOR(heap_grow_by_two, one)
+{
+	OK(fl_queue_put(s->q, &(int){100}));
+}
+
+FL_STRESS_ACTOR(heap_grow_by_two, many)
+{
+	int items[ROOM + 1]; /* so that twice the size does not hold all */
+	for (int i = 0; i <= ROOM; i++)
+		items[i] = 1;
+	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, items, ROOM + 1) == ROOM + 1);
+}
+
+FL_STRESS(heap_grow_by_two, one, many)
+{
+	const int sum = drain(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(sum == 100 + ROOM + ROOM + 1, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/*
+ * An array that has become too large is replaced by a smaller one, if the items of other puts
+ * in the meantime fit.
+ */
+struct heap_shrink_beside_put {
+	fl_queue *q;
+	int sum;
+};
+
+FL_STRESS_SETUP(heap_shrink_beside_put)
+{
+	s->q = ordered(FL_UNBOUNDED, fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY, all_equal);
+	fill(s->q, ROOM + 1);
+}
+
+FL_STRESS_ACTOR(heap_shrink_beside_put, getter)
+{
+	int items[ROOM];
+	const size_t n = fl_queue_try_get_many(s->q, items, ROOM - ROOM / 4);
+	for (size_t i = 0; i < n; i++)
+		s->sum += items[i];
+}
+
+FL_STRESS_ACTOR(heap_shrink_beside_put, putter)
+{
+	int items[ROOM];
+	for (int i = 0; i < ROOM; i++)
+		items[i] = 1;
+	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, items, ROOM) == ROOM);
+}
+
+FL_STRESS(heap_shrink_beside_put, getter, putter)
+{
+	const int sum = s->sum + drain(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(sum == 2 * ROOM + 1, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* Equals keep their order in an array that grows and shrinks. */
+struct heap_equals_move {
+	fl_queue *q;
+	int got, wrong;
+};
+
+FL_STRESS_SETUP(heap_equals_move)
+{
+	s->q = ordered(FL_UNBOUNDED, FL_PRIORITY, all_equal);
+	for (int i = 0; i < ROOM; i++)
+		OK(fl_queue_try_put(s->q, &i));
+}
+
+FL_STRESS_ACTOR(heap_equals_move, producer)
+{
+	OK(fl_queue_put(s->q, &(int){ROOM}));
+}
+
+FL_STRESS_ACTOR(heap_equals_move, consumer)
+{
+	for (int item; s->got <= ROOM; s->got++) {
+		OK(fl_queue_get(s->q, &item));
+		s->wrong += item != s->got;
+	}
+}
+
+FL_STRESS(heap_equals_move, producer, consumer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->wrong == 0, "in order");
+	FL_FORBIDDEN(1, "out of order");
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queue that drops the oldest item when it is full: no put waits, and each item comes once. */
+#include "../lins.h"
+#include <fairlead/event.h>
+#include <fairlead/queue.h>
+#include <fairlead/select.h>
+
+/*
+ * Two producers and a consumer, one slot: each item is got, dropped, or left; no put waits for
+ * space.
+ */
+struct overwrite_once {
+	fl_queue *q;
+	int got;
+	atomic_int dropped[3];
+};
+
+static void overwrite_drop(void *item, void *of)
+{
+	struct overwrite_once *s = of;
+	COUNT(&s->dropped[*(int *)item]);
+}
+
+FL_STRESS_SETUP(overwrite_once)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = overwrite_drop, .drop_arg = s}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, one)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, two)
+{
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(overwrite_once, one, two, consumer)
+{
+	const int other = 3 - s->got, dropped = LOOK(&s->dropped[other]);
+	const size_t left = fl_queue_close_now(s->q);
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->got != 1 && s->got != 2, "wrong item");
+	FL_FORBIDDEN(LOOK(&s->dropped[s->got]) != 0 || LOOK(&s->dropped[other]) != 1, "lost or doubled");
+	FL_ACCEPTABLE(dropped == 0 && left == 1, "there was room");
+	FL_ACCEPTABLE(dropped == 1 && left == 0, "the older made room");
+	FL_FORBIDDEN(1, "neither");
+}
+
+/*
+ * A wake that is owed for an item goes out before the drop callback of another runs, which may wait
+ * for the woken thread. (The consumer also waits at a rendezvous without partners: so it enqueues
+ * without the short wait, whose lock and unlock would cost the model many steps.)
+ */
+struct overwrite_wakes_first {
+	fl_queue *q, *never;
+	fl_event got_one;
+	int got, dropped;
+};
+
+static void wait_for_getter(void *item, void *of)
+{
+	struct overwrite_wakes_first *s = of;
+	s->dropped = *(int *)item;
+	OK(fl_event_wait(&s->got_one));
+}
+
+FL_STRESS_SETUP(overwrite_wakes_first)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = wait_for_getter, .drop_arg = s}));
+	OK(fl_queue_create(&s->never, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+}
+
+FL_STRESS_ACTOR(overwrite_wakes_first, producer)
+{
+	FL_STRESS_CHECK(fl_queue_put_many(s->q, (int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(overwrite_wakes_first, consumer)
+{
+	OK(FL_SELECT(FL_GET(s->q, &s->got), FL_GET(s->never, &s->got)));
+	fl_event_set(&s->got_one);
+}
+
+FL_STRESS(overwrite_wakes_first, producer, consumer)
+{
+	const size_t left = fl_queue_length(s->q);
+	const int dropped = s->dropped;
+	fl_queue_free(s->q);
+	fl_queue_free(s->never);
+	FL_ACCEPTABLE(s->got == 1 && dropped == 0 && left == 1, "in time");
+	FL_ACCEPTABLE(s->got == 2 && dropped == 1 && left == 0, "too late for the first");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* --- mode lin --- */
+
+/* A bounded queue: a put removes the oldest item in the same step. */
+enum { MOST = 2 };
+
+struct window {
+	int64_t items[MOST], n, closed;
+};
+
+static void window_shift(struct window *w)
+{
+	for (int64_t i = 1; i < w->n; i++)
+		w->items[i - 1] = w->items[i];
+	w->items[--w->n] = 0;
+}
+
+static bool window_put(struct window *w, const struct fl_lin_call *c)
+{
+	if (w->closed)
+		return !c->returned || c->result == -EPIPE;
+	if (w->n == MOST)
+		window_shift(w);
+	w->items[w->n++] = c->arg;
+	return !c->returned || c->result == 0;
+}
+
+static bool window_get(struct window *w, const struct fl_lin_call *c)
+{
+	if (w->n == 0)
+		return !c->returned || c->result == (w->closed ? -EPIPE : -EAGAIN);
+	const int64_t first = w->items[0];
+	window_shift(w);
+	return !c->returned || c->result == first;
+}
+
+static bool window_apply(void *state, const struct fl_lin_call *c)
+{
+	struct window *w = state;
+	switch (c->kind) {
+	case FL_LIN_PUT:
+		return window_put(w, c);
+	case FL_LIN_GET:
+		return window_get(w, c);
+	case FL_LIN_CLOSE:
+		w->closed = 1;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static const struct fl_lin_spec window = {.name = "window", .size = sizeof(struct window), .apply = window_apply};
+
+struct lin_overwrite {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_overwrite)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = MOST, .when_full = FL_OVERWRITE}));
+}
+
+LIN_PUT(lin_overwrite, fl_queue, .weight = 3)
+LIN_GET(lin_overwrite, fl_queue, .weight = 2)
+LIN_CLOSE(lin_overwrite, fl_queue)
+
+FL_LIN(lin_overwrite, &window, .before = 3)
+{
+	fl_queue_free(s->q);
+}
+
+/* Two closes that drop: each item is dropped once. */
+struct overwrite_close_twice {
+	fl_queue *q;
+	size_t dropped[2];
+	atomic_int drops;
+};
+
+static void count_drop(void *item, void *drops)
+{
+	(void)item;
+	COUNT((atomic_int *)drops);
+}
+
+FL_STRESS_SETUP(overwrite_close_twice)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = count_drop, .drop_arg = &s->drops}));
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(overwrite_close_twice, one)
+{
+	s->dropped[0] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS_ACTOR(overwrite_close_twice, two)
+{
+	s->dropped[1] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(overwrite_close_twice, one, two)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(LOOK(&s->drops) == 1 && s->dropped[0] + s->dropped[1] == 1, "dropped once");
+	FL_FORBIDDEN(1, "lost, or dropped twice");
+}

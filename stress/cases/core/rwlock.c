@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The readers-writer lock. Plain fields: only the lock orders them. rwlock_upgrade.c has upgrades
+ * and waits that give up, turns.c the hand-over.
+ */
+#include "../cases.h"
+#include "rwlocks.h"
+#include <fairlead/latch.h>
+
+/* Writers exclude each other and readers; a reader sees all that a writer wrote, or nothing. */
+struct rw_excl {
+	fl_rwlock l;
+	int a, b, saw_a, saw_b;
+};
+
+FL_STRESS_SETUP(rw_excl)
+{
+	of_this_process(&s->l);
+}
+
+static void write_both(struct rw_excl *s)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->a++;
+	s->b++;
+}
+
+FL_STRESS_ACTOR(rw_excl, one)
+{
+	write_both(s);
+}
+
+FL_STRESS_ACTOR(rw_excl, two)
+{
+	write_both(s);
+}
+
+FL_STRESS_ACTOR(rw_excl, reader)
+{
+	OK(fl_rwlock_read_lock_until(&s->l, FL_FOREVER, NULL));
+	s->saw_a = s->a;
+	s->saw_b = s->b;
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(rw_excl, one, two, reader)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(s->a != 2 || s->b != 2, "a count was lost");
+	FL_FORBIDDEN(s->saw_a != s->saw_b, "saw half of it");
+	FL_ACCEPTABLE(1, "in order");
+}
+
+/* A writer sees what readers did: a read unlock releases to it, whichever reader left last. */
+struct rw_read_releases {
+	fl_rwlock l;
+	int one, two, sum;
+};
+
+FL_STRESS_SETUP(rw_read_releases)
+{
+	of_this_process(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_read_releases, one)
+{
+	FL_READ_LOCKED(&s->l);
+	s->one++;
+}
+
+FL_STRESS_ACTOR(rw_read_releases, two)
+{
+	FL_READ_LOCKED(&s->l);
+	s->two++;
+}
+
+FL_STRESS_ACTOR(rw_read_releases, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->sum = s->one + s->two;
+}
+
+FL_STRESS(rw_read_releases, one, two, writer)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->sum >= 0 && s->sum <= 2, "none, one or both");
+	FL_FORBIDDEN(1, "nonsense");
+}
+
+/*
+ * No context sleeps for ever, in any order; the lock may be inherited by a forked child. Fails if
+ * AWAKE or WAITERS is lost, or kept.
+ */
+struct rw_handoff {
+	fl_rwlock l;
+	int count, seen;
+};
+
+static void count_once(struct rw_handoff *s)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(rw_handoff, twice)
+{
+	count_once(s);
+	count_once(s);
+}
+
+FL_STRESS_ACTOR(rw_handoff, once)
+{
+	count_once(s);
+}
+
+FL_STRESS_ACTOR(rw_handoff, reader)
+{
+	for (int i = 0; i < 2; i++) {
+		FL_READ_LOCKED(&s->l);
+		FL_STRESS_CHECK(s->count <= 3);
+	}
+}
+
+FL_STRESS(rw_handoff, twice, once, reader)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->count == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * Several readers wait for one writer: all get in. Fails if the first woken reader takes no other
+ * along.
+ */
+struct rw_batch {
+	fl_rwlock l;
+	int data;
+	fl_latch inside;
+};
+
+FL_STRESS_SETUP(rw_batch)
+{
+	of_this_process(&s->l);
+	OK(fl_latch_init(&s->inside, 2));
+	fl_rwlock_write_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_batch, writer)
+{
+	s->data = 1;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+static void come_in_together(struct rw_batch *s)
+{
+	fl_rwlock_read_lock(&s->l);
+	FL_STRESS_CHECK(s->data == 1);
+	fl_latch_count_down(&s->inside, 1);
+	OK(fl_latch_wait(&s->inside));
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_batch, one)
+{
+	come_in_together(s);
+}
+
+FL_STRESS_ACTOR(rw_batch, two)
+{
+	come_in_together(s);
+}
+
+FL_STRESS(rw_batch, writer, one, two)
+{
+	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(1, "left locked, or awaited");
+}
+
+/* rw_readers_only_deadlock (rust #121949): readers alone never wait for each other. */
+struct rw_readers_only_deadlock {
+	fl_rwlock l;
+	fl_latch inside;
+};
+
+FL_STRESS_SETUP(rw_readers_only_deadlock)
+{
+	of_this_process(&s->l);
+	OK(fl_latch_init(&s->inside, 3));
+}
+
+static void meet_inside(struct rw_readers_only_deadlock *s)
+{
+	fl_rwlock_read_lock(&s->l);
+	fl_latch_count_down(&s->inside, 1);
+	OK(fl_latch_wait(&s->inside));
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_readers_only_deadlock, one)
+{
+	meet_inside(s);
+}
+
+FL_STRESS_ACTOR(rw_readers_only_deadlock, two)
+{
+	meet_inside(s);
+}
+
+FL_STRESS_ACTOR(rw_readers_only_deadlock, three)
+{
+	meet_inside(s);
+}
+
+FL_STRESS(rw_readers_only_deadlock, one, two, three)
+{
+	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(1, "left locked, or awaited");
+}
+
+/*
+ * rw_try_stall (glibc 23844), rw_prefer_writer_stall (23861): tries beside waiters leave no context
+ * asleep.
+ */
+struct rw_try_stall {
+	fl_rwlock l;
+	int count;
+};
+
+FL_STRESS_SETUP(rw_try_stall)
+{
+	of_this_process(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_try_stall, tryer)
+{
+	if (fl_rwlock_try_read_lock(&s->l) == 0)
+		fl_rwlock_read_unlock(&s->l);
+	if (fl_rwlock_try_write_lock(&s->l) == 0) {
+		s->count += 10;
+		fl_rwlock_write_unlock(&s->l);
+	}
+}
+
+FL_STRESS_ACTOR(rw_try_stall, reader)
+{
+	FL_READ_LOCKED(&s->l);
+	FL_STRESS_CHECK(s->count <= 11);
+}
+
+FL_STRESS_ACTOR(rw_try_stall, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->count++;
+}
+
+FL_STRESS(rw_try_stall, tryer, reader, writer)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->count == 1 || s->count == 11, "counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* rw_3_4_writers_aba (folly b927c055): a fourth writer comes while a third leaves. */
+struct rw_3_4_writers_aba {
+	fl_rwlock l;
+	int count;
+};
+
+FL_STRESS_SETUP(rw_3_4_writers_aba)
+{
+	of_this_process(&s->l);
+}
+
+static void write_aba(struct rw_3_4_writers_aba *s)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(rw_3_4_writers_aba, one)
+{
+	write_aba(s);
+}
+
+FL_STRESS_ACTOR(rw_3_4_writers_aba, two)
+{
+	write_aba(s);
+}
+
+FL_STRESS_ACTOR(rw_3_4_writers_aba, three)
+{
+	write_aba(s);
+}
+
+FL_STRESS_ACTOR(rw_3_4_writers_aba, four)
+{
+	write_aba(s);
+}
+
+FL_STRESS(rw_3_4_writers_aba, one, two, three, four)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->count == 4, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * destroy_after_unlock: the last one frees the lock while earlier readers and writers are still
+ * leaving.
+ */
+struct rw_unlock_destroy {
+	struct counted_lock *object;
+};
+
+FL_STRESS_SETUP(rw_unlock_destroy)
+{
+	s->object = make(sizeof *s->object);
+	of_this_process(&s->object->l);
+	s->object->refs = 3;
+}
+
+static void let_go(struct counted_lock *object, bool reads)
+{
+	if (reads) {
+		fl_rwlock_read_lock(&object->l);
+		fl_rwlock_read_unlock(&object->l);
+	}
+	fl_rwlock_write_lock(&object->l);
+	bool last = --object->refs == 0;
+	fl_rwlock_write_unlock(&object->l);
+	if (!last)
+		return;
+	OK(fl_rwlock_destroy(&object->l));
+	free(object);
+}
+
+FL_STRESS_ACTOR(rw_unlock_destroy, one)
+{
+	let_go(s->object, true);
+}
+
+FL_STRESS_ACTOR(rw_unlock_destroy, two)
+{
+	let_go(s->object, true);
+}
+
+FL_STRESS_ACTOR(rw_unlock_destroy, three)
+{
+	let_go(s->object, false);
+}
+
+FL_STRESS(rw_unlock_destroy, one, two, three)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}
+
+/*
+ * The same when a writer frees the lock for which it waited for readers: each of them may be the
+ * one that wakes it.
+ */
+struct rw_read_unlock_destroy {
+	struct counted_lock *object;
+};
+
+FL_STRESS_SETUP(rw_read_unlock_destroy)
+{
+	s->object = make(sizeof *s->object);
+	of_this_process(&s->object->l);
+	fl_rwlock_read_lock(&s->object->l);
+	fl_rwlock_read_lock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_read_unlock_destroy, one)
+{
+	fl_rwlock_read_unlock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_read_unlock_destroy, two)
+{
+	fl_rwlock_read_unlock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_read_unlock_destroy, writer)
+{
+	fl_rwlock_write_lock(&s->object->l);
+	fl_rwlock_write_unlock(&s->object->l);
+	OK(fl_rwlock_destroy(&s->object->l));
+	free(s->object);
+}
+
+FL_STRESS(rw_read_unlock_destroy, one, two, writer)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}
+
+/*
+ * The last reader owes a check of the wait queue. At the same time a writer overtakes and serves
+ * the queue itself, and the context that it wakes frees the lock. Fails if the check begins with
+ * the lock rather than with the queue.
+ */
+struct rw_late_look {
+	struct counted_lock *object;
+};
+
+FL_STRESS_SETUP(rw_late_look)
+{
+	s->object = make(sizeof *s->object);
+	of_this_process(&s->object->l);
+	s->object->refs = 2;
+	fl_rwlock_read_lock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_late_look, reader)
+{
+	fl_rwlock_read_unlock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_late_look, one)
+{
+	let_go(s->object, false);
+}
+
+FL_STRESS_ACTOR(rw_late_look, two)
+{
+	let_go(s->object, false);
+}
+
+FL_STRESS(rw_late_look, reader, one, two)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}
+
+/* A context has seen the lock held; its destroy returns 0: then it has seen the last unlock. */
+struct rw_destroy_acquires {
+	fl_rwlock l;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(rw_destroy_acquires)
+{
+	of_this_process(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_destroy_acquires, holder)
+{
+	FL_READ_LOCKED(&s->l);
+	s->data = 1;
+}
+
+FL_STRESS_ACTOR(rw_destroy_acquires, destroyer)
+{
+	s->rc = -EAGAIN;
+	if (!fl_rwlock_is_read_locked(&s->l))
+		return;
+	s->rc = fl_rwlock_destroy(&s->l);
+	if (s->rc == 0)
+		s->data = 2;
+}
+
+FL_STRESS(rw_destroy_acquires, holder, destroyer)
+{
+	FL_FORBIDDEN(s->rc == 0 && s->data != 2, "destroyed while it was held");
+	FL_ACCEPTABLE(s->rc == 0, "destroyed");
+	FL_ACCEPTABLE(s->rc == -EBUSY, "busy");
+	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");
+}

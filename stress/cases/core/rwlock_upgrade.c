@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The readers-writer lock: upgrades, downgrades, and waits that give up. Plain fields: only the
+ * lock orders them.
+ */
+#include "../cases.h"
+#include "rwlocks.h"
+#include <fairlead/event.h>
+
+/*
+ * Of two upgrades at once one succeeds; the other is refused at once, unlocks, and loses nothing.
+ */
+struct rw_upgrade {
+	fl_rwlock l;
+	int count, rc[2];
+};
+
+FL_STRESS_SETUP(rw_upgrade)
+{
+	of_this_process(&s->l);
+}
+
+static int add_one(struct rw_upgrade *s)
+{
+	fl_rwlock_read_lock(&s->l);
+	int saw = s->count;
+	int rc = fl_rwlock_upgrade(&s->l);
+	if (rc == 0) {
+		FL_STRESS_CHECK(s->count == saw); /* no writer came between */
+	} else {
+		fl_rwlock_read_unlock(&s->l);
+		fl_rwlock_write_lock(&s->l);
+	}
+	s->count++;
+	fl_rwlock_write_unlock(&s->l);
+	return rc;
+}
+
+FL_STRESS_ACTOR(rw_upgrade, one)
+{
+	s->rc[0] = add_one(s);
+}
+
+FL_STRESS_ACTOR(rw_upgrade, two)
+{
+	s->rc[1] = add_one(s);
+}
+
+FL_STRESS(rw_upgrade, one, two)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(s->count != 2, "a count was lost");
+	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "neither won");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "one after the other");
+	FL_ACCEPTABLE(s->rc[0] == -EDEADLK || s->rc[1] == -EDEADLK, "one won");
+}
+
+/* An upgrade beside readers and a writer: before the writer, behind the readers. */
+struct rw_upgrade_first {
+	fl_rwlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(rw_upgrade_first)
+{
+	of_this_process(&s->l);
+	fl_rwlock_read_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_upgrade_first, upgrader)
+{
+	OK(fl_rwlock_upgrade(&s->l));
+	FL_STRESS_CHECK(s->data == 0);
+	s->data = 1;
+	fl_rwlock_downgrade(&s->l);
+	FL_STRESS_CHECK(s->data == 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_upgrade_first, reader)
+{
+	FL_READ_LOCKED(&s->l);
+	FL_STRESS_CHECK(s->data >= 0);
+}
+
+FL_STRESS_ACTOR(rw_upgrade_first, writer)
+{
+	FL_WRITE_LOCKED(&s->l);
+	FL_STRESS_CHECK(s->data == 1);
+	s->data = 2;
+}
+
+FL_STRESS(rw_upgrade_first, upgrader, reader, writer)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->data == 2, "in order");
+	FL_FORBIDDEN(1, "the writer came first");
+}
+
+/* An upgrade that gives up still has the read lock, and the contexts that it held up get in. */
+struct rw_upgrade_timeout {
+	fl_rwlock l;
+	int rc, data;
+};
+
+FL_STRESS_SETUP(rw_upgrade_timeout)
+{
+	of_this_process(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_upgrade_timeout, upgrader)
+{
+	s->rc = fl_rwlock_upgrade_until(&s->l, soon(), NULL);
+	if (s->rc == 0) {
+		s->data++;
+		fl_rwlock_write_unlock(&s->l);
+	} else {
+		FL_STRESS_CHECK(fl_rwlock_is_read_locked(&s->l));
+		fl_rwlock_read_unlock(&s->l);
+	}
+}
+
+FL_STRESS_ACTOR(rw_upgrade_timeout, reader)
+{
+	FL_STRESS_CHECK(s->data == 0);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_upgrade_timeout, later)
+{
+	FL_READ_LOCKED(&s->l);
+	FL_STRESS_CHECK(s->data <= 1);
+}
+
+FL_STRESS(rw_upgrade_timeout, upgrader, reader, later)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "upgraded");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->data == 0, "gave up");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/*
+ * rw_timed_writer_strands_upgrader (parking_lot 249cb2a): a writer that gives up leaves its wake to
+ * the upgrader.
+ */
+struct rw_timed_writer_strands_upgrader {
+	fl_rwlock l;
+	int rc, data;
+};
+
+FL_STRESS_SETUP(rw_timed_writer_strands_upgrader)
+{
+	of_this_process(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, reader)
+{
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, upgrader)
+{
+	OK(fl_rwlock_upgrade(&s->l));
+	s->data++;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, writer)
+{
+	s->rc = fl_rwlock_write_lock_until(&s->l, soon(), NULL);
+	if (s->rc == 0) {
+		s->data++;
+		fl_rwlock_write_unlock(&s->l);
+	}
+}
+
+FL_STRESS(rw_timed_writer_strands_upgrader, reader, upgrader, writer)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 2, "both wrote");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->data == 1, "the writer gave up");
+	FL_FORBIDDEN(1, "wrong count");
+}
+
+/* A downgrade lets readers in, and no writer. */
+struct rw_downgrade {
+	fl_rwlock l;
+	int data, saw;
+	fl_event inside;
+};
+
+FL_STRESS_SETUP(rw_downgrade)
+{
+	of_this_process(&s->l);
+	fl_rwlock_write_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_downgrade, holder)
+{
+	s->data = 1;
+	fl_rwlock_downgrade(&s->l);
+	OK(fl_event_wait(&s->inside)); /* the reader must get in beside it */
+	FL_STRESS_CHECK(s->data == 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_downgrade, reader)
+{
+	FL_READ_LOCKED(&s->l);
+	s->saw = s->data;
+	fl_event_set(&s->inside);
+}
+
+FL_STRESS(rw_downgrade, holder, reader)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->saw == 1, "came in");
+	FL_FORBIDDEN(1, "saw too little");
+}
+
+/*
+ * rw_timeout_clears_parked (parking_lot #465): a waiter that gives up does not hide the waiters
+ * behind it.
+ */
+struct rw_timeout_clears_parked {
+	fl_rwlock l;
+	int rc, count;
+};
+
+FL_STRESS_SETUP(rw_timeout_clears_parked)
+{
+	of_this_process(&s->l);
+	fl_rwlock_write_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timeout_clears_parked, holder)
+{
+	s->count++;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timeout_clears_parked, brief)
+{
+	s->rc = fl_rwlock_write_lock_until(&s->l, soon(), NULL);
+	if (s->rc == 0)
+		fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timeout_clears_parked, patient)
+{
+	FL_WRITE_LOCKED(&s->l);
+	s->count++;
+}
+
+FL_STRESS(rw_timeout_clears_parked, holder, brief, patient)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(s->count != 2, "a count was lost");
+	FL_ACCEPTABLE(s->rc == 0, "the brief one had it");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
+}
+
+/*
+ * A writer that gives up lets in the readers behind it: the lock is read, so no unlock of a writer
+ * would.
+ */
+struct rw_timeout_lets_readers_in {
+	fl_rwlock l;
+	int rc;
+};
+
+FL_STRESS_SETUP(rw_timeout_lets_readers_in)
+{
+	of_this_process(&s->l);
+	fl_rwlock_read_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timeout_lets_readers_in, writer)
+{
+	s->rc = fl_rwlock_write_lock_until(&s->l, fl_after(FL_MS(3)), NULL);
+	if (s->rc == 0)
+		fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_timeout_lets_readers_in, reader)
+{
+	if (!is_awaited(&s->l))
+		goto out;
+	OK(fl_sleep(FL_MS(2)));
+	for (int i = 0; i < 2; i++) { /* the first closes the lock, the second waits */
+		fl_rwlock_read_lock(&s->l);
+		fl_rwlock_read_unlock(&s->l);
+	}
+out:
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(rw_timeout_lets_readers_in, writer, reader)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->rc == 0, "wrote");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "gave up");
+}
+
+/* A cancelled lock is not held; a cancelled reader leaves no count behind. */
+struct rw_cancel_vs_unlock {
+	fl_rwlock l;
+	fl_cancel_token stop;
+	int count, data;
+};
+
+FL_STRESS_SETUP(rw_cancel_vs_unlock)
+{
+	of_this_process(&s->l);
+	fl_rwlock_write_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_cancel_vs_unlock, holder)
+{
+	fl_cancel_token_request(&s->stop);
+	s->data = 1;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_cancel_vs_unlock, writer)
+{
+	/* The second wait has its node where that of the first wait was: it must not be queued there still. */
+	if (fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->stop) != 0)
+		fl_rwlock_write_lock(&s->l);
+	s->count++;
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_cancel_vs_unlock, reader)
+{
+	if (fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->stop) != 0)
+		return;
+	FL_STRESS_CHECK(s->data == 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(rw_cancel_vs_unlock, holder, writer, reader)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(s->count != 1, "wrong count");
+	FL_ACCEPTABLE(1, "in order");
+}

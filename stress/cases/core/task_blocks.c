@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Task blocks and their pool. In the model's copy of the library a pool has two shards, and chains
+ * of two blocks: stress/meson.build.
+ */
+#include "core/exec/task_blocks.h"
+#include "../cases.h"
+#include "core/wait/context.h"
+
+static int nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+static const fl_task_type type = {
+    .size = sizeof(fl_task_type),
+    .name = "blocks",
+    .run = nothing,
+    .arg_size = sizeof(int),
+    .arg_align = _Alignof(int),
+    .result_size = sizeof(int),
+    .result_align = _Alignof(int),
+};
+
+static struct fl__task_blocks *new_pool(void)
+{
+	return fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count}, NULL);
+}
+
+static struct fl__task_block *take(struct fl__task_blocks *pool, int value)
+{
+	struct fl__task_block *block = fl__task_block_new(pool, &type, 1, SIZE_MAX, 0);
+	FL_STRESS_CHECK(block && *(int *)block->future.result == 0);
+	*(int *)block->future.arg = value;
+	return block;
+}
+
+static void give(struct fl__task_block *block, int value)
+{
+	FL_STRESS_CHECK(*(int *)block->future.arg == value);
+	*(int *)block->future.result = value;
+	fl__task_block_free(block);
+}
+
+/*
+ * A block has one owner, and is zeroed whatever its last use left; both contexts may find that the
+ * pool must grow.
+ */
+struct task_blocks_alone {
+	struct fl__task_blocks *pool;
+};
+
+FL_STRESS_SETUP(task_blocks_alone)
+{
+	s->pool = new_pool();
+	if (fl_stress_choose(2))
+		give(take(s->pool, 3), 3);
+}
+
+FL_STRESS_ACTOR(task_blocks_alone, one)
+{
+	give(take(s->pool, 1), 1);
+}
+
+FL_STRESS_ACTOR(task_blocks_alone, two)
+{
+	give(take(s->pool, 2), 2);
+}
+
+FL_STRESS(task_blocks_alone, one, two)
+{
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "each its own");
+}
+
+/*
+ * Futures outlive their executor: the pool is freed with the last of the two blocks and the
+ * executor.
+ */
+struct task_blocks_last {
+	struct fl__task_blocks *pool;
+	struct fl__task_block *blocks[2];
+};
+
+FL_STRESS_SETUP(task_blocks_last)
+{
+	s->pool = new_pool();
+	s->blocks[0] = take(s->pool, 1);
+	s->blocks[1] = take(s->pool, 2);
+}
+
+FL_STRESS_ACTOR(task_blocks_last, one)
+{
+	give(s->blocks[0], 1);
+}
+
+FL_STRESS_ACTOR(task_blocks_last, two)
+{
+	give(s->blocks[1], 2);
+}
+
+FL_STRESS_ACTOR(task_blocks_last, executor)
+{
+	fl__task_blocks_free(s->pool);
+}
+
+FL_STRESS(task_blocks_last, one, two, executor)
+{
+	/* The model would report a leak, or a use after free. */
+	FL_ACCEPTABLE(1, "freed once, after its last use");
+}
+
+/*
+ * One context makes more blocks than its shard has, another frees more than its shard keeps: chains
+ * go round, and no block has two owners.
+ */
+struct task_blocks_pass {
+	struct fl__task_blocks *pool;
+	struct fl__task_block *blocks[7];
+};
+
+FL_STRESS_SETUP(task_blocks_pass)
+{
+	s->pool = new_pool();
+	for (int i = 0; i < 7; i++)
+		s->blocks[i] = take(s->pool, i);
+}
+
+FL_STRESS_ACTOR(task_blocks_pass, maker)
+{
+	struct fl__task_block *made[3];
+	for (int i = 0; i < 3; i++)
+		made[i] = take(s->pool, 10 + i);
+	for (int i = 0; i < 3; i++)
+		give(made[i], 10 + i);
+}
+
+FL_STRESS_ACTOR(task_blocks_pass, freer)
+{
+	for (int i = 0; i < 7; i++)
+		give(s->blocks[i], i);
+}
+
+FL_STRESS(task_blocks_pass, maker, freer)
+{
+	for (int i = 0; i < 7; i++)
+		s->blocks[i] = take(s->pool, i);
+	for (int i = 0; i < 7; i++)
+		give(s->blocks[i], i);
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "each its own");
+}
+
+/*
+ * The pool ends while blocks are freed into two shards, and a chain goes to the shared list: the
+ * end waits for that.
+ */
+struct task_blocks_late {
+	struct fl__task_blocks *pool;
+	struct fl__task_block *blocks[7];
+};
+
+FL_STRESS_SETUP(task_blocks_late)
+{
+	s->pool = new_pool();
+	for (int i = 0; i < 7; i++)
+		s->blocks[i] = take(s->pool, i);
+}
+
+FL_STRESS_ACTOR(task_blocks_late, many)
+{
+	for (int i = 0; i < 6; i++)
+		give(s->blocks[i], i);
+}
+
+FL_STRESS_ACTOR(task_blocks_late, one)
+{
+	give(s->blocks[6], 6);
+}
+
+FL_STRESS_ACTOR(task_blocks_late, executor)
+{
+	fl__task_blocks_free(s->pool);
+}
+
+FL_STRESS(task_blocks_late, many, one, executor)
+{
+	FL_ACCEPTABLE(1, "freed once, after its last use");
+}
+
+/* Contexts that use the pool without a block of its slabs: three, so that two share a cache. */
+struct task_blocks_users {
+	struct fl__task_blocks *pool;
+};
+
+static void use(struct fl__task_blocks *pool)
+{
+	fl__task_blocks_ref(pool);
+	fl__task_blocks_unref(pool);
+}
+
+FL_STRESS_SETUP(task_blocks_users)
+{
+	s->pool = new_pool();
+}
+
+FL_STRESS_ACTOR(task_blocks_users, one)
+{
+	use(s->pool);
+}
+
+FL_STRESS_ACTOR(task_blocks_users, two)
+{
+	use(s->pool);
+}
+
+FL_STRESS_ACTOR(task_blocks_users, three)
+{
+	use(s->pool);
+}
+
+FL_STRESS(task_blocks_users, one, two, three)
+{
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "counted, and uncounted");
+}
+
+/* A context uses the executor without a task; the executor ends when that use is over. */
+struct task_blocks_held {
+	struct fl__task_blocks *pool;
+	int *executor; /* stands for it */
+};
+
+FL_STRESS_SETUP(task_blocks_held)
+{
+	s->executor = make(sizeof *s->executor);
+	s->pool = fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count,
+	                                                             .executor = (fl_executor *)(void *)s->executor},
+	                              NULL);
+}
+
+FL_STRESS_ACTOR(task_blocks_held, user)
+{
+	int *held = (int *)(void *)fl__task_blocks_hold(s->pool);
+	if (held) {
+		++*held;
+		fl__task_blocks_unhold(s->pool);
+	}
+}
+
+FL_STRESS_ACTOR(task_blocks_held, owner)
+{
+	fl__task_blocks_shut(s->pool);
+	free(s->executor);
+}
+
+FL_STRESS(task_blocks_held, user, owner)
+{
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "used before the end, or not at all");
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers: each start is one call or one cancel, no deadline is missed, and no freed timer is
+ * touched. The functions write plainly: the test is about their order.
+ */
+#include "../cases.h"
+#include <fairlead/event.h>
+#include <fairlead/timer.h>
+
+/* Cancels the timer, and waits until its function does not run. */
+static int end(fl_timer *t, int64_t deadline)
+{
+	const int rc = fl_timer_cancel(t);
+	FL_STRESS_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	return fl_timer_join_until(t, deadline, FL_SHIELDED);
+}
+
+static void count_up(void *arg)
+{
+	++*(int *)arg;
+}
+
+/*
+ * A cancel against the call. After a join what the call wrote is visible; then the memory is freed.
+ */
+struct timer_cancel_vs_call {
+	struct counted {
+		fl_timer t;
+		int calls;
+	} * one;
+	int cancelled, calls;
+};
+
+FL_STRESS_SETUP(timer_cancel_vs_call)
+{
+	s->one = make(sizeof *s->one);
+}
+
+FL_STRESS_ACTOR(timer_cancel_vs_call, user)
+{
+	OK(fl_timer_start(&s->one->t, soon(), count_up, &s->one->calls));
+	s->cancelled = fl_timer_cancel(&s->one->t);
+	if (s->cancelled == -EALREADY)
+		FL_STRESS_CHECK(s->one->calls == 1);
+	OK(fl_timer_join(&s->one->t));
+	s->calls = s->one->calls;
+	free(s->one);
+}
+
+FL_STRESS(timer_cancel_vs_call, user)
+{
+	FL_ACCEPTABLE(s->cancelled == 0 && s->calls == 0, "cancelled");
+	FL_ACCEPTABLE(s->cancelled == -EBUSY && s->calls == 1, "runs");
+	FL_ACCEPTABLE(s->cancelled == -EALREADY && s->calls == 1, "called");
+	FL_FORBIDDEN(1, "not one of both");
+}
+
+/*
+ * The same for a stop by another context than the starter, which sees what came before the start.
+ */
+struct timer_stop {
+	fl_timer *t;
+	fl_event started;
+	int before, calls;
+};
+
+static void look_back(void *arg)
+{
+	struct timer_stop *s = arg;
+	FL_STRESS_CHECK(s->before == 1);
+	s->calls++;
+}
+
+FL_STRESS_SETUP(timer_stop)
+{
+	s->t = make(sizeof *s->t);
+}
+
+FL_STRESS_ACTOR(timer_stop, starter)
+{
+	s->before = 1;
+	OK(fl_timer_start(s->t, 0, look_back, s));
+	fl_event_set(&s->started);
+}
+
+FL_STRESS_ACTOR(timer_stop, stopper)
+{
+	OK(fl_event_wait(&s->started));
+	OK(end(s->t, FL_FOREVER));
+	free(s->t);
+	s->calls += 10;
+}
+
+FL_STRESS(timer_stop, starter, stopper)
+{
+	FL_ACCEPTABLE(s->calls == 10, "stopped");
+	FL_ACCEPTABLE(s->calls == 11, "called");
+	FL_FORBIDDEN(1, "called twice");
+}
+
+/*
+ * An earlier deadline while the thread goes to sleep for one that never comes: it is woken. The
+ * earlier call comes first, also if both deadlines have passed.
+ */
+struct timer_earlier {
+	fl_timer never, late, now;
+	int calls, order;
+};
+
+static void come_second(void *arg)
+{
+	struct timer_earlier *s = arg;
+	s->order = s->order * 10 + 2;
+}
+
+static void come_first(void *arg)
+{
+	struct timer_earlier *s = arg;
+	s->order = s->order * 10 + 1;
+}
+
+FL_STRESS_ACTOR(timer_earlier, first)
+{
+	OK(fl_timer_start(&s->never, FL_FOREVER, count_up, &s->calls));
+	OK(fl_timer_start(&s->now, 0, come_first, s));
+	OK(fl_timer_start(&s->late, INT64_MIN, come_second, s));
+	OK(fl_timer_join(&s->late));
+	OK(fl_timer_cancel(&s->never));
+}
+
+FL_STRESS(timer_earlier, first)
+{
+	FL_ACCEPTABLE(s->order == 12 && s->calls == 0, "in order");
+	FL_FORBIDDEN(1, "in another order");
+}
+
+/*
+ * Two contexts start timers, for which there is one thread, and which are called one after another.
+ */
+struct timer_two_starters {
+	fl_timer t[2];
+	int calls;
+};
+
+FL_STRESS_ACTOR(timer_two_starters, one)
+{
+	OK(fl_timer_start(&s->t[0], 0, count_up, &s->calls));
+	OK(fl_timer_join(&s->t[0]));
+}
+
+FL_STRESS_ACTOR(timer_two_starters, two)
+{
+	OK(fl_timer_start(&s->t[1], 0, count_up, &s->calls));
+	OK(fl_timer_join(&s->t[1]));
+}
+
+FL_STRESS(timer_two_starters, one, two)
+{
+	FL_ACCEPTABLE(s->calls == 2, "both");
+	FL_FORBIDDEN(1, "one was lost");
+}
+
+/* The idle thread ends, against a start: the timer is still called. */
+struct timer_end_of_thread {
+	fl_timer t;
+	int calls;
+};
+
+FL_STRESS_ACTOR(timer_end_of_thread, user)
+{
+	for (int i = 1; i <= 2; i++) {
+		OK(fl_timer_start(&s->t, 0, count_up, &s->calls));
+		OK(fl_timer_join(&s->t));
+		FL_STRESS_CHECK(s->calls == i);
+	}
+}
+
+FL_STRESS(timer_end_of_thread, user)
+{
+	FL_ACCEPTABLE(s->calls == 2, "called");
+	FL_FORBIDDEN(1, "not twice");
+}
+
+/* A function that starts its timer again, against a cancel: the running call is the last. */
+struct timer_restart {
+	struct restarting {
+		fl_timer t;
+		struct timer_restart *s;
+		fl_event cancelled; /* during a call */
+		int ended;          /* plain: the join orders it */
+	} * own;
+	int calls, refused, once_more;
+};
+
+static void start_again(void *arg)
+{
+	struct restarting *own = arg;
+	struct timer_restart *s = own->s;
+	if (++s->calls > 2)
+		return;
+	const bool cancelled = fl_event_is_set(&own->cancelled);
+	int rc = fl_timer_start(&own->t, 0, start_again, own);
+	FL_STRESS_CHECK(rc == -ECANCELED || (rc == 0 && !cancelled));
+	s->refused += rc != 0;
+	own->ended++;
+}
+
+/* No context stops it any more. */
+static void start_once_more(void *arg)
+{
+	struct restarting *own = arg;
+	OK(fl_timer_start(&own->t, 0, count_up, &own->s->once_more));
+}
+
+FL_STRESS_SETUP(timer_restart)
+{
+	s->own = make(sizeof *s->own);
+	s->own->s = s;
+}
+
+FL_STRESS_ACTOR(timer_restart, user)
+{
+	OK(fl_timer_start(&s->own->t, 0, start_again, s->own));
+	int rc = fl_timer_cancel(&s->own->t);
+	FL_STRESS_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	if (rc == -EBUSY)
+		fl_event_set(&s->own->cancelled);
+	OK(fl_timer_join(&s->own->t));
+	FL_STRESS_CHECK(s->own->ended <= s->calls);
+	OK(fl_timer_destroy(&s->own->t));
+	OK(fl_timer_start(&s->own->t, 0, start_once_more, s->own));
+	OK(fl_timer_join(&s->own->t));
+	FL_STRESS_CHECK(s->once_more == 1);
+	free(s->own);
+}
+
+FL_STRESS(timer_restart, user)
+{
+	FL_FORBIDDEN(s->calls > 3 || s->refused > 1, "too often");
+	FL_ACCEPTABLE(s->calls == 0, "never called");
+	FL_ACCEPTABLE(s->refused == 1, "refused");
+	FL_ACCEPTABLE(s->calls > 0, "called");
+}
+
+/* A function that frees its timer, while another is pending with the same deadline. */
+struct timer_frees_itself {
+	struct freeing {
+		fl_timer t;
+		struct timer_frees_itself *s;
+	} * own;
+	fl_timer other;
+	fl_event freed;
+	int calls;
+};
+
+static void free_own(void *arg)
+{
+	struct freeing *own = arg;
+	struct timer_frees_itself *s = own->s;
+	FL_STRESS_CHECK(end(&own->t, FL_FOREVER) == -EDEADLK);
+	FL_STRESS_CHECK(fl_timer_cancel(&own->t) == -EALREADY);
+	free(own);
+	fl_event_set(&s->freed);
+}
+
+FL_STRESS_SETUP(timer_frees_itself)
+{
+	s->own = make(sizeof *s->own);
+	s->own->s = s;
+}
+
+FL_STRESS_ACTOR(timer_frees_itself, user)
+{
+	const bool periodic = fl_stress_choose(2);
+	OK(fl_timer_start(&s->other, 0, count_up, &s->calls));
+	OK(periodic ? fl_timer_start_every(&s->own->t, 0, FL_S(1), free_own, s->own)
+	            : fl_timer_start(&s->own->t, 0, free_own, s->own));
+	OK(fl_event_wait(&s->freed));
+	OK(end(&s->other, FL_FOREVER));
+}
+
+FL_STRESS(timer_frees_itself, user)
+{
+	FL_ACCEPTABLE(s->calls == 1, "both");
+	FL_FORBIDDEN(1, "the other was not called");
+}
+
+/* A periodic timer: calls as often as the time allows, then never again. */
+struct timer_every {
+	fl_timer t;
+	int calls, at_stop;
+	uint64_t missed;
+};
+
+FL_STRESS_ACTOR(timer_every, user)
+{
+	OK(fl_timer_start_every(&s->t, 0, FL_S(1), count_up, &s->calls));
+	OK(fl_sleep(FL_US(1)));
+	OK(end(&s->t, FL_FOREVER));
+	s->at_stop = s->calls;
+	s->missed = fl_timer_missed(&s->t);
+	OK(fl_timer_join(&s->t));
+}
+
+FL_STRESS(timer_every, user)
+{
+	FL_FORBIDDEN(s->calls != s->at_stop, "called after the stop");
+	FL_ACCEPTABLE(s->calls == 0, "not called");
+	FL_ACCEPTABLE(s->calls == 1, "called");
+	FL_INTERESTING(s->calls > 1, "again");
+}
+
+/*
+ * A stop and a join that give up, and one that waits, for one call: the waiter is woken, and the
+ * others do not touch the timer.
+ */
+struct timer_two_wait {
+	fl_timer t;
+	fl_event begun, go;
+	int calls, joined, stopped;
+};
+
+static void take_long(void *arg)
+{
+	struct timer_two_wait *s = arg;
+	fl_event_set(&s->begun);
+	OK(fl_event_wait(&s->go));
+	s->calls++;
+}
+
+FL_STRESS_ACTOR(timer_two_wait, joiner)
+{
+	OK(fl_timer_start(&s->t, 0, take_long, s));
+	OK(fl_timer_join(&s->t));
+	s->joined = s->calls;
+}
+
+FL_STRESS_ACTOR(timer_two_wait, stopper)
+{
+	OK(fl_event_wait(&s->begun));
+	int rc = end(&s->t, soon());
+	fl_event_set(&s->go);
+	FL_STRESS_CHECK(rc == -ETIMEDOUT);
+	OK(end(&s->t, FL_FOREVER));
+	s->stopped = s->calls;
+}
+
+FL_STRESS(timer_two_wait, joiner, stopper)
+{
+	FL_ACCEPTABLE(s->joined == 1 && s->stopped == 1, "both have waited");
+	FL_FORBIDDEN(1, "one has not");
+}
+
+/*
+ * A stop waits for the call of its own timer, not for the next call, which continues only after the
+ * stop.
+ */
+struct timer_stop_of_one {
+	fl_timer one, next;
+	fl_event go;
+	int calls, rc;
+};
+
+static void wait_to_go(void *arg)
+{
+	struct timer_stop_of_one *s = arg;
+	s->rc = fl_event_wait(&s->go);
+	s->calls += 10;
+}
+
+FL_STRESS_ACTOR(timer_stop_of_one, user)
+{
+	OK(fl_timer_start(&s->one, 0, count_up, &s->calls));
+	OK(fl_timer_start(&s->next, 0, wait_to_go, s));
+	OK(end(&s->one, FL_FOREVER));
+	fl_event_set(&s->go);
+	OK(fl_timer_join(&s->next));
+}
+
+FL_STRESS(timer_stop_of_one, user)
+{
+	FL_FORBIDDEN(s->rc != 0, "the wait failed");
+	FL_ACCEPTABLE(s->calls == 10, "stopped");
+	FL_ACCEPTABLE(s->calls == 11, "called");
+	FL_FORBIDDEN(1, "the other was not called");
+}
+
+/* A cancel ends the wait of a join. */
+struct timer_cancel_vs_join {
+	fl_timer t;
+	fl_event started;
+	int calls;
+};
+
+FL_STRESS_ACTOR(timer_cancel_vs_join, joiner)
+{
+	OK(fl_timer_start(&s->t, FL_FOREVER, count_up, &s->calls));
+	fl_event_set(&s->started);
+	OK(fl_timer_join(&s->t));
+}
+
+FL_STRESS_ACTOR(timer_cancel_vs_join, canceller)
+{
+	OK(fl_event_wait(&s->started));
+	OK(fl_timer_cancel(&s->t));
+}
+
+FL_STRESS(timer_cancel_vs_join, joiner, canceller)
+{
+	FL_ACCEPTABLE(s->calls == 0, "joined");
+	FL_FORBIDDEN(1, "called");
+}

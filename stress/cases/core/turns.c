@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Turns (lib/core/sync/turn.h): a first waiter that is overtaken for a while, and then no more. At the
+ * end the word is free: no mark stays behind.
+ */
+#include "../cases.h"
+#include "core/sync/mutex.h"
+#include "core/sync/rwlock.h"
+#include "loop/fiber/fiber.h"
+#include "rwlocks.h"
+#include <fairlead/sem.h>
+
+static const int64_t TURN = FL_MS(1);
+
+/* The length of a turn, independent of wakes. */
+static void let_a_turn_pass(void)
+{
+	const uint32_t never = 0;
+	const int64_t end = fl_stress_now() + TURN;
+	while (fl_stress_now() < end)
+		(void)fl_stress_futex_wait(&never, 0, end);
+}
+
+/* The kinds of locks. */
+
+union lock {
+	fl_mutex mutex;
+	fl_rwlock rwlock; /* its waiter writes */
+	fl_sem sem;       /* of one permit */
+};
+
+struct kind {
+	void (*init)(union lock *l);
+	int (*lock)(union lock *l, int64_t deadline, fl_cancel_token *cancel);
+	void (*unlock)(union lock *l);
+	bool (*is_idle)(union lock *l); /* and destroyed */
+	/* Enqueues the waiter, behind a context that holds the lock. */
+	void (*enqueue)(union lock *l, struct fl__mutex_node *waiter);
+	/* Called as that waiter, awake, when the lock is its own. */
+	void (*take_over)(union lock *l, struct fl__mutex_node *waiter);
+	bool (*overtake)(union lock *l); /* locks and unlocks; false: barred */
+	int64_t least;                   /* of a turn */
+};
+
+static void mutex_init(union lock *l)
+{
+	fl_mutex_init(&l->mutex);
+}
+
+static int mutex_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_mutex_lock_until(&l->mutex, deadline, cancel);
+}
+
+static void mutex_unlock(union lock *l)
+{
+	fl_mutex_unlock(&l->mutex);
+}
+
+static bool mutex_is_idle(union lock *l)
+{
+	return l->mutex.word_ == 0 && fl_mutex_destroy(&l->mutex) == 0;
+}
+
+/* As a condition does. */
+static void mutex_enqueue(union lock *l, struct fl__mutex_node *waiter)
+{
+	static char elsewhere;
+	struct fl__lot from, to;
+	fl__lot_open(&from, &elsewhere);
+	fl__lot_add(&from, &waiter->node);
+	(void)fl__lot_open_also(&from, &to, l);
+	FL_STRESS_CHECK(fl__mutex_requeue(&l->mutex, &from, &to, 1) == 1);
+	fl__lot_unlock_also(&from, &to);
+	fl__lot_close(&from);
+}
+
+static void mutex_take_over(union lock *l, struct fl__mutex_node *waiter)
+{
+	struct fl__debug_op op;
+	FL_STRESS_CHECK(fl_mutex_is_locked(&l->mutex));
+	fl__debug_locking(&op, l, FL__DEBUG_MUTEX, 0);
+	fl__mutex_relock_requeued(waiter, &op);
+}
+
+static bool mutex_overtake(union lock *l)
+{
+	if (fl_mutex_try_lock(&l->mutex) != 0)
+		return false;
+	fl_mutex_unlock(&l->mutex);
+	return true;
+}
+
+static const struct kind mutexes = {mutex_init,    mutex_lock,      mutex_unlock,   mutex_is_idle,
+                                    mutex_enqueue, mutex_take_over, mutex_overtake, TURN};
+
+static void rwlock_init(union lock *l)
+{
+	of_this_process(&l->rwlock);
+}
+
+static int rwlock_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_rwlock_write_lock_until(&l->rwlock, deadline, cancel);
+}
+
+static void rwlock_unlock(union lock *l)
+{
+	fl_rwlock_write_unlock(&l->rwlock);
+}
+
+static bool rwlock_is_idle(union lock *l)
+{
+	return l->rwlock.word_ == 0 && fl_rwlock_destroy(&l->rwlock) == 0;
+}
+
+static bool rwlock_enqueue_writer(union lock *l, struct fl__mutex_node *waiter, bool awake)
+{
+	return fl__rwlock_enqueue(&l->rwlock, &fl__rwlock_writing, &waiter->node, fl__rwlock_writing.bars, awake);
+}
+
+static void rwlock_enqueue(union lock *l, struct fl__mutex_node *waiter)
+{
+	waiter->node.value = fl__rwlock_writing.kind;
+	FL_STRESS_CHECK(rwlock_enqueue_writer(l, waiter, false));
+}
+
+static void rwlock_take_over(union lock *l, struct fl__mutex_node *waiter)
+{
+	FL_STRESS_CHECK(!rwlock_enqueue_writer(l, waiter, true));
+}
+
+static bool rwlock_overtake(union lock *l)
+{
+	if (fl_rwlock_try_read_lock(&l->rwlock) != 0)
+		return false;
+	fl_rwlock_read_unlock(&l->rwlock);
+	return true;
+}
+
+/* The lock measures the turn in ticks. */
+static const struct kind rwlocks = {rwlock_init,    rwlock_lock,      rwlock_unlock,   rwlock_is_idle,
+                                    rwlock_enqueue, rwlock_take_over, rwlock_overtake, FL_US(900)};
+
+static void sem_init(union lock *l)
+{
+	OK(fl_sem_init(&l->sem, 1));
+}
+
+static int sem_lock(union lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_sem_acquire_until(&l->sem, deadline, cancel);
+}
+
+static void sem_unlock(union lock *l)
+{
+	fl_sem_release(&l->sem);
+}
+
+static bool sem_is_idle(union lock *l)
+{
+	return l->sem.word_ == 1 && fl_sem_destroy(&l->sem) == 0;
+}
+
+static const struct kind sems = {.init = sem_init, .lock = sem_lock, .unlock = sem_unlock, .is_idle = sem_is_idle};
+
+struct turns {
+	const struct kind *kind;
+	union lock lock;
+	fl_cancel_token stop;
+	int count; /* guarded by the lock */
+};
+
+/* Actors. */
+
+static int hold(struct turns *t, int64_t deadline, fl_cancel_token *cancel, bool long_enough)
+{
+	const int rc = t->kind->lock(&t->lock, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	t->count++;
+	if (long_enough)
+		let_a_turn_pass();
+	t->kind->unlock(&t->lock);
+	return 0;
+}
+
+static void nothing(struct turns *t)
+{
+	(void)t;
+}
+
+static void hold_once(struct turns *t)
+{
+	OK(hold(t, FL_FOREVER, NULL, false));
+}
+
+/*
+ * Wakes the first waiter at the end of its first turn, hands over at the end of the second, and
+ * enqueues behind it with the third.
+ */
+static void hold_again_and_again(struct turns *t)
+{
+	OK(hold(t, FL_FOREVER, NULL, true));
+	OK(hold(t, FL_FOREVER, NULL, true));
+	hold_once(t);
+}
+
+/* Gives up at the time of the hand-over, or has the lock. */
+static void hold_timed(struct turns *t)
+{
+	const int rc = hold(t, fl_after(TURN), NULL, false);
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+}
+
+static void hold_stopped(struct turns *t)
+{
+	const int rc = hold(t, FL_FOREVER, &t->stop, false);
+	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+}
+
+static void stop_and_hold(struct turns *t)
+{
+	fl_cancel_token_request(&t->stop);
+	hold_once(t);
+}
+
+/*
+ * A waiter that does not run, because it waits for its waker's CPU: it is overtaken for its time,
+ * and then no more, though the word has no mark: the waker remembers it.
+ */
+static void never_unpark(struct fl__wait *wait)
+{
+	wait->park_word = 1;
+}
+
+/* The number of locks and unlocks before the lock is barred; up to `most`. */
+static unsigned overtake(struct turns *t, unsigned most)
+{
+	unsigned n = 0;
+	while (n < most && t->kind->overtake(&t->lock))
+		n++;
+	return n;
+}
+
+static void overtake_in_flight(struct turns *t)
+{
+	enum { SOME = 100 };
+	const struct fl__ctx_ops ops = {.unpark = never_unpark};
+	struct fl__ctx ctx = {.ops = &ops};
+	struct fl__wait wait = {.ctx = &ctx};
+	struct fl__mutex_node waiter = FL__MUTEX_NODE(&t->lock.mutex, &wait);
+	OK(t->kind->lock(&t->lock, FL_FOREVER, NULL));
+	const int64_t since = fl_stress_now();
+	t->kind->enqueue(&t->lock, &waiter);
+	t->kind->unlock(&t->lock);
+	FL_STRESS_CHECK(wait.park_word == 1);
+	FL_STRESS_CHECK(!t->kind->is_idle(&t->lock)); /* it is free, and awaited */
+	if (overtake(t, SOME) < SOME)
+		FL_STRESS_CHECK(fl_stress_now() - since >= t->kind->least);
+	let_a_turn_pass();
+	let_a_turn_pass();
+	FL_STRESS_CHECK(overtake(t, SOME) < SOME);
+	t->kind->take_over(&t->lock, &waiter);
+	t->kind->unlock(&t->lock);
+}
+
+/*
+ * Two fibers: a fiber that unlocks and locks again does not overtake the one that it has woken,
+ * which shares its thread.
+ */
+static int lock_twice(void *arg)
+{
+	struct turns *t = arg;
+	OK(t->kind->lock(&t->lock, FL_FOREVER, NULL));
+	t->count = 1;
+	fl__fiber_yield();
+	t->kind->unlock(&t->lock);
+	OK(t->kind->lock(&t->lock, FL_FOREVER, NULL));
+	FL_STRESS_CHECK(t->count == 2);
+	t->kind->unlock(&t->lock);
+	return 0;
+}
+
+static int lock_once(void *arg)
+{
+	struct turns *t = arg;
+	FL_STRESS_CHECK(t->count == 1);
+	return hold(t, FL_FOREVER, NULL, false);
+}
+
+static void give_way(struct turns *t)
+{
+	struct fl__sched *sched;
+	struct fl__fiber *f[2];
+	OK(fl__sched_create(&sched, NULL));
+	OK(fl__fiber_create(sched, &f[0], lock_twice, t, "twice"));
+	OK(fl__fiber_create(sched, &f[1], lock_once, t, "once"));
+	OK(fl__sched_run(sched));
+	for (int i = 0; i < 2; i++) {
+		int result;
+		OK(fl__fiber_join(f[i], &result, 0, FL_SHIELDED));
+	}
+	fl__sched_destroy(sched);
+}
+
+#define TURNS(test, locks, one, two, three)                                                                            \
+	struct test {                                                                                                  \
+		struct turns t;                                                                                        \
+	};                                                                                                             \
+                                                                                                                       \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		s->t.kind = &(locks);                                                                                  \
+		s->t.kind->init(&s->t.lock);                                                                           \
+	}                                                                                                              \
+                                                                                                                       \
+	FL_STRESS_ACTOR(test, first)                                                                                   \
+	{                                                                                                              \
+		one(&s->t);                                                                                            \
+	}                                                                                                              \
+                                                                                                                       \
+	FL_STRESS_ACTOR(test, second)                                                                                  \
+	{                                                                                                              \
+		two(&s->t);                                                                                            \
+	}                                                                                                              \
+                                                                                                                       \
+	FL_STRESS_ACTOR(test, third)                                                                                   \
+	{                                                                                                              \
+		three(&s->t);                                                                                          \
+	}                                                                                                              \
+                                                                                                                       \
+	FL_STRESS(test, first, second, third)                                                                          \
+	{                                                                                                              \
+		FL_ACCEPTABLE(s->t.kind->is_idle(&s->t.lock), "all had it, or gave up");                               \
+		FL_FORBIDDEN(1, "a mark is left");                                                                     \
+	}
+
+TURNS(mutex_hand_over, mutexes, hold_again_and_again, hold_once, nothing)
+TURNS(mutex_hand_over_three, mutexes, hold_again_and_again, hold_once, hold_once)
+TURNS(mutex_hand_over_timed, mutexes, hold_again_and_again, hold_timed, hold_once)
+TURNS(mutex_hand_over_cancel, mutexes, hold_again_and_again, hold_stopped, stop_and_hold)
+TURNS(sem_hand_over, sems, hold_again_and_again, hold_once, nothing)
+TURNS(sem_hand_over_three, sems, hold_again_and_again, hold_once, hold_once)
+TURNS(sem_hand_over_timed, sems, hold_again_and_again, hold_timed, hold_once)
+TURNS(mutex_waiter_in_flight, mutexes, overtake_in_flight, nothing, nothing)
+TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight, nothing, nothing)
+TURNS(mutex_gives_way, mutexes, give_way, nothing, nothing)
+TURNS(rw_gives_way, rwlocks, give_way, nothing, nothing)
+
+/*
+ * A late check of an unlock hands the mutex to a waiter that has been awake for long enough. A
+ * third context has held it in the meantime, and its writes are visible, whether the first waiter
+ * finds itself the owner when it tries, the mutex free, or the mutex handed over when it goes to
+ * sleep again.
+ */
+struct mutex_hand_over_late {
+	union lock l;
+	struct fl__ctx ctx;
+	struct fl__wait wait;
+	struct fl__mutex_node place;
+	int count, rc;
+};
+
+static void is_awake(struct fl__wait *wait)
+{
+	(void)wait;
+}
+
+static void do_not_yield(void)
+{
+}
+
+static const struct fl__ctx_ops tries_once = {.unpark = is_awake, .yield = do_not_yield};
+
+FL_STRESS_SETUP(mutex_hand_over_late)
+{
+	struct fl__lot lot;
+	s->ctx.ops = &tries_once;
+	s->wait.ctx = &s->ctx;
+	s->place = FL__MUTEX_NODE(&s->l.mutex, &s->wait);
+	s->place.since = 1;
+	fl_mutex_lock(&s->l.mutex);
+	mutex_enqueue(&s->l, &s->place);
+	fl__lot_open(&lot, &s->l.mutex);
+	(void)fl__lot_wake_first(&lot);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, holder)
+{
+	s->count++;
+	fl_mutex_unlock(&s->l.mutex);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
+{
+	struct fl__debug_op op;
+	fl__debug_locking(&op, &s->l.mutex, FL__DEBUG_MUTEX, 0);
+	fl__mutex_relock_requeued(&s->place, &op);
+	s->count++;
+	fl_mutex_unlock(&s->l.mutex);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, third)
+{
+	s->rc = fl_mutex_try_lock(&s->l.mutex);
+	if (s->rc != 0)
+		return;
+	s->count++;
+	fl_mutex_unlock(&s->l.mutex);
+}
+
+FL_STRESS(mutex_hand_over_late, waiter, holder, third)
+{
+	FL_FORBIDDEN(s->l.mutex.word_ != 0 || fl_mutex_destroy(&s->l.mutex) != 0, "a mark is left");
+	FL_ACCEPTABLE(s->rc == 0 && s->count == 3, "all had it");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->count == 2, "the third did not get it");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * A writer that has waited its time is not overtaken any more, though the lock is read all the
+ * time.
+ */
+struct rw_writer_starve {
+	fl_rwlock l;
+	atomic_int wrote;
+};
+
+FL_STRESS_SETUP(rw_writer_starve)
+{
+	of_this_process(&s->l);
+	fl_rwlock_read_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_writer_starve, writer)
+{
+	fl_rwlock_write_lock(&s->l);
+	SET(&s->wrote, 1);
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_writer_starve, readers)
+{
+	while (!is_awaited(&s->l))
+		fl_stress_relax();
+	OK(fl_sleep(FL_MS(2)));
+	if (fl_rwlock_try_read_lock(&s->l) == 0) /* the last that overtakes */
+		fl_rwlock_read_unlock(&s->l);
+	FL_STRESS_CHECK(fl_rwlock_try_read_lock(&s->l) == -EBUSY);
+	FL_STRESS_CHECK(!LOOK(&s->wrote));
+	fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_read_lock(&s->l); /* waits for its turn */
+	FL_STRESS_CHECK(LOOK(&s->wrote));
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(rw_writer_starve, writer, readers)
+{
+	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(1, "left locked, or awaited");
+}
+
+/* The same for a reader, and a context that writes over and over. */
+struct rw_reader_starve {
+	fl_rwlock l;
+	atomic_int read;
+};
+
+FL_STRESS_SETUP(rw_reader_starve)
+{
+	of_this_process(&s->l);
+	fl_rwlock_write_lock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_reader_starve, reader)
+{
+	fl_rwlock_read_lock(&s->l);
+	SET(&s->read, 1);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(rw_reader_starve, writer)
+{
+	while (!is_awaited(&s->l))
+		fl_stress_relax();
+	OK(fl_sleep(FL_MS(2)));
+	fl_rwlock_write_unlock(&s->l);
+	for (int i = 0; i < 2; i++) {
+		if (fl_rwlock_try_write_lock(&s->l) != 0)
+			continue;
+		FL_STRESS_CHECK(i == 0 || LOOK(&s->read));
+		fl_rwlock_write_unlock(&s->l);
+	}
+}
+
+FL_STRESS(rw_reader_starve, reader, writer)
+{
+	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(1, "left locked, or awaited");
+}

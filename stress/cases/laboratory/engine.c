@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Correct code that the engine once reported as wrong. */
+#include "../cases.h"
+#include "core/base/atomic.h"
+#include "core/base/sys.h"
+#include <stdint.h>
+
+static void spin_until(atomic_int *word)
+{
+	while (!LOOK(word))
+		fl_stress_relax();
+}
+
+/* A lock that spins by exchanging, with three threads: two must not wake each other for ever. */
+struct tas_of_three {
+	atomic_int lock;
+	int count;
+};
+
+static void count_under_tas(struct tas_of_three *s)
+{
+	while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire))
+		fl_stress_relax();
+	s->count++;
+	atomic_store_explicit(&s->lock, 0, memory_order_release);
+}
+
+FL_STRESS_ACTOR(tas_of_three, one)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS_ACTOR(tas_of_three, two)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS_ACTOR(tas_of_three, three)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS(tas_of_three, one, two, three)
+{
+	FL_ACCEPTABLE(s->count == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Spins that count their turns change a word that other threads read. */
+struct counted_spin {
+	atomic_int go, turns;
+};
+
+static void spin_counting(struct counted_spin *s)
+{
+	while (!LOOK(&s->go)) {
+		COUNT(&s->turns);
+		fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(counted_spin, one)
+{
+	spin_counting(s);
+}
+
+FL_STRESS_ACTOR(counted_spin, two)
+{
+	spin_counting(s);
+}
+
+FL_STRESS_ACTOR(counted_spin, starter)
+{
+	SET(&s->go, 1);
+}
+
+FL_STRESS(counted_spin, one, two, starter)
+{
+	FL_ACCEPTABLE(1, "all went on");
+}
+
+/* Bounded spins that are long and fail. */
+struct long_spin {
+	atomic_int never;
+};
+
+static void spin_long(struct long_spin *s)
+{
+	for (int i = 0; i < 1000 && !LOOK(&s->never); i++)
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(long_spin, one)
+{
+	spin_long(s);
+}
+
+FL_STRESS_ACTOR(long_spin, two)
+{
+	spin_long(s);
+}
+
+FL_STRESS(long_spin, one, two)
+{
+	FL_ACCEPTABLE(1, "both gave up");
+}
+
+/* A loop that waits for either of two words, without a relax. */
+struct spin_on_two {
+	atomic_int a, b;
+};
+
+FL_STRESS_ACTOR(spin_on_two, spinner)
+{
+	while (!LOOK(&s->a) && !LOOK(&s->b))
+		;
+}
+
+FL_STRESS_ACTOR(spin_on_two, writer)
+{
+	SET(&s->b, 1);
+}
+
+FL_STRESS(spin_on_two, spinner, writer)
+{
+	FL_ACCEPTABLE(1, "it went on");
+}
+
+/* An acquire of half of a word acquires what the store of the whole word released. */
+struct half_of_a_word {
+	union {
+		_Atomic uint64_t whole;
+		_Atomic uint32_t half[2];
+	} word;
+	int cargo, seen;
+};
+
+FL_STRESS_ACTOR(half_of_a_word, writer)
+{
+	s->cargo = 1;
+	atomic_store_explicit(&s->word.whole, 0x100000001u, memory_order_release);
+}
+
+FL_STRESS_ACTOR(half_of_a_word, reader)
+{
+	s->seen = atomic_load_explicit(&s->word.half[1], memory_order_acquire) ? s->cargo : 1;
+}
+
+FL_STRESS(half_of_a_word, writer, reader)
+{
+	FL_ACCEPTABLE(s->seen == 1, "with its cargo, or too early");
+	FL_FORBIDDEN(1, "without its cargo");
+}
+
+/* Each thread has its own thread-locals, atomic ones too. */
+struct local_atomic {
+	int seen;
+};
+
+static _Thread_local atomic_int own;
+
+FL_STRESS_ACTOR(local_atomic, writer)
+{
+	SET(&own, 1);
+	SET(&own, 0);
+}
+
+FL_STRESS_ACTOR(local_atomic, reader)
+{
+	s->seen = LOOK(&own);
+}
+
+FL_STRESS(local_atomic, writer, reader)
+{
+	FL_ACCEPTABLE(s->seen == 0, "its own");
+	FL_FORBIDDEN(1, "another's");
+}
+
+/* A release store in a loop, for which others wait: stores become visible in finite time. */
+struct visible_in_the_end {
+	atomic_int flag;
+};
+
+FL_STRESS_ACTOR(visible_in_the_end, waiter)
+{
+	spin_until(&s->flag);
+}
+
+FL_STRESS_ACTOR(visible_in_the_end, setter)
+{
+	SET(&s->flag, 1);
+}
+
+FL_STRESS(visible_in_the_end, waiter, setter)
+{
+	FL_ACCEPTABLE(1, "seen");
+}
+
+/* Dekker's pattern with one fence for both sides: the system makes it for one of them. */
+struct asked_fence {
+	atomic_int light, heavy;
+	int light_saw, heavy_saw, rc;
+};
+
+FL_STRESS_ACTOR(asked_fence, quick)
+{
+	SET(&s->light, 1);
+	fl__in_program_order();
+	s->light_saw = LOOK(&s->heavy);
+}
+
+FL_STRESS_ACTOR(asked_fence, slow)
+{
+	SET(&s->heavy, 1);
+	s->rc = fl__sys.membarrier();
+	s->heavy_saw = LOOK(&s->light);
+}
+
+FL_STRESS(asked_fence, quick, slow)
+{
+	FL_ACCEPTABLE(s->rc != 0, "the system has none");
+	FL_ACCEPTABLE(s->light_saw || s->heavy_saw, "one saw the other");
+	FL_FORBIDDEN(1, "neither saw the other");
+}

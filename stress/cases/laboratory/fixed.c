@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The wrong algorithms of stress/planted, fixed: the laboratory reports no failure of them. */
+#define FIXED
+#include "../../planted/aba.c"
+#include "../../planted/crash.c"
+#include "../../planted/in_flight.c"
+#include "../../planted/lin.c"
+#include "../../planted/memory.c"
+#include "../../planted/stuck.c"
+#include "../../planted/wakeups.c"
+#include "../../planted/weak.c"

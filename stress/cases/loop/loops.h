@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_CASES_LOOPS_H
+#define STRESS_CASES_LOOPS_H
+
+/*
+ * Event loops without a kernel: a poller is a word on which a loop sleeps, a descriptor a number
+ * that an actor makes ready. All else is the loop's own.
+ *
+ *   FL_STRESS_SETUP(...)             { loop_begin(&s->world); }
+ *   FL_STRESS_ACTOR(..., loop)       { OK(loop_run(&s->world, function, s)); }      // and frees it
+ *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); }
+ *   FL_STRESS(...)                   { loop_end(&s->world); ... }
+ */
+#include "../cases.h"
+#include "loop/net/fd_io.h"
+#include <fairlead/loop.h>
+
+enum { LOOP_FDS = 2 };
+
+struct loop_world {
+	fl_loop *l;
+	unsigned index;
+	atomic_uint events; /* changes when there is a new event */
+	atomic_int rung, ready[LOOP_FDS];
+	/* The objects that the loop wants to be notified of; NULL: not watched. */
+	void *bell, *watchers[LOOP_FDS];
+};
+
+/* Makes the loop; for the setup. */
+void loop_begin(struct loop_world *w);
+
+/* For the setup: the next loop, made by any function, is this world's. */
+void loop_expect(struct loop_world *w);
+
+/* Runs `function` on the loop and frees it; for the one actor that owns the loop. */
+int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
+
+/* For the outcome. */
+void loop_end(struct loop_world *w);
+
+/* The descriptor that becomes ready... */
+int loop_fd(const struct loop_world *w, int i);
+
+/* ... when any actor calls this: an edge. */
+void loop_make_ready(struct loop_world *w, int i);
+
+/* For the host of an embedded loop: waits until its descriptor is readable, or the deadline. */
+void loop_poll(struct loop_world *w, int64_t deadline);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The arena: runs never overlap; a returned run can be taken again and carries what was written to
+ * it; a kill anywhere leaves a map that covers all units. The contents of the units, `owned`, are
+ * plain: so the model sees two owners at once, and a reuse without order, as a race. `owned` is set
+ * after a take, and cleared before a give. So owned units are in use, also those of a killed owner,
+ * which stay in use.
+ */
+#include "process/shm/shm_arena.h"
+#include "../cases.h"
+#include "core/base/atomic.h"
+
+enum { UNITS = 6 };
+
+struct heap {
+	struct fl__shm_arena_head head;
+	uint32_t map[UNITS];
+	int owned[UNITS];
+};
+
+static struct fl__shm_arena open_heap(struct heap *h)
+{
+	struct fl__shm_arena a = {&h->head, h->map, UNITS};
+	return a;
+}
+
+static void make_heap(struct heap *h)
+{
+	struct fl__shm_arena a = open_heap(h);
+	fl__shm_arena_init(&a);
+}
+
+/* Takes a run and marks it as owned. UINT32_MAX: there was none. */
+static uint32_t take(struct heap *h, uint32_t n)
+{
+	struct fl__shm_arena a = open_heap(h);
+	uint32_t first = UINT32_MAX;
+	int rc = fl__shm_arena_alloc(&a, n, FL_FOREVER, &first);
+	FL_STRESS_CHECK(rc == 0 || rc == -ENOMEM);
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		FL_STRESS_CHECK(first + i < UNITS && !h->owned[first + i]);
+		h->owned[first + i] = 1;
+	}
+	return first;
+}
+
+static void give(struct heap *h, uint32_t first, uint32_t n)
+{
+	struct fl__shm_arena a = open_heap(h);
+	if (first == UINT32_MAX)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		h->owned[first + i] = 0;
+	OK(fl__shm_arena_free(&a, first));
+}
+
+/* The number of units in use; -1: the map is damaged, or shows an owned unit as free. */
+static int used(struct heap *h)
+{
+	int n = 0;
+	for (uint32_t i = 0, run; i < UNITS; i += run) {
+		run = h->map[i] & ~FL__SHM_ARENA_USED;
+		if (run == 0 || run > UNITS - i)
+			return -1;
+		for (uint32_t u = i; u < i + run; u++)
+			if (h->owned[u] && !(h->map[i] & FL__SHM_ARENA_USED))
+				return -1;
+		n += h->map[i] & FL__SHM_ARENA_USED ? (int)run : 0;
+	}
+	return n;
+}
+
+static int owned(const struct heap *h)
+{
+	int n = 0;
+	for (int i = 0; i < UNITS; i++)
+		n += h->owned[i];
+	return n;
+}
+
+/* A take after all others gets all free units in one piece, and the lock. */
+static bool is_whole(struct heap *h)
+{
+	struct fl__shm_arena a = open_heap(h);
+	struct fl__shm_arena_count c = {0};
+	uint32_t first;
+	if (fl__shm_arena_count(&a, FL_FOREVER, &c) != 0 || c.used + c.free != UNITS)
+		return false;
+	return c.largest == 0 || fl__shm_arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
+}
+
+/* Three contexts take and give; two of the runs fit at a time, or all three. */
+struct shm_arena_churn {
+	struct heap heap;
+};
+
+FL_STRESS_SETUP(shm_arena_churn)
+{
+	make_heap(&s->heap);
+}
+
+FL_STRESS_ACTOR(shm_arena_churn, one)
+{
+	give(&s->heap, take(&s->heap, 3), 3);
+}
+
+FL_STRESS_ACTOR(shm_arena_churn, two)
+{
+	give(&s->heap, take(&s->heap, 2), 2);
+	give(&s->heap, take(&s->heap, 4), 4);
+}
+
+FL_STRESS_ACTOR(shm_arena_churn, three)
+{
+	(void)take(&s->heap, 1);
+}
+
+FL_STRESS_PROCESSES(shm_arena_churn, one, two, three)
+{
+	int u = used(&s->heap), o = owned(&s->heap);
+	bool one = fl_stress_killed("one"), two = fl_stress_killed("two"), three = fl_stress_killed("three");
+	FL_FORBIDDEN(u < 0 || u < o || !is_whole(&s->heap), "the map is damaged");
+	FL_ACCEPTABLE(!one && !two && !three && u == 1 && o == 1, "all given back");
+	FL_ACCEPTABLE(one && (u == 1 || u == 1 + 3), "one died, with or without its run");
+	FL_ACCEPTABLE(two && (u == 1 || u == 1 + 2 || u == 1 + 4), "two died, with or without its run");
+	FL_ACCEPTABLE(three && (u == 0 || u == 1), "three died, with or without its run");
+	FL_FORBIDDEN(1, "units were lost or made");
+}
+
+/* A give needs no lock: it comes between the steps of a search that joins the runs around it. */
+struct shm_arena_give_beside_take {
+	struct heap heap;
+	uint32_t runs[3], first;
+};
+
+FL_STRESS_SETUP(shm_arena_give_beside_take)
+{
+	make_heap(&s->heap);
+	for (int i = 0; i < 3; i++)
+		s->runs[i] = take(&s->heap, 2);
+}
+
+FL_STRESS_ACTOR(shm_arena_give_beside_take, left)
+{
+	give(&s->heap, s->runs[0], 2);
+}
+
+FL_STRESS_ACTOR(shm_arena_give_beside_take, right)
+{
+	give(&s->heap, s->runs[1], 2);
+}
+
+FL_STRESS_ACTOR(shm_arena_give_beside_take, taker)
+{
+	s->first = take(&s->heap, 3); /* both, joined: two, and one of two */
+}
+
+FL_STRESS_PROCESSES(shm_arena_give_beside_take, left, right, taker)
+{
+	int u = used(&s->heap);
+	bool killed = fl_stress_killed("left") || fl_stress_killed("right");
+	FL_FORBIDDEN(u < 0 || u < owned(&s->heap) || !is_whole(&s->heap), "the map is damaged");
+	FL_ACCEPTABLE(killed && s->first == UINT32_MAX && (u == 2 || u == 4), "a giver died before or after");
+	FL_ACCEPTABLE(killed && s->first == 0 && u == 5, "a giver died after it");
+	FL_ACCEPTABLE(fl_stress_killed("taker") && (u == 2 || u == 5), "the taker died before or after");
+	FL_ACCEPTABLE(s->first == 0 && u == 5, "both were free");
+	FL_ACCEPTABLE(s->first == UINT32_MAX && u == 2, "too early");
+	FL_FORBIDDEN(1, "units were lost or made");
+}
+
+/* Another context than the owner may give a run back; a second give is detected. */
+struct shm_arena_double_give {
+	struct heap heap;
+	uint32_t run;
+	int rcs[2];
+};
+
+FL_STRESS_SETUP(shm_arena_double_give)
+{
+	make_heap(&s->heap);
+	s->run = take(&s->heap, 2);
+	s->heap.owned[0] = s->heap.owned[1] = 0;
+}
+
+static int give_once(struct shm_arena_double_give *s)
+{
+	struct fl__shm_arena a = open_heap(&s->heap);
+	return fl__shm_arena_free(&a, s->run);
+}
+
+FL_STRESS_ACTOR(shm_arena_double_give, one)
+{
+	s->rcs[0] = give_once(s);
+}
+
+FL_STRESS_ACTOR(shm_arena_double_give, two)
+{
+	s->rcs[1] = give_once(s);
+}
+
+FL_STRESS_PROCESSES(shm_arena_double_give, one, two)
+{
+	FL_ACCEPTABLE((fl_stress_killed("one") || fl_stress_killed("two")) && used(&s->heap) >= 0, "one died");
+	FL_ACCEPTABLE(s->rcs[0] + s->rcs[1] == -EINVAL && used(&s->heap) == 0, "one of them");
+	FL_FORBIDDEN(1, "both, or neither");
+}
+
+/*
+ * Killed between any two stores of a search that joins three runs and splits the result; another
+ * context then needs them.
+ */
+struct shm_arena_join {
+	struct heap heap;
+	uint32_t first;
+};
+
+FL_STRESS_SETUP(shm_arena_join)
+{
+	uint32_t runs[3];
+	make_heap(&s->heap);
+	for (int i = 0; i < 3; i++)
+		runs[i] = take(&s->heap, 2);
+	for (int i = 0; i < 3; i++)
+		give(&s->heap, runs[i], 2);
+	s->heap.head.next = 2; /* removed by the join */
+}
+
+FL_STRESS_ACTOR(shm_arena_join, joiner)
+{
+	give(&s->heap, take(&s->heap, 5), 5);
+}
+
+FL_STRESS_ACTOR(shm_arena_join, other)
+{
+	s->first = take(&s->heap, 1);
+}
+
+FL_STRESS_PROCESSES(shm_arena_join, joiner, other)
+{
+	int u = used(&s->heap);
+	FL_FORBIDDEN(u < 0 || u < owned(&s->heap) || !is_whole(&s->heap), "the map is damaged");
+	FL_ACCEPTABLE(fl_stress_killed("joiner") && (u == 1 || u == 6), "the joiner died before or after");
+	FL_ACCEPTABLE(fl_stress_killed("other") && (u == 0 || u == 1), "the other died before or after");
+	FL_ACCEPTABLE(u == 1, "both done");
+	FL_FORBIDDEN(1, "units were lost or made");
+}

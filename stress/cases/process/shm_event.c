@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The event in shared memory: a set that returned wakes all; a killed set is there for all or for
+ * none.
+ */
+#include "../cases.h"
+#include <fairlead/shm_event.h>
+
+/* Each way to see the event set also sees what came before. */
+struct shm_event_data {
+	fl_shm_event e;
+	int data;
+};
+
+FL_STRESS_ACTOR(shm_event_data, setter)
+{
+	s->data = 1;
+	OK(fl_shm_event_set(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_data, waiter)
+{
+	OK(fl_shm_event_wait(&s->e));
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(shm_event_data, looker)
+{
+	if (fl_shm_event_is_set(&s->e))
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(shm_event_data, setter, waiter, looker)
+{
+	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
+	FL_FORBIDDEN(1, "not set");
+}
+
+/* "Reset, check for work, wait": the reset sees what each set before it wrote, or the wait ends. */
+struct shm_event_reset_and_look {
+	fl_shm_event e;
+	atomic_int work;
+	int found;
+};
+
+FL_STRESS_ACTOR(shm_event_reset_and_look, giver)
+{
+	SET(&s->work, 1);
+	OK(fl_shm_event_set(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_reset_and_look, worker)
+{
+	while (!s->found) {
+		fl_shm_event_reset(&s->e);
+		s->found = LOOK(&s->work);
+		if (!s->found)
+			OK(fl_shm_event_wait(&s->e));
+	}
+}
+
+FL_STRESS(shm_event_reset_and_look, giver, worker)
+{
+	FL_ACCEPTABLE(s->found, "found");
+}
+
+/* Set and reset at once: the waiter is woken. */
+struct shm_event_set_and_reset {
+	fl_shm_event e;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_event_set_and_reset, setter)
+{
+	OK(fl_shm_event_set(&s->e));
+	fl_shm_event_reset(&s->e);
+}
+
+FL_STRESS_ACTOR(shm_event_set_and_reset, waiter)
+{
+	s->rc = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
+}
+
+FL_STRESS(shm_event_set_and_reset, setter, waiter)
+{
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "came later");
+	FL_FORBIDDEN(1, "an error");
+}
+
+/*
+ * A set that returned is there, after any kill. The next scenario tests that its waiters are woken.
+ */
+struct shm_event_kill {
+	fl_shm_event e;
+	int rc[2], returned;
+};
+
+FL_STRESS_SETUP(shm_event_kill)
+{
+	s->rc[0] = s->rc[1] = 1;
+}
+
+FL_STRESS_ACTOR(shm_event_kill, setter)
+{
+	OK(fl_shm_event_set(&s->e));
+	s->returned = 1;
+}
+
+FL_STRESS_ACTOR(shm_event_kill, one)
+{
+	s->rc[0] = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
+}
+
+FL_STRESS_ACTOR(shm_event_kill, two)
+{
+	s->rc[1] = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
+}
+
+FL_STRESS_PROCESSES(shm_event_kill, setter, one, two)
+{
+	bool slept = s->rc[0] == -ETIMEDOUT || s->rc[1] == -ETIMEDOUT;
+	FL_FORBIDDEN(s->returned && !fl_shm_event_is_set(&s->e), "a set was lost");
+	FL_ACCEPTABLE(slept, "timed out");
+	FL_ACCEPTABLE(1, "woken");
+}
+
+/* With two setters one lives: no deadline is needed. */
+struct shm_event_setters {
+	fl_shm_event e;
+};
+
+FL_STRESS_ACTOR(shm_event_setters, left)
+{
+	OK(fl_shm_event_set(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_setters, right)
+{
+	OK(fl_shm_event_set(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_setters, waiter)
+{
+	OK(fl_shm_event_wait(&s->e));
+}
+
+FL_STRESS_PROCESSES(shm_event_setters, left, right, waiter)
+{
+	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
+	FL_FORBIDDEN(1, "not set");
+}
+
+/* A set that found a waiter ends the wait, however soon it is reset. */
+struct shm_event_pulse {
+	fl_shm_event e;
+};
+
+FL_STRESS_ACTOR(shm_event_pulse, waiter)
+{
+	OK(fl_shm_event_wait(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_pulse, setter)
+{
+	/* Neither set, nor was: WAITERS. */
+	bool awaited = __atomic_load_n(&s->e.word_, __ATOMIC_RELAXED) != 0;
+	OK(fl_shm_event_set(&s->e));
+	if (awaited)
+		fl_shm_event_reset(&s->e);
+}
+
+FL_STRESS(shm_event_pulse, waiter, setter)
+{
+	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
+	FL_ACCEPTABLE(1, "set, and reset");
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The robust lock, between processes of which one may be killed at any step. */
+#include "process/shm/shm_lock.h"
+#include "../cases.h"
+
+/* The lock guards two numbers that are equal, except in the middle of a change. */
+struct guarded {
+	struct fl__shm_lock lock;
+	int a, b;
+	atomic_int told; /* reported deaths of owners */
+};
+
+static void change(struct guarded *g)
+{
+	g->a++;
+	g->b++;
+}
+
+static void repair(struct guarded *g)
+{
+	COUNT(&g->told);
+	g->b = g->a;
+}
+
+static void release(struct fl__shm_lock *l)
+{
+	fl__shm_release(l, fl__shm_hold(l, 0), false);
+}
+
+static void taken(struct guarded *g, int rc)
+{
+	if (rc == -EOWNERDEAD)
+		repair(g);
+	else
+		FL_STRESS_CHECK(rc == 0 && g->a == g->b);
+	change(g);
+	release(&g->lock);
+}
+
+static bool is_free(struct fl__shm_lock *l)
+{
+	return (*fl__shm_word(l) & FL__SHM_TID) == 0;
+}
+
+/*
+ * Exclusion, order, and one report of each death; survivors get through. Three processes, so that a
+ * third may acquire the lock while the woken process, or the waking one, is killed: then the other
+ * sleepers need the bit.
+ */
+struct shm_lock_excl {
+	struct guarded g;
+};
+
+FL_STRESS_ACTOR(shm_lock_excl, one)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_excl, two)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_excl, one, two)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->g.a == 2 && s->g.b == 2, "both counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+struct shm_lock_three {
+	struct guarded g;
+};
+
+FL_STRESS_ACTOR(shm_lock_three, one)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_three, two)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_three, three)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->g.a == 3 && s->g.b == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
+ * Two that sleep already, and a third that steals: the case of lock.c's header, without the steps
+ * before it.
+ */
+struct shm_lock_steal {
+	struct guarded g;
+	atomic_int ready;
+};
+
+FL_STRESS_ACTOR(shm_lock_steal, owner)
+{
+	int rc = fl__shm_acquire(&s->g.lock, 0, FL_FOREVER);
+	SET(&s->ready, 1);
+	taken(&s->g, rc);
+}
+
+static void sleep_then_take(struct shm_lock_steal *s)
+{
+	if (LOOK(&s->ready) == 1)
+		taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, sleeper)
+{
+	sleep_then_take(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, other)
+{
+	sleep_then_take(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, thief)
+{
+	const struct fl__robust_list *list = fl__shm_self()->list;
+	int rc = fl__shm_try_acquire(&s->g.lock, 0);
+	FL_STRESS_CHECK(!list || !list->pending);
+	if (rc != -EBUSY)
+		taken(&s->g, rc);
+}
+
+FL_STRESS_PROCESSES(shm_lock_steal, owner, sleeper, other, thief)
+{
+	FL_ACCEPTABLE(is_free(&s->g.lock), "free at the end");
+	FL_FORBIDDEN(1, "left locked");
+}
+
+/* The hint of the number of sleepers decides nothing: a wrong hint does no harm. */
+struct shm_lock_hint {
+	struct guarded g;
+};
+
+FL_STRESS_SETUP(shm_lock_hint)
+{
+	static const uint32_t hints[] = {0, 1, 2, 0x80000000u};
+	s->g.lock.words_[FL__SHM_SLEEPERS] = hints[fl_stress_choose(4)];
+}
+
+FL_STRESS_ACTOR(shm_lock_hint, one)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_hint, two)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_hint, one, two)
+{
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(s->g.a == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* A wait that gives up leaves its bit, so that the next is woken; a try has the lock or not. */
+struct shm_lock_timed {
+	struct guarded g;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_lock_timed, holder)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_timed, brief)
+{
+	s->rc = fl__shm_acquire(&s->g.lock, 0, soon());
+	if (s->rc != -ETIMEDOUT)
+		taken(&s->g, s->rc);
+}
+
+FL_STRESS_ACTOR(shm_lock_timed, patient)
+{
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_timed, holder, brief, patient)
+{
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("holder") || fl_stress_killed("brief") || fl_stress_killed("patient"),
+	              "one was killed");
+	FL_ACCEPTABLE(s->rc == 0 && s->g.a == 3, "all had it");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->g.a == 2, "the brief one gave up");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Two nested locks, released in either order: the list has exactly the held locks, at any kill. */
+struct shm_lock_two {
+	struct guarded outer, inner;
+};
+
+static void take_both(struct shm_lock_two *s, bool outer_first)
+{
+	int rc = fl__shm_acquire(&s->outer.lock, 0, FL_FOREVER);
+	if (rc == -EOWNERDEAD)
+		repair(&s->outer);
+	change(&s->outer);
+	rc = fl__shm_acquire(&s->inner.lock, 0, FL_FOREVER);
+	if (rc == -EOWNERDEAD)
+		repair(&s->inner);
+	change(&s->inner);
+	release(outer_first ? &s->outer.lock : &s->inner.lock);
+	release(outer_first ? &s->inner.lock : &s->outer.lock);
+}
+
+FL_STRESS_ACTOR(shm_lock_two, one)
+{
+	take_both(s, true);
+}
+
+FL_STRESS_ACTOR(shm_lock_two, two)
+{
+	take_both(s, false);
+}
+
+FL_STRESS_PROCESSES(shm_lock_two, one, two)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	FL_FORBIDDEN(!is_free(&s->outer.lock) || !is_free(&s->inner.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->outer.told) > killed || LOOK(&s->inner.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->outer.a == 2 && s->inner.a == 2, "both counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Four nested locks, released in any order: the list has all that are held, at any kill. */
+struct shm_lock_any_order {
+	struct fl__shm_lock locks[4];
+};
+
+FL_STRESS_ACTOR(shm_lock_any_order, one)
+{
+	enum { LOCKS = 4 };
+	unsigned left[LOCKS];
+	for (unsigned i = 0; i < LOCKS; i++) {
+		OK(fl__shm_acquire(&s->locks[i], 0, FL_FOREVER));
+		left[i] = i;
+	}
+	for (unsigned n = LOCKS; n > 0; n--) {
+		const unsigned chosen = fl_stress_choose(n);
+		release(&s->locks[left[chosen]]);
+		for (unsigned i = chosen; i + 1 < n; i++)
+			left[i] = left[i + 1];
+	}
+}
+
+FL_STRESS_PROCESSES(shm_lock_any_order, one)
+{
+	for (unsigned i = 0; i < 4; i++)
+		FL_FORBIDDEN(!is_free(&s->locks[i]), "left locked");
+	FL_ACCEPTABLE(1, "free at the end");
+}
+
+/* Nested monitors: each is left, by the kernel if need be. */
+struct shm_lock_monitors {
+	struct fl__shm_lock outer, inner;
+	int commits; /* guarded by both; one store is all of a change */
+};
+
+static void enter_both(struct shm_lock_monitors *s)
+{
+	struct fl__shm_held outer, inner;
+	FL_STRESS_CHECK(fl__shm_enter(&s->outer, &outer, FL_FOREVER) == 0);
+	FL_STRESS_CHECK(fl__shm_enter(&s->inner, &inner, FL_FOREVER) == 0);
+	s->commits++;
+	fl__shm_leave(&s->inner, &inner);
+	fl__shm_leave(&s->outer, &outer);
+}
+
+FL_STRESS_ACTOR(shm_lock_monitors, one)
+{
+	enter_both(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_monitors, two)
+{
+	enter_both(s);
+}
+
+FL_STRESS_PROCESSES(shm_lock_monitors, one, two)
+{
+	FL_FORBIDDEN(!is_free(&s->outer) || !is_free(&s->inner), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(s->commits == 2, "both were inside");
+	FL_FORBIDDEN(1, "a change was lost");
+}
+
+/*
+ * The swap of a release is its last access: the next owner may free the lock. (Threads: without
+ * kills.)
+ */
+struct shm_lock_free_after_give {
+	struct counted {
+		struct fl__shm_lock lock;
+		int refs;
+	} * object;
+};
+
+static void drop(struct counted *object)
+{
+	OK(fl__shm_acquire(&object->lock, 0, FL_FOREVER));
+	bool last = --object->refs == 0;
+	release(&object->lock);
+	if (last)
+		free(object);
+}
+
+FL_STRESS_SETUP(shm_lock_free_after_give)
+{
+	s->object = make(sizeof *s->object);
+	s->object->refs = 2;
+}
+
+FL_STRESS_ACTOR(shm_lock_free_after_give, one)
+{
+	drop(s->object);
+}
+
+FL_STRESS_ACTOR(shm_lock_free_after_give, two)
+{
+	drop(s->object);
+}
+
+FL_STRESS(shm_lock_free_after_give, one, two)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}

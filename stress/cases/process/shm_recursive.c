@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The shared recursive mutex: depth and owner, over a death. */
+#include "../cases.h"
+#include <fairlead/shm_mutex.h>
+
+/* Only the last unlock releases it; after a death at any depth the next owner has depth one. */
+struct shm_recursive_nested {
+	fl_shm_mutex m;
+	int a, b;
+};
+
+static void change_nested(struct shm_recursive_nested *s)
+{
+	int rc = fl_shm_mutex_lock(&s->m);
+	if (rc == -EOWNERDEAD) {
+		s->b = s->a;
+		fl_shm_mutex_recover(&s->m);
+	} else {
+		FL_STRESS_CHECK(rc == 0 && s->a == s->b);
+	}
+	s->a++;
+	OK(fl_shm_mutex_lock(&s->m));
+	fl_shm_mutex_unlock(&s->m);
+	FL_STRESS_CHECK(fl_shm_mutex_depth(&s->m));
+	s->b++;
+	fl_shm_mutex_unlock(&s->m);
+	FL_STRESS_CHECK(!fl_shm_mutex_depth(&s->m));
+}
+
+FL_STRESS_SETUP(shm_recursive_nested)
+{
+	fl_shm_mutex_init_recursive(&s->m);
+}
+
+FL_STRESS_ACTOR(shm_recursive_nested, one)
+{
+	change_nested(s);
+}
+
+FL_STRESS_ACTOR(shm_recursive_nested, two)
+{
+	change_nested(s);
+}
+
+FL_STRESS_PROCESSES(shm_recursive_nested, one, two)
+{
+	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(s->a == 2 && s->b == 2, "both counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* No other context ever counts as the owner. */
+struct shm_recursive_try {
+	fl_shm_mutex m;
+	int count, tried;
+};
+
+FL_STRESS_SETUP(shm_recursive_try)
+{
+	fl_shm_mutex_init_recursive(&s->m);
+}
+
+FL_STRESS_ACTOR(shm_recursive_try, owner)
+{
+	if (fl_shm_mutex_lock(&s->m) == -EOWNERDEAD)
+		fl_shm_mutex_recover(&s->m);
+	OK(fl_shm_mutex_try_lock(&s->m));
+	s->count++;
+	fl_shm_mutex_unlock(&s->m);
+	fl_shm_mutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(shm_recursive_try, tryer)
+{
+	FL_STRESS_CHECK(!fl_shm_mutex_depth(&s->m));
+	s->tried = fl_shm_mutex_try_lock(&s->m);
+	FL_STRESS_CHECK((s->tried != -EBUSY) == fl_shm_mutex_depth(&s->m));
+	if (s->tried == -EBUSY)
+		return;
+	if (s->tried == -EOWNERDEAD)
+		fl_shm_mutex_recover(&s->m);
+	s->count++;
+	fl_shm_mutex_unlock(&s->m);
+}
+
+FL_STRESS_PROCESSES(shm_recursive_try, owner, tryer)
+{
+	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("owner") || fl_stress_killed("tryer"), "one was killed");
+	FL_ACCEPTABLE(s->tried == 0 && s->count == 2, "both held it");
+	FL_ACCEPTABLE(s->tried == -EBUSY && s->count == 1, "one was refused");
+	FL_FORBIDDEN(1, "a count was lost");
+}

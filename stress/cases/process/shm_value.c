@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is
+ * lost. In the model the ten seconds for which a set waits may pass while another one is inside:
+ * then it has not happened.
+ */
+#include "../cases.h"
+#include <fairlead/shm_value.h>
+
+typedef struct pair {
+	uint64_t a, b;
+} pair;
+
+FL_SHM_VALUE_OF(pair, shared_pair)
+
+/* Whether the value was set. */
+static int set(shared_pair *v, uint64_t n)
+{
+	int rc = shared_pair_set(v, (pair){n, n});
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	return rc == 0;
+}
+
+/* The value of a get, with its two equal halves. */
+static int get(const shared_pair *v)
+{
+	pair p = shared_pair_get(v);
+	FL_STRESS_CHECK(p.a == p.b);
+	return (int)p.a;
+}
+
+/* The second set writes to the copy that a get may be reading. */
+struct shm_value_never_torn {
+	shared_pair value;
+	int first, second, done;
+};
+
+FL_STRESS_ACTOR(shm_value_never_torn, writer)
+{
+	s->done = set(&s->value, 1) && set(&s->value, 2);
+}
+
+FL_STRESS_ACTOR(shm_value_never_torn, reader)
+{
+	s->first = get(&s->value);
+	s->second = get(&s->value);
+}
+
+FL_STRESS_PROCESSES(shm_value_never_torn, writer, reader)
+{
+	int last = get(&s->value);
+	FL_FORBIDDEN(last != 2 && s->done, "a set was lost");
+	FL_FORBIDDEN(s->second < s->first && !fl_stress_killed("reader"), "time went back");
+	FL_FORBIDDEN(s->first > last || s->second > last, "read, and gone");
+	FL_ACCEPTABLE(1, "whole");
+}
+
+/* Two writers, one of which may have died inside: the other one begins the copy anew. */
+struct shm_value_two_writers {
+	shared_pair value;
+	int done[2], seen;
+};
+
+FL_STRESS_ACTOR(shm_value_two_writers, one)
+{
+	s->done[0] = set(&s->value, 1);
+}
+
+FL_STRESS_ACTOR(shm_value_two_writers, two)
+{
+	s->done[1] = set(&s->value, 2);
+	s->seen = get(&s->value);
+	FL_STRESS_CHECK(!s->done[1] || s->seen != 0);
+}
+
+FL_STRESS_PROCESSES(shm_value_two_writers, one, two)
+{
+	int last = get(&s->value);
+	FL_FORBIDDEN(last == 0 && (s->done[0] || s->done[1]), "a set was lost");
+	FL_ACCEPTABLE(last == 2, "two was the last");
+	FL_ACCEPTABLE(last == 1, "one was the last");
+	FL_ACCEPTABLE(last == 0, "the first died, or was slow");
+	FL_FORBIDDEN(1, "a value that was not set");
+}
+
+/* What was written before a set is seen after a get of its value. */
+struct shm_value_data {
+	shared_pair value;
+	int data;
+};
+
+FL_STRESS_ACTOR(shm_value_data, writer)
+{
+	s->data = 1;
+	(void)set(&s->value, 1);
+}
+
+FL_STRESS_ACTOR(shm_value_data, reader)
+{
+	if (get(&s->value) == 1)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_PROCESSES(shm_value_data, writer, reader)
+{
+	FL_ACCEPTABLE(1, "in order");
+}
+
+/* Three updates at once: each is counted once; a killed one has counted, or has not. */
+struct shm_value_update {
+	shared_pair value;
+	int done[3];
+};
+
+static int count_one(pair *p, void *arg)
+{
+	(void)arg;
+	FL_STRESS_CHECK(p->a == p->b);
+	p->a++;
+	p->b++;
+	return 0;
+}
+
+static int update(shared_pair *v)
+{
+	int rc = shared_pair_update(v, count_one, NULL);
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	return rc == 0;
+}
+
+FL_STRESS_ACTOR(shm_value_update, one)
+{
+	s->done[0] = update(&s->value);
+}
+
+FL_STRESS_ACTOR(shm_value_update, two)
+{
+	s->done[1] = update(&s->value);
+}
+
+FL_STRESS_ACTOR(shm_value_update, three)
+{
+	s->done[2] = update(&s->value);
+}
+
+FL_STRESS_PROCESSES(shm_value_update, one, two, three)
+{
+	int last = get(&s->value), done = s->done[0] + s->done[1] + s->done[2];
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	FL_ACCEPTABLE(last == 3 && done == 3, "all counted");
+	FL_ACCEPTABLE(last == done, "some were slow, or died before");
+	FL_ACCEPTABLE(last == done + 1 && killed, "one died after");
+	FL_FORBIDDEN(1, "an update was lost, or made twice");
+}

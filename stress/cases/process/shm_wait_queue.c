@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Wait queues: each waiter finds what was committed, at whatever instruction another process is
+ * killed.
+ */
+#include "process/shm/shm_wait_queue.h"
+#include "../cases.h"
+#include "core/base/atomic.h"
+
+struct box {
+	struct fl__shm_lock lock;
+	struct fl__shm_wait_queue queue;
+	uint32_t items;
+	int data;
+};
+
+static void put(struct box *b)
+{
+	struct fl__shm_held held;
+	OK(fl__shm_enter(&b->lock, &held, FL_FOREVER));
+	b->data = 1;
+	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: the monitor orders it */
+	fl__shm_wake_before_commit(&b->queue);
+	fl__store_relaxed(&b->items, items + 1); /* relaxed: as above */
+	fl__shm_wake_after_commit(&b->queue, items);
+	fl__shm_leave(&b->lock, &held);
+}
+
+static int take_one(void *arg)
+{
+	struct box *b = arg;
+	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: as in put() */
+	if (items == 0)
+		return -EAGAIN;
+	FL_STRESS_CHECK(b->data == 1);
+	fl__store_relaxed(&b->items, items - 1); /* relaxed: as in put() */
+	return 0;
+}
+
+static int see_all(void *arg)
+{
+	const struct box *b = arg;
+	return fl__load_relaxed(&b->items) == 0 ? -EAGAIN : 0; /* relaxed: as in put() */
+}
+
+static bool has_some(const void *arg)
+{
+	const struct box *b = arg;
+	return fl__load_relaxed(&b->items) > 0; /* relaxed: a guess */
+}
+
+static int take(struct box *b, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__shm_op op = {&b->lock, &b->queue, take_one, has_some, b, false};
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+/* Waits for a change that concerns all. */
+static int see(struct box *b, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__shm_op op = {&b->lock, &b->queue, see_all, has_some, b, true};
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+/* Two waiters, two items, one for each: no wake is lost. */
+struct shm_wait_queue_two {
+	struct box box;
+};
+
+FL_STRESS_ACTOR(shm_wait_queue_two, one)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_two, two)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_two, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_wait_queue_two, one, two, putter)
+{
+	FL_ACCEPTABLE(s->box.items == 0, "taken");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/*
+ * One of two waiters is killed, at the head of the queue or behind it: the other waiter gets an
+ * item.
+ */
+struct shm_wait_queue_heir {
+	struct box box;
+};
+
+FL_STRESS_ACTOR(shm_wait_queue_heir, one)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_heir, two)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_heir, left)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_heir, right)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS_PROCESSES(shm_wait_queue_heir, one, two, left, right)
+{
+	int killed =
+	    fl_stress_killed("one") + fl_stress_killed("two") + fl_stress_killed("left") + fl_stress_killed("right");
+	FL_ACCEPTABLE(killed == 0 && s->box.items == 2, "each took one");
+	FL_ACCEPTABLE(killed == 1 && s->box.items <= 3, "survived");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/* A change for all waiters wakes all of them, also through the bridge. */
+struct shm_wait_queue_together {
+	struct box box;
+	fl_cancel_token never;
+};
+
+FL_STRESS_ACTOR(shm_wait_queue_together, one)
+{
+	OK(see(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_together, two)
+{
+	OK(see(&s->box, FL_FOREVER, &s->never));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_together, putter)
+{
+	put(&s->box);
+}
+
+FL_STRESS(shm_wait_queue_together, one, two, putter)
+{
+	FL_ACCEPTABLE(s->box.items == 1, "seen");
+	FL_FORBIDDEN(1, "taken");
+}
+
+/* A waiter that gives up takes no item, and no wake from the waiter behind it. */
+struct shm_wait_queue_timeout {
+	struct box box;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_wait_queue_timeout, brief)
+{
+	s->rc = take(&s->box, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_timeout, patient)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_timeout, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_wait_queue_timeout, brief, patient, putter)
+{
+	FL_ACCEPTABLE(s->rc == 0 && s->box.items == 0, "both took one");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->box.items == 1, "timed out");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/* A waiter that has given up, at the head of the queue or behind it, waits again. */
+struct shm_wait_queue_again {
+	struct box box;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_wait_queue_again, waiter)
+{
+	s->rc = take(&s->box, soon(), NULL);
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_wait_queue_again, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_wait_queue_again, waiter, putter)
+{
+	FL_ACCEPTABLE(s->rc == 0 && s->box.items == 0, "took both");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->box.items == 1, "timed out, and took one");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_test.h"
+
+#include "core/base/cpu.h"
+#include <ftw.h>
+
+/*
+ * A private tree of control groups: a folder with a file `cgroup` as /proc/self/cgroup, and mounts
+ * beside it.
+ */
+typedef struct tree {
+	char root[64], proc[80];
+} tree;
+
+static tree plant(const char *proc_cgroup);
+static void put(const tree *t, const char *path, const char *text);
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+static void fell(tree *t)
+{
+	FL_CHECK(nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+#define TREE(name, proc) __attribute__((cleanup(fell))) tree name = plant(proc)
+
+static tree plant(const char *proc_cgroup)
+{
+	tree t = {"/tmp/fairlead-cpu-XXXXXX", ""};
+	FL_CHECK(mkdtemp(t.root) != NULL);
+	(void)snprintf(t.proc, sizeof t.proc, "%s/cgroup", t.root);
+	put(&t, "cgroup", proc_cgroup);
+	return t;
+}
+
+/* Writes the file `path` of the tree, with the folders above it. */
+static void put(const tree *t, const char *path, const char *text)
+{
+	char whole[256];
+	(void)snprintf(whole, sizeof whole, "%s/%s", t->root, path);
+	for (char *at = whole + strlen(t->root) + 1; (at = strchr(at, '/')) != NULL; at++) {
+		*at = '\0';
+		FL_CHECK(mkdir(whole, 0700) == 0 || errno == EEXIST);
+		*at = '/';
+	}
+	FILE *f = fopen(whole, "w");
+	FL_CHECK(f != NULL);
+	FL_CHECK(fputs(text, f) >= 0);
+	FL_CHECK(fclose(f) == 0);
+}
+
+/*
+ * Of a process in the groups `proc`, or in those of the row before: writes `text` to the file `path`
+ * of the tree; then of `most` CPUs there are `cpus`.
+ */
+typedef struct row {
+	const char *proc, *path, *text;
+	unsigned most, cpus;
+} row;
+
+static void expect_limits(const row *rows, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		TREE(t, rows[i].proc);
+		do {
+			if (rows[i].path)
+				put(&t, rows[i].path, rows[i].text);
+			assert_int_equal(fl__cpu_limit(t.proc, t.root, rows[i].most), rows[i].cpus);
+		} while (++i < n && !rows[i].proc);
+	}
+}
+
+#define EXPECT_LIMITS(rows) expect_limits((rows), sizeof(rows) / sizeof *(rows))
+
+FL_TEST(cpu_group_v2)
+{
+	static const row rows[] = {
+	    /* A quota is rounded up. */
+	    {"0::/user/me\n", "user/me/cpu.max", "100000 100000\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "100001 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "150000 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "200000 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "1000 100000\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "1 1\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "50000 20000\n", 8, 3},
+	    {NULL, "user/me/cpu.max", "900000 100000\n", 8, 8},
+	    /* Max is no limit. */
+	    {NULL, "user/me/cpu.max", "max 100000\n", 8, 8},
+	    {NULL, NULL, NULL, 1, 1},
+	    /* The groups above count, too. */
+	    {"0::/a/b/c\n", "a/b/c/cpu.max", "max 100000\n", 16, 16},
+	    {NULL, "a/b/cpu.max", "400000 100000\n", 16, 4},
+	    {NULL, "a/cpu.max", "250000 100000\n", 16, 3},
+	    {NULL, "a/b/c/cpu.max", "200000 100000\n", 16, 2},
+	    {NULL, "cpu.max", "100000 100000\n", 16, 1},
+	    /* The groups beside and below do not. */
+	    {"0::/a/b\n", "a/b2/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "a2/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "b/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "a/b/c/cpu.max", "100000 100000\n", 16, 16},
+	    /* At the root. */
+	    {"0::/\n", NULL, NULL, 16, 16},
+	    {NULL, "cpu.max", "500000 100000\n", 16, 5},
+	};
+	EXPECT_LIMITS(rows);
+}
+
+FL_TEST(cpu_group_v1)
+{
+	static const row rows[] = {
+	    {"12:cpuset:/jobs\n4:cpu,cpuacct:/jobs/one\n1:name=systemd:/init\n",
+	     "cpu,cpuacct/jobs/one/cpu.cfs_period_us", "100000\n", 16, 16},
+	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "250000\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_period_us", "50000\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "100000\n", 16, 2},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "-1\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "-1\n", 16, 16},
+	    /* Without a period there is no limit. */
+	    {"4:cpu:/jobs\n", "cpu/jobs/cpu.cfs_quota_us", "100000\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_period_us", "0\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 1},
+	    /* Of both versions, the less counts. */
+	    {"4:cpu:/jobs\n0::/jobs\n", "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_quota_us", "300000\n", 16, 3},
+	    {NULL, "jobs/cpu.max", "200000 100000\n", 16, 2},
+	    {NULL, "jobs/cpu.max", "400000 100000\n", 16, 3},
+	};
+	EXPECT_LIMITS(rows);
+}
+
+FL_TEST(cpu_group_other_controllers_are_not_asked)
+{
+	static const char *const names[] = {"cpuset", "cpuacct", "xcpu", "memory", "cpuacct,xcpu"};
+	FL_EACH (i, names) {
+		char line[64], path[64];
+		(void)snprintf(line, sizeof line, "4:%s:/jobs\n", names[i]);
+		TREE(t, line);
+		(void)snprintf(path, sizeof path, "%s/jobs/cpu.cfs_period_us", names[i]);
+		put(&t, path, "100000\n");
+		(void)snprintf(path, sizeof path, "%s/jobs/cpu.cfs_quota_us", names[i]);
+		put(&t, path, "100000\n");
+		assert_int_equal(fl__cpu_limit(t.proc, t.root, 16), 16);
+	}
+	TREE(last, "4:cpuacct,cpu:/jobs\n");
+	put(&last, "cpuacct,cpu/jobs/cpu.cfs_period_us", "100000\n");
+	put(&last, "cpuacct,cpu/jobs/cpu.cfs_quota_us", "100000\n");
+	assert_int_equal(fl__cpu_limit(last.proc, last.root, 16), 1);
+}
+
+FL_TEST(cpu_group_nonsense_is_no_limit)
+{
+	static const row rows[] = {
+	    {"0::/jobs\n", "jobs/cpu.max", "", 16, 16},
+	    {NULL, "jobs/cpu.max", "\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "nonsense\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "0 100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "-5 100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "100000 0\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "9223372036854775807 100000\n", 16, 16},
+	    {"", NULL, NULL, 16, 16},
+	    {"\n", NULL, NULL, 16, 16},
+	    {"0\n", NULL, NULL, 16, 16},
+	    {"0:\n", NULL, NULL, 16, 16},
+	    {"::\n", NULL, NULL, 16, 16},
+	    {"0::\n", NULL, NULL, 16, 16},
+	    {"no colon at all\n", NULL, NULL, 16, 16},
+	};
+	EXPECT_LIMITS(rows);
+	assert_int_equal(fl__cpu_limit("/nowhere/at/all", "/nowhere", 7), 7);
+}
+
+FL_TEST(cpu_count_is_of_the_affinity_mask)
+{
+	cpu_set_t before, one;
+	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	unsigned all = (unsigned)CPU_COUNT(&before);
+	unsigned usable = fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", all);
+	assert_int_equal(fl_cpu_count(), usable);
+	FL_IN_RANGE(fl_cpu_count(), 1, all);
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &before))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+		unsigned count = fl_cpu_count();
+		assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+		assert_int_equal(count, 1);
+	}
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Yields with bounded cost (lib/core/base/yield.c), with the test's clock. */
+#include "fl_faults.h"
+#include "fl_test.h"
+
+static int64_t clock_at, yield_takes;
+static unsigned yields, turns, sleeps;
+static int cpu_at, cpu_after; /* before and after a yield */
+
+static int64_t now(void)
+{
+	return clock_at;
+}
+
+static void yield(void)
+{
+	yields++;
+	clock_at += yield_takes;
+	cpu_at = cpu_after;
+}
+
+static int cpu(void)
+{
+	return cpu_at;
+}
+
+static void turn(void)
+{
+	turns++;
+	clock_at += FL_US(4);
+}
+
+static void nap(void)
+{
+	sleeps++;
+	clock_at += FL_US(50);
+}
+
+static void begin(void)
+{
+	fl__sys.now = now;
+	fl__sys.yield = yield;
+	fl__sys.relax = turn;
+	fl__sys.nap = nap;
+	fl__sys.cpu = cpu;
+	cpu_at = cpu_after = 0;
+	clock_at = FL_S(1000);
+	yield_takes = 500;
+	yields = turns = sleeps = 0;
+}
+
+static void give_way(void)
+{
+	const int64_t after = fl__sys.give_way(clock_at);
+	assert_int_equal(after, clock_at);
+}
+
+FL_TEST(yield_in_time_is_one)
+{
+	FL_FAULTS();
+	begin();
+	for (unsigned i = 0; i < 1000; i++)
+		give_way();
+	assert_int_equal(yields, 1000);
+	assert_int_equal(turns, 0);
+}
+
+/* A thread waits all the time, and each of its yields takes `takes`. */
+static void give_way_for(int64_t time, int64_t takes)
+{
+	const int64_t from = clock_at;
+	yield_takes = takes;
+	while (clock_at < from + time)
+		give_way();
+}
+
+/* The time lost to slices of a busy CPU is less than 2 %, however often a thread waits. */
+FL_TEST(yield_late_bars_others)
+{
+	FL_FAULTS();
+	begin();
+	give_way_for(FL_S(100), FL_MS(4));
+	FL_IN_RANGE(yields, 380, 420);
+	assert_true(turns > 1000000);
+}
+
+/* Of late yields that are shorter than a slice, an eighth of the time. */
+FL_TEST(yield_late_and_short_bars_less)
+{
+	FL_FAULTS();
+	begin();
+	give_way_for(FL_S(10), FL_MS(1));
+	FL_IN_RANGE(yields, 1240, 1260);
+}
+
+/* The CPU is free again: after a while all yield. */
+FL_TEST(yield_barred_ends)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	yield_takes = 500;
+	give_way();
+	assert_int_equal(yields, 1);
+	assert_true(turns > 0);
+	assert_true(fl__yields_are_barred(clock_at));
+	clock_at += FL_MS(240);
+	assert_false(fl__yields_are_barred(clock_at));
+	turns = 0;
+	for (unsigned i = 0; i < 10; i++)
+		give_way();
+	assert_int_equal(yields, 11);
+	assert_int_equal(turns, 0);
+}
+
+/* Another thread of the process had the CPU for `yield_takes`, and then yielded on that CPU. */
+static int cpu_of_other;
+
+static void yield_to_another_thread(void)
+{
+	const int64_t took = yield_takes;
+	const int here = cpu_at;
+	clock_at += took;
+	cpu_at = cpu_of_other;
+	yield_takes = 500;
+	fl__sys.yield = yield;
+	give_way();
+	fl__sys.yield = yield_to_another_thread;
+	yield_takes = took;
+	cpu_at = here;
+}
+
+FL_TEST(yield_to_a_thread_that_yields_is_not_late)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(1);
+	fl__sys.yield = yield_to_another_thread;
+	cpu_of_other = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		give_way();
+	assert_int_equal(yields, 1000);
+	assert_int_equal(turns, 0);
+}
+
+/* The other thread yielded on another CPU, also on one that shares the entry of the table. */
+FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
+{
+	static const int others[] = {1, 64};
+	for (unsigned i = 0; i < 2; i++) {
+		FL_FAULTS();
+		begin();
+		yield_takes = FL_US(2900);
+		fl__sys.yield = yield_to_another_thread;
+		cpu_of_other = others[i];
+		give_way();
+		assert_true(fl__yields_are_barred(clock_at));
+	}
+}
+
+/* The thread was moved to a CPU where another thread had yielded. */
+FL_TEST(yield_is_late_though_it_ended_where_a_thread_yielded)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_US(2900);
+	clock_at += FL_US(2900);
+	cpu_at = 2;
+	cpu_after = 2;
+	yield_takes = 500;
+	give_way();
+	clock_at -= FL_US(2900);
+	cpu_at = 0;
+	yield_takes = FL_US(2900);
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+}
+
+FL_TEST(yield_on_an_unknown_cpu_is_late)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_US(2900);
+	fl__sys.yield = yield_to_another_thread;
+	cpu_at = cpu_of_other = -ENOSYS;
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+}
+
+/* Such a thread had the CPU for a whole slice. */
+FL_TEST(yield_for_a_slice_is_late)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	fl__sys.yield = yield_to_another_thread;
+	cpu_of_other = 0;
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+}
+
+static void *give_way_at_once(void *arg)
+{
+	FL_CHECK(fl__sys.give_way(clock_at) == clock_at);
+	return arg;
+}
+
+FL_TEST(yield_late_bars_no_other_thread)
+{
+	pthread_t thread;
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+	FL_OK(pthread_create(&thread, NULL, give_way_at_once, NULL));
+	FL_OK(pthread_join(thread, NULL));
+	assert_int_equal(yields, 2);
+	assert_int_equal(turns, 0);
+}
+
+static int note_ration(void *noted)
+{
+	*(int64_t *)noted = fl__yield_ration;
+	return 0;
+}
+
+/* So a program that starts a thread for each request does not lose a slice in each of them. */
+FL_TEST(yield_ration_is_inherited)
+{
+	fl_thread thread;
+	int64_t noted = 0;
+	fl__yield_ration = 12345; /* long ago */
+	FL_OK(fl_thread_start(&thread, note_ration, &noted, NULL));
+	FL_OK(fl_thread_join(&thread, NULL));
+	assert_int_equal(noted, 12345);
+}
+
+/* A ration of another clock: of a process that was restored on another machine. */
+FL_TEST(yield_is_not_barred_by_another_clock)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	clock_at -= FL_S(500);
+	assert_false(fl__yields_are_barred(clock_at));
+}
+
+/* Interrupts do not count as another program. */
+FL_TEST(yield_late_by_an_interrupt_bars_nothing)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_US(300);
+	for (unsigned i = 0; i < 100; i++)
+		give_way();
+	assert_int_equal(yields, 100);
+	assert_int_equal(turns, 0);
+}
+
+/* A suspended machine: no yields for a second, not for a minute. */
+FL_TEST(yield_is_not_barred_for_long)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_S(10);
+	give_way();
+	yield_takes = 500;
+	clock_at += FL_MS(980) - 1;
+	give_way();
+	assert_int_equal(yields, 1);
+	clock_at++;
+	give_way();
+	assert_int_equal(yields, 2);
+}
+
+/* Backing off ends in sleeps: the thread that is waited for may have lost its CPU. */
+FL_TEST(yield_back_off_sleeps_in_the_end)
+{
+	FL_FAULTS();
+	begin();
+	for (unsigned round = 0; round < 50; round++)
+		fl__back_off(round);
+	assert_true(turns > 0 && yields > 0 && sleeps > 0);
+	assert_int_equal(sleeps, 50 - 38);
+	fl__back_off((unsigned)-1);
+	assert_int_equal(sleeps, 50 - 37);
+}
+
+/* A nap holds locks of the library: it is no cancellation point, and it leaves errno alone. */
+static void *nap_with_a_request_pending(void *over)
+{
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	errno = EDOM;
+	fl__sys.nap();
+	(void)fl__sys.cpu();
+	FL_CHECK(errno == EDOM);
+	fl__store_release((uint32_t *)over, 1);
+	return NULL;
+}
+
+FL_TEST(yield_nap_is_no_cancellation_point)
+{
+	uint32_t over = 0;
+	pthread_t thread;
+	void *result = &over;
+	FL_OK(pthread_create(&thread, NULL, nap_with_a_request_pending, &over));
+	FL_OK(pthread_join(thread, &result));
+	assert_int_equal(fl__load_acquire(&over), 1);
+	assert_null(result);
+}

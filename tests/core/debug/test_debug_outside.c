@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Debugging from outside: the environment, a signal; and the contention profile. */
+#include "fl_debugging.h"
+
+#include "core/wait/lot.h"
+#include "fl_emulated.h"
+#include "fl_faults.h"
+#include <sys/auxv.h>
+
+/* Locks `m` several times, from one place. */
+FL_FRAME(lock_often, fl_mutex *m, int times)
+{
+	for (int i = 0; i < times; i++) {
+		fl_mutex_lock(m);
+		fl_mutex_unlock(m);
+	}
+}
+
+FL_TEST(debug_contention_counts_one_of_16_for_16)
+{
+	static char text[1 << 14];
+	unsigned long long locks = 0, waits = 1;
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	lock_often(&m, 16 * 50);
+	profile(text, sizeof text);
+	assert_true(figures(text, "lock_often", &locks, &waits));
+	assert_int_equal(locks, 16 * 50);
+	assert_int_equal(waits, 0);
+	FL_OK(fl_debug_enable(0));
+	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
+	profile(text, sizeof text);
+	assert_null(strstr(text, "lock_often"));
+}
+
+static int wait_often(void *m)
+{
+	lock_here(m);
+	fl_mutex_unlock(m);
+	return 0;
+}
+
+FL_TEST(debug_contention_counts_each_wait)
+{
+	static char text[1 << 14];
+	unsigned long long locks = 0, waits = 0;
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	for (int i = 0; i < 5; i++) {
+		fl_thread t;
+		fl_mutex_lock(&m);
+		FL_OK(fl_thread_start(&t, wait_often, &m, NULL));
+		FL_WAIT_FOR(fl__lot_has_waiters_at(&m));
+		fl_mutex_unlock(&m);
+		FL_OK(fl_thread_join(&t, NULL));
+	}
+	profile(text, sizeof text);
+	assert_true(figures(text, "lock_here", &locks, &waits));
+	assert_int_equal(waits, 5);
+	assert_int_equal(locks, 5);
+}
+
+FL_TEST(debug_contention_without_memory_prints_its_head)
+{
+	static char text[1 << 14];
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	lock_often(&m, 160);
+	fl__sys.alloc = fl_test_no_memory;
+	profile(text, sizeof text);
+	assert_non_null(strstr(text, "contention"));
+	assert_null(strstr(text, "lock_often"));
+}
+
+FL_TEST(debug_dump_on_takes_free_signals_alone)
+{
+	FL_RC(fl_debug_dump_on(0), -EINVAL);
+	FL_RC(fl_debug_dump_on(SIGKILL), -EINVAL);
+	FL_CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	FL_RC(fl_debug_dump_on(SIGUSR1), -EBUSY);
+	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+	FL_OK(fl_debug_dump_on(SIGUSR1));
+	FL_OK(fl_debug_dump_on(SIGUSR1));
+	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+}
+
+/*
+ * Run by the restarted program in each of the cases below; in a run of all cases it does nothing.
+ */
+FL_TEST(debug_outside_body)
+{
+	const char *what = getenv("FL_TEST_DEBUG");
+	if (!what)
+		return;
+	static fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(&pair[i]);
+		fl_mutex_lock(&pair[1 - i]);
+		fl_mutex_unlock(&pair[0]);
+		fl_mutex_unlock(&pair[1]);
+	}
+	lock_often(&pair[0], 160);
+	lock_here(&pair[0]);
+	(void)raise((int)strtol(what, NULL, 10));
+	fl_mutex_unlock(&pair[0]);
+}
+
+static void start_again(void *modes)
+{
+	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0 &&
+	         setenv("FL_TEST_DEBUG", strstr(modes, "signal") ? "10" : "3", 1) == 0);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
+	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL); /* it reports cases, too */
+	(void)execl("/proc/self/exe", "test_debug_outside", "debug_outside_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+FL_TEST(debug_environment_switches_on)
+{
+	static char text[1 << 16];
+	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer";
+	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
+	assert_non_null(strstr(text, "potential deadlock"));
+	assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
+	assert_non_null(strstr(text, "lock_here"));
+	assert_non_null(strstr(text, "lock_often")); /* the profile, at exit */
+	FL_RC(fl_test_child(start_again, other, text, sizeof text), 0);
+	assert_null(strstr(text, "potential deadlock"));
+	assert_non_null(strstr(text, "lock_here"));
+	FL_RC(fl_test_child(start_again, wrong, text, sizeof text), 0);
+	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
+}
+
+/* Run by the restarted program in the case below; in a run of all cases it does nothing. */
+FL_TEST(debug_privileged_body)
+{
+	struct sigaction quit = {0}, usr1 = {0};
+	if (!getauxval(AT_SECURE))
+		return;
+	assert_non_null(getenv("FL_DEBUG"));
+	assert_int_equal(fl_debug_modes(), 0);
+	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
+	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
+}
+
+/* The real user is not root, and the effective user is: as in a set-uid program. */
+static void start_privileged(void *modes)
+{
+	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR && setresuid(65534, 0, 0) == 0);
+	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL);
+	(void)execl("/proc/self/exe", "test_debug_outside", "debug_privileged_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+/* bug: environment_of_a_privileged_program */
+FL_TEST(debug_privileged_program_ignores_the_environment)
+{
+	static char quit[] = "waits,contention", other[] = "lockorder,waits,signal=10", text[1 << 14];
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+#ifdef FL__ASAN
+	FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
+#endif
+	FL_RC(fl_test_child(start_privileged, quit, text, sizeof text), 0);
+	assert_string_equal(text, "");
+	FL_RC(fl_test_child(start_privileged, other, text, sizeof text), 0);
+	assert_string_equal(text, "");
+}

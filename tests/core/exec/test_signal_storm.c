@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits of the library under signals: workers take the signals that their creator does not block.
+ * Two tasks on two workers wait for each other in turn. Each worker has a timer that signals its
+ * thread every 300 us, and the handler restarts no system call. No wait may end early, or fail.
+ */
+#include "fl_emulated.h"
+#include "fl_test.h"
+
+#include "core/base/atomic.h"
+#include <time.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+enum { ROUNDS = 100, HITS = 20, LARGE = 64 << 20 };
+
+static uint32_t hits;
+
+/* Again only after the handler: so a thread makes progress on a slow machine, too. */
+static void storm_signal_later(timer_t timer)
+{
+	const struct itimerspec later = {{0, 0}, {0, 300000}};
+	FL_CHECK(timer_settime(timer, 0, &later, NULL) == 0);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	fl__add_relaxed(&hits, 1);
+	storm_signal_later(*(timer_t *)info->si_value.sival_ptr);
+}
+
+static const struct sigaction storm_action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+
+static void storm_begin(timer_t *timer)
+{
+	struct sigevent event = {
+	    .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1, .sigev_value = {.sival_ptr = timer}};
+	sigset_t blocked;
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && !sigismember(&blocked, SIGUSR1));
+	event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+	FL_CHECK(timer_create(CLOCK_MONOTONIC, &event, timer) == 0);
+	storm_signal_later(*timer);
+}
+
+static void storm_end(const timer_t *timer)
+{
+	sigset_t own, before;
+	sigemptyset(&own);
+	sigaddset(&own, SIGUSR1);
+	FL_CHECK(pthread_sigmask(SIG_BLOCK, &own, &before) == 0); /* no handler has the timer any more */
+	FL_CHECK(timer_delete(*timer) == 0);
+	const struct timespec at_once = {0, 0};
+	while (sigtimedwait(&own, NULL, &at_once) == SIGUSR1)
+		;
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
+/* What the two tasks share. */
+struct storm {
+	void (*play)(struct storm *s, int side);
+	fl_executor *other;
+	fl_mutex mutex;
+	fl_cond changed;
+	int turn;
+	fl_rmutex rmutex;
+	fl_rwlock rwlock;
+	fl_sem sems[2];
+	fl_event events[2];
+	fl_barrier barrier;
+	fl_queue *queues[2];
+	int pipes[2][2];
+	fl_shm *region;
+	fl_shm_mutex *shm_mutex;
+	fl_shm_cond *shm_changed;
+	fl_shm_sem *shm_sems;
+	fl_shm_event *shm_events;
+	fl_shm_barrier *shm_barrier;
+	fl_shm_queue *shm_queues[2];
+};
+
+struct side {
+	struct storm *storm;
+	int side;
+};
+
+FL_TASK(storm_plays, struct side, void)
+{
+	timer_t timer;
+	storm_begin(&timer);
+	arg->storm->play(arg->storm, arg->side);
+	storm_end(&timer);
+	return 0;
+}
+
+FL_TASK(storm_adds, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static void play_locks(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		fl_rmutex_lock(&s->rmutex);
+		fl_rwlock_write_lock(&s->rwlock);
+		fl_rwlock_write_unlock(&s->rwlock);
+		fl_rmutex_unlock(&s->rmutex);
+		fl_rwlock_read_lock(&s->rwlock);
+		fl_rwlock_read_unlock(&s->rwlock);
+		fl_mutex_lock(&s->mutex);
+		while (s->turn != side)
+			FL_CHECK(fl_cond_wait(&s->changed, &s->mutex) == 0);
+		s->turn = !side;
+		fl_cond_broadcast(&s->changed);
+		fl_mutex_unlock(&s->mutex);
+	}
+}
+
+static void play_words(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		fl_sem_release(&s->sems[!side]);
+		FL_CHECK(fl_sem_acquire(&s->sems[side]) == 0);
+		fl_event_set(&s->events[!side]);
+		FL_CHECK(fl_event_wait(&s->events[side]) == 0);
+		fl_event_reset(&s->events[side]);
+		const int rc = fl_barrier_wait(&s->barrier);
+		FL_CHECK(rc == 0 || rc == 1);
+	}
+}
+
+static void play_queues(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int got = -1;
+		FL_CHECK(fl_queue_put(s->queues[!side], &i) == 0);
+		FL_CHECK(fl_queue_get(s->queues[side], &got) == 0 && got == i);
+	}
+}
+
+static void play_futures(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		fl_future *f;
+		int sum = 0;
+		FL_CHECK(storm_adds_submit(s->other, side, &f) == 0);
+		FL_CHECK(storm_adds_get(f, &sum) == 0 && sum == side + 1);
+		fl_future_free(f);
+	}
+}
+
+static int return_seven(void *unused)
+{
+	return 7;
+}
+
+/* What waits for the system: descriptors, time, threads, memory. */
+static void play_system(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		char byte = 'x';
+		FL_CHECK(fl_fd_write(s->pipes[!side][1], &byte, 1) == 1);
+		FL_CHECK(fl_fd_wait(s->pipes[side][0], FL_FD_IN) == 0);
+		FL_CHECK(fl_fd_read(s->pipes[side][0], &byte, 1) == 1);
+		const int64_t until = fl_after(FL_US(100));
+		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_now() >= until);
+		FL_CHECK(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+	}
+	fl_thread t;
+	int result = 0;
+	FL_CHECK(fl_thread_start(&t, return_seven, NULL, NULL) == 0);
+	FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 7);
+	fl_shm *region = NULL;
+	FL_CHECK(fl_shm_create(&region, LARGE) == 0);
+	fl_shm_free(region);
+}
+
+static void play_shared(struct storm *s, int side)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int got = -1;
+		FL_CHECK(fl_shm_mutex_lock(s->shm_mutex) == 0);
+		while (s->turn != side)
+			FL_CHECK(fl_shm_cond_wait(s->shm_changed, s->shm_mutex) == 0);
+		s->turn = !side;
+		fl_shm_cond_broadcast(s->shm_changed);
+		fl_shm_mutex_unlock(s->shm_mutex);
+		FL_CHECK(fl_shm_sem_release(&s->shm_sems[!side]) == 0);
+		FL_CHECK(fl_shm_sem_acquire(&s->shm_sems[side]) == 0);
+		FL_CHECK(fl_shm_event_set(&s->shm_events[!side]) == 0);
+		FL_CHECK(fl_shm_event_wait(&s->shm_events[side]) == 0);
+		fl_shm_event_reset(&s->shm_events[side]);
+		const int rc = fl_shm_barrier_wait(s->shm_barrier);
+		FL_CHECK(rc == 0 || rc == 1);
+		FL_CHECK(fl_shm_queue_put(s->shm_queues[!side], &i) == 0);
+		FL_CHECK(fl_shm_queue_get(s->shm_queues[side], &got) == 0 && got == i);
+	}
+}
+
+static void make_shared(struct storm *s)
+{
+	FL_OK(fl_shm_create(&s->region, 1 << 20));
+	s->shm_mutex = fl_shm_alloc(s->region, sizeof *s->shm_mutex);
+	s->shm_changed = fl_shm_alloc(s->region, sizeof *s->shm_changed);
+	s->shm_sems = fl_shm_alloc(s->region, 2 * sizeof *s->shm_sems);
+	s->shm_events = fl_shm_alloc(s->region, 2 * sizeof *s->shm_events);
+	s->shm_barrier = fl_shm_alloc(s->region, sizeof *s->shm_barrier);
+	fl_shm_mutex_init(s->shm_mutex);
+	fl_shm_cond_init(s->shm_changed);
+	FL_OK(fl_shm_barrier_init(s->shm_barrier, 2));
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_shm_sem_init(&s->shm_sems[i], 0));
+		fl_shm_event_init(&s->shm_events[i]);
+		FL_OK(fl_shm_queue_create(&s->shm_queues[i], s->region,
+		                          &(fl_shm_queue_config){.item_size = sizeof(int), .capacity = 1}));
+	}
+}
+
+static void free_shared(struct storm *s)
+{
+	for (int i = 0; i < 2; i++)
+		fl_shm_queue_free(s->shm_queues[i]);
+	fl_shm_free(s->region);
+}
+
+/* Until each of the games has met signals. */
+static void play(int (*create)(fl_executor **e, const fl_executor_config *config), struct storm *s)
+{
+	struct sigaction before;
+	FL_OK(sigaction(SIGUSR1, &storm_action, &before));
+	FL_SCOPED(fl_executor) *e = NULL, *e2 = NULL;
+	FL_OK(create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(create(&e2, &(fl_executor_config){.workers = 2}));
+	FL_OK(fl_thread_executor_create(&s->other, &(fl_executor_config){.workers = 1}));
+	fl__store_relaxed(&hits, 0);
+	do {
+		FL_SCOPED(fl_future) *a = NULL, *b = NULL;
+		FL_OK(storm_plays_submit(e, ((struct side){s, 0}), &a));
+		FL_OK(storm_plays_submit(e2, ((struct side){s, 1}), &b));
+		FL_OK(storm_plays_get(a));
+		FL_OK(storm_plays_get(b));
+	} while (fl__load_relaxed(&hits) < HITS);
+	FL_OK(fl_executor_join(e));
+	FL_OK(fl_executor_join(e2));
+	fl_executor_free(s->other);
+	FL_OK(sigaction(SIGUSR1, &before, NULL));
+}
+
+static void play_all(int (*create)(fl_executor **e, const fl_executor_config *config))
+{
+	static void (*const games[])(struct storm * s, int side) = {play_locks,   play_words,  play_queues,
+	                                                            play_futures, play_system, play_shared};
+	struct storm s = {.barrier = FL_BARRIER_INIT(2)};
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_queue_create(&s.queues[i], sizeof(int), &(fl_queue_config){.capacity = 1}));
+		FL_OK(pipe(s.pipes[i]));
+	}
+	make_shared(&s);
+	FL_EACH (i, games) {
+		s.play = games[i];
+		play(create, &s);
+	}
+	free_shared(&s);
+	for (int i = 0; i < 2; i++) {
+		fl_queue_free(s.queues[i]);
+		FL_OK(close(s.pipes[i][0]) + close(s.pipes[i][1]));
+	}
+}
+
+FL_TASK(storm_stays, void, void)
+{
+	static timer_t timer;
+	FL_CHECK(sigaction(SIGUSR1, &storm_action, NULL) == 0);
+	storm_begin(&timer);
+	return 0;
+}
+
+struct large {
+	char bytes[LARGE];
+};
+
+FL_TASK(storm_fills, void, struct large)
+{
+	memset(result->bytes, 7, sizeof result->bytes);
+	return 0;
+}
+
+/* The memory of the result is allocated in steps: a signal undoes the current one. */
+FL_TEST(signal_storm_on_a_process_with_a_large_result)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *stays = NULL, *f = NULL;
+	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_OK(storm_stays_submit(e, &stays));
+	FL_OK(storm_stays_get(stays));
+	FL_OK(storm_fills_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	FL_OK(fl_future_error(f));
+	const struct large *large = fl_future_result(f);
+	assert_int_equal(large->bytes[LARGE - 1], 7);
+}
+
+FL_TEST(signal_storm_on_workers)
+{
+	play_all(fl_thread_executor_create);
+}
+
+FL_TEST(signal_storm_on_fibers)
+{
+	play_all(fl_loop_executor_create);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The work of a worker that waits for a long chain: the file under test is part of this program,
+ * and its steps are counted.
+ */
+#include "core/base/atomic.h"
+#include "core/future/future.h"
+
+static unsigned long looks;
+
+static bool counted_has_ended(const fl_future *f)
+{
+	fl__add_relaxed(&looks, 1ul);
+	return fl__future_has_ended(f);
+}
+
+#define fl__future_has_ended counted_has_ended
+#include "core/exec/then.c" /* NOLINT(bugprone-suspicious-include) */
+#undef fl__future_has_ended
+
+#include "fl_pool.h"
+
+FL_TASK(then_long_next, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+/* Waits for a chain of `*arg` stages, which no other worker can run. */
+FL_TASK(then_long_wait, int, int)
+{
+	fl_executor *e = fl_executor_current();
+	fl_future *f = NULL;
+	FL_CHECK(then_long_next_submit(e, 0, &f) == 0);
+	for (int i = 1; i < *arg; i++) {
+		fl_future *next = NULL;
+		FL_CHECK(fl_future_then(f, e, &then_long_next, &next) == 0);
+		fl_future_free(f);
+		f = next;
+	}
+	fl__store_relaxed(&looks, 0);
+	const int rc = then_long_next_get(f, result);
+	fl_future_free(f);
+	return rc;
+}
+
+static unsigned long looks_of(fl_executor *e, int stages)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int n = 0;
+	FL_OK(then_long_wait_submit(e, stages, &f));
+	FL_OK(then_long_wait_get(f, &n));
+	assert_int_equal(n, stages);
+	return looks;
+}
+
+/* fl_future_then() */
+FL_TEST(then_wait_for_a_long_chain_looks_at_few)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	const unsigned long of_1000 = looks_of(e, 1000), of_16000 = looks_of(e, 16000);
+	assert_true(of_1000 >= 1000);
+	assert_true(of_16000 <= 20 * of_1000);
+}

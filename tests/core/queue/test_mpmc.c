@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ring for many producers and consumers. What all queues promise: test_queues.c. */
+#include "core/queue/mpmc.h"
+#include "fl_seam.h"
+
+static fl_mpmc *ring_of(size_t item_size, size_t capacity)
+{
+	fl_mpmc *q = NULL;
+	FL_OK(fl_mpmc_create(&q, item_size, capacity));
+	return q;
+}
+
+FL_TEST(mpmc_create_refuses_what_cannot_be)
+{
+	char somewhere;
+	fl_mpmc *const untouched = (fl_mpmc *)(void *)&somewhere, *q = untouched;
+	FL_RC(fl_mpmc_create(&q, 0, 1), -EINVAL);
+	FL_RC(fl_mpmc_create(&q, 1, 0), -EINVAL);
+	FL_RC(fl_mpmc_create(&q, 1, SIZE_MAX), -EOVERFLOW);
+	FL_RC(fl_mpmc_create(&q, SIZE_MAX, 1), -EOVERFLOW);
+	FL_RC(fl_mpmc_create(&q, SIZE_MAX - 9, 1), -EOVERFLOW);
+	FL_RC(fl_mpmc_create(&q, PTRDIFF_MAX, 1), -EOVERFLOW);
+	FL_RC(fl_mpmc_create(&q, 8, PTRDIFF_MAX / 16 + 1), -EOVERFLOW);
+#if PTRDIFF_MAX > INT32_MAX /* else there may be as much */
+	FL_RC(fl_mpmc_create(&q, 8, PTRDIFF_MAX / 16), -ENOMEM);
+#endif
+	assert_ptr_equal(q, untouched);
+}
+
+FL_TEST(mpmc_answers_full_empty_and_closed)
+{
+	FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), 2);
+	int item = 77;
+	FL_RC(fl_mpmc_try_get(q, &item), -EAGAIN);
+	assert_int_equal(item, 77);
+	FL_OK(fl_mpmc_try_put(q, &(int){1}));
+	FL_OK(fl_mpmc_try_put(q, &(int){2}));
+	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);
+	assert_int_equal(fl_mpmc_length(q), fl_mpmc_capacity(q));
+	FL_OK(fl_mpmc_try_get(q, &item));
+	assert_int_equal(item, 1);
+	FL_OK(fl_mpmc_try_put(q, &(int){3}));
+	assert_false(fl_mpmc_is_closed(q));
+	fl_mpmc_close(q);
+	fl_mpmc_close(q);
+	assert_true(fl_mpmc_is_closed(q));
+	FL_RC(fl_mpmc_try_put(q, &(int){4}), -EPIPE); /* closed counts before full */
+	FL_OK(fl_mpmc_try_get(q, &item));
+	assert_int_equal(item, 2);
+	FL_RC(fl_mpmc_try_put(q, &(int){4}), -EPIPE);
+	assert_int_equal(fl_mpmc_try_put_many(q, (const int[]){4, 5}, 2), 0);
+	FL_OK(fl_mpmc_try_get(q, &item));
+	assert_int_equal(item, 3);
+	FL_RC(fl_mpmc_try_get(q, &item), -EPIPE);
+	assert_int_equal(fl_mpmc_try_get_many(q, &item, 1), 0);
+	assert_int_equal(item, 3);
+}
+
+/* A state as if a producer, or a consumer, were stopped in the middle. */
+FL_TEST(mpmc_tells_an_operation_under_way_from_full_and_empty)
+{
+	struct fl__mpmc q;
+	struct fl__mpmc_claim claim = {0, 0, false};
+	bool owes;
+	int item = 77;
+	FL_OK(fl__mpmc_init(&q, sizeof(int), 2, 0));
+	FL_OK(fl__mpmc_claim_space(&q, 1, &claim)); /* a put that has claimed */
+	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EBUSY);
+	FL_RC(fl__mpmc_can_get(&q), -EBUSY);
+	FL_OK(fl__mpmc_can_put(&q));
+	assert_int_equal(fl__mpmc_length(&q), 1);
+	FL_OK(fl__mpmc_put(&q, &(int){2}, sizeof(int), &owes));
+	/* Full, including a put that is under way. */
+	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EAGAIN);
+	FL_RC(fl__mpmc_can_put(&q), -EAGAIN);
+	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EBUSY);
+	assert_int_equal(item, 77);
+	fl__mpmc_fill(&q, claim.at, &(int){1}, sizeof(int));
+	FL_OK(fl__mpmc_can_get(&q));
+	FL_OK(fl__mpmc_claim_item(&q, 1, &claim)); /* a get that has claimed */
+	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EBUSY);
+	FL_RC(fl__mpmc_can_put(&q), -EBUSY);
+	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
+	assert_int_equal(item, 2);
+	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EAGAIN);
+	FL_RC(fl__mpmc_can_get(&q), -EAGAIN);
+	fl__mpmc_drain(&q, claim.at, &item, sizeof item);
+	assert_int_equal(item, 1);
+	assert_true(fl__mpmc_close(&q));
+	assert_false(fl__mpmc_close(&q));
+	FL_RC(fl__mpmc_can_put(&q), -EPIPE);
+	FL_RC(fl__mpmc_can_get(&q), -EPIPE);
+	fl__mpmc_fini(&q);
+}
+
+FL_TEST(mpmc_is_busy_while_another_stands_still)
+{
+	fl_mpmc *q = NULL;
+	int item = 77;
+	FL_OK(fl_mpmc_create(&q, sizeof(int), 1));
+	struct fl__mpmc *ring = (struct fl__mpmc *)(void *)q; /* all that it is */
+	struct fl__mpmc_claim claim = {0, 0, false};
+	FL_OK(fl__mpmc_claim_space(ring, 1, &claim));
+	FL_RC(fl_mpmc_try_get(q, &item), -EBUSY);
+	assert_int_equal(item, 77);
+	fl__mpmc_fill(ring, claim.at, &(int){1}, sizeof(int));
+	FL_OK(fl__mpmc_claim_item(ring, 1, &claim));
+	FL_RC(fl_mpmc_try_put(q, &(int){2}), -EBUSY);
+	fl__mpmc_drain(ring, claim.at, &item, sizeof item);
+	FL_OK(fl_mpmc_try_put(q, &(int){2}));
+	fl_mpmc_free(q);
+}
+
+FL_TEST(mpmc_marks_sleepers_while_it_is_empty_or_full)
+{
+	struct fl__mpmc q;
+	struct fl__mpmc_claim claim = {0, 0, false};
+	bool owes = true;
+	int item;
+	FL_OK(fl__mpmc_init(&q, sizeof(int), 1, 0));
+	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
+	assert_false(owes);
+	assert_false(fl__mpmc_mark_empty(&q));
+	assert_true(fl__mpmc_mark_full(&q));
+	assert_true(fl__mpmc_mark_full(&q)); /* another one */
+	assert_int_equal(fl__mpmc_length(&q), 1);
+	FL_RC(fl__mpmc_put(&q, &(int){2}, sizeof(int), &owes), -EAGAIN);
+	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
+	assert_true(owes);
+	assert_false(fl__mpmc_mark_full(&q));
+	assert_true(fl__mpmc_mark_empty(&q));
+	assert_true(fl__mpmc_mark_empty(&q));
+	assert_int_equal(fl__mpmc_length(&q), 0);
+	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EAGAIN);
+	FL_OK(fl__mpmc_claim_space(&q, 1, &claim));
+	assert_true(claim.owes_wake);
+	assert_false(fl__mpmc_mark_empty(&q)); /* a put is under way */
+	fl__mpmc_fill(&q, claim.at, &(int){2}, sizeof(int));
+	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
+	assert_false(owes);
+	assert_true(fl__mpmc_mark_empty(&q));
+	assert_true(fl__mpmc_close(&q));
+	assert_false(fl__mpmc_mark_empty(&q)); /* closed is no reason to sleep */
+	assert_false(fl__mpmc_mark_full(&q));
+	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EPIPE);
+	fl__mpmc_fini(&q);
+}
+
+FL_TEST(mpmc_full_and_closed_is_no_reason_to_sleep)
+{
+	struct fl__mpmc q;
+	bool owes;
+	FL_OK(fl__mpmc_init(&q, sizeof(int), 1, 0));
+	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
+	assert_true(fl__mpmc_close(&q));
+	assert_false(fl__mpmc_mark_full(&q));
+	fl__mpmc_fini(&q);
+}
+
+/*
+ * Bursts against a model of two numbers, with any capacity, from where one lap, 32 bits and 64 bits
+ * end.
+ */
+static void run_fifo(size_t capacity, uint64_t lap)
+{
+	struct fl__mpmc q;
+	bool owes;
+	FL_OK(fl__mpmc_init(&q, sizeof(uint64_t), capacity, lap));
+	uint64_t in = 0, out = 0, item;
+	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
+		for (size_t n = (burst * 7 + 3) % (capacity + 2); n > 0; n--) {
+			const bool full = in - out == capacity;
+			FL_RC(fl__mpmc_put(&q, &in, sizeof in, &owes), full ? -EAGAIN : 0);
+			in += !full;
+		}
+		assert_int_equal(fl__mpmc_length(&q), in - out);
+		for (size_t n = (burst * 5 + 1) % (capacity + 2); n > 0; n--) {
+			const bool empty = in == out;
+			item = 77;
+			FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), empty ? -EAGAIN : 0);
+			assert_true(item == (empty ? 77 : out));
+			out += !empty;
+		}
+		assert_int_equal(fl__mpmc_length(&q), in - out);
+	}
+	fl__mpmc_fini(&q);
+}
+
+static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 100, 1000, 1024};
+enum { CAPACITIES = sizeof capacities / sizeof *capacities };
+
+FL_TEST(mpmc_index_wrap_2_32)
+{
+	for (size_t i = 0; i < CAPACITIES; i++) {
+		uint64_t lap = FL__MPMC_STEP;
+		while (lap < capacities[i] * FL__MPMC_STEP)
+			lap *= 2;
+		run_fifo(capacities[i], (UINT64_C(1) << 31) / lap - 3);
+		run_fifo(capacities[i], (UINT64_C(1) << 32) / lap - 3);
+		run_fifo(capacities[i], (UINT64_C(1) << 63) / lap - 3);
+		run_fifo(capacities[i], UINT64_MAX / lap - 2);
+	}
+}
+
+/* A run of several ends at a slot with an operation under way. */
+FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
+{
+	struct fl__mpmc q;
+	struct fl__mpmc_claim stopped = {0, 0, false};
+	size_t count = 0;
+	bool owes;
+	int got[4] = {0};
+	FL_OK(fl__mpmc_init(&q, sizeof(int), 4, 0));
+	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
+	FL_OK(fl__mpmc_claim_space(&q, 1, &stopped));
+	FL_OK(fl__mpmc_put_many(&q, (const int[]){3, 4, 5}, sizeof(int), 3, &count, &owes));
+	assert_int_equal(count, 2);
+	FL_OK(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes));
+	assert_int_equal(count, 1);
+	FL_RC(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes), -EBUSY);
+	fl__mpmc_fill(&q, stopped.at, &(int){2}, sizeof(int));
+	FL_OK(fl__mpmc_claim_item(&q, 1, &stopped));
+	FL_OK(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes));
+	assert_int_equal(count, 2);
+	assert_int_equal(got[1], 4);
+	FL_OK(fl__mpmc_put_many(&q, (const int[]){5, 6, 7}, sizeof(int), 3, &count, &owes));
+	assert_int_equal(count, 1); /* a get is stopped behind it */
+	FL_RC(fl__mpmc_put_many(&q, (const int[]){6, 7}, sizeof(int), 2, &count, &owes), -EBUSY);
+	fl__mpmc_fini(&q);
+}
+
+FL_MPMC_OF(uint64_t, numbers)
+
+FL_TEST(mpmc_typed_is_the_same)
+{
+	FL_SCOPED(numbers) *q = NULL;
+	const uint64_t two[] = {2, 3};
+	uint64_t got[4] = {0};
+	FL_OK(numbers_create(&q, 3));
+	FL_OK(numbers_try_put(q, 1));
+	assert_int_equal(numbers_try_put_many(q, two, 2), 2);
+	FL_RC(numbers_try_put(q, 4), -EAGAIN);
+	assert_int_equal(numbers_length(q), 3);
+	assert_int_equal(numbers_capacity(q), 3);
+	FL_OK(fl_mpmc_try_get(numbers_untyped(q), got));
+	assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
+	assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
+	FL_RC(numbers_try_get(q, got), -EAGAIN);
+	numbers_close(q);
+	assert_true(numbers_is_closed(q));
+	FL_RC(numbers_try_get(q, got), -EPIPE);
+	FL_RC(numbers_create(&q, 0), -EINVAL);
+	numbers_free(NULL);
+}
+
+/* Threads. */

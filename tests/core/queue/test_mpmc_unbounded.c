@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_chains.h"
+#include "fl_child.h"
+#include "fl_test.h"
+
+#include "core/queue/mpmc_unbounded.h"
+
+static fl_mpmc_unbounded *make_of(size_t item_size, size_t segment)
+{
+	fl_mpmc_unbounded *q = NULL;
+	FL_OK(fl_mpmc_unbounded_create(&q, item_size, &(fl_mpmc_unbounded_config){.segment = segment}));
+	return q;
+}
+
+static void put_all(fl_mpmc_unbounded *q, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		FL_OK(fl_mpmc_unbounded_try_put(q, &i));
+}
+
+static void get_all(fl_mpmc_unbounded *q, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		int got = -1;
+		FL_OK(fl_mpmc_unbounded_try_get(q, &got));
+		assert_int_equal(got, i);
+	}
+}
+
+FL_TEST(mpmc_unbounded_create_refuses_what_cannot_be)
+{
+	fl_mpmc_unbounded *q = NULL;
+	FL_RC(fl_mpmc_unbounded_create(&q, 0, NULL), -EINVAL);
+	FL_RC(fl_mpmc_unbounded_create(&q, PTRDIFF_MAX, NULL), -EOVERFLOW);
+	FL_RC(fl_mpmc_unbounded_create(&q, 64, &(fl_mpmc_unbounded_config){.segment = SIZE_MAX / 64}), -EOVERFLOW);
+	FL_COUNTING();
+	for (int blocks = 0; blocks < 2; blocks++) {
+		chains_allow(blocks);
+		FL_RC(fl_mpmc_unbounded_create(&q, 8, NULL), -ENOMEM);
+		assert_int_equal(chains_live, 0);
+	}
+	assert_null(q);
+	fl_mpmc_unbounded_free(NULL);
+}
+
+static void add(void *item, void *sum)
+{
+	int number;
+	memcpy(&number, item, sizeof number);
+	*(int *)sum += number;
+}
+
+FL_TEST(mpmc_unbounded_free_drops_what_is_left)
+{
+	for (int n = 0; n < 9; n++) {
+		int sum = 0;
+		fl_mpmc_unbounded *q = NULL;
+		FL_OK(fl_mpmc_unbounded_create(
+		    &q, sizeof(int),
+		    &(fl_mpmc_unbounded_config){.segment = 3, .one_consumer = n % 2, .drop = add, .drop_arg = &sum}));
+		put_all(q, 0, n);
+		if (n > 1)
+			get_all(q, 0, 1);
+		fl_mpmc_unbounded_free(q);
+		assert_int_equal(sum, n * (n - 1) / 2);
+	}
+}
+
+FL_TEST(mpmc_unbounded_put_without_memory)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	put_all(q, 0, 2);
+	chains_allow(0);
+	for (int i = 0; i < 10; i++) {
+		FL_RC(fl_mpmc_unbounded_try_put(q, &i), -ENOMEM);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &i, 1), 0);
+	}
+	get_all(q, 0, 1);
+	assert_int_equal(fl_mpmc_unbounded_length(q), 1);
+	fl__sys.alloc = chains_alloc;
+	put_all(q, 2, 9);
+	chains_allow(1);
+	int items[] = {9, 10, 11, 12, 13, 14};
+	FL_IN_RANGE(fl_mpmc_unbounded_try_put_many(q, items, 6), 1, 5);
+	get_all(q, 1, 10);
+	fl_mpmc_unbounded_free(q);
+	fl__hazards_end();
+}
+
+typedef struct visitor {
+	fl_mpmc_unbounded *q;
+	fl_event been, go;
+	int rc;
+} visitor;
+
+static int visit(void *arg)
+{
+	visitor *v = arg;
+	int item = 0;
+	v->rc = fl_mpmc_unbounded_try_put(v->q, &item);
+	if (v->rc == 0)
+		v->rc = fl_mpmc_unbounded_try_get(v->q, &item);
+	fl_event_set(&v->been);
+	FL_CHECK(fl_event_wait(&v->go) == 0);
+	return v->rc;
+}
+
+/* Each of them has stopped right behind an operation, and keeps what it used. */
+FL_TEST(stalled_reader_bounded)
+{
+	enum { READERS = 8 };
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	visitor v[READERS];
+	fl_thread t[READERS];
+	for (int i = 0; i < READERS; i++) {
+		v[i] = (visitor){.q = q};
+		FL_OK(fl_thread_start(&t[i], visit, &v[i], NULL));
+		FL_OK(fl_event_wait(&v[i].been));
+		put_all(q, 0, 10);
+		get_all(q, 0, 10);
+	}
+	int before = chains_live;
+	for (int i = 0; i < 1000; i++) {
+		put_all(q, 0, 30);
+		get_all(q, 0, 30);
+	}
+	FL_IN_RANGE(chains_live, 0, before + 2);
+	for (int i = 0; i < READERS; i++) {
+		int rc;
+		fl_event_set(&v[i].go);
+		FL_OK(fl_thread_join(&t[i], &rc));
+		FL_OK(rc);
+	}
+	put_all(q, 0, 30);
+	get_all(q, 0, 30);
+	/*
+	 * The queue, a segment, a spare, one under a hazard here; and the memory of the threads:
+	 * nine records, four further blocks.
+	 */
+	FL_IN_RANGE(chains_live, 0, 4 + READERS + 1 + 4);
+	fl_mpmc_unbounded_free(q);
+}
+
+static int visit_once(void *arg)
+{
+	fl_event_set(&((visitor *)arg)->go);
+	return visit(arg);
+}
+
+FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	int most = 0;
+	for (int i = 0; i < 50; i++) {
+		visitor v = {.q = q};
+		fl_thread t;
+		int rc;
+		FL_OK(fl_thread_start(&t, visit_once, &v, NULL));
+		FL_OK(fl_thread_join(&t, &rc));
+		FL_OK(rc);
+		if (i == 10)
+			most = chains_live;
+	}
+	/* The join may be a moment ahead of the thread's end. */
+	assert_true(chains_live <= most + 2);
+	fl_mpmc_unbounded_free(q);
+}
+
+/* A thread's first call is out of memory: puts report it; gets, lengths and closing work. */
+static int first_call_without(void *arg)
+{
+	visitor *v = arg;
+	FL_CHECK(fl_event_wait(&v->go) == 0);
+	int item = 5;
+	FL_CHECK(fl_mpmc_unbounded_try_put(v->q, &item) == -ENOMEM);
+	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
+	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
+	FL_CHECK(fl__unbounded_puts(&v->q->unbounded) == 3);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 0);
+	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
+	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == -EAGAIN);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EAGAIN);
+	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == 0);
+	fl_mpmc_unbounded_close(v->q);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EPIPE);
+	return 0;
+}
+
+FL_TEST(mpmc_unbounded_first_call_without_memory)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	put_all(q, 0, 3);
+	visitor v = {.q = q};
+	fl_thread t, holder[2];
+	visitor held[2] = {{.q = q}, {.q = q}};
+	/* Threads that hold what earlier ones have given back. */
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_start(&holder[i], visit, &held[i], NULL));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_event_wait(&held[i].been));
+	while (fl_mpmc_unbounded_try_get(q, &(int){0}) == 0)
+		;
+	fl_mpmc_unbounded_free(q);
+	v.q = q = make_of(sizeof(int), 2);
+	put_all(q, 0, 3);
+	FL_OK(fl_thread_start(&t, first_call_without, &v, NULL));
+	struct fl__hazards *taken[64];
+	unsigned n = 0;
+	chains_allow(0);
+	while (n < 64 && (taken[n] = fl__hazards_register()))
+		n++;
+	assert_true(n < 64);
+	fl_event_set(&v.go);
+	FL_OK(fl_thread_join(&t, NULL));
+	while (n > 0)
+		fl__hazards_unregister(taken[--n]);
+	for (int i = 0; i < 2; i++) {
+		fl_event_set(&held[i].go);
+		FL_OK(fl_thread_join(&holder[i], NULL));
+	}
+	fl_mpmc_unbounded_free(q);
+}
+
+FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
+{
+	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+	visitor v = {.q = q};
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, visit, &v, NULL));
+	FL_OK(fl_event_wait(&v.been));
+	put_all(q, 0, 5);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int item;
+		for (int i = 0; i < 5; i++)
+			if (fl_mpmc_unbounded_try_get(q, &item) != 0 || item != i)
+				_exit(1);
+		for (int i = 0; i < 1000; i++)
+			if (fl_mpmc_unbounded_try_put(q, &i) != 0 || fl_mpmc_unbounded_try_get(q, &item) != 0 ||
+			    item != i)
+				_exit(2);
+		/* The other thread's segments are free; this one may keep one by its hazard. */
+		_exit(q->unbounded.retired && q->unbounded.retired->next_retired ? 3 : 0);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	get_all(q, 0, 5);
+	fl_event_set(&v.go);
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
+static void take_many_records(void *shared)
+{
+	for (int i = 0; i < 64; i++)
+		FL_CHECK(fl__hazards_register() != shared);
+}
+
+/* An owner would share its hazards with each thread that borrows the record. */
+FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
+{
+	assert_int_equal(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0), 0);
+}
+
+FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
+{
+	for (int n = 0; n < 5; n++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+		struct fl__unbounded *c = &q->unbounded;
+		bool owes = false;
+		int item[4] = {n}; /* more than an item: the compiler checks all possible sizes */
+		put_all(q, 0, n);
+		if (n > 0) {
+			FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);
+			get_all(q, 0, n);
+		}
+		FL_OK(fl__unbounded_mark_empty(c));
+		FL_OK(fl__unbounded_mark_empty(c));
+		for (int i = 0; i < 5; i++) { /* over several segments: the first takes it off */
+			owes = false;
+			FL_OK(fl__unbounded_put(c, item, &owes));
+			assert_true(owes == (i == 0));
+		}
+		while (fl_mpmc_unbounded_try_get(q, item) == 0)
+			;
+		FL_OK(fl__unbounded_mark_empty(c));
+		for (int i = 0, rc = 0; i < 3; i++) {
+			owes = false;
+			assert_int_equal(fl__unbounded_put_many(c, item, 1, &rc, &owes), 1);
+			assert_true(owes == (i == 0));
+		}
+		fl_mpmc_unbounded_close(q);
+		FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);
+		while (fl_mpmc_unbounded_try_get(q, item) == 0)
+			;
+		FL_RC(fl__unbounded_mark_empty(c), -EPIPE);
+	}
+}

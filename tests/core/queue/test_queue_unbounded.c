@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unbounded queue in one thread: never full, out of memory, batches, close; and the memory that
+ * it frees.
+ */
+#include "core/queue/queue.h"
+#include "fl_seam.h"
+
+static int by_value(const void *a, const void *b, void *arg)
+{
+	const int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
+/* By their orders, and FIFO for one consumer. */
+enum { KINDS = 4 };
+
+static fl_queue *unbounded(int order, size_t item_size, void (*drop)(void *item, void *arg), void *arg)
+{
+	fl_queue *q = NULL;
+	FL_OK(fl_queue_create(&q, item_size,
+	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
+	                                         .order = (fl_queue_order)(order % 3),
+	                                         .one_consumer = order == 3,
+	                                         .compare = order == FL_PRIORITY ? by_value : NULL,
+	                                         .drop = drop,
+	                                         .drop_arg = arg}));
+	return q;
+}
+
+/* Which of `n` items, put as 0, 1, ..., comes out as number `i`. */
+static int expected(int order, int n, int i)
+{
+	return order == FL_LIFO ? n - 1 - i : i;
+}
+
+FL_TEST(queue_unbounded_is_never_full)
+{
+	enum { MANY = 10000 };
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		assert_true(fl_queue_capacity(q) == FL_UNBOUNDED);
+		for (int i = 0; i < MANY; i++) {
+			assert_int_equal(fl_queue_length(q), i);
+			FL_OK(i % 3 == 0   ? fl_queue_put(q, &i)
+			      : i % 3 == 1 ? fl_queue_try_put(q, &i)
+			                   : fl_queue_put_until(q, &i, 0, NULL));
+		}
+		for (int i = 0, item; i < MANY; i++) {
+			FL_OK(i % 2 ? fl_queue_get(q, &item) : fl_queue_try_get(q, &item));
+			assert_int_equal(item, expected(order, MANY, i));
+		}
+		int item = 77;
+		FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
+		FL_RC(fl_queue_get_until(q, &item, 0, NULL), -ETIMEDOUT);
+		assert_int_equal(item, 77);
+	}
+}
+
+FL_TEST(queue_unbounded_batches)
+{
+	enum { MANY = 3000 };
+	static int items[MANY], got[MANY];
+	for (int i = 0; i < MANY; i++)
+		items[i] = i;
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		size_t count = 77;
+		assert_int_equal(fl_queue_try_put_many(q, items, 0), 0);
+		assert_int_equal(fl_queue_put_many(q, items, 1000), 1000);
+		assert_int_equal(fl_queue_try_put_many(q, items + 1000, 1000), 1000);
+		FL_OK(fl_queue_put_many_until(q, items + 2000, 1000, &count, 0, NULL));
+		assert_int_equal(count, 1000);
+		for (size_t n = 0; n < MANY; n += count) {
+			FL_OK(fl_queue_get_many_until(q, got + n, MANY - n, &count, 0, NULL));
+			assert_true(count > 0 && count <= MANY - n);
+		}
+		for (int i = 0; i < MANY; i++)
+			assert_int_equal(got[i], expected(order, MANY, i));
+		assert_int_equal(fl_queue_try_get_many(q, got, 3), 0);
+	}
+}
+
+FL_TEST(queue_unbounded_create_without_memory)
+{
+	for (int order = 0; order < KINDS; order++) {
+		const long before = seam_live_allocs();
+		for (unsigned step = 0;; step++) {
+			fl_queue *q = NULL;
+			seam_fail_allocs(step, 1);
+			const int rc =
+			    fl_queue_create(&q, 24,
+			                    &(fl_queue_config){.capacity = FL_UNBOUNDED,
+			                                       .order = (fl_queue_order)(order % 3),
+			                                       .one_consumer = order == 3,
+			                                       .compare = order == FL_PRIORITY ? by_value : NULL});
+			const bool healed = seam_heal() > 0;
+			FL_RC(rc, healed ? 0 : -ENOMEM);
+			fl_queue_free(q);
+			assert_int_equal(seam_live_allocs(), before);
+			if (healed)
+				break;
+		}
+	}
+}
+
+/*
+ * A put that is out of memory has put nothing, and the queue keeps working; a batch puts the items
+ * that fit.
+ */
+FL_TEST(queue_unbounded_put_without_memory)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		static int items[4000], got[8000];
+		size_t count = 77;
+		int in = 0, item = -5;
+		FL_OK(fl_queue_put(q, &in));
+		in++;
+		seam_fail_allocs(0, 1000);
+		int rc;
+		while ((rc = fl_queue_try_put(q, &in)) == 0)
+			in++;
+		FL_RC(rc, -ENOMEM);
+		for (int i = 0; i < 3; i++) {
+			FL_RC(fl_queue_put(q, &item), -ENOMEM);
+			FL_RC(fl_queue_put_until(q, &item, FL_FOREVER, NULL), -ENOMEM);
+			FL_RC(fl_queue_try_put(q, &item), -ENOMEM);
+			assert_int_equal(fl_queue_put_many(q, items, 2), 0);
+			assert_int_equal(fl_queue_try_put_many(q, items, 2), 0);
+			FL_RC(fl_queue_put_many_until(q, items, 2, &count, FL_FOREVER, NULL), -ENOMEM);
+			assert_int_equal(count, 0);
+		}
+		assert_int_equal(fl_queue_length(q), in);
+		FL_RC(fl_queue_try_join(q), -EBUSY);
+		(void)seam_heal();
+		for (int i = 0; i < 4000; i++)
+			items[i] = in + i;
+		assert_int_equal(fl_queue_put_many(q, items, 4000), 4000);
+		in += 4000;
+		for (int n = 0; n < in; n += (int)count) {
+			FL_OK(fl_queue_get_many_until(q, got + n, (size_t)(in - n), &count, 0, NULL));
+			for (size_t i = 0; i < count; i++)
+				fl_queue_task_done(q);
+		}
+		for (int i = 0; i < in; i++)
+			assert_int_equal(got[i], expected(order, in, i));
+		FL_OK(fl_queue_try_join(q));
+	}
+}
+
+static void add(void *item, void *sum)
+{
+	*(long *)sum += *(int *)item;
+}
+
+/* Dropped once, by the close or the free, and done. */
+FL_TEST(queue_unbounded_drops_what_is_left)
+{
+	for (int order = 0; order < KINDS; order++) {
+		fl_queue *first = unbounded(order, sizeof(int), NULL, NULL);
+		FL_OK(fl_queue_put(first, &(int){1})); /* gives this thread what it keeps */
+		fl_queue_free(first);
+		for (int n = 0; n < 2000; n = n * 2 + 1) {
+			long sum = 0, before = seam_live_allocs();
+			int item = 0;
+			fl_queue *q = unbounded(order, sizeof(int), add, &sum);
+			for (int i = 0; i < n; i++)
+				FL_OK(fl_queue_put(q, &i));
+			if (n > 0) {
+				FL_OK(fl_queue_get(q, &item));
+				FL_RC(fl_queue_try_join(q), -EBUSY);
+				fl_queue_task_done(q);
+			}
+			if (n % 4 == 3) {
+				assert_int_equal(fl_queue_close_now(q), n - 1);
+				FL_OK(fl_queue_join(q));
+				FL_RC(fl_queue_put(q, &item), -EPIPE);
+				FL_RC(fl_queue_get(q, &item), -EPIPE);
+				assert_int_equal(fl_queue_put_many(q, &item, 1), 0);
+				FL_OK(fl_queue_join(q)); /* what was refused does not count */
+				assert_int_equal(sum, (long)n * (n - 1) / 2 - item);
+			}
+			fl_queue_free(q);
+			assert_int_equal(sum, (long)n * (n - 1) / 2 - item);
+			assert_int_equal(seam_live_allocs(), before);
+		}
+	}
+}
+
+FL_TEST(queue_unbounded_closed_drains)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		int item = 9;
+		for (int i = 0; i < 700; i++)
+			FL_OK(fl_queue_put(q, &i));
+		assert_false(fl_queue_is_closed(q));
+		fl_queue_close(q);
+		fl_queue_close(q);
+		assert_true(fl_queue_is_closed(q));
+		FL_RC(fl_queue_try_put(q, &item), -EPIPE);
+		assert_int_equal(fl_queue_try_put_many(q, &item, 1), 0);
+		for (int i = 0; i < 700; i++) {
+			FL_OK(fl_queue_get(q, &item));
+			assert_int_equal(item, expected(order, 700, i));
+			fl_queue_task_done(q);
+		}
+		FL_RC(fl_queue_get(q, &item), -EPIPE);
+		FL_RC(fl_queue_try_get(q, &item), -EPIPE);
+		FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -EPIPE);
+		FL_OK(fl_queue_join(q));
+	}
+}
+
+FL_TEST(queue_unbounded_length_after_close_has_no_refused_put)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		static const int items[3] = {7, 8, 9};
+		int item;
+		FL_OK(fl_queue_put(q, items));
+		fl_queue_close(q);
+		for (int i = 0; i < 10; i++) {
+			FL_RC(fl_queue_put(q, items), -EPIPE);
+			FL_RC(fl_queue_try_put(q, items), -EPIPE);
+			assert_int_equal(fl_queue_put_many(q, items, 3), 0);
+			assert_int_equal(fl_queue_length(q), 1);
+		}
+		FL_OK(fl_queue_get(q, &item));
+		assert_int_equal(fl_queue_length(q), 0);
+		FL_RC(fl_queue_try_put(q, items), -EPIPE);
+		assert_int_equal(fl_queue_length(q), 0);
+		FL_RC(fl_queue_try_join(q), -EBUSY);
+		fl_queue_task_done(q);
+		FL_OK(fl_queue_try_join(q));
+	}
+}
+
+/* A put to a closed queue takes no memory, however often it is tried. */
+FL_TEST(queue_unbounded_refused_puts_take_no_memory)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		int item = 7;
+		FL_OK(fl_queue_put(q, &item));
+		fl_queue_close(q);
+		seam_fail_allocs(0, 1);
+		for (int i = 0; i < 10000; i++)
+			FL_RC(fl_queue_put(q, &item), -EPIPE);
+		assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
+	}
+}
+
+/* Ready: for a put always, for a get when there is an item, or never will be. */
+FL_TEST(queue_unbounded_readiness)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		for (int i = 0, item; i < 600; i++) {
+			FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+			FL_OK(fl_queue_put(q, &i));
+			FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
+			FL_OK(fl_queue_get(q, &item));
+			assert_int_equal(item, i);
+		}
+		fl_queue_close(q);
+		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)));
+		FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+	}
+}

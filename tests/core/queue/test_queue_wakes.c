@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The number of futex wakes of a put or a get, over all threads: none without sleepers, and at most
+ * one with any number of sleepers; a batch at most one for each of its items. Counted at the table
+ * of system calls.
+ *
+ * A thread that sleeps for a lock of the library, because the lock's holder has lost its CPU,
+ * causes further wakes, which do not count: for each such sleep at most one when the lock is
+ * released, and one more when the last sleeper is gone.
+ */
+#include "fl_blocked.h"
+#include "fl_queued.h"
+
+#include "core/queue/queue.h"
+
+enum { SLEEPERS = 6, KINDS = 6 };
+
+static int by_value(const void *a, const void *b, void *arg)
+{
+	const int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
+/* A queue of each kind; the last two have no putters that wait. */
+static fl_queue *queue_of_kind(unsigned kind)
+{
+	const fl_queue_config kinds[KINDS] = {
+	    {.order = FL_FIFO, .capacity = SLEEPERS},
+	    {.order = FL_LIFO, .capacity = SLEEPERS},
+	    {.order = FL_PRIORITY, .capacity = SLEEPERS, .compare = by_value},
+	    {.order = FL_FIFO, .capacity = FL_RENDEZVOUS},
+	    {.order = FL_FIFO, .capacity = SLEEPERS, .when_full = FL_OVERWRITE},
+	    {.order = FL_FIFO, .capacity = FL_UNBOUNDED},
+	};
+	fl_queue *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof(int), &kinds[kind]));
+	return q;
+}
+
+enum { FIFO, LIFO, PRIORITY, RENDEZVOUS, OVERWRITE, UNBOUNDED };
+
+static uint32_t returned,
+    /* Returned sleepers; whether they may end, since a thread's end may sleep, too. Atomic. */
+    may_go;
+
+static int say(int rc)
+{
+	__atomic_fetch_add(&returned, 1, __ATOMIC_RELEASE); /* pairs with the acquire in await() */
+	FL_WAIT_FOR(__atomic_load_n(&may_go, __ATOMIC_RELAXED));
+	return rc;
+}
+
+static int get_and_say(struct blocked *b)
+{
+	return say(fl_queue_get(b->q, b->items));
+}
+
+static int put_and_say(struct blocked *b)
+{
+	return say(fl_queue_put(b->q, b->items));
+}
+
+static struct {
+	unsigned wakes, lock_sleeps;
+} start;
+
+static void count_from_now(void)
+{
+	start.wakes = __atomic_load_n(&seam_wakes, __ATOMIC_RELAXED);
+	start.lock_sleeps = __atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED);
+}
+
+/* All threads sleep, or have returned. */
+static void assert_wakes(unsigned least, unsigned most)
+{
+	const unsigned of_locks = 2 * (__atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED) - start.lock_sleeps);
+	FL_IN_RANGE(__atomic_load_n(&seam_wakes, __ATOMIC_RELAXED) - start.wakes, least, most + of_locks);
+}
+
+static void begin(struct blocked *b, int (*op)(struct blocked *b), fl_queue *q)
+{
+	__atomic_store_n(&returned, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&may_go, 0, __ATOMIC_RELAXED);
+	for (int i = 0; i < SLEEPERS; i++) {
+		b[i] = (struct blocked){.op = op, .q = q, .items = {i + 1}};
+		blocked_begin(&b[i]);
+	}
+	count_from_now();
+}
+
+/* Until so many have come back; the rest sleeps. */
+static void await(unsigned n)
+{
+	FL_WAIT_FOR(__atomic_load_n(&returned, __ATOMIC_ACQUIRE) == n);
+	assert_int_equal(seam_sleepers(), SLEEPERS - n);
+}
+
+static void end(struct blocked *b)
+{
+	__atomic_store_n(&may_go, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < SLEEPERS; i++)
+		FL_OK(blocked_end(&b[i]));
+}
+
+FL_TEST(queue_makes_no_wake_without_sleepers)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		int item = 1, items[SLEEPERS] = {0};
+		size_t count;
+		/* One has slept, and gone: a mark that it left behind costs no wake either. */
+		FL_RC(fl_queue_get_until(q, &item, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
+		count_from_now();
+		for (int i = 0; i < 3 && kind != RENDEZVOUS; i++) {
+			FL_OK(fl_queue_put(q, &item));
+			FL_OK(fl_queue_get(q, &item));
+			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS), SLEEPERS);
+			assert_int_equal(fl_queue_get_many(q, items, SLEEPERS), SLEEPERS);
+			FL_OK(fl_queue_put_many_until(q, items, SLEEPERS, &count, FL_FOREVER, NULL));
+			if (kind < OVERWRITE)
+				FL_RC(fl_queue_put_until(q, &item, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
+			FL_OK(fl_queue_get_many_until(q, items, SLEEPERS, &count, FL_FOREVER, NULL));
+		}
+		FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
+		fl_queue_close(q);
+		assert_wakes(0, 0);
+	}
+}
+
+/*
+ * wakeup_stranded is the opposite: a sleeper that the put does not wake is woken by the woken one.
+ */
+FL_TEST(queue_put_makes_one_wake)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		struct blocked get[SLEEPERS];
+		begin(get, get_and_say, q);
+		for (unsigned i = 1; i <= SLEEPERS; i++) {
+			count_from_now();
+			FL_OK(i % 2 ? fl_queue_put(q, &(int){1}) : fl_queue_try_put(q, &(int){1}));
+			await(i);
+			assert_wakes(1, 1);
+		}
+		end(get);
+		count_from_now();
+		if (kind != RENDEZVOUS)
+			FL_OK(fl_queue_put(q, &(int){1}));
+		assert_wakes(0, 0);
+	}
+}
+
+FL_TEST(queue_get_makes_one_wake)
+{
+	for (unsigned kind = FIFO; kind <= RENDEZVOUS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		struct blocked put[SLEEPERS];
+		int item;
+		for (int i = 0; i < SLEEPERS && kind != RENDEZVOUS; i++)
+			FL_OK(fl_queue_put(q, &i));
+		begin(put, put_and_say, q);
+		for (unsigned i = 1; i <= SLEEPERS; i++) {
+			count_from_now();
+			FL_OK(i % 2 ? fl_queue_get(q, &item) : fl_queue_try_get(q, &item));
+			await(i);
+			assert_wakes(1, 1);
+		}
+		end(put);
+	}
+}
+
+/* Faster than the woken come: as many wakes as puts, at most; all are served. */
+FL_TEST(queue_puts_make_a_wake_each_at_most)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++)
+		for (unsigned i = 0, rounds = fl_test_scaled(40); i < rounds; i++) {
+			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+			struct blocked get[SLEEPERS];
+			begin(get, get_and_say, q);
+			for (unsigned n = 0; n < SLEEPERS; n++)
+				FL_OK(fl_queue_put(q, &(int){1}));
+			await(SLEEPERS);
+			assert_wakes(SLEEPERS, SLEEPERS);
+			end(get);
+		}
+}
+
+/* The call makes one wake, and each woken thread the next one: as many as there are items. */
+FL_TEST(queue_batch_makes_a_wake_for_each_item_at_most)
+{
+	const int items[SLEEPERS] = {1, 2, 3, 4, 5, 6};
+	for (unsigned kind = 0; kind < KINDS; kind++)
+		for (unsigned n = 1; n <= SLEEPERS; n++) {
+			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+			struct blocked get[SLEEPERS];
+			begin(get, get_and_say, q);
+			assert_int_equal(fl_queue_put_many(q, items, n), n);
+			await(n);
+			assert_wakes(n, n);
+			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS - n), SLEEPERS - n);
+			end(get);
+		}
+}
+
+/*
+ * Any object at the queue's place, at any word of it: the queue's late wakes leave its waiters
+ * alone.
+ */
+FL_TEST(queue_stray_wake_reused_memory)
+{
+	static _Alignas(max_align_t) unsigned char memory[sizeof(fl_queue)];
+	fl_queue *gone = (fl_queue *)(void *)memory;
+	for (size_t at = 0; at < sizeof memory; at += sizeof(uint32_t)) {
+		struct fl__wait wait;
+		struct fl__lot lot;
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
+		struct fl__node node = FL__NODE(&wait);
+		fl__lot_open(&lot, memory + at);
+		fl__lot_add(&lot, &node);
+		fl__lot_close(&lot);
+		fl__queue_wake(gone, FL__CONSUMERS);
+		fl__queue_wake(gone, FL__PRODUCERS);
+		assert_true(node.queued);
+		fl__lot_leave(&node);
+	}
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The waiter that a condition keeps in its word while it spins, before it enqueues itself. */
+#include "core/wait/context.h"
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_queued.h"
+#include "fl_test.h"
+
+enum { WAITERS = 1, LAST_COUNTED = 31 }; /* lib/core/sync/cond.c */
+
+static struct {
+	fl_mutex mutex;
+	fl_cond cond;
+	pthread_t actor; /* its checks and sleeps count */
+	unsigned looks, sleeps;
+	uintptr_t seen; /* the word at the third check */
+	int destroyed;  /* what fl_cond_destroy() said then */
+	void (*act)(fl_cond *c);
+} stage;
+
+/* Acts as another thread at the third check. */
+static void relax(void)
+{
+	if (!pthread_equal(pthread_self(), stage.actor) || ++stage.looks != 3)
+		return;
+	stage.seen = stage.cond.word_;
+	stage.destroyed = fl_cond_destroy(&stage.cond);
+	if (stage.act)
+		stage.act(&stage.cond);
+}
+
+static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (pthread_equal(pthread_self(), stage.actor))
+		stage.sleeps++;
+	return fl_test_clock_wait(word, expected, deadline);
+}
+
+/* A wait of this thread, under FL_FAULTS(); `act` runs while it spins. */
+static int meet(void (*act)(fl_cond *c), int64_t deadline)
+{
+	memset(&stage, 0, sizeof stage);
+	stage.actor = pthread_self();
+	stage.act = act;
+	fl_test_clock_ours();
+	fl__sys.relax = relax;
+	fl__sys.futex_wait = sleep_on;
+	fl_mutex_lock(&stage.mutex);
+	const int rc = fl_cond_wait_until(&stage.cond, &stage.mutex, deadline, NULL);
+	FL_CHECK(fl_mutex_is_locked(&stage.mutex));
+	fl_mutex_unlock(&stage.mutex);
+	return rc;
+}
+
+static int wait_and_meet(void (*act)(fl_cond *c), int64_t deadline)
+{
+	FL_FAULTS();
+	return meet(act, deadline);
+}
+
+static void signal_locked(fl_cond *c)
+{
+	FL_LOCKED(&stage.mutex);
+	fl_cond_signal(c);
+}
+
+FL_TEST(cond_spinner_is_signalled_without_a_queue)
+{
+	void (*const acts[])(fl_cond *) = {fl_cond_signal, fl_cond_broadcast, signal_locked};
+	FL_EACH (i, acts) {
+		FL_OK(wait_and_meet(acts[i], fl_after(FL_S(20))));
+		assert_true(stage.seen > WAITERS); /* it was in the word */
+		FL_RC(stage.destroyed, -EBUSY);
+		assert_int_equal(stage.cond.word_, 0);
+		assert_int_equal(stage.sleeps, 0);
+		FL_OK(fl_cond_destroy(&stage.cond));
+	}
+}
+
+static void pass_the_deadline(fl_cond *c)
+{
+	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
+}
+
+FL_TEST(cond_spinner_times_out_in_the_queue)
+{
+	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
+	assert_true(stage.seen > WAITERS);
+	assert_int_equal(stage.cond.word_, WAITERS); /* which the next signal takes away */
+	fl_cond_signal(&stage.cond);
+	assert_int_equal(stage.cond.word_, 0);
+}
+
+static int wait_on(void *cond, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_LOCKED(&stage.mutex);
+	return fl_cond_wait_until(cond, &stage.mutex, deadline, cancel);
+}
+
+/*
+ * A waiter that comes while another one spins is enqueued behind it: the signal is for the spinning
+ * one.
+ */
+static fl_test_caller second;
+
+static void let_another_come(fl_cond *c)
+{
+	fl_test_begin_wait(&second, wait_on, c);
+	fl_cond_signal(c);
+}
+
+FL_TEST(cond_spinner_comes_before_the_queue)
+{
+	FL_FAULTS();
+	FL_OK(meet(let_another_come, fl_after(FL_S(20))));
+	assert_int_equal(stage.cond.word_, WAITERS);
+	assert_int_equal(fl_test_queued(&stage.cond), 1);
+	fl_cond_signal(&stage.cond);
+	FL_OK(fl_test_call_end(&second));
+	assert_int_equal(stage.cond.word_, 0);
+}
+
+/*
+ * A forked child finds a spinning waiter of its parent in the word, in memory that may be anything
+ * by then: it is left alone.
+ */
+static void nobody_looks(void *cond)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	FL_CHECK(fl_cond_destroy(cond) == 0);
+	fl_mutex_lock(&m);
+	/* In the parent's place. */
+	FL_CHECK(fl_cond_wait_until(cond, &m, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_mutex_unlock(&m);
+	fl_cond_signal(cond);
+	FL_CHECK(((fl_cond *)cond)->word_ == 0);
+}
+
+static void signals_nobody(void *cond)
+{
+	const fl_cond *c = cond;
+	const uint64_t *stack = (const uint64_t *)c->word_;
+	fl_cond_broadcast(cond);
+	FL_CHECK(c->word_ == 0);
+	for (int i = 0; i < 8; i++)
+		FL_CHECK(stack[i] == 42);
+}
+
+FL_TEST(fork_cond_with_a_spinner)
+{
+	_Alignas(64) uint64_t stack[8];
+	for (int i = 0; i < 8; i++)
+		stack[i] = 42;
+	fl_cond c = {(uintptr_t)stack};
+	FL_OK(fl_test_child(nobody_looks, &c, NULL, 0));
+	FL_OK(fl_test_child(signals_nobody, &c, NULL, 0));
+}
+
+/* When the forks can no longer be told apart, no waiter spins in the word; waits end as usual. */
+FL_TEST(fork_cond_without_spinners)
+{
+	const uint32_t real = fl__fork_count;
+	fl__fork_count = LAST_COUNTED;
+	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
+	fl__fork_count = real;
+	assert_int_equal(stage.seen, WAITERS);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The state of a forked child: words that refer to waiters of the parent. */
+#include "core/sync/local.h"
+#include "fl_child.h"
+#include "fl_queued.h"
+
+static int wait_at(void *barrier, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_barrier_wait_until(barrier, deadline, cancel);
+}
+
+static int lock_it(void *mutex, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl_mutex_lock_until(mutex, deadline, cancel);
+	if (rc == 0)
+		fl_mutex_unlock(mutex);
+	return rc;
+}
+
+static void unlock_for_a_new_waiter(void *arg)
+{
+	fl_mutex *m = arg;
+	fl_test_caller c;
+	fl_test_begin_wait(&c, lock_it, m);
+	fl_mutex_unlock(m);
+	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_CHECK(fl_mutex_destroy(m) == 0);
+}
+
+/*
+ * The parent forks while it holds the mutex and a thread waits: the child has no waiter, and the
+ * mark is cleared.
+ */
+FL_TEST(fork_mutex_with_a_waiter)
+{
+	enum { LOCKED = 1, WAITERS = 2 }; /* lib/core/sync/mutex.c */
+	fl_mutex m = {LOCKED | WAITERS};
+	FL_OK(fl_test_child(unlock_for_a_new_waiter, &m, NULL, 0));
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_try_lock(&m));
+	assert_int_equal(m.word_, LOCKED);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+static void is_not_the_last(void *barrier)
+{
+	FL_CHECK(fl_barrier_try_wait(barrier) == -EAGAIN);
+	FL_CHECK(fl_barrier_wait_until(barrier, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+}
+
+FL_TEST(fork_barrier_forgets_arrivals)
+{
+	fl_barrier b = FL_BARRIER_INIT(3);
+	fl_test_caller callers[2];
+	for (int i = 0; i < 2; i++)
+		fl_test_begin_wait(&callers[i], wait_at, &b);
+	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
+	FL_RC(fl_barrier_wait(&b), 2);
+	for (int i = 0; i < 2; i++)
+		FL_RC(fl_test_call_end(&callers[i]), i);
+}
+
+/*
+ * The same for an action that runs in the parent: the child has neither the action nor its phase.
+ */
+struct acting {
+	fl_barrier barrier;
+	fl_event entered, open;
+};
+
+static void act(void *arg)
+{
+	struct acting *a = arg;
+	fl_event_set(&a->entered);
+	FL_CHECK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+static void is_not_acting(void *arg)
+{
+	struct acting *a = arg;
+	FL_CHECK(fl_barrier_destroy(&a->barrier) == 0);
+	is_not_the_last(&a->barrier);
+}
+
+FL_TEST(fork_barrier_forgets_the_action)
+{
+	struct acting a = {.entered = FL_EVENT_INIT};
+	fl_test_caller first, last;
+	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
+	fl_test_begin_wait(&first, wait_at, &a.barrier);
+	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
+	FL_OK(fl_event_wait(&a.entered));
+	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
+	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+	FL_OK(fl_barrier_destroy(&a.barrier));
+}
+
+/* The action itself forks: in the child it returns, too, and its party passes, alone. */
+struct forking {
+	fl_barrier barrier;
+	pid_t child;
+};
+
+static void fork_in_action(void *arg)
+{
+	((struct forking *)arg)->child = fork();
+}
+
+FL_TEST(fork_barrier_in_its_action)
+{
+	struct forking f;
+	fl_test_caller first;
+	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
+	fl_test_begin_wait(&first, wait_at, &f.barrier);
+	const int order = fl_barrier_wait(&f.barrier);
+	if (f.child == 0)
+		_exit(order == 1 && fl_barrier_destroy(&f.barrier) == 0 && fl_barrier_try_wait(&f.barrier) == -EAGAIN
+		          ? 0
+		          : 1);
+	int status = -1;
+	assert_int_equal(waitpid(f.child, &status, 0), f.child);
+	assert_int_equal(status, 0);
+	FL_RC(order, 1);
+	FL_RC(fl_test_call_end(&first), 0);
+}
+
+static fl_local local;
+
+static void use_locals(void *arg)
+{
+	FL_CHECK(fl_local_get(&local) == arg); /* the forking thread keeps its own */
+	fl_local other = FL_LOCAL_INIT(NULL);
+	FL_CHECK(fl_local_set(&other, arg) == 0);
+	FL_CHECK(fl_local_get(&other) == arg);
+}
+
+FL_TEST(fork_keeps_locals)
+{
+	int value;
+	FL_OK(fl_local_set(&local, &value));
+	FL_OK(fl_test_child(use_locals, &value, NULL, 0));
+	FL_OK(fl_local_set(&local, NULL));
+}
+
+static int wait_for(void *event)
+{
+	return fl_event_wait(event);
+}
+
+static void has_lost(void *arg)
+{
+	fl_thread *threads = arg;
+	int result = 7;
+	FL_CHECK(fl_thread_join(&threads[0], &result) == -EOWNERDEAD && result == 7);
+	FL_CHECK(!fl_thread_is_alive(&threads[0]));
+	/* It had ended before the fork. */
+	FL_CHECK(fl_thread_join(&threads[1], &result) == 0 && result == 0);
+	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
+	FL_CHECK(fl_thread_detach(&threads[0]) == 0);
+}
+
+FL_TEST(fork_loses_running_threads)
+{
+	static fl_event never, at_once;
+	fl_thread threads[2];
+	fl_event_set(&at_once);
+	FL_OK(fl_thread_start(&threads[0], wait_for, &never, NULL));
+	FL_OK(fl_thread_start(&threads[1], wait_for, &at_once, NULL));
+	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]) && fl_test_queued(&never) == 1);
+	FL_OK(fl_test_child(has_lost, threads, NULL, 0));
+	fl_event_set(&never);
+	fl_test_end(&threads[0]);
+	fl_test_end(&threads[1]);
+}
+
+static fl_thread forking;
+
+static void knows_its_thread(void *arg)
+{
+	FL_CHECK(fl_thread_is_alive(&forking));
+	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
+	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
+}
+
+static int fork_in_fiber(void *arg)
+{
+	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
+	FL_CHECK(fl_test_child(knows_its_thread, NULL, NULL, 0) == 0);
+	return 0;
+}
+
+static int run_fork_in_fiber(void *started)
+{
+	const int rc = fl_event_wait(started);
+	return rc != 0 ? rc : fl_loop_run(fork_in_fiber, NULL);
+}
+
+/* A fiber has a context of its own: the child compares threads. */
+FL_TEST(fork_in_a_fiber_keeps_its_thread)
+{
+	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop */
+	static fl_event started;
+	FL_OK(fl_thread_start(&forking, run_fork_in_fiber, &started, NULL));
+	fl_event_set(&started);
+	fl_test_end(&forking);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_queued.h"
+#include "fl_test.h"
+
+static int read_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl_rwlock_read_lock_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_read_unlock(l);
+	return rc;
+}
+
+static int write_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = fl_rwlock_write_lock_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	return rc;
+}
+
+FL_TEST(rwlock_many_read_or_one_writes)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	for (int i = 0; i < 3; i++) {
+		fl_rwlock_read_lock(&l);
+		FL_OK(fl_rwlock_try_read_lock(&l));
+		FL_OK(fl_rwlock_read_lock_until(&l, 0, NULL));
+		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+		for (int j = 0; j < 3; j++)
+			fl_rwlock_read_unlock(&l);
+		fl_rwlock_write_lock(&l);
+		assert_true(!fl_rwlock_is_read_locked(&l) && fl_rwlock_is_write_locked(&l));
+		FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+		fl_rwlock_write_unlock(&l);
+		FL_OK(fl_rwlock_try_write_lock(&l));
+		fl_rwlock_write_unlock(&l);
+		FL_OK(fl_rwlock_destroy(&l));
+	}
+}
+
+FL_TEST(rwlock_until_gives_up)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
+	fl_rwlock_write_lock(&l);
+	FL_EACH (i, past) {
+		FL_RC(fl_rwlock_read_lock_until(&l, past[i], NULL), -ETIMEDOUT);
+		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
+	}
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_rwlock_read_lock_until(&l, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
+	fl_rwlock_write_unlock(&l);
+	FL_EACH (i, past) {
+		FL_OK(fl_rwlock_read_lock_until(&l, past[i], &stop));
+		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
+		fl_rwlock_read_unlock(&l);
+		FL_OK(fl_rwlock_write_lock_until(&l, past[i], &stop));
+		fl_rwlock_write_unlock(&l);
+	}
+	FL_OK(fl_rwlock_destroy(&l));
+	assert_int_equal(l.word_, 0); /* a wait that gave up left nothing */
+}
+
+static int lock_plainly(void *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_CANCEL_SCOPE(cancel);
+	if (deadline == 0) {
+		fl_rwlock_read_lock(l);
+		fl_rwlock_read_unlock(l);
+	} else {
+		fl_rwlock_write_lock(l);
+		fl_rwlock_write_unlock(l);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_plain_locking_is_never_cancelled)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_test_caller reader, writer;
+	fl_rwlock_write_lock(&l);
+	fl_test_call_queued(&reader, lock_plainly, &l, &l, 0, &stop);
+	fl_test_call_queued(&writer, lock_plainly, &l, &l, 1, &stop);
+	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+	fl_cancel_token_request(&stop);
+	assert_int_equal(fl_test_queued(&l), 2);
+	fl_rwlock_write_unlock(&l);
+	FL_OK(fl_test_call_end(&reader));
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_rwlock_destroy(&l));
+}
+
+FL_TEST(rwlock_misuse_panics)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	FL_PANICS(fl_rwlock_read_unlock(&l));
+	assert_string_equal(fl_test_panic.function, "fl_rwlock_read_unlock");
+	assert_ptr_equal(fl_test_panic.object, &l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_try_upgrade(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade_until(&l, 0, NULL)));
+	FL_PANICS(fl_rwlock_assert_read_held(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	assert_int_equal(l.word_, 0); /* as it was before */
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_assert_read_held(&l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write_lock(&l);
+	fl_rwlock_assert_read_held(&l);
+	fl_rwlock_assert_write_held(&l);
+	FL_PANICS(fl_rwlock_read_unlock(&l));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
+	fl_rwlock_write_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_too_many_readers_panic)
+{
+	fl_rwlock l = {1u << 26, 0};
+	FL_PANICS(fl_rwlock_read_lock(&l));
+	FL_PANICS(FL_IGNORE(fl_rwlock_try_read_lock(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_read_lock_until(&l, 0, NULL)));
+	assert_int_equal(l.word_, 1u << 26);
+}
+
+FL_TEST(rwlock_scopes)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	for (int i = 0; i < 3; i++) {
+		FL_READ_LOCKED(&l);
+		assert_true(fl_rwlock_is_read_locked(&l));
+		if (i == 1)
+			continue;
+	}
+	assert_int_equal(l.word_, 0);
+	do {
+		FL_WRITE_LOCKED(&l);
+		assert_true(fl_rwlock_is_write_locked(&l));
+		break;
+	} while (true);
+	assert_int_equal(l.word_, 0);
+}
+
+/* Waiters are served in the order of arrival: a writer, a run of readers together, a writer. */
+typedef struct parade {
+	fl_rwlock lock;
+	uint32_t inside, n;
+	uint32_t order[8];
+} parade;
+
+static int march(void *arg, int64_t number, fl_cancel_token *cancel)
+{
+	parade *p = arg;
+	if (number < 0) { /* both readers must be inside together */
+		fl_rwlock_read_lock(&p->lock);
+		fl__add_relaxed(&p->inside, 1);
+		FL_WAIT_FOR(fl__load_relaxed(&p->inside) == 2);
+		p->order[fl__add_relaxed(&p->n, 1)] = 9;
+		fl_rwlock_read_unlock(&p->lock);
+	} else {
+		fl_rwlock_write_lock(&p->lock);
+		p->order[fl__add_relaxed(&p->n, 1)] = (uint32_t)number;
+		fl_rwlock_write_unlock(&p->lock);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_serves_in_order)
+{
+	static const int numbers[] = {1, -1, -1, 2, 3};
+	static const uint32_t expected[] = {1, 9, 9, 2, 3};
+	enum { N = 5 };
+	parade p = {.n = 0};
+	fl_test_caller callers[N];
+	fl_rwlock_write_lock(&p.lock);
+	for (int i = 0; i < N; i++)
+		fl_test_call_queued(&callers[i], march, &p, &p.lock, numbers[i], NULL);
+	fl_rwlock_write_unlock(&p.lock);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_memory_equal(p.order, expected, sizeof expected);
+	FL_OK(fl_rwlock_destroy(&p.lock));
+}
+
+/* A clock that the test moves. */
+static int64_t rwlock_clock;
+
+static int64_t clock_now(void)
+{
+	return (int64_t)fl__load_relaxed(&rwlock_clock);
+}
+
+/* rw_prefer_writer_stall (glibc 23861), and what the header says of overtaking. */
+FL_TEST(rwlock_long_waiter_is_not_overtaken)
+{
+	FL_FAULTS();
+	fl_test_caller writer, reader;
+	fl_rwlock l = FL_RWLOCK_INIT;
+	rwlock_clock = fl_now();
+	fl_rwlock_read_lock(&l);
+	fl__sys.now = clock_now;
+	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
+	while (fl_test_queued(&l) == 0)
+		fl__sys.yield();
+	FL_OK(fl_rwlock_try_read_lock(&l));
+	fl_rwlock_read_unlock(&l);
+	fl__add_relaxed(&rwlock_clock, FL_MS(2));
+	FL_OK(fl_rwlock_try_read_lock(&l)); /* the last one */
+	fl_rwlock_read_unlock(&l);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+	FL_RC(fl_rwlock_read_lock_until(&l, 0, NULL), -ETIMEDOUT);
+	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
+	while (fl_test_queued(&l) == 1)
+		fl__sys.yield();
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_test_call_end(&reader));
+	assert_int_equal(l.word_, 0);
+}
+
+/*
+ * rw_timeout_clears_parked (parking_lot #465): a waiter that gives up does not hide the waiters
+ * behind it.
+ */
+FL_TEST(rw_timeout_clears_parked)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_test_caller first, second, third, fourth;
+	fl_rwlock_write_lock(&l);
+	fl_test_call_queued(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
+	fl_test_begin_wait(&third, write_briefly, &l);
+	fl_test_begin_wait(&fourth, read_briefly, &l);
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_test_call_end(&first), -ECANCELED);
+	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
+	assert_int_equal(fl_test_queued(&l), 2);
+	fl_rwlock_write_unlock(&l);
+	FL_OK(fl_test_call_end(&third));
+	FL_OK(fl_test_call_end(&fourth));
+	FL_OK(fl_rwlock_destroy(&l));
+}
+
+FL_TEST(rwlock_downgrade_lets_readers_in)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller readers[2], writer;
+	fl_rwlock_write_lock(&l);
+	for (int i = 0; i < 2; i++)
+		fl_test_begin_wait(&readers[i], read_briefly, &l);
+	fl_test_begin_wait(&writer, write_briefly, &l);
+	fl_rwlock_downgrade(&l);
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_test_call_end(&readers[i]));
+	assert_true(fl_rwlock_is_read_locked(&l));
+	assert_int_equal(fl_test_queued(&l), 1);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_upgrade)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_rwlock_read_lock(&l);
+	FL_OK(fl_rwlock_upgrade(&l));
+	assert_true(fl_rwlock_is_write_locked(&l));
+	fl_rwlock_downgrade(&l);
+	FL_OK(fl_rwlock_try_upgrade(&l));
+	fl_rwlock_downgrade(&l);
+	FL_OK(fl_rwlock_upgrade_until(&l, 0, NULL));
+	fl_rwlock_downgrade(&l);
+	fl_rwlock_read_lock(&l);
+	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
+	FL_RC(fl_rwlock_upgrade_until(&l, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_upgrade_until(&l, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+static int upgrade_held(void *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = deadline == 0 ? fl_rwlock_upgrade(l) : fl_rwlock_upgrade_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	else
+		fl_rwlock_read_unlock(l);
+	return rc;
+}
+
+/*
+ * One upgrade succeeds, the other is refused at once; no writer comes between, and a waiting writer
+ * comes later.
+ */
+FL_TEST(rwlock_upgrade_has_one_winner)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller upgrader, writer, reader;
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_read_lock(&l);
+	fl_test_begin_wait(&writer, write_briefly, &l);
+	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
+	FL_WAIT_FOR(fl_test_queued(&l) == 2);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+	fl_test_begin_wait(&reader, read_briefly, &l);
+	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
+	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
+	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
+	assert_true(fl_rwlock_is_read_locked(&l));
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&upgrader));
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_test_call_end(&reader));
+	assert_int_equal(l.word_, 0);
+}
+
+/* The state of a forked child: the bits of a wait queue that is not there. */
+static void use_in_child(void *arg)
+{
+	fl_rwlock *l = arg;
+	fl_test_caller c;
+	FL_CHECK(fl_rwlock_try_read_lock(l) == 0);
+	fl_rwlock_read_unlock(l);
+	fl_rwlock_write_lock(l);
+	fl_test_begin_wait(&c, write_briefly, l);
+	fl_rwlock_write_unlock(l);
+	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_CHECK(fl_rwlock_destroy(l) == 0);
+	FL_CHECK(l->word_ == 0);
+}
+
+FL_TEST(rwlock_forked_beside_a_woken_waiter)
+{
+	enum { WAITERS = 1 << 28, CLOSED = 1 << 29, AWAKE = 1 << 15 }; /* lib/core/sync/rwlock.c */
+	fl_rwlock l = {WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16) | AWAKE};
+	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The backlog of the thread executor when its ring is full, and when other contexts have claimed
+ * its tasks.
+ */
+#include "core/thread_pool/backlog.h"
+#include "fl_pool.h"
+
+enum { RING = 16384, MANY = 2 * RING };
+
+static int order[MANY];
+static unsigned ran, dropped;
+
+static void drop(void *arg)
+{
+	COUNT(&dropped);
+}
+
+FL_TASK(backlog_note, int, void, .drop_arg = drop)
+{
+	order[__atomic_fetch_add(&ran, 1, __ATOMIC_RELAXED)] = *arg;
+	return 0;
+}
+
+static void begin(void)
+{
+	SET(&ran, 0);
+	SET(&dropped, 0);
+}
+
+/* What the ring has no room for comes behind it, and is moved there in turn. */
+FL_TEST(backlog_keeps_the_order_of_submission)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	begin();
+	fl_future *held = hold_worker(e, &gate);
+	for (int i = 0; i < MANY; i++)
+		FL_OK(backlog_note_submit(e, i, NULL));
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&ran), MANY);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(order[i], i);
+}
+
+/* Closed while the list is not empty: its tasks run, or are cancelled. */
+FL_TEST(backlog_closed_with_a_list)
+{
+	for (int cancel = 0; cancel <= 1; cancel++) {
+		fl_executor *e = pool_with(2);
+		struct gate gates[2];
+		memset(gates, 0, sizeof gates);
+		begin();
+		fl_future *held[2] = {hold_worker(e, &gates[0]), hold_worker(e, &gates[1])};
+		for (int i = 0; i < MANY; i++)
+			FL_OK(backlog_note_submit(e, i, NULL));
+		if (cancel)
+			assert_int_equal(fl_executor_cancel(e), MANY);
+		else
+			fl_executor_close(e);
+		FL_RC(backlog_note_submit(e, 0, NULL), -EPIPE);
+		for (int i = 0; i < 2; i++)
+			let_go(&gates[i], held[i]);
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(LOOK(&ran), cancel ? 0 : MANY);
+		assert_int_equal(LOOK(&dropped), MANY);
+		fl_executor_free(e);
+	}
+}
+
+/* Cancelled tasks are skipped, wherever they are; the others keep their order. */
+FL_TEST(backlog_of_cancelled_tasks)
+{
+	static fl_future *f[MANY];
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	begin();
+	fl_future *held = hold_worker(e, &gate);
+	for (int i = 0; i < MANY; i++)
+		FL_OK(backlog_note_submit(e, i, &f[i]));
+	for (int i = 0; i < MANY; i++)
+		if (i % 3 != 0)
+			FL_OK(fl_future_cancel(f[i]));
+	assert_int_equal(LOOK(&dropped), MANY - (MANY + 2) / 3);
+	for (int i = 0; i < MANY; i++) {
+		fl_future_free(f[i]);
+		/* Searches the list in the meantime. */
+		FL_OK(backlog_note_submit(e, MANY + i, NULL));
+		if (i % 2 == 0)
+			break;
+	}
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	for (int i = 1; i < MANY; i++)
+		fl_future_free(f[i]);
+	assert_int_equal(LOOK(&ran), (MANY + 2) / 3 + 1);
+	for (int i = 0; i < (MANY + 2) / 3; i++)
+		assert_int_equal(order[i], 3 * i);
+	assert_int_equal(order[(MANY + 2) / 3], MANY);
+}
+
+/* A task that runs others by waiting for them: these do not stay in the backlog for ever. */
+static unsigned most;
+
+FL_TASK(backlog_leaf, unsigned, unsigned)
+{
+	*result = *arg;
+	return 0;
+}
+
+FL_TASK(backlog_root, fl_executor *, void)
+{
+	unsigned freed = 0;
+	static const void *seen[4 * RING];
+	for (unsigned i = 0, got; i < 8 * RING; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_CHECK(backlog_leaf_submit(*arg, i, &f) == 0);
+		FL_CHECK(backlog_leaf_get(f, &got) == 0 && got == i);
+		/* Its memory is reused, except for a bounded number of blocks. */
+		const size_t place = ((uintptr_t)f / 64) % (4 * RING);
+		freed += seen[place] == f;
+		seen[place] = f;
+	}
+	SET(&most, 8 * RING - freed);
+	return 0;
+}
+
+FL_TEST(backlog_of_tasks_that_were_helped)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(backlog_root_submit(e, e, &f));
+	FL_OK(backlog_root_get(f));
+	FL_IN_RANGE(LOOK(&most), 1, 4 * RING);
+}

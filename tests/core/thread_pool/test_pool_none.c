@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread executor without a backlog accepts a task while a worker is free for it. */
+#include "core/exec/executor.h"
+#include "fl_pool.h"
+
+static fl_executor *none(unsigned workers, fl_when_full when_full)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(
+	    &e, &(fl_executor_config){.workers = workers, .backlog = FL_BACKLOG_NONE, .when_full = when_full}));
+	return e;
+}
+
+static unsigned runs;
+
+FL_TASK_STATIC(none_count, void, uint64_t)
+{
+	COUNT(&runs);
+	*result = fl_thread_current_id();
+	return 0;
+}
+
+static int try_one(fl_executor *e)
+{
+	return none_count_submit(e, NULL);
+}
+
+/* `n` workers are free: `n` tasks are accepted and begin, and no further task is accepted. */
+static void expect_free(fl_executor *e, int n)
+{
+	enum { MOST = 8 };
+	struct gate gates[MOST];
+	fl_future *held[MOST];
+	memset(gates, 0, sizeof gates);
+	assert_true(n <= MOST);
+	for (int i = 0; i < n; i++)
+		held[i] = hold_worker(e, &gates[i]);
+	FL_RC(try_one(e), -ENOBUFS);
+	for (int i = 0; i < n; i++)
+		let_go(&gates[i], held[i]);
+}
+
+FL_TEST(none_refuses_what_would_wait)
+{
+	FL_SCOPED(fl_executor) *e = none(3, FL_FULL_REFUSE);
+	SET(&runs, 0);
+	expect_free(e, 3); /* workers are started for them */
+	expect_free(e, 3);
+	assert_int_equal(LOOK(&runs), 0);
+	FL_OK(try_one(e));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 1);
+	FL_RC(try_one(e), -EPIPE);
+}
+
+/* After a wait for a task its worker is free. */
+FL_TEST(none_accepts_after_each_end)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	for (int i = 0; i < 2000; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(none_count_submit(e, &f));
+		FL_OK(fl_future_wait(f));
+	}
+}
+
+struct submitter {
+	fl_executor *e;
+	fl_future *f;
+	int rc;
+};
+
+static int submit_one(void *arg)
+{
+	struct submitter *s = arg;
+	s->rc = none_count_submit(s->e, &s->f);
+	return 0;
+}
+
+FL_TEST(none_waits_for_a_worker)
+{
+	for (int closes = 0; closes <= 1; closes++) {
+		fl_executor *e = none(1, FL_FULL_WAIT);
+		struct gate gate = {0};
+		struct submitter s = {.e = e, .rc = 1};
+		fl_thread t;
+		fl_future *held = hold_worker(e, &gate);
+		FL_RC(none_count_submit_with(e, NULL, &(fl_submit_config){.room_deadline = FL_NO_WAIT}), -ETIMEDOUT);
+		FL_OK(fl_thread_start(&t, submit_one, &s, NULL));
+		FL_WAIT_FOR(seam_sleepers() == 1);
+		if (closes)
+			fl_executor_close(e);
+		else
+			fl_event_set(&gate.open);
+		FL_OK(fl_thread_join(&t, NULL));
+		FL_RC(s.rc, closes ? -EPIPE : 0);
+		let_go(&gate, held);
+		fl_future_free(s.f);
+		fl_executor_free(e);
+	}
+}
+
+FL_TEST(none_runs_what_would_wait_on_the_submitter)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_RUN);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	for (int i = 0; i < 3; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		uint64_t thread = 0;
+		FL_OK(none_count_submit(e, &f));
+		FL_OK(none_count_try_get(f, &thread));
+		assert_true(thread == fl_thread_current_id());
+	}
+	let_go(&gate, held);
+	FL_SCOPED(fl_future) *f = NULL;
+	uint64_t thread = 0;
+	FL_OK(none_count_submit(e, &f));
+	FL_OK(none_count_get(f, &thread));
+	assert_true(thread != fl_thread_current_id());
+}
+
+FL_TASK_STATIC(submit_inside, void, void)
+{
+	fl_future *f = NULL;
+	int rc = none_count_submit(fl_executor_current(), &f);
+	if (rc == 0)
+		rc = fl_future_try_wait(f); /* there is no other worker: it was a call */
+	fl_future_free(f);
+	return rc;
+}
+
+FL_TEST(none_submit_of_the_only_worker_is_a_call)
+{
+	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_executor) *e = none(1, all[i]);
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(submit_inside_submit(e, &f));
+		FL_OK(submit_inside_get(f));
+	}
+}
+
+static fl_event initializes, may_go_on;
+
+FL_TASK_STATIC(wait_to_begin, void, void)
+{
+	fl_event_set(&initializes);
+	return fl_event_wait_until(&may_go_on, FL_FOREVER, FL_SHIELDED);
+}
+
+/* A cancelled task holds no worker, also before a worker has found it in the backlog. */
+FL_TEST(none_cancelled_task_holds_no_worker)
+{
+	fl_executor *e = NULL;
+	const fl_executor_config config = {
+	    .workers = 1, .backlog = FL_BACKLOG_NONE, .when_full = FL_FULL_REFUSE, .initialize = &wait_to_begin};
+	fl_event_init(&initializes);
+	fl_event_init(&may_go_on);
+	SET(&runs, 0);
+	FL_OK(fl_thread_executor_create(&e, &config));
+	for (int i = 0; i < 100; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(none_count_submit(e, &f));
+		FL_RC(try_one(e), -ENOBUFS);
+		FL_OK(fl_future_cancel(f));
+	}
+	FL_OK(fl_event_wait(&initializes));
+	FL_OK(try_one(e));
+	FL_RC(try_one(e), -ENOBUFS);
+	fl_event_set(&may_go_on);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 1);
+	fl_executor_free(e);
+}
+
+/* A pending task that a waiting worker runs itself holds no other worker. */
+FL_TASK_STATIC(none_inner, fl_executor *, int)
+{
+	*result = try_one(*arg);
+	if (*result == 0)
+		*result = try_one(*arg) == -ENOBUFS ? 0 : -EFAULT;
+	return 0;
+}
+
+FL_TASK_STATIC(none_outer, fl_executor *, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	seam_fail_threads(0, 1000); /* so that it stays pending */
+	int rc = none_inner_submit(*arg, *arg, &f);
+	if (rc == 0)
+		rc = none_inner_get(f, result);
+	(void)seam_heal();
+	return rc;
+}
+
+FL_TEST(none_task_that_a_waiter_runs_holds_no_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(2, FL_FULL_REFUSE);
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = 1;
+	FL_OK(none_outer_submit(e, e, &f));
+	FL_OK(none_outer_get(f, &rc));
+	FL_OK(rc);
+}
+
+struct blocker {
+	fl_event blocks, open;
+};
+
+FL_TASK_STATIC(none_block, struct blocker *, void)
+{
+	FL_BLOCKING();
+	fl_event_set(&(*arg)->blocks);
+	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+/* While a task blocks another is accepted. After its section both count. */
+FL_TEST(none_task_that_blocks_holds_no_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	for (int round = 0; round < 20; round++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		struct blocker b = {.blocks = FL_EVENT_INIT, .open = FL_EVENT_INIT};
+		struct gate gate = {0};
+		FL_OK(none_block_submit(e, &b, &f));
+		FL_OK(fl_event_wait(&b.blocks));
+		expect_free(e, 1);
+		fl_future *held = hold_worker(e, &gate);
+		FL_RC(try_one(e), -ENOBUFS);
+		fl_event_set(&b.open);
+		FL_OK(fl_future_wait(f));
+		FL_RC(try_one(e), -ENOBUFS); /* the other still runs */
+		let_go(&gate, held);
+		expect_free(e, 1);
+	}
+}
+
+static unsigned blocked_workers(fl_executor *e)
+{
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	return stats.blocked;
+}
+
+FL_TASK_STATIC(none_await, fl_future *, void)
+{
+	return fl_future_wait(*arg);
+}
+
+FL_TEST(none_task_that_waits_for_another_executor_holds_no_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *answer = NULL, *f = NULL;
+	FL_OK(fl_promise_create(&p, 0, NULL, &answer));
+	FL_OK(none_await_submit(e, answer, &f));
+	FL_WAIT_FOR(blocked_workers(e) == 1);
+	expect_free(e, 1);
+	FL_OK(fl_promise_set(p, NULL));
+	FL_OK(fl_future_wait(f));
+	expect_free(e, 1);
+}
+
+FL_TEST(none_resized)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	struct gate gates[3];
+	fl_future *held[3];
+	memset(gates, 0, sizeof gates);
+	held[0] = hold_worker(e, &gates[0]);
+	FL_RC(try_one(e), -ENOBUFS);
+	FL_OK(fl_executor_resize(e, 3));
+	held[1] = hold_worker(e, &gates[1]);
+	held[2] = hold_worker(e, &gates[2]);
+	FL_RC(try_one(e), -ENOBUFS);
+	FL_OK(fl_executor_resize(e, 1));
+	for (int i = 0; i < 2; i++) { /* until no more run than there may be */
+		let_go(&gates[i], held[i]);
+		FL_RC(try_one(e), -ENOBUFS);
+	}
+	let_go(&gates[2], held[2]);
+	expect_free(e, 1);
+	FL_OK(fl_executor_resize(e, 4));
+	expect_free(e, 4);
+	FL_OK(fl_executor_resize(e, 2));
+	expect_free(e, 2);
+}
+
+/* A chained task goes in beyond the bound, and counts. */
+FL_TEST(none_chained_task_holds_a_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *first = NULL, *next = NULL;
+	struct gate gate = {0}, chained = {0};
+	FL_OK(fl_promise_create(&p, sizeof(struct gate *), NULL, &first));
+	FL_OK(fl_future_then(first, e, &hold, &next));
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_promise_set(p, &(struct gate *){&chained}));
+	let_go(&gate, held);
+	FL_RC(try_one(e), -ENOBUFS); /* before it has begun, too */
+	FL_OK(fl_event_wait(&chained.entered));
+	FL_RC(try_one(e), -ENOBUFS);
+	fl_event_set(&chained.open);
+	FL_OK(fl_future_wait(next));
+	expect_free(e, 1);
+}
+
+FL_TEST(none_embedded_task_holds_a_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT, other = FL_EMBEDDED_TASK_INIT;
+	struct gate gate = {0}, *const at = &gate;
+	uint64_t thread;
+	FL_OK(fl_embedded_task_submit(e, &task, &hold, &at, NULL, NULL));
+	FL_OK(fl_event_wait(&gate.entered));
+	FL_RC(fl_embedded_task_submit(e, &other, &none_count, NULL, &thread, NULL), -ENOBUFS);
+	fl_event_set(&gate.open);
+	FL_OK(fl_embedded_task_retire(&task));
+	FL_OK(fl_embedded_task_submit(e, &other, &none_count, NULL, &thread, NULL));
+	FL_OK(fl_embedded_task_retire(&other));
+	expect_free(e, 1);
+}
+
+/* A submit that fails holds no worker. */
+FL_TEST(none_submit_without_memory_holds_no_worker)
+{
+	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
+	seam_fail_threads(0, 1);
+	FL_RC(try_one(e), -EAGAIN);
+	(void)seam_heal();
+	expect_free(e, 1);
+}
+
+FL_TASK_STATIC(plus_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TEST(none_maps_and_groups_go_through)
+{
+	enum { N = 200 };
+	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
+	for (int i = 0; i < 4; i++) {
+		FL_SCOPED(fl_executor) *e = none(1 + (unsigned)i / 2, all[i % 2]);
+		FL_SCOPED(fl_imap) *it = NULL;
+		int in[N], out[N];
+		for (int k = 0; k < N; k++)
+			in[k] = k;
+		FL_OK(fl_map(e, &plus_one, in, N, out, &(fl_map_config){.chunk = 1}));
+		for (int k = 0; k < N; k++)
+			assert_int_equal(out[k], k + 1);
+		FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = 50}));
+		for (int k = 0; k < N; k++) {
+			FL_OK(fl_imap_next(it, NULL, &out[k]));
+			assert_int_equal(out[k], k + 1);
+		}
+		fl_group g = FL_GROUP_INIT(e);
+		for (int k = 0; k < N; k++)
+			FL_OK(fl_group_submit(&g, &plus_one, &in[k], &out[k]));
+		FL_OK(fl_group_join(&g));
+		for (int k = 0; k < N; k++)
+			assert_int_equal(out[k], k + 1);
+		fl_group_destroy(&g);
+	}
+}
+
+/* When all tasks have ended, in whatever way, all workers are free. */
+
+FL_TASK_STATIC(block_a_little, void, void)
+{
+	FL_BLOCKING();
+	fl__sys.yield();
+	return 0;
+}
+
+static int be_busy(void *e)
+{
+	for (unsigned i = fl_test_scaled(3000); i > 0; i--) {
+		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+		const bool blocks = i % 3 == 0;
+		const int rc = blocks ? block_a_little_submit(e, &f) : none_count_submit(e, &f);
+		FL_CHECK(rc == 0 || rc == -ENOBUFS);
+		if (rc != 0)
+			continue;
+		if (i % 5 == 0)
+			FL_CHECK(fl_future_cancel(f) <= 0);
+		if (blocks) /* without a result: it may be chained to */
+			FL_CHECK(fl_future_then(f, e, &block_a_little, &next) == 0);
+		FL_CHECK(fl_future_wait(f) == 0 && (!next || fl_future_wait(next) == 0));
+	}
+	return 0;
+}
+
+FL_TEST(none_is_even_in_the_end)
+{
+	enum { THREADS = 4, WORKERS = 2 };
+	FL_SCOPED(fl_executor) *e = none(WORKERS, FL_FULL_REFUSE);
+	fl_thread t[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		FL_OK(fl_thread_start(&t[i], be_busy, e, NULL));
+	for (unsigned i = 0; i < 200; i++)
+		FL_OK(fl_executor_resize(e, 1 + i % 4));
+	FL_OK(fl_executor_resize(e, WORKERS));
+	for (int i = 0; i < THREADS; i++)
+		FL_OK(fl_thread_join(&t[i], NULL));
+	assert_int_equal(fl_sem_value(&e->permits.free), WORKERS);
+	assert_int_equal(e->permits.owed, 0);
+	expect_free(e, WORKERS);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_fiber.h"
+
+#include "loop/fiber/stack.h"
+
+static unsigned devour(unsigned depth);
+static unsigned (*volatile devour_again)(unsigned depth) = devour;
+
+static unsigned devour(unsigned depth)
+{
+	volatile char much[1000];
+	much[0] = (char)depth;
+	unsigned below = devour_again(depth + 1);
+	return below + (unsigned)much[0];
+}
+
+static int overflow(void *arg)
+{
+	fl__fiber_yield();
+	return (int)devour(0);
+}
+
+static int yield_once(void *arg)
+{
+	fl__fiber_yield();
+	return 0;
+}
+
+static void without_core(void)
+{
+	const struct rlimit none = {0, 0};
+	FL_CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
+	(void)fl_set_panic_handler(NULL);
+}
+
+static void overflow_in_child(void *arg)
+{
+	without_core();
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *f;
+	(void)fl_test_fiber(s, yield_once, NULL);
+	FL_CHECK(fl__fiber_create(s, &f, overflow, arg, "glutton") == 0);
+	(void)fl_test_fiber(s, yield_once, NULL);
+	(void)fl__sched_run(s);
+}
+
+FL_TEST(fiber_overflow_panics_with_its_name)
+{
+	char text[4096], expected[96];
+	struct fl__stack_pool pool;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	(void)snprintf(expected, sizeof expected, "fiber glutton needs more stack than its %zu bytes",
+	               pool.slot - pool.guard);
+	int status = fl_test_child(overflow_in_child, NULL, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "fairlead: fl__fiber_run(0x"));
+	assert_non_null(strstr(text, expected));
+}
+
+static int on_other_thread(void *arg)
+{
+	overflow_in_child(arg);
+	return 0;
+}
+
+static void overflow_on_thread(void *arg)
+{
+	fl_thread t;
+	FL_CHECK(fl_thread_start(&t, on_other_thread, arg, NULL) == 0);
+	FL_CHECK(fl_thread_join(&t, NULL) == 0);
+}
+
+FL_TEST(fiber_overflow_panics_on_any_thread)
+{
+	char text[4096];
+	int status = fl_test_child(overflow_on_thread, NULL, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "fiber glutton"));
+}
+
+/* Other faults go where they went before. */
+static int touch_nothing(void *arg)
+{
+	char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	FL_CHECK(page != MAP_FAILED);
+	*(volatile char *)page = 1;
+	return 0;
+}
+
+static void fault_by_default(void *arg)
+{
+	(void)signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would exit */
+	without_core();
+	(void)fl_test_in_fiber(touch_nothing, arg);
+}
+
+static void fault_ignored(void *arg)
+{
+	(void)signal(SIGSEGV, SIG_IGN); /* the kernel does not mean it for faults */
+	without_core();
+	(void)fl_test_in_fiber(touch_nothing, arg);
+}
+
+FL_TEST(fiber_other_faults_kill_as_before)
+{
+	int status = fl_test_child(fault_by_default, NULL, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	status = fl_test_child(fault_ignored, NULL, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+static void exit_23(int signal)
+{
+	_exit(23);
+}
+
+static void exit_24(int signal, siginfo_t *info, void *context)
+{
+	sigset_t blocked;
+	FL_CHECK(context != NULL && info->si_signo == signal);
+	FL_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0);
+	FL_CHECK(sigismember(&blocked, SIGUSR1) == 1 && sigismember(&blocked, SIGSEGV) == 0);
+	_exit(24);
+}
+
+static void fault_handled(void *arg)
+{
+	struct sigaction action = {.sa_flags = 0};
+	if (arg) {
+		action.sa_sigaction = exit_24;
+		action.sa_flags = SA_SIGINFO | SA_NODEFER;
+	} else {
+		action.sa_handler = exit_23;
+	}
+	FL_CHECK(sigemptyset(&action.sa_mask) == 0 && sigaddset(&action.sa_mask, SIGUSR1) == 0);
+	FL_CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
+	(void)fl_test_in_fiber(touch_nothing, NULL);
+}
+
+FL_TEST(fiber_other_faults_reach_the_handler_before_ours)
+{
+	int status = fl_test_child(fault_handled, NULL, NULL, 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 23);
+	status = fl_test_child(fault_handled, &(char){0}, NULL, 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 24);
+}
+
+static volatile sig_atomic_t handled;
+
+static void count_handled(int signal)
+{
+	handled = handled + 1;
+}
+
+static int send_fault(void *arg)
+{
+	return raise(SIGSEGV);
+}
+
+static void sent_and_handled(void *arg)
+{
+	struct sigaction once = {.sa_handler = count_handled, .sa_flags = arg ? (int)SA_RESETHAND : 0};
+	FL_CHECK(sigaction(SIGSEGV, &once, NULL) == 0);
+	without_core();
+	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
+	FL_CHECK(handled == 1);
+	/* Is fatal if the handler was for one fault. */
+	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
+	FL_CHECK(handled == 2);
+}
+
+static void sent_and_ignored(void *arg)
+{
+	(void)signal(SIGSEGV, SIG_IGN);
+	(void)fl_test_in_fiber(send_fault, arg);
+}
+
+FL_TEST(fiber_faults_that_are_sent)
+{
+	assert_int_equal(fl_test_child(sent_and_handled, NULL, NULL, 0), 0);
+	int status = fl_test_child(sent_and_handled, &(char){0}, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	assert_int_equal(fl_test_child(sent_and_ignored, NULL, NULL, 0), 0);
+}
+
+/* A thread with a signal stack keeps it; another one gets the library's for the run. */
+static int look_at_signal_stack(void *arg)
+{
+	stack_t now;
+	FL_CHECK(sigaltstack(NULL, &now) == 0);
+	FL_CHECK(!(now.ss_flags & SS_DISABLE));
+	return arg ? now.ss_sp == arg : now.ss_size >= 65536;
+}
+
+static int with_and_without_signal_stack(void *arg)
+{
+	stack_t now, none = {.ss_flags = SS_DISABLE}, own = {.ss_sp = arg, .ss_size = 65536}, before;
+	FL_CHECK(sigaltstack(&none, &before) == 0);
+	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, NULL) == 1);
+	FL_CHECK(sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE));
+	FL_CHECK(sigaltstack(&own, NULL) == 0);
+	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, arg) == 1);
+	FL_CHECK(sigaltstack(NULL, &now) == 0 && now.ss_sp == arg);
+	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(fiber_signal_stack)
+{
+	static char memory[65536];
+	fl_thread t;
+	int result = -1;
+	FL_OK(fl_thread_start(&t, with_and_without_signal_stack, memory, NULL));
+	FL_OK(fl_thread_join(&t, &result));
+	assert_int_equal(result, 0);
+}

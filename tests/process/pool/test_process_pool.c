@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The process executor: making one, its workers, what a task finds there. */
+#include "fl_process_pool.h"
+#include "fl_seam.h"
+
+#include "core/future/future.h"
+
+/* Making one. */
+
+static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	return 0;
+}
+
+/* Not registered. */
+static const fl_task_type unknown = {.size = sizeof unknown, .name = "process_pool_unknown", .run = run_nothing};
+
+FL_TEST(process_pool_create_refuses_what_makes_no_sense)
+{
+	static const fl_executor_config senseless[] = {
+	    {.workers = FL_WORKERS_MAX + 1},
+	    {.max_tasks = -1},
+	    {.idle_timeout = -1},
+	    {.task_timeout = -1},
+	    {.kill_after = -1},
+	    {.n_regions = FL_REGIONS_MAX + 1},
+	    {.initialize = &process_pool_getpid}, /* has a result */
+	};
+	fl_executor *e = NULL;
+	FL_EACH (i, senseless)
+		FL_RC(fl_process_executor_create(&e, &senseless[i]), -EINVAL);
+	FL_RC(fl_process_executor_create(&e, &(fl_executor_config){.initialize = &unknown}), -ENOENT);
+	assert_null(e);
+}
+
+FL_TASK(process_pool_takes_a_number, int, void)
+{
+	return *arg == 7 ? 0 : -EINVAL;
+}
+
+/* The name of another type stands for neither: the initializer travels by its name, as tasks do. */
+FL_TEST(process_pool_refuses_what_has_the_name_of_another)
+{
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	const fl_executor_config with_initializer = {.initialize = &process_pool_takes_a_number,
+	                                             .initialize_arg = &(int){7}};
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	other = process_pool_takes_a_number;
+	other.run = run_nothing;
+	fl_task_register(&entry);
+	FL_RC(fl_process_executor_create(&e, &with_initializer), -EEXIST);
+	assert_null(e);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	/* fl_process_executor_create() documents this result of a submit. */
+	FL_RC(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
+	assert_null(f);
+	process_pool_works(e);
+	fl_task_unregister(&entry);
+	FL_OK(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f));
+	FL_OK(fl_future_wait(f));
+	fl_future_free(f);
+	fl_executor_free(e);
+	e = NULL;
+	FL_OK(fl_process_executor_create(&e, &with_initializer));
+	process_pool_works(e);
+	fl_executor_free(e);
+}
+
+/* A name that stands for two tasks only in the worker: the worker runs neither. */
+static void submit_what_a_worker_has_twice(void *unused)
+{
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	int nine = 0, pid = 0;
+	other = process_pool_square;
+	other.run = run_nothing;
+	fl_task_register(&entry);
+	FL_CHECK(fl_process_preload() == 0);
+	fl_task_unregister(&entry);
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0);
+	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
+	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
+	fl_future_free(f);
+	FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+	FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid > 0);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_pool_worker_refuses_what_has_the_name_of_another)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(submit_what_a_worker_has_twice, NULL, NULL, 0));
+}
+
+FL_TEST(process_pool_create_without_memory)
+{
+	fl_shm *region = NULL;
+	fl_executor *e = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	(void)process_pool_begin();
+	const int seven = 7;
+	const fl_executor_config config = {
+	    .initialize = &process_pool_takes_a_number, .initialize_arg = &seven, .regions = &region, .n_regions = 1};
+	const long before = seam_live_allocs();
+	unsigned skip = 0;
+	for (int rc = -ENOMEM; rc != 0; skip++) {
+		seam_fail_allocs(skip, 1);
+		rc = fl_process_executor_create(&e, &config);
+		(void)seam_heal();
+		FL_RC(rc, rc == 0 ? 0 : -ENOMEM);
+		assert_true(rc == 0 || seam_live_allocs() == before);
+	}
+	assert_true(skip > 3);
+	process_pool_works(e);
+	fl_executor_free(e);
+	FL_WAIT_FOR(seam_live_allocs() == before);
+	fl_shm_free(region);
+}
+
+/* A program with none of the ways to be started again: tests/process/program.c. */
+FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
+{
+	static const struct {
+		const char *program, *what, *said;
+	} cases[] = {
+	    /* fl_process_executor_create(): -ENOTSUP. */
+	    {"process-plain", "executor", "executor ENOTSUP"},
+	    {"process-plain", "preloaded", "executor 0\n49"},
+	    {"process-main", "executor", "executor 0\n49"},
+	    {"process-hook", "executor", "executor 0\n49"},
+	};
+	char self[400], path[500], said[4096], complained[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	assert_true(n > 0);
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	FL_EACH (i, cases) {
+		if (strcmp(cases[i].what, "preloaded") == 0 && !process_can(FL_PROCESS_FORK))
+			continue;
+		int out = fl_test_scratch(), err = fl_test_scratch();
+		const char *const argv[] = {cases[i].program, cases[i].what, NULL};
+		(void)snprintf(path, sizeof path, "%s/process/%s", self, cases[i].program);
+		const fl_process_status status = process_run(&(fl_process_config){
+		    .program = path, .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
+		fl_test_take(out, said, sizeof said);
+		fl_test_take(err, complained, sizeof complained);
+		if (!strstr(said, cases[i].said))
+			print_error("%s %s said:\n%s%s", cases[i].program, cases[i].what, said, complained);
+		assert_int_equal(status.code, 0);
+		assert_non_null(strstr(said, cases[i].said));
+		if (i == 0)
+			assert_non_null(strstr(complained, "fl_main()"));
+	}
+}
+
+FL_TEST(process_pool_submit_refuses)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_future *f = NULL;
+	/* fl_process_executor_create() documents these two results of a submit. */
+	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);
+	seam_fail_threads(0, 1);
+	FL_RC(fl_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
+	assert_int_equal(seam_heal(), 0);
+	assert_null(f);
+	process_pool_works(e);
+	/* Known by its address once, that address is another task now: it is looked up anew. */
+	static fl_task_type changing;
+	changing = process_pool_square;
+	int nine = 0;
+	FL_OK(fl_submit(e, &changing, &(int){3}, &f));
+	FL_OK(fl_future_get(f, &nine, sizeof nine));
+	assert_int_equal(nine, 9);
+	FL_WAIT_FOR(fl__future_is_last_reference(
+	    f)); /* the manager thread has freed its reference, and looks at the type no more */
+	fl_future_free(f);
+	changing.name = "process_pool_unknown";
+	f = NULL;
+	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
+	changing = process_pool_square;
+	changing.run = run_nothing; /* another task of that name */
+	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
+	assert_null(f);
+}
+
+FL_TEST(process_pool_submit_without_memory)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_future *f = NULL;
+	process_pool_works(e);
+	unsigned struck = 0;
+	for (unsigned skip = 0;; skip++) {
+		/*
+		 * A token needs a further allocation; so it is on a thread that waits for nothing.
+		 */
+		seam_fail_allocs(skip, 1);
+		int rc = fl_submit_with(e, &process_pool_square, &(int){4}, &f, &(fl_submit_config){.cancel = &stop});
+		if (seam_heal() > 0) {
+			FL_OK(rc);
+			break;
+		}
+		FL_RC(rc, -ENOMEM);
+		assert_null(f);
+		struck++;
+	}
+	assert_true(struck > 0);
+	FL_OK(fl_future_wait(f));
+	fl_future_free(f);
+}
+
+/* Workers. */
+
+FL_TEST(process_pool_starts_workers_when_they_are_needed)
+{
+	enum { WORKERS = 4 };
+	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
+	fl_future *held[WORKERS];
+	struct process_pool_gate *gates[WORKERS];
+	int pids[WORKERS + 1] = {0};
+	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS), 0);
+	const int first = process_pool_pid(e);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(process_pool_pid(e), first); /* an idle one is used again */
+	assert_int_equal(fl_process_executor_pids(e, pids, 1), 1);
+	assert_int_equal(pids[0], first);
+	assert_int_not_equal(first, getpid());
+	for (int i = 0; i < WORKERS; i++) {
+		gates[i] = process_pool_gate();
+		held[i] = process_pool_hold(e, gates[i]);
+		for (int j = 0; j < i; j++)
+			assert_int_not_equal(gates[i]->pid, gates[j]->pid);
+	}
+	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS + 1), WORKERS);
+	pids[1] = -1;
+	/* More than there is room for. */
+	assert_int_equal(fl_process_executor_pids(e, pids, 1), WORKERS);
+	assert_int_equal(pids[1], -1);
+	FL_SCOPED(fl_future) *more = NULL;
+	FL_OK(process_pool_square_submit(e, 5, &more));
+	for (int i = 0; i < WORKERS; i++)
+		process_pool_let_go(gates[i], held[i]);
+	FL_OK(fl_future_wait(more));
+	assert_int_equal(process_pool_size(e), WORKERS);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(process_pool_size(e), 0);
+	FL_SCOPED(fl_executor) *threads = NULL;
+	FL_OK(fl_thread_executor_create(&threads, NULL));
+	assert_int_equal(fl_process_executor_pids(threads, pids, 1), 0); /* of another kind */
+}
+
+FL_TEST(process_pool_replaces_a_worker_after_max_tasks)
+{
+	enum { TASKS = 20, EACH = 3 };
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	int pids[TASKS], seen = 1;
+	for (int i = 0; i < TASKS; i++) {
+		pids[i] = process_pool_pid(e);
+		seen = i > 0 && pids[i] == pids[i - 1] ? seen + 1 : 1;
+		assert_true(seen <= EACH);
+		if (i > 0 && pids[i] != pids[i - 1])
+			assert_int_equal(i % EACH, 0);
+	}
+}
+
+/* Many at once; those that are cancelled before they start do not count. */
+FL_TEST(process_pool_max_tasks_counts_what_has_started)
+{
+	enum { TASKS = 60, EACH = 4 };
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
+	int *runs = process_pool_counters(1), pid, last = 0, of_it = 1, workers = 0;
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
+	for (int i = 0; i < TASKS; i += 2)
+		FL_OK(fl_future_cancel(f[i]));
+	process_pool_let_go(gate, held);
+	for (int i = 0; i < TASKS; i++) {
+		if (i % 2 == 0) {
+			process_pool_is_cancelled(f[i]);
+			continue;
+		}
+		FL_OK(process_pool_counts_get(f[i], &pid));
+		fl_future_free(f[i]);
+		of_it = pid == last ? of_it + 1 : 1;
+		workers += pid != last;
+		last = pid;
+		assert_true(of_it <= EACH);
+	}
+	assert_int_equal(process_pool_counted(runs), TASKS / 2);
+	/* The first worker served the gate, and three; the others four each. */
+	assert_int_equal(workers, (TASKS / 2 + 1 + EACH - 1) / EACH);
+}
+
+FL_TEST(process_pool_ends_workers_that_are_idle)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .idle_timeout = FL_MS(1)});
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
+	const int other = process_pool_pid(e);
+	assert_int_not_equal(other, gate->pid);
+	FL_WAIT_FOR(process_pool_size(e) == 1); /* not the held one */
+	FL_WAIT_FOR(process_pool_is_gone(other));
+	assert_false(process_pool_is_gone(gate->pid));
+	process_pool_let_go(gate, held);
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	for (int i = 0; i < 50; i++)
+		process_pool_works(e); /* they come and go under its feet */
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	process_pool_works(e);
+}
+
+struct name {
+	char text[64];
+};
+
+FL_TEST(process_pool_of_64_workers)
+{
+	enum { WORKERS = 64 };
+	const struct process_pool_census before = process_pool_begin();
+	{
+		FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
+		struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
+		fl_future *f[WORKERS];
+		for (int i = 0; i < WORKERS; i++)
+			FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
+		for (int i = 0; i < WORKERS; i++)
+			(void)process_pool_await(&gates[i]); /* all at once */
+		assert_int_equal(process_pool_size(e), WORKERS);
+		for (int i = 0; i < WORKERS; i++)
+			process_pool_let_go(&gates[i], f[i]);
+	}
+	process_pool_same(&before);
+}

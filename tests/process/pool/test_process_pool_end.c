@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of a process executor: close, cancel, terminate, join, free; from outside, from
+ * callbacks, and in a fork.
+ */
+#include "fl_fds.h"
+#include "fl_process_pool.h"
+
+#include "core/sync/helper.h"
+
+/* Is deaf to it, and never ends. */
+FL_TASK(process_pool_never_ends, struct process_pool_gate *, int, .max_attempts = 100)
+{
+	process_pool_enter(*arg);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+static void submit_many(fl_executor *e, int *runs, fl_future **f, int n)
+{
+	for (int i = 0; i < n; i++)
+		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
+}
+
+FL_TEST(process_pool_terminate_kills_what_runs)
+{
+	enum { TASKS = 60, WORKERS = 3 };
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(WORKERS);
+	struct process_pool_gate *gates[WORKERS];
+	fl_future *f[TASKS], *deaf[WORKERS];
+	int *runs = process_pool_counters(1);
+	for (int i = 0; i < WORKERS; i++) {
+		gates[i] = process_pool_gate();
+		FL_OK(process_pool_never_ends_submit(e, gates[i], &deaf[i]));
+		(void)process_pool_await(gates[i]);
+	}
+	submit_many(e, runs, f, TASKS);
+	assert_int_equal(fl_executor_terminate(e), TASKS);
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(fl_future_try_wait(f[i]));
+		process_pool_is_cancelled(f[i]);
+	}
+	assert_int_equal(fl_executor_terminate(e), 0);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
+	FL_OK(fl_executor_join(e));
+	for (int i = 0; i < WORKERS; i++) {
+		FL_OK(fl_future_try_wait(deaf[i]));
+		/* And is not run again. */
+		assert_int_equal(process_pool_counted(&gates[i]->runs), 1);
+		process_pool_fails(deaf[i], -ECANCELED, "terminated");
+		assert_true(process_pool_is_gone(gates[i]->pid));
+	}
+	assert_int_equal(process_pool_counted(runs), 0);
+	fl_executor_free(e);
+	process_pool_same(&before);
+}
+
+FL_TASK_STATIC(waits_here, fl_event *, int)
+{
+	return fl_event_wait(*arg) == -ECANCELED ? 0 : -EIO;
+}
+
+FL_TEST(process_pool_terminate_asks_on_other_kinds)
+{
+	FL_SCOPED(fl_executor) *threads = NULL;
+	FL_SCOPED(fl_executor) *here = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_SCOPED(fl_future) *pending = NULL;
+	fl_event never = FL_EVENT_INIT;
+	int unused;
+	FL_OK(fl_thread_executor_create(&threads, &(fl_executor_config){.workers = 1}));
+	FL_OK(fl_sequential_executor_create(&here, NULL));
+	FL_OK(waits_here_submit(threads, &never, &f));
+	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
+	FL_OK(process_pool_square_submit(threads, 1, &pending));
+	assert_int_equal(fl_executor_terminate(threads), 1);
+	FL_OK(waits_here_get(f, &unused));
+	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
+	FL_RC(process_pool_square_submit(threads, 1, NULL), -EPIPE);
+	FL_OK(fl_executor_join(threads));
+	assert_int_equal(fl_executor_terminate(here), 0);
+	FL_RC(process_pool_square_submit(here, 1, NULL), -EPIPE);
+	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
+}
+
+/*
+ * The manager is between its work and its sleep, without the lock, when the executor is terminated.
+ */
+static struct {
+	fl_future *first; /* its end is the manager's last work */
+	uint32_t reached, missed, terminated;
+} window;
+
+static int terminated_before_the_sleep(int epoll, struct epoll_event *events, int n, int ms)
+{
+	fl_future *first = fl__load_acquire(&window.first);
+	if (first && fl_future_get_state(first) == FL_DONE) {
+		fl__store_release(ms == 0 ? &window.reached : &window.missed, 1);
+		while (ms == 0 && !fl__load_acquire(&window.terminated))
+			sched_yield();
+		const int64_t end = fl_now() + FL_MS(1); /* longer than the manager polls on after work */
+		while (ms == 0 && fl_now() < end)
+			sched_yield();
+	}
+	return fl_test_real_fd_sys.epoll_wait(epoll, events, n, ms);
+}
+
+static bool terminate_before_the_sleep(void)
+{
+	window.reached = window.missed = window.terminated = 0;
+	fl_executor *e = process_pool_with(1);
+	fl_future *first = NULL, *running = NULL;
+	struct process_pool_gate *gate = process_pool_gate();
+	FL_OK(process_pool_square_submit(e, 3, &first));
+	fl__store_release(&window.first, first);
+	FL_OK(process_pool_never_ends_submit(e, gate, &running));
+	(void)process_pool_await(gate);
+	while (!fl__load_acquire(&window.reached) && !fl__load_acquire(&window.missed))
+		sched_yield();
+	(void)fl_executor_terminate(e);
+	fl__store_release(&window.terminated, 1);
+	fl_executor_free(e);
+	fl__store_relaxed(&window.first, NULL); /* relaxed: the manager has ended */
+	fl_future_free(first);
+	process_pool_fails(running, -ECANCELED, "was killed");
+	return window.reached;
+}
+
+FL_TEST(process_pool_terminate_before_the_manager_sleeps)
+{
+	fl__helpers_end(); /* the library's threads read the table */
+	FL_FD_FAULTS();
+	fl__fd_sys.epoll_wait = terminated_before_the_sleep;
+	unsigned reached = 0; /* each time it may also be on its way to a sleep that an event ends */
+	for (int i = 0; reached < 20 && i < 1000; i++)
+		reached += terminate_before_the_sleep();
+	fl__helpers_end();
+	assert_int_equal(reached, 20);
+}
+
+/* Joining. */
+
+/* Callbacks run on the executor's thread: it cannot wait for its own end. */
+static void join_in_callback(fl_future *f, void *arg)
+{
+	fl_executor *e = arg;
+	FL_CHECK(fl_executor_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EDEADLK);
+	fl_executor_close(e);
+	FL_CHECK(process_pool_square_submit(e, 1, NULL) == -EPIPE);
+	FL_CHECK(fl_executor_terminate(e) == 0);
+}
+
+FL_TEST(process_pool_join_in_a_callback_is_a_deadlock)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, &f,
+	                     &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = e}));
+	FL_OK(fl_future_wait(f));
+	FL_OK(fl_executor_join(e));
+	FL_RC(process_pool_square_submit(e, 1, NULL), -EPIPE);
+}
+
+static void free_in_callback(fl_future *f, void *arg)
+{
+	fl_executor_free(arg);
+}
+
+FL_TASK(process_pool_is_freed_in_a_callback, void, void)
+{
+	fl_executor *e = process_pool_with(1);
+	FL_CHECK(process_pool_square_submit(e, 2, NULL) == 0);
+	FL_CHECK(fl_submit_with(e, &process_pool_square, &(int){2}, NULL,
+	                        &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}) == 0);
+	FL_CHECK(fl_executor_join(e) == 0);
+	return 0;
+}
+
+FL_TEST(process_pool_free_in_a_callback_panics)
+{
+	char text[1024];
+	int err = fl_test_scratch();
+	const fl_process_status status =
+	    process_run(&(fl_process_config){.task = &process_pool_is_freed_in_a_callback, .err = FL_PROCESS_FD(err)});
+	fl_test_take(err, text, sizeof text);
+	assert_int_equal(status.signal, SIGABRT);
+	assert_non_null(strstr(text, "fl_executor_free"));
+}
+
+/* The task's own executor is another one; the task cannot end that one, either. */
+FL_TASK(process_pool_joins_its_own, void, int)
+{
+	fl_executor *e = fl_executor_current();
+	FL_CHECK(fl_executor_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_resize(e, 2) == -ENOTSUP);
+	return 0;
+}
+
+FL_TEST(process_pool_task_joins_its_own)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int unused;
+	FL_OK(process_pool_joins_its_own_submit(e, &f));
+	FL_OK(process_pool_joins_its_own_get(f, &unused));
+}
+
+/* In a fork. */

@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tasks that run for too long, or do not stop when they are asked to; and a changing number of
+ * workers.
+ */
+#include "fl_process_pool.h"
+#include "fl_queued.h"
+
+#include "core/base/sys.h"
+#include "core/future/future.h"
+#include "process/pool/process_pool.h"
+#include "process/process_sys.h"
+
+/*
+ * The clock of all these processes can be moved forward. So the case decides when a task runs for
+ * too long, independent of a slow machine. A manager that sleeps until a deadline checks the clock
+ * now and then; one that sleeps for ever does not.
+ */
+static int64_t *ahead; /* in the arena: at its very beginning */
+static unsigned looks; /* sleeps until some time */
+static int64_t (*real_now)(void);
+static int (*real_watch_wait)(int epoll, struct epoll_event *events, int n, int ms);
+static int (*real_futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+static int (*real_shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+
+static int64_t now_ahead(void)
+{
+	return real_now() + fl__load_relaxed(ahead); /* relaxed: a number */
+}
+
+/* The system's deadline for one of ours, so that a short sleep stays short. */
+static int64_t of_the_system(int64_t deadline)
+{
+	/* Relaxed: a number. */
+	return deadline == FL_FOREVER ? deadline : deadline - fl__load_relaxed(ahead);
+}
+
+static int futex_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return real_futex_wait(word, expected, of_the_system(deadline));
+}
+
+static int shared_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return real_shared_wait(word, expected, of_the_system(deadline));
+}
+
+static int watch_wait_in_steps(int epoll, struct epoll_event *events, int n, int ms)
+{
+	enum { STEP = 5 };
+	if (ms <= STEP)
+		return real_watch_wait(epoll, events, n, ms);
+	fl__add_relaxed(&looks, 1); /* relaxed: a number */
+	return real_watch_wait(epoll, events, n, STEP);
+}
+
+__attribute__((constructor)) static void clock_begin(void)
+{
+	ahead = (int64_t *)(void *)fl_test_arena; /* cast: its first object */
+	/* Otherwise another process has made it. */
+	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead);
+	real_now = fl__sys.now;
+	real_watch_wait = fl__fd_sys.epoll_wait;
+	real_futex_wait = fl__sys.futex_wait;
+	real_shared_wait = fl__sys.shared_wait;
+	fl__process_sys.answer_timeout = FL_S(1000000); /* a start has time, also while the clock is put forward */
+	fl__sys.now = now_ahead;
+	fl__sys.futex_wait = futex_wait_ahead;
+	fl__sys.shared_wait = shared_wait_ahead;
+	fl__fd_sys.epoll_wait = watch_wait_in_steps;
+}
+
+static void put_forward(int64_t time)
+{
+	fl__add_relaxed(ahead, time); /* relaxed: a number */
+}
+
+/* After a task with a deadline was posted: the manager has read the current clock. */
+static void manager_looks(void)
+{
+	const unsigned before = fl__load_relaxed(&looks); /* relaxed: a number */
+	FL_WAIT_FOR(fl__load_relaxed(&looks) - before >= 2);
+}
+
+static void clock_back(const int *unused)
+{
+	fl__store_relaxed(ahead, 0); /* relaxed: a number */
+}
+
+/* Before the executor: until that is freed the clock does not go back. */
+#define CLOCK_AHEAD() __attribute__((cleanup(clock_back), unused)) const int clock_is_ahead = 0
+
+static const int64_t limit = FL_S(100); /* nothing takes so long by itself */
+
+/* Never ends by itself, and does not hear. */
+FL_TASK(process_pool_hangs, struct process_pool_gate *, int)
+{
+	process_pool_enter(*arg);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TASK(process_pool_hangs_again, struct process_pool_gate *, int, .max_attempts = 2)
+{
+	process_pool_enter(*arg);
+	for (;;)
+		sched_yield();
+	return 0;
+}
+
+/* Ends as soon as it is asked. */
+FL_TASK(process_pool_listens, struct process_pool_gate *, int)
+{
+	process_pool_enter(*arg);
+	while (!fl_task_is_cancelled(ctx))
+		sched_yield();
+	return 0;
+}
+
+static const char too_long[] = "was killed: its task ran for too long";
+static const char past_deadline[] = "was killed: it ran a task past its deadline";
+
+static int wait_for(void *f, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_future_wait_until(f, deadline, cancel);
+}
+
+/* Without a waiter, unless the case waits: the manager thread alone handles it, or not. */
+static void comes_to_its_end(fl_future *f, bool waited_for)
+{
+	if (waited_for)
+		FL_OK(fl_future_wait(f));
+	else
+		FL_WAIT_FOR(process_pool_ended(f));
+}
+
+/* The same, and its time is up. */
+static void comes_to_its_limit(fl_future *f, bool waited_for)
+{
+	fl_test_caller waiter;
+	if (waited_for)
+		fl_test_call_queued(&waiter, wait_for, f, &f->state, FL_FOREVER, NULL);
+	put_forward(limit);
+	if (waited_for)
+		FL_OK(fl_test_call_end(&waiter));
+	else
+		FL_WAIT_FOR(process_pool_ended(f));
+}
+
+FL_TEST(process_pool_kills_a_task_that_takes_too_long)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .task_timeout = limit});
+	for (int round = 0; round < 6; round++) {
+		enum { TASKS = 20 };
+		struct process_pool_gate *gate = process_pool_gate();
+		int *runs = process_pool_counters(TASKS), pid;
+		fl_future *hanging = NULL, *f[TASKS];
+		FL_OK(process_pool_hangs_submit(e, gate, &hanging));
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		char worker[64];
+		(void)snprintf(worker, sizeof worker, "worker %d (", process_pool_await(gate));
+		/* Before the deadline of those that run just then. */
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(process_pool_counts_get(f[i], &pid));
+		assert_false(process_pool_ended(hanging));
+		comes_to_its_limit(hanging, round % 2);
+		assert_non_null(strstr(fl_future_message(hanging), worker));
+		process_pool_fails(hanging, -EOWNERDEAD, too_long);
+		for (int i = 0; i < TASKS; i++) {
+			assert_int_equal(process_pool_counted(&runs[i]), 1);
+			fl_future_free(f[i]);
+		}
+		FL_WAIT_FOR(process_pool_is_gone(gate->pid));
+	}
+}
+
+static int may_not_kill(fl_process *p)
+{
+	return -EPERM;
+}
+
+static void may_kill(const struct fl__process_pool_sys *real)
+{
+	fl__process_pool_sys = *real;
+}
+
+#define MAY_NOT_KILL()                                                                                                 \
+	__attribute__((cleanup(may_kill), unused)) const struct fl__process_pool_sys may_kill_later =                  \
+	    fl__process_pool_sys;                                                                                      \
+	fl__process_pool_sys.kill = may_not_kill
+
+/* As after a setuid() of this process: the future ends, and the tasks behind run on another worker. */
+FL_TEST(process_pool_worker_that_may_not_be_killed)
+{
+	enum { TASKS = 3 };
+	CLOCK_AHEAD();
+	MAY_NOT_KILL();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	for (int terminate = 0; terminate < 2; terminate++) {
+		struct process_pool_gate *gate = process_pool_gate();
+		int *runs = process_pool_counters(TASKS), pid;
+		fl_future *hanging = NULL, *f[TASKS];
+		FL_OK(process_pool_hangs_submit(e, gate, &hanging));
+		(void)process_pool_await(gate);
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		if (terminate)
+			fl_executor_terminate(e);
+		else
+			put_forward(limit);
+		process_pool_fails(hanging, -EPERM,
+		                   terminate ? "cannot be killed: its executor was terminated"
+		                             : "cannot be killed: its task ran for too long");
+		for (int i = 0; i < TASKS; i++) {
+			FL_RC(process_pool_counts_get(f[i], &pid), terminate ? FL_ETASK : 0);
+			FL_RC(fl_future_error(f[i]), terminate ? -ECANCELED : 0);
+			assert_int_equal(process_pool_counted(&runs[i]), terminate ? 0 : 1);
+			fl_future_free(f[i]);
+		}
+		FL_WAIT_FOR(process_pool_is_gone(gate->pid)); /* by fl_process_free(), which may kill */
+	}
+}
+
+static void overrun_as_another_user(void *arg)
+{
+	struct process_pool_gate *gate = arg;
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .task_timeout = limit}) == 0);
+	FL_CHECK(process_pool_hangs_submit(e, gate, &f) == 0);
+	(void)process_pool_await(gate);
+	FL_CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
+	put_forward(limit);
+	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -EPERM);
+	FL_CHECK(strstr(fl_future_message(f), "cannot be killed: its task ran for too long"));
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_pool_kill_that_is_not_permitted)
+{
+	CLOCK_AHEAD();
+	if (getuid() != 0 || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(overrun_as_another_user, process_pool_gate(), NULL, 0));
+}
+
+/* All workers hang at once, and again: the timeout is for each try. */
+FL_TEST(process_pool_timeout_is_for_each_try)
+{
+	enum { WORKERS = 3 };
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = limit});
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
+	fl_future *f[WORKERS];
+	for (int i = 0; i < WORKERS; i++)
+		FL_OK(process_pool_hangs_again_submit(e, &gates[i], &f[i]));
+	for (int attempt = 1; attempt <= 2; attempt++) {
+		for (int i = 0; i < WORKERS; i++)
+			FL_WAIT_FOR(process_pool_counted(&gates[i].runs) == attempt);
+		manager_looks();
+		for (int i = 0; i < WORKERS; i++)
+			assert_false(process_pool_ended(f[i]));
+		put_forward(limit);
+	}
+	for (int i = 0; i < WORKERS; i++) {
+		process_pool_fails(f[i], -EOWNERDEAD, too_long);
+		assert_int_equal(process_pool_counted(&gates[i].runs), 2);
+	}
+	process_pool_works(e);
+}
+
+/* It begins when the task does: what waits behind others is not late. */
+FL_TEST(process_pool_timeout_is_not_for_the_queue)
+{
+	enum { TASKS = 12 };
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, TASKS);
+	fl_future *f[TASKS];
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
+	for (int i = 0; i < TASKS; i++) {
+		(void)process_pool_await(&gates[i]);
+		put_forward(limit / 2);
+		manager_looks();
+		process_pool_let_go(&gates[i], f[i]);
+	}
+}
+
+/*
+ * Its worker is stopped before it claims the task, for longer than the timeout: it is killed
+ * because of the next step.
+ */
+FL_TEST(process_pool_timeout_of_a_task_that_begins_late)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	struct process_pool_gate *gate = process_pool_gate();
+	const int pid = process_pool_pid(e);
+	fl_future *f = NULL;
+	FL_OK(kill(pid, SIGSTOP));
+	FL_WAIT_FOR(process_state(pid) == 'T');
+	FL_OK(process_pool_hangs_submit(e, gate, &f));
+	put_forward(3 * limit);
+	manager_looks();
+	assert_false(process_pool_ended(f));
+	FL_OK(kill(pid, SIGCONT));
+	assert_int_equal(process_pool_await(gate), pid);
+	manager_looks();
+	assert_false(process_pool_ended(f));
+	put_forward(limit);
+	FL_WAIT_FOR(process_pool_ended(f));
+	process_pool_fails(f, -EOWNERDEAD, too_long);
+}
+
+/* A worker that is stopped in the middle of a task, with another task behind it. */
+FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	FL_SCOPED(fl_future) *behind = NULL;
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = process_pool_hold(e, gate);
+	int nine = 0;
+	FL_OK(process_pool_square_submit(e, 3, &behind));
+	FL_OK(kill(gate->pid, SIGSTOP));
+	put_forward(limit);
+	process_pool_fails(f, -EOWNERDEAD, too_long);
+	FL_OK(process_pool_square_get(behind, &nine));
+	assert_int_equal(nine, 9);
+}
+
+/* kill_after. */
+
+static fl_executor *with_grace(int64_t grace)
+{
+	return process_pool_made(&(fl_executor_config){.workers = 1, .kill_after = grace});
+}
+
+FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		struct process_pool_gate *gate = process_pool_gate();
+		fl_future *f = NULL;
+		FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+		(void)process_pool_await(gate);
+		comes_to_its_limit(f, round % 2);
+		process_pool_fails(f, -ETIMEDOUT, past_deadline);
+		process_pool_works(e);
+	}
+}
+
+/* Without a `kill_after`, and without a waiter: the executor can be joined. */
+FL_TEST(process_pool_kills_at_a_deadline_by_default)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL;
+	FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
+	put_forward(limit + FL_MS(100));
+	FL_OK(fl_executor_join(e));
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
+}
+
+/* A deadline that its token brings along is the task's. */
+FL_TEST(process_pool_kills_at_the_deadline_of_a_token)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL;
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
+	FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &timer}));
+	(void)process_pool_await(gate);
+	put_forward(limit + FL_MS(100));
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
+}
+
+/* It may be started again when its worker dies, but not when its time is up. */
+FL_TEST(process_pool_killed_at_its_deadline_is_not_tried_again)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL;
+	FL_OK(process_pool_hangs_again_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
+	put_forward(limit + FL_MS(100));
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
+	assert_int_equal(process_pool_counted(&gate->runs), 1);
+}
+
+FL_TEST(process_pool_never_kills_at_a_deadline_if_told_so)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_grace(FL_FOREVER);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL;
+	FL_OK(process_pool_held_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
+	put_forward(10 * limit);
+	FL_RC(fl_future_cancel(f), -EBUSY);
+	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
+	process_pool_let_go(gate, f);
+	assert_int_equal(process_pool_pid(e), gate->pid);
+}
+
+/* Maps. */
+
+struct process_pool_item {
+	struct process_pool_gate *gate; /* NULL: it ends */
+	int number;
+};
+
+FL_TASK(process_pool_maybe_hangs, struct process_pool_item, int)
+{
+	*result = arg->number;
+	if (!arg->gate)
+		return 0;
+	process_pool_enter(arg->gate);
+	for (;;)
+		(void)pause();
+}
+
+enum { ITEMS = 12, HANGING = 4 };
+
+static struct process_pool_gate *make_items(struct process_pool_item *items)
+{
+	struct process_pool_gate *gate = process_pool_gate();
+	for (int i = 0; i < ITEMS; i++)
+		items[i] = (struct process_pool_item){i == HANGING ? gate : NULL, i + 1};
+	return gate;
+}
+
+static int pass_deadline(void *gate)
+{
+	(void)process_pool_await(gate);
+	put_forward(limit + FL_MS(100));
+	return 0;
+}
+
+/* By its own deadline, and by that of a token. */
+FL_TEST(process_pool_map_ends_at_its_deadline)
+{
+	for (int by_token = 0; by_token <= 1; by_token++) {
+		CLOCK_AHEAD();
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
+		FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+		struct process_pool_item items[ITEMS];
+		int results[ITEMS];
+		fl_thread other;
+		struct process_pool_gate *gate = make_items(items);
+		fl_map_config config = {.chunk = 3};
+		for (int i = 0; i < ITEMS; i++)
+			results[i] = -77;
+		if (by_token)
+			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
+		else
+			config.deadline = fl_after(limit);
+		config.cancel = by_token ? &timer : NULL;
+		FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
+		      by_token ? -ECANCELED : -ETIMEDOUT);
+		FL_OK(fl_thread_join(&other, NULL));
+		for (int i = 0; i < ITEMS; i++)
+			assert_int_equal(results[i], i < HANGING ? i + 1 : i == HANGING ? 0 : -77);
+	}
+}
+
+/* One element was killed; those behind it were not begun. */
+static void expect_killed(fl_imap *it, int end)
+{
+	size_t index = 0;
+	int result, rc, killed = 0;
+	while ((rc = process_pool_maybe_hangs_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK) {
+		const int error = rc == 0 ? 0 : fl_imap_error(it);
+		assert_true(rc == FL_ETASK || result == (int)index + 1);
+		FL_RC(error, index < HANGING ? 0 : -ETIMEDOUT);
+		killed += index == HANGING && strstr(fl_imap_message(it), past_deadline);
+	}
+	FL_RC(rc, end);
+	assert_int_equal(killed, 1);
+}
+
+static void imap_past_deadline(bool by_token, size_t chunk)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_imap) *it = NULL;
+	struct process_pool_item items[ITEMS];
+	fl_thread other;
+	struct process_pool_gate *gate = make_items(items);
+	fl_imap_config config = {.chunk = chunk};
+	if (by_token)
+		fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
+	else
+		config.deadline = fl_after(limit);
+	config.cancel = by_token ? &timer : NULL;
+	FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+	FL_OK(process_pool_maybe_hangs_imap(e, items, ITEMS, &it, &config));
+	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);
+	FL_OK(fl_thread_join(&other, NULL));
+}
+
+FL_TEST(process_pool_imap_ends_at_its_deadline)
+{
+	for (size_t chunk = 1; chunk <= 5; chunk += 2) {
+		imap_past_deadline(false, chunk);
+		imap_past_deadline(true, chunk);
+	}
+}
+
+FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		struct process_pool_gate *gate = process_pool_gate();
+		fl_future *f = NULL;
+		FL_OK(process_pool_hangs_submit(e, gate, &f));
+		(void)process_pool_await(gate);
+		FL_RC(fl_future_cancel(f), -EBUSY);
+		comes_to_its_end(f, round % 2);
+		process_pool_fails(f, -EOWNERDEAD, too_long);
+		process_pool_works(e);
+	}
+}
+
+FL_TEST(process_pool_kills_what_is_deaf_to_a_token)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+		struct process_pool_gate *gate = process_pool_gate();
+		fl_future *f = NULL, *behind = NULL;
+		FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
+		(void)process_pool_await(gate);
+		FL_OK(process_pool_square_submit_with(e, 2, &behind, &(fl_submit_config){.cancel = &stop}));
+		fl_cancel_token_request(&stop);
+		comes_to_its_end(f, round % 2);
+		process_pool_fails(f, -EOWNERDEAD, too_long);
+		process_pool_is_cancelled(behind);
+		process_pool_works(e);
+	}
+}
+
+FL_TEST(process_pool_kills_what_is_deaf_to_the_executors_cancel)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL;
+	FL_OK(process_pool_hangs_submit(e, gate, &f));
+	(void)process_pool_await(gate);
+	assert_int_equal(fl_executor_cancel(e), 0);
+	FL_OK(fl_executor_join(e));
+	process_pool_fails(f, -EOWNERDEAD, too_long);
+}
+
+/* A worker that obeys is not killed, and continues with the next task. */
+FL_TEST(process_pool_does_not_kill_a_task_that_stops)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_grace(limit);
+	const int pid = process_pool_pid(e);
+	int unused;
+	for (int round = 0; round < 30; round++) {
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+		FL_SCOPED(fl_future) *f = NULL;
+		struct process_pool_gate *gate = process_pool_gate();
+		const fl_submit_config by_deadline = {.deadline = fl_after(limit)}, by_token = {.cancel = &stop};
+		FL_OK(process_pool_listens_submit_with(e, gate, &f,
+		                                       round % 3 == 0   ? &by_deadline
+		                                       : round % 3 == 1 ? &by_token
+		                                                        : NULL));
+		(void)process_pool_await(gate);
+		if (round % 3 == 0)
+			put_forward(limit);
+		else if (round % 3 == 1)
+			fl_cancel_token_request(&stop);
+		else if (round % 3 == 2)
+			FL_RC(fl_future_cancel(f), -EBUSY);
+		FL_OK(process_pool_listens_get(f, &unused));
+		assert_int_equal(process_pool_pid(e), pid); /* and it is not asked to stop */
+	}
+}
+
+/* Without kill_after a request kills no worker. */
+FL_TEST(process_pool_asks_and_waits)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(0);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
+	FL_RC(fl_future_cancel(held), -EBUSY);
+	FL_RC(fl_future_wait_until(held, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
+	process_pool_let_go(gate, held);
+	assert_int_equal(process_pool_pid(e), gate->pid);
+}
+
+/* The number of workers. */
+
+FL_TEST(process_pool_resize_results)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	FL_RC(fl_executor_resize(e, 0), -EINVAL);
+	FL_RC(fl_executor_resize(e, FL_WORKERS_MAX + 1), -EINVAL);
+	assert_int_equal(fl_executor_workers(e), 2);
+	FL_OK(fl_executor_resize(e, 5));
+	assert_int_equal(fl_executor_workers(e), 5);
+	assert_int_equal(process_pool_size(e), 0); /* when they are needed */
+	fl_executor_close(e);
+	FL_RC(fl_executor_resize(e, 3), -EPIPE);
+}
+
+FL_TEST(process_pool_resize_up_and_down)
+{
+	enum { MOST = 5 };
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gates[MOST];
+	fl_future *held[MOST], *waiting = NULL;
+	gates[0] = process_pool_gate();
+	held[0] = process_pool_hold(e, gates[0]);
+	for (int i = 1; i < MOST; i++) { /* pending tasks already go to new workers */
+		gates[i] = process_pool_gate();
+		FL_OK(process_pool_held_submit(e, gates[i], &held[i]));
+	}
+	FL_OK(fl_executor_resize(e, MOST));
+	for (int i = 1; i < MOST; i++)
+		(void)process_pool_await(gates[i]);
+	assert_int_equal(process_pool_size(e), MOST);
+	FL_OK(process_pool_square_submit(e, 7, &waiting));
+	FL_OK(fl_executor_resize(e, 2));
+	assert_int_equal(process_pool_size(e), MOST); /* they may end what they run */
+	for (int i = 0; i < MOST; i++)
+		process_pool_let_go(gates[i], held[i]);
+	FL_WAIT_FOR(process_pool_size(e) == 2);
+	FL_OK(fl_future_wait(waiting));
+	FL_OK(fl_future_error(waiting));
+	fl_future_free(waiting);
+	/* Two, and no more. */
+	struct process_pool_gate *two[3] = {process_pool_gate(), process_pool_gate(), process_pool_gate()};
+	fl_future *f[3] = {process_pool_hold(e, two[0]), process_pool_hold(e, two[1]), NULL};
+	FL_OK(process_pool_held_submit(e, two[2], &f[2]));
+	FL_WAIT_FOR(process_pool_size(e) == 2);
+	assert_int_equal(process_pool_counted(&two[2]->runs), 0);
+	for (int i = 0; i < 3; i++)
+		process_pool_let_go(two[i], f[i]);
+}
+
+FL_TEST(process_pool_resize_under_load)
+{
+	enum { AT_ONCE = 50 };
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(1);
+	const unsigned tasks = fl_test_scaled(5000);
+	int *runs = process_pool_counters(tasks), pid;
+	fl_future *f[AT_ONCE] = {NULL};
+	for (unsigned i = 0; i < tasks + AT_ONCE; i++) {
+		fl_future **here = &f[i % AT_ONCE];
+		if (i >= AT_ONCE) {
+			FL_OK(process_pool_counts_get(*here, &pid));
+			assert_int_equal(process_pool_counted(&runs[i - AT_ONCE]), 1);
+			fl_future_free(*here);
+		}
+		if (i < tasks)
+			FL_OK(process_pool_counts_submit(e, &runs[i], here));
+		if (i % 37 == 0)
+			FL_OK(fl_executor_resize(e, 1 + i / 37 % 4));
+	}
+	FL_OK(fl_executor_resize(e, 1));
+	FL_WAIT_FOR(process_pool_size(e) <= 1);
+	fl_executor_free(e);
+	process_pool_same(&before);
+}

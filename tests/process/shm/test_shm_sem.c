@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_queued.h"
+#include "fl_shm_child.h"
+#include "process/shm/shm_wait_queue.h"
+
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_shm_sem_acquire_until(s, deadline, cancel);
+}
+
+static const struct fl__shm_wait_queue *line_of(const fl_shm_sem *s)
+{
+	return (const void *)s->waiters_;
+}
+
+/* Whether a context sleeps, or is about to. */
+static bool is_waited_for(const fl_shm_sem *s)
+{
+	return fl__load_acquire(&line_of(s)->waiting);
+}
+
+static uint32_t *monitor(fl_shm_sem *s)
+{
+	return fl__shm_word((struct fl__shm_lock *)(void *)s->lock_);
+}
+
+FL_TEST(shm_sem_initial_permits)
+{
+	fl_shm_sem s, zero;
+	memset(&zero, 0, sizeof zero);
+	FL_OK(fl_shm_sem_init(&s, 0));
+	assert_memory_equal(&s, &zero, sizeof s);
+	FL_OK(fl_shm_sem_init(&s, FL_SHM_SEM_MAX));
+	assert_int_equal(fl_shm_sem_value(&s), FL_SHM_SEM_MAX);
+	FL_RC(fl_shm_sem_init(&s, FL_SHM_SEM_MAX + 1), -EINVAL);
+	assert_int_equal(fl_shm_sem_value(&s), FL_SHM_SEM_MAX);
+}
+
+FL_TEST(shm_sem_takes_what_is_there)
+{
+	fl_shm_sem s;
+	FL_OK(fl_shm_sem_init(&s, 3));
+	FL_OK(fl_shm_sem_try_acquire(&s));
+	FL_OK(fl_shm_sem_acquire(&s));
+	FL_OK(fl_shm_sem_acquire_until(&s, 0, NULL));
+	FL_RC(fl_shm_sem_try_acquire(&s), -EAGAIN);
+	FL_OK(fl_shm_sem_release(&s));
+	FL_OK(fl_shm_sem_release_n(&s, 0));
+	FL_OK(fl_shm_sem_release_n(&s, 4));
+	assert_int_equal(fl_shm_sem_value(&s), 5);
+}
+
+FL_TEST(shm_sem_acquire_gives_up)
+{
+	fl_shm_sem *s = fl_test_share(sizeof *s);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	FL_RC(fl_shm_sem_acquire_until(s, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_shm_sem_acquire_until(s, deadline, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_MS(1)), &stop), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	fl_test_caller c;
+	fl_test_call_start(&c, acquire, s, FL_FOREVER, &stop);
+	FL_WAIT_FOR(is_waited_for(s));
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	FL_RC(fl_shm_sem_acquire_until(s, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_sem_acquire(s), -ECANCELED);
+	FL_OK(fl_shm_sem_release(s));
+	FL_OK(fl_shm_sem_acquire(s)); /* what can be done at once is done */
+	assert_int_equal(fl_shm_sem_value(s), 0);
+	fl_test_unshare(s, sizeof *s);
+}
+
+FL_TEST(shm_sem_overflow)
+{
+	fl_shm_sem *s = fl_test_share(sizeof *s);
+	fl_test_caller c;
+	FL_OK(fl_shm_sem_init(s, FL_SHM_SEM_MAX));
+	FL_RC(fl_shm_sem_release(s), -EOVERFLOW);
+	FL_RC(fl_shm_sem_release_n(s, UINT32_MAX), -EOVERFLOW);
+	FL_OK(fl_shm_sem_init(s, 1));
+	FL_RC(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX), -EOVERFLOW);
+	assert_int_equal(fl_shm_sem_value(s), 1);
+	FL_OK(fl_shm_sem_acquire(s));
+	fl_test_call_start(&c, acquire, s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(is_waited_for(s));
+	FL_RC(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX + 1), -EOVERFLOW); /* no waiter is woken */
+	assert_true(is_waited_for(s));
+	FL_OK(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX));
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_shm_sem_value(s), FL_SHM_SEM_MAX - 1);
+	fl_test_unshare(s, sizeof *s);
+}
+
+/*
+ * A monitor that belongs to this thread only according to the memory: calls that need it report
+ * this, other calls work.
+ */
+FL_TEST(shm_sem_damaged_memory)
+{
+	fl_shm_sem s;
+	FL_OK(fl_shm_sem_init(&s, 0));
+	*monitor(&s) = fl__sys.thread_id();
+	FL_RC(fl_shm_sem_acquire(&s), -EBADMSG);
+	FL_RC(fl_shm_sem_acquire_until(&s, FL_FOREVER, NULL), -EBADMSG);
+	FL_RC(fl_shm_sem_try_acquire(&s), -EAGAIN);
+	FL_OK(fl_shm_sem_release_n(&s, 2));
+	FL_OK(fl_shm_sem_acquire(&s));
+	s.word_ = 0x80000000u;
+	FL_RC(fl_shm_sem_release(&s), -EBADMSG);
+	FL_RC(fl_shm_sem_release_n(&s, 2), -EBADMSG);
+	assert_int_equal(fl_shm_sem_value(&s), 0);
+}
+
+/* The monitor's owner is stopped: waits with a deadline end all the same. */
+FL_TEST(shm_sem_stopped_owner)
+{
+	fl_shm_sem s;
+	FL_OK(fl_shm_sem_init(&s, 0));
+	*monitor(&s) = 1;
+	FL_RC(fl_shm_sem_acquire_until(&s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_SEM(&s)), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_try_acquire(&s), -EAGAIN);
+}
+
+/*
+ * musl 159d1f6c, 882aedf6: waiters that gave up leave nothing behind that affects later releases.
+ */
+FL_TEST(shm_sem_stale_waiters)
+{
+	fl_shm_sem *s = fl_test_share(sizeof *s);
+	for (int i = 0; i < 3; i++) {
+		FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
+		FL_OK(fl_shm_sem_release(s));
+		assert_int_equal(s->word_, 1);
+		FL_OK(fl_shm_sem_try_acquire(s));
+	}
+	fl_test_caller brief, patient;
+	fl_test_call_start(&brief, acquire, s, fl_after(FL_MS(2)), NULL);
+	fl_test_call_start(&patient, acquire, s, FL_FOREVER, NULL);
+	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT);
+	FL_OK(fl_shm_sem_release_n(s, 2));
+	FL_OK(fl_test_call_end(&patient));
+	FL_OK(fl_shm_sem_acquire_until(s, 0, NULL));
+	fl_test_unshare(s, sizeof *s);
+}
+
+static int acquire_three(void *s)
+{
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_shm_sem_acquire(s) == 0);
+	return 0;
+}
+
+FL_TEST(shm_sem_fibers)
+{
+	fl_shm_sem *s = fl_test_share(sizeof *s);
+	fl_test_fibers fibers;
+	fl_test_fibers_begin(&fibers, acquire_three, s, 0, 20);
+	for (int i = 0; i < 60; i++)
+		FL_OK(fl_shm_sem_release(s));
+	fl_test_fibers_end(&fibers);
+	assert_int_equal(fl_shm_sem_value(s), 0);
+	fl_test_unshare(s, sizeof *s);
+}
+
+static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl_shm_sem *s = arg;
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_SEM(&s[0]), FL_ON_SHM_SEM(&s[1]));
+}
+
+FL_TEST(shm_sem_wait_any)
+{
+	fl_shm_sem *s = fl_test_share(2 * sizeof *s);
+	FL_RC(wait_any(s, 0, NULL), -ETIMEDOUT);
+	for (int i = 0; i < 2; i++) {
+		fl_test_caller c;
+		fl_test_call_start(&c, wait_any, s, FL_FOREVER, NULL);
+		FL_WAIT_FOR(is_waited_for(&s[1]));
+		FL_OK(fl_shm_sem_release(&s[i]));
+		FL_RC(fl_test_call_end(&c), i);
+		FL_OK(fl_shm_sem_try_acquire(&s[i])); /* looking took nothing */
+		FL_RC(wait_any(s, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
+	}
+	fl_test_unshare(s, 2 * sizeof *s);
+}
+
+/* Processes. */
+
+/*
+ * A child that acquires and releases until it is killed; it holds at most one permit, which is then
+ * lost.
+ */
+static int take_and_give(void *s)
+{
+	for (;;) {
+		FL_CHECK(fl_shm_sem_acquire(s) == 0);
+		FL_CHECK(fl_shm_sem_release(s) == 0);
+	}
+}
+
+/* kill9_waiter, and anywhere else: no process hangs, and each death loses at most one permit. */
+FL_TEST(shm_sem_kill9_waiter)
+{
+	enum { CHILDREN = 3, PERMITS = 2 };
+	FL_TEST_NEEDS_DEATHS();
+	fl_shm_sem *s = fl_test_share(sizeof *s);
+	unsigned random = 1;
+	for (unsigned round = 0; round < fl_test_scaled(150); round++) {
+		pid_t children[CHILDREN];
+		FL_OK(fl_shm_sem_init(s, PERMITS));
+		for (int i = 0; i < CHILDREN; i++)
+			children[i] = fl_test_fork(take_and_give, s);
+		random = random * 1664525u + 1013904223u;
+		for (unsigned spins = random >> 16; spins > 0; spins--)
+			fl__sys.relax();
+		fl_test_kill(children[0]);
+		uint32_t lost = 0;
+		for (unsigned i = 0; i < 20; i++) /* one permit is left, for two children and us */
+			FL_OK(fl_shm_sem_acquire(s)), FL_OK(fl_shm_sem_release(s));
+		for (int i = 1; i < CHILDREN; i++)
+			fl_test_kill(children[i]);
+		lost = PERMITS - fl_shm_sem_value(s);
+		assert_true(lost <= PERMITS);
+		FL_OK(fl_shm_sem_release(s));
+		FL_OK(fl_shm_sem_acquire_until(s, fl_after(FL_S(60)), NULL));
+	}
+	fl_test_unshare(s, sizeof *s);
+}
+
+typedef struct giving {
+	fl_shm_sem s;
+	uint32_t begun, returned;
+} giving;
+
+static int give_for_ever(void *arg)
+{
+	giving *g = arg;
+	for (;;) {
+		fl__add_relaxed(&g->begun, 1);
+		FL_CHECK(fl_shm_sem_release(&g->s) == 0);
+		fl__add_relaxed(&g->returned, 1);
+	}
+}
+
+static int take_to(void *arg, int64_t deadline, fl_cancel_token *cancel)
+{
+	giving *g = arg;
+	int taken = 0;
+	while (fl_shm_sem_acquire_until(&g->s, deadline, cancel) == 0)
+		taken++;
+	return taken;
+}
+
+/* A release that returned counts; one that had begun counts or not; no others do. */
+FL_TEST(shm_sem_kill9_releaser)
+{
+	FL_TEST_NEEDS_DEATHS();
+	giving *g = fl_test_share(sizeof *g);
+	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
+		fl_test_caller takers[2];
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+		memset(g, 0, sizeof *g);
+		pid_t pid = fl_test_fork(give_for_ever, g);
+		for (int i = 0; i < 2; i++)
+			fl_test_call_start(&takers[i], take_to, g, FL_FOREVER, &token);
+		FL_WAIT_FOR(fl__load_relaxed(&g->returned) > round);
+		fl_test_kill(pid);
+		FL_WAIT_FOR(fl_shm_sem_value(&g->s) == 0); /* no process sleeps beside a permit */
+		fl_cancel_token_request(&token);
+		uint32_t taken = 0;
+		for (int i = 0; i < 2; i++)
+			taken += (uint32_t)fl_test_call_end(&takers[i]);
+		assert_true(taken >= g->returned && taken <= g->begun && g->begun - g->returned <= 1);
+	}
+	fl_test_unshare(g, sizeof *g);
+}
