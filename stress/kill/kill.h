@@ -23,7 +23,7 @@
  *   ledger.c   the account of the items
  *   report.c   the report
  *   main.c     the driver: one thread, which forks, kills, reaps and keeps the ledger
- *   tools.c    functions for this campaign and for ../kill_tasks, which also uses abi.c and sites.c
+ *   tools.c    functions for the campaigns and the soaks; ../kill_tasks also uses abi.c and sites.c
  */
 
 enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
@@ -74,11 +74,8 @@ struct board {
 };
 
 struct campaign {
-	uint64_t kills;
-	int64_t time; /* ns */
-	uint64_t seed;
-	unsigned capacity, victims;
-	bool frames, quiet;
+	uint64_t kills, time; /* s */
+	uint64_t seed, capacity, victims, frames, quiet;
 };
 
 extern struct campaign campaign;

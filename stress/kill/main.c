@@ -6,7 +6,6 @@
 #include "kill.h"
 #include <errno.h>
 #include <fairlead/time.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct campaign campaign = {.kills = 20000, .time = FL_S(300), .seed = 1, .capacity = 5, .victims = 4};
+struct campaign campaign = {.kills = 20000, .time = 300, .seed = 1, .capacity = 5, .victims = 4};
 struct board *board;
 fl_shm_queue *queue;
 struct fl__shm_ring *ring;
@@ -140,7 +139,7 @@ static void run(void)
 {
 	uint64_t seed = campaign.seed;
 	int64_t begin = time_now(), now = begin;
-	while (by_step + by_driver < campaign.kills && now - begin < campaign.time) {
+	while (by_step + by_driver < campaign.kills && now - begin < FL_S((int64_t)campaign.time)) {
 		for (unsigned i = 0; i < campaign.victims && lives < campaign.kills + SLOTS; i++)
 			if (!board->slots[i].pid)
 				begin_life(&board->slots[i], &seed);
@@ -204,46 +203,23 @@ static pid_t start(int (*body)(void))
 	return pid;
 }
 
-static void usage(int status)
-{
-	printf("Usage: fairlead-kill [--kills N] [--time SECONDS] [--frames] [--capacity N] [--victims 1..%d] [--seed "
-	       "N] [--quiet]\n",
-	       SLOTS);
-	exit(status);
-}
-
-static void parse(int argc, char **argv)
-{
-	static const struct option options[] = {
-	    {"kills", 1, NULL, 'k'},    {"time", 1, NULL, 't'},    {"frames", 0, NULL, 'f'},
-	    {"capacity", 1, NULL, 'c'}, {"victims", 1, NULL, 'v'}, {"seed", 1, NULL, 's'},
-	    {"quiet", 0, NULL, 'q'},    {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) >= 0;) {
-		if (c == 'k')
-			campaign.kills = strtoull(optarg, NULL, 10);
-		else if (c == 't')
-			campaign.time = FL_S(strtoll(optarg, NULL, 10));
-		else if (c == 'f')
-			campaign.frames = true;
-		else if (c == 'c')
-			campaign.capacity = (unsigned)strtoul(optarg, NULL, 10);
-		else if (c == 'v')
-			campaign.victims = (unsigned)strtoul(optarg, NULL, 10);
-		else if (c == 's')
-			campaign.seed = strtoull(optarg, NULL, 10);
-		else if (c == 'q')
-			campaign.quiet = true;
-		else
-			usage(c == 'h' ? 0 : 2);
-	}
-	if (optind != argc || campaign.victims < 1 || campaign.victims > SLOTS || campaign.capacity < 1 ||
-	    campaign.kills > UINT32_MAX - SLOTS - 1)
-		usage(2);
-}
+static const struct argument arguments[] = {
+    {"kills", &campaign.kills, 0, UINT32_MAX - SLOTS - 1},
+    {"time", &campaign.time, 1, 1000000},
+    {"frames", &campaign.frames, 0, 0},
+    {"capacity", &campaign.capacity, 1, UINT32_MAX},
+    {"victims", &campaign.victims, 1, SLOTS},
+    {"seed", &campaign.seed, 0, UINT64_MAX},
+    {"quiet", &campaign.quiet, 0, 0},
+    {NULL, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
-	parse(argc, argv);
+	read_arguments(argc, argv,
+	               "Usage: fairlead-kill [--kills N] [--time SECONDS] [--frames] [--capacity N] [--victims N] "
+	               "[--seed N] [--quiet]\n",
+	               arguments);
 	board = share(sizeof *board);
 	ledger_open(campaign.kills + SLOTS);
 	open_queue();

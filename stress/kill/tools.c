@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools.h"
 #include <fairlead/time.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,8 +27,42 @@ void fail(const char *what, ...)
 {
 	va_list list;
 	va_start(list, what);
+	(void)fputs("FAILED: ", stderr);
 	(void)vfprintf(stderr, what, list);
 	(void)fputc('\n', stderr);
 	va_end(list);
-	_exit(9);
+	_exit(1);
+}
+
+static uint64_t number(const struct argument *a, const char *text)
+{
+	char *end;
+	const unsigned long long n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || n < a->least || n > a->most) {
+		(void)fprintf(stderr, "--%s takes a number from %llu to %llu, not '%s'\n", a->name,
+		              (unsigned long long)a->least, (unsigned long long)a->most, text);
+		exit(2);
+	}
+	return n;
+}
+
+void read_arguments(int argc, char **argv, const char *usage, const struct argument *known)
+{
+	enum { MOST = 16, HELP = MOST };
+	struct option options[MOST + 2] = {{"help", no_argument, NULL, HELP}};
+	for (int i = 0; known[i].name; i++)
+		options[i + 1] = (struct option){known[i].name, known[i].most > 0, NULL, i};
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == '?')
+			exit(2);
+		if (c == HELP) {
+			(void)fputs(usage, stdout);
+			exit(0);
+		}
+		*known[c].to = known[c].most > 0 ? number(&known[c], optarg) : 1;
+	}
+	if (optind < argc) {
+		(void)fputs(usage, stderr);
+		exit(2);
+	}
 }

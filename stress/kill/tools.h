@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Functions for both campaigns. */
+/* Functions for the campaigns and the soaks. */
 
 /* The next number of the sequence with the state `*seed`. */
 uint64_t draw(uint64_t *seed);
@@ -12,7 +12,20 @@ uint64_t draw(uint64_t *seed);
 /* Monotonic time, equal in all processes. */
 int64_t time_now(void);
 
-/* Prints a message, and ends the process with status 9. */
+/* Prints the reason, and ends the process with status 1. */
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* An option of a program; a table of them ends with an empty one. */
+struct argument {
+	const char *name;
+	uint64_t *to;
+	uint64_t least, most; /* of its number; a flag, which sets 1, has none */
+};
+
+/*
+ * Reads the options. --help prints `usage` and ends the process with status 0; a wrong argument
+ * ends the process with a message and status 2.
+ */
+void read_arguments(int argc, char **argv, const char *usage, const struct argument *known);
 
 #endif

@@ -8,7 +8,6 @@
 #include <fairlead/shm.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@ enum { ROUNDS = 20, WARM_UP = 20000, ENOUGH = 5, WORKERS_MOST = 64 };
 /* The executor of a round, in turn. */
 enum way { PLAIN, PLAIN_TOO, FEW_TASKS, SHORT_IDLE, RESIZED, WAYS };
 
-struct campaign campaign = {.kills = 10000, .tasks = 10000000, .workers = 4, .time = FL_S(900), .seed = 1};
+struct campaign campaign = {.kills = 10000, .tasks = 10000000, .workers = 4, .time = 900, .seed = 1};
 struct round current;
 
 static fl_shm *region;
@@ -44,7 +43,7 @@ static void make_board(void)
 
 static bool is_late(void)
 {
-	return time_now() - began > campaign.time;
+	return time_now() - began > FL_S((int64_t)campaign.time);
 }
 
 /*
@@ -159,44 +158,23 @@ static void run_all(void)
 		(void)fputc('\n', stderr);
 }
 
-static void usage(int status)
-{
-	printf("Usage: fairlead-kill-tasks [--kills N] [--tasks N] [--workers 1..%d] [--time SECONDS] [--seed N] "
-	       "[--quiet]\n",
-	       WORKERS_MOST);
-	exit(status);
-}
-
-static void parse(int argc, char **argv)
-{
-	static const struct option options[] = {
-	    {"kills", 1, NULL, 'k'}, {"tasks", 1, NULL, 'n'}, {"workers", 1, NULL, 'w'}, {"time", 1, NULL, 't'},
-	    {"seed", 1, NULL, 's'},  {"quiet", 0, NULL, 'q'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) >= 0;) {
-		if (c == 'k')
-			campaign.kills = strtoull(optarg, NULL, 10);
-		else if (c == 'n')
-			campaign.tasks = strtoull(optarg, NULL, 10);
-		else if (c == 'w')
-			campaign.workers = (unsigned)strtoul(optarg, NULL, 10);
-		else if (c == 't')
-			campaign.time = FL_S(strtoll(optarg, NULL, 10));
-		else if (c == 's')
-			campaign.seed = strtoull(optarg, NULL, 10);
-		else if (c == 'q')
-			campaign.quiet = true;
-		else
-			usage(c == 'h' ? 0 : 2);
-	}
-	if (optind != argc || campaign.workers < 1 || campaign.workers > WORKERS_MOST || campaign.kills < 1 ||
-	    campaign.tasks < 1 || campaign.tasks > (uint64_t)1 << 31)
-		usage(2);
-}
+static const struct argument arguments[] = {
+    {"kills", &campaign.kills, 1, UINT32_MAX},
+    {"tasks", &campaign.tasks, 1, (uint64_t)1 << 31},
+    {"workers", &campaign.workers, 1, WORKERS_MOST},
+    {"time", &campaign.time, 1, 1000000},
+    {"seed", &campaign.seed, 0, UINT64_MAX},
+    {"quiet", &campaign.quiet, 0, 0},
+    {NULL, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
-	parse(argc, argv);
+	read_arguments(argc, argv,
+	               "Usage: fairlead-kill-tasks [--kills N] [--tasks N] [--workers N] [--time SECONDS] [--seed N] "
+	               "[--quiet]\n",
+	               arguments);
 	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* some tasks crash */
 	make_board();
 	watch_start();
@@ -213,7 +191,7 @@ int main(int argc, char **argv)
 	    "%llu kills at random times (%llu of workers that had not begun), %u at a step, %u crashes, in %.1f s; %u "
 	    "workers, %u executors\n",
 	    (unsigned long long)kills_done, (unsigned long long)kills_unborn, board->by_step, board->by_crash,
-	    (double)took / 1e9, campaign.workers, rounds);
+	    (double)took / 1e9, (unsigned)campaign.workers, rounds);
 	measure_report();
 	bool good = left_report(&before, &after);
 	good &= ledger_report();

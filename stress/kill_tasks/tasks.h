@@ -119,11 +119,8 @@ void first_task_begins(void);
 
 /* The campaign. */
 struct campaign {
-	uint64_t kills, tasks;
-	unsigned workers;
-	int64_t time;
-	uint64_t seed;
-	bool quiet;
+	uint64_t kills, tasks, workers, time; /* s */
+	uint64_t seed, quiet;
 };
 extern struct campaign campaign;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(a || b)". Both threads see the other's old value. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 static atomic_int x, y;
@@ -23,11 +23,7 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	assert(a || b);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects CHECK "assert(top < 4096)". Two threads double in turns, which takes eleven preemptions: too
  * many for a search by depth, so threads that take turns are drawn.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 static atomic_int left = 1, right = 1;
@@ -29,11 +29,7 @@ static void *double_right(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, double_left, NULL);
-	pthread_create(&two, NULL, double_right, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(double_left, NULL, double_right, NULL);
 	int top = left > right ? left : right;
 	assert(top < 4096);
 	return 0;

@@ -3,7 +3,7 @@
  * Expects USE AFTER FREE "". Apache httpd bug 21287 (mod_mem_cache): a count of references is
  * decremented, and looked at in a second step.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -34,12 +34,8 @@ static void *serve(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	cached = calloc(1, sizeof *cached);
 	atomic_init(&cached->references, 2);
-	pthread_create(&one, NULL, serve, NULL);
-	pthread_create(&two, NULL, serve, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(serve, NULL, serve, NULL);
 	return 0;
 }

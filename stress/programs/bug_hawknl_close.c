@@ -3,7 +3,7 @@
  * Expects DEADLOCK "wants the mutex". HawkNL 1.6b3: nlClose() takes the lock of the socket and then
  * that of the list, nlShutdown() the reverse.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t list = PTHREAD_MUTEX_INITIALIZER, socket_lock = PTHREAD_MUTEX_INITIALIZER;
 static int open_sockets = 1;
@@ -37,10 +37,6 @@ static void *nl_shutdown(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, nl_close, NULL);
-	pthread_create(&two, NULL, nl_shutdown, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(nl_close, NULL, nl_shutdown, NULL);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects CHECK "assert(value == 2)". memcached issue 127: incr fetches an item under the lock and
  * stores it under the lock, but lets go in between.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 static int value;
@@ -24,11 +24,7 @@ static void *incr(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, incr, NULL);
-	pthread_create(&two, NULL, incr, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(incr, NULL, incr, NULL);
 	assert(value == 2);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Expects CRASH "null pointer". MySQL bug 3596: a status text is looked at and then read, and
  * another thread clears it in between.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 
 static const char idle[] = "idle";
@@ -31,10 +31,6 @@ static void *end(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, show, NULL);
-	pthread_create(&two, NULL, end, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(show, NULL, end, NULL);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects CHECK "assert(written == 2)". MySQL bug 791: while the log is rotated it is closed for a
  * moment, and a query in that moment is not logged.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdbool.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -41,11 +41,7 @@ static void *rotate(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, query, NULL);
-	pthread_create(&two, NULL, rotate, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(query, NULL, rotate, NULL);
 	assert(written == 2);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects CHECK "assert(length <= other->length)". JDK 1.4 StringBuffer.append(): the length of the
  * other buffer is read under its lock, its characters under the lock again.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 struct buffer {
 	pthread_mutex_t lock;
@@ -37,10 +37,6 @@ static void *clear(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, append, NULL);
-	pthread_create(&two, NULL, clear, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(append, NULL, clear, NULL);
 	return 0;
 }

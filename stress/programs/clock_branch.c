@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Time passes in the model, the same in each execution. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,10 +30,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Expects LOST WAKEUP "came before the wait". The flag is atomic, but changed without the lock: the
  * signal falls between look and wait.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,10 +28,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A lock on a raw futex. */
+#include "two_threads.h"
 #include <linux/futex.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,10 +39,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects USE AFTER FREE "freed twice". Two threads free one block. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -21,11 +21,7 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	shared = malloc(8);
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A try answers EBUSY, or takes the lock. */
+#include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int inside;
@@ -21,10 +21,6 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, run, NULL);
-	pthread_create(&two, NULL, run, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, NULL, run, NULL);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects CHECK "assert(balance == 2)". Read and write stand in two critical sections: no race, but
  * an update is lost.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int balance;
@@ -22,11 +22,7 @@ static void *add(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, add, NULL);
-	pthread_create(&two, NULL, add, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(add, NULL, add, NULL);
 	assert(balance == 2);
 	return 0;
 }

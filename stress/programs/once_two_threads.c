@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The function of a once runs once, and before both go on. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int made;
@@ -25,10 +25,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

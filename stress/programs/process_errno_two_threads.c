@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Each thread has an errno. */
+#include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 
 static void *first(void *arg)
@@ -23,10 +23,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Expects a pass. Globals, statics, the heap and functions of atexit() begin anew in each
  * execution.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +30,11 @@ static void *run(void *arg)
 int main(void)
 {
 	static int calls = 3;
-	pthread_t one, two;
 	assert(runs++ == 0 && calls++ == 3 && text[0] == '\0' && !kept);
 	sscanf("abc", "%7s", text);
 	kept = malloc(10);
 	memcpy(kept, text, sizeof text);
 	atexit(at_end);
-	pthread_create(&one, NULL, run, NULL);
-	pthread_create(&two, NULL, run, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, NULL, run, NULL);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Random numbers are the same in each execution. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 static void *run(void *arg)
@@ -14,12 +14,8 @@ static void *run(void *arg)
 int main(void)
 {
 	int a = -1, b = -1;
-	pthread_t one, two;
 	srand(7);
-	pthread_create(&one, NULL, run, &a);
-	pthread_create(&two, NULL, run, &b);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, &a, run, &b);
 	assert(a >= 0 && b >= 0);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of table.slots[2].count by". A block may be an array. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct slot {
@@ -21,13 +21,9 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	table.n = 4;
 	table.slots = malloc(4 * sizeof *table.slots);
 	table.slots[2].count = 0;
-	pthread_create(&one, NULL, run, NULL);
-	pthread_create(&two, NULL, run, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, NULL, run, NULL);
 	return 0;
 }

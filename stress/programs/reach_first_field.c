@@ -3,7 +3,7 @@
  * Expects DATA RACE "read of job->count by". The global points to a link in the block. The block
  * has twice the size of a link, and is no array of links.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct link {
@@ -25,14 +25,10 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	struct job *job = malloc(sizeof *job);
 	job->count = 0;
 	job->link.next = NULL;
 	first = &job->link;
-	pthread_create(&one, NULL, run, NULL);
-	pthread_create(&two, NULL, run, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, NULL, run, NULL);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of queue->head->next->value by". The way from a global is the name. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct node {
@@ -33,14 +33,10 @@ static void *count(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	queue = calloc(1, sizeof *queue);
 	pthread_mutex_init(&queue->lock, NULL);
 	push(1);
 	push(2);
-	pthread_create(&one, NULL, count, NULL);
-	pthread_create(&two, NULL, count, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(count, NULL, count, NULL);
 	return 0;
 }

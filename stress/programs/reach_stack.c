@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "read of totals[1].sum of main by". A variable on another stack has a name. */
-#include <pthread.h>
+#include "two_threads.h"
 
 struct total {
 	int n, sum;
@@ -15,11 +15,7 @@ static void *add(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	struct total totals[2] = {{0, 0}, {0, 0}};
-	pthread_create(&one, NULL, add, &totals[1]);
-	pthread_create(&two, NULL, add, &totals[1]);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(add, &totals[1], add, &totals[1]);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Expects DATA RACE "read of message->length by". The function that returns what malloc() returned
  * names no block: its caller's variable does.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct message {
@@ -28,13 +28,9 @@ static void *send(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	struct message *message = checked(sizeof *message + 5);
 	message->length = 5;
-	pthread_create(&one, NULL, send, message);
-	pthread_create(&two, NULL, send, message);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(send, message, send, message);
 	free(message);
 	return 0;
 }

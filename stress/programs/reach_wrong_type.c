@@ -3,7 +3,7 @@
  * Expects DATA RACE "read of small->count by". Pointers of wrong types lead to the block, too: to a
  * larger structure, and in a union. They give it no name.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct small {
@@ -30,15 +30,11 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	struct small *small = malloc(sizeof *small);
 	small->count = 0;
 	wrong = (struct large *)small;
 	either.large = (struct large *)small;
 	untyped = small;
-	pthread_create(&one, NULL, run, small);
-	pthread_create(&two, NULL, run, small);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(run, small, run, small);
 	return 0;
 }

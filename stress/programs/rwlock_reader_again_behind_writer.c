@@ -3,7 +3,7 @@
  * Expects DEADLOCK "wants the readers-writer lock". A reader locks again behind a writer that
  * waits.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static int value;
@@ -27,10 +27,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, first, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(first, NULL, second, NULL);
 	return 0;
 }

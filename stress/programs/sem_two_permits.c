@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "count". A semaphore with two permits is no lock. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <semaphore.h>
 
 static sem_t permits;
@@ -16,12 +16,8 @@ static void *add(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	sem_init(&permits, 0, 2);
-	pthread_create(&one, NULL, add, NULL);
-	pthread_create(&two, NULL, add, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(add, NULL, add, NULL);
 	sem_destroy(&permits);
 	return 0;
 }

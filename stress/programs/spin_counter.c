@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A counter under a spin lock. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static pthread_spinlock_t lock;
 static int count;
@@ -16,12 +16,8 @@ static void *add(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
-	pthread_create(&one, NULL, add, NULL);
-	pthread_create(&two, NULL, add, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(add, NULL, add, NULL);
 	assert(pthread_spin_trylock(&lock) == 0);
 	assert(pthread_spin_trylock(&lock) != 0);
 	pthread_spin_unlock(&lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects USE AFTER FREE "on the stack of a thread that has ended". */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 
 static _Atomic(int *) shared;
@@ -22,10 +22,6 @@ static void *use(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, lend, NULL);
-	pthread_create(&two, NULL, use, NULL);
-	pthread_join(one, NULL);
-	pthread_join(two, NULL);
+	in_two_threads(lend, NULL, use, NULL);
 	return 0;
 }

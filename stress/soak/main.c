@@ -2,55 +2,24 @@
 #include "core/base/atomic.h"
 #include "core/wait/lot.h"
 #include "soak.h"
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { MOST = 1000, STUCK_S = 60 };
 
-static void usage(FILE *to)
-{
-	(void)fputs("usage: ./dev stress --soak [--time SECONDS] [--threads N] [--loops N] [--fibers N] [--seed N]\n\n"
-	            "Threads, and fibers on event loops, race wakes, timeouts and cancels for the same semaphores, "
-	            "queues, events and\n"
-	            "conditions, with an account of every permit, item and ticket. Exit status: 0; 1: the account is "
-	            "wrong, or\n"
-	            "nothing has moved for a minute; 2: bad usage.\n"
-	            "  --time     how long; 60\n"
-	            "  --threads  that act by themselves; 4\n"
-	            "  --loops    event loops, a thread each; 2\n"
-	            "  --fibers   on each loop; 64\n",
-	            to);
-}
+static const char usage[] =
+    "usage: ./dev stress --soak [--time SECONDS] [--threads N] [--loops N] [--fibers N] [--seed N]\n\n"
+    "Threads, and fibers on event loops, race wakes, timeouts and cancels for the same semaphores, queues, events and\n"
+    "conditions, with an account of every permit, item and ticket. Exit status: 0; 1: the account is wrong, or\n"
+    "nothing has moved for a minute; 2: bad usage.\n"
+    "  --time     how long; 60\n"
+    "  --threads  that act by themselves; 4\n"
+    "  --loops    event loops, a thread each; 2\n"
+    "  --fibers   on each loop; 64\n";
 
-static void read_arguments(int argc, char **argv)
-{
-	static const struct option options[] = {
-	    {"time", 1, NULL, 't'}, {"threads", 1, NULL, 'n'}, {"loops", 1, NULL, 'l'}, {"fibers", 1, NULL, 'f'},
-	    {"seed", 1, NULL, 's'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(0);
-		}
-		if (c == '?')
-			exit(2);
-		if (c == 't')
-			soak.time = FL_S((int64_t)number("time", optarg, 1, 1000000));
-		else if (c == 'n')
-			soak.threads = (unsigned)number("threads", optarg, 0, MOST);
-		else if (c == 'l')
-			soak.loops = (unsigned)number("loops", optarg, 0, MOST);
-		else if (c == 'f')
-			soak.fibers = (unsigned)number("fibers", optarg, 1, MOST);
-		else
-			soak.seed = number("seed", optarg, 0, UINT64_MAX);
-	}
-	if (optind < argc || soak.threads + soak.loops == 0) {
-		(void)fputs("soak: it takes no other arguments, and at least one thread or loop\n", stderr);
-		exit(2);
-	}
-}
+static const struct argument arguments[] = {
+    {"time", &soak.time, 1, 1000000},  {"threads", &soak.threads, 0, MOST}, {"loops", &soak.loops, 0, MOST},
+    {"fibers", &soak.fibers, 1, MOST}, {"seed", &soak.seed, 0, UINT64_MAX}, {NULL, NULL, 0, 0},
+};
 
 static int run_thread(void *unused)
 {
@@ -76,7 +45,7 @@ static void tell_waiter(const void *key, const uint32_t *park_word, const char *
 /* Until the time is over. */
 static void look_on(void)
 {
-	const int64_t end = fl_after(soak.time);
+	const int64_t end = fl_after(FL_S((int64_t)soak.time));
 	uint64_t before = 0;
 	for (int still = 0; fl_now() < end;) {
 		/* Without a canceller. */
@@ -116,10 +85,10 @@ int main(int argc, char **argv)
 	soak.threads = 4;
 	soak.loops = 2;
 	soak.fibers = 64;
-	soak.time = FL_S(60);
-	read_arguments(argc, argv);
+	soak.time = 60;
+	read_arguments(argc, argv, usage, arguments);
 	static fl_thread threads[2 * MOST];
-	const unsigned n = soak.threads + soak.loops;
+	const unsigned n = (unsigned)(soak.threads + soak.loops);
 	const int64_t begin = fl_now();
 	things_open();
 	loops_open();

@@ -8,7 +8,7 @@
  * report; account.c: the objects and the account; actors.c: the actions; loops.c: the fibers, which
  * are cancelled and replaced.
  */
-#include "report.h"
+#include "../kill/tools.h"
 #include <fairlead.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,9 +37,7 @@ struct soak {
 	struct monitor monitors[MONITORS];
 	struct shared_token tokens[TOKENS];
 	bool stop; /* atomic: all actors are to end */
-	unsigned threads, loops, fibers;
-	int64_t time;
-	uint64_t seed;
+	uint64_t threads, loops, fibers, time, seed;
 };
 
 extern struct soak soak;
@@ -56,14 +54,6 @@ struct actor {
 	uint64_t id, items;
 	struct tally tally;
 };
-
-static inline uint64_t draw(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
 
 void things_open(void);
 void actor_begin(struct actor *a);

@@ -8,20 +8,12 @@
  * same time, each on its own thread. Between the parts of the run it compares the resources of the
  * process: threads, descriptors, children, memory.
  */
-#include "../soak/report.h"
+#include "../kill/tools.h"
 #include <fairlead.h>
 #include <stdint.h>
 
 /* Fails unless `rc` is 0. */
 void check(const char *what, int rc);
-
-static inline uint64_t draw(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
 
 void crash_turn(uint64_t *state);     /* a map on processes with an element that crashes */
 void deadline_turn(uint64_t *state);  /* tasks on processes that are killed at their deadline */

@@ -7,7 +7,6 @@
 #include "activities.h"
 #include "core/base/atomic.h"
 #include <dirent.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,7 @@ static const struct activity {
 
 enum { ACTIVITIES = sizeof activities / sizeof activities[0], PARTS = 10, STUCK_S = 120 };
 
-static int64_t time_of_run = FL_S(60);
-static uint64_t seed = 1;
+static uint64_t time_of_run = 60, seed = 1;
 static bool stop;                  /* atomic */
 static uint64_t turns[ACTIVITIES]; /* atomic */
 
@@ -154,49 +152,25 @@ static void run_part(int64_t time)
 	seed++;
 }
 
-static void usage(FILE *to)
-{
-	(void)fputs(
-	    "usage: ./dev stress --soak-executors [--time SECONDS] [--seed N]\n\n"
-	    "Maps whose elements crash, tasks killed at their deadline, executors resized under load, consumers "
-	    "retired by tokens,\n"
-	    "and plugins that are unloaded, all at the same time, with checks of each result; and of what the "
-	    "process has, ten times.\n"
-	    "Exit status: 0; 1: a result is wrong, a turn does not end, or threads, descriptors, children or "
-	    "memory grow; 2: bad usage.\n"
-	    "  --time   how long; 60\n",
-	    to);
-}
-
-static void read_arguments(int argc, char **argv)
-{
-	static const struct option options[] = {
-	    {"time", 1, NULL, 't'}, {"seed", 1, NULL, 's'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(0);
-		}
-		if (c == '?')
-			exit(2);
-		if (c == 't')
-			time_of_run = FL_S((int64_t)number("time", optarg, 1, 1000000));
-		else
-			seed = number("seed", optarg, 1, UINT64_MAX);
-	}
-	if (optind < argc) {
-		(void)fputs("soak: it takes no other arguments\n", stderr);
-		exit(2);
-	}
-}
+static const char usage[] =
+    "usage: ./dev stress --soak-executors [--time SECONDS] [--seed N]\n\n"
+    "Maps whose elements crash, tasks killed at their deadline, executors resized under load, consumers retired by "
+    "tokens,\n"
+    "and plugins that are unloaded, all at the same time, with checks of each result; and of what the process has, ten "
+    "times.\n"
+    "Exit status: 0; 1: a result is wrong, a turn does not end, or threads, descriptors, children or memory grow; 2: "
+    "bad usage.\n"
+    "  --time   how long; 60\n";
 
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
-	read_arguments(argc, argv);
+	static const struct argument arguments[] = {
+	    {"time", &time_of_run, 1, 1000000}, {"seed", &seed, 1, UINT64_MAX}, {NULL, NULL, 0, 0}};
+	read_arguments(argc, argv, usage, arguments);
 	struct belongings first = {0, 0, 0, 0}, last = first;
 	for (int part = 0; part < PARTS; part++) {
-		run_part(time_of_run / PARTS);
+		run_part(FL_S((int64_t)time_of_run) / PARTS);
 		last = look();
 		if (part == 0)
 			first = last;
