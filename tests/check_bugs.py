@@ -35,7 +35,7 @@ def rows(name):
 
 def complaints_of(list_name, least):
     tests = defined("tests/**/test_*.c", "(?:FL_TEST(?:_WITH)?|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON)?)")
-    scenarios = defined("stress/cases/**/*.c", "FL_STRESS(?:_PROCESSES)?")
+    scenarios = defined("stress/cases/**/*.c", "(?:FL_STRESS(?:_PROCESSES)?|FL_LIN|LIN_IS)")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):
         count += 1

@@ -43,7 +43,6 @@ FL_STRESS(barrier_data, one, two, three)
 {
 	int bits = 1 << s->order[0] | 1 << s->order[1] | 1 << s->order[2];
 	FL_ACCEPTABLE(bits == 7 && fl_barrier_waiting(&s->b) == 0, "three numbers");
-	FL_FORBIDDEN(1, "wrong numbers");
 }
 
 /*
@@ -84,76 +83,6 @@ FL_STRESS(barrier_reuse, one, two)
 {
 	bool right = s->order[0][0] + s->order[1][0] == 1 && s->order[0][1] + s->order[1][1] == 1;
 	FL_ACCEPTABLE(right && fl_barrier_destroy(&s->b) == 0, "two turns");
-	FL_FORBIDDEN(1, "wrong numbers, or a waiter is left");
-}
-
-/*
- * The barrier may be destroyed as soon as one party has returned with a number: leaving parties do
- * not touch it.
- */
-struct barrier_free {
-	fl_barrier *b;
-	int order[2];
-};
-
-FL_STRESS_SETUP(barrier_free)
-{
-	s->b = make(sizeof *s->b);
-	OK(fl_barrier_init(s->b, 2));
-}
-
-FL_STRESS_ACTOR(barrier_free, one)
-{
-	s->order[0] = fl_barrier_wait(s->b);
-	OK(fl_barrier_destroy(s->b));
-	free(s->b);
-}
-
-FL_STRESS_ACTOR(barrier_free, two)
-{
-	s->order[1] = fl_barrier_wait(s->b);
-}
-
-FL_STRESS(barrier_free, one, two)
-{
-	FL_ACCEPTABLE(s->order[0] == 0 && s->order[1] == 1, "freed by the first");
-	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 0, "freed by the last");
-	FL_FORBIDDEN(1, "wrong numbers");
-}
-
-/* A timeout breaks the barrier for all, or comes too late: no party waits for one that has left. */
-struct barrier_timeout {
-	fl_barrier b;
-	int rc[3];
-};
-
-FL_STRESS_SETUP(barrier_timeout)
-{
-	OK(fl_barrier_init(&s->b, 3));
-}
-
-FL_STRESS_ACTOR(barrier_timeout, brief)
-{
-	s->rc[0] = fl_barrier_wait_until(&s->b, soon(), NULL);
-}
-
-FL_STRESS_ACTOR(barrier_timeout, two)
-{
-	s->rc[1] = fl_barrier_wait(&s->b);
-}
-
-FL_STRESS_ACTOR(barrier_timeout, three)
-{
-	s->rc[2] = fl_barrier_wait(&s->b);
-}
-
-FL_STRESS(barrier_timeout, brief, two, three)
-{
-	bool broken = fl_barrier_is_broken(&s->b);
-	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl_barrier_destroy(&s->b) != 0, "a waiter is left");
-	FL_ACCEPTABLE(!broken && s->rc[0] >= 0 && s->rc[1] >= 0 && s->rc[2] >= 0, "all passed");
-	FL_ACCEPTABLE(broken && s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE && s->rc[2] == -EPIPE, "broken");
-	FL_FORBIDDEN(1, "some passed");
 }
 
 /* An abort finds no party, one or both; a complete phase stays complete. */
@@ -187,20 +116,6 @@ FL_STRESS(barrier_abort, one, two, aborter)
 	FL_FORBIDDEN(!fl_barrier_is_broken(&s->b), "not broken");
 	FL_ACCEPTABLE(s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1, "both passed");
 	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->rc[1] == -EPIPE, "both turned away");
-	FL_FORBIDDEN(1, "one passed alone");
-}
-
-/*
- * A reset ends all waits, and leaves an intact barrier: the next two of three parties always meet.
- */
-struct barrier_reset {
-	fl_barrier b;
-	int rc[2];
-};
-
-FL_STRESS_SETUP(barrier_reset)
-{
-	OK(fl_barrier_init(&s->b, 2));
 }
 
 static int wait_again(fl_barrier *b)
@@ -209,55 +124,4 @@ static int wait_again(fl_barrier *b)
 	while ((rc = fl_barrier_wait(b)) == -EPIPE)
 		;
 	return rc;
-}
-
-FL_STRESS_ACTOR(barrier_reset, one)
-{
-	s->rc[0] = wait_again(&s->b);
-}
-
-FL_STRESS_ACTOR(barrier_reset, two)
-{
-	s->rc[1] = wait_again(&s->b);
-}
-
-FL_STRESS_ACTOR(barrier_reset, resetter)
-{
-	fl_barrier_reset(&s->b);
-}
-
-FL_STRESS(barrier_reset, one, two, resetter)
-{
-	FL_FORBIDDEN(fl_barrier_is_broken(&s->b) || fl_barrier_waiting(&s->b) != 0, "not whole");
-	FL_ACCEPTABLE(s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1, "met");
-	FL_FORBIDDEN(1, "wrong numbers");
-}
-
-/* A try passes only as the last party; otherwise it has not arrived. */
-struct barrier_try {
-	fl_barrier b;
-	int tried, rc;
-};
-
-FL_STRESS_SETUP(barrier_try)
-{
-	OK(fl_barrier_init(&s->b, 2));
-}
-
-FL_STRESS_ACTOR(barrier_try, waiter)
-{
-	s->rc = fl_barrier_wait_until(&s->b, soon(), NULL);
-}
-
-FL_STRESS_ACTOR(barrier_try, tryer)
-{
-	s->tried = fl_barrier_try_wait(&s->b);
-}
-
-FL_STRESS(barrier_try, waiter, tryer)
-{
-	FL_ACCEPTABLE(s->tried == 1 && s->rc == 0, "met");
-	FL_ACCEPTABLE(s->tried == -EAGAIN && s->rc == -ETIMEDOUT, "too early");
-	FL_ACCEPTABLE(s->tried == -EPIPE && s->rc == -ETIMEDOUT, "too late");
-	FL_FORBIDDEN(1, "wrong results");
 }

@@ -72,38 +72,6 @@ FL_STRESS(cond_broadcast_requeue, patient, timed, caller, other)
 }
 
 /*
- * cv_requeue_unheld (nsync 215217c): the waiters are moved to a free mutex, without an unlock to
- * come.
- */
-struct cv_requeue_unheld {
-	struct meeting t;
-};
-
-FL_STRESS_ACTOR(cv_requeue_unheld, one)
-{
-	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(cv_requeue_unheld, two)
-{
-	OK(wait_until_ready(&s->t, FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(cv_requeue_unheld, caller)
-{
-	fl_mutex_lock(&s->t.m);
-	s->t.ready = 1;
-	fl_mutex_unlock(&s->t.m);
-	fl_cond_broadcast(&s->t.c);
-}
-
-FL_STRESS(cv_requeue_unheld, one, two, caller)
-{
-	FL_ACCEPTABLE(is_over(&s->t) && s->t.through == 2, "both woken");
-	FL_FORBIDDEN(1, "a waiter or a mark is left");
-}
-
-/*
  * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
  * does not take their wake.
  */
@@ -144,7 +112,6 @@ FL_STRESS_ACTOR(cv_requeue_wake_eaten, ender)
 FL_STRESS(cv_requeue_wake_eaten, waiter, caller, ender)
 {
 	FL_ACCEPTABLE(s->turn == 2 && fl_cond_destroy(&s->c) == 0, "all through");
-	FL_FORBIDDEN(1, "a waiter is left");
 }
 
 /*
@@ -181,91 +148,6 @@ FL_STRESS(cond_moved_cancel, waiter, signaller)
 	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
 	FL_ACCEPTABLE(s->t.here, "signalled");
 	FL_ACCEPTABLE(!s->t.here, "too late to wait");
-}
-
-struct cond_moved_timeout {
-	struct meeting t;
-	int tokens, rc;
-};
-
-static int take_token(struct cond_moved_timeout *s, int64_t deadline)
-{
-	int rc = 0;
-	FL_LOCKED(&s->t.m);
-	while (s->tokens == 0 && rc == 0)
-		rc = fl_cond_wait_until(&s->t.c, &s->t.m, deadline, NULL);
-	if (rc == 0)
-		s->tokens--;
-	return rc;
-}
-
-FL_STRESS_ACTOR(cond_moved_timeout, brief)
-{
-	s->rc = take_token(s, soon());
-	if (s->rc != 0)
-		return;
-	FL_LOCKED(&s->t.m);
-	s->tokens++;
-	fl_cond_signal(&s->t.c);
-}
-
-FL_STRESS_ACTOR(cond_moved_timeout, patient)
-{
-	OK(take_token(s, FL_FOREVER));
-}
-
-FL_STRESS_ACTOR(cond_moved_timeout, giver)
-{
-	FL_LOCKED(&s->t.m);
-	s->tokens++;
-	fl_cond_signal(&s->t.c);
-}
-
-FL_STRESS(cond_moved_timeout, brief, patient, giver)
-{
-	FL_FORBIDDEN(!is_over(&s->t) || s->tokens != 0, "a waiter, a mark or a token is left");
-	FL_ACCEPTABLE(s->rc == 0, "the brief one was signalled");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one was not");
-}
-
-/*
- * One signal is for one waiter: of two that each wait once, at most one has been signalled before
- * its deadline.
- */
-struct cond_signal_is_for_one {
-	fl_mutex m;
-	fl_cond c;
-	int signalled;
-};
-
-static void wait_once(struct cond_signal_is_for_one *s)
-{
-	FL_LOCKED(&s->m);
-	s->signalled += fl_cond_wait_until(&s->c, &s->m, soon(), NULL) == 0;
-}
-
-FL_STRESS_ACTOR(cond_signal_is_for_one, one)
-{
-	wait_once(s);
-}
-
-FL_STRESS_ACTOR(cond_signal_is_for_one, two)
-{
-	wait_once(s);
-}
-
-FL_STRESS_ACTOR(cond_signal_is_for_one, signaller)
-{
-	FL_LOCKED(&s->m);
-	fl_cond_signal(&s->c);
-}
-
-FL_STRESS(cond_signal_is_for_one, one, two, signaller)
-{
-	FL_FORBIDDEN(s->m.word_ != 0 || fl_cond_destroy(&s->c) != 0, "a waiter or a mark is left");
-	FL_ACCEPTABLE(s->signalled == 1, "one was signalled");
-	FL_ACCEPTABLE(s->signalled == 0, "none waited");
-	FL_FORBIDDEN(1, "one signal reached both");
 }
 
 /*
@@ -313,5 +195,4 @@ FL_STRESS(cond_two_mutexes, one, two, caller)
 {
 	FL_FORBIDDEN(s->of[0].m.word_ != 0 || s->of[1].m.word_ != 0, "a mark is left");
 	FL_ACCEPTABLE(s->of[0].through == 2 && s->of[1].through == 2, "both through");
-	FL_FORBIDDEN(1, "a waiter is left");
 }

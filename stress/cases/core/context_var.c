@@ -83,7 +83,6 @@ FL_STRESS_ACTOR(context_var_copies, two)
 FL_STRESS(context_var_copies, one, two)
 {
 	FL_ACCEPTABLE(LOOK(&s->released) == 2 && LOOK(&s->own_released) == 2, "each value is released once");
-	FL_FORBIDDEN(1, "released never or twice");
 }
 
 /*
@@ -144,7 +143,6 @@ FL_STRESS(context_var_thread, starter, owner)
 {
 	FL_ACCEPTABLE(s->seen == 1 && LOOK(&s->released) == 1 && LOOK(&s->own_released) == 2,
 	              "inherited, released once");
-	FL_FORBIDDEN(1, "not inherited, or released never or twice");
 }
 
 /*
@@ -200,5 +198,4 @@ FL_STRESS_ACTOR(context_var_tokens, owner)
 FL_STRESS(context_var_tokens, setter, owner)
 {
 	FL_ACCEPTABLE(LOOK(&s->released) == 4, "each value is released once");
-	FL_FORBIDDEN(1, "released never or twice");
 }

@@ -8,61 +8,6 @@
 #include <fairlead/rwlock.h>
 #include <fairlead/thread.h>
 
-/*
- * A real deadlock: three philosophers, each with a fork in the left hand. The last one to wait
- * reports it, and the report ends it. Without the report the model has its deadlock.
- */
-struct debug_philosophers {
-	fl_mutex forks[3];
-	fl_cancel_token ends;
-	struct said said;
-	int ate[3];
-};
-
-FL_STRESS_SETUP(debug_philosophers)
-{
-	for (int i = 0; i < 3; i++)
-		fl_mutex_init(&s->forks[i]);
-	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
-	s->said.ends = &s->ends;
-	listen(FL_DEBUG_WAITS);
-}
-
-static void dine(struct debug_philosophers *s, int i)
-{
-	said = &s->said;
-	fl_mutex_lock(&s->forks[i]);
-	const int rc = fl_mutex_lock_until(&s->forks[(i + 1) % 3], FL_FOREVER, &s->ends);
-	s->ate[i] = rc == 0;
-	if (rc == 0)
-		fl_mutex_unlock(&s->forks[(i + 1) % 3]);
-	fl_mutex_unlock(&s->forks[i]);
-}
-
-FL_STRESS_ACTOR(debug_philosophers, one)
-{
-	dine(s, 0);
-}
-
-FL_STRESS_ACTOR(debug_philosophers, two)
-{
-	dine(s, 1);
-}
-
-FL_STRESS_ACTOR(debug_philosophers, three)
-{
-	dine(s, 2);
-}
-
-FL_STRESS(debug_philosophers, one, two, three)
-{
-	const int n = s->ate[0] + s->ate[1] + s->ate[2], said_so = LOOK(&s->said.actual);
-	fl_cancel_token_destroy(&s->ends);
-	FL_ACCEPTABLE(n == 3 && said_so == 0, "all ate, nothing is said");
-	FL_ACCEPTABLE(n < 3 && said_so == 1, "reported once, and ended");
-	FL_FORBIDDEN(1, "a false report, or more than one");
-}
-
 /* The holder of a mutex joins a thread that waits for it. */
 struct debug_join {
 	fl_mutex m;
@@ -102,7 +47,6 @@ FL_STRESS(debug_join, joiner)
 {
 	fl_cancel_token_destroy(&s->ends);
 	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
-	FL_FORBIDDEN(1, "reported more than once");
 }
 
 /* A reader locks again behind a waiting writer, which waits for the first read lock. */
@@ -149,7 +93,6 @@ FL_STRESS(debug_read_again, reader, upgrader)
 	const bool ended = s->rc == -ECANCELED || s->upgrade == -ECANCELED;
 	FL_ACCEPTABLE(!ended && said_so == 0, "one after the other");
 	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
-	FL_FORBIDDEN(1, "a false report, or more than one");
 }
 
 /* No deadlock, so no report: all lock in one order, except one that gives up in the end. */
@@ -187,7 +130,6 @@ FL_STRESS(debug_quiet, one, two)
 {
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0 || fl_mutex_destroy(&s->n) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
-	FL_FORBIDDEN(1, "a false report");
 }
 
 /* Readers come and go: each unlock is matched with its own context. */
@@ -225,12 +167,11 @@ FL_STRESS(debug_quiet_readers, one, two)
 {
 	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
-	FL_FORBIDDEN(1, "a false report");
 }
 
 /*
- * As unlock_destroy, for each lock: with debugging on, too, the unlock's last access frees the
- * lock.
+ * With debugging on, too, the next owner of any lock may free the lock while the unlock is still
+ * leaving.
  */
 struct debug_unlock_destroy {
 	struct watched {
@@ -309,7 +250,6 @@ FL_STRESS_ACTOR(debug_unlock_destroy, two)
 FL_STRESS(debug_unlock_destroy, one, two)
 {
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "freed once");
-	FL_FORBIDDEN(1, "a false report");
 }
 
 /* A signal handler reads the table: what it sees is consistent. */

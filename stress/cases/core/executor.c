@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The common parts of all executors, on the sequential one: maps, blocks, the registry. */
 #include "../cases.h"
-#include "core/exec/task_blocks.h"
 #include <fairlead/task.h>
 #include <stdio.h>
 
@@ -16,75 +15,6 @@ static fl_executor *sequential(void)
 	fl_executor *e = NULL;
 	OK(fl_sequential_executor_create(&e, NULL));
 	return e;
-}
-
-/*
- * Two threads submit to one sequential executor: each runs its own task, and a join waits for both.
- */
-struct sequential_two {
-	fl_executor *e;
-	int data[2], rc[2];
-};
-
-FL_STRESS_SETUP(sequential_two)
-{
-	s->e = sequential();
-}
-
-FL_STRESS_ACTOR(sequential_two, one)
-{
-	s->rc[0] = increment_submit(s->e, &s->data[0], NULL);
-}
-
-FL_STRESS_ACTOR(sequential_two, joiner)
-{
-	OK(fl_executor_join(s->e));
-	s->rc[1] = increment_submit(s->e, &s->data[1], NULL);
-	int rc = fl_executor_join_until(s->e, 0, NULL);
-	FL_STRESS_CHECK(rc == 0 && s->data[1] == 0);
-}
-
-FL_STRESS(sequential_two, one, joiner)
-{
-	fl_executor_free(s->e);
-	FL_FORBIDDEN(s->rc[1] != -EPIPE, "accepted after the join");
-	FL_ACCEPTABLE(s->rc[0] == 0 && s->data[0] == 1, "accepted and run");
-	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->data[0] == 0, "refused");
-	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
-}
-
-/* A request of a submit's token, against the submit: the task ran, or it is cancelled. */
-struct submit_vs_cancel {
-	fl_executor *e;
-	fl_cancel_token stop;
-	int data;
-	fl_future_state state;
-};
-
-FL_STRESS_SETUP(submit_vs_cancel)
-{
-	s->e = sequential();
-}
-
-FL_STRESS_ACTOR(submit_vs_cancel, submitter)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	OK(increment_submit_with(s->e, &s->data, &f, &(fl_submit_config){.cancel = &s->stop}));
-	s->state = fl_future_get_state(f);
-}
-
-FL_STRESS_ACTOR(submit_vs_cancel, canceller)
-{
-	fl_cancel_token_request(&s->stop);
-}
-
-FL_STRESS(submit_vs_cancel, submitter, canceller)
-{
-	fl_executor_free(s->e);
-	fl_cancel_token_destroy(&s->stop);
-	FL_ACCEPTABLE(s->state == FL_DONE && s->data == 1, "ran");
-	FL_ACCEPTABLE(s->state == FL_CANCELLED && s->data == 0, "cancelled");
-	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
 /* A detached executor without tasks is freed once, after the detach's last access. */
@@ -154,5 +84,4 @@ FL_STRESS(registry_find, owner, looker)
 	FL_FORBIDDEN(s->conflict != NULL, "a conflict");
 	FL_ACCEPTABLE(s->found == &s->type, "found");
 	FL_ACCEPTABLE(s->found == NULL, "not there");
-	FL_FORBIDDEN(1, "another's");
 }

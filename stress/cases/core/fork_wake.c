@@ -5,57 +5,10 @@
  */
 #include "forks.h"
 
-/*
- * worker_park_vs_fork: a worker that is going to sleep misses neither the first fork nor the next.
- */
-struct worker_park_vs_fork {
-	struct crowd crowd;
-	fl_event begun; /* resets itself */
-	atomic_int ended;
-	int g;
-};
-
 static int await_begun(void *begun)
 {
 	OK(fl_event_wait(begun));
 	return 0;
-}
-
-static int begin(void *arg)
-{
-	struct worker_park_vs_fork *s = arg;
-	s->g++;
-	fl_event_set(&s->begun);
-	return 0;
-}
-
-FL_STRESS_SETUP(worker_park_vs_fork)
-{
-	crowd_init(&s->crowd, 2, fl_stress_choose(2));
-	fl_event_init_auto(&s->begun);
-}
-
-FL_STRESS_ACTOR(worker_park_vs_fork, owner)
-{
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_parallel_invoke(await_begun, &s->begun, begin, s));
-	OK(fl_parallel_invoke(await_begun, &s->begun, begin, s));
-	fl__forks_leave(self);
-	crowd_end(&s->crowd, &s->ended);
-}
-
-FL_STRESS_ACTOR(worker_park_vs_fork, worker)
-{
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	crowd_work(&s->crowd, self, &s->ended);
-	fl__forks_leave(self);
-}
-
-FL_STRESS(worker_park_vs_fork, owner, worker)
-{
-	crowd_fini(&s->crowd);
-	FL_ACCEPTABLE(s->g == 2, "taken");
-	FL_FORBIDDEN(1, "not run once");
 }
 
 /* A forker that waits for a stolen call is woken when that call forks, and runs the new fork. */
@@ -107,62 +60,6 @@ FL_STRESS(forker_park_vs_fork, owner, worker)
 {
 	crowd_fini(&s->crowd);
 	FL_ACCEPTABLE(s->g == 1, "run by the waiter");
-	FL_FORBIDDEN(1, "not run once");
-}
-
-/*
- * The same for the second fork of the stolen call: the sleeper of the first has been woken, and the
- * forker sleeps since then.
- */
-struct forker_park_vs_second_fork {
-	struct crowd crowd;
-	fl_event taken, begun;
-	atomic_int ended;
-	int f, g, h;
-};
-
-static int set_begun_second(void *arg)
-{
-	struct forker_park_vs_second_fork *s = arg;
-	s->h++;
-	fl_event_set(&s->begun);
-	return 0;
-}
-
-static int fork_and_fork_again(void *arg)
-{
-	struct forker_park_vs_second_fork *s = arg;
-	fl_event_set(&s->taken);
-	OK(fl_parallel_invoke(add_one, &s->f, add_one, &s->g));
-	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun_second, s));
-	return 0;
-}
-
-FL_STRESS_SETUP(forker_park_vs_second_fork)
-{
-	crowd_init(&s->crowd, 2, true);
-}
-
-FL_STRESS_ACTOR(forker_park_vs_second_fork, owner)
-{
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_parallel_invoke(await_begun, &s->taken, fork_and_fork_again, s));
-	fl__forks_leave(self);
-	crowd_end(&s->crowd, &s->ended);
-}
-
-FL_STRESS_ACTOR(forker_park_vs_second_fork, worker)
-{
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	crowd_work(&s->crowd, self, &s->ended);
-	fl__forks_leave(self);
-}
-
-FL_STRESS(forker_park_vs_second_fork, owner, worker)
-{
-	crowd_fini(&s->crowd);
-	FL_ACCEPTABLE(s->f == 1 && s->g == 1 && s->h == 1, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* A woken worker wakes the next: three calls that wait for each other have three workers. */
@@ -232,7 +129,6 @@ FL_STRESS(fork_wakes_the_next, owner, one, two)
 {
 	crowd_fini(&s->crowd);
 	FL_ACCEPTABLE(s->g[0] == 1 && s->g[1] == 1, "both taken");
-	FL_FORBIDDEN(1, "not run once");
 }
 
 /*
@@ -298,5 +194,4 @@ FL_STRESS(fork_spurious_wake, owner, busy, worker)
 {
 	crowd_fini(&s->crowd);
 	FL_ACCEPTABLE(s->f == 1 && s->g == 1 && s->h == 1, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
 }

@@ -34,7 +34,6 @@ FL_STRESS(future_get, producer, consumer)
 {
 	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
 	FL_ACCEPTABLE(s->got == 7, "got it");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* Every way to see "ended" also sees what the task wrote. */
@@ -90,45 +89,6 @@ FL_STRESS(future_look, producer, looker)
 	FL_ACCEPTABLE(!s->ended, "too early");
 }
 
-/* The end that wakes a waiter is also visible to later checks. */
-struct future_late_check {
-	fl_future *f;
-	atomic_int freed;
-	bool ended;
-};
-
-FL_STRESS_SETUP(future_late_check)
-{
-	s->f = make_future(&s->freed, 3);
-}
-
-FL_STRESS_ACTOR(future_late_check, producer)
-{
-	(void)produce(s->f, 7, 0);
-}
-
-FL_STRESS_ACTOR(future_late_check, waiter)
-{
-	OK(fl_future_wait(s->f));
-	FL_STRESS_CHECK(*(int *)s->f->result == 7);
-	fl_future_free(s->f);
-}
-
-FL_STRESS_ACTOR(future_late_check, looker)
-{
-	s->ended = fl_future_try_wait(s->f) == 0;
-	if (s->ended)
-		FL_STRESS_CHECK(*(int *)s->f->result == 7);
-	fl_future_free(s->f);
-}
-
-FL_STRESS(future_late_check, producer, waiter, looker)
-{
-	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
-	FL_ACCEPTABLE(s->ended, "ended");
-	FL_ACCEPTABLE(!s->ended, "too early");
-}
-
 /* A failure's message is complete when the failure is seen. */
 struct future_message {
 	fl_future *f;
@@ -164,20 +124,6 @@ FL_STRESS(future_message, producer, looker)
 	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
 	FL_ACCEPTABLE(s->first == 'w', "its message");
 	FL_ACCEPTABLE(s->first == '\0', "too early");
-	FL_FORBIDDEN(1, "another message");
-}
-
-/* promise_set_twice: two producers, one claim: the loser's result is never written. */
-struct promise_set_twice {
-	fl_future *f;
-	atomic_int freed;
-	enum fl__claim claims[2];
-	int got;
-};
-
-FL_STRESS_SETUP(promise_set_twice)
-{
-	s->f = make_future(&s->freed, 2);
 }
 
 static enum fl__claim produce_or_drop(fl_future *f, int result)
@@ -186,26 +132,6 @@ static enum fl__claim produce_or_drop(fl_future *f, int result)
 	if (claim == FL__CLAIM_LOST)
 		fl_future_free(f); /* the winner frees the producer's reference */
 	return claim;
-}
-
-FL_STRESS_ACTOR(promise_set_twice, one)
-{
-	s->claims[0] = produce_or_drop(s->f, 1);
-}
-
-FL_STRESS_ACTOR(promise_set_twice, consumer)
-{
-	s->claims[1] = produce_or_drop(fl_future_ref(s->f), 2);
-	OK(fl_future_get(s->f, &s->got, sizeof s->got));
-	fl_future_free(s->f);
-}
-
-FL_STRESS(promise_set_twice, one, consumer)
-{
-	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
-	FL_ACCEPTABLE(s->got == 1 && s->claims[1] == FL__CLAIM_LOST, "the first");
-	FL_ACCEPTABLE(s->got == 2 && s->claims[0] == FL__CLAIM_LOST, "the second");
-	FL_FORBIDDEN(1, "both, or neither");
 }
 
 /* --- a task that has run elsewhere --- */
@@ -224,56 +150,6 @@ static void set_result(fl_future *f)
 {
 	*(int *)f->result = 7;
 	f->error = 0;
-}
-
-/*
- * The reply arrives during a cancel: the task has run, whatever its token says, or it is cancelled.
- * Its end wakes the waiter, on a thread that must not run the user's code.
- */
-struct future_ran_elsewhere {
-	fl_future *f;
-	atomic_int freed;
-	bool ran;
-	int rc, got;
-};
-
-FL_STRESS_SETUP(future_ran_elsewhere)
-{
-	s->f = make_plain_future(&s->freed, 4);
-}
-
-FL_STRESS_ACTOR(future_ran_elsewhere, fetcher)
-{
-	s->ran = fl__future_claim_ended(s->f);
-	if (s->ran) { /* otherwise the canceller frees the producer's reference */
-		set_result(s->f);
-		FL_STRESS_CHECK(fl__future_try_finish(s->f, NULL));
-		fl_future_free(s->f);
-	}
-	fl_future_free(s->f); /* its own */
-}
-
-FL_STRESS_ACTOR(future_ran_elsewhere, canceller)
-{
-	s->rc = fl_future_cancel(s->f);
-	fl_future_free(s->f);
-}
-
-FL_STRESS_ACTOR(future_ran_elsewhere, waiter)
-{
-	OK(fl_future_wait(s->f));
-	if (fl_future_get_state(s->f) == FL_DONE)
-		OK(fl_future_try_get(s->f, &s->got, sizeof s->got));
-	fl_future_free(s->f);
-}
-
-FL_STRESS(future_ran_elsewhere, fetcher, canceller, waiter)
-{
-	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
-	FL_ACCEPTABLE(s->rc == 0 && !s->ran && s->got == 0, "cancelled");
-	FL_ACCEPTABLE(s->rc == -EBUSY && s->ran && s->got == 7, "asked to stop");
-	FL_ACCEPTABLE(s->rc == -EALREADY && s->ran && s->got == 7, "too late");
-	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
 /*

@@ -67,7 +67,6 @@ FL_STRESS(futures_first, one, two, consumer)
 {
 	FL_ACCEPTABLE(s->n == 1, "one");
 	FL_ACCEPTABLE(s->n == 2, "both");
-	FL_FORBIDDEN(1, "none");
 }
 
 /* futures_first_error: success and cancellation do not end the wait, an error does. */
@@ -108,19 +107,7 @@ FL_STRESS(futures_first_error, breaker, canceller, consumer)
 	FL_FORBIDDEN(!s->failed, "returned without the error");
 	FL_ACCEPTABLE(s->n == 1, "the error first");
 	FL_ACCEPTABLE(s->n == 2, "both");
-	FL_FORBIDDEN(1, "none");
 }
-
-/*
- * futures_give_up: a wait that gives up leaves the queues while the ends come; after its return no
- * context touches it.
- */
-struct futures_give_up {
-	struct pair pair;
-	int rc;
-};
-
-TWO_PRODUCERS(futures_give_up)
 
 struct watching {
 	struct fl__future_set ws;
@@ -130,28 +117,6 @@ struct watching {
 static bool one_is_there(const struct fl__future_set *ws)
 {
 	return ws->first != NULL;
-}
-
-FL_STRESS_ACTOR(futures_give_up, consumer)
-{
-	struct watching *w = make(sizeof *w);
-	fl__future_set_init(&w->ws, "case");
-	fl__future_set_add(&w->ws, &w->each[0], s->pair.f[0]);
-	fl__future_set_add(&w->ws, &w->each[1], s->pair.f[1]);
-	s->rc = fl__future_set_sleep(&w->ws, one_is_there, soon(), NULL);
-	fl__future_set_remove(&w->each[0]);
-	fl__future_set_remove(&w->each[1]);
-	fl__future_set_fini(&w->ws);
-	FL_STRESS_CHECK(w->ws.left == 0 && (s->rc != 0 || w->ws.first));
-	free(w);
-	free_futures(&s->pair);
-}
-
-FL_STRESS(futures_give_up, one, two, consumer)
-{
-	FL_ACCEPTABLE(s->rc == 0, "one has ended");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "none in time");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* futures_in_order: the first end is reported first. */
@@ -193,7 +158,6 @@ FL_STRESS_ACTOR(futures_in_order, consumer)
 FL_STRESS(futures_in_order, producer, consumer)
 {
 	FL_ACCEPTABLE(s->right, "in their order");
-	FL_FORBIDDEN(1, "in another");
 }
 
 /*
@@ -224,5 +188,4 @@ FL_STRESS(futures_completed, one, two, consumer)
 {
 	FL_ACCEPTABLE(s->rc == 0 && s->index < 2, "both");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->index < 2, "one in time");
-	FL_FORBIDDEN(1, "wrong result");
 }

@@ -107,68 +107,6 @@ FL_LIN(lin_priority_unbounded, &fl_lin_priority)
 	fl_queue_free(s->q);
 }
 
-/* wakeup_stranded, in a queue under a lock: two consumers, two items, one slot. */
-struct heap_two_consumers {
-	fl_queue *q;
-	int got[2];
-};
-
-FL_STRESS_SETUP(heap_two_consumers)
-{
-	s->q = ordered(FL_PRIORITY, 1);
-}
-
-FL_STRESS_ACTOR(heap_two_consumers, one)
-{
-	OK(fl_queue_get(s->q, &s->got[0]));
-}
-
-FL_STRESS_ACTOR(heap_two_consumers, two)
-{
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
-
-FL_STRESS_ACTOR(heap_two_consumers, producer)
-{
-	OK(fl_queue_put(s->q, &(int){1}));
-	OK(fl_queue_put(s->q, &(int){2}));
-}
-
-FL_STRESS(heap_two_consumers, one, two, producer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/* The consumer of the last item may free the queue while the producer is still leaving. */
-struct heap_free_after_get {
-	fl_queue *q;
-	int got;
-};
-
-FL_STRESS_SETUP(heap_free_after_get)
-{
-	s->q = ordered(FL_LIFO, 1);
-}
-
-FL_STRESS_ACTOR(heap_free_after_get, producer)
-{
-	OK(fl_queue_put(s->q, &(int){1}));
-}
-
-FL_STRESS_ACTOR(heap_free_after_get, consumer)
-{
-	OK(fl_queue_get(s->q, &s->got));
-	fl_queue_free(s->q);
-}
-
-FL_STRESS(heap_free_after_get, producer, consumer)
-{
-	FL_ACCEPTABLE(s->got == 1, "freed");
-	FL_FORBIDDEN(1, "wrong item");
-}
-
 /* close_vs_blocked_push, close_vs_push: a waiting put is refused, or was in before the close. */
 struct heap_close_vs_put {
 	fl_queue *q;
@@ -204,7 +142,6 @@ FL_STRESS(heap_close_vs_put, producer, consumer, closer)
 	FL_FORBIDDEN(s->got != 1, "wrong item");
 	FL_ACCEPTABLE(s->rc == 0 && s->left == 1, "in before the close");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->left == 0, "refused");
-	FL_FORBIDDEN(1, "lost, or put into a closed queue");
 }
 
 /* A full queue: a waiter for space is woken by the get that makes space. */
@@ -234,54 +171,4 @@ FL_STRESS(heap_full, producer, consumer)
 	const size_t left = fl_queue_length(s->q);
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->got == 1 && left == 1, "put after the get");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/*
- * An array that grows and shrinks during puts and gets: each item comes once, and no thread uses a
- * freed array.
- */
-struct heap_grows {
-	fl_queue *q;
-	int sum[2], left;
-};
-
-FL_STRESS_SETUP(heap_grows)
-{
-	s->q = ordered(fl_stress_choose(2) ? FL_PRIORITY : FL_LIFO, FL_UNBOUNDED);
-	for (int i = 0; i < 15; i++) /* one less than the capacity */
-		OK(fl_queue_try_put(s->q, &(int){1}));
-}
-
-FL_STRESS_ACTOR(heap_grows, one)
-{
-	OK(fl_queue_put(s->q, &(int){2}));
-	OK(fl_queue_put(s->q, &(int){4}));
-}
-
-FL_STRESS_ACTOR(heap_grows, two)
-{
-	int got[12];
-	OK(fl_queue_put(s->q, &(int){8}));
-	size_t n = fl_queue_try_get_many(s->q, got, 12);
-	while (n > 0)
-		s->sum[1] += got[--n];
-}
-
-FL_STRESS_ACTOR(heap_grows, three)
-{
-	int item;
-	OK(fl_queue_get(s->q, &item));
-	s->sum[0] += item;
-}
-
-FL_STRESS(heap_grows, one, two, three)
-{
-	int item;
-	s->left = fl_queue_length(s->q) == 5 ? 0 : 1000;
-	while (fl_queue_try_get(s->q, &item) == 0)
-		s->left += item;
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->sum[0] + s->sum[1] + s->left == 29, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
 }

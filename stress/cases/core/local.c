@@ -56,33 +56,6 @@ FL_STRESS(local_first_set, one, two)
 {
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && LOOK(&s->destroyed) == 2, "two values, two ends");
 	FL_ACCEPTABLE(s->rc[0] == -EAGAIN && s->rc[1] == -EAGAIN, "no more locals");
-	FL_FORBIDDEN(1, "wrong results");
 }
-
-/*
- * A value belongs to one context: a context that reads while another sets sees its own value, NULL.
- */
-struct local_own {
-	int rc[2];
-	void *seen;
-};
 
 static fl_local own = FL_LOCAL_INIT(NULL);
-
-FL_STRESS_ACTOR(local_own, setter)
-{
-	s->rc[0] = fl_local_set(&own, s);
-	FL_STRESS_CHECK(fl_local_get(&own) == s);
-	s->rc[1] = fl_local_set(&own, NULL);
-}
-
-FL_STRESS_ACTOR(local_own, looker)
-{
-	s->seen = fl_local_get(&own);
-}
-
-FL_STRESS(local_own, setter, looker)
-{
-	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && !s->seen, "its own");
-	FL_FORBIDDEN(1, "another's");
-}

@@ -53,23 +53,6 @@ FL_STRESS(mpmc_empty_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found it");
 }
 
-/*
- * Likewise "full": if two threads get from one ring and then put into the other, at least one finds
- * space.
- */
-struct mpmc_full_agreed {
-	fl_mpmc *left, *right;
-	int found[2];
-};
-
-FL_STRESS_SETUP(mpmc_full_agreed)
-{
-	s->left = ring_of(1);
-	s->right = ring_of(1);
-	OK(fl_mpmc_try_put(s->left, &(int){1}));
-	OK(fl_mpmc_try_put(s->right, &(int){1}));
-}
-
 static int get_then_put(fl_mpmc *mine, fl_mpmc *other)
 {
 	int item;
@@ -77,27 +60,9 @@ static int get_then_put(fl_mpmc *mine, fl_mpmc *other)
 	return fl_mpmc_try_put(other, &item);
 }
 
-FL_STRESS_ACTOR(mpmc_full_agreed, one)
-{
-	s->found[0] = get_then_put(s->left, s->right);
-}
-
-FL_STRESS_ACTOR(mpmc_full_agreed, two)
-{
-	s->found[1] = get_then_put(s->right, s->left);
-}
-
-FL_STRESS(mpmc_full_agreed, one, two)
-{
-	fl_mpmc_free(s->left);
-	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(s->found[0] == -EAGAIN && s->found[1] == -EAGAIN, "both full");
-	FL_ACCEPTABLE(1, "one found space");
-}
-
 /*
- * Likewise lengths: if two threads put into one ring (or get from it) and then read the length of
- * the other, at least one sees the change.
+ * If two threads put into one ring (or get from it) and then read the length of the other, at least
+ * one sees the change.
  */
 struct mpmc_length_agreed {
 	fl_mpmc *left, *right;

@@ -51,110 +51,12 @@ FL_STRESS(mpmc_batch, producer, consumer)
 {
 	fl_mpmc_free(s->q);
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "all, in order");
-	FL_FORBIDDEN(1, "lost or out of order");
-}
-
-/* One get takes all items of two producers; one put uses all space of two consumers. */
-struct mpmc_batch_of_two {
-	fl_mpmc *q;
-	int got[2];
-};
-
-FL_STRESS_SETUP(mpmc_batch_of_two)
-{
-	int item;
-	s->q = ring_of(2);
-	OK(fl_mpmc_try_put(s->q, &(int){8})); /* so that a run wraps around the end of the ring */
-	OK(fl_mpmc_try_get(s->q, &item));
 }
 
 static void put_one(fl_mpmc *q, int item)
 {
 	while (fl_mpmc_try_put(q, &item) != 0)
 		fl_stress_relax();
-}
-
-FL_STRESS_ACTOR(mpmc_batch_of_two, one)
-{
-	put_one(s->q, 1);
-}
-
-FL_STRESS_ACTOR(mpmc_batch_of_two, two)
-{
-	put_one(s->q, 2);
-}
-
-FL_STRESS_ACTOR(mpmc_batch_of_two, consumer)
-{
-	for (size_t got = 0; got < 2;) {
-		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 2 - got);
-		if (n == 0)
-			fl_stress_relax();
-		got += n;
-	}
-}
-
-FL_STRESS(mpmc_batch_of_two, one, two, consumer)
-{
-	fl_mpmc_free(s->q);
-	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-struct mpmc_batch_into_two {
-	fl_mpmc *q;
-	int got[2];
-	size_t put;
-};
-
-FL_STRESS_SETUP(mpmc_batch_into_two)
-{
-	s->q = ring_of(2);
-	FL_STRESS_CHECK(fl_mpmc_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
-}
-
-FL_STRESS_ACTOR(mpmc_batch_into_two, one)
-{
-	OK(fl_mpmc_try_get(s->q, &s->got[0]));
-}
-
-FL_STRESS_ACTOR(mpmc_batch_into_two, two)
-{
-	OK(fl_mpmc_try_get(s->q, &s->got[1]));
-}
-
-FL_STRESS_ACTOR(mpmc_batch_into_two, producer)
-{
-	s->put = fl_mpmc_try_put_many(s->q, (const int[]){3, 4}, 2);
-}
-
-FL_STRESS(mpmc_batch_into_two, one, two, producer)
-{
-	int left[3];
-	const size_t n = fl_mpmc_try_get_many(s->q, left, 3);
-	fl_mpmc_free(s->q);
-	FL_FORBIDDEN(s->got[0] + s->got[1] != 3 || s->got[0] * s->got[1] != 2, "lost or doubled");
-	FL_FORBIDDEN(n != s->put || (n > 0 && left[0] != 3) || (n > 1 && left[1] != 4), "not what was put");
-	FL_ACCEPTABLE(s->put == 0, "no space yet");
-	FL_ACCEPTABLE(s->put == 1, "space for one");
-	FL_ACCEPTABLE(s->put == 2, "space for both");
-}
-
-/* mpmc_empty_agreed and mpmc_full_agreed, with calls for several items. */
-struct mpmc_many_agreed {
-	fl_mpmc *left, *right;
-	bool full, found[2];
-};
-
-FL_STRESS_SETUP(mpmc_many_agreed)
-{
-	s->left = ring_of(1);
-	s->right = ring_of(1);
-	s->full = fl_stress_choose(2) == 1;
-	if (s->full) {
-		OK(fl_mpmc_try_put(s->left, &(int){1}));
-		OK(fl_mpmc_try_put(s->right, &(int){1}));
-	}
 }
 
 static bool change_then_look(bool full, fl_mpmc *mine, fl_mpmc *other)
@@ -166,24 +68,6 @@ static bool change_then_look(bool full, fl_mpmc *mine, fl_mpmc *other)
 	}
 	FL_STRESS_CHECK(fl_mpmc_try_put_many(mine, &item, 1) == 1);
 	return fl_mpmc_try_get(other, &item) != -EAGAIN;
-}
-
-FL_STRESS_ACTOR(mpmc_many_agreed, one)
-{
-	s->found[0] = change_then_look(s->full, s->left, s->right);
-}
-
-FL_STRESS_ACTOR(mpmc_many_agreed, two)
-{
-	s->found[1] = change_then_look(s->full, s->right, s->left);
-}
-
-FL_STRESS(mpmc_many_agreed, one, two)
-{
-	fl_mpmc_free(s->left);
-	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
-	FL_ACCEPTABLE(1, "one found it");
 }
 
 /*
@@ -230,7 +114,6 @@ FL_STRESS(mpmc_close, producer, closer, consumer)
 	fl_mpmc_free(s->q);
 	FL_ACCEPTABLE(s->rc == 0 && s->got == 1, "accepted, and got");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->got == 0, "refused");
-	FL_FORBIDDEN(1, "accepted and lost");
 }
 
 /* The same by the calls for several; and a thread that sees the close sees what was done before. */
@@ -280,7 +163,6 @@ FL_STRESS(mpmc_close_many, producer, closer, consumer)
 	fl_mpmc_free(s->q);
 	FL_ACCEPTABLE(s->put == 2 && s->got == 2, "accepted, and got");
 	FL_ACCEPTABLE(s->put == 0 && s->got == 0, "refused");
-	FL_FORBIDDEN(1, "accepted and lost");
 }
 
 /*

@@ -3,10 +3,8 @@
  * The unlock that has freed the mutex and has yet to check for waiters: by then the mutex may be
  * gone, and its memory be another object, with a wait queue of its own.
  */
-#include "../cases.h"
 #include "core/sync/mutex.h"
-#include <fairlead/cond.h>
-#include <fairlead/sem.h>
+#include "../cases.h"
 
 /*
  * Waits a moment for the foreign mutex: returns whether it was unlocked, so that it may be
@@ -96,115 +94,8 @@ FL_STRESS(mutex_free_over_timeout, holder, waiter)
 }
 
 /*
- * stray_look_reused_memory, a relative of stray_wake_reused_memory (glibc futex-internal.h): the
- * memory is another primitive with a waiter when the check comes. A waiter for a signal or a permit
- * is not woken by it; a waiter for another mutex may be, and is unharmed.
- */
-enum { NOT_YET, A_COND, A_SEM, A_MUTEX, USES };
-struct stray_look_reused_memory {
-	union {
-		fl_mutex m;
-		fl_cond c;
-		fl_sem sem;
-	} memory;
-	fl_mutex other;
-	unsigned use; /* like all below, guarded by `other` */
-	bool given, was_used;
-	int count;
-};
-
-FL_STRESS_SETUP(stray_look_reused_memory)
-{
-	fl_mutex_lock(&s->memory.m);
-}
-
-FL_STRESS_ACTOR(stray_look_reused_memory, holder)
-{
-	fl_mutex_unlock(&s->memory.m);
-}
-
-static bool begin_use(struct stray_look_reused_memory *s, unsigned use)
-{
-	FL_LOCKED(&s->other);
-	if (s->given)
-		return false;
-	s->use = use;
-	s->was_used = true;
-	if (use == A_SEM)
-		OK(fl_sem_init(&s->memory.sem, 0));
-	else if (use == A_MUTEX)
-		fl_mutex_lock(&s->memory.m);
-	return true;
-}
-
-static void wait_for_signal(struct stray_look_reused_memory *s)
-{
-	FL_LOCKED(&s->other);
-	if (s->given)
-		return;
-	s->use = A_COND;
-	s->was_used = true;
-	fl_cond_init(&s->memory.c);
-	OK(fl_cond_wait(&s->memory.c, &s->other));
-	FL_STRESS_CHECK(s->given);
-}
-
-static void wait_for_permit(struct stray_look_reused_memory *s)
-{
-	if (!begin_use(s, A_SEM))
-		return;
-	OK(fl_sem_acquire(&s->memory.sem));
-	FL_LOCKED(&s->other);
-	FL_STRESS_CHECK(s->given);
-}
-
-/* The new mutex is held while the other context is in its queue. */
-static void hold_anew(struct stray_look_reused_memory *s)
-{
-	if (!begin_use(s, A_MUTEX))
-		return;
-	s->count++;
-	fl_mutex_unlock(&s->memory.m);
-}
-
-FL_STRESS_ACTOR(stray_look_reused_memory, waiter)
-{
-	static void (*const uses[])(struct stray_look_reused_memory *) = {wait_for_signal, wait_for_permit, hold_anew};
-	if (outlast(&s->memory.m))
-		uses[fl_stress_choose(USES - 1)](s);
-}
-
-FL_STRESS_ACTOR(stray_look_reused_memory, giver)
-{
-	unsigned use;
-	{
-		FL_LOCKED(&s->other);
-		s->given = true;
-		use = s->use;
-		if (use == A_COND)
-			fl_cond_signal(&s->memory.c);
-	}
-	if (use == A_SEM) {
-		fl_sem_release(&s->memory.sem);
-	} else if (use == A_MUTEX) {
-		FL_LOCKED(&s->memory.m);
-		s->count++;
-	}
-}
-
-FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
-{
-	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->memory) || fl_mutex_destroy(&s->other) != 0, "a waiter is left");
-	FL_FORBIDDEN(s->use == A_MUTEX && (s->count != 2 || s->memory.m.word_ != 0),
-	             "the new mutex is not as it should be");
-	FL_ACCEPTABLE(s->was_used, "used anew");
-	FL_ACCEPTABLE(!s->was_used, "too early");
-}
-
-/*
- * The same, seen from the queue: the check leaves alone a waiter that is enqueued after the mutex
- * was freed, whatever it waits for: another mutex, as a condition's waiter does, or an object of
- * another kind with such memory.
+ * A late check leaves alone a waiter that is enqueued after the mutex was freed, whatever it waits
+ * for: another mutex, as a condition's waiter does, or an object of another kind with such memory.
  */
 struct stray_look_at_others {
 	fl_mutex m, other;

@@ -58,7 +58,6 @@ FL_STRESS(pools_wait_for_each_other, user)
 	fl_executor_free(s->e);
 	fl_executor_free(s->other);
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "it ran");
-	FL_FORBIDDEN(1, "it did not run");
 }
 
 /* One task waits for what the other does, in any order; and a third runs in any case. */
@@ -108,5 +107,4 @@ FL_STRESS(pool_waits_for_promise, one, two)
 	fl_promise_free(s->promise);
 	fl_future_free(s->answer);
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "all ran");
-	FL_FORBIDDEN(1, "one did not run");
 }

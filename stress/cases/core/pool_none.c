@@ -75,39 +75,6 @@ FL_STRESS(pool_none_refuses, user)
 {
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->before == -ENOBUFS && s->after == 0 && LOOK(&s->ran) == 1, "refused, then accepted");
-	FL_FORBIDDEN(1, "accepted beside another, or refused by a free worker");
-}
-
-/* At least one of two submits is accepted; each accepted task runs. */
-struct pool_none_two {
-	fl_executor *e;
-	atomic_int ran;
-	int rc[2];
-};
-
-FL_STRESS_SETUP(pool_none_two)
-{
-	s->e = without_backlog();
-}
-
-FL_STRESS_ACTOR(pool_none_two, one)
-{
-	s->rc[0] = try_one(s->e, &s->ran);
-}
-
-FL_STRESS_ACTOR(pool_none_two, two)
-{
-	s->rc[1] = try_one(s->e, &s->ran);
-}
-
-FL_STRESS(pool_none_two, one, two)
-{
-	const bool even = is_even(s->e);
-	fl_executor_free(s->e);
-	FL_FORBIDDEN(!even, "a worker is not free, or one too many is");
-	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && LOOK(&s->ran) == 2, "both ran");
-	FL_ACCEPTABLE((s->rc[0] == 0) != (s->rc[1] == 0) && LOOK(&s->ran) == 1, "one ran");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* While a task blocks another is accepted; after its section there is one worker again. */
@@ -147,40 +114,6 @@ FL_STRESS(pool_none_section, submitter)
 	fl_executor_free(s->e);
 	FL_FORBIDDEN(!even, "a worker is not free, or one too many is");
 	FL_ACCEPTABLE(s->rc == 0 && LOOK(&s->ran) == 1, "accepted");
-	FL_FORBIDDEN(1, "refused, though the other blocks");
-}
-
-/* The same, when the section ends at any moment of the other task. */
-struct pool_none_section_ends {
-	struct pool_none_section section;
-};
-
-FL_STRESS_SETUP(pool_none_section_ends)
-{
-	s->section.e = without_backlog();
-	OK(none_block_submit(s->section.e, &s->section, &s->section.held));
-}
-
-FL_STRESS_ACTOR(pool_none_section_ends, submitter)
-{
-	s->section.rc = try_one(s->section.e, &s->section.ran);
-	OK(fl_future_wait(s->section.held));
-	fl_future_free(s->section.held);
-}
-
-FL_STRESS_ACTOR(pool_none_section_ends, opener)
-{
-	fl_event_set(&s->section.open);
-}
-
-FL_STRESS(pool_none_section_ends, submitter, opener)
-{
-	const bool even = is_even(s->section.e);
-	fl_executor_free(s->section.e);
-	FL_FORBIDDEN(!even, "a worker is not free, or one too many is");
-	FL_ACCEPTABLE(s->section.rc == 0 && LOOK(&s->section.ran) == 1, "accepted");
-	FL_ACCEPTABLE(s->section.rc == -ENOBUFS && LOOK(&s->section.ran) == 0, "refused");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* A chained task is accepted beside the worker's task, and a permit is owed. */
@@ -222,7 +155,6 @@ FL_STRESS(pool_none_chained, submitter, setter)
 	FL_FORBIDDEN(!even, "a worker is not free, or one too many is");
 	FL_ACCEPTABLE(s->rc == 0 && LOOK(&s->ran) == 2, "both ran");
 	FL_ACCEPTABLE(s->rc == -ENOBUFS && LOOK(&s->ran) == 1, "the chained one ran");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* While a chained task has not ended no other is accepted. */
@@ -259,36 +191,4 @@ FL_STRESS(pool_none_chained_holds, user)
 	fl_promise_free(s->first);
 	fl_future_free(s->next);
 	FL_ACCEPTABLE(s->before == -ENOBUFS && s->after == 0 && LOOK(&s->ran) == 1, "refused, then accepted");
-	FL_FORBIDDEN(1, "accepted beside the chained task, or refused by a free worker");
-}
-
-/* A task that is cancelled before it begins leaves its worker free, once. */
-struct pool_none_cancel {
-	fl_executor *e;
-	fl_future *f;
-	atomic_int ran;
-	int rc;
-};
-
-FL_STRESS_SETUP(pool_none_cancel)
-{
-	s->e = without_backlog();
-	OK(none_count_submit(s->e, &s->ran, &s->f));
-}
-
-FL_STRESS_ACTOR(pool_none_cancel, canceller)
-{
-	s->rc = fl_future_cancel(s->f);
-	OK(fl_future_wait(s->f));
-	fl_future_free(s->f);
-}
-
-FL_STRESS(pool_none_cancel, canceller)
-{
-	const bool even = is_even(s->e);
-	fl_executor_free(s->e);
-	FL_FORBIDDEN(!even, "a worker is not free, or one too many is");
-	FL_ACCEPTABLE(s->rc == 0 && LOOK(&s->ran) == 0, "cancelled");
-	FL_ACCEPTABLE(s->rc != 0 && LOOK(&s->ran) == 1, "it ran");
-	FL_FORBIDDEN(1, "wrong result");
 }

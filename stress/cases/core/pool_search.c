@@ -386,42 +386,8 @@ FL_STRESS(pool_called_for_forks, worker, forker, user)
 }
 
 /*
- * A cancelled task is removed by another context: the last of the two drops the executor's
- * reference, and sees that both are done.
- */
-struct pool_part {
-	struct fl__thread_pool *p;
-	fl_future *f;
-	int rc;
-};
-
-FL_STRESS_SETUP(pool_part)
-{
-	s->p = pool_of_actors(1, 0);
-	OK(nothing_submit(&s->p->base, &s->f));
-}
-
-FL_STRESS_ACTOR(pool_part, canceller)
-{
-	s->rc = fl_future_cancel(s->f);
-	fl_future_free(s->f);
-}
-
-FL_STRESS_ACTOR(pool_part, worker)
-{
-	run_or_abandon(s->p, fl__backlog_take(&s->p->backlog));
-	fl_executor_free(&s->p->base);
-}
-
-FL_STRESS(pool_part, canceller, worker)
-{
-	FL_ACCEPTABLE(s->rc == 0, "cancelled");
-	FL_ACCEPTABLE(s->rc != 0, "ran");
-}
-
-/*
- * The same where the canceller has the last handle, and the callback of its cancel frees it. The
- * task has its own memory.
+ * A worker removes a cancelled task of which the canceller has the last handle, and the callback of
+ * the cancel frees it. The task has its own memory.
  */
 struct large {
 	char bytes[1000];

@@ -6,7 +6,6 @@
 #include "../cases.h"
 #include "pools.h"
 #include <fairlead/event.h>
-#include <fairlead/latch.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>
 
@@ -59,39 +58,6 @@ FL_STRESS(pool_starved_by_one, user)
 {
 	starved_end(s->e);
 	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
-	FL_FORBIDDEN(1, "one did not run");
-}
-
-/* A chain: the first waits for the second, which waits for the third. The stand-in sleeps, too. */
-struct pool_starved_by_two {
-	fl_executor *e;
-	fl_event first, second;
-};
-
-FL_TASK_STATIC(starved_wait_then_set, struct pool_starved_by_two *, void)
-{
-	OK(fl_event_wait(&(*arg)->second));
-	fl_event_set(&(*arg)->first);
-	return 0;
-}
-
-FL_STRESS_SETUP(pool_starved_by_two)
-{
-	s->e = starved(1, 0);
-	OK(starved_wait_submit(s->e, &s->first, NULL));
-}
-
-FL_STRESS_ACTOR(pool_starved_by_two, user)
-{
-	OK(starved_wait_then_set_submit(s->e, s, NULL));
-	OK(starved_set_submit(s->e, &s->second, NULL));
-}
-
-FL_STRESS(pool_starved_by_two, user)
-{
-	starved_end(s->e);
-	FL_ACCEPTABLE(fl_event_is_set(&s->first), "all ran");
-	FL_FORBIDDEN(1, "one did not run");
 }
 
 /* The wait ends as a stand-in starts, or runs: the two do not go on to run tasks at one time. */
@@ -128,7 +94,6 @@ FL_STRESS(pool_starved_vs_wake, waker)
 	starved_end(s->e);
 	FL_FORBIDDEN(LOOK(&s->most) > 1, "two ran at one time");
 	FL_ACCEPTABLE(LOOK(&s->ran) == 2, "all ran");
-	FL_FORBIDDEN(1, "one did not run");
 }
 
 /* The worker wakes, and waits again, while the stand-in steps back. */
@@ -160,7 +125,6 @@ FL_STRESS(pool_starved_twice, user)
 {
 	starved_end(s->e);
 	FL_ACCEPTABLE(fl_event_is_set(&s->second), "all ran");
-	FL_FORBIDDEN(1, "one did not run");
 }
 
 /* The limit is lowered while both workers wait: one of them, or another, runs the task. */
@@ -191,29 +155,4 @@ FL_STRESS(pool_starved_vs_resize, resizer, user)
 {
 	starved_end(s->e);
 	FL_ACCEPTABLE(fl_event_is_set(&s->event), "all ran");
-	FL_FORBIDDEN(1, "one did not run");
-}
-
-/* Without a backlog, the submit itself waits for a worker. */
-struct pool_starved_none {
-	fl_executor *e;
-	fl_event event;
-};
-
-FL_STRESS_SETUP(pool_starved_none)
-{
-	s->e = starved(1, FL_BACKLOG_NONE);
-}
-
-FL_STRESS_ACTOR(pool_starved_none, user)
-{
-	OK(starved_wait_submit(s->e, &s->event, NULL));
-	OK(starved_set_submit(s->e, &s->event, NULL));
-}
-
-FL_STRESS(pool_starved_none, user)
-{
-	starved_end(s->e);
-	FL_ACCEPTABLE(fl_event_is_set(&s->event), "both ran");
-	FL_FORBIDDEN(1, "one did not run");
 }

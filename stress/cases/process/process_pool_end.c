@@ -5,7 +5,6 @@
  */
 #include "process_pools.h"
 #include <fairlead/event.h>
-#include <string.h>
 
 /*
  * kill9_worker_task: a worker dies at any step of its first or second submission. Ended tasks
@@ -54,7 +53,6 @@ FL_STRESS(process_pool_kill9_worker_task, one, two)
 	             "ran twice, or not at all");
 	FL_ACCEPTABLE(dead == 0 && s->pool.death != DIES_DURING, "both done");
 	FL_ACCEPTABLE(dead == 1 && s->pool.death == DIES_DURING, "one died with it");
-	FL_FORBIDDEN(1, "another failed than died");
 }
 
 /*
@@ -93,70 +91,6 @@ FL_STRESS(process_pool_dies_mid_chunk, user)
 	FL_ACCEPTABLE(1, "one died");
 }
 
-/* A task that allows two attempts is run again once; also while it is cancelled. */
-struct process_pool_tried_again {
-	struct process_pool pool;
-	int rc;
-	fl_future_state state;
-};
-
-FL_STRESS_SETUP(process_pool_tried_again)
-{
-	s->pool.death = DIES_DURING;
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
-
-FL_STRESS_ACTOR(process_pool_tried_again, user)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	OK(process_pool_submit_with(&s->pool, &process_pool_task_again, 1, &f, NULL));
-	s->rc = fl_stress_choose(2) ? fl_future_cancel(f) : 1;
-	OK(fl_future_wait(f));
-	s->state = fl_future_get_state(f);
-	if (s->state == FL_DONE)
-		process_pool_get(f, 1);
-}
-
-FL_STRESS(process_pool_tried_again, user)
-{
-	process_pool_end(&s->pool);
-	const int ran = process_pool_ran(&s->pool, 1);
-	FL_ACCEPTABLE((s->rc == 1 || s->rc == -EALREADY) && s->state == FL_DONE && ran == 2, "done, at the second try");
-	FL_ACCEPTABLE(s->rc == 0 && s->state == FL_CANCELLED && ran <= 1, "cancelled before a try");
-	FL_ACCEPTABLE(s->rc == -EBUSY && s->state == FL_DONE && ran == 2, "asked in a try");
-	FL_ACCEPTABLE(s->rc == -EBUSY && s->state == FL_CANCELLED && ran <= 1, "asked in a try, and not tried again");
-	FL_FORBIDDEN(1, "another end");
-}
-
-/* Each worker for one task: it ends, and another one is started. */
-struct process_pool_max_tasks {
-	struct process_pool pool;
-};
-
-FL_STRESS_SETUP(process_pool_max_tasks)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1, .max_tasks = 1});
-}
-
-FL_STRESS_ACTOR(process_pool_max_tasks, one)
-{
-	process_pool_submit_get(&s->pool, 1);
-}
-
-FL_STRESS_ACTOR(process_pool_max_tasks, two)
-{
-	process_pool_submit_get(&s->pool, 2);
-}
-
-FL_STRESS(process_pool_max_tasks, one, two)
-{
-	process_pool_end(&s->pool);
-	FL_FORBIDDEN(process_pool_ran(&s->pool, 1) != 1 || process_pool_ran(&s->pool, 2) != 1,
-	             "ran twice, or not at all");
-	FL_ACCEPTABLE(s->pool.n_workers == 2, "a worker each");
-	FL_FORBIDDEN(1, "one had both");
-}
-
 /* An idle worker ends while a task comes. */
 struct process_pool_idle_timeout {
 	struct process_pool pool;
@@ -180,40 +114,6 @@ FL_STRESS(process_pool_idle_timeout, user)
 	             "ran twice, or not at all");
 	FL_ACCEPTABLE(s->pool.n_workers == 1, "it stayed");
 	FL_ACCEPTABLE(s->pool.n_workers == 2, "it went");
-	FL_FORBIDDEN(1, "more came than were needed");
-}
-
-/* The number of workers is lowered while some have tasks; or raised again. */
-struct process_pool_resize {
-	struct process_pool pool;
-};
-
-FL_STRESS_SETUP(process_pool_resize)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 2});
-}
-
-FL_STRESS_ACTOR(process_pool_resize, user)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	OK(process_pool_submit(&s->pool, 1, &f));
-	process_pool_submit_get(&s->pool, 2);
-	process_pool_get(f, 1);
-}
-
-FL_STRESS_ACTOR(process_pool_resize, manager)
-{
-	OK(fl_executor_resize(s->pool.e, 1));
-	if (fl_stress_choose(2))
-		OK(fl_executor_resize(s->pool.e, 2));
-	FL_STRESS_CHECK(fl_executor_workers(s->pool.e) > 0);
-}
-
-FL_STRESS(process_pool_resize, user, manager)
-{
-	process_pool_end(&s->pool);
-	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 1 && process_pool_ran(&s->pool, 2) == 1, "both, once");
-	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
 /*
@@ -255,7 +155,6 @@ FL_STRESS(process_pool_terminate, user, manager)
 	FL_ACCEPTABLE(s->cancelled == 0 && process_pool_ran(&s->pool, HANGS) == 1, "killed");
 	FL_ACCEPTABLE(s->cancelled == 0, "refused, or skipped");
 	FL_ACCEPTABLE(s->cancelled == 1 && process_pool_ran(&s->pool, HANGS) == 0, "cancelled");
-	FL_FORBIDDEN(1, "cancelled and run");
 }
 
 /*
@@ -292,7 +191,6 @@ FL_STRESS(process_pool_terminate_awake, user)
 	FL_ACCEPTABLE(s->cancelled == 0, "killed before it began");
 	FL_ACCEPTABLE(s->cancelled == 1 && hung == 0, "the second was cancelled");
 	FL_ACCEPTABLE(s->cancelled == 2 && hung == 0, "both were cancelled");
-	FL_FORBIDDEN(1, "cancelled and run");
 }
 
 /*
@@ -325,7 +223,6 @@ FL_STRESS(process_pool_killed, user)
 	process_pool_end(&s->pool);
 	FL_FORBIDDEN(process_pool_ran(&s->pool, 1) != s->lies, "the other ran twice, or not at all");
 	FL_ACCEPTABLE(s->pool.n_workers == 1u + s->lies, "one was killed");
-	FL_FORBIDDEN(1, "another was killed");
 }
 
 /* A task runs on after its deadline: its worker is killed, and the task is not run again. */
@@ -354,33 +251,6 @@ FL_STRESS(process_pool_late, user)
 	process_pool_end(&s->pool);
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, HANGS) == 1, "killed");
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, HANGS) == 0, "too late to begin");
-	FL_FORBIDDEN(1, "begun again");
-}
-
-/* The first workers cannot be started, or fail to become ready: a few failures are tolerated. */
-struct process_pool_starts_late {
-	struct process_pool pool;
-};
-
-FL_STRESS_SETUP(process_pool_starts_late)
-{
-	if (fl_stress_choose(2))
-		s->pool.start_fails = 1;
-	else
-		s->pool.death = fl_stress_choose(2) ? DIES_BEFORE : DIES_UNREADY;
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1, .initialize = &process_pool_prepare});
-}
-
-FL_STRESS_ACTOR(process_pool_starts_late, user)
-{
-	process_pool_submit_get(&s->pool, 1);
-}
-
-FL_STRESS(process_pool_starts_late, user)
-{
-	process_pool_end(&s->pool);
-	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 1, "ran");
-	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
 /*
@@ -423,20 +293,6 @@ FL_STRESS(process_pool_shortage, one, two)
 	process_pool_end(&s->pool);
 	FL_FORBIDDEN(process_pool_ran(&s->pool, 3) != 1, "the pool did not recover");
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) + process_pool_ran(&s->pool, 2) <= 1, "one or both failed");
-	FL_FORBIDDEN(1, "no task failed");
-}
-
-/*
- * An initializer fails: tasks that are queued, posted or submitted from then on end with its error.
- */
-struct process_pool_unprepared {
-	struct process_pool pool;
-};
-
-FL_STRESS_SETUP(process_pool_unprepared)
-{
-	s->pool.init_error = -EIO;
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1, .initialize = &process_pool_prepare});
 }
 
 static void submit_in_vain(struct process_pool *pool)
@@ -448,21 +304,4 @@ static void submit_in_vain(struct process_pool *pool)
 		return;
 	OK(fl_future_wait(f));
 	FL_STRESS_CHECK(fl_future_error(f) == -ENOTRECOVERABLE);
-}
-
-FL_STRESS_ACTOR(process_pool_unprepared, one)
-{
-	submit_in_vain(&s->pool);
-}
-
-FL_STRESS_ACTOR(process_pool_unprepared, two)
-{
-	submit_in_vain(&s->pool);
-}
-
-FL_STRESS(process_pool_unprepared, one, two)
-{
-	process_pool_end(&s->pool);
-	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 0, "none ran");
-	FL_FORBIDDEN(1, "ran unprepared");
 }

@@ -4,12 +4,9 @@
  * what its waiter has freed.
  */
 #include "process/shm/shm_bridge.h"
-#include "../cases.h"
-#include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
-#include <fairlead/event.h>
-#include <limits.h>
+#include "../cases.h"
 
 static void change(uint32_t *word)
 {
@@ -30,107 +27,6 @@ static int wait_for(uint32_t *word, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-/* A wake reaches the waiter, with what was written before. */
-struct shm_bridge_word {
-	uint32_t word;
-	int data, seen;
-};
-
-FL_STRESS_ACTOR(shm_bridge_word, waiter)
-{
-	OK(wait_for(&s->word, FL_FOREVER, NULL));
-	s->seen = s->data;
-}
-
-FL_STRESS_ACTOR(shm_bridge_word, changer)
-{
-	s->data = 1;
-	change(&s->word);
-}
-
-FL_STRESS(shm_bridge_word, waiter, changer)
-{
-	FL_ACCEPTABLE(s->seen == 1, "woken");
-	FL_FORBIDDEN(1, "too early");
-}
-
-/* Two words at once, through one bridge: none is missed. */
-struct shm_bridge_two_words {
-	uint32_t words[2];
-};
-
-FL_STRESS_ACTOR(shm_bridge_two_words, one)
-{
-	OK(wait_for(&s->words[0], FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(shm_bridge_two_words, two)
-{
-	OK(wait_for(&s->words[1], FL_FOREVER, NULL));
-}
-
-FL_STRESS_ACTOR(shm_bridge_two_words, changer)
-{
-	change(&s->words[0]);
-	change(&s->words[1]);
-}
-
-FL_STRESS(shm_bridge_two_words, one, two, changer)
-{
-	FL_ACCEPTABLE(1, "woken");
-}
-
-/* A wait that gives up leaves nothing behind: its frame may be freed. */
-struct shm_bridge_timeout {
-	uint32_t word;
-	int rc;
-};
-
-FL_STRESS_ACTOR(shm_bridge_timeout, waiter)
-{
-	s->rc = wait_for(&s->word, soon(), NULL);
-}
-
-FL_STRESS_ACTOR(shm_bridge_timeout, changer)
-{
-	change(&s->word);
-}
-
-FL_STRESS(shm_bridge_timeout, waiter, changer)
-{
-	FL_ACCEPTABLE(s->rc == 0, "woken");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
-}
-
-struct shm_bridge_cancel {
-	uint32_t word;
-	fl_cancel_token stop;
-	int rc;
-};
-
-FL_STRESS_ACTOR(shm_bridge_cancel, waiter)
-{
-	s->rc = wait_for(&s->word, FL_FOREVER, &s->stop);
-}
-
-FL_STRESS_ACTOR(shm_bridge_cancel, canceller)
-{
-	fl_cancel_token_request(&s->stop);
-}
-
-FL_STRESS(shm_bridge_cancel, waiter, canceller)
-{
-	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
-	FL_FORBIDDEN(1, "the word did not change");
-}
-
-/* One of two objects. */
-struct shm_bridge_any {
-	uint32_t word;
-	fl_event e;
-	int index;
-};
-
 static bool on_ready(void *word)
 {
 	return see(word);
@@ -148,29 +44,6 @@ static void on_disarm(void *word, struct fl__node *node)
 }
 
 static const fl_on_type on_word = {on_ready, on_arm, on_disarm, NULL};
-
-FL_STRESS_ACTOR(shm_bridge_any, waiter)
-{
-	s->index = FL_WAIT_ANY(FL__ON(on_word, &s->word), FL_ON_EVENT(&s->e));
-}
-
-FL_STRESS_ACTOR(shm_bridge_any, changer)
-{
-	change(&s->word);
-}
-
-FL_STRESS_ACTOR(shm_bridge_any, setter)
-{
-	fl_event_set(&s->e);
-}
-
-FL_STRESS(shm_bridge_any, waiter, changer, setter)
-{
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
-	FL_ACCEPTABLE(s->index == 0, "the word");
-	FL_ACCEPTABLE(s->index == 1, "the event");
-	FL_FORBIDDEN(1, "an error");
-}
 
 /*
  * The end of the helpers, beside a waiter: it does not wait for a bridge that is in use, or comes
@@ -197,7 +70,6 @@ FL_STRESS_ACTOR(shm_bridge_end, ender)
 FL_STRESS(shm_bridge_end, waiter, ender)
 {
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "woken");
-	FL_FORBIDDEN(1, "the first word did not change");
 }
 
 /* Locks: a killed waiter, or one that gives up, does not keep a wake from the others. */
@@ -211,27 +83,6 @@ static void count_in(struct guarded *g, int rc)
 	FL_STRESS_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	g->count++;
 	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
-}
-
-struct shm_bridge_lock {
-	struct guarded g;
-};
-
-FL_STRESS_ACTOR(shm_bridge_lock, plain)
-{
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_ACTOR(shm_bridge_lock, bridged)
-{
-	count_in(&s->g, fl__bridge_acquire(&s->g.lock, 0, FL_FOREVER, NULL));
-}
-
-FL_STRESS_PROCESSES(shm_bridge_lock, plain, bridged)
-{
-	int killed = fl_stress_killed("plain") + fl_stress_killed("bridged");
-	FL_FORBIDDEN(s->g.count + killed < 2, "a survivor did not count");
-	FL_ACCEPTABLE(1, "counted");
 }
 
 struct shm_bridge_lock_three {

@@ -10,55 +10,6 @@ static void died(fl_shm_mutex *m)
 	*fl__shm_word((struct fl__shm_lock *)(void *)m->lock_) = FL__SHM_DIED;
 }
 
-/* Data that are torn only under a dead owner; a death is reported exactly then. */
-struct shm_mutex_repair {
-	fl_shm_mutex m;
-	int a, b;
-	atomic_int told;
-};
-
-static void change_repairing(struct shm_mutex_repair *s, int rc)
-{
-	if (rc == -EOWNERDEAD) {
-		COUNT(&s->told);
-		s->b = s->a;
-		fl_shm_mutex_recover(&s->m);
-	} else {
-		FL_STRESS_CHECK(rc == 0);
-	}
-	FL_STRESS_CHECK(s->a == s->b);
-	s->a++;
-	s->b++;
-	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_ACTOR(shm_mutex_repair, one)
-{
-	change_repairing(s, fl_shm_mutex_lock(&s->m));
-}
-
-FL_STRESS_ACTOR(shm_mutex_repair, two)
-{
-	change_repairing(s, fl_shm_mutex_lock(&s->m));
-}
-
-FL_STRESS_ACTOR(shm_mutex_repair, tryer)
-{
-	int rc = fl_shm_mutex_try_lock(&s->m);
-	if (rc != -EBUSY)
-		change_repairing(s, rc);
-}
-
-FL_STRESS_PROCESSES(shm_mutex_repair, one, two, tryer)
-{
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("tryer");
-	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
-	FL_FORBIDDEN(LOOK(&s->told) > killed, "told of a death that was not");
-	FL_ACCEPTABLE(killed, "one was killed");
-	FL_ACCEPTABLE(s->a == s->b && s->a >= 2, "all counted");
-	FL_FORBIDDEN(1, "a count was lost");
-}
-
 /*
  * owner_dead_once: one of the contexts after a death gets the report; if it dies before it
  * recovers, the next one.
@@ -148,7 +99,6 @@ FL_STRESS_PROCESSES(shm_mutex_lost, one, two, three)
 	FL_FORBIDDEN(LOOK(&s->owners) > 1 + killed, "two were told of one death");
 	FL_ACCEPTABLE(killed, "one was killed");
 	FL_ACCEPTABLE(LOOK(&s->owners) == 1 && LOOK(&s->lost) == 2, "lost");
-	FL_FORBIDDEN(1, "a result was lost");
 }
 
 /* A lock that returns -ENOTRECOVERABLE does not hold it, and the next one returns it, too. */
@@ -185,40 +135,6 @@ FL_STRESS_PROCESSES(shm_mutex_lost_again, one, two)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(1, "lost");
-}
-
-/* A timed lock holds it or does not, and leaves nothing behind. */
-struct shm_mutex_timed {
-	fl_shm_mutex m;
-	int count, rc;
-};
-
-FL_STRESS_ACTOR(shm_mutex_timed, holder)
-{
-	if (fl_shm_mutex_lock(&s->m) == -EOWNERDEAD)
-		fl_shm_mutex_recover(&s->m);
-	s->count++;
-	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_ACTOR(shm_mutex_timed, brief)
-{
-	s->rc = fl_shm_mutex_lock_until(&s->m, soon(), NULL);
-	if (s->rc == -EOWNERDEAD)
-		fl_shm_mutex_recover(&s->m);
-	if (s->rc == -ETIMEDOUT)
-		return;
-	s->count++;
-	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_PROCESSES(shm_mutex_timed, holder, brief)
-{
-	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
-	FL_ACCEPTABLE(fl_stress_killed("holder") || fl_stress_killed("brief"), "one was killed");
-	FL_ACCEPTABLE(s->rc == 0 && s->count == 2, "both had it");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->count == 1, "it gave up");
-	FL_FORBIDDEN(1, "a count was lost");
 }
 
 /* A context has seen the mutex locked; its destroy returns 0: then it has seen the last unlock. */

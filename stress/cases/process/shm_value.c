@@ -55,34 +55,6 @@ FL_STRESS_PROCESSES(shm_value_never_torn, writer, reader)
 	FL_ACCEPTABLE(1, "whole");
 }
 
-/* Two writers, one of which may have died inside: the other one begins the copy anew. */
-struct shm_value_two_writers {
-	shared_pair value;
-	int done[2], seen;
-};
-
-FL_STRESS_ACTOR(shm_value_two_writers, one)
-{
-	s->done[0] = set(&s->value, 1);
-}
-
-FL_STRESS_ACTOR(shm_value_two_writers, two)
-{
-	s->done[1] = set(&s->value, 2);
-	s->seen = get(&s->value);
-	FL_STRESS_CHECK(!s->done[1] || s->seen != 0);
-}
-
-FL_STRESS_PROCESSES(shm_value_two_writers, one, two)
-{
-	int last = get(&s->value);
-	FL_FORBIDDEN(last == 0 && (s->done[0] || s->done[1]), "a set was lost");
-	FL_ACCEPTABLE(last == 2, "two was the last");
-	FL_ACCEPTABLE(last == 1, "one was the last");
-	FL_ACCEPTABLE(last == 0, "the first died, or was slow");
-	FL_FORBIDDEN(1, "a value that was not set");
-}
-
 /* What was written before a set is seen after a get of its value. */
 struct shm_value_data {
 	shared_pair value;
@@ -106,12 +78,6 @@ FL_STRESS_PROCESSES(shm_value_data, writer, reader)
 	FL_ACCEPTABLE(1, "in order");
 }
 
-/* Three updates at once: each is counted once; a killed one has counted, or has not. */
-struct shm_value_update {
-	shared_pair value;
-	int done[3];
-};
-
 static int count_one(pair *p, void *arg)
 {
 	(void)arg;
@@ -126,29 +92,4 @@ static int update(shared_pair *v)
 	int rc = shared_pair_update(v, count_one, NULL);
 	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
 	return rc == 0;
-}
-
-FL_STRESS_ACTOR(shm_value_update, one)
-{
-	s->done[0] = update(&s->value);
-}
-
-FL_STRESS_ACTOR(shm_value_update, two)
-{
-	s->done[1] = update(&s->value);
-}
-
-FL_STRESS_ACTOR(shm_value_update, three)
-{
-	s->done[2] = update(&s->value);
-}
-
-FL_STRESS_PROCESSES(shm_value_update, one, two, three)
-{
-	int last = get(&s->value), done = s->done[0] + s->done[1] + s->done[2];
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
-	FL_ACCEPTABLE(last == 3 && done == 3, "all counted");
-	FL_ACCEPTABLE(last == done, "some were slow, or died before");
-	FL_ACCEPTABLE(last == done + 1 && killed, "one died after");
-	FL_FORBIDDEN(1, "an update was lost, or made twice");
 }
