@@ -6,13 +6,28 @@
 #include <fairlead/stress_lin.h>
 
 /*
- * The operations of a queue of ints, s->q, for FL_LIN(scenario, ...). `calls` is the prefix of its
- * functions' names. Further arguments are fields of the operation; for operations with several
- * items: .keys = LIN_MOST.
+ * A queue of ints, s->q, against its specification. `calls` is the prefix of its functions' names.
+ * Further arguments are fields of the operation, or of FL_LIN; for operations with several items:
+ * .keys = LIN_MOST.
  *
+ *   LIN_MADE_BY(lin_mpmc, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 2))
  *   LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
  *   LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
+ *   LIN_IS(lin_mpmc, fl_mpmc, &fl_lin_fifo, .limit = 2)
  */
+#define LIN_MADE_BY(scenario, calls, creation)                                                                         \
+	struct scenario {                                                                                              \
+		calls *q;                                                                                              \
+	};                                                                                                             \
+	FL_STRESS_SETUP(scenario)                                                                                      \
+	{                                                                                                              \
+		OK(creation);                                                                                          \
+	}
+#define LIN_IS(scenario, calls, ...)                                                                                   \
+	FL_LIN(scenario, __VA_ARGS__)                                                                                  \
+	{                                                                                                              \
+		calls##_free(s->q);                                                                                    \
+	}
 #define LIN_PUT(scenario, calls, ...)                                                                                  \
 	FL_LIN_OP(scenario, put, FL_LIN_PUT, __VA_ARGS__)                                                              \
 	{                                                                                                              \
@@ -54,6 +69,15 @@ enum { LIN_MOST = 3 };
 		int items[LIN_MOST];                                                                                   \
 		return lin_result_of(calls##_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1), items);           \
 	}
+
+/* All operations of an fl_queue; its items have keys below `n`, or none. */
+#define LIN_ALL(scenario, n)                                                                                           \
+	LIN_PUT(scenario, fl_queue, .weight = 3, .keys = (n))                                                          \
+	LIN_GET(scenario, fl_queue, .weight = 3)                                                                       \
+	LIN_CLOSE(scenario, fl_queue)                                                                                  \
+	LIN_LENGTH(scenario, fl_queue)                                                                                 \
+	LIN_PUT_MANY(scenario, fl_queue, .keys = LIN_MOST)                                                             \
+	LIN_GET_MANY(scenario, fl_queue, .keys = LIN_MOST)
 
 /* Makes the items of a put of several; returns their number. */
 static inline size_t lin_items_of(int64_t arg, int *items)

@@ -89,14 +89,8 @@ EXPORTED _Noreturn void thrd_exit(int result)
 
 EXPORTED void thrd_yield(void)
 {
-	static void (*real)(void);
-	if (OURS()) {
-		lab_relax(PC);
-		return;
-	}
-	if (!real)
-		real = (void (*)(void))dlsym(RTLD_NEXT, "thrd_yield");
-	real();
+	FORWARD(thrd_yield, ());
+	lab_relax(PC);
 }
 
 EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
@@ -118,16 +112,8 @@ EXPORTED int mtx_init(mtx_t *mutex, int type)
 
 EXPORTED void mtx_destroy(mtx_t *mutex)
 {
-	static void (*real)(mtx_t *);
-	if (OURS()) {
-		struct lab_object *o = lab_mutex_of((uintptr_t)mutex, true, "destroys", PC);
-		lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)mutex, PC), o);
-		lab_object_destroy(o, PC);
-		return;
-	}
-	if (!real)
-		real = (void (*)(mtx_t *))dlsym(RTLD_NEXT, "mtx_destroy");
-	real(mutex);
+	FORWARD(mtx_destroy, (mutex));
+	lab_object_destroy(lab_mutex_of((uintptr_t)mutex, true, "destroys", PC), PC);
 }
 
 EXPORTED int mtx_lock(mtx_t *mutex)
@@ -166,16 +152,8 @@ EXPORTED int cnd_init(cnd_t *cond)
 
 EXPORTED void cnd_destroy(cnd_t *cond)
 {
-	static void (*real)(cnd_t *);
-	if (OURS()) {
-		struct lab_object *o = lab_cond_of((uintptr_t)cond, true, "destroys", PC);
-		lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)cond, PC), o);
-		lab_object_destroy(o, PC);
-		return;
-	}
-	if (!real)
-		real = (void (*)(cnd_t *))dlsym(RTLD_NEXT, "cnd_destroy");
-	real(cond);
+	FORWARD(cnd_destroy, (cond));
+	lab_object_destroy(lab_cond_of((uintptr_t)cond, true, "destroys", PC), PC);
 }
 
 EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
@@ -211,14 +189,8 @@ EXPORTED int cnd_broadcast(cnd_t *cond)
 
 EXPORTED void call_once(once_flag *flag, void (*call)(void))
 {
-	static void (*real)(once_flag *, void (*)(void));
-	if (OURS()) {
-		lab_once((uintptr_t)flag, call, PC);
-		return;
-	}
-	if (!real)
-		real = (void (*)(once_flag *, void (*)(void)))dlsym(RTLD_NEXT, "call_once");
-	real(flag, call);
+	FORWARD(call_once, (flag, call));
+	lab_once((uintptr_t)flag, call, PC);
 }
 
 EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
@@ -230,32 +202,18 @@ EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
 
 EXPORTED void tss_delete(tss_t key)
 {
-	static void (*real)(tss_t);
-	if (OURS() && lab_key_is_ours(key)) {
-		(void)lab_key_delete(key, PC);
-		return;
-	}
-	if (!real)
-		real = (void (*)(tss_t))dlsym(RTLD_NEXT, "tss_delete");
-	real(key);
+	FORWARD_KEY(tss_delete, key, (key));
+	(void)lab_key_delete(key, PC);
 }
 
 EXPORTED void *tss_get(tss_t key)
 {
-	static __typeof__(tss_get) *real;
-	if (OURS() && lab_key_is_ours(key))
-		return lab_key_get(key, PC);
-	if (!real)
-		real = REAL(tss_get);
-	return real(key);
+	FORWARD_KEY(tss_get, key, (key));
+	return lab_key_get(key, PC);
 }
 
 EXPORTED int tss_set(tss_t key, void *value)
 {
-	static __typeof__(tss_set) *real;
-	if (OURS() && lab_key_is_ours(key))
-		return c11_code(lab_key_set(key, value, PC));
-	if (!real)
-		real = REAL(tss_set);
-	return real(key, value);
+	FORWARD_KEY(tss_set, key, (key, value));
+	return c11_code(lab_key_set(key, value, PC));
 }

@@ -189,14 +189,9 @@ void *__tsan_memset(void *to, int byte, size_t size)
 /* For plain C code that spins. */
 EXPORTED int sched_yield(void)
 {
-	static __typeof__(sched_yield) *real;
-	if (OURS()) {
-		lab_relax(PC);
-		return 0;
-	}
-	if (!real)
-		real = REAL(sched_yield);
-	return real();
+	FORWARD(sched_yield, ());
+	lab_relax(PC);
+	return 0;
 }
 
 /*
@@ -205,12 +200,7 @@ EXPORTED int sched_yield(void)
  */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
-	static __typeof__(sigaction) *real;
-	if (!OURS()) {
-		if (!real)
-			real = REAL(sigaction);
-		return real(number, action, old);
-	}
+	FORWARD(sigaction, (number, action, old));
 	if (lab.program && action && action->sa_handler != SIG_IGN && action->sa_handler != SIG_DFL) {
 		char site[256];
 		(void)lab_describe_site(PC, site, sizeof site);
@@ -226,35 +216,23 @@ EXPORTED int sigaction(int number, const struct sigaction *action, struct sigact
 /* The model sends no signals, so the mask makes no difference. */
 EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
-	static __typeof__(pthread_sigmask) *real;
-	if (OURS() && lab.program) {
-		if (old)
-			(void)sigemptyset(old);
-		return 0;
-	}
-	if (!real)
-		real = REAL(pthread_sigmask);
-	return real(how, set, old);
+	FORWARD_UNLESS(OURS() && lab.program, pthread_sigmask, REAL(pthread_sigmask), (how, set, old));
+	if (old)
+		(void)sigemptyset(old);
+	return 0;
 }
 
 EXPORTED int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
-	static __typeof__(sigprocmask) *real;
-	if (OURS() && lab.program)
-		return pthread_sigmask(SIG_BLOCK, NULL, old);
-	if (!real)
-		real = REAL(sigprocmask);
-	return real(how, set, old);
+	FORWARD_UNLESS(OURS() && lab.program, sigprocmask, REAL(sigprocmask), (how, set, old));
+	if (old)
+		(void)sigemptyset(old);
+	return 0;
 }
 
 EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 {
-	static __typeof__(sigaltstack) *real;
-	if (!OURS()) {
-		if (!real)
-			real = REAL(sigaltstack);
-		return real(stack, old);
-	}
+	FORWARD(sigaltstack, (stack, old));
 	if (old)
 		*old = (stack_t){.ss_flags = 0};
 	return 0;

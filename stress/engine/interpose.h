@@ -16,4 +16,16 @@
 /* The C library's own. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
+/* A call that is not ours goes to the C library, and the function returns. */
+#define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
+	do {                                                                                                           \
+		static __typeof__(name) *real_;                                                                        \
+		if (ours)                                                                                              \
+			break;                                                                                         \
+		if (!real_)                                                                                            \
+			real_ = (real);                                                                                \
+		return real_ arguments;                                                                                \
+	} while (0)
+#define FORWARD(name, arguments) FORWARD_UNLESS(OURS(), name, REAL(name), arguments)
+
 #endif

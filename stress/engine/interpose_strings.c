@@ -12,33 +12,19 @@
 
 #undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
 
-static struct {
-	__typeof__(memcmp) *memcmp;
-	__typeof__(strlen) *strlen;
-	__typeof__(strnlen) *strnlen;
-	__typeof__(strcpy) *strcpy;
-	__typeof__(strncpy) *strncpy;
-	__typeof__(strcat) *strcat;
-	__typeof__(strcmp) *strcmp;
-	__typeof__(strncmp) *strncmp;
-	__typeof__(strchr) *strchr;
-	__typeof__(vsnprintf) *vsnprintf;
-} real;
+#define EACH(what)                                                                                                     \
+	what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat) what(strcmp) what(strncmp)     \
+	    what(strchr) what(vsnprintf)
+#define POINTER(name) __typeof__(name) *name;
+#define FIND(name) real.name = REAL(name);
 
-#define FIND(name) real.name = REAL(name)
+static struct {
+	EACH(POINTER)
+} real;
 
 __attribute__((constructor(101))) static void find_real(void)
 {
-	FIND(memcmp);
-	FIND(strlen);
-	FIND(strnlen);
-	FIND(strcpy);
-	FIND(strncpy);
-	FIND(strcat);
-	FIND(strcmp);
-	FIND(strncmp);
-	FIND(strchr);
-	FIND(vsnprintf);
+	EACH(FIND)
 }
 
 static void reads(const void *from, size_t size, uintptr_t pc)

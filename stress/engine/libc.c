@@ -15,15 +15,7 @@
 
 /* These functions are replaced for programs alone: a scenario's library may use files. */
 #define IN_PROGRAM() (OURS() && lab.program)
-#define FORWARD_OTHERS(name, arguments)                                                                                \
-	do {                                                                                                           \
-		static __typeof__(name) *real_;                                                                        \
-		if (IN_PROGRAM())                                                                                      \
-			break;                                                                                         \
-		if (!real_)                                                                                            \
-			real_ = REAL(name);                                                                            \
-		return real_ arguments;                                                                                \
-	} while (0)
+#define FORWARD_OTHERS(name, arguments) FORWARD_UNLESS(IN_PROGRAM(), name, REAL(name), arguments)
 
 #define IS_OUTPUT(to) ((to) == stdout || (to) == stderr)
 

@@ -235,6 +235,8 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 {
 	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
+	const struct lab_op op = lab_sync_op(LAB_SYNC_DESTROY, o->address, pc);
+	lab_object_point(op, o);
 	if (o->owner != LAB_NOBODY)
 		lab_misuse(pc, "destroys %s, which %s has held since %s", lab_object_name(o->address, kind),
 		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
@@ -243,7 +245,6 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
 	if (lab_object_waiters(o) > 0)
 		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o->address, kind));
-	const struct lab_op op = lab_sync_op(LAB_SYNC_DESTROY, o->address, pc);
 	(void)lab_event(&op);
 	o->live = false;
 	o->ender = (struct lab_place){lab.self->id, pc};

@@ -26,29 +26,16 @@ static inline bool lab_is_zero(const void *memory, size_t size)
  * The model's functions for threads and their objects: posix_*.c has those of <pthread.h> and
  * <semaphore.h>, c11_threads.c those of <threads.h>. Each begins with FORWARD, which hands calls
  * from outside of an execution to the C library.
+ *
+ * The C library also has an older version of conditions, which dlsym() may find first.
  */
-#define FORWARD(name, arguments)                                                                                       \
-	do {                                                                                                           \
-		static __typeof__(name) *real_;                                                                        \
-		if (OURS())                                                                                            \
-			break;                                                                                         \
-		if (!real_)                                                                                            \
-			real_ = REAL(name);                                                                            \
-		return real_ arguments;                                                                                \
-	} while (0)
-
-/* The C library also has an older version of conditions, which dlsym() may find first. */
 #define FORWARD_COND(name, arguments)                                                                                  \
-	do {                                                                                                           \
-		static __typeof__(name) *real_;                                                                        \
-		if (OURS())                                                                                            \
-			break;                                                                                         \
-		if (!real_)                                                                                            \
-			real_ = (__typeof__(name) *)dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2");                           \
-		if (!real_)                                                                                            \
-			real_ = REAL(name);                                                                            \
-		return real_ arguments;                                                                                \
-	} while (0)
+	FORWARD_UNLESS(OURS(), name,                                                                                   \
+	               (__typeof__(name) *)(dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2") ?: dlsym(RTLD_NEXT, #name)),       \
+	               arguments)
+
+/* Keys of constructors belong to the C library, in the model, too. */
+#define FORWARD_KEY(name, key, arguments) FORWARD_UNLESS(OURS() && lab_key_is_ours(key), name, REAL(name), arguments)
 
 /*
  * posix_time.c: the model's time as a clock of the system shows it, in ns; a deadline in the

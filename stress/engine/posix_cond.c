@@ -138,9 +138,7 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 EXPORTED int pthread_cond_destroy(pthread_cond_t *cond)
 {
 	FORWARD_COND(pthread_cond_destroy, (cond));
-	struct lab_object *o = lab_cond_of((uintptr_t)cond, false, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)cond, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(lab_cond_of((uintptr_t)cond, false, "destroys", PC), PC);
 	return 0;
 }
 

@@ -142,9 +142,7 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 EXPORTED int pthread_mutex_destroy(pthread_mutex_t *mutex)
 {
 	FORWARD(pthread_mutex_destroy, (mutex));
-	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)mutex, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(lab_mutex_of((uintptr_t)mutex, false, "destroys", PC), PC);
 	return 0;
 }
 
@@ -214,9 +212,7 @@ EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 EXPORTED int pthread_spin_destroy(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_destroy, (lock));
-	struct lab_object *o = mutex_spin_of(lock, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)lock, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(mutex_spin_of(lock, "destroys", PC), PC);
 	return 0;
 }
 

@@ -181,17 +181,6 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 			visit((uintptr_t)values[t]->of[i], arg);
 }
 
-/* Keys of constructors belong to the C library, in the model, too. */
-#define FORWARD_KEY(name, key, arguments)                                                                              \
-	do {                                                                                                           \
-		static __typeof__(name) *real_;                                                                        \
-		if (OURS() && lab_key_is_ours(key))                                                                    \
-			break;                                                                                         \
-		if (!real_)                                                                                            \
-			real_ = REAL(name);                                                                            \
-		return real_ arguments;                                                                                \
-	} while (0)
-
 EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 {
 	FORWARD(pthread_key_create, (key, destroy));

@@ -121,9 +121,7 @@ EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockatt
 EXPORTED int pthread_rwlock_destroy(pthread_rwlock_t *lock)
 {
 	FORWARD(pthread_rwlock_destroy, (lock));
-	struct lab_object *o = rwlock_of(lock, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)lock, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(rwlock_of(lock, "destroys", PC), PC);
 	return 0;
 }
 

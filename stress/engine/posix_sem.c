@@ -63,9 +63,7 @@ EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 EXPORTED int sem_destroy(sem_t *sem)
 {
 	FORWARD(sem_destroy, (sem));
-	struct lab_object *o = sem_of(sem, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)sem, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(sem_of(sem, "destroys", PC), PC);
 	return 0;
 }
 
@@ -153,9 +151,7 @@ EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pth
 EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_destroy, (barrier));
-	struct lab_object *o = sem_barrier_of(barrier, "destroys", PC);
-	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)barrier, PC), o);
-	lab_object_destroy(o, PC);
+	lab_object_destroy(sem_barrier_of(barrier, "destroys", PC), PC);
 	return 0;
 }
 

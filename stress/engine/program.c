@@ -72,12 +72,8 @@ EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
 
 int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 {
-	static __typeof__(__cxa_atexit) *real;
-	if (OURS() && lab.program)
-		return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg});
-	if (!real)
-		real = REAL(__cxa_atexit);
-	return real(function, arg, module);
+	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), (function, arg, module));
+	return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg});
 }
 
 /* --- the end --- */

@@ -26,7 +26,7 @@
  *   tools.c    functions for the campaigns and the soaks; ../kill_tasks also uses abi.c and sites.c
  */
 
-enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
+enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64 };
 
 struct item {
 	uint32_t life, number; /* life: the number of the victim's life; SURVIVOR */
@@ -64,11 +64,8 @@ struct life {
 /* Shared by all processes. */
 struct board {
 	uint32_t stop, phase;
-	int64_t died;        /* when the last owner of the lock was killed */
 	uint64_t puts, gets; /* by the survivors */
 	uint64_t duplicates, unordered, wrong;
-	/* Times of operations that were under way at a death: [i] up to 2^i ns. */
-	uint64_t recovery[BUCKETS], recovery_max;
 	struct site sites[SITES];
 	struct slot slots[SLOTS];
 };

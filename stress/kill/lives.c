@@ -118,22 +118,11 @@ void live_and_die(struct slot *slot, uint64_t seed)
 
 /* The survivors. */
 
-/* An operation that waits only for the lock: its duration after the death of the lock's owner. */
-static void measure(void)
+/* An operation that waits only for the lock, whose owner may have died. */
+static void take_the_lock(void)
 {
-	int64_t begin = time_now();
 	if (fl_shm_queue_task_done(queue) == -EBUSY)
 		fail("the lock was not to be had for ten seconds");
-	int64_t end = time_now(), died = __atomic_load_n(&board->died, __ATOMIC_RELAXED);
-	if (died < begin || died > end)
-		return;
-	uint64_t took = (uint64_t)(end - died);
-	unsigned bucket = took ? 64 - (unsigned)__builtin_clzll(took) : 0;
-	__atomic_fetch_add(&board->recovery[bucket < BUCKETS ? bucket : BUCKETS - 1], 1, __ATOMIC_RELAXED);
-	uint64_t most = __atomic_load_n(&board->recovery_max, __ATOMIC_RELAXED);
-	while (took > most && !__atomic_compare_exchange_n(&board->recovery_max, &most, took, false, __ATOMIC_RELAXED,
-	                                                   __ATOMIC_RELAXED))
-		;
 }
 
 /*
@@ -155,7 +144,7 @@ int survive_putting(void)
 		if (rc != 0)
 			fail("a survivor's put answered %d", rc);
 		__atomic_store_n(&board->puts, (uint64_t)i + 1, __ATOMIC_RELAXED);
-		measure();
+		take_the_lock();
 		dawdle(1, i);
 	}
 	return 0;
@@ -184,7 +173,7 @@ int survive_getting(void)
 			last = item.number;
 		}
 		__atomic_fetch_add(&board->gets, 1, __ATOMIC_RELAXED);
-		measure();
+		take_the_lock();
 		dawdle(2, board->gets);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The report: the balance, the deaths at each step, the waits of the survivors, and idleness. */
+/* The report: the balance, the deaths at each step, and idleness. */
 #include "kill.h"
 #include <signal.h>
 #include <stdio.h>
@@ -29,29 +29,10 @@ static bool is_enough(size_t below, uint64_t kills)
 	return false;
 }
 
-/* The upper end, in us, of the bucket with the quantile. */
-static double quantile(double q)
-{
-	uint64_t all = 0, sum = 0;
-	for (unsigned i = 0; i < BUCKETS; i++)
-		all += board->recovery[i];
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		sum += board->recovery[i];
-		if (all && (double)sum >= q * (double)all)
-			return (double)((uint64_t)1 << i) / 1e3;
-	}
-	return 0;
-}
-
 bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
 {
-	uint64_t inside = 0, kills = by_step + by_driver;
+	uint64_t kills = by_step + by_driver;
 	bool enough = is_enough(print_sites(board->sites, ENOUGH, !campaign.quiet), kills);
-	for (unsigned i = 0; i < BUCKETS; i++)
-		inside += board->recovery[i];
-	printf("recovery, of %llu operations that were inside when one died with the lock: p50 <= %.1f us, p99 <= %.1f "
-	       "us, max %.1f us\n",
-	       (unsigned long long)inside, quantile(0.5), quantile(0.99), (double)board->recovery_max / 1e3);
 	printf(
 	    "%llu kills (%llu before a step, %llu at any time) in %.1f s; %llu items, %llu lost, %llu delivered twice, "
 	    "%llu wrong; %llu got by a kill that was not seen; counts %s\n",

@@ -20,17 +20,9 @@ bool is_armed(void)
 	return mine != NULL;
 }
 
-static bool has_lock(void)
-{
-	uint32_t word = __atomic_load_n(&ring->lock.words_[0], __ATOMIC_RELAXED);
-	return (word & FL__SHM_TID) == (uint32_t)mine->pid;
-}
-
 static void die(struct site *s)
 {
 	__atomic_fetch_add(&s->kills, 1, __ATOMIC_RELAXED);
-	if (has_lock())
-		__atomic_store_n(&board->died, time_now(), __ATOMIC_RELAXED);
 	for (;;)
 		(void)syscall(SYS_kill, mine->pid, SIGKILL);
 }

@@ -22,22 +22,7 @@ struct life *life_of(int32_t pid)
 
 bool announce_death(struct life *life)
 {
-	int64_t alive = 0, now = time_now();
-	if (!__atomic_compare_exchange_n(&life->died, &alive, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		return false;
-	uint32_t n = __atomic_fetch_add(&board->deaths, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&board->died[n % DEATHS], now, __ATOMIC_SEQ_CST);
-	return true;
-}
-
-/* The number of a death without a successor so far. */
-static int32_t take_place_of_dead(void)
-{
-	uint32_t n = __atomic_load_n(&board->replaced, __ATOMIC_SEQ_CST);
-	while (n < __atomic_load_n(&board->deaths, __ATOMIC_SEQ_CST))
-		if (__atomic_compare_exchange_n(&board->replaced, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-			return (int32_t)n;
-	return NOBODY;
+	return __atomic_exchange_n(&life->died, 1, __ATOMIC_SEQ_CST) == 0;
 }
 
 FL_TASK_DEFINE(kill_birth, struct birth, void)
@@ -49,7 +34,6 @@ FL_TASK_DEFINE(kill_birth, struct birth, void)
 	struct life *life = life_of(getpid());
 	life->pid = getpid();
 	life->failed = 0;
-	life->replaces = take_place_of_dead();
 	__atomic_store_n(&life->died, 0, __ATOMIC_SEQ_CST);
 	arm(arg->seed ^ (uint64_t)time_now() ^ (uint64_t)getpid() << 40);
 	return 0;
@@ -68,7 +52,7 @@ static int begin(const struct question *q)
 
 static int end(const struct question *q, struct answer *a)
 {
-	*a = (struct answer){answer_check(q->id), getpid(), served};
+	*a = (struct answer){answer_check(q->id)};
 	return 0;
 }
 

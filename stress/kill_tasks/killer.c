@@ -54,8 +54,7 @@ static bool strike(int pid, int pidfd)
 		return false;
 	if (!born) { /* not started yet, or dying already */
 		life->pid = pid;
-		__atomic_store_n(&life->died, time_now(), __ATOMIC_SEQ_CST);
-		__atomic_store_n(&board->spoiled, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&life->died, 1, __ATOMIC_SEQ_CST);
 		kills_unborn++;
 	}
 	kills_done++;

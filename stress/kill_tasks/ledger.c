@@ -136,7 +136,6 @@ static void settle_done(uint64_t ticket, const fl_future *f)
 		wrong("task %u was to crash, and is done", id_of(ticket));
 	if (!is_right(ticket, f))
 		wrong("task %u of kind %u has another's result", id_of(ticket), kind_of(ticket));
-	measure_service(fl_future_result(f));
 	all_have_become(ticket, DONE, DONE);
 }
 
@@ -147,17 +146,13 @@ static void settle_done(uint64_t ticket, const fl_future *f)
 void settle_death(const char *message)
 {
 	int pid;
-	const int64_t now = time_now();
 	if (sscanf(message, "worker %d ", &pid) != 1) {
 		wrong("a death that says: %s", message);
 		return;
 	}
 	struct life *life = life_of(pid);
-	const int64_t died = __atomic_load_n(&life->died, __ATOMIC_SEQ_CST);
-	if (life->pid != pid || died == 0)
+	if (life->pid != pid || !__atomic_load_n(&life->died, __ATOMIC_SEQ_CST))
 		__atomic_fetch_add(&unannounced, 1, __ATOMIC_RELAXED);
-	else if (strstr(message, "killed by SIGKILL"))
-		measure(FAILED_AFTER, now - died);
 	if (__atomic_fetch_add(&life->failed, 1, __ATOMIC_RELAXED) > 0) {
 		__atomic_fetch_add(&too_many, 1, __ATOMIC_RELAXED);
 		wrong("worker %d has died, and with it more than one task failed: %s", pid, message);

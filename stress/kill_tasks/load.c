@@ -36,7 +36,6 @@ struct feeder {
 };
 
 static struct feeder feeders[FEEDERS];
-static uint32_t under_way;
 
 void load_open(void)
 {
@@ -125,13 +124,6 @@ static void check_refusal(int rc)
 		fail("a submit answered %d", rc);
 }
 
-static void ended(uint64_t ticket, fl_future *f)
-{
-	settle(ticket, f);
-	if (__atomic_sub_fetch(&under_way, 1, __ATOMIC_RELAXED) <= campaign.workers)
-		note_slack();
-}
-
 /*
  * Submits a task of any kind. Returns its ticket; 0: refused. `config->on_end_arg` is set to the
  * ticket.
@@ -146,7 +138,6 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	const uint64_t t = ticket(id, kind, nested, f != NULL || config->cancel || config->deadline != 0);
 	ask(w->arg, kind, id, work);
 	config->on_end_arg = (void *)(uintptr_t)t;
-	__atomic_fetch_add(&under_way, 1, __ATOMIC_RELAXED);
 	doing(w, "submits");
 	int rc = fl_submit_with(current.e, kinds[kind].type, w->arg, f, config);
 	if (rc == 0) {
@@ -155,7 +146,6 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	}
 	check_refusal(rc);
 	unsubmit(t);
-	__atomic_fetch_sub(&under_way, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -209,7 +199,7 @@ static void sweep(struct feeder *w)
 			w->order[kept++] = at;
 			continue;
 		}
-		ended(s->ticket, s->f);
+		settle(s->ticket, s->f);
 		fl_future_free(s->f);
 		fl_cancel_token_destroy(&s->token);
 	}
@@ -249,7 +239,7 @@ static void wait_along(struct feeder *w)
 static void on_end(fl_future *f, void *arg)
 {
 	const uint64_t t = (uintptr_t)arg;
-	ended(t, f);
+	settle(t, f);
 	fl_sem_release(&feeders[CALLED].permits);
 }
 

@@ -108,9 +108,8 @@ static fl_executor *make_executor(enum way way)
 
 static void begin_round(enum way way)
 {
-	board->deaths = board->replaced = board->spoiled = 0;
 	birth.seed = draw(&campaign.seed);
-	current = (struct round){.e = make_executor(way), .measured = way == PLAIN || way == PLAIN_TOO};
+	current = (struct round){.e = make_executor(way)};
 }
 
 static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
@@ -192,7 +191,6 @@ int main(int argc, char **argv)
 	    "workers, %u executors\n",
 	    (unsigned long long)kills_done, (unsigned long long)kills_unborn, board->by_step, board->by_crash,
 	    (double)took / 1e9, (unsigned)campaign.workers, rounds);
-	measure_report();
 	bool good = left_report(&before, &after);
 	good &= ledger_report();
 	printf("%s\n", good ? "passed" : "FAILED");

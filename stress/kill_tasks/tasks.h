@@ -18,7 +18,6 @@
  *   load.c     submits, waits and cancels
  *   killer.c   kills
  *   ledger.c   the account of the tasks
- *   measure.c  the times from a death to its report, and to the replacement
  *   left.c     the resources that are left behind
  *   hang.c     the watch, and the waits of all threads
  *   main.c     the rounds
@@ -54,8 +53,6 @@ struct question {
 };
 struct answer {
 	uint64_t check;
-	int32_t pid;  /* of the worker that ran it */
-	uint32_t nth; /* its count in that worker, from 1 */
 };
 
 struct kind_of {
@@ -77,13 +74,11 @@ static inline uint64_t answer_check(uint32_t id)
 }
 
 /* The record of a worker, by its number modulo LIVES. */
-enum { LIVES = 1 << 16, DEATHS = 1 << 16, NOBODY = -1 };
+enum { LIVES = 1 << 16 };
 struct life {
 	int32_t pid;
 	uint32_t failed; /* tasks that failed with it */
-	int64_t died;    /* when it was killed, or is about to be; 0: not killed */
-	/* The number of the death that it replaces; NOBODY: it is an additional worker. */
-	int32_t replaces;
+	uint32_t died;   /* 1: it was killed, or is about to be */
 };
 
 /* In a region that the workers share. */
@@ -91,10 +86,6 @@ struct board {
 	struct site sites[SITES];
 	uint32_t steps_most;        /* limit of deaths at a step */
 	uint32_t by_step, by_crash; /* number of deaths */
-	uint32_t deaths, replaced;  /* in this round: deaths, and how many of them were replaced */
-	/* An unstarted replacement was killed: the time to the next one is not measured. */
-	uint32_t spoiled;
-	int64_t died[DEATHS]; /* by the number of the death, modulo DEATHS */
 	struct life lives[LIVES];
 	uint32_t n_tasks;
 	uint8_t started[]; /* number of starts of each task */
@@ -132,9 +123,8 @@ struct round {
 	bool ending; /* the executor is being closed: submits may be refused */
 	/* The executor is being cancelled: tasks may end without a start, or be killed. */
 	bool may_end;
-	bool quiet;    /* little load: workers sleep, and end */
-	bool alone;    /* no thread waits for a future: the manager thread takes all results */
-	bool measured; /* workers end by death alone: each start follows a death */
+	bool quiet; /* little load: workers sleep, and end */
+	bool alone; /* no thread waits for a future: the manager thread takes all results */
 };
 extern struct round current;
 
@@ -164,13 +154,6 @@ void ledger_check_round(uint32_t from, uint32_t to);
 bool ledger_report(void);
 extern uint64_t settled; /* tasks that have ended */
 extern uint64_t in_maps, in_nested;
-
-/* measure.c */
-enum measured { FAILED_AFTER, SERVED_AFTER, MEASURED };
-void measure(enum measured what, int64_t ns);
-void measure_service(const struct answer *answer);
-void note_slack(void);
-void measure_report(void);
 
 /* left.c */
 struct left {

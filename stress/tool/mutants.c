@@ -89,7 +89,7 @@ static bool are_copies(const struct place *a, const struct place *b)
 	       strcmp(a->operation, b->operation) == 0 && strcmp(a->order, b->order) == 0;
 }
 
-static struct place *place_at(struct hunt *hunt, const struct site *site)
+static struct place *place_at(struct hunt *hunt, const struct lab_site *site)
 {
 	struct place *p = hunt->places, *end = p + hunt->n_places;
 	struct place new = {.operation = site->operation, .order = site->order, .weaker = site->weaker};

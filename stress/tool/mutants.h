@@ -8,7 +8,7 @@
 struct place {
 	uintptr_t *pcs;
 	size_t n_pcs;
-	char *operation, *order;
+	const char *operation, *order;
 	unsigned weaker;
 	const char *file, *function;
 	int line;

@@ -91,17 +91,10 @@ struct shared {
 	char bytes[PACKED_MAX];
 };
 
-struct site {
-	uintptr_t pc;
-	char *operation, *order;
-	unsigned weaker;
-	uint64_t hits;
-};
-
 /* A result from another process, with all its memory. */
 struct report {
 	struct lab_result result;
-	struct site *sites;
+	struct lab_site *sites;
 	size_t n_sites;
 	void *memory;
 };

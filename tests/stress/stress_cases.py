@@ -99,6 +99,25 @@ class Tool:
         return {(t["name"], t["mode"]): t for t in tests}
 
 
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def write_to(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def replayed(tool, out, status=1):
+    """What the command in the report `out` prints: the same execution, with the same command."""
+    command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
+    again, _ = tool.run(*command, status=status)
+    if "--replay" in command:
+        expect(again, "--replay " + command[command.index("--replay") + 1])
+    return again
+
+
 def told(test):
     """What a person wants to know of a failure."""
     places = ["/".join(s["file"].split("/")[-2:]) + f":{s['line']}" for s in test["trace"]]
@@ -174,8 +193,7 @@ def compiled(tool, folder, source, *flags):
 
 def example(folder):
     path = os.path.join(folder, "mp.c")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(EXAMPLE)
+    write_to(path, EXAMPLE)
     return path
 
 
@@ -196,10 +214,7 @@ def newcomer(tool):
         expect(out, "FORBIDDEN mp (model): flag without data")
         expect(out, "stale")
         expect(out, "set(s->flag, 1)")
-        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
-        again, _ = tool.run(*command, status=1)
-        expect(again, "FORBIDDEN mp (model): flag without data")
-        expect(again, "--replay " + command[command.index("--replay") + 1])
+        expect(replayed(tool, out), "FORBIDDEN mp (model): flag without data")
         out, _ = tool.run("mp", "--load", source, "--replay", "mp/c9r9/0123456789abcdef", status=6)
         expect(out, "DIVERGED")
 
@@ -232,8 +247,7 @@ def crash(tool):
         path = functools.partial(os.path.join, folder)
         tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", "--junit=" + path("x"), "--html=" + path("h"), status=3)
         suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
-        with open(path("h"), encoding="utf-8") as file:
-            expect(file.read(), "&#10013; killed")
+        expect(text_of(path("h")), "&#10013; killed")
     if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("crash", "1"):
         raise Failure(suite.toxml())
 
@@ -251,10 +265,8 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 def lin(tool):
     """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
     ring = os.path.join(tool.source, "docs", "examples", "stress", "ring.c")
-    with open(ring, encoding="utf-8") as file:
-        text = file.read()
-    with open(os.path.join(tool.source, "docs", "stress.md"), encoding="utf-8") as file:
-        expect(file.read(), text.split("/* clang-format off */\n")[1])
+    text = text_of(ring)
+    expect(text_of(os.path.join(tool.source, "docs", "stress.md")), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
     expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")
@@ -265,20 +277,16 @@ def lin(tool):
         for right, usual in BUSY:
             text = text.replace(right, usual)
         for name, source in (("ring.c", text), ("longest.c", LIN_TOO_LONG)):
-            with open(path(name), "w", encoding="utf-8") as file:
-                file.write(source)
+            write_to(path(name), source)
         out, _ = tool.run("--load", path("ring.c"), "--mode", "lin", "--junit=" + path("x"), "--html=" + path("h"), status=1)
         for piece in ("NOT LINEARIZABLE ring (lin): no order explains ", ": where it may come, the fifo is [", "main of all",
                       "no order explains the results", " -EAGAIN *"):
             expect(out, piece)
-        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
-        again, _ = tool.run(*command, status=1)
-        expect(again, "--replay " + command[command.index("--replay") + 1])
+        replayed(tool, out)
         suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
         if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("lin", "1"):
             raise Failure(suite.toxml())
-        with open(path("h"), encoding="utf-8") as file:
-            expect(file.read(), "NOT LINEARIZABLE")
+        expect(text_of(path("h")), "NOT LINEARIZABLE")
         expect(tool.run("--load", path("longest.c"), status=2)[1], "FL_LIN(longest) wants more than 64 calls in one program")
     tests = {t["name"]: t for t in tool.json("--load", FIXTURE, "end_lin", "--mode", "lin", *TO_THE_END)["tests"]}
     good, real, none = (tests[name] for name in ("end_lin", "end_lin_real", "end_lin_none"))
@@ -323,10 +331,8 @@ def files(tool):
         out, _ = tool.run("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
                           "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=1)
         expect(out, "3 passed, 1 failed")
-        with open(path("j"), encoding="utf-8") as file:
-            tests = {(t["name"], t["mode"]): t for t in json.load(file)["tests"]}
-        with open(path("h"), encoding="utf-8") as file:
-            page = file.read()
+        tests = {(t["name"], t["mode"]): t for t in json.loads(text_of(path("j")))["tests"]}
+        page = text_of(path("h"))
         suites = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")
     bad, good = tests["end_forbidden", "model"], tests["end_ok", "model"]
     for key in ("name", "mode", "samples", "executions", "exhausted", "outcomes", "verdict", "replay", "trace", "message",
@@ -382,8 +388,7 @@ def programs(tool):
     """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
     for path in sorted(glob.glob(os.path.join(tool.source, "stress", "programs", "*.c*"))):
-        with open(path, encoding="utf-8") as file:
-            said = EXPECTS.search(file.read())
+        said = EXPECTS.search(text_of(path))
         name, ending = os.path.splitext(os.path.basename(path))
         if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "stress", "programs", name + ".so")):
             continue  # the build has no C++ compiler
@@ -424,18 +429,15 @@ def program(tool):
     folder = os.path.join(tool.source, "stress", "programs")
     with tempfile.TemporaryDirectory() as there:
         path = functools.partial(os.path.join, there)
-        with open(path("more.c"), "w", encoding="utf-8") as file:
-            file.write("int twice(int n);\nint twice(int n) { return 2 * n; }\n")
-        with open(path("one.c"), "w", encoding="utf-8") as file:
-            file.write('#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
-                       'int main(int argc, char **argv)\n{\n\tassert(argc == 3);\n'
-                       '\tprintf("twice is %d\\n", twice(atoi(argv[1])));\n\treturn twice(atoi(argv[1])) != atoi(argv[2]);\n}\n')
+        write_to(path("more.c"), "int twice(int n);\nint twice(int n) { return 2 * n; }\n")
+        write_to(path("one.c"), '#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
+                 'int main(int argc, char **argv)\n{\n\tassert(argc == 3);\n'
+                 '\tprintf("twice is %d\\n", twice(atoi(argv[1])));\n\treturn twice(atoi(argv[1])) != atoi(argv[2]);\n}\n')
         expect(tool.run(path("one.c"), path("more.c"), "--", "21", "42")[0], "passed   one")
         out, _ = tool.run(path("one.c"), path("more.c"), "--", "21", "43", status=1)
         for text in ("EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43"):
             expect(out, text)
-        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
-        expect(tool.run(*command, status=1)[0], "main returns 1")
+        expect(replayed(tool, out), "main returns 1")
         expect(tool.run(path("more.c"), status=2)[1], "no main() in it")
         expect(tool.run(path("one.c"), "mutex", status=2)[1], "a pattern does not go with the sources")
         expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
@@ -473,10 +475,8 @@ def drawing(tool):
         with tempfile.TemporaryDirectory() as folder:
             path = functools.partial(os.path.join, folder)
             tool.run(source, "--json=" + path("j"), "--html=" + path("h"), status=None)
-            with open(path("j"), encoding="utf-8") as file:
-                test = json.load(file)["tests"][0]
-            with open(path("h"), encoding="utf-8") as file:
-                page = file.read()
+            test = json.loads(text_of(path("j")))["tests"][0]
+            page = text_of(path("h"))
         steps = test["trace"] + test["waiting"]
         found = {(s["edge"], steps[s["from"]]["what"], s["what"]) for s in steps if s["edge"]}
         fails = {s["what"] for s in steps if s["failing"]}
@@ -561,8 +561,7 @@ def reports(tool):
     with tempfile.TemporaryDirectory() as folder:
         for member in ("pair->b", "more.kept[1]->a"):
             path = os.path.join(folder, "reach.c")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(SCENARIO.replace("MEMBER", member))
+            write_to(path, SCENARIO.replace("MEMBER", member))
             expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
     if problems:
         raise Failure("\n".join(problems))
@@ -580,16 +579,14 @@ def main_costs(tool):
     with tempfile.TemporaryDirectory() as folder:
         program_path, scenario = os.path.join(folder, "whole.c"), os.path.join(folder, "scenario.c")
         for name, (include, state, one, two) in FORMS.items():
-            with open(program_path, "w", encoding="utf-8") as file:
-                file.write(f"#include <pthread.h>\n{include}\nstatic {state}\n"
-                           f"static void *one(void *arg) {{ {one.format('')} return arg; }}\n"
-                           f"static void *two(void *arg) {{ {two.format('')} return arg; }}\n"
-                           "int main(void)\n{\n\tpthread_t x, y;\n\tpthread_create(&x, NULL, one, NULL);\n"
-                           "\tpthread_create(&y, NULL, two, NULL);\n\tpthread_join(x, NULL);\n\treturn pthread_join(y, NULL);\n}\n")
-            with open(scenario, "w", encoding="utf-8") as file:
-                file.write(f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
-                           f"FL_STRESS_ACTOR(same, one) {{ {one.format('s->')} }}\nFL_STRESS_ACTOR(same, two) {{ {two.format('s->')} }}\n"
-                           'FL_STRESS(same, one, two) { FL_ACCEPTABLE(1, "all"); }\n')
+            write_to(program_path, f"#include <pthread.h>\n{include}\nstatic {state}\n"
+                     f"static void *one(void *arg) {{ {one.format('')} return arg; }}\n"
+                     f"static void *two(void *arg) {{ {two.format('')} return arg; }}\n"
+                     "int main(void)\n{\n\tpthread_t x, y;\n\tpthread_create(&x, NULL, one, NULL);\n"
+                     "\tpthread_create(&y, NULL, two, NULL);\n\tpthread_join(x, NULL);\n\treturn pthread_join(y, NULL);\n}\n")
+            write_to(scenario, f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
+                     f"FL_STRESS_ACTOR(same, one) {{ {one.format('s->')} }}\nFL_STRESS_ACTOR(same, two) {{ {two.format('s->')} }}\n"
+                     'FL_STRESS(same, one, two) { FL_ACCEPTABLE(1, "all"); }\n')
             for strategy in ("dfs", "dfs:all"):
                 both = [tool.json(*arguments, "--strategy", strategy, "--time", "60s", status=0)["tests"][0]
                         for arguments in ((program_path,), ("--load", scenario, "--mode", "model"))]
@@ -602,22 +599,18 @@ def further(tool):
     """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
-        with open(path("four.c"), "w", encoding="utf-8") as file:
-            file.write("#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
-                       "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
-                       "static void *volatile lost;\n"
-                       "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
-                       "\tpthread_mutex_unlock(&n);\n\tpthread_mutex_unlock(&m);\n\tlost = malloc(3);\n\tlost = NULL;\n\treturn arg;\n}\n"
-                       "int main(void)\n{\n\tpthread_t t;\n\tpthread_create(&t, NULL, run, NULL);\n\ta++;\n\tb = 2;\n"
-                       "\tpthread_mutex_lock(&n);\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_unlock(&m);\n\tpthread_mutex_unlock(&n);\n"
-                       "\tpthread_join(t, NULL);\n\treturn 0;\n}\n")
+        write_to(path("four.c"), "#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
+                 "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
+                 "static void *volatile lost;\n"
+                 "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
+                 "\tpthread_mutex_unlock(&n);\n\tpthread_mutex_unlock(&m);\n\tlost = malloc(3);\n\tlost = NULL;\n\treturn arg;\n}\n"
+                 "int main(void)\n{\n\tpthread_t t;\n\tpthread_create(&t, NULL, run, NULL);\n\ta++;\n\tb = 2;\n"
+                 "\tpthread_mutex_lock(&n);\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_unlock(&m);\n\tpthread_mutex_unlock(&n);\n"
+                 "\tpthread_join(t, NULL);\n\treturn 0;\n}\n")
         out, _ = tool.run(path("four.c"), "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=None)
-        with open(path("j"), encoding="utf-8") as file:
-            test = json.load(file)["tests"][0]
-        with open(path("h"), encoding="utf-8") as file:
-            page = file.read()
-        with open(path("x"), encoding="utf-8") as file:
-            junit = file.read()
+        test = json.loads(text_of(path("j")))["tests"][0]
+        page = text_of(path("h"))
+        junit = text_of(path("x"))
     found = sorted(t["verdict"] for t in [test, *test["further"]])
     if found != ["data_race", "data_race", "deadlock", "leak"]:
         raise Failure(f"{found}\n{out}")
@@ -639,8 +632,7 @@ def recipes(tool):
     """The guide's recipes run a program as a test in other builds: a passing and a failing one."""
     if not os.path.exists(tool.program):
         raise Skip("fairlead-stress is not built")
-    with open(os.path.join(tool.source, "docs", "stress.md"), encoding="utf-8") as file:
-        text = file.read()
+    text = text_of(os.path.join(tool.source, "docs", "stress.md"))
     path = os.path.dirname(os.path.abspath(tool.program)) + os.pathsep + os.environ["PATH"]
     env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
     for language, name, command in RECIPES:
@@ -649,19 +641,16 @@ def recipes(tool):
         for wanted, status in (("2", 0), ("3", 1)):
             with tempfile.TemporaryDirectory() as folder:
                 recipe = re.search(f"^```{language}\n(.*?)^```", text, re.M | re.S)[1]
-                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-                    file.write(recipe)
-                with open(os.path.join(folder, "transfer.c"), "w", encoding="utf-8") as file:
-                    file.write("#include <stdlib.h>\n#include <string.h>\n"
-                               "int main(int argc, char **argv)\n{\n"
-                               f"\treturn argc != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
+                write_to(os.path.join(folder, name), recipe)
+                write_to(os.path.join(folder, "transfer.c"), "#include <stdlib.h>\n#include <string.h>\n"
+                         "int main(int argc, char **argv)\n{\n"
+                         f"\treturn argc != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
                 done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, check=False)
                 if (done.returncode != 0) != (status != 0):
                     raise Failure(f"{language}: exit status {done.returncode}\n{done.stdout}")
                 if language == "make":
-                    with open(os.path.join(folder, "report.xml"), encoding="utf-8") as file:
-                        expect(file.read(), f'failures="{status}"')
+                    expect(text_of(os.path.join(folder, "report.xml")), f'failures="{status}"')
 
 
 def linked_with_runtime(tool):
@@ -688,8 +677,7 @@ def cases(source, build, wanted, short_run):
         return of_program
     litmus = []
     for path in sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus"))):
-        with open(path, encoding="utf-8") as file:
-            litmus += re.findall(r"^P (\S+)", file.read(), re.M)
+        litmus += re.findall(r"^P (\S+)", text_of(path), re.M)
     modes = {name: [m for m in ("model", "crash", "lin", "native") if m in of] for name, of in tool.modes().items()}
     names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
     return of_program + [(f"program_{name}", functools.partial(program_case, tool, name)) for name in programs(tool)] + [

@@ -3,8 +3,8 @@
  * Tasks in the user's memory: after a retire no context touches the task, so it may be freed, or
  * submitted again.
  */
-#include "../cases.h"
 #include "core/exec/executor.h"
+#include "pools.h"
 #include <fairlead/embedded_task.h>
 #include <fairlead/event.h>
 #include <fairlead/task.h>
@@ -174,13 +174,6 @@ FL_STRESS(embedded_again, worker, user)
 }
 
 /* The thread executor. */
-
-static fl_executor *pool_of(unsigned workers)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
-}
 
 /*
  * A cancel of the task and a cancel of the executor: the task has one owner, and is removed once.

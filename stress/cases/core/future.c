@@ -165,7 +165,7 @@ struct future_try_finish {
 
 static _Thread_local bool may_run_none;
 
-static void count_call(fl_future *f, void *arg)
+static void check_and_count(fl_future *f, void *arg)
 {
 	FL_STRESS_CHECK(!may_run_none && *(const int *)fl_future_result(f) == 7);
 	++*(int *)arg;
@@ -190,7 +190,7 @@ FL_STRESS_ACTOR(future_try_finish, fetcher)
 
 FL_STRESS_ACTOR(future_try_finish, listener)
 {
-	OK(fl_future_on_end(s->f, count_call, &s->calls));
+	OK(fl_future_on_end(s->f, check_and_count, &s->calls));
 	OK(fl_future_wait(s->f));
 	fl_future_free(s->f);
 }

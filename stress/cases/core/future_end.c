@@ -15,12 +15,6 @@ static int cancel_and_wait(fl_future *f)
 	return rc;
 }
 
-static void count_call(fl_future *f, void *arg)
-{
-	(void)f;
-	COUNT((atomic_int *)arg);
-}
-
 /*
  * drop_future: references are dropped in any order, during the end, with what the other contexts
  * did.

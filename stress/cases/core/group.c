@@ -4,18 +4,11 @@
  * touched afterwards, also with failures, cancels, and helping workers.
  */
 #include "core/exec/group.h"
-#include "../cases.h"
+#include "pools.h"
 #include <fairlead/event.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
 #include <fairlead/task.h>
-
-static fl_executor *pool_of(unsigned workers)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
-}
 
 static fl_executor *sequential(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues of other orders: an order of the calls explains the results; and their waits. */
 #include "../lins.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 
 static int by_key(const void *a, const void *b, void *compare_arg)
 {
@@ -10,102 +10,26 @@ static int by_key(const void *a, const void *b, void *compare_arg)
 	return (x > y) - (x < y);
 }
 
-static fl_queue *ordered(fl_queue_order order, size_t capacity)
+static int make_ordered(fl_queue **q, fl_queue_order order, size_t capacity)
 {
-	fl_queue *q = NULL;
-	OK(fl_queue_create(
-	    &q, sizeof(int),
-	    &(fl_queue_config){.capacity = capacity, .order = order, .compare = order == FL_PRIORITY ? by_key : NULL}));
-	return q;
+	return fl_queue_create(
+	    q, sizeof(int),
+	    &(fl_queue_config){.capacity = capacity, .order = order, .compare = order == FL_PRIORITY ? by_key : NULL});
 }
 
 /* The newest first. */
-struct lin_lifo {
-	fl_queue *q;
-};
+LIN_MADE_BY(lin_lifo, fl_queue, make_ordered(&s->q, FL_LIFO, 2))
 
-FL_STRESS_SETUP(lin_lifo)
-{
-	s->q = ordered(FL_LIFO, 2);
-}
+LIN_ALL(lin_lifo, 0)
 
-LIN_PUT(lin_lifo, fl_queue, .weight = 3)
-LIN_GET(lin_lifo, fl_queue, .weight = 3)
-LIN_CLOSE(lin_lifo, fl_queue)
-LIN_LENGTH(lin_lifo, fl_queue)
-LIN_PUT_MANY(lin_lifo, fl_queue, .keys = LIN_MOST)
-LIN_GET_MANY(lin_lifo, fl_queue, .keys = LIN_MOST)
-
-FL_LIN(lin_lifo, &fl_lin_lifo, .limit = 2)
-{
-	fl_queue_free(s->q);
-}
-
-/* The same without bounds: never full. */
-struct lin_lifo_unbounded {
-	fl_queue *q;
-};
-
-FL_STRESS_SETUP(lin_lifo_unbounded)
-{
-	s->q = ordered(FL_LIFO, FL_UNBOUNDED);
-}
-
-LIN_PUT(lin_lifo_unbounded, fl_queue, .weight = 3)
-LIN_GET(lin_lifo_unbounded, fl_queue, .weight = 3)
-LIN_CLOSE(lin_lifo_unbounded, fl_queue)
-LIN_LENGTH(lin_lifo_unbounded, fl_queue)
-LIN_PUT_MANY(lin_lifo_unbounded, fl_queue, .keys = LIN_MOST)
-LIN_GET_MANY(lin_lifo_unbounded, fl_queue, .keys = LIN_MOST)
-
-FL_LIN(lin_lifo_unbounded, &fl_lin_lifo)
-{
-	fl_queue_free(s->q);
-}
+LIN_IS(lin_lifo, fl_queue, &fl_lin_lifo, .limit = 2)
 
 /* The least first, the oldest of equal items. */
-struct lin_priority {
-	fl_queue *q;
-};
+LIN_MADE_BY(lin_priority, fl_queue, make_ordered(&s->q, FL_PRIORITY, 3))
 
-FL_STRESS_SETUP(lin_priority)
-{
-	s->q = ordered(FL_PRIORITY, 3);
-}
+LIN_ALL(lin_priority, 3)
 
-LIN_PUT(lin_priority, fl_queue, .weight = 3, .keys = 3)
-LIN_GET(lin_priority, fl_queue, .weight = 3)
-LIN_CLOSE(lin_priority, fl_queue)
-LIN_LENGTH(lin_priority, fl_queue)
-LIN_PUT_MANY(lin_priority, fl_queue, .keys = LIN_MOST)
-LIN_GET_MANY(lin_priority, fl_queue, .keys = LIN_MOST)
-
-FL_LIN(lin_priority, &fl_lin_priority, .limit = 3)
-{
-	fl_queue_free(s->q);
-}
-
-/* The same without bounds: never full. */
-struct lin_priority_unbounded {
-	fl_queue *q;
-};
-
-FL_STRESS_SETUP(lin_priority_unbounded)
-{
-	s->q = ordered(FL_PRIORITY, FL_UNBOUNDED);
-}
-
-LIN_PUT(lin_priority_unbounded, fl_queue, .weight = 3, .keys = 3)
-LIN_GET(lin_priority_unbounded, fl_queue, .weight = 3)
-LIN_CLOSE(lin_priority_unbounded, fl_queue)
-LIN_LENGTH(lin_priority_unbounded, fl_queue)
-LIN_PUT_MANY(lin_priority_unbounded, fl_queue, .keys = LIN_MOST)
-LIN_GET_MANY(lin_priority_unbounded, fl_queue, .keys = LIN_MOST)
-
-FL_LIN(lin_priority_unbounded, &fl_lin_priority)
-{
-	fl_queue_free(s->q);
-}
+LIN_IS(lin_priority, fl_queue, &fl_lin_priority, .limit = 3)
 
 /* close_vs_blocked_push, close_vs_push: a waiting put is refused, or was in before the close. */
 struct heap_close_vs_put {
@@ -116,8 +40,8 @@ struct heap_close_vs_put {
 
 FL_STRESS_SETUP(heap_close_vs_put)
 {
-	s->q = ordered(FL_LIFO, 1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(make_ordered(&s->q, FL_LIFO, 1));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(heap_close_vs_put, producer)
@@ -152,13 +76,13 @@ struct heap_full {
 
 FL_STRESS_SETUP(heap_full)
 {
-	s->q = ordered(FL_PRIORITY, 1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(make_ordered(&s->q, FL_PRIORITY, 1));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(heap_full, producer)
 {
-	OK(fl_queue_put(s->q, &(int){2}));
+	queue_put(s->q, 2);
 }
 
 FL_STRESS_ACTOR(heap_full, consumer)

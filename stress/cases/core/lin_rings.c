@@ -33,14 +33,7 @@ __attribute__((constructor)) static void fewer_begin(void)
  * mpmc_linearizable: full, empty and closed included, and refusals are ordered together. -EBUSY
  * only during other calls.
  */
-struct lin_mpmc {
-	fl_mpmc *q;
-};
-
-FL_STRESS_SETUP(lin_mpmc)
-{
-	OK(fl_mpmc_create(&s->q, sizeof(int), 2));
-}
+LIN_MADE_BY(lin_mpmc, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 2))
 
 LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
 LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
@@ -48,51 +41,28 @@ LIN_CLOSE(lin_mpmc, fl_mpmc)
 LIN_PUT_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
 LIN_GET_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
 
-FL_LIN(lin_mpmc, &fewer, .limit = 2)
-{
-	fl_mpmc_free(s->q);
-}
+LIN_IS(lin_mpmc, fl_mpmc, &fewer, .limit = 2)
 
 /* One slot, which is every position. */
-struct lin_mpmc_one {
-	fl_mpmc *q;
-};
-
-FL_STRESS_SETUP(lin_mpmc_one)
-{
-	OK(fl_mpmc_create(&s->q, sizeof(int), 1));
-}
+LIN_MADE_BY(lin_mpmc_one, fl_mpmc, fl_mpmc_create(&s->q, sizeof(int), 1))
 
 LIN_PUT(lin_mpmc_one, fl_mpmc, .weight = 1)
 LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)
 
-FL_LIN(lin_mpmc_one, &fl_lin_fifo, .limit = 1)
-{
-	fl_mpmc_free(s->q);
-}
+LIN_IS(lin_mpmc_one, fl_mpmc, &fl_lin_fifo, .limit = 1)
 
 /*
  * One producer, one consumer; the put is no fence, so refusals of the two sides are not ordered
  * together.
  */
-struct lin_spsc {
-	fl_spsc *q;
-};
-
-FL_STRESS_SETUP(lin_spsc)
-{
-	OK(fl_spsc_create(&s->q, sizeof(int), 2));
-}
+LIN_MADE_BY(lin_spsc, fl_spsc, fl_spsc_create(&s->q, sizeof(int), 2))
 
 LIN_PUT(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(0))
 LIN_PUT_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
 LIN_GET(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(1))
 LIN_GET_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
 
-FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
-{
-	fl_spsc_free(s->q);
-}
+LIN_IS(lin_spsc, fl_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
 
 /* The queue for one producer and one consumer, which any thread may close. */
 struct lin_pair {
@@ -113,7 +83,4 @@ LIN_GET(lin_pair, fl_queue, .by = FL_LIN_THREAD(1))
 LIN_GET_MANY(lin_pair, fl_queue, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
 LIN_CLOSE(lin_pair, fl_queue)
 
-FL_LIN(lin_pair, &fewer, .limit = 2, .threads = 3, .refusals_apart = true)
-{
-	fl_queue_free(s->q);
-}
+LIN_IS(lin_pair, fl_queue, &fewer, .limit = 2, .threads = 3, .refusals_apart = true)

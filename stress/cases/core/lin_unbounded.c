@@ -28,43 +28,26 @@ __attribute__((constructor)) static void some_begin(void)
 	some_at_least.apply = some_apply;
 }
 
-struct lin_unbounded {
-	fl_mpmc_unbounded *q;
-};
-
-FL_STRESS_SETUP(lin_unbounded)
-{
-	OK(fl_mpmc_unbounded_create(&s->q, sizeof(int),
-	                            &(fl_mpmc_unbounded_config){.segment = 1 + fl_stress_choose(2)}));
-}
+LIN_MADE_BY(lin_unbounded, fl_mpmc_unbounded,
+            fl_mpmc_unbounded_create(&s->q, sizeof(int),
+                                     &(fl_mpmc_unbounded_config){.segment = 1 + fl_stress_choose(2)}))
 
 LIN_PUT(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
 LIN_GET(lin_unbounded, fl_mpmc_unbounded, .weight = 3)
 LIN_GET_MANY(lin_unbounded, fl_mpmc_unbounded, .keys = LIN_MOST)
 LIN_CLOSE(lin_unbounded, fl_mpmc_unbounded)
 
-FL_LIN(lin_unbounded, &some_at_least)
-{
-	fl_mpmc_unbounded_free(s->q);
-}
+LIN_IS(lin_unbounded, fl_mpmc_unbounded, &some_at_least)
 
 /* One of the threads is the consumer. */
-struct lin_mpsc {
-	fl_mpmc_unbounded *q;
-};
-
-FL_STRESS_SETUP(lin_mpsc)
-{
-	OK(fl_mpmc_unbounded_create(
-	    &s->q, sizeof(int), &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = 1 + fl_stress_choose(2)}));
-}
+LIN_MADE_BY(lin_mpsc, fl_mpmc_unbounded,
+            fl_mpmc_unbounded_create(&s->q, sizeof(int),
+                                     &(fl_mpmc_unbounded_config){.one_consumer = true,
+                                                                 .segment = 1 + fl_stress_choose(2)}))
 
 LIN_PUT(lin_mpsc, fl_mpmc_unbounded, .weight = 3)
 LIN_GET(lin_mpsc, fl_mpmc_unbounded, .weight = 3, .by = FL_LIN_THREAD(0))
 LIN_GET_MANY(lin_mpsc, fl_mpmc_unbounded, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
 LIN_CLOSE(lin_mpsc, fl_mpmc_unbounded)
 
-FL_LIN(lin_mpsc, &fl_lin_fifo)
-{
-	fl_mpmc_unbounded_free(s->q);
-}
+LIN_IS(lin_mpsc, fl_mpmc_unbounded, &fl_lin_fifo)

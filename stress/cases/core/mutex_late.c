@@ -3,8 +3,8 @@
  * The unlock that has freed the mutex and has yet to check for waiters: by then the mutex may be
  * gone, and its memory be another object, with a wait queue of its own.
  */
-#include "core/sync/mutex.h"
 #include "../cases.h"
+#include "core/sync/mutex.h"
 
 /*
  * Waits a moment for the foreign mutex: returns whether it was unlocked, so that it may be

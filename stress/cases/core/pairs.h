@@ -2,13 +2,8 @@
 #ifndef STRESS_PAIRS_H
 #define STRESS_PAIRS_H
 
-#include "../cases.h"
 #include "core/queue/queue.h"
-
-static inline void count_drop(void *item, void *arg)
-{
-	*(int *)arg += *(int *)item;
-}
+#include "queues.h"
 
 /* A queue of ints for one producer and one consumer, with membarrier() and without it. */
 static inline fl_queue *pair_of(size_t capacity, int *dropped)
@@ -16,7 +11,7 @@ static inline fl_queue *pair_of(size_t capacity, int *dropped)
 	fl_queue *q = NULL;
 	OK(fl_queue_create(&q, sizeof(int),
 	                   &(fl_queue_config){.capacity = capacity,
-	                                      .drop = dropped ? count_drop : NULL,
+	                                      .drop = dropped ? add_dropped : NULL,
 	                                      .drop_arg = dropped,
 	                                      .one_producer = true,
 	                                      .one_consumer = true}));

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Parallel loops: each number once; values in order; the first error is returned. */
-#include "../cases.h"
+#include "pools.h"
 #include <fairlead/error.h>
 #include <fairlead/parallel.h>
-
-static fl_executor *pool_of(unsigned workers)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
-}
 
 static const fl_parallel_config one_by_one = {.grain = 1};
 

@@ -3,17 +3,10 @@
  * The thread executor: a task ends once, against submits, cancels, waits, close and free; its
  * memory is freed with the last reference.
  */
-#include "../cases.h"
+#include "pools.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/task.h>
-
-static fl_executor *pool_of(unsigned workers)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	return e;
-}
 
 /* The effect of a task on the state that its argument points to. */
 FL_TASK_STATIC(add_to, int *, int)

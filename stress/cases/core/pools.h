@@ -80,4 +80,11 @@ static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_blo
 	end_task(&block->future, error, message);
 }
 
+static inline fl_executor *pool_of(unsigned workers)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
 #endif

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Promises: one end, by the first of the contexts that set, fail, free and cancel. */
-#include "../cases.h"
-#include <fairlead/future.h>
-
-/* A result's hook writes plainly: after every access to it. */
-static void drop_result(void *result)
-{
-	*(int *)result = 0;
-}
+#include "futures.h"
 
 static int end_of(fl_future *f)
 {
@@ -66,12 +59,6 @@ struct promise_broken {
 	atomic_int calls;
 	int seen;
 };
-
-static void count_call(fl_future *f, void *arg)
-{
-	(void)f;
-	COUNT((atomic_int *)arg);
-}
 
 FL_STRESS_SETUP(promise_broken)
 {
@@ -134,11 +121,6 @@ struct promise_fails_with_value {
 	int *value, *seen;
 	int drops, got; /* plain: the drop comes after every access */
 };
-
-static void count_drop(void *result)
-{
-	++**(int **)result;
-}
 
 FL_STRESS_SETUP(promise_fails_with_value)
 {

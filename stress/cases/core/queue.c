@@ -18,7 +18,7 @@ FL_STRESS_SETUP(queue_data)
 FL_STRESS_ACTOR(queue_data, producer)
 {
 	s->data = 1;
-	OK(fl_queue_put(s->q, &(int){7}));
+	queue_put(s->q, 7);
 }
 
 FL_STRESS_ACTOR(queue_data, consumer)
@@ -59,7 +59,7 @@ FL_STRESS_ACTOR(queue_get_timeout, patient)
 
 FL_STRESS_ACTOR(queue_get_timeout, producer)
 {
-	OK(fl_queue_put(s->q, &(int){5}));
+	queue_put(s->q, 5);
 }
 
 FL_STRESS(queue_get_timeout, brief, patient, producer)
@@ -82,12 +82,12 @@ struct queue_free_after_late_put {
 FL_STRESS_SETUP(queue_free_after_late_put)
 {
 	s->q = queue_of(1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_free_after_late_put, producer)
 {
-	OK(fl_queue_put(s->q, &(int){2}));
+	queue_put(s->q, 2);
 }
 
 FL_STRESS_ACTOR(queue_free_after_late_put, consumer)
@@ -164,7 +164,7 @@ FL_STRESS_ACTOR(queue_wait_any, getter)
 
 FL_STRESS_ACTOR(queue_wait_any, producer)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 }
 
 FL_STRESS(queue_wait_any, looker, getter, producer)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The close of a queue: accepted items are drained or dropped, once, and no wait hangs. */
-#include "../cases.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 
 static fl_queue *closable(size_t capacity, void (*drop)(void *item, void *arg), void *arg)
 {
@@ -99,7 +98,7 @@ FL_STRESS_SETUP(close_vs_wait_any)
 {
 	s->a = closable(1, NULL, NULL);
 	s->b = closable(1, NULL, NULL);
-	OK(fl_queue_try_put(s->b, &(int){1}));
+	queue_put_now(s->b, 1);
 }
 
 FL_STRESS_ACTOR(close_vs_wait_any, waiter)
@@ -129,7 +128,7 @@ struct queue_close_now_beside_put {
 FL_STRESS_SETUP(queue_close_now_beside_put)
 {
 	s->q = closable(2, count_drop, &s->dropped);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_close_now_beside_put, producer)

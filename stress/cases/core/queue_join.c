@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Joining a queue: over exactly when as many items are done as were put. */
-#include "../cases.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 
 static fl_queue *joinable(size_t capacity)
 {
@@ -22,7 +21,7 @@ struct queue_done_by_two {
 FL_STRESS_SETUP(queue_done_by_two)
 {
 	s->q = joinable(2);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_done_by_two, one)
@@ -35,7 +34,7 @@ FL_STRESS_ACTOR(queue_done_by_two, one)
 FL_STRESS_ACTOR(queue_done_by_two, two)
 {
 	int item;
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 2);
 	OK(fl_queue_try_get(s->q, &item));
 	fl_queue_task_done(s->q);
 }
@@ -56,7 +55,7 @@ struct queue_join_timeout {
 FL_STRESS_SETUP(queue_join_timeout)
 {
 	s->q = joinable(1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_join_timeout, brief)
@@ -95,7 +94,7 @@ struct queue_free_after_join {
 FL_STRESS_SETUP(queue_free_after_join)
 {
 	s->q = joinable(1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_free_after_join, worker)
@@ -124,8 +123,8 @@ FL_STRESS_SETUP(queue_free_after_join_of_two)
 {
 	int item;
 	s->q = joinable(2);
-	OK(fl_queue_try_put(s->q, &(int){1}));
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 1);
+	queue_put_now(s->q, 2);
 	OK(fl_queue_try_get(s->q, &item));
 	OK(fl_queue_try_get(s->q, &item));
 }
@@ -165,8 +164,8 @@ FL_STRESS_SETUP(queue_unfinished)
 
 FL_STRESS_ACTOR(queue_unfinished, producer)
 {
-	OK(fl_queue_try_put(s->q, &(int){1}));
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 1);
+	queue_put_now(s->q, 2);
 }
 
 FL_STRESS_ACTOR(queue_unfinished, consumer)

@@ -145,7 +145,7 @@ enum { ROOM = 16 }; /* the initial size of an array */
 static void fill(fl_queue *q, int n)
 {
 	for (int i = 0; i < n; i++)
-		OK(fl_queue_try_put(q, &(int){1}));
+		queue_put_now(q, 1);
 }
 
 static int drain(fl_queue *q)
@@ -164,7 +164,7 @@ FL_STRESS_SETUP(heap_grow_by_two)
 
 FL_STRESS_ACTOR(heap_grow_by_two, one)
 {
-	OK(fl_queue_put(s->q, &(int){100}));
+	queue_put(s->q, 100);
 }
 
 FL_STRESS_ACTOR(heap_grow_by_two, many)
@@ -235,7 +235,7 @@ FL_STRESS_SETUP(heap_equals_move)
 
 FL_STRESS_ACTOR(heap_equals_move, producer)
 {
-	OK(fl_queue_put(s->q, &(int){ROOM}));
+	queue_put(s->q, ROOM);
 }
 
 FL_STRESS_ACTOR(heap_equals_move, consumer)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue that drops the oldest item when it is full: no put waits, and each item comes once. */
 #include "../lins.h"
+#include "queues.h"
 #include <fairlead/event.h>
-#include <fairlead/queue.h>
 #include <fairlead/select.h>
 
 /*
@@ -30,12 +30,12 @@ FL_STRESS_SETUP(overwrite_once)
 
 FL_STRESS_ACTOR(overwrite_once, one)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 }
 
 FL_STRESS_ACTOR(overwrite_once, two)
 {
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 2);
 }
 
 FL_STRESS_ACTOR(overwrite_once, consumer)
@@ -192,7 +192,7 @@ FL_STRESS_SETUP(overwrite_close_twice)
 	OK(fl_queue_create(
 	    &s->q, sizeof(int),
 	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = count_drop, .drop_arg = &s->drops}));
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(overwrite_close_twice, one)

@@ -19,7 +19,7 @@ FL_STRESS_SETUP(pair_batch)
 {
 	int item;
 	s->q = pair_of(3, NULL);
-	OK(fl_queue_try_put(s->q, &(int){9}));
+	queue_put_now(s->q, 9);
 	OK(fl_queue_try_get(s->q, &item));
 }
 
@@ -55,12 +55,12 @@ struct pair_free_after_get {
 FL_STRESS_SETUP(pair_free_after_get)
 {
 	s->q = pair_of(1, NULL);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(pair_free_after_get, producer)
 {
-	OK(fl_queue_put(s->q, &(int){2}));
+	queue_put(s->q, 2);
 }
 
 FL_STRESS_ACTOR(pair_free_after_get, consumer)
@@ -88,7 +88,7 @@ FL_STRESS_SETUP(pair_length)
 {
 	s->q = pair_of(1, NULL);
 	s->form = fl_stress_choose(LENGTH_FORMS);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(pair_length, producer)
@@ -133,7 +133,7 @@ FL_STRESS_SETUP(pair_length_of_none)
 
 FL_STRESS_ACTOR(pair_length_of_none, producer)
 {
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(pair_length_of_none, consumer)

@@ -88,8 +88,8 @@ struct pair_close_now {
 FL_STRESS_SETUP(pair_close_now)
 {
 	s->q = pair_of(2, &s->dropped);
-	OK(fl_queue_try_put(s->q, &(int){1}));
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 1);
+	queue_put_now(s->q, 2);
 }
 
 FL_STRESS_ACTOR(pair_close_now, closer)
@@ -158,7 +158,7 @@ struct pair_close_now_full {
 FL_STRESS_SETUP(pair_close_now_full)
 {
 	s->q = pair_of(1, &s->dropped);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(pair_close_now_full, producer)
@@ -188,8 +188,8 @@ struct pair_drops {
 FL_STRESS_SETUP(pair_drops)
 {
 	s->q = pair_of(2, &s->dropped);
-	OK(fl_queue_try_put(s->q, &(int){1}));
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 1);
+	queue_put_now(s->q, 2);
 }
 
 FL_STRESS_ACTOR(pair_drops, one)

@@ -60,15 +60,15 @@ static int first_of_two(struct queue_first_stays_first *s)
 FL_STRESS_ACTOR(queue_first_stays_first, thief)
 {
 	s->first = first_of_two(s);
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 	if (fl_queue_try_get(s->q, &s->item) == 0) {
 		while (s->first >= 0 && first_of_two(s) < 0)
 			fl_stress_relax();
-		OK(fl_queue_put(s->q, &(int){1}));
+		queue_put(s->q, 1);
 	} else {
 		s->first = -1;
 	}
-	OK(fl_queue_put(s->q, &(int){2}));
+	queue_put(s->q, 2);
 }
 
 FL_STRESS(queue_first_stays_first, one, two, thief)

@@ -86,7 +86,7 @@ FL_STRESS_ACTOR(growing_free_after_get, producer)
 	if (s->many)
 		FL_STRESS_CHECK(fl_queue_put_many(s->q, (const int[]){11, 12}, 2) == 2);
 	else
-		OK(fl_queue_put(s->q, &(int){10}));
+		queue_put(s->q, 10);
 }
 
 FL_STRESS_ACTOR(growing_free_after_get, consumer)
@@ -156,7 +156,7 @@ static void drop_busily(void *item, void *arg)
 {
 	struct growing_drop_busily *s = arg;
 	int moved;
-	OK(fl_queue_try_put(s->other, &(int){1}));
+	queue_put_now(s->other, 1);
 	OK(fl_queue_try_get(s->other, &moved));
 	s->dropped += *(int *)item;
 }

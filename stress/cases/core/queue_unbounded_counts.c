@@ -30,7 +30,7 @@ FL_STRESS_SETUP(growing_join_poisoned)
 {
 	int item;
 	s->q = unbounded(3);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
 	fl__hazards_end();
 }
@@ -74,7 +74,7 @@ FL_STRESS_SETUP(growing_join_own)
 {
 	int item;
 	s->q = unbounded(4);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 	OK(fl_queue_try_get(s->q, &item));
 	fl_queue_task_done(s->q);
 	fl__hazards_end();
@@ -94,7 +94,7 @@ FL_STRESS_ACTOR(growing_join_own, consumer)
 
 FL_STRESS_ACTOR(growing_join_own, joiner)
 {
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 2);
 	atomic_store_explicit(&s->put, 1, memory_order_release);
 	while (!LOOK(&s->asked))
 		fl_stress_relax();
@@ -164,13 +164,13 @@ FL_STRESS_SETUP(growing_length)
 
 FL_STRESS_ACTOR(growing_length, looker)
 {
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 	s->length = fl_queue_length(s->q);
 }
 
 FL_STRESS_ACTOR(growing_length, mover)
 {
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 2);
 	OK(fl_queue_try_get(s->q, &s->got));
 }
 
@@ -191,7 +191,7 @@ FL_STRESS_SETUP(growing_reused)
 {
 	int item;
 	s->q = unbounded(1);
-	OK(fl_queue_try_put(s->q, &(int){1}));
+	queue_put_now(s->q, 1);
 	OK(fl_queue_try_get(s->q, &item));
 	fl__hazards_end();
 }
@@ -199,13 +199,13 @@ FL_STRESS_SETUP(growing_reused)
 FL_STRESS_ACTOR(growing_reused, mover)
 {
 	int item;
-	OK(fl_queue_try_put(s->q, &(int){2}));
+	queue_put_now(s->q, 2);
 	/*
 	 * As if it were another thread's, so that this one drops its hazard on the first segment.
 	 */
 	fl__hazards_end();
 	OK(fl_queue_try_get(s->q, &item));
-	OK(fl_queue_try_put(s->q, &(int){3})); /* into the first segment, which is the spare now */
+	queue_put_now(s->q, 3); /* into the first segment, which is the spare now */
 	/* A counting thread goes to the last segment, and makes others begin there. */
 	FL_STRESS_CHECK(fl_queue_length(s->q) == 1);
 }

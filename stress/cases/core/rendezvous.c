@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue without slots: a put and a get meet, or neither has happened. */
-#include "../cases.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 #include <fairlead/stress_lin.h>
 
 static fl_queue *rendezvous(void)
@@ -25,7 +24,7 @@ FL_STRESS_SETUP(rendezvous_data)
 FL_STRESS_ACTOR(rendezvous_data, producer)
 {
 	s->of_producer = 1;
-	OK(fl_queue_put(s->q, &(int){7}));
+	queue_put(s->q, 7);
 	FL_STRESS_CHECK(s->of_consumer == 1);
 }
 
@@ -119,7 +118,7 @@ FL_STRESS_SETUP(rendezvous_free)
 
 FL_STRESS_ACTOR(rendezvous_free, producer)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 }
 
 FL_STRESS_ACTOR(rendezvous_free, consumer)
@@ -149,7 +148,7 @@ FL_STRESS_SETUP(rendezvous_free_by_put)
 
 FL_STRESS_ACTOR(rendezvous_free_by_put, producer)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 	fl_queue_free(s->q);
 }
 
@@ -195,7 +194,7 @@ FL_STRESS_ACTOR(rendezvous_many, consumer)
 
 FL_STRESS_ACTOR(rendezvous_many, another)
 {
-	OK(fl_queue_put(s->q, &(int){5}));
+	queue_put(s->q, 5);
 }
 
 FL_STRESS(rendezvous_many, producer, consumer, another)
@@ -232,8 +231,8 @@ FL_STRESS_ACTOR(rendezvous_late_wake, two)
 
 FL_STRESS_ACTOR(rendezvous_late_wake, producer)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
-	OK(fl_queue_put(s->q, &(int){2}));
+	queue_put(s->q, 1);
+	queue_put(s->q, 2);
 }
 
 FL_STRESS_ACTOR(rendezvous_late_wake, late)
@@ -260,7 +259,7 @@ FL_STRESS_SETUP(rendezvous_observer)
 
 FL_STRESS_ACTOR(rendezvous_observer, producer)
 {
-	OK(fl_queue_put(s->q, &(int){1}));
+	queue_put(s->q, 1);
 }
 
 FL_STRESS_ACTOR(rendezvous_observer, consumer)

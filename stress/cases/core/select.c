@@ -20,9 +20,9 @@ FL_STRESS_SETUP(select_baton)
 
 FL_STRESS_ACTOR(select_baton, producer)
 {
-	OK(fl_queue_put(s->a, &(int){1}));
-	OK(fl_queue_put(s->b, &(int){2}));
-	OK(fl_queue_put(s->a, &(int){3}));
+	queue_put(s->a, 1);
+	queue_put(s->b, 2);
+	queue_put(s->a, 3);
 }
 
 FL_STRESS_ACTOR(select_baton, selects)
@@ -54,7 +54,7 @@ FL_STRESS_SETUP(select_free_after_put)
 {
 	s->never = queue_of(1);
 	s->full = queue_of(1);
-	OK(fl_queue_try_put(s->full, &(int){1}));
+	queue_put_now(s->full, 1);
 }
 
 FL_STRESS_ACTOR(select_free_after_put, selects)
@@ -113,14 +113,14 @@ FL_STRESS_ACTOR(select_second_baton, producer)
 {
 	int back;
 	OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->last)));
-	OK(fl_queue_put(s->a, &(int){1}));
+	queue_put(s->a, 1);
 	const bool is_back = fl_queue_try_get(s->a, &back) == 0;
 	if (is_back)
 		OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->between)));
-	OK(fl_queue_put(s->b, &(int){2}));
-	OK(fl_queue_put(s->a, &(int){3}));
+	queue_put(s->b, 2);
+	queue_put(s->a, 3);
 	if (is_back)
-		OK(fl_queue_put(s->a, &(int){4}));
+		queue_put(s->a, 4);
 }
 
 FL_STRESS(select_second_baton, selects, waits, producer)
@@ -158,7 +158,7 @@ FL_STRESS_ACTOR(select_order, selects)
 FL_STRESS_ACTOR(select_order, producer)
 {
 	OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->high)));
-	OK(fl_queue_try_put(s->low, &(int){1}));
+	queue_put_now(s->low, 1);
 }
 
 FL_STRESS(select_order, selects, producer)
@@ -188,7 +188,7 @@ FL_STRESS_ACTOR(select_stalled, selects)
 
 FL_STRESS_ACTOR(select_stalled, producer)
 {
-	OK(fl_queue_put(s->b, &(int){2}));
+	queue_put(s->b, 2);
 }
 
 FL_STRESS(select_stalled, selects, producer)

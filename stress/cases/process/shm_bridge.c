@@ -4,9 +4,9 @@
  * what its waiter has freed.
  */
 #include "process/shm/shm_bridge.h"
+#include "../cases.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
-#include "../cases.h"
 
 static void change(uint32_t *word)
 {

@@ -2,9 +2,9 @@
 #ifndef STRESS_QUEUES_H
 #define STRESS_QUEUES_H
 
+#include "../cases.h"
 #include "core/queue/mpmc_unbounded.h"
 #include "core/queue/queue.h"
-#include "cases.h"
 #include <fairlead/queue.h>
 
 /* For the scenarios of queues. */
@@ -14,6 +14,17 @@ static inline fl_queue *queue_of(size_t capacity)
 	fl_queue *q = NULL;
 	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
 	return q;
+}
+
+/* Puts that succeed. */
+static inline void queue_put(fl_queue *q, int item)
+{
+	OK(fl_queue_put(q, &item));
+}
+
+static inline void queue_put_now(fl_queue *q, int item)
+{
+	OK(fl_queue_try_put(q, &item));
 }
 
 static inline void free_both(fl_queue *a, fl_queue *b)
