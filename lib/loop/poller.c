@@ -12,25 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Resets errno to `before`. */
-static int poller_result(int rc, int before)
-{
-	int r = rc >= 0 ? rc : -errno;
-	errno = before;
-	return r;
-}
-
 static int poller_create(void)
 {
-	int before = errno;
-	return poller_result(epoll_create1(EPOLL_CLOEXEC), before);
+	return FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC));
 }
 
 static int poller_control(int poller, int op, int fd, uint32_t events, void *source)
 {
-	int before = errno;
 	struct epoll_event event = {.events = events, .data.ptr = source};
-	return poller_result(epoll_ctl(poller, op, fd, &event), before);
+	return FL__SYS_RESULT(epoll_ctl(poller, op, fd, &event));
 }
 
 /* Rounded up: no wait ends before its deadline. */
@@ -60,19 +50,17 @@ static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_
 
 static int poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
-	int before = errno;
 	int64_t left = -1;
 	if (deadline != FL_FOREVER) {
 		left = deadline > 0 ? deadline - fl__sys.now() : 0;
 		left = left > 0 ? left : 0;
 	}
-	return poller_result(poller_wait_for(poller, events, n, left), before);
+	return FL__SYS_RESULT(poller_wait_for(poller, events, n, left));
 }
 
 static int poller_bell(void)
 {
-	int before = errno;
-	return fl__eperm_to_enosys(poller_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+	return fl__eperm_to_enosys(FL__SYS_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 static void poller_ring(int bell)

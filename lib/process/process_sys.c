@@ -31,24 +31,14 @@ enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCES
 
 /* Processes. */
 
-/* Returns `rc` or the negative errno, and restores errno. */
-static int process_sys_result(long rc, int before)
-{
-	int r = rc >= 0 ? (int)rc : -errno;
-	errno = before;
-	return r;
-}
-
 static int process_sys_fork(void)
 {
-	int before = errno;
-	return process_sys_result(fork(), before);
+	return FL__SYS_RESULT(fork());
 }
 
 static int process_sys_pidfd(int pid)
 {
-	int before = errno;
-	return fl__eperm_to_enosys(process_sys_result(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0), before));
+	return fl__eperm_to_enosys((int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0)));
 }
 
 /*
@@ -69,9 +59,7 @@ static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg
 	(void)stack_end;
 	return process_sys_clone_by_fork(child, arg, pidfd);
 #else
-	int before = errno;
-	int pid = process_sys_result(
-	    clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
+	int pid = FL__SYS_RESULT(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd));
 	/* -EINVAL: an emulator without CLONE_PIDFD */
 	return pid == -EINVAL ? process_sys_clone_by_fork(child, arg, pidfd) : pid;
 #endif
@@ -79,16 +67,14 @@ static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg
 
 static int process_sys_signal(int pidfd, int signal)
 {
-	int before = errno;
-	return process_sys_result(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, 0), before);
+	return (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, 0));
 }
 
 static int process_sys_signal_group(int pidfd, int pid, int signal)
 {
 	enum { GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP */
-	int before = errno;
-	int rc = process_sys_result(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, GROUP), before);
-	return rc == -EINVAL ? process_sys_result(kill(-pid, signal), before) : rc; /* before Linux 6.9 */
+	int rc = (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, GROUP));
+	return rc == -EINVAL ? FL__SYS_RESULT(kill(-pid, signal)) : rc; /* before Linux 6.9 */
 }
 
 static fl_process_status process_sys_status(const siginfo_t *info)
@@ -100,11 +86,10 @@ static fl_process_status process_sys_status(const siginfo_t *info)
 
 static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
 {
-	int before = errno;
 	siginfo_t info = {.si_pid = 0};
 	int rc;
 	do
-		rc = process_sys_result(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags), before);
+		rc = FL__SYS_RESULT(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags));
 	while (rc == -EINTR);
 	if (rc != 0)
 		return rc;
@@ -128,53 +113,44 @@ static int process_sys_reap_by_pid(int *pid, fl_process_status *status, bool wai
 
 static int process_sys_pipe(int ends[2])
 {
-	int before = errno;
-	return process_sys_result(pipe2(ends, O_CLOEXEC), before);
+	return FL__SYS_RESULT(pipe2(ends, O_CLOEXEC));
 }
 
 static int process_sys_eventfd(void)
 {
-	int before = errno;
-	return fl__eperm_to_enosys(process_sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+	return fl__eperm_to_enosys(FL__SYS_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 static int process_sys_child_signals(void)
 {
-	int before = errno;
 	sigset_t set;
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
-	return process_sys_result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), before);
+	return FL__SYS_RESULT(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
 static int process_sys_open(const char *path, int flags)
 {
-	int before = errno;
 	int rc;
 	do
-		rc = process_sys_result(open(path, flags | O_CLOEXEC), before);
+		rc = FL__SYS_RESULT(open(path, flags | O_CLOEXEC));
 	while (rc == -EINTR);
 	return rc;
 }
 
 static bool process_sys_exists(int directory, const char *path)
 {
-	int before = errno;
-	const bool exists = faccessat(directory, path, F_OK, 0) == 0;
-	errno = before;
-	return exists;
+	return FL__SYS_RESULT(faccessat(directory, path, F_OK, 0)) == 0;
 }
 
 static int process_sys_duplicate(int fd)
 {
-	int before = errno;
-	return process_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 3), before);
+	return FL__SYS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
 static int process_sys_change_directory(int directory)
 {
-	int before = errno;
-	return process_sys_result(fchdir(directory), before);
+	return FL__SYS_RESULT(fchdir(directory));
 }
 
 static int process_sys_count_threads(void)
@@ -183,7 +159,7 @@ static int process_sys_count_threads(void)
 	DIR *tasks = opendir("/proc/self/task");
 	if (!tasks) {
 		/* without /proc: the call does nothing, and only a process with one thread may make it */
-		const int rc = process_sys_result(-1, before);
+		const int rc = -errno;
 		n = unshare(CLONE_THREAD) == 0 ? 1 : rc;
 		errno = before;
 		return n;
@@ -197,9 +173,8 @@ static int process_sys_count_threads(void)
 
 static int process_sys_fd_limit(void)
 {
-	int before = errno;
 	struct rlimit limit;
-	int rc = process_sys_result(getrlimit(RLIMIT_NOFILE, &limit), before);
+	int rc = FL__SYS_RESULT(getrlimit(RLIMIT_NOFILE, &limit));
 	return rc != 0 ? rc : limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
 }
 
@@ -226,17 +201,9 @@ struct fl__process_sys fl__process_sys = {
 
 /* Descriptors. */
 
-static ssize_t fd_sys_result(ssize_t rc, int before)
-{
-	ssize_t r = rc >= 0 ? rc : -errno;
-	errno = before;
-	return r;
-}
-
 static int fd_sys_pair(int sockets[2])
 {
-	int before = errno;
-	return (int)fd_sys_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), before);
+	return FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
 }
 
 static bool fd_sys_is_connected_packet_socket(int fd)
@@ -271,81 +238,67 @@ static int fd_sys_adopt(int fd)
 
 static void fd_sys_shut(int socket, int how)
 {
-	int before = errno;
-	(void)shutdown(socket, how);
-	errno = before;
+	(void)FL__SYS_RESULT(shutdown(socket, how));
 }
 
 static ssize_t fd_sys_send(int socket, const struct msghdr *message, int flags)
 {
-	int before = errno;
-	return fd_sys_result(fl__passed_fds_send(socket, message, flags), before);
+	return FL__SYS_RESULT(fl__passed_fds_send(socket, message, flags));
 }
 
 static ssize_t fd_sys_receive(int socket, struct msghdr *message, int flags)
 {
-	int before = errno;
-	return fd_sys_result(recvmsg(socket, message, flags), before);
+	return FL__SYS_RESULT(recvmsg(socket, message, flags));
 }
 
 static int fd_sys_waiting(int socket)
 {
-	int before = errno, bytes = 0;
-	ssize_t rc = fd_sys_result(ioctl(socket, SIOCINQ, &bytes), before);
+	int bytes = 0;
+	ssize_t rc = FL__SYS_RESULT(ioctl(socket, SIOCINQ, &bytes));
 	return rc < 0 ? (int)rc : bytes;
 }
 
 static int fd_sys_poll(struct pollfd *fds, unsigned n, int64_t timeout)
 {
-	int before = errno;
 	struct timespec time = {.tv_sec = (time_t)(timeout / FL_S(1)), .tv_nsec = (long)(timeout % FL_S(1))};
-	return (int)fd_sys_result(ppoll(fds, n, timeout < 0 ? NULL : &time, NULL), before);
+	return FL__SYS_RESULT(ppoll(fds, n, timeout < 0 ? NULL : &time, NULL));
 }
 
 static int fd_sys_epoll_create(void)
 {
-	int before = errno;
-	return (int)fd_sys_result(epoll_create1(EPOLL_CLOEXEC), before);
+	return FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC));
 }
 
 static int fd_sys_epoll_control(int epoll, int op, int fd, uint32_t events)
 {
-	int before = errno;
 	struct epoll_event event = {.events = events, .data = {.fd = fd}};
-	return (int)fd_sys_result(epoll_ctl(epoll, op, fd, &event), before);
+	return FL__SYS_RESULT(epoll_ctl(epoll, op, fd, &event));
 }
 
 static int fd_sys_epoll_wait(int epoll, struct epoll_event *events, int n, int ms)
 {
-	int before = errno;
-	return (int)fd_sys_result(epoll_wait(epoll, events, n, ms), before);
+	return FL__SYS_RESULT(epoll_wait(epoll, events, n, ms));
 }
 
 static int fd_sys_memfd(void)
 {
-	int before = errno;
-	return fl__eperm_to_enosys(
-	    (int)fd_sys_result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before));
+	return fl__eperm_to_enosys(FL__SYS_RESULT(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
 }
 
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)
 {
-	int before = errno;
 	const int rc = fl__check_file_size((uint64_t)at + size);
-	return rc == 0 ? fd_sys_result(pwrite(fd, data, size, at), before) : rc;
+	return rc == 0 ? FL__SYS_RESULT(pwrite(fd, data, size, at)) : rc;
 }
 
 static ssize_t fd_sys_read_at(int fd, void *data, size_t size, off_t at)
 {
-	int before = errno;
-	return fd_sys_result(pread(fd, data, size, at), before);
+	return FL__SYS_RESULT(pread(fd, data, size, at));
 }
 
 static int fd_sys_seal(int fd)
 {
-	int before = errno;
-	return (int)fd_sys_result(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
-	                          before);
+	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
 /* Files of other kinds have no seals: the call fails for them. */
@@ -432,16 +385,12 @@ int fl__packet_pair_above_streams(int sockets[2])
 
 void fl__fd_close(int fd)
 {
-	int before = errno;
 	if (fd >= 0)
-		(void)close(fd);
-	errno = before;
+		(void)FL__SYS_RESULT(close(fd));
 }
 
 void fl__fds_close(const int *fds, unsigned n)
 {
-	int before = errno;
 	for (unsigned i = 0; i < n; i++)
-		(void)close(fds[i]); /* Linux releases the number even on an error */
-	errno = before;
+		(void)FL__SYS_RESULT(close(fds[i])); /* Linux releases the number even on an error */
 }

@@ -86,11 +86,7 @@ static struct sys_futex_time sys_futex_time(int64_t deadline)
 /* Preserves errno: a lock may come between a call and the check of its errno. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
-	int before = errno;
-	long rc = syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY);
-	int result = rc >= 0 ? (int)rc : -errno;
-	errno = before;
-	return result;
+	return (int)FL__SYS_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY));
 }
 
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
@@ -156,11 +152,9 @@ enum { FUTEX_WAITV = 449 }; /* on all architectures, since Linux 5.16; most head
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
 	struct sys_futex_time time = sys_futex_time(deadline);
-	int before = errno;
-	long rc = syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC);
-	int result = rc >= 0 ? 0 : -errno;
-	errno = before;
-	return result;
+	const long rc =
+	    FL__SYS_RESULT(syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC));
+	return rc >= 0 ? 0 : (int)rc;
 }
 
 static struct fl__robust_list *sys_get_robust_list(void)
@@ -201,10 +195,7 @@ __attribute__((cold)) static struct fl__robust_list *sys_robust_list(void)
 
 static int sys_cpu(void)
 {
-	const int before = errno;
-	const int cpu = sched_getcpu();
-	errno = before;
-	return cpu;
+	return FL__SYS_RESULT(sched_getcpu());
 }
 
 static uint32_t sys_thread_id(void)
@@ -324,10 +315,7 @@ enum { MEMBARRIER_EXPEDITED = 8, MEMBARRIER_REGISTER_EXPEDITED = 16 }; /* since 
 
 static int sys_membarrier_command(int command)
 {
-	int before = errno;
-	int result = syscall(SYS_membarrier, command, 0, 0) == 0 ? 0 : -errno;
-	errno = before;
-	return result;
+	return (int)FL__SYS_RESULT(syscall(SYS_membarrier, command, 0, 0));
 }
 
 /* A process registers once, also for its forks, before the first barrier. -ENOMEM is temporary. */

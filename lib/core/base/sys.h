@@ -111,6 +111,16 @@ struct fl__sys {
 
 extern struct fl__sys fl__sys;
 
+/* The result of a system call, or the negative errno. Leaves errno as it was before the call. */
+#define FL__SYS_RESULT(call)                                                                                           \
+	__extension__({                                                                                                \
+		const int _before = errno;                                                                             \
+		const __typeof__(call) _rc = (call);                                                                   \
+		const __typeof__(call) _result = _rc < 0 ? -errno : _rc;                                               \
+		errno = _before;                                                                                       \
+		_result;                                                                                               \
+	})
+
 /* Spins for this many turns, between two checks of a word. */
 static inline void fl__pause(unsigned turns)
 {

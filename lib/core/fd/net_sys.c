@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "net_sys.h"
+#include "../base/sys.h"
 #include "passed_fds.h"
 #include "try_io.h"
 #include <errno.h>
@@ -13,28 +14,16 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* Resets errno to `before` on an error. */
-static ssize_t net_sys_result(ssize_t rc, int before)
-{
-	if (rc >= 0)
-		return rc;
-	ssize_t r = -errno;
-	errno = before;
-	return r;
-}
-
 static int net_sys_socket(int family, int type, int protocol)
 {
-	int before = errno;
 	/* connect() and accept() have no flag against waiting */
 	const int nonblocking = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
-	return (int)net_sys_result(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol), before);
+	return FL__SYS_RESULT(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol));
 }
 
 static int net_sys_pair(int sockets[2])
 {
-	int before = errno;
-	return (int)net_sys_result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), before);
+	return FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
 }
 
 static void net_sys_let_wait(int fd)
@@ -45,10 +34,10 @@ static void net_sys_let_wait(int fd)
 /* Programs inherit the descriptors 0, 1 and 2. */
 static int net_sys_adopt(int fd)
 {
-	int before = errno, kept = fcntl(fd, F_GETFD);
+	int kept = FL__SYS_RESULT(fcntl(fd, F_GETFD));
 	if (kept >= 0 && fd > STDERR_FILENO)
-		kept = fcntl(fd, F_SETFD, kept | FD_CLOEXEC);
-	return (int)net_sys_result(kept < 0 ? kept : 0, before);
+		kept = FL__SYS_RESULT(fcntl(fd, F_SETFD, kept | FD_CLOEXEC));
+	return kept < 0 ? kept : 0;
 }
 
 static int net_sys_describe(int fd)
@@ -101,126 +90,106 @@ static int net_sys_adopt_other(int fd)
 
 static void net_sys_close(int fd)
 {
-	int before = errno;
-	(void)close(fd); /* Linux releases the descriptor even if this fails */
-	errno = before;
+	(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
 
 static int net_sys_shutdown(int fd, int how)
 {
-	int before = errno;
-	return (int)net_sys_result(shutdown(fd, how), before);
+	return FL__SYS_RESULT(shutdown(fd, how));
 }
 
 static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 {
-	int before = errno;
-	return net_sys_result(recv(fd, buffer, size, MSG_DONTWAIT), before);
+	return FL__SYS_RESULT(recv(fd, buffer, size, MSG_DONTWAIT));
 }
 
 static ssize_t net_sys_drop(int fd)
 {
-	int before = errno;
 	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
-	return net_sys_result(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC), before);
+	return FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC));
 }
 
 static int net_sys_unacknowledged(int fd)
 {
-	int before = errno, n = 0;
-	const int rc = (int)net_sys_result(ioctl(fd, SIOCOUTQ, &n), before);
+	int n = 0;
+	const int rc = FL__SYS_RESULT(ioctl(fd, SIOCOUTQ, &n));
 	return rc < 0 ? rc : n;
 }
 
 static ssize_t net_sys_send(int fd, const void *data, size_t size)
 {
-	int before = errno;
-	return net_sys_result(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+	return FL__SYS_RESULT(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
 {
-	int before = errno;
-	return net_sys_result(fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+	return FL__SYS_RESULT(fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
-	int before = errno;
-	return net_sys_result(recvmsg(fd, message, flags | MSG_DONTWAIT), before);
+	return FL__SYS_RESULT(recvmsg(fd, message, flags | MSG_DONTWAIT));
 }
 
 static int net_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 {
-	int before = errno;
-	return (int)net_sys_result(sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL), before);
+	return FL__SYS_RESULT(sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 static int net_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
-	int before = errno;
-	return (int)net_sys_result(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT, NULL), before);
+	return FL__SYS_RESULT(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT, NULL));
 }
 
 static int net_sys_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-	int before = errno;
-	return (int)net_sys_result(connect(fd, address, size), before);
+	return FL__SYS_RESULT(connect(fd, address, size));
 }
 
 static int net_sys_bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-	int before = errno;
-	return (int)net_sys_result(bind(fd, address, size), before);
+	return FL__SYS_RESULT(bind(fd, address, size));
 }
 
 static int net_sys_listen(int fd, int backlog)
 {
-	int before = errno;
-	return (int)net_sys_result(listen(fd, backlog), before);
+	return FL__SYS_RESULT(listen(fd, backlog));
 }
 
 static int net_sys_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
-	int before = errno;
-	return (int)net_sys_result(accept4(fd, address, size, SOCK_CLOEXEC), before);
+	return FL__SYS_RESULT(accept4(fd, address, size, SOCK_CLOEXEC));
 }
 
 static int net_sys_set_option(int fd, int level, int option, int value)
 {
-	int before = errno;
-	return (int)net_sys_result(setsockopt(fd, level, option, &value, sizeof value), before);
+	return FL__SYS_RESULT(setsockopt(fd, level, option, &value, sizeof value));
 }
 
 static int net_sys_set_struct(int fd, int level, int option, const void *value, socklen_t size)
 {
-	int before = errno;
-	return (int)net_sys_result(setsockopt(fd, level, option, value, size), before);
+	return FL__SYS_RESULT(setsockopt(fd, level, option, value, size));
 }
 
 static int net_sys_get_option(int fd, int level, int option, int *value)
 {
-	int before = errno;
 	socklen_t size = sizeof *value;
-	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
+	return FL__SYS_RESULT(getsockopt(fd, level, option, value, &size));
 }
 
 static int net_sys_get_struct(int fd, int level, int option, void *value, socklen_t size)
 {
-	int before = errno;
-	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
+	return FL__SYS_RESULT(getsockopt(fd, level, option, value, &size));
 }
 
 static int net_sys_local(int fd, struct sockaddr *address, socklen_t *size)
 {
-	int before = errno;
-	return (int)net_sys_result(getsockname(fd, address, size), before);
+	return FL__SYS_RESULT(getsockname(fd, address, size));
 }
 
 static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 {
-	int before = errno;
-	return (int)net_sys_result(getpeername(fd, address, size), before);
+	return FL__SYS_RESULT(getpeername(fd, address, size));
 }
 
 static int net_sys_interface(const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "passed_fds.h"
+#include "../base/sys.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -39,10 +40,8 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control)
 
 static void passed_fds_close(int fd)
 {
-	int before = errno;
 	if (fd >= 0)
-		(void)close(fd); /* Linux releases the descriptor even if this fails */
-	errno = before;
+		(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
 
 /* Takes the descriptors of one control message. */

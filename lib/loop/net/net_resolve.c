@@ -315,9 +315,7 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 static int resolve_sys_socket_file(const char *path, bool follow, struct fl__file *file)
 {
 	struct stat st;
-	int before = errno;
-	int rc = fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
-	errno = before;
+	int rc = FL__SYS_RESULT(fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW));
 	if (rc != 0)
 		return rc;
 	*file = (struct fl__file){st.st_dev, st.st_ino};
@@ -326,10 +324,7 @@ static int resolve_sys_socket_file(const char *path, bool follow, struct fl__fil
 
 static int resolve_sys_unlink(const char *path)
 {
-	int before = errno;
-	int rc = unlink(path) == 0 ? 0 : -errno;
-	errno = before;
-	return rc;
+	return FL__SYS_RESULT(unlink(path));
 }
 
 /* By a descriptor: chmod() follows a symbolic link that has replaced the file. */

@@ -11,88 +11,69 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A result or a negative errno. Restores errno to `before`. */
-static int shm_sys_result(int rc, int before)
-{
-	int r = rc >= 0 ? rc : -errno;
-	errno = before;
-	return r;
-}
-
 /* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
 enum { SHM_SYS_NOEXEC_SEAL = 8 };
 
 static int shm_sys_memory(void)
 {
 	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int before = errno;
-	int fd = memfd_create("fairlead", flags | SHM_SYS_NOEXEC_SEAL);
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("fairlead", flags);
-	return fl__eperm_to_enosys(shm_sys_result(fd, before));
+	int fd = FL__SYS_RESULT(memfd_create("fairlead", flags | SHM_SYS_NOEXEC_SEAL));
+	if (fd == -EINVAL)
+		fd = FL__SYS_RESULT(memfd_create("fairlead", flags));
+	return fl__eperm_to_enosys(fd);
 }
 
 static int shm_sys_resize(int fd, uint64_t size)
 {
-	int before = errno;
 	const int rc = fl__check_file_size(size);
-	return rc == 0 ? shm_sys_result(ftruncate(fd, (off_t)size), before) : rc;
+	return rc == 0 ? FL__SYS_RESULT(ftruncate(fd, (off_t)size)) : rc;
 }
 
 static int shm_sys_fill(int fd, uint64_t at, uint64_t size)
 {
-	int before = errno;
 	const int rc = fl__check_file_size(at + size);
-	return rc == 0 ? shm_sys_result(fallocate(fd, 0, (off_t)at, (off_t)size), before) : rc;
+	return rc == 0 ? FL__SYS_RESULT(fallocate(fd, 0, (off_t)at, (off_t)size)) : rc;
 }
 
 static int shm_sys_add_seals(int fd, int seals)
 {
-	int before = errno;
-	return shm_sys_result(fcntl(fd, F_ADD_SEALS, seals), before);
+	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, seals));
 }
 
 static int shm_sys_seals(int fd)
 {
-	int before = errno;
-	return shm_sys_result(fcntl(fd, F_GET_SEALS), before);
+	return FL__SYS_RESULT(fcntl(fd, F_GET_SEALS));
 }
 
 static int shm_sys_size(int fd, uint64_t *size)
 {
 	struct stat info = {0};
-	int before = errno;
-	int rc = shm_sys_result(fstat(fd, &info), before);
+	int rc = FL__SYS_RESULT(fstat(fd, &info));
 	*size = (uint64_t)info.st_size;
 	return rc;
 }
 
 static int shm_sys_is_writable(int fd)
 {
-	int before = errno;
-	int flags = shm_sys_result(fcntl(fd, F_GETFL), before);
+	int flags = FL__SYS_RESULT(fcntl(fd, F_GETFL));
 	return flags < 0 ? flags : (flags & O_ACCMODE) == O_RDWR;
 }
 
 static int shm_sys_duplicate(int fd)
 {
-	int before = errno;
-	int rc = shm_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
+	int rc = FL__SYS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
 static void shm_sys_close(int fd)
 {
-	int before = errno;
-	(void)close(fd); /* Linux releases the descriptor in any case */
-	errno = before;
+	(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor in any case */
 }
 
 static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
 {
-	int before = errno;
-	void *at = mmap(NULL, size, protection, flags, fd, 0);
-	int rc = shm_sys_result(at == MAP_FAILED ? -1 : 0, before);
+	void *at;
+	int rc = FL__SYS_RESULT((at = mmap(NULL, size, protection, flags, fd, 0)) == MAP_FAILED ? -1 : 0);
 	if (rc == 0)
 		*memory = at;
 	return rc;
@@ -111,15 +92,12 @@ static int shm_sys_map_sealed(int fd, size_t size, void **memory)
 
 static void shm_sys_unmap(void *memory, size_t size)
 {
-	int before = errno;
-	(void)munmap(memory, size); /* fails only for an address that was not mapped here */
-	errno = before;
+	(void)FL__SYS_RESULT(munmap(memory, size)); /* fails only for an address that was not mapped here */
 }
 
 static int shm_sys_keep(void *memory, size_t size)
 {
-	int before = errno;
-	return shm_sys_result(madvise(memory, size, MADV_DONTFORK), before);
+	return FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK));
 }
 
 /*
@@ -217,10 +195,7 @@ static uint64_t shm_sys_available(void)
 static uint64_t shm_sys_pid_namespace(void)
 {
 	struct stat info;
-	int before = errno;
-	const bool known = stat("/proc/self/ns/pid", &info) == 0;
-	errno = before;
-	return known ? info.st_ino : 0;
+	return FL__SYS_RESULT(stat("/proc/self/ns/pid", &info)) == 0 ? info.st_ino : 0;
 }
 
 struct fl__shm_sys fl__shm_sys = {
