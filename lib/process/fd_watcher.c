@@ -242,10 +242,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 		fd_watcher_uncount(w);
 		return false;
 	}
-	struct fl__lot lot;
-	fl__lot_open(&lot, w);
+	FL__LOT(lot, w);
 	fl__lot_add(&lot, node);
-	fl__lot_close(&lot);
 	return true;
 }
 

@@ -269,12 +269,10 @@ static void fork_finish(struct fl__fork *fork)
 		 */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, &fork->state);
+	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/* release: as above. The forker, the only other writer, sleeps. */
 	fl__store_release(&fork->state, FORK_RUNNING | FORK_DONE);
-	fl__lot_close(&lot);
 }
 
 static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
@@ -405,12 +403,10 @@ bool fl__fork_is_wanted(void)
 
 static void fork_wake_forker(struct fl__fork *fork)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, &fork->state);
+	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/* relaxed: the parking lot's lock orders it */
 	fl__and_relaxed(&fork->state, ~(uint32_t)FORK_WAITERS);
-	fl__lot_close(&lot);
 }
 
 void fl__fork_wake(struct fl__fork_stack *front)

@@ -192,10 +192,8 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 
 void fl__queue_wake(fl_queue *q, int side)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	FL__LOT(lot, fl__queue_wait_key(q, side));
 	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
-	fl__lot_close(&lot);
 }
 
 void fl__queue_wake_all(fl_queue *q)
@@ -210,23 +208,19 @@ void fl__queue_wake_all(fl_queue *q)
 
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	FL__LOT(lot, fl__queue_wait_key(q, side));
 	if (fl__lot_has_waiters(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
 		(void)fl__lot_take(&lot, 1, FL__BATON);
-	fl__lot_close(&lot);
 }
 
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
 {
 	if (q->backend->enqueue)
 		return q->backend->enqueue(q, side, node);
-	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	FL__LOT(lot, fl__queue_wait_key(q, side));
 	const bool marked = q->backend->mark[side](q->state);
 	if (marked)
 		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
-	fl__lot_close(&lot);
 	return marked;
 }
 
@@ -522,14 +516,12 @@ static bool queue_mark_joiner(fl_queue *q)
 
 __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
 		/* relaxed: the parking lot orders it */
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
-	fl__lot_close(&lot);
 }
 
 bool fl__queue_done(fl_queue *q)
@@ -567,12 +559,10 @@ void fl_queue_task_done(fl_queue *q)
 /* Removes a join that gives up from the wait queue. Clears JOINED if no other joiner waits. */
 static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_has_waiters(&lot))
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the parking lot orders it */
-	fl__lot_close(&lot);
 }
 
 int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)

@@ -126,12 +126,10 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 /* Ends the phase after the action, if acting_ is still of that action. Returns acting_ before. */
 static uint32_t barrier_end_action(fl_barrier *b, uint32_t acting)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, b);
+	FL__LOT(lot, b);
 	const uint32_t now = b->acting_;
 	if ((now & ~(uint32_t)BARRIER_CUT) == acting)
 		barrier_end_phase(&lot, b);
-	fl__lot_close(&lot);
 	return now;
 }
 
@@ -277,13 +275,11 @@ int fl_barrier_try_wait(fl_barrier *b)
 
 static void barrier_break_or_reset(fl_barrier *b, uint32_t broken)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, b);
+	FL__LOT(lot, b);
 	barrier_set_broken(b, broken);
 	if (b->acting_ != 0)
 		barrier_set_acting(b, b->acting_ | BARRIER_CUT);
 	barrier_release_all(&lot, b, BARRIER_BROKEN);
-	fl__lot_close(&lot);
 }
 
 void fl_barrier_abort(fl_barrier *b)

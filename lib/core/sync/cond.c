@@ -67,12 +67,10 @@ static struct fl__wait *cond_spinner(uintptr_t seen)
  */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, c);
+	FL__LOT(lot, c);
 	fl__lot_add(&lot, node);
 	/* relaxed: the mutex, then the queue lock order it */
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
-	fl__lot_close(&lot);
 }
 
 /* Called with the mutex held. Makes a thread the spinner if no other context waits. */
@@ -95,15 +93,13 @@ static bool cond_is_signalled(const void *wait)
 /* The spinner enters the queue as the first waiter: true. If it has been signalled: false. */
 static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, c);
+	FL__LOT(lot, c);
 	const bool waits = !cond_is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
 		/* relaxed: a thread that sees WAITERS locks the queue */
 		fl__store_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 	}
-	fl__lot_close(&lot);
 	return waits;
 }
 

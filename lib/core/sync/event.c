@@ -47,8 +47,7 @@ int fl_event_destroy(fl_event *e)
  */
 static bool event_set_waking(fl_event *e)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, e);
+	FL__LOT(lot, e);
 	/*
 	 * relaxed: while WAITERS is set, only a reset changes the word without the queue lock, to
 	 * the same value
@@ -64,7 +63,6 @@ static bool event_set_waking(fl_event *e)
 		/* release: as in fl_event_set(). The last access. */
 		fl__store_release(&e->word_, next);
 	}
-	fl__lot_close(&lot);
 	return seen & EVENT_WAITERS;
 }
 
@@ -112,8 +110,7 @@ static bool event_try_take(fl_event *e, uint32_t first)
 /* Enqueues `node`: true. If the wait is over, takes the set if `takes` and AUTO: false. */
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, e);
+	FL__LOT(lot, e);
 	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: the CAS decides */
 	do {
 		next = seen | EVENT_WAITERS;
@@ -124,7 +121,6 @@ static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bo
 	bool waits = !event_is_over(seen, first);
 	if (waits)
 		fl__lot_add(&lot, node);
-	fl__lot_close(&lot);
 	return waits;
 }
 

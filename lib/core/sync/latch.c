@@ -31,15 +31,13 @@ int fl_latch_destroy(fl_latch *l)
  */
 static void latch_open_waking(fl_latch *l)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/*
 	 * acquire: pairs with the earlier counts. release: pairs with the later waits. The last
 	 * access.
 	 */
 	(void)fl__swap_acq_rel(&l->word_, 0);
-	fl__lot_close(&lot);
 }
 
 void fl_latch_count_down(fl_latch *l, uint32_t n)

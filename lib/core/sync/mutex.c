@@ -166,10 +166,8 @@ static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *nod
 
 static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
+	FL__LOT(lot, m);
 	mutex_dequeue(m, &lot, node, owns);
-	fl__lot_close(&lot);
 }
 
 /* Called by a new owner that was not queued: clears a WAITERS that a forked child inherited. */
@@ -178,11 +176,9 @@ static void mutex_clear_stale(fl_mutex *m)
 	/* relaxed: a hint; WAITERS changes only under the queue lock */
 	if (!(fl__load_relaxed(&m->word_) & MUTEX_WAITERS))
 		return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
+	FL__LOT(lot, m);
 	if (!fl__lot_has_waiters(&lot))
 		mutex_update_waiters(m, &lot);
-	fl__lot_close(&lot);
 }
 
 /*
@@ -296,8 +292,7 @@ static void mutex_remember_wake(const fl_mutex *m)
  */
 static void mutex_wake_first(fl_mutex *m)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
+	FL__LOT(lot, m);
 	struct fl__node *there = fl__lot_first(&lot);
 	struct fl__mutex_node *first = NULL;
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
@@ -313,7 +308,6 @@ static void mutex_wake_first(fl_mutex *m)
 		/* relaxed: the queue lock orders it */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
-	fl__lot_close(&lot);
 }
 
 /* Tells debugging, then frees the mutex. Returns the word before that. */

@@ -33,11 +33,9 @@ static void once_finish(fl_once *o, uint32_t result)
 	 */
 	if (fl__cas_release(&o->word_, &expected, result))
 		return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, o);
+	FL__LOT(lot, o);
 	fl__lot_take(&lot, FL__ALL, 0);
 	fl__store_release(&o->word_, result); /* as above. The last access. */
-	fl__lot_close(&lot);
 }
 
 /*

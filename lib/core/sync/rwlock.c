@@ -164,14 +164,12 @@ static void rwlock_forget_parent(fl_rwlock *l)
 {
 	if (__builtin_expect(!rwlock_is_inherited(l), 1))
 		return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	if (rwlock_is_inherited(l)) {
 		/* relaxed: publishes nothing */
 		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED | RWLOCK_UPGRADER));
 		rwlock_begin_turn(l);
 	}
-	fl__lot_close(&lot);
 }
 
 /*
@@ -181,11 +179,9 @@ static void rwlock_close_if_late(fl_rwlock *l)
 {
 	if (!rwlock_is_late(l))
 		return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_has_waiters(&lot)))
 		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
-	fl__lot_close(&lot);
 }
 
 /* Called before this thread locks the object of its last wake. */
@@ -276,11 +272,9 @@ static bool rwlock_is_waiter(const struct fl__node *node)
 /* Serves the queue after an unlock. The lock may already be freed: invariant 2. */
 __attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	if (rwlock_is_waiter(fl__lot_first(&lot)))
 		rwlock_serve_queue(l, &lot);
-	fl__lot_close(&lot);
 }
 
 /*
@@ -377,26 +371,22 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
 	if (!dequeued_before || bit) {
 		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a flag */
 		rwlock_serve_queue(l, &lot);
 	}
-	fl__lot_close(&lot);
 }
 
 /* Whether a context waits for the lock, is awake, holds the lock, or is a barred reader. */
 static bool rwlock_is_busy(fl_rwlock *l)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
+	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
 	/* acquire: pairs with the release of the last unlock */
 	const bool busy = fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
 	                  (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
-	fl__lot_close(&lot);
 	return busy;
 }
 
@@ -765,8 +755,7 @@ int fl_rwlock_try_upgrade(fl_rwlock *l)
  */
 static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
+	FL__LOT(lot, l);
 	int rc = rwlock_upgrade_now(l);
 	while (rc == -EBUSY) {
 		uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
@@ -780,7 +769,6 @@ static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
 	}
 	if (rc == 1)
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-	fl__lot_close(&lot);
 	return rc;
 }
 

@@ -174,14 +174,12 @@ static void sem_serve_in_handler(struct fl__lot *lot)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, s);
+	FL__LOT(lot, s);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
 	/* relaxed: WAITERS changes only under the queue lock */
 	if (!dequeued_before && (fl__load_relaxed(&s->word_) & SEM_WAITERS))
 		(void)sem_serve_queue(s, &lot, 0);
-	fl__lot_close(&lot);
 }
 
 /*
@@ -203,8 +201,7 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, s);
+	FL__LOT(lot, s);
 	const bool first = awake || !fl__lot_has_waiters(&lot);
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	bool waits;
@@ -228,16 +225,13 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 		node->serve = sem_serve_in_handler;
 		fl__lot_add(&lot, node);
 	}
-	fl__lot_close(&lot);
 	return waits;
 }
 
 static void sem_leave_awake(fl_sem *s, struct fl__node *node)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, s);
+	FL__LOT(lot, s);
 	sem_dequeue_awake(s, &lot, node);
-	fl__lot_close(&lot);
 }
 
 struct sem_poll {
@@ -306,14 +300,12 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
  */
 static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
-	struct fl__lot lot;
 	int rc = -EAGAIN;
-	fl__lot_open(&lot, s);
+	FL__LOT(lot, s);
 	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & SEM_WAITERS)
 		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
-	fl__lot_close(&lot);
 	return rc;
 }
 

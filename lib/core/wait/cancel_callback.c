@@ -94,27 +94,23 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
 	const void *queue = cb->queue_;
-	struct fl__lot lot;
 	cb->function_(cb->arg_);
-	fl__lot_open(&lot, queue);
+	FL__LOT(lot, queue);
 	if (!now->removed) /* a removed callback may be gone */
 		cb->state_ = CANCEL_CALLBACK_ENDED;
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__lot_close(&lot);
 }
 
 /* The next callback for the request to run. NULL: none is left. */
 static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, calls->queue);
+	FL__LOT(lot, calls->queue);
 	fl_cancel_callback *cb = calls->first;
 	if (cb) {
 		cancel_callback_unlink(cb);
 		cb->state_ = CANCEL_CALLBACK_RUNNING;
 		cb->run_ = now;
 	}
-	fl__lot_close(&lot);
 	return cb;
 }
 

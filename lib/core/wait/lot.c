@@ -418,11 +418,8 @@ void fl__lot_leave(struct fl__node *node)
 
 bool fl__lot_has_waiters_at(const void *key)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	bool more = fl__lot_has_waiters(&lot);
-	fl__lot_close(&lot);
-	return more;
+	FL__LOT(lot, key);
+	return fl__lot_has_waiters(&lot);
 }
 
 /* Called inside a transaction: sets the waiters bit of the word. False: the word is ready. */

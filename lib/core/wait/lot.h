@@ -142,6 +142,11 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
 /* Unlocks the queue, then unparks the waiters that were taken. Does not touch the object. */
 void fl__lot_close(struct fl__lot *lot);
 
+/* Opens the wait queue of `key` until the end of the block. */
+#define FL__LOT(lot, key)                                                                                              \
+	__attribute__((cleanup(fl__lot_close))) struct fl__lot lot;                                                    \
+	fl__lot_open(&(lot), key)
+
 /*
  * Close in two steps, for a series of transactions: unlock the queue, open the next queue
  * with fl__lot_open_next(), which keeps the taken waiters, and so on; at last unpark them all.

@@ -28,12 +28,10 @@ static void fiber_publish_end(struct fl__fiber *f)
 		fl__store_relaxed(&f->ended, FIBER_ENDED);
 		return;
 	}
-	struct fl__lot lot;
-	fl__lot_open(&lot, &f->ended);
+	FL__LOT(lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	/* relaxed: a woken joiner acquires the unpark */
 	fl__store_relaxed(&f->ended, FIBER_ENDED);
-	fl__lot_close(&lot);
 }
 
 static _Noreturn void fiber_finish(struct fl__fiber *f)

@@ -83,10 +83,8 @@ void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, 
 	fl__shm_release(l, hold, all);
 	if (shm_context_waiters == 0)
 		return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, shm_context_key(l));
+	FL__LOT(lot, shm_context_key(l));
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	fl__lot_close(&lot);
 }
 
 bool fl__shm_is_busy(struct fl__shm_lock *l)
