@@ -113,12 +113,20 @@ FL_BEGIN_DECLS
  * costs the caller one descriptor, and one for each pipe; a daemon that no fork server made costs
  * two more. A child that outlives its handle costs one until it ends. A process that the fork
  * server made costs the caller two, and the fork server one until the process ends. The library
- * keeps up to nine more:
+ * keeps up to eight more:
  *   - for the thread `reaper`, which reaps processes without a handle;
  *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
  *     fl_wait_any_until();
  *   - for the fork server.
  * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
+ *
+ * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
+ * process. Their end sends SIGCHLD, and a wait for any child (wait(), waitpid(-1)) waits for them,
+ * too; if it gets one, a join returns -ECHILD. Processes that the fork server makes, which include
+ * all workers of executors, are the fork server's children. The fork server is an orphan, so that
+ * wait() passes over it and its end sends no SIGCHLD: its parent is the first process of the PID
+ * namespace, or a subreaper (PR_SET_CHILD_SUBREAPER). If that is this process, as in a container
+ * without an init, the fork server is a child like any other orphan that comes to it.
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
  * fl_process_free(), fl_process_take_pipe() and fl_process_close_pipe(). No function here may be
@@ -185,10 +193,13 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * Forks the fork server from this process: the processes of tasks then begin with a copy of the
- * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. Does not
- * wait for the fork server. Returns
+ * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. A child
+ * forks the fork server and ends at once, so functions of pthread_atfork() run for two forks.
+ * Blocks the calling thread until the fork server has answered. No cancellation point. Returns
  *   0
  *   -EBUSY     the process has several threads, apart from `reaper`, or the caller is a fiber
+ *   -ENOTSUP   the thread has left the PID namespace of its process (unshare(), setns())
+ *   -ETIMEDOUT, -EPROTO   the fork server did not answer within 30 s, or ended
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system
  *   -ENOSYS    no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */

@@ -65,9 +65,8 @@ struct attributes_lines {
 static bool attributes_want_line(const char *begin)
 {
 	/* Uid, Gid, Groups, Cap..., NoNewPrivs, Seccomp..., Speculation... */
-	static const char wanted[][3] = {"Ui", "Gi", "Gr", "Ca", "No", "Se", "Sp"};
-	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-		if (memcmp(begin, wanted[i], 2) == 0)
+	for (const char *wanted = "UiGiGrCaNoSeSp"; *wanted; wanted += 2)
+		if (memcmp(begin, wanted, 2) == 0)
 			return true;
 	return false;
 }

@@ -42,6 +42,7 @@
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -142,7 +143,6 @@ static unsigned fork_server_end(void)
 		if (s->socket < 0 || s->users > (s == fork_server_current))
 			continue;
 		fork_server_kill(s);
-		/* the reaper may have reaped the fork server before */
 		(void)fl__process_sys.reap(s->pidfd, &status, true);
 		fl__fd_close(s->pidfd);
 		if (s == fork_server_current)
@@ -178,21 +178,23 @@ static bool fork_server_find(const struct fl__rights *rights)
 	return s;
 }
 
-static int fork_server_exec_checked(struct fl__fork_server *s, const struct fl__rights *rights, int64_t deadline,
-                                    const char **problem)
+/* Under the lock. */
+static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
+                            const char **problem)
 {
-	struct fl__rights after;
-	int rc =
-	    fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd, problem);
-	if (rc != 0)
-		return rc;
-	*problem = "the rights of the calling thread have changed during the start of the fork server";
-	rc = fl__rights_read(&after);
-	if (rc == 0 && fl__rights_difference(&after, rights))
-		rc = -EAGAIN;
-	if (rc != 0) {
-		fl__fd_close(s->socket);
-		fl__reexec_kill(s->pidfd);
+	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
+	*problem = "no memory for the fork server";
+	if (!s)
+		return -ENOMEM;
+	*problem = "a pipe cannot be made";
+	int rc = role == FL__REEXEC_FORK_SERVER ? fl__death_pipe_open(&s->death_pipe) : 0;
+	if (rc == 0)
+		rc = fl__reexec_start(role, &s->death_pipe, rights, deadline, &s->socket, &s->pid, &s->pidfd, problem);
+	if (rc == 0) {
+		fork_server_add(s, rights);
+	} else {
+		fl__death_pipe_close(&s->death_pipe);
+		fl__free(s);
 	}
 	return rc;
 }
@@ -206,26 +208,7 @@ static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, c
 		*problem = fl__rights_difference(&fork_server_current->rights, rights);
 		return -EPERM;
 	}
-	if (rc != 0)
-		return rc;
-	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
-	*problem = "no memory for the fork server";
-	if (!s)
-		return -ENOMEM;
-	*problem = "a pipe cannot be made";
-	rc = fl__death_pipe_open(&s->death_pipe);
-	if (rc == 0)
-		rc = fork_server_exec_checked(s, rights, deadline, problem);
-	if (rc != 0) {
-		fl__death_pipe_close(&s->death_pipe);
-		fl__free(s);
-		return rc;
-	}
-	int again = fl__process_sys.duplicate(s->pidfd);
-	if (again >= 0)
-		fl__reaper_adopt(again, false); /* reaps the fork server as soon as it dies */
-	fork_server_add(s, rights);
-	return 0;
+	return rc != 0 ? rc : fork_server_make(FL__REEXEC_FORK_SERVER, rights, deadline, problem);
 }
 
 /* A start, and what is known of the thread that calls it. */
@@ -421,64 +404,31 @@ int fl__fork_server_start(struct fl__start *start)
 	return rc;
 }
 
-/* Preloading. */
-
-static _Noreturn void fork_server_become(int socket, int parent)
+static int fork_server_preload(const char **problem)
 {
-	struct fl__setup setup;
-	if (fl__reexec_setup(&setup, socket) != 0)
-		_exit(127);
-	setup.through_exec = false;
-	setup.keep_handlers = true;
-	if (fl__new_process_setup(&setup) != 0)
-		_exit(127);
-	fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
-}
-
-/* Under the lock. */
-static int fork_server_fork(struct fl__fork_server *s, const struct fl__rights *rights, const char **problem)
-{
-	int ends[2], parent = getpid();
-	*problem = "the socket to the new process cannot be created";
-	int rc = fl__reexec_pair(ends);
-	if (rc != 0)
+	struct fl__rights rights;
+	*problem = "the rights of the calling thread cannot be read";
+	int rc = fl__rights_read(&rights);
+	FL_LOCKED(&fork_server_lock);
+	fork_server_forget_parent();
+	if (rc != 0 || fork_server_find(&rights))
 		return rc;
-	*problem = "fork() failed";
-	rc = fl__process_fork(&s->pidfd);
-	if (rc == 0)
-		fork_server_become(ends[1], parent);
-	fl__fd_close(ends[1]);
-	if (rc < 0) {
-		fl__fd_close(ends[0]);
-		return rc;
-	}
-	s->socket = ends[0];
-	s->pid = rc;
-	fork_server_add(s, rights);
-	return 0;
+	*problem = "the process would be in another PID namespace (unshare(), setns())";
+	rc = fl__has_left_pid_namespace() ? -ENOTSUP : fl__process_may_fork(problem);
+	return rc != 0
+	           ? rc
+	           : fork_server_make(FL__REEXEC_PRELOADED, &rights, fl_after(fl__process_sys.answer_timeout), problem);
 }
 
 int fl_process_preload(void)
 {
-	struct fl__rights rights;
-	struct fl__fork_server *s = NULL;
-	const char *problem = "the rights of the calling thread cannot be read";
-	int rc = fl__rights_read(&rights);
-	FL_LOCKED(&fork_server_lock);
-	fork_server_forget_parent();
-	if (rc == 0 && fork_server_find(&rights))
-		return 0;
-	if (rc == 0)
-		rc = fl__process_may_fork(&problem);
-	if (rc == 0) {
-		problem = "no memory for the fork server";
-		s = fl__alloc(1, sizeof *s);
-		rc = s ? fork_server_fork(s, &rights, &problem) : -ENOMEM;
-	}
-	if (rc != 0) {
-		fl__free(s);
+	int state;
+	const char *problem;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* as in fl_process_start() */
+	const int rc = fork_server_preload(&problem);
+	(void)pthread_setcancelstate(state, &state);
+	if (rc != 0)
 		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));
-	}
 	return rc;
 }
 
@@ -507,7 +457,6 @@ struct fork_server_child {
 };
 
 struct fork_server_loop {
-	int socket, parent;
 	int parent_fd, signals; /* parent_fd: or a negative errno */
 	int spare;              /* closed before a receive, so that a request's channel fits */
 	struct fork_server_child *children;
@@ -715,7 +664,7 @@ static void fork_server_take_request(void)
 	struct iovec part = {data, sizeof data};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
 	fl__fd_close(fork_server_loop.spare);
-	int rc = fl__packet_try_recv(fork_server_loop.socket, &packet, 0);
+	int rc = fl__packet_try_recv(FL__REEXEC_SOCKET, &packet, 0);
 	if (rc == -EPIPE)
 		fork_server_exit();
 	if (rc == 0) {
@@ -725,25 +674,25 @@ static void fork_server_take_request(void)
 	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
 }
 
-_Noreturn void fl__fork_server_serve(int socket, int parent)
+_Noreturn void fl__fork_server_serve(int parent)
 {
 	fl__process_set_identity("fairlead-fork", 0); /* for ps */
 	/* constructors of this program may have set handlers */
 	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
 	fl__forks_empty_lot = true;
 	fl__new_process_rehearse();
-	fork_server_loop = (struct fork_server_loop){.socket = socket, .parent = parent, .spare = -1};
+	fork_server_loop = (struct fork_server_loop){.spare = -1};
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
 	fork_server_loop.signals = fl__process_sys.child_signals();
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
 	/* without the signals it would reap no child; the next start makes another fork server */
-	if (getppid() != parent || fork_server_loop.signals < 0)
+	if (fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();
 	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
 	for (;;) {
-		struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
+		struct pollfd fds[] = {{.fd = FL__REEXEC_SOCKET, .events = POLLIN},
 		                       {.fd = fork_server_loop.parent_fd, .events = POLLIN},
 		                       {.fd = fork_server_loop.signals, .events = POLLIN}};
 		char drained[1024];

@@ -17,9 +17,9 @@ int fl__fork_server_pid(void);
 void fl__fork_server_after_fork(void);
 
 /*
- * Serves as the fork server of process `parent` over `socket`, until the parent ends. Requires a
- * process with a single thread, all signals blocked, and its descriptors set up.
+ * Serves as the fork server of process `parent` over FL__REEXEC_SOCKET, until that process ends.
+ * Requires a process with a single thread, all signals blocked, and its descriptors set up.
  */
-_Noreturn void fl__fork_server_serve(int socket, int parent);
+_Noreturn void fl__fork_server_serve(int parent);
 
 #endif

@@ -23,7 +23,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The kernel refuses SIGKILL from a descriptor to the first process of a PID namespace. */
+/*
+ * If the parent has ended, this process is killed when it closes its own copies of the pipe. The
+ * kernel refuses SIGKILL from a descriptor to the first process of a PID namespace.
+ */
 FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
 	const int self = fl__raw(SYS_getpid, 0, 0, 0, 0);
@@ -42,12 +45,11 @@ FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
  * Exits if the parent ended before the kernel knew that this process dies with it. 0 is a parent
  * outside of the PID namespace, while that parent lives.
  */
-FL__RAW static int new_process_die_with_parent(const struct fl__setup *setup)
+FL__RAW static int new_process_die_with(int parent)
 {
-	int rc = setup->death_pipe ? new_process_watch_death_pipe(setup->death_pipe)
-	                           : fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
-	const int parent = fl__raw(SYS_getppid, 0, 0, 0, 0);
-	if (rc == 0 && parent != setup->parent && parent != 0)
+	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	const int now = fl__raw(SYS_getppid, 0, 0, 0, 0);
+	if (rc == 0 && now != parent && now != 0)
 		for (;;)
 			(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
 	return rc;
@@ -100,13 +102,12 @@ FL__RAW static void new_process_close_range(long first, long last)
 
 FL__RAW static void new_process_close_others(const struct fl__setup *setup)
 {
-	const long all = 0x7fffffff;
-	if (setup->keep < 0) {
-		new_process_close_range((long)setup->n_fds, all);
-		return;
+	long first = (long)setup->n_fds;
+	if (setup->keep >= 0) {
+		new_process_close_range(first, setup->keep - 1);
+		first = setup->keep + 1;
 	}
-	new_process_close_range((long)setup->n_fds, setup->keep - 1);
-	new_process_close_range(setup->keep + 1, all);
+	new_process_close_range(first, 0x7fffffff);
 }
 
 FL__RAW static bool new_process_is_fault(int signal)
@@ -142,7 +143,9 @@ FL__RAW void fl__new_process_reset_signals(const struct fl__setup *setup)
 
 FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 {
-	int rc = setup->parent ? new_process_die_with_parent(setup) : 0;
+	int rc = setup->parent       ? new_process_die_with(setup->parent)
+	         : setup->death_pipe ? new_process_watch_death_pipe(setup->death_pipe)
+	                             : 0;
 	if (rc == 0 && setup->cwd >= 0)
 		rc = fl__raw(SYS_fchdir, setup->cwd, 0, 0, 0);
 	if (rc == 0 && setup->group)

@@ -47,8 +47,8 @@ struct fl__setup {
 	bool has_defaults;      /* by fl__new_process_reset_signals(), in the parent */
 	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
-	int parent;             /* the process dies with this parent; 0: does not */
-	/* How it dies. NULL: by PR_SET_PDEATHSIG, for a parent with one thread. */
+	int parent;             /* the process dies with this parent, which has one thread; 0: does not */
+	/* The process dies with the process that made this pipe, whichever its parent is; or NULL. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
 	int keep; /* one more descriptor to keep open, at a new number; -1: none */
@@ -56,9 +56,9 @@ struct fl__setup {
 
 /*
  * Called in the new process, with all signals blocked. Does what `setup` says, closes all
- * descriptors that `setup` does not name, resets the handlers and blocks `setup->signals`. Exits if
- * `parent` has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID
- * namespace; or another errno. Makes system calls only: another thread of the parent may have
+ * descriptors that `setup` does not name, resets the handlers and blocks `setup->signals`. Ends if
+ * what it dies with has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a
+ * PID namespace; or another errno. Makes system calls only: another thread of the parent may have
  * locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);

@@ -174,7 +174,6 @@ static int process_start_open_directory(struct fl__start *start)
 static int process_start_open_death_pipe(struct fl__start *start)
 {
 	start->problem = "a pipe cannot be made";
-	start->setup.parent = getpid();
 	start->setup.death_pipe = start->death_pipe;
 	return fl__death_pipe_open(start->death_pipe);
 }
@@ -344,17 +343,6 @@ static _Noreturn void process_start_run_forked(const struct fl__start *start, in
 	fl__new_process_run_task(&request, process_start_report);
 }
 
-/* Returns the child's error, or 0 when the child runs its task. */
-static int process_start_read_error(int pipe)
-{
-	int rc = 0;
-	ssize_t n;
-	do
-		n = read(pipe, &rc, sizeof rc);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)sizeof rc ? rc : 0;
-}
-
 static int process_start_by_fork(struct fl__start *start)
 {
 	int rc = fl__process_may_fork(&start->problem);
@@ -373,7 +361,7 @@ static int process_start_by_fork(struct fl__start *start)
 	start->pid = rc;
 	fl__fd_close(pipe[1]);
 	if (rc > 0) {
-		rc = process_start_read_error(pipe[0]);
+		rc = fl__spawn_read_error(pipe[0]);
 		if (rc != 0) {
 			fl_process_status status;
 			(void)fl__process_sys.reap(start->pidfd, &status, true);
@@ -393,7 +381,7 @@ static int process_start_by_exec(struct fl__start *start)
 	int rc =
 	    fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method", &start->problem);
 	if (rc == 0)
-		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
+		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, NULL, deadline, &socket, &start->pid,
 		                      &start->pidfd, &start->problem);
 	if (rc != 0)
 		return rc;

@@ -3,7 +3,6 @@
 #include "core/base/sanitizer.h"
 #include "core/base/sys.h"
 #include "packet.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -43,11 +42,11 @@ static int process_sys_pidfd(int pid)
 
 /*
  * For ThreadSanitizer, which takes a clone for a fork, and would keep the child's changes to its
- * state; and for emulators without CLONE_PIDFD.
+ * state; and for emulators without CLONE_PIDFD, or without a child that sends no signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
-	int pid = fl__fork_with_pidfd(pidfd);
+	int pid = pidfd ? fl__fork_with_pidfd(pidfd) : process_sys_fork();
 	if (pid == 0)
 		_exit(child(arg));
 	return pid;
@@ -55,14 +54,18 @@ static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pi
 
 static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
+	int pid = -EINVAL;
 #ifdef FL__TSAN
 	(void)stack_end;
-	return process_sys_clone_by_fork(child, arg, pidfd);
 #else
-	int pid = FL__SYS_RESULT(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd));
-	/* -EINVAL: an emulator without CLONE_PIDFD */
-	return pid == -EINVAL ? process_sys_clone_by_fork(child, arg, pidfd) : pid;
+	pid = FL__SYS_RESULT(
+	    clone(child, stack_end, CLONE_VM | CLONE_VFORK | (pidfd ? CLONE_PIDFD | SIGCHLD : 0), arg, pidfd));
 #endif
+	if (pid == -EINVAL)
+		pid = process_sys_clone_by_fork(child, arg, pidfd);
+	while (!pidfd && pid > 0 && FL__SYS_RESULT(waitpid(pid, NULL, __WALL)) == -EINTR)
+		;
+	return pid;
 }
 
 static int process_sys_signal(int pidfd, int signal)
@@ -155,20 +158,12 @@ static int process_sys_change_directory(int directory)
 
 static int process_sys_count_threads(void)
 {
-	int before = errno, n = 0;
-	DIR *tasks = opendir("/proc/self/task");
-	if (!tasks) {
-		/* without /proc: the call does nothing, and only a process with one thread may make it */
-		const int rc = -errno;
-		n = unshare(CLONE_THREAD) == 0 ? 1 : rc;
-		errno = before;
-		return n;
-	}
-	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
-		n += entry->d_name[0] != '.';
-	(void)closedir(tasks);
-	errno = before;
-	return n;
+	struct stat tasks; /* a link for each thread, beside its own two */
+	const int rc = FL__SYS_RESULT(stat("/proc/self/task", &tasks));
+	if (rc == 0)
+		return (int)tasks.st_nlink - 2;
+	/* without /proc: the call does nothing, and only a process with one thread may make it */
+	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }
 
 static int process_sys_fd_limit(void)

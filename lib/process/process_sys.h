@@ -21,7 +21,8 @@ struct fl__process_sys {
 	int (*fork)(void); /* the child's pid; 0 in the child */
 	/*
 	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, forks, and returns at once.
+	 * cannot be shared, forks, and returns at once. `pidfd` NULL: for a child that ends without
+	 * an exec. Reaps it. wait() passes over it, and its end sends no signal, but for a fork's.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);

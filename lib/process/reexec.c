@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Executes this program again. fl_main() makes the new process a fork server or the process of one
- * task.
+ * task. A preloaded fork server is forked: this process forks a child, which forks the fork server
+ * and ends. docs/design.md says why a fork server is an orphan.
  */
 #include "reexec.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "fd_watcher.h"
 #include "fork_server.h"
 #include "identity.h"
 #include "main_hook.h"
@@ -15,15 +17,18 @@
 #include "request.h"
 #include "spawn.h"
 #include <errno.h>
+#include <fairlead/cancel.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -46,11 +51,15 @@ static void reexec_make_hello(struct reexec_hello *hello)
 	fl__registry_digest(&hello->registry);
 }
 
+/* With the pidfd: the parent cannot get that of an orphan otherwise. */
 static int reexec_send_hello(int socket)
 {
 	struct reexec_hello hello;
+	const int pidfd = fl__process_sys.pidfd(getpid());
 	reexec_make_hello(&hello);
-	return fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
+	const int rc = fl__packet_send(socket, &hello, sizeof hello, &pidfd, pidfd >= 0 ? 1 : 0, FL_FOREVER);
+	fl__fd_close(pidfd);
+	return rc;
 }
 
 static int reexec_compare(const struct reexec_hello *ours, const struct reexec_hello *theirs, const char **problem)
@@ -68,25 +77,37 @@ static int reexec_compare(const struct reexec_hello *ours, const struct reexec_h
 	return 0;
 }
 
-static int reexec_receive_hello(int socket, int pid, int64_t deadline, const char **problem)
+/* Stores the pid and the pidfd of an orphan, of which `*pid` is -1. */
+static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadline, const char **problem)
 {
 	struct reexec_hello ours, theirs;
 	size_t size;
+	int fd = -1;
+	unsigned n_fds = 1;
 	reexec_make_hello(&ours);
 	*problem = "the new process does not answer: does it reach fl_main()?";
-	int rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
+	int rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, &fd, &n_fds, deadline);
 	if (rc == -EPIPE)
 		rc = -EPROTO; /* the process has ended, or closed the socket */
 	if (rc != 0)
 		return rc;
+	const bool orphan = *pid < 0;
+	if (orphan)
+		*pidfd = fl__fd_above_streams(fd);
+	else
+		fl__fd_close(fd);
 	*problem = "the new process sent no valid hello";
 	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
-	    theirs.pid != pid)
+	    (!orphan && theirs.pid != *pid))
 		return -EPROTO;
+	*pid = theirs.pid;
 	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
 		   "fl_process_preload() needs no execution";
 	if (theirs.privileged)
 		return -ENOTSUP;
+	*problem = "the system has no pidfd_open(), or forbids it";
+	if (*pidfd < 0)
+		return -ENOSYS;
 	return reexec_compare(&ours, &theirs, problem);
 }
 
@@ -110,11 +131,17 @@ static char **reexec_environment(enum fl__reexec_role role)
 
 void fl__reexec_kill(int pidfd)
 {
+	if (pidfd < 0)
+		return; /* an orphan, which ends without its socket */
 	(void)fl__process_sys.signal(pidfd, SIGKILL);
 	fl__reaper_adopt(pidfd, true);
 }
 
-int fl__reexec_setup(struct fl__setup *setup, int socket)
+/*
+ * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
+ * `socket`. The caller closes `fds[0]`.
+ */
+static int reexec_setup(struct fl__setup *setup, int socket)
 {
 	int null = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
 	if (null < 0)
@@ -145,11 +172,10 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	if (!env)
 		return -ENOMEM;
 	*problem = "/dev/null cannot be opened";
-	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env};
-	int rc = fl__reexec_setup(&spawn.setup, socket);
+	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env, .orphan = role == FL__REEXEC_FORK_SERVER};
+	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
-		spawn.setup.parent = death_pipe ? getpid() : 0;
 		spawn.setup.death_pipe = death_pipe;
 		rc = fl__spawn(&spawn);
 		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
@@ -162,34 +188,92 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	return rc;
 }
 
-int fl__reexec_pair(int sockets[2])
+static _Noreturn void reexec_serve(char role, int parent);
+
+/* Called in a child of `parent`, which ends here. */
+static _Noreturn void reexec_fork_again(int socket, int parent)
 {
-	const int on = 1;
-	int rc = fl__packet_pair_above_streams(sockets);
-	if (rc == 0)
-		(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
-	return rc;
+	struct fl__setup setup;
+	const int pid = fl__process_sys.fork();
+	if (pid != 0)
+		_exit(pid < 0 ? -pid : 0);
+	if (reexec_setup(&setup, socket) != 0)
+		_exit(127);
+	setup.keep_handlers = true;
+	if (fl__new_process_setup(&setup) != 0)
+		_exit(127);
+	reexec_serve(FL__REEXEC_FORK_SERVER, parent);
 }
 
-int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
-                     int *pid, int *pidfd, const char **problem)
+/* Discards the blocked SIGCHLD of a reaped child, unless another child has ended, too. */
+static void reexec_discard_signal(void)
 {
-	int ends[2];
+	sigset_t child;
+	siginfo_t other = {.si_pid = 0};
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)waitid(P_ALL, 0, &other, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
+	if (other.si_pid == 0)
+		(void)sigtimedwait(&child, NULL, &(struct timespec){0});
+}
+
+static int reexec_fork(int socket, int64_t deadline)
+{
+	int pidfd, parent = getpid();
+	fl_process_status status = {0, 0};
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = fl__process_fork(&pidfd);
+	if (rc == 0)
+		reexec_fork_again(socket, parent);
+	if (rc > 0) {
+		rc = fl__fd_wait(pidfd, POLLIN, deadline, FL_SHIELDED);
+		(void)fl__process_sys.signal(pidfd, SIGKILL);
+		(void)fl__process_sys.reap(pidfd, &status, true);
+		fl__fd_close(pidfd);
+	}
+	reexec_discard_signal();
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc != 0 ? rc : status.signal ? -EAGAIN : -status.code;
+}
+
+/* Runs while the new process begins. */
+static int reexec_check_rights(const struct fl__rights *rights, const char **problem)
+{
+	struct fl__rights now;
+	*problem = "the rights of the calling thread have changed during the start of the fork server";
+	const int rc = fl__rights_read(&now);
+	return rc == 0 && fl__rights_difference(&now, rights) ? -EAGAIN : rc;
+}
+
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe,
+                     const struct fl__rights *rights, int64_t deadline, int *socket, int *pid, int *pidfd,
+                     const char **problem)
+{
+	const int on = 1;
+	int sockets[2];
 	*problem = "the socket to the new process cannot be created";
-	int rc = fl__reexec_pair(ends);
+	int rc = fl__packet_pair_above_streams(sockets);
 	if (rc != 0)
 		return rc;
-	rc = reexec_spawn(role, death_pipe, ends[1], pid, pidfd, problem);
-	fl__fd_close(ends[1]);
-	if (rc == 0) {
-		rc = reexec_receive_hello(ends[0], *pid, deadline, problem);
-		if (rc != 0)
-			fl__reexec_kill(*pidfd);
+	/* the kernel tells the new process which user has sent a packet */
+	(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
+	*pid = *pidfd = -1;
+	*problem = "fork() failed";
+	rc = role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], deadline)
+	                                  : reexec_spawn(role, death_pipe, sockets[1], pid, pidfd, problem);
+	fl__fd_close(sockets[1]);
+	const bool made = rc == 0;
+	if (made && rights)
+		rc = reexec_check_rights(rights, problem);
+	if (rc == 0)
+		rc = reexec_receive_hello(sockets[0], pid, pidfd, deadline, problem);
+	if (rc != 0) {
+		fl__fd_close(sockets[0]);
+		fl__reexec_kill(made ? *pidfd : -1);
 	}
-	if (rc != 0)
-		fl__fd_close(ends[0]);
-	else
-		*socket = ends[0];
+	*socket = sockets[0];
 	return rc;
 }
 
@@ -216,8 +300,8 @@ static bool reexec_is_behind_loader(void)
 	return found && getauxval(AT_BASE) == 0;
 }
 
-/* Whether children of this thread are in another PID namespace. Its first child makes the link. */
-static bool reexec_has_left_pid_namespace(void)
+/* The first child of the thread makes the second link. */
+bool fl__has_left_pid_namespace(void)
 {
 	char own[64], childrens[64];
 	const int before = errno;
@@ -233,7 +317,7 @@ const char *fl__reexec_missing(void)
 		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
-	if (reexec_has_left_pid_namespace())
+	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
 	return fl__process_sys.exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
 }
@@ -261,7 +345,7 @@ static bool reexec_is_from(int parent)
 	struct ucred maker = {0, 0, 0};
 	socklen_t size = sizeof maker;
 	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && size == sizeof maker &&
-	       maker.pid == parent && maker.uid == geteuid() && getppid() == parent;
+	       maker.pid == parent && maker.uid == geteuid();
 }
 
 static _Noreturn void reexec_serve(char role, int parent)
@@ -275,7 +359,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);
 	if (role == FL__REEXEC_FORK_SERVER)
-		fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
+		fl__fork_server_serve(parent);
 	fl__new_process_serve(FL__REEXEC_SOCKET);
 }
 

@@ -108,11 +108,6 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 
 /* Reading. */
 
-static bool request_same_task(const struct fl__task_identity *a, const struct fl__task_identity *b)
-{
-	return memcmp(a, b, sizeof *a) == 0;
-}
-
 /* A string with one zero, its last byte. */
 static bool request_is_text(const char *text, size_t size)
 {
@@ -147,7 +142,7 @@ static int request_find_task(struct fl__request *request, struct fl__start_reply
 		return rc;
 	reply->has_task = 1;
 	fl__task_identify(type, &reply->theirs);
-	if (!request_same_task(&reply->theirs, &m->task))
+	if (memcmp(&reply->theirs, &m->task, sizeof m->task) != 0)
 		return -EPROTO;
 	request->type = type;
 	return 0;

@@ -7,6 +7,10 @@
  * the parent waits with a deadline.
  *
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
+ *
+ * An orphan's parent also shares the memory, and waits for the orphan's exec. If the parent is
+ * killed then, clone() returns while the orphan still uses the memory. Only then the calling thread
+ * waits for the end of the pipe.
  */
 #include "spawn.h"
 #include "core/base/sys.h"
@@ -16,6 +20,7 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -49,26 +54,50 @@ FL__RAW static int spawn_run_child(void *arg)
 	return 0;
 }
 
-/*
- * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
- * neither reported an error nor called exec in time.
- */
-static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
+FL__RAW static int spawn_run_parent(void *arg)
+{
+	struct fl__spawn *spawn = arg;
+	spawn->shared = true;
+	if (clone(spawn_run_child, spawn->stack + SPAWN_STACK_SIZE / 2, CLONE_VM | CLONE_VFORK | SIGCHLD, spawn) < 0) {
+		const int rc = -errno;
+		(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
+	}
+	spawn->done = true;
+	for (;;)
+		(void)fl__raw(SYS_exit_group, 0, 0, 0, 0);
+	return 0;
+}
+
+int fl__spawn_read_error(int pipe)
 {
 	int rc = 0;
 	ssize_t n;
-	if (fl__fd_wait(pipe, POLLIN, spawn->shared ? 0 : fl_after(fl__process_sys.answer_timeout), FL_SHIELDED) != 0)
-		return spawn->shared ? 0 : -ETIMEDOUT;
 	do
 		n = read(pipe, &rc, sizeof rc);
 	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 
+/*
+ * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
+ * neither reported an error nor called exec in time.
+ */
+static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
+{
+	const int64_t deadline = !spawn->shared                  ? fl_after(fl__process_sys.answer_timeout)
+	                         : spawn->orphan && !spawn->done ? FL_FOREVER
+	                                                         : 0;
+	if (fl__fd_wait(pipe, POLLIN, deadline, FL_SHIELDED) != 0)
+		return spawn->shared ? 0 : -ETIMEDOUT;
+	return fl__spawn_read_error(pipe);
+}
+
 /* Kills and reaps the child unless it has a pidfd and has called exec. */
 static int spawn_finish(struct fl__spawn *spawn, int pipe)
 {
 	fl_process_status status;
+	if (spawn->orphan)
+		return spawn_exec_result(spawn, pipe);
 	spawn->pidfd = fl__fd_above_streams(spawn->pidfd);
 	int rc = spawn->pidfd < 0 ? spawn->pidfd : spawn_exec_result(spawn, pipe);
 	if (rc != 0) {
@@ -82,16 +111,13 @@ static int spawn_finish(struct fl__spawn *spawn, int pipe)
 static int spawn_clone(struct fl__spawn *spawn)
 {
 	sigset_t all, before;
-	char *stack = fl__sys.map(SPAWN_STACK_SIZE);
-	if (!stack)
-		return -ENOMEM;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	fl__death_pipe_keep(spawn->setup.death_pipe); /* where clone() is a fork */
-	int pid = fl__process_sys.clone(spawn_run_child, stack + SPAWN_STACK_SIZE, spawn, &spawn->pidfd);
+	int pid = fl__process_sys.clone(spawn->orphan ? spawn_run_parent : spawn_run_child,
+	                                spawn->stack + SPAWN_STACK_SIZE, spawn, spawn->orphan ? NULL : &spawn->pidfd);
 	fl__death_pipe_keep(NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	fl__sys.unmap(stack, SPAWN_STACK_SIZE);
 	return pid;
 }
 
@@ -102,10 +128,16 @@ int fl__spawn(struct fl__spawn *spawn)
 	if (rc != 0)
 		return rc;
 	spawn->setup.keep = pipe[1];
-	spawn->shared = false;
-	spawn->pid = spawn_clone(spawn);
+	spawn->shared = spawn->done = false;
+	spawn->pidfd = -1;
+	spawn->stack = fl__sys.map(SPAWN_STACK_SIZE);
+	rc = spawn->stack ? spawn_clone(spawn) : -ENOMEM;
+	spawn->pid = spawn->orphan ? -1 : rc;
 	fl__fd_close(pipe[1]); /* not setup.keep, which the child has changed */
-	rc = spawn->pid > 0 ? spawn_finish(spawn, pipe[0]) : spawn->pid;
+	if (rc > 0)
+		rc = spawn_finish(spawn, pipe[0]);
 	fl__fd_close(pipe[0]);
+	if (spawn->stack)
+		fl__sys.unmap(spawn->stack, SPAWN_STACK_SIZE);
 	return rc;
 }

@@ -10,14 +10,23 @@ struct fl__spawn {
 	struct fl__setup setup;
 	const char *const *paths; /* ends with NULL */
 	char *const *argv, *const *env;
-	int pid, pidfd; /* results */
+	bool orphan;    /* see fl__spawn() */
+	int pid, pidfd; /* results; -1: of an orphan */
 	bool shared;    /* set by a child that shares this memory; a copy cannot */
+	bool done;      /* set by the parent of an orphan that has called exec or has ended */
+	char *stack;    /* the lower half is the orphan's */
 };
 
 /*
  * Makes a child of the calling thread, and waits for its exec. The child has all attributes of the
  * thread that a fork() hands down. Returns 0 or a negative errno.
+ *
+ * An orphan is the child of a process that ends at once, so that wait() in this process does not
+ * see it.
  */
 int fl__spawn(struct fl__spawn *spawn);
+
+/* Reads what a child has written to a pipe: its error; or 0, at the end of the pipe. */
+int fl__spawn_read_error(int pipe);
 
 #endif

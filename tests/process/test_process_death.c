@@ -379,7 +379,7 @@ FL_TEST(process_fork_server_killed)
 	fl_process_free(other);
 	fl_process_free(ended);
 	fl_process_free(again);
-	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
 FL_TASK(process_says_that_it_ran, void, void)

@@ -64,10 +64,9 @@ static int start(const fl_process_config *config) /* and frees */
 }
 
 /* The processes that this case has started have been collected. */
-static void expect_no_child_but_the_fork_server(void)
+static void expect_no_child(void)
 {
-	size_t expected = fl__fork_server_pid() != 0;
-	FL_WAIT_FOR(process_children_of(getpid()) == expected);
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
 FL_TEST(process_arguments_of_any_size)
@@ -168,7 +167,7 @@ FL_TEST(process_start_refuses_bad_configs)
 		                                  -ENOENT,
 		                                  "its directory /nonexistent cannot be opened: No such"},
 		                1);
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 }
 
 /* The kernel says -ENOENT of a script that exists, if its interpreter does not. */
@@ -283,7 +282,7 @@ static void restore_fd_sys(const struct fl__fd_sys *real)
 
 FL_TEST(process_start_says_what_the_system_said)
 {
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 	PROCESS_FAULTS();
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
 	const fl_process_config fork_server = {.task = &process_sleeps}, program = {.program = "true"};
@@ -311,7 +310,7 @@ FL_TEST(process_start_says_what_the_system_said)
 	restore_fd_sys(&real);
 	assert_true(process_log_end("cannot start process"));
 	FL_WAIT_FOR(process_fds() == fds); /* the reaper closes the pidfds of what it has reaped */
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 }
 
 /* The argument is a memfd, and the kernel would raise SIGXFSZ. */
@@ -327,7 +326,7 @@ FL_TEST(process_start_above_the_limit_for_files)
 	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
 	assert_true(process_log_end("cannot start process"));
 	FL_RC(rc, -EFBIG);
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 }
 
 static struct fl__fd_sys process_real_fds;
@@ -407,7 +406,7 @@ static void preload_with_faults(void *arg)
 	FL_CHECK(fl_process_preload() == -ENOMEM);
 	FL_CHECK(seam_heal() == 0 && process_fds() == fds && process_children_of(getpid()) == 0);
 	FL_CHECK(fl_process_preload() == 0 && fl_process_preload() == 0);
-	FL_CHECK(process_children_of(getpid()) == 1 && process_fds() == fds + 2);
+	FL_CHECK(process_children_of(getpid()) == 0 && process_fds() == fds + 2);
 	fl_process *p = NULL;
 	fl_process_status status;
 	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}) == 0);
@@ -452,7 +451,7 @@ FL_TEST(process_start_without_memory)
 	}
 	FL_WAIT_FOR(process_fds() == fds); /* the reaper closes the pidfds of what it has reaped */
 	assert_int_equal(seam_live_allocs(), live);
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 }
 
 FL_TEST(process_fork_with_threads_is_refused)
@@ -661,7 +660,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 	fl_process_free(p[0]);
 	fl_process_free(p[1]);
 	fl_process_free(NULL);
-	expect_no_child_but_the_fork_server();
+	expect_no_child();
 }
 
 /* A process of root, and a parent that has another user by now. */

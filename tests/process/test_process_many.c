@@ -39,7 +39,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 {
 	start_and_join(FL_PROCESS_FORK_SERVER, 1);
 	start_program();
-	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	const size_t fds = process_fds();
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
 		start_and_join(FL_PROCESS_FORK_SERVER, (int)(i % 200));
@@ -51,7 +51,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 	for (unsigned i = 0; i < fl_test_scaled(200); i++)
 		start_and_join(FL_PROCESS_EXEC, (int)(i % 200));
 	assert_int_equal(process_fds(), fds);
-	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
 
@@ -105,7 +105,7 @@ FL_TEST(process_started_by_fifty_threads)
 	for (int i = 0; i < THREADS; i++)
 		FL_OK(fl_thread_join(&threads[i], NULL));
 	assert_int_equal(process_fds(), fds);
-	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
 static int join_it(void *arg)

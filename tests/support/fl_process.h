@@ -87,6 +87,17 @@ PROCESS_FN char process_state(int pid)
 	return state;
 }
 
+PROCESS_FN int process_parent_of(int pid)
+{
+	char path[64];
+	int parent = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	FL_CHECK(file && fscanf(file, "%*d (%*[^)]) %*c %d", &parent) == 1);
+	(void)fclose(file);
+	return parent;
+}
+
 PROCESS_FN bool process_readable(int fd, int timeout)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};

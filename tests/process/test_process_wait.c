@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A program that waits for any of its children, or has a handler for SIGCHLD, does not notice the
+ * fork server.
+ */
+#include "fl_process.h"
+#include "process/spawn.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
+FL_TASK(process_answers, void, void)
+{
+	return 0;
+}
+
+static void start_and_join(void)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+}
+
+/* Runs `body` in a child of this process, with a fork server that is executed, or preloaded. */
+static void run(void (*body)(void *preload), bool preload)
+{
+	if (!preload || process_can(FL_PROCESS_FORK))
+		FL_OK(fl_test_child(body, preload ? &preload : NULL, NULL, 0));
+}
+
+static void begin(const void *preload)
+{
+	if (preload)
+		FL_CHECK(fl_process_preload() == 0);
+	start_and_join();
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int signal)
+{
+	(void)signal;
+	signals = signals + 1;
+}
+
+/* Emulators and ThreadSanitizer have no child without a signal. */
+static void expect_no_signal(void)
+{
+	FL_CHECK(signals == 0 || !process_can(FL_PROCESS_FORK));
+}
+
+static bool has_no_child(void)
+{
+	return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD;
+}
+
+static void kill_fork_server(void)
+{
+	const int pid = fl__fork_server_pid(), pidfd = fl__process_sys.pidfd(pid);
+	FL_CHECK(pidfd >= 0 && kill(pid, SIGKILL) == 0);
+	FL_CHECK(process_readable(pidfd, 60000) && close(pidfd) == 0);
+}
+
+static int fork_and_exit(void)
+{
+	const int pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static void run_wait(void *preload)
+{
+	int n = 0;
+	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	begin(preload);
+	FL_CHECK(has_no_child());
+	expect_no_signal();
+	for (int i = 0; i < 3; i++)
+		(void)fork_and_exit();
+	for (int pid; (pid = wait(NULL)) > 0 || errno != ECHILD;)
+		n += pid > 0;
+	FL_CHECK(n == 3);
+	start_and_join();
+}
+
+FL_TEST(process_wait_passes_over_the_fork_server)
+{
+	run(run_wait, false);
+	run(run_wait, true);
+}
+
+/* The end of a fork server sends no signal, and leaves no child. */
+static void run_death(void *preload)
+{
+	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	for (int i = 0; i < 3; i++) {
+		begin(preload);
+		FL_CHECK(process_parent_of(fl__fork_server_pid()) != getpid());
+		kill_fork_server();
+		FL_CHECK(has_no_child());
+	}
+	expect_no_signal();
+}
+
+FL_TEST(process_end_of_a_fork_server_sends_no_signal)
+{
+	run(run_death, false);
+	run(run_death, true);
+}
+
+/* A fork server beside the one that it replaces, and the one of a forked child. */
+static void run_replaced(void *preload)
+{
+	fl_process *p = NULL;
+	begin(preload);
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == 0);
+	const int first = fl__fork_server_pid();
+	FL_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	start_and_join();
+	FL_CHECK(fl__fork_server_pid() != first);
+	FL_CHECK(has_no_child());
+	const int pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(has_no_child());
+		start_and_join();
+		FL_CHECK(has_no_child());
+		_exit(0);
+	}
+	int status = -1;
+	FL_CHECK(wait(&status) == pid && status == 0);
+	fl_process_free(p);
+	FL_WAIT_FOR(process_state(first) == 0 || process_state(first) == 'Z');
+	FL_CHECK(has_no_child());
+}
+
+FL_TEST(process_wait_passes_over_a_replaced_fork_server)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 0)
+		FL_SKIP("the tests were started with no_new_privs, so no test can give up rights so");
+	run(run_replaced, false);
+	run(run_replaced, true);
+}
+
+/* SIGCHLD ignored, or a handler that reaps all. */
+
+static void reap_all(int signal)
+{
+	const int before = errno;
+	(void)signal;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	errno = before;
+}
+
+static void run_ignoring(void *preload)
+{
+	FL_CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+	run_death(preload);
+}
+
+static void run_reaping(void *preload)
+{
+	const struct sigaction reap = {.sa_handler = reap_all, .sa_flags = SA_RESTART};
+	for (int i = 0; i < 2; i++) {
+		FL_CHECK(sigaction(SIGCHLD, &reap, NULL) == 0);
+		begin(preload);
+		kill_fork_server();
+	}
+}
+
+FL_TEST(process_beside_a_program_that_reaps_all)
+{
+	run(run_ignoring, false);
+	run(run_ignoring, true);
+	run(run_reaping, false);
+	run(run_reaping, true);
+}
+
+/* A preload keeps the signal of a child that has ended, whose handler runs later. */
+static void run_pending(void *unused)
+{
+	(void)unused;
+	int state = -1;
+	sigset_t child, before, after;
+	siginfo_t info = {.si_pid = 0};
+	FL_CHECK(sigemptyset(&child) == 0 && sigaddset(&child, SIGCHLD) == 0);
+	FL_CHECK(sigprocmask(SIG_BLOCK, &child, &before) == 0);
+	const int pid = fork_and_exit();
+	FL_CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
+	FL_CHECK(fl_process_preload() == 0);
+	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD);
+	FL_CHECK(wait(NULL) == pid && has_no_child());
+	kill_fork_server();
+	FL_CHECK(fl_process_preload() == 0);
+	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == -1 && errno == EAGAIN);
+	FL_CHECK(sigprocmask(SIG_SETMASK, &before, &after) == 0 && sigismember(&after, SIGTERM) == 0);
+	FL_CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state) == 0 && state == PTHREAD_CANCEL_ENABLE);
+}
+
+FL_TEST(process_preload_keeps_pending_signals)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(run_pending, NULL, NULL, 0));
+}
+
+/* A stopped child of a preload, or none that answers, costs the preload its limit, and no more. */
+
+static int fork_and_stop(void)
+{
+	const int pid = fork();
+	if (pid == 0)
+		FL_CHECK(raise(SIGSTOP) == 0);
+	return pid;
+}
+
+/* The second one ends at once. */
+static int fork_an_end(void)
+{
+	static int calls;
+	const int pid = fork();
+	if (calls++ > 0 && pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static void run_stopped(void *unused)
+{
+	(void)unused;
+	PROCESS_FAULTS();
+	const size_t fds = process_fds();
+	fl__process_sys.fork = fork_and_stop;
+	fl__process_sys.answer_timeout = FL_MS(20);
+	FL_CHECK(fl_process_preload() == -ETIMEDOUT);
+	process_heal(&process_real);
+	fl__process_sys.fork = fork_an_end;
+	FL_CHECK(fl_process_preload() == -EPROTO);
+	FL_CHECK(has_no_child() && process_fds() == fds);
+	process_heal(&process_real);
+	begin(&process_real);
+}
+
+FL_TEST(process_preload_gives_up)
+{
+	char text[1024];
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(run_stopped, NULL, text, sizeof text));
+	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
+}
+
+/* The parent of an orphan is killed while the orphan uses this process's memory. */
+
+static struct fl__spawn *spawned;
+static int held; /* by the orphan */
+static int (*real_poll)(struct pollfd *fds, unsigned n, int64_t timeout);
+
+static int clone_and_die(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	(void)child, (void)stack_end;
+	FL_CHECK(pidfd == NULL);
+	spawned = arg;
+	spawned->shared = true;
+	held = dup(spawned->setup.keep);
+	FL_CHECK(held >= 0);
+	return 1;
+}
+
+static int poll_and_leave(struct pollfd *fds, unsigned n, int64_t timeout)
+{
+	if (spawned && timeout < 0) {
+		spawned->stack[0] = 1; /* still mapped */
+		FL_CHECK(close(held) == 0);
+		spawned = NULL;
+	}
+	return real_poll(fds, n, timeout);
+}
+
+static void run_killed(void *unused)
+{
+	(void)unused;
+	PROCESS_FAULTS();
+	fl_process *p = NULL;
+	real_poll = fl__fd_sys.poll;
+	fl__process_sys.clone = clone_and_die;
+	fl__fd_sys.poll = poll_and_leave;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -EPROTO);
+	FL_CHECK(spawned == NULL && p == NULL);
+	fl__fd_sys.poll = real_poll;
+	process_heal(&process_real);
+	start_and_join();
+}
+
+FL_TEST(process_start_waits_for_an_orphan_without_a_parent)
+{
+	FL_OK(fl_test_child(run_killed, NULL, NULL, 0));
+}
+
+/* PID namespaces. */
+
+static void run_in_pid_namespace(void *unused)
+{
+	(void)unused;
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(77);
+	process_log_begin();
+	FL_CHECK(fl_process_preload() == -ENOTSUP);
+	FL_CHECK(process_log_end("another PID namespace"));
+	FL_CHECK(has_no_child());
+}
+
+/* The first process gets all orphans, also the fork server. */
+static void run_as_first_process(void *preload)
+{
+	int status = -1;
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(77);
+	const int pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(getpid() == 1);
+		for (int i = 0; i < 2; i++) {
+			begin(preload);
+			const int fork_server = fl__fork_server_pid();
+			kill_fork_server();
+			begin(preload);
+			FL_WAIT_FOR(kill(fork_server, 0) != 0); /* it was reaped */
+		}
+		_exit(0);
+	}
+	FL_CHECK(waitpid(pid, &status, 0) == pid);
+	_exit(status == 0 ? 0 : 1);
+}
+
+static void run_as_root(void (*body)(void *preload), void *preload)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+	const int status = fl_test_child(body, preload, NULL, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		FL_SKIP(FL_TEST_USERS_REASON);
+	assert_int_equal(status, 0);
+}
+
+FL_TEST(process_preload_in_a_left_pid_namespace_is_refused)
+{
+	run_as_root(run_in_pid_namespace, NULL);
+}
+
+FL_TEST(process_fork_server_of_the_first_process_of_a_namespace)
+{
+	int preload = 1;
+	run_as_root(run_as_first_process, NULL);
+	run_as_root(run_as_first_process, &preload);
+}
+
+/* A program that this one executes has no child, and gets no signal. */
+static void run_exec(void *preload)
+{
+	begin(preload);
+	(void)execl("/bin/sh", "sh", "-c", "read x <\"/proc/$$/task/$$/children\"; test -z \"$x\"", (char *)NULL);
+	_exit(1);
+}
+
+FL_TEST(process_exec_leaves_no_child)
+{
+	run(run_exec, false);
+	run(run_exec, true);
+}
