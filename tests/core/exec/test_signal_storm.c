@@ -173,7 +173,10 @@ static void play_system(struct storm *s, int side)
 	FL_CHECK(fl_thread_start(&t, return_seven, NULL, NULL) == 0);
 	FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 7);
 	fl_shm *region = NULL;
-	FL_CHECK(fl_shm_create(&region, LARGE) == 0);
+	const int rc = fl_shm_create(&region, LARGE);
+	if (rc != 0)
+		print_error("fl_shm_create(): %s\n", fl_error_name(rc));
+	FL_CHECK(rc == 0);
 	fl_shm_free(region);
 }
 
