@@ -260,33 +260,6 @@ FL_TEST(process_pool_large_arguments_that_are_taken_back)
 	process_pool_same(&before);
 }
 
-/*
- * The worker skips the revoked ones, and nothing of their size follows: they must not fill the
- * channel.
- */
-FL_TEST(process_pool_large_arguments_that_are_taken_back_again_and_again)
-{
-	enum { ROUNDS = 100, EACH = 10 };
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct process_pool_gate *gate = process_pool_gate();
-		fl_future *held = process_pool_hold(e, gate), *f[EACH];
-		for (unsigned j = 0; j < EACH; j++)
-			f[j] = process_pool_send(e, &in_above_out_8, i);
-		for (unsigned j = 0; j < EACH; j++) {
-			FL_OK(fl_future_cancel(f[j]));
-			fl_future_free(f[j]);
-		}
-		process_pool_let_go(gate, held);
-		process_pool_works(e);
-	}
-	for (unsigned i = 0; i < 5; i++)
-		process_pool_receive(process_pool_send(e, &in_above_64k, i), &in_above_64k, i);
-	fl_executor_free(e);
-	process_pool_same(&before);
-}
-
 /* In a region that both have: nothing is copied. */
 
 struct frame {

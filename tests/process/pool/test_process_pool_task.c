@@ -300,27 +300,6 @@ FL_TEST(process_pool_callbacks_run_on_a_thread_of_the_executor)
 	process_pool_let_go(gate, held);
 }
 
-FL_TEST(process_pool_hooks_run_once_whatever_becomes_of_the_task)
-{
-	enum { TASKS = 300 };
-	fl_executor *e = process_pool_with(2);
-	calls = drops = result_drops = 0;
-	int cancelled = 0, failed = 0;
-	for (int i = 0; i < TASKS; i++) {
-		fl_future *f = NULL;
-		const fl_submit_config config = {.on_end = note_call, .on_end_arg = &calls};
-		FL_OK(process_pool_drops_submit_with(e, i % 5 ? i : -EDOM, i % 2 ? &f : NULL, &config));
-		failed += i % 5 == 0;
-		if (i % 7 == 0 && f)
-			cancelled += fl_future_cancel(f) == 0 && i % 5;
-		fl_future_free(f);
-	}
-	fl_executor_free(e);
-	assert_int_equal(process_pool_counted(&calls), TASKS);
-	assert_int_equal(process_pool_counted(&drops), TASKS);
-	assert_int_equal(process_pool_counted(&result_drops), TASKS - failed - cancelled);
-}
-
 /* Registers or unregisters the type that a plugin has, in the process that calls it. */
 static const fl_task_type *process_pool_have_plugin(bool loaded)
 {

@@ -208,38 +208,3 @@ FL_TEST(shm_barrier_damaged_memory)
 	FL_RC(fl_shm_barrier_try_wait(&b), -EBUSY);
 	assert_false(fl_shm_barrier_is_broken(&b));
 }
-
-/* Phases: each party adds to a sum that all check in the next phase. */
-typedef struct turns {
-	fl_shm_barrier b;
-	uint32_t parties, rounds;
-	uint32_t sums[2];
-	uint32_t killed;
-} turns;
-
-static int take_turns(void *arg)
-{
-	turns *t = arg;
-	for (uint32_t i = 0; i < t->rounds; i++) {
-		fl__add_relaxed(&t->sums[i % 2], 1);
-		FL_CHECK(fl_shm_barrier_wait(&t->b) >= 0);
-		/* No party is early or late. */
-		FL_CHECK(fl__load_relaxed(&t->sums[i % 2]) == (i / 2 + 1) * t->parties);
-	}
-	return 0;
-}
-
-FL_TEST(shm_barrier_fibers)
-{
-	turns *t = fl_test_share(sizeof *t);
-	fl_test_fibers groups[2];
-	t->parties = 11;
-	t->rounds = fl_test_scaled(100);
-	FL_OK(fl_shm_barrier_init(&t->b, t->parties));
-	for (int i = 0; i < 2; i++)
-		fl_test_fibers_begin(&groups[i], take_turns, t, 0, 5);
-	FL_OK(take_turns(t));
-	for (int i = 0; i < 2; i++)
-		fl_test_fibers_end(&groups[i]);
-	fl_test_unshare(t, sizeof *t);
-}

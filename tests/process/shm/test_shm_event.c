@@ -102,25 +102,6 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 	fl_test_unshare(e, sizeof *e);
 }
 
-static int wait_in_fiber(void *e)
-{
-	FL_CHECK(fl_shm_event_wait(e) == 0);
-	return 0;
-}
-
-FL_TEST(shm_event_fibers)
-{
-	fl_shm_event *e = fl_test_share(sizeof *e);
-	fl_test_fibers fibers[2];
-	for (int i = 0; i < 2; i++)
-		fl_test_fibers_begin(&fibers[i], wait_in_fiber, e, 0, 20);
-	FL_WAIT_FOR(is_waited_for(e));
-	FL_OK(fl_shm_event_set(e));
-	for (int i = 0; i < 2; i++)
-		fl_test_fibers_end(&fibers[i]);
-	fl_test_unshare(e, sizeof *e);
-}
-
 typedef struct things {
 	fl_shm_event a, b;
 	fl_event mine;

@@ -148,25 +148,6 @@ FL_TEST(shm_sem_stale_waiters)
 	fl_test_unshare(s, sizeof *s);
 }
 
-static int acquire_three(void *s)
-{
-	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_shm_sem_acquire(s) == 0);
-	return 0;
-}
-
-FL_TEST(shm_sem_fibers)
-{
-	fl_shm_sem *s = fl_test_share(sizeof *s);
-	fl_test_fibers fibers;
-	fl_test_fibers_begin(&fibers, acquire_three, s, 0, 20);
-	for (int i = 0; i < 60; i++)
-		FL_OK(fl_shm_sem_release(s));
-	fl_test_fibers_end(&fibers);
-	assert_int_equal(fl_shm_sem_value(s), 0);
-	fl_test_unshare(s, sizeof *s);
-}
-
 static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_shm_sem *s = arg;
