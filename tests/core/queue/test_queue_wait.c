@@ -365,3 +365,32 @@ QUEUE_TEST(queue_fork_forgets_waiters)
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 6);
 }
+
+struct rally {
+	fl_queue *there, *back;
+	int rounds;
+};
+
+static int answer(void *arg)
+{
+	const struct rally *r = arg;
+	for (int i = 0, item; i < r->rounds; i++)
+		FL_CHECK(fl_queue_get(r->there, &item) == 0 && fl_queue_put(r->back, &item) == 0);
+	return 0;
+}
+
+/* Two threads that wait for each other at each step: one lost wake, and they hang. */
+QUEUE_TEST(queue_two_threads_wait_for_each_other)
+{
+	struct rally r = {queue_with(1, 0), queue_with(1, 0), (int)fl_test_scaled(20000)};
+	fl_thread other;
+	seam_start(&other, 1, answer, &r, 0);
+	for (int i = 0, item; i < r.rounds; i++) {
+		FL_OK(fl_queue_put(r.there, &i));
+		FL_OK(fl_queue_get(r.back, &item));
+		assert_int_equal(item, i);
+	}
+	seam_join(&other, 1);
+	fl_queue_free(r.there);
+	fl_queue_free(r.back);
+}

@@ -154,6 +154,7 @@ static void close_shared(void *q)
 
 typedef struct kind {
 	const char *name;
+	bool crowd;                  /* for many producers and consumers */
 	size_t (*capacity)(void *q); /* NULL: unbounded */
 	int (*make)(void **q, size_t item_size, size_t capacity);
 	int (*put)(void *q, const void *item);
@@ -166,17 +167,18 @@ typedef struct kind {
 } kind;
 
 static const kind kinds[] = {
-    {"spsc", fl_spsc_takes, make_spsc, ALL(fl_spsc), fl_spsc_frees, NULL},
-    {"mpmc", fl_mpmc_takes, make_mpmc, ALL(fl_mpmc), fl_mpmc_frees, fl_mpmc_closes},
-    {"mpmc_unbounded", NULL, make_unbounded, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees, fl_mpmc_unbounded_closes},
-    {"mpmc_unbounded for one", NULL, make_mpsc, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
+    {"spsc", false, fl_spsc_takes, make_spsc, ALL(fl_spsc), fl_spsc_frees, NULL},
+    {"mpmc", true, fl_mpmc_takes, make_mpmc, ALL(fl_mpmc), fl_mpmc_frees, fl_mpmc_closes},
+    {"mpmc_unbounded", true, NULL, make_unbounded, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
      fl_mpmc_unbounded_closes},
-    {"queue", fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
-    {"queue of a pair", fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
-    {"queue by priority", fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
-    {"unbounded queue", NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
-    {"unbounded queue for one", NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
-    {"shared queue", fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
+    {"mpmc_unbounded for one", false, NULL, make_mpsc, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
+     fl_mpmc_unbounded_closes},
+    {"queue", true, fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue of a pair", false, fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue by priority", true, fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"unbounded queue", true, NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"unbounded queue for one", false, NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"shared queue", true, fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
 };
 
 static void *made(const kind *k, size_t item_size, size_t capacity)
@@ -343,6 +345,45 @@ FL_TEST_WITH(queues_that_are_closed_drain, for_each, const kind *k, size_t capac
 		FL_RC(k->get(q, &item), -EPIPE);
 		k->free(q);
 	}
+}
+
+struct member {
+	const kind *k;
+	void *q;
+	uint64_t sum; /* of what it has put, less what it has got */
+};
+
+static int put_and_get(void *arg)
+{
+	struct member *m = arg;
+	for (uint64_t i = fl_test_scaled(5000), item; i > 0; i--) {
+		while (m->k->put(m->q, &i) != 0)
+			fl__sys.yield();
+		while (m->k->get(m->q, &item) != 0)
+			fl__sys.yield();
+		m->sum += i - item;
+	}
+	return 0;
+}
+
+FL_TEST_WITH(queues_lose_nothing_in_a_crowd, for_each, const kind *k, size_t capacity)
+{
+	enum { THREADS = 4 };
+	if (!k->crowd || capacity != THREADS - 1)
+		return;
+	void *q = made(k, sizeof(uint64_t), capacity);
+	struct member members[THREADS];
+	fl_thread threads[THREADS];
+	uint64_t sum = 0;
+	for (int i = 0; i < THREADS; i++)
+		members[i] = (struct member){k, q, 0};
+	seam_start(threads, THREADS, put_and_get, members, sizeof *members);
+	seam_join(threads, THREADS);
+	for (int i = 0; i < THREADS; i++)
+		sum += members[i].sum;
+	assert_true(sum == 0);
+	assert_int_equal(k->length(q), 0);
+	k->free(q);
 }
 
 /* Each allocation of a create fails in turn; nothing is left behind. */

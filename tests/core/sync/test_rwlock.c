@@ -358,3 +358,83 @@ FL_TEST(rwlock_forked_beside_a_woken_waiter)
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));
 }
+
+/*
+ * rw_readers_only_deadlock (rust #121949), rw_3_4_writers_aba (folly b927c055), and all ways to
+ * hold the lock at random.
+ */
+typedef struct guarded {
+	fl_rwlock lock;
+	unsigned rounds, a, b;
+	uint32_t deadlocks;
+} guarded;
+
+static void change(guarded *g)
+{
+	g->a++;
+	g->b++;
+}
+
+static void upgrade_or_write(guarded *g)
+{
+	fl_rwlock_read_lock(&g->lock);
+	unsigned saw = g->a;
+	if (fl_rwlock_upgrade(&g->lock) != 0) {
+		fl__add_relaxed(&g->deadlocks, 1);
+		fl_rwlock_read_unlock(&g->lock);
+		fl_rwlock_write_lock(&g->lock);
+	} else {
+		FL_CHECK(g->a == saw);
+	}
+	change(g);
+	fl_rwlock_downgrade(&g->lock);
+	FL_CHECK(g->a == g->b);
+	fl_rwlock_read_unlock(&g->lock);
+}
+
+static int use_guarded(void *arg)
+{
+	guarded *g = arg;
+	uint64_t random = (uint64_t)(uintptr_t)&random | 1;
+	for (unsigned i = 0; i < g->rounds; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		unsigned dice = (unsigned)(random >> 40);
+		if (i % 3 == 0) { /* a third of the rounds write, whatever the dice say */
+			if (dice % 3 == 0) {
+				upgrade_or_write(g);
+				continue;
+			}
+			if (dice % 3 == 1)
+				fl_rwlock_write_lock(&g->lock);
+			else
+				while (fl_rwlock_write_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+					continue;
+			change(g);
+			fl_rwlock_write_unlock(&g->lock);
+			continue;
+		}
+		if (dice % 4 == 0 && fl_rwlock_try_read_lock(&g->lock) != 0)
+			continue;
+		if (dice % 4 == 1 && fl_rwlock_read_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+			continue;
+		if (dice % 4 > 1)
+			fl_rwlock_read_lock(&g->lock);
+		FL_CHECK(g->a == g->b);
+		fl_rwlock_read_unlock(&g->lock);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_hammer)
+{
+	enum { THREADS = 6 };
+	guarded g = {.rounds = 3 * fl_test_scaled(10000)};
+	fl_thread threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], use_guarded, &g);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(g.a, THREADS * g.rounds / 3);
+	assert_int_equal(g.b, g.a);
+	assert_int_equal(g.lock.word_, 0);
+}
