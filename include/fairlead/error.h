@@ -96,6 +96,20 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
  */
 FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
 
+/*
+ * Receives the errors of fibers that no join returns. If the fiber was detached, or another member
+ * of its group has failed before, the loop's thread calls the handler. If no join has returned the
+ * error of a group, fl_group_destroy() calls the handler. -ECANCELED is an error unless the fiber
+ * was cancelled.
+ */
+typedef void fl_fiber_error_handler(const char *name, int error);
+
+/*
+ * Replaces the error handler of the process; NULL restores the default, which logs. Returns the
+ * replaced handler. Any thread may call it. Never waits.
+ */
+FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
+
 FL_END_DECLS
 
 #endif

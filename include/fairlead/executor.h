@@ -7,7 +7,6 @@
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/future.h>
-#include <fairlead/shm.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
@@ -15,6 +14,8 @@
 #include <stdint.h>
 
 FL_BEGIN_DECLS
+
+struct fl_shm; /* fairlead/shm.h */
 
 /*
  * Executor: runs tasks. The same task runs on every kind; only the constructor differs.
@@ -73,7 +74,7 @@ typedef struct fl_executor_config {
 	 * Regions that tasks find by fl_task_region(), in whatever process they run; on other
 	 * machines, copies (fairlead/mpi_executor.h). They must exist until the executor is freed.
 	 */
-	fl_shm *const *regions;
+	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * For all memory of this executor and of its work: tasks with their arguments, results,

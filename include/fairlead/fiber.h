@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/error.h>
 #include <fairlead/future.h>
+#include <fairlead/group.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -110,20 +112,6 @@ FL_API fl_fiber *fl_fiber_current(void);
  */
 FL_API void fl_fiber_yield(void);
 
-/*
- * Receives the errors of fibers that no join returns. If the fiber was detached, or another member
- * of its group has failed before, the loop's thread calls the handler. If no join has returned the
- * error of a group, fl_group_destroy() calls the handler. -ECANCELED is an error unless the fiber
- * was cancelled.
- */
-typedef void fl_fiber_error_handler(const char *name, int error);
-
-/*
- * Replaces the error handler of the process; NULL restores the default, which logs. Returns the
- * replaced handler. Any thread may call it. Never waits.
- */
-FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
-
 /* For FL_WAIT_ANY(), by fibers of the same loop: ready when the fiber has ended. */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
@@ -160,7 +148,31 @@ FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_f
 
 FL__SCOPED(fl_fiber, fl_fiber_free)
 
+/*
+ * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
+ * later iteration, after the fibers that were started before. A group with an executor accepts
+ * fibers, too. The function may write a result through `arg`. Never waits. Panics if the group has
+ * fibers on another loop. Returns 0, or:
+ *
+ *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
+ *                is at its end
+ *   -ENOMEM
+ *   -ENOTSUP     the thread runs no loop
+ *
+ * On an error nothing was started and `arg` is still the caller's.
+ */
+FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
+
+/* As fl_group_start(); `config` may be NULL. */
+FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
+                                             const fl_fiber_config *config);
+
 /* The inline functions. */
+
+FL_INLINE int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
+{
+	return fl_group_start_with(_g, _function, _arg, NULL);
+}
 
 FL_INLINE int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
 {

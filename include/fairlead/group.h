@@ -5,7 +5,6 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/executor.h>
-#include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
@@ -30,7 +29,8 @@ FL_BEGIN_DECLS
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));
  *
- * On the thread of a loop a group starts functions as fibers, with or without an executor:
+ * On the thread of a loop a group starts functions as fibers (fairlead/fiber.h), with or without an
+ * executor:
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
  *     for (size_t i = 0; rc == 0 && i < n; i++)
@@ -135,25 +135,6 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
                                               const fl_submit_config *config);
 
 /*
- * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
- * later iteration, after the fibers that were started before. A group with an executor accepts
- * fibers, too. The function may write a result through `arg`. Never waits. Panics if the group has
- * fibers on another loop. Returns 0, or:
- *
- *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
- *                is at its end
- *   -ENOMEM
- *   -ENOTSUP     the thread runs no loop
- *
- * On an error nothing was started and `arg` is still the caller's.
- */
-FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
-
-/* As fl_group_start(); `config` may be NULL. */
-FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
-                                             const fl_fiber_config *config);
-
-/*
  * Waits until every member has ended. If the caller is cancelled during the wait, the members are
  * cancelled, too, and the join still waits. A worker of the executor runs tasks of the group.
  * Blocks the calling context. Returns 0, also after fl_group_cancel() or without members; the error
@@ -234,13 +215,6 @@ FL_API extern const fl_on_type fl__on_group;
 static inline void fl__scoped_fl_group(fl_group *_g)
 {
 	fl_group_destroy(_g);
-}
-
-/* The inline functions. */
-
-FL_INLINE int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
-{
-	return fl_group_start_with(_g, _function, _arg, NULL);
 }
 
 FL_END_DECLS

@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/executor.h>
+#include <fairlead/private/context.h>
 #include <fairlead/private/inline.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,23 +99,6 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  *     }
  */
 struct fl__fork_stack; /* lib/core/fork_join/fork_join.c has the invariants of the fast path below */
-
-/* What an execution context runs. A stolen call is a part of what its forker runs. */
-struct fl__inside {
-	void *helper;                /* of the innermost task: lib/core/wait/context.h */
-	struct fl__calling *calling; /* of the callbacks that it runs: lib/core/future/future.h */
-};
-
-/* The begin of an execution context: what the inline code below needs. */
-struct fl__ctx_front {
-	struct fl__fork_stack *forks; /* its forks; NULL: no other worker would steal them */
-	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
-	struct fl__inside inside;
-	struct fl__values *values; /* of context variables: fairlead/context_var.h; NULL: none */
-};
-
-struct fl__ctx;
-FL_API extern __thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
 
 /* A call that another worker may steal; on the stack of the forker. The thief sets the rest. */
 struct fl__fork {

@@ -4,12 +4,13 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <fairlead/shm.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
+
+struct fl_shm; /* fairlead/shm.h */
 
 /*
  * A task type: what FL_TASK (fairlead/task.h) defines and what fl_submit() takes. It has a name, so
@@ -69,7 +70,7 @@ FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
  * is none. It is the executor's, and must not be freed. Data passed as an offset in it is not
  * copied. Valid during `run`. Never waits.
  */
-FL_API fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
+FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
  * Sets the message of the task's failure, printf-like, cut at FL_MESSAGE_MAX - 1 bytes. Returns

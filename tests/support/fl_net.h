@@ -13,20 +13,24 @@
 #include "fl_poller.h"
 #include "fl_streams.h"
 
+#include "core/fd/unix_file.h"
 #include "loop/net/net_resolve.h"
 #include <netdb.h>
 #include <sys/un.h>
 
 static struct fl__name_sys fl_test_real_name_sys;
+static struct fl__unix_sys fl_test_real_unix_sys;
 
 __attribute__((constructor)) static void fl_test_keep_name_sys(void)
 {
 	fl_test_real_name_sys = fl__name_sys;
+	fl_test_real_unix_sys = fl__unix_sys;
 }
 
 static inline int fl_test_name_faults_end(void)
 {
 	fl__name_sys = fl_test_real_name_sys;
+	fl__unix_sys = fl_test_real_unix_sys;
 	return 0;
 }
 

@@ -208,7 +208,7 @@ struct fl_executor {
 	size_t not_run;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
-	fl_shm **regions;
+	struct fl_shm **regions;
 	const fl_allocator *allocator; /* NULL: that of the process */
 	unsigned n_regions;
 	char name[24];                      /* of the config */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Apart from fiber.c, since groups report to it without fibers. */
+/* Apart from the fibers, since groups report to it. */
 #include "../base/atomic.h"
 #include "../base/error.h"
 #include "../base/panic.h"
-#include "loop/fiber/fiber.h"
+#include "group.h"
 #include <fairlead/error.h>
-#include <fairlead/fiber.h>
 
 static fl_fiber_error_handler *fiber_error_handler;
 

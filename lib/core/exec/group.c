@@ -59,7 +59,6 @@
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "executor.h"
-#include "loop/fiber/fiber.h"
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -288,7 +287,7 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 	if (fibers > 0 && fl__load_relaxed(&g->sched_) != s)
 		return false;
 	fl__store_relaxed(&g->sched_, s);
-	fl__store_relaxed(&g->thread_, fl__sched_thread());
+	fl__store_relaxed(&g->thread_, fl__ctx_thread());
 	fl__store_relaxed(&g->forks_, fl__load_relaxed(&fl__fork_count));
 	group_set_fibers(g, fibers + 1);
 	return true;
@@ -707,8 +706,9 @@ static int group_may_wait_for_fibers(const fl_group *g)
 	/* relaxed, all three: the acquire orders them */
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
 		return -EOWNERDEAD;
-	const bool is_fiber = fl__sched_entered() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
-	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
+	const struct fl__ctx *ctx = fl__ctx_get();
+	const bool is_fiber = ctx->own && ctx->ops->sched && ctx->ops->sched() == fl__load_relaxed(&g->sched_);
+	return fl__load_relaxed(&g->thread_) == fl__ctx_thread() && !is_fiber ? -EDEADLK : 0;
 }
 
 static int group_may_wait_for_tasks(const fl_group *g)

@@ -34,6 +34,9 @@ struct fl__group_failure {
 };
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
+/* Passes an error of a fiber to the error handler (fl_fiber_set_error_handler). */
+void fl__fiber_report_error(const char *name, int error);
+
 /* Uncounts a fiber, after its end was published. The last access of the caller to the group. */
 void fl__group_fiber_left(fl_group *g);
 

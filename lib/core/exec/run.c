@@ -27,7 +27,7 @@ fl_cancel_token *fl_task_token(fl_task_ctx *ctx)
 	return ctx->token;
 }
 
-fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
+struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
 {
 	const fl_executor *e = ctx->executor;
 	return e && i < e->n_regions ? e->regions[i] : NULL;

@@ -2,6 +2,7 @@
 #ifndef FL_LOOP_NET_SYS_H
 #define FL_LOOP_NET_SYS_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -61,5 +62,11 @@ struct fl__net_sys {
 };
 
 extern struct fl__net_sys fl__net_sys;
+
+/* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
+static inline int fl__net_error(int rc)
+{
+	return rc == -ENOBUFS ? -ENOMEM : rc;
+}
 
 #endif

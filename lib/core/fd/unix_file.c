@@ -10,7 +10,131 @@
 #include "../base/sys.h"
 #include "net_sys.h"
 #include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { UNIX_LOCK_SIZE = sizeof((struct sockaddr_un *)0)->sun_path + sizeof ".lock" };
+
+int fl__unix_address(struct sockaddr_un *a, const char *path)
+{
+	if (!path || path[0] == '\0')
+		return -EINVAL;
+	const size_t most = sizeof a->sun_path - 1, length = strnlen(path, most + 1);
+	if (length > most)
+		return -ENAMETOOLONG;
+	*a = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(a->sun_path, path, length);
+	const bool is_abstract = path[0] == '@';
+	if (is_abstract)
+		a->sun_path[0] = '\0';
+	/* a path includes its NUL; in an abstract name a NUL would be a character */
+	return (int)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
+}
+
+static int unix_sys_socket_file(const char *path, bool follow, struct fl__file *file)
+{
+	struct stat st;
+	int rc = FL__SYS_RESULT(fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW));
+	if (rc != 0)
+		return rc;
+	*file = (struct fl__file){st.st_dev, st.st_ino};
+	return S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+}
+
+static int unix_sys_unlink(const char *path)
+{
+	return FL__SYS_RESULT(unlink(path));
+}
+
+/* By a descriptor: chmod() follows a symbolic link that has replaced the file. */
+static int unix_sys_set_mode(const char *path, unsigned mode)
+{
+	char by_number[32];
+	struct stat st;
+	int before = errno, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fstat(fd, &st);
+	if (rc == 0 && S_ISSOCK(st.st_mode)) {
+		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+		rc = chmod(by_number, (mode_t)mode);
+	} else if (rc == 0) {
+		errno = ENOTSOCK;
+		rc = -1;
+	}
+	rc = rc == 0 ? 0 : -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = before;
+	return rc;
+}
+
+/* The name of the lock's file. `path` fits into a socket's address. */
+static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
+{
+	(void)snprintf(name, UNIX_LOCK_SIZE, "%s.lock", path);
+}
+
+/*
+ * The file of `fd`. -ESTALE: `name` is another file now, since each owner of the lock removes its
+ * file.
+ */
+static int unix_lock_file(int fd, const char *name)
+{
+	struct stat opened, named;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &opened) != 0)
+		return -errno;
+	if (lstat(name, &named) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
+}
+
+static int unix_try_lock(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int rc = unix_lock_file(fd, name);
+	if (rc == 0)
+		return fd;
+	(void)close(fd);
+	return rc;
+}
+
+static int unix_sys_lock(const char *path)
+{
+	char name[UNIX_LOCK_SIZE];
+	int before = errno, rc;
+	unix_lock_name(name, path);
+	do
+		rc = unix_try_lock(name);
+	while (rc == -ESTALE);
+	errno = before;
+	return rc;
+}
+
+static void unix_sys_unlock(int fd, const char *path)
+{
+	char name[UNIX_LOCK_SIZE];
+	int before = errno;
+	unix_lock_name(name, path);
+	(void)unlink(name);
+	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
+	(void)close(fd);
+	errno = before;
+}
+
+struct fl__unix_sys fl__unix_sys = {
+    .socket_file = unix_sys_socket_file,
+    .unlink = unix_sys_unlink,
+    .set_mode = unix_sys_set_mode,
+    .lock = unix_sys_lock,
+    .unlock = unix_sys_unlock,
+};
 
 /*
  * By a connection, which sends nothing. Returns 0: no process has the socket open; -EADDRINUSE: one
@@ -32,18 +156,18 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 static int unix_file_remove_stale(const char *path, int type, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;
-	int rc = fl__name_sys.socket_file(path, false, &file);
+	int rc = fl__unix_sys.socket_file(path, false, &file);
 	if (rc == 0)
 		rc = unix_file_probe(type, a, size);
 	if (rc == 0)
-		rc = fl__name_sys.unlink(path);
+		rc = fl__unix_sys.unlink(path);
 	return rc == -ENOENT ? 0 : rc;
 }
 
 /* 0 also where the path cannot be locked: bind() tells whether it can be used. */
 static int unix_file_lock(struct fl__unix_file *f)
 {
-	const int fd = fl__name_sys.lock(f->path);
+	const int fd = fl__unix_sys.lock(f->path);
 	if (fd == -EWOULDBLOCK)
 		return -EADDRINUSE;
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
@@ -55,7 +179,7 @@ static int unix_file_lock(struct fl__unix_file *f)
 void fl__unix_file_settle(struct fl__unix_file *f)
 {
 	if (f->lock > 0)
-		fl__name_sys.unlock(f->lock - 1, f->path);
+		fl__unix_sys.unlock(f->lock - 1, f->path);
 	f->lock = 0;
 }
 
@@ -75,17 +199,17 @@ int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *pa
 			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
 	}
 	if (rc == 0)
-		f->exists = fl__name_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
+		f->exists = fl__unix_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
 	return rc;
 }
 
 void fl__unix_file_remove(struct fl__unix_file *f)
 {
 	struct fl__file file;
-	if (!f->exists || fl__name_sys.socket_file(f->path, false, &file) != 0)
+	if (!f->exists || fl__unix_sys.socket_file(f->path, false, &file) != 0)
 		return;
 	if (file.device == f->file.device && file.number == f->file.number) {
-		int rc = fl__name_sys.unlink(f->path);
+		int rc = fl__unix_sys.unlink(f->path);
 		(void)rc; /* the next socket at this path removes a stale file */
 	}
 }
@@ -103,7 +227,7 @@ int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_
 		struct fl__file file;
 		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
 		if (rc == -ECONNREFUSED && a->sun_path[0] != '\0' &&
-		    fl__name_sys.socket_file(a->sun_path, true, &file) == -ENOTSOCK)
+		    fl__unix_sys.socket_file(a->sun_path, true, &file) == -ENOTSOCK)
 			return -ENOTSOCK;
 		if (rc != -EAGAIN && rc != -EINTR)
 			return fl__net_error(rc);

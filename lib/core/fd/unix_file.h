@@ -2,10 +2,34 @@
 #ifndef FL_LOOP_UNIX_FILE_H
 #define FL_LOOP_UNIX_FILE_H
 
-#include "loop/net/net_resolve.h"
+#include <fairlead/cancel.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 enum { FL__MODE_MAX = 0777 }; /* the mode of a socket's file */
+
+/* The identity of a file, under any name. */
+struct fl__file {
+	uint64_t device, number;
+};
+
+/* For files of Unix sockets. Results as in lib/core/base/sys.h; errno keeps its value. */
+struct fl__unix_sys {
+	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
+	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
+	int (*unlink)(const char *path);
+	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
+	/*
+	 * Creates the file `path`.lock, and locks it against other processes. Returns a descriptor,
+	 * for `unlock`; -EWOULDBLOCK.
+	 */
+	int (*lock)(const char *path);
+	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
+};
+
+extern struct fl__unix_sys fl__unix_sys;
 
 /* The file of a bound Unix socket. All-zero: no file. */
 struct fl__unix_file {
@@ -14,6 +38,12 @@ struct fl__unix_file {
 	int lock; /* a descriptor + 1; 0: none */
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
+
+/*
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
+ * -EINVAL, -ENAMETOOLONG.
+ */
+int fl__unix_address(struct sockaddr_un *a, const char *path);
 
 /*
  * `a`: the address of a path or an abstract name. First removes a stale file at the path. Locks the

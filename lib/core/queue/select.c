@@ -60,15 +60,15 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 
 /*
  * Returns true once in `n` times, at random, by the upper bits of Knuth's linear congruential
- * generator. Each context has its own generator and seed.
+ * generator. Each thread has its own generator and seed.
  */
 static bool select_one_in(uint32_t n)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->chance == 0)
-		ctx->chance = (uint32_t)ctx->id * 0x9e3779b9u;
-	ctx->chance = ctx->chance * 1664525u + 1013904223u;
-	return (uint64_t)ctx->chance * n >> 32 == 0;
+	static _Thread_local uint32_t chance;
+	if (chance == 0)
+		chance = (uint32_t)fl__ctx_get()->id * 0x9e3779b9u;
+	chance = chance * 1664525u + 1013904223u;
+	return (uint64_t)chance * n >> 32 == 0;
 }
 
 /*

@@ -145,11 +145,11 @@
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
-#include "../base/cpu.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/awaited.h"
 #include "../sync/context_var.h"
+#include "../sync/cpu.h"
 #include "../sync/local.h"
 #include "../sync/thread.h"
 #include "../wait/lot.h"

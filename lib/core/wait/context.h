@@ -6,7 +6,7 @@
 #include "../base/sys.h"
 #include "../debug/awaited.h"
 #include <fairlead/cancel.h>
-#include <fairlead/parallel.h>
+#include <fairlead/private/context.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
  */
 struct fl__ctx;
 struct fl__locals;
+struct fl__sched;
 struct fl__wait; /* lot.h: one blocking operation of a context */
 
 enum { FL__WAIT_FDS = 4 };         /* a process's streams, and its end */
@@ -48,6 +49,9 @@ struct fl__ctx_ops {
 	 * the context cannot wait for any. At most FL__WAIT_FDS descriptors.
 	 */
 	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
+	/* Of the calling fiber: its scheduler, and the context of its thread. NULL: no fiber. */
+	struct fl__sched *(*sched)(void);
+	const struct fl__ctx *(*thread)(void);
 };
 
 /* How another worker takes the place of one that waits. */
@@ -79,7 +83,6 @@ struct fl__ctx {
 	/* The current wait under the own token; NULL: none. Waking threads compare it (lot.c). */
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/core/sync/local.c */
-	uint32_t chance;           /* lib/core/queue/select.c */
 	/* What the context's waits are part of: see fl__awaits_begin(). */
 	struct fl__awaited awaits;
 	const char *name;
@@ -103,7 +106,7 @@ struct fl__ctx {
 };
 
 /*
- * fairlead/parallel.h declares fl__ctx_current, the calling thread's current context. NULL:
+ * fairlead/private/context.h declares fl__ctx_current, the calling thread's current context. NULL:
  * this thread has not called the library yet.
  */
 
@@ -116,6 +119,13 @@ static inline struct fl__ctx *fl__ctx_get(void)
 {
 	struct fl__ctx *ctx = fl__ctx_current;
 	return __builtin_expect(ctx != NULL, 1) ? ctx : fl__ctx_adopt_thread();
+}
+
+/* Returns the context of the calling thread, also in a fiber; only for comparisons. */
+static inline const struct fl__ctx *fl__ctx_thread(void)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	return ctx->ops->thread ? ctx->ops->thread() : ctx;
 }
 
 /*

@@ -158,4 +158,4 @@ static void parker_unpark(struct fl__wait *wait)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 
-const struct fl__ctx_ops fl__thread_parker = {parker_park, parker_unpark, parker_unpark, NULL, NULL};
+const struct fl__ctx_ops fl__thread_parker = {parker_park, parker_unpark, parker_unpark, NULL, NULL, NULL, NULL};

@@ -118,11 +118,6 @@ const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 
 /* Returns the scheduler that the calling thread has entered; NULL: none. */
 struct fl__sched *fl__sched_entered(void);
-/* Returns the context of the calling thread, also in a fiber; only for comparisons. */
-const struct fl__ctx *fl__sched_thread(void);
-
-/* Passes an error of a fiber to the error handler (fl_fiber_set_error_handler). */
-void fl__fiber_report_error(const char *name, int error);
 
 /*
  * The fiber will call function(arg) in a later turn. `name` is copied and cut at 31 bytes; NULL:

@@ -268,8 +268,14 @@ static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline
 	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
 }
 
-const struct fl__ctx_ops fl__fiber_parker = {sched_park, sched_unpark, sched_unpark_in_handler, fl__fiber_yield,
-                                             sched_wait_fds};
+static const struct fl__ctx *sched_calling_thread(void)
+{
+	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
+}
+
+const struct fl__ctx_ops fl__fiber_parker = {sched_park,          sched_unpark,   sched_unpark_in_handler,
+                                             fl__fiber_yield,     sched_wait_fds, fl__sched_entered,
+                                             sched_calling_thread};
 
 int fl__fiber_suspend(int64_t deadline)
 {
@@ -533,15 +539,10 @@ bool fl__sched_is_runnable(const struct fl__sched *s)
 	return s->runnable > 0;
 }
 
-const struct fl__ctx *fl__sched_thread(void)
-{
-	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
-}
-
 /* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {
-	return fl__load_relaxed(&s->thread) == fl__sched_thread(); /* relaxed: as above */
+	return fl__load_relaxed(&s->thread) == sched_calling_thread(); /* relaxed: as above */
 }
 
 size_t fl__sched_fibers(const struct fl__sched *s)

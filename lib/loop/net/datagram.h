@@ -4,6 +4,7 @@
 
 #include "core/fd/unix_file.h"
 #include "fd_io.h"
+#include "net_resolve.h"
 #include <fairlead/datagram.h>
 #include <fairlead/mutex.h>
 

@@ -274,7 +274,7 @@ static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *pa
 		return fl__net_error(fd);
 	int rc = fl__unix_file_bind(&l->file, fd, SOCK_STREAM, path, a, size);
 	if (rc == 0 && config && config->mode != 0)
-		rc = fl__name_sys.set_mode(path, config->mode); /* before listen: nothing can connect */
+		rc = fl__unix_sys.set_mode(path, config->mode); /* before listen: nothing can connect */
 	if (rc == 0)
 		rc = listener_listen(l, loop, fd, config);
 	fl__unix_file_settle(&l->file);

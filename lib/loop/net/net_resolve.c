@@ -11,17 +11,13 @@
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/future.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { RESOLVE_HOST_SIZE = 256, RESOLVE_LOCK_SIZE = sizeof((struct sockaddr_un *)0)->sun_path + sizeof ".lock" };
+enum { RESOLVE_HOST_SIZE = 256 };
 
 struct resolve_question {
 	char host[RESOLVE_HOST_SIZE];
@@ -195,22 +191,6 @@ int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__
 	return 2;
 }
 
-int fl__unix_address(struct sockaddr_un *a, const char *path)
-{
-	if (!path || path[0] == '\0')
-		return -EINVAL;
-	const size_t most = sizeof a->sun_path - 1, length = strnlen(path, most + 1);
-	if (length > most)
-		return -ENAMETOOLONG;
-	*a = (struct sockaddr_un){.sun_family = AF_UNIX};
-	memcpy(a->sun_path, path, length);
-	const bool is_abstract = path[0] == '@';
-	if (is_abstract)
-		a->sun_path[0] = '\0';
-	/* a path includes its NUL; in an abstract name a NUL would be a character */
-	return (int)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
-}
-
 /* Prints the name of an interface; or its number, if it has no name. */
 static void resolve_print_zone(char *text, size_t size, unsigned zone)
 {
@@ -312,102 +292,4 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 	return rc != 0 ? rc : -ENOENT;
 }
 
-static int resolve_sys_socket_file(const char *path, bool follow, struct fl__file *file)
-{
-	struct stat st;
-	int rc = FL__SYS_RESULT(fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW));
-	if (rc != 0)
-		return rc;
-	*file = (struct fl__file){st.st_dev, st.st_ino};
-	return S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
-}
-
-static int resolve_sys_unlink(const char *path)
-{
-	return FL__SYS_RESULT(unlink(path));
-}
-
-/* By a descriptor: chmod() follows a symbolic link that has replaced the file. */
-static int resolve_sys_set_mode(const char *path, unsigned mode)
-{
-	char by_number[32];
-	struct stat st;
-	int before = errno, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fstat(fd, &st);
-	if (rc == 0 && S_ISSOCK(st.st_mode)) {
-		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
-		rc = chmod(by_number, (mode_t)mode);
-	} else if (rc == 0) {
-		errno = ENOTSOCK;
-		rc = -1;
-	}
-	rc = rc == 0 ? 0 : -errno;
-	if (fd >= 0)
-		(void)close(fd);
-	errno = before;
-	return rc;
-}
-
-/* The name of the lock's file. `path` fits into a socket's address. */
-static void resolve_lock_name(char name[static RESOLVE_LOCK_SIZE], const char *path)
-{
-	(void)snprintf(name, RESOLVE_LOCK_SIZE, "%s.lock", path);
-}
-
-/*
- * The file of `fd`. -ESTALE: `name` is another file now, since each owner of the lock removes its
- * file.
- */
-static int resolve_lock_file(int fd, const char *name)
-{
-	struct stat opened, named;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &opened) != 0)
-		return -errno;
-	if (lstat(name, &named) != 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
-}
-
-static int resolve_try_lock(const char *name)
-{
-	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int rc = resolve_lock_file(fd, name);
-	if (rc == 0)
-		return fd;
-	(void)close(fd);
-	return rc;
-}
-
-static int resolve_sys_lock(const char *path)
-{
-	char name[RESOLVE_LOCK_SIZE];
-	int before = errno, rc;
-	resolve_lock_name(name, path);
-	do
-		rc = resolve_try_lock(name);
-	while (rc == -ESTALE);
-	errno = before;
-	return rc;
-}
-
-static void resolve_sys_unlock(int fd, const char *path)
-{
-	char name[RESOLVE_LOCK_SIZE];
-	int before = errno;
-	resolve_lock_name(name, path);
-	(void)unlink(name);
-	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
-	(void)close(fd);
-	errno = before;
-}
-
-struct fl__name_sys fl__name_sys = {
-    .lookup = resolve_sys_lookup,
-    .socket_file = resolve_sys_socket_file,
-    .unlink = resolve_sys_unlink,
-    .set_mode = resolve_sys_set_mode,
-    .lock = resolve_sys_lock,
-    .unlock = resolve_sys_unlock,
-};
+struct fl__name_sys fl__name_sys = {.lookup = resolve_sys_lookup};

@@ -21,13 +21,8 @@ struct fl__address {
 	} at;
 };
 
-/* The identity of a file, under any name. */
-struct fl__file {
-	uint64_t device, number;
-};
-
 /*
- * For names of hosts and of Unix sockets. As in lib/core/base/sys.h, results are 0, a count, or a
+ * For names of hosts. As in lib/core/base/sys.h, results are 0, a count, or a
  * negative errno; errno keeps its value.
  */
 struct fl__name_sys {
@@ -36,16 +31,6 @@ struct fl__name_sys {
 	 * AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread may call it.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
-	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
-	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
-	int (*unlink)(const char *path);
-	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
-	/*
-	 * Creates the file `path`.lock, and locks it against other processes. Returns a descriptor,
-	 * for `unlock`; -EWOULDBLOCK.
-	 */
-	int (*lock)(const char *path);
-	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
 };
 
 extern struct fl__name_sys fl__name_sys;
@@ -76,17 +61,5 @@ void fl__addresses_ipv4_first(struct fl__address *list, int n);
  * Without a host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
  */
 int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list);
-
-/*
- * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
- * -EINVAL, -ENAMETOOLONG.
- */
-int fl__unix_address(struct sockaddr_un *a, const char *path);
-
-/* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
-static inline int fl__net_error(int rc)
-{
-	return rc == -ENOBUFS ? -ENOMEM : rc;
-}
 
 #endif

@@ -13,7 +13,6 @@
 #include "core/fd/net_sys.h"
 #include "core/fd/unix_file.h"
 #include "core/wait/context.h"
-#include "loop/net/net_resolve.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/offer.h>
@@ -102,7 +101,7 @@ static int offer_open(fl_offer *o, const char *path, const struct sockaddr_un *a
 		return o->fd;
 	int rc = fl__unix_file_bind(&o->file, o->fd, SOCK_SEQPACKET, path, a, size);
 	if (rc == 0 && mode != 0)
-		rc = fl__name_sys.set_mode(path, mode); /* before listen: nothing can connect */
+		rc = fl__unix_sys.set_mode(path, mode); /* before listen: nothing can connect */
 	if (rc == 0)
 		rc = fl__net_sys.listen(o->fd, INT_MAX);
 	fl__unix_file_settle(&o->file);

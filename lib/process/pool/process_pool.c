@@ -54,6 +54,7 @@
 #include "core/wait/cancel.h"
 #include <errno.h>
 #include <fairlead/error.h>
+#include <fairlead/shm.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <signal.h>

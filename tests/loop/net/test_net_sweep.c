@@ -132,12 +132,12 @@ static void *sweep_alloc(size_t size)
 
 static int sweep_file(const char *path, bool follow, struct fl__file *file)
 {
-	return sweep_strikes() ? sweep_error : fl_test_real_name_sys.socket_file(path, follow, file);
+	return sweep_strikes() ? sweep_error : fl_test_real_unix_sys.socket_file(path, follow, file);
 }
 
 static int sweep_lock(const char *path)
 {
-	return sweep_strikes() ? sweep_error : fl_test_real_name_sys.lock(path);
+	return sweep_strikes() ? sweep_error : fl_test_real_unix_sys.lock(path);
 }
 
 static void sweep_install(void)
@@ -164,8 +164,8 @@ static void sweep_install(void)
 	fl__net_sys.adopt_other = sweep_adopt_other;
 	fl__net_sys.describe = sweep_describe;
 	fl__poller_sys.control = sweep_control;
-	fl__name_sys.socket_file = sweep_file;
-	fl__name_sys.lock = sweep_lock;
+	fl__unix_sys.socket_file = sweep_file;
+	fl__unix_sys.lock = sweep_lock;
 	fl__sys.alloc = sweep_alloc;
 }
 

@@ -119,7 +119,7 @@ static int stale_faults(void *unused)
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
 	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)) == 0);
-	fl__name_sys.unlink = failing_unlink;
+	fl__unix_sys.unlink = failing_unlink;
 	fault = -EACCES;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
 	fl_test_no_faults();
@@ -134,7 +134,7 @@ static int stale_faults(void *unused)
 	sockets_left = 1;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EMFILE);
 	fl_test_no_faults();
-	fl__name_sys.socket_file = failing_file;
+	fl__unix_sys.socket_file = failing_file;
 	fault = -EACCES;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
 	fault = -ENOENT; /* it was removed already: but another file is there now */
@@ -142,7 +142,7 @@ static int stale_faults(void *unused)
 	fl_test_no_faults();
 	FL_CHECK(fl_test_path_is_there(&p));
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
-	fl__name_sys.unlink = failing_unlink;
+	fl__unix_sys.unlink = failing_unlink;
 	fl_listener_free(l);
 	fl_test_no_faults();
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0); /* which it has left behind */
@@ -199,7 +199,7 @@ static int inherited;
 /* As a child that was forked just now: it has the descriptor of the lock, too. */
 static int lock_and_fork(const char *path)
 {
-	int fd = fl_test_real_name_sys.lock(path);
+	int fd = fl_test_real_unix_sys.lock(path);
 	FL_CHECK(fd >= 0);
 	inherited = dup(fd);
 	return fd;
@@ -214,7 +214,7 @@ static int lock_files(void *unused)
 	(void)snprintf(name, sizeof name, "%s.lock", p.name);
 	int left = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	FL_CHECK(left >= 0 && close(left) == 0);
-	fl__name_sys.lock = lock_and_fork;
+	fl__unix_sys.lock = lock_and_fork;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
 	FL_CHECK(access(name, F_OK) < 0 && errno == ENOENT);
 	fl_listener_free(l);
@@ -238,7 +238,7 @@ static int lock_faults(void *unused)
 	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},
 	                                 {-ENOLCK, 0},       {-EACCES, 0},       {-ELOOP, 0}};
 	fl_test_path p = fl_test_path_make();
-	fl__name_sys.lock = failing_lock;
+	fl__unix_sys.lock = failing_lock;
 	FL_EACH (i, results) {
 		fl_listener *l = NULL;
 		fault = results[i][0];

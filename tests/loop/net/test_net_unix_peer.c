@@ -42,7 +42,7 @@ static int set_mode_without_listener(const char *path, unsigned mode)
 {
 	fl_stream *s = NULL;
 	FL_GIVES(fl_connect_unix(&s, path), -ECONNREFUSED);
-	return fl_test_real_name_sys.set_mode(path, mode);
+	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
 /* bug: chmod_after_bind. No process connects while the file still has another mode. */
@@ -50,7 +50,7 @@ static int mode_before_listen(void *unused)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
-	fl__name_sys.set_mode = set_mode_without_listener;
+	fl__unix_sys.set_mode = set_mode_without_listener;
 	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
 	fl_listener_free(l);
 	fl_test_path_end(&p);
@@ -71,20 +71,20 @@ static int failing_set_mode(const char *path, unsigned mode)
 static int replaced_by_a_link(const char *path, unsigned mode)
 {
 	FL_CHECK(unlink(path) == 0 && symlink("/dev/null", path) == 0);
-	return fl_test_real_name_sys.set_mode(path, mode);
+	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
 static int replaced_by_a_file(const char *path, unsigned mode)
 {
 	int fd;
 	FL_CHECK(unlink(path) == 0 && (fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) >= 0 && close(fd) == 0);
-	return fl_test_real_name_sys.set_mode(path, mode);
+	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
 static int removed(const char *path, unsigned mode)
 {
 	FL_CHECK(unlink(path) == 0);
-	return fl_test_real_name_sys.set_mode(path, mode);
+	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
 static int mode_faults(void *unused)
@@ -92,16 +92,16 @@ static int mode_faults(void *unused)
 	const fl_listen_config config = {.mode = 0600};
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
-	fl__name_sys.set_mode = failing_set_mode;
+	fl__unix_sys.set_mode = failing_set_mode;
 	fault = -EMFILE;
 	FL_GIVES(fl_listen_unix(&l, p.name, &config), -EMFILE);
 	FL_CHECK(!fl_test_path_is_there(&p));
-	fl__name_sys.set_mode = removed;
+	fl__unix_sys.set_mode = removed;
 	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOENT);
-	fl__name_sys.set_mode = replaced_by_a_link; /* the file behind the link keeps its mode */
+	fl__unix_sys.set_mode = replaced_by_a_link; /* the file behind the link keeps its mode */
 	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
 	FL_CHECK(unlink(p.name) == 0);
-	fl__name_sys.set_mode = replaced_by_a_file;
+	fl__unix_sys.set_mode = replaced_by_a_file;
 	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
 	FL_CHECK(l == NULL && unlink(p.name) == 0);
 	fl_test_no_faults();

@@ -70,7 +70,7 @@ FL_TEST(offer_create_faults)
 		FL_RC(fl_offer_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
 	}
 	no_faults();
-	fl__name_sys.set_mode = failing_set_mode;
+	fl__unix_sys.set_mode = failing_set_mode;
 	FL_RC(fl_offer_create(&o, p.name, NULL), -EROFS);
 	assert_false(fl_test_path_is_there(&p));
 	no_faults();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_CPU_H
-#define FL_BASE_CPU_H
+#ifndef FL_SYNC_CPU_H
+#define FL_SYNC_CPU_H
 
 /*
  * The least of `most` and the CPU quotas of this process's control groups. The file `proc_cgroup`

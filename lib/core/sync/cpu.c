@@ -5,7 +5,7 @@
  * cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us.
  */
 #include "cpu.h"
-#include "cgroup.h"
+#include "../base/cgroup.h"
 #include <errno.h>
 #include <fairlead/thread.h>
 #include <sched.h>

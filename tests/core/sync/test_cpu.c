@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_test.h"
 
-#include "core/base/cpu.h"
+#include "core/sync/cpu.h"
 #include <ftw.h>
 
 /*

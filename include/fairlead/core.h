@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_CORE_H
+#define FAIRLEAD_CORE_H
+
+/*
+ * The core of Fairlead: threads, locks, queues, futures and executors. fairlead.h includes this
+ * header and those of the other parts.
+ */
+#include <fairlead/barrier.h>
+#include <fairlead/blocking.h>
+#include <fairlead/cancel.h>
+#include <fairlead/cond.h>
+#include <fairlead/context_var.h>
+#include <fairlead/debug.h>
+#include <fairlead/defs.h>
+#include <fairlead/embedded_task.h>
+#include <fairlead/error.h>
+#include <fairlead/event.h>
+#include <fairlead/executor.h>
+#include <fairlead/future.h>
+#include <fairlead/group.h>
+#include <fairlead/imap.h>
+#include <fairlead/latch.h>
+#include <fairlead/mpmc.h>
+#include <fairlead/mutex.h>
+#include <fairlead/once.h>
+#include <fairlead/parallel.h>
+#include <fairlead/queue.h>
+#include <fairlead/rmutex.h>
+#include <fairlead/rwlock.h>
+#include <fairlead/select.h>
+#include <fairlead/sem.h>
+#include <fairlead/spsc.h>
+#include <fairlead/task.h>
+#include <fairlead/thread.h>
+#include <fairlead/time.h>
+#include <fairlead/timer.h>
+#include <fairlead/version.h>
+#include <fairlead/wait_any.h>
+
+#endif

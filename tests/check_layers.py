@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks the includes against the tables of lib/README.md, which has the order of parts and layers, and of include/README.md, which
+has the layer of each public header. A file includes its own layer, earlier layers of its part, and all layers of the parts that its
+part may include. With an archive of the library as argument, also checks that the objects of a part need only those parts.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LIB, INCLUDE = os.path.join(ROOT, "lib"), os.path.join(ROOT, "include", "fairlead")
+INCLUDES = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<fairlead/([^>]+)>)', re.M)
+GENERATED = {"version.h"}
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def rows(folder):
+    """Of each row of a README's tables of layers: the names in its first two cells."""
+    for row in re.findall(r"^\| (`.*) \|$", text_of(os.path.join(ROOT, folder, "README.md")), re.M):
+        yield [re.findall(r"`([^`]+)`", cell) for cell in row.split(" | ")[:2]]
+
+
+class Layers:
+    def __init__(self):
+        self.parts = {part: re.findall(r"\w+", used) for part, used in
+                      re.findall(r"^\| \[(\w+)\].*\|([^|]*)\|$", text_of(os.path.join(LIB, "README.md")), re.M)}
+        self.order = {name: rank for rank, (names, _) in enumerate(rows("lib")) for name in names}
+        self.headers = {header: names[0] for names, headers in rows("include") for header in headers}
+
+    def of_file(self, path):
+        """The layer of a file, a path from lib/."""
+        return path if path in self.order else os.path.dirname(path).removesuffix("/include/fairlead")
+
+    def may(self, user, used):
+        part, of = user.split("/")[0], used.split("/")[0]
+        return of in self.parts[part] or (part == of and self.order[used] <= self.order[user])
+
+    def includes(self, path):
+        """What a file includes of the library: a name, and its layer; None if the name stands in no table."""
+        for own, public in INCLUDES.findall(text_of(path)):
+            if public.startswith("private/"):
+                yield from self.includes(os.path.join(INCLUDE, public))
+            elif public:
+                if public not in GENERATED:
+                    yield public, self.headers.get(public)
+            elif not path.startswith(INCLUDE):
+                near = os.path.normpath(os.path.join(os.path.dirname(path), own))
+                yield own, self.of_file(os.path.relpath(near, LIB) if os.path.exists(near) else own)
+
+
+def complaints():
+    layers = Layers()
+    files = [(path, layers.of_file(os.path.relpath(path, LIB))) for path in glob.glob(os.path.join(LIB, "**", "*.[ch]"), recursive=True)
+             if "/mpi/bench/" not in path]
+    files += [(os.path.join(INCLUDE, name), layer) for name, layer in layers.headers.items() if layer != "mpi"]
+    for path, layer in sorted(files):
+        name = os.path.relpath(path, ROOT)
+        if layer not in layers.order:
+            yield f"{name}: lib/README.md has no layer {layer}"
+        elif not os.path.exists(path):
+            yield f"include/README.md: there is no {name}"
+        else:
+            yield from (f"{name}, of {layer}, includes {used}, of {of}" for used, of in layers.includes(path)
+                        if of is None or of not in layers.order or not layers.may(layer, of))
+    listed = {*layers.headers, "stress.h", "stress_lin.h", "core.h"}
+    yield from (f"include/README.md: {name} is in no row" for name in sorted(os.listdir(INCLUDE)) if name.endswith(".h") and name not in listed)
+
+
+def archive_complaints(archive):
+    """The names by which an object of a part needs an object of a part that it may not include."""
+    parts, objects, defined = Layers().parts, {}, {}
+    listing = subprocess.run(["nm", "--extern-only", archive], text=True, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for line in listing.stdout.splitlines():
+        words = line.split()
+        if line.endswith(".o:"):
+            needed = objects.setdefault(os.path.basename(line[:-1]), set())
+        elif len(words) == 2:
+            needed.add(words[1])
+        elif words:
+            defined[words[2]] = list(objects)[-1]
+    for name, needed in objects.items():
+        part = name.split("_")[0]
+        for symbol in sorted(needed & defined.keys()):
+            of = defined[symbol].split("_")[0]
+            if of != part and of not in parts[part]:
+                yield f"{name} needs {symbol}, of {defined[symbol]}"
+
+
+if __name__ == "__main__":
+    wrong = [*complaints(), *(line for archive in sys.argv[1:] for line in archive_complaints(archive))]
+    print("\n".join(wrong) or "all includes keep the order of the layers")
+    sys.exit(1 if wrong else 0)
