@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes the library as two files, fairlead.c and fairlead.h, into a folder: `./dev amalgamate [FOLDER]`.
+"""Writes the library as two files, fairlead.c and fairlead.h, into a folder: `./dev amalgamate [--parts core,process,loop] [FOLDER]`.
 
 Each header and source is copied once, in the order of lib/meson.build, with its includes of other files of the library
 left out. That works because all names of the library's files are different.
 """
+import argparse
 import os
 import re
 import subprocess
-import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<(fairlead(?:/[^>]+)?(?:\.h)?)>).*\n', re.M)
@@ -45,8 +45,8 @@ def revision():
 class Output:
     """One of the two files. Files that are in `there` are not copied again."""
 
-    def __init__(self, there):
-        self.there = there
+    def __init__(self, there, parts):
+        self.there, self.without = there, [part for part in ("process", "loop") if part not in parts]
         self.parts = []
 
     def add(self, path):
@@ -59,6 +59,8 @@ class Output:
         else:
             text = text_of(path)
         text = text.replace("/* SPDX-License-Identifier: BSD-2-Clause */\n", "", 1)
+        for part in self.without:  # their blocks of fairlead.h
+            text = re.sub(rf"/\* {part} \*/\n(#include.*\n)+\n", "", text)
         at = 0
         self.parts.append(f"\n/* ---- {name} ---- */\n\n")
         for include in INCLUDE.finditer(text):
@@ -82,14 +84,15 @@ def head(what):
             "".join(f" * {line}".rstrip() + "\n" for line in text_of(os.path.join(ROOT, "LICENSE")).splitlines()) + " */\n")
 
 
-def write(folder):
+def write(folder, parts):
     os.makedirs(folder, exist_ok=True)
     there = set()
-    header = Output(there)
+    header = Output(there, parts)
     header.add(os.path.join(ROOT, "include", "fairlead.h"))
-    source = Output(there)
+    source = Output(there, parts)
     for name in re.findall(r"'([a-z_/]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
-        source.add(os.path.join(ROOT, "lib", name))
+        if name.split("/")[0] in ("core", *parts):
+            source.add(os.path.join(ROOT, "lib", name))
     with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
         file.write(head("the public headers") + "".join(header.parts))
     with open(os.path.join(folder, "fairlead.c"), "w", encoding="utf-8") as file:
@@ -99,6 +102,8 @@ def write(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.exit(__doc__)
-    write(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["process", "loop"])
+    parser.add_argument("folder")
+    options = parser.parse_args()
+    write(options.folder, options.parts)

@@ -433,10 +433,10 @@ class Kit:
         build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
         self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
-    def two_files(self, name):
+    def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
         folder = os.path.join(self.work, name)
-        run([sys.executable, os.path.join(self.source, "lib", "amalgamate.py"), folder])
+        run([sys.executable, os.path.join(self.source, "lib", "amalgamate.py"), *options, folder])
         if sorted(name for name in os.listdir(folder) if not name.endswith(".o")) != ["fairlead.c", "fairlead.h"]:
             raise Failure(f"{folder}: {os.listdir(folder)}")
         return folder, os.path.join(folder, "fairlead.o")
@@ -464,6 +464,27 @@ class Kit:
         if not shutil.which("clang"):
             raise Skip("no clang")
         self.one_file("clang", "c11")
+
+    def consumer_one_file_core(self):
+        """The core alone runs the README's example on threads, and examples of the guide."""
+        folder, library = self.two_files("one-file-core", "--parts", "core")
+        compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
+        run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
+        readme = self.example_of("README.md", "Example")
+        with open(readme, encoding="utf-8") as file:
+            text = re.sub(r"fl_main.*", "(void)argc, (void)argv;", file.read()).replace("fl_process_executor", "fl_thread_executor")
+        with open(readme, "w", encoding="utf-8") as file:
+            file.write(text)
+        program = os.path.join(folder, "program.o")
+        for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
+                                       (self.example_of("docs/guide.md", "Tasks and executors"), 0, "1 4 9 16\n"),
+                                       (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
+            run([*compiler, source, library, "-o", program, "-l:libck.a", "-pthread"])
+            done = subprocess.run([program], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=NO_END, check=False)
+            expect(done.stdout, wanted)
+            if done.returncode != status:
+                raise Failure(f"{source}: status {done.returncode}")
 
     def one_file_sanitized(self, sanitizer):
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""
