@@ -51,21 +51,20 @@
  * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
  *
  * Waiting for a stolen fork. The forker steals from the thief's stack alone: those forks belong to
- * the call that the forker waits for (leapfrogging, Wagner and Calder 1993). So the nesting of the
- * calls bounds the forker's stack. The forker runs nothing else, since another call could deadlock
- * on a lock that the forker holds. With nothing to steal, the forker sleeps until the call ends or
- * forks.
+ * the call that it waits for (leapfrogging, Wagner and Calder 1993). So the nesting of the calls
+ * bounds the forker's stack, and no other call can want a lock that the forker holds. With nothing
+ * to steal, the forker sleeps until the call ends or forks.
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and searches once more. So
  * the worker sees the fork, or the push sees `sleepers`. Without membarrier() a push may miss a
- * sleeper; a later push wakes the sleeper. One wake at a time: `sleepers` stays 0 until the woken
- * worker has stolen a fork or sleeps again, or until the woken forker goes on.
+ * sleeper; a later push wakes it. One wake at a time: `sleepers` stays 0 until the woken worker has
+ * stolen a fork or sleeps again, or until the woken forker goes on.
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
- * call with the forker's `inside` of the time of the fork (fork->inside). Functions that return
- * -EDEADLK read `inside`. The frames that it points to are older than the fork, so they exist
- * unchanged until the join. The thief does not need its own `inside` then: it steals only without a
- * task, or a part of a call that it waits for.
+ * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
+ * return -EDEADLK. The frames that it points to are older than the fork, so they exist until the
+ * join. The thief steals without a task, or for a call that it waits for: it does not need its own
+ * `inside`.
  *
  * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses
  * only the parking lot, where the fork's queue is empty by then. Progress: pop and steal never

@@ -110,37 +110,28 @@
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
- * Sleepers are woken last in, first out: older ones may time out and end, and the newest is nearest
- * to its CPU. After a timeout a worker removes itself under the lock, after which no waking thread
- * finds it, and looks at the backlog before it ends. Until it has the lock it counts as idle,
- * though a wake passes over it.
+ * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
+ * Until it has the lock it counts as idle, though a wake passes over it.
  *
- * An initializer may take long, so its worker does not count as searching. During the initializer
- * each submit checks whether to start another worker, one for each task. A worker that looks for
- * forks (fork_join.c) does not count either, since a fork may run long.
+ * A worker in its initializer, or one that looks for forks (fork_join.c), does not count as
+ * searching, since either may take long. During the initializer each submit checks whether to start
+ * another worker, one for each task.
  *
  * The first submit starts a worker before it adds its task, and returns an error if that fails. So
- * no submit fails once its task is in the backlog. One worker stays, however long it is idle. A
- * worker that waits for a task of this executor runs the task itself (run.c).
+ * no submit fails once its task is in the backlog. One worker stays, however long it is idle.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
- * `threads` counts it: no thread wakes it, or waits until it looks for tasks. In a later section it
- * leaves. It stores its thread in `ended`, where the next worker that leaves, or the join, finds
- * and joins it: so at most one thread has ended and is not joined. It puts its struct into
- * `vacant`. A start takes a worker from there, with its fork stack, or makes one. Workers, and the
- * fork stacks that thieves read, never move, and last as long as the executor.
+ * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, where the
+ * next worker that leaves, or the join, joins it, and its struct in `vacant`, for the next start.
+ * Workers, and the fork stacks that thieves read, never move, and last as long as the executor.
  *
- * While a worker blocks another one may be active in its place, so afterwards there is one too
- * many. The next worker that ends a task steps back: it sleeps, is woken first when a worker blocks
- * again, and ends after a while.
+ * When a worker's blocking section ends, one worker may be too many. The next that ends a task
+ * steps back: it sleeps, is woken first when a worker blocks again, and ends after a while.
  *
- * A pool is *starved* if tasks are pending and all active workers doze. One more worker may then be
- * active. These look for it: a worker that begins to doze, through the agent; a submit that finds
- * the mark; a worker that steps back or ends; a resize.
- *
- * A task may end its thread: pthread_exit(), pthread_cancel(). A cleanup frame in pool_work() costs
- * a task nothing. It ends the task's future, and then the worker, as if the worker had decided to
- * end. If that was the last worker, `started` is NO_WORKER again, and the thread stays until no
+ * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
+ * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
+ * ends; a resize. Section 4 of docs/design.md says why, and what the end of a thread by its task
+ * does. If that was the last worker, `started` is NO_WORKER again, and the thread stays until no
  * task is pending or another worker was started.
  */
 #include "thread_pool.h"
