@@ -36,7 +36,7 @@ int64_t bench_alone_run(bench_remote *r, bench_thread *t, int64_t span)
 int bench_alone_serve(const bench_row *row, int threads)
 {
 	char line[64];
-	void *state = row->setup(threads, 0);
+	void *state = row->setup(&(bench_setting){.threads = threads, .arg = row->arg});
 	(void)puts("ready");
 	while (fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
 		bench_laps laps = {0};

@@ -22,23 +22,23 @@ typedef struct barrier_place {
  * `type`, for so many `parties`.
  */
 #define BARRIER_BENCH(impl, type, init, wait, end)                                                                     \
-	struct impl##_barrier {                                                                                        \
+	typedef struct impl##_barrier {                                                                                \
 		barrier_place places[BARRIER_THREADS_MAX];                                                             \
 		int threads;                                                                                           \
 		BENCH_ALIGNED type barrier;                                                                            \
-	};                                                                                                             \
-	static void *impl##_barrier_setup(int parties, uint64_t total)                                                 \
+	} impl##_barrier;                                                                                              \
+	static void *impl##_barrier_setup(const bench_setting *with)                                                   \
 	{                                                                                                              \
-		struct impl##_barrier *s = (struct impl##_barrier *)bench_alloc(sizeof *s);                            \
+		impl##_barrier *s = (impl##_barrier *)bench_alloc(sizeof *s);                                          \
 		type *b = &s->barrier;                                                                                 \
-		(void)total;                                                                                           \
+		const int parties = with->threads;                                                                     \
 		init;                                                                                                  \
 		s->threads = parties;                                                                                  \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_barrier_run(bench_thread *t)                                                                \
 	{                                                                                                              \
-		struct impl##_barrier *s = (struct impl##_barrier *)t->state;                                          \
+		impl##_barrier *s = (impl##_barrier *)t->state;                                                        \
 		type *b = &s->barrier;                                                                                 \
 		uint64_t *mine = &s->places[t->index].round;                                                           \
 		const uint64_t *next = &s->places[(t->index + 1) % t->threads].round;                                  \
@@ -53,7 +53,7 @@ typedef struct barrier_place {
 	}                                                                                                              \
 	static void impl##_barrier_teardown(void *state, uint64_t total)                                               \
 	{                                                                                                              \
-		struct impl##_barrier *s = (struct impl##_barrier *)state;                                             \
+		impl##_barrier *s = (impl##_barrier *)state;                                                           \
 		type *b = &s->barrier;                                                                                 \
 		for (int i = 0; i < s->threads; i++)                                                                   \
 			if (s->places[i].round != total)                                                               \
@@ -64,7 +64,7 @@ typedef struct barrier_place {
 
 #define BARRIER_ROW(label, impl)                                                                                       \
 	{                                                                                                              \
-		"locks/barrier", label, impl##_barrier_setup, impl##_barrier_run, impl##_barrier_teardown, 0           \
+		"locks/barrier", label, impl##_barrier_setup, impl##_barrier_run, impl##_barrier_teardown              \
 	}
 
 #endif

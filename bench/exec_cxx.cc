@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Pools of threads in C++: Boost's, Asio's, oneTBB's, and std::async, which has none.
+// oneTBB: a pool of threads, fork and join, loops.
 #include "forks.h"
 #include "pools.h"
 
-#define BOOST_THREAD_VERSION 4
-#define BOOST_THREAD_PROVIDES_EXECUTORS
-
 #include <atomic>
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <boost/thread/executors/basic_thread_pool.hpp>
-#include <future>
 #include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
-
-using future = std::future<uint64_t>;
-
-static future *std_futures(size_t n)
-{
-	return new future[n];
-}
-
-static void std_unmake(future *futures)
-{
-	delete[] futures;
-}
-
-template <typename Pool>
-static inline uint64_t std_get(Pool *, future *f)
-{
-	return f->get();
-}
 
 // What stands in for a future where the peer has none. Three times as fast for one at a time as a
 // mutex with a condition, since a waiting thread polls a few times before it sleeps; a promise
@@ -60,85 +35,11 @@ static inline void complete(completion *c)
 	c->done.notify_one();
 }
 
-template <typename Pool>
-static inline uint64_t completion_get(Pool *, completion *c)
+static inline uint64_t completion_get(void *, completion *c)
 {
 	c->done.wait(0, std::memory_order_acquire);
 	return c->result;
 }
-
-template <typename Pool>
-static inline void pool_wait(Pool *, pool_burst *b)
-{
-	pool_burst_wait(b);
-}
-
-// basic_thread_pool with the standard library's packaged_task: the fastest of three futures that
-// were tried with it.
-namespace boost_pool
-{
-using type = boost::executors::basic_thread_pool;
-
-static type *open(unsigned workers, size_t)
-{
-	return new type(workers);
-}
-
-static inline void submit(type *pool, future *f, uint64_t arg)
-{
-	std::packaged_task<uint64_t()> task([arg] { return pool_task(arg); });
-	*f = task.get_future();
-	pool->submit(std::move(task));
-}
-
-static inline void spawn(type *pool, pool_job *job)
-{
-	pool->submit([job] { pool_job_run(job); });
-}
-
-static void close(type *pool)
-{
-	pool->close();
-	pool->join();
-	delete pool;
-}
-} // namespace boost_pool
-
-POOL_BENCH(boost, boost_pool::type, future, boost_pool::open, boost_pool::close, std_futures, std_unmake,
-           boost_pool::submit, std_get)
-POOL_BURST(boost, boost_pool::type, pool_job, boost_pool::open, boost_pool::close, boost_pool::spawn, pool_wait)
-
-namespace asio_pool
-{
-using type = boost::asio::thread_pool;
-
-static type *open(unsigned workers, size_t)
-{
-	return new type(workers);
-}
-
-static inline void submit(type *pool, completion *f, uint64_t arg)
-{
-	f->arg = arg;
-	f->done.store(0, std::memory_order_relaxed);
-	boost::asio::post(*pool, [f] { complete(f); });
-}
-
-static inline void spawn(type *pool, pool_job *job)
-{
-	boost::asio::post(*pool, [job] { pool_job_run(job); });
-}
-
-static void close(type *pool)
-{
-	pool->join();
-	delete pool;
-}
-} // namespace asio_pool
-
-POOL_BENCH(asio, asio_pool::type, completion, asio_pool::open, asio_pool::close, make_completions, unmake_completions,
-           asio_pool::submit, completion_get)
-POOL_BURST(asio, asio_pool::type, pool_job, asio_pool::open, asio_pool::close, asio_pool::spawn, pool_wait)
 
 // An arena without a place for the caller. Without the control there would be one thread less than
 // CPUs.
@@ -190,34 +91,7 @@ struct type {
 	tbb::task_group group;
 };
 
-static type *open(unsigned workers, size_t)
-{
-	return new type(workers);
-}
-
-static inline void spawn(type *pool, pool_job *job)
-{
-	pool->group.run([job] { job->result = pool_task(job->arg); });
-}
-
-static inline void wait(type *pool, pool_burst *)
-{
-	pool->group.wait();
-}
-
-static void close(type *pool)
-{
-	delete pool;
-}
 } // namespace tbb_crew
-
-POOL_BURST(tbb, tbb_crew::type, pool_job, tbb_crew::open, tbb_crew::close, tbb_crew::spawn, tbb_crew::wait)
-
-static void tbb_burst_in_arena(bench_thread *t)
-{
-	auto *s = static_cast<struct tbb_bursts *>(t->state);
-	s->pool->arena.execute([=] { tbb_burst_all(s, t->total); });
-}
 
 // Fork and join by a task group on the stack, of which the waiting thread runs one side itself;
 // loops with the default partitioner.
@@ -237,12 +111,12 @@ static uint64_t fib(unsigned n)
 
 static void *open(unsigned workers)
 {
-	return tbb_crew::open(workers, 0);
+	return new tbb_crew::type(workers);
 }
 
 static void close(void *pool)
 {
-	tbb_crew::close(static_cast<tbb_crew::type *>(pool));
+	delete static_cast<tbb_crew::type *>(pool);
 }
 
 static tbb::task_arena &arena(void *pool)
@@ -269,52 +143,23 @@ static void uneven(void *pool, uint64_t *rows, size_t n)
 	    [=] { tbb::parallel_for(range(0, n), [=](const range &r) { fork_rows(rows, r.begin(), r.end()); }); });
 }
 
-static const fork_runtime runtime = {open, close, fork, even, uneven, nullptr};
+static void burst(void *pool, uint64_t *results, uint64_t first, uint64_t n)
+{
+	tbb::task_group &group = static_cast<tbb_crew::type *>(pool)->group;
+	arena(pool).execute([&] {
+		for (uint64_t i = 0; i < n; i++)
+			group.run([=] { results[i] = pool_task(first + i); });
+		group.wait();
+	});
+}
+
+static const fork_runtime runtime = {open, close, fork, even, uneven, burst};
 } // namespace tbb_forks
 
-FORK_SETUP(tbb_fork, , &tbb_forks::runtime)
-FORK_SETUP(tbb_fork, _even, &tbb_forks::runtime)
-FORK_SETUP(tbb_fork, _uneven, &tbb_forks::runtime)
-
-// A thread for each task: there is no pool, and no bound of threads.
-namespace async_pool
-{
-struct type {
-};
-
-static type *open(unsigned, size_t)
-{
-	return new type;
-}
-
-static inline void submit(type *, future *f, uint64_t arg)
-{
-	*f = std::async(std::launch::async, pool_task, arg);
-}
-
-static void close(type *pool)
-{
-	delete pool;
-}
-} // namespace async_pool
-
-POOL_BENCH(async, async_pool::type, future, async_pool::open, async_pool::close, std_futures, std_unmake,
-           async_pool::submit, std_get)
-
 static const bench_row rows[] = {
-    POOL_ROWS(boost, "boost"),
-    POOL_BURST_ROW(boost, "boost"),
-    POOL_ROWS(asio, "boost_asio"),
-    POOL_BURST_ROW(asio, "boost_asio"),
-    POOL_ROWS(tbb, "tbb"),
-    {"exec/burst", "tbb", tbb_burst_setup, tbb_burst_in_arena, tbb_burst_teardown, 0},
-    {"exec/group", "tbb", tbb_burst_setup, tbb_burst_in_arena, tbb_burst_teardown, 0},
-    FORK_ROW(tbb_fork, "fork_join", , "tbb"),
-    FORK_ROW(tbb_fork, "parallel_even", _even, "tbb"),
-    FORK_ROW(tbb_fork, "parallel_uneven", _uneven, "tbb"),
-    POOL_ROW("submit_get", async, "std_async", async_submit_get),
-    POOL_ROW("roundtrip", async, "std_async", async_roundtrip),
-    POOL_ROW("roundtrip_idle", async, "std_async", async_roundtrip_idle),
-    POOL_ROW("roundtrip_100us", async, "std_async", async_roundtrip_100us),
+    POOL_ROWS(tbb),
+    FORK_ROW("burst", "tbb", _burst, BENCH_PEER, &tbb_forks::runtime),
+    FORK_ROW("group", "tbb", _burst, BENCH_PEER, &tbb_forks::runtime),
+    FORK_ROWS("tbb", BENCH_PEER, &tbb_forks::runtime),
 };
 BENCH_ROWS(rows)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join, and loops in parallel: Fairlead, OpenMP by gcc and by clang, and the same on one
- * thread. TBB: exec_cxx.cc.
+ * Fork and join, loops in parallel, and bursts: Fairlead and OpenMP (exec_omp.c). TBB: exec_cxx.cc.
  */
 #include "forks.h"
+#include "pools.h"
 
-#include <dlfcn.h>
 #include <fairlead/executor.h>
+#include <fairlead/group.h>
+#include <fairlead/latch.h>
 #include <fairlead/parallel.h>
 #include <fairlead/task.h>
 
@@ -92,85 +93,64 @@ static void fairlead_uneven(void *pool, uint64_t *rows, size_t n)
 		bench_fail("fl_parallel_for");
 }
 
+/* A burst: tasks without futures, and a latch. */
+typedef struct burst_job {
+	fl_latch *latch;
+	uint64_t arg, *result;
+} burst_job;
+
+FL_TASK(bench_count_down, burst_job *, void)
+{
+	*(*arg)->result = pool_task((*arg)->arg);
+	fl_latch_count_down((*arg)->latch, 1);
+	return 0;
+}
+
+static void fairlead_burst(void *pool, uint64_t *results, uint64_t first, uint64_t n)
+{
+	static BENCH_ALIGNED fl_latch latch;
+	static BENCH_ALIGNED burst_job jobs[POOL_BATCH];
+	if (fl_latch_init(&latch, (uint32_t)n))
+		bench_fail("fl_latch_init");
+	for (uint64_t i = 0; i < n; i++) {
+		jobs[i] = (burst_job){&latch, first + i, &results[i]};
+		if (bench_count_down_submit(pool, &jobs[i], NULL))
+			bench_fail("fl_submit");
+	}
+	if (fl_latch_wait(&latch))
+		bench_fail("fl_latch_wait");
+}
+
+/* The same with a group. */
+FL_TASK(bench_member, uint64_t, uint64_t)
+{
+	*result = pool_task(*arg);
+	return 0;
+}
+
+static void fairlead_group(void *pool, uint64_t *results, uint64_t first, uint64_t n)
+{
+	fl_group group = FL_GROUP_INIT(pool);
+	for (uint64_t i = 0; i < n; i++)
+		if (fl_group_submit(&group, &bench_member, &(uint64_t){first + i}, &results[i]))
+			bench_fail("fl_group_submit");
+	if (fl_group_join(&group))
+		bench_fail("fl_group_join");
+	fl_group_destroy(&group);
+}
+
 static const fork_runtime fairlead = {fairlead_open, fairlead_close,  fairlead_fib,
-                                      fairlead_even, fairlead_uneven, NULL};
-FORK_SETUP(fairlead, , &fairlead)
-FORK_SETUP(fairlead, _even, &fairlead)
-FORK_SETUP(fairlead, _uneven, &fairlead)
+                                      fairlead_even, fairlead_uneven, fairlead_burst};
+static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fairlead_close, .burst = fairlead_group};
 
-/* One thread, and calls. */
-
-static void *serial_open(unsigned workers)
-{
-	(void)workers;
-	return NULL;
-}
-
-static void serial_close(void *pool)
-{
-	(void)pool;
-}
-
-__attribute__((noinline)) static uint64_t serial_fib(void *pool, unsigned n)
-{
-	return n < 2 ? n : serial_fib(pool, n - 1) + serial_fib(pool, n - 2);
-}
-
-static void serial_even(void *pool, float *y, const float *x, float a, size_t n)
-{
-	(void)pool;
-	fork_axpy(y, x, a, 0, n);
-}
-
-static void serial_uneven(void *pool, uint64_t *rows, size_t n)
-{
-	(void)pool;
-	fork_rows(rows, 0, n);
-}
-
-static const fork_runtime serial = {serial_open, serial_close, serial_fib, serial_even, serial_uneven, NULL};
-FORK_SETUP(serial, , &serial)
-FORK_SETUP(serial, _even, &serial)
-FORK_SETUP(serial, _uneven, &serial)
-
-/*
- * OpenMP: the process serves one row, so that the runtime that it loads is the only one. What its
- * threads do while they wait is what was fastest of the three that there are, and that is to sleep:
- * gcc's spins on the lock that a producer of tasks needs; only clang's fork and join is faster when
- * it never sleeps.
- */
-static const fork_runtime *load(const char *module, const char *wait_policy)
-{
-	if (setenv("OMP_WAIT_POLICY", wait_policy, 1))
-		bench_fail("setenv");
-	void *handle = dlopen(module, RTLD_NOW | RTLD_LOCAL);
-	const fork_runtime *runtime = handle ? dlsym(handle, "bench_omp") : NULL;
-	if (!runtime)
-		bench_fail("%s", dlerror());
-	return runtime;
-}
-
-#define OMP_SETUPS(impl, module, fork_policy)                                                                          \
-	FORK_SETUP(impl, , load(module, fork_policy))                                                                  \
-	FORK_SETUP(impl, _even, load(module, "passive"))                                                               \
-	FORK_SETUP(impl, _uneven, load(module, "passive"))                                                             \
-	FORK_SETUP(impl, _burst, load(module, "passive"))
-#define OMP_ROWS(impl, label)                                                                                          \
-	FORK_ROW(impl, "fork_join", , label), FORK_ROW(impl, "parallel_even", _even, label),                           \
-	    FORK_ROW(impl, "parallel_uneven", _uneven, label), FORK_ROW(impl, "burst", _burst, label),                 \
-	    FORK_ROW(impl, "group", _burst, label)
-
-OMP_SETUPS(libgomp, BENCH_OMP_GCC, "passive")
-OMP_SETUPS(libomp, BENCH_OMP_CLANG, "active")
+extern const fork_runtime bench_omp; /* exec_omp.c */
 
 static const bench_row rows[] = {
-    FORK_ROW(fairlead, "fork_join", , "fairlead"),
-    FORK_ROW(fairlead, "parallel_even", _even, "fairlead"),
-    FORK_ROW(fairlead, "parallel_uneven", _uneven, "fairlead"),
-    FORK_ROW(serial, "fork_join", , "serial"),
-    FORK_ROW(serial, "parallel_even", _even, "serial"),
-    FORK_ROW(serial, "parallel_uneven", _uneven, "serial"),
-    OMP_ROWS(libgomp, "libgomp"),
-    OMP_ROWS(libomp, "libomp"),
+    FORK_ROWS("fairlead", BENCH_PEER, &fairlead),
+    FORK_ROW("burst", "fairlead", _burst, BENCH_PEER, &fairlead),
+    FORK_ROW("group", "fairlead", _burst, BENCH_PEER, &fairlead_groups),
+    FORK_ROWS("libgomp", BENCH_PEER, &bench_omp),
+    FORK_ROW("burst", "libgomp", _burst, BENCH_PEER, &bench_omp),
+    FORK_ROW("group", "libgomp", _burst, BENCH_PEER, &bench_omp),
 };
 BENCH_ROWS(rows)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * OpenMP: a module of its own for each compiler, with its runtime, since two runtimes in one
- * program replace each other's functions. The thread that asks is one of the team. Its other
- * threads wait as exec_fork.c says.
+ * OpenMP by gcc, whichever compiler the program has. The thread that asks is one of the team. Its
+ * other threads wait as main.c says.
  */
 #include "forks.h"
 

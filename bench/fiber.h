@@ -23,10 +23,8 @@ static inline uint64_t fiber_trips(uint64_t switches)
 }
 
 #define FIBER_SWITCH_BENCH(impl, type, open, go, close)                                                                \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
 		return open();                                                                                         \
 	}                                                                                                              \
 	static void impl##_run(bench_thread *t)                                                                        \
@@ -43,26 +41,21 @@ static inline uint64_t fiber_trips(uint64_t switches)
 		close(s);                                                                                              \
 	}
 
-#define FIBER_SWITCH_ROW(impl, name)                                                                                   \
+#define FIBER_SWITCH_ROW(impl)                                                                                         \
 	{                                                                                                              \
-		"fiber/switch", name, impl##_setup, impl##_run, impl##_teardown, 0                                     \
+		"fiber/switch", #impl, impl##_setup, impl##_run, impl##_teardown                                       \
 	}
 
 /*
- * With a scheduler, which `run` makes and runs: yield: two fibers that yield to each other; an
- * operation is one yield. spawn_join: a fiber creates another one on a stack that was used before,
- * and joins it. channel: two fibers, there and back through two queues of capacity 2. Each counts
- * what it did in a fiber_work, and bench_fails if it is not all.
+ * With a scheduler: what `run` did it counts in a fiber_work, and bench_fails if it is not all. yield:
+ * two fibers that yield to each other; an operation is one yield.
  */
 typedef struct fiber_work {
 	uint64_t done;
-	void *scheduler;
 } fiber_work;
 
-static inline void *fiber_work_setup(int threads, uint64_t total)
+static inline void *fiber_work_setup(const bench_setting *with)
 {
-	(void)threads;
-	(void)total;
 	return bench_alloc(sizeof(fiber_work));
 }
 
@@ -74,9 +67,9 @@ static inline void fiber_work_teardown(void *state, uint64_t total)
 	free(work);
 }
 
-#define FIBER_WORK_ROW(case, name, run)                                                                                \
+#define FIBER_WORK_ROW(name, label, run, ...)                                                                          \
 	{                                                                                                              \
-		"fiber/" case, name, fiber_work_setup, run, fiber_work_teardown, 0                                     \
+		name, label, fiber_work_setup, run, fiber_work_teardown, __VA_ARGS__                                   \
 	}
 
 #endif

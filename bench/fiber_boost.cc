@@ -7,7 +7,6 @@
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
 #include <boost/fiber/pooled_fixedsize_stack.hpp>
-#include <boost/fiber/unbuffered_channel.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -68,8 +67,8 @@ static void boost_spawn_join(bench_thread *t)
 		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
 }
 
-template <typename Stacks>
-static void boost_run_group(fiber_work *work, Stacks &stacks, std::vector<boost::fibers::fiber> &group, uint64_t n)
+static void boost_run_group(fiber_work *work, boost::fibers::pooled_fixedsize_stack &stacks,
+                            std::vector<boost::fibers::fiber> &group, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
 		group.emplace_back(std::allocator_arg, stacks, [work] { work->done++; });
@@ -93,10 +92,11 @@ static void boost_group(bench_thread *t)
 	t->took = bench_now() - begin;
 }
 
-template <typename Channel>
-static void boost_pass(bench_thread *t, Channel &there, Channel &back)
+// A channel holds one item less than it says.
+static void boost_channel(bench_thread *t)
 {
 	auto *work = static_cast<fiber_work *>(t->state);
+	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
 	boost::fibers::fiber returns([&] {
 		for (uint64_t i = 0; i < t->total; i++)
 			back.push(there.value_pop());
@@ -113,27 +113,11 @@ static void boost_pass(bench_thread *t, Channel &there, Channel &back)
 	returns.join();
 }
 
-// It holds one item less than it says.
-static void boost_channel(bench_thread *t)
-{
-	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
-	boost_pass(t, there, back);
-}
-
-static void boost_unbuffered(bench_thread *t)
-{
-	boost::fibers::unbuffered_channel<uint64_t> there, back;
-	boost_pass(t, there, back);
-}
-
 static const bench_row rows[] = {
-    FIBER_SWITCH_ROW(boost_context, "boost_context"),
-    FIBER_WORK_ROW("yield", "boost_fiber", boost_yield),
-    FIBER_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
-    FIBER_WORK_ROW("channel", "boost_fiber", boost_channel),
-    LOOP_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
-    {"loop/group_20000", "boost_fiber", fiber_work_setup, boost_group, fiber_work_teardown, 10 * LOOP_GROUP},
-    LOOP_WORK_ROW("pingpong", "boost_fiber", boost_channel),
-    LOOP_WORK_ROW("pingpong", "boost_unbuffered", boost_unbuffered),
+    FIBER_SWITCH_ROW(boost_context),
+    FIBER_WORK_ROW("fiber/yield", "boost_fiber", boost_yield),
+    FIBER_WORK_ROW("loop/spawn_join", "boost_fiber", boost_spawn_join),
+    FIBER_WORK_ROW("loop/group_20000", "boost_fiber", boost_group, 10 * LOOP_GROUP),
+    FIBER_WORK_ROW("loop/pingpong", "boost_fiber", boost_channel),
 };
 BENCH_ROWS(rows)

@@ -24,12 +24,12 @@ typedef struct fork_state {
 	uint64_t loops;
 } fork_state;
 
-void *fork_setup(const fork_runtime *runtime, int threads)
+void *fork_setup(const bench_setting *with)
 {
 	fork_state *s = bench_alloc(sizeof *s);
-	s->runtime = runtime;
-	s->pool = runtime->open((unsigned)threads);
-	if (runtime->fib && runtime->fib(s->pool, 20) != 6765)
+	s->runtime = with->arg;
+	s->pool = s->runtime->open((unsigned)with->threads);
+	if (s->runtime->fib && s->runtime->fib(s->pool, 20) != 6765)
 		bench_fail("fib(20) is wrong");
 	return s;
 }
@@ -44,14 +44,14 @@ void fork_run(bench_thread *t)
 	} while (bench_now() < t->until);
 }
 
-void *fork_setup_even(const fork_runtime *runtime, int threads)
+void *fork_setup_even(const bench_setting *with)
 {
-	fork_state *s = fork_setup(runtime, threads);
+	fork_state *s = fork_setup(with);
 	s->x = bench_alloc(LOOP_EVEN * sizeof *s->x);
 	s->y = bench_alloc(LOOP_EVEN * sizeof *s->y);
 	for (size_t i = 0; i < LOOP_EVEN; i++)
 		s->x[i] = (float)(i % 4);
-	runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
+	s->runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
 	s->loops = 1;
 	return s;
 }
@@ -66,13 +66,13 @@ void fork_run_even(bench_thread *t)
 	} while (bench_now() < t->until);
 }
 
-void *fork_setup_uneven(const fork_runtime *runtime, int threads)
+void *fork_setup_uneven(const bench_setting *with)
 {
-	fork_state *s = fork_setup(runtime, threads);
+	fork_state *s = fork_setup(with);
 	s->rows = bench_alloc(LOOP_ROWS * sizeof *s->rows);
 	s->expected = bench_alloc(LOOP_ROWS * sizeof *s->expected);
 	fork_rows(s->expected, 0, LOOP_ROWS);
-	runtime->uneven(s->pool, s->rows, LOOP_ROWS);
+	s->runtime->uneven(s->pool, s->rows, LOOP_ROWS);
 	return s;
 }
 
@@ -88,11 +88,11 @@ void fork_run_uneven(bench_thread *t)
 	} while (bench_now() < t->until);
 }
 
-void *fork_setup_burst(const fork_runtime *runtime, int threads)
+void *fork_setup_burst(const bench_setting *with)
 {
-	fork_state *s = fork_setup(runtime, threads);
+	fork_state *s = fork_setup(with);
 	s->results = bench_alloc(POOL_BATCH * sizeof *s->results);
-	runtime->burst(s->pool, s->results, 0, POOL_BATCH);
+	s->runtime->burst(s->pool, s->results, 0, POOL_BATCH);
 	return s;
 }
 
@@ -127,7 +127,6 @@ static void check_uneven(const fork_state *s)
 void fork_teardown(void *state, uint64_t total)
 {
 	fork_state *s = state;
-	(void)total;
 	if (s->y)
 		check_even(s);
 	if (s->rows)

@@ -24,10 +24,10 @@ extern "C" {
 
 /*
  * The bodies of the loops, the same code for all: y += a x, for elements; rows of a triangle, each
- * of as many rounds as its number. The modules of OpenMP find them in the program.
+ * of as many rounds as its number.
  */
-__attribute__((visibility("default"))) void fork_axpy(float *y, const float *x, float a, size_t from, size_t to);
-__attribute__((visibility("default"))) void fork_rows(uint64_t *rows, size_t from, size_t to);
+void fork_axpy(float *y, const float *x, float a, size_t from, size_t to);
+void fork_rows(uint64_t *rows, size_t from, size_t to);
 
 /*
  * An implementation. open(workers) makes what the others are given; NULL where it has none of a
@@ -46,11 +46,11 @@ typedef struct fork_runtime {
 	void (*burst)(void *pool, uint64_t *results, uint64_t first, uint64_t n);
 } fork_runtime;
 
-/* For the rows of an implementation: setup is one of these with its runtime. */
-void *fork_setup(const fork_runtime *runtime, int threads);
-void *fork_setup_even(const fork_runtime *runtime, int threads);
-void *fork_setup_uneven(const fork_runtime *runtime, int threads);
-void *fork_setup_burst(const fork_runtime *runtime, int threads);
+/* For rows whose `arg` is the runtime. */
+void *fork_setup(const bench_setting *with);
+void *fork_setup_even(const bench_setting *with);
+void *fork_setup_uneven(const bench_setting *with);
+void *fork_setup_burst(const bench_setting *with);
 void fork_run(bench_thread *t);
 void fork_run_even(bench_thread *t);
 void fork_run_uneven(bench_thread *t);
@@ -61,19 +61,12 @@ void fork_teardown(void *state, uint64_t total);
 }
 #endif
 
-/*
- * FORK_BENCH(impl, runtime): the functions of its rows; `runtime` is an expression. FORK_ROW(case,
- * name, impl, of).
- */
-#define FORK_SETUP(impl, of, runtime)                                                                                  \
-	static void *impl##_setup##of(int threads, uint64_t total)                                                     \
+#define FORK_ROW(name, label, of, role, runtime)                                                                       \
 	{                                                                                                              \
-		(void)total;                                                                                           \
-		return fork_setup##of(runtime, threads);                                                               \
+		"exec/" name, label, fork_setup##of, fork_run##of, fork_teardown, 0, role, runtime                     \
 	}
-#define FORK_ROW(impl, name, of, label)                                                                                \
-	{                                                                                                              \
-		"exec/" name, label, impl##_setup##of, fork_run##of, fork_teardown, 0                                  \
-	}
+#define FORK_ROWS(label, role, runtime)                                                                                \
+	FORK_ROW("fork_join", label, , role, runtime), FORK_ROW("parallel_even", label, _even, role, runtime),         \
+	    FORK_ROW("parallel_uneven", label, _uneven, role, runtime)
 
 #endif

@@ -2,32 +2,24 @@
 /* Readers-writer locks in C (rwlocks.h). */
 #include "rwlocks.h"
 
-#include <ck_pflock.h>
 #include <ck_rwlock.h>
 #include <fairlead/rwlock.h>
-#include <glib.h>
 #include <nsync.h>
 #include <pthread.h>
 
-RW_BENCH(fl_rw, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read_lock(m), fl_rwlock_read_unlock(m), fl_rwlock_write_lock(m),
-         fl_rwlock_write_unlock(m))
+RW_BENCH(fairlead, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read_lock(m), fl_rwlock_read_unlock(m),
+         fl_rwlock_write_lock(m), fl_rwlock_write_unlock(m))
 RW_BENCH(pthread, pthread_rwlock_t, pthread_rwlock_init(m, NULL), pthread_rwlock_rdlock(m), pthread_rwlock_unlock(m),
          pthread_rwlock_wrlock(m), pthread_rwlock_unlock(m))
 RW_BENCH(nsync, nsync_mu, nsync_mu_init(m), nsync_mu_rlock(m), nsync_mu_runlock(m), nsync_mu_lock(m),
          nsync_mu_unlock(m))
-RW_BENCH(glib, GRWLock, g_rw_lock_init(m), g_rw_lock_reader_lock(m), g_rw_lock_reader_unlock(m),
-         g_rw_lock_writer_lock(m), g_rw_lock_writer_unlock(m))
 RW_BENCH(ck_rwlock, ck_rwlock_t, ck_rwlock_init(m), ck_rwlock_read_lock(m), ck_rwlock_read_unlock(m),
          ck_rwlock_write_lock(m), ck_rwlock_write_unlock(m))
-RW_BENCH(ck_pflock, ck_pflock_t, ck_pflock_init(m), ck_pflock_read_lock(m), ck_pflock_read_unlock(m),
-         ck_pflock_write_lock(m), ck_pflock_write_unlock(m))
 
 static const bench_row rows[] = {
-    RW_ALL_ROWS("fairlead", fl_rw),
-    RW_ALL_ROWS("pthread", pthread),
-    RW_ALL_ROWS("nsync", nsync),
-    RW_ALL_ROWS("glib", glib),
-    RW_ALL_ROWS("ck_rwlock", ck_rwlock),
-    RW_ALL_ROWS("ck_pflock", ck_pflock),
+    RW_ALL(fairlead, BENCH_PEER),
+    RW_ALL(pthread, BENCH_PEER),
+    RW_ALL(nsync, BENCH_PEER),
+    RW_ALL(ck_rwlock, BENCH_SPINNING),
 };
 BENCH_ROWS(rows)

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Semaphores in C (sems.h), and the floors of all hand-overs. Peers without one get it from mutex
+ * Semaphores in C (sems.h). Peers without one get it from mutex
  * and condition.
  */
 #include "monitor.h"
 #include "sems.h"
 
-#include <ck_pr.h>
 #include <errno.h>
 #include <fairlead/sem.h>
-#include <limits.h>
-#include <linux/futex.h>
-#include <sched.h>
 #include <semaphore.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { TIMEOUT = 100000 /* ns */ };
 
@@ -46,101 +38,54 @@ static inline void posix_acquire(sem_t *s)
 			bench_fail("sem_wait");
 }
 
+/*
+ * A semaphore of mutex and condition (monitor.h). The signaller counts the waiter off, so that a
+ * waiter that has yet to run is not signalled twice.
+ */
+#define MONITOR_SEM(mon)                                                                                               \
+	typedef struct mon##_sem {                                                                                     \
+		mon_##mon##_mutex mutex;                                                                               \
+		mon_##mon##_cond cond;                                                                                 \
+		unsigned permits, waiters;                                                                             \
+	} mon##_sem;                                                                                                   \
+	static inline void mon##_init(mon##_sem *s)                                                                    \
+	{                                                                                                              \
+		mon_##mon##_mutex_init(&s->mutex);                                                                     \
+		mon_##mon##_cond_init(&s->cond);                                                                       \
+	}                                                                                                              \
+	static inline void mon##_release(mon##_sem *s)                                                                 \
+	{                                                                                                              \
+		mon_##mon##_lock(&s->mutex);                                                                           \
+		s->permits++;                                                                                          \
+		bool wake = s->waiters > 0;                                                                            \
+		s->waiters -= wake;                                                                                    \
+		mon_##mon##_unlock(&s->mutex);                                                                         \
+		if (wake)                                                                                              \
+			mon_##mon##_signal(&s->cond);                                                                  \
+	}                                                                                                              \
+	static inline void mon##_acquire(mon##_sem *s)                                                                 \
+	{                                                                                                              \
+		mon_##mon##_lock(&s->mutex);                                                                           \
+		while (s->permits == 0) {                                                                              \
+			s->waiters++;                                                                                  \
+			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
+		}                                                                                                      \
+		s->permits--;                                                                                          \
+		mon_##mon##_unlock(&s->mutex);                                                                         \
+	}
+
 MONITOR_SEM(pthread)
 MONITOR_SEM(nsync)
-
-/*
- * What a release and an acquire cost at least where any number of threads may do either: two atomic
- * operations.
- */
-static inline void atomic_sem_init(atomic_uint *s)
-{
-	atomic_init(s, 0);
-}
-
-static inline void atomic_sem_release(atomic_uint *s)
-{
-	atomic_fetch_add_explicit(s, 1, memory_order_release);
-}
-
-static inline void atomic_sem_acquire(atomic_uint *s)
-{
-	unsigned permits = atomic_load_explicit(s, memory_order_relaxed);
-	while (permits == 0 || !atomic_compare_exchange_weak_explicit(s, &permits, permits - 1, memory_order_acquire,
-	                                                              memory_order_relaxed))
-		permits = atomic_load_explicit(s, memory_order_relaxed);
-}
-
-/*
- * What a hand-over costs at least: one thread stores to a cache line, the other polls it; neither
- * writes the other's. Never sleeps. On one CPU it lets the other run after each look.
- */
-typedef struct spin_turn {
-	atomic_uint given;
-	BENCH_ALIGNED unsigned taken;
-} spin_turn;
-
-static inline void spin_init(spin_turn *s)
-{
-	atomic_init(&s->given, 0);
-	s->taken = 0;
-}
-
-static inline void spin_give(spin_turn *s)
-{
-	unsigned given = atomic_load_explicit(&s->given, memory_order_relaxed);
-	atomic_store_explicit(&s->given, given + 1, memory_order_release);
-}
-
-static inline void spin_take(spin_turn *s)
-{
-	while (atomic_load_explicit(&s->given, memory_order_acquire) == s->taken)
-		ck_pr_stall();
-	s->taken++;
-}
-
-static inline void yield_take(spin_turn *s)
-{
-	while (atomic_load_explicit(&s->given, memory_order_acquire) == s->taken)
-		sched_yield();
-	s->taken++;
-}
-
-/*
- * What the kernel asks for: one word a direction, a call to wake and one to sleep for each
- * hand-over; no thread spins.
- */
-static inline void futex_init(atomic_uint *word)
-{
-	atomic_init(word, 0);
-}
-
-static inline void futex_give(atomic_uint *word)
-{
-	atomic_store_explicit(word, 1, memory_order_release);
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static inline void futex_take(atomic_uint *word)
-{
-	while (atomic_load_explicit(word, memory_order_acquire) == 0)
-		syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	atomic_store_explicit(word, 0, memory_order_relaxed);
-}
 
 SEM_BENCH(fairlead, fl_sem, fairlead_init, fl_sem_release, fairlead_acquire)
 SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_acquire)
 SEM_BENCH(pthread, pthread_sem, pthread_init, pthread_release, pthread_acquire)
 SEM_BENCH(nsync, nsync_sem, nsync_init, nsync_release, nsync_acquire)
-SEM_ALONE(atomic, atomic_uint, atomic_sem_init, atomic_sem_release, atomic_sem_acquire)
-TURN_BENCH(spin, spin_turn, spin_init, spin_give, spin_take)
-TURN_BENCH(yield, spin_turn, spin_init, spin_give, yield_take)
-TURN_BENCH(futex, atomic_uint, futex_init, futex_give, futex_take)
 
 /* A wait in which nothing comes, for 100 us. */
 static void fairlead_time_out(bench_thread *t)
 {
-	struct fairlead_state *s = t->state;
+	fairlead_state *s = t->state;
 	for (uint64_t i = 0; i < t->total; i++) {
 		if (fl_sem_acquire_until(&s->sem, bench_now() + TIMEOUT, NULL) != -ETIMEDOUT)
 			bench_fail("fl_sem_acquire_until");
@@ -156,7 +101,7 @@ static struct timespec timeout_from_now(void)
 
 static void sem_t_time_out(bench_thread *t)
 {
-	struct sem_t_state *s = t->state;
+	sem_t_state *s = t->state;
 	for (uint64_t i = 0; i < t->total; i++) {
 		const struct timespec at = timeout_from_now();
 		if (sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) == 0 || errno != ETIMEDOUT)
@@ -167,7 +112,7 @@ static void sem_t_time_out(bench_thread *t)
 
 static void pthread_time_out(bench_thread *t)
 {
-	struct pthread_state *s = t->state;
+	pthread_state *s = t->state;
 	for (uint64_t i = 0; i < t->total; i++) {
 		const struct timespec at = timeout_from_now();
 		pthread_mutex_lock(&s->sem.mutex);
@@ -180,24 +125,11 @@ static void pthread_time_out(bench_thread *t)
 
 #define TIMEOUT_ROW(impl)                                                                                              \
 	{                                                                                                              \
-		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, sem_teardown, 0                       \
+		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, sem_teardown                          \
 	}
-#define FLOOR_ROWS(of)                                                                                                 \
-	TURN_ROWS(of, "futex", futex), TURN_ROW(of "_apart", "spin", spin), TURN_ROW(of "_together", "yield", yield)
 
 static const bench_row rows[] = {
-    SEM_ROWS(fairlead, "fairlead"),
-    SEM_ROWS(sem_t, "sem_t"),
-    SEM_ROWS(pthread, "pthread"),
-    SEM_ROWS(nsync, "nsync"),
-    SEM_UNCONTENDED(atomic, "atomic"),
-    FLOOR_ROWS("locks/mutex_handoff"),
-    FLOOR_ROWS("locks/sem_pingpong"),
-    FLOOR_ROWS("locks/event_pingpong"),
-    FLOOR_ROWS("locks/cond_pingpong"),
-    FLOOR_ROWS("queues/roundtrip"),
-    TIMEOUT_ROW(fairlead),
-    TIMEOUT_ROW(sem_t),
-    TIMEOUT_ROW(pthread),
+    SEM_ROWS(fairlead, "fairlead"), SEM_ROWS(sem_t, "sem_t"), SEM_ROWS(pthread, "pthread"), SEM_ROWS(nsync, "nsync"),
+    TIMEOUT_ROW(fairlead),          TIMEOUT_ROW(sem_t),       TIMEOUT_ROW(pthread),
 };
 BENCH_ROWS(rows)

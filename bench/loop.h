@@ -11,8 +11,8 @@
  *
  *     fairlead-bench-loop echo NAME    says "ready", then the port of an echo server on 127.0.0.1;
  *                                      ends with its input
- *     fairlead-bench-loop udp NAME     the same for datagrams, or unix_datagram: then it says its
- *                                      process id (loop_probe.h)
+ *     fairlead-bench-loop udp NAME     the same for datagrams
+ *     fairlead-bench-loop unix_datagram NAME   the same; says its process id (loop_probe.h)
  *     fairlead-bench-loop idle NAME    says "ready"; answers each number (remote.h) by the bytes of
  *                                      memory that so many waiting tasks cost
  *
@@ -21,11 +21,6 @@
  * time on, so that their memory is warm. pingpong: two tasks, there and back through two queues,
  * which hold one item each.
  */
-#define LOOP_WORK_ROW(case, name, run)                                                                                 \
-	{                                                                                                              \
-		"loop/" case, name, fiber_work_setup, run, fiber_work_teardown, 0                                      \
-	}
-
 enum {
 	LOOP_TIMERS = 10000, /* that are started at any time */
 	LOOP_TASKS = 10000,  /* that are cancelled together */

@@ -7,12 +7,14 @@
  * the same time. memory_stream: the memory that LOOP_IDLE connections add, after one request on
  * each.
  */
-#include "loop_client.h"
+#include "loop.h"
+#include "loop_probe.h"
 #include "remote.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -20,28 +22,91 @@
 #include <time.h>
 #include <unistd.h>
 
+static void must(bool good, const char *what)
+{
+	if (!good)
+		bench_fail("%s: %s", what, strerror(errno));
+}
+
+/* The second of the CPUs that it may use; back to all of them afterwards. */
+static cpu_set_t pin(void)
+{
+	cpu_set_t all, second;
+	must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
+	CPU_ZERO(&second);
+	for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE && seen < 2; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		if (++seen == 2 || CPU_COUNT(&all) == 1)
+			CPU_SET(cpu, &second);
+	}
+	must(sched_setaffinity(0, sizeof second, &second) == 0, "sched_setaffinity");
+	return all;
+}
+
+static void unpin(cpu_set_t all)
+{
+	must(sched_setaffinity(0, sizeof all, &all) == 0, "sched_setaffinity");
+}
+
 struct connection {
 	int fd;
 	uint32_t got; /* bytes of the answer */
 	uint64_t request[ECHO_SIZE / sizeof(uint64_t)];
 };
 
+typedef struct kind {
+	int domain, type;
+	void (*connect)(int fd, unsigned where, unsigned number);
+} kind;
+
+/* What the row of a server and so many connections is given. */
+typedef struct server {
+	const kind *kind;
+	size_t connections;
+	const char *const *command;
+} server;
+
 typedef struct client {
 	bench_remote *server;
-	struct sockaddr_in where;
+	const kind *kind;
+	unsigned where;
 	int poller;
 	size_t n;
 	uint64_t to_send, to_get;
 	struct connection *all;
 } client;
 
-static void open_connection(client *c, struct connection *to)
+/* `where`: a port, or the process id of the server; `number`: of the connection. */
+static void connect_udp(int fd, unsigned where, unsigned number)
+{
+	const struct sockaddr_in a = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)where), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	must(connect(fd, (const struct sockaddr *)&a, sizeof a) == 0, "connect");
+}
+
+static void connect_tcp(int fd, unsigned where, unsigned number)
 {
 	const int on = 1;
-	to->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	connect_udp(fd, where, number);
+	must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+}
+
+static void connect_unix(int fd, unsigned where, unsigned number)
+{
+	struct sockaddr_un own, peer;
+	probe_unix_address(&own, getpid(), number + 1);
+	probe_unix_address(&peer, (int)where, 0);
+	must(bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "bind");
+	must(connect(fd, (struct sockaddr *)&peer, sizeof peer) == 0, "connect");
+}
+
+static void open_connection(client *c, unsigned number)
+{
+	struct connection *to = &c->all[number];
+	to->fd = socket(c->kind->domain, c->kind->type | SOCK_CLOEXEC, 0);
 	must(to->fd >= 0, "socket");
-	must(connect(to->fd, (struct sockaddr *)&c->where, sizeof c->where) == 0, "connect");
-	must(setsockopt(to->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+	c->kind->connect(to->fd, c->where, number);
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = to};
 	must(epoll_ctl(c->poller, EPOLL_CTL_ADD, to->fd, &event) == 0, "epoll_ctl");
 }
@@ -55,7 +120,8 @@ static void send_request(client *c, struct connection *on)
 	on->got = 0;
 	on->request[0]++;
 	on->request[ECHO_SIZE / sizeof(uint64_t) - 1] = ~on->request[0];
-	must(send(on->fd, on->request, ECHO_SIZE, MSG_NOSIGNAL) == ECHO_SIZE, "send");
+	while (send(on->fd, on->request, ECHO_SIZE, MSG_NOSIGNAL | MSG_DONTWAIT) != ECHO_SIZE)
+		must(errno == EAGAIN, "send"); /* a Unix server has no room for more: again */
 }
 
 static void take_answer(client *c, struct connection *from)
@@ -89,19 +155,19 @@ static void exchange(client *c, uint64_t requests)
 	}
 }
 
-static client *client_open(const char *const *command)
+/* The server has begun to run when it says where it listens. */
+static void *client_setup(const bench_setting *with)
 {
+	const server *of = with->arg;
 	client *c = bench_alloc(sizeof *c);
 	struct rlimit files;
 	must(getrlimit(RLIMIT_NOFILE, &files) == 0, "getrlimit");
 	files.rlim_cur = files.rlim_max;
 	must(setrlimit(RLIMIT_NOFILE, &files) == 0, "setrlimit");
-	c->server = bench_remote_open(command);
-	unsigned port;
-	if (fscanf(c->server->from, "%u", &port) != 1)
-		bench_fail("%s did not say where it listens", command[0]);
-	c->where = (struct sockaddr_in){
-	    .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	c->kind = of->kind;
+	c->server = bench_remote_open(of->command);
+	if (fscanf(c->server->from, "%u", &c->where) != 1)
+		bench_fail("%s did not say where it listens", of->command[0]);
 	c->poller = epoll_create1(EPOLL_CLOEXEC);
 	must(c->poller >= 0, "epoll_create1");
 	return c;
@@ -112,13 +178,12 @@ static void client_connect(client *c, size_t n)
 	c->n = n;
 	c->all = bench_alloc(n * sizeof *c->all);
 	for (size_t i = 0; i < n; i++)
-		open_connection(c, &c->all[i]);
+		open_connection(c, (unsigned)i);
 }
 
 static void client_teardown(void *state, uint64_t total)
 {
 	client *c = state;
-	(void)total;
 	for (size_t i = 0; i < c->n; i++)
 		(void)close(c->all[i].fd);
 	(void)close(c->poller);
@@ -127,13 +192,14 @@ static void client_teardown(void *state, uint64_t total)
 	free(c);
 }
 
-static void *echo_setup(const char *const *command, size_t connections)
+static void *echo_setup(const bench_setting *with)
 {
 	enum { WARM = 20 };
-	client *c = client_open(command);
-	client_connect(c, connections);
+	const server *of = with->arg;
+	client *c = client_setup(with);
+	client_connect(c, of->connections);
 	cpu_set_t all = pin();
-	exchange(c, WARM * connections);
+	exchange(c, WARM * of->connections);
 	unpin(all);
 	return c;
 }
@@ -165,131 +231,62 @@ static void cpu_run(bench_thread *t)
 	t->took = cpu_time(c->server->pid) - before;
 }
 
-static int64_t resident(pid_t pid)
-{
-	char path[64];
-	long all, resident = 0;
-	(void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
-	FILE *f = fopen(path, "r");
-	must(f && fscanf(f, "%ld %ld", &all, &resident) == 2, path);
-	(void)fclose(f);
-	return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
-static void *memory_setup(const char *const *command)
-{
-	return client_open(command);
-}
-
-/* The server has begun to run by then: it listens. */
 static void memory_run(bench_thread *t)
 {
 	client *c = t->state;
-	int64_t before = resident(c->server->pid);
+	int64_t before = bench_resident(c->server->pid);
 	client_connect(c, t->total);
 	exchange(c, t->total);
-	int64_t more = resident(c->server->pid) - before;
+	int64_t more = bench_resident(c->server->pid) - before;
 	t->took = more > 0 ? more : 1;
 }
 
-#define SERVER(id, ...)                                                                                                \
-	static const char *const id##_server[] = {__VA_ARGS__, NULL};                                                  \
-	static void *id##_1_setup(int threads, uint64_t total)                                                         \
-	{                                                                                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return echo_setup(id##_server, 1);                                                                     \
-	}                                                                                                              \
-	static void *id##_100_setup(int threads, uint64_t total)                                                       \
-	{                                                                                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return echo_setup(id##_server, 100);                                                                   \
-	}                                                                                                              \
-	static void *id##_1000_setup(int threads, uint64_t total)                                                      \
-	{                                                                                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return echo_setup(id##_server, 1000);                                                                  \
-	}
-
-#define MEMORY(id)                                                                                                     \
-	static void *id##_memory_setup(int threads, uint64_t total)                                                    \
-	{                                                                                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return memory_setup(id##_server);                                                                      \
-	}
+static const kind tcp = {AF_INET, SOCK_STREAM, connect_tcp};
+static const kind udp = {AF_INET, SOCK_DGRAM, connect_udp};
+static const kind unix_datagram = {AF_UNIX, SOCK_DGRAM, connect_unix};
 
 /* How many requests a run makes: with 1,000 connections each makes a hundred and more. */
 enum { REQUESTS_1 = 4000, REQUESTS = 40000 };
 
-#define ECHO_ROWS(id, part)                                                                                            \
-	{"loop/echo_1", #id, id##_1_setup, echo_run, client_teardown, REQUESTS_1 / (part)},                            \
-	    {"loop/echo_100", #id, id##_100_setup, echo_run, client_teardown, REQUESTS / (part)},                      \
-	    {"loop/echo_1000", #id, id##_1000_setup, echo_run, client_teardown, REQUESTS / (part)},                    \
+#define SERVER(kind, n, ...) (&(const server){&(kind), n, BENCH_COMMAND(__VA_ARGS__)})
+#define ECHO_ROW(label, name, kind, run, n, requests, role, ...)                                                       \
 	{                                                                                                              \
-		"loop/echo_100_cpu", #id, id##_100_setup, cpu_run, client_teardown, REQUESTS / (part)                  \
+		"loop/" name, label, echo_setup, run, client_teardown, requests, role, SERVER(kind, n, __VA_ARGS__)    \
 	}
-
-#define MEMORY_ROW(id)                                                                                                 \
+#define ECHO_ROWS(label, part, role, ...)                                                                              \
+	ECHO_ROW(label, "echo_1", tcp, echo_run, 1, REQUESTS_1 / (part), role, __VA_ARGS__),                           \
+	    ECHO_ROW(label, "echo_100", tcp, echo_run, 100, REQUESTS / (part), role, __VA_ARGS__),                     \
+	    ECHO_ROW(label, "echo_1000", tcp, echo_run, 1000, REQUESTS / (part), role, __VA_ARGS__),                   \
+	    ECHO_ROW(label, "echo_100_cpu", tcp, cpu_run, 100, REQUESTS / (part), role, __VA_ARGS__)
+#define DATAGRAM_ROW(id, kind, n, role)                                                                                \
+	ECHO_ROW(#id, #kind "_" #n, kind, echo_run, n, (n) == 1 ? REQUESTS_1 : REQUESTS, role, BENCH_LOOP, #kind, #id)
+/* A Unix socket has room for ten datagrams, so more clients would wait for each other. */
+#define DATAGRAM_ROWS(id, role)                                                                                        \
+	DATAGRAM_ROW(id, udp, 1, role), DATAGRAM_ROW(id, udp, 100, role), DATAGRAM_ROW(id, unix_datagram, 1, role),    \
+	    DATAGRAM_ROW(id, unix_datagram, 8, role)
+#define MEMORY_ROW(label, role, ...)                                                                                   \
 	{                                                                                                              \
-		"loop/memory_stream", #id, id##_memory_setup, memory_run, client_teardown, LOOP_IDLE                   \
+		"loop/memory_stream", label, client_setup, memory_run, client_teardown, LOOP_IDLE, role,               \
+		    SERVER(tcp, 0, __VA_ARGS__)                                                                        \
 	}
-
-SERVER(fairlead, BENCH_LOOP, "echo", "fairlead")
-SERVER(epoll_level, BENCH_LOOP, "echo", "epoll_level")
-SERVER(epoll_edge, BENCH_LOOP, "echo", "epoll_edge")
-SERVER(libuv, BENCH_LOOP, "echo", "libuv")
-SERVER(libuv_try, BENCH_LOOP, "echo", "libuv_try")
-SERVER(boost_asio, BENCH_LOOP, "echo", "boost_asio")
-SERVER(python_asyncio, BENCH_PYTHON, BENCH_LOOP_PY, "echo")
-static const char *const python_streams_server[] = {BENCH_PYTHON, BENCH_LOOP_PY, "echo_streams", NULL};
-
-MEMORY(fairlead)
-MEMORY(epoll_edge)
-MEMORY(libuv)
-MEMORY(boost_asio)
-MEMORY(python_asyncio)
-MEMORY(python_streams)
-
-/* Tasks that wait for an event: the servers' program answers. */
-#define IDLE(id, ...)                                                                                                  \
-	static void *id##_idle_setup(int threads, uint64_t total)                                                      \
-	{                                                                                                              \
-		static const char *const command[] = {__VA_ARGS__, NULL};                                              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return bench_remote_open(command);                                                                     \
-	}
-
-#define IDLE_ROW(id, n)                                                                                                \
-	{                                                                                                              \
-		"loop/memory_task", #id, id##_idle_setup, bench_remote_run, bench_remote_teardown, n                   \
-	}
-
-IDLE(fairlead, BENCH_LOOP, "idle", "fairlead")
-IDLE(boost_fiber, BENCH_LOOP, "idle", "boost_fiber")
-IDLE(boost_unguarded, BENCH_LOOP, "idle", "boost_unguarded")
-IDLE(python_asyncio, BENCH_PYTHON, BENCH_LOOP_PY, "idle")
+#define PYTHON BENCH_PYTHON, BENCH_LOOP_PY
 
 static const bench_row rows[] = {
-    ECHO_ROWS(fairlead, 1),
-    ECHO_ROWS(epoll_level, 1),
-    ECHO_ROWS(epoll_edge, 1),
-    ECHO_ROWS(libuv, 1),
-    ECHO_ROWS(libuv_try, 1),
-    ECHO_ROWS(boost_asio, 1),
-    ECHO_ROWS(python_asyncio, 4),
-    MEMORY_ROW(fairlead),
-    MEMORY_ROW(epoll_edge),
-    MEMORY_ROW(libuv),
-    MEMORY_ROW(boost_asio),
-    MEMORY_ROW(python_asyncio),
-    MEMORY_ROW(python_streams),
-    IDLE_ROW(fairlead, 100000),
-    IDLE_ROW(boost_fiber, LOOP_IDLE), /* it cannot have many more: a guard by protection cuts a mapping in two */
-    IDLE_ROW(boost_unguarded, LOOP_IDLE),
-    IDLE_ROW(python_asyncio, LOOP_IDLE),
+    ECHO_ROWS("fairlead", 1, BENCH_PEER, BENCH_LOOP, "echo", "fairlead"),
+    ECHO_ROWS("libuv", 1, BENCH_PEER, BENCH_LOOP, "echo", "libuv"),
+    ECHO_ROWS("libuv_try", 1, BENCH_PEER, BENCH_LOOP, "echo", "libuv_try"),
+    ECHO_ROWS("python_asyncio", 4, BENCH_PEER, PYTHON, "echo"),
+    DATAGRAM_ROWS(fairlead, BENCH_PEER),
+    DATAGRAM_ROWS(libuv, BENCH_PEER),
+    DATAGRAM_ROWS(libuv_try, BENCH_PEER),
+    DATAGRAM_ROWS(fairlead_many, BENCH_WEAKER),
+    MEMORY_ROW("fairlead", BENCH_PEER, BENCH_LOOP, "echo", "fairlead"),
+    MEMORY_ROW("python_streams", BENCH_PEER, PYTHON, "echo_streams"),
+    MEMORY_ROW("libuv", BENCH_WEAKER, BENCH_LOOP, "echo", "libuv"),
+    /* Tasks that wait for an event: the servers' program answers. */
+    BENCH_REMOTE_ROW("loop/memory_task", "fairlead", 100000, BENCH_LOOP, "idle", "fairlead"),
+    /* It cannot have many more: a guard by protection cuts a mapping in two. */
+    BENCH_REMOTE_ROW("loop/memory_task", "boost_fiber", LOOP_IDLE, BENCH_LOOP, "idle", "boost_fiber"),
+    BENCH_REMOTE_ROW("loop/memory_task", "python_asyncio", LOOP_IDLE, PYTHON, "idle"),
 };
 BENCH_ROWS(rows)

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fairlead/datagram.h>
 #include <fairlead/event.h>
 #include <fairlead/fiber.h>
 #include <fairlead/loop.h>
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,12 +34,6 @@ void probe_check(int good, const char *what)
 	exit(1);
 }
 
-void probe_listening(int port)
-{
-	(void)printf("%d\n", port);
-	(void)fflush(stdout);
-}
-
 int64_t probe_resident(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -49,19 +43,30 @@ int64_t probe_resident(void)
 	return (int64_t)resident * sysconf(_SC_PAGESIZE);
 }
 
-/* By hand, for the floor. */
-
-static int listen_here(void)
+static int open_socket(int type)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof a;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	probe_check(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, BACKLOG) == 0 &&
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	probe_check(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
+	                (type == SOCK_DGRAM || listen(fd, BACKLOG) == 0) &&
 	                getsockname(fd, (struct sockaddr *)&a, &size) == 0,
-	            "listen");
-	probe_listening(ntohs(a.sin_port));
+	            "bind");
+	(void)printf("%d\n", ntohs(a.sin_port));
 	return fd;
 }
+
+static int open_unix(int type)
+{
+	struct sockaddr_un a;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	probe_unix_address(&a, getpid(), 0);
+	probe_check(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0, "bind");
+	(void)printf("%d\n", getpid());
+	return fd;
+}
+
+/* A server is given its socket, bound and, of streams, listening. */
 
 static int accept_one(int listener)
 {
@@ -70,56 +75,6 @@ static int accept_one(int listener)
 	if (fd >= 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return fd;
-}
-
-static void watch(int poller, int fd, uint32_t events)
-{
-	struct epoll_event event = {.events = events, .data.fd = fd};
-	probe_check(epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-}
-
-/* A read that was not full has left nothing: neither form looks again. */
-static void echo_once(int fd)
-{
-	static char buffer[PROBE_BUFFER];
-	ssize_t n;
-	do {
-		n = recv(fd, buffer, sizeof buffer, 0);
-		if (n > 0) {
-			probe_check(send(fd, buffer, (size_t)n, MSG_NOSIGNAL) == n, "send");
-		} else if (n == 0 || errno != EAGAIN) {
-			(void)close(fd);
-			return;
-		}
-	} while (n == sizeof buffer);
-}
-
-static void epoll_echo(uint32_t mode)
-{
-	enum { EVENTS = 256 };
-	struct epoll_event events[EVENTS];
-	int listener = listen_here(), poller = epoll_create1(EPOLL_CLOEXEC);
-	watch(poller, listener, EPOLLIN);
-	for (;;) {
-		int n = epoll_wait(poller, events, EVENTS, -1);
-		for (int i = 0; i < n; i++) {
-			if (events[i].data.fd != listener)
-				echo_once(events[i].data.fd);
-			else
-				for (int fd; (fd = accept_one(listener)) >= 0;)
-					watch(poller, fd, EPOLLIN | mode);
-		}
-	}
-}
-
-static void epoll_level_echo(void)
-{
-	epoll_echo(0);
-}
-
-static void epoll_edge_echo(void)
-{
-	epoll_echo(EPOLLET);
 }
 
 /* Fairlead: a fiber for each connection. */
@@ -137,9 +92,6 @@ static int echo_stream(void *arg)
 
 static void on_connection(fl_loop_watch *w, int listener, unsigned events, void *arg)
 {
-	(void)w;
-	(void)events;
-	(void)arg;
 	for (int fd; (fd = accept_one(listener)) >= 0;) {
 		fl_stream *s;
 		fl_fiber *f = NULL;
@@ -148,18 +100,66 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 	}
 }
 
-static int serve(void *arg)
+static int serve(void *socket)
 {
 	fl_loop_watch w = {0};
-	(void)arg;
-	probe_check(fl_loop_watch_start(fl_loop_current(), &w, listen_here(), FL_LOOP_IN, on_connection, NULL) == 0,
+	probe_check(fl_loop_watch_start(fl_loop_current(), &w, *(int *)socket, FL_LOOP_IN, on_connection, NULL) == 0,
 	            "fl_loop_watch_start");
 	return fl_sleep(FL_FOREVER / 2);
 }
 
-static void fairlead_echo(void)
+static void fairlead_echo(int socket)
 {
-	probe_check(fl_loop_run(serve, NULL) == 0, "fl_loop_run");
+	probe_check(fl_loop_run(serve, &socket) == 0, "fl_loop_run");
+}
+
+/* Of datagrams one fiber. */
+
+static fl_datagram *open_ours(const int *socket)
+{
+	fl_datagram *d = NULL;
+	probe_check(fl_datagram_from_fd(&d, *socket) == 0, "fl_datagram_from_fd");
+	return d;
+}
+
+static int echo_each(void *socket)
+{
+	char buffer[PROBE_BUFFER];
+	fl_datagram_address from;
+	fl_datagram *d = open_ours(socket);
+	for (;;) {
+		ssize_t n = fl_datagram_receive(d, buffer, sizeof buffer, &from);
+		probe_check(n >= 0 && fl_datagram_send_to(d, buffer, (size_t)n, &from) == 0, "fl_datagram_send_to");
+	}
+	return 0;
+}
+
+static int echo_many(void *socket)
+{
+	static char buffers[FL_DATAGRAM_MANY][PROBE_BUFFER];
+	fl_datagram_message list[FL_DATAGRAM_MANY];
+	fl_datagram *d = open_ours(socket);
+	for (unsigned i = 0; i < FL_DATAGRAM_MANY; i++)
+		list[i].data = buffers[i];
+	for (;;) {
+		for (unsigned i = 0; i < FL_DATAGRAM_MANY; i++)
+			list[i].size = PROBE_BUFFER;
+		int n = fl_datagram_receive_many(d, list, FL_DATAGRAM_MANY);
+		for (int i = 0; i < n; i++)
+			list[i].size = list[i].received;
+		probe_check(n > 0 && fl_datagram_send_many(d, list, (unsigned)n, NULL) == 0, "fl_datagram_send_many");
+	}
+	return 0;
+}
+
+static void fairlead_datagrams(int socket)
+{
+	probe_check(fl_loop_run(echo_each, &socket) == 0, "fl_loop_run");
+}
+
+static void fairlead_many(int socket)
+{
+	probe_check(fl_loop_run(echo_many, &socket) == 0, "fl_loop_run");
 }
 
 struct idlers {
@@ -200,8 +200,8 @@ static int64_t fairlead_idle(size_t n)
 }
 
 /*
- * libuv: uv_write(), as its documentation does, or uv_try_write(), which needs no memory for the
- * request.
+ * libuv: uv_write() and uv_udp_send(), as its documentation does, or uv_try_write() and
+ * uv_udp_try_send(), which need no memory for the request.
  */
 
 static bool uv_tries;
@@ -209,8 +209,6 @@ static bool uv_tries;
 static void uv_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
 	static char shared[PROBE_BUFFER];
-	(void)handle;
-	(void)suggested;
 	*buffer = uv_buf_init(shared, sizeof shared);
 }
 
@@ -220,14 +218,32 @@ static void uv_free(uv_handle_t *handle)
 }
 
 struct uv_request {
-	uv_write_t write;
+	union {
+		uv_write_t write;
+		uv_udp_send_t send;
+	};
 	char data[PROBE_BUFFER];
 };
+
+/* A copy of what is to be sent; `reply` says so. */
+static struct uv_request *uv_request_of(uv_buf_t *reply)
+{
+	struct uv_request *request = malloc(sizeof *request - PROBE_BUFFER + reply->len);
+	probe_check(request != NULL, "malloc");
+	reply->base = memcpy(request->data, reply->base, reply->len);
+	return request;
+}
 
 static void uv_written(uv_write_t *write, int status)
 {
 	probe_check(status == 0, "uv_write");
 	free(write);
+}
+
+static void uv_sent(uv_udp_send_t *send, int status)
+{
+	probe_check(status == 0, "uv_udp_send");
+	free(send);
 }
 
 static void uv_got(uv_stream_t *s, ssize_t n, const uv_buf_t *buffer)
@@ -237,15 +253,22 @@ static void uv_got(uv_stream_t *s, ssize_t n, const uv_buf_t *buffer)
 		return;
 	}
 	uv_buf_t reply = uv_buf_init(buffer->base, (unsigned)n);
-	if (uv_tries) {
+	if (uv_tries)
 		probe_check(uv_try_write(s, &reply, 1) == n, "uv_try_write");
-		return;
-	}
-	struct uv_request *request = malloc(sizeof request->write + (size_t)n);
-	probe_check(request != NULL, "malloc");
-	memcpy(request->data, buffer->base, (size_t)n);
-	reply.base = request->data;
-	probe_check(uv_write(&request->write, s, &reply, 1, uv_written) == 0, "uv_write");
+	else
+		probe_check(uv_write(&uv_request_of(&reply)->write, s, &reply, 1, uv_written) == 0, "uv_write");
+}
+
+static void uv_received(uv_udp_t *s, ssize_t n, const uv_buf_t *buffer, const struct sockaddr *from, unsigned flags)
+{
+	probe_check(n >= 0, "uv_udp_recv_start");
+	if (!from)
+		return; /* there is nothing more */
+	uv_buf_t reply = uv_buf_init(buffer->base, (unsigned)n);
+	if (uv_tries)
+		probe_check(uv_udp_try_send(s, &reply, 1, from) == n, "uv_udp_try_send");
+	else
+		probe_check(uv_udp_send(&uv_request_of(&reply)->send, s, &reply, 1, from, uv_sent) == 0, "uv_udp_send");
 }
 
 static void uv_accepted(uv_stream_t *server, int status)
@@ -256,34 +279,39 @@ static void uv_accepted(uv_stream_t *server, int status)
 	            "uv_accept");
 }
 
-static void libuv_echo(void)
+static void libuv_echo(int socket)
 {
 	uv_loop_t loop;
 	uv_tcp_t server;
-	probe_check(uv_loop_init(&loop) == 0 && uv_tcp_init(&loop, &server) == 0 &&
-	                uv_tcp_open(&server, listen_here()) == 0 &&
+	probe_check(uv_loop_init(&loop) == 0 && uv_tcp_init(&loop, &server) == 0 && uv_tcp_open(&server, socket) == 0 &&
 	                uv_listen((uv_stream_t *)&server, BACKLOG, uv_accepted) == 0,
 	            "uv_listen");
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-static void libuv_try_echo(void)
+static void libuv_datagrams(int socket)
 {
-	uv_tries = true;
-	libuv_echo();
+	uv_loop_t loop;
+	uv_udp_t s;
+	probe_check(uv_loop_init(&loop) == 0 && uv_udp_init(&loop, &s) == 0 && uv_udp_open(&s, socket) == 0 &&
+	                uv_udp_recv_start(&s, uv_allocate, uv_received) == 0,
+	            "uv_udp_recv_start");
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
 }
 
 /* The implementations. */
 
 static const struct {
 	const char *name;
-	void (*echo)(void);
+	void (*echo)(int listener);
+	void (*datagrams)(int socket);
 	int64_t (*idle)(size_t n);
 } all[] = {
-    {"fairlead", fairlead_echo, fairlead_idle}, {"epoll_level", epoll_level_echo, NULL},
-    {"epoll_edge", epoll_edge_echo, NULL},      {"libuv", libuv_echo, NULL},
-    {"libuv_try", libuv_try_echo, NULL},        {"boost_asio", asio_echo, NULL},
-    {"boost_fiber", NULL, boost_idle},          {"boost_unguarded", NULL, boost_unguarded_idle},
+    {"fairlead", fairlead_echo, fairlead_datagrams, fairlead_idle},
+    {"fairlead_many", NULL, fairlead_many, NULL},
+    {"libuv", libuv_echo, libuv_datagrams, NULL},
+    {"libuv_try", libuv_echo, libuv_datagrams, NULL},
+    {"boost_fiber", NULL, NULL, boost_idle},
 };
 
 static void *end_with_input(void *unused)
@@ -307,7 +335,7 @@ static void pin(void)
 	probe_check(sched_setaffinity(0, sizeof first, &first) == 0, "sched_setaffinity");
 }
 
-static void serve_echo(void (*echo)(void))
+static void serve_forever(void (*server)(int socket), int (*open)(int type), int type)
 {
 	pthread_t thread;
 	struct rlimit files;
@@ -317,7 +345,9 @@ static void serve_echo(void (*echo)(void))
 	pin();
 	(void)puts("ready");
 	probe_check(pthread_create(&thread, NULL, end_with_input, NULL) == 0, "pthread_create");
-	echo();
+	int socket = open(type);
+	(void)fflush(stdout);
+	server(socket);
 	probe_check(0, "a server ended");
 }
 
@@ -332,17 +362,20 @@ static void answer(int64_t (*idle)(size_t n))
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; argc == 3 && i < sizeof all / sizeof all[0]; i++) {
-		if (strcmp(argv[2], all[i].name) != 0 || (strcmp(argv[1], "echo") != 0 && strcmp(argv[1], "idle") != 0))
+		if (strcmp(argv[2], all[i].name) != 0)
 			continue;
+		uv_tries = strcmp(argv[2], "libuv_try") == 0;
 		if (strcmp(argv[1], "echo") == 0 && all[i].echo)
-			serve_echo(all[i].echo);
-		if (strcmp(argv[1], "idle") == 0 && all[i].idle)
+			serve_forever(all[i].echo, open_socket, SOCK_STREAM);
+		if (strcmp(argv[1], "udp") == 0 && all[i].datagrams)
+			serve_forever(all[i].datagrams, open_socket, SOCK_DGRAM);
+		if (strcmp(argv[1], "unix_datagram") == 0 && all[i].datagrams)
+			serve_forever(all[i].datagrams, open_unix, SOCK_DGRAM);
+		if (strcmp(argv[1], "idle") == 0 && all[i].idle) {
 			answer(all[i].idle);
-		return 0;
+			return 0;
+		}
 	}
-	probe_server *datagrams = argc == 3 ? probe_datagram_server(argv[1], argv[2]) : NULL;
-	if (datagrams)
-		serve_echo(datagrams);
 	(void)fputs("usage: fairlead-bench-loop echo|udp|unix_datagram|idle NAME\n", stderr);
 	return 2;
 }

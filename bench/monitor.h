@@ -2,11 +2,8 @@
 #ifndef BENCH_MONITOR_H
 #define BENCH_MONITOR_H
 
-#ifndef __cplusplus
-#include <glib.h>
 #include <nsync.h>
 #include <pthread.h>
-#endif
 
 /*
  * Mutex and condition of several libraries under names that templates can paste:
@@ -44,14 +41,10 @@
 		broadcast;                                                                                             \
 	}
 
-#ifndef __cplusplus
 MONITOR(pthread, pthread_mutex_t, pthread_cond_t, pthread_mutex_init(m, NULL), pthread_cond_init(c, NULL),
         pthread_mutex_lock(m), pthread_mutex_unlock(m), pthread_cond_wait(c, m), pthread_cond_signal(c),
         pthread_cond_broadcast(c))
 MONITOR(nsync, nsync_mu, nsync_cv, nsync_mu_init(m), nsync_cv_init(c), nsync_mu_lock(m), nsync_mu_unlock(m),
         nsync_cv_wait(c, m), nsync_cv_signal(c), nsync_cv_broadcast(c))
-MONITOR(glib, GMutex, GCond, g_mutex_init(m), g_cond_init(c), g_mutex_lock(m), g_mutex_unlock(m), g_cond_wait(c, m),
-        g_cond_signal(c), g_cond_broadcast(c))
-#endif
 
 #endif

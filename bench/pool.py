@@ -8,7 +8,6 @@ case says which.
 """
 import contextlib
 import multiprocessing
-import multiprocessing.pool
 import os
 import signal
 import sys
@@ -72,85 +71,39 @@ def map_pool(chunk):
         yield timed(batch)
 
 
-@contextlib.contextmanager
-def map_ppe(chunk):
-    def batch(n):
-        check(list(pool.map(echo, range(n), chunksize=int(chunk))) == list(range(n)))
-    with ProcessPoolExecutor(WORKERS) as pool:
-        batch(WARM)
-        yield timed(batch)
-
-
 # 64 MiB: pickled, or in memory that both sides keep.
 
-attached = {}
+attached = None
 
 
-def attach(names):
+def attach(name):
     """Runs in a worker. A fork shares the resource tracker: what is registered there twice is removed once, at the end."""
-    for name in names:
-        attached[name] = SharedMemory(name)
+    global attached
+    attached = SharedMemory(name)
 
 
 def ends(data):
     return data[0], data[-1]
 
 
-def ends_shared(name):
-    return ends(attached[name].buf)
-
-
-def copy_shared(source, target):
-    attached[target].buf[:LARGE] = attached[source].buf[:LARGE]
-
-
-@contextlib.contextmanager
-def shared(n):
-    """n blocks, every page of which is written, and a worker that has mapped them."""
-    blocks = [SharedMemory(create=True, size=LARGE) for _ in range(n)]
-    for block in blocks:
-        block.buf[:] = bytes(LARGE)
-    with ProcessPoolExecutor(1, initializer=attach, initargs=([block.name for block in blocks],)) as pool:
-        yield pool, *blocks
-    for block in blocks:
-        block.close()
-        block.unlink()
+def ends_shared():
+    return ends(attached.buf)
 
 
 @contextlib.contextmanager
 def look_shared():
-    with shared(1) as (pool, block):
-        def batch(n):
-            for i in range(n):
-                block.buf[0] = block.buf[LARGE - 1] = i % 256
-                check(pool.submit(ends_shared, block.name).result() == (i % 256, i % 256))
+    """Every page of the memory is written before, and a worker has mapped it."""
+    def batch(n):
+        for i in range(n):
+            block.buf[0] = block.buf[LARGE - 1] = i % 256
+            check(pool.submit(ends_shared).result() == (i % 256, i % 256))
+    block = SharedMemory(create=True, size=LARGE)
+    block.buf[:] = bytes(LARGE)
+    with ProcessPoolExecutor(1, initializer=attach, initargs=(block.name,)) as pool:
         batch(WARM)
         yield timed(batch)
-
-
-@contextlib.contextmanager
-def look_pickled():
-    data = bytes(LARGE)
-
-    def batch(n):
-        for _ in range(n):
-            check(pool.submit(ends, data).result() == (0, 0))
-    with ProcessPoolExecutor(1) as pool:
-        batch(2)
-        yield timed(batch)
-
-
-@contextlib.contextmanager
-def copy_kept():
-    data = bytes(LARGE)
-    with shared(2) as (pool, there, back):
-        def batch(n):
-            for _ in range(n):
-                there.buf[:LARGE] = data
-                pool.submit(copy_shared, there.name, back.name).result()
-                check(ends(back.buf) == (0, 0))
-        batch(2)
-        yield timed(batch)
+    block.close()
+    block.unlink()
 
 
 @contextlib.contextmanager
@@ -169,24 +122,6 @@ def copy_pickled():
 # Starts: from nothing to the first result of each of two workers; `until` "result", or "end": they
 # are joined, too.
 
-def answer(end):
-    end.send(1)
-    end.close()
-
-
-def start_processes(context, _meeting):
-    """As little as Python can do: two processes, a pipe each."""
-    pairs = [context.Pipe(False) for _ in range(WORKERS)]
-    processes = [context.Process(target=answer, args=(pair[1],)) for pair in pairs]
-    for process in processes:
-        process.start()
-    check(all(pair[0].recv() == 1 for pair in pairs))
-    yield
-    for process in processes:
-        process.join()
-    yield
-
-
 meeting = None  # in a worker: so that each has one of the two tasks
 
 
@@ -200,40 +135,20 @@ def meet():
     return 1
 
 
-def start_ppe(context, barrier):
-    with ProcessPoolExecutor(WORKERS, context, join_meeting, (barrier,)) as pool:
-        futures = [pool.submit(meet) for _ in range(WORKERS)]
-        check(all(future.result() == 1 for future in futures))
-        yield
-    yield
-
-
-def start_pool(context, barrier):
-    with context.Pool(WORKERS, join_meeting, (barrier,)) as pool:
-        results = [pool.apply_async(meet) for _ in range(WORKERS)]
-        check(all(result.get() == 1 for result in results))
-        yield
-        pool.close()
-        pool.join()
-    yield
-
-
 @contextlib.contextmanager
-def start(kind, method, until):
-    """`kind`: processes, ppe, pool. The first of a program: asked once, without a warm-up; "again" after `until` warms up."""
-    run = {"processes": start_processes, "ppe": start_ppe, "pool": start_pool}[kind]
-    context = multiprocessing.get_context(method)
+def start(until):
+    """The first of a program: asked once, without a warm-up; "again" after `until` warms up."""
     until, _, again = until.partition("_")
 
     def measure(n):
         total = 0
         for _ in range(n):
-            barrier = context.Barrier(WORKERS) if kind != "processes" else None
+            barrier = multiprocessing.Barrier(WORKERS)
             begin = perf_counter_ns()
-            steps = run(context, barrier)
-            next(steps)
-            took = perf_counter_ns() - begin
-            next(steps)
+            with ProcessPoolExecutor(WORKERS, None, join_meeting, (barrier,)) as pool:
+                futures = [pool.submit(meet) for _ in range(WORKERS)]
+                check(all(future.result() == 1 for future in futures))
+                took = perf_counter_ns() - begin
             total += took if until == "result" else perf_counter_ns() - begin
         return total, 0
     if again:
@@ -251,7 +166,7 @@ def block():
     signal.pause()
 
 
-def kill_ppe(served):
+def kill(served):
     """A death breaks this one for good: the caller makes another to go on."""
     with ProcessPoolExecutor(1) as pool:
         future = pool.submit(block)
@@ -268,33 +183,11 @@ def kill_ppe(served):
 
 
 @contextlib.contextmanager
-def kills_ppe(until):
-    yield lambda n: latency([kill_ppe(until == "served") for _ in range(n)])
+def kills(until):
+    yield lambda n: (sum(kill(until == "served") for _ in range(n)), 0)
 
 
-@contextlib.contextmanager
-def kills_pool():
-    """It replaces a worker; the job of the dead one never ends."""
-    def kill():
-        pool.apply_async(block)
-        pid = int(os.read(started[0], 16))
-        result = pool.apply_async(echo, (1,))
-        begin = perf_counter_ns()
-        os.kill(pid, signal.SIGKILL)
-        check(result.get() == 1)
-        return perf_counter_ns() - begin
-    with multiprocessing.Pool(1) as pool:
-        yield lambda n: latency([kill() for _ in range(n)])
-
-
-def latency(samples):
-    """Their sum, and the 99th percentile where there are enough of them."""
-    samples.sort()
-    return sum(samples), samples[len(samples) * 99 // 100] if len(samples) >= 100 else 0
-
-
-CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, map_ppe, look_shared, look_pickled, copy_kept, copy_pickled, start,
-                                 kills_ppe, kills_pool)}
+CASES = {f.__name__: f for f in (tasks, roundtrip, map_pool, look_shared, copy_pickled, start, kills)}
 
 
 def main(case, *arguments):

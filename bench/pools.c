@@ -59,16 +59,6 @@ void pool_sleep(unsigned us)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
 }
 
-int64_t pool_resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long all, resident = 0;
-	if (!f || fscanf(f, "%ld %ld", &all, &resident) != 2)
-		bench_fail("/proc/self/statm");
-	(void)fclose(f);
-	return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
 /* ns that a thread of this process has run. */
 static int64_t cpu_of(const char *thread)
 {
@@ -119,25 +109,4 @@ pool_future *pool_futures(size_t n)
 		pthread_cond_init(&futures[i].cond, NULL);
 	}
 	return futures;
-}
-
-void pool_burst_init(pool_burst *b)
-{
-	pthread_mutex_init(&b->mutex, NULL);
-	pthread_cond_init(&b->cond, NULL);
-}
-
-void pool_burst_ended(pool_burst *b)
-{
-	pthread_mutex_lock(&b->mutex);
-	pthread_cond_signal(&b->cond);
-	pthread_mutex_unlock(&b->mutex);
-}
-
-void pool_burst_wait(pool_burst *b)
-{
-	pthread_mutex_lock(&b->mutex);
-	while (__atomic_load_n(&b->left, __ATOMIC_ACQUIRE) > 0)
-		pthread_cond_wait(&b->cond, &b->mutex);
-	pthread_mutex_unlock(&b->mutex);
 }

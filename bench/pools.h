@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,7 +41,6 @@ void pool_warm(void);                /* before the first task with POOL_WORK */
 void pool_await_held(unsigned n);    /* waits until n tasks wait for the release */
 void pool_release(void);             /* for good */
 void pool_sleep(unsigned us);        /* so that an idle pool goes to sleep */
-int64_t pool_resident(void);         /* bytes of the process */
 void pool_idle_cpu(bench_thread *t); /* exec/idle_cpu */
 
 /*
@@ -78,30 +78,6 @@ static inline uint64_t pool_future_get(pool_future *f)
 	return result;
 }
 
-/* A burst: tasks without futures; the last to end wakes the thread that waits for all of them. */
-typedef struct pool_burst {
-	BENCH_ALIGNED uint64_t left;
-	BENCH_ALIGNED pthread_mutex_t mutex;
-	pthread_cond_t cond;
-} pool_burst;
-
-typedef struct pool_job {
-	void *of; /* the burst */
-	uint64_t arg, result;
-} pool_job;
-
-void pool_burst_init(pool_burst *b);
-void pool_burst_ended(pool_burst *b);
-void pool_burst_wait(pool_burst *b);
-
-static inline void pool_job_run(pool_job *job)
-{
-	pool_burst *b = (pool_burst *)job->of;
-	job->result = pool_task(job->arg);
-	if (__atomic_sub_fetch(&b->left, 1, __ATOMIC_ACQ_REL) == 0)
-		pool_burst_ended(b);
-}
-
 #ifdef __cplusplus
 }
 #endif
@@ -113,18 +89,17 @@ static inline void pool_job_run(pool_job *job)
  * and returns its result.
  */
 #define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
-	struct impl##_state {                                                                                          \
+	typedef struct impl##_state {                                                                                  \
 		pool_type *pool;                                                                                       \
 		future_type *futures;                                                                                  \
 		unsigned workers;                                                                                      \
-	};                                                                                                             \
+	} impl##_state;                                                                                                \
 	EXEC_BATCHES(impl, submit, get)                                                                                \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)bench_alloc(sizeof *s);                                \
-		(void)total;                                                                                           \
+		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \
 		pool_warm();                                                                                           \
-		s->workers = (unsigned)threads;                                                                        \
+		s->workers = (unsigned)with->threads;                                                                  \
 		s->pool = open(s->workers, POOL_BATCH);                                                                \
 		s->futures = make(POOL_BATCH);                                                                         \
 		impl##_batches(s, POOL_BATCH, POOL_BATCH / 10); /* the workers run, and memory is there */             \
@@ -137,7 +112,7 @@ static inline void pool_job_run(pool_job *job)
 			int64_t start = bench_now();                                                                   \
 			if (t->laps)                                                                                   \
 				bench_lap_begin(t->laps);                                                              \
-			impl##_batch((struct impl##_state *)t->state, t->done, 1);                                     \
+			impl##_batch((impl##_state *)t->state, t->done, 1);                                            \
 			bench_lap(t);                                                                                  \
 			t->took += bench_now() - start;                                                                \
 		}                                                                                                      \
@@ -150,9 +125,9 @@ static inline void pool_job_run(pool_job *job)
 	{                                                                                                              \
 		impl##_pauses(t, 100);                                                                                 \
 	}                                                                                                              \
-	__attribute__((unused)) static void impl##_in_flight(bench_thread *t)                                          \
+	static void impl##_in_flight(bench_thread *t)                                                                  \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		impl##_state *s = (impl##_state *)t->state;                                                            \
 		for (uint64_t i = 0; i < t->total + POOL_WINDOW; i++) {                                                \
 			if (i >= POOL_WINDOW && i - POOL_WINDOW < t->total)                                            \
 				impl##_check(s, i % POOL_WINDOW, (i - POOL_WINDOW) | POOL_WORK);                       \
@@ -162,18 +137,16 @@ static inline void pool_job_run(pool_job *job)
 	}                                                                                                              \
 	static void impl##_teardown(void *state, uint64_t total)                                                       \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)state;                                                 \
-		(void)total;                                                                                           \
+		impl##_state *s = (impl##_state *)state;                                                               \
 		close(s->pool);                                                                                        \
 		unmake(s->futures);                                                                                    \
 		free(s);                                                                                               \
 	}                                                                                                              \
 	/* The workers are held, so that all of the tasks are there at once. */                                        \
-	__attribute__((unused)) static void *impl##_memory_setup(int threads, uint64_t total)                          \
+	static void *impl##_memory_setup(const bench_setting *with)                                                    \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)bench_alloc(sizeof *s);                                \
-		(void)total;                                                                                           \
-		s->workers = (unsigned)threads;                                                                        \
+		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \
+		s->workers = (unsigned)with->threads;                                                                  \
 		s->pool = open(s->workers, POOL_MANY + s->workers);                                                    \
 		s->futures = make(s->workers);                                                                         \
 		for (unsigned i = 0; i < s->workers; i++)                                                              \
@@ -181,15 +154,15 @@ static inline void pool_job_run(pool_job *job)
 		pool_await_held(s->workers);                                                                           \
 		return s;                                                                                              \
 	}                                                                                                              \
-	__attribute__((unused)) static void impl##_memory(bench_thread *t)                                             \
+	static void impl##_memory(bench_thread *t)                                                                     \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		impl##_state *s = (impl##_state *)t->state;                                                            \
 		future_type *held = s->futures;                                                                        \
-		int64_t before = pool_resident();                                                                      \
+		int64_t before = bench_resident(getpid());                                                             \
 		s->futures = make(t->total);                                                                           \
 		for (uint64_t i = 0; i < t->total; i++)                                                                \
 			submit(s->pool, &s->futures[i], i);                                                            \
-		t->took = pool_resident() - before;                                                                    \
+		t->took = bench_resident(getpid()) - before;                                                           \
 		pool_release();                                                                                        \
 		for (uint64_t i = 0; i < t->total; i++)                                                                \
 			impl##_check(s, i, i);                                                                         \
@@ -199,74 +172,17 @@ static inline void pool_job_run(pool_job *job)
 			impl##_check(s, i, POOL_HOLD | i);                                                             \
 	}
 
-#define POOL_ROW(of, impl, name, run)                                                                                  \
+#define POOL_ROW(of, impl, run)                                                                                        \
 	{                                                                                                              \
-		"exec/" of, name, impl##_setup, run, impl##_teardown, 0                                                \
+		"exec/" of, #impl, impl##_setup, run, impl##_teardown                                                  \
 	}
-#define POOL_ROWS(impl, name)                                                                                          \
-	POOL_ROW("submit_get", impl, name, impl##_submit_get), POOL_ROW("roundtrip", impl, name, impl##_roundtrip),    \
-	    POOL_ROW("roundtrip_idle", impl, name, impl##_roundtrip_idle),                                             \
-	    POOL_ROW("roundtrip_100us", impl, name, impl##_roundtrip_100us),                                           \
-	    POOL_ROW("in_flight", impl, name, impl##_in_flight), POOL_ROW("idle_cpu", impl, name, pool_idle_cpu),      \
+#define POOL_ROWS(impl)                                                                                                \
+	POOL_ROW("submit_get", impl, impl##_submit_get), POOL_ROW("roundtrip", impl, impl##_roundtrip),                \
+	    POOL_ROW("roundtrip_idle", impl, impl##_roundtrip_idle),                                                   \
+	    POOL_ROW("roundtrip_100us", impl, impl##_roundtrip_100us), POOL_ROW("in_flight", impl, impl##_in_flight),  \
+	    POOL_ROW("idle_cpu", impl, pool_idle_cpu),                                                                 \
 	{                                                                                                              \
-		"exec/memory_task", name, impl##_memory_setup, impl##_memory, impl##_teardown, POOL_MANY               \
-	}
-
-/*
- * The row of a burst. open(workers, most) and close(pool) as above; job_type begins with a
- * pool_job; spawn(pool, job) starts pool_job_run() of it, and wait(pool, burst) waits until the
- * last has ended.
- */
-#define POOL_BURST(impl, pool_type, job_type, open, close, spawn, wait)                                                \
-	struct impl##_bursts {                                                                                         \
-		pool_burst burst;                                                                                      \
-		pool_type *pool;                                                                                       \
-		job_type *jobs;                                                                                        \
-	};                                                                                                             \
-	static void impl##_burst_all(struct impl##_bursts *s, uint64_t total)                                          \
-	{                                                                                                              \
-		for (uint64_t first = 0, n = POOL_BATCH; first < total; first += n) {                                  \
-			if (n > total - first)                                                                         \
-				n = total - first;                                                                     \
-			s->burst.left = n;                                                                             \
-			for (uint64_t i = 0; i < n; i++) {                                                             \
-				pool_job *job = (pool_job *)&s->jobs[i];                                               \
-				job->arg = first + i;                                                                  \
-				job->of = &s->burst;                                                                   \
-				spawn(s->pool, &s->jobs[i]);                                                           \
-			}                                                                                              \
-			wait(s->pool, &s->burst);                                                                      \
-			for (uint64_t i = 0; i < n; i++)                                                               \
-				if (((pool_job *)&s->jobs[i])->result != first + i)                                    \
-					bench_fail("a task of a burst was not run");                                   \
-		}                                                                                                      \
-	}                                                                                                              \
-	__attribute__((unused)) static void impl##_burst_run(bench_thread *t)                                          \
-	{                                                                                                              \
-		impl##_burst_all((struct impl##_bursts *)t->state, t->total);                                          \
-	}                                                                                                              \
-	static void *impl##_burst_setup(int threads, uint64_t total)                                                   \
-	{                                                                                                              \
-		struct impl##_bursts *s = (struct impl##_bursts *)bench_alloc(sizeof *s);                              \
-		(void)total;                                                                                           \
-		pool_burst_init(&s->burst);                                                                            \
-		s->pool = open((unsigned)threads, POOL_BATCH);                                                         \
-		s->jobs = (job_type *)bench_alloc(POOL_BATCH * sizeof *s->jobs);                                       \
-		impl##_burst_all(s, POOL_BATCH);                                                                       \
-		return s;                                                                                              \
-	}                                                                                                              \
-	static void impl##_burst_teardown(void *state, uint64_t total)                                                 \
-	{                                                                                                              \
-		struct impl##_bursts *s = (struct impl##_bursts *)state;                                               \
-		(void)total;                                                                                           \
-		close(s->pool);                                                                                        \
-		free(s->jobs);                                                                                         \
-		free(s);                                                                                               \
-	}
-
-#define POOL_BURST_ROW(impl, name)                                                                                     \
-	{                                                                                                              \
-		"exec/burst", name, impl##_burst_setup, impl##_burst_run, impl##_burst_teardown, 0                     \
+		"exec/memory_task", #impl, impl##_memory_setup, impl##_memory, impl##_teardown, POOL_MANY              \
 	}
 
 #endif

@@ -7,50 +7,24 @@
 #include "remote.h"
 
 #include <errno.h>
+#include <fairlead/loop.h>
 #include <fairlead/process_executor.h>
+#include <fairlead/process_io.h>
 #include <fairlead/task.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KILLS = 200, P99_LEAST = 100, FIRST_STARTS = 10, LATER_STARTS = 50 };
-
-#define START(impl, how)                                                                                               \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
-	{                                                                                                              \
-		static const char *const command[] = {BENCH_START, how, NULL};                                         \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		return bench_remote_open(command);                                                                     \
-	}
-
-START(again, "result_again")
-START(stop, "end_again")
-
-static void *first_setup(int threads, uint64_t total)
-{
-	static const char *const command[] = {BENCH_START, "result", NULL};
-	(void)threads;
-	(void)total;
-	return (void *)command;
-}
+enum { PROGRAMS = 500, TRANSFERS = 5, KILLS = 200, PYTHON_KILLS = 20, P99_LEAST = 100, STARTS = 10, LATER_STARTS = 50 };
 
 /* The same program, with the library and without it, from its start to its end. */
-static void *program_setup(int threads, uint64_t total)
+static void *program_setup(const bench_setting *with)
 {
-	(void)threads;
-	(void)total;
-	return (void *)BENCH_PROGRAM;
-}
-
-static void *program_without_setup(int threads, uint64_t total)
-{
-	(void)threads;
-	(void)total;
-	return (void *)BENCH_PROGRAM_WITHOUT;
+	return (void *)with->arg;
 }
 
 static void program_run(bench_thread *t)
@@ -67,8 +41,73 @@ static void program_run(bench_thread *t)
 
 static void program_teardown(void *state, uint64_t total)
 {
-	(void)state;
-	(void)total;
+}
+
+/*
+ * Programs as children: the start and the reap of one, and 100 MB through one and back, in a loop.
+ */
+
+static const size_t program_size = (size_t)100 << 20;
+
+static void *transfer_setup(const bench_setting *with)
+{
+	char *bytes = bench_alloc(program_size);
+	for (size_t i = 0; i < program_size; i++)
+		bytes[i] = (char)(i * 2654435761u >> 24);
+	return bytes;
+}
+
+static void transfer_teardown(void *state, uint64_t total)
+{
+	free(state);
+}
+
+static void program_must_equal(const char *sent, const void *received, size_t size)
+{
+	if (size != program_size || memcmp(sent, received, size) != 0)
+		bench_fail("cat returned something else");
+}
+
+/* Fairlead. */
+
+static int program_start_all(void *arg)
+{
+	const bench_thread *t = arg;
+	for (uint64_t i = 0; i < t->total; i++) {
+		fl_process *p;
+		fl_process_status status;
+		if (fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}) != 0 ||
+		    fl_process_join(p, &status) != 0 || status.code != 0)
+			bench_fail("/bin/true");
+		fl_process_free(p);
+	}
+	return 0;
+}
+
+static int program_transfer_all(void *arg)
+{
+	const bench_thread *t = arg;
+	for (uint64_t i = 0; i < t->total; i++) {
+		FL_SCOPED(fl_process_io)
+		io = {.input = t->state, .input_size = program_size, .out_max = program_size};
+		fl_process_status status;
+		if (fl_process_run(&(fl_process_config){.program = "cat"}, &io, &status) != 0)
+			bench_fail("fl_process_run");
+		program_must_equal(t->state, io.out, io.out_size);
+	}
+	return 0;
+}
+
+static void fairlead_start(bench_thread *t)
+{
+	if (fl_loop_run(program_start_all, t) != 0)
+		bench_fail("fl_loop_run");
+}
+
+static void fairlead_100mb(bench_thread *t)
+{
+	if (fl_loop_run(program_transfer_all, t) != 0)
+		bench_fail("fl_loop_run");
 }
 
 /* A worker says its process id, and waits to be killed. */
@@ -127,12 +166,11 @@ static void kill_one(kill_state *s, int64_t *failed, int64_t *served)
 	fl_future_free(waits);
 }
 
-static void *kill_setup(int threads, uint64_t total)
+static void *kill_setup(const bench_setting *with)
 {
 	kill_state *s = bench_alloc(sizeof *s);
 	int64_t ignored;
-	(void)threads;
-	if (total > KILLS || fl_shm_create(&s->region, 4096))
+	if (with->total > KILLS || fl_shm_create(&s->region, 4096))
 		bench_fail("fl_shm_create");
 	s->victim = fl_shm_alloc(s->region, sizeof *s->victim);
 	fl_executor_config config = {.workers = 1, .regions = &s->region, .n_regions = 1};
@@ -174,19 +212,32 @@ static void kill_served(bench_thread *t)
 static void kill_teardown(void *state, uint64_t total)
 {
 	kill_state *s = state;
-	(void)total;
 	fl_executor_free(s->pool);
 	fl_shm_free(s->region);
 	free(s);
 }
 
+#define PYTHON BENCH_PYTHON, BENCH_POOL_PY
+
 static const bench_row rows[] = {
-    {"process/program", "fairlead", program_setup, program_run, program_teardown},
-    {"process/program", "without", program_without_setup, program_run, program_teardown},
-    {"process/start_first", "fairlead", first_setup, bench_remote_run_each, bench_remote_teardown_each, FIRST_STARTS},
-    {"process/start_again", "fairlead", again_setup, bench_remote_run, bench_remote_teardown, LATER_STARTS},
-    {"process/start_stop", "fairlead", stop_setup, bench_remote_run, bench_remote_teardown, LATER_STARTS},
+    {"process/program", "fairlead", program_setup, program_run, program_teardown, .arg = BENCH_PROGRAM},
+    {"process/program", "without", program_setup, program_run, program_teardown, 0, BENCH_FLOOR, BENCH_PROGRAM_WITHOUT},
+    BENCH_REMOTE_ROW_EACH("process/start_first", "fairlead", STARTS, BENCH_START, "result"),
+    BENCH_REMOTE_ROW("process/start_again", "fairlead", LATER_STARTS, BENCH_START, "result_again"),
+    BENCH_REMOTE_ROW("process/start_stop", "fairlead", LATER_STARTS, BENCH_START, "end_again"),
+    BENCH_REMOTE_ROW_EACH("process/start_first", "python_ppe", STARTS, PYTHON, "start", "result"),
+    BENCH_REMOTE_ROW("process/start_again", "python_ppe", STARTS, PYTHON, "start", "result_again"),
+    BENCH_REMOTE_ROW("process/start_stop", "python_ppe", STARTS, PYTHON, "start", "end_again"),
     {"process/kill_to_failed", "fairlead", kill_setup, kill_failed, kill_teardown, KILLS},
     {"process/kill_to_served", "fairlead", kill_setup, kill_served, kill_teardown, KILLS},
+    BENCH_REMOTE_ROW("process/kill_to_failed", "python_ppe", PYTHON_KILLS, PYTHON, "kills", "failed"),
+    BENCH_REMOTE_ROW("process/kill_to_served", "python_ppe", PYTHON_KILLS, PYTHON, "kills", "served"),
+    {"process/program_start", "fairlead", program_setup, fairlead_start, program_teardown, PROGRAMS},
+    {"process/program_start", "posix_spawn", program_setup, program_run, program_teardown, PROGRAMS,
+     .arg = "/bin/true"},
+    BENCH_REMOTE_ROW("process/program_start", "python_asyncio", PROGRAMS, BENCH_PYTHON, BENCH_LOOP_PY, "program_start"),
+    {"process/program_100mb", "fairlead", transfer_setup, fairlead_100mb, transfer_teardown, TRANSFERS},
+    BENCH_REMOTE_ROW("process/program_100mb", "python_asyncio", TRANSFERS, BENCH_PYTHON, BENCH_LOOP_PY,
+                     "program_100mb"),
 };
 BENCH_ROWS(rows)

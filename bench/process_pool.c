@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks on two processes, one by one and in chunks: Fairlead's process executor, and a fork for
- * each task. Rings by hand are in process_rings.c, Python's pools in process_python.c, large
- * arguments in process_large.c, starts and deaths in process_life.c.
+ * Tasks on two processes, one by one and in chunks: Fairlead's process executor, and Python's pools
+ * (pool.py). Large arguments are in process_large.c, starts and deaths in process_life.c.
  */
 #include "exec.h"
-#include "process.h"
+#include "remote.h"
 
-#include <errno.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/task.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 FL_TASK_STATIC(pool_echo, uint64_t, uint64_t)
 {
@@ -37,25 +33,31 @@ static inline void fairlead_submit(fl_executor *e, fl_future **f, uint64_t arg)
 static inline uint64_t fairlead_get(fl_executor *e, fl_future **f)
 {
 	uint64_t result = 0;
-	(void)e;
 	if (pool_echo_get(*f, &result))
 		bench_fail("fl_future_get: %s", fl_future_message(*f));
 	fl_future_free(*f);
 	return result;
 }
 
-EXEC_BENCH(fairlead, fl_executor, fl_future *, s->pool = fairlead_open(EXEC_WORKERS);
-           s->futures = bench_alloc(EXEC_BATCH * sizeof *s->futures), fl_executor_free(s->pool);
-           free(s->futures), fairlead_submit, fairlead_get)
+typedef struct fairlead_state {
+	fl_executor *pool;
+	fl_future *futures[EXEC_BATCH];
+} fairlead_state;
+EXEC_BATCHES(fairlead, fairlead_submit, fairlead_get)
 
-/* The round trip has one worker, as its floors have. */
-static void *single_setup(int threads, uint64_t total)
+static void *fairlead_setup(const bench_setting *with)
 {
-	struct fairlead_state *s = fairlead_setup(threads, total);
-	fl_executor_free(s->pool);
-	s->pool = fairlead_open(1);
-	fairlead_batches(s, EXEC_BATCH, 1);
+	fairlead_state *s = bench_alloc(sizeof *s);
+	s->pool = fairlead_open((unsigned)with->threads);
+	fairlead_batches(s, EXEC_BATCH, EXEC_BATCH / 10); /* the workers run, and memory is there */
 	return s;
+}
+
+static void fairlead_teardown(void *state, uint64_t total)
+{
+	fairlead_state *s = state;
+	fl_executor_free(s->pool);
+	free(s);
 }
 
 typedef struct map_state {
@@ -77,12 +79,10 @@ static void map_batches(map_state *s, uint64_t total, size_t chunk)
 	}
 }
 
-static void *map_setup(int threads, uint64_t total)
+static void *map_setup(const bench_setting *with)
 {
 	map_state *s = bench_alloc(sizeof *s);
-	(void)threads;
-	(void)total;
-	s->pool = fairlead_open(EXEC_WORKERS);
+	s->pool = fairlead_open((unsigned)with->threads);
 	map_batches(s, EXEC_BATCH, 1); /* the workers run, and memory is there */
 	return s;
 }
@@ -100,76 +100,21 @@ static void map_chunk64(bench_thread *t)
 static void map_teardown(void *state, uint64_t total)
 {
 	map_state *s = state;
-	(void)total;
 	fl_executor_free(s->pool);
 	free(s);
 }
 
-/* A fork for each task, two at once; what it returns comes through one pipe. */
-typedef struct fork_message {
-	pid_t pid;
-	uint64_t arg, result;
-} fork_message;
-
-static void *fork_setup(int threads, uint64_t total)
-{
-	int *ends = bench_alloc(2 * sizeof *ends);
-	(void)threads;
-	(void)total;
-	if (pipe(ends) != 0)
-		bench_fail("pipe: %s", strerror(errno));
-	return ends;
-}
-
-static void fork_task(int out, uint64_t arg)
-{
-	pid_t pid = fork();
-	if (pid < 0)
-		bench_fail("fork: %s", strerror(errno));
-	if (pid > 0)
-		return;
-	fork_message message = {.pid = getpid(), .arg = arg, .result = arg};
-	_exit(write(out, &message, sizeof message) == (ssize_t)sizeof message ? 0 : 1);
-}
-
-static uint64_t fork_await(int in)
-{
-	fork_message message;
-	int status;
-	if (read(in, &message, sizeof message) != (ssize_t)sizeof message || message.arg != message.result)
-		bench_fail("a fork's answer is wrong");
-	if (waitpid(message.pid, &status, 0) != message.pid || status != 0)
-		bench_fail("a fork failed");
-	return message.result;
-}
-
-static void fork_run(bench_thread *t)
-{
-	const int *ends = t->state;
-	uint64_t sum = 0;
-	for (uint64_t sent = 0, got = 0; got < t->total; got++) {
-		for (; sent < t->total && sent - got < EXEC_WORKERS; sent++)
-			fork_task(ends[1], sent);
-		sum += fork_await(ends[0]);
-	}
-	if (sum != t->total * (t->total - 1) / 2)
-		bench_fail("a fork's answer is missing");
-}
-
-static void fork_teardown(void *state, uint64_t total)
-{
-	int *ends = state;
-	(void)total;
-	(void)close(ends[0]);
-	(void)close(ends[1]);
-	free(ends);
-}
+#define PYTHON_ROW(name, implementation, fixed, ...)                                                                   \
+	BENCH_REMOTE_ROW("process/" name, implementation, fixed, BENCH_PYTHON, BENCH_POOL_PY, __VA_ARGS__)
 
 static const bench_row rows[] = {
-    {"process/tasks_chunk1", "fairlead", fairlead_setup, fairlead_submit_get, fairlead_teardown, 0},
-    {"process/tasks_chunk1", "fork", fork_setup, fork_run, fork_teardown, 0},
-    {"process/map_chunk1", "fairlead", map_setup, map_chunk1, map_teardown, 0},
-    {"process/map_chunk64", "fairlead", map_setup, map_chunk64, map_teardown, 0},
-    {"process/task_roundtrip", "fairlead", single_setup, fairlead_roundtrip, fairlead_teardown, 0},
+    {"process/tasks_chunk1", "fairlead", fairlead_setup, fairlead_submit_get, fairlead_teardown},
+    {"process/map_chunk1", "fairlead", map_setup, map_chunk1, map_teardown},
+    {"process/map_chunk64", "fairlead", map_setup, map_chunk64, map_teardown},
+    {"process/task_roundtrip", "fairlead", fairlead_setup, fairlead_roundtrip, fairlead_teardown},
+    PYTHON_ROW("tasks_chunk1", "python_ppe", 10000, "tasks"),
+    PYTHON_ROW("task_roundtrip", "python_ppe", 2000, "roundtrip"),
+    PYTHON_ROW("map_chunk1", "python_pool", 20000, "map_pool", "1"),
+    PYTHON_ROW("map_chunk64", "python_pool", 100000, "map_pool", "64"),
 };
 BENCH_ROWS(rows)

@@ -1,25 +1,112 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages between two processes: Fairlead's shared queue, what the kernel has (POSIX message
- * queue, pipe, Unix socket), a ring under a process-shared mutex with conditions, and, as the
- * floor, a ring for one producer and one consumer that spins 200 times and then sleeps on a futex:
- * what the hardware and the kernel ask for when no process is ever killed.
+ * Messages between two processes: Fairlead's shared queue, the kernel's POSIX message queue and pipe,
+ * and a ring under a process-shared mutex with conditions.
  */
-#include "process_pair.h"
+#include "process.h"
+#include "shim.h"
 
-#include <ck_pr.h>
 #include <errno.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_queue.h>
-#include <linux/futex.h>
 #include <mqueue.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+/*
+ * Messages between two processes. A channel `impl_channel` lies in shared memory and goes one way:
+ *
+ *     void impl_open(impl_channel *c);                    before the fork
+ *     void impl_send(impl_channel *c, const void *message, size_t size);
+ *     void impl_receive(impl_channel *c, void *message, size_t size);
+ *     void impl_close(impl_channel *c);
+ *
+ * roundtrip: a number of 8 bytes there and its successor back. one_way: the partner sends messages
+ * of 64 bytes, as fast as it can. Both check each message.
+ */
+enum { ONE_WAY_BYTES = 64 };
+
+#define PROCESS_PAIR(impl)                                                                                             \
+	typedef struct impl##_pair {                                                                                   \
+		BENCH_ALIGNED impl##_channel there;                                                                    \
+		BENCH_ALIGNED impl##_channel back;                                                                     \
+		uint64_t total;                                                                                        \
+		pid_t partner;                                                                                         \
+	} impl##_pair;                                                                                                 \
+	static void impl##_answer(void *shared)                                                                        \
+	{                                                                                                              \
+		impl##_pair *s = shared;                                                                               \
+		for (uint64_t i = 0; i < s->total; i++) {                                                              \
+			uint64_t value;                                                                                \
+			impl##_receive(&s->there, &value, sizeof value);                                               \
+			value++;                                                                                       \
+			impl##_send(&s->back, &value, sizeof value);                                                   \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_produce(void *shared)                                                                       \
+	{                                                                                                              \
+		impl##_pair *s = shared;                                                                               \
+		uint64_t message[ONE_WAY_BYTES / 8] = {0};                                                             \
+		for (uint64_t i = 0; i < s->total; i++) {                                                              \
+			message[0] = message[ONE_WAY_BYTES / 8 - 1] = i;                                               \
+			impl##_send(&s->there, message, sizeof message);                                               \
+		}                                                                                                      \
+	}                                                                                                              \
+	static impl##_pair *impl##_pair_open(uint64_t total, void (*work)(void *shared))                               \
+	{                                                                                                              \
+		impl##_pair *s = bench_share(sizeof *s);                                                               \
+		s->total = total;                                                                                      \
+		impl##_open(&s->there);                                                                                \
+		impl##_open(&s->back);                                                                                 \
+		s->partner = bench_partner(work, s);                                                                   \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void *impl##_roundtrip_setup(const bench_setting *with)                                                 \
+	{                                                                                                              \
+		return impl##_pair_open(with->total, impl##_answer);                                                   \
+	}                                                                                                              \
+	static void *impl##_one_way_setup(const bench_setting *with)                                                   \
+	{                                                                                                              \
+		return impl##_pair_open(with->total, impl##_produce);                                                  \
+	}                                                                                                              \
+	static void impl##_roundtrip(bench_thread *t)                                                                  \
+	{                                                                                                              \
+		impl##_pair *s = t->state;                                                                             \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			uint64_t value = i;                                                                            \
+			impl##_send(&s->there, &value, sizeof value);                                                  \
+			impl##_receive(&s->back, &value, sizeof value);                                                \
+			if (value != i + 1)                                                                            \
+				bench_fail("%s: a wrong answer", #impl);                                               \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_one_way(bench_thread *t)                                                                    \
+	{                                                                                                              \
+		impl##_pair *s = t->state;                                                                             \
+		uint64_t message[ONE_WAY_BYTES / 8];                                                                   \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			impl##_receive(&s->there, message, sizeof message);                                            \
+			if (message[0] != i || message[ONE_WAY_BYTES / 8 - 1] != i)                                    \
+				bench_fail("%s: a wrong message", #impl);                                              \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_pair_close(void *state, uint64_t total)                                                     \
+	{                                                                                                              \
+		impl##_pair *s = state;                                                                                \
+		bench_partner_end(s->partner);                                                                         \
+		impl##_close(&s->there);                                                                               \
+		impl##_close(&s->back);                                                                                \
+		bench_unshare(s, sizeof *s);                                                                           \
+	}
+
+#define PROCESS_PAIR_ROWS(impl, role)                                                                                  \
+	{"process/roundtrip", #impl, impl##_roundtrip_setup, impl##_roundtrip, impl##_pair_close, 0, role},            \
+	{                                                                                                              \
+		"process/one_way", #impl, impl##_one_way_setup, impl##_one_way, impl##_pair_close, 0, role             \
+	}
 
 enum { CAPACITY = 128 };
 
@@ -91,9 +178,9 @@ static void posix_mq_close(mqd_t *c)
 	(void)mq_close(*c);
 }
 
-typedef struct fd_channel {
+typedef struct pipe_channel {
 	int in, out;
-} pipe_channel, unix_channel;
+} pipe_channel;
 
 static void pipe_open(pipe_channel *c)
 {
@@ -101,14 +188,6 @@ static void pipe_open(pipe_channel *c)
 	if (pipe(ends) != 0)
 		bench_fail("pipe: %s", strerror(errno));
 	*c = (pipe_channel){ends[1], ends[0]};
-}
-
-static void unix_open(unix_channel *c)
-{
-	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0)
-		bench_fail("socketpair: %s", strerror(errno));
-	*c = (unix_channel){ends[1], ends[0]};
 }
 
 static inline void pipe_send(pipe_channel *c, const void *message, size_t size)
@@ -133,10 +212,6 @@ static void pipe_close(pipe_channel *c)
 	(void)close(c->in);
 	(void)close(c->out);
 }
-
-#define unix_send pipe_send
-#define unix_receive pipe_receive
-#define unix_close pipe_close
 
 /*
  * A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence
@@ -194,79 +269,17 @@ static inline void pthread_receive(pthread_channel *c, void *message, size_t siz
 
 static void pthread_close(pthread_channel *c)
 {
-	(void)c;
-}
-
-/* One producer, one consumer; each count is written by one side. 2: asleep, or about to be. */
-typedef struct ring_channel {
-	BENCH_ALIGNED _Atomic uint32_t in;
-	_Atomic uint32_t getter_sleeps;
-	BENCH_ALIGNED _Atomic uint32_t out;
-	_Atomic uint32_t putter_sleeps;
-	BENCH_ALIGNED char slots[CAPACITY][ONE_WAY_BYTES];
-} ring_channel;
-
-static void ring_open(ring_channel *c)
-{
-	(void)c;
-}
-
-/* Until *count is another than `seen`; `sleeps` tells the other side to wake. */
-static inline void ring_wait(_Atomic uint32_t *count, uint32_t seen, _Atomic uint32_t *sleeps)
-{
-	for (int i = 0; i < 200; i++) {
-		if (atomic_load_explicit(count, memory_order_acquire) != seen)
-			return;
-		ck_pr_stall();
-	}
-	while (atomic_load_explicit(count, memory_order_acquire) == seen) {
-		atomic_store(sleeps, 1);
-		if (atomic_load(count) == seen)
-			syscall(SYS_futex, count, FUTEX_WAIT, seen, NULL, NULL, 0);
-		atomic_store_explicit(sleeps, 0, memory_order_relaxed);
-	}
-}
-
-static inline void ring_advance(_Atomic uint32_t *count, uint32_t now, _Atomic uint32_t *sleeps)
-{
-	atomic_store(count, now + 1);
-	if (atomic_load(sleeps))
-		syscall(SYS_futex, count, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-static inline void ring_send(ring_channel *c, const void *message, size_t size)
-{
-	uint32_t in = atomic_load_explicit(&c->in, memory_order_relaxed);
-	uint32_t full = in - CAPACITY;
-	if (atomic_load_explicit(&c->out, memory_order_acquire) == full)
-		ring_wait(&c->out, full, &c->putter_sleeps);
-	memcpy(c->slots[in % CAPACITY], message, size);
-	ring_advance(&c->in, in, &c->getter_sleeps);
-}
-
-static inline void ring_receive(ring_channel *c, void *message, size_t size)
-{
-	uint32_t out = atomic_load_explicit(&c->out, memory_order_relaxed);
-	if (atomic_load_explicit(&c->in, memory_order_acquire) == out)
-		ring_wait(&c->in, out, &c->getter_sleeps);
-	memcpy(message, c->slots[out % CAPACITY], size);
-	ring_advance(&c->out, out, &c->putter_sleeps);
-}
-
-static void ring_close(ring_channel *c)
-{
-	(void)c;
 }
 
 PROCESS_PAIR(fairlead)
 PROCESS_PAIR(posix_mq)
 PROCESS_PAIR(pipe)
-PROCESS_PAIR(unix)
 PROCESS_PAIR(pthread)
-PROCESS_PAIR(ring)
 
 static const bench_row rows[] = {
-    PROCESS_PAIR_ROWS(fairlead), PROCESS_PAIR_ROWS(posix_mq), PROCESS_PAIR_ROWS(pipe),
-    PROCESS_PAIR_ROWS(unix),     PROCESS_PAIR_ROWS(pthread),  PROCESS_PAIR_ROWS(ring),
+    PROCESS_PAIR_ROWS(fairlead, BENCH_PEER),
+    PROCESS_PAIR_ROWS(posix_mq, BENCH_PEER),
+    PROCESS_PAIR_ROWS(pipe, BENCH_PEER),
+    PROCESS_PAIR_ROWS(pthread, BENCH_WEAKER),
 };
 BENCH_ROWS(rows)

@@ -30,6 +30,12 @@ typedef struct queue_data {
 	uint64_t sums[QUEUE_THREADS_MAX]; /* of the items that each thread got */
 } queue_data;
 
+/* The state of a row, of any type of queue. */
+typedef struct queue_state {
+	queue_data data;
+	void *q;
+} queue_state;
+
 typedef struct queue_tally {
 	uint64_t last[QUEUE_THREADS_MAX]; /* the number of the last item of each producer */
 	uint64_t sum;
@@ -67,22 +73,17 @@ static inline void queue_check(const queue_data *data, uint64_t total)
  * item) takes, and get(q) returns, a uint64_t that is never 0.
  */
 #define QUEUE_BENCH(impl, type, open, close, put, get)                                                                 \
-	struct impl##_state {                                                                                          \
-		queue_data data;                                                                                       \
-		type *q;                                                                                               \
-	};                                                                                                             \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)bench_alloc(sizeof *s);                                \
-		(void)total;                                                                                           \
-		s->data.threads = threads;                                                                             \
+		queue_state *s = (queue_state *)bench_alloc(sizeof *s);                                                \
+		s->data.threads = with->threads;                                                                       \
 		s->q = open;                                                                                           \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_uncontended(bench_thread *t)                                                                \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
-		type *q = s->q;                                                                                        \
+		queue_state *s = (queue_state *)t->state;                                                              \
+		type *q = (type *)s->q;                                                                                \
 		queue_tally tally = {{0}, 0};                                                                          \
 		for (uint64_t i = 1; i <= t->total; i++) {                                                             \
 			put(q, i);                                                                                     \
@@ -92,8 +93,8 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 	}                                                                                                              \
 	static void impl##_mpmc(bench_thread *t)                                                                       \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
-		type *q = s->q;                                                                                        \
+		queue_state *s = (queue_state *)t->state;                                                              \
+		type *q = (type *)s->q;                                                                                \
 		queue_tally tally = {{0}, 0};                                                                          \
 		int producers = t->threads / 2;                                                                        \
 		uint64_t share = t->total / (uint64_t)producers;                                                       \
@@ -108,31 +109,30 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 	}                                                                                                              \
 	static void impl##_teardown(void *state, uint64_t total)                                                       \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)state;                                                 \
-		type *q = s->q;                                                                                        \
+		queue_state *s = (queue_state *)state;                                                                 \
+		type *q = (type *)s->q;                                                                                \
 		queue_check(&s->data, total);                                                                          \
 		close(q);                                                                                              \
 		free(s);                                                                                               \
 	}
 
+typedef struct trip_state {
+	void *there, *back;
+} trip_state;
+
 /* There and back: two threads, and a queue a direction; the same arguments. */
 #define TRIP_BENCH(impl, type, open, close, put, get)                                                                  \
-	struct impl##_trip {                                                                                           \
-		type *there, *back;                                                                                    \
-	};                                                                                                             \
-	static void *impl##_trip_setup(int threads, uint64_t total)                                                    \
+	static void *impl##_trip_setup(const bench_setting *with)                                                      \
 	{                                                                                                              \
-		struct impl##_trip *s = (struct impl##_trip *)bench_alloc(sizeof *s);                                  \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
+		trip_state *s = (trip_state *)bench_alloc(sizeof *s);                                                  \
 		s->there = open;                                                                                       \
 		s->back = open;                                                                                        \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_trip_run(bench_thread *t)                                                                   \
 	{                                                                                                              \
-		struct impl##_trip *s = (struct impl##_trip *)t->state;                                                \
-		type *there = s->there, *back = s->back;                                                               \
+		trip_state *s = (trip_state *)t->state;                                                                \
+		type *there = (type *)s->there, *back = (type *)s->back;                                               \
 		for (uint64_t i = 1; i <= t->total; i++) {                                                             \
 			if (t->index > 0) {                                                                            \
 				put(back, get(there) + 1);                                                             \
@@ -146,35 +146,31 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 	}                                                                                                              \
 	static void impl##_trip_teardown(void *state, uint64_t total)                                                  \
 	{                                                                                                              \
-		struct impl##_trip *s = (struct impl##_trip *)state;                                                   \
-		(void)total;                                                                                           \
-		close(s->there);                                                                                       \
-		close(s->back);                                                                                        \
+		trip_state *s = (trip_state *)state;                                                                   \
+		close((type *)s->there);                                                                               \
+		close((type *)s->back);                                                                                \
 		free(s);                                                                                               \
 	}
 
-#define QUEUE_ROW(case, impl, run, fixed)                                                                              \
+#define QUEUE_ROW(case, label, impl, run, fixed, role)                                                                 \
 	{                                                                                                              \
-		"queues/" case, #impl, impl##_setup, impl##_##run, impl##_teardown, fixed                              \
+		"queues/" case, label, impl##_setup, impl##_##run, impl##_teardown, fixed, role                        \
 	}
-#define TRIP_ROW(case, impl)                                                                                           \
-	{                                                                                                              \
-		"queues/" case, #impl, impl##_trip_setup, impl##_trip_run, impl##_trip_teardown, 0                     \
-	}
-
-/* clang-format off */
-#define TRIP_ROWS(impl)                                                                                                \
-	TRIP_ROW("roundtrip_anywhere", impl),                                                                          \
-	TRIP_ROW("roundtrip_apart", impl),                                                                             \
-	TRIP_ROW("roundtrip_together", impl)
+#define QUEUE_PAIR_ROWS(of, label, impl)                                                                               \
+	QUEUE_ROW(of "_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                         \
+	    QUEUE_ROW(of "_1p1c", label, impl, mpmc, 0, BENCH_PEER)
 
 /* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
-#define QUEUE_ROWS(impl, fixed)                                                                                        \
-	QUEUE_ROW("uncontended", impl, uncontended, 0),                                                                \
-	QUEUE_ROW("mpmc_1p1c", impl, mpmc, 0),                                                                         \
-	QUEUE_ROW("mpmc_2p2c", impl, mpmc, fixed),                                                                     \
-	QUEUE_ROW("mpmc_4p4c", impl, mpmc, fixed),                                                                     \
-	QUEUE_ROW("mpmc_8p8c", impl, mpmc, fixed)
-/* clang-format on */
+#define QUEUE_ROWS(alone, of, label, impl, fixed, role)                                                                \
+	QUEUE_ROW(alone, label, impl, uncontended, 0, role), QUEUE_ROW(of "_1p1c", label, impl, mpmc, 0, role),        \
+	    QUEUE_ROW(of "_2p2c", label, impl, mpmc, fixed, role),                                                     \
+	    QUEUE_ROW(of "_4p4c", label, impl, mpmc, fixed, role),                                                     \
+	    QUEUE_ROW(of "_8p8c", label, impl, mpmc, fixed, role)
+
+#define TRIP_ROW(where, impl)                                                                                          \
+	{                                                                                                              \
+		"queues/roundtrip_" where, #impl, impl##_trip_setup, impl##_trip_run, impl##_trip_teardown             \
+	}
+#define TRIP_ROWS(impl) TRIP_ROW("anywhere", impl), TRIP_ROW("apart", impl), TRIP_ROW("together", impl)
 
 #endif

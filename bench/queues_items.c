@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time. Those in C++
- * are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc.
+ * Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time.
  */
 #include "queues_items.h"
 #include "monitor.h"
@@ -47,7 +46,7 @@ ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_unbounded_open(),
             fairlead_item_8_get)
 
 /*
- * The textbook queue of queues_mpmc.c. A call moves as many as it can under one lock and wakes one,
+ * The textbook queue of queues_blocking.c. A call moves as many as it can under one lock and wakes one,
  * however many it moved; the one that wakes, and leaves something, wakes the next: this took less
  * than a wake for each item.
  */
@@ -152,7 +151,6 @@ static inline void ck_wait(sem_t *sem)
 	}                                                                                                              \
 	static inline size_t ck_##item##_get(ck_##item##_queue *q, item *items, size_t n)                              \
 	{                                                                                                              \
-		(void)n;                                                                                               \
 		ck_wait(&q->items);                                                                                    \
 		while (!ck_ring_dequeue_mpmc_##name(&q->ring, q->buffer, items))                                       \
 			sched_yield();                                                                                 \
@@ -165,72 +163,16 @@ CK(item_8, items_8)
 CK(item_64, items_64)
 
 /*
- * GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. Several go
- * under one lock.
- */
-static inline gpointer glib_from_item_8(const item_8 *item)
-{
-	return (gpointer)(uintptr_t)item->words[0];
-}
-
-static inline void glib_to_item_8(gpointer got, item_8 *item)
-{
-	item->words[0] = (uintptr_t)got;
-}
-
-static inline gpointer glib_from_item_64(const item_64 *item)
-{
-	item_64 *made = malloc(sizeof *made);
-	*made = *item;
-	return made;
-}
-
-static inline void glib_to_item_64(gpointer got, item_64 *item)
-{
-	*item = *(item_64 *)got;
-	free(got);
-}
-
-#define GLIB(item)                                                                                                     \
-	static inline void glib_##item##_put(GAsyncQueue *q, const item *items, size_t n)                              \
-	{                                                                                                              \
-		gpointer made[QUEUE_MANY];                                                                             \
-		for (size_t i = 0; i < n; i++)                                                                         \
-			made[i] = glib_from_##item(&items[i]);                                                         \
-		g_async_queue_lock(q);                                                                                 \
-		for (size_t i = 0; i < n; i++)                                                                         \
-			g_async_queue_push_unlocked(q, made[i]);                                                       \
-		g_async_queue_unlock(q);                                                                               \
-	}                                                                                                              \
-	static inline size_t glib_##item##_get(GAsyncQueue *q, item *items, size_t n)                                  \
-	{                                                                                                              \
-		gpointer taken[QUEUE_MANY];                                                                            \
-		size_t got = 0;                                                                                        \
-		g_async_queue_lock(q);                                                                                 \
-		taken[got++] = g_async_queue_pop_unlocked(q);                                                          \
-		while (got < n && (taken[got] = g_async_queue_try_pop_unlocked(q)) != NULL)                            \
-			got++;                                                                                         \
-		g_async_queue_unlock(q);                                                                               \
-		for (size_t i = 0; i < got; i++)                                                                       \
-			glib_to_##item(taken[i], &items[i]);                                                           \
-		return got;                                                                                            \
-	}                                                                                                              \
-	ITEMS_BENCH(glib, item, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_##item##_put,              \
-	            glib_##item##_get)
-
-GLIB(item_8)
-GLIB(item_64)
-
-/*
- * As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are
+ * As in queues_blocking.c: its producers wait for each other without yielding, so its operations are
  * counted out.
  */
 enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
-    ITEMS_ROWS("mpmc", "fairlead", fairlead, 0), ITEMS_ROWS("mpmc", "pthread", pthread, 0),
-    ITEMS_ROWS("mpmc", "nsync", nsync, 0),       ITEMS_ROWS("mpmc", "ck_ring_sem", ck, CK_RING_FIXED),
-    ITEMS_ROWS("mpmc", "glib", glib, 0),         ITEMS_UNBOUNDED_ROW("fairlead", fairlead_unbounded),
-    ITEMS_UNBOUNDED_ROW("glib", glib),
+    ITEMS_ROWS("mpmc", "fairlead", fairlead, 0),
+    ITEMS_ROWS("mpmc", "pthread", pthread, 0),
+    ITEMS_ROWS("mpmc", "nsync", nsync, 0),
+    ITEMS_ROWS("mpmc", "ck_ring_sem", ck, CK_RING_FIXED),
+    ITEMS_UNBOUNDED_ROW("fairlead", fairlead_unbounded),
 };
 BENCH_ROWS(rows)

@@ -12,22 +12,17 @@
  * wait.
  */
 #define ITEMS_BENCH(impl, item, type, open, close, put, get)                                                           \
-	struct impl##_##item##_state {                                                                                 \
-		queue_data data;                                                                                       \
-		type *q;                                                                                               \
-	};                                                                                                             \
-	static void *impl##_##item##_setup(int threads, uint64_t total)                                                \
+	static void *impl##_##item##_setup(const bench_setting *with)                                                  \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)bench_alloc(sizeof *s);              \
-		(void)total;                                                                                           \
-		s->data.threads = threads;                                                                             \
+		queue_state *s = (queue_state *)bench_alloc(sizeof *s);                                                \
+		s->data.threads = with->threads;                                                                       \
 		s->q = open;                                                                                           \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static inline void impl##_##item##_run(bench_thread *t, size_t many)                                           \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)t->state;                            \
-		type *q = s->q;                                                                                        \
+		queue_state *s = (queue_state *)t->state;                                                              \
+		type *q = (type *)s->q;                                                                                \
 		queue_tally tally = {{0}, 0};                                                                          \
 		int producers = t->threads / 2;                                                                        \
 		uint64_t share = t->total / (uint64_t)producers;                                                       \
@@ -57,9 +52,9 @@
 	}                                                                                                              \
 	static void impl##_##item##_teardown(void *state, uint64_t total)                                              \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)state;                               \
+		queue_state *s = (queue_state *)state;                                                                 \
 		queue_check(&s->data, total);                                                                          \
-		close(s->q);                                                                                           \
+		close((type *)s->q);                                                                                   \
 		free(s);                                                                                               \
 	}
 

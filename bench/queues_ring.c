@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings for many producers and consumers that do not block, 1,024 items of 8 bytes and of 64. Those
- * in C++ are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc.
+ * Rings that do not block: for one producer and one consumer and for many, 1,024 items of 8 bytes
+ * and of 64. Those in C++ are in queues_cxx.cc.
  */
 #include "queues_items.h"
 
 #include <ck_ring.h>
 #include <fairlead/mpmc.h>
+#include <fairlead/spsc.h>
+
+FL_SPSC_OF(uint64_t, u64_spsc)
+
+static u64_spsc *spsc_open(void)
+{
+	u64_spsc *q = NULL;
+	if (u64_spsc_create(&q, QUEUE_CAPACITY))
+		bench_fail("u64_spsc_create");
+	return q;
+}
+
+#define SPSC_PUT(q, item) (u64_spsc_try_put((q), (item)) == 0)
+#define SPSC_GET(q, item) (u64_spsc_try_get((q), (item)) == 0)
+RING_BENCH(spsc, u64_spsc, spsc_open(), u64_spsc_free, SPSC_PUT, SPSC_GET)
 
 FL_MPMC_OF(uint64_t, u64_mpmc)
 
@@ -22,33 +37,35 @@ static u64_mpmc *fairlead_open(void)
 #define FAIRLEAD_GET(q, item) (u64_mpmc_try_get((q), (item)) == 0)
 RING_BENCH(fairlead, u64_mpmc, fairlead_open(), u64_mpmc_free, FAIRLEAD_PUT, FAIRLEAD_GET)
 
-typedef struct ck_mpmc {
+/* Concurrency Kit's, of pointers, for one producer and one consumer and for many. */
+typedef struct ck_pointers {
 	ck_ring_t ring;
 	BENCH_ALIGNED ck_ring_buffer_t buffer[2 * QUEUE_CAPACITY]; /* one of QUEUE_CAPACITY would hold one item less */
-} ck_mpmc;
+} ck_pointers;
 
-static ck_mpmc *ck_mpmc_open(void)
+static ck_pointers *ck_open(void)
 {
-	ck_mpmc *q = bench_alloc(sizeof *q);
+	ck_pointers *q = bench_alloc(sizeof *q);
 	ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);
 	return q;
 }
 
-static inline bool ck_mpmc_put(ck_mpmc *q, uint64_t item)
-{
-	return ck_ring_enqueue_mpmc(&q->ring, q->buffer, (void *)(uintptr_t)item);
-}
-
-static inline bool ck_mpmc_get(ck_mpmc *q, uint64_t *item)
-{
-	void *got;
-	if (!ck_ring_dequeue_mpmc(&q->ring, q->buffer, &got))
-		return false;
-	*item = (uintptr_t)got;
-	return true;
-}
-
-RING_BENCH(ck_ring, ck_mpmc, ck_mpmc_open(), free, ck_mpmc_put, ck_mpmc_get)
+#define CK_POINTERS(kind)                                                                                              \
+	static inline bool ck_##kind##_put(ck_pointers *q, uint64_t item)                                              \
+	{                                                                                                              \
+		return ck_ring_enqueue_##kind(&q->ring, q->buffer, (void *)(uintptr_t)item);                           \
+	}                                                                                                              \
+	static inline bool ck_##kind##_get(ck_pointers *q, uint64_t *item)                                             \
+	{                                                                                                              \
+		void *got;                                                                                             \
+		if (!ck_ring_dequeue_##kind(&q->ring, q->buffer, &got))                                                \
+			return false;                                                                                  \
+		*item = (uintptr_t)got;                                                                                \
+		return true;                                                                                           \
+	}                                                                                                              \
+	RING_BENCH(ck_##kind, ck_pointers, ck_open(), free, ck_##kind##_put, ck_##kind##_get)
+CK_POINTERS(spsc)
+CK_POINTERS(mpmc)
 
 #define FAIRLEAD_ITEMS(item)                                                                                           \
 	FL_MPMC_OF(item, item##_mpmc)                                                                                  \
@@ -104,21 +121,17 @@ CK_ITEMS(item_8, items_8)
 CK_ITEMS(item_64, items_64)
 
 /*
- * As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are
+ * As in queues_blocking.c: its producers wait for each other without yielding, so its operations are
  * counted out.
  */
 enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
-    RING_ROWS(fairlead, "fairlead", 0),
-    RING_ROWS(ck_ring, "ck_ring", CK_RING_FIXED),
+    QUEUE_PAIR_ROWS("spsc", "fairlead", spsc),
+    QUEUE_PAIR_ROWS("spsc", "ck_ring", ck_spsc),
+    QUEUE_ROWS("ring_uncontended", "ring", "fairlead", fairlead, 0, BENCH_PEER),
+    QUEUE_ROWS("ring_uncontended", "ring", "ck_ring", ck_mpmc, CK_RING_FIXED, BENCH_PEER),
     ITEMS_ROWS("ring", "fairlead", fairlead, 0),
     ITEMS_ROWS("ring", "ck_ring", ck, CK_RING_FIXED),
-    /* What a queue that blocks could cost at best: beside those. */
-    RING_ROW("uncontended", fairlead, "fl_mpmc", uncontended, 0),
-    RING_ROW("mpmc_1p1c", fairlead, "fl_mpmc", mpmc, 0),
-    RING_ROW("mpmc_2p2c", fairlead, "fl_mpmc", mpmc, 0),
-    RING_ROW("mpmc_4p4c", fairlead, "fl_mpmc", mpmc, 0),
-    RING_ROW("mpmc_8p8c", fairlead, "fl_mpmc", mpmc, 0),
 };
 BENCH_ROWS(rows)

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Unbounded queues that do not block. Those in C++ are in queues_unbounded_cxx.cc. */
+/* Unbounded queues that do not block. Those in C++ are in queues_cxx.cc. */
 #include "queues_unbounded.h"
 
 #include <ck_fifo.h>
 #include <fairlead/mpmc.h>
-#include <glib.h>
-#include <urcu/wfcqueue.h>
 
 #define FAIRLEAD(impl, one, item)                                                                                      \
 	static fl_mpmc_unbounded *impl##_##item##_open(uint64_t total)                                                 \
 	{                                                                                                              \
 		fl_mpmc_unbounded *q = NULL;                                                                           \
-		(void)total;                                                                                           \
 		if (fl_mpmc_unbounded_create(&q, sizeof(item), &(fl_mpmc_unbounded_config){.one_consumer = (one)}))    \
 			bench_fail("fl_mpmc_unbounded_create");                                                        \
 		return q;                                                                                              \
@@ -33,115 +30,6 @@
 FAIRLEAD(fairlead, false, item_8)
 FAIRLEAD(fairlead, false, item_64)
 FAIRLEAD(fairlead_mpsc, true, item_8)
-
-/* GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. */
-static GAsyncQueue *glib_open(uint64_t total)
-{
-	(void)total;
-	return g_async_queue_new();
-}
-
-static inline void glib_item_8_put(GAsyncQueue *q, const item_8 *items, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		g_async_queue_push(q, (gpointer)(uintptr_t)items[i].words[0]);
-}
-
-static inline size_t glib_item_8_get(GAsyncQueue *q, item_8 *items, size_t n)
-{
-	size_t got = 0;
-	while (got < n && (items[got].words[0] = (uintptr_t)g_async_queue_try_pop(q)) != 0)
-		got++;
-	return got;
-}
-
-static inline void glib_item_64_put(GAsyncQueue *q, const item_64 *items, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		item_64 *item = malloc(sizeof *item);
-		*item = items[i];
-		g_async_queue_push(q, item);
-	}
-}
-
-static inline size_t glib_item_64_get(GAsyncQueue *q, item_64 *items, size_t n)
-{
-	size_t got = 0;
-	for (item_64 *item; got < n && (item = g_async_queue_try_pop(q)) != NULL; got++) {
-		items[got] = *item;
-		free(item);
-	}
-	return got;
-}
-
-UNBOUNDED_BENCH(glib, item_8, GAsyncQueue, glib_open, g_async_queue_unref, glib_item_8_put, glib_item_8_get)
-UNBOUNDED_BENCH(glib, item_64, GAsyncQueue, glib_open, g_async_queue_unref, glib_item_64_put, glib_item_64_get)
-
-/*
- * liburcu's wait-free enqueue: intrusive, so an item comes from the allocator. A consumer waits for
- * a put that is under way, and holds a mutex; it finds more than one at a time only by taking all.
- */
-typedef struct urcu_queue {
-	struct cds_wfcq_head head;
-	BENCH_ALIGNED struct cds_wfcq_tail tail;
-} urcu_queue;
-
-static urcu_queue *urcu_open(uint64_t total)
-{
-	urcu_queue *q = bench_alloc(sizeof *q);
-	(void)total;
-	cds_wfcq_init(&q->head, &q->tail);
-	return q;
-}
-
-static void urcu_close(urcu_queue *q)
-{
-	cds_wfcq_destroy(&q->head, &q->tail);
-	free(q);
-}
-
-#define URCU(item)                                                                                                     \
-	struct urcu_##item##_node {                                                                                    \
-		struct cds_wfcq_node node;                                                                             \
-		item value;                                                                                            \
-	};                                                                                                             \
-	static inline void urcu_##item##_put(urcu_queue *q, const item *items, size_t n)                               \
-	{                                                                                                              \
-		for (size_t i = 0; i < n; i++) {                                                                       \
-			struct urcu_##item##_node *node = malloc(sizeof *node);                                        \
-			cds_wfcq_node_init(&node->node);                                                               \
-			node->value = items[i];                                                                        \
-			cds_wfcq_enqueue(&q->head, &q->tail, &node->node);                                             \
-		}                                                                                                      \
-	}                                                                                                              \
-	static inline size_t urcu_##item##_get_from(urcu_queue *q, item *items, size_t n, bool locked)                 \
-	{                                                                                                              \
-		size_t got = 0;                                                                                        \
-		while (got < n) {                                                                                      \
-			struct cds_wfcq_node *node = locked ? cds_wfcq_dequeue_blocking(&q->head, &q->tail)            \
-			                                    : __cds_wfcq_dequeue_blocking(&q->head, &q->tail);         \
-			if (!node)                                                                                     \
-				break;                                                                                 \
-			struct urcu_##item##_node *full = caa_container_of(node, struct urcu_##item##_node, node);     \
-			items[got++] = full->value;                                                                    \
-			free(full);                                                                                    \
-		}                                                                                                      \
-		return got;                                                                                            \
-	}                                                                                                              \
-	static inline size_t urcu_##item##_get(urcu_queue *q, item *items, size_t n)                                   \
-	{                                                                                                              \
-		return urcu_##item##_get_from(q, items, n, true);                                                      \
-	}                                                                                                              \
-	UNBOUNDED_BENCH(urcu, item, urcu_queue, urcu_open, urcu_close, urcu_##item##_put, urcu_##item##_get)
-
-URCU(item_8)
-URCU(item_64)
-
-static inline size_t urcu_mpsc_item_8_get(urcu_queue *q, item_8 *items, size_t n)
-{
-	return urcu_item_8_get_from(q, items, n, false);
-}
-UNBOUNDED_BENCH(urcu_mpsc, item_8, urcu_queue, urcu_open, urcu_close, urcu_item_8_put, urcu_mpsc_item_8_get)
 
 /*
  * Concurrency Kit's FIFO: its nodes may be read after they were taken out, so they are all made
@@ -199,14 +87,9 @@ CK_FIFO(item_8)
 CK_FIFO(item_64)
 
 static const bench_row rows[] = {
-    UNBOUNDED_ROWS(fairlead),
-    UNBOUNDED_ROWS(glib),
-    UNBOUNDED_ROWS(urcu),
-    UNBOUNDED_ROWS(ck_fifo),
-    {"queues/mpsc", "fairlead", fairlead_mpsc_item_8_setup, fairlead_mpsc_item_8_mpsc, fairlead_mpsc_item_8_teardown,
-     UNBOUNDED_FIXED},
-    {"queues/mpsc", "urcu", urcu_mpsc_item_8_setup, urcu_mpsc_item_8_mpsc, urcu_mpsc_item_8_teardown, UNBOUNDED_FIXED},
-    UNBOUNDED_ROW("mpsc", glib, item_8, mpsc),
-    UNBOUNDED_ROW("mpsc", ck_fifo, item_8, mpsc),
+    UNBOUNDED_ROWS(fairlead, BENCH_PEER),
+    UNBOUNDED_ROWS(ck_fifo, BENCH_WEAKER),
+    UNBOUNDED_ROW("mpsc", "fairlead", fairlead_mpsc, item_8, mpsc, BENCH_PEER),
+    UNBOUNDED_ROW("mpsc", "ck_fifo", ck_fifo, item_8, mpsc, BENCH_WEAKER),
 };
 BENCH_ROWS(rows)

@@ -26,6 +26,7 @@ static inline void unbounded_produce_share(const bench_thread *t, int producers,
  * itself.
  */
 typedef struct unbounded_data {
+	void *q;
 	uint64_t sums[QUEUE_THREADS_MAX];
 	uint64_t shares[QUEUE_THREADS_MAX];
 	BENCH_ALIGNED uint64_t got;
@@ -46,29 +47,23 @@ static inline void unbounded_check(const unbounded_data *data)
  * of the threads. `many`: items at a time.
  */
 #define UNBOUNDED_BENCH(impl, item, type, open, close, put_many, get_many)                                             \
-	struct impl##_##item##_state {                                                                                 \
-		unbounded_data data;                                                                                   \
-		type *q;                                                                                               \
-	};                                                                                                             \
-	static void *impl##_##item##_setup(int threads, uint64_t total)                                                \
+	static void *impl##_##item##_setup(const bench_setting *with)                                                  \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)bench_alloc(sizeof *s);              \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		s->q = open(total);                                                                                    \
+		unbounded_data *s = (unbounded_data *)bench_alloc(sizeof *s);                                          \
+		s->q = open(with->total);                                                                              \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static inline void impl##_##item##_run(bench_thread *t, int consumers, size_t many)                            \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)t->state;                            \
-		type *q = s->q;                                                                                        \
+		unbounded_data *s = (unbounded_data *)t->state;                                                        \
+		type *q = (type *)s->q;                                                                                \
 		item items[QUEUE_MANY];                                                                                \
 		int producers = t->threads - consumers;                                                                \
 		memset(items, 0, sizeof items);                                                                        \
 		if (t->index < producers) {                                                                            \
 			uint64_t share;                                                                                \
 			unbounded_produce_share(t, producers, &share);                                                 \
-			s->data.shares[t->index] = share;                                                              \
+			s->shares[t->index] = share;                                                                   \
 			for (uint64_t i = 0; i < share;) {                                                             \
 				size_t n = 0;                                                                          \
 				while (n < many && i < share)                                                          \
@@ -86,12 +81,12 @@ static inline void unbounded_check(const unbounded_data *data)
 			got += n;                                                                                      \
 			if (n > 0 && (consumers > 1 || got < t->total))                                                \
 				continue;                                                                              \
-			if (__atomic_add_fetch(&s->data.got, got, __ATOMIC_RELAXED) == t->total)                       \
+			if (__atomic_add_fetch(&s->got, got, __ATOMIC_RELAXED) == t->total)                            \
 				break;                                                                                 \
 			got = 0;                                                                                       \
 			sched_yield();                                                                                 \
 		}                                                                                                      \
-		s->data.sums[t->index] = tally.sum;                                                                    \
+		s->sums[t->index] = tally.sum;                                                                         \
 	}                                                                                                              \
 	__attribute__((unused)) static void impl##_##item##_mpmc(bench_thread *t)                                      \
 	{                                                                                                              \
@@ -107,21 +102,21 @@ static inline void unbounded_check(const unbounded_data *data)
 	}                                                                                                              \
 	static void impl##_##item##_teardown(void *state, uint64_t total)                                              \
 	{                                                                                                              \
-		struct impl##_##item##_state *s = (struct impl##_##item##_state *)state;                               \
-		(void)total;                                                                                           \
-		unbounded_check(&s->data);                                                                             \
-		close(s->q);                                                                                           \
+		unbounded_data *s = (unbounded_data *)state;                                                           \
+		unbounded_check(s);                                                                                    \
+		close((type *)s->q);                                                                                   \
 		free(s);                                                                                               \
 	}
 
-#define UNBOUNDED_ROW(name, impl, item, run)                                                                           \
+#define UNBOUNDED_ROW(name, label, impl, item, run, role)                                                              \
 	{                                                                                                              \
-		"queues/" name, #impl, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown,         \
-		    UNBOUNDED_FIXED                                                                                    \
+		"queues/" name, label, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown,         \
+		    UNBOUNDED_FIXED, role                                                                              \
 	}
-#define UNBOUNDED_ROWS(impl)                                                                                           \
-	UNBOUNDED_ROW("unbounded", impl, item_8, mpmc), UNBOUNDED_ROW("unbounded_64", impl, item_64, mpmc),            \
-	    UNBOUNDED_ROW("unbounded_many", impl, item_8, many),                                                       \
-	    UNBOUNDED_ROW("unbounded_many_64", impl, item_64, many)
+#define UNBOUNDED_ROWS(impl, role)                                                                                     \
+	UNBOUNDED_ROW("unbounded", #impl, impl, item_8, mpmc, role),                                                   \
+	    UNBOUNDED_ROW("unbounded_64", #impl, impl, item_64, mpmc, role),                                           \
+	    UNBOUNDED_ROW("unbounded_many", #impl, impl, item_8, many, role),                                          \
+	    UNBOUNDED_ROW("unbounded_many_64", #impl, impl, item_64, many, role)
 
 #endif

@@ -4,6 +4,7 @@ import json
 import statistics
 
 REPETITIONS = 5  # at least: fewer are an error
+FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}  # as Google Benchmark calls them
 ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
 
 
@@ -23,9 +24,8 @@ def samples_by_row(benchmarks, field):
 def compare(rows, benchmarks):
     """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
     medians = samples_by_row(benchmarks, "p50")  # of single operations: where there are such, they are compared
-    times, unfair = samples_by_row(benchmarks, "real_time") | medians, samples_by_row(benchmarks, "unfairness")
-    slowest, longest = samples_by_row(benchmarks, "p99"), samples_by_row(benchmarks, "longest")
-    cpu = samples_by_row(benchmarks, "cpu_time")
+    times = samples_by_row(benchmarks, "real_time") | medians
+    more = {name: samples_by_row(benchmarks, field) for name, field in FIGURES.items()}
     entries = {}
     for row in rows:
         name, implementation = row["name"], row["implementation"]
@@ -35,21 +35,16 @@ def compare(rows, benchmarks):
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
             "fairlead": None, "peers": {}, "weaker": {}, "floor": {}, "best_peer": None, "ratio": None, "spread": {},
-            "unfairness": {}, "p99": {}, "longest": {}, "cpu": {}, "of": "p50" if name in medians else "mean"})
+            **{figure_name: {} for figure_name in FIGURES}, "of": "p50" if name in medians else "mean"})
         median = statistics.median(times[name])
         if row["role"] == "fairlead":
             entry["fairlead"] = median
         else:
             entry[ROLES[row["role"]]][implementation] = median
         entry["spread"][implementation] = [min(times[name]), max(times[name])]
-        if name in cpu:
-            entry["cpu"][implementation] = statistics.median(cpu[name])
-        if name in unfair:
-            entry["unfairness"][implementation] = statistics.median(unfair[name])
-        if name in slowest:
-            entry["p99"][implementation] = statistics.median(slowest[name])
-        if name in longest:
-            entry["longest"][implementation] = statistics.median(longest[name])
+        for figure_name, samples in more.items():
+            if name in samples:
+                entry[figure_name][implementation] = statistics.median(samples[name])
     for key, entry in entries.items():
         if entry["fairlead"] is None:
             raise Missing("/".join(map(str, key)) + " has no row of Fairlead")

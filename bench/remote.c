@@ -76,6 +76,11 @@ void bench_remote_close(bench_remote *r)
 	free(r);
 }
 
+void *bench_remote_setup(const bench_setting *with)
+{
+	return bench_remote_open(with->arg);
+}
+
 void bench_remote_run(bench_thread *t)
 {
 	t->took = bench_remote_ask(t->state, t->total, &t->p99);
@@ -83,8 +88,12 @@ void bench_remote_run(bench_thread *t)
 
 void bench_remote_teardown(void *state, uint64_t total)
 {
-	(void)total;
 	bench_remote_close(state);
+}
+
+void *bench_remote_setup_each(const bench_setting *with)
+{
+	return (void *)with->arg;
 }
 
 void bench_remote_run_each(bench_thread *t)
@@ -98,6 +107,4 @@ void bench_remote_run_each(bench_thread *t)
 
 void bench_remote_teardown_each(void *state, uint64_t total)
 {
-	(void)state;
-	(void)total;
 }

@@ -32,13 +32,27 @@ int64_t bench_remote_ask(bench_remote *r, uint64_t n, int64_t *p99);
 /* Waits for its end; bench_fail when it failed. */
 void bench_remote_close(bench_remote *r);
 
-/* For rows: their run and teardown, when setup returns a bench_remote. */
+/* For rows whose `arg` is a command. */
+void *bench_remote_setup(const bench_setting *with);
 void bench_remote_run(bench_thread *t);
 void bench_remote_teardown(void *state, uint64_t total);
 
-/* The same when setup returns a command, and each operation is the only one of a program. */
+/* Likewise, where each operation is the only one of a program. */
+void *bench_remote_setup_each(const bench_setting *with);
 void bench_remote_run_each(bench_thread *t);
 void bench_remote_teardown_each(void *state, uint64_t total);
+
+#define BENCH_COMMAND(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define BENCH_REMOTE_ROW(name, implementation, fixed, ...)                                                             \
+	{                                                                                                              \
+		name, implementation, bench_remote_setup, bench_remote_run, bench_remote_teardown, fixed,              \
+		    .arg = BENCH_COMMAND(__VA_ARGS__)                                                                  \
+	}
+#define BENCH_REMOTE_ROW_EACH(name, implementation, fixed, ...)                                                        \
+	{                                                                                                              \
+		name, implementation, bench_remote_setup_each, bench_remote_run_each, bench_remote_teardown_each,      \
+		    fixed, .arg = BENCH_COMMAND(__VA_ARGS__)                                                           \
+	}
 
 #ifdef __cplusplus
 }

@@ -48,23 +48,4 @@ static inline void ring_back_off(unsigned *turns)
 	}                                                                                                              \
 	QUEUE_BENCH(impl, type, open, close, impl##_ring_put, impl##_ring_get)
 
-#define RING_ROW(case, impl, label, run, fixed)                                                                        \
-	{                                                                                                              \
-		"queues/" case, label, impl##_setup, impl##_##run, impl##_teardown, fixed                              \
-	}
-
-/* clang-format off */
-#define SPSC_ROWS(impl, label)                                                                                         \
-	RING_ROW("spsc_uncontended", impl, label, uncontended, 0),                                                     \
-	RING_ROW("spsc_1p1c", impl, label, mpmc, 0)
-
-/* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
-#define RING_ROWS(impl, label, fixed)                                                                                  \
-	RING_ROW("ring_uncontended", impl, label, uncontended, 0),                                                     \
-	RING_ROW("ring_1p1c", impl, label, mpmc, 0),                                                                   \
-	RING_ROW("ring_2p2c", impl, label, mpmc, fixed),                                                               \
-	RING_ROW("ring_4p4c", impl, label, mpmc, fixed),                                                               \
-	RING_ROW("ring_8p8c", impl, label, mpmc, fixed)
-/* clang-format on */
-
 #endif

@@ -40,22 +40,20 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 
 /* The runs of one implementation; its statements are on `m`, a pointer to `type`. */
 #define RW_BENCH(impl, type, init, read, read_unlock, write, write_unlock)                                             \
-	struct impl##_rw {                                                                                             \
+	typedef struct impl##_rw {                                                                                     \
 		rw_data data;                                                                                          \
 		BENCH_ALIGNED type lock;                                                                               \
-	};                                                                                                             \
-	static void *impl##_rw_setup(int threads, uint64_t total)                                                      \
+	} impl##_rw;                                                                                                   \
+	static void *impl##_rw_setup(const bench_setting *with)                                                        \
 	{                                                                                                              \
-		struct impl##_rw *s = (struct impl##_rw *)bench_alloc(sizeof *s);                                      \
+		impl##_rw *s = (impl##_rw *)bench_alloc(sizeof *s);                                                    \
 		type *m = &s->lock;                                                                                    \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
 		init;                                                                                                  \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_rw_read(bench_thread *t)                                                                    \
 	{                                                                                                              \
-		struct impl##_rw *s = (struct impl##_rw *)t->state;                                                    \
+		impl##_rw *s = (impl##_rw *)t->state;                                                                  \
 		type *m = &s->lock;                                                                                    \
 		for (uint64_t i = 0; i < t->total; i++) {                                                              \
 			read;                                                                                          \
@@ -65,7 +63,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 	}                                                                                                              \
 	static void impl##_rw_write(bench_thread *t)                                                                   \
 	{                                                                                                              \
-		struct impl##_rw *s = (struct impl##_rw *)t->state;                                                    \
+		impl##_rw *s = (impl##_rw *)t->state;                                                                  \
 		type *m = &s->lock;                                                                                    \
 		for (uint64_t i = 0; i < t->total; i++) {                                                              \
 			write;                                                                                         \
@@ -78,7 +76,7 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 	static inline                                                                                                  \
 	    __attribute__((always_inline)) void impl##_rw_mixed(bench_thread *t, unsigned every, unsigned rounds)      \
 	{                                                                                                              \
-		struct impl##_rw *s = (struct impl##_rw *)t->state;                                                    \
+		impl##_rw *s = (impl##_rw *)t->state;                                                                  \
 		type *m = &s->lock;                                                                                    \
 		uint64_t i, work = 0;                                                                                  \
 		while ((i = __atomic_fetch_add(&s->data.taken, RW_BATCH, __ATOMIC_RELAXED)) < t->total) {              \
@@ -100,54 +98,35 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 		}                                                                                                      \
 		rw_use(work);                                                                                          \
 	}                                                                                                              \
-	static void impl##_rw_99(bench_thread *t)                                                                      \
+	RW_RUN(impl, 99, 100, 0)                                                                                       \
+	RW_RUN(impl, 90, 10, 0)                                                                                        \
+	RW_RUN(impl, 90_100ns, 10, bench_rounds())
+
+#define RW_RUN(impl, name, every, rounds)                                                                              \
+	__attribute__((unused)) static void impl##_rw_##name(bench_thread *t)                                          \
 	{                                                                                                              \
-		impl##_rw_mixed(t, 100, 0);                                                                            \
-	}                                                                                                              \
-	__attribute__((unused)) static void impl##_rw_90(bench_thread *t)                                              \
-	{                                                                                                              \
-		impl##_rw_mixed(t, 10, 0);                                                                             \
-	}                                                                                                              \
-	__attribute__((unused)) static void impl##_rw_90_100ns(bench_thread *t)                                        \
-	{                                                                                                              \
-		impl##_rw_mixed(t, 10, bench_rounds());                                                                \
+		impl##_rw_mixed(t, every, rounds);                                                                     \
 	}
 
-static inline void rw_read_teardown(void *state, uint64_t total)
-{
-	(void)total;
-	rw_check((rw_data *)state, 0);
-	free(state);
-}
-
-static inline void rw_write_teardown(void *state, uint64_t total)
-{
-	rw_check((rw_data *)state, total);
-	free(state);
-}
-
-static inline void rw_99_teardown(void *state, uint64_t total)
-{
-	rw_check((rw_data *)state, (total + 99) / 100);
-	free(state);
-}
-
-static inline void rw_90_teardown(void *state, uint64_t total)
-{
-	rw_check((rw_data *)state, (total + 9) / 10);
-	free(state);
-}
-
-static inline void rw_90_100ns_teardown(void *state, uint64_t total)
-{
-	rw_90_teardown(state, total);
-}
-
-#define RW_ROW(label, impl, what)                                                                              \
+/* `writes`: how many of `total` operations. */
+#define RW_TEARDOWN(name, writes)                                                                                      \
+	static inline void rw_##name##_teardown(void *state, uint64_t total)                                           \
 	{                                                                                                              \
-		"locks/rw_" #what, label, impl##_rw_setup, impl##_rw_##what, rw_##what##_teardown, 0                    \
+		rw_check((rw_data *)state, writes);                                                                    \
+		free(state);                                                                                           \
 	}
-#define RW_ALL_ROWS(label, impl)\
-	RW_ROW(label, impl, read), RW_ROW(label, impl, write), RW_ROW(label, impl, 99), RW_ROW(label, impl, 90), RW_ROW(label, impl, 90_100ns)
+RW_TEARDOWN(read, 0)
+RW_TEARDOWN(write, total)
+RW_TEARDOWN(99, (total + 99) / 100)
+RW_TEARDOWN(90, (total + 9) / 10)
+#define rw_90_100ns_teardown rw_90_teardown
+
+#define RW_ROW(impl, role, what)                                                                                       \
+	{                                                                                                              \
+		"locks/rw_" #what, #impl, impl##_rw_setup, impl##_rw_##what, rw_##what##_teardown, 0, role             \
+	}
+#define RW_ALL(impl, role)                                                                                             \
+	RW_ROW(impl, role, read), RW_ROW(impl, role, write), RW_ROW(impl, role, 99), RW_ROW(impl, role, 90),           \
+	    RW_ROW(impl, role, 90_100ns)
 
 #endif

@@ -33,46 +33,40 @@ static inline void sem_leave(sem_data *data)
 
 static inline void sem_teardown(void *state, uint64_t total)
 {
-	(void)total;
 	free(state);
 }
 
-#define SEM_ALONE(impl, type, init, release, acquire)                                                                  \
-	struct impl##_state {                                                                                          \
+#define SEM_BENCH(impl, type, init, release, acquire)                                                                  \
+	typedef struct impl##_state {                                                                                  \
 		sem_data data;                                                                                         \
 		BENCH_ALIGNED type sem;                                                                                \
-	};                                                                                                             \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	} impl##_state;                                                                                                \
+	static void *impl##_setup(const bench_setting *with)                                                           \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)bench_alloc(sizeof *s);                                \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
+		impl##_state *s = (impl##_state *)bench_alloc(sizeof *s);                                              \
 		bench_rounds(); /* takes its time once */                                                              \
 		init(&s->sem);                                                                                         \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_uncontended(bench_thread *t)                                                                \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		impl##_state *s = (impl##_state *)t->state;                                                            \
 		for (uint64_t i = 0; i < t->total; i++) {                                                              \
 			release(&s->sem);                                                                              \
 			acquire(&s->sem);                                                                              \
 		}                                                                                                      \
-	}
-
-#define SEM_BENCH(impl, type, init, release, acquire)                                                                  \
-	SEM_ALONE(impl, type, init, release, acquire)                                                                  \
+	}                                                                                                              \
 	TURN_BENCH(impl, type, init, release, acquire)                                                                 \
-	static void *impl##_permits_setup(int threads, uint64_t total)                                                 \
+	static void *impl##_permits_setup(const bench_setting *with)                                                   \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)impl##_setup(threads, total);                          \
+		impl##_state *s = (impl##_state *)impl##_setup(with);                                                  \
 		for (int i = 0; i < SEM_PERMITS; i++)                                                                  \
 			release(&s->sem);                                                                              \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_permits_run(bench_thread *t)                                                                \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		impl##_state *s = (impl##_state *)t->state;                                                            \
 		const unsigned rounds = bench_rounds();                                                                \
 		uint64_t done = 0, work = 0;                                                                           \
 		while (__atomic_fetch_add(&s->data.taken, 1, __ATOMIC_RELAXED) < t->total) {                           \
@@ -89,7 +83,7 @@ static inline void sem_teardown(void *state, uint64_t total)
 	}                                                                                                              \
 	static void impl##_permits_teardown(void *state, uint64_t total)                                               \
 	{                                                                                                              \
-		struct impl##_state *s = (struct impl##_state *)state;                                                 \
+		impl##_state *s = (impl##_state *)state;                                                               \
 		if (s->data.taken < total || s->data.inside != 0)                                                      \
 			bench_fail("a semaphore let %llu of %llu pass", (unsigned long long)s->data.taken,             \
 			           (unsigned long long)total);                                                         \
@@ -98,50 +92,11 @@ static inline void sem_teardown(void *state, uint64_t total)
 		free(s);                                                                                               \
 	}
 
-#define SEM_UNCONTENDED(impl, label)                                                                                   \
-	{                                                                                                              \
-		"locks/sem_uncontended", label, impl##_setup, impl##_uncontended, sem_teardown, 0                      \
-	}
 #define SEM_ROWS(impl, label)                                                                                          \
-	SEM_UNCONTENDED(impl, label), TURN_ROWS("locks/sem_pingpong", label, impl),                                    \
+	{"locks/sem_uncontended", label, impl##_setup, impl##_uncontended, sem_teardown},                              \
+	    TURN_ROWS("locks/sem_pingpong", label, impl),                                                              \
 	{                                                                                                              \
-		"locks/sem_2permits", label, impl##_permits_setup, impl##_permits_run, impl##_permits_teardown, 0      \
-	}
-
-/*
- * A semaphore of mutex and condition (monitor.h). The signaller counts the waiter off, so that a
- * waiter that has yet to run is not signalled twice.
- */
-#define MONITOR_SEM(mon)                                                                                               \
-	typedef struct mon##_sem {                                                                                     \
-		mon_##mon##_mutex mutex;                                                                               \
-		mon_##mon##_cond cond;                                                                                 \
-		unsigned permits, waiters;                                                                             \
-	} mon##_sem;                                                                                                   \
-	static inline void mon##_init(mon##_sem *s)                                                                    \
-	{                                                                                                              \
-		mon_##mon##_mutex_init(&s->mutex);                                                                     \
-		mon_##mon##_cond_init(&s->cond);                                                                       \
-	}                                                                                                              \
-	static inline void mon##_release(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		s->permits++;                                                                                          \
-		bool wake = s->waiters > 0;                                                                            \
-		s->waiters -= wake;                                                                                    \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&s->cond);                                                                  \
-	}                                                                                                              \
-	static inline void mon##_acquire(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		while (s->permits == 0) {                                                                              \
-			s->waiters++;                                                                                  \
-			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
-		}                                                                                                      \
-		s->permits--;                                                                                          \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
+		"locks/sem_2permits", label, impl##_permits_setup, impl##_permits_run, impl##_permits_teardown         \
 	}
 
 #endif

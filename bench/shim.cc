@@ -137,8 +137,10 @@ class Bench
 		arrived_.store(0);
 		if (entry_.of->alone)
 			remote_ = bench_alone_open(entry_.row, entry_.threads);
-		else
-			state_ = entry_.row->setup(entry_.threads, total_);
+		else {
+			const bench_setting with = {entry_.threads, total_, entry_.row->arg};
+			state_ = entry_.row->setup(&with);
+		}
 	}
 
 	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after

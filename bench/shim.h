@@ -27,9 +27,9 @@ void bench_lap_end(bench_laps *laps);
 /*
  * What a bench sees of Google Benchmark: it says what to measure, never how.
  *
- * cases.c lists each case: its thread counts, its unit, and its peers. A bench source implements it
- * in rows and registers them with BENCH_ROWS. A listed row that no source implements is an error at
- * start, and so is the reverse.
+ * cases.c lists each case: its thread counts and its unit. A bench source implements a case in rows,
+ * one for each implementation, and registers them with BENCH_ROWS. A case without a row of Fairlead,
+ * and a row without a case, are errors at the start.
  *
  * One run of a row: setup once; then `run` on each thread, all released together; wall time from
  * the first start to the last end, divided by `total`, is the result; then teardown, which checks
@@ -59,19 +59,33 @@ static inline void bench_lap(bench_thread *t)
 		bench_lap_end(t->laps);
 }
 
+/* What setup is given. */
+typedef struct bench_setting {
+	int threads; /* of the case */
+	uint64_t total;
+	const void *arg; /* of the row */
+} bench_setting;
+
+typedef enum bench_role {
+	BENCH_PEER,     /* the same guarantees; also of Fairlead's own row */
+	BENCH_WEAKER,   /* promises less */
+	BENCH_SPINNING, /* weaker too; never sleeps, so it runs only with threads <= CPUs */
+	BENCH_FLOOR,    /* what the hardware asks for */
+} bench_role;
+
 typedef struct bench_row {
-	const char *name;                            /* "family/case" */
-	const char *implementation;                  /* "fairlead", "pthread", ... */
-	void *(*setup)(int threads, uint64_t total); /* threads: of the case */
+	const char *name;           /* "family/case" */
+	const char *implementation; /* "fairlead", "pthread", ... */
+	void *(*setup)(const bench_setting *with);
 	void (*run)(bench_thread *t);
 	void (*teardown)(void *state, uint64_t total);
 	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
+	bench_role role;
+	const void *arg; /* of setup */
 } bench_row;
 
 /* Runs a row on one of its threads: `run`, and the percentiles from its laps. */
 void bench_run(const bench_row *row, bench_thread *t);
-
-#define BENCH_ROWS_MAX 12
 
 /* Where the threads of a run may be. */
 typedef enum bench_place {
@@ -81,19 +95,14 @@ typedef enum bench_place {
 } bench_place;
 
 typedef struct bench_case {
-	const char *name;            /* "family/case" */
-	const char *unit;            /* of the result, less is better: "ns/item" */
-	int threads[BENCH_ROWS_MAX]; /* each is a row of the table; ends with 0 */
-	int callers; /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
+	const char *name; /* "family/case" */
+	const char *unit; /* of the result, less is better: "ns/item" */
+	int threads[6];   /* each is a row of the table; ends with 0 */
+	int callers;      /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
 	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
 	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
 	bench_place place; /* of the threads */
 	bool alone; /* each run of a row is in a process of its own (alone.c); `callers` is 1, setup's total is 0 */
-	/* Implementations beside "fairlead"; each list ends with NULL. */
-	const char *peers[BENCH_ROWS_MAX];    /* the same guarantees */
-	const char *weaker[BENCH_ROWS_MAX];   /* promises less */
-	const char *spinning[BENCH_ROWS_MAX]; /* weaker too; never sleeps, so it runs only with threads <= CPUs */
-	const char *floor[BENCH_ROWS_MAX];    /* what the hardware asks for */
 } bench_case;
 
 /* All cases, ends with a NULL name: cases.c. */
@@ -148,6 +157,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *form
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t bench_now(void);
+
+/* Resident bytes of a process. */
+int64_t bench_resident(int pid);
 
 /* How many rounds of bench_work() take 100 ns; measured once, the same for all. */
 unsigned bench_rounds(void);

@@ -27,23 +27,21 @@ static inline void turn_teardown(void *state, uint64_t total)
 }
 
 #define TURN_BENCH(impl, type, init, give, take)                                                                       \
-	struct impl##_turns {                                                                                          \
+	typedef struct impl##_turns {                                                                                  \
 		turn_data data;                                                                                        \
 		BENCH_ALIGNED type ping;                                                                               \
 		BENCH_ALIGNED type pong;                                                                               \
-	};                                                                                                             \
-	static void *impl##_turns_setup(int threads, uint64_t total)                                                   \
+	} impl##_turns;                                                                                                \
+	static void *impl##_turns_setup(const bench_setting *with)                                                     \
 	{                                                                                                              \
-		struct impl##_turns *s = (struct impl##_turns *)bench_alloc(sizeof *s);                                \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
+		impl##_turns *s = (impl##_turns *)bench_alloc(sizeof *s);                                              \
 		init(&s->ping);                                                                                        \
 		init(&s->pong);                                                                                        \
 		return s;                                                                                              \
 	}                                                                                                              \
 	static void impl##_turns_run(bench_thread *t)                                                                  \
 	{                                                                                                              \
-		struct impl##_turns *s = (struct impl##_turns *)t->state;                                              \
+		impl##_turns *s = (impl##_turns *)t->state;                                                            \
 		for (uint64_t i = 0; i < t->total; i++) {                                                              \
 			if (t->index == 0) {                                                                           \
 				s->data.count++;                                                                       \
@@ -60,7 +58,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 
 #define TURN_ROW(name, label, impl)                                                                                    \
 	{                                                                                                              \
-		name, label, impl##_turns_setup, impl##_turns_run, turn_teardown, 0                                    \
+		name, label, impl##_turns_setup, impl##_turns_run, turn_teardown                                       \
 	}
 /* `of` is "locks/sem_pingpong", "locks/event_pingpong", ... */
 #define TURN_ROWS(of, label, impl)                                                                                     \

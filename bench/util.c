@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 void *bench_alloc(size_t size)
 {
@@ -33,6 +34,18 @@ int64_t bench_now(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t bench_resident(int pid)
+{
+	char path[64];
+	long all, resident = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/statm", pid);
+	FILE *f = fopen(path, "r");
+	if (!f || fscanf(f, "%ld %ld", &all, &resident) != 2)
+		bench_fail("%s", path);
+	(void)fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE);
 }
 
 static unsigned rounds_100ns;
