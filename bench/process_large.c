@@ -7,6 +7,7 @@
 #include "remote.h"
 
 #include <fairlead/process_executor.h>
+#include <fairlead/shm.h>
 #include <fairlead/task.h>
 #include <stdlib.h>
 #include <string.h>

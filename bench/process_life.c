@@ -10,6 +10,7 @@
 #include <fairlead/loop.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/process_io.h>
+#include <fairlead/shm.h>
 #include <fairlead/task.h>
 #include <sched.h>
 #include <signal.h>

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fairlead/executor.h>
 #include <fairlead/process_executor.h>
+#include <fairlead/shm.h>
 #include <fairlead/task.h>
 #include <fairlead/time.h>
 #include <inttypes.h>
