@@ -42,7 +42,7 @@ static struct fl__fiber_completion *completion_take_first(struct fl__completion_
 	return e;
 }
 
-/* The waiter of `list` waits for `f`. If `f` has ended, appends `e` at once. */
+/* If `f` has ended, appends `e` at once. */
 static void completion_add(struct fl__completion_list *list, struct fl__fiber_completion *e, struct fl_fiber *f)
 {
 	e->of = list;
@@ -85,7 +85,7 @@ void fl__completions_forget(struct fl_fiber *f)
 	}
 }
 
-/* By a fiber, until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
+/* Returns 0: the fiber was woken, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
 static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;

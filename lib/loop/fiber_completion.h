@@ -8,12 +8,11 @@
 #include <stdint.h>
 
 /*
- * Waits for the ends of several fibers: a fiber that ends appends its completion to the list of
- * each waiter. Only the loop's thread uses the lists.
+ * Waits for the ends of several fibers: a fiber that ends appends its completion to each waiter's
+ * list. Only the loop's thread uses the lists.
  */
 struct fl__completion_list;
 
-/* One fiber for which a waiter waits. */
 struct fl__fiber_completion {
 	struct fl_fiber *fiber;                    /* NULL: the waiter no longer waits for it */
 	struct fl__completion_list *of;            /* the waiter's list */
@@ -23,9 +22,9 @@ struct fl__fiber_completion {
 
 /* One waiter, and its list. */
 struct fl__completion_list {
-	struct fl__fiber_completion *first, *last; /* ends that were not taken yet, oldest first */
+	struct fl__fiber_completion *first, *last; /* not yet taken, oldest first */
 	size_t left;                               /* fibers that have not ended */
-	size_t enough;                             /* wakes the waiter when at most so many are left */
+	size_t enough;                             /* wakes the waiter when no more are left */
 	bool until_failure;                        /* or when a fiber has failed */
 	bool failed;
 	struct fl__node *waiter; /* NULL: no fiber sleeps */

@@ -5,11 +5,10 @@
 #include "loop.h"
 
 /*
- * The lingering close. A TCP socket that is closed with unread input, or that receives bytes after
- * its close, resets the connection: the kernel drops the written bytes that the peer has not
- * acknowledged. So the loop ends only the writing at first. It drops what the peer still sends, and
- * closes the socket at the peer's end, at an error, or after fl__linger_time. The sockets that
- * linger belong to the loop, in the order of their deadlines, and keep no loop running.
+ * The lingering close: docs/design.md, section 5, has the reasons. The loop ends the writing, drops
+ * what the peer still sends, and closes the socket at the peer's end, at an error, or after
+ * fl__linger_time. The sockets that linger are in the order of their deadlines, and keep no loop
+ * running.
  */
 struct fl__linger {
 	struct fl__poller_source source;
@@ -19,7 +18,7 @@ struct fl__linger {
 	int fd;
 };
 
-/* More sockets than these do not linger: the oldest is closed. */
+/* Beyond this number the oldest is closed. */
 enum { FL__LINGER_MOST = 256 };
 
 extern int64_t fl__linger_time; /* ns; tests change it */
@@ -31,9 +30,9 @@ extern int64_t fl__linger_time; /* ns; tests change it */
 void fl__linger_close(fl_loop *l, int fd);
 
 int64_t fl__linger_deadline(const fl_loop *l); /* the next; FL_FOREVER: none */
-void fl__linger_check(fl_loop *l);             /* closes the sockets whose deadline has passed */
+void fl__linger_check(fl_loop *l);
 
-/* At the end of the loop: closes all; in a forked child the child's descriptors alone. */
+/* Closes all; in a forked child, the child's descriptors alone. */
 void fl__linger_end_all(fl_loop *l);
 
 #endif

@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop.
+ * The event loop. docs/design.md, section 5, has the reasons.
  *
  * Events. The poller knows each source by its address. While the loop fires the events of one wait,
- * a `fire` may remove another source: the loop then clears that source in the events that are left.
- * So a source may be freed as soon as it was removed.
+ * a `fire` may remove another source: the loop clears that source in the events that are left. So a
+ * source may be freed as soon as it was removed.
  *
- * When to poll. A loop sleeps in the poller while all its fibers wait. A loop with runnable fibers
- * runs a batch, a number of switches between fibers, and then polls without sleeping. A poll costs
- * as much as some switches, so a batch adapts to the time between two polls:
+ * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping. A
+ * batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
  *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
  *
  * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. post_fiber
- * takes them, and passes calls on to callback_fiber. It waits for nothing else, so a callback that
- * waits delays no request.
+ * takes them, and passes calls on to callback_fiber.
  *
  *   value     meaning                             set by                    cleared by
  *   NULL      no post                             loop_take_posts(), swap   -
  *   a post    linked by next, newest first        fl__loop_post(), CAS      loop_take_posts(), swap
  *
- * The producer that pushes the first post resumes post_fiber, which takes all posts, and suspends
- * itself. A resume that comes before the suspend is kept.
+ * The producer that pushes the first post resumes post_fiber. A resume that comes before post_fiber
+ * suspends itself is kept.
  *
  * Lifetime. A producer's last access to the loop is its resume, or its CAS if it makes no resume.
  * The n-th take follows the n-th resume. So when posts are taken, this resume has ended, or has
@@ -75,7 +73,7 @@ static void loop_on_bell(void *source, uint32_t events)
 	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
 	(void)events;
 	fl__tsan_acquire(source); /* pairs with loop_wake(): TSan knows no order by events */
-	l->rung = true;           /* edge-triggered: the eventfd's counter need not be read */
+	l->rung = true;           /* edge-triggered: the eventfd is not read */
 }
 
 /* An error, such as -EINTR, is no event. */
@@ -130,13 +128,12 @@ static void loop_on_fd_event(void *source, uint32_t events)
 {
 	struct loop_fd_waiter *w = source;
 	(void)events;
-	(void)fl__node_wake(&w->node); /* `w` is valid: a waiter that gives up removes it */
+	(void)fl__node_wake(&w->node); /* valid: a waiter that gives up removes it */
 }
 
 /*
- * For struct fl__sched_ops. The waiters are on the caller's stack, each registered for one event;
- * the first event ends their wait. -ENOSYS: a descriptor cannot be registered, for instance since
- * the loop watches it already.
+ * Each waiter, on the caller's stack, is registered for one event. -ENOSYS: a descriptor cannot be
+ * registered, for instance since the loop watches it already.
  */
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
                          fl_cancel_token *cancel)
@@ -174,7 +171,7 @@ void fl__loop_post(fl_loop *l, struct fl__post *post)
 		fl__fiber_resume(l->post_fiber);
 }
 
-/* Takes all posts. Returns them oldest first. */
+/* Returns the posts oldest first. */
 static struct fl__post *loop_take_posts(fl_loop *l)
 {
 	/* acquire: pairs with fl__loop_post() */
@@ -252,8 +249,8 @@ static void loop_poll_and_adapt(fl_loop *l)
 }
 
 /*
- * For a loop that did not sleep because other threads woke fibers. Such a loop polls when
- * loop_poll_too_often has passed, so that the threads do not starve the poller's events.
+ * After an iteration without a sleep, because of wakes by other threads: these must not starve the
+ * poller's events.
  */
 static void loop_poll_if_due(fl_loop *l)
 {
@@ -261,7 +258,7 @@ static void loop_poll_if_due(fl_loop *l)
 		loop_poll_and_adapt(l);
 }
 
-/* Reads the clock after each piece: fibers that were fast so far may begin to compute. */
+/* Reads the clock after each piece: a fiber may begin to compute. */
 static void loop_run_batch(fl_loop *l)
 {
 	size_t left = l->batch;
@@ -311,7 +308,7 @@ void fl__loop_drain(fl_loop *l)
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
-/* Called if a fiber or a callback ends the loop's thread: nothing runs the other fibers. */
+/* The end of the loop's thread by a fiber or a callback: nothing runs the other fibers. */
 __attribute__((cold)) static void loop_exits(void *loop)
 {
 	char reason[96];
@@ -475,10 +472,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/*
- * Its own two last. A loop that has never run has only those, and they need no end without memory
- * to enter the loop.
- */
+/* Its own two last. A loop that has never run has only those, which need no memory to end. */
 static void loop_end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);

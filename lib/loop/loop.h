@@ -13,22 +13,19 @@
 
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
- * runnable. In one iteration it polls for events, which wake fibers, checks its timers, and lets
- * each runnable fiber run. Two fibers belong to the loop itself:
+ * runnable. An iteration polls for events, which wake fibers, checks the timers, and lets each
+ * runnable fiber run. Two fibers are the loop's own:
  *
- *   post_fiber      takes the posts of other threads, and waits for nothing else. So each wake by
- *                   another thread is an entry in the scheduler's inbox (lib/loop/fiber/scheduler.c).
+ *   post_fiber      takes the posts of other threads, and waits for nothing else
  *   callback_fiber  runs all callbacks of the user: calls, timers, watches. A callback may wait.
  */
 
-/*
- * The receiver of events: a member of the object that they belong to. `fire` may free that object.
- */
+/* A member of the object that gets the events. `fire` may free that object. */
 struct fl__poller_source {
 	void (*fire)(void *source, uint32_t events);
 };
 
-/* By any thread to the loop's. Its memory stays valid until the loop calls `function`. */
+/* By any thread. Its memory stays valid until the loop calls `function`. */
 struct fl__post {
 	struct fl__post *next;
 	void (*function)(struct fl__post *post);
@@ -37,36 +34,33 @@ struct fl__post {
 enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
-	/*
-	 * `apart` keeps `posts`, which other threads write, off the line that the loop's thread
-	 * writes.
-	 */
+	/* `apart` keeps `posts`, which other threads write, off the next line. */
 	struct fl__post *posts; /* newest first: loop.c */
 	char apart[64];
 	struct fl__sched *sched;
 	const fl_allocator *allocator; /* NULL: that of the process */
 	struct fl__fiber *post_fiber;
 	struct fl__fiber *callback_fiber;
-	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_post(), in FIFO order */
+	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
 	bool calling;                        /* callbacks are running */
 	bool held_up;                        /* the loop has polled while a callback waited */
 	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
-	bool armed;     /* fl_loop_run_once() has left the loop asleep: a wake rings `bell` */
+	bool armed;     /* fl_loop_run_once() left the loop asleep: a wake rings `bell` */
 	bool ending;    /* the loop's own two fibers must end */
-	unsigned batch; /* switches between fibers before the next poll */
+	unsigned batch; /* switches before the next poll */
 	int64_t polled; /* time of the last poll with runnable fibers; 0: slept since */
 	struct fl__timers timers;
-	bool has_values;              /* a timer has begun with values of context variables */
+	bool has_values;              /* a timer has values of context variables */
 	int64_t firing;               /* the time, while timers are fired; else 0 */
-	fl_cancel_token root;         /* the parent of the fibers' cancel tokens */
-	struct fl_fiber *all;         /* fibers that have not ended, newest first */
+	fl_cancel_token root;         /* parent of the fibers' tokens */
+	struct fl_fiber *all;         /* not ended, newest first */
 	struct fl__loop_debug *debug; /* loop_debug.h; NULL: off */
 	fl_executor *threads;         /* to_thread.h; NULL: none yet */
 	uint32_t fork_count;
-	struct fl__stream_buffer *spare;               /* stream.h: a buffer of no stream, or NULL */
+	struct fl__stream_buffer *spare;               /* of no stream, or NULL */
 	struct fl__linger *lingering, *lingering_last; /* linger.h */
 	unsigned n_lingering;
 	int n_events, next_event; /* the events that are being dispatched */
@@ -74,14 +68,14 @@ struct fl_loop {
 };
 
 /*
- * Registers `source` for `events` of `fd`, or changes its events. Returns 0, or the error of
- * epoll_ctl(). A removed source gets no more events, not even those that the loop is dispatching.
+ * Registers `source` for `events` of `fd`, or changes them. Returns 0, or the error of epoll_ctl().
+ * A removed source gets no more events, not even those that the loop is dispatching.
  */
 int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
-/* post_fiber calls post->function(post), which must not wait. Any thread may call this. */
+/* Any thread. post_fiber calls post->function(post), which must not wait. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
 /* The function of l->callback_fiber. */
@@ -115,8 +109,8 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 }
 
 /*
- * A loop that has never run, and has neither fibers nor calls. In a forked child: what is left of
- * any loop.
+ * Frees a loop that has never run, without fibers or calls; in a forked child, the rest of any
+ * loop.
  */
 void fl__loop_discard(fl_loop *l);
 
@@ -125,7 +119,6 @@ void fl__loop_discard(fl_loop *l);
 #define FL__A_FIBER "a fiber of an event loop"
 int fl__loop_needed(const char *function, const char *what);
 
-/* Panics in the name of `function`, called with NULL. */
 _Noreturn void fl__loop_missing(const char *function);
 static inline void fl__loop_check(const fl_loop *l, const char *function)
 {
@@ -136,10 +129,7 @@ static inline void fl__loop_check(const fl_loop *l, const char *function)
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);
 
-/*
- * Polls for events, and waits for them if no fiber is runnable. Fires the timers that are due, and
- * lets fibers run.
- */
+/* One iteration: polls, waits if no fiber is runnable, fires due timers, and lets fibers run. */
 void fl__loop_step(fl_loop *l);
 
 /*
@@ -148,39 +138,35 @@ void fl__loop_step(fl_loop *l);
  */
 void fl__loop_drain(fl_loop *l);
 
-/* What the loop keeps beside each of its fibers. */
 struct fl_fiber {
 	struct fl__own_token token;
-	struct fl__post cancel_post; /* carries a cancel request of another thread */
+	struct fl__post cancel_post; /* a request by another thread */
 	/* Written under the lock of the token's tree; read after disowning. */
 	bool cancel_posted;
 	bool cancel_done; /* the loop has taken `cancel_post` */
 	fl_loop *loop;
 	struct fl_fiber *next, **link; /* in loop->all */
-	uint64_t parent;               /* id of the context that started the fiber */
+	uint64_t parent;               /* id of the context that started it */
 	fl_fiber_function *function;
 	void *arg;
 	struct fl_group *group;                   /* NULL: none */
 	size_t number;                            /* in the group */
 	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
 	bool detached;
-	bool joining; /* a joiner waits, and will free the fiber */
+	bool joining; /* a joiner will free the fiber */
 };
 
-/* As fl_fiber_start(), on `l`, by the loop's thread. `parent`: of the fiber's token. */
+/* By the loop's thread. `parent`: of the fiber's token. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
 
-/*
- * A copy of the values of the calling context for a fiber that was just started. Fibers of the
- * library begin without.
- */
+/* Copies the caller's values to a fiber just started. Fibers of the library begin without. */
 void fl__fiber_inherit(struct fl_fiber *f);
 
-/* Whether `rc` is an error of the fiber's own, and not its answer to a cancel. */
+/* `rc` is an error of the fiber's own, not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
-/* Called by the scheduler after it has published the end of a fiber of the loop. */
+/* By the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(void *extra);
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls, timers and watches. The loop's callback_fiber runs their callbacks. A callback on the
- * thread's own stack that waits for a mutex would block the fiber that must unlock it. In a fiber
- * it blocks only other callbacks. callback_fiber runs before all other fibers, so the events that
- * it reports are not stale.
+ * Calls, timers and watches: callback_fiber runs their callbacks (docs/design.md, section 5),
+ * before all other fibers, so that the events which it reports are not stale.
  *
- * While a callback waits, the poller would report a ready watch again and again. So the loop mutes
- * the watch until the callback returns. By then the events of all watches in the list `fired` may
- * be stale: the loop drops them, and the poller reports the watches anew.
+ * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
+ * events of all watches in the list `fired` may be stale: the loop drops them, and the poller
+ * reports the watches anew.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
@@ -19,8 +17,8 @@
  *                  the list without events       loop_watch_unmuted()
  *
  * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
- * WATCH_MUTED. Without WATCH_PLACE, a watch with a callback that waits each time would always be
- * called back first.
+ * WATCH_MUTED. Without WATCH_PLACE, a watch whose callback waits each time would always be called
+ * back first.
  */
 #include "core/base/sys.h"
 #include "core/debug/debug.h"
@@ -119,7 +117,7 @@ static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 	t->values_ = fl__values_copy();
 	if (t->values_)
 		l->has_values = true;
-	/* A timer that is started while timers are fired is due in the next iteration. */
+	/* Started while timers are fired: due in the next iteration. */
 	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
@@ -178,7 +176,7 @@ static void loop_fire_timers(fl_loop *l, struct fl__ctx *ctx)
 
 /* Watches. */
 
-/* Translates FL_LOOP_IN and FL_LOOP_OUT to the bits of epoll. -EINVAL: other bits. */
+/* -EINVAL: other bits than FL_LOOP_IN and FL_LOOP_OUT. */
 static int loop_watch_bits(unsigned events, uint32_t *bits)
 {
 	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
@@ -193,7 +191,7 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 	return (struct fl__poller_source *)(void *)w;
 }
 
-/* A muted watch is reported at most once more: an error or a hang-up is always reported. */
+/* A muted watch is reported at most once more: errors and hang-ups always are. */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
 	uint32_t bits = EPOLLONESHOT;
@@ -204,8 +202,8 @@ static void loop_watch_mute(fl_loop_watch *w, bool mute)
 }
 
 /*
- * The loop calls back `w` with those of `events` that it still asks for by then. While callbacks
- * run: mutes `w`.
+ * Of `events`, the callback gets those that the loop still asks for by then. While callbacks run:
+ * mutes `w`.
  */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
@@ -233,7 +231,6 @@ static void loop_watch_unmuted(fl_loop_watch *w)
 		w->pending_ = WATCH_PLACE;
 }
 
-/* The loop will not call back `w`. */
 static void loop_watch_unfire(fl_loop_watch *w)
 {
 	if (w->pending_ == 0)
@@ -307,7 +304,7 @@ void fl_loop_watch_stop(fl_loop_watch *w)
 
 /* The fiber that calls back. */
 
-/* After a callback that waited: has the poller report all watches in the list anew. */
+/* Called after a callback that waited. */
 static void loop_renew_watches(fl_loop *l)
 {
 	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
@@ -324,7 +321,7 @@ static void loop_call_watches(fl_loop *l, struct fl__ctx *ctx)
 	while ((w = l->fired) != NULL && !l->held_up) {
 		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
 		loop_watch_unfire(w);
-		if (events != 0) /* 0: the watch has only a place, or was changed since the poll */
+		if (events != 0) /* 0: it has only a place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);
 		fl__values_end(ctx); /* what the callback has set */
 	}

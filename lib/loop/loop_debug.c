@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
- * thread; a switch or a wait for events ends it. A lock guards the data of the current run, which
- * the watchdog thread reads. loop_dump.c is apart: only its callers link the unwinder and the
- * symbol tables.
+ * thread. A lock guards the data of the current run, which the watchdog thread reads. loop_dump.c
+ * is apart: only its callers link the unwinder and the symbol tables.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"
@@ -32,7 +31,7 @@ static const char *loop_debug_kind(const char *name)
 	return *name ? "fiber " : "its callbacks";
 }
 
-/* By the loop's thread, which reads its `began` and `name` without the lock. */
+/* The loop's thread reads its `began` and `name` without the lock. */
 static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
 {
 	if (d->began == 0 || d->config.slow == 0 || now - d->began <= d->config.slow)
@@ -78,9 +77,7 @@ void fl__loop_debug_resume(fl_loop *l)
 	loop_debug_begin_run(l->debug, fl__sys.now(), "");
 }
 
-/*
- * Whether the run must be reported as blocked. If so, stores its name, and in `since` its length.
- */
+/* If the run must be reported, stores its name, and its length in `since`. */
 static bool loop_debug_is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 {
 	const int64_t now = fl__sys.now();
@@ -149,7 +146,7 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 		return -EOWNERDEAD;
 	do
 		fl__loop_debug_end(l);
-	while (l->debug); /* another fiber switched reports on during the wait */
+	while (l->debug); /* another fiber switched them on meanwhile */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
 	return config->slow < 0 || config->blocked < 0 ? -EINVAL : loop_debug_begin(l, config);

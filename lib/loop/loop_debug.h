@@ -4,14 +4,11 @@
 
 #include <fairlead/loop.h>
 
-/*
- * By the loop's thread around its poll, while loop->debug is not NULL: that time does not count as
- * a run.
- */
+/* Around the loop's poll, while loop->debug is not NULL: that time is no run. */
 void fl__loop_debug_pause(fl_loop *l);
 void fl__loop_debug_resume(fl_loop *l);
 
-/* Switches the reports off, if they are on. In a forked child it waits for nothing. */
+/* In a forked child it waits for nothing. */
 void fl__loop_debug_end(fl_loop *l);
 
 #endif

@@ -12,7 +12,7 @@ enum { LOOP_DUMP_FRAMES = 48, LOOP_DUMP_INDENT = 2 };
 
 struct loop_dump_report {
 	struct fl_fiber **fibers; /* sorted; NULL: no memory */
-	size_t *path;             /* the ancestors of the printed fiber; allocated with `fibers` */
+	size_t *path;             /* ancestors of the printed fiber; allocated with `fibers` */
 	size_t n;
 	FILE *out;
 	struct fl__symbols symbols;
@@ -98,10 +98,7 @@ static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t p
 	return low;
 }
 
-/*
- * All below `parent`. Without recursion: the tree may be as deep as there are fibers, on a fiber's
- * stack.
- */
+/* Without recursion: the tree may be as deep as there are fibers. */
 static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
 	size_t depth = 0, i = loop_dump_first_child(r, parent);
@@ -128,7 +125,6 @@ static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 	return false;
 }
 
-/* Each fiber whose parent is no fiber, or has ended, with all below it. */
 static void loop_dump_print_tree(struct loop_dump_report *r, const fl_loop *l)
 {
 	uint64_t last = 0;

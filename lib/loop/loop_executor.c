@@ -13,22 +13,20 @@
  *     - there is no memory for another fiber, and some are under way;
  *     - the manager was woken.
  *
- * A fiber that ends starts others in its place. When no fiber is under way, the manager serves the
- * queue. It is a fiber, from the first submit on, that
+ * A fiber that ends starts others in its place. When no fiber is under way, the manager, a fiber,
+ * serves the queue. From the first submit on it
  *
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token, which means that its loop ends, on to all tasks.
  *
- * The executor's own thread tries again with the next submit if it has no memory for the manager.
- *
  * `waking`: the manager was signalled and does not hold the lock yet. So a burst of submits makes
  * one wake.
  *
- * A worker of another kind of executor that waits for a queued task runs it on its own stack. A
- * fiber starts a fiber for the task instead, beyond the limit: loop_executor_start_further(). That
- * is enough for progress, for the reason in exec/run.c.
+ * A fiber that waits for a queued task does not run it on its own stack, but starts a fiber for the
+ * task, beyond the limit (loop_executor_start_further()): exec/run.c says why that is enough for
+ * progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task block
@@ -47,11 +45,11 @@ enum loop_executor_phase { PHASE_FRESH, PHASE_INITIALIZING, PHASE_READY };
 
 struct loop_executor {
 	fl_executor base;
-	fl_loop *loop;       /* NULL: the manager has ended */
-	bool own_loop;       /* the executor has a thread for the loop */
-	bool started, alive; /* that thread was started; it has not ended */
+	fl_loop *loop; /* NULL: the manager has ended */
+	bool own_loop;
+	bool started, alive; /* of that thread */
 	fl_thread thread;
-	struct fl__task_block *held; /* the manager's, on the caller's loop; NULL: none */
+	struct fl__task_block *held; /* the manager's, on the caller's loop */
 
 	enum loop_executor_phase phase;
 	size_t starting, under_way;
@@ -74,7 +72,6 @@ static void loop_executor_wake_manager(struct loop_executor *c)
 	fl_cond_signal(&c->work);
 }
 
-/* Under the lock: whether the manager must end. */
 static bool loop_executor_is_over(const struct loop_executor *c)
 {
 	return (c->base.closed || c->base.broken) && c->base.queue.length == 0 && c->under_way == 0;
@@ -104,7 +101,7 @@ static void loop_executor_start_fibers(struct loop_executor *c)
 	}
 }
 
-/* Restores the invariant, and wakes the manager when it must end. */
+/* Restores the invariant; wakes the manager when it must end. */
 static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
@@ -112,10 +109,7 @@ static void loop_executor_proceed(struct loop_executor *c)
 		loop_executor_wake_manager(c);
 }
 
-/*
- * Under the lock: moves a block from the queue to the frame, unless another context has claimed the
- * task.
- */
+/* Under the lock. The frame stays empty if another context has claimed the task. */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl_executor *e = run->executor;
@@ -183,7 +177,7 @@ static int loop_executor_run_next(void *executor)
 	return loop_executor_finish(c, &run);
 }
 
-/* Runs the task of a block if it is still queued. The fiber has a reference to the block. */
+/* The fiber has a reference to the block. */
 static int loop_executor_run_block(void *arg)
 {
 	struct fl__task_block *block = arg;
@@ -203,7 +197,7 @@ static int loop_executor_run_block(void *arg)
 
 enum loop_executor_duty { DUTY_END, DUTY_INITIALIZE, DUTY_RUN, DUTY_CANCEL };
 
-/* Waits until there is a duty for the manager. The lock is held. */
+/* With the lock. */
 static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, fl_cancel_token *token)
 {
 	for (;;) {
@@ -290,7 +284,7 @@ static int loop_executor_manage_on_loop(void *executor)
 		c->loop = NULL;
 		c->held = NULL;
 	}
-	fl__task_block_free(held); /* frees the executor, too, if fl_executor_free() came before */
+	fl__task_block_free(held); /* the executor, too, if fl_executor_free() came before */
 	return 0;
 }
 
@@ -361,7 +355,6 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-/* Called by a fiber of the loop. */
 static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *block)
 {
 	struct loop_executor *c = loop_executor_of(e);
@@ -394,16 +387,15 @@ static bool loop_executor_has_ended(fl_executor *e)
 	return fl__executor_is_idle(e) && !c->alive;
 }
 
-/* Under the lock: tasks are left that only the loop can end. */
+/* Under the lock. */
 static bool loop_executor_needs_loop(const struct loop_executor *c)
 {
 	return c->base.queue.length > 0 || c->under_way > 0;
 }
 
 /*
- * Whether a join would never end: the caller runs on the executor's own loop, or the calling thread
- * runs the loop and cannot while the caller waits. Before the first run of the loop any thread may
- * still run it.
+ * A join would never end: the caller runs on the executor's own loop, or the calling thread runs
+ * the loop. Before the first run of the loop any thread may still run it.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {
@@ -426,7 +418,7 @@ static void loop_executor_destroy(fl_executor *e)
 	struct loop_executor *c = loop_executor_of(e);
 	if (c->own_loop) {
 		int rc = fl_thread_detach(&c->thread);
-		(void)rc; /* -EINVAL: joined or never started. Frees memory in a forked child. */
+		(void)rc; /* -EINVAL: joined or never started */
 		if (c->loop)
 			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
 	} else if (fl__executor_is_forked(e) && c->held) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop: fibers of lib/loop/fiber, each with a cancel token and an entry in its loop's
- * list. The user's fl_fiber is stored behind the struct fl__fiber, in the fiber's block.
+ * The fibers of a loop: each has a cancel token and an entry in its loop's list. The user's
+ * fl_fiber is stored behind the struct fl__fiber, in the fiber's block.
  *
- * Fibers of groups: exec/group.c has the tables. The token of such a fiber is a child of the
- * group's token, and the fiber is detached: the group alone waits for it. If a callback starts the
- * first member, the group is a child of the loop's token. A group that began elsewhere may be below
- * no token of the loop: the end of the loop requests the tokens of its fibers one by one
- * (fl__loop_drain()), and from then on starts no fiber of a group.
+ * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them.
+ * Their tokens are children of the group's token. If a callback starts the first member, the group
+ * is a child of the loop's token. A group that began elsewhere may be below no token of the loop:
+ * the loop's end requests its fibers' tokens one by one (fl__loop_drain()), and from then on starts
+ * no fiber of a group.
  */
 #include "core/base/atomic.h"
 #include "core/base/error.h"
@@ -40,7 +40,7 @@ static void loop_fiber_deliver_cancel(struct fl__post *post)
 	f->cancel_done = true;
 }
 
-/* Called by a request of the token, on any thread. loop_fiber_body() waits for the delivery. */
+/* On any thread. loop_fiber_body() waits for the delivery. */
 static void loop_fiber_request_cancel(struct fl__own_token *own)
 {
 	struct fl_fiber *f = (struct fl_fiber *)(void *)own;
@@ -53,10 +53,7 @@ static void loop_fiber_request_cancel(struct fl__own_token *own)
 	fl__loop_post(f->loop, &f->cancel_post);
 }
 
-/*
- * Until a posted request was delivered: then no request reaches the fiber. Other fibers run during
- * the wait.
- */
+/* Waits for the delivery of a posted request: then no request reaches the fiber. */
 static void loop_fiber_disown_token(struct fl_fiber *f)
 {
 	fl__cancel_disown(&f->token);
@@ -86,7 +83,7 @@ static int loop_fiber_body(void *unused)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report_error(fl__fiber_name(in), rc);
-	/* Otherwise the joiner destroys the token: other threads may request it. */
+	/* Otherwise the joiner does: other threads may request it. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
 	FL__LIST_REMOVE(f);
@@ -98,7 +95,7 @@ void fl__fiber_ended(void *extra)
 	struct fl_fiber *f = extra;
 	fl__completions_publish(f);
 	if (f->detached)
-		fl__completions_forget(f); /* a detached fiber is freed before its waiters run */
+		fl__completions_forget(f); /* a detached fiber is freed first */
 	if (f->group)
 		fl__group_fiber_left(f->group);
 }
@@ -126,7 +123,7 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 
 void fl__fiber_inherit(struct fl_fiber *f)
 {
-	/* fl__ctx_current is not NULL: fl__fiber_start() has called fl__ctx_get() */
+	/* not NULL: fl__fiber_start() has called fl__ctx_get() */
 	struct fl__values *values = fl__ctx_current->front.values;
 	if (__builtin_expect(values != NULL, 0))
 		fl__fiber_ctx(loop_fiber_inner(f))->front.values = fl__values_ref(values);
@@ -182,7 +179,7 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_token_request(&f->token.token);
 }
 
-/* The error of a fiber that has ended was not reported yet. */
+/* An ended fiber's error was not reported yet. */
 void fl_fiber_detach(fl_fiber *f)
 {
 	struct fl__fiber *in = loop_fiber_inner(f);

@@ -23,7 +23,7 @@ static int poller_control(int poller, int op, int fd, uint32_t events, void *sou
 	return FL__SYS_RESULT(epoll_ctl(poller, op, fd, &event));
 }
 
-/* Rounded up: no wait ends before its deadline. */
+/* Rounded up. */
 static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);

@@ -6,9 +6,8 @@
 #include <sys/epoll.h>
 
 /*
- * The system calls of a loop's poller, the descriptor of an epoll. As in lib/core/base/sys.h, results
- * are 0, a count, a descriptor, or a negative errno; errno keeps its value. Another event loop can
- * watch the descriptor, to embed this loop.
+ * As in lib/core/base/sys.h, results are 0, a count, a descriptor, or a negative errno; errno keeps
+ * its value. Another event loop can watch the epoll, to embed this loop.
  */
 struct fl__poller_sys {
 	int (*create)(void);
@@ -16,7 +15,7 @@ struct fl__poller_sys {
 	int (*control)(int poller, int op, int fd, uint32_t events, void *source);
 	/* Returns the number of events; 0: the deadline; -EINTR: a signal. */
 	int (*wait)(int poller, struct epoll_event *events, int n, int64_t deadline);
-	int (*bell)(void); /* the doorbell: a non-blocking eventfd that ends a wait */
+	int (*bell)(void); /* an eventfd that ends a wait */
 	void (*ring)(int bell);
 	void (*close)(int fd); /* a poller or a doorbell */
 };

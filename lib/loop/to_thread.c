@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls of functions on the threads of a loop. The argument of a task points into the caller's
- * frame: the caller waits until the task has ended, even if cancelled or late.
+ * The argument of a task points into the caller's frame: the caller waits for the task's end, even
+ * if cancelled or late.
  */
 #include "to_thread.h"
 #include "core/base/sys.h"
@@ -44,8 +44,8 @@ struct to_thread_call {
 	void *arg;
 	int64_t deadline;
 	fl_cancel_token *cancel;
-	bool called; /* the thread has begun to call `function` */
-	int result;  /* of `function` */
+	bool called;
+	int result; /* of `function` */
 };
 
 static int to_thread_run(fl_task_ctx *ctx, const void *arg, void *result)

@@ -6,13 +6,12 @@
 #include <fairlead/loop.h>
 
 /*
- * The executor of the loop's own threads, created by the first call, on the loop's thread. Returns
- * 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create(). The end of the
- * loop waits for every submitted task.
+ * The executor of the loop's own threads, created by the first call. Returns 0; -EOWNERDEAD in a
+ * forked child; or the error of fl_thread_executor_create(). The loop's end waits for every task.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
 
-/* Joins and frees the threads. In a forked child it waits for nothing. */
+/* In a forked child it waits for nothing. */
 void fl__loop_end_threads(fl_loop *l);
 
 #endif

@@ -9,25 +9,16 @@
 #include <stdint.h>
 
 /*
- * Fibers are flows of control, each with a stack, that take turns on their scheduler's thread and
- * never leave it. A fiber is a context: a wait in the library suspends the fiber, not the thread,
- * and any thread may wake it. errno, the floating-point control word and the locals (fl_local)
- * belong to the fiber, the signal mask and pthread mutexes to the thread.
- *
- *     struct fl__sched *s;
- *     struct fl__fiber *f;
- *     rc = fl__sched_create(&s, NULL);
- *     rc = fl__fiber_create(s, &f, echo, arg, "echo");
- *     rc = fl__sched_run(s);                          // until every fiber has ended
- *     rc = fl__fiber_join(f, &result, FL_FOREVER, NULL);
- *     fl__sched_destroy(s);
+ * Fibers take turns on their scheduler's thread, each on its own stack. A wait in the library
+ * suspends the fiber, not the thread; any thread may wake it. errno, the floating-point control
+ * word and the locals (fl_local) belong to the fiber, the signal mask and pthread mutexes to the
+ * thread.
  *
  * Unless a comment says otherwise, only the thread that runs the scheduler calls a function.
  */
 struct fl__sched;
 struct fl__fiber;
 
-/* How a scheduler waits when no fiber is runnable. */
 struct fl__sched_ops {
 	/*
 	 * Sleeps until a wake(). Acquires what wake() released. Returns
@@ -38,8 +29,8 @@ struct fl__sched_ops {
 	 */
 	int (*sleep)(struct fl__sched *s, int64_t deadline);
 	/*
-	 * Any thread calls it, once for each sleep that it ends, before or during the sleep. The
-	 * scheduler may be gone as soon as the wake is published.
+	 * Any thread calls it once for each sleep that it ends, before or during the sleep. The
+	 * scheduler may be gone once the wake is published.
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
@@ -48,18 +39,15 @@ struct fl__sched_ops {
 };
 
 struct fl__sched_config {
-	size_t stack_size; /* of each fiber, including 16 KiB of guard; 0: FL__STACK_SIZE */
+	size_t stack_size; /* of each fiber, with its guard; 0: FL__STACK_SIZE */
 	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
 	/* Each fiber calls it last (fl__locals_end). May be NULL. */
 	void (*ending)(struct fl__ctx *ctx);
-	/*
-	 * Called after the end of a fiber is published, still on its stack. Must not wait. May be
-	 * NULL.
-	 */
+	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
 	void (*ended)(void *extra);
-	const struct fl__sched_ops *ops; /* NULL: the thread parks as in any other wait */
+	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */
 	void *user;                      /* for `ops`: fl__sched_user() */
-	const fl_allocator *allocator;   /* of all but the stacks; NULL: that of the process */
+	const fl_allocator *allocator;   /* of all but the stacks; NULL: the process's */
 };
 
 /* `config` may be NULL. Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
@@ -83,12 +71,12 @@ int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
 /*
- * Processes wakes and deadlines, then lets each runnable fiber run once. Returns whether a fiber is
+ * Processes wakes and deadlines, then lets each runnable fiber run once. Returns whether one is
  * runnable now.
  */
 bool fl__sched_turn(struct fl__sched *s);
 
-/* Fewer than `most` runnable fibers run several times, up to `most` runs in all. */
+/* Like a turn, but runs fibers again, up to `most` runs in all. */
 bool fl__sched_run_batch(struct fl__sched *s, size_t most);
 
 /*
@@ -100,35 +88,35 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 /*
  * For a caller that sleeps by its own means. Arm returns false where fl__sched_sleep() does.
  * Between arm and disarm a wake calls ops->wake(), once. `woken`: the caller has had that wake;
- * else disarm waits in ops->sleep() for a wake on its way.
+ * else disarm waits for one on its way.
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
 
-/* The earliest deadline of a fiber's wait; FL_FOREVER: none. */
+/* FL_FOREVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is runnable */
-size_t fl__sched_fibers(const struct fl__sched *s);    /* number of fibers that have not ended */
+size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
 bool fl__sched_is_forked(const struct fl__sched *s);
 /* Whether this thread runs `s`, or has run it. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s);
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 
-/* Returns the scheduler that the calling thread has entered; NULL: none. */
+/* NULL: none */
 struct fl__sched *fl__sched_entered(void);
 
 /*
- * The fiber will call function(arg) in a later turn. `name` is copied and cut at 31 bytes; NULL:
- * "fiber". Returns 0, -ENOMEM.
+ * The fiber will call function(arg) in a later turn. `name` is cut at 31 bytes; NULL: "fiber".
+ * Returns 0, -ENOMEM.
  */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
                      const char *name);
 
 /*
- * Waits for the end of the fiber, stores its result in `*result`, unless that is NULL, and frees
- * it. One joiner at a time. Returns
+ * Waits for the fiber's end, stores its result in `*result` unless that is NULL, and frees the
+ * fiber. One joiner at a time. Returns
  *
  *   0
  *   -ETIMEDOUT, -ECANCELED  the fiber runs on, and can be joined again
@@ -137,12 +125,12 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  */
 int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* The parts of a join: the wait, which returns as above; the result; the release of the memory. */
+/* The parts of a join: the wait; the result; the release of the memory. */
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
 int fl__fiber_result(const struct fl__fiber *f);
 void fl__fiber_free(struct fl__fiber *f);
 
-/* Has the fiber freed at its end, or now if it has ended. */
+/* The fiber is freed at its end, or now if it has ended. */
 void fl__fiber_detach(struct fl__fiber *f);
 
 void fl__fiber_yield(void);
@@ -159,21 +147,18 @@ int fl__fiber_suspend(int64_t deadline);
  */
 void fl__fiber_resume(struct fl__fiber *f);
 
-/*
- * Called by the scheduler's thread, the only one that resumes `f`. `f` runs before all fibers that
- * are runnable now, in the current turn.
- */
+/* By the scheduler's thread, the only one that resumes `f`. `f` runs next, in the current turn. */
 void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*
- * For reports: calls function(arg) on the stack of `f`, a fiber of the same scheduler. It neither
- * waits nor switches. Returns false, without a call, if `f` has not begun.
+ * Calls function(arg) on the stack of `f`, a fiber of the same scheduler; it neither waits nor
+ * switches. Returns false, without a call, if `f` has not begun.
  */
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
 /*
- * Calls `observe` before each switch; NULL is the thread's own flow. `observe` must not switch.
+ * Calls `observe` before each switch, with NULL for the thread's own flow; it must not switch.
  * `observe` NULL: no more calls.
  */
 void fl__sched_observe(struct fl__sched *s,

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /*
- * Tells tools about stacks and switches: AddressSanitizer and ThreadSanitizer in their builds
- * (lib/core/base/sanitizer.h), and Valgrind in every build: its magic instructions do nothing elsewhere.
- * A struct fl__flow is where a flow stands while suspended, with the tools' data about it:
+ * Tells AddressSanitizer, ThreadSanitizer (lib/core/base/sanitizer.h) and Valgrind about stacks and
+ * switches. Valgrind's magic instructions are in every build and do nothing elsewhere. A struct
+ * fl__flow is where a flow stands while suspended:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words
@@ -28,10 +28,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/*
- * For a function that switches: a tool that knows of the switch would take its accesses for those
- * of the next flow.
- */
+/* For a function that switches: a tool would take its accesses for the next flow's. */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
 #else
@@ -103,8 +100,8 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 }
 
 /*
- * Prefetches for a switch to `flow`, the first member of an object of `size` bytes: its innermost
- * frames and the second cache line; before fl__flow_make(), the whole object.
+ * Prefetches the innermost frames of `flow`, the first member of an object of `size` bytes, and the
+ * second cache line; before fl__flow_make(), the whole object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {
@@ -145,7 +142,7 @@ static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl_
 #endif
 }
 
-/* Clears AddressSanitizer's poison of frames that never returned. */
+/* Unpoisons the frames that never returned. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	(void)low;
@@ -181,7 +178,7 @@ static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr
 #endif
 }
 
-/* Registers a stack. The result is for fl__tool_stack_remove(). */
+/* The result is for fl__tool_stack_remove(). */
 static inline unsigned fl__tool_stack_add(const char *low, const char *end)
 {
 	enum { STACK_REGISTER = 0x1501 };

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads,
- * timers for waits with a deadline, and the parker of fibers. After Photon and Boost.Fiber, but
- * fibers never move to another thread: a wake is an entry in a list that the thread reads after the
- * woken fiber has switched out, and no switch needs a lock.
+ * timers, and the parker of fibers. After Photon and Boost.Fiber; but fibers never move to another
+ * thread, so no switch needs a lock.
  *
- * fl__wait.park_word of a fiber's wait:
+ * fl__wait.park_word of a fiber's wait (4, so that debuggers tell it from a lock's word):
  *
  *   value               meaning            set by                       cleared by
  *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
@@ -17,9 +16,8 @@
  * The function that clears SCHED_PARKED owes the fiber one entry in a queue: sched_unpark() in the
  * inbox, or, on the fiber's own thread, in the run queue; sched_unpark_in_handler() in the inbox;
  * fl__fiber_resume_first(), only for `pause`, at the front of the run queue; sched_expire() in the
- * run queue. So a parked fiber gets exactly one entry, and until then the fiber, its wait and its
- * scheduler stay valid. The value 4 differs from the values of lock.c's words and from ASLEEP of
- * the thread parker, for debuggers.
+ * run queue. Until a parked fiber has its one entry, the fiber, its wait and its scheduler stay
+ * valid.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
@@ -37,9 +35,9 @@
  * replaced waits for that wake, so the scheduler outlives the wake. Linearization point of a wake
  * from another thread: its CAS on the inbox; of a wake before the park: its swap of park_word.
  *
- * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin at
- * least once, and a bounded number of fibers in all. Then the scheduler checks inbox and timers. So
- * fibers that always yield do not starve the others.
+ * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin, and a
+ * bounded number in all, before the scheduler checks inbox and timers: fibers that always yield do
+ * not starve the others.
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
@@ -73,7 +71,7 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
 	s->runnable++;
 }
 
-/* The next fiber to run; NULL: the turn is over. */
+/* NULL: the turn is over. */
 static struct fl__fiber *sched_pick_next(struct fl__sched *s)
 {
 	struct fl__fiber *f = s->first;
@@ -96,7 +94,7 @@ void fl__sched_after_switch(struct fl__sched *s)
 	}
 }
 
-/* Switches from the running flow to `to`; NULL: the thread's own flow. */
+/* `to` NULL: the thread's own flow. */
 static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
                                             bool forever)
 {
@@ -174,7 +172,6 @@ void fl__fiber_yield(void)
 	fl__sched_switch_next(s, false);
 }
 
-/* Called by another thread, or in a signal handler. */
 static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 {
 	/* relaxed: the CAS decides */
@@ -207,7 +204,7 @@ static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, stru
  */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/* relaxed: no other thread uses the word of this wait */
+	/* relaxed: only this thread uses the word of this wait */
 	const bool parked = fl__load_relaxed(&wait->park_word) == SCHED_PARKED;
 	fl__store_relaxed(&wait->park_word, SCHED_UNPARKED);
 	if (parked)
@@ -351,8 +348,7 @@ static void sched_expire_timers(struct fl__sched *s)
 }
 
 /*
- * Processes wakes and timers, then allows as many runs as fibers are runnable, or `runs` if that is
- * more.
+ * Processes wakes and timers, then runs as many fibers as are runnable, or `runs` if that is more.
  */
 static void sched_turn(struct fl__sched *s, size_t runs)
 {
@@ -424,9 +420,8 @@ static bool sched_is_posted(const void *sched)
 }
 
 /*
- * A wake costs the waking thread a system call, some 10 us. So the scheduler spins on the inbox
- * first, if another thread soon ended the last sleep; never if it waits only for descriptors and
- * timers.
+ * A wake costs the waking thread some 10 us. So the scheduler spins on the inbox first, if another
+ * thread soon ended the last sleep and a fiber waits for more than descriptors and timers.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
@@ -490,7 +485,6 @@ int fl__sched_run(struct fl__sched *s)
 	return 0;
 }
 
-/* A shadow stack, which only call and ret move. */
 static bool sched_has_shadow_stack(void)
 {
 	uintptr_t top = 0;

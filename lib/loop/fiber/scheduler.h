@@ -8,13 +8,11 @@
 #include "sanitizer_valgrind.h"
 #include "stack.h"
 
-/*
- * The members that each wait touches come first: with many fibers, each cache line is a cache miss.
- */
+/* The members that each wait touches come first, on one cache line. */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
-	struct fl__fiber *next;  /* in the run queue or the inbox, never in both */
+	struct fl__fiber *next;  /* in the run queue or the inbox, never both */
 	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
@@ -26,22 +24,22 @@ struct fl__fiber {
 	bool begun; /* the fiber has run */
 	int (*function)(void *arg);
 	void *arg;
-	struct fl__stack stack; /* from the first run to the end; low == NULL: none yet */
+	struct fl__stack stack; /* from the first run to the end; low NULL: none */
 	struct fl__slab *slab;  /* of the fiber's block */
 	char name[32];
 };
 
 struct fl__sched {
-	/* Waking threads write it: `apart` keeps it off the lines that this thread writes. */
+	/* `apart` keeps `inbox`, which waking threads write, off the other lines. */
 	struct fl__fiber *inbox;
 	char apart[64];
 	struct fl__fiber *first; /* the run queue, in the order of the wakes */
 	struct fl__fiber *last;
 	size_t runnable;           /* in the run queue */
-	size_t left;               /* runs that are left in this turn */
+	size_t left;               /* runs left in this turn */
 	struct fl__fiber *running; /* NULL: the thread's own flow */
-	struct fl__fiber *ended;   /* a fiber that has ended; the next flow cleans it */
-	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
+	struct fl__fiber *ended;   /* the next flow cleans it */
+	struct fl__flow main;      /* the thread's own, while a fiber runs */
 	/* that runs or has run this scheduler; NULL: none */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
@@ -61,7 +59,6 @@ struct fl__sched {
 	struct fl__stack_pool stacks;
 };
 
-/* A call on another fiber's stack: fl__fiber_visit(). */
 struct fl__visit {
 	void (*function)(void *arg);
 	void *arg;
@@ -73,7 +70,7 @@ extern _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 extern const struct fl__ctx_ops fl__fiber_parker;
 
-/* A fiber that is in no list. Called by the scheduler's thread. */
+/* Requires that the fiber is in no list. */
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
 /* Returns when the fiber runs again; never if `forever`. */
@@ -82,17 +79,16 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever);
 /* After a switch: cleans the fiber that ended with it. */
 void fl__sched_after_switch(struct fl__sched *s);
 
-/* The bytes of a fiber with so many bytes of config.extra. */
 size_t fl__fiber_size(size_t extra);
 
 void fl__fiber_prepare(struct fl__fiber *f);
 
-/* Takes its stack, and frees the fiber if it is detached. */
+/* Puts its stack back, and frees the fiber if it is detached. */
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Detection of stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch is called before
- * the first run of a fiber after enter, unwatch at leave. End frees the signal stack.
+ * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch is called before the first run
+ * of a fiber after enter, unwatch at leave. End frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A process may have 65,530
+ * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first: a process may have 65,530
  * mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a mapping; a
  * guard by mprotect() does.
  *
@@ -19,13 +19,10 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * A stack gets its guard with the first use of the block of its number. At a get fewer stacks than
- * blocks are used, so the get finds a stack.
- *
- * Returning memory costs a system call, and its reuse a page fault: together more than all else
- * that a fiber does. So the pool returns memory for runs of neighbours, only if too many stacks or
- * blocks are free, and when the scheduler is idle or the excess has lasted a second. Then it also
- * frees each slab whose stacks and blocks are all free, unless no other slab has a free stack.
+ * At a get fewer stacks than blocks are used, so the get finds a stack. Returning memory costs a
+ * system call, and its reuse a page fault. So the pool returns memory for runs of neighbours, only
+ * if too much is free, and when the scheduler is idle or the excess has lasted a second. Then it
+ * also frees each slab whose parts are all free, unless no other slab has a free stack.
  */
 #include "stack.h"
 #include "core/base/list.h"
@@ -39,8 +36,8 @@ enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 6
 struct fl__slab {
 	struct fl__slab *next, **link; /* in pool->slabs, while free != 0 */
 	char *memory;
-	unsigned made, used;        /* blocks that were ever used; that are used now */
-	uint32_t free, dirty;       /* one bit per stack; dirty: free, with memory */
+	unsigned made, used;        /* blocks ever used; used now */
+	uint32_t free, dirty;       /* a bit per stack; dirty: free, with memory */
 	unsigned tool[STACK_SLOTS]; /* fl__tool_stack_add() */
 };
 
@@ -59,12 +56,12 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
-	/* A larger slot overflows the slab's size, and fails as a slab that cannot be mapped. */
+	/* A larger slot fails as a slab that cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
 	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
-	/* An odd number of pages spreads the tops of the stacks over the sets of the caches. */
+	/* An odd number of pages spreads the stacks' tops over the cache's sets. */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
 	if (block < sizeof(struct fl__stack_block))
@@ -104,7 +101,7 @@ static uint32_t stack_bits(unsigned count)
 	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
 }
 
-/* Makes the next unused block usable: its stack gets a guard, and is clean. */
+/* Its stack gets a guard, and is clean. */
 static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	const unsigned i = slab->made;
@@ -145,7 +142,7 @@ int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab
 		pool->free_blocks--;
 		if (pool->kept_blocks > pool->free_blocks)
 			pool->kept_blocks = pool->free_blocks;
-		/* for the next fiber, which the caller often creates next */
+		/* for the next fiber */
 		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
 			__builtin_prefetch((char *)b->next + i, 1);
 		*block = b;
@@ -200,10 +197,6 @@ static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 	stack_free_slab(pool, slab);
 }
 
-/*
- * Returns the memory of free stacks, and frees each slab without a used part, unless no other slab
- * has a free stack.
- */
 static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {

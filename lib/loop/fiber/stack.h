@@ -7,17 +7,14 @@
 #include <stdint.h>
 
 /*
- * The memory of fibers: a block for each fiber, and a stack for each fiber that has begun and not
- * ended. So fibers that run to their end without a wait take turns on two stacks, which stay in the
- * cache. Both are kept for reuse. A pool belongs to one thread.
+ * The memory of fibers (docs/design.md, section 5): a block for each fiber, and a stack from its
+ * first run to its end. Both are kept for reuse. A pool belongs to one thread.
  *
  * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than a
- * page does not jump over it. It takes memory as it is touched, and keeps that while it is used. So
- * an idle fiber costs one page and its block, and 100,000 fibers 13.5 GB of address space. A trim
- * leaves at most as many free stacks with memory as there are fibers, plus 128, and at most one
- * slab without a used or warm part. A busy scheduler never trims: then, while fibers end, what is
- * free exceeds the number of fibers plus FL__STACK_SPARE for at most a second. So a program that
- * starts and joins many fibers again and again pays for their memory once.
+ * page does not jump over it. 100,000 fibers take 13.5 GB of address space. A trim leaves at most
+ * as many free stacks with memory as there are fibers, plus 128, and at most one slab without a
+ * used or warm part. A busy scheduler never trims: while fibers end, what is free exceeds the
+ * number of fibers plus FL__STACK_SPARE for at most a second.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -31,25 +28,25 @@ struct fl__stack {
 };
 
 struct fl__stack_pool {
-	size_t slot, guard;             /* sizes in bytes; a slot is a guard and a stack */
-	size_t block, slab;             /* bytes of a block, of a slab */
+	size_t slot, guard; /* bytes; a slot is a guard and a stack */
+	size_t block, slab;
 	struct fl__slab *slabs;         /* slabs with a free stack */
-	struct fl__slab *newest;        /* the slab with unused blocks; NULL: none */
+	struct fl__slab *newest;        /* has the unused blocks; NULL: none */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	size_t kept_blocks;   /* free blocks that the last return of memory kept: no excess */
+	size_t kept_blocks;   /* free blocks that the last trim kept: no excess */
 	size_t used_blocks;   /* blocks in use */
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
 	unsigned releases;    /* modulo the range */
-	/* of what is not mapped; NULL: that of the process */
+	/* of what is not mapped; NULL: the process's */
 	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };
 
 /*
- * `size`: of a stack, includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. `block` is
+ * `size` of a stack includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. `block` is
  * rounded up to cache lines.
  */
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block);
@@ -63,7 +60,7 @@ void fl__stack_pool_end(struct fl__stack_pool *pool);
  */
 int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab);
 
-/* Returns the stack that was reserved. Its content is arbitrary. */
+/* The reserved stack, with arbitrary content. */
 struct fl__stack fl__stack_get(struct fl__stack_pool *pool);
 
 /* Requires that no flow runs on the stack. */

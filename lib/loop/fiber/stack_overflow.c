@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber that runs out of stack touches the guard below it. The signal handler runs on a signal
- * stack, which the scheduler's thread gets unless it has one. A fault in the running fiber's guard
- * becomes a panic that names the fiber. Every other fault goes to the previous handler. The first
- * scheduler that starts installs the handler. A turn in which no fiber runs does not change the
- * signal stack, since each change is a system call.
- *
- * A frame larger than the guard can jump over it, unless -fstack-clash-protection makes the
- * compiler touch each page.
+ * A fiber that runs out of stack touches the guard below it. The signal handler runs on the
+ * thread's signal stack. A fault in the running fiber's guard becomes a panic that names the fiber;
+ * any other goes to the previous handler. The first scheduler installs the handler. A turn in which
+ * no fiber runs does not change the signal stack: each change is a system call. A frame larger than
+ * the guard can jump over it, unless -fstack-clash-protection makes the compiler touch each page.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -23,7 +20,7 @@
 static struct {
 	uint32_t lock;
 	uint32_t installed;        /* set under the lock, after `previous` */
-	struct sigaction previous; /* written under the lock, before this handler is installed */
+	struct sigaction previous; /* written under the lock, before the handler is installed */
 } overflow_handler;
 
 static bool overflow_hits_guard(const struct fl__fiber *f, const void *address)
@@ -39,7 +36,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 	fl__panic("fl__fiber_run", f, reason);
 }
 
-/* Does what the kernel would have done without this handler. */
+/* What the kernel does without a handler. */
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
 	/* `sent`: by kill() and the like; does not recur by itself */

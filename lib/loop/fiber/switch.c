@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first switch to a flow jumps to fl__switch_entry, with the stack pointer at two words: the
- * function and its argument. Its unwind information says that it has no caller, for debuggers and
- * backtrace(); so does a frame pointer of 0. The assembly is in a C file for the one-file build.
+ * function and its argument. For debuggers and backtrace(), its unwind information and a frame
+ * pointer of 0 say that it has no caller. The assembly is in a C file for the one-file build.
  */
 #include "switch.h"
 

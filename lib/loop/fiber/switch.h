@@ -12,22 +12,19 @@
  *     fl__switch_make(&there, stack, size, entry, arg);
  *     fl__switch_to(&here, &there);           // runs entry(arg) until it switches back to `here`
  *
- * x86-64 and aarch64 have code of their own. All other systems use ucontext, as does a build that
- * defines FL__SWITCH_UCONTEXT.
+ * x86-64 and aarch64 have code of their own; all other systems, and FL__SWITCH_UCONTEXT, use
+ * ucontext.
  *
- * The switch is inline assembly that lists the registers as clobbered, so the compiler saves only
- * those that it still needs: mostly none. The assembly saves those that cannot be listed: the stack
- * pointer, the frame pointer, and the register that clang keeps for frames of variable size (rbx,
- * x19). It pushes nothing, since the suspended function may have data in the red zone below its
- * stack pointer.
+ * The inline assembly lists the registers as clobbered, so the compiler saves only those that it
+ * still needs: mostly none. The assembly saves those that cannot be listed: the stack pointer, the
+ * frame pointer, and the register that clang keeps for frames of variable size (rbx, x19). It
+ * pushes nothing: the suspended function may have data in the red zone below its stack pointer.
  *
- * fl__switch_to() saves and restores the floating-point control words (rounding, traps): reading
- * mxcsr takes 3 of its 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same
- * form.
+ * fl__switch_to() saves and restores the floating-point control words: reading mxcsr takes 3 of its
+ * 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same form.
  *
- * A signal that arrives inside the switch runs correctly on one of the two stacks; a backtrace from
- * its handler may be wrong. With a hardware shadow stack (CET) the switch does not work:
- * fl__sched_create() refuses.
+ * A backtrace from a signal handler inside the switch may be wrong. With a hardware shadow stack
+ * (CET) the switch does not work: fl__sched_create() refuses.
  */
 
 #if !defined(FL__SWITCH_UCONTEXT) &&                                                                                   \
@@ -57,13 +54,13 @@ struct fl__switch {
 };
 
 /*
- * The first switch to `s` calls entry(arg) on the stack of `size` bytes at `stack_low`. `entry`
- * must not return. The flow starts with the caller's floating-point control words.
+ * The first switch to `s` calls entry(arg) on the stack, with the caller's floating-point control
+ * words. `entry` must not return.
  */
 static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
                                                            void (*entry)(void *arg), void *arg);
 
-/* The two parts of fl__switch_make(): the control words, and the rest. */
+/* The parts of fl__switch_make(): the control words, and the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
@@ -76,7 +73,7 @@ static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s,
 
 /*
  * Suspends the caller in `from` and resumes `to`. Returns after a switch to `from` on the same
- * thread. Does not touch errno, the signal mask, or other state of the thread.
+ * thread. Leaves errno, the signal mask, and other state of the thread alone.
  */
 static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
 static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);
@@ -126,7 +123,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/* Loads the x87 word only if it differs, mxcsr always: comparing takes longer. */
+	/* mxcsr always: comparing takes longer. */
 	FL__SWITCH("stmxcsr 32(%%rdi)\n\tfnstcw 36(%%rdi)\n\t",
 	           "ldmxcsr 32(%%rsi)\n\tmovzwl 36(%%rdi), %%ecx\n\tcmpw 36(%%rsi), %%cx\n\tje 2f\n\tfldcw "
 	           "36(%%rsi)\n\t2:\n\t");
@@ -147,8 +144,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #endif
 
 /*
- * hint 36 is bti j. The control word is written only if it differs: the write waits for the
- * pipeline.
+ * hint 36 is bti j. The control word is written only if it differs: a write waits for the pipeline.
  */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Datagrams that are sent and received. fd_io.h keeps the readiness; only an attempt that returns
- * -EAGAIN clears it.
+ * Sends and receives of datagrams. fd_io.h keeps the readiness; only -EAGAIN clears it.
  *
- * Errors of the network. The system keeps one pending error of a socket, and returns it from the
- * next call, whatever that call does. Without IP_RECVERR only a connected socket has such errors,
- * all its peer's. With IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds
- * it tries again, and a receive takes the error, with its peer, from the error queue.
+ * The system keeps one pending error of a socket, and returns it from the next call, whatever that
+ * call does. Without IP_RECVERR only a connected socket has such errors, all its peer's. With
+ * IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds it tries again, and a
+ * receive takes the error, with its peer, from the error queue.
  *
  * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
  * an error of the datagram itself comes again when the rest is sent.
@@ -21,12 +20,11 @@
 enum { DATAGRAM_EAGER = 64, DATAGRAM_TRIES = 8 };
 
 /*
- * A Unix socket that is not connected to the receiver polls writable even if the receiver is full:
- * the sender tries again after a pause.
+ * A Unix socket that is not connected polls writable even if its receiver is full: the sender
+ * pauses.
  */
 static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(32);
 
-/* A send or a receive of one datagram, or of `n`. */
 struct datagram_call {
 	/* Returns a count, -EAGAIN, or an error. */
 	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
@@ -66,7 +64,6 @@ int fl__datagram_check(const fl_datagram *d)
 	return d->closed ? -EPIPE : 0;
 }
 
-/* Lets other fibers run from time to time. */
 static void datagram_give_way(fl_datagram *d)
 {
 	if (d->eager < DATAGRAM_EAGER)
@@ -87,10 +84,7 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 	return n;
 }
 
-/*
- * Until an attempt may succeed, or for a pause. Many fibers may pause, each for another receiver:
- * the one that gets the turn also sees events.
- */
+/* Many fibers may pause, each for another receiver: the one with the turn also sees events. */
 static int datagram_pause(fl_datagram *d, int64_t until, fl_cancel_token *cancel)
 {
 	if (fl_mutex_try_lock(&d->turn[FL__IO_OUT]) != 0)
@@ -118,7 +112,6 @@ static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c
 	}
 }
 
-/* Attempts and waits by turns, alone in this direction. */
 static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = fl_mutex_lock_until(&d->turn[c->direction], deadline, cancel);
@@ -238,7 +231,7 @@ static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c
 	return fl__datagram_error(rc);
 }
 
-/* Events do not report that there is room for a datagram to `to`. */
+/* Events do not tell of room for a datagram to `to`. */
 static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 {
 	return d->family == AF_UNIX && to;
@@ -313,7 +306,7 @@ int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, u
 
 /* Receiving. */
 
-/* Returns the ICMP error in a message of the error queue; 0: an error of this machine alone. */
+/* 0: an error of this machine alone */
 static int datagram_icmp_error(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -328,12 +321,12 @@ static int datagram_icmp_error(struct msghdr *m)
 	return 0;
 }
 
-/* The first error in the error queue; 0: there is none. */
+/* 0: none */
 static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *peer)
 {
 	for (;;) {
 		_Alignas(struct cmsghdr) char control[512];
-		char first; /* of the message that was not delivered: qemu-user reads nothing without a buffer */
+		char first; /* of the undelivered message: qemu-user reads nothing without a buffer */
 		struct iovec part = {&first, sizeof first};
 		struct msghdr m = {
 		    .msg_name = &peer->system,
@@ -356,7 +349,7 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 	}
 }
 
-/* The result of a receive that got the error `rc`. Stores the error's peer, if known. */
+/* Stores the peer of the error `rc`, if known. */
 static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
 {
 	fl_datagram_address peer = {.size = 0};
@@ -364,7 +357,7 @@ static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_addre
 	if (from)
 		*from = peer;
 	error = error != 0 ? error : rc;
-	/* ICMP: larger than the path allows. The caller would take -EMSGSIZE for a truncation */
+	/* ICMP: the path's limit. The caller would take -EMSGSIZE for a truncation */
 	return error == -EMSGSIZE ? -EHOSTUNREACH : fl__datagram_error(error);
 }
 

@@ -9,8 +9,8 @@
 #include <fairlead/mutex.h>
 
 /*
- * A call makes an attempt first. If it must wait, the fiber takes its turn: the holder of
- * turn[direction] is the one waiter that fd_io.h allows.
+ * A fiber that must wait takes its turn: the holder of turn[direction] is the one waiter that
+ * fd_io.h allows.
  */
 struct fl_datagram {
 	struct fl__io io;
@@ -19,14 +19,13 @@ struct fl_datagram {
 	unsigned eager;   /* datagrams since a fiber last waited here */
 	int family;       /* AF_INET, AF_INET6, AF_UNIX */
 	bool ipv6_only;   /* takes no IPv4 addresses */
-	bool peer_errors; /* the system keeps a queue of ICMP errors (ip(7), IP_RECVERR) */
+	bool peer_errors; /* the system queues ICMP errors (ip(7), IP_RECVERR) */
 	bool closed;      /* the descriptor is closed, too */
 	struct fl__unix_file file;
 };
 
 /*
- * Creates the object of the socket `fd`. After an error the caller still owns `fd`. Returns 0,
- * -ENOMEM, -EOWNERDEAD, or as fl__io_open().
+ * After an error the caller still owns `fd`. Returns 0, -ENOMEM, -EOWNERDEAD, or as fl__io_open().
  */
 int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
 
@@ -37,15 +36,12 @@ int fl__datagram_check(const fl_datagram *d);
 int fl__datagram_error(int rc);
 
 /*
- * The system's form of `a`, for the family of `d`: an IPv6 socket takes IPv4 addresses mapped into
- * IPv6. Returns the size, or -EAFNOSUPPORT.
+ * For the family of `d`: an IPv6 socket takes IPv4 addresses mapped into IPv6. Returns the size, or
+ * -EAFNOSUPPORT.
  */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 
-/*
- * Normalizes an address of `size` bytes that the system has stored: a mapped IPv6 address becomes
- * IPv4.
- */
+/* `size`: as the system stored it. A mapped IPv6 address becomes IPv4. */
 void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
 
 #endif

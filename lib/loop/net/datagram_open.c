@@ -112,7 +112,10 @@ static int datagram_set_options(int fd, int family, bool ipv6_only, const fl_dat
 	return rc;
 }
 
-/* No datagrams to multicast groups that only other sockets have joined. Some systems lack this. */
+/*
+ * Refuses datagrams to multicast groups that only other sockets have joined. Some systems lack
+ * this.
+ */
 static void datagram_set_own_groups(int fd, int family, bool ipv6_only)
 {
 	(void)datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
@@ -161,7 +164,7 @@ int fl_datagram_open_udp(fl_datagram **made, const char *host, uint16_t port, co
 
 /* Unix. */
 
-/* Binds to the path; or, if it is NULL, to an abstract name that the system chooses. */
+/* NULL: an abstract name that the system chooses. */
 static int datagram_bind_path(struct fl__unix_file *file, int fd, const char *path, const struct sockaddr_un *a,
                               socklen_t size)
 {
@@ -208,7 +211,6 @@ static int datagram_check_fd(int fd, int *family)
 	return rc;
 }
 
-/* Reads the options that a socket has already. */
 static void datagram_read_options(fl_datagram *d)
 {
 	int value = 0;
@@ -306,7 +308,7 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 	return fl__datagram_error(rc);
 }
 
-/* The disconnect takes away a port that the system has chosen: bind() gets it again. */
+/* A disconnect takes away a port that the system has chosen: bind() gets it again. */
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -320,10 +322,7 @@ static int datagram_disconnect(const fl_datagram *d)
 	return fl__datagram_error(fl__net_sys.bind(d->io.fd, (const struct sockaddr *)&a, size));
 }
 
-/*
- * The socket is connected to a peer of the other family of IP: the system would refuse the new
- * peer.
- */
+/* The system refuses a new peer of the other family of IP. */
 static bool datagram_changes_family(const fl_datagram *d, const fl_datagram_address *peer)
 {
 	fl_datagram_address before;

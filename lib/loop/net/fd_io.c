@@ -12,7 +12,7 @@ static void fd_io_set_ready(struct fl__io *io, int direction)
 	if (!node)
 		return;
 	io->waiting[direction] = NULL;
-	(void)fl__node_wake(node); /* the node is valid: a waiter that gives up clears `waiting` */
+	(void)fl__node_wake(node); /* valid: a waiter that gives up clears `waiting` */
 }
 
 static void fd_io_on_events(void *source, uint32_t events)
@@ -84,7 +84,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)io->fd);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	/* A late wake may have cleared waiting[direction]; another fiber may wait by now. */
+	/* After a late wake another fiber may wait. */
 	if (rc != 0 && io->waiting[direction] == &node)
 		io->waiting[direction] = NULL;
 	return rc;

@@ -6,8 +6,7 @@
 
 /*
  * A descriptor that fibers of one loop read and write, one at a time in each direction. It is
- * registered once, edge-triggered; the first wait for FL__IO_OUT adds EPOLLOUT. struct fl__io keeps
- * its readiness, so all other waits make no system call but the loop's own.
+ * registered once, edge-triggered; the first wait for FL__IO_OUT adds EPOLLOUT.
  *
  *     for (;;) {
  *             n = recv(io->fd, ...);                          // never waits
@@ -32,7 +31,7 @@ struct fl__io {
 	int fd;
 	bool ready[2];
 	bool over;    /* an end, an error, or urgent data of the peer */
-	bool outward; /* the poller also reports FL__IO_OUT: a fiber has waited for it */
+	bool outward; /* a fiber has waited for FL__IO_OUT */
 };
 
 /* Returns 0, or the error of epoll_ctl(). The caller closes `fd`. */
@@ -41,7 +40,7 @@ int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 /* Panics in the name of `function` if a fiber waits. */
 void fl__io_close(struct fl__io *io, const char *function);
 
-/* The owner of `io` has changed its state: both directions try again. */
+/* Both directions try again. */
 void fl__io_set_ready(struct fl__io *io);
 
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
@@ -54,7 +53,7 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * Until an attempt may succeed. Called by a fiber of the loop. Returns
+ * Waits until an attempt may succeed. Called by a fiber of the loop. Returns
  *
  *   0
  *   -ETIMEDOUT, -ECANCELED

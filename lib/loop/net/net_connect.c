@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One fiber makes several attempts at once, "happy eyeballs" in a simple form (RFC 8305). It begins
- * the next attempt when one has failed or connect_stagger has passed. The first that succeeds wins.
+ * "Happy eyeballs" (RFC 8305) in a simple form, by one fiber. It begins the next attempt when one
+ * has failed or connect_stagger has passed. The first that succeeds wins.
  *
- * To learn the state of an attempt, the fiber calls connect() again. On Linux the result is
- * definite: 0 or EISCONN: connected; EALREADY: under way; else the error of the attempt. SO_ERROR
- * does not distinguish an attempt under way from a connected one. Over the loopback the second
- * connect() has the result, without the poller.
+ * The fiber calls connect() again for the state of an attempt. Linux answers 0 or EISCONN:
+ * connected; EALREADY: under way; else the attempt's error. SO_ERROR does not distinguish an
+ * attempt under way from a connected one. Over the loopback the second connect() needs no poller.
  */
 #include "core/base/sys.h"
 #include "core/fd/net_sys.h"
@@ -24,9 +23,9 @@ struct connect_attempt {
 	struct fl__poller_source source;
 	struct connect_state *c;
 	const struct fl__address *to;
-	int fd;         /* -1: has failed, or has not begun */
+	int fd;         /* -1: failed, or not begun */
 	bool watched;   /* by the poller */
-	bool has_event; /* an event that connect_check_all() has not handled yet */
+	bool has_event; /* not handled by connect_check_all() yet */
 };
 
 /* On the fiber's stack. */
@@ -51,7 +50,7 @@ static void connect_on_event(void *source, uint32_t events)
 		(void)fl__node_wake(node); /* false: the wait is over */
 }
 
-/* Returns the descriptor, which the caller owns then. */
+/* The caller owns the descriptor then. */
 static int connect_release(struct connect_attempt *a)
 {
 	int fd = a->fd;
@@ -62,7 +61,6 @@ static int connect_release(struct connect_attempt *a)
 	return fd;
 }
 
-/* Whether the error comes from this machine alone. */
 static bool connect_is_local_error(int error)
 {
 	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL || error == -ENETUNREACH;
@@ -90,9 +88,9 @@ static bool connect_is_self(const struct connect_attempt *a)
 }
 
 /*
- * A socket may be connected with itself, if no process listens and the system gives it the port
- * that it connects to. That would block the server's port, and for a minute after its end, too. The
- * second connect() frees the port at once.
+ * If no process listens, a socket may get the port that it connects to, and be connected with
+ * itself. That would block the server's port, for a minute after its end, too. The second connect()
+ * frees the port at once.
  */
 static int connect_refuse_self(const struct connect_attempt *a)
 {
@@ -103,7 +101,7 @@ static int connect_refuse_self(const struct connect_attempt *a)
 	return -ECONNREFUSED;
 }
 
-/* Returns the state of an attempt. 0: connected; -EALREADY: under way; else its error. */
+/* 0: connected; -EALREADY: under way; else the attempt's error. */
 static int connect_call(const struct connect_attempt *a)
 {
 	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
@@ -122,7 +120,7 @@ static int connect_watch(struct connect_attempt *a)
 	return rc == 0 ? -EALREADY : rc;
 }
 
-/* The descriptor of a connected attempt; else -EALREADY, also if the attempt has failed. */
+/* The descriptor of a connected attempt; else -EALREADY, also if it has failed. */
 static int connect_conclude(struct connect_attempt *a, int rc)
 {
 	if (rc == -EALREADY)
@@ -165,7 +163,7 @@ static int connect_check_all(struct connect_state *c)
 	return fd;
 }
 
-/* Waits for an event, or until the next attempt is due. Returns 0, -ETIMEDOUT, -ECANCELED. */
+/* For an event, or until the next attempt is due. Returns 0, -ETIMEDOUT, -ECANCELED. */
 static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
@@ -178,7 +176,6 @@ static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_tok
 	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
 }
 
-/* Returns a connected descriptor, or an error. */
 static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. Only an accept() that finds no connection clears the readiness (fd_io.h): one that
- * lacks a descriptor needs no event to be repeated. A connection that was accepted, but did not
- * become a stream for lack of memory, is `held`.
+ * Only an accept() that finds no connection clears the readiness (fd_io.h): one that lacks a
+ * descriptor needs no new event. An accepted connection that lacks the memory to become a stream is
+ * `held`.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -60,7 +60,7 @@ static int listener_accept_fd(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* Returns 0; -EAGAIN: no connection is pending; or another error. */
+/* -EAGAIN: no connection is pending. */
 static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -92,7 +92,6 @@ int fl_try_accept(fl_listener *l, fl_stream **s)
 	return rc == 0 ? listener_take(l, s) : rc;
 }
 
-/* After many connections, or an error, other fibers run first. */
 static void listener_give_way(fl_listener *l)
 {
 	if (l->eager < LISTENER_EAGER)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Name resolution, and addresses. A lookup is a task on the loop's threads, which owns its name and
- * its result: the fiber may stop waiting, and a late result is freed with its future.
+ * A lookup is a task on the loop's threads, which owns its name and its result: the fiber may stop
+ * waiting, and a late result is freed with its future.
  */
 #include "net_resolve.h"
 #include "../to_thread.h"
@@ -88,7 +88,7 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 	return (int)n;
 }
 
-/* Does not begin if the caller is cancelled or its deadline has passed. */
+/* Not begun if the caller is cancelled or late. */
 static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                              fl_cancel_token *cancel)
 {
@@ -191,7 +191,7 @@ int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__
 	return 2;
 }
 
-/* Prints the name of an interface; or its number, if it has no name. */
+/* The name, or the number if there is none. */
 static void resolve_print_zone(char *text, size_t size, unsigned zone)
 {
 	char name[IF_NAMESIZE];

@@ -21,14 +21,11 @@ struct fl__address {
 	} at;
 };
 
-/*
- * For names of hosts. As in lib/core/base/sys.h, results are 0, a count, or a
- * negative errno; errno keeps its value.
- */
+/* As in lib/core/base/sys.h, results are 0, a count, or a negative errno; errno keeps its value. */
 struct fl__name_sys {
 	/*
-	 * The addresses of a host, port 0: how many, 1 to n; or as fl__lookup_error(). `flags`:
-	 * AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread may call it.
+	 * The addresses of a host, port 0. Returns how many, 1 to n; or as fl__lookup_error().
+	 * `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
 };
@@ -42,7 +39,7 @@ int fl__lookup_error(int code, int system);
 int fl__net_enter(fl_loop **l, bool waits, const char *function);
 
 /*
- * The addresses of `host`, with `port`: how many, 1 to `n`; or as fl_resolve_until(). A numeric
+ * Stores the addresses of `host`. Returns how many, 1 to `n`; or as fl_resolve_until(). A numeric
  * host needs no wait, and no fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
@@ -57,8 +54,8 @@ struct fl__address fl__address_any(int family);
 void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*
- * Stores at most FL_ADDRESSES_MAX addresses to bind a socket to. Returns how many, or an error.
- * Without a host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
+ * Stores at most FL_ADDRESSES_MAX addresses to bind to. Returns how many, or an error. Without a
+ * host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
  */
 int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list);
 

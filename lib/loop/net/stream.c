@@ -3,14 +3,13 @@
  * Streams. fd_io.h keeps the readiness of the descriptor.
  *
  * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
- * size or up to a delimiter receives into the buffer, and copies the bytes out when they are
- * complete. So a read that gives up has nothing to put back, with two exceptions: a large one
- * (stream_read_large()), and one that cannot deliver its descriptors (stream_deliver_fds()).
+ * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read that
+ * gives up has nothing to put back, except a large one (stream_read_large()), and one that cannot
+ * deliver its descriptors (stream_deliver_fds()).
  *
- * A short read of TCP leaves nothing to read, so the next read waits without an attempt. Only
- * urgent data stop such a read early, and the poller reports them to fd_io.c. A read of a Unix
- * socket also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which no event
- * reports.
+ * After a short read of TCP the next read waits without an attempt: only urgent data stop such a
+ * read early, and the poller reports them to fd_io.c. A read of a Unix socket also stops behind
+ * descriptors (unix(7), SCM_RIGHTS), which no event reports.
  */
 #include "stream.h"
 #include "../linger.h"
@@ -23,7 +22,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* Attempts, and reads of buffered bytes, before the fiber yields. */
+/* Attempts, and buffered reads, before the fiber yields. */
 enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
@@ -77,7 +76,6 @@ static int stream_make_room(fl_stream *s)
 	return s->to < s->buffer->size ? 0 : -ENOMEM;
 }
 
-/* Releases the buffer if it is empty. */
 static void stream_release_buffer(fl_stream *s)
 {
 	const fl_allocator *allocator = s->io.loop->allocator;
@@ -93,7 +91,7 @@ static void stream_release_buffer(fl_stream *s)
 	}
 }
 
-/* Moves up to `size` buffered bytes to the reader. Returns how many. */
+/* Returns how many bytes. */
 static size_t stream_take(fl_stream *s, void *to, size_t size)
 {
 	size_t n = fl__stream_buffered(s);
@@ -106,7 +104,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 	return n;
 }
 
-/* For a stream without a buffer: puts bytes into a new one. Returns 0, -ENOMEM. */
+/* Makes the buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
 	struct fl__stream_buffer *b =
@@ -136,7 +134,7 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-/* Whether a call that never waits may begin. -EINVAL: not on the loop's thread. */
+/* For a call that never waits. -EINVAL: not on the loop's thread. */
 static int stream_check_call(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -144,7 +142,6 @@ static int stream_check_call(fl_stream *s, int direction, size_t size)
 	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
 }
 
-/* Lets other fibers run from time to time. */
 static void stream_give_way(fl_stream *s)
 {
 	if (++s->eager < STREAM_EAGER)
@@ -158,7 +155,7 @@ static void stream_leave(fl_stream *s, int direction)
 	s->busy[direction] = false;
 }
 
-/* For a call that may wait. After 0 no other call begins in this direction until stream_leave(). */
+/* After 0 no other call begins in this direction until stream_leave(). */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -188,7 +185,7 @@ static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }
 
-/* Translates an error of the system to the result of a call. The stream keeps a permanent one. */
+/* The stream keeps a permanent error. */
 static int stream_fail(fl_stream *s, int error)
 {
 	switch (error) {
@@ -238,7 +235,7 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 
 /*
  * One attempt: the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system
- * closes the descriptors that came along.
+ * closes the descriptors.
  */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
@@ -282,8 +279,8 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
 }
 
 /*
- * Once into the buffer: a positive number; 0: the end; or an error. During the wait the stream has
- * a buffer only if it has bytes.
+ * One receive into the buffer: a positive number; 0: the end; or an error. During the wait the
+ * stream has a buffer only if that has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -369,8 +366,8 @@ struct stream_delimiter {
 };
 
 /*
- * The buffered bytes, at most `limit`, up to and including the first delimiter; 0: there is none.
- * No delimiter begins in the first `searched` bytes.
+ * The length up to and with the first delimiter, at most `limit`; 0: none. No delimiter begins in
+ * the first `searched` bytes.
  */
 static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -421,10 +418,7 @@ size_t fl_stream_got(const fl_stream *s)
 
 /* Writes. */
 
-/*
- * After a short write the caller makes another attempt, which gets -EAGAIN: cheap, unlike a second
- * read.
- */
+/* After a short write the caller gets -EAGAIN from another attempt: cheap, unlike a second read. */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
 	if (n == -EINTR)
@@ -571,8 +565,8 @@ int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const 
 }
 
 /*
- * Hands the descriptors of a read of `size` bytes to the caller. If not all have come, or there is
- * no room for all, closes them, and puts the bytes back.
+ * If not all descriptors have come, or there is no room for all, closes them, and puts the bytes
+ * back.
  */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
                                   int *fds, unsigned *n)

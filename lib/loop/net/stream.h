@@ -8,9 +8,8 @@
 #include <sys/types.h>
 
 /*
- * A stream is a descriptor of its loop (fd_io.h), and a buffer, only while there are received
- * bytes, or it receives. The loop keeps one unused buffer for the next stream: a single line costs
- * no allocation, and an idle stream no memory.
+ * The buffer exists only while there are received bytes, or the stream receives. The loop keeps one
+ * unused buffer for the next stream.
  */
 struct fl__stream_buffer {
 	size_t size;
@@ -20,9 +19,9 @@ struct fl__stream_buffer {
 struct fl_stream {
 	struct fl__io io;
 	struct fl__stream_buffer *buffer; /* NULL: no bytes */
-	size_t from, to;                  /* bytes[from, to) of the buffer were not read yet */
+	size_t from, to;                  /* bytes[from, to) are not read yet */
 	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
-	int own;                          /* the descriptor to read and write: io.fd, or another */
+	int own;                          /* to read and write: io.fd, or another */
 	int failed;                       /* the permanent error of the connection; 0: none */
 	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
 	bool busy[2];                     /* by direction: a fiber is in a call */
@@ -34,13 +33,13 @@ struct fl_stream {
 	bool finished; /* fl_stream_close_write() */
 	bool aborted;
 	bool wrote;    /* a write has written a byte */
-	bool fd_given; /* fl_stream_fd(): other processes may have the descriptor */
+	bool fd_given; /* by fl_stream_fd(), perhaps to other processes */
 };
 
 /*
- * Owns `fd`; a socket is connected, or soon will be. Called by the thread of `l`. `protocol`: the
- * value of SO_PROTOCOL; -1: no socket. Returns 0, or -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD; then
- * the caller still owns `fd`.
+ * By the thread of `l`. `fd`: a socket that is or soon will be connected, or no socket. `protocol`:
+ * the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD,
+ * and the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 
