@@ -88,7 +88,7 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	/* pthread_cond_wait() is a cancellation point */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	(void)pthread_mutex_lock(&slot->mutex);
-	/* relaxed: the mutex orders the load after the waking thread's change */
+	/* the mutex orders the load after the waking thread's change */
 	if (fl__load_relaxed(word) == expected) {
 		portable_enqueue(slot, &me);
 		rc = portable_sleep(slot, &me, deadline > 0 ? deadline : 0);

@@ -293,10 +293,10 @@ __attribute__((cold)) static uint32_t sys_probe_guard(void)
 static int sys_guard(void *memory, size_t size)
 {
 	static uint32_t markers = SYS_GUARDS_UNKNOWN;
-	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
+	uint32_t known = fl__load_relaxed(&markers); /* all threads probe the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
-		fl__store_relaxed(&markers, known); /* relaxed: as above */
+		fl__store_relaxed(&markers, known); /* as above */
 	}
 	if (known == SYS_GUARDS_PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
 		return 0;

@@ -78,16 +78,13 @@ void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
 	fl__fence_seq_cst(); /* pairs with the fence of fl__hazards_set(): see hazard_ck.c */
 	fl__hazards_visit(found, arg);
-	/*
-	 * acquire: an object that is no longer protected is no longer used; pairs with the release
-	 * of fl__hazards_set()
-	 */
+	/* an object that is no longer protected is no longer used; pairs with fl__hazards_set() */
 	fl__fence_acquire();
 }
 
 static void hazard_after_fork_in_child(void)
 {
-	fl__store_relaxed(&hazard_shared_lock, 0); /* relaxed: the child's one thread does not hold it */
+	fl__store_relaxed(&hazard_shared_lock, 0); /* the child's one thread does not hold it */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 

@@ -57,7 +57,7 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
 		/*
-		 * acquire: the record's fields are this thread's now; pairs with the fence in
+		 * the record's fields are this thread's now; pairs with the fence in
 		 * fl__hazards_unregister()
 		 */
 		fl__fence_acquire();
@@ -85,7 +85,7 @@ FL__NO_TSAN void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard pl
 {
 	struct hazard_record *record = hazard_record_of(hazards);
 	fl__tsan_release(record);
-	/* release: the use of the object before; pairs with the acquire in fl__hazards_each() */
+	/* the use of the object before; pairs with fl__hazards_each() */
 	fl__fence_release();
 	ck_hp_set_fence(&record->ck, place, object);
 }
@@ -105,7 +105,7 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 FL__NO_TSAN void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
-	/* acquire: pairs with the fences of ck_hp_register(), for this record and those after it */
+	/* pairs with the fences of ck_hp_register(), for this record and those after it */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);

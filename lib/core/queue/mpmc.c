@@ -110,7 +110,7 @@ bool fl__mpmc_close(struct fl__mpmc *q)
 
 bool fl__mpmc_is_closed(struct fl__mpmc *q)
 {
-	/* acquire: pairs with fl__mpmc_close() */
+	/* pairs with fl__mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
@@ -122,7 +122,7 @@ static uint64_t mpmc_index(const struct fl__mpmc *q, uint64_t at)
 uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 {
 	/*
-	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
+	 * a count. A caller that compares it has acquired what is done, and with that the
 	 * puts (queue.c).
 	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
@@ -135,7 +135,7 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	uint64_t head, tail;
 	do {
 		/*
-		 * acquire: the tail is not older. seq_cst, the two later loads: the length has its
+		 * the tail is not older. seq_cst, the two later loads: the length has its
 		 * place in the single order of the claims. All pair with the CAS of the claims.
 		 */
 		head = fl__load_acquire(&q->head) & ~flags;
@@ -177,15 +177,15 @@ int fl__mpmc_can_get(struct fl__mpmc *q)
 
 bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 {
-	/* relaxed: invariant 4 */
+	/* invariant 4 */
 	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
-	/* relaxed: the CAS confirms it */
+	/* the CAS confirms it */
 	uint64_t tail = fl__load_relaxed(&q->tail);
 	do {
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
 		/*
-		 * release: what was done before; pairs with the CAS of fl__mpmc_claim_space(). The
+		 * what was done before; pairs with the CAS of fl__mpmc_claim_space(). The
 		 * CAS runs also if WAIT is set already, to confirm that it still is.
 		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
@@ -194,13 +194,13 @@ bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 
 bool fl__mpmc_mark_full(struct fl__mpmc *q)
 {
-	/* relaxed: as above */
+	/* as above */
 	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT;
 	uint64_t head = fl__load_relaxed(&q->head);
 	do {
 		if ((head & ~(uint64_t)FL__MPMC_WAIT) + fl__mpmc_lap(q) != tail)
 			return false;
-		/* release: what was done before; pairs with the CAS of fl__mpmc_claim_item() */
+		/* what was done before; pairs with the CAS of fl__mpmc_claim_item() */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
 }

@@ -78,7 +78,7 @@ enum {
 
 static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 {
-	/* acquire: all uses of the old segment are over; pairs with unbounded_free_segment() */
+	/* all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
 		void *memory = fl__alloc_from(c->allocator, 1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
@@ -88,7 +88,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 		s->memory = memory;
 		return s; /* zeroed */
 	}
-	/* relaxed: only this thread has the segment */
+	/* only this thread has the segment */
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
@@ -100,18 +100,18 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
-	/* release: pairs with unbounded_new_segment() */
+	/* pairs with unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
 		fl__free_to(c->allocator, s->memory);
 }
 
 static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* relaxed: the CAS checks it */
+	/* the CAS checks it */
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
 	do {
 		s->next_retired = first;
-	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* release: pairs with unbounded_retire() */
+	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* pairs with unbounded_retire() */
 }
 
 static void unbounded_mark_protected(void *retired, const void *object)
@@ -126,14 +126,14 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	s->is_protected = false;
 	unbounded_push_retired(c, s);
-	/* acquire: pairs with unbounded_push_retired() */
+	/* pairs with unbounded_push_retired() */
 	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
 	fl__hazards_each(unbounded_mark_protected, all);
 	while (all) {
 		s = all;
 		all = s->next_retired;
 		/*
-		 * acquire: pairs with unbounded_unpin(). A thread pins a segment that its hazard
+		 * pairs with unbounded_unpin(). A thread pins a segment that its hazard
 		 * pointer protects. fl__hazards_each() has seen that the hazard pointer no longer
 		 * does, so this load sees the pin.
 		 */
@@ -204,14 +204,14 @@ __attribute__((cold)) void fl__unbounded_end(struct fl__unbounded *c)
 
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* relaxed: checked below */
+	/* checked below */
 	struct fl__segment *seen, *now = fl__load_relaxed(at);
 	do {
 		seen = now;
 		if (!fl__hazard_protect(place, seen))
 			return NULL;
 		/*
-		 * acquire: pairs with unbounded_advance(). The load comes after the fence of
+		 * pairs with unbounded_advance(). The load comes after the fence of
 		 * fl__hazard_protect(): see hazard_ck.c.
 		 */
 		now = fl__load_acquire(at);
@@ -225,7 +225,7 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
  */
 static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
-	/* release: the segment as it was appended; pairs with fl__unbounded_segment() */
+	/* the segment as it was appended; pairs with fl__unbounded_segment() */
 	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
 }
 
@@ -235,15 +235,15 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
  */
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* acquire: pairs with fl__unbounded_append() */
+	/* pairs with fl__unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
-	/* relaxed: the queue's tail never comes back to `s` */
+	/* the queue's tail never comes back to `s` */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
 	struct fl__segment *left = s;
-	/* release: as in unbounded_advance() */
+	/* as in unbounded_advance() */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
 	/* Protects the next segment now rather than at the next get, so that `s` can be freed. */
@@ -267,7 +267,7 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
                          bool *owes_wake)
 {
 	/*
-	 * acquire: unbounded_advance() hands the address on with the segment as it was appended;
+	 * unbounded_advance() hands the address on with the segment as it was appended;
 	 * pairs with the release below
 	 */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -282,11 +282,11 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	for (uint64_t i = 0; i < k; i++) {
 		unsigned char *slot = fl__unbounded_slot(c, last, i);
 		fl__copy(slot, (const unsigned char *)items + i * c->item_size, c->item_size);
-		/* relaxed: published with the segment */
+		/* published with the segment */
 		fl__store_relaxed(fl__unbounded_state(c, slot), FL__SLOT_FULL);
 	}
 	last->first = s->first + c->slots;
-	/* relaxed: published with the segment */
+	/* published with the segment */
 	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
 	do {
 		if (next >= UNBOUNDED_NEXT_SEGMENT || next == UNBOUNDED_NEXT_CLOSED) {
@@ -294,7 +294,7 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 			return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
 		/*
-		 * release: the segment and its items; pairs with fl__unbounded_advance_head() and
+		 * the segment and its items; pairs with fl__unbounded_advance_head() and
 		 * the acquire above
 		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
@@ -310,7 +310,7 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/*
-	 * relaxed: the consumer set the mark inside a transaction of the parking lot, where the put
+	 * the consumer set the mark inside a transaction of the parking lot, where the put
 	 * finds the consumer
 	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
@@ -328,7 +328,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			break;
 		}
 		uint64_t k = n - done < c->slots ? n - done : c->slots, i = 0;
-		/* relaxed: as in fl__unbounded_put() */
+		/* as in fl__unbounded_put() */
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
 			 index = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_WAIT)
@@ -361,8 +361,8 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 /* Returns how many tickets of `s` count. Its tail has CLOSED. */
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 {
-	(void)fl__load_acquire(&s->tail); /* acquire: pairs with unbounded_close_tail() */
-	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
+	(void)fl__load_acquire(&s->tail); /* pairs with unbounded_close_tail() */
+	return fl__load_relaxed(&s->end); /* it changes no more */
 }
 
 /* Waits a bounded time for the producer of a slot. Returns whether the slot is filled. */
@@ -370,16 +370,16 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
-		/* acquire: pairs with fl__unbounded_fill() */
+		/* pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__SLOT_EMPTY)
 			return seen == FL__SLOT_FULL;
 		fl__pause(1U << i);
 	}
-	/* acquire: pairs with fl__unbounded_fill(), which may just have been in time */
+	/* pairs with fl__unbounded_fill(), which may just have been in time */
 	uint32_t was = fl__swap_acquire(state, FL__SLOT_POISONED);
 	if (was == FL__SLOT_EMPTY) {
-		/* release: after the ticket was seen; pairs with fl__unbounded_puts() */
+		/* after the ticket was seen; pairs with fl__unbounded_puts() */
 		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
 			c->on_poison(c->of);
@@ -423,7 +423,7 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 		borrowed = fl__hazards_borrow();
 		k = fl__unbounded_draw_tickets(c, n, s, index, rc);
 	}
-	/* relaxed: the hazard pointer protects the segment: see unbounded_retire() */
+	/* the hazard pointer protects the segment: see unbounded_retire() */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
 	fl__hazards_return(borrowed);
@@ -432,7 +432,7 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 
 static void unbounded_unpin(struct fl__segment *s)
 {
-	/* release: what was done with the items; pairs with unbounded_retire() */
+	/* what was done with the items; pairs with unbounded_retire() */
 	fl__sub_release(&s->pins, 1u);
 }
 
@@ -441,7 +441,7 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 {
 	for (;;) {
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
-		/* acquire: pairs with fl__unbounded_append() */
+		/* pairs with fl__unbounded_append() */
 		uintptr_t next = fl__load_acquire(&s->next);
 		if (next < UNBOUNDED_NEXT_SEGMENT)
 			return s;
@@ -457,11 +457,11 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * acquire: the tail, read next, has at least as many tickets; pairs with the
+		 * the tail, read next, has at least as many tickets; pairs with the
 		 * release below
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
-		/* relaxed: the CAS checks it */
+		/* the CAS checks it */
 		uint64_t word = fl__load_relaxed(&s->tail);
 		const uint64_t tickets = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_CLOSED)
@@ -469,12 +469,12 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 		if (tickets >= c->slots)
 			return false;
 		/*
-		 * release: the tail with these tickets; pairs with the acquire above, in another
+		 * the tail with these tickets; pairs with the acquire above, in another
 		 * closer
 		 */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
 			continue;
-		/* release: `end`; pairs with fl__unbounded_closed_tickets() */
+		/* `end`; pairs with fl__unbounded_closed_tickets() */
 		if (fl__cas_release(&s->tail, &word, word | FL__UNBOUNDED_CLOSED))
 			return true;
 	}
@@ -484,9 +484,9 @@ static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	if (unbounded_close_tail(c, s))
 		return true;
-	/* relaxed: the CAS checks it */
+	/* the CAS checks it */
 	uintptr_t next = fl__load_relaxed(&s->next);
-	/* relaxed: nothing comes with it */
+	/* nothing comes with it */
 	while (next < UNBOUNDED_NEXT_SEGMENT)
 		if (fl__cas_weak_relaxed(&s->next, &next, UNBOUNDED_NEXT_CLOSED))
 			return true;
@@ -506,7 +506,7 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = unbounded_last(c, &borrowed);
-	/* relaxed: the result says nothing of the items */
+	/* the result says nothing of the items */
 	bool closed =
 	    fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
 	fl__hazards_return(borrowed);
@@ -517,7 +517,7 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/*
-	 * relaxed: if this head equals the tail of the CAS below, the head is the newest, too
+	 * if this head equals the tail of the CAS below, the head is the newest, too
 	 */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->slots) {
@@ -526,19 +526,19 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
 		/*
-		 * relaxed: the put that appends has this word from its own CAS, and finds the
+		 * the put that appends has this word from its own CAS, and finds the
 		 * consumer in the parking lot
 		 */
 		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
-	/* relaxed: the CAS checks it */
+	/* the CAS checks it */
 	uint64_t word = fl__load_relaxed(&s->tail);
 	if (head < fl__unbounded_counted(c, s, word))
 		return -EAGAIN;
 	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
 	/*
-	 * relaxed: as above, for the put that draws a ticket. The CAS runs also if the mark is set
+	 * as above, for the put that draws a ticket. The CAS runs also if the mark is set
 	 * already: a put may have cleared that mark since.
 	 */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
@@ -558,7 +558,7 @@ int fl__unbounded_mark_empty(struct fl__unbounded *c)
 /* Returns the producers' tickets so far. */
 static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
 {
-	/* relaxed: a count */
+	/* a count */
 	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
 }
 
@@ -566,9 +566,9 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	/*
-	 * acquire: pairs with the release in fl__unbounded_await_slot(). `poisoned` is read before
-	 * the tickets. So the difference has all items that were put before, and perhaps some
-	 * tickets that were poisoned since.
+	 * pairs with fl__unbounded_await_slot(). `poisoned` is read before the tickets. So the
+	 * difference has all items that were put before, and perhaps some tickets that were
+	 * poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
@@ -580,7 +580,7 @@ uint64_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	/* acquire: the tail is read after it, as in fl__unbounded_draw_tickets() */
+	/* the tail is read after it, as in fl__unbounded_draw_tickets() */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
 	fl__hazards_return(borrowed);

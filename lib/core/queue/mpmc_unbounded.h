@@ -126,7 +126,7 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 /* Returns the segment in `*at`, protected by the hazard pointer `place`; NULL: out of memory. */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* acquire: the segment as it was made; pairs with unbounded_advance() */
+	/* the segment as it was made; pairs with unbounded_advance() */
 	struct fl__segment *s = fl__load_acquire(at);
 	return __builtin_expect(fl__hazards_mine->pointers[place] == s, 1) ? s : fl__unbounded_protect(at, place);
 }
@@ -142,8 +142,8 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 	uint32_t empty = FL__SLOT_EMPTY;
 	fl__copy(slot, item, c->item_size);
 	/*
-	 * release: the item, and what was written before the put; pairs with the acquires in
-	 * fl__unbounded_item(), fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
+	 * the item, and what was written before the put; pairs with fl__unbounded_item(),
+	 * fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
 	 */
 	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
 }
@@ -159,7 +159,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 		if (__builtin_expect(!s, 0))
 			return -ENOMEM;
-		/* relaxed: it only draws a ticket, and the parking lot orders the waiters */
+		/* it only draws a ticket, and the parking lot orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
 		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
 			*owes_wake |= fl__unbounded_clear_mark(s);
@@ -182,7 +182,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
-	/* acquire: pairs with fl__unbounded_fill() */
+	/* pairs with fl__unbounded_fill() */
 	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL, 1);
 	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
@@ -201,7 +201,7 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 			return 0;
 		}
 		/*
-		 * acquire: the tail or `next`, read later, is no older than this head. So if head
+		 * the tail or `next`, read later, is no older than this head. So if head
 		 * and tail are equal, they were equal at one moment. Pairs with the release below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
@@ -211,7 +211,7 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 				return 0;
 			continue;
 		}
-		/* relaxed: the state of a slot says whether the slot is filled */
+		/* the state of a slot says whether the slot is filled */
 		uint64_t word = fl__load_relaxed(&(*s)->tail);
 		uint64_t tail = fl__unbounded_counted(c, *s, word);
 		if (head >= tail) {
@@ -221,7 +221,7 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
 		/*
-		 * release: a thread with this head sees the producers' tickets before it; pairs
+		 * a thread with this head sees the producers' tickets before it; pairs
 		 * with the acquire above
 		 */
 		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
@@ -261,9 +261,9 @@ static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
 static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
-		/* relaxed: only the consumer writes it */
+		/* only the consumer writes it */
 		struct fl__segment *s = fl__load_relaxed(&c->head);
-		uint64_t index = fl__load_relaxed(&s->head); /* relaxed: likewise */
+		uint64_t index = fl__load_relaxed(&s->head); /* likewise */
 		if (__builtin_expect(index >= c->slots, 0)) {
 			int rc = fl__unbounded_advance_head(c, s);
 			if (rc != 0)
@@ -271,10 +271,10 @@ static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 			continue;
 		}
 		unsigned char *slot = fl__unbounded_slot(c, s, index);
-		/* acquire: pairs with fl__unbounded_fill() */
+		/* pairs with fl__unbounded_fill() */
 		bool full = fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL;
 		if (__builtin_expect(!full, 0)) {
-			/* relaxed: the state of a slot says whether the slot is filled */
+			/* the state of a slot says whether the slot is filled */
 			uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__unbounded_counted(c, s, word))
 				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
@@ -282,7 +282,7 @@ static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 		}
 		if (full)
 			fl__copy(item, slot, c->item_size);
-		/* relaxed: other threads read it only for a length */
+		/* other threads read it only for a length */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)
 			return 0;

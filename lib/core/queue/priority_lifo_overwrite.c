@@ -43,7 +43,7 @@ enum { LOCKED_HELD = 1 };
 static inline bool locked_try_acquire(struct locked *l)
 {
 	uint32_t expected = 0;
-	/* acquire: pairs with the release in locked_release() */
+	/* pairs with locked_release() */
 	return fl__cas_acquire(&l->lock, &expected, LOCKED_HELD);
 }
 
@@ -67,7 +67,7 @@ __attribute__((noinline, cold)) static void locked_acquire_slow(struct locked *l
 	unsigned round = 0;
 	do
 		locked_back_off(round++);
-	/* relaxed: the CAS acquires */
+	/* the CAS acquires */
 	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
 }
 
@@ -79,13 +79,13 @@ static inline void locked_acquire(struct locked *l)
 
 static inline void locked_release(struct locked *l)
 {
-	/* release: pairs with the acquire in locked_try_acquire() */
+	/* pairs with locked_try_acquire() */
 	fl__store_release(&l->lock, 0);
 }
 
 /* Under the lock. */
 
-/* relaxed: locked_may_be_ready_*() read `length` and `closed` without the lock */
+/* locked_may_be_ready_*() read `length` and `closed` without the lock */
 static inline void locked_set_length(struct locked *l, size_t length)
 {
 	fl__store_relaxed(&l->length, length);
@@ -93,7 +93,7 @@ static inline void locked_set_length(struct locked *l, size_t length)
 
 static inline void locked_set_closed(struct locked *l)
 {
-	fl__store_relaxed(&l->closed, true); /* relaxed: as above */
+	fl__store_relaxed(&l->closed, true); /* as above */
 }
 
 static inline int locked_may_put(const struct locked *l)

@@ -71,7 +71,7 @@ __attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, con
 	q->item_size = item_size;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
-	q->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	q->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	*made = q;
 	return 0;
 }
@@ -99,7 +99,7 @@ static size_t queue_drop_all(fl_queue *q)
 /* Returns whether a context waits on the queue, or is returning from a wait. */
 static bool queue_has_waiters(fl_queue *q)
 {
-	/* acquire: the contexts that have left; pairs with fl__queue_leave() */
+	/* the contexts that have left; pairs with fl__queue_leave() */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
 	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__PRODUCERS)) ||
@@ -264,13 +264,13 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 
 void fl__queue_enter(fl_queue *q)
 {
-	/* relaxed: a free that is not ordered after this call is misuse */
+	/* a free that is not ordered after this call is misuse */
 	fl__add_relaxed(&q->inside, 1u);
 }
 
 void fl__queue_leave(fl_queue *q)
 {
-	/* release: pairs with the acquire in queue_has_waiters() */
+	/* pairs with queue_has_waiters() */
 	fl__sub_release(&q->inside, 1u);
 }
 
@@ -496,7 +496,7 @@ static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 
 static bool queue_is_joined(fl_queue *q)
 {
-	/* acquire: pairs with the CAS in fl__queue_done() */
+	/* pairs with the CAS in fl__queue_done() */
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
@@ -504,11 +504,11 @@ static bool queue_is_joined(fl_queue *q)
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
-		/* acquire: pairs with the CAS in fl__queue_done() */
+		/* pairs with the CAS in fl__queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
 		if (queue_is_joined_at(q, done))
 			return false;
-		/* relaxed: a mark, no message */
+		/* a mark, no message */
 		if (fl__cas_weak_relaxed(&q->done, &done, done | QUEUE_JOINED))
 			return true;
 	}
@@ -518,7 +518,7 @@ __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
-		/* relaxed: the parking lot orders it */
+		/* the parking lot orders it */
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
@@ -530,13 +530,13 @@ bool fl__queue_done(fl_queue *q)
 	const bool puts_decrease = q->backend->puts_decrease;
 	uint64_t done, puts;
 	do {
-		/* acquire: the puts of the items that are done; pairs with the CAS */
+		/* the puts of the items that are done; pairs with the CAS */
 		done = fl__load_acquire(&q->done);
 		puts = q->backend->puts(q->state);
 		if (done / QUEUE_ONE == puts)
 			return false;
 		/*
-		 * release: what was done about the item, and, with the load, about earlier items;
+		 * what was done about the item, and, with the load, about earlier items;
 		 * pairs with the acquire loads of `done`
 		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
@@ -562,7 +562,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_has_waiters(&lot))
-		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the parking lot orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* the parking lot orders it */
 }
 
 int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
@@ -595,7 +595,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 size_t fl_queue_unfinished(const fl_queue *q)
 {
 	/*
-	 * acquire: pairs with the CAS in fl__queue_done(). The puts are loaded later, so the result
+	 * pairs with the CAS in fl__queue_done(). The puts are loaded later, so the result
 	 * is never below 0.
 	 */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;

@@ -85,14 +85,14 @@ static void queue_spsc_fini(void *state)
 
 static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 {
-	/* acquire: what came before a close; pairs with queue_spsc_close() and queue_spsc_seal() */
+	/* what came before a close; pairs with queue_spsc_close() and queue_spsc_seal() */
 	return fl__load_acquire(&q->flags);
 }
 
 /* Later announcers see the flags that were set before. The caller sees earlier announcements. */
 static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_reload_flags(). */
+	/* FENCED never changes. The fence pairs with that of queue_spsc_reload_flags(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
@@ -111,9 +111,9 @@ static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
 
 static bool queue_spsc_get_in_progress(struct fl__queue_spsc *q)
 {
-	/* relaxed: as above */
+	/* as above */
 	const uint64_t next = fl__load_relaxed(&q->get_next);
-	/* acquire: pairs with queue_spsc_get() */
+	/* pairs with queue_spsc_get() */
 	return next != fl__load_acquire(&q->head);
 }
 
@@ -125,7 +125,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	queue_spsc_fence_all(q);
 	if (queue_spsc_put_in_progress(q))
 		return false;
-	/* release: the last tail; pairs with queue_spsc_flags() */
+	/* the last tail; pairs with queue_spsc_flags() */
 	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_SEALED);
 	return true;
 }
@@ -133,7 +133,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 /* Loads the flags for a call that has announced itself, with a fence if FENCED. */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_fence_all(). */
+	/* FENCED never changes. The fence pairs with that of queue_spsc_fence_all(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	return queue_spsc_flags(q);
@@ -142,7 +142,7 @@ static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 /* Clears a mark if it is set. Returns whether it was set. */
 static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint32_t mark)
 {
-	/* relaxed: the parking lot orders the waiters */
+	/* the parking lot orders the waiters */
 	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
 }
 
@@ -166,7 +166,7 @@ static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 	if (flags & FL__QUEUE_SPSC_CLOSED) {
 		if (!queue_spsc_seal(q))
 			return -EBUSY;
-		/* relaxed: SEALED was acquired, so this tail is the last */
+		/* SEALED was acquired, so this tail is the last */
 		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0;
 	}
 	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_put_in_progress(q) ? -EBUSY : -EAGAIN;
@@ -180,7 +180,7 @@ static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)
 	if (!fl__slot_is_full(q->put_slot))
 		return 0;
 	const int rc = queue_spsc_no_space(q);
-	/* relaxed: a call acts on the byte alone */
+	/* a call acts on the byte alone */
 	if (rc == -EAGAIN && at - fl__load_relaxed(&q->head) != q->capacity)
 		return fl__slot_is_full(q->put_slot) ? -EBUSY : 0;
 	return rc;
@@ -192,7 +192,7 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 	if (fl__slot_is_full(q->get_slot))
 		return 0;
 	const int rc = queue_spsc_no_item(q, at);
-	/* relaxed: as above */
+	/* as above */
 	if (rc == 0 || (rc == -EAGAIN && fl__load_relaxed(&q->tail) != at))
 		return fl__slot_is_full(q->get_slot) ? 0 : -EBUSY;
 	return rc;
@@ -211,7 +211,7 @@ static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64
 		return 0;
 	const uint32_t flags = queue_spsc_reload_flags(q);
 	if (flags & FL__QUEUE_SPSC_CLOSED) {
-		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
+		fl__store_relaxed(&q->put_next, at); /* nothing has happened */
 		return -EPIPE;
 	}
 	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_CONSUMER);
@@ -227,7 +227,7 @@ static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64
 		return 0;
 	const uint32_t flags = queue_spsc_reload_flags(q);
 	if (flags & FL__QUEUE_SPSC_DROPPED) {
-		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
+		fl__store_relaxed(&q->get_next, at); /* nothing has happened */
 		return -EPIPE;
 	}
 	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_PRODUCER);
@@ -237,7 +237,7 @@ static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64
 static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: the producer's own */
+	const uint64_t at = fl__load_relaxed(&q->put_next); /* the producer's own */
 	unsigned char *const slot = q->put_slot;
 	int rc = queue_spsc_find_space(q, at);
 	if (rc != 0)
@@ -249,7 +249,7 @@ static int queue_spsc_put(void *state, const void *items, size_t n, size_t *coun
 	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
 	q->put_slot = next;
 	*count = n;
-	/* release: a load of the tail sees the gets before; pairs with queue_spsc_items() */
+	/* a load of the tail sees the gets before; pairs with queue_spsc_items() */
 	fl__store_release(&q->tail, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, true);
 	fl__slot_fill(slot);
@@ -259,7 +259,7 @@ static int queue_spsc_put(void *state, const void *items, size_t n, size_t *coun
 static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: the consumer's own */
+	const uint64_t at = fl__load_relaxed(&q->get_next); /* the consumer's own */
 	unsigned char *const slot = q->get_slot;
 	int rc = queue_spsc_find_item(q, at);
 	if (rc != 0)
@@ -271,7 +271,7 @@ static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, boo
 	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
 	q->get_slot = next;
 	*count = n;
-	/* release: the reads of the items; pairs with queue_spsc_items(), _get_in_progress() */
+	/* the reads of the items; pairs with queue_spsc_items(), _get_in_progress() */
 	fl__store_release(&q->head, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, false);
 	fl__slot_clear(slot);
@@ -282,7 +282,7 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 {
 	enum { TURNS = 64 };
 	uint64_t *const waited = side == FL__CONSUMERS ? &q->get_waited : &q->put_waited;
-	/* relaxed: only this side writes it */
+	/* only this side writes it */
 	const uint64_t at = fl__load_relaxed(side == FL__CONSUMERS ? &q->get_next : &q->put_next);
 	if (fl__slot_is_full(side == FL__CONSUMERS ? q->get_slot : q->put_slot) == (side == FL__CONSUMERS))
 		return;
@@ -299,12 +299,12 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 /* Returns how many items are in at one moment of the call. */
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
-	/* acquire: the tail is not older; pairs with queue_spsc_get() */
+	/* the tail is not older; pairs with queue_spsc_get() */
 	uint64_t head = fl__load_acquire(&q->head);
 	for (;;) {
-		/* acquire: pairs with queue_spsc_put() */
+		/* pairs with queue_spsc_put() */
 		const uint64_t tail = fl__load_acquire(&q->tail);
-		/* acquire: as above */
+		/* as above */
 		const uint64_t again = fl__load_acquire(&q->head);
 		if (again == head)
 			return tail - head;
@@ -327,7 +327,7 @@ static int queue_spsc_can_get(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_DROPPED)
 		return -EPIPE;
-	/* relaxed: a caller that acts on the result loads it anew */
+	/* a caller that acts on the result loads it anew */
 	const uint64_t head = fl__load_relaxed(&q->head);
 	return fl__slot_is_full(queue_spsc_slot(q, head)) ? 0 : queue_spsc_no_item(q, head);
 }
@@ -337,7 +337,7 @@ static int queue_spsc_can_put(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED)
 		return -EPIPE;
-	const uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: as above */
+	const uint64_t tail = fl__load_relaxed(&q->tail); /* as above */
 	return fl__slot_is_full(queue_spsc_slot(q, tail)) ? queue_spsc_no_space(q) : 0;
 }
 
@@ -346,7 +346,7 @@ static bool queue_spsc_mark_empty(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_items(q) != 0 || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
 		return false;
-	/* relaxed: queue_spsc_fence_all() orders it */
+	/* queue_spsc_fence_all() orders it */
 	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_CONSUMER);
 	queue_spsc_fence_all(q);
 	return !queue_spsc_put_in_progress(q) && queue_spsc_items(q) == 0 &&
@@ -358,7 +358,7 @@ static bool queue_spsc_mark_full(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_items(q) != q->capacity || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
 		return false;
-	/* relaxed: queue_spsc_fence_all() orders it */
+	/* queue_spsc_fence_all() orders it */
 	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_PRODUCER);
 	queue_spsc_fence_all(q);
 	return !queue_spsc_get_in_progress(q) && queue_spsc_items(q) == q->capacity &&
@@ -370,7 +370,7 @@ static bool queue_spsc_mark_full(void *state)
 static void queue_spsc_close(void *state)
 {
 	struct fl__queue_spsc *q = state;
-	/* release: what was done before; pairs with queue_spsc_flags() */
+	/* what was done before; pairs with queue_spsc_flags() */
 	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_CLOSED);
 	for (unsigned round = 0; !queue_spsc_seal(q); round++)
 		fl__queue_pause(round);
@@ -386,7 +386,7 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 {
 	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
 	(void)owes_wake; /* ignored: no put waits in a closed queue */
-	/* relaxed: queue_spsc_fence_all() orders it */
+	/* queue_spsc_fence_all() orders it */
 	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_DROPPED);
 	if ((before & FL__QUEUE_SPSC_DROPPED) || queue_spsc_items(q) == 0)
 		return -EPIPE;
@@ -402,7 +402,7 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 	 */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
-	fl__store_relaxed(&q->head, end); /* relaxed: no later put needs the slots */
+	fl__store_relaxed(&q->head, end); /* no later put needs the slots */
 	for (*count = (size_t)(end - at); at != end; at++) {
 		/* Waits for the put's last access: the queue may be freed after the discard. */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
@@ -430,7 +430,7 @@ static size_t queue_spsc_capacity(const void *state)
 static uint64_t queue_spsc_puts(void *state)
 {
 	/*
-	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
+	 * a count. A caller that compares it has acquired what is done, and with that the
 	 * puts (queue.c).
 	 */
 	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->tail);

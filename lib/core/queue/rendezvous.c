@@ -53,7 +53,7 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {
-	/* relaxed: the call that takes the node checks again, by CAS */
+	/* the call that takes the node checks again, by CAS */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
@@ -87,7 +87,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 			met++;
 		}
 	}
-	/* relaxed: what follows the unpark is after it */
+	/* what follows the unpark is after it */
 	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
 }
@@ -236,7 +236,7 @@ static size_t rendezvous_capacity(const void *state)
 
 static uint64_t rendezvous_puts(void *state)
 {
-	return fl__load_relaxed(&((struct rendezvous *)state)->puts); /* relaxed: invariant 4 */
+	return fl__load_relaxed(&((struct rendezvous *)state)->puts); /* invariant 4 */
 }
 
 const struct fl__queue_backend fl__backend_rendezvous = {

@@ -183,7 +183,7 @@ static void select_pass_baton(struct selection *s)
 static fl_select_case *select_woken_case(const struct selection *s, const struct fl__wait *wait)
 {
 	fl_select_case *c = s->cases;
-	/* relaxed: the wait is over */
+	/* the wait is over */
 	while (fl__load_relaxed(&wait->decision) != (uintptr_t)select_node(c))
 		c++;
 	return c;

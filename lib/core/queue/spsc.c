@@ -115,7 +115,7 @@ static unsigned char *slots_before(const struct fl__slots *slots, unsigned char 
 
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full)
 {
-	/* relaxed: the mark of `first`, which comes last, releases */
+	/* the mark of `first`, which comes last, releases */
 	for (unsigned char *slot = slots_before(slots, next); slot != first; slot = slots_before(slots, slot))
 		fl__store_relaxed(slot, full);
 }
@@ -204,9 +204,9 @@ static size_t slots_index(const struct fl__slots *slots, const unsigned char *sl
 
 size_t fl_spsc_length(const fl_spsc *q)
 {
-	/* acquire: put_ is not older; pairs with fl__spsc_end_get() */
+	/* put_ is not older; pairs with fl__spsc_end_get() */
 	const size_t get = slots_index(&q->slots_, fl__load_acquire(&q->get_));
-	/* relaxed: out of date anyway, except for the producer, which wrote it */
+	/* out of date anyway, except for the producer, which wrote it */
 	const size_t put = slots_index(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }

@@ -10,14 +10,13 @@
  *              count; perhaps CUT             reset, all under the queue lock; fl_barrier_destroy()
  *                                             reads it without the lock
  *
- * A dequeued waiter learns its result from the value of its node, and never touches the barrier
- * again, unless the result is AGAIN. The same holds if the waiter's deadline expires at the moment
- * of the dequeue. So the barrier may be destroyed while its parties are still leaving.
- * Linearization: the transaction in which the last party arrives, or the barrier breaks; with an
- * action, the transaction of the last party after the action.
+ * A dequeued waiter learns its result from the value of its node, also if its deadline expires at
+ * the dequeue. The waiter touches the barrier again only for AGAIN. So the barrier may be
+ * destroyed while its parties are still leaving. Linearization: the transaction in which the last
+ * party arrives, or the barrier breaks; with an action, the last party's after the action.
  *
- * The action is the user's code, so the last party calls it without the queue lock. While the
- * action runs, the phase is complete, and acting_ is set:
+ * The last party calls the action without the queue lock. Meanwhile the phase is complete, and
+ * acting_ is set:
  *
  *   acting_             0                    ACTING                       ACTING and CUT
  *   queued nodes        PARTY                PARTY of the complete        LATE
@@ -34,13 +33,11 @@
  *   action returns      -                    PARTY gets PASSED, LATE      LATE gets AGAIN, the last
  *                                            gets AGAIN; acting_ = 0      party -EPIPE; acting_ = 0
  *
- * A LATE context belongs to the next phase, and arrives again when it gets AGAIN. So no two actions
- * run at once, not even after a reset.
+ * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * A forked child inherits arrived_ and acting_, but neither the parties nor the thread that runs
- * the action. Both words then count as 0: the number of forks in acting_ tells the child that its
- * parent set the word. A child that the action itself forks returns from the action, and finds
- * acting_ unchanged, unless another context of the child has used the barrier since.
+ * In a forked child, inherited arrived_ and acting_ count as 0: the number of forks in acting_
+ * tells that the parent set it. A child that the action itself forks returns from the action, and
+ * finds acting_ unchanged, unless another context of the child has used the barrier.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -51,50 +48,49 @@
 #include <limits.h>
 #include <pthread.h>
 
-/* The values of a queued node, and of a dequeued node. */
+/* Values of a queued node, and of a dequeued node. */
 enum { BARRIER_PARTY, BARRIER_LATE };
 enum barrier_result { BARRIER_PASSED = 2, BARRIER_BROKEN, BARRIER_AGAIN };
 
 enum { BARRIER_ACTING = 1, BARRIER_CUT = 2, BARRIER_FORK = 4 };
 
-/* Under the queue lock: wakes all waiters with `result`. */
 static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
 {
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* the queue lock orders it */
 	fl__lot_take(lot, FL__ALL, result);
 }
 
 static void barrier_set_broken(fl_barrier *b, uint32_t broken)
 {
-	fl__store_relaxed(&b->broken_, broken); /* relaxed: the queue lock orders it */
+	fl__store_relaxed(&b->broken_, broken); /* as above */
 }
 
 static void barrier_set_acting(fl_barrier *b, uint32_t acting)
 {
-	fl__store_relaxed(&b->acting_, acting); /* relaxed: as above */
+	fl__store_relaxed(&b->acting_, acting); /* as above */
 }
 
-/* Whether a value of `acting_` says that an action runs in this process. */
+/* Whether `acting` says that an action runs in this process. */
 static bool barrier_acts_here(uint32_t acting)
 {
-	/* relaxed: as in fl__is_forked() */
+	/* as in fl__is_forked() */
 	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
 }
 
-/* Under the queue lock: in a forked child, forgets the parent's parties, which the child lacks. */
+/* Forgets the parent's parties, which a forked child lacks. */
 static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
 		return;
 	barrier_set_acting(b, 0);
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* as above */
 }
 
 /*
- * Under the queue lock, for an arriving party:
+ * For an arriving party:
  *   -EPIPE   the barrier is broken
  *   -EAGAIN  the caller is not the last party
- *   else     the order of arrival of the last party: all waiters are woken, or acting_ is set and
+ *   else     the last party's order of arrival: all waiters are woken, or acting_ is set and
  *            the caller must call barrier_run_action()
  */
 static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
@@ -106,24 +102,23 @@ static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
 	if (b->action_)
-		/* relaxed: as above */
+		/* as above */
 		barrier_set_acting(b, fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
 	else
 		barrier_release_all(lot, b, BARRIER_PASSED);
 	return (int)b->parties_ - 1;
 }
 
-/* Under the queue lock: ends the phase after the action. */
 static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	struct fl__node *node;
 	while ((node = fl__lot_first(lot)) != NULL)
 		(void)fl__lot_take_node(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* as above */
 	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
 }
 
-/* Ends the phase after the action, if acting_ is still of that action. Returns acting_ before. */
+/* Only if acting_ is still of that action. Returns acting_ before. */
 static uint32_t barrier_end_action(fl_barrier *b, uint32_t acting)
 {
 	FL__LOT(lot, b);
@@ -133,7 +128,7 @@ static uint32_t barrier_end_action(fl_barrier *b, uint32_t acting)
 	return now;
 }
 
-/* Called if the action ends its thread: as if it had aborted the barrier. */
+/* The action ends its thread: as if it had aborted the barrier. */
 static void barrier_abandon(void *barrier)
 {
 	fl_barrier *const b = barrier;
@@ -141,7 +136,7 @@ static void barrier_abandon(void *barrier)
 	(void)barrier_end_action(b, b->acting_ & ~(uint32_t)BARRIER_CUT);
 }
 
-/* Without a cleanup frame in a fiber: the thread keeps them in one list, for all its fibers. */
+/* No cleanup frame in a fiber: the thread keeps one list of them for all its fibers. */
 static void barrier_call_action(fl_barrier *b)
 {
 	if (fl__ctx_get()->ops != &fl__thread_parker) {
@@ -153,7 +148,7 @@ static void barrier_call_action(fl_barrier *b)
 	pthread_cleanup_pop(0);
 }
 
-/* Called by the last party, which has set acting_ to `acting`: runs the action. */
+/* Called by the last party, which has set acting_ to `acting`. */
 static int barrier_run_action(fl_barrier *b, uint32_t acting)
 {
 	const int order = (int)b->parties_ - 1;
@@ -162,7 +157,7 @@ static int barrier_run_action(fl_barrier *b, uint32_t acting)
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }
 
-/* Under the queue lock: breaks the barrier, but not a complete phase. */
+/* Breaks the barrier, but not a complete phase. */
 static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	barrier_set_broken(b, 1);
@@ -177,7 +172,7 @@ static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 	}
 }
 
-/* The result of a dequeued waiter. `order`: the order of arrival of a party. */
+/* Of a dequeued waiter. `order`: a party's order of arrival. */
 static int barrier_result_of(const struct fl__node *node, int order)
 {
 	if (node->value == BARRIER_PASSED)
@@ -186,8 +181,8 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * After a timeout or cancel: breaks the barrier and returns `rc`. But a party of a complete phase
- * waits for its result. A waiter dequeued as PASSED or BROKEN returns that result.
+ * After a timeout or cancel: breaks the barrier and returns `rc`. A party of a complete phase waits
+ * for its result. A dequeued waiter returns its result.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {
@@ -214,8 +209,7 @@ int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
 	 * relaxed, and before fl__lot_has_waiters_at(): a load that sees the 0 of
-	 * barrier_end_phase() precedes the queue lock, which then waits for that transaction to
-	 * end
+	 * barrier_end_phase() precedes the queue lock, which waits for the end of that transaction
 	 */
 	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
 }
@@ -240,7 +234,7 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 	if (rc == -EAGAIN) {
 		node.value = acting != 0 ? BARRIER_LATE : BARRIER_PARTY;
 		if (acting == 0)
-			/* relaxed: the queue lock orders it */
+			/* the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
 		fl__lot_add(&lot, &node);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a wait queue in the parking lot (wait/lot.h), and a word with one spinner. The
- * spinner is a thread that began to wait when no context waited. The spinner polls its own fl__wait
- * for a bounded time, and only then enters the queue.
+ * The condition: a wait queue in the parking lot (wait/lot.h), and a word with one spinner: a
+ * thread that began to wait when no context waited. The spinner polls its own fl__wait for a
+ * bounded time, and only then enters the queue.
  *
  *   bits       meaning                   set by                         cleared by
  *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
@@ -14,29 +14,22 @@
  *              its process
  *
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
- * the predicate under the mutex afterwards finds the waiter, without a sequence number. A signal
- * goes to a context that waits at that time, so no later waiter can steal it. A waiter that timed
- * out has consumed no signal (lot.c, invariant 2). A signaller that has already unlocked the mutex
- * still reads a nonzero word: it locked the mutex after the waiter's unlock, which came after the
- * change of the word.
+ * the predicate under the mutex afterwards finds the waiter, also when the signaller has unlocked.
+ * A signal goes to a context that waits at that time: no later waiter can steal it. A waiter that
+ * timed out has consumed no signal (lot.c, invariant 2).
  *
- * A signal to the spinner is one store to its fl__wait. So two threads that take turns share only
- * the mutex, the word and that fl__wait. The spinner has waited longer than every queued waiter.
- * Signals, and the spinner's move into the queue, hold the queue lock. So the spinner learns of a
- * signal before it touches the condition, which may be freed after the signal. A forked child
- * inherits the word but not the thread: FORKS tells the two processes apart. From the 31st fork on,
- * which FORKS cannot count, there is no spinner.
+ * A signal to the spinner is one store to its fl__wait. The spinner has waited longest. Signals,
+ * and the spinner's move into the queue, hold the queue lock. So the spinner learns of a signal
+ * before it touches the condition, which may be freed after the signal. A forked child inherits the
+ * word but not the thread, as FORKS tells. From the 31st fork on there is no spinner.
  *
- * A signal moves a sleeping waiter to the queue of the mutex. An unlock of the mutex wakes the
- * waiter in its turn. So a broadcast wakes one waiter at a time, when that waiter can take the
- * mutex, whether the caller holds the mutex or not. A moved waiter counts as signalled, even if its
- * deadline expires before it owns the mutex.
+ * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn. A
+ * moved waiter counts as signalled, even if its deadline expires before it owns the mutex.
  *
  * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
  * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast
  * to the condition is under the queue lock, so the condition may be destroyed once its waiters are
- * woken. They touch the mutex only while a queued waiter is to lock the mutex, which therefore
- * exists.
+ * woken. They touch the mutex only while a queued waiter is to lock it.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -48,64 +41,61 @@
 enum { COND_WAITERS = 1, COND_FORK = 2, COND_FORKS = 31 * COND_FORK, COND_SIGNALLED = 1 };
 #define COND_SPINNER (~(uintptr_t)(COND_WAITERS | COND_FORKS))
 
-/* The value of FORKS for a spinner of this process; FORKS if this process can have no spinner. */
+/* FORKS: this process can have no spinner. */
 static uintptr_t cond_forks(void)
 {
 	return fl__fork_count < COND_FORKS / COND_FORK ? fl__fork_count * COND_FORK : COND_FORKS;
 }
 
-/* The spinner in a value of the word. NULL: no spinner, or a thread of a process before a fork. */
+/* NULL: no spinner, or a thread of a process before a fork. */
 static struct fl__wait *cond_spinner(uintptr_t seen)
 {
 	const bool ours = (seen & COND_FORKS) == cond_forks() && cond_forks() != COND_FORKS;
 	return ours ? (struct fl__wait *)(seen & COND_SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
-/*
- * Enqueues `node`. Called with the mutex held, so that the waiter misses no change of the
- * predicate.
- */
+/* With the mutex held, so that the waiter misses no change of the predicate. */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
 	fl__lot_add(&lot, node);
-	/* relaxed: the mutex, then the queue lock order it */
+	/* the mutex, then the queue lock order it */
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 }
 
-/* Called with the mutex held. Makes a thread the spinner if no other context waits. */
+/* With the mutex held: makes a thread the spinner if no other context waits. */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
-	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
+	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
 	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_spinner(seen) ||
 	    cond_forks() == COND_FORKS)
 		return false;
-	/* release: publishes `*wait`; pairs with the acquire in cond_wake_spinner() */
+	/* publishes `*wait`; pairs with cond_wake_spinner() */
 	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks());
 }
 
 static bool cond_is_signalled(const void *wait)
 {
-	/* acquire: pairs with the release in cond_wake_spinner() */
+	/* pairs with cond_wake_spinner() */
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == COND_SIGNALLED;
 }
 
-/* The spinner enters the queue as the first waiter: true. If it has been signalled: false. */
+/* The spinner enters the queue first: true. If it has been signalled: false. */
 static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
 	const bool waits = !cond_is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-		/* relaxed: a thread that sees WAITERS locks the queue */
+		/* a thread that sees WAITERS locks the queue */
 		fl__store_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 	}
 	return waits;
 }
 
 /*
- * Also locks `to`, the wait queue of the mutex that the first waiter in `queue` waits for. Returns
- * this mutex; NULL if `queue` is empty.
+ * Also locks `to`, the queue of the mutex of the first waiter in `queue`. Returns this mutex; NULL:
+ * `queue` is empty.
  */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 {
@@ -123,8 +113,8 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 }
 
 /*
- * Under the queue lock: moves up to `max` waiters that share the first waiter's mutex. Returns how
- * many; 0 when the queue is empty or all these waiters gave up.
+ * Moves up to `max` waiters that share the first waiter's mutex. Returns how many; 0: the queue is
+ * empty or all these waiters gave up.
  */
 static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 {
@@ -137,47 +127,45 @@ static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 	return moved;
 }
 
-/* Under the queue lock: wakes the spinner. Returns the number of spinners woken, 0 or 1. */
+/* Under the queue lock. Returns the number of spinners woken, 0 or 1. */
 static size_t cond_wake_spinner(fl_cond *c)
 {
-	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
+	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
 	do
 		if (!(seen & ~(uintptr_t)COND_WAITERS))
 			return 0;
-	/* acquire: pairs with the release in cond_try_spin() */
+	/* pairs with cond_try_spin() */
 	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & COND_WAITERS));
 	struct fl__wait *spinner = cond_spinner(seen);
 	if (!spinner)
 		return 0;
 	/*
-	 * release: publishes the signaller's writes; pairs with the acquire in cond_is_signalled().
-	 * A plain store suffices, because the spinner has not parked.
+	 * publishes the signaller's writes; pairs with cond_is_signalled(). A store suffices: the
+	 * spinner has not parked.
 	 */
 	fl__store_release(&spinner->park_word, (uint32_t)COND_SIGNALLED);
 	return 1;
 }
 
-/*
- * Wakes up to `max` waiters. Under the queue lock, which cond_requeue_some() may release and take.
- */
+/* Wakes up to `max` waiters. cond_requeue_some() may release and take the queue lock. */
 static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
 	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_has_waiters(queue))
-		/* relaxed: as in fl_cond_signal_n(). The last access. */
+		/* as in fl_cond_signal_n(). The last access. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
 
 int fl_cond_destroy(fl_cond *c)
 {
-	/* relaxed: the caller guarantees that no new waiter comes */
+	/* no new waiter comes */
 	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
 }
 
 void fl_cond_signal_n(fl_cond *c, size_t n)
 {
-	if (n == 0 || fl__load_relaxed(&c->word_) == 0) /* relaxed: the mutex orders it */
+	if (n == 0 || fl__load_relaxed(&c->word_) == 0) /* the mutex orders it */
 		return;
 	struct fl__lot queue;
 	fl__lot_open(&queue, c);
@@ -188,8 +176,8 @@ void fl_cond_signal_n(fl_cond *c, size_t n)
 }
 
 /*
- * Called after a timeout or cancel. Leaves the queue of the condition: true. If a signal has moved
- * the waiter, leaves the queue of the mutex: false.
+ * After a timeout or cancel. Leaves the queue of the condition: true. A signal has moved the
+ * waiter: leaves the queue of the mutex: false.
  */
 static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {

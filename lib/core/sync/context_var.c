@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Context variables. The values of a context are a list of entries, newest first. The first entry
- * of a variable counts. An entry refers to a binding, which has the value; without a binding the
+ * Context variables. A context's values are a list of entries, newest first. The first entry of a
+ * variable counts. An entry refers to a binding, which has the value; without a binding the
  * variable has its default.
  *
  *   word          meaning                                     written by
@@ -13,23 +13,21 @@
  * Invariants
  *   1. An entry is immutable, but for its count, once a context or a token refers to it. So any
  *      number of contexts read a list, and a copy is one reference to its first entry.
- *   2. ctx->front.values is read and written by the context itself. Other threads use their own
- *      references.
- *   3. A caller makes a new reference from a reference that it has, so the count is not 0. The
- *      subtraction that leaves 0 acquires what all others released: then no context reads the
- *      entry, and no context has the value.
- *   4. Between a set with a token and its reset the token has three references: to the list before
- *      the set (`before`), to the list after it (`after`), and to a spare entry. The reset needs no
- *      memory: if the context's list is `after`, the reset makes it `before`; else the reset adds
- *      the spare entry, with the binding that the variable had in `before`.
+ *   2. Only the context itself uses ctx->front.values. Other threads use their own references.
+ *   3. A caller makes a new reference from one that it has, so the count is not 0. The subtraction
+ *      that leaves 0 acquires what all others released: then no context reads the entry or has the
+ *      value.
+ *   4. Between a set with a token and its reset the token has three references: to the list
+ *      `before` the set, to the list `after` it, and to a spare entry. So the reset needs no
+ *      memory: it makes the context's list `before` if it is `after`; else it adds the spare
+ *      entry, with the binding that the variable had in `before`.
  *   5. A set, and a reset that adds an entry, remove all older entries of the variable, by copying
  *      the entries before the last of them. A reset without memory leaves them. So a list has at
  *      most as many entries as there are variables and tokens.
- *   6. Values are released when no list of the caller is in a half-changed state: `release` may use
- *      context variables.
+ *   6. Values are released while no list of the caller is half-changed: `release` may use context
+ *      variables.
  *
- * Linearization: none is needed, by invariant 2. Progress: wait-free, but for the allocator and
- * `release`.
+ * Progress: wait-free, but for the allocator and `release`.
  */
 #include "context_var.h"
 #include "../base/atomic.h"
@@ -55,13 +53,13 @@ struct fl__values {
 static struct values_binding *values_bind(struct values_binding *binding)
 {
 	if (binding)
-		fl__add_relaxed(&binding->refs, 1); /* relaxed: invariant 3 */
+		fl__add_relaxed(&binding->refs, 1); /* invariant 3 */
 	return binding;
 }
 
 static void values_unbind(struct values_binding *binding, bool releases)
 {
-	/* acq_rel: all uses of the value; pairs with itself */
+	/* all uses of the value; pairs with itself */
 	if (!binding || fl__sub_acq_rel(&binding->refs, 1) != 1)
 		return;
 	if (releases && binding->release && binding->value)
@@ -71,13 +69,13 @@ static void values_unbind(struct values_binding *binding, bool releases)
 
 struct fl__values *fl__values_ref(struct fl__values *values)
 {
-	fl__add_relaxed(&values->refs, 1); /* relaxed: invariant 3 */
+	fl__add_relaxed(&values->refs, 1); /* invariant 3 */
 	return values;
 }
 
 static void values_drop(struct fl__values *values, bool releases)
 {
-	/* acq_rel: all reads of the entry; pairs with itself */
+	/* all reads of the entry; pairs with itself */
 	while (values && fl__sub_acq_rel(&values->refs, 1) == 1) {
 		struct fl__values *next = values->next;
 		values_unbind(values->binding, releases);
@@ -111,7 +109,7 @@ static struct fl__values *values_find(struct fl__values *values, const fl_contex
 	return values;
 }
 
-/* Takes over the references to `next` and `binding`; not if it returns NULL: out of memory. */
+/* Takes over the references to `next` and `binding`, unless it returns NULL: out of memory. */
 static struct fl__values *values_add(struct fl__values *next, const fl_context_var *var, struct values_binding *binding)
 {
 	struct fl__values *entry = fl__alloc(1, sizeof *entry);
@@ -121,8 +119,8 @@ static struct fl__values *values_add(struct fl__values *next, const fl_context_v
 }
 
 /*
- * Makes `*to` a reference to a list without entries of `var`, and otherwise as `values`. Copies the
- * entries before the last entry of `var`. False: out of memory, and `*to` has what was copied.
+ * Makes `*to` refer to a list as `values`, but without entries of `var`. Copies the entries before
+ * the last entry of `var`. False: out of memory, and `*to` has what was copied.
  */
 static bool values_without(struct fl__values *values, const fl_context_var *var, struct fl__values **to)
 {
@@ -142,7 +140,6 @@ static bool values_without(struct fl__values *values, const fl_context_var *var,
 	return true;
 }
 
-/* Frees what a failed set has allocated. */
 static int values_set_failed(struct fl__values *rest, struct values_binding *binding, struct fl__values *spare)
 {
 	fl__values_free(rest);
@@ -180,8 +177,8 @@ int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token
 }
 
 /*
- * Gives the calling context a list in which `spare`, with the binding of `old`, is the first entry
- * of its variable. Takes over the reference to `spare`.
+ * Makes `spare`, with the binding of `old`, the first entry of its variable in the calling context.
+ * Takes over the reference to `spare`.
  */
 static void values_restore(struct fl__ctx *ctx, struct fl__values *spare, const struct fl__values *old)
 {
@@ -189,7 +186,7 @@ static void values_restore(struct fl__ctx *ctx, struct fl__values *spare, const 
 	spare->binding = old ? values_bind(old->binding) : NULL;
 	if (values_without(now, spare->var, &rest)) {
 		spare->next = rest;
-	} else { /* out of memory: the entries of the variable stay, behind `spare` */
+	} else { /* out of memory: the variable's entries stay, behind `spare` */
 		fl__values_free(rest);
 		spare->next = now;
 		now = NULL;
@@ -218,8 +215,6 @@ void fl_context_var_reset(fl_context_token *token)
 	}
 	fl__values_unref(t.after_);
 }
-
-/* Values as an object. */
 
 static void values_check_not_running(const char *function, const fl_context_values *values)
 {

@@ -5,8 +5,8 @@
 #include "../wait/context.h"
 
 /*
- * The values of context variables. context_var.c has the invariants. NULL stands for no values, in
- * a context and in a copy. So without values a call costs one comparison with NULL.
+ * The values of context variables (context_var.c). NULL: no values, in a context and in a copy. So
+ * without values a call costs one comparison.
  *
  *     start:  f->values = fl__values_copy();                  // the starter's
  *     begin:  struct fl__values *outer = fl__values_enter(ctx, f->values);
@@ -15,10 +15,9 @@
  */
 struct fl__values;
 
-/* Makes another reference. */
 struct fl__values *fl__values_ref(struct fl__values *values);
 
-/* Frees a reference that is not NULL. May call the variables' `release`. */
+/* The reference is not NULL. May call the variables' `release`. */
 void fl__values_unref(struct fl__values *values);
 
 static inline void fl__values_free(struct fl__values *values)
@@ -27,7 +26,6 @@ static inline void fl__values_free(struct fl__values *values)
 		fl__values_unref(values);
 }
 
-/* A copy of the values of the calling context. */
 static inline struct fl__values *fl__values_copy(void)
 {
 	const struct fl__ctx *ctx = fl__ctx_current; /* NULL: a thread that has no values either */
@@ -36,7 +34,7 @@ static inline struct fl__values *fl__values_copy(void)
 	return NULL;
 }
 
-/* Gives the calling context `values`, and returns its own. */
+/* Returns the calling context's own values. */
 static inline struct fl__values *fl__values_enter(struct fl__ctx *ctx, struct fl__values *values)
 {
 	struct fl__values *outer = ctx->front.values;
@@ -44,7 +42,7 @@ static inline struct fl__values *fl__values_enter(struct fl__ctx *ctx, struct fl
 	return outer;
 }
 
-/* Gives the calling context its own values again, and releases the present ones. */
+/* Restores the calling context's own values, and releases the present ones. */
 static inline void fl__values_leave(struct fl__ctx *ctx, struct fl__values *outer)
 {
 	struct fl__values *values = ctx->front.values;
@@ -52,7 +50,7 @@ static inline void fl__values_leave(struct fl__ctx *ctx, struct fl__values *oute
 	fl__values_free(values);
 }
 
-/* As fl__values_enter() in a context without values, and without the result. */
+/* As fl__values_enter() in a context without values. */
 static inline void fl__values_begin(struct fl__ctx *ctx, struct fl__values *values)
 {
 	if (__builtin_expect(values != NULL, 0))
@@ -69,7 +67,7 @@ static inline void fl__values_end(struct fl__ctx *ctx)
 		fl__values_clear(ctx);
 }
 
-/* At the unload of this copy: frees the values of another thread's context without `release`. */
+/* At the unload: frees the values of another thread's context without `release`. */
 void fl__values_forget(struct fl__ctx *ctx);
 
 #endif

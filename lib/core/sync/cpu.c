@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The number of usable CPUs: the affinity mask, limited by the CPU quotas of the control group and
- * its ancestors. Version 2 has cpu.max ("max 100000" or "QUOTA PERIOD"). Version 1 has
- * cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us.
+ * its ancestors. Version 2: cpu.max ("max 100000" or "QUOTA PERIOD"). Version 1: cpu.cfs_quota_us
+ * (-1: none), cpu.cfs_period_us.
  */
 #include "cpu.h"
 #include "../base/cgroup.h"
@@ -16,7 +16,7 @@
 
 unsigned fl__cpu_affinity_count(void)
 {
-	/* The kernel's mask may be longer than cpu_set_t: EINVAL asks for a larger one. */
+	/* EINVAL asks for a mask as long as the kernel's */
 	for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
 		cpu_set_t *set = CPU_ALLOC(cpus);
 		if (!set)
@@ -31,7 +31,7 @@ unsigned fl__cpu_affinity_count(void)
 	return 1;
 }
 
-/* Reads up to two numbers of a file. "max" counts as -1. Returns how many it read. */
+/* Up to two numbers of a file. "max" counts as -1. Returns how many. */
 static int cpu_read_numbers(const char *path, long long n[2])
 {
 	char text[64] = "";

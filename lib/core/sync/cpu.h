@@ -3,9 +3,8 @@
 #define FL_SYNC_CPU_H
 
 /*
- * The least of `most` and the CPU quotas of this process's control groups. The file `proc_cgroup`
- * lists the groups (/proc/self/cgroup), and the folder `mounts` holds them (/sys/fs/cgroup). Tests
- * pass their own.
+ * The least of `most` and the CPU quotas of this process's control groups. `proc_cgroup` lists the
+ * groups (/proc/self/cgroup), `mounts` holds them (/sys/fs/cgroup).
  */
 unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most);
 

@@ -11,20 +11,16 @@
  *   sets     the number of sets, modulo  fl_event_set(), unless      -
  *            2^29                        AUTO
  *
- * A wait that has yet to enqueue notices by `sets` a set that was reset at once.
+ * A wait that has yet to enqueue notices by `sets` a set that was reset at once. SET and WAITERS
+ * are never both set: while WAITERS is set, the word changes only under the queue lock.
  *
  * Linearization: set, its CAS; or its store under the queue lock, in the same transaction as the
- * takes, which is its last access to the event. So even if a reset follows at once, a set wakes
- * each queued waiter, and no later waiter. A wait with AUTO: its CAS, or the take that hands it the
- * set.
+ * takes, which is its last access. So even if a reset follows at once, a set wakes each queued
+ * waiter, and no later waiter. A wait with AUTO: its CAS, or the take that hands it the set.
  *
- * SET and WAITERS are never both set: while WAITERS is set, the word changes only under the queue
- * lock.
- *
- * Set and reset are always read-modify-writes, even if they change no bit. So of a concurrent set
- * and reset, the later sees the earlier, and "reset, look for work, wait" misses no work. Either
- * the reset acquires the setter's writes, and the look finds the work; or the set follows the
- * reset, and the wait returns.
+ * Set and reset are always read-modify-writes, even if they change no bit. So "reset, look for
+ * work, wait" misses no work: either the reset acquires the setter's writes, and the look finds the
+ * work; or the set follows the reset, and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -41,16 +37,13 @@ int fl_event_destroy(fl_event *e)
 	return fl__lot_has_waiters_at(e) ? -EBUSY : 0;
 }
 
-/*
- * Sets the event and wakes waiters: true. If WAITERS was cleared before the queue was locked:
- * false.
- */
+/* False: WAITERS was cleared before the queue was locked. */
 static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
 	/*
-	 * relaxed: while WAITERS is set, only a reset changes the word without the queue lock, to
-	 * the same value
+	 * while WAITERS is set, only a reset changes the word without the queue lock, to the same
+	 * value
 	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & EVENT_WAITERS) {
@@ -60,7 +53,7 @@ static bool event_set_waking(fl_event *e)
 			next = EVENT_AUTO | (fl__lot_has_waiters(&lot) ? EVENT_WAITERS : 0);
 		if (!(seen & EVENT_AUTO) || !taken)
 			next |= EVENT_SET;
-		/* release: as in fl_event_set(). The last access. */
+		/* as in fl_event_set(). The last access. */
 		fl__store_release(&e->word_, next);
 	}
 	return seen & EVENT_WAITERS;
@@ -68,24 +61,24 @@ static bool event_set_waking(fl_event *e)
 
 void fl_event_set(fl_event *e)
 {
-	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&e->word_); /* the CAS decides */
 	for (;;) {
 		uint32_t next = (seen & EVENT_AUTO ? seen : seen + EVENT_ONE_SET) | EVENT_SET;
 		/*
-		 * release, also when SET is already set: pairs with the acquire in
-		 * event_try_take(), event_enqueue(), fl_event_is_set() and fl_event_reset()
+		 * also when SET is set: pairs with event_try_take(), event_enqueue(),
+		 * fl_event_is_set() and fl_event_reset()
 		 */
 		if (!(seen & EVENT_WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
 		if ((seen & EVENT_WAITERS) && event_set_waking(e))
 			return;
-		seen = fl__load_relaxed(&e->word_); /* relaxed: as above */
+		seen = fl__load_relaxed(&e->word_); /* as above */
 	}
 }
 
 void fl_event_reset(fl_event *e)
 {
-	/* pairs with the release in fl_event_set() */
+	/* pairs with fl_event_set() */
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)EVENT_SET);
 }
 
@@ -98,7 +91,7 @@ static bool event_is_over(uint32_t seen, uint32_t first)
 /* Whether a wait that began with the word `first` is over. With AUTO, takes the set. */
 static bool event_try_take(fl_event *e, uint32_t first)
 {
-	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with the release in fl_event_set() */
+	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with fl_event_set() */
 	if (!(seen & EVENT_AUTO))
 		return event_is_over(seen, first);
 	while (seen & EVENT_SET)
@@ -107,16 +100,16 @@ static bool event_try_take(fl_event *e, uint32_t first)
 	return false;
 }
 
-/* Enqueues `node`: true. If the wait is over, takes the set if `takes` and AUTO: false. */
+/* Enqueues `node`: true. The wait is over: takes the set if `takes` and AUTO: false. */
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	FL__LOT(lot, e);
-	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&e->word_), next; /* the CAS decides */
 	do {
 		next = seen | EVENT_WAITERS;
 		if (event_is_over(seen, first))
 			next = takes && (seen & EVENT_AUTO) ? seen & ~(uint32_t)EVENT_SET : seen;
-		/* acquire: if the wait is over; pairs with the release in fl_event_set() */
+		/* if the wait is over; pairs with fl_event_set() */
 	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
 	bool waits = !event_is_over(seen, first);
 	if (waits)
@@ -129,11 +122,11 @@ struct event_poll {
 	uint32_t first;
 };
 
-/* Whether the wait may be over, or WAITERS is set, so that the caller must enqueue. */
+/* Whether the wait may be over, or WAITERS sends the caller to the queue. */
 static bool event_is_decided(const void *what)
 {
 	const struct event_poll *poll = what;
-	/* relaxed: event_try_take() and event_enqueue() acquire */
+	/* event_try_take() and event_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->event->word_);
 	return event_is_over(seen, poll->first) || (seen & EVENT_WAITERS);
 }
@@ -160,14 +153,14 @@ static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_can
 
 int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* relaxed: a wait that is over acquires in event_try_take() or event_enqueue() */
+	/* as above */
 	uint32_t first = fl__load_relaxed(&e->word_);
 	return event_try_take(e, first) ? 0 : event_wait_slow(e, first, deadline, cancel);
 }
 
 int fl_event_try_wait(fl_event *e)
 {
-	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* relaxed: as above */
+	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* as above */
 }
 
 static bool event_ready(void *object)
@@ -178,7 +171,7 @@ static bool event_ready(void *object)
 static bool event_arm(void *object, struct fl__node *node)
 {
 	fl_event *e = object;
-	return event_enqueue(e, node, fl__load_relaxed(&e->word_), false); /* relaxed: as above */
+	return event_enqueue(e, node, fl__load_relaxed(&e->word_), false); /* as above */
 }
 
 const fl_on_type fl__on_event = {event_ready, event_arm, fl__node_disarm, NULL};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Asserts that a mutex is held. The mutex does not record its owner; only debugging does. A
- * file of its own, so that only callers of the assertion pay for it.
+ * Asserts that a mutex is held, as debugging knows. A file of its own, so that only callers pay for
+ * it.
  */
 #include "../base/panic.h"
 #include "../debug/debug.h"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helpers. An ended thread must be joined, since it may still run code of this library. The next
- * thread that ends joins it, or the end of this copy does. So at most one thread waits to be
- * joined.
+ * Helpers. The next thread that ends joins an ended thread, or the end of this copy does, since an
+ * ended thread may still run code of this library.
  *
  * Invariants
- *   1. All variables change under helper_lock. No function of a helper is called under helper_lock.
+ *   1. All variables change under helper_lock. No function of a helper is called under it.
  *   2. helper_running counts the started threads that have not put themselves into helper_ended.
  *   3. While helper_ending is set, no thread starts, and no unused thread comes into use. So
  *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
@@ -30,7 +29,7 @@ struct helper_thread {
 	pthread_t thread;           /* written under helper_lock */
 	struct fl__helper *helper;
 	void *arg;
-	sigset_t signals; /* what the thread blocks if it calls functions of the user */
+	sigset_t signals; /* blocked if the thread calls functions of the user */
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
@@ -38,7 +37,7 @@ static fl_cond helper_fewer = FL_COND_INIT; /* helper_running has fallen */
 static struct fl__helper *helper_first;
 static struct helper_thread *helper_threads; /* in a forked child, also the parent's threads */
 static unsigned helper_running;
-static struct helper_thread *helper_ended; /* an ended thread, not joined yet; or NULL */
+static struct helper_thread *helper_ended; /* not joined yet; or NULL */
 static uint32_t helper_ending;
 
 static void helper_join(struct helper_thread *t)
@@ -66,7 +65,7 @@ static struct helper_thread *helper_leave(struct helper_thread *t)
 	return before;
 }
 
-/* Called if a function of the user ends the thread. */
+/* A function of the user ends the thread. */
 __attribute__((cold)) static void helper_exits(void *arg)
 {
 	const struct helper_thread *t = arg;
@@ -87,12 +86,12 @@ static void *helper_run(void *arg)
 	pthread_cleanup_pop(0);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
-	/* a later destructor of the thread that calls the library gets the thread's own context */
+	/* a later destructor that calls the library gets the thread's own context */
 	fl__ctx_current = NULL;
 	return NULL;
 }
 
-/* Called with helper_lock held. */
+/* With helper_lock held. */
 static void helper_list(struct fl__helper *helper)
 {
 	if (helper->listed)
@@ -139,17 +138,17 @@ void *fl__helper_arg(void)
 bool fl__helper_must_end(void)
 {
 	/*
-	 * relaxed: helper->end() later wakes the thread, which calls this function again; other
-	 * callers hold the helper's lock
+	 * helper->end() later wakes the thread, which calls this function again; other callers hold
+	 * the helper's lock
 	 */
 	return fl__load_relaxed(&helper_ending);
 }
 
-/* Returns the present list of helpers. */
+/* Returns the list of helpers. */
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
 	FL_LOCKED(&helper_lock);
-	fl__store_relaxed(&helper_ending, value); /* relaxed: as in fl__helper_must_end() */
+	fl__store_relaxed(&helper_ending, value); /* as in fl__helper_must_end() */
 	return helper_first;
 }
 
@@ -181,9 +180,9 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 }
 
 /*
- * A fork holds the lock, so no thread of the parent changes the state meanwhile. The child could
- * not join a thread that has ended. The destructors of that thread may take the locks that other
- * handlers hold across a fork, so this handler comes before them.
+ * A fork holds the lock: the child could not join a thread that has ended. The destructors of that
+ * thread may take the locks that other handlers hold across a fork, so this handler comes before
+ * them.
  */
 static void helpers_before_fork(void)
 {
@@ -204,14 +203,13 @@ static void helpers_after_fork_in_parent(void)
 	fl_mutex_unlock(&helper_lock);
 }
 
-/* The child has none of the parent's threads. */
 static void helpers_after_fork(void)
 {
 	fl_mutex_init(&helper_lock);
 	fl_cond_init(&helper_fewer);
 	helper_running = 0;
 	helper_ended = NULL;
-	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
+	fl__store_relaxed(&helper_ending, 0); /* the child has one thread */
 }
 
 FL__AT_START_LAST static void helpers_watch_forks(void)

@@ -7,31 +7,27 @@
 #include <stddef.h>
 
 /*
- * Helpers: the threads and processes that the library starts for all users of this copy of the
- * library, and not for an object that a user frees. The first call that needs a helper starts the
- * helper. At the end of this copy (base/unload.h), the library ends each unused helper and waits
- * for its end, because no thread may run unloaded code. A helper in use goes on; only a process
- * exit finds a helper in use.
- *
- * A forked child has no helpers.
+ * Helpers: the threads and processes that the library starts for all users of this copy
+ * (docs/design.md, "Copies of the library"). The first call that needs a helper starts it. At the
+ * end of this copy (base/unload.h), the library ends each unused helper and waits for its end. A
+ * helper in use goes on; only a process exit finds one. A forked child has no helpers.
  */
 struct fl__helper {
 	const char *name;       /* of its threads, 15 characters; NULL: it has none */
 	void (*function)(void); /* of its threads */
-	bool calls_user;        /* `function` calls functions of the user */
+	bool calls_user;        /* calls functions of the user */
 	/*
 	 * Called at the end of this copy, by any thread, when fl__helper_must_end() is true. Wakes
-	 * the unused threads. Returns the number of threads in use, which go on.
+	 * the unused threads. Returns the number of threads in use.
 	 */
 	unsigned (*end)(void);
-	struct fl__helper *next; /* `next` and `listed` belong to helper.c */
+	struct fl__helper *next; /* belongs to helper.c, as does `listed` */
 	bool listed;
 };
 
 /*
  * Starts a thread, with all signals blocked but those of faults. A thread that calls the user's
- * functions blocks what the caller blocks, as after pthread_create(). In the thread,
- * fl__helper_arg() returns `arg`. Returns
+ * functions blocks what the caller blocks. In the thread, fl__helper_arg() returns `arg`.
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends
@@ -44,20 +40,16 @@ FL_MUST_CHECK static inline int fl__helper_start(struct fl__helper *helper)
 	return fl__helper_start_with(helper, NULL);
 }
 
-/* Registers helper->end() for the end of this copy; fl__helper_start() does so itself. */
+/* Registers helper->end(), as fl__helper_start() does. */
 void fl__helper_list(struct fl__helper *helper);
 
 /*
- * Whether this copy ends. If so, an unused thread ends now, and no call begins to use a thread. A
- * thread that helper->end() counted as unused must not come into use again, since the end of this
- * copy waits for its end.
+ * Whether this copy ends. Then an unused thread ends, and none comes into use, since the end of
+ * this copy waits for those that helper->end() counted as unused.
  */
 bool fl__helper_must_end(void);
 
-/*
- * Ends the helpers as the end of this copy does. Later calls start new helpers. For tests, which
- * replace what helpers read.
- */
+/* Ends the helpers, as the end of this copy does, for tests. Later calls start new helpers. */
 void fl__helpers_end(void);
 
 #endif

@@ -26,9 +26,7 @@ int fl_latch_destroy(fl_latch *l)
 	return fl__lot_has_waiters_at(l) ? -EBUSY : 0;
 }
 
-/*
- * The step to zero with WAITERS. Acquires the writes of the earlier counts, for the woken waiters.
- */
+/* Acquires the writes of the earlier counts, for the woken waiters. */
 static void latch_open_waking(fl_latch *l)
 {
 	FL__LOT(lot, l);
@@ -42,7 +40,7 @@ static void latch_open_waking(fl_latch *l)
 
 void fl_latch_count_down(fl_latch *l, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 	uint32_t next;
 	do {
 		uint32_t count = seen & FL_LATCH_MAX;
@@ -54,8 +52,8 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 			return;
 		}
 		/*
-		 * release: pairs with the acquire of the waits. Each count continues the release
-		 * sequence of the earlier counts.
+		 * pairs with the waits. Each count continues the release sequence of the earlier
+		 * counts.
 		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }

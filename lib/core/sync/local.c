@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locals: each context has a table of values, indexed by the local's id. The first set assigns the
- * id, for ever. One table for all contexts holds the destructors. An adopted thread, which the
- * library did not start, frees its table in the destructor of a pthread key. Other contexts call
- * fl__locals_end().
+ * Locals: each context has a table of values, indexed by the local's id, which the first set
+ * assigns for ever. One table holds the destructors. An adopted thread frees its table in the
+ * destructor of a pthread key. Other contexts call fl__locals_end().
  */
 #include "local.h"
 #include "../base/atomic.h"
@@ -20,7 +19,7 @@ enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
 	struct fl__locals *next, **link; /* for an adopted thread: in registry.adopted */
-	struct fl__ctx *ctx;             /* the context that has this table */
+	struct fl__ctx *ctx;
 	uint32_t size;
 	void *values[];
 };
@@ -34,15 +33,15 @@ static struct {
 	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
 } local_registry;
 
-/* The id of `local`, assigned now if it has none. 0: no id is left. */
+/* Assigns an id if `local` has none. 0: no id is left. */
 static uint32_t local_id(fl_local *local)
 {
-	/* acquire: pairs with the release below, so that fl__locals_end() sees the destructor */
+	/* pairs with the release below, so that fl__locals_end() sees the destructor */
 	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
 	fl__lock(&local_registry.lock);
-	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
+	id = fl__load_relaxed(&local->id_); /* written under the lock */
 	if (id == 0 && local_registry.count < LOCAL_IDS) {
 		id = ++local_registry.count;
 		local_registry.destroy[id] = local->destroy_;
@@ -57,7 +56,7 @@ static void local_end_adopted(void *ctx)
 	fl__locals_end(ctx);
 }
 
-/* Arranges that the end of an adopted thread frees its table. */
+/* So the end of an adopted thread frees its table. */
 static int local_watch_end(struct fl__ctx *ctx)
 {
 	if (!ctx->adopted)
@@ -68,14 +67,14 @@ static int local_watch_end(struct fl__ctx *ctx)
 		rc = pthread_key_create(&local_registry.key, local_end_adopted);
 	if (rc == 0 && local_registry.state == LOCAL_NO_KEY)
 		local_registry.state = LOCAL_HAS_KEY;
-	/* with LOCAL_UNLOADED the process exits, and the thread keeps its table */
+	/* else the process exits, and the thread keeps its table */
 	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
 		rc = pthread_setspecific(local_registry.key, ctx);
 	fl__unlock(&local_registry.lock);
 	return -rc;
 }
 
-/* Replaces `old` by `table` in registry.adopted. Either may be NULL. */
+/* In registry.adopted. Either may be NULL. */
 static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
 {
 	fl__lock(&local_registry.lock);
@@ -113,7 +112,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	/* relaxed: this context set any value in its table, after local_id() */
+	/* this context set any value in its table, after local_id() */
 	uint32_t id = fl__load_relaxed(&local->id_);
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }
@@ -133,7 +132,7 @@ int fl_local_set(fl_local *local, void *value)
 	return 0;
 }
 
-/* Destroys the present values, in the order of their ids. False when no destructor ran. */
+/* In the order of the ids. False: no destructor ran. */
 static bool local_destroy_round(struct fl__ctx *ctx)
 {
 	bool any = false;
@@ -168,7 +167,7 @@ static void local_end_table(struct fl__ctx *ctx)
 
 static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
 {
-	/* again: destructors may set context variables, and releases of values may set locals */
+	/* destructors may set context variables, and releases of values may set locals */
 	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
 		local_end_table(ctx);
 		fl__values_end(ctx);
@@ -181,10 +180,7 @@ void fl__locals_end(struct fl__ctx *ctx)
 		local_end_all(ctx);
 }
 
-/*
- * An unloaded copy of the library leaves neither its key's destructor behind, nor the tables of
- * threads that go on.
- */
+/* The unloaded copy leaves neither its key's destructor nor tables of threads that go on. */
 FL__AT_UNLOAD static void local_unload(void)
 {
 	fl__lock(&local_registry.lock);

@@ -5,14 +5,14 @@
 #include "../wait/context.h"
 
 /*
- * Runs the destructors of the locals of `ctx`, frees their table, and releases the values of
- * context variables. `ctx` is the current context, and about to end.
+ * Runs the destructors of the locals of `ctx`, the current context, which is about to end. Frees
+ * their table, and releases the values of context variables.
  */
 void fl__locals_end(struct fl__ctx *ctx);
 
 /*
- * Called before `ctx` gets its first value of a context variable, so that the end of its thread
- * calls fl__locals_end(). Returns 0, -ENOMEM.
+ * Before `ctx` gets its first value of a context variable: the end of its thread will call
+ * fl__locals_end(). 0, -ENOMEM.
  */
 int fl__local_watch_values(struct fl__ctx *ctx);
 

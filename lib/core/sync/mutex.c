@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). A transaction, from
- * fl__lot_open() to fl__lot_close(), holds the queue lock.
+ * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). docs/design.md, "Locks",
+ * says why waiters and running contexts take turns (turn.h).
  *
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
@@ -27,33 +27,22 @@
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, with
  *                                                                 WAITERS set
  *
- * Waiters and running contexts take turns (turn.h). An unlock that finds WAITERS wakes only the
- * first waiter, which stays first in the queue. mutex_wake_first() hands the mutex over when the
- * turn is over, whether the waiter runs or not. So n threads wait about n milliseconds. (One
- * designated waker, as in nsync; the millisecond, as in Go and WebKit.)
- *
  * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
  * lock yields in mutex_yield().
  *
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
  *      subtraction is an unlock's last access to the mutex, unless mutex_wake_first() finds a
- *      waiter of a mutex in the queue: then a mutex exists at this address while the queue is
- *      locked. It may be a new one; mutex_wake_first() is correct for any mutex.
+ *      waiter of a mutex in the queue: then a mutex exists here while the queue is locked. It may
+ *      be a new one; mutex_wake_first() is correct for any.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
- *      it; or WAITERS and LOCKED are set, so a later unlock calls mutex_wake_first(); or an unlock
- *      is about to call it.
+ *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
- *      HAND. A waiter that gave up is not awake (lot.c, invariant 2), and mutex_wake_first() skips
- *      it.
+ *      HAND. A waiter that gave up is not awake (lot.c, invariant 2).
  *
- * A forked child inherits the word, but its queue is empty. A new owner clears a stale WAITERS. A
- * mutex with HAND stays locked in the child, like any mutex that another thread of the parent
- * holds.
- *
- * Fairness: the queue is FIFO. A running thread may overtake the first waiter for a millisecond. A
- * fiber first yields to the other fibers of its thread: mutex_yield().
+ * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
+ * mutex with HAND stays locked, like any that another thread of the parent holds.
  */
 #include "mutex.h"
 #include "../base/atomic.h"
@@ -79,18 +68,18 @@ static _Thread_local struct {
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * Returns true if the mutex was free, or handed over to the caller (`first`: it is the first
- * waiter), and now is the caller's. Else sets `mark`, which is 0 or, under the queue lock, WAITERS.
+ * True: the caller acquired the mutex, which was free or handed to it (`first`: the first waiter).
+ * Else sets `mark`: 0, or under the queue lock WAITERS.
  */
 static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
 	for (;;) {
 		const bool mine = !(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND));
 		const uint32_t next = mine ? (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND : seen | mark;
 		if (next == seen)
 			return false;
-		/* acquire: pairs with the release in unlock, also after a hand-off */
+		/* pairs with unlock, also after a hand-off */
 		if (fl__cas_weak_acquire(&m->word_, &seen, next))
 			return mine;
 	}
@@ -98,13 +87,12 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 
 /*
  * Polls the mutex for a bounded time: true when the caller has acquired it. The pauses double,
- * since each access takes the cache line away from the owner.
- *   - A running context polls for about a microsecond, or until the word shows a waiter: an owner
- *     on another CPU usually unlocks soon.
- *   - The first waiter pauses longer, because an owner that locks again and again is faster
- *     undisturbed. The bound is short, because the owner may wait for this CPU. A fiber tries once.
- *   - While yields are barred (base/yield.c), a thread that was last woken by a thread on the same
- *     CPU polls twice: the owner probably needs this CPU.
+ * since each access takes the cache line from the owner.
+ *   - A running context polls about a microsecond, or until the word shows a waiter.
+ *   - The first waiter makes fewer polls with longer pauses: the owner may wait for this CPU. A
+ *     fiber tries once.
+ *   - While yields are barred (base/yield.c), a thread last woken on its own CPU polls twice: the
+ *     owner probably needs this CPU.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
@@ -118,7 +106,7 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 			return true;
 		if (i == most)
 			return false;
-		/* relaxed: a hint */
+		/* a hint */
 		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (MUTEX_WAITERS | MUTEX_HAND)) != 0)
 			return false;
 		fl__pause(pauses << i);
@@ -126,14 +114,12 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 }
 
 /*
- * Lets a woken fiber of the same thread lock first. Otherwise a fiber that locks again at once, and
- * holds the mutex while it waits for something else, would always overtake the woken fiber.
+ * Lets a woken fiber of the same thread lock first. Else a fiber that locks again at once, and
+ * waits while it holds the mutex, would always overtake.
  */
 static void mutex_yield(const fl_mutex *m)
 {
-	/*
-	 * relaxed: a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run.
-	 */
+	/* a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run. */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_get();
@@ -141,20 +127,18 @@ static void mutex_yield(const fl_mutex *m)
 		ctx->ops->yield();
 }
 
-/* Under the queue lock: sets WAITERS if the queue is not empty, else clears WAITERS. */
 static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 {
 	if (fl__lot_has_waiters(lot))
-		/* relaxed: an unlock that finds WAITERS locks the queue, which orders all else */
+		/* an unlock that finds WAITERS locks the queue */
 		fl__or_relaxed(&m->word_, MUTEX_WAITERS);
 	else
-		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS); /* relaxed: as above */
+		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS); /* as above */
 }
 
 /*
- * Under the queue lock: dequeues a waiter that became the owner (`owns`) or gave up. If
- * mutex_wake_first() has dequeued a waiter that gave up, fl_mutex_destroy() ignores it, so the
- * mutex may already be freed.
+ * Dequeues a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it,
+ * fl_mutex_destroy() ignores it, and the mutex may already be freed.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
@@ -170,10 +154,10 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 	mutex_dequeue(m, &lot, node, owns);
 }
 
-/* Called by a new owner that was not queued: clears a WAITERS that a forked child inherited. */
+/* Clears a WAITERS that a forked child inherited. The owner was not queued. */
 static void mutex_clear_stale(fl_mutex *m)
 {
-	/* relaxed: a hint; WAITERS changes only under the queue lock */
+	/* a hint: WAITERS changes only under the queue lock */
 	if (!(fl__load_relaxed(&m->word_) & MUTEX_WAITERS))
 		return;
 	FL__LOT(lot, m);
@@ -182,9 +166,9 @@ static void mutex_clear_stale(fl_mutex *m)
 }
 
 /*
- * Acquires the mutex: 0, -ETIMEDOUT, -ECANCELED. Each round polls the mutex, then acquires it or
- * enqueues under the queue lock, so that no unlock comes between the two. Then it sleeps. `woken`:
- * the caller is this first waiter, and awake; NULL: the caller is not in the queue.
+ * Acquires the mutex: 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under
+ * the queue lock, then sleeps. `woken`: the caller is this first waiter, awake; NULL: the caller is
+ * not queued.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
                                 struct fl__debug_op *op)
@@ -198,7 +182,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		mutex_yield(m);
 	}
 	for (bool awake = woken != NULL;; awake = true) { /* AWAKE; else RUNNING */
-		/* relaxed: publishes nothing else; see mutex_wake_first() */
+		/* publishes nothing else */
 		fl__store_relaxed(&waiter->has_run, true);
 		if (mutex_spin(m, node, awake)) {
 			if (awake)
@@ -235,11 +219,11 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 	}
 }
 
-/* Tells debugging the result of a lock. WATCHED makes the owner's unlock tell debugging, too. */
+/* Tells debugging the result of a lock. WATCHED makes the unlock tell debugging. */
 static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
-		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* relaxed: set and cleared by the owner */
+		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* only the owner sets and clears it */
 	fl__debug_locked(op, rc == 0);
 	return rc;
 }
@@ -267,29 +251,26 @@ __attribute__((noinline, cold)) static int mutex_try_lock_slow(fl_mutex *m)
 }
 
 /*
- * Under the queue lock: hands the mutex to the first waiter, which is awake. If a running thread
- * was faster, sets WAITERS, so that its unlock calls mutex_wake_first().
+ * Under the queue lock: hands the mutex to the awake first waiter. If a running thread was faster,
+ * sets WAITERS.
  */
 static void mutex_hand_over(fl_mutex *m)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&m->word_), next; /* the CAS decides */
 	do
 		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
-	/* relaxed: the CAS continues the release sequence of the unlock that freed the mutex */
+	/* the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
 
-/* The waiter of `m` has yet to run. NULL: forgets the last wake. */
+/* NULL: forgets the last wake. */
 static void mutex_remember_wake(const fl_mutex *m)
 {
 	mutex_last.plain = m ? MUTEX_HAND : MUTEX_LOCKED;
 	mutex_last.wake = (struct fl__last_wake){.object = m};
 }
 
-/*
- * Called after an unlock, when the mutex may already be freed (invariant 1). Wakes the first
- * waiter, or hands over.
- */
+/* Called after an unlock. The mutex may already be freed (invariant 1). */
 static void mutex_wake_first(fl_mutex *m)
 {
 	FL__LOT(lot, m);
@@ -300,28 +281,28 @@ static void mutex_wake_first(fl_mutex *m)
 	if (there && !fl__lot_has_waiters(&lot))
 		/* all gave up, so mutex_dequeue() does not clear WAITERS */
 		mutex_update_waiters(m, &lot);
-	/* relaxed: a stale value costs one more mutex_wake_first() */
+	/* a stale value costs one more mutex_wake_first() */
 	const bool has_run = first && fl__load_relaxed(&first->has_run);
 	if (first && fl__turn_is_over(&first->since))
 		mutex_hand_over(m);
 	else if (first && (has_run || !fl__ctx_get()->ops->yield))
-		/* relaxed: the queue lock orders it */
+		/* the queue lock orders it */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
 }
 
-/* Tells debugging, then frees the mutex. Returns the word before that. */
+/* Returns the word before it frees the mutex. */
 static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__debug_unlocking(m, 0);
-	/* release: pairs with the acquire in lock. The last access, but for mutex_wake_first(). */
+	/* pairs with lock. The last access, but for mutex_wake_first(). */
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
 
 __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & MUTEX_LOCKED) || (before & MUTEX_HAND)) {
-		/* relaxed: undoes the subtraction before the panic */
+		/* undoes the subtraction */
 		fl__add_relaxed(&m->word_, MUTEX_LOCKED);
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
@@ -334,9 +315,9 @@ __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint3
 /* Under the queue lock, when the empty queue has received waiters: restores invariant 2. */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
 	while (seen & MUTEX_HELD)
-		/* relaxed: the owner's unlock locks the queue */
+		/* the owner's unlock locks the queue */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
 			return;
 	(void)fl__lot_wake_first(lot);
@@ -369,10 +350,7 @@ void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_o
 void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op)
 {
 	uint32_t expected = 0;
-	/*
-	 * No load first, which would fetch the cache line twice. acquire: pairs with the release in
-	 * unlock
-	 */
+	/* A load first would fetch the cache line twice. Pairs with unlock. */
 	int rc = 0;
 	if (!fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		rc = mutex_lock_contended(m, NULL, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
@@ -389,7 +367,7 @@ int fl_mutex_destroy(fl_mutex *m)
 {
 	/*
 	 * The queue before the word: a waiter that leaves the queue as the owner sets LOCKED first.
-	 * acquire: pairs with the release of the last unlock
+	 * Pairs with the release of the last unlock.
 	 */
 	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
@@ -399,7 +377,7 @@ int fl_mutex_destroy(fl_mutex *m)
 void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* acquire: pairs with the release in unlock */
+	/* pairs with unlock */
 	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED), 1))
 		return;
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
@@ -415,7 +393,7 @@ int fl_mutex_try_lock(fl_mutex *m)
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* pairs with the release in unlock */
+	/* pairs with unlock */
 	if (fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		return 0;
 	return mutex_lock_slow(m, deadline, cancel);
@@ -423,7 +401,7 @@ int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 
 void fl_mutex_unlock(fl_mutex *m)
 {
-	/* release: pairs with the acquire in lock */
+	/* pairs with lock */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
 	if (__builtin_expect(before == mutex_last.plain, 1))
 		return;
@@ -432,5 +410,5 @@ void fl_mutex_unlock(fl_mutex *m)
 
 bool fl_mutex_is_locked(const fl_mutex *m)
 {
-	return fl__load_relaxed(&m->word_) & MUTEX_HELD; /* relaxed: the result may be stale at once */
+	return fl__load_relaxed(&m->word_) & MUTEX_HELD; /* may be stale at once */
 }

@@ -6,9 +6,8 @@
 #include "../wait/lot.h"
 #include <fairlead/mutex.h>
 
-/* A waiter in the wait queue of a mutex or of a condition. */
 struct fl__mutex_node {
-	struct fl__node node; /* the waiter's node in the parking lot */
+	struct fl__node node;
 	fl_mutex *mutex;
 	int64_t since; /* turn.h */
 	bool has_run;  /* the waiter has run since its last wake */
@@ -21,24 +20,19 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 	return (struct fl__mutex_node *)(void *)node;
 }
 
-/* For a condition: a signal moves a waiter from the condition's wait queue to that of the mutex. */
-
 /*
- * Moves up to `max` waiters from queue `from` to `to`, the queue of `m`. All waiters of `from` wait
- * for `m` (fairlead/cond.h). Both queues are locked. Returns the number moved.
+ * For a signal of a condition. Moves up to `max` waiters from queue `from` to `to`, the queue of
+ * `m`, for which all wait. Both queues are locked. Returns the number moved.
  */
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
-/* Dequeues a moved waiter that has given up. `lot`, the wait queue of `m`, is locked. */
+/* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* Locks the mutex of `waiter`. Called by a waiter that was moved and then woken. */
+/* Called by a waiter that was moved and then woken. */
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 
-/*
- * Locks `m` as fl_mutex_lock() does. Both relock functions end the `op` that
- * fl__debug_waiting_cond() began before the wait.
- */
+/* As fl_mutex_lock(). Both relock functions end the `op` of fl__debug_waiting_cond(). */
 void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
 
 #endif

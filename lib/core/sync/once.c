@@ -10,8 +10,8 @@
  *   WAITERS  the wait queue may be   fl__word_arm(), under the      the runner, under the queue
  *            not empty               queue lock, while RUNNING      lock
  *
- * Linearization: the CAS or store that clears RUNNING. On failure, all waiters wake and race to be
- * the next runner.
+ * Linearization: the CAS or store that clears RUNNING. On failure, all waiters race to be the next
+ * runner.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -27,10 +27,7 @@ static const struct fl__word once_not_running = {ONCE_RUNNING, 0, ONCE_WAITERS, 
 static void once_finish(fl_once *o, uint32_t result)
 {
 	uint32_t expected = ONCE_RUNNING;
-	/*
-	 * release: the function's writes; pairs with the acquire in fl_once_is_done() and
-	 * once_begin()
-	 */
+	/* the function's writes; pairs with fl_once_is_done() and once_begin() */
 	if (fl__cas_release(&o->word_, &expected, result))
 		return;
 	FL__LOT(lot, o);
@@ -46,19 +43,19 @@ static void once_finish(fl_once *o, uint32_t result)
 static int once_begin(fl_once *o)
 {
 	uint32_t seen = 0;
-	/* acquire: the writes of a function that failed before; pairs with once_finish() */
+	/* the writes of a function that failed before; pairs with once_finish() */
 	if (fl__cas_acquire(&o->word_, &seen, ONCE_RUNNING))
 		return -EINPROGRESS;
 	return fl_once_is_done(o) ? 0 : -EBUSY;
 }
 
-/* Called if `function` ends its thread: as if it had failed. */
+/* `function` ends its thread: as if it had failed. */
 static void once_abandon(void *o)
 {
 	once_finish(o, 0);
 }
 
-/* Without a cleanup frame in a fiber: the thread keeps them in one list, for all its fibers. */
+/* No cleanup frame in a fiber: see barrier_call_action(). */
 static int once_call_function(fl_once *o, int (*function)(void *), void *arg)
 {
 	int rc;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex: a mutex and its owner's id. Only the owner writes `owner_`, while it holds
- * the mutex. Other contexts only compare `owner_` with their own id, which no context but
- * themselves could have written. An id is never used twice, so a dead owner's id matches no
- * context. Only the owner reads or writes `depth_`.
+ * The recursive mutex: a mutex and its owner's id. Only the owner writes `owner_`, and uses
+ * `depth_`. Other contexts compare `owner_` with their own id, which only they could have written.
+ * Ids are never used twice, so a dead owner's id matches no context.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -14,7 +13,7 @@
 
 static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)
 {
-	return fl__load_relaxed(&m->owner_) == id; /* relaxed: true only if this context wrote it */
+	return fl__load_relaxed(&m->owner_) == id; /* true only if this context wrote it */
 }
 
 int fl_rmutex_destroy(fl_rmutex *m)
@@ -33,7 +32,7 @@ static int rmutex_relock(fl_rmutex *m)
 static int rmutex_set_owner(fl_rmutex *m, uint64_t id, int rc)
 {
 	if (rc == 0)
-		fl__store_relaxed(&m->owner_, id); /* relaxed: see rmutex_is_owner() */
+		fl__store_relaxed(&m->owner_, id); /* see rmutex_is_owner() */
 	return rc;
 }
 
@@ -69,7 +68,7 @@ void fl_rmutex_unlock(fl_rmutex *m)
 		m->depth_--;
 		return;
 	}
-	fl__store_relaxed(&m->owner_, 0); /* relaxed: see rmutex_is_owner() */
+	fl__store_relaxed(&m->owner_, 0); /* see rmutex_is_owner() */
 	fl_mutex_unlock(&m->mutex_);
 }
 
@@ -80,9 +79,9 @@ int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_can
 		fl__panic("fl_cond_wait_rmutex", m, "not owned by the caller");
 	const uint32_t depth = m->depth_;
 	m->depth_ = 0;
-	fl__store_relaxed(&m->owner_, 0); /* relaxed: see rmutex_is_owner() */
+	fl__store_relaxed(&m->owner_, 0); /* see rmutex_is_owner() */
 	const int rc = fl_cond_wait_until(c, &m->mutex_, deadline, cancel);
-	(void)rmutex_set_owner(m, id, 0); /* the wait has locked the mutex, whatever it returned */
+	(void)rmutex_set_owner(m, id, 0); /* the wait has locked the mutex */
 	m->depth_ = depth;
 	return rc;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock: a word for all contexts, and one wait queue for readers and writers, in
- * the parking lot (wait/lot.h).
+ * The readers-writer lock: a word, and one wait queue for readers and writers, in the parking lot
+ * (wait/lot.h). Waiters and running contexts take turns (turn.h).
  *
- * A reader locks and unlocks by an addition, which two cores can do at once without failing (a loop
- * of CAS cannot). A reader that finds the lock barred subtracts itself again.
- *
- * A serve, rwlock_serve_queue(), wakes the first waiter if nothing bars the lock to it. The awake
- * waiter is a waiter that a serve dequeued and woke, until the waiter takes the lock or goes back
- * to the queue.
+ * A reader locks and unlocks by an addition, which two cores can do at once without failing. A
+ * reader that finds the lock barred subtracts itself again. A serve, rwlock_serve_queue(), wakes
+ * the first waiter if nothing bars the lock to it. That waiter is the awake waiter until it takes
+ * the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
@@ -39,34 +37,28 @@
  *
  * Invariants
  *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a hand-over,
- *      the change of the word by the thread that hands over, under the queue lock. Unlock: its
- *      subtraction, which is its last access to the lock, except in 2.
- *   2. An unlock that saw WAITERS checks the queue, and touches the lock only if the first waiter
- *      waits for an rwlock: that waiter's call keeps the memory valid. The address may hold a new
- *      rwlock. A serve reads the word again, and is correct for any rwlock at any time. A node's
- *      value tells what it waits for, since a semaphore may have reused the memory.
- *   3. At most one waiter is awake: a serve wakes no second one. The awake waiter takes the lock
- *      and later frees it. Or the awake waiter goes back to the head of the queue, in a CAS that
- *      sees the lock barred to it and sets WAITERS, so that the context that unbars the lock serves
- *      the queue.
+ *      the change of the word under the queue lock. Unlock: its subtraction, which is its last
+ *      access to the lock, except in 2.
+ *   2. An unlock that saw WAITERS touches the lock only if the first waiter waits for an rwlock,
+ *      as its node's value tells: that waiter's call keeps the memory valid. The address may hold
+ *      a new rwlock. A serve reads the word again, and is correct for any rwlock at any time.
+ *   3. At most one waiter is awake. The awake waiter takes the lock and later frees it. Or the
+ *      waiter goes back to the head of the queue, in a CAS that sees the lock barred to it and sets WAITERS,
+ *      so that the context that unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
- *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has yet
- *      to serve the queue. A barred reader bars the lock to writers until it backs out, and then
- *      serves the queue, too.
+ *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has
+ *      yet to serve. A barred reader bars writers until it backs out, and then serves, too.
  *   5. UPGRADER bars the lock to all contexts but its reader, the first in the queue. So there is
  *      at most one upgrader, and it waits only for readers.
  *   6. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. A serve that has dequeued this waiter has also served the queue.
  *
- * Fairness: the queue is FIFO, and waiters and running contexts take turns (turn.h). Once the first
- * waiter has waited a turn, CLOSED bars the lock to all but the awake waiter. An awake reader takes
- * the readers right behind it along. An awake waiter that finds the lock barred checks the clock
- * itself. While a fiber is awake, WAITERS stays set, and bars the lock to other fibers, which may
- * share the thread and keep the awake fiber from running.
+ * Once the first waiter has waited a turn, CLOSED bars the lock to all but the awake waiter. An
+ * awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays set,
+ * and bars other fibers, which may share its thread.
  *
- * A forked child inherits the word, but not the waiters: rwlock_forget_parent().
- *
- * A stale WAITERS with an empty queue is harmless: it sends unlocks to the parking lot.
+ * A forked child inherits the word, but not the waiters: rwlock_forget_parent(). A stale WAITERS
+ * with an empty queue only sends unlocks to the parking lot.
  */
 #include "rwlock.h"
 #include "../base/atomic.h"
@@ -84,13 +76,11 @@
 #define RWLOCK_UPGRADER (1u << 30)
 #define RWLOCK_WRITER (1u << 31)
 
-/*
- * The value of a queued node: what its waiter waits for, as a number that no other primitive uses.
- */
+/* Values of a queued node, which no other primitive uses. */
 #define RWLOCK_READS 0xf2776c31u
 #define RWLOCK_WRITES (RWLOCK_READS + 1)
 #define RWLOCK_UPGRADES (RWLOCK_READS + 2)
-/* The value of a dequeued node: the waiter is awake, or has been granted the lock. */
+/* Values of a dequeued node. */
 enum { RWLOCK_WOKEN, RWLOCK_GRANTED };
 
 static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER | RWLOCK_UPGRADER, RWLOCK_READS};
@@ -115,73 +105,70 @@ static uint32_t rwlock_ticks(void)
 
 static uint32_t rwlock_forks(void)
 {
-	/* relaxed: changes only in a forked child, before it starts threads */
+	/* changes only in a forked child, before it starts threads */
 	return fl__load_relaxed(&fl__fork_count) << RWLOCK_FORKS_SHIFT;
 }
 
-/* Under the queue lock, when a new first waiter begins its turn, and no waiter is awake. */
+/* Under the queue lock, when a new waiter is first and none is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
-	/* relaxed: without the queue lock, turn_ is a hint */
+	/* without the queue lock, turn_ is a hint */
 	fl__store_relaxed(&l->turn_, rwlock_forks() | rwlock_ticks());
 }
 
-/* Without the queue lock, a hint. */
 static bool rwlock_has_awake(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* relaxed: changes only under the queue lock */
+	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* without the queue lock, a hint */
 }
 
-/* Under the queue lock, when the first waiter has been dequeued and is awake. */
+/* Under the queue lock. */
 static void rwlock_set_awake(fl_rwlock *l)
 {
-	/* relaxed, both: as in rwlock_begin_turn() */
+	/* as in rwlock_begin_turn() */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
-/* Under the queue lock, when the awake waiter goes back to the queue. */
+/* Under the queue lock. */
 static void rwlock_clear_awake(fl_rwlock *l)
 {
-	/* relaxed, both: as above */
+	/* as above */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
-/* Whether the first waiter has waited a turn. Without the queue lock, a hint. */
+/* Without the queue lock, a hint. */
 static bool rwlock_is_late(const fl_rwlock *l)
 {
-	/* relaxed: as above */
+	/* as above */
 	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_TURN;
 }
 
 static bool rwlock_is_inherited(const fl_rwlock *l)
 {
-	/* relaxed: in a child, the count in turn_ changes once */
+	/* in a child, the count in turn_ changes once */
 	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
 }
 
-/* In a forked child: clears the inherited bits of the queue, which is empty. */
+/* In a forked child, whose queue is empty. */
 static void rwlock_forget_parent(fl_rwlock *l)
 {
 	if (__builtin_expect(!rwlock_is_inherited(l), 1))
 		return;
 	FL__LOT(lot, l);
 	if (rwlock_is_inherited(l)) {
-		/* relaxed: publishes nothing */
+		/* publishes nothing */
 		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED | RWLOCK_UPGRADER));
 		rwlock_begin_turn(l);
 	}
 }
 
-/*
- * Called by a context that overtook the queue. Sets CLOSED if the first waiter has waited a turn.
- */
+/* Called by a context that overtook the queue. */
 static void rwlock_close_if_late(fl_rwlock *l)
 {
 	if (!rwlock_is_late(l))
 		return;
 	FL__LOT(lot, l);
 	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_has_waiters(&lot)))
-		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* publishes nothing */
 }
 
 /* Called before this thread locks the object of its last wake. */
@@ -195,7 +182,7 @@ __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 		rwlock_last_wake.object = NULL;
 }
 
-/* The word with one more holder in `mode`. Panics when there are too many readers. */
+/* The word with one more holder. Panics when there are too many readers. */
 static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
 {
 	if (mode == &rwlock_reading && (word & RWLOCK_COUNT) >= RWLOCK_MOST)
@@ -203,23 +190,17 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
 	return word + mode->unit;
 }
 
-/*
- * Under the queue lock: makes the upgrader, the first waiter, the writer: true. False if it gave
- * up.
- */
+/* Makes the upgrader, which is first, the writer. False: it gave up. */
 static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	if (!fl__lot_take_node(lot, first, RWLOCK_GRANTED))
 		return false;
-	/* acquire, for the upgrader: pairs with the release in fl_rwlock_read_unlock() */
+	/* For the upgrader: pairs with fl_rwlock_read_unlock(). */
 	(void)fl__add_acquire(&l->word_, RWLOCK_WRITER - RWLOCK_UPGRADER - RWLOCK_READER);
 	return true;
 }
 
-/*
- * Under the queue lock: makes `first`, which nothing bars, the awake waiter: true. False if it gave
- * up.
- */
+/* Makes `first`, which nothing bars, the awake waiter. False: it gave up. */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool is_fiber = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
@@ -227,24 +208,21 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 		return false;
 	rwlock_set_awake(l);
 	if (late)
-		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* publishes nothing */
 	if (!is_fiber) {
-		/* relaxed: a flag; the awake waiter locks the queue */
+		/* the awake waiter locks the queue */
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 		rwlock_last_wake = (struct fl__last_wake){.object = l};
 	}
 	return true;
 }
 
-/*
- * Under the queue lock, with waiters in the queue (invariant 2): wakes the first waiter if nothing
- * bars the lock to it, or hands the lock to the upgrader. Dequeues waiters that have given up.
- */
+/* Under the queue lock, with waiters queued (invariant 2). Dequeues waiters that gave up. */
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	while ((first = fl__lot_first(lot)) != NULL) {
-		/* relaxed: the next lock acquires */
+		/* the next lock acquires */
 		const uint32_t seen = fl__load_relaxed(&l->word_);
 		if (first->value == RWLOCK_UPGRADES) {
 			if ((seen & RWLOCK_COUNT) != 1)
@@ -261,7 +239,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 			return;
 	}
 	if (!rwlock_has_awake(l))
-		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED)); /* relaxed: flags */
+		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED)); /* flags */
 }
 
 static bool rwlock_is_waiter(const struct fl__node *node)
@@ -269,7 +247,7 @@ static bool rwlock_is_waiter(const struct fl__node *node)
 	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_UPGRADES;
 }
 
-/* Serves the queue after an unlock. The lock may already be freed: invariant 2. */
+/* After an unlock. The lock may already be freed: invariant 2. */
 __attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
 {
 	FL__LOT(lot, l);
@@ -277,10 +255,7 @@ __attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
 		rwlock_serve_queue(l, &lot);
 }
 
-/*
- * Under the queue lock: an awake reader has taken the lock. Grants it to the readers right behind,
- * too.
- */
+/* An awake reader has taken the lock. Grants it to the readers right behind. */
 static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
@@ -288,26 +263,23 @@ static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 	while ((first = fl__lot_first(lot)) != NULL && first->value == RWLOCK_READS)
 		n += fl__lot_take_node(lot, first, RWLOCK_GRANTED);
 	if (n > 0)
-		/* relaxed: the awake reader has acquired; its unparks pass that on */
+		/* the awake reader has acquired; its unparks pass that on */
 		fl__add_relaxed(&l->word_, n * RWLOCK_READER);
 }
 
-/*
- * Under the queue lock: the awake waiter has taken the lock. Updates turn_ and WAITERS before its
- * unlock.
- */
+/* The awake waiter has taken the lock. Updates turn_ and WAITERS. */
 static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__rwlock_mode *mode)
 {
 	if (mode == &rwlock_reading)
 		rwlock_grant_readers(l, lot);
 	rwlock_begin_turn(l);
 	if (fl__lot_has_waiters(lot))
-		fl__or_relaxed(&l->word_, RWLOCK_WAITERS); /* relaxed: a flag */
+		fl__or_relaxed(&l->word_, RWLOCK_WAITERS); /* a flag */
 	else
-		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* relaxed: a flag */
+		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* a flag */
 }
 
-/* The node before which the awake waiter goes back: the first but the upgrader. */
+/* The awake waiter goes back before this node: the first but the upgrader. */
 static struct fl__node *rwlock_front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
@@ -316,25 +288,24 @@ static struct fl__node *rwlock_front(struct fl__lot *lot)
 
 /*
  * Under the queue lock: takes the lock, or sets `marks` if a bit of `bars` is set. Returns the word
- * before that.
+ * before.
  */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 	for (bool done = false; !done;) {
 		if (seen & bars)
-			/* relaxed: the queue lock orders the CAS before the serve of an unlock */
+			/* the queue lock orders the CAS before the serve of an unlock */
 			done = fl__cas_weak_relaxed(&l->word_, &seen, seen | marks);
 		else
-			/* acquire: pairs with the release in the unlocks */
+			/* pairs with the unlocks */
 			done = fl__cas_weak_acquire(&l->word_, &seen,
 			                            rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0));
 	}
 	return seen;
 }
 
-/* Under the queue lock. */
 static void rwlock_insert(fl_rwlock *l, struct fl__lot *lot, struct fl__node *node, bool awake)
 {
 	if (awake)
@@ -357,7 +328,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_insert(l, &lot, node, awake);
 	else if (awake)
 		rwlock_end_turn(l, &lot, mode);
-	/* From here on, a waking thread may have dequeued the node. */
+	/* Now a waking thread may dequeue the node. */
 	fl__lot_close(&lot);
 	if (!waits && !awake && (seen & RWLOCK_WAITERS))
 		rwlock_close_if_late(l);
@@ -365,9 +336,9 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * For a waiter that gives up: invariant 6. `bit` is UPGRADER for an upgrader, which still reads,
- * else 0. If a serve has dequeued a waiter that is no upgrader, fl_rwlock_destroy() ignores it, so
- * the lock may already be freed.
+ * For a waiter that gives up: invariant 6. `bit`: UPGRADER for an upgrader, which still reads, else
+ * 0. If a serve has dequeued the waiter, and it is no upgrader, fl_rwlock_destroy() ignores it: the
+ * lock may already be freed.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {
@@ -375,22 +346,20 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
 	if (!dequeued_before || bit) {
-		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a flag */
+		fl__and_relaxed(&l->word_, ~bit); /* a flag */
 		rwlock_serve_queue(l, &lot);
 	}
 }
 
-/* Whether a context waits for the lock, is awake, holds the lock, or is a barred reader. */
+/* Whether a context waits, is awake, holds the lock, or is a barred reader. */
 static bool rwlock_is_busy(fl_rwlock *l)
 {
 	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
-	/* acquire: pairs with the release of the last unlock */
+	/* pairs with the last unlock */
 	const bool busy = fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
 	                  (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
 	return busy;
 }
-
-/* Locks and unlocks. */
 
 /* Called before each lock. */
 static inline void rwlock_check_wake(fl_rwlock *l)
@@ -402,9 +371,9 @@ static inline void rwlock_check_wake(fl_rwlock *l)
 /* Takes the lock if it is not barred, and so may overtake the queue. */
 static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 	while (!(seen & (mode->bars | RWLOCK_CLOSED))) {
-		/* acquire: pairs with the release in the unlocks */
+		/* pairs with the unlocks */
 		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
 			continue;
 		if (seen & RWLOCK_WAITERS)
@@ -414,7 +383,7 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 	return false;
 }
 
-/* Called after the subtraction of a reader, which found `seen`. */
+/* `seen`: the word before the reader's subtraction. */
 static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 {
 	const uint32_t left = (seen & RWLOCK_COUNT) - 1;
@@ -427,40 +396,37 @@ static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 /* Called by a barred reader. */
 static void rwlock_back_out(fl_rwlock *l)
 {
-	/* relaxed: the caller held no lock */
+	/* the caller held no lock */
 	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER));
 }
 
 /*
- * Polls the lock for some microseconds, or until it has a waiter. Each access takes the cache line
- * away from a holder that may lock again at once. So the pauses begin with 8; longer ones would cost
- * more where sections take some 100 ns.
+ * Polls for some microseconds, or until the lock has a waiter. Each access takes the cache line
+ * from a holder that may lock again at once: so 8 pauses first. More would cost too much where
+ * sections take some 100 ns.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	for (unsigned pauses = 8; pauses <= 64; pauses *= 2) {
 		if (rwlock_take(l, mode))
 			return true;
-		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
+		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* a hint */
 			return false;
 		fl__pause(pauses);
 	}
 	return false;
 }
 
-/* Called by the awake waiter: spins until the lock is not barred, for a bounded time. */
+/* The awake waiter spins until the lock is not barred, for a bounded time. */
 static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { POLLS = 7 };
-	/* relaxed: a hint */
+	/* a hint */
 	for (int i = 0; i < POLLS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
 		fl__pause(1u << i);
 }
 
-/*
- * Each round goes to the queue and sleeps. A waiter that was woken, but not granted the lock, is
- * the awake waiter, and tries again.
- */
+/* Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter. */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
                                  fl_cancel_token *cancel, struct fl__debug_op *op)
 {
@@ -519,8 +485,7 @@ __attribute__((noinline, cold)) static int rwlock_try_slow(fl_rwlock *l, const s
 }
 
 /*
- * Called after the addition of a reader, which found `seen`: true if the reader holds the lock.
- * Else backs out.
+ * `seen`: the word before the reader's addition. True: the reader holds the lock. Else backs out.
  */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
@@ -538,7 +503,7 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 	return false;
 }
 
-/* Called after the addition of a reader, which found `seen`. */
+/* `seen`: the word before the reader's addition. */
 __attribute__((noinline, cold)) static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline,
                                                             fl_cancel_token *cancel)
 {
@@ -586,26 +551,25 @@ int fl_rwlock_try_read_lock(fl_rwlock *l)
 	return !fl__debug_is_on() && rwlock_take(l, &rwlock_reading) ? 0 : rwlock_try_slow(l, &rwlock_reading);
 }
 
-/* Called after the subtraction of a reader, which found `seen`. */
+/* `seen`: the word before the reader's subtraction. */
 __attribute__((noinline, cold)) static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & RWLOCK_COUNT) {
 		rwlock_reader_left(l, seen);
 		return;
 	}
-	fl__add_relaxed(&l->word_, RWLOCK_READER); /* relaxed: undoes the subtraction */
+	fl__add_relaxed(&l->word_, RWLOCK_READER); /* undoes the subtraction */
 	fl__panic("fl_rwlock_read_unlock", l, "not locked for reading");
 }
 
 static inline void rwlock_read_unlock(fl_rwlock *l)
 {
-	/* release: pairs with the acquire in the write locks. The last access. */
+	/* pairs with the write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
 	if (__builtin_expect(seen - RWLOCK_READER >= RWLOCK_MOST, 0))
 		rwlock_read_unlock_slow(l, seen);
 }
 
-/* Tells debugging before the lock is free. */
 __attribute__((noinline, cold)) static void rwlock_read_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_read_locked(l))
@@ -625,7 +589,7 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *
 {
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* acquire: pairs with the release in the unlocks */
+	/* pairs with the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
 		return 0;
 	return rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
@@ -635,7 +599,7 @@ void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* acquire: pairs with the release in the unlocks */
+	/* pairs with the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
 		return;
 	(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
@@ -647,12 +611,12 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 	return !fl__debug_is_on() && rwlock_take(l, &fl__rwlock_writing) ? 0 : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
-/* Called after the subtraction of a write unlock or downgrade, which found `seen`. */
+/* `seen`: the word before the subtraction of a write unlock or downgrade. */
 __attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken,
                                                                const char *function)
 {
 	if (!(seen & RWLOCK_WRITER)) {
-		fl__add_relaxed(&l->word_, taken); /* relaxed: undoes the subtraction */
+		fl__add_relaxed(&l->word_, taken); /* undoes the subtraction */
 		fl__panic(function, l, "not locked for writing");
 	}
 	if (seen & RWLOCK_WAITERS)
@@ -661,13 +625,12 @@ __attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uin
 
 static inline void rwlock_write_unlock(fl_rwlock *l)
 {
-	/* release: pairs with the acquire in the locks. The last access. */
+	/* pairs with the locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER);
 	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER, "fl_rwlock_write_unlock");
 }
 
-/* Tells debugging before the lock is free. */
 __attribute__((noinline, cold)) static void rwlock_write_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_write_locked(l))
@@ -685,13 +648,13 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: may be stale at once */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* may be stale at once */
 	return (seen & RWLOCK_COUNT) && !(seen & RWLOCK_WRITER);
 }
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* relaxed: may be stale at once */
+	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* may be stale at once */
 }
 
 void fl_rwlock_assert_read_held(const fl_rwlock *l)
@@ -708,13 +671,11 @@ void fl_rwlock_assert_write_held(const fl_rwlock *l)
 	fl__debug_assert_held(l, "fl_rwlock_assert_write_held");
 }
 
-/* Upgrade and downgrade. */
-
 void fl_rwlock_downgrade(fl_rwlock *l)
 {
 	if (fl__debug_is_on() && fl_rwlock_is_write_locked(l))
 		fl__debug_downgraded(l);
-	/* release: pairs with the acquire in the read locks */
+	/* pairs with the read locks */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
 	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER - RWLOCK_READER, "fl_rwlock_downgrade");
@@ -726,12 +687,12 @@ static void rwlock_require_reader(const fl_rwlock *l, const char *function)
 		fl__panic(function, l, "not locked for reading");
 }
 
-/* Makes the only reader the writer: 0. With other readers or an upgrader: -EBUSY. */
+/* 0, or -EBUSY: other readers or an upgrader. */
 static int rwlock_upgrade_now(fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 	while ((seen & (RWLOCK_COUNT | RWLOCK_UPGRADER)) == 1)
-		/* acquire: pairs with the release in fl_rwlock_read_unlock() */
+		/* pairs with fl_rwlock_read_unlock() */
 		if (fl__cas_weak_acquire(&l->word_, &seen, seen + RWLOCK_WRITER - RWLOCK_READER))
 			return 0;
 	return -EBUSY;
@@ -748,7 +709,6 @@ int fl_rwlock_try_upgrade(fl_rwlock *l)
 }
 
 /*
- * Makes the caller the upgrader, or the writer:
  *   1         enqueued as the upgrader, before all waiters
  *   0         the caller was the only reader, and is the writer
  *   -EDEADLK  there is an upgrader already
@@ -758,12 +718,12 @@ static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
 	FL__LOT(lot, l);
 	int rc = rwlock_upgrade_now(l);
 	while (rc == -EBUSY) {
-		uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+		uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
 		if (seen & RWLOCK_UPGRADER)
 			rc = -EDEADLK;
 		else if ((seen & RWLOCK_COUNT) == 1)
 			rc = rwlock_upgrade_now(l);
-		/* relaxed: flags; the queue lock orders them before the serve of an unlock */
+		/* the queue lock orders the flags before the serve of an unlock */
 		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | RWLOCK_UPGRADER | RWLOCK_WAITERS))
 			rc = 1;
 	}

@@ -2,7 +2,7 @@
 #ifndef FL_SYNC_RWLOCK_H
 #define FL_SYNC_RWLOCK_H
 
-/* What the scenarios of the model need of the readers-writer lock. rwlock.c says how it works. */
+/* For the scenarios of the model. */
 #include "../wait/lot.h"
 #include <fairlead/rwlock.h>
 
@@ -15,9 +15,9 @@ struct fl__rwlock_mode {
 extern const struct fl__rwlock_mode fl__rwlock_writing;
 
 /*
- * Takes the lock, or, if a bit of `bars` is set, enqueues `node` and returns true. `awake`: the
- * caller is the awake waiter. CLOSED does not bar it, and its node goes to the front, behind an
- * upgrader. Other callers of the library add CLOSED to `bars`, and their nodes go to the end.
+ * Takes the lock, or, if a bit of `bars` is set, enqueues `node`: true. `awake`: the caller is the
+ * awake waiter. CLOSED does not bar it, and its node goes to the front, behind an upgrader. Other
+ * callers add CLOSED to `bars`, and their nodes go to the end.
  */
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
                         bool awake);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The semaphore: permits in the low 31 bits of the word, WAITERS in the top bit. The wait queue is
- * in the parking lot (wait/lot.h).
+ * in the parking lot (wait/lot.h). A serve is a call of sem_serve_queue().
  *
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
@@ -14,22 +14,16 @@
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
  *
- * A serve is a call of sem_serve_queue().
- *
  *   word              queue      what happens
  *   permits           empty      any acquire takes the permits
  *   permits, WAITERS  not empty  no acquire overtakes the queue; a release serves the queue
  *   permits           not empty  the first waiter is awake and competes with running contexts; a
  *                                release is one CAS
  *
- * Waiters and running contexts take turns (turn.h). A release leaves its last permit in the word
- * for any context, and wakes the first waiter, which stays first until it has a permit. A woken
- * waiter that finds no permit sets WAITERS and sleeps again. A release that finds WAITERS when the
- * turn is over hands the permit over. Handed over at once are:
+ * Waiters and running contexts take turns (turn.h). Handed over at once are:
  *   - all but the last permit of a release, since that many waiters can use them at the same time;
  *   - the permits of a waiter for several, which would never be free together otherwise;
- *   - a permit for a fiber: the switch is cheap, and without a switch its thread might release and
- *     acquire again for ever.
+ *   - a permit for a fiber: without a switch its thread might release and acquire for ever.
  *
  * Invariants
  *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS,
@@ -37,23 +31,19 @@
  *   2. Permits are conserved: release(n) = permits handed over + permits added. A waiter that gave
  *      up was not taken and holds no permit. A woken waiter holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
- *      transaction wakes it. An awake waiter leaves with its permits or because it was cancelled,
- *      or it sleeps with WAITERS set. If it leaves, it checks in the same transaction whether the
- *      free permits suffice for the new first waiter.
- *   4. While WAITERS is set, the word changes only in a transaction (of a release, or of a waiter
- *      that leaves) that serves the queue before it ends; or by a signal handler's CAS, which adds
- *      a permit. After this CAS the handler, or the thread that holds the bucket's lock, makes such
- *      a transaction. (A stale WAITERS, with an empty queue: sem_enqueue() clears it.) So once all
- *      releases are over, no first waiter sleeps while its permits are free. WAITERS stays set
- *      while a waiter for many permits is first, so waiters for one permit do not starve that
- *      waiter.
+ *      transaction wakes it. An awake waiter leaves with its permits or cancelled, or it sleeps
+ *      with WAITERS set. If it leaves, it checks in the same transaction whether the free permits
+ *      suffice for the new first waiter.
+ *   4. While WAITERS is set, the word changes only in a transaction that serves the queue before
+ *      it ends; or by a signal handler's CAS, which adds a permit. Then the handler, or the thread
+ *      that holds the bucket's lock, makes such a transaction. So once all releases are over, no
+ *      first waiter sleeps while its permits are free. WAITERS stays set while a waiter for many
+ *      permits is first, so waiters for one permit do not starve it.
  *
- * A signal handler's CAS, too, is its last access to the semaphore, unless the queue is not empty:
- * then the semaphore exists. (The address may hold a new semaphore; sem_serve_in_handler() is
- * correct for any.) A waiter that leaves touches the semaphore only if the waiter was still queued.
- *
- * A stale WAITERS with an empty queue, as in a forked child, is harmless: it makes one release, or
- * one try to acquire free permits, take the slow path.
+ * A signal handler's CAS, too, is its last access, unless the queue is not empty: then a semaphore
+ * exists here, and sem_serve_in_handler() is correct for any. A waiter that leaves touches the
+ * semaphore only if it was still queued. A stale WAITERS with an empty queue, as in a forked child,
+ * only sends one call to the slow path.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -66,9 +56,9 @@
 
 #define SEM_WAITERS 0x80000000u
 
-/* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
+/* A waiter that acquires. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct sem_waiter {
-	struct fl__node node; /* value: the permits needed; GRANTED once they are handed over */
+	struct fl__node node; /* value: the permits needed; GRANTED at the hand-over */
 	int64_t since;        /* turn.h */
 };
 enum { SEM_GRANTED = 0 };
@@ -85,17 +75,15 @@ static uint32_t sem_bound(const fl_sem *s)
 
 static bool sem_try_take(fl_sem *s, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	while (!(seen & SEM_WAITERS) && seen >= n)
-		/* acquire: pairs with the release in fl_sem_try_release_n() */
+		/* pairs with fl_sem_try_release_n() */
 		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n))
 			return true;
 	return false;
 }
 
-/*
- * The permits that a waiter needs. An observer takes no permit, but needs a free one to be woken.
- */
+/* An observer takes no permit, but needs a free one to be woken. */
 static uint32_t sem_need(const struct fl__node *node)
 {
 	return node->observer ? 1 : node->value;
@@ -110,9 +98,8 @@ static bool sem_competes(struct fl__node *first)
 }
 
 /*
- * Under the queue lock: grants permits from `*left` in FIFO order. Unless `all`, a first waiter
- * that competes gets a wake instead of the last permit. Returns whether the queue has a first
- * waiter that sleeps.
+ * Grants permits from `*left` in FIFO order. Unless `all`, a first waiter that competes is only
+ * woken for the last permit. Returns whether the first waiter sleeps.
  */
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
@@ -131,14 +118,14 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 
 /*
  * Under the queue lock, with WAITERS set: adds `n` permits, serves the queue, and publishes the
- * permits left. The last access. False: `n` exceeds the bound, and nothing was added.
+ * permits left. The last access. False: `n` exceeds the bound; nothing was added.
  */
 static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		/* first the free permits: with WAITERS, signal handlers do not check the bound */
+		/* first the free permits: with WAITERS, signal handlers ignore the bound */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
 	left += fits ? n : 0;
@@ -146,8 +133,8 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	for (;;) {
 		const uint32_t before = sem_permits(seen);
 		/*
-		 * release: pairs with the acquire of sem_try_take() and sem_enqueue().
-		 * acquire: pairs with the release that added the permits handed over
+		 * release: pairs with sem_try_take() and sem_enqueue(). acquire: pairs with the
+		 * release that added the permits handed over
 		 */
 		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? SEM_WAITERS : 0)))
 			return fits;
@@ -157,63 +144,56 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	}
 }
 
-/* Serves the queue for a signal handler. The queue is not empty, so the semaphore exists. */
+/* The queue is not empty, so the semaphore exists. */
 static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
-	/* relaxed: WAITERS changes only under the queue lock */
+	/* WAITERS changes only under the queue lock */
 	if (fl__load_relaxed(&s->word_) & SEM_WAITERS)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
 /*
- * Called by a waiter that has given up. Leaves the queue, and serves the later waiters, which may
- * need fewer permits. If a release has dequeued the waiter, that release has served the later
- * waiters, and the semaphore may already be freed. (An observer leaves by fl__node_disarm() without
- * a serve: a first waiter that is an observer holds up the others only while no permit is free.)
+ * Called by a waiter that gave up. Serves the later waiters, which may need fewer permits. If a
+ * release has dequeued this waiter, it has served them, and the semaphore may already be freed. (An
+ * observer leaves by fl__node_disarm() without a serve: it holds up others only while no permit is
+ * free.)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
 	FL__LOT(lot, s);
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
-	/* relaxed: WAITERS changes only under the queue lock */
+	/* as above */
 	if (!dequeued_before && (fl__load_relaxed(&s->word_) & SEM_WAITERS))
 		(void)sem_serve_queue(s, &lot, 0);
 }
 
-/*
- * Under the queue lock: the first waiter, awake, leaves with or without a permit. The free permits
- * serve the later waiters.
- */
+/* The first waiter, awake, leaves. The free permits serve the later waiters. */
 static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
-	/* relaxed: a flag for later changes of the word; sem_serve_queue() acquires */
+	/* a flag; sem_serve_queue() acquires */
 	if (fl__lot_has_waiters(lot) && sem_permits(fl__or_relaxed(&s->word_, SEM_WAITERS)) > 0)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
 /*
- * If `need` permits are free, takes `take` of them and returns false. Else enqueues `node`, unless
- * it is NULL, and returns true. `awake`: the caller is the first waiter, and queued until it has
- * its permits.
+ * If `need` permits are free, takes `take` of them: false. Else enqueues `node`, unless NULL: true.
+ * `awake`: the caller is the first waiter, and queued.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
 	FL__LOT(lot, s);
 	const bool first = awake || !fl__lot_has_waiters(&lot);
-	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_), next; /* the CAS decides */
 	bool waits;
 	do {
 		waits = sem_permits(seen) < need || (!first && (seen & SEM_WAITERS));
 		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
 		if (waits)
 			next = node && first ? seen | SEM_WAITERS : seen;
-		/*
-		 * acquire: if the CAS takes a permit; pairs with the release in
-		 * fl_sem_try_release_n()
-		 */
+		/* if the CAS takes a permit; pairs with fl_sem_try_release_n() */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (awake && waits) {
 		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
@@ -239,18 +219,18 @@ struct sem_poll {
 	uint32_t need;
 };
 
-/* Whether the permits are free, or WAITERS is set, so that the caller must enter the queue. */
+/* Whether the permits are free, or WAITERS sends the caller to the queue. */
 static bool sem_is_decided(const void *what)
 {
 	const struct sem_poll *poll = what;
-	/* relaxed: sem_try_take() and sem_enqueue() acquire */
+	/* sem_try_take() and sem_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->sem->word_);
 	return seen >= poll->need; /* WAITERS exceeds any need */
 }
 
 /*
- * Each round polls the semaphore, then takes the permits or enqueues under the queue lock. Then the
- * waiter sleeps. A waiter that is woken without a grant is the first waiter, and awake.
+ * Each round polls, then takes the permits or enqueues, then sleeps. A waiter woken without a grant
+ * is first, and awake.
  */
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -294,39 +274,36 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-/*
- * If WAITERS is still set, adds `n` permits and serves the queue: 0, -EOVERFLOW. Else -EAGAIN, with
- * the word in `*now`.
- */
+/* If WAITERS is still set, releases: 0, -EOVERFLOW. Else -EAGAIN, with the word in `*now`. */
 static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	int rc = -EAGAIN;
 	FL__LOT(lot, s);
-	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
+	/* WAITERS changes only under the queue lock; the CAS decides on the rest */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & SEM_WAITERS)
 		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
 	return rc;
 }
 
-/* Whether `n` more permits fit the bound. False with WAITERS, which exceeds any bound. */
+/* False with WAITERS, which exceeds any bound. */
 static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 {
 	const uint32_t bound = sem_bound(s);
 	return word <= bound && n <= bound - word;
 }
 
-/* 0; -EOVERFLOW: `n` more permits exceed the bound, and none was added. */
+/* 0 or -EOVERFLOW. */
 __attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
 {
 	int rc = -EAGAIN;
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	while (rc == -EAGAIN) {
 		if (seen & SEM_WAITERS)
 			rc = sem_release_waking(s, n, &seen);
 		else if (!sem_fits(s, seen, n))
 			rc = -EOVERFLOW;
-		/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
+		/* pairs with sem_try_take() and sem_enqueue() */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
@@ -351,10 +328,7 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 		return -EINVAL;
 	if (n == 0 || sem_try_take(s, n))
 		return 0;
-	/*
-	 * relaxed: a hint. With enough permits, a set WAITERS may be stale: sem_enqueue() checks
-	 * the queue.
-	 */
+	/* a hint; WAITERS may be stale: sem_enqueue() checks the queue */
 	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= n;
 	return may_be_stale && !sem_enqueue(s, NULL, n, n, false) ? 0 : -EAGAIN;
 }
@@ -371,8 +345,8 @@ int fl_sem_try_acquire(fl_sem *s)
 
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
+	/* as above */
 	if (n == 0 || (sem_fits(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
 	return sem_release_slow(s, n);
@@ -386,10 +360,10 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 
 void fl_sem_release(fl_sem *s)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	/*
-	 * As sem_fits(), with one branch less: without a bound, bound_ - 1 is UINT32_MAX.
-	 * release: as above
+	 * as sem_fits(), with a branch less: without a bound, bound_ - 1 is UINT32_MAX. release: as
+	 * above
 	 */
 	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
 	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
@@ -398,10 +372,7 @@ void fl_sem_release(fl_sem *s)
 		sem_panic_too_many(s);
 }
 
-/*
- * Whether one more permit fits. With WAITERS set, waiters may be about to receive some of the
- * permits, so only the limit FL_SEM_MAX applies.
- */
+/* With WAITERS, waiters may be about to receive permits, so only FL_SEM_MAX limits. */
 static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {
 	return sem_permits(word) < (word & SEM_WAITERS ? FL_SEM_MAX : sem_bound(s));
@@ -409,14 +380,11 @@ static bool sem_may_fit(const fl_sem *s, uint32_t word)
 
 void fl_sem_release_in_handler(fl_sem *s)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	do {
 		if (!sem_may_fit(s, seen))
 			sem_panic_too_many(s);
-		/*
-		 * release: pairs with the acquire of sem_try_take(), sem_enqueue() and
-		 * sem_serve_queue()
-		 */
+		/* pairs with sem_try_take(), sem_enqueue() and sem_serve_queue() */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
 	if (seen & SEM_WAITERS)
 		fl__lot_serve_in_handler(s);
@@ -424,14 +392,14 @@ void fl_sem_release_in_handler(fl_sem *s)
 
 uint32_t fl_sem_value(const fl_sem *s)
 {
-	/* relaxed: the result may be stale at once */
+	/* may be stale at once */
 	return sem_permits(fl__load_relaxed(&s->word_));
 }
 
 static bool sem_ready(void *object)
 {
 	const fl_sem *s = object;
-	/* pairs with the release in fl_sem_try_release_n() */
+	/* pairs with fl_sem_try_release_n() */
 	uint32_t seen = fl__load_acquire(&s->word_);
 	return seen > 0 && !(seen & SEM_WAITERS);
 }

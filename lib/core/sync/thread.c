@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads: a control block per thread, in one list. A block has two owners, the thread itself and
- * its handle. The last owner to release the block frees it. `thread_list_lock` guards `owners`,
- * `detached` and the list. The event `ended` publishes `result`.
+ * Threads: a control block per thread, in one list. Its owners are the thread and the handle. The
+ * last owner to release the block frees it. `thread_list_lock` guards `owners`, `detached` and the
+ * list. The event `ended` publishes `result`.
  *
  * A waking thread may touch the block's context until its unpark is published (lot.c, invariant 3).
  * So the block's thread releases the block only after its last wait.
@@ -28,7 +28,7 @@
 struct fl__thread {
 	struct fl__ctx ctx;
 	struct fl__thread *next, *prev;
-	const fl_allocator *allocator; /* of this struct; NULL: that of the process */
+	const fl_allocator *allocator; /* of this struct; NULL: the process's */
 	fl_thread_function *function;
 	void *arg;
 	pthread_t pthread;
@@ -37,7 +37,7 @@ struct fl__thread {
 	unsigned owners;
 	bool detached;
 	bool lost;               /* a thread of the parent, which this forked child lacks */
-	const sigset_t *signals; /* what it blocks; NULL: what it has begun with */
+	const sigset_t *signals; /* what it blocks; NULL: as it began */
 	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
@@ -45,10 +45,7 @@ struct fl__thread {
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
-/*
- * The calling thread, also in a fiber, which has a context of its own. NULL: the thread has no
- * control block.
- */
+/* The calling thread, also in a fiber. NULL: it has no control block. */
 static _Thread_local struct fl__thread *thread_self;
 static fl_thread_error_handler *thread_error_handler;
 
@@ -63,7 +60,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
-/* Releases `t` for `owners` owners. The last one unlists `t`: true, the caller must free it. */
+/* Releases `t` for `owners` owners. True: the last one; the caller frees `t`. */
 static bool thread_release(struct fl__thread *t, unsigned owners)
 {
 	FL_LOCKED(&thread_list_lock);
@@ -103,15 +100,15 @@ __attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct
 	fl__locals_end(&t->ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
 	bool last = thread_release(t, 1);
-	fl__ctx_current = NULL; /* a destructor that runs later and calls the library gets a new context */
+	fl__ctx_current = NULL; /* a later destructor that calls the library gets a new context */
 	thread_self = NULL;
 	if (last)
 		fl__free_to(t->allocator, t);
 }
 
 /*
- * Called if the thread's function ends by pthread_exit() or pthread_cancel(). The frames of the
- * tasks and callbacks that the thread runs are gone: other threads would wait for their ends.
+ * The thread's function ends by pthread_exit() or pthread_cancel(). The frames of its tasks and
+ * callbacks are gone: other threads would wait for their ends.
  */
 __attribute__((cold)) static void thread_exits(void *arg)
 {
@@ -143,7 +140,7 @@ static void *thread_run(void *arg)
 static int thread_set_stack(pthread_attr_t *attr, size_t size)
 {
 #ifndef __GLIBC__
-	enum { USUAL = 1 << 20 }; /* musl's own default, 128 KiB, is too small for nested tasks */
+	enum { USUAL = 1 << 20 }; /* musl's default, 128 KiB, is too small for nested tasks */
 	size = size > 0 ? size : USUAL;
 #endif
 	if (size == 0)
@@ -233,7 +230,7 @@ __attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, i
 	if (rc != 0)
 		return rc;
 	if (!t->lost)
-		/* the thread has left the library's code, or is about to */
+		/* the thread is about to leave the library's code, or has left */
 		(void)fl__sys.thread_join(t->pthread);
 	if (result)
 		*result = t->result;
@@ -316,7 +313,7 @@ static bool thread_arm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
-/* Forks: in the child the list is consistent, and all its threads but the forking one are lost. */
+/* In a forked child the list is consistent, and all its threads but the forking one are lost. */
 static void thread_before_fork(void)
 {
 	fl_mutex_lock(&thread_list_lock);

@@ -8,12 +8,10 @@
 #include <stdint.h>
 
 /*
- * Turns: how the mutex, the readers-writer lock and the semaphore bound overtaking.
- *
- * A release that finds the first waiter asleep wakes it, and clears the waiters bit of the word. So
- * running contexts acquire and release at full speed, and may overtake the awake waiter for a turn.
- * Then the lock is the waiter's: the mutex and the semaphore are handed over, the readers-writer
- * lock is closed to all other contexts.
+ * Turns: how the mutex, the readers-writer lock and the semaphore bound overtaking (docs/design.md,
+ * "Locks"). A release that finds the first waiter asleep wakes it, and clears the waiters bit.
+ * Running contexts may overtake the awake waiter for a turn. Then mutex and semaphore are handed
+ * over, and the readers-writer lock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
  *   since         when the first waiter was     fl__turn_is_over(), under   never: its wait ends
@@ -23,23 +21,22 @@
  *                                                                           waiter has run
  *
  * Invariants
- *   1. An awake waiter stays first. It acquires the object, or sets the waiters bit in the same
+ *   1. An awake waiter stays first. It acquires the object, or sets the waiters bit in the
  *      transaction in which it goes back to sleep.
  *   2. While a waiter is queued, the waiters bit is set, or the first waiter is awake.
  *   3. `since` is set once for each wait: a waiter that sleeps again keeps its turn.
- *   4. An awake waiter may wait for the CPU of the waking thread, for whole time slices. The word
- *      has no bit for that. So the waking thread checks the queue at each FL__CALLS_PER_CHECK-th
- *      call on the object of its last wake. (The semaphore has no such check: its releases wake the
- *      first waiter anew.)
+ *   4. An awake waiter may wait for the CPU of the waking thread. So that thread checks the queue
+ *      at each FL__CALLS_PER_CHECK-th call on the object of its last wake. (The semaphore needs no
+ *      check: its releases wake the first waiter anew.)
  *
- * The turn of the readers-writer lock begins earlier, when its waiter becomes first, since readers
- * that overlap may never free the lock. An overtaking reader reads the clock without the queue
- * lock, so the time is a part of the lock (rwlock.c).
+ * A turn of the readers-writer lock begins when its waiter becomes first, since overlapping readers
+ * may never free the lock. An overtaking reader reads that time without the queue lock, so the time
+ * is a part of the lock (rwlock.c).
  */
 #define FL__TURN FL_MS(1)
 enum { FL__CALLS_PER_CHECK = 64 };
 
-/* Under the queue lock: whether the turn of the first waiter, awake, is over. */
+/* Under the queue lock; the first waiter is awake. */
 static inline bool fl__turn_is_over(int64_t *since)
 {
 	const int64_t now = fl__sys.now();
@@ -50,10 +47,10 @@ static inline bool fl__turn_is_over(int64_t *since)
 
 struct fl__last_wake {
 	const void *object; /* only compared, never dereferenced */
-	unsigned calls;     /* of this thread on `object` since the last wake or check */
+	unsigned calls;     /* on `object`, since the last wake or check */
 };
 
-/* Counts a call on `object`. True: the thread checks whether the waiter that it woke has run. */
+/* Counts a call on `object`. True: the thread must check whether its woken waiter has run. */
 static inline bool fl__last_wake_is_due(struct fl__last_wake *last, const void *object)
 {
 	return last->object == object && ++last->calls % FL__CALLS_PER_CHECK == 0;

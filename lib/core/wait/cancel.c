@@ -57,7 +57,7 @@ static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t dea
 	c->parent_ = parent;
 	c->root_ = cancel_root_of(parent);
 	fl__lock(&c->root_->lock_);
-	/* relaxed: requests are made under this lock */
+	/* requests are made under this lock */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
 	c->next_ = parent->child_;
 	if (c->next_)
@@ -86,7 +86,7 @@ void fl__cancel_disown(struct fl__own_token *own)
 {
 	fl_cancel_token *c = &own->token, *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
-	/* relaxed: requests read the word under the lock */
+	/* requests read the word under the lock */
 	fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_OWN);
 	fl__unlock(&root->lock_);
 }
@@ -102,7 +102,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	fl_cancel_token *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	/* relaxed: an ancestor's request writes the word only under this lock */
+	/* an ancestor's request writes the word only under this lock */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)
@@ -121,10 +121,10 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-/* Requests one token. Called under the tree's lock. */
+/* Requests one token. Under the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
-	/* relaxed: the CAS decides */
+	/* the CAS decides */
 	uint32_t seen = fl__load_relaxed(&c->word_);
 	/*
 	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. release: pairs with
@@ -136,7 +136,7 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	if (seen & FL__CANCEL_WAITERS) {
 		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
-		/* release: as above. A CAS, since callbacks come and go outside this queue. */
+		/* as above. A CAS, since callbacks come and go outside this queue. */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
 		                                 FL__CANCEL_REQUESTED))
@@ -162,12 +162,12 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Requests `c` and its descendants. Called under the tree's lock. */
+/* Requests `c` and its descendants. Under the tree's lock. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {
 		/*
-		 * relaxed: the lock serialises requests. All descendants of a requested token are
+		 * the lock serialises requests. All descendants of a requested token are
 		 * requested.
 		 */
 		bool is_new = !(fl__load_relaxed(&t->word_) & FL__CANCEL_REQUESTED);
@@ -221,7 +221,7 @@ fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_can
 	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* seq_cst: see cancel.h */
 		child = child->next_;
 	if (child) {
-		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* relaxed: the lock orders it */
+		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* lock_ orders it */
 		keep(child);
 	}
 	fl__unlock(&root->lock_);
@@ -233,7 +233,7 @@ bool fl__cancel_take_back(fl_cancel_token *c)
 	fl__lock(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
-		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED); /* relaxed: publishes nothing */
+		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED); /* publishes nothing */
 	fl__unlock(&c->lock_);
 	return alone;
 }

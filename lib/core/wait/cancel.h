@@ -106,7 +106,7 @@ static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
  */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
-	/* relaxed: as in fl_cancel_token_destroy() */
+	/* as in fl_cancel_token_destroy() */
 	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
 }
 

@@ -133,8 +133,8 @@ static bool cancel_callback_register(fl_cancel_callback *cb)
 	fl_cancel_token *c = cb->token_;
 	struct fl__lot lot;
 	fl__lot_open(&lot, cb->queue_);
-	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
-	/* relaxed: the bucket's lock publishes the callback to the request */
+	uint32_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
+	/* the bucket's lock publishes the callback to the request */
 	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
 	bool enlisted = !(seen & FL__CANCEL_REQUESTED);
@@ -170,7 +170,7 @@ static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
 	cancel_callback_unlink(cb);
 	if (cb->state_ == CANCEL_CALLBACK_REGISTERED && !cb->token_->callbacks_)
-		/* relaxed: as in cancel_callback_register() */
+		/* as in cancel_callback_register() */
 		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)FL__CANCEL_CALLBACKS);
 	cb->state_ = CANCEL_CALLBACK_IDLE;
 }

@@ -19,7 +19,7 @@ bool fl__forks_empty_lot;
 static uint64_t context_next_id(void)
 {
 	static uint64_t last;
-	return fl__add_relaxed(&last, 1) + 1; /* relaxed: only the ids' uniqueness matters */
+	return fl__add_relaxed(&last, 1) + 1; /* only the ids' uniqueness matters */
 }
 
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
@@ -40,7 +40,7 @@ static void context_after_fork_in_child(void)
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
-	fl__add_relaxed(&fl__fork_count, 1); /* relaxed: the child has one thread */
+	fl__add_relaxed(&fl__fork_count, 1); /* the child has one thread */
 }
 
 FL__AT_START static void context_watch_forks(void)

@@ -190,7 +190,7 @@ extern bool fl__forks_empty_lot;
 /* Whether this is a forked child of the process with the fork count `count`. */
 static inline bool fl__is_forked(uint32_t count)
 {
-	/* relaxed: changes only in a child that has one thread */
+	/* changes only in a child that has one thread */
 	return count != fl__load_relaxed(&fl__fork_count);
 }
 

@@ -29,7 +29,7 @@ static bool lock_spin(uint32_t *word)
 {
 	for (int i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
 		uint32_t expected = LOCK_FREE;
-		/* relaxed load, then acquire: pairs with the release in fl__unlock() */
+		/* relaxed load, then acquire: pairs with fl__unlock() */
 		if (fl__load_relaxed(word) == LOCK_FREE && fl__cas_acquire(word, &expected, LOCK_HELD))
 			return true;
 		if (i < LOCK_SPINS)
@@ -43,12 +43,12 @@ static bool lock_spin(uint32_t *word)
 void fl__lock(uint32_t *word)
 {
 	uint32_t expected = LOCK_FREE;
-	if (fl__cas_acquire(word, &expected, LOCK_HELD)) /* pairs with the release in fl__unlock() */
+	if (fl__cas_acquire(word, &expected, LOCK_HELD)) /* pairs with fl__unlock() */
 		return;
 	if (lock_spin(word))
 		return;
 	uint32_t seen;
-	/* pairs with the release in fl__unlock() */
+	/* pairs with fl__unlock() */
 	while ((seen = fl__or_acquire(word, LOCK_HELD | LOCK_SLEEPERS)) != LOCK_FREE)
 		/* The loop checks the word, not the result. */
 		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL_FOREVER);
@@ -57,21 +57,21 @@ void fl__lock(uint32_t *word)
 bool fl__try_lock(uint32_t *word)
 {
 	uint32_t expected = LOCK_FREE;
-	return fl__cas_acquire(word, &expected, LOCK_HELD); /* pairs with the release in fl__unlock() */
+	return fl__cas_acquire(word, &expected, LOCK_HELD); /* pairs with fl__unlock() */
 }
 
 bool fl__lock_or_defer(uint32_t *word)
 {
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(word); /* the CAS decides */
 	for (;;) {
 		if (seen == LOCK_FREE) {
-			/* pairs with the release in fl__unlock() */
+			/* pairs with fl__unlock() */
 			if (fl__cas_weak_acquire(word, &seen, LOCK_HELD))
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
 			/*
-			 * release: pairs with the acquire of the next lock; the unlock's swap
-			 * continues the release sequence
+			 * release: pairs with the next lock; the unlock's swap continues the
+			 * release sequence
 			 */
 			return false;
 		}
@@ -80,7 +80,7 @@ bool fl__lock_or_defer(uint32_t *word)
 
 bool fl__unlock(uint32_t *word)
 {
-	/* pairs with every acquire in this file */
+	/* pairs with this file */
 	const uint32_t before = fl__swap_release(word, LOCK_FREE);
 	if (before & LOCK_SLEEPERS)
 		(void)fl__sys.futex_wake(word, 1);

@@ -145,7 +145,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *first = lot_find_queue(lot->bucket, lot->key);
-	/* relaxed: fl__lot_open_of() and debug_dump.c read the key without the lock */
+	/* fl__lot_open_of() and debug_dump.c read the key without the lock */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
@@ -199,7 +199,7 @@ static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
-	 * relaxed: see wait_sleep_under_own(). A request that happened before this wake has changed
+	 * see wait_sleep_under_own(). A request that happened before this wake has changed
 	 * the word before, so the load sees it.
 	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
@@ -260,7 +260,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 /* Whether fl__lot_wake_first() has woken `node`. */
 static bool lot_is_woken(const struct fl__node *node)
 {
-	/* relaxed: a queued node is woken only under this bucket's lock */
+	/* a queued node is woken only under this bucket's lock */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
@@ -304,7 +304,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 	struct fl__node *node;
 	while ((node = lot_find_queue(from->bucket, from->key)) != NULL) {
 		fl__lot_remove(from, node);
-		/* relaxed: an optimisation; the wake decides whether the waiter has given up */
+		/* an optimisation; the wake decides whether the waiter has given up */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
 			fl__lot_add(to, node);
 			return true;
@@ -329,7 +329,7 @@ void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 {
 	for (;;) {
-		/* relaxed: a guess, checked under the bucket's lock (invariant 1) */
+		/* a guess, checked under the bucket's lock (invariant 1) */
 		const void *key = fl__load_relaxed(&node->key);
 		fl__lot_open(lot, key);
 		if (fl__load_relaxed(&node->key) == key)
@@ -425,14 +425,14 @@ bool fl__lot_has_waiters_at(const void *key)
 /* Called inside a transaction: sets the waiters bit of the word. False: the word is ready. */
 static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
-	/* relaxed: fl__word_arm() acquires if the word is ready */
+	/* fl__word_arm() acquires if the word is ready */
 	uint32_t seen = fl__load_relaxed(word);
 	do {
 		if ((seen & ready->mask) == ready->value)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-		/* relaxed: a mark for waking threads that publishes nothing */
+		/* a mark for waking threads that publishes nothing */
 	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters));
 	return true;
 }

@@ -100,7 +100,7 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 
 static bool parker_is_unparked(const void *wait)
 {
-	/* relaxed: parker_park() acquires after it */
+	/* parker_park() acquires after it */
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == PARKER_UNPARKED;
 }
 
@@ -109,7 +109,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
 	/*
-	 * relaxed: going to sleep publishes nothing; parker_park() acquires what the unpark
+	 * going to sleep publishes nothing; parker_park() acquires what the unpark
 	 * publishes
 	 */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
@@ -122,7 +122,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
-		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* relaxed: as above */
+		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* as above */
 			break;
 		if (fl__is_expired(doze_at)) {
 			doze_at = worker->doze(wait, true);
@@ -148,10 +148,10 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 
 static void parker_unpark(struct fl__wait *wait)
 {
-	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* relaxed: a hint */
+	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* a hint */
 		wait->waker_cpu = (int16_t)fl__sys.cpu();
 	/*
-	 * release: what the waking thread wrote; pairs with parker_park(). The last access to the
+	 * what the waking thread wrote; pairs with parker_park(). The last access to the
 	 * wait.
 	 */
 	if (fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP)

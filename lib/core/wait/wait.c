@@ -30,7 +30,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
-	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* relaxed: as in lot_decide() */
+	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* as in lot_decide() */
 		return error;
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
@@ -46,10 +46,10 @@ static int wait_park_until(struct fl__wait *wait, int64_t deadline)
 
 void fl__ctx_cancel(struct fl__ctx *ctx)
 {
-	/* relaxed: this thread wrote it */
+	/* this thread wrote it */
 	struct fl__wait *wait = fl__load_relaxed(&ctx->waiting);
 	uintptr_t pending = FL__PENDING;
-	/* relaxed: from this thread to itself */
+	/* from this thread to itself */
 	if (wait && fl__cas_relaxed(&wait->decision, &pending, FL__CANCELLED))
 		ctx->ops->unpark(wait);
 }
@@ -60,12 +60,12 @@ static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const f
 	if (fl__cancel_is_requested(token))
 		return wait_give_up(wait, -ECANCELED);
 	const int64_t limit = fl__cancel_deadline(token);
-	fl__store_relaxed(&wait->ctx->waiting, wait); /* relaxed: waking threads only compare it */
+	fl__store_relaxed(&wait->ctx->waiting, wait); /* waking threads only compare it */
 	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
-	fl__store_relaxed(&wait->ctx->waiting, NULL); /* relaxed: as above */
+	fl__store_relaxed(&wait->ctx->waiting, NULL); /* as above */
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
-	/* relaxed: from this thread to itself */
+	/* from this thread to itself */
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
@@ -85,7 +85,7 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
-	/* relaxed: the decision came before the unpark, which was seen */
+	/* the decision came before the unpark, which was seen */
 	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
 	fl__lot_leave(&node);
@@ -130,7 +130,7 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 static bool wait_is_decided(const void *what)
 {
 	const struct wait_polled *polled = what;
-	/* relaxed: fl__word_wait() acquires once the word is ready */
+	/* fl__word_wait() acquires once the word is ready */
 	uint32_t seen = fl__load_relaxed(polled->word);
 	return wait_is_ready(seen, polled->ready) || (seen & polled->ready->waiters);
 }
