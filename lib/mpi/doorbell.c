@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Doorbells over TCP. Rank 0 listens on a port that the system chooses. The address, with a secret
- * cookie, reaches the worker ranks over MPI; each connects, and says the cookie and its rank. Rank
- * 0 takes what comes within bell_timeout, and tells each rank over MPI whether its connection was
- * taken. So both sides agree, and no rank takes the end of the other side's attempt for a death.
+ * Doorbells over TCP; docs/design.md, section 4, "Death" and "Strangers", has the reasons. Rank 0
+ * listens on a port that the system chooses. The address, with a secret cookie, reaches the worker
+ * ranks over MPI; each connects, and says the cookie and its rank. Rank 0 tells each rank over MPI
+ * whether it has taken the rank's connection within bell_timeout.
  *
- * Any process that reaches the port may connect. Rank 0 waits for all connections at once, and
- * reads one greeting from each. A connection without the cookie is closed; so is the oldest silent
- * connection when there are BELL_STRANGERS more than ranks.
+ * Rank 0 reads one greeting from each connection. It closes a connection without the cookie, and
+ * the oldest silent one when there are BELL_STRANGERS more than ranks.
  */
 #include "doorbell.h"
 #include "core/base/sys.h"
@@ -75,7 +74,7 @@ void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_hos
 	}
 }
 
-/* Connects to the first address of rank 0's host that answers. Returns a descriptor; -1: none. */
+/* Tries all addresses of rank 0's host. -1: none answers. */
 static int bell_reach(const struct fl__mpi_address *address)
 {
 	const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
@@ -95,7 +94,7 @@ static int bell_reach(const struct fl__mpi_address *address)
 		fd = left < FL_MS(1) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
 			break;
-		/* without the limit, which also holds for connect(), the attempt takes longer */
+		/* also limits connect() */
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 		if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
 			bell_shut(&fd);
@@ -118,7 +117,6 @@ bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank)
 	return bell.upstream >= 0;
 }
 
-/* A connection that has said nothing yet. */
 struct bell_waiting {
 	int epoll;
 	int *fds; /* -1: none */
@@ -131,7 +129,7 @@ static bool bell_watch(int epoll, int fd, uint32_t number)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Takes one connection, in place of the oldest that waits. */
+/* A new connection replaces the oldest silent one. */
 static void bell_accept_one(struct bell_waiting *w)
 {
 	const int whole = sizeof(struct bell_greeting);
@@ -149,7 +147,7 @@ static void bell_accept_one(struct bell_waiting *w)
 		w->next = 0;
 }
 
-/* Reads a greeting. Takes over `fd`. Returns 1: the connection is a rank's; 0: it is closed. */
+/* Takes over `fd`. Returns 1: the connection is a rank's; 0: it is closed. */
 static int bell_greet(const struct fl__mpi_address *address, int fd)
 {
 	struct bell_greeting greeting;
@@ -167,7 +165,7 @@ static int bell_greet(const struct fl__mpi_address *address, int fd)
 	return 1;
 }
 
-/* Serves all connections until `n` ranks have theirs, or bell_timeout is over. */
+/* Ends when `n` ranks have connections, or bell_timeout is over. */
 static void bell_accept_all(const struct fl__mpi_address *address, struct bell_waiting *w, int n)
 {
 	struct epoll_event events[BELL_EVENTS];
@@ -184,7 +182,7 @@ static void bell_accept_all(const struct fl__mpi_address *address, struct bell_w
 			n -= bell_greet(address, w->fds[number]);
 			w->fds[number] = -1;
 		}
-		if (another) /* after the events, which name the connections by their places */
+		if (another) /* last, since the events name connections by their places */
 			bell_accept_one(w);
 	}
 }
@@ -229,7 +227,7 @@ bool fl__mpi_bell_is_there(void)
 
 void fl__mpi_bell_ring(int rank)
 {
-	/* A full buffer has rings enough. A dead peer is seen by fl__mpi_bell_take(). */
+	/* A full buffer has rings enough. fl__mpi_bell_take() sees a dead peer. */
 	if (rank < bell.n && bell.fds[rank] >= 0)
 		(void)!send(bell.fds[rank], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -239,7 +237,7 @@ int fl__mpi_bell_fd(void)
 	return bell.upstream >= 0 ? bell.upstream : bell.epoll;
 }
 
-/* Reads all. True: the peer has closed the connection, or died. */
+/* True: the peer has closed the connection, or died. */
 static bool bell_drain(int fd)
 {
 	char rings[64];

@@ -7,13 +7,12 @@
 #include <stdint.h>
 
 /*
- * Doorbells: a TCP connection between rank 0 and each worker rank, beside MPI. Through it rank 0
- * wakes a worker rank that sleeps, and each side learns of the other's death. A rank without one,
- * as behind a firewall, polls. For the MPI thread.
+ * A doorbell is a TCP connection between rank 0 and a worker rank, beside MPI: rank 0 wakes a
+ * sleeping rank, and each side learns of the other's death. A rank without a doorbell, as behind a
+ * firewall, polls. For the MPI thread.
  */
 enum { FL__MPI_COOKIE = 16 };
 
-/* How worker ranks reach rank 0: sent to all. */
 struct fl__mpi_address {
 	unsigned char cookie[FL__MPI_COOKIE];
 	uint16_t port; /* 0: there are no doorbells */
@@ -21,36 +20,33 @@ struct fl__mpi_address {
 };
 
 /*
- * Rank 0 of `size` ranks: listens; with `one_host`, on the loopback address alone. `address->host`
- * is set.
+ * Rank 0 of `size` ranks; with `one_host`, on the loopback address alone. `address->host` is set.
  */
 void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_host);
 
-/* A worker rank: connects. True: it has. */
+/* A worker rank. False: it has no doorbell. */
 bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank);
 
 /*
- * Rank 0: takes the connections of `n` ranks, for two seconds in all, and stops to listen. Returns
- * an array by rank: -1: the rank has no doorbell.
+ * Rank 0: waits two seconds at most for `n` ranks, and stops to listen. Returns the connections by
+ * rank; -1: no doorbell.
  */
 const int *fl__mpi_bell_accept(const struct fl__mpi_address *address, int n);
 
-/* A worker rank, whose connection rank 0 has not taken: does without. */
+/* For a worker rank whose connection rank 0 has not taken. */
 void fl__mpi_bell_give_up(void);
 
 /* Closes all. */
 void fl__mpi_bell_close(void);
 
-/* Whether this worker rank has a doorbell. */
 bool fl__mpi_bell_is_there(void);
 
-/* Rank 0: wakes a rank that has a doorbell. */
 void fl__mpi_bell_ring(int rank);
 
-/* A descriptor that is readable when a doorbell has rung, or a peer has died; -1: none. */
+/* Readable when a doorbell has rung, or a peer has died; -1: none. */
 int fl__mpi_bell_fd(void);
 
-/* Takes the rings. Returns the rank that has died; -1: none. */
+/* Returns the rank that has died; -1: none. */
 int fl__mpi_bell_take(void);
 
 #endif

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine: all calls of MPI, under `fl__mpi_lock`.
+ * The engine: all calls of MPI, under `fl__mpi_lock`. docs/design.md, section 4 ("The executor over
+ * MPI"), has the reasons.
  *
- * One receive is posted at a time, for any rank, of the longest message that there is. A test of the
- * receive costs less than a probe, which takes locks of MPI. When the receive has ended, what it
- * has got is handled, and the next receive is posted. Sends never block: two ranks that send to
- * each other at the same time both go on to receive.
+ * One receive is posted at a time, for any rank, of the longest message that there is: its test
+ * costs less than a probe, which takes locks of MPI. Sends never block: two ranks that send to each
+ * other at the same time both go on to receive.
  *
  * Each call of MPI costs as much as a short task. So messages to one rank are appended to a buffer,
- * and a flush sends the buffer as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent
- * eagerly: MPI has copied it when MPI_Isend() returns, and the buffer is free at once. Others wait
- * in `requests`.
+ * which a flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is
+ * free when MPI_Isend() returns. Others wait in `requests`.
  *
- * MPI has no way to sleep until a message comes: each blocking call polls. So the leader polls by
- * itself, with yields at first, then with sleeps that grow with the time since the last message, up
- * to a millisecond. Other threads of the rank end such a sleep through an eventfd.
+ * The leader polls with yields at first, then with sleeps (fl__mpi_pause()), which other threads of
+ * the rank end through an eventfd.
  *
- * A worker rank that has no task tells rank 0, by a message, that it sleeps, and how many messages
- * of MPI it has got. If rank 0 has sent more, one has crossed, and rank 0 rings the rank's doorbell
- * at once (doorbell.c). Else rank 0 rings with its next message.
+ * A worker rank without tasks tells rank 0 that it sleeps, and how many messages of MPI it has got.
+ * If rank 0 has sent more, rank 0 rings the rank's doorbell at once, else with its next message.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -73,34 +70,34 @@ struct engine_peer {
 };
 
 static struct {
-	bool open; /* there are other ranks, and all that follows */
+	bool open; /* there are other ranks */
 	MPI_Comm control, data;
-	MPI_Comm spawned; /* between rank 0 and the ranks that it has spawned, if `spawns` */
+	MPI_Comm spawned; /* with the ranks that rank 0 has spawned, if `spawns` */
 	bool spawns;
-	/* The messages under way; all arrays have `room` entries. */
+	/* All arrays have `room` entries. */
 	MPI_Request *requests;
 	struct engine_post *posts;
-	/* For MPI_Testsome(). No MPI_STATUSES_IGNORE: gcc warns of MPICH's address 1. */
+	/* No MPI_STATUSES_IGNORE: gcc warns of MPICH's address 1. */
 	int *completed;
 	MPI_Status *statuses;
 	size_t n, room;
 	MPI_Request receive;       /* into `incoming` */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
-	struct engine_peer *peers; /* by rank; a worker rank has that of rank 0 alone */
+	struct engine_peer *peers; /* by rank; on a worker rank, of rank 0 alone */
 	int *unflushed;            /* ranks with `out` */
 	int n_unflushed;
 	struct engine_buffer *free;
 	int n_free;
 	/* Doorbells. A rank sleeps, for rank 0, when it has got all that was sent to it. */
-	uint64_t received; /* a worker rank: messages of MPI from rank 0 */
-	bool dozes;        /* a worker rank: SLEEPS was sent after the last message */
-	bool leaving;      /* the ranks end: closed connections are no deaths */
+	uint64_t received; /* a worker rank: messages of MPI */
+	bool dozes;        /* SLEEPS was sent after the last message */
+	bool leaving;      /* closed connections are no deaths */
 } engine;
 
 /* A sleeper; guarded by `lock`. */
 struct engine_sleeper {
 	fl_mutex lock;
-	bool pending;  /* a wake has come since the last sleep */
+	bool pending;  /* since the last sleep */
 	bool sleeping; /* in a sleep, or about to be */
 	bool naps;     /* the sleep is a nap */
 	bool rung;
@@ -155,7 +152,6 @@ const char *fl__mpi_version(void)
 	return text;
 }
 
-/* From now on an error on the communicator ends the job. */
 static void engine_handle_errors(MPI_Comm comm)
 {
 	MPI_Errhandler handler;
@@ -164,7 +160,7 @@ static void engine_handle_errors(MPI_Comm comm)
 	(void)MPI_Errhandler_free(&handler);
 }
 
-/* Ends the process if memory or a descriptor is missing. */
+/* Aborts without memory or a descriptor. */
 static void engine_allocate(void)
 {
 	const bool first = fl__mpi_world.rank == 0;
@@ -222,7 +218,7 @@ static void engine_post_receive(void)
 	                &engine.receive);
 }
 
-/* Connects with the other ranks of `all`. Collective. */
+/* Collective. */
 static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 {
 	int size = 0;
@@ -241,7 +237,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 	engine_post_receive();
 }
 
-/* Connects rank 0, which is `low`, with the ranks that it has spawned. Collective. */
+/* Rank 0 is `low`. Collective. */
 static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
 {
 	MPI_Comm all;
@@ -268,7 +264,7 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 		engine_open(MPI_COMM_WORLD, hello);
 }
 
-/* Stores what an error of MPI says, on one line. */
+/* On one line. */
 static void engine_explain(int code, char *why, size_t size)
 {
 	char text[MPI_MAX_ERROR_STRING];
@@ -306,7 +302,7 @@ static void engine_close(void)
 	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
-	/* Of the intercommunicator alone: of the other two, it never returns from Open MPI 4.1. */
+	/* The other two disconnects hang in Open MPI 4.1. */
 	if (engine.spawns)
 		(void)MPI_Comm_disconnect(&engine.spawned);
 }
@@ -339,7 +335,7 @@ void fl__mpi_finish(void)
 	if (engine.open)
 		engine_close();
 	(void)MPI_Finalize();
-	engine_free(); /* not before: a rank that has not got EXIT yet takes a closed doorbell for a death */
+	engine_free(); /* not before: without EXIT, a rank takes a closed doorbell for a death */
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
 }
 
@@ -382,7 +378,7 @@ size_t fl__mpi_under_way(void)
 	return engine.n + (size_t)engine.n_unflushed;
 }
 
-/* Adds a message under way. Returns its request, which the caller sets. */
+/* Returns the request, which the caller sets. */
 static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
 {
 	if (fl__mpi_reserve(1) != 0)
@@ -391,7 +387,7 @@ static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_
 	return &engine.requests[engine.n++];
 }
 
-/* A buffer for at least `size` bytes; NULL: no memory. */
+/* NULL: no memory */
 static struct engine_buffer *engine_buffer_new(size_t size)
 {
 	struct engine_buffer *b = engine.free;
@@ -422,7 +418,6 @@ static void engine_buffer_free(struct engine_buffer *b)
 	engine.n_free++;
 }
 
-/* Passes the buffer of a rank to MPI. */
 static void engine_flush_peer(int to)
 {
 	struct engine_peer *peer = &engine.peers[to];
@@ -449,7 +444,7 @@ void fl__mpi_flush(void)
 		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
 }
 
-/* Memory for a message of `size` bytes to a rank; NULL: there is none. */
+/* NULL: no memory */
 static struct engine_buffer *engine_make_room(int to, size_t size)
 {
 	struct engine_peer *peer = &engine.peers[to];
@@ -485,7 +480,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	return 0;
 }
 
-/* Rank 0: a rank is about to sleep. A message that it had not got by then has crossed this one. */
+/* A message that the rank had not got by then has crossed this one. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)
@@ -513,7 +508,7 @@ static int engine_descending(const void *a, const void *b)
 	return *(const int *)b - *(const int *)a;
 }
 
-/* Takes the ended messages out, and returns their transfers: a `done` may begin others. */
+/* Returns the transfers of the ended messages: a `done` may begin others. */
 static struct fl__mpi_transfer *engine_take_ended(int n)
 {
 	struct fl__mpi_transfer *ended = NULL;
@@ -549,7 +544,7 @@ static bool engine_test(void)
 	return true;
 }
 
-/* The size of the message that begins with `head`; 0: no message of ours has such a head. */
+/* 0: no message of ours has such a head */
 static size_t engine_size_of(const struct fl__mpi_head *head)
 {
 	if (head->text > FL_MESSAGE_MAX || head->size > FL_TASK_SIZE_MAX)
@@ -557,7 +552,6 @@ static size_t engine_size_of(const struct fl__mpi_head *head)
 	return sizeof *head + head->text + (head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size);
 }
 
-/* Passes on each message in a message of MPI. */
 static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 {
 	struct fl__mpi_head head;
@@ -581,7 +575,6 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 	}
 }
 
-/* Takes a message of MPI, if one has come, and passes on what it has. */
 static bool engine_receive(fl__mpi_handler *handle)
 {
 	MPI_Status status;
@@ -621,7 +614,7 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 		return;
 	int state;
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
-	/* Under the lock: fl__mpi_finish() may close it later. Fails only if it is readable. */
+	/* Under the lock: fl__mpi_finish() may close it later. */
 	(void)!write(s->doorbell, &one, sizeof one);
 	(void)pthread_setcancelstate(state, &state);
 }
@@ -636,7 +629,6 @@ void fl__mpi_wake_lazily(unsigned sleeper)
 	engine_wake(&engine_sleepers[sleeper], true);
 }
 
-/* A doorbell has rung, or a rank has died. */
 static void engine_take_bells(void)
 {
 	FL_LOCKED(&fl__mpi_lock);
@@ -650,8 +642,8 @@ static void engine_take_bells(void)
 }
 
 /*
- * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, neither
- * a lazy wake nor a doorbell ends the sleep.
+ * Sleeps for `ns`, or until a wake or a doorbell. True: a doorbell has rung. `naps`: neither a lazy
+ * wake nor a doorbell ends the sleep.
  */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
@@ -676,7 +668,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	engine_take_bells();
 	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
 		if (&engine_sleepers[i] != s)
-			fl__mpi_wake_lazily(i); /* this thread has taken the ring for both */
+			fl__mpi_wake_lazily(i); /* this thread has taken both rings */
 	return true;
 }
 
@@ -686,9 +678,8 @@ void fl__mpi_nap(unsigned sleeper, int64_t ns)
 }
 
 /*
- * A worker rank without tasks tells rank 0 that it sleeps. Then it sleeps until rank 0 rings, or
- * for a tenth of a second: MPI may want to go on. False: it has no doorbell, or a message is under
- * way.
+ * A worker rank without tasks sleeps until rank 0 rings, or for a tenth of a second: MPI may want
+ * to go on. False: it has no doorbell, or a message is under way.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
@@ -705,13 +696,13 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 		}
 	}
 	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
-		pace->found = fl_now(); /* the message comes with the ring, or just behind it */
+		pace->found = fl_now(); /* the message comes with the ring */
 	return true;
 }
 
 /*
- * A sleep is an eighth of the time since the last message: so it delays the next message by at most
- * an eighth of the time that this took to come.
+ * A sleep of an eighth of the time since the last message delays the next message by at most an
+ * eighth of its time.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
@@ -723,7 +714,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const int64_t now = fl_now(), idle = now - pace->found;
-	/* Beside programs that compute, a yield is late and a spin uses up this thread's share. */
+	/* Beside programs that compute, a yield is late and a spin wastes this thread's share. */
 	if (idle < relaxed) {
 		fl__sys.relax();
 		return;

@@ -8,96 +8,90 @@
 #include <stddef.h>
 
 /*
- * The engine: messages between ranks. MPI was started for MPI_THREAD_SERIALIZED, so any thread may
- * call it under one lock, `fl__mpi_lock`. The thread that holds the lock is the *leader*. The lock
- * is free while a thread sleeps, and while it runs a task. All functions need the lock, unless
- * their comment says otherwise. Start and end need none: there is one thread then.
+ * Messages between ranks. MPI was started for MPI_THREAD_SERIALIZED: one thread at a time calls
+ * MPI, the *leader*, which holds `fl__mpi_lock`. The lock is free while a thread sleeps, and while
+ * it runs a task. All functions need the lock, unless their comment says otherwise; start and end
+ * need none.
  *
  * Lock order: the engine lock, then an executor's, then a sleeper's.
  */
 extern fl_mutex fl__mpi_lock;
 
 struct fl__mpi_world {
-	int rank, size;              /* size 0: MPI was not started; also read without the lock */
+	int rank, size;              /* size 0: MPI was not started; read without the lock, too */
 	uint32_t fork_count;         /* fl__fork_count at the start */
 	const char *host;            /* this rank's */
 	struct fl__mpi_hello *peers; /* rank 0: of each rank */
-	const char *refusal;         /* why there can be no executor; NULL: there can */
-	bool alone;                  /* ... no worker rank was started: rank 0 may spawn some */
+	const char *refusal;         /* why there can be no executor, or NULL */
+	bool alone;                  /* no worker rank was started: rank 0 may spawn some */
 };
 extern struct fl__mpi_world fl__mpi_world;
 
-/* "Open MPI v4.1.4, package: ...", without the parts after the first comma. */
+/* "Open MPI v4.1.4, package: ...", cut after the first comma. */
 const char *fl__mpi_version(void);
 
 /*
- * Starts MPI, connects with the other ranks, if any, and fills fl__mpi_world. `hello`: of this
- * rank; its `level` is set. On failure the process ends with one line.
+ * Starts MPI, connects the ranks, and fills fl__mpi_world. `hello`: of this rank; its `level` is
+ * set. On failure the process ends with one line.
  */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
 /*
- * Rank 0, which is alone: starts `n` worker ranks of `program`, and connects with them. `args`: as
- * in MPI_Comm_spawn(). False: MPI cannot, and `why` tells the cause.
+ * Rank 0, which is alone: starts and connects `n` worker ranks of `program`. `args`: as in
+ * MPI_Comm_spawn(). False: MPI cannot, and `why` tells the cause.
  */
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size);
 
-/* Ends MPI. Collective: returns when all ranks have called it. */
+/* Collective. */
 void fl__mpi_finish(void);
 
 /* Writes one line, and ends all ranks. */
 _Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
 
-/* A message on the communicator for data, until the engine has called `done`. */
+/* On the communicator for data, the engine's until `done` was called. */
 struct fl__mpi_transfer {
 	void (*done)(struct fl__mpi_transfer *t);
 	struct fl__mpi_transfer *next; /* the engine's */
 };
 
 /*
- * Sends a head with `head->text` bytes of text, and `head->size` bytes of data unless they are only
- * announced. All is copied. The message leaves with the next flush, together with others to the
- * same rank. Returns 0, -ENOMEM.
+ * Copies a head, its text of `head->text` bytes, and its data of `head->size` bytes, unless they
+ * are only announced, into the next flush to that rank. Returns 0, -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
 
 /* Passes all messages to MPI. */
 void fl__mpi_flush(void);
 
-/* Sends or receives data that a head has announced. The memory stays the engine's until `done`. */
+/* Data that a head has announced. The memory stays the engine's until `done`. */
 void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t);
 void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t);
 
-/*
- * Makes room for `n` more transfers beside those under way, so that the next `n` need no memory.
- * Returns 0, -ENOMEM.
- */
+/* The next `n` transfers need no memory then. Returns 0, -ENOMEM. */
 int fl__mpi_reserve(size_t n);
 
-/* How many messages are still being sent or received. */
 size_t fl__mpi_under_way(void);
 
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
-/* Passes on what has arrived, and calls `done` of ended transfers. True: there was something. */
+/* Handles what has arrived, and calls `done` of ended transfers. True: there was something. */
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
 /*
- * The threads of the library that sleep until there is work. On rank 0 the first is the MPI thread.
- * On a worker rank the first is the main thread, the second the runner (host.c).
+ * The threads of the library that sleep until there is work: on rank 0 the MPI thread, on a worker
+ * rank the main thread and the runner (host.c).
  */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
-/* Any thread, without the lock: makes the next sleep of the sleeper, or the present one, end. */
+/* Any thread, without the lock: ends the sleeper's next sleep, or its present one. */
 void fl__mpi_wake(unsigned sleeper);
 
-/* The same, but a nap goes on to its end. */
+/* As fl__mpi_wake(), but not a nap. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
 /* Without the lock: sleeps for `ns`, or until fl__mpi_wake(). */
 void fl__mpi_nap(unsigned sleeper, int64_t ns);
 
-/* Of a sleeper that leads: when it last found work. */
 struct fl__mpi_pace {
 	unsigned sleeper;
 	int64_t found;
@@ -105,19 +99,18 @@ struct fl__mpi_pace {
 
 /* What a rank waits for. */
 enum fl__mpi_expects {
-	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task: no message comes */
+	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task */
 	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task */
 	FL__MPI_EXPECTS_ALL,
 };
 
 /*
- * After a round of a sleeper, without the lock. `some`: the round found work. Else waits, the
- * longer the longer nothing has come, up to a millisecond; without tasks until fl__mpi_wake(), or a
- * doorbell.
+ * After a sleeper's round, without the lock. `some`: the round found work. Else waits, up to a
+ * millisecond; without tasks until fl__mpi_wake(), or a doorbell.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
 
-/* The ranks are about to end: connections that close are no deaths from now on. */
+/* The ranks end: closed connections are no deaths from now on. */
 void fl__mpi_leave(void);
 
 #endif

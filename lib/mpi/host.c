@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker rank. For each executor of rank 0 the rank has an executor of its own, an *inner* one,
- * on threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the
- * stack of the task that submits them (nested.c).
+ * A worker rank; docs/design.md, section 4 ("Inside a rank"), has the reasons. For each executor of
+ * rank 0 the rank has an *inner* executor, on threads or processes. A message of rank 0 becomes a
+ * *job*. Nested tasks run at once, on the stack of their task (nested.c).
  *
  * One of two threads leads, which means that it receives:
  *
@@ -13,9 +13,8 @@
  *   the runner        from the first executor on         runs a job *inline*, and replies
  *                     threads, but while it runs a job
  *
- * So a short job meets one thread, and a long one holds up neither other jobs, nor requests to
- * stop. Without a runner the main thread leads, and no job is inline. A task may end the runner by
- * pthread_exit() or pthread_cancel(): the main thread starts another one.
+ * Without a runner the main thread leads, and no job is inline. When a task has ended the runner,
+ * the main thread starts another one.
  *
  * A job is in these places:
  *
@@ -33,7 +32,7 @@
  * Invariants
  *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
  *      executor has none. While a job runs inline outside of blocking sections, the inner executor
- *      has at most one job less than it has workers.
+ *      has at most one job less than the pool has workers.
  *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner: inline,
  *      they would wait for each other.
  *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
@@ -42,15 +41,14 @@
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
  *   word                 guarded by        meaning
- *   host.leader          the engine lock   the thread that leads, or will after its sleep or its
- *   job host.runs            the engine lock   inline jobs up to now
+ *   host.leader          the engine lock   the thread that leads, or will after its sleep or job
+ *   host.runs            the engine lock   inline jobs up to now
  *   host.lost_runner     the engine lock   a task has ended the runner; no other was tried yet
  *   host.watcher_sleeps  the engine lock   the main thread sleeps until the next inline job
  *   host.ended, .freed   host.lock         what other threads hand over to the leader
  *   the rest             the engine lock
  *
- * The free of an inner executor waits for its threads or processes. So a thread of its own frees
- * it, and the leader serves on.
+ * The free of an inner executor waits for its workers. So a thread of its own frees it.
  */
 #include "host.h"
 #include "core/base/panic.h"
@@ -78,17 +76,17 @@ struct host_pool {
 	uint32_t id, slots, workers;
 	bool processes;
 	bool inlines;                      /* its jobs may run inline */
-	bool runs_inline;                  /* one does, and is not in a blocking section */
-	unsigned longs;                    /* above 0: jobs are long; a short one lowers it */
+	bool runs_inline;                  /* a job outside of a blocking section */
+	unsigned longs;                    /* above 0: jobs are long; short ones lower it */
 	fl_executor *inner;                /* NULL: it could not be made */
-	fl_task_type initialize;           /* its initializer, without the hook, which is rank 0's */
+	fl_task_type initialize;           /* without the hook, which is rank 0's */
 	struct fl__mpi_received *received; /* the regions; NULL: there are none */
 	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, **waiting_end;
 	uint32_t n_inner;
 	fl_thread closer;
 	bool closing, has_closer;
-	char name[32]; /* of a worker: the runner has it during an inline job */
+	char name[32]; /* of a worker, and of the runner during an inline job */
 	char text[FL_MESSAGE_MAX];
 };
 
@@ -102,16 +100,16 @@ struct host_job {
 	int64_t deadline; /* 0: none */
 	int64_t took;     /* nanoseconds, in the inner executor */
 	const fl_task_type *type;
-	fl_task_type plain;           /* on processes: the same without hooks, which are rank 0's */
+	fl_task_type plain;           /* on processes: without hooks, which are rank 0's */
 	fl_future *future;            /* inner */
 	fl_cancel_token token;        /* inline */
 	size_t arg_size, result_size; /* of all elements */
-	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the result is the future's */
+	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the future's */
 	bool stop;                    /* asked to, before it could start */
 	bool waits;                   /* in `waiting` */
-	bool inner;                   /* the inner executor gets it; `future` may follow its start */
+	bool inner;                   /* `future` may follow its start */
 	bool between;                 /* stopped on request between two elements */
-	struct fl__run frame;         /* of nested tasks, while the job runs on threads */
+	struct fl__run frame;         /* of nested tasks, on threads */
 	void *memory;                 /* NULL: `small` suffices */
 	unsigned char small[HOST_SMALL];
 };
@@ -119,7 +117,7 @@ struct host_job {
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/* HOST_POLLS: rounds of the runner before it releases the lock and looks at the clock. */
+/* HOST_POLLS: rounds between two looks at the clock, without the lock. */
 enum { HOST_LONGS = 16, HOST_POLLS = 8 };
 
 static struct {
@@ -131,23 +129,22 @@ static struct {
 	struct fl__types_known types;
 	sigset_t signals; /* of the main thread */
 	/* The runner, and the leader. */
-	fl_thread runner, ended_runner; /* ended by a task; the next one that ends joins it */
+	fl_thread runner, ended_runner; /* joined by the next runner that a task ends */
 	bool has_runner, lost_runner;
 	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
 	struct host_job *inlined;
-	bool stops;        /* the inline job is to stop, and was not asked yet */
+	bool stops;        /* the inline job was not asked to stop yet */
 	bool requests;     /* a thread asks it */
-	unsigned blocking; /* blocking sections that the inline job is in */
+	unsigned blocking; /* blocking sections of the inline job */
 	uint64_t runs;
 	bool watcher_sleeps;
 	/* Handed over by other threads. */
 	fl_mutex lock;
 	struct host_job *ended, **ended_end;
 	struct host_pool *freed;
-	uint32_t handed_over; /* 1: one of the two is not empty; also read without the lock */
+	uint32_t handed_over; /* 1: one of the two is not empty; read without the lock, too */
 } host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
 
-/* Ends all ranks: this one cannot go on. */
 static _Noreturn void host_abort(const char *why)
 {
 	fl__mpi_abort("rank %d (%s) %s", fl__mpi_world.rank, fl__mpi_world.host, why);
@@ -171,7 +168,7 @@ static void host_send(const struct fl__mpi_head *head, const char *text, const v
 
 /* Types. */
 
-/* Stores the type that a message names. Returns 0; or an error, and a text. */
+/* Returns 0; or an error, and a text. */
 static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **type, char *text)
 {
 	char build[FL__BUILD_ID_TEXT];
@@ -192,14 +189,15 @@ static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **ty
 	return -EPROTO;
 }
 
-/* The task of a job on threads. */
-
 static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 {
 	return fl__elements_run(job->type, ctx, job->arg, job->result, job->count, &job->done, &job->between);
 }
 
-/* Called if a task of the job ends the thread. A nested task keeps its frame: the thread panics. */
+/*
+ * Called if a task of the job ends the thread. A nested task would lose its frame: the thread
+ * panics.
+ */
 __attribute__((cold)) static void host_leave_nested(void *arg)
 {
 	struct host_job *job = arg;
@@ -207,7 +205,7 @@ __attribute__((cold)) static void host_leave_nested(void *arg)
 		fl__mpi_nested_leave(&job->frame);
 }
 
-/* In the inner executor, whose worker ends the future if the thread ends. */
+/* If the thread ends, the inner executor's worker ends the future. */
 static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
 {
 	const int64_t began = fl_now();
@@ -262,7 +260,7 @@ static void host_sent(struct fl__mpi_transfer *t)
 	host_free_job((struct host_job *)(void *)t); /* its first member */
 }
 
-/* Sends the end of a job: with its result if it has one, and the text. Frees the job. */
+/* Sends ENDED, with the result if there is one, and the text. Frees the job. */
 static void host_reply(struct host_job *job, struct fl__mpi_head *head, const char *text)
 {
 	head->kind = FL__MPI_ENDED;
@@ -296,7 +294,7 @@ static void FL_PRINTF(4, 5) host_refuse(struct host_job *job, int error, uint32_
 	host_reply(job, &head, text);
 }
 
-/* On processes: what the future of a chunk tells. */
+/* On processes. */
 static void host_take_chunk(struct host_job *job, struct fl__mpi_head *head)
 {
 	const struct fl__task_block *block = fl__task_block_of(job->future);
@@ -313,7 +311,6 @@ static void host_reply_skipped(struct host_job *job)
 	host_reply(job, &head, "");
 }
 
-/* Remembers whether the pool's jobs are long. */
 static void host_note_length(struct host_pool *p, int64_t took)
 {
 	if (took >= HOST_LONG)
@@ -345,14 +342,14 @@ static void host_end_job(struct host_job *job)
 	host_reply(job, &head, fl_future_message(f));
 }
 
-/* Without the engine lock: makes the leader look at `host.ended` and `host.freed`. */
+/* Without the engine lock. The leader then looks at `host.ended` and `host.freed`. */
 static void host_wake_leader(void)
 {
 	fl__mpi_wake(FL__MPI_SECOND);
 	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
 }
 
-/* Called by a thread of the inner executor, or by a leader. */
+/* By a thread of the inner executor, or by a leader. */
 static void host_on_end(fl_future *f, void *arg)
 {
 	struct host_job *job = arg;
@@ -369,7 +366,6 @@ static void host_on_end(fl_future *f, void *arg)
 
 /* The start of a job. */
 
-/* Passes a job to the inner executor. */
 static void host_start_inner(struct host_job *job)
 {
 	struct host_pool *p = job->pool;
@@ -426,7 +422,6 @@ static void host_cancel_waiting(struct host_job *job)
 	host_reply_skipped(host_take_waiting(job->pool, link));
 }
 
-/* Whether the inner executor gets the next waiting job of the pool. */
 static bool host_goes_inner(const struct host_pool *p)
 {
 	if (p->runs_inline)
@@ -460,7 +455,7 @@ static unsigned char *host_align(unsigned char *at)
 	return at + (FL_TASK_ALIGN_MAX - (uintptr_t)at % FL_TASK_ALIGN_MAX) % FL_TASK_ALIGN_MAX; /* cast: the address */
 }
 
-/* Makes memory for argument and result, zeroed. False: there is none. */
+/* Zeroed. False: no memory. */
 static bool host_make_memory(struct host_job *job)
 {
 	const size_t arg = host_aligned(job->arg_size),
@@ -479,7 +474,7 @@ static bool host_make_memory(struct host_job *job)
 	return true;
 }
 
-/* Returns a job of zeroes, but for `small`. */
+/* Zeroes all but `small`. */
 static struct host_job *host_new_job(void)
 {
 	struct host_job *job = host.free;
@@ -495,7 +490,6 @@ static struct host_job *host_new_job(void)
 	return job;
 }
 
-/* A job of that message, in `jobs`. */
 static struct host_job *host_make_job(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
@@ -513,7 +507,7 @@ static struct host_job *host_make_job(const struct fl__mpi_head *head)
 	return job;
 }
 
-/* Receives and drops the argument of a task that was refused. */
+/* Receives and drops a refused task's argument. */
 static void host_drain(int from, const struct fl__mpi_head *head)
 {
 	struct host_job *drain = host_new_job();
@@ -524,7 +518,7 @@ static void host_drain(int from, const struct fl__mpi_head *head)
 	fl__mpi_recv_data(from, drain->memory, (size_t)head->size, &drain->transfer);
 }
 
-/* Finds the type, and makes the memory. Returns 0; or an error, flags of ENDED, and a text. */
+/* Returns 0; or an error, flags of ENDED, and a text. */
 static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *head, uint32_t *flags, char *text)
 {
 	const fl_task_type *type;
@@ -597,7 +591,7 @@ static void host_on_stop(const struct fl__mpi_head *head)
 
 /* The runner. */
 
-/* Requests the inline job to stop. Releases the engine lock for a while. */
+/* Releases the engine lock for a while. */
 static void host_request_stop(void)
 {
 	struct host_job *job = host.inlined;
@@ -609,10 +603,7 @@ static void host_request_stop(void)
 	host.requests = false;
 }
 
-/*
- * Without the lock. As with a worker of a thread executor, another job may run while the inline job
- * blocks.
- */
+/* Without the lock. Another job may run while the inline job blocks. */
 static void host_on_block(struct fl__run *run, bool begins)
 {
 	(void)run;
@@ -629,7 +620,6 @@ static const struct fl__executor_ops host_runner_ops = {
     .size = sizeof host_runner_ops, .kind = "mpi-runner", .block = host_on_block};
 static fl_executor host_runner_executor = {.ops = &host_runner_ops};
 
-/* The next job to run inline; NULL: none. */
 static struct host_job *host_next_inline(void)
 {
 	for (struct host_pool *p = host.pools; p; p = p->next)
@@ -640,7 +630,7 @@ static struct host_job *host_next_inline(void)
 
 static const struct fl__worker_ops host_worker_ops = {.block = fl__run_block};
 
-/* Waits until no thread requests the inline job to stop: invariant 4. */
+/* Invariant 4. */
 static void host_await_requests(void)
 {
 	while (host.requests) {
@@ -677,7 +667,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	return error;
 }
 
-/* Ends the inline job, which took that many nanoseconds: replies, unless rank 0 has ended. */
+/* `took`: nanoseconds. Replies, unless rank 0 has ended. */
 static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char *text)
 {
 	struct host_job *job = host.inlined;
@@ -693,7 +683,7 @@ static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char 
 	host_reply(job, head, text);
 }
 
-/* Runs a job that began at `began`, and replies. Returns the time of its end. */
+/* Returns the time of the job's end. */
 static int64_t host_run_inline(struct host_job *job, int64_t began)
 {
 	fl_task_ctx task = {.token = &job->token};
@@ -723,9 +713,8 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 static bool host_round(void);
 
 /*
- * Runs jobs for the time `turn`. The caller then looks for messages. Up to HOST_TOGETHER replies
- * leave together. A reply waits at most for the time `held`, and for the job that runs. If that job
- * is long, the main thread flushes.
+ * Runs jobs for the time `turn`. Up to HOST_TOGETHER replies leave together: a reply waits at most
+ * for the time `held`, and for the job that runs. If that job is long, the main thread flushes.
  */
 static bool host_run_waiting(void)
 {
@@ -750,9 +739,8 @@ static bool host_run_waiting(void)
 }
 
 /*
- * Called if the inline job ends the runner. The job's function must not have been in a nested task
- * or in a callback: then other functions of the library have lost their frames, and the end of the
- * thread panics.
+ * Called if the inline job ends the runner. In a nested task or a callback, other functions of the
+ * library lose their frames: then the end of the thread panics.
  */
 __attribute__((cold)) static void host_runner_exits(void *arg)
 {
@@ -760,7 +748,7 @@ __attribute__((cold)) static void host_runner_exits(void *arg)
 	struct fl__mpi_head head = {.error = -EOWNERDEAD};
 	(void)arg;
 	if (fl__is_forked(fl__mpi_world.fork_count))
-		return;                  /* a child that the task has forked: the process ends with its thread */
+		return;                  /* a forked child ends with its thread */
 	host_leave_nested(host.inlined); /* only this thread writes `inlined` */
 	if (ctx->front.inside.helper || ctx->front.inside.calling)
 		return;
@@ -786,7 +774,7 @@ __attribute__((cold)) static void host_runner_exits(void *arg)
 }
 
 /*
- * pthread_cancel() acts on the runner only in tasks. Elsewhere the runner may hold the engine lock,
+ * pthread_cancel() acts on the runner only in tasks: elsewhere the runner may hold the engine lock,
  * and calls of MPI are cancellation points.
  */
 static int host_run(void *arg)
@@ -817,8 +805,8 @@ static int host_run(void *arg)
 }
 
 /*
- * Starts the runner, if there is none. True: there is one. The runner runs tasks, so it has the
- * caller's signals, as the threads of the inner executors do.
+ * True: there is a runner. It runs tasks, so it has the caller's signals, as the threads of the
+ * inner executors do.
  */
 static bool host_start_runner(void)
 {
@@ -883,7 +871,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	host.pools = p;
 	p->received = fl__mpi_receiver_take(p->id);
 	sigset_t before;
-	/* A task may have changed the signals of the runner, which a new executor would take over. */
+	/* A new executor would take over signals that a task has changed. */
 	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
 	host_create_inner(p, head, &open, data + sizeof open);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -891,7 +879,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	    p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
-/* Rank 0 is closed, and all that has not started there is cancelled. */
+/* Rank 0 is closed, and has cancelled all that has not started. */
 static void host_on_terminate(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
@@ -976,7 +964,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 	}
 }
 
-/* Handles what threads of the rank have handed over. True: there was something. */
+/* True: there was something. */
 static bool host_take_ended(void)
 {
 	struct host_job *jobs;
@@ -1013,7 +1001,7 @@ static void host_ignore(int from, const struct fl__mpi_head *head, const char *t
 	(void)data;
 }
 
-/* A round of a leader: receives, and passes jobs on. True: there was something. */
+/* True: there was something. */
 static bool host_round(void)
 {
 	bool some = fl__mpi_progress(host_handle);
@@ -1026,8 +1014,7 @@ static bool host_round(void)
 }
 
 /*
- * Rank 0 has ended. Tasks under way are asked to stop, and get a second to do so. Releases the
- * engine lock.
+ * Rank 0 has ended. Tasks are asked to stop, and get a second to do so. Releases the engine lock.
  */
 static void host_leave(void)
 {
@@ -1038,7 +1025,7 @@ static void host_leave(void)
 			(void)fl_executor_cancel(p->inner);
 	if (host.inlined && !host.requests)
 		host_request_stop();
-	/* What rank 0 has announced is received, and what was announced to it is sent. */
+	/* Rank 0 waits for what was announced. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		(void)fl__mpi_progress(host_ignore);
@@ -1054,7 +1041,7 @@ static void host_leave(void)
 
 /* The main thread. */
 
-/* While the runner leads: sleeps up to the next look. Releases the engine lock for a while. */
+/* The runner leads. Sleeps up to the next look. Releases the engine lock for a while. */
 static void host_watch(bool ran)
 {
 	static int64_t ran_at;
@@ -1084,7 +1071,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.leader == FL__MPI_SECOND) {
 			host_watch(ran);
-			pace.found = fl_now(); /* when this thread leads next, it polls at first */
+			pace.found = fl_now(); /* polls at first, on its next lead */
 			continue;
 		}
 		if (host.lost_runner)

@@ -8,8 +8,7 @@
 
 /*
  * For programs that start their ranks on this machine: variables of Open MPI's launcher. Version 4
- * reads those that begin with OMPI_. Since version 5 the launcher is PRRTE, which reads those that
- * begin with PRTE_. MPICH needs none.
+ * reads OMPI_..., version 5 (PRRTE) PRTE_.... MPICH needs none.
  */
 struct fl__mpi_variable {
 	const char *name, *value;
@@ -23,8 +22,8 @@ static const struct fl__mpi_variable fl__mpi_oversubscribe[] = {
 };
 
 /*
- * Ranks of root, as in containers; not bound to a CPU each. The component `netlink` of version 5
- * finds no path from a machine with an IPv6 address to itself.
+ * Ranks of root, as in containers; not bound to a CPU each. `netlink` of version 5 finds no path
+ * from a machine with an IPv6 address to itself.
  */
 static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
@@ -37,7 +36,7 @@ static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {NULL, NULL},
 };
 
-/* Sets all of them. False: there is no memory. Unsafe beside threads that read the environment. */
+/* False: no memory. Unsafe beside threads that read the environment. */
 static inline bool fl__mpi_set_launch_environment(void)
 {
 	bool all = true;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The executor over MPI in rank 0, on the remote core (lib/process/remote/remote.c has the states of a
- * task). Its transport are messages: wire.h has those between this file and the worker ranks, which
- * run the tasks (host.c). A posted task has a *slot* of its rank.
+ * The executor over MPI in rank 0, on the remote core (lib/process/remote/remote.c has the states
+ * of a task). Its transport are the messages of wire.h; worker ranks run host.c. A posted task has
+ * a *slot* of its rank. docs/design.md, section 4, has the reasons.
  *
- * A *round* receives messages, posts queued tasks, ends tasks, and flushes. It serves all pools of
- * the process. Its leader, which holds the engine lock, is one of:
+ * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all pools of the
+ * process. Its leader, which holds the engine lock, is one of:
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
@@ -13,7 +13,7 @@
  *   the MPI thread   no poller has led since it     all, with fl__mpi_pause() between them
  *                    last looked
  *
- * Pollers and submitters only try to lock. If that fails, another leader is at work. While pollers
+ * Pollers and submitters only try to lock: if that fails, another leader is at work. While pollers
  * lead, the MPI thread naps (MPI_THREAD_NAP). When nothing has been under way for
  * MPI_THREAD_LINGER, it sleeps until a wake.
  *
@@ -36,10 +36,9 @@
  *      said CLOSED. A join waits for that.
  *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
  *
- * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
- * nothing is queued, rank 0 recalls those that have waited for MPI_POOL_PATIENCE, the last sent
- * first. A rank that has begun a recalled task runs it to its end. Any other comes back as
- * cancelled, and is queued again.
+ * Balance. When a worker is free and nothing is queued, rank 0 recalls tasks that have waited at
+ * another rank for MPI_POOL_PATIENCE, the last sent first. A recalled task that has not begun comes
+ * back as cancelled, and is queued again.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -68,8 +67,8 @@ struct mpi_slot {
 	struct mpi_slot *next_free;
 	uint32_t round;
 	uint32_t number;
-	bool ended;     /* ENDED has come; `end` is its head */
-	uint32_t stops; /* atomic; 1: the task is to stop, and STOP was not sent yet */
+	bool ended;     /* `end` is the head of ENDED, which has come */
+	uint32_t stops; /* atomic; 1: STOP is to be sent */
 	bool recalled;  /* RECALL was sent, and not answered */
 	bool begun;     /* BEGUN has come */
 	int64_t posted_at;
@@ -77,13 +76,13 @@ struct mpi_slot {
 	char *message;
 };
 
-/* What a pool has at one worker rank. */
+/* A pool at one worker rank. */
 struct mpi_share {
 	struct mpi_pool *pool;
 	struct mpi_slot *slots; /* NULL until the first task */
 	struct mpi_slot *free;
 	uint32_t workers, n_slots, load, recalled;
-	uint32_t newer; /* in mpi_pool_balance(): tasks that were sent later */
+	uint32_t newer; /* in mpi_pool_balance(): tasks sent later */
 	uint16_t rank;
 	bool opened; /* OPEN was sent */
 };
@@ -94,13 +93,13 @@ struct mpi_pool {
 		struct fl__remote remote;
 	};
 	uint32_t id;
-	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
-	int cursor;               /* the rank that got the last task */
+	struct mpi_share *shares; /* by rank; rank 0's has no slots */
+	int cursor;               /* got the last task */
 	size_t room;
-	size_t parked;  /* the slots of ranks that have the regions: `room`, when all do */
+	size_t parked;  /* `room` of ranks that have the regions, until all do */
 	uint32_t stops; /* atomic; 1: a slot has `stops` */
 	int64_t balance_at;
-	bool lags; /* a rank has tasks that wait, while another has a free worker */
+	bool lags; /* tasks wait at a rank, while another has a free worker */
 	/* The rounds. */
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
@@ -109,12 +108,12 @@ struct mpi_pool {
 	bool closing;
 	bool forgotten;                /* no leader uses the pool again */
 	unsigned open_ranks;           /* OPEN was sent, CLOSED has not come */
-	struct fl__mpi_sender *sender; /* of the regions; NULL: there are none */
+	struct fl__mpi_sender *sender; /* NULL: no regions */
 	bool told;                     /* the ranks were sent the regions */
 	/* The manager. */
 	bool broke;
 	fl_cond work;
-	char broken[FL_MESSAGE_MAX]; /* why the pool is to break; "": it is not */
+	char broken[FL_MESSAGE_MAX]; /* why the pool is to break, or "" */
 	unsigned prefetch;
 	bool processes;
 };
@@ -128,7 +127,7 @@ struct mpi_pool {
 static struct {
 	fl_mutex lock;          /* taken under the executors' locks; guards the first part */
 	struct mpi_pool *ready; /* with something to do */
-	uint32_t has_ready;     /* 1: there is one; also read without the lock */
+	uint32_t has_ready;     /* 1: there is one; read without the lock, too */
 	bool running, over;
 	fl_thread thread;
 	uint32_t pools_made;
@@ -145,7 +144,7 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 	return (struct mpi_pool *)(void *)e; /* its first member */
 }
 
-/* Makes the next round serve the pool. */
+/* The next round serves the pool. */
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
 	FL_LOCKED(&mpi_thread.lock);
@@ -154,10 +153,10 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	p->ready = true;
 	p->next_ready = mpi_thread.ready;
 	mpi_thread.ready = p;
-	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a thread that leads, or wakes another, orders it */
+	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
 }
 
-/* Makes the MPI thread serve the pool, if no other leader does before. */
+/* The MPI thread serves the pool if no other leader does before. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
 	mpi_pool_make_ready(p);
@@ -166,7 +165,7 @@ static void mpi_pool_alert(struct mpi_pool *p)
 
 /* The end of tasks. */
 
-/* Ends the slot's task, if ENDED has come and both transfers have ended. */
+/* The task ends if ENDED has come and both transfers have ended. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
 	if (!s->ended || s->under_way > 0)
@@ -175,7 +174,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
 	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
-	/* A request to stop may have crossed the recall. */
+	/* The request may have crossed the recall. */
 	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
@@ -202,7 +201,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	share->free = s;
 }
 
-/* Without the lock, by the leader: the argument was sent, or the result has arrived. */
+/* Without the lock, by the leader. */
 static void mpi_slot_transferred(struct fl__mpi_transfer *t)
 {
 	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
@@ -213,8 +212,6 @@ static void mpi_slot_transferred(struct fl__mpi_transfer *t)
 	p->touched = true;
 	mpi_slot_try_end(s);
 }
-
-/* The leader: from the queue to the ranks. */
 
 static int mpi_share_open(struct mpi_share *share)
 {
@@ -259,7 +256,7 @@ static int mpi_share_open(struct mpi_share *share)
 	return 0;
 }
 
-/* The next rank with a free worker; else the next with a free slot. */
+/* The next rank with a free worker; else with a free slot. */
 static void *mpi_on_choose(struct fl__remote *r)
 {
 	struct mpi_pool *p = mpi_pool_of(&r->base);
@@ -317,7 +314,6 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 	return 0;
 }
 
-/* Sends a message about a task without data. */
 static int mpi_slot_send(const struct mpi_slot *s, uint32_t kind)
 {
 	const struct fl__mpi_head head = {
@@ -331,7 +327,7 @@ static bool mpi_on_recall(struct fl__task_block *block)
 	return false; /* invariant 1 */
 }
 
-/* Any thread: the next round sends STOP. */
+/* Any thread. The next round sends STOP. */
 static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 {
 	struct mpi_slot *s = block->worker;
@@ -343,7 +339,7 @@ static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 	mpi_pool_alert(p);
 }
 
-/* Begins a balance. Returns the number of workers without a task, or with one on its way back. */
+/* Returns the number of workers without a task, or with one on its way back. */
 static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 {
 	uint32_t n = 0, recalled = 0;
@@ -356,7 +352,7 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 	return n > recalled ? n - recalled : 0;
 }
 
-/* Whether the task waits at its rank, for all that rank 0 knows. Called for the last sent first. */
+/* For all that rank 0 knows. Called for the last sent first. */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
 	struct mpi_share *share = s->share;
@@ -405,7 +401,7 @@ static int mpi_pool_send(const struct mpi_pool *p, int rank, uint32_t kind)
 	return fl__mpi_send(rank, &head, "", NULL);
 }
 
-/* Without memory for a message, the rest of the ranks is asked to stop and no more. */
+/* Without memory for a message, the other ranks are asked to stop and no more. */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
 	if (!p->terminates)
@@ -416,7 +412,7 @@ static void mpi_pool_send_terminate(struct mpi_pool *p)
 			return;
 }
 
-/* When all has ended: tells the ranks to free their executors. */
+/* When all tasks have ended. */
 static void mpi_pool_close(struct mpi_pool *p)
 {
 	if (!p->base.closed || p->base.queue.head || p->remote.posted.head || p->closing)
@@ -430,7 +426,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 			fl__mpi_abort("rank 0 has no memory for a message");
 }
 
-/* The first task has come: sends the regions to all ranks that have workers. */
+/* With the first task. */
 static void mpi_pool_send_regions(struct mpi_pool *p)
 {
 	if (!p->sender || p->told || !p->base.queue.head)
@@ -443,7 +439,6 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 
 /* The leader: what comes back. */
 
-/* The message of a task that has ended with an error. */
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
 	const fl_allocator *allocator = s->share->pool->base.allocator;
@@ -458,7 +453,6 @@ static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 	return fl__message_copy(allocator, whole);
 }
 
-/* The slot that a message is about. */
 static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
 {
 	const struct mpi_share *share = &p->shares[from];
@@ -505,7 +499,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	s->share->recalled--;
 }
 
-/* Without the lock: a rank has the regions, or cannot get them. */
+/* Without the lock. An error: the rank cannot get the regions. */
 static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                             const char *data)
 {
@@ -533,7 +527,7 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	fl_cond_signal(&p->work);
 }
 
-/* Under mpi_thread.lock: moves pools with something to do to the list of pools. */
+/* Under mpi_thread.lock. */
 static void mpi_take_ready(void)
 {
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
@@ -549,7 +543,7 @@ static void mpi_take_ready(void)
 	fl__store_relaxed(&mpi_thread.has_ready, 0);
 }
 
-/* Without the lock: the last access of a leader to the pool. */
+/* Without the lock: a leader's last access to the pool. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;
@@ -589,7 +583,7 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 
 /* Rounds. The engine lock is held, and no other. */
 
-/* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
+/* The pool may be freed afterwards. True: there was something to do. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
 	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
@@ -612,10 +606,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/*
- * Tells the worker ranks to end. Transfers under way are ended first, with the ranks, which take
- * part for a second.
- */
+/* Ends transfers under way first, for a second at most: the ranks take part. */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
@@ -650,7 +641,6 @@ static bool mpi_round(bool receives)
 	return some;
 }
 
-/* Whether there is, or will be, something for another round. */
 static bool mpi_expects(void)
 {
 	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
@@ -660,8 +650,8 @@ static bool mpi_expects(void)
 }
 
 /*
- * Without a lock, by a thread other than the MPI thread: makes a round. `*some`: there was
- * something to do. False: another thread leads.
+ * Without a lock, not on the MPI thread. `*some`: there was something to do. False: another thread
+ * leads.
  */
 static bool mpi_try_round(bool receives, bool *some)
 {
@@ -686,10 +676,7 @@ static bool mpi_has_ready(void)
 	return mpi_thread.ready != NULL;
 }
 
-/*
- * After the last round of a thread: serves pools of other threads, which have not led since this
- * thread did.
- */
+/* After a thread's last round: serves pools that other threads have added meanwhile. */
 static void mpi_settle(void)
 {
 	bool some;
@@ -729,7 +716,7 @@ static int mpi_thread_run(void *arg)
 		if (expects)
 			expected_at = fl_now();
 		if (spared)
-			pace.found = expected_at; /* when this thread leads next, it polls at first */
+			pace.found = expected_at; /* polls at first, on its next lead */
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep;
 		fl_mutex_unlock(&fl__mpi_lock);
@@ -784,7 +771,6 @@ static void mpi_on_wake(struct fl__remote *r)
 
 /* The transport, and the executor interface. */
 
-/* Starts the MPI thread, if there is none. */
 static int mpi_on_start(struct fl__remote *r)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
@@ -829,8 +815,8 @@ static const struct fl__remote_transport mpi_transport = {
 };
 
 /*
- * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is
- * full. Else the task goes with others in a later round.
+ * Whether a submit makes a round: a worker is idle, or a message is full. Else a later round sends
+ * the task with others.
  */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
@@ -920,7 +906,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
 
 _Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
 
-/* In the object that every user of the executor is linked with. */
+/* In the object that every user of the executor links. */
 FL__AT_START static void mpi_set_hook(void)
 {
 	fl__main_hook = fl__mpi_main;
@@ -937,7 +923,7 @@ static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_c
 	       fl__remote_config_is_valid(config);
 }
 
-/* Distributes the workers over the ranks. Returns their number. */
+/* Returns the number of workers. */
 static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 {
 	const unsigned ranks = fl_mpi_ranks() - 1;
@@ -957,7 +943,7 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 	return sum;
 }
 
-/* Each rank that may use one CPU of many gets a line: launchers bind ranks to single cores. */
+/* Launchers bind ranks to single cores: each rank that has one CPU of many gets a line. */
 static void mpi_warn_of_binding(void)
 {
 	static bool warned;
@@ -973,7 +959,7 @@ static void mpi_warn_of_binding(void)
 	}
 }
 
-/* Takes ownership of `p`, also on failure. */
+/* Owns `p`, also on failure. */
 static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
 	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);

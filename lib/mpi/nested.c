@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The executor for nested tasks, one for each thread that runs tasks of rank 0. */
+/* One executor for each thread that runs tasks of rank 0. */
 #include "nested.h"
 #include "process/pool/worker.h"
 #include <errno.h>

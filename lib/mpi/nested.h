@@ -6,10 +6,11 @@
 
 /*
  * The executor that a task of a worker rank finds as its own, fl_executor_current(). Each thread
- * has one, which runs nested tasks at once, on the thread's stack: as in a worker process. A task
- * that closes it closes it only for itself.
+ * has one, which runs nested tasks at once, on the thread's stack. A task that closes it closes it
+ * only for itself.
  *
- * Enters the frame of a task, whose regions nested tasks find. Returns 0, -ENOMEM.
+ * fl__mpi_nested_enter() enters the frame of a task, whose regions nested tasks find. Returns 0,
+ * -ENOMEM.
  */
 int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx);
 void fl__mpi_nested_leave(struct fl__run *frame);

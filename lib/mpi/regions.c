@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regions over MPI. Rank 0 sends the regions of an executor to each worker rank, before OPEN.
+ * Rank 0 sends the regions of an executor to each worker rank, before OPEN. docs/design.md, section
+ * 4 ("Regions"), has the reasons.
  *
- * A *machine* is a host name, a boot, and a namespace of processes: what ranks have in common that
- * can share memory. Each machine has one copy of a region, and one rank that owns it, the *owner*.
- * On rank 0's machine the owner is rank 0, and the memory is the user's own. On each other machine
- * the owner is the first rank that is told. The owner makes regions of the same sizes, and fetches
- * their bytes. Then rank 0 tells the other ranks of the machine, which map the owner's memory.
+ * A *machine* is a host name, a boot, and a namespace of processes: ranks on one can share memory.
+ * Each machine has one copy of a region, which one rank, the *owner*, has made. On rank 0's machine
+ * the owner is rank 0, and the memory is the user's own. Elsewhere the owner is the first rank that
+ * is told: it makes regions of the same sizes, and fetches their bytes. Then rank 0 tells the
+ * machine's other ranks, which map the owner's memory.
  *
  * For each executor, a rank is in one of these states:
  *
@@ -25,12 +26,11 @@
  *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
  *      closed on all ranks at once, and not while a rank is in the state "told".
  *
- * A rank maps the owner's memory through /proc/PID/fd. This needs no connection, and Linux allows
- * it among the processes of one user. The rank compares device and inode. A rank to which the
- * access is denied becomes an owner, whose memory no other rank maps.
+ * A rank maps the owner's memory through /proc/PID/fd, and compares device and inode. A rank to
+ * which the access is denied becomes an owner, whose memory no other rank maps.
  *
- * Making a region takes a quarter of a second for each GiB. So a thread of its own makes the
- * regions of an owner, and the leader serves on.
+ * Making a region takes a quarter of a second for each GiB. So an owner has a thread for that, and
+ * the leader serves on.
  */
 #include "regions.h"
 #include "core/base/panic.h"
@@ -51,7 +51,7 @@
 
 _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HAS are never announced");
 
-/* Bytes of one message: short enough for data of other executors to pass in between. */
+/* Bytes of one message: data of other executors pass in between. */
 #define REGIONS_PIECE ((uint64_t)16 << 20)
 
 /* Machines. */
@@ -101,14 +101,14 @@ struct sender_rank {
 	enum sender_state state;
 	bool owns;                     /* is an owner */
 	bool alone;                    /* no other rank maps its memory */
-	struct fl__mpi_region *memory; /* an owner's, once it has the bytes */
+	struct fl__mpi_region *memory; /* of an owner that has the bytes */
 };
 
 struct fl__mpi_sender {
 	fl_shm *const *regions;
 	unsigned n;
 	uint32_t told;      /* ranks in that state */
-	uint32_t missing;   /* ranks that are to get the regions, and do not have them */
+	uint32_t missing;   /* ranks that do not have the regions yet */
 	uint32_t under_way; /* pieces */
 	bool stopped, *changed;
 	struct sender_rank *ranks;
@@ -150,20 +150,20 @@ void fl__mpi_sender_free(struct fl__mpi_sender *s)
 	fl__free(s);
 }
 
-/* Rank 0 as an owner: it has the user's regions. */
+/* Rank 0 is an owner: it has the user's regions. */
 static void sender_own(struct fl__mpi_sender *s)
 {
 	struct sender_rank *here = &s->ranks[0];
 	here->owns = true;
 	here->state = SENDER_HAS;
 	for (unsigned i = 0; i < s->n; i++)
-		/* An error leaves no inode, so that no rank can map the region. */
+		/* Without an inode no rank can map the region. */
 		if (regions_describe(s->regions[i], &here->memory[i]) != 0)
 			here->memory[i] =
 			    (struct fl__mpi_region){.total = s->regions[i]->total, .data = s->regions[i]->data};
 }
 
-/* The owner of a rank's machine; -1: there is none yet. */
+/* -1: the machine has no owner yet */
 static int sender_find_owner(const struct fl__mpi_sender *s, int rank)
 {
 	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
@@ -206,7 +206,7 @@ static void sender_sent(struct fl__mpi_transfer *t)
 	fl__free(piece);
 }
 
-/* The number of bytes of an answer; 0: there are none. */
+/* 0: the answer has no bytes */
 static size_t sender_piece_size(const struct fl__mpi_sender *s, const struct fl__mpi_head *want)
 {
 	if (want->slot >= s->n || want->task >= s->regions[want->slot]->total)
@@ -241,7 +241,7 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
 	fl__mpi_send_data(from, (const char *)s->regions[want->slot]->head + want->task, size, &piece->transfer);
 }
 
-/* A rank cannot map the memory of its machine: it gets memory of its own. */
+/* A rank that cannot map its machine's memory becomes an owner. */
 static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct fl__mpi_head *head)
 {
 	fl__log(FL_LOG_WARNING, "rank %d (%s) cannot map the regions of its machine, and gets a copy of its own: %s",
@@ -250,7 +250,7 @@ static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct f
 	fl__mpi_sender_tell(s, head->pool, rank);
 }
 
-/* An owner has its memory: tells the ranks that have waited for it. */
+/* The ranks that have waited for an owner's memory. */
 static void sender_tell_others(struct fl__mpi_sender *s, int owner, uint32_t pool)
 {
 	for (int i = 1; i < fl__mpi_world.size && !s->stopped; i++)
@@ -305,7 +305,7 @@ void fl__mpi_sender_leave(void)
 /* A worker rank. */
 
 struct receiver {
-	struct fl__mpi_transfer transfer; /* first: of the piece that is received */
+	struct fl__mpi_transfer transfer; /* first; of the piece */
 	struct receiver *next, *next_made;
 	uint32_t pool;
 	unsigned at;     /* the region that is fetched */
@@ -333,7 +333,7 @@ void fl__mpi_received_free(struct fl__mpi_received *received)
 	fl__free(received);
 }
 
-/* Takes a receiver out of the list and frees it. Returns its regions. */
+/* Frees the receiver. Returns its regions. */
 static struct fl__mpi_received *receiver_remove(struct receiver *r)
 {
 	struct fl__mpi_received *received = r->received;
@@ -365,7 +365,7 @@ static void receiver_answer(const struct fl__mpi_head *head, const char *text, c
 		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
 }
 
-/* Answers with an error, and frees the receiver and what it has. */
+/* Answers with an error, and frees the receiver with its regions. */
 static void FL_PRINTF(4, 5) receiver_fail(struct receiver *r, int error, uint32_t flags, const char *format, ...)
 {
 	char text[FL_MESSAGE_MAX];
@@ -396,8 +396,8 @@ static void receiver_succeed(const struct receiver *r)
 }
 
 /*
- * Opens the memory of another process. Returns a descriptor, or a negative errno. Compares before
- * the open: the process could be another one, and the open of its file could have effects.
+ * Returns a descriptor, or a negative errno. Compares before the open: the process could be another
+ * one, and the open of its file could have effects.
  */
 static int receiver_open(const struct fl__mpi_region *about, int pid)
 {
@@ -412,7 +412,7 @@ static int receiver_open(const struct fl__mpi_region *about, int pid)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Maps the memory of another process. Returns 0; or an error, and whether the memory is unreached. */
+/* Returns 0; or an error, and whether the memory is unreached. */
 static int receiver_map(fl_shm **region, const struct fl__mpi_region *about, int pid, bool *unreached)
 {
 	const int fd = receiver_open(about, pid);
@@ -439,7 +439,7 @@ static void receiver_map_all(struct receiver *r)
 	receiver_succeed(r);
 }
 
-/* Makes a region of the same layout. Returns 0, or a negative errno. */
+/* Returns 0, or a negative errno. */
 static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 {
 	int rc = fl_shm_create(region, (size_t)(about->total - about->data));
@@ -452,7 +452,7 @@ static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 	return -EPROTO; /* another size of pages */
 }
 
-/* All bytes of a region have come: checks it, and makes it read-only if rank 0's is. */
+/* Checks a region whose bytes have come, and makes it read-only if rank 0's is. */
 static int receiver_complete(fl_shm **region, const struct fl__mpi_region *about)
 {
 	fl_shm *checked = NULL;
@@ -491,7 +491,6 @@ static void receiver_got(struct fl__mpi_transfer *t)
 		receiver_succeed(r);
 }
 
-/* Makes the regions. Stores an error, if there is one. */
 static int receiver_make_all(void *arg)
 {
 	struct receiver *r = arg;
@@ -518,7 +517,6 @@ static void receiver_start_to_make(struct receiver *r)
 		(void)receiver_make_all(r);
 }
 
-/* The regions are made, or cannot be made. */
 static void receiver_fetch(struct receiver *r)
 {
 	const unsigned i = r->received->n;

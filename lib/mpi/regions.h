@@ -7,23 +7,21 @@
 #include <stdbool.h>
 
 /*
- * The regions of an executor, on their way from rank 0 to the worker ranks: regions.c. Of all
- * functions only fl__mpi_sender_create(), fl__mpi_sender_free() and fl__mpi_received_free() are for
- * any thread. The leader calls all others, under the engine lock.
+ * The way of an executor's regions from rank 0 to the worker ranks: regions.c. Any thread may call
+ * fl__mpi_sender_create(), fl__mpi_sender_free() and fl__mpi_received_free(); the leader calls all
+ * others, under the engine lock.
  *
- * A number for the machine of this process, made from `host` also. Processes with one number can
- * share memory. 0: unknown.
+ * Processes with the same number, made from `host` also, can share memory. 0: unknown.
  */
 uint64_t fl__mpi_machine(const char *host);
 
-/* Rank 0: the regions of one executor, and which ranks have them. */
 struct fl__mpi_sender;
 
 /* `*changed` is set when a transfer ends. Returns 0, -ENOMEM. */
 int fl__mpi_sender_create(struct fl__mpi_sender **made, fl_shm *const *regions, unsigned n, bool *changed);
 void fl__mpi_sender_free(struct fl__mpi_sender *s); /* NULL does nothing */
 
-/* Sends the regions of the executor `pool` to a rank, which answers with HAS. */
+/* The rank answers with HAS. */
 void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank);
 
 /* Handles WANT. */
@@ -37,19 +35,17 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
  */
 int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data);
 
-/* Whether all ranks that were told have the regions. */
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
-/* Whether a rank has yet to answer, or memory of a region is being sent. `s`: or NULL. */
+/* A rank has yet to answer, or memory is being sent. `s`: or NULL. */
 bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s);
 
-/* Makes ranks that are still receiving fail, and begins no other. `s`: or NULL. */
+/* Ranks that are still receiving fail; no other begins. `s`: or NULL. */
 void fl__mpi_sender_stop(struct fl__mpi_sender *s);
 
-/* The ranks are about to end: no message is answered any more. */
+/* The ranks end: no message is answered any more. */
 void fl__mpi_sender_leave(void);
 
-/* A worker rank: the regions of one executor. */
 struct fl__mpi_received {
 	unsigned n;
 	fl_shm *regions[FL_REGIONS_MAX];
@@ -59,10 +55,10 @@ struct fl__mpi_received {
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data);
 void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head);
 
-/* Goes on with regions that a thread has made. True: there were some. */
+/* After a thread has made regions. True: there were some. */
 bool fl__mpi_receiver_take_made(void);
 
-/* The regions that have come for an executor: the caller's from now on. NULL: none. */
+/* The caller's from now on. NULL: none. */
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool);
 void fl__mpi_received_free(struct fl__mpi_received *received); /* NULL does nothing */
 

@@ -2,15 +2,14 @@
 /*
  * Start and end of a rank.
  *
- * The program is started once for each rank, by a launcher. Each launcher tells a rank so by
- * variables of the environment. A binary of one implementation under the launcher of another sees a
- * world of its own, or hangs. So does a binary whose launcher does not speak its PMI, as plain
- * srun. Each such process would do the whole work. All are found here, and end with one line.
+ * A launcher starts the program once for each rank, and tells the rank so by variables of the
+ * environment. Under the launcher of another implementation, or one that does not speak its PMI
+ * (plain srun), a rank sees a world of its own, and would do the whole work, or hangs. Such a
+ * process ends here with one line.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
- * executor asks for them. MPI is their launcher then, so they start as all others do. They differ
- * in one thing: MPI_Comm_get_parent() has the intercommunicator to rank 0, where the ranks of a
- * launcher have MPI_COMM_WORLD.
+ * executor asks for them. They find the intercommunicator to rank 0 by MPI_Comm_get_parent(), in
+ * place of MPI_COMM_WORLD; nothing else differs.
  */
 #include "start.h"
 #include "core/base/panic.h"
@@ -30,15 +29,15 @@
 #include <unistd.h>
 
 static struct {
-	fl_mutex lock; /* of the first executor's spawn; guards fl__mpi_world then */
+	fl_mutex lock; /* for the first executor's spawn; guards fl__mpi_world then */
 	char **args;   /* of the program */
 	struct fl__mpi_hello hello;
 	bool has_served; /* a worker rank, at its end */
 } start = {.lock = FL_MUTEX_INIT};
 
 /*
- * Whether a process without a launcher can spawn ranks. With MPICH the spawn hangs if the mpiexec
- * in PATH is of version 4.0, or of another MPI.
+ * Whether a process without a launcher can spawn ranks. MPICH hangs if the mpiexec in PATH is of
+ * version 4.0, or of another MPI.
  */
 #ifdef OPEN_MPI
 enum { START_NEEDS_NO_LAUNCHER = true };
@@ -46,16 +45,16 @@ enum { START_NEEDS_NO_LAUNCHER = true };
 enum { START_NEEDS_NO_LAUNCHER = false };
 #endif
 
-/* What the launcher has set. A size of 0: the launcher does not tell it. */
+/* A size of 0: the launcher does not tell it. */
 struct start_launcher {
 	const char *name; /* NULL: there is none */
 	long rank, size;
-	bool speaks_pmi; /* the launcher connects the ranks, by a protocol of MPI's launchers */
+	bool speaks_pmi; /* connects the ranks as MPI's launchers do */
 };
 
-/* The variables of each launcher. A launcher without PMI comes after all others. */
+/* A launcher without PMI comes last. */
 static const struct {
-	const char *name, *rank, *size; /* size NULL: there is no such variable */
+	const char *name, *rank, *size; /* size NULL: no such variable */
 	bool speaks_pmi;
 } start_launchers[] = {
     {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
@@ -74,9 +73,9 @@ static long start_number(const char *variable)
 }
 
 /*
- * The first launcher whose variables are set. A launcher without PMI starts programs of all kinds,
- * so it counts if it has started several processes. Slurm also starts other launchers: then its
- * size is not theirs, and counts if they tell none.
+ * The first launcher whose variables are set. A launcher without PMI starts programs of all kinds:
+ * it counts if it has started several processes. Slurm also starts other launchers: its size counts
+ * if they tell none.
  */
 static struct start_launcher start_find_launcher(void)
 {
@@ -97,7 +96,7 @@ static struct start_launcher start_find_launcher(void)
 
 /*
  * A process that a rank starts inherits the launcher's variables. So each rank marks its
- * environment with its job and number. False: this process has found its own job's mark.
+ * environment with its job and number. False: the mark was there.
  */
 static bool start_mark_rank(const struct start_launcher *launcher)
 {
@@ -111,8 +110,8 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 }
 
 /*
- * Ends the process, with a line. Each rank writes it: the first to end may be the only one, since
- * some launchers kill the others then.
+ * Each rank writes the line: the first to end may be the only one, since some launchers kill the
+ * others then.
  */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
@@ -125,9 +124,8 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 }
 
 /*
- * Before MPI_Init(): a binary of MPICH under Open MPI's mpirun would hang there. Without PMI,
- * version 4 of Open MPI would abort with a page of text; MPICH can be built for srun's own
- * protocol.
+ * Before MPI_Init(), in which a binary of MPICH would hang under Open MPI's mpirun. Without PMI,
+ * Open MPI 4 would abort with a page of text; MPICH can be built for srun's own protocol.
  */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
@@ -159,7 +157,6 @@ static void start_describe(struct fl__mpi_hello *hello)
 	fl__mpi_world.host = hello->host;
 }
 
-/* Ranks whose messages this rank cannot read end the job. */
 static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
 {
 	if (peer->magic != FL__MPI_MAGIC || peer->protocol != FL__MPI_PROTOCOL || peer->pointer_size != sizeof(void *))
@@ -169,7 +166,7 @@ static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
 		    rank);
 }
 
-/* Whether a rank runs another build. Without a build-id, hosts cannot be compared: tasks are. */
+/* Without a build-id, hosts cannot be compared: tasks are. */
 static bool start_is_other_build(const struct fl__mpi_hello *a, const struct fl__mpi_hello *b)
 {
 	return !a->program.hashed && !b->program.hashed && memcmp(&a->program, &b->program, sizeof a->program) != 0;
@@ -211,8 +208,8 @@ static void start_end_at_exit(void)
 
 /*
  * Since version 4.2, MPICH tells its launcher in a function of atexit() that a rank ends in order.
- * So a worker rank ends by exit(), but without the program's functions, as a worker process. This
- * function is registered before MPI's, and after those of the program: it runs between the two.
+ * So a worker rank ends by exit(). This function, registered before MPI's and after the program's,
+ * keeps the program's from running, as in a worker process.
  */
 static void start_end_worker(void)
 {
@@ -229,7 +226,7 @@ static void start_refuse_executors(const char *refusal, bool alone)
 	fl__mpi_world.alone = alone;
 }
 
-/* False: fl__mpi_world.refusal says why this process cannot start MPI. */
+/* False: fl__mpi_world.refusal says why not. */
 static bool start_may_initialize(void)
 {
 	int started = 0;
@@ -280,7 +277,7 @@ void fl__mpi_main(int argc, char **argv)
 
 /* Ranks that rank 0 spawns. */
 
-/* Starts MPI in a process without a launcher. False: fl__mpi_world.refusal says why not. */
+/* False: fl__mpi_world.refusal says why not. */
 static bool start_without_launcher(void)
 {
 	if (!start_may_initialize())
@@ -288,7 +285,7 @@ static bool start_without_launcher(void)
 	start_describe(&start.hello);
 	fl__mpi_start(NULL, NULL, &start.hello);
 	start_end_at_exit();
-	/* Open MPI has set a launcher's variables now, which started programs inherit. */
+	/* Open MPI has set a launcher's variables, which started programs inherit. */
 	const struct start_launcher launcher = start_find_launcher();
 	if (launcher.name && !start_mark_rank(&launcher))
 		fl__mpi_abort("no memory for the environment");
@@ -301,7 +298,7 @@ static int start_spawn(unsigned n, char *why, size_t size)
 	char program[4096], cause[112];
 	const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
 	program[length > 0 ? length : 0] = '\0';
-	/* Open MPI 4.1 hangs when it does not find the program. */
+	/* Open MPI 4.1 hangs without the program. */
 	if (access(program, X_OK) != 0) {
 		(void)snprintf(why, size, "no worker rank can be spawned: %.128s: %s", program, fl_error_text(-errno));
 		return -EAGAIN;

@@ -11,10 +11,9 @@
  * The messages between rank 0, which has the executors, and the worker ranks.
  *
  * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
- * Each is a head, then `text` bytes of a text, then `size` bytes of data. Data above
- * FL__MPI_INLINE bytes are only announced (FL__MPI_ANNOUNCED): they follow as one message on the
- * communicator for data. Both communicators keep the order of messages between two ranks. The
- * receiver posts its receives in the order of the announcements. So no tag is needed.
+ * Each is a head, `text` bytes of a text, and `size` bytes of data. Data above FL__MPI_INLINE bytes
+ * are only announced (FL__MPI_ANNOUNCED): they follow as one message on the communicator for data.
+ * The receiver posts its receives in the order of the announcements, so no tag is needed.
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -35,10 +34,8 @@
  *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes, announced
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
  *
- * A slot is rank 0's name of a task at one rank. The slot is free again after ENDED. `round` tells
- * the tasks of one slot apart: a STOP or RECALL may cross its task's ENDED.
- *
- * A rank gets the regions of an executor before OPEN.
+ * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` tells the
+ * tasks of one slot apart: a STOP or RECALL may cross its task's ENDED. REGIONS come before OPEN.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
@@ -61,13 +58,13 @@ enum fl__mpi_kind {
 enum {
 	FL__MPI_ANNOUNCED = 1,   /* the data follow on their own */
 	FL__MPI_INITIALIZED = 2, /* OPEN: `task` is the initializer */
-	FL__MPI_SKIPPED = 4,     /* ENDED: the task was cancelled before it started */
-	FL__MPI_KEPT = 8,        /* ENDED: the result counts although the task failed */
-	FL__MPI_LATE = 16,       /* ENDED: a worker process was killed since the task ran past its deadline */
-	FL__MPI_MISMATCH = 64,   /* ENDED: the rank has another task of that name, or none; the text says which */
-	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken; the text says why */
-	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the other rank's memory */
-	FL__MPI_BETWEEN = 256,   /* ENDED: stopped on request between two elements */
+	FL__MPI_SKIPPED = 4,     /* ENDED: cancelled before the start */
+	FL__MPI_KEPT = 8,        /* ENDED: the result counts despite the error */
+	FL__MPI_LATE = 16,       /* ENDED: a worker process was killed past the task's deadline */
+	FL__MPI_MISMATCH = 64,   /* ENDED: another task of that name, or none (see the text) */
+	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken (see the text) */
+	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
+	FL__MPI_BETWEEN = 256,   /* ENDED: stopped between two elements */
 };
 
 struct fl__mpi_head {
@@ -76,7 +73,7 @@ struct fl__mpi_head {
 	uint32_t check; /* of the task's identity */
 	uint64_t task;  /* identity of the task's type */
 	uint64_t size;  /* bytes of data */
-	int64_t rest;   /* nanoseconds up to the deadline; FL_FOREVER: none */
+	int64_t rest;   /* nanoseconds to the deadline; FL_FOREVER: none */
 	uint32_t text;  /* bytes of text; 0: none */
 	uint32_t count; /* elements */
 	uint32_t done;  /* ENDED: elements that succeeded */
@@ -87,7 +84,7 @@ struct fl__mpi_head {
 struct fl__mpi_open {
 	fl_executor_config config; /* without pointers */
 	uint32_t slots;
-	uint32_t processes; /* 1: in worker processes; 0: on threads */
+	uint32_t processes; /* 1: in processes; 0: on threads */
 	char name[24];
 };
 
@@ -98,7 +95,7 @@ struct fl__mpi_region {
 	uint32_t writable;      /* for a process that attaches it */
 };
 
-/* REGIONS: the regions of `pid`, to be mapped; 0: to be copied. HAS: those of the rank. */
+/* REGIONS: of `pid`, to be mapped; 0: to be copied. HAS: of the rank. */
 struct fl__mpi_regions {
 	uint32_t n;
 	int32_t pid;
@@ -108,7 +105,7 @@ struct fl__mpi_regions {
 #define FL__MPI_INLINE ((size_t)16 << 10)
 #define FL__MPI_MESSAGE_MAX (sizeof(struct fl__mpi_head) + FL_MESSAGE_MAX + FL__MPI_INLINE)
 
-/* What every rank tells rank 0 at the start. Its size and its first four fields never change. */
+/* Every rank's first message to rank 0. Its size and its first four fields never change. */
 struct fl__mpi_hello {
 	uint32_t magic; /* also tells the order of bytes */
 	uint32_t protocol;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measurements of the executor over MPI, beside the same by hand: a manager in rank 0 that has one
- * message under way for each worker, and workers that answer each message. Prints one number.
+ * The executor over MPI beside the same by hand: a manager in rank 0 that has one message under way
+ * for each worker, which answers it. Prints one number.
  *
  *     mpirun -n 2 fairlead-mpi-bench tasks CHUNK N       no-op tasks a second
  *     mpirun -n 2 fairlead-mpi-bench trips N             microseconds a round trip
  *     mpirun -n 33 fairlead-mpi-bench sleep MS N P       tasks of MS milliseconds, N a rank, with a
  *                                                        prefetch of P: the busy part of the ranks
  *
- * With `hand` as its last argument, `tasks` and `trips` are those by hand. FL_MPI_LATENCY in the
- * environment delays each message, by so many microseconds (delay.c).
+ * `hand` as the last argument: `tasks` and `trips` by hand. FL_MPI_LATENCY in the environment
+ * delays each message by so many microseconds (delay.c).
  */
 #include <fairlead/imap.h>
 #include <fairlead/mpi_executor.h>
@@ -36,7 +36,6 @@ FL_TASK_STATIC(no_op, double, double)
 	return 0;
 }
 
-/* Returns the nanoseconds that it has slept. */
 FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 {
 	const int64_t began = fl_now();

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A network with a latency and a bandwidth, between the ranks of one machine: the engine's receive,
- * which is from any rank, ends only when its message's time has come. FL_MPI_LATENCY in the
- * environment has the latency in microseconds, FL_MPI_BANDWIDTH the bandwidth in MB/s, per
- * receiver. A message's time begins when MPI has it ready at the receiver, and the receiver looks.
- * So it also takes the time up to that look: figures are on the safe side. For one thread at a
- * time, as fairlead-mpi's engine is.
+ * A network with a latency and a bandwidth, between the ranks of one machine: the engine's receive
+ * ends only when its message's time has come. FL_MPI_LATENCY in the environment is in microseconds,
+ * FL_MPI_BANDWIDTH in MB/s, per receiver. A message's time begins when the receiver looks and MPI
+ * has it: figures are on the safe side. For one thread at a time.
  *
- * A delayed receive is not posted. In place of its request there is a persistent one that is never
+ * A delayed receive is not posted: its request is replaced by a persistent one that is never
  * started.
  */
 #include <fairlead/time.h>
