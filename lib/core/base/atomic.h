@@ -2,15 +2,14 @@
 #ifndef FL_BASE_ATOMIC_H
 #define FL_BASE_ATOMIC_H
 
-/* Has the atomic operations, since the public headers need some of them. */
+/* The atomic operations, which the public headers need, too. */
 #include "sanitizer.h"
 #include <fairlead/private/inline.h>
 #include <stdint.h>
 
 /*
- * Fences. ThreadSanitizer does not model them. Under it (FL__TSAN) a fence is a
- * read-modify-write of one word, and pairs only with another fence. A fence that pairs with an
- * operation needs an annotation (below).
+ * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one
+ * word, and pairs only with another fence; with an operation, it needs an annotation (below).
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
@@ -24,8 +23,8 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * Annotations, for the assembly of Concurrency Kit, which ThreadSanitizer cannot see: release an
- * object before Concurrency Kit gets it, and acquire the object after taking it back.
+ * For Concurrency Kit's assembly, which ThreadSanitizer cannot see: release an object before
+ * Concurrency Kit gets it, acquire it after taking it back.
  */
 #ifdef FL__TSAN
 void __tsan_acquire(void *address);

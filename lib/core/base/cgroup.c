@@ -5,7 +5,6 @@
 
 enum { CGROUP_PATH = 4096 };
 
-/* Whether the comma-separated `list` has `controller`. */
 static bool cgroup_is_listed(const char *list, const char *controller)
 {
 	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {

@@ -60,8 +60,8 @@ static const char *error_text(int number)
 #endif
 
 /*
- * What the library means by an error whose system text names one cause of several, or another one.
- * The system returns these errors, too, so each text covers both.
+ * For errors whose system text names one cause of several, or another one. The system returns these
+ * errors, too: each text covers both.
  */
 static const struct {
 	int number;
@@ -91,7 +91,6 @@ static const struct {
     {ETOOMANYREFS, "Too many descriptors in messages that were not received"},
 };
 
-/* NULL: the system's text fits. */
 static const char *error_own_text(int number)
 {
 	for (size_t i = 0; i < sizeof error_own_texts / sizeof *error_own_texts; i++)
@@ -105,7 +104,7 @@ const char *fl_error_name(int rc)
 	if (rc == FL_ETASK)
 		return "FL_ETASK";
 	if (rc == -ENOTSUP)
-		return "ENOTSUP"; /* the headers' name; EOPNOTSUPP is the same number */
+		return "ENOTSUP"; /* EOPNOTSUPP is the same number */
 	if (rc > 0 || rc < -4095)
 		return "E?";
 	const char *name = error_name(-rc);

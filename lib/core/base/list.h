@@ -4,11 +4,11 @@
 
 /*
  * Lists whose members have the links, for one thread at a time. The macros evaluate their arguments
- * several times. (Concurrency Kit's ck_queue.h has such lists for readers without a lock: they store
- * through fences and assembly, which ThreadSanitizer does not see.)
+ * several times. (Concurrency Kit's ck_queue.h, for readers without a lock, stores through fences
+ * and assembly, which ThreadSanitizer does not see.)
  *
- * A list is a pointer to its first member. `next` of a member is the next one, `link` the address of
- * the pointer to the member itself.
+ * A list points to its first member. A member has `next`, and `link`, the address of the pointer to
+ * it.
  */
 #define FL__LIST_ADD(list, member)                                                                                     \
 	do {                                                                                                           \
@@ -26,7 +26,7 @@
 			(member)->next->link = (member)->link;                                                         \
 	} while (0)
 
-/* A queue has pointers to its first and its last member, a member has `next` and `prev`. */
+/* A queue points to its first and last member; a member has `next` and `prev`. */
 #define FL__QUEUE_ADD(first, last, member)                                                                             \
 	do {                                                                                                           \
 		(member)->next = NULL;                                                                                 \

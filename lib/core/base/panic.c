@@ -22,10 +22,7 @@ static fl_log_handler *panic_log_handler = panic_print_log;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {
-	/*
-	 * release: pairs with fl__panic(). acquire: pairs with the call that set the previous
-	 * handler.
-	 */
+	/* release: pairs with fl__panic(). acquire: with the call that set the previous handler. */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
 }
 
@@ -49,7 +46,7 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	/* a handler that writes is a cancellation point, but the caller may hold locks */
+	/* a handler that writes is a cancellation point; the caller may hold locks */
 	int state;
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	fl__load_acquire (&panic_log_handler)(level, line); /* pairs with fl_set_log_handler() */

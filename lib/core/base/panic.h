@@ -5,15 +5,15 @@
 #include <fairlead/error.h>
 
 /*
- * Calls the panic handler, then aborts. The handler may longjmp, so the caller holds no lock of the
+ * Calls the panic handler, then aborts. The handler may longjmp: the caller holds no lock of the
  * library, and leaves the object as before.
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
-/* The reason where a function of the user has left by pthread_exit() or pthread_cancel(). */
+/* A function of the user has left by pthread_exit() or pthread_cancel(). */
 #define FL__ENDS_THREAD "ends its thread, by pthread_exit() or pthread_cancel()"
 
-/* Sends one line, cut at 255 bytes, to the log handler. */
+/* One line, cut at 255 bytes. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
 
 #endif

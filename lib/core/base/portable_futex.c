@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * futex_wait and futex_wake over pthreads, for systems without futexes. A slot has a mutex and the
- * sleepers of the words that hash to it, oldest first. Each sleeper has its own condition variable,
- * so a wake does not reach the sleepers of other words.
+ * futex_wait and futex_wake over pthreads. A slot has a mutex and the sleepers of the words that
+ * hash to it, oldest first. Each sleeper has its own condition variable.
  *
- * No lost wake: the sleeper compares the word under the slot's mutex, and a waking thread locks the
- * mutex after it has changed the word. A sleeper leaves its slot under the mutex, so a waking
- * thread never signals a destroyed condition variable.
+ * No lost wake: the sleeper compares the word under the slot's mutex, which a waking thread locks
+ * after it has changed the word. A sleeper leaves its slot under the mutex: no waking thread
+ * signals a destroyed condition variable.
  */
 #include "atomic.h"
 #include "sys.h"
@@ -66,7 +65,7 @@ static void portable_dequeue(struct portable_slot *slot, const struct portable_s
 
 static int portable_sleep(struct portable_slot *slot, struct portable_sleeper *me, int64_t deadline)
 {
-	/* Clamped for a 32-bit time_t: then the sleeper wakes early, and the caller waits again. */
+	/* Clamped for a 32-bit time_t: the sleeper wakes early, and waits again. */
 	int64_t seconds = deadline / FL_S(1) < INT32_MAX ? deadline / FL_S(1) : INT32_MAX;
 	struct timespec at = {(time_t)seconds, (long)(deadline % FL_S(1))};
 	while (!me->woken) {
@@ -83,7 +82,7 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	struct portable_slot *slot = portable_slot_of(word);
 	struct portable_sleeper me = {.word = word};
 	if (portable_cond_init(&me.woken_cond) != 0)
-		return -EINTR; /* not asleep: the caller checks the word and waits again */
+		return -EINTR; /* the caller checks the word and waits again */
 	int rc = -EAGAIN, state;
 	/* pthread_cond_wait() is a cancellation point */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);

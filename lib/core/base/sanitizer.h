@@ -3,9 +3,9 @@
 #define FL_BASE_SANITIZER_H
 
 /*
- * FL__ASAN, FL__TSAN: the sanitizer that instruments this file. The compiler names it, so no build
- * needs a flag. The laboratory also compiles with -fsanitize=thread, but has a runtime of its own:
- * it defines FL__LABORATORY.
+ * FL__ASAN, FL__TSAN: the sanitizer that instruments this file, as the compiler says. The
+ * laboratory compiles with -fsanitize=thread, but has a runtime of its own: it defines
+ * FL__LABORATORY.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define FL__ASAN 1

@@ -57,7 +57,7 @@ static void sys_relax(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
-	/* yield is a nop on most cores; isb takes about as long as x86's pause. */
+	/* yield is a nop on most cores; isb takes as long as x86's pause. */
 	__asm__ volatile("isb" ::: "memory");
 #elif defined(__arm__)
 	__asm__ volatile("yield" ::: "memory");
@@ -66,7 +66,7 @@ static void sys_relax(void)
 #endif
 }
 
-/* 32-bit systems have two futex calls. The call with a 64-bit time exists since Linux 5.1. */
+/* 32-bit systems have two futex calls; that with a 64-bit time since Linux 5.1. */
 struct sys_futex_time {
 	int64_t seconds, nanoseconds;
 };
@@ -83,7 +83,7 @@ static struct sys_futex_time sys_futex_time(int64_t deadline)
 	return (struct sys_futex_time){at / FL_S(1), at % FL_S(1)};
 }
 
-/* Preserves errno: a lock may come between a call and the check of its errno. */
+/* Preserves errno: a lock may come between a call and its check. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
 	return (int)FL__SYS_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY));
@@ -98,7 +98,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 	return rc;
 }
 
-/* Not nanosleep(), which is a cancellation point. */
+/* Not nanosleep(), a cancellation point. */
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
@@ -126,14 +126,14 @@ static int sys_shared_wake(const uint32_t *word, int n)
 }
 
 /*
- * The kernel stores and wakes in one call, which ends before the thread does. Its store is a full
- * barrier. On a system without that operation (an emulator) a kill may come between the two steps.
+ * The kernel stores, with a full barrier, and wakes in one call, which ends before the thread does.
+ * Without that operation (an emulator) a kill may come between.
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	/*
-	 * Operation, comparison and operands, as FUTEX_OP(), which is signed. The comparison with 0
-	 * fails, so the call wakes no further sleepers.
+	 * As FUTEX_OP(), which is signed. The comparison with 0 fails, so the call wakes no further
+	 * sleepers.
 	 */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
@@ -147,7 +147,7 @@ static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 	errno = before;
 }
 
-enum { FUTEX_WAITV = 449 }; /* on all architectures, since Linux 5.16; most headers are older */
+enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
@@ -166,7 +166,7 @@ static struct fl__robust_list *sys_get_robust_list(void)
 	return list;
 }
 
-/* Some C libraries register a thread's list at its first robust mutex. */
+/* Some C libraries register it at a thread's first robust mutex. */
 __attribute__((cold)) static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;
@@ -243,7 +243,7 @@ static void *sys_map(size_t size)
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	/* A huge page would make 2 MiB resident for one touched page. */
+	/* A huge page would be resident, 2 MiB, for one touched page. */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 	return memory;
 }
@@ -269,8 +269,8 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
 enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
 
 /*
- * Checks the guard by a kernel write to the guarded page, since emulators report success for advice
- * that they do not know. Valgrind passes getrandom() on unchecked. UNKNOWN: memory is short.
+ * Writes to the guarded page by the kernel: emulators report success for unknown advice. Valgrind
+ * passes getrandom() on unchecked. UNKNOWN: memory is short.
  */
 __attribute__((cold)) static uint32_t sys_probe_guard(void)
 {
@@ -318,7 +318,7 @@ static int sys_membarrier_command(int command)
 	return (int)FL__SYS_RESULT(syscall(SYS_membarrier, command, 0, 0));
 }
 
-/* A process registers once, also for its forks, before the first barrier. -ENOMEM is temporary. */
+/* Once in a process, also for its forks, before the first barrier. -ENOMEM is temporary. */
 static int sys_membarrier(void)
 {
 	for (;;) {
@@ -344,7 +344,7 @@ static void sys_write_all(int fd, const char *text, size_t size)
 
 /*
  * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
- * may end the process: blocks both signals, and takes the one that this write has raised.
+ * may end the process: blocks both, and takes the one that this write raised.
  */
 static void sys_print(int fd, const char *text, size_t size)
 {

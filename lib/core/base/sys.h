@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
 
-/* A word and the value that keeps its waiter asleep, as in Linux's futex_waitv. */
+/* As in Linux's futex_waitv: a word and the value that keeps its waiter asleep. */
 struct fl__futex {
 	uint64_t expected;
 	uint64_t word; /* its address */
@@ -19,47 +19,40 @@ struct fl__futex {
 };
 
 enum { FL__FUTEXES = 128 };
-#define FL__FUTEX_PRIVATE 0x82u /* flags: 32 bits, private to the process */
-#define FL__FUTEX_SHARED 0x02u  /* flags: 32 bits, in memory that processes share */
+#define FL__FUTEX_PRIVATE 0x82u /* 32 bits, private to the process */
+#define FL__FUTEX_SHARED 0x02u  /* 32 bits, in shared memory */
 
-/*
- * What the kernel reads when a thread ends: the robust locks that it holds. Linux's struct
- * robust_list_head.
- */
+/* Linux's struct robust_list_head: what the kernel reads when a thread ends. */
 struct fl__robust_list {
 	/*
-	 * A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is not part of
-	 * the address.
+	 * A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is no address.
 	 */
 	void *first;
 	long offset; /* from a node to the word of its lock */
-	/* The node of a lock that the thread is taking, freeing or waiting for. */
+	/* A lock that the thread is taking, freeing or waiting for. */
 	void *pending;
 };
 
 /*
- * The table of all calls to the system. Tests inject faults here. The laboratory's model replaces
- * time, threads and waits. An entry is replaced only while no other thread is inside the library.
- *
- * Results are 0 (or a count) or a negative errno.
+ * All calls to the system. Tests inject faults here; the laboratory's model replaces time, threads
+ * and waits. Entries change only while no other thread is inside the library. Results are 0 (or a
+ * count) or a negative errno.
  */
 struct fl__sys {
 	/*
 	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. 0 (also
-	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. After any result the caller
-	 * checks the word again.
+	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. The caller then checks the word
+	 * again.
 	 */
 	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
-	/*
-	 * Wakes up to n sleepers. The address may be stale: of memory that is freed, or used anew.
-	 */
+	/* Wakes up to n sleepers. The address may be of memory that is freed, or used anew. */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	/* Gives the CPU to another thread: for a time slice, if another program computes there. */
+	/* For a time slice, if another program computes on this CPU. */
 	void (*yield)(void);
 	/*
-	 * Lets other threads run for a moment: a yield, or a few pauses if yields are barred
-	 * (yield.c). `now`: the time. Returns the time afterwards.
+	 * A yield, or a few pauses if yields are barred (yield.c). `now`: the time. Returns the
+	 * time afterwards.
 	 */
 	int64_t (*give_way)(int64_t now);
 	void (*nap)(void);           /* sleeps for some 50 us */
@@ -69,49 +62,48 @@ struct fl__sys {
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
 	int (*thread_detach)(pthread_t thread);
-	/* Zeroed pages, never huge, resident once touched. NULL: out of memory. */
+	/* Zeroed pages, never huge, resident once touched; or NULL. */
 	void *(*map)(size_t size);
 	void (*unmap)(void *memory, size_t size);
-	/* Makes each access to these pages fault: 0. -ENOMEM: too many mappings. */
+	/* Each access to these pages faults: 0. -ENOMEM: too many mappings. */
 	int (*guard)(void *memory, size_t size);
-	/* Gives pages back: the next access finds zeros. Guards stay. */
+	/* The next access finds zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
-	/* As futex_wait and futex_wake, for words in memory that processes share. */
+	/* As futex_wait and futex_wake, in memory that processes share. */
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
-	 * Stores `value`, which is 0 or bit 31, in such a word, and wakes up to n sleepers. A kill
-	 * comes before both or after both. Releases.
+	 * Stores `value`, 0 or bit 31, in such a word, and wakes up to n sleepers. A kill comes
+	 * before both or after both. Releases.
 	 */
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
-	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results as those of
-	 * futex_wait, and -ENOSYS. One sleep may consume wakes of several words.
+	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results of
+	 * futex_wait, and -ENOSYS. One sleep may consume several wakes.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/* The calling thread's robust list, from the C library. NULL: the system has none. */
+	/* The calling thread's, from the C library. NULL: the system has none. */
 	struct fl__robust_list *(*robust_list)(void);
-	/* The calling thread's number in the kernel, the TID in robust locks: 1 to 2^30 - 1. */
+	/* The TID in robust locks: 1 to 2^30 - 1. */
 	uint32_t (*thread_id)(void);
-	int (*cpu)(void); /* the CPU on which the calling thread runs; negative: unknown */
+	int (*cpu)(void); /* of the calling thread; negative: unknown */
 	/*
-	 * Whether a thread with that number exists, in any process. The entry is NULL if the system
-	 * reports the death of every owner of a robust lock.
+	 * In any process. The entry is NULL if the system reports the death of every owner of a
+	 * robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 	/*
-	 * Executes a full fence in every thread of the process, during the call: 0. A negative
-	 * errno: nothing has happened. A process's first call may take ten milliseconds, later
-	 * calls take some microseconds.
+	 * A full fence in every thread of the process: 0. A negative errno: nothing has happened. A
+	 * process's first call may take ten milliseconds, later calls some microseconds.
 	 */
 	int (*membarrier)(void);
-	/* Writes the whole text to a descriptor, unless an error stops it. Async-signal-safe. */
+	/* Writes the whole text, unless an error stops it. Async-signal-safe. */
 	void (*print)(int fd, const char *text, size_t size);
 };
 
 extern struct fl__sys fl__sys;
 
-/* The result of a system call, or the negative errno. Leaves errno as it was before the call. */
+/* The negative errno for -1. Leaves errno as it was. */
 #define FL__SYS_RESULT(call)                                                                                           \
 	__extension__({                                                                                                \
 		const int _before = errno;                                                                             \
@@ -121,7 +113,7 @@ extern struct fl__sys fl__sys;
 		_result;                                                                                               \
 	})
 
-/* Spins for this many turns, between two checks of a word. */
+/* Spins for this many turns. */
 static inline void fl__pause(unsigned turns)
 {
 	while (turns-- > 0)
@@ -140,53 +132,51 @@ extern _Thread_local int64_t fl__yield_ration; /* their state; for tests */
 void fl__back_off(unsigned round);
 enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
 
-/* futex_wait and futex_wake for systems without futexes (portable_futex.c). */
+/* For systems without futexes (portable_futex.c). */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);
 
-/* The guard for systems without guard markers. Each adds two mappings; Linux allows 65,530. */
+/* For systems without guard markers. Adds two mappings; Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
 /*
- * Called before a file grows to `size` bytes, a memfd too: 0, or -EFBIG if RLIMIT_FSIZE forbids it.
- * The call that makes the file grow would raise SIGXFSZ.
+ * Before a file or memfd grows to `size` bytes: 0, or -EFBIG if RLIMIT_FSIZE forbids it, which
+ * would raise SIGXFSZ.
  */
 int fl__check_file_size(uint64_t size);
 
 /*
- * A constructor of the library. The constructors of FL_TASK and of the program run later, and may
- * turn the process into a worker process, and never return (FL_PROCESS_HOOK).
+ * A constructor of the library. Those of FL_TASK and of the program run later, and may turn the
+ * process into a worker process, and never return (FL_PROCESS_HOOK).
  */
 #define FL__AT_START __attribute__((constructor(200)))
 
 /*
- * A constructor that runs before all FL__AT_START. So what it registers with pthread_atfork() comes
- * first: at a fork, its handler locks after the other handlers, and its lock is free again before
- * they run in parent and child. So the other handlers may use that lock.
+ * Runs before all FL__AT_START. So its handlers of pthread_atfork() come first: at a fork they lock
+ * after the other handlers, and unlock before the others run in parent and child. So other handlers
+ * may use that lock.
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
-/* One that runs after them. At a fork its handler comes first, and finds their locks free. */
+/* Runs after them. At a fork its handler comes first, and finds their locks free. */
 #define FL__AT_START_LAST __attribute__((constructor(201)))
 
-/* Whether the calling thread runs main(). */
 bool fl__is_main_thread(void);
 
-/* Zeroed memory from the table's alloc. NULL: out of memory, or n * size overflows. */
+/* Zeroed. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
-/* The same with an allocator that an object was created with. NULL: fl__alloc(), fl__free(). */
+/* From the allocator of an object. NULL: fl__alloc(), fl__free(). */
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
 /*
- * Removes the signals of faults: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A fault while
- * its signal is blocked ends the process without the program's handler. So no thread of the
- * library blocks them.
+ * Removes SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A fault while its signal is blocked
+ * ends the process without the program's handler. So no thread of the library blocks them.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
 
@@ -195,18 +185,17 @@ void fl__signals_of_thread(sigset_t *signals);
 
 /*
  * As fl__sys.thread_create(). The thread begins with all signals blocked, but those of faults. A
- * thread that runs the user's code then blocks what its starter names: so no signal reaches the
- * thread, nor the caller, before that.
+ * thread that runs the user's code then blocks what its starter names: no signal reaches it before.
  */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
-/* For a call that needs no permission: a sandbox that does not know the call returns -EPERM. */
+/* A sandbox that does not know the call returns -EPERM. The call needs no permission. */
 static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;
 }
 
-/* Deadline arithmetic. Saturates at FL_FOREVER. */
+/* Saturates at FL_FOREVER. */
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {
 	return a < b ? a : b;

@@ -9,7 +9,7 @@ static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__tim
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* The later root becomes the first child of the earlier root. */
+/* The later root becomes the first child of the earlier one. */
 static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (timer_heap_is_before(b, a)) {

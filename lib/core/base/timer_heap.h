@@ -7,24 +7,23 @@
 #include <stdint.h>
 
 /*
- * A pairing heap of timers, by deadline, then in the order of their adds. Its links are in the
- * timers, so no function can fail. Add makes one comparison. Remove takes O(log n) amortized
- * (Fredman, Sedgewick, Sleator, Tarjan, 1986). An all-zero timer is in no heap.
+ * A pairing heap of timers, by deadline, then by add. Its links are in the timers, so no function
+ * can fail. Remove takes O(log n) amortized (Fredman, Sedgewick, Sleator, Tarjan, 1986). An
+ * all-zero timer is in no heap.
  */
 struct fl__timer {
 	int64_t deadline;
-	uint64_t number; /* the order of the adds */
-	/* The first child; the next sibling. */
+	uint64_t number; /* of the add */
 	struct fl__timer *child, *next;
 	struct fl__timer *back; /* the parent, or the previous sibling; of the root: itself */
 };
 
 struct fl__timers {
-	struct fl__timer *first; /* the root, with the least deadline; NULL: none */
-	uint64_t added;          /* the number of adds, ever */
+	struct fl__timer *first; /* the least deadline; NULL: none */
+	uint64_t added;          /* ever */
 };
 
-/* Requires that `timer` is in no heap. */
+/* `timer` is in no heap. */
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline);
 
 /* Does nothing if `timer` is in no heap. */

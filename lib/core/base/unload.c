@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells an exit from a dlclose(). exit() calls the atexit() functions before all destructors.
- * dlclose() calls the shared object's atexit() functions after its destructors without a priority,
- * and before those with one.
+ * exit() calls the atexit() functions before all destructors. dlclose() calls the shared object's
+ * atexit() functions after its destructors without a priority, and before those with one.
  */
 #include "unload.h"
 #include "sys.h"
 
 /*
- * The C++ ABI's function behind atexit(), which takes the shared object. The atexit() of
- * ThreadSanitizer does not know the shared object, and would call its function after the unload.
+ * The C++ ABI's function behind atexit(). The atexit() of ThreadSanitizer does not know the shared
+ * object, and would call the function after the unload.
  */
 extern int __cxa_atexit(void (*function)(void *arg), void *arg, void *object);
 extern void *__dso_handle __attribute__((visibility("hidden")));
@@ -27,7 +26,7 @@ FL__AT_START static void unload_watch_exit(void)
 	unload_watched = __cxa_atexit(unload_note_exit, NULL, &__dso_handle) == 0;
 }
 
-/* If the registration failed for lack of memory, every end counts as an exit, which frees less. */
+/* If the registration failed, every end counts as an exit, which frees less. */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
 	unload_is_dlclose = unload_watched && !unload_is_exit;

@@ -5,17 +5,16 @@
 #include <stdbool.h>
 
 /*
- * Destructors of the library. They run at the exit of the process, and when dlclose() unloads the
- * shared object that has this copy of the library. The destructors of the program run before them,
- * and may still call the library. FIRST ends the threads of the library (sync/helper.h).
+ * Destructors of the library, at the exit of the process, and when dlclose() unloads the shared
+ * object with this copy. The program's destructors run before, and may still call the library.
+ * FIRST ends the threads of the library (sync/helper.h).
  */
 #define FL__AT_UNLOAD_FIRST __attribute__((destructor(201)))
 #define FL__AT_UNLOAD __attribute__((destructor(200)))
 
 /*
- * For these destructors: whether a dlclose() unloads the library. Then no other thread is inside
- * the library or will call it, so the memory of other threads can be freed. At an exit other
- * threads may still run.
+ * For these destructors: whether a dlclose() unloads the library. Then no other thread is inside,
+ * so the memory of other threads can be freed. At an exit other threads may still run.
  */
 bool fl__is_unloaded(void);
 

@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost.
+ * Yields with a bounded cost (docs/design.md, "Parking").
  *
- * A thread that waits should yield if it may share its CPU with the thread that it waits for.
- * Usually a yield takes less than a microsecond. But on a CPU where another program computes, a
- * yield takes a whole time slice, 3 to 4 ms. During the slice the yielding thread stays runnable,
- * so no wake brings it back sooner. No system call predicts the cost. So each yield is measured,
- * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
- * Where a wait may be long, a sleep follows the pauses.
+ * On a CPU where another program computes, a yield takes a whole time slice, 3 to 4 ms. Meanwhile
+ * the yielding thread stays runnable, so no wake brings it back sooner. No system call predicts the
+ * cost. So each yield is measured, and each thread has a ration of late yields. A thread that has
+ * used up its ration pauses instead.
  *
- * A yield of YIELD_LATE or longer is late, with one exception. Idle threads of a process yield to
- * its busy threads, and get the CPU back when those yield in their turn. No time is lost then, and
- * a sleep would cost more. So a yield shorter than YIELD_SLICE is not late if another thread of
- * the process has yielded on the same CPU just before it returned. If another program had the CPU,
- * no thread of this process has just yielded there.
+ * A yield of YIELD_LATE or longer is late, with one exception: idle threads yield to busy threads
+ * of their process, and get the CPU back when those yield. No time is lost then. So a yield shorter
+ * than YIELD_SLICE is not late if another thread of the process has yielded on the same CPU just
+ * before it returned. If another program had the CPU, none has.
  *
  * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
  * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
- * ration is more than YIELD_BURST ahead of the clock. So in the long run late yields take at most
- * 1/64 of a thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A
- * slice of 4 ms bars yields for 0.24 s. A thread that the library starts begins with the ration of
- * the thread that started it.
+ * ration is more than YIELD_BURST ahead of the clock. So late yields take at most 1/64 of a
+ * thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms
+ * bars yields for 0.24 s. A thread of the library inherits the ration of its starter.
  *
- * A late yield shorter than YIELD_SLICE may be a slice of another program, on a kernel with short
- * slices. More often another process of the same program had the CPU, such as a worker of a process
- * executor, or a thread that then went to sleep: there yields are the right way to wait. So such a
- * yield counts only YIELD_SHORT_SHARE times its duration; those yields take at most 1/8 of a
- * thread's time.
+ * A late yield shorter than YIELD_SLICE may be a slice of another program, where slices are short.
+ * More often a related process had the CPU, such as a worker of a process executor, or a thread
+ * that then went to sleep. So it counts only YIELD_SHORT_SHARE times its duration: such yields take
+ * at most 1/8 of a thread's time.
  *
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield
@@ -55,7 +50,7 @@ static struct {
 
 bool fl__yields_are_barred(int64_t now)
 {
-	/* A ration further ahead is from another clock: of a forked or restored process. */
+	/* A ration further ahead is from the clock of another process, forked or restored. */
 	const int64_t ahead = fl__yield_ration - now;
 	return ahead > YIELD_BURST && ahead <= YIELD_MOST;
 }
@@ -68,7 +63,7 @@ static void yield_use_ration(int64_t took, int64_t now)
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
 }
 
-/* Whether a thread of this process yielded on the CPU just before `now`. */
+/* Whether a thread of this process yielded there just before `now`. */
 static bool yield_was_for_own_process(int cpu, int64_t now)
 {
 	const int64_t last = fl__load_relaxed(&yield_last[cpu % YIELD_CPUS].at);

@@ -43,8 +43,8 @@
  *      as its node's value tells: that waiter's call keeps the memory valid. The address may hold
  *      a new rwlock. A serve reads the word again, and is correct for any rwlock at any time.
  *   3. At most one waiter is awake. The awake waiter takes the lock and later frees it. Or the
- *      waiter goes back to the head of the queue, in a CAS that sees the lock barred to it and sets WAITERS,
- *      so that the context that unbars the lock serves the queue.
+ *      waiter goes back to the head of the queue, in a CAS that sees the lock barred to it and
+ *      sets WAITERS, so that the context that unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
  *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has
  *      yet to serve. A barred reader bars writers until it backs out, and then serves, too.

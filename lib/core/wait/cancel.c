@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens. A token is a word with a wait queue in the parking lot. A wait under a token has a
- * node in that queue beside the nodes in its own queues.
+ * Cancel tokens: a word with a wait queue in the parking lot. A wait under a token has a node in
+ * that queue, too.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
@@ -16,11 +16,10 @@
  *   OFFERED      a join may take the      fl__cancel_offer()              the join that takes it
  *                task of this token
  *
- * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
- * tree. So no descendant is destroyed during the walk, and a child created during the walk is
- * either walked, or finds its parent requested. The request collects callbacks on its stack, and
- * runs them after the unlock. Lock order: tree, then bucket. A token's deadline is the earliest of
- * its own and its ancestors', fixed at its creation.
+ * One lock, in the root, guards the links of a tree. A request walks the tree under it. So no
+ * descendant is destroyed during the walk, and a new child is either walked, or finds its parent
+ * requested. Callbacks run after the unlock. Lock order: tree, then bucket. A token's deadline is
+ * the earliest of its own and its ancestors', fixed at its creation.
  */
 #include "cancel.h"
 #include "../base/atomic.h"
@@ -94,15 +93,15 @@ void fl__cancel_disown(struct fl__own_token *own)
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
-	 * relaxed: a token without relatives is requested only by a call for that token. A caller
-	 * must not make that call during the destroy.
+	 * a token without relatives is requested only by a call for it, which must not come during
+	 * the destroy
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	/* an ancestor's request writes the word only under this lock */
+	/* an ancestor's request writes the word under this lock */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)
@@ -121,13 +120,13 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-/* Requests one token. Under the tree's lock. */
+/* Under the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* the CAS decides */
 	uint32_t seen = fl__load_relaxed(&c->word_);
 	/*
-	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. release: pairs with
+	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. Pairs with
 	 * fl__cancel_is_requested() and fl__word_arm().
 	 */
 	while (!(seen & FL__CANCEL_WAITERS) &&
@@ -136,7 +135,7 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	if (seen & FL__CANCEL_WAITERS) {
 		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
-		/* as above. A CAS, since callbacks come and go outside this queue. */
+		/* as above; a CAS, since callbacks come and go outside this queue */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
 		                                 FL__CANCEL_REQUESTED))
@@ -150,8 +149,8 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 }
 
 /*
- * The token after `c` in a preorder walk of the tree under `top`; NULL: the end. With `below`
- * false it skips the descendants of `c`.
+ * The token after `c` in a preorder walk under `top`; NULL: the end. Without `below`, skips the
+ * descendants of `c`.
  */
 static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
@@ -162,14 +161,11 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Requests `c` and its descendants. Under the tree's lock. */
+/* Under the tree's lock: requests `c` and its descendants. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {
-		/*
-		 * the lock serialises requests. All descendants of a requested token are
-		 * requested.
-		 */
+		/* the lock serialises requests; descendants of a requested token are requested */
 		bool is_new = !(fl__load_relaxed(&t->word_) & FL__CANCEL_REQUESTED);
 		if (is_new)
 			cancel_request_one(t, lot, calls);

@@ -9,48 +9,44 @@
 
 /*
  * A context's own token, `ctx->own`. A request calls `kick` once, on any thread, under the lock of
- * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread. So a wait of
- * that context under its own token enters no queue: the context checks the token, then parks. A
- * request after the check ends the wait by that call.
+ * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread. So a wait
+ * under the own token enters no queue: the context checks the token, then parks, and that call ends
+ * the wait.
  */
 struct fl__own_token {
 	fl_cancel_token token;
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* As fl_cancel_token_init(), which also checks the deadline of its caller while debugging is on. */
+/* As fl_cancel_token_init(), which also checks the caller's deadline while debugging is on. */
 void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
 
-/* As fl__cancel_init(). The caller then sets `ctx->own`. */
+/* The caller then sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);
 
 /* From now on no request calls `kick`. The token has no waiters. */
 void fl__cancel_disown(struct fl__own_token *own);
 
-/*
- * Called by the thread of `ctx` while `ctx` does not run: ends the wait under the context's own
- * token, if any.
- */
+/* Called by the thread of `ctx` while `ctx` does not run: ends a wait under its own token. */
 void fl__ctx_cancel(struct fl__ctx *ctx);
 
-/* The callbacks that a request has to run. Lives on the request's stack. */
+/* Callbacks that a request has to run. Lives on its stack. */
 struct fl__cancel_calls {
 	const void *queue; /* the key of the wait queue that guards them; NULL: none */
 	struct fl_cancel_callback *first;
 };
 
 /*
- * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. Begin
- * does all but the callbacks. After the unlock, call runs the callbacks; it does not touch the
- * token.
+ * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. After
+ * the unlock, call runs the callbacks, without touching the token.
  */
 void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls);
 void fl__cancel_call(struct fl__cancel_calls *calls);
 
-/* With the tree locked: moves the callbacks of the requested token `c` to `calls`. */
+/* With the tree locked: moves the callbacks of the requested `c` to `calls`. */
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
 
-/* Requests all descendants of `c`, but not `c`. */
+/* `c` itself is not requested. */
 void fl__cancel_request_children(fl_cancel_token *c);
 
 /*
@@ -60,18 +56,15 @@ void fl__cancel_request_children(fl_cancel_token *c);
 void fl__cancel_offer(fl_cancel_token *c);
 
 /*
- * Finds the newest offered child of `c`, and clears its OFFERED. Calls keep(child) with the tree
- * locked, so before the child can leave the tree. NULL: no child is offered.
+ * Finds the newest offered child of `c`, or NULL, and clears its OFFERED. Calls keep(child) with
+ * the tree locked, before the child can leave the tree.
  */
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
 
-/* Takes back the request of a root: true. False: the root has a child; nothing has happened. */
+/* Takes back the request of a root. False: the root has a child; nothing has happened. */
 bool fl__cancel_take_back(fl_cancel_token *c);
 
-/*
- * The token that `cancel` means for `ctx`. NULL means the context's scope. Returns NULL for no
- * token.
- */
+/* The token that `cancel` means for `ctx`; NULL means the context's scope. NULL: no token. */
 static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
 	if (!cancel)
@@ -79,7 +72,7 @@ static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel,
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel_token *)cancel;
 }
 
-/* The bits of a token: the table in cancel.c. */
+/* See cancel.c. */
 enum {
 	FL__CANCEL_REQUESTED = 1,
 	FL__CANCEL_WAITERS = 2,
@@ -100,17 +93,14 @@ static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
 }
 
-/*
- * Whether the token has no relatives and was never requested, so that its destruction has nothing
- * to do. Called by a thread that may destroy the token.
- */
+/* Whether the token has no relatives and was never requested: its destruction has nothing to do. */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
 	/* as in fl_cancel_token_destroy() */
 	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
 }
 
-/* Enqueues `node` in the token's queue. False: the token is requested, or its deadline is past. */
+/* False: the token is requested, or its deadline is past. */
 bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node);
 
 #endif

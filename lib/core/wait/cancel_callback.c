@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. Its key
- * is an address in the tree's root, used only as a number. So callbacks can be removed, and run,
- * after the tokens are gone.
+ * is an address in the tree's root, used only as a number: callbacks can be removed, and run, after
+ * the tokens are gone.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal                   -
@@ -19,19 +19,19 @@
  * Invariants
  *   1. State, links and run_ change only under the bucket's lock.
  *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
- *      has cleared the bit is about to take the list. A registration sets the bit by a CAS on the
- *      word of REQUESTED. So either the request sees the bit, or the registration sees REQUESTED.
+ *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the word
+ *      of REQUESTED: either the request sees the bit, or the registration sees REQUESTED.
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
  *   4. A callback that its own function removes may be freed at once: the removal follows run_ to
- *      the stack of the running thread and sets `removed` there, so cancel_callback_run() does not
+ *      the running thread's stack and sets `removed` there, so cancel_callback_run() does not
  *      touch the callback again. Any other context waits for the end of the function.
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
  * Lock order: tree, then bucket. Linearization: the removal or the request that first locks the
- * bucket decides whether the callback is removed or run.
+ * bucket decides.
  */
 #include "../base/atomic.h"
 #include "cancel.h"
@@ -45,15 +45,15 @@ enum {
 	CANCEL_CALLBACK_ENDED
 };
 
-/* A running function. Lives on the stack of the thread that runs it. */
+/* Lives on the stack of the thread that runs the function. */
 struct fl__cancel_run {
 	uint64_t context;
 	bool removed; /* by the function; only its own context uses the flag */
 };
 
 /*
- * An odd address: only callbacks use it as a key. The token may be gone when the end of a function
- * wakes the queue, and another object with waiters may have its memory.
+ * An odd address, which only callbacks use as a key: another object may have the token's memory
+ * when the end of a function wakes the queue.
  */
 static const void *cancel_callback_queue_of(const fl_cancel_token *c)
 {
@@ -90,7 +90,7 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 	fl__lot_unlock(lot);
 }
 
-/* Runs the function of a RUNNING callback. */
+/* `cb` is RUNNING. */
 static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
 	const void *queue = cb->queue_;
@@ -101,7 +101,7 @@ static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_
 	fl__lot_take(&lot, FL__ALL, 0);
 }
 
-/* The next callback for the request to run. NULL: none is left. */
+/* NULL: none is left. */
 static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	FL__LOT(lot, calls->queue);
@@ -127,14 +127,14 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 	}
 }
 
-/* Adds a callback to its token's list. False: the token is requested. */
+/* False: the token is requested. */
 static bool cancel_callback_register(fl_cancel_callback *cb)
 {
 	fl_cancel_token *c = cb->token_;
 	struct fl__lot lot;
 	fl__lot_open(&lot, cb->queue_);
 	uint32_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
-	/* the bucket's lock publishes the callback to the request */
+	/* the bucket's lock publishes the callback */
 	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
 	bool enlisted = !(seen & FL__CANCEL_REQUESTED);
@@ -165,7 +165,7 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 	return false;
 }
 
-/* In a transaction: takes a callback off its list. */
+/* In a transaction. */
 static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
 	cancel_callback_unlink(cb);
@@ -177,7 +177,7 @@ static void cancel_callback_unregister(fl_cancel_callback *cb)
 
 /*
  * In a transaction: whether the function runs in another context. Else the function itself calls
- * remove, and this call ends the callback (invariant 4).
+ * remove, which ends the callback (invariant 4).
  */
 static bool cancel_callback_runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The contexts of threads. A thread that the library did not start gets its context on the first
- * call that needs one. The context is in the thread's static TLS block, so it is valid also in the
- * destructors of thread-local data.
+ * The contexts of threads. A thread that the library did not start gets one on its first call that
+ * needs it. The context is in static TLS, so destructors of thread-local data may use it.
  */
 #include "context.h"
 #include "../base/atomic.h"
@@ -19,7 +18,7 @@ bool fl__forks_empty_lot;
 static uint64_t context_next_id(void)
 {
 	static uint64_t last;
-	return fl__add_relaxed(&last, 1) + 1; /* only the ids' uniqueness matters */
+	return fl__add_relaxed(&last, 1) + 1; /* only uniqueness matters */
 }
 
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
@@ -46,8 +45,8 @@ static void context_after_fork_in_child(void)
 FL__AT_START static void context_watch_forks(void)
 {
 	/*
-	 * Fails only for lack of memory at start-up. Then the parking lot of a forked child has the
-	 * parent's waiters, and fl__is_forked() is false there.
+	 * Fails only for lack of memory at start-up. Then a forked child has the parent's waiters,
+	 * and fl__is_forked() is false there.
 	 */
 	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);
 }

@@ -10,19 +10,15 @@
  *             when it unlocks
  *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * A stale SLEEPERS costs a needless futex_wake. Critical sections are a few instructions long, so a
- * short spin nearly always suffices. The yields help if the holder has lost its CPU. The sleep is
- * the last resort.
+ * A stale SLEEPERS costs a needless futex_wake. Critical sections are a few instructions long: a
+ * short spin nearly always suffices. Yields help if the holder has lost its CPU.
  */
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>
 
-/*
- * HELD | SLEEPERS differs from the values of park words, so that a debugger can tell sleepers
- * apart.
- */
+/* HELD | SLEEPERS differs from park words: a debugger can tell sleepers apart. */
 enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };
 
 static bool lock_spin(uint32_t *word)
@@ -70,8 +66,8 @@ bool fl__lock_or_defer(uint32_t *word)
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
 			/*
-			 * release: pairs with the next lock; the unlock's swap continues the
-			 * release sequence
+			 * pairs with the next lock; the unlock's swap continues the release
+			 * sequence
 			 */
 			return false;
 		}

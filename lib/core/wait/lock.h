@@ -6,21 +6,19 @@
 #include <stdint.h>
 
 /*
- * The lock under the parking lot: for sections of a few instructions that never wait and never call
- * out. The lock guards buckets, trees of cancel tokens, and lists of threads and tasks. Higher
- * layers use fl_mutex. All-zero is unlocked.
+ * For sections of a few instructions that never wait and never call out: buckets, trees of cancel
+ * tokens, lists of threads and tasks. Higher layers use fl_mutex. All-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
-bool fl__try_lock(uint32_t *word); /* tries once: for reports from a signal handler */
+bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */
 
 /*
- * Also from a signal handler, which may have interrupted the holder. True: the caller holds the
- * lock. False: the next unlock returns true. The unlocking thread, once it has locked again, sees
- * what the caller wrote before this call.
+ * Also from a signal handler, which may have interrupted the holder. False: the next unlock returns
+ * true, and its thread, once it has locked again, sees what the caller wrote before.
  */
 bool fl__lock_or_defer(uint32_t *word);
 
-/* True: a fl__lock_or_defer() has failed since the lock was taken. */
+/* True: fl__lock_or_defer() has failed since the lock was taken. */
 bool fl__unlock(uint32_t *word);
 
 #endif

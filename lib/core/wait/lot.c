@@ -2,8 +2,8 @@
 /*
  * The parking lot: buckets, each with a lock and the wait queues of the addresses that hash to it.
  * A wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
- * Rust's parking_lot. Unlike theirs, a slow path is an explicit transaction (open, add, take,
- * close), and one wait may have several nodes.
+ * Rust's parking_lot; but a slow path is an explicit transaction (open, add, take, close), and one
+ * wait may have several nodes.
  *
  * fl__wait.decision: what ended the wait.
  *
@@ -19,41 +19,40 @@
  *
  * Invariants
  *   1. A node is linked, unlinked and read only under the lock of its key's bucket. The key of a
- *      node that moves to another queue changes under the locks of both buckets.
+ *      node that moves changes under the locks of both buckets.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
- *      cancel. So a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed, and
- *      the wake went to the next waiter. A request that happened before a wake wins: when
- *      fl_cancel_token_request() returns, it has decided all waits in the token's queue. A wait
- *      under its context's own token is in no such queue. For such a wait the waking thread checks
- *      the token, and skips the wait if the token is requested.
+ *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
+ *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits
+ *      in the token's queue. For a wait under the context's own token, in no such queue, the
+ *      waking thread checks the token, and skips the wait if the token is requested.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
  *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
- *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait,
- *      not to the context: between the begin of a wait and its sleep the context may wait for
- *      something else (a mutex, say), and neither wait consumes the unpark of the other wait.
- *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
- *      node that it took. The waiter removes its other nodes, under their locks. So a thread that
- *      holds a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first()
- *      woke stays linked, as the first of its queue. Until the waiter has removed the node, or
- *      begun another wait, under the lock, further wakes leave it alone.
+ *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait:
+ *      before its sleep the context may wait for something else (a mutex, say), and neither wait
+ *      consumes the unpark of the other wait.
+ *   4. A waiter returns only when none of its nodes is linked: the waking thread has unlinked the
+ *      node that it took, the waiter removes the others, under their locks. So a thread that holds
+ *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
+ *      stays first in its queue, and further wakes leave it alone, until the waiter has removed
+ *      the node, or begun another wait, under the lock.
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
- *      transaction on its queue, after the takes. So "ready" and "taken" are one step: no wake
- *      takes a waiter that comes later. A primitive may be destroyed as soon as its word is ready,
- *      since fl__lot_close() touches only the bucket and the taken nodes.
- *   6. No lost wake: the waiter checks the word after it has locked the bucket, and enqueues itself
+ *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
+ *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
+ *      the bucket and the taken nodes.
+ *   6. No lost wake: the waiter checks the word under the bucket's lock, and enqueues itself
  *      before it unlocks. A waking thread that changed the word without the lock saw no waiters
- *      bit. So its change came before the waiter's CAS that set the bit in the same word, and the
- *      waiter has seen the change.
+ *      bit. So its change came before the waiter's CAS that set the bit, and the waiter has seen
+ *      the change.
  *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. The
- *      handler marks the bucket, and the holder does the handler's work. The instruction that
- *      unlocks the bucket also reads the mark, so no mark is missed. If another thread locks the
- *      bucket first, that thread gets the mark and the work.
+ *      handler marks the bucket, and the holder does its work: the instruction that unlocks the
+ *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
+ *      and work.
  *
  * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
- * clears the bit. A waiters bit is never missing.
+ * clears it. A waiters bit is never missing.
  *
- * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken.
- * Each queue of another address in the same bucket costs one comparison.
+ * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken,
+ * and one comparison for each queue of another address in the bucket.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -67,14 +66,14 @@ enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	struct fl__node *queues; /* the first node of each queue, linked by `above` and `below` */
+	struct fl__node *queues; /* the first nodes, linked by `above` and `below` */
 };
 
 static struct fl__bucket lot_buckets[LOT_BUCKETS];
 
 static struct fl__bucket *lot_bucket_of(const void *key)
 {
-	/* Fibonacci hashing: the upper bits of the product depend on all bits of the key. */
+	/* Fibonacci hashing: the product's upper bits depend on all bits of the key. */
 	return &lot_buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - LOT_BUCKETS_LOG2)];
 }
 
@@ -83,7 +82,7 @@ void fl__lot_forget(void)
 	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
-/* The first node of the queue of `key`; NULL: the queue is empty. */
+/* The first node; NULL: the queue is empty. */
 static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
 {
 	struct fl__node *first = bucket->queues;
@@ -113,7 +112,7 @@ static void lot_unlink_queue(struct fl__bucket *bucket, struct fl__node *node)
 	node->first = false;
 }
 
-/* Makes `next` the first of its queue in place of `node`. */
+/* Makes `next` the first of the queue in place of `node`. */
 static void lot_replace_first(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
 {
 	next->above = node->above;
@@ -192,22 +191,22 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 }
 
 /*
- * Whether a request of the context's own token will end this wait. The context's thread delivers
- * the request, maybe late. A wake after the request must go to another waiter.
+ * Whether a request of the context's own token will end this wait, when the context's thread
+ * delivers it. A later wake must go to another waiter.
  */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
-	 * see wait_sleep_under_own(). A request that happened before this wake has changed
-	 * the word before, so the load sees it.
+	 * see wait_sleep_under_own(). The load sees a request that happened before this
+	 * wake.
 	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
 
 /*
  * Wakes the wait of `node`, without the unpark. False: the wait has ended (invariant 2). relaxed:
- * the waiter acquires what the waking thread wrote, `value` too, with the unpark (invariant 3).
+ * the waiter acquires, `value` too, with the unpark (invariant 3).
  */
 static bool lot_decide(struct fl__node *node)
 {
@@ -257,10 +256,10 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
-/* Whether fl__lot_wake_first() has woken `node`. */
+/* By fl__lot_wake_first(). */
 static bool lot_is_woken(const struct fl__node *node)
 {
-	/* a queued node is woken only under this bucket's lock */
+	/* only this bucket's lock holders wake a queued node */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
@@ -289,7 +288,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 	*to = (struct fl__lot){.bucket = lot_bucket_of(to_key), .key = to_key};
 	if (to->bucket == from->bucket)
 		return true;
-	/* The order of the addresses avoids deadlock; no other function locks two buckets. */
+	/* The order of the addresses avoids deadlock. */
 	const bool in_order = from->bucket < to->bucket;
 	if (!in_order)
 		fl__lot_unlock(from);
@@ -304,7 +303,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 	struct fl__node *node;
 	while ((node = lot_find_queue(from->bucket, from->key)) != NULL) {
 		fl__lot_remove(from, node);
-		/* an optimisation; the wake decides whether the waiter has given up */
+		/* an optimisation; the wake decides */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
 			fl__lot_add(to, node);
 			return true;
@@ -353,7 +352,7 @@ bool fl__lot_has_waiters(const struct fl__lot *lot)
 	return fl__lot_first(lot) != NULL;
 }
 
-/* Serves each queue of the bucket whose first node has a `serve`. */
+/* Calls the `serve` of each queue's first node. */
 static void lot_serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;
@@ -383,7 +382,7 @@ void fl__lot_unpark(struct fl__lot *lot)
 {
 	for (struct fl__node *node = lot->taken; node;) {
 		struct fl__node *next = node->then;
-		/* The last access: afterwards node, wait and context may be gone (invariant 3). */
+		/* The last access (invariant 3). */
 		node->wait->ctx->ops->unpark(node->wait);
 		node = next;
 	}
@@ -422,7 +421,7 @@ bool fl__lot_has_waiters_at(const void *key)
 	return fl__lot_has_waiters(&lot);
 }
 
-/* Called inside a transaction: sets the waiters bit of the word. False: the word is ready. */
+/* In a transaction. False: the word is ready. */
 static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
 	/* fl__word_arm() acquires if the word is ready */
@@ -432,7 +431,7 @@ static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-		/* a mark for waking threads that publishes nothing */
+		/* publishes nothing */
 	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters));
 	return true;
 }
@@ -470,7 +469,7 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
 }
 
 /*
- * What the waiter of `node` waits for. An observer may be one node of several: of an unknown object,
+ * What the waiter of `node` waits for. An observer may be one node of several: an unknown object,
  * at the key. A signalled waiter of a condition waits for the mutex.
  */
 static struct fl__awaited lot_awaited_of(const struct fl__node *node)

@@ -8,15 +8,14 @@
  *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   parker_unpark(); the thread
  *                about to                       CAS from EMPTY          at its deadline
  *
- * The swap of parker_unpark() is its last access to the wait. The futex_wake after the swap uses
- * only the address. The memory there may be freed (EFAULT), or be another futex, whose sleepers
- * tolerate the spurious wakeup. ASLEEP differs from the values of lock.c's words, so that a
- * debugger can tell sleepers apart.
+ * The swap of parker_unpark() is its last access to the wait. The futex_wake after it uses only the
+ * address: the memory may be freed (EFAULT), or be another futex, whose sleepers tolerate the
+ * spurious wakeup. ASLEEP differs from the values of lock.c's words, for debuggers.
  *
- * The spin before the sleep. The partner is the thread that ends the wait. On a virtual machine a
- * futex wake across CPUs takes 5 to 35 us, and a wake on the same CPU 2 us. A hand-off to a thread
- * that spins on another CPU takes 0.2 us. A thread that spins on the partner's own CPU waits in
- * vain. A spin has two phases, which adapt to earlier spins of the same context:
+ * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
+ * wait. On a virtual machine a futex wake across CPUs takes 5 to 35 us, on the same CPU 2 us, a
+ * hand-off to a thread that spins on another CPU 0.2 us. A spin has two phases, which adapt to
+ * earlier spins of the context:
  *
  *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
@@ -28,11 +27,10 @@
  *            (Karlin et al., 1991).
  *
  * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
- * wants costs a time slice. So yield.c rations late yields. Once a thread has used up its ration,
- * its second phase pauses instead of yielding. A pause cannot help a partner that needs this CPU.
- * So while yields are barred, a thread that was last woken by a thread on the same CPU
- * (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case
- * the kernel has moved the partner.
+ * wants costs a time slice. So yield.c rations late yields: a thread that has used up its ration
+ * pauses instead. A pause cannot help a partner that needs this CPU. So while yields are barred, a
+ * thread last woken on its own CPU (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th
+ * spin runs the first phase, in case the partner has moved.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
@@ -104,21 +102,18 @@ static bool parker_is_unparked(const void *wait)
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == PARKER_UNPARKED;
 }
 
-/* Sleeps until the unpark, and returns true; or until the deadline, and returns false. */
+/* True: unparked. False: the deadline has passed. */
 static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
-	/*
-	 * going to sleep publishes nothing; parker_park() acquires what the unpark
-	 * publishes
-	 */
+	/* publishes nothing; parker_park() acquires what the unpark publishes */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
 	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
 	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
 	bool unparked = false, dozes = false;
 	while (!(unparked = parker_is_unparked(wait))) {
-		/* The result is ignored: the loop checks the word and the clock. */
+		/* The loop checks the word and the clock, not the result. */
 		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
@@ -139,7 +134,7 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 	if ((wait->no_spin || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
 	    !parker_sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	/* pairs with the swap in parker_unpark(), whichever load saw its value */
+	/* pairs with parker_unpark()'s swap, whichever load saw its value */
 	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0)
 		wait->ctx->waker_on_this_cpu = wait->waker_cpu == fl__sys.cpu();
@@ -150,10 +145,7 @@ static void parker_unpark(struct fl__wait *wait)
 {
 	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* a hint */
 		wait->waker_cpu = (int16_t)fl__sys.cpu();
-	/*
-	 * what the waking thread wrote; pairs with parker_park(). The last access to the
-	 * wait.
-	 */
+	/* what the waking thread wrote; pairs with parker_park(). The last access. */
 	if (fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }

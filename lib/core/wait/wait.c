@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait: until one of its nodes is woken, its deadline has passed, or its cancel
- * token is requested. Under a token that is not the context's own, the wait has one more node, an
- * observer in the token's wait queue. The CAS of the wait's decision ends the wait. lot.c has the
- * invariants.
+ * The sleep of a wait, until a wake, its deadline, or a request of its cancel token. Under a token
+ * that is not the context's own, the wait has one more node, an observer in the token's wait queue.
+ * lot.c has the invariants.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -26,7 +25,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 	wait->waker_cpu = -1;
 }
 
-/* Ends the wait with `error`. If a waking thread was faster, waits for its unpark and returns 0. */
+/* Ends the wait with `error`. If a waking thread was faster, waits for its unpark: 0. */
 static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
@@ -54,7 +53,7 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 		ctx->ops->unpark(wait);
 }
 
-/* Sleeps under the context's own token, for which fl__ctx_cancel() ends the wait. */
+/* fl__ctx_cancel() ends the wait. */
 static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
@@ -113,7 +112,7 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), co
 	return found;
 }
 
-/* The word that a wait polls before it is enqueued. */
+/* A word that a wait polls before it is enqueued. */
 struct wait_polled {
 	const uint32_t *word;
 	const struct fl__word *ready;
@@ -124,9 +123,7 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 	return (seen & ready->mask) == ready->value;
 }
 
-/*
- * Ends the polling when the word is ready, or has a waiter: then this wait must be enqueued, too.
- */
+/* The word is ready, or has a waiter: then this wait must be enqueued, too. */
 static bool wait_is_decided(const void *what)
 {
 	const struct wait_polled *polled = what;
@@ -158,10 +155,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 	return rc;
 }
 
-/*
- * A sleep with a deadline in the past. If the thread has other contexts, they run first, and a
- * cancel is observed.
- */
+/* The deadline is past. The thread's other contexts run first, and a cancel is observed. */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -180,7 +174,7 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 		return wait_yield_once(cancel);
 	}
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* The wait has no node: only the deadline or the token ends it. */
+	/* No node: only the deadline or the token ends it. */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for one of several objects: one wait, with one node in the wait queue of each object. The
- * first waking thread that decides the wait ends it (lot.c, invariant 2). The nodes are observers:
- * a take wakes them, but does not count them, so they consume nothing. An object may be ready at
- * the wake, and no longer when the waiter runs. So the waiter checks again, in a loop.
+ * Waits for one of several objects: one wait, with a node in the wait queue of each. The first
+ * waking thread that decides the wait ends it (lot.c, invariant 2). The nodes are observers: they
+ * consume nothing. An object may no longer be ready when the waiter runs: so the waiter checks in a
+ * loop.
  */
 #include "../base/sys.h"
 #include "lot.h"
@@ -27,7 +27,7 @@ static int wait_any_first_ready(fl_on *on, size_t n)
 	return -EAGAIN;
 }
 
-/* Arms the objects in turn, up to the first that is ready. Returns how many were armed. */
+/* Up to the first object that is ready. Returns how many were armed. */
 static size_t wait_any_arm(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -55,7 +55,7 @@ static int64_t wait_any_earliest(fl_on *on, size_t n)
 	return deadline;
 }
 
-/* Whether an object may need another task, so that another worker must replace a waiting worker. */
+/* Whether an object may need another task, so that another worker must replace this one. */
 static bool wait_any_by_tasks(const fl_on *on, size_t n)
 {
 	bool any = false;
@@ -76,7 +76,7 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *ca
 		struct fl__wait wait;
 		fl__wait_begin(&wait, FL__DEBUG_ANY, NULL);
 		size_t armed = wait_any_arm(on, n, &wait);
-		/* If an object was ready, the wait ends at once, by a deadline in the past. */
+		/* If an object was ready, a deadline in the past ends the wait. */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
@@ -84,8 +84,8 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *ca
 		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;
 		if (rc == -ECANCELED && armed == n)
-			return rc; /* an object that is ready now became ready after the request */
-		/* The wait consumed nothing, but an object may have become ready since. */
+			return rc; /* an object became ready after the request */
+		/* The wait consumed nothing, but an object may be ready by now. */
 		ready = wait_any_first_ready(on, n);
 		return ready >= 0 ? ready : rc;
 	}

@@ -2,7 +2,7 @@
 #include "wait_queue.h"
 #include "../base/atomic.h"
 
-/* Empties the queue in a forked child: the waiters are threads and fibers of the parent. */
+/* In a forked child: the waiters are threads and fibers of the parent. */
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
@@ -31,7 +31,7 @@ void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)
 
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node)
 {
-	fl__wait_queue_add(queue, node); /* last is before the first: the queue is a ring */
+	fl__wait_queue_add(queue, node); /* last is before the first: a ring */
 	queue->first = node;
 }
 
@@ -55,7 +55,7 @@ size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max)
 	size_t woken = 0;
 	wait_queue_forget_parents(queue);
 	for (struct fl__node *node; woken < max && (node = queue->first) != NULL;) {
-		const bool counts = !node->observer; /* read now: a woken node may be gone */
+		const bool counts = !node->observer; /* a woken node may be gone */
 		fl__wait_queue_remove(queue, node);
 		if (fl__node_wake(node))
 			woken += counts;

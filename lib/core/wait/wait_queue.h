@@ -5,8 +5,8 @@
 #include "lot.h"
 
 /*
- * A wait queue outside the parking lot, for an object with a lock that all its operations take.
- * That lock guards the queue, too, so a wait and a wake take no other lock. All-zero is empty.
+ * A wait queue outside the parking lot. The lock of its object, which all operations of the object
+ * take, guards it: a wait and a wake take no other lock. All-zero is empty.
  *
  *     fl__wait_begin(&wait, kind, object);            // the waiter, under the lock
  *     fl__wait_queue_add(queue, &node);
@@ -22,19 +22,18 @@
  */
 struct fl__wait_queue {
 	struct fl__node *first; /* a ring in FIFO order; NULL: empty */
-	uint32_t fork_count;    /* of the waiters' process; a forked child has none of them */
+	uint32_t fork_count;    /* of the waiters' process: a forked child has no waiters */
 };
 
-/* Enqueues `node` last, as fl__lot_add(). */
+/* Enqueues last, as fl__lot_add(). */
 void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node);
 
-/* Enqueues `node` first. */
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node);
 
-/* Dequeues `node` if it is queued. */
+/* Does nothing if `node` is not queued. */
 void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
-/* Dequeues and wakes waiters, with the order and the result of fl__lot_take(). */
+/* Has the order and the result of fl__lot_take(). */
 size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max);
 
 #endif
