@@ -53,7 +53,7 @@ static void attributes_add_ids(uint64_t *hash)
 	attributes_add(hash, bits, sizeof bits);
 }
 
-/* Lines of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
+/* Of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
 struct attributes_lines {
 	uint64_t hash;
 	struct fl__mask_and_ignored more;
@@ -100,8 +100,8 @@ static void attributes_add_lines(struct attributes_lines *l, const char *text, s
 }
 
 /*
- * Opens a file of /proc. Returns the descriptor; -1: there is none, or a sandbox forbids it; or
- * stores the errno of a shortage, which may pass.
+ * -1: there is no such file, or a sandbox forbids it. Stores the errno of a shortage, which may
+ * pass.
  */
 static int attributes_open(const char *path, int flags, int *rc)
 {
@@ -123,7 +123,7 @@ static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *m
 	*more = lines.more;
 }
 
-/* Returns false if the kernel has no such attribute (-EINVAL). */
+/* False: the kernel has no such attribute (-EINVAL). */
 static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 {
 	char text[256];
@@ -139,7 +139,7 @@ static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 static void attributes_add_place(uint64_t *hash, int *rc)
 {
 	enum { NODES = 1024 };
-	static bool unlabelled; /* the kernel has no module with labels, for as long as it runs */
+	static bool unlabelled; /* the kernel has no module with labels */
 	int policy = 0;
 	uint64_t nodes[NODES / 64] = {0};
 	(void)syscall(SYS_get_mempolicy, &policy, nodes, (long)NODES, NULL, 0L);
@@ -167,7 +167,7 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 	fl__fd_close(folder);
 }
 
-/* The mount of the root is another one in each mount namespace. Older headers lack its number. */
+/* The mount of the root differs between mount namespaces. Older headers lack its number. */
 static void attributes_add_root(uint64_t *hash)
 {
 	enum { MASK = 0x1100 }; /* STATX_INO | STATX_MNT_ID */

@@ -6,14 +6,14 @@
 #include <stdint.h>
 
 /*
- * Attributes that a process inherits from the thread that makes it (fork(2), credentials(7),
- * capabilities(7), namespaces(7), sched(7)), for a process that the fork server makes in place of
- * the thread. fairlead/process.h lists them.
+ * Attributes that a process inherits from the thread that makes it, for a process that the fork
+ * server makes in place of the thread. fairlead/process.h lists them; docs/design.md, section 4,
+ * says how they reach it.
  */
 
 /*
- * Rights are compared, as hashes. A process comes only from a fork server that was made by a thread
- * with the caller's rights: the fork server can take on none.
+ * Hashes. A process comes only from a fork server that was made by a thread with the caller's
+ * rights.
  */
 struct fl__rights {
 	/* Read first: users, groups, capabilities, securebits, no_new_privs, session keyring. */
@@ -26,10 +26,7 @@ struct fl__rights {
 	uint64_t place; /* security label, cgroup, oom_score_adj, NUMA policy */
 };
 
-/*
- * Settings are sent. The fork server takes them on before it forks; the child sets the limits and
- * the umask.
- */
+/* The fork server takes these on before it forks; the child sets the limits and the umask. */
 struct fl__settings {
 	uint64_t cpus[128]; /* the affinity */
 	struct {            /* the kernel's struct sched_attr, first version */
@@ -48,48 +45,45 @@ struct fl__settings {
 	int32_t personality;
 };
 
-/* Reads what needs no /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
+/* Without /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
 int fl__rights_read_first(struct fl__rights *rights);
 
-/* What is read with the rest, and differs between the threads and moments of one program. */
+/* Read with the rest; differs between the threads and moments of one program. */
 struct fl__mask_and_ignored {
 	int32_t umask;    /* -1: not known, without /proc */
-	uint64_t ignored; /* signals, the lowest bit is signal 1; 0 without /proc */
+	uint64_t ignored; /* the lowest bit is signal 1; 0 without /proc */
 };
 
 /*
- * Reads the rest, in some 50 us. 0, or an error of the system. Without /proc,
- * equal rights may hide other namespaces (but for the mount namespace), seccomp filters, and
- * ambient and bounding capabilities.
+ * In some 50 us. 0, or an error of the system. Without /proc, equal rights may hide other
+ * namespaces (but for the mount namespace), seccomp filters, and ambient and bounding capabilities.
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
 /*
- * Called by a thread that changes its namespaces and its place never: they are read once. For the
- * thread of a pool, which starts many processes.
+ * For the thread of a pool, which starts many processes, and never changes its namespaces and its
+ * place: they are read once.
  */
 void fl__rights_fix_place(void);
 
 /* Both. */
 int fl__rights_read(struct fl__rights *rights);
 
-/* Whether what is read first is the same. */
 bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);
 
-/* Names, as a sentence for the log, the first right that differs; NULL: none does. */
+/* The first right that differs, as a sentence for the log; NULL: none. */
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller);
 
-/* Reads the settings of the calling thread. */
 void fl__settings_read(struct fl__settings *settings);
 
 /*
- * Makes `wanted` the settings of this process, which has `*mine`, but for the limits: raises hard
- * limits alone, so far that a child can set its limits. For a process with one thread. 0, or an
- * error of the system: -EPERM, -EACCES, -EINVAL, ...; `*mine` is what the process has now.
+ * Makes `wanted` the settings of this process, but for the limits: raises hard limits alone, so far
+ * that a child can set its limits. Requires one thread. 0, or an error of the system: -EPERM,
+ * -EACCES, -EINVAL, ...; `*mine` is what the process has now.
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 
-/* Sets the limits of this process, which has those of `mine`. 0, or an error of the system. */
+/* The limits of this process are those of `mine`. 0, or an error of the system. */
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes, and makes an open and its entry in the list one
- * step: a fork holds the lock, so its child finds each pipe that it has inherited.
+ * `death_pipe_lock` guards the list of open pipes. It makes an open and its entry in the list one
+ * step: a fork holds the lock, so its child finds each inherited pipe.
  */
 #include "death_pipe.h"
 #include "core/base/list.h"

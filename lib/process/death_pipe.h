@@ -5,27 +5,26 @@
 #include <stdbool.h>
 
 /*
- * A death pipe ends a child when this process ends, SIGKILL included. This process alone keeps both
- * ends open. The child asks for SIGKILL at an event of either end (F_SETOWN, F_SETSIG, O_ASYNC).
- * When this process ends the kernel closes one end first, and that is an event of the other end.
- *
- * PR_SET_PDEATHSIG is different: it ends the child with the *thread* that made the child.
+ * A death pipe ends a child when this process ends, SIGKILL included. The child asks for SIGKILL at
+ * an event of either end (F_SETOWN, F_SETSIG, O_ASYNC), and this process alone keeps both ends
+ * open: the kernel closes one first, and that is an event of the other. docs/design.md, section 4
+ * ("A daemon ends with the process"), says why not PR_SET_PDEATHSIG.
  */
 struct fl__death_pipe {
 	int ends[2];
-	bool open; /* false: zeroed memory is a pipe that was never opened */
+	bool open; /* zeroed memory was never opened */
 	struct fl__death_pipe *next, **link;
 };
 
-/* Opens the pipe, close-on-exec: 0, -EMFILE, -ENFILE. The struct stays in place until the close. */
+/* Close-on-exec. 0, -EMFILE, -ENFILE. The struct stays in place until the close. */
 int fl__death_pipe_open(struct fl__death_pipe *d);
 
-/* Closes the pipe if it is open: the child, if it still runs, is killed. */
+/* Kills a child that still runs. */
 void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
- * Keeps `d` open in a child that this thread forks from now on, for fl__new_process_setup(). All
- * other death pipes are closed there: a copy of an end would keep the children alive. NULL: none.
+ * A child that this thread forks from now on keeps `d` open, for fl__new_process_setup(), and no
+ * other death pipe: a copy of an end would keep the children alive. NULL: none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);
 

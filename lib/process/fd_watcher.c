@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for descriptors. The watcher is a thread in epoll_wait(), with a table of entries (struct
- * fl__watched_fd) by descriptor. An entry is in the table while a node waits for it. Several
- * entries may have one descriptor: the kernel watches for all their events, except those of entries
- * that have fired. A registration is for one event (EPOLLONESHOT): a new wait registers again.
+ * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
+ * descriptor. An entry is in the table while a node waits for it. The kernel watches a descriptor
+ * for the events of all its entries that have not fired. A registration is for one event
+ * (EPOLLONESHOT): a new wait registers again.
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order:
@@ -48,7 +48,7 @@ static struct fl__watched_fd **fd_watcher_row(int fd)
 	return &fd_watcher_rows[(unsigned)fd % FD_WATCHER_ROWS];
 }
 
-/* Returns the events that the entries of `fd` wait for. `present`: whether there is an entry. */
+/* `present`: whether there is an entry. */
 static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 {
 	uint32_t events = 0;
@@ -64,7 +64,7 @@ static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 	return events;
 }
 
-/* Registers the awaited events of `fd` with the kernel: 0 or a negative errno. */
+/* Returns 0 or a negative errno. */
 static int fd_watcher_register(int fd)
 {
 	bool present;
@@ -79,11 +79,10 @@ static int fd_watcher_register(int fd)
 	return rc == -ENOENT ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd, events) : rc;
 }
 
-/* Wakes the waiters that `events` of `fd` concern. */
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	bool present = false; /* stays false: a late event, and the number may be another file's by now */
+	bool present = false; /* a late event may be another file's by now */
 	{
 		FL_LOCKED(&fd_watcher_lock);
 		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
@@ -139,7 +138,7 @@ static void fd_watcher_drain(int wakeup)
 static void fd_watcher_run(void)
 {
 	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup; /* written before the thread's start */
-	/* read once: tests replace fl__fd_sys's functions while the thread sleeps in this one */
+	/* read once: tests replace it during the call */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
 	do {
@@ -174,7 +173,7 @@ static bool fd_watcher_open(void)
 	       fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd_watcher_wakeup, EPOLLIN) == 0;
 }
 
-/* Under the lock. Starts the watcher if there is none; false: it cannot run. */
+/* Under the lock. False: the watcher cannot run. */
 static bool fd_watcher_start(void)
 {
 	static struct fl__helper helper = {.name = "watcher", .function = fd_watcher_run, .end = fd_watcher_end};
@@ -189,8 +188,8 @@ static bool fd_watcher_start(void)
 }
 
 /*
- * A forked child has neither a watcher nor waiters. The child shares the epoll set with its parent:
- * so the child changes no registration, and only closes its copies of the descriptors.
+ * A forked child has neither a watcher nor waiters, and shares the epoll set with its parent. So
+ * the child changes no registration, and only closes its descriptors.
  */
 static void fd_watcher_after_fork(void)
 {
@@ -201,7 +200,7 @@ static void fd_watcher_after_fork(void)
 
 FL__AT_START static void fd_watcher_register_atfork(void)
 {
-	/* fails only without memory: then a wait through the watcher hangs in a forked child */
+	/* fails only without memory: then such a wait hangs in a forked child */
 	(void)pthread_atfork(NULL, NULL, fd_watcher_after_fork);
 }
 
@@ -217,7 +216,6 @@ static void fd_watcher_sleep_interval(void)
 	(void)rc; /* 0 without a token */
 }
 
-/* Uncounts one node. The last one takes the entry out of the table. */
 static void fd_watcher_uncount(struct fl__watched_fd *w)
 {
 	if (--w->armed == 0) {
@@ -226,7 +224,7 @@ static void fd_watcher_uncount(struct fl__watched_fd *w)
 	}
 }
 
-/* Enqueues `node`; false: no watcher runs, or the kernel cannot watch the descriptor. */
+/* False: no watcher runs, or the kernel cannot watch the descriptor. */
 static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 {
 	FL_LOCKED(&fd_watcher_lock);
@@ -248,8 +246,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one interval and reports "ready". Then fl_wait_any()
- * does not sleep: it checks token and deadline, and polls all its objects again.
+ * If the watcher cannot be used, sleeps for one interval and reports "ready": then fl_wait_any()
+ * checks token and deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -301,7 +299,7 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 	}
 }
 
-/* Asleep for reports as well, though in no wait queue. */
+/* Reports count the waiter as asleep, though it is in no wait queue. */
 static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 {
 	struct fl__wait wait;
@@ -313,9 +311,9 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 }
 
 /*
- * Waits by the context's wait_fds, which does not poll first. So this function polls after a
- * timeout, or if the token was requested before the call. A request during the wait ends the call
- * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for them.
+ * wait_fds does not poll first. So this function polls after a timeout, or if the token was
+ * requested before the call. A request during the wait ends the call without a poll. -ENOSYS: the
+ * context cannot wait for the descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
                               fl_cancel_token *cancel)

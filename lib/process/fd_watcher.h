@@ -15,8 +15,8 @@
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread, also those of fl_wait_any
  *
- * The first wait that needs the watcher thread starts it. If the thread cannot start, the waiter
- * polls every millisecond. The thread blocks all signals, and ends when the library is unloaded.
+ * The first wait starts the watcher thread. If that fails, the waiter polls every millisecond. The
+ * thread blocks all signals, and ends when the library is unloaded.
  *
  * `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
  *   0            ready, or cannot be polled. The caller's read or write must not block: another
@@ -30,16 +30,15 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
- * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c
- * guards the struct, and the descriptor must stay open.
+ * For fl_wait_any: in the handle that owns the descriptor, or in the waiter's frame. While a node
+ * is armed, the lock in fd_watcher.c guards the struct, and the descriptor must stay open.
  */
 struct fl__watched_fd {
 	int fd;
 	short events;
 	bool fired;     /* ready since the last arm: the kernel is not asked again */
 	unsigned armed; /* the number of nodes */
-	uint32_t fork;  /* fl__fork_count at the last arm; if it has changed, no node is armed */
+	uint32_t fork;  /* fl__fork_count at the last arm; changed: no node is armed */
 	struct fl__watched_fd *next, **link;
 };
 
@@ -47,7 +46,7 @@ struct fl__watched_fd {
 #define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* The functions of fl_on_type. A handle calls them with its struct fl__watched_fd. */
+/* For fl_on_type. */
 bool fl__watched_fd_ready(void *watched);
 bool fl__watched_fd_arm(void *watched, struct fl__node *node);
 void fl__watched_fd_disarm(void *watched, struct fl__node *node);

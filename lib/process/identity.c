@@ -17,7 +17,7 @@ uint64_t fl__hash(uint64_t seed, const void *data, size_t size)
 	return seed;
 }
 
-/* Spreads a hash over all bits (splitmix64), so that a sum of hashes is a hash. */
+/* Makes a sum of hashes a hash (splitmix64). */
 static uint64_t identity_mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -41,7 +41,7 @@ static bool identity_contains(const struct dl_phdr_info *module, uintptr_t addre
 	return false;
 }
 
-/* Copies the build-id, if the segment of notes has one. A note's text is aligned in the segment. */
+/* A note's text is aligned in the segment. */
 static bool identity_find_build_id(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
 {
 	size_t at = 0;
@@ -156,7 +156,7 @@ uint32_t fl__task_far_check(const struct fl__task_identity *identity)
 	return fl__task_check(&compared);
 }
 
-/* `changes`: read before the lookup, so that it may be too old for what was found, never too new. */
+/* `changes` was read before the lookup: it may be too old for what was found, never too new. */
 static void identity_remember(struct fl__type_known *k, const fl_task_type *type, const fl_task_type *registered,
                               uint64_t changes)
 {

@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Continues the hash `seed`, which begins with FL__HASH_START, with these bytes (FNV-1a). */
+/* Continues the hash `seed`, first FL__HASH_START, with these bytes (FNV-1a). */
 #define FL__HASH_START 0xcbf29ce484222325u
 uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
- * Identifies a module (the program or a library) to another process: the linker's build-id, or else
- * a hash of the program headers and of the file's device, inode, size and modification time.
+ * Identifies the program or a library to another process: the linker's build-id, or else a hash of
+ * the program headers and of the file's device, inode, size and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0: no such module */
@@ -27,7 +27,7 @@ void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 
-/* Returns the first 10 bytes in hexadecimal, after "~" if hashed; "unknown": no such module. */
+/* Its first 10 bytes in hexadecimal, after "~" if hashed; "unknown": no such module. */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
 /* Identifies a task to another process. */
@@ -42,32 +42,30 @@ struct fl__task_identity {
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity);
 
-/* Returns a hash of a whole identity. */
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /*
- * The same for hosts with one program each: a module without a build-id is identified by its file,
- * which differs between hosts. Then only name, version and sizes count.
+ * For hosts with one program each, whose files differ: without a build-id, only name, version and
+ * sizes count.
  */
 uint32_t fl__task_far_check(const struct fl__task_identity *identity);
 
-/* A type after its lookup in the registry. */
 struct fl__type_known {
 	const fl_task_type *type; /* NULL: none yet */
-	fl_task_type copy;        /* as it was at the lookup: the address may since hold another type */
-	uint64_t changes;         /* the registry's count at the lookup: the name may since have moved */
+	fl_task_type copy;        /* of the lookup: the address may since hold another type */
+	uint64_t changes;         /* the registry's count at the lookup */
 	uint64_t id;
 	uint32_t check, far_check;
 };
 
-/* The latest lookups, all by type, or all by id. The caller serializes the calls. */
+/* The latest lookups, by type or by id. The caller serializes the calls. */
 enum { FL__TYPES_KNOWN = 64 };
 struct fl__types_known {
 	struct fl__type_known at[FL__TYPES_KNOWN];
 };
 
 /*
- * Finds the identity of a registered type. Returns:
+ * Returns:
  *
  *   0
  *   -ENOENT   the type is not registered
@@ -75,7 +73,7 @@ struct fl__types_known {
  */
 int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known);
 
-/* Finds the registered type of `id`. NULL: none, or several. */
+/* NULL: no registered type has this `id`, or several. */
 const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id);
 
 /* Digests all registered tasks, whatever their order. */

@@ -4,7 +4,7 @@
 
 /*
  * Called at the end of fl_main(), in a process that the library did not start: fairlead-mpi gives
- * the process a role of its own here. NULL: there is none. Set by a constructor, before main().
+ * the process a role. Set by a constructor; or NULL.
  */
 extern void (*fl__main_hook)(int argc, char **argv);
 

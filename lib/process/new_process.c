@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A new process: its descriptors, signals and directory before an exec or a task, then the run of
- * its one task.
+ * Sets up descriptors, signals and directory of a new process before its exec or task, and runs its
+ * one task.
  */
 #include "new_process.h"
 #include "core/base/error.h"
@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 /*
- * If the parent has ended, this process is killed when it closes its own copies of the pipe. The
- * kernel refuses SIGKILL from a descriptor to the first process of a PID namespace.
+ * If the parent has ended, the close of this process's copies kills it. The kernel refuses SIGKILL
+ * from a descriptor to the first process of a PID namespace.
  */
 FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
@@ -42,8 +42,8 @@ FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 }
 
 /*
- * Exits if the parent ended before the kernel knew that this process dies with it. 0 is a parent
- * outside of the PID namespace, while that parent lives.
+ * Exits if the parent ended before the kernel knew that this process dies with it. 0: a parent
+ * outside of the PID namespace, which lives.
  */
 FL__RAW static int new_process_die_with(int parent)
 {
@@ -55,7 +55,7 @@ FL__RAW static int new_process_die_with(int parent)
 	return rc;
 }
 
-/* Moves `*fd` to `floor` or above: new_process_place_fd() must overwrite no descriptor in use. */
+/* new_process_place_fd() must overwrite no descriptor in use. */
 FL__RAW static int new_process_move_fd_up(int *fd, unsigned floor)
 {
 	if (*fd < 0)
@@ -88,7 +88,7 @@ FL__RAW static int new_process_move_fds(struct fl__setup *setup)
 	return rc;
 }
 
-/* Supported kernels have close_range(). An emulator or a seccomp filter may not. */
+/* An emulator or a seccomp filter may lack close_range(). */
 FL__RAW static void new_process_close_range(long first, long last)
 {
 	enum { CLOSE_RANGE = 436 }; /* on all architectures */
@@ -117,9 +117,8 @@ FL__RAW static bool new_process_is_fault(int signal)
 }
 
 /*
- * Zeros are the default action in the kernel's layout, and 1 in the first word is SIG_IGN. The C
- * library keeps two real-time signals to itself. Before an exec these are reset too: only the new
- * program's C library uses them.
+ * In the kernel's layout zeros are the default action, and 1 in the first word is SIG_IGN. The C
+ * library's two real-time signals are reset only before an exec.
  */
 FL__RAW void fl__new_process_reset_signals(const struct fl__setup *setup)
 {
@@ -163,7 +162,7 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 
 static char new_process_name[FL_PROCESS_NAME_MAX + 1] = "main";
 static unsigned new_process_fds;
-/* Whether the descriptors of earlier processes were closed; fl__fork_count at that moment. */
+/* Whether earlier processes' descriptors were closed; fl__fork_count then. */
 static bool new_process_swept;
 static uint32_t new_process_swept_fork;
 
@@ -197,14 +196,13 @@ void fl__process_set_identity(const char *name, unsigned n_fds)
 	(void)prctl(PR_SET_NAME, new_process_name, 0, 0, 0); /* for ps */
 }
 
-/* Zeroed memory of the largest alignment that a task may have. Never freed. */
+/* Zeroed, with the largest alignment of a task. Never freed. */
 static void *new_process_aligned(size_t size)
 {
 	char *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
 	return memory ? memory + (FL_TASK_ALIGN_MAX - (uintptr_t)memory % FL_TASK_ALIGN_MAX) : NULL;
 }
 
-/* The argument, aligned; NULL: there is none. */
 static int new_process_take_arg(const struct fl__request *request, void **arg)
 {
 	size_t size = request->type->arg_size;
@@ -239,7 +237,7 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 		        fl__error_describe(error, number), fl_error_name(error));
 }
 
-/* Called if the task ends the main thread: the process would live on, or exit with 0. */
+/* The task has ended the main thread: the process would live on, or exit with 0. */
 static void new_process_exits(void *type)
 {
 	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);
@@ -318,8 +316,6 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	_exit(rc == 0 ? 0 : 1);
 }
 
-/* A process that was exec'd for one task. */
-
 static void new_process_reply(int fd, int rc)
 {
 	const struct fl__start_reply reply = {
@@ -339,7 +335,7 @@ _Noreturn void fl__new_process_serve(int socket)
 	size_t size = 0;
 	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
 	if (rc != 0 && rc != -EMFILE)
-		_exit(0); /* the parent has ended, or has given up */
+		_exit(0); /* the parent has ended, or given up */
 	if (rc == 0)
 		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	else

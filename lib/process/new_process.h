@@ -10,9 +10,8 @@
 #include <unistd.h>
 
 /*
- * System calls of a new process before its exec or its task. The process may share its parent's
- * memory: so FL__RAW functions are not instrumented, and call no function that a sanitizer
- * intercepts.
+ * A new process may share its parent's memory before its exec or its task. So FL__RAW functions are
+ * not instrumented, and call no function that a sanitizer intercepts.
  */
 #define FL__RAW __attribute__((no_sanitize("address", "thread", "undefined")))
 
@@ -24,76 +23,69 @@ FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
 
 enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
-/* Signals as the kernel's sets: signal 1 is the lowest bit. */
+/* Signal 1 is the lowest bit. */
 struct fl__signal_sets {
-	uint64_t blocked; /* but for those that an fl_signals has blocked */
+	uint64_t blocked; /* without those that an fl_signals has blocked */
 	uint64_t ignored;
 };
 
 /*
- * What the calling thread blocks and its process ignores, for a new process. A process for a task
- * blocks no signal of a fault.
+ * What the calling thread blocks and its process ignores. A process for a task blocks no signal of
+ * a fault.
  */
 uint64_t fl__signals_blocked(bool for_task);
 uint64_t fl__signals_ignored(void);
 
-/* What a new process sets up before it execs a program or runs its task. */
 struct fl__setup {
-	int fds[FL__SETUP_FDS]; /* become descriptors 0, 1, 2, 3, ...; -1: closed */
+	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, 3, ...; -1: closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
-	bool through_exec;      /* descriptors from 3 on stay open over an exec */
+	bool through_exec;      /* descriptors from 3 on survive an exec */
 	bool keep_handlers;     /* of fault signals */
 	bool stay_blocked;      /* all signals but those of faults stay blocked */
 	bool has_defaults;      /* by fl__new_process_reset_signals(), in the parent */
-	bool group;             /* leads a process group of its own */
+	bool group;             /* leads a process group */
 	int cwd;                /* the new directory; -1: unchanged */
-	int parent;             /* the process dies with this parent, which has one thread; 0: does not */
-	/* The process dies with the process that made this pipe, whichever its parent is; or NULL. */
+	int parent;             /* the process dies with this single-threaded parent; 0: does not */
+	/* The process dies with the maker of this pipe, whichever its parent is; or NULL. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
-	int keep; /* one more descriptor to keep open, at a new number; -1: none */
+	int keep; /* stays open, at a new number; -1: none */
 };
 
 /*
- * Called in the new process, with all signals blocked. Does what `setup` says, closes all
- * descriptors that `setup` does not name, resets the handlers and blocks `setup->signals`. Ends if
- * what it dies with has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a
- * PID namespace; or another errno. Makes system calls only: another thread of the parent may have
- * locked the C library.
+ * Called in the new process, with all signals blocked. Closes all descriptors that `setup` does not
+ * name, resets the handlers and blocks `setup->signals`. Ends if what it dies with has ended.
+ * Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID namespace; or another
+ * errno. Makes system calls only: another thread of the parent may have locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * Called in a fork server: calls functions that the run of a task calls, so that no process has to
- * look them up (lazy binding).
+ * Called in a fork server: calls what the run of a task calls, so that no process has to look it up
+ * (lazy binding).
  */
 void fl__new_process_rehearse(void);
 
-/* Resets the handlers and sets the mask, as `setup` says. */
 void fl__new_process_reset_signals(const struct fl__setup *setup);
 
 struct fl__request;
 
 /*
- * Runs the task of `request` in this process, which was made for it, and exits. First calls
- * `ready`: `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
+ * Runs the task of `request` in this process, and exits. First calls `ready`: `rc` is 0 when all is
+ * set up, or an error; `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Flushes all streams, before the end of the process or a fork. Gives up if another thread keeps
- * stdin, stdout or stderr locked for a second: a thread that waits for input, that a task has left
- * behind, or that has ended. fflush(NULL) would wait for that thread. What the streams hold is then
- * lost at an end, and copied by a fork.
+ * Flushes all streams, before the end of the process or a fork. Gives up after a second if another
+ * thread keeps stdin, stdout or stderr locked, for which fflush(NULL) would wait. What the streams
+ * hold is then lost at an end, and copied by a fork.
  */
 void fl__flush_streams(void);
 
-/*
- * In an exec'd process: receives a request for a task over `socket`, runs the task, and exits.
- */
+/* In an exec'd process: receives a request over `socket`, runs its task, and exits. */
 _Noreturn void fl__new_process_serve(int socket);
 
-/* Sets the results of fl_process_current_name() and fl_process_fd_count(). */
 void fl__process_set_identity(const char *name, unsigned n_fds);
 
 /*

@@ -48,10 +48,9 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * After a receive of 0 bytes: tells the end from an empty packet. The library sends no empty
- * packets. So if the peer has closed and no bytes wait, no packet of the library is left. If bytes
- * wait, the kernel may have reported the end too early: the kernel looks for a packet first and for
- * the close second, and the peer may send its last packet and close in between. Returns
+ * After a receive of 0 bytes. If the peer has closed and no bytes wait, no packet is left. If bytes
+ * wait, the kernel may have reported the end too early: it looks for a packet first and for the
+ * close second, and the peer may send and close in between. Returns
  *   0         receive again
  *   -EPIPE    the end
  *   -EBADMSG  the peer has sent an empty packet
@@ -82,10 +81,7 @@ static int packet_receive(int socket, struct fl__packet *packet, int flags)
 	union fl__passed_fds control;
 	struct msghdr message;
 	ssize_t n;
-	/*
-	 * -ECONNRESET comes once, before what can still be received: the peer closed with packets
-	 * unread.
-	 */
+	/* -ECONNRESET comes once, before what can still be received. */
 	do {
 		message = (struct msghdr){.msg_iov = packet->parts, .msg_iovlen = packet->n_parts};
 		if (packet->fds)
@@ -116,7 +112,6 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 	return rc;
 }
 
-/* Delivers what was received, or closes it. */
 static int packet_deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
 {
 	unsigned room = n_fds ? *n_fds : 0;

@@ -10,19 +10,18 @@
 
 /*
  * Packets of bytes and descriptors over an AF_UNIX socket of type SOCK_SEQPACKET. A packet arrives
- * whole or not at all, even if its sender is killed, and even if several processes send and receive
- * on one end. A packet has at least one byte, since a receiver could not tell an empty one from
- * the end.
+ * whole or not at all, even if its sender is killed, and even if several processes use one end. It
+ * has at least one byte: a receiver could not tell an empty packet from the end.
  */
 enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most descriptors of a packet */
 #define FL__NO_USER UINT32_MAX
 
-/* Two connected sockets, close-on-exec: 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
+/* Close-on-exec. 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
 int fl__packet_pair(int sockets[2]);
 
 /*
- * Sends one packet: `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space
- * until the deadline. Observes no cancel token. Returns
+ * Sends `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space until the
+ * deadline. Observes no cancel token. Returns
  *   0
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      the packet never fits into the socket's buffer
@@ -35,9 +34,9 @@ int fl__packet_pair(int sockets[2]);
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline);
 
 /*
- * Receives one packet: its bytes into `data`, its descriptors (close-on-exec) into `fds`, which has
- * room for `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL.
- * Waits until the deadline. Observes no cancel token. Returns
+ * Receives bytes into `data`, and descriptors (close-on-exec) into `fds`, which has room for
+ * `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL. Waits until
+ * the deadline. Observes no cancel token. Returns
  *   0
  *   -EPIPE      the peer has closed or was killed, and everything was received
  *   -ETIMEDOUT, -ENOMEM
@@ -48,24 +47,24 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline);
 
-/* As fl__packet_send(), but never waits (-EAGAIN), and requires at least one byte. */
+/* Never waits (-EAGAIN). Requires at least one byte. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {
 	struct iovec *parts;
 	unsigned n_parts;
-	int *fds;       /* room for FL__PACKET_FDS; NULL: drops the descriptors; `lost` stays false */
+	int *fds;       /* room for FL__PACKET_FDS; NULL: drops the descriptors */
 	size_t size;    /* result */
 	unsigned n_fds; /* result */
 	bool cut;       /* result: the packet had more bytes */
-	bool lost;      /* result: descriptors are missing, over this process's limit */
-	/* Result: the user that sent it, if SO_PASSCRED was set before; else FL__NO_USER. */
+	bool lost;      /* descriptors are missing, over this process's limit */
+	/* The sender, if SO_PASSCRED was set before; else FL__NO_USER. */
 	uint32_t user;
 };
 
 /*
- * Receives a packet. Never waits. `flags`: 0, or MSG_PEEK: the packet stays, and the descriptors
- * are duplicates. Returns 0, -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
+ * Never waits. `flags`: 0, or MSG_PEEK: the packet stays, and the descriptors are duplicates.
+ * Returns 0, -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
  */
 int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags);
 

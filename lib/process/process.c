@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Process handles. The fork server reports over a process's channel how that process ended. The
- * handle only peeks at the report: fl_process_sentinel() returns the channel, which must stay
- * readable. A child of this process has no channel: the handle reaps the child.
+ * The fork server reports over a process's channel how that process ended. The handle only peeks at
+ * the report: fl_process_sentinel() returns the channel, which must stay readable. The handle reaps
+ * a child of this process, which has no channel.
  *
  *   state           meaning                           next state
  *   PROCESS_RUNS    no end is known                   PROCESS_ENDED; PROCESS_ORPHAN: the channel
@@ -50,7 +50,7 @@ struct fl_process {
 	bool daemon;
 	struct fl__death_pipe death_pipe;
 	struct fl__fork_server *server; /* NULL: a child of this process */
-	uint32_t forks;                 /* fl__fork_count in the process that made the handle */
+	uint32_t forks;                 /* fl__fork_count of the handle's maker */
 	struct fl__watched_fd on_channel, on_pidfd;
 	bool group;             /* leads a process group */
 	int pipes[FL__STREAMS]; /* -1: none */
@@ -108,7 +108,7 @@ static const char *process_label(const fl_process_config *config)
 	return !config ? "nothing" : config->task ? config->task->name : config->program ? config->program : "nothing";
 }
 
-/* For -EMFILE: names the process that reached its limit. */
+/* For -EMFILE: the process that reached its limit. */
 static const char *process_full_limit(const struct fl__start *start, int rc)
 {
 	if (rc != -EMFILE)
@@ -157,7 +157,7 @@ static int process_start(fl_process **handle, const fl_process_config *config)
 int fl_process_start(fl_process **handle, const fl_process_config *config)
 {
 	int state;
-	/* calls below are cancellation points, and the start holds locks, descriptors and memory */
+	/* calls below are cancellation points, and the start holds locks and memory */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	const int rc = process_start(handle, config);
 	(void)pthread_setcancelstate(state, &state);
@@ -205,7 +205,7 @@ static void process_read_channel(fl_process *p)
 		p->state = PROCESS_ORPHAN;
 }
 
-/* Updates the state, under the handle's lock. */
+/* Under the handle's lock. */
 static void process_update(fl_process *p)
 {
 	if (p->state == PROCESS_RUNS && p->channel < 0)
@@ -278,10 +278,10 @@ int fl_process_signal(fl_process *p, int signal)
 	return rc == -EBUSY ? fl__process_sys.signal(p->pidfd, signal) : -ESRCH;
 }
 
-/* Sends to the process's group, if it leads one, else to the process. */
+/* To the process's group, if it leads one. */
 static int process_signal_all(fl_process *p, int signal)
 {
-	/* a process of the fork server may not have made its group yet */
+	/* the process may not have made its group yet */
 	const int rc = p->group ? fl__process_sys.signal_group(p->pidfd, p->pid, signal) : -ESRCH;
 	return rc == -ESRCH ? fl__process_sys.signal(p->pidfd, signal) : rc;
 }
@@ -388,7 +388,7 @@ void fl_process_free(fl_process *p)
 	fl__free(p);
 }
 
-/* For fl_wait_any. A node's key says which of the two wait queues holds the node. */
+/* A node's key tells the handle's two wait queues apart. */
 
 static bool process_on_ready(void *object)
 {
@@ -409,7 +409,7 @@ static void process_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_disarm, NULL, true};
 
-/* A forked child has no processes. A thread that is not in the child may hold the lock. */
+/* A forked child has no processes, and a thread of its parent may hold the lock. */
 static void process_after_fork(void)
 {
 	fl_mutex_init(&process_list_lock);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Communication with a process: one loop that writes and reads all pipes without waiting, then
- * waits until one of them is ready. So a process that fills its output while its input is full
- * cannot deadlock with the caller. The loop goes on while the process is stopped: a process that
- * prints more than its pipe holds could not end otherwise.
+ * One loop writes and reads all pipes without waiting, then waits until one of them is ready: a
+ * process that fills its output while its input is full cannot deadlock with the caller. The loop
+ * goes on while the process is stopped: a process that prints more than its pipe holds could not
+ * end otherwise.
  */
 #include "core/base/sys.h"
 #include "core/fd/try_io.h"
@@ -16,14 +16,13 @@
 
 enum { PROCESS_IO_FIRST_ROOM = 4096 };
 
-/* One output, as the fields of fl_process_io. */
 struct process_io_output {
 	char **bytes;
 	size_t *size, *room;
 	size_t max;
 };
 
-/* Makes room for at least one more byte and a NUL. The room is at most max + 1 bytes and a NUL. */
+/* For at least one more byte and a NUL; at most max + 1 bytes and a NUL. */
 static int process_io_make_room(const struct process_io_output *o)
 {
 	const size_t most = o->max + 2;
@@ -42,7 +41,7 @@ static int process_io_make_room(const struct process_io_output *o)
 	return 0;
 }
 
-/* Reads all that is there. Returns -EAGAIN: the pipe is empty; 0: the end; or another error. */
+/* Returns -EAGAIN: the pipe is empty; 0: the end; or another error. */
 static int process_io_read(int fd, const struct process_io_output *o)
 {
 	for (;;) {
@@ -62,8 +61,8 @@ static int process_io_read(int fd, const struct process_io_output *o)
 }
 
 /*
- * Writes all that fits. Returns -EAGAIN: the pipe is full; 0: all is written, or the pipe has no
- * reader; or another error.
+ * Returns -EAGAIN: the pipe is full; 0: all is written, or the pipe has no reader; or another
+ * error.
  */
 static int process_io_write(int fd, fl_process_io *io)
 {
@@ -84,7 +83,7 @@ static size_t process_io_max(size_t max)
 	return max == 0 ? FL_PROCESS_OUTPUT_MAX : max < SIZE_MAX - 2 ? max : SIZE_MAX - 2;
 }
 
-/* One step of a pipe. Returns -EAGAIN: it is open; 0: it is closed; or another error. */
+/* Returns -EAGAIN: the pipe is open; 0: it is closed; or another error. */
 static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 {
 	const int fd = fl_process_pipe(p, stream);
@@ -104,10 +103,7 @@ static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 	return rc;
 }
 
-/*
- * Reads and writes all pipes as far as possible. Returns 0: all are closed; -EAGAIN: at least one
- * is open; or the first other error.
- */
+/* Returns 0: all pipes are closed; -EAGAIN: at least one is open; or the first other error. */
 static int process_io_move(fl_process *p, fl_process_io *io)
 {
 	int all = 0;
@@ -121,7 +117,7 @@ static int process_io_move(fl_process *p, fl_process_io *io)
 	return all;
 }
 
-/* `end_fd`: a further descriptor to wait for; -1: none. */
+/* `end_fd`: waited for, too; -1: none. */
 static int process_io_wait(fl_process *p, int end_fd, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct pollfd open[4];
@@ -150,7 +146,7 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
 }
 
-/* Reads and drops up to 4,096 bytes. Returns as process_io_read(). */
+/* Up to 4,096 bytes. Returns as process_io_read(). */
 static int process_io_discard(int fd)
 {
 	char bytes[4096];
@@ -159,9 +155,9 @@ static int process_io_discard(int fd)
 }
 
 /*
- * As process_io_move(), for a process that is being stopped. `full` has a flag for each stream. An
- * output that has reached its limit, or has found no memory, becomes full: all further bytes are
- * discarded, so that the bytes that were kept have no gap. Closes a pipe after any other error.
+ * For a process that is being stopped. `full`, by stream: the output has reached its limit, or
+ * found no memory. Its further bytes are discarded, so that the kept bytes have no gap. Closes a
+ * pipe after any other error.
  */
 static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
 {
@@ -176,7 +172,7 @@ static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full
 	}
 }
 
-/* As fl_process_stop(), but moves the pipes until the process has ended. */
+/* Moves the pipes until the process has ended. */
 static int process_io_stop(fl_process *p, fl_process_io *io, int64_t grace, fl_process_status *status)
 {
 	const int64_t deadline = fl_after(grace);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starts a process: checks the configuration, opens the descriptors and the directory, and calls
- * the start method. The start methods FL_PROCESS_FORK and FL_PROCESS_EXEC, and the start of
- * programs, are in this file.
+ * the start method. FL_PROCESS_FORK, FL_PROCESS_EXEC, and the start of programs are here.
  */
 #include "process_start.h"
 #include "core/base/panic.h"
@@ -51,7 +50,7 @@ static const char *process_start_task_mistake(const fl_process_config *config, c
 	return text;
 }
 
-/* Returns the first mistake in `config`, or NULL. */
+/* NULL: no mistake. */
 static const char *process_start_mistake(const fl_process_config *config, char *text, size_t room)
 {
 	if (!config)
@@ -73,7 +72,7 @@ static int process_start_check_config(struct fl__start *start)
 	return start->problem ? -EINVAL : 0;
 }
 
-/* Formats `problem` for the log; a long path is cut. */
+/* A long path is cut. */
 FL_PRINTF(2, 3) static void process_start_say(struct fl__start *start, const char *format, ...)
 {
 	va_list args;
@@ -178,7 +177,7 @@ static int process_start_open_death_pipe(struct fl__start *start)
 	return fl__death_pipe_open(start->death_pipe);
 }
 
-/* The new process finds its task by name: the name must stand for the same task here. */
+/* The new process finds its task by name. */
 static int process_start_check_task(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -193,7 +192,6 @@ static int process_start_check_task(struct fl__start *start)
 
 /* Programs. */
 
-/* The paths to try, in the order of PATH. */
 struct process_start_paths {
 	const char **list;
 	char *text;
@@ -207,7 +205,7 @@ static size_t process_start_count(const char *text, char c)
 	return n;
 }
 
-/* Lists `program` in each folder of `search`; an empty folder is the current one. */
+/* An empty folder is the current one. */
 static void process_start_list_paths(struct process_start_paths *paths, const char *program, const char *search)
 {
 	size_t n = 0;
@@ -241,10 +239,7 @@ static int process_start_find_paths(struct process_start_paths *paths, const cha
 	return 0;
 }
 
-/*
- * Describes an exec that failed with `rc`. The exec returns -ENOENT for a file that exists, if the
- * interpreter that the file names does not exist.
- */
+/* For a file that exists, -ENOENT means that its interpreter does not exist. */
 static void process_start_explain_exec(struct fl__start *start, const char *const *paths, int rc)
 {
 	const int directory = start->setup.cwd >= 0 ? start->setup.cwd : AT_FDCWD;
@@ -290,7 +285,7 @@ int fl__process_may_fork(const char **problem)
 	*problem = "the threads of this process cannot be counted: is /proc mounted?";
 	if (threads < 0)
 		return threads;
-	/* the reaper does not count: a forked child initializes the reaper's lock */
+	/* the reaper does not count: a forked child initializes its lock */
 	int others = threads - 1 - (int)fl__reaper_threads();
 	*problem = "a process with several threads cannot be forked, nor can a fiber fork";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)

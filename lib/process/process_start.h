@@ -6,20 +6,20 @@
 #include "new_process.h"
 #include <fairlead/process.h>
 
-/* One start: the configuration of fl_process_start(), and the results of the start method. */
+/* The configuration of fl_process_start(), and the results of the start method. */
 struct fl__start {
 	const fl_process_config *config;
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
-	int own[2];             /* descriptors opened for this start; -1: none */
-	int pipes[FL__STREAMS]; /* the ends of pipes that the handle keeps; -1: none */
-	int far[FL__STREAMS];   /* the new process's ends; fl_process_start() closes them here */
+	int own[2];             /* opened for this start; -1: none */
+	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
+	int far[FL__STREAMS];   /* the new process's ends, closed by fl_process_start() */
 	const char *problem;    /* what failed, for the log */
 	const char *where;      /* the process that failed; NULL: this one */
 	char text[200];         /* buffer for a formatted `problem` */
 	int pid, pidfd;         /* of the new process */
 	int channel;            /* reports the end; -1: a child of this process */
-	/* Opened for a daemon, unless a fork server makes it. */
+	/* For a daemon that no fork server makes. */
 	struct fl__death_pipe *death_pipe;
 	/* For the fork server. */
 	const struct fl__settings *settings;
@@ -27,11 +27,11 @@ struct fl__start {
 	struct fl__fork_server *server; /* that made the process; NULL: none */
 };
 
-/* Checks the configuration, and starts the process: 0, or a negative errno with `problem` set. */
+/* 0, or a negative errno with `problem` set. */
 int fl__start_process(struct fl__start *start);
 
 /*
- * Whether the caller may fork this process. `*problem`: the reason for an error. Returns
+ * `*problem`: the reason for an error. Returns
  *   0
  *   -EBUSY     the process has other threads but the reaper, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted

@@ -5,19 +5,19 @@
 #include <fairlead/process.h>
 
 /*
- * The two halves of fl_process_stop(). Between them the caller may serve the pipes of the process:
- * until the process has ended, at most until `deadline`. Not for a forked child.
+ * The halves of fl_process_stop(). Between them the caller may serve the process's pipes, until it
+ * has ended or `deadline`. Not for a forked child.
  */
 
-/* Asks the process, or its group, to end. Returns 0, also when the process has ended; or -EPERM. */
+/* To the process or its group. Returns 0, also when the process has ended; or -EPERM. */
 int fl__process_stop_begin(fl_process *p);
 
-/* Joins the process; kills it first if it still runs at `deadline`. Returns as fl_process_stop(). */
+/* Kills the process if it still runs at `deadline`. Returns as fl_process_stop(). */
 int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *status);
 
 /*
- * The descriptor that a join waits for. The descriptor becomes readable when the process has ended,
- * or when its fork server has died: then call fl_process_is_alive(), and this function again.
+ * Becomes readable when the process has ended, or when its fork server has died: then call
+ * fl_process_is_alive(), and this function again.
  */
 int fl__process_end_fd(fl_process *p);
 

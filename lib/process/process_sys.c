@@ -25,7 +25,7 @@
 #define CLONE_PIDFD 0x1000
 #endif
 
-/* The same numbers on all architectures; older headers lack them. */
+/* Older headers lack the numbers, the same on all architectures. */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
 
 /* Processes. */
@@ -41,8 +41,8 @@ static int process_sys_pidfd(int pid)
 }
 
 /*
- * For ThreadSanitizer, which takes a clone for a fork, and would keep the child's changes to its
- * state; and for emulators without CLONE_PIDFD, or without a child that sends no signal.
+ * For ThreadSanitizer, which would keep the child's changes to its state; and for emulators without
+ * CLONE_PIDFD, or without a child that sends no signal.
  */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
@@ -162,7 +162,7 @@ static int process_sys_count_threads(void)
 	const int rc = FL__SYS_RESULT(stat("/proc/self/task", &tasks));
 	if (rc == 0)
 		return (int)tasks.st_nlink - 2;
-	/* without /proc: the call does nothing, and only a process with one thread may make it */
+	/* without /proc: only a process with one thread may make the call, which does nothing */
 	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }
 
@@ -296,7 +296,7 @@ static int fd_sys_seal(int fd)
 	return FL__SYS_RESULT(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL));
 }
 
-/* Files of other kinds have no seals: the call fails for them. */
+/* Files of other kinds have no seals. */
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
@@ -349,8 +349,8 @@ int fl__fork_with_pidfd(int *pidfd)
 		if (*pidfd < 0)
 			(void)kill(pid, SIGKILL); /* a failed start runs no task */
 		/*
-		 * A byte, since a child that another thread forks now may hold the gate open for
-		 * long. The send fails if the child is dead.
+		 * A byte, since another thread's forked child may hold the gate open for long. The
+		 * send fails if the child is dead.
 		 */
 		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
 	}

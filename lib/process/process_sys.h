@@ -12,26 +12,26 @@
 #include <sys/types.h>
 
 /*
- * Tables of system calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results
- * are 0, a descriptor, a count, or a negative errno; errno keeps its value. New descriptors are
- * close-on-exec. new_process.c has the calls of a new process before its exec or its task.
+ * System calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results are 0,
+ * a descriptor, a count, or a negative errno; errno keeps its value. New descriptors are
+ * close-on-exec. new_process.c has the calls of a new process.
  */
 
 struct fl__process_sys {
 	int (*fork)(void); /* the child's pid; 0 in the child */
 	/*
-	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, forks, and returns at once. `pidfd` NULL: for a child that ends without
-	 * an exec. Reaps it. wait() passes over it, and its end sends no signal, but for a fork's.
+	 * Makes a child in the caller's memory, which sends no signal at its end, and which wait()
+	 * passes over. Returns its pid after its exec or end. Where memory cannot be shared, forks,
+	 * and returns at once. `pidfd` NULL: reaps a child that ends without an exec.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
-	/* To the group that the process leads or has led. -ESRCH: it has no member. */
+	/* `pid` leads or has led the group. -ESRCH: it has no member. */
 	int (*signal_group)(int pidfd, int pid, int signal);
-	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
+	/* 1: reaped; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
-	/* The same by pid. `*pid` 0: any child; stores its pid. No other code may reap it. */
+	/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
 	int (*eventfd)(void);
@@ -50,13 +50,13 @@ extern struct fl__process_sys fl__process_sys;
 
 struct fl__fd_sys {
 	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_SEQPACKET, connected */
-	/* Makes `fd` close-on-exec. -EBADF, -ENOTSOCK; -EINVAL: `fd` is no end of such a pair. */
+	/* -EBADF, -ENOTSOCK; -EINVAL: `fd` is no end of such a pair. */
 	int (*adopt)(int fd);
 	void (*shut)(int socket, int how); /* SHUT_RD, SHUT_WR: for all processes */
 	ssize_t (*send)(int socket, const struct msghdr *message, int flags);
 	ssize_t (*receive)(int socket, struct msghdr *message, int flags);
 	int (*waiting)(int socket); /* bytes to be received */
-	/* Returns how many are ready. `timeout`: ns; negative: for ever. */
+	/* `timeout`: ns; negative: for ever. */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);
 	/* The event's data is `fd`. */
@@ -68,13 +68,13 @@ struct fl__fd_sys {
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
 	int (*seal)(int fd); /* fixes size and content */
-	/* The size of a memfd that is sealed against shrinks and writes; else -EBADMSG. */
+	/* -EBADMSG: `fd` is no memfd sealed against shrinks and writes. */
 	int (*sealed_size)(int fd, int64_t *size);
 };
 
 extern struct fl__fd_sys fl__fd_sys;
 
-/* Polls one descriptor without waiting: 1: it is ready; 0; a negative errno. */
+/* Does not wait. 1: ready; 0; a negative errno. */
 static inline int fl__fd_poll(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
@@ -82,9 +82,8 @@ static inline int fl__fd_poll(int fd, short events)
 }
 
 /*
- * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child is
- * gone, and its pid names no process or another one. Needs two free descriptors, of which the pidfd
- * takes one. Returns
+ * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child's pid
+ * may name another process. Needs two free descriptors, of which the pidfd takes one. Returns
  *   the child's pid   `*pidfd` is open; or it is an errno, and the child was killed, not reaped
  *   0                 in the child
  *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM   no child
@@ -92,16 +91,15 @@ static inline int fl__fd_poll(int fd, short events)
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * Moves `fd` above the numbers of the standard streams: if a stream is closed, `fd` may have its
- * number, and other code would use `fd` as the stream. Returns `fd` itself if `fd` is negative,
- * high enough, or cannot be moved.
+ * If a standard stream is closed, `fd` may have its number, and other code would use `fd` as the
+ * stream. Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
 
 /* fl__packet_pair(), moved by fl__fd_above_streams(). */
 int fl__packet_pair_above_streams(int sockets[2]);
 
-/* Close descriptors; errno keeps its value. fl__fd_close() ignores a negative `fd`. */
+/* errno keeps its value. fl__fd_close() ignores a negative `fd`. */
 void fl__fd_close(int fd);
 void fl__fds_close(const int *fds, unsigned n);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reaper sleeps in epoll_wait() on the children's pidfds, and on an eventfd, which wakes it for
- * its end. An event's data is the descriptor. `reaper_lock` guards the children, and the thread's
- * start and end. A child that cannot be watched, for lack of memory, descriptors or threads, is
- * watched from the next adoption on.
+ * The reaper sleeps in epoll_wait() on the children's pidfds, and on an eventfd for its end.
+ * `reaper_lock` guards the children, and the thread's start and end. A child that cannot be
+ * watched, for lack of memory, descriptors or threads, is watched from the next adoption on.
  */
 #include "reaper.h"
 #include "core/base/panic.h"
@@ -17,9 +16,9 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd;    /* -1: reaped, or a child of this process's parent */
+	int pidfd;    /* -1: reaped, or the parent's */
 	bool killed;  /* was sent SIGKILL */
-	bool watched; /* its pidfd is in the epoll set */
+	bool watched; /* in the epoll set */
 };
 
 static fl_mutex reaper_lock = FL_MUTEX_INIT;
@@ -41,13 +40,13 @@ static void reaper_free_reaped(void)
 	}
 }
 
-/* Under the lock. `wait`: for the end of the child. */
+/* Under the lock. */
 static void reaper_reap_child(struct reaper_child *c, bool wait)
 {
 	fl_process_status status;
 	if (fl__process_sys.reap(c->pidfd, &status, wait) == 0)
 		return; /* the child runs: epoll reports it again */
-	/* close() leaves the pidfd in the epoll set if a forked child holds it open */
+	/* close() would leave the pidfd there if a forked child holds it open */
 	(void)fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_DEL, c->pidfd, 0);
 	fl__fd_close(c->pidfd);
 	c->pidfd = -1;
@@ -71,7 +70,7 @@ static void reaper_close_epoll(void)
 	reaper_running = false;
 }
 
-/* Under the lock. Waits for the killed children. The process itself must reap the others. */
+/* Under the lock. Waits for the killed children alone. */
 static void reaper_close(void)
 {
 	for (struct reaper_child *c = reaper_children; c; c = c->next) {
@@ -111,7 +110,7 @@ static unsigned reaper_end(void)
 	if (reaper_running)
 		(void)!write(reaper_wakeup, &one, sizeof one);
 	else
-		reaper_close(); /* in a forked child: what its parent left */
+		reaper_close(); /* in a forked child */
 	return 0;
 }
 
@@ -127,7 +126,7 @@ static int reaper_open(void)
 	return fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_ADD, reaper_wakeup, EPOLLIN);
 }
 
-/* Under the lock. Starts the reaper if there is none. */
+/* Under the lock. */
 static int reaper_start(void)
 {
 	static struct fl__helper helper = {.name = "reaper", .function = reaper_run, .end = reaper_end};
@@ -192,7 +191,7 @@ void fl__reaper_after_fork(void)
 	reaper_epoll = reaper_wakeup = -1;
 	for (struct reaper_child *c = reaper_children; c; c = c->next) {
 		fl__fd_close(c->pidfd);
-		/* freed later: a thread that is not in the child may hold the allocator's lock */
+		/* freed later: a thread of the parent may hold the allocator's lock */
 		c->pidfd = -1;
 	}
 	reaper_running = false;

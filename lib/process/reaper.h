@@ -5,21 +5,20 @@
 #include <stdbool.h>
 
 /*
- * The reaper is a thread that reaps the children whose handles were freed, and those whose start
- * has failed. It lives from the first such child until the process exits or the library is
- * unloaded. The reaper blocks all signals.
+ * A thread reaps the children whose handles were freed, or whose start has failed. It lives from
+ * the first such child until the process exits or the library is unloaded, and blocks all signals.
  */
 
 /*
- * Takes over the pidfd of a child, and reaps the child when it ends. `killed`: the child was sent
- * SIGKILL, so even the end of the reaper waits for it.
+ * Takes over the pidfd of a child. `killed`: the child was sent SIGKILL, so even the end of the
+ * reaper waits for it.
  */
 void fl__reaper_adopt(int pidfd, bool killed);
 
-/* Returns the number of reaper threads: 0 or 1. */
+/* 0 or 1. */
 unsigned fl__reaper_threads(void);
 
-/* In a forked child: drops what belongs to the parent's reaper. */
+/* In a forked child: drops the parent's children. */
 void fl__reaper_after_fork(void);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Executes this program again. fl_main() makes the new process a fork server or the process of one
- * task. A preloaded fork server is forked: this process forks a child, which forks the fork server
- * and ends. docs/design.md says why a fork server is an orphan.
+ * fl_main() makes the new process a fork server or the process of one task. A preloaded fork server
+ * is a grandchild: this process forks a child, which forks it and ends. docs/design.md, section 4,
+ * says why a fork server is an orphan.
  */
 #include "reexec.h"
 #include "core/base/panic.h"
@@ -51,7 +51,7 @@ static void reexec_make_hello(struct reexec_hello *hello)
 	fl__registry_digest(&hello->registry);
 }
 
-/* With the pidfd: the parent cannot get that of an orphan otherwise. */
+/* With the pidfd, which an orphan's parent cannot get otherwise. */
 static int reexec_send_hello(int socket)
 {
 	struct reexec_hello hello;
@@ -111,7 +111,7 @@ static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadli
 	return reexec_compare(&ours, &theirs, problem);
 }
 
-/* Returns the environment with FL__REEXEC_VARIABLE in front. List and text are one allocation. */
+/* FL__REEXEC_VARIABLE comes first. List and text are one allocation. */
 static char **reexec_environment(enum fl__reexec_role role)
 {
 	enum { TEXT = 64 };
@@ -156,7 +156,7 @@ static int reexec_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-/* Errors of a path or a file come from the exec: all other steps use open descriptors. */
+/* All other steps use open descriptors. */
 static bool reexec_exec_failed(int rc)
 {
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
@@ -190,7 +190,7 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 
 static _Noreturn void reexec_serve(char role, int parent);
 
-/* Called in a child of `parent`, which ends here. */
+/* In a child of `parent`, which ends here. */
 static _Noreturn void reexec_fork_again(int socket, int parent)
 {
 	struct fl__setup setup;
@@ -257,7 +257,7 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 	int rc = fl__packet_pair_above_streams(sockets);
 	if (rc != 0)
 		return rc;
-	/* the kernel tells the new process which user has sent a packet */
+	/* the kernel says which user has sent a packet */
 	(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
 	*pid = *pidfd = -1;
 	*problem = "fork() failed";
@@ -290,8 +290,8 @@ static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, voi
 }
 
 /*
- * Whether the command was `ld.so PROGRAM`. Then /proc/self/exe is the loader. The kernel has loaded
- * no interpreter (AT_BASE), although the program names one.
+ * `ld.so PROGRAM`: /proc/self/exe is the loader. The kernel has loaded no interpreter (AT_BASE),
+ * although the program names one.
  */
 static bool reexec_is_behind_loader(void)
 {
@@ -300,7 +300,7 @@ static bool reexec_is_behind_loader(void)
 	return found && getauxval(AT_BASE) == 0;
 }
 
-/* The first child of the thread makes the second link. */
+/* The second link exists from the thread's first child on. */
 bool fl__has_left_pid_namespace(void)
 {
 	char own[64], childrens[64];
@@ -332,7 +332,7 @@ int fl__reexec_check(const char *method, const char *or_else, const char **probl
 	return -ENOTSUP;
 }
 
-/* The environment alone proves nothing: the user of this program may have set the variable. */
+/* The program's user may have set the variable. */
 static bool reexec_has_socket(void)
 {
 	int type = 0;
@@ -354,7 +354,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 	(void)sigfillset(&all);
 	fl__signals_unblock_faults(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	/* Without a known, live parent, exits: it would be worse to go on and run the program. */
+	/* Without a known, live parent it would be worse to run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);
@@ -364,8 +364,8 @@ static _Noreturn void reexec_serve(char role, int parent)
 }
 
 /*
- * For a program that gets rights by its execution. Its user may be the parent, so it serves none.
- * If it went on, it would be the program once more: its main() would start the next one.
+ * For a program that gets rights by its execution: its user may be the parent, so it serves none.
+ * Its main() would start the next one.
  */
 static _Noreturn void reexec_refuse(void)
 {
@@ -388,7 +388,7 @@ void fl_main(int argc, char **argv)
 	if (getenv(FL__REEXEC_VARIABLE)) {
 		if (!marker && reexec_has_socket())
 			reexec_refuse();
-		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for programs that this one starts */
+		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for this program's children */
 	}
 	if (well && reexec_has_socket())
 		reexec_serve(role, parent);

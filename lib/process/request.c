@@ -108,7 +108,7 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 
 /* Reading. */
 
-/* A string with one zero, its last byte. */
+/* The only zero of a text is its last byte. */
 static bool request_is_text(const char *text, size_t size)
 {
 	return size > 0 && memchr(text, 0, size) == text + size - 1;
@@ -178,7 +178,6 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 
 /* The reply. */
 
-/* Names the fields that differ, for the message. */
 static void request_name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
                                      size_t room)
 {

@@ -11,7 +11,7 @@
 
 enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END, FL__MAGIC_GO };
 
-/* Reports how a process ended: the last message on its channel. */
+/* The last message on a process's channel. */
 struct fl__end_report {
 	uint32_t magic, size;
 	int32_t code, signal;
@@ -19,7 +19,7 @@ struct fl__end_report {
 
 /*
  * Lets a process of a fork server begin its task: the last message to its channel. Without it the
- * process exits at the end of the channel.
+ * process exits.
  */
 struct fl__go {
 	uint32_t magic, size;
@@ -28,11 +28,11 @@ struct fl__go {
 
 /*
  * The request to run a task in a process, and the reply. A receiver checks every size, count and
- * index before use. A task is sent as its name and identity.
+ * index before use.
  *
- * The descriptors of a request, in this order: the new process's channel (to a fork server); its
- * directory; its open streams; those passed on; the argument, if too large for the packet. A
- * request to a fork server has the settings of the calling thread.
+ * Descriptors, in this order: the new process's channel (to a fork server); its directory; its open
+ * streams; those passed on; the argument, if too large for the packet. A request to a fork server
+ * has the calling thread's settings.
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
@@ -48,18 +48,18 @@ enum {
 	FL__REQUEST_FDS = FL__SETUP_FDS + 3,
 };
 
-/* Sends a request: 0 or a negative errno. `channel` -1: none. */
+/* 0 or a negative errno. `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
-/* Makes a sealed memfd with these bytes. Returns its descriptor or a negative errno. */
+/* Returns its descriptor or a negative errno. */
 int fl__sealed_memory(const void *bytes, size_t size);
 
-/* Read from a request, or filled in by a forked child. */
+/* From a request, or of a forked child. */
 struct fl__request {
 	const fl_task_type *type;
 	const char *name;
 	const void *arg; /* not aligned; valid as long as the request's bytes */
-	int memory;      /* a memfd with the argument, in place of `arg`; -1: none */
+	int memory;      /* a memfd in place of `arg`; -1: none */
 	bool daemon;
 	int channel;
 	struct fl__setup setup;
@@ -70,7 +70,7 @@ struct fl__request {
 
 struct fl__start_reply {
 	uint32_t magic, size;
-	int32_t error;                   /* 0, or what failed, as a negative errno */
+	int32_t error;                   /* a negative errno; or 0 */
 	int32_t pid;                     /* a fork server also sends the pidfd */
 	uint32_t has_task;               /* whether the task exists there */
 	uint32_t refused;                /* the fork server may not take on the settings */
@@ -78,7 +78,7 @@ struct fl__start_reply {
 };
 
 /*
- * Reads a request. The caller closes `fds`, also after an error. Returns
+ * The caller closes `fds`, also after an error. Returns
  *   0
  *   -EBADMSG         not a request
  *   -EMFILE          not the number of descriptors that it needs
@@ -90,8 +90,8 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
                      const int *fds, unsigned n_fds);
 
 /*
- * Waits for the reply to a request: 0, the error in the reply, or an error of the wait. If a reply
- * came, stores its descriptor, or -1, in `*pidfd` (may be NULL).
+ * Waits for the reply: 0, the error in the reply, or an error of the wait. With a reply, stores its
+ * descriptor, or -1, in `*pidfd` (may be NULL).
  */
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
 

@@ -37,7 +37,7 @@ static int signals_sys_mask(int how, const sigset_t *signals, sigset_t *before)
 
 struct fl__signals_sys fl__signals_sys = {signals_sys_open, signals_sys_take, signals_sys_mask};
 
-/* For each signal, how many fl_signals have blocked it. */
+/* By signal: how many fl_signals have blocked it. */
 static uint32_t signals_users[NSIG];
 
 static void signals_count(const sigset_t *set, uint32_t more)
@@ -85,7 +85,6 @@ static int signals_fill_set(sigset_t *set, const int *signals, size_t n)
 	return n > 0 ? 0 : -EINVAL;
 }
 
-/* Removes from `set` what is in `before`. */
 static void signals_keep_new(sigset_t *set, const sigset_t *before, const int *signals, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -5,8 +5,8 @@
 #include <signal.h>
 
 /*
- * The system calls of fl_signals, with the rules of lib/core/base/sys.h. Results are 0, a descriptor, a
- * signal, or a negative errno; errno keeps its value.
+ * With the rules of lib/core/base/sys.h. Results are 0, a descriptor, a signal, or a negative
+ * errno; errno keeps its value.
  */
 struct fl__signals_sys {
 	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, non-blocking */

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The child shares the parent's memory until its exec: no page table is copied. The child reports
- * an error over a pipe that the exec closes. Another thread's forked child may inherit the pipe,
- * and hold it open for long. So the parent does not wait for the end of the pipe: when clone()
- * returns, the child has called exec or has ended. Where an emulator or a tool copies the memory,
- * the parent waits with a deadline.
+ * The child shares the parent's memory until its exec, and reports an error over a pipe that the
+ * exec closes. Another thread's forked child may hold the pipe open for long. So the parent does
+ * not wait for the end of the pipe: when clone() returns, the child has called exec or has ended.
+ * Where an emulator or a tool copies the memory, the parent waits with a deadline.
  *
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  *
- * An orphan's parent also shares the memory, and waits for the orphan's exec. If the parent is
- * killed then, clone() returns while the orphan still uses the memory. Only then the calling thread
- * waits for the end of the pipe.
+ * If an orphan's parent, which shares the memory, too, is killed, clone() returns while the orphan
+ * still uses the memory. Only then the calling thread waits for the end of the pipe.
  */
 #include "spawn.h"
 #include "core/base/sys.h"
@@ -80,7 +78,7 @@ int fl__spawn_read_error(int pipe)
 
 /*
  * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
- * neither reported an error nor called exec in time.
+ * not answered in time.
  */
 static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 {

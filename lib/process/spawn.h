@@ -5,28 +5,27 @@
 #include "new_process.h"
 #include <stdbool.h>
 
-/* One exec, of the first file in `paths` that can be run. */
+/* Executes the first file in `paths` that can be run. */
 struct fl__spawn {
 	struct fl__setup setup;
 	const char *const *paths; /* ends with NULL */
 	char *const *argv, *const *env;
 	bool orphan;    /* see fl__spawn() */
 	int pid, pidfd; /* results; -1: of an orphan */
-	bool shared;    /* set by a child that shares this memory; a copy cannot */
+	bool shared;    /* set by a child in this memory, not by one in a copy */
 	bool done;      /* set by the parent of an orphan that has called exec or has ended */
 	char *stack;    /* the lower half is the orphan's */
 };
 
 /*
- * Makes a child of the calling thread, and waits for its exec. The child has all attributes of the
- * thread that a fork() hands down. Returns 0 or a negative errno.
+ * Waits for the exec of a child, which has all attributes of the calling thread that a fork() hands
+ * down. Returns 0 or a negative errno.
  *
- * An orphan is the child of a process that ends at once, so that wait() in this process does not
- * see it.
+ * An orphan is the child of a process that ends at once: wait() in this process does not see it.
  */
 int fl__spawn(struct fl__spawn *spawn);
 
-/* Reads what a child has written to a pipe: its error; or 0, at the end of the pipe. */
+/* The child's error; or 0, at the end of the pipe. */
 int fl__spawn_read_error(int pipe);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pipes between processes. The design is in pipe.h. */
 #include "pipe.h"
 #include "../process_sys.h"
 #include "../request.h"
@@ -72,9 +71,9 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 }
 
 /*
- * Called before each read of `kept` and each lock. In a forked child, makes the lock free, and
- * drops a kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more
- * while a thread of a forked child resets `p`.
+ * Before each read of `kept` and each lock: in a forked child, makes the lock free, and drops a
+ * kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more while a
+ * thread of a forked child resets `p`.
  */
 static void pipe_reset_after_fork(fl_pipe *p)
 {
@@ -186,8 +185,8 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 }
 
 /*
- * Makes the memfd only when there is space. So a waiting sender holds no memory, unless another
- * sender has taken the space.
+ * Makes the memfd only when there is space: a waiting sender holds no memory, unless another sender
+ * takes the space.
  */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
@@ -203,7 +202,10 @@ static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
 }
 
-/* Falls back to a large message: for -EMSGSIZE, and for -ENOBUFS (no contiguous kernel memory). */
+/*
+ * A large message replaces one that fails by -EMSGSIZE, or by -ENOBUFS (no contiguous kernel
+ * memory).
+ */
 static int pipe_send_once(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	if (m->head.kind == FL__PIPE_SMALL) {
@@ -269,7 +271,7 @@ int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int 
 
 /* Receiving. */
 
-/* A received message. The first descriptor of a large one has the bytes. */
+/* The first descriptor of a large message has the bytes. */
 struct pipe_message {
 	struct fl__pipe_head head;
 	unsigned n_fds;
@@ -313,7 +315,7 @@ static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_h
 	return -EMSGSIZE;
 }
 
-/* Peeks at the oldest message, and duplicates its descriptors. -EMFILE: too few are free. */
+/* Duplicates the descriptors of the oldest message. -EMFILE: too few are free. */
 static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
@@ -337,7 +339,7 @@ static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe
 	return -EMFILE;
 }
 
-/* Whether the packet is as its head says. The sealed memfd of a large message never shrinks. */
+/* The sealed memfd of a large message never shrinks. */
 static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -349,7 +351,7 @@ static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet 
 	       (uint64_t)size == m->head.size;
 }
 
-/* Replaces incomplete descriptors by their duplicates, if these are of the same message. */
+/* Replaces incomplete descriptors, if the duplicates are of the same message. */
 static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
@@ -362,8 +364,8 @@ static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_messag
 }
 
 /*
- * Takes the oldest packet: first into the caller's buffer, the rest into the spill. Uses or closes
- * the duplicates in `spare`.
+ * The packet goes into the caller's buffer, then into the spill. Uses or closes the duplicates in
+ * `spare`.
  */
 static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_message *spare, const struct pipe_room *room)
 {
@@ -388,7 +390,7 @@ static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_messa
 	return rc;
 }
 
-/* Keeps in the handle a message that does not fit. */
+/* The handle keeps a message that does not fit. */
 static void pipe_keep(fl_pipe *p, const struct pipe_message *m, const struct pipe_room *room)
 {
 	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {
@@ -415,7 +417,7 @@ static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_
 	return 0;
 }
 
-/* Takes the next message; keeps it if it does not fit. The bytes of a large message stay in its memfd. */
+/* Keeps a message that does not fit. The bytes of a large one stay in its memfd. */
 static int pipe_next_message(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct pipe_message spare;

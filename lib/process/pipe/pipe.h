@@ -11,17 +11,16 @@
 #include <stdint.h>
 
 /*
- * Pipes. A message is one packet, which begins with a head. The bytes of a large message are in a
- * sealed memfd, the packet's first descriptor. The ends share only the kernel's queue: a process
- * that is killed leaves no user memory half-written.
+ * A message is one packet, which begins with a head. The bytes of a large message are in a sealed
+ * memfd, the packet's first descriptor. The ends share only the kernel's queue: a killed process
+ * leaves no user memory half-written.
  *
  * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
- * message, under `lock`. Another process that receives on the same end may come between peek and
- * take. Then the receiver takes another message, which may not fit. The handle *keeps* such a
- * message, and returns it next.
+ * message, under `lock`. Between peek and take another process may receive on the same end: then
+ * the receiver takes another message. If that does not fit, the handle *keeps* it, and returns it
+ * next.
  *
- * The peek also duplicates the descriptors: a full descriptor table is found while the message can
- * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
+ * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
@@ -45,11 +44,11 @@ struct fl_pipe {
 	int fd;
 	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
 	fl_mutex lock;       /* guards receives and all below */
-	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
+	uint32_t kept;       /* atomic, for reads without the lock */
 	struct fl__pipe_head kept_head;
 	unsigned kept_n;
 	int kept_fds[FL__PACKET_FDS];
-	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of a small kept message */
+	/* FL__PIPE_INLINE bytes: a packet's overflow, then a small kept message */
 	char *spill;
 };
 

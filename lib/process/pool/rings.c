@@ -29,10 +29,8 @@
  *   seq:RUNNING      the worker has it; it starts once              rings_claim(), CAS
  *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
  *
- * RUNNING and REVOKED stay until the slot's next round.
- *
- * While the parent posts several submissions before a flush, the worker may end the first ones and
- * sleep on the slot of a later one. So `asleep` names the slot for the wake.
+ * RUNNING and REVOKED stay until the slot's next round. `asleep` names a slot, since the worker may
+ * sleep on a later one than a flush begins with.
  *
  * Invariants
  *   1. A submission starts at most once, and never after its revocation: both sides change the same
@@ -44,9 +42,8 @@
  *      - a submission that is RUNNING without `done` died with the worker;
  *      - the others never started.
  *      The worker resets `progress` before the claim of a submission with several elements, and
- *      stores it between two elements. So in a dead submission the elements below `progress` have
- *      ended, with their results; the element of that number was running; the later ones never
- *      started.
+ *      stores it between two elements. In a dead submission the elements below `progress` have
+ *      ended, with their results; the element of that number was running.
  *   4. Neither side sleeps while work waits (Dekker's algorithm, twice). The worker writes
  *      `asleep`, fence, reads `seq`; the parent writes `seq`, fence, reads `asleep`. The manager
  *      writes `doorbell`, fence, reads `done`; the worker writes `done`, fence, reads `doorbell`.
@@ -68,7 +65,7 @@ enum { RINGS_RUNNING = 1, RINGS_REVOKED = 2, RINGS_STATE_BITS = 2 };
 
 static uint32_t rings_claim_word(uint32_t seq, uint32_t state)
 {
-	/* Loses the highest bits of the number. Compared words are only one round apart. */
+	/* Without the highest bits of the number: compared words are one round apart. */
 	return seq << RINGS_STATE_BITS | state;
 }
 
@@ -96,8 +93,8 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * When the numbers have wrapped, the word may equal `seq`: it is zero, or from 2^32
-	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
+	 * After a wrap the word may equal `seq`: it is zero, or from 2^32 submissions ago. relaxed,
+	 * both accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
 		fl__store_relaxed(stop, ~seq);
@@ -127,7 +124,7 @@ enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__c
 	uint32_t done = fl__load_acquire(&entry->done); /* acquire: pairs with rings_publish() */
 	if (done != seq)
 		return done == rings->last_done[rings_slot(seq)] ? FL__RINGS_NONE : FL__RINGS_DAMAGED;
-	/* relaxed, all four: `done` orders them. The copy does not see a later write. */
+	/* relaxed, all four: `done` orders them */
 	completion->error = fl__load_relaxed(&entry->error);
 	completion->flags = fl__load_relaxed(&entry->flags);
 	completion->count = fl__load_relaxed(&entry->count);
@@ -213,14 +210,13 @@ static bool rings_is_posted(const struct fl__worker_rings *w)
 }
 
 /*
- * Polls for a fixed time, with yields. Where parent and worker share a CPU, an adaptive time
- * (fl__spin()) would shrink to its minimum and stay there: each submission takes longer than that
- * minimum.
+ * Polls for a fixed time, with yields. On a CPU shared by parent and worker, an adaptive time
+ * (fl__spin()) would shrink to its minimum and stay there.
  *
- * If they share a CPU, the submission arrives during a yield, which then took longer than TURN. The
- * kernel's scheduler leaves two threads that spin with yields on one CPU, even beside an idle one,
- * since each is always runnable. The scheduler chooses a CPU again only for a thread that wakes. So
- * the worker sleeps after SHARED_MOST such yields in a row.
+ * On a shared CPU the submission arrives during a yield, which then took longer than TURN. The
+ * kernel's scheduler leaves two threads that spin with yields on one CPU, even beside an idle one:
+ * it chooses a CPU again only for a thread that wakes. So the worker sleeps after SHARED_MOST such
+ * yields in a row.
  */
 static bool rings_poll(struct fl__worker_rings *w)
 {
@@ -254,7 +250,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 	while (!rings_is_posted(w)) {
 		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
 		if (seen != w->next)
-			/* Whatever the call returns, the loop reads the word again. */
+			/* The loop reads the word again in any case. */
 			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER);
 	}
 	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */
@@ -321,8 +317,8 @@ bool fl__rings_stop_requested(const struct fl__worker_rings *w)
 void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done)
 {
 	/*
-	 * relaxed: the parent reads it after the death of this process, which orders it. The
-	 * compiler does not move it across the calls of the elements' functions.
+	 * relaxed: the parent reads it after this process's death. The compiler does not move it
+	 * across the calls of the elements' functions.
 	 */
 	fl__store_relaxed(&w->completions->entry[rings_slot(w->next)].progress, done);
 }

@@ -9,9 +9,8 @@
 /*
  * Two rings in shared memory connect a process pool (the parent) with one worker process. The
  * parent writes the *submission ring*, which the worker maps read-only. The worker writes the
- * *completion ring*. No third process has either memory. A worker rings the *doorbell*, an eventfd
- * of the parent, after a completion, if the parent's manager thread sleeps. rings.c has the
- * protocol.
+ * *completion ring*. After a completion the worker rings the *doorbell*, an eventfd of the parent,
+ * if the manager thread sleeps. rings.c has the protocol.
  *
  *     submission = fl__rings_next_entry(rings);       // the parent: fill in entry and arena
  *     fl__rings_post(rings);  ...  fl__rings_flush(rings);
@@ -30,7 +29,7 @@
  */
 enum {
 	FL__RINGS_DEPTH = 16,
-	FL__RINGS_SMALL = 32,             /* bytes of argument or result in the entry itself */
+	FL__RINGS_SMALL = 32,             /* bytes of argument or result in the entry */
 	FL__RINGS_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
 	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones are memfds, sent through the channel */
 	FL__RINGS_MESSAGE = 256,
@@ -43,7 +42,7 @@ enum {
 	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
 	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
 	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
-	FL__SUBMISSION_INITIALIZE = 32,  /* the initializer: if it fails, the worker exits */
+	FL__SUBMISSION_INITIALIZE = 32,  /* if it fails, the worker exits */
 };
 
 /* Flags of a completion. */
@@ -70,7 +69,6 @@ struct fl__submission_ring {
 	uint64_t magic;
 	uint32_t size;                  /* of this struct */
 	_Alignas(64) uint32_t doorbell; /* not 0: armed; the number of the manager's sleep */
-	/* Counts requests to stop; the worker's listener thread sleeps on it. */
 	_Alignas(64) uint32_t stop_requests;
 	uint32_t stop[FL__RINGS_DEPTH]; /* the submission that shall stop */
 	_Alignas(64) int64_t deadline[FL__RINGS_DEPTH];
@@ -84,7 +82,7 @@ struct fl__completion {
 	uint32_t flags;
 	uint32_t count; /* elements that succeeded */
 	int64_t began;
-	uint32_t progress; /* elements that ended, while a submission of several runs */
+	uint32_t progress; /* ended elements of the running submission */
 	uint32_t reserved;
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
 };
@@ -95,7 +93,7 @@ enum fl__worker_state { FL__WORKER_STARTS, FL__WORKER_READY, FL__WORKER_UNFIT };
 struct fl__completion_ring {
 	uint32_t state; /* enum fl__worker_state; UNFIT: `error` says why */
 	int32_t error;
-	/* Not 0: the worker sleeps, or is about to, on slot `asleep` - 1. */
+	/* 1 + the slot that the worker sleeps on; or 0. */
 	_Alignas(64) uint32_t asleep;
 	_Alignas(64) uint32_t claim[FL__RINGS_DEPTH];
 	_Alignas(64) struct fl__completion entry[FL__RINGS_DEPTH];
@@ -105,15 +103,15 @@ struct fl__completion_ring {
 
 #define FL__RINGS_MAGIC UINT64_C(0x73676e69722d6c66) /* "fl-rings" */
 
-/* The parent's side, in the parent's private memory. */
+/* In the parent's private memory. */
 struct fl__rings {
 	struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
 	uint32_t first, next;                 /* the oldest not released; the next to post */
 	uint32_t flushed;                     /* the oldest not flushed */
 	bool revoked[FL__RINGS_DEPTH];        /* the slot's submission is revoked */
-	uint32_t last_claim[FL__RINGS_DEPTH]; /* the slot's claim word from the round before */
-	uint32_t last_done[FL__RINGS_DEPTH];  /* the slot's `done` from the round before */
+	uint32_t last_claim[FL__RINGS_DEPTH]; /* of the round before */
+	uint32_t last_done[FL__RINGS_DEPTH];  /* of the round before */
 };
 
 /* The memory of both rings must be zeroed. */
@@ -125,25 +123,22 @@ static inline uint32_t fl__rings_used(const struct fl__rings *rings)
 	return rings->next - rings->first;
 }
 
-/*
- * Returns the entry of the next submission; requires fl__rings_used() < FL__RINGS_DEPTH. The caller
- * sets all fields but `seq`.
- */
+/* Requires fl__rings_used() < FL__RINGS_DEPTH. The caller sets all fields but `seq`. */
 static inline struct fl__submission *fl__rings_next_entry(struct fl__rings *rings)
 {
 	return &rings->submissions->entry[rings->next % FL__RINGS_DEPTH];
 }
 
-/* Publishes the next submission and returns its number. Does not wake the worker. */
+/* Returns the number of the submission. Does not wake the worker. */
 uint32_t fl__rings_post(struct fl__rings *rings);
 
-/* Called after one or more posts: wakes the worker if it sleeps. */
+/* After posts: wakes the worker if it sleeps. */
 void fl__rings_flush(struct fl__rings *rings);
 
 enum fl__rings_peeked {
 	FL__RINGS_NONE,    /* the oldest submission has not ended, or there is none */
 	FL__RINGS_ENDED,   /* the oldest submission has ended */
-	FL__RINGS_DAMAGED, /* the worker wrote what no sound worker writes */
+	FL__RINGS_DAMAGED, /* no sound worker writes that */
 };
 
 /*
@@ -155,45 +150,45 @@ enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__c
 /* Frees the slot of the oldest submission, which has ended. */
 void fl__rings_release(struct fl__rings *rings);
 
-/* Revokes a submission. False: the worker has started it, and may have ended it. */
+/* False: the worker has started the submission, and may have ended it. */
 bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 
 /*
- * Whether the worker has started a submission. Requires that the submission is not released. The
- * answer is final if the worker is dead. A damaged claim word counts as started.
+ * Requires that the submission is not released. The answer is final if the worker is dead. A
+ * damaged claim word counts as started.
  */
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /*
- * For a submission of `count` elements that ran when its worker died: returns how many elements
- * had ended. The next element was running. Returns `count` if the word is damaged.
+ * For a submission of `count` elements that ran when its worker died: returns how many had ended.
+ * Returns `count` if the word is damaged.
  */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 
-/* When a submission with FL__SUBMISSION_TIMED began. The worker may have written any value. */
+/* Of a submission with FL__SUBMISSION_TIMED. The worker may have written any value. */
 int64_t fl__rings_began(const struct fl__rings *rings, uint32_t seq);
 
-/* Asks the worker to stop a submission. No effect if the worker no longer has the submission. */
+/* No effect if the worker no longer has the submission. */
 void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq);
 
 /*
- * Arms the doorbell for the manager's sleep number `generation`, not 0. Then, before the sleep, the
- * manager must peek into all its completion rings once more.
+ * `generation`: the number of the manager's sleep, not 0. Before the sleep, the manager must peek
+ * into all its completion rings once more.
  */
 void fl__rings_arm(struct fl__rings *rings, uint32_t generation);
 
 /* Called when the manager is awake. */
 void fl__rings_disarm(struct fl__rings *rings);
 
-/* The worker's side, in the worker's private memory. */
+/* In the worker's private memory. */
 struct fl__worker_rings {
 	const struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
 	uint32_t next;       /* the next submission, or the one that is being run */
-	uint32_t rung;       /* the manager's sleep for which the worker has rung */
+	uint32_t rung;       /* the manager's sleep that the worker has ended */
 	uint32_t cpu_shared; /* submissions in a row that came while another thread had this CPU */
 	void (*ring)(void *arg);
-	/* Called for a revoked submission before its completion. May be NULL. */
+	/* Called before a revoked submission's completion. May be NULL. */
 	void (*revoked)(void *arg, const struct fl__submission *submission);
 	void *arg;
 };
@@ -204,16 +199,15 @@ void fl__worker_rings_init(struct fl__worker_rings *w, const struct fl__submissi
 /* Waits for a submission and claims it. Completes revoked ones. Blocks the calling thread. */
 const struct fl__submission *fl__rings_take(struct fl__worker_rings *w);
 
-/* Whether the submission that was taken shall stop. */
 bool fl__rings_stop_requested(const struct fl__worker_rings *w);
 
-/* Records that `done` elements of the submission that was taken, not all, have their results. */
+/* `done` elements of the submission, not all, have their results. */
 void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done);
 
-/* Ends the submission that was taken, after its result. Rings if the manager sleeps. */
+/* After the result. Rings if the manager sleeps. */
 void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count);
 
-/* For the listener: sleeps while the ring's counter is `stop_requests`. May return spuriously. */
+/* The listener sleeps while the ring's counter is `stop_requests`. May return spuriously. */
 void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests);
 
 #endif

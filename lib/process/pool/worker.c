@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The worker process of a process pool. Its main thread takes submissions and runs their tasks one
- * after the other. A task's own submits run at once, as calls, on the worker's executor `nested`.
+ * after the other. A task's own submits run at once, on the worker's executor `nested`.
  *
  * Requests to stop. A second thread, the listener, sleeps on `stop_requests`. If the current
- * submission is asked to stop, the listener requests `token`. One token serves all submissions;
- * `lock` guards `token` and `current`, which change together. The main thread makes a submission
- * current under the lock, and only then checks whether it is asked to stop:
+ * submission is asked to stop, the listener requests `token`, which serves all submissions. `lock`
+ * guards `token` and `current`, which change together. The main thread makes a submission current
+ * under the lock, and only then checks whether it is asked to stop:
  *
  * - If the listener checked before that, its unlock made the request visible to the main thread.
  * - If the listener checks later, it finds the submission current.
  *
- * A request that comes after the submission's end affects a token that worker_begin() replaces for
- * the next submission.
+ * A request after the submission's end affects a token that worker_begin() replaces.
  *
  * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
  * a message.
@@ -55,7 +54,7 @@ static struct worker_self {
 	fl_mutex lock;
 	uint32_t current; /* the submission of `token` */
 	fl_cancel_token token;
-} worker_self; /* static: the listener may use it after the task has returned */
+} worker_self; /* the listener may use it after the task has returned */
 
 /* The current submission. */
 struct worker_job {
@@ -74,7 +73,7 @@ static unsigned worker_slot(const struct worker_self *w)
 	return w->rings.next % FL__RINGS_DEPTH;
 }
 
-/* Writes the message of the completion. Returns `error`. */
+/* Returns `error`. */
 static int FL_PRINTF(4, 5)
     worker_set_message(struct worker_self *w, struct worker_job *job, int error, const char *format, ...)
 {
@@ -122,7 +121,7 @@ static bool worker_is_in_arena(uint32_t at, size_t size, size_t align)
 	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % align == 0;
 }
 
-/* Receives the current submission's argument. Closes arguments of earlier submissions. */
+/* Closes arguments of earlier submissions. */
 static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
 {
 	for (;;) {
@@ -162,7 +161,7 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	return rc;
 }
 
-/* Receives and closes the argument of a submission that does not run, to free its memory. */
+/* Frees the memory of an argument whose submission does not run. */
 static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
 {
 	uint64_t size;
@@ -232,7 +231,7 @@ static int worker_make_result(struct worker_self *w, struct worker_job *job)
 		return 0;
 	if (place == FL__PLACE_SLOT) {
 		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
-		/* All of `small`: for a constant size, memset() is no call. */
+		/* With a constant size, memset() is no call. */
 		memset(completion->small, 0, sizeof completion->small);
 		job->result = (char *)completion->small;
 		return 0;
@@ -251,7 +250,7 @@ static int worker_send_result(const struct worker_self *w, const struct worker_j
 	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
 }
 
-/* Unmaps memory and sends a result that is a memfd. Returns the submission's error. */
+/* Sends a result that is a memfd. Returns the submission's error. */
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
@@ -310,8 +309,8 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 }
 
 /*
- * Writes out what the task has printed, which would be lost if the worker is killed later. Does not
- * wait for a thread that holds the lock of `stdout`.
+ * What the task has printed would be lost if the worker is killed later. Does not wait for a thread
+ * that has locked `stdout`.
  */
 static void worker_flush_output(void)
 {
@@ -321,14 +320,14 @@ static void worker_flush_output(void)
 	funlockfile(stdout);
 }
 
-/* Makes a submission current. False: it is asked to stop, or its deadline has passed. */
+/* False: the submission is asked to stop, or past its deadline. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
 	int64_t deadline =
 	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL_LOCKED(&w->lock);
 	w->current = w->rings.next;
-	/* A token without deadline and request is as good as new. */
+	/* Without deadline and request the token is as good as new. */
 	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
@@ -362,11 +361,10 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 	}
 	error = worker_finish_job(w, &job, error);
 	fl__rings_complete(&w->rings, error, job.flags, job.done);
-	/* After a failed initializer, the submissions behind it do not run here. */
+	/* After a failed initializer no other submission runs here. */
 	return error == 0 || !initializes;
 }
 
-/* Requests the token if the current submission is asked to stop. */
 static void worker_forward_stop(struct worker_self *w)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
@@ -392,14 +390,14 @@ static int worker_listen(void *arg)
 
 /* Beginning. */
 
-/* Not a file, a pipe or a socket that a task has opened under the doorbell's number: no such type. */
+/* A file, a pipe or a socket under the doorbell's number is a task's. */
 static bool worker_has_doorbell(const struct worker_self *w)
 {
 	struct stat info;
 	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
 }
 
-/* If a task has closed the doorbell, the worker exits, and the parent learns of its death. */
+/* The worker exits if a task has closed the doorbell: the parent learns of its death. */
 static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
@@ -416,7 +414,7 @@ static void worker_on_revoked(void *arg, const struct fl__submission *submission
 	worker_drop_arg(arg, submission);
 }
 
-/* Maps a file only if it has that size: then no access raises SIGBUS. */
+/* Checks a file's size first: no access raises SIGBUS. */
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
@@ -461,7 +459,7 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/* Returns the size to which the main thread's stack may grow; at least `size`. */
+/* The size to which the main thread's stack may grow; at least `size`. */
 static size_t worker_grown_stack(size_t size)
 {
 	struct rlimit limit;
@@ -470,7 +468,7 @@ static size_t worker_grown_stack(size_t size)
 	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
-/* Whether the main thread's stack ends at `top`: the kernel stores the program's name near there. */
+/* The kernel stores the program's name near the stack's top. */
 static bool worker_is_main_stack(uintptr_t top)
 {
 	enum { NEAR = 16 << 20 };
@@ -478,9 +476,8 @@ static bool worker_is_main_stack(uintptr_t top)
 }
 
 /*
- * Finds the stack of this thread. Of the main thread's stack musl tells the size that is in use, and
- * glibc tells nothing without /proc. The kernel leaves at least 128 MiB below that stack without
- * mappings.
+ * Of the main thread's stack musl tells the size in use, and glibc nothing without /proc. The
+ * kernel leaves at least 128 MiB below that stack without mappings.
  */
 static int worker_find_stack(uintptr_t *top, size_t *size)
 {
@@ -539,7 +536,7 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
-/* Whether the signal would end or stop the process, and is none of a fault. */
+/* Signals that would end or stop the process, but for those of faults. */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
@@ -551,9 +548,9 @@ static bool worker_survives(int signal)
 }
 
 /*
- * Ctrl-C, a service manager and the like signal the workers together with their parent, which
- * decides about them. A handler that does nothing, in place of a blocked signal: a program that a
- * task executes gets the default action.
+ * Ctrl-C and service managers signal the workers together with their parent, which decides about
+ * them. A handler that does nothing, in place of a blocked signal: a program that a task executes
+ * gets the default action.
  */
 static void worker_discard_signals(void)
 {
@@ -590,10 +587,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
-/*
- * Gives the main thread the process's name, and closes descriptors that are mapped or attached.
- * Tasks find no descriptors: fl_process_fd_count() returns 0.
- */
+/* Names the main thread, and closes descriptors that are mapped or attached: tasks find none. */
 static void worker_hide_start(const struct worker_self *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
@@ -605,7 +599,7 @@ static void worker_hide_start(const struct worker_self *w)
 	fl__process_set_identity(fl_process_current_name(), 0);
 }
 
-/* Called if a task ends the main thread (pthread_exit): else the process would live on. */
+/* A task has ended the main thread (pthread_exit): the process would live on. */
 static void worker_exit(void *unused)
 {
 	(void)unused;
@@ -651,10 +645,10 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
-	/* The socket has room: it is the first packet. */
+	/* The first packet has room in the socket. */
 	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
 	worker_hide_start(w);
 	worker_serve(w);
-	/* Frees nothing: threads that tasks started may use the state until the process ends. */
+	/* Frees nothing: threads that tasks started may use the state. */
 	return 0;
 }
