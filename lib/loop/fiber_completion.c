@@ -152,8 +152,6 @@ int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, i
 	return (int)(n - list.left);
 }
 
-/* fl_as_completed for fibers. */
-
 struct fibers_as_completed {
 	fl_as_completed base;
 	struct fl__completion_list list;

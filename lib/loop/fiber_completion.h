@@ -20,12 +20,11 @@ struct fl__fiber_completion {
 	struct fl__fiber_completion *next_ended;   /* in of->first */
 };
 
-/* One waiter, and its list. */
 struct fl__completion_list {
 	struct fl__fiber_completion *first, *last; /* not yet taken, oldest first */
-	size_t left;                               /* fibers that have not ended */
-	size_t enough;                             /* wakes the waiter when no more are left */
-	bool until_failure;                        /* or when a fiber has failed */
+	size_t left;
+	size_t enough;      /* wakes the waiter when no more are left */
+	bool until_failure; /* or when a fiber has failed */
 	bool failed;
 	struct fl__node *waiter; /* NULL: no fiber sleeps */
 };

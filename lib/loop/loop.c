@@ -117,8 +117,6 @@ static void loop_wake(struct fl__sched *s)
 	fl__poller_sys.ring(bell);
 }
 
-/* Waits of fibers for any descriptor. */
-
 struct loop_fd_waiter {
 	struct fl__poller_source source;
 	struct fl__node node;

@@ -43,9 +43,9 @@ struct fl_loop {
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
-	bool calling;                        /* callbacks are running */
-	bool held_up;                        /* the loop has polled while a callback waited */
-	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
+	bool calling;
+	bool held_up;     /* the loop has polled while a callback waited */
+	int poller, bell; /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
 	bool armed;     /* fl_loop_run_once() left the loop asleep: a wake rings `bell` */
@@ -78,7 +78,6 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 /* Any thread. post_fiber calls post->function(post), which must not wait. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
-/* The function of l->callback_fiber. */
 int fl__loop_run_callbacks(void *loop);
 /* Those of fl_loop_post(), without the calls. */
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
@@ -149,8 +148,8 @@ struct fl_fiber {
 	uint64_t parent;               /* id of the context that started it */
 	fl_fiber_function *function;
 	void *arg;
-	struct fl_group *group;                   /* NULL: none */
-	size_t number;                            /* in the group */
+	struct fl_group *group; /* NULL: none */
+	size_t number;
 	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
 	bool detached;
 	bool joining; /* a joiner will free the fiber */

@@ -34,7 +34,7 @@ struct loop_call {
 	struct fl__post post;
 	fl_loop_callback *function;
 	void *arg;
-	struct fl__values *values; /* of the context that posted it */
+	struct fl__values *values;
 };
 
 /* Not inline: a call without values costs one comparison. */
@@ -121,7 +121,6 @@ static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
-/* Takes the timer's values from it. */
 static struct fl__values *loop_timer_take_values(fl_loop_timer *t)
 {
 	struct fl__values *values = t->values_;
@@ -301,8 +300,6 @@ void fl_loop_watch_stop(fl_loop_watch *w)
 	loop_watch_unfire(w);
 	w->loop_ = NULL;
 }
-
-/* The fiber that calls back. */
 
 /* Called after a callback that waited. */
 static void loop_renew_watches(fl_loop *l)

@@ -325,7 +325,7 @@ static int loop_executor_thread(void *executor)
 
 /* The interface. */
 
-/* Under the lock: the executor's own thread, which runs the manager. */
+/* Under the lock. */
 static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)
@@ -483,7 +483,6 @@ int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, &loop));
 }
 
-/* Starts the manager, with a task block that keeps the executor's memory. */
 static int loop_executor_start_manager(struct loop_executor *c, fl_loop *l)
 {
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};

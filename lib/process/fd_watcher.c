@@ -246,7 +246,7 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one interval and reports "ready": then fl_wait_any()
+ * If the watcher cannot be used, sleeps for one interval and reports "ready": then a wait-any
  * checks token and deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)

@@ -13,7 +13,7 @@
  *
  *   a thread without a cancel token   polls
  *   a fiber of a loop                 waits through the loop
- *   all other waits                   go through the watcher thread, also those of fl_wait_any
+ *   all other waits                   go through the watcher thread, also a wait-any
  *
  * The first wait starts the watcher thread. If that fails, the waiter polls every millisecond. The
  * thread blocks all signals, and ends when the library is unloaded.
@@ -30,7 +30,7 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * For fl_wait_any: in the handle that owns the descriptor, or in the waiter's frame. While a node
+ * For a wait-any: in the handle that owns the descriptor, or in the waiter's frame. While a node
  * is armed, the lock in fd_watcher.c guards the struct, and the descriptor must stay open.
  */
 struct fl__watched_fd {

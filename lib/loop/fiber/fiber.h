@@ -46,8 +46,8 @@ struct fl__sched_config {
 	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
 	void (*ended)(void *extra);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */
-	void *user;                      /* for `ops`: fl__sched_user() */
-	const fl_allocator *allocator;   /* of all but the stacks; NULL: the process's */
+	void *user;
+	const fl_allocator *allocator; /* of all but the stacks; NULL: the process's */
 };
 
 /* `config` may be NULL. Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
@@ -96,8 +96,8 @@ void fl__sched_disarm(struct fl__sched *s, bool woken);
 /* FL_FOREVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
-bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is runnable */
-size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
+bool fl__sched_is_runnable(const struct fl__sched *s);
+size_t fl__sched_fibers(const struct fl__sched *s);
 bool fl__sched_is_forked(const struct fl__sched *s);
 /* Whether this thread runs `s`, or has run it. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s);

@@ -409,7 +409,7 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 	struct fl__fiber *expected = SCHED_ASLEEP;
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
-	while (!woken) /* a sched_post() owes a wake */
+	while (!woken)
 		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
 }
 
@@ -429,7 +429,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	if (s->soon && s->runnable == 0) {
 		s->soon = fl__spin(s->thread, sched_is_posted, s, until);
 		if (s->soon && ++s->spun % SCHED_TRIM_PERIOD == 0)
-			fl__stack_pool_trim(&s->stacks); /* as before a sleep */
+			fl__stack_pool_trim(&s->stacks);
 		if (s->soon)
 			return false;
 	}

@@ -21,7 +21,7 @@ struct fl__fiber {
 	int result;
 	uint32_t ended; /* fiber.c */
 	bool detached;
-	bool begun; /* the fiber has run */
+	bool begun;
 	int (*function)(void *arg);
 	void *arg;
 	struct fl__stack stack; /* from the first run to the end; low NULL: none */
@@ -35,19 +35,19 @@ struct fl__sched {
 	char apart[64];
 	struct fl__fiber *first; /* the run queue, in the order of the wakes */
 	struct fl__fiber *last;
-	size_t runnable;           /* in the run queue */
-	size_t left;               /* runs left in this turn */
+	size_t runnable;
+	size_t left;
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* the next flow cleans it */
 	struct fl__flow main;      /* the thread's own, while a fiber runs */
 	/* that runs or has run this scheduler; NULL: none */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
-	struct fl__wait sleep; /* the thread's wait in fl__sched_sleep() */
+	struct fl__wait sleep;
 	/* another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
-	size_t fibers; /* that have not ended */
+	size_t fibers;
 	uint32_t fork_count;
 	/* stack_overflow.c: the signal stack; NULL: the scheduler was never entered */
 	void *signal_stack;

@@ -41,7 +41,6 @@ struct fl__slab {
 	unsigned tool[STACK_SLOTS]; /* fl__tool_stack_add() */
 };
 
-/* A block that is free. */
 struct fl__stack_block {
 	struct fl__stack_block *next, **link; /* in pool->blocks */
 	struct fl__slab *slab;

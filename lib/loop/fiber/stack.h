@@ -34,8 +34,8 @@ struct fl__stack_pool {
 	struct fl__slab *newest;        /* has the unused blocks; NULL: none */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	size_t kept_blocks;   /* free blocks that the last trim kept: no excess */
-	size_t used_blocks;   /* blocks in use */
+	size_t kept_blocks; /* free blocks that the last trim kept: no excess */
+	size_t used_blocks;
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
 	unsigned releases;    /* modulo the range */

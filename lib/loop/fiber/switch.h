@@ -36,7 +36,6 @@
 #include <ucontext.h>
 #endif
 
-/* A suspended flow of control. */
 struct fl__switch {
 #ifdef FL__SWITCH_UCONTEXT
 	ucontext_t context;
@@ -49,7 +48,7 @@ struct fl__switch {
 	void *pc;
 	void *base;       /* rbx, x19 */
 	uint32_t control; /* mxcsr, fpcr */
-	uint16_t x87;     /* the x87 control word */
+	uint16_t x87;
 #endif
 };
 

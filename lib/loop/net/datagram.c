@@ -34,7 +34,7 @@ struct datagram_call {
 	void *data;
 	size_t size;
 	const fl_datagram_address *to; /* NULL: the connected peer */
-	fl_datagram_address *from;     /* NULL: not wanted */
+	fl_datagram_address *from;
 	const fl_datagram_message *messages_out;
 	fl_datagram_message *messages_in;
 };
@@ -144,7 +144,6 @@ static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c, int64
 	return n;
 }
 
-/* Makes a call that never waits. */
 static ssize_t datagram_try(fl_datagram *d, const struct datagram_call *c)
 {
 	int rc = fl__datagram_check(d);

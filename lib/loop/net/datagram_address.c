@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses of datagram sockets. */
 #include "datagram.h"
 #include "stream.h"
 #include <errno.h>

@@ -198,8 +198,6 @@ int fl_datagram_open_unix(fl_datagram **made, const char *path)
 	return 0;
 }
 
-/* From a descriptor. */
-
 static int datagram_check_fd(int fd, int *family)
 {
 	int type;

@@ -28,7 +28,6 @@ struct connect_attempt {
 	bool has_event; /* not handled by connect_check_all() yet */
 };
 
-/* On the fiber's stack. */
 struct connect_state {
 	fl_loop *loop;
 	struct fl__node *waiting; /* the fiber; NULL: it runs */

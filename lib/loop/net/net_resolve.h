@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* An address of IPv4 or IPv6. */
 struct fl__address {
 	socklen_t size;
 	union {
@@ -47,7 +46,6 @@ int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address 
 
 void fl__address_set_port(struct fl__address *a, uint16_t port);
 
-/* The wildcard address of a family. */
 struct fl__address fl__address_any(int family);
 
 /* Keeps the order within each family. */

@@ -27,7 +27,7 @@ enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
 
-enum { STREAM_BUFFER_MIN = 16 << 10 }; /* the least size of a buffer */
+enum { STREAM_BUFFER_MIN = 16 << 10 };
 
 /* The bytes are not zeroed. */
 static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
@@ -118,8 +118,6 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 	return 0;
 }
 
-/* What reads and writes share. */
-
 static int stream_begin(fl_stream *s, int direction, size_t size)
 {
 	if (size > PTRDIFF_MAX)
@@ -172,7 +170,6 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-/* Waits until an attempt may succeed. */
 static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -205,7 +202,6 @@ static int stream_fail(fl_stream *s, int error)
 	return s->failed;
 }
 
-/* Descriptors that were received with bytes. */
 struct stream_passed {
 	union fl__passed_fds control;
 	unsigned n;
@@ -466,7 +462,6 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 	return n == -EAGAIN ? n : rc != 0 ? rc : n;
 }
 
-/* The unwritten parts of a vector. */
 struct stream_rest {
 	const struct iovec *parts;
 	size_t n;

@@ -35,7 +35,7 @@ FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false if the word
+ * The arm() and disarm() of a wait-any, for the `node` of an fl_on. Arm returns false if the word
  * has another value, or, after a sleep of a millisecond, if no bridge can be started.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);

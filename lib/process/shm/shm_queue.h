@@ -95,7 +95,7 @@ FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline,
 size_t fl__shm_ring_length(const struct fl__shm_view *view);
 bool fl__shm_ring_is_closed(const struct fl__shm_view *view);
 
-/* For fl_wait_any: true if a get, or with `space` a put, would not wait. */
+/* For a wait-any: true if a get, or with `space` a put, would not wait. */
 bool fl__shm_ring_ready(struct fl__shm_view *view, bool space);
 
 #endif

@@ -22,7 +22,7 @@
  * several waiters also wakes waiters behind `head`, which attempt and queue again: for speed, and
  * for the waiters behind a stopped process. Correctness does not depend on these wakes.
  *
- * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
+ * Waits with a token, of fibers and in a wait-any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.
  */
 #include "shm_wait_queue.h"

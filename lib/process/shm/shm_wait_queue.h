@@ -67,7 +67,7 @@ FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
 FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.
+ * The arm() of a wait-any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.
  * Returns false if the result is not -EAGAIN, otherwise as fl__bridge_arm().
  */
 FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
