@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Hazard pointers: the record of each thread, from its first use to its end. hazard_ck.c has the
- * protocol.
- */
+/* Hazard pointers: each thread's record, from first use to end. hazard_ck.c has the protocol. */
 #include "hazard.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -14,9 +11,9 @@
 static struct fl__hazards hazard_none; /* protects nothing, and is never written */
 _Thread_local struct fl__hazards *fl__hazards_mine = &hazard_none;
 
-static pthread_key_t hazard_key; /* its destructor ends a thread's record */
+static pthread_key_t hazard_key;
 static bool hazard_has_key;
-static uint32_t hazard_shared_lock; /* the lock of the record that threads borrow */
+static uint32_t hazard_shared_lock; /* for the record that threads borrow */
 
 static void hazard_end_thread(void *hazards)
 {
@@ -76,26 +73,26 @@ void fl__hazards_return(bool borrowed)
 
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
-	fl__fence_seq_cst(); /* pairs with the fence of fl__hazards_set(): see hazard_ck.c */
+	fl__fence_seq_cst(); /* pairs with fl__hazards_set(): see hazard_ck.c */
 	fl__hazards_visit(found, arg);
-	/* an object that is no longer protected is no longer used; pairs with fl__hazards_set() */
+	/* unprotected objects are no longer used; pairs with fl__hazards_set() */
 	fl__fence_acquire();
 }
 
 static void hazard_after_fork_in_child(void)
 {
-	fl__store_relaxed(&hazard_shared_lock, 0); /* the child's one thread does not hold it */
+	fl__store_relaxed(&hazard_shared_lock, 0); /* the child has one thread */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
-/* Runs before any use, in every process: a key costs nothing until it is set. */
+/* Runs before any use: a key costs nothing until it is set. */
 FL__AT_START static void hazard_make_key(void)
 {
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
 	(void)pthread_atfork(NULL, NULL, hazard_after_fork_in_child); /* see lib/core/wait/context.c */
 }
 
-/* An unloaded copy of the library leaves neither its destructor nor the records of live threads. */
+/* The unloaded copy leaves neither its destructor nor the records of live threads. */
 FL__AT_UNLOAD static void hazard_forget_threads(void)
 {
 	if (hazard_has_key)

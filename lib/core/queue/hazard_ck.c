@@ -1,30 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hazard pointers on Concurrency Kit's ck_hp: its list of records, and its store with a fence.
- *
- * Why not ck's epochs: a reader that is stopped inside an epoch lets garbage grow without bound. A
- * reader with hazard pointers protects two objects.
+ * (With epochs, a stopped reader would let garbage grow without bound.)
  *
  * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, then
  * checks that the object is still reachable. A thread that retires an object makes it unreachable,
- * passes a full fence, then reads all hazard pointers. One of the two fences comes first. So either
- * the reader sees that the object is unreachable, or the retiring thread sees the reader's store.
- * The store releases the uses of the object that the hazard pointer protected before. The retiring
- * thread acquires, so the free comes after the uses.
+ * passes a full fence, then reads all hazard pointers. So either the reader sees that the object is
+ * unreachable, or the retiring thread sees the reader's store. The store releases the uses of the
+ * object protected before. The retiring thread acquires, so the free comes after the uses.
  *
  * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
- * ck_hp_reclaim() writes beyond its cache when there are 512 hazards, and ignores further hazards
- * (fixed in 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record. So
- * here the retiring thread reads the records itself. ck_hp does not order the end of a protection:
- * ck_hp_clear() stores without any order, and ck_hp_unregister() orders stores alone, on aarch64.
- * So fl__hazards_set() has a release fence of its own.
+ * ck_hp_reclaim() writes beyond its cache at 512 hazards, and ignores further hazards (fixed in
+ * 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record. So here the
+ * retiring thread reads the records itself. ck_hp does not order the end of a protection:
+ * ck_hp_clear() stores without any order, ck_hp_unregister() orders stores alone, on aarch64. So
+ * fl__hazards_set() has a release fence.
  *
- * A record lives as long as the library, since other threads may be reading it. A record that a
- * thread has given up is used again. When the library is unloaded, all records are freed. At the
- * exit of a process they stay, since other threads go on.
+ * A record lives as long as the library, since other threads may be reading it, and is used again.
+ * An unload frees all records; an exit does not, since other threads go on.
  *
  * TSan cannot see ck's assembly. So it instruments no function here that reads or writes a record
- * (FL__NO_TSAN). fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the
+ * (FL__NO_TSAN); fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the
  * record's address.
  */
 #include "../base/atomic.h"
@@ -36,7 +32,7 @@
 struct hazard_record {
 	ck_hp_record_t ck;
 	struct fl__hazards ours;
-	void *memory; /* the record's allocation; NULL: static */
+	void *memory; /* of the record; NULL: static */
 };
 
 static ck_hp_t hazard_domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
@@ -56,10 +52,7 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 {
 	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
-		/*
-		 * the record's fields are this thread's now; pairs with the fence in
-		 * fl__hazards_unregister()
-		 */
+		/* the record is this thread's now; pairs with fl__hazards_unregister() */
 		fl__fence_acquire();
 		fl__tsan_acquire(used);
 		return &((struct hazard_record *)(void *)used)->ours;
@@ -105,7 +98,7 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 FL__NO_TSAN void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
-	/* pairs with the fences of ck_hp_register(), for this record and those after it */
+	/* pairs with ck_hp_register(), for this record and those after it */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
@@ -125,7 +118,7 @@ FL__NO_TSAN void fl__hazards_forget_others(const struct fl__hazards *mine)
 		if (&record->ours == mine || ck_pr_load_int(&record->ck.state) != CK_HP_USED)
 			continue;
 		if (record == &hazard_shared)
-			fl__hazards_clear(&record->ours); /* stays in use, so that no thread takes it */
+			fl__hazards_clear(&record->ours); /* stays in use: no thread takes it */
 		else
 			fl__hazards_unregister(&record->ours);
 	}

@@ -4,7 +4,7 @@
  * positions of Stjepan Glavina's form in crossbeam's ArrayQueue. At the end are fl_mpmc, and the
  * backend of fl_queue.
  *
- * A position is {lap, index, flags}, 64 bits. The lowest two bits are the flags. The index follows,
+ * A position is {lap, index, flags}, 64 bits. The lowest two bits are the flags, then the index,
  * with as many bits as the capacity needs, then the lap. "One on" is the next index, or the first
  * of the next lap. The lap does not wrap before 2^62 / capacity laps.
  *
@@ -22,20 +22,19 @@
  *     p + a lap      free for the next lap      fl__mpmc_drain()
  *
  * Invariants
- * 1. head <= tail <= head + a lap, flags apart, at every moment; both only grow. A put claims p
- *    when its stamp is p, which a get of p - a lap has written: so the head was beyond that. A get
- *    claims p when its stamp is p | ITEM, which a put of p has written: so the tail was beyond
- *    that.
- * 2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only the
- *    get that has claimed p then writes p + a lap. Between a claim and that store the slot is the
- *    claimer's alone.
- * 3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED. So
- *    every accepted put came before the close. A get that finds CLOSED and tail == head in one load
- *    of the tail knows that all those items are claimed.
- * 4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
- *    and the CAS finds the tail at h. The head is never beyond the tail, so the head is still h.
- *    The next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
- *    no second look at the ring, and puts and gets need no fence.
+ *   1. head <= tail <= head + a lap, flags apart; both only grow. A put claims p when its stamp is
+ *      p, which a get of p - a lap has written: so the head was beyond that. A get claims p when
+ *      its stamp is p | ITEM, which a put of p has written: so the tail was beyond that.
+ *   2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only
+ *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
+ *      is the claimer's alone.
+ *   3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED.
+ *      So every accepted put came before the close. A get that finds CLOSED and tail == head in
+ *      one load of the tail knows that all those items are claimed.
+ *   4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
+ *      and the CAS finds the tail at h. The head is never beyond the tail, so it is still h. The
+ *      next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
+ *      no second look at the ring, and puts and gets need no fence.
  *
  * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
  * round. The head, loaded later, is t - one lap. At the load of the tail the head was at least
@@ -43,14 +42,12 @@
  * and empty": the load of the tail that finds the head's position. The stamp, read before, says
  * that the head had not moved. The first load of a round acquires, so the later loads are no older
  * than what the writer of the loaded word had seen. -EBUSY has no effect: a call of the opposite
- * side has claimed the slot, and has not published. A put that has claimed counts as in, so behind
- * a stopped put the ring is never "empty".
+ * side has claimed the slot, and has not published. So behind a stopped put the ring is never
+ * "empty".
  *
- * Progress: lock-free; no step waits. fl__mpmc_claim_space() and fl__mpmc_claim_item() repeat a
- * round only when another claim has moved the word since it was loaded (or the weak CAS failed
- * spuriously, or a load got an old value).
- *
- * Lifetime: the store of the last stamp is an operation's last access to the ring.
+ * Progress: lock-free. A claim repeats a round only when another claim has moved the word since it
+ * was loaded (or the weak CAS failed spuriously, or a load got an old value). Lifetime: the store
+ * of the last stamp is an operation's last access to the ring.
  */
 #include "mpmc.h"
 #include "../base/sys.h"
@@ -61,7 +58,7 @@ __attribute__((cold)) int fl__mpmc_init_from(struct fl__mpmc *q, const fl_alloca
                                              size_t capacity, uint64_t lap)
 {
 	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
-	/* The item is as aligned as malloc() makes it. */
+	/* As aligned as malloc() makes it. */
 	const size_t offset = item_size % ALIGNED == 0 ? ALIGNED : STAMP;
 	size_t slot, bytes;
 	if (item_size == 0 || capacity == 0)
@@ -101,9 +98,8 @@ void fl__mpmc_fini(struct fl__mpmc *q)
 bool fl__mpmc_close(struct fl__mpmc *q)
 {
 	/*
-	 * release: what was done before; pairs with the loads that find CLOSED. seq_cst: the close
-	 * has its place in the single order of the claims and of the loads that return a length or
-	 * "empty".
+	 * release: what was done before; pairs with the loads that find CLOSED. seq_cst: one order
+	 * of the close, the claims, and the loads that return a length or "empty".
 	 */
 	return (fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
 }
@@ -122,8 +118,7 @@ static uint64_t mpmc_index(const struct fl__mpmc *q, uint64_t at)
 uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 {
 	/*
-	 * a count. A caller that compares it has acquired what is done, and with that the
-	 * puts (queue.c).
+	 * a count. A caller that compares it has acquired what is done, and so the puts (queue.c).
 	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
@@ -135,8 +130,8 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	uint64_t head, tail;
 	do {
 		/*
-		 * the tail is not older. seq_cst, the two later loads: the length has its
-		 * place in the single order of the claims. All pair with the CAS of the claims.
+		 * the tail is not older. seq_cst, the two later loads: the length is in the order
+		 * of the claims. All pair with the CAS of the claims.
 		 */
 		head = fl__load_acquire(&q->head) & ~flags;
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
@@ -146,8 +141,8 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 }
 
 /*
- * Like fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. The stamp is
- * relaxed: nothing in the slot is touched.
+ * As fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. Nothing in the
+ * slot is touched, so the stamp is relaxed.
  */
 int fl__mpmc_can_put(struct fl__mpmc *q)
 {
@@ -185,8 +180,8 @@ bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
 		/*
-		 * what was done before; pairs with the CAS of fl__mpmc_claim_space(). The
-		 * CAS runs also if WAIT is set already, to confirm that it still is.
+		 * what was done before; pairs with fl__mpmc_claim_space(). The CAS runs also if
+		 * WAIT is set, to confirm it.
 		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
@@ -200,7 +195,7 @@ bool fl__mpmc_mark_full(struct fl__mpmc *q)
 	do {
 		if ((head & ~(uint64_t)FL__MPMC_WAIT) + fl__mpmc_lap(q) != tail)
 			return false;
-		/* what was done before; pairs with the CAS of fl__mpmc_claim_item() */
+		/* what was done before; pairs with fl__mpmc_claim_item() */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
 }
@@ -211,7 +206,7 @@ void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
 	if (q->ahead == 0)
 		return;
 	uint64_t *const waited = gets ? &q->get_waited : &q->put_waited;
-	/* relaxed, all: a wrong guess costs time and nothing else */
+	/* a wrong guess costs time and nothing else */
 	const uint64_t at = fl__load_relaxed(gets ? &q->head : &q->tail) & ~(uint64_t)FL__MPMC_FLAGS;
 	if (fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot(q, at))) == (gets ? at + FL__MPMC_ITEM : at))
 		return;
@@ -219,8 +214,6 @@ void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
 		fl__pause(TURNS);
 	fl__store_relaxed(waited, at);
 }
-
-/* fl_mpmc. */
 
 struct fl_mpmc {
 	struct fl__mpmc ring;
@@ -294,8 +287,6 @@ size_t fl_mpmc_capacity(const fl_mpmc *q)
 {
 	return q->ring.capacity; /* never changes */
 }
-
-/* The backend of bounded FIFO queues. */
 
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
 {

@@ -5,21 +5,16 @@
 #include <fairlead/error.h>
 #include <fairlead/private/mpmc_ring.h>
 
-/*
- * The bounded lock-free ring for many producers and many consumers. Put and get are inline, in
- * fairlead/private/mpmc_ring.h.
- */
+/* The bounded lock-free MPMC ring. Put and get are inline, in fairlead/private/mpmc_ring.h. */
 
 /*
- * Initializes a ring. `lap` is the lap of its first positions: 0, except in tests. Returns 0,
- * -EINVAL (item size or capacity 0), -EOVERFLOW, or -ENOMEM. fl__mpmc_fini() does not look at the
- * items that are left. The slots come from `allocator`; if that is not NULL the caller gives them
- * back, and does not call fl__mpmc_fini().
+ * `lap`: of the first positions, 0, except in tests. 0, -EINVAL (item size or capacity 0),
+ * -EOVERFLOW, -ENOMEM. fl__mpmc_fini() ignores the items that are left. If `allocator` is not NULL,
+ * the caller frees the slots, and does not call fl__mpmc_fini().
  */
 int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
                        uint64_t lap);
 
-/* The same with the allocator of the process. */
 static inline int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
 	return fl__mpmc_init_from(q, NULL, item_size, capacity, lap);
@@ -27,38 +22,37 @@ static inline int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t cap
 
 void fl__mpmc_fini(struct fl__mpmc *q);
 
-/* Refuses all later puts. Returns false if the ring was closed already. */
+/* False: the ring was closed already. */
 bool fl__mpmc_close(struct fl__mpmc *q);
 bool fl__mpmc_is_closed(struct fl__mpmc *q);
 
 /*
- * Returns how many items were in at one moment of the call, puts in progress included. Loops once
- * more for each get during the call.
+ * Items at one moment of the call, puts in progress included. Loops once more for each get during
+ * the call.
  */
 size_t fl__mpmc_length(struct fl__mpmc *q);
 
-/* Returns how many items were put so far, puts in progress included. */
+/* How many items were put, puts in progress included. */
 uint64_t fl__mpmc_puts(struct fl__mpmc *q);
 
-/* Return what a put, or a get, would have returned at one moment of the call. */
+/* What a put, or a get, would have returned at one moment of the call. */
 int fl__mpmc_can_put(struct fl__mpmc *q);
 int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
- * Called by a consumer (producer) that may wait. A faster side that has caught up with the slower
- * shares a cache line with it for each item, which takes several times as long. So the caller
- * pauses, if the ring is empty (full), and the opposite side gets some lines ahead. The caller
- * pauses only if several items have passed since its last pause: a caller that waits for an answer
- * to each item is not delayed.
+ * Called by a consumer (producer) that may wait. A side that has caught up shares a cache line with
+ * the slower side for each item, which takes several times as long. So the caller pauses, if the
+ * ring is empty (full), and the opposite side gets some lines ahead; but only if several items have
+ * passed since its last pause, so a caller that waits for an answer to each item is not delayed.
  */
 void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
 
 /*
- * Called by a context that is about to sleep. Sets WAIT in the tail (the head) and returns true, if
- * at that moment the ring is empty (full) and open, with no claimed put (get) in progress. The next
- * claim clears WAIT, owes a wake, and sees what was done before this call. A waiter that gives up
- * may leave WAIT set. The load that finds the ring closed is relaxed, so the thread that closes
- * must lock the waiters' wait queue, before or after this call.
+ * Called by a context that is about to sleep. Sets WAIT in the tail (the head): true, if at that
+ * moment the ring is empty (full) and open, with no claimed put (get) in progress. The next claim
+ * clears WAIT, owes a wake, and sees what was done before this call. A waiter that gives up may
+ * leave WAIT set. The load that finds the ring closed is relaxed, so the closer must lock the
+ * waiters' wait queue, before or after.
  */
 bool fl__mpmc_mark_empty(struct fl__mpmc *q);
 bool fl__mpmc_mark_full(struct fl__mpmc *q);

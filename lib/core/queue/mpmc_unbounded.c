@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for many producers and many consumers, or for one consumer: a linked list of
- * segments. At the end are fl_mpmc_unbounded, which never waits, and the backend of fl_queue.
+ * The unbounded queue, a linked list of segments (docs/design.md, "Queues without locks"). At the
+ * end are fl_mpmc_unbounded, which never waits, and the backend of fl_queue.
  *
  * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
  *
@@ -25,42 +25,42 @@
  *   EMPTY -> POISONED  by its consumer, which has waited long enough
  *
  * Invariants
- * 1. Each producer's ticket that counts is one slot, and so is each consumer's. So an item has one
- *    producer and one consumer.
- * 2. head <= tail, and head <= slots: a consumer draws a ticket, by CAS, only for a slot that has a
- *    producer's ticket. So "empty" uses up no slots.
- * 3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that finds
- *    its slot poisoned draws another ticket. So no context waits for a peer that has stopped.
- * 4. Only the last segment has slots without a ticket: a producer appends a segment only when it
- *    drew a ticket beyond the slots.
- * 5. The queue's tail is the last segment or an earlier one. A producer that appends does not move
- *    the tail, since the consumer of its item may free all; the next call moves it. The queue's
- *    head is at or before the first segment with items, and never beyond the queue's tail. The
- *    consumer that moves the head past a segment retires the segment, after the tail has moved on.
- * 6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`. So
- *    a producer learns of the close from the step by which it would have put: no put is accepted
- *    after a consumer got "closed and drained".
- * 7. A mark is set by CAS on a tail of which the consumers have all tickets. So an item for the
- *    waiter needs a later ticket, or an appended segment. The first put that draws such a ticket,
- *    or appends, clears the mark. No mark goes from a segment to the next.
- * 8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ, and
- *    then sets CLOSED by a CAS on that tail. Both words only grow until then. So a closer that was
- *    stopped changes neither word after the close, and `end` has the tail's tickets of the close.
- *    No count has a refused put.
+ *   1. Each producer's ticket that counts is one slot, and so is each consumer's. So an item has
+ *      one producer and one consumer.
+ *   2. head <= tail, and head <= slots: a consumer draws a ticket, by CAS, only for a slot that
+ *      has a producer's ticket. So "empty" uses up no slots.
+ *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
+ *      finds its slot poisoned draws another ticket. So no context waits for a peer that has
+ *      stopped.
+ *   4. Only the last segment has slots without a ticket: a producer appends a segment only when it
+ *      drew a ticket beyond the slots.
+ *   5. The queue's tail is the last segment or an earlier one. A producer that appends does not
+ *      move the tail, since the consumer of its item may free all; the next call does. The queue's
+ *      head is at or before the first segment with items, and never beyond the tail. The consumer
+ *      that moves the head past a segment retires the segment, after the tail has moved on.
+ *   6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`.
+ *      So a producer learns of the close from the step by which it would have put: no put is
+ *      accepted after a consumer got "closed and drained".
+ *   7. A mark is set by CAS on a tail of which the consumers have all tickets. So an item for the
+ *      waiter needs a later ticket, or an appended segment. The first put that draws such a
+ *      ticket, or appends, clears the mark. No mark goes from a segment to the next.
+ *   8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ,
+ *      and then sets CLOSED by a CAS on that tail. Both words only grow until then. So a stopped
+ *      closer changes neither word after the close, and `end` has the tail's tickets of the close.
  *
  * Linearization. Put: where its producer drew the ticket of the slot that it filled, or appended a
  * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
- * consumer read the tail, or the `next`; at that moment the consumers had all existing tickets.
- * Every item with a put that happens before "empty" has been got.
+ * consumer read the tail, or the `next`; then the consumers had all existing tickets. Every item
+ * with a put that happens before "empty" has been got.
  *
- * Progress: lock-free, except for the allocator. One spare segment is kept, so that a steady flow
- * does not allocate.
+ * Progress: lock-free, except for the allocator. One spare segment is kept: a steady flow does not
+ * allocate.
  *
  * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment looks at all
  * retired segments. Those that no hazard pointer protects are freed, or become the spare. With T
  * threads that have used any such queue, at most 2 T retired segments of a queue are left, and
- * those of threads that were stopped while they looked. A context that calls other code while it
- * uses a segment's items pins the segment.
+ * those of threads stopped while they looked. A context that calls other code while it uses a
+ * segment's items pins the segment.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"
@@ -73,8 +73,6 @@ enum {
 	UNBOUNDED_NEXT_CLOSED = 2,
 	UNBOUNDED_NEXT_SEGMENT = FL__LINE /* or more: an address */
 };
-
-/* Segments: allocation, reuse, freeing. */
 
 static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 {
@@ -121,7 +119,7 @@ static void unbounded_mark_protected(void *retired, const void *object)
 			s->is_protected = true;
 }
 
-/* Retires `s`, which is unreachable. Frees the retired segments that nothing protects. */
+/* `s` is unreachable. Frees the retired segments that nothing protects. */
 static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	s->is_protected = false;
@@ -133,9 +131,9 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 		s = all;
 		all = s->next_retired;
 		/*
-		 * pairs with unbounded_unpin(). A thread pins a segment that its hazard
-		 * pointer protects. fl__hazards_each() has seen that the hazard pointer no longer
-		 * does, so this load sees the pin.
+		 * pairs with unbounded_unpin(). A thread pins a segment that its hazard pointer
+		 * protects. fl__hazards_each() has seen the end of that protection, so this load
+		 * sees the pin.
 		 */
 		if (s->is_protected || fl__load_acquire(&s->pins) > 0) {
 			s->is_protected = false;
@@ -144,8 +142,6 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 			unbounded_free_segment(c, s);
 	}
 }
-
-/* Creation and destruction. */
 
 __attribute__((cold)) int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
 {
@@ -200,8 +196,6 @@ __attribute__((cold)) void fl__unbounded_end(struct fl__unbounded *c)
 		fl__free_to(c->allocator, c->spare->memory);
 }
 
-/* Going on to the next segment. */
-
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* checked below */
@@ -211,8 +205,8 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 		if (!fl__hazard_protect(place, seen))
 			return NULL;
 		/*
-		 * pairs with unbounded_advance(). The load comes after the fence of
-		 * fl__hazard_protect(): see hazard_ck.c.
+		 * pairs with unbounded_advance(). After the fence of fl__hazard_protect(): see
+		 * hazard_ck.c.
 		 */
 		now = fl__load_acquire(at);
 	} while (now != seen);
@@ -220,8 +214,8 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 }
 
 /*
- * Moves `*at` from `s` to `next`. The caller's hazard pointer protects `s`, or the caller is the
- * only consumer and `s` is the head.
+ * Moves `*at` from `s` to `next`. A hazard pointer protects `s`, or the caller is the only consumer
+ * and `s` the head.
  */
 static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
@@ -229,34 +223,29 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/*
- * Called by a consumer that has found all slots of `s` taken. Goes to the next segment and returns
- * 0, or returns -EAGAIN or -EPIPE.
- */
+/* All slots of `s` are taken. Goes to the next segment: 0. Else -EAGAIN or -EPIPE. */
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* pairs with fl__unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
-	/* the queue's tail never comes back to `s` */
+	/* the tail never comes back to `s` */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
 	struct fl__segment *left = s;
 	/* as in unbounded_advance() */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
-	/* Protects the next segment now rather than at the next get, so that `s` can be freed. */
+	/* Protects the next segment now, so that `s` can be freed. */
 	if (fl__hazards_mine->pointers[FL__HAZARD_HEAD] == s)
 		(void)fl__unbounded_protect(&c->head, FL__HAZARD_HEAD);
 	unbounded_retire(c, s);
 	return 0;
 }
 
-/* Putting. */
-
 /*
- * Called by a producer that drew a ticket beyond the slots of `s`. Returns:
+ * Called by a producer that drew a ticket beyond the slots of `s`:
  *
  *   0         a new segment is appended, with the first `*put` items in it
  *   -EAGAIN   a segment follows `s` already: start again from the queue's tail
@@ -266,10 +255,7 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                          bool *owes_wake)
 {
-	/*
-	 * unbounded_advance() hands the address on with the segment as it was appended;
-	 * pairs with the release below
-	 */
+	/* unbounded_advance() hands the address on; pairs with the release below */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next >= UNBOUNDED_NEXT_SEGMENT) {
 		unbounded_advance(&c->tail, s, next);
@@ -304,15 +290,12 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 }
 
 /*
- * Returns whether this put cleared the mark. Of several puts that find a mark, one clears the mark.
- * A late put may clear a newer mark, and then owes the wake of that mark.
+ * Whether this put cleared the mark. A late put may clear a newer mark, and then owes the wake of
+ * that mark.
  */
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
-	/*
-	 * the consumer set the mark inside a transaction of the parking lot, where the put
-	 * finds the consumer
-	 */
+	/* the mark was set in a transaction of the parking lot, where the put finds the consumer */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
 
@@ -356,16 +339,14 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 	return done;
 }
 
-/* Getting. */
-
-/* Returns how many tickets of `s` count. Its tail has CLOSED. */
+/* The tail of `s` has CLOSED. */
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 {
 	(void)fl__load_acquire(&s->tail); /* pairs with unbounded_close_tail() */
-	return fl__load_relaxed(&s->end); /* it changes no more */
+	return fl__load_relaxed(&s->end); /* no longer changes */
 }
 
-/* Waits a bounded time for the producer of a slot. Returns whether the slot is filled. */
+/* Waits a bounded time for the producer of a slot. False: the slot is not filled. */
 bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
@@ -376,7 +357,7 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 			return seen == FL__SLOT_FULL;
 		fl__pause(1U << i);
 	}
-	/* pairs with fl__unbounded_fill(), which may just have been in time */
+	/* pairs with fl__unbounded_fill(), just in time */
 	uint32_t was = fl__swap_acquire(state, FL__SLOT_POISONED);
 	if (was == FL__SLOT_EMPTY) {
 		/* after the ticket was seen; pairs with fl__unbounded_puts() */
@@ -395,10 +376,7 @@ size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t 
 	return got;
 }
 
-/*
- * Claiming, closing, marking, counting: not on an item's fast path, so these functions may borrow
- * hazard pointers.
- */
+/* Not on an item's fast path, so these functions may borrow hazard pointers. */
 
 static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
                                                        bool *borrowed)
@@ -411,8 +389,8 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
 }
 
 /*
- * For a caller that does not copy the items out. Like fl__unbounded_draw_tickets(), without
- * -ENOMEM. The segment is not freed before unbounded_unpin().
+ * As fl__unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
+ * The segment is not freed before unbounded_unpin().
  */
 static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
                                      int *rc)
@@ -423,7 +401,7 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 		borrowed = fl__hazards_borrow();
 		k = fl__unbounded_draw_tickets(c, n, s, index, rc);
 	}
-	/* the hazard pointer protects the segment: see unbounded_retire() */
+	/* the hazard pointer protects the segment: unbounded_retire() */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
 	fl__hazards_return(borrowed);
@@ -436,7 +414,7 @@ static void unbounded_unpin(struct fl__segment *s)
 	fl__sub_release(&s->pins, 1u);
 }
 
-/* Returns a segment that was the last during the call. */
+/* A segment that was the last during the call. */
 static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
 {
 	for (;;) {
@@ -449,16 +427,12 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 	}
 }
 
-/*
- * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. Returns false if
- * each slot of `s` has a ticket.
- */
+/* Invariant 8. False: each slot of `s` has a ticket. */
 static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * the tail, read next, has at least as many tickets; pairs with the
-		 * release below
+		 * the tail, read next, has at least as many tickets; pairs with the release below
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
 		/* the CAS checks it */
@@ -468,10 +442,7 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 			return true;
 		if (tickets >= c->slots)
 			return false;
-		/*
-		 * the tail with these tickets; pairs with the acquire above, in another
-		 * closer
-		 */
+		/* the tail with these tickets; pairs with the acquire above */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
 			continue;
 		/* `end`; pairs with fl__unbounded_closed_tickets() */
@@ -493,7 +464,6 @@ static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 	return false;
 }
 
-/* Refuses all later puts. */
 static void unbounded_close_list(struct fl__unbounded *c)
 {
 	bool borrowed = false;
@@ -513,12 +483,10 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 	return closed;
 }
 
-/* Marks `s` as fl__unbounded_mark_empty() does, with the same results; also 1: look again. */
+/* As fl__unbounded_mark_empty(); 1: look again. */
 static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/*
-	 * if this head equals the tail of the CAS below, the head is the newest, too
-	 */
+	/* if this head equals the tail of the CAS below, the head is the newest, too */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->slots) {
 		int rc = fl__unbounded_advance_head(c, s);
@@ -526,8 +494,8 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
 		/*
-		 * the put that appends has this word from its own CAS, and finds the
-		 * consumer in the parking lot
+		 * the put that appends gets this word by its CAS, and finds the consumer in the
+		 * parking lot
 		 */
 		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
@@ -538,8 +506,8 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
 	/*
-	 * as above, for the put that draws a ticket. The CAS runs also if the mark is set
-	 * already: a put may have cleared that mark since.
+	 * as above, for the put that draws a ticket. The CAS runs also if the mark is set: a put
+	 * may have cleared it since.
 	 */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
@@ -555,7 +523,6 @@ int fl__unbounded_mark_empty(struct fl__unbounded *c)
 	return rc;
 }
 
-/* Returns the producers' tickets so far. */
 static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
 {
 	/* a count */
@@ -566,9 +533,8 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	/*
-	 * pairs with fl__unbounded_await_slot(). `poisoned` is read before the tickets. So the
-	 * difference has all items that were put before, and perhaps some tickets that were
-	 * poisoned since.
+	 * pairs with fl__unbounded_await_slot(). Read before the tickets: the difference has all
+	 * items put before, and perhaps some tickets poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
@@ -587,7 +553,7 @@ uint64_t fl__unbounded_length(struct fl__unbounded *c)
 	return put > taken ? put - taken : 0;
 }
 
-/* Returns what a get would return; also 0 while a put is in progress. */
+/* What a get would return; 0 also while a put is in progress. */
 static int unbounded_list_can_get(struct fl__unbounded *c)
 {
 	/* Before the length: if the queue is closed, the length lacks no put. */
@@ -597,7 +563,7 @@ static int unbounded_list_can_get(struct fl__unbounded *c)
 	return closed ? -EPIPE : -EAGAIN;
 }
 
-/* fl_mpmc_unbounded. With one consumer the gets draw their tickets by plain stores. */
+/* fl_mpmc_unbounded. */
 
 int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
 {
@@ -633,7 +599,7 @@ void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
 
 int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
 {
-	bool owes_wake = false; /* ignored: no context waits on it */
+	bool owes_wake = false; /* no context waits on it */
 	return fl__unbounded_put(&q->unbounded, item, &owes_wake);
 }
 
@@ -678,23 +644,19 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
 }
 
 /*
- * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. No
- * call waits for another call in progress (invariant 3), so there is no -EBUSY.
+ * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark; no
+ * call waits for another (invariant 3), so there is no -EBUSY. The put that clears WAIT wakes a
+ * waiter when it ends, whatever its result. After a refused put the woken waiter sets WAIT again.
  *
- * The mark of waiting consumers is WAIT. The put that clears WAIT wakes a waiter when it ends,
- * whatever its result. After a refused put the woken waiter sets WAIT again.
- *
- * puts() counts tickets, less those that came to nothing, so it also counts puts in progress. It
- * decreases where a consumer poisons a slot. If the queue is closed then, the slot's put may be
- * refused, and its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner
- * counts inside a transaction of the parking lot, and the consumer opens one after it has counted.
- * So the consumer finds the joiner, or the joiner comes later and gets the new count.
+ * puts() counts tickets, also those in progress, less those that came to nothing. It decreases
+ * where a consumer poisons a slot. If the queue is closed then, the slot's put may be refused, and
+ * its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner counts inside a
+ * transaction of the parking lot, and the consumer opens one after it has counted: it finds the
+ * joiner, or the joiner gets the new count.
  *
  * For one consumer only the get differs. The other operations that move the head and retire
- * segments are then the consumer's, too: marking, for a wait or for fl_wait_any, and discarding.
- * All others only read, under a hazard pointer.
- *
- * Lifetime: as in queue.c. A put's last step is to fill its slot, or to append.
+ * segments are then the consumer's, too: marking and discarding. All others only read, under a
+ * hazard pointer.
  */
 
 /* malloc() aligns to less than struct fl__unbounded needs. */

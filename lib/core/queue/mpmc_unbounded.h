@@ -11,80 +11,75 @@
 #include <stdint.h>
 
 /*
- * The unbounded lock-free FIFO: a linked list of segments. It is FAAArrayQueue (Correia and
- * Ramalhete, 2016) with items by value, a close, and a mark for waiters. mpmc_unbounded.c has its
- * tables, invariants and memory order.
+ * The unbounded lock-free FIFO: FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a
+ * close, and a mark for waiters. mpmc_unbounded.c has tables, invariants and memory order.
  */
 enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
 enum { FL__SLOT_EMPTY, FL__SLOT_FULL, FL__SLOT_POISONED };
-enum { FL__LINE = 64 }; /* bytes of a cache line; alignment to it */
+enum { FL__LINE = 64 }; /* bytes of a cache line */
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
-	/* Consumers' tickets: never more than the producers' tickets, nor than the slots. */
+	/* Consumers' tickets: at most the producers' tickets, and the slots. */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
-	uint64_t first;                   /* tickets of the segments before this segment */
-	uint64_t end;                     /* if the tail is CLOSED: how many tickets count */
-	struct fl__segment *next_retired; /* in the list of retired segments */
+	uint64_t first; /* tickets of earlier segments */
+	uint64_t end;   /* if the tail is CLOSED: the tickets that count */
+	struct fl__segment *next_retired;
 	void *memory;
 	/*
-	 * Contexts that use the items for longer than their hazard pointers protect the segment:
+	 * Contexts that use the items longer than their hazard pointers protect:
 	 * unbounded_claim_pinned().
 	 */
 	uint32_t pins;
-	bool is_protected; /* for unbounded_retire(): by a hazard pointer */
+	bool is_protected; /* by a hazard pointer: unbounded_retire() */
 	_Alignas(64) unsigned char slots[];
 };
 
 struct fl__unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t slots;                     /* of a segment; this and the next never change */
-	size_t item_size, state_at, stride; /* a slot: its item, its state, bytes to the next slot */
-	bool one_consumer;                  /* of fl_mpmc_unbounded: gets are fl__unbounded_get_mpsc() */
+	size_t item_size, state_at, stride; /* a slot: its item, its state, to the next */
+	bool one_consumer;                  /* of fl_mpmc_unbounded: fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
 	uint64_t poisoned; /* producers' tickets that came to nothing */
-	/* Called by a consumer after it has added to `poisoned`; NULL: nothing is called. */
+	/* Called by a consumer that has added to `poisoned`; may be NULL. */
 	void (*on_poison)(void *of);
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
-	const fl_allocator *allocator; /* of the segments; NULL: that of the process */
+	const fl_allocator *allocator; /* of the segments; NULL: the process's */
 	void *drop_arg, *memory;       /* `memory`: the allocation of a fl_mpmc_unbounded */
 };
 
 struct fl_mpmc_unbounded {
-	/* The only member: a pointer to it is a pointer to the queue. */
+	/* The only member. */
 	struct fl__unbounded unbounded;
 };
 
-/*
- * Returns the first address in `memory` that is aligned to a cache line. `memory` has FL__LINE - 1
- * bytes to spare.
- */
+/* The first address aligned to a cache line. `memory` has FL__LINE - 1 bytes to spare. */
 static inline void *fl__align_to_line(void *memory)
 {
 	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
 }
 
 /*
- * Initializes `c`, which is zeroed and aligned to 64 bytes, with `slots` in a segment, or a default
- * with 0. Returns 0, -ENOMEM, -EOVERFLOW.
+ * `c` is zeroed and aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW.
  */
 int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 
-/* Frees all segments, and drops each item that is left. The queue is no longer used. */
+/* Drops the items that are left. The queue is no longer used. */
 void fl__unbounded_end(struct fl__unbounded *c);
 
 /*
- * fl__unbounded_length(): items put and not yet got. fl__unbounded_puts(): items put in all, never
- * too few. Both count puts in progress, but not puts that have come to nothing.
+ * Items put and not yet got; items put in all, never too few. Both count puts in progress, but not
+ * those that came to nothing.
  */
 uint64_t fl__unbounded_length(struct fl__unbounded *c);
 uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /*
- * Called by a consumer that is about to sleep. Returns:
+ * Called by a consumer that is about to sleep:
  *
  *   0         the queue was empty, and is marked: the next put clears the mark, and owes a wake
  *   -EAGAIN   not empty
@@ -102,7 +97,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
 bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
 size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
-/* fl__unbounded_get_many() on a thread that finds no memory for its hazard pointers. */
+/* fl__unbounded_get_many() without memory for hazard pointers. */
 size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
 static inline unsigned char *fl__unbounded_slot(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
@@ -115,7 +110,7 @@ static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsig
 	return (uint32_t *)(void *)(slot + c->state_at);
 }
 
-/* Returns how many producers' tickets of `s` count. `word` is a tail of `s` that was loaded. */
+/* How many producers' tickets of `s` count. `word`: a tail of `s`. */
 static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
 {
 	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
@@ -123,7 +118,7 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
-/* Returns the segment in `*at`, protected by the hazard pointer `place`; NULL: out of memory. */
+/* The segment in `*at`, protected; NULL: out of memory. */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* the segment as it was made; pairs with unbounded_advance() */
@@ -131,10 +126,7 @@ static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *cons
 	return __builtin_expect(fl__hazards_mine->pointers[place] == s, 1) ? s : fl__unbounded_protect(at, place);
 }
 
-/*
- * Puts the item in the slot of the caller's ticket. Returns false if a consumer has poisoned the
- * slot.
- */
+/* False: a consumer has poisoned the slot of the caller's ticket. */
 static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
                                       const void *item)
 {
@@ -149,9 +141,9 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 }
 
 /*
- * Returns 0, -ENOMEM, -EPIPE. With any of these, sets `*owes_wake` if the put has cleared the mark;
- * the caller then wakes a waiter. The put's last access to the queue fills the item's slot, or
- * appends the item's segment: the item's consumer may free the queue then.
+ * 0, -ENOMEM, -EPIPE. Sets `*owes_wake` if the put, also a failed one, has cleared the mark. The
+ * put's last access fills the item's slot, or appends its segment: the item's consumer may free the
+ * queue then.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
@@ -159,7 +151,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 		if (__builtin_expect(!s, 0))
 			return -ENOMEM;
-		/* it only draws a ticket, and the parking lot orders the waiters */
+		/* it only draws a ticket; the parking lot orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
 		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
 			*owes_wake |= fl__unbounded_clear_mark(s);
@@ -175,10 +167,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 	}
 }
 
-/*
- * Returns the item, in place, in the slot of the caller's ticket; NULL: there is none, and never
- * will be.
- */
+/* The item, in place, of the caller's ticket; NULL: there never will be one. */
 static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
@@ -188,8 +177,8 @@ static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct 
 }
 
 /*
- * Draws tickets for up to `n` items, in order. Returns how many, from `*index` of `*s` on. With 0,
- * `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
+ * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
+ * is -EAGAIN, -EPIPE or -ENOMEM.
  */
 static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
                                                 uint64_t *index, int *rc)
@@ -201,8 +190,8 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 			return 0;
 		}
 		/*
-		 * the tail or `next`, read later, is no older than this head. So if head
-		 * and tail are equal, they were equal at one moment. Pairs with the release below.
+		 * the tail or `next`, read later, is no older than this head. So if both are equal,
+		 * they were equal at one moment. Pairs with the release below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (__builtin_expect(head >= c->slots, 0)) {
@@ -221,18 +210,15 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
 		/*
-		 * a thread with this head sees the producers' tickets before it; pairs
-		 * with the acquire above
+		 * this head comes with the producers' tickets before it; pairs with the acquire
+		 * above
 		 */
 		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
 			return k;
 	}
 }
 
-/*
- * Gets up to `n` items. Returns how many. With 0, `*rc` is -EAGAIN (empty) or -EPIPE (closed and
- * drained).
- */
+/* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
 static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	struct fl__segment *s;
@@ -247,17 +233,14 @@ static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items
 	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
-/* Returns 0, -EAGAIN, -EPIPE. */
+/* 0, -EAGAIN, -EPIPE. */
 static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
 {
 	int rc = 0;
 	return fl__unbounded_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
 }
 
-/*
- * fl__unbounded_get() for the only consumer. No other context moves the head, so the consumer draws
- * its tickets by plain stores.
- */
+/* For the only consumer. No other context moves the head: plain stores draw its tickets. */
 static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
@@ -274,7 +257,7 @@ static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 		/* pairs with fl__unbounded_fill() */
 		bool full = fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL;
 		if (__builtin_expect(!full, 0)) {
-			/* the state of a slot says whether the slot is filled */
+			/* as in fl__unbounded_draw_tickets() */
 			uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__unbounded_counted(c, s, word))
 				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;

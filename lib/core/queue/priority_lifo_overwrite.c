@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backends under a lock: a heap (the priority queue and the LIFO queue, bounded or not), and
- * the queue that overwrites its oldest item when full. Linearization: of each call, its section
- * under the lock; of an overwriting call for several items, one section for each.
+ * The backends under a lock: a heap (priority and LIFO, bounded or not), and the queue that
+ * overwrites its oldest item when full (docs/design.md, "Queues that wait"). Linearization: of each
+ * call, its section under the lock; of an overwriting call for several items, one section for each.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -12,20 +12,17 @@
 #include <fairlead/time.h>
 
 /*
- * What both backends share: struct locked is the first member of their state. No call is ever seen
- * in progress, so there is no -EBUSY.
+ * struct locked is the first member of both states. No call is ever seen in progress, so there is
+ * no -EBUSY.
  *
  *   lock    meaning             set by                   cleared by
  *   0       free
  *   HELD    a context holds it  locked_acquire(), CAS    locked_release(), store
  *
  * Lock order: a bucket of the parking lot, then this lock, since a waiter sets its mark with the
- * bucket locked. Only the user's comparison is called under this lock, and it may not call
- * functions of the library that wait. Wakes come after the release. locked_release() is a put's
- * last access to the queue: the item's consumer may free the queue then.
- *
- * A waiter stays off the lock's cache line, longer each time, so that a context has many short
- * sections in a row with the items in its cache. A release wakes no waiter.
+ * bucket locked. Only the user's comparison is called under this lock, and may not wait. Wakes come
+ * after the release. locked_release() is a put's last access to the queue: the item's consumer may
+ * free the queue then.
  *
  * Invariant, while the lock is free: marked[side] is true only if that side had no item (no space)
  * and the queue was open when the mark was set, and no item (space) has been added since.
@@ -48,10 +45,10 @@ static inline bool locked_try_acquire(struct locked *l)
 }
 
 /*
- * Waits a while for the lock. The pauses grow fourfold, until the holders have had some hundred
- * sections in a row. After that the waiter yields, too, since the holder may have lost its CPU, and
- * at last sleeps, since the holder may have a lower priority. The waiter does not switch to another
- * fiber of its thread: a bucket of the parking lot may be locked.
+ * The pauses grow fourfold, until the holders have had some hundred sections in a row, with the
+ * items in their cache. Then the waiter yields, too, since the holder may have lost its CPU, and at
+ * last sleeps: the holder may have a lower priority. Other fibers of the thread do not run: a
+ * bucket of the parking lot may be locked.
  */
 static void locked_back_off(unsigned round)
 {
@@ -117,8 +114,6 @@ static inline bool locked_clear_mark(struct locked *l, enum fl__queue_side side)
 	return marked;
 }
 
-/* The operations of struct fl__queue_backend that both backends share. */
-
 static int locked_check(struct locked *l, int (*may)(const struct locked *l))
 {
 	locked_acquire(l);
@@ -137,10 +132,7 @@ static int locked_can_put(void *state)
 	return locked_check(state, locked_may_put);
 }
 
-/*
- * relaxed, in the next two functions: a caller that acts on the result takes the lock and looks
- * again
- */
+/* a caller that acts on the result takes the lock and looks again */
 
 static bool locked_may_be_ready_get(void *state)
 {
@@ -214,7 +206,7 @@ static uint64_t locked_puts(void *state)
 	return puts;
 }
 
-/* The backend of `struct kind`, with its own kind_init(), _fini(), _put(), _get(), _discard(). */
+/* Of `struct kind`, with its own kind_init(), _fini(), _put(), _get(), _discard(). */
 #define LOCKED_BACKEND(kind)                                                                                           \
 	{                                                                                                              \
 		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \
@@ -225,18 +217,15 @@ static uint64_t locked_puts(void *state)
 	}
 
 /*
- * The heap: the backend of LIFO and priority queues, an array. A LIFO queue has its oldest item
- * first. A priority queue is a binary heap. Each of its items is followed by the item's age, in the
- * same cache line if the item is small. The age is how many items were put before, and decides
- * between equal items. Items are moved, never swapped, so any item size works without a spare item.
- *
- * Invariant, while the lock is free: in a priority queue, no item comes before its parent
- * (heap_before()).
+ * The heap: an array. A LIFO queue has its oldest item first. A priority queue is a binary heap: no
+ * item comes before its parent (heap_before()), while the lock is free. Each of its items is
+ * followed by its age, in the same cache line if the item is small: how many items were put before,
+ * which decides between equal items. Items are moved, never swapped, so no size needs a spare item.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
- * than a quarter full. The new array is allocated, and the old array freed, outside the lock. Under
- * the lock the call checks again whether it needs the new array. A get that finds no memory leaves
- * the shrinking to the next get.
+ * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call
+ * checks again whether it needs the new array. A get that finds no memory leaves the shrinking to
+ * the next get.
  */
 enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 
@@ -255,22 +244,20 @@ struct heap {
 	const fl_allocator *allocator;
 };
 
-/* The array. */
-
 static void *heap_at(const struct heap *h, size_t index)
 {
 	return h->array.items + index * h->stride;
 }
 
-/* Returns the address of the age of the item at `index`; of a priority queue only. */
+/* In a priority queue only. */
 static uint64_t *heap_age_at(const struct heap *h, size_t index)
 {
 	return (uint64_t *)heap_at(h, index + 1) - 1;
 }
 
 /*
- * Returns the bytes from an item to the next. The item size gives an item's alignment, 16 at most;
- * an age has its own.
+ * From an item to the next. The item size gives an item's alignment, 16 at most; an age has its
+ * own.
  */
 static size_t heap_stride(size_t item_size, bool with_ages)
 {
@@ -285,14 +272,14 @@ static void heap_move(struct heap *h, size_t to, size_t from)
 	fl__copy(heap_at(h, to), heap_at(h, from), h->stride);
 }
 
-/* Returns whether the item at `a` comes out before the item at `b`; without a branch. */
+/* Whether the item at `a` comes out before that at `b`; without a branch. */
 static bool heap_before(const struct heap *h, size_t a, size_t b)
 {
 	const int order = h->compare(heap_at(h, a), heap_at(h, b), h->compare_arg);
 	return (order < 0) | ((order == 0) & (*heap_age_at(h, a) < *heap_age_at(h, b)));
 }
 
-/* Moves down the items that the new item comes before. Returns the index for the new item. */
+/* Moves down the items that the new item comes before. Returns the new item's index. */
 static size_t heap_sift_up(struct heap *h, const void *item)
 {
 	size_t hole = h->locked.length;
@@ -324,9 +311,8 @@ static size_t heap_next(const struct heap *h)
 }
 
 /*
- * Fills the root with the last item, which nearly always belongs far down. So the hole first sinks
- * to the bottom, with one comparison a level and none with the last item, and then rises as far as
- * it must. (Wegener, 1993.)
+ * Fills the root with the last item, which nearly always belongs far down: the hole sinks to the
+ * bottom, with one comparison a level, and then rises as far as it must. (Wegener, 1993.)
  */
 static void heap_fill_root(struct heap *h)
 {
@@ -349,8 +335,6 @@ static void heap_remove_next(struct heap *h)
 	if (h->compare)
 		heap_fill_root(h);
 }
-
-/* Creation and destruction. */
 
 static void heap_array_free(const fl_allocator *allocator, struct heap_array *a)
 {
@@ -405,8 +389,8 @@ __attribute__((noinline, cold)) static void heap_swap_arrays(struct heap *h, str
 }
 
 /*
- * Returns the size, in items, of the array that `n` more items need; 0: the present array is large
- * enough; SIZE_MAX: more than there can be.
+ * The items of an array for `n` more; 0: the present one is large enough; SIZE_MAX: more than there
+ * can be.
  */
 static size_t heap_needs(const struct heap *h, size_t n)
 {
@@ -419,7 +403,7 @@ static size_t heap_needs(const struct heap *h, size_t n)
 	return allocated > all ? allocated : all;
 }
 
-/* Returns the size, in items, to shrink the array to; 0: the array is not too large. */
+/* The items to shrink the array to; 0: not too large. */
 static size_t heap_shrinks_to(const struct heap *h)
 {
 	size_t allocated = h->array.allocated;
@@ -439,8 +423,8 @@ __attribute__((noinline, cold)) static bool heap_alloc_spare(struct heap *h, siz
 }
 
 /*
- * Returns 0 with the lock held and an array for `n` more items, or -EPIPE, -EAGAIN, -ENOMEM without
- * the lock. The caller frees `*spare`.
+ * 0 with the lock held and an array for `n` more items; -EPIPE, -EAGAIN, -ENOMEM without the lock.
+ * The caller frees `*spare`.
  */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
@@ -475,8 +459,6 @@ __attribute__((cold)) static void heap_shrink(struct heap *h, size_t allocated)
 	locked_release(&h->locked);
 	heap_array_free(allocator, &spare);
 }
-
-/* The operations of struct fl__queue_backend. */
 
 static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
@@ -521,8 +503,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 }
 
 /*
- * Closes the queue if need be, and takes the array with all its items, which are then dropped
- * without the lock.
+ * Closes the queue if need be, and takes the array, whose items are then dropped without the lock.
  */
 __attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
@@ -557,17 +538,16 @@ const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap);
 
 /*
  * The overwriting queue: the last items that were put, in an array as a ring. No put waits. A put
- * to a full queue takes the oldest item out in the same section, to memory of its own, and drops it
- * after the release. The new item's consumer may free the queue then, so the dropped item is not
- * counted as done later. Instead the section uncounts the dropped item's put, and as many items are
- * left to be done as before (queue.c, "Joining").
+ * to a full queue copies the oldest item to memory of its own, and drops it after the release, when
+ * a consumer may free the queue. So the section uncounts the put of the dropped item, instead of
+ * counting it as done (queue.c, "Joining").
  */
 struct overwrite {
 	struct locked locked; /* first */
 	bool lifo;            /* this and the next two never change */
 	size_t item_size;
 	unsigned char *items;
-	size_t first; /* index of the oldest item */
+	size_t first; /* of the oldest item */
 	const fl_allocator *allocator;
 };
 
@@ -593,7 +573,7 @@ static void overwrite_fini(void *state)
 
 /* Under the lock. */
 
-/* Returns where the item with `i` older items is, or will be. */
+/* Where the item with `i` older items is, or will be. */
 static void *overwrite_at(const struct overwrite *w, size_t i)
 {
 	const size_t to_end = w->locked.capacity - w->first;
@@ -627,8 +607,8 @@ static void overwrite_remove_next(struct overwrite *w)
 }
 
 /*
- * Puts the item. Returns 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest
- * item to `oldest`; if that is NULL, returns -EAGAIN and puts nothing.
+ * 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest item to `oldest`; if that
+ * is NULL: -EAGAIN, and puts nothing.
  */
 static int overwrite_put_once(struct overwrite *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
@@ -650,7 +630,7 @@ static int overwrite_put_once(struct overwrite *w, const void *item, void *oldes
 	return rc;
 }
 
-/* Returns 0, -EPIPE, -ENOMEM. */
+/* 0, -EPIPE, -ENOMEM. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
 	struct overwrite *w = (struct overwrite *)(void *)q->state;
@@ -666,8 +646,8 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	}
 	if (rc == 0 && dropped && drop) {
 		/*
-		 * The put of an earlier item of this call owes the wake. The wake comes before the
-		 * callback, which may take long, or wait for the consumer.
+		 * The put of an earlier item of this call owes the wake, which comes before the
+		 * callback: that may take long, or wait for the consumer.
 		 */
 		if (*owes_wake)
 			fl__queue_wake(q, FL__CONSUMERS);
@@ -677,8 +657,6 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	fl__free_to(allocator, large);
 	return rc;
 }
-
-/* The operations of struct fl__queue_backend. */
 
 static int overwrite_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
@@ -711,17 +689,14 @@ static int overwrite_get(void *state, void *items, size_t n, size_t *count, bool
 	return rc;
 }
 
-/*
- * Closes the queue if need be, and takes the array with all its items, which are then dropped
- * without the lock.
- */
+/* As heap_discard(). */
 __attribute__((cold)) static int overwrite_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct overwrite *w = (struct overwrite *)(void *)of->state;
 	(void)owes_wake;
 	locked_acquire(&w->locked);
 	const int rc = locked_may_get(&w->locked);
-	/* The lock is not copied: other contexts write it. */
+	/* as above */
 	struct overwrite taken = {.locked = {.length = w->locked.length, .capacity = w->locked.capacity},
 	                          .lifo = w->lifo,
 	                          .item_size = w->item_size,

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The blocking queue: creation, waiting, puts and gets, joining. A backend holds the items
- * (queue.h).
+ * The blocking queue over a backend (queue.h): creation, waiting, puts and gets, joining.
  *
- * A put is one operation of the backend. If the backend is full, the producer spins for a while,
- * enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image.
- *
- * Linearization: that of the backend's operation. The operation returns -EBUSY if another call is
- * in the middle of what it needs. The put or get then waits for that call to go on, as for a lock,
- * so its caller never gets -EBUSY.
+ * A put is one operation of the backend. If the backend is full, the producer spins, enqueues
+ * itself, sleeps, and tries again when it is woken. A get is the mirror image. Linearization: that
+ * of the operation. At -EBUSY another call is in the middle of what the operation needs, and the
+ * caller waits for that call to go on, as for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"
@@ -19,11 +16,9 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* Creation and destruction. */
-
 enum { QUEUE_CAPACITY_DEFAULT = 1024 };
 
-/* Returns NULL if the config is invalid. */
+/* NULL: the config is invalid. */
 static const struct fl__queue_backend *queue_choose_backend(const fl_queue_config *c)
 {
 	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
@@ -77,15 +72,15 @@ __attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, con
 }
 
 /*
- * Drops all items that are in the queue or being put, and returns how many. The queue is closed, or
- * no longer used.
+ * Drops all items that are in the queue or being put. Returns how many. The queue is closed, or no
+ * longer used.
  */
 static size_t queue_drop_all(fl_queue *q)
 {
 	size_t dropped = 0, count;
 	unsigned round = 0;
 	for (;;) {
-		bool owes_wake; /* ignored: no waiter is left */
+		bool owes_wake; /* no waiter is left */
 		const int rc = q->backend->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
@@ -96,7 +91,7 @@ static size_t queue_drop_all(fl_queue *q)
 	}
 }
 
-/* Returns whether a context waits on the queue, or is returning from a wait. */
+/* Whether a context waits, or is returning from a wait. */
 static bool queue_has_waiters(fl_queue *q)
 {
 	/* the contexts that have left; pairs with fl__queue_leave() */
@@ -130,20 +125,18 @@ size_t fl_queue_close_now(fl_queue *q)
 }
 
 /*
- * Waiting. Consumers wait for items and producers wait for space. Each side has a wait queue in the
- * parking lot (lot.h).
+ * Waiting. Consumers wait for items and producers for space, each in a wait queue in the parking
+ * lot (lot.h).
  *
- * The mark. The backend has a mark for each side, which means "a waiter exists". A waiter sets the
- * mark inside a transaction of the parking lot, and only while there is no item (no space). The
- * next call of the opposite side clears the mark, in the same atomic step that adds an item (frees
- * space), and owes a wake. A call that finds no mark owes nothing. So neither call needs a fence
- * or a second look.
+ * The mark. The backend has a mark for each side: "a waiter exists". A waiter sets the mark in a
+ * transaction of the parking lot, and only while there is no item (no space). The next call of the
+ * opposite side clears the mark, in the same atomic step that adds an item (frees space), and owes
+ * a wake. A call that finds no mark owes nothing. So neither call needs a fence or a second look.
  *
- * The baton. Waiters are woken one at a time. The wake gives the woken waiter the baton: the duty
- * to wake the next waiter. When the holder has made its call or gives up, it wakes the next waiter
- * if there are more items (more space), else sets the mark again. If other calls took what the
- * holder was woken for, the holder sets the mark and enqueues itself at the front. While the baton
- * is held, puts and gets pay nothing for the waiters.
+ * The baton. Waiters are woken one at a time. The woken waiter has the baton: when it has made its
+ * call or gives up, it wakes the next waiter if there are more items (more space), else sets the
+ * mark again. If other calls took what the holder was woken for, the holder sets the mark and
+ * enqueues itself at the front. While the baton is held, puts and gets pay nothing for the waiters.
  *
  * Invariant: if a waiter is enqueued, the mark is set, or one of these is yet to wake a waiter or
  * to set the mark:
@@ -153,7 +146,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * - fl_queue_close(), before it locks the wait queue.
  *
  * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
- * the mark locks the wait queue afterwards, and finds the waiter, unless the waiter gave up.
+ * the mark locks the wait queue afterwards, and finds the waiter, unless it gave up.
  *
  * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
  * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
@@ -169,7 +162,7 @@ void fl__queue_pause(unsigned round)
 	}
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* in no wait queue: only the timeout ends it */
+	/* only the timeout ends it */
 	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 }
 
@@ -239,9 +232,9 @@ static bool queue_may_be_ready(const void *what)
 }
 
 /*
- * Spins for a while, then sleeps. Returns -ETIMEDOUT, -ECANCELED, or 0: the call should be tried
- * again or, if `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller
- * does not spin: the opposite side can meet a waiter only in the wait queue.
+ * Spins, then sleeps: -ETIMEDOUT, -ECANCELED, or 0: the call should be tried again or, if
+ * `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller does not spin:
+ * a waiter is met only in the wait queue.
  */
 static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
                        fl_cancel_token *cancel)
@@ -275,10 +268,9 @@ void fl__queue_leave(fl_queue *q)
 }
 
 /*
- * Waits until the call can be made. The consumer of an item may free the queue once the item is
- * put. So a producer leaves `inside` before it puts, and touches afterwards only what
- * fl__queue_pass_baton() touches. At a rendezvous a consumer leaves first, too, since the producer
- * that it meets may free the queue.
+ * Waits until the call can be made. The consumer of an item may free the queue. So a producer
+ * leaves `inside` before it puts, and touches afterwards only what fl__queue_pass_baton() touches.
+ * At a rendezvous a consumer leaves first, too: the producer that it meets may free the queue.
  */
 static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -304,12 +296,12 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t
 }
 
 /*
- * The static functions that may wait begin with fl__. Reports skip functions with that prefix, and
+ * The static functions that may wait begin with fl__: reports skip functions with that prefix, and
  * show their caller (lib/core/debug/report.c).
  */
 
 /*
- * Makes the call, and waits until it can be made. Returns:
+ * Makes the call, and waits until it can be made:
  *
  *   0            the call is made, and its count is set
  *   -EPIPE       closed
@@ -334,9 +326,7 @@ static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_
 	return rc;
 }
 
-/* Putting. */
-
-/* One operation of the backend, which may return -EBUSY, and the wake that the put owes. */
+/* One operation, which may return -EBUSY, and the wake that the put owes. */
 static inline int queue_put_once(fl_queue *q, const void *item)
 {
 	bool owes_wake = false;
@@ -401,8 +391,6 @@ int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *co
 	}
 	return rc;
 }
-
-/* Getting: the mirror image. */
 
 static inline int queue_get_once(fl_queue *q, void *item)
 {
@@ -474,21 +462,20 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, i
  *                                    inside a transaction of the parking lot
  *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
  *
- * The backend counts the puts. `done` never exceeds the puts. So if a load of `done` and a later
- * load of the puts are equal, both had this value at the later load, the linearization point of a
- * join.
+ * `done` never exceeds the puts, which the backend counts. So if a load of `done` and a later load
+ * of the puts are equal, both had this value at the later load, the linearization point of a join.
  *
  * No lost wake: JOINED is in the word that the CAS changes. A call that finds JOINED opens a
  * transaction, unless there were more puts before the CAS: then a later call counts the last item.
- * Where puts may decrease (puts_decrease), the call cannot know that, so each call opens a
- * transaction. The consumer that decreases them opens one afterwards, too.
+ * Where puts may decrease (puts_decrease), each call opens a transaction, and so does the consumer
+ * that decreases them, afterwards.
  *
  * A call that counts an item has acquired all earlier counts, and with them the puts of those
  * items. Otherwise `done`, which grows, could equal an old value of the puts.
  */
 enum { QUEUE_JOINED = 1, QUEUE_ONE = 2 };
 
-/* `done` was loaded with acquire: what was done about the items. */
+/* `done` was loaded with acquire. */
 static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 {
 	return done / QUEUE_ONE == q->backend->puts(q->state);
@@ -500,7 +487,7 @@ static bool queue_is_joined(fl_queue *q)
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
-/* Inside a transaction: marks that a joiner waits. Returns false if all items are done. */
+/* In a transaction. False: all items are done. */
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
@@ -526,7 +513,7 @@ __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 
 bool fl__queue_done(fl_queue *q)
 {
-	/* read now: the queue may be freed after the CAS */
+	/* the queue may be freed after the CAS */
 	const bool puts_decrease = q->backend->puts_decrease;
 	uint64_t done, puts;
 	do {
@@ -536,8 +523,8 @@ bool fl__queue_done(fl_queue *q)
 		if (done / QUEUE_ONE == puts)
 			return false;
 		/*
-		 * what was done about the item, and, with the load, about earlier items;
-		 * pairs with the acquire loads of `done`
+		 * what was done about the item, and, with the load, about earlier items; pairs with
+		 * the loads of `done`
 		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
 	if (__builtin_expect((done & QUEUE_JOINED) != 0, 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
@@ -556,7 +543,7 @@ void fl_queue_task_done(fl_queue *q)
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
 }
 
-/* Removes a join that gives up from the wait queue. Clears JOINED if no other joiner waits. */
+/* For a join that gives up. Clears JOINED if no other joiner waits. */
 static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
@@ -587,7 +574,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 	fl__ctx_unblock(wait.ctx, blocks);
 	fl__debug_wait_end(&op);
 	if (rc == 0)
-		return 0; /* all items were done when the joiner was woken, whatever was put since */
+		return 0; /* all items were done when the joiner was woken */
 	queue_cancel_join(q, &node);
 	return rc != -ECANCELED && queue_is_joined(q) ? 0 : rc;
 }
@@ -595,14 +582,12 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 size_t fl_queue_unfinished(const fl_queue *q)
 {
 	/*
-	 * pairs with the CAS in fl__queue_done(). The puts are loaded later, so the result
-	 * is never below 0.
+	 * pairs with the CAS in fl__queue_done(). The puts are loaded later: the result is at least
+	 * 0.
 	 */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
-
-/* Queries. */
 
 size_t fl_queue_length(fl_queue *q)
 {
@@ -619,9 +604,7 @@ bool fl_queue_is_closed(fl_queue *q)
 	return q->backend->is_closed(q->state);
 }
 
-/*
- * For fl_wait_any. An observer is enqueued under the same mark as other waiters, and takes nothing.
- */
+/* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */
 
 static int queue_can(fl_queue *q, enum fl__queue_side side)
 {

@@ -9,26 +9,24 @@
 #include <stdalign.h>
 #include <stddef.h>
 
-/* The blocking queue. A backend holds the items, and never waits. queue.c adds the waiting. */
+/* The blocking queue. A backend holds the items, and never waits; queue.c waits. */
 enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */
 enum { FL__JOINERS = FL__PRODUCERS + 1 };             /* the third wait queue */
 
 /*
- * The operations of a backend. Any thread calls any operation at any time, except init and fini.
- * `state` follows struct fl_queue.
+ * The operations of a backend: by any thread, at any time, except init and fini. `state` follows
+ * struct fl_queue.
  */
 struct fl__queue_backend {
-	size_t size; /* bytes of the state, which is aligned as by malloc() */
+	size_t size; /* of the state, which is aligned as by malloc() */
 
-	/*
-	 * Returns 0, -EINVAL, -EOVERFLOW, or -ENOMEM. `config` is valid, and its capacity is not 0.
-	 */
+	/* 0, -EINVAL, -EOVERFLOW, -ENOMEM. `config` is valid, and its capacity is not 0. */
 	int (*init)(void *state, size_t item_size, const fl_queue_config *config);
 	void (*fini)(void *state);
 
 	/*
 	 * Put and get up to `n` items, at least 1. With any result, `*owes_wake` is set if the call
-	 * has cleared a mark. Results:
+	 * has cleared a mark.
 	 *
 	 *   0         done, with `*count` items
 	 *   -EAGAIN   full (put), empty (get)
@@ -39,34 +37,33 @@ struct fl__queue_backend {
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
-	 * Called while the queue is closed, or no longer used. Takes as many items as it can at
-	 * once. For each item, in the order of gets, calls `drop` (may be NULL) on the item in
-	 * place, then fl__queue_done(). Returns as get does.
+	 * While the queue is closed, or no longer used: takes as many items as it can at once. For
+	 * each item, in the order of gets, calls `drop` (may be NULL) on the item in place, then
+	 * fl__queue_done(). Returns as get does.
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
-	/* Return what a get, and a put, would return. */
+	/* What a get, and a put, would return. */
 	int (*can[2])(void *state);
 
 	/*
 	 * NULL, or a cheaper `can` without a lock, for a caller that spins: whether `can` may
-	 * return something else than -EAGAIN. The result may be out of date, but not for ever.
+	 * return something else than -EAGAIN. May be out of date, but not for ever.
 	 */
 	bool (*may_be_ready[2])(void *state);
 
 	/*
-	 * Called by a context that is about to sleep, inside a transaction of the parking lot. Sets
-	 * the mark for waiting consumers (producers) and returns true, if at that moment there is
-	 * no item (no space), no put (no get) is in progress, and the queue is open. The next put
-	 * (get) clears the mark and owes a wake.
+	 * Called by a context that is about to sleep, in a transaction of the parking lot. Sets the
+	 * mark for waiting consumers (producers): true, if at that moment there is no item (no
+	 * space), no put (no get) is in progress, and the queue is open. The next put (get) clears
+	 * the mark and owes a wake.
 	 */
 	bool (*mark[2])(void *state);
 	/*
-	 * NULL, except for the rendezvous, which has no marks. Enqueues `node`, which is an
-	 * observer, or a struct fl__offer with all offers that its `same_step` links. Returns false
-	 * if there may be a partner to meet, or the queue is closed. A call that meets an offer
-	 * makes the offer's call, gives the offer's node the value FL__HANDED_OFF, and takes the
-	 * node's context out of `inside`.
+	 * Only of the rendezvous, which has no marks; else NULL. Enqueues `node`, which is an
+	 * observer, or a struct fl__offer with all offers that its `same_step` links. False: there
+	 * may be a partner, or the queue is closed. A call that meets an offer makes the offer's
+	 * call, gives its node the value FL__HANDED_OFF, and takes its context out of `inside`.
 	 */
 	bool (*enqueue)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
@@ -74,11 +71,8 @@ struct fl__queue_backend {
 	bool (*is_closed)(void *state);
 	size_t (*length)(void *state);
 	size_t (*capacity)(const void *state);
-	uint64_t (*puts)(void *state); /* how many items were put so far */
-	/*
-	 * Whether puts() counts puts in progress, which may still fail. The result is never less
-	 * than the items that were put.
-	 */
+	uint64_t (*puts)(void *state); /* items put so far */
+	/* puts() counts puts in progress, which may still fail, but never too few. */
 	bool puts_decrease;
 };
 
@@ -102,10 +96,10 @@ struct fl_queue {
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	const fl_allocator *allocator; /* set before init; NULL: that of the process */
-	uint64_t done;                 /* items that are done: see "Joining" in queue.c */
-	uint32_t inside;               /* contexts that sleep on the queue, or are returning from such a sleep */
-	/* fl__fork_count at creation: a forked child ignores `inside`, a count of the parent */
+	const fl_allocator *allocator; /* set before init; NULL: the process's */
+	uint64_t done;                 /* items: see "Joining" in queue.c */
+	uint32_t inside;               /* contexts in or after a sleep on the queue */
+	/* at creation: a forked child ignores the parent's `inside` */
 	uint32_t forks;
 	char wait_keys[6]; /* fl__queue_wait_key() */
 	alignas(max_align_t) unsigned char state[];
@@ -114,9 +108,9 @@ struct fl_queue {
 _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*
- * Returns the key of a wait queue in the parking lot (lot.h): an odd address. A late wake may use
- * the key after the queue is freed. Only another queue at the same address has the same key, and a
- * queue tolerates a spurious wakeup. The keys of other objects are aligned to a word.
+ * The key of a wait queue in the parking lot: an odd address, since other objects' keys are
+ * aligned. A late wake may use the key after the queue is freed: only another queue, which
+ * tolerates a spurious wakeup, can have it.
  */
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
@@ -138,35 +132,30 @@ static inline fl_queue *fl__queue_of_state(void *state)
 	return (fl_queue *)(void *)((unsigned char *)state - offsetof(fl_queue, state));
 }
 
-/* Pauses before a call of `side` that may wait, as fl__mpmc_back_off() does. */
+/* As fl__mpmc_back_off(). */
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
 
-/*
- * A put or a get in a wait queue. At a rendezvous, the opposite side copies one item from or to its
- * memory.
- */
+/* A put or a get in a wait queue. At a rendezvous, the opposite side copies one item. */
 struct fl__offer {
 	struct fl__node node; /* first */
 	const void *from;     /* of a put */
 	void *to;             /* of a get */
 	/*
-	 * The next offer of the same select on the same queue, which is enqueued in the same step;
-	 * NULL: none.
+	 * The next offer of the same select on this queue, enqueued in the same step; NULL: none.
 	 */
 	struct fl__offer *same_step;
 };
 
-/* Values of a woken node: the waiter has the baton (queue.c); the waker made the waiter's call. */
+/* Values of a woken node: the waiter has the baton (queue.c); the waker made its call. */
 enum { FL__BATON = 1, FL__HANDED_OFF };
 
-/* Count the calling context in `inside`, from before its sleep to its last use of the queue. */
+/* Count the context in `inside`, from before its sleep to its last use of the queue. */
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
 /*
- * Sets the mark of `side` and enqueues `node`. With `baton`, the caller gives up the baton, and
- * `node` goes to the front. Returns false, and enqueues nothing, if there may be an item (space) by
- * now, or the queue is closed.
+ * Sets the mark of `side` and enqueues `node`; with `baton`, which the caller gives up, at the
+ * front. False: there may be an item (space) by now, or the queue is closed.
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
@@ -178,7 +167,7 @@ void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
 void fl__queue_wake_all(fl_queue *q);
 
-/* A put or a get that may have to wait. */
+/* A put or a get that may wait. */
 struct fl__queue_call {
 	enum fl__queue_side side;
 	const void *from; /* of a put */
@@ -186,22 +175,19 @@ struct fl__queue_call {
 	size_t n, count;
 };
 
-/* Pauses before a call that got -EBUSY is tried again. `round` counts the pauses from 0. */
+/* Before a call that got -EBUSY is tried again. `round` counts from 0. */
 void fl__queue_pause(unsigned round);
 
-/*
- * Makes the call by the backend's operation, until the result is not -EBUSY. Makes the wake that
- * the call owes.
- */
+/* Calls the backend until the result is not -EBUSY. Makes the owed wake. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
 /*
- * Counts one more item as done. Returns false if all are done already. The queue may be freed after
- * that, unless it has items.
+ * Counts one more item as done. False: all are done already. The queue may be freed after that,
+ * unless it has items.
  */
 bool fl__queue_done(fl_queue *q);
 
-/* Called when puts() has decreased: wakes the joiners if all items are done. */
+/* puts() has decreased: wakes the joiners if all items are done. */
 void fl__queue_recheck_join(fl_queue *q);
 
 #endif

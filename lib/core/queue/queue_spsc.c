@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a bounded FIFO queue with one producer and one consumer: FastForward's ring, in
- * which each slot has a byte that says whether the slot is full, as in spsc.c. In addition,
- * contexts can wait on the ring and close it, without a fence in each call.
+ * The backend of a bounded FIFO queue with one producer and one consumer: the slots of spsc.c. In
+ * addition, contexts can wait on the ring and close it (docs/design.md, "Queues that wait").
  *
  *   word              holds                                  written by
  *   tail              how many items were put                the producer
@@ -26,36 +25,35 @@
  * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
  * threads pass a full fence (membarrier()), and then looks whether a call is announced. If a
- * thread's fence comes before its announcement, the call sees the flag. If the fence comes after,
- * the context that set the flag sees the announcement. (Dekker's algorithm with an asymmetric
- * fence. With FENCED, the calls have a fence, too.)
+ * thread's fence comes before its announcement, the call sees the flag; if after, the context that
+ * set the flag sees the announcement. (Dekker's algorithm with an asymmetric fence. With FENCED,
+ * the calls have a fence, too.)
  *
  * Invariants
- * 1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
- *    producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except those
- *    of a call in progress. That call counts first, then sets its bytes, from the last to the
- *    first. So the items that the bytes show are counted.
- * 2. put_next != tail exactly while a put is in progress that has not counted; likewise for a get.
- *    A refused call takes its announcement back.
- * 3. If a context has set a flag, fenced all threads, and then found no put announced, every later
- *    put sees the flag. So a mark that mark_empty has set is cleared by the next put, which owes a
- *    wake; tail is final when SEALED is set; and a discard has the items to itself. The same holds
- *    for gets.
- * 4. A mark may stay without a waiter (an item had come after all), and costs the next call a visit
- *    to the parking lot. It is not cleared, since it may serve other waiters. While the mark is
- *    set, "empty" checks whether a put is announced, and is -EBUSY then. So no consumer tries to
- *    sleep again and again beside a stopped put. "Full" checks for a get. Without the mark, neither
- *    side reads the cache line of the opposite side's announcements.
+ *   1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
+ *      producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except
+ *      those of a call in progress. That call counts first, then sets its bytes, from the last to
+ *      the first. So the items that the bytes show are counted.
+ *   2. put_next != tail exactly while a put is in progress that has not counted; likewise for a
+ *      get. A refused call takes its announcement back.
+ *   3. If a context has set a flag, fenced all threads, and then found no put announced, every
+ *      later put sees the flag. So a mark that mark_empty has set is cleared by the next put,
+ *      which owes a wake; tail is final when SEALED is set; and a discard has the items to itself.
+ *      Likewise for gets.
+ *   4. A mark may stay without a waiter, and costs the next call a visit to the parking lot. While
+ *      the mark is set, "empty" checks whether a put is announced, and is -EBUSY then, so that no
+ *      consumer tries to sleep again and again beside a stopped put. "Full" checks for a get.
+ *      Without the mark, neither side reads the cache line of the opposite announcements.
  *
  * Linearization. Put: the load of the flags, if the close came while the put was announced; else
  * the store to tail. Get: the store to head. "Full", "empty": the load of the slot's byte. These
  * are acquire loads and release stores. So a consumer may find "empty" although a put has returned,
  * if nothing has told the consumer of that put. Close: where it sets CLOSED; it returns when the
- * queue is sealed. Discard: where it sets DROPPED; gets find the queue drained from then on.
+ * queue is sealed. Discard: where it sets DROPPED; gets then find the queue drained.
  *
- * Progress: wait-free, except for -EBUSY. A close waits for a put in progress. A discard also waits
- * for a get in progress, and for the bytes of the items that it drops. Lifetime: the store to the
- * byte is a call's last access.
+ * Progress: wait-free, except for -EBUSY. A close waits for a put in progress, a discard also for a
+ * get, and for the bytes of the items that it drops. Lifetime: the store to the byte is a call's
+ * last access.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -81,18 +79,16 @@ static void queue_spsc_fini(void *state)
 	fl__slots_fini(&((struct fl__queue_spsc *)state)->slots, fl__queue_of_state(state)->allocator);
 }
 
-/* Flags. */
-
 static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 {
 	/* what came before a close; pairs with queue_spsc_close() and queue_spsc_seal() */
 	return fl__load_acquire(&q->flags);
 }
 
-/* Later announcers see the flags that were set before. The caller sees earlier announcements. */
+/* Later announcers see the flags set before. The caller sees earlier announcements. */
 static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
-	/* FENCED never changes. The fence pairs with that of queue_spsc_reload_flags(). */
+	/* FENCED never changes. The fence pairs with queue_spsc_reload_flags(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
@@ -102,8 +98,8 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
 {
 	/*
-	 * relaxed, both: queue_spsc_fence_all() orders them, or the result is a hint; a get
-	 * acquires the slot's byte before it reads the item
+	 * queue_spsc_fence_all() orders both loads, or the result is a hint; a get acquires the
+	 * slot's byte
 	 */
 	const uint64_t next = fl__load_relaxed(&q->put_next);
 	return next != fl__load_relaxed(&q->tail);
@@ -130,16 +126,16 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	return true;
 }
 
-/* Loads the flags for a call that has announced itself, with a fence if FENCED. */
+/* For a call that has announced itself. */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
-	/* FENCED never changes. The fence pairs with that of queue_spsc_fence_all(). */
+	/* FENCED never changes. The fence pairs with queue_spsc_fence_all(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	return queue_spsc_flags(q);
 }
 
-/* Clears a mark if it is set. Returns whether it was set. */
+/* Returns whether the mark was set. */
 static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint32_t mark)
 {
 	/* the parking lot orders the waiters */
@@ -147,8 +143,8 @@ static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint
 }
 
 /*
- * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. queue_spsc_no_item() returns 0
- * if there is an item by now.
+ * Why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE; queue_spsc_no_item(): 0 if there is
+ * one by now.
  */
 static int queue_spsc_no_space(struct fl__queue_spsc *q)
 {
@@ -166,15 +162,15 @@ static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 	if (flags & FL__QUEUE_SPSC_CLOSED) {
 		if (!queue_spsc_seal(q))
 			return -EBUSY;
-		/* SEALED was acquired, so this tail is the last */
+		/* SEALED was acquired: this tail is the last */
 		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0;
 	}
 	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_put_in_progress(q) ? -EBUSY : -EAGAIN;
 }
 
-/* Putting and getting, from item number `at` on. */
+/* From item number `at` on. */
 
-/* Returns 0 if there is space, else why not. */
+/* 0, or why there is no space. */
 static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)
 {
 	if (!fl__slot_is_full(q->put_slot))
@@ -186,7 +182,7 @@ static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)
 	return rc;
 }
 
-/* Returns 0 if there is an item, else why not. */
+/* 0, or why there is no item. */
 static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 {
 	if (fl__slot_is_full(q->get_slot))
@@ -199,12 +195,12 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 }
 
 /*
- * Announces a put (get) of the items from `at` up to `next`. Returns 0, or -EPIPE with the
- * announcement taken back.
+ * Announces a put (get) of the items from `at` up to `next`: 0. -EPIPE: the announcement is taken
+ * back.
  */
 static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	/* relaxed, as the load: queue_spsc_fence_all() orders them */
+	/* queue_spsc_fence_all() orders the store and the load */
 	fl__store_relaxed(&q->put_next, next);
 	fl__in_program_order();
 	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS))
@@ -220,7 +216,7 @@ static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64
 
 static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	/* relaxed, as the load: queue_spsc_fence_all() orders them */
+	/* as above */
 	fl__store_relaxed(&q->get_next, next);
 	fl__in_program_order();
 	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS))
@@ -293,10 +289,10 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 
 /*
  * Waiting. Any thread may call the functions from here on. Only the discard, which owns the items,
- * touches the words of one side.
+ * touches one side's words.
  */
 
-/* Returns how many items are in at one moment of the call. */
+/* The items that are in at one moment of the call. */
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
 	/* the tail is not older; pairs with queue_spsc_get() */
@@ -312,16 +308,13 @@ static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 	}
 }
 
-/* Returns the slot of item number `n`, if the item is in. */
+/* The slot of item number `n`, if the item is in. */
 static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 {
 	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
 }
 
-/*
- * Looks at the slot, as put and get do, and not at the opposite side's count: the opposite side
- * writes the cache line of that count.
- */
+/* Looks at the slot, not at the opposite side's count, whose cache line that side writes. */
 static int queue_spsc_can_get(void *state)
 {
 	struct fl__queue_spsc *q = state;
@@ -358,14 +351,12 @@ static bool queue_spsc_mark_full(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_items(q) != q->capacity || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
 		return false;
-	/* queue_spsc_fence_all() orders it */
+	/* as above */
 	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_PRODUCER);
 	queue_spsc_fence_all(q);
 	return !queue_spsc_get_in_progress(q) && queue_spsc_items(q) == q->capacity &&
 	       !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
-
-/* Closing and discarding. */
 
 static void queue_spsc_close(void *state)
 {
@@ -381,11 +372,11 @@ static bool queue_spsc_is_closed(void *state)
 	return (queue_spsc_flags(state) & FL__QUEUE_SPSC_CLOSED) != 0;
 }
 
-/* The first discard takes all items that are in. Gets are refused from then on. */
+/* The first discard takes all items. Gets are refused from then on. */
 __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
-	(void)owes_wake; /* ignored: no put waits in a closed queue */
+	(void)owes_wake; /* no put waits in a closed queue */
 	/* queue_spsc_fence_all() orders it */
 	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_DROPPED);
 	if ((before & FL__QUEUE_SPSC_DROPPED) || queue_spsc_items(q) == 0)
@@ -396,10 +387,7 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	/*
-	 * relaxed, both: queue_spsc_get_in_progress() has acquired the head, and queue_spsc_items()
-	 * the last tail
-	 */
+	/* queue_spsc_get_in_progress() has acquired the head, queue_spsc_items() the last tail */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
 	fl__store_relaxed(&q->head, end); /* no later put needs the slots */
@@ -415,8 +403,6 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 	return 0;
 }
 
-/* Queries. */
-
 static size_t queue_spsc_length(void *state)
 {
 	return (size_t)queue_spsc_items(state);
@@ -430,8 +416,7 @@ static size_t queue_spsc_capacity(const void *state)
 static uint64_t queue_spsc_puts(void *state)
 {
 	/*
-	 * a count. A caller that compares it has acquired what is done, and with that the
-	 * puts (queue.c).
+	 * a count. A caller that compares it has acquired what is done, and so the puts (queue.c).
 	 */
 	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->tail);
 }

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rendezvous: the backend of a queue that holds no items. A put and a get meet. The call that
- * comes second finds the first call in the wait queue, copies the item from one caller's memory to
- * the other caller's, and then wakes the first caller. Both calls are made. (The channel of Hoare's
- * CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott, 2006.)
- *
- * There is one wait queue for consumers and producers, oldest first. A node's value is its side
- * until the node is taken.
+ * The backend of a queue that holds no items. The call that comes second finds the first in the
+ * wait queue, copies the item between the callers' memories, and wakes the first caller. (The
+ * channel of Hoare's CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and
+ * Scott, 2006.) Consumers and producers share one wait queue, oldest first. A node's value is its
+ * side until the take.
  *
  * Invariants, while the bucket is not locked:
- * 1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for a
- *    partner in the transaction in which it enqueues itself. A select enqueues all its cases here
- *    in one step, and so does not meet itself.
- * 2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
- * 3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the waiter
- *    returns only after its unpark. So the waiter's item, or the memory for an item, exists until
- *    the copy is done. Neither call touches the queue after that, since its partner may free the
- *    queue. So a call for several items meets all partners in one transaction.
- * 4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
- *    (queue.c) never exceeds `puts`.
+ *   1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for
+ *      a partner in the transaction in which it enqueues itself. A select enqueues all its cases
+ *      here in one step, and so does not meet itself.
+ *   2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
+ *   3. A call that meets a waiter has decided its wait (lot.c, invariant 2), and the waiter
+ *      returns only after its unpark. So the waiter's item, or memory, exists until the copy is
+ *      done. Neither call touches the queue after that, since its partner may free the queue. So a
+ *      call for several items meets all partners in one transaction.
+ *   4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
+ *      (queue.c) never exceeds `puts`.
  *
  * Linearization: put and get together, where the waiter's wait is decided. "No partner" and
- * "closed": the transaction.
- *
- * Observers (fl_wait_any) are woken when a partner for their call is enqueued.
+ * "closed": the transaction. Observers (fl_wait_any) are woken when a partner for their call is
+ * enqueued.
  */
 #include "../base/atomic.h"
 #include "queue.h"
@@ -49,15 +46,15 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
-/* Inside a transaction of the parking lot. */
+/* In a transaction. */
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {
-	/* the call that takes the node checks again, by CAS */
+	/* the CAS of the take checks it */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
-/* Returns the first waiter of `side`, or the first observer if `observer`; NULL: none. */
+/* The first waiter of `side`, or the first observer if `observer`; NULL: none. */
 static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
 	struct fl__node *node = fl__lot_first(lot);
@@ -73,10 +70,7 @@ static int rendezvous_can(const fl_queue *q, const struct fl__lot *lot, enum fl_
 	return rendezvous_first(lot, rendezvous_opposite(side), false) ? 0 : -EAGAIN;
 }
 
-/*
- * Decides, in order, the waits of the first `n` waiters of the opposite side, or of as many as
- * there are, and takes them. Returns how many.
- */
+/* Decides and takes the first `n` waits of the opposite side, or fewer. Returns how many. */
 static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
@@ -87,7 +81,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 			met++;
 		}
 	}
-	/* what follows the unpark is after it */
+	/* the unpark publishes it */
 	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
 }
@@ -96,8 +90,6 @@ static struct fl__offer *rendezvous_offer(struct fl__node *node)
 {
 	return (struct fl__offer *)(void *)node;
 }
-
-/* The operations of struct fl__queue_backend. */
 
 __attribute__((cold)) static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
 {
@@ -114,8 +106,8 @@ static void rendezvous_fini(void *state)
 }
 
 /*
- * Meets up to `n` waiters of the opposite side. They get the items at `from`, or their items go to
- * `to`. The queue may be freed after that.
+ * Meets up to `n` waiters of the opposite side: their items go to `to`, or they get the items at
+ * `from`. The queue may be freed after that.
  */
 static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
@@ -174,7 +166,7 @@ static int rendezvous_can_put(void *state)
 	return rendezvous_can_now(state, FL__PRODUCERS);
 }
 
-/* Returns the node that is enqueued in the same step; NULL: none. */
+/* The node that is enqueued in the same step; NULL: none. */
 static struct fl__node *rendezvous_same_step(struct fl__node *node)
 {
 	return !node->observer && rendezvous_offer(node)->same_step ? &rendezvous_offer(node)->same_step->node : NULL;

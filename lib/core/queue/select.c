@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Select. Its wait has a node in the wait queue of each case's queue, like the node of any put or
- * get (queue.c). The first waker to decide the wait wins (lot.c, invariant 2). A waker that finds
- * the wait decided goes on to the next waiter. So no wake is lost to a select that was woken
- * through another queue. A select that returns is in no wait queue.
- *
- * A select that is woken with the baton of a queue tries all cases again, and passes the baton on
- * when a case is made, or when it gives up. At a rendezvous the waker has made the call.
+ * Select (docs/design.md, "Queues that wait"). Its wait has a node in the wait queue of each case's
+ * queue, like any put or get (queue.c). The first waker to decide the wait wins (lot.c, invariant
+ * 2). A select that is woken with the baton of a queue tries all cases again, and passes the baton
+ * on when a case is made, or when it gives up. At a rendezvous the waker has made the call.
  *
  * No two selects miss each other for ever at a rendezvous, each enqueued where its partner has just
  * looked. All selects enqueue in the order of the queues' addresses, with all cases of one
  * rendezvous in one step, and stop where they see a partner. Proof: suppose that from some time on
  * no call is made, no select gives up, and still some stop, again and again. Let x be the highest
  * address where that happens. A select that stops at x saw a partner there. This partner no longer
- * stops at x or above, so it soon sleeps in all its wait queues, and stays there. The select that
- * stopped then tries all cases and meets the partner, so a call is made.
+ * stops at x or above, so it soon sleeps in all its wait queues. The select that stopped then tries
+ * all cases and meets the partner.
  *
- * Lifetime: a put's item may be got, and the queue freed, as soon as the item is put. So all cases
- * leave their queues (fl__queue_leave()) before any case is tried.
+ * Lifetime: a queue may be freed as soon as its item is put. So all cases leave their queues
+ * (fl__queue_leave()) before any case is tried.
  */
 #include "../base/atomic.h"
 #include "../debug/debug.h"
@@ -33,7 +30,7 @@ _Static_assert(sizeof(struct fl__offer) <= sizeof((fl_select_case *)0)->offer_, 
 struct selection {
 	fl_select_case *cases;
 	size_t n;
-	/* `baton`: the case for which this select holds its queue's baton; NULL: none. */
+	/* `baton`: the case whose queue's baton this select holds; NULL: none. */
 	fl_select_case *first, *baton;
 	bool has_rendezvous; /* a case is on a rendezvous */
 };
@@ -59,8 +56,8 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 }
 
 /*
- * Returns true once in `n` times, at random, by the upper bits of Knuth's linear congruential
- * generator. Each thread has its own generator and seed.
+ * True once in `n` times, at random: the upper bits of Knuth's linear congruential generator, one
+ * for each thread.
  */
 static bool select_one_in(uint32_t n)
 {
@@ -72,8 +69,8 @@ static bool select_one_in(uint32_t n)
 }
 
 /*
- * Chooses one of the cases that can be made or are on a closed queue; NULL: none. Sets `*busy` if a
- * case is held up by a call in progress.
+ * A case that can be made or is on a closed queue; NULL: none. `*busy`: a call in progress holds up
+ * a case.
  */
 static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
@@ -89,7 +86,7 @@ static fl_select_case *select_choose(struct selection *s, bool *busy)
 	return chosen;
 }
 
-/* Returns the index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. */
+/* The index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. */
 static int select_try_all(struct selection *s)
 {
 	fl_select_case *c;
@@ -109,8 +106,6 @@ static int select_try_all(struct selection *s)
 	}
 	return -EAGAIN;
 }
-
-/* Waiting. */
 
 static bool select_comes_after(const fl_select_case *a, const fl_select_case *b)
 {
@@ -142,16 +137,13 @@ static bool select_may_be_ready(const void *what)
 	return false;
 }
 
-/* Returns the case that is enqueued in the same step as `c`; NULL: none. */
+/* The case that is enqueued in the same step; NULL: none. */
 static fl_select_case *select_same_step(const fl_select_case *c)
 {
 	return c->queue->backend->enqueue && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
 }
 
-/*
- * Enqueues each case. Returns NULL, or the first case that is not enqueued: that case, or a case of
- * the same step, may be made by now.
- */
+/* NULL, or the first case that is not enqueued: it, or a case of its step, may be made by now. */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {
 	for (fl_select_case *c = s->first; c; c = c->next_) {
@@ -179,7 +171,6 @@ static void select_pass_baton(struct selection *s)
 	s->baton = NULL;
 }
 
-/* Returns the case through which `wait` was woken. */
 static fl_select_case *select_woken_case(const struct selection *s, const struct fl__wait *wait)
 {
 	fl_select_case *c = s->cases;
@@ -190,8 +181,8 @@ static fl_select_case *select_woken_case(const struct selection *s, const struct
 }
 
 /*
- * Spins, then sleeps, once. Returns 0 when all cases should be tried again or `*met` was made,
- * -ETIMEDOUT, -ECANCELED.
+ * Spins, then sleeps, once: 0, -ETIMEDOUT, -ECANCELED. 0: all cases should be tried again, or
+ * `*met` was made.
  */
 static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -218,7 +209,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 	return 0;
 }
 
-/* Waits until a case can be made. The cases have been sorted. */
+/* The cases are sorted. */
 static int select_wait(struct selection *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc, waited;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring for one producer and one consumer: FastForward (Giacomoni, Moseley and Vachharajani,
- * 2008). Each slot has a mark that says whether the slot is full, so that no value of an item means
- * "empty". Neither side reads the opposite side's position. Each cache line begins with the marks
- * of its items (fairlead/private/spsc_slots.h), so a side learns from the line that it fetches
- * anyway. A line holds 7 items of 8 bytes. The struct, and the steps of a put and of a get, are
- * inline in fairlead/private/spsc_of.h.
+ * 2008; docs/design.md, "Queues without locks"). Each slot has a mark that says whether the slot is
+ * full. Each cache line begins with the marks of its items (fairlead/private/spsc_slots.h). The
+ * struct, put and get are inline in fairlead/private/spsc_of.h.
  *
  *   word            holds                   written by                     read by
  *   put_            the next item's slot    the producer, before the mark  the producer; for length
@@ -14,18 +12,17 @@
  *                                           the consumer: 1 -> 0
  *
  * Invariants
- * 1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
- *    mark of put_ is always 0: the ring is full when the next slot's mark is 1. So equal positions
- *    mean "empty", also to other threads.
- * 2. The producer has the slots with mark 0, and the consumer those with mark 1. Neither touches
- *    the opposite side's slots.
- * 3. A call with several items sets their marks from the last to the first. So a call that finds
- *    the first mark finds all.
+ *   1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
+ *      mark of put_ is always 0: the ring is full when the next slot's mark is 1. So equal
+ *      positions mean "empty", also to other threads.
+ *   2. The producer has the slots with mark 0, and the consumer those with mark 1. Neither touches
+ *      the opposite side's slots.
+ *   3. A call with several items sets their marks from the last to the first. So a call that finds
+ *      the first mark finds all.
  *
  * Linearization: the store to the mark of the first slot; for "full" and "empty", the load of the
- * mark.
- *
- * Progress: wait-free. Lifetime: the store to the first slot's mark is the last access of a put.
+ * mark. Progress: wait-free. Lifetime: the store to the first slot's mark is the last access of a
+ * put.
  */
 #include "spsc.h"
 #include "../base/atomic.h"
@@ -73,11 +70,11 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 	return run;
 }
 
-/* Returns how many items from `slot` on, at most `n`, lie side by side. */
+/* Items from `slot` on, at most `n`, that lie side by side. */
 static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
-	/* A last slot nearer than `run` is in this group: a later group is at least `run` away. */
+	/* A last slot nearer than `run` is in this group: a later group is further. */
 	if ((uintptr_t)slots->last - (uintptr_t)slot < run)
 		run = (size_t)(slots->last - slot) + 1;
 	return run < n ? run : n;
@@ -120,8 +117,6 @@ void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, 
 		fl__store_relaxed(slot, full);
 }
 
-/* Creation and destruction. */
-
 int fl_spsc_create(fl_spsc **made, size_t item_size, size_t capacity)
 {
 	size_t count;
@@ -151,8 +146,6 @@ void fl_spsc_free(fl_spsc *q)
 	fl__free(q);
 }
 
-/* Putting. */
-
 int fl_spsc_try_put(fl_spsc *q, const void *item)
 {
 	return fl__spsc_put(q, item, q->slots_.shape);
@@ -175,8 +168,6 @@ size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
 	return n;
 }
 
-/* Getting: the mirror image. */
-
 int fl_spsc_try_get(fl_spsc *q, void *item)
 {
 	return fl__spsc_get(q, item, q->slots_.shape);
@@ -193,8 +184,6 @@ size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
 	fl__spsc_end_get(q, slot, next);
 	return n;
 }
-
-/* Queries. */
 
 static size_t slots_index(const struct fl__slots *slots, const unsigned char *slot)
 {
