@@ -27,7 +27,6 @@
 enum { BELL_EVENTS = 16, BELL_STRANGERS = 64 };
 static const int64_t bell_timeout = FL_S(2);
 
-/* The first bytes of a connection. */
 struct bell_greeting {
 	unsigned char cookie[FL__MPI_COOKIE];
 	int32_t rank;
@@ -35,9 +34,9 @@ struct bell_greeting {
 
 static struct {
 	int listener;
-	int epoll;    /* rank 0: has all of `fds` */
-	int *fds;     /* rank 0: by rank; -1: the rank has none */
-	int n;        /* entries of `fds` */
+	int epoll; /* rank 0: has all of `fds` */
+	int *fds;  /* rank 0: by rank; -1: the rank has none */
+	int n;
 	int upstream; /* a worker rank's; -1: none */
 } bell = {.listener = -1, .epoll = -1, .upstream = -1};
 
@@ -237,7 +236,7 @@ int fl__mpi_bell_fd(void)
 	return bell.upstream >= 0 ? bell.upstream : bell.epoll;
 }
 
-/* True: the peer has closed the connection, or died. */
+/* True: the peer has closed, or died. */
 static bool bell_drain(int fd)
 {
 	char rings[64];

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The engine: all calls of MPI, under `fl__mpi_lock`. docs/design.md, section 4 ("The executor over
- * MPI"), has the reasons.
+ * MPI"), has the reasons, also for doorbells and sleeps.
  *
- * One receive is posted at a time, for any rank, of the longest message that there is: its test
- * costs less than a probe, which takes locks of MPI. Sends never block: two ranks that send to each
- * other at the same time both go on to receive.
- *
- * Each call of MPI costs as much as a short task. So messages to one rank are appended to a buffer,
- * which a flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is
- * free when MPI_Isend() returns. Others wait in `requests`.
- *
- * The leader polls with yields at first, then with sleeps (fl__mpi_pause()), which other threads of
- * the rank end through an eventfd.
- *
- * A worker rank without tasks tells rank 0 that it sleeps, and how many messages of MPI it has got.
- * If rank 0 has sent more, rank 0 rings the rank's doorbell at once, else with its next message.
+ * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
+ * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
+ * flush sends as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent eagerly: it is free
+ * when MPI_Isend() returns. Others wait in `requests`.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -50,14 +41,12 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
 
-/* Messages to one rank. */
 struct engine_buffer {
 	struct engine_buffer *next; /* in `engine.free` */
 	size_t used, room;
 	unsigned char bytes[];
 };
 
-/* A message of MPI under way. */
 struct engine_post {
 	struct fl__mpi_transfer *transfer; /* NULL: a buffer */
 	struct engine_buffer *buffer;      /* NULL: a transfer */
@@ -88,7 +77,7 @@ static struct {
 	int n_unflushed;
 	struct engine_buffer *free;
 	int n_free;
-	/* Doorbells. A rank sleeps, for rank 0, when it has got all that was sent to it. */
+	/* A rank sleeps, for rank 0, when it has got all that was sent to it. */
 	uint64_t received; /* a worker rank: messages of MPI */
 	bool dozes;        /* SLEEPS was sent after the last message */
 	bool leaving;      /* closed connections are no deaths */
@@ -105,8 +94,6 @@ struct engine_sleeper {
 };
 static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.lock = FL_MUTEX_INIT, .doorbell = -1},
                                                                   {.lock = FL_MUTEX_INIT, .doorbell = -1}};
-
-/* Start and end. */
 
 void fl__mpi_abort(const char *format, ...)
 {
@@ -160,7 +147,6 @@ static void engine_handle_errors(MPI_Comm comm)
 	(void)MPI_Errhandler_free(&handler);
 }
 
-/* Aborts without memory or a descriptor. */
 static void engine_allocate(void)
 {
 	const bool first = fl__mpi_world.rank == 0;
@@ -188,7 +174,7 @@ static bool engine_is_on_one_host(void)
 	return same;
 }
 
-/* Connects the doorbells. Collective. */
+/* Collective. */
 static void engine_connect(void)
 {
 	struct fl__mpi_address address = {.port = 0};
@@ -293,7 +279,7 @@ void fl__mpi_leave(void)
 	engine.leaving = true;
 }
 
-/* Disconnects from the other ranks. Collective. */
+/* Collective. */
 static void engine_close(void)
 {
 	MPI_Status status;
@@ -378,7 +364,7 @@ size_t fl__mpi_under_way(void)
 	return engine.n + (size_t)engine.n_unflushed;
 }
 
-/* Returns the request, which the caller sets. */
+/* The caller sets the returned request. */
 static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
 {
 	if (fl__mpi_reserve(1) != 0)
@@ -714,7 +700,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 		return;
 	}
 	const int64_t now = fl_now(), idle = now - pace->found;
-	/* Beside programs that compute, a yield is late and a spin wastes this thread's share. */
+	/* Beside programs that compute, a yield is late and a spin wastes time. */
 	if (idle < relaxed) {
 		fl__sys.relax();
 		return;

@@ -45,7 +45,6 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 /* Collective. */
 void fl__mpi_finish(void);
 
-/* Writes one line, and ends all ranks. */
 _Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
 
 /* On the communicator for data, the engine's until `done` was called. */
@@ -60,7 +59,6 @@ struct fl__mpi_transfer {
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
 
-/* Passes all messages to MPI. */
 void fl__mpi_flush(void);
 
 /* Data that a head has announced. The memory stays the engine's until `done`. */
@@ -78,8 +76,8 @@ typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const ch
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
 /*
- * The threads of the library that sleep until there is work: on rank 0 the MPI thread, on a worker
- * rank the main thread and the runner (host.c).
+ * The threads of the library that sleep until there is work: the MPI thread on rank 0, the main
+ * thread and the runner on a worker rank.
  */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
@@ -97,7 +95,6 @@ struct fl__mpi_pace {
 	int64_t found;
 };
 
-/* What a rank waits for. */
 enum fl__mpi_expects {
 	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task */
 	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task */

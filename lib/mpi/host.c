@@ -2,7 +2,7 @@
 /*
  * A worker rank; docs/design.md, section 4 ("Inside a rank"), has the reasons. For each executor of
  * rank 0 the rank has an *inner* executor, on threads or processes. A message of rank 0 becomes a
- * *job*. Nested tasks run at once, on the stack of their task (nested.c).
+ * *job*.
  *
  * One of two threads leads, which means that it receives:
  *
@@ -13,8 +13,7 @@
  *   the runner        from the first executor on         runs a job *inline*, and replies
  *                     threads, but while it runs a job
  *
- * Without a runner the main thread leads, and no job is inline. When a task has ended the runner,
- * the main thread starts another one.
+ * Without a runner the main thread leads, and no job is inline.
  *
  * A job is in these places:
  *
@@ -77,10 +76,10 @@ struct host_pool {
 	bool processes;
 	bool inlines;                      /* its jobs may run inline */
 	bool runs_inline;                  /* a job outside of a blocking section */
-	unsigned longs;                    /* above 0: jobs are long; short ones lower it */
+	unsigned longs;                    /* above 0: jobs are long */
 	fl_executor *inner;                /* NULL: it could not be made */
 	fl_task_type initialize;           /* without the hook, which is rank 0's */
-	struct fl__mpi_received *received; /* the regions; NULL: there are none */
+	struct fl__mpi_received *received; /* NULL: there are no regions */
 	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, **waiting_end;
 	uint32_t n_inner;
@@ -100,17 +99,17 @@ struct host_job {
 	int64_t deadline; /* 0: none */
 	int64_t took;     /* nanoseconds, in the inner executor */
 	const fl_task_type *type;
-	fl_task_type plain;           /* on processes: without hooks, which are rank 0's */
-	fl_future *future;            /* inner */
-	fl_cancel_token token;        /* inline */
-	size_t arg_size, result_size; /* of all elements */
-	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the future's */
-	bool stop;                    /* asked to, before it could start */
-	bool waits;                   /* in `waiting` */
-	bool inner;                   /* `future` may follow its start */
-	bool between;                 /* stopped on request between two elements */
-	struct fl__run frame;         /* of nested tasks, on threads */
-	void *memory;                 /* NULL: `small` suffices */
+	fl_task_type plain;    /* on processes: without hooks, which are rank 0's */
+	fl_future *future;     /* inner */
+	fl_cancel_token token; /* inline */
+	size_t arg_size, result_size;
+	unsigned char *arg, *result; /* in `memory`, or NULL; on processes the future's */
+	bool stop;                   /* asked to, before it could start */
+	bool waits;                  /* in `waiting` */
+	bool inner;                  /* `future` may follow its start */
+	bool between;                /* stopped on request between two elements */
+	struct fl__run frame;        /* of nested tasks, on threads */
+	void *memory;                /* NULL: `small` suffices */
 	unsigned char small[HOST_SMALL];
 };
 
@@ -127,18 +126,16 @@ static struct {
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
 	struct fl__types_known types;
-	sigset_t signals; /* of the main thread */
-	/* The runner, and the leader. */
+	sigset_t signals;               /* of the main thread */
 	fl_thread runner, ended_runner; /* joined by the next runner that a task ends */
 	bool has_runner, lost_runner;
 	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
 	struct host_job *inlined;
-	bool stops;        /* the inline job was not asked to stop yet */
-	bool requests;     /* a thread asks it */
+	bool stops; /* the inline job is to be asked to stop */
+	bool requests;
 	unsigned blocking; /* blocking sections of the inline job */
 	uint64_t runs;
 	bool watcher_sleeps;
-	/* Handed over by other threads. */
 	fl_mutex lock;
 	struct host_job *ended, **ended_end;
 	struct host_pool *freed;
@@ -237,8 +234,6 @@ static const fl_task_type host_job_type = {
     .arg_size = sizeof(struct host_job *),
     .arg_align = _Alignof(struct host_job *),
 };
-
-/* The end of a job. */
 
 static void host_free_job(struct host_job *job)
 {
@@ -363,8 +358,6 @@ static void host_on_end(fl_future *f, void *arg)
 	}
 	host_wake_leader();
 }
-
-/* The start of a job. */
 
 static void host_start_inner(struct host_job *job)
 {
@@ -646,7 +639,7 @@ static void host_allow_pthread_cancel(bool allow)
 	(void)pthread_setcancelstate(allow ? PTHREAD_CANCEL_ENABLE : PTHREAD_CANCEL_DISABLE, &before);
 }
 
-/* Runs a job, without the lock. */
+/* Without the lock. */
 static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -805,8 +798,7 @@ static int host_run(void *arg)
 }
 
 /*
- * True: there is a runner. It runs tasks, so it has the caller's signals, as the threads of the
- * inner executors do.
+ * True: there is a runner. It has the caller's signals, as the threads of the inner executors do.
  */
 static bool host_start_runner(void)
 {
@@ -816,8 +808,6 @@ static bool host_start_runner(void)
 		host.has_runner = fl_thread_start(&host.runner, host_run, NULL, &config) == 0;
 	return host.has_runner;
 }
-
-/* The life of an inner executor. */
 
 static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *head, const struct fl__mpi_open *open,
                              const void *initialize_arg)
@@ -1038,8 +1028,6 @@ static void host_leave(void)
 		fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,
 		        fl__mpi_world.host);
 }
-
-/* The main thread. */
 
 /* The runner leads. Sleeps up to the next look. Releases the engine lock for a while. */
 static void host_watch(bool ran)

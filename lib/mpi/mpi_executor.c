@@ -13,9 +13,8 @@
  *   the MPI thread   no poller has led since it     all, with fl__mpi_pause() between them
  *                    last looked
  *
- * Pollers and submitters only try to lock: if that fails, another leader is at work. While pollers
- * lead, the MPI thread naps (MPI_THREAD_NAP). When nothing has been under way for
- * MPI_THREAD_LINGER, it sleeps until a wake.
+ * Pollers and submitters only try to lock. While pollers lead, the MPI thread naps
+ * (MPI_THREAD_NAP). When nothing has been under way for MPI_THREAD_LINGER, it sleeps until a wake.
  *
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
@@ -28,17 +27,13 @@
  *                                         thread leads, however many rounds there were
  *
  * Invariants
- *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
- *      rank gets no more tasks than it has workers, and `prefetch` beyond them.
+ *   1. A posted task counts as started. So a rank gets no more tasks than it has workers, and
+ *      `prefetch` beyond them.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
  *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
- *
- * Balance. When a worker is free and nothing is queued, rank 0 recalls tasks that have waited at
- * another rank for MPI_POOL_PATIENCE, the last sent first. A recalled task that has not begun comes
- * back as cancelled, and is queued again.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -58,7 +53,6 @@ struct mpi_transfer {
 	struct mpi_slot *slot;
 };
 
-/* A slot of a worker rank. */
 struct mpi_slot {
 	struct mpi_share *share;
 	struct mpi_transfer arg, result;
@@ -76,7 +70,6 @@ struct mpi_slot {
 	char *message;
 };
 
-/* A pool at one worker rank. */
 struct mpi_share {
 	struct mpi_pool *pool;
 	struct mpi_slot *slots; /* NULL until the first task */
@@ -162,8 +155,6 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	mpi_pool_make_ready(p);
 	fl__mpi_wake(FL__MPI_FIRST);
 }
-
-/* The end of tasks. */
 
 /* The task ends if ENDED has come and both transfers have ended. */
 static void mpi_slot_try_end(struct mpi_slot *s)
@@ -359,7 +350,6 @@ static bool mpi_slot_waits(const struct mpi_slot *s)
 	return share->newer++ + share->workers < share->load && !s->recalled && !s->begun && !s->ended;
 }
 
-/* Recalls tasks for free workers. */
 static void mpi_pool_balance(struct mpi_pool *p)
 {
 	const struct fl__task_list *posted = &p->remote.posted;
@@ -436,8 +426,6 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 		if (p->shares[rank].workers > 0)
 			fl__mpi_sender_tell(p->sender, p->id, rank);
 }
-
-/* The leader: what comes back. */
 
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
@@ -684,8 +672,6 @@ static void mpi_settle(void)
 		;
 }
 
-/* The MPI thread. */
-
 /* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
@@ -769,8 +755,6 @@ static void mpi_on_wake(struct fl__remote *r)
 	fl_cond_signal(&mpi_pool_of(&r->base)->work);
 }
 
-/* The transport, and the executor interface. */
-
 static int mpi_on_start(struct fl__remote *r)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
@@ -814,10 +798,7 @@ static const struct fl__remote_transport mpi_transport = {
     .manage = mpi_on_manage,
 };
 
-/*
- * Whether a submit makes a round: a worker is idle, or a message is full. Else a later round sends
- * the task with others.
- */
+/* A worker is idle, or a message is full. Else a later round sends the task with others. */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
 	enum { TOGETHER = 16 };

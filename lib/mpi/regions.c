@@ -7,7 +7,8 @@
  * Each machine has one copy of a region, which one rank, the *owner*, has made. On rank 0's machine
  * the owner is rank 0, and the memory is the user's own. Elsewhere the owner is the first rank that
  * is told: it makes regions of the same sizes, and fetches their bytes. Then rank 0 tells the
- * machine's other ranks, which map the owner's memory.
+ * machine's other ranks, which map the owner's memory through /proc/PID/fd, and compare device and
+ * inode. A rank to which the access is denied becomes an owner, whose memory no other rank maps.
  *
  * For each executor, a rank is in one of these states:
  *
@@ -26,11 +27,7 @@
  *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
  *      closed on all ranks at once, and not while a rank is in the state "told".
  *
- * A rank maps the owner's memory through /proc/PID/fd, and compares device and inode. A rank to
- * which the access is denied becomes an owner, whose memory no other rank maps.
- *
- * Making a region takes a quarter of a second for each GiB. So an owner has a thread for that, and
- * the leader serves on.
+ * A thread of its own makes an owner's regions: a GiB takes a quarter of a second.
  */
 #include "regions.h"
 #include "core/base/panic.h"
@@ -107,7 +104,7 @@ struct sender_rank {
 struct fl__mpi_sender {
 	fl_shm *const *regions;
 	unsigned n;
-	uint32_t told;      /* ranks in that state */
+	uint32_t told;
 	uint32_t missing;   /* ranks that do not have the regions yet */
 	uint32_t under_way; /* pieces */
 	bool stopped, *changed;
@@ -302,15 +299,13 @@ void fl__mpi_sender_leave(void)
 	sender_left = true;
 }
 
-/* A worker rank. */
-
 struct receiver {
 	struct fl__mpi_transfer transfer; /* first; of the piece */
 	struct receiver *next, *next_made;
 	uint32_t pool;
-	unsigned at;     /* the region that is fetched */
-	uint64_t offset; /* in that region */
-	size_t piece;    /* bytes that are received */
+	unsigned at;
+	uint64_t offset;
+	size_t piece; /* bytes that are received */
 	struct fl__mpi_regions told;
 	struct fl__mpi_received *received;
 	fl_thread maker;
@@ -320,7 +315,6 @@ struct receiver {
 
 static struct receiver *receivers; /* until OPEN; guarded by the engine lock */
 
-/* Those whose regions are made. */
 static struct {
 	fl_mutex lock;
 	struct receiver *list;

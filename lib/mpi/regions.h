@@ -19,7 +19,7 @@ struct fl__mpi_sender;
 
 /* `*changed` is set when a transfer ends. Returns 0, -ENOMEM. */
 int fl__mpi_sender_create(struct fl__mpi_sender **made, fl_shm *const *regions, unsigned n, bool *changed);
-void fl__mpi_sender_free(struct fl__mpi_sender *s); /* NULL does nothing */
+void fl__mpi_sender_free(struct fl__mpi_sender *s);
 
 /* The rank answers with HAS. */
 void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank);
@@ -51,7 +51,6 @@ struct fl__mpi_received {
 	fl_shm *regions[FL_REGIONS_MAX];
 };
 
-/* Handle REGIONS and BYTES. */
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data);
 void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head);
 
@@ -60,6 +59,6 @@ bool fl__mpi_receiver_take_made(void);
 
 /* The caller's from now on. NULL: none. */
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool);
-void fl__mpi_received_free(struct fl__mpi_received *received); /* NULL does nothing */
+void fl__mpi_received_free(struct fl__mpi_received *received);
 
 #endif

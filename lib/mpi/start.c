@@ -30,7 +30,7 @@
 
 static struct {
 	fl_mutex lock; /* for the first executor's spawn; guards fl__mpi_world then */
-	char **args;   /* of the program */
+	char **args;
 	struct fl__mpi_hello hello;
 	bool has_served; /* a worker rank, at its end */
 } start = {.lock = FL_MUTEX_INIT};
@@ -274,8 +274,6 @@ void fl__mpi_main(int argc, char **argv)
 		                       true);
 	start_end_at_exit();
 }
-
-/* Ranks that rank 0 spawns. */
 
 /* False: fl__mpi_world.refusal says why not. */
 static bool start_without_launcher(void)
