@@ -29,7 +29,7 @@ FL_BEGIN_DECLS
  *   fl_thread_start()
  *   fl_fiber_start(), fl_group_start(), fl_shield(), fl_loop_run(), fl_loop_run_on()
  *   fl_submit() and all other ways to submit a task: maps, groups, chains (fl_future_then()),
- *       embedded tasks, parallel loops
+ *       intrusive tasks, parallel loops
  *   fl_to_thread()
  *   fl_parallel_invoke(), for the second function on another thread
  *   fl_timer_start(), fl_timer_start_every(), fl_loop_timer_start(), fl_loop_post()

@@ -13,13 +13,13 @@
 #include <fairlead/context_var.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
-#include <fairlead/embedded_task.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/executor.h>
 #include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
+#include <fairlead/intrusive_task.h>
 #include <fairlead/latch.h>
 #include <fairlead/mpmc.h>
 #include <fairlead/mutex.h>

@@ -156,7 +156,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * a task starts no thread while that task's worker has nothing else to do; callbacks of the task
  * may still occupy the worker. A task that ends its thread by pthread_exit() or pthread_cancel()
  * fails with -EOWNERDEAD, and another worker takes its place (docs/ends.md). Workers take tasks in
- * the order of submission; but while an embedded task (fairlead/embedded_task.h) is cancelled
+ * the order of submission; but while an intrusive task (fairlead/intrusive_task.h) is cancelled
  * before it started, a task may overtake others. `config` may be NULL. Never waits. Returns:
  *
  *   0

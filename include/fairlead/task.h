@@ -2,10 +2,10 @@
 #ifndef FAIRLEAD_TASK_H
 #define FAIRLEAD_TASK_H
 
-#include <fairlead/embedded_task.h>
 #include <fairlead/executor.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
+#include <fairlead/intrusive_task.h>
 #include <fairlead/task_type.h>
 
 /*
@@ -36,7 +36,7 @@
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
  *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result,
  *                                        const fl_submit_config *config);
- *     int count_primes_embedded_submit(fl_executor *e, fl_embedded_task *task,
+ *     int count_primes_intrusive_submit(fl_executor *e, fl_intrusive_task *task,
  *                                      const struct range *arg, uint64_t *result);
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results,
  *                          const fl_map_config *config);
@@ -158,7 +158,7 @@
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \
 	(name, arg_type) FL__IF_VOID(result_type, FL__TASK_GET_VOID, FL__TASK_GET)(name, result_type)                  \
-	    FL__TASK_GROUP_SUBMIT(name, arg_type, result_type) FL__TASK_EMBEDDED(name, arg_type, result_type)          \
+	    FL__TASK_GROUP_SUBMIT(name, arg_type, result_type) FL__TASK_INTRUSIVE(name, arg_type, result_type)         \
 		FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                \
 	                    FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)    \
 		    FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_IMAP)(name, arg_type, result_type) FL__IF_VOID(   \
@@ -240,14 +240,14 @@
 
 #define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *_arg
 
-#define FL__TASK_EMBEDDED(name, arg_type, result_type)                                                                 \
-	FL__TASK_FN name##_embedded_submit(                                                                            \
+#define FL__TASK_INTRUSIVE(name, arg_type, result_type)                                                                \
+	FL__TASK_FN name##_intrusive_submit(                                                                           \
 	    fl_executor *_e,                                                                                           \
-	    fl_embedded_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)           \
+	    fl_intrusive_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)          \
 		FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                       \
 	{                                                                                                              \
-		return fl_embedded_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                    \
-		                               FL__IF_VOID(result_type, NULL, _result), NULL);                         \
+		return fl_intrusive_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                   \
+		                                FL__IF_VOID(result_type, NULL, _result), NULL);                        \
 	}
 
 #define FL__TASK_MAP(name, arg_type, result_type)                                                                      \

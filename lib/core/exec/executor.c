@@ -206,7 +206,7 @@ static bool executor_claim_remote(fl_executor *e, struct fl__task_block *block)
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	e->ops->claimed(e, block);
-	if (block->size != FL__TASK_BLOCK_EMBEDDED || !e->ops->remove(e, block))
+	if (block->size != FL__TASK_BLOCK_INTRUSIVE || !e->ops->remove(e, block))
 		return;
 	/* relaxed: only this context reads it, in executor_on_ended() */
 	fl__store_relaxed(&block->foreign_claim, FL__FOREIGN_REMOVED);
@@ -225,7 +225,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 		return true; /* the parent's executor is never joined here, and may be freed */
 	e = fl__task_block_owner(block)->executor;
 	fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
-	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_EMBEDDED) {
+	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_INTRUSIVE) {
 		e->ops->claimed(e, block);
 		return true; /* the task stays in the backlog */
 	}
@@ -313,8 +313,8 @@ static void executor_on_release(fl_future *f)
 	/* the executor lasts as long as its task blocks */
 	if (fl__task_block_owner(block)->remote)
 		fl__task_block_owner(block)->executor->ops->release(block);
-	if (__builtin_expect(block->size == FL__TASK_BLOCK_EMBEDDED, 0))
-		fl__embedded_release(block);
+	if (__builtin_expect(block->size == FL__TASK_BLOCK_INTRUSIVE, 0))
+		fl__intrusive_release(block);
 	else
 		fl__task_block_free(block);
 }

@@ -45,7 +45,7 @@
  * Of FL__FOREIGN_COUNTED and FL__FOREIGN_DONE, the thread that sets the second one uncounts the
  * task.
  *
- * A task in the caller's memory (fl_embedded_task) does not stay in the backlog: its claimer
+ * A task in the caller's memory (fl_intrusive_task) does not stay in the backlog: its claimer
  * removes it at once (`remove`), unless a worker has just taken it. The claimer counts the task as
  * foreign, and releases it when done.
  *
@@ -507,9 +507,9 @@ static inline void fl__child_ends(uint32_t mark, const char *name)
 }
 
 /*
- * For a task block in the caller's memory (FL__TASK_BLOCK_EMBEDDED): nothing refers to it any more,
+ * For a task block in the caller's memory (FL__TASK_BLOCK_INTRUSIVE): nothing refers to it any more,
  * and the memory is the caller's again.
  */
-void fl__embedded_release(struct fl__task_block *block);
+void fl__intrusive_release(struct fl__task_block *block);
 
 #endif

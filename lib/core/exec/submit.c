@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task in a block that the executor allocates (embedded_task.c: a block in the caller's
+ * Submits a task in a block that the executor allocates (intrusive_task.c: a block in the caller's
  * memory). The permits of a bounded backlog are those of a semaphore. executor.h says when they are
  * taken and returned.
  *

@@ -358,7 +358,7 @@ static void task_blocks_clear(struct fl__task_block *block, bool whole)
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block)
 {
 	block->pool = pool;
-	block->size = FL__TASK_BLOCK_EMBEDDED;
+	block->size = FL__TASK_BLOCK_INTRUSIVE;
 	task_blocks_clear(block, false);
 	task_blocks_count(pool);
 }

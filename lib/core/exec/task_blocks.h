@@ -27,7 +27,7 @@ struct fl__task_block {
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit;    /* enum fl__admission */
-	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_EMBEDDED */
+	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
 	uint16_t attempts; /* starts that failed */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
@@ -52,7 +52,7 @@ enum fl__stop_state {
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
 	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
-	FL__TASK_BLOCK_EMBEDDED,                   /* in the caller's memory: embedded_task.c */
+	FL__TASK_BLOCK_INTRUSIVE,                  /* in the caller's memory: intrusive_task.c */
 };
 
 static inline struct fl__task_block *fl__task_block_of(fl_future *f)

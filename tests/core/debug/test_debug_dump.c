@@ -14,7 +14,7 @@ static fl_shm_event dump_shm_event;
 static fl_cancel_token dump_token;
 static fl_cancel_callback dump_callback;
 static fl_group dump_group;
-static fl_embedded_task dump_embedded;
+static fl_intrusive_task dump_intrusive;
 static fl_executor *dump_pool;
 static fl_promise *dump_promises[2];
 static fl_future *dump_futures[2];
@@ -156,14 +156,14 @@ static void join_group(void)
 	FL_CHECK(fl_group_join(&dump_group) == 0);
 }
 
-static void begin_embedded(void)
+static void begin_intrusive(void)
 {
-	FL_OK(fl_embedded_task_submit(dump_pool, &dump_embedded, &dump_task, &(int){0}, NULL, NULL));
+	FL_OK(fl_intrusive_task_submit(dump_pool, &dump_intrusive, &dump_task, &(int){0}, NULL, NULL));
 }
 
-static void wait_embedded(void)
+static void wait_intrusive(void)
 {
-	FL_CHECK(fl_embedded_task_retire(&dump_embedded) == 0);
+	FL_CHECK(fl_intrusive_task_join(&dump_intrusive) == 0);
 }
 
 static const int dump_numbers[2];
@@ -353,7 +353,7 @@ static const struct dump_wait {
     {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
     {"group dump_group at ", begin_group, join_group, set_event, nothing},
-    {"future dump_embedded", begin_embedded, wait_embedded, set_event, nothing},
+    {"future dump_intrusive", begin_intrusive, wait_intrusive, set_event, nothing},
     {"a result of lazy map 0x", begin_imap, next_of_imap, set_event, free_imap},
     {"the end of timer dump_timer at ", start_timer, join_timer, set_event, nothing},
     {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, end_callback, destroy_token},

@@ -138,21 +138,21 @@ FL_TEST(context_var_of_refused_and_broken_tasks)
 	fl_future_free(f);
 }
 
-FL_TEST(context_var_in_embedded_tasks)
+FL_TEST(context_var_in_intrusive_tasks)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	fl_embedded_task task = FL_EMBEDDED_TASK_INIT, cancelled = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, cancelled = FL_INTRUSIVE_TASK_INIT;
 	struct gate *gate = new_gate();
 	fl_future *held = close_gate(e, gate);
 	int n = -1, unused = 0;
 	fl_test_own_scoped(3, &token);
-	FL_OK(number_of_embedded_submit(e, &task, &n));
-	FL_OK(number_of_embedded_submit(e, &cancelled, &unused));
-	FL_OK(fl_future_cancel(fl_embedded_task_future(&cancelled)));
-	FL_OK(fl_embedded_task_retire(&cancelled));
+	FL_OK(number_of_intrusive_submit(e, &task, &n));
+	FL_OK(number_of_intrusive_submit(e, &cancelled, &unused));
+	FL_OK(fl_future_cancel(fl_intrusive_task_future(&cancelled)));
+	FL_OK(fl_intrusive_task_join(&cancelled));
 	open_gate(gate, held);
-	FL_OK(fl_embedded_task_retire(&task));
+	FL_OK(fl_intrusive_task_join(&task));
 	assert_int_equal(n, 3);
 	none_left(&token);
 }

@@ -25,14 +25,14 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 {
 	fl_future *f = NULL;
 	fl_imap *it = NULL;
-	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	fl_executor_stats stats;
 	int arg = 1, result = 0, pids[1];
 	MISSING(fl_submit, FL_IGNORE(one_more_submit(NULL, 1, &f)));
 	MISSING(fl_submit_with, FL_IGNORE(one_more_submit_with(NULL, 1, &f, NULL)));
 	MISSING(fl_map, FL_IGNORE(one_more_map(NULL, &arg, 1, &result, NULL)));
 	MISSING(fl_imap_create, FL_IGNORE(one_more_imap(NULL, &arg, 1, &it, NULL)));
-	MISSING(fl_embedded_task_submit, FL_IGNORE(one_more_embedded_submit(NULL, &task, &arg, &result)));
+	MISSING(fl_intrusive_task_submit, FL_IGNORE(one_more_intrusive_submit(NULL, &task, &arg, &result)));
 	MISSING(fl_parallel_for, FL_IGNORE(fl_parallel_for(NULL, 0, 1, none, NULL, NULL)));
 	MISSING(fl_parallel_reduce, FL_IGNORE(fl_parallel_reduce(NULL, 0, 1, &(fl_reduction){0}, NULL, &result, NULL)));
 	MISSING(fl_executor_close, fl_executor_close(NULL));

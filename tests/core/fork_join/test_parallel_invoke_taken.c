@@ -4,7 +4,7 @@
 
 struct taken {
 	fl_event begun, deeper;
-	fl_embedded_task task;
+	fl_intrusive_task task;
 	fl_group group;
 	fl_executor *e, *inner;
 	fl_executor_stats stats;
@@ -37,8 +37,8 @@ static int retire(void *arg)
 {
 	struct taken *t = arg;
 	fl_event_set(&t->begun);
-	t->rc = fl_embedded_task_retire_until(&t->task, fl_after(FL_MS(1)), NULL);
-	t->again = t->rc == -EDEADLK ? fl_embedded_task_retire(&t->task) : 0;
+	t->rc = fl_intrusive_task_join_until(&t->task, fl_after(FL_MS(1)), NULL);
+	t->again = t->rc == -EDEADLK ? fl_intrusive_task_join(&t->task) : 0;
 	return 0;
 }
 
@@ -51,16 +51,16 @@ static void check_retire(const fl_task_type *type, unsigned workers, fl_future_c
 {
 	FL_SCOPED(fl_executor) *e = pool_with(workers);
 	struct taken t = {.rc = 0}, *arg = &t;
-	FL_OK(fl_embedded_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
-	                              &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
+	FL_OK(fl_intrusive_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
+	                               &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
 	FL_WAIT_FOR(fl_event_is_set(&t.begun));
 	FL_OK(fl_executor_join(e)); /* then the callback has returned, too */
-	FL_OK(fl_embedded_task_retire(&t.task));
+	FL_OK(fl_intrusive_task_join(&t.task));
 	FL_RC(t.rc, -EDEADLK);
 	FL_RC(t.again, -EDEADLK);
 }
 
-FL_TEST(join_taken_call_cannot_retire_its_task)
+FL_TEST(join_taken_call_cannot_join_its_task)
 {
 	check_retire(&join_and_retire, 2, NULL);
 }
@@ -89,7 +89,7 @@ FL_TASK_STATIC(join_twice, struct taken *, void)
 	return fl_parallel_invoke(until_deeper, *arg, join_deeper, *arg);
 }
 
-FL_TEST(join_taken_call_of_a_taken_call_cannot_retire_its_task)
+FL_TEST(join_taken_call_of_a_taken_call_cannot_join_its_task)
 {
 	check_retire(&join_twice, 3, NULL);
 }
@@ -104,7 +104,7 @@ static void join_in_callback(fl_future *f, void *arg)
 	FL_CHECK(fl_parallel_invoke(until_taken, arg, retire, arg) == 0);
 }
 
-FL_TEST(join_stolen_call_cannot_retire_its_callbacks_task)
+FL_TEST(join_stolen_call_cannot_join_its_callbacks_task)
 {
 	check_retire(&do_nothing, 2, join_in_callback);
 }

@@ -307,19 +307,19 @@ FL_TEST(none_chained_task_holds_a_worker)
 	expect_free(e, 1);
 }
 
-FL_TEST(none_embedded_task_holds_a_worker)
+FL_TEST(none_intrusive_task_holds_a_worker)
 {
 	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
-	fl_embedded_task task = FL_EMBEDDED_TASK_INIT, other = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, other = FL_INTRUSIVE_TASK_INIT;
 	struct gate gate = {0}, *const at = &gate;
 	uint64_t thread;
-	FL_OK(fl_embedded_task_submit(e, &task, &hold, &at, NULL, NULL));
+	FL_OK(fl_intrusive_task_submit(e, &task, &hold, &at, NULL, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
-	FL_RC(fl_embedded_task_submit(e, &other, &none_count, NULL, &thread, NULL), -ENOBUFS);
+	FL_RC(fl_intrusive_task_submit(e, &other, &none_count, NULL, &thread, NULL), -ENOBUFS);
 	fl_event_set(&gate.open);
-	FL_OK(fl_embedded_task_retire(&task));
-	FL_OK(fl_embedded_task_submit(e, &other, &none_count, NULL, &thread, NULL));
-	FL_OK(fl_embedded_task_retire(&other));
+	FL_OK(fl_intrusive_task_join(&task));
+	FL_OK(fl_intrusive_task_submit(e, &other, &none_count, NULL, &thread, NULL));
+	FL_OK(fl_intrusive_task_join(&other));
 	expect_free(e, 1);
 }
 

@@ -38,7 +38,7 @@ struct waiter {
 	fl_executor *e;
 	fl_future *f;
 	void (*on_end)(fl_future *f, void *arg); /* of the task; NULL: none */
-	fl_embedded_task task;
+	fl_intrusive_task task;
 };
 
 static void submit_first(struct waiter *x)
@@ -79,12 +79,12 @@ static int wait_for_map(void *arg)
 	return 0;
 }
 
-static int wait_for_embedded(void *arg)
+static int wait_for_intrusive(void *arg)
 {
 	struct waiter *x = arg;
 	int in = 1, out = 0;
-	FL_CHECK(fl_embedded_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL) == 0);
-	FL_CHECK(fl_embedded_task_retire(&x->task) == 0 && out == 1);
+	FL_CHECK(fl_intrusive_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL) == 0);
+	FL_CHECK(fl_intrusive_task_join(&x->task) == 0 && out == 1);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 {
 	FL_SCOPED(fl_executor) *e = pool_of_kind(4, backlog);
 	FL_SCOPED(fl_future) *next = NULL;
-	struct waiter x = {.e = e, .task = FL_EMBEDDED_TASK_INIT};
+	struct waiter x = {.e = e, .task = FL_INTRUSIVE_TASK_INIT};
 	fl_thread t;
 	int result = 0;
 	hold_worker_that_wakes(&x, wait, &t);
@@ -179,7 +179,7 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 {
 	int (*const waits[])(void *) = {
-	    wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map, wait_for_embedded,
+	    wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map, wait_for_intrusive,
 	    wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
 	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
 	FL_EACH (i, waits)

@@ -27,21 +27,21 @@ static void *our_alloc(size_t size)
 	return counted(&forbidden) ? NULL : fl_test_real_sys.alloc(size);
 }
 
-static void bump_times(fl_executor *e, fl_embedded_task *task, int times)
+static void bump_times(fl_executor *e, fl_intrusive_task *task, int times)
 {
 	int ran = 0, *arg = &ran;
 	for (int i = 0; i < times; i++) {
-		FL_OK(bump_embedded_submit(e, task, &arg));
-		FL_OK(fl_embedded_task_retire(task));
+		FL_OK(bump_intrusive_submit(e, task, &arg));
+		FL_OK(fl_intrusive_task_join(task));
 	}
 	assert_int_equal(counted(&ran), times);
 }
 
 /*
- * With a worker running, no allocation at all: neither to submit, nor to wait and retire. (A loop
+ * With a worker running, no allocation at all: neither to submit, nor to wait and join. (A loop
  * starts a fiber for each task, if it can.)
  */
-CONFORMANCE(embedded_takes_no_memory)
+CONFORMANCE(intrusive_takes_no_memory)
 {
 	FL_FAULTS();
 	fl__store_release(&forbidden, 0);
@@ -49,7 +49,7 @@ CONFORMANCE(embedded_takes_no_memory)
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_by_reference(e))
 		return;
-	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	bump_times(e, &task, 1);
 	const int before = counted(&allocations);
 	bump_times(e, &task, (int)fl_test_scaled(20000));
@@ -61,16 +61,16 @@ CONFORMANCE(embedded_takes_no_memory)
 }
 
 /* Without a worker there must be memory for one; and that is said. */
-FL_TEST(embedded_first_worker_needs_memory)
+FL_TEST(intrusive_first_worker_needs_memory)
 {
 	FL_FAULTS();
 	fl__store_release(&forbidden, 0);
 	fl__sys.alloc = our_alloc;
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	fl__store_release(&forbidden, 1);
-	FL_RC(tick_embedded_submit(e, &task), -EAGAIN);
-	FL_OK(fl_embedded_task_try_retire(&task));
+	FL_RC(tick_intrusive_submit(e, &task), -EAGAIN);
+	FL_OK(fl_intrusive_task_try_join(&task));
 	fl__store_release(&forbidden, 0);
 	bump_times(e, &task, 1);
 }
@@ -79,7 +79,7 @@ FL_TEST(embedded_first_worker_needs_memory)
  * Removed tasks do not accumulate before the others: memory is bounded while the only worker is
  * busy. And they do not count as pending.
  */
-FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
+FL_TEST(intrusive_cancelled_among_others_keeps_no_dead)
 {
 	FL_FAULTS();
 	fl__store_release(&forbidden, 0);
@@ -91,7 +91,7 @@ FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
 	fl_executor_stats stats;
 	size_t before = 0;
 	for (int round = 0; round < 12; round++) {
-		fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+		fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 		if (round == 4)
 			before = fl__load_relaxed(&allocated);
 		for (int i = 0; i < 15000; i++) {
@@ -100,9 +100,9 @@ FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
 			FL_OK(fl_future_cancel(f));
 			fl_future_free(f);
 		}
-		FL_OK(tick_embedded_submit(e, &task));
-		FL_OK(fl_future_cancel(fl_embedded_task_future(&task)));
-		FL_OK(fl_embedded_task_retire(&task));
+		FL_OK(tick_intrusive_submit(e, &task));
+		FL_OK(fl_future_cancel(fl_intrusive_task_future(&task)));
+		FL_OK(fl_intrusive_task_join(&task));
 		FL_OK(fl_executor_get_stats(e, &stats));
 		assert_int_equal(stats.pending, 0);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_EMBEDDED_TASK_H
-#define FAIRLEAD_EMBEDDED_TASK_H
+#ifndef FAIRLEAD_INTRUSIVE_TASK_H
+#define FAIRLEAD_INTRUSIVE_TASK_H
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
@@ -18,39 +18,39 @@ FL_BEGIN_DECLS
  * is short, and for objects that each have one task at a time.
  *
  *     struct connection {
- *             fl_embedded_task flush;                          // all-zero: not submitted
+ *             fl_intrusive_task flush;                          // all-zero: not submitted
  *             struct buffer buffer;
  *             size_t written;
  *     };
  *
- *     rc = fl_embedded_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);
+ *     rc = fl_intrusive_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);
  *     ...                                                      // check
- *     rc = fl_future_wait(fl_embedded_task_future(&c->flush)); // check
- *     rc = fl_embedded_task_retire(&c->flush);                 // check; now it may be freed
+ *     rc = fl_future_wait(fl_intrusive_task_future(&c->flush)); // check
+ *     rc = fl_intrusive_task_join(&c->flush);                 // check; now it may be freed
  *
  * After the end of a task the executor, a callback, or the owner of a reference (fl_future_ref())
- * may still use it. So its memory must stay, unmoved, until it is *retired*: a retire waits for the
+ * may still use it. So its memory must stay, unmoved, until it is *joined*: a join waits for the
  * task's end, and until nothing refers to it. A cancelled task that no worker has taken leaves the
- * backlog at once, so its retire waits for no worker. The same holds for a task that a waiting
+ * backlog at once, so its join waits for no worker. The same holds for a task that a waiting
  * worker runs itself.
  *
  * Argument and result are in the caller's memory, too, and are not copied: they must stay until the
  * task has ended. The type's drop hooks do not run.
  *
- * One context at a time submits and retires. Only for executors with FL_CAP_BY_REFERENCE.
+ * One context at a time submits and joins. Only for executors with FL_CAP_BY_REFERENCE.
  */
-typedef struct fl_embedded_task {
+typedef struct fl_intrusive_task {
 	uint32_t word_;
 	uint32_t fork_count_;
 	struct {
 		uint64_t numbers_[8];
 		void *pointers_[32];
 	} room_;
-} fl_embedded_task;
+} fl_intrusive_task;
 
 /* clang-format off */
 /* A task that is not submitted; the same as all-zero. */
-#define FL_EMBEDDED_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
+#define FL_INTRUSIVE_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
 /* clang-format on */
 
 /*
@@ -60,7 +60,7 @@ typedef struct fl_embedded_task {
  * the task is queued. `config` may be NULL. Waits only as fl_submit(). Returns:
  *
  *   0
- *   -EBUSY     `task` was submitted and is not retired
+ *   -EBUSY     `task` was submitted and is not joined
  *   -EINVAL    the type has an argument (or a result), and `arg` (or `result`) is NULL
  *   -ENOTSUP   `e` is without FL_CAP_BY_REFERENCE
  *   -EAGAIN    there is no worker, and none can be started, also for lack of memory
@@ -69,17 +69,17 @@ typedef struct fl_embedded_task {
  *
  * On an error nothing was queued, and the task is not submitted. `*result` may have been zeroed.
  */
-FL_API FL_MUST_CHECK int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
-                                                 const void *arg, void *result, const fl_submit_config *config);
+FL_API FL_MUST_CHECK int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_task_type *type,
+                                                  const void *arg, void *result, const fl_submit_config *config);
 
 /*
  * The task's future, to wait for it, query it, cancel it, or add callbacks; not to be freed. Valid
- * until the first fl_embedded_task_retire() or fl_embedded_task_retire_until(), whatever that
- * returns, or until fl_embedded_task_try_retire() returns 0. A reference of fl_future_ref() is
- * valid until it is freed; the task cannot be retired before. fl_future_result() is `result`. NULL
+ * until the first fl_intrusive_task_join() or fl_intrusive_task_join_until(), whatever that
+ * returns, or until fl_intrusive_task_try_join() returns 0. A reference of fl_future_ref() is
+ * valid until it is freed; the task cannot be joined before. fl_future_result() is `result`. NULL
  * if the task is not submitted. Never waits.
  */
-FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
+FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
 
 /*
  * Waits until the task has ended and nothing refers to it. Then the task may be submitted again, or
@@ -87,43 +87,43 @@ FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
  * context. Observes its cancel scope. Returns:
  *
  *   0             also if the task was not submitted
- *   -ECANCELED    the task is not retired
+ *   -ECANCELED    the task is not joined
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
  *                 fl_parallel_invoke() runs on another worker; nothing happened
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
  *                 refers to the task, and its memory may be used again, as a task after a new
- *                 FL_EMBEDDED_TASK_INIT; nothing happened
+ *                 FL_INTRUSIVE_TASK_INIT; nothing happened
  *
- * Memory order: after a retire the caller sees what the task and its callbacks wrote.
+ * Memory order: after a join the caller sees what the task and its callbacks wrote.
  */
-FL_INLINE FL_MUST_CHECK int fl_embedded_task_retire(fl_embedded_task *task);
+FL_INLINE FL_MUST_CHECK int fl_intrusive_task_join(fl_intrusive_task *task);
 
 /*
- * As fl_embedded_task_retire(); never waits, and does not help: -EBUSY, and nothing happened, while
+ * As fl_intrusive_task_join(); never waits, and does not help: -EBUSY, and nothing happened, while
  * the task has not ended or something refers to it.
  */
-FL_API FL_MUST_CHECK int fl_embedded_task_try_retire(fl_embedded_task *task);
+FL_API FL_MUST_CHECK int fl_intrusive_task_try_join(fl_intrusive_task *task);
 
-/* As fl_embedded_task_retire(); also returns -ETIMEDOUT: the task is not retired. */
-FL_API FL_MUST_CHECK int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline,
-                                                       fl_cancel_token *cancel);
+/* As fl_intrusive_task_join(); also returns -ETIMEDOUT: the task is not joined. */
+FL_API FL_MUST_CHECK int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline,
+                                                      fl_cancel_token *cancel);
 
 /*
- * FL_SCOPED(fl_embedded_task) t = FL_EMBEDDED_TASK_INIT; is retired when the scope ends; no cancel
- * ends that wait. The scope must not end in the task itself or in a callback of it, where a retire
+ * FL_SCOPED(fl_intrusive_task) t = FL_INTRUSIVE_TASK_INIT; is joined when the scope ends; no cancel
+ * ends that wait. The scope must not end in the task itself or in a callback of it, where a join
  * returns -EDEADLK.
  */
-static inline void fl__scoped_fl_embedded_task(fl_embedded_task *_task)
+static inline void fl__scoped_fl_intrusive_task(fl_intrusive_task *_task)
 {
 	/* 0; or in a forked child -EOWNERDEAD, where there is nothing to do */
-	FL_IGNORE(fl_embedded_task_retire_until(_task, FL_FOREVER, FL_SHIELDED));
+	FL_IGNORE(fl_intrusive_task_join_until(_task, FL_FOREVER, FL_SHIELDED));
 }
 
 /* The inline functions. */
 
-FL_INLINE int fl_embedded_task_retire(fl_embedded_task *_task)
+FL_INLINE int fl_intrusive_task_join(fl_intrusive_task *_task)
 {
-	return fl_embedded_task_retire_until(_task, FL_FOREVER, NULL);
+	return fl_intrusive_task_join_until(_task, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks in the user's memory: after a retire no context touches the task, so it may be freed, or
+ * Tasks in the user's memory: after a join no context touches the task, so it may be freed, or
  * submitted again.
  */
 #include "core/exec/executor.h"
 #include "pools.h"
-#include <fairlead/embedded_task.h>
 #include <fairlead/event.h>
+#include <fairlead/intrusive_task.h>
 #include <fairlead/task.h>
 
-FL_TASK_STATIC(embedded_add, int, int)
+FL_TASK_STATIC(intrusive_add, int, int)
 {
 	*result = *arg + 1;
 	return 0;
@@ -17,7 +17,7 @@ FL_TASK_STATIC(embedded_add, int, int)
 
 /* One piece of memory, with the data of the task: the model sees uses after the free. */
 struct own {
-	fl_embedded_task task;
+	fl_intrusive_task task;
 	int in, out, ends;
 };
 
@@ -25,12 +25,12 @@ static struct own *new_own(fl_executor *e, const fl_submit_config *config)
 {
 	struct own *own = make(sizeof *own);
 	own->in = 1;
-	OK(fl_embedded_task_submit(e, &own->task, &embedded_add, &own->in, &own->out, config));
+	OK(fl_intrusive_task_submit(e, &own->task, &intrusive_add, &own->in, &own->out, config));
 	return own;
 }
 
 /*
- * After a retire: `out` has the result of a run, or its initial value. Returns true if the task
+ * After a join: `out` has the result of a run, or its initial value. Returns true if the task
  * ran.
  */
 static bool free_own(struct own *own)
@@ -90,84 +90,84 @@ static void work(fl_executor *e)
 static void on_end(fl_future *f, void *arg)
 {
 	(void)f;
-	++*(int *)arg; /* plain: done before a retire returns */
+	++*(int *)arg; /* plain: done before a join returns */
 }
 
 /*
- * A retire without a wait. A try that fails leaves the future, and is followed by a wait, which may
+ * A join without a wait. A try that fails leaves the future, and is followed by a wait, which may
  * fail, too. The task may have ended before.
  */
-struct embedded_try_retire {
+struct intrusive_try_join {
 	fl_executor *e;
 	struct own *own;
 	fl_future *f;
 	int rc, until_rc;
 };
 
-FL_STRESS_SETUP(embedded_try_retire)
+FL_STRESS_SETUP(intrusive_try_join)
 {
 	s->e = new_executor();
 	s->own = new_own(s->e, NULL);
-	s->f = fl_future_ref(fl_embedded_task_future(&s->own->task));
+	s->f = fl_future_ref(fl_intrusive_task_future(&s->own->task));
 	if (fl_stress_choose(2))
 		work(s->e);
 }
 
-FL_STRESS_ACTOR(embedded_try_retire, worker)
+FL_STRESS_ACTOR(intrusive_try_join, worker)
 {
 	work(s->e);
 	s->own->ends = 1; /* plain: it has a reference */
 	fl_future_free(s->f);
 }
 
-FL_STRESS_ACTOR(embedded_try_retire, user)
+FL_STRESS_ACTOR(intrusive_try_join, user)
 {
-	s->rc = fl_embedded_task_try_retire(&s->own->task);
+	s->rc = fl_intrusive_task_try_join(&s->own->task);
 	if (s->rc == -EBUSY)
-		s->until_rc = fl_embedded_task_retire_until(&s->own->task, soon(), FL_SHIELDED);
-	if (s->until_rc == -ETIMEDOUT && fl_embedded_task_try_retire(&s->own->task) != 0)
-		OK(fl_embedded_task_retire(&s->own->task));
+		s->until_rc = fl_intrusive_task_join_until(&s->own->task, soon(), FL_SHIELDED);
+	if (s->until_rc == -ETIMEDOUT && fl_intrusive_task_try_join(&s->own->task) != 0)
+		OK(fl_intrusive_task_join(&s->own->task));
 	FL_STRESS_CHECK(s->own->ends == 1);
 	FL_STRESS_CHECK(free_own(s->own));
 }
 
-FL_STRESS(embedded_try_retire, worker, user)
+FL_STRESS(intrusive_try_join, worker, user)
 {
 	free_executor(s->e);
-	FL_ACCEPTABLE(s->rc == 0, "retired at once");
+	FL_ACCEPTABLE(s->rc == 0, "joined at once");
 	FL_ACCEPTABLE(s->rc == -EBUSY && s->until_rc == 0, "waited for");
 	FL_INTERESTING(s->rc == -EBUSY && s->until_rc == -ETIMEDOUT, "the second wait");
 }
 
 /* Submitted again in the same memory: what the first run wrote is ordered before the second. */
-struct embedded_again {
+struct intrusive_again {
 	fl_executor *e;
-	fl_embedded_task task;
+	fl_intrusive_task task;
 	int value, next;
 };
 
-FL_STRESS_SETUP(embedded_again)
+FL_STRESS_SETUP(intrusive_again)
 {
 	s->e = new_executor();
-	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+	OK(fl_intrusive_task_submit(s->e, &s->task, &intrusive_add, &s->value, &s->next, NULL));
 }
 
-FL_STRESS_ACTOR(embedded_again, worker)
+FL_STRESS_ACTOR(intrusive_again, worker)
 {
 	work(s->e);
 }
 
-FL_STRESS_ACTOR(embedded_again, user)
+FL_STRESS_ACTOR(intrusive_again, user)
 {
-	OK(fl_embedded_task_retire(&s->task));
+	OK(fl_intrusive_task_join(&s->task));
 	FL_STRESS_CHECK(s->next == 1);
 	s->value = 5;
-	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+	OK(fl_intrusive_task_submit(s->e, &s->task, &intrusive_add, &s->value, &s->next, NULL));
 	work(s->e);
-	OK(fl_embedded_task_try_retire(&s->task));
+	OK(fl_intrusive_task_try_join(&s->task));
 }
 
-FL_STRESS(embedded_again, worker, user)
+FL_STRESS(intrusive_again, worker, user)
 {
 	free_executor(s->e);
 	FL_ACCEPTABLE(s->next == 6, "both ran");
@@ -178,35 +178,35 @@ FL_STRESS(embedded_again, worker, user)
 /*
  * A cancel of the task and a cancel of the executor: the task has one owner, and is removed once.
  */
-struct embedded_cancel_vs_executor {
+struct intrusive_cancel_vs_executor {
 	fl_executor *e;
 	bool accepted, ran;
 	int rc;
 };
 
-FL_STRESS_SETUP(embedded_cancel_vs_executor)
+FL_STRESS_SETUP(intrusive_cancel_vs_executor)
 {
 	s->e = pool_of(1);
 }
 
-FL_STRESS_ACTOR(embedded_cancel_vs_executor, user)
+FL_STRESS_ACTOR(intrusive_cancel_vs_executor, user)
 {
 	struct own *own = make(sizeof *own);
 	own->in = 1;
-	s->rc = fl_embedded_task_submit(s->e, &own->task, &embedded_add, &own->in, &own->out, NULL);
+	s->rc = fl_intrusive_task_submit(s->e, &own->task, &intrusive_add, &own->in, &own->out, NULL);
 	s->accepted = s->rc == 0;
 	if (s->accepted)
-		s->rc = fl_future_cancel(fl_embedded_task_future(&own->task));
-	OK(fl_embedded_task_retire(&own->task));
+		s->rc = fl_future_cancel(fl_intrusive_task_future(&own->task));
+	OK(fl_intrusive_task_join(&own->task));
 	s->ran = free_own(own);
 }
 
-FL_STRESS_ACTOR(embedded_cancel_vs_executor, closer)
+FL_STRESS_ACTOR(intrusive_cancel_vs_executor, closer)
 {
 	(void)fl_executor_cancel(s->e);
 }
 
-FL_STRESS(embedded_cancel_vs_executor, user, closer)
+FL_STRESS(intrusive_cancel_vs_executor, user, closer)
 {
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(!s->accepted && s->rc == -EPIPE, "refused");
@@ -216,36 +216,36 @@ FL_STRESS(embedded_cancel_vs_executor, user, closer)
 }
 
 /*
- * The only worker waits for its own embedded task: it runs the task, and removes it from the
+ * The only worker waits for its own intrusive task: it runs the task, and removes it from the
  * backlog, from behind another.
  */
-struct embedded_helped {
+struct intrusive_helped {
 	int got;
 };
 
-FL_TASK_STATIC(embedded_nest, void, int)
+FL_TASK_STATIC(intrusive_nest, void, int)
 {
 	fl_executor *e = fl_executor_current();
 	struct own *behind = new_own(e, NULL), *own = new_own(e, NULL);
-	OK(fl_embedded_task_retire(&own->task));
+	OK(fl_intrusive_task_join(&own->task));
 	*result = own->out;
 	FL_STRESS_CHECK(free_own(own));
-	OK(fl_embedded_task_retire(&behind->task));
+	OK(fl_intrusive_task_join(&behind->task));
 	FL_STRESS_CHECK(free_own(behind));
 	return 0;
 }
 
-FL_STRESS_ACTOR(embedded_helped, user)
+FL_STRESS_ACTOR(intrusive_helped, user)
 {
 	fl_executor *e = pool_of(1);
-	fl_embedded_task *task = make(sizeof *task);
-	OK(embedded_nest_embedded_submit(e, task, &s->got));
-	OK(fl_embedded_task_retire(task));
+	fl_intrusive_task *task = make(sizeof *task);
+	OK(intrusive_nest_intrusive_submit(e, task, &s->got));
+	OK(fl_intrusive_task_join(task));
 	free(task);
 	fl_executor_free(e);
 }
 
-FL_STRESS(embedded_helped, user)
+FL_STRESS(intrusive_helped, user)
 {
 	FL_ACCEPTABLE(s->got == 2, "helped");
 }
@@ -254,41 +254,41 @@ FL_STRESS(embedded_helped, user)
  * A worker is held by a task that waits for a second one, which is moved in the meantime: the
  * second worker is woken for it.
  */
-struct embedded_moved {
+struct intrusive_moved {
 	fl_executor *e;
 	fl_event open;
 };
 
-FL_TASK_STATIC(embedded_await, fl_event *, void)
+FL_TASK_STATIC(intrusive_await, fl_event *, void)
 {
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_TASK_STATIC(embedded_open, fl_event *, void)
+FL_TASK_STATIC(intrusive_open, fl_event *, void)
 {
 	fl_event_set(*arg);
 	return 0;
 }
 
-FL_STRESS_SETUP(embedded_moved)
+FL_STRESS_SETUP(intrusive_moved)
 {
 	s->e = pool_of(2);
 }
 
-FL_STRESS_ACTOR(embedded_moved, user)
+FL_STRESS_ACTOR(intrusive_moved, user)
 {
-	fl_embedded_task waits = FL_EMBEDDED_TASK_INIT, opens = FL_EMBEDDED_TASK_INIT, goes = FL_EMBEDDED_TASK_INIT;
+	fl_intrusive_task waits = FL_INTRUSIVE_TASK_INIT, opens = FL_INTRUSIVE_TASK_INIT, goes = FL_INTRUSIVE_TASK_INIT;
 	fl_event *event = &s->open;
-	OK(embedded_await_embedded_submit(s->e, &waits, &event));
-	OK(embedded_open_embedded_submit(s->e, &opens, &event));
-	OK(embedded_open_embedded_submit(s->e, &goes, &event));
-	FL_IGNORE(fl_future_cancel_pending(fl_embedded_task_future(&goes)));
-	OK(fl_embedded_task_retire(&waits));
-	OK(fl_embedded_task_retire(&opens));
-	OK(fl_embedded_task_retire(&goes));
+	OK(intrusive_await_intrusive_submit(s->e, &waits, &event));
+	OK(intrusive_open_intrusive_submit(s->e, &opens, &event));
+	OK(intrusive_open_intrusive_submit(s->e, &goes, &event));
+	FL_IGNORE(fl_future_cancel_pending(fl_intrusive_task_future(&goes)));
+	OK(fl_intrusive_task_join(&waits));
+	OK(fl_intrusive_task_join(&opens));
+	OK(fl_intrusive_task_join(&goes));
 }
 
-FL_STRESS(embedded_moved, user)
+FL_STRESS(intrusive_moved, user)
 {
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(1, "all have ended");
