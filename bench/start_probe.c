@@ -66,7 +66,7 @@ static int64_t start(fl_shm *region, bool to_end)
 	fl_executor_free(e);
 	if (to_end)
 		took = fl_now() - begin;
-	fl_shm_dealloc(region, meeting);
+	fl_shm_free_block(region, meeting);
 	return took;
 }
 

@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_shm_attach(&region, fd);                              // the other process; check
  *     struct frame *f = FL_SHM_AT(region, struct frame, offset);    // NULL: not in the region
- *     fl_shm_dealloc(region, f);                                    // any process may
+ *     fl_shm_free_block(region, f);                                    // any process may
  *
  * A region is an anonymous file: it has no name in the file system and needs no /dev/shm. The
  * kernel frees the memory with the last descriptor and mapping. Another process inherits the
@@ -133,7 +133,7 @@ FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
  * because it was freed before or another process has damaged the region, logs an error and does
  * nothing.
  */
-FL_API void fl_shm_dealloc(fl_shm *region, void *block);
+FL_API void fl_shm_free_block(fl_shm *region, void *block);
 
 /*
  * Returns the offset of an address in a block; 0 if the address is not in the blocks of `region`.

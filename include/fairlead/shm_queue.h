@@ -96,7 +96,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
  * Frees the handle, and the queue with its contents. NULL does nothing. Requires that no process
- * uses the queue. Never waits. A second destroy is logged, as by fl_shm_dealloc().
+ * uses the queue. Never waits. A second destroy is logged, as by fl_shm_free_block().
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 

@@ -149,7 +149,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_s
 
 /*
  * Frees the memory of the array. Requires that no context uses the array. A second destroy is
- * logged, as by fl_shm_dealloc().
+ * logged, as by fl_shm_free_block().
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 

@@ -156,7 +156,7 @@ FL_TASK_STATIC(add_block, fl_shm_offset, void)
 	FL_CHECK(block && *block == 0);
 	*block = 1;
 	fl_shm_mutex_unlock(lock);
-	fl_shm_dealloc(region, block);
+	fl_shm_free_block(region, block);
 	return 0;
 }
 

@@ -664,7 +664,7 @@ void fl_shm_queue_destroy(fl_shm_queue *q)
 	if (!q)
 		return;
 	fl__shm_ring_unmake(&q->view);
-	fl_shm_dealloc(q->region, q->view.ring);
+	fl_shm_free_block(q->region, q->view.ring);
 	fl__free(q);
 }
 

@@ -299,7 +299,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	return rc == -EDEADLK ? -EBADMSG : rc;
 }
 
-int fl__shm_try_dealloc(fl_shm *r, void *block)
+int fl__shm_try_free_block(fl_shm *r, void *block)
 {
 	uint64_t offset = fl_shm_offset_of(r, block);
 	uint64_t from = offset - r->data;
@@ -318,14 +318,14 @@ void *fl_shm_alloc_raw(fl_shm *r, size_t size)
 	return block;
 }
 
-void fl_shm_dealloc(fl_shm *r, void *block)
+void fl_shm_free_block(fl_shm *r, void *block)
 {
-	int rc = block ? fl__shm_try_dealloc(r, block) : 0;
+	int rc = block ? fl__shm_try_free_block(r, block) : 0;
 	if (rc == -EINVAL)
-		fl__panic("fl_shm_dealloc", block,
+		fl__panic("fl_shm_free_block", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
 	if (rc != 0) /* no panic: another process may have overwritten the map */
 		fl__log(FL_LOG_ERROR,
-		        "fl_shm_dealloc: %p was freed before, no block begins there, or the region %p is damaged",
+		        "fl_shm_free_block: %p was freed before, no block begins there, or the region %p is damaged",
 		        block, (void *)r);
 }

@@ -297,7 +297,7 @@ FL_TEST(offer_after_a_kill)
 		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE);
 		void *block = fl_shm_alloc(found, 64); /* the region goes on */
 		assert_non_null(block);
-		fl_shm_dealloc(found, block);
+		fl_shm_free_block(found, block);
 		fl_shm_free(found);
 		fl_pipe_free(pipe);
 		assert_true(fl_test_path_is_there(&p));

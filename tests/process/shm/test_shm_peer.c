@@ -496,7 +496,7 @@ static void use_arena(struct victim *v)
 {
 	void **block = &v->blocks[draw(&v->seed) % BLOCKS];
 	if (*block) {
-		fl_shm_dealloc(fuzz.region, *block);
+		fl_shm_free_block(fuzz.region, *block);
 		*block = NULL;
 		return;
 	}

@@ -23,7 +23,7 @@ FL_TEST(shm_create_rounds_up_to_pages)
 		assert_non_null(block);
 		memset(block, 1, fl_shm_size(region));
 		assert_null(fl_shm_alloc(region, 1));
-		fl_shm_dealloc(region, block);
+		fl_shm_free_block(region, block);
 	}
 }
 
@@ -467,7 +467,7 @@ FL_TEST(shm_alloc_is_zeroed_and_aligned)
 			memset(blocks[i], 0xa5, sizes[i]);
 		}
 		for (int i = 0; i < 7; i++)
-			fl_shm_dealloc(region, blocks[(i * 3) % 7]);
+			fl_shm_free_block(region, blocks[(i * 3) % 7]);
 	}
 	assert_non_null(fl_shm_alloc_raw(region, fl_shm_size(region)));
 }
@@ -483,11 +483,11 @@ FL_TEST(shm_alloc_answers_null_when_full)
 		assert_non_null(blocks[i] = fl_shm_alloc_raw(region, 256));
 	assert_null(fl_shm_alloc(region, 0));
 	for (int i = 0; i < 64; i += 2)
-		fl_shm_dealloc(region, blocks[i]);
+		fl_shm_free_block(region, blocks[i]);
 	assert_null(fl_shm_alloc(region, 257)); /* fragmented */
-	fl_shm_dealloc(region, blocks[7]);
+	fl_shm_free_block(region, blocks[7]);
 	assert_ptr_equal(fl_shm_alloc(region, 3 * 256), blocks[6]);
-	fl_shm_dealloc(region, NULL);
+	fl_shm_free_block(region, NULL);
 	assert_int_equal(fl_test_logs, 0);
 }
 
@@ -504,7 +504,7 @@ FL_TEST(shm_alloc_tells_of_damage)
 	fl__sys.shared_wait = fl_test_no_patience;
 	assert_null(fl_shm_alloc_raw(region, 1));
 	assert_non_null(strstr(fl_test_logged, "stopped"));
-	fl_shm_dealloc(region, block); /* does without the lock */
+	fl_shm_free_block(region, block); /* does without the lock */
 	*word = 0;
 	region->arena.map[0] = 0;
 	region->head->arena.next = 0;
@@ -512,30 +512,30 @@ FL_TEST(shm_alloc_tells_of_damage)
 	assert_int_equal(fl_test_logs, 3);
 }
 
-FL_TEST(shm_dealloc_panics)
+FL_TEST(shm_free_block_panics)
 {
 	FL_SCOPED(fl_shm) *region = new_region(4096);
 	char *block = fl_shm_alloc(region, 1000), local;
-	FL_PANICS(fl_shm_dealloc(region, block + 8));
-	FL_PANICS(fl_shm_dealloc(region, &local));
-	FL_PANICS(fl_shm_dealloc(region, region->head));
-	FL_PANICS(fl_shm_dealloc(region, block + 4096));
-	assert_string_equal(fl_test_panic.function, "fl_shm_dealloc");
+	FL_PANICS(fl_shm_free_block(region, block + 8));
+	FL_PANICS(fl_shm_free_block(region, &local));
+	FL_PANICS(fl_shm_free_block(region, region->head));
+	FL_PANICS(fl_shm_free_block(region, block + 4096));
+	assert_string_equal(fl_test_panic.function, "fl_shm_free_block");
 	assert_ptr_equal(fl_test_panic.object, block + 4096);
-	fl_shm_dealloc(region, block);
+	fl_shm_free_block(region, block);
 	assert_non_null(fl_shm_alloc(region, 4096));
 }
 
-FL_TEST(shm_dealloc_leaves_alone_what_is_free)
+FL_TEST(shm_free_block_leaves_alone_what_is_free)
 {
 	FL_SCOPED(fl_shm) *region = new_region(4096);
 	char *block = fl_shm_alloc(region, 1000);
 	SHM_FAULTS();
-	fl_shm_dealloc(region, block + 256);
+	fl_shm_free_block(region, block + 256);
 	assert_int_equal(fl_test_logs, 1);
 	assert_non_null(strstr(fl_test_logged, "was freed before, no block begins there, or the region"));
-	fl_shm_dealloc(region, block);
-	fl_shm_dealloc(region, block);
+	fl_shm_free_block(region, block);
+	fl_shm_free_block(region, block);
 	assert_int_equal(fl_test_logs, 2);
 	assert_non_null(fl_shm_alloc(region, 4096));
 }
@@ -562,7 +562,7 @@ FL_TEST(shm_seal)
 	assert_null(fl_shm_alloc_raw(reader, 1));
 	FL_RC(fl_shm_set_root(reader, 0), -EROFS);
 	FL_RC(fl_shm_set_root(reader, 8), -EINVAL);
-	FL_PANICS(fl_shm_dealloc(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
+	FL_PANICS(fl_shm_free_block(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
 	assert_non_null(fl_shm_alloc(early, 1)); /* an earlier opener continues */
 	assert_int_equal(fl_test_logs, 0);
 }

@@ -36,7 +36,7 @@ static void receive(void *arg)
 		FL_CHECK(block[i] == i * UINT64_C(0x9e3779b97f4a7c15));
 		block[i] = ~block[i];
 	}
-	fl_shm_dealloc(mine, block); /* any process may */
+	fl_shm_free_block(mine, block); /* any process may */
 	fl_shm_free(mine);
 }
 
@@ -74,7 +74,7 @@ FL_TEST(shm_in_a_forked_child)
 	assert_int_equal(fl_test_child(use_inherited, region, NULL, 0), 0);
 	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
 	assert_int_equal(*block, 11); /* outlives its process */
-	fl_shm_dealloc(region, block);
+	fl_shm_free_block(region, block);
 }
 
 typedef struct worker_state {
@@ -94,7 +94,7 @@ static void churn(fl_shm *region, worker_state *common)
 		}
 		for (int i = 0; i < 3; i++) {
 			FL_CHECK(!blocks[i] || blocks[i][0] == i);
-			fl_shm_dealloc(region, blocks[i]);
+			fl_shm_free_block(region, blocks[i]);
 		}
 		fl__add_relaxed(&common->turns, 1);
 	}
@@ -121,7 +121,7 @@ FL_TEST(shm_of_killed_processes)
 		assert_true(c.blocks <= 4);
 		for (uint32_t u = 1; u < region->arena.units; u++) /* what the dead one had */
 			if (region->arena.map[u] & FL__SHM_ARENA_USED)
-				FL_OK(fl__shm_try_dealloc(region, (char *)common + u * FL__SHM_UNIT));
+				FL_OK(fl__shm_try_free_block(region, (char *)common + u * FL__SHM_UNIT));
 	}
 	assert_non_null(fl_shm_alloc(region, fl_shm_size(region) - FL__SHM_UNIT));
 }
@@ -145,9 +145,9 @@ static void use_all(fl_shm *region, unsigned *random, void *block)
 			/* ASan and the kernel check the access. */
 			got[0] = got[size ? size - 1 : 0] = 1;
 		}
-		fl_shm_dealloc(region, got);
+		fl_shm_free_block(region, got);
 	}
-	fl_shm_dealloc(region, block);
+	fl_shm_free_block(region, block);
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
 	assert_int_equal(fl_shm_root(region), fl_shm_offset_of(region, block));
 }
