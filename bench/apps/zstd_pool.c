@@ -82,10 +82,11 @@ size_t POOL_sizeof(const POOL_ctx *pool)
 	return pool ? sizeof *pool : 0;
 }
 
-static int submit(POOL_ctx *pool, POOL_function function, void *arg, int64_t room_deadline)
+static int submit(POOL_ctx *pool, POOL_function function, void *arg, int64_t backlog_deadline)
 {
 	const zstd_job job = {function, arg};
-	return zstd_work_submit_with(pool->executor, job, NULL, &(fl_submit_config){.room_deadline = room_deadline});
+	return zstd_work_submit_with(pool->executor, job, NULL,
+	                             &(fl_submit_config){.backlog_deadline = backlog_deadline});
 }
 
 /* zstd's pool has no error here: out of memory the job runs at once. */

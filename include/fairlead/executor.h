@@ -39,7 +39,7 @@ typedef struct fl_executor fl_executor;
  */
 typedef enum fl_when_full {
 	/*
-	 * Waits until there is room, or until fl_submit_config.room_deadline. In a task of the same
+	 * Waits until there is room, or until fl_submit_config.backlog_deadline. In a task of the same
 	 * executor: as FL_FULL_RUN, unless that deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
@@ -123,7 +123,7 @@ typedef struct fl_executor_config {
 	 * after a request to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER:
 	 * never.
 	 */
-	int64_t kill_after;
+	int64_t grace_period;
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
@@ -209,7 +209,7 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *
  *   sequential, threads   A join waits for the task.
  *   loop                  The task also delays all other tasks of the loop.
- *   processes             A task that still runs `kill_after` later is killed with its worker. It
+ *   processes             A task that still runs `grace_period` later is killed with its worker. It
  *                         fails with -ETIMEDOUT, or after a request with -EOWNERDEAD, and a message
  *                         that says why. After a deadline it is not tried again (`max_attempts`).
  */
@@ -224,7 +224,7 @@ typedef struct fl_submit_config {
 	 * Ends a wait for room, with -ETIMEDOUT; 0: never. With FL_NO_WAIT the submit does not
 	 * wait. The wait observes `cancel`; if that is NULL, the caller's scope.
 	 */
-	int64_t room_deadline;
+	int64_t backlog_deadline;
 	fl_future_callback *on_end; /* as fl_future_on_end(), but needs no memory of its own; NULL: none */
 	void *on_end_arg;
 } fl_submit_config;

@@ -120,7 +120,7 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
  *   deadline        of this task, beside the group's. A task that this deadline ends has failed
  *                   with -ETIMEDOUT (fl_submit_config): so the group cancels its other tasks.
  *   cancel          NULL: the group's token cancels the task.
- *   room_deadline   A wait for room ends then; FL_NO_WAIT: the submit does not wait; 0: never. A
+ *   backlog_deadline   A wait for room ends then; FL_NO_WAIT: the submit does not wait; 0: never. A
  *                   request of the group's token ends the wait, too.
  *   on_end          Called with the task's future, after `*result` was set, and before the task
  *                   counts as ended. So a join returns after the callback, and sees what the
@@ -128,7 +128,7 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
  *
  * Returns as fl_group_submit(), and:
  *
- *   -ETIMEDOUT   there was no room until `room_deadline`
+ *   -ETIMEDOUT   there was no room until `backlog_deadline`
  *   -EINVAL      `cancel` is not NULL
  */
 FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,

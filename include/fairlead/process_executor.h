@@ -53,7 +53,7 @@ FL_BEGIN_DECLS
  * declares `max_attempts`.
  *
  * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
- * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
+ * (`grace_period`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
  * past its deadline". With `task_timeout` a task that has run for too long fails with -EOWNERDEAD:
  * "its task ran for too long". If this process may not kill the worker, since it has dropped its
  * privileges after the start of the worker, the task fails with that error (-EPERM), and the worker

@@ -214,7 +214,7 @@ static int mpi_share_open(struct mpi_share *share)
 	               .max_tasks = config->max_tasks,
 	               .idle_timeout = config->idle_timeout,
 	               .task_timeout = config->task_timeout,
-	               .kill_after = config->kill_after},
+	               .grace_period = config->grace_period},
 	    .slots = share->n_slots,
 	    .processes = p->processes,
 	};

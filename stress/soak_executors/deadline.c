@@ -23,7 +23,7 @@ FL_TASK_STATIC(add_one, int, int)
 void deadline_turn(uint64_t *state)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	const fl_executor_config config = {.workers = 1 + (unsigned)(draw(state) % 2), .kill_after = FL_MS(5)};
+	const fl_executor_config config = {.workers = 1 + (unsigned)(draw(state) % 2), .grace_period = FL_MS(5)};
 	check("a process executor", fl_process_executor_create(&e, &config));
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *late = NULL, *next = NULL;

@@ -355,7 +355,7 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	fl_executor *e =
-	    make(&(fl_executor_config){.workers = 1, .kill_after = FL_MS(1)}, &(fl_mpi_config){.processes = true});
+	    make(&(fl_executor_config){.workers = 1, .grace_period = FL_MS(1)}, &(fl_mpi_config){.processes = true});
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(300))}));
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);

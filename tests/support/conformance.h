@@ -56,14 +56,14 @@ static const struct conformance_kind conformance_threads = {
 };
 
 /*
- * On a slow machine a task that is asked to stop at its deadline may take longer than `kill_after`.
+ * On a slow machine a task that is asked to stop at its deadline may take longer than `grace_period`.
  */
 __attribute__((unused)) static int create_patient_processes(fl_executor **e, const fl_executor_config *config)
 {
 	fl_executor_config patient = {0};
 	if (config)
 		patient = *config;
-	patient.kill_after = FL_FOREVER;
+	patient.grace_period = FL_FOREVER;
 	return fl_process_executor_create(e, &patient);
 }
 

@@ -115,7 +115,7 @@ static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *
 	fl_executor_config patient = {0};
 	if (config)
 		patient = *config;
-	patient.kill_after = FL_FOREVER;
+	patient.grace_period = FL_FOREVER;
 	if (fl_mpi_ranks() == 0)
 		FL_SKIP("mpirun cannot be started here");
 	return fl_mpi_executor_create(e, &patient, &(fl_mpi_config){.processes = true});

@@ -117,7 +117,7 @@ static int fl__intrusive_submit(fl_executor *e, fl_intrusive_task *task, const f
                                 void *result, const fl_submit_config *config)
 {
 	enum fl__admission permit = FL__PERMIT_NONE;
-	int rc = e->permits.bound > 0 ? fl__permit_acquire(e, config->room_deadline, config->cancel, &permit) : 0;
+	int rc = e->permits.bound > 0 ? fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit) : 0;
 	if (rc != 0)
 		return rc;
 	struct fl__task_block *block = intrusive_make_block(e, task, type, arg, result, config);

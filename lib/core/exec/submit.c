@@ -102,7 +102,7 @@ inline int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg,
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->permits.bound > 0, 0))
-		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline,
+		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->backlog_deadline,
 		                          config->cancel);
 	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
 }

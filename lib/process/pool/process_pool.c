@@ -1439,8 +1439,8 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
-	p->deadline_grace = config->kill_after > 0 ? config->kill_after : PROCESS_POOL_DEADLINE_GRACE;
-	p->request_grace = config->kill_after > 0 ? config->kill_after : FL_FOREVER;
+	p->deadline_grace = config->grace_period > 0 ? config->grace_period : PROCESS_POOL_DEADLINE_GRACE;
+	p->request_grace = config->grace_period > 0 ? config->grace_period : FL_FOREVER;
 	p->epoll = p->doorbell = -1;
 	p->wakes_at = FL_FOREVER;
 	rc = fl__remote_init(&p->remote, &process_pool_ops, &fl__process_pool_transport,

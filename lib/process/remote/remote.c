@@ -391,7 +391,7 @@ void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event
 bool fl__remote_config_is_valid(const fl_executor_config *config)
 {
 	return config->max_tasks >= 0 && config->idle_timeout >= 0 && config->task_timeout >= 0 &&
-	       config->kill_after >= 0;
+	       config->grace_period >= 0;
 }
 
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,

@@ -73,7 +73,7 @@ FL_TEST(intrusive_wait_for_room_ends)
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	FL_OK(tick_intrusive_submit(e, &one));
-	fl_submit_config config = {.room_deadline = FL_NO_WAIT};
+	fl_submit_config config = {.backlog_deadline = FL_NO_WAIT};
 	FL_RC(fl_intrusive_task_submit(e, &two, &tick, NULL, NULL, &config), -ETIMEDOUT);
 	fl_cancel_token_request(&token);
 	config = (fl_submit_config){.cancel = &token};

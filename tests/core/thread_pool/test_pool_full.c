@@ -109,7 +109,7 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 
 struct submitter {
 	fl_executor *e;
-	int64_t room_deadline;
+	int64_t backlog_deadline;
 	fl_cancel_token *cancel;
 	fl_future *f;
 	int rc;
@@ -119,7 +119,7 @@ static int submit_one(void *arg)
 {
 	struct submitter *s = arg;
 	s->rc = fl_submit_with(s->e, &full_count, &(int){7}, &s->f,
-	                       &(fl_submit_config){.room_deadline = s->room_deadline, .cancel = s->cancel});
+	                       &(fl_submit_config){.backlog_deadline = s->backlog_deadline, .cancel = s->cancel});
 	return 0;
 }
 
@@ -170,17 +170,17 @@ FL_TEST(full_wait_gives_up_at_its_deadline)
 	struct full full = {0};
 	fill(&full, 1);
 	fl_future *f = NULL;
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
 	      -ETIMEDOUT);
 	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f,
-	                     &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
+	                     &(fl_submit_config){.backlog_deadline = fl_after(FL_MS(1))}),
 	      -ETIMEDOUT);
 	assert_null(f);
 	assert_int_equal(LOOK(&drops), 0);
 	let_go(&full.gate, full.held);
 	FL_WAIT_FOR(LOOK(&runs) == 1);
 	FL_OK(fl_submit_with(full.e, &full_count, &(int){1}, NULL,
-	                     &(fl_submit_config){.room_deadline = FL_NO_WAIT})); /* there is room */
+	                     &(fl_submit_config){.backlog_deadline = FL_NO_WAIT})); /* there is room */
 	fl_executor_free(full.e);
 	assert_int_equal(LOOK(&runs), 2);
 }
@@ -193,10 +193,10 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(full.e);
 		int results[2] = {0, 0};
 		FL_RC(fl_group_submit_with(&g, &full_count, &(int){5}, &results[0],
-		                           &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
+		                           &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
 		      -ETIMEDOUT);
 		FL_RC(full_count_group_submit_with(&g, 5, &results[0],
-		                                   &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
+		                                   &(fl_submit_config){.backlog_deadline = fl_after(FL_MS(1))}),
 		      -ETIMEDOUT); /* fl_group_submit_with */
 		assert_int_equal(fl_group_count(&g), 0);
 		assert_int_equal(LOOK(&drops), 0);
@@ -204,7 +204,7 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		FL_WAIT_FOR(LOOK(&runs) == 1);
 		/* There is space. */
 		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
-		                           &(fl_submit_config){.room_deadline = FL_NO_WAIT}));
+		                           &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}));
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(results[0], 0);
 		assert_int_equal(results[1], 6);
@@ -364,7 +364,7 @@ FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 /* Its result: how many of the tasks that it submitted have run. */
 FL_TASK_STATIC(try_to_spread, fl_executor *, int)
 {
-	const fl_submit_config at_once = {.room_deadline = FL_NO_WAIT};
+	const fl_submit_config at_once = {.backlog_deadline = FL_NO_WAIT};
 	if (full_count_submit_with(*arg, 1, NULL, &at_once) != 0) /* there is room */
 		return -EFAULT;
 	const int rc = full_count_submit_with(*arg, 1, NULL, &at_once);
@@ -590,7 +590,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	assert_int_equal(LOOK(&drops), 20000);
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_submit(full.e, &full_count, &i, NULL));
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
 	      -ETIMEDOUT);
 	let_go(&full.gate, full.held);
 	fl_executor_free(full.e);
@@ -651,7 +651,7 @@ static struct produced produce(fl_executor *e, int64_t patience)
 	const long before = seam_live_allocs();
 	for (int i = 0; i < FAST; i++) {
 		const int64_t deadline = patience ? fl_after(patience) : 0;
-		int rc = slow_submit_with(e, load, NULL, &(fl_submit_config){.room_deadline = deadline});
+		int rc = slow_submit_with(e, load, NULL, &(fl_submit_config){.backlog_deadline = deadline});
 		assert_true(rc == 0 || rc == -ENOBUFS || (rc == -ETIMEDOUT && patience));
 		p.accepted += rc == 0;
 		p.refused += rc != 0;

@@ -85,7 +85,7 @@ FL_TEST(none_waits_for_a_worker)
 		struct submitter s = {.e = e, .rc = 1};
 		fl_thread t;
 		fl_future *held = hold_worker(e, &gate);
-		FL_RC(none_count_submit_with(e, NULL, &(fl_submit_config){.room_deadline = FL_NO_WAIT}), -ETIMEDOUT);
+		FL_RC(none_count_submit_with(e, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}), -ETIMEDOUT);
 		FL_OK(fl_thread_start(&t, submit_one, &s, NULL));
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		if (closes)

@@ -22,7 +22,7 @@ FL_TEST(process_pool_create_refuses_what_makes_no_sense)
 	    {.max_tasks = -1},
 	    {.idle_timeout = -1},
 	    {.task_timeout = -1},
-	    {.kill_after = -1},
+	    {.grace_period = -1},
 	    {.n_regions = FL_REGIONS_MAX + 1},
 	    {.initialize = &process_pool_getpid}, /* has a result */
 	};

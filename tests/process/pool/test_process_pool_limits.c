@@ -334,11 +334,11 @@ FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
 	assert_int_equal(nine, 9);
 }
 
-/* kill_after. */
+/* grace_period. */
 
 static fl_executor *with_grace(int64_t grace)
 {
-	return process_pool_made(&(fl_executor_config){.workers = 1, .kill_after = grace});
+	return process_pool_made(&(fl_executor_config){.workers = 1, .grace_period = grace});
 }
 
 FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)
@@ -356,7 +356,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)
 	}
 }
 
-/* Without a `kill_after`, and without a waiter: the executor can be joined. */
+/* Without a `grace_period`, and without a waiter: the executor can be joined. */
 FL_TEST(process_pool_kills_at_a_deadline_by_default)
 {
 	CLOCK_AHEAD();
@@ -593,7 +593,7 @@ FL_TEST(process_pool_does_not_kill_a_task_that_stops)
 	}
 }
 
-/* Without kill_after a request kills no worker. */
+/* Without grace_period a request kills no worker. */
 FL_TEST(process_pool_asks_and_waits)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(0);
