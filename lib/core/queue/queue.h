@@ -82,8 +82,8 @@ struct fl__queue_backend {
  * fl__backend_unbounded        unbounded FIFO, lock-free: mpmc_unbounded.c
  * fl__backend_unbounded_mpsc   the same for one consumer
  * fl__backend_rendezvous       holds no items: rendezvous.c
- * fl__backend_priority         LIFO or priority, bounded or not: priority_lifo_overwrite.c
- * fl__backend_overwrite        overwrites the oldest item when full: priority_lifo_overwrite.c
+ * fl__backend_priority         LIFO or priority, bounded or not: queue_locked.c
+ * fl__backend_overwrite        overwrites the oldest item when full: queue_locked.c
  */
 extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__backend_unbounded,
     fl__backend_unbounded_mpsc, fl__backend_rendezvous, fl__backend_priority, fl__backend_overwrite;
