@@ -71,7 +71,6 @@ static bool attributes_want_line(const char *begin)
 	return false;
 }
 
-/* A short line. */
 static void attributes_read_line(struct attributes_lines *l)
 {
 	static const char mask[] = "Umask:\t", ignored[] = "SigIgn:\t";

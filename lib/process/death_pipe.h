@@ -5,10 +5,8 @@
 #include <stdbool.h>
 
 /*
- * A death pipe ends a child when this process ends, SIGKILL included. The child asks for SIGKILL at
- * an event of either end (F_SETOWN, F_SETSIG, O_ASYNC), and this process alone keeps both ends
- * open: the kernel closes one first, and that is an event of the other. docs/design.md, section 4
- * ("A daemon ends with the process"), says why not PR_SET_PDEATHSIG.
+ * A death pipe ends a child when this process ends, SIGKILL included: docs/design.md, section 4 ("A
+ * daemon ends with the process"). This process alone keeps both ends open.
  */
 struct fl__death_pipe {
 	int ends[2];

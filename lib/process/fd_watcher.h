@@ -36,9 +36,9 @@ int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_tok
 struct fl__watched_fd {
 	int fd;
 	short events;
-	bool fired;     /* ready since the last arm: the kernel is not asked again */
-	unsigned armed; /* the number of nodes */
-	uint32_t fork;  /* fl__fork_count at the last arm; changed: no node is armed */
+	bool fired; /* ready since the last arm: the kernel is not asked again */
+	unsigned armed;
+	uint32_t fork; /* fl__fork_count at the last arm; changed: no node is armed */
 	struct fl__watched_fd *next, **link;
 };
 
@@ -51,7 +51,6 @@ bool fl__watched_fd_ready(void *watched);
 bool fl__watched_fd_arm(void *watched, struct fl__node *node);
 void fl__watched_fd_disarm(void *watched, struct fl__node *node);
 
-/* Whether a node is armed. */
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 
 extern const fl_on_type fl__on_watched_fd;

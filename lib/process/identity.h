@@ -30,7 +30,6 @@ enum { FL__BUILD_ID_TEXT = 24 };
 /* Its first 10 bytes in hexadecimal, after "~" if hashed; "unknown": no such module. */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
-/* Identifies a task to another process. */
 struct fl__task_identity {
 	uint64_t id; /* a hash of name and version */
 	uint64_t arg_size, result_size;

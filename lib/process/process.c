@@ -52,7 +52,7 @@ struct fl_process {
 	struct fl__fork_server *server; /* NULL: a child of this process */
 	uint32_t forks;                 /* fl__fork_count of the handle's maker */
 	struct fl__watched_fd on_channel, on_pidfd;
-	bool group;             /* leads a process group */
+	bool group;
 	int pipes[FL__STREAMS]; /* -1: none */
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
@@ -164,8 +164,6 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	return rc;
 }
 
-/* How a process ended. */
-
 /* False also after an error: with RLIMIT_NOFILE 0, poll() fails. */
 static bool process_fd_is_ready(int fd)
 {
@@ -230,7 +228,6 @@ static int process_result(fl_process *p, fl_process_status *status)
 	return p->rc;
 }
 
-/* Returns what a join waits for. */
 static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 {
 	FL_LOCKED(&p->lock);

@@ -14,14 +14,13 @@ struct fl__start {
 	int own[2];             /* opened for this start; -1: none */
 	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
 	int far[FL__STREAMS];   /* the new process's ends, closed by fl_process_start() */
-	const char *problem;    /* what failed, for the log */
-	const char *where;      /* the process that failed; NULL: this one */
-	char text[200];         /* buffer for a formatted `problem` */
-	int pid, pidfd;         /* of the new process */
-	int channel;            /* reports the end; -1: a child of this process */
+	const char *problem;
+	const char *where; /* the process that failed; NULL: this one */
+	char text[200];
+	int pid, pidfd;
+	int channel; /* reports the end; -1: a child of this process */
 	/* For a daemon that no fork server makes. */
 	struct fl__death_pipe *death_pipe;
-	/* For the fork server. */
 	const struct fl__settings *settings;
 	bool refused;                   /* the fork server may not take on the settings */
 	struct fl__fork_server *server; /* that made the process; NULL: none */

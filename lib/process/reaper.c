@@ -16,9 +16,9 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd;    /* -1: reaped, or the parent's */
-	bool killed;  /* was sent SIGKILL */
-	bool watched; /* in the epoll set */
+	int pidfd; /* -1: reaped, or the parent's */
+	bool killed;
+	bool watched;
 };
 
 static fl_mutex reaper_lock = FL_MUTEX_INIT;

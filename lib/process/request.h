@@ -70,11 +70,11 @@ struct fl__request {
 
 struct fl__start_reply {
 	uint32_t magic, size;
-	int32_t error;                   /* a negative errno; or 0 */
-	int32_t pid;                     /* a fork server also sends the pidfd */
-	uint32_t has_task;               /* whether the task exists there */
-	uint32_t refused;                /* the fork server may not take on the settings */
-	struct fl__task_identity theirs; /* its identity there */
+	int32_t error;     /* a negative errno; or 0 */
+	int32_t pid;       /* a fork server also sends the pidfd */
+	uint32_t has_task; /* whether the task exists there */
+	uint32_t refused;  /* the fork server may not take on the settings */
+	struct fl__task_identity theirs;
 };
 
 /*

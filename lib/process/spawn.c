@@ -7,8 +7,8 @@
  *
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  *
- * If an orphan's parent, which shares the memory, too, is killed, clone() returns while the orphan
- * still uses the memory. Only then the calling thread waits for the end of the pipe.
+ * If an orphan's parent is killed, the orphan still uses the memory: only then the calling thread
+ * waits for the end of the pipe (docs/design.md, section 4).
  */
 #include "spawn.h"
 #include "core/base/sys.h"

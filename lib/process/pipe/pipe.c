@@ -278,7 +278,6 @@ struct pipe_message {
 	int fds[FL__PACKET_FDS];
 };
 
-/* The caller's buffers. */
 struct pipe_room {
 	void *buffer;
 	size_t bytes;

@@ -29,7 +29,6 @@ enum {
 	FL__PIPE_INLINE = 64 << 10,  /* the most bytes of a small message */
 };
 
-/* The first bytes of a packet. */
 struct fl__pipe_head {
 	uint32_t magic;
 	uint16_t kind;

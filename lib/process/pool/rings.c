@@ -30,7 +30,7 @@
  *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
  *
  * RUNNING and REVOKED stay until the slot's next round. `asleep` names a slot, since the worker may
- * sleep on a later one than a flush begins with.
+ * have ended the first submissions before the flush.
  *
  * Invariants
  *   1. A submission starts at most once, and never after its revocation: both sides change the same
@@ -53,8 +53,7 @@
  * kernel reports the death.
  *
  * A hostile worker may write anything into the completion ring at any time. The parent reads each
- * word once, acts on its copy, and checks the number of results. Numbers of submissions, sizes and
- * offsets are the parent's own.
+ * word once, and acts on its copy; docs/design.md, section 4, says what it trusts.
  */
 #include "rings.h"
 #include "core/base/atomic.h"

@@ -35,7 +35,6 @@ enum {
 	FL__RINGS_MESSAGE = 256,
 };
 
-/* Flags of a submission. */
 enum {
 	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, sent through the channel */
 	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
@@ -45,7 +44,6 @@ enum {
 	FL__SUBMISSION_INITIALIZE = 32,  /* if it fails, the worker exits */
 };
 
-/* Flags of a completion. */
 enum {
 	FL__COMPLETION_SKIPPED = 1,  /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
@@ -67,7 +65,7 @@ _Static_assert(sizeof(struct fl__submission) == 64, "a cache line");
 
 struct fl__submission_ring {
 	uint64_t magic;
-	uint32_t size;                  /* of this struct */
+	uint32_t size;
 	_Alignas(64) uint32_t doorbell; /* not 0: armed; the number of the manager's sleep */
 	_Alignas(64) uint32_t stop_requests;
 	uint32_t stop[FL__RINGS_DEPTH]; /* the submission that shall stop */
@@ -136,8 +134,8 @@ uint32_t fl__rings_post(struct fl__rings *rings);
 void fl__rings_flush(struct fl__rings *rings);
 
 enum fl__rings_peeked {
-	FL__RINGS_NONE,    /* the oldest submission has not ended, or there is none */
-	FL__RINGS_ENDED,   /* the oldest submission has ended */
+	FL__RINGS_NONE, /* the oldest submission has not ended, or there is none */
+	FL__RINGS_ENDED,
 	FL__RINGS_DAMAGED, /* no sound worker writes that */
 };
 
@@ -177,7 +175,6 @@ void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq);
  */
 void fl__rings_arm(struct fl__rings *rings, uint32_t generation);
 
-/* Called when the manager is awake. */
 void fl__rings_disarm(struct fl__rings *rings);
 
 /* In the worker's private memory. */

@@ -56,16 +56,15 @@ static struct worker_self {
 	fl_cancel_token token;
 } worker_self; /* the listener may use it after the task has returned */
 
-/* The current submission. */
 struct worker_job {
 	const struct fl__submission *submission;
 	const fl_task_type *type;
-	size_t arg_size, result_size; /* of all elements */
-	const char *arg;              /* NULL: of size 0 */
+	size_t arg_size, result_size;
+	const char *arg; /* NULL: of size 0 */
 	char *result;
 	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
 	int result_fd;
-	uint32_t flags, done; /* of the completion */
+	uint32_t flags, done;
 };
 
 static unsigned worker_slot(const struct worker_self *w)
@@ -113,8 +112,6 @@ static int worker_find_type(struct worker_self *w, struct worker_job *job)
 	job->result_size = (size_t)result_size;
 	return 0;
 }
-
-/* Arguments and results. */
 
 static bool worker_is_in_arena(uint32_t at, size_t size, size_t align)
 {
@@ -215,7 +212,6 @@ static int worker_make_result_memfd(struct worker_job *job)
 	return 0;
 }
 
-/* Provides zeroed memory for the result. */
 static int worker_make_result(struct worker_self *w, struct worker_job *job)
 {
 	const struct fl__submission *submission = job->submission;
