@@ -2,15 +2,14 @@
 /*
  * Chunks: several arguments as one task.
  *
- * A process executor loops over the elements of a chunk itself. Other executors call a task's
- * function once. They get a type of this file: its function runs the elements. The function finds
- * its task block by the task's token, which is the future's.
+ * A process executor loops over the elements itself. Other executors call a task's function once:
+ * that of a type of this file runs the elements. The function finds its task block by the task's
+ * token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
- * submitted as a copy without hooks, in memory that does not last. The thread that ends a future
- * releases its reference afterwards, and the release of the last reference reads the type: the only
- * read after the end, ordered by the reference count. So fl__chunk_detach_type() gives an ended
- * future a lasting type before the copy is freed.
+ * submitted as a copy without hooks, in memory that does not last. The release of the future's last
+ * reference reads the type: the only read after the end, ordered by the reference count. So
+ * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
 #include "map.h"
 #include <errno.h>
@@ -18,12 +17,12 @@
 enum {
 	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */
 	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
-	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker, beyond the least */
-	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers than this, one a worker */
-	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process_pool/rings.h */
+	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker's, beyond the least */
+	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers, one a worker */
+	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
 };
 
-/* The type of every chunk after its end. */
+/* Of every chunk after its end. */
 static const fl_task_type chunk_detached_type = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
 static struct fl__task_block *chunk_block_of(fl_task_ctx *ctx)
@@ -43,7 +42,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 		                               fl__element(results, *done, type->result_size), ctx);
 		if (error != 0)
 			return error;
-		fl__task_forget_failure(ctx); /* this element's: the next has its own */
+		fl__task_forget_failure(ctx); /* the next element has its own */
 		++*done;
 	}
 	return 0;
@@ -88,8 +87,8 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	if (error == 0)
 		return (struct fl__chunk_end){.done = block->future.count};
 	/*
-	 * After an error, a count of all elements is that of a dead worker, and not trusted. Or
-	 * there is no memory for results.
+	 * After an error a count of all elements is a dead worker's, and not trusted. Or there is
+	 * no memory for results.
 	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool killed = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
@@ -137,9 +136,8 @@ size_t fl__chunk_preferred(const fl_task_type *type)
 
 /*
  * The submission ring of a worker process has 16 entries. With many more chunks under way, a
- * backlog refills the ring as results are fetched, even while the caller handles results. So no
- * worker waits for the caller. On a busy machine the caller may be without a CPU for a time slice:
- * then the chunks under way are all that the workers can do in that time.
+ * backlog refills it as results are fetched, even while the caller handles results, or is without a
+ * CPU for a time slice. So no worker waits for the caller.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Apart from the fibers, since groups report to it. */
 #include "../base/atomic.h"
 #include "../base/error.h"
 #include "../base/panic.h"
@@ -24,7 +23,7 @@ fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handl
 
 void fl__fiber_report_error(const char *name, int error)
 {
-	/* acquire: pairs with fl_fiber_set_error_handler() */
+	/* pairs with fl_fiber_set_error_handler() */
 	fl_fiber_error_handler *handler = fl__load_acquire(&fiber_error_handler);
 	(handler ? handler : fiber_log_error)(name, error);
 }

@@ -11,23 +11,19 @@
  *                            context that began it    refused submit or start if the group was not
  *                                                     used_
  *
- * A submit or start counts the member. The end of the member uncounts it, after all of its work:
- * after the callback of a task; after the end of a fiber was published, when its locals have ended
- * and its token is gone. An error is noted before.
+ * A submit or start counts the member. Its end uncounts it, after all of its work: after the
+ * callback of a task; after the end of a fiber was published. An error is noted before.
  *
- * Tasks. The group keeps no list of its tasks: the children of its token serve as that list. The
- * token of a future leaves the tree before the end of the future is published, and so before the
- * group uncounts the task. Once it is submitted, a task is offered to joins: its token has a mark.
+ * Tasks. The children of the group's token serve as its list of tasks: the token of a future leaves
+ * the tree before its end is published. A submitted task is offered to joins: its token has a mark.
  * A join takes each offer once. On a worker of the executor the join runs pending tasks. Elsewhere
- * the join cancels pending tasks once the group is cancelled, so that it need not wait for their
- * turn. With no offer left the join sleeps, while other threads run the tasks. A new offer ends
- * the sleep of a join that takes offers.
+ * it cancels pending tasks once the group is cancelled. With no offer left the join sleeps. A new
+ * offer ends the sleep of a join that takes offers.
  *
- * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. So a
- * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
- * fiber, and the loop runs on. `fibers_` is written by the loop's thread alone. A join compares
- * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber may end,
- * and its loop with it, at any time on another thread.
+ * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. A
+ * join without an executor only sleeps until running_ is 0. The loop's thread alone writes
+ * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
+ * to: the last fiber, and its loop, may end on another thread.
  *
  *   word      bit           meaning                     set by               cleared by
  *   running_  MEMBERS_LEFT  a member is left            group_enter()        the last member
@@ -38,7 +34,7 @@
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
- *      So the lock orders the bits. Only NO_OFFER is also read without the lock: invariant 3.
+ *      Only NO_OFFER is also read without the lock: invariant 3.
  *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
  *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
  *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
@@ -46,9 +42,8 @@
  *      reads what all members wrote.
  *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
- *      two sees the other. The task may have ended before the submit reads idle_. The group still
- *      exists: a join begins after all submits, except those by members, and a member that submits
- *      is still counted.
+ *      two sees the other. The group still exists when the submit reads idle_: a join begins after
+ *      all submits, except those by members, which are still counted.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -71,7 +66,7 @@ static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAI
 static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
                                                 .offset = offsetof(fl_group, idle_)};
 
-/* For the end of a task: in its task block, behind its callback. */
+/* In a task's block, behind its callback. */
 struct group_task {
 	fl_group *group;
 	void *result; /* the caller's; NULL: none */
@@ -80,7 +75,7 @@ struct group_task {
 	void *on_end_arg;
 };
 
-/* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
+/* group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
 
 struct group_wakes {
 	struct fl__lot lot;
@@ -90,8 +85,8 @@ struct group_wakes {
 /* Under the lock. */
 static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 {
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the lock orders it */
-	/* relaxed: the lock orders it */
+	uint32_t seen = fl__load_relaxed(word); /* the lock orders it */
+	/* as above */
 	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
 		return;
 	if (wakes->any)
@@ -100,7 +95,7 @@ static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 		fl__lot_open(&wakes->lot, word);
 	wakes->any = true;
 	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
-	fl__store_relaxed(word, 0); /* relaxed: the lock orders it */
+	fl__store_relaxed(word, 0); /* as above */
 	fl__lot_unlock(&wakes->lot);
 }
 
@@ -111,16 +106,14 @@ static void group_wake(struct group_wakes *wakes)
 		fl__lot_unpark(&wakes->lot);
 }
 
-/* The state of a group that is begun. */
-
 static int64_t group_deadline(const fl_group *g)
 {
 	return (int64_t)(FL_FOREVER - g->from_forever_);
 }
 
 /*
- * Under the lock. The token is below `parent`; NULL: below the caller's scope. Returns whether the
- * caller must request the token.
+ * Under the lock. The token is below `parent`; NULL: the caller's scope. Returns whether the caller
+ * must request the token.
  */
 static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
@@ -143,21 +136,19 @@ static void group_end(fl_group *g)
 	g->begun_ = false;
 }
 
-/* The count. */
-
 /* Under the lock. */
 static void group_count_in(fl_group *g)
 {
-	/* release: the begin of the group; pairs with group_enter_begun() */
+	/* the begin of the group; pairs with group_enter_begun() */
 	if (fl__add_release(&g->count_, 1) == 0)
-		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
+		/* the lock orders it; no waiter changes a word that is 0 */
 		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
 }
 
 /* Under the lock. Returns whether no member is left. */
 static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* acquire: what the members wrote; pairs with group_count_out(). The lock does the rest. */
+	/* what the members wrote; pairs with group_count_out() */
 	if (fl__sub_acquire(&g->count_, 1) != 1)
 		return false;
 	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
@@ -165,10 +156,10 @@ static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 	return true;
 }
 
-/* Without the lock. The last access of the caller to the group. */
+/* Without the lock. The caller's last access to the group. */
 static void group_count_out(fl_group *g)
 {
-	size_t n = fl__load_relaxed(&g->count_); /* relaxed: the CAS decides */
+	size_t n = fl__load_relaxed(&g->count_); /* the CAS decides */
 	while (n > 1)
 		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
 			return;
@@ -187,8 +178,6 @@ static void group_wake_taking_join(fl_group *g)
 	fl__unlock(&g->lock_);
 	group_wake(&wakes);
 }
-
-/* How a member ended. */
 
 static void group_report(const struct fl__group_failure *failure)
 {
@@ -238,11 +227,11 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
 }
 
-/* Without the lock. The last access of the caller to the group. */
+/* Without the lock. The caller's last access to the group. */
 static void group_leave(fl_group *g)
 {
-	if (!fl__load_relaxed(&g->used_))           /* relaxed: see group_refuse() */
-		fl__store_relaxed(&g->used_, true); /* relaxed: the same */
+	if (!fl__load_relaxed(&g->used_))           /* see group_refuse() */
+		fl__store_relaxed(&g->used_, true); /* as above */
 	group_count_out(g);
 }
 
@@ -260,15 +249,15 @@ static void group_task_ended(fl_future *f, void *arg)
 	group_leave(g);
 }
 
-/* The count of the fibers. Called by their thread. */
+/* Called by the fibers' thread. */
 static size_t group_fibers(const fl_group *g)
 {
-	return fl__load_relaxed(&g->fibers_); /* relaxed: written by this thread alone */
+	return fl__load_relaxed(&g->fibers_); /* written by this thread alone */
 }
 
 static void group_set_fibers(fl_group *g, size_t n)
 {
-	fl__store_release(&g->fibers_, n); /* release: what group_fiber_in() stores; pairs with a join */
+	fl__store_release(&g->fibers_, n); /* what group_fiber_in() stores; pairs with a join */
 }
 
 void fl__group_fiber_left(fl_group *g)
@@ -277,9 +266,7 @@ void fl__group_fiber_left(fl_group *g)
 	group_leave(g);
 }
 
-/* Submits and starts. */
-
-/* Under the lock. Returns whether the fibers of the group, with the new one, have one scheduler. */
+/* Under the lock. Whether all fibers, with the new one, have one scheduler. */
 static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 {
 	const size_t fibers = group_fibers(g);
@@ -294,16 +281,16 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 }
 
 /*
- * The fast path of group_enter(), without the lock: for a group that has members, and, for a new
- * fiber, also fibers of the same scheduler. False: it is not such a group.
+ * Without the lock: for a group with members, and, for a new fiber, with fibers of the same
+ * scheduler. Else false.
  */
 static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
-	/* relaxed: only this thread stores `s` there; another value is not `s` */
+	/* only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
-	size_t n = fl__load_relaxed(&g->count_);                      /* relaxed: the CAS decides */
+	size_t n = fl__load_relaxed(&g->count_);                      /* the CAS decides */
 	while (n > 0 && !fl__cas_weak_acquire(&g->count_, &n, n + 1)) /* pairs with group_count_in() */
 		;
 	if (n == 0)
@@ -314,20 +301,19 @@ static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 }
 
 /*
- * Counts a new member in: a task, or a fiber of `s` if that is not NULL. Begins the group if
- * needed. Returns the number of the member.
+ * Counts a new task in, or a fiber of `s`. Begins the group if needed. Returns the member's number.
  */
 static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
 {
 	if (group_enter_begun(g, s))
-		return fl__add_relaxed(&g->number_, 1); /* relaxed: only the value's uniqueness counts */
+		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
 	fl__lock(&g->lock_);
 	if (s && !group_fiber_in(g, s)) {
 		fl__unlock(&g->lock_);
 		fl__panic("fl_group_start", g, "it has fibers on another loop");
 	}
 	const bool cancelled = group_begin(g, parent);
-	const size_t number = fl__add_relaxed(&g->number_, 1); /* relaxed: as above */
+	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
 	group_count_in(g);
 	fl__unlock(&g->lock_);
 	fl__debug_deadline(group_deadline(g));
@@ -345,7 +331,7 @@ static int group_refuse(fl_group *g, int rc)
 {
 	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
-	/* relaxed: a member that set used_ was counted out before the count reached 0 */
+	/* a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
 		group_end(g);
 	fl__unlock(&g->lock_);
@@ -364,7 +350,7 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 {
 	const size_t number = group_enter(g, NULL, NULL);
 	if (wanted->cancel)
-		return group_refuse(g, -EINVAL); /* a task has one parent token: the group's */
+		return group_refuse(g, -EINVAL); /* the parent token of a task is the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
 		return group_refuse(g, -ECANCELED);
 	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg};
@@ -398,14 +384,12 @@ int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg,
 	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
 }
 
-/* Offers. */
-
 static fl_future *group_future_of(fl_cancel_token *token)
 {
 	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
 }
 
-/* The future has not ended, so its producer has a reference. */
+/* The future has not ended: its producer has a reference. */
 static void group_keep(fl_cancel_token *token)
 {
 	(void)fl_future_ref(group_future_of(token));
@@ -420,7 +404,7 @@ static fl_future *group_take_marked(fl_group *g)
 static void group_mark_no_offer(fl_group *g)
 {
 	fl__lock(&g->lock_);
-	/* relaxed: the lock orders it */
+	/* the lock orders it */
 	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
 		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
 		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
@@ -428,8 +412,8 @@ static void group_mark_no_offer(fl_group *g)
 }
 
 /*
- * Returns a reference to the future of a task, roughly the newest, that has not ended and that no
- * join has taken. NULL: there is none, and the next submit wakes a join that sleeps.
+ * A reference to the future of a task, roughly the newest, that has not ended and that no join
+ * took. NULL: none; the next submit wakes a join that sleeps.
  */
 static fl_future *group_take_offer(fl_group *g)
 {
@@ -441,10 +425,7 @@ static fl_future *group_take_offer(fl_group *g)
 	return f;
 }
 
-/*
- * Sleeps until no member is left, or, if `takes`, until there is an offer or no member is left.
- * Returns 0, -ETIMEDOUT, -ECANCELED.
- */
+/* Sleeps until no member is left, or, if `takes`, there is an offer: 0, -ETIMEDOUT, -ECANCELED. */
 static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (takes)
@@ -463,11 +444,9 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
-/* Queries. */
-
 size_t fl_group_count(const fl_group *g)
 {
-	/* relaxed: a lone number; a caller that reads 0 takes the lock */
+	/* a lone number; a caller that reads 0 takes the lock */
 	return fl__load_relaxed(&g->count_);
 }
 
@@ -500,7 +479,7 @@ fl_cancel_token *fl_group_token(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	const bool cancelled = group_begin(g, NULL);
-	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
+	fl__store_relaxed(&g->used_, true); /* the lock orders it */
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
@@ -520,8 +499,6 @@ static bool group_on_arm(void *group, struct fl__node *node)
 
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
-/* Joins. */
-
 static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(cancel))
@@ -530,9 +507,9 @@ static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 }
 
 /*
- * Runs the task here if it is pending. Does not wait for a task that another context has claimed,
- * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
- * for the fiber, so each join has at most one such fiber.
+ * Runs the task here if it is pending. Does not wait for a task that another context runs: that
+ * task may wait for the next offer. A loop runs the task on a new fiber; the join waits for it, so
+ * it has at most one such fiber.
  */
 static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -552,14 +529,13 @@ static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t de
 {
 	if (fl_cancel_token_is_requested(&g->token_)) {
 		int rc = fl_future_cancel(f);
-		(void)rc; /* whatever the result, the task ends */
+		(void)rc; /* the task ends in any case */
 	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
 		group_run_or_wait(f, deadline, cancel);
 	}
 	fl_future_free(f);
 }
 
-/* Whether a request of `cancel` reaches the group's token. */
 static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel)
 {
 	const fl_cancel_token *token = &g->token_;
@@ -569,8 +545,8 @@ static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel
 }
 
 /*
- * Sleeps. If `cancel` is above the group's token, a request of the group's token also ends the
- * sleep. This happens once, and sets `*stopped`.
+ * If `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
+ * and sets `*stopped`.
  */
 static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
@@ -590,7 +566,7 @@ static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_ca
 	return rc;
 }
 
-/* Without an executor the group has no task for the join to run or to cancel. */
+/* Without an executor, no task to run or to cancel. */
 static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -603,7 +579,7 @@ static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token 
 	return rc;
 }
 
-/* Waits until no member is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+/* 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (!g->executor_)
@@ -628,7 +604,7 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 	return rc;
 }
 
-/* The joining thread's scope outside of the group's own. */
+/* Outside of the group's own. */
 static fl_cancel_token *group_outer_scope(const fl_group *g)
 {
 	fl_cancel_token *scope = fl_cancel_scope_current();
@@ -654,7 +630,7 @@ static void group_join_give_up(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
-/* Ends a group without members and returns its result. `rc`: what ended the wait early. */
+/* `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
@@ -685,8 +661,8 @@ static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_t
 }
 
 /*
- * Whether the calling context is a member of the group, or runs what a member waits for. A shield
- * hides the caller's scope, but neither its own token nor its task.
+ * Whether the calling context is a member, or runs what a member waits for. A shield hides the
+ * caller's scope, but neither its own token nor its task.
  */
 static bool group_is_inside(const fl_group *g)
 {
@@ -695,15 +671,15 @@ static bool group_is_inside(const fl_group *g)
 }
 
 /*
- * Returns 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
- * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop.
- * A callback of the loop runs on the loop's internal fiber, which has no token: it must not wait.
+ * 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
+ * meanwhile, those of the calling thread if the caller is a fiber of their loop. A callback of the
+ * loop, on its internal fiber without a token, must not wait.
  */
 static int group_may_wait_for_fibers(const fl_group *g)
 {
 	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
 		return 0;
-	/* relaxed, all three: the acquire orders them */
+	/* the acquire orders all three */
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
 		return -EOWNERDEAD;
 	const struct fl__ctx *ctx = fl__ctx_get();
@@ -737,7 +713,7 @@ static int group_join(const char *function, fl_group *g)
 	fl_cancel_token *around = group_outer_scope(g);
 	int rc = group_wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		/* what ended the wait may not have reached the group's token */
+		/* the group's token may not be requested */
 		fl_cancel_token_request(&g->token_);
 		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The lazy map: imap.h has the overview. The batches come first, then the source, the calls and the
- * waits.
- */
+/* The lazy map (imap.h): batches, source, calls, waits. */
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -15,12 +12,10 @@
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 
-/* The value of `done` after the close. */
+/* `done` after the close. */
 static struct fl__imap_batch imap_closed;
 
-/* Memory. */
-
-/* Makes a zeroed iteration with that many batches, and one reference; NULL: no memory. */
+/* Zeroed, with that many batches, and one reference; NULL: no memory. */
 static fl_imap *imap_new(const fl_allocator *allocator, size_t batches)
 {
 	size_t bytes;
@@ -41,7 +36,7 @@ static fl_imap *imap_new(const fl_allocator *allocator, size_t batches)
 
 static void imap_release(fl_imap *it)
 {
-	/* acq_rel: the last release frees what the earlier ones used; pairs with itself */
+	/* the last release frees what the earlier ones used; pairs with itself */
 	if (fl__sub_acq_rel(&it->refs, 1) > 1)
 		return;
 	fl__free_to(it->allocator, it->source.memory);
@@ -64,12 +59,12 @@ static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size
 	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
 }
 
-/* The callback of the futures. Runs on any thread. */
+/* On any thread. */
 static void imap_on_end(fl_future *f, void *arg)
 {
 	struct fl__imap_batch *b = arg;
 	fl_imap *it = b->it;
-	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* relaxed: the CAS decides */
+	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* the CAS decides */
 	fl__chunk_detach_type(f);
 	do {
 		if (seen == &imap_closed) {
@@ -79,13 +74,13 @@ static void imap_on_end(fl_future *f, void *arg)
 			return;
 		}
 		b->next_done = seen;
-		/* release: `next_done`; pairs with imap_collect() */
+		/* `next_done`; pairs with imap_collect() */
 	} while (!fl__cas_weak_release(&it->done, &seen, b));
 	fl_event_set(&it->batch_ended);
 	imap_release(it);
 }
 
-/* The same for a type without hooks: it runs no user code. */
+/* As above, for a type without hooks. */
 void fl__imap_on_end(fl_future *f, void *arg)
 {
 	fl__run_ends(f);
@@ -93,18 +88,16 @@ void fl__imap_on_end(fl_future *f, void *arg)
 }
 
 /*
- * Closes the stack: from now on callbacks clean up after the batches under way. Does not wait for
- * futures that are just ending.
+ * From now on callbacks clean up after the batches under way. Does not wait for futures that are
+ * just ending.
  */
 static void imap_close(fl_imap *it)
 {
-	/* acquire: as in imap_collect() */
+	/* as in imap_collect() */
 	struct fl__imap_batch *done = it->calls ? fl__swap_acquire(&it->done, &imap_closed) : NULL;
 	for (; done; done = done->next_done)
 		done->returned = true;
 }
-
-/* Lists. */
 
 static void imap_add_oldest(fl_imap *it, struct fl__imap_batch *b)
 {
@@ -137,10 +130,10 @@ static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
 	it->used--;
 }
 
-/* Takes the batches that callbacks have pushed, oldest first. Acquires what the tasks wrote. */
+/* Oldest first. Acquires what the tasks wrote. */
 static void imap_collect(fl_imap *it)
 {
-	/* acquire: pairs with imap_on_end() */
+	/* pairs with imap_on_end() */
 	struct fl__imap_batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL;
 	while (list) {
 		struct fl__imap_batch *next = list->next_done;
@@ -169,11 +162,9 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
 }
 
-/* Submitting. */
-
 /*
- * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: the backlog
- * is full. If nothing is under way, a submit with `it->waiting` first waits until `waiting_until`.
+ * 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. If nothing is
+ * under way, a submit with `it->waiting` first waits until `waiting_until`.
  */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
@@ -189,7 +180,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	    .on_end_arg = b,
 	};
 	if (it->calls)
-		/* relaxed: the caller's own reference keeps `it` alive */
+		/* the caller's reference keeps `it` alive */
 		fl__add_relaxed(&it->refs, 1);
 	int rc = beyond ? fl__submit_beyond(it->executor, it->sent, args, count, &b->f, &config)
 	                : fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config,
@@ -199,7 +190,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	return rc;
 }
 
-/* Submits `count` arguments as the newest batch. Returns 0, or an error and changes nothing. */
+/* Submits `count` arguments. An error changes nothing. */
 static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count)
 {
 	struct fl__imap_batch *b = imap_batch_new(it, index, count);
@@ -211,15 +202,13 @@ static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t co
 	return rc;
 }
 
-/* The current batch. */
-
 /* Why elements that had not begun were not run: the iteration was stopped. */
 static int imap_stop_error(const fl_imap *it)
 {
 	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* Makes a new batch of the elements of `b` after the failed one, which were not begun. */
+/* Makes a batch of the elements after the failed one, which were not begun. */
 static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 {
 	const size_t begin = b->good + 1;
@@ -253,7 +242,7 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 			imap_batch_split(it, b);
 	}
 	if (it->stopped && stopped)
-		/* an element was stopped: the iteration ends with the reason of the stop */
+		/* the iteration ends with the reason of the stop */
 		it->source.end = it->stopped;
 }
 
@@ -277,14 +266,12 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 		fl__imap_batch_retire(it);
 	} else if (b->f) {
 		int rc = fl_future_cancel(b->f);
-		(void)rc; /* it ends in any state; its callback, if it has one, cleans up */
+		(void)rc; /* its callback, if it has one, cleans up */
 		fl_future_free(b->f);
 	}
 }
 
-/* The source. */
-
-/* Prepares up to a chunk of arguments. Returns their number. */
+/* Up to a chunk of arguments. Returns their number. */
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
@@ -309,7 +296,7 @@ static void imap_drop_held(fl_imap *it)
 	it->source.held = 0;
 }
 
-/* Submits the next chunk, if any. Returns 0, or an error; then the caller may try again. */
+/* If there is one. After an error the caller may try again. */
 static int imap_submit_next(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
@@ -333,11 +320,11 @@ void fl__imap_stop(fl_imap *it, int why)
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	imap_drop_held(it);
-	/* Newest first, so that no worker begins a batch in between. */
+	/* Newest first: no worker begins a batch in between. */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
 		int rc = b->f ? fl_future_cancel(b->f) : 0;
-		(void)rc; /* whatever its state, it ends */
+		(void)rc; /* it ends in any state */
 	}
 }
 
@@ -349,7 +336,7 @@ static void imap_stop_if_due(fl_imap *it)
 }
 
 /*
- * Submits one chunk if the window has room, and more until a result is ready. So the consumer of a
+ * Submits one chunk if the window has room, and more until a result is ready: the consumer of a
  * slow generator waits for one chunk only.
  */
 static int imap_fill(fl_imap *it)
@@ -363,8 +350,6 @@ static int imap_fill(fl_imap *it)
 	}
 	return rc;
 }
-
-/* Returning results. */
 
 static void imap_note_failure(fl_imap *it, const struct fl__imap_batch *b)
 {
@@ -392,9 +377,7 @@ static int imap_give(fl_imap *it, size_t *index, void *result)
 	return good ? 0 : fl__failure_store_at(at, it->error, it->message);
 }
 
-/* Waiting. */
-
-/* Waits for `on`, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
+/* 0, -ETIMEDOUT, -ECANCELED: also by the iteration's token. */
 static int imap_await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_on things[2] = {on};
@@ -421,7 +404,7 @@ static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *can
 {
 	struct fl__imap_batch *b = it->oldest;
 	int rc = imap_await_future(it, b->f, deadline, cancel);
-	/* if the future has ended, but its callback has not returned the batch yet: waits for it */
+	/* the callback of an ended future has yet to return the batch */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
 		imap_collect(it);
@@ -449,8 +432,8 @@ static void imap_request(void *token)
 }
 
 /*
- * imap_fill(), which also waits for a permit of a full backlog while nothing is under way. Returns
- * 0 at a request of the iteration's token.
+ * As imap_fill(), but waits for a permit while nothing is under way. 0 at a request of the
+ * iteration's token.
  */
 static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -464,7 +447,7 @@ static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *can
 	const int rc = imap_fill(it);
 	it->waiting = NULL;
 	if (registered)
-		(void)fl_cancel_callback_remove(&callback); /* whether or not the callback was called */
+		(void)fl_cancel_callback_remove(&callback); /* called or not */
 	fl_cancel_token_destroy(&either);
 	return rc == -ECANCELED && it->cancel && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
@@ -523,8 +506,6 @@ const char *fl_imap_message(const fl_imap *it)
 	return it->message;
 }
 
-/* Life. */
-
 static size_t imap_least(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -534,10 +515,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 {
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
-		/*
-		 * A submit runs the task at once. So each submit is made only when its result is
-		 * wanted.
-		 */
+		/* A submit runs the task at once: it is made only when its result is wanted. */
 		most = 1;
 	most = imap_least(most, n / chunk + (n % chunk != 0));
 	return most ? most : 1;
@@ -563,7 +541,7 @@ static int imap_begin(fl_imap *it)
 		rc = imap_fill(it);
 	if (imap_lacks_permit(it, rc))
 		rc = imap_fill_waiting(it, it->deadline, NULL);
-	return it->oldest ? 0 : rc; /* an iteration with a chunk under way goes on */
+	return it->oldest ? 0 : rc; /* a chunk is under way */
 }
 
 static void imap_configure(fl_imap *it, const fl_imap_config *config)

@@ -20,40 +20,36 @@
  * `refs`, which callbacks use, too.
  *
  *   in order    The oldest batch becomes current when its future has ended. The consumer waits
- *               for that future: a worker of the executor runs the task itself, and the wait
- *               fetches the results of processes.
+ *               for that future: a worker runs the task itself, and the wait fetches the results
+ *               of processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
- *               `batch_ended`. The consumer takes the whole stack and reverses it. Before it
- *               sleeps, the consumer helps with the oldest batch, as above, and the wait fetches
- *               the results of ranks. That ensures progress:
- *               if the consumer does not run the oldest batch, the batch runs elsewhere or has
- *               ended.
+ *               `batch_ended`. The consumer takes and reverses the whole stack. Before it sleeps,
+ *               the consumer helps with the oldest batch, as above: that batch runs here, runs
+ *               elsewhere, or has ended.
  *
  * Futures of an ordered iteration have that callback, too, if their type is `type_copy`
- * (fl__chunk_type()). Each element's hooks run exactly once. If the callback can push the batch,
- * the iteration runs them. If the callback finds the stack closed by the free, the callback runs
- * them. The word `done` decides, so a free never waits. Each callback holds a reference to the
- * memory.
+ * (fl__chunk_type()). Each element's hooks run exactly once: by the iteration, if the callback can
+ * push the batch; by the callback, if the free has closed the stack. The word `done` decides, so a
+ * free never waits. Each callback holds a reference to the memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
  * the old place. So there is one batch more than the window needs.
  */
 struct fl__imap_batch {
-	struct fl__imap_batch *next, *prev; /* of the batches under way; `next` also in `free` */
+	struct fl__imap_batch *next, *prev; /* under way; `next` also in `free` */
 	struct fl__imap_batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
 	fl_future *f;     /* NULL: the submit failed with `error` */
-	size_t index;     /* of its first argument */
+	size_t index;     /* of the first argument */
 	size_t count;     /* arguments */
-	size_t given;     /* results and failures that the consumer got */
+	size_t given;     /* results and failures that the consumer has */
 	size_t good;      /* if current: leading elements that succeeded */
-	size_t kept;      /* if current: leading elements with a valid result */
-	int error;        /* if current: why the rest did not succeed */
-	bool returned;    /* the callback has pushed the batch */
-	bool ended_first; /* it had ended when the iteration was stopped */
+	size_t kept;      /* if current: those with a valid result */
+	int error;        /* if current: why the rest failed */
+	bool returned;    /* the callback has pushed it */
+	bool ended_first; /* before the iteration was stopped */
 };
 
-/* The source of the arguments: an array or a generator. */
 struct fl__imap_source {
 	const void *args;
 	size_t n;
@@ -61,9 +57,9 @@ struct fl__imap_source {
 	void *state;
 	void *memory; /* a generator's: for a chunk of arguments */
 	void *made;   /* `memory`, aligned */
-	size_t held;  /* arguments in `made` that are not submitted */
+	size_t held;  /* in `made`, not submitted */
 	size_t taken; /* arguments submitted */
-	int end;      /* why the source ended; 0: not ended */
+	int end;      /* why the source ended; 0: it goes on */
 };
 
 struct fl_imap {
@@ -76,7 +72,7 @@ struct fl_imap {
 	bool unordered;
 	bool calls;              /* futures have the callback */
 	bool whole;              /* a batch with a failure is not split */
-	int stopped;             /* -ETIMEDOUT or -ECANCELED, of `deadline` or `cancel`; 0: goes on */
+	int stopped;             /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	int64_t deadline;        /* FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: none */
 	/*
@@ -85,12 +81,10 @@ struct fl_imap {
 	 */
 	fl_cancel_token *waiting;
 	int64_t waiting_until;
-	/* Batches. */
 	struct fl__imap_batch *free, *oldest, *newest, *current;
 	struct fl__imap_batch *ready, *ready_last; /* unordered: batches under way that have ended */
 	/* batches that are not free; the window, in batches */
 	size_t used, most;
-	/* The last failure. */
 	int error;
 	char message[FL_MESSAGE_MAX];
 	/* Used by the callbacks, too. */
@@ -100,24 +94,15 @@ struct fl_imap {
 	struct fl__imap_batch batches[];
 };
 
-/*
- * Ends the iteration with `why`: submits nothing more, and cancels the batches under way. They can
- * still be taken.
- */
+/* Submits nothing more, and cancels the batches under way. They can still be taken. */
 void fl__imap_stop(fl_imap *it, int why);
 
-/*
- * Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until().
- */
+/* Makes a batch current. Returns 0, or why there is none: as fl_imap_next_until(). */
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * The callback of the futures of an iteration without drop hooks. It runs no user code, and never
- * waits.
- */
+/* Of futures without drop hooks. Runs no user code, and never waits. */
 void fl__imap_on_end(fl_future *f, void *arg);
 
-/* Frees the current batch. */
 void fl__imap_batch_retire(fl_imap *it);
 
 #endif

@@ -3,19 +3,17 @@
  * The ordered map: by reference, for executors with tasks that refer to the caller's memory
  * (FL_CAP_BY_REFERENCE), and by copy, for other executors.
  *
- * By reference. The array is cut into chunks of consecutive elements. The map submits at most as
- * many tasks as the executor has workers. Each of these *runners* takes the next chunk until none
- * is left. So memory does not grow with the array, and the load is balanced. Elements that have not
- * begun at an error, timeout or cancel cost nothing.
+ * By reference. The array is cut into chunks. The map submits at most as many tasks as the executor
+ * has workers. Each of these *runners* takes the next chunk until none is left. So memory does not
+ * grow with the array, and the load is balanced.
  *
- * Which failure is reported: runners take chunks in ascending order. After a failure at index i no
- * runner begins an element above i, but the elements below still run. So every run reports the
- * lowest index that fails. `lowest` only falls; a runner that reads an old value begins an element
- * too many, never one too few.
+ * Runners take chunks in ascending order. After a failure at index i no runner begins an element
+ * above i, but the elements below still run. So every run reports the lowest index that fails.
+ * `lowest` only falls; a runner that reads an old value begins an element too many, never one too
+ * few.
  *
  * A map ends early for one reason, the first: a failure, or the early end of the caller's wait
- * (`stopped`). An element that returns -ECANCELED while its token is requested was stopped and has
- * not failed.
+ * (`stopped`). An element that returns -ECANCELED while its token is requested has not failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -35,26 +33,25 @@ struct map_in_place {
 	const unsigned char *args;
 	unsigned char *results;
 	size_t n, chunk, chunks;
-	size_t next;      /* the lowest chunk that no runner has taken */
+	size_t next;      /* the lowest chunk that no runner took */
 	size_t done;      /* elements that succeeded */
 	size_t lowest;    /* the lowest index that failed; n: none; written under `lock` */
 	uint32_t stopped; /* the caller's wait ended early */
-	uint32_t lock;    /* an fl__lock; guards `failure` */
-	/* Requested by the first runner that ends: no further runner is needed. */
+	uint32_t lock;    /* guards `failure` */
+	/* Requested by the first runner that ends: no more are needed. */
 	fl_cancel_token over;
 	fl_map_error failure;
 };
 
-/* Records the failure, unless the map ended for another reason or a lower element has failed. */
+/* Unless the map ended for another reason or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	fl__lock(&map->lock);
-	/* relaxed, all three: the lock orders them; without the lock they are hints */
+	/* the lock orders all three; without it they are hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
 		map->failure.index = index;
 		map->failure.error = error;
-		/* the rest is zero */
 		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1);
 	}
 	fl__unlock(&map->lock);
@@ -62,7 +59,7 @@ static void map_fail(struct map_in_place *map, size_t index, int error, const ch
 
 static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)
 {
-	/* relaxed: hints, see above */
+	/* hints, see above */
 	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_is_cancelled(ctx);
 }
 
@@ -84,7 +81,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	return error == 0;
 }
 
-/* Runs elements while they may begin and succeed. Returns the number that succeeded. */
+/* While elements may begin and succeed. Returns how many succeeded. */
 static size_t map_run_chunk(struct map_in_place *map, size_t begin, size_t end, fl_task_ctx *ctx)
 {
 	size_t i = begin;
@@ -98,7 +95,7 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 	(void)result;
 	struct map_in_place *map = *(struct map_in_place *const *)arg;
 	for (;;) {
-		/* relaxed: only the value's uniqueness counts */
+		/* only the value's uniqueness counts */
 		size_t chunk = fl__add_relaxed(&map->next, 1);
 		if (chunk >= map->chunks || !map_may_begin(map, chunk * map->chunk, ctx)) {
 			fl_cancel_token_request(&map->over);
@@ -106,7 +103,7 @@ static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 		}
 		size_t begin = chunk * map->chunk;
 		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
-		/* relaxed: the caller reads it after the end of all runners, which orders it */
+		/* the caller reads it after the end of all runners */
 		fl__add_relaxed(&map->done, map_run_chunk(map, begin, end, ctx));
 	}
 }
@@ -120,8 +117,8 @@ static const fl_task_type map_runner_type = {
 };
 
 /*
- * Submits up to `n` runners. One suffices: when a runner ends, it requests `over`, which ends this
- * function's wait for another permit. Returns the number of runners, or the error if there is none.
+ * Submits up to `n` runners. One suffices: its end requests `over`, which ends the wait for another
+ * permit. Returns the number of runners, or the error if there is none.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -135,10 +132,7 @@ static int map_submit_runners(struct map_in_place *map, fl_future **runners, int
 	return count > 0 ? count : rc;
 }
 
-/*
- * The caller's wait ended early: no further element begins, and running tasks are requested to
- * stop.
- */
+/* The caller's wait ended early: no further element begins, running tasks are requested to stop. */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	fl__lock(&map->lock); /* orders the stop and a failure */
@@ -146,21 +140,18 @@ static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 	fl__unlock(&map->lock);
 	for (int i = 0; i < n; i++) {
 		int rc = fl_future_cancel(runners[i]);
-		(void)rc; /* whatever its state, it ends */
+		(void)rc; /* it ends in any state */
 	}
 }
 
-/* One runner has ended, so no chunk is left. Cancels the runners that no worker has begun. */
+/* A runner has ended, so no chunk is left. Cancels the runners that have not begun. */
 static void map_cancel_pending_runners(fl_future **runners, int n)
 {
 	for (int i = 0; i < n; i++)
 		FL_IGNORE(fl_future_cancel_pending(runners[i]));
 }
 
-/*
- * Waits for all runners and frees them. Returns why the wait ended early, or -ENOTRECOVERABLE of a
- * broken executor.
- */
+/* Frees all runners. Returns why the wait ended early, or -ENOTRECOVERABLE. */
 static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, int64_t deadline,
                              fl_cancel_token *cancel)
 {
@@ -181,7 +172,7 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 	return early ? early : broken;
 }
 
-/* Why the runners stopped: no element failed, and the wait did not end early. */
+/* No element failed, and the wait did not end early. */
 static int map_why_stopped(const fl_submit_config *config)
 {
 	bool requested = config->cancel && fl_cancel_token_is_requested(config->cancel);
@@ -216,7 +207,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	return rc;
 }
 
-/* The default chunk: several tasks for each worker, which balances the load. */
+/* Several tasks for each worker, which balances the load. */
 static size_t map_chunk_size(size_t n, unsigned workers)
 {
 	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
@@ -242,16 +233,14 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * By copy: a lazy map in order (imap.h). Its batches are copied to the caller's array as a whole,
- * with the same guarantees.
+ * By copy: a lazy map in order (imap.h). Its batches are copied to the caller's array, with the
+ * same guarantees.
  *
  * The first failure that the map takes is the lowest: all chunks before it have ended, and the map
- * then cancels all chunks after it. A failure behind a slow chunk wastes at most a window of
- * chunks.
+ * then cancels those after it. A failure behind a slow chunk wastes at most a window of chunks.
  *
- * A map ends early for one reason, the first: a failure, a stop by its deadline or token, or a
- * broken executor. A chunk that had failed before the stop is the earlier reason. The map goes on
- * until it has taken all chunks under way.
+ * A map ends early for one reason, the first: a failure (also one before the stop), a stop by its
+ * deadline or token, or a broken executor. The map goes on until it has taken all chunks under way.
  */
 
 struct map_by_copy {
@@ -267,7 +256,7 @@ static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chu
 	return end->begun && !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));
 }
 
-/* Whether the chunk failed for a reason of its own, not because of a stop or a broken executor. */
+/* For a reason of its own, not because of a stop or a broken executor. */
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {
@@ -276,7 +265,7 @@ static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__im
 	return map_copy_has_begun(m, end);
 }
 
-/* Copies what element `done` left: zeros if the worker died or the result is lost. */
+/* What element `done` left: zeros if the worker died or the result is lost. */
 static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
 {
 	const size_t size = m->it->type->result_size;
@@ -292,11 +281,10 @@ static void map_copy_note_failure(struct map_by_copy *m, const struct fl__imap_b
 {
 	m->failure.index = b->index + b->good;
 	m->failure.error = b->error;
-	/* the rest is zero */
 	(void)strncpy(m->failure.message, fl_future_message(b->f), FL_MESSAGE_MAX - 1);
 }
 
-/* Takes the results of the current batch, and the reason for an early end. */
+/* And the reason for an early end. */
 static void map_copy_take(struct map_by_copy *m)
 {
 	fl_imap *it = m->it;
@@ -325,7 +313,7 @@ static size_t map_least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* `config->cancel` is resolved; if that is NULL, there is no token. n > 0. */
+/* `config->cancel` is resolved; NULL: no token. n > 0. */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {

@@ -22,42 +22,39 @@ struct fl__chunk_type {
 	const fl_task_type *of;
 };
 
-/*
- * The type to submit for `type`: `type` itself if possible, else a type made in `storage`.
- * `storage` must outlive all futures.
- */
+/* `type` itself if possible, else a type made in `storage`, which must outlive all futures. */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
 /*
- * Gives an ended future a type that lasts, in place of one in `storage`. The caller has a reference
- * to the future, or is its callback.
+ * Gives an ended future a type that lasts, in place of one in `storage`. The caller has a
+ * reference, or is the future's callback.
  */
 void fl__chunk_detach_type(fl_future *f);
 
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
-	uint32_t done; /* leading elements that succeeded and left results */
-	/* The chunk was cancelled, or stopped on request or by a deadline. Else `done` failed. */
+	uint32_t done; /* 0: all succeeded */
+	/* Cancelled, or stopped on request or by a deadline. Else `done` failed. */
 	bool stopped;
-	bool begun;     /* element `done` was begun, as far as the executor knows */
-	bool killed;    /* the chunk ended because its worker was killed at the deadline */
+	bool begun;     /* element `done`, as far as the executor knows */
+	bool killed;    /* with its worker, at the deadline */
 	bool kept;      /* element `done` failed and kept its result */
 	bool untouched; /* the elements after the failed one were surely not begun */
 };
 
 /*
- * Runs the elements of a chunk from `*done` on, which counts those that succeed. Returns 0, or the
- * error of the element that failed; -ECANCELED with `*between` set: a request to stop came before
- * the next element.
+ * Runs elements from `*done` on, which counts those that succeed. Returns 0, or the error of the
+ * element that failed; -ECANCELED with `*between` set: a request to stop came before the next
+ * element.
  */
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between);
 
-/* The result of an ended chunk. `type`: the caller's. */
+/* Of an ended chunk. `type`: the caller's. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 
-/* The number of leading elements with a valid result. */
+/* Leading elements with a valid result. */
 static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 {
 	return (size_t)end.done + end.kept;
@@ -73,18 +70,18 @@ static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel_token
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * `wanted`, but at most what one task can have, and at most as many elements as have memory for
- * results that outlive a dying worker (`result_most`). At least 1.
+ * `wanted`, but at most what one task can have, and what has memory for results that outlive a
+ * dying worker (`result_most`). At least 1.
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* The preferred most elements of a chunk, by their bytes; at least 1. */
+/* By their bytes; at least 1. */
 size_t fl__chunk_preferred(const fl_task_type *type);
 
-/* The number of chunks under way that keeps all workers busy with little memory. */
+/* How many chunks under way keep all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);
 
-/* The i-th argument or result of the array `first`. NULL if `size` is 0 or `first` is NULL. */
+/* Of the array `first`. NULL if `size` is 0 or `first` is NULL. */
 static inline void *fl__element(const void *first, size_t i, size_t size)
 {
 	return first && size > 0 ? (char *)first + i * size : NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registry: the list of all task types, sorted by name. Constructors must not fail, so they
- * only link their entry into the list.
+ * The list of all task types, sorted by name. Constructors must not fail: they only link their
+ * entry into the list.
  *
- * Two different types may have one name, such as two plugins with a source file of the same name. A
- * look-up finds neither. Executors that pass tasks by address run both.
+ * Two different types may have one name, as in two plugins with files of one name. A look-up finds
+ * neither. Executors that pass tasks by address run both.
  */
 #include "registry.h"
 #include "../base/atomic.h"
@@ -16,15 +16,15 @@
 
 static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
 static fl_task_entry *registry_first;
-static uint64_t registry_change_count; /* how often an entry came or went; also read without the lock */
+static uint64_t registry_change_count; /* also read without the lock */
 
 static void registry_note_change(void)
 {
-	/* relaxed: a thread that sees another number looks up under the lock */
+	/* a thread that sees another number looks up under the lock */
 	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
-/* The link to the first entry with that name, or where to insert it. */
+/* To the first entry with that name, or where to insert it. */
 static fl_task_entry **registry_search(const char *name)
 {
 	fl_task_entry **link = &registry_first;
@@ -61,7 +61,7 @@ static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
-/* The entry after those with the name of `entry`. `*conflict`: they have different types. */
+/* After those with the name of `entry`. `*conflict`: they have different types. */
 static const fl_task_entry *registry_next_name(const fl_task_entry *entry, bool *conflict)
 {
 	const fl_task_type *type = entry->type;
@@ -114,10 +114,10 @@ void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void
 
 uint64_t fl__registry_changes(void)
 {
-	return fl__load_relaxed(&registry_change_count); /* relaxed: as in registry_note_change() */
+	return fl__load_relaxed(&registry_change_count); /* as in registry_note_change() */
 }
 
-/* The lock is held across a fork, so that a forked child finds the registry consistent. */
+/* So a forked child finds the registry consistent. */
 static void registry_before_fork(void)
 {
 	fl_mutex_lock(&registry_lock);
@@ -136,8 +136,8 @@ static void registry_after_fork_in_child(void)
 FL__AT_START static void registry_watch_forks(void)
 {
 	/*
-	 * Fails only for lack of memory at start-up. Then a child that is forked while another
-	 * thread holds the registry's lock finds it locked for ever.
+	 * Fails only for lack of memory at start-up. Then a forked child may find the lock held for
+	 * ever.
 	 */
 	(void)pthread_atfork(registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child);
 }

@@ -14,14 +14,14 @@
 int fl__registry_find(const char *name, const fl_task_type **type);
 
 /*
- * A number that changes when a type is registered or unregistered: the results of earlier look-ups
- * are then out of date. Any thread.
+ * Changes when a type is registered or unregistered: earlier look-ups are then out of date. Any
+ * thread.
  */
 uint64_t fl__registry_changes(void);
 
 /*
- * Calls `visit` for each type that can be found by its name, in the order of names; ambiguous names are
- * left out. The registry is locked during the calls: `visit` must neither wait nor look up a name.
+ * Calls `visit` for each type, in the order of names; ambiguous names are left out. The registry is
+ * locked meanwhile: `visit` must neither wait nor look up a name.
  */
 void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);
 

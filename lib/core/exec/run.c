@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs one task on the calling context: its frame, its scope, the calls that the task may make with
- * its context, and the help of a waiting worker.
+ * Runs one task on the calling context: its frame, its scope, its calls, and the help of a waiting
+ * worker.
  *
- * A context that serves an executor and waits for a pending task of the same executor runs that
- * task at once, as a call. It runs no other task: running arbitrary tasks during a wait deadlocks
- * under mutexes and grows stacks without bound (rayon #592, taskflow #522). One task suffices for
- * progress: the task runs on another context, or here.
+ * A context that serves an executor and waits for one of its pending tasks runs that task at once,
+ * as a call. It runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
+ * stacks without bound (rayon #592, taskflow #522). One task suffices for progress: it runs on
+ * another context, or here.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -92,13 +92,10 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	return error;
 }
 
-/* Frames. */
-
 static void run_help(struct fl__ctx *ctx, void *future);
 
 /*
- * The context's innermost frame; during a call taken from a forker, the forker's. NULL: the context
- * serves no executor.
+ * Innermost; during a call taken from a forker, the forker's. NULL: the context serves no executor.
  */
 static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
@@ -138,7 +135,7 @@ inline void fl__run_end(struct fl__run *run)
 	if (run->claim == FL__CLAIM_RUN)
 		e->ran++;
 	else
-		fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
+		fl__add_relaxed(&e->not_run, 1); /* only a statistic */
 	if (e->waiters > 0 && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
@@ -264,8 +261,8 @@ void fl_blocking_end(void)
 
 /*
  * A worker that waits for a task of an executor that it serves does not count as blocked: after
- * run_help() another worker runs that task. If that worker blocks in turn it is replaced, unless it
- * waits for such a task too. So the last worker of such a chain runs on, or is replaced.
+ * run_help() another worker runs that task. If that worker blocks, it is replaced, unless it waits
+ * for such a task, too. So the last worker of such a chain runs on, or is replaced.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -277,19 +274,16 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 	return true;
 }
 
-/*
- * The fl__ctx.help: runs the task of `future` if it is pending and this context serves its
- * executor.
- */
+/* The fl__ctx.help: runs a pending task whose executor this context serves. */
 static void run_help(struct fl__ctx *ctx, void *future)
 {
 	(void)ctx;
 	fl_future *f = future;
 	if (f->ops != &fl__task_block_future_ops)
 		return;
-	/* only compared before fl__run_serves(): an executor that is not served may be gone */
+	/* only compared before fl__run_serves(): it may be gone */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	/* `withdraw`: tasks run in other processes. Forked: the parent's tasks do not run here. */
+	/* `withdraw`: tasks run in other processes. Forked: the tasks are the parent's. */
 	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
 		return;
 	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
@@ -298,10 +292,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl__run_enter(&run, e);
 	enum fl__claim claim;
 	{
-		/*
-		 * One section, so that a cancel of the executor finds the task in the queue or in
-		 * this frame.
-		 */
+		/* So a cancel of the executor finds the task in the queue or in this frame. */
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST && !e->ops->take_oldest) {

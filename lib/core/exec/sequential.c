@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sequential executor: a submit is a call. Any number of threads may submit at once; each runs
- * its own task. No task is ever queued, so a cancel finds no pending task. It only requests the
- * running ones to stop. A join waits for the submits of other threads.
+ * The sequential executor: a submit is a call, on any number of threads at once. No task is ever
+ * queued, so a cancel only requests the running ones to stop. A join waits for the submits of other
+ * threads.
  */
 #include "../base/sys.h"
 #include "executor.h"

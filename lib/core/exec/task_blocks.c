@@ -3,9 +3,9 @@
  * Task blocks and their pools.
  *
  * A pool has slabs, per-context caches and central lists. A cache has free lists with a few blocks
- * of each size: a context that makes and frees blocks uses only its cache, without contention. The
- * central list of a size has all other free blocks, in chains of about CHAIN. So contexts that only
- * make blocks, and contexts that only free blocks, meet once in CHAIN blocks.
+ * of each size, for one context without contention. The central list of a size has all other free
+ * blocks, in chains of about CHAIN. So contexts that only make or only free blocks meet once in
+ * CHAIN blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
@@ -40,10 +40,10 @@
 #include <string.h>
 
 /*
- * Two block sizes: for small arguments and results, and one that few tasks exceed. Both are an odd
- * number of cache lines, so that blocks' first lines spread over a cache's sets. They are macros
- * for special builds: with sizes of 0 every block is an allocation of its own, so that tools see
- * its last use; with fewer caches, more contexts share each.
+ * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
+ * cache lines, so that first lines spread over a cache's sets. Macros for special builds: with
+ * sizes of 0 every block is an allocation of its own, so that tools see its last use; with fewer
+ * caches, more contexts share each.
  */
 #ifndef FL__TASK_BLOCK_SMALL
 #define FL__TASK_BLOCK_SMALL (3 * 64)
@@ -80,18 +80,18 @@ struct task_block_slab {
 
 struct task_block_central {
 	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
-	char *fresh;                   /* unused blocks of the newest slab */
-	size_t n_fresh;                /* how many are at `fresh` */
-	size_t n_next;                 /* blocks of the next slab */
+	char *fresh;                   /* unused ones of the newest slab */
+	size_t n_fresh;                /* blocks at `fresh` */
+	size_t n_next;                 /* of the next slab */
 };
 
 struct fl__task_blocks {
 	struct fl__task_block_owner of;
-	size_t head; /* offset where the argument may begin */
+	size_t head; /* where the argument may begin */
 	size_t left;
 	void *owner;
 	uint32_t held;
-	uint32_t lock; /* an fl__lock; guards `slabs` and `central` */
+	uint32_t lock; /* guards `slabs` and `central` */
 	struct task_block_slab *slabs;
 	struct task_block_central central[FL__TASK_BLOCK_SIZES];
 	unsigned char apart[64];
@@ -113,13 +113,11 @@ static void *task_blocks_align_pointer(void *memory)
 	return (char *)memory + (task_blocks_align_up(address, FL_TASK_ALIGN_MAX) - address);
 }
 
-/* Caches. */
-
 static inline struct task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
 {
 	for (uint64_t at = fl__ctx_get()->id;; at++) {
 		struct task_block_cache *s = &pool->caches[at % FL__TASK_BLOCK_CACHES];
-		if (fl__swap_acquire(&s->busy, 1) == 0) /* acquire: pairs with task_blocks_leave() */
+		if (fl__swap_acquire(&s->busy, 1) == 0) /* pairs with task_blocks_leave() */
 			return s;
 		fl__sys.relax();
 	}
@@ -127,10 +125,10 @@ static inline struct task_block_cache *task_blocks_enter(struct fl__task_blocks 
 
 static void task_blocks_leave(struct task_block_cache *s)
 {
-	fl__store_release(&s->busy, 0); /* release: pairs with task_blocks_enter() */
+	fl__store_release(&s->busy, 0); /* pairs with task_blocks_enter() */
 }
 
-/* Takes a block from the cache, and counts it as in use. NULL: the cache has none. */
+/* Takes a block, counted as in use. NULL: the cache has none. */
 static inline struct fl__task_block *task_blocks_pop(struct task_block_cache *s, unsigned size)
 {
 	struct task_block_list *list = &s->lists[size];
@@ -148,8 +146,6 @@ static inline struct fl__task_block *task_blocks_pop(struct task_block_cache *s,
 	return block;
 }
 
-/* The central lists. */
-
 /* Under the lock. */
 static void task_blocks_put_locked(struct task_block_central *d, struct fl__task_block *chain)
 {
@@ -157,7 +153,7 @@ static void task_blocks_put_locked(struct task_block_central *d, struct fl__task
 	d->chains = chain;
 }
 
-/* Under the lock: a chain of blocks that were never used; NULL: none are left. */
+/* Under the lock: a chain of unused blocks; NULL: none are left. */
 static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size)
 {
 	struct task_block_central *d = &pool->central[size];
@@ -227,8 +223,6 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	return chain;
 }
 
-/* Pools. */
-
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)
 {
 	struct fl__task_blocks *pool = fl__alloc_from(of->allocator, 1, sizeof *pool);
@@ -243,10 +237,10 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	return pool;
 }
 
-/* Subtracts `n` from `left`; at 0 frees the pool. */
+/* At 0 frees the pool. */
 static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 {
-	/* acq_rel: the last context frees what the others used; pairs with itself */
+	/* the last context frees what the others used; pairs with itself */
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	const fl_allocator *const allocator = pool->of.allocator;
@@ -260,8 +254,8 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 }
 
 /*
- * A forked child frees no pool: a thread of the parent may have been in a cache at the fork, and
- * never leaves it here.
+ * A forked child frees no pool: a thread of the parent may have been in a cache, and never leaves
+ * it here.
  */
 static bool task_blocks_are_of_parent(const struct fl__task_blocks *pool)
 {
@@ -285,15 +279,13 @@ void fl__task_blocks_free(struct fl__task_blocks *pool)
 	task_blocks_release(pool, TASK_BLOCKS_EARLY - out);
 }
 
-/* Task blocks. */
-
 static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *pool, unsigned size)
 {
 	struct task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *block = task_blocks_pop(s, size);
 	const struct fl__task_block *next = s->lists[size].blocks;
 	task_blocks_leave(s);
-	/* the next submit would wait for the cache lines, which a worker has written */
+	/* the next submit would wait for the cache lines, which a worker wrote */
 	if (next)
 		fl__task_block_fetch(next);
 	if (block)
@@ -312,7 +304,7 @@ static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *poo
 	return block;
 }
 
-/* Counts a user of the pool that is no block of its slabs. */
+/* A user of the pool that is no block of its slabs. */
 static void task_blocks_count(struct fl__task_blocks *pool)
 {
 	struct task_block_cache *s = task_blocks_enter(pool);
@@ -389,7 +381,7 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 	                                       task_blocks_align_up(block->pool->head, _Alignof(struct fl__callback)));
 }
 
-/* In a cache. Returns NULL; or a chain to put into the central list before the next try. */
+/* In a cache. NULL, or a chain to put into the central list before the next try. */
 static struct fl__task_block *task_blocks_push(struct task_block_list *list, struct fl__task_block *block)
 {
 	if (list->n == TASK_BLOCKS_CHAIN) {
@@ -419,13 +411,11 @@ void fl__task_block_free(struct fl__task_block *block)
 	struct fl__task_block *chain;
 	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->lists[size], block)) != NULL) {
 		task_blocks_leave(s);
-		task_blocks_put_chain(pool, size, chain); /* the block is still counted, so the pool lasts */
+		task_blocks_put_chain(pool, size, chain); /* the pool lasts: the block counts */
 		s = task_blocks_enter(pool);
 	}
 	task_blocks_uncount(pool, s);
 }
-
-/* Use of the executor without a task. */
 
 void fl__task_blocks_ref(struct fl__task_blocks *pool)
 {
@@ -441,11 +431,11 @@ void fl__task_blocks_unref(struct fl__task_blocks *pool)
 
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
 	while (!(seen & TASK_BLOCKS_SHUT))
 		/*
-		 * relaxed: a later shut comes after this CAS; the pool was handed over with the
-		 * executor initialized
+		 * a shut comes after this CAS; the pool was handed over with the executor
+		 * initialized
 		 */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
 			return pool->of.executor;
@@ -454,13 +444,13 @@ fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 
 void fl__task_blocks_unhold(struct fl__task_blocks *pool)
 {
-	/* release: all use of the executor; pairs with fl__task_blocks_shut() */
+	/* all use of the executor; pairs with fl__task_blocks_shut() */
 	fl__sub_release(&pool->held, TASK_BLOCKS_HOLD);
 }
 
 void fl__task_blocks_shut(struct fl__task_blocks *pool)
 {
-	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
 	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | TASK_BLOCKS_SHUT))
 		;
 	for (unsigned round = 0; fl__load_acquire(&pool->held) != TASK_BLOCKS_SHUT;

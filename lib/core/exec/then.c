@@ -15,24 +15,23 @@
  *   2. The block has three references: the producer's, for the context that ends the next future;
  *      that of the callback of `first`, until `second` is stored; and the consumer's.
  *   3. `first`, and `second` once it is set, are referenced until the block is freed: the argument
- *      refers to `first`, and the result is in `second`. So a context with a reference to the next
+ *      refers to `first`, the result is in `second`. So a context with a reference to the next
  *      future may follow both.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is set, or the next
  *      future has ended, or its canceller ends it.
- *   5. The callback of `second` ends the next future, unless it runs before `second` is stored.
- *      Then the submit ends it, once it has stored `second`. `lock` orders the two. So a task that
- *      a submit runs at once ends no future within the submit.
+ *   5. The callback of `second` ends the next future, unless it runs before `second` is stored, as
+ *      `lock` tells. Then the submit ends it. So a task that a submit runs at once ends no future
+ *      within the submit.
  *
- * Long rows of chains: the end of a future ends the next one by fl__future_end_after(), and the
- * submit of one stage returns before the next stage is submitted. So no stack grows with the
- * length. then_on_release() frees the futures of a row in a loop.
+ * Long rows of chains: fl__future_end_after() ends the next future, and the submit of one stage
+ * returns before the next is submitted. So no stack grows with the length. then_on_release() frees
+ * the futures of a row in a loop.
  *
  * A worker that waits for the next future may be the only one that can run what that future depends
  * on. So it finds the chain's current stage (then_stage_of()), helps with that, and waits until the
- * chain has moved on. Other contexts just wait for the end. The search begins at the worker's end
- * of the row. Each chain knows the chain that it follows, and one farther ahead (`jump`), chosen as
- * in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n, and finds
- * the next 64 stages at once (struct then_path).
+ * chain has moved on. Each chain knows the chain that it follows, and one farther ahead (`jump`),
+ * chosen as in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n,
+ * and finds the next 64 stages at once (struct then_path).
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -48,22 +47,22 @@ enum then_phase { THEN_WAITING, THEN_BEGUN, THEN_CANCELLED };
 
 struct then_chain {
 	fl_future next;
-	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
+	fl_task_type type; /* of `next`: the caller's, without drop_arg */
 	struct fl__chunk_type type_copy;
-	const fl_task_type *sent;       /* the submitted task's type: without hooks */
-	struct fl__task_blocks *blocks; /* of the executor that gets the task; a reference */
+	const fl_task_type *sent;       /* the submitted task's: without hooks */
+	struct fl__task_blocks *blocks; /* of the executor that gets the task */
 	fl_future *first, *second;
-	/* The row of chains that this one depends on, by way of `first`. These do not change. */
-	struct then_chain *jump; /* one of the row; this chain: the row is empty */
+	/* The row of chains that this one depends on, by way of `first`: constant. */
+	struct then_chain *jump; /* one of the row; this chain: it is empty */
 	size_t depth;            /* the row's length */
-	uint32_t fork_count;     /* fl__fork_count at the creation */
+	uint32_t fork_count;     /* at the creation */
 	fl_event begun;
-	struct fl__callback on_first; /* then_on_first_end() */
-	struct fl__ending ending;     /* of `next` */
-	uint32_t lock;                /* an fl__lock: guards the rest, and the store of `second` */
+	struct fl__callback on_first;
+	struct fl__ending ending; /* of `next` */
+	uint32_t lock;            /* guards the rest, and the store of `second` */
 	enum then_phase phase;
 	bool requested;  /* to stop, before `second` was set */
-	bool ended_here; /* `second` has ended before it was stored */
+	bool ended_here; /* `second` ended before it was stored */
 };
 
 static const struct fl__future_ops then_ops;
@@ -86,7 +85,7 @@ static fl_future *then_second_of(struct then_chain *c)
 	return second;
 }
 
-/* The step out of THEN_WAITING. False: another context has made it. */
+/* False: another context has made the step. */
 static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 {
 	fl__lock(&c->lock);
@@ -96,8 +95,6 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 	(void)fl__unlock(&c->lock);
 	return ours;
 }
-
-/* The end. */
 
 static const fl_allocator *then_allocator(const struct then_chain *c)
 {
@@ -109,7 +106,7 @@ static char *then_copy_message(const struct then_chain *c, const char *text)
 	return *text ? fl__message_copy(then_allocator(c), text) : NULL;
 }
 
-/* `cancelled`: a future that has ended as cancelled, and so ends the chain; NULL: there is none. */
+/* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */
 static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
 {
 	if (cancelled)
@@ -174,7 +171,7 @@ static void then_submit(struct then_chain *c)
 		then_end_like_second(c, second);
 	else if (requested)
 		rc = fl_future_cancel(second);
-	(void)rc; /* any result will do: the task was requested to stop */
+	(void)rc; /* the task was requested to stop */
 }
 
 static void then_on_first_end(fl_future *first, void *arg)
@@ -189,8 +186,6 @@ static void then_on_first_end(fl_future *first, void *arg)
 	fl_event_set(&c->begun);
 	fl_future_free(&c->next); /* the callback's reference */
 }
-
-/* The operations of the next future. */
 
 static bool then_on_claim_cancel(fl_future *f)
 {
@@ -216,7 +211,7 @@ static void then_on_requested(fl_future *f)
 	c->requested = true;
 	(void)fl__unlock(&c->lock);
 	int rc = second ? fl_future_cancel(second) : 0;
-	(void)rc; /* any result will do: the task was requested to stop */
+	(void)rc; /* the task was requested to stop */
 }
 
 static bool then_on_has_started(const fl_future *f)
@@ -249,12 +244,9 @@ static void then_on_release(fl_future *f)
 	}
 }
 
-/* What a chain that has not ended waits for. */
+/* What a pending chain waits for. */
 struct then_stage {
-	/*
-	 * what the chain depends on, and a context may help with; NULL: a thread is about to move
-	 * the chain on
-	 */
+	/* to help with; NULL: a thread is about to move the chain on */
 	fl_future *future;
 	fl_on on; /* ready when the stage is over */
 };
@@ -264,22 +256,22 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/* The chains that a waiter comes to next, the one farthest ahead last. Saves a search for each. */
+/* The chains that a waiter comes to next, the farthest ahead last. Saves searches. */
 struct then_path {
 	struct then_chain *at[64];
 	size_t n;
 };
 
 /*
- * Of `c`, which has not ended, and the chains that it depends on: the one farthest ahead that has
- * not ended.
+ * Of `c`, which has not ended, and the chains that it depends on: the farthest ahead that has not
+ * ended.
  */
 static struct then_chain *then_earliest_pending(struct then_chain *c)
 {
 	while (then_is_chain(c->first) && !fl__future_has_ended(c->first)) {
 		/*
-		 * A chain ends after those that it depends on, unless it is cancelled: then so are
-		 * the chains that follow it.
+		 * A chain ends after those that it depends on, unless it is cancelled, and with it
+		 * those that follow.
 		 */
 		c = !fl__future_has_ended(&c->jump->next) ? c->jump : then_chain_of(c->first);
 	}
@@ -287,9 +279,8 @@ static struct then_chain *then_earliest_pending(struct then_chain *c)
 }
 
 /*
- * The row waits for the future of its earliest chain that has not ended: the submitted task, or
- * `first`. Once that has ended, the row waits for a thread of the process that made the chain to
- * move it on.
+ * The row waits for the future of its earliest pending chain: the submitted task, or `first`. Then
+ * it waits for a thread of the process that made the chain.
  */
 static bool then_on_is_of_parent(const fl_future *f)
 {
@@ -298,7 +289,7 @@ static bool then_on_is_of_parent(const fl_future *f)
 	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_of_parent(at);
 }
 
-/* Of `c` and the chains that it depends on: the one that depends on `depth` chains. */
+/* The one that depends on `depth` chains: `c` or a chain that it depends on. */
 static struct then_chain *then_at_depth(struct then_chain *c, size_t depth)
 {
 	while (c->depth > depth)
@@ -306,7 +297,7 @@ static struct then_chain *then_at_depth(struct then_chain *c, size_t depth)
 	return c;
 }
 
-/* `path` is empty at first, and later calls pass the same `last`. */
+/* `path` is empty at first; later calls pass the same `last`. */
 static struct then_chain *then_earliest_on(struct then_path *path, struct then_chain *last)
 {
 	const size_t most = sizeof path->at / sizeof *path->at;
@@ -324,7 +315,7 @@ static struct then_chain *then_earliest_on(struct then_path *path, struct then_c
 
 static struct then_stage then_stage_of(struct then_chain *c)
 {
-	/* `begun` is read first: then `second` is set, if it ever is */
+	/* read first: then `second` is set, if it ever is */
 	const bool begun = fl_event_is_set(&c->begun);
 	fl_future *second = then_second_of(c);
 	if (second && !fl__future_has_ended(second))
@@ -336,7 +327,7 @@ static struct then_stage then_stage_of(struct then_chain *c)
 	return then_until_end(c->first, true);
 }
 
-/* Runs what the chain depends on, as far as this context may. */
+/* As far as this context may. */
 static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct then_path path = {.n = 0};
@@ -403,7 +394,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->blocks = e->blocks;
 	fl__task_blocks_ref(c->blocks);
 	c->first = fl_future_ref(f);
-	c->fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	c->fork_count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	then_link(c);
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, then_on_first_end, c);

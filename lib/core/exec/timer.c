@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: a heap of pending timers, and a thread that calls their functions.
+ * Timers: a heap of pending timers, and a thread that calls their functions (docs/design.md,
+ * "Timers").
  *
  *   state     meaning                                       left by
  *   idle      its node is in no heap                        timer_start()
@@ -10,21 +11,20 @@
  * Invariants
  *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
  *   2. No lost wake: the thread sets `timer_wakes_at`, until when it may sleep, in the section in
- *      which it goes to sleep. A context that adds an earlier deadline wakes the thread. A cancel
- *      wakes it only if it sleeps without a deadline and no timer is left; so the thread may wake
- *      in vain. While the thread is awake, `timer_wakes_at` is `timer_awake`, before all
- *      deadlines: the thread looks at the heap before it sleeps.
- *   3. Once a timer's function is called, that call no longer accesses the timer: `timer_call` has
- *      what is known of it, and a periodic timer is back in the heap. So the function may free a
- *      timer that is not pending.
- *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
- *      section in which it finds nothing to wait for. A context that starts a timer after that
- *      starts another thread.
+ *      which it goes to sleep. A context that adds an earlier deadline wakes the thread; a cancel,
+ *      only if the thread sleeps without a deadline and no timer is left. While the thread is
+ *      awake, `timer_wakes_at` is `timer_awake`, before all deadlines: the thread looks at the
+ *      heap before it sleeps.
+ *   3. A call no longer accesses the timer once its function runs: `timer_call` has what is known
+ *      of it, and a periodic timer is back in the heap. So the function may free a timer that is
+ *      not pending.
+ *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in
+ *      the section in which it finds nothing to wait for. A later start starts another thread.
  *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
  *      started it (`fork_`), so the parent's heap nodes are never followed.
  *
- * Linearization: call or cancel, the step that takes the timer out of the heap.
- * Progress: blocking, on `timer_lock`, for an operation of the heap, or for the start of a thread.
+ * Linearization: call or cancel, the step that takes the timer out of the heap. Progress: blocking,
+ * on `timer_lock`, for an operation of the heap, or for the start of a thread.
  */
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
@@ -40,7 +40,7 @@
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
 
-/* how long the thread waits for a timer when there is none */
+/* the thread waits so long for a timer */
 static const int64_t timer_linger = FL_S(10);
 static const int64_t timer_awake = INT64_MIN;
 
@@ -51,13 +51,13 @@ static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
 static bool timer_has_thread;
-static uint32_t timer_starts; /* number of starts; wraps */
+static uint32_t timer_starts; /* wraps */
 static struct {
 	/* its function runs, and may have freed it; NULL: none */
 	const fl_timer *timer;
 	/* its start_; another timer may be at the address by now */
 	uint32_t start;
-	uint64_t context; /* id of the context that makes the call */
+	uint64_t context; /* that makes the call */
 	bool cancelled;   /* by another context: the function cannot start its timer again */
 } timer_call;
 
@@ -104,13 +104,13 @@ static bool timer_withdraw(fl_timer *t)
 	fl__timers_remove(&timer_heap, timer_node_of(t));
 	fl_cond_broadcast(&timer_settled);
 	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
-		timer_wake_thread(); /* it sleeps without a deadline, and must find that it is idle */
+		timer_wake_thread(); /* it must find that it is idle */
 	return true;
 }
 
-/* The thread. The timers' functions run without the lock, the rest here under it. */
+/* The timers' functions run without the lock, the rest here under it. */
 
-/* Adds a periodic timer for its next call, and skips the calls that are past. */
+/* For its next call: skips the calls that are past. */
 static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 {
 	const int64_t late = now - deadline;
@@ -118,7 +118,7 @@ static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
 }
 
-/* The values with which a call begins. Those of a periodic timer stay for the next call. */
+/* Those of a periodic timer stay for the next call. */
 static struct fl__values *timer_values_of_call(const fl_timer *t)
 {
 	return t->values_ && t->period_ > 0 ? fl__values_ref(t->values_) : t->values_;
@@ -151,10 +151,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	fl_cond_broadcast(&timer_settled);
 }
 
-/*
- * Sleeps until the first deadline, or until an earlier one is added. False: there is nothing to
- * wait for.
- */
+/* Until the first deadline, or an earlier one. False: nothing to wait for. */
 static bool timer_sleep(int64_t now)
 {
 	const bool idle = !timer_heap.first;
@@ -181,7 +178,7 @@ static void timer_serve(void)
 	fl_mutex_unlock(&timer_lock);
 }
 
-/* Does not wait for a running function: it may never end, or may have called exit(). */
+/* Does not wait for a running function, which may have called exit(). */
 static unsigned timer_end_thread(void)
 {
 	FL_LOCKED(&timer_lock);
@@ -202,8 +199,8 @@ static int timer_begin_thread(void)
 }
 
 /*
- * A child has only the forking thread. If a timer's function forks, the forking thread is the
- * timers' thread. In the child this thread ends when the function has returned.
+ * If a timer's function forks, the child's thread is the timers' thread, and ends when the function
+ * has returned.
  */
 static void timer_after_fork_in_child(void)
 {
@@ -217,11 +214,9 @@ static void timer_after_fork_in_child(void)
 
 FL__AT_START static void timer_watch_forks(void)
 {
-	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
+	/* Fails only for lack of memory: see lib/core/wait/context.c. */
 	(void)pthread_atfork(NULL, NULL, timer_after_fork_in_child);
 }
-
-/* The user's calls. */
 
 static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {
@@ -239,7 +234,7 @@ static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_c
 	int rc = timer_begin_thread();
 	if (rc != 0)
 		return rc;
-	/* never 0, which means that the timer was never started */
+	/* 0 means that the timer was never started */
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
@@ -268,7 +263,7 @@ uint64_t fl_timer_missed(const fl_timer *t)
 	return t->missed_;
 }
 
-/* `*values`: for the caller to release; NULL if the timer was not pending. */
+/* The caller releases `*values`; NULL: the timer was not pending. */
 static int timer_cancel(fl_timer *t, struct fl__values **values)
 {
 	FL_LOCKED(&timer_lock);
@@ -289,7 +284,7 @@ int fl_timer_cancel(fl_timer *t)
 	return rc;
 }
 
-/* Releases the lock while it waits until any timer ceases to be pending or running. */
+/* Waits until any timer ceases to be pending or running, without the lock. */
 static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
