@@ -654,7 +654,7 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	engine_take_bells();
 	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
 		if (&engine_sleepers[i] != s)
-			fl__mpi_wake_lazily(i); /* this thread has taken both rings */
+			fl__mpi_wake_lazily(i); /* the ring was for both sleepers */
 	return true;
 }
 

@@ -1015,7 +1015,7 @@ static void host_leave(void)
 			(void)fl_executor_cancel(p->inner);
 	if (host.inlined && !host.requests)
 		host_request_stop();
-	/* Rank 0 waits for what was announced. */
+	/* Receives what rank 0 has announced, and sends what rank 0 was promised. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		(void)fl__mpi_progress(host_ignore);

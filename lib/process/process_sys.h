@@ -20,9 +20,10 @@
 struct fl__process_sys {
 	int (*fork)(void); /* the child's pid; 0 in the child */
 	/*
-	 * Makes a child in the caller's memory, which sends no signal at its end, and which wait()
-	 * passes over. Returns its pid after its exec or end. Where memory cannot be shared, forks,
-	 * and returns at once. `pidfd` NULL: reaps a child that ends without an exec.
+	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
+	 * cannot be shared, forks, and returns at once. `pidfd` NULL: for a child that ends without
+	 * an exec, and is reaped here. wait() passes over this child, and its end sends no signal,
+	 * unless it is a fork.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);

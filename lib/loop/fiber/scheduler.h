@@ -8,7 +8,7 @@
 #include "sanitizer_valgrind.h"
 #include "stack.h"
 
-/* The members that each wait touches come first, on one cache line. */
+/* The members that each wait touches come first: each cache line is a miss. */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
