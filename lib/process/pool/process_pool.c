@@ -1044,7 +1044,8 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 
 /*
  * Passes on new requests to stop. Kills the workers of tasks that run for too long. Returns when to
- * call it again.
+ * call it again. Watches the tasks of a killed worker, too: the worker may have been killed for a
+ * task that had ended meanwhile, and a later task is past its deadline as well.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -1052,7 +1053,7 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 	for (struct fl__task_block *next, *block = p->remote.posted.head; block; block = next) {
 		struct fl__process_pool_worker *w = block->worker;
 		next = block->next;
-		if (w->kill_reason || process_pool_forward_stop(p, block))
+		if (w->damaged || process_pool_forward_stop(p, block))
 			continue;
 		const bool started = fl__rings_has_started(&w->rings, block->seq);
 		const int64_t when = process_pool_kill_time(w, block, started, now);
