@@ -77,7 +77,8 @@ struct host_pool {
 	bool inlines;                      /* its jobs may run inline */
 	bool runs_inline;                  /* a job outside of a blocking section */
 	unsigned longs;                    /* above 0: jobs are long */
-	fl_executor *inner;                /* NULL: it could not be made */
+	fl_executor *inner;                /* NULL: it could not be made yet, or `mismatches` */
+	bool mismatches;                   /* its initializer is another program's: lasting */
 	fl_task_type initialize;           /* without the hook, which is rank 0's */
 	struct fl__mpi_received *received; /* NULL: there are no regions */
 	struct host_job **jobs;            /* by slot */
@@ -85,8 +86,10 @@ struct host_pool {
 	uint32_t n_inner;
 	fl_thread closer;
 	bool closing, has_closer;
-	char name[32]; /* of a worker, and of the runner during an inline job */
-	char text[FL_MESSAGE_MAX];
+	char name[32];             /* of a worker, and of the runner during an inline job */
+	char text[FL_MESSAGE_MAX]; /* why there is no inner executor */
+	struct fl__mpi_head head;  /* the message that opened it, with its data */
+	unsigned char data[];
 };
 
 enum { HOST_SMALL = 1280, HOST_FREE_MAX = 256 };
@@ -511,16 +514,62 @@ static void host_drain(int from, const struct fl__mpi_head *head)
 	fl__mpi_recv_data(from, drain->memory, (size_t)head->size, &drain->transfer);
 }
 
+/* The inner executor. */
+
+/*
+ * Makes the inner executor, as the message that opened the pool says. After a passing shortage the
+ * next task tries again. A task may have changed the signals of the runner, which a new executor
+ * would take over.
+ */
+static int host_create_inner(struct host_pool *p)
+{
+	struct fl__mpi_open open;
+	char why[FL_MESSAGE_MAX];
+	sigset_t before;
+	if (p->mismatches)
+		return -ENOTRECOVERABLE;
+	memcpy(&open, p->data, sizeof open);
+	fl_executor_config config = open.config;
+	config.name = open.name;
+	if (p->received) {
+		config.regions = p->received->regions;
+		config.n_regions = p->received->n;
+	}
+	if (p->head.flags & FL__MPI_INITIALIZED) {
+		const fl_task_type *type;
+		int rc = host_type_of(&p->head, &type, why);
+		if (rc != 0) {
+			p->mismatches = true;
+			(void)snprintf(p->text, sizeof p->text,
+			               "the executor is broken: its initializer does not match: %.190s", why);
+			return rc;
+		}
+		p->initialize = *type;
+		p->initialize.drop_arg = NULL;
+		config.initialize = &p->initialize;
+		config.initialize_arg = type->arg_size > 0 ? p->data + sizeof open : NULL;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
+	int rc = p->processes ? fl_process_executor_create(&p->inner, &config)
+	                      : fl_thread_executor_create(&p->inner, &config);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0)
+		(void)snprintf(p->text, sizeof p->text, "rank %d (%s) cannot make its own executor: %s",
+		               fl__mpi_world.rank, fl__mpi_world.host, fl_error_text(rc));
+	return rc;
+}
+
 /* Returns 0; or an error, flags of ENDED, and a text. */
 static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *head, uint32_t *flags, char *text)
 {
 	const fl_task_type *type;
-	if (!job->pool->inner) {
-		*flags = FL__MPI_BROKEN;
+	int rc = job->pool->inner ? 0 : host_create_inner(job->pool);
+	if (rc != 0) {
+		*flags = job->pool->mismatches ? FL__MPI_BROKEN : 0;
 		(void)snprintf(text, FL_MESSAGE_MAX, "%s", job->pool->text);
-		return -ENOTRECOVERABLE;
+		return job->pool->mismatches ? -ENOTRECOVERABLE : rc;
 	}
-	int rc = host_type_of(head, &type, text);
+	rc = host_type_of(head, &type, text);
 	if (rc != 0) {
 		*flags = FL__MPI_MISMATCH;
 		return rc;
@@ -809,36 +858,7 @@ static bool host_start_runner(void)
 	return host.has_runner;
 }
 
-static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *head, const struct fl__mpi_open *open,
-                             const void *initialize_arg)
-{
-	fl_executor_config config = open->config;
-	config.name = open->name;
-	if (p->received) {
-		config.regions = p->received->regions;
-		config.n_regions = p->received->n;
-	}
-	char why[FL_MESSAGE_MAX];
-	if (head->flags & FL__MPI_INITIALIZED) {
-		const fl_task_type *type;
-		int rc = host_type_of(head, &type, why);
-		if (rc != 0) {
-			(void)snprintf(p->text, sizeof p->text,
-			               "the executor is broken: its initializer does not match: %.190s", why);
-			return rc;
-		}
-		p->initialize = *type;
-		p->initialize.drop_arg = NULL;
-		config.initialize = &p->initialize;
-		config.initialize_arg = type->arg_size > 0 ? initialize_arg : NULL;
-	}
-	int rc = p->processes ? fl_process_executor_create(&p->inner, &config)
-	                      : fl_thread_executor_create(&p->inner, &config);
-	if (rc != 0)
-		(void)snprintf(p->text, sizeof p->text, "the executor is broken: rank %d (%s) cannot make its own: %s",
-		               fl__mpi_world.rank, fl__mpi_world.host, fl_error_text(rc));
-	return rc;
-}
+/* The life of an inner executor. */
 
 static void host_on_open(const struct fl__mpi_head *head, const char *data)
 {
@@ -846,7 +866,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	if (head->size < sizeof open)
 		host_abort("got a damaged message");
 	memcpy(&open, data, sizeof open);
-	struct host_pool *p = fl__alloc(1, sizeof *p);
+	struct host_pool *p = fl__alloc(1, sizeof *p + (size_t)head->size);
 	if (p)
 		p->jobs = fl__alloc(open.slots, sizeof *p->jobs);
 	if (!p || !p->jobs)
@@ -860,13 +880,10 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	p->next = host.pools;
 	host.pools = p;
 	p->received = fl__mpi_receiver_take(p->id);
-	sigset_t before;
-	/* A new executor would take over signals that a task has changed. */
-	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
-	host_create_inner(p, head, &open, data + sizeof open);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	p->inlines =
-	    p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
+	p->head = *head;
+	memcpy(p->data, data, (size_t)head->size);
+	p->inlines = host_create_inner(p) == 0 && !p->processes && !p->received &&
+	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
 /* Rank 0 is closed, and has cancelled all that has not started. */

@@ -6,6 +6,8 @@
 #include "fl_mpi.h"
 #include "fl_mpi_gate.h"
 
+#include "core/thread_pool/thread_pool.h"
+
 static fl_executor *make(const fl_executor_config *config, const fl_mpi_config *mpi)
 {
 	fl_executor *e = NULL;
@@ -69,6 +71,43 @@ FL_TEST(mpi_verdicts_leave_in_one_write)
 		assert_memory_equal(packet, line, sizeof line - 1);
 	}
 	FL_OK(close(before) + close(packets[0]) + close(packets[1]));
+}
+
+static void *no_memory_for_a_pool(size_t size)
+{
+	return size == sizeof(struct fl__thread_pool) ? NULL : fl_test_real_sys.alloc(size);
+}
+
+FL_TASK_STATIC(lack_memory, bool, void)
+{
+	fl__sys.alloc = *arg ? no_memory_for_a_pool : fl_test_real_sys.alloc;
+	return 0;
+}
+
+static void let_rank_lack_memory(fl_executor *e, bool lack)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(lack_memory_submit(e, lack, &f));
+	FL_OK(lack_memory_get(f));
+}
+
+/* A rank that cannot make its executor fails the tasks that come meanwhile, and tries again. */
+FL_TEST(mpi_rank_without_memory_for_its_executor)
+{
+	const fl_executor_config config = {.workers = 1};
+	FL_SCOPED(fl_executor) *first = make(&config, NULL);
+	FL_SCOPED(fl_future) *f = NULL, *later = NULL;
+	let_rank_lack_memory(first, true);
+	FL_SCOPED(fl_executor) *e = make(&config, NULL);
+	int pid = 0;
+	FL_OK(process_id_submit(e, &f));
+	FL_RC(process_id_get(f, &pid), FL_ETASK);
+	FL_RC(fl_future_error(f), -ENOMEM);
+	assert_non_null(strstr(fl_future_message(f), "cannot make its own executor"));
+	let_rank_lack_memory(first, false);
+	FL_OK(process_id_submit(e, &later));
+	FL_OK(process_id_get(later, &pid));
+	assert_true(pid > 0);
 }
 
 FL_TASK_STATIC(create_in_rank, void, int)
