@@ -23,20 +23,17 @@ FL_BEGIN_DECLS
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
  * waiters and all later ones get -EPIPE, until fl_barrier_reset(). A complete wait stays complete:
- * its parties return their numbers. The barrier may be destroyed once one waiter has returned with
- * a number and no context will wait again, even while other parties still return.
+ * its parties return their numbers. Once one waiter has returned with a number, and no context will
+ * wait again, the barrier may be destroyed.
  *
- * A barrier can have an action, a function that the last party calls once in each phase, before any
- * party passes.
+ * The last party of each phase calls the action, if there is one, before any party passes.
  *
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
- * The phase is complete when the action begins. A waiter that times out or is cancelled while the
- * action runs waits for the end of the action, and passes. fl_barrier_abort() and
- * fl_barrier_reset() fail the phase all the same: its parties get -EPIPE, the last party when the
- * action has returned. A context that arrives while the action runs waits for the next phase. If
- * this context gives up before the action has returned, the barrier breaks for later waits, but the
- * present phase passes.
+ * The phase is complete when the action begins: a waiter that times out or is cancelled then waits
+ * for the end of the action, and passes. fl_barrier_abort() and fl_barrier_reset() fail the phase
+ * all the same: its parties get -EPIPE. A context that arrives while the action runs waits for the
+ * next phase; if this context gives up, the barrier breaks for later waits.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -58,7 +55,7 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 
 /*
  * Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that no context uses `b`. Returns 0,
- * -EINVAL. Never waits.
+ * -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 
@@ -66,19 +63,18 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
  * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
  * context and cancel scope, without a lock held. An action that fails calls fl_barrier_abort(b):
  * then all parties of the phase get -EPIPE. So they do if the action ends its thread, by
- * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy `b`.
- * Returns 0, -EINVAL. Never waits.
+ * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy `b`. Returns 0,
+ * -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),
                                                         void *arg);
 
-/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
 
 /*
  * Waits until all parties have arrived and the action has returned. Blocks the calling context.
- * Observes its cancel scope. Panics when `b` has no parties. Returns:
- *
+ * Panics when `b` has no parties. Returns:
  *   0 to parties - 1  the order of arrival
  *   -EPIPE            `b` was broken, or breaks or is reset during the wait
  *   -ECANCELED        cancelled; `b` breaks
@@ -87,7 +83,6 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 
 /*
  * Arrives only if the caller is the last party. Never waits, but runs the action. Returns:
- *
  *   parties - 1  the phase is complete
  *   -EAGAIN      other parties are missing, or the action runs
  *   -EPIPE       as fl_barrier_wait()
@@ -102,17 +97,15 @@ FL_API void fl_barrier_abort(fl_barrier *b);
 
 /*
  * Makes `b` unbroken and empty; its waiters get -EPIPE. While an action runs, the next phase begins
- * when the action has returned. Never waits.
+ * when the action has returned.
  */
 FL_API void fl_barrier_reset(fl_barrier *b);
 
-/* Whether `b` is broken. Never waits. */
+/* Whether `b` is broken. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *b);
 
-/* The number of parties of the present phase that wait at `b` now. Never waits. */
+/* The number of parties of the present phase that wait at `b` now. */
 FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *b);
-
-/* The inline functions. */
 
 FL_INLINE int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 {

@@ -7,8 +7,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Blocking sections: a task declares that it is about to block in a way that Fairlead cannot see:
- * in read(2), in another library.
+ * Blocking section: a task is about to block in a way that Fairlead cannot see: in read(2), in
+ * another library.
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block
@@ -17,38 +17,34 @@ FL_BEGIN_DECLS
  *
  * During a section another worker of the thread executor may run tasks in place of this one. At
  * most `.workers` are active at a time; a worker in a section is not counted. So the executor may
- * have up to FL_WORKERS_MAX threads, one for each task that blocks. After the section the task goes
- * on at once. The surplus worker sleeps when it has ended its task, and ends if it is not needed
- * for a second. A section is a hint: if no thread can be started, no error is reported. Sections
- * may nest. A section locks a mutex twice: use it for what takes longer than some microseconds.
+ * have up to FL_WORKERS_MAX threads. After the section the task goes on at once. If no thread can
+ * be started, no error is reported. Sections may nest. A section locks a mutex twice: use it for
+ * what takes longer than some microseconds.
  *
- * Some waits of the library are such sections themselves, as soon as they sleep: the waits for
- * futures, for several futures, and for FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and
- * FL_ON_PROCESS(); the joins of threads, processes, groups, queues and executors; and a loop that
- * the task runs, while the loop is idle. So executors with tasks that wait for each other do not
- * deadlock, however few workers they have. Not sections are: a wait for a task of the worker's own
- * executor, which the worker runs itself unless another worker runs it already; and the waits for
- * locks, conditions, items of queues, and the like.
+ * As soon as they sleep, some waits of the library are sections, too: waits for futures, and for
+ * FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and FL_ON_PROCESS(); joins of threads, processes,
+ * groups, queues and executors; and a loop that the task runs, while the loop is idle. So tasks
+ * that wait for each other do not deadlock, however few workers there are. A worker that waits for
+ * a pending task of its own executor runs that task instead. Waits for locks, conditions, items of
+ * queues, and the like are no sections.
  *
  * A thread executor is starved while tasks are pending (or a submit waits for a worker) and all
  * active workers have slept for 5 ms in waits of the library, of whatever kind. Then another worker
  * stands in for a sleeping one, and one more each 50 ms while the executor stays starved, up to 64
- * and up to FL_WORKERS_MAX threads. So a pipeline whose stages are tasks makes progress, however
- * few workers there are; with a section, or a worker for each stage, it loses no time. Where no
- * more may stand in, or no thread can be started, the executor says so once in the log.
+ * and up to FL_WORKERS_MAX threads. Where no more may stand in, or no thread can be started, the
+ * executor says so once in the log.
  *
- * Process executors, and executors over MPI, have no stand-ins, and do not say that all their
- * workers wait: they cannot tell a task that waits in its process from a task that computes. Give
- * them a worker for each task that waits for another task.
+ * Executors over processes and MPI have no stand-ins: give them a worker for each task that waits
+ * for another task.
  *
  * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block
  * its thread.
  */
 
-/* Begins a section, which the same task must end. Never waits. */
+/* Begins a section, which the same task must end. */
 FL_API void fl_blocking_begin(void);
 
-/* Ends a section. Panics on a worker that is in no section. Never waits. */
+/* Ends a section. Panics on a worker that is in no section. */
 FL_API void fl_blocking_end(void);
 
 /* A declaration: a section until the end of the block, however the block is left. */

@@ -12,24 +12,21 @@ FL_BEGIN_DECLS
 
 /*
  * Cancel token: asks waits to give up. Tokens form a tree. A request reaches the token and all its
- * descendants, and stays: from then on each wait that would block under the token returns
- * -ECANCELED. A descendant's deadline is never later than an ancestor's.
+ * descendants, for ever: each wait that would block under the token returns -ECANCELED. A
+ * descendant's deadline is never later than an ancestor's.
  *
  *     fl_cancel_token stop;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
  *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED on request or after 5 s
  *     fl_cancel_token_destroy(&stop);
  *
- * A call that can succeed at once does so, also under a requested token. A call that sleeps when
- * its token is requested returns -ECANCELED and consumes nothing: an item, a permit or a wake that
- * comes after the request is left for other contexts, however late the cancelled context runs. A
- * call that was woken before the request may still succeed. Two calls complete nevertheless: a
- * barrier wait that all parties have reached returns as usual, and a condition wait locks its mutex
- * before it returns.
+ * A call that sleeps when its token is requested returns -ECANCELED and consumes nothing: an item,
+ * a permit or a wake that comes after the request is left for other contexts. A call that was woken
+ * before the request may still succeed. A barrier wait that all parties have reached returns as
+ * usual, and a condition wait locks its mutex before it returns.
  *
- * Every context (thread or fiber) has a cancel scope: a token, or none. Plain blocking calls
- * observe the scope. Plain locks do not, nor does a condition wait while it locks its mutex. Where
- * a call takes a token, NULL means the scope, and FL_SHIELDED means no token.
+ * Every context (thread or fiber) has a cancel scope: a token, or none. Where a call takes a token,
+ * NULL means the scope, and FL_SHIELDED means no token.
  *
  * All-zero is a token without parent and deadline. A token must not move while it is in use.
  */
@@ -52,15 +49,13 @@ FL_API extern fl_cancel_token fl__shielded;
 /*
  * Makes `c` a child of `parent`; NULL: of the context's scope; FL_SHIELDED, or NULL without a
  * scope: a root. `c` counts as requested from `deadline` on, or from the parent's deadline if that
- * is earlier. Other threads may use `parent` at the same time. `parent` must outlive `c`. Never
- * waits.
+ * is earlier. Other threads may use `parent` at the same time. `parent` must outlive `c`.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
 
 /*
  * Removes `c` from its tree. Requires that no wait is under `c`, and that no other thread uses `c`.
- * Panics if `c` has a child, or a callback that is neither removed nor started by a request. Never
- * waits.
+ * Panics if `c` has a child, or a callback that is neither removed nor started by a request.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
@@ -73,22 +68,22 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
  * Returns whether `c` or an ancestor was requested, or its deadline has passed. NULL: the context's
- * scope; false without one, and for FL_SHIELDED. Never waits.
+ * scope; false without one, and for FL_SHIELDED.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
  * Returns the earliest deadline of `c` and its ancestors; FL_FOREVER: none. NULL: the context's
- * scope; FL_FOREVER without one, and for FL_SHIELDED. Never waits.
+ * scope; FL_FOREVER without one, and for FL_SHIELDED.
  */
 FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
 
-/* Returns the calling context's scope; NULL: none. Never waits. */
+/* Returns the calling context's scope; NULL: none. */
 FL_API fl_cancel_token *fl_cancel_scope_current(void);
 
 /*
  * Makes `c` the calling context's scope; NULL or FL_SHIELDED: none. Returns the scope before, for
- * the caller to restore. Never waits.
+ * the caller to restore.
  */
 FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
@@ -109,29 +104,26 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 
 /*
  * Callback of a cancel token: a function that a request runs, to end a wait that is not Fairlead's.
- * It closes a socket, kills a child, or interrupts a library. As C++20's std::stop_callback. No
- * memory is allocated.
+ * As C++20's std::stop_callback. No memory is allocated.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
  *     rows = run_query(connection);          // another thread may call interrupt(connection)
  *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
- * The function runs at most once, in the context that requests the token or an ancestor. The
- * request first wakes the waits under the token, and returns after the function has returned. The
- * order of several callbacks is not specified. A second request does not wait for functions that
- * the first request still runs.
+ * The function runs at most once, in the context that requests the token or an ancestor, after the
+ * waits under the token were woken. The request returns after the function has. The order of
+ * several callbacks is not specified. A second request does not wait for functions that the first
+ * request still runs.
  *
- * The library holds no lock while the function runs. The function may lock, wait, request other
- * tokens, register and remove callbacks (its own too), and destroy the token. It must return, and
- * not leave by longjmp() or pthread_exit().
+ * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
+ * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
  *
- * A deadline that passes runs no callback, since no thread watches it. A registration after the
- * deadline counts as one after a request.
+ * A deadline that passes runs no callback. A registration after the deadline counts as one after a
+ * request.
  *
  * The library requests tokens, too: when a task, a fiber, a group or a loop is cancelled, when a
- * member of a group fails, and in a worker process, for a cancelled task. The functions run in the
- * context that does so, and delay it while they wait.
+ * member of a group fails, and in a worker process for a cancelled task.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
@@ -151,7 +143,6 @@ typedef struct fl_cancel_callback {
  * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL: the context's scope.
  * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
  * removed. Never waits, except in the function. Returns:
- *
  *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
  *   false   `c` was requested already, or its deadline has passed: the function has run in this
  *           call
@@ -162,12 +153,10 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
                                        void *arg);
 
 /*
- * Removes `cb`. Afterwards its memory may be freed, or registered again. Required before the memory
- * is freed, and, unless the function has run, before the token is destroyed. If another context
- * runs the function now, blocks until the function has returned, and cannot be cancelled: the
- * caller must hold no lock that the function takes. Called by the function itself, does not wait.
- * Only one context at a time may call it for `cb`. Returns:
- *
+ * Removes `cb`. Required before its memory is freed, and, unless the function has run, before the
+ * token is destroyed. If another context runs the function now, blocks until the function has
+ * returned, and cannot be cancelled: the caller must hold no lock that the function takes. Only one
+ * context at a time may call it for `cb`. Returns:
  *   true    the function has not run, and will not; also if `cb` was never registered
  *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
  *   false   the function has run, and has returned, unless it is the caller
@@ -191,14 +180,12 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
  *     if (rc == -ETIMEDOUT)
  *             ...
  *
- * Between begin and end the calling context's scope is a cancel token of the timeout, a child of
- * the outer scope. After the deadline every wait under the token that would block returns
- * -ECANCELED. The code handles this as any other cancel, and returns -ECANCELED. fl_timeout_end()
- * turns that into -ETIMEDOUT if only this deadline was the reason. If the outer scope was requested
- * too, or the outer scope's deadline has passed, -ECANCELED stays.
+ * Between begin and end the calling context's scope is a token with the deadline, a child of the
+ * outer scope. The code returns -ECANCELED as for any other cancel. fl_timeout_end() turns that
+ * into -ETIMEDOUT if only this deadline was the reason, not the outer scope.
  *
- * Timeouts nest: the context that began them ends the innermost one first. A timeout must not move
- * between begin and end. An all-zero timeout, and one that was ended, can be begun.
+ * Timeouts nest. A timeout must not move between begin and end. An all-zero timeout, and one that
+ * was ended, can be begun.
  */
 typedef struct fl_timeout {
 	fl_cancel_token token_;
@@ -213,14 +200,14 @@ typedef struct fl_timeout {
 
 /*
  * Begins `t`: the calling context's waits end at `deadline`, and when the outer scope is requested.
- * FL_FOREVER: no deadline. Panics if `t` is begun. Never waits.
+ * FL_FOREVER: no deadline. Panics if `t` is begun.
  */
 FL_API void fl_timeout_begin(fl_timeout *t, int64_t deadline);
 
 /*
  * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
  * and no wait under it. Does nothing if `t` was not begun. Panics if the context's scope is not
- * that of `t`. Never waits. Returns `rc`; or
+ * that of `t`. Returns `rc`; or
  *
  *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not requested
  */
@@ -228,8 +215,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
  * Calls `function(arg)` under a timeout, in the calling context, and stores its result in
- * `*result`, which may be NULL. Calls the function even if the deadline has passed before. Returns
- *
+ * `*result`, which may be NULL. Calls the function even if the deadline has passed before. Returns:
  *   0           the function has ended for any other reason
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
@@ -240,8 +226,6 @@ static inline void fl__scoped_fl_timeout(fl_timeout *_t)
 {
 	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
 }
-
-/* The inline functions. */
 
 FL_INLINE int fl_wait_for(int (*_function)(void *), void *_arg, int64_t _deadline, int *_result)
 {

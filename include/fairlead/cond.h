@@ -9,8 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition variable: contexts wait, under a mutex, until another context says that something
- * changed. The size of a pointer, valid when all-zero.
+ * Condition variable. The size of a pointer, valid when all-zero.
  *
  *     FL_LOCKED(&lock);
  *     while (!ready)
@@ -18,13 +17,11 @@ FL_BEGIN_DECLS
  *                     return rc;
  *
  * A signal wakes the context that has waited longest at that time, and no other. A waiter that
- * times out or is cancelled has consumed no signal. The library makes no spurious wakeups; check
- * the predicate all the same, since another context may lock first. All waiters at one time must
- * use the same mutex.
+ * times out or is cancelled has consumed no signal. There are no spurious wakeups, but another
+ * context may lock first: check the predicate. All waiters at one time must use the same mutex.
  *
- * Every wait returns with the mutex locked, whatever its result. The lock at the end of the wait is
- * neither timed nor cancelled. A condition may be destroyed as soon as all its waiters are woken,
- * even before they return.
+ * Every wait returns with the mutex locked, whatever its result; that lock is neither timed nor
+ * cancelled. A condition may be destroyed as soon as all its waiters are woken.
  */
 typedef struct fl_cond {
 	uintptr_t word_;
@@ -35,16 +32,15 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 #define FL_COND_INIT { 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that no context uses `c`. Never waits. */
+/* Makes `c` a condition without waiters. Requires that no context uses `c`. */
 FL_INLINE void fl_cond_init(fl_cond *c);
 
-/* Returns 0 when no context waits on `c`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `c`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
 
 /*
- * Unlocks `m`, waits until woken, locks `m`. The unlock and the begin of the wait are one step for
- * every signaller. Blocks the calling context. Observes its cancel scope. Panics when `m` is not
- * locked. Returns 0 when woken, -ECANCELED.
+ * Unlocks `m`, waits until woken, locks `m`. The unlock and the begin of the wait are one step.
+ * Blocks the calling context. Panics when `m` is not locked. Returns 0 when woken, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
@@ -62,19 +58,16 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*pre
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes the context that has waited longest, if any; the mutex may be locked. Never waits. */
+/* Wakes the context that has waited longest, if any; the mutex may be locked. */
 FL_INLINE void fl_cond_signal(fl_cond *c);
 
 /*
  * Wakes the `n` contexts that have waited longest, or all if fewer wait; the mutex may be locked.
- * Never waits.
  */
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 
-/* Wakes all present waiters; the mutex may be locked. Never waits. */
+/* Wakes all present waiters; the mutex may be locked. */
 FL_INLINE void fl_cond_broadcast(fl_cond *c);
-
-/* The inline functions. */
 
 FL_INLINE void fl_cond_init(fl_cond *_c)
 {

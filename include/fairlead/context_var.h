@@ -9,20 +9,15 @@
 FL_BEGIN_DECLS
 
 /*
- * Context variable: a local that is inherited. What a context starts begins with a copy of the
- * values of that context. Later sets on either side are not seen on the other. As Python's
- * contextvars.
+ * Context variable: a local that is inherited. What a context starts begins with a copy of its
+ * values. As Python's contextvars.
  *
  *     static fl_context_var request = FL_CONTEXT_VAR_INIT(NULL, free);
  *
- *     static int serve(void *client)
- *     {
- *             FL_SCOPED(fl_context_token) token = FL_CONTEXT_TOKEN_INIT;
- *             int rc = fl_context_var_set(&request, strdup(id), &token);      // check
- *             rc = fl_to_thread(query, client, &result);      // query() and all that it starts
- *                                                             // get `id`
- *             ...
- *     }                                                       // has the previous value again
+ *     fl_context_token token = FL_CONTEXT_TOKEN_INIT;
+ *     rc = fl_context_var_set(&request, strdup(id), &token);      // check
+ *     rc = fl_to_thread(query, client, &result);                  // query() gets `id`
+ *     fl_context_var_reset(&token);
  *
  * The copy is made by
  *
@@ -35,22 +30,20 @@ FL_BEGIN_DECLS
  *   fl_timer_start(), fl_timer_start_every(), fl_loop_timer_start(), fl_loop_post()
  *   fl_future_on_end(), and `on_end` of a submit
  *
- * It takes constant time, no memory, and cannot fail. Not inherited: by a task of a process
- * executor, by processes, and by the callbacks of a watch (fl_loop_watch_start()), which begin
- * without values. All other callbacks and hooks run with the values of the context that calls them.
+ * It takes constant time, no memory, and cannot fail. A task of a process executor, a process, and
+ * the callback of a watch (fl_loop_watch_start()) begin without values. All other callbacks and
+ * hooks run with the values of the context that calls them.
  *
  * What a task, a callback or a timer's function sets ends with its return. A function that
  * fl_parallel_invoke() runs on the calling thread is an ordinary call: its sets remain.
  *
  * A value is a pointer. `release`, if not NULL, is called once for each value that was set and is
  * not NULL, when no context, copy or token has the value any more: often on another thread. A
- * pending timer, post or task has a copy; a cancel releases that copy. `release` must not wait for
- * long, nor for the end of the task, fiber or thread that had the value. It has the values of the
- * context that calls it. A variable must outlive all of its values.
+ * pending timer, post or task has a copy. `release` must not wait for long, nor for the end of the
+ * task, fiber or thread that had the value. A variable must outlive all of its values.
  *
- * A thread that the library did not start begins without values, and releases them at its end. At
- * the end of the process, and when the library is unloaded (dlclose), values of threads that go on
- * are not released.
+ * At the end of the process, and when the library is unloaded (dlclose), values of threads that go
+ * on are not released.
  *
  * Fork: the child's context keeps its values. Copies of other threads, of tasks and of timers,
  * which the child does not have, are not released in the child.
@@ -79,18 +72,16 @@ typedef struct fl_context_token {
 /* clang-format on */
 
 /*
- * The value of the variable in the calling context; its default value if none is set. Takes time
- * in the number of variables that are set. Valid until the calling context sets or resets the
- * variable, or ends. Never waits.
+ * The value of the variable in the calling context; its default value if none is set. Takes time in
+ * the number of variables that are set. Valid until the calling context sets or resets the
+ * variable, or ends.
  */
 FL_API void *fl_context_var_get(const fl_context_var *var);
 
 /*
  * Sets the value in the calling context. With a `token`, which must be all-zero, the previous value
  * is kept until fl_context_var_reset(), which the caller must call once. NULL: the previous value
- * is given up. Never waits. Returns:
- *
- *   0
+ * is given up. Returns 0, or:
  *   -ENOMEM  the value was not set; it is still the caller's, and is not released
  */
 FL_API FL_MUST_CHECK int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token);
@@ -98,7 +89,7 @@ FL_API FL_MUST_CHECK int fl_context_var_set(fl_context_var *var, void *value, fl
 /*
  * Gives the variable the value that it had before the set, and makes the token all-zero. Tokens of
  * one variable are reset in any order: the last reset counts. No effect on an all-zero token.
- * Never fails, never waits. Panics in another context than that of the set.
+ * Panics in another context than that of the set.
  */
 FL_API void fl_context_var_reset(fl_context_token *token);
 
@@ -129,8 +120,8 @@ typedef struct fl_context_values {
 /* clang-format on */
 
 /*
- * Makes `values` a copy of the values of the calling context. Gives up what they were before. Never
- * fails, never waits. Panics within fl_context_values_run() of the same `values`.
+ * Makes `values` a copy of the values of the calling context. Gives up what they were before.
+ * Panics within fl_context_values_run() of the same `values`.
  */
 FL_API void fl_context_values_copy(fl_context_values *values);
 
@@ -142,8 +133,8 @@ FL_API void fl_context_values_copy(fl_context_values *values);
 FL_API int fl_context_values_run(fl_context_values *values, int (*function)(void *arg), void *arg);
 
 /*
- * Gives up the values, which are all-zero then. Never waits. Panics within fl_context_values_run()
- * of the same `values`.
+ * Gives up the values, which are all-zero then. Panics within fl_context_values_run() of the same
+ * `values`.
  */
 FL_API void fl_context_values_free(fl_context_values *values);
 

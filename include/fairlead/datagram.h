@@ -16,43 +16,29 @@ FL_BEGIN_DECLS
 /*
  * A datagram socket (UDP, Unix), by which fibers send and receive messages.
  *
- *     FL_SCOPED(fl_datagram) *d = NULL;
- *     fl_datagram_address from;
- *     char request[1500];
- *     int rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);
- *     while (rc == 0) {
- *             ssize_t n = fl_datagram_receive(d, request, sizeof request, &from);
- *             if (n == -EMSGSIZE)
- *                     continue;                           // truncated
- *             if (n < 0)
- *                     return (int)n;                      // -EPIPE: closed; -ECANCELED
- *             rc = fl_datagram_send_to(d, request, (size_t)n, &from);     // UDP may lose it
- *             if (rc != -EPIPE && rc != -ECANCELED)
- *                     rc = 0;                             // an error of one client ends nothing
- *     }
- *     return rc;
+ *     rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);         // check
+ *     n = fl_datagram_receive(d, request, sizeof request, &from);     // -EMSGSIZE: truncated
+ *     rc = fl_datagram_send_to(d, request, (size_t)n, &from);         // UDP may lose it
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
  * lost, doubled, or overtaken. A datagram of a Unix socket is not: its sender waits while the
  * receiver has no room.
  *
  * A socket belongs to the loop on which it was created. Only that loop's thread may call its
- * functions. Functions that wait are for fibers of the loop; callbacks of the loop may call the
- * others. A socket must be freed before its loop. Any number of fibers may send and receive at the
- * same time: each datagram goes to one of them. Fibers that must wait for room or for a datagram
- * wait in FIFO order, except senders to an address of a Unix socket. If the calls of a fiber never
- * have to wait, they let other fibers run from time to time. All sockets are close-on-exec.
+ * functions, and only fibers of the loop those that wait. A socket must be freed before its loop.
+ * Any number of fibers may send and receive at the same time: each datagram goes to one of them.
+ * They wait in FIFO order, except senders to an address of a Unix socket. Calls that never have to
+ * wait let other fibers run from time to time. All sockets are close-on-exec.
  *
- * No error but -EPIPE and -EOWNERDEAD is permanent: the next call may succeed. A call that failed,
- * timed out or was cancelled has sent or received nothing, except as the functions for several
- * datagrams say.
+ * Only -EPIPE and -EOWNERDEAD are permanent. A call that failed, timed out or was cancelled has
+ * sent or received nothing, except as the functions for several datagrams say.
  */
 typedef struct fl_datagram fl_datagram;
 
 /*
- * An address: of a UDP port, or of a Unix socket. It is a value. `system`, of which the first
- * `size` bytes count, is what system calls take, so that a program may also fill it by itself.
- * Addresses from the functions below have one form: an IPv4 address is never mapped into IPv6.
+ * An address, a value: of a UDP port, or of a Unix socket. The first `size` bytes of `system` are
+ * what system calls take; a program may fill it by itself. The functions below never map an IPv4
+ * address into IPv6.
  */
 typedef struct fl_datagram_address {
 	struct sockaddr_storage system;
@@ -63,11 +49,9 @@ typedef struct fl_datagram_address {
 
 /*
  * Stores the address of a UDP port. `host` is a numeric address ("127.0.0.1", "::1",
- * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6;
- * fl_resolve() has all of them. A name is looked up as fairlead/net.h says, and blocks the calling
- * fiber. Observes its cancel scope. A numeric address needs no wait, and any thread that runs a
- * loop may store it. Returns
- *
+ * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6. The
+ * lookup of a name (fairlead/net.h) blocks the calling fiber. A numeric address needs no wait, and
+ * any thread that runs a loop may store it. Returns
  *   0
  *   -ECANCELED
  *   -ENOTSUP    the thread runs no loop; or `host` is a name, and the caller is no fiber
@@ -76,15 +60,13 @@ typedef struct fl_datagram_address {
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *a, const char *host, uint16_t port);
 
-/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
                                                        int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Stores the address of a path, or of an abstract name, which begins with '@'. Never waits. Any
- * thread may call it. Returns
- *
- *   0
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Any thread may call
+ * it. Returns 0, or:
  *   -ENAMETOOLONG  above 107 bytes
  *   -EINVAL        NULL or ""
  */
@@ -92,17 +74,15 @@ FL_API FL_MUST_CHECK int fl_datagram_address_unix(fl_datagram_address *a, const 
 
 /*
  * Stores an address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an abstract name,
- * or "" for no address, as of an unnamed sender. FL_DATAGRAM_ADDRESS_TEXT_SIZE bytes suffice. Never
- * waits. Any thread may call it. Returns
- *
- *   0
+ * or "" for no address, as of an unnamed sender. FL_DATAGRAM_ADDRESS_TEXT_SIZE bytes suffice. Any
+ * thread may call it. Returns 0, or:
  *   -ENOSPC  the text is longer than `size` - 1 bytes
  */
 FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size);
 
 /*
  * Returns whether two addresses are the same: host, port and interface; or the path, byte for byte.
- * Never waits. Any thread may call it.
+ * Any thread may call it.
  */
 FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
 
@@ -124,11 +104,9 @@ typedef struct fl_datagram_config {
 /*
  * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
  * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
- * addresses that this machine has, IPv4 before IPv6. `config` may be NULL. The socket receives
- * datagrams only to groups that it has joined: by setsockopt(MCAST_JOIN_GROUP) on
- * fl_datagram_fd(). A name blocks the calling fiber, and
- * the lookup observes its cancel scope; otherwise the function never waits. Returns
- *
+ * addresses that this machine has, IPv4 before IPv6. The socket receives from groups that it has
+ * joined, by setsockopt(MCAST_JOIN_GROUP) on fl_datagram_fd(). The lookup of a name blocks the
+ * calling fiber. Returns
  *   0
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
@@ -146,12 +124,10 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 
 /*
  * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an
- * abstract name that the system chooses, so that receivers can answer. Any user of this network
- * namespace can send to an abstract name. Closing the socket removes its file, unless another
- * socket has replaced it. A stale file, at which no socket is open, is removed first. If several
- * processes replace a stale file at the same time, perhaps only the last keeps the path. Never
- * waits. Returns
- *
+ * abstract name that the system chooses, for answers. Any user of this network namespace can send
+ * to an abstract name. Closing the socket removes its file, unless another socket has replaced it.
+ * A stale file is removed first; if several processes do so at once, perhaps only the last keeps
+ * the path. Returns
  *   0
  *   -EADDRINUSE        a socket is open there, or a process is just opening the path
  *   -ENOTSOCK          the file is no socket
@@ -165,40 +141,33 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
- * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), bound or not, connected
- * or not, on the loop that the calling thread runs. Makes `fd` close-on-exec, unless it is
- * 0, 1 or 2; a blocking `fd` stays blocking. After an error the caller still owns `fd`. Never
- * waits. Returns
- *
- *   0
- *   -ENOTSUP            the thread runs no loop
- *   -EBADF, -ENOTSOCK
- *   -EINVAL             another kind of socket
- *   -EEXIST             the loop watches `fd` already
- *   -ENOMEM
- *   -ENOSPC             the user's limit of watched descriptors
+ * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), on the loop that the
+ * calling thread runs. Makes `fd` close-on-exec, unless it is 0, 1 or 2; a blocking `fd` stays
+ * blocking. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM, or:
+ *   -ENOTSUP  the thread runs no loop
+ *   -EINVAL   another kind of socket
+ *   -EEXIST   the loop watches `fd` already
+ *   -ENOSPC   the user's limit of watched descriptors
  */
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
 /*
- * Closes and frees the socket. The system still sends the datagrams that it has. NULL does nothing.
- * Panics while a fiber sends or receives. Never waits. In a forked child it closes only the child's
- * descriptor, and leaves the file.
+ * Closes and frees the socket. The system still sends the datagrams that it has. Panics while a
+ * fiber sends or receives. In a forked child it closes only the child's descriptor, and leaves the
+ * file.
  */
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
  * Closes the socket. Fibers that send or receive get -EPIPE within 32 ms, and all later calls at
- * once. The port or path is free. A second call does nothing. Never waits.
+ * once. The port or path is free. A second call does nothing.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
  * Connects the socket to a peer: it sends to the peer if no other address is given, and receives
- * from the peer alone. Datagrams of other senders that have come before are still received. No
- * datagram is sent: a peer need not exist (UDP). A connected socket may be connected again. Never
- * waits. Returns
- *
+ * from the peer alone. Datagrams that have come before are still received. A UDP peer need not
+ * exist. A connected socket may be connected again. Returns
  *   0
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
@@ -214,22 +183,18 @@ FL_API void fl_datagram_close(fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. Never waits. Returns
- *
- *   0
+ * Ends the connection, if there is one. The socket keeps its address. Returns 0, -EPIPE,
+ * -EOWNERDEAD, or:
  *   -EADDRINUSE  the system had chosen the port, and another socket has just taken it. The socket
  *                has no port then; the next send makes the system choose another one
- *   -EPIPE       closed
  *   -EINVAL      the caller does not run the socket's loop
- *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes, which may be 0, to the connected peer. Blocks the calling fiber
- * while the system has no room; for a Unix socket also while the receiver has none. Observes its
- * cancel scope. Returns
- *
+ * while the system has no room; for a Unix socket also while the receiver has none. Returns
+ * -ECANCELED, -EPIPE, -EOWNERDEAD, or:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows (UDP: 65,507 bytes
@@ -242,48 +207,42 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
  *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
- *   -ECANCELED
  *   -EFAULT        a bad address
- *   -EPIPE         closed
  *   -EINVAL        the caller is no fiber of the socket's loop; UDP: port 0, or a peer that the
  *                  local address cannot reach, as from 127.0.0.1 to another machine
- *   -EOWNERDEAD    in a forked child
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
 
-/* As fl_datagram_send(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_send(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
 /*
- * As fl_datagram_send(), but returns -EAGAIN if there is no room. Never waits. Callbacks of the
- * loop may call it, too.
+ * As fl_datagram_send(), but returns -EAGAIN if there is no room. Callbacks of the loop may call
+ * it, too.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
 
 /*
  * As fl_datagram_send(), to an address; NULL: to the connected peer. No event reports that a Unix
- * receiver has room: the function tries again at least every 32 ms. Also returns
- *
+ * receiver has room: the function tries again at least every 32 ms. Also returns:
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
                                                 const fl_datagram_address *to);
 
-/* As fl_datagram_send_to(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_send_to(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
                                                    const fl_datagram_address *to, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
-/* As fl_datagram_send_to(), but returns -EAGAIN if there is no room. Never waits. */
+/* As fl_datagram_send_to(), but returns -EAGAIN if there is no room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
                                                  const fl_datagram_address *to);
 
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
- * while there is none. Observes its cancel scope. Returns the size of the datagram, 0 for an empty
- * one, or
- *
+ * while there is none. Returns the size of the datagram, 0 for an empty one, or
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
@@ -296,21 +255,20 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EINVAL        the caller is no fiber of the socket's loop
  *   -EOWNERDEAD    in a forked child
  *
- * With `peer_errors` the system reports the errors of all peers, also to a socket that is not
- * connected. Only receives return them: a send to one peer does not fail for an earlier datagram to
- * another peer.
+ * With `peer_errors` receives return the errors of all peers, also on a socket that is not
+ * connected; sends do not.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *d, void *buffer, size_t size,
                                                     fl_datagram_address *from);
 
-/* As fl_datagram_receive(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_receive(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
                                                        fl_datagram_address *from, int64_t deadline,
                                                        fl_cancel_token *cancel);
 
 /*
- * As fl_datagram_receive(), but returns -EAGAIN if there is no datagram. Never waits. Callbacks of
- * the loop may call it, too.
+ * As fl_datagram_receive(), but returns -EAGAIN if there is no datagram. Callbacks of the loop may
+ * call it, too.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
                                                      fl_datagram_address *from);
@@ -328,17 +286,17 @@ typedef struct fl_datagram_message {
  * Sends `n` datagrams in order, several with one system call. Stores in `sent`, which may be NULL,
  * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Observes its cancel scope.
  * Returns 0 if all were sent; else the error of the first that was not, as fl_datagram_send_to().
- * Those after it were not sent. An error of the network that an earlier datagram of the same call
- * has caused may go unreported.
+ * Those after it were not sent. An error of the network for an earlier datagram of the same call
+ * may go unreported.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                   unsigned *sent);
 
-/* As fl_datagram_send_many(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_send_many(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
 
-/* As fl_datagram_send_many(), but returns -EAGAIN when there is no more room. Never waits. */
+/* As fl_datagram_send_many(), but returns -EAGAIN when there is no more room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                    unsigned *sent);
 
@@ -347,49 +305,35 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
  * Blocks the calling fiber while there are none. Observes its cancel scope. Sets `received`, `lost`
  * and `address` of each. A datagram that does not fit is no error: see `lost`. Returns the number
  * of datagrams, or
- *
  *   -EINVAL  `n` is 0
  *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 #define FL_DATAGRAM_MANY 32u
 
-/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         int64_t deadline, fl_cancel_token *cancel);
 
-/* As fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. Never waits. */
+/* As fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 
-/* Returns the UDP port; 0: a Unix socket, or not bound. Never waits. */
+/* Returns the UDP port; 0: a Unix socket, or not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
-/*
- * Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Never waits. Returns
- *
- *   0
- *   -EPIPE  closed
- */
+/* Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0, -EPIPE. */
 FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagram_address *a);
 
-/*
- * Stores the address of the connected peer. Never waits. Returns
- *
- *   0
- *   -ENOTCONN
- *   -EPIPE     closed
- */
+/* Stores the address of the connected peer. Returns 0, -ENOTCONN, -EPIPE. */
 FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
 
 /*
- * Returns the descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Never waits. Do
- * not connect or disconnect the descriptor.
+ * Returns the descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Do not connect
+ * or disconnect the descriptor.
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
 FL__SCOPED(fl_datagram, fl_datagram_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
 {

@@ -8,8 +8,7 @@ FL_BEGIN_DECLS
 
 /*
  * Debugging of locks and waits: reports deadlocks and potential deadlocks, prints which context
- * waits for what, and measures contention. Switched on at run time, by a call or from outside.
- * While it is off, an uncontended lock has no extra branch.
+ * waits for what, and measures contention. Switched on at run time.
  *
  *     FL_DEBUG=lockorder,waits,contention ./program        // Ctrl-\ prints all waits
  *
@@ -17,17 +16,15 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
- * A program that is linked statically contains debugging if it calls a function of this header, or
- * is linked with -Wl,-u,fl_debug_enable. Otherwise FL_DEBUG has no effect except a warning that says
- * so. The shared library always contains debugging.
+ * A program that is linked statically contains debugging only if it calls a function of this
+ * header, or is linked with -Wl,-u,fl_debug_enable.
  *
- * Reports are errors and warnings to the log handler (fairlead/error.h), one line each. Stacks
- * have the names of functions, and static objects have their names, if the file is not stripped. The
- * log handler runs in the context that caused the report, which may hold locks of the program: the
- * handler must not wait for one of these.
+ * Reports are errors and warnings to the log handler (fairlead/error.h), one line each. The log
+ * handler runs in the context that caused the report, which may hold locks of the program: it must
+ * not wait for one of these.
  *
  * FL_DEBUG_LOCKORDER: a context that holds A and waits for B orders A before B. When the order gets
- *     a cycle, the program can deadlock, even if it never has. Each new edge that closes a cycle is
+ *     a cycle, the program can deadlock. Each new edge that closes a cycle is
  *     reported once, with the stacks at which each edge's locks were taken and wanted.
  * FL_DEBUG_WAITS: reports a deadlock when its last context begins to wait: what each context holds
  *     and wants, across threads and fibers, and which context joins which.
@@ -40,9 +37,9 @@ FL_BEGIN_DECLS
  * locks a lock again that it holds, and a destroy of a held lock. A lock that was acquired before
  * the mode was switched on has no known holder, and causes no report.
  *
- * A try, and a wait with a deadline, cause no deadlock. A lock that they acquire is recorded as
- * held. A lock is known by its address until its init or destroy. Without either, a new lock at the
- * same address, such as an FL_MUTEX_INIT on the stack, inherits the order of the old lock.
+ * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
+ * init or destroy: without either, a new lock at the same address inherits the order of the old
+ * lock.
  *
  * Objects in shared memory (fl_shm_...) are not recorded.
  *
@@ -55,10 +52,9 @@ FL_BEGIN_DECLS
 
 /*
  * Switches on the modes of `modes` and all others off. 0 switches all off, and forgets all records.
- * If memory runs out later, debugging switches itself off, with one warning. Never waits. Returns:
- *
- *   0         switched
- *   -EINVAL   an unknown mode; nothing has changed
+ * If memory runs out later, debugging switches itself off, with one warning. Returns:
+ *   0        switched
+ *   -EINVAL  an unknown mode; nothing has changed
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
  * With `waits`, the signal SIGQUIT prints a dump, unless the program handles or ignores SIGQUIT.
@@ -67,38 +63,33 @@ FL_BEGIN_DECLS
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
-/* Returns the modes that are on. Never waits. */
+/* Returns the modes that are on. */
 FL_API unsigned fl_debug_modes(void);
 
 /*
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
- * and the stack; and all held locks. The object is what the caller's function waits for: a lock, a
- * queue, the end of an executor, a process. Of a group the line says how many members have not
- * ended, of a latch how many counts are left, of a future the name of its task. A static object has
- * its name. A signalled waiter of a condition waits for the mutex. Then prints, for each executor
- * with pending tasks, how many there are, and on threads how many workers run, wait within a task,
- * or are idle. Without FL_DEBUG_WAITS, prints only the waiters in wait queues, with their object,
- * and does not tell workers that run from workers that wait. Waits only for the descriptor.
- * Allocates no memory. Async-signal-safe. Records that other threads are changing are left out; the
- * last line says so.
+ * and the stack; all held locks; and, for each executor with pending tasks, how many there are, and
+ * on threads how many workers run, wait within a task, or are idle. A signalled waiter of a
+ * condition waits for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues,
+ * and does not tell workers that run from workers that wait. Waits for the descriptor. Allocates no
+ * memory. Async-signal-safe. Records that other threads are changing are left out; the last line
+ * says so.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
- * Sets a handler for `signal` that calls fl_debug_dump() for standard error. Never waits. Returns:
- *
- *   0         set, now or before
- *   -EINVAL   no such signal, or it cannot be caught
- *   -EBUSY    the program handles or ignores the signal
+ * Sets a handler for `signal` that calls fl_debug_dump() for standard error. Returns:
+ *   0        set, now or before
+ *   -EINVAL  no such signal, or it cannot be caught
+ *   -EBUSY   the program handles or ignores the signal
  */
 FL_API FL_MUST_CHECK int fl_debug_dump_on(int signal);
 
 /*
  * Prints the contention profile to the descriptor `fd`, one line for each place in the program and
- * kind of object: how many calls, how many of them waited, how long they waited in total and at
- * most, and how long they held. The longest total wait comes first. A wait begins when the call
- * cannot succeed at once. The wait for a condition ends when its mutex is locked. Waits only for
- * the descriptor, and for memory.
+ * kind of object: calls, waits, total and longest wait, and how long they held. The longest total
+ * wait comes first. The wait for a condition ends when its mutex is locked. Waits for the
+ * descriptor, and for memory.
  */
 FL_API void fl_debug_contention(int fd);
 

@@ -5,13 +5,16 @@
 #include <limits.h> /* __GLIBC__ */
 
 /*
- * What all other headers need: visibility, results that must be used, scopes.
- *
- * Conventions. They hold for every function, unless its comment says otherwise.
+ * What all other headers need. Conventions, which hold unless a comment says otherwise:
  *
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
- *                run.
- *   Forms        fl_x_op(x) waits. fl_x_try_op(x) never waits. fl_x_op_until(x, deadline, cancel)
+ *                run. A code that a list names without a condition means: -ENOMEM out of memory;
+ *                -EMFILE, -ENFILE too many descriptors; -EPIPE closed; -ECANCELED the wait was
+ *                cancelled; -ETIMEDOUT the deadline passed; -EOWNERDEAD called in a forked child.
+ *   Waiting      A function waits only where its comment says so. A function that blocks the
+ *                calling context suspends a fiber, outside of fibers the thread. Its wait observes
+ *                the context's cancel scope if the function returns -ECANCELED.
+ *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
  *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A
  *                call that can succeed at once does so, even after its deadline, or under a
@@ -21,9 +24,9 @@
  *   Fork         A forked child has only the forking thread. Waiters of other threads are
  *                forgotten. Locks that other threads held stay held. A tree of cancel tokens must
  *                not be used if another thread was creating, requesting or destroying one of its
- *                tokens. Executors return -EOWNERDEAD. A wait for a task that the parent runs
- *                returns -EOWNERDEAD, too: fairlead/future.h. A function that an executor calls
- *                must not return in the child: fairlead/task_type.h.
+ *                tokens. Executors return -EOWNERDEAD, as does a wait for a task that the parent
+ *                runs (fairlead/future.h). A function that an executor calls must not return in the
+ *                child (fairlead/task_type.h).
  *   Processes    An object is used only in the process that made it, except objects in shared
  *                memory (fl_shm_...).
  *   pthread_cancel()
@@ -33,13 +36,13 @@
  *   errno        Locks and waits preserve it.
  *   Names        Every name at file scope begins with fl_ or FL_, except include guards
  *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that
- *                a macro makes, begin with an underscore, so that they hide no name of the
- *                program. A getter is named after its result, without get_; get_ remains where a
- *                type has that name, as in fl_future_get_state(). A predicate contains is_. A
- *                function of the program that the library calls is a handler if it is set for a
- *                thread or the process, else a callback.
- *   Arguments    What the function makes comes first, else the object. Where results are stored
- *                comes last, before the deadline and the cancel token.
+ *                a macro makes, begin with an underscore. A getter is named after its result,
+ *                without get_, unless a type has that name: fl_future_get_state(). A predicate
+ *                contains is_. A function of the program that the library calls is a handler if it
+ *                is set for a thread or the process, else a callback.
+ *   Arguments    The order: what the function makes, or else the object; inputs; where results are
+ *                stored; the deadline; the cancel token. The `config` of a call, and the handle
+ *                that fl_x_free() frees, may be NULL.
  *   Copies       An object is used only through the copy of the library that made it.
  *   Unload       A dlclose() of a shared object that contains the library ends the helper threads
  *                and the fork server of this copy (docs/threads.md). Requires that all objects are

@@ -12,32 +12,29 @@ FL_BEGIN_DECLS
  * fl_future_error() and fl_future_message() return the task's error. So a timeout of the call
  * (-ETIMEDOUT) can be told from a task that failed with -ETIMEDOUT (FL_ETASK).
  *
- * When a call returns FL_ETASK, its thread remembers the failure: the error, the message and, of a
- * map or an iteration, the index of the argument. The failure outlives its future. The next such
- * call on the thread replaces it. No memory is allocated, and no lock is taken. A forked child
- * keeps what its thread remembered.
+ * When a call returns FL_ETASK, its thread remembers the failure, until the next such call: the
+ * error, the message and, of a map or an iteration, the index of the argument.
  */
 #define FL_ETASK (-5001)
 
 /*
  * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for a number
- * without a name. The string is static. Never waits. Async-signal-safe.
+ * without a name. The string is static. Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
 /*
- * Returns a description of a result, in English: what this library means by it. That is often not
- * the text of strerror(), as for -EPIPE ("Closed or broken") and -ETIMEDOUT ("Timed out: a deadline
- * has passed"). The string is static. Never waits.
+ * Returns a description of a result, in English: what this library means by it. The string is
+ * static.
  */
 FL_API const char *fl_error_text(int rc);
 
 /*
  * Prints a result and a newline to standard error: "what: EPIPE: Closed or broken". For FL_ETASK
  * prints the failure that the thread remembers: "what: FL_ETASK: the task of argument 17 failed:
- * EDOM: -3 is no length". If the calling context has no such failure, or another fiber of the
- * thread has replaced it, prints "what: FL_ETASK: the task failed". Returns EXIT_FAILURE, for
- * `return fl_perror(rc, "executor");` in main(). May block on standard error.
+ * EDOM: -3 is no length"; if another fiber has replaced it, "what: FL_ETASK: the task failed".
+ * Returns EXIT_FAILURE, for `return fl_perror(rc, "executor");` in main(). May block on standard
+ * error.
  */
 FL_API int fl_perror(int rc, const char *what);
 
@@ -56,15 +53,14 @@ typedef void fl_panic_handler(const fl_panic_info *info);
 
 /*
  * Sets the handler of later panics. NULL: the default, which prints "fairlead:
- * fl_mutex_unlock(0x...): not locked" to standard error. Returns the handler before. Never waits.
+ * fl_mutex_unlock(0x...): not locked" to standard error. Returns the handler before.
  */
 FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
  * is freed by the allocator that is set at the time of the free. Queues, executors and loops may
- * have an allocator of their own (`allocator` of fl_queue_config, fl_executor_config,
- * fl_loop_config).
+ * have their own (`allocator` of their configs).
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_set_allocator(&mine);
@@ -77,7 +73,7 @@ typedef struct fl_allocator {
 
 /*
  * Replaces malloc() and free(); NULL restores them. `allocator` must stay valid. No other thread
- * may call the library at the same time. Never waits.
+ * may call the library at the same time.
  */
 FL_API void fl_set_allocator(const fl_allocator *allocator);
 
@@ -92,7 +88,7 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
 
 /*
  * Replaces the log handler; NULL restores the default, which prints errors and warnings to standard
- * error. Returns the replaced handler. Never waits.
+ * error. Returns the replaced handler.
  */
 FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
 
@@ -106,7 +102,7 @@ typedef void fl_fiber_error_handler(const char *name, int error);
 
 /*
  * Replaces the error handler of the process; NULL restores the default, which logs. Returns the
- * replaced handler. Any thread may call it. Never waits.
+ * replaced handler. Any thread may call it.
  */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 

@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  *     rc = fl_event_wait(&bell);              // now the event is not set any more
  *
  * fl_event_set() wakes all present waiters, even if the event is reset at once. For an auto-reset
- * event it wakes the first waiter. The wait queue is FIFO; for its first 25 us or so, a thread
- * polls the event before it enters the queue. A wait that times out or is cancelled takes no set.
+ * event it wakes the first waiter. The wait queue is FIFO. A wait that times out or is cancelled
+ * takes no set.
  *
  * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
  * access of fl_event_set() to the event is the instruction that sets it, so a woken waiter may free
@@ -45,41 +45,40 @@ FL__ASSERT_SIZE(fl_event, 4);
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
-/* Makes `e` an event that is not set. Requires that no context uses `e`. Never waits. */
+/* Makes `e` an event that is not set. Requires that no context uses `e`. */
 FL_INLINE void fl_event_init(fl_event *e);
 
-/* Makes `e` an auto-reset event that is not set. Requires that no context uses `e`. Never waits. */
+/* Makes `e` an auto-reset event that is not set. Requires that no context uses `e`. */
 FL_INLINE void fl_event_init_auto(fl_event *e);
 
 /*
  * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context still
- * spins in a wait: it enters the queue only after that. Never waits.
+ * spins in a wait: it enters the queue only after that.
  */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
 
 /*
  * Sets `e` and wakes all waiters. With auto-reset: wakes the first waiter, which takes the set;
- * without waiters, `e` stays set for the next wait. Releases also when `e` is set already. Never
- * waits.
+ * without waiters, `e` stays set for the next wait. Releases also when `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 
 /*
  * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
- * look for work, wait if there is none" misses no work. Never waits.
+ * look for work, wait if there is none" misses no work.
  */
 FL_API void fl_event_reset(fl_event *e);
 
-/* Whether `e` is set now. Never waits. Acquires when true. */
+/* Whether `e` is set now. Acquires when true. */
 FL_INLINE bool fl_event_is_set(const fl_event *e);
 
 /*
- * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Observes its
- * cancel scope. Returns 0, -ECANCELED.
+ * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Returns 0,
+ * -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *e);
 
-/* Returns 0 when `e` is set, and resets an auto-reset event. Else returns -EAGAIN. Never waits. */
+/* Returns 0 when `e` is set, and resets an auto-reset event. Else returns -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 
 /* As fl_event_wait(). Also returns -ETIMEDOUT. */
@@ -91,8 +90,6 @@ FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_c
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;
-
-/* The inline functions. */
 
 FL_INLINE void fl_event_init(fl_event *_e)
 {

@@ -25,11 +25,10 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
  *
  * An executor is open; then closed (it refuses tasks, and runs the queued ones); then joined (all
- * tasks have ended, its threads are gone); then freed. A detach does all of this without waiting.
- * Tasks may submit tasks to their own executor and wait for them, also with a single worker.
+ * tasks have ended, its threads are gone); then freed. Tasks may submit tasks to their own executor
+ * and wait for them, also with a single worker.
  *
- * Every function that takes an executor panics with its own name if that is NULL, except
- * fl_executor_free(). (The forms of a join and of a wait name the plain form.)
+ * A NULL executor is a panic, except in fl_executor_free().
  */
 typedef struct fl_executor fl_executor;
 
@@ -39,8 +38,8 @@ typedef struct fl_executor fl_executor;
  */
 typedef enum fl_when_full {
 	/*
-	 * Waits until there is room, or until fl_submit_config.backlog_deadline. In a task of the same
-	 * executor: as FL_FULL_RUN, unless that deadline has passed.
+	 * Waits until there is room, or until fl_submit_config.backlog_deadline. In a task of the
+	 * same executor: as FL_FULL_RUN, unless that deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
@@ -50,12 +49,11 @@ typedef enum fl_when_full {
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
-	 * tasks, in a blocking section, or, while the executor would otherwise stand still, in any
-	 * wait of the library (fairlead/blocking.h). Another task runs during such a wait. When the
-	 * wait ends, both tasks run. So one worker is no mutual exclusion: tasks may interleave at
-	 * any wait.
-	 * 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
+	 * The most tasks that run at a time. A task that waits for other tasks, is in a blocking
+	 * section, or waits while the executor would otherwise stand still does not count
+	 * (fairlead/blocking.h): another task runs meanwhile, and then both run. So one worker is
+	 * no mutual exclusion. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
+	 * workers.
 	 */
 	unsigned workers;
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
@@ -64,45 +62,43 @@ typedef struct fl_executor_config {
 	 * `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
 	 * tasks end with -ENOTRECOVERABLE, and later submits return that.
 	 *
-	 * Its hook `drop_arg` (FL_TASK) is called once, by the thread that frees the executor, when
-	 * all workers are gone. Not called: in worker processes, on other ranks, in a forked child,
-	 * or if the executor's creation fails. Then the argument is still the caller's.
+	 * The thread that frees the executor calls its hook `drop_arg` once, when all workers are
+	 * gone: not in worker processes, other ranks or a forked child. If the creation fails, the
+	 * argument is still the caller's.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions that tasks find by fl_task_region(), in whatever process they run; on other
-	 * machines, copies (fairlead/mpi_executor.h). They must exist until the executor is freed.
+	 * Regions that tasks find by fl_task_region(), in any process; on other machines copies
+	 * (fairlead/mpi_executor.h). They must exist until the executor is freed.
 	 */
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * For all memory of this executor and of its work: tasks with their arguments, results,
-	 * messages and callbacks; chains (fl_future_then()); maps; workers. NULL: the allocator of
-	 * the process (fl_set_allocator()). Must stay valid until the executor, its futures and its
-	 * lazy maps (fl_imap) are freed; after fl_executor_detach() until the process ends. Any
-	 * thread that uses the executor or its futures, and each worker, allocates and frees, at
-	 * the same time as others. The functions must not use this executor. In a forked child, a
-	 * free of the executor or of a future calls them.
+	 * For all memory of this executor and of its work. NULL: the allocator of the process
+	 * (fl_set_allocator()). Must stay valid until the executor, its futures and its lazy maps
+	 * (fl_imap) are freed; after fl_executor_detach() until the process ends. Its functions are
+	 * called by any thread that uses the executor or its futures and by each worker, at the
+	 * same time, and in a forked child by a free. They must not use this executor.
 	 *
 	 * Not from this allocator: stacks; what each thread and fiber keeps (fl_local, context
-	 * variables); waits for several futures (fairlead/future.h); what starts and watches
-	 * worker processes; what sends over MPI.
+	 * variables); waits for several futures (fairlead/future.h); what starts and watches worker
+	 * processes; what sends over MPI.
 	 */
 	const fl_allocator *allocator;
 	/*
 	 * Threads only: the most tasks that may wait to be run; 0: any number. A cancelled task
-	 * does not count. Two kinds of submit ignore the bound: a submit nested in 64 tasks that
-	 * submits run themselves, and the submit of a chained task (fl_future_then()).
+	 * does not count. Two kinds of submit ignore the bound: that of a chained task
+	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
+	 * submits the next).
 	 *
 	 * FL_BACKLOG_NONE: a submit is accepted only if a worker is free to begin the task at once,
 	 * or may be started for it. A worker is free again when its task has run and the argument's
-	 * drop hook has returned: a submit that follows a wait for the task finds the worker free,
-	 * though the worker first runs the task's callbacks. Not counted: tasks that block
-	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
-	 * worker runs for fl_parallel_invoke() and for loops. Two kinds of task may still wait: a
-	 * task that ignores the bound, which is counted; and an accepted task, if the system starts
-	 * no more threads.
+	 * drop hook has returned: so it is after a wait for the task, though it first runs the
+	 * task's callbacks. Not counted: tasks that block (fairlead/blocking.h), tasks that a
+	 * submit or a waiting worker runs itself, and what a worker runs for fl_parallel_invoke()
+	 * and for loops. A task that ignores the bound may wait, and counts; so may an accepted
+	 * task if the system starts no more threads.
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
@@ -137,63 +133,51 @@ enum {
 };
 
 /*
- * Creates an executor that runs each task at once, on the submitting thread. `config` may be NULL.
- * Never waits. Returns:
- *
- *   0
- *   -ENOMEM
- *   -EINVAL   more than FL_REGIONS_MAX regions; or an initializer with a result, without the
- *             argument that it takes, or with an argument aligned above max_align_t
+ * Creates an executor that runs each task at once, on the submitting thread. Returns 0, -ENOMEM,
+ * or:
+ *   -EINVAL  more than FL_REGIONS_MAX regions; or an initializer with a result, without the
+ *            argument that it takes, or with an argument aligned above max_align_t
  *
  * or the error of the initializer.
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Creates an executor that runs tasks on threads. The threads start when they are needed. They
- * block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and
- * SIGSYS. So block what a worker must not handle before the call. A submit that follows a wait for
- * a task starts no thread while that task's worker has nothing else to do; callbacks of the task
- * may still occupy the worker. A task that ends its thread by pthread_exit() or pthread_cancel()
- * fails with -EOWNERDEAD, and another worker takes its place (docs/ends.md). Workers take tasks in
- * the order of submission; but while an intrusive task (fairlead/intrusive_task.h) is cancelled
- * before it started, a task may overtake others. `config` may be NULL. Never waits. Returns:
- *
- *   0
- *   -ENOMEM
- *   -EINVAL   as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
- *             above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
- *             `idle_timeout` below 0
+ * Creates an executor that runs tasks on threads, which start when they are needed. They block the
+ * signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A
+ * submit that follows a wait for a task starts no thread while that task's worker is idle; the
+ * task's callbacks may still occupy it. A task that ends its thread by pthread_exit() or
+ * pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place (docs/ends.md).
+ * Workers take tasks in the order of submission, except while an intrusive task is cancelled before
+ * it started. Returns 0, -ENOMEM, or:
+ *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
+ *            above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
+ *            `idle_timeout` below 0
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
 
 /*
  * Submits a task. Copies `*arg`, of the type's argument size (NULL if that is 0). Stores a future
- * in `*f`, unless `f` is NULL. An accepted task ends exactly once: done or cancelled. Waits only in
- * two cases: the submit runs the task itself (on the sequential executor, with FL_FULL_RUN, or with
- * FL_FULL_WAIT in a task of `e`); a full backlog with FL_FULL_WAIT blocks the calling context, and
- * that wait observes its cancel scope. Returns:
- *
- *   0
- *   -EPIPE             closed, before or during the wait
- *   -ENOTRECOVERABLE   broken: see fl_executor_is_broken()
- *   -ENOMEM
- *   -EAGAIN            there is no worker, and none can be started
+ * in `*f`, unless `f` is NULL. An accepted task ends exactly once: done or cancelled. Waits only if
+ * the submit runs the task itself (on the sequential executor, with FL_FULL_RUN, or with
+ * FL_FULL_WAIT in a task of `e`), or if a full backlog with FL_FULL_WAIT blocks the calling
+ * context. Returns 0, -ENOMEM, -EOWNERDEAD, or:
+ *   -EPIPE            closed, before or during the wait
+ *   -ENOTRECOVERABLE  broken: see fl_executor_is_broken()
+ *   -EAGAIN           there is no worker, and none can be started
  *   -ENOBUFS, -ETIMEDOUT, -ECANCELED
- *                      the backlog is full: see fl_when_full
- *   -E2BIG             argument plus result are above FL_TASK_SIZE_MAX, or aligned above
- *                      FL_TASK_ALIGN_MAX
- *   -EOWNERDEAD        in a forked child
+ *                     the backlog is full: see fl_when_full
+ *   -E2BIG            argument plus result are above FL_TASK_SIZE_MAX, or aligned above
+ *                     FL_TASK_ALIGN_MAX
  *
- * On an error nothing was queued. The argument is still the caller's: its drop hook does not run.
- * Memory order: the task sees what the caller wrote before.
+ * On an error the argument is still the caller's: its drop hook does not run. Memory order: the
+ * task sees what the caller wrote before.
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
 /*
- * What a passed deadline does to a task, on every kind of executor. A task also has the deadlines
- * of its token and its group.
+ * What a passed deadline does to a task; those of its token and its group do the same.
  *
  *   not started   The task ends as cancelled, at the latest when its turn comes; fl_future_cancel()
  *                 ends it at once.
@@ -201,9 +185,9 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *                 -ECANCELED.
  *
  * The error of a task that has not started, or returns -ECANCELED after its deadline, is
- * -ETIMEDOUT. Its message says that the deadline passed, unless the task has set one
- * (fl_task_fail()). Any other return of the task stands, also success. A request to stop has the
- * same effects; without a passed deadline the error is -ECANCELED.
+ * -ETIMEDOUT, with a message that says so unless the task has set one (fl_task_fail()). Any other
+ * return of the task stands, also success. A request to stop has the same effects; the error is
+ * -ECANCELED.
  *
  * A task that neither checks nor waits runs on:
  *
@@ -225,11 +209,11 @@ typedef struct fl_submit_config {
 	 * wait. The wait observes `cancel`; if that is NULL, the caller's scope.
 	 */
 	int64_t backlog_deadline;
-	fl_future_callback *on_end; /* as fl_future_on_end(), but needs no memory of its own; NULL: none */
+	fl_future_callback *on_end; /* as fl_future_on_end(), without memory of its own; NULL: none */
 	void *on_end_arg;
 } fl_submit_config;
 
-/* As fl_submit(), with conditions; `config` may be NULL. */
+/* As fl_submit(), with conditions. */
 FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                                         const fl_submit_config *config);
 
@@ -251,84 +235,68 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of the array `args`, and stores its result at the same
- * index of `results` (NULL if the result size is 0). Blocks until every task that was started has
- * ended; a caller that is a worker of `e` runs tasks during the wait. `config` may be NULL.
+ * Runs the task for each of the `n` elements of `args`, and stores its result at the same index of
+ * `results` (NULL if the result size is 0). Blocks until every started task has ended; a worker of
+ * `e` runs tasks during the wait.
  *
  * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
- * is untouched. The result of a task that returned an error, also after a request to stop, is what
- * the task left there; it began zeroed. On processes such a result is zeroed if it is above 64 KiB
- * and was not kept (fl_task_keep_result()). If a worker dies in a chunk, or is killed, only the
- * element that it ran fails, with a zeroed result: the elements before it have their results, the
+ * is untouched. A task that returns an error leaves its result, which began zeroed, as it is; on
+ * processes a result above 64 KiB is zeroed then, unless the task kept it (fl_task_keep_result()).
+ * If a worker dies in a chunk, only the element that it ran fails, with a zeroed result; the
  * elements after it count as not started. Returns:
- *
- *   0            also if `n` is 0
- *   FL_ETASK     a task failed; tasks that had not started by then were not run. To go on after a
- *                failure, use a lazy map (fairlead/imap.h)
+ *   0         also if `n` is 0
+ *   FL_ETASK  a task failed; tasks that had not started by then were not run
  *   -ETIMEDOUT, -ECANCELED
- *                tasks that had not started were not run; the tasks that had started have ended,
- *                with their results
+ *             tasks that had not started were not run; the tasks that had started have ended, with
+ *             their results
  *
  * or an error of fl_submit().
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);
 
-/*
- * Closes `e`: later submits are refused, also those of tasks. Queued tasks still run. Never waits.
- */
+/* Closes `e`: later submits are refused, also those of tasks. Queued tasks still run. */
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
  * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop
  * (fl_task_is_cancelled()). Callbacks and drop hooks run on the calling thread. Returns how many
- * tasks were cancelled. Never waits, except for the few instructions in which a worker takes a
- * task.
+ * tasks were cancelled.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
- * As fl_executor_cancel(), but running tasks are left alone, as by Python's
- * shutdown(cancel_futures=True). A map or a parallel loop of which a part runs may go on to its
- * end, too. For a group such a cancelled task has failed, with -ECANCELED: so the group cancels its
- * other tasks, also the running ones. Returns how many tasks were cancelled. Never waits, except
- * for the few instructions in which a worker takes a task.
+ * As fl_executor_cancel(), but running tasks are left alone. A map or a parallel loop of which a
+ * part runs may go on to its end. For a group such a cancelled task has failed, with -ECANCELED:
+ * the group cancels its other tasks, also the running ones.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * As fl_executor_cancel(), and kills worker processes with their tasks. A killed task ends as
  * failed, with -ECANCELED. A task that a worker process had taken, but not begun, may end as
- * cancelled; it is not in the result. On other kinds as fl_executor_cancel(). Never waits; a join
- * still does.
+ * cancelled, uncounted. On other kinds as fl_executor_cancel().
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the maximum number of workers. More workers start when they are needed. Surplus workers
- * end after their present task; tasks that they have not started go to other workers. On threads,
- * after the return no task begins while `workers` tasks run; a task that a worker had taken before
- * counts as running, and a task that blocks (fairlead/blocking.h) does not. On processes a surplus
- * worker may still run the task that it had started, beside the tasks of the others. Waits only for
- * workers that are in the middle of taking a task. Returns:
- *
- *   0
- *   -EINVAL       `workers` is 0 or above FL_WORKERS_MAX
- *   -EPIPE        closed
- *   -ENOTSUP      neither a thread nor a process executor
- *   -EOWNERDEAD   in a forked child
+ * Changes the maximum number of workers. Surplus workers end after their present task; tasks that
+ * they have not started go to other workers. On threads no task begins after the return while
+ * `workers` tasks run; a task that a worker had taken counts, a task that blocks
+ * (fairlead/blocking.h) does not. On processes a surplus worker may still finish its task. Returns
+ * 0, -EPIPE, -EOWNERDEAD, or:
+ *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
+ *   -ENOTSUP  neither a thread nor a process executor
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. May be called
- * again. Blocks the calling context. Observes its cancel scope. Returns:
- *
- *   0
- *   -ECANCELED    `e` is closed
- *   -EDEADLK      called from a task of `e`, on one of its workers, or in a callback of one of its
- *                 tasks; nothing happened
- *   -EOWNERDEAD   in a forked child; nothing happened
+ * again. Blocks the calling context. Returns 0, or:
+ *   -ECANCELED   `e` is closed
+ *   -EDEADLK     called from a task of `e`, on one of its workers, or in a callback of one of its
+ *                tasks; nothing happened
+ *   -EOWNERDEAD  in a forked child; nothing happened
  */
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
@@ -339,18 +307,12 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Waits until no task of `e` is pending or runs, and the callbacks of all tasks have returned. Does
- * not close `e`: the workers stay, and other threads may submit. The wait includes the tasks that
- * tasks, their callbacks and other threads submit during it. So it may last as long as they submit.
- * To wait for some tasks of an executor, use a group (fairlead/group.h). Costs a submit or a task
- * nothing unless a context waits. Blocks the calling context. Observes its cancel scope. Returns:
+ * Waits until no task of `e` is pending or runs, and all callbacks have returned, also those of
+ * tasks that are submitted during the wait. Does not close `e`. For some tasks of an executor:
+ * fairlead/group.h. Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
+ *   -EDEADLK  as fl_executor_join()
  *
- *   0
- *   -ECANCELED
- *   -EDEADLK      as fl_executor_join()
- *   -EOWNERDEAD   in a forked child
- *
- * Memory order: the caller sees what the tasks that have ended wrote.
+ * Memory order: the caller sees what the ended tasks wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *e);
 
@@ -358,51 +320,45 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. NULL
- * does nothing. Panics where fl_executor_join() returns -EDEADLK. In a forked child, it panics if a
- * task of `e` called fork(); otherwise it frees the child's copy without waiting, and the queued
- * tasks are forgotten.
+ * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. Panics
+ * where fl_executor_join() returns -EDEADLK. In a forked child, it panics if a task of `e` called
+ * fork(); otherwise it frees the child's copy without waiting, and the queued tasks are forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
  * Closes `e` and gives it up without waiting. Queued tasks still run. `e` is freed when its last
  * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
- * `e` must have returned before. A task of `e`, or its callback, may call this. If another thread
- * submitted that task, the return of its submit must happen before this call. Until they end, tasks
- * of `e` may use fl_executor_current(); its submits return -EPIPE. To cancel queued tasks, call
- * fl_executor_cancel() before. A group or an iteration of `e` must have ended before the call, or
- * end within a task of `e`.
+ * `e` must have returned before. A task of `e`, or its callback, may call this; if another thread
+ * submitted that task, the submit must have returned before. Until they end, tasks of `e` may use
+ * fl_executor_current(); its submits return -EPIPE. A group or an iteration of `e` must have ended
+ * before the call, or end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
- * process waits neither for that thread nor for the tasks. A dlclose() of the shared object that
- * contains the library waits for both (docs/threads.md). The tasks of an executor on a loop of
- * the caller's (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a
- * task of a process executor fl_executor_current() is the worker's own executor: a detach closes
- * the worker's executor until the task ends, and frees nothing.
+ * process waits for neither, a dlclose() of the library for both (docs/threads.md). The tasks of
+ * fl_loop_executor_create_on() end when that loop has run them or is freed. In a task of a process
+ * executor a detach of fl_executor_current() closes the worker's executor until the task ends, and
+ * frees nothing.
  *
- * Never waits. Returns:
- *
- *   0
- *   -EAGAIN, -ENOMEM   no thread can be started, also during an unload; nothing happened
- *   -EOWNERDEAD        in a forked child, where fl_executor_free() does not wait; nothing happened
+ * Returns 0, or:
+ *   -EAGAIN, -ENOMEM  no thread can be started, also during an unload; nothing happened
+ *   -EOWNERDEAD       in a forked child, where fl_executor_free() does not wait; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
-/* Returns the FL_CAP_... bits of `e`. Never waits. */
+/* Returns the FL_CAP_... bits of `e`. */
 FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 
-/* Returns the kind of `e`: "sequential", "threads", ... The string is static. Never waits. */
+/* Returns the kind of `e`: "sequential", "threads", ... The string is static. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
-/* The most tasks that run at a time. Never waits. */
+/* The most tasks that run at a time. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
  * Whether `e` is broken: an initializer failed, or workers in other processes can never start
- * (fairlead/process_executor.h, fairlead/mpi_executor.h). A passing shortage breaks no executor of
- * this process. Once this has returned true, every submit returns -ENOTRECOVERABLE. Locks the
- * executor's mutex, briefly.
+ * (fairlead/process_executor.h, fairlead/mpi_executor.h). Every later submit returns
+ * -ENOTRECOVERABLE.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
@@ -420,22 +376,16 @@ typedef struct fl_executor_stats {
 } fl_executor_stats;
 
 /*
- * Stores the counts of `e`, for people and dashboards: the counts are of different moments, and
- * order nothing. Locks the executor's mutex, briefly, and visits each worker. Returns:
- *
- *   0
- *   -ENOTSUP      neither a thread executor nor a sequential one; the latter has no threads and no
- *                 pending tasks
- *   -EOWNERDEAD   in a forked child
+ * Stores the counts of `e`, which are of different moments, and order nothing. Visits each worker.
+ * Returns 0, -EOWNERDEAD, or:
+ *   -ENOTSUP  neither a thread executor nor a sequential one
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 
-/* The executor of the task that the calling context runs; NULL outside of tasks. Never waits. */
+/* The executor of the task that the calling context runs; NULL outside of tasks. */
 FL_API fl_executor *fl_executor_current(void);
 
 FL__SCOPED(fl_executor, fl_executor_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_executor_join(fl_executor *_e)
 {

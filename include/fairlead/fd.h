@@ -12,9 +12,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits for descriptors that are not the library's: of another library, a device, a pipe. A thread
- * blocks; a fiber lets the other fibers of its loop run. Streams (fairlead/stream.h) wait by
- * themselves.
+ * Waits for descriptors that are not the library's. Streams (fairlead/stream.h) wait by themselves.
  *
  *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd is non-blocking
  *             if ((rc = fl_fd_wait(fd, FL_FD_IN)) != 0)
@@ -32,12 +30,10 @@ enum {
  * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A descriptor that
  * cannot be polled, such as a file, counts as ready. The operation after the wait must be
  * non-blocking: another thread may have taken the bytes. `fd` must stay open during the wait.
- * Blocks the calling context. Observes its cancel scope. Any thread may call it, also several for
- * one descriptor, and also in a forked child. Returns
- *   0
- *   -ECANCELED
- *   -EINVAL   no event, or an unknown one
- *   -EBADF    `fd` is negative
+ * Blocks the calling context. Several threads may wait for one descriptor. Returns 0, -ECANCELED,
+ * or:
+ *   -EINVAL  no event, or an unknown one
+ *   -EBADF   `fd` is negative
  */
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 
@@ -46,9 +42,8 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
 
 /*
  * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
- * of any kind, blocking or not, and may belong to several processes: its flags stay as they are.
- * If another reader is faster the wait goes on. A file is read at once; that may wait for the disk.
- * Blocks the calling context. Observes its cancel scope. Any thread may call it. Returns
+ * of any kind, blocking or not, and may belong to several processes: its flags stay as they are. If
+ * another reader is faster the wait goes on. Blocks the calling context. Returns
  *   > 0   the number of bytes
  *   0     the end
  *   -ECANCELED
@@ -77,8 +72,6 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int fd, const void *data, size_t siz
 /* As fl_fd_write(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
-
-/* The inline functions. */
 
 FL_INLINE int fl_fd_wait(int _fd, unsigned _events)
 {

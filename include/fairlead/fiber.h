@@ -17,9 +17,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A fiber is a flow of control with a stack of its own. The fibers of an event loop take turns on
- * the loop's thread. A fiber gives way only where it waits: for a lock, a queue, a future, a
- * stream, a time. It is not preempted.
+ * Fiber: a flow of control with a stack of its own. The fibers of an event loop take turns on the
+ * loop's thread. A fiber gives way only where it waits.
  *
  *     static int download(void *url) { ... return 0; }
  *
@@ -28,20 +27,17 @@ FL_BEGIN_DECLS
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * Each function of the library that blocks "the calling context" suspends a fiber, not its thread.
- * errno, the cancel scope, locals (fl_local) and context variables (fairlead/context_var.h)
- * belong to the fiber. The signal mask, thread-local variables and pthread mutexes belong to the
- * thread: a pthread mutex that is held across a wait may hang all fibers. A system call that
- * blocks, and a long computation, hold up the whole loop: see fl_to_thread().
+ * errno, the cancel scope, locals (fl_local) and context variables belong to the fiber. The signal
+ * mask, thread-local variables and pthread mutexes belong to the thread: a pthread mutex that is
+ * held across a wait may hang all fibers. A system call that blocks, and a long computation, hold
+ * up the whole loop: see fl_to_thread().
  *
- * Each fiber has a cancel token, its first scope. After fl_fiber_cancel(), which requests the
- * token, every wait of the fiber returns -ECANCELED.
+ * Each fiber has a cancel token, its first scope, which fl_fiber_cancel() requests.
  *
- * Every started fiber must be joined, freed or detached, once. A fiber of a group
- * (fairlead/group.h) belongs to the group instead. Only the thread of the fiber's loop may call
- * functions that take a fiber, unless they say otherwise. Limits: a stack of 116 KiB, unless
- * fl_loop_config gives another size; one or two of its pages are touched at first. An overflow is a
- * panic with the fiber's name.
+ * Every started fiber must be joined, freed or detached, once, unless it is of a group. Only the
+ * thread of the fiber's loop may call functions that take a fiber, unless they say otherwise. A
+ * stack has 116 KiB, unless fl_loop_config gives another size. An overflow is a panic with the
+ * fiber's name.
  */
 typedef struct fl_fiber fl_fiber;
 
@@ -53,11 +49,8 @@ typedef struct fl_fiber_config {
 
 /*
  * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later
- * iteration, after the fibers that were started before. `config` may be NULL. The fiber's token is
- * a child of the loop's token, not of the caller's scope. Never waits. Returns
- *
- *   0
- *   -ENOMEM
+ * iteration, after the fibers that were started before. The fiber's token is a child of the loop's
+ * token, not of the caller's scope. Returns 0, -ENOMEM, or:
  *   -ENOTSUP  the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
@@ -65,10 +58,7 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 
 /*
  * Waits until the fiber has ended, stores its result in `*result`, which may be NULL, and frees the
- * fiber. Blocks the calling fiber. Observes its cancel scope. One joiner at a time: a second joiner
- * panics. Returns
- *
- *   0
+ * fiber. Blocks the calling fiber. One joiner at a time: a second joiner panics. Returns 0, or:
  *   -ECANCELED  the fiber runs on, and can be joined again
  *   -EDEADLK    the caller is the fiber itself; or the fiber runs, and the caller is no fiber of
  *               its loop
@@ -81,29 +71,29 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
 /* As fl_fiber_join(). Also returns -ETIMEDOUT: the fiber runs on, and can be joined again. */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* Requests the fiber's token. Any thread may call it before the fiber is joined. Never waits. */
+/* Requests the fiber's token. Any thread may call it before the fiber is joined. */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
  * Detaches the fiber: it is freed at its end, and its error goes to the error handler. Panics while
- * another fiber joins it. Never waits.
+ * another fiber joins it.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
  * Cancels the fiber, waits for its end, and frees it. Its result is lost. Blocks the calling fiber.
- * Observes no cancel scope. NULL does nothing. Panics if the caller is the fiber itself; or if the
- * fiber runs, and the caller is no fiber of its loop.
+ * Observes no cancel scope. Panics if the caller is the fiber itself; or if the fiber runs, and the
+ * caller is no fiber of its loop.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 
-/* Whether the fiber has not ended. Never waits. */
+/* Whether the fiber has not ended. */
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
-/* Returns the name, which is valid as long as the fiber. Never waits. */
+/* Returns the name, which is valid as long as the fiber. */
 FL_API const char *fl_fiber_name(const fl_fiber *f);
 
-/* Returns the calling fiber; NULL outside of fibers, and in callbacks of a loop. Never waits. */
+/* Returns the calling fiber; NULL outside of fibers, and in callbacks of a loop. */
 FL_API fl_fiber *fl_fiber_current(void);
 
 /*
@@ -118,14 +108,11 @@ FL_API extern const fl_on_type fl__on_fiber;
 
 /*
  * Waits until all of the `n` fibers have ended, or the first, or the first with an error. Blocks
- * the calling fiber. Observes its cancel scope. Takes n steps, as fl_futures_wait(). Returns how
- * many have ended (0 if `n` is 0), or:
- *
- *   -ECANCELED
- *   -ENOMEM
- *   -EINVAL     `n` is above INT_MAX, or `what` is unknown
- *   -EDEADLK    the call would have to wait, and the caller is one of the fibers, or no fiber of
- *               their loop
+ * the calling fiber. Takes n steps, as fl_futures_wait(). Returns how many have ended (0 if `n` is
+ * 0), -ECANCELED, -ENOMEM, or:
+ *   -EINVAL   `n` is above INT_MAX, or `what` is unknown
+ *   -EDEADLK  the call would have to wait, and the caller is one of the fibers, or no fiber of
+ *             their loop
  */
 FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
 
@@ -137,12 +124,8 @@ FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n,
                                               fl_cancel_token *cancel);
 
 /*
- * Creates an iteration over the `n` fibers of the array, which is not needed afterwards. A fiber
- * that is in the array twice is returned once, with its first index. Never waits. Returns:
- *
- *   0
- *   -ENOMEM
- *   -EDEADLK   the caller is one of the fibers
+ * As fl_futures_as_completed_create(), over `n` fibers. Returns 0, -ENOMEM, or:
+ *   -EDEADLK  the caller is one of the fibers
  */
 FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
 
@@ -150,24 +133,19 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /*
  * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
- * later iteration, after the fibers that were started before. A group with an executor accepts
- * fibers, too. The function may write a result through `arg`. Never waits. Panics if the group has
- * fibers on another loop. Returns 0, or:
- *
- *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
- *                is at its end
- *   -ENOMEM
- *   -ENOTSUP     the thread runs no loop
+ * later iteration, after the fibers that were started before. Panics if the group has fibers on
+ * another loop. Returns 0, -ENOMEM, or:
+ *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
+ *               is at its end
+ *   -ENOTSUP    the thread runs no loop
  *
  * On an error nothing was started and `arg` is still the caller's.
  */
 FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
 
-/* As fl_group_start(); `config` may be NULL. */
+/* As fl_group_start(). */
 FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
                                              const fl_fiber_config *config);
-
-/* The inline functions. */
 
 FL_INLINE int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
 {

@@ -27,14 +27,13 @@ struct fl_task_type;
  *
  * A future is pending, then running, then done; or it is cancelled while pending. Each handle is
  * one reference. Its owner frees it once, at any time; that neither cancels nor waits for the task.
- * A worker of an executor that waits for a pending task of the same executor runs that task itself,
- * so nested waits need no free worker. While the worker sleeps for anything else, another worker
- * stands in for it (fairlead/blocking.h).
+ * A worker that waits for a pending task of its own executor runs that task itself, so nested waits
+ * need no free worker. While the worker sleeps for anything else, another stands in
+ * (fairlead/blocking.h).
  *
- * In a forked child no task of the parent's executors runs. There only a cancel by the child ends a
- * future of such a task. Until then all forms of get and wait return -EOWNERDEAD, and so do
- * fl_futures_wait() and fl_as_completed_next(). The same holds for a chain (fl_future_then()) behind
- * such a task. A promise of the parent may be set in the child.
+ * In a forked child no task of the parent's executors runs: until the child cancels its future, or
+ * a chain behind it (fl_future_then()), all forms of get and wait return -EOWNERDEAD. A promise of
+ * the parent may be set in the child.
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -43,25 +42,21 @@ typedef struct fl_future fl_future;
 typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
 
 /*
- * Makes another reference, to be freed like the first. Returns `f`. Never waits. Panics above
- * 16,777,215 references.
+ * Makes another reference, to be freed like the first. Returns `f`. Panics above 16,777,215
+ * references.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
-/* Frees a reference; NULL does nothing. The task runs on. Never waits. */
+/* Frees a reference. The task runs on. */
 FL_API void fl_future_free(fl_future *f);
 
 /*
  * Waits for the end of the task and copies its result. `size` is the size of the result type;
- * `result` may be NULL if that is 0. Blocks the calling context. Observes its cancel scope.
- * Returns:
- *
- *   0
- *   FL_ETASK      the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
- *                 unless the task has kept its result (fl_task_keep_result()): then that is copied.
- *   -ECANCELED    this wait was cancelled
- *   -EINVAL       `size` is not that of the result type
- *   -EOWNERDEAD   in a forked child, see above
+ * `result` may be NULL if that is 0. Blocks the calling context. Returns 0, -ECANCELED, or:
+ *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
+ *                unless the task has kept its result (fl_task_keep_result()): then that is copied.
+ *   -EINVAL      `size` is not that of the result type
+ *   -EOWNERDEAD  in a forked child, see above
  */
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
@@ -73,12 +68,9 @@ FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t 
                                              fl_cancel_token *cancel);
 
 /*
- * Waits until the task has ended, with whatever result. Blocks the calling context. Observes its
- * cancel scope. Returns:
- *
- *   0
- *   -ECANCELED
- *   -EOWNERDEAD   in a forked child, see above
+ * Waits until the task has ended, with whatever result. Blocks the calling context. Returns 0,
+ * -ECANCELED, or:
+ *   -EOWNERDEAD  in a forked child, see above
  */
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *f);
 
@@ -88,34 +80,32 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 /* As fl_future_wait(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
 
-/* The present state. Never waits. Acquires if it is FL_DONE or FL_CANCELLED. */
+/* The present state. Acquires if it is FL_DONE or FL_CANCELLED. */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
 
 /*
  * The result in place, valid until `f` is freed. NULL until the task has succeeded, or has failed
- * and kept its result (fl_task_keep_result()); and if the result has no size. Never waits.
+ * and kept its result (fl_task_keep_result()); and if the result has no size.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
 /*
- * The error of the task: what its function returned, or why it did not run. 0 if it succeeded or
- * has not ended; -ECANCELED if it was cancelled before it started; -ETIMEDOUT if its deadline ended
- * it (fl_submit_config). Never waits.
+ * The error of the task: what its function returned, or why it did not run: -ECANCELED: cancelled
+ * before it started; -ETIMEDOUT: its deadline ended it (fl_submit_config). 0 if it succeeded or has
+ * not ended.
  */
 FL_API int fl_future_error(const fl_future *f);
 
 /*
  * The message of a task that failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid
- * until `f` is freed. The message says whether the task was cancelled before it started, or ended
- * by its deadline. Never waits.
+ * until `f` is freed.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
 /*
  * Cancels the task if it has not started; requests a running task to stop. Callbacks of a cancelled
- * task run on the calling thread. Never waits. Returns:
- *
+ * task run on the calling thread. Returns:
  *   0          the task has ended as cancelled, now or before
  *   -EBUSY     the task runs, and fl_task_is_cancelled() is now true for it; or another context is
  *              about to end the task as cancelled
@@ -124,9 +114,7 @@ FL_API const char *fl_future_message(const fl_future *f);
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
 /*
- * Cancels the task if it has not started; a running task is left alone. Callbacks of a cancelled
- * task run on the calling thread. Never waits. Returns:
- *
+ * As fl_future_cancel(), but a running task is left alone. Returns:
  *   0          the task has ended as cancelled, now or before
  *   -EBUSY     the task runs, and is not requested to stop; or another context is about to end the
  *              task as cancelled, or to submit it (fl_future_then())
@@ -141,12 +129,9 @@ typedef void fl_future_callback(fl_future *f, void *arg);
  * ends or cancels the task; if the task has ended, at once, on the calling thread. Callbacks of a
  * future run in the order of registration, without a cancel scope, and each with a copy of the
  * values of the context that registered it (fairlead/context_var.h). A callback may free references
- * to `f`, also that of the fl_future_cancel() or fl_future_cancel_pending() that calls it. It must
- * not block for long, nor wait for the end of the task's executor. A wait for the task may return
- * before the task's callbacks have. Never waits. Returns:
- *
- *   0
- *   -ENOMEM   `callback` will not be called
+ * to `f`. It must not block for long, nor wait for the end of the task's executor. A wait for the
+ * task may return before the task's callbacks have. Returns 0, or:
+ *   -ENOMEM  `callback` will not be called
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
@@ -170,38 +155,32 @@ FL__SCOPED(fl_future, fl_future_free)
  *
  * When `f` succeeds, a task of `type` is submitted to `e`, with a copy of the result of `f`. When
  * `f` fails, or is cancelled, so does the next future, with the same error and message, and no task
- * runs. So the end of a chain has the error of whichever stage failed. If the submit is refused
- * (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next future fails with that error.
+ * runs. If the submit is refused (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next
+ * future fails with that error.
  *
- * Hooks: the result of `f` stays its own. It is dropped with the last reference to `f`; the next
- * future holds one. The type's `drop_arg` does not run.
+ * The next future holds a reference to `f`, whose result is dropped with the last one. The type's
+ * `drop_arg` does not run.
  *
- * Cancelling: fl_future_cancel() of the next future cancels it while it waits for `f`, or else its
- * submitted task. It leaves `f` alone: to stop both, cancel `f`. Freeing a reference cancels
- * nothing.
+ * fl_future_cancel() of the next future leaves `f` alone: to stop both, cancel `f`.
  */
 
 /*
  * Chains a task of `type`, on `e`, to `f`, and stores its future in `*next`, unless `next` is NULL.
  * `e` may be freed before `f` ends, and does not wait for it. The thread that ends `f` submits the
- * task; if `f` has ended, this call does. (On the sequential executor the submit runs the task.) A
- * worker that waits for the next future helps with both tasks, where it would help with either; in
- * a wait for the first of several futures only with tasks that are pending when the wait begins.
+ * task; if `f` has ended, this call does. A worker that waits for the next future may run the task
+ * of `f` and the chained task, each under the rules of a wait for that task alone; in a wait for
+ * the first of several futures only tasks that are pending when the wait begins.
  *
- * Chains may be as long as memory allows: neither their tasks, nor a failure, nor a cancel uses
- * stack for each stage. A wait takes O(log n) steps to find the current stage of a chain of n
- * stages. Never waits, except that the sequential executor runs the task. Returns:
- *
- *   0
- *   -EINVAL   the type's argument size is not the result size of `f`
- *   -ENOMEM   nothing is chained
+ * Chains may be as long as memory allows. A wait takes O(log n) steps to find the current stage of
+ * n. Waits only if the sequential executor runs the task. Returns 0, or:
+ *   -EINVAL  the type's argument size is not the result size of `f`
+ *   -ENOMEM  nothing is chained
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
                                         fl_future **next);
 
 /*
- * Promise: ends a future by hand. For results that come from no executor: a reply that comes in, a
- * library that calls back.
+ * Promise: ends a future by hand, for results that come from no executor.
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
  *
@@ -214,9 +193,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *
  *     rc = reply_promise_get(f, &reply);
  *
- * The future is pending until the promise is set, failed, or freed unfulfilled. The first of these
- * counts. fl_future_cancel() cancels a pending future: until fl_promise_start(), if that is called.
- * A worker that waits for the future cannot help with it.
+ * The future is pending until the promise is set, failed, or freed unfulfilled. Until then, or
+ * until fl_promise_start(), fl_future_cancel() cancels it.
  *
  * Several contexts may use a promise at a time; the free must be the last use. Callbacks of the
  * future run in the call that ends it.
@@ -226,31 +204,24 @@ typedef struct fl_promise fl_promise;
 /*
  * Creates a promise of a result of `size` bytes, aligned like memory of malloc(), and its future.
  * When the future is freed, `drop` is called with a result that was set, or that came with a
- * failure; NULL: no call. Never waits. Returns:
- *
- *   0
- *   -ENOMEM
- *   -E2BIG    `size` is above FL_TASK_SIZE_MAX
+ * failure; NULL: no call. Returns 0, -ENOMEM, or:
+ *   -E2BIG  `size` is above FL_TASK_SIZE_MAX
  */
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel only requests the promise's token. Optional. Never
- * waits. Returns:
- *
- *   0
- *   -ECANCELED   the future was cancelled
- *   -EALREADY    the promise was started before, or is fulfilled
+ * Makes the future running, so that a cancel only requests the promise's token. Optional. Returns
+ * 0, or:
+ *   -ECANCELED  the future was cancelled
+ *   -EALREADY   the promise was started before, or is fulfilled
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
  * Ends the future with a copy of `*value`, of the promise's size (NULL if that is 0). Never waits,
- * but calls the callbacks. Returns:
- *
- *   0
- *   -ECANCELED   the future was cancelled
- *   -EALREADY    the promise was set or failed before; the first result stays
+ * but calls the callbacks. Returns 0, or:
+ *   -ECANCELED  the future was cancelled
+ *   -EALREADY   the promise was set or failed before; the first result stays
  *
  * On an error the value is still the caller's. Memory order: a context that sees the future done
  * sees what was written before.
@@ -273,23 +244,22 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
 
 /*
  * A token that is requested when the future is cancelled, or when a started promise is requested to
- * stop: for waits and callbacks of the producer. Valid until the promise is freed. Never waits.
+ * stop: for waits and callbacks of the producer. Valid until the promise is freed.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
 /*
  * Frees the promise; the future stays. If the promise was not fulfilled, the future ends as failed,
  * with -EOWNERDEAD and the message "broken promise"; callbacks run. Requires that the promise's
- * token is not used any more. NULL does nothing. Never waits.
+ * token is not used any more.
  */
 FL_API void fl_promise_free(fl_promise *p);
 
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for the ends of several futures, or fibers: for some of them at once, or one after the
- * other in the order of their ends. A wait neither joins nor cancels the futures or fibers.
- * Several waits may wait for the same ones.
+ * Waits for several futures, or fibers: for some of them at once, or one after the other in the
+ * order of their ends. A wait neither joins nor cancels them.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *
@@ -298,10 +268,9 @@ FL__SCOPED(fl_promise, fl_promise_free)
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
  *
- * Any context may wait for futures. Only a fiber may wait for fibers, and only for those of its
- * loop; other code of the loop's thread gets -EDEADLK where it would have to wait. A fiber that is
- * joined or detached during the wait counts as ended. A forked child must neither use nor free an
- * fl_as_completed of its parent.
+ * Only a fiber may wait for fibers, and only for those of its loop; other code of the loop's thread
+ * gets -EDEADLK where it would have to wait. A fiber that is joined or detached during the wait
+ * counts as ended. A forked child must neither use nor free an fl_as_completed of its parent.
  */
 typedef enum fl_wait_mode {
 	FL_ALL_ENDED,
@@ -315,15 +284,11 @@ typedef enum fl_wait_mode {
 
 /*
  * Waits until all of the `n` futures have ended, or the first, or the first with an error. Blocks
- * the calling context. Observes its cancel scope. Takes n steps: to get many futures one after the
- * other, use fl_as_completed. A worker runs pending tasks of its own executor, as in
- * fl_future_wait(); in a wait for the first, one after the other until the wait is over. Returns
- * how many of the array have ended by then (0 if `n` is 0), or:
- *
- *   -ECANCELED
- *   -ENOMEM
- *   -EINVAL       `n` is above INT_MAX, or `what` is unknown
- *   -EOWNERDEAD   in a forked child, if only futures of the parent's tasks could still end the wait
+ * the calling context. Takes n steps. A worker runs pending tasks of its own executor, as in
+ * fl_future_wait(). Returns how many of the array have ended by then (0 if `n` is 0), -ECANCELED,
+ * -ENOMEM, or:
+ *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
+ *   -EOWNERDEAD  in a forked child, if only futures of the parent's tasks could still end the wait
  */
 FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
 
@@ -334,7 +299,7 @@ FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wa
 FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
                                                fl_cancel_token *cancel);
 
-/* The number of the `n` futures that have ended. Never waits. Acquires, as fl_future_try_wait(). */
+/* The number of the `n` futures that have ended. Acquires, as fl_future_try_wait(). */
 FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
 
 /*
@@ -343,26 +308,22 @@ FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
 typedef struct fl_as_completed fl_as_completed;
 
 /*
- * Creates an iteration over the `n` futures of the array. It has references of its own, and does
- * not need the array afterwards. A future that is in the array twice is returned once, with its
- * first index. Never waits. Returns 0, -ENOMEM.
+ * Creates an iteration over the `n` futures of the array, with references of its own. A future that
+ * is in the array twice is returned once, with its first index. Returns 0, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
  * Waits until the next future or fiber has ended, and stores its index in the array in `*index`.
- * Those that had ended before the create come first, in the order of the array. The cost of a call
- * does not depend on the number of futures or fibers. The caller joins the returned fiber; a fiber
- * that another context joined or detached before is left out. Blocks the calling context. Observes
- * its cancel scope. A worker first runs those of the tasks that are pending in its own executor.
- * Returns:
- *
- *   0
- *   -ENODATA      all were returned
- *   -ECANCELED    may be called again
- *   -EDEADLK      of fibers: the call would have to wait, and the caller is no fiber of their loop
- *   -EOWNERDEAD   in a forked child, of an iteration that the child made: the rest are futures of
- *                 the parent's tasks that had not ended at the create
+ * Those that had ended before the create come first, in the order of the array. The caller joins
+ * the returned fiber; a fiber that another context joined or detached before is left out. Blocks
+ * the calling context. A worker first runs those of the tasks that are pending in its own executor.
+ * Returns 0, or:
+ *   -ENODATA     all were returned
+ *   -ECANCELED   may be called again
+ *   -EDEADLK     of fibers: the call would have to wait, and the caller is no fiber of their loop
+ *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
+ *                the parent's tasks that had not ended at the create
  */
 FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
 
@@ -377,14 +338,12 @@ FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *
                                                     fl_cancel_token *cancel);
 
 /*
- * Frees the iteration; futures and fibers go on. NULL does nothing. Panics while a fiber waits in
+ * Frees the iteration; futures and fibers go on. Panics while a fiber waits in
  * fl_as_completed_next(). Never waits for a task or fiber.
  */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_future_get(fl_future *_f, void *_result, size_t _size)
 {

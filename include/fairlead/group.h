@@ -16,8 +16,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop that are joined together. The end of the
- * group's scope waits for all of them. The first that fails cancels the others.
+ * Group: tasks of an executor and fibers of a loop that are joined together. The end of the group's
+ * scope waits for all of them. The first that fails cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
@@ -29,39 +29,29 @@ FL_BEGIN_DECLS
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));
  *
- * On the thread of a loop a group starts functions as fibers (fairlead/fiber.h), with or without an
- * executor:
+ * On the thread of a loop fl_group_start() starts functions as fibers (fairlead/fiber.h), with or
+ * without an executor.
  *
- *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
- *     for (size_t i = 0; rc == 0 && i < n; i++)
- *             rc = fl_group_start(&g, download, &urls[i]);
- *     joined = fl_group_join(&g);                             // the other fibers run on
- *     if (joined != 0)
- *             rc = joined;
- *
- * In this header a member is a task or a fiber of the group. The group has a cancel token, a child
- * of the scope in which its first member is submitted or started. The token of each member is a
- * child of the group's token. So a cancel of that scope reaches all members: running tasks see it
- * through their contexts (fl_task_is_cancelled), tasks that have not started end without a run, and
- * the waits of fibers return -ECANCELED. Groups nest: a group inside of a member ends with the
- * member. A member that returns -ECANCELED after it was cancelled has not failed. A member that
- * fails after another member is reported: a task to the log handler, a fiber to the error handler
- * (fl_fiber_set_error_handler).
+ * A member is a task or a fiber of the group. The group has a cancel token, a child of the scope in
+ * which its first member begins; each member's token is a child of the group's. So a cancel of that
+ * scope reaches all members: running tasks see fl_task_is_cancelled(), tasks that have not started
+ * end without a run, and the waits of fibers return -ECANCELED. Groups nest. A member that returns
+ * -ECANCELED after it was cancelled has not failed. A second failure is reported: a task's to the
+ * log handler, a fiber's to the error handler (fl_fiber_set_error_handler()).
  *
  * A join on a worker of the executor runs the group's tasks that have not started, newest first,
- * and no other tasks. It sleeps while all remaining tasks run elsewhere, and checks again when one
- * of them submits more. So nested groups need no free worker. The join calls such a task on its own
- * stack and thread: do not join with a mutex locked that a task locks.
+ * and no other tasks: nested groups need no free worker. Do not join with a mutex locked that a
+ * task locks.
  *
  * Memory: a task in the group takes some 250 bytes more than a task of a plain submit, until it has
- * ended. A fiber takes nothing more. The group itself allocates nothing.
+ * ended.
  *
- * A group that has members, or had, must be joined, once; then it may be used again, unless its
- * deadline has passed. It must not move until it is joined. Any thread may submit, and so may
- * members. Fibers are started by the thread of their loop; the group's fibers that run at one time
- * belong to one loop. One context at a time joins. A join comes after all submits and starts except
- * those of members and of the joining thread's other fibers. The executor, and the scope in which
- * the group began, must outlive its join. All-zero is a group without an executor.
+ * After its first submit or start a group must be joined, exactly once. After the join the group
+ * may be used again, unless its deadline has passed. It must not move before the join. Members may
+ * submit, too. The thread of a loop starts its fibers; the group's fibers that run at one time
+ * belong to one loop. A join comes after all submits and starts except those of members and of the
+ * joining thread's other fibers. The executor, and the scope in which the group began, must outlive
+ * the join. All-zero is a group without an executor.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while begun */
@@ -101,30 +91,28 @@ typedef struct fl_group {
 /* clang-format on */
 
 /*
- * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When the task has
- * succeeded, or has failed and kept its result (fl_task_keep_result()), the result is at `*result`,
- * of the type's size, before a join returns; it is the caller's then, and no drop hook runs for it.
- * Otherwise `*result` is untouched. NULL: the result is dropped, or has no size. Waits only as
- * fl_submit(). Panics if the group has no executor. Returns 0, an error of fl_submit(), or:
+ * Submits a task to the group's executor, as fl_submit(). If the task succeeds, or fails and keeps
+ * its result (fl_task_keep_result()), the result is at `*result` before a join returns; it is the
+ * caller's then, and no drop hook runs for it. Otherwise `*result` is untouched. NULL: the result
+ * is dropped, or has no size. Waits as fl_submit(). Panics if the group has no executor. Returns 0,
+ * an error of fl_submit(), -ENOMEM, or:
+ *   -ECANCELED  the group was cancelled, a member has failed, or the deadline has passed
  *
- *   -ECANCELED   the group was cancelled, a member has failed, or the deadline has passed
- *   -ENOMEM
- *
- * On an error nothing was queued and the argument is still the caller's.
+ * On an error the argument is still the caller's.
  */
 FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result);
 
 /*
- * As fl_group_submit(), with conditions; `config` may be NULL. Its members:
+ * As fl_group_submit(), with conditions. Its members:
  *
  *   deadline        of this task, beside the group's. A task that this deadline ends has failed
- *                   with -ETIMEDOUT (fl_submit_config): so the group cancels its other tasks.
+ *                   with -ETIMEDOUT: the group cancels its other tasks.
  *   cancel          NULL: the group's token cancels the task.
  *   backlog_deadline   A wait for room ends then; FL_NO_WAIT: the submit does not wait; 0: never. A
  *                   request of the group's token ends the wait, too.
- *   on_end          Called with the task's future, after `*result` was set, and before the task
- *                   counts as ended. So a join returns after the callback, and sees what the
- *                   callback wrote. The callback must not free the future, nor join the group.
+ *   on_end          Called with the task's future, after `*result` was set; a join returns after
+ *                   the callback, and sees what it wrote. The callback must not free the future,
+ *                   nor join the group.
  *
  * Returns as fl_group_submit(), and:
  *
@@ -164,40 +152,35 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_c
 
 /*
  * Cancels all members. No member can be added until the group was joined. That join returns 0
- * unless a member fails. Any thread may call this until a join has returned. Never waits.
+ * unless a member fails. Any thread may call this until a join has returned.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/* The number of members that have not ended. Never waits. */
+/* The number of members that have not ended. */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
  * The message of the first member that failed (fl_task_fail()), or else the text of its error.
  * NULL: none has failed. May be called after the join, too; valid until the next submit or start.
- * Never waits.
  */
 FL_API const char *fl_group_message(fl_group *g);
 
 /*
  * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
- * NULL: none has failed. Valid until the next submit or start. Never waits.
+ * NULL: none has failed. Valid until the next submit or start.
  */
 FL_API const char *fl_group_failed_name(fl_group *g);
 
 /*
  * The index of the first member that failed among the submits and starts since the last join, from
- * 0. 0 if none has failed. Never waits.
+ * 0. 0 if none has failed.
  */
 FL_API size_t fl_group_failed_index(fl_group *g);
 
 /*
  * The group's token: for waits that must end when a member fails, or the group is cancelled. The
- * group must be joined afterwards, with or without members. If the token is the calling context's
- * scope, a join restores the scope around the group. Valid until the join. Never waits.
- *
- *     while (rc == 0 && (rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_group_token(&g))) == 0)
- *             rc = fl_group_start(&g, work, job);
- *     joined = fl_group_join(&g);                             // then as above
+ * group must be joined afterwards. If the token is the calling context's scope, a join restores the
+ * scope around the group. Valid until the join.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 

@@ -25,16 +25,15 @@ FL_BEGIN_DECLS
  *                     printf("part %zu: %s\n", index, fl_imap_message(it));
  *                                             // now rc is -ENODATA: that was all; else check
  *
- * A window of arguments is under way at a time: submitted, and the result not yet returned. So an
- * array may be of any size, and a generator (`next` of the config) endless. Results come in the
- * order of the arguments; or, `unordered`, in the order of completion. A failure is returned in its
- * place, and the iteration goes on after it.
+ * A window of arguments is under way at a time, so a generator (`next` of the config) may be
+ * endless. Results come in the order of the arguments; or, `unordered`, in the order of completion.
+ * The iteration goes on after a failure.
  *
  * Arguments are copied when they are submitted, results when they are returned. Arguments of an
- * array stay the caller's, with what they point to; the array must stay until the end, or the free.
- * An argument of a generator is the iteration's: the type's `drop_arg` runs once for it, when its
- * result was returned or is not needed any more. A returned result is the caller's; `drop_result`
- * runs for the others.
+ * array stay the caller's; the array must stay until the end, or the free. An argument of a
+ * generator is the iteration's: the type's `drop_arg` runs once for it, when its result was
+ * returned or is not needed any more. A returned result is the caller's; `drop_result` runs for the
+ * others.
  *
  * One context at a time uses an iteration. It may be a task of the same executor, also of one with
  * a single worker.
@@ -45,8 +44,7 @@ typedef struct fl_imap_config {
 	/*
 	 * Arguments for each task; 0: 1. Process executors take fewer, so that the results of a
 	 * task fit into 64 KiB. The results of a chunk come together. A worker that dies fails the
-	 * one argument that it ran: the arguments before it have their results; the arguments after
-	 * it are submitted again, as after any failure.
+	 * one argument that it ran; the arguments after it are submitted again.
 	 */
 	size_t chunk;
 	size_t window;  /* the most arguments under way; 0: chosen from the workers and the sizes */
@@ -72,12 +70,9 @@ typedef struct fl_imap_config {
 
 /*
  * Creates an iteration of `type` over the `n` elements of the array `args`, or over the arguments
- * of `config->next` (`args` NULL, `n` 0), and submits the first chunk. `config` may be NULL. The
- * executor must outlive the iteration. Waits only as fl_submit() and `next` do. Returns:
- *
- *   0
- *   -ENOMEM
- *   -EINVAL   both an array and a generator
+ * of `config->next` (`args` NULL, `n` 0), and submits the first chunk. The executor must outlive
+ * the iteration. Waits only as fl_submit() and `next` do. Returns 0, -ENOMEM, or:
+ *   -EINVAL  both an array and a generator
  *
  * or the error of fl_submit() for the first chunk.
  */
@@ -87,14 +82,12 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 /*
  * Returns the next result: copies it to `*result` (NULL if it has no size) and stores the index of
  * its argument in `*index` (may be NULL). Submits further arguments while the window has room.
- * Blocks the calling context, and helps like fl_future_wait(). Observes its cancel scope. Returns:
- *
- *   0
- *   FL_ETASK     the task of argument `*index` failed or was cancelled (see fl_imap_error()).
- *                `*result` is untouched, unless the task has kept its result
- *                (fl_task_keep_result()): then that is copied.
- *   -ENODATA     all were returned
- *   -ECANCELED   this wait was cancelled, and may be called again
+ * Blocks the calling context, and helps like fl_future_wait(). Returns 0, or:
+ *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
+ *               `*result` is untouched, unless the task has kept its result
+ *               (fl_task_keep_result()): then that is copied.
+ *   -ENODATA    all were returned
+ *   -ECANCELED  this wait was cancelled, and may be called again
  *
  * or, once nothing is under way, the reason for an early end, in each further call: -ETIMEDOUT,
  * -ECANCELED, or the error of the config's `next`. An error of fl_submit() for the next chunk is
@@ -115,26 +108,24 @@ FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *re
 
 /*
  * The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: there was
- * none. Never waits.
+ * none.
  */
 FL_API int fl_imap_error(const fl_imap *it);
 
 /*
  * The message of that failure, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid until
- * `it` is used again. Never waits.
+ * `it` is used again.
  */
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
  * Ends the iteration: cancels the tasks that have not started, requests running ones to stop, and
- * frees `it`. NULL does nothing. Never waits: a running task may go on, with its copy of the
- * argument, until the executor is joined; its hooks then run on its thread.
+ * frees `it`. A running task may go on, with its copy of the argument, until the executor is
+ * joined; its hooks then run on its thread.
  */
 FL_API void fl_imap_free(fl_imap *it);
 
 FL__SCOPED(fl_imap, fl_imap_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_imap_next(fl_imap *_it, size_t *_index, void *_result)
 {

@@ -37,26 +37,23 @@ FL__ASSERT_SIZE(fl_latch, 4);
 
 /*
  * Makes `l` a latch of `count`. Requires that no context uses `l`. Returns 0, -EINVAL above
- * FL_LATCH_MAX. Never waits.
+ * FL_LATCH_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
 
-/* Returns 0 when no context waits on `l`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `l`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
 
-/*
- * Subtracts `n` from the count; at zero wakes all waiters. Never waits. Panics when the count is
- * below `n`.
- */
+/* Subtracts `n` from the count; at zero wakes all waiters. Panics when the count is below `n`. */
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
-/* The remaining count. Never waits. Acquires when it is 0. */
+/* The remaining count. Acquires when it is 0. */
 FL_INLINE uint32_t fl_latch_count(const fl_latch *l);
 
-/* Waits for zero. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
+/* Waits for zero. Blocks the calling context. Returns 0, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
 
-/* Returns 0 when the count is zero, else -EAGAIN. Never waits. */
+/* Returns 0 when the count is zero, else -EAGAIN. */
 FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
 
 /* As fl_latch_wait(): 0, -ECANCELED. Also -ETIMEDOUT. */
@@ -65,8 +62,6 @@ FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_c
 /* For FL_WAIT_ANY(): ready at zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;
-
-/* The inline functions. */
 
 FL_INLINE int fl_latch_init(fl_latch *_l, uint32_t _count)
 {

@@ -21,20 +21,15 @@ FL_BEGIN_DECLS
  *             int rc = fl_sleep(FL_S(1));
  *             puts("world");
  *             return rc;
- *     }
+ *
  *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
  *
- * Most programs need no more. The rest of this header is for programs with another event loop, and
- * for libraries with callbacks: timers, descriptors, calls from other threads.
- *
  * Callbacks run on the loop's thread, outside of the user's fibers. They may start fibers. A
- * callback that waits, for a lock say, holds up all other callbacks, but no fiber, and no cancel of
- * a fiber. While a callback waits and no fiber can run, the loop sleeps, even if watched
- * descriptors are ready. Descriptors that are still ready are reported afterwards.
+ * callback that waits holds up all other callbacks, and the events of descriptors, but no fiber,
+ * and no cancel of a fiber.
  *
  * A function that needs a running loop, or a fiber of one, returns -ENOTSUP elsewhere, and logs its
- * name. NULL for a loop is a panic with the name of the function, except in fl_loop_free().
- * fl_loop_current() returns NULL where no loop runs.
+ * name. A NULL loop is a panic, except in fl_loop_free().
  *
  * Any number of loops may exist. A thread runs one at a time, and a loop always runs on the thread
  * that first ran it. Only that thread may call functions that take a loop, unless they say
@@ -50,12 +45,10 @@ typedef struct fl_loop_config {
 	 */
 	size_t stack_size;
 	/*
-	 * For all memory of this loop and of what belongs to it: streams, listeners, datagram
-	 * sockets, posted calls, waits for fibers, the threads of fl_to_thread(). NULL: the
-	 * allocator of the process (fl_set_allocator()). Must stay valid until the loop is freed.
-	 * The loop's thread, a thread that posts, and the threads of fl_to_thread() allocate and
-	 * free, at the same time as others. The functions must not use this loop, nor wait. In a
-	 * forked child, frees of the loop and of its objects call them.
+	 * For all memory of this loop and of what belongs to it. NULL: the allocator of the process
+	 * (fl_set_allocator()). Must stay valid until the loop is freed. The loop's thread, threads
+	 * that post, and those of fl_to_thread() call its functions at the same time; so do frees
+	 * in a forked child. The functions must not use this loop, nor wait.
 	 *
 	 * Not from this allocator: fibers with their stacks, which are mapped; stacks of threads;
 	 * what each fiber and thread keeps (fl_local, context variables); fl_loop_debug() and
@@ -79,45 +72,38 @@ typedef struct fl_loop_config {
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
 /*
- * Creates a loop that does not run yet. `config` may be NULL. Never waits. Returns 0, or as
- * fl_loop_run(): -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP, -ENOSYS.
+ * Creates a loop that does not run yet. Returns 0, or as fl_loop_run(): -ENOMEM, -EMFILE, -ENFILE,
+ * -ENOTSUP, -ENOSYS.
  */
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * As fl_loop_run(), on the caller's loop, which can run again afterwards. Also returns
- *
- *   -EBUSY       another thread has run the loop
- *   -EOWNERDEAD  in a forked child
+ * As fl_loop_run(), on the caller's loop, which can run again afterwards. Also returns -EOWNERDEAD,
+ * or:
+ *   -EBUSY  another thread has run the loop
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
  * Frees a loop that does not run. Makes the pending calls of fl_loop_post(), cancels the fibers,
- * and runs until they have ended. Then it makes the calls that these fibers have posted; calls that
- * are posted later are dropped. Watches and timers are not called any more. Called by the thread
- * that ran the loop. NULL does nothing. Panics in a fiber or a callback of any loop, and on another
- * thread.
+ * runs until they have ended, and makes the calls that these fibers have posted. Watches and timers
+ * are not called. Called by the thread that ran the loop. Panics in a fiber or a callback of any
+ * loop, and on another thread.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
-/*
- * Returns the loop that the calling thread runs; NULL: none. Any thread may call it. Never waits.
- */
+/* Returns the loop that the calling thread runs; NULL: none. Any thread may call it. */
 FL_API fl_loop *fl_loop_current(void);
 
-/*
- * Cancels every fiber that the loop has now. Any thread may call it while the loop exists. Never
- * waits.
- */
+/* Cancels every fiber that the loop has now. Any thread may call it while the loop exists. */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
  * Makes the loop call `function(arg)` in a later iteration. Posted calls are made in FIFO order.
- * Any thread may post while the loop exists. Memory order: release; the callback acquires. Never
- * waits. Returns 0, -ENOMEM, -EOWNERDEAD.
+ * Any thread may post while the loop exists. Memory order: release; the callback acquires. Returns
+ * 0, -ENOMEM, -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -125,9 +111,8 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  * A timer calls `function(arg)` once, at `deadline` or soon after. Timers with the same deadline
  * are called in the order in which they were started. An all-zero timer is not started. The
  * callback may start the timer again, or free its memory. A started timer must not move, nor be
- * freed before its loop. The callback begins with a copy of the values of the context that started
- * the timer (fairlead/context_var.h). So does a call of fl_loop_post(); a watch begins without
- * values.
+ * freed before its loop. The callback, as that of fl_loop_post(), begins with a copy of the
+ * starter's values (fairlead/context_var.h); that of a watch without values.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -138,11 +123,11 @@ typedef struct fl_loop_timer {
 
 /*
  * Starts the timer. A timer that is started gets the new deadline, function and argument.
- * FL_FOREVER stops it. Never waits.
+ * FL_FOREVER stops it.
  */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg);
 
-/* Stops the timer if it is started. Never waits. */
+/* Stops the timer if it is started. */
 FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
@@ -169,57 +154,41 @@ struct fl_loop_watch {
 };
 
 /*
- * Starts `w`, which is not started. `events`: FL_LOOP_IN, FL_LOOP_OUT, both or 0. Never waits.
- * Returns
- *
- *   0
- *   -EEXIST      the loop watches this descriptor already; dup() makes another descriptor
- *   -EPERM       a regular file, which is always ready
- *   -EBADF
- *   -EINVAL      other events
- *   -ENOMEM
- *   -ENOSPC      the user's limit of watched descriptors
- *   -EOWNERDEAD
+ * Starts `w`, which is not started. `events`: FL_LOOP_IN, FL_LOOP_OUT, both or 0. Returns 0,
+ * -EBADF, -ENOMEM, -EOWNERDEAD, or:
+ *   -EEXIST  the loop watches this descriptor already; dup() makes another descriptor
+ *   -EPERM   a regular file, which is always ready
+ *   -EINVAL  other events
+ *   -ENOSPC  the user's limit of watched descriptors
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next iteration on. Never waits. Returns
- *
- *   0
- *   -EINVAL      other events, or `w` is not started
- *   -ENOMEM
- *   -EOWNERDEAD
+ * Changes the events of `w`, from the next iteration on. Returns 0, -ENOMEM, -EOWNERDEAD, or:
+ *   -EINVAL  other events, or `w` is not started
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/* Stops `w` if it is started: its callback is not called again. Never waits. */
+/* Stops `w` if it is started: its callback is not called again. */
 FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
  * Returns a descriptor for embedding in another event loop: an epoll, which the loop keeps. The
- * other event loop calls fl_loop_run_once(), then waits until the descriptor is readable or the
- * deadline has passed, and repeats. A new loop begins with the first call. Callbacks start the
- * fibers: fl_loop_post(). After the start of a timer between two calls, the program calls
- * fl_loop_run_once() again.
+ * other event loop calls fl_loop_run_once(), waits until the descriptor is readable or the deadline
+ * has passed, and repeats. Callbacks start the fibers: fl_loop_post(). After the start of a timer
+ * between two calls, call fl_loop_run_once() again.
  *
- *     for (;;) {
- *             rc = fl_loop_run_once(l, &deadline);
- *             poll fl_loop_fd(l) for reading, until deadline
  *     }
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
  * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
- * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable. Never
- * waits. Returns
- *
- *   0
- *   -EBUSY       the caller is a fiber or a callback of a loop, or another thread has run the loop
- *   -ENOMEM      in the first iteration: no memory for the stack of a signal handler
- *   -EOWNERDEAD  in a forked child
+ * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable.
+ * Returns 0, -EOWNERDEAD, or:
+ *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop
+ *   -ENOMEM  in the first iteration: no memory for the stack of a signal handler
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
 
@@ -233,23 +202,21 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *
  *     rc = fl_to_thread(read_it, &file, &result);             // check
  *
- * Each loop has its own threads for these calls: up to 4 more than there are usable CPUs, at most
- * 32. They are started when they are needed, joined when the loop is freed, and block what the
- * loop's thread blocked at the first call. When all are busy, further calls are pending; when all
- * wait, another thread stands in, as in a thread executor (fairlead/blocking.h).
+ * Each loop has threads for these calls: up to 4 more than there are usable CPUs, at most 32. They
+ * are joined when the loop is freed, and block the signals that the loop's thread blocked at the
+ * first call. When all are busy, further calls are pending; when all wait, another thread stands in
+ * (fairlead/blocking.h).
  *
- * When the call returns, the function has ended or was never called, even if the caller was
- * cancelled. So the function may use the caller's stack. A cancelled call requests the function's
- * scope: a wait of the library in the function returns -ECANCELED, and a function that computes
- * calls fl_cancel_token_is_requested(NULL). A function that does neither delays the call.
+ * When the call returns, the function has ended or was never called, also after a cancel: it may
+ * use the caller's stack. A cancel requests the function's scope: its waits return -ECANCELED, and
+ * fl_cancel_token_is_requested(NULL) is true. A function that does neither delays the call.
  */
 
 /*
  * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL. Blocks the calling fiber. Observes its cancel scope. The function's
- * scope is a token of this call. Memory order: the call happens before the function, and the
- * function before the return. Returns
- *
+ * `*result`, which may be NULL. Blocks the calling fiber. The function's scope is a token of this
+ * call. Memory order: the call happens before the function, and the function before the return.
+ * Returns:
  *   0            the function has ended; also if the caller was cancelled during the call, unless
  *                the function returned -ECANCELED
  *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
@@ -268,9 +235,8 @@ FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *a
                                             fl_cancel_token *cancel);
 
 /*
- * Reports what an event loop does, and what holds it up. Fibers of a loop take turns: a fiber that
- * computes for long, or waits outside of the library (a pthread mutex, a file, sleep()), holds up
- * all others.
+ * Reports which fiber holds up its loop: one that computes for long, or waits outside of the
+ * library (a pthread mutex, a file, sleep()).
  *
  *     const fl_loop_debug_config config = {.slow = FL_MS(100), .blocked = FL_S(1)};
  *     rc = fl_loop_debug(fl_loop_current(), &config);         // check
@@ -295,26 +261,18 @@ typedef struct fl_loop_debug_config {
 /*
  * Switches reports on, or changes them. `config` NULL or all-zero switches them off. Called by the
  * loop's thread. While reports are on, each switch between fibers reads the clock. `blocked` takes
- * a thread, which checks the loop twice in that time. Waits only for the end of that thread. After
- * an error all reports are off. Returns
- *
- *   0
- *   -EINVAL      a time is negative
- *   -ENOMEM
- *   -EAGAIN      no thread can be started
- *   -EOWNERDEAD  in a forked child
+ * a thread; waits for the end of that thread. After an error all reports are off. Returns 0,
+ * -ENOMEM, -EOWNERDEAD, or:
+ *   -EINVAL  a time is negative
+ *   -EAGAIN  no thread can be started
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 
 /*
  * Prints the loop's fibers to `out` as a tree: each fiber below the fiber that started it, with its
- * state and its stack. A function in a stripped file is printed as an offset in the file. Called by
- * the loop's thread, in a fiber or a callback of the loop; another thread posts the call
- * (fl_loop_post()). Waits only for the file.
+ * state and its stack. Called in a fiber or a callback of the loop. Waits for the file.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
-
-/* The inline functions. */
 
 FL_INLINE int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
 {

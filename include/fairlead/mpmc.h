@@ -21,89 +21,81 @@ FL_BEGIN_DECLS
  *     rc = jobs_try_get(q, &job);             // -EAGAIN: empty, -EBUSY, -EPIPE: closed and drained
  *     jobs_close(q);
  *
- * When not to use it: where producers or consumers wait, use fl_queue, which sleeps and costs
- * little more. With one producer and one consumer, use fl_spsc, which is several times as fast.
+ * Where producers or consumers wait, use fl_queue. With one producer and one consumer, use fl_spsc.
  *
  * Progress: lock-free. A call repeats a step only if another call has completed one. The item that
  * a stopped producer was writing, and the items behind it, cannot be got before that producer runs
  * again: a get returns -EBUSY. "Full", "empty" and "closed" were true at one moment of the call.
  *
  * Order: FIFO, in a single order of the calls on all rings, which includes the results "full" and
- * "empty". Any item value, any size, any capacity. On any error the item, or the memory for an
- * item, is unchanged.
+ * "empty". On any error the item, or the memory for an item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
- *
- * The functions below are the untyped form. FL_MPMC_OF makes the typed form, which costs nothing.
  */
 typedef struct fl_mpmc fl_mpmc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item
- * size or capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
+ * Makes a ring of `capacity` items of `item_size` bytes. Returns 0, -EINVAL (an item size or
+ * capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and its items; NULL does nothing. Never waits. Requires that no thread uses `q`, with
- * one exception: the consumer of a producer's last item may free `q` before the put has returned.
+ * Frees `q` and its items. Requires that no thread uses `q`, with one exception: the consumer of a
+ * producer's last item may free `q` before the put has returned.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
- * Puts a copy of `*item`. Never waits. Returns 0, or:
- *
- *   -EAGAIN   full
- *   -EBUSY    a get in progress still reads the slot for the item
- *   -EPIPE    closed
+ * Puts a copy of `*item`. Returns 0, -EPIPE, or:
+ *   -EAGAIN  full
+ *   -EBUSY   a get in progress still reads the slot for the item
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
- * Gets the oldest item. Never waits. Returns 0, or:
- *
- *   -EAGAIN   empty
- *   -EBUSY    a put in progress still writes the oldest item
- *   -EPIPE    closed and drained
+ * Gets the oldest item. Returns 0, or:
+ *   -EAGAIN  empty
+ *   -EBUSY   a put in progress still writes the oldest item
+ *   -EPIPE   closed and drained
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts as many of the `n` items, in their order and without other items between, as there are free
  * slots before the first slot that another call still uses. Returns how many; when 0,
- * fl_mpmc_try_put() says why. Never waits.
+ * fl_mpmc_try_put() says why.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
 
 /*
  * Gets up to `n` items that follow each other. Returns how many; when 0, fl_mpmc_try_get() says
- * why. Never waits.
+ * why.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
 
 /*
  * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
- * called again. Never waits.
+ * called again.
  */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
-/* Returns whether `q` is closed. Never waits. */
+/* Returns whether `q` is closed. */
 FL_API bool fl_mpmc_is_closed(fl_mpmc *q);
 
-/* Returns how many items are in `q`, puts in progress included; may be out of date. Never waits. */
+/* Returns how many items are in `q`, puts in progress included; may be out of date. */
 FL_API size_t fl_mpmc_length(fl_mpmc *q);
 
-/* Returns the capacity that `q` was made with. Never waits. */
+/* Returns the capacity that `q` was made with. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
 
 /*
  * Unbounded FIFO of items of one size, copied in and out, for any number of producers and
- * consumers, that never blocks. For callers that poll, or that have their own way of waiting;
- * fl_queue is the queue that waits.
+ * consumers, that never blocks.
  *
  *     FL_MPMC_UNBOUNDED_OF(struct job, job_list)
  *
@@ -112,25 +104,23 @@ FL__SCOPED(fl_mpmc, fl_mpmc_free)
  *     rc = job_list_try_put(q, job);          // -ENOMEM, -EPIPE: the job is unchanged
  *     rc = job_list_try_get(q, &job);         // -EAGAIN: empty; -EPIPE: closed and drained
  *
- * Progress: lock-free; no call waits for a stopped thread, with two exceptions:
+ * Progress: lock-free, except that a put to a full segment may allocate, and that threads without
+ * memory for 4 KiB of their own at their first call share one record: their gets, queries and
+ * closes take turns.
  *
- * - A put to a full segment may allocate, as the allocator does. A steady flow does not allocate.
- * - Threads that find no memory for 4 KiB of their own at their first call share one record: their
- *   gets, queries and closes take turns.
- *
- * A producer that stops in the middle of a put delays no other call: a consumer waits less than a
- * microsecond for the producer's slot, then goes on. The put then takes another slot.
+ * A consumer waits less than a microsecond for the slot of a stopped producer, then goes on; the
+ * put takes another slot.
  *
  * Order: linearizable. The items of one producer come out in its order. Memory order: a get sees
  * what was written before the put of its item. On any error the item, or the memory for an item, is
  * unchanged.
  *
  * Memory: segments of about 8 KiB, at least one, and one spare. A drained segment is freed at once,
- * unless a thread's hazard pointer protects the segment. Each thread that has used such a queue
- * protects at most two segments, until it uses another such queue or ends.
+ * unless a hazard pointer protects it. Each thread that has used such a queue protects at most two
+ * segments, until it uses another such queue or ends.
  *
- * Any thread, any fiber; not signal handlers. A forked child may go on with its copy: an item that
- * another thread was getting is lost there, and an item that another thread was putting is not in.
+ * A forked child may go on with its copy: an item that another thread was getting is lost there,
+ * and an item that another thread was putting is not in.
  */
 typedef struct fl_mpmc_unbounded fl_mpmc_unbounded;
 
@@ -142,52 +132,49 @@ typedef struct fl_mpmc_unbounded_config {
 	/*
 	 * Promises that at most one thread at a time calls get, get_many or free. Another thread
 	 * may take over when the thread before has handed the queue on by means of its own (a lock,
-	 * a join). A get is then a load and a copy, and is wait-free, except for a change of
-	 * segments, which is lock-free. A broken promise is undefined behaviour.
+	 * a join). Gets are then wait-free, except for a change of segments, which is lock-free. A
+	 * broken promise is undefined behaviour.
 	 */
 	bool one_consumer;
 } fl_mpmc_unbounded_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns 0,
- * -EINVAL (item size 0), -EOVERFLOW (a segment of more than PTRDIFF_MAX bytes), -ENOMEM.
+ * Makes a queue of items of `item_size` bytes. Returns 0, -EINVAL (item size 0), -EOVERFLOW (a
+ * segment of more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size,
                                                   const fl_mpmc_unbounded_config *config);
 
-/*
- * Drops the items in `q` and frees `q`; NULL does nothing. Requires that no other thread uses `q`,
- * now or later. Never waits.
- */
+/* Drops the items in `q` and frees `q`. Requires that no other thread uses `q`, now or later. */
 FL_API void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q);
 
-/* Puts a copy of `*item`. Returns 0, -EPIPE (closed), -ENOMEM. Never waits. */
+/* Puts a copy of `*item`. Returns 0, -EPIPE (closed), -ENOMEM. */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item);
 
 /*
  * Puts the `n` items of `items` in their order. Items of other producers may come between. Returns
- * how many are in: less than `n` only if `q` is closed or there is no memory. Never waits.
+ * how many are in: less than `n` only if `q` is closed or there is no memory.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n);
 
-/* Gets the oldest item. Returns 0, -EAGAIN (empty), -EPIPE (closed and drained). Never waits. */
+/* Gets the oldest item. Returns 0, -EAGAIN (empty), -EPIPE (closed and drained). */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item);
 
-/* Gets up to `n` items that follow each other. Returns how many; 0: empty. Never waits. */
+/* Gets up to `n` items that follow each other. Returns how many; 0: empty. */
 FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n);
 
 /*
  * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
- * called again. Never waits.
+ * called again.
  */
 FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 
-/* Returns whether `q` is closed. Never waits. */
+/* Returns whether `q` is closed. */
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
  * Returns about how many items are in `q`, puts in progress included. A put that has failed is not
- * counted: the length of a closed queue without puts in progress is exact. Never waits.
+ * counted: the length of a closed queue without puts in progress is exact.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 

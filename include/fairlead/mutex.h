@@ -37,15 +37,11 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 #define FL_MUTEX_INIT { 0 }
 /* clang-format on */
 
-/*
- * Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. Requires that no context uses `m`. Never
- * waits.
- */
+/* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. Requires that no context uses `m`. */
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
- * Ends the use of `m`, so that its memory may be freed. Never waits. Returns:
- *
+ * Ends the use of `m`, so that its memory may be freed. Returns:
  *   0       no context holds `m` or waits for it
  *   -EBUSY  a context does
  */
@@ -54,12 +50,11 @@ FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 /* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
 FL_API void fl_mutex_lock(fl_mutex *m);
 
-/* Locks `m` and returns 0. Returns -EBUSY when a context holds it. Never waits. */
+/* Locks `m` and returns 0. Returns -EBUSY when a context holds it. */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /*
  * Locks `m`. Blocks the calling context. Returns:
- *
  *   0           locked
  *   -ETIMEDOUT  not locked: the deadline passed
  *   -ECANCELED  not locked: cancelled
@@ -67,17 +62,16 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Unlocks `m`, and wakes the first waiter or hands `m` over to it. Never waits. Panics when `m` is
- * not locked.
+ * Unlocks `m`, and wakes the first waiter or hands `m` over to it. Panics when `m` is not locked.
  */
 FL_API void fl_mutex_unlock(fl_mutex *m);
 
-/* Whether a context holds `m` now: for assertions. Never waits. No memory order. */
+/* Whether a context holds `m` now: for assertions. No memory order. */
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
  * Panics when no context holds `m`. While debugging is on, also panics when the calling context did
- * not lock `m`. For functions that require `m` locked. Never waits. No memory order.
+ * not lock `m`. For functions that require `m` locked. No memory order.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);
 

@@ -15,17 +15,9 @@ FL_BEGIN_DECLS
 /*
  * Listeners and connections, which create streams (fairlead/stream.h).
  *
- *     static int server(void *arg)
- *     {
- *             FL_SCOPED(fl_listener) *l = NULL;
- *             FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
- *             fl_stream *s;
- *             int rc = fl_listen_tcp(&l, "127.0.0.1", 7000, NULL);
- *             while (!rc && !(rc = fl_accept(l, &s)))
- *                     rc = fl_group_start(&clients, serve, s);
- *             const int joined = fl_group_join(&clients);
- *             return joined != 0 ? joined : rc;
- *     }
+ *     rc = fl_listen_tcp(&l, "127.0.0.1", 7000, NULL);        // check
+ *     while (!rc && !(rc = fl_accept(l, &s)))
+ *             rc = fl_group_start(&clients, serve, s);
  *
  *     rc = fl_connect_tcp(&s, "localhost", 7000);             // check
  *
@@ -33,11 +25,10 @@ FL_BEGIN_DECLS
  * functions, and only fibers of the loop those that wait. A listener must be freed before its loop.
  * All sockets are close-on-exec. TCP sockets send without delay (TCP_NODELAY).
  *
- * A host is a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") or a name. A numeric address
- * needs no lookup. A name is looked up by getaddrinfo() on the loop's threads
- * (fairlead/loop.h), after their pending calls. If its caller is cancelled or times out, a
- * lookup goes on there, and the end of the loop waits for it. A lookup that fails is logged, with
- * its host and the reason. Errors of a lookup, in each function that takes a host:
+ * A host is a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") or a name. A name is looked up
+ * by getaddrinfo() on the loop's threads (fl_to_thread()). A lookup goes on there after a cancel or
+ * timeout of its caller, and the end of the loop waits for it. A failed lookup is logged. Errors of
+ * a lookup, in each function that takes a host:
  *
  *   -ENOENT        the name does not exist or has no address (EAI_NONAME, EAI_NODATA,
  *                  EAI_ADDRFAMILY)
@@ -59,8 +50,7 @@ typedef struct fl_address {
 /*
  * Looks up the addresses of `host`, in the order in which they should be tried. Stores at most `n`
  * of them, and at most FL_ADDRESSES_MAX. Each address is a host for the functions below. Blocks the
- * calling fiber. Observes its cancel scope. Returns the number of stored addresses, or
- *
+ * calling fiber. Returns the number of stored addresses, or
  *   -EINVAL     `n` is 0
  *   -ECANCELED
  *   -ENOTSUP    the caller is no fiber of a loop
@@ -84,9 +74,7 @@ typedef struct fl_listen_config {
 /*
  * Listens at a TCP port of this machine; `port` 0: the system chooses one. `host` NULL: at all
  * addresses, of IPv4 and IPv6. `host` a name: at the first of its addresses that this machine has,
- * IPv4 before IPv6. `config` may be NULL. A name blocks the calling fiber, and the lookup observes
- * its cancel scope; otherwise the function never waits. Returns
- *
+ * IPv4 before IPv6. The lookup of a name blocks the calling fiber. Returns
  *   0
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
@@ -103,17 +91,15 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
 
 /*
  * Listens at a path, or at an abstract name, which begins with '@'. Closing the listener removes
- * the socket file, unless another socket has replaced it. A stale socket file, at which no process
- * listens, is removed first. The check for this makes a short connection: a process that listens
- * there accepts a connection that ends at once. If several processes call this function for one
- * path at the same time, one of them gets the path: for the time of the call the file `path`.lock is
- * there, and locked by flock(). On a file system without such locks, several may succeed, and only
- * one keeps the path. `config` may be NULL. Never waits.
+ * the socket file, unless another socket has replaced it. A stale socket file is removed first; the
+ * check makes a short connection to a process that listens there. If several processes call this
+ * function for one path at the same time, one of them gets the path: for the time of the call the
+ * file `path`.lock is there, and locked by flock(). On a file system without such locks, several
+ * may succeed, and only one keeps the path.
  *
  * The user of a connecting process needs the right to write the file. `mode` does not depend on the
- * umask, and is set before any process can connect. An abstract name has no file: any user may
- * connect, and only fl_stream_peer_credentials() tells the user. Returns
- *
+ * umask, and is set before any process can connect. Any user may connect to an abstract name
+ * (fl_stream_peer_credentials()). Returns
  *   0
  *   -EADDRINUSE        a process listens there, or is just opening the path
  *   -ENOTSOCK          the file is no socket
@@ -127,59 +113,52 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
 FL_API FL_MUST_CHECK int fl_listen_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
 /*
- * Closes and frees the listener. NULL does nothing. Panics while a fiber accepts. Never waits. In a
- * forked child it closes only the child's descriptor, and leaves the file.
+ * Closes and frees the listener. Panics while a fiber accepts. In a forked child it closes only the
+ * child's descriptor, and leaves the file.
  */
 FL_API void fl_listener_free(fl_listener *l);
 
 /*
  * Stops listening. A fiber that accepts, and each later call, gets -EPIPE. Connections that were
- * not accepted are reset. The port or path is free. A second call does nothing. Never waits.
+ * not accepted are reset. The port or path is free. A second call does nothing.
  */
 FL_API void fl_listener_close(fl_listener *l);
 
 /*
- * Accepts a connection. Blocks the calling fiber while there is none. One fiber at a time. Observes
- * its cancel scope. Skips connections that were broken before they were accepted. After an error
- * the connection remains for the next call. That call lets other fibers run first, since they may
- * free descriptors or memory. Returns
- *
- *   0
+ * Accepts a connection. Blocks the calling fiber while there is none. One fiber at a time. Skips
+ * connections that were broken before they were accepted. After an error the connection remains for
+ * the next call, which lets other fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EOWNERDEAD,
+ * or:
  *   -EMFILE, -ENFILE  no more descriptors
- *   -ENOMEM
  *   -ENOSPC           the user's limit of watched descriptors
- *   -ECANCELED
  *   -EPIPE            the listener is closed
  *   -EBUSY            another fiber accepts
  *   -EINVAL           the caller is no fiber of its loop
- *   -EOWNERDEAD       in a forked child
  */
 FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 
 /*
- * As fl_accept(), but returns -EAGAIN if there is no connection. Never waits. Callbacks of the loop
- * may call it, too.
+ * As fl_accept(), but returns -EAGAIN if there is no connection. Callbacks of the loop may call it,
+ * too.
  */
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
 
 /* As fl_accept(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
 
-/* Returns the TCP port; 0: a Unix listener. Never waits. */
+/* Returns the TCP port; 0: a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
 /*
  * Returns the descriptor, for getsockname() and the like; -1: closed. It is non-blocking, and `l`
- * keeps it. Never waits.
+ * keeps it.
  */
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*
  * Connects to a TCP port of `host`. Tries the addresses of a name one after the other, alternating
  * IPv6 and IPv4. The next attempt begins as soon as one has failed, or after 250 ms in parallel
- * (RFC 8305). The first connection wins. Blocks the calling fiber. Observes its cancel scope.
- * Returns
- *
+ * (RFC 8305). The first connection wins. Blocks the calling fiber. Returns
  *   0
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               the last attempt failed; an error of the remote side outranks the error that this
@@ -199,9 +178,7 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
 
 /*
  * Connects to a path, or to an abstract name, which begins with '@'. Blocks the calling fiber while
- * the listener's backlog is full, and tries again at least every 32 ms. Observes its cancel scope.
- * Returns
- *
+ * the listener's backlog is full, and tries again at least every 32 ms. Returns
  *   0
  *   -ENOENT        the path does not exist
  *   -ECONNREFUSED  no process listens there
@@ -221,8 +198,6 @@ FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, 
                                                fl_cancel_token *cancel);
 
 FL__SCOPED(fl_listener, fl_listener_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_resolve(const char *_host, fl_address *_list, unsigned _n)
 {

@@ -38,8 +38,7 @@ FL__ASSERT_SIZE(fl_once, 4);
 
 /*
  * Calls `function` unless it has succeeded. Blocks the calling context while another context runs
- * it. Observes its cancel scope. Returns:
- *
+ * it. Returns:
  *   0            the function has succeeded, in this call or before
  *   -ECANCELED   cancelled while another context ran it
  *   other        what the function returned: this call ran it, and it failed
@@ -56,10 +55,8 @@ FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg)
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
                                             fl_cancel_token *cancel);
 
-/* Whether the function has succeeded. Never waits. Acquires when true. */
+/* Whether the function has succeeded. Acquires when true. */
 FL_INLINE bool fl_once_is_done(const fl_once *o);
-
-/* The inline functions. */
 
 FL_INLINE int fl_once_call(fl_once *_o, int (*_function)(void *), void *_arg)
 {

@@ -16,18 +16,11 @@ FL_BEGIN_DECLS
  * Parallel loops: the workers of an executor process the parts of a range of numbers at the same
  * time.
  *
- *     static int scale(void *state, size_t from, size_t to)
- *     {
- *             float *x = state;
- *             for (size_t i = from; i < to; i++)
- *                     x[i] *= 2;
- *             return 0;
- *     }
- *     ...
+ *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
+ *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * The range is split only when a worker is idle. A worker checks that after some microseconds of
- * work. So neither even nor uneven work needs a chosen size.
+ * The range is split when a worker is idle, so no size of parts needs to be chosen.
  */
 typedef struct fl_parallel_config {
 	size_t grain;            /* the most numbers for a call of the body; 0: measured */
@@ -39,10 +32,9 @@ typedef struct fl_parallel_config {
 /*
  * Calls body(state, from, to) for parts that together are the numbers from `begin` to `end` - 1,
  * each once, in any order, several at a time if the executor has several workers. Blocks until all
- * calls have returned. In a task of `e` the loop runs on that task's worker and on idle workers,
- * and needs no free worker. The calls have a scope that is requested when a call fails, at the
- * deadline, and with `cancel`. `config` may be NULL. Returns:
- *
+ * calls have returned. In a task of `e` the loop runs on that task's worker and on idle workers.
+ * The calls have a scope that is requested when a call fails, at the deadline, and with `cancel`.
+ * Returns:
  *   0            also for an empty range
  *   FL_ETASK     a call returned another value than 0; no further calls were begun
  *   -ETIMEDOUT, -ECANCELED
@@ -86,17 +78,9 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
 /*
  * Fork and join: calls two functions, which may run at the same time; for work that divides itself.
  * On a worker of a thread executor an idle worker may steal the second call. Otherwise the two
- * calls are made one after the other. So a fork costs a few nanoseconds, and no memory.
+ * calls are made one after the other.
  *
- *     static int sort(void *arg)
- *     {
- *             struct slice *s = arg, left, right;
- *             if (s->n < 1000)
- *                     return sort_here(s);
- *             cut(s, &left, &right);
- *             int rc = fl_parallel_invoke(sort, &left, sort, &right);
- *             return rc != 0 ? rc : merge(s, &left, &right);
- *     }
+ *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */
 struct fl__fork_stack; /* lib/core/fork_join/fork_join.c has the invariants of the fast path below */
 
@@ -163,11 +147,10 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * thread or, beside f, on another worker of the same executor. Blocks the calling context until
  * both have returned, also after a cancel. While another worker runs g, the caller runs calls that
  * g has forked. f and g must not wait for each other, nor leave by longjmp or pthread_exit. g runs
- * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g
- * runs: its fl_executor_current() is the caller's, and a function that returns -EDEADLK in that
- * task or callback does so in g. On another thread g begins with a copy of the caller's values
- * (fairlead/context_var.h) at the time of the call. Of nested calls the outer 512 of a worker may
- * run at the same time; those within are made in turn.
+ * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g runs:
+ * its fl_executor_current() and results -EDEADLK are the caller's. On another thread g begins with
+ * a copy of the caller's values (fairlead/context_var.h). Of nested calls the outer 512 of a worker
+ * may run at the same time; those within are made in turn.
  *
  * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
  * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in

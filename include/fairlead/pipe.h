@@ -22,30 +22,24 @@ FL_BEGIN_DECLS
  *     rc = fl_pipe_send(mine, "hello", 5);                    // -EPIPE: no receiver is left
  *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);  // -EPIPE: closed and empty
  *
- * A message arrives whole or not at all, even if its sender is killed during the send, and it
- * arrives once, even if several threads and processes use one end. Messages of one sender arrive in
- * its order.
+ * A message arrives whole or not at all, even if its sender is killed, and once, even if several
+ * threads and processes use one end. Messages of one sender arrive in its order.
  *
- * A process gets an end by fork(), or as a descriptor: fl_pipe_fd() passed on over an exec or in a
- * message, then fl_pipe_from_fd(). Unrelated programs get a pipe by an offer (fairlead/offer.h). An
- * end is closed when each process that has it has freed it or has ended, SIGKILL included. Free
- * ends that a process does not use: they keep the pipe open. After the close of one end, the other
- * end still receives what was sent before, then -EPIPE. The processes that send descriptors from
- * one end are in one PID namespace; the two ends may be in two.
+ * A process gets an end by fork(), or as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()). An end is
+ * closed when each process that has it has freed it or has ended: free ends that a process does not
+ * use. After the close of one end, the other end still receives what was sent before, then -EPIPE.
+ * The processes that send descriptors from one end are in one PID namespace; the two ends may be in
+ * two.
  *
- * A message may carry descriptors. Limits of a message: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX
- * descriptors. Above 64 KiB the bytes travel in shared memory of their own, and the call needs one
- * free descriptor on each side. A pipe is full at some 200 KiB, or some hundreds of messages, that
- * were not yet received; of messages above 64 KiB, at some dozens, since their bytes do not count.
+ * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. Above 64 KiB the bytes
+ * travel in shared memory of their own, and the call needs one free descriptor on each side. A pipe
+ * is full at some 200 KiB, or some hundreds of messages; of messages above 64 KiB, at some dozens.
  *
- * A receiver need not trust the sender: a packet that is no message, or not of the size that it
- * declares, is dropped, and the receive returns -EBADMSG. A process that is killed in a receive may
- * take the message with it. SIGPIPE is never raised.
+ * A receiver need not trust the sender: a packet that is no message is dropped (-EBADMSG). A
+ * process that is killed in a receive may take the message with it. SIGPIPE is never raised.
  *
- * Any thread may use a handle, also several at a time, apart from fl_pipe_free(). No function here
- * may be called in a signal handler. In a forked child both handles work; a receive that the parent
- * was making goes on in the parent only. Memory order: a receive sees what was written before the
- * send of its message.
+ * In a forked child both handles work; a receive that the parent was making goes on in the parent
+ * only. Memory order: a receive sees what was written before the send of its message.
  *
  * A wait by a thread, under a cancel token or by fl_wait_any_until(), may start a thread of the
  * library, `watcher` (docs/threads.md).
@@ -59,49 +53,43 @@ typedef struct fl_pipe_config {
 #define FL_PIPE_FDS_MAX 252u
 
 /*
- * Creates a pipe and its two ends. `config` may be NULL. All descriptors are close-on-exec. Never
- * waits. Returns 0, -EMFILE or -ENFILE (no free descriptor), -ENOMEM.
+ * Creates a pipe and its two ends. All descriptors are close-on-exec. Returns 0, -EMFILE or -ENFILE
+ * (no free descriptor), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
  * Creates a handle for the end of a pipe that is the descriptor `fd`. `*p` then owns `fd`, which
- * becomes close-on-exec; after an error the caller still owns it. Never waits. Returns
- *   0
- *   -EBADF
- *   -ENOTSOCK
- *   -EINVAL    another kind of socket, or not connected
- *   -ENOMEM
+ * becomes close-on-exec; after an error the caller still owns it. Returns 0, -EBADF, -ENOTSOCK,
+ * -ENOMEM, or:
+ *   -EINVAL  another kind of socket, or not connected
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
- * Frees this process's handle `p` and closes its descriptor; NULL does nothing. Panics if a context
- * waits on it by FL_WAIT_ANY(). Requires that no thread uses `p`. Never waits.
+ * Frees this process's handle `p` and closes its descriptor. Panics if a context waits on it by
+ * FL_WAIT_ANY(). Requires that no thread uses `p`.
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
  * The descriptor of `p`, which keeps owning it: to pass on, or to poll. POLLIN: a message can be
- * received, or no more will come. Never waits.
+ * received, or no more will come.
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
 /*
  * Ends sending from this end, for all processes that have it. The other end receives what was sent
- * before, then -EPIPE. Never waits.
+ * before, then -EPIPE.
  */
 FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*
  * Sends a message of `size` bytes, which may be 0. Blocks the calling context while the pipe is
- * full. Observes its cancel scope. After an error nothing was sent. Returns
- *   0
+ * full. After an error nothing was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EPIPE         the other end is closed, or this end does not send
- *   -ECANCELED
  *   -EMSGSIZE      above PTRDIFF_MAX
  *   -EINVAL        `data` is NULL, and `size` is not 0
- *   -EMFILE, -ENFILE, -ENOMEM
  *   -EFBIG         above 64 KiB, and above RLIMIT_FSIZE
  *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
  *   -ETOOMANYREFS  too many descriptors of this user are in messages that were not yet received
@@ -112,14 +100,14 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t si
 /* As fl_pipe_send; never waits: -EAGAIN if the pipe is full; also -EPIPE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
 
-/* As fl_pipe_send; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_pipe_send; also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
 /*
- * As fl_pipe_send, with `n` descriptors, which the caller keeps. Also returns
- *   -EINVAL   above FL_PIPE_FDS_MAX, or `fds` is NULL and `n` is not 0
- *   -EBADF    one of the descriptors is not open
+ * As fl_pipe_send, with `n` descriptors, which the caller keeps. Also returns:
+ *   -EINVAL  above FL_PIPE_FDS_MAX, or `fds` is NULL and `n` is not 0
+ *   -EBADF   one of the descriptors is not open
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
@@ -132,30 +120,25 @@ FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, si
 
 /*
  * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
- * `*size`. Blocks the calling context while there is no message. Observes its cancel scope. After
- * an error the contents of `buffer` are unspecified. Returns
- *   0
- *   -EPIPE      all messages were received, and no more will come: the other end is closed, or this
- *               end does not receive
- *   -ECANCELED
- *   -EMSGSIZE   the message does not fit, and stays. It has `*size` bytes; if that is not above
- *               `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several
- *               processes share this end, the handle may already have taken the message: then this
- *               handle returns it next, and calls that wait on the handle at that moment are not
- *               woken for it
- *   -EBADMSG    a packet that was no message; it was dropped
- *   -EMFILE     this process has too few free descriptors (the bytes of a message above 64 KiB
- *               count as one). The message stays; it is dropped only if another process receives on
- *               this end at the same time
- *   -ENOMEM     the message stays
- *   -EIO        the memory with the bytes could not be read; the message was dropped
+ * `*size`. Blocks the calling context while there is no message. After an error the contents of
+ * `buffer` are unspecified. Returns 0, -ECANCELED, or:
+ *   -EPIPE     all messages were received, and no more will come: the other end is closed, or this
+ *              end does not receive
+ *   -EMSGSIZE  the message does not fit, and stays. It has `*size` bytes; if that is not above
+ *              `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several processes share this end, the handle may have taken the message: this handle returns it next, and calls that wait on the handle are not woken for it
+ *   -EBADMSG   a packet that was no message; it was dropped
+ *   -EMFILE    this process has too few free descriptors (the bytes of a message above 64 KiB count
+ *              as one). The message stays; it is dropped only if another process receives on this
+ *              end at the same time
+ *   -ENOMEM    the message stays
+ *   -EIO       the memory with the bytes could not be read; the message was dropped
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
 /* As fl_pipe_recv; never waits: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
-/* As fl_pipe_recv; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_pipe_recv; also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
@@ -185,8 +168,6 @@ FL_API extern const fl_on_type fl__on_pipe;
 FL_API extern const fl_on_type fl__on_pipe_space;
 
 FL__SCOPED(fl_pipe, fl_pipe_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_pipe_send(fl_pipe *_p, const void *_data, size_t _size)
 {

@@ -38,7 +38,7 @@ FL_BEGIN_DECLS
  *                           caller must have a single thread, not counting the library's thread
  *                           `reaper`, and must not be a fiber.
  *
- * This program must be prepared, in one of three ways:
+ * This program must be prepared:
  *
  *   fl_main(argc, argv);     as the first line of main(): for the fork server and FL_PROCESS_EXEC
  *   FL_PROCESS_HOOK;         at file scope, for a library that does not own main(): a constructor
@@ -46,18 +46,14 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     forks the fork server while the process has a single thread: for the
  *                            fork server only
  *
- * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. So does an
- * execution of this program without /proc, or if it was started as an argument of the loader
- * (`ld.so PROGRAM`): /proc/self/exe is executed. FL_PROCESS_FORK and programs need no preparation.
- * The library tells the program its role by the environment variable FAIRLEAD_PROCESS and a socket.
- * A program without that socket ignores the variable, and fl_main() removes it. A program that gets
- * rights by its execution (set-uid, set-gid, capabilities of its file) takes on no role, so a start
- * fails with -ENOTSUP: preload the fork server.
+ * Otherwise a start fails with -ENOTSUP. So it does without /proc, if this program was started as
+ * an argument of the loader (`ld.so PROGRAM`), and, without fl_process_preload(), if its execution
+ * gives rights (set-uid, set-gid, capabilities of its file). FL_PROCESS_FORK and programs need no
+ * preparation. The environment variable FAIRLEAD_PROCESS and a socket tell the program its role.
  *
- * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
- * drop_result runs. The new process finds the task by its name: the task must be registered
- * (FL_TASK) here and there, with the same identity. A task of a library that dlopen() has loaded
- * later is known to FL_PROCESS_FORK only.
+ * A task gets a copy of the bytes of its argument. Neither drop_arg nor drop_result runs. The task
+ * must be registered (FL_TASK) here and in the new process, with the same identity. A task of a
+ * library that dlopen() has loaded is known to FL_PROCESS_FORK only.
  *
  * When the task returns, the process flushes all stdio streams and exits, without the functions of
  * atexit(). The exit code is 0 if the task returned 0, else 1, after one line on standard error
@@ -71,9 +67,9 @@ FL_BEGIN_DECLS
  *   - the signals ignored that the caller's process ignores at the start, and the default action
  *     for the others. In a task's process the handlers of those six and of SIGABRT stay;
  *   - standard input, output and error, the descriptors of `fds`, and no others;
- *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program, and
- *     a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all that
- *     fork(2) and execve(2) hand down. This is the list for the fork server:
+ *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program,
+ *     and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all
+ *     that fork(2) and execve(2) hand down. This is the list for the fork server:
  *
  *       users, groups, capabilities, securebits,    the caller's, as execve(2) leaves them (with
  *       no_new_privs, seccomp filters, label of     fl_process_preload(): unchanged). A start needs
@@ -96,44 +92,35 @@ FL_BEGIN_DECLS
  *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it
  *     needs, is.
  *
- * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
- * included, or when the library is unloaded. The end of the thread that started it does not kill
- * it. Nor does a child that fork() makes keep it alive, but a child by clone() that neither calls
- * exec nor runs the functions of pthread_atfork() does, as long as that child lives. The kernel
- * kills the daemon alone: the processes that the daemon has started run on. If the daemon leads a
- * group (`group`), fl_process_free() and fl_process_stop() kill the whole group; so does a preloaded
- * fork server when the caller ends. All other processes outlive the caller.
+ * A *daemon* is killed when the process that started it ends, SIGKILL included, or when the library
+ * is unloaded. A child by clone() that neither calls exec nor runs the functions of
+ * pthread_atfork() keeps it alive. The kernel kills the daemon alone, not the processes that it has
+ * started. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
+ * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
+ * the caller.
  *
- * A process that leads a group (`group`) is not in the group that the terminal signals: Ctrl-C ends
- * the caller, and the process runs on. Take SIGINT by fairlead/signals.h, and stop the processes.
- * Nor can the process read the terminal: SIGTTIN stops it, and it hangs. Set `in` to
- * FL_PROCESS_NULL or FL_PROCESS_PIPE.
+ * Ctrl-C does not reach a process that leads a group (`group`): take SIGINT by fairlead/signals.h,
+ * and stop the process. SIGTTIN stops it when it reads the terminal: set `in` to FL_PROCESS_NULL or
+ * FL_PROCESS_PIPE.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
- * costs the caller one descriptor, and one for each pipe; a daemon that no fork server made costs
- * two more. A child that outlives its handle costs one until it ends. A process that the fork
- * server made costs the caller two, and the fork server one until the process ends. The library
- * keeps up to eight more:
- *   - for the thread `reaper`, which reaps processes without a handle;
- *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
- *     fl_wait_any_until();
- *   - for the fork server.
- * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
+ * costs the caller one descriptor, two if the fork server made it, and one for each pipe; a daemon
+ * that no fork server made costs two more. A child that outlives its handle costs one until it
+ * ends. The library keeps up to eight more, for its threads `reaper` (reaps processes without a
+ * handle) and `watcher` (serves waits of threads under a cancel token or by fl_wait_any_until())
+ * and for the fork server (docs/threads.md).
  *
  * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
- * process. Their end sends SIGCHLD, and a wait for any child (wait(), waitpid(-1)) waits for them,
- * too; if it gets one, a join returns -ECHILD. Processes that the fork server makes, which include
- * all workers of executors, are the fork server's children. The fork server is an orphan, so that
- * wait() passes over it and its end sends no SIGCHLD: its parent is the first process of the PID
- * namespace, or a subreaper (PR_SET_CHILD_SUBREAPER). If that is this process, as in a container
- * without an init, the fork server is a child like any other orphan that comes to it.
+ * process: their end sends SIGCHLD, and if wait() or waitpid(-1) gets one, a join returns -ECHILD.
+ * Other processes, as all workers of executors, are children of the fork server. The fork server is
+ * an orphan: its parent is the first process of the PID namespace, or a subreaper. If that is this
+ * process, the fork server is a child like any other orphan.
  *
- * Threads: any thread may call any function here, also several on one handle at a time, apart from
- * fl_process_free(), fl_process_take_pipe() and fl_process_close_pipe(). No function here may be
- * called in a signal handler. Fork: in a forked child the parent's handles return -EOWNERDEAD. If
- * the fork server dies, its daemons die with it. Its other processes run on, but how they end is
- * not known. The next start makes a new fork server. The log gives the reason for each failed
- * start.
+ * Several threads may use one handle at a time, apart from fl_process_free(),
+ * fl_process_take_pipe() and fl_process_close_pipe(). In a forked child the parent's handles return
+ * -EOWNERDEAD. If the fork server dies, its daemons die with it. Its other processes run on, but
+ * how they end is not known. The next start makes a new one. The log gives the reason for each
+ * failed start.
  */
 typedef struct fl_process fl_process;
 
@@ -173,16 +160,14 @@ typedef struct fl_process_status {
 
 /*
  * Runs the fork server or the task in a process that the library made by executing this program,
- * and never returns. In any other process: returns at once. Call it before all else in main(),
- * above all before a thread is started and before any effect that must not happen twice.
+ * and never returns. In any other process: returns at once. Call it before all else in main().
  */
 FL_API void fl_main(int argc, char **argv);
 
 /*
  * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, which runs after the FL_TASK
- * constructors of the same program or library. Constructors without a priority in other files may
- * not have run yet. For a program and the libraries that it is linked with: in a library that
- * dlopen() loads the hook runs too late.
+ * constructors of the same program or library. Other constructors may not have run yet. In a
+ * library that dlopen() loads, the hook runs too late.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
@@ -193,15 +178,16 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * Forks the fork server from this process: the processes of tasks then begin with a copy of the
- * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. A child
- * forks the fork server and ends at once, so functions of pthread_atfork() run for two forks.
- * Blocks the calling thread until the fork server has answered. No cancellation point. Returns
- *   0
- *   -EBUSY     the process has several threads, apart from `reaper`, or the caller is a fiber
- *   -ENOTSUP   the thread has left the PID namespace of its process (unshare(), setns())
- *   -ETIMEDOUT, -EPROTO   the fork server did not answer within 30 s, or ended
- *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system
- *   -ENOSYS    no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
+ * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server.
+ * Functions of pthread_atfork() run for two forks. Blocks the calling thread until the fork server
+ * has answered. Returns 0, or:
+ *   -EBUSY    the process has several threads, apart from `reaper`, or the caller is a fiber
+ *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
+ *   -ETIMEDOUT, -EPROTO
+ *             the fork server did not answer within 30 s, or ended
+ *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE
+ *             from the system
+ *   -ENOSYS   no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
@@ -240,17 +226,14 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                fork server
  *
  * Blocks the calling context until the fork server or the new process has answered. The exec of a
- * program, or of this program, blocks the calling thread, as posix_spawn() does: a millisecond, say.
- * Observes no cancel token, and is no cancellation point of pthread_cancel(). Memory order: the
- * process sees what was written before the call, in the memory of which it has a copy.
+ * program, or of this program, blocks the calling thread. Memory order: the process sees what was
+ * written before the call, in the memory of which it has a copy.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
 /*
  * Waits until the process has ended, and stores how in `*status` (may be NULL). Each further call
- * returns the same. Blocks the calling context. Observes its cancel scope. Returns
- *   0
- *   -ECANCELED
+ * returns the same. Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EOWNERDEAD  the process has ended, but its fork server died before, so its status is not
  *                known; or this is a forked child: at once
  *   -ECHILD      the process has ended, but other code has reaped it (waitpid(), or SIGCHLD is
@@ -261,18 +244,16 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *st
 /* As fl_process_join; never waits: -EBUSY while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
 
-/* As fl_process_join; also returns -ETIMEDOUT at `deadline`, and -ECANCELED for `cancel`. */
+/* As fl_process_join; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
                                                fl_cancel_token *cancel);
 
 /*
- * Sends a signal to the process, and never to another process that got its number. Never waits.
- * Returns
- *   0
- *   -ESRCH       the process has ended
- *   -EINVAL      not the number of a signal
- *   -EPERM       the process runs as another user
- *   -EOWNERDEAD  in a forked child
+ * Sends a signal to the process, and never to another process that got its number. Returns 0,
+ * -EOWNERDEAD, or:
+ *   -ESRCH   the process has ended
+ *   -EINVAL  not the number of a signal
+ *   -EPERM   the process runs as another user
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
@@ -284,27 +265,24 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 
 /*
  * Stops the process: sends SIGTERM, and SIGCONT in case it is stopped. If it still runs `grace` ns
- * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group (`group`),
- * the signals go to the whole group, and the SIGKILL is sent in any case: members that have
- * outlived the process do not outlive the call. Before Linux 6.9 the group is signalled by its
- * number: do not stop a group that may have ended. `status` may be NULL. Blocks the calling
- * context. Observes no cancel token, so that it can be called after a cancel.
+ * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group, the signals
+ * go to the whole group, and the SIGKILL is sent in any case. Before Linux 6.9 the group is
+ * signalled by its number: do not stop a group that may have ended. `status` may be NULL. Blocks
+ * the calling context, also after a cancel.
  *
- * The pipes must be read during the call, by another fiber or thread: a process that prints more
- * than a pipe holds (64 KiB) cannot end before its grace has passed. fl_process_run_until() reads
- * them by itself. Returns
- *   0
- *   -EPERM       the process runs as another user
- *   -EOWNERDEAD, -ECHILD   as fl_process_join()
+ * Another fiber or thread must read the pipes during the call: a full pipe (64 KiB) keeps the
+ * process from ending within its grace. fl_process_run_until() reads them by itself. Returns 0, or:
+ *   -EPERM  the process runs as another user
+ *   -EOWNERDEAD, -ECHILD
+ *           as fl_process_join()
  */
 FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
 
 /*
- * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking, so
- * that it can be given to another program, and close-on-exec. It belongs to the handle, is valid
- * until fl_process_close_pipe(), fl_process_take_pipe() or fl_process_free(), and is for
- * fl_fd_read() and fl_fd_write(). Requires that no other thread closes or takes the pipe. -EBADF:
- * there is no such pipe, or not any more. Never waits.
+ * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking and
+ * close-on-exec. The handle owns it until fl_process_close_pipe(), fl_process_take_pipe() or
+ * fl_process_free(). For fl_fd_read() and fl_fd_write(). Requires that no other thread closes or
+ * takes the pipe. -EBADF: there is no such pipe, or not any more.
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
@@ -317,20 +295,20 @@ FL_API int fl_process_take_pipe(fl_process *p, int stream);
 /* Closes a pipe, so that the process reads the end of its input, say. Does nothing without one. */
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
-/* True while the process runs: while fl_process_try_join() returns -EBUSY. Never waits. */
+/* True while the process runs: while fl_process_try_join() returns -EBUSY. */
 FL_API bool fl_process_is_alive(fl_process *p);
 
-/* The process id. Never waits. */
+/* The process id. */
 FL_API int fl_process_pid(const fl_process *p);
 
-/* The name, valid until the handle is freed. Never waits. */
+/* The name, valid until the handle is freed. */
 FL_API const char *fl_process_name(const fl_process *p);
 
 /*
  * A descriptor that is readable, for poll() and epoll, once the process has ended and its status is
- * known. It belongs to the handle: do not read from it or close it; it is valid until the handle is
- * freed. If the fork server dies, the descriptors of all its processes become readable at once,
- * although those that are no daemons run on; a join then waits for their end. Never waits.
+ * known. Do not read or close it; it is valid until the handle is freed. If the fork server dies,
+ * the descriptors of all its processes become readable, although those that are no daemons run on;
+ * a join waits for their end.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 
@@ -342,26 +320,21 @@ FL_API int fl_process_sentinel(const fl_process *p);
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon
- * that runs, and with it the group that it leads, as far as the system permits; any other process
- * runs on. The library reaps the
- * process when it ends, so that no zombie stays, unless the library is unloaded before. Never waits
- * for the process. Requires that no other thread uses the handle.
+ * Frees the handle and closes its pipes. Kills the process if it is a daemon that runs, and with it
+ * the group that it leads, as far as the system permits; any other process runs on, and the
+ * library, unless it is unloaded, reaps it. Requires that no other thread uses the handle.
  */
 FL_API void fl_process_free(fl_process *p);
 
-/* The name of this process, if it was started for a task; else "main". Static. Never waits. */
+/* The name of this process, if it was started for a task; else "main". Static. */
 FL_API const char *fl_process_current_name(void);
 
-/*
- * Returns how many descriptors were passed on as `fds`; 0 outside of a process of a task. Never
- * waits.
- */
+/* Returns how many descriptors were passed on as `fds`; 0 outside of a process of a task. */
 FL_API unsigned fl_process_fd_count(void);
 
 /*
  * Returns, in a process of a task, the descriptor that was `fds[i]`. It belongs to the task, and is
- * close-on-exec. -EBADF: there is none. Never waits.
+ * close-on-exec. -EBADF: there is none.
  */
 FL_API int fl_process_fd(unsigned i);
 
@@ -370,8 +343,6 @@ FL_API int fl_process_fd(unsigned i);
 FL_API extern const fl_on_type fl__on_process;
 
 FL__SCOPED(fl_process, fl_process_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_process_join(fl_process *_p, fl_process_status *_status)
 {

@@ -21,28 +21,26 @@ FL_BEGIN_DECLS
  * All of fairlead/executor.h applies. In addition:
  *
  * Memory. A task gets a copy of the argument's bytes, and the caller gets a copy of the result's.
- * Pointers in either mean nothing, and global variables are the worker's own. Large data are not
- * copied if they lie in a region (`regions` of the config, fl_task_region()) and the argument is
- * their offset. A result above 64 KiB has sealed memory of its own; fl_future_result() points into
- * that memory.
+ * Pointers in either mean nothing, and global variables are the worker's own. Large data in a
+ * region (`regions`, fl_task_region()) are not copied. A result above 64 KiB has sealed memory of
+ * its own.
  *
  * Tasks. A task must be registered, as FL_TASK does. In a task fl_executor_current() is an executor
  * of the worker. It runs nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW
  * when that stack is nearly used up.
  *
- * Workers are daemons of the fork server. The pool starts a worker when a task needs one. A worker
- * runs one task at a time, and ends with this process, however this process ends. It has the
- * attributes (fairlead/process.h) that the pool's own thread has when the worker starts. That thread
- * has those of the thread that made the first submit; what the C library changes for all threads, as
- * by setuid(), changes for it, too. Namespaces, cgroup, oom_score_adj, NUMA policy and security label
- * are those of the pool's first start. A worker keeps its attributes: free a pool before this process
- * drops privileges, since its workers run further tasks with them.
+ * Workers are daemons of the fork server, started when a task needs one. A worker runs one task at
+ * a time, and ends with this process. It has the attributes (fairlead/process.h) that the pool's
+ * own thread has when the worker starts: those of the thread that made the first submit, and what
+ * the C library has changed for all threads since, as by setuid(). Namespaces, cgroup,
+ * oom_score_adj, NUMA policy and security label are those of the pool's first start. A worker keeps
+ * its attributes: free a pool before this process drops privileges, since its workers run further
+ * tasks with them.
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
- * Ctrl-C, or a service manager, signals the workers together with this process, which decides about
- * them: so a worker has a handler that does nothing for each signal whose default action would end
- * it, except SIGKILL, SIGABRT and the signals of faults, and for SIGTSTP. Programs that a task
- * executes have the default action.
+ * A worker has a handler that does nothing for SIGTSTP, and for each signal whose default action
+ * would end it, except SIGKILL, SIGABRT and the signals of faults: this process decides about
+ * Ctrl-C. Programs that a task executes have the default action.
  *
  * Output. What a task has printed to `stdout` is written when the task ends.
  *
@@ -52,19 +50,17 @@ FL_BEGIN_DECLS
  * on other workers, and a new worker replaces it. A task is started at most once, unless its type
  * declares `max_attempts`.
  *
- * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
- * (`grace_period`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
- * past its deadline". With `task_timeout` a task that has run for too long fails with -EOWNERDEAD:
- * "its task ran for too long". If this process may not kill the worker, since it has dropped its
- * privileges after the start of the worker, the task fails with that error (-EPERM), and the worker
- * is given up: its process ends after its task, at the latest with this process.
+ * Deadlines. A task that runs past its deadline is killed with its worker (`grace_period`), and
+ * fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task past its deadline". If
+ * this process may not kill the worker, since it has dropped its privileges, the task fails with
+ * that error (-EPERM), and the worker is given up: its process ends after its task, at the latest
+ * with this process.
  *
  * Failed starts. If a worker cannot be started, or ends before it is ready, the executor tries
  * again after a pause, which doubles from 1 ms to 128 ms. After ten failures in a row, while no
  * other worker serves, the pending tasks fail with the error of the last start, or with -EOWNERDEAD
- * if that worker ended: "no worker can be started: worker name-0 cannot be started: eventfd:
- * EMFILE: Too many open files". Later tasks have ten tries of their own: the executor works again
- * when the shortage of memory, processes or descriptors has passed.
+ * if that worker ended. Later tasks have ten tries of their own: the executor works again when the
+ * shortage has passed.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails; if it ends its worker ten times
  * in a row, except by SIGKILL, which the kernel sends when memory is short; and if ten starts in a
@@ -77,35 +73,30 @@ FL_BEGIN_DECLS
  * A thread that waits for a future fetches results itself while it waits.
  *
  * Costs. Each worker costs a process, two pieces of shared memory of 300 KiB, and four descriptors
- * here. The parent checks all that a worker writes: whatever a worker writes, the executor stays
- * sound, and kills that worker. No worker has another worker's memory.
+ * here. Whatever a worker writes, the executor stays sound, and kills that worker. No worker has
+ * another worker's memory.
  */
 
 /*
- * Creates a process executor. `config` may be NULL. Starts nothing yet; never waits. Returns:
- *
- *   0
+ * Creates a process executor. Starts nothing yet. Returns 0, -ENOMEM, or:
  *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started
  *             as an argument of the loader, or has no /proc; the log says which
  *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
- *   -ENOMEM
  *
  * A submit to this executor also returns:
- *
- *   -ENOENT   the task is not registered here under its name
- *   -EEXIST   another task is registered under its name, so a worker could not tell them apart: see
- *             fl_task_register()
- *   -EAGAIN   the executor's own thread cannot be started
- *   -ENOSYS   a sandbox forbids eventfd()
+ *   -ENOENT  the task is not registered here under its name
+ *   -EEXIST  another task is registered under its name: see fl_task_register()
+ *   -EAGAIN  the executor's own thread cannot be started
+ *   -ENOSYS  a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Stores the process ids of the present workers, at most `room` of them, in `pids`. Returns the
- * number of workers, which may exceed `room`. Never waits.
+ * number of workers, which may exceed `room`.
  */
 FL_API size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room);
 

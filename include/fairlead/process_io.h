@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             (void)fl_process_take_pipe(p, 1);               // now the stream owns it
  *
- * A thread uses fl_fd_read() and fl_fd_write() (fairlead/fd.h), and splits lines itself.
+ * A thread uses fl_fd_read() and fl_fd_write() (fairlead/fd.h).
  *
  * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
  * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct
@@ -50,13 +50,11 @@ typedef struct fl_process_io {
 
 /*
  * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
- * are not pipes are left alone. A pipe is closed at its end. If the process does not read its input
- * to the end, the rest is dropped: see `written`. An output ends when the last process that has
- * inherited it ends or closes it, which may be later than the process's own end.
+ * are not pipes are left alone. If the process does not read its input to the end, the rest is
+ * dropped: see `written`. An output ends when the last process that has inherited it ends or closes
+ * it, which may be later than the process's own end.
  *
- * Blocks the calling context: a fiber gives way to the other fibers of its loop. Observes its
- * cancel scope. `status` may be NULL. Returns
- *
+ * Blocks the calling context. `status` may be NULL. Returns
  *   0            and how the process ended in `*status`
  *   -ECANCELED   the process runs, or an output is still open
  *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than the
@@ -68,7 +66,7 @@ typedef struct fl_process_io {
  */
 FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *p, fl_process_io *io, fl_process_status *status);
 
-/* As fl_process_communicate; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_process_communicate; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       int64_t deadline, fl_cancel_token *cancel);
 
@@ -76,13 +74,11 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
  * /dev/null. `io` NULL: no input, outputs that `config` leaves 0 are the caller's streams, and
- * those that it makes pipes are dropped. The process leads a process group: the terminal's Ctrl-C
- * does not reach it, and it cannot read the terminal. So a program that ends by Ctrl-C leaves it
- * running: take SIGINT by fairlead/signals.h, and request `cancel`. When the call fails after the
- * start, but before the process and its outputs have ended, it stops the process and its group, as
- * fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left running. The call goes on to
- * write the input and to read the outputs until the process has ended. It discards what is above a
- * limit.
+ * those that it makes pipes are dropped. The process leads a process group: Ctrl-C does not reach
+ * it (fairlead/process.h); take SIGINT by fairlead/signals.h, and request `cancel`. When the call
+ * fails after the start, but before the process and its outputs have ended, it stops the process
+ * and its group, as fl_process_stop() with FL_PROCESS_GRACE. It writes the input and reads the
+ * outputs until the process has ended, and discards what is above a limit.
  *
  * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
  * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after
@@ -91,21 +87,19 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
 FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *config, fl_process_io *io,
                                            fl_process_status *status);
 
-/* As fl_process_run; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_process_run; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, int64_t deadline, fl_cancel_token *cancel);
 
 #define FL_PROCESS_GRACE FL_S(2)
 
-/* Frees the outputs, and makes them empty. Never waits. */
+/* Frees the outputs, and makes them empty. */
 FL_API void fl_process_io_free(fl_process_io *io);
 
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)
 {
 	fl_process_io_free(_io);
 }
-
-/* The inline functions. */
 
 FL_INLINE int fl_process_communicate(fl_process *_p, fl_process_io *_io, fl_process_status *_status)
 {

@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE: closed and drained
  *
  * On any error the item, or the memory for an item, is unchanged. Memory order: a get sees what was
- * written before the put of its item. The functions below are the untyped form. FL_QUEUE_OF makes
- * the typed form, which is type-checked and costs nothing.
+ * written before the put of its item. FL_QUEUE_OF makes the type-checked form of the functions
+ * below.
  */
 typedef struct fl_queue fl_queue;
 
@@ -49,13 +49,11 @@ typedef enum fl_queue_order {
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
 /*
- * As capacity: the queue is never full. Its memory grows and shrinks with its items. A put does not
- * wait, and may return -ENOMEM.
+ * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
  *
- * FL_FIFO: lock-free, as fl_mpmc_unbounded; only a get that sleeps waits for other threads. A put
- * in progress counts in the length and for a join, and makes FL_ON_QUEUE ready, until the put is
- * done or refused. Items of other producers may come between those of a batch. One get returns only
- * items that lie in one segment of memory.
+ * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
+ * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch. One get
+ * returns only items of one segment of memory.
  *
  * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
  */
@@ -90,60 +88,50 @@ typedef struct fl_queue_config {
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
-	 * Promises that at most one context at a time puts (gets). Another context may take over
-	 * if its first call is ordered after the last call of the context before it. A broken
-	 * promise is undefined behaviour.
+	 * Promises that at most one context at a time puts (gets), each after the last call of the
+	 * one before. A broken promise is undefined behaviour.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.
 	 *
-	 * Both together make the puts and gets of a bounded FL_FIFO queue cheaper, which then need
-	 * no atomic read-modify-write; not with FL_OVERWRITE. In exchange:
+	 * Both together make the puts and gets of a bounded FL_FIFO queue cheaper, not with
+	 * FL_OVERWRITE. In exchange:
 	 *
 	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. A program
 	 *   that forbids itself this system call later on panics.
 	 * - The first such queue of a process may take ten milliseconds to create.
-	 * - "Full" and "empty" say what the caller can know. A get may return "empty" although a
+	 * - A get may return "empty" although a
 	 *   put has returned, if nothing has told the consumer of that put.
-	 *
-	 * Other combinations change nothing.
 	 */
 	bool one_producer, one_consumer;
 	/*
 	 * For all memory of this queue. NULL: the allocator of the process (fl_set_allocator()).
-	 * Must stay valid until the queue is freed. Puts to an unbounded or overwriting queue
-	 * allocate, and puts and gets of an unbounded one free: by any thread that uses the queue,
-	 * at the same time as others. The functions must not use this queue. Not from this
-	 * allocator: hazard pointers, of a few hundred bytes a thread, which all unbounded queues
-	 * share.
+	 * Must stay valid until the queue is freed. Any thread that uses an unbounded or
+	 * overwriting queue calls its functions, at the same time as others. They must not use this
+	 * queue. Not from it: the hazard pointers that all unbounded queues share.
 	 */
 	const fl_allocator *allocator;
 } fl_queue_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns 0, or:
- *
- *   -EINVAL      item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or
- *                `compare` without FL_PRIORITY; FL_RENDEZVOUS or FL_OVERWRITE with an order that it
- *                does not support; FL_OVERWRITE with FL_RENDEZVOUS or FL_UNBOUNDED
- *   -EOVERFLOW   more than PTRDIFF_MAX bytes
- *   -ENOMEM      out of memory
+ * Makes a queue of items of `item_size` bytes. Returns 0, -ENOMEM, or:
+ *   -EINVAL     item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or
+ *               `compare` without FL_PRIORITY; FL_RENDEZVOUS or FL_OVERWRITE with an order that it
+ *               does not support; FL_OVERWRITE with FL_RENDEZVOUS or FL_UNBOUNDED
+ *   -EOVERFLOW  more than PTRDIFF_MAX bytes
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
 /*
- * Drops the items in `q` and frees `q`; NULL does nothing. Panics if a context waits on `q`. Never
- * waits. The consumer of a bounded queue's last item may free `q` before the item's put has
- * returned. At a rendezvous, a producer may free `q` before the get that it has met has returned.
+ * Drops the items in `q` and frees `q`. Panics if a context waits on `q`. The consumer of a bounded
+ * queue's last item may free `q` before the item's put has returned. At a rendezvous, a producer
+ * may free `q` before the get that it has met has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, or:
- *
- *   -EPIPE       closed
- *   -ECANCELED   the wait was cancelled
- *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
+ * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, or:
+ *   -ENOMEM  out of memory; only if `q` is unbounded or overwrites
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
@@ -157,8 +145,8 @@ FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Gets the first item by the order of `q`. Blocks while `q` is empty. Observes the cancel scope.
- * Returns 0, -EPIPE (closed and drained), -ECANCELED.
+ * Gets the first item by the order of `q`. Blocks while `q` is empty. Returns 0, -EPIPE (closed and
+ * drained), -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
@@ -217,53 +205,46 @@ FL_API void fl_queue_close(fl_queue *q);
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
-/* Counts an item of `q` as done. Never waits. Panics if called more often than items were put. */
+/* Counts an item of `q` as done. Panics if called more often than items were put. */
 FL_API void fl_queue_task_done(fl_queue *q);
 
 /*
- * As fl_queue_task_done(), but reports a call too many. Never waits. Returns:
- *
- *   0         the item counts as done
- *   -EINVAL   as many items as were put are done already; nothing happened
+ * As fl_queue_task_done(), but reports a call too many. Returns:
+ *   0        the item counts as done
+ *   -EINVAL  as many items as were put are done already; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /*
- * Waits until all items that were put are done. Blocks the calling context. Observes its cancel
- * scope. Returns 0, -ECANCELED.
+ * Waits until all items that were put are done. Blocks the calling context. Returns 0, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *q);
 
-/* Returns 0 if all items that were put are done, else -EBUSY. Never waits. */
+/* Returns 0 if all items that were put are done, else -EBUSY. */
 FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 
 /* As fl_queue_join(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Returns how many items were put and are not done. The result 0 is exact: fl_queue_try_join()
- * would have returned 0 during the call. Another result may be too high by the items that become
- * done during the call. A put to an unbounded FL_FIFO queue counts from its beginning. Never waits.
+ * Returns how many items were put and are not done. 0 is exact; another result may be too high by
+ * the items that become done during the call. A put to an unbounded FL_FIFO queue counts from its
+ * beginning.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
-/*
- * Returns how many items are in `q`; may be out of date. A put that has failed is not counted.
- * Never waits.
- */
+/* Returns how many items are in `q`; may be out of date. A put that has failed is not counted. */
 FL_API size_t fl_queue_length(fl_queue *q);
 
 /*
- * Returns the most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED. Never waits.
+ * Returns the most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
  *
- * The capacity does not change: the lockless queues index an array of that size. For a bound that
- * changes, use an unbounded queue and a semaphore (fairlead/sem.h) with a permit for each item that
- * may be queued. A producer acquires a permit before its put. A consumer releases a permit after
- * its get. fl_sem_release_n() raises the bound, fl_sem_acquire_n() lowers it.
+ * The capacity does not change. For a bound that changes, use an unbounded queue and a semaphore
+ * (fairlead/sem.h) with a permit for each item that may be queued.
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
-/* Returns whether `q` is closed. Never waits. */
+/* Returns whether `q` is closed. */
 FL_API bool fl_queue_is_closed(fl_queue *q);
 
 /*
@@ -276,8 +257,6 @@ FL_API bool fl_queue_is_closed(fl_queue *q);
 FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
 FL__SCOPED(fl_queue, fl_queue_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_queue_put(fl_queue *_q, const void *_item)
 {

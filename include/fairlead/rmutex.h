@@ -32,12 +32,12 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 #define FL_RMUTEX_INIT { 0, FL_MUTEX_INIT, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex. Requires that no context uses `m`. Never waits. */
+/* Makes `m` an unlocked mutex. Requires that no context uses `m`. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
 /*
  * Ends the use of `m`, as fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for
- * it. Never waits.
+ * it.
  */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 
@@ -48,8 +48,7 @@ FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 FL_API void fl_rmutex_lock(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Never waits. Returns:
- *
+ * Locks `m` once more. Returns:
  *   0        locked
  *   -EBUSY   another context owns `m`
  *   -EAGAIN  the caller has locked `m` 2^32 - 1 times
@@ -58,7 +57,6 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /*
  * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns:
- *
  *   0           locked
  *   -ETIMEDOUT  not locked: the deadline passed
  *   -ECANCELED  not locked: cancelled
@@ -66,13 +64,13 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
  */
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
+/* Undoes one lock. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
 
 /*
  * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, waits until woken, then locks `m`
- * as often as before. Blocks the calling context. Observes its cancel scope. Panics when the
- * calling context does not own `m`. Returns, with `m` locked as before:
+ * as often as before. Blocks the calling context. Panics when the calling context does not own `m`.
+ * Returns, with `m` locked as before:
  *
  *   0           woken
  *   -ECANCELED  cancelled
@@ -95,14 +93,11 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex_until(fl_cond *c, fl_rmutex 
 
 /*
  * How often the calling context has locked `m` and not unlocked it; 0 if the context does not own
- * `m`. Never waits.
+ * `m`.
  */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
-/*
- * Panics when the calling context does not own `m`. For functions that require `m` locked. Never
- * waits.
- */
+/* Panics when the calling context does not own `m`. For functions that require `m` locked. */
 FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
 /* FL_RMUTEX_LOCKED(&m): locks `m` until the end of the block, as FL_LOCKED does for a mutex. */
@@ -120,8 +115,6 @@ static inline void fl__rmutex_locked_end(fl_rmutex **_m)
 {
 	fl_rmutex_unlock(*_m);
 }
-
-/* The inline functions. */
 
 FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 {

@@ -11,9 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. No thread
- * owns it: any context may unlock. Use it where readers hold the lock for long, else fl_mutex,
- * which costs no more.
+ * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. Any context
+ * may unlock. Use it where readers hold the lock for long, else fl_mutex.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
@@ -22,20 +21,18 @@ FL_BEGIN_DECLS
  *     }
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
- * thread may overtake the queue until the first waiter has waited about a millisecond, then no
- * context may. The bound is longer if the first waiter was woken but has no CPU. So neither
- * overlapping readers nor a stream of writers starve a waiter. A fiber overtakes only while a woken
- * thread is about to take its turn.
+ * thread may overtake the queue until the first waiter has waited about a millisecond, or longer if
+ * the first waiter was woken but has no CPU. So no waiter starves. A fiber overtakes only while a
+ * woken thread is about to take its turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *
  * Memory order: a lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. The last access of an unlock to the lock is the instruction
- * that frees it, so the next owner may at once destroy the lock and free its memory.
+ * what earlier read unlocks released. The last access of an unlock is the instruction that frees
+ * the lock, so the next owner may destroy it.
  *
- * Fork: in the child, a lock that another thread had read-locked stays read-locked for ever. The
- * same holds for a lock for which another thread, at the fork, had just found that it must wait to
- * read.
+ * Fork: in the child, a lock that another thread had read-locked, or was about to wait for to read,
+ * stays read-locked for ever.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -46,15 +43,11 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 #define FL_RWLOCK_INIT { 0, 0 }
 /* clang-format on */
 
-/*
- * Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. Requires that no context uses `l`. Never
- * waits.
- */
+/* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. Requires that no context uses `l`. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the use of `l`, so that its memory may be freed. Never waits. Returns:
- *
+ * Ends the use of `l`, so that its memory may be freed. Returns:
  *   0       no context holds `l` or waits for it
  *   -EBUSY  a context does
  */
@@ -69,7 +62,7 @@ FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
 /*
  * Locks `l` for reading and returns 0. Returns -EBUSY when a context writes, or the first waiter
- * must not be overtaken. Never waits.
+ * must not be overtaken.
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
@@ -79,7 +72,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
  */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* Undoes one read lock. Never waits. Panics when no context reads. */
+/* Undoes one read lock. Panics when no context reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
 /*
@@ -89,19 +82,19 @@ FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
 /*
  * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`, or the first waiter
- * must not be overtaken. Never waits.
+ * must not be overtaken.
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* Undoes the write lock, and wakes waiters. Never waits. Panics when no context writes. */
+/* Undoes the write lock, and wakes waiters. Panics when no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
 
 /*
- * Makes a write lock a read lock; no writer comes between, but readers may lock. Never waits.
- * Panics when no context writes.
+ * Makes a write lock a read lock; no writer comes between, but readers may lock. Panics when no
+ * context writes.
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
@@ -109,7 +102,6 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
  * Makes the caller's read lock a write lock; no writer comes between, and the caller overtakes all
  * waiters. Blocks the calling context until the other readers have left; no reader enters. Never
  * cancelled. Panics when no context reads. Returns:
- *
  *   0         the caller writes
  *   -EDEADLK  at once: another reader upgrades, and each would wait for the other. The caller still
  *             reads; it must unlock, and read again what it saw.
@@ -171,8 +163,6 @@ static inline void fl__write_locked_end(fl_rwlock **_l)
 {
 	fl_rwlock_write_unlock(*_l);
 }
-
-/* The inline functions. */
 
 FL_INLINE int fl_rwlock_upgrade(fl_rwlock *_l)
 {

@@ -50,7 +50,6 @@ typedef struct fl_select_case {
  *
  * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
  * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns:
- *
  *   0 or more     the index of the case that was made
  *   -EPIPE        the queue of a case is closed; `closed` of that case is set
  *   -ETIMEDOUT    the deadline has passed

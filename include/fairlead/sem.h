@@ -22,20 +22,18 @@ FL_BEGIN_DECLS
  *     fl_sem_release(&slots);
  *
  * The wait queue is FIFO, and a release wakes the first waiter. A running thread may take the
- * permit before the woken waiter does, for a millisecond; then the permit is handed over. So no
- * waiter starves, and few permits cost a context switch. A fiber is handed its permit at once. A
- * waiter that times out or is cancelled takes no permit, and no wake is lost with it. For its first
- * 25 us or so, a thread polls for permits before it enters the queue, if the queue is empty.
+ * permit before the woken waiter does, for a millisecond; then the permit is handed over: no waiter
+ * starves. A fiber is handed its permit at once.
  *
  * A waiter for several permits gets them all at once. While it is first in the queue, later waiters
  * wait and a try fails, even if there are permits enough for them.
  *
- * A release above the bound of a bounded semaphore panics, since it tells of a release too many:
+ * A release above the bound of a bounded semaphore panics:
  *
  *     static fl_sem slots = FL_SEM_BOUNDED_INIT(3);
  *
  * Memory order: an acquire acquires what the release of its permit released. The last access of a
- * release to the semaphore is the instruction that makes the permit available.
+ * release is the instruction that makes the permit available.
  */
 typedef struct fl_sem {
 	uint32_t word_, bound_;
@@ -50,35 +48,32 @@ FL__ASSERT_SIZE(fl_sem, 8);
 
 /*
  * Makes `s` a semaphore of `permits`, without a bound. Requires that no context uses `s`. Returns
- * 0, -EINVAL above FL_SEM_MAX. Never waits.
+ * 0, -EINVAL above FL_SEM_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
 
 /*
  * Makes `s` a semaphore of `permits` that never has more than `bound`. Requires that no context
- * uses `s`. Never waits. Returns:
- *
+ * uses `s`. Returns:
  *   0        initialized
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
 
-/* Returns 0 when no context waits on `s`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `s`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 
-/* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
+/* Takes a permit. Blocks the calling context. Returns 0, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
 
-/* Takes a permit that is free now and not kept for a waiter: 0. Else -EAGAIN. Never waits. */
+/* Takes a permit that is free now and not kept for a waiter: 0. Else -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Observes its cancel
- * scope. Returns:
- *
+ * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Returns:
  *   0           `n` permits taken
  *   -ECANCELED  cancelled; none taken
  *   -EINVAL     `n` exceeds the bound or FL_SEM_MAX
@@ -86,58 +81,49 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_ca
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 
 /*
- * Takes `n` permits that are free now and not kept for a waiter. Never waits. Returns 0; -EAGAIN:
- * too few are free; -EINVAL: as fl_sem_acquire_n().
+ * Takes `n` permits that are free now and not kept for a waiter. Returns 0; -EAGAIN: too few are
+ * free; -EINVAL: as fl_sem_acquire_n().
  */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
 /* As fl_sem_acquire_n(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel);
 
-/* Adds a permit. Never waits. Panics above the bound. */
+/* Adds a permit. Panics above the bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
 /*
- * Adds `n` permits at once; 0 does nothing. Wakes only waiters that they serve. Never waits. Panics
- * above the bound.
+ * Adds `n` permits at once; 0 does nothing. Wakes only waiters that they serve. Panics above the
+ * bound.
  */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Adds a permit, where a release too many comes from the program's input and is not a bug. Never
- * waits. Returns:
- *
+ * Adds a permit, where a release too many comes from the program's input and is not a bug. Returns:
  *   0           the permit was added
  *   -EOVERFLOW  the permits would exceed the bound; none was added
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
 
-/*
- * As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW.
- * Never waits.
- */
+/* As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW. */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Adds a permit. May be called in a signal handler, whatever the signal interrupted, also an
- * operation on the same semaphore. If the signal interrupted work on the wait queues, the
- * interrupted code serves the queue of `s` before it goes on. Keeps errno. Never waits, never
- * allocates. Panics above the bound; while a context waits, a later release panics instead. Outside
- * of handlers fl_sem_release() is faster when contexts wait.
+ * Adds a permit. May be called in a signal handler, whatever the signal interrupted. Keeps errno.
+ * Never allocates. Panics above the bound; while a context waits, a later release panics instead.
+ * Outside of handlers fl_sem_release() is faster when contexts wait.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 
 /*
  * The permits that are free now, including permits too few for the first waiter. For reports and
- * assertions. Never waits. No memory order.
+ * assertions. No memory order.
  */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
 /* For FL_WAIT_ANY(): ready while a permit is free and not kept for a waiter. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
-
-/* The inline functions. */
 
 FL_INLINE int fl_sem_init(fl_sem *_s, uint32_t _permits)
 {

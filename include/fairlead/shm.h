@@ -11,8 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Region: memory that processes share, with an allocator. A process passes a large block on by its
- * offset, without a copy.
+ * Region: memory that processes share, with an allocator. A process passes a block on by its
+ * offset.
  *
  *     FL_SCOPED(fl_shm) *region = NULL;
  *     rc = fl_shm_create(&region, 64 << 20);                        // check
@@ -23,26 +23,27 @@ FL_BEGIN_DECLS
  *     struct frame *f = FL_SHM_AT(region, struct frame, offset);    // NULL: not in the region
  *     fl_shm_free_block(region, f);                                    // any process may
  *
- * A region is an anonymous file: it has no name in the file system and needs no /dev/shm. The
- * kernel frees the memory with the last descriptor and mapping. Another process inherits the
- * descriptor by fork() or exec, receives it over a socket, or finds the region at a path
- * (fairlead/offer.h). It finds the contents by the root, an offset that any process may set. Each
+ * A region is an anonymous file, without a name. The kernel frees the memory with the last
+ * descriptor and mapping. Another process inherits the descriptor by fork() or exec, or receives it
+ * over a socket. It finds the contents by the root, an offset that any process may set. Each
  * process maps the region at another address, so a region contains offsets, never pointers. All
  * memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
  * SIGBUS.
  *
- * A process may be killed at any time. Offsets, root and allocator stay valid, and no process
- * waits for a dead process. The blocks of a killed process stay allocated until a process that
- * knows their offsets frees them, or the region is gone. If another process damages the region,
+ * If a process is killed, offsets, root and allocator stay valid, no process waits for it, and its
+ * blocks stay allocated until another process frees them. If another process damages the region,
  * the functions of this header may return an error or a wrong value, but never access memory
- * outside the region. An allocation waits for other allocations, at most ten seconds. Only a
- * stopped process (SIGSTOP), or damaged memory, makes it wait that long.
+ * outside the region. An allocation waits for other allocations, at most ten seconds, if a process
+ * is stopped (SIGSTOP) or memory is damaged.
  *
- *   Processes  All processes that share a region are in one PID namespace: the owner of a lock is
- *              known by its number. fl_shm_attach() refuses others, where both have /proc.
+ *   Processes  All processes that share a region are in one PID namespace. fl_shm_attach() refuses
+ *              others, where both have /proc.
  *   Fork       A child has the parent's handle and mapping, and may use and free them.
- *   Threads    All functions but fl_shm_free() may be called at once.
+ *   Threads    Threads may call all functions but fl_shm_free() at the same time.
  *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
+ *
+ * A wait for an object in a region, by a fiber, under a cancel token or by fl_wait_any_until(), may
+ * start a thread of the library, `bridge` (docs/threads.md).
  *
  * Memory order: the context that allocates a block sees all accesses before the block was freed.
  * What passes an offset on (a queue, a lock, the root) also orders the contents of the block.
@@ -55,9 +56,8 @@ typedef uint64_t fl_shm_offset;
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Fills the region
- * with zeroed memory, which takes about a second for 4 GiB. Otherwise never waits. Returns
- *   0
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Filling the region
+ * with zeroed memory takes about a second for 4 GiB. Returns 0, or:
  *   -EINVAL  `size` is 0
  *   -EFBIG   above FL_SHM_SIZE_MAX, the address space, or the limit for files (RLIMIT_FSIZE)
  *   -ENOMEM  above what the machine or the control group has left, or above RLIMIT_AS
@@ -69,9 +69,8 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
  * Maps the region of the descriptor `fd`. The handle keeps a duplicate: `fd` stays the caller's.
- * The mapping is read-only if the descriptor is, or after fl_shm_seal(). If the memory is refused,
- * logs what was found and what was expected. Never waits. Returns
- *   0
+ * The mapping is read-only if the descriptor is, or after fl_shm_seal(). A refusal is logged.
+ * Returns 0, -EMFILE, -ENOMEM, or:
  *   -EBADF            `fd` is no open descriptor
  *   -EPERM            the memory is not sealed against shrinking: another process could truncate it
  *   -EBADMSG          fl_shm_create() has not made the memory, or its size is not the recorded size
@@ -79,38 +78,28 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  *   -EPROTO           the region was made by a process with another word size, in another PID
  *                     namespace, or with a C library that places locks differently
  *   -EACCES           `fd` is write-only
- *   -EMFILE
- *   -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
-/*
- * Unmaps `region` and closes its descriptor. NULL does nothing. Other processes keep their
- * mappings. Never waits.
- */
+/* Unmaps `region` and closes its descriptor. Other processes keep their mappings. */
 FL_API void fl_shm_free(fl_shm *region);
 
-/*
- * Returns the descriptor of `region`, to pass on. `region` keeps it; it is close-on-exec. Never
- * waits.
- */
+/* Returns the descriptor of `region`, to pass on. `region` keeps it; it is close-on-exec. */
 FL_API int fl_shm_fd(const fl_shm *region);
 
-/* Returns how many bytes can be allocated in all. Never waits. */
+/* Returns how many bytes can be allocated in all. */
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, for ever: for a region that its maker fills and other
- * processes read. Existing mappings stay as they are, also those of forked children. A second seal
- * does nothing. Never waits. Returns 0, or -EPERM: the descriptor is not writable, or other seals
- * forbid the seal.
+ * Makes all later attaches read-only, for ever. Existing mappings stay as they are. A second seal
+ * does nothing. Returns 0, or -EPERM: the descriptor is not writable, or other seals forbid the
+ * seal.
  */
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
  * True if this process may write. If not, offsets, root, and the gets of fl_shm_value work. Locks,
- * and other objects that change the region, must not be used: an access raises SIGSEGV. Never
- * waits.
+ * and other objects that change the region, must not be used: an access raises SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
@@ -128,22 +117,20 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
 FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
 
 /*
- * Frees a block, of any process. NULL does nothing. Never waits. Panics if no block can begin at
- * `block`, or if the region is read-only in this process. If no allocated block begins at `block`,
- * because it was freed before or another process has damaged the region, logs an error and does
- * nothing.
+ * Frees a block, of any process. Panics if no block can begin at `block`, or if the region is
+ * read-only in this process. If no allocated block begins at `block`, because it was freed before
+ * or another process has damaged the region, logs an error and does nothing.
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 
 /*
  * Returns the offset of an address in a block; 0 if the address is not in the blocks of `region`.
- * Never waits.
  */
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
  * Returns the address of `offset`, which must be a multiple of 8. Returns NULL unless `size` bytes
- * from there lie in the region's blocks. Does not check that they are allocated. Never waits.
+ * from there lie in the region's blocks. Does not check that they are allocated.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
@@ -155,14 +142,13 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), FL__ALIGN_OF(type)))
 
 /*
- * Sets the root; 0: none. Never waits. Releases what was written before. Returns
- *   0
+ * Sets the root; 0: none. Releases what was written before. Returns 0, or:
  *   -EINVAL  `root` is outside the blocks, or no multiple of 8
  *   -EROFS   the region is read-only in this process
  */
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
-/* Returns the root; 0: none. Never waits. Acquires what was written before the root was set. */
+/* Returns the root; 0: none. Acquires what was written before the root was set. */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
 #ifdef __cplusplus
@@ -177,8 +163,6 @@ static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _off
 }
 
 FL__SCOPED(fl_shm, fl_shm_free)
-
-/* The inline functions. */
 
 FL_INLINE void *fl_shm_alloc(fl_shm *_region, size_t _size)
 {

@@ -21,21 +21,15 @@ FL_BEGIN_DECLS
  *     rc = fl_shm_barrier_wait(&shared->turn);        // 0, 1, 2 or 3: different in all four
  *
  * A barrier breaks when a waiter times out or is cancelled, or fl_shm_barrier_abort() is called.
- * Then its waiters and all later callers get -EPIPE, until fl_shm_barrier_reset(). A party that has
- * passed returns its number, whatever happens later.
+ * Then its waiters and all later callers get -EPIPE, until fl_shm_barrier_reset().
  *
- * A party that is killed while it waits has arrived, and the other parties pass. A party that is
- * killed before its wait never arrives: the deadline of another party breaks the barrier, or a call
- * of fl_shm_barrier_abort(). A barrier passes or breaks for all parties at once, even if the
- * process that completes or breaks it is killed in the call.
+ * A party that is killed while it waits has arrived. A party that is killed before its wait never
+ * arrives. A barrier passes or breaks for all parties at once, even if the process that completes
+ * or breaks it is killed in the call.
  *
  * While a process is stopped (SIGSTOP) in the few instructions of a call, other calls block, even
- * past their deadlines, because a timeout must break the barrier. On a system without robust
- * futexes (emulators), a death in a call may leave others waiting. Processes, fork, signals: as in
+ * past their deadlines, because a timeout must break the barrier. Processes, fork, emulators: as in
  * fairlead/shm_mutex.h.
- *
- * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
- * (docs/threads.md).
  *
  * -EBADMSG: the memory is no barrier, or has been overwritten.
  *
@@ -52,13 +46,12 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 
 /*
  * Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Requires that no context uses `b`.
- * Never waits. Returns 0, or -EINVAL.
+ * Returns 0, or -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
 
 /*
- * Waits until all parties have arrived. Blocks the calling context. Observes its cancel scope.
- * Returns
+ * Waits until all parties have arrived. Blocks the calling context. Returns
  *   0 to parties - 1  passed: the order of arrival
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
  *   -ECANCELED        cancelled; the barrier is now broken
@@ -92,13 +85,11 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 
-/* True if `b` is broken. Never waits. */
+/* True if `b` is broken. */
 FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
-/* Returns how many parties have arrived at `b`, including killed ones. Never waits. */
+/* Returns how many parties have arrived at `b`, including killed ones. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
-
-/* The inline functions. */
 
 FL_INLINE int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
 {

@@ -21,14 +21,11 @@ FL_BEGIN_DECLS
  *     shared->ready = 1;                              // then the change,
  *     fl_shm_mutex_unlock(&shared->lock);             // then the unlock
  *
- * This order survives a kill. A process that is killed before the change has changed nothing. A
- * process that is killed after the change has already woken the waiters: they wait for the mutex,
- * and the first of them gets -EOWNERDEAD. In the usual order, change and then signal, a kill
- * between the two loses the wake. A context that repairs data after -EOWNERDEAD also broadcasts if
- * waiters may wait for the repaired data. A killed waiter needs no clean-up.
+ * This order survives a kill: in the usual order, change and then signal, a kill between the two
+ * loses the wake. A context that repairs data after -EOWNERDEAD also broadcasts if waiters may wait
+ * for the repaired data.
  *
- * Every wake is for all waiters: a single waiter could be killed before it acts, and no other
- * waiter would act in its place. A wakeup may be spurious: check the predicate.
+ * Every wake is for all waiters. A wakeup may be spurious: check the predicate.
  *
  * Results of the waits. The mutex decides first:
  *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
@@ -37,15 +34,11 @@ FL_BEGIN_DECLS
  *                     two shared locks or more, and there is no memory to record another
  *
  * Otherwise the mutex is locked, and the result is that of the sleep: 0, -ETIMEDOUT, -ECANCELED.
- * After -EOWNERDEAD, the next wait still finds the deadline expired, or the token requested.
  * Locking the mutex again has no timeout and is not cancelled. A wait by an owner that got
  * -EOWNERDEAD and has not recovered the mutex unlocks the mutex without recovery: -ENOTRECOVERABLE.
  *
  * All contexts that wait at one time use the same mutex. Processes, fork, signals, limits: as in
  * fairlead/shm_mutex.h.
- *
- * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
- * (docs/threads.md).
  */
 typedef struct fl_shm_cond {
 	uint32_t changes_; /* wakes that found a waiter */
@@ -59,20 +52,19 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 #define FL_SHM_COND_INIT { 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that no context uses `c`. Never waits. */
+/* Makes `c` a condition without waiters. Requires that no context uses `c`. */
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *c);
 
 /*
- * Returns 0 if no context waits on `c`, else -EBUSY. Never waits. A waiter that was killed, or that
- * gave up while other contexts waited, may count until the next signal.
+ * Returns 0 if no context waits on `c`, else -EBUSY. A waiter that was killed, or that gave up
+ * while other contexts waited, may count until the next signal.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 
 /*
- * Unlocks `m`, waits to be woken, locks `m`. For every signalling context, the unlock and the begin
- * of the wait are one step. Blocks the calling context. Observes its cancel scope. Panics unless the
- * calling context has locked `m` exactly once. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM,
- * as said above.
+ * Unlocks `m`, waits to be woken, locks `m`. The unlock and the begin of the wait are one step.
+ * Blocks the calling context. Panics unless the calling context has locked `m` exactly once.
+ * Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM, as said above.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
@@ -85,13 +77,10 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 
 /*
  * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
- * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns
- *   0                 the predicate is true, even if the wait was cancelled or timed out at that
- *                     moment
- *   -ECANCELED        the predicate is false
- *   -EOWNERDEAD
- *   -ENOTRECOVERABLE
- *   -ENOMEM
+ * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns -EOWNERDEAD,
+ * -ENOTRECOVERABLE, -ENOMEM, or:
+ *   0           the predicate is true, even if the wait was cancelled or timed out at that moment
+ *   -ECANCELED  the predicate is false
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);
@@ -103,10 +92,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes all waiters. Called before the change, with the mutex held. Never waits. */
+/* Wakes all waiters. Called before the change, with the mutex held. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
-
-/* The inline functions. */
 
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 {

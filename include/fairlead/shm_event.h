@@ -23,16 +23,11 @@ FL_BEGIN_DECLS
  *     rc = fl_shm_event_wait(&shared->ready);         // in any number of others; check
  *
  * fl_shm_event_set() wakes all present waiters, even if the event is reset at once. If a process is
- * killed in a set, either the event is set and all waiters find it set, or nothing has happened. A
- * set, and a wait for an event that is set, access one word.
+ * killed in a set, either the event is set and all waiters find it set, or nothing has happened.
  *
  * While a process is stopped (SIGSTOP) in the few instructions of a set or a wait, waits block, and
- * so do sets that have waiters. A wait with a deadline ends at most a few milliseconds late. On a
- * system without robust futexes (emulators), a death in a set or a wait may leave others waiting.
- * Processes, fork, signals: as in fairlead/shm_mutex.h.
- *
- * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
- * library, `bridge` (docs/threads.md).
+ * so do sets that have waiters. A wait with a deadline ends at most a few milliseconds late.
+ * Processes, fork, emulators: as in fairlead/shm_mutex.h.
  *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
@@ -46,10 +41,7 @@ FL__ASSERT_SIZE(fl_shm_event, 96);
 
 #define FL_SHM_EVENT_SET_ 1u
 
-/*
- * Makes `e` an event that is not set, as zeroed memory is. Requires that no context uses `e`. Never
- * waits.
- */
+/* Makes `e` an event that is not set, as zeroed memory is. Requires that no context uses `e`. */
 FL_INLINE void fl_shm_event_init(fl_shm_event *e);
 
 /*
@@ -59,25 +51,23 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *e);
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
- * Resets `e`: makes it not set. Waiters that a set has woken stay woken. Never waits. Acquires what
- * each set that it undoes released, so that "reset, look for work, wait if there is none" misses no
- * work.
+ * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
+ * look for work, wait if there is none" misses no work.
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
-/* True if `e` is set now. Never waits. Acquires when true. */
+/* True if `e` is set now. Acquires when true. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *e);
 
 /*
- * Waits until `e` is set. Blocks the calling context. Observes its cancel scope. Returns 0,
- * -ECANCELED, -EBADMSG.
+ * Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
 
-/* Returns 0 if `e` is set, else -EAGAIN. Never waits. */
+/* Returns 0 if `e` is set, else -EAGAIN. */
 FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
 
-/* As fl_shm_event_wait(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_event_wait(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -86,8 +76,6 @@ FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadli
  */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;
-
-/* The inline functions. */
 
 FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 {

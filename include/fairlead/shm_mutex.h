@@ -12,10 +12,9 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex in shared memory. The owner and the waiters may be killed at any time: the next owner is
- * told that the previous owner died, repairs the guarded data, and recovers the mutex. 48 bytes.
- * All-zero is a mutex that is not recursive. The owner of a recursive mutex may lock it again, and
- * unlocks it as often; two fibers of one thread are two owners.
+ * Mutex in shared memory. If the owner dies, the next owner is told, repairs the guarded data, and
+ * recovers the mutex. 48 bytes. All-zero is a mutex that is not recursive. The owner of a recursive
+ * mutex may lock it again, and unlocks it as often; two fibers of one thread are two owners.
  *
  *     rc = fl_shm_mutex_lock(&shared->lock);
  *     if (rc == -EOWNERDEAD) {                        // locked; the previous owner died
@@ -29,36 +28,27 @@ FL_BEGIN_DECLS
  *
  * Results of the three lock functions, beside those of each function:
  *   0                 locked
- *   -EOWNERDEAD       locked; the previous owner died, possibly in the midst of a change, possibly
- *                     just before its lock or unlock returned
+ *   -EOWNERDEAD       locked; the previous owner died, perhaps in the midst of a change
  *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
  *                     fl_shm_mutex_recover(). All waiters and all later callers get this result
  *                     until fl_shm_mutex_init()
  *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
  *                     no memory to record another
  *
- * Each death is reported once. If an owner that got -EOWNERDEAD dies, too, the next owner gets
- * -EOWNERDEAD.
+ * Each death is reported once. The context that locked the mutex unlocks it on the same thread. The
+ * owner is dead when its thread or its process ends, or calls exec. The kernel does not report an
+ * exec by a thread other than the first. A running thread may overtake a waiter any number of
+ * times.
  *
- * The context that locked the mutex owns it, and unlocks it on the same thread. The owner is dead
- * when its thread or its process ends, or calls exec. The kernel does not report an exec by a
- * thread other than the first. A waiter spins for a bounded time, then sleeps. A running thread may
- * overtake a waiter any number of times.
- *
- *   Processes  All processes that share a mutex are in one PID namespace. Any of them may be killed
- *              at any time.
+ *   Processes  All processes that share a mutex are in one PID namespace.
  *   Fork       A child may use the mutex. A child owns no mutex that its parent holds.
- *   Signals    No function may be called from a signal handler.
- *   Memory     While the mutex is held, its memory stays mapped at the same address.
- *   Damage     Another process may overwrite the mutex at any time: docs/threat-model.md. Then the
- *              mutex excludes no longer, and the calls of its owner still write to nothing outside
- *              the mutex.
- *   Limit      A thread can hold 2,046 shared locks.
- *   Emulators  On a system without robust futexes, the mutex excludes other owners, but no death is
- *              reported: a mutex of a dead owner stays locked.
  *
- * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
- * (docs/threads.md).
+ *   Memory     While the mutex is held, its memory stays mapped at the same address.
+ *   Damage     If another process overwrites the mutex (docs/threat-model.md), the mutex excludes
+ *              no longer, and the calls of its owner still write to nothing outside the mutex.
+ *   Limit      A thread can hold 2,046 shared locks.
+ *   Emulators  Without robust futexes a mutex of a dead owner stays locked, and a death in a call
+ *              for another object may leave others waiting.
  *
  * Memory order: a lock acquires what the previous unlock released, or what a dead owner wrote. An
  * unlock touches the mutex for the last time in the instruction that frees it.
@@ -74,9 +64,7 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 #define FL_SHM_MUTEX_RECURSIVE_INIT { { 0, 0, 0, 0, 0 }, 1 }
 /* clang-format on */
 
-/*
- * Makes `m` an unlocked mutex, as zeroed memory is. Requires that no context uses `m`. Never waits.
- */
+/* Makes `m` an unlocked mutex, as zeroed memory is. Requires that no context uses `m`. */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /* As fl_shm_mutex_init(): makes `m` a recursive mutex. */
@@ -85,17 +73,17 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *m);
 /*
  * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
  * waiter that was killed, or gave up, may count as waiting until `m` has been locked and unlocked
- * once for each such waiter. Never waits.
+ * once for each such waiter.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
 /*
  * Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. Returns
- *   0                 locked
- *   -EOWNERDEAD       locked, once, however often the dead owner had locked `m`
- *   -ENOTRECOVERABLE
- *   -EDEADLK          the calling context holds `m`, which is not recursive
- *   -EAGAIN           the calling context has locked a recursive `m` 2^32 - 1 times
+ * -ENOTRECOVERABLE, or:
+ *   0            locked
+ *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
+ *   -EDEADLK     the calling context holds `m`, which is not recursive
+ *   -EAGAIN      the calling context has locked a recursive `m` 2^32 - 1 times
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 
@@ -112,31 +100,30 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Declares that the data that `m` guards are repaired. Never waits. Panics unless the calling
- * context holds `m` since an -EOWNERDEAD.
+ * Declares that the data that `m` guards are repaired. Panics unless the calling context holds `m`
+ * since an -EOWNERDEAD.
  */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
 /*
- * Undoes one lock. The last unlock frees `m`, and wakes a waiter. Never waits. Panics when the
- * calling context does not hold `m`.
+ * Undoes one lock. The last unlock frees `m`, and wakes a waiter. Panics when the calling context
+ * does not hold `m`.
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
-/* True if `m` has an owner now: for assertions. Never waits. No memory order. */
+/* True if `m` has an owner now: for assertions. No memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
 /*
  * How often the calling context has locked `m` and not unlocked it: 0 or 1, or more if `m` is
- * recursive. Never waits.
+ * recursive.
  */
 FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*
  * FL_SHM_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). If
  * `rc` says that `m` is locked (0, -EOWNERDEAD), unlocks `m` at the end of the block, however
- * control leaves the block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable,
- * and no other owner works on unrepaired data. Compilers warn of an `rc` that is never read.
+ * control leaves the block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable.
  *
  *     FL_SHM_LOCKED(rc, &shared->lock);
  *     if (rc != 0)
@@ -167,8 +154,6 @@ static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 	if (_locked->mutex_)
 		fl_shm_mutex_unlock(_locked->mutex_);
 }
-
-/* The inline functions. */
 
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
 {

@@ -30,30 +30,25 @@ FL_BEGIN_DECLS
  * A handle is private to its process. The queue itself lies in a region (fairlead/shm.h), at the
  * same offset for all processes. Items are copied byte by byte, and must have no pointers.
  *
- * Death of processes: a process that is killed in a put has put the whole item, or nothing. A
- * process that is killed in a get has got the item, which is then lost, or the item stays in the
- * queue. An item is delivered at most once. No context waits for a dead process.
+ * A process that is killed in a put has put the whole item, or nothing. If it is killed in a get,
+ * the item is lost or stays in the queue. An item is delivered at most once. No context waits for a
+ * dead process.
  *
- * Stopped processes (SIGSTOP): while a process is stopped in the few instructions of an operation,
- * the operations of other processes block: they block their threads, and a fiber in such an
- * operation holds up its whole loop. Waits with a deadline then end at most a millisecond
- * late, and tries return -EBUSY after a millisecond. A process that is stopped while it waits may
- * have been woken for an item. That item stays in the queue, and other waiters are woken with the
- * next item.
+ * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
+ * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late,
+ * and tries return -EBUSY after a millisecond. An item for which a stopped waiter was woken stays
+ * in the queue; other waiters are woken with the next item.
  *
  * The items of one producer keep their order. After an error the item, or the memory for it, is
  * unchanged. Memory order: a get sees what was written before the put of its item.
  *
  * Results of all functions:
- *   -EBADMSG  the queue's memory has been overwritten. No function accesses memory outside the
+ *   -EBADMSG  the queue's memory has been overwritten; no function accesses memory outside the
  *             queue
  *   -EINVAL   an operation for items on a queue of frames, or the reverse
  *
  * Processes that share a queue are in one PID namespace. A child of fork() may use its parent's
- * handles. The threads of a process may share a handle.
- *
- * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
- * library, `bridge` (docs/threads.md).
+ * handles.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
@@ -66,8 +61,7 @@ typedef struct fl_shm_queue_config {
 
 /*
  * Makes a queue in `region`, and a handle, which must be freed before the handle of the region.
- * Waits only for the region's allocator. Returns
- *   0
+ * `config` is required. Waits for the region's allocator. Returns 0, or:
  *   -EINVAL     neither an item size nor frame bytes, or both; or a capacity with frame bytes
  *   -EOVERFLOW  too many items or bytes
  *   -ENOMEM     no memory, in the process or in the region
@@ -76,42 +70,33 @@ typedef struct fl_shm_queue_config {
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 
 /*
- * Makes a handle of the queue at `offset` in `region`. Never waits. Returns
- *   0
+ * Makes a handle of the queue at `offset` in `region`. Returns 0, -ENOMEM, or:
  *   -EBADMSG          there is no queue, or its creation has not finished
  *   -EPROTONOSUPPORT  another version of the library has made the queue
  *   -EROFS            the region is read-only in this process
- *   -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
-/* Returns the offset of the queue in its region, for fl_shm_queue_open(). Never waits. */
+/* Returns the offset of the queue in its region, for fl_shm_queue_open(). */
 FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 
-/*
- * Frees the handle. The queue stays. NULL does nothing. Requires that no thread uses the handle.
- * Never waits.
- */
+/* Frees the handle. The queue stays. Requires that no thread uses the handle. */
 FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
- * Frees the handle, and the queue with its contents. NULL does nothing. Requires that no process
- * uses the queue. Never waits. A second destroy is logged, as by fl_shm_free_block().
+ * Frees the handle, and the queue with its contents. Requires that no process uses the queue. A
+ * second destroy is logged, as by fl_shm_free_block().
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns
- *   0
- *   -EPIPE      closed
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, -EINVAL,
+ * -EBADMSG.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /*
- * As fl_shm_queue_put(), but never waits for space: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns
+ * As fl_shm_queue_put(), but never waits for space: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  full
  *   -EBUSY   a process is stopped in an operation
  */
@@ -122,17 +107,13 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
                                                 fl_cancel_token *cancel);
 
 /*
- * Gets the oldest item. Blocks while `q` is empty. Observes the cancel scope. Returns
- *   0
- *   -EPIPE      closed and drained
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * Gets the oldest item. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   -EPIPE  closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
 /*
- * As fl_shm_queue_get(), but never waits for an item: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns
+ * As fl_shm_queue_get(), but never waits for an item: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  empty
  *   -EBUSY   a process is stopped in an operation
  */
@@ -155,13 +136,9 @@ FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
 
 /*
- * As fl_shm_queue_put_many(). Stores in `*count` how many items were put. Returns
- *   0           all items were put
- *   -EPIPE      closed
- *   -ETIMEDOUT
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * As fl_shm_queue_put_many(). Stores in `*count` how many items were put. Returns -EPIPE,
+ * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   0  all items were put
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      int64_t deadline, fl_cancel_token *cancel);
@@ -176,32 +153,24 @@ FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *item
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
 
 /*
- * As fl_shm_queue_get_many(). Stores in `*count` how many items were got. Returns
- *   0           at least one item was got, or `n` is 0
- *   -EPIPE      closed and drained
- *   -ETIMEDOUT
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * As fl_shm_queue_get_many(). Stores in `*count` how many items were got. Returns -ETIMEDOUT,
+ * -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   0       at least one item was got, or `n` is 0
+ *   -EPIPE  closed and drained
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Puts a frame of `size` bytes, 0 or more. Blocks while `q` lacks space for the frame. Observes the
- * cancel scope. Returns
- *   0
- *   -EMSGSIZE   the frame does not fit into an empty queue
- *   -EPIPE      closed
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * Puts a frame of `size` bytes, 0 or more. Blocks while `q` lacks space for the frame. Returns 0,
+ * -EPIPE, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   -EMSGSIZE  the frame does not fit into an empty queue
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /*
  * As fl_shm_queue_put_frame(), but never waits for space: 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG.
- * Also returns
+ * Also returns:
  *   -EAGAIN  no space for the frame
  *   -EBUSY   a process is stopped in an operation
  */
@@ -213,20 +182,16 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const voi
 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
- * `*size`. Blocks while `q` is empty. Observes the cancel scope. Returns
- *   0
- *   -EMSGSIZE   the frame is larger than `room`. `*size` is its size, and the frame stays in the
- *               queue
- *   -EPIPE      closed and drained
- *   -ECANCELED
- *   -EINVAL
- *   -EBADMSG
+ * `*size`. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
+ *   -EMSGSIZE  the frame is larger than `room`. `*size` is its size, and the frame stays in the
+ *              queue
+ *   -EPIPE     closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
 /*
  * As fl_shm_queue_get_frame(), but never waits for a frame: 0, -EMSGSIZE, -EPIPE, -EINVAL,
- * -EBADMSG. Also returns
+ * -EBADMSG. Also returns:
  *   -EAGAIN  empty
  *   -EBUSY   a process is stopped in an operation
  */
@@ -238,10 +203,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buf
 
 /*
  * Closes `q`: later and blocked puts fail, and the contents can still be got. A second close does
- * nothing. Waits only for operations in progress. Returns
- *   0
- *   -EBUSY    a process has been stopped in an operation for ten seconds
- *   -EBADMSG
+ * nothing. Waits only for operations in progress. Returns 0, -EBADMSG, or:
+ *   -EBUSY  a process has been stopped in an operation for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
@@ -254,37 +217,35 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped
 
 /*
  * Marks one item or frame that was got from `q` as done. For an item of a dead consumer, the
- * process that takes the work over makes the call. Waits as fl_shm_queue_close(). Returns
- *   0
- *   -EINVAL   more calls than items were got
- *   -EBUSY    a process has been stopped in an operation for ten seconds
- *   -EBADMSG
+ * process that takes the work over makes the call. Waits as fl_shm_queue_close(). Returns 0,
+ * -EBADMSG, or:
+ *   -EINVAL  more calls than items were got
+ *   -EBUSY   a process has been stopped in an operation for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
- * Waits until every item that was put is done. Blocks the calling context. Observes its cancel
- * scope. Returns 0, -ECANCELED, -EBADMSG. Counts wrap: at most 2^32 - 1 items may be put and not
- * done.
+ * Waits until every item that was put is done. Blocks the calling context. Returns 0, -ECANCELED,
+ * -EBADMSG. Counts wrap: at most 2^32 - 1 items may be put and not done.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
 
-/* Returns 0 if every item is done, else -EBUSY; -EBADMSG. Never waits. */
+/* Returns 0 if every item is done, else -EBUSY; -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
 
 /* As fl_shm_queue_join(). Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
-/* Returns how many items or frames are in `q`, possibly out of date. Never waits. */
+/* Returns how many items or frames are in `q`, possibly out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 
-/* Returns how many items `q` can hold; of frames, the bytes of the ring. Never waits. */
+/* Returns how many items `q` can hold; of frames, the bytes of the ring. */
 FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 
-/* Returns the bytes of an item; 0: frames. Never waits. */
+/* Returns the bytes of an item; 0: frames. */
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
-/* True if `q` is closed. Never waits. */
+/* True if `q` is closed. */
 FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
@@ -296,8 +257,6 @@ FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 FL_API extern const fl_on_type fl__on_shm_queue, fl__on_shm_queue_space;
 
 FL__SCOPED(fl_shm_queue, fl_shm_queue_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_shm_queue_put(fl_shm_queue *_q, const void *_item)
 {

@@ -21,21 +21,14 @@ FL_BEGIN_DECLS
  *     use_one();
  *     rc = fl_shm_sem_release(&shared->slots);        // check
  *
- * The permits that a killed process had acquired are lost: no other process knows what they stood
- * for. A kill loses no free permit, and no permit after its release has returned. A release in
- * which the process is killed has released all its permits, or none. No waiter sleeps while a
- * permit is free, with one exception: a waiter that is stopped (SIGSTOP) may have been woken for a
- * permit, and then other waiters are woken for the next permit. Waiters are not served in FIFO
- * order: a running context may acquire a permit before a woken waiter does. Limit: FL_SHM_SEM_MAX
- * permits.
+ * The permits that a killed process had acquired are lost, and no others. A release in which the
+ * process is killed has released all its permits, or none. No waiter sleeps while a permit is free,
+ * except if a stopped waiter (SIGSTOP) was woken for it: then other waiters are woken for the next
+ * permit. Waiters are not served in FIFO order. Limit: FL_SHM_SEM_MAX permits.
  *
  * While a process is stopped in the few instructions of a release or a wait, waits block, and so do
- * releases that have waiters. A wait with a deadline ends at most a few milliseconds late. On a
- * system without robust futexes (emulators), a death in a release or a wait may leave others
- * waiting. Processes, fork, signals: as in fairlead/shm_mutex.h.
- *
- * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
- * library, `bridge` (docs/threads.md).
+ * releases that have waiters. A wait with a deadline ends at most a few milliseconds late.
+ * Processes, fork, emulators: as in fairlead/shm_mutex.h.
  *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
@@ -51,14 +44,14 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
 /*
- * Makes `s` a semaphore of `permits`. Requires that no context uses `s`. Never waits. Returns 0, or
- * -EINVAL: above FL_SHM_SEM_MAX.
+ * Makes `s` a semaphore of `permits`. Requires that no context uses `s`. Returns 0, or -EINVAL:
+ * above FL_SHM_SEM_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
 
 /*
- * Acquires a permit. Blocks the calling context until a permit is free. Observes its cancel scope.
- * Returns 0, -ECANCELED, -EBADMSG.
+ * Acquires a permit. Blocks the calling context until a permit is free. Returns 0, -ECANCELED,
+ * -EBADMSG.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 
@@ -67,11 +60,11 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
-/* As fl_shm_sem_acquire(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_sem_acquire(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Releases a permit. Waits only while a process is stopped in a call (above). Returns
+ * Releases a permit. Waits only while a process is stopped in a call (above). Returns:
  *   0           released
  *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
  *   -EBADMSG    not released
@@ -83,16 +76,12 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 
-/*
- * Returns how many permits are free now: for reports and assertions. Never waits. No memory order.
- */
+/* Returns how many permits are free now: for reports and assertions. No memory order. */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
 /* For FL_WAIT_ANY(): ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
-
-/* The inline functions. */
 
 FL_INLINE int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 {

@@ -22,12 +22,10 @@ FL_BEGIN_DECLS
  *     rc = shared_totals_set(t, now);  // check
  *     rc = shared_totals_update(t, add_one, arg);  // int add_one(struct totals *, void *); check
  *
- * A value has two copies and a count of changes. The lowest bit of the count selects the current
- * copy. A get takes no lock: it copies again if the value has changed during the copy. An update
- * calls the function with a copy, without a lock, and stores the result. If another context has
- * changed the value during the call, the update calls the function again, with the new value. So
- * the function may take long and may be killed, but must tolerate further calls. If the
- * function does not return 0, the update leaves the value alone and returns the function's result.
+ * A get copies again if the value has changed during the copy. An update calls the function with a
+ * copy, without a lock, and stores the result. If the value has changed during the call, the update
+ * calls the function again, with the new value. If the function does not return 0, the update
+ * leaves the value alone and returns the function's result.
  *
  * The type is copied byte by byte, and must have no pointers. Processes that share a value are in
  * one PID namespace, and may be killed at any time. Fork: a child shares what its parent shares.
@@ -43,15 +41,12 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 /*
  * Copies the value to `*value`. `v` is followed by two copies of `size` bytes, each rounded up to
  * 8; FL_SHM_VALUE_OF lays them out, for all functions here. Returns the count of changes, for
- * fl_shm_value_set_if(). Never waits, but copies again after each change during the copy. Works in
- * a region that is read-only.
+ * fl_shm_value_set_if(). Works in a region that is read-only.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. Waits for other sets of the value, each of which takes as long as a copy. On an
- * error the value stays as it was. Returns
- *   0
+ * Sets the value. Waits for other sets of the value. Returns 0, or:
  *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
  *               is damaged
  *   -EBADMSG    the memory is damaged
@@ -117,12 +112,10 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, to)->balance += amount;
  *
  * The functions take no lock. A process that is killed while it owns the mutex leaves a partial
- * change, and the next owner gets -EOWNERDEAD: fairlead/shm_mutex.h. For one value that changes as
- * a whole use fairlead/shm_value.h, also as the type of the items.
+ * change, and the next owner gets -EOWNERDEAD: fairlead/shm_mutex.h.
  *
- * The handle has its own copy of the length: no write to the region can make the array longer. Only
- * fl_shm_array_create() waits. Several threads may call all functions but create, open and destroy.
- * A child of fork() may use the handle.
+ * No write to the region can make the array longer. Several threads may call all functions but
+ * create, open and destroy. A child of fork() may use the handle.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -131,8 +124,7 @@ typedef struct fl_shm_array {
 } fl_shm_array;
 
 /*
- * Makes an array of `n` zeroed items of `item_size` bytes. Waits as fl_shm_alloc(). Returns
- *   0
+ * Makes an array of `n` zeroed items of `item_size` bytes. Waits as fl_shm_alloc(). Returns 0, or:
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
  *   -EROFS      the region is read-only in this process

@@ -41,40 +41,34 @@ FL_BEGIN_DECLS
 typedef struct fl_signals fl_signals;
 
 /*
- * Blocks `n` signals in the calling thread, and creates the handle that waits for them. Never
- * waits. After an error no further signal is blocked. Returns
- *   0
- *   -EINVAL   a number that is no signal or cannot be blocked (SIGKILL, SIGSTOP), or `n` is 0
- *   -EMFILE, -ENFILE, -ENOMEM
+ * Blocks `n` signals in the calling thread, and creates the handle that waits for them. After an
+ * error no further signal is blocked. Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
+ *   -EINVAL  a number that is no signal or cannot be blocked (SIGKILL, SIGSTOP), or `n` is 0
  */
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle; NULL does nothing. Unblocks, in the calling thread, the signals that
- * fl_signals_create() has blocked: a pending one then has its usual effect. So a second Ctrl-C
- * that was not taken ends the program here, and what is in the buffer of stdout is lost. Requires
- * that the calling thread has created `s`, and that no context waits. Never waits.
+ * Frees the handle. Unblocks, in the calling thread, the signals that fl_signals_create() has
+ * blocked: a pending one then has its usual effect. Requires that the calling thread has created
+ * `s`, and that no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
 /*
  * Waits for a signal, takes it, and returns its number, or -ECANCELED. Blocks the calling context.
- * Observes its cancel scope. Any thread may call it, also several at a time.
  */
 FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
 
 /* As fl_signals_wait(). Also returns -ETIMEDOUT at `deadline`; tries once if that has passed. */
 FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
 
-/* Takes a pending signal, and returns its number; -EAGAIN: none is pending. Never waits. */
+/* Takes a pending signal, and returns its number; -EAGAIN: none is pending. */
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 
 /* A descriptor, readable while a signal is pending, for poll(). It belongs to `s`. */
 FL_API int fl_signals_fd(const fl_signals *s);
 
 FL__SCOPED(fl_signals, fl_signals_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_signals_wait(fl_signals *_s)
 {

@@ -23,63 +23,54 @@ FL_BEGIN_DECLS
  * thread. Another thread may take over a side if the program orders the two threads (by a lock, a
  * join).
  *
- * When not to use it: where either side waits, use fl_queue, which sleeps. With more producers or
- * consumers, use fl_mpmc.
+ * Where either side waits, use fl_queue. With more producers or consumers, use fl_mpmc.
  *
- * Progress: wait-free. Any item value, any size, any capacity. On any error the item, or the memory
- * for an item, is unchanged.
+ * Progress: wait-free. On any error the item, or the memory for an item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A put is no fence: a producer that puts, and then reads what
  * the consumer has written elsewhere (whether it sleeps, say), needs a sequentially consistent
  * fence between. The consumer needs such a fence between that write and its last check of the ring.
- *
- * The functions below are the untyped form. FL_SPSC_OF makes the typed form, which is inline: two
- * loads, a copy, and two stores.
  */
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item
- * size or capacity of 0), -EOVERFLOW (the slots, one more than `capacity`, take more than
- * PTRDIFF_MAX bytes), -ENOMEM.
+ * Makes a ring of `capacity` items of `item_size` bytes. Returns 0, -EINVAL (an item size or
+ * capacity of 0), -EOVERFLOW (the slots, one more than `capacity`, take more than PTRDIFF_MAX
+ * bytes), -ENOMEM.
  *
- * 64 / (item_size + 1) items of up to 31 bytes, rounded down, share a cache line with one byte for
- * each: 7 items of 8 bytes. A larger item takes up to 32 bytes more.
+ * An item of up to 31 bytes takes one byte more, a larger one up to 32.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and its items; NULL does nothing. Never waits. Requires that no thread uses `q`, with
- * one exception: the consumer of the last item may free `q` before the item's put has returned.
+ * Frees `q` and its items. Requires that no thread uses `q`, with one exception: the consumer of
+ * the last item may free `q` before the item's put has returned.
  */
 FL_API void fl_spsc_free(fl_spsc *q);
 
-/* Puts a copy of `*item`. For the producer. Returns 0, -EAGAIN (full). Never waits. */
+/* Puts a copy of `*item`. For the producer. Returns 0, -EAGAIN (full). */
 FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 
-/* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). Never waits. */
+/* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
 /*
  * Puts as many of the `n` items as there is space for. The consumer finds all of them at once.
- * Returns how many. For the producer. Never waits.
+ * Returns how many. For the producer.
  */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
 
-/*
- * Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. Never
- * waits.
- */
+/* Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /*
  * Returns how many items are in `q`. The other side's position may be old. Or it may include a call
- * in progress: then a try may still return -EAGAIN. For other threads an estimate. Never waits.
+ * in progress: then a try may still return -EAGAIN. For other threads an estimate.
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
-/* Returns the capacity that `q` was made with. Never waits. */
+/* Returns the capacity that `q` was made with. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
 FL__SCOPED(fl_spsc, fl_spsc_free)

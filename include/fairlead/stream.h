@@ -14,8 +14,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP, Unix), a pipe, a FIFO, a terminal or another character
- * device that fibers read and write. fairlead/net.h creates streams.
+ * A stream: a connected socket (TCP, Unix; fairlead/net.h), a pipe, a FIFO, a terminal or another
+ * character device that fibers read and write.
  *
  *     FL_SCOPED(fl_stream) *s = arg;                          // closed when the scope ends
  *     char line[4096];
@@ -23,11 +23,11 @@ FL_BEGIN_DECLS
  *     while ((n = fl_stream_read_line_until(s, line, sizeof line, fl_after(FL_S(30)), NULL)) > 0)
  *             rc = fl_stream_write(s, line, n);               // check
  *
- * A stream belongs to the loop on which it was created. Fibers of that loop may call its functions;
- * callbacks of the loop may call those that never wait. A stream must be freed before its loop. One
- * fiber reads and one writes at a time. A read that searches keeps the bytes behind its result in
- * the stream, at most FL_STREAM_LIMIT. The stream holds memory only while there are such bytes. A
- * fiber whose reads or writes never wait lets other fibers run from time to time.
+ * A stream belongs to the loop on which it was created. Only that loop's thread may call its
+ * functions, and only fibers of the loop those that wait. A stream must be freed before its loop.
+ * One fiber reads and one writes at a time. A read that searches keeps the bytes behind its result
+ * in the stream, at most FL_STREAM_LIMIT. Calls that never have to wait let other fibers run from
+ * time to time.
  *
  * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
  * exception): the next read gets the bytes that have come, and only then the error. A write that
@@ -52,95 +52,81 @@ typedef struct fl_stream fl_stream;
 /*
  * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
  * close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A blocking `fd` stays
- * blocking, for this process and for all that inherit it: the stream of a pipe or terminal takes a
- * second descriptor, by opening it again through /proc. Only a terminal or a device that cannot be
- * opened again becomes non-blocking. After an error the caller still owns `fd`. Never waits. Returns
- *
- *   0
- *   -ENOTSUP            the thread runs no loop
- *   -EBADF
- *   -EPERM              no events come for such a file: a regular file, a directory, /dev/null.
- *                       Read it on a thread: fl_to_thread()
- *   -EINVAL             a socket, but no stream socket
- *   -ENOTCONN
- *   -EEXIST             the loop watches `fd` already
- *   -ENOMEM
- *   -ENOSPC             the user's limit of watched descriptors
+ * blocking, except a terminal or device that cannot be opened again through /proc: the stream of a
+ * pipe or terminal takes a second descriptor so. After an error the caller still owns `fd`. Returns
+ * 0, -EBADF, -ENOTCONN, -ENOMEM, or:
+ *   -ENOTSUP  the thread runs no loop
+ *   -EPERM    a regular file, a directory, /dev/null: read it by fl_to_thread()
+ *   -EINVAL   a socket, but no stream socket
+ *   -EEXIST   the loop watches `fd` already
+ *   -ENOSPC   the user's limit of watched descriptors
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two streams that are connected with each other. Never waits. Returns 0, or as
- * fl_stream_from_fd(): -ENOTSUP, -ENOMEM, -ENOSPC; or -EMFILE, -ENFILE.
+ * Creates two streams that are connected with each other. Returns 0, or as fl_stream_from_fd():
+ * -ENOTSUP, -ENOMEM, -ENOSPC; or -EMFILE, -ENFILE.
  */
 FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
- * Closes and frees the stream. The system still sends the written bytes. NULL does nothing. Panics
- * while a fiber reads or writes. Never waits. In a forked child it closes only the child's
- * descriptor.
+ * Closes and frees the stream. The system still sends the written bytes. Panics while a fiber reads
+ * or writes. In a forked child it closes only the child's descriptor.
  *
- * A close of a TCP connection with unread input would reset the connection, and lose written bytes.
- * So if there are such bytes, the call ends the writing. The loop then keeps the descriptor, reads
- * and drops what the peer still sends, and closes the descriptor at the peer's end, after 5 s, when
- * 256 later connections do the same, or when the loop is freed. Bytes that the peer sends after
- * that reset the connection. The descriptor is closed at once after fl_stream_fd(), since another
- * process may have it: read until the end before the free.
+ * If a TCP connection has unread input, a close would reset it, and lose written bytes. So the call
+ * ends the writing, and the loop drops what the peer still sends, until the peer's end, for 5 s,
+ * until 256 later connections do the same, or until the loop is freed. After fl_stream_fd() the
+ * descriptor is closed at once: read until the end before the free.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
  * Ends the connection at once, in both directions. Current and later reads and writes return
- * -ECONNABORTED. The peer reads the written bytes, then the end. Never waits.
+ * -ECONNABORTED. The peer reads the written bytes, then the end.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
 /*
- * Reads available bytes, 1 to `size`. Blocks the calling fiber while there are none. Observes its
- * cancel scope. Returns the number of bytes, or
- *
- *   0           the end
- *   -ECANCELED
- *   -EINVAL     `size` is 0
- *   -ENOMEM     of the system
+ * Reads available bytes, 1 to `size`. Blocks the calling fiber while there are none. Returns the
+ * number of bytes, -ECANCELED, or:
+ *   0        the end
+ *   -EINVAL  `size` is 0
+ *   -ENOMEM  of the system
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
 
-/* As fl_stream_read(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_read(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
-/* As fl_stream_read(), but returns -EAGAIN if there are no bytes. Never waits. */
+/* As fl_stream_read(), but returns -EAGAIN if there are no bytes. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size);
 
 /*
- * Reads `size` bytes. Blocks the calling fiber until they have come. Observes its cancel scope.
- * Returns `size`; fewer bytes at the end of the stream; or
+ * Reads `size` bytes. Blocks the calling fiber until they have come. Returns `size`; fewer bytes at
+ * the end of the stream; or
  *
  *   -ECANCELED
  *   -ENOMEM     see fl_stream_got()
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size);
 
-/* As fl_stream_read_exactly(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_read_exactly(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                           fl_cancel_token *cancel);
 
 /*
- * Reads up to and including the first `delimiter`, of `delimiter_size` bytes. At the end of the
- * stream it reads the rest, which does not end in a delimiter. Blocks the calling fiber until the
- * bytes have come. Observes its cancel scope. Returns the number of bytes, or
- *
- *   0           the end
- *   -EMSGSIZE   no delimiter in the next `size` bytes, or in FL_STREAM_LIMIT; the bytes stay
- *   -ECANCELED
- *   -EINVAL     `size` or `delimiter_size` is 0
- *   -ENOMEM
+ * Reads up to and including the first `delimiter`, of `delimiter_size` bytes; at the end of the
+ * stream the rest. Blocks the calling fiber until the bytes have come. Returns the number of bytes,
+ * -ECANCELED, -ENOMEM, or:
+ *   0          the end
+ *   -EMSGSIZE  no delimiter in the next `size` bytes, or in FL_STREAM_LIMIT; the bytes stay
+ *   -EINVAL    `size` or `delimiter_size` is 0
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter,
                                                   size_t delimiter_size);
 
-/* As fl_stream_read_to(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_read_to(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
                                                      size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
 
@@ -151,35 +137,32 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer,
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
 
-/* As fl_stream_read_line(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_read_line(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
                                                           fl_cancel_token *cancel);
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer and no longer in the stream.
- * Not 0 only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
- * fl_stream_receive_fds(): there was no memory to put the bytes back. The next read continues
- * behind them. Never waits.
+ * Returns how many bytes the last read has left in the caller's buffer and no longer in the stream:
+ * not 0 only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
+ * fl_stream_receive_fds().
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
 /*
- * Writes all bytes. Blocks the calling fiber while the system has no room (back-pressure). Observes
- * its cancel scope. Returns
- *
- *   0           the system has the bytes; the peer may not have received them
- *   -EPIPE      after fl_stream_close_write(), or the peer no longer reads
- *   -ECANCELED
- *   -ENOMEM     of the system
+ * Writes all bytes. Blocks the calling fiber while the system has no room (back-pressure). Returns
+ * -ECANCELED, or:
+ *   0        the system has the bytes; the peer may not have received them
+ *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
+ *   -ENOMEM  of the system
  */
 FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t size);
 
-/* As fl_stream_write(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_write(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
 /*
- * Writes the bytes for which there is room. Never waits. Returns the number of written bytes, or as
+ * Writes the bytes for which there is room. Returns the number of written bytes, or as
  * fl_stream_write(): -EPIPE; or
  *
  *   -EAGAIN  there is no room
@@ -189,15 +172,14 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
 /* As fl_stream_write(), of `n` parts in order. Returns 0, -EPIPE, -ECANCELED, -ENOMEM. */
 FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n);
 
-/* As fl_stream_writev(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_writev(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
 /*
  * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps. Only over
  * a Unix socket. The receiver gets the descriptors with the first byte. They were sent if
- * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or
- *
+ * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or:
  *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
  *                  sent
  *   -EBADF         one of the descriptors is not open
@@ -207,7 +189,7 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
  */
 FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n);
 
-/* As fl_stream_send_fds(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_send_fds(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
@@ -216,36 +198,31 @@ FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data
  * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
  * after it; 0 after an error. One call returns the descriptors of at most one send, and may return
  * bytes of earlier sends with them: the bytes must tell which descriptors belong to which message.
- * Read all bytes of such a stream with this function. The other reads close the descriptors that
- * come with the bytes that they receive, and they receive more bytes than they return. Returns the
- * number of bytes, or
- *
- *   0           the end
- *   -EMSGSIZE   there is no room for all descriptors. They are closed; the bytes stay
- *   -EMFILE     too few free descriptors for all. They are closed; the bytes stay
- *   -ENOTSUP    no Unix socket
- *   -ECANCELED
- *   -EINVAL     `size` is 0
- *   -ENOMEM     of the system; or no memory to keep the bytes after one of the errors above:
- *               fl_stream_got() of them are in `buffer`
+ * Read such a stream only with this function: other reads close the descriptors that they receive.
+ * Returns the number of bytes, -ECANCELED, or:
+ *   0          the end
+ *   -EMSGSIZE  there is no room for all descriptors. They are closed; the bytes stay
+ *   -EMFILE    too few free descriptors for all. They are closed; the bytes stay
+ *   -ENOTSUP   no Unix socket
+ *   -EINVAL    `size` is 0
+ *   -ENOMEM    of the system; or no memory to keep the bytes after one of the errors above:
+ *              fl_stream_got() of them are in `buffer`
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n);
 
-/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Returns the number of bytes that the last write has passed to the system, also if the write has
- * failed or is not over. Never waits.
+ * failed or is not over.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
 /*
  * Ends the writing side: the peer reads the written bytes, then the end. Reads still work. A second
- * call does nothing. Never waits. Returns
- *
- *   0
+ * call does nothing. Returns 0, or:
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
  *   -ENOTSUP  a terminal or a device that is also open for reading
@@ -254,18 +231,15 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor, for getsockopt() and the like, or to give it to a process. `s` keeps it,
- * and fl_stream_free() then closes it at once. The descriptor blocks, unless fl_stream_from_fd() got
- * a non-blocking one. -1: fl_stream_close_write() has closed a pipe. Never waits.
+ * Returns the descriptor, which `s` keeps; fl_stream_free() then closes it at once. It blocks,
+ * unless fl_stream_from_fd() got a non-blocking one. -1: fl_stream_close_write() has closed a pipe.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
  * Stores the peer's address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an
  * abstract name, or "" for an unnamed socket and what is no socket. FL_STREAM_NAME_SIZE bytes
- * suffice. Never waits. Returns
- *
- *   0
+ * suffice. Returns 0, or:
  *   -ENOTCONN  the connection is gone
  *   -ENOSPC    the text is longer than `size` - 1 bytes
  */
@@ -284,18 +258,14 @@ typedef struct fl_peer_credentials {
 /*
  * Stores the credentials of the process that made the other side of a Unix socket, as they were
  * when it connected, began to listen, or called socketpair(). The process may have passed the
- * socket on since. Never waits. Returns
- *
- *   0
+ * socket on since. Returns 0, or:
  *   -ENOTSUP  no Unix socket
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
- * Makes a pidfd of the process of fl_stream_peer_credentials(): it names that process for ever,
- * also when another process has got the pid. Readable once the process has ended (fl_fd_wait()).
- * The caller closes it; it is close-on-exec. Never waits. Returns the descriptor, or
- *
+ * Makes a pidfd of the process of fl_stream_peer_credentials(). Readable once the process has ended
+ * (fl_fd_wait()). The caller closes it; it is close-on-exec. Returns the descriptor, or:
  *   -ENOTSUP          no Unix socket, or the system cannot (before Linux 6.5)
  *   -ESRCH            the process has ended, and was reaped (before Linux 6.16)
  *   -EMFILE, -ENFILE  no more descriptors
@@ -303,8 +273,6 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 
 FL__SCOPED(fl_stream, fl_stream_free)
-
-/* The inline functions. */
 
 FL_INLINE ssize_t fl_stream_read(fl_stream *_s, void *_buffer, size_t _size)
 {

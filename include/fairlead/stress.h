@@ -11,10 +11,10 @@ extern "C" {
 #endif
 
 /*
- * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed. The
- * same source runs on real threads (native), with delays and faults (chaos), and under the model,
- * which decides every interleaving and every value that C11 lets a load return. This header needs
- * nothing else of Fairlead. The program fairlead-stress runs the scenarios: docs/stress.md.
+ * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed.
+ * fairlead-stress runs them on real threads (native), with delays and faults (chaos), and under the
+ * model, which decides every interleaving and every value that C11 lets a load return:
+ * docs/stress.md.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *
@@ -28,9 +28,8 @@ extern "C" {
  *
  * `s` is the state, zeroed before each execution. An execution runs the setup, if there is one,
  * then all actors at once, and after the last actor the body of FL_STRESS. The body frees what
- * setup and actors made, and states the outcome: the first macro with a condition that holds. If
- * none holds, that is an error. Under the model, actors may start threads, lock and wait through
- * Fairlead. Threads that never end, and memory that is not freed, are reported.
+ * setup and actors made, and states the outcome: the first macro with a condition that holds, else
+ * an error. Threads that never end, and memory that is not freed, are reported.
  */
 
 /* The verdict on an outcome. */
@@ -127,12 +126,10 @@ void fl_stress_relax(void);
 /*
  * A futex on a 32-bit atomic word. Waits for a wake while the word has the value `expected`.
  * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. The model chooses among the possible
- * results. Returns:
- *
- *   0            a wake; or, in every mode, a spurious wakeup
- *   -EAGAIN      the word has another value
- *   -EINTR       a signal
- *   -ETIMEDOUT   the deadline has passed
+ * results. Returns -ETIMEDOUT, or:
+ *   0        a wake; or, in every mode, a spurious wakeup
+ *   -EAGAIN  the word has another value
+ *   -EINTR   a signal
  *
  * fl_stress_futex_wake() wakes up to `n` waiters, and returns how many.
  */

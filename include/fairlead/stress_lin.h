@@ -9,10 +9,10 @@ extern "C" {
 #endif
 
 /*
- * Linearizability: the results of concurrent calls are the results of the same calls in some
- * sequential order, which keeps the order of calls that did not overlap. A test gives operations
- * and a specification. The laboratory makes programs of these operations (a few calls in each of a
- * few threads), runs each under the model and on real threads, and searches for such an order.
+ * Linearizability: concurrent calls have the results of some sequential order of the same calls,
+ * which keeps the order of calls that did not overlap. A test gives operations and a specification.
+ * The laboratory makes programs of a few calls in a few threads, runs each under the model and on
+ * real threads, and searches for such an order.
  *
  *     struct ring { ... };
  *
@@ -29,9 +29,9 @@ extern "C" {
  *
  *     fairlead-stress --mode lin --load FILE.c ring
  *
- * Order: a call precedes another call if it happens before that call. In some of the programs that
- * are generated, only the operations synchronize the threads, so an operation that lacks a fence
- * shows. In others each call happens after all calls that have returned.
+ * Order: a call precedes another call if it happens before that call. In some programs only the
+ * operations synchronize the threads; in others each call happens after all calls that have
+ * returned.
  */
 
 /*

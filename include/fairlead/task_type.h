@@ -13,16 +13,13 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * A task type: what FL_TASK (fairlead/task.h) defines and what fl_submit() takes. It has a name, so
- * that another process can find it, and sizes, so that argument and result can be sent as bytes.
+ * A task type: what FL_TASK (fairlead/task.h) defines and what fl_submit() takes.
  *
- * Its function may call fork(). The child must leave by _exit() or exec: if it returns from the
- * function it panics, since it would go on with the parent's tasks. The same holds for all
- * functions that an executor calls: initializers, bodies of loops, calls of fl_parallel_invoke().
- * Before it leaves, the child must not wait for other threads of its parent.
+ * Its function may call fork(). The child must leave by _exit() or exec: a return panics. The same
+ * holds for all functions that an executor calls: initializers, bodies of loops, calls of
+ * fl_parallel_invoke(). The child must not wait for other threads of its parent.
  *
- * The function should return. docs/ends.md says what becomes of pthread_exit(), pthread_cancel(),
- * longjmp() and C++ exceptions, here and in the other functions that the library calls.
+ * docs/ends.md has other ends: pthread_exit(), pthread_cancel(), longjmp(), C++ exceptions.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 
@@ -45,9 +42,9 @@ typedef struct fl_task_type {
 	 */
 	void (*drop_result)(void *result);
 	/*
-	 * How often the task may be started if the process that runs it dies; 0 is 1. More than 1
-	 * declares that the task may be run again after a part of it was run. A task that was
-	 * killed at its deadline is not started again. In a map the whole chunk is started again.
+	 * How often the task may be started if the process that runs it dies; 0 is 1. A task that
+	 * was killed at its deadline is not started again. In a map the whole chunk is started
+	 * again.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
@@ -56,44 +53,35 @@ typedef struct fl_task_type {
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64
 
-/*
- * Whether the task should stop: it was cancelled, or its deadline has passed. For use in `run`.
- * Never waits.
- */
+/* Whether the task should stop: it was cancelled, or its deadline has passed. For use in `run`. */
 FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 
-/* The task's token, which is also the scope of its plain waits. Valid during `run`. Never waits. */
+/* The task's token, which is also the scope of its plain waits. Valid during `run`. */
 FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
 /*
  * The region `regions[i]` of the executor's config, in the process that runs the task; NULL: there
  * is none. It is the executor's, and must not be freed. Data passed as an offset in it is not
- * copied. Valid during `run`. Never waits.
+ * copied. Valid during `run`.
  */
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
  * Sets the message of the task's failure, printf-like, cut at FL_MESSAGE_MAX - 1 bytes. Returns
  * `code` (-EINVAL if that is 0), so that `return fl_task_fail(ctx, -EIO, "cannot read %s", path);`
- * ends the task. The last message counts. Never waits.
+ * ends the task. The last message counts.
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
 
 /*
- * Makes the result count although the task fails, like the object that an exception carries. No
- * effect if the task returns 0, or has no result.
- *
- *     result->line = line;
- *     fl_task_keep_result(ctx);
- *     return fl_task_fail(ctx, -EBADMSG, "line %d cannot be read", line);
+ * Makes the result count although the task fails. No effect if the task returns 0, or has no
+ * result.
  *
  * The result is handled as that of a task that succeeds: fl_future_get() and fl_imap_next() copy
- * it, and still return that the task failed; fl_future_result() returns it; a group stores it at
- * the `result` of the submit; the hook `drop_result` runs for it. fl_map() stores what a failed
- * element left, kept or not; on processes above 64 KiB only what was kept. A task that is chained
- * to this one (fl_future_then()) fails with its error and message, and has no result. A process
- * executor loses a kept result above 64 KiB if its worker has no memory or descriptor to send it:
- * then the task has failed without a result. Never waits.
+ * it, and still report the failure. fl_map() stores what a failed element left, kept or not; on
+ * processes above 64 KiB only what was kept. A task that is chained to this one (fl_future_then())
+ * fails with its error and message, and has no result. A process executor loses a kept result above
+ * 64 KiB if its worker has no memory or descriptor to send it.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 
@@ -105,25 +93,17 @@ typedef struct fl_task_entry {
 
 /*
  * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid
- * until fl_task_unregister(). Locks a mutex, briefly.
+ * until fl_task_unregister().
  *
- * The name matters only if a task goes to another process, which finds the type by its name. While
- * different types have one name, the name is ambiguous: fl_task_find() returns none of them, and a
- * submit of such a task to a process or MPI executor, or an fl_process_start() of it, fails with
- * -EEXIST. Executors that run tasks in this process run each of these types.
+ * While different types have one name, fl_task_find() returns none of them, and a submit of such a
+ * task to a process or MPI executor, or an fl_process_start() of it, fails with -EEXIST.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 
-/*
- * Removes a type from the registry. Requires that no task of it is under way. Locks a mutex,
- * briefly.
- */
+/* Removes a type from the registry. Requires that no task of it is under way. */
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
-/*
- * The type of that name. NULL: no type has the name, or different types have it. Locks a mutex,
- * briefly.
- */
+/* The type of that name. NULL: no type has the name, or different types have it. */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
 /*

@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread is joined or detached, once. One context at a time uses a handle; a handle
- * is not copied.
+ * Every started thread must be joined or detached, once. One context at a time uses a handle, which
+ * must not be copied.
  */
 typedef int fl_thread_function(void *arg);
 
@@ -44,9 +44,8 @@ typedef struct fl_thread_config {
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`. `config` may be NULL. Memory order: the thread
- * acquires what the caller wrote before. Never waits. Returns:
- *
+ * Starts a thread that runs `function(arg)`. Memory order: the thread acquires what the caller
+ * wrote before. Returns:
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or no memory for the stack
@@ -57,10 +56,9 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
 
 /*
  * Waits until the function has ended, stores its result in `*result` (may be NULL), and gives up
- * the handle. Then waits for the destructors of the thread's own thread-specific data, whatever the
- * deadline. Blocks the calling context. Observes its cancel scope. A function that left by
- * pthread_exit() or pthread_cancel() has the result -ECANCELED. Returns:
- *
+ * the handle. Then waits for the destructors of the thread's thread-specific data, whatever the
+ * deadline. Blocks the calling context. A function that left by pthread_exit() or pthread_cancel()
+ * has the result -ECANCELED. Returns:
  *   0            joined
  *   -ECANCELED   cancelled; the thread can be joined again
  *   -EDEADLK     the caller is the thread itself
@@ -75,27 +73,24 @@ FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
 /* As fl_thread_join(). Also returns -ETIMEDOUT; the thread can be joined again. */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable.
- * Never waits.
- */
+/* Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable. */
 FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
 
-/* Whether the function of a joinable thread still runs. Never waits. */
+/* Whether the function of a joinable thread still runs. */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
 /*
  * The id of a joinable thread, which fl_thread_current_id() returns in that thread: never 0, never
- * used twice. 0 if the handle is not joinable. Never waits.
+ * used twice. 0 if the handle is not joinable.
  */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
-/* The id of the calling context. Never 0. Never waits. */
+/* The id of the calling context. Never 0. */
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
  * The name of the calling context: of a thread as started, "main" for the first thread, "foreign"
- * for a thread that the library did not start. Never waits.
+ * for a thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -117,7 +112,7 @@ typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
  * Sets the error handler (as Python's excepthook) and returns the previous one. NULL sets the
- * default, which logs the errors of detached threads. Never waits.
+ * default, which logs the errors of detached threads.
  */
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
@@ -142,12 +137,11 @@ typedef struct fl_local {
 #define FL_LOCAL_INIT(destroy) { (destroy), 0 }
 /* clang-format on */
 
-/* The value of the calling context. Never waits. */
+/* The value of the calling context. */
 FL_API void *fl_local_get(const fl_local *local);
 
 /*
- * Sets the value of the calling context; the previous value is not destroyed. Never waits. Returns:
- *
+ * Sets the value of the calling context; the previous value is not destroyed. Returns:
  *   0        set
  *   -ENOMEM  no memory
  *   -EAGAIN  1,024 different locals are in use
@@ -160,12 +154,9 @@ FL_API extern const fl_on_type fl__on_thread;
 
 /*
  * Returns how many CPUs the calling thread may use, at least 1: those in its affinity mask, or
- * fewer if a control group (version 1 or 2) has a lower quota, rounded up. Each call reads files,
- * which may take a while.
+ * fewer if a control group (version 1 or 2) has a lower quota, rounded up. Each call reads files.
  */
 FL_API unsigned fl_cpu_count(void);
-
-/* The inline functions. */
 
 FL_INLINE int fl_thread_join(fl_thread *_t, int *_result)
 {

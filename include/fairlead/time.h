@@ -26,26 +26,24 @@ FL_BEGIN_DECLS
 
 struct fl_cancel_token;
 
-/* Returns the time now. Never waits. Async-signal-safe. */
+/* Returns the time now. Async-signal-safe. */
 FL_API int64_t fl_now(void);
 
 /*
  * Returns the deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if
- * the sum overflows. Never waits. Async-signal-safe.
+ * the sum overflows. Async-signal-safe.
  */
 FL_INLINE int64_t fl_after(int64_t ns);
 
 /*
- * Sleeps for `ns` nanoseconds. Blocks the calling context. Observes its cancel scope. With 0 or
- * less, a fiber lets the other runnable fibers of its thread run once, and then observes a cancel;
- * a thread does nothing. Returns 0, or -ECANCELED if a cancel ended the sleep.
+ * Sleeps for `ns` nanoseconds. Blocks the calling context. With 0 or less, a fiber lets the other
+ * runnable fibers of its thread run once, and then observes a cancel; a thread does nothing.
+ * Returns 0, or -ECANCELED if a cancel ended the sleep.
  */
 FL_INLINE FL_MUST_CHECK int fl_sleep(int64_t ns);
 
 /* As fl_sleep(), until `deadline`. `cancel`: NULL is the context's scope, FL_SHIELDED no token. */
 FL_API FL_MUST_CHECK int fl_sleep_until(int64_t deadline, struct fl_cancel_token *cancel);
-
-/* The inline functions. */
 
 FL_INLINE int64_t fl_after(int64_t _ns)
 {

@@ -11,9 +11,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Timer: calls a function later, once or periodically. As Python's threading.Timer, but one thread
- * serves all timers, and a timer allocates nothing. fairlead/loop.h has the timers of an event
- * loop.
+ * Timer: calls a function later, once or periodically. A timer allocates nothing. fairlead/loop.h
+ * has the timers of an event loop.
  *
  *     static void remind(void *user) { ... }
  *
@@ -23,25 +22,20 @@ FL_BEGIN_DECLS
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
  * Functions are called one after the other, by their deadlines, with equal deadlines in the order
- * of the starts. A deadline that has passed counts as now. The functions run on a thread of the
- * library named "timers": it starts with the first timer, sleeps until a deadline, and ends when it
- * has found no timer for ten seconds. It blocks the signals that the starter of the first timer
- * blocks. A long function delays the others. It should submit a task instead:
+ * of the starts, on a thread of the library named "timers", which ends when it has found no timer
+ * for ten seconds. It blocks the signals that the starter of the first timer blocks. A long
+ * function delays the others: submit a task instead.
  *
- *     static void due(void *arg) { if (fl_submit(pool, &refresh, arg, NULL) != 0) ... }
- *
- * The library holds no lock during a call. The function may lock, wait, and start, cancel and
- * destroy timers, also its own; it may free its own timer's memory unless that timer is to be
- * called again. The function must return: pthread_exit() and pthread_cancel() panic, and it must
- * not leave by longjmp() (docs/ends.md). It observes no cancel scope.
- * Each call begins with a copy of the values of the context that started the timer
- * (fairlead/context_var.h).
+ * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
+ * own timer's memory unless that timer is to be called again. The function must return:
+ * pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp() (docs/ends.md). It
+ * observes no cancel scope. Each call begins with a copy of the values of the context that started
+ * the timer (fairlead/context_var.h).
  *
  * Memory order: a call sees what was written before the start; a context that has waited for the
  * end of the call sees what the call wrote. Fork: in the child no timer is started. Exit: a process
- * does not wait for its timers (fl_timer_join() does); timers that are pending then are not called.
- * Before code is unloaded (dlclose), its timers have to be stopped; the thread ends with the
- * library.
+ * does not wait for its timers; those that are pending are not called. Before code is unloaded
+ * (dlclose), its timers have to be stopped.
  */
 typedef void fl_timer_callback(void *arg);
 
@@ -59,53 +53,42 @@ typedef struct fl_timer {
 #define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/*
- * Makes `t` a timer that is not started, as all-zero memory is. Requires that `t` is not in use.
- * Never waits.
- */
+/* Makes `t` a timer that is not started, as all-zero memory is. Requires that `t` is not in use. */
 FL_INLINE void fl_timer_init(fl_timer *t);
 
-/*
- * Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. Never
- * waits.
- */
+/* Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. */
 FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
 
 /*
  * Has `function(arg)` called once, at `deadline` or soon after. FL_FOREVER: never, but the timer is
  * pending. `t` must not move until the call has begun, or the timer was cancelled. It may be
- * started again as soon as its function is called. Never waits, except for other calls of this
- * header. Returns:
- *
- *   0
- *   -EBUSY       `t` is pending
- *   -ECANCELED   in its own function, after another context has cancelled it
- *   -EAGAIN      the thread cannot be started, or the process exits
- *   -ENOMEM      there is no memory for the thread
+ * started again as soon as its function is called. Returns 0, or:
+ *   -EBUSY      `t` is pending
+ *   -ECANCELED  in its own function, after another context has cancelled it
+ *   -EAGAIN     the thread cannot be started, or the process exits
+ *   -ENOMEM     there is no memory for the thread
  */
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg);
 
 /*
  * Has `function(arg)` called at `first` (now, if that has passed), and then each `period` ns, until
- * it is cancelled. The call number n is due n * `period` after the first was due, so delays do not
- * add up. Of calls that become due while the thread is busy only the last is made;
- * fl_timer_missed() counts the others. `t` must not move until it was cancelled. Returns as
- * fl_timer_start(), and -EINVAL: `period` is 0 or less.
+ * it is cancelled. Call number n is due n * `period` after the first was due. Of calls that become
+ * due while the thread is busy only the last is made; fl_timer_missed() counts the others. `t` must
+ * not move until it was cancelled. Returns as fl_timer_start(), and -EINVAL: `period` is 0 or less.
  */
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function,
                                               void *arg);
 
-/* The number of calls of a periodic timer that were skipped since its start. Never waits. */
+/* The number of calls of a periodic timer that were skipped since its start. */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
  * Cancels `t`: no call begins after this has returned, unless `t` is started again. If its function
  * runs now in another context, this call of the function cannot start `t` again; fl_timer_join()
- * waits for the end of the call. Never waits. Returns:
- *
- *   0           it was pending, and does not run
- *   -EBUSY      its function runs now
- *   -EALREADY   neither: it has been called, was cancelled, or was never started
+ * waits for the end of the call. Returns:
+ *   0          it was pending, and does not run
+ *   -EBUSY     its function runs now
+ *   -EALREADY  neither: it has been called, was cancelled, or was never started
  *
  * In its own function, which may start it again: 0 if it was periodic or started again, else
  * -EALREADY.
@@ -114,12 +97,9 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
  * Waits until `t` is neither pending nor running: until it has been called, or was cancelled. `t`
- * must not move until then. Blocks the calling context. Observes its cancel scope. Returns:
- *
- *   0            at once if `t` is not started
- *   -ECANCELED
- *   -EDEADLK     called by a timer's function, if it would have to wait: the thread would wait for
- *                itself
+ * must not move until then. Blocks the calling context. Returns -ECANCELED, or:
+ *   0         at once if `t` is not started
+ *   -EDEADLK  called by a timer's function, if it would have to wait
  */
 FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *t);
 
@@ -134,8 +114,6 @@ static inline void fl__scoped_fl_timer(fl_timer *_t)
 	FL_IGNORE(fl_timer_cancel(_t));
 	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED)); /* 0: the timer's function has no such scope */
 }
-
-/* The inline functions. */
 
 FL_INLINE void fl_timer_init(fl_timer *_t)
 {

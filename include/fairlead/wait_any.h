@@ -56,7 +56,6 @@ FL_API extern const fl_on_type fl__on_cancel_token;
 /*
  * Waits until one of the `n` objects of `on` is ready. Blocks the calling context. A token among
  * the objects is ready when it is requested, or its deadline has passed. Returns:
- *
  *   0 or more     the smallest index of a ready object
  *   -ETIMEDOUT    the deadline has passed
  *   -ECANCELED    the wait was cancelled

@@ -24,40 +24,34 @@ FL_BEGIN_DECLS
  *
  * All of fairlead/executor.h applies. In addition:
  *
- * Ranks. A launcher of MPI starts the program once for each rank. In a program that is linked with
- * fairlead-mpi, fl_main() finds that in the environment, and starts MPI. On rank 0 it returns: that
- * rank has main() to itself, and all executors. On all other ranks fl_main() serves until rank 0
- * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi. If a
- * launcher has started several processes, but MPI does not connect them, fl_main() ends each with
- * one line: they would all do the whole work.
+ * Ranks. A launcher of MPI starts the program once for each rank; fl_main() finds that in the
+ * environment, and starts MPI. On rank 0 it returns: that rank has all executors. On all other
+ * ranks fl_main() serves until rank 0 ends, and then ends the process. If a launcher has started
+ * several processes, but MPI does not connect them, fl_main() ends each with one line.
  *
  * Spawn. A program that was started with one rank, or with Open MPI also without a launcher, has no
  * worker ranks yet. The first executor whose config has `spawn` starts so many by MPI_Comm_spawn(),
- * of the same program, with the same arguments. Spawned ranks are ranks as all others: they serve
- * all executors, and end with rank 0, not with an executor. Where there are worker ranks, `spawn`
- * has no effect. Open MPI needs a slot for each rank; not every build of MPICH can spawn.
+ * of the same program, with the same arguments. Spawned ranks serve all executors, and end with
+ * rank 0. Where there are worker ranks, `spawn` has no effect. Open MPI needs a slot for each rank;
+ * not every build of MPICH can spawn.
  *
- * Memory. As with processes, a task gets a copy of the argument's bytes, and the caller gets a copy
- * of the result's. Pointers in either mean nothing, and global variables are the rank's own.
+ * Memory, tasks: as of fairlead/process_executor.h. All ranks must run the same build.
  *
- * Regions. Tasks find the `regions` of the config by fl_task_region(), on threads and in processes.
- * What they find depends on the machine of their rank:
+ * Regions. What tasks find by fl_task_region() depends on the machine of their rank:
  *
  *   rank 0's machine     the regions themselves: rank 0 and all tasks there see each other's writes
  *   each other machine   one copy for each executor: all tasks of the executor on that machine see
  *                        each other's writes. No write comes back to rank 0, and no later write of
  *                        rank 0 arrives
  *
- * The copies are made after the first submit, and before the first task begins: a task sees all
- * that was written before the first submit. From the first submit until a task has begun, the
- * program must not write the regions, allocate in them, or hold locks there. Copies contain the
- * same offsets, root, blocks and locks. A region that is read-only for processes that attach it
- * (fl_shm_seal()) is read-only in all ranks.
+ * A task sees all that was written before the first submit. From the first submit until a task has
+ * begun, the program must not write the regions, allocate in them, or hold locks there. Copies
+ * contain the same offsets, root, blocks and locks. A region of fl_shm_seal() is read-only in all
+ * ranks.
  *
- * A machine is what has one host name, one boot, and one PID namespace: so containers on one host
- * are several machines. A rank that may not map the memory of its machine (/proc/PID/fd) gets a
- * copy of its own, after a warning in the log. The copies are freed before fl_executor_free()
- * returns.
+ * A machine is what has one host name, one boot, and one PID namespace. A rank that may not map the
+ * memory of its machine (/proc/PID/fd) gets a copy of its own, after a warning in the log. The
+ * copies are freed before fl_executor_free() returns.
  *
  * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
  * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
@@ -70,31 +64,25 @@ FL_BEGIN_DECLS
  *   -ENOSYS   the machine has no memfd_create(), or a sandbox forbids it
  *   -EPROTO   pages of another size, or a C library that places locks differently
  *
- * Tasks. A task must be registered, as FL_TASK does, and all ranks must run the same build. A task
- * that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT, and a
- * message that names both. In a task fl_executor_current() is an executor of the worker. It runs
- * nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW when that stack is
- * nearly used up.
+ * A task that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT,
+ * and a message that names both.
  *
  * Start. A task has started, for fl_future_cancel(), once it was sent to a rank. A rank is sent as
- * many tasks as it has workers, and `prefetch` more. A task beyond the workers hides the time of a
- * message. If it is asked to stop before a worker has begun it, it ends as cancelled. If it still
- * waits when a worker of another rank is free, it is sent to that rank.
+ * many tasks as it has workers, and `prefetch` more. A prefetched task that is asked to stop before
+ * a worker has begun it ends as cancelled. If it still waits when a worker of another rank is free,
+ * it is sent to that rank.
  *
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
  * Threads. A thread of rank 0 that submits a task, or waits for one, may make the calls of MPI
  * itself: it needs 64 KiB of stack. Fibers make none. Rank 0 has one thread that makes these calls
  * when no caller does, and each executor has one that runs callbacks and drop hooks. These must not
- * wait for tasks of the same executor. On the other ranks one thread receives tasks, and runs short
- * ones itself; the main thread receives while that thread runs a long task. All other tasks run on
- * further threads, or in processes. A rank polls while tasks are under way, at least a thousand
+ * wait for tasks of the same executor. A rank polls while tasks are under way, at least a thousand
  * times a second. Ranks without tasks sleep: rank 0 wakes them through a TCP connection. Where that
  * cannot be made such a rank polls, too.
  *
- * Death of a rank. It ends the whole job, as MPI has it, with one line that names the rank: rank
- * 0's or the launcher's. A task that crashes ends its rank, unless tasks run in processes
- * (fl_mpi_config). So does exit() in a task.
+ * The death of a rank ends the whole job, with one line that names the rank. A task that crashes or
+ * calls exit() ends its rank, unless tasks run in processes (fl_mpi_config).
  *
  * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks that still run there
  * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
@@ -119,12 +107,9 @@ typedef struct fl_mpi_config {
 /*
  * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many
  * tasks run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both
- * configs may be NULL. Starts no thread yet. Never waits, unless `spawn` starts ranks: then the
- * call blocks as long as the launch takes, without a limit, and so does a call of another thread
- * at that time. A failure after the ranks have started ends the job, as at the start of ranks by a
- * launcher. Any thread may call it, but not a signal handler. Returns:
- *
- *   0
+ * configs may be NULL. Starts no thread yet. If `spawn` starts ranks, the call blocks as long as
+ * the launch takes, without a limit, and so does a call of another thread at that time. A failure
+ * after the ranks have started ends the job. Returns 0, -ENOMEM, or:
  *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
  *             worker rank, and no `spawn`; a rank runs another build; MPI grants no thread but the
  *             first; the program has called MPI_Init(); this is a worker rank, or a forked child:
@@ -137,20 +122,18 @@ typedef struct fl_mpi_config {
  *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
- *   -ENOMEM
  *
  * A submit to this executor also returns:
- *
- *   -ENOENT   the task is not registered here under its name
- *   -EEXIST   another task is registered under its name: see fl_task_register()
- *   -EAGAIN   the executor's threads cannot be started
+ *   -ENOENT  the task is not registered here under its name
+ *   -EEXIST  another task is registered under its name: see fl_task_register()
+ *   -EAGAIN  the executor's threads cannot be started
  */
 FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_executor_config *config,
                                                 const fl_mpi_config *mpi);
 
 /*
  * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of
- * MPI, and has spawned none. An executor needs at least two. Never waits.
+ * MPI, and has spawned none. An executor needs at least two.
  */
 FL_API unsigned fl_mpi_ranks(void);
 
