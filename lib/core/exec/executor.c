@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What all kinds share. */
-
 void fl__executor_missing(const char *function)
 {
 	fl__panic(function, NULL, "the executor is NULL: was it made?");
@@ -41,7 +39,7 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 	       (!type || (type->result_size == 0 && (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
-/* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
+/* `n` objects of `size` bytes; `*copy` stays NULL for none. */
 static int executor_copy(const fl_allocator *allocator, const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
@@ -64,7 +62,7 @@ __attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__exe
 	if (rc == 0 && config->initialize)
 		rc = executor_copy(allocator, config->initialize_arg, 1, config->initialize->arg_size,
 		                   &e->initialize_arg);
-	/* relaxed: as in fl__is_forked() */
+	/* as in fl__is_forked() */
 	const uint32_t fork_count = fl__load_relaxed(&fl__fork_count);
 	const struct fl__task_block_owner of = {e, allocator, fork_count, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
@@ -180,11 +178,11 @@ void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *bl
 	queue->length--;
 }
 
-/* The operations of a task's future: see struct fl__future_ops. */
+/* See struct fl__future_ops. */
 
 /*
- * The executor of a task that runs in another process: such a task is claimed only under the
- * executor's lock. NULL: the task runs in this process, or, in a forked child, is the parent's.
+ * Of a task that runs in another process, and so is claimed only under the executor's lock. NULL:
+ * the task runs in this process, or is the parent's.
  */
 static fl_executor *executor_if_remote(const struct fl__task_block *block)
 {
@@ -208,7 +206,7 @@ void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 	e->ops->claimed(e, block);
 	if (block->size != FL__TASK_BLOCK_INTRUSIVE || !e->ops->remove(e, block))
 		return;
-	/* relaxed: only this context reads it, in executor_on_ended() */
+	/* only this context reads it, in executor_on_ended() */
 	fl__store_relaxed(&block->foreign_claim, FL__FOREIGN_REMOVED);
 	e->foreign++;
 }
@@ -224,7 +222,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return true; /* the parent's executor is never joined here, and may be freed */
 	e = fl__task_block_owner(block)->executor;
-	fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
+	fl__add_relaxed(&e->not_run, 1); /* a statistic */
 	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_INTRUSIVE) {
 		e->ops->claimed(e, block);
 		return true; /* the task stays in the backlog */
@@ -235,7 +233,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 		return true;
 	}
 	if (!block->queued)
-		return true; /* the thread that took it out has counted it as foreign */
+		return true; /* its taker counts it as foreign */
 	fl__task_list_remove(&e->queue, block);
 	e->foreign++;
 	return true;
@@ -288,14 +286,13 @@ static void executor_on_ended(fl_future *f)
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count)) {
 		fl_future_free(f);
 	} else if (!e->ops->take_oldest || (fl__load_relaxed(&block->foreign_claim) & FL__FOREIGN_REMOVED)) {
-		/* relaxed, above: this context wrote `foreign_claim` */
+		/* this context wrote `foreign_claim` */
 		fl__executor_foreign_ended(e, 1);
 		fl_future_free(f);
 	} else {
 		/*
-		 * release: all use of the executor so far; pairs with
-		 * fl__task_block_discard_counted(). If COUNTED was set first, this context
-		 * still uses the executor, to uncount the task.
+		 * all use of the executor so far; pairs with fl__task_block_discard_counted(). If
+		 * COUNTED was set first, this context still uncounts the task.
 		 */
 		if (fl__or_release(&block->foreign_claim, FL__FOREIGN_DONE) & FL__FOREIGN_COUNTED)
 			fl__executor_foreign_ended(e, 1);
@@ -332,7 +329,7 @@ const struct fl__future_ops fl__task_block_future_ops = {
 
 void fl__task_block_discard_counted(struct fl__task_block *block)
 {
-	/* acquire: pairs with executor_on_ended() */
+	/* pairs with executor_on_ended() */
 	if (fl__or_acquire(&block->foreign_claim, FL__FOREIGN_COUNTED) & FL__FOREIGN_DONE)
 		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 	fl_future_free(&block->future); /* the producer's reference */
@@ -342,8 +339,7 @@ void fl__task_block_discard(struct fl__task_block *block)
 {
 	fl_executor *e = fl__task_block_owner(block)->executor;
 	/*
-	 * acquire: pairs with executor_on_ended(). FL__FOREIGN_DONE came before COUNTED, so the
-	 * task is never counted.
+	 * pairs with executor_on_ended(). FL__FOREIGN_DONE came first: the task is never counted.
 	 */
 	if (fl__load_acquire(&block->foreign_claim) & FL__FOREIGN_DONE) {
 		fl_future_free(&block->future);
@@ -355,8 +351,6 @@ void fl__task_block_discard(struct fl__task_block *block)
 	}
 	fl__task_block_discard_counted(block);
 }
-
-/* Queries. */
 
 uint32_t fl_executor_capabilities(const fl_executor *e)
 {
@@ -378,7 +372,7 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	if (!e->ops->count)
 		return -ENOTSUP;
 	FL_LOCKED(&e->lock);
-	/* relaxed: only a statistic */
+	/* a statistic */
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .ran = e->ran,
@@ -401,15 +395,15 @@ bool fl_executor_is_broken(const fl_executor *e)
 unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");
-	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
+	return fl__load_relaxed(&e->workers); /* a single number */
 }
 
 /*
- * The end of an executor: broken, closed, cancelled, joined, freed, detached. Queued tasks are
- * taken out under the lock. They are ended without it, since that runs callbacks and drop hooks.
+ * The end of an executor. Queued tasks are taken out under the lock, and ended without it, since
+ * that runs callbacks and drop hooks.
  */
 
-/* Under the lock: takes the oldest task in the queue, claimed or not. */
+/* Under the lock. The task may be claimed. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)
 {
 	if (e->ops->take_oldest)
@@ -421,9 +415,8 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks that one critical section of the executor's lock found. `ours`: claimed by this
- * context. `theirs`: claimed by other contexts, in a kind's own backlog. `running`: run by the
- * workers of such a kind.
+ * From one section of the lock. `ours`: claimed by this context. `theirs`: claimed by others, in a
+ * kind's own backlog. `running`: by the workers of such a kind.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -434,14 +427,14 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 	struct fl__task_block *block;
 	*taken = (struct executor_taken){0};
 	while ((block = executor_take_oldest(e)) != NULL) {
-		e->foreign++; /* for this context, or for the context that claimed it */
+		e->foreign++; /* for its claimer */
 		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		if (ours)
 			fl__task_list_add(&taken->ours, block);
 		else if (e->ops->take_oldest)
 			fl__task_list_add(&taken->theirs, block);
-		/* FL__TAKEN_OUT: fl__backlog_remove() does not search for it */
+		/* fl__backlog_remove() does not search for such a block */
 		block->queued = e->ops->take_oldest ? FL__TAKEN_OUT : 0;
 	}
 }
@@ -466,15 +459,12 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
-	/*
-	 * Last, since this runs callbacks: a callback may wait until no context refers to a task in
-	 * another list.
-	 */
+	/* Last, since callbacks may wait until no context refers to a task in another list. */
 	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
 		next = block->next;
 		executor_end_task(block, error, text);
 	}
-	fl__add_relaxed(&e->not_run, taken->ours.length); /* relaxed: a statistic */
+	fl__add_relaxed(&e->not_run, taken->ours.length); /* a statistic */
 	if (taken->ours.length > 0)
 		fl__executor_foreign_ended(e, taken->ours.length);
 }
@@ -509,8 +499,6 @@ void fl__executor_end_queued(fl_executor *e, int error, const char *text)
 	executor_end_taken(e, &taken, error, text);
 }
 
-/* Closing and waiting. */
-
 /* Under the lock. */
 static void executor_close_locked(fl_executor *e)
 {
@@ -529,9 +517,7 @@ void fl_executor_close(fl_executor *e)
 	executor_close_locked(e);
 }
 
-/*
- * A reference to a task that runs in a frame and is not yet requested to stop; NULL: there is none.
- */
+/* A reference to a task that runs in a frame and is not yet requested to stop; NULL: none. */
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
@@ -555,7 +541,7 @@ static void executor_request_frames(fl_executor *e)
 	}
 }
 
-/* The effect of a cancel on running tasks. */
+/* Of a cancel, on running tasks. */
 enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
 
 static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
@@ -616,7 +602,6 @@ static bool executor_is_idle(void *e)
 	return fl__executor_is_idle(e);
 }
 
-/* What a context waits for. */
 enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
 
 static int executor_wait_locked(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
@@ -643,10 +628,7 @@ static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline
 	return rc;
 }
 
-/*
- * Whether a callback of a task of `e` runs on the calling context, as after a cancel by this
- * context. A join waits until the callback has returned.
- */
+/* Whether a callback of a task of `e` runs on the calling context. A join waits for its return. */
 static bool executor_is_calling_back(const fl_executor *e)
 {
 	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
@@ -657,7 +639,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 	return false;
 }
 
-/* Whether the calling context would wait for itself if it waited until `deadline` for `e`'s end. */
+/* Whether the context would wait for itself, until `deadline`. */
 static bool executor_would_hang(fl_executor *e, int64_t deadline)
 {
 	if (fl__run_serves(e))
@@ -714,40 +696,35 @@ void fl_executor_free(fl_executor *e)
 	e->ops->destroy(e);
 }
 
-/* Detaching. */
-
 uint32_t fl__executors_detached;
 
 static void executor_free_when_ended(void)
 {
 	fl_executor_free(fl__helper_arg());
-	fl__sub_release(&fl__executors_detached, 1); /* release: what the tasks wrote; pairs with tests that wait */
+	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote; pairs with tests that wait */
 }
 
 /*
- * At the end of this copy. An exit waits for no task. A dlclose() waits for all: the tasks have
- * ended, as the caller of dlclose() promises, and the threads are about to.
+ * An exit waits for no task. A dlclose() waits for all: the tasks have ended, as its caller
+ * promises, and the threads are about to.
  */
 static unsigned executor_detached_in_use(void)
 {
-	/* relaxed: a count; the end of this copy joins the threads */
+	/* a count; the end of this copy joins the threads */
 	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
 }
 
-/*
- * Under the lock. The thread waits for the lock, so it frees `e` after the caller's last use of
- * `e`.
- */
+/* Under the lock, for which the thread waits: it frees `e` after the caller's last use. */
 static int executor_start_freeing_thread(fl_executor *e)
 {
 	static struct fl__helper helper = {.name = "executor-end",
 	                                   .function = executor_free_when_ended,
 	                                   .calls_user = true, /* drop hooks */
 	                                   .end = executor_detached_in_use};
-	fl__add_relaxed(&fl__executors_detached, 1); /* relaxed: as above */
+	fl__add_relaxed(&fl__executors_detached, 1); /* as above */
 	const int rc = fl__helper_start_with(&helper, e);
 	if (rc != 0)
-		fl__sub_relaxed(&fl__executors_detached, 1); /* relaxed: as above */
+		fl__sub_relaxed(&fl__executors_detached, 1); /* as above */
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
 

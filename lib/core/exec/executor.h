@@ -32,8 +32,7 @@
  *
  * A kind with a backlog of its own (`take_oldest`) cannot remove a task when a foreign context
  * claims it. The block stays in the backlog, with the producer's reference, until a thread takes it
- * out. That thread counts the task as foreign, unless the task has ended. Bits of
- * block->foreign_claim:
+ * out, and counts the task as foreign, unless the task has ended. Bits of block->foreign_claim:
  *
  *   FL__FOREIGN_COUNTED  the block was taken out and     the taker, in
  *                        is counted                      fl__task_block_discard_counted()
@@ -43,21 +42,19 @@
  *                        itself
  *
  * Of FL__FOREIGN_COUNTED and FL__FOREIGN_DONE, the thread that sets the second one uncounts the
- * task.
+ * task. Workers are joined only when the backlog is empty, so a claimer may use the executor until
+ * it sets FL__FOREIGN_DONE.
  *
  * A task in the caller's memory (fl_intrusive_task) does not stay in the backlog: its claimer
  * removes it at once (`remove`), unless a worker has just taken it. The claimer counts the task as
  * foreign, and releases it when done.
- *
- * Workers are joined only when the backlog is empty, so a claimer may use the executor until it
- * sets FL__FOREIGN_DONE.
  *
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
  * runs. Lock order: executor, future, token tree, parking lot; executor, list of threads.
  */
 enum {
 	FL__QUEUED = 1,      /* block->queued of a task in a queue */
-	FL__TAKEN_OUT = 255, /* of a task that a cancel or failure of the executor took out of a kind's backlog */
+	FL__TAKEN_OUT = 255, /* of a task that a cancel or failure took out of a kind's backlog */
 };
 
 struct fl__task_list {
@@ -68,14 +65,13 @@ struct fl__task_list {
 /*
  * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
  * it makes the task block, and records its kind in block->permit. The context that claims the task
- * returns the permit: a worker, or, by claimed(), a context that helps or cancels. A claimed task
- * in the backlog holds none. Once the executor is closed or broken a permit is always free, so that
- * waiting submits go on and are refused.
+ * returns the permit: a worker, or, by claimed(), a context that helps or cancels. Once the
+ * executor is closed or broken a permit is always free: waiting submits go on and are refused.
  *
- * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins for
- * blocked workers. A task holds its permit until it has run, or until a context other than a worker
- * has claimed it. A task beyond the bound, a resize, and the end of a blocking section may need a
- * permit when none is free: the permit is then `owed`.
+ * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins. A task
+ * holds its permit until it has run, or a context other than a worker has claimed it. A task beyond
+ * the bound, a resize, and the end of a blocking section may need a permit when none is free: the
+ * permit is then `owed`.
  *
  *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a permit;
  *   and `owed` is 0, or `free` has no permit
@@ -85,7 +81,7 @@ struct fl__permits {
 	uint32_t bound; /* 0: no bound; tasks hold no permit */
 	fl_when_full when_full;
 	bool closed;        /* guarded by the executor's lock */
-	uint32_t owed_lock; /* an fl__lock: guards `owed` */
+	uint32_t owed_lock; /* guards `owed` */
 	uint32_t owed;
 };
 
@@ -93,20 +89,20 @@ struct fl__run;
 
 struct fl__executor_seen {
 	size_t pending;       /* tasks */
-	unsigned alive, idle; /* workers, idle ones included */
+	unsigned alive, idle; /* workers; `alive` counts idle ones, too */
 };
 
 struct fl__executor_ops {
 	uint32_t size; /* of this struct */
 	uint32_t capabilities;
 	const char *kind;
-	/* larger results are in memory that the kind provides; 0: none are */
+	/* larger results are in memory of the kind; 0: none are */
 	size_t result_most;
-	/* Takes over the producer's reference to the task's future, unless it returns an error. */
+	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Under the lock, when `closed` or `broken` was set: makes threads that wait for tasks
-	 * check both.
+	 * Under the lock, when `closed` or `broken` was set: threads that wait for tasks check
+	 * both.
 	 */
 	void (*wake_all)(fl_executor *e);
 	/*
@@ -115,29 +111,28 @@ struct fl__executor_ops {
 	 */
 	int (*join)(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 	/*
-	 * Under the lock: whether the kind has tasks that are neither in `queue`, nor running, nor
-	 * foreign. While `waiters` is above 0, the kind broadcasts `gone` when the result may have
-	 * become false. NULL: it has none.
+	 * Under the lock: whether there are tasks neither in `queue`, nor running, nor foreign.
+	 * While `waiters` is above 0, the kind broadcasts `gone` when the result may have become
+	 * false. NULL: there are none.
 	 */
 	bool (*is_busy)(const fl_executor *e);
-	/* Frees everything, after a join. In a forked child it takes no lock and does not wait. */
+	/* After a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context that serves `e`, and has a reference to the task, is about to wait for it.
-	 * True: another context will run the task, whatever else waits. False, or NULL: the waiter
-	 * runs the task if it is still queued.
+	 * A context that serves `e` is about to wait for the task. True: another context will run
+	 * it, whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
 	 */
 	bool (*further)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Whether a join by the calling context, which runs no task of `e`, would wait for the
-	 * context itself. NULL: never.
+	 * Whether a join by the calling context, which runs no task of `e`, would wait for itself.
+	 * NULL: never.
 	 */
 	bool (*would_hang)(fl_executor *e);
 	/*
-	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Called
-	 * under the lock, when the backlog is closed. `take_oldest` removes the oldest task; NULL:
-	 * none is left. `list_running` adds to `running` each task that a worker runs, once and
-	 * with a reference. It skips `queued` tasks, which are in such a list already.
+	 * For kinds with a backlog of their own in place of `queue`; else NULL. Under the lock,
+	 * when the backlog is closed. `take_oldest` removes the oldest task, or returns NULL.
+	 * `list_running` adds to `running` each task that a worker runs, once and with a reference,
+	 * but not `queued` tasks, which are in such a list already.
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
@@ -146,13 +141,13 @@ struct fl__executor_ops {
 	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
 	bool (*remove)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Up to `terminate`: for kinds that run tasks in other processes; NULL in all others. Such
-	 * a task stays unclaimed until it has ended. The lock guards where the task is (queued, or
-	 * with which worker process), and lasts as long as the executor's task blocks.
+	 * Up to `terminate`: for kinds that run tasks in other processes; else NULL. Such a task
+	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
+	 * which worker process), and lasts as long as the executor's task blocks.
 	 */
 	/*
-	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests started
-	 * tasks to stop.
+	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests started tasks
+	 * to stop.
 	 */
 	void (*recall)(fl_executor *e, bool request);
 	/* Without the lock: frees what the kind has added to the task block. */
@@ -163,8 +158,8 @@ struct fl__executor_ops {
 	/* Under the lock: the task's token was requested. */
 	void (*asked)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Before a wait for `f`, or for the event `or_event` if that is not NULL: fetches results on
-	 * the calling context while that pays.
+	 * Before a wait for `f`, or for the event `or_event`, if not NULL: fetches results on the
+	 * calling context while that pays.
 	 */
 	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
 	               const fl_cancel_token *cancel);
@@ -172,15 +167,15 @@ struct fl__executor_ops {
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
 	 * Without the lock: the calling worker, with first frame `run` (ctx->worker), begins or
-	 * ends a blocking section. NULL: nothing to do.
+	 * ends a blocking section. May be NULL.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
 	/*
-	 * Without the lock: the calling worker, as above, runs no more user code before it takes
-	 * its next task. For kinds with `block`.
+	 * Without the lock: the calling worker, as above, runs no more user code before its next
+	 * task. For kinds with `block`.
 	 */
 	void (*ends)(struct fl__run *run);
-	/* Under the lock: adds the kind's own numbers, not `workers`. NULL: no statistics. */
+	/* Under the lock: adds the kind's numbers, not `workers`. May be NULL. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
 	/*
 	 * For the debug dump, also in a signal handler, so without the lock: the numbers are of
@@ -193,51 +188,51 @@ struct fl_executor {
 	const struct fl__executor_ops *ops;
 	struct fl__task_blocks *blocks;
 	unsigned workers;
-	uint32_t fork_count; /* fl__fork_count at the creation */
+	uint32_t fork_count; /* at the creation */
 	fl_mutex lock;
-	fl_cond gone; /* signalled when what a join or a wait for idleness waits for may have ended */
+	fl_cond gone; /* signalled when a join or a wait for idleness may end */
 	bool closed, broken;
-	char *why_broken; /* a message: set by fl__executor_break(), then constant */
+	char *why_broken; /* set by fl__executor_break(), then constant */
 	unsigned waiters; /* contexts in such a wait */
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
-	/* tasks that fl__run_end() counted; a kind may count the tasks of its workers itself */
+	/* tasks that fl__run_end() counted; a kind may count those of its workers itself */
 	size_t ran;
-	/* tasks that were claimed and ended without running; atomic, approximate */
+	/* tasks that ended without running; atomic, approximate */
 	size_t not_run;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	struct fl_shm **regions;
-	const fl_allocator *allocator; /* NULL: that of the process */
+	const fl_allocator *allocator; /* NULL: the process's */
 	unsigned n_regions;
 	char name[24];                      /* of the config */
-	fl_executor *next_listed, **listed; /* the list of all executors: lib/core/debug/executors.c */
+	fl_executor *next_listed, **listed; /* the list of all executors: debug/executors.c */
 	struct fl__permits permits;
-	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
+	/* submits on the submitter's stack are refused below this address; 0: no limit */
 	uintptr_t stack_low;
 	bool lasts;           /* as long as the process: a detach only closes it */
 	bool joining, joined; /* the last thread: fl__executor_join_thread() */
-	sigset_t signals;     /* what its threads that run the user's code block */
+	sigset_t signals;     /* what threads that run the user's code block */
 };
 
 /*
- * Initializes what all kinds share, in zeroed memory. `config` is not NULL. `lasting`: the memory
- * of `e` is freed with the last of its task blocks, not by destroy(). Returns 0, -ENOMEM, -EINVAL.
+ * `e` is zeroed, `config` not NULL. `lasting`: the memory of `e` is freed with its last task
+ * block, not by destroy(). 0, -ENOMEM, -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool lasting);
 void fl__executor_fini(fl_executor *e);
 
-/* Whether `workers` is at most `most`. If it is above, logs that, in the name of `function`. */
+/* Else logs that, in the name of `function`. */
 bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
 
-/* The number of workers of `config`, or of usable CPUs. */
+/* As `config` says, or the usable CPUs. */
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
 /*
- * Runs the initializer on the calling context. Returns 0, or its error. `*message` is then the
- * message that it set, or NULL; the caller frees it with fl__message_free().
+ * Runs the initializer here. Returns 0, or its error, with its message or NULL in `*message`, which
+ * fl__message_free() frees.
  */
 int fl__executor_initialize(fl_executor *e, char **message);
 
@@ -259,7 +254,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config);
 
-/* Panics in the name of `function`, which got NULL for an executor. */
+/* `function` got NULL for an executor. */
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
@@ -267,21 +262,21 @@ static inline void fl__executor_check(const fl_executor *e, const char *function
 		fl__executor_missing(function);
 }
 
-/* Whether this process is a forked child, and `e` is its parent's. */
+/* Whether this process is a forked child, and `e` its parent's. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {
 	return fl__is_forked(e->fork_count);
 }
 
-/* Under the lock, for a submit: 0, or the reason to refuse tasks. */
+/* Under the lock: 0, or why a submit is refused. */
 int fl__executor_refuses(const fl_executor *e);
 
-/* Whether the calling context may submit to `e`: 0, -EOWNERDEAD, -EOVERFLOW. */
+/* 0: the calling context may submit; -EOWNERDEAD, -EOVERFLOW. */
 int fl__submit_check(const fl_executor *e);
 
 enum { FL__FOREIGN_COUNTED = 1, FL__FOREIGN_DONE = 2, FL__FOREIGN_REMOVED = 4 };
 
-/* How a task was admitted: block->permit. */
+/* block->permit. */
 enum fl__admission {
 	FL__PERMIT_NONE,    /* needs no permit */
 	FL__PERMIT_PENDING, /* holds a permit until it begins */
@@ -289,19 +284,19 @@ enum fl__admission {
 	FL__PERMIT_INLINE,  /* its submit runs it */
 };
 
-/* `workers`: the most active workers. Returns 0, -EINVAL. */
+/* `workers`: the most active ones. 0, -EINVAL. */
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers);
 
 /*
- * For a submit to a bounded executor: stores how the task is admitted. Returns 0, -ENOBUFS,
- * -ETIMEDOUT, -ECANCELED.
+ * For a submit to a bounded executor: how the task is admitted. 0, -ENOBUFS, -ETIMEDOUT,
+ * -ECANCELED.
  */
 int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit);
 
-/* Admits a task that ignores the bound. */
+/* The task ignores the bound. */
 enum fl__admission fl__permit_exceed(fl_executor *e);
 
-/* Releases what the admission holds; for FL__PERMIT_NONE nothing. */
+/* Releases what the admission holds, if anything. */
 void fl__permit_release(fl_executor *e, enum fl__admission permit);
 
 /* Under the lock: `now` workers may be alive, in place of `before`. */
@@ -310,7 +305,7 @@ void fl__permits_resize(fl_executor *e, unsigned before, unsigned now);
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
 
-/* The operations of each future in a task block. */
+/* Of each future in a task block. */
 extern const struct fl__future_ops fl__task_block_future_ops;
 
 /*
@@ -319,12 +314,12 @@ extern const struct fl__future_ops fl__task_block_future_ops;
  */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
-/* Gives the task a copy of the values of the calling context, if it runs in this process. */
+/* Copies the calling context's values for a task that runs in this process. */
 void fl__task_block_inherit(struct fl__task_block *block);
 
 /*
- * Initializes the future of a task block with arguments, with `refs` references, and registers the
- * callback. `copied`: as of fl__submit(); the block has the memory for it.
+ * Initializes the future of a block with arguments, with `refs` references, and registers the
+ * callback. `copied`: as of fl__submit(); the block has the memory.
  */
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)
@@ -335,7 +330,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
 		fl__debug_deadline(deadline);
 	}
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
-	/* not NULL: the block was made by a call that needs the context */
+	/* not NULL: the block's maker needs the context */
 	if (__builtin_expect(fl__ctx_current->front.values != NULL, 0))
 		fl__task_block_inherit(block);
 	if (config->on_end) {
@@ -348,8 +343,8 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
 }
 
 /*
- * Submits a task block. Afterwards it may be gone, unless the caller has a reference. On an error
- * it is gone, and no other context has seen it.
+ * Afterwards the block may be gone, unless the caller has a reference. On an error it is gone, and
+ * no other context has seen it.
  */
 static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission permit)
 {
@@ -362,12 +357,12 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * The caller took, from a kind's own backlog, a task block that a foreign context has claimed:
- * counts the task as foreign if needed, and frees the producer's reference, now or in ended().
+ * The caller took, from a kind's own backlog, a block that a foreign context has claimed: counts
+ * the task as foreign if needed, and frees the producer's reference, now or in ended().
  */
 void fl__task_block_discard(struct fl__task_block *block);
 
-/* The same for a task that the caller has already counted as foreign. */
+/* As above; the caller has already counted the task as foreign. */
 void fl__task_block_discard_counted(struct fl__task_block *block);
 
 /* Under the lock: the calling foreign context has claimed a task in the backlog. */
@@ -377,126 +372,119 @@ void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block
 void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block);
 void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block);
 
-/* Under the lock: whether no task is left. */
+/* Under the lock. */
 bool fl__executor_is_idle(const fl_executor *e);
 
 /*
  * The `join` of kinds with threads. Waits until `has_ended`, then joins the last thread, with the
- * lock released. `has_ended`: whether no task is left, and the last thread ends or was never
- * started. Of several callers one joins the thread.
+ * lock released. `has_ended`: no task is left, and the last thread ends or was never started. Of
+ * several callers one joins the thread.
  */
 int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
                              fl_cancel_token *cancel);
 
-/* The number of detached executors that are not freed yet; atomic. */
+/* Not freed yet; atomic. */
 extern uint32_t fl__executors_detached;
 
-/* Uncounts `n` foreign tasks. Their claimers do not use `e` afterwards. */
+/* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
 /* Refuses all later tasks, and ends queued tasks with -ENOTRECOVERABLE and the message `text`. */
 void fl__executor_break(fl_executor *e, const char *text);
 
-/* Ends queued tasks with `error` and the message `text`. `e` accepts later tasks. */
+/* With the message `text`. `e` accepts later tasks. */
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
  * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
  * whole life. A context that submits to the sequential executor, or helps, has one for each task. A
- * context's frames form a chain. A context that runs a stolen call (fork_join.c) uses the forker's
- * chain during the call.
+ * context's frames form a chain. A stolen call (fork_join.c) uses the forker's chain.
  */
 struct fl__run {
 	fl_executor *executor;
 	/* the task that runs, until its callbacks have returned; NULL: none */
 	fl_future *future;
 	enum fl__claim claim;
-	/* the task's function runs; in a worker process (process_pool/worker.c) `future` is NULL */
+	/* the task's function runs; in a worker process `future` is NULL */
 	bool active;
 	bool here;      /* by fl__run_here() */
 	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
 	struct fl__run *outer;
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, **link;
-	/* `help` and `helper` of the context before fl__run_enter(), for fl__run_leave() */
+	/* of the context before fl__run_enter() */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
 };
 
-/* Adds a frame for `e` to the calling context, which may then run tasks of `e` inline. */
+/* The calling context may then run tasks of `e` inline. */
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
 
-/* Under the lock: `f`, which the caller has claimed, begins to run in this frame. */
+/* Under the lock: the caller has claimed `f`. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
-/* Under the lock: its task has ended. The caller still has a reference to the future. */
+/* Under the lock. The caller still has a reference to the future. */
 void fl__run_end(struct fl__run *run);
 
-/* Without the lock: runs the frame's task and ends its future. */
+/* Without the lock: runs the task and ends its future. */
 void fl__run_task(struct fl__run *run);
 
-/* The number of tasks of `e` that the calling context runs by fl__run_here(). */
+/* The tasks of `e` that the calling context runs by fl__run_here(). */
 unsigned fl__run_depth(const fl_executor *e);
 
-/*
- * The first half of fl__run_task(), for `run->future` and `run->claim`. Returns the task's error,
- * and its message in `*message`.
- */
+/* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
 int fl__run_function(struct fl__run *run, char **message);
 
-/* Whether the calling context runs the task of `f`. */
+/* Whether the calling context runs the task. */
 bool fl__run_is_inside_task(const fl_future *f);
 
 /* Whether the calling context runs a task with a token under `token`. */
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
- * Called by a callback of `f` that runs no more user code, before the callback wakes a waiter: the
- * worker that has run the task is then free for a task that the waiter submits.
+ * Called by a callback of `f` that runs no more user code, before it wakes a waiter: the worker is
+ * then free for a task that the waiter submits.
  */
 void fl__run_ends(const fl_future *f);
 
 /* The fl__ctx.block of workers, for kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
-/* Whether the calling context serves `e`. */
 bool fl__run_serves(const fl_executor *e);
 
-/* What a task's function gets. */
 struct fl_task_ctx {
 	fl_cancel_token *token;
-	/* which has its regions, and the allocator of `message`; NULL: no regions */
+	/* has the regions, and the allocator of `message`; NULL: no regions */
 	const fl_executor *executor;
-	char *message; /* as in fl_future: what the task has set */
+	char *message; /* what the task has set */
 	bool keeps_result;
 };
 
 /*
- * Calls a task's function, with `ctx->token` as its scope, and returns its result. The function
- * begins with `values`, which the call takes over. The caller frees `ctx->message` with
+ * Calls a task's function, with `ctx->token` as its scope, and returns its result. Takes over
+ * `values`, with which the function begins. The caller frees `ctx->message` with
  * fl__message_free().
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 
-/* The same, in the current scope, with a copy of the current values. */
+/* As above, in the current scope, with a copy of the current values. */
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
-/* Takes the message that a task has set so far; NULL: none. */
+/* NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 
 /* Discards the message and the kept result of a task that succeeded. */
 void fl__task_forget_failure(fl_task_ctx *ctx);
 
 /*
- * A child process that a task forks has only the forking thread; the executor's other threads and
- * its locks are the parent's. If the thread returned from the task, it would go on with the
- * parent's tasks, as a second worker in the same place. So a caller of a user's function for an
- * executor calls fl__child_mark() before, and fl__child_ends() after it. Where such calls nest, the
- * check is needed only in a caller that may call another function afterwards.
+ * A child process that a task forks has only the forking thread, which must not go on with the
+ * parent's tasks: the executor's locks and other threads are the parent's. So a caller of a user's
+ * function for an executor calls fl__child_mark() before, and fl__child_ends() after it. Where such
+ * calls nest, only a caller that may call another function afterwards needs the check.
  */
 static inline uint32_t fl__child_mark(void)
 {
-	return fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	return fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 }
 
 /* Panics in such a child. `name`: of the user's function. */
@@ -506,10 +494,7 @@ static inline void fl__child_ends(uint32_t mark, const char *name)
 		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
 }
 
-/*
- * For a task block in the caller's memory (FL__TASK_BLOCK_INTRUSIVE): nothing refers to it any more,
- * and the memory is the caller's again.
- */
+/* Nothing refers to the block in the caller's memory any more: the memory is the caller's again. */
 void fl__intrusive_release(struct fl__task_block *block);
 
 #endif

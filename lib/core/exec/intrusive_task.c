@@ -7,7 +7,7 @@
  *   0          the caller's: not submitted, or        a join; a refused submit; the caller
  *              joined
  *   BUSY       the task was submitted                 fl_intrusive_task_submit(): CAS
- *   JOINING   the caller's reference to the future   a join, just before it frees the reference
+ *   JOINING    the caller's reference to the future   a join, just before it frees the reference
  *              is freed
  *   RELEASED   nothing refers to the future           the context that frees the last reference:
  *                                                     CAS, or a store in the parking lot
@@ -15,16 +15,15 @@
  *                                                     RELEASED
  *
  * Invariants
- *   1. From the submit on the future has two references, the producer's and the caller's. The
- *      future is not released while the caller's is there, so until JOINING only the caller's
- *      context writes the word.
- *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the pool
- *      has uncounted the block before. While WAITERS is set the step is a transaction of the
+ *   1. From the submit on the future has two references, the producer's and the caller's. Until
+ *      JOINING, with which the caller's goes, only the caller's context writes the word.
+ *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the
+ *      pool has uncounted the block before. While WAITERS is set the step is a transaction of the
  *      parking lot (lot.c, invariant 5).
- *   3. Linearization: submit, that of the executor; join, the load that finds RELEASED, or the
- *      load that finds the caller's reference the last one (fl__future_is_last_reference()).
+ *   3. Linearization: submit, that of the executor; join, the load that finds RELEASED, or that
+ *      finds the caller's reference the last one (fl__future_is_last_reference()).
  *
- * The type's drop hooks must not run. If the type has some, the future has a copy without them.
+ * The type's drop hooks must not run: the future has a copy of a type without them.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -40,7 +39,6 @@ static const struct fl__word intrusive_released = {INTRUSIVE_RELEASED, INTRUSIVE
                                                    .kind = FL__DEBUG_INTRUSIVE_TASK,
                                                    .offset = offsetof(fl_intrusive_task, word_)};
 
-/* What is in fl_intrusive_task.room_. */
 struct intrusive_room {
 	union {
 		struct fl__task_block block;
@@ -68,11 +66,11 @@ void fl__intrusive_release(struct fl__task_block *block)
 {
 	uint32_t *word = &((fl_intrusive_task *)(void *)((char *)block - offsetof(fl_intrusive_task, room_)))->word_;
 	fl__task_block_free(block);
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(word); /* the CAS decides */
 	while (!(seen & INTRUSIVE_WAITERS))
 		/*
-		 * release: all use of the memory, by all contexts that had a reference; pairs with
-		 * the waits and loads of a join
+		 * all use of the memory, by all contexts that had a reference; pairs with a join's
+		 * waits and loads
 		 */
 		if (fl__cas_weak_release(word, &seen, seen | INTRUSIVE_RELEASED))
 			return;
@@ -80,14 +78,12 @@ void fl__intrusive_release(struct fl__task_block *block)
 	fl__lot_open(&lot, word);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/*
-	 * release: as above. A store suffices: before RELEASED a join sets only WAITERS, in a
-	 * transaction of this queue.
+	 * as above. A store suffices: before RELEASED a join sets only WAITERS, in a transaction of
+	 * this queue.
 	 */
 	fl__store_release(word, INTRUSIVE_BUSY | INTRUSIVE_JOINING | INTRUSIVE_RELEASED);
 	fl__lot_close(&lot);
 }
-
-/* Submitting. */
 
 static const fl_task_type *intrusive_type_without_hooks(struct intrusive_room *m, const fl_task_type *type)
 {
@@ -147,34 +143,32 @@ int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_t
 	if (rc != 0)
 		return rc;
 	uint32_t seen = 0;
-	/* relaxed: the context that joined or initialized the task orders it before this call */
+	/* a join or the initialization is ordered before this call */
 	if (!fl__cas_relaxed(&task->word_, &seen, INTRUSIVE_BUSY))
 		return -EBUSY;
-	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	rc = fl__intrusive_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
-		fl__store_relaxed(&task->word_, 0); /* relaxed: no other context has seen it */
+		fl__store_relaxed(&task->word_, 0); /* no other context has seen it */
 	return rc;
 }
 
 fl_future *fl_intrusive_task_future(fl_intrusive_task *task)
 {
-	/* relaxed: as in fl_intrusive_task_submit() */
+	/* as in fl_intrusive_task_submit() */
 	return fl__load_relaxed(&task->word_) == 0 ? NULL : intrusive_future_of(task);
 }
 
-/* Retiring. */
-
 static void intrusive_free_reference(fl_intrusive_task *task)
 {
-	/* relaxed: fl_future_free() orders this store before the release of the future */
+	/* fl_future_free() orders this store before the release of the future */
 	fl__store_relaxed(&task->word_, INTRUSIVE_BUSY | INTRUSIVE_JOINING);
 	fl_future_free(intrusive_future_of(task));
 }
 
 int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* relaxed: only what this context has written matters */
+	/* only this context's writes matter */
 	const uint32_t seen = fl__load_relaxed(&task->word_);
 	if (seen == 0)
 		return 0;
@@ -191,13 +185,13 @@ int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline, fl_c
 	}
 	rc = fl__word_wait(&task->word_, &intrusive_released, deadline, cancel);
 	if (rc == 0)
-		fl__store_relaxed(&task->word_, 0); /* relaxed: only this context uses the task */
+		fl__store_relaxed(&task->word_, 0); /* only this context uses the task */
 	return rc;
 }
 
 int fl_intrusive_task_try_join(fl_intrusive_task *task)
 {
-	/* acquire: pairs with fl__intrusive_release() */
+	/* pairs with fl__intrusive_release() */
 	const uint32_t seen = fl__load_acquire(&task->word_);
 	if (seen == 0)
 		return 0;
@@ -210,6 +204,6 @@ int fl_intrusive_task_try_join(fl_intrusive_task *task)
 	} else if (!(seen & INTRUSIVE_RELEASED)) {
 		return -EBUSY;
 	}
-	fl__store_relaxed(&task->word_, 0); /* relaxed: as above */
+	fl__store_relaxed(&task->word_, 0); /* as above */
 	return 0;
 }

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task in a block that the executor allocates (intrusive_task.c: a block in the caller's
- * memory). The permits of a bounded backlog are those of a semaphore. executor.h says when they are
- * taken and returned.
- *
- * fl_submit() checks the type, acquires a permit if the backlog is bounded, makes the task block
- * with a copy of the argument, and passes it to the executor's submit() (fl__task_block_submit()).
- * `copied`: bytes of the callback's argument that the block keeps, too.
+ * Submits a task in a block that the executor allocates (intrusive_task.c: in the caller's memory).
+ * A bounded backlog has permits (executor.h). `copied`: bytes of the callback's argument that the
+ * block keeps, too.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. Unless its deadline has passed, the submit runs its task as a call. A task that submits
- * the next task, and so on, would nest such calls without end while the backlog stays full. So at
- * nesting depth SUBMIT_NESTING_MAX a submit ignores the bound.
+ * the next task, and so on, would nest such calls without end. So at nesting depth
+ * SUBMIT_NESTING_MAX a submit ignores the bound.
  *
  * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
  * first lowers `owed`, and only then becomes free; and `owed` grows only if no permit is free. Both
@@ -143,8 +139,6 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	return fl__submit(e, type, arg, 1, f, NULL, 0);
 }
 
-/* Permits. */
-
 enum { SUBMIT_NESTING_MAX = 64 };
 
 static bool submit_permits_are_workers(const struct fl__permits *permits)
@@ -162,7 +156,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
 }
 
-/* submit_owe_permit() and submit_return_permit() are called under `owed_lock`. */
+/* Under `owed_lock`, as submit_return_permit(). */
 static void submit_owe_permit(struct fl__permits *permits)
 {
 	if (fl_sem_try_acquire(&permits->free) != 0)

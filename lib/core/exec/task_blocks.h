@@ -9,15 +9,14 @@
 
 /*
  * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
- * blocks, in a few sizes. A larger block is an allocation of its own. task_blocks.c says how long a
- * pool lives.
+ * blocks, in a few sizes; a larger block is an allocation of its own.
  */
 struct fl__task_blocks;
 
 struct fl__task_block {
-	fl_future future;             /* first: most of what a worker needs is in one cache line */
-	struct fl__task_blocks *pool; /* lasts as long as the task block */
-	/* in the executor's queue, a list of blocks taken out of the queue, or the pool */
+	fl_future future; /* first: a worker needs little more than one cache line */
+	struct fl__task_blocks *pool;
+	/* in the executor's queue, a list of blocks taken out of it, or the pool */
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
@@ -27,26 +26,25 @@ struct fl__task_block {
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit;    /* enum fl__admission */
-	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
-	uint16_t attempts; /* starts that failed */
+	uint8_t size;      /* index; or FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_INTRUSIVE */
+	uint16_t attempts; /* failed starts */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
-	uint32_t seq;                /* its number in the submission ring */
-	void *worker;                /* the transport's record of where it is posted; NULL: nowhere */
-	struct fl__stopper *stopper; /* watches its token; NULL: none */
-	/* bytes of the result, if it is a mapping; else 0 */
+	uint32_t seq;                /* in the submission ring */
+	void *worker;                /* the transport's, where the task is posted; NULL: nowhere */
+	struct fl__stopper *stopper; /* of its token; NULL: none */
+	/* bytes of a result that is a mapping; else 0 */
 	size_t mapped;
 	uint64_t task; /* identity of its type: process/identity.h */
 	uint32_t check;
 };
 
-/* Whether a running task was requested to stop. */
 enum fl__stop_state {
 	FL__STOP_NOT_REQUESTED,
 	FL__STOP_REQUESTED,
-	FL__STOP_BETWEEN, /* the chunk stopped between two elements: the next one was not begun */
-	FL__STOP_EXPIRED, /* its worker process was killed: the task still ran after its deadline */
+	FL__STOP_BETWEEN, /* a chunk: the next element was not begun */
+	FL__STOP_EXPIRED, /* still running at its deadline: its worker process was killed */
 };
 
 enum {
@@ -60,21 +58,20 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 	return (struct fl__task_block *)(void *)f; /* its first member */
 }
 
-/* What all task blocks of a pool share. */
 struct fl__task_block_owner {
 	fl_executor *executor;         /* valid until each task has ended */
-	const fl_allocator *allocator; /* of the pool and its blocks; NULL: that of the process */
-	uint32_t fork_count;           /* fl__fork_count at the creation */
+	const fl_allocator *allocator; /* of the pool and its blocks; NULL: the process's */
+	uint32_t fork_count;           /* at the creation */
 	bool remote;                   /* tasks run in other processes: blocks have all fields */
 };
 
 /*
- * Creates a pool, which lasts as long as the caller or a task block needs it. `owner`, from
- * of->allocator or NULL, is freed with it. NULL: out of memory.
+ * Lasts as long as the caller or a task block needs it. `owner`, from of->allocator or NULL, is
+ * freed with it. NULL: out of memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
-/* The creator makes no more task blocks. The pool lasts until the last block is freed. */
+/* The creator makes no more blocks. The pool lasts until the last one is freed. */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
 static inline const struct fl__task_block_owner *fl__task_blocks_owner(const struct fl__task_blocks *pool)
@@ -89,38 +86,36 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 
 /*
  * Takes a reference to the pool, not to the executor: for a later use of the executor without a
- * task there. fl__task_blocks_unref() frees the reference. In a forked child, where pools stay,
- * both do nothing.
+ * task there. In a forked child, where pools stay, ref and unref do nothing.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
 /*
- * The executor of a pool to which the caller has a reference; not freed before
- * fl__task_blocks_unhold(). NULL: its free has begun.
+ * The executor, not freed before fl__task_blocks_unhold(); the caller has a reference to the pool.
+ * NULL: its free has begun.
  */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
 /*
- * Called by the thread that frees the joined executor: fl__task_blocks_hold() fails from now on.
- * Waits until all holders have released it, for a few instructions.
+ * By the thread that frees the joined executor: fl__task_blocks_hold() now fails. Waits a few
+ * instructions for all holders.
  */
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
- * A task block with `count` arguments and results of `type`, at future.arg and future.result, and
- * `extra` bytes for a callback and its argument. All is zero except the future, links, arguments
- * and extra bytes. If the results exceed `most` bytes the block has no space for them, and
- * future.result is NULL. NULL: out of memory.
+ * With `count` arguments and results of `type`, at future.arg and future.result, and `extra` bytes
+ * for a callback and its argument. All is zero except the future, links, arguments and extra bytes.
+ * If the results exceed `most` bytes, future.result is NULL. NULL: out of memory.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
 
-/* The callback in the extra bytes of the block. */
+/* In the extra bytes. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
-/* A hint: prefetches the cache lines of a small block for writing. */
+/* Prefetches the cache lines of a small block for writing. */
 static inline void fl__task_block_fetch(const void *block)
 {
 	enum { LINE = 64, LINES = 3 };
@@ -129,13 +124,13 @@ static inline void fl__task_block_fetch(const void *block)
 }
 
 /*
- * Makes a task block of the caller's memory, with space for a callback. Never fails. The pool
- * counts the block, and lasts until fl__task_block_free(). The caller sets future.arg, .result and
- * .count. Only for executors that run tasks in this process.
+ * Makes a block of the caller's memory, with space for a callback. The pool counts the block, and
+ * lasts until fl__task_block_free(). The caller sets future.arg, .result and .count. Only for tasks
+ * in this process.
  */
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
 
-/* Frees a task block. An adopted block is only uncounted, not touched. */
+/* An adopted block is only uncounted, not touched. */
 void fl__task_block_free(struct fl__task_block *block);
 
 #endif
