@@ -3,7 +3,7 @@
 """usage: docs/rename.py FILE...
 
 Moves a program to the present names of Fairlead: replaces in the files each old name of docs/renames.txt by its new name,
-and prints which files it has changed.
+and prints which files it has changed. Names of members are replaced only after `.` or `->`.
 """
 import os
 import re
@@ -17,11 +17,13 @@ def main(paths):
         sys.exit(__doc__)
     with open(TABLE, encoding="utf-8") as file:
         names = dict(line.split() for line in file if not line.startswith("#"))
-    finder = re.compile(r"(?<!\w)(" + "|".join(map(re.escape, names)) + r")(?!\w)")
+    members = "|".join(name for name in names if not name.lower().startswith(("fl_", "fairlead/")))
+    others = "|".join(re.escape(name) for name in names if name.lower().startswith(("fl_", "fairlead/")))
+    finder = re.compile(rf"(?:(?<!\w)(?:{others})|(?:(?<=\.)|(?<=->))(?:{members}))(?!\w)")
     for path in paths:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             before = file.read()
-        after = finder.sub(lambda found: names[found[1]], before)
+        after = finder.sub(lambda found: names[found[0]], before)
         if after != before:
             with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(after)

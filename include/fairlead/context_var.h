@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  * The copy is made by
  *
  *   fl_thread_start()
- *   fl_fiber_start(), fl_group_start(), fl_shield(), fl_loop_run(), fl_loop_run_on()
+ *   fl_fiber_start(), fl_group_start(), fl_loop_run(), fl_loop_run_on()
  *   fl_submit() and all other ways to submit a task: maps, groups, chains (fl_future_then()),
  *       intrusive tasks, parallel loops
  *   fl_to_thread()

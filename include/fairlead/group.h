@@ -29,8 +29,8 @@ FL_BEGIN_DECLS
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));
  *
- * On the thread of a loop fl_group_start() starts functions as fibers (fairlead/fiber.h), with or
- * without an executor.
+ * On the thread of a loop fl_group_start(), declared in fairlead/fiber.h, starts functions as
+ * fibers, with or without an executor.
  *
  * A member is a task or a fiber of the group. The group has a cancel token, a child of the scope in
  * which its first member begins; each member's token is a child of the group's. So a cancel of that

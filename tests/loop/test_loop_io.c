@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The base of streams: descriptors that fibers read and write, registered once (lib/loop/io.h), and
- * single waits for any descriptor (wait_fd.h).
+ * The base of streams: descriptors that fibers read and write, registered once
+ * (lib/loop/net/fd_io.h).
  */
 #include "fl_child.h"
 #include "fl_faults.h"

@@ -8,7 +8,7 @@
  *
  *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_GIVES(fl_accept(l, &s), 0); ... }
  *
- * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/name_sys.h.
+ * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net/net_resolve.h.
  */
 #include "fl_poller.h"
 #include "fl_streams.h"

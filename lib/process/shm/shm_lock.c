@@ -75,7 +75,7 @@
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-/* The growth of `holds`: the 33 locks of a rwlock's writer then fit in. */
+/* The growth of `holds`: a thread that holds a third lock gets room for 40. */
 enum { SHM_LOCK_GROWTH = 20 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;

@@ -195,7 +195,7 @@ FL_STRESS(clock_jump, patient, sleeper)
 /*
  * priority_inversion: a computing thread is between the holder and the waiter. The model lets each
  * of the three run for as long as it can: no thread spins until another one runs.
- * tests/core/sync/test_lock_bugs.c has the same with real priorities on one CPU.
+ * tests/core/sync/test_mutex.c has the same with real priorities on one CPU.
  */
 struct priority_inversion {
 	fl_mutex m;
@@ -233,8 +233,7 @@ FL_STRESS(priority_inversion, low, middle, high)
 
 /*
  * oversubscribe_64x: more threads than CPUs, which sleep and wake in turn; natively as many copies
- * as --oversubscribe says. No waiter is forgotten. tests/core/sync/test_lock_bugs.c has 64 threads a CPU
- * on one lock.
+ * as --oversubscribe says. No waiter is forgotten.
  */
 struct oversubscribe_64x {
 	fl_mutex m;

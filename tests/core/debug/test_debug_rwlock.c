@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reports on readers-writer locks and spin locks. */
+/* Reports on readers-writer locks. */
 #include "fl_debugging.h"
 
 enum { A_FIRST, B_FIRST };
