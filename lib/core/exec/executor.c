@@ -701,7 +701,7 @@ uint32_t fl__executors_detached;
 static void executor_free_when_ended(void)
 {
 	fl_executor_free(fl__helper_arg());
-	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote; pairs with tests that wait */
+	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote, for tests */
 }
 
 /*

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The barrier: the lock of its wait queue, in the parking lot (wait/lot.h), guards all fields.
+ * fl_barrier_is_broken() and fl_barrier_destroy() read without it.
  *
- *   arrived_   the queued parties of the      changed under the queue lock; above 0 with an empty
- *              present phase                  queue only in a forked child
- *   broken_    0 or 1                         changed under the queue lock; fl_barrier_is_broken()
- *                                             reads it without the lock
- *   acting_    0, or ACTING with the fork     set and cleared by the last party, CUT by abort and
- *              count; perhaps CUT             reset, all under the queue lock; fl_barrier_destroy()
- *                                             reads it without the lock
+ *   arrived_   the queued parties of the present phase; above 0 with an empty queue only in a
+ *              forked child
+ *   broken_    0 or 1
+ *   acting_    0, or ACTING with the fork count, by the last party; perhaps CUT, by abort and reset
  *
  * A dequeued waiter learns its result from the value of its node, also if its deadline expires at
- * the dequeue. The waiter touches the barrier again only for AGAIN. So the barrier may be
- * destroyed while its parties are still leaving. Linearization: the transaction in which the last
- * party arrives, or the barrier breaks; with an action, the last party's after the action.
+ * the dequeue. The waiter touches the barrier again only for AGAIN. So the barrier may be destroyed
+ * while its parties are still leaving. Linearization: the transaction in which the last party
+ * arrives, or the barrier breaks; with an action, the last party's after the action.
  *
  * The last party calls the action without the queue lock. Meanwhile the phase is complete, and
  * acting_ is set:
@@ -35,9 +33,9 @@
  *
  * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * In a forked child, inherited arrived_ and acting_ count as 0: the number of forks in acting_
- * tells that the parent set it. A child that the action itself forks returns from the action, and
- * finds acting_ unchanged, unless another context of the child has used the barrier.
+ * In a forked child, inherited arrived_ and acting_ count as 0, as the number of forks in acting_
+ * tells. A child that the action itself forks returns from the action, and finds acting_ unchanged,
+ * unless another context of the child has used the barrier.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -48,7 +46,7 @@
 #include <limits.h>
 #include <pthread.h>
 
-/* Values of a queued node, and of a dequeued node. */
+/* Of a queued node; of a dequeued node. */
 enum { BARRIER_PARTY, BARRIER_LATE };
 enum barrier_result { BARRIER_PASSED = 2, BARRIER_BROKEN, BARRIER_AGAIN };
 
@@ -70,14 +68,14 @@ static void barrier_set_acting(fl_barrier *b, uint32_t acting)
 	fl__store_relaxed(&b->acting_, acting); /* as above */
 }
 
-/* Whether `acting` says that an action runs in this process. */
+/* Whether an action runs in this process. */
 static bool barrier_acts_here(uint32_t acting)
 {
 	/* as in fl__is_forked() */
 	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
 }
 
-/* Forgets the parent's parties, which a forked child lacks. */
+/* A forked child lacks the parent's parties. */
 static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
@@ -87,7 +85,6 @@ static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 }
 
 /*
- * For an arriving party:
  *   -EPIPE   the barrier is broken
  *   -EAGAIN  the caller is not the last party
  *   else     the last party's order of arrival: all waiters are woken, or acting_ is set and
@@ -148,7 +145,7 @@ static void barrier_call_action(fl_barrier *b)
 	pthread_cleanup_pop(0);
 }
 
-/* Called by the last party, which has set acting_ to `acting`. */
+/* For the last party, which has set acting_ to `acting`. */
 static int barrier_run_action(fl_barrier *b, uint32_t acting)
 {
 	const int order = (int)b->parties_ - 1;
@@ -172,7 +169,7 @@ static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 	}
 }
 
-/* Of a dequeued waiter. `order`: a party's order of arrival. */
+/* `order`: a party's order of arrival. */
 static int barrier_result_of(const struct fl__node *node, int order)
 {
 	if (node->value == BARRIER_PASSED)
@@ -181,8 +178,8 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * After a timeout or cancel: breaks the barrier and returns `rc`. A party of a complete phase waits
- * for its result. A dequeued waiter returns its result.
+ * After a timeout or cancel: breaks the barrier and returns `rc`. But a dequeued waiter has a
+ * result, and a party of a complete phase waits for its own.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {
@@ -190,7 +187,7 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 	fl__lot_open(&lot, b);
 	const bool complete = node->queued && node->value == BARRIER_PARTY && b->acting_ != 0;
 	if (complete) {
-		/* the node keeps its place in the queue */
+		/* in its place in the queue */
 		fl__wait_begin(node->wait, FL__DEBUG_BARRIER, b);
 	} else if (node->queued || node->value == BARRIER_AGAIN) {
 		fl__lot_remove(&lot, node);
@@ -208,8 +205,8 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
-	 * relaxed, and before fl__lot_has_waiters_at(): a load that sees the 0 of
-	 * barrier_end_phase() precedes the queue lock, which waits for the end of that transaction
+	 * relaxed, and first: a load that sees the 0 of barrier_end_phase() precedes the queue
+	 * lock, which waits for that transaction
 	 */
 	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
 }

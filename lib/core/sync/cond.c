@@ -15,13 +15,13 @@
  *
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
  * the predicate under the mutex afterwards finds the waiter, also when the signaller has unlocked.
- * A signal goes to a context that waits at that time: no later waiter can steal it. A waiter that
- * timed out has consumed no signal (lot.c, invariant 2).
+ * No later waiter can steal a signal. A waiter that timed out has consumed none (lot.c, invariant
+ * 2).
  *
- * A signal to the spinner is one store to its fl__wait. The spinner has waited longest. Signals,
- * and the spinner's move into the queue, hold the queue lock. So the spinner learns of a signal
- * before it touches the condition, which may be freed after the signal. A forked child inherits the
- * word but not the thread, as FORKS tells. From the 31st fork on there is no spinner.
+ * A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals, and the
+ * spinner's move into the queue, hold the queue lock. So the spinner learns of a signal before it
+ * touches the condition, which may be freed after the signal. A forked child inherits the word but
+ * not the thread, as FORKS tells. From the 31st fork on there is no spinner.
  *
  * A signal moves a sleeping waiter to the queue of the mutex, whose unlock wakes it in its turn. A
  * moved waiter counts as signalled, even if its deadline expires before it owns the mutex.
@@ -54,7 +54,7 @@ static struct fl__wait *cond_spinner(uintptr_t seen)
 	return ours ? (struct fl__wait *)(seen & COND_SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
-/* With the mutex held, so that the waiter misses no change of the predicate. */
+/* Called with the mutex held: the waiter misses no change of the predicate. */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
@@ -63,7 +63,7 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 }
 
-/* With the mutex held: makes a thread the spinner if no other context waits. */
+/* Called with the mutex held. False: another context waits. */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
@@ -80,7 +80,7 @@ static bool cond_is_signalled(const void *wait)
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == COND_SIGNALLED;
 }
 
-/* The spinner enters the queue first: true. If it has been signalled: false. */
+/* False: the spinner has been signalled. */
 static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
@@ -94,8 +94,8 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Also locks `to`, the queue of the mutex of the first waiter in `queue`. Returns this mutex; NULL:
- * `queue` is empty.
+ * Also locks `to`, the queue of the first waiter's mutex. Returns this mutex; NULL: `queue` is
+ * empty.
  */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 {
@@ -113,8 +113,8 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 }
 
 /*
- * Moves up to `max` waiters that share the first waiter's mutex. Returns how many; 0: the queue is
- * empty or all these waiters gave up.
+ * Moves up to `max` waiters with the first waiter's mutex. Returns how many; 0: the queue is empty
+ * or these gave up.
  */
 static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 {
@@ -127,7 +127,7 @@ static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 	return moved;
 }
 
-/* Under the queue lock. Returns the number of spinners woken, 0 or 1. */
+/* Under the queue lock. Returns how many, 0 or 1. */
 static size_t cond_wake_spinner(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* the CAS decides */
@@ -141,13 +141,13 @@ static size_t cond_wake_spinner(fl_cond *c)
 		return 0;
 	/*
 	 * publishes the signaller's writes; pairs with cond_is_signalled(). A store suffices: the
-	 * spinner has not parked.
+	 * spinner has not parked
 	 */
 	fl__store_release(&spinner->park_word, (uint32_t)COND_SIGNALLED);
 	return 1;
 }
 
-/* Wakes up to `max` waiters. cond_requeue_some() may release and take the queue lock. */
+/* cond_requeue_some() may release and take the queue lock. */
 static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
 	while (max > 0 && fl__lot_has_waiters(queue))
@@ -176,8 +176,8 @@ void fl_cond_signal_n(fl_cond *c, size_t n)
 }
 
 /*
- * After a timeout or cancel. Leaves the queue of the condition: true. A signal has moved the
- * waiter: leaves the queue of the mutex: false.
+ * After a timeout or cancel. False: a signal has moved the waiter, which leaves the queue of the
+ * mutex.
  */
 static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {

@@ -109,7 +109,7 @@ static struct fl__values *values_find(struct fl__values *values, const fl_contex
 	return values;
 }
 
-/* Takes over the references to `next` and `binding`, unless it returns NULL: out of memory. */
+/* Takes over both references. NULL: out of memory, nothing is taken over. */
 static struct fl__values *values_add(struct fl__values *next, const fl_context_var *var, struct values_binding *binding)
 {
 	struct fl__values *entry = fl__alloc(1, sizeof *entry);
@@ -119,8 +119,8 @@ static struct fl__values *values_add(struct fl__values *next, const fl_context_v
 }
 
 /*
- * Makes `*to` refer to a list as `values`, but without entries of `var`. Copies the entries before
- * the last entry of `var`. False: out of memory, and `*to` has what was copied.
+ * `*to`: as `values`, without entries of `var`. Copies the entries before the last of them. False:
+ * out of memory, and `*to` has what was copied.
  */
 static bool values_without(struct fl__values *values, const fl_context_var *var, struct fl__values **to)
 {
@@ -177,8 +177,8 @@ int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token
 }
 
 /*
- * Makes `spare`, with the binding of `old`, the first entry of its variable in the calling context.
- * Takes over the reference to `spare`.
+ * Makes `spare`, with the binding of `old`, the calling context's first entry of the variable.
+ * Takes over `spare`.
  */
 static void values_restore(struct fl__ctx *ctx, struct fl__values *spare, const struct fl__values *old)
 {

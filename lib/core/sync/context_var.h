@@ -42,7 +42,7 @@ static inline struct fl__values *fl__values_enter(struct fl__ctx *ctx, struct fl
 	return outer;
 }
 
-/* Restores the calling context's own values, and releases the present ones. */
+/* Releases the present values. */
 static inline void fl__values_leave(struct fl__ctx *ctx, struct fl__values *outer)
 {
 	struct fl__values *values = ctx->front.values;
@@ -57,7 +57,7 @@ static inline void fl__values_begin(struct fl__ctx *ctx, struct fl__values *valu
 		ctx->front.values = values;
 }
 
-/* Releases the present values of the calling context, which are not NULL. */
+/* The present values are not NULL. */
 void fl__values_clear(struct fl__ctx *ctx);
 
 /* As fl__values_leave(), to no values. */
@@ -67,7 +67,7 @@ static inline void fl__values_end(struct fl__ctx *ctx)
 		fl__values_clear(ctx);
 }
 
-/* At the unload: frees the values of another thread's context without `release`. */
+/* At the unload: frees another thread's values, without `release`. */
 void fl__values_forget(struct fl__ctx *ctx);
 
 #endif

@@ -55,7 +55,7 @@ static unsigned cpu_ceil_quota(long long quota, long long period, unsigned most)
 	return cpus < most ? (unsigned)cpus : most;
 }
 
-/* The CPUs that the group at `folder` may use, at most `most`. */
+/* The limit of the group at `folder`, at most `most`. */
 static unsigned cpu_group_limit(const char *folder, bool v2, unsigned most)
 {
 	char path[2 * 4096 + 64];

@@ -8,7 +8,7 @@
  */
 unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most);
 
-/* How many CPUs the calling thread may run on. Opens no file. */
+/* Opens no file. */
 unsigned fl__cpu_affinity_count(void);
 
 #endif

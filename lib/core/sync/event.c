@@ -41,10 +41,7 @@ int fl_event_destroy(fl_event *e)
 static bool event_set_waking(fl_event *e)
 {
 	FL__LOT(lot, e);
-	/*
-	 * while WAITERS is set, only a reset changes the word without the queue lock, to the same
-	 * value
-	 */
+	/* only a reset changes the word meanwhile, to the same value */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & EVENT_WAITERS) {
 		bool taken = fl__lot_take(&lot, seen & EVENT_AUTO ? 1 : FL__ALL, 0) > 0;
@@ -82,13 +79,13 @@ void fl_event_reset(fl_event *e)
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)EVENT_SET);
 }
 
-/* Whether the event is set, or was set since the word was `first`. */
+/* The event is set, or was set since the word was `first`. */
 static bool event_is_over(uint32_t seen, uint32_t first)
 {
 	return (seen & EVENT_SET) || ((seen ^ first) & EVENT_SETS);
 }
 
-/* Whether a wait that began with the word `first` is over. With AUTO, takes the set. */
+/* Whether a wait that began with `first` is over. With AUTO, takes the set. */
 static bool event_try_take(fl_event *e, uint32_t first)
 {
 	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with fl_event_set() */
@@ -100,7 +97,7 @@ static bool event_try_take(fl_event *e, uint32_t first)
 	return false;
 }
 
-/* Enqueues `node`: true. The wait is over: takes the set if `takes` and AUTO: false. */
+/* False: the wait is over, and took the set if `takes` and AUTO. */
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	FL__LOT(lot, e);
@@ -122,7 +119,7 @@ struct event_poll {
 	uint32_t first;
 };
 
-/* Whether the wait may be over, or WAITERS sends the caller to the queue. */
+/* The wait may be over, or WAITERS sends the caller to the queue. */
 static bool event_is_decided(const void *what)
 {
 	const struct event_poll *poll = what;

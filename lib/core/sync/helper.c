@@ -35,7 +35,7 @@ struct helper_thread {
 static fl_mutex helper_lock = FL_MUTEX_INIT;
 static fl_cond helper_fewer = FL_COND_INIT; /* helper_running has fallen */
 static struct fl__helper *helper_first;
-static struct helper_thread *helper_threads; /* in a forked child, also the parent's threads */
+static struct helper_thread *helper_threads; /* in a forked child, also the parent's */
 static unsigned helper_running;
 static struct helper_thread *helper_ended; /* not joined yet; or NULL */
 static uint32_t helper_ending;
@@ -137,14 +137,10 @@ void *fl__helper_arg(void)
 
 bool fl__helper_must_end(void)
 {
-	/*
-	 * helper->end() later wakes the thread, which calls this function again; other callers hold
-	 * the helper's lock
-	 */
+	/* helper->end() wakes the thread, which asks again; others hold the helper's lock */
 	return fl__load_relaxed(&helper_ending);
 }
 
-/* Returns the list of helpers. */
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
 	FL_LOCKED(&helper_lock);
@@ -180,9 +176,8 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 }
 
 /*
- * A fork holds the lock: the child could not join a thread that has ended. The destructors of that
- * thread may take the locks that other handlers hold across a fork, so this handler comes before
- * them.
+ * Held across a fork: the child could not join an ended thread, whose destructors may take the
+ * locks of the other handlers: so this handler comes first.
  */
 static void helpers_before_fork(void)
 {

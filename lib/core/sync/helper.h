@@ -17,8 +17,8 @@ struct fl__helper {
 	void (*function)(void); /* of its threads */
 	bool calls_user;        /* calls functions of the user */
 	/*
-	 * Called at the end of this copy, by any thread, when fl__helper_must_end() is true. Wakes
-	 * the unused threads. Returns the number of threads in use.
+	 * At the end of this copy, by any thread, when fl__helper_must_end() is true. Wakes the
+	 * unused threads. Returns how many are in use.
 	 */
 	unsigned (*end)(void);
 	struct fl__helper *next; /* belongs to helper.c, as does `listed` */
@@ -26,8 +26,8 @@ struct fl__helper {
 };
 
 /*
- * Starts a thread, with all signals blocked but those of faults. A thread that calls the user's
- * functions blocks what the caller blocks. In the thread, fl__helper_arg() returns `arg`.
+ * The thread blocks all signals but those of faults; if it calls the user's functions, what the
+ * caller blocks. There fl__helper_arg() returns `arg`. Returns
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends
@@ -44,12 +44,12 @@ FL_MUST_CHECK static inline int fl__helper_start(struct fl__helper *helper)
 void fl__helper_list(struct fl__helper *helper);
 
 /*
- * Whether this copy ends. Then an unused thread ends, and none comes into use, since the end of
- * this copy waits for those that helper->end() counted as unused.
+ * Whether this copy ends. Then an unused thread ends, and none comes into use, since the end waits
+ * for those that helper->end() counted as unused.
  */
 bool fl__helper_must_end(void);
 
-/* Ends the helpers, as the end of this copy does, for tests. Later calls start new helpers. */
+/* Ends the helpers as the end of this copy does, for tests. Later calls start new helpers. */
 void fl__helpers_end(void);
 
 #endif

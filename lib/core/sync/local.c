@@ -74,7 +74,6 @@ static int local_watch_end(struct fl__ctx *ctx)
 	return -rc;
 }
 
-/* In registry.adopted. Either may be NULL. */
 static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
 {
 	fl__lock(&local_registry.lock);
@@ -180,7 +179,7 @@ void fl__locals_end(struct fl__ctx *ctx)
 		local_end_all(ctx);
 }
 
-/* The unloaded copy leaves neither its key's destructor nor tables of threads that go on. */
+/* An unloaded copy leaves neither its key's destructor nor tables. */
 FL__AT_UNLOAD static void local_unload(void)
 {
 	fl__lock(&local_registry.lock);

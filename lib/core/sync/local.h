@@ -5,8 +5,8 @@
 #include "../wait/context.h"
 
 /*
- * Runs the destructors of the locals of `ctx`, the current context, which is about to end. Frees
- * their table, and releases the values of context variables.
+ * For the current context, about to end: runs the destructors, frees the table, and releases the
+ * values of context variables.
  */
 void fl__locals_end(struct fl__ctx *ctx);
 

@@ -6,35 +6,27 @@
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
  *                                        unlock that hands over
- *   WAITERS  an unlock must call         under the queue lock: a       under the queue lock:
- *            mutex_wake_first(): the     waiter before it sleeps, a    mutex_wake_first(), and a
- *            queue is not empty          new owner that leaves         waiter that leaves the
+ *   WAITERS  an unlock must call         a waiter before it sleeps, a  mutex_wake_first(), and a
+ *            mutex_wake_first()          new owner that leaves         waiter that leaves the
  *                                        waiters, an unlock that       queue empty
  *                                        cannot hand over, a requeue
- *   HAND     with LOCKED: handed over    mutex_hand_over(), under the  the first waiter, which
- *            to the first waiter, which  queue lock                    becomes the owner
- *            has yet to run
- *   WATCHED  debugging knows the owner:  the owner, in a slow lock     a slow unlock, after it
- *            an unlock tells debugging,                                tells debugging; until
- *            then frees the mutex                                      then the mutex is held
+ *   HAND     with LOCKED: handed to the  mutex_hand_over(), under the  the first waiter, which
+ *            first waiter                queue lock                    becomes the owner
+ *   WATCHED  debugging knows the owner   the owner, in a slow lock     a slow unlock, after it
+ *                                                                      tells debugging
  *
  * The states of a context in mutex_lock_contended():
  *
  *   state      in the queue  what it does                         next state
  *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
- *   ASLEEP     yes           sleeps                               AWAKE, or leaves on a timeout or
- *                                                                 cancel
- *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, with
- *                                                                 WAITERS set
- *
- * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
- * lock yields in mutex_yield().
+ *   ASLEEP     yes           sleeps                               AWAKE, or leaves
+ *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
  *
  * Invariants
- *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
- *      subtraction is an unlock's last access to the mutex, unless mutex_wake_first() finds a
- *      waiter of a mutex in the queue: then a mutex exists here while the queue is locked. It may
- *      be a new one; mutex_wake_first() is correct for any.
+ *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction, its
+ *      last access to the mutex, unless mutex_wake_first() finds a waiter of a mutex in the queue:
+ *      then a mutex, perhaps a new one, exists here while the queue is locked, and
+ *      mutex_wake_first() is correct for any.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
@@ -61,15 +53,15 @@ enum {
 };
 static const int64_t MUTEX_SPIN = FL_US(20);
 
-/* `plain`: an unlock that finds this word takes the fast path; HAND: no unlock does. */
+/* `plain`: an unlock that finds this word takes the fast path; HAND: none does. */
 static _Thread_local struct {
 	uint32_t plain;
 	struct fl__last_wake wake;
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * True: the caller acquired the mutex, which was free or handed to it (`first`: the first waiter).
- * Else sets `mark`: 0, or under the queue lock WAITERS.
+ * True: the caller acquired the mutex, which was free or handed to it (`first`). Else sets `mark`:
+ * 0, or under the queue lock WAITERS.
  */
 static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 {
@@ -86,13 +78,12 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 }
 
 /*
- * Polls the mutex for a bounded time: true when the caller has acquired it. The pauses double,
- * since each access takes the cache line from the owner.
+ * Polls for a bounded time: true when the caller has acquired the mutex. The pauses double, since
+ * each access takes the cache line from the owner.
  *   - A running context polls about a microsecond, or until the word shows a waiter.
  *   - The first waiter makes fewer polls with longer pauses: the owner may wait for this CPU. A
  *     fiber tries once.
- *   - While yields are barred (base/yield.c), a thread last woken on its own CPU polls twice: the
- *     owner probably needs this CPU.
+ *   - While yields are barred (base/yield.c), a thread last woken on its own CPU polls twice.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
@@ -114,8 +105,8 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 }
 
 /*
- * Lets a woken fiber of the same thread lock first. Else a fiber that locks again at once, and
- * waits while it holds the mutex, would always overtake.
+ * Lets a woken fiber of the same thread lock first: a fiber that locks again at once, and waits
+ * while it holds the mutex, would always overtake.
  */
 static void mutex_yield(const fl_mutex *m)
 {
@@ -137,8 +128,8 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 }
 
 /*
- * Dequeues a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it,
- * fl_mutex_destroy() ignores it, and the mutex may already be freed.
+ * For a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it,
+ * fl_mutex_destroy() ignores it, and the mutex may be freed.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
@@ -154,7 +145,7 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 	mutex_dequeue(m, &lot, node, owns);
 }
 
-/* Clears a WAITERS that a forked child inherited. The owner was not queued. */
+/* Clears a WAITERS that a forked child inherited. */
 static void mutex_clear_stale(fl_mutex *m)
 {
 	/* a hint: WAITERS changes only under the queue lock */
@@ -166,9 +157,8 @@ static void mutex_clear_stale(fl_mutex *m)
 }
 
 /*
- * Acquires the mutex: 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under
- * the queue lock, then sleeps. `woken`: the caller is this first waiter, awake; NULL: the caller is
- * not queued.
+ * 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under the queue lock, then
+ * sleeps. `woken`: the caller is this first waiter, awake; NULL: it is not queued.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
                                 struct fl__debug_op *op)
@@ -219,7 +209,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 	}
 }
 
-/* Tells debugging the result of a lock. WATCHED makes the unlock tell debugging. */
+/* WATCHED makes the unlock tell debugging. */
 static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
@@ -250,10 +240,7 @@ __attribute__((noinline, cold)) static int mutex_try_lock_slow(fl_mutex *m)
 	return mutex_tell_debug(m, mutex_try(m), &op);
 }
 
-/*
- * Under the queue lock: hands the mutex to the awake first waiter. If a running thread was faster,
- * sets WAITERS.
- */
+/* Under the queue lock. If a running thread was faster, sets WAITERS. */
 static void mutex_hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* the CAS decides */
@@ -270,7 +257,7 @@ static void mutex_remember_wake(const fl_mutex *m)
 	mutex_last.wake = (struct fl__last_wake){.object = m};
 }
 
-/* Called after an unlock. The mutex may already be freed (invariant 1). */
+/* The mutex may already be freed (invariant 1). */
 static void mutex_wake_first(fl_mutex *m)
 {
 	FL__LOT(lot, m);
@@ -312,7 +299,7 @@ __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint3
 		mutex_wake_first(m);
 }
 
-/* Under the queue lock, when the empty queue has received waiters: restores invariant 2. */
+/* Under the queue lock, when the empty queue has received waiters: invariant 2. */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
@@ -366,8 +353,8 @@ void fl_mutex_init(fl_mutex *m)
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/*
-	 * The queue before the word: a waiter that leaves the queue as the owner sets LOCKED first.
-	 * Pairs with the release of the last unlock.
+	 * The queue first: a waiter that leaves the queue as the owner sets LOCKED before. Pairs
+	 * with the last unlock.
 	 */
 	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);

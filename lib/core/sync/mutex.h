@@ -14,7 +14,7 @@ struct fl__mutex_node {
 };
 #define FL__MUTEX_NODE(m, w) ((struct fl__mutex_node){.node = {.wait = (w), .wants_mutex = true}, .mutex = (m)})
 
-/* The fl__mutex_node that contains `node`; NULL for NULL. */
+/* NULL for NULL. */
 static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 {
 	return (struct fl__mutex_node *)(void *)node;
@@ -29,7 +29,7 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 /* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* Called by a waiter that was moved and then woken. */
+/* For a waiter that was moved and then woken. */
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 
 /* As fl_mutex_lock(). Both relock functions end the `op` of fl__debug_waiting_cond(). */

@@ -11,20 +11,17 @@
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
  *             of barred readers on their  a grant: + the readers       reader, upgrade: - 1
- *             way out; under WRITER, the  granted
- *             barred ones alone
- *   WAITERS   an unlock must serve the    under the queue lock: a      under the queue lock: a
- *             queue                       waiter that enqueues while   serve, when it wakes a
- *                                         none is awake; the awake     thread, or the queue is
- *                                         waiter, when it goes back,   empty; the awake waiter,
- *                                         or takes the lock and        when it takes the lock
- *                                         leaves waiters; upgrade
- *   CLOSED    the first waiter has        under the queue lock: an     the awake waiter, when it
- *             waited a turn: no           overtaker; a serve, when it  takes the lock; a serve,
- *             overtaking                  wakes a waiter; the awake    when the queue is empty
- *                                         waiter, when it goes back
- *   UPGRADER  a reader, still counted,    upgrade, under the queue     a serve, when it hands over
- *             waits to be the only one    lock                         WRITER; the upgrader, when
+ *             way out                     granted
+ *   WAITERS   an unlock must serve the    a waiter that enqueues       a serve, when it wakes, or
+ *             queue                       while none is awake; the     the queue is empty; the
+ *                                         awake waiter, when it goes   awake waiter, when it takes
+ *                                         back, or leaves waiters;     the lock
+ *                                         upgrade
+ *   CLOSED    the first waiter has        an overtaker; a serve, when  the awake waiter, when it
+ *             waited a turn: no           it wakes; the awake waiter,  takes the lock; a serve,
+ *             overtaking                  when it goes back            when the queue is empty
+ *   UPGRADER  a reader, still counted,    upgrade                      a serve, when it hands over
+ *             waits to be the only one                                 WRITER; the upgrader, when
  *                                                                      it gives up
  *   WRITER    a writer holds the lock     write lock, upgrade: CAS; a  write unlock, downgrade:
  *                                         serve                        subtraction
@@ -34,6 +31,8 @@
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
  *   the rest  the fork count of the process that AWAKE, WAITERS, CLOSED and UPGRADER belong to
+ *
+ * WAITERS, CLOSED, UPGRADER and turn_ change under the queue lock.
  *
  * Invariants
  *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a hand-over,
@@ -55,10 +54,8 @@
  *
  * Once the first waiter has waited a turn, CLOSED bars the lock to all but the awake waiter. An
  * awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays set,
- * and bars other fibers, which may share its thread.
- *
- * A forked child inherits the word, but not the waiters: rwlock_forget_parent(). A stale WAITERS
- * with an empty queue only sends unlocks to the parking lot.
+ * and bars other fibers, which may share its thread. In a forked child: rwlock_forget_parent(). A
+ * stale WAITERS only sends unlocks to the parking lot.
  */
 #include "rwlock.h"
 #include "../base/atomic.h"
@@ -76,11 +73,11 @@
 #define RWLOCK_UPGRADER (1u << 30)
 #define RWLOCK_WRITER (1u << 31)
 
-/* Values of a queued node, which no other primitive uses. */
+/* Of a queued node; no other primitive uses these values. */
 #define RWLOCK_READS 0xf2776c31u
 #define RWLOCK_WRITES (RWLOCK_READS + 1)
 #define RWLOCK_UPGRADES (RWLOCK_READS + 2)
-/* Values of a dequeued node. */
+/* Of a dequeued node. */
 enum { RWLOCK_WOKEN, RWLOCK_GRANTED };
 
 static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER | RWLOCK_UPGRADER, RWLOCK_READS};
@@ -109,7 +106,7 @@ static uint32_t rwlock_forks(void)
 	return fl__load_relaxed(&fl__fork_count) << RWLOCK_FORKS_SHIFT;
 }
 
-/* Under the queue lock, when a new waiter is first and none is awake. */
+/* Under the queue lock, when none is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
 	/* without the queue lock, turn_ is a hint */
@@ -121,21 +118,18 @@ static bool rwlock_has_awake(const fl_rwlock *l)
 	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* without the queue lock, a hint */
 }
 
-/* Under the queue lock. */
 static void rwlock_set_awake(fl_rwlock *l)
 {
 	/* as in rwlock_begin_turn() */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
-/* Under the queue lock. */
 static void rwlock_clear_awake(fl_rwlock *l)
 {
 	/* as above */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
-/* Without the queue lock, a hint. */
 static bool rwlock_is_late(const fl_rwlock *l)
 {
 	/* as above */
@@ -182,7 +176,7 @@ __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 		rwlock_last_wake.object = NULL;
 }
 
-/* The word with one more holder. Panics when there are too many readers. */
+/* Panics when there are too many readers. */
 static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
 {
 	if (mode == &rwlock_reading && (word & RWLOCK_COUNT) >= RWLOCK_MOST)
@@ -190,7 +184,7 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
 	return word + mode->unit;
 }
 
-/* Makes the upgrader, which is first, the writer. False: it gave up. */
+/* The upgrader is first. False: the upgrader gave up. */
 static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	if (!fl__lot_take_node(lot, first, RWLOCK_GRANTED))
@@ -200,7 +194,7 @@ static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl
 	return true;
 }
 
-/* Makes `first`, which nothing bars, the awake waiter. False: it gave up. */
+/* Nothing bars the lock to `first`. False: the waiter gave up. */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool is_fiber = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
@@ -217,7 +211,7 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 	return true;
 }
 
-/* Under the queue lock, with waiters queued (invariant 2). Dequeues waiters that gave up. */
+/* With waiters queued (invariant 2). Dequeues waiters that gave up. */
 static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
@@ -247,7 +241,7 @@ static bool rwlock_is_waiter(const struct fl__node *node)
 	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_UPGRADES;
 }
 
-/* After an unlock. The lock may already be freed: invariant 2. */
+/* The lock may already be freed: invariant 2. */
 __attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
 {
 	FL__LOT(lot, l);
@@ -255,7 +249,7 @@ __attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
 		rwlock_serve_queue(l, &lot);
 }
 
-/* An awake reader has taken the lock. Grants it to the readers right behind. */
+/* An awake reader has taken the lock, and so do the readers right behind. */
 static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
@@ -267,7 +261,7 @@ static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 		fl__add_relaxed(&l->word_, n * RWLOCK_READER);
 }
 
-/* The awake waiter has taken the lock. Updates turn_ and WAITERS. */
+/* The awake waiter has taken the lock. */
 static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__rwlock_mode *mode)
 {
 	if (mode == &rwlock_reading)
@@ -286,10 +280,7 @@ static struct fl__node *rwlock_front(struct fl__lot *lot)
 	return first && first->value == RWLOCK_UPGRADES ? fl__lot_node_after(first) : first;
 }
 
-/*
- * Under the queue lock: takes the lock, or sets `marks` if a bit of `bars` is set. Returns the word
- * before.
- */
+/* Under the queue lock. Sets `marks` if a bit of `bars` is set. Returns the word before. */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
                                     bool awake)
 {
@@ -336,9 +327,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * For a waiter that gives up: invariant 6. `bit`: UPGRADER for an upgrader, which still reads, else
- * 0. If a serve has dequeued the waiter, and it is no upgrader, fl_rwlock_destroy() ignores it: the
- * lock may already be freed.
+ * Invariant 6. `bit`: UPGRADER for an upgrader, which still reads, else 0. If a serve has dequeued
+ * a waiter that is no upgrader, fl_rwlock_destroy() ignores it: the lock may be freed.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {
@@ -351,7 +341,6 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 	}
 }
 
-/* Whether a context waits, is awake, holds the lock, or is a barred reader. */
 static bool rwlock_is_busy(fl_rwlock *l)
 {
 	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
@@ -361,14 +350,13 @@ static bool rwlock_is_busy(fl_rwlock *l)
 	return busy;
 }
 
-/* Called before each lock. */
 static inline void rwlock_check_wake(fl_rwlock *l)
 {
 	if (__builtin_expect(rwlock_last_wake.object == l, 0))
 		rwlock_recheck_wake(l);
 }
 
-/* Takes the lock if it is not barred, and so may overtake the queue. */
+/* The caller may overtake the queue. */
 static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* the CAS decides */
@@ -393,7 +381,6 @@ static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 		rwlock_serve(l);
 }
 
-/* Called by a barred reader. */
 static void rwlock_back_out(fl_rwlock *l)
 {
 	/* the caller held no lock */
@@ -401,9 +388,8 @@ static void rwlock_back_out(fl_rwlock *l)
 }
 
 /*
- * Polls for some microseconds, or until the lock has a waiter. Each access takes the cache line
- * from a holder that may lock again at once: so 8 pauses first. More would cost too much where
- * sections take some 100 ns.
+ * For some microseconds, or until the lock has a waiter. Each access takes the cache line from a
+ * holder that may lock again at once: so 8 pauses first, no more, for sections of some 100 ns.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
@@ -417,7 +403,7 @@ static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 	return false;
 }
 
-/* The awake waiter spins until the lock is not barred, for a bounded time. */
+/* The awake waiter spins for a bounded time. */
 static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { POLLS = 7 };
@@ -484,9 +470,7 @@ __attribute__((noinline, cold)) static int rwlock_try_slow(fl_rwlock *l, const s
 	return locked ? 0 : -EBUSY;
 }
 
-/*
- * `seen`: the word before the reader's addition. True: the reader holds the lock. Else backs out.
- */
+/* `seen`: the word before the reader's addition. False: the reader has backed out. */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & RWLOCK_COUNT) >= RWLOCK_MOST && !(seen & RWLOCK_WRITER)) {

@@ -31,19 +31,18 @@
  *   2. Permits are conserved: release(n) = permits handed over + permits added. A waiter that gave
  *      up was not taken and holds no permit. A woken waiter holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
- *      transaction wakes it. An awake waiter leaves with its permits or cancelled, or it sleeps
- *      with WAITERS set. If it leaves, it checks in the same transaction whether the free permits
- *      suffice for the new first waiter.
+ *      transaction wakes it. An awake waiter sleeps with WAITERS set, or leaves, with its permits
+ *      or cancelled, and serves in the same transaction.
  *   4. While WAITERS is set, the word changes only in a transaction that serves the queue before
  *      it ends; or by a signal handler's CAS, which adds a permit. Then the handler, or the thread
  *      that holds the bucket's lock, makes such a transaction. So once all releases are over, no
- *      first waiter sleeps while its permits are free. WAITERS stays set while a waiter for many
- *      permits is first, so waiters for one permit do not starve it.
+ *      first waiter sleeps while its permits are free. Waiters for one permit do not starve a
+ *      first waiter for many: WAITERS stays set.
  *
  * A signal handler's CAS, too, is its last access, unless the queue is not empty: then a semaphore
  * exists here, and sem_serve_in_handler() is correct for any. A waiter that leaves touches the
- * semaphore only if it was still queued. A stale WAITERS with an empty queue, as in a forked child,
- * only sends one call to the slow path.
+ * semaphore only if it was still queued. A stale WAITERS, as in a forked child, only sends one call
+ * to the slow path.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -99,7 +98,7 @@ static bool sem_competes(struct fl__node *first)
 
 /*
  * Grants permits from `*left` in FIFO order. Unless `all`, a first waiter that competes is only
- * woken for the last permit. Returns whether the first waiter sleeps.
+ * woken. Returns whether the first waiter sleeps.
  */
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
@@ -117,8 +116,8 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 }
 
 /*
- * Under the queue lock, with WAITERS set: adds `n` permits, serves the queue, and publishes the
- * permits left. The last access. False: `n` exceeds the bound; nothing was added.
+ * With WAITERS set: adds `n` permits, serves, and publishes the permits left. The last access.
+ * False: `n` exceeds the bound; nothing was added.
  */
 static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
@@ -154,10 +153,9 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 }
 
 /*
- * Called by a waiter that gave up. Serves the later waiters, which may need fewer permits. If a
- * release has dequeued this waiter, it has served them, and the semaphore may already be freed. (An
- * observer leaves by fl__node_disarm() without a serve: it holds up others only while no permit is
- * free.)
+ * After a waiter gave up: the later waiters may need fewer permits. If a release has dequeued this
+ * waiter, it has served them, and the semaphore may be freed. (An observer leaves by
+ * fl__node_disarm(): it holds up others only while no permit is free.)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
@@ -179,8 +177,8 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 }
 
 /*
- * If `need` permits are free, takes `take` of them: false. Else enqueues `node`, unless NULL: true.
- * `awake`: the caller is the first waiter, and queued.
+ * False: took `take` of `need` free permits. Else enqueues `node`, unless NULL. `awake`: the caller
+ * is the first waiter, and queued.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
@@ -219,7 +217,7 @@ struct sem_poll {
 	uint32_t need;
 };
 
-/* Whether the permits are free, or WAITERS sends the caller to the queue. */
+/* Permits are free, or WAITERS sends the caller to the queue. */
 static bool sem_is_decided(const void *what)
 {
 	const struct sem_poll *poll = what;
@@ -230,7 +228,7 @@ static bool sem_is_decided(const void *what)
 
 /*
  * Each round polls, then takes the permits or enqueues, then sleeps. A waiter woken without a grant
- * is first, and awake.
+ * is awake.
  */
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -274,12 +272,12 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-/* If WAITERS is still set, releases: 0, -EOVERFLOW. Else -EAGAIN, with the word in `*now`. */
+/* While WAITERS is set, releases: 0, -EOVERFLOW. Else -EAGAIN, and the word in `*now`. */
 static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	int rc = -EAGAIN;
 	FL__LOT(lot, s);
-	/* WAITERS changes only under the queue lock; the CAS decides on the rest */
+	/* the queue lock holds WAITERS, the CAS the rest */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & SEM_WAITERS)
 		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
@@ -293,7 +291,6 @@ static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 	return word <= bound && n <= bound - word;
 }
 
-/* 0 or -EOVERFLOW. */
 __attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
 {
 	int rc = -EAGAIN;
@@ -372,7 +369,7 @@ void fl_sem_release(fl_sem *s)
 		sem_panic_too_many(s);
 }
 
-/* With WAITERS, waiters may be about to receive permits, so only FL_SEM_MAX limits. */
+/* With WAITERS, waiters may receive permits: only FL_SEM_MAX limits. */
 static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {
 	return sem_permits(word) < (word & SEM_WAITERS ? FL_SEM_MAX : sem_bound(s));

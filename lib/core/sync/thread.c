@@ -45,7 +45,7 @@ struct fl__thread {
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
-/* The calling thread, also in a fiber. NULL: it has no control block. */
+/* Also in a fiber. NULL: it has no control block. */
 static _Thread_local struct fl__thread *thread_self;
 static fl_thread_error_handler *thread_error_handler;
 
@@ -60,7 +60,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
-/* Releases `t` for `owners` owners. True: the last one; the caller frees `t`. */
+/* True: the last of the owners; the caller frees `t`. */
 static bool thread_release(struct fl__thread *t, unsigned owners)
 {
 	FL_LOCKED(&thread_list_lock);
@@ -107,8 +107,8 @@ __attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct
 }
 
 /*
- * The thread's function ends by pthread_exit() or pthread_cancel(). The frames of its tasks and
- * callbacks are gone: other threads would wait for their ends.
+ * By pthread_exit() or pthread_cancel(). The frames of its tasks and callbacks are gone: other
+ * threads would wait for their ends.
  */
 __attribute__((cold)) static void thread_exits(void *arg)
 {
@@ -230,7 +230,7 @@ __attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, i
 	if (rc != 0)
 		return rc;
 	if (!t->lost)
-		/* the thread is about to leave the library's code, or has left */
+		/* which is about to leave the library's code, or has left */
 		(void)fl__sys.thread_join(t->pthread);
 	if (result)
 		*result = t->result;
@@ -313,7 +313,7 @@ static bool thread_arm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
-/* In a forked child the list is consistent, and all its threads but the forking one are lost. */
+/* A forked child finds the list consistent, and all other threads lost. */
 static void thread_before_fork(void)
 {
 	fl_mutex_lock(&thread_list_lock);

@@ -14,24 +14,24 @@
  * over, and the readers-writer lock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
- *   since         when the first waiter was     fl__turn_is_over(), under   never: its wait ends
- *                 first woken; 0: not yet       the queue lock
- *   fl__last_wake the object of the waiter      the waking thread, under    the waking thread, when
- *                 that this thread woke last    the queue lock              a check finds that the
- *                                                                           waiter has run
+ *   since         when the first waiter was     fl__turn_is_over()          never: its wait ends
+ *                 first woken; 0: not yet
+ *   fl__last_wake the object of the waiter      the waking thread           the waking thread, once
+ *                 that this thread woke last                                the waiter has run
  *
  * Invariants
  *   1. An awake waiter stays first. It acquires the object, or sets the waiters bit in the
  *      transaction in which it goes back to sleep.
  *   2. While a waiter is queued, the waiters bit is set, or the first waiter is awake.
- *   3. `since` is set once for each wait: a waiter that sleeps again keeps its turn.
+ *   3. `since` is set once for each wait, under the queue lock: a waiter that sleeps again keeps
+ *      its turn.
  *   4. An awake waiter may wait for the CPU of the waking thread. So that thread checks the queue
- *      at each FL__CALLS_PER_CHECK-th call on the object of its last wake. (The semaphore needs no
- *      check: its releases wake the first waiter anew.)
+ *      at each FL__CALLS_PER_CHECK-th call on the object of its last wake. (The semaphore's
+ *      releases wake the first waiter anew.)
  *
  * A turn of the readers-writer lock begins when its waiter becomes first, since overlapping readers
  * may never free the lock. An overtaking reader reads that time without the queue lock, so the time
- * is a part of the lock (rwlock.c).
+ * is a part of the lock.
  */
 #define FL__TURN FL_MS(1)
 enum { FL__CALLS_PER_CHECK = 64 };
