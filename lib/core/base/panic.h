@@ -13,7 +13,7 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 /* A function of the user has left by pthread_exit() or pthread_cancel(). */
 #define FL__ENDS_THREAD "ends its thread, by pthread_exit() or pthread_cancel()"
 
-/* One line, cut at 255 bytes. */
+/* Logs one line, cut at 255 bytes. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
 
 #endif

@@ -166,7 +166,7 @@ static struct fl__robust_list *sys_get_robust_list(void)
 	return list;
 }
 
-/* Some C libraries register it at a thread's first robust mutex. */
+/* Some C libraries register the list at a thread's first robust mutex. */
 __attribute__((cold)) static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;

@@ -132,11 +132,11 @@ extern _Thread_local int64_t fl__yield_ration; /* their state; for tests */
 void fl__back_off(unsigned round);
 enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
 
-/* For systems without futexes (portable_futex.c). */
+/* Used on systems without futexes (portable_futex.c). */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);
 
-/* For systems without guard markers. Adds two mappings; Linux allows 65,530. */
+/* Used without guard markers. Adds two mappings; Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
@@ -165,11 +165,11 @@ int fl__check_file_size(uint64_t size);
 
 bool fl__is_main_thread(void);
 
-/* Zeroed. NULL: out of memory, or n * size overflows. */
+/* Zeroed memory. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
-/* From the allocator of an object. NULL: fl__alloc(), fl__free(). */
+/* Uses the allocator of an object. NULL: fl__alloc(), fl__free(). */
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
 void fl__free_to(const fl_allocator *allocator, void *memory);

@@ -25,7 +25,7 @@ static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *
 	return a;
 }
 
-/* In pairs from the left, then the pairs from the right. */
+/* Melds pairs from the left, then the pairs from the right. */
 static struct fl__timer *timer_heap_meld_children(struct fl__timer *child)
 {
 	struct fl__timer *pairs = NULL; /* linked by next, the last pair first */

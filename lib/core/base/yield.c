@@ -63,7 +63,7 @@ static void yield_use_ration(int64_t took, int64_t now)
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
 }
 
-/* Whether a thread of this process yielded there just before `now`. */
+/* Whether a thread of this process yielded on the CPU just before `now`. */
 static bool yield_was_for_own_process(int cpu, int64_t now)
 {
 	const int64_t last = fl__load_relaxed(&yield_last[cpu % YIELD_CPUS].at);

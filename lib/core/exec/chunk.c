@@ -22,7 +22,7 @@ enum {
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring */
 };
 
-/* Of every chunk after its end. */
+/* The type of every chunk after its end. */
 static const fl_task_type chunk_detached_type = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
 static struct fl__task_block *chunk_block_of(fl_task_ctx *ctx)

@@ -39,7 +39,7 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 	       (!type || (type->result_size == 0 && (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
-/* `n` objects of `size` bytes; `*copy` stays NULL for none. */
+/* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
 static int executor_copy(const fl_allocator *allocator, const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
@@ -181,7 +181,7 @@ void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *bl
 /* See struct fl__future_ops. */
 
 /*
- * Of a task that runs in another process, and so is claimed only under the executor's lock. NULL:
+ * The executor of a task in another process, which is claimed only under the executor's lock. NULL:
  * the task runs in this process, or is the parent's.
  */
 static fl_executor *executor_if_remote(const struct fl__task_block *block)
@@ -415,8 +415,8 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * From one section of the lock. `ours`: claimed by this context. `theirs`: claimed by others, in a
- * kind's own backlog. `running`: by the workers of such a kind.
+ * The tasks that one section of the lock found. `ours`: claimed by this context. `theirs`: claimed
+ * by others, in a kind's own backlog. `running`: by the workers of such a kind.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -532,7 +532,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 	return NULL;
 }
 
-/* One at a time, without the lock: callbacks of a task's token may use the executor. */
+/* Requests one at a time, without the lock: callbacks of a token may use the executor. */
 static void executor_request_frames(fl_executor *e)
 {
 	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
@@ -541,7 +541,7 @@ static void executor_request_frames(fl_executor *e)
 	}
 }
 
-/* Of a cancel, on running tasks. */
+/* The effect of a cancel on running tasks. */
 enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
 
 static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)

@@ -305,7 +305,7 @@ void fl__permits_resize(fl_executor *e, unsigned before, unsigned now);
 /* Under the lock: from now on no submit waits for a permit. */
 void fl__permits_close(fl_executor *e);
 
-/* Of each future in a task block. */
+/* The operations of each future in a task block. */
 extern const struct fl__future_ops fl__task_block_future_ops;
 
 /*
@@ -383,7 +383,7 @@ bool fl__executor_is_idle(const fl_executor *e);
 int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
                              fl_cancel_token *cancel);
 
-/* Not freed yet; atomic. */
+/* Counts detached executors that are not freed yet; atomic. */
 extern uint32_t fl__executors_detached;
 
 /* Uncounts `n` tasks, whose claimers do not use `e` afterwards. */
@@ -392,7 +392,7 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n);
 /* Refuses all later tasks, and ends queued tasks with -ENOTRECOVERABLE and the message `text`. */
 void fl__executor_break(fl_executor *e, const char *text);
 
-/* With the message `text`. `e` accepts later tasks. */
+/* Queued tasks get the message `text`. `e` accepts later tasks. */
 void fl__executor_end_queued(fl_executor *e, int error, const char *text);
 
 /*
@@ -429,7 +429,7 @@ void fl__run_end(struct fl__run *run);
 /* Without the lock: runs the task and ends its future. */
 void fl__run_task(struct fl__run *run);
 
-/* The tasks of `e` that the calling context runs by fl__run_here(). */
+/* How many tasks of `e` the calling context runs by fl__run_here(). */
 unsigned fl__run_depth(const fl_executor *e);
 
 /* The first half of fl__run_task(). Returns the task's error, and its message in `*message`. */
@@ -470,7 +470,7 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 /* As above, in the current scope, with a copy of the current values. */
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
-/* NULL: none. */
+/* NULL: the task has set no message. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 
 /* Discards the message and the kept result of a task that succeeded. */

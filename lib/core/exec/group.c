@@ -66,7 +66,7 @@ static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAI
 static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
                                                 .offset = offsetof(fl_group, idle_)};
 
-/* In a task's block, behind its callback. */
+/* Lies in a task's block, behind the callback. */
 struct group_task {
 	fl_group *group;
 	void *result; /* the caller's; NULL: none */
@@ -566,7 +566,7 @@ static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_ca
 	return rc;
 }
 
-/* Without an executor, no task to run or to cancel. */
+/* Without an executor the group has no task to run or to cancel. */
 static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -604,7 +604,7 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 	return rc;
 }
 
-/* Outside of the group's own. */
+/* The scope outside of the group's own. */
 static fl_cancel_token *group_outer_scope(const fl_group *g)
 {
 	fl_cancel_token *scope = fl_cancel_scope_current();

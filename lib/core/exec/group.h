@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* For the fibers of loops (loop/loop_fiber.c). group.c has the tables. */
+/* The fibers of loops call these (loop/loop_fiber.c). group.c has the tables. */
 
 struct fl__sched;
 
@@ -33,10 +33,10 @@ struct fl__group_failure {
 };
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
-/* To the error handler (fl_fiber_set_error_handler). */
+/* Calls the error handler (fl_fiber_set_error_handler). */
 void fl__fiber_report_error(const char *name, int error);
 
-/* After a fiber's end was published. The caller's last access to the group. */
+/* Called after a fiber's end was published. The caller's last access to the group. */
 void fl__group_fiber_left(fl_group *g);
 
 #endif

@@ -12,10 +12,10 @@
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 
-/* `done` after the close. */
+/* The value of `done` after the close. */
 static struct fl__imap_batch imap_closed;
 
-/* Zeroed, with that many batches, and one reference; NULL: no memory. */
+/* The iteration is zeroed and has one reference. NULL: no memory. */
 static fl_imap *imap_new(const fl_allocator *allocator, size_t batches)
 {
 	size_t bytes;
@@ -59,7 +59,7 @@ static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size
 	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
 }
 
-/* On any thread. */
+/* Called on any thread. */
 static void imap_on_end(fl_future *f, void *arg)
 {
 	struct fl__imap_batch *b = arg;
@@ -130,7 +130,7 @@ static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
 	it->used--;
 }
 
-/* Oldest first. Acquires what the tasks wrote. */
+/* Takes the oldest first. Acquires what the tasks wrote. */
 static void imap_collect(fl_imap *it)
 {
 	/* pairs with imap_on_end() */
@@ -271,7 +271,7 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 	}
 }
 
-/* Up to a chunk of arguments. Returns their number. */
+/* Takes up to a chunk of arguments. Returns their number. */
 static size_t imap_gather(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
@@ -296,7 +296,7 @@ static void imap_drop_held(fl_imap *it)
 	it->source.held = 0;
 }
 
-/* If there is one. After an error the caller may try again. */
+/* Submits the next chunk, if any. After an error the caller may try again. */
 static int imap_submit_next(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;

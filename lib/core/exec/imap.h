@@ -100,7 +100,7 @@ void fl__imap_stop(fl_imap *it, int why);
 /* Makes a batch current. Returns 0, or why there is none: as fl_imap_next_until(). */
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 
-/* Of futures without drop hooks. Runs no user code, and never waits. */
+/* The callback of futures without drop hooks runs no user code, and never waits. */
 void fl__imap_on_end(fl_future *f, void *arg);
 
 void fl__imap_batch_retire(fl_imap *it);

@@ -43,7 +43,7 @@ struct map_in_place {
 	fl_map_error failure;
 };
 
-/* Unless the map ended for another reason or a lower element has failed. */
+/* Does nothing if the map ended for another reason or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	fl__lock(&map->lock);
@@ -81,7 +81,7 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	return error == 0;
 }
 
-/* While elements may begin and succeed. Returns how many succeeded. */
+/* Stops when an element fails or may not begin. Returns how many succeeded. */
 static size_t map_run_chunk(struct map_in_place *map, size_t begin, size_t end, fl_task_ctx *ctx)
 {
 	size_t i = begin;
@@ -207,7 +207,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	return rc;
 }
 
-/* Several tasks for each worker, which balances the load. */
+/* Several tasks for each worker balance the load. */
 static size_t map_chunk_size(size_t n, unsigned workers)
 {
 	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
@@ -265,7 +265,7 @@ static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__im
 	return map_copy_has_begun(m, end);
 }
 
-/* What element `done` left: zeros if the worker died or the result is lost. */
+/* Copies zeros if the worker died or the result is lost. */
 static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
 {
 	const size_t size = m->it->type->result_size;
@@ -284,7 +284,7 @@ static void map_copy_note_failure(struct map_by_copy *m, const struct fl__imap_b
 	(void)strncpy(m->failure.message, fl_future_message(b->f), FL_MESSAGE_MAX - 1);
 }
 
-/* And the reason for an early end. */
+/* Also takes the reason for an early end. */
 static void map_copy_take(struct map_by_copy *m)
 {
 	fl_imap *it = m->it;

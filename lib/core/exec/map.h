@@ -51,7 +51,7 @@ struct fl__chunk_end {
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between);
 
-/* Of an ended chunk. `type`: the caller's. */
+/* The chunk has ended. `type`: the caller's. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 
 /* Leading elements with a valid result. */
@@ -75,13 +75,13 @@ size_t fl__chunk_most(const fl_task_type *type);
  */
 size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* By their bytes; at least 1. */
+/* The preferred most elements of a chunk, by their bytes; at least 1. */
 size_t fl__chunk_preferred(const fl_task_type *type);
 
 /* How many chunks under way keep all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);
 
-/* Of the array `first`. NULL if `size` is 0 or `first` is NULL. */
+/* The i-th element of the array `first`. NULL if `size` is 0 or `first` is NULL. */
 static inline void *fl__element(const void *first, size_t i, size_t size)
 {
 	return first && size > 0 ? (char *)first + i * size : NULL;

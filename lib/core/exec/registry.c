@@ -24,7 +24,7 @@ static void registry_note_change(void)
 	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
-/* To the first entry with that name, or where to insert it. */
+/* Returns the link to the first entry with that name, or where to insert the entry. */
 static fl_task_entry **registry_search(const char *name)
 {
 	fl_task_entry **link = &registry_first;
@@ -61,7 +61,7 @@ static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
-/* After those with the name of `entry`. `*conflict`: they have different types. */
+/* Skips the entries with the name of `entry`. `*conflict`: their types differ. */
 static const fl_task_entry *registry_next_name(const fl_task_entry *entry, bool *conflict)
 {
 	const fl_task_type *type = entry->type;
@@ -117,7 +117,7 @@ uint64_t fl__registry_changes(void)
 	return fl__load_relaxed(&registry_change_count); /* as in registry_note_change() */
 }
 
-/* So a forked child finds the registry consistent. */
+/* The lock is held across a fork, so a forked child finds the registry consistent. */
 static void registry_before_fork(void)
 {
 	fl_mutex_lock(&registry_lock);

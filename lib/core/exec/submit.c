@@ -156,7 +156,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
 }
 
-/* Under `owed_lock`, as submit_return_permit(). */
+/* Called under `owed_lock`, as is submit_return_permit(). */
 static void submit_owe_permit(struct fl__permits *permits)
 {
 	if (fl_sem_try_acquire(&permits->free) != 0)

@@ -237,7 +237,7 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	return pool;
 }
 
-/* At 0 frees the pool. */
+/* Frees the pool when `left` is 0. */
 static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 {
 	/* the last context frees what the others used; pairs with itself */
@@ -304,7 +304,7 @@ static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *poo
 	return block;
 }
 
-/* A user of the pool that is no block of its slabs. */
+/* Counts a user of the pool that is no block of its slabs. */
 static void task_blocks_count(struct fl__task_blocks *pool)
 {
 	struct task_block_cache *s = task_blocks_enter(pool);

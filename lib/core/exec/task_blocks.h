@@ -112,7 +112,7 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool);
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
                                           size_t most, size_t extra);
 
-/* In the extra bytes. */
+/* The callback is in the extra bytes. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
 /* Prefetches the cache lines of a small block for writing. */

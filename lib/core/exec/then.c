@@ -130,7 +130,7 @@ static void then_end_like_second(struct then_chain *c, fl_future *second)
 	then_end_like(c, second);
 }
 
-/* Invariant 5. */
+/* See invariant 5. */
 static void then_on_second_end(fl_future *second, void *arg)
 {
 	struct then_chain *c = arg;
@@ -256,7 +256,7 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/* The chains that a waiter comes to next, the farthest ahead last. Saves searches. */
+/* The chains that a waiter comes to next, the farthest ahead last, to save searches. */
 struct then_path {
 	struct then_chain *at[64];
 	size_t n;
@@ -327,7 +327,7 @@ static struct then_stage then_stage_of(struct then_chain *c)
 	return then_until_end(c->first, true);
 }
 
-/* As far as this context may. */
+/* Helps as far as this context may. */
 static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct then_path path = {.n = 0};

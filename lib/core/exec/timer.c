@@ -110,7 +110,7 @@ static bool timer_withdraw(fl_timer *t)
 
 /* The timers' functions run without the lock, the rest here under it. */
 
-/* For its next call: skips the calls that are past. */
+/* Skips the calls that are past. */
 static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 {
 	const int64_t late = now - deadline;
@@ -118,7 +118,7 @@ static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
 }
 
-/* Those of a periodic timer stay for the next call. */
+/* The values of a periodic timer stay for the next call. */
 static struct fl__values *timer_values_of_call(const fl_timer *t)
 {
 	return t->values_ && t->period_ > 0 ? fl__values_ref(t->values_) : t->values_;
@@ -151,7 +151,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	fl_cond_broadcast(&timer_settled);
 }
 
-/* Until the first deadline, or an earlier one. False: nothing to wait for. */
+/* Sleeps until the first deadline, or an earlier one. False: nothing to wait for. */
 static bool timer_sleep(int64_t now)
 {
 	const bool idle = !timer_heap.first;

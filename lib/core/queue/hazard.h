@@ -16,7 +16,7 @@
  */
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 
-/* Of one thread, which alone writes them. */
+/* Only the owning thread writes these. */
 struct fl__hazards {
 	void *pointers[FL__HAZARDS];
 };
@@ -48,14 +48,14 @@ void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 /* The thread's next use takes a record again. */
 void fl__hazards_end(void);
 
-/* Of hazard_ck.c. */
+/* In hazard_ck.c. */
 struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
 struct fl__hazards *fl__hazards_shared(void);   /* the caller holds a lock */
 void fl__hazards_unregister(struct fl__hazards *hazards);
 void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
-/* For a forked child, which has one thread. */
+/* Called in a forked child, which has one thread. */
 void fl__hazards_forget_others(const struct fl__hazards *mine);
 /* No thread will use a record again. */
 void fl__hazards_free(void);

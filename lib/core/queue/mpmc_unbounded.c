@@ -376,7 +376,7 @@ size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t 
 	return got;
 }
 
-/* Not on an item's fast path, so these functions may borrow hazard pointers. */
+/* These functions are not on an item's fast path, so they may borrow hazard pointers. */
 
 static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
                                                        bool *borrowed)
@@ -414,7 +414,7 @@ static void unbounded_unpin(struct fl__segment *s)
 	fl__sub_release(&s->pins, 1u);
 }
 
-/* A segment that was the last during the call. */
+/* Returns a segment that was the last during the call. */
 static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
 {
 	for (;;) {
@@ -553,7 +553,7 @@ uint64_t fl__unbounded_length(struct fl__unbounded *c)
 	return put > taken ? put - taken : 0;
 }
 
-/* What a get would return; 0 also while a put is in progress. */
+/* Returns what a get would return; 0 also while a put is in progress. */
 static int unbounded_list_can_get(struct fl__unbounded *c)
 {
 	/* Before the length: if the queue is closed, the length lacks no put. */

@@ -118,7 +118,7 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
-/* The segment in `*at`, protected; NULL: out of memory. */
+/* Returns the segment in `*at`, protected; NULL: out of memory. */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* the segment as it was made; pairs with unbounded_advance() */
@@ -167,7 +167,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 	}
 }
 
-/* The item, in place, of the caller's ticket; NULL: there never will be one. */
+/* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
 static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);

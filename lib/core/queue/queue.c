@@ -487,7 +487,7 @@ static bool queue_is_joined(fl_queue *q)
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
-/* In a transaction. False: all items are done. */
+/* Called in a transaction. False: all items are done. */
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
@@ -543,7 +543,7 @@ void fl_queue_task_done(fl_queue *q)
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
 }
 
-/* For a join that gives up. Clears JOINED if no other joiner waits. */
+/* Called by a join that gives up. Clears JOINED if no other joiner waits. */
 static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));

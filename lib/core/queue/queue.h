@@ -175,7 +175,7 @@ struct fl__queue_call {
 	size_t n, count;
 };
 
-/* Before a call that got -EBUSY is tried again. `round` counts from 0. */
+/* Pauses before a call that got -EBUSY is tried again. `round` counts from 0. */
 void fl__queue_pause(unsigned round);
 
 /* Calls the backend until the result is not -EBUSY. Makes the owed wake. */

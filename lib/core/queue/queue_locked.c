@@ -206,7 +206,7 @@ static uint64_t locked_puts(void *state)
 	return puts;
 }
 
-/* Of `struct kind`, with its own kind_init(), _fini(), _put(), _get(), _discard(). */
+/* The backend of `struct kind`, which has kind_init(), _fini(), _put(), _get(), _discard(). */
 #define LOCKED_BACKEND(kind)                                                                                           \
 	{                                                                                                              \
 		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \
@@ -249,15 +249,15 @@ static void *heap_at(const struct heap *h, size_t index)
 	return h->array.items + index * h->stride;
 }
 
-/* In a priority queue only. */
+/* The queue is a priority queue. */
 static uint64_t *heap_age_at(const struct heap *h, size_t index)
 {
 	return (uint64_t *)heap_at(h, index + 1) - 1;
 }
 
 /*
- * From an item to the next. The item size gives an item's alignment, 16 at most; an age has its
- * own.
+ * The bytes from an item to the next. The item size gives an item's alignment, 16 at most; an age
+ * has its own.
  */
 static size_t heap_stride(size_t item_size, bool with_ages)
 {

@@ -126,7 +126,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	return true;
 }
 
-/* For a call that has announced itself. */
+/* Called by a put or get that has announced itself. */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
 	/* FENCED never changes. The fence pairs with queue_spsc_fence_all(). */
@@ -168,7 +168,7 @@ static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_put_in_progress(q) ? -EBUSY : -EAGAIN;
 }
 
-/* From item number `at` on. */
+/* These begin with item number `at`. */
 
 /* 0, or why there is no space. */
 static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)

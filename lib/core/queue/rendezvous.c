@@ -46,7 +46,7 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
-/* In a transaction. */
+/* Called in a transaction. */
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {

@@ -120,7 +120,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-/* Under the tree's lock. */
+/* Called under the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* the CAS decides */
@@ -161,7 +161,7 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Under the tree's lock: requests `c` and its descendants. */
+/* Requests `c` and its descendants, under the tree's lock. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {

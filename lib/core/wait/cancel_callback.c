@@ -101,7 +101,7 @@ static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_
 	fl__lot_take(&lot, FL__ALL, 0);
 }
 
-/* NULL: none is left. */
+/* NULL: no callback is left. */
 static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	FL__LOT(lot, calls->queue);
@@ -165,7 +165,7 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 	return false;
 }
 
-/* In a transaction. */
+/* Called in a transaction. */
 static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
 	cancel_callback_unlink(cb);

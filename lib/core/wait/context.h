@@ -53,7 +53,7 @@ struct fl__ctx_ops {
 	const struct fl__ctx *(*thread)(void);
 };
 
-/* How another worker replaces one that waits. */
+/* How another worker replaces a worker that waits. */
 struct fl__worker_ops {
 	/*
 	 * Called before a sleep that may last until another task has run. True: another worker
@@ -105,7 +105,7 @@ struct fl__ctx {
 
 struct fl__ctx *fl__ctx_adopt_thread(void);
 
-/* With a new id. `name` must outlive `ctx`. */
+/* Gives `ctx` a new id. `name` must outlive `ctx`. */
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name);
 
 static inline struct fl__ctx *fl__ctx_get(void)
@@ -114,7 +114,7 @@ static inline struct fl__ctx *fl__ctx_get(void)
 	return __builtin_expect(ctx != NULL, 1) ? ctx : fl__ctx_adopt_thread();
 }
 
-/* Of the calling thread, also in a fiber; only for comparisons. */
+/* Returns the calling thread's context, also in a fiber; only for comparisons. */
 static inline const struct fl__ctx *fl__ctx_thread(void)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();

@@ -82,7 +82,7 @@ void fl__lot_forget(void)
 	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
-/* The first node; NULL: the queue is empty. */
+/* Returns the first node; NULL: the queue is empty. */
 static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
 {
 	struct fl__node *first = bucket->queues;
@@ -256,7 +256,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
-/* By fl__lot_wake_first(). */
+/* Whether fl__lot_wake_first() has woken `node`. */
 static bool lot_is_woken(const struct fl__node *node)
 {
 	/* only this bucket's lock holders wake a queued node */

@@ -101,7 +101,7 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
-/* The node after `node`, or NULL. */
+/* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);
 /* Enqueues before `place`; last, if NULL. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
@@ -131,7 +131,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
  * is none.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
-/* `from` stays open. Its close unparks the waiters that were woken in `to`. */
+/* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
 
 /* Opens the queue that holds, or last held, `node`, also if moved. Returns its key. */

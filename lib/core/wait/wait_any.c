@@ -27,7 +27,7 @@ static int wait_any_first_ready(fl_on *on, size_t n)
 	return -EAGAIN;
 }
 
-/* Up to the first object that is ready. Returns how many were armed. */
+/* Stops at the first object that is ready. Returns how many were armed. */
 static size_t wait_any_arm(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
