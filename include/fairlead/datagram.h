@@ -21,8 +21,7 @@ FL_BEGIN_DECLS
  *     rc = fl_datagram_send_to(d, request, (size_t)n, &from);         // UDP may lose it
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, doubled, or overtaken. A datagram of a Unix socket is not: its sender waits while the
- * receiver has no room.
+ * lost, doubled, or overtaken. The sender to a Unix socket waits while the receiver has no room.
  *
  * A socket belongs to the loop on which it was created. Only that loop's thread may call its
  * functions, and only fibers of the loop those that wait. A socket must be freed before its loop.
@@ -51,12 +50,9 @@ typedef struct fl_datagram_address {
  * Stores the address of a UDP port. `host` is a numeric address ("127.0.0.1", "::1",
  * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6. The
  * lookup of a name (fairlead/net.h) blocks the calling fiber. A numeric address needs no wait, and
- * any thread that runs a loop may store it. Returns
- *   0
- *   -ECANCELED
- *   -ENOTSUP    the thread runs no loop; or `host` is a name, and the caller is no fiber
+ * any thread that runs a loop may store it. Returns 0, -ECANCELED, -ENOTSUP, -EAFNOSUPPORT,
+ * -EINVAL, -EMFILE, -ENFILE, or:
  *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
- *   -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *a, const char *host, uint16_t port);
 
@@ -87,8 +83,8 @@ FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, 
 FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
 
 /*
- * All-zero: the system's defaults. A Unix socket uses no field. Sockets are private: unless
- * `reuse_port` or `reuse_address` is set, no other socket can bind the port.
+ * All-zero: the system's defaults. A Unix socket uses no field. Unless `reuse_port` or
+ * `reuse_address` is set, no other socket can bind the port.
  */
 typedef struct fl_datagram_config {
 	bool reuse_port;              /* sockets of one user share a port; the system chooses one */
@@ -105,18 +101,13 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
  * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
  * addresses that this machine has, IPv4 before IPv6. The socket receives from groups that it has
- * joined, by setsockopt() with MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The
- * lookup of a name blocks the calling fiber. Returns
- *   0
+ * joined, by setsockopt() with MCAST_JOIN_GROUP or
+ * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The lookup of a name blocks the
+ * calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED,
+ * -ENOTSUP, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
- *   -EACCES
  *   -ENODEV         no such interface
- *   -EAFNOSUPPORT
- *   -EMFILE, -ENFILE, -ENOMEM
- *   -ENOSPC         the user's limit of watched descriptors
- *   -ECANCELED
- *   -ENOTSUP        the thread runs no loop; or `host` is a name, and the caller is no fiber
  *   an error of the table in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
@@ -125,29 +116,26 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 /*
  * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an
  * abstract name that the system chooses, for answers. Any user of this network namespace can send
- * to an abstract name. Closing the socket removes its file, unless another socket has replaced it.
- * A stale file is removed first; if several processes do so at once, perhaps only the last keeps
- * the path. Returns
- *   0
+ * to an abstract name. A stale file is removed first, as by fl_listen_unix(), but without its lock:
+ * of several processes, perhaps only the last keeps the path. Closing the socket removes its file,
+ * unless another socket has replaced it. Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP,
+ * or:
  *   -EADDRINUSE        a socket is open there, or a process is just opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      above 107 bytes
  *   -EINVAL            ""
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS, and other errors of the system for the path
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *   -ENOTSUP           the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
  * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), on the loop that the
  * calling thread runs. Makes `fd` close-on-exec, unless it is 0, 1 or 2; a blocking `fd` stays
- * blocking. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM, or:
- *   -ENOTSUP  the thread runs no loop
+ * blocking. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM,
+ * -ENOTSUP, -ENOSPC, or:
  *   -EINVAL   another kind of socket
  *   -EEXIST   the loop watches `fd` already
- *   -ENOSPC   the user's limit of watched descriptors
  */
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
@@ -159,16 +147,15 @@ FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
- * Closes the socket. Fibers that send or receive get -EPIPE within 32 ms, and all later calls at
- * once. The port or path is free. A second call does nothing.
+ * Closes the socket. Fibers that send or receive get -EPIPE within 32 ms. The port or path is free.
+ * May be called again.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
  * Connects the socket to a peer: it sends to the peer if no other address is given, and receives
  * from the peer alone. Datagrams that have come before are still received. A UDP peer need not
- * exist. A connected socket may be connected again. Returns
- *   0
+ * exist. May be called again. Returns 0, -EPIPE, -EINVAL, -EOWNERDEAD, or:
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: no socket is open there; no file; a stream socket; a socket that is
@@ -176,17 +163,14 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
  *   -ENETUNREACH, -EHOSTUNREACH, and other errors of the system
  *   -EADDRINUSE    from a peer of IPv4 to one of IPv6, or back: as fl_datagram_disconnect()
- *   -EPIPE         closed
- *   -EINVAL        the caller does not run the socket's loop
- *   -EOWNERDEAD    in a forked child
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer);
 
 /*
  * Ends the connection, if there is one. The socket keeps its address. Returns 0, -EPIPE,
  * -EOWNERDEAD, or:
- *   -EADDRINUSE  the system had chosen the port, and another socket has just taken it. The socket
- *                has no port then; the next send makes the system choose another one
+ *   -EADDRINUSE  another socket has taken the port that the system had chosen; the next send makes
+ *                the system choose another one
  *   -EINVAL      the caller does not run the socket's loop
  */
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
@@ -224,8 +208,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *d
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
 
 /*
- * As fl_datagram_send(), to an address; NULL: to the connected peer. No event reports that a Unix
- * receiver has room: the function tries again at least every 32 ms. Also returns:
+ * As fl_datagram_send(), to an address; NULL: to the connected peer. Tries a full Unix receiver
+ * again at least every 32 ms. Also returns:
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
@@ -242,18 +226,13 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
 
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
- * while there is none. Returns the size of the datagram, 0 for an empty one, or
+ * while there is none. Returns the size of the datagram, 0 for an empty one, -ENOMEM, -ECANCELED,
+ * -EFAULT, -EPIPE, -EINVAL, -EOWNERDEAD, or:
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
  *                  a datagram that this socket has sent did not arrive (ICMP): on a connected
  *                  socket; or with `peer_errors`, where `from` is the receiver that was meant
- *   -ENOMEM        of the system
- *   -ECANCELED
- *   -EFAULT        a bad address
- *   -EPIPE         closed
- *   -EINVAL        the caller is no fiber of the socket's loop
- *   -EOWNERDEAD    in a forked child
  *
  * With `peer_errors` receives return the errors of all peers, also on a socket that is not
  * connected; sends do not.
@@ -284,10 +263,9 @@ typedef struct fl_datagram_message {
 
 /*
  * Sends `n` datagrams in order, several with one system call. Stores in `sent`, which may be NULL,
- * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Observes its cancel scope.
- * Returns 0 if all were sent; else the error of the first that was not, as fl_datagram_send_to().
- * Those after it were not sent. An error of the network for an earlier datagram of the same call
- * may go unreported.
+ * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Returns 0 if all were
+ * sent; else the error of the first that was not, as fl_datagram_send_to(). Those after it were not
+ * sent. An error of the network for an earlier datagram of the same call may go unreported.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                   unsigned *sent);
@@ -302,9 +280,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
 
 /*
  * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY, with one system call.
- * Blocks the calling fiber while there are none. Observes its cancel scope. Sets `received`, `lost`
- * and `address` of each. A datagram that does not fit is no error: see `lost`. Returns the number
- * of datagrams, or
+ * Blocks the calling fiber while there are none. Sets `received`, `lost` and `address` of each. A
+ * datagram that does not fit is no error: see `lost`. Returns the number of datagrams, or:
  *   -EINVAL  `n` is 0
  *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */

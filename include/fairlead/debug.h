@@ -52,8 +52,7 @@ FL_BEGIN_DECLS
 
 /*
  * Switches on the modes of `modes` and all others off. 0 switches all off, and forgets all records.
- * If memory runs out later, debugging switches itself off, with one warning. Returns:
- *   0        switched
+ * If memory runs out later, debugging switches itself off, with one warning. Returns 0, or:
  *   -EINVAL  an unknown mode; nothing has changed
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.

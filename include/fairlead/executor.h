@@ -32,18 +32,15 @@ struct fl_shm; /* fairlead/shm.h */
  */
 typedef struct fl_executor fl_executor;
 
-/*
- * What a submit does when the backlog is full, or, with FL_BACKLOG_NONE, when no worker is free:
- * see fl_executor_config.backlog.
- */
+/* What a submit does when fl_executor_config.backlog allows no further task. */
 typedef enum fl_when_full {
 	/*
-	 * Waits until there is room, or until fl_submit_config.backlog_deadline. In a task of the
-	 * same executor: as FL_FULL_RUN, unless that deadline has passed.
+	 * Waits, up to fl_submit_config.backlog_deadline. In a task of the same executor: as
+	 * FL_FULL_RUN, unless that deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
-	/* Runs the task on the submitting thread, without the initializer, before it returns. */
+	/* Runs the task on the submitting thread, without the initializer. */
 	FL_FULL_RUN = 2,
 } fl_when_full;
 
@@ -58,8 +55,8 @@ typedef struct fl_executor_config {
 	unsigned workers;
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
 	/*
-	 * A task without a result. Each worker runs it once, before its first task, with a copy of
-	 * `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
+	 * A task without a result, which each worker runs once, before its first task, with a copy
+	 * of `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
 	 * tasks end with -ENOTRECOVERABLE, and later submits return that.
 	 *
 	 * The thread that frees the executor calls its hook `drop_arg` once, when all workers are
@@ -81,14 +78,13 @@ typedef struct fl_executor_config {
 	 * called by any thread that uses the executor or its futures and by each worker, at the
 	 * same time, and in a forked child by a free. They must not use this executor.
 	 *
-	 * Not from this allocator: stacks; what each thread and fiber keeps (fl_local, context
-	 * variables); waits for several futures (fairlead/future.h); what starts and watches worker
-	 * processes; what sends over MPI.
+	 * Not from it: stacks; fl_local; context variables; waits for several futures; what starts
+	 * and watches worker processes; what sends over MPI.
 	 */
 	const fl_allocator *allocator;
 	/*
-	 * Threads only: the most tasks that may wait to be run; 0: any number. A cancelled task
-	 * does not count. Two kinds of submit ignore the bound: that of a chained task
+	 * Threads only: the most tasks that may be pending; 0: any number. A cancelled task does
+	 * not count. Two kinds of submit ignore the bound: that of a chained task
 	 * (fl_future_then()), and a submit at nesting depth 64 (a task that a submit runs itself
 	 * submits the next).
 	 *
@@ -115,9 +111,8 @@ typedef struct fl_executor_config {
 	 */
 	int64_t task_timeout;
 	/*
-	 * A worker is killed when its task still runs so many ns after the task's deadline, or
-	 * after a request to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER:
-	 * never.
+	 * A worker is killed when its task still runs so many ns after its deadline, or a request
+	 * to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
 	 */
 	int64_t grace_period;
 } fl_executor_config;
@@ -145,11 +140,9 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 /*
  * Creates an executor that runs tasks on threads, which start when they are needed. They block the
  * signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A
- * submit that follows a wait for a task starts no thread while that task's worker is idle; the
- * task's callbacks may still occupy it. A task that ends its thread by pthread_exit() or
- * pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place (docs/ends.md).
- * Workers take tasks in the order of submission, except while an intrusive task is cancelled before
- * it started. Returns 0, -ENOMEM, or:
+ * task that ends its thread by pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and
+ * another worker takes its place (docs/ends.md). Workers take tasks in the order of submission,
+ * except while an intrusive task is cancelled before it started. Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
  *            above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
  *            `idle_timeout` below 0
@@ -158,11 +151,11 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 #define FL_WORKERS_MAX 4096u
 
 /*
- * Submits a task. Copies `*arg`, of the type's argument size (NULL if that is 0). Stores a future
- * in `*f`, unless `f` is NULL. An accepted task ends exactly once: done or cancelled. Waits only if
- * the submit runs the task itself (on the sequential executor, with FL_FULL_RUN, or with
- * FL_FULL_WAIT in a task of `e`), or if a full backlog with FL_FULL_WAIT blocks the calling
- * context. Returns 0, -ENOMEM, -EOWNERDEAD, or:
+ * Submits a task. Copies `*arg` (NULL if its size is 0). Stores a future in `*f`, unless `f` is
+ * NULL. An accepted task ends exactly once: done or cancelled. Waits only if the submit runs the
+ * task itself (on the sequential executor, with FL_FULL_RUN, or with FL_FULL_WAIT in a task of
+ * `e`), or if a full backlog with FL_FULL_WAIT blocks the calling context. Returns 0, -ENOMEM,
+ * -EOWNERDEAD, or:
  *   -EPIPE            closed, before or during the wait
  *   -ENOTRECOVERABLE  broken: see fl_executor_is_broken()
  *   -EAGAIN           there is no worker, and none can be started
@@ -171,8 +164,8 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *   -E2BIG            argument plus result are above FL_TASK_SIZE_MAX, or aligned above
  *                     FL_TASK_ALIGN_MAX
  *
- * On an error the argument is still the caller's: its drop hook does not run. Memory order: the
- * task sees what the caller wrote before.
+ * On an error the argument is still the caller's. Memory order: the task sees what the caller wrote
+ * before.
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
@@ -199,14 +192,11 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  */
 typedef struct fl_submit_config {
 	int64_t deadline; /* 0: none */
-	/*
-	 * A request of this token cancels the task, before or after the start. NULL: none. The
-	 * token must outlive the task.
-	 */
+	/* A request of this token cancels the task. NULL: none. The token must outlive the task. */
 	fl_cancel_token *cancel;
 	/*
-	 * Ends a wait for room, with -ETIMEDOUT; 0: never. With FL_NO_WAIT the submit does not
-	 * wait. The wait observes `cancel`; if that is NULL, the caller's scope.
+	 * Ends a wait for the backlog, with -ETIMEDOUT; 0: never; FL_NO_WAIT: at once. The wait
+	 * observes `cancel`; if that is NULL, the caller's scope.
 	 */
 	int64_t backlog_deadline;
 	fl_future_callback *on_end; /* as fl_future_on_end(), without memory of its own; NULL: none */
@@ -259,9 +249,8 @@ FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const 
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
- * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop
- * (fl_task_is_cancelled()). Callbacks and drop hooks run on the calling thread. Returns how many
- * tasks were cancelled.
+ * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop.
+ * Callbacks and drop hooks run on the calling thread. Returns how many tasks were cancelled.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
@@ -300,7 +289,7 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  */
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
-/* As fl_executor_join(); never waits: -EBUSY while tasks are left; `e` is closed. */
+/* As fl_executor_join(): -EBUSY while tasks are left; `e` is closed. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /* As fl_executor_join(); also returns -ETIMEDOUT; `e` is closed then. */
@@ -329,10 +318,9 @@ FL_API void fl_executor_free(fl_executor *e);
 /*
  * Closes `e` and gives it up without waiting. Queued tasks still run. `e` is freed when its last
  * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
- * `e` must have returned before. A task of `e`, or its callback, may call this; if another thread
- * submitted that task, the submit must have returned before. Until they end, tasks of `e` may use
- * fl_executor_current(); its submits return -EPIPE. A group or an iteration of `e` must have ended
- * before the call, or end within a task of `e`.
+ * `e` must have returned before, also the submit of a task of `e` that calls this. Until they end,
+ * tasks of `e` may use fl_executor_current(); its submits return -EPIPE. A group or an iteration of
+ * `e` must have ended before the call, or end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits for neither, a dlclose() of the library for both (docs/threads.md). The tasks of

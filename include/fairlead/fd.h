@@ -43,10 +43,9 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
 /*
  * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
  * of any kind, blocking or not, and may belong to several processes: its flags stay as they are. If
- * another reader is faster the wait goes on. Blocks the calling context. Returns
+ * another reader is faster the wait goes on. Blocks the calling context. Returns -ECANCELED, or:
  *   > 0   the number of bytes
  *   0     the end
- *   -ECANCELED
  *   -EINVAL   `size` is 0 or above PTRDIFF_MAX
  *   -EBADF    not open for reading
  *   any other error of read()
@@ -59,10 +58,9 @@ FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size,
 
 /*
  * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read().
- * SIGPIPE is never raised. Returns
+ * SIGPIPE is never raised. Returns -ECANCELED, or:
  *   > 0   the number of bytes, which may be fewer than `size`; 0 if `size` is 0
  *   -EPIPE    nothing reads any more
- *   -ECANCELED
  *   -EINVAL   `size` is above PTRDIFF_MAX
  *   -EBADF    not open for writing
  *   any other error of write()

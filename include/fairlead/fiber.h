@@ -50,8 +50,7 @@ typedef struct fl_fiber_config {
 /*
  * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later
  * iteration, after the fibers that were started before. The fiber's token is a child of the loop's
- * token, not of the caller's scope. Returns 0, -ENOMEM, or:
- *   -ENOTSUP  the thread runs no loop
+ * token, not of the caller's scope. Returns 0, -ENOMEM, -ENOTSUP.
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
                                         const fl_fiber_config *config);
@@ -134,10 +133,9 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
 /*
  * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
  * later iteration, after the fibers that were started before. Panics if the group has fibers on
- * another loop. Returns 0, -ENOMEM, or:
+ * another loop. Returns 0, -ENOMEM, -ENOTSUP, or:
  *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
  *               is at its end
- *   -ENOTSUP    the thread runs no loop
  *
  * On an error nothing was started and `arg` is still the caller's.
  */

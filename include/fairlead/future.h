@@ -51,8 +51,8 @@ FL_API fl_future *fl_future_ref(fl_future *f);
 FL_API void fl_future_free(fl_future *f);
 
 /*
- * Waits for the end of the task and copies its result. `size` is the size of the result type;
- * `result` may be NULL if that is 0. Blocks the calling context. Returns 0, -ECANCELED, or:
+ * Waits for the end of the task and copies its result, of `size` bytes (`result` may be NULL if
+ * that is 0). Blocks the calling context. Returns 0, -ECANCELED, or:
  *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
  *                unless the task has kept its result (fl_task_keep_result()): then that is copied.
  *   -EINVAL      `size` is not that of the result type
@@ -60,7 +60,7 @@ FL_API void fl_future_free(fl_future *f);
  */
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
-/* As fl_future_get(); never waits: -EAGAIN while the task has not ended. */
+/* As fl_future_get(): -EAGAIN while the task has not ended. */
 FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t size);
 
 /* As fl_future_get(); also returns -ETIMEDOUT. */
@@ -68,13 +68,12 @@ FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t 
                                              fl_cancel_token *cancel);
 
 /*
- * Waits until the task has ended, with whatever result. Blocks the calling context. Returns 0,
- * -ECANCELED, or:
+ * Waits until the task has ended. Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EOWNERDEAD  in a forked child, see above
  */
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *f);
 
-/* As fl_future_wait(); never waits: -EAGAIN while the task has not ended. */
+/* As fl_future_wait(): -EAGAIN while the task has not ended. */
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /* As fl_future_wait(); also returns -ETIMEDOUT. */
@@ -125,19 +124,19 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Registers a callback: `callback(f, arg)` is called once when the task ends, on the thread that
- * ends or cancels the task; if the task has ended, at once, on the calling thread. Callbacks of a
- * future run in the order of registration, without a cancel scope, and each with a copy of the
- * values of the context that registered it (fairlead/context_var.h). A callback may free references
- * to `f`. It must not block for long, nor wait for the end of the task's executor. A wait for the
- * task may return before the task's callbacks have. Returns 0, or:
+ * Has `callback(f, arg)` called once when the task ends, on the thread that ends or cancels the
+ * task; if the task has ended, at once, on the calling thread. Callbacks of a future run in the
+ * order of registration, without a cancel scope, and with a copy of the registering context's
+ * values (fairlead/context_var.h). A callback may free references to `f`. It must not block for
+ * long, nor wait for the end of the task's executor. A wait for the task may return before the
+ * task's callbacks have. Returns 0, or:
  *   -ENOMEM  `callback` will not be called
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
 /*
- * For FL_WAIT_ANY(): ready when the task has ended. Such a wait does not run the task: another
- * worker must. In a forked child a future for which a wait returns -EOWNERDEAD is not ready.
+ * For FL_WAIT_ANY(): ready when the task has ended. Such a wait does not run the task. In a forked
+ * child a future for which a wait returns -EOWNERDEAD is not ready.
  */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
@@ -184,20 +183,15 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
  *
- *     rc = reply_promise_create(&p, NULL, &f);                // check; p is the producer's,
- *                                                             // f the consumer's
- *
- *     rc = reply_promise_set(p, reply);                       // 0; or -ECANCELED: the future
- *                                                             // was cancelled
+ *     rc = reply_promise_create(&p, NULL, &f);                // check
+ *     rc = reply_promise_set(p, reply);                       // the producer; -ECANCELED: cancelled
  *     fl_promise_free(p);
- *
- *     rc = reply_promise_get(f, &reply);
+ *     rc = reply_promise_get(f, &reply);                      // the consumer
  *
  * The future is pending until the promise is set, failed, or freed unfulfilled. Until then, or
  * until fl_promise_start(), fl_future_cancel() cancels it.
  *
- * Several contexts may use a promise at a time; the free must be the last use. Callbacks of the
- * future run in the call that ends it.
+ * Callbacks of the future run in the call that ends it.
  */
 typedef struct fl_promise fl_promise;
 
@@ -210,7 +204,7 @@ typedef struct fl_promise fl_promise;
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel only requests the promise's token. Optional. Returns
+ * Optional: makes the future running, so that a cancel only requests the promise's token. Returns
  * 0, or:
  *   -ECANCELED  the future was cancelled
  *   -EALREADY   the promise was started before, or is fulfilled
@@ -218,8 +212,7 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future with a copy of `*value`, of the promise's size (NULL if that is 0). Never waits,
- * but calls the callbacks. Returns 0, or:
+ * Ends the future with a copy of `*value` (NULL if the promise's size is 0). Returns 0, or:
  *   -ECANCELED  the future was cancelled
  *   -EALREADY   the promise was set or failed before; the first result stays
  *
@@ -235,16 +228,15 @@ FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *format, ...) FL_PRINTF(3, 4);
 
 /*
- * As fl_promise_fail(), with a copy of `*value`, of the promise's size (NULL if that is 0), as of a
- * task that has kept its result (fl_task_keep_result()). fl_future_get() copies the value and
- * returns FL_ETASK; `drop` is called with it. On an error the value is still the caller's.
+ * As fl_promise_fail(), with a copy of `*value` (NULL if the promise's size is 0), as of a task
+ * that has kept its result (fl_task_keep_result()).
  */
 FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
     FL_PRINTF(4, 5);
 
 /*
  * A token that is requested when the future is cancelled, or when a started promise is requested to
- * stop: for waits and callbacks of the producer. Valid until the promise is freed.
+ * stop. Valid until the promise is freed.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
@@ -327,7 +319,7 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  */
 FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
 
-/* As fl_as_completed_next(); never waits: -EAGAIN while none has ended. */
+/* As fl_as_completed_next(): -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
 
 /*
@@ -337,10 +329,7 @@ FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *in
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
                                                     fl_cancel_token *cancel);
 
-/*
- * Frees the iteration; futures and fibers go on. Panics while a fiber waits in
- * fl_as_completed_next(). Never waits for a task or fiber.
- */
+/* Frees the iteration. Panics while a fiber waits in fl_as_completed_next(). */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)

@@ -114,8 +114,7 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
  *                   the callback, and sees what it wrote. The callback must not free the future,
  *                   nor join the group.
  *
- * Returns as fl_group_submit(), and:
- *
+ * Returns as fl_group_submit(), or:
  *   -ETIMEDOUT   there was no room until `backlog_deadline`
  *   -EINVAL      `cancel` is not NULL
  */

@@ -96,10 +96,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  */
 FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
 
-/*
- * As fl_imap_next(); never waits: -EAGAIN while there is no result. The sequential executor runs a
- * task.
- */
+/* As fl_imap_next(): -EAGAIN while there is no result. The sequential executor runs a task. */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
 /* As fl_imap_next(); also returns -ETIMEDOUT at the call's deadline, and may be called again. */

@@ -14,8 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A task in the caller's memory: its submit allocates nothing. For work that must go on when memory
- * is short, and for objects that each have one task at a time.
+ * A task in the caller's memory: its submit allocates nothing.
  *
  *     struct connection {
  *             fl_intrusive_task flush;                          // all-zero: not submitted
@@ -28,14 +27,12 @@ FL_BEGIN_DECLS
  *     rc = fl_future_wait(fl_intrusive_task_future(&c->flush)); // check
  *     rc = fl_intrusive_task_join(&c->flush);                 // check; now it may be freed
  *
- * After the end of a task the executor, a callback, or the owner of a reference (fl_future_ref())
- * may still use it. So its memory must stay, unmoved, until it is *joined*: a join waits for the
- * task's end, and until nothing refers to it. A cancelled task that no worker has taken leaves the
- * backlog at once, so its join waits for no worker. The same holds for a task that a waiting
- * worker runs itself.
+ * The executor, a callback, or the owner of a reference (fl_future_ref()) may use a task after its
+ * end. So its memory must stay, unmoved, until a join has returned: that waits until nothing refers
+ * to the task. The join of a cancelled task that no worker has taken waits for no worker.
  *
- * Argument and result are in the caller's memory, too, and are not copied: they must stay until the
- * task has ended. The type's drop hooks do not run.
+ * Argument and result are not copied: they must stay until the task has ended. The type's drop
+ * hooks do not run.
  *
  * One context at a time submits and joins. Only for executors with FL_CAP_BY_REFERENCE.
  */
@@ -56,10 +53,8 @@ typedef struct fl_intrusive_task {
 /*
  * Submits a task, as fl_submit_with(), without copies: the task reads `*arg` and writes `*result`
  * (of the type's sizes; NULL for size 0). `*result` is zeroed first. Allocates only to start a
- * worker or a fiber. Of such failures only that of the executor's first thread is returned, else
- * the task is queued. `config` may be NULL. Waits only as fl_submit(). Returns:
- *
- *   0
+ * worker or a fiber. If that fails, the task is queued, unless the executor has no thread yet:
+ * -EAGAIN. Waits as fl_submit(). Returns 0, or:
  *   -EBUSY     `task` was submitted and is not joined
  *   -EINVAL    the type has an argument (or a result), and `arg` (or `result`) is NULL
  *   -ENOTSUP   `e` is without FL_CAP_BY_REFERENCE
@@ -67,7 +62,7 @@ typedef struct fl_intrusive_task {
  *   -EPIPE, -ENOTRECOVERABLE, -ENOBUFS, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD
  *              as fl_submit()
  *
- * On an error nothing was queued, and the task is not submitted. `*result` may have been zeroed.
+ * On an error `*result` may have been zeroed.
  */
 FL_API FL_MUST_CHECK int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_task_type *type,
                                                   const void *arg, void *result, const fl_submit_config *config);
@@ -75,9 +70,9 @@ FL_API FL_MUST_CHECK int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_t
 /*
  * The task's future, to wait for it, query it, cancel it, or add callbacks; not to be freed. Valid
  * until the first fl_intrusive_task_join() or fl_intrusive_task_join_until(), whatever that
- * returns, or until fl_intrusive_task_try_join() returns 0. A reference of fl_future_ref() is
- * valid until it is freed; the task cannot be joined before. fl_future_result() is `result`. NULL
- * if the task is not submitted. Never waits.
+ * returns, or until fl_intrusive_task_try_join() returns 0. A reference of fl_future_ref() is valid
+ * until it is freed; the task cannot be joined before. fl_future_result() is `result`. NULL if the
+ * task is not submitted.
  */
 FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
 
@@ -85,22 +80,21 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
  * Waits until the task has ended and nothing refers to it. Then the task may be submitted again, or
  * its memory freed. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
  * context. Observes its cancel scope. Returns:
- *
  *   0             also if the task was not submitted
  *   -ECANCELED    the task is not joined
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
  *                 fl_parallel_invoke() runs on another worker; nothing happened
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
- *                 refers to the task, and its memory may be used again, as a task after a new
- *                 FL_INTRUSIVE_TASK_INIT; nothing happened
+ *                 refers to the task, and its memory may be used again after a new
+ *                 FL_INTRUSIVE_TASK_INIT
  *
  * Memory order: after a join the caller sees what the task and its callbacks wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_intrusive_task_join(fl_intrusive_task *task);
 
 /*
- * As fl_intrusive_task_join(); never waits, and does not help: -EBUSY, and nothing happened, while
- * the task has not ended or something refers to it.
+ * As fl_intrusive_task_join(), without help: -EBUSY while the task has not ended or something
+ * refers to it.
  */
 FL_API FL_MUST_CHECK int fl_intrusive_task_try_join(fl_intrusive_task *task);
 

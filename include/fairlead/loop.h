@@ -216,12 +216,11 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
  * `*result`, which may be NULL. Blocks the calling fiber. The function's scope is a token of this
  * call. Memory order: the call happens before the function, and the function before the return.
- * Returns:
+ * Returns -ENOMEM, or:
  *   0            the function has ended; also if the caller was cancelled during the call, unless
  *                the function returned -ECANCELED
  *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
  *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
- *   -ENOMEM      not called
  *   -EAGAIN      not called: there is no thread, and none can be started
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  */

@@ -37,9 +37,8 @@ FL_BEGIN_DECLS
  * called name-0. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
  * fl_executor_cancel(). A join also cancels fibers that tasks have left behind, and waits for them.
  * If the thread finds no memory to run its loop, the pending tasks fail with -ENOMEM, and the
- * thread tries again with the next submit. Any thread may call it. Returns
- *   0
- *   -ENOMEM, -EMFILE, -ENFILE
+ * thread tries again with the next submit. Any thread may call it. Returns 0, -ENOMEM, -EMFILE,
+ * -ENFILE, or:
  *   -EINVAL  more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create()
  *   or another error of fl_loop_create()
  */

@@ -54,8 +54,7 @@ FL_API void fl_mutex_lock(fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context. Returns:
- *   0           locked
+ * Locks `m`. Blocks the calling context. Returns 0, or:
  *   -ETIMEDOUT  not locked: the deadline passed
  *   -ECANCELED  not locked: cancelled
  */

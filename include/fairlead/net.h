@@ -50,10 +50,8 @@ typedef struct fl_address {
 /*
  * Looks up the addresses of `host`, in the order in which they should be tried. Stores at most `n`
  * of them, and at most FL_ADDRESSES_MAX. Each address is a host for the functions below. Blocks the
- * calling fiber. Returns the number of stored addresses, or
+ * calling fiber. Returns the number of stored addresses, -ECANCELED, -ENOTSUP, or:
  *   -EINVAL     `n` is 0
- *   -ECANCELED
- *   -ENOTSUP    the caller is no fiber of a loop
  *   an error of the table above
  */
 FL_INLINE FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned n);
@@ -74,16 +72,10 @@ typedef struct fl_listen_config {
 /*
  * Listens at a TCP port of this machine; `port` 0: the system chooses one. `host` NULL: at all
  * addresses, of IPv4 and IPv6. `host` a name: at the first of its addresses that this machine has,
- * IPv4 before IPv6. The lookup of a name blocks the calling fiber. Returns
- *   0
+ * IPv4 before IPv6. The lookup of a name blocks the calling fiber. Returns 0, -EACCES,
+ * -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
- *   -EACCES
- *   -EAFNOSUPPORT
- *   -EMFILE, -ENFILE, -ENOMEM
- *   -ENOSPC         the user's limit of watched descriptors
- *   -ECANCELED
- *   -ENOTSUP        the thread runs no loop; or `host` is a name, and the caller is no fiber
  *   an error of the table above
  */
 FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16_t port,
@@ -99,16 +91,13 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  *
  * The user of a connecting process needs the right to write the file. `mode` does not depend on the
  * umask, and is set before any process can connect. Any user may connect to an abstract name
- * (fl_stream_peer_credentials()). Returns
- *   0
+ * (fl_stream_peer_credentials()). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EADDRINUSE        a process listens there, or is just opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      above 107 bytes
  *   -EINVAL            NULL or ""; a mode with an abstract name, or above 0777
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS, and other errors of the system for the path
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *   -ENOTSUP           the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_listen_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
@@ -128,12 +117,9 @@ FL_API void fl_listener_close(fl_listener *l);
  * Accepts a connection. Blocks the calling fiber while there is none. One fiber at a time. Skips
  * connections that were broken before they were accepted. After an error the connection remains for
  * the next call, which lets other fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EOWNERDEAD,
- * or:
- *   -EMFILE, -ENFILE  no more descriptors
- *   -ENOSPC           the user's limit of watched descriptors
+ * -EMFILE, -ENFILE, -ENOSPC, -EINVAL, or:
  *   -EPIPE            the listener is closed
  *   -EBUSY            another fiber accepts
- *   -EINVAL           the caller is no fiber of its loop
  */
 FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 
@@ -158,16 +144,12 @@ FL_API int fl_listener_fd(const fl_listener *l);
 /*
  * Connects to a TCP port of `host`. Tries the addresses of a name one after the other, alternating
  * IPv6 and IPv4. The next attempt begins as soon as one has failed, or after 250 ms in parallel
- * (RFC 8305). The first connection wins. Blocks the calling fiber. Returns
- *   0
+ * (RFC 8305). The first connection wins. Blocks the calling fiber. Returns 0, -ECANCELED, -EMFILE,
+ * -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               the last attempt failed; an error of the remote side outranks the error that this
  *               machine has no route or no address of the family
  *   -ETIMEDOUT  the system gave up, after minutes
- *   -ECANCELED
- *   -EMFILE, -ENFILE, -ENOMEM
- *   -ENOSPC     the user's limit of watched descriptors
- *   -ENOTSUP    the caller is no fiber of a loop
  *   an error of the table above, or another error of the system
  */
 FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port);
@@ -178,8 +160,8 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
 
 /*
  * Connects to a path, or to an abstract name, which begins with '@'. Blocks the calling fiber while
- * the listener's backlog is full, and tries again at least every 32 ms. Returns
- *   0
+ * the listener's backlog is full, and tries again at least every 32 ms. Returns 0, -ECANCELED,
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ENOENT        the path does not exist
  *   -ECONNREFUSED  no process listens there
  *   -EACCES, and other errors of the system
@@ -187,9 +169,6 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
  *   -EINVAL        NULL or ""
  *   -ENOTSOCK      the file is no socket
  *   -EPROTOTYPE    not a stream socket
- *   -ECANCELED
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *   -ENOTSUP       the caller is no fiber of a loop
  */
 FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 

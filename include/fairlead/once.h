@@ -45,7 +45,7 @@ FL__ASSERT_SIZE(fl_once, 4);
  */
 FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
 
-/* As fl_once_call(), but never waits: -EBUSY while another context runs the function. */
+/* As fl_once_call(): -EBUSY while another context runs the function. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
 /*

@@ -97,7 +97,7 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
 
-/* As fl_pipe_send; never waits: -EAGAIN if the pipe is full; also -EPIPE. */
+/* As fl_pipe_send: -EAGAIN if the pipe is full; also -EPIPE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
 
 /* As fl_pipe_send; also returns -ETIMEDOUT, -ECANCELED. */
@@ -111,7 +111,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, siz
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
-/* As fl_pipe_send_fds; never waits: -EAGAIN if the pipe is full. */
+/* As fl_pipe_send_fds: -EAGAIN if the pipe is full. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
 /* As fl_pipe_send_fds; also returns -ETIMEDOUT, -ECANCELED. */
@@ -135,7 +135,7 @@ FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, si
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
-/* As fl_pipe_recv; never waits: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
+/* As fl_pipe_recv: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
 /* As fl_pipe_recv; also returns -ETIMEDOUT, -ECANCELED. */
@@ -151,7 +151,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t 
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                              unsigned *n);
 
-/* As fl_pipe_recv_fds; never waits: -EAGAIN if there is no message. */
+/* As fl_pipe_recv_fds: -EAGAIN if there is no message. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                  unsigned *n);
 

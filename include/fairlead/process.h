@@ -28,15 +28,13 @@ FL_BEGIN_DECLS
  *
  * Start methods (`method`) of a task:
  *
- *   FL_PROCESS_FORK_SERVER  The fork server forks the process. The fork server is this program,
- *                           executed again by the first start that needs it, with one thread and
- *                           none of the caller's state; or it was forked by fl_process_preload(). A
- *                           start is cheap, and safe however many threads the caller has.
- *   FL_PROCESS_EXEC         This program is executed again for each process. Slower, but the
- *                           process shares nothing with earlier ones.
- *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
- *                           caller must have a single thread, not counting the library's thread
- *                           `reaper`, and must not be a fiber.
+ *   FL_PROCESS_FORK_SERVER  The fork server forks the process: this program, executed again by the
+ *                           first start that needs it, with one thread; or forked by
+ *                           fl_process_preload(). A start is cheap, and safe however many threads
+ *                           the caller has.
+ *   FL_PROCESS_EXEC         This program is executed again for each process. Slower.
+ *   FL_PROCESS_FORK         The caller is forked, with its memory. It must have a single thread,
+ *                           beside the library's thread `reaper`, and must not be a fiber.
  *
  * This program must be prepared:
  *
@@ -56,9 +54,8 @@ FL_BEGIN_DECLS
  * library that dlopen() has loaded is known to FL_PROCESS_FORK only.
  *
  * When the task returns, the process flushes all stdio streams and exits, without the functions of
- * atexit(). The exit code is 0 if the task returned 0, else 1, after one line on standard error
- * with the process, the task and the error. A task that calls exit() ends with that code. getppid()
- * is the fork server if that forked the process, else the caller.
+ * atexit(). The exit code is 0 if the task returned 0, else 1, after one line on standard error.
+ * getppid() is the fork server if that forked the process, else the caller.
  *
  * A new process has
  *   - the signals blocked that the calling thread blocks, but not those that fl_signals_create()
@@ -89,15 +86,13 @@ FL_BEGIN_DECLS
  *
  *     Without /proc a fork server cannot be compared in seccomp filters, labels, ambient and
  *     bounding capabilities, cgroup, oom_score_adj, and namespaces other than the mount namespace;
- *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it
- *     needs, is.
+ *     and the umask is its own. A landlock domain is never compared.
  *
  * A *daemon* is killed when the process that started it ends, SIGKILL included, or when the library
  * is unloaded. A child by clone() that neither calls exec nor runs the functions of
  * pthread_atfork() keeps it alive. The kernel kills the daemon alone, not the processes that it has
  * started. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
- * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
- * the caller.
+ * whole group; so does a preloaded fork server when the caller ends.
  *
  * Ctrl-C does not reach a process that leads a group (`group`): take SIGINT by fairlead/signals.h,
  * and stop the process. SIGTTIN stops it when it reads the terminal: set `in` to FL_PROCESS_NULL or
@@ -113,32 +108,30 @@ FL_BEGIN_DECLS
  * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
  * process: their end sends SIGCHLD, and if wait() or waitpid(-1) gets one, a join returns -ECHILD.
  * Other processes, as all workers of executors, are children of the fork server. The fork server is
- * an orphan: its parent is the first process of the PID namespace, or a subreaper. If that is this
- * process, the fork server is a child like any other orphan.
+ * an orphan: a child of the first process of the PID namespace, or of a subreaper.
  *
  * Several threads may use one handle at a time, apart from fl_process_free(),
  * fl_process_take_pipe() and fl_process_close_pipe(). In a forked child the parent's handles return
  * -EOWNERDEAD. If the fork server dies, its daemons die with it. Its other processes run on, but
- * how they end is not known. The next start makes a new one. The log gives the reason for each
- * failed start.
+ * how they end is not known. The next start makes a new one. The log has the reason for each failed
+ * start.
  */
 typedef struct fl_process fl_process;
 
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
-/* Name a stream of a process, for `in`, `out` and `err`. 0: the caller's stream. */
+/* For `in`, `out` and `err`; 0: the caller's stream. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
 #define FL_PROCESS_NULL 0x20000000            /* /dev/null */
 #define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
 #define FL_PROCESS_AS_OUT 0x08000000          /* for `err` only: the same as `out` */
 
-/* Limits: the descriptors of `fds`, and the bytes of a name. */
 #define FL_PROCESS_FDS_MAX 240
 #define FL_PROCESS_NAME_MAX 63
 
 typedef struct fl_process_config {
-	const fl_task_type *task; /* the task; NULL: see `program` */
-	const void *arg;          /* the task's argument; NULL if and only if it takes none */
+	const fl_task_type *task; /* NULL: see `program` */
+	const void *arg;          /* NULL if and only if the task takes none */
 	const char *program;      /* a path, or a name to be searched in PATH; NULL: see `task` */
 	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: its name */
 	const char *const *env;   /* the program's environment; NULL: the caller's */
@@ -152,15 +145,14 @@ typedef struct fl_process_config {
 	bool group; /* leads a process group, for fl_process_stop(); Ctrl-C does not reach it */
 } fl_process_config;
 
-/* How a process ended: by its exit code, or by a signal. */
 typedef struct fl_process_status {
 	int code;   /* 0 to 255; -1: by a signal */
 	int signal; /* its number; 0: by exit */
 } fl_process_status;
 
 /*
- * Runs the fork server or the task in a process that the library made by executing this program,
- * and never returns. In any other process: returns at once. Call it before all else in main().
+ * In a process that the library made by executing this program, runs the fork server or the task,
+ * and never returns. Else returns at once. Call it before all else in main().
  */
 FL_API void fl_main(int argc, char **argv);
 
@@ -192,20 +184,17 @@ FL_API void fl_main(int argc, char **argv);
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
 /*
- * Starts a process, and stores its handle, which the caller frees, in `*p`. When the call returns
- * the process exists; a program has been exec'd. After an error `*p` is unchanged. Returns
- *   0
+ * Starts a process. When the call returns, a program has been exec'd. Returns 0, or:
  *   -EINVAL      not exactly one of `task` and `program`; a field that belongs to the other; an
- *                argument for a task that takes none, or none for one that takes one; an unknown
- *                method; too many descriptors, or their number without `fds`; no `config`; a task
- *                with an argument, result or name that is too large
+ *                argument that does not fit the task; an unknown method; too many descriptors, or
+ *                their number without `fds`; no `config`; a task with an argument, result or name
+ *                that is too large
  *   -EBADF       a descriptor that is not open; for in, out and err also a number without
  *                FL_PROCESS_FD()
  *   -ENOENT      no such program, or directory; or the task is not registered, here or in the new
  *                process
- *   -EPROTO      the file of this program was replaced; or this program, executed again, ended
- *                without a call of fl_main(); or the task of that name has another identity in the
- *                new process
+ *   -EPROTO      the file of this program was replaced; or this program ended without a call of
+ *                fl_main(); or the task has another identity in the new process
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
@@ -214,8 +203,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
  *                daemon, or the fork server, would be the first process of a PID namespace
  *                (unshare(), setns())
- *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s: it is stopped, or
- *                does not reach its fl_main()
+ *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
@@ -225,23 +213,23 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
  *                fork server
  *
- * Blocks the calling context until the fork server or the new process has answered. The exec of a
- * program, or of this program, blocks the calling thread. Memory order: the process sees what was
- * written before the call, in the memory of which it has a copy.
+ * Blocks the calling context until the fork server or the new process has answered; an exec blocks
+ * the thread. Memory order: the process sees what was written before the call, in the memory of
+ * which it has a copy.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
 /*
- * Waits until the process has ended, and stores how in `*status` (may be NULL). Each further call
- * returns the same. Blocks the calling context. Returns 0, -ECANCELED, or:
+ * Waits until the process has ended, and stores how in `*status` (may be NULL). May be called
+ * again. Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EOWNERDEAD  the process has ended, but its fork server died before, so its status is not
- *                known; or this is a forked child: at once
- *   -ECHILD      the process has ended, but other code has reaped it (waitpid(), or SIGCHLD is
- *                ignored), so its status is not known
+ *                known; or in a forked child
+ *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored), so its
+ *                status is not known
  */
 FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
 
-/* As fl_process_join; never waits: -EBUSY while the process runs. */
+/* As fl_process_join: -EBUSY while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
 
 /* As fl_process_join; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
@@ -249,18 +237,17 @@ FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status 
                                                fl_cancel_token *cancel);
 
 /*
- * Sends a signal to the process, and never to another process that got its number. Returns 0,
- * -EOWNERDEAD, or:
+ * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  not the number of a signal
  *   -EPERM   the process runs as another user
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
-/* Sends SIGTERM, which ends a process that does not handle it. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
+/* Sends SIGTERM. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *p);
 
-/* Sends SIGKILL, which ends the process. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
+/* Sends SIGKILL. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 
 /*
@@ -286,13 +273,10 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_proces
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
-/*
- * As fl_process_pipe(), but the descriptor is the caller's now. fairlead/process_io.h shows how to
- * make a stream of it.
- */
+/* As fl_process_pipe(), but the descriptor is the caller's now. */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 
-/* Closes a pipe, so that the process reads the end of its input, say. Does nothing without one. */
+/* Closes a pipe, if there is one. */
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
 /* True while the process runs: while fl_process_try_join() returns -EBUSY. */
@@ -313,9 +297,8 @@ FL_API const char *fl_process_name(const fl_process *p);
 FL_API int fl_process_sentinel(const fl_process *p);
 
 /*
- * Calls `visit` (may be NULL) for each running process of this process that still has a handle,
- * oldest first. Returns their number. Holds a lock during the calls: `visit` must not start or free
- * a process, fork, or wait.
+ * Calls `visit` (may be NULL) for each running process that still has a handle, oldest first.
+ * Returns their number. `visit` must not start or free a process, fork, or wait.
  */
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 

@@ -54,12 +54,11 @@ typedef struct fl_process_io {
  * dropped: see `written`. An output ends when the last process that has inherited it ends or closes
  * it, which may be later than the process's own end.
  *
- * Blocks the calling context. `status` may be NULL. Returns
+ * Blocks the calling context. `status` may be NULL. Returns -ENOMEM, or:
  *   0            and how the process ended in `*status`
  *   -ECANCELED   the process runs, or an output is still open
  *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than the
  *                limit. A later call with a higher limit goes on
- *   -ENOMEM
  *   -EINVAL      no `io`; or `input` is NULL, and `input_size` is not 0
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
  *   any other error of read() or write()

@@ -48,16 +48,14 @@ FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 FL_API void fl_rmutex_lock(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Returns:
- *   0        locked
+ * Locks `m` once more. Returns 0, or:
  *   -EBUSY   another context owns `m`
  *   -EAGAIN  the caller has locked `m` 2^32 - 1 times
  */
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /*
- * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns:
- *   0           locked
+ * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns 0, or:
  *   -ETIMEDOUT  not locked: the deadline passed
  *   -ECANCELED  not locked: cancelled
  *   -EAGAIN     the caller has locked `m` 2^32 - 1 times
@@ -70,10 +68,7 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
 /*
  * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, waits until woken, then locks `m`
  * as often as before. Blocks the calling context. Panics when the calling context does not own `m`.
- * Returns, with `m` locked as before:
- *
- *   0           woken
- *   -ECANCELED  cancelled
+ * Returns, with `m` locked as before, 0, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 

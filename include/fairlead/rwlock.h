@@ -108,10 +108,7 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
  */
 FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 
-/*
- * As fl_rwlock_upgrade(), but never waits: -EBUSY when the caller is not the only reader, and it
- * still reads.
- */
+/* As fl_rwlock_upgrade(): -EBUSY when the caller is not the only reader, and it still reads. */
 FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
 
 /* As fl_rwlock_upgrade(): 0, -EDEADLK. Also -ETIMEDOUT, -ECANCELED, and the caller still reads. */

@@ -49,11 +49,10 @@ typedef struct fl_select_case {
  * tried one after the other, not all at one moment.
  *
  * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
- * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns:
+ * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns
+ * -ETIMEDOUT, -ECANCELED, or:
  *   0 or more     the index of the case that was made
  *   -EPIPE        the queue of a case is closed; `closed` of that case is set
- *   -ETIMEDOUT    the deadline has passed
- *   -ECANCELED    the wait was cancelled
  *   -ENOMEM       of a put, if its queue may return that
  *   -EINVAL       no case, or all are left out; more than INT_MAX; a case with both `to` and
  *                 `from`, or neither; a size that is not the queue's

@@ -54,8 +54,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
 
 /*
  * Makes `s` a semaphore of `permits` that never has more than `bound`. Requires that no context
- * uses `s`. Returns:
- *   0        initialized
+ * uses `s`. Returns 0, or:
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);

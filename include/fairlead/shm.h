@@ -57,12 +57,10 @@ typedef uint64_t fl_shm_offset;
 
 /*
  * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Filling the region
- * with zeroed memory takes about a second for 4 GiB. Returns 0, or:
+ * with zeroed memory takes about a second for 4 GiB. Returns 0, -EMFILE, -ENFILE, or:
  *   -EINVAL  `size` is 0
  *   -EFBIG   above FL_SHM_SIZE_MAX, the address space, or the limit for files (RLIMIT_FSIZE)
  *   -ENOMEM  above what the machine or the control group has left, or above RLIMIT_AS
- *   -EMFILE  the process has too many descriptors
- *   -ENFILE  the system has too many descriptors
  *   -ENOSYS  the system has no memfd_create(), or a sandbox forbids it
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);

@@ -51,22 +51,21 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
 
 /*
- * Waits until all parties have arrived. Blocks the calling context. Returns
+ * Waits until all parties have arrived. Blocks the calling context. Returns -EBADMSG, or:
  *   0 to parties - 1  passed: the order of arrival
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
  *   -ECANCELED        cancelled; the barrier is now broken
- *   -EBADMSG
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
 
 /*
- * Arrives and passes if the caller is the last party. Otherwise does not arrive. Returns
+ * Arrives and passes if the caller is the last party. Otherwise does not arrive. Returns -EBADMSG,
+ * or:
  *   parties - 1  passed
  *   -EAGAIN      parties are missing
  *   -EPIPE       the barrier is broken
  *   -EBUSY       a process that is stopped in a call (above) has blocked this call for a
  *                millisecond
- *   -EBADMSG
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 

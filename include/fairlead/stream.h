@@ -54,12 +54,10 @@ typedef struct fl_stream fl_stream;
  * close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A blocking `fd` stays
  * blocking, except a terminal or device that cannot be opened again through /proc: the stream of a
  * pipe or terminal takes a second descriptor so. After an error the caller still owns `fd`. Returns
- * 0, -EBADF, -ENOTCONN, -ENOMEM, or:
- *   -ENOTSUP  the thread runs no loop
+ * 0, -EBADF, -ENOTCONN, -ENOMEM, -ENOTSUP, -ENOSPC, or:
  *   -EPERM    a regular file, a directory, /dev/null: read it by fl_to_thread()
  *   -EINVAL   a socket, but no stream socket
  *   -EEXIST   the loop watches `fd` already
- *   -ENOSPC   the user's limit of watched descriptors
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -88,10 +86,9 @@ FL_API void fl_stream_abort(fl_stream *s);
 
 /*
  * Reads available bytes, 1 to `size`. Blocks the calling fiber while there are none. Returns the
- * number of bytes, -ECANCELED, or:
+ * number of bytes, -ECANCELED, -ENOMEM, or:
  *   0        the end
  *   -EINVAL  `size` is 0
- *   -ENOMEM  of the system
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
 
@@ -265,10 +262,10 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
 
 /*
  * Makes a pidfd of the process of fl_stream_peer_credentials(). Readable once the process has ended
- * (fl_fd_wait()). The caller closes it; it is close-on-exec. Returns the descriptor, or:
+ * (fl_fd_wait()). The caller closes it; it is close-on-exec. Returns the descriptor, -EMFILE,
+ * -ENFILE, or:
  *   -ENOTSUP          no Unix socket, or the system cannot (before Linux 6.5)
  *   -ESRCH            the process has ended, and was reaped (before Linux 6.16)
- *   -EMFILE, -ENFILE  no more descriptors
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 

@@ -45,9 +45,7 @@ typedef struct fl_thread_config {
 
 /*
  * Starts a thread that runs `function(arg)`. Memory order: the thread acquires what the caller
- * wrote before. Returns:
- *   0        started
- *   -ENOMEM  no memory
+ * wrote before. Returns 0, -ENOMEM, or:
  *   -EAGAIN  the system has no more threads, or no memory for the stack
  *   -EINVAL  the system refuses the stack size
  */
@@ -58,8 +56,7 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
  * Waits until the function has ended, stores its result in `*result` (may be NULL), and gives up
  * the handle. Then waits for the destructors of the thread's thread-specific data, whatever the
  * deadline. Blocks the calling context. A function that left by pthread_exit() or pthread_cancel()
- * has the result -ECANCELED. Returns:
- *   0            joined
+ * has the result -ECANCELED. Returns 0, or:
  *   -ECANCELED   cancelled; the thread can be joined again
  *   -EDEADLK     the caller is the thread itself
  *   -EINVAL      the handle is not joinable
@@ -141,9 +138,8 @@ typedef struct fl_local {
 FL_API void *fl_local_get(const fl_local *local);
 
 /*
- * Sets the value of the calling context; the previous value is not destroyed. Returns:
- *   0        set
- *   -ENOMEM  no memory
+ * Sets the value of the calling context; the previous value is not destroyed. Returns 0, -ENOMEM,
+ * or:
  *   -EAGAIN  1,024 different locals are in use
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);

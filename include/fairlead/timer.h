@@ -103,7 +103,7 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
  */
 FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *t);
 
-/* As fl_timer_join(); never waits: -EBUSY while `t` is pending or running. */
+/* As fl_timer_join(): -EBUSY while `t` is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /* As fl_timer_join(); also returns -ETIMEDOUT. */

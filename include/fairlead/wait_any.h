@@ -55,10 +55,9 @@ FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
  * Waits until one of the `n` objects of `on` is ready. Blocks the calling context. A token among
- * the objects is ready when it is requested, or its deadline has passed. Returns:
+ * the objects is ready when it is requested, or its deadline has passed. Returns -ETIMEDOUT,
+ * -ECANCELED, or:
  *   0 or more     the smallest index of a ready object
- *   -ETIMEDOUT    the deadline has passed
- *   -ECANCELED    the wait was cancelled
  *   -EINVAL       `n` is 0 or above INT_MAX
  */
 FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel);
