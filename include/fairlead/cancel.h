@@ -48,8 +48,8 @@ FL_API extern fl_cancel_token fl__shielded;
 
 /*
  * Makes `c` a child of `parent`; NULL: of the context's scope; FL_SHIELDED, or NULL without a
- * scope: a root. `c` counts as requested from `deadline` on, or from the parent's deadline if that
- * is earlier. Other threads may use `parent` at the same time. `parent` must outlive `c`.
+ * scope: a root. `c` counts as requested from `deadline` on. Other threads may use `parent` at the
+ * same time. `parent` must outlive `c`.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
 
@@ -60,9 +60,9 @@ FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, in
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks.
- * A second request does nothing. Never waits, except in callbacks.
- * Memory order: a release, which each call that sees the request acquires.
+ * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks. A
+ * second request does nothing. Memory order: a release, which each call that sees the request
+ * acquires.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
@@ -142,7 +142,7 @@ typedef struct fl_cancel_callback {
 /*
  * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL: the context's scope.
  * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
- * removed. Never waits, except in the function. Returns:
+ * removed. Returns:
  *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
  *   false   `c` was requested already, or its deadline has passed: the function has run in this
  *           call
@@ -171,14 +171,12 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
 }
 
 /*
- * A timeout is one deadline for all waits in a piece of code, in a fiber or a thread.
+ * A timeout is one deadline for all waits in a piece of code.
  *
  *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;      // ended at the end of the scope
  *     fl_timeout_begin(&t, fl_after(FL_S(5)));
  *     int rc = ask(server, &answer);                  // each of its waits ends within 5 s
  *     rc = fl_timeout_end(&t, rc);
- *     if (rc == -ETIMEDOUT)
- *             ...
  *
  * Between begin and end the calling context's scope is a token with the deadline, a child of the
  * outer scope. The code returns -ECANCELED as for any other cancel. fl_timeout_end() turns that
@@ -215,7 +213,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
  * Calls `function(arg)` under a timeout, in the calling context, and stores its result in
- * `*result`, which may be NULL. Calls the function even if the deadline has passed before. Returns:
+ * `*result`, which may be NULL. Calls it even after the deadline. Returns:
  *   0           the function has ended for any other reason
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope

@@ -43,9 +43,6 @@ FL_BEGIN_DECLS
  * and no other tasks: nested groups need no free worker. Do not join with a mutex locked that a
  * task locks.
  *
- * Memory: a task in the group takes some 250 bytes more than a task of a plain submit, until it has
- * ended.
- *
  * After its first submit or start a group must be joined, exactly once. After the join the group
  * may be used again, unless its deadline has passed. It must not move before the join. Members may
  * submit, too. The thread of a loop starts its fibers; the group's fibers that run at one time
@@ -81,8 +78,8 @@ typedef struct fl_group {
 
 /* clang-format off */
 /*
- * A group without members. `executor` runs the tasks; NULL: the group takes only fibers. With
- * UNTIL, the deadline cancels the members, and the group accepts none after it.
+ * A group without members. `executor` NULL: only fibers. With UNTIL, the deadline cancels the
+ * members, and the group accepts none after it.
  */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
@@ -108,8 +105,7 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
  *   deadline        of this task, beside the group's. A task that this deadline ends has failed
  *                   with -ETIMEDOUT: the group cancels its other tasks.
  *   cancel          NULL: the group's token cancels the task.
- *   backlog_deadline   A wait for room ends then; FL_NO_WAIT: the submit does not wait; 0: never. A
- *                   request of the group's token ends the wait, too.
+ *   backlog_deadline   As in fl_submit_config; the group's token ends the wait, too.
  *   on_end          Called with the task's future, after `*result` was set; a join returns after
  *                   the callback, and sees what it wrote. The callback must not free the future,
  *                   nor join the group.
@@ -122,24 +118,24 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
                                               const fl_submit_config *config);
 
 /*
- * Waits until every member has ended. If the caller is cancelled during the wait, the members are
- * cancelled, too, and the join still waits. A worker of the executor runs tasks of the group.
- * Blocks the calling context. Returns 0, also after fl_group_cancel() or without members; the error
- * of the first member that failed, whose message fl_group_message() returns; or:
+ * Waits until every member has ended. A cancel of the caller cancels the members, and the join
+ * still waits. A worker of the executor runs tasks of the group. Blocks the calling context.
+ * Returns 0, also after fl_group_cancel() or without members; the error of the first member that
+ * failed, whose message fl_group_message() returns; or:
  *
  *   -ETIMEDOUT    the group's deadline passed before all had done their work
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
  *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
  *   -EDEADLK      the caller is a member of the group, or inside of one; or the remaining members
- *                 could not run while the caller waits: fibers of a loop on the calling thread, if
- *                 the caller is no fiber of that loop; nothing happened
+ *                 are fibers of a loop on the calling thread, and the caller is no fiber of it;
+ *                 nothing happened
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
  * Memory order: what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
-/* As fl_group_join(); never waits, and does not help: -EBUSY while members are left. */
+/* As fl_group_join(), without help: -EBUSY while members are left. */
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
@@ -159,20 +155,20 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * The message of the first member that failed (fl_task_fail()), or else the text of its error.
- * NULL: none has failed. May be called after the join, too; valid until the next submit or start.
+ * The message of the first member that failed, or else the text of its error. NULL: none has
+ * failed. Valid until the next submit or start.
  */
 FL_API const char *fl_group_message(fl_group *g);
 
 /*
  * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
- * NULL: none has failed. Valid until the next submit or start.
+ * NULL, and valid, as fl_group_message().
  */
 FL_API const char *fl_group_failed_name(fl_group *g);
 
 /*
- * The index of the first member that failed among the submits and starts since the last join, from
- * 0. 0 if none has failed.
+ * The index, from 0, of the first member that failed among the submits and starts since the last
+ * join.
  */
 FL_API size_t fl_group_failed_index(fl_group *g);
 
@@ -184,9 +180,9 @@ FL_API size_t fl_group_failed_index(fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, as fl_group_join(); called at the end of the scope of FL_SCOPED. An error that no join
- * has returned goes to the log handler if it is a task's, to the error handler if it is a fiber's.
- * Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked child.
+ * Joins `g`, at the end of the scope of FL_SCOPED. An error that no join has returned goes to the
+ * log handler (a task's) or the error handler (a fiber's). Panics if fl_group_join() would return
+ * -EDEADLK. Does nothing in a forked child.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

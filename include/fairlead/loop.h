@@ -21,6 +21,7 @@ FL_BEGIN_DECLS
  *             int rc = fl_sleep(FL_S(1));
  *             puts("world");
  *             return rc;
+ *     }
  *
  *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
  *
@@ -28,8 +29,7 @@ FL_BEGIN_DECLS
  * callback that waits holds up all other callbacks, and the events of descriptors, but no fiber,
  * and no cancel of a fiber.
  *
- * A function that needs a running loop, or a fiber of one, returns -ENOTSUP elsewhere, and logs its
- * name. A NULL loop is a panic, except in fl_loop_free().
+ * -ENOTSUP is logged, with the function's name. A NULL loop is a panic, except in fl_loop_free().
  *
  * Any number of loops may exist. A thread runs one at a time, and a loop always runs on the thread
  * that first ran it. Only that thread may call functions that take a loop, unless they say
@@ -50,18 +50,16 @@ typedef struct fl_loop_config {
 	 * that post, and those of fl_to_thread() call its functions at the same time; so do frees
 	 * in a forked child. The functions must not use this loop, nor wait.
 	 *
-	 * Not from this allocator: fibers with their stacks, which are mapped; stacks of threads;
-	 * what each fiber and thread keeps (fl_local, context variables); fl_loop_debug() and
+	 * Not from it: fibers, stacks, fl_local, context variables, fl_loop_debug() and
 	 * fl_loop_dump().
 	 */
 	const fl_allocator *allocator;
 } fl_loop_config;
 
 /*
- * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. When the function
- * has returned, the loop cancels the fibers that are left, and waits for them and for the functions
- * of fl_to_thread(). Blocks the calling thread. Returns the result of `function`; or, without
- * calling `function`:
+ * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. At its end cancels
+ * the fibers that are left, and waits for them and for the functions of fl_to_thread(). Blocks the
+ * calling thread. Returns the result of `function`; or, without calling `function`:
  *
  *   -EBUSY           the caller is a fiber or a callback of a loop
  *   -ENOMEM
@@ -108,11 +106,11 @@ typedef void fl_loop_callback(void *arg);
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
 /*
- * A timer calls `function(arg)` once, at `deadline` or soon after. Timers with the same deadline
- * are called in the order in which they were started. An all-zero timer is not started. The
- * callback may start the timer again, or free its memory. A started timer must not move, nor be
- * freed before its loop. The callback, as that of fl_loop_post(), begins with a copy of the
- * starter's values (fairlead/context_var.h); that of a watch without values.
+ * A timer calls `function(arg)` once, at `deadline` or soon after; with the same deadline in the
+ * order of the starts. An all-zero timer is not started. The callback may start the timer again, or
+ * free its memory. A started timer must not move, nor be freed before its loop. The callback, as
+ * that of fl_loop_post(), begins with a copy of the starter's values (fairlead/context_var.h); that
+ * of a watch without values.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -178,8 +176,6 @@ FL_API void fl_loop_watch_stop(fl_loop_watch *w);
  * other event loop calls fl_loop_run_once(), waits until the descriptor is readable or the deadline
  * has passed, and repeats. Callbacks start the fibers: fl_loop_post(). After the start of a timer
  * between two calls, call fl_loop_run_once() again.
- *
- *     }
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
@@ -196,11 +192,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
  * Runs a function that would hold up the loop (a system call that blocks, a long computation) on a
- * thread. The calling fiber waits, and the other fibers run.
- *
- *     static int read_it(void *file) { ... pread() ... }
- *
- *     rc = fl_to_thread(read_it, &file, &result);             // check
+ * thread.
  *
  * Each loop has threads for these calls: up to 4 more than there are usable CPUs, at most 32. They
  * are joined when the loop is freed, and block the signals that the loop's thread blocked at the
@@ -214,9 +206,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
  * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL. Blocks the calling fiber. The function's scope is a token of this
- * call. Memory order: the call happens before the function, and the function before the return.
- * Returns -ENOMEM, or:
+ * `*result`, which may be NULL. Blocks the calling fiber. Memory order: the call happens before the
+ * function, and the function before the return. Returns -ENOMEM, or:
  *   0            the function has ended; also if the caller was cancelled during the call, unless
  *                the function returned -ECANCELED
  *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
@@ -237,23 +228,14 @@ FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *a
  * Reports which fiber holds up its loop: one that computes for long, or waits outside of the
  * library (a pthread mutex, a file, sleep()).
  *
- *     const fl_loop_debug_config config = {.slow = FL_MS(100), .blocked = FL_S(1)};
- *     rc = fl_loop_debug(fl_loop_current(), &config);         // check
- *     ...
- *     fl_loop_dump(fl_loop_current(), stderr);
+ *     rc = fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(100)});   // check
  *
  * Reports are warnings to the log handler (fairlead/error.h). The log handler must not wait.
  */
 typedef struct fl_loop_debug_config {
-	/*
-	 * ns: reports a fiber, or callbacks, that kept the thread for longer, when they give way;
-	 * 0: never
-	 */
+	/* ns: reports what kept the thread for longer, when it gives way; 0: never */
 	int64_t slow;
-	/*
-	 * ns: reports a fiber, or callbacks, that keep the thread for so long, once, while they
-	 * run; 0: never
-	 */
+	/* ns: reports what keeps the thread for so long, once, while it runs; 0: never */
 	int64_t blocked;
 } fl_loop_debug_config;
 

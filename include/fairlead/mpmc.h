@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  *
  * Progress: lock-free. A call repeats a step only if another call has completed one. The item that
  * a stopped producer was writing, and the items behind it, cannot be got before that producer runs
- * again: a get returns -EBUSY. "Full", "empty" and "closed" were true at one moment of the call.
+ * again: a get returns -EBUSY.
  *
  * Order: FIFO, in a single order of the calls on all rings, which includes the results "full" and
  * "empty". On any error the item, or the memory for an item, is unchanged.
@@ -65,8 +65,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts as many of the `n` items, in their order and without other items between, as there are free
- * slots before the first slot that another call still uses. Returns how many; when 0,
- * fl_mpmc_try_put() says why.
+ * slots. Returns how many; when 0, fl_mpmc_try_put() says why.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
 
@@ -131,9 +130,8 @@ typedef struct fl_mpmc_unbounded_config {
 	void *drop_arg;
 	/*
 	 * Promises that at most one thread at a time calls get, get_many or free. Another thread
-	 * may take over when the thread before has handed the queue on by means of its own (a lock,
-	 * a join). Gets are then wait-free, except for a change of segments, which is lock-free. A
-	 * broken promise is undefined behaviour.
+	 * may take over if a lock or a join orders the two. Gets are then wait-free, except for a
+	 * change of segments, which is lock-free. A broken promise is undefined behaviour.
 	 */
 	bool one_consumer;
 } fl_mpmc_unbounded_config;
@@ -173,8 +171,8 @@ FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
- * Returns about how many items are in `q`, puts in progress included. A put that has failed is not
- * counted: the length of a closed queue without puts in progress is exact.
+ * Returns about how many items are in `q`, puts in progress included. The length of a closed queue
+ * without puts in progress is exact.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 
@@ -189,11 +187,7 @@ FL_END_DECLS
  */
 #include <fairlead/private/mpmc_of.h>
 
-/*
- * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list and, for each
- * fl_mpmc_unbounded_... function, a job_list_... for items of type struct job. At file scope; C and
- * C++.
- */
+/* FL_MPMC_UNBOUNDED_OF(struct job, job_list): the same for fl_mpmc_unbounded_... functions. */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \

@@ -13,8 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Pipe: messages between two ends, which may be in two processes. Both ends send and receive,
- * unless the pipe is one-way.
+ * Pipe: messages between two ends, which may be in two processes, in both directions unless the
+ * pipe is one-way.
  *
  *     FL_SCOPED(fl_pipe) *mine = NULL, *yours = NULL;
  *     rc = fl_pipe_create(&mine, &yours, NULL);               // check

@@ -34,17 +34,14 @@ typedef struct fl_queue fl_queue;
 typedef enum fl_queue_order {
 	FL_FIFO, /* the oldest first; lockless, except with FL_RENDEZVOUS or FL_OVERWRITE */
 	FL_LIFO, /* the newest first; under a lock */
-	/*
-	 * The least first, by `compare`; of equal items the oldest. Under a lock; about
-	 * log2(length) comparisons in a call.
-	 */
+	/* The least first, by `compare`; of equal items the oldest. Under a lock. */
 	FL_PRIORITY
 } fl_queue_order;
 
 /*
  * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. A try
- * form, or a form for many items, meets only calls that already wait; the latter up to `n` of them.
- * FL_FIFO only: the longest waiter is met first.
+ * form, or a form for many items, meets only calls that already wait. FL_FIFO only: the longest
+ * waiter is met first.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -62,9 +59,8 @@ typedef enum fl_queue_order {
 typedef enum fl_queue_when_full {
 	FL_WAIT_FOR_SPACE,
 	/*
-	 * A put to a full queue drops the oldest item in the same step. So no put waits or returns
-	 * "full", and the queue has the last `capacity` items. FL_FIFO and FL_LIFO only; under a
-	 * lock. A put may return -ENOMEM if items have more than 256 bytes.
+	 * A put to a full queue drops the oldest item in the same step. FL_FIFO and FL_LIFO only;
+	 * under a lock. A put may return -ENOMEM if items have more than 256 bytes.
 	 */
 	FL_OVERWRITE
 } fl_queue_when_full;
@@ -136,8 +132,8 @@ FL_API void fl_queue_free(fl_queue *q);
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
 /*
- * Puts a copy of `*item` at once. Never waits for space. Returns 0, -EAGAIN (full), -EPIPE
- * (closed), -ENOMEM (as fl_queue_put()).
+ * Puts a copy of `*item` at once. Returns 0, -EAGAIN (full), -EPIPE (closed), -ENOMEM (as
+ * fl_queue_put()).
  */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
@@ -150,7 +146,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
-/* Gets the first item at once. Returns 0, -EAGAIN (empty), -EPIPE. Never waits for an item. */
+/* Gets the first item at once. Returns 0, -EAGAIN (empty), -EPIPE. */
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 
 /* As fl_queue_get(); also returns -ETIMEDOUT. */
@@ -163,10 +159,7 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t dea
  */
 FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
 
-/*
- * Puts as many of the `n` items as there is space for. Returns how many; 0 if `q` is closed. Never
- * waits for space.
- */
+/* Puts as many of the `n` items as there is space for. Returns how many; 0 if `q` is closed. */
 FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
 
 /*
@@ -182,7 +175,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
  */
 FL_INLINE FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);
 
-/* Gets up to `n` of the items that are in `q` now. Returns how many. Never waits for an item. */
+/* Gets up to `n` of the items that are in `q` now. Returns how many. */
 FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n);
 
 /*
@@ -194,14 +187,14 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 
 /*
  * Closes `q`: later puts and waiting puts fail. The items in `q` can still be got. May be called
- * again. Never waits, except for a put in progress with one producer and one consumer.
+ * again. With one producer and one consumer, waits for a put in progress.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
- * Closes `q`, then drops its items, on the calling thread. Returns how many. A get in between may
- * take an item. Waiting gets fail. Each dropped item counts as done. Waits only for puts in
- * progress; with one producer and one consumer, also for a get in progress.
+ * Closes `q`, then drops its items, on the calling thread. Returns how many. Waiting gets fail.
+ * Each dropped item counts as done. Waits for puts in progress; with one producer and one consumer,
+ * also for a get in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -209,9 +202,9 @@ FL_API size_t fl_queue_close_now(fl_queue *q);
 FL_API void fl_queue_task_done(fl_queue *q);
 
 /*
- * As fl_queue_task_done(), but reports a call too many. Returns:
+ * As fl_queue_task_done(). Returns:
  *   0        the item counts as done
- *   -EINVAL  as many items as were put are done already; nothing happened
+ *   -EINVAL  as many items as were put are done already
  */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 

@@ -96,8 +96,8 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * True if this process may write. If not, offsets, root, and the gets of fl_shm_value work. Locks,
- * and other objects that change the region, must not be used: an access raises SIGSEGV.
+ * True if this process may write. If not, only offsets, root, and the gets of fl_shm_value work;
+ * other accesses raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
@@ -106,8 +106,7 @@ FL_API bool fl_shm_is_writable(const fl_shm *region);
  * block is that large, if `region` is read-only, or, after an error in the log, if the region is
  * damaged or its allocator was not available for ten seconds.
  *
- * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks:
- * use it for few and large blocks.
+ * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks.
  */
 FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
 
@@ -116,8 +115,8 @@ FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
 
 /*
  * Frees a block, of any process. Panics if no block can begin at `block`, or if the region is
- * read-only in this process. If no allocated block begins at `block`, because it was freed before
- * or another process has damaged the region, logs an error and does nothing.
+ * read-only in this process. If no allocated block begins at `block`, logs an error and does
+ * nothing.
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 

@@ -27,8 +27,8 @@ FL_BEGIN_DECLS
  *     rc = job_queue_put(q, job);               // blocks while full; -EPIPE: closed
  *     rc = job_queue_get(q, &job);              // blocks while empty; -EPIPE: closed and drained
  *
- * A handle is private to its process. The queue itself lies in a region (fairlead/shm.h), at the
- * same offset for all processes. Items are copied byte by byte, and must have no pointers.
+ * A handle is private to its process. The queue lies in a region (fairlead/shm.h), at the same
+ * offset for all processes. Items must have no pointers.
  *
  * A process that is killed in a put has put the whole item, or nothing. If it is killed in a get,
  * the item is lost or stays in the queue. An item is delivered at most once. No context waits for a
@@ -47,8 +47,7 @@ FL_BEGIN_DECLS
  *             queue
  *   -EINVAL   an operation for items on a queue of frames, or the reverse
  *
- * Processes that share a queue are in one PID namespace. A child of fork() may use its parent's
- * handles.
+ * A child of fork() may use its parent's handles.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
@@ -96,13 +95,13 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /*
- * As fl_shm_queue_put(), but never waits for space: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
+ * As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  full
  *   -EBUSY   a process is stopped in an operation
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
-/* As fl_shm_queue_put(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_queue_put(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
@@ -113,13 +112,13 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
 /*
- * As fl_shm_queue_get(), but never waits for an item: 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
+ * As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  empty
  *   -EBUSY   a process is stopped in an operation
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
-/* As fl_shm_queue_get(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_queue_get(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -129,10 +128,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int
  */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
 
-/*
- * Puts as many of `n` items as there is space for. Returns how many; 0 also if closed. Never waits
- * for space.
- */
+/* Puts as many of `n` items as there is space for. Returns how many; 0 also if closed. */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
 
 /*
@@ -149,7 +145,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void
  */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n);
 
-/* Gets up to `n` items that are there now. Returns how many. Never waits for an item. */
+/* Gets up to `n` items that are there now. Returns how many. */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
 
 /*
@@ -169,14 +165,13 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /*
- * As fl_shm_queue_put_frame(), but never waits for space: 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG.
- * Also returns:
+ * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  no space for the frame
  *   -EBUSY   a process is stopped in an operation
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
-/* As fl_shm_queue_put_frame(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_queue_put_frame(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
                                                       fl_cancel_token *cancel);
 
@@ -190,14 +185,13 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const voi
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
 /*
- * As fl_shm_queue_get_frame(), but never waits for a frame: 0, -EMSGSIZE, -EPIPE, -EINVAL,
- * -EBADMSG. Also returns:
+ * As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Also returns:
  *   -EAGAIN  empty
  *   -EBUSY   a process is stopped in an operation
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
-/* As fl_shm_queue_get_frame(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_queue_get_frame(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       int64_t deadline, fl_cancel_token *cancel);
 
@@ -216,9 +210,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
- * Marks one item or frame that was got from `q` as done. For an item of a dead consumer, the
- * process that takes the work over makes the call. Waits as fl_shm_queue_close(). Returns 0,
- * -EBADMSG, or:
+ * Marks one item or frame that was got from `q` as done, also for a dead consumer. Waits as
+ * fl_shm_queue_close(). Returns 0, -EBADMSG, or:
  *   -EINVAL  more calls than items were got
  *   -EBUSY   a process has been stopped in an operation for ten seconds
  */
@@ -233,7 +226,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
 /* Returns 0 if every item is done, else -EBUSY; -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
 
-/* As fl_shm_queue_join(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_shm_queue_join(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /* Returns how many items or frames are in `q`, possibly out of date. */
@@ -340,10 +333,9 @@ FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
 FL_END_DECLS
 
 /*
- * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe, at file scope, in C and C++. For
- * each fl_shm_queue_... function for items there is a job_pipe_... function that takes and returns
- * struct job: job_pipe_put(q, job), job_pipe_get(q, &job). job_pipe_create() sets the item size.
- * job_pipe_open() returns -EBADMSG if the item size differs.
+ * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe, at file scope, in C and C++. Each
+ * fl_shm_queue_... function for items has a job_pipe_... form: job_pipe_put(q, job),
+ * job_pipe_get(q, &job). job_pipe_open() returns -EBADMSG if the item size differs.
  */
 #include <fairlead/private/shm_queue_of.h>
 

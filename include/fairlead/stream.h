@@ -47,14 +47,14 @@ typedef struct fl_stream fl_stream;
 
 #define FL_STREAM_LIMIT 65536u   /* bytes */
 #define FL_STREAM_NAME_SIZE 128u /* bytes */
-#define FL_STREAM_FDS_MAX 253u   /* descriptors of one send; the system's limit */
+#define FL_STREAM_FDS_MAX 253u   /* of one send; the system's limit */
 
 /*
  * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
  * close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A blocking `fd` stays
- * blocking, except a terminal or device that cannot be opened again through /proc: the stream of a
- * pipe or terminal takes a second descriptor so. After an error the caller still owns `fd`. Returns
- * 0, -EBADF, -ENOTCONN, -ENOMEM, -ENOTSUP, -ENOSPC, or:
+ * blocking, except a terminal or device that cannot be opened again through /proc, as the stream of
+ * a pipe or terminal does. After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTCONN,
+ * -ENOMEM, -ENOTSUP, -ENOSPC, or:
  *   -EPERM    a regular file, a directory, /dev/null: read it by fl_to_thread()
  *   -EINVAL   a socket, but no stream socket
  *   -EEXIST   the loop watches `fd` already
@@ -128,9 +128,8 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer,
                                                      size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl_stream_read_to() with a newline, and stores a NUL behind the line, also at the end of the
- * stream. The NUL is one of the `size` bytes, and does not count in the result. -EINVAL: `size` is
- * below 2.
+ * As fl_stream_read_to() with a newline, and stores a NUL behind the line: one of the `size` bytes,
+ * not counted in the result. -EINVAL: `size` is below 2.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
 
@@ -139,8 +138,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *li
                                                           fl_cancel_token *cancel);
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer and no longer in the stream:
- * not 0 only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
+ * Returns how many bytes the last read has left in the caller's buffer and not in the stream: not 0
+ * only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
  * fl_stream_receive_fds().
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
@@ -212,8 +211,8 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buf
                                                          int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Returns the number of bytes that the last write has passed to the system, also if the write has
- * failed or is not over.
+ * Returns how many bytes the last write has passed to the system, also if it has failed or is not
+ * over.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
@@ -234,9 +233,8 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an
- * abstract name, or "" for an unnamed socket and what is no socket. FL_STREAM_NAME_SIZE bytes
- * suffice. Returns 0, or:
+ * Stores the peer's address as text, as fl_datagram_address_text(); "" also for what is no socket.
+ * FL_STREAM_NAME_SIZE bytes suffice. Returns 0, or:
  *   -ENOTCONN  the connection is gone
  *   -ENOSPC    the text is longer than `size` - 1 bytes
  */
@@ -253,9 +251,8 @@ typedef struct fl_peer_credentials {
 } fl_peer_credentials;
 
 /*
- * Stores the credentials of the process that made the other side of a Unix socket, as they were
- * when it connected, began to listen, or called socketpair(). The process may have passed the
- * socket on since. Returns 0, or:
+ * Stores the credentials of the process that made the other side of a Unix socket, as of its
+ * connect, listen or socketpair(). Returns 0, or:
  *   -ENOTSUP  no Unix socket
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);

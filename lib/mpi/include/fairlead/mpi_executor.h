@@ -10,8 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The executor over MPI runs tasks on several machines: the same tasks, by the same calls. It is in
- * a library of its own, fairlead-mpi. docs/mpi.md has the way from one machine to a cluster.
+ * The executor over MPI runs tasks on several machines: docs/mpi.md. It is in a library of its own,
+ * fairlead-mpi.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -50,19 +50,11 @@ FL_BEGIN_DECLS
  * ranks.
  *
  * A machine is what has one host name, one boot, and one PID namespace. A rank that may not map the
- * memory of its machine (/proc/PID/fd) gets a copy of its own, after a warning in the log. The
- * copies are freed before fl_executor_free() returns.
+ * memory of its machine (/proc/PID/fd) gets a copy of its own, after a warning in the log.
  *
  * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
  * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
- * fl_shm_seal() or fl_shm_attach() there, such as:
- *
- *   -ENOMEM   the machine, its control group, or RLIMIT_AS has no room for the copy
- *   -EFBIG    RLIMIT_FSIZE of the rank is below the size of the region
- *   -EMFILE   the rank has too many descriptors
- *   -ENFILE   the machine has too many descriptors
- *   -ENOSYS   the machine has no memfd_create(), or a sandbox forbids it
- *   -EPROTO   pages of another size, or a C library that places locks differently
+ * fl_shm_seal() or fl_shm_attach() there.
  *
  * A task that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT,
  * and a message that names both.
@@ -75,11 +67,10 @@ FL_BEGIN_DECLS
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
  * Threads. A thread of rank 0 that submits a task, or waits for one, may make the calls of MPI
- * itself: it needs 64 KiB of stack. Fibers make none. Rank 0 has one thread that makes these calls
- * when no caller does, and each executor has one that runs callbacks and drop hooks. These must not
- * wait for tasks of the same executor. A rank polls while tasks are under way, at least a thousand
- * times a second. Ranks without tasks sleep: rank 0 wakes them through a TCP connection. Where that
- * cannot be made such a rank polls, too.
+ * itself: it needs 64 KiB of stack. Callbacks and drop hooks run on a thread of the executor, and
+ * must not wait for its tasks. A rank polls while tasks are under way, at least a thousand times a
+ * second. Ranks without tasks sleep: rank 0 wakes them through a TCP connection. Where that cannot
+ * be made such a rank polls, too.
  *
  * The death of a rank ends the whole job, with one line that names the rank. A task that crashes or
  * calls exit() ends its rank, unless tasks run in processes (fl_mpi_config).
@@ -88,14 +79,13 @@ FL_BEGIN_DECLS
  * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
  * job, with an error.
  *
- * The program's own MPI. MPI is started for MPI_THREAD_SERIALIZED, and its calls are
- * fairlead-mpi's: a program must not call MPI_Init(), nor MPI_Finalize(), nor others beside an
- * executor.
+ * MPI is started for MPI_THREAD_SERIALIZED: a program must make no calls of MPI beside an executor,
+ * nor MPI_Init() or MPI_Finalize().
  */
 typedef struct fl_mpi_config {
 	/* Each worker rank runs its tasks in processes: the worker times and limits apply. */
 	bool processes;
-	/* How many tasks a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
+	/* Tasks that a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
 	unsigned prefetch;
 	/* How many worker ranks to start if there are none: up to FL_MPI_SPAWN_MAX. */
 	unsigned spawn;
@@ -107,9 +97,9 @@ typedef struct fl_mpi_config {
 /*
  * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many
  * tasks run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both
- * configs may be NULL. Starts no thread yet. If `spawn` starts ranks, the call blocks as long as
- * the launch takes, without a limit, and so does a call of another thread at that time. A failure
- * after the ranks have started ends the job. Returns 0, -ENOMEM, or:
+ * configs may be NULL. If `spawn` starts ranks, the call blocks as long as the launch takes,
+ * without a limit, and so does a call of another thread at that time. A failure after the ranks
+ * have started ends the job. Returns 0, -ENOMEM, or:
  *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
  *             worker rank, and no `spawn`; a rank runs another build; MPI grants no thread but the
  *             first; the program has called MPI_Init(); this is a worker rank, or a forked child:
