@@ -101,10 +101,9 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
  * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
  * addresses that this machine has, IPv4 before IPv6. The socket receives from groups that it has
- * joined, by setsockopt() with MCAST_JOIN_GROUP or
- * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The lookup of a name blocks the
- * calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED,
- * -ENOTSUP, or:
+ * joined, by setsockopt() with MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The
+ * lookup of a name blocks the calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
  *   -ENODEV         no such interface
