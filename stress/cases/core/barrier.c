@@ -85,6 +85,39 @@ FL_STRESS(barrier_reuse, one, two)
 	FL_ACCEPTABLE(right && fl_barrier_destroy(&s->b) == 0, "two turns");
 }
 
+/*
+ * The barrier may be destroyed as soon as one party has returned with a number: leaving parties do
+ * not touch it.
+ */
+struct barrier_free {
+	fl_barrier *b;
+	int order[2];
+};
+
+FL_STRESS_SETUP(barrier_free)
+{
+	s->b = make(sizeof *s->b);
+	OK(fl_barrier_init(s->b, 2));
+}
+
+FL_STRESS_ACTOR(barrier_free, one)
+{
+	s->order[0] = fl_barrier_wait(s->b);
+	OK(fl_barrier_destroy(s->b));
+	free(s->b);
+}
+
+FL_STRESS_ACTOR(barrier_free, two)
+{
+	s->order[1] = fl_barrier_wait(s->b);
+}
+
+FL_STRESS(barrier_free, one, two)
+{
+	FL_ACCEPTABLE(s->order[0] == 0 && s->order[1] == 1, "freed by the first");
+	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 0, "freed by the last");
+}
+
 /* An abort finds no party, one or both; a complete phase stays complete. */
 struct barrier_abort {
 	fl_barrier b;
@@ -116,12 +149,4 @@ FL_STRESS(barrier_abort, one, two, aborter)
 	FL_FORBIDDEN(!fl_barrier_is_broken(&s->b), "not broken");
 	FL_ACCEPTABLE(s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1, "both passed");
 	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->rc[1] == -EPIPE, "both turned away");
-}
-
-static int wait_again(fl_barrier *b)
-{
-	int rc;
-	while ((rc = fl_barrier_wait(b)) == -EPIPE)
-		;
-	return rc;
 }

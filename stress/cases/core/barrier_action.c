@@ -58,6 +58,38 @@ static void count_action(void *arg)
 }
 
 /*
+ * The barrier may be freed as soon as one party has returned with a number, also if the other ran
+ * the action.
+ */
+struct barrier_action_free {
+	fl_barrier *b;
+	int acted, order[2];
+};
+
+FL_STRESS_SETUP(barrier_action_free)
+{
+	s->b = make(sizeof *s->b);
+	OK(fl_barrier_init_with_action(s->b, 2, count_action, &s->acted));
+}
+
+FL_STRESS_ACTOR(barrier_action_free, one)
+{
+	s->order[0] = fl_barrier_wait(s->b);
+	OK(fl_barrier_destroy(s->b));
+	free(s->b);
+}
+
+FL_STRESS_ACTOR(barrier_action_free, two)
+{
+	s->order[1] = fl_barrier_wait(s->b);
+}
+
+FL_STRESS(barrier_action_free, one, two)
+{
+	FL_ACCEPTABLE(s->acted == 1 && s->order[0] + s->order[1] == 1, "freed once");
+}
+
+/*
  * A party's deadline before the last arrival breaks the barrier, without an action; after it both
  * pass, however long the action takes.
  */

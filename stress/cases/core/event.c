@@ -105,6 +105,33 @@ FL_STRESS(event_stale_wake, setter, first, second)
 	FL_ACCEPTABLE(s->second == -EAGAIN, "too early");
 }
 
+/* A returned wait may free the event, while its setter is still leaving. */
+struct event_free_after_wait {
+	fl_event *e;
+};
+
+FL_STRESS_SETUP(event_free_after_wait)
+{
+	s->e = make(sizeof *s->e);
+}
+
+FL_STRESS_ACTOR(event_free_after_wait, setter)
+{
+	fl_event_set(s->e);
+}
+
+FL_STRESS_ACTOR(event_free_after_wait, waiter)
+{
+	OK(fl_event_wait(s->e));
+	OK(fl_event_destroy(s->e));
+	free(s->e);
+}
+
+FL_STRESS(event_free_after_wait, setter, waiter)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
 /* One set wakes all waiters, with and without a deadline. */
 struct event_wakes_all {
 	fl_event e;

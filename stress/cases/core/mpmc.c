@@ -99,3 +99,32 @@ static void get_and_put(fl_mpmc *q)
 		fl_stress_relax();
 	OK(rc);
 }
+
+/*
+ * destroy_after_get: the consumer of the last item may free the ring while its producer is still
+ * leaving.
+ */
+struct mpmc_free_after_get {
+	fl_mpmc *q;
+};
+
+FL_STRESS_SETUP(mpmc_free_after_get)
+{
+	s->q = ring_of(1);
+}
+
+FL_STRESS_ACTOR(mpmc_free_after_get, producer)
+{
+	OK(fl_mpmc_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(mpmc_free_after_get, consumer)
+{
+	FL_STRESS_CHECK(get(s->q) == 1);
+	fl_mpmc_free(s->q);
+}
+
+FL_STRESS(mpmc_free_after_get, producer, consumer)
+{
+	FL_ACCEPTABLE(1, "freed");
+}

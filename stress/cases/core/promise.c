@@ -11,6 +11,44 @@ static int end_of(fl_future *f)
 	return fl_future_error(f);
 }
 
+/* promise_set_by_two: one call returns success, and its value is there. */
+struct promise_set_by_two {
+	fl_promise *p;
+	fl_future *f;
+	int value[2]; /* plain: a set copies the value before the other may free the promise */
+	int rc[2], seen;
+};
+
+FL_STRESS_SETUP(promise_set_by_two)
+{
+	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
+}
+
+FL_STRESS_ACTOR(promise_set_by_two, one)
+{
+	s->value[0] = 1;
+	s->rc[0] = fl_promise_set(s->p, &s->value[0]);
+}
+
+FL_STRESS_ACTOR(promise_set_by_two, two)
+{
+	s->value[1] = 2;
+	s->rc[1] = fl_promise_set(s->p, &s->value[1]);
+}
+
+FL_STRESS_ACTOR(promise_set_by_two, consumer)
+{
+	s->seen = end_of(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(promise_set_by_two, one, two, consumer)
+{
+	fl_promise_free(s->p);
+	FL_ACCEPTABLE(s->seen == 1 && s->rc[0] == 0 && s->rc[1] == -EALREADY, "the one");
+	FL_ACCEPTABLE(s->seen == 2 && s->rc[1] == 0 && s->rc[0] == -EALREADY, "the other");
+}
+
 /*
  * promise_set_vs_cancel: set, or cancelled, and both sides report the same; the token is requested
  * if cancelled.

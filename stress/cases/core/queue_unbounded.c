@@ -63,6 +63,46 @@ FL_STRESS(growing_batch, one, two, producer)
 	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
 }
 
+/* close_misses_waiter: all sleepers learn of it; accepted items are got. */
+struct growing_close {
+	fl_queue *q;
+	int put, rc[2], got[2];
+};
+
+FL_STRESS_SETUP(growing_close)
+{
+	s->q = unbounded(1 + fl_stress_choose(2), 0);
+}
+
+FL_STRESS_ACTOR(growing_close, one)
+{
+	s->rc[0] = fl_queue_get(s->q, &s->got[0]);
+}
+
+FL_STRESS_ACTOR(growing_close, two)
+{
+	s->rc[1] = fl_queue_get(s->q, &s->got[1]);
+}
+
+FL_STRESS_ACTOR(growing_close, producer)
+{
+	s->put = fl_queue_put(s->q, &(int){3});
+}
+
+FL_STRESS_ACTOR(growing_close, closer)
+{
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(growing_close, one, two, producer, closer)
+{
+	fl_queue_free(s->q);
+	const int n = (s->rc[0] == 0) + (s->rc[1] == 0);
+	FL_FORBIDDEN((s->rc[0] != 0 && s->rc[0] != -EPIPE) || (s->rc[1] != 0 && s->rc[1] != -EPIPE), "wrong result");
+	FL_ACCEPTABLE(s->put == 0 && n == 1 && s->got[0] + s->got[1] == 3, "accepted and got");
+	FL_ACCEPTABLE(s->put == -EPIPE && n == 0, "refused");
+}
+
 /*
  * destroy_after_get: the consumer of the last item may free the queue while its producer, which may
  * have appended a segment, is still leaving.

@@ -127,6 +127,36 @@ FL_STRESS(sem_stale_waiters, brief, patient, releaser)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
+/*
+ * sem_destroy: the last use is the acquire; then the memory is freed, while the releaser may still
+ * be leaving.
+ */
+struct sem_free_after_acquire {
+	fl_sem *permits;
+};
+
+FL_STRESS_SETUP(sem_free_after_acquire)
+{
+	s->permits = make(sizeof *s->permits);
+}
+
+FL_STRESS_ACTOR(sem_free_after_acquire, releaser)
+{
+	fl_sem_release(s->permits);
+}
+
+FL_STRESS_ACTOR(sem_free_after_acquire, acquirer)
+{
+	OK(fl_sem_acquire(s->permits));
+	OK(fl_sem_destroy(s->permits));
+	free(s->permits);
+}
+
+FL_STRESS(sem_free_after_acquire, releaser, acquirer)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
 /* A semaphore as a lock: each holder sees what the previous one wrote. */
 struct sem_as_lock {
 	fl_sem permits;
@@ -248,11 +278,4 @@ FL_STRESS(sem_several_give_up, big, small, releaser)
 {
 	FL_FORBIDDEN(s->rc == 0 || fl_sem_destroy(&s->permits) != 0, "two of one, or left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "the small one had it");
-}
-
-/* The first waiter, awake, is overtaken. */
-
-static bool is_idle(fl_sem *s, uint32_t permits)
-{
-	return s->word_ == permits && fl_sem_destroy(s) == 0;
 }

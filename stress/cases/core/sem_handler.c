@@ -132,3 +132,33 @@ FL_STRESS(sem_handler_give_up, brief, patient, handler)
 	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "acquired");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && fl_sem_value(&s->permits) == 2, "timed out");
 }
+
+/*
+ * The last use is the acquire; then the memory is freed, while the handler may still be on its way
+ * to the queue.
+ */
+struct sem_handler_free {
+	fl_sem *permits;
+};
+
+FL_STRESS_SETUP(sem_handler_free)
+{
+	s->permits = make(sizeof *s->permits);
+}
+
+FL_STRESS_ACTOR(sem_handler_free, handler)
+{
+	fl_sem_release_in_handler(s->permits);
+}
+
+FL_STRESS_ACTOR(sem_handler_free, waiter)
+{
+	OK(fl_sem_acquire(s->permits));
+	OK(fl_sem_destroy(s->permits));
+	free(s->permits);
+}
+
+FL_STRESS(sem_handler_free, handler, waiter)
+{
+	FL_ACCEPTABLE(1, "freed");
+}

@@ -202,3 +202,34 @@ FL_STRESS_PROCESSES(spsc_stalled, peer, tries)
 	fl_spsc_free(s->untyped);
 	FL_ACCEPTABLE(1, "returned");
 }
+
+/*
+ * destroy_after_get: the consumer of the last item may free the ring while its producer is still
+ * leaving.
+ */
+struct spsc_free_after_get {
+	ints *q;
+};
+
+FL_STRESS_SETUP(spsc_free_after_get)
+{
+	s->q = ring_of(1);
+}
+
+FL_STRESS_ACTOR(spsc_free_after_get, producer)
+{
+	OK(ints_try_put(s->q, 1));
+}
+
+FL_STRESS_ACTOR(spsc_free_after_get, consumer)
+{
+	int item;
+	while (ints_try_get(s->q, &item) != 0)
+		fl_stress_relax();
+	ints_free(s->q);
+}
+
+FL_STRESS(spsc_free_after_get, producer, consumer)
+{
+	FL_ACCEPTABLE(1, "freed");
+}

@@ -54,6 +54,27 @@ static void look_at(const fl_thread_info *info, void *arg)
 	FL_STRESS_CHECK(info->id != 0 && info->name[0] != '\0');
 }
 
+/* The list is walked while threads come and go: no listed thread is gone. */
+struct thread_enumerate {
+	atomic_int ran;
+	size_t seen;
+};
+
+FL_STRESS_ACTOR(thread_enumerate, starter)
+{
+	(void)start_one(&s->ran);
+}
+
+FL_STRESS_ACTOR(thread_enumerate, looker)
+{
+	s->seen = fl_thread_enumerate(look_at, NULL);
+}
+
+FL_STRESS(thread_enumerate, starter, looker)
+{
+	FL_ACCEPTABLE(s->seen <= 1, "seen, or not");
+}
+
 /*
  * The error hook is replaced while threads fail: the hook's call sees what was written before it
  * was set, and so does the context that replaces it. The hook belongs to the process, so it finds

@@ -30,6 +30,32 @@ FL_STRESS(shm_sem_try_data, releaser, tryer)
 	FL_ACCEPTABLE(s->rc == -EAGAIN && fl_shm_sem_value(&s->permits) == 1, "too early");
 }
 
+/* Two releases, with two waiters: each gets a permit, or a wake was lost. */
+struct shm_sem_post_storm {
+	fl_shm_sem permits;
+};
+
+FL_STRESS_ACTOR(shm_sem_post_storm, one)
+{
+	OK(fl_shm_sem_acquire(&s->permits));
+}
+
+FL_STRESS_ACTOR(shm_sem_post_storm, two)
+{
+	OK(fl_shm_sem_acquire(&s->permits));
+}
+
+FL_STRESS_ACTOR(shm_sem_post_storm, releaser)
+{
+	OK(fl_shm_sem_release(&s->permits));
+	OK(fl_shm_sem_release(&s->permits));
+}
+
+FL_STRESS(shm_sem_post_storm, one, two, releaser)
+{
+	FL_ACCEPTABLE(fl_shm_sem_value(&s->permits) == 0, "both got one");
+}
+
 /* An observer among several objects sees what came before the release. */
 struct shm_sem_any_data {
 	fl_shm_sem permits;
