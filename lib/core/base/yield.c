@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost (docs/design.md, "Parking").
+ * Yields with a bounded cost; docs/design.md, "Parking", has the reasons. Each yield is measured,
+ * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
  *
- * On a CPU where another program computes, a yield takes a whole time slice, 3 to 4 ms. Meanwhile
- * the yielding thread stays runnable, so no wake brings it back sooner. No system call predicts the
- * cost. So each yield is measured, and each thread has a ration of late yields. A thread that has
- * used up its ration pauses instead.
- *
- * A yield of YIELD_LATE or longer is late, with one exception: idle threads yield to busy threads
- * of their process, and get the CPU back when those yield. No time is lost then. So a yield shorter
- * than YIELD_SLICE is not late if another thread of the process has yielded on the same CPU just
- * before it returned. If another program had the CPU, none has.
+ * A yield of YIELD_LATE or longer is late, unless it is shorter than YIELD_SLICE and another thread
+ * of the process has yielded on the same CPU just before it returned: idle threads yield to busy
+ * threads of their process, and get the CPU back when those yield.
  *
  * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
  * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
@@ -18,10 +13,9 @@
  * thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms
  * bars yields for 0.24 s. A thread of the library inherits the ration of its starter.
  *
- * A late yield shorter than YIELD_SLICE may be a slice of another program, where slices are short.
- * More often a related process had the CPU, such as a worker of a process executor, or a thread
- * that then went to sleep. So it counts only YIELD_SHORT_SHARE times its duration: such yields take
- * at most 1/8 of a thread's time.
+ * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: more
+ * often than another program, a related process had the CPU, or a thread that then went to sleep.
+ * Such yields take at most 1/8 of a thread's time.
  *
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield

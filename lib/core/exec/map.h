@@ -6,7 +6,8 @@
 #include "executor.h"
 
 /*
- * Chunks (chunk.c): one task for several consecutive arguments, on any executor:
+ * Chunks (chunk.c): one task for several consecutive arguments. A chunk ends with its first element
+ * that fails. None of the type's hooks run.
  *
  *     sent = fl__chunk_type(&storage, e, type, chunk);
  *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk <= fl__chunk_most(type)
@@ -14,8 +15,6 @@
  *     end = fl__chunk_end(f, type);
  *     fl__chunk_detach_type(f);
  *     fl_future_free(f);
- *
- * A chunk ends with its first element that fails. None of the type's hooks run.
  */
 struct fl__chunk_type {
 	fl_task_type type;

@@ -125,18 +125,18 @@ size_t fl_queue_close_now(fl_queue *q)
 }
 
 /*
- * Waiting. Consumers wait for items and producers for space, each in a wait queue in the parking
- * lot (lot.h).
+ * Waiting (docs/design.md, "Queues that wait"). Consumers wait for items and producers for space,
+ * each in a wait queue in the parking lot (lot.h).
  *
  * The mark. The backend has a mark for each side: "a waiter exists". A waiter sets the mark in a
  * transaction of the parking lot, and only while there is no item (no space). The next call of the
  * opposite side clears the mark, in the same atomic step that adds an item (frees space), and owes
- * a wake. A call that finds no mark owes nothing. So neither call needs a fence or a second look.
+ * a wake. A call that finds no mark owes nothing.
  *
  * The baton. Waiters are woken one at a time. The woken waiter has the baton: when it has made its
  * call or gives up, it wakes the next waiter if there are more items (more space), else sets the
  * mark again. If other calls took what the holder was woken for, the holder sets the mark and
- * enqueues itself at the front. While the baton is held, puts and gets pay nothing for the waiters.
+ * enqueues itself at the front.
  *
  * Invariant: if a waiter is enqueued, the mark is set, or one of these is yet to wake a waiter or
  * to set the mark:

@@ -13,9 +13,7 @@
  * spurious wakeup. ASLEEP differs from the values of lock.c's words, for debuggers.
  *
  * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
- * wait. On a virtual machine a futex wake across CPUs takes 5 to 35 us, on the same CPU 2 us, a
- * hand-off to a thread that spins on another CPU 0.2 us. A spin has two phases, which adapt to
- * earlier spins of the context:
+ * wait. A spin has two phases, which adapt to earlier spins of the context:
  *
  *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
@@ -26,11 +24,11 @@
  *            the cost of the saved wake. So a wait costs at most twice the best choice in hindsight
  *            (Karlin et al., 1991).
  *
- * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
- * wants costs a time slice. So yield.c rations late yields: a thread that has used up its ration
- * pauses instead. A pause cannot help a partner that needs this CPU. So while yields are barred, a
- * thread last woken on its own CPU (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th
- * spin runs the first phase, in case the partner has moved.
+ * That bound holds if a spin costs only its own duration. A late yield costs a time slice: so
+ * yield.c rations late yields, and a thread that has used up its ration pauses instead. A pause
+ * cannot help a partner that needs this CPU. So while yields are barred, a thread last woken on its
+ * own CPU (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th spin runs the first phase,
+ * in case the partner has moved.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
