@@ -33,9 +33,9 @@ FL_BEGIN_DECLS
  *     acquisitions of locks that do not wait, one in 16 is measured, and counts as 16. Calls of
  *     semaphores and queues that do not wait are not counted. Printed to standard error at exit.
  *
- * Both of the first two modes record which context holds which lock. They report a context that
- * locks a lock again that it holds, and a destroy of a held lock. A lock that was acquired before
- * the mode was switched on has no known holder, and causes no report.
+ * The first two modes also report a context that locks a lock again that it holds, and a destroy of
+ * a held lock. A lock that was acquired before the mode was switched on has no known holder, and
+ * causes no report.
  *
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
  * init or destroy: without either, a new lock at the same address inherits the order of the old
@@ -43,8 +43,8 @@ FL_BEGIN_DECLS
  *
  * Objects in shared memory (fl_shm_...) are not recorded.
  *
- * Each mode also reports, once, a call that gets a duration in place of a deadline, with the stack
- * of the call: FL_S(20), a time soon after the boot of the machine, in place of fl_after(FL_S(20)).
+ * Each mode also reports, once, a call that gets a duration in place of a deadline: FL_S(20) in
+ * place of fl_after(FL_S(20)).
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u
@@ -57,8 +57,8 @@ FL_BEGIN_DECLS
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
  * With `waits`, the signal SIGQUIT prints a dump, unless the program handles or ignores SIGQUIT.
- * `signal=N` selects another signal; `signal=0` none. A program that has more rights than its user
- * (set-uid, set-gid, file capabilities) ignores the variable.
+ * `signal=N` selects another signal; `signal=0` none. A program with more rights than its user
+ * (set-uid) ignores it.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 

@@ -106,9 +106,8 @@ FL_API void fl_fiber_yield(void);
 FL_API extern const fl_on_type fl__on_fiber;
 
 /*
- * Waits until all of the `n` fibers have ended, or the first, or the first with an error. Blocks
- * the calling fiber. Takes n steps, as fl_futures_wait(). Returns how many have ended (0 if `n` is
- * 0), -ECANCELED, -ENOMEM, or:
+ * As fl_futures_wait(), for fibers. Blocks the calling fiber. Returns how many have ended,
+ * -ECANCELED, -ENOMEM, or:
  *   -EINVAL   `n` is above INT_MAX, or `what` is unknown
  *   -EDEADLK  the call would have to wait, and the caller is one of the fibers, or no fiber of
  *             their loop
@@ -136,8 +135,6 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  * another loop. Returns 0, -ENOMEM, -ENOTSUP, or:
  *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
  *               is at its end
- *
- * On an error nothing was started and `arg` is still the caller's.
  */
 FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
 

@@ -14,7 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * The lazy map: returns results one by one, while the rest is being computed.
+ * Lazy map: returns results one by one, while the rest is being computed.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
@@ -35,8 +35,7 @@ FL_BEGIN_DECLS
  * returned or is not needed any more. A returned result is the caller's; `drop_result` runs for the
  * others.
  *
- * One context at a time uses an iteration. It may be a task of the same executor, also of one with
- * a single worker.
+ * One context at a time uses an iteration; it may be a task of the same executor.
  */
 typedef struct fl_imap fl_imap;
 
@@ -89,10 +88,9 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   -ENODATA    all were returned
  *   -ECANCELED  this wait was cancelled, and may be called again
  *
- * or, once nothing is under way, the reason for an early end, in each further call: -ETIMEDOUT,
- * -ECANCELED, or the error of the config's `next`. An error of fl_submit() for the next chunk is
- * returned, too; the next call submits that chunk again. Memory order: the caller sees what the
- * task wrote.
+ * or, once nothing is under way, the reason for an early end: -ETIMEDOUT, -ECANCELED, or the error
+ * of the config's `next`. After an error of fl_submit() for the next chunk, the next call submits
+ * that chunk again. Memory order: the caller sees what the task wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
 

@@ -19,14 +19,12 @@ FL_BEGIN_DECLS
  *             balance += amount;
  *     }
  *
- * A waiter spins for a bounded time, then sleeps. The wait queue is FIFO, but a running thread may
- * overtake the first waiter for a millisecond. Then the mutex is handed over to the first waiter.
- * So each of n contexts that lock it all the time gets it about every n ms. The fibers of one loop
- * acquire it in FIFO order, except by fl_mutex_try_lock().
+ * The wait queue is FIFO, but a running thread may overtake the first waiter for a millisecond.
+ * Then the mutex is handed over to the first waiter. The fibers of one loop acquire it in FIFO
+ * order, except by fl_mutex_try_lock().
  *
- * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
- * the mutex is the instruction that frees it, so the next owner may at once destroy the mutex and
- * free its memory.
+ * Memory order: a lock acquires what the previous unlock released. The last access of an unlock is
+ * the instruction that frees the mutex, so the next owner may destroy it.
  */
 typedef struct fl_mutex {
 	uint32_t word_;

@@ -48,9 +48,9 @@ typedef struct fl_address {
 } fl_address;
 
 /*
- * Looks up the addresses of `host`, in the order in which they should be tried. Stores at most `n`
- * of them, and at most FL_ADDRESSES_MAX. Each address is a host for the functions below. Blocks the
- * calling fiber. Returns the number of stored addresses, -ECANCELED, -ENOTSUP, or:
+ * Looks up the addresses of `host`, in the order in which they should be tried: at most `n`, and at
+ * most FL_ADDRESSES_MAX. Blocks the calling fiber. Returns the number of stored addresses,
+ * -ECANCELED, -ENOTSUP, or:
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */
@@ -64,16 +64,16 @@ FL_API FL_MUST_CHECK int fl_resolve_until(const char *host, fl_address *list, un
 typedef struct fl_listener fl_listener;
 
 typedef struct fl_listen_config {
-	int backlog;     /* connections that the system keeps until they are accepted; 0: its limit */
+	int backlog;     /* connections that wait for an accept; 0: the system's limit */
 	bool reuse_port; /* TCP listeners share a port, and the system distributes the connections */
 	unsigned mode;   /* of a Unix socket's file: 0600, say; 0: 0777 without the bits of the umask */
 } fl_listen_config;
 
 /*
  * Listens at a TCP port of this machine; `port` 0: the system chooses one. `host` NULL: at all
- * addresses, of IPv4 and IPv6. `host` a name: at the first of its addresses that this machine has,
- * IPv4 before IPv6. The lookup of a name blocks the calling fiber. Returns 0, -EACCES,
- * -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
+ * addresses, of IPv4 and IPv6; a name: at the first of its addresses that this machine has, IPv4
+ * before IPv6. The lookup of a name blocks the calling fiber. Returns 0, -EACCES, -EAFNOSUPPORT,
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED, -ENOTSUP, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  no address of this machine
  *   an error of the table above
@@ -84,10 +84,10 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
 /*
  * Listens at a path, or at an abstract name, which begins with '@'. Closing the listener removes
  * the socket file, unless another socket has replaced it. A stale socket file is removed first; the
- * check makes a short connection to a process that listens there. If several processes call this
- * function for one path at the same time, one of them gets the path: for the time of the call the
- * file `path`.lock is there, and locked by flock(). On a file system without such locks, several
- * may succeed, and only one keeps the path.
+ * check makes a short connection to a process that listens there. Of several processes that call
+ * this function for one path at the same time, one gets the path: the call locks a file `path`.lock
+ * by flock(). On a file system without such locks, several may succeed, and only one keeps the
+ * path.
  *
  * The user of a connecting process needs the right to write the file. `mode` does not depend on the
  * umask, and is set before any process can connect. Any user may connect to an abstract name
@@ -109,7 +109,7 @@ FL_API void fl_listener_free(fl_listener *l);
 
 /*
  * Stops listening. A fiber that accepts, and each later call, gets -EPIPE. Connections that were
- * not accepted are reset. The port or path is free. A second call does nothing.
+ * not accepted are reset. The port or path is free. May be called again.
  */
 FL_API void fl_listener_close(fl_listener *l);
 
@@ -142,13 +142,11 @@ FL_API uint16_t fl_listener_port(const fl_listener *l);
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*
- * Connects to a TCP port of `host`. Tries the addresses of a name one after the other, alternating
- * IPv6 and IPv4. The next attempt begins as soon as one has failed, or after 250 ms in parallel
- * (RFC 8305). The first connection wins. Blocks the calling fiber. Returns 0, -ECANCELED, -EMFILE,
- * -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ * Connects to a TCP port of `host`. Tries the addresses of a name in turn, alternating IPv6 and
+ * IPv4, the next when one has failed, or after 250 ms in parallel (RFC 8305). Blocks the calling
+ * fiber. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *               the last attempt failed; an error of the remote side outranks the error that this
- *               machine has no route or no address of the family
+ *               the last attempt failed, preferably with an error of the remote side
  *   -ETIMEDOUT  the system gave up, after minutes
  *   an error of the table above, or another error of the system
  */

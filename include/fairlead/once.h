@@ -18,10 +18,10 @@ FL_BEGIN_DECLS
  *     static fl_once opened = FL_ONCE_INIT;
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
- * One caller runs the function; other callers wait. If the function fails, its caller gets the
- * error, and a waiting caller runs the function again. A function that ends its thread, by
- * pthread_exit() or pthread_cancel(), has failed, too. A function that leaves by longjmp() leaves
- * the other callers waiting. A function that calls its own once waits for itself for ever.
+ * One caller runs the function; other callers wait. If the function fails, or ends its thread by
+ * pthread_exit() or pthread_cancel(), its caller gets the error, and a waiting caller runs the
+ * function again. After longjmp() out of it the other callers wait for ever, as does a function
+ * that calls its own once.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */

@@ -31,10 +31,9 @@ typedef struct fl_parallel_config {
 
 /*
  * Calls body(state, from, to) for parts that together are the numbers from `begin` to `end` - 1,
- * each once, in any order, several at a time if the executor has several workers. Blocks until all
- * calls have returned. In a task of `e` the loop runs on that task's worker and on idle workers.
- * The calls have a scope that is requested when a call fails, at the deadline, and with `cancel`.
- * Returns:
+ * each once, in any order, several at a time. Blocks until all calls have returned. In a task of
+ * `e` the loop runs on that task's worker and on idle workers. The calls have a scope that is
+ * requested when a call fails, at the deadline, and with `cancel`. Returns:
  *   0            also for an empty range
  *   FL_ETASK     a call returned another value than 0; no further calls were begun
  *   -ETIMEDOUT, -ECANCELED
@@ -55,8 +54,8 @@ typedef struct fl_reduction {
 	size_t size;          /* of the value, up to FL_REDUCTION_MAX; aligned as max_align_t */
 	const void *identity; /* the value of an empty part: combined with another it changes nothing */
 	/*
-	 * Adds the numbers from `from` to `to` - 1 to `*value`, which has the numbers directly
-	 * before. Returns 0, or an error.
+	 * Adds the numbers from `from` to `to` - 1 to `*value`, which has those directly before.
+	 * Returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
@@ -76,9 +75,8 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls two functions, which may run at the same time; for work that divides itself.
- * On a worker of a thread executor an idle worker may steal the second call. Otherwise the two
- * calls are made one after the other.
+ * Fork and join: calls two functions; for work that divides itself. On a worker of a thread
+ * executor an idle worker may steal the second call. Otherwise they are called one after the other.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */

@@ -25,17 +25,15 @@ FL_BEGIN_DECLS
  * region (`regions`, fl_task_region()) are not copied. A result above 64 KiB has sealed memory of
  * its own.
  *
- * Tasks. A task must be registered, as FL_TASK does. In a task fl_executor_current() is an executor
- * of the worker. It runs nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW
- * when that stack is nearly used up.
+ * Tasks. A task must be registered (FL_TASK). In a task fl_executor_current() runs nested tasks at
+ * once, on the worker's stack; a submit returns -EOVERFLOW when that is nearly used up.
  *
  * Workers are daemons of the fork server, started when a task needs one. A worker runs one task at
  * a time, and ends with this process. It has the attributes (fairlead/process.h) that the pool's
  * own thread has when the worker starts: those of the thread that made the first submit, and what
  * the C library has changed for all threads since, as by setuid(). Namespaces, cgroup,
- * oom_score_adj, NUMA policy and security label are those of the pool's first start. A worker keeps
- * its attributes: free a pool before this process drops privileges, since its workers run further
- * tasks with them.
+ * oom_score_adj, NUMA policy and security label are those of the pool's first start. Free a pool
+ * before this process drops privileges: its workers keep them.
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
  * A worker has a handler that does nothing for SIGTSTP, and for each signal whose default action
@@ -45,36 +43,29 @@ FL_BEGIN_DECLS
  * Output. What a task has printed to `stdout` is written when the task ends.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
- * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map
- * (fl_map(), fl_imap) that is one element, not its chunk. Tasks that the worker had not started run
- * on other workers, and a new worker replaces it. A task is started at most once, unless its type
- * declares `max_attempts`.
+ * 4711 (name-0) killed by SIGSEGV". In a map (fl_map(), fl_imap) that is one element, not its
+ * chunk. Tasks that the worker had not started run on other workers, and a new worker replaces it.
+ * A task is started at most once, unless its type declares `max_attempts`.
  *
  * Deadlines. A task that runs past its deadline is killed with its worker (`grace_period`), and
- * fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task past its deadline". If
- * this process may not kill the worker, since it has dropped its privileges, the task fails with
- * that error (-EPERM), and the worker is given up: its process ends after its task, at the latest
- * with this process.
+ * fails with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM, and
+ * the worker ends after its task, at the latest with this process.
  *
  * Failed starts. If a worker cannot be started, or ends before it is ready, the executor tries
  * again after a pause, which doubles from 1 ms to 128 ms. After ten failures in a row, while no
  * other worker serves, the pending tasks fail with the error of the last start, or with -EOWNERDEAD
- * if that worker ended. Later tasks have ten tries of their own: the executor works again when the
- * shortage has passed.
+ * if that worker ended. Later tasks have ten tries of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails; if it ends its worker ten times
- * in a row, except by SIGKILL, which the kernel sends when memory is short; and if ten starts in a
- * row say that this program cannot start at all: the file cannot be executed (-ENOENT, -ENOTDIR,
- * -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system has no memfd_create() or pidfd_open()
- * (-ENOSYS).
+ * in a row, except by SIGKILL; and if ten starts in a row say that this program cannot be executed
+ * (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or that the system lacks memfd_create()
+ * or pidfd_open() (-ENOSYS).
  *
  * Threads. Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the
- * thread that cancels. They must not wait for tasks of the same executor, which that thread serves.
- * A thread that waits for a future fetches results itself while it waits.
+ * thread that cancels. They must not wait for tasks of the same executor.
  *
- * Costs. Each worker costs a process, two pieces of shared memory of 300 KiB, and four descriptors
- * here. Whatever a worker writes, the executor stays sound, and kills that worker. No worker has
- * another worker's memory.
+ * Each worker costs two pieces of shared memory of 300 KiB, and four descriptors here. Whatever a
+ * worker writes to them, the executor stays sound, and kills that worker.
  */
 
 /*
@@ -95,8 +86,8 @@ FL_BEGIN_DECLS
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Stores the process ids of the present workers, at most `room` of them, in `pids`. Returns the
- * number of workers, which may exceed `room`.
+ * Stores the process ids of at most `room` present workers in `pids`. Returns the number of
+ * workers, which may exceed `room`.
  */
 FL_API size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room);
 

@@ -21,20 +21,15 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * To read output as it comes, use the pipes instead (fairlead/process.h). A fiber makes a stream of
- * a pipe, which reads lines:
+ * To read output as it comes, use the pipes (fairlead/process.h), with fl_fd_read() or as streams:
  *
  *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1));      // after an error `p` still owns it
  *     if (rc == 0)
  *             (void)fl_process_take_pipe(p, 1);               // now the stream owns it
  *
- * A thread uses fl_fd_read() and fl_fd_write() (fairlead/fd.h).
- *
  * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
  * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct
  * at a time.
- *
- * Starts the threads that fairlead/process.h names.
  */
 typedef struct fl_process_io {
 	const void *input; /* the bytes for its standard input, which is closed after them */
@@ -52,13 +47,13 @@ typedef struct fl_process_io {
  * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
  * are not pipes are left alone. If the process does not read its input to the end, the rest is
  * dropped: see `written`. An output ends when the last process that has inherited it ends or closes
- * it, which may be later than the process's own end.
+ * it.
  *
  * Blocks the calling context. `status` may be NULL. Returns -ENOMEM, or:
  *   0            and how the process ended in `*status`
  *   -ECANCELED   the process runs, or an output is still open
- *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than the
- *                limit. A later call with a higher limit goes on
+ *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more. A later
+ *                call with a higher limit goes on
  *   -EINVAL      no `io`; or `input` is NULL, and `input_size` is not 0
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
  *   any other error of read() or write()
@@ -72,16 +67,16 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
 /*
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
- * /dev/null. `io` NULL: no input, outputs that `config` leaves 0 are the caller's streams, and
- * those that it makes pipes are dropped. The process leads a process group: Ctrl-C does not reach
- * it (fairlead/process.h); take SIGINT by fairlead/signals.h, and request `cancel`. When the call
- * fails after the start, but before the process and its outputs have ended, it stops the process
- * and its group, as fl_process_stop() with FL_PROCESS_GRACE. It writes the input and reads the
- * outputs until the process has ended, and discards what is above a limit.
+ * /dev/null. `io` NULL: no input; outputs that `config` leaves 0 are the caller's; pipes are
+ * dropped. The process leads a process group: Ctrl-C does not reach it (fairlead/process.h); take
+ * SIGINT by fairlead/signals.h, and request `cancel`. If the call fails before the process and its
+ * outputs have ended, it stops the process and its group, as fl_process_stop() with
+ * FL_PROCESS_GRACE. It writes the input and reads the outputs until the process has ended, and
+ * discards what is above a limit.
  *
- * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
- * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after
- * -ETIMEDOUT, -ECANCELED, -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
+ * Blocks the calling context. Stopping takes up to FL_PROCESS_GRACE longer. Returns 0, the errors
+ * of fl_process_start(), those of fl_process_communicate(); after -ETIMEDOUT, -ECANCELED,
+ * -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
  */
 FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *config, fl_process_io *io,
                                            fl_process_status *status);

@@ -23,10 +23,9 @@ FL_BEGIN_DECLS
  *     case -ETIMEDOUT: ...
  *     }
  *
- * If several cases can be made at once, one is chosen at random, each as likely as any other. The
- * queues may be of all kinds, typed or not, and the same queue more than once. At a rendezvous, the
- * cases of one select never meet each other. For a typed queue, the size of the item is checked,
- * not its type.
+ * If several cases can be made at once, one is chosen at random. The queues may be of all kinds,
+ * and the same queue more than once. At a rendezvous, the cases of one select never meet each
+ * other. Of a typed queue the size of the item is checked, not its type.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;              /* NULL: this case is left out */
@@ -45,8 +44,7 @@ typedef struct fl_select_case {
 
 /*
  * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made.
- * With a deadline in the past, such as 0, makes only a case that can be made now; the cases are
- * tried one after the other, not all at one moment.
+ * The cases are tried one after the other, not all at one moment.
  *
  * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
  * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns
@@ -59,20 +57,19 @@ typedef struct fl_select_case {
  *
  * With a negative result, nothing was put or got. Memory order: that of the put or get.
  *
- * The cases and all their queues must exist until the call returns. A context that meets a case, or
- * that closes a queue, does not know when the call returns: join the selecting thread or fiber
- * before the queues are freed. Exception: a queue may be freed once the item that the call has put
- * there is got, unless the queue is a rendezvous, or in `cases` more than once.
+ * The cases and all their queues must exist until the call returns: join the selecting thread or
+ * fiber before the queues are freed. Exception: a queue may be freed once the item that the call
+ * has put there is got, unless the queue is a rendezvous, or in `cases` more than once.
  *
- * Before a wait, the setup takes time quadratic in `n`: meant for some dozens of cases.
+ * The setup of a wait takes time quadratic in `n`.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
 /*
- * Calls fl_select_until() with a list of FL_GET and FL_PUT. The caller cannot see which queue is
- * closed: a caller that goes on after -EPIPE needs an array of fl_select_case.
+ * Calls fl_select_until() with a list of FL_GET and FL_PUT. Only an array of fl_select_case tells
+ * the caller which queue is closed.
  */
 #ifdef __cplusplus
 template <size_t _n>

@@ -27,9 +27,8 @@ FL_BEGIN_DECLS
  * calls the function again, with the new value. If the function does not return 0, the update
  * leaves the value alone and returns the function's result.
  *
- * The type is copied byte by byte, and must have no pointers. Processes that share a value are in
- * one PID namespace, and may be killed at any time. Fork: a child shares what its parent shares.
- * Memory order: a get sees what was written before the set of its value.
+ * The type must have no pointers. Memory order: a get sees what was written before the set of its
+ * value.
  */
 typedef struct fl_shm_value {
 	uint64_t lock_[5];

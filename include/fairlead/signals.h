@@ -11,8 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Signals of the process, as something to wait for. No handler runs, so the code that reacts to a
- * signal need not be async-signal-safe.
+ * Signals of the process, as something to wait for. No handler runs.
  *
  *     static const int ends[] = {SIGINT, SIGTERM};
  *     FL_SCOPED(fl_signals) *s = NULL;
@@ -26,10 +25,10 @@ FL_BEGIN_DECLS
  *
  * A signal must be blocked in all threads: if any thread leaves it unblocked, the signal has its
  * usual effect on the process, and no waiter gets it. fl_signals_create() blocks the signals in the
- * calling thread, and threads inherit that. So call it first, then start threads and executors.
- * A program that is started by other means than fl_process_start() inherits the mask, too, and
- * should get its signal mask back. fl_process_start() and worker processes leave out what
- * fl_signals_create() has blocked: so SIGTERM ends them.
+ * calling thread, and threads inherit that: call it first, then start threads and executors. A
+ * program that is started by other means than fl_process_start() inherits the mask, too.
+ * fl_process_start() and worker processes leave out what fl_signals_create() has blocked: SIGTERM
+ * ends them.
  *
  * A signal that is sent again before it is taken counts once. One waiter takes each signal. For
  * callbacks use fl_loop_watch_start() on fl_signals_fd(), with fl_signals_try_wait() in the

@@ -29,8 +29,8 @@ FL_BEGIN_DECLS
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A put is no fence: a producer that puts, and then reads what
- * the consumer has written elsewhere (whether it sleeps, say), needs a sequentially consistent
- * fence between. The consumer needs such a fence between that write and its last check of the ring.
+ * the consumer has written elsewhere (that it sleeps, say), needs a sequentially consistent fence
+ * between, as the consumer does between that write and its last check of the ring.
  */
 typedef struct fl_spsc fl_spsc;
 
@@ -65,8 +65,8 @@ FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, 
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /*
- * Returns how many items are in `q`. The other side's position may be old. Or it may include a call
- * in progress: then a try may still return -EAGAIN. For other threads an estimate.
+ * Returns how many items are in `q`: an estimate, which may include a call of the other side in
+ * progress.
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 

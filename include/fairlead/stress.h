@@ -62,9 +62,8 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 /*
  * Defines a scenario, as FL_STRESS, whose actors are processes, each with threads and global
  * variables of its own. The actors share the state, and the memory that is allocated during the
- * execution. The mode `crash` kills one actor, at each of its steps in turn, as SIGKILL does, and
- * processes its robust list as Linux does. Other modes kill no actor; in the native mode the actors
- * are threads.
+ * execution. The mode `crash` kills one actor, at each of its steps in turn. Other modes kill no
+ * actor; in the native mode the actors are threads.
  */
 #define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
 
@@ -144,7 +143,7 @@ bool fl_stress_killed(const char *actor);
 
 /*
  * Returns how many steps that other threads can observe the calling thread has taken in this
- * execution. 0 without the model. For operations that must end after a bounded number of steps.
+ * execution. 0 without the model.
  */
 uint32_t fl_stress_steps(void);
 

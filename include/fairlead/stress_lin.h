@@ -85,8 +85,8 @@ enum fl_lin_kind {
 };
 
 /*
- * Defines an operation of the test `scenario`: int64_t (struct scenario *s, int64_t arg). After the
- * operation's name come its kind, and other members of struct fl_lin_op, as designators.
+ * Defines an operation of the test `scenario`: int64_t (struct scenario *s, int64_t arg); then its
+ * kind, and members of struct fl_lin_op, as designators.
  */
 #define FL_LIN_OP(scenario, operation, ...)                                                                            \
 	static int64_t scenario##__##operation(struct scenario *, int64_t);                                            \
@@ -146,8 +146,7 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 
 /*
  * Defines the test `scenario` with the state `struct scenario`. After the name come the
- * specification, and other members of struct fl_lin, as designators. The body runs at the end of
- * each execution.
+ * specification, and members of struct fl_lin, as designators.
  */
 #define FL_LIN(scenario, ...)                                                                                          \
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
@@ -175,9 +174,8 @@ struct fl_lin {
 	const struct fl_lin_spec *spec;
 	int64_t limit; /* of a queue: its capacity; 0: none */
 	/*
-	 * Each refused call (-EAGAIN, -EBUSY, -ETIMEDOUT) is checked with the calls that succeeded,
-	 * but not with other refused calls. For objects without a full fence: one call may return
-	 * "full" while another returns "empty".
+	 * Each refused call (-EAGAIN, -EBUSY, -ETIMEDOUT) is checked only with the calls that
+	 * succeeded. For objects without a full fence.
 	 */
 	bool refusals_apart;
 	unsigned threads; /* the most threads, 2 to 8; 0: 3 */

@@ -19,8 +19,7 @@
  *
  *     FL_TASK(count_primes, struct range, uint64_t)   // has ctx, arg, result; *result starts zeroed
  *     {
- *             for (uint64_t n = arg->from; n < arg->to; n++)
- *                     *result += is_prime(n);
+ *             *result = count(arg->from, arg->to);
  *             return 0;                               // or an error, or fl_task_fail()
  *     }
  *

@@ -27,10 +27,9 @@ FL_BEGIN_DECLS
  * function delays the others: submit a task instead.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
- * own timer's memory unless that timer is to be called again. The function must return:
- * pthread_exit() and pthread_cancel() panic, and it must not leave by longjmp() (docs/ends.md). It
- * observes no cancel scope. Each call begins with a copy of the values of the context that started
- * the timer (fairlead/context_var.h).
+ * own timer's memory unless that timer is to be called again. It must return: pthread_exit() and
+ * pthread_cancel() panic, and it must not leave by longjmp(). It has no cancel scope. Each call
+ * begins with a copy of the starter's values (fairlead/context_var.h).
  *
  * Memory order: a call sees what was written before the start; a context that has waited for the
  * end of the call sees what the call wrote. Fork: in the child no timer is started. Exit: a process
@@ -84,8 +83,7 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
  * Cancels `t`: no call begins after this has returned, unless `t` is started again. If its function
- * runs now in another context, this call of the function cannot start `t` again; fl_timer_join()
- * waits for the end of the call. Returns:
+ * runs now in another context, this run cannot start `t` again. Returns:
  *   0          it was pending, and does not run
  *   -EBUSY     its function runs now
  *   -EALREADY  neither: it has been called, was cancelled, or was never started
@@ -96,8 +94,8 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
- * Waits until `t` is neither pending nor running: until it has been called, or was cancelled. `t`
- * must not move until then. Blocks the calling context. Returns -ECANCELED, or:
+ * Waits until `t` is neither pending nor running. `t` must not move until then. Blocks the calling
+ * context. Returns -ECANCELED, or:
  *   0         at once if `t` is not started
  *   -EDEADLK  called by a timer's function, if it would have to wait
  */

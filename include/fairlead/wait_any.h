@@ -25,10 +25,7 @@ FL_BEGIN_DECLS
  * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
  * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
  * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE. Offers, signals, streams, datagrams and descriptors have
- * none: let a fiber or thread of its own wait for each of these, and set an event, say.
- *
- * A wait for an object in shared memory may start a thread of the library, `bridge`. A wait for a
- * pipe or a process may start the thread `watcher` (docs/threads.md).
+ * none: let a fiber or thread wait for each of these, and set an event.
  */
 struct fl__node;
 
