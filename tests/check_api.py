@@ -29,7 +29,8 @@ def read(path):
 class Function:
     def __init__(self, name, exported, header, comment):
         self.name, self.exported, self.header, self.comment = name, exported, header, comment
-        self.codes = sorted(set(CODE.findall(comment)))
+        implied = {"-ETIMEDOUT"} if comment and name.endswith("_until") else set()  # defs.h: forms
+        self.codes = sorted(set(CODE.findall(comment)) | implied)
 
     def names(self, tasks, queues):
         """The function's name, and the names by which tests call it: macros, typed calls such as job_queue_put."""

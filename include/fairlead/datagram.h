@@ -195,8 +195,6 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *                  local address cannot reach, as from 127.0.0.1 to another machine
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
-
-/* As fl_datagram_send(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
@@ -213,8 +211,6 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *dat
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
                                                 const fl_datagram_address *to);
-
-/* As fl_datagram_send_to(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
                                                    const fl_datagram_address *to, int64_t deadline,
                                                    fl_cancel_token *cancel);
@@ -238,8 +234,6 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *d, void *buffer, size_t size,
                                                     fl_datagram_address *from);
-
-/* As fl_datagram_receive(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
                                                        fl_datagram_address *from, int64_t deadline,
                                                        fl_cancel_token *cancel);
@@ -268,8 +262,6 @@ typedef struct fl_datagram_message {
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                   unsigned *sent);
-
-/* As fl_datagram_send_many(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
 

@@ -304,8 +304,6 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
  * Memory order: the caller sees what the ended tasks wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *e);
-
-/* As fl_executor_wait_idle(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*

@@ -66,8 +66,6 @@ FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size,
  *   any other error of write()
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int fd, const void *data, size_t size);
-
-/* As fl_fd_write(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
 

@@ -80,8 +80,6 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
  */
 FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *config, fl_process_io *io,
                                            fl_process_status *status);
-
-/* As fl_process_run; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, int64_t deadline, fl_cancel_token *cancel);
 

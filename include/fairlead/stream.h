@@ -107,8 +107,6 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size
  *   -ENOMEM     see fl_stream_got()
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size);
-
-/* As fl_stream_read_exactly(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                           fl_cancel_token *cancel);
 
@@ -122,8 +120,6 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *bu
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter,
                                                   size_t delimiter_size);
-
-/* As fl_stream_read_to(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
                                                      size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
 
@@ -132,8 +128,6 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer,
  * not counted in the result. -EINVAL: `size` is below 2.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
-
-/* As fl_stream_read_line(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
                                                           fl_cancel_token *cancel);
 
@@ -152,8 +146,6 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *   -ENOMEM  of the system
  */
 FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t size);
-
-/* As fl_stream_write(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
