@@ -54,8 +54,7 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 /* clang-format on */
 
 /*
- * Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that no context uses `b`. Returns 0,
- * -EINVAL.
+ * Makes `b` a barrier for `parties` (1 to INT_MAX). Returns 0, -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 
@@ -82,7 +81,7 @@ FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 
 /*
- * Arrives only if the caller is the last party. Never waits, but runs the action. Returns:
+ * Arrives only if the caller is the last party, which runs the action. Returns:
  *   parties - 1  the phase is complete
  *   -EAGAIN      other parties are missing, or the action runs
  *   -EPIPE       as fl_barrier_wait()

@@ -67,14 +67,14 @@ FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
- * Returns whether `c` or an ancestor was requested, or its deadline has passed. NULL: the context's
- * scope; false without one, and for FL_SHIELDED.
+ * Whether `c` or an ancestor was requested, or its deadline has passed. NULL: the context's scope;
+ * false without one, and for FL_SHIELDED.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * Returns the earliest deadline of `c` and its ancestors; FL_FOREVER: none. NULL: the context's
- * scope; FL_FOREVER without one, and for FL_SHIELDED.
+ * The earliest deadline of `c` and its ancestors; FL_FOREVER: none. NULL: the context's scope;
+ * FL_FOREVER without one, and for FL_SHIELDED.
  */
 FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
 

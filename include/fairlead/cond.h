@@ -32,7 +32,7 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 #define FL_COND_INIT { 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that no context uses `c`. */
+/* Makes `c` a condition without waiters. */
 FL_INLINE void fl_cond_init(fl_cond *c);
 
 /* Returns 0 when no context waits on `c`, else -EBUSY. */
@@ -44,7 +44,7 @@ FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
-/* As fl_cond_wait(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -54,7 +54,7 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t dea
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
 
-/* As fl_cond_wait_for(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait_for(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    int64_t deadline, fl_cancel_token *cancel);
 

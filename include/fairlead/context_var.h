@@ -72,9 +72,9 @@ typedef struct fl_context_token {
 /* clang-format on */
 
 /*
- * The value of the variable in the calling context; its default value if none is set. Takes time in
- * the number of variables that are set. Valid until the calling context sets or resets the
- * variable, or ends.
+ * The value of the variable in the calling context, else its default value. Takes time in the
+ * number of variables that are set. Valid until the calling context sets or resets the variable, or
+ * ends.
  */
 FL_API void *fl_context_var_get(const fl_context_var *var);
 
@@ -126,9 +126,9 @@ typedef struct fl_context_values {
 FL_API void fl_context_values_copy(fl_context_values *values);
 
 /*
- * Calls `function(arg)` with these values in place of those of the calling context, which has its
- * own again afterwards. What the function sets is kept in `values`. Waits if the function does.
- * Returns what the function returns. Panics within a run of the same `values`.
+ * Calls `function(arg)` with these values in place of those of the calling context. What the
+ * function sets is kept in `values`. Returns what the function returns. Panics within a run of the
+ * same `values`.
  */
 FL_API int fl_context_values_run(fl_context_values *values, int (*function)(void *arg), void *arg);
 

@@ -77,8 +77,8 @@ FL_API FL_MUST_CHECK int fl_datagram_address_unix(fl_datagram_address *a, const 
 FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size);
 
 /*
- * Returns whether two addresses are the same: host, port and interface; or the path, byte for byte.
- * Any thread may call it.
+ * Whether two addresses are the same: host, port and interface; or the path, byte for byte. Any
+ * thread may call it.
  */
 FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
 
@@ -198,10 +198,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, s
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
-/*
- * As fl_datagram_send(), but returns -EAGAIN if there is no room. Callbacks of the loop may call
- * it, too.
- */
+/* As fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the loop may call it, too. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
 
 /*
@@ -215,7 +212,7 @@ FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *d
                                                    const fl_datagram_address *to, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
-/* As fl_datagram_send_to(), but returns -EAGAIN if there is no room. */
+/* As fl_datagram_send_to(): -EAGAIN if there is no room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
                                                  const fl_datagram_address *to);
 
@@ -239,8 +236,8 @@ FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buf
                                                        fl_cancel_token *cancel);
 
 /*
- * As fl_datagram_receive(), but returns -EAGAIN if there is no datagram. Callbacks of the loop may
- * call it, too.
+ * As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it,
+ * too.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
                                                      fl_datagram_address *from);
@@ -265,7 +262,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datag
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
 
-/* As fl_datagram_send_many(), but returns -EAGAIN when there is no more room. */
+/* As fl_datagram_send_many(): -EAGAIN when there is no more room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                    unsigned *sent);
 
@@ -283,10 +280,10 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         int64_t deadline, fl_cancel_token *cancel);
 
-/* As fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. */
+/* As fl_datagram_receive_many(): -EAGAIN if there is no datagram. */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 
-/* Returns the UDP port; 0: a Unix socket, or not bound. */
+/* The UDP port; 0: a Unix socket, or not bound. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /* Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Returns 0, -EPIPE. */
@@ -296,8 +293,8 @@ FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagra
 FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
 
 /*
- * Returns the descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Do not connect
- * or disconnect the descriptor.
+ * The descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Do not connect or
+ * disconnect the descriptor.
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 

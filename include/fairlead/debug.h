@@ -62,7 +62,7 @@ FL_BEGIN_DECLS
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
-/* Returns the modes that are on. */
+/* The modes that are on. */
 FL_API unsigned fl_debug_modes(void);
 
 /*

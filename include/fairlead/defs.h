@@ -23,7 +23,8 @@
  *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A
  *                call that can succeed at once does so, even after its deadline, or under a
  *                requested token.
- *   Threads      Every function may be called from any thread.
+ *   Threads      Every function may be called from any thread. An init and a free require that no
+ *                other context uses the object.
  *   Signals      No function may be called from a signal handler.
  *   Fork         A forked child has only the forking thread. Waiters of other threads are
  *                forgotten. Locks that other threads held stay held. A tree of cancel tokens must
@@ -56,8 +57,8 @@
  */
 
 /*
- * Functions are exported only from a shared library. A static library hides them, so that two
- * shared objects that each contain Fairlead do not bind to each other's copy.
+ * Only a shared library exports functions: two shared objects that each contain Fairlead use their
+ * own copy.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((visibility("default")))
@@ -66,26 +67,19 @@
 #endif
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
 
-/*
- * A function that is defined at the end of its header. Most plain forms are the _until form with
- * FL_FOREVER. No library contains it; a program may take its address.
- */
+/* A function that is defined at the end of its header. A program may take its address. */
 #define FL_INLINE static inline
 
 /*
  * FL_IGNORE(fl_mutex_destroy(&m));
  *
- * Makes the call and ignores its result. For a result that must be used, gcc does not accept a cast
- * to void.
+ * Makes the call and ignores its result, which must be used otherwise.
  */
 #define FL_IGNORE(call) ((void)!(call))
 
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
-/*
- * The fastest model for the library's thread-local variables. Not with musl: its dlopen() refuses
- * a shared object that has such variables.
- */
+/* The fastest model for thread-local variables. Not with musl, whose dlopen() refuses it. */
 #ifdef __GLIBC__
 #define FL__INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 #else
@@ -123,9 +117,8 @@
 /*
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
- * Declares a variable that is freed when its block is left: by its end, break, return or goto.
- * Requires an initializer, which may be NULL. A longjmp() or pthread_exit() out of the block does
- * not free the variable. Not for arrays. Several variables need a `*` each:
+ * Declares a variable that is freed when its block is left, except by longjmp() or pthread_exit().
+ * Requires an initializer, which may be NULL. Not for arrays. Several variables need a `*` each:
  * `FL_SCOPED(fl_future) *a = NULL, *b = NULL;`.
  */
 #define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type

@@ -18,8 +18,8 @@ FL_BEGIN_DECLS
 #define FL_ETASK (-5001)
 
 /*
- * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for a number
- * without a name. The string is static. Async-signal-safe.
+ * The name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for a number without a
+ * name. The string is static. Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
@@ -39,8 +39,8 @@ FL_API const char *fl_error_text(int rc);
 FL_API int fl_perror(int rc, const char *what);
 
 /*
- * A panic ends the process after a bug of the caller that would corrupt data, such as an unlock of
- * an unlocked mutex. A handler is called first.
+ * A panic calls a handler, then ends the process, after a bug of the caller that would corrupt
+ * data.
  */
 typedef struct fl_panic_info {
 	const char *function; /* "fl_mutex_unlock" */
@@ -81,8 +81,7 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
 
 /*
  * `message` is one line without a newline, valid during the call. Any thread may call the handler,
- * also in the middle of an unlock. So the handler must not wait, and must not call fl_shm_*
- * functions.
+ * also in the middle of an unlock. It must not wait, nor call fl_shm_* functions.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 
@@ -93,10 +92,9 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
 FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
 
 /*
- * Receives the errors of fibers that no join returns. If the fiber was detached, or another member
- * of its group has failed before, the loop's thread calls the handler. If no join has returned the
- * error of a group, fl_group_destroy() calls the handler. -ECANCELED is an error unless the fiber
- * was cancelled.
+ * Receives the errors of fibers that no join returns. The loop's thread calls the handler if the
+ * fiber was detached, or another member of its group has failed before; else fl_group_destroy().
+ * -ECANCELED is an error unless the fiber was cancelled.
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 

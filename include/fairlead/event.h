@@ -45,15 +45,15 @@ FL__ASSERT_SIZE(fl_event, 4);
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
-/* Makes `e` an event that is not set. Requires that no context uses `e`. */
+/* Makes `e` an event that is not set. */
 FL_INLINE void fl_event_init(fl_event *e);
 
-/* Makes `e` an auto-reset event that is not set. Requires that no context uses `e`. */
+/* Makes `e` an auto-reset event that is not set. */
 FL_INLINE void fl_event_init_auto(fl_event *e);
 
 /*
- * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context still
- * spins in a wait: it enters the queue only after that.
+ * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context is in
+ * a wait outside of the queue.
  */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
 
@@ -85,8 +85,8 @@ FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * For FL_WAIT_ANY(): ready while `e` is set. Unlike a wait, FL_WAIT_ANY() may miss a set that is
- * reset at once, and resets nothing: take the set of an auto-reset event by fl_event_try_wait().
+ * For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once, and resets
+ * nothing: take the set of an auto-reset event by fl_event_try_wait().
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;

@@ -308,8 +308,8 @@ FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t dea
 
 /*
  * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. Panics
- * where fl_executor_join() returns -EDEADLK. In a forked child, it panics if a task of `e` called
- * fork(); otherwise it frees the child's copy without waiting, and the queued tasks are forgotten.
+ * where fl_executor_join() returns -EDEADLK, and in a forked child if a task of `e` called fork();
+ * in another child frees its copy without waiting.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
@@ -332,19 +332,18 @@ FL_API void fl_executor_free(fl_executor *e);
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
-/* Returns the FL_CAP_... bits of `e`. */
+/* The FL_CAP_... bits of `e`. */
 FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 
-/* Returns the kind of `e`: "sequential", "threads", ... The string is static. */
+/* The kind of `e`: "sequential", "threads", ... The string is static. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /* The most tasks that run at a time. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
- * Whether `e` is broken: an initializer failed, or workers in other processes can never start
- * (fairlead/process_executor.h, fairlead/mpi_executor.h). Every later submit returns
- * -ENOTRECOVERABLE.
+ * Whether `e` is broken: an initializer failed, or workers in other processes can never start.
+ * Every later submit returns -ENOTRECOVERABLE.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 

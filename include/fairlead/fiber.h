@@ -50,7 +50,7 @@ typedef struct fl_fiber_config {
 /*
  * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later
  * iteration, after the fibers that were started before. The fiber's token is a child of the loop's
- * token, not of the caller's scope. Returns 0, -ENOMEM, -ENOTSUP.
+ * token. Returns 0, -ENOMEM, -ENOTSUP.
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
                                         const fl_fiber_config *config);
@@ -89,7 +89,7 @@ FL_API void fl_fiber_free(fl_fiber *f);
 /* Whether the fiber has not ended. */
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
-/* Returns the name, which is valid as long as the fiber. */
+/* The name, which is valid as long as the fiber. */
 FL_API const char *fl_fiber_name(const fl_fiber *f);
 
 /* Returns the calling fiber; NULL outside of fibers, and in callbacks of a loop. */

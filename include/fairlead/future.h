@@ -197,8 +197,8 @@ typedef struct fl_promise fl_promise;
 
 /*
  * Creates a promise of a result of `size` bytes, aligned like memory of malloc(), and its future.
- * When the future is freed, `drop` is called with a result that was set, or that came with a
- * failure; NULL: no call. Returns 0, -ENOMEM, or:
+ * The free of the future calls `drop` (may be NULL) with a result that was set, or that came with a
+ * failure. Returns 0, -ENOMEM, or:
  *   -E2BIG  `size` is above FL_TASK_SIZE_MAX
  */
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
@@ -241,9 +241,8 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
 /*
- * Frees the promise; the future stays. If the promise was not fulfilled, the future ends as failed,
- * with -EOWNERDEAD and the message "broken promise"; callbacks run. Requires that the promise's
- * token is not used any more.
+ * Frees the promise. If it was not fulfilled, the future fails with -EOWNERDEAD and the message
+ * "broken promise".
  */
 FL_API void fl_promise_free(fl_promise *p);
 

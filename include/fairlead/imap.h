@@ -50,18 +50,17 @@ typedef struct fl_imap_config {
 	bool unordered; /* results in the order of completion */
 	/*
 	 * A generator, in place of an array: stores the next argument in `*arg` and returns 1; 0:
-	 * there is none; an error (< 0) ends the iteration after the arguments under way. So does
-	 * any other number, with -EINVAL and a line to the log. Called when the window has room, on
-	 * the thread that uses the iteration.
+	 * there is none; an error (< 0, else -EINVAL) ends the iteration after the arguments under
+	 * way. Called on the thread that uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;
 	/*
 	 * After the deadline (0: none), or a request of the token (NULL: none; the scope is not
-	 * observed), no argument is submitted, and running tasks are requested to stop. The
-	 * iteration checks both in its calls. What is under way is still returned, as a result, or
-	 * as FL_ETASK with -ETIMEDOUT after a deadline, else -ECANCELED; then the calls return
-	 * -ETIMEDOUT or -ECANCELED. The token must outlive the iteration.
+	 * observed), no argument is submitted, and running tasks are requested to stop. What is
+	 * under way is still returned, as a result, or as FL_ETASK with -ETIMEDOUT after a
+	 * deadline, else -ECANCELED; then the calls return -ETIMEDOUT or -ECANCELED. The token must
+	 * outlive the iteration.
 	 */
 	int64_t deadline;
 	fl_cancel_token *cancel;
@@ -79,9 +78,9 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
                                         size_t n, const fl_imap_config *config);
 
 /*
- * Returns the next result: copies it to `*result` (NULL if it has no size) and stores the index of
- * its argument in `*index` (may be NULL). Submits further arguments while the window has room.
- * Blocks the calling context, and helps like fl_future_wait(). Returns 0, or:
+ * Copies the next result to `*result` (NULL if it has no size), and stores the index of its
+ * argument in `*index` (may be NULL). Submits further arguments while the window has room. Blocks
+ * the calling context, and helps like fl_future_wait(). Returns 0, or:
  *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
  *               `*result` is untouched, unless the task has kept its result
  *               (fl_task_keep_result()): then that is copied.

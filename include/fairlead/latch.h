@@ -35,10 +35,7 @@ FL__ASSERT_SIZE(fl_latch, 4);
 #define FL_LATCH_INIT(count) { (uint32_t)(count) }
 /* clang-format on */
 
-/*
- * Makes `l` a latch of `count`. Requires that no context uses `l`. Returns 0, -EINVAL above
- * FL_LATCH_MAX.
- */
+/* Makes `l` a latch of `count`. Returns 0, -EINVAL above FL_LATCH_MAX. */
 FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
 
 /* Returns 0 when no context waits on `l`, else -EBUSY. */

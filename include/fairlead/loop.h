@@ -90,7 +90,7 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
  */
 FL_API void fl_loop_free(fl_loop *l);
 
-/* Returns the loop that the calling thread runs; NULL: none. Any thread may call it. */
+/* The loop that the calling thread runs; NULL: none. Any thread may call it. */
 FL_API fl_loop *fl_loop_current(void);
 
 /* Cancels every fiber that the loop has now. Any thread may call it while the loop exists. */
@@ -130,9 +130,8 @@ FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
  * A watch calls back as long as its descriptor is ready (level-triggered), with the events. An
- * all-zero watch is not started. The callback may change or stop the watch, and free the memory of
- * a stopped watch. A started watch must not move, and must be stopped before its descriptor is
- * closed.
+ * all-zero watch is not started. The callback may change, stop and free the watch. A started watch
+ * must not move, and must be stopped before its descriptor is closed.
  */
 enum {
 	FL_LOOP_IN = 1 << 0,  /* data, a connection to accept, the end, or an error */

@@ -81,13 +81,13 @@ FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t
  */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
-/* Returns whether `q` is closed. */
+/* Whether `q` is closed. */
 FL_API bool fl_mpmc_is_closed(fl_mpmc *q);
 
-/* Returns how many items are in `q`, puts in progress included; may be out of date. */
+/* How many items are in `q`, puts in progress included; may be out of date. */
 FL_API size_t fl_mpmc_length(fl_mpmc *q);
 
-/* Returns the capacity that `q` was made with. */
+/* The capacity that `q` was made with. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
@@ -167,12 +167,12 @@ FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q,
  */
 FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 
-/* Returns whether `q` is closed. */
+/* Whether `q` is closed. */
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
- * Returns about how many items are in `q`, puts in progress included. The length of a closed queue
- * without puts in progress is exact.
+ * About how many items are in `q`, puts in progress included. The length of a closed queue without
+ * puts in progress is exact.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 
@@ -181,9 +181,8 @@ FL__SCOPED(fl_mpmc_unbounded, fl_mpmc_unbounded_free)
 FL_END_DECLS
 
 /*
- * FL_MPMC_OF(struct job, jobs) makes the type jobs and, for each fl_mpmc_... function, a jobs_...
- * for items of type struct job: jobs_try_put(q, job), jobs_try_get(q, &job). At file scope; C and
- * C++.
+ * FL_MPMC_OF(struct job, jobs), at file scope in C and C++, makes the type jobs, and a jobs_...
+ * form of each fl_mpmc_... function: jobs_try_put(q, job), jobs_try_get(q, &job).
  */
 #include <fairlead/private/mpmc_of.h>
 

@@ -35,13 +35,13 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 #define FL_MUTEX_INIT { 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. Requires that no context uses `m`. */
+/* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. */
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
  * Ends the use of `m`, so that its memory may be freed. Returns:
  *   0       no context holds `m` or waits for it
- *   -EBUSY  a context does
+ *   -EBUSY
  */
 FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 
@@ -53,7 +53,7 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /*
  * Locks `m`. Blocks the calling context. Returns 0, or:
- *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ETIMEDOUT
  *   -ECANCELED  not locked: cancelled
  */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);

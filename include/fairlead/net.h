@@ -123,21 +123,17 @@ FL_API void fl_listener_close(fl_listener *l);
  */
 FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 
-/*
- * As fl_accept(), but returns -EAGAIN if there is no connection. Callbacks of the loop may call it,
- * too.
- */
+/* As fl_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it, too. */
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
 
 /* As fl_accept(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
 
-/* Returns the TCP port; 0: a Unix listener. */
+/* The TCP port; 0: a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
 /*
- * Returns the descriptor, for getsockname() and the like; -1: closed. It is non-blocking, and `l`
- * keeps it.
+ * The descriptor, for getsockname() and the like; -1: closed. It is non-blocking, and `l` keeps it.
  */
 FL_API int fl_listener_fd(const fl_listener *l);
 

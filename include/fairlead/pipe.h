@@ -59,16 +59,15 @@ typedef struct fl_pipe_config {
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Creates a handle for the end of a pipe that is the descriptor `fd`. `*p` then owns `fd`, which
- * becomes close-on-exec; after an error the caller still owns it. Returns 0, -EBADF, -ENOTSOCK,
- * -ENOMEM, or:
+ * Creates a handle of an end of a pipe, which owns its descriptor `fd`, and makes it close-on-exec.
+ * After an error the caller still owns `fd`. Returns 0, -EBADF, -ENOTSOCK, -ENOMEM, or:
  *   -EINVAL  another kind of socket, or not connected
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
  * Frees this process's handle `p` and closes its descriptor. Panics if a context waits on it by
- * FL_WAIT_ANY(). Requires that no thread uses `p`.
+ * FL_WAIT_ANY().
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 

@@ -157,9 +157,9 @@ typedef struct fl_process_status {
 FL_API void fl_main(int argc, char **argv);
 
 /*
- * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, which runs after the FL_TASK
- * constructors of the same program or library. Other constructors may not have run yet. In a
- * library that dlopen() loads, the hook runs too late.
+ * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, after the FL_TASK constructors
+ * of the same program or library. Other constructors may run later. Not in a library that dlopen()
+ * loads.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
@@ -267,9 +267,8 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_proces
 
 /*
  * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking and
- * close-on-exec. The handle owns it until fl_process_close_pipe(), fl_process_take_pipe() or
- * fl_process_free(). For fl_fd_read() and fl_fd_write(). Requires that no other thread closes or
- * takes the pipe. -EBADF: there is no such pipe, or not any more.
+ * close-on-exec; the handle owns it. For fl_fd_read() and fl_fd_write(). Requires that no other
+ * thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
@@ -312,7 +311,7 @@ FL_API void fl_process_free(fl_process *p);
 /* The name of this process, if it was started for a task; else "main". Static. */
 FL_API const char *fl_process_current_name(void);
 
-/* Returns how many descriptors were passed on as `fds`; 0 outside of a process of a task. */
+/* How many descriptors were passed on as `fds`; 0 outside of a process of a task. */
 FL_API unsigned fl_process_fd_count(void);
 
 /*

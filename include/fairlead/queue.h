@@ -77,9 +77,8 @@ typedef struct fl_queue_config {
 	void *drop_arg;
 	/*
 	 * For FL_PRIORITY only. Returns < 0 if `*a` comes out before `*b`, 0 if they are equal,
-	 * else > 0. The order has no cycles, and does not change for items in the queue. Called
-	 * under the queue's lock: must not call functions of this queue, wait, or leave by
-	 * longjmp().
+	 * else > 0, for items in the queue always the same. Called under the queue's lock: must not
+	 * call functions of this queue, wait, or leave by longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
@@ -154,8 +153,8 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t dea
 
 /*
  * Puts the `n` items of `items` in their order. Items of other producers may come between. Blocks
- * until all items are in. Returns how many are in: less than `n` only if `q` is closed, the wait
- * was cancelled, or there is no memory.
+ * until all items are in. Returns how many are in: below `n` if `q` is closed, the wait was
+ * cancelled, or there is no memory.
  */
 FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
 
@@ -220,24 +219,23 @@ FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Returns how many items were put and are not done. 0 is exact; another result may be too high by
- * the items that become done during the call. A put to an unbounded FL_FIFO queue counts from its
- * beginning.
+ * How many items were put and are not done. 0 is exact; another result may be out of date. A put to
+ * an unbounded FL_FIFO queue counts from its beginning.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
-/* Returns how many items are in `q`; may be out of date. A put that has failed is not counted. */
+/* How many items are in `q`; may be out of date. A put that has failed is not counted. */
 FL_API size_t fl_queue_length(fl_queue *q);
 
 /*
- * Returns the most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
+ * The most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
  *
  * The capacity does not change. For a bound that changes, use an unbounded queue and a semaphore
  * (fairlead/sem.h) with a permit for each item that may be queued.
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
-/* Returns whether `q` is closed. */
+/* Whether `q` is closed. */
 FL_API bool fl_queue_is_closed(fl_queue *q);
 
 /*
@@ -288,9 +286,8 @@ FL_INLINE int fl_queue_try_join(fl_queue *_q)
 FL_END_DECLS
 
 /*
- * FL_QUEUE_OF(struct job, job_queue) makes the type job_queue and, for each fl_queue_... function,
- * a job_queue_... for items of type struct job: job_queue_put(q, job), job_queue_get(q, &job). At
- * file scope; C and C++.
+ * FL_QUEUE_OF(struct job, job_queue), at file scope in C and C++, makes the type job_queue, and a
+ * job_queue_... form of each fl_queue_... function: job_queue_put(q, job), job_queue_get(q, &job).
  */
 #include <fairlead/private/queue_of.h>
 

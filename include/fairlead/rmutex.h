@@ -32,7 +32,7 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 #define FL_RMUTEX_INIT { 0, FL_MUTEX_INIT, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex. Requires that no context uses `m`. */
+/* Makes `m` an unlocked mutex. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
 /*
@@ -56,7 +56,7 @@ FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /*
  * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns 0, or:
- *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ETIMEDOUT
  *   -ECANCELED  not locked: cancelled
  *   -EAGAIN     the caller has locked `m` 2^32 - 1 times
  */
@@ -72,7 +72,7 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 
-/* As fl_cond_wait_rmutex(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait_rmutex(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -82,7 +82,7 @@ FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg), void *arg);
 
-/* As fl_cond_wait_for_rmutex(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait_for_rmutex(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex_until(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg),
                                                           void *arg, int64_t deadline, fl_cancel_token *cancel);
 

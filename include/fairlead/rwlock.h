@@ -43,13 +43,13 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 #define FL_RWLOCK_INIT { 0, 0 }
 /* clang-format on */
 
-/* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. Requires that no context uses `l`. */
+/* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
  * Ends the use of `l`, so that its memory may be freed. Returns:
  *   0       no context holds `l` or waits for it
- *   -EBUSY  a context does
+ *   -EBUSY
  */
 FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 
@@ -61,8 +61,8 @@ FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
 /*
- * Locks `l` for reading and returns 0. Returns -EBUSY when a context writes, or the first waiter
- * must not be overtaken.
+ * Locks `l` for reading: 0. -EBUSY when a context writes, or the first waiter must not be
+ * overtaken.
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
@@ -81,8 +81,8 @@ FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
 /*
- * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`, or the first waiter
- * must not be overtaken.
+ * Locks `l` for writing: 0. -EBUSY when a context holds `l`, or the first waiter must not be
+ * overtaken.
  */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
@@ -103,8 +103,8 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
  * waiters. Blocks the calling context until the other readers have left; no reader enters. Never
  * cancelled. Panics when no context reads. Returns:
  *   0         the caller writes
- *   -EDEADLK  at once: another reader upgrades, and each would wait for the other. The caller still
- *             reads; it must unlock, and read again what it saw.
+ *   -EDEADLK  another reader upgrades. The caller still reads; it must unlock, and read again what
+ *             it saw.
  */
 FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 
@@ -115,22 +115,22 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Whether a context reads now, or tries to; whether a context writes now. For assertions. Never
- * wait. No memory order.
+ * Whether a context reads now, or tries to; whether a context writes now. For assertions. No memory
+ * order.
  */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
 /*
  * Panics when no context reads or writes; the second form, when no context writes. While debugging
- * is on, both also panic when the calling context did not lock `l`. Never wait.
+ * is on, both also panic when the calling context did not lock `l`.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
- * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED does
- * for a mutex. The block may downgrade and upgrade `l`, but must restore the mode before its end.
+ * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED. The
+ * block may downgrade and upgrade `l`, but must restore the mode before its end.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                     \

@@ -46,15 +46,11 @@ FL__ASSERT_SIZE(fl_sem, 8);
 #define FL_SEM_BOUNDED_INIT(permits) { (uint32_t)(permits), (uint32_t)(permits) }
 /* clang-format on */
 
-/*
- * Makes `s` a semaphore of `permits`, without a bound. Requires that no context uses `s`. Returns
- * 0, -EINVAL above FL_SEM_MAX.
- */
+/* Makes `s` a semaphore of `permits`, without a bound. Returns 0, -EINVAL above FL_SEM_MAX. */
 FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
 
 /*
- * Makes `s` a semaphore of `permits` that never has more than `bound`. Requires that no context
- * uses `s`. Returns 0, or:
+ * Makes `s` a semaphore of `permits` that never has more than `bound`. Returns 0, or:
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
@@ -98,7 +94,7 @@ FL_API void fl_sem_release(fl_sem *s);
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Adds a permit, where a release too many comes from the program's input and is not a bug. Returns:
+ * As fl_sem_release(), where a release too many is no bug. Returns:
  *   0           the permit was added
  *   -EOVERFLOW  the permits would exceed the bound; none was added
  */

@@ -82,16 +82,15 @@ FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 /* Unmaps `region` and closes its descriptor. Other processes keep their mappings. */
 FL_API void fl_shm_free(fl_shm *region);
 
-/* Returns the descriptor of `region`, to pass on. `region` keeps it; it is close-on-exec. */
+/* The descriptor of `region`, to pass on. `region` keeps it; it is close-on-exec. */
 FL_API int fl_shm_fd(const fl_shm *region);
 
-/* Returns how many bytes can be allocated in all. */
+/* How many bytes can be allocated in all. */
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, for ever. Existing mappings stay as they are. A second seal
- * does nothing. Returns 0, or -EPERM: the descriptor is not writable, or other seals forbid the
- * seal.
+ * Makes all later attaches read-only, for ever. Existing mappings stay as they are. May be called
+ * again. Returns 0, or -EPERM: the descriptor is not writable, or other seals forbid the seal.
  */
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
@@ -120,14 +119,12 @@ FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 
-/*
- * Returns the offset of an address in a block; 0 if the address is not in the blocks of `region`.
- */
+/* The offset of an address in a block; 0 if the address is not in the blocks of `region`. */
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
- * Returns the address of `offset`, which must be a multiple of 8. Returns NULL unless `size` bytes
- * from there lie in the region's blocks. Does not check that they are allocated.
+ * The address of `offset`, which must be a multiple of 8. Returns NULL unless `size` bytes from
+ * there lie in the region's blocks. Does not check that they are allocated.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
@@ -145,7 +142,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  */
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
-/* Returns the root; 0: none. Acquires what was written before the root was set. */
+/* The root; 0: none. Acquires what was written before the root was set. */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
 #ifdef __cplusplus

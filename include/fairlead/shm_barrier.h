@@ -44,10 +44,7 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 
 #define FL_SHM_BARRIER_MAX 0xfffffu
 
-/*
- * Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Requires that no context uses `b`.
- * Returns 0, or -EINVAL.
- */
+/* Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Returns 0, or -EINVAL. */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
 
 /*
@@ -87,7 +84,7 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 /* True if `b` is broken. */
 FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
-/* Returns how many parties have arrived at `b`, including killed ones. */
+/* How many parties have arrived at `b`, including killed ones. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
 
 FL_INLINE int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)

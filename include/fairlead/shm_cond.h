@@ -52,7 +52,7 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 #define FL_SHM_COND_INIT { 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that no context uses `c`. */
+/* Makes `c` a condition without waiters. */
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *c);
 
 /*
@@ -70,7 +70,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /*
  * As fl_shm_cond_wait(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
- * -ETIMEDOUT at `deadline`.
+ * -ETIMEDOUT.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
                                                 fl_cancel_token *cancel);
@@ -87,7 +87,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m
 
 /*
  * As fl_shm_cond_wait_for(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
- * -ETIMEDOUT at `deadline`.
+ * -ETIMEDOUT.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);

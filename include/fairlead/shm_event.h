@@ -41,7 +41,7 @@ FL__ASSERT_SIZE(fl_shm_event, 96);
 
 #define FL_SHM_EVENT_SET_ 1u
 
-/* Makes `e` an event that is not set, as zeroed memory is. Requires that no context uses `e`. */
+/* Makes `e` an event that is not set, as zeroed memory is. */
 FL_INLINE void fl_shm_event_init(fl_shm_event *e);
 
 /*

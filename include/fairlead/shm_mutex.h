@@ -64,7 +64,7 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 #define FL_SHM_MUTEX_RECURSIVE_INIT { { 0, 0, 0, 0, 0 }, 1 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex, as zeroed memory is. Requires that no context uses `m`. */
+/* Makes `m` an unlocked mutex, as zeroed memory is. */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /* As fl_shm_mutex_init(): makes `m` a recursive mutex. */
@@ -114,10 +114,7 @@ FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 /* True if `m` has an owner now: for assertions. No memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
-/*
- * How often the calling context has locked `m` and not unlocked it: 0 or 1, or more if `m` is
- * recursive.
- */
+/* How often the calling context has locked `m` and not unlocked it. */
 FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*

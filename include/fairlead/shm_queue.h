@@ -76,7 +76,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, c
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
-/* Returns the offset of the queue in its region, for fl_shm_queue_open(). */
+/* The offset of the queue in its region, for fl_shm_queue_open(). */
 FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 
 /* Frees the handle. The queue stays. Requires that no thread uses the handle. */
@@ -122,9 +122,9 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Puts `n` items in order, each time as many as there is space for. Items of other producers may
- * come between. Blocks until all items are put. Returns how many were put: less than `n` only if
- * the queue is closed, the scope is cancelled, or on an error.
+ * Puts `n` items in order. Items of other producers may come between. Blocks until all items are
+ * put. Returns how many were put: below `n` if the queue is closed, the scope is cancelled, or on
+ * an error.
  */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
 
@@ -196,8 +196,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buf
                                                       int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Closes `q`: later and blocked puts fail, and the contents can still be got. A second close does
- * nothing. Waits only for operations in progress. Returns 0, -EBADMSG, or:
+ * Closes `q`: later and blocked puts fail, and the contents can still be got. May be called again.
+ * Waits for operations in progress. Returns 0, -EBADMSG, or:
  *   -EBUSY  a process has been stopped in an operation for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
@@ -229,13 +229,13 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
 /* As fl_shm_queue_join(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
-/* Returns how many items or frames are in `q`, possibly out of date. */
+/* How many items or frames are in `q`, possibly out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 
-/* Returns how many items `q` can hold; of frames, the bytes of the ring. */
+/* How many items `q` can hold; of frames, the bytes of the ring. */
 FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 
-/* Returns the bytes of an item; 0: frames. */
+/* The bytes of an item; 0: frames. */
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
 /* True if `q` is closed. */

@@ -43,10 +43,7 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
-/*
- * Makes `s` a semaphore of `permits`. Requires that no context uses `s`. Returns 0, or -EINVAL:
- * above FL_SHM_SEM_MAX.
- */
+/* Makes `s` a semaphore of `permits`. Returns 0, or -EINVAL: above FL_SHM_SEM_MAX. */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
 
 /*
@@ -75,7 +72,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 
-/* Returns how many permits are free now: for reports and assertions. No memory order. */
+/* How many permits are free now: for reports and assertions. No memory order. */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
 /* For FL_WAIT_ANY(): ready while a permit is free. */

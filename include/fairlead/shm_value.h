@@ -144,19 +144,19 @@ FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_s
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
-/* Returns the offset of the array in its region. */
+/* The offset of the array in its region. */
 FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 
-/* Returns the number of items. */
+/* The number of items. */
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the item `i`. `item_size` is the size that the array was made with. Panics if `i` is not
- * less than the length. No memory order.
+ * The item `i`. `item_size` is the size that the array was made with. Panics if `i` is not less
+ * than the length. No memory order.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
-/* Returns the array's mutex. */
+/* The array's mutex. */
 FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 
 #define FL_SHM_ARRAY_OF(type, name)                                                                                    \

@@ -65,12 +65,11 @@ FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, 
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /*
- * Returns how many items are in `q`: an estimate, which may include a call of the other side in
- * progress.
+ * How many items are in `q`: an estimate, which may include a call of the other side in progress.
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
-/* Returns the capacity that `q` was made with. */
+/* The capacity that `q` was made with. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
 FL__SCOPED(fl_spsc, fl_spsc_free)
@@ -78,9 +77,9 @@ FL__SCOPED(fl_spsc, fl_spsc_free)
 FL_END_DECLS
 
 /*
- * FL_SPSC_OF(struct sample, samples) makes the type samples and, for each fl_spsc_... function, a
- * samples_... for items of type struct sample: samples_try_put(q, sample), samples_try_get(q,
- * &sample). At file scope; C and C++.
+ * FL_SPSC_OF(struct sample, samples), at file scope in C and C++, makes the type samples, and a
+ * samples_... form of each fl_spsc_... function: samples_try_put(q, sample), samples_try_get(q,
+ * &sample).
  */
 #include <fairlead/private/spsc_of.h>
 

@@ -96,7 +96,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
-/* As fl_stream_read(), but returns -EAGAIN if there are no bytes. */
+/* As fl_stream_read(): -EAGAIN if there are no bytes. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size);
 
 /*
@@ -132,8 +132,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *li
                                                           fl_cancel_token *cancel);
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer and not in the stream: not 0
- * only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
+ * How many bytes the last read has left in the caller's buffer and not in the stream: not 0 only
+ * after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
  * fl_stream_receive_fds().
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
@@ -165,8 +165,8 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
                                                 fl_cancel_token *cancel);
 
 /*
- * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps. Only over
- * a Unix socket. The receiver gets the descriptors with the first byte. They were sent if
+ * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps, over a
+ * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
  * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or:
  *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
  *                  sent
@@ -202,15 +202,12 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *s, void *buffer
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * Returns how many bytes the last write has passed to the system, also if it has failed or is not
- * over.
- */
+/* How many bytes the last write has passed to the system, also if it has failed or is not over. */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
 /*
- * Ends the writing side: the peer reads the written bytes, then the end. Reads still work. A second
- * call does nothing. Returns 0, or:
+ * Ends the writing side: the peer reads the written bytes, then the end. Reads still work. May be
+ * called again. Returns 0, or:
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
  *   -ENOTSUP  a terminal or a device that is also open for reading
@@ -219,8 +216,8 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor, which `s` keeps; fl_stream_free() then closes it at once. It blocks,
- * unless fl_stream_from_fd() got a non-blocking one. -1: fl_stream_close_write() has closed a pipe.
+ * The descriptor, which `s` keeps; fl_stream_free() then closes it at once. It blocks, unless
+ * fl_stream_from_fd() got a non-blocking one. -1: fl_stream_close_write() has closed a pipe.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 

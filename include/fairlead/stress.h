@@ -109,8 +109,8 @@ unsigned fl_stress_choose(unsigned n);
 void fl_stress_assume(bool condition);
 
 /*
- * Returns how many of n equal operations to do: n, or fewer while the laboratory shrinks a failure.
- * The outcome must not depend on the count.
+ * How many of n equal operations to do: n, or fewer while the laboratory shrinks a failure. The
+ * outcome must not depend on the count.
  *
  *     for (unsigned i = fl_stress_ops(3); i > 0; i--) ...
  */
@@ -135,20 +135,17 @@ void fl_stress_relax(void);
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
-/*
- * Returns whether that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode
- * `crash`.
- */
+/* Whether that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode `crash`. */
 bool fl_stress_killed(const char *actor);
 
 /*
- * Returns how many steps that other threads can observe the calling thread has taken in this
- * execution. 0 without the model.
+ * How many steps that other threads can observe the calling thread has taken in this execution. 0
+ * without the model.
  */
 uint32_t fl_stress_steps(void);
 
 /*
- * Returns the time, for deadlines. Under the model, time passes when a wait times out, and in
+ * The time, for deadlines. Under the model, time passes when a wait times out, and in
  * fl_stress_relax().
  */
 int64_t fl_stress_now(void);

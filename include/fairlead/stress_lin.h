@@ -220,7 +220,7 @@ extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
 /*
- * Returns the number of the calling thread: 0 for main, 1 for FL_LIN_THREAD(0), ..., at most
+ * The number of the calling thread: 0 for main, 1 for FL_LIN_THREAD(0), ..., at most
  * FL_STRESS_ACTORS.
  */
 unsigned fl_lin_thread(void);

@@ -36,9 +36,8 @@ typedef struct fl_thread_config {
 	/* In bytes, raised to the system's minimum. 0: the default of glibc; elsewhere 1 MiB. */
 	size_t stack_size;
 	/*
-	 * Start with all signals blocked, but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A
-	 * program that the thread starts by posix_spawn() or system() inherits that. False: inherit
-	 * the caller's mask.
+	 * Start with all signals blocked, but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS.
+	 * False: inherit the caller's mask.
 	 */
 	bool block_signals;
 } fl_thread_config;
@@ -121,9 +120,9 @@ FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_hand
  *     char *mine = fl_local_get(&cache);
  *
  * When a context ends, the destructors of its values that are not NULL run in the order in which
- * the locals were first set. They run again while they set values, at most four rounds. A local and
- * its destructor must outlive every context that set it. When the library is unloaded (dlclose),
- * values of threads that go on are not destroyed.
+ * the locals were first set, again while they set values, at most four rounds. A local and its
+ * destructor must outlive every context that set it. When the library is unloaded (dlclose), values
+ * of threads that go on are not destroyed.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */
@@ -149,8 +148,8 @@ FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 FL_API extern const fl_on_type fl__on_thread;
 
 /*
- * Returns how many CPUs the calling thread may use, at least 1: those in its affinity mask, or
- * fewer if a control group (version 1 or 2) has a lower quota, rounded up. Each call reads files.
+ * How many CPUs the calling thread may use, at least 1: those in its affinity mask, or fewer if a
+ * control group (version 1 or 2) has a lower quota, rounded up. Each call reads files.
  */
 FL_API unsigned fl_cpu_count(void);
 

@@ -10,7 +10,7 @@ FL_BEGIN_DECLS
 
 /*
  * Time is in nanoseconds of CLOCK_MONOTONIC, as int64_t. A deadline is a point in time, not a
- * duration, so a repeated wait keeps its deadline.
+ * duration.
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
  *
@@ -26,12 +26,12 @@ FL_BEGIN_DECLS
 
 struct fl_cancel_token;
 
-/* Returns the time now. Async-signal-safe. */
+/* The time now. Async-signal-safe. */
 FL_API int64_t fl_now(void);
 
 /*
- * Returns the deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if
- * the sum overflows. Async-signal-safe.
+ * The deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if the sum
+ * overflows. Async-signal-safe.
  */
 FL_INLINE int64_t fl_after(int64_t ns);
 
