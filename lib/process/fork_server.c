@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fork server: first the requests from the caller's process, then the fork server's loop.
+ * docs/design.md, section 4, has the reasons.
  *
  * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards the list
  * of fork servers and their counts. Starts use a fork server without the lock, each with its own
  * channel. A start that makes a fork server holds the lock until the fork server's hello, for up to
  * `answer_timeout`.
  *
- * A start needs a live fork server that was made by a thread with the caller's rights. If there is
- * none, the start makes one, which then is the current one. A fork server that is not current lives
- * until the handles of its processes are freed: its death would kill the daemons, and lose how the
- * other processes end. Until then a program that has dropped its privileges has its socket, so the
+ * If no live fork server was made by a thread with the caller's rights, the start makes one, which
+ * then is the current one. A fork server that is not current lives until the handles of its
+ * processes are freed. Until then a program that has dropped its privileges has its socket, so the
  * fork server refuses each request that the kernel says another user has sent (SO_PASSCRED).
  *
- * The comparison of rights takes some 50 us. So the start sends its request first, if what is
- * quickly compared is equal. The new process waits for the go-ahead: the start gives it when all
- * rights are equal, else closes the channel and takes another fork server.
+ * A start sends its request before it compares all rights. The new process waits for the go-ahead:
+ * the start gives it when all rights are equal, else closes the channel and takes another fork
+ * server.
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
@@ -24,8 +24,8 @@
  *
  * When the parent ends the kernel also kills an exec'd fork server, even a stopped one, by its
  * death pipe. When the fork server ends the kernel kills the daemons, since the fork server's one
- * thread made them. Each child has a channel to the parent: there the fork server replies to the
- * request, and reports the child's end.
+ * thread made them. Over a child's channel the fork server replies to the request, and reports the
+ * child's end.
  */
 #include "fork_server.h"
 #include "core/base/atomic.h"
@@ -53,15 +53,15 @@ struct fl__fork_server {
 	struct fl__fork_server *next;
 	int socket, pidfd, pid;           /* socket -1: ended */
 	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
-	struct fl__rights rights;         /* of the thread that made it */
-	bool refused;                     /* cannot serve a caller's settings */
-	unsigned users;                   /* starts, and one for `fork_server_current` */
-	unsigned processes;               /* handles of its processes; changed without the lock, too */
+	struct fl__rights rights;
+	bool refused;       /* cannot serve a caller's settings */
+	unsigned users;     /* starts, and one for `fork_server_current` */
+	unsigned processes; /* handles of its processes; changed without the lock, too */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-static struct fl__fork_server *fork_server_all;       /* linked by `next` */
-static struct fl__fork_server *fork_server_current;   /* of the last start */
+static struct fl__fork_server *fork_server_all;
+static struct fl__fork_server *fork_server_current;
 static struct fl__fork_server *fork_server_of_parent; /* in a forked child: the parent's, to be freed */
 
 /* Under the lock. */
@@ -78,7 +78,7 @@ static bool fork_server_is_dead(const struct fl__fork_server *s)
 	return s->socket < 0 || fl__fd_poll(s->pidfd, POLLIN) > 0;
 }
 
-/* Under the lock. The caller ends the pidfd. */
+/* Under the lock. The pidfd stays the caller's. */
 static void fork_server_kill(struct fl__fork_server *s)
 {
 	fl__fd_close(s->socket);
@@ -97,7 +97,7 @@ static void fork_server_free(struct fl__fork_server *s)
 	fl__free(s);
 }
 
-/* Under the lock. Ends a fork server that is of no more use. */
+/* Under the lock. Ends a useless fork server. */
 static void fork_server_settle(struct fl__fork_server *s)
 {
 	/* acquire: pairs with fl__fork_server_forget() */
@@ -132,7 +132,7 @@ static void fork_server_set_current(struct fl__fork_server *s)
 		fork_server_settle(before);
 }
 
-/* At the end of this copy of the library. A fork server in use ends with the process. */
+/* A fork server in use ends with the process. */
 static unsigned fork_server_end(void)
 {
 	FL_LOCKED(&fork_server_lock);
@@ -164,7 +164,7 @@ static void fork_server_add(struct fl__fork_server *s, const struct fl__rights *
 	fork_server_set_current(s);
 }
 
-/* Under the lock. Makes a live fork server with these rights the current one, if there is one. */
+/* Under the lock. False: there is no live fork server with these rights. */
 static bool fork_server_find(const struct fl__rights *rights)
 {
 	if (fork_server_current && fork_server_is_dead(fork_server_current))
@@ -211,7 +211,7 @@ static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, c
 	return rc != 0 ? rc : fork_server_make(FL__REEXEC_FORK_SERVER, rights, deadline, problem);
 }
 
-/* A start, and what is known of the thread that calls it. */
+/* What is known of the thread that calls a start. */
 struct fork_server_caller {
 	struct fl__start *start;
 	int64_t deadline;
@@ -233,8 +233,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 }
 
 /*
- * Gets a live fork server, which the caller releases with fork_server_put(): with the rights of the
- * caller as far as these are known.
+ * With the caller's rights, as far as these are known. The caller releases it with
+ * fork_server_put().
  */
 static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller *c)
 {
@@ -255,7 +255,7 @@ static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller
 	return 0;
 }
 
-/* `useless`: the caller found the fork server dead, or it has refused the caller's settings. */
+/* `useless`: the fork server is dead, or has refused the caller's settings. */
 static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_process)
 {
 	FL_LOCKED(&fork_server_lock);
@@ -287,9 +287,9 @@ int fl__fork_server_pid(void)
 /*
  * Called after a receive of the reply failed with `rc`, or after a reply with an error. If a reply
  * is unread in the channel, its process is killed here. If none was sent yet, the fork server
- * cannot send it, and kills the process. If the reply was read without the pidfd, since the process
- * had no free descriptor, its process is killed by pid: it has just been made, so that no other
- * process can have its number.
+ * cannot send it, and kills the process. If the reply was read without the pidfd, for lack of a
+ * free descriptor, its process is killed by pid: it has just been made, so that no other process
+ * can have its number.
  */
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
@@ -304,10 +304,7 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 	start->problem = problem;
 }
 
-/*
- * Sends the request to `*s`, which the caller releases. If the fork server has died (-EPIPE), tries
- * a new fork server, once.
- */
+/* The caller releases `*s`. If it has died (-EPIPE), tries a new fork server, once. */
 static int fork_server_send_request(struct fork_server_caller *c, int channel, struct fl__fork_server **s)
 {
 	int rc = -EPIPE;
@@ -322,7 +319,6 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-/* Lets the process begin its task, or kills it. */
 static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
 	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->more};
@@ -352,8 +348,8 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 }
 
 /*
- * One attempt. Sets `*again` if another fork server can serve the caller. The rest of the rights is
- * read while the fork server makes the process, which waits for the go-ahead.
+ * Sets `*again` if another fork server can serve the caller. Reads the rest of the rights while the
+ * fork server makes the process.
  */
 static int fork_server_try(struct fork_server_caller *c, bool *again)
 {
@@ -442,7 +438,7 @@ void fl__fork_server_after_fork(void)
 			fl__fd_close(s->socket);
 			fl__fd_close(s->pidfd);
 		}
-	/* freed later: a thread that is not in the child may hold the allocator's lock */
+	/* freed later: a thread of the parent may hold the allocator's lock */
 	fork_server_of_parent = fork_server_all;
 	fork_server_all = fork_server_current = NULL;
 }
@@ -458,7 +454,7 @@ struct fork_server_child {
 
 struct fork_server_loop {
 	int parent_fd, signals; /* parent_fd: or a negative errno */
-	int spare;              /* closed before a receive, so that a request's channel fits */
+	int spare;              /* closed before a receive: a request's channel fits */
 	struct fork_server_child *children;
 	size_t n, room;
 	struct fl__settings settings; /* of this process */
@@ -497,7 +493,6 @@ static int fork_server_reserve_child(void)
 	return 0;
 }
 
-/* Reaps the ended children, and reports their ends. */
 static void fork_server_reap(void)
 {
 	struct fl__end_report last = {FL__MAGIC_END, sizeof last, 0, 0};
@@ -522,7 +517,7 @@ static void fork_server_reap(void)
 	}
 }
 
-/* Returns -EMFILE if fl__new_process_setup() could run out of descriptors in the child; or 0. */
+/* -EMFILE: fl__new_process_setup() could run out of descriptors in the child. */
 static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const struct fl__request *request)
 {
 	enum { MORE = 8 };
@@ -533,8 +528,8 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 }
 
 /*
- * Called in the child. Waits until the parent knows that this fork server has the caller's rights.
- * Makes system calls only: each process would have to look other functions up (lazy binding).
+ * In the child: waits until the parent knows that this fork server has the caller's rights. Makes
+ * system calls only: each process would have to look other functions up (lazy binding).
  */
 static void fork_server_take_go(int channel)
 {
@@ -571,7 +566,7 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	fl__new_process_run_task(request, fork_server_await_go);
 }
 
-/* Stays in no directory that a user may want to remove or unmount. */
+/* A user may want to remove or unmount the directory. */
 static void fork_server_leave_directory(void)
 {
 	(void)!chdir("/");
@@ -606,13 +601,13 @@ static bool fork_server_is_abandoned(int channel)
 	return fl__fd_poll(channel, POLLIN) != 0;
 }
 
-/* Whether the caller has raised its limit since this fork server was made. */
+/* Whether the caller has raised its limit since. */
 static bool fork_server_has_fewer_fds(const struct fl__request *request)
 {
 	return request->settings->limits[RLIMIT_NOFILE].now > fork_server_loop.settings.limits[RLIMIT_NOFILE].now;
 }
 
-/* Serves one request. Returns true when a child owns the channel. */
+/* True: a child owns the channel. */
 static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
 {
 	const int *fds = packet->fds;
@@ -686,7 +681,7 @@ _Noreturn void fl__fork_server_serve(int parent)
 	fork_server_loop.signals = fl__process_sys.child_signals();
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
-	/* without the signals it would reap no child; the next start makes another fork server */
+	/* without them it would reap no child; the next start makes another */
 	if (fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();

@@ -17,8 +17,8 @@ int fl__fork_server_pid(void);
 void fl__fork_server_after_fork(void);
 
 /*
- * Serves as the fork server of process `parent` over FL__REEXEC_SOCKET, until that process ends.
- * Requires a process with a single thread, all signals blocked, and its descriptors set up.
+ * Serves process `parent` over FL__REEXEC_SOCKET, until that process ends. Requires a single
+ * thread, all signals blocked, and descriptors set up.
  */
 _Noreturn void fl__fork_server_serve(int parent);
 

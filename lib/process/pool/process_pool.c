@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process: a process pool, on the remote core (remote/remote.c
- * has the states of a task). Its transport are rings: rings.c has the protocol between this file
- * and the worker processes, which run worker.c. A `struct fl__process_pool_worker` is the parent's
- * record of a worker.
+ * has the states of a task). Its transport are rings: rings.c has the protocol with the worker
+ * processes, which run worker.c. A `struct fl__process_pool_worker` is the parent's record of a
+ * worker. docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
@@ -24,20 +24,15 @@
  *        queued again if its type's `max_attempts` allows: process_pool_settle_started().
  *   4. The record is freed. The manager starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
- *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
- *      PROCESS_POOL_START_TRIES, with no worker left that serves, the queued tasks fail with the
- *      error of the last start, and the count begins again. If each of these starts failed for a
- *      lasting reason, the pool breaks.
  *
  * Three kinds of threads take completions, and then fill the submission rings again: a submitter,
  * now and then; a thread that waits for a future; and the manager.
  *
  * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms all doorbells
- * and takes completions once more: rings.c, invariant 4. In a *nap* no worker rings, and the
- * manager wakes after a fixed time. It naps while waiting threads take completions, since doorbells
- * would wake it in vain. A thread that stops waiting before its future has ended wakes the manager
- * from its nap. After the manager itself has found work, it polls on for a short time, with yields:
- * more work is likely to come, and a sleep costs two wakes.
+ * and takes completions once more: rings.c, invariant 4. In a *nap*, while waiting threads take
+ * completions, no worker rings, and the manager wakes after a fixed time. A thread that stops
+ * waiting before its future has ended wakes the manager from its nap. After work the manager polls
+ * on for a short time, with yields: a sleep costs two wakes.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -110,7 +105,6 @@ static void process_pool_on_wake(struct fl__remote *r)
 	process_pool_wake_manager(fl__process_pool_of(&r->base));
 }
 
-/* Ensures that the manager is awake at `when`. */
 static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t when)
 {
 	if (when < p->wakes_at)
@@ -121,7 +115,7 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 enum { PROCESS_POOL_ARENA_UNIT = 64 };
 
-/* Allocates `size` bytes in one piece. Returns their offset; -1: no room. */
+/* Returns the offset of `size` bytes in one piece; -1: no room. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 {
 	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
@@ -147,7 +141,7 @@ static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct
 }
 
 /*
- * Stores the argument and allocates the result. Returns:
+ * Returns:
  *
  *   0
  *   -EAGAIN   no room now
@@ -254,7 +248,6 @@ static int process_pool_post_initializer(struct fl__process_pool_worker *w)
 	return rc;
 }
 
-/* Tells a worker without tasks to exit. */
 static void process_pool_post_exit(struct fl__process_pool_worker *w)
 {
 	const uint32_t seq = w->rings.next;
@@ -265,8 +258,6 @@ static void process_pool_post_exit(struct fl__process_pool_worker *w)
 	(void)fl__rings_post(&w->rings);
 	fl__rings_flush(&w->rings);
 }
-
-/* Posts: recalls. */
 
 /* The task leaves its worker. */
 static void process_pool_vacate(struct fl__process_pool_worker *w, struct fl__task_block *block)
@@ -298,7 +289,7 @@ static void process_pool_on_stop(struct fl__task_block *block, bool by_token)
 	process_pool_wake_manager_at(w->pool, fl__later(now, w->pool->request_grace));
 }
 
-/* Recalls up to `n` of the newest tasks, as far as they have not started. */
+/* Recalls up to `n` tasks that have not started. */
 static void process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t n)
 {
 	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
@@ -307,19 +298,14 @@ static void process_pool_recall_newest(struct fl__process_pool_worker *w, uint32
 	}
 }
 
-/*
- * Posts: from the queue to the workers.
- *
- * A submission ring has 16 slots, so that a worker need not wait for the parent between small
- * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
- */
+/* Posts: from the queue to the workers. */
 
 static bool process_pool_worker_has_room(const struct fl__process_pool_worker *w)
 {
 	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
 }
 
-/* The least busy worker with room; NULL: none. */
+/* NULL: no worker has room. */
 static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
 {
 	struct fl__process_pool_worker *best = NULL;
@@ -334,7 +320,7 @@ static void *process_pool_on_choose(struct fl__remote *r)
 	return process_pool_least_busy(fl__process_pool_of(&r->base));
 }
 
-/* If a worker is idle, recalls half of the busiest worker's tasks. True: a task is queued. */
+/* An idle worker gets half of the busiest worker's tasks. True: a task is queued. */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
 	struct fl__process_pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
@@ -356,7 +342,7 @@ static bool process_pool_wants_worker(const struct fl__process_pool *p)
 	       !p->base.broken && !p->terminated;
 }
 
-/* Posts queued tasks while workers have room. If none is queued, an idle worker steals. */
+/* If no task is queued, an idle worker steals. */
 static void process_pool_dispatch(struct fl__process_pool *p)
 {
 	if (p->base.queue.head || (p->remote.posted.length > 1 && process_pool_steal(p))) {
@@ -367,8 +353,6 @@ static void process_pool_dispatch(struct fl__process_pool *p)
 	if (p->sleeping && process_pool_wants_worker(p))
 		process_pool_wake_manager_at(p, p->retry_at);
 }
-
-/* Taking completions. */
 
 /* `kill_reason` is for the message. */
 static void process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason)
@@ -401,7 +385,7 @@ static int process_pool_map_result(struct fl__task_block *block, int fd, size_t 
 
 /*
  * Receives packets of the worker: up to the task's result, which is a memfd; or, without a task, up
- * to "ready". Results of failed submissions, and "ready", may come before a result.
+ * to "ready". Other packets may come before.
  */
 static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
 {
@@ -428,7 +412,7 @@ static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_
 	return -EBADMSG;
 }
 
-/* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
+/* False: the result is a memfd. */
 static bool process_pool_copy_result(const struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
                                      size_t n)
 {
@@ -460,7 +444,7 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 	           : -EBADMSG;
 }
 
-/* For a task that ran when its worker died: the elements that had ended keep their results. */
+/* Of a task that ran when its worker died, the ended elements keep their results. */
 static void process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block)
 {
 	const uint32_t count = block->future.count;
@@ -532,7 +516,7 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 	process_pool_wake_manager(p);
 }
 
-/* A worker that is ready and initialized ends a row of failed starts. */
+/* A ready and initialized worker ends a row of failed starts. */
 static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
 	/* relaxed: a word by itself */
@@ -543,7 +527,7 @@ static void process_pool_check_ready(struct fl__process_pool_worker *w)
 	w->pool->retry_at = 0;
 }
 
-/* Takes all completions of a worker. True: there was one. */
+/* True: there was one. */
 static bool process_pool_take_from(struct fl__process_pool_worker *w)
 {
 	struct fl__completion completion;
@@ -588,7 +572,6 @@ static bool process_pool_take_all(struct fl__process_pool *p)
 
 /* Supervision: the start of a worker. */
 
-/* Makes shared memory and maps it here. */
 static int process_pool_make_memory(size_t size, int seals, int *fd, void **memory)
 {
 	*fd = fl__fd_above_streams(fl__shm_sys.memory());
@@ -604,7 +587,7 @@ static int process_pool_make_memory(size_t size, int seals, int *fd, void **memo
 	return rc == 0 ? fl__shm_sys.add_seals(*fd, seals) : rc;
 }
 
-/* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
+/* Needs no lock. Works in a forked child, too. */
 static void process_pool_free_worker(struct fl__process_pool_worker *w)
 {
 	const bool forked = fl__executor_is_forked(&w->pool->base);
@@ -620,7 +603,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 	fl__free_to(w->pool->base.allocator, w);
 }
 
-/* Called without the lock. `call`: what has failed. */
+/* Without the lock. `call`: what has failed. */
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	const fl_executor *e = &w->pool->base;
@@ -666,7 +649,7 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	return rc;
 }
 
-/* The least number that no worker has. */
+/* The least unused number. */
 static unsigned process_pool_free_number(const struct fl__process_pool *p)
 {
 	unsigned number = 0;
@@ -680,7 +663,7 @@ static unsigned process_pool_free_number(const struct fl__process_pool *p)
 	return number;
 }
 
-/* The number of workers that get submissions. */
+/* Workers that get submissions. */
 static unsigned process_pool_serving(const struct fl__process_pool *p)
 {
 	unsigned n = 0;
@@ -689,7 +672,7 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 	return n;
 }
 
-/* A close is not enough: a forked child's copies of the descriptors keep them in the epoll set. */
+/* Before the close: a forked child's copies would keep the descriptors in the epoll set. */
 static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
@@ -719,8 +702,8 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 }
 
 /*
- * Starts a worker. Releases the lock for a while. Returns 0; or an error, which `text` describes.
- * `text` has room for FL_MESSAGE_MAX bytes.
+ * Releases the lock for a while. Returns 0; or an error, which `text`, of FL_MESSAGE_MAX bytes,
+ * describes.
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
@@ -754,7 +737,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 /* With no worker left that serves, so many failed starts in a row end the queued tasks. */
 enum { PROCESS_POOL_START_TRIES = 10 };
 
-/* Whether the program cannot start at all. Other errors may be those of a passing shortage. */
+/* Other errors may be those of a passing shortage. */
 static bool process_pool_is_lasting(int error)
 {
 	switch (error) {
@@ -779,7 +762,6 @@ static bool process_pool_any_ready(const struct fl__process_pool *p)
 	return false;
 }
 
-/* Records a failed start, and when to try again. */
 static void process_pool_start_failed(struct fl__process_pool *p, int error, bool lasting, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
@@ -811,8 +793,7 @@ static bool process_pool_has_tried_all(const struct fl__process_pool *p)
 
 /*
  * No worker serves, and none can be started: fails the queued tasks, or breaks the pool. Later
- * tasks of a pool that is not broken have tries of their own, after the pause. Releases the lock
- * for a while.
+ * tasks have tries of their own, after the pause. Releases the lock for a while.
  */
 static void process_pool_give_up_starting(struct fl__process_pool *p, bool breaks)
 {
@@ -850,7 +831,7 @@ static const char *process_pool_signal_name(int signal, char text[24])
 	return text;
 }
 
-/* For a worker that has begun tasks: one of them may have used a pointer in its argument. */
+/* One of the worker's tasks may have used a pointer in its argument. */
 static const char *process_pool_pointer_hint(const struct fl__process_pool_worker *w, int signal)
 {
 	return w->ready && (signal == SIGSEGV || signal == SIGBUS)
@@ -858,10 +839,7 @@ static const char *process_pool_pointer_hint(const struct fl__process_pool_worke
 	           : "";
 }
 
-/*
- * Writes how the worker died: "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its
- * join.
- */
+/* "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its join. */
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
                                         const fl_process_status *status, char *text, size_t room)
 {
@@ -884,7 +862,7 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
-/* For a task that had started: queues a new attempt, or fails it. */
+/* Queues a new attempt of a started task, or fails it. */
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                         const char *how)
 {
@@ -903,10 +881,9 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 }
 
 /*
- * Whether the task counts as started. `next`: it was the oldest task of the dead worker. A task
- * that was the oldest at more than SUSPICIONS_MOST deaths of ready workers counts as started,
- * whatever its claim word says. Otherwise a task that damages the claim words and ends its worker
- * would be run again for ever.
+ * `next`: the task was the oldest of the dead worker. After more than SUSPICIONS_MOST such deaths
+ * of ready workers it counts as started, whatever its claim word says. Otherwise a task that
+ * damages the claim words and ends its worker would run for ever.
  */
 static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
@@ -917,7 +894,7 @@ static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, st
 	return block->suspicions > SUSPICIONS_MOST;
 }
 
-/* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
+/* Newest first, since each task goes to the front of the queue. */
 static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
@@ -938,8 +915,8 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 }
 
 /*
- * A death in the initializer is lasting, unless a SIGKILL may have come from outside: the kernel
- * sends one when memory is short.
+ * A death in the initializer is lasting, but not by a SIGKILL, which the kernel sends when memory
+ * is short.
  */
 static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 {
@@ -963,8 +940,8 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 }
 
 /*
- * Gives up workers that this process may not kill, since it has dropped privileges. Their running
- * tasks fail. Each such process exits after its task, and ends with this process at the latest.
+ * This process has dropped privileges, and may not kill its workers. Their running tasks fail. Each
+ * such worker exits after its task, and ends with this process at the latest.
  */
 static void process_pool_give_up_unkillable(struct fl__process_pool *p)
 {
@@ -979,12 +956,11 @@ static void process_pool_give_up_unkillable(struct fl__process_pool *p)
 	}
 }
 
-/* Supervision: tasks that run for too long. */
+/* Tasks that run for too long. */
 
 /*
  * When a started task began. The worker's time counts if it lies between the post and the moment
- * when this process first saw the task started; otherwise that moment counts, as when the slot
- * still has the time of its previous task.
+ * when this process first saw the task started; otherwise that moment counts.
  */
 static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
                                           uint32_t seq, int64_t now)
@@ -1028,10 +1004,7 @@ static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct 
 	process_pool_kill_worker(w, "it ran a task past its deadline");
 }
 
-/*
- * Passes on a request of the task's token. True: the task had not started and is queued again, to
- * end as cancelled.
- */
+/* True: the task had not started and is queued again, to end as cancelled. */
 static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
 	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
@@ -1043,9 +1016,9 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Passes on new requests to stop. Kills the workers of tasks that run for too long. Returns when to
- * call it again. Watches the tasks of a killed worker, too: the worker may have been killed for a
- * task that had ended meanwhile, and a later task is past its deadline as well.
+ * Passes on new requests to stop. Kills workers whose tasks run for too long. Returns when to call
+ * it again. Watches a killed worker's tasks, too: the worker may have been killed for a task that
+ * had ended meanwhile, and a later task may be past its deadline.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -1089,7 +1062,7 @@ static void process_pool_on_leave(struct fl__remote *r, bool over)
 		process_pool_wake_manager(p); /* from now on the workers must ring */
 }
 
-/* Submits per check of the completion rings. A check costs a cache miss for each worker. */
+/* Submits per check of the completion rings, which costs a cache miss for each worker. */
 enum { PROCESS_POOL_TAKE_EACH = 8 };
 
 static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
@@ -1109,10 +1082,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 
 enum { PROCESS_POOL_EVENTS = 16 };
 
-/*
- * The length of a nap; how long the manager polls on after work; how often a busy manager polls
- * epoll.
- */
+/* A nap; the manager's polls after work; the pause between a busy manager's polls of epoll. */
 static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
 		     process_pool_poll_interval = FL_US(200);
 
@@ -1123,7 +1093,6 @@ struct process_pool_manager {
 	int64_t polled;   /* when it last polled epoll without a sleep */
 };
 
-/* Drains doorbells and reaps dead workers. */
 static void process_pool_handle_events(struct fl__process_pool *p, const struct epoll_event *events, int n)
 {
 	for (int i = 0; i < n; i++) {
@@ -1138,7 +1107,7 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 	}
 }
 
-/* Tells workers to exit that are idle for too long or not needed. Returns when to call it again. */
+/* Workers that idle for too long or are not needed exit. Returns when to call it again. */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
 	int64_t next = FL_FOREVER;
@@ -1179,10 +1148,7 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	return n > 0;
 }
 
-/*
- * Arms the doorbells. False: a completion came, perhaps before the arming, and then no doorbell
- * rings.
- */
+/* False: a completion came, perhaps before the arming, and then no doorbell rings. */
 static bool process_pool_arm(struct fl__process_pool *p)
 {
 	if (++p->sleeps == 0)
@@ -1228,7 +1194,7 @@ static void process_pool_kill_if_terminated(struct fl__process_pool *p)
 			process_pool_kill_worker(w, "its executor was terminated");
 }
 
-/* Does all pending work once. True: there was some. Releases the lock for a while. */
+/* Releases the lock for a while. True: there was work. */
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = process_pool_take_all(p);
@@ -1246,8 +1212,8 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 }
 
 /*
- * Acts on timeouts and dispatches. Returns the time of the next work. The manager holds the lock
- * until it sleeps, so that it misses nothing.
+ * Returns the time of the next work. The manager holds the lock until it sleeps, so that it misses
+ * nothing.
  */
 static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 {
@@ -1259,7 +1225,7 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	if (process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);
 	const size_t posted = p->remote.posted.length;
-	process_pool_dispatch(p); /* tasks that were recalled, or submitted since */
+	process_pool_dispatch(p); /* recalled, or submitted since */
 	return p->remote.ended || p->remote.kept || p->remote.posted.length > posted ? now : until;
 }
 
@@ -1270,7 +1236,7 @@ static bool process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers;
 }
 
-/* A manager that always finds work never sleeps. It polls epoll here, to learn of deaths. */
+/* A manager that always finds work learns of deaths here. */
 static void process_pool_poll_events(struct process_pool_manager *m)
 {
 	const int64_t now = fl__sys.now();
@@ -1304,7 +1270,6 @@ static void process_pool_on_manage(struct fl__remote *r)
 	}
 }
 
-/* Opens epoll, with the doorbell in it, unless it is open. */
 static int process_pool_on_start(struct fl__remote *r)
 {
 	struct fl__process_pool *p = fl__process_pool_of(&r->base);
@@ -1386,7 +1351,7 @@ static void process_pool_on_terminate(fl_executor *e)
 static void process_pool_on_destroy(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	/* Workers exist here only in a forked child, and belong to the parent. */
+	/* In a forked child the workers are the parent's. */
 	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;
 		process_pool_free_worker(w);
@@ -1411,8 +1376,6 @@ static const struct fl__executor_ops process_pool_ops = {
     .terminate = process_pool_on_terminate,
     .resize = process_pool_on_resize,
 };
-
-/* Create. */
 
 #define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
 

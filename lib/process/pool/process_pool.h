@@ -8,16 +8,16 @@
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
 
-/* The state of a process executor in the parent process. process_pool.c explains it. */
+/* The state of a process executor in the parent process: process_pool.c. */
 
-/* The used part of an arena: allocated at `head`, freed at `tail` in the same order. Both wrap. */
+/* Allocated at `head`, freed at `tail` in the same order. Both wrap. */
 struct fl__pool_arena {
 	uint32_t head, tail;
 };
 
-/* The times that decide when a posted task is killed. 0: not yet. */
+/* They decide when a posted task is killed. 0: not yet. */
 struct fl__task_times {
-	int64_t posted, seen, asked; /* seen: this process first saw that the task had started */
+	int64_t posted, seen, asked; /* seen: this process first saw the task started */
 };
 
 /* The parent's record of one worker process. */
@@ -34,14 +34,14 @@ struct fl__process_pool_worker {
 	int doorbell; /* an eventfd of its own: a worker that misuses it harms only itself */
 	int channel;
 	unsigned number;   /* part of its name */
-	bool initializing; /* its first submission, the initializer, has not ended */
+	bool initializing; /* the initializer, its first submission, runs */
 	bool ready;        /* was seen to be */
 	bool retired;      /* gets no more submissions */
 	bool exiting;      /* was told to exit */
-	/* Its tasks. The slots of withdrawn tasks stay in use, so fl__rings_used() may be more. */
+	/* Slots of withdrawn tasks stay in use: fl__rings_used() may be more. */
 	unsigned load;
-	uint32_t quota;          /* tasks that it may still get: `max_tasks` */
-	int64_t idle_since;      /* when its last submission ended; 0: not yet */
+	uint32_t quota;          /* further tasks that it may get: `max_tasks` */
+	int64_t idle_since;      /* the end of its last submission; 0: not yet */
 	bool damaged;            /* its completion ring is not read any more */
 	const char *kill_reason; /* why this process killed it; NULL: it did not */
 	int kill_error;          /* of that kill: the process runs on */
@@ -65,7 +65,7 @@ struct fl__process_pool {
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	unsigned failures; /* failed starts in a row */
-	bool lasting;      /* no later start can succeed, as each of them says */
+	bool lasting;      /* no later start can succeed */
 	int start_error;   /* the last failed start's */
 	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;
@@ -83,12 +83,11 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 }
 
 /*
- * The pool's calls to processes and doorbells: a table like those in lib/core/base/sys.h and
- * process/process_sys.h. The model checker (fairlead-stress) replaces worker processes by threads
- * here.
+ * The pool's calls to processes and doorbells, as in process/process_sys.h. The model checker
+ * (fairlead-stress) replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {
-	bool (*may_start)(void); /* whether workers can be started at all */
+	bool (*may_start)(void);
 	int (*start)(fl_process **p, const fl_process_config *config);
 	void (*free)(fl_process *p);
 	int (*kill)(fl_process *p);
@@ -97,8 +96,8 @@ struct fl__process_pool_sys {
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);
-	void (*ring)(int doorbell);  /* makes the eventfd readable; fails only if it is */
-	void (*drain)(int doorbell); /* makes the eventfd unreadable until the next ring */
+	void (*ring)(int doorbell); /* fails only if it is readable */
+	void (*drain)(int doorbell);
 };
 
 extern struct fl__process_pool_sys fl__process_pool_sys;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The remote core. Each task is in one state:
+ * The remote core: docs/design.md, section 4, has the reasons. Each task is in one state:
  *
  *   state    where                             entered by
  *   queued   base.queue                        submit; recall(); a transport whose worker has not
@@ -80,8 +80,8 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 }
 
 /*
- * Called without the lock. With `kept_end`, tasks that need user code are appended there. Returns
- * the number of all others.
+ * Without the lock. Moves tasks that need user code to `kept_end`, unless NULL. Returns the number
+ * of all others.
  */
 static size_t remote_finish(struct fl__task_block *list, struct fl__task_block ***kept_end)
 {
@@ -137,8 +137,8 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
  *
  * fl_future_cancel() calls fl__remote_on_asked(). But any thread may request a user's token,
  * without a call into the executor. So a task that was submitted with a token has a *stopper*:
- * while the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no
- * thread. Instead, it asks the worker to stop the task.
+ * while the task is posted, a waiter in the token's wait queue, whose unpark asks the worker to
+ * stop the task.
  *
  * The parking lot decides the stopper's wait once. If a request decides first, its unpark may still
  * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
@@ -157,7 +157,7 @@ static struct fl__remote *remote_of_block(const struct fl__task_block *block)
 	return fl__remote_of(fl__task_block_owner(block)->executor);
 }
 
-/* Without the lock. While the stopper is armed, the task stays posted. */
+/* Without the lock. An armed stopper's task stays posted. */
 static void remote_stopper_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
@@ -353,8 +353,8 @@ static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
 
 /*
  * Without the lock. Polls while ends come, and for PATIENCE after the last. After POLLS polls in
- * vain it yields between polls, since the workers may need this CPU. Then it leaves the rest to the
- * transport's own threads.
+ * vain it yields between polls, since the workers may need this CPU. Then the transport's own
+ * threads do the rest.
  */
 void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
                           const fl_cancel_token *cancel)
@@ -418,7 +418,7 @@ int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
 void fl__remote_fini(struct fl__remote *r)
 {
 	int rc = fl_thread_detach(&r->manager);
-	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
+	/* -EINVAL: joined or never started. Frees the thread's memory in a forked child. */
 	(void)rc;
 	fl__executor_fini(&r->base);
 }

@@ -6,9 +6,9 @@
 #include "core/exec/executor.h"
 
 /*
- * The remote core: what executors share whose tasks run in other processes. A *transport* takes a
- * task to a worker and brings its end back: rings shared with worker processes (process_pool.c), or
- * messages to ranks (lib/mpi/mpi_executor.c). remote.c has the states of a task and the invariants.
+ * What executors share whose tasks run in other processes. A *transport* takes a task to a worker
+ * and brings its end back: rings shared with worker processes (process_pool.c), or messages to
+ * ranks (lib/mpi/mpi_executor.c). remote.c has the states of a task and the invariants.
  *
  * The executor's lock guards all state here. It is held in each function and in each operation of a
  * transport, unless the comment says otherwise.
@@ -16,13 +16,13 @@
 struct fl__remote;
 
 struct fl__remote_transport {
-	bool far; /* workers may be on other hosts: tasks are compared by `far_check` */
+	bool far; /* workers may be on other hosts: `far_check` compares tasks */
 	/* In the first submit, before the manager starts. Returns 0, -EAGAIN, -ENOMEM, -ENOSYS. */
 	int (*start)(struct fl__remote *r);
-	/* The worker that gets the next task. NULL: no worker has room. */
+	/* NULL: no worker has room for the next task. */
 	void *(*choose)(struct fl__remote *r);
 	/*
-	 * Posts a task to a worker that choose() returned, and sets block->worker. Returns:
+	 * Posts to a worker that choose() returned, and sets block->worker. Returns:
 	 *
 	 *   0
 	 *   -EAGAIN   the worker has no room now
@@ -30,22 +30,22 @@ struct fl__remote_transport {
 	 *   other     the task can reach no worker
 	 */
 	int (*post)(void *worker, struct fl__task_block *block);
-	/* Takes a posted task back. False: it has started, or counts as started. */
+	/* Takes a posted task back. False: it counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. `by_token`: called by any thread, without the lock;
-	 * then it also wakes the thread that cares for the request.
+	 * Asks the worker to stop a posted task. `by_token`: on any thread, without the lock; also
+	 * wakes the thread that cares for the request.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*
-	 * Without the lock, on a thread that waits for a task: takes what workers have posted, and
-	 * posts queued tasks. True: there was something. May do nothing if another thread does this.
+	 * Without the lock, on a waiting thread: takes what workers have posted, and posts queued
+	 * tasks. True: there was something. May leave this to another thread.
 	 */
 	bool (*poll)(struct fl__remote *r);
-	/* Without the lock: the waiting thread polls no longer. `over`: what it waits for has come. */
+	/* Without the lock: the waiting thread polls no longer. `over`: its wait is over. */
 	void (*leave)(struct fl__remote *r, bool over);
 	void (*wake)(struct fl__remote *r); /* wakes the manager */
-	/* The manager thread: returns when the executor is over. Releases the lock for a while. */
+	/* The manager thread. Returns when the executor is over. Releases the lock for a while. */
 	void (*manage)(struct fl__remote *r);
 };
 
@@ -67,26 +67,25 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 	return (struct fl__remote *)(void *)e; /* its first member */
 }
 
-/* Whether the limits of the config make sense. Needs no lock. */
+/* Checks the config's limits. Needs no lock. */
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
- * Initializes zeroed memory from config->allocator, and takes ownership of it, also on failure.
- * Returns 0, -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
+ * Initializes zeroed memory from config->allocator, and owns it, also on failure. Returns 0,
+ * -ENOMEM, -EINVAL; and for the initializer -ENOENT, -EEXIST. Needs no lock.
  */
 int fl__remote_init(struct fl__remote *r, const struct fl__executor_ops *ops,
                     const struct fl__remote_transport *transport, unsigned workers, const fl_executor_config *config);
 
-/* The last use of `r`, which lasts as long as its task blocks. Without the lock. */
+/* Without the lock. `r` lasts as long as its task blocks. */
 void fl__remote_fini(struct fl__remote *r);
 
-/* For a submit: queues the task; the first one starts the manager. Returns 0, or why not. */
+/* For a submit; the first one starts the manager. Returns 0, or why not. */
 int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block);
 
-/* Posts queued tasks while workers have room. */
 void fl__remote_dispatch(struct fl__remote *r);
 
-/* The task is posted no longer. The caller queues it, or ends it by one of the next functions. */
+/* The caller queues the task, or ends it by one of the next functions. */
 void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block);
 
 /* End a task that is neither queued nor posted. Its future ends in fl__remote_complete(). */
@@ -102,9 +101,9 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
 /*
- * The stopper of a task passes a request of the task's token on while the task is posted. Make: for
- * a submit; 0 or -ENOMEM. Free: needs no lock. Arm: after a post. Disarm: before block->worker or
- * block->seq changes.
+ * While a task is posted, its stopper passes on a request of its token. Make: for a submit; 0 or
+ * -ENOMEM. Free: needs no lock. Arm: after a post. Disarm: before block->worker or block->seq
+ * changes.
  */
 int fl__stopper_make(struct fl__task_block *block);
 void fl__stopper_free(struct fl__task_block *block);
