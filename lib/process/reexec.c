@@ -205,16 +205,23 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
 	reexec_serve(FL__REEXEC_FORK_SERVER, parent);
 }
 
-/* Discards the blocked SIGCHLD of a reaped child, unless another child has ended, too. */
-static void reexec_discard_signal(void)
+/*
+ * Takes the blocked SIGCHLD of the reaped child `pid`, and gives it back if it is another child's,
+ * or was merged with another's. Looks for that child after the take: a later signal stays pending.
+ */
+static void reexec_discard_signal(int pid)
 {
+	const int before = errno;
 	sigset_t child;
-	siginfo_t other = {.si_pid = 0};
+	siginfo_t taken, other = {.si_pid = 0};
 	(void)sigemptyset(&child);
 	(void)sigaddset(&child, SIGCHLD);
-	(void)waitid(P_ALL, 0, &other, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
-	if (other.si_pid == 0)
-		(void)sigtimedwait(&child, NULL, &(struct timespec){0});
+	if (sigtimedwait(&child, &taken, &(struct timespec){0}) == SIGCHLD) {
+		(void)waitid(P_ALL, 0, &other, WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT);
+		if (other.si_pid != 0 || taken.si_pid != pid)
+			(void)syscall(SYS_rt_sigqueueinfo, getpid(), SIGCHLD, other.si_pid != 0 ? &other : &taken);
+	}
+	errno = before;
 }
 
 static int reexec_fork(int socket, int64_t deadline)
@@ -224,16 +231,17 @@ static int reexec_fork(int socket, int64_t deadline)
 	sigset_t all, before;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = fl__process_fork(&pidfd);
-	if (rc == 0)
+	const int pid = fl__process_fork(&pidfd);
+	int rc = pid;
+	if (pid == 0)
 		reexec_fork_again(socket, parent);
-	if (rc > 0) {
+	if (pid > 0) {
 		rc = fl__fd_wait(pidfd, POLLIN, deadline, FL_SHIELDED);
 		(void)fl__process_sys.signal(pidfd, SIGKILL);
 		(void)fl__process_sys.reap(pidfd, &status, true);
 		fl__fd_close(pidfd);
+		reexec_discard_signal(pid);
 	}
-	reexec_discard_signal();
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc != 0 ? rc : status.signal ? -EAGAIN : -status.code;
 }

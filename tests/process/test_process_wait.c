@@ -186,7 +186,7 @@ FL_TEST(process_beside_a_program_that_reaps_all)
 	run(run_reaping, true);
 }
 
-/* A preload keeps the signal of a child that has ended, whose handler runs later. */
+/* A preload keeps the signal of a child that has ended, reaped or not; the handler runs later. */
 static void run_pending(void *unused)
 {
 	(void)unused;
@@ -195,10 +195,16 @@ static void run_pending(void *unused)
 	siginfo_t info = {.si_pid = 0};
 	FL_CHECK(sigemptyset(&child) == 0 && sigaddset(&child, SIGCHLD) == 0);
 	FL_CHECK(sigprocmask(SIG_BLOCK, &child, &before) == 0);
+	const int reaped = fork_and_exit();
+	FL_CHECK(waitpid(reaped, NULL, 0) == reaped);
+	errno = ERANGE;
+	FL_CHECK(fl_process_preload() == 0 && errno == ERANGE);
+	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD && info.si_pid == reaped);
+	kill_fork_server();
 	const int pid = fork_and_exit();
 	FL_CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
 	FL_CHECK(fl_process_preload() == 0);
-	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD);
+	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD && info.si_pid == pid);
 	FL_CHECK(wait(NULL) == pid && has_no_child());
 	kill_fork_server();
 	FL_CHECK(fl_process_preload() == 0);
