@@ -106,6 +106,8 @@ static int process_sys_wait(int type, int id, int *pid, fl_process_status *statu
 static int process_sys_reap(int pidfd, fl_process_status *status, bool wait)
 {
 	int pid;
+	while (wait && FL__SYS_RESULT(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1)) == -EINTR)
+		;
 	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, wait ? 0 : WNOHANG);
 }
 

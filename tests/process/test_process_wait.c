@@ -3,6 +3,7 @@
  * A program that waits for any of its children, or has a handler for SIGCHLD, does not notice the
  * fork server.
  */
+#include "core/sync/helper.h"
 #include "fl_process.h"
 #include "process/spawn.h"
 
@@ -149,6 +150,23 @@ FL_TEST(process_wait_passes_over_a_replaced_fork_server)
 		FL_SKIP("the tests were started with no_new_privs, so no test can give up rights so");
 	run(run_replaced, false);
 	run(run_replaced, true);
+}
+
+/* The end of the library, at an unload or an exit, waits for the end of the fork server. */
+static void run_end(void *preload)
+{
+	for (int i = 0; i < 20; i++) {
+		begin(preload);
+		const int pid = fl__fork_server_pid();
+		fl__helpers_end();
+		FL_CHECK(process_state(pid) == 0 || process_state(pid) == 'Z');
+	}
+}
+
+FL_TEST(process_end_of_the_library_waits_for_the_fork_server)
+{
+	run(run_end, false);
+	run(run_end, true);
 }
 
 /* SIGCHLD ignored, or a handler that reaps all. */
