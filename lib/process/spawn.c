@@ -47,6 +47,7 @@ FL__RAW static int spawn_run_child(void *arg)
 	if (rc == 0)
 		rc = spawn_exec_first(spawn);
 	(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
+	spawn->failed = true;
 	for (;;)
 		(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
 	return 0;
@@ -60,6 +61,8 @@ FL__RAW static int spawn_run_parent(void *arg)
 		const int rc = -errno;
 		(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
 	}
+	if (spawn->failed) /* no zombie for this process, which may get its orphans */
+		(void)fl__raw(SYS_wait4, -1, 0, 0, 0);
 	spawn->done = true;
 	for (;;)
 		(void)fl__raw(SYS_exit_group, 0, 0, 0, 0);
@@ -126,7 +129,7 @@ int fl__spawn(struct fl__spawn *spawn)
 	if (rc != 0)
 		return rc;
 	spawn->setup.keep = pipe[1];
-	spawn->shared = spawn->done = false;
+	spawn->shared = spawn->done = spawn->failed = false;
 	spawn->pidfd = -1;
 	spawn->stack = fl__sys.map(SPAWN_STACK_SIZE);
 	rc = spawn->stack ? spawn_clone(spawn) : -ENOMEM;

@@ -14,6 +14,7 @@ struct fl__spawn {
 	int pid, pidfd; /* results; -1: of an orphan */
 	bool shared;    /* set by a child in this memory, not by one in a copy */
 	bool done;      /* set by the parent of an orphan that has called exec or has ended */
+	bool failed;    /* set by the child; an orphan's parent reaps it then */
 	char *stack;    /* the lower half is the orphan's */
 };
 

@@ -159,7 +159,8 @@ static void run_end(void *preload)
 		begin(preload);
 		const int pid = fl__fork_server_pid();
 		fl__helpers_end();
-		FL_CHECK(process_state(pid) == 0 || process_state(pid) == 'Z');
+		const char state = process_state(pid);
+		FL_CHECK(state == 0 || state == 'Z' || state == 'X');
 	}
 }
 
@@ -328,6 +329,26 @@ static void run_killed(void *unused)
 FL_TEST(process_start_waits_for_an_orphan_without_a_parent)
 {
 	FL_OK(fl_test_child(run_killed, NULL, NULL, 0));
+}
+
+/* A failed exec leaves nothing at a process that gets orphans. */
+static void run_failed(void *unused)
+{
+	(void)unused;
+	PROCESS_FAULTS();
+	fl_process *p = NULL;
+	FL_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	fl__process_sys.program = "/"; /* exists, and cannot be executed */
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -EACCES);
+	FL_CHECK(has_no_child() && signals == 0);
+}
+
+FL_TEST(process_failed_exec_leaves_no_zombie_at_a_subreaper)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(run_failed, NULL, NULL, 0));
 }
 
 /* PID namespaces. */
