@@ -8,7 +8,7 @@
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  *
  * If an orphan's parent is killed, the orphan still uses the memory: only then the calling thread
- * waits for the end of the pipe (docs/design.md, section 4).
+ * waits for the end of the pipe, with a deadline (docs/design.md, section 4).
  */
 #include "spawn.h"
 #include "core/base/sys.h"
@@ -79,17 +79,22 @@ int fl__spawn_read_error(int pipe)
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 
+/* The orphan's parent was killed, and the orphan may still use this memory. */
+static bool spawn_is_lost(const struct fl__spawn *spawn)
+{
+	return spawn->shared && spawn->orphan && !spawn->done;
+}
+
 /*
- * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
- * not answered in time.
+ * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a lost orphan, or a child with a copy
+ * of the memory, has not answered in time.
  */
 static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 {
-	const int64_t deadline = !spawn->shared                  ? fl_after(fl__process_sys.answer_timeout)
-	                         : spawn->orphan && !spawn->done ? FL_FOREVER
-	                                                         : 0;
+	const bool ready = spawn->shared && !spawn_is_lost(spawn);
+	const int64_t deadline = ready ? 0 : fl_after(fl__process_sys.answer_timeout);
 	if (fl__fd_wait(pipe, POLLIN, deadline, FL_SHIELDED) != 0)
-		return spawn->shared ? 0 : -ETIMEDOUT;
+		return ready ? 0 : -ETIMEDOUT;
 	return fl__spawn_read_error(pipe);
 }
 
@@ -138,7 +143,8 @@ int fl__spawn(struct fl__spawn *spawn)
 	if (rc > 0)
 		rc = spawn_finish(spawn, pipe[0]);
 	fl__fd_close(pipe[0]);
-	if (spawn->stack)
+	/* a lost orphan, which the end of its death pipe kills, may be on the stack until then */
+	if (spawn->stack && !(rc == -ETIMEDOUT && spawn_is_lost(spawn)))
 		fl__sys.unmap(spawn->stack, SPAWN_STACK_SIZE);
 	return rc;
 }

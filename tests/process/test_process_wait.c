@@ -288,6 +288,7 @@ FL_TEST(process_preload_gives_up)
 
 static struct fl__spawn *spawned;
 static int held; /* by the orphan */
+static char *lost_stack;
 static int (*real_poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 
 static int clone_and_die(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
@@ -298,12 +299,13 @@ static int clone_and_die(int (*child)(void *arg), void *stack_end, void *arg, in
 	spawned->shared = true;
 	held = dup(spawned->setup.keep);
 	FL_CHECK(held >= 0);
+	lost_stack = spawned->stack;
 	return 1;
 }
 
 static int poll_and_leave(struct pollfd *fds, unsigned n, int64_t timeout)
 {
-	if (spawned && timeout < 0) {
+	if (spawned && timeout > 0) {
 		spawned->stack[0] = 1; /* still mapped */
 		FL_CHECK(close(held) == 0);
 		spawned = NULL;
@@ -326,9 +328,24 @@ static void run_killed(void *unused)
 	start_and_join();
 }
 
+static void run_killed_and_silent(void *unused)
+{
+	(void)unused;
+	PROCESS_FAULTS();
+	fl_process *p = NULL;
+	fl__process_sys.clone = clone_and_die;
+	fl__process_sys.answer_timeout = FL_MS(20);
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -ETIMEDOUT);
+	lost_stack[0] = 1; /* still mapped */
+	FL_CHECK(close(held) == 0);
+	process_heal(&process_real);
+	start_and_join();
+}
+
 FL_TEST(process_start_waits_for_an_orphan_without_a_parent)
 {
 	FL_OK(fl_test_child(run_killed, NULL, NULL, 0));
+	FL_OK(fl_test_child(run_killed_and_silent, NULL, NULL, 0));
 }
 
 /* A failed exec leaves nothing at a process that gets orphans. */
