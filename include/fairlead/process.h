@@ -108,7 +108,12 @@ FL_BEGIN_DECLS
  * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
  * process: their end sends SIGCHLD, and if wait() or waitpid(-1) gets one, a join returns -ECHILD.
  * Other processes, as all workers of executors, are children of the fork server. The fork server is
- * an orphan: a child of the first process of the PID namespace, or of a subreaper.
+ * an orphan: a child of the first process of the PID namespace, or of a subreaper. So
+ *   - where that process reaps nothing, each fork server leaves a zombie;
+ *   - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes;
+ *   - pkill -P does not find these processes, which are no descendants of this process, and Yama's
+ *     ptrace_scope=1 forbids this process to trace them;
+ *   - systemd may take the fork server for the main process of a Type=forking unit without PIDFile.
  *
  * Several threads may use one handle at a time, apart from fl_process_free(),
  * fl_process_take_pipe() and fl_process_close_pipe(). In a forked child the parent's handles return
@@ -171,8 +176,9 @@ FL_API void fl_main(int argc, char **argv);
 /*
  * Forks the fork server from this process: the processes of tasks then begin with a copy of the
  * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server.
- * Functions of pthread_atfork() run for two forks. Blocks the calling thread until the fork server
- * has answered. Returns 0, or:
+ * Functions of pthread_atfork() run for two forks, one in the other: for a moment there are two
+ * copies of this process, which both count for RLIMIT_NPROC. Blocks the calling thread until the
+ * fork server has answered. Returns 0, or:
  *   -EBUSY    the process has several threads, apart from `reaper`, or the caller is a fiber
  *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
  *   -ETIMEDOUT, -EPROTO

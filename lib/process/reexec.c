@@ -132,7 +132,7 @@ static char **reexec_environment(enum fl__reexec_role role)
 void fl__reexec_kill(int pidfd)
 {
 	if (pidfd < 0)
-		return; /* an orphan, which ends without its socket */
+		return; /* an orphan: the death pipe kills it, or its hello fails without the socket */
 	(void)fl__process_sys.signal(pidfd, SIGKILL);
 	fl__reaper_adopt(pidfd, true);
 }
