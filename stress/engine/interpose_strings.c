@@ -15,7 +15,7 @@
 #define EACH(what)                                                                                                     \
 	what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat) what(strcmp) what(strncmp)     \
 	    what(strchr) what(vsnprintf)
-#define POINTER(name) __typeof__(name) *name;
+#define POINTER(name) __typeof__(name) *(name);
 #define FIND(name) real.name = REAL(name);
 
 static struct {

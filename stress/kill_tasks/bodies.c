@@ -5,6 +5,7 @@
  */
 #include "tasks.h"
 #include <errno.h>
+#include <fairlead/shm.h>
 #include <fairlead/task.h>
 #include <fairlead/time.h>
 #include <signal.h>

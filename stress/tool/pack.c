@@ -39,7 +39,8 @@ static void pass_text(struct stream *s, const char **text, const char *none)
 	if (!has(s, n))
 		n = 0;
 	if (!s->reads) {
-		memcpy(s->at, n > 0 ? *text : "", n);
+		if (n > 0)
+			memcpy(s->at, *text, n);
 	} else {
 		*text = n > 0 ? s->at : none;
 		s->bad = s->bad || (n > 0 && s->at[n - 1] != '\0');
