@@ -201,14 +201,6 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-static void come_and_go(fl_cancel_token *root)
-{
-	fl_cancel_token *child = make(sizeof *child);
-	fl_cancel_token_init(child, root, FL_FOREVER);
-	fl_cancel_token_destroy(child);
-	free(child);
-}
-
 /*
  * The deadline of a token ends a wait as its request would, not earlier; the event may come first.
  */

@@ -86,14 +86,6 @@ FL_STRESS(fork_unfenced, owner, thief)
 	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
 }
 
-static int two_leaves(void *first)
-{
-	int *leaf = first;
-	OK(fl_parallel_invoke(add_one, &leaf[0], add_one, &leaf[1]));
-	FL_STRESS_CHECK(leaf[0] == 1 && leaf[1] == 1);
-	return 0;
-}
-
 /*
  * The first call fails: the second does not run, or is asked to stop and ends; it has the forker's
  * scope.

@@ -126,14 +126,6 @@ FL_STRESS(future_message, producer, looker)
 	FL_ACCEPTABLE(s->first == '\0', "too early");
 }
 
-static enum fl__claim produce_or_drop(fl_future *f, int result)
-{
-	enum fl__claim claim = produce(f, result, 0);
-	if (claim == FL__CLAIM_LOST)
-		fl_future_free(f); /* the winner frees the producer's reference */
-	return claim;
-}
-
 /* --- a task that has run elsewhere --- */
 
 /* Without hooks: only callbacks are the user's code. */

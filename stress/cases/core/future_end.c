@@ -6,15 +6,6 @@
 #include "futures.h"
 #include <fairlead/event.h>
 
-static int cancel_and_wait(fl_future *f)
-{
-	int rc = fl_future_cancel(f);
-	OK(fl_future_wait(f));
-	FL_STRESS_CHECK(fl_future_get_state(f) == FL_CANCELLED && block_of(f)->drops == 1);
-	fl_future_free(f);
-	return rc;
-}
-
 /*
  * drop_future: references are dropped in any order, during the end, with what the other contexts
  * did.

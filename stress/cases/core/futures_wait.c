@@ -114,11 +114,6 @@ struct watching {
 	struct fl__future_entry each[2];
 };
 
-static bool one_is_there(const struct fl__future_set *ws)
-{
-	return ws->first != NULL;
-}
-
 /* futures_in_order: the first end is reported first. */
 struct futures_in_order {
 	struct pair pair;

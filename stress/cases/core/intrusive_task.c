@@ -87,12 +87,6 @@ static void work(fl_executor *e)
 	fl_future_free(f);
 }
 
-static void on_end(fl_future *f, void *arg)
-{
-	(void)f;
-	++*(int *)arg; /* plain: done before a join returns */
-}
-
 /*
  * A join without a wait. A try that fails leaves the future, and is followed by a wait, which may
  * fail, too. The task may have ended before.

@@ -57,5 +57,3 @@ FL_STRESS(local_first_set, one, two)
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && LOOK(&s->destroyed) == 2, "two values, two ends");
 	FL_ACCEPTABLE(s->rc[0] == -EAGAIN && s->rc[1] == -EAGAIN, "no more locals");
 }
-
-static fl_local own = FL_LOCAL_INIT(NULL);

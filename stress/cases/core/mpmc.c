@@ -13,16 +13,6 @@ static fl_mpmc *ring_of(size_t capacity)
 	return q;
 }
 
-/* Puts until it succeeds: the ring is not closed. */
-static void put(fl_mpmc *q, int item)
-{
-	int rc;
-	while ((rc = fl_mpmc_try_put(q, &item)) != 0) {
-		FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
-		fl_stress_relax();
-	}
-}
-
 static int get(fl_mpmc *q)
 {
 	int item = 0, rc;
@@ -75,29 +65,6 @@ FL_STRESS(mpmc_aba_short_tag, slow, busy)
 	FL_FORBIDDEN(sum != s->sum + 1, "lost or doubled");
 	FL_ACCEPTABLE(s->got[0] == 0, "the slow one found nothing");
 	FL_ACCEPTABLE(s->got[0] != 0, "the slow one got one");
-}
-
-static int put_and_get(fl_mpmc *q, int item)
-{
-	int rc;
-	while ((rc = fl_mpmc_try_put(q, &item)) == -EBUSY)
-		fl_stress_relax();
-	OK(rc);
-	while ((rc = fl_mpmc_try_get(q, &item)) == -EBUSY)
-		fl_stress_relax();
-	OK(rc);
-	return item;
-}
-
-static void get_and_put(fl_mpmc *q)
-{
-	int rc, item;
-	while ((rc = fl_mpmc_try_get(q, &item)) == -EBUSY)
-		fl_stress_relax();
-	OK(rc);
-	while ((rc = fl_mpmc_try_put(q, &item)) == -EBUSY)
-		fl_stress_relax();
-	OK(rc);
 }
 
 /*

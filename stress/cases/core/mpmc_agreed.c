@@ -53,13 +53,6 @@ FL_STRESS(mpmc_empty_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found it");
 }
 
-static int get_then_put(fl_mpmc *mine, fl_mpmc *other)
-{
-	int item;
-	OK(fl_mpmc_try_get(mine, &item));
-	return fl_mpmc_try_put(other, &item);
-}
-
 /*
  * If two threads put into one ring (or get from it) and then read the length of the other, at least
  * one sees the change.

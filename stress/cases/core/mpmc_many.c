@@ -53,23 +53,6 @@ FL_STRESS(mpmc_batch, producer, consumer)
 	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "all, in order");
 }
 
-static void put_one(fl_mpmc *q, int item)
-{
-	while (fl_mpmc_try_put(q, &item) != 0)
-		fl_stress_relax();
-}
-
-static bool change_then_look(bool full, fl_mpmc *mine, fl_mpmc *other)
-{
-	int item = 1;
-	if (full) {
-		FL_STRESS_CHECK(fl_mpmc_try_get_many(mine, &item, 1) == 1);
-		return fl_mpmc_try_put(other, &item) != -EAGAIN;
-	}
-	FL_STRESS_CHECK(fl_mpmc_try_put_many(mine, &item, 1) == 1);
-	return fl_mpmc_try_get(other, &item) != -EAGAIN;
-}
-
 /*
  * closed_with_outstanding_reservation: accepted items come out before any thread is told "closed
  * and drained".

@@ -313,8 +313,3 @@ FL_STRESS(unbounded_close, producer, closer, consumer)
 	FL_ACCEPTABLE(put == 28, "closed after");
 	FL_ACCEPTABLE(1, "closed in between");
 }
-
-static void drop(void *item, void *dropped)
-{
-	*(int *)dropped += *(int *)item;
-}

@@ -15,12 +15,6 @@ static fl_queue *ordered(size_t capacity, fl_queue_order order)
 	return q;
 }
 
-static void until_thread_sleeps(fl_queue *q, enum fl__queue_side side)
-{
-	while (!fl__lot_has_waiters_at(fl__queue_wait_key(q, side)))
-		fl_stress_relax();
-}
-
 /*
  * The first sleeper, woken for an item that another thread took, is the first again: the next item
  * is its own.

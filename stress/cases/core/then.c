@@ -264,9 +264,3 @@ FL_STRESS(then_freed, producer, owner)
 	FL_ACCEPTABLE(s->end == 7, "sent before");
 	FL_ACCEPTABLE(s->end == -EPIPE, "refused");
 }
-
-static struct fl__task_block *take_left(fl_executor *e)
-{
-	FL_LOCKED(&e->lock);
-	return e->ops->take_oldest(e);
-}

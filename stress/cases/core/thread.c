@@ -42,12 +42,6 @@ FL_STRESS(thread_detach_vs_end, starter)
 	FL_ACCEPTABLE(LOOK(&s->ran) == 1, "ran");
 }
 
-static int end_at_once(void *arg)
-{
-	(void)arg;
-	return 3;
-}
-
 static void look_at(const fl_thread_info *info, void *arg)
 {
 	(void)arg;

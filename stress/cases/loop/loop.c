@@ -245,12 +245,6 @@ FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 }
 
-static int end_at_once(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
 /*
  * A user's token under a fiber's token: a request of the fiber reaches a wait under the child
  * token.

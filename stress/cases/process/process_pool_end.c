@@ -294,14 +294,3 @@ FL_STRESS(process_pool_shortage, one, two)
 	FL_FORBIDDEN(process_pool_ran(&s->pool, 3) != 1, "the pool did not recover");
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) + process_pool_ran(&s->pool, 2) <= 1, "one or both failed");
 }
-
-static void submit_in_vain(struct process_pool *pool)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	int rc = process_pool_submit(pool, 1, &f);
-	FL_STRESS_CHECK(rc == 0 || rc == -ENOTRECOVERABLE);
-	if (rc != 0)
-		return;
-	OK(fl_future_wait(f));
-	FL_STRESS_CHECK(fl_future_error(f) == -ENOTRECOVERABLE);
-}

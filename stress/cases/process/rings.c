@@ -125,13 +125,3 @@ FL_STRESS(rings_round_trip, parent, worker)
 {
 	FL_ACCEPTABLE(fl__rings_used(&s->l.rings) == 0, "both");
 }
-
-static int serve(struct shared_rings *l, struct doorbell *doorbell)
-{
-	int ran = 0;
-	struct fl__worker_rings w;
-	begin_worker(&w, l, doorbell);
-	for (unsigned arg; (arg = take(&w)) != LEAVE; ran++)
-		end(&w, arg);
-	return ran;
-}

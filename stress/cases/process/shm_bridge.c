@@ -27,24 +27,6 @@ static int wait_for(uint32_t *word, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-static bool on_ready(void *word)
-{
-	return see(word);
-}
-
-static bool on_arm(void *word, struct fl__node *node)
-{
-	return fl__bridge_arm(word, 0, node);
-}
-
-static void on_disarm(void *word, struct fl__node *node)
-{
-	(void)word;
-	fl__bridge_disarm(NULL, node);
-}
-
-static const fl_on_type on_word = {on_ready, on_arm, on_disarm, NULL};
-
 /*
  * The end of the helpers, beside a waiter: it does not wait for a bridge that is in use, or comes
  * into use, and the waiter is woken.

@@ -130,8 +130,3 @@ FL_STRESS_PROCESSES(shm_queue_torn_header, maker, opener)
 	FL_ACCEPTABLE(s->rc == 0 && fl__shm_ring_check(&v, s->memory) == 0, "found");
 	FL_ACCEPTABLE(1, "not there yet");
 }
-
-static bool is_frame(const char *got, size_t size, const char *expected)
-{
-	return size == strlen(expected) && memcmp(got, expected, size) == 0;
-}
