@@ -22,9 +22,8 @@ FL_BEGIN_DECLS
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
- * waiters and all later ones get -EPIPE, until fl_barrier_reset(). A complete wait stays complete:
- * its parties return their numbers. Once one waiter has returned with a number, and no context will
- * wait again, the barrier may be destroyed.
+ * waiters and all later ones get -EPIPE, until fl_barrier_reset(). Once one waiter has returned
+ * with a number, and no context will wait again, the barrier may be destroyed.
  *
  * The last party of each phase calls the action, if there is one, before any party passes.
  *

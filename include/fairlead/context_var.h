@@ -34,8 +34,8 @@ FL_BEGIN_DECLS
  * the callback of a watch (fl_loop_watch_start()) begin without values. All other callbacks and
  * hooks run with the values of the context that calls them.
  *
- * What a task, a callback or a timer's function sets ends with its return. A function that
- * fl_parallel_invoke() runs on the calling thread is an ordinary call: its sets remain.
+ * What a task, a callback or a timer's function sets ends with its return. Sets of the first
+ * function of fl_parallel_invoke() remain.
  *
  * A value is a pointer. `release`, if not NULL, is called once for each value that was set and is
  * not NULL, when no context, copy or token has the value any more: often on another thread. A
@@ -45,8 +45,8 @@ FL_BEGIN_DECLS
  * At the end of the process, and when the library is unloaded (dlclose), values of threads that go
  * on are not released.
  *
- * Fork: the child's context keeps its values. Copies of other threads, of tasks and of timers,
- * which the child does not have, are not released in the child.
+ * Fork: the child's context keeps its values; copies of other threads, tasks and timers are not
+ * released in the child.
  *
  * Memory order: what was written before the start is seen by what was started; `release` sees all
  * uses of the value.

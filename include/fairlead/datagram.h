@@ -139,9 +139,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
 /*
- * Closes and frees the socket. The system still sends the datagrams that it has. Panics while a
- * fiber sends or receives. In a forked child it closes only the child's descriptor, and leaves the
- * file.
+ * Closes and frees the socket. Panics while a fiber sends or receives. In a forked child it closes
+ * only the child's descriptor, and leaves the file.
  */
 FL_API void fl_datagram_free(fl_datagram *d);
 
@@ -152,9 +151,9 @@ FL_API void fl_datagram_free(fl_datagram *d);
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
- * Connects the socket to a peer: it sends to the peer if no other address is given, and receives
- * from the peer alone. Datagrams that have come before are still received. A UDP peer need not
- * exist. May be called again. Returns 0, -EPIPE, -EINVAL, -EOWNERDEAD, or:
+ * Connects the socket to a peer, to which it sends if no other address is given, and from which
+ * alone it receives. Datagrams that have come before are still received. A UDP peer need not exist.
+ * May be called again. Returns 0, -EPIPE, -EINVAL, -EOWNERDEAD, or:
  *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
  *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: no socket is open there; no file; a stream socket; a socket that is
@@ -176,8 +175,7 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes, which may be 0, to the connected peer. Blocks the calling fiber
- * while the system has no room; for a Unix socket also while the receiver has none. Returns
- * -ECANCELED, -EPIPE, -EOWNERDEAD, or:
+ * while the system, or a Unix receiver, has no room. Returns -ECANCELED, -EPIPE, -EOWNERDEAD, or:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows (UDP: 65,507 bytes

@@ -17,7 +17,11 @@
  *                belongs to another loop, or the caller is no fiber.
  *   Waiting      A function waits only where its comment says so. A function that blocks the
  *                calling context suspends a fiber, outside of fibers the thread. Its wait observes
- *                the context's cancel scope if the function returns -ECANCELED.
+ *                the context's cancel scope if the function returns -ECANCELED. A wait by a thread
+ *                for a descriptor, a pipe or a process, under a cancel token or for several
+ *                objects, may start the library's thread `watcher`. A wait for an object in shared
+ *                memory, by a fiber, under a cancel token or for several objects, may start its
+ *                thread `bridge` (docs/threads.md).
  *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
  *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A

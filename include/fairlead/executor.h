@@ -25,8 +25,8 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
  *
  * An executor is open; then closed (it refuses tasks, and runs the queued ones); then joined (all
- * tasks have ended, its threads are gone); then freed. Tasks may submit tasks to their own executor
- * and wait for them, also with a single worker.
+ * tasks have ended, its threads are gone); then freed. Tasks may submit to their own executor and
+ * wait, also with a single worker.
  *
  * A NULL executor is a panic, except in fl_executor_free().
  */
@@ -46,11 +46,9 @@ typedef enum fl_when_full {
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that run at a time. A task that waits for other tasks, is in a blocking
-	 * section, or waits while the executor would otherwise stand still does not count
-	 * (fairlead/blocking.h): another task runs meanwhile, and then both run. So one worker is
-	 * no mutual exclusion. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
-	 * workers.
+	 * The most tasks that run at a time. A task that blocks (fairlead/blocking.h) does not
+	 * count: another task runs meanwhile, and then both run. So one worker is no mutual
+	 * exclusion. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
 	 */
 	unsigned workers;
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
@@ -90,11 +88,10 @@ typedef struct fl_executor_config {
 	 *
 	 * FL_BACKLOG_NONE: a submit is accepted only if a worker is free to begin the task at once,
 	 * or may be started for it. A worker is free again when its task has run and the argument's
-	 * drop hook has returned: so it is after a wait for the task, though it first runs the
-	 * task's callbacks. Not counted: tasks that block (fairlead/blocking.h), tasks that a
-	 * submit or a waiting worker runs itself, and what a worker runs for fl_parallel_invoke()
-	 * and for loops. A task that ignores the bound may wait, and counts; so may an accepted
-	 * task if the system starts no more threads.
+	 * drop hook has returned, as after a wait for the task. Not counted: tasks that block
+	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
+	 * worker runs for fl_parallel_invoke() and for loops. A task that ignores the bound may
+	 * wait, and counts; so may an accepted task if the system starts no more threads.
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
@@ -172,10 +169,8 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
 /*
  * What a passed deadline does to a task; those of its token and its group do the same.
  *
- *   not started   The task ends as cancelled, at the latest when its turn comes; fl_future_cancel()
- *                 ends it at once.
- *   running       fl_task_is_cancelled() is true, and waits that observe the task's scope return
- *                 -ECANCELED.
+ *   not started   The task ends as cancelled, at the latest when its turn comes.
+ *   running       fl_task_is_cancelled() is true, and waits return -ECANCELED.
  *
  * The error of a task that has not started, or returns -ECANCELED after its deadline, is
  * -ETIMEDOUT, with a message that says so unless the task has set one (fl_task_fail()). Any other
@@ -256,8 +251,7 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * As fl_executor_cancel(), but running tasks are left alone. A map or a parallel loop of which a
- * part runs may go on to its end. For a group such a cancelled task has failed, with -ECANCELED:
- * the group cancels its other tasks, also the running ones.
+ * part runs may go on to its end. For a group such a task has failed, with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 

@@ -17,9 +17,6 @@ FL_BEGIN_DECLS
  *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd is non-blocking
  *             if ((rc = fl_fd_wait(fd, FL_FD_IN)) != 0)
  *                     return rc;
- *
- * A wait by a thread, under a cancel token, may start a thread of the library, `watcher`
- * (docs/threads.md).
  */
 enum {
 	FL_FD_IN = 1 << 0,  /* bytes to read, a connection to accept, or the end */

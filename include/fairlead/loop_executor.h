@@ -9,8 +9,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The loop executor runs tasks as fibers of an event loop. A task that waits lets the others run,
- * so one thread can have thousands of tasks under way. Tasks that compute run one after the other.
+ * The loop executor runs tasks as fibers of an event loop: one thread can have thousands of tasks
+ * that wait.
  *
  *     FL_SCOPED(fl_executor) *many = NULL;
  *     rc = fl_loop_executor_create(&many, NULL);              // check
@@ -36,9 +36,8 @@ FL_BEGIN_DECLS
  * Creates an executor with its own thread and loop. The thread starts with the first submit, is
  * called name-0. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
  * fl_executor_cancel(). A join also cancels fibers that tasks have left behind, and waits for them.
- * If the thread finds no memory to run its loop, the pending tasks fail with -ENOMEM, and the
- * thread tries again with the next submit. Any thread may call it. Returns 0, -ENOMEM, -EMFILE,
- * -ENFILE, or:
+ * If there is no memory to run the loop, the pending tasks fail with -ENOMEM; the next submit tries
+ * again. Any thread may call it. Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:
  *   -EINVAL  more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create()
  *   or another error of fl_loop_create()
  */
@@ -49,9 +48,9 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * the thread of the loop, or before the loop runs. Returns 0, -ENOMEM, -EOWNERDEAD, or:
  *   -EINVAL  as above
  *
- * While the loop does not run, its tasks do not run either. At the end of a run (fl_loop_run_on(),
- * fl_loop_free()) and by fl_loop_cancel() the executor is cancelled, as by fl_executor_cancel(),
- * and the loop waits for its tasks. From then on the executor refuses tasks, as a closed one does.
+ * At the end of a run (fl_loop_run_on(), fl_loop_free()) and by fl_loop_cancel() the executor is
+ * cancelled, as by fl_executor_cancel(), and the loop waits for its tasks. From then on the
+ * executor refuses tasks, as a closed one does.
  *
  * A join waits for tasks, callbacks and drop hooks, not for the loop. On the thread that runs the
  * loop, or has run it, a join outside of a fiber of the loop would keep the loop from running.

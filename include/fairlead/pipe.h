@@ -40,9 +40,6 @@ FL_BEGIN_DECLS
  *
  * In a forked child both handles work; a receive that the parent was making goes on in the parent
  * only. Memory order: a receive sees what was written before the send of its message.
- *
- * A wait by a thread, under a cancel token or by fl_wait_any_until(), may start a thread of the
- * library, `watcher` (docs/threads.md).
  */
 typedef struct fl_pipe fl_pipe;
 
@@ -124,7 +121,9 @@ FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, si
  *   -EPIPE     all messages were received, and no more will come: the other end is closed, or this
  *              end does not receive
  *   -EMSGSIZE  the message does not fit, and stays. It has `*size` bytes; if that is not above
- *              `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several processes share this end, the handle may have taken the message: this handle returns it next, and calls that wait on the handle are not woken for it
+ *              `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several
+ *              processes share this end, the handle may have taken the message: this handle returns
+ *              it next, and calls that wait on the handle are not woken for it
  *   -EBADMSG   a packet that was no message; it was dropped
  *   -EMFILE    this process has too few free descriptors (the bytes of a message above 64 KiB count
  *              as one). The message stays; it is dropped only if another process receives on this

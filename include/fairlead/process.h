@@ -47,7 +47,7 @@ FL_BEGIN_DECLS
  * Otherwise a start fails with -ENOTSUP. So it does without /proc, if this program was started as
  * an argument of the loader (`ld.so PROGRAM`), and, without fl_process_preload(), if its execution
  * gives rights (set-uid, set-gid, capabilities of its file). FL_PROCESS_FORK and programs need no
- * preparation. The environment variable FAIRLEAD_PROCESS and a socket tell the program its role.
+ * preparation.
  *
  * A task gets a copy of the bytes of its argument. Neither drop_arg nor drop_result runs. The task
  * must be registered (FL_TASK) here and in the new process, with the same identity. A task of a
@@ -208,16 +208,14 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                caller's settings, and this program cannot be executed again
  *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
  *                daemon, or the fork server, would be the first process of a PID namespace
- *                (unshare(), setns())
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
- *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
- *                server and FL_PROCESS_FORK; memfd_create() for an argument above 16 KiB
+ *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
+ *                missing or forbidden
  *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
  *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
- *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
- *                fork server
+ *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks
  * the thread. Memory order: the process sees what was written before the call, in the memory of
@@ -228,10 +226,8 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
 /*
  * Waits until the process has ended, and stores how in `*status` (may be NULL). May be called
  * again. Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EOWNERDEAD  the process has ended, but its fork server died before, so its status is not
- *                known; or in a forked child
- *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored), so its
- *                status is not known
+ *   -EOWNERDEAD  the fork server died before, so the status is not known; or in a forked child
+ *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored)
  */
 FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
 

@@ -12,7 +12,7 @@
 FL_BEGIN_DECLS
 
 /*
- * The input and the outputs of a process, as a whole.
+ * The input and the outputs of a process.
  *
  *     FL_SCOPED(fl_process_io) io = {.input = text, .input_size = strlen(text)};
  *     fl_process_status status;

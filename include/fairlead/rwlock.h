@@ -21,9 +21,9 @@ FL_BEGIN_DECLS
  *     }
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
- * thread may overtake the queue until the first waiter has waited about a millisecond, or longer if
- * the first waiter was woken but has no CPU. So no waiter starves. A fiber overtakes only while a
- * woken thread is about to take its turn.
+ * thread may overtake the queue until the first waiter has waited about a millisecond, longer if
+ * that was woken but has no CPU. A fiber overtakes only while a woken thread is about to take its
+ * turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *

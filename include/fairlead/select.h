@@ -46,9 +46,8 @@ typedef struct fl_select_case {
  * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made.
  * The cases are tried one after the other, not all at one moment.
  *
- * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
- * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns
- * -ETIMEDOUT, -ECANCELED, or:
+ * A case of a closed queue is as likely to be chosen as one that succeeds; `queue` NULL leaves a
+ * case out. Returns -ETIMEDOUT, -ECANCELED, or:
  *   0 or more     the index of the case that was made
  *   -EPIPE        the queue of a case is closed; `closed` of that case is set
  *   -ENOMEM       of a put, if its queue may return that

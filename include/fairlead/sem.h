@@ -28,9 +28,7 @@ FL_BEGIN_DECLS
  * A waiter for several permits gets them all at once. While it is first in the queue, later waiters
  * wait and a try fails, even if there are permits enough for them.
  *
- * A release above the bound of a bounded semaphore panics:
- *
- *     static fl_sem slots = FL_SEM_BOUNDED_INIT(3);
+ * A release above the bound of a bounded semaphore (FL_SEM_BOUNDED_INIT()) panics.
  *
  * Memory order: an acquire acquires what the release of its permit released. The last access of a
  * release is the instruction that makes the permit available.

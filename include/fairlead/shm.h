@@ -24,26 +24,22 @@ FL_BEGIN_DECLS
  *     fl_shm_free_block(region, f);                                    // any process may
  *
  * A region is an anonymous file, without a name. The kernel frees the memory with the last
- * descriptor and mapping. Another process inherits the descriptor by fork() or exec, or receives it
- * over a socket. It finds the contents by the root, an offset that any process may set. Each
- * process maps the region at another address, so a region contains offsets, never pointers. All
- * memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
- * SIGBUS.
+ * descriptor and mapping. Another process inherits or receives the descriptor. It finds the
+ * contents by the root, an offset that any process may set. Each process maps the region at another
+ * address, so a region contains offsets, never pointers. All memory is allocated when
+ * fl_shm_create() returns, and the size is sealed: no access raises SIGBUS.
  *
  * If a process is killed, offsets, root and allocator stay valid, no process waits for it, and its
  * blocks stay allocated until another process frees them. If another process damages the region,
  * the functions of this header may return an error or a wrong value, but never access memory
- * outside the region. An allocation waits for other allocations, at most ten seconds, if a process
+ * outside the region. An allocation waits for other allocations: ten seconds at most, if a process
  * is stopped (SIGSTOP) or memory is damaged.
  *
  *   Processes  All processes that share a region are in one PID namespace. fl_shm_attach() refuses
  *              others, where both have /proc.
- *   Fork       A child has the parent's handle and mapping, and may use and free them.
- *   Threads    Threads may call all functions but fl_shm_free() at the same time.
- *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
+ *   Fork       A child may use and free the parent's handle.
  *
- * A wait for an object in a region, by a fiber, under a cancel token or by fl_wait_any_until(), may
- * start a thread of the library, `bridge` (docs/threads.md).
+ *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
  *
  * Memory order: the context that allocates a block sees all accesses before the block was freed.
  * What passes an offset on (a queue, a lock, the root) also orders the contents of the block.

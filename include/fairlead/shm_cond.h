@@ -10,8 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition variable in shared memory: a waiter waits, under an fl_shm_mutex, until another context
- * announces a change. 16 bytes, valid when all-zero.
+ * Condition variable in shared memory, with an fl_shm_mutex. 16 bytes, valid when all-zero.
  *
  *     while (!shared->ready)                          // with shared->lock held
  *             if ((rc = fl_shm_cond_wait(&shared->changed, &shared->lock)) != 0)
@@ -22,8 +21,7 @@ FL_BEGIN_DECLS
  *     fl_shm_mutex_unlock(&shared->lock);             // then the unlock
  *
  * This order survives a kill: in the usual order, change and then signal, a kill between the two
- * loses the wake. A context that repairs data after -EOWNERDEAD also broadcasts if waiters may wait
- * for the repaired data.
+ * loses the wake. A repair after -EOWNERDEAD also broadcasts, if waiters may wait for the data.
  *
  * Every wake is for all waiters. A wakeup may be spurious: check the predicate.
  *
@@ -37,7 +35,7 @@ FL_BEGIN_DECLS
  * Locking the mutex again has no timeout and is not cancelled. A wait by an owner that got
  * -EOWNERDEAD and has not recovered the mutex unlocks the mutex without recovery: -ENOTRECOVERABLE.
  *
- * All contexts that wait at one time use the same mutex. Processes, fork, signals, limits: as in
+ * All contexts that wait at one time use the same mutex. Processes, fork, limits: as in
  * fairlead/shm_mutex.h.
  */
 typedef struct fl_shm_cond {

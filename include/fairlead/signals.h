@@ -33,9 +33,6 @@ FL_BEGIN_DECLS
  * A signal that is sent again before it is taken counts once. One waiter takes each signal. For
  * callbacks use fl_loop_watch_start() on fl_signals_fd(), with fl_signals_try_wait() in the
  * callback.
- *
- * A wait by a thread, under a cancel token, may start a thread of the library, `watcher`
- * (docs/threads.md).
  */
 typedef struct fl_signals fl_signals;
 
