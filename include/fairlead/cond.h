@@ -48,9 +48,9 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
- * after each wait. Returns 0 when the predicate is true, even if the wait was cancelled or timed
- * out at that moment; else -ECANCELED.
+ * Waits until `predicate(arg)` is true; calls it with `m` locked, first at once, then after each
+ * wait. Returns 0 when the predicate is true, even if the wait was cancelled or timed out at that
+ * moment; else -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
 

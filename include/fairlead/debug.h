@@ -16,12 +16,11 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
- * A program that is linked statically contains debugging only if it calls a function of this
- * header, or is linked with -Wl,-u,fl_debug_enable.
+ * A program that is linked statically must call a function of this header, or be linked with
+ * -Wl,-u,fl_debug_enable.
  *
- * Reports are errors and warnings to the log handler (fairlead/error.h), one line each. The log
- * handler runs in the context that caused the report, which may hold locks of the program: it must
- * not wait for one of these.
+ * Reports go to the log handler (fairlead/error.h), one line each, in the context that caused the
+ * report, which may hold locks of the program: the handler must not wait for these.
  *
  * FL_DEBUG_LOCKORDER: a context that holds A and waits for B orders A before B. When the order gets
  *     a cycle, the program can deadlock. Each new edge that closes a cycle is
@@ -34,8 +33,7 @@ FL_BEGIN_DECLS
  *     semaphores and queues that do not wait are not counted. Printed to standard error at exit.
  *
  * The first two modes also report a context that locks a lock again that it holds, and a destroy of
- * a held lock. A lock that was acquired before the mode was switched on has no known holder, and
- * causes no report.
+ * a held lock. A lock that was acquired before causes no report.
  *
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
  * init or destroy: without either, a new lock at the same address inherits the order of the old
@@ -69,10 +67,9 @@ FL_API unsigned fl_debug_modes(void);
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
  * and the stack; all held locks; and, for each executor with pending tasks, how many there are, and
  * on threads how many workers run, wait within a task, or are idle. A signalled waiter of a
- * condition waits for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues,
- * and does not tell workers that run from workers that wait. Waits for the descriptor. Allocates no
- * memory. Async-signal-safe. Records that other threads are changing are left out; the last line
- * says so.
+ * condition waits for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues.
+ * Waits for the descriptor. Allocates no memory. Async-signal-safe. Records that other threads are
+ * changing are left out; the last line says so.
  */
 FL_API void fl_debug_dump(int fd);
 

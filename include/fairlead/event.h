@@ -25,13 +25,11 @@ FL_BEGIN_DECLS
  *     fl_event_set(&bell);                    // lets one wait return; two sets count as one
  *     rc = fl_event_wait(&bell);              // now the event is not set any more
  *
- * fl_event_set() wakes all present waiters, even if the event is reset at once. For an auto-reset
- * event it wakes the first waiter. The wait queue is FIFO. A wait that times out or is cancelled
- * takes no set.
+ * fl_event_set() wakes all present waiters, even if the event is reset at once; of an auto-reset
+ * event the first. The wait queue is FIFO. A wait that times out or is cancelled takes no set.
  *
  * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
- * access of fl_event_set() to the event is the instruction that sets it, so a woken waiter may free
- * it.
+ * access of fl_event_set() is the instruction that sets the event, so a woken waiter may free it.
  */
 typedef struct fl_event {
 	uint32_t word_;

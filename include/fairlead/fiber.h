@@ -29,8 +29,8 @@ FL_BEGIN_DECLS
  *
  * errno, the cancel scope, locals (fl_local) and context variables belong to the fiber. The signal
  * mask, thread-local variables and pthread mutexes belong to the thread: a pthread mutex that is
- * held across a wait may hang all fibers. A system call that blocks, and a long computation, hold
- * up the whole loop: see fl_to_thread().
+ * held across a wait may hang all fibers. A system call that blocks holds up the whole loop: see
+ * fl_to_thread().
  *
  * Each fiber has a cancel token, its first scope, which fl_fiber_cancel() requests.
  *

@@ -26,9 +26,8 @@ struct fl_task_type;
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
  * A future is pending, then running, then done; or it is cancelled while pending. Each handle is
- * one reference. Its owner frees it once, at any time; that neither cancels nor waits for the task.
- * A worker that waits for a pending task of its own executor runs that task itself, so nested waits
- * need no free worker. While the worker sleeps for anything else, another stands in
+ * one reference. Its owner frees it once, at any time. A worker that waits for a pending task of
+ * its own executor runs that task itself; while it sleeps for anything else, another stands in
  * (fairlead/blocking.h).
  *
  * In a forked child no task of the parent's executors runs: until the child cancels its future, or
@@ -144,18 +143,16 @@ FL_API extern const fl_on_type fl__on_future;
 FL__SCOPED(fl_future, fl_future_free)
 
 /*
- * Chains: a task that begins when another task has succeeded, with the other task's result as the
- * argument.
+ * Chains: a task that begins when another has succeeded, with its result as the argument.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
  *     fl_future_free(page);
  *     rc = parse_get(tree, &result);
  *
- * When `f` succeeds, a task of `type` is submitted to `e`, with a copy of the result of `f`. When
- * `f` fails, or is cancelled, so does the next future, with the same error and message, and no task
- * runs. If the submit is refused (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next
- * future fails with that error.
+ * When `f` fails, or is cancelled, so does the next future, with the same error and message. If the
+ * submit is refused (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next future fails with
+ * that error.
  *
  * The next future holds a reference to `f`, whose result is dropped with the last one. The type's
  * `drop_arg` does not run.
@@ -188,8 +185,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *     fl_promise_free(p);
  *     rc = reply_promise_get(f, &reply);                      // the consumer
  *
- * The future is pending until the promise is set, failed, or freed unfulfilled. Until then, or
- * until fl_promise_start(), fl_future_cancel() cancels it.
+ * Until the promise is set, failed, freed or started (fl_promise_start()), fl_future_cancel()
+ * cancels the future.
  *
  * Callbacks of the future run in the call that ends it.
  */
@@ -249,8 +246,8 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for several futures, or fibers: for some of them at once, or one after the other in the
- * order of their ends. A wait neither joins nor cancels them.
+ * Waits for several futures, or fibers, together or in the order of their ends. A wait neither
+ * joins nor cancels them.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *
@@ -307,9 +304,8 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
 /*
  * Waits until the next future or fiber has ended, and stores its index in the array in `*index`.
  * Those that had ended before the create come first, in the order of the array. The caller joins
- * the returned fiber; a fiber that another context joined or detached before is left out. Blocks
- * the calling context. A worker first runs those of the tasks that are pending in its own executor.
- * Returns 0, or:
+ * the returned fiber; a fiber that was joined or detached before is left out. Blocks the calling
+ * context. A worker first runs the tasks that are pending in its own executor. Returns 0, or:
  *   -ENODATA     all were returned
  *   -ECANCELED   may be called again
  *   -EDEADLK     of fibers: the call would have to wait, and the caller is no fiber of their loop

@@ -16,8 +16,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop that are joined together. The end of the group's
- * scope waits for all of them. The first that fails cancels the others.
+ * Group: tasks of an executor and fibers of a loop that are joined together. The first that fails
+ * cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
@@ -29,19 +29,16 @@ FL_BEGIN_DECLS
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));
  *
- * On the thread of a loop fl_group_start(), declared in fairlead/fiber.h, starts functions as
- * fibers, with or without an executor.
+ * fl_group_start() (fairlead/fiber.h) starts fibers of the group.
  *
  * A member is a task or a fiber of the group. The group has a cancel token, a child of the scope in
  * which its first member begins; each member's token is a child of the group's. So a cancel of that
- * scope reaches all members: running tasks see fl_task_is_cancelled(), tasks that have not started
- * end without a run, and the waits of fibers return -ECANCELED. Groups nest. A member that returns
- * -ECANCELED after it was cancelled has not failed. A second failure is reported: a task's to the
- * log handler, a fiber's to the error handler (fl_fiber_set_error_handler()).
+ * scope reaches all members. Groups nest. A member that returns -ECANCELED after it was cancelled
+ * has not failed. A second failure is reported: a task's to the log handler, a fiber's to the error
+ * handler (fl_fiber_set_error_handler()).
  *
  * A join on a worker of the executor runs the group's tasks that have not started, newest first,
- * and no other tasks: nested groups need no free worker. Do not join with a mutex locked that a
- * task locks.
+ * and no other tasks. Do not join with a mutex locked that a task locks.
  *
  * After its first submit or start a group must be joined, exactly once. After the join the group
  * may be used again, unless its deadline has passed. It must not move before the join. Members may

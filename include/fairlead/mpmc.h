@@ -10,8 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring for many producers and many consumers: a bounded FIFO of items of one size, copied in and
- * out, that never waits.
+ * Ring: a bounded FIFO of items of one size, for many producers and consumers, that never waits.
  *
  *     FL_MPMC_OF(struct job, jobs)
  *
@@ -93,8 +92,8 @@ FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
 
 /*
- * Unbounded FIFO of items of one size, copied in and out, for any number of producers and
- * consumers, that never blocks.
+ * Unbounded FIFO of items of one size, for any number of producers and consumers, that never
+ * blocks.
  *
  *     FL_MPMC_UNBOUNDED_OF(struct job, job_list)
  *
@@ -118,8 +117,7 @@ FL__SCOPED(fl_mpmc, fl_mpmc_free)
  * unless a hazard pointer protects it. Each thread that has used such a queue protects at most two
  * segments, until it uses another such queue or ends.
  *
- * A forked child may go on with its copy: an item that another thread was getting is lost there,
- * and an item that another thread was putting is not in.
+ * A forked child may go on with its copy, without items that other threads were putting or getting.
  */
 typedef struct fl_mpmc_unbounded fl_mpmc_unbounded;
 

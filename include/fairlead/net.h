@@ -30,9 +30,8 @@ FL_BEGIN_DECLS
  * timeout of its caller, and the end of the loop waits for it. A failed lookup is logged. Errors of
  * a lookup, in each function that takes a host:
  *
- *   -ENOENT        the name does not exist or has no address (EAI_NONAME, EAI_NODATA,
- *                  EAI_ADDRFAMILY)
- *   -EAGAIN        the name servers do not answer now (EAI_AGAIN); or no thread can be started
+ *   -ENOENT        no such name, or no address (EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY)
+ *   -EAGAIN        no answer now (EAI_AGAIN); or no thread can be started
  *   -EIO           the name servers refuse (EAI_FAIL), or a code that is not in this table
  *   -ENAMETOOLONG  above 255 bytes (also EAI_OVERFLOW)
  *   -ENOMEM        (also EAI_MEMORY)
@@ -85,9 +84,8 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  * Listens at a path, or at an abstract name, which begins with '@'. Closing the listener removes
  * the socket file, unless another socket has replaced it. A stale socket file is removed first; the
  * check makes a short connection to a process that listens there. Of several processes that call
- * this function for one path at the same time, one gets the path: the call locks a file `path`.lock
- * by flock(). On a file system without such locks, several may succeed, and only one keeps the
- * path.
+ * this for one path at the same time, one gets the path: the call locks a file `path`.lock by
+ * flock(). On a file system without such locks, several may succeed, and only one keeps the path.
  *
  * The user of a connecting process needs the right to write the file. `mode` does not depend on the
  * umask, and is set before any process can connect. Any user may connect to an abstract name
@@ -115,9 +113,9 @@ FL_API void fl_listener_close(fl_listener *l);
 
 /*
  * Accepts a connection. Blocks the calling fiber while there is none. One fiber at a time. Skips
- * connections that were broken before they were accepted. After an error the connection remains for
- * the next call, which lets other fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EOWNERDEAD,
- * -EMFILE, -ENFILE, -ENOSPC, -EINVAL, or:
+ * broken connections. After an error the connection remains for the next call, which lets other
+ * fibers run first. Returns 0, -ENOMEM, -ECANCELED, -EOWNERDEAD, -EMFILE, -ENFILE, -ENOSPC,
+ * -EINVAL, or:
  *   -EPIPE            the listener is closed
  *   -EBUSY            another fiber accepts
  */

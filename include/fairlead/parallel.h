@@ -13,8 +13,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Parallel loops: the workers of an executor process the parts of a range of numbers at the same
- * time.
+ * Parallel loops: the workers of an executor process parts of a range of numbers.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *
@@ -141,19 +140,18 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 }
 
 /*
- * Calls f(a) and g(b), maybe at the same time: f on the calling thread, g after f on the same
- * thread or, beside f, on another worker of the same executor. Blocks the calling context until
- * both have returned, also after a cancel. While another worker runs g, the caller runs calls that
- * g has forked. f and g must not wait for each other, nor leave by longjmp or pthread_exit. g runs
- * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g runs:
- * its fl_executor_current() and results -EDEADLK are the caller's. On another thread g begins with
- * a copy of the caller's values (fairlead/context_var.h). Of nested calls the outer 512 of a worker
- * may run at the same time; those within are made in turn.
+ * Calls f(a) on the calling thread, and g(b) after it, or beside it on another worker of the same
+ * executor. Blocks the calling context until both have returned, also after a cancel. f and g must
+ * not wait for each other, nor leave by longjmp or pthread_exit. g runs under the caller's cancel
+ * scope, and is a part of the caller's task or callback, wherever g runs: its fl_executor_current()
+ * and results -EDEADLK are the caller's. On another thread g begins with a copy of the caller's
+ * values (fairlead/context_var.h). Of nested calls the outer 512 of a worker may run at the same
+ * time; those within are made in turn.
  *
  * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
  * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in
  * a forked child, if another thread of the parent runs g. Memory order: g sees what was written
- * before the call; after the call the caller sees what both wrote.
+ * before the call; the caller then sees what both wrote.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {

@@ -13,8 +13,8 @@ FL_BEGIN_DECLS
 
 /*
  * Mutex in shared memory. If the owner dies, the next owner is told, repairs the guarded data, and
- * recovers the mutex. 48 bytes. All-zero is a mutex that is not recursive. The owner of a recursive
- * mutex may lock it again, and unlocks it as often; two fibers of one thread are two owners.
+ * recovers the mutex. 48 bytes. All-zero is a mutex that is not recursive. Two fibers of one thread
+ * are two owners.
  *
  *     rc = fl_shm_mutex_lock(&shared->lock);
  *     if (rc == -EOWNERDEAD) {                        // locked; the previous owner died
@@ -78,8 +78,7 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *m);
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. Returns
- * -ENOTRECOVERABLE, or:
+ * Locks `m`. Blocks the calling context. Never cancelled. Returns -ENOTRECOVERABLE, or:
  *   0            locked
  *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
  *   -EDEADLK     the calling context holds `m`, which is not recursive

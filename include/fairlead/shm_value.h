@@ -97,8 +97,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 #endif
 
 /*
- * Array in a region (fairlead/shm.h): a fixed number of items, with a mutex for changes of several
- * items.
+ * Array in a region (fairlead/shm.h): a fixed number of items, with a mutex.
  *
  *     FL_SHM_ARRAY_OF(struct account, accounts)               // at file scope; C and C++
  *
@@ -110,8 +109,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, from)->balance -= amount;
  *     accounts_at(&a, to)->balance += amount;
  *
- * The functions take no lock. A process that is killed while it owns the mutex leaves a partial
- * change, and the next owner gets -EOWNERDEAD: fairlead/shm_mutex.h.
+ * The functions take no lock.
  *
  * No write to the region can make the array longer. Several threads may call all functions but
  * create, open and destroy. A child of fork() may use the handle.

@@ -9,8 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring for one producer and one consumer: a bounded FIFO of items of one size, copied in and out,
- * that never waits.
+ * Ring: a bounded FIFO of items of one size, for one producer and one consumer, that never waits.
  *
  *     FL_SPSC_OF(struct sample, samples)
  *

@@ -71,10 +71,10 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  * Closes and frees the stream. The system still sends the written bytes. Panics while a fiber reads
  * or writes. In a forked child it closes only the child's descriptor.
  *
- * If a TCP connection has unread input, a close would reset it, and lose written bytes. So the call
- * ends the writing, and the loop drops what the peer still sends, until the peer's end, for 5 s,
- * until 256 later connections do the same, or until the loop is freed. After fl_stream_fd() the
- * descriptor is closed at once: read until the end before the free.
+ * If a TCP connection has unread input, the call ends the writing, and the loop drops what the peer
+ * still sends, until the peer's end, for 5 s, until 256 later connections do the same, or until the
+ * loop is freed. After fl_stream_fd() the descriptor is closed at once: read until the end before
+ * the free.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
@@ -184,10 +184,10 @@ FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data
 /*
  * As fl_stream_read(), with the descriptors that have come along, which then belong to the caller
  * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
- * after it; 0 after an error. One call returns the descriptors of at most one send, and may return
- * bytes of earlier sends with them: the bytes must tell which descriptors belong to which message.
- * Read such a stream only with this function: other reads close the descriptors that they receive.
- * Returns the number of bytes, -ECANCELED, or:
+ * after it; 0 after an error. One call returns the descriptors of at most one send, perhaps with
+ * bytes of earlier sends: the bytes must tell which message has them. Read such a stream only with
+ * this function: other reads close the descriptors that they receive. Returns the number of bytes,
+ * -ECANCELED, or:
  *   0          the end
  *   -EMSGSIZE  there is no room for all descriptors. They are closed; the bytes stay
  *   -EMFILE    too few free descriptors for all. They are closed; the bytes stay

@@ -124,8 +124,7 @@ void fl_stress_relax(void);
 
 /*
  * A futex on a 32-bit atomic word. Waits for a wake while the word has the value `expected`.
- * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. The model chooses among the possible
- * results. Returns -ETIMEDOUT, or:
+ * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. Returns -ETIMEDOUT, or:
  *   0        a wake; or, in every mode, a spurious wakeup
  *   -EAGAIN  the word has another value
  *   -EINTR   a signal

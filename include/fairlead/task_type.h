@@ -32,8 +32,8 @@ typedef struct fl_task_type {
 	size_t arg_size, arg_align;       /* 0, 0 for void */
 	size_t result_size, result_align; /* 0, 0 for void */
 	/*
-	 * Called once for each accepted task, before the end of its future is visible, also if the
-	 * task did not run; may be NULL.
+	 * Called once for each accepted task, before its future ends, also if the task did not run;
+	 * may be NULL.
 	 */
 	void (*drop_arg)(void *arg);
 	/*

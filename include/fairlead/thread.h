@@ -85,8 +85,8 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * The name of the calling context: of a thread as started, "main" for the first thread, "foreign"
- * for a thread that the library did not start.
+ * The name of the calling context: as started; "main" for the first thread; "foreign" for a thread
+ * that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
