@@ -73,7 +73,7 @@ void fl__completions_publish(struct fl_fiber *f)
 	}
 }
 
-/* A completion stays in the waiter's list; completion_try_next() skips it. */
+/* completion_try_next() skips the completion. */
 void fl__completions_forget(struct fl_fiber *f)
 {
 	const bool alive = fl_fiber_is_alive(f);
@@ -85,7 +85,7 @@ void fl__completions_forget(struct fl_fiber *f)
 	}
 }
 
-/* Returns 0: the fiber was woken, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
+/* 0: woken, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
 static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
@@ -99,7 +99,7 @@ static int completion_sleep(struct fl__completion_list *list, int64_t deadline, 
 
 /* fl_fibers_wait(). */
 
-/* The caller is a fiber of the loop of all `fibers`, and not among them. */
+/* The caller is a fiber of that loop, and not among `fibers`. */
 static bool completion_can_wait(fl_fiber *const *fibers, size_t n)
 {
 	const struct fl_fiber *self = fl_fiber_current();

@@ -8,7 +8,7 @@
 
 int64_t fl__linger_time = FL_S(5);
 
-/* Without a copy. Returns how many bytes; 0: the peer's end; or an error. */
+/* Copies nothing. 0: the peer's end. */
 static ssize_t linger_drop(int fd)
 {
 	ssize_t n;
@@ -77,7 +77,7 @@ void fl__linger_check(fl_loop *l)
 		linger_end(l->lingering);
 }
 
-/* A last drop: what the peer has sent does not reset the connection. */
+/* What the peer has sent must not reset the connection. */
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {

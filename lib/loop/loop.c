@@ -61,7 +61,7 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_sourc
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 {
 	if (!fl__loop_is_forked(l))
-		/* ignored: the poller has dropped a closed `fd` */
+		/* a closed `fd` is gone already */
 		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
@@ -129,10 +129,7 @@ static void loop_on_fd_event(void *source, uint32_t events)
 	(void)fl__node_wake(&w->node); /* valid: a waiter that gives up removes it */
 }
 
-/*
- * Each waiter, on the caller's stack, is registered for one event. -ENOSYS: a descriptor cannot be
- * registered, for instance since the loop watches it already.
- */
+/* -ENOSYS: a descriptor cannot be registered, for instance since the loop watches it already. */
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
                          fl_cancel_token *cancel)
 {
@@ -246,10 +243,7 @@ static void loop_poll_and_adapt(fl_loop *l)
 	loop_poll(l, 0);
 }
 
-/*
- * After an iteration without a sleep, because of wakes by other threads: these must not starve the
- * poller's events.
- */
+/* Wakes by other threads must not starve the poller's events. */
 static void loop_poll_if_due(fl_loop *l)
 {
 	if (fl__sys.now() - l->polled >= loop_poll_too_often)
@@ -306,7 +300,7 @@ void fl__loop_drain(fl_loop *l)
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
-/* The end of the loop's thread by a fiber or a callback: nothing runs the other fibers. */
+/* A fiber or a callback ends the thread: nothing runs the other fibers. */
 __attribute__((cold)) static void loop_exits(void *loop)
 {
 	char reason[96];
@@ -470,7 +464,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Its own two last. A loop that has never run has only those, which need no memory to end. */
+/* Its own two last: they need no memory to end. */
 static void loop_end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
@@ -479,7 +473,7 @@ static void loop_end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	/* round 2: calls that the fibers have posted at their ends */
+	/* round 2: calls posted by ending fibers */
 	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched);
 		fl__loop_drain(l);

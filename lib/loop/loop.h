@@ -47,9 +47,9 @@ struct fl_loop {
 	bool held_up;     /* the loop has polled while a callback waited */
 	int poller, bell; /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
-	bool rung;      /* `bell` has ended this sleep */
-	bool armed;     /* fl_loop_run_once() left the loop asleep: a wake rings `bell` */
-	bool ending;    /* the loop's own two fibers must end */
+	bool rung;  /* `bell` has ended this sleep */
+	bool armed; /* asleep in fl_loop_run_once(): a wake rings `bell` */
+	bool ending;
 	unsigned batch; /* switches before the next poll */
 	int64_t polled; /* time of the last poll with runnable fibers; 0: slept since */
 	struct fl__timers timers;
@@ -81,7 +81,6 @@ void fl__loop_post(fl_loop *l, struct fl__post *post);
 int fl__loop_run_callbacks(void *loop);
 /* Those of fl_loop_post(), without the calls. */
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
-/* At the end of the loop: their values. */
 void fl__loop_free_timers(fl_loop *l);
 /* The next deadline of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
@@ -94,13 +93,12 @@ static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
 	return f == l->post_fiber || f == l->callback_fiber;
 }
 
-/* Whether this is a forked child, and the loop is the parent's. */
 static inline bool fl__loop_is_forked(const fl_loop *l)
 {
 	return l->fork_count != fl__fork_count;
 }
 
-/* The calling fiber, if it is one of this loop, and not the loop's own. */
+/* NULL: no fiber of this loop, or the loop's own. */
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
 	const struct fl__sched *s = fl__sched_current;
@@ -128,7 +126,7 @@ static inline void fl__loop_check(const fl_loop *l, const char *function)
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);
 
-/* One iteration: polls, waits if no fiber is runnable, fires due timers, and lets fibers run. */
+/* Polls, waits if no fiber is runnable, fires timers, runs fibers. */
 void fl__loop_step(fl_loop *l);
 
 /*
@@ -159,13 +157,13 @@ struct fl_fiber {
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
 
-/* Copies the caller's values to a fiber just started. Fibers of the library begin without. */
+/* Copies the caller's values to a new fiber. */
 void fl__fiber_inherit(struct fl_fiber *f);
 
 /* `rc` is an error of the fiber's own, not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
-/* By the scheduler, after it has published the end of a fiber. */
+/* The fiber's end is published. */
 void fl__fiber_ended(void *extra);
 
 #endif

@@ -200,10 +200,7 @@ static void loop_watch_mute(fl_loop_watch *w, bool mute)
 	(void)rc; /* always 0: the descriptor is registered */
 }
 
-/*
- * Of `events`, the callback gets those that the loop still asks for by then. While callbacks run:
- * mutes `w`.
- */
+/* The callback gets those of `events` that it still asks for by then. */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
 	fl_loop *l = w->loop_;
@@ -301,7 +298,6 @@ void fl_loop_watch_stop(fl_loop_watch *w)
 	w->loop_ = NULL;
 }
 
-/* Called after a callback that waited. */
 static void loop_renew_watches(fl_loop *l)
 {
 	for (fl_loop_watch *w = l->fired; w; w = w->next_) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fibers of a loop as a tree. Each fiber unwinds its own stack (fl__fiber_visit()). */
+/* Each fiber unwinds its own stack (fl__fiber_visit()). */
 #include "core/base/sys.h"
 #include "core/debug/symbols.h"
 #include "loop.h"
@@ -35,7 +35,6 @@ static void loop_dump_take_stack(void *stack)
 	(void)_Unwind_Backtrace(loop_dump_take_frame, stack);
 }
 
-/* `at` is a return address, behind the call. */
 static void loop_dump_print_frame(struct loop_dump_report *r, int depth, int n, uintptr_t at)
 {
 	Dl_info info;
@@ -76,7 +75,7 @@ static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f
 		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
 }
 
-/* By the id of the context that started the fiber, then by age. */
+/* By parent, then by age. */
 static int loop_dump_compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;

@@ -101,7 +101,7 @@ static void loop_executor_start_fibers(struct loop_executor *c)
 	}
 }
 
-/* Restores the invariant; wakes the manager when it must end. */
+/* Restores the invariant. */
 static void loop_executor_proceed(struct loop_executor *c)
 {
 	loop_executor_start_fibers(c);
@@ -149,7 +149,7 @@ static void loop_executor_leave(struct loop_executor *c)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last access to the executor */
 
-/* Callbacks and drop hooks have no cancel scope, as in all executors. */
+/* Callbacks and drop hooks have no cancel scope. */
 static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
 	(void)fl_cancel_scope_set(NULL);
@@ -177,7 +177,6 @@ static int loop_executor_run_next(void *executor)
 	return loop_executor_finish(c, &run);
 }
 
-/* The fiber has a reference to the block. */
 static int loop_executor_run_block(void *arg)
 {
 	struct fl__task_block *block = arg;
@@ -227,7 +226,6 @@ static void loop_executor_initialize(struct loop_executor *c)
 		fl__message_free(message);
 }
 
-/* A duty counts as under way. */
 static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c, struct fl__run *run,
                                                         fl_cancel_token *token)
 {
@@ -394,8 +392,8 @@ static bool loop_executor_needs_loop(const struct loop_executor *c)
 }
 
 /*
- * A join would never end: the caller runs on the executor's own loop, or the calling thread runs
- * the loop. Before the first run of the loop any thread may still run it.
+ * The caller runs on the executor's own loop, or its thread runs the loop: a join would never end.
+ * Before the first run any thread may still run the loop.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {

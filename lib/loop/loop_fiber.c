@@ -61,7 +61,6 @@ static void loop_fiber_disown_token(struct fl_fiber *f)
 		fl__fiber_yield();
 }
 
-/* Tells the fiber's group that the function has returned `rc`, which is not 0. */
 static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 {
 	char number[64];
@@ -146,7 +145,6 @@ static bool loop_fiber_is_own(const struct fl__fiber *self)
 	return l && fl__loop_is_own(l, self);
 }
 
-/* A second joiner would free memory in another use. */
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)

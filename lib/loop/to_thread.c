@@ -66,7 +66,6 @@ static const fl_task_type to_thread_call_type = {
     .arg_align = _Alignof(struct to_thread_call *),
 };
 
-/* Returns -ECANCELED or -ETIMEDOUT; 0: the caller may wait. */
 static int to_thread_why_over(const struct to_thread_call *call)
 {
 	if (fl_cancel_token_is_requested(call->cancel))

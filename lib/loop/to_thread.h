@@ -6,8 +6,8 @@
 #include <fairlead/loop.h>
 
 /*
- * The executor of the loop's own threads, created by the first call. Returns 0; -EOWNERDEAD in a
- * forked child; or the error of fl_thread_executor_create(). The loop's end waits for every task.
+ * Created by the first call. Returns 0; -EOWNERDEAD in a forked child; or the error of
+ * fl_thread_executor_create(). The loop's end waits for every task.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
 

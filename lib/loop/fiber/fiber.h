@@ -70,18 +70,15 @@ int fl__sched_run(struct fl__sched *s);
 int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
-/*
- * Processes wakes and deadlines, then lets each runnable fiber run once. Returns whether one is
- * runnable now.
- */
+/* Processes wakes and deadlines, then runs each runnable fiber once. True: one is runnable now. */
 bool fl__sched_turn(struct fl__sched *s);
 
 /* Like a turn, but runs fibers again, up to `most` runs in all. */
 bool fl__sched_run_batch(struct fl__sched *s, size_t most);
 
 /*
- * Sleeps until a wake, a fiber's deadline, or `deadline`. Returns false, without a sleep, if a
- * fiber is runnable or a wake is pending.
+ * Sleeps until a wake, a fiber's deadline, or `deadline`. False: a fiber is runnable or a wake is
+ * pending.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
@@ -99,7 +96,6 @@ int64_t fl__sched_next_deadline(const struct fl__sched *s);
 bool fl__sched_is_runnable(const struct fl__sched *s);
 size_t fl__sched_fibers(const struct fl__sched *s);
 bool fl__sched_is_forked(const struct fl__sched *s);
-/* Whether this thread runs `s`, or has run it. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s);
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
@@ -130,7 +126,7 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 int fl__fiber_result(const struct fl__fiber *f);
 void fl__fiber_free(struct fl__fiber *f);
 
-/* The fiber is freed at its end, or now if it has ended. */
+/* Frees the fiber at its end. */
 void fl__fiber_detach(struct fl__fiber *f);
 
 void fl__fiber_yield(void);
@@ -141,25 +137,22 @@ void fl__fiber_yield(void);
  */
 int fl__fiber_suspend(int64_t deadline);
 
-/*
- * Ends the current or the next suspend of `f`. Several resumes before a suspend count as one. Any
- * thread may call it.
- */
+/* Ends the current or the next suspend of `f`, once. Any thread. */
 void fl__fiber_resume(struct fl__fiber *f);
 
 /* By the scheduler's thread, the only one that resumes `f`. `f` runs next, in the current turn. */
 void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*
- * Calls function(arg) on the stack of `f`, a fiber of the same scheduler; it neither waits nor
- * switches. Returns false, without a call, if `f` has not begun.
+ * Calls function(arg), which must not wait or switch, on the stack of `f`. False: `f` has not
+ * begun.
  */
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
 /*
- * Calls `observe` before each switch, with NULL for the thread's own flow; it must not switch.
- * `observe` NULL: no more calls.
+ * Calls `observe`, which must not switch, before each switch. NULL: the thread's own flow; no
+ * observer.
  */
 void fl__sched_observe(struct fl__sched *s,
                        void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
@@ -170,7 +163,7 @@ const char *fl__fiber_name(const struct fl__fiber *f);
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
 struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
 
-/* Arm: as in fl_on_type, for fibers of `f`'s scheduler. */
+/* Arm: as in fl_on_type. */
 bool fl__fiber_has_ended(const struct fl__fiber *f);
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
 

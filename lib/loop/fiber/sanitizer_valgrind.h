@@ -118,7 +118,6 @@ static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 #endif
 }
 
-/* Must be the first call on a new flow. */
 static inline void fl__flow_arrive(const struct fl__flow *flow)
 {
 	(void)flow;

@@ -94,7 +94,6 @@ void fl__sched_after_switch(struct fl__sched *s)
 	}
 }
 
-/* `to` NULL: the thread's own flow. */
 static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
                                             bool forever)
 {
@@ -109,7 +108,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	errno = error;
 }
 
-/* Runs on the stack of `me`, resumed only for the visit. */
+/* On the stack of `me`. */
 static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
@@ -213,7 +212,7 @@ static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *
 
 static void sched_unpark(struct fl__wait *wait)
 {
-	/* Before the swap, after which the wait may be freed. */
+	/* The swap may free the wait. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)
@@ -222,7 +221,7 @@ static void sched_unpark(struct fl__wait *wait)
 		sched_unpark_from_any(f, s, wait);
 }
 
-/* The handler may interrupt a change of the run queue: so the inbox. */
+/* The handler may interrupt a change of the run queue. */
 static void sched_unpark_in_handler(struct fl__wait *wait)
 {
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
@@ -307,7 +306,7 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 
 static void sched_take_inbox(struct fl__sched *s)
 {
-	/* relaxed: the next turn sees a wake that this load misses */
+	/* relaxed: the next turn sees a missed wake */
 	if (!fl__load_relaxed(&s->inbox))
 		return;
 	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with sched_post() */

@@ -40,11 +40,11 @@ struct fl__sched {
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* the next flow cleans it */
 	struct fl__flow main;      /* the thread's own, while a fiber runs */
-	/* that runs or has run this scheduler; NULL: none */
+	/* has run this scheduler, or NULL */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
 	struct fl__wait sleep;
-	/* another thread soon ended the last sleep, or the spin succeeded */
+	/* the last sleep was short, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
@@ -76,7 +76,6 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 /* Returns when the fiber runs again; never if `forever`. */
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
-/* After a switch: cleans the fiber that ended with it. */
 void fl__sched_after_switch(struct fl__sched *s);
 
 size_t fl__fiber_size(size_t extra);

@@ -36,10 +36,9 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 	fl__panic("fl__fiber_run", f, reason);
 }
 
-/* What the kernel does without a handler. */
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* `sent`: by kill() and the like; does not recur by itself */
+	/* by kill() and the like: does not recur by itself */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;

@@ -94,7 +94,6 @@ static int datagram_pause(fl_datagram *d, int64_t until, fl_cancel_token *cancel
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-/* Pauses and attempts by turns. */
 static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c, int64_t deadline,
                                    fl_cancel_token *cancel)
 {
@@ -152,7 +151,7 @@ static ssize_t datagram_try(fl_datagram *d, const struct datagram_call *c)
 
 /* Sending. */
 
-/* It may be that of an earlier datagram. */
+/* It may be of an earlier datagram. */
 static bool datagram_may_be_peer_error(ssize_t rc)
 {
 	switch (rc) {
@@ -348,7 +347,6 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 	}
 }
 
-/* Stores the peer of the error `rc`, if known. */
 static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
 {
 	fl_datagram_address peer = {.size = 0};

@@ -32,7 +32,6 @@ int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
 /* Before a call that never waits. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
 int fl__datagram_check(const fl_datagram *d);
 
-/* The documented error for a result of fl__net_sys. */
 int fl__datagram_error(int rc);
 
 /*

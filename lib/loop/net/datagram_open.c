@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The life of datagram sockets: their options, addresses, connections, and end. */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/fd/net_sys.h"
@@ -65,7 +64,6 @@ static bool datagram_has_ipv4(int family, bool ipv6_only)
 	return family == AF_INET || (family == AF_INET6 && !ipv6_only);
 }
 
-/* A socket for both families has both options. */
 static int datagram_set_both(int fd, int family, bool ipv6_only, int ipv4_option, int ipv6_option, int value)
 {
 	int rc = 0;

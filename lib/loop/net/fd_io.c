@@ -84,7 +84,6 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)io->fd);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	/* After a late wake another fiber may wait. */
 	if (rc != 0 && io->waiting[direction] == &node)
 		io->waiting[direction] = NULL;
 	return rc;

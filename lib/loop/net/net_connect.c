@@ -87,9 +87,8 @@ static bool connect_is_self(const struct connect_attempt *a)
 }
 
 /*
- * If no process listens, a socket may get the port that it connects to, and be connected with
- * itself. That would block the server's port, for a minute after its end, too. The second connect()
- * frees the port at once.
+ * Without a listener, a socket may get the port that it connects to, and be connected with itself.
+ * That blocks the port, for a minute after its end, too. The second connect() frees it.
  */
 static int connect_refuse_self(const struct connect_attempt *a)
 {
@@ -119,7 +118,7 @@ static int connect_watch(struct connect_attempt *a)
 	return rc == 0 ? -EALREADY : rc;
 }
 
-/* The descriptor of a connected attempt; else -EALREADY, also if it has failed. */
+/* -EALREADY, also if the attempt has failed. */
 static int connect_conclude(struct connect_attempt *a, int rc)
 {
 	if (rc == -EALREADY)
@@ -133,7 +132,7 @@ static int connect_conclude(struct connect_attempt *a, int rc)
 	return -EALREADY;
 }
 
-/* Begins the next attempt. Returns as connect_conclude(). */
+/* Returns as connect_conclude(). */
 static int connect_begin_next(struct connect_state *c)
 {
 	struct connect_attempt *a = &c->attempts[c->begun++];

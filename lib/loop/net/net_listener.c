@@ -18,7 +18,7 @@ enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each
 
 struct fl_listener {
 	struct fl__io io;
-	int held;     /* an accepted connection without a stream; -1: none */
+	int held;     /* without a stream; -1: none */
 	int protocol; /* of the streams */
 	uint16_t port;
 	bool busy;      /* a fiber accepts */

@@ -53,7 +53,6 @@ static const fl_task_type resolve_lookup_type = {
     .result_align = _Alignof(struct resolve_answer),
 };
 
-/* The texts of these errors are about files and resources. */
 static const char *resolve_reason(int error)
 {
 	switch (error) {
@@ -191,7 +190,6 @@ int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__
 	return 2;
 }
 
-/* The name, or the number if there is none. */
 static void resolve_print_zone(char *text, size_t size, unsigned zone)
 {
 	char name[IF_NAMESIZE];

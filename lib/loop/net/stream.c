@@ -29,7 +29,6 @@ enum { STREAM_EAGER = 64 };
 
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
-/* The bytes are not zeroed. */
 static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
 {
 	struct fl__stream_buffer *b = fl__alloc_raw_from(l->allocator, sizeof *b + size);
@@ -91,7 +90,6 @@ static void stream_release_buffer(fl_stream *s)
 	}
 }
 
-/* Returns how many bytes. */
 static size_t stream_take(fl_stream *s, void *to, size_t size)
 {
 	size_t n = fl__stream_buffered(s);
@@ -182,7 +180,6 @@ static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }
 
-/* The stream keeps a permanent error. */
 static int stream_fail(fl_stream *s, int error)
 {
 	switch (error) {
@@ -559,10 +556,7 @@ int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const 
 	return rc;
 }
 
-/*
- * If not all descriptors have come, or there is no room for all, closes them, and puts the bytes
- * back.
- */
+/* Closes the descriptors, and puts the bytes back, if some are missing or lack room. */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
                                   int *fds, unsigned *n)
 {
@@ -633,7 +627,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	return 0;
 }
 
-/* Frees the stream, but not its descriptor. */
+/* Keeps the descriptor. */
 static void stream_destroy(fl_stream *s)
 {
 	if (!fl__loop_is_forked(s->io.loop) && s->io.fd >= 0)
@@ -652,7 +646,7 @@ static void stream_close_fds(int fd, int own)
 	fl__net_sys.close(fd);
 }
 
-/* A close may lose written bytes, and the connection is this process's alone. */
+/* Bytes may be lost, and the connection is this process's alone. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);

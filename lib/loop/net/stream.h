@@ -22,9 +22,9 @@ struct fl_stream {
 	size_t from, to;                  /* bytes[from, to) are not read yet */
 	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
 	int own;                          /* to read and write: io.fd, or another */
-	int failed;                       /* the permanent error of the connection; 0: none */
+	int failed;                       /* permanent; 0: none */
 	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
-	bool busy[2];                     /* by direction: a fiber is in a call */
+	bool busy[2];                     /* by direction */
 	bool is_socket;
 	bool reads, writes; /* it is open in that direction */
 	bool is_master;     /* of a terminal: -EIO is the end */

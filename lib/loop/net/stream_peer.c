@@ -29,7 +29,7 @@ static int stream_peer_print_ipv6(const struct sockaddr_in6 *a, char *name, size
 	return snprintf(name, size, "[%s%s]:%u", host, scope, ntohs(a->sin6_port));
 }
 
-/* A path need not end in a NUL. An abstract name begins with one. */
+/* A path need not end in a NUL. */
 static int stream_peer_print_unix(const struct sockaddr_un *a, socklen_t length, char *name, size_t size)
 {
 	int n = (int)length - (int)offsetof(struct sockaddr_un, sun_path);
