@@ -128,7 +128,7 @@ static bool bell_watch(int epoll, int fd, uint32_t number)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* A new connection replaces the oldest silent one. */
+/* Replaces the oldest silent connection. */
 static void bell_accept_one(struct bell_waiting *w)
 {
 	const int whole = sizeof(struct bell_greeting);
@@ -146,7 +146,7 @@ static void bell_accept_one(struct bell_waiting *w)
 		w->next = 0;
 }
 
-/* Takes over `fd`. Returns 1: the connection is a rank's; 0: it is closed. */
+/* Owns `fd`. 1: the connection is a rank's; 0: it is closed. */
 static int bell_greet(const struct fl__mpi_address *address, int fd)
 {
 	struct bell_greeting greeting;
@@ -226,7 +226,7 @@ bool fl__mpi_bell_is_there(void)
 
 void fl__mpi_bell_ring(int rank)
 {
-	/* A full buffer has rings enough. fl__mpi_bell_take() sees a dead peer. */
+	/* A full buffer rings, too. fl__mpi_bell_take() sees a dead peer. */
 	if (rank < bell.n && bell.fds[rank] >= 0)
 		(void)!send(bell.fds[rank], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

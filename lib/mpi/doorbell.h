@@ -28,12 +28,12 @@ void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_hos
 bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank);
 
 /*
- * Rank 0: waits two seconds at most for `n` ranks, and stops to listen. Returns the connections by
- * rank; -1: no doorbell.
+ * Rank 0: waits two seconds at most for `n` ranks. Returns the connections by rank; -1: no
+ * doorbell.
  */
 const int *fl__mpi_bell_accept(const struct fl__mpi_address *address, int n);
 
-/* For a worker rank whose connection rank 0 has not taken. */
+/* Rank 0 has not taken this rank's connection. */
 void fl__mpi_bell_give_up(void);
 
 /* Closes all. */

@@ -77,7 +77,6 @@ static struct {
 	int n_unflushed;
 	struct engine_buffer *free;
 	int n_free;
-	/* A rank sleeps, for rank 0, when it has got all that was sent to it. */
 	uint64_t received; /* a worker rank: messages of MPI */
 	bool dozes;        /* SLEEPS was sent after the last message */
 	bool leaving;      /* closed connections are no deaths */
@@ -240,7 +239,7 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 	int level = MPI_THREAD_SINGLE;
 	MPI_Comm parent;
 	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
-	/* The levels have an order, but no fixed numbers. */
+	/* The levels are only ordered. */
 	hello->level = level >= MPI_THREAD_SERIALIZED;
 	(void)MPI_Comm_get_parent(&parent);
 	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
@@ -257,7 +256,7 @@ static void engine_explain(int code, char *why, size_t size)
 	int length = 0;
 	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
 		(void)snprintf(text, sizeof text, "error %d", code);
-	/* MPICH has a line for each function: the last has the cause. */
+	/* MPICH's last line has the cause. */
 	const char *last = strrchr(text, '\n');
 	(void)snprintf(why, size, "%s", last ? last + 1 : text);
 }
@@ -364,7 +363,6 @@ size_t fl__mpi_under_way(void)
 	return engine.n + (size_t)engine.n_unflushed;
 }
 
-/* The caller sets the returned request. */
 static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
 {
 	if (fl__mpi_reserve(1) != 0)
@@ -437,7 +435,7 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 	const bool listed = peer->out != NULL;
 	if (listed && peer->out->room - peer->out->used >= size)
 		return peer->out;
-	/* Up to here, so that later messages have room in `requests`. */
+	/* Room for later messages, too. */
 	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
 	if (!b)
 		return NULL;
@@ -466,7 +464,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	return 0;
 }
 
-/* A message that the rank had not got by then has crossed this one. */
+/* An unreceived message has crossed this one. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)
@@ -494,7 +492,7 @@ static int engine_descending(const void *a, const void *b)
 	return *(const int *)b - *(const int *)a;
 }
 
-/* Returns the transfers of the ended messages: a `done` may begin others. */
+/* A transfer's `done` may begin others. */
 static struct fl__mpi_transfer *engine_take_ended(int n)
 {
 	struct fl__mpi_transfer *ended = NULL;
@@ -627,10 +625,7 @@ static void engine_take_bells(void)
 	              fl__mpi_world.peers[dead].pid);
 }
 
-/*
- * Sleeps for `ns`, or until a wake or a doorbell. True: a doorbell has rung. `naps`: neither a lazy
- * wake nor a doorbell ends the sleep.
- */
+/* True: a doorbell has rung. `naps`: neither a lazy wake nor a doorbell ends the sleep. */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
 	uint64_t rings;
@@ -664,8 +659,8 @@ void fl__mpi_nap(unsigned sleeper, int64_t ns)
 }
 
 /*
- * A worker rank without tasks sleeps until rank 0 rings, or for a tenth of a second: MPI may want
- * to go on. False: it has no doorbell, or a message is under way.
+ * Sleeps until rank 0 rings, or for a tenth of a second: MPI may want to go on. False: no doorbell,
+ * or a message is under way.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
@@ -686,10 +681,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 	return true;
 }
 
-/*
- * A sleep of an eighth of the time since the last message delays the next message by at most an
- * eighth of its time.
- */
+/* docs/design.md, section 4, "Idle", says why an eighth. */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
 	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),

@@ -31,14 +31,14 @@ extern struct fl__mpi_world fl__mpi_world;
 const char *fl__mpi_version(void);
 
 /*
- * Starts MPI, connects the ranks, and fills fl__mpi_world. `hello`: of this rank; its `level` is
- * set. On failure the process ends with one line.
+ * Connects the ranks, and fills fl__mpi_world. `hello`: of this rank; its `level` is set. On
+ * failure the process ends with one line.
  */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
 /*
- * Rank 0, which is alone: starts and connects `n` worker ranks of `program`. `args`: as in
- * MPI_Comm_spawn(). False: MPI cannot, and `why` tells the cause.
+ * Rank 0, alone: starts and connects `n` worker ranks of `program`. `args`: as in MPI_Comm_spawn().
+ * False: `why` tells the cause.
  */
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size);
 
@@ -54,8 +54,8 @@ struct fl__mpi_transfer {
 };
 
 /*
- * Copies a head, its text of `head->text` bytes, and its data of `head->size` bytes, unless they
- * are only announced, into the next flush to that rank. Returns 0, -ENOMEM.
+ * Copies a head, its text, and its data, unless they are only announced, into the next flush to
+ * that rank. Returns 0, -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
 
@@ -72,13 +72,10 @@ size_t fl__mpi_under_way(void);
 
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
-/* Handles what has arrived, and calls `done` of ended transfers. True: there was something. */
+/* Handles messages, and calls `done` of ended transfers. True: there was one. */
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
-/*
- * The threads of the library that sleep until there is work: the MPI thread on rank 0, the main
- * thread and the runner on a worker rank.
- */
+/* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
 /* Any thread, without the lock: ends the sleeper's next sleep, or its present one. */
@@ -87,7 +84,6 @@ void fl__mpi_wake(unsigned sleeper);
 /* As fl__mpi_wake(), but not a nap. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
-/* Without the lock: sleeps for `ns`, or until fl__mpi_wake(). */
 void fl__mpi_nap(unsigned sleeper, int64_t ns);
 
 struct fl__mpi_pace {

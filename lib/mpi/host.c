@@ -136,7 +136,7 @@ static struct {
 	struct host_job *inlined;
 	bool stops; /* the inline job is to be asked to stop */
 	bool requests;
-	unsigned blocking; /* blocking sections of the inline job */
+	unsigned blocking; /* of the inline job */
 	uint64_t runs;
 	bool watcher_sleeps;
 	fl_mutex lock;
@@ -194,10 +194,7 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	return fl__elements_run(job->type, ctx, job->arg, job->result, job->count, &job->done, &job->between);
 }
 
-/*
- * Called if a task of the job ends the thread. A nested task would lose its frame: the thread
- * panics.
- */
+/* A task ends the thread. A nested task would lose its frame: the thread panics. */
 __attribute__((cold)) static void host_leave_nested(void *arg)
 {
 	struct host_job *job = arg;
@@ -340,14 +337,14 @@ static void host_end_job(struct host_job *job)
 	host_reply(job, &head, fl_future_message(f));
 }
 
-/* Without the engine lock. The leader then looks at `host.ended` and `host.freed`. */
+/* Without the engine lock. */
 static void host_wake_leader(void)
 {
 	fl__mpi_wake(FL__MPI_SECOND);
 	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
 }
 
-/* By a thread of the inner executor, or by a leader. */
+/* On a thread of the inner executor, or a leader. */
 static void host_on_end(fl_future *f, void *arg)
 {
 	struct host_job *job = arg;
@@ -709,7 +706,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	return error;
 }
 
-/* `took`: nanoseconds. Replies, unless rank 0 has ended. */
+/* Replies, unless rank 0 has ended. */
 static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char *text)
 {
 	struct host_job *job = host.inlined;
@@ -725,7 +722,6 @@ static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char 
 	host_reply(job, head, text);
 }
 
-/* Returns the time of the job's end. */
 static int64_t host_run_inline(struct host_job *job, int64_t began)
 {
 	fl_task_ctx task = {.token = &job->token};
@@ -781,8 +777,8 @@ static bool host_run_waiting(void)
 }
 
 /*
- * Called if the inline job ends the runner. In a nested task or a callback, other functions of the
- * library lose their frames: then the end of the thread panics.
+ * The inline job ends the runner. In a nested task or a callback, functions of the library lose
+ * their frames: then the end panics.
  */
 __attribute__((cold)) static void host_runner_exits(void *arg)
 {
@@ -846,9 +842,7 @@ static int host_run(void *arg)
 	return 0;
 }
 
-/*
- * True: there is a runner. It has the caller's signals, as the threads of the inner executors do.
- */
+/* True: there is a runner, with the caller's signals, as the threads of the inner executors. */
 static bool host_start_runner(void)
 {
 	const fl_thread_config config = {.name = "mpi-runner"};
@@ -1020,9 +1014,7 @@ static bool host_round(void)
 	return some;
 }
 
-/*
- * Rank 0 has ended. Tasks are asked to stop, and get a second to do so. Releases the engine lock.
- */
+/* Tasks get a second to stop. Releases the engine lock. */
 static void host_leave(void)
 {
 	const int64_t until = fl_after(FL_S(1));
@@ -1032,7 +1024,7 @@ static void host_leave(void)
 			(void)fl_executor_cancel(p->inner);
 	if (host.inlined && !host.requests)
 		host_request_stop();
-	/* Receives what rank 0 has announced, and sends what rank 0 was promised. */
+	/* Receives and sends what was announced. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		(void)fl__mpi_progress(host_ignore);
@@ -1076,7 +1068,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.leader == FL__MPI_SECOND) {
 			host_watch(ran);
-			pace.found = fl_now(); /* polls at first, on its next lead */
+			pace.found = fl_now(); /* polls at first */
 			continue;
 		}
 		if (host.lost_runner)

@@ -92,7 +92,7 @@ struct mpi_pool {
 	size_t parked;  /* `room` of ranks that have the regions, until all do */
 	uint32_t stops; /* atomic; 1: a slot has `stops` */
 	int64_t balance_at;
-	bool lags; /* tasks wait at a rank, while another has a free worker */
+	bool lags; /* tasks wait, while a rank has a free worker */
 	/* The rounds. */
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
@@ -137,7 +137,6 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 	return (struct mpi_pool *)(void *)e; /* its first member */
 }
 
-/* The next round serves the pool. */
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
 	FL_LOCKED(&mpi_thread.lock);
@@ -149,14 +148,14 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
 }
 
-/* The MPI thread serves the pool if no other leader does before. */
+/* Wakes the MPI thread, unless another leader serves the pool. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
 	mpi_pool_make_ready(p);
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* The task ends if ENDED has come and both transfers have ended. */
+/* Ends the task, after ENDED and both transfers. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
 	if (!s->ended || s->under_way > 0)
@@ -247,7 +246,7 @@ static int mpi_share_open(struct mpi_share *share)
 	return 0;
 }
 
-/* The next rank with a free worker; else with a free slot. */
+/* A rank with a free worker; else with a free slot. */
 static void *mpi_on_choose(struct fl__remote *r)
 {
 	struct mpi_pool *p = mpi_pool_of(&r->base);
@@ -330,7 +329,7 @@ static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 	mpi_pool_alert(p);
 }
 
-/* Returns the number of workers without a task, or with one on its way back. */
+/* Workers without a task, or with one on its way back. */
 static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 {
 	uint32_t n = 0, recalled = 0;
@@ -343,7 +342,7 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 	return n > recalled ? n - recalled : 0;
 }
 
-/* For all that rank 0 knows. Called for the last sent first. */
+/* For all that rank 0 knows. */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
 	struct mpi_share *share = s->share;
@@ -391,7 +390,7 @@ static int mpi_pool_send(const struct mpi_pool *p, int rank, uint32_t kind)
 	return fl__mpi_send(rank, &head, "", NULL);
 }
 
-/* Without memory for a message, the other ranks are asked to stop and no more. */
+/* Without memory, the other ranks are asked to stop and no more. */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
 	if (!p->terminates)
@@ -487,7 +486,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	s->share->recalled--;
 }
 
-/* Without the lock. An error: the rank cannot get the regions. */
+/* Without the lock. */
 static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                             const char *data)
 {
@@ -594,7 +593,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Ends transfers under way first, for a second at most: the ranks take part. */
+/* Ends transfers first, for a second at most: the ranks take part. */
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
@@ -672,7 +671,7 @@ static void mpi_settle(void)
 		;
 }
 
-/* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
+/* Under the engine lock. Whether pollers lead on. */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
 	const bool led = *seen != mpi_thread.rounds;
@@ -702,7 +701,7 @@ static int mpi_thread_run(void *arg)
 		if (expects)
 			expected_at = fl_now();
 		if (spared)
-			pace.found = expected_at; /* polls at first, on its next lead */
+			pace.found = expected_at; /* polls at first */
 		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
 		const bool asleep = mpi_thread.asleep;
 		fl_mutex_unlock(&fl__mpi_lock);
@@ -798,7 +797,7 @@ static const struct fl__remote_transport mpi_transport = {
     .manage = mpi_on_manage,
 };
 
-/* A worker is idle, or a message is full. Else a later round sends the task with others. */
+/* A worker is idle, or a message is full. Else a later round sends more. */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
 	enum { TOGETHER = 16 };
@@ -887,7 +886,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
 
 _Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
 
-/* In the object that every user of the executor links. */
+/* In an object that every user links. */
 FL__AT_START static void mpi_set_hook(void)
 {
 	fl__main_hook = fl__mpi_main;
@@ -904,7 +903,6 @@ static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_c
 	       fl__remote_config_is_valid(config);
 }
 
-/* Returns the number of workers. */
 static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 {
 	const unsigned ranks = fl_mpi_ranks() - 1;
@@ -924,7 +922,7 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 	return sum;
 }
 
-/* Launchers bind ranks to single cores: each rank that has one CPU of many gets a line. */
+/* A line for each rank that has one CPU of many. */
 static void mpi_warn_of_binding(void)
 {
 	static bool warned;

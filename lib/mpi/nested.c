@@ -12,7 +12,7 @@ static void nested_free(void *e)
 
 static fl_local nested_local = FL_LOCAL_INIT(nested_free);
 
-/* The calling thread's. Returns 0, or an error of the creation. */
+/* Of the calling thread. Returns 0, or an error. */
 static int nested_of_thread(fl_executor **e)
 {
 	*e = fl_local_get(&nested_local);

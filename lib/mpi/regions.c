@@ -48,7 +48,7 @@
 
 _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HAS are never announced");
 
-/* Bytes of one message: data of other executors pass in between. */
+/* Of one message: other data pass in between. */
 #define REGIONS_PIECE ((uint64_t)16 << 20)
 
 /* Machines. */
@@ -105,7 +105,7 @@ struct fl__mpi_sender {
 	fl_shm *const *regions;
 	unsigned n;
 	uint32_t told;
-	uint32_t missing;   /* ranks that do not have the regions yet */
+	uint32_t missing;   /* ranks without the regions */
 	uint32_t under_way; /* pieces */
 	bool stopped, *changed;
 	struct sender_rank *ranks;
@@ -147,7 +147,7 @@ void fl__mpi_sender_free(struct fl__mpi_sender *s)
 	fl__free(s);
 }
 
-/* Rank 0 is an owner: it has the user's regions. */
+/* Rank 0 owns the user's regions. */
 static void sender_own(struct fl__mpi_sender *s)
 {
 	struct sender_rank *here = &s->ranks[0];
@@ -247,7 +247,6 @@ static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct f
 	fl__mpi_sender_tell(s, head->pool, rank);
 }
 
-/* The ranks that have waited for an owner's memory. */
 static void sender_tell_others(struct fl__mpi_sender *s, int owner, uint32_t pool)
 {
 	for (int i = 1; i < fl__mpi_world.size && !s->stopped; i++)
@@ -359,7 +358,7 @@ static void receiver_answer(const struct fl__mpi_head *head, const char *text, c
 		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
 }
 
-/* Answers with an error, and frees the receiver with its regions. */
+/* Answers with an error. Frees the receiver. */
 static void FL_PRINTF(4, 5) receiver_fail(struct receiver *r, int error, uint32_t flags, const char *format, ...)
 {
 	char text[FL_MESSAGE_MAX];
@@ -390,8 +389,8 @@ static void receiver_succeed(const struct receiver *r)
 }
 
 /*
- * Returns a descriptor, or a negative errno. Compares before the open: the process could be another
- * one, and the open of its file could have effects.
+ * Returns a descriptor, or a negative errno. Compares before the open, which could have effects on
+ * another process's file.
  */
 static int receiver_open(const struct fl__mpi_region *about, int pid)
 {
@@ -446,7 +445,7 @@ static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 	return -EPROTO; /* another size of pages */
 }
 
-/* Checks a region whose bytes have come, and makes it read-only if rank 0's is. */
+/* Makes the region read-only if rank 0's is. */
 static int receiver_complete(fl_shm **region, const struct fl__mpi_region *about)
 {
 	fl_shm *checked = NULL;
@@ -499,7 +498,7 @@ static int receiver_make_all(void *arg)
 		receiver_made.list = r;
 	}
 	fl__mpi_wake(FL__MPI_SECOND);
-	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* the main thread may watch */
 	return 0;
 }
 

@@ -37,10 +37,10 @@ int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__m
 
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
-/* A rank has yet to answer, or memory is being sent. `s`: or NULL. */
+/* A rank has yet to answer, or receives. `s`: or NULL. */
 bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s);
 
-/* Ranks that are still receiving fail; no other begins. `s`: or NULL. */
+/* Receiving ranks fail; no other begins. `s`: or NULL. */
 void fl__mpi_sender_stop(struct fl__mpi_sender *s);
 
 /* The ranks end: no message is answered any more. */

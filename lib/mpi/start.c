@@ -109,10 +109,7 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 	return setenv(variable, mark, 1) == 0;
 }
 
-/*
- * Each rank writes the line: the first to end may be the only one, since some launchers kill the
- * others then.
- */
+/* Each rank writes the line: a launcher may kill the others when one ends. */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
 	fl__log(FL_LOG_ERROR,
@@ -124,8 +121,8 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 }
 
 /*
- * Before MPI_Init(), in which a binary of MPICH would hang under Open MPI's mpirun. Without PMI,
- * Open MPI 4 would abort with a page of text; MPICH can be built for srun's own protocol.
+ * Before MPI_Init(), in which MPICH would hang under Open MPI's mpirun. Without PMI, Open MPI 4
+ * would abort with a page of text; MPICH may know srun's own protocol.
  */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
@@ -290,7 +287,7 @@ static bool start_without_launcher(void)
 	return true;
 }
 
-/* Returns 0: fl__mpi_world tells whether there can be executors; -EAGAIN: `why` is set. */
+/* 0: fl__mpi_world tells whether there can be executors; -EAGAIN: see `why`. */
 static int start_spawn(unsigned n, char *why, size_t size)
 {
 	char program[4096], cause[112];

@@ -105,7 +105,7 @@ struct fl__mpi_regions {
 #define FL__MPI_INLINE ((size_t)16 << 10)
 #define FL__MPI_MESSAGE_MAX (sizeof(struct fl__mpi_head) + FL_MESSAGE_MAX + FL__MPI_INLINE)
 
-/* Every rank's first message to rank 0. Its size and its first four fields never change. */
+/* Its size and its first four fields never change. */
 struct fl__mpi_hello {
 	uint32_t magic; /* also tells the order of bytes */
 	uint32_t protocol;
