@@ -53,7 +53,7 @@ static void attributes_add_ids(uint64_t *hash)
 	attributes_add(hash, bits, sizeof bits);
 }
 
-/* Of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
+/* Of /proc/thread-self/status. */
 struct attributes_lines {
 	uint64_t hash;
 	struct fl__mask_and_ignored more;
@@ -98,10 +98,7 @@ static void attributes_add_lines(struct attributes_lines *l, const char *text, s
 	}
 }
 
-/*
- * -1: there is no such file, or a sandbox forbids it. Stores the errno of a shortage, which may
- * pass.
- */
+/* -1: no such file, or a sandbox forbids it. Stores the errno of a shortage. */
 static int attributes_open(const char *path, int flags, int *rc)
 {
 	const int fd = fl__process_sys.open(path, flags);
@@ -166,7 +163,7 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 	fl__fd_close(folder);
 }
 
-/* The mount of the root differs between mount namespaces. Older headers lack its number. */
+/* Mount namespaces have other mounts of the root. Older headers lack the number. */
 static void attributes_add_root(uint64_t *hash)
 {
 	enum { MASK = 0x1100 }; /* STATX_INO | STATX_MNT_ID */
@@ -285,7 +282,7 @@ void fl__settings_read(struct fl__settings *s)
 	s->personality = fl__raw(SYS_personality, ATTRIBUTES_SAME_PERSONALITY, 0, 0, 0);
 }
 
-/* Takes on what differs from `mine`, up to the first error. */
+/* Stops at the first error. */
 static int attributes_take_on_schedule(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Attributes that a process inherits from the thread that makes it, for a process that the fork
- * server makes in place of the thread. fairlead/process.h lists them; docs/design.md, section 4,
- * says how they reach it.
+ * What a new process inherits from its caller, although the fork server makes it.
+ * fairlead/process.h lists the attributes; docs/design.md, section 4, says how they reach the
+ * process.
  */
 
 /*
@@ -48,7 +48,7 @@ struct fl__settings {
 /* Without /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
 int fl__rights_read_first(struct fl__rights *rights);
 
-/* Read with the rest; differs between the threads and moments of one program. */
+/* Read with the rest. */
 struct fl__mask_and_ignored {
 	int32_t umask;    /* -1: not known, without /proc */
 	uint64_t ignored; /* the lowest bit is signal 1; 0 without /proc */
@@ -61,8 +61,7 @@ struct fl__mask_and_ignored {
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
 /*
- * For the thread of a pool, which starts many processes, and never changes its namespaces and its
- * place: they are read once.
+ * For the thread of a pool, which never changes its namespaces and its place: they are read once.
  */
 void fl__rights_fix_place(void);
 
@@ -77,13 +76,13 @@ const char *fl__rights_difference(const struct fl__rights *fork_server, const st
 void fl__settings_read(struct fl__settings *settings);
 
 /*
- * Makes `wanted` the settings of this process, but for the limits: raises hard limits alone, so far
- * that a child can set its limits. Requires one thread. 0, or an error of the system: -EPERM,
- * -EACCES, -EINVAL, ...; `*mine` is what the process has now.
+ * Makes `wanted` the settings of this process; of the limits raises hard ones alone, so far that a
+ * child can set its limits. Requires one thread. 0, or an error of the system; `*mine` is what the
+ * process has now.
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 
-/* The limits of this process are those of `mine`. 0, or an error of the system. */
+/* The process had the limits of `mine`. 0, or an error of the system. */
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);
 
 #endif

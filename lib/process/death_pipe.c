@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes. It makes an open and its entry in the list one
- * step: a fork holds the lock, so its child finds each inherited pipe.
+ * `death_pipe_lock` guards the list of open pipes, also during a fork: the child finds each
+ * inherited pipe.
  */
 #include "death_pipe.h"
 #include "core/base/list.h"
@@ -29,7 +29,7 @@ static void death_pipe_close_locked(struct fl__death_pipe *d)
 	death_pipe_close_ends(d);
 }
 
-/* At the end of this copy of the library: kills the daemons. */
+/* Kills the daemons. */
 static unsigned death_pipe_end(void)
 {
 	FL_LOCKED(&death_pipe_lock);

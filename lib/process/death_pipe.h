@@ -21,8 +21,8 @@ int fl__death_pipe_open(struct fl__death_pipe *d);
 void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
- * A child that this thread forks from now on keeps `d` open, for fl__new_process_setup(), and no
- * other death pipe: a copy of an end would keep the children alive. NULL: none.
+ * A child that this thread forks keeps `d` open, for fl__new_process_setup(), and no other death
+ * pipe: a copy of an end would keep children alive. NULL: none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);
 

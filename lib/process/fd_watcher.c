@@ -187,10 +187,7 @@ static bool fd_watcher_start(void)
 	return true;
 }
 
-/*
- * A forked child has neither a watcher nor waiters, and shares the epoll set with its parent. So
- * the child changes no registration, and only closes its descriptors.
- */
+/* A forked child shares the epoll set with its parent: the child only closes its descriptors. */
 static void fd_watcher_after_fork(void)
 {
 	fl_mutex_init(&fd_watcher_lock);
@@ -224,7 +221,7 @@ static void fd_watcher_uncount(struct fl__watched_fd *w)
 	}
 }
 
-/* False: no watcher runs, or the kernel cannot watch the descriptor. */
+/* False: the descriptor cannot be watched. */
 static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 {
 	FL_LOCKED(&fd_watcher_lock);
@@ -299,7 +296,7 @@ static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 	}
 }
 
-/* Reports count the waiter as asleep, though it is in no wait queue. */
+/* Asleep for reports, in no wait queue. */
 static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 {
 	struct fl__wait wait;
@@ -311,9 +308,9 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 }
 
 /*
- * wait_fds does not poll first. So this function polls after a timeout, or if the token was
- * requested before the call. A request during the wait ends the call without a poll. -ENOSYS: the
- * context cannot wait for the descriptors.
+ * wait_fds does not poll first: this function polls after a timeout, or if the token was requested
+ * before. A request during the wait ends the call without a poll. -ENOSYS: the context cannot wait
+ * for the descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
                               fl_cancel_token *cancel)

@@ -26,7 +26,7 @@
  */
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 
-/* The same for the first of up to FL__WAIT_FDS descriptors. */
+/* For the first of up to FL__WAIT_FDS descriptors. */
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
 /*

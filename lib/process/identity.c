@@ -17,7 +17,7 @@ uint64_t fl__hash(uint64_t seed, const void *data, size_t size)
 	return seed;
 }
 
-/* Makes a sum of hashes a hash (splitmix64). */
+/* splitmix64. */
 static uint64_t identity_mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -12,8 +12,8 @@
 uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
- * Identifies the program or a library to another process: the linker's build-id, or else a hash of
- * the program headers and of the file's device, inode, size and modification time.
+ * Identifies a program or library: the linker's build-id, or else a hash of the program headers and
+ * of the file's device, inode, size and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0: no such module */
@@ -21,7 +21,6 @@ struct fl__build_id {
 	uint8_t bytes[30];
 };
 
-/* Identify the program, and the module that contains `address`. */
 void fl__build_id_of_program(struct fl__build_id *id);
 void fl__build_id_of(const void *address, struct fl__build_id *id);
 
@@ -75,7 +74,6 @@ int fl__types_find(struct fl__types_known *types, const fl_task_type *type, cons
 /* NULL: no registered type has this `id`, or several. */
 const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id);
 
-/* Digests all registered tasks, whatever their order. */
 struct fl__registry_digest {
 	uint64_t sum;
 	uint64_t tasks;

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Sets up descriptors, signals and directory of a new process before its exec or task, and runs its
- * one task.
- */
 #include "new_process.h"
 #include "core/base/error.h"
 #include "core/base/sys.h"
@@ -41,10 +37,7 @@ FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 	return rc;
 }
 
-/*
- * Exits if the parent ended before the kernel knew that this process dies with it. 0: a parent
- * outside of the PID namespace, which lives.
- */
+/* Exits if the parent ended meanwhile. 0: a parent outside of the PID namespace, which lives. */
 FL__RAW static int new_process_die_with(int parent)
 {
 	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
@@ -237,7 +230,7 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 		        fl__error_describe(error, number), fl_error_name(error));
 }
 
-/* The task has ended the main thread: the process would live on, or exit with 0. */
+/* Else the process would live on, or exit with 0. */
 static void new_process_exits(void *type)
 {
 	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);

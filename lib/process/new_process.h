@@ -29,10 +29,7 @@ struct fl__signal_sets {
 	uint64_t ignored;
 };
 
-/*
- * What the calling thread blocks and its process ignores. A process for a task blocks no signal of
- * a fault.
- */
+/* A process for a task blocks no signal of a fault. */
 uint64_t fl__signals_blocked(bool for_task);
 uint64_t fl__signals_ignored(void);
 
@@ -61,8 +58,8 @@ struct fl__setup {
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * Called in a fork server: calls what the run of a task calls, so that no process has to look it up
- * (lazy binding).
+ * In a fork server: calls what a task's run calls, so that no process has to look it up (lazy
+ * binding).
  */
 void fl__new_process_rehearse(void);
 
@@ -70,20 +67,17 @@ void fl__new_process_reset_signals(const struct fl__setup *setup);
 
 struct fl__request;
 
-/*
- * Runs the task of `request` in this process, and exits. First calls `ready`: `rc` is 0 when all is
- * set up, or an error; `fd` is the `keep` of `setup`.
- */
+/* First calls `ready`: `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`. */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Flushes all streams, before the end of the process or a fork. Gives up after a second if another
- * thread keeps stdin, stdout or stderr locked, for which fflush(NULL) would wait. What the streams
- * hold is then lost at an end, and copied by a fork.
+ * Before the end of the process or a fork. Gives up after a second if another thread keeps stdin,
+ * stdout or stderr locked: fflush(NULL) would wait. What the streams hold is then lost at an end,
+ * and copied by a fork.
  */
 void fl__flush_streams(void);
 
-/* In an exec'd process: receives a request over `socket`, runs its task, and exits. */
+/* In an exec'd process. */
 _Noreturn void fl__new_process_serve(int socket);
 
 void fl__process_set_identity(const char *name, unsigned n_fds);

@@ -13,7 +13,7 @@
  * whole or not at all, even if its sender is killed, and even if several processes use one end. It
  * has at least one byte: a receiver could not tell an empty packet from the end.
  */
-enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most descriptors of a packet */
+enum { FL__PACKET_FDS = FL__PASSED_FDS };
 #define FL__NO_USER UINT32_MAX
 
 /* Close-on-exec. 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */

@@ -108,7 +108,7 @@ static const char *process_label(const fl_process_config *config)
 	return !config ? "nothing" : config->task ? config->task->name : config->program ? config->program : "nothing";
 }
 
-/* For -EMFILE: the process that reached its limit. */
+/* For -EMFILE: whose limit it is. */
 static const char *process_full_limit(const struct fl__start *start, int rc)
 {
 	if (rc != -EMFILE)
@@ -406,7 +406,7 @@ static void process_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_disarm, NULL, true};
 
-/* A forked child has no processes, and a thread of its parent may hold the lock. */
+/* A thread of the parent may hold the lock. */
 static void process_after_fork(void)
 {
 	fl_mutex_init(&process_list_lock);

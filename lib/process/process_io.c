@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One loop writes and reads all pipes without waiting, then waits until one of them is ready: a
- * process that fills its output while its input is full cannot deadlock with the caller. The loop
- * goes on while the process is stopped: a process that prints more than its pipe holds could not
- * end otherwise.
+ * One loop serves all pipes without waiting, then waits until one is ready: a process that fills
+ * its output while its input is full cannot deadlock with the caller. A process that is being
+ * stopped is served, too: else it could not end.
  */
 #include "core/base/sys.h"
 #include "core/fd/try_io.h"

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Starts a process: checks the configuration, opens the descriptors and the directory, and calls
- * the start method. FL_PROCESS_FORK, FL_PROCESS_EXEC, and the start of programs are here.
- */
+/* FL_PROCESS_FORK, FL_PROCESS_EXEC, and the start of programs are here. */
 #include "process_start.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"

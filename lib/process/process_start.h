@@ -6,7 +6,6 @@
 #include "new_process.h"
 #include <fairlead/process.h>
 
-/* The configuration of fl_process_start(), and the results of the start method. */
 struct fl__start {
 	const fl_process_config *config;
 	const char *name;

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * A thread reaps the children whose handles were freed, or whose start has failed. It lives from
- * the first such child until the process exits or the library is unloaded, and blocks all signals.
+ * Reaps the children whose handles were freed, or whose start has failed. The thread lives from the
+ * first such child until the process exits or the library is unloaded, and blocks all signals.
  */
 
 /*

@@ -77,7 +77,7 @@ static int reexec_compare(const struct reexec_hello *ours, const struct reexec_h
 	return 0;
 }
 
-/* Stores the pid and the pidfd of an orphan, of which `*pid` is -1. */
+/* `*pid` of an orphan is -1 before. */
 static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadline, const char **problem)
 {
 	struct reexec_hello ours, theirs;
@@ -190,7 +190,6 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 
 static _Noreturn void reexec_serve(char role, int parent);
 
-/* In a child of `parent`, which ends here. */
 static _Noreturn void reexec_fork_again(int socket, int parent)
 {
 	struct fl__setup setup;
@@ -308,7 +307,6 @@ static bool reexec_is_behind_loader(void)
 	return found && getauxval(AT_BASE) == 0;
 }
 
-/* The second link exists from the thread's first child on. */
 bool fl__has_left_pid_namespace(void)
 {
 	char own[64], childrens[64];

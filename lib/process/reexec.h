@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 /*
- * This program executed again, as a fork server or for one task, or forked as a fork server.
  * FL__REEXEC_VARIABLE in the environment names the role and the parent. The new process first sends
  * a hello over FL__REEXEC_SOCKET.
  */

@@ -17,10 +17,7 @@ struct fl__end_report {
 	int32_t code, signal;
 };
 
-/*
- * Lets a process of a fork server begin its task: the last message to its channel. Without it the
- * process exits.
- */
+/* Lets a process of a fork server begin its task. Without it the process exits. */
 struct fl__go {
 	uint32_t magic, size;
 	struct fl__mask_and_ignored more;

@@ -5,7 +5,6 @@
 #include "new_process.h"
 #include <stdbool.h>
 
-/* Executes the first file in `paths` that can be run. */
 struct fl__spawn {
 	struct fl__setup setup;
 	const char *const *paths; /* ends with NULL */

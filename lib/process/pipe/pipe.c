@@ -185,8 +185,8 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 }
 
 /*
- * Makes the memfd only when there is space: a waiting sender holds no memory, unless another sender
- * takes the space.
+ * Only when there is space: a waiting sender holds no memory, unless another sender takes the
+ * space.
  */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
@@ -338,7 +338,7 @@ static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe
 	return -EMFILE;
 }
 
-/* The sealed memfd of a large message never shrinks. */
+/* A sealed memfd never shrinks. */
 static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -362,10 +362,7 @@ static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_messag
 	return true;
 }
 
-/*
- * The packet goes into the caller's buffer, then into the spill. Uses or closes the duplicates in
- * `spare`.
- */
+/* Uses or closes the duplicates in `spare`. */
 static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_message *spare, const struct pipe_room *room)
 {
 	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
@@ -389,7 +386,6 @@ static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_messa
 	return rc;
 }
 
-/* The handle keeps a message that does not fit. */
 static void pipe_keep(fl_pipe *p, const struct pipe_message *m, const struct pipe_room *room)
 {
 	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {

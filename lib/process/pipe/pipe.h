@@ -26,7 +26,7 @@ enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
 	FL__PIPE_SMALL = 1,          /* the bytes follow the head */
 	FL__PIPE_LARGE = 2,          /* the bytes are in the first descriptor */
-	FL__PIPE_INLINE = 64 << 10,  /* the most bytes of a small message */
+	FL__PIPE_INLINE = 64 << 10,
 };
 
 struct fl__pipe_head {

@@ -249,7 +249,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 	while (!rings_is_posted(w)) {
 		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
 		if (seen != w->next)
-			/* The loop reads the word again in any case. */
+			/* The loop reads the word again. */
 			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER);
 	}
 	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */
@@ -280,7 +280,7 @@ void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flag
 	rings_publish(w);
 }
 
-/* False: the parent has revoked the submission. */
+/* False: revoked. */
 static bool rings_claim(struct fl__worker_rings *w)
 {
 	uint32_t *word = &w->completions->claim[rings_slot(w->next)];

@@ -31,13 +31,13 @@ enum {
 	FL__RINGS_DEPTH = 16,
 	FL__RINGS_SMALL = 32,             /* bytes of argument or result in the entry */
 	FL__RINGS_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
-	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones are memfds, sent through the channel */
+	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones are memfds */
 	FL__RINGS_MESSAGE = 256,
 };
 
 enum {
-	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, sent through the channel */
-	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
+	FL__SUBMISSION_ARG_MEMFD = 1,    /* sent through the channel */
+	FL__SUBMISSION_RESULT_MEMFD = 2, /* sent through the channel */
 	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
 	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
 	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
@@ -47,7 +47,7 @@ enum {
 enum {
 	FL__COMPLETION_SKIPPED = 1,  /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
-	FL__COMPLETION_MEMFD = 4,    /* the result is a memfd, sent through the channel */
+	FL__COMPLETION_MEMFD = 4,    /* sent through the channel */
 	FL__COMPLETION_KEPT = 8,     /* the element that failed kept its result */
 	FL__COMPLETION_BETWEEN = 16, /* stopped on request between two elements */
 };
@@ -140,12 +140,12 @@ enum fl__rings_peeked {
 };
 
 /*
- * If the oldest submission has ended, copies error, flags, count and began of its completion. The
- * caller may then read the result in the ring.
+ * If the oldest submission has ended, copies its completion. The caller may then read the result in
+ * the ring.
  */
 enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion);
 
-/* Frees the slot of the oldest submission, which has ended. */
+/* Requires that the oldest submission has ended. */
 void fl__rings_release(struct fl__rings *rings);
 
 /* False: the worker has started the submission, and may have ended it. */
@@ -158,8 +158,8 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /*
- * For a submission of `count` elements that ran when its worker died: returns how many had ended.
- * Returns `count` if the word is damaged.
+ * How many of `count` elements had ended when the worker died. Returns `count` if the word is
+ * damaged.
  */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 

@@ -158,7 +158,7 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	return rc;
 }
 
-/* Frees the memory of an argument whose submission does not run. */
+/* Frees the argument's memory. */
 static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
 {
 	uint64_t size;
@@ -283,7 +283,6 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	if (ctx.keeps_result && error != 0)
 		job->flags |= FL__COMPLETION_KEPT;
 	fl__message_free(ctx.message);
-	/* Panics, as at the end of any task that leaves a child token. */
 	if (w->token.child_)
 		fl_cancel_token_destroy(&w->token);
 	return error;
@@ -386,14 +385,13 @@ static int worker_listen(void *arg)
 
 /* Beginning. */
 
-/* A file, a pipe or a socket under the doorbell's number is a task's. */
 static bool worker_has_doorbell(const struct worker_self *w)
 {
 	struct stat info;
 	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
 }
 
-/* The worker exits if a task has closed the doorbell: the parent learns of its death. */
+/* Exits if a task has closed the doorbell. */
 static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
@@ -455,7 +453,7 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/* The size to which the main thread's stack may grow; at least `size`. */
+/* At least `size`. */
 static size_t worker_grown_stack(size_t size)
 {
 	struct rlimit limit;
@@ -532,7 +530,7 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
-/* Signals that would end or stop the process, but for those of faults. */
+/* Faults end the process. */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
@@ -583,7 +581,7 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
-/* Names the main thread, and closes descriptors that are mapped or attached: tasks find none. */
+/* Tasks find no descriptors. */
 static void worker_hide_start(const struct worker_self *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {

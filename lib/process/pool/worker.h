@@ -19,7 +19,7 @@ struct fl__worker_start {
 	uint32_t n_regions;
 };
 
-/* The worker's descriptors, in this order; the regions follow. */
+/* In this order; the regions follow. */
 enum {
 	FL__WORKER_SUBMISSIONS, /* struct fl__submission_ring, read-only */
 	FL__WORKER_COMPLETIONS, /* struct fl__completion_ring */
@@ -28,7 +28,7 @@ enum {
 	FL__WORKER_FDS,
 };
 
-/* The place of an argument or a result, with all elements of a chunk. */
+/* With all elements of a chunk. */
 enum fl__place {
 	FL__PLACE_SLOT,  /* in `small` of the submission or completion */
 	FL__PLACE_ARENA, /* at the submission's offset in its ring's arena, aligned */
@@ -62,10 +62,7 @@ struct fl__memfd_packet {
  */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
-/*
- * Allocates all memory of a memfd, zeroed: no access raises SIGBUS. Returns 0; -ENOMEM; or another
- * error of the system.
- */
+/* No access raises SIGBUS then. Returns 0; -ENOMEM; or another error of the system. */
 int fl__memfd_allocate(int fd, size_t size);
 
 /*
