@@ -163,7 +163,7 @@ void fl__fiber_inherit(struct fl_fiber *f);
 /* `rc` is an error of the fiber's own, not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
-/* The fiber's end is published. */
+/* By the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(void *extra);
 
 #endif

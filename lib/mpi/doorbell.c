@@ -226,7 +226,7 @@ bool fl__mpi_bell_is_there(void)
 
 void fl__mpi_bell_ring(int rank)
 {
-	/* A full buffer rings, too. fl__mpi_bell_take() sees a dead peer. */
+	/* A full buffer has rings enough. fl__mpi_bell_take() sees a dead peer. */
 	if (rank < bell.n && bell.fds[rank] >= 0)
 		(void)!send(bell.fds[rank], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -464,7 +464,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	return 0;
 }
 
-/* An unreceived message has crossed this one. */
+/* A message that the rank had not got by then has crossed this one. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)

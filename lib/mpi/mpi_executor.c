@@ -148,7 +148,7 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
 }
 
-/* Wakes the MPI thread, unless another leader serves the pool. */
+/* The MPI thread serves the pool if no other leader does before. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
 	mpi_pool_make_ready(p);
@@ -342,7 +342,7 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 	return n > recalled ? n - recalled : 0;
 }
 
-/* For all that rank 0 knows. */
+/* For all that rank 0 knows. Called for the last sent first. */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
 	struct mpi_share *share = s->share;
@@ -671,7 +671,7 @@ static void mpi_settle(void)
 		;
 }
 
-/* Under the engine lock. Whether pollers lead on. */
+/* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
 	const bool led = *seen != mpi_thread.rounds;

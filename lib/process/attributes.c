@@ -53,7 +53,7 @@ static void attributes_add_ids(uint64_t *hash)
 	attributes_add(hash, bits, sizeof bits);
 }
 
-/* Of /proc/thread-self/status. */
+/* Of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
 struct attributes_lines {
 	uint64_t hash;
 	struct fl__mask_and_ignored more;

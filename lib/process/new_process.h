@@ -77,7 +77,7 @@ _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*read
  */
 void fl__flush_streams(void);
 
-/* In an exec'd process. */
+/* In an exec'd process: receives a request, runs its task, and exits. */
 _Noreturn void fl__new_process_serve(int socket);
 
 void fl__process_set_identity(const char *name, unsigned n_fds);

@@ -212,7 +212,7 @@ static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *
 
 static void sched_unpark(struct fl__wait *wait)
 {
-	/* The swap may free the wait. */
+	/* After the swap the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)

@@ -44,7 +44,7 @@ struct fl__sched {
 	struct fl__ctx *thread;
 	struct fl__timers timers;
 	struct fl__wait sleep;
-	/* the last sleep was short, or the spin succeeded */
+	/* another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;

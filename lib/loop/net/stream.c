@@ -646,7 +646,7 @@ static void stream_close_fds(int fd, int own)
 	fl__net_sys.close(fd);
 }
 
-/* Bytes may be lost, and the connection is this process's alone. */
+/* A close may lose written bytes, and the connection is this process's alone. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);

@@ -24,7 +24,7 @@ struct fl_stream {
 	int own;                          /* to read and write: io.fd, or another */
 	int failed;                       /* permanent; 0: none */
 	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
-	bool busy[2];                     /* by direction */
+	bool busy[2];                     /* by direction: a fiber is in a call */
 	bool is_socket;
 	bool reads, writes; /* it is open in that direction */
 	bool is_master;     /* of a terminal: -EIO is the end */

@@ -280,7 +280,7 @@ void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flag
 	rings_publish(w);
 }
 
-/* False: revoked. */
+/* False: the parent has revoked the submission. */
 static bool rings_claim(struct fl__worker_rings *w)
 {
 	uint32_t *word = &w->completions->claim[rings_slot(w->next)];

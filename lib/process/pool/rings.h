@@ -36,8 +36,8 @@ enum {
 };
 
 enum {
-	FL__SUBMISSION_ARG_MEMFD = 1,    /* sent through the channel */
-	FL__SUBMISSION_RESULT_MEMFD = 2, /* sent through the channel */
+	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, sent through the channel */
+	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
 	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
 	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
 	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
@@ -47,7 +47,7 @@ enum {
 enum {
 	FL__COMPLETION_SKIPPED = 1,  /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2,  /* message[] is valid */
-	FL__COMPLETION_MEMFD = 4,    /* sent through the channel */
+	FL__COMPLETION_MEMFD = 4,    /* the result is a memfd, sent through the channel */
 	FL__COMPLETION_KEPT = 8,     /* the element that failed kept its result */
 	FL__COMPLETION_BETWEEN = 16, /* stopped on request between two elements */
 };

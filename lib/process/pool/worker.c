@@ -453,7 +453,7 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/* At least `size`. */
+/* Returns at least `size`. */
 static size_t worker_grown_stack(size_t size)
 {
 	struct rlimit limit;
@@ -530,7 +530,7 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
-/* Faults end the process. */
+/* Signals that would end or stop the process, but for those of faults. */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,

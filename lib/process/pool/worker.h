@@ -19,7 +19,7 @@ struct fl__worker_start {
 	uint32_t n_regions;
 };
 
-/* In this order; the regions follow. */
+/* The worker's descriptors, in this order; the regions follow. */
 enum {
 	FL__WORKER_SUBMISSIONS, /* struct fl__submission_ring, read-only */
 	FL__WORKER_COMPLETIONS, /* struct fl__completion_ring */
@@ -28,7 +28,7 @@ enum {
 	FL__WORKER_FDS,
 };
 
-/* With all elements of a chunk. */
+/* The place of an argument or a result, with all elements of a chunk. */
 enum fl__place {
 	FL__PLACE_SLOT,  /* in `small` of the submission or completion */
 	FL__PLACE_ARENA, /* at the submission's offset in its ring's arena, aligned */
