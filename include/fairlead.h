@@ -10,8 +10,8 @@
 #include <fairlead/core.h>
 
 /* process */
+#include <fairlead/endpoint.h>
 #include <fairlead/fd.h>
-#include <fairlead/offer.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>

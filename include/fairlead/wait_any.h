@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
  * FL_ON_CANCEL_TOKEN is below. The objects' headers have the others: FL_ON_EVENT, FL_ON_SEM,
  * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
  * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
- * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE. Offers, signals, streams, datagrams and descriptors have
- * none: let a fiber or thread wait for each of these, and set an event.
+ * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE. Endpoints, signals, streams, datagrams and descriptors
+ * have none: let a fiber or thread wait for each of these, and set an event.
  */
 struct fl__node;
 

@@ -977,13 +977,13 @@ class Kit:
             path = os.path.join(folder, "readings")
             with subprocess.Popen([sensor, path], text=True, stderr=subprocess.PIPE) as waits, \
                     Server([recorder, path], 1) as first:
-                expect(first.line(), f"offers at {path}\n")
+                expect(first.line(), f"serves at {path}\n")
                 expect(first.line(), "reading 1\n")
                 first.process.kill()
                 expect(waits.communicate(timeout=60)[1], "EPIPE")
                 self.same(waits.returncode, 1)
             with subprocess.Popen([sensor, path]) as killed, Server([recorder, path], 1) as second:
-                expect(second.line(), f"offers at {path}\n")
+                expect(second.line(), f"serves at {path}\n")
                 expect(second.line(), "reading 1\n")
                 killed.kill()
                 self.same(subprocess.run([sensor, path, "2500"], timeout=60, check=False).returncode, 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * recorder: offers a queue of readings at a path, and records what sensors put into it.
+ * recorder: shares a queue of readings at a path, and records what sensors put into it.
  *
  *   recorder PATH [SENSORS]       until so many sensors have ended, one after another (2)
  *
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 {
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_SCOPED(reading_queue) *readings = NULL; /* freed before the region */
-	FL_SCOPED(fl_offer) *offer = NULL;
+	FL_SCOPED(fl_endpoint) *endpoint = NULL;
 	uint64_t next = 1;
 	if (argc < 2)
 		return fl_perror(-EINVAL, "recorder PATH [SENSORS]");
@@ -60,14 +60,14 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = fl_shm_set_root(region, reading_queue_offset(readings));
 	if (rc == 0)
-		rc = fl_offer_create(&offer, argv[1], &(fl_offer_config){READINGS, .region = region});
+		rc = fl_endpoint_create(&endpoint, argv[1], &(fl_endpoint_config){READINGS, .region = region});
 	const int sensors = argc > 2 ? atoi(argv[2]) : 2;
 	if (rc == 0)
-		printf("offers at %s\n", argv[1]);
+		printf("serves at %s\n", argv[1]);
 	(void)fflush(stdout);
 	for (int i = 1; rc == 0 && i <= sensors; i++) {
 		FL_SCOPED(fl_pipe) *sensor = NULL;
-		rc = fl_offer_accept(offer, &sensor);
+		rc = fl_endpoint_accept(endpoint, &sensor);
 		if (rc == 0)
 			rc = record(readings, &next, sensor);
 		if (rc == 0)

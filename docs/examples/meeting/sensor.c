@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sensor: finds the queue that recorder.c offers at a path, and puts readings into it.
+ * sensor: connects to the endpoint of recorder.c, and puts readings into it.
  *
  *   sensor PATH [COUNT]       so many readings; without end
  *
@@ -11,12 +11,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A find does not wait for an offer to appear, so it is repeated. */
+/* A connect does not wait for an endpoint to appear, so it is repeated. */
 static int find(const char *path, fl_shm **region, fl_pipe **recorder)
 {
 	const int64_t end = fl_after(FL_S(10));
 	for (;;) {
-		int rc = fl_offer_find_until(path, &(fl_offer_config){READINGS}, region, recorder, end, NULL);
+		int rc = fl_endpoint_connect_until(path, &(fl_endpoint_config){READINGS}, region, recorder, end, NULL);
 		if ((rc != -ENOENT && rc != -ECONNREFUSED) || fl_now() >= end)
 			return rc; /* those two: no recorder has started; it has ended, and left its file */
 		rc = fl_sleep(FL_MS(100));

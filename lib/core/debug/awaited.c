@@ -39,7 +39,7 @@ static const char *const awaited_words[] = {
     [FL__DEBUG_PROCESS] = "the end of process #",
     [FL__DEBUG_START] = "the start of a process",
     [FL__DEBUG_PIPE] = "pipe @",
-    [FL__DEBUG_OFFER] = "offer @",
+    [FL__DEBUG_ENDPOINT] = "endpoint @",
     [FL__DEBUG_SHM] = "object @ in shared memory",
 };
 

@@ -46,7 +46,7 @@ enum fl__debug_kind {
 	FL__DEBUG_PROCESS, /* by its number */
 	FL__DEBUG_START,   /* of a process */
 	FL__DEBUG_PIPE,
-	FL__DEBUG_OFFER,
+	FL__DEBUG_ENDPOINT,
 	FL__DEBUG_SHM
 };
 

@@ -505,7 +505,7 @@ static void use_arena(struct victim *v)
 	FL_CHECK(!*block || fl_shm_at(fuzz.region, fl_shm_offset_of(fuzz.region, *block), size) == *block);
 }
 
-/* What a process does that meets the region: by an offer, or by its descriptor. */
+/* What a process does that meets the region: by an endpoint, or by its descriptor. */
 static void use_records(struct victim *v)
 {
 	fl_shm *again = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Offers. The two programs connect by a packet socket (lib/process/packet.h). The offering program
- * sends one packet, the hello, which has the region's descriptor, and never reads. So no finder can
- * hold it up, and it needs no deadline for a finder. The finder makes all comparisons. Afterwards
- * the connection is the pipe.
+ * Endpoints. The two programs connect by a packet socket (lib/process/packet.h). The server sends
+ * one packet, the hello, which has the region's descriptor, and never reads. So no client can hold
+ * it up, and it needs no deadline for a client. The client makes all comparisons. Afterwards the
+ * connection is the pipe.
  */
 #include "../fd_watcher.h"
 #include "../packet.h"
@@ -14,32 +14,32 @@
 #include "core/fd/unix_file.h"
 #include "core/wait/context.h"
 #include <errno.h>
+#include <fairlead/endpoint.h>
 #include <fairlead/error.h>
-#include <fairlead/offer.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OFFER_MAGIC = 0x6f6c66 /* "flo" */, OFFER_VERSION = 1 };
-enum { OFFER_REFUSES_USER = 1, OFFER_REFUSES_NAMESPACE = 2 };
+enum { ENDPOINT_MAGIC = 0x6f6c66 /* "flo" */, ENDPOINT_VERSION = 1 };
+enum { ENDPOINT_REFUSES_USER = 1, ENDPOINT_REFUSES_NAMESPACE = 2 };
 
 /* `magic` and `version` keep their places in all versions. */
-struct offer_hello {
+struct endpoint_hello {
 	uint32_t magic, version;
 	uint32_t item_version;
-	uint32_t refused; /* OFFER_REFUSES_...; 0: not. The items of a refusal are zero */
+	uint32_t refused; /* ENDPOINT_REFUSES_...; 0: not. The items of a refusal are zero */
 	uint64_t item_size;
-	char item_type[FL_OFFER_TYPE_MAX + 1];
+	char item_type[FL_ENDPOINT_TYPE_MAX + 1];
 };
-_Static_assert(sizeof(struct offer_hello) == 88, "struct offer_hello has no gaps");
+_Static_assert(sizeof(struct endpoint_hello) == 88, "struct endpoint_hello has no gaps");
 
-struct fl_offer {
+struct fl_endpoint {
 	int fd;
 	uint32_t fork; /* fl__fork_count of the process that removes the file */
 	struct fl__unix_file file;
-	struct offer_hello hello;
+	struct endpoint_hello hello;
 	fl_shm *region;
 	uid_t *users;
 	unsigned n_users;
@@ -47,13 +47,13 @@ struct fl_offer {
 
 /* Both sides. */
 
-static int offer_describe(struct offer_hello *hello, const fl_offer_config *config)
+static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_config *config)
 {
-	*hello = (struct offer_hello){.magic = OFFER_MAGIC, .version = OFFER_VERSION};
+	*hello = (struct endpoint_hello){.magic = ENDPOINT_MAGIC, .version = ENDPOINT_VERSION};
 	if (!config)
 		return 0;
 	const size_t length = config->item_type ? strnlen(config->item_type, sizeof hello->item_type) : 0;
-	if (length > FL_OFFER_TYPE_MAX)
+	if (length > FL_ENDPOINT_TYPE_MAX)
 		return -ENAMETOOLONG;
 	if (length > 0)
 		memcpy(hello->item_type, config->item_type, length);
@@ -63,14 +63,14 @@ static int offer_describe(struct offer_hello *hello, const fl_offer_config *conf
 }
 
 /*
- * In a user namespace that lacks users, each of those has the number OFFER_UNMAPPED (the default of
- * /proc/sys/kernel/overflowuid). So that number proves nothing there.
+ * In a user namespace that lacks users, each of those has the number ENDPOINT_UNMAPPED (the default
+ * of /proc/sys/kernel/overflowuid). So that number proves nothing there.
  */
-static bool offer_proves_user(uid_t user)
+static bool endpoint_proves_user(uid_t user)
 {
-	enum { OFFER_UNMAPPED = 65534 };
+	enum { ENDPOINT_UNMAPPED = 65534 };
 	unsigned inside = 0, outside = 0, n = 0;
-	if (user != OFFER_UNMAPPED)
+	if (user != ENDPOINT_UNMAPPED)
 		return true;
 	FILE *map = fopen("/proc/self/uid_map", "re");
 	if (!map)
@@ -81,7 +81,7 @@ static bool offer_proves_user(uid_t user)
 }
 
 /* Returns 0; -EACCES: the user of the other side is not allowed; or an error of the system. */
-static int offer_check_peer(int fd, const uid_t *users, unsigned n, struct ucred *peer)
+static int endpoint_check_peer(int fd, const uid_t *users, unsigned n, struct ucred *peer)
 {
 	const int rc = fl__net_sys.get_struct(fd, SOL_SOCKET, SO_PEERCRED, peer, sizeof *peer);
 	if (rc != 0)
@@ -89,12 +89,12 @@ static int offer_check_peer(int fd, const uid_t *users, unsigned n, struct ucred
 	bool allowed = peer->uid == geteuid();
 	for (unsigned i = 0; i < n && !allowed; i++)
 		allowed = peer->uid == users[i];
-	return allowed && offer_proves_user(peer->uid) ? 0 : -EACCES;
+	return allowed && endpoint_proves_user(peer->uid) ? 0 : -EACCES;
 }
 
-/* Offering. */
+/* The server. */
 
-static int offer_open(fl_offer *o, const char *path, const struct sockaddr_un *a, socklen_t size, unsigned mode)
+static int endpoint_open(fl_endpoint *o, const char *path, const struct sockaddr_un *a, socklen_t size, unsigned mode)
 {
 	o->fd = fl__net_sys.socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	if (o->fd < 0)
@@ -109,15 +109,15 @@ static int offer_open(fl_offer *o, const char *path, const struct sockaddr_un *a
 }
 
 /* Returns 0, -ENAMETOOLONG, -ENOMEM. */
-static int offer_new(fl_offer **made, const fl_offer_config *config)
+static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 {
-	fl_offer *o = fl__alloc(1, sizeof *o);
+	fl_endpoint *o = fl__alloc(1, sizeof *o);
 	if (!o)
 		return -ENOMEM;
 	*made = o;
 	o->fd = -1;
 	o->fork = fl__fork_count;
-	int rc = offer_describe(&o->hello, config);
+	int rc = endpoint_describe(&o->hello, config);
 	if (rc != 0 || !config)
 		return rc;
 	o->region = config->region;
@@ -131,11 +131,11 @@ static int offer_new(fl_offer **made, const fl_offer_config *config)
 	return 0;
 }
 
-int fl_offer_create(fl_offer **made, const char *path, const fl_offer_config *config)
+int fl_endpoint_create(fl_endpoint **made, const char *path, const fl_endpoint_config *config)
 {
 	struct sockaddr_un a;
 	unsigned mode = config ? config->mode : 0;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	const int size = fl__unix_address(&a, path);
 	if (size < 0)
 		return size;
@@ -143,18 +143,18 @@ int fl_offer_create(fl_offer **made, const char *path, const fl_offer_config *co
 		return -EINVAL;
 	if (mode == 0 && path[0] != '@')
 		mode = config && config->n_users > 0 ? 0666 : 0600;
-	int rc = offer_new(&o, config);
+	int rc = endpoint_new(&o, config);
 	if (rc == 0)
-		rc = offer_open(o, path, &a, (socklen_t)size, mode);
+		rc = endpoint_open(o, path, &a, (socklen_t)size, mode);
 	if (rc != 0) {
-		fl_offer_free(o);
+		fl_endpoint_free(o);
 		return fl__net_error(rc);
 	}
 	*made = o;
 	return 0;
 }
 
-void fl_offer_free(fl_offer *o)
+void fl_endpoint_free(fl_endpoint *o)
 {
 	if (!o)
 		return;
@@ -166,13 +166,13 @@ void fl_offer_free(fl_offer *o)
 	fl__free(o);
 }
 
-int fl_offer_fd(const fl_offer *o)
+int fl_endpoint_fd(const fl_endpoint *o)
 {
 	return o->fd;
 }
 
-/* Returns 0; -EPIPE: the finder has ended; or another error of the system. */
-static int offer_send_hello(int fd, const struct offer_hello *hello, const fl_shm *region)
+/* Returns 0; -EPIPE: the client has ended; or another error of the system. */
+static int endpoint_send_hello(int fd, const struct endpoint_hello *hello, const fl_shm *region)
 {
 	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
 	const int region_fd = region ? fl_shm_fd(region) : -1;
@@ -181,25 +181,26 @@ static int offer_send_hello(int fd, const struct offer_hello *hello, const fl_sh
 	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
 }
 
-/* Takes over `fd`. Returns 0; -EPIPE: the finder has ended or was refused; or another error. */
-static int offer_welcome(const fl_offer *o, int fd, fl_pipe **pipe)
+/* Takes over `fd`. Returns 0; -EPIPE: the client has ended or was refused; or another error. */
+static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 {
-	struct offer_hello refusal = {.magic = OFFER_MAGIC, .version = OFFER_VERSION, .refused = OFFER_REFUSES_USER};
+	struct endpoint_hello refusal = {
+	    .magic = ENDPOINT_MAGIC, .version = ENDPOINT_VERSION, .refused = ENDPOINT_REFUSES_USER};
 	struct ucred peer;
 	fl_pipe *made = NULL;
-	int rc = offer_check_peer(fd, o->users, o->n_users, &peer);
+	int rc = endpoint_check_peer(fd, o->users, o->n_users, &peer);
 	if (rc == 0 && o->region && peer.pid == 0) {
-		refusal.refused = OFFER_REFUSES_NAMESPACE;
+		refusal.refused = ENDPOINT_REFUSES_NAMESPACE;
 		rc = -EACCES;
 	}
 	if (rc == -EACCES) {
-		FL_IGNORE(offer_send_hello(fd, &refusal, NULL));
+		FL_IGNORE(endpoint_send_hello(fd, &refusal, NULL));
 		rc = -EPIPE;
 	}
 	if (rc == 0 && pipe)
 		rc = fl_pipe_from_fd(&made, fd);
 	if (rc == 0)
-		rc = offer_send_hello(fd, &o->hello, o->region);
+		rc = endpoint_send_hello(fd, &o->hello, o->region);
 	if (rc == 0 && pipe)
 		*pipe = made;
 	else if (made)
@@ -209,28 +210,28 @@ static int offer_welcome(const fl_offer *o, int fd, fl_pipe **pipe)
 	return rc;
 }
 
-/* Returns 1: a program has the offer; 0: none has it; or an error. */
-static int offer_try_accept(const fl_offer *o, fl_pipe **pipe)
+/* Returns 1: a program has the endpoint; 0: none has it; or an error. */
+static int endpoint_try_accept(const fl_endpoint *o, fl_pipe **pipe)
 {
 	const int fd = fl__net_sys.accept(o->fd, NULL, NULL);
 	if (fd < 0)
 		return fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED ? 0 : fl__net_error(fd);
-	const int rc = offer_welcome(o, fd, pipe);
+	const int rc = endpoint_welcome(o, fd, pipe);
 	return rc == 0 ? 1 : rc == -EPIPE ? 0 : rc;
 }
 
-/* The sleep lets other fibers of the loop run, even if a finder connects again and again. */
-int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
+/* The sleep lets other fibers of the loop run, even if a client connects again and again. */
+int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = fl_sleep_until(fl_now(), cancel);
 		if (rc == 0)
-			rc = offer_try_accept(o, pipe);
+			rc = endpoint_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
-		if (fl__is_expired(deadline)) /* the wait would succeed while there are finders */
+		if (fl__is_expired(deadline)) /* the wait would succeed while there are clients */
 			return -ETIMEDOUT;
-		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_OFFER, o);
+		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_ENDPOINT, o);
 		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
 		fl__awaits_end(outer);
 		if (rc != 0)
@@ -238,23 +239,23 @@ int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_canc
 	}
 }
 
-/* Finding. */
+/* The client. */
 
-/* What a finder has received. */
-struct offer_found {
-	struct offer_hello hello;
+/* What a client has received. */
+struct endpoint_found {
+	struct endpoint_hello hello;
 	size_t size;   /* of the hello */
 	int region_fd; /* -1: none */
 };
 
-static int offer_refuse(const char *path, int rc, const char *why)
+static int endpoint_refuse(const char *path, int rc, const char *why)
 {
-	fl__log(FL_LOG_ERROR, "fl_offer_find: %s: %s: %s", path, fl_error_name(rc), why);
+	fl__log(FL_LOG_ERROR, "fl_endpoint_connect: %s: %s: %s", path, fl_error_name(rc), why);
 	return rc;
 }
 
-/* Receives the hello: the first packet of an offer, with at most one descriptor. */
-static int offer_receive(int fd, struct offer_found *found, int64_t deadline, fl_cancel_token *cancel)
+/* Receives the hello: the first packet of an endpoint, with at most one descriptor. */
+static int endpoint_receive(int fd, struct endpoint_found *found, int64_t deadline, fl_cancel_token *cancel)
 {
 	int came[FL__PACKET_FDS];
 	struct iovec part = {&found->hello, sizeof found->hello};
@@ -278,7 +279,7 @@ static int offer_receive(int fd, struct offer_found *found, int64_t deadline, fl
 }
 
 /* The text of another program may contain anything. */
-static void offer_make_printable(char *text, size_t size)
+static void endpoint_make_printable(char *text, size_t size)
 {
 	text[size - 1] = '\0';
 	for (; *text; text++)
@@ -286,69 +287,69 @@ static void offer_make_printable(char *text, size_t size)
 			*text = '?';
 }
 
-/* Compares what the other program offers with what this one expects. */
-static int offer_compare(const char *path, int pid, struct offer_found *found, const struct offer_hello *expected,
-                         bool needs_region)
+/* Compares what the server has with what this client expects. */
+static int endpoint_compare(const char *path, int pid, struct endpoint_found *found,
+                            const struct endpoint_hello *expected, bool needs_region)
 {
-	struct offer_hello *h = &found->hello;
-	if (h->magic != OFFER_MAGIC || found->size < offsetof(struct offer_hello, item_version))
-		return offer_refuse(path, -EBADMSG, "what is there is no offer");
-	if (h->version != OFFER_VERSION)
-		return offer_refuse(path, -EPROTONOSUPPORT, "the other program uses another version of Fairlead");
+	struct endpoint_hello *h = &found->hello;
+	if (h->magic != ENDPOINT_MAGIC || found->size < offsetof(struct endpoint_hello, item_version))
+		return endpoint_refuse(path, -EBADMSG, "what is there is no endpoint");
+	if (h->version != ENDPOINT_VERSION)
+		return endpoint_refuse(path, -EPROTONOSUPPORT, "the other program uses another version of Fairlead");
 	if (found->size != sizeof *h)
-		return offer_refuse(path, -EBADMSG, "the offer is incomplete or too long");
-	if (h->refused == OFFER_REFUSES_NAMESPACE || (needs_region && pid == 0))
-		return offer_refuse(path, -EPROTO,
-		                    "the other program is in another PID namespace: no locks can be shared");
+		return endpoint_refuse(path, -EBADMSG, "the endpoint is incomplete or too long");
+	if (h->refused == ENDPOINT_REFUSES_NAMESPACE || (needs_region && pid == 0))
+		return endpoint_refuse(path, -EPROTO,
+		                       "the other program is in another PID namespace: no locks can be shared");
 	if (h->refused)
-		return offer_refuse(path, -EACCES, "the other program does not allow this user");
+		return endpoint_refuse(path, -EACCES, "the other program does not allow this user");
 	if (memcmp(h->item_type, expected->item_type, sizeof h->item_type) != 0 ||
 	    h->item_version != expected->item_version || h->item_size != expected->item_size) {
-		offer_make_printable(h->item_type, sizeof h->item_type);
+		endpoint_make_printable(h->item_type, sizeof h->item_type);
 		fl__log(FL_LOG_ERROR,
-		        "fl_offer_find: %s: EPROTO: process %d offers items \"%s\", version %" PRIu32 ", of %" PRIu64
+		        "fl_endpoint_connect: %s: EPROTO: process %d has items \"%s\", version %" PRIu32 ", of %" PRIu64
 		        " bytes, expected \"%s\", version %" PRIu32 ", of %" PRIu64 " bytes",
 		        path, pid, h->item_type, h->item_version, h->item_size, expected->item_type,
 		        expected->item_version, expected->item_size);
 		return -EPROTO;
 	}
 	if (needs_region && found->region_fd < 0)
-		return offer_refuse(path, -EPROTO, "the offer has no region, expected one");
+		return endpoint_refuse(path, -EPROTO, "the endpoint has no region, expected one");
 	return 0;
 }
 
-static int offer_check_server(const char *path, int fd, const fl_offer_config *config, struct ucred *peer)
+static int endpoint_check_server(const char *path, int fd, const fl_endpoint_config *config, struct ucred *peer)
 {
-	int rc = offer_check_peer(fd, config ? config->users : NULL, config ? config->n_users : 0, peer);
+	int rc = endpoint_check_peer(fd, config ? config->users : NULL, config ? config->n_users : 0, peer);
 	if (rc == -EACCES)
-		fl__log(FL_LOG_ERROR, "fl_offer_find: %s: EACCES: process %d runs as user %u, expected %u%s", path,
-		        (int)peer->pid, (unsigned)peer->uid, (unsigned)geteuid(),
+		fl__log(FL_LOG_ERROR, "fl_endpoint_connect: %s: EACCES: process %d runs as user %u, expected %u%s",
+		        path, (int)peer->pid, (unsigned)peer->uid, (unsigned)geteuid(),
 		        config && config->n_users > 0 ? " or another allowed one" : "");
 	return rc;
 }
 
 /* Makes all checks on the connection `fd`. */
-static int offer_inspect(const char *path, int fd, const fl_offer_config *config, fl_shm **region, int64_t deadline,
-                         fl_cancel_token *cancel)
+static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *config, fl_shm **region,
+                            int64_t deadline, fl_cancel_token *cancel)
 {
-	struct offer_hello expected;
-	struct offer_found found = {.region_fd = -1};
+	struct endpoint_hello expected;
+	struct endpoint_found found = {.region_fd = -1};
 	struct ucred peer;
-	int rc = offer_describe(&expected, config);
+	int rc = endpoint_describe(&expected, config);
 	if (rc == 0)
-		rc = offer_check_server(path, fd, config, &peer);
+		rc = endpoint_check_server(path, fd, config, &peer);
 	if (rc == 0)
-		rc = offer_receive(fd, &found, deadline, cancel);
+		rc = endpoint_receive(fd, &found, deadline, cancel);
 	if (rc == 0)
-		rc = offer_compare(path, (int)peer.pid, &found, &expected, region != NULL);
+		rc = endpoint_compare(path, (int)peer.pid, &found, &expected, region != NULL);
 	if (rc == 0 && region)
 		rc = fl_shm_attach(region, found.region_fd);
 	fl__fd_close(found.region_fd);
 	return rc;
 }
 
-int fl_offer_find_until(const char *path, const fl_offer_config *config, fl_shm **region, fl_pipe **pipe,
-                        int64_t deadline, fl_cancel_token *cancel)
+int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region, fl_pipe **pipe,
+                              int64_t deadline, fl_cancel_token *cancel)
 {
 	struct sockaddr_un a;
 	fl_shm *attached = NULL;
@@ -360,7 +361,7 @@ int fl_offer_find_until(const char *path, const fl_offer_config *config, fl_shm 
 		return fl__net_error(fd);
 	int rc = fl__unix_connect(fd, &a, (socklen_t)size, deadline, cancel);
 	if (rc == 0)
-		rc = offer_inspect(path, fd, config, region ? &attached : NULL, deadline, cancel);
+		rc = endpoint_inspect(path, fd, config, region ? &attached : NULL, deadline, cancel);
 	if (rc == 0 && pipe)
 		rc = fl_pipe_from_fd(pipe, fd);
 	if (rc != 0 || !pipe)

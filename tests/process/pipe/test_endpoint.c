@@ -34,7 +34,7 @@ static fl_shm *region_with_queue(number_queue **q)
 
 static int find_numbers(const char *path, fl_shm **region, fl_pipe **pipe)
 {
-	return fl_offer_find(path, &(fl_offer_config){NUMBERS}, region, pipe);
+	return fl_endpoint_connect(path, &(fl_endpoint_config){NUMBERS}, region, pipe);
 }
 
 /* A socket that connects, or listens, without the library. */
@@ -83,108 +83,108 @@ static int find_and_answer(void *path)
 	return 0;
 }
 
-static void offer_and_ask(const char *path, int (*start)(const char *path), void (*join)(void))
+static void endpoint_and_ask(const char *path, int (*start)(const char *path), void (*join)(void))
 {
 	number_queue *q = NULL;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	uint64_t number = 0;
 	size_t size;
 	fl_shm *region = region_with_queue(&q);
-	FL_CHECK(fl_offer_create(&o, path, &(fl_offer_config){NUMBERS, .region = region}) == 0);
-	FL_CHECK(fl_offer_fd(o) >= 0 && fl_test_is_cloexec(fl_offer_fd(o)));
+	FL_CHECK(fl_endpoint_create(&o, path, &(fl_endpoint_config){NUMBERS, .region = region}) == 0);
+	FL_CHECK(fl_endpoint_fd(o) >= 0 && fl_test_is_cloexec(fl_endpoint_fd(o)));
 	for (uint64_t i = 1; i <= 3; i++) {
 		FL_CHECK(start(path) == 0);
-		FL_CHECK(fl_offer_accept(o, &pipe) == 0 && number_queue_put(q, i * 1000) == 0);
+		FL_CHECK(fl_endpoint_accept(o, &pipe) == 0 && number_queue_put(q, i * 1000) == 0);
 		FL_CHECK(fl_pipe_recv(pipe, &number, sizeof number, &size) == 0 && size == sizeof number);
 		FL_CHECK(number == i * 1000);
 		FL_CHECK(fl_pipe_recv(pipe, &number, sizeof number, &size) == -EPIPE); /* it has ended */
 		fl_pipe_free(pipe);
 		join();
 	}
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	number_queue_free(q);
 	fl_shm_free(region);
 }
 
-static fl_thread finder_thread;
+static fl_thread client_thread;
 
 static int start_thread(const char *path)
 {
-	return fl_thread_start(&finder_thread, find_and_answer, (void *)(uintptr_t)path, NULL);
+	return fl_thread_start(&client_thread, find_and_answer, (void *)(uintptr_t)path, NULL);
 }
 
 static void join_thread(void)
 {
 	int rc = -1;
-	FL_CHECK(fl_thread_join(&finder_thread, &rc) == 0 && rc == 0);
+	FL_CHECK(fl_thread_join(&client_thread, &rc) == 0 && rc == 0);
 }
 
-FL_TEST(offer_is_found_by_threads)
+FL_TEST(endpoint_is_found_by_threads)
 {
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
-	offer_and_ask(p.name, start_thread, join_thread);
+	endpoint_and_ask(p.name, start_thread, join_thread);
 	assert_false(fl_test_path_is_there(&p));
-	offer_and_ask(fl_test_abstract(), start_thread, join_thread);
+	endpoint_and_ask(fl_test_abstract(), start_thread, join_thread);
 	assert_int_equal(fl_test_fds(), before);
 	fl_test_path_end(&p);
 }
 
 static int accept_one(void *o)
 {
-	return fl_offer_accept(o, NULL);
+	return fl_endpoint_accept(o, NULL);
 }
 
-/* The first offer and its handles are gone; the item that nothing has read is still there. */
-FL_TEST(offer_of_a_region_that_was_found)
+/* The first endpoint and its handles are gone; the item that nothing has read is still there. */
+FL_TEST(endpoint_of_a_region_that_was_found)
 {
 	number_queue *q = NULL;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	uint64_t number = 0;
 	size_t size;
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = region_with_queue(&q), *found = NULL;
 	FL_OK(number_queue_put(q, 7));
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS, .region = region}));
-	FL_OK(fl_thread_start(&finder_thread, accept_one, o, NULL));
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS, .region = region}));
+	FL_OK(fl_thread_start(&client_thread, accept_one, o, NULL));
 	FL_OK(find_numbers(p.name, &found, NULL));
 	join_thread();
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	number_queue_free(q);
 	fl_shm_free(region);
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS, .region = found}));
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS, .region = found}));
 	FL_OK(start_thread(p.name));
-	FL_OK(fl_offer_accept(o, &pipe));
+	FL_OK(fl_endpoint_accept(o, &pipe));
 	FL_OK(fl_pipe_recv(pipe, &number, sizeof number, &size));
 	assert_int_equal(number, 7);
 	join_thread();
 	fl_pipe_free(pipe);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	fl_shm_free(found);
 	fl_test_path_end(&p);
 }
 
-static fl_fiber *finder_fiber;
+static fl_fiber *client_fiber;
 
 static int start_fiber(const char *path)
 {
-	return fl_fiber_start(&finder_fiber, find_and_answer, (void *)(uintptr_t)path, NULL);
+	return fl_fiber_start(&client_fiber, find_and_answer, (void *)(uintptr_t)path, NULL);
 }
 
 static void join_fiber(void)
 {
-	FL_GIVES(fl_test_join(finder_fiber), 0);
+	FL_GIVES(fl_test_join(client_fiber), 0);
 }
 
 static int in_fibers(void *path)
 {
-	offer_and_ask(path, start_fiber, join_fiber);
+	endpoint_and_ask(path, start_fiber, join_fiber);
 	return 0;
 }
 
-FL_TEST(offer_is_found_by_fibers)
+FL_TEST(endpoint_is_found_by_fibers)
 {
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
@@ -193,13 +193,13 @@ FL_TEST(offer_is_found_by_fibers)
 	fl_test_path_end(&p);
 }
 
-/* ---- an offer and finders by hand: each case has one */
+/* ---- an endpoint and clients by hand: each case has one */
 
 struct stand {
 	fl_test_path path;
 	fl_shm *region;
 	number_queue *q;
-	fl_offer *offer;
+	fl_endpoint *endpoint;
 	unsigned fds;
 };
 
@@ -209,23 +209,23 @@ static struct stand stand_begin(void)
 	FL_CHECK(fl_sleep(0) == 0);
 	s.fds = fl_test_fds();
 	s.region = region_with_queue(&s.q);
-	FL_CHECK(fl_offer_create(&s.offer, s.path.name, &(fl_offer_config){NUMBERS, .region = s.region}) == 0);
+	FL_CHECK(fl_endpoint_create(&s.endpoint, s.path.name, &(fl_endpoint_config){NUMBERS, .region = s.region}) == 0);
 	return s;
 }
 
 static void stand_end(struct stand *s)
 {
-	fl_offer_free(s->offer);
+	fl_endpoint_free(s->endpoint);
 	number_queue_free(s->q);
 	fl_shm_free(s->region);
 	FL_CHECK(!fl_test_path_is_there(&s->path) && fl_test_fds() == s->fds);
 	fl_test_path_end(&s->path);
 }
 
-/* Finders that run to their end while this thread accepts; one after another. */
+/* Clients that run to their end while this thread accepts; one after another. */
 struct find_call {
 	const char *path;
-	const fl_offer_config *config;
+	const fl_endpoint_config *config;
 	bool region, pipe;
 	int rc;
 	uint32_t ended; /* atomic */
@@ -236,7 +236,7 @@ static int find_in_thread(void *arg)
 	struct find_call *c = arg;
 	fl_shm *region = NULL;
 	fl_pipe *pipe = NULL;
-	c->rc = fl_offer_find(c->path, c->config, c->region ? &region : NULL, c->pipe ? &pipe : NULL);
+	c->rc = fl_endpoint_connect(c->path, c->config, c->region ? &region : NULL, c->pipe ? &pipe : NULL);
 	FL_CHECK((region != NULL) == (c->rc == 0 && c->region) && (pipe != NULL) == (c->rc == 0 && c->pipe));
 	fl_shm_free(region);
 	fl_pipe_free(pipe);
@@ -244,31 +244,31 @@ static int find_in_thread(void *arg)
 	return 0;
 }
 
-/* The result of a fl_offer_find() while the offer is accepted by this thread. */
-static int find_result(const struct stand *s, const fl_offer_config *config, bool region, bool pipe)
+/* The result of a fl_endpoint_connect() while the endpoint is accepted by this thread. */
+static int find_result(const struct stand *s, const fl_endpoint_config *config, bool region, bool pipe)
 {
 	struct find_call c = {s->path.name, config, region, pipe, 0, 0};
 	fl_thread t;
 	int rc = -1;
 	FL_CHECK(fl_thread_start(&t, find_in_thread, &c, NULL) == 0);
 	while (!fl__load_acquire(&c.ended)) { /* acquire: as above */
-		int accepted = fl_offer_accept_until(s->offer, NULL, fl_after(FL_MS(1)), NULL);
+		int accepted = fl_endpoint_accept_until(s->endpoint, NULL, fl_after(FL_MS(1)), NULL);
 		FL_CHECK(accepted == 0 || accepted == -ETIMEDOUT);
 	}
 	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
 	return c.rc;
 }
 
-FL_TEST(offer_compares_items)
+FL_TEST(endpoint_compares_items)
 {
 	struct stand s = stand_begin();
-	char long_type[FL_OFFER_TYPE_MAX + 2];
+	char long_type[FL_ENDPOINT_TYPE_MAX + 2];
 	(void)fl_set_log_handler(keep_log);
-	FL_RC(find_result(&s, &(fl_offer_config){NUMBERS}, true, true), 0); /* fl_offer_find_until() */
-	FL_RC(find_result(&s, &(fl_offer_config){NUMBERS}, true, false), 0);
-	FL_RC(find_result(&s, &(fl_offer_config){NUMBERS}, false, true), 0);
-	FL_RC(find_result(&s, &(fl_offer_config){NUMBERS}, false, false), 0);
-	const fl_offer_config wrong[] = {
+	FL_RC(find_result(&s, &(fl_endpoint_config){NUMBERS}, true, true), 0); /* fl_endpoint_connect_until() */
+	FL_RC(find_result(&s, &(fl_endpoint_config){NUMBERS}, true, false), 0);
+	FL_RC(find_result(&s, &(fl_endpoint_config){NUMBERS}, false, true), 0);
+	FL_RC(find_result(&s, &(fl_endpoint_config){NUMBERS}, false, false), 0);
+	const fl_endpoint_config wrong[] = {
 	    {.item_type = "numbers", .item_version = 3, .item_size = sizeof(uint64_t)},
 	    {.item_type = "numbe", .item_version = 3, .item_size = sizeof(uint64_t)},
 	    {.item_type = "number", .item_version = 4, .item_size = sizeof(uint64_t)},
@@ -276,48 +276,48 @@ FL_TEST(offer_compares_items)
 	    {.item_version = 3, .item_size = sizeof(uint64_t)},
 	};
 	FL_EACH (i, wrong)
-		FL_RC(find_result(&s, &wrong[i], true, true), -EPROTO); /* fl_offer_find() */
+		FL_RC(find_result(&s, &wrong[i], true, true), -EPROTO); /* fl_endpoint_connect() */
 	FL_RC(find_result(&s, NULL, true, true), -EPROTO);
 	FL_RC(find_result(&s, &wrong[2], true, true), -EPROTO);
 	assert_non_null(strstr(logged, s.path.name));
 	assert_non_null(strstr(logged, "items \"number\", version 3, of 8 bytes"));
 	assert_non_null(strstr(logged, "expected \"number\", version 4, of 8 bytes"));
 	memset(long_type, 'x', sizeof long_type);
-	long_type[FL_OFFER_TYPE_MAX + 1] = '\0';
-	fl_offer *o = NULL;
-	FL_RC(fl_offer_create(&o, fl_test_abstract(), &(fl_offer_config){.item_type = long_type}), -ENAMETOOLONG);
-	FL_RC(find_result(&s, &(fl_offer_config){.item_type = long_type}, true, true), -ENAMETOOLONG);
-	long_type[FL_OFFER_TYPE_MAX] = '\0';
-	FL_OK(fl_offer_create(&o, fl_test_abstract(), &(fl_offer_config){.item_type = long_type}));
-	fl_offer_free(o);
-	fl_offer_free(NULL);
+	long_type[FL_ENDPOINT_TYPE_MAX + 1] = '\0';
+	fl_endpoint *o = NULL;
+	FL_RC(fl_endpoint_create(&o, fl_test_abstract(), &(fl_endpoint_config){.item_type = long_type}), -ENAMETOOLONG);
+	FL_RC(find_result(&s, &(fl_endpoint_config){.item_type = long_type}, true, true), -ENAMETOOLONG);
+	long_type[FL_ENDPOINT_TYPE_MAX] = '\0';
+	FL_OK(fl_endpoint_create(&o, fl_test_abstract(), &(fl_endpoint_config){.item_type = long_type}));
+	fl_endpoint_free(o);
+	fl_endpoint_free(NULL);
 	(void)fl_set_log_handler(NULL);
 	stand_end(&s);
 }
 
-FL_TEST(offer_without_a_region)
+FL_TEST(endpoint_without_a_region)
 {
 	fl_test_path p = fl_test_path_make();
 	struct stand s = {.path = p};
 	(void)fl_set_log_handler(keep_log);
-	FL_OK(fl_offer_create(&s.offer, p.name, NULL));
+	FL_OK(fl_endpoint_create(&s.endpoint, p.name, NULL));
 	FL_OK(find_result(&s, NULL, false, true));
-	FL_RC(find_result(&s, NULL, true, true), -EPROTO); /* fl_offer_find() */
+	FL_RC(find_result(&s, NULL, true, true), -EPROTO); /* fl_endpoint_connect() */
 	assert_non_null(strstr(logged, "no region"));
 	(void)fl_set_log_handler(NULL);
-	fl_offer_free(s.offer);
+	fl_endpoint_free(s.endpoint);
 	fl_test_path_end(&p);
 }
 
-/* A region that its maker has sealed is read-only for finders. */
-FL_TEST(offer_of_a_sealed_region)
+/* A region that its maker has sealed is read-only for clients. */
+FL_TEST(endpoint_of_a_sealed_region)
 {
 	struct stand s = stand_begin();
 	struct find_call c = {.path = s.path.name};
 	fl_shm *region = NULL;
 	int rc, fd = bare_connect(c.path);
 	FL_OK(fl_shm_seal(s.region));
-	FL_OK(fl_offer_accept(s.offer, NULL));
+	FL_OK(fl_endpoint_accept(s.endpoint, NULL));
 	int came[FL__PACKET_FDS];
 	char hello[256];
 	struct fl__packet packet = {.parts = &(struct iovec){hello, sizeof hello}, .n_parts = 1, .fds = came};
@@ -334,40 +334,40 @@ FL_TEST(offer_of_a_sealed_region)
 
 /* ---- paths */
 
-FL_TEST(offer_paths)
+FL_TEST(endpoint_paths)
 {
-	fl_offer *o = NULL, *other = NULL;
+	fl_endpoint *o = NULL, *other = NULL;
 	char below[64], long_path[200];
 	fl_shm *region = NULL;
 	fl_test_path p = fl_test_path_make();
 	(void)snprintf(below, sizeof below, "%s/x", p.name);
 	memset(long_path, 'x', sizeof long_path);
 	long_path[108] = '\0';
-	FL_RC(fl_offer_create(&o, NULL, NULL), -EINVAL);
-	FL_RC(fl_offer_create(&o, "", NULL), -EINVAL);
-	FL_RC(fl_offer_create(&o, long_path, NULL), -ENAMETOOLONG);
-	FL_RC(fl_offer_create(&o, below, NULL), -ENOENT);
-	FL_RC(fl_offer_create(&o, p.name, &(fl_offer_config){.mode = 01000}), -EINVAL);
-	FL_RC(fl_offer_create(&o, fl_test_abstract(), &(fl_offer_config){.mode = 0600}), -EINVAL);
-	FL_RC(fl_offer_find(NULL, NULL, &region, NULL), -EINVAL);
-	FL_RC(fl_offer_find("", NULL, &region, NULL), -EINVAL);
-	FL_RC(fl_offer_find(long_path, NULL, &region, NULL), -ENAMETOOLONG);
-	FL_RC(fl_offer_find(p.name, NULL, &region, NULL), -ENOENT);
+	FL_RC(fl_endpoint_create(&o, NULL, NULL), -EINVAL);
+	FL_RC(fl_endpoint_create(&o, "", NULL), -EINVAL);
+	FL_RC(fl_endpoint_create(&o, long_path, NULL), -ENAMETOOLONG);
+	FL_RC(fl_endpoint_create(&o, below, NULL), -ENOENT);
+	FL_RC(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.mode = 01000}), -EINVAL);
+	FL_RC(fl_endpoint_create(&o, fl_test_abstract(), &(fl_endpoint_config){.mode = 0600}), -EINVAL);
+	FL_RC(fl_endpoint_connect(NULL, NULL, &region, NULL), -EINVAL);
+	FL_RC(fl_endpoint_connect("", NULL, &region, NULL), -EINVAL);
+	FL_RC(fl_endpoint_connect(long_path, NULL, &region, NULL), -ENAMETOOLONG);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ENOENT);
 	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(file >= 0 && close(file) == 0);
-	FL_RC(fl_offer_create(&o, p.name, NULL), -ENOTSOCK);
-	FL_RC(fl_offer_create(&o, below, NULL), -ENOTDIR);
-	FL_RC(fl_offer_find(p.name, NULL, &region, NULL), -ENOTSOCK);
+	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOTSOCK);
+	FL_RC(fl_endpoint_create(&o, below, NULL), -ENOTDIR);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ENOTSOCK);
 	assert_int_equal(unlink(p.name), 0);
 	int listener = bare_listener(SOCK_STREAM, p.name);
-	FL_RC(fl_offer_create(&o, p.name, NULL), -EADDRINUSE);
-	FL_RC(fl_offer_find(p.name, NULL, &region, NULL), -EPROTOTYPE);
+	FL_RC(fl_endpoint_create(&o, p.name, NULL), -EADDRINUSE);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -EPROTOTYPE);
 	assert_int_equal(close(listener), 0);
-	FL_RC(fl_offer_find(p.name, NULL, &region, NULL), -ECONNREFUSED);
-	FL_OK(fl_offer_create(&o, p.name, NULL)); /* replaces the stale file */
-	FL_RC(fl_offer_create(&other, p.name, NULL), -EADDRINUSE);
-	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT); /* the check of the other offer */
-	fl_offer_free(o);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ECONNREFUSED);
+	FL_OK(fl_endpoint_create(&o, p.name, NULL)); /* replaces the stale file */
+	FL_RC(fl_endpoint_create(&other, p.name, NULL), -EADDRINUSE);
+	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT); /* the check of the other endpoint */
+	fl_endpoint_free(o);
 	assert_null(other);
 	assert_null(region);
 	fl_test_path_end(&p);
@@ -380,29 +380,29 @@ static unsigned mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-FL_TEST(offer_mode)
+FL_TEST(endpoint_mode)
 {
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	const uid_t users[] = {12345};
 	fl_test_path p = fl_test_path_make();
 	const mode_t before = umask(077);
-	FL_OK(fl_offer_create(&o, p.name, NULL));
+	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	assert_int_equal(mode_of(p.name), 0600);
-	fl_offer_free(o);
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.users = users, .n_users = 1}));
+	fl_endpoint_free(o);
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.users = users, .n_users = 1}));
 	assert_int_equal(mode_of(p.name), 0666);
-	fl_offer_free(o);
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.mode = 0660}));
+	fl_endpoint_free(o);
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.mode = 0660}));
 	assert_int_equal(mode_of(p.name), 0660);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	(void)umask(before);
 	fl_test_path_end(&p);
 }
 
-/* ---- hostile finders */
+/* ---- hostile clients */
 
 /* Connects, and never receives: silent, with garbage, with descriptors, or gone at once. */
-static void hostile_finder(const char *path, int kind, int *fd)
+static void hostile_client(const char *path, int kind, int *fd)
 {
 	static const char garbage[300] = "garbage";
 	const int fds[] = {0, 0, 0};
@@ -417,7 +417,7 @@ static void hostile_finder(const char *path, int kind, int *fd)
 	}
 }
 
-FL_TEST(offer_to_hostile_finders)
+FL_TEST(endpoint_to_hostile_clients)
 {
 	enum { N = 16 };
 	struct stand s = stand_begin();
@@ -427,16 +427,16 @@ FL_TEST(offer_to_hostile_finders)
 	char bytes[512];
 	size_t size;
 	for (int i = 0; i < N; i++)
-		hostile_finder(s.path.name, i % 4, &fds[i]);
-	FL_OK(find_result(&s, &(fl_offer_config){NUMBERS}, true, true)); /* behind all of them */
+		hostile_client(s.path.name, i % 4, &fds[i]);
+	FL_OK(find_result(&s, &(fl_endpoint_config){NUMBERS}, true, true)); /* behind all of them */
 	for (int i = 0; i < N; i++)
 		if (fds[i] >= 0)
 			assert_int_equal(close(fds[i]), 0);
 	for (int i = 0; i < N; i++)
-		hostile_finder(s.path.name, i % 4, &fds[i]);
+		hostile_client(s.path.name, i % 4, &fds[i]);
 	while (accepted < N - N / 4) /* the rest has gone */
-		FL_OK(fl_offer_accept(s.offer, &pipes[accepted++]));
-	FL_RC(fl_offer_accept_until(s.offer, &pipes[0], 0, NULL), -ETIMEDOUT);
+		FL_OK(fl_endpoint_accept(s.endpoint, &pipes[accepted++]));
+	FL_RC(fl_endpoint_accept_until(s.endpoint, &pipes[0], 0, NULL), -ETIMEDOUT);
 	for (unsigned i = 0; i < accepted; i++) {
 		int rc = fl_pipe_try_recv(pipes[i], bytes, sizeof bytes, &size);
 		assert_true(rc == -EAGAIN || rc == -EBADMSG);
@@ -448,10 +448,10 @@ FL_TEST(offer_to_hostile_finders)
 	stand_end(&s);
 }
 
-/* A finder that comes again and again holds up no other fiber, and a cancel ends the wait. */
+/* A client that comes again and again holds up no other fiber, and a cancel ends the wait. */
 struct crowd {
 	const char *path;
-	fl_offer *offer;
+	fl_endpoint *endpoint;
 	bool over;
 };
 
@@ -459,7 +459,7 @@ static int accept_crowd(void *arg)
 {
 	struct crowd *c = arg;
 	int rc;
-	while ((rc = fl_offer_accept(c->offer, NULL)) == 0)
+	while ((rc = fl_endpoint_accept(c->endpoint, NULL)) == 0)
 		FL_CHECK(close(bare_connect(c->path)) == 0 && close(bare_connect(c->path)) == 0);
 	c->over = true;
 	return rc;
@@ -474,22 +474,22 @@ static int crowd_in_a_loop(void *arg)
 		fl_fiber_yield();
 	FL_CHECK(!c->over);
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_offer_accept() */
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_endpoint_accept() */
 	FL_CHECK(close(fd) == 0);
 	return 0;
 }
 
-FL_TEST(offer_to_a_crowd)
+FL_TEST(endpoint_to_a_crowd)
 {
 	struct stand s = stand_begin();
-	struct crowd c = {s.path.name, s.offer, false};
+	struct crowd c = {s.path.name, s.endpoint, false};
 	FL_OK(fl_loop_run(crowd_in_a_loop, &c));
 	stand_end(&s);
 }
 
-/* ---- hostile offers */
+/* ---- hostile servers */
 
-/* As in lib/process/pipe/offer.c. */
+/* As in lib/process/pipe/endpoint.c. */
 struct hello {
 	uint32_t magic, version, item_version, refused;
 	uint64_t item_size;
@@ -510,7 +510,7 @@ struct fake {
 };
 
 /* Makes no call of the library but for the packet: tables may be replaced in the other thread. */
-static int fake_offer(void *arg)
+static int fake_endpoint(void *arg)
 {
 	const struct fake *f = arg;
 	int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -520,7 +520,7 @@ static int fake_offer(void *arg)
 	if (f->n_fds > 0)
 		fl__passed_fds_put(&m, &control, f->fds, f->n_fds);
 	FL_CHECK(fd >= 0);
-	if (f->bytes) /* the finder may have gone: it looks at the user first */
+	if (f->bytes) /* the client may have gone: it looks at the user first */
 		FL_CHECK(fl__passed_fds_send(fd, &m, MSG_NOSIGNAL) == (ssize_t)f->size || errno == EPIPE);
 	FL_CHECK(close(fd) == 0);
 	return 0;
@@ -533,7 +533,7 @@ static int find_fake(const char *path, struct fake f)
 	fl_thread t;
 	int ended = -1;
 	f.listener = bare_listener(SOCK_SEQPACKET, path);
-	FL_CHECK(fl_thread_start(&t, fake_offer, &f, NULL) == 0);
+	FL_CHECK(fl_thread_start(&t, fake_endpoint, &f, NULL) == 0);
 	int rc = find_numbers(path, &region, &pipe);
 	FL_CHECK((rc == 0) == (region != NULL) && (rc == 0) == (pipe != NULL));
 	fl_shm_free(region);
@@ -543,7 +543,7 @@ static int find_fake(const char *path, struct fake f)
 	return rc;
 }
 
-FL_TEST(offer_by_a_hostile_program)
+FL_TEST(endpoint_by_a_hostile_program)
 {
 	fl_test_path p = fl_test_path_make();
 	number_queue *q = NULL;
@@ -563,7 +563,7 @@ FL_TEST(offer_by_a_hostile_program)
 	(void)fl_set_log_handler(keep_log);
 	FL_OK(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h, .fds = &fd, .n_fds = 1}));
 	/* nothing, an empty packet, too little, too much, another beginning */
-	FL_RC(find_fake(p.name, (struct fake){.bytes = NULL}), -ECONNRESET); /* fl_offer_find() */
+	FL_RC(find_fake(p.name, (struct fake){.bytes = NULL}), -ECONNRESET); /* fl_endpoint_connect() */
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = 0, .fds = &fd, .n_fds = 1}), -EBADMSG);
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = 4, .fds = &fd, .n_fds = 1}), -EBADMSG);
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h - 1, .fds = &fd, .n_fds = 1}), -EBADMSG);
@@ -597,10 +597,10 @@ FL_TEST(offer_by_a_hostile_program)
 	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h, .fds = &memory, .n_fds = 1}), -EBADMSG);
 	/* a descriptor limit */
-	rlim_t limit = fl_test_limit_fds(4); /* the two sockets of the fake, that of the finder */
+	rlim_t limit = fl_test_limit_fds(4); /* the two sockets of the fake, that of the client */
 	int rc = find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h, .fds = many, .n_fds = 8});
 	fl_test_unlimit_fds(limit);
-	FL_RC(rc, -EMFILE); /* fl_offer_find() */
+	FL_RC(rc, -EMFILE); /* fl_endpoint_connect() */
 	(void)fl_set_log_handler(NULL);
 	assert_int_equal(fl_test_fds(), before);
 	assert_true(close(memory) == 0 && close(file) == 0);
@@ -629,42 +629,42 @@ static int find_silent(void *path)
 	return find_numbers(path, NULL, NULL); /* -ECANCELED */
 }
 
-static int cancel_the_finder(void *path)
+static int cancel_the_client(void *path)
 {
 	fl_fiber *f = fl_test_start(find_silent, path);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_offer_find() */
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_endpoint_connect() */
 	return 0;
 }
 
-FL_TEST(offer_by_a_silent_program)
+FL_TEST(endpoint_by_a_silent_program)
 {
 	fl_test_path p = fl_test_path_make();
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
 	fl_cancel_token stop;
 	unsigned before = fl_test_fds();
-	FL_RC(fl_offer_find_until(p.name, NULL, NULL, NULL, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_offer_find_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_OK(fl_loop_run(cancel_the_finder, p.name));
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_loop_run(cancel_the_client, p.name));
 	assert_int_equal(fl_test_fds(), before);
 	assert_int_equal(close(listener), 0);
 	assert_int_equal(unlink(p.name), 0);
-	/* an offer that ends without an accept */
+	/* an endpoint that ends without an accept */
 	struct stand s = stand_begin();
 	int fd = bare_connect(s.path.name);
 	char byte;
-	stand_end(&(struct stand){s.path, s.region, s.q, s.offer, s.fds + 1});
+	stand_end(&(struct stand){s.path, s.region, s.q, s.endpoint, s.fds + 1});
 	assert_true(recv(fd, &byte, 1, 0) <= 0 && close(fd) == 0);
 	/* the last part: a wait with a token starts a thread, which keeps descriptors */
 	s = stand_begin();
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
-	FL_RC(fl_offer_accept_until(s.offer, NULL, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_endpoint_accept_until(s.endpoint, NULL, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
-	FL_RC(fl_offer_accept_until(s.offer, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_offer_free(s.offer);
+	FL_RC(fl_endpoint_accept_until(s.endpoint, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_endpoint_free(s.endpoint);
 	number_queue_free(s.q);
 	fl_shm_free(s.region);
 	fl_test_path_end(&s.path);
@@ -681,58 +681,58 @@ static int peer_of_user_12345(int fd, int level, int option, void *value, sockle
 	return rc;
 }
 
-FL_TEST(offer_of_another_user)
+FL_TEST(endpoint_of_another_user)
 {
 	FL_NET_FAULTS();
 	const uid_t other[] = {1, 12345};
 	fl_test_path p = fl_test_path_make();
 	struct hello h = good_hello(), answer;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	unsigned before = fl_test_fds();
-	/* the finder looks at the user first, and takes nothing from another one */
+	/* the client looks at the user first, and takes nothing from another one */
 	(void)fl_set_log_handler(keep_log);
 	fl__net_sys.get_struct = peer_of_user_12345;
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h}), -EACCES);
 	assert_non_null(strstr(logged, "runs as user 12345, expected"));
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
-	const fl_offer_config allowed = {NUMBERS, .users = other, .n_users = 2};
-	FL_RC(fl_offer_find_until(p.name, &allowed, NULL, NULL, 0, NULL), -ETIMEDOUT); /* goes on */
+	const fl_endpoint_config allowed = {NUMBERS, .users = other, .n_users = 2};
+	FL_RC(fl_endpoint_connect_until(p.name, &allowed, NULL, NULL, 0, NULL), -ETIMEDOUT); /* goes on */
 	assert_true(close(listener) == 0 && unlink(p.name) == 0);
 	(void)fl_set_log_handler(NULL);
-	/* the offer tells a refused finder so, and sends nothing else */
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS}));
+	/* the endpoint tells a refused client so, and sends nothing else */
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	int fd = bare_connect(p.name);
-	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 1 && answer.item_version == 0 && answer.item_type[0] == '\0');
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), 0);
 	assert_int_equal(close(fd), 0);
-	fl_offer_free(o);
-	FL_OK(fl_offer_create(&o, p.name, &allowed));
+	fl_endpoint_free(o);
+	FL_OK(fl_endpoint_create(&o, p.name, &allowed));
 	fd = bare_connect(p.name);
-	FL_OK(fl_offer_accept(o, NULL));
+	FL_OK(fl_endpoint_accept(o, NULL));
 	assert_int_equal(close(fd), 0);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	assert_int_equal(fl_test_fds(), before);
 	fl_test_path_end(&p);
 }
 
-/* Finders that come and go do not extend the deadline, though the descriptor stays ready. */
-FL_TEST(offer_deadline_beside_finders)
+/* Clients that come and go do not extend the deadline, though the descriptor stays ready. */
+FL_TEST(endpoint_deadline_beside_clients)
 {
 	fl_test_path p = fl_test_path_make();
-	fl_offer *o = NULL;
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS}));
+	fl_endpoint *o = NULL;
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(close(bare_connect(p.name)), 0);
-	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
-	assert_int_equal(poll(&(struct pollfd){fl_offer_fd(o), POLLIN, 0}, 1, 0), 1); /* the second */
-	fl_offer_free(o);
+	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(poll(&(struct pollfd){fl_endpoint_fd(o), POLLIN, 0}, 1, 0), 1); /* the second */
+	fl_endpoint_free(o);
 	fl_test_path_end(&p);
 }
 
 /* Finds as another user; the exit status says the error. */
-static int find_as_another_user(const char *path, const fl_offer_config *config, fl_offer *o)
+static int find_as_another_user(const char *path, const fl_endpoint_config *config, fl_endpoint *o)
 {
 	int status = -1;
 	pid_t pid = fork();
@@ -742,10 +742,10 @@ static int find_as_another_user(const char *path, const fl_offer_config *config,
 		if (setuid(65534) != 0)
 			_exit(255);
 		(void)fl_set_log_handler(keep_log);
-		_exit(-fl_offer_find(path, config, NULL, NULL));
+		_exit(-fl_endpoint_connect(path, config, NULL, NULL));
 	}
 	while (o && waitpid(pid, &status, WNOHANG) == 0) {
-		int rc = fl_offer_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
+		int rc = fl_endpoint_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
 		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
 	}
 	if (!o)
@@ -754,25 +754,25 @@ static int find_as_another_user(const char *path, const fl_offer_config *config,
 	return -WEXITSTATUS(status);
 }
 
-FL_TEST(offer_to_another_user)
+FL_TEST(endpoint_to_another_user)
 {
 	if (!fl_test_has_users())
 		FL_SKIP(FL_TEST_USERS_REASON);
 	const uid_t nobody = 65534, me = geteuid();
-	const fl_offer_config from_me = {.users = &me, .n_users = 1};
-	fl_offer *o = NULL;
+	const fl_endpoint_config from_me = {.users = &me, .n_users = 1};
+	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	assert_int_equal(chmod(p.folder, 0755), 0);
-	FL_OK(fl_offer_create(&o, p.name, NULL));
-	FL_RC(find_as_another_user(p.name, &from_me, NULL), -EACCES); /* the mode; fl_offer_find() */
-	fl_offer_free(o);
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.mode = 0666}));
-	FL_RC(find_as_another_user(p.name, &from_me, o), -EACCES); /* the offer does not allow it */
-	fl_offer_free(o);
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.users = &nobody, .n_users = 1}));
-	FL_RC(find_as_another_user(p.name, NULL, o), -EACCES); /* the finder does not allow it */
+	FL_OK(fl_endpoint_create(&o, p.name, NULL));
+	FL_RC(find_as_another_user(p.name, &from_me, NULL), -EACCES); /* the mode; fl_endpoint_connect() */
+	fl_endpoint_free(o);
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.mode = 0666}));
+	FL_RC(find_as_another_user(p.name, &from_me, o), -EACCES); /* the endpoint does not allow it */
+	fl_endpoint_free(o);
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.users = &nobody, .n_users = 1}));
+	FL_RC(find_as_another_user(p.name, NULL, o), -EACCES); /* the client does not allow it */
 	FL_OK(find_as_another_user(p.name, &from_me, o));
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	fl_test_path_end(&p);
 }
 
@@ -795,7 +795,7 @@ static void find_in_a_namespace(const char *path, bool wants_region)
 	const pid_t pid = fork();
 	if (pid == 0) {
 		(void)fl_set_log_handler(keep_log);
-		const int rc = fl_offer_find(path, NULL, wants_region ? &region : NULL, NULL);
+		const int rc = fl_endpoint_connect(path, NULL, wants_region ? &region : NULL, NULL);
 		_exit(rc == -EPROTO && !strstr(logged, "PID namespace") ? 254 : -rc);
 	}
 	int status = -1;
@@ -803,7 +803,7 @@ static void find_in_a_namespace(const char *path, bool wants_region)
 	_exit(WEXITSTATUS(status));
 }
 
-static int finds_from_a_namespace(fl_offer *o, const char *path, bool wants_region)
+static int finds_from_a_namespace(fl_endpoint *o, const char *path, bool wants_region)
 {
 	int status = -1;
 	const pid_t pid = fork();
@@ -811,7 +811,7 @@ static int finds_from_a_namespace(fl_offer *o, const char *path, bool wants_regi
 	if (pid == 0)
 		find_in_a_namespace(path, wants_region);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		const int rc = fl_offer_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
+		const int rc = fl_endpoint_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
 		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
 	}
 	FL_CHECK(WIFEXITED(status));
@@ -824,29 +824,29 @@ static uint64_t unknown_namespace(void)
 }
 
 /* bug: locks_across_pid_namespaces. Pipes need no common namespace. */
-FL_TEST(offer_to_another_pid_namespace)
+FL_TEST(endpoint_to_another_pid_namespace)
 {
 	if (!fl_test_try(try_pid_namespace))
 		FL_SKIP("not root, or no PID namespaces");
 	const struct fl__shm_sys real = fl__shm_sys;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_shm *region = NULL;
 	const char *path = fl_test_abstract();
 	for (int known = 0; known < 2; known++) {
 		fl__shm_sys.pid_namespace = known ? real.pid_namespace : unknown_namespace; /* no /proc */
 		FL_OK(fl_shm_create(&region, 1 << 16));
-		FL_OK(fl_offer_create(&o, path, &(fl_offer_config){.region = region}));
+		FL_OK(fl_endpoint_create(&o, path, &(fl_endpoint_config){.region = region}));
 		FL_RC(finds_from_a_namespace(o, path, true), -EPROTO);
-		fl_offer_free(o);
+		fl_endpoint_free(o);
 		fl_shm_free(region);
 	}
 	fl__shm_sys = real;
-	FL_OK(fl_offer_create(&o, path, NULL));
+	FL_OK(fl_endpoint_create(&o, path, NULL));
 	FL_OK(finds_from_a_namespace(o, path, false));
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 }
 
-/* To the offering program, the finder of a namespace that it does not see has the number 0. */
+/* To the server, the client of a namespace that it does not see has the number 0. */
 static int peer_without_a_number(int fd, int level, int option, void *value, socklen_t size)
 {
 	const int rc = fl_test_real_net_sys.get_struct(fd, level, option, value, size);
@@ -855,53 +855,53 @@ static int peer_without_a_number(int fd, int level, int option, void *value, soc
 }
 
 /* bug: locks_across_pid_namespaces */
-FL_TEST(offer_refuses_a_finder_of_an_unseen_namespace)
+FL_TEST(endpoint_refuses_a_client_of_an_unseen_namespace)
 {
 	FL_NET_FAULTS();
 	struct hello answer;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_shm *region = NULL;
 	const char *path = fl_test_abstract();
 	FL_OK(fl_shm_create(&region, 1 << 16));
-	FL_OK(fl_offer_create(&o, path, &(fl_offer_config){NUMBERS, .region = region}));
+	FL_OK(fl_endpoint_create(&o, path, &(fl_endpoint_config){NUMBERS, .region = region}));
 	fl__net_sys.get_struct = peer_without_a_number;
 	const int fd = bare_connect(path);
-	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 2 && answer.item_type[0] == '\0');
 	assert_int_equal(close(fd), 0);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	fl_shm_free(region);
 }
 
 /* In a user namespace in which this user has the number 65534, as has each user that it lacks. */
-static void offer_as_unmapped(const char *path)
+static void endpoint_as_unmapped(const char *path)
 {
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	if (unshare(CLONE_NEWUSER) != 0)
 		_exit(77);
 	const int map = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
 	if (map < 0 || write(map, "65534 0 1", 9) != 9)
 		_exit(77);
 	FL_CHECK(geteuid() == 65534 && close(map) == 0);
-	FL_CHECK(fl_offer_create(&o, path, NULL) == 0);
-	FL_IGNORE(fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL));
+	FL_CHECK(fl_endpoint_create(&o, path, NULL) == 0);
+	FL_IGNORE(fl_endpoint_accept_until(o, NULL, fl_after(FL_S(60)), NULL));
 	_exit(0);
 }
 
 /* bug: unmapped_user_is_taken_for_this_one */
-FL_TEST(offer_in_a_user_namespace)
+FL_TEST(endpoint_in_a_user_namespace)
 {
 	if (!fl_test_has_users())
 		FL_SKIP(FL_TEST_USERS_REASON);
 	const uid_t root = 0;
-	const fl_offer_config from_root = {.users = &root, .n_users = 1};
+	const fl_endpoint_config from_root = {.users = &root, .n_users = 1};
 	const char *path = fl_test_abstract();
 	int status = 0, rc = -ECONNREFUSED;
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0)
-		offer_as_unmapped(path);
+		endpoint_as_unmapped(path);
 	while (rc == -ECONNREFUSED && waitpid(pid, &status, WNOHANG) == 0)
 		rc = find_as_another_user(path, &from_root, NULL);
 	FL_CHECK(kill(pid, SIGKILL) == 0 || errno == ESRCH);

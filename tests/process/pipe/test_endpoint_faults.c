@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Offers when a system call fails, memory is short, or a process is killed: nothing leaks. */
+/* Endpoints when a system call fails, memory is short, or a process is killed: nothing leaks. */
 #include "fl_emulated.h"
 #include "fl_net_faults.h"
 #include "fl_shm_child.h"
@@ -49,68 +49,68 @@ static void no_faults(void)
 	(void)fl_test_fd_faults_end();
 }
 
-FL_TEST(offer_create_faults)
+FL_TEST(endpoint_create_faults)
 {
 	FL_NET_FAULTS();
 	FL_RESOLVE_FAULTS();
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
 	FL_EACH (i, of_socket) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
-		FL_RC(fl_offer_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
 	static const int of_bind[] = {-EACCES, -EROFS};
 	FL_EACH (i, of_bind) {
 		fault = of_bind[i];
 		fl__net_sys.bind = failing_bind;
-		FL_RC(fl_offer_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
+		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
 	}
 	no_faults();
 	fl__unix_sys.set_mode = failing_set_mode;
-	FL_RC(fl_offer_create(&o, p.name, NULL), -EROFS);
+	FL_RC(fl_endpoint_create(&o, p.name, NULL), -EROFS);
 	assert_false(fl_test_path_is_there(&p));
 	no_faults();
 	fl__net_sys.listen = failing_listen;
 	fault = -ENOBUFS;
-	FL_RC(fl_offer_create(&o, p.name, NULL), -ENOMEM);
+	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOMEM);
 	assert_false(fl_test_path_is_there(&p));
 	assert_null(o);
 	assert_int_equal(fl_test_fds(), before);
 	fl_test_path_end(&p);
 }
 
-FL_TEST(offer_accept_faults)
+FL_TEST(endpoint_accept_faults)
 {
 	FL_NET_FAULTS();
 	FL_FD_FAULTS();
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	char byte;
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
-	FL_OK(fl_offer_create(&o, p.name, NULL));
+	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	int fd = bare_connect(p.name);
 	fl__net_sys.accept = failing_accept;
 	static const int of_accept[][2] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
 	FL_EACH (i, of_accept) {
 		fault = of_accept[i][0];
-		FL_RC(fl_offer_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		FL_RC(fl_endpoint_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
-	FL_OK(fl_offer_accept(o, &pipe)); /* it still waits */
+	FL_OK(fl_endpoint_accept(o, &pipe)); /* it still waits */
 	fl_pipe_free(pipe);
 	assert_int_equal(close(fd), 0);
-	/* between the accept and the hello: the finder gets the end */
+	/* between the accept and the hello: the client gets the end */
 	pipe = NULL;
 	fl__net_sys.get_struct = failing_struct;
 	fault = -ENOBUFS;
 	fd = bare_connect(p.name);
-	FL_RC(fl_offer_accept(o, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_accept(o, &pipe), -ENOMEM);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	assert_int_equal(close(fd), 0);
 	no_faults();
@@ -120,13 +120,13 @@ FL_TEST(offer_accept_faults)
 	for (size_t i = 0; i < 2 * sizeof of_send / sizeof *of_send; i++) {
 		fault = of_send[i / 2][0];
 		fd = bare_connect(p.name);
-		/* fl_offer_accept(): -ETOOMANYREFS */
-		FL_RC(fl_offer_accept_until(o, i % 2 ? &pipe : NULL, 0, NULL), of_send[i / 2][1]);
+		/* fl_endpoint_accept(): -ETOOMANYREFS */
+		FL_RC(fl_endpoint_accept_until(o, i % 2 ? &pipe : NULL, 0, NULL), of_send[i / 2][1]);
 		assert_int_equal(recv(fd, &byte, 1, 0), 0);
 		assert_int_equal(close(fd), 0);
 	}
 	assert_null(pipe);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	assert_int_equal(fl_test_fds(), before);
 	fl_test_path_end(&p);
 }
@@ -138,16 +138,16 @@ static void *few_allocations(size_t size)
 	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
 }
 
-FL_TEST(offer_without_memory)
+FL_TEST(endpoint_without_memory)
 {
 	FL_FAULTS();
 	fl_test_path p = fl_test_path_make();
 	const uid_t users[] = {1, 2};
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	fl_shm *region = NULL;
 	FL_OK(fl_shm_create(&region, 4096));
-	const fl_offer_config config = {.users = users, .n_users = 2, .region = region};
+	const fl_endpoint_config config = {.users = users, .n_users = 2, .region = region};
 	unsigned before = fl_test_fds(), needed;
 	int rc = -ENOMEM;
 	fl_test_blocks = 0;
@@ -156,15 +156,15 @@ FL_TEST(offer_without_memory)
 	for (needed = 0; rc == -ENOMEM; needed++) {
 		assert_true(needed < 10);
 		allocations_left = needed;
-		rc = fl_offer_create(&o, p.name, &config); /* -ENOMEM */
+		rc = fl_endpoint_create(&o, p.name, &config); /* -ENOMEM */
 	}
 	FL_OK(rc);
 	assert_true(needed > 2);
 	int fd = bare_connect(p.name);
 	allocations_left = 0;
-	FL_RC(fl_offer_accept(o, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_accept(o, &pipe), -ENOMEM);
 	assert_true(pipe == NULL && close(fd) == 0);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	assert_int_equal(fl_test_blocks, 0);
 	fl__sys = fl_test_real_sys;
 	fl_shm_free(region);
@@ -172,48 +172,49 @@ FL_TEST(offer_without_memory)
 	fl_test_path_end(&p);
 }
 
-FL_TEST(offer_find_faults)
+FL_TEST(endpoint_find_faults)
 {
 	FL_FAULTS();
 	FL_NET_FAULTS();
 	FL_FD_FAULTS();
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL, *found = NULL;
 	fl_pipe *pipe = NULL;
 	FL_OK(fl_shm_create(&region, 4096));
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.region = region}));
+	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.region = region}));
 	FL_EACH (i, of_socket) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
-		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe),
+		      of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
 	fl__net_sys.connect = failing_connect;
 	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
 	FL_EACH (i, of_connect) {
 		fault = of_connect[i];
-		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_connect[i]);
+		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_connect[i]);
 	}
 	fault = -EAGAIN; /* the backlog is full */
-	FL_RC(fl_offer_find_until(p.name, NULL, &found, &pipe, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_endpoint_connect_until(p.name, NULL, &found, &pipe, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	no_faults();
 	fl__net_sys.get_struct = failing_struct;
 	fault = -ENOBUFS;
-	FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
 	fl__fd_sys.receive = failing_receive;
 	fault = -ENOMEM;
-	FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), -ENOMEM);
+	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	fl_shm_free(region);
 	fl_test_path_end(&p);
 }
 
-/* The offer is in a child, so that this process can be short of anything. */
-static pid_t offering_child(const char *path, fl_shm *region)
+/* The endpoint is in a child, so that this process can be short of anything. */
+static pid_t server_child(const char *path, fl_shm *region)
 {
 	int ready[2];
 	char byte;
@@ -221,12 +222,12 @@ static pid_t offering_child(const char *path, fl_shm *region)
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		fl_offer *o = NULL;
+		fl_endpoint *o = NULL;
 		(void)alarm(60);
-		if (fl_offer_create(&o, path, &(fl_offer_config){.region = region}) != 0 ||
+		if (fl_endpoint_create(&o, path, &(fl_endpoint_config){.region = region}) != 0 ||
 		    write(ready[1], "x", 1) != 1)
 			_exit(1);
-		while (fl_offer_accept(o, NULL) == 0)
+		while (fl_endpoint_accept(o, NULL) == 0)
 			;
 		_exit(2);
 	}
@@ -239,14 +240,14 @@ static void kill_child(pid_t pid)
 	FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
 }
 
-FL_TEST(offer_find_without_memory)
+FL_TEST(endpoint_find_without_memory)
 {
 	FL_FAULTS();
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL, *found = NULL;
 	fl_pipe *pipe = NULL;
 	FL_OK(fl_shm_create(&region, 4096));
-	pid_t pid = offering_child(p.name, region);
+	pid_t pid = server_child(p.name, region);
 	unsigned before = fl_test_fds(), needed;
 	int rc = -ENOMEM;
 	fl_test_blocks = 0;
@@ -255,7 +256,7 @@ FL_TEST(offer_find_without_memory)
 	for (needed = 0; rc == -ENOMEM; needed++) {
 		assert_true(needed < 10);
 		allocations_left = needed;
-		rc = fl_offer_find(p.name, NULL, &found, &pipe); /* -ENOMEM */
+		rc = fl_endpoint_connect(p.name, NULL, &found, &pipe); /* -ENOMEM */
 		if (rc != 0)
 			assert_true(!found && !pipe && fl_test_blocks == 0 && fl_test_fds() == before);
 	}
@@ -266,7 +267,7 @@ FL_TEST(offer_find_without_memory)
 	fl__sys = fl_test_real_sys;
 	for (unsigned more = 0; more < 3; more++) { /* the socket, the hello's descriptor, the region's own */
 		rlim_t limit = fl_test_limit_fds(more);
-		rc = fl_offer_find(p.name, NULL, &found, &pipe);
+		rc = fl_endpoint_connect(p.name, NULL, &found, &pipe);
 		fl_test_unlimit_fds(limit);
 		FL_RC(rc, -EMFILE);
 		assert_int_equal(fl_test_fds(), before);
@@ -279,7 +280,7 @@ FL_TEST(offer_find_without_memory)
 
 /* ---- processes that are killed */
 
-FL_TEST(offer_after_a_kill)
+FL_TEST(endpoint_after_a_kill)
 {
 	fl_test_path p = fl_test_path_make();
 	fl_shm *found = NULL;
@@ -290,8 +291,8 @@ FL_TEST(offer_after_a_kill)
 	FL_OK(fl_shm_create(&region, 4096));
 	unsigned before = fl_test_fds();
 	for (int i = 0; i < 5; i++) {
-		pid_t pid = offering_child(p.name, region); /* replaces the file of the one before */
-		FL_OK(fl_offer_find(p.name, NULL, &found, &pipe));
+		pid_t pid = server_child(p.name, region); /* replaces the file of the one before */
+		FL_OK(fl_endpoint_connect(p.name, NULL, &found, &pipe));
 		kill_child(pid);
 		/* accepted without a pipe: the end is there at once, or after the kill */
 		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE);
@@ -301,7 +302,7 @@ FL_TEST(offer_after_a_kill)
 		fl_shm_free(found);
 		fl_pipe_free(pipe);
 		assert_true(fl_test_path_is_there(&p));
-		FL_RC(fl_offer_find(p.name, NULL, NULL, NULL), -ECONNREFUSED);
+		FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNREFUSED);
 	}
 	assert_int_equal(fl_test_fds(), before);
 	assert_int_equal(unlink(p.name), 0);
@@ -309,8 +310,8 @@ FL_TEST(offer_after_a_kill)
 	fl_test_path_end(&p);
 }
 
-/* A finder that waits for an accept when the offering process is killed. */
-FL_TEST(offer_killed_before_the_accept)
+/* A client that waits for an accept when the server is killed. */
+FL_TEST(endpoint_killed_before_the_accept)
 {
 	fl_test_path p = fl_test_path_make();
 	int ready[2];
@@ -319,41 +320,41 @@ FL_TEST(offer_killed_before_the_accept)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		fl_offer *o = NULL;
+		fl_endpoint *o = NULL;
 		struct pollfd one;
 		(void)alarm(60);
-		if (fl_offer_create(&o, p.name, NULL) != 0 || write(ready[1], "x", 1) != 1)
+		if (fl_endpoint_create(&o, p.name, NULL) != 0 || write(ready[1], "x", 1) != 1)
 			_exit(1);
-		one = (struct pollfd){fl_offer_fd(o), POLLIN, 0};
-		(void)poll(&one, 1, -1); /* the finder has come */
+		one = (struct pollfd){fl_endpoint_fd(o), POLLIN, 0};
+		(void)poll(&one, 1, -1); /* the client has come */
 		(void)kill(getpid(), SIGKILL);
 	}
 	assert_true(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
-	FL_RC(fl_offer_find(p.name, NULL, NULL, NULL), -ECONNRESET);
+	FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNRESET);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(unlink(p.name), 0);
 	fl_test_path_end(&p);
 }
 
 /* A forked child leaves the file, and may accept. */
-FL_TEST(offer_in_a_forked_child)
+FL_TEST(endpoint_in_a_forked_child)
 {
 	fl_test_path p = fl_test_path_make();
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	int status = -1;
-	FL_OK(fl_offer_create(&o, p.name, NULL));
+	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	int fd = bare_connect(p.name);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		int rc = fl_offer_accept(o, NULL);
-		fl_offer_free(o);
+		int rc = fl_endpoint_accept(o, NULL);
+		fl_endpoint_free(o);
 		_exit(rc == 0 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	assert_true(fl_test_path_is_there(&p) && close(fd) == 0);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	assert_false(fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 }
@@ -367,7 +368,8 @@ static void write_numbers(const char *path)
 	uint64_t next = 0;
 	size_t size;
 	(void)alarm(60);
-	int rc = fl_offer_find(path, &(fl_offer_config){.item_type = "number", .item_size = 8}, &region, &pipe);
+	int rc =
+	    fl_endpoint_connect(path, &(fl_endpoint_config){.item_type = "number", .item_size = 8}, &region, &pipe);
 	if (rc == 0)
 		rc = number_queue_open(&q, region, fl_shm_root(region));
 	if (rc == 0)
@@ -378,13 +380,13 @@ static void write_numbers(const char *path)
 }
 
 /* The writer is killed while it writes, again and again: no number is lost, doubled or torn. */
-FL_TEST(offer_writer_is_killed)
+FL_TEST(endpoint_writer_is_killed)
 {
 	enum { KILLS = 20, BETWEEN = 2000 };
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL;
 	number_queue *q = NULL;
-	fl_offer *o = NULL;
+	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	uint64_t next = 0, number = 0;
 	char byte;
@@ -393,14 +395,15 @@ FL_TEST(offer_writer_is_killed)
 	FL_OK(fl_shm_create(&region, 1 << 20));
 	FL_OK(number_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 100}));
 	FL_OK(fl_shm_set_root(region, number_queue_offset(q)));
-	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.item_type = "number", .item_size = 8, .region = region}));
+	FL_OK(fl_endpoint_create(&o, p.name,
+	                         &(fl_endpoint_config){.item_type = "number", .item_size = 8, .region = region}));
 	unsigned before = fl_test_fds();
 	for (int i = 0; i < KILLS; i++) {
 		pid_t pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0)
 			write_numbers(p.name);
-		FL_OK(fl_offer_accept(o, &pipe));
+		FL_OK(fl_endpoint_accept(o, &pipe));
 		FL_OK(fl_pipe_send(pipe, &next, sizeof next));
 		for (int k = 0; k < BETWEEN; k++) {
 			FL_OK(number_queue_get(q, &number));
@@ -417,7 +420,7 @@ FL_TEST(offer_writer_is_killed)
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	}
 	assert_int_equal(fl_test_fds(), before);
-	fl_offer_free(o);
+	fl_endpoint_free(o);
 	number_queue_free(q);
 	fl_shm_free(region);
 	fl_test_path_end(&p);
