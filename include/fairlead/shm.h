@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_shm_attach(&region, fd);                              // the other process; check
  *     struct frame *f = FL_SHM_AT(region, struct frame, offset);    // NULL: not in the region
- *     fl_shm_free_block(region, f);                                    // any process may
+ *     fl_shm_free_block(region, f);                                 // any process may
  *
  * A region is an anonymous file, without a name. The kernel frees the memory with the last
  * descriptor and mapping. Another process inherits or receives the descriptor. It finds the
