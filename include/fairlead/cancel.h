@@ -12,8 +12,7 @@ FL_BEGIN_DECLS
 
 /*
  * Cancel token: asks waits to give up. Tokens form a tree. A request reaches the token and all its
- * descendants, for ever: each wait that would block under the token returns -ECANCELED. A
- * descendant's deadline is never later than an ancestor's.
+ * descendants, for ever: each wait that would block under the token returns -ECANCELED.
  *
  *     fl_cancel_token stop;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
@@ -113,8 +112,7 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *
  * The function runs at most once, in the context that requests the token or an ancestor, after the
  * waits under the token were woken. The request returns after the function has. The order of
- * several callbacks is not specified. A second request does not wait for functions that the first
- * request still runs.
+ * several callbacks is not specified. A second request does not wait for the first.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
  * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
@@ -122,8 +120,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * A deadline that passes runs no callback. A registration after the deadline counts as one after a
  * request.
  *
- * The library requests tokens, too: when a task, a fiber, a group or a loop is cancelled, when a
- * member of a group fails, and in a worker process for a cancelled task.
+ * The library requests tokens, too: of cancelled tasks (also in worker processes), fibers, groups
+ * and loops, and of a group with a failed member.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);

@@ -23,16 +23,15 @@ FL_BEGIN_DECLS
  *
  *   fl_thread_start()
  *   fl_fiber_start(), fl_group_start(), fl_loop_run(), fl_loop_run_on()
- *   fl_submit() and all other ways to submit a task: maps, groups, chains (fl_future_then()),
- *       intrusive tasks, parallel loops
+ *   fl_submit() and all other ways to submit a task
  *   fl_to_thread()
  *   fl_parallel_invoke(), for the second function on another thread
  *   fl_timer_start(), fl_timer_start_every(), fl_loop_timer_start(), fl_loop_post()
  *   fl_future_on_end(), and `on_end` of a submit
  *
- * It takes constant time, no memory, and cannot fail. A task of a process executor, a process, and
- * the callback of a watch (fl_loop_watch_start()) begin without values. All other callbacks and
- * hooks run with the values of the context that calls them.
+ * It takes constant time and no memory. A task of a process executor, a process, and the callback
+ * of a watch (fl_loop_watch_start()) begin without values. All other callbacks and hooks run with
+ * the values of the context that calls them.
  *
  * What a task, a callback or a timer's function sets ends with its return. Sets of the first
  * function of fl_parallel_invoke() remain.

@@ -178,10 +178,9 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  * while the system, or a Unix receiver, has no room. Returns -ECANCELED, -EPIPE, -EOWNERDEAD, or:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
- *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows (UDP: 65,507 bytes
- *                  over IPv4)
- *   -ECONNREFUSED  UDP: the peer has no socket for an earlier datagram (ICMP); this datagram was
- *                  not sent. Unix: no socket is open there now
+ *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows
+ *   -ECONNREFUSED  UDP: the peer has no socket for an earlier datagram (ICMP); this one was not
+ *                  sent. Unix: no socket is open there
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  no route; or an ICMP report on an earlier datagram
  *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
@@ -189,8 +188,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
  *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
  *   -EFAULT        a bad address
- *   -EINVAL        the caller is no fiber of the socket's loop; UDP: port 0, or a peer that the
- *                  local address cannot reach, as from 127.0.0.1 to another machine
+ *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer that the local address cannot
+ *                  reach
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
@@ -221,8 +220,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
- *                  a datagram that this socket has sent did not arrive (ICMP): on a connected
- *                  socket; or with `peer_errors`, where `from` is the receiver that was meant
+ *                  a sent datagram did not arrive (ICMP): on a connected socket; or with
+ *                  `peer_errors`, to `from`
  *
  * With `peer_errors` receives return the errors of all peers, also on a socket that is not
  * connected; sends do not.
@@ -253,7 +252,7 @@ typedef struct fl_datagram_message {
  * Sends `n` datagrams in order, several with one system call. Stores in `sent`, which may be NULL,
  * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Returns 0 if all were
  * sent; else the error of the first that was not, as fl_datagram_send_to(). Those after it were not
- * sent. An error of the network for an earlier datagram of the same call may go unreported.
+ * sent. An error of the network for an earlier one may go unreported.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                   unsigned *sent);

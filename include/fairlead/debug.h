@@ -7,8 +7,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Debugging of locks and waits: reports deadlocks and potential deadlocks, prints which context
- * waits for what, and measures contention. Switched on at run time.
+ * Debugging of locks and waits, switched on at run time: docs/debugging.md.
  *
  *     FL_DEBUG=lockorder,waits,contention ./program        // Ctrl-\ prints all waits
  *
@@ -22,15 +21,15 @@ FL_BEGIN_DECLS
  * Reports go to the log handler (fairlead/error.h), one line each, in the context that caused the
  * report, which may hold locks of the program: the handler must not wait for these.
  *
- * FL_DEBUG_LOCKORDER: a context that holds A and waits for B orders A before B. When the order gets
- *     a cycle, the program can deadlock. Each new edge that closes a cycle is
- *     reported once, with the stacks at which each edge's locks were taken and wanted.
- * FL_DEBUG_WAITS: reports a deadlock when its last context begins to wait: what each context holds
- *     and wants, across threads and fibers, and which context joins which.
- * FL_DEBUG_CONTENTION: for each place in the program, how long it waits for locks and holds them,
- *     and how long it waits for conditions, semaphores and queues. Every wait is measured. Of the
- *     acquisitions of locks that do not wait, one in 16 is measured, and counts as 16. Calls of
- *     semaphores and queues that do not wait are not counted. Printed to standard error at exit.
+ *   FL_DEBUG_LOCKORDER   A context that holds A and waits for B orders A before B. Each new edge
+ *                        that closes a cycle is reported once, with the stacks at which each edge's
+ *                        locks were taken and wanted.
+ *   FL_DEBUG_WAITS       Reports a deadlock when its last context begins to wait: what each context
+ *                        holds and wants, across threads and fibers, and which context joins which.
+ *   FL_DEBUG_CONTENTION  For each place in the program, how long it waits for locks and holds them,
+ *                        and how long it waits for conditions, semaphores and queues. Of the
+ *                        acquisitions that do not wait, one in 16 is measured, and counts as 16.
+ *                        Printed to standard error at exit.
  *
  * The first two modes also report a context that locks a lock again that it holds, and a destroy of
  * a held lock. A lock that was acquired before causes no report.
@@ -54,9 +53,8 @@ FL_BEGIN_DECLS
  *   -EINVAL  an unknown mode; nothing has changed
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
- * With `waits`, the signal SIGQUIT prints a dump, unless the program handles or ignores SIGQUIT.
- * `signal=N` selects another signal; `signal=0` none. A program with more rights than its user
- * (set-uid) ignores it.
+ * With `waits`, SIGQUIT prints a dump, unless the program handles or ignores it; `signal=N` selects
+ * another signal, `signal=0` none.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 

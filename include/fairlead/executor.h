@@ -135,11 +135,11 @@ enum {
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Creates an executor that runs tasks on threads, which start when they are needed. They block the
- * signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A
- * task that ends its thread by pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and
- * another worker takes its place (docs/ends.md). Workers take tasks in the order of submission,
- * except while an intrusive task is cancelled before it started. Returns 0, -ENOMEM, or:
+ * Creates an executor that runs tasks on threads. They block the signals that the caller blocks,
+ * but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS. A task that ends its thread by
+ * pthread_exit() or pthread_cancel() fails with -EOWNERDEAD, and another worker takes its place
+ * (docs/ends.md). Workers take tasks in the order of submission, except while an intrusive task is
+ * cancelled before it started. Returns 0, -ENOMEM, or:
  *   -EINVAL  as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
  *            above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
  *            `idle_timeout` below 0
@@ -232,8 +232,7 @@ typedef struct fl_map_config {
  *   0         also if `n` is 0
  *   FL_ETASK  a task failed; tasks that had not started by then were not run
  *   -ETIMEDOUT, -ECANCELED
- *             tasks that had not started were not run; the tasks that had started have ended, with
- *             their results
+ *             tasks that had not started were not run; the others have ended, with their results
  *
  * or an error of fl_submit().
  */
@@ -308,17 +307,16 @@ FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t dea
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e` and gives it up without waiting. Queued tasks still run. `e` is freed when its last
- * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
- * `e` must have returned before, also the submit of a task of `e` that calls this. Until they end,
- * tasks of `e` may use fl_executor_current(); its submits return -EPIPE. A group or an iteration of
- * `e` must have ended before the call, or end within a task of `e`.
+ * Closes `e` and gives it up. Queued tasks still run; `e` is freed when the last has ended. The
+ * caller must not use it again; futures stay valid. Calls of other threads with `e` must have
+ * returned before, also the submit of a task of `e` that calls this. Until they end, tasks of `e`
+ * may use fl_executor_current(); its submits return -EPIPE. A group or an iteration of `e` must
+ * have ended before the call, or end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits for neither, a dlclose() of the library for both (docs/threads.md). The tasks of
  * fl_loop_executor_create_on() end when that loop has run them or is freed. In a task of a process
- * executor a detach of fl_executor_current() closes the worker's executor until the task ends, and
- * frees nothing.
+ * executor a detach of fl_executor_current() frees nothing.
  *
  * Returns 0, or:
  *   -EAGAIN, -ENOMEM  no thread can be started, also during an unload; nothing happened

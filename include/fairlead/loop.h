@@ -16,13 +16,7 @@ FL_BEGIN_DECLS
 /*
  * Event loop: runs fibers (fairlead/fiber.h) on one thread, and waits for all of them at once.
  *
- *     static int hello(void *arg)
- *     {
- *             int rc = fl_sleep(FL_S(1));
- *             puts("world");
- *             return rc;
- *     }
- *
+ *     static int hello(void *arg) { return puts("hello") < 0 ? -EIO : 0; }      // a fiber
  *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
  *
  * Callbacks run on the loop's thread, outside of the user's fibers. They may start fibers. A

@@ -38,16 +38,13 @@ FL_BEGIN_DECLS
  *
  * This program must be prepared:
  *
- *   fl_main(argc, argv);     as the first line of main(): for the fork server and FL_PROCESS_EXEC
- *   FL_PROCESS_HOOK;         at file scope, for a library that does not own main(): a constructor
- *                            that calls fl_main()
- *   fl_process_preload()     forks the fork server while the process has a single thread: for the
- *                            fork server only
+ *   fl_main(argc, argv);     the first line of main(): for the fork server and FL_PROCESS_EXEC
+ *   FL_PROCESS_HOOK;         at file scope: the same by a constructor, for a library
+ *   fl_process_preload()     for the fork server only, while the process has a single thread
  *
- * Otherwise a start fails with -ENOTSUP. So it does without /proc, if this program was started as
- * an argument of the loader (`ld.so PROGRAM`), and, without fl_process_preload(), if its execution
- * gives rights (set-uid, set-gid, capabilities of its file). FL_PROCESS_FORK and programs need no
- * preparation.
+ * Otherwise a start fails with -ENOTSUP; also without /proc, if this program was started by `ld.so
+ * PROGRAM`, and, without fl_process_preload(), if its execution gives rights (set-uid).
+ * FL_PROCESS_FORK and programs need no preparation.
  *
  * A task gets a copy of the bytes of its argument. Neither drop_arg nor drop_result runs. The task
  * must be registered (FL_TASK) here and in the new process, with the same identity. A task of a
@@ -91,8 +88,8 @@ FL_BEGIN_DECLS
  * A *daemon* is killed when the process that started it ends, SIGKILL included, or when the library
  * is unloaded. A child by clone() that neither calls exec nor runs the functions of
  * pthread_atfork() keeps it alive. The kernel kills the daemon alone, not the processes that it has
- * started. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
- * whole group; so does a preloaded fork server when the caller ends.
+ * started. If it leads a group (`group`), fl_process_free(), fl_process_stop() and a preloaded fork
+ * server kill the whole group.
  *
  * Ctrl-C does not reach a process that leads a group (`group`): take SIGINT by fairlead/signals.h,
  * and stop the process. SIGTTIN stops it when it reads the terminal: set `in` to FL_PROCESS_NULL or
@@ -101,14 +98,13 @@ FL_BEGIN_DECLS
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
  * costs the caller one descriptor, two if the fork server made it, and one for each pipe; a daemon
  * that no fork server made costs two more. A child that outlives its handle costs one until it
- * ends. The library keeps up to eight more, for its threads `reaper` (reaps processes without a
- * handle) and `watcher` (serves waits of threads under a cancel token or by fl_wait_any_until())
- * and for the fork server (docs/threads.md).
+ * ends. The library keeps up to eight more, for its threads `reaper` and `watcher`
+ * (docs/threads.md) and for the fork server.
  *
  * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
  * process: their end sends SIGCHLD, and if wait() or waitpid(-1) gets one, a join returns -ECHILD.
- * Other processes, as all workers of executors, are children of the fork server. The fork server is
- * an orphan: a child of the first process of the PID namespace, or of a subreaper. So
+ * Other processes are children of the fork server, which is an orphan: a child of the first process
+ * of the PID namespace, or of a subreaper. So
  *   - where that process reaps nothing, each fork server leaves a zombie;
  *   - RUSAGE_CHILDREN and time(1) lack the CPU time of the fork server and of its processes;
  *   - pkill -P does not find these processes, which are no descendants of this process, and Yama's
@@ -118,8 +114,7 @@ FL_BEGIN_DECLS
  * Several threads may use one handle at a time, apart from fl_process_free(),
  * fl_process_take_pipe() and fl_process_close_pipe(). In a forked child the parent's handles return
  * -EOWNERDEAD. If the fork server dies, its daemons die with it. Its other processes run on, but
- * how they end is not known. The next start makes a new one. The log has the reason for each failed
- * start.
+ * how they end is not known. The log has the reason for each failed start.
  */
 typedef struct fl_process fl_process;
 

@@ -65,14 +65,13 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
                                                       int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
- * `config` leaves them 0, and so is its input if there is one; without input, standard input is
- * /dev/null. `io` NULL: no input; outputs that `config` leaves 0 are the caller's; pipes are
- * dropped. The process leads a process group: Ctrl-C does not reach it (fairlead/process.h); take
- * SIGINT by fairlead/signals.h, and request `cancel`. If the call fails before the process and its
- * outputs have ended, it stops the process and its group, as fl_process_stop() with
- * FL_PROCESS_GRACE. It writes the input and reads the outputs until the process has ended, and
- * discards what is above a limit.
+ * Starts a process, communicates with it, and frees its handle. Outputs that `config` leaves 0 are
+ * pipes, and so is the input, without which standard input is /dev/null. `io` NULL: no input;
+ * outputs that `config` leaves 0 are the caller's; pipes are dropped. The process leads a process
+ * group: Ctrl-C does not reach it (fairlead/process.h); take SIGINT by fairlead/signals.h, and
+ * request `cancel`. If the call fails before the process and its outputs have ended, it stops the
+ * process and its group, as fl_process_stop() with FL_PROCESS_GRACE. It writes the input and reads
+ * the outputs until the process has ended, and discards what is above a limit.
  *
  * Blocks the calling context. Stopping takes up to FL_PROCESS_GRACE longer. Returns 0, the errors
  * of fl_process_start(), those of fl_process_communicate(); after -ETIMEDOUT, -ECANCELED,

@@ -16,7 +16,6 @@ FL_BEGIN_DECLS
 
 /*
  * Queue: items of one size, copied in and out, between any number of producers and consumers.
- * Bounded or not; first in, first out, or another order.
  *
  *     FL_QUEUE_OF(struct job, job_queue)
  *
@@ -230,8 +229,7 @@ FL_API size_t fl_queue_length(fl_queue *q);
 /*
  * The most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED.
  *
- * The capacity does not change. For a bound that changes, use an unbounded queue and a semaphore
- * (fairlead/sem.h) with a permit for each item that may be queued.
+ * The capacity does not change. For a bound that changes, use an unbounded queue and a semaphore.
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 

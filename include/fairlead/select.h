@@ -13,8 +13,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Select: makes one of several puts and gets, the first that can be made. The others have no
- * effect.
+ * Select: makes one of several puts and gets, the first that can be made.
  *
  *     switch (FL_SELECT_UNTIL(fl_after(FL_S(1)), NULL, FL_GET(jobs, &job), FL_PUT(results, &r))) {
  *     case 0: ...                    got a job

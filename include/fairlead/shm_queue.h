@@ -15,9 +15,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue in shared memory: a bounded FIFO for any number of producers and consumers in any
- * processes, each of which may be killed at any instruction. The queue has items of one size, or
- * frames of any size.
+ * Queue in shared memory: a bounded FIFO of items of one size, or of frames of any size, for any
+ * number of producers and consumers, each of which may be killed at any instruction.
  *
  *     FL_SHM_QUEUE_OF(struct job, job_queue)
  *

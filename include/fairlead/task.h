@@ -23,8 +23,7 @@
  *             return 0;                               // or an error, or fl_task_fail()
  *     }
  *
- * The body hides outer variables named ctx, arg or result. A task may have any name that is free at
- * file scope.
+ * The body hides outer variables named ctx, arg or result.
  *
  * Defines `const fl_task_type count_primes`, registers it by its name, and defines the typed calls
  *

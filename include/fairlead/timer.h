@@ -60,8 +60,7 @@ FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
 
 /*
  * Has `function(arg)` called once, at `deadline` or soon after. FL_FOREVER: never, but the timer is
- * pending. `t` must not move until the call has begun, or the timer was cancelled. It may be
- * started again as soon as its function is called. Returns 0, or:
+ * pending. `t` must not move until the call has begun, or the timer was cancelled. Returns 0, or:
  *   -EBUSY      `t` is pending
  *   -ECANCELED  in its own function, after another context has cancelled it
  *   -EAGAIN     the thread cannot be started, or the process exits
@@ -88,8 +87,7 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
  *   -EBUSY     its function runs now
  *   -EALREADY  neither: it has been called, was cancelled, or was never started
  *
- * In its own function, which may start it again: 0 if it was periodic or started again, else
- * -EALREADY.
+ * In its own function: 0 if it was periodic or started again, else -EALREADY.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 

@@ -10,8 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The executor over MPI runs tasks on several machines: docs/mpi.md. It is in a library of its own,
- * fairlead-mpi.
+ * The executor over MPI runs tasks on several machines. It is in a library of its own,
+ * fairlead-mpi. docs/mpi.md describes ranks, spawning, regions, errors and costs.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -24,33 +24,24 @@ FL_BEGIN_DECLS
  *
  * All of fairlead/executor.h applies. In addition:
  *
- * Ranks. A launcher of MPI starts the program once for each rank; fl_main() finds that in the
- * environment, and starts MPI. On rank 0 it returns: that rank has all executors. On all other
- * ranks fl_main() serves until rank 0 ends, and then ends the process. If a launcher has started
- * several processes, but MPI does not connect them, fl_main() ends each with one line.
+ * Ranks. A launcher of MPI starts the program once for each rank. On rank 0, which has all
+ * executors, fl_main() returns. On all other ranks fl_main() serves until rank 0 ends, and then
+ * ends the process. It ends processes that a launcher has started, but MPI does not connect.
  *
- * Spawn. A program that was started with one rank, or with Open MPI also without a launcher, has no
- * worker ranks yet. The first executor whose config has `spawn` starts so many by MPI_Comm_spawn(),
- * of the same program, with the same arguments. Spawned ranks serve all executors, and end with
- * rank 0. Where there are worker ranks, `spawn` has no effect. Open MPI needs a slot for each rank;
- * not every build of MPICH can spawn.
+ * Spawn. If there are no worker ranks, the first executor whose config has `spawn` starts so many
+ * by MPI_Comm_spawn(), of the same program, with the same arguments. Spawned ranks serve all
+ * executors, and end with rank 0.
  *
  * Memory, tasks: as of fairlead/process_executor.h. All ranks must run the same build.
  *
- * Regions. What tasks find by fl_task_region() depends on the machine of their rank:
- *
- *   rank 0's machine     the regions themselves: rank 0 and all tasks there see each other's writes
- *   each other machine   one copy for each executor: all tasks of the executor on that machine see
- *                        each other's writes. No write comes back to rank 0, and no later write of
- *                        rank 0 arrives
+ * Regions. On rank 0's machine fl_task_region() returns the region itself; on each other machine
+ * one copy for each executor, from which no write comes back, and to which no later write of rank 0
+ * goes.
  *
  * A task sees all that was written before the first submit. From the first submit until a task has
  * begun, the program must not write the regions, allocate in them, or hold locks there. Copies
- * contain the same offsets, root, blocks and locks. A region of fl_shm_seal() is read-only in all
- * ranks.
- *
- * A machine is what has one host name, one boot, and one PID namespace. A rank that may not map the
- * memory of its machine (/proc/PID/fd) gets a copy of its own, after a warning in the log.
+ * contain the same offsets, root, blocks and locks. A sealed region (fl_shm_seal()) is read-only in
+ * all ranks. Containers are machines of their own.
  *
  * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
  * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
@@ -60,20 +51,17 @@ FL_BEGIN_DECLS
  * and a message that names both.
  *
  * Start. A task has started, for fl_future_cancel(), once it was sent to a rank. A rank is sent as
- * many tasks as it has workers, and `prefetch` more. A prefetched task that is asked to stop before
- * a worker has begun it ends as cancelled. If it still waits when a worker of another rank is free,
- * it is sent to that rank.
+ * many tasks as it has workers, and `prefetch` more. A prefetched task that is asked to stop ends
+ * as cancelled, and moves to another rank that has a free worker.
  *
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
  * Threads. A thread of rank 0 that submits a task, or waits for one, may make the calls of MPI
  * itself: it needs 64 KiB of stack. Callbacks and drop hooks run on a thread of the executor, and
- * must not wait for its tasks. A rank polls while tasks are under way, at least a thousand times a
- * second. Ranks without tasks sleep: rank 0 wakes them through a TCP connection. Where that cannot
- * be made such a rank polls, too.
+ * must not wait for its tasks.
  *
- * The death of a rank ends the whole job, with one line that names the rank. A task that crashes or
- * calls exit() ends its rank, unless tasks run in processes (fl_mpi_config).
+ * The death of a rank ends the whole job. A task that crashes or calls exit() ends its rank, unless
+ * tasks run in processes (fl_mpi_config).
  *
  * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks that still run there
  * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
