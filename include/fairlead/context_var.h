@@ -86,9 +86,9 @@ FL_API void *fl_context_var_get(const fl_context_var *var);
 FL_API FL_MUST_CHECK int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token);
 
 /*
- * Gives the variable the value that it had before the set, and makes the token all-zero. Tokens of
- * one variable are reset in any order: the last reset counts. No effect on an all-zero token.
- * Panics in another context than that of the set.
+ * Gives the variable the value that it had before the set, and makes the token all-zero. Of several
+ * tokens of one variable the last reset counts. No effect on an all-zero token. Panics in another
+ * context than that of the set.
  */
 FL_API void fl_context_var_reset(fl_context_token *token);
 

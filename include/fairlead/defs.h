@@ -11,10 +11,11 @@
  *                run. A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too
  *                many descriptors, of the process, of the system; -ENOSPC the user's limit of
  *                watched descriptors; -EAGAIN no thread can be started; -EFAULT a bad address;
- *                -EPIPE closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the deadline passed;
- *                -EOWNERDEAD in a forked child. Of functions of a loop: -ENOTSUP the thread runs no
- *                loop, or the caller of a function that waits is no fiber; -EINVAL the object
- *                belongs to another loop, or the caller is no fiber.
+ *                -ETOOMANYREFS too many descriptors of this user were sent and not yet received
+ *                (RLIMIT_NOFILE); -EPIPE closed; -ECANCELED the wait was cancelled; -ETIMEDOUT the
+ *                deadline passed; -EOWNERDEAD in a forked child. Of functions of a loop: -ENOTSUP
+ *                the thread runs no loop, or the caller of a function that waits is no fiber;
+ *                -EINVAL the object belongs to another loop, or the caller is no fiber.
  *   Waiting      A function waits only where its comment says so. A function that blocks the
  *                calling context suspends a fiber, outside of fibers the thread. Its wait observes
  *                the context's cancel scope if the function returns -ECANCELED. A wait by a thread

@@ -59,8 +59,10 @@ FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
- * is freed by the allocator that is set at the time of the free. Queues, executors and loops may
- * have their own (`allocator` of their configs).
+ * is freed by the allocator that is set at the time of the free. An `allocator` of a config serves
+ * that object (NULL: this one), and must stay valid until it is freed. All threads that use the
+ * object call its functions, at the same time, and in a forked child a free does. They must not use
+ * the object.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_set_allocator(&mine);

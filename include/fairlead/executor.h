@@ -70,14 +70,10 @@ typedef struct fl_executor_config {
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * For all memory of this executor and of its work. NULL: the allocator of the process
-	 * (fl_set_allocator()). Must stay valid until the executor, its futures and its lazy maps
-	 * (fl_imap) are freed; after fl_executor_detach() until the process ends. Its functions are
-	 * called by any thread that uses the executor or its futures and by each worker, at the
-	 * same time, and in a forked child by a free. They must not use this executor.
-	 *
-	 * Not from it: stacks; fl_local; context variables; waits for several futures; what starts
-	 * and watches worker processes; what sends over MPI.
+	 * For all memory of this executor and of its work (fairlead/error.h), except stacks,
+	 * fl_local, context variables, waits for several futures, and what starts worker processes
+	 * or sends over MPI. Must stay valid until the executor, its futures and its lazy maps
+	 * (fl_imap) are freed; after fl_executor_detach() until the process ends.
 	 */
 	const fl_allocator *allocator;
 	/*

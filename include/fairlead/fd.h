@@ -24,11 +24,10 @@ enum {
 };
 
 /*
- * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A descriptor that
- * cannot be polled, such as a file, counts as ready. The operation after the wait must be
- * non-blocking: another thread may have taken the bytes. `fd` must stay open during the wait.
- * Blocks the calling context. Several threads may wait for one descriptor. Returns 0, -ECANCELED,
- * or:
+ * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
+ * ready. The operation after the wait must be non-blocking: another thread may have taken the
+ * bytes. `fd` must stay open during the wait. Blocks the calling context. Several threads may wait
+ * for one descriptor. Returns 0, -ECANCELED, or:
  *   -EINVAL  no event, or an unknown one
  *   -EBADF   `fd` is negative
  */

@@ -39,13 +39,9 @@ typedef struct fl_loop_config {
 	 */
 	size_t stack_size;
 	/*
-	 * For all memory of this loop and of what belongs to it. NULL: the allocator of the process
-	 * (fl_set_allocator()). Must stay valid until the loop is freed. The loop's thread, threads
-	 * that post, and those of fl_to_thread() call its functions at the same time; so do frees
-	 * in a forked child. The functions must not use this loop, nor wait.
-	 *
-	 * Not from it: fibers, stacks, fl_local, context variables, fl_loop_debug() and
-	 * fl_loop_dump().
+	 * For all memory of this loop and of what belongs to it (fairlead/error.h), except fibers,
+	 * stacks, fl_local, context variables, fl_loop_debug() and fl_loop_dump(). Its functions
+	 * must not wait.
 	 */
 	const fl_allocator *allocator;
 } fl_loop_config;

@@ -67,8 +67,8 @@ FL_API void fl_mutex_unlock(fl_mutex *m);
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
- * Panics when no context holds `m`. While debugging is on, also panics when the calling context did
- * not lock `m`. For functions that require `m` locked. No memory order.
+ * Panics when no context holds `m`; while debugging is on, also when the calling context did not
+ * lock `m`. No memory order.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);
 

@@ -39,7 +39,7 @@ FL__ASSERT_SIZE(fl_once, 4);
 /*
  * Calls `function` unless it has succeeded. Blocks the calling context while another context runs
  * it. Returns:
- *   0            the function has succeeded, in this call or before
+ *   0            the function has succeeded, now or before
  *   -ECANCELED   cancelled while another context ran it
  *   other        what the function returned: this call ran it, and it failed
  */

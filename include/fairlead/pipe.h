@@ -82,14 +82,13 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*
  * Sends a message of `size` bytes, which may be 0. Blocks the calling context while the pipe is
- * full. After an error nothing was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, or:
+ * full. After an error nothing was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM,
+ * -ETOOMANYREFS, or:
  *   -EPIPE         the other end is closed, or this end does not send
  *   -EMSGSIZE      above PTRDIFF_MAX
  *   -EINVAL        `data` is NULL, and `size` is not 0
  *   -EFBIG         above 64 KiB, and above RLIMIT_FSIZE
  *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
- *   -ETOOMANYREFS  too many descriptors of this user are in messages that were not yet received
- *                  (RLIMIT_NOFILE): try again later
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
 

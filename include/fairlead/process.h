@@ -185,7 +185,7 @@ FL_API void fl_main(int argc, char **argv);
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
 /*
- * Starts a process. When the call returns, a program has been exec'd. Returns 0, or:
+ * Starts a process. When the call returns, a program has been exec'd. Returns 0, -ETOOMANYREFS, or:
  *   -EINVAL      not exactly one of `task` and `program`; a field that belongs to the other; an
  *                argument that does not fit the task; an unknown method; too many descriptors, or
  *                their number without `fds`; no `config`; a task with an argument, result or name
@@ -209,7 +209,6 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOSYS      pidfd_open() (Linux 5.3) or, for an argument above 16 KiB, memfd_create() is
  *                missing or forbidden
  *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
- *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system
  *
  * Blocks the calling context until the fork server or the new process has answered; an exec blocks

@@ -99,10 +99,8 @@ typedef struct fl_queue_config {
 	 */
 	bool one_producer, one_consumer;
 	/*
-	 * For all memory of this queue. NULL: the allocator of the process (fl_set_allocator()).
-	 * Must stay valid until the queue is freed. Any thread that uses an unbounded or
-	 * overwriting queue calls its functions, at the same time as others. They must not use this
-	 * queue. Not from it: the hazard pointers that all unbounded queues share.
+	 * For all memory of this queue (fairlead/error.h), except the hazard pointers that all
+	 * unbounded queues share.
 	 */
 	const fl_allocator *allocator;
 } fl_queue_config;

@@ -86,13 +86,10 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex(fl_cond *c, fl_rmutex *m, bo
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex_until(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg),
                                                           void *arg, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * How often the calling context has locked `m` and not unlocked it; 0 if the context does not own
- * `m`.
- */
+/* How often the calling context has locked `m` and not unlocked it. */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
-/* Panics when the calling context does not own `m`. For functions that require `m` locked. */
+/* Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
 /* FL_RMUTEX_LOCKED(&m): locks `m` until the end of the block, as FL_LOCKED does for a mutex. */

@@ -70,10 +70,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
 /* As fl_shm_event_wait(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * For FL_WAIT_ANY(): ready while `e` is set. Unlike a wait, FL_WAIT_ANY() may miss a set that is
- * reset at once.
- */
+/* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;
 

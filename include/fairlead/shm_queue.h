@@ -34,9 +34,10 @@ FL_BEGIN_DECLS
  * dead process.
  *
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
- * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late,
- * and tries return -EBUSY after a millisecond. An item for which a stopped waiter was woken stays
- * in the queue; other waiters are woken with the next item.
+ * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
+ * tries return -EBUSY after a millisecond, and fl_shm_queue_close(), _close_now() and _task_done()
+ * after ten seconds. An item for which a stopped waiter was woken stays in the queue; other waiters
+ * are woken with the next item.
  *
  * The items of one producer keep their order. After an error the item, or the memory for it, is
  * unchanged. Memory order: a get sees what was written before the put of its item.
@@ -93,11 +94,7 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
-/*
- * As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
- *   -EAGAIN  full
- *   -EBUSY   a process is stopped in an operation
- */
+/* As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: full. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put(). Also returns -ETIMEDOUT. */
@@ -110,11 +107,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
-/*
- * As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG. Also returns:
- *   -EAGAIN  empty
- *   -EBUSY   a process is stopped in an operation
- */
+/* As fl_shm_queue_get(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
 /* As fl_shm_queue_get(). Also returns -ETIMEDOUT. */
@@ -164,9 +157,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /*
- * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Also returns:
- *   -EAGAIN  no space for the frame
- *   -EBUSY   a process is stopped in an operation
+ * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: no space.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
@@ -183,11 +174,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const voi
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
-/*
- * As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG. Also returns:
- *   -EAGAIN  empty
- *   -EBUSY   a process is stopped in an operation
- */
+/* As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
 /* As fl_shm_queue_get_frame(). Also returns -ETIMEDOUT. */
@@ -196,8 +183,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buf
 
 /*
  * Closes `q`: later and blocked puts fail, and the contents can still be got. May be called again.
- * Waits for operations in progress. Returns 0, -EBADMSG, or:
- *   -EBUSY  a process has been stopped in an operation for ten seconds
+ * Waits for operations in progress. Returns 0, -EBUSY, -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
@@ -210,9 +196,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped
 
 /*
  * Marks one item or frame that was got from `q` as done, also for a dead consumer. Waits as
- * fl_shm_queue_close(). Returns 0, -EBADMSG, or:
+ * fl_shm_queue_close(). Returns 0, -EBUSY, -EBADMSG, or:
  *   -EINVAL  more calls than items were got
- *   -EBUSY   a process has been stopped in an operation for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 

@@ -167,12 +167,10 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
 /*
  * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps, over a
  * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
- * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or:
+ * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, -ETOOMANYREFS, or:
  *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
  *                  sent
  *   -EBADF         one of the descriptors is not open
- *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received
- *                  (RLIMIT_NOFILE): try again later
  *   -ENOTSUP       no Unix socket
  */
 FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n);
