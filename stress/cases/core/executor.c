@@ -17,6 +17,47 @@ static fl_executor *sequential(void)
 	return e;
 }
 
+/*
+ * Two threads submit to one sequential executor: each runs its own task, and a join waits for the
+ * other's, or says that it has not.
+ */
+struct sequential_two {
+	fl_executor *e;
+	bool tries;
+	int data[2], rc[2], early; /* plain data: the join comes after the task */
+};
+
+FL_STRESS_SETUP(sequential_two)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(sequential_two, one)
+{
+	s->rc[0] = increment_submit(s->e, &s->data[0], NULL);
+}
+
+FL_STRESS_ACTOR(sequential_two, joiner)
+{
+	s->tries = fl_stress_choose(2);
+	s->early = s->tries ? fl_executor_try_join(s->e) : fl_executor_join_until(s->e, soon(), NULL);
+	if (s->early != 0)
+		OK(fl_executor_join(s->e));
+	const int seen = s->data[0];
+	s->rc[1] = increment_submit(s->e, &s->data[1], NULL);
+	FL_STRESS_CHECK(s->data[0] == seen && s->data[1] == 0);
+}
+
+FL_STRESS(sequential_two, one, joiner)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->rc[1] != -EPIPE, "accepted after the join");
+	FL_FORBIDDEN(s->data[0] != (s->rc[0] == 0), "accepted and not run, or refused and run");
+	FL_ACCEPTABLE(s->early == 0 && s->rc[0] == 0, "waited for");
+	FL_ACCEPTABLE(s->early == 0 && s->rc[0] == -EPIPE, "refused");
+	FL_ACCEPTABLE(s->early == (s->tries ? -EBUSY : -ETIMEDOUT) && s->rc[0] == 0, "it was still running");
+}
+
 /* A detached executor without tasks is freed once, after the detach's last access. */
 struct executor_detached {
 	fl_executor *e;

@@ -22,6 +22,34 @@ FL_TASK_STATIC(nest, int *, int)
 	return rc == 0 ? add_to_get(f, result) : rc;
 }
 
+/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
+struct submit_vs_shutdown {
+	fl_executor *e;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(submit_vs_shutdown)
+{
+	s->e = pool_of(1);
+}
+
+FL_STRESS_ACTOR(submit_vs_shutdown, submitter)
+{
+	s->rc = add_to_submit(s->e, &s->data, NULL);
+}
+
+FL_STRESS_ACTOR(submit_vs_shutdown, closer)
+{
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(submit_vs_shutdown, submitter, closer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->data == 0, "refused");
+}
+
 /*
  * A cancel of a task while the executor is freed: it ran, or it is cancelled; the free waits for
  * the context that ends it.

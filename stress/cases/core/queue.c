@@ -33,6 +33,37 @@ FL_STRESS(queue_data, producer, consumer)
 	FL_ACCEPTABLE(s->got == 7, "got it");
 }
 
+/* push_timeout_vs_pop: a put that times out has put nothing, any other has put once. */
+struct push_timeout_vs_pop {
+	fl_queue *q;
+	int rc, got;
+};
+
+FL_STRESS_SETUP(push_timeout_vs_pop)
+{
+	s->q = queue_of(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(push_timeout_vs_pop, producer)
+{
+	s->rc = fl_queue_put_until(s->q, &(int){2}, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(push_timeout_vs_pop, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+}
+
+FL_STRESS(push_timeout_vs_pop, producer, consumer)
+{
+	size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->got != 1, "wrong item");
+	FL_ACCEPTABLE(s->rc == 0 && left == 1, "put");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && left == 0, "timed out");
+}
+
 /* A get that gives up leaves the item to the next: the patient consumer always gets one. */
 struct queue_get_timeout {
 	fl_queue *q;

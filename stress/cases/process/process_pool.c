@@ -194,3 +194,32 @@ FL_STRESS(process_pool_steal, user)
 	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 1 && process_pool_ran(&s->pool, 2) == 1,
 	              "none waited for the first");
 }
+
+/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
+struct process_pool_submit_vs_shutdown {
+	struct process_pool pool;
+	int rc;
+};
+
+FL_STRESS_SETUP(process_pool_submit_vs_shutdown)
+{
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(process_pool_submit_vs_shutdown, submitter)
+{
+	s->rc = process_pool_submit(&s->pool, 1, NULL);
+}
+
+FL_STRESS_ACTOR(process_pool_submit_vs_shutdown, closer)
+{
+	OK(fl_executor_join(s->pool.e));
+	FL_STRESS_CHECK(process_pool_submit(&s->pool, 2, NULL) == -EPIPE);
+}
+
+FL_STRESS(process_pool_submit_vs_shutdown, submitter, closer)
+{
+	process_pool_end(&s->pool);
+	FL_ACCEPTABLE(s->rc == 0 && process_pool_ran(&s->pool, 1) == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc == -EPIPE && process_pool_ran(&s->pool, 1) == 0, "refused");
+}

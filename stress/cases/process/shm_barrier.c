@@ -87,3 +87,63 @@ FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, first, second)
 	FL_FORBIDDEN(s->rc != -EPIPE && !fl_stress_killed("waiter"), "passed");
 	FL_ACCEPTABLE(fl_shm_barrier_is_broken(&s->b), "broken");
 }
+
+/* A deadline passes when the last party comes: both pass, or neither. */
+struct shm_barrier_timeout {
+	fl_shm_barrier b;
+	int rc[2];
+};
+
+FL_STRESS_SETUP(shm_barrier_timeout)
+{
+	OK(fl_shm_barrier_init(&s->b, 2));
+}
+
+FL_STRESS_ACTOR(shm_barrier_timeout, brief)
+{
+	s->rc[0] = fl_shm_barrier_wait_until(&s->b, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(shm_barrier_timeout, patient)
+{
+	s->rc[1] = fl_shm_barrier_wait(&s->b);
+}
+
+FL_STRESS(shm_barrier_timeout, brief, patient)
+{
+	FL_ACCEPTABLE(s->rc[0] >= 0 && s->rc[1] >= 0 && !fl_shm_barrier_is_broken(&s->b), "passed");
+	FL_ACCEPTABLE(s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE && fl_shm_barrier_is_broken(&s->b), "broken");
+}
+
+/* What each wrote before is seen by the others after. */
+struct shm_barrier_data {
+	fl_shm_barrier b;
+	int data[2], rc[2];
+};
+
+FL_STRESS_SETUP(shm_barrier_data)
+{
+	OK(fl_shm_barrier_init(&s->b, 2));
+}
+
+static void meet(struct shm_barrier_data *s, int i)
+{
+	s->data[i] = 1;
+	s->rc[i] = fl_shm_barrier_wait(&s->b);
+	FL_STRESS_CHECK(s->data[!i] == 1);
+}
+
+FL_STRESS_ACTOR(shm_barrier_data, one)
+{
+	meet(s, 0);
+}
+
+FL_STRESS_ACTOR(shm_barrier_data, two)
+{
+	meet(s, 1);
+}
+
+FL_STRESS(shm_barrier_data, one, two)
+{
+	FL_ACCEPTABLE(s->rc[0] + s->rc[1] == 1 && s->rc[0] * s->rc[1] == 0, "met");
+}

@@ -93,3 +93,33 @@ static int update(shared_pair *v)
 	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
 	return rc == 0;
 }
+
+/* Three updates at once: each is counted once; a killed one has counted, or has not. */
+struct shm_value_update {
+	shared_pair value;
+	int done[3];
+};
+
+FL_STRESS_ACTOR(shm_value_update, one)
+{
+	s->done[0] = update(&s->value);
+}
+
+FL_STRESS_ACTOR(shm_value_update, two)
+{
+	s->done[1] = update(&s->value);
+}
+
+FL_STRESS_ACTOR(shm_value_update, three)
+{
+	s->done[2] = update(&s->value);
+}
+
+FL_STRESS_PROCESSES(shm_value_update, one, two, three)
+{
+	int last = get(&s->value), done = s->done[0] + s->done[1] + s->done[2];
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	FL_ACCEPTABLE(last == 3 && done == 3, "all counted");
+	FL_ACCEPTABLE(last == done, "some were slow, or died before");
+	FL_ACCEPTABLE(last == done + 1 && killed, "one died after");
+}
