@@ -55,6 +55,23 @@ FL_TEST(process_thousand_starts_leave_nothing)
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
 
+static int on_a_fiber(void *arg)
+{
+	fl_process *p = NULL;
+	const fl_process_config fork = {.task = &process_waits_for_its_end, .method = FL_PROCESS_FORK};
+	FL_CHECK(fl_process_start(&p, &fork) == -EBUSY);
+	start_and_join(FL_PROCESS_FORK_SERVER, 3);
+	start_program();
+	return 0;
+}
+
+FL_TEST(process_on_fibers)
+{
+	process_log_begin();
+	assert_int_equal(fl_test_in_fiber(on_a_fiber, NULL), 0);
+	assert_true(process_log_end(process_can(FL_PROCESS_FORK) ? "the caller is a fiber" : "cannot be forked"));
+}
+
 FL_TEST(process_hundred_at_once)
 {
 	enum { N = 100 };
@@ -150,5 +167,3 @@ FL_TEST(process_in_wait_any)
 	fl_process_free(p);
 	fl_process_free(q);
 }
-
-/* On fibers, while another of the same thread goes on. */

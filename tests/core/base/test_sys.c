@@ -136,6 +136,44 @@ FL_TEST(portable_futex_wakes)
 	check_wakes(portable_futex());
 }
 
+enum { PAIRS = 2 };
+
+typedef struct turns {
+	uint32_t *word, mine, count;
+	int64_t patience;
+	fl_thread thread;
+} turns;
+
+static int turns_run(void *arg)
+{
+	const turns *t = arg;
+	for (uint32_t i = 0, seen; i < t->count; i++) {
+		while ((seen = fl__load_acquire(t->word)) % 2 != t->mine) {
+			int rc =
+			    fl__portable_futex_wait(t->word, seen, t->patience ? fl_after(t->patience) : FL_FOREVER);
+			FL_CHECK(rc == 0 || rc == -EAGAIN || (rc == -ETIMEDOUT && t->patience));
+		}
+		fl__store_release(t->word, seen + 1);
+		FL_CHECK(fl__portable_futex_wake(t->word, 1) <= 1);
+	}
+	return 0;
+}
+
+/* Pairs take turns on words of one slot: a lost wake is a wait for ever. One pair times out, too. */
+FL_TEST(portable_futex_loses_no_wake)
+{
+	uint32_t words[PAIRS] = {0}, count = (uint32_t)fl_test_scaled(20000);
+	turns all[2 * PAIRS];
+	FL_EACH (i, all) {
+		all[i] = (turns){&words[i / 2], i % 2, count, i / 2 * FL_US(20), {NULL}};
+		fl_test_go(&all[i].thread, turns_run, &all[i]);
+	}
+	FL_EACH (i, all)
+		fl_test_end(&all[i].thread);
+	FL_EACH (i, words)
+		assert_int_equal(words[i], 2 * count);
+}
+
 /* The memory under a wake may be freed: the wake wakes no thread, and touches nothing. */
 static void check_stale_wake(futex f)
 {

@@ -135,3 +135,84 @@ FL_TEST(queue_large_fiber_does_not_wait)
 }
 
 /* Threads. */
+
+enum { PAIRS = 4, BATCH = 5 };
+
+struct stream {
+	fl_queue *q;
+	uint64_t number, each;
+	size_t batch;
+	uint64_t sum, count; /* of what it got */
+};
+
+static int produce(void *arg)
+{
+	const struct stream *s = arg;
+	item items[BATCH];
+	for (uint64_t i = 0; i < s->each;) {
+		size_t n = 0;
+		for (; n < s->batch && i < s->each; n++, i++)
+			for (int w = 0; w < WORDS; w++)
+				items[n].words[w] = s->number << 32 | i;
+		if (n == 1)
+			FL_CHECK(fl_queue_put(s->q, items) == 0);
+		else
+			FL_CHECK(fl_queue_put_many(s->q, items, n) == n);
+	}
+	return 0;
+}
+
+static int consume(void *arg)
+{
+	struct stream *s = arg;
+	uint64_t next[PAIRS] = {0};
+	item items[BATCH];
+	for (;;) {
+		const size_t n =
+		    s->batch == 1 ? fl_queue_get(s->q, items) == 0 : fl_queue_get_many(s->q, items, s->batch);
+		if (n == 0)
+			return 0;
+		for (size_t i = 0; i < n; i++) {
+			const uint64_t *words = items[i].words, producer = words[0] >> 32, number = (uint32_t)words[0];
+			for (int w = 1; w < WORDS; w++)
+				FL_CHECK(words[w] == words[0]);
+			/* Each producer's items in order. */
+			FL_CHECK(producer < PAIRS && number >= next[producer]);
+			next[producer] = number + 1;
+			s->sum += number;
+			s->count++;
+		}
+	}
+}
+
+static void run_stream(unsigned pairs, size_t capacity, size_t batch)
+{
+	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), capacity);
+	struct stream puts[PAIRS], gets[PAIRS];
+	fl_thread producers[PAIRS], consumers[PAIRS];
+	const uint64_t each = fl_test_scaled(10000) / pairs;
+	for (unsigned i = 0; i < pairs; i++)
+		puts[i] = gets[i] = (struct stream){.q = q, .number = i, .each = each, .batch = batch};
+	seam_start(producers, pairs, produce, puts, sizeof *puts);
+	seam_start(consumers, pairs, consume, gets, sizeof *gets);
+	seam_join(producers, pairs);
+	fl_queue_close(q);
+	seam_join(consumers, pairs);
+	uint64_t sum = 0, count = 0;
+	for (unsigned i = 0; i < pairs; i++) {
+		sum += gets[i].sum;
+		count += gets[i].count;
+	}
+	assert_true(count == pairs * each);
+	assert_true(sum == pairs * each * (each - 1) / 2);
+}
+
+FL_TEST(queue_large_gives_each_item_once_among_threads)
+{
+	const size_t capacities[] = {CAPACITY, 1000};
+	for (unsigned pairs = 1; pairs <= PAIRS; pairs *= 2)
+		FL_EACH (i, capacities) {
+			run_stream(pairs, capacities[i], 1);
+			run_stream(pairs, capacities[i], BATCH);
+		}
+}
