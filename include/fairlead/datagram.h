@@ -175,7 +175,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes, which may be 0, to the connected peer. Blocks the calling fiber
- * while the system, or a Unix receiver, has no room. Returns -ECANCELED, -EPIPE, -EOWNERDEAD, or:
+ * while the system, or a Unix receiver, has no room. Returns -ECANCELED, -EPIPE, -EOWNERDEAD,
+ * -EFAULT, or:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows
@@ -187,7 +188,6 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
  *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
- *   -EFAULT        a bad address
  *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer that the local address cannot
  *                  reach
  */

@@ -29,33 +29,26 @@ FL_BEGIN_DECLS
  *     rc = job_queue_open(&q, region, fl_shm_root(region));      // check
  *
  * The path is that of a Unix socket, or an abstract name, which begins with '@'. Threads and fibers
- * may wait in these functions; no loop is needed. A wait by a thread, under a cancel token, may
- * start a thread of the library, `watcher` (docs/threads.md). Checks, in this order:
+ * may wait in these functions; no loop is needed. Checks, in this order:
  *
  *   1. The file's mode decides which users may connect.
- *   2. Each side checks that the other runs as the same effective user, or as one of `users`. So no
- *      other user can replace the endpoint, or connect. Within a user namespace, users that it
- *      lacks all have the number 65534, which is refused there.
+ *   2. Each side checks that the other runs as the same effective user, or as one of `users`.
+ *      Within a user namespace, 65534 is refused (users that it lacks).
  *   3. The client compares the items of both sides: type, version, size.
- *   4. With a region, both sides check that the other is in the same PID namespace. Two containers,
- *      which may share the socket's folder, are not.
+ *   4. With a region, both sides check that the other is in the same PID namespace.
  *   5. The client checks the region, as fl_shm_attach() does: seals, layout, word size.
  *
- * Any process that the mode of the file, the folders of the path and these checks let in may be
- * hostile. A peer can change all bytes of the region at any time: the functions of this library
- * then return errors or wrong values, and waits last up to their deadlines, but no access leaves
- * the region. It can keep a lock for ever, let two contexts have it, seal the region so that later
- * programs cannot write, and free the region's memory, which then reads as zeros. It cannot shrink
- * the region, and reads nothing of this process but the region and what is sent. Share no region
- * with a program that may not do this; a pipe carries only copies.
+ * A hostile peer can change all bytes of the region at any time, keep a lock for ever, let two
+ * contexts have it, seal the region so that later programs cannot write, and free its memory, which
+ * then reads as zeros. The functions of this library then return errors or wrong values, and waits
+ * last up to their deadlines, but no access leaves the region. The peer cannot shrink the region,
+ * and reads nothing of this process but the region and what is sent. A pipe carries only copies.
  *
- * The server reads nothing from a client: one that is silent, sends garbage, or is stopped or
- * killed at any moment delays no other client. But each client that has not read the region's
- * descriptor counts against the limit of descriptors (-ETOOMANYREFS). A client's messages wait in
- * the pipe, which checks them.
+ * The server reads nothing from a client, so no client delays another; but each client that has not
+ * read the region's descriptor counts against the limit of descriptors (-ETOOMANYREFS).
  *
- * A server that is killed leaves a socket file behind. The next fl_endpoint_create() replaces it.
- * Clients that have the region keep it. SIGPIPE is never raised.
+ * The next fl_endpoint_create() replaces the socket file of a killed server. Clients that have the
+ * region keep it. SIGPIPE is never raised.
  */
 typedef struct fl_endpoint fl_endpoint;
 
@@ -76,33 +69,28 @@ typedef struct fl_endpoint_config {
  * Creates an endpoint at `path`. The file appears with its mode, whatever the umask, before any
  * process can connect. fl_endpoint_free() removes the file, unless another one has replaced it. A
  * stale file is replaced. Of several processes that use one path at the same time one gets it, as
- * by fl_listen_unix() (fairlead/net.h). Never waits. Returns
- *   0
+ * by fl_listen_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EADDRINUSE        a process listens there, or is just opening the path
  *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      a path above 107 bytes, or a type above FL_ENDPOINT_TYPE_MAX
  *   -EINVAL            the path is NULL or ""; a mode with an abstract name, or above 0777
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS, and other errors of the system for the path
- *   -EMFILE, -ENFILE, -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, const fl_endpoint_config *config);
 
 /*
- * Closes and frees the endpoint. NULL does nothing. The connect of a client that was not accepted
- * fails; regions and pipes of accepted clients stay. Requires that no context accepts. Never waits.
- * In a forked child it closes only the child's descriptor, and leaves the file.
+ * Closes and frees the endpoint. The connect of a client that was not accepted fails; regions and
+ * pipes of accepted clients stay. Requires that no context accepts. In a forked child it closes
+ * only the child's descriptor, and leaves the file.
  */
 FL_API void fl_endpoint_free(fl_endpoint *o);
 
 /*
  * Waits for the next client, and passes the region to it. Stores this side's end of the pipe in
- * `*pipe`; `pipe` NULL: closes it. Refuses clients of other users and PID namespaces, and skips
- * clients that have ended. The client may still refuse: then the pipe returns -EPIPE. Blocks the
- * calling context. Observes its cancel scope. Any thread may call it, several may do so at once,
- * also in forked children. Returns
- *   0
- *   -ECANCELED
+ * `*pipe`; `pipe` NULL: closes it. Skips clients that the checks refuse or that have ended. If the
+ * client refuses, the pipe returns -EPIPE. Blocks the calling context. Several threads may call it,
+ * also in forked children. Returns 0, -ECANCELED, or:
  *   -EMFILE, -ENFILE  no more descriptors; the client waits for the next call
  *   -ENOMEM           the client's connect may fail
  *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
@@ -114,24 +102,19 @@ FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *o, fl_pipe **pipe);
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
-/*
- * Returns the descriptor, to poll: POLLIN means that a client waits. `o` keeps it. Never waits.
- */
+/* Returns the descriptor, to poll: POLLIN means that a client waits. `o` keeps it. */
 FL_API int fl_endpoint_fd(const fl_endpoint *o);
 
 /*
  * Connects to the endpoint at `path`, makes the checks, attaches the region, and stores it and this
- * side's end of the pipe; NULL for either: not wanted. `config` may be NULL. Logs what was found
- * and what was expected. Blocks the calling context until the server accepts, but does not wait for
- * the endpoint to appear: call again after -ENOENT and -ECONNREFUSED. Observes its cancel scope.
- * Returns
- *   0
+ * side's end of the pipe; NULL for either: not wanted. A refusal is logged. Blocks the calling
+ * context until the server accepts, but does not wait for the endpoint to appear. Returns 0,
+ * -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -ENOENT           there is no such file
  *   -ECONNREFUSED     no server: it has ended, or does not listen yet
  *   -ENOTSOCK         the file is no socket
  *   -EPROTOTYPE       another kind of socket
- *   -EACCES           the mode of the file forbids it, or one of the programs runs as a user that
- *                     the other one does not allow
+ *   -EACCES           the mode of the file, or a user that one side does not allow
  *   -EPROTO           the server has items of another type, version or size; it has no region, and
  *                     `region` is not NULL; it has a region, and is in another PID namespace; or as
  *                     fl_shm_attach()
@@ -139,8 +122,6 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -EBADMSG          what has come is no message of an endpoint, or no region
  *   -EPERM            the region is not sealed against shrinking
  *   -ECONNRESET       the server has ended, or failed, before it accepted
- *   -ECANCELED
- *   -EMFILE, -ENFILE, -ENOMEM
  *   -ENAMETOOLONG     a path above 107 bytes, or a type above FL_ENDPOINT_TYPE_MAX
  *   -EINVAL           the path is NULL or ""
  */
@@ -152,8 +133,6 @@ FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_en
                                                    fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
 
 FL__SCOPED(fl_endpoint, fl_endpoint_free)
-
-/* The inline functions. */
 
 FL_INLINE int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
 {

@@ -54,8 +54,8 @@ typedef struct fl_executor_config {
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
 	/*
 	 * A task without a result, which each worker runs once, before its first task, with a copy
-	 * of `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
-	 * tasks end with -ENOTRECOVERABLE, and later submits return that.
+	 * of `*initialize_arg`. NULL: none. An error breaks the executor: pending tasks end with
+	 * -ENOTRECOVERABLE, and later submits return that.
 	 *
 	 * The thread that frees the executor calls its hook `drop_arg` once, when all workers are
 	 * gone: not in worker processes, other ranks or a forked child. If the creation fails, the
@@ -216,7 +216,7 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of `args`, and stores its result at the same index of
+ * Runs the task for each of the `n` elements of `args`, with its result at the same index of
  * `results` (NULL if the result size is 0). Blocks until every started task has ended; a worker of
  * `e` runs tasks during the wait.
  *

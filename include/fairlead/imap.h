@@ -30,10 +30,9 @@ FL_BEGIN_DECLS
  * The iteration goes on after a failure.
  *
  * Arguments are copied when they are submitted, results when they are returned. Arguments of an
- * array stay the caller's; the array must stay until the end, or the free. An argument of a
- * generator is the iteration's: the type's `drop_arg` runs once for it, when its result was
- * returned or is not needed any more. A returned result is the caller's; `drop_result` runs for the
- * others.
+ * array stay the caller's; the array must stay until the end, or the free. For an argument of a
+ * generator the type's `drop_arg` runs once, when its result was returned or is not needed any
+ * more. A returned result is the caller's; `drop_result` runs for the others.
  *
  * One context at a time uses an iteration; it may be a task of the same executor.
  */

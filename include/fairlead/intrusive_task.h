@@ -79,7 +79,7 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
 /*
  * Waits until the task has ended and nothing refers to it. Then the task may be submitted again, or
  * its memory freed. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
- * context. Observes its cancel scope. Returns:
+ * context. Returns:
  *   0             also if the task was not submitted
  *   -ECANCELED    the task is not joined
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
@@ -112,8 +112,6 @@ static inline void fl__scoped_fl_intrusive_task(fl_intrusive_task *_task)
 	/* 0; or in a forked child -EOWNERDEAD, where there is nothing to do */
 	FL_IGNORE(fl_intrusive_task_join_until(_task, FL_FOREVER, FL_SHIELDED));
 }
-
-/* The inline functions. */
 
 FL_INLINE int fl_intrusive_task_join(fl_intrusive_task *_task)
 {

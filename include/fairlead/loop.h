@@ -19,9 +19,8 @@ FL_BEGIN_DECLS
  *     static int hello(void *arg) { return puts("hello") < 0 ? -EIO : 0; }      // a fiber
  *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
  *
- * Callbacks run on the loop's thread, outside of the user's fibers. They may start fibers. A
- * callback that waits holds up all other callbacks, and the events of descriptors, but no fiber,
- * and no cancel of a fiber.
+ * Callbacks run on the loop's thread, outside of the user's fibers, and may start fibers. A
+ * callback that waits holds up all other callbacks, but no fiber, and no cancel of a fiber.
  *
  * -ENOTSUP is logged, with the function's name. A NULL loop is a panic, except in fl_loop_free().
  *
@@ -89,9 +88,9 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` in a later iteration. Posted calls are made in FIFO order.
- * Any thread may post while the loop exists. Memory order: release; the callback acquires. Returns
- * 0, -ENOMEM, -EOWNERDEAD.
+ * Makes the loop call `function(arg)` in a later iteration, in FIFO order. Any thread may post
+ * while the loop exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM,
+ * -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -161,10 +160,9 @@ FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
- * Returns a descriptor for embedding in another event loop: an epoll, which the loop keeps. The
- * other event loop calls fl_loop_run_once(), waits until the descriptor is readable or the deadline
- * has passed, and repeats. Callbacks start the fibers: fl_loop_post(). After the start of a timer
- * between two calls, call fl_loop_run_once() again.
+ * A descriptor for embedding in another event loop: an epoll, which the loop keeps. The other event
+ * loop calls fl_loop_run_once(), also after it has started a timer, waits until the descriptor is
+ * readable or the deadline has passed, and repeats.
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
@@ -214,10 +212,9 @@ FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *a
                                             fl_cancel_token *cancel);
 
 /*
- * Reports which fiber holds up its loop: one that computes for long, or waits outside of the
- * library (a pthread mutex, a file, sleep()).
+ * Reports which fiber holds up its loop: it computes for long, or waits outside of the library.
  *
- *     rc = fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(100)});   // check
+ *     rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});       // check
  *
  * Reports are warnings to the log handler (fairlead/error.h). The log handler must not wait.
  */

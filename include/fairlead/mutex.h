@@ -39,9 +39,8 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
- * Ends the use of `m`, so that its memory may be freed. Returns:
+ * Ends the use of `m`, so that its memory may be freed. Returns -EBUSY, or:
  *   0       no context holds `m` or waits for it
- *   -EBUSY
  */
 FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 
@@ -52,8 +51,7 @@ FL_API void fl_mutex_lock(fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context. Returns 0, or:
- *   -ETIMEDOUT
+ * Locks `m`. Blocks the calling context. Returns 0, -ETIMEDOUT, or:
  *   -ECANCELED  not locked: cancelled
  */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);

@@ -47,9 +47,9 @@ typedef struct fl_address {
 } fl_address;
 
 /*
- * Looks up the addresses of `host`, in the order in which they should be tried: at most `n`, and at
- * most FL_ADDRESSES_MAX. Blocks the calling fiber. Returns the number of stored addresses,
- * -ECANCELED, -ENOTSUP, or:
+ * Looks up the addresses of `host`, in the order in which to try them: at most `n`, and at most
+ * FL_ADDRESSES_MAX. Blocks the calling fiber. Returns the number of stored addresses, -ECANCELED,
+ * -ENOTSUP, or:
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */

@@ -67,8 +67,8 @@ typedef struct fl_reduction {
 
 /*
  * As fl_parallel_for(); on success stores the value of the whole range in `*value`, else nothing.
- * The range may be split differently in each run; parts are combined in the order of the numbers.
- * Also returns -E2BIG: the value is larger than FL_REDUCTION_MAX; nothing was called.
+ * Parts, different in each run, are combined in the order of the numbers. Also returns -E2BIG: the
+ * value is larger than FL_REDUCTION_MAX; nothing was called.
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);

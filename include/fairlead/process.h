@@ -111,10 +111,10 @@ FL_BEGIN_DECLS
  *     ptrace_scope=1 forbids this process to trace them;
  *   - systemd may take the fork server for the main process of a Type=forking unit without PIDFile.
  *
- * Several threads may use one handle at a time, apart from fl_process_free(),
- * fl_process_take_pipe() and fl_process_close_pipe(). In a forked child the parent's handles return
- * -EOWNERDEAD. If the fork server dies, its daemons die with it. Its other processes run on, but
- * how they end is not known. The log has the reason for each failed start.
+ * Several threads may use one handle, apart from fl_process_take_pipe() and
+ * fl_process_close_pipe(). In a forked child the parent's handles return -EOWNERDEAD. If the fork
+ * server dies, its daemons die with it. Its other processes run on, but how they end is not known.
+ * The log has the reason for each failed start.
  */
 typedef struct fl_process fl_process;
 
@@ -151,8 +151,8 @@ typedef struct fl_process_status {
 } fl_process_status;
 
 /*
- * In a process that the library made by executing this program, runs the fork server or the task,
- * and never returns. Else returns at once. Call it before all else in main().
+ * In a process that the library made, runs the fork server or the task, and never returns. Else
+ * returns at once. Call it before all else in main().
  */
 FL_API void fl_main(int argc, char **argv);
 
@@ -228,7 +228,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *st
 /* As fl_process_join: -EBUSY while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
 
-/* As fl_process_join; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+/* As fl_process_join; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
                                                fl_cancel_token *cancel);
 

@@ -48,8 +48,7 @@ typedef enum fl_queue_order {
  * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
  *
  * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
- * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch. One get
- * returns only items of one segment of memory.
+ * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
  *
  * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
  */
@@ -68,10 +67,7 @@ typedef struct fl_queue_config {
 	size_t capacity; /* items, any number; 0: 1,024; or FL_UNBOUNDED, FL_RENDEZVOUS */
 	fl_queue_order order;
 	fl_queue_when_full when_full;
-	/*
-	 * Called for each item that no get will return, on the thread that drops the item, without
-	 * a lock held; may be NULL.
-	 */
+	/* Called for each item that no get will return, without a lock held; may be NULL. */
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*

@@ -47,9 +47,8 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the use of `l`, so that its memory may be freed. Returns:
+ * Ends the use of `l`, so that its memory may be freed. Returns -EBUSY, or:
  *   0       no context holds `l` or waits for it
- *   -EBUSY
  */
 FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 

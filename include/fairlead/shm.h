@@ -24,10 +24,11 @@ FL_BEGIN_DECLS
  *     fl_shm_free_block(region, f);                                 // any process may
  *
  * A region is an anonymous file, without a name. The kernel frees the memory with the last
- * descriptor and mapping. Another process inherits or receives the descriptor. It finds the
- * contents by the root, an offset that any process may set. Each process maps the region at another
- * address, so a region contains offsets, never pointers. All memory is allocated when
- * fl_shm_create() returns, and the size is sealed: no access raises SIGBUS.
+ * descriptor and mapping. Another process inherits or receives the descriptor, or connects to an
+ * endpoint (fairlead/endpoint.h). It finds the contents by the root, an offset that any process may
+ * set. Each process maps the region at another address, so a region contains offsets, never
+ * pointers. All memory is allocated when fl_shm_create() returns, and the size is sealed: no access
+ * raises SIGBUS.
  *
  * If a process is killed, offsets, root and allocator stay valid, no process waits for it, and its
  * blocks stay allocated until another process frees them. If another process damages the region,

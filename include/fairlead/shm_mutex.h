@@ -72,14 +72,12 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *m);
 
 /*
  * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
- * waiter that was killed, or gave up, may count as waiting until `m` has been locked and unlocked
- * once for each such waiter.
+ * waiter that was killed, or gave up, may count until `m` was locked and unlocked once for each.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context. Never cancelled. Returns -ENOTRECOVERABLE, or:
- *   0            locked
+ * Locks `m`. Blocks the calling context. Never cancelled. Returns -ENOTRECOVERABLE, 0, or:
  *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
  *   -EDEADLK     the calling context holds `m`, which is not recursive
  *   -EAGAIN      the calling context has locked a recursive `m` 2^32 - 1 times

@@ -31,11 +31,11 @@ FL_BEGIN_DECLS
  *
  * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
  * exception): the next read gets the bytes that have come, and only then the error. A write that
- * failed, timed out or was cancelled may have written a part: fl_stream_written(). Besides their
- * own results, functions that read, write or end a stream return
+ * failed, timed out or was cancelled may have written a part: fl_stream_written(). Functions that
+ * read, write or end a stream also return
  *
  *   -EBUSY         another fiber is reading, or writing
- *   -ECONNRESET    the peer has reset the connection: written bytes may be lost. Permanent
+ *   -ECONNRESET    a reset by the peer: written bytes may be lost. Permanent
  *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
  *   -EHOSTUNREACH, and other errors of the network. Permanent
  *   -EFAULT        a bad address
@@ -79,8 +79,8 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
- * Ends the connection at once, in both directions. Current and later reads and writes return
- * -ECONNABORTED. The peer reads the written bytes, then the end.
+ * Ends the connection at once, in both directions. Reads and writes return -ECONNABORTED. The peer
+ * reads the written bytes, then the end.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 

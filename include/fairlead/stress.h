@@ -26,10 +26,10 @@ extern "C" {
  *             FL_ACCEPTABLE(1, "all else");
  *     }
  *
- * `s` is the state, zeroed before each execution. An execution runs the setup, if there is one,
- * then all actors at once, and after the last actor the body of FL_STRESS. The body frees what
- * setup and actors made, and states the outcome: the first macro with a condition that holds, else
- * an error. Threads that never end, and memory that is not freed, are reported.
+ * `s` is the state, zeroed before each execution. An execution runs the setup, then all actors at
+ * once, then the body of FL_STRESS. The body frees what setup and actors made, and states the
+ * outcome: the first macro with a condition that holds, else an error. Threads that never end, and
+ * memory that is not freed, are reported.
  */
 
 /* The verdict on an outcome. */

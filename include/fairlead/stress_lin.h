@@ -23,9 +23,9 @@ extern "C" {
  *             (frees what `s` has; runs alone, at the end)
  *     }
  *
- * `s` is the state, a zeroed `struct ring`. FL_STRESS_SETUP(ring) may prepare it. An operation gets
- * `arg`, and returns its result: an item or a count, 0 or more, or a negative errno. An operation
- * must not wait for other calls; call a blocking function with a deadline. Run the test with
+ * `s` is the state, a zeroed `struct ring`. FL_STRESS_SETUP(ring) may prepare it. An operation
+ * returns an item or a count, 0 or more, or a negative errno. It must not wait for other calls. Run
+ * the test with
  *
  *     fairlead-stress --mode lin --load FILE.c ring
  *
@@ -35,8 +35,7 @@ extern "C" {
  */
 
 /*
- * The kinds of operations, for the specifications below. A specification of your own may use other
- * numbers, up to 31.
+ * The kinds of operations, for the specifications below. Others may use numbers up to 31.
  *
  *   kind        operation, argument                     result
  *
@@ -227,10 +226,7 @@ unsigned fl_lin_thread(void);
 
 /* Used by the macros. */
 
-/*
- * Sets up to seven members, given as designators, which C++17 lacks. An empty argument does
- * nothing.
- */
+/* Sets up to seven members, given as designators, which C++17 lacks. */
 #define FL__LIN_SET(object, a, b, c, d, e, f, g, ...)                                                                  \
 	(void)(object a);                                                                                              \
 	(void)(object b);                                                                                              \

@@ -9,9 +9,8 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks, in C and C++: defines task types with their typed calls. In C++ arguments and results are
- * copied as bytes, so their types are trivially copyable, and an exception that leaves a task
- * terminates the program.
+ * Tasks, in C and C++: defines task types with their typed calls. In C++ the types are trivially
+ * copyable, and an exception that leaves a task terminates the program.
  */
 
 /*
@@ -43,14 +42,12 @@
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
  *             // and _imap_try_next, _imap_next_until
  *
- * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL
- * pointer in the body); a task without an argument has no _map and no _imap. Types are complete
- * object types, spelled without commas. Further fields of the task type follow as designators:
- * FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
+ * Either type may be void: the parameter is then left out (in the body it is a NULL pointer); a
+ * task without an argument has no _map and no _imap. Types are complete object types, spelled
+ * without commas. Further fields of the task type follow as designators: .drop_arg = text_free.
  *
  *   FL_TASK          an external symbol, registered by its name
- *   FL_TASK_STATIC   a static symbol, registered as "file.c:name": for names that other files use,
- *                    too
+ *   FL_TASK_STATIC   a static symbol, registered as "file.c:name"
  *   FL_TASK_DECLARE  in a header: the type and its typed calls
  *   FL_TASK_DEFINE   in one source file: the definition of a declared type
  */

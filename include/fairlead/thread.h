@@ -43,8 +43,8 @@ typedef struct fl_thread_config {
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`. Memory order: the thread acquires what the caller
- * wrote before. Returns 0, -ENOMEM, or:
+ * Starts a thread that runs `function(arg)`. Memory order: it sees what the caller wrote before.
+ * Returns 0, -ENOMEM, or:
  *   -EAGAIN  the system has no more threads, or no memory for the stack
  *   -EINVAL  the system refuses the stack size
  */
