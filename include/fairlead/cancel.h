@@ -194,24 +194,20 @@ typedef struct fl_timeout {
 #define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, 0, 0 }
 /* clang-format on */
 
-/*
- * Begins `t`: the calling context's waits end at `deadline`, and when the outer scope is requested.
- * FL_FOREVER: no deadline. Panics if `t` is begun.
- */
+/* Begins `t`. FL_FOREVER: no deadline. Panics if `t` is begun. */
 FL_API void fl_timeout_begin(fl_timeout *t, int64_t deadline);
 
 /*
  * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
  * and no wait under it. Does nothing if `t` was not begun. Panics if the context's scope is not
  * that of `t`. Returns `rc`; or
- *
  *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not requested
  */
 FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
- * Calls `function(arg)` under a timeout, in the calling context, and stores its result in
- * `*result`, which may be NULL. Calls it even after the deadline. Returns:
+ * Calls `function(arg)` under a timeout, even after the deadline, and stores its result in
+ * `*result`, which may be NULL. Returns:
  *   0           the function has ended for any other reason
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope

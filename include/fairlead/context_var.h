@@ -20,7 +20,6 @@ FL_BEGIN_DECLS
  *     fl_context_var_reset(&token);
  *
  * The copy is made by
- *
  *   fl_thread_start()
  *   fl_fiber_start(), fl_group_start(), fl_loop_run(), fl_loop_run_on()
  *   fl_submit() and all other ways to submit a task
@@ -101,11 +100,8 @@ static inline void fl__scoped_fl_context_token(fl_context_token *_token)
  * The values of all variables: for code that other libraries call, and to choose what a task
  * inherits.
  *
- *     fl_context_values values = FL_CONTEXT_VALUES_INIT;
  *     fl_context_values_copy(&values);
- *     ...                                             // later, in a callback or on any thread
- *     rc = fl_context_values_run(&values, handle, event);
- *     fl_context_values_free(&values);
+ *     rc = fl_context_values_run(&values, handle, event);     // later, on any thread
  *
  * All-zero: no values. One context at a time uses them. Not to be copied by assignment.
  */

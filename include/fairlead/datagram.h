@@ -249,10 +249,10 @@ typedef struct fl_datagram_message {
 } fl_datagram_message;
 
 /*
- * Sends `n` datagrams in order, several with one system call. Stores in `sent`, which may be NULL,
- * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Returns 0 if all were
- * sent; else the error of the first that was not, as fl_datagram_send_to(). Those after it were not
- * sent. An error of the network for an earlier one may go unreported.
+ * Sends `n` datagrams in order. Stores in `sent`, which may be NULL, how many were sent. Blocks the
+ * calling fiber as fl_datagram_send_to(). Returns 0 if all were sent; else the error of the first
+ * that was not, as fl_datagram_send_to(). Those after it were not sent. An error of the network for
+ * an earlier one may go unreported.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                   unsigned *sent);
@@ -264,9 +264,9 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
                                                    unsigned *sent);
 
 /*
- * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY, with one system call.
- * Blocks the calling fiber while there are none. Sets `received`, `lost` and `address` of each. A
- * datagram that does not fit is no error: see `lost`. Returns the number of datagrams, or:
+ * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY. Blocks the calling fiber
+ * while there are none. Sets `received`, `lost` and `address` of each. A datagram that does not fit
+ * is no error: see `lost`. Returns the number of datagrams, or:
  *   -EINVAL  `n` is 0
  *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */

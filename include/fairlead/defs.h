@@ -6,7 +6,6 @@
 
 /*
  * What all other headers need. Conventions, which hold unless a comment says otherwise:
- *
  *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
  *                run. A code without a condition means: -ENOMEM out of memory; -EMFILE, -ENFILE too
  *                many descriptors, of the process, of the system; -ENOSPC the user's limit of
@@ -16,13 +15,14 @@
  *                deadline passed; -EOWNERDEAD in a forked child. Of functions of a loop: -ENOTSUP
  *                the thread runs no loop, or the caller of a function that waits is no fiber;
  *                -EINVAL the object belongs to another loop, or the caller is no fiber.
- *   Waiting      A function waits only where its comment says so. A function that blocks the
- *                calling context suspends a fiber, outside of fibers the thread. Its wait observes
- *                the context's cancel scope if the function returns -ECANCELED. A wait by a thread
- *                for a descriptor, a pipe or a process, under a cancel token or for several
- *                objects, may start the library's thread `watcher`. A wait for an object in shared
- *                memory, by a fiber, under a cancel token or for several objects, may start its
- *                thread `bridge` (docs/threads.md).
+ *   Waiting      A function waits only where its comment says so; a lock that is held for a few
+ *                instructions does not count. A function that blocks the calling context suspends a
+ *                fiber, outside of fibers the thread. Its wait observes the context's cancel scope
+ *                if the function returns -ECANCELED. A wait by a thread for a descriptor, a pipe or
+ *                a process, under a cancel token or for several objects, may start the library's
+ *                thread `watcher`. A wait for an object in shared memory, by a fiber, under a
+ *                cancel token or for several objects, may start its thread `bridge`
+ *                (docs/threads.md).
  *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
  *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A

@@ -30,7 +30,6 @@ FL_BEGIN_DECLS
  *
  * The path is that of a Unix socket, or an abstract name, which begins with '@'. Threads and fibers
  * may wait in these functions; no loop is needed. Checks, in this order:
- *
  *   1. The file's mode decides which users may connect.
  *   2. Each side checks that the other runs as the same effective user, or as one of `users`.
  *      Within a user namespace, 65534 is refused (users that it lacks).

@@ -15,15 +15,12 @@ FL_BEGIN_DECLS
 
 /*
  * Event: a flag that contexts wait for. 4 bytes, valid (not set) when all-zero. An event stays set
- * until it is reset. An auto-reset event stays set until one wait returns, which resets it.
+ * until it is reset. An auto-reset event stays set until one wait returns, which resets it; two
+ * sets count as one.
  *
  *     static fl_event ready = FL_EVENT_INIT;
  *     fl_event_set(&ready);                   // in one thread
  *     rc = fl_event_wait(&ready);             // in any number of others; check
- *
- *     static fl_event bell = FL_EVENT_AUTO_INIT;
- *     fl_event_set(&bell);                    // lets one wait return; two sets count as one
- *     rc = fl_event_wait(&bell);              // now the event is not set any more
  *
  * fl_event_set() wakes all present waiters, even if the event is reset at once; of an auto-reset
  * event the first. The wait queue is FIFO. A wait that times out or is cancelled takes no set.

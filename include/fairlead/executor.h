@@ -125,7 +125,6 @@ enum {
  * or:
  *   -EINVAL  more than FL_REGIONS_MAX regions; or an initializer with a result, without the
  *            argument that it takes, or with an argument aligned above max_align_t
- *
  * or the error of the initializer.
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
@@ -174,7 +173,6 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  * -ECANCELED.
  *
  * A task that neither checks nor waits runs on:
- *
  *   sequential, threads   A join waits for the task.
  *   loop                  The task also delays all other tasks of the loop.
  *   processes             A task that still runs `grace_period` later is killed with its worker. It
@@ -229,7 +227,6 @@ typedef struct fl_map_config {
  *   FL_ETASK  a task failed; tasks that had not started by then were not run
  *   -ETIMEDOUT, -ECANCELED
  *             tasks that had not started were not run; the others have ended, with their results
- *
  * or an error of fl_submit().
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,

@@ -80,9 +80,8 @@ FL_API void fl_fiber_cancel(fl_fiber *f);
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels the fiber, waits for its end, and frees it. Its result is lost. Blocks the calling fiber.
- * Observes no cancel scope. Panics if the caller is the fiber itself; or if the fiber runs, and the
- * caller is no fiber of its loop.
+ * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics if the
+ * caller is the fiber itself; or if the fiber runs, and the caller is no fiber of its loop.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 

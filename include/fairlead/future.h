@@ -232,8 +232,8 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
     FL_PRINTF(4, 5);
 
 /*
- * A token that is requested when the future is cancelled, or when a started promise is requested to
- * stop. Valid until the promise is freed.
+ * A token that is requested when the future is cancelled, or requested to stop. Valid until the
+ * promise is freed.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
@@ -250,8 +250,6 @@ FL__SCOPED(fl_promise, fl_promise_free)
  * joins nor cancels them.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
- *
- *     FL_SCOPED(fl_as_completed) *done = NULL;
  *     rc = fl_futures_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
@@ -290,9 +288,7 @@ FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl
 /* The number of the `n` futures that have ended. Acquires, as fl_future_try_wait(). */
 FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
 
-/*
- * An iteration over futures, or fibers, in the order of their ends. One context at a time uses it.
- */
+/* An iteration in the order of ends. One context at a time uses it. */
 typedef struct fl_as_completed fl_as_completed;
 
 /*

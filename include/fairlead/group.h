@@ -25,9 +25,6 @@ FL_BEGIN_DECLS
  *     joined = fl_group_join(&g);                             // always: 0, or the first error
  *     if (joined != 0)
  *             rc = joined;
- *     if (rc != 0 && fl_group_message(&g))
- *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
- *                     fl_group_message(&g));
  *
  * fl_group_start() (fairlead/fiber.h) starts fibers of the group.
  *
@@ -98,7 +95,6 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
 
 /*
  * As fl_group_submit(), with conditions. Its members:
- *
  *   deadline        of this task, beside the group's. A task that this deadline ends has failed
  *                   with -ETIMEDOUT: the group cancels its other tasks.
  *   cancel          NULL: the group's token cancels the task.
@@ -119,7 +115,6 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  * still waits. A worker of the executor runs tasks of the group. Blocks the calling context.
  * Returns 0, also after fl_group_cancel() or without members; the error of the first member that
  * failed, whose message fl_group_message() returns; or:
- *
  *   -ETIMEDOUT    the group's deadline passed before all had done their work
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
  *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
@@ -177,9 +172,9 @@ FL_API size_t fl_group_failed_index(fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the scope of FL_SCOPED. An error that no join has returned goes to the
- * log handler (a task's) or the error handler (a fiber's). Panics if fl_group_join() would return
- * -EDEADLK. Does nothing in a forked child.
+ * Joins `g`, at the end of the scope of FL_SCOPED. An error that no join has returned is reported,
+ * as a second failure. Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked
+ * child.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

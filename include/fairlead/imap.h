@@ -70,7 +70,6 @@ typedef struct fl_imap_config {
  * of `config->next` (`args` NULL, `n` 0), and submits the first chunk. The executor must outlive
  * the iteration. Waits only as fl_submit() and `next` do. Returns 0, -ENOMEM, or:
  *   -EINVAL  both an array and a generator
- *
  * or the error of fl_submit() for the first chunk.
  */
 FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_task_type *type, const void *args,

@@ -49,7 +49,6 @@ typedef struct fl_loop_config {
  * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. At its end cancels
  * the fibers that are left, and waits for them and for the functions of fl_to_thread(). Blocks the
  * calling thread. Returns the result of `function`; or, without calling `function`:
- *
  *   -EBUSY           the caller is a fiber or a callback of a loop
  *   -ENOMEM
  *   -EMFILE, -ENFILE
@@ -74,8 +73,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
 /*
  * Frees a loop that does not run. Makes the pending calls of fl_loop_post(), cancels the fibers,
  * runs until they have ended, and makes the calls that these fibers have posted. Watches and timers
- * are not called. Called by the thread that ran the loop. Panics in a fiber or a callback of any
- * loop, and on another thread.
+ * are not called. Panics on another thread than that which ran the loop, and in a fiber or a
+ * callback of any loop.
  */
 FL_API void fl_loop_free(fl_loop *l);
 

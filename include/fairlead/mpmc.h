@@ -42,8 +42,8 @@ typedef struct fl_mpmc fl_mpmc;
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and its items. Requires that no thread uses `q`, with one exception: the consumer of a
- * producer's last item may free `q` before the put has returned.
+ * Frees `q` and its items. The consumer of a producer's last item may do so before the put has
+ * returned.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 

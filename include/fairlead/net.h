@@ -29,7 +29,6 @@ FL_BEGIN_DECLS
  * by getaddrinfo() on the loop's threads (fl_to_thread()). A lookup goes on there after a cancel or
  * timeout of its caller, and the end of the loop waits for it. A failed lookup is logged. Errors of
  * a lookup, in each function that takes a host:
- *
  *   -ENOENT        no such name, or no address (EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY)
  *   -EAGAIN        no answer now (EAI_AGAIN); or no thread can be started
  *   -EIO           the name servers refuse (EAI_FAIL), or a code that is not in this table

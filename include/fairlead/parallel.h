@@ -40,7 +40,6 @@ typedef struct fl_parallel_config {
  *   -ENOTSUP     the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   -EOWNERDEAD  a call has ended its thread, by pthread_exit() or pthread_cancel(), while no part
  *                of the loop was offered to another worker; otherwise that panics
- *
  * or an error of fl_submit(). Memory order: the calls see what the caller wrote before; the caller
  * then sees what the calls wrote.
  */

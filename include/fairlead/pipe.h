@@ -141,9 +141,8 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t 
 
 /*
  * As fl_pipe_recv, with the message's descriptors, which then belong to the caller and are
- * close-on-exec. `*n` is the capacity of `fds` before the call and the number of descriptors after
- * it. -EMSGSIZE also means that the descriptors do not fit; `*size` and `*n` then say what the
- * message has.
+ * close-on-exec. `*n` is the capacity of `fds`, then the number of descriptors. -EMSGSIZE also if
+ * the descriptors do not fit; `*size` and `*n` then say what the message has.
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                              unsigned *n);

@@ -27,7 +27,6 @@ FL_BEGIN_DECLS
  *             rc = fl_process_join_until(p, &status, fl_after(FL_S(5)), NULL);
  *
  * Start methods (`method`) of a task:
- *
  *   FL_PROCESS_FORK_SERVER  The fork server forks the process: this program, executed again by the
  *                           first start that needs it, with one thread; or forked by
  *                           fl_process_preload(). A start is cheap, and safe however many threads
@@ -37,7 +36,6 @@ FL_BEGIN_DECLS
  *                           beside the library's thread `reaper`, and must not be a fiber.
  *
  * This program must be prepared:
- *
  *   fl_main(argc, argv);     the first line of main(): for the fork server and FL_PROCESS_EXEC
  *   FL_PROCESS_HOOK;         at file scope: the same by a constructor, for a library
  *   fl_process_preload()     for the fork server only, while the process has a single thread

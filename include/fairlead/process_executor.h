@@ -37,8 +37,8 @@ FL_BEGIN_DECLS
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
  * A worker has a handler that does nothing for SIGTSTP, and for each signal whose default action
- * would end it, except SIGKILL, SIGABRT and the signals of faults: this process decides about
- * Ctrl-C. Programs that a task executes have the default action.
+ * would end it, except SIGKILL, SIGABRT and the signals of faults. Programs that a task executes
+ * have the default action.
  *
  * Output. What a task has printed to `stdout` is written when the task ends.
  *
@@ -52,9 +52,9 @@ FL_BEGIN_DECLS
  * the worker ends after its task, at the latest with this process.
  *
  * Failed starts. If a worker cannot be started, or ends before it is ready, the executor tries
- * again after a pause, which doubles from 1 ms to 128 ms. After ten failures in a row, while no
- * other worker serves, the pending tasks fail with the error of the last start, or with -EOWNERDEAD
- * if that worker ended. Later tasks have ten tries of their own.
+ * again after 1 to 128 ms. After ten failures in a row, while no other worker serves, the pending
+ * tasks fail with the error of the last start, or with -EOWNERDEAD if that worker ended. Later
+ * tasks have ten tries of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails; if it ends its worker ten times
  * in a row, except by SIGKILL; and if ten starts in a row say that this program cannot be executed

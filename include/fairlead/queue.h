@@ -78,8 +78,8 @@ typedef struct fl_queue_config {
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
-	 * Promises that at most one context at a time puts (gets), each after the last call of the
-	 * one before. A broken promise is undefined behaviour.
+	 * Promises that at most one context at a time puts (gets), each ordered after the last call
+	 * of the one before. A broken promise is undefined behaviour.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.

@@ -10,9 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Recursive mutex: its owner may lock it again, and unlocks it as often. A context owns it, and
- * only the owner unlocks. 16 bytes, valid when all-zero. Prefer fl_mutex: a recursive lock usually
- * hides an unclear invariant.
+ * Recursive mutex: its owner, a context, may lock it again, and unlocks it as often. 16 bytes,
+ * valid when all-zero. Prefer fl_mutex.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);

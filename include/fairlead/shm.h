@@ -67,11 +67,11 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  * The mapping is read-only if the descriptor is, or after fl_shm_seal(). A refusal is logged.
  * Returns 0, -EMFILE, -ENOMEM, or:
  *   -EBADF            `fd` is no open descriptor
- *   -EPERM            the memory is not sealed against shrinking: another process could truncate it
+ *   -EPERM            the memory is not sealed against shrinking
  *   -EBADMSG          fl_shm_create() has not made the memory, or its size is not the recorded size
  *   -EPROTONOSUPPORT  the region was made by a version of Fairlead with another layout
- *   -EPROTO           the region was made by a process with another word size, in another PID
- *                     namespace, or with a C library that places locks differently
+ *   -EPROTO           made by a process with another word size, in another PID namespace, or with
+ *                     another layout of locks in the C library
  *   -EACCES           `fd` is write-only
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);

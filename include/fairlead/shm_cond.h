@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  *
  * Every wake is for all waiters. A wakeup may be spurious: check the predicate.
  *
- * Results of the waits. The mutex decides first:
+ * Results of the waits; the mutex decides first:
  *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
  *   -ENOTRECOVERABLE  not locked: the mutex is not recoverable, or damaged
  *   -ENOMEM           not locked: since the wait began, other contexts of the thread have locked

@@ -18,10 +18,6 @@ FL_BEGIN_DECLS
  *     rc = fl_signals_create(&s, ends, 2);                // first in main(), before threads
  *     ...
  *     int signal = fl_signals_wait(s);                    // in a fiber, or a thread
- *     ...                                                 // a second one: end without delay
- *     (void)fflush(stdout);
- *     while (fl_signals_try_wait(s) > 0)                  // the end of the scope would deliver a
- *             ;                                           // signal that was not taken
  *
  * A signal must be blocked in all threads: if any thread leaves it unblocked, the signal has its
  * usual effect on the process, and no waiter gets it. fl_signals_create() blocks the signals in the

@@ -42,10 +42,7 @@ typedef struct fl_spsc fl_spsc;
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
-/*
- * Frees `q` and its items. Requires that no thread uses `q`, with one exception: the consumer of
- * the last item may free `q` before the item's put has returned.
- */
+/* Frees `q` and its items. The consumer of the last item may do so before its put has returned. */
 FL_API void fl_spsc_free(fl_spsc *q);
 
 /* Puts a copy of `*item`. For the producer. Returns 0, -EAGAIN (full). */

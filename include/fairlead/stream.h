@@ -33,7 +33,6 @@ FL_BEGIN_DECLS
  * exception): the next read gets the bytes that have come, and only then the error. A write that
  * failed, timed out or was cancelled may have written a part: fl_stream_written(). Functions that
  * read, write or end a stream also return
- *
  *   -EBUSY         another fiber is reading, or writing
  *   -ECONNRESET    a reset by the peer: written bytes may be lost. Permanent
  *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
@@ -102,7 +101,6 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size
 /*
  * Reads `size` bytes. Blocks the calling fiber until they have come. Returns `size`; fewer bytes at
  * the end of the stream; or
- *
  *   -ECANCELED
  *   -ENOMEM     see fl_stream_got()
  */
@@ -152,7 +150,6 @@ FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, s
 /*
  * Writes the bytes for which there is room. Returns the number of written bytes, or as
  * fl_stream_write(): -EPIPE; or
- *
  *   -EAGAIN  there is no room
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);

@@ -18,7 +18,6 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_timer) t = FL_TIMER_INIT;                     // the scope's end cancels and joins
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, user);  // once; check
- *     rc = fl_timer_cancel(&t);                                           // or not at all
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
  * Functions are called one after the other, by their deadlines, with equal deadlines in the order
