@@ -57,6 +57,40 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 	process_pool_same(&before);
 }
 
+/* A task that has ended before it is killed has ended well; nothing is left undecided. */
+FL_TEST(process_pool_terminate_at_any_time)
+{
+	enum { TASKS = 30 };
+	const struct process_pool_census before = process_pool_begin();
+	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
+		fl_executor *e = process_pool_with(2);
+		fl_future *f[TASKS];
+		int *runs = process_pool_counters(TASKS), failed = 0, cancelled = 0;
+		FL_EACH (i, f)
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		for (unsigned i = 0; i < round; i++)
+			sched_yield();
+		if (round % 3 == 0)
+			FL_OK(fl_future_wait(f[round % TASKS]));
+		cancelled -= (int)fl_executor_terminate(e);
+		fl_executor_free(e);
+		FL_EACH (i, f) {
+			FL_OK(fl_future_try_wait(f[i]));
+			const int error = fl_future_error(f[i]), started = process_pool_counted(&runs[i]);
+			const bool is_cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
+			FL_IN_RANGE(started, error == 0, !is_cancelled);
+			assert_true(error == 0 || error == -ECANCELED);
+			failed += error != 0 && !is_cancelled;
+			cancelled += is_cancelled;
+			fl_future_free(f[i]);
+		}
+		FL_IN_RANGE(failed, 0, 2);
+		/* Each worker may have been about to begin one, and was told in time. */
+		FL_IN_RANGE(cancelled, 0, 2);
+	}
+	process_pool_same(&before);
+}
+
 FL_TASK_STATIC(waits_here, fl_event *, int)
 {
 	return fl_event_wait(*arg) == -ECANCELED ? 0 : -EIO;
