@@ -11,7 +11,7 @@
  *   state          guarded by
  *   engine         fl__mpi_lock
  *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
- *   sleeper        its own lock, the last in the order
+ *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
  *
  * Errors of MPI end the job: what a failed call leaves undone is not known.
  */
@@ -19,6 +19,7 @@
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/wait/lock.h"
 #include "doorbell.h"
 #include "process/new_process.h"
 #include <errno.h>
@@ -84,15 +85,14 @@ static struct {
 
 /* A sleeper; guarded by `lock`. */
 struct engine_sleeper {
-	fl_mutex lock;
+	uint32_t lock;
 	bool pending;  /* since the last sleep */
 	bool sleeping; /* in a sleep, or about to be */
 	bool naps;     /* the sleep is a nap */
 	bool rung;
 	int doorbell; /* an eventfd */
 };
-static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.lock = FL_MUTEX_INIT, .doorbell = -1},
-                                                                  {.lock = FL_MUTEX_INIT, .doorbell = -1}};
+static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.doorbell = -1}, {.doorbell = -1}};
 
 void fl__mpi_abort(const char *format, ...)
 {
@@ -587,20 +587,24 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 
 /* Sleep. */
 
-static void engine_wake(struct engine_sleeper *s, bool lazily)
+static void engine_ring(const struct engine_sleeper *s)
 {
 	const uint64_t one = 1;
-	FL_LOCKED(&s->lock);
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
+	(void)!write(s->doorbell, &one, sizeof one);
+	(void)pthread_setcancelstate(state, &state);
+}
+
+static void engine_wake(struct engine_sleeper *s, bool lazily)
+{
+	fl__lock(&s->lock);
 	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
 	s->pending = true;
 	s->rung |= ring;
-	if (!ring)
-		return;
-	int state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
-	/* Under the lock: fl__mpi_finish() may close it later. */
-	(void)!write(s->doorbell, &one, sizeof one);
-	(void)pthread_setcancelstate(state, &state);
+	if (ring)
+		engine_ring(s); /* under the lock: fl__mpi_finish() may close the doorbell later */
+	fl__unlock(&s->lock);
 }
 
 void fl__mpi_wake(unsigned sleeper)
@@ -633,17 +637,17 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN},
 	                       {.fd = naps ? -1 : fl__mpi_bell_fd(), .events = POLLIN}};
 	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
-	fl_mutex_lock(&s->lock);
+	fl__lock(&s->lock);
 	s->sleeping = !s->pending;
 	s->naps = naps;
-	fl_mutex_unlock(&s->lock);
+	fl__unlock(&s->lock);
 	const bool rung = s->sleeping && /* only this thread writes it */
 	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
-	fl_mutex_lock(&s->lock);
+	fl__lock(&s->lock);
 	if (s->rung)
 		(void)!read(s->doorbell, &rings, sizeof rings);
 	s->pending = s->sleeping = s->naps = s->rung = false;
-	fl_mutex_unlock(&s->lock);
+	fl__unlock(&s->lock);
 	if (!rung)
 		return false;
 	engine_take_bells();

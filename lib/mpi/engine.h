@@ -78,7 +78,7 @@ bool fl__mpi_progress(fl__mpi_handler *handle);
 /* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
 enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
-/* Any thread, without the lock: ends the sleeper's next sleep, or its present one. */
+/* Any thread, without the lock: ends the sleeper's next sleep, or its present one. Never parks. */
 void fl__mpi_wake(unsigned sleeper);
 
 /* As fl__mpi_wake(), but not a nap. */

@@ -37,6 +37,7 @@
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/wait/lock.h"
 #include "engine.h"
 #include "process/main_hook.h"
 #include "process/remote/remote.h"
@@ -118,19 +119,20 @@ struct mpi_pool {
 #define MPI_THREAD_LINGER FL_MS(10)
 
 static struct {
-	fl_mutex lock;          /* taken under the executors' locks; guards the first part */
+	uint32_t lock;          /* of fl__lock(): mpi_on_stop() must not park; guards the first part */
 	struct mpi_pool *ready; /* with something to do */
 	uint32_t has_ready;     /* 1: there is one; read without the lock, too */
+	uint32_t pools_made;
+	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
 	bool running, over;
 	fl_thread thread;
-	uint32_t pools_made;
 	/* The leader's. */
 	struct mpi_pool *pools;
 	uint64_t rounds;
 	bool asleep;
 	/* Atomic. */
 	uint32_t called;
-} mpi_thread = {.lock = FL_MUTEX_INIT};
+} mpi_thread = {.start_lock = FL_MUTEX_INIT};
 
 static struct mpi_pool *mpi_pool_of(fl_executor *e)
 {
@@ -139,13 +141,14 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
-	FL_LOCKED(&mpi_thread.lock);
-	if (p->ready || p->forgotten)
-		return;
-	p->ready = true;
-	p->next_ready = mpi_thread.ready;
-	mpi_thread.ready = p;
-	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
+	fl__lock(&mpi_thread.lock);
+	if (!p->ready && !p->forgotten) {
+		p->ready = true;
+		p->next_ready = mpi_thread.ready;
+		mpi_thread.ready = p;
+		fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
+	}
+	fl__unlock(&mpi_thread.lock);
 }
 
 /* The MPI thread serves the pool if no other leader does before. */
@@ -535,11 +538,10 @@ static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;
 	FL_LOCKED(&p->base.lock);
-	{
-		FL_LOCKED(&mpi_thread.lock);
-		mpi_take_ready();
-		p->forgotten = true;
-	}
+	fl__lock(&mpi_thread.lock);
+	mpi_take_ready();
+	p->forgotten = true;
+	fl__unlock(&mpi_thread.lock);
 	while (*link != p)
 		link = &(*link)->next;
 	*link = p->next;
@@ -617,8 +619,9 @@ static bool mpi_round(bool receives)
 {
 	bool some = receives && fl__mpi_progress(mpi_handle);
 	if (fl__load_relaxed(&mpi_thread.has_ready) != 0) { /* relaxed: else mpi_settle() finds it */
-		FL_LOCKED(&mpi_thread.lock);
+		fl__lock(&mpi_thread.lock);
 		mpi_take_ready();
+		fl__unlock(&mpi_thread.lock);
 	}
 	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
 		next = p->next;
@@ -659,8 +662,10 @@ static bool mpi_try_round(bool receives, bool *some)
 
 static bool mpi_has_ready(void)
 {
-	FL_LOCKED(&mpi_thread.lock);
-	return mpi_thread.ready != NULL;
+	fl__lock(&mpi_thread.lock);
+	const bool has = mpi_thread.ready != NULL;
+	fl__unlock(&mpi_thread.lock);
+	return has;
 }
 
 /* After a thread's last round: serves pools that other threads have added meanwhile. */
@@ -683,7 +688,7 @@ static bool mpi_thread_is_spared(uint64_t *seen)
 
 static bool mpi_thread_is_over(void)
 {
-	FL_LOCKED(&mpi_thread.lock);
+	FL_LOCKED(&mpi_thread.start_lock);
 	return mpi_thread.over;
 }
 
@@ -719,7 +724,7 @@ void fl__mpi_dismiss(void)
 {
 	bool running;
 	{
-		FL_LOCKED(&mpi_thread.lock);
+		FL_LOCKED(&mpi_thread.start_lock);
 		mpi_thread.over = true;
 		running = mpi_thread.running;
 	}
@@ -758,7 +763,7 @@ static int mpi_on_start(struct fl__remote *r)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
 	(void)r;
-	FL_LOCKED(&mpi_thread.lock);
+	FL_LOCKED(&mpi_thread.start_lock);
 	if (mpi_thread.running)
 		return 0;
 	int rc = fl_thread_start(&mpi_thread.thread, mpi_thread_run, NULL, &config);
@@ -957,8 +962,9 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	p->base.workers = mpi_pool_distribute(p, config->workers);
 	if (p->sender)
 		p->room = 0; /* until all ranks have the regions */
-	FL_LOCKED(&mpi_thread.lock);
+	fl__lock(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;
+	fl__unlock(&mpi_thread.lock);
 	return 0;
 }
 

@@ -31,8 +31,9 @@ struct fl__ctx_ops {
 	 */
 	int (*park)(struct fl__wait *wait, int64_t deadline);
 	/*
-	 * Ends the present or next park of `wait`. Called once, by any thread. Once the unpark is
-	 * published, wait and context may be gone; only their addresses are used.
+	 * Ends the present or next park of `wait`. Called once, by any thread. Must not park, since
+	 * the caller may hold an fl__lock(). Once the unpark is published, wait and context may be
+	 * gone; only their addresses are used.
 	 */
 	void (*unpark)(struct fl__wait *wait);
 	/*

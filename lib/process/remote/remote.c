@@ -157,7 +157,7 @@ static struct fl__remote *remote_of_block(const struct fl__task_block *block)
 	return fl__remote_of(fl__task_block_owner(block)->executor);
 }
 
-/* Without the lock. An armed stopper's task stays posted. */
+/* Without the executor's lock. An armed stopper's task stays posted. */
 static void remote_stopper_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
