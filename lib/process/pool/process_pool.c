@@ -1236,7 +1236,7 @@ static bool process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers;
 }
 
-/* A manager that always finds work learns of deaths here. */
+/* A manager that always finds work learns of deaths here, and looks at the timeouts. */
 static void process_pool_poll_events(struct process_pool_manager *m)
 {
 	const int64_t now = fl__sys.now();
@@ -1244,6 +1244,7 @@ static void process_pool_poll_events(struct process_pool_manager *m)
 		return;
 	m->polled = now;
 	(void)process_pool_wait_events(m->p, now);
+	(void)process_pool_check_timeouts(m->p);
 }
 
 static void process_pool_on_manage(struct fl__remote *r)

@@ -16,8 +16,9 @@
  * too long, independent of a slow machine. A manager that sleeps until a deadline checks the clock
  * now and then; one that sleeps for ever does not.
  */
-static int64_t *ahead; /* in the arena: at its very beginning */
-static unsigned looks; /* sleeps until some time */
+static int64_t *ahead;  /* in the arena: at its very beginning */
+static int64_t stopped; /* not 0: in this process the clock stands there, plus `ahead` */
+static unsigned looks;  /* sleeps until some time */
 static int64_t (*real_now)(void);
 static int (*real_watch_wait)(int epoll, struct epoll_event *events, int n, int ms);
 static int (*real_futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
@@ -25,7 +26,8 @@ static int (*real_shared_wait)(const uint32_t *word, uint32_t expected, int64_t 
 
 static int64_t now_ahead(void)
 {
-	return real_now() + fl__load_relaxed(ahead); /* relaxed: a number */
+	const int64_t at = fl__load_relaxed(&stopped);           /* relaxed: a number */
+	return (at ? at : real_now()) + fl__load_relaxed(ahead); /* relaxed: a number */
 }
 
 /* The system's deadline for one of ours, so that a short sleep stays short. */
@@ -84,7 +86,8 @@ static void manager_looks(void)
 
 static void clock_back(const int *unused)
 {
-	fl__store_relaxed(ahead, 0); /* relaxed: a number */
+	fl__store_relaxed(&stopped, 0); /* relaxed: a number */
+	fl__store_relaxed(ahead, 0);    /* relaxed: a number */
 }
 
 /* Before the executor: until that is freed the clock does not go back. */
@@ -518,6 +521,53 @@ FL_TEST(process_pool_imap_ends_at_its_deadline)
 		imap_past_deadline(false, chunk);
 		imap_past_deadline(true, chunk);
 	}
+}
+
+/* Tasks on one worker, each submitted by the callback of the one before. */
+struct endless {
+	fl_executor *e;
+	const struct fl__rings *rings; /* of that worker */
+	int n;
+	bool over;
+};
+
+/*
+ * On the manager thread: returns when the manager has work again. The clock goes on only here, so
+ * that the manager is never late, and does not sleep.
+ */
+static void submit_next(fl_future *f, void *arg)
+{
+	struct endless *tasks = arg;
+	struct fl__completion completion;
+	(void)f;
+	if (fl__load_relaxed(&tasks->over)) /* relaxed: a flag by itself */
+		return;
+	put_forward(++tasks->n == 3 ? limit + FL_MS(100) : FL_US(10));
+	FL_CHECK(process_pool_square_submit_with(tasks->e, 1, NULL,
+	                                         &(fl_submit_config){.on_end = submit_next, .on_end_arg = tasks}) == 0);
+	FL_WAIT_FOR(fl__rings_peek(tasks->rings, &completion) != FL__RINGS_NONE);
+}
+
+/* The manager always finds work, and never sleeps. */
+FL_TEST(process_pool_busy_manager_kills_at_a_deadline)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *hanging = NULL;
+	FL_OK(process_pool_hangs_submit_with(e, gate, &hanging, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
+	process_pool_works(e); /* on the other worker */
+	const struct fl__process_pool_worker *w = fl__process_pool_of(e)->workers;
+	struct endless tasks = {.e = e, .rings = w->load == 0 ? &w->rings : &w->next->rings};
+	fl__store_relaxed(&stopped, real_now()); /* relaxed: a number */
+	FL_OK(process_pool_square_submit_with(e, 1, NULL,
+	                                      &(fl_submit_config){.on_end = submit_next, .on_end_arg = &tasks}));
+	FL_WAIT_FOR(process_pool_ended(hanging));
+	fl__store_relaxed(&tasks.over, true); /* relaxed, as above */
+	fl__store_relaxed(&stopped, 0);       /* relaxed: a number */
+	process_pool_fails(hanging, -ETIMEDOUT, past_deadline);
+	FL_OK(fl_executor_join(e));
 }
 
 FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
