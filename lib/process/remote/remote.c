@@ -105,19 +105,23 @@ static size_t remote_finish(struct fl__task_block *list, struct fl__task_block *
 
 bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 {
-	struct fl__task_block *ended = r->ended, *before = is_manager ? r->kept : NULL, *kept = NULL,
-			      **kept_end = &kept;
-	if (!ended && !before)
+	struct fl__task_block *ended = r->ended, *kept = is_manager ? r->kept : NULL,
+			      **kept_end = kept ? r->kept_end : &kept;
+	if (!ended && !kept)
 		return false;
 	r->ended = NULL;
 	r->ended_end = &r->ended;
-	if (before) {
+	if (kept) {
 		r->kept = NULL;
 		r->kept_end = &r->kept;
 	}
 	r->completers++;
 	fl_mutex_unlock(&r->base.lock);
-	const size_t n = remote_finish(before, NULL) + remote_finish(ended, is_manager ? NULL : &kept_end);
+	size_t n = remote_finish(ended, &kept_end); /* first: user code may take long */
+	if (is_manager) {
+		n += remote_finish(kept, NULL);
+		kept = NULL;
+	}
 	fl_mutex_lock(&r->base.lock);
 	r->completers--;
 	r->base.foreign -= n;
