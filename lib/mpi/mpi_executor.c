@@ -484,6 +484,8 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 {
 	FL_LOCKED(&p->base.lock);
 	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
+	if (!s->recalled)
+		fl__mpi_abort("rank %d has answered a recall that rank 0 did not send", from);
 	s->recalled = false;
 	s->begun = true;
 	s->share->recalled--;
@@ -742,7 +744,7 @@ void fl__mpi_dismiss(void)
 static void mpi_on_manage(struct fl__remote *r)
 {
 	struct mpi_pool *p = mpi_pool_of(&r->base);
-	while (fl__remote_complete(r, true) || !p->forgotten) {
+	while (fl__remote_complete(r, true) || (*p->broken && !p->broke) || !p->forgotten) {
 		if (*p->broken && !p->broke) {
 			p->broke = true;
 			fl_mutex_unlock(&p->base.lock);
