@@ -797,11 +797,14 @@ static bool process_pool_has_tried_all(const struct fl__process_pool *p)
  */
 static void process_pool_give_up_starting(struct fl__process_pool *p, bool breaks)
 {
-	char text[FL_MESSAGE_MAX + 64], *message = p->init_message;
+	char text[FL_MESSAGE_MAX + 64], *message = NULL;
 	(void)snprintf(text, sizeof text, "%sno worker can be started: %s", breaks ? "the executor is broken: " : "",
 	               p->why_failed);
 	const int error = breaks ? p->init_error : p->start_error;
-	p->init_message = NULL;
+	if (breaks) {
+		message = p->init_message;
+		p->init_message = NULL;
+	}
 	p->failures = 0;
 	fl_mutex_unlock(&p->base.lock);
 	if (!breaks)
