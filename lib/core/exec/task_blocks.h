@@ -16,7 +16,7 @@ struct fl__task_blocks;
 struct fl__task_block {
 	fl_future future; /* first: a worker needs little more than one cache line */
 	struct fl__task_blocks *pool;
-	/* in the executor's queue, a list of blocks taken out of it, or the pool */
+	/* in a list: the executor's queue, blocks taken out of it, remote.h's, or the pool's */
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;

@@ -23,7 +23,8 @@
  *      start, or the worker dies. So it runs once for each attempt.
  *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
  *      a waiting thread, but only on the manager.
- *   3. The manager ends after the last task in `ended` or `kept`, and after the last completer.
+ *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task to
+ *      them.
  */
 #include "remote.h"
 #include "core/base/atomic.h"
