@@ -90,7 +90,7 @@ FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
 /* As fl_barrier_wait(). Also returns -ETIMEDOUT; then `b` breaks. */
 FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
-/* Breaks `b`: its waiters get -EPIPE. Never waits, also not for a running action. */
+/* Breaks `b`: its waiters get -EPIPE. Does not wait for a running action. */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
 /*

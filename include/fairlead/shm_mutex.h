@@ -85,8 +85,8 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 
 /*
- * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EAGAIN. Never waits: returns
- * -EBUSY if `m` has an owner, unless `m` is recursive and the owner is the caller.
+ * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EAGAIN. Returns -EBUSY if `m`
+ * has an owner, unless `m` is recursive and the owner is the caller.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 

@@ -52,9 +52,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 
-/*
- * Acquires a permit if one is free: 0, else -EAGAIN. Never waits, not even for a stopped process.
- */
+/* Acquires a permit if one is free: 0, else -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /* As fl_shm_sem_acquire(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
