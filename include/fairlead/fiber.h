@@ -105,7 +105,7 @@ FL_API void fl_fiber_yield(void);
 FL_API extern const fl_on_type fl__on_fiber;
 
 /*
- * As fl_futures_wait(), for fibers. Blocks the calling fiber. Returns how many have ended,
+ * Waits for fibers, as fl_futures_wait(). Blocks the calling fiber. Returns how many have ended,
  * -ECANCELED, -ENOMEM, or:
  *   -EINVAL   `n` is above INT_MAX, or `what` is unknown
  *   -EDEADLK  the call would have to wait, and the caller is one of the fibers, or no fiber of
@@ -121,7 +121,8 @@ FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n,
                                               fl_cancel_token *cancel);
 
 /*
- * As fl_futures_as_completed_create(), over `n` fibers. Returns 0, -ENOMEM, or:
+ * Creates an iteration over `n` fibers, as fl_futures_as_completed_create(). Returns 0, -ENOMEM,
+ * or:
  *   -EDEADLK  the caller is one of the fibers
  */
 FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);

@@ -149,7 +149,7 @@ typedef struct fl_process_status {
 } fl_process_status;
 
 /*
- * In a process that the library made, runs the fork server or the task, and never returns. Else
+ * Runs the fork server or the task in a process that the library made, and never returns. Else
  * returns at once. Call it before all else in main().
  */
 FL_API void fl_main(int argc, char **argv);
