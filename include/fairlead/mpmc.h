@@ -184,7 +184,10 @@ FL_END_DECLS
  */
 #include <fairlead/private/mpmc_of.h>
 
-/* FL_MPMC_UNBOUNDED_OF(struct job, job_list): the same for fl_mpmc_unbounded_... functions. */
+/*
+ * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list, and its job_list_... forms of
+ * the fl_mpmc_unbounded_... functions.
+ */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \
