@@ -40,8 +40,8 @@ TEST(wakeup_stranded, stoppable, consumer, producer)
 
 /*
  * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes; but it may
- * be set after the last sleeper has left, and then it is never cleared. Fix: a sleeper clears it
- * after it has counted itself, before its last check.
+ * be set after the last sleeper has left, and then it is never cleared. Fix: no flag; each put that
+ * sees a sleeper wakes.
  */
 #define wake_in_flight_stuck NAME(wake_in_flight_stuck, lost_wakeup)
 struct wake_in_flight_stuck {
@@ -55,7 +55,6 @@ static void get_item(struct wake_in_flight_stuck *s)
 		if (seen && CAS(&s->items, &seen, seen - 1, SEQ))
 			return;
 		ADD(&s->sleepers, 1, SEQ);
-		BUG(, STORE(&s->in_flight, 0, SEQ));
 		if (LOAD(&s->items, SEQ) == 0) {
 			SLEEP(&s->items, 0);
 			BUG(STORE(&s->in_flight, 0, SEQ), );
@@ -74,7 +73,7 @@ ACTOR(wake_in_flight_stuck, producer)
 {
 	for (int i = 0; i < 2; i++) {
 		ADD(&s->items, 1, SEQ);
-		if (LOAD(&s->sleepers, SEQ) && !SWAP(&s->in_flight, 1, SEQ))
+		if (LOAD(&s->sleepers, SEQ) BUG(&&!SWAP(&s->in_flight, 1, SEQ), ))
 			WAKE(&s->items, 1);
 	}
 }
