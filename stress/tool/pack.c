@@ -38,12 +38,11 @@ static void pass_text(struct stream *s, const char **text, const char *none)
 	pass(s, &n, sizeof n);
 	if (!has(s, n))
 		n = 0;
-	if (!s->reads) {
-		if (n > 0)
-			memcpy(s->at, *text, n);
-	} else {
+	if (s->reads) {
 		*text = n > 0 ? s->at : none;
 		s->bad = s->bad || (n > 0 && s->at[n - 1] != '\0');
+	} else if (*text) {
+		memcpy(s->at, *text, n);
 	}
 	s->at += n;
 }

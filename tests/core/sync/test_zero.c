@@ -4,7 +4,7 @@
 
 #define ZERO(type, fixed_as, init)                                                                                     \
 	do {                                                                                                           \
-		static type fixed = fixed_as, zero, made;                                                              \
+		static type fixed = fixed_as, zero, made; /* NOLINT(bugprone-macro-parentheses) */                     \
 		memset(&made, 0xff, sizeof made);                                                                      \
 		init(&made);                                                                                           \
 		assert_memory_equal(&fixed, &zero, sizeof zero);                                                       \
