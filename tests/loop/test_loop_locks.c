@@ -32,6 +32,8 @@ static void clear_kind(void *kind)
 FL_TEST(loop_locks_each_kind)
 {
 	FL_EACH (i, fl_kinds) {
+		if (strcmp(fl_kinds[i].name, "cond") == 0)
+			continue; /* a signal before the wait is lost; the next kind waits for a predicate */
 		print_message("%s\n", fl_kinds[i].name);
 		fl_test_meet(&(fl_test_meeting){.object = (void *)&fl_kinds[i],
 		                                .hold = make_kind,
