@@ -77,8 +77,7 @@ struct host_pool {
 	bool inlines;                      /* its jobs may run inline */
 	bool runs_inline;                  /* a job outside of a blocking section */
 	unsigned longs;                    /* above 0: jobs are long */
-	fl_executor *inner;                /* NULL: it could not be made yet, or `mismatches` */
-	bool mismatches;                   /* its initializer is another program's: lasting */
+	fl_executor *inner;                /* NULL: it could not be made yet */
 	fl_task_type initialize;           /* without the hook, which is rank 0's */
 	struct fl__mpi_received *received; /* NULL: there are no regions */
 	struct host_job **jobs;            /* by slot */
@@ -523,8 +522,6 @@ static int host_create_inner(struct host_pool *p)
 	struct fl__mpi_open open;
 	char why[FL_MESSAGE_MAX];
 	sigset_t before;
-	if (p->mismatches)
-		return -ENOTRECOVERABLE;
 	memcpy(&open, p->data, sizeof open);
 	fl_executor_config config = open.config;
 	config.name = open.name;
@@ -534,12 +531,10 @@ static int host_create_inner(struct host_pool *p)
 	}
 	if (p->head.flags & FL__MPI_INITIALIZED) {
 		const fl_task_type *type;
-		int rc = host_type_of(&p->head, &type, why);
-		if (rc != 0) {
-			p->mismatches = true;
+		if (host_type_of(&p->head, &type, why) != 0) {
 			(void)snprintf(p->text, sizeof p->text,
 			               "the executor is broken: its initializer does not match: %.190s", why);
-			return rc;
+			return -ENOTRECOVERABLE;
 		}
 		p->initialize = *type;
 		p->initialize.drop_arg = NULL;
@@ -562,9 +557,9 @@ static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *hea
 	const fl_task_type *type;
 	int rc = job->pool->inner ? 0 : host_create_inner(job->pool);
 	if (rc != 0) {
-		*flags = job->pool->mismatches ? FL__MPI_BROKEN : 0;
+		*flags = rc == -ENOTRECOVERABLE ? FL__MPI_BROKEN : 0;
 		(void)snprintf(text, FL_MESSAGE_MAX, "%s", job->pool->text);
-		return job->pool->mismatches ? -ENOTRECOVERABLE : rc;
+		return rc;
 	}
 	rc = host_type_of(head, &type, text);
 	if (rc != 0) {
