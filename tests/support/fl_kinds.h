@@ -385,6 +385,12 @@ static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t
 	fl_test_call_queued(c, kind->wait, NULL, key, deadline, cancel);
 }
 
+/* A waiter is in the object's wait queue. */
+static inline bool fl_kind_is_queued(const fl_kind *kind)
+{
+	return fl_test_queued(kind->key ? kind->key : fl_kind_key) > 0;
+}
+
 static inline bool fl_kind_sleeps(const fl_kind *kind)
 {
 	return fl_test_asleep(kind->key ? kind->key : fl_kind_key) == 1;
