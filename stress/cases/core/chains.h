@@ -9,14 +9,20 @@
  * Declarations for the scenarios of the unbounded queues. Items are ints; segments are so short
  * that each put may need another.
  */
-static inline fl_mpmc_unbounded *unbounded_of(size_t segment, int items)
+static inline fl_mpmc_unbounded *chain_of(bool one_consumer, size_t segment, int items)
 {
 	fl_mpmc_unbounded *q = NULL;
-	OK(fl_mpmc_unbounded_create(&q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = segment}));
+	OK(fl_mpmc_unbounded_create(&q, sizeof(int),
+	                            &(fl_mpmc_unbounded_config){.one_consumer = one_consumer, .segment = segment}));
 	for (int i = 1; i <= items; i++)
 		OK(fl_mpmc_unbounded_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
+}
+
+static inline fl_mpmc_unbounded *unbounded_of(size_t segment, int items)
+{
+	return chain_of(false, segment, items);
 }
 
 static inline int unbounded_take(fl_mpmc_unbounded *q)
@@ -36,6 +42,57 @@ static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
 	right = right && length == 0;
 	fl_mpmc_unbounded_free(q);
 	return right ? sum : -1;
+}
+
+/* For the scenarios in which a peer stops for ever at each of its steps: one call of 5 kinds. */
+static inline void unbounded_call(fl_mpmc_unbounded *q, unsigned which)
+{
+	int items[2] = {2, 3};
+	switch (which) {
+	case 0:
+		FL_IGNORE(fl_mpmc_unbounded_try_put(q, items));
+		break;
+	case 1:
+		(void)unbounded_take(q);
+		break;
+	case 2:
+		FL_IGNORE(fl_mpmc_unbounded_try_put_many(q, items, 2));
+		break;
+	case 3:
+		FL_IGNORE(fl_mpmc_unbounded_try_get_many(q, items, 2));
+		break;
+	default:
+		fl_mpmc_unbounded_close(q);
+	}
+}
+
+static inline void within_64(uint32_t *since)
+{
+	uint32_t now = fl_stress_steps();
+	FL_STRESS_CHECK(now - *since <= 64);
+	*since = now;
+}
+
+/* Each call returns within 64 steps beside such a peer. The caller may get if it `consumes`. */
+static inline void unbounded_call_all(fl_mpmc_unbounded *q, unsigned peer, bool consumes)
+{
+	int items[2] = {4, 5};
+	uint32_t since = fl_stress_steps();
+	FL_STRESS_CHECK(!consumes || fl_mpmc_unbounded_try_get_many(q, items, 1) == 1);
+	within_64(&since);
+	const int rc = fl_mpmc_unbounded_try_put(q, items);
+	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && peer == 4));
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(q, items, 2) == 2 || peer == 4);
+	within_64(&since);
+	(void)(consumes && unbounded_take(q));
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_length(q) <= 6);
+	within_64(&since);
+	fl_mpmc_unbounded_close(q);
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(q));
+	within_64(&since);
 }
 
 #endif

@@ -91,6 +91,17 @@ FL_STRESS(future_token_parent, producer, consumer)
 	FL_ACCEPTABLE(!s->asked, "done");
 }
 
+static void sleep_as_a_task(fl_future *f, int *slept)
+{
+	if (fl__future_claim(f) != FL__CLAIM_LOST) {
+		fl_event never = FL_EVENT_INIT;
+		*slept = fl_event_wait_until(&never, soon(), &f->token);
+		fl__future_finish(f, *slept, NULL);
+		fl_future_free(f);
+	}
+	fl_future_free(f); /* its own: the canceller may free the producer's */
+}
+
 /* A cancel wakes a task that sleeps under its token, and does not touch a token that has ended. */
 struct future_cancel_running {
 	fl_future *f;
@@ -105,13 +116,7 @@ FL_STRESS_SETUP(future_cancel_running)
 
 FL_STRESS_ACTOR(future_cancel_running, producer)
 {
-	if (fl__future_claim(s->f) != FL__CLAIM_LOST) {
-		fl_event never = FL_EVENT_INIT;
-		s->slept = fl_event_wait_until(&never, soon(), &s->f->token);
-		fl__future_finish(s->f, s->slept, NULL);
-		fl_future_free(s->f);
-	}
-	fl_future_free(s->f); /* its own: the canceller may free the producer's */
+	sleep_as_a_task(s->f, &s->slept);
 }
 
 FL_STRESS_ACTOR(future_cancel_running, canceller)
@@ -142,13 +147,7 @@ FL_STRESS_SETUP(future_cancel_pending)
 
 FL_STRESS_ACTOR(future_cancel_pending, producer)
 {
-	if (fl__future_claim(s->f) != FL__CLAIM_LOST) {
-		fl_event never = FL_EVENT_INIT;
-		s->slept = fl_event_wait_until(&never, soon(), &s->f->token);
-		fl__future_finish(s->f, s->slept, NULL);
-		fl_future_free(s->f);
-	}
-	fl_future_free(s->f); /* its own: the canceller may free the producer's */
+	sleep_as_a_task(s->f, &s->slept);
 }
 
 FL_STRESS_ACTOR(future_cancel_pending, canceller)

@@ -106,13 +106,6 @@ FL_STRESS(unbounded_mark, one, two)
 	FL_ACCEPTABLE(s->owed[0] + s->owed[1] == 1, "one owes the wake");
 }
 
-static void within_64(uint32_t *since)
-{
-	uint32_t now = fl_stress_steps();
-	FL_STRESS_CHECK(now - *since <= 64);
-	*since = now;
-}
-
 /*
  * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
  * Each call returns within 64 steps of its own. Another segment follows the peer's last slot; none
@@ -131,44 +124,12 @@ FL_STRESS_SETUP(unbounded_stalled)
 
 FL_STRESS_ACTOR(unbounded_stalled, peer)
 {
-	int items[2] = {2, 3};
-	switch (s->peer) {
-	case 0:
-		FL_IGNORE(fl_mpmc_unbounded_try_put(s->q, items));
-		break;
-	case 1:
-		(void)unbounded_take(s->q);
-		break;
-	case 2:
-		FL_IGNORE(fl_mpmc_unbounded_try_put_many(s->q, items, 2));
-		break;
-	case 3:
-		FL_IGNORE(fl_mpmc_unbounded_try_get_many(s->q, items, 2));
-		break;
-	default:
-		fl_mpmc_unbounded_close(s->q);
-	}
+	unbounded_call(s->q, s->peer);
 }
 
 FL_STRESS_ACTOR(unbounded_stalled, tries)
 {
-	int items[2] = {4, 5};
-	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
-	within_64(&since);
-	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
-	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
-	within_64(&since);
-	(void)unbounded_take(s->q);
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
-	within_64(&since);
-	fl_mpmc_unbounded_close(s->q);
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
-	within_64(&since);
+	unbounded_call_all(s->q, s->peer, true);
 }
 
 FL_STRESS_PROCESSES(unbounded_stalled, peer, tries)

@@ -3,37 +3,11 @@
  * The unbounded queue for one consumer. mpmc_unbounded.c has the scenarios of its producers; this
  * file has the consumer's own steps.
  */
-#include "../cases.h"
-#include "core/queue/mpmc_unbounded.h"
+#include "chains.h"
 
 static fl_mpmc_unbounded *mpsc_of(size_t segment, int items)
 {
-	fl_mpmc_unbounded *q = NULL;
-	OK(fl_mpmc_unbounded_create(&q, sizeof(int),
-	                            &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = segment}));
-	for (int i = 1; i <= items; i++)
-		OK(fl_mpmc_unbounded_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would protect segments that the actors free */
-	return q;
-}
-
-static int take(fl_mpmc_unbounded *q)
-{
-	int item = 0;
-	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? item : 0;
-}
-
-/* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
-static int end(fl_mpmc_unbounded *q, uint64_t puts)
-{
-	int sum = 0;
-	bool right = fl__unbounded_puts(&q->unbounded) == puts;
-	uint64_t length = fl__unbounded_length(&q->unbounded);
-	for (int item; (item = take(q)); length--)
-		sum += item;
-	right = right && length == 0;
-	fl_mpmc_unbounded_free(q);
-	return right ? sum : -1;
+	return chain_of(true, segment, items);
 }
 
 /*
@@ -50,7 +24,7 @@ struct mpsc_retire {
 FL_STRESS_SETUP(mpsc_retire)
 {
 	s->q = mpsc_of(1, 3);
-	s->got = take(s->q) + take(s->q);
+	s->got = unbounded_take(s->q) + unbounded_take(s->q);
 	s->q->unbounded.tail = s->q->unbounded.head;
 }
 
@@ -61,12 +35,12 @@ FL_STRESS_ACTOR(mpsc_retire, late)
 
 FL_STRESS_ACTOR(mpsc_retire, consumer)
 {
-	s->got += take(s->q);
+	s->got += unbounded_take(s->q);
 }
 
 FL_STRESS(mpsc_retire, late, consumer)
 {
-	int sum = end(s->q, 4) + s->got;
+	int sum = unbounded_end(s->q, 4) + s->got;
 	FL_ACCEPTABLE(sum == 10, "each once");
 }
 
@@ -79,7 +53,7 @@ struct mpsc_close {
 FL_STRESS_SETUP(mpsc_close)
 {
 	s->q = mpsc_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
-	(void)take(s->q);
+	(void)unbounded_take(s->q);
 }
 
 FL_STRESS_ACTOR(mpsc_close, producer)
@@ -106,7 +80,7 @@ FL_STRESS_ACTOR(mpsc_close, consumer)
 
 FL_STRESS(mpsc_close, producer, closer, consumer)
 {
-	int left = take(s->q);
+	int left = unbounded_take(s->q);
 	fl_mpmc_unbounded_free(s->q);
 	FL_FORBIDDEN(left != 0, "accepted after the end");
 	FL_FORBIDDEN((s->rc[0] && s->rc[0] != -EPIPE) || (s->rc[1] && s->rc[1] != -EPIPE), "wrong result");
@@ -115,13 +89,6 @@ FL_STRESS(mpsc_close, producer, closer, consumer)
 	FL_ACCEPTABLE(put == 0, "closed before");
 	FL_ACCEPTABLE(put == 4, "closed in between");
 	FL_ACCEPTABLE(put == 12, "closed after");
-}
-
-static void within_64(uint32_t *since)
-{
-	uint32_t now = fl_stress_steps();
-	FL_STRESS_CHECK(now - *since <= 64);
-	*since = now;
 }
 
 /*
@@ -141,45 +108,12 @@ FL_STRESS_SETUP(mpsc_stalled)
 
 FL_STRESS_ACTOR(mpsc_stalled, peer)
 {
-	int items[2] = {2, 3};
-	switch (s->peer) {
-	case 0:
-		FL_IGNORE(fl_mpmc_unbounded_try_put(s->q, items));
-		break;
-	case 1:
-		(void)take(s->q);
-		break;
-	case 2:
-		FL_IGNORE(fl_mpmc_unbounded_try_put_many(s->q, items, 2));
-		break;
-	case 3:
-		FL_IGNORE(fl_mpmc_unbounded_try_get_many(s->q, items, 2));
-		break;
-	default:
-		fl_mpmc_unbounded_close(s->q);
-	}
+	unbounded_call(s->q, s->peer);
 }
 
 FL_STRESS_ACTOR(mpsc_stalled, tries)
 {
-	const bool consumes = s->peer % 2 == 0;
-	int items[2] = {4, 5};
-	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(!consumes || fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
-	within_64(&since);
-	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
-	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
-	within_64(&since);
-	(void)(consumes && take(s->q));
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
-	within_64(&since);
-	fl_mpmc_unbounded_close(s->q);
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
-	within_64(&since);
+	unbounded_call_all(s->q, s->peer, s->peer % 2 == 0);
 }
 
 FL_STRESS_PROCESSES(mpsc_stalled, peer, tries)
