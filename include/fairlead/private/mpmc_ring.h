@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/core/queue/mpmc.c begins with the
- * tables of its words and its invariants.
+ * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/core/queue/mpmc.c begins with
+ * the tables of its words and its invariants.
  *
  * A position is 64 bits: {lap, index, flags}. After the last index of a lap comes the first index
  * of the next lap. So any capacity works without a division.

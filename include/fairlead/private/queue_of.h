@@ -19,9 +19,9 @@
 
 /*
  * Private, from here on. A put or get of a bounded FIFO queue that need not wait is inline. The
- * backend of such a queue is a ring: lib/core/queue/mpmc.c, or queue_spsc.c for one producer and one
- * consumer. An fl_queue begins with the addresses of both. The address of a ring that is not its
- * backend is NULL.
+ * backend of such a queue is a ring: lib/core/queue/mpmc.c, or queue_spsc.c for one producer and
+ * one consumer. An fl_queue begins with the addresses of both. The address of a ring that is not
+ * its backend is NULL.
  */
 FL_BEGIN_DECLS
 

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 /*
- * The system calls of sockets. As in lib/core/base/sys.h, results are 0, a count, a descriptor, or a
- * negative errno; errno keeps its value.
+ * The system calls of sockets. As in lib/core/base/sys.h, results are 0, a count, a descriptor, or
+ * a negative errno; errno keeps its value.
  *
  * Processes that share an open file description share its O_NONBLOCK, and few programs expect it.
  * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. A

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backlog: a bounded lock-free ring (lib/core/queue/mpmc.c), the list `late` for tasks that find the
- * ring full, and the list `early` for tasks that were taken out of the ring to reach a task behind
- * them.
+ * The backlog: a bounded lock-free ring (lib/core/queue/mpmc.c), the list `late` for tasks that
+ * find the ring full, and the list `early` for tasks that were taken out of the ring to reach a
+ * task behind them.
  *
  *   word          holds                                written by
  *   ring          the oldest tasks                     any thread: claims by CAS; from `late` under

@@ -34,8 +34,8 @@ struct fl__remote_transport {
 	bool (*recall)(struct fl__task_block *block);
 	/*
 	 * Asks the worker to stop a posted task. `by_token`: on any thread, without the executor's
-	 * lock, or with it by fl__stopper_arm(); must not park, and also wakes the thread that cares
-	 * for the request.
+	 * lock, or with it by fl__stopper_arm(); must not park, and also wakes the thread that
+	 * cares for the request.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * The system calls of regions: a continuation of the table in lib/core/base/sys.h, with the same rules.
- * Results are 0 or a descriptor, or a negative errno; errno does not change. Descriptors are
+ * The system calls of regions: a continuation of the table in lib/core/base/sys.h, with the same
+ * rules. Results are 0 or a descriptor, or a negative errno; errno does not change. Descriptors are
  * close-on-exec.
  */
 struct fl__shm_sys {
