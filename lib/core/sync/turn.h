@@ -14,7 +14,7 @@
  * over, and the readers-writer lock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
- *   since         when the first waiter was     fl__turn_is_over()          never: its wait ends
+ *   since         when the first waiter was     fl__turn_is_over()          never; it ends with the wait
  *                 first woken; 0: not yet
  *   fl__last_wake the object of the waiter      the waking thread           the waking thread, once
  *                 that this thread woke last                                the waiter has run
@@ -26,8 +26,8 @@
  *   3. `since` is set once for each wait, under the queue lock: a waiter that sleeps again keeps
  *      its turn.
  *   4. An awake waiter may wait for the CPU of the waking thread. So that thread checks the queue
- *      at each FL__CALLS_PER_CHECK-th call on the object of its last wake. (The semaphore's
- *      releases wake the first waiter anew.)
+ *      of a mutex or readers-writer lock at each FL__CALLS_PER_CHECK-th call on the object of its
+ *      last wake. (The semaphore leaves this to the kernel's scheduler.)
  *
  * A turn of the readers-writer lock begins when its waiter becomes first, since overlapping readers
  * may never free the lock. An overtaking reader reads that time without the queue lock, so the time

@@ -220,8 +220,8 @@ FL_STRESS(group_fail_twice, one, two)
 }
 
 /*
- * A task that is submitted while a worker joins is run by it or by another; the task that submitted
- * it waits.
+ * A worker that joins runs a task that is submitted meanwhile: the only other worker is held until
+ * that task has run.
  */
 struct group_grows {
 	fl_event ran;
@@ -243,7 +243,8 @@ FL_TASK_STATIC(say_ran, struct group_grows *, void)
 FL_TASK_STATIC(submit_more, struct growing, void)
 {
 	OK(fl_group_submit(arg->g, &say_ran, &arg->s, NULL));
-	return fl_event_wait(&arg->s->ran);
+	hold_until_set(&arg->s->ran);
+	return 0;
 }
 
 FL_TASK_STATIC(join_growing, struct group_grows *, void)
