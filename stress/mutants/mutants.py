@@ -15,9 +15,8 @@ TOKEN = re.compile(r"""
     | (?P<directive>\#(?:[^\n\\]|\\.|\\\n)*)
     | (?P<token>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\w+|<<=|>>=|\.\.\.|->|\+\+|--|<<|>>|&&|\|\||[-+*/%&|^=!<>]=|.)
     """, re.X | re.S)
-ENTRY = re.compile(r"(\w+): (.+)")
+ENTRY = re.compile(r"(\w+):(?: (\w+))?")
 PLACE = re.compile(r"in (\w+)(?: of (\S+))?")
-NOTICED = re.compile(r"noticed by (\w+)")
 
 
 class Wrong(Exception):
@@ -136,9 +135,8 @@ class Edit:
 class Mutant:
     """One error of logic."""
     name: str
-    what: str
-    edits: list
     scenario: str  # empty until one is known
+    edits: list
 
     def changes(self, sources):
         """What to write: {path: text}. Wrong when an edit does not fit at exactly one place."""
@@ -178,12 +176,10 @@ def read(path):
             last.edits[-1].lines.append(line)
         elif last and (place := PLACE.fullmatch(line)):
             last.edits.append(Edit(place[1], place[2] or "", []))
-        elif last and (noticed := NOTICED.fullmatch(line)):
-            last.scenario = noticed[1]
         elif entry := ENTRY.fullmatch(line):
-            found.append(Mutant(entry[1], entry[2], [], ""))
+            found.append(Mutant(entry[1], entry[2] or "", []))
         else:
-            raise Wrong(f"{path.name}:{number}: neither a name, a place, a scenario nor code: {line}")
+            raise Wrong(f"{path.name}:{number}: neither a name, a place nor code: {line}")
     for mutant in found:
         if not mutant.edits or not all(words(edit.old()) for edit in mutant.edits):
             raise Wrong(f"{path.name}: {mutant.name} does not say which code it replaces")
@@ -208,7 +204,7 @@ def complaints(scenarios):
     texts = []
     for mutant in found:
         if not mutant.scenario:
-            texts.append(f"{mutant.name}: no `noticed by`: stress/mutants/run {mutant.name} looks for a scenario")
+            texts.append(f"{mutant.name}: no scenario: stress/mutants/run {mutant.name} looks for a scenario")
         elif mutant.scenario not in scenarios:
             texts.append(f"{mutant.name}: no scenario is called {mutant.scenario}")
         try:
