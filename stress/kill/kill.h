@@ -7,9 +7,6 @@
 #include "steps.h"
 #include "tools.h"
 #include <fairlead/shm_queue.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 /*

@@ -6,7 +6,6 @@
  * happened; it must not have happened twice.
  */
 #include "kill.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,8 +4,6 @@
  * survivors.
  */
 #include "kill.h"
-#include <errno.h>
-#include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

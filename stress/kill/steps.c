@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a victim dies. The return address of its operation identifies a step. */
-#include "core/base/sys.h"
 #include "kill.h"
 #include <signal.h>
 #include <sys/syscall.h>

@@ -2,11 +2,8 @@
 /* The watch: when no task has ended for ten seconds, it prints all waits, and ends the program. */
 #include "process/pool/process_pool.h"
 #include "tasks.h"
-#include <fairlead/time.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

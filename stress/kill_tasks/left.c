@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Private memory of a process, of which the C library keeps some: the allowed growth. */
 enum { OWN_MORE = 4 << 10 }; /* KiB */

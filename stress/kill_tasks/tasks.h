@@ -5,9 +5,6 @@
 #include "kill/sites.h"
 #include "kill/tools.h"
 #include <fairlead/process_executor.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * The campaign for tasks: workers of a process executor are killed, and every task is accounted

@@ -6,7 +6,6 @@
 #include <fairlead/stress.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdint.h>
 
 /*
  * Small tools for processes that may be killed: a robust lock in the kernel's format, and a gate

@@ -10,7 +10,6 @@
  */
 #include "../kill/tools.h"
 #include <fairlead.h>
-#include <stdint.h>
 
 /* Fails unless `rc` is 0. */
 void check(const char *what, int rc);

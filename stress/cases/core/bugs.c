@@ -4,7 +4,6 @@
  */
 #include "../cases.h"
 #include <fairlead/cond.h>
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/once.h>
 #include <fairlead/sem.h>

@@ -4,7 +4,6 @@
  * was written before it.
  */
 #include "../cases.h"
-#include <fairlead/event.h>
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
 #include <fairlead/sem.h>

@@ -4,8 +4,6 @@
  * memory is touched.
  */
 #include "../cases.h"
-#include <fairlead/cancel.h>
-#include <fairlead/event.h>
 
 static void count_up(void *arg)
 {

@@ -4,8 +4,6 @@
  * it runs. A wake that it received before goes to the next waiter.
  */
 #include "../loop/loops.h"
-#include "core/wait/lot.h"
-#include <fairlead/event.h>
 #include <fairlead/queue.h>
 #include <fairlead/sem.h>
 

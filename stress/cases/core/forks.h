@@ -3,11 +3,8 @@
 #define STRESS_FORKS_H
 
 #include "../cases.h"
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
 #include "core/fork_join/fork_join.h"
 #include "core/wait/context.h"
-#include <fairlead/event.h>
 
 /*
  * The fork stacks of a few workers, which are the scenario's actors, and the sleep of idle workers.

@@ -4,7 +4,6 @@
  * is visible.
  */
 #include "futures.h"
-#include <fairlead/event.h>
 
 /*
  * drop_future: references are dropped in any order, during the end, with what the other contexts

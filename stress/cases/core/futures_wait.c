@@ -5,7 +5,6 @@
  */
 #include "../cases.h"
 #include "core/future/as_completed.h"
-#include <fairlead/future.h>
 
 struct pair {
 	fl_promise *p[2];

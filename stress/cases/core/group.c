@@ -5,10 +5,8 @@
  */
 #include "core/exec/group.h"
 #include "pools.h"
-#include <fairlead/event.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
-#include <fairlead/task.h>
 
 static fl_executor *sequential(void)
 {

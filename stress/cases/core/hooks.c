@@ -6,7 +6,6 @@
  */
 #include "../cases.h"
 #include "core/base/panic.h"
-#include <fairlead/error.h>
 #include <setjmp.h>
 
 static int prepared[4];

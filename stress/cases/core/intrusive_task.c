@@ -3,11 +3,8 @@
  * Tasks in the user's memory: after a join no context touches the task, so it may be freed, or
  * submitted again.
  */
-#include "core/exec/executor.h"
 #include "pools.h"
-#include <fairlead/event.h>
 #include <fairlead/intrusive_task.h>
-#include <fairlead/task.h>
 
 FL_TASK_STATIC(intrusive_add, int, int)
 {

@@ -6,7 +6,6 @@
 #include "../lins.h"
 #include "core/queue/mpmc_unbounded.h"
 #include "core/queue/queue.h"
-#include <fairlead/queue.h>
 
 /* Bounded, closable, by one item and by many. */
 LIN_MADE_BY(lin_queue, fl_queue, fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 2}))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The unbounded queue for many producers and consumers: sleepers, and stopped threads. */
 #include "chains.h"
-#include <fairlead/event.h>
 
 /*
  * lost_wakeup_dekker: the put wakes a thread that has marked the empty queue and sleeps, in any

@@ -2,7 +2,6 @@
 #ifndef STRESS_PAIRS_H
 #define STRESS_PAIRS_H
 
-#include "core/queue/queue.h"
 #include "queues.h"
 
 /* A queue of ints for one producer and one consumer, with membarrier() and without it. */

@@ -4,9 +4,7 @@
  * memory is freed with the last reference.
  */
 #include "pools.h"
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
-#include <fairlead/task.h>
 
 /* The effect of a task on the state that its argument points to. */
 FL_TASK_STATIC(add_to, int *, int)

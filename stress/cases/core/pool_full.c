@@ -4,7 +4,6 @@
  * for a free one.
  */
 #include "../cases.h"
-#include <fairlead/event.h>
 #include <fairlead/task.h>
 
 static fl_executor *bounded(unsigned workers, uint32_t backlog)

@@ -6,8 +6,6 @@
 #include "../cases.h"
 #include "core/exec/executor.h"
 #include <fairlead/blocking.h>
-#include <fairlead/event.h>
-#include <fairlead/future.h>
 #include <fairlead/task.h>
 
 static fl_executor *without_backlog(void)

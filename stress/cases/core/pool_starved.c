@@ -3,11 +3,7 @@
  * A thread executor all of whose workers sleep in a wait of the library, while tasks are pending:
  * another worker stands in. In the model a worker may doze at once (FL__DOZE_AFTER).
  */
-#include "../cases.h"
 #include "pools.h"
-#include <fairlead/event.h>
-#include <fairlead/task.h>
-#include <fairlead/thread.h>
 
 static fl_executor *starved(unsigned workers, uint32_t backlog)
 {

@@ -5,7 +5,6 @@
  */
 #include "../cases.h"
 #include <fairlead/blocking.h>
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>

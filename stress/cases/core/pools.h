@@ -3,9 +3,7 @@
 #define STRESS_POOLS_H
 
 #include "../cases.h"
-#include "core/base/sys.h"
 #include "core/thread_pool/thread_pool.h"
-#include <fairlead/event.h>
 #include <fairlead/task.h>
 
 /*

@@ -2,7 +2,6 @@
 /* The queue that drops the oldest item when it is full: no put waits, and each item comes once. */
 #include "../lins.h"
 #include "queues.h"
-#include <fairlead/event.h>
 #include <fairlead/select.h>
 
 /*

@@ -5,7 +5,6 @@
 #include "../cases.h"
 #include "core/queue/mpmc_unbounded.h"
 #include "core/queue/queue.h"
-#include <fairlead/queue.h>
 
 /* For the scenarios of queues. */
 

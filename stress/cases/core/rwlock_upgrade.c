@@ -5,7 +5,6 @@
  */
 #include "../cases.h"
 #include "rwlocks.h"
-#include <fairlead/event.h>
 
 /*
  * Of two upgrades at once one succeeds; the other is refused at once, unlocks, and loses nothing.

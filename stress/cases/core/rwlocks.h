@@ -2,7 +2,6 @@
 #ifndef STRESS_RWLOCKS_H
 #define STRESS_RWLOCKS_H
 
-#include "core/base/atomic.h"
 #include "core/wait/lot.h"
 #include <fairlead/rwlock.h>
 

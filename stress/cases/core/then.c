@@ -4,8 +4,6 @@
  * of either.
  */
 #include "pools.h"
-#include <fairlead/future.h>
-#include <fairlead/task.h>
 
 FL_TASK_STATIC(increment, int, int)
 {

@@ -4,7 +4,6 @@
  * touched. The functions write plainly: the test is about their order.
  */
 #include "../cases.h"
-#include <fairlead/event.h>
 #include <fairlead/timer.h>
 
 /* Cancels the timer, and waits until its function does not run. */

@@ -2,7 +2,6 @@
 /* Waits for any of several objects: one wait in several queues. */
 #include "../cases.h"
 #include "core/wait/lot.h"
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 

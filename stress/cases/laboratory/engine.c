@@ -3,7 +3,6 @@
 #include "../cases.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include <stdint.h>
 
 static void spin_until(atomic_int *word)
 {

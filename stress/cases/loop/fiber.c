@@ -6,8 +6,6 @@
 #include "loop/fiber/fiber.h"
 #include "../cases.h"
 #include "core/sync/local.h"
-#include <errno.h>
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 

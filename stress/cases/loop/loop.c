@@ -4,7 +4,6 @@
  * iterations and the ends of fibers.
  */
 #include "loops.h"
-#include <fairlead/event.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
 #include <fairlead/mutex.h>

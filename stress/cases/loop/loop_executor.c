@@ -4,7 +4,6 @@
  * loop's sleep and end.
  */
 #include "loops.h"
-#include <fairlead/event.h>
 #include <fairlead/future.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop_executor.h>

@@ -4,7 +4,6 @@
  * or a fiber.
  */
 #include "loops.h"
-#include <fairlead/event.h>
 #include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>

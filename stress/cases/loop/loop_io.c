@@ -4,7 +4,6 @@
  * hosts.
  */
 #include "loops.h"
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
 
 /*

@@ -4,9 +4,7 @@
  * have returned.
  */
 #include "loops.h"
-#include <fairlead/event.h>
 #include <fairlead/latch.h>
-#include <fairlead/loop.h>
 
 /*
  * The fiber sees what the function wrote on its thread when the call returns; nothing of the call

@@ -13,7 +13,6 @@
  */
 #include "../cases.h"
 #include "loop/net/fd_io.h"
-#include <fairlead/loop.h>
 
 enum { LOOP_FDS = 2 };
 

@@ -4,7 +4,6 @@
  * unstarted tasks run elsewhere, no wait hangs, and a join ends.
  */
 #include "process_pools.h"
-#include <fairlead/event.h>
 
 /*
  * kill9_worker_task: a worker dies at any step of its first or second submission. Ended tasks

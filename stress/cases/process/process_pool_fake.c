@@ -6,11 +6,7 @@
  * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
  * its thread stays asleep until it is reaped, and then ends.
  */
-#include "core/base/atomic.h"
-#include "core/base/sys.h"
-#include "core/exec/executor.h"
 #include "process/pool/process_pool.h"
-#include "process/pool/worker.h"
 #include "process/process_sys.h"
 #include "process/shm/shm_sys.h"
 #include "process_pools.h"

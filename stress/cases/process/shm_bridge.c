@@ -5,7 +5,6 @@
  */
 #include "process/shm/shm_bridge.h"
 #include "../cases.h"
-#include "core/base/sys.h"
 #include "core/sync/helper.h"
 
 static void change(uint32_t *word)
