@@ -48,7 +48,10 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	}                                                                                                              \
 	static void test##__setup(__attribute__((unused)) struct test *s)
 
-/* The code of one thread. At most FL_STRESS_ACTORS for each test. */
+/*
+ * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it; the second
+ * is called actor-2. At most FL_STRESS_ACTORS threads for each test.
+ */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
 	static void test##__##actor(__attribute__((unused)) struct test *s)
@@ -134,7 +137,10 @@ void fl_stress_relax(void);
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
-/* Whether that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode `crash`. */
+/*
+ * Whether a process of that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode
+ * `crash`.
+ */
 bool fl_stress_killed(const char *actor);
 
 /*

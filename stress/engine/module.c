@@ -219,6 +219,19 @@ struct setup {
 
 static struct setup *setups;
 
+/* The second thread of an actor is called actor-2. */
+static void number_actors(struct fl_stress_function *actors)
+{
+	for (unsigned i = 0; actors[i].call; i++) {
+		unsigned number = 1;
+		for (unsigned k = 0; k < i; k++)
+			number += actors[k].call == actors[i].call;
+		char *name;
+		if (number > 1 && asprintf(&name, "%s-%u", actors[i].name, number) > 0)
+			actors[i].name = name;
+	}
+}
+
 __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_test *test)
 {
 	struct lab_module *module = module_at((uintptr_t)test);
@@ -228,6 +241,7 @@ __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_
 		        module ? module->path : "?", test->name);
 		return;
 	}
+	number_actors(test->actors);
 	(void)add_test(test, module);
 }
 

@@ -120,9 +120,14 @@ EXPORTED bool fl_stress_killed(const char *actor)
 	if (lab.acting)
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = PC});
 	const struct fl_stress_function *actors = lab_running->test->actors;
-	for (unsigned i = 0; actors[i].call; i++)
-		if (strcmp(actors[i].name, actor) == 0)
-			return lab.killed >> (i + 1) & 1;
+	unsigned first = 0;
+	while (actors[first].call && strcmp(actors[first].name, actor) != 0)
+		first++;
+	for (unsigned i = first; actors[i].call; i++)
+		if (actors[i].call == actors[first].call && lab.killed >> (i + 1) & 1)
+			return true;
+	if (actors[first].call)
+		return false;
 	lab_fail(LAB_CHECK, "fl_stress_killed(\"%.40s\"): there is no such actor", actor);
 }
 

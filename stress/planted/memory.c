@@ -109,7 +109,7 @@ FL_STRESS_SETUP(destroy_after_unlock__use_after_free)
 	s->object->refs = 2;
 }
 
-static void lock_and_drop(struct destroy_after_unlock__use_after_free *s)
+FL_STRESS_ACTOR(destroy_after_unlock__use_after_free, lock_and_drop)
 {
 	while (SWAP(&s->object->held, 1, ACQ)) {
 		STORE(&s->object->waiters, 1, SEQ);
@@ -123,17 +123,7 @@ static void lock_and_drop(struct destroy_after_unlock__use_after_free *s)
 		free(s->object);
 }
 
-FL_STRESS_ACTOR(destroy_after_unlock__use_after_free, one)
-{
-	lock_and_drop(s);
-}
-
-FL_STRESS_ACTOR(destroy_after_unlock__use_after_free, two)
-{
-	lock_and_drop(s);
-}
-
-FL_STRESS(destroy_after_unlock__use_after_free, one, two)
+FL_STRESS(destroy_after_unlock__use_after_free, lock_and_drop, lock_and_drop)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }
@@ -153,7 +143,7 @@ FL_STRESS_SETUP(stack_pop__use_after_free)
 	STORE(&s->head, calloc(1, sizeof(struct node)), RLX);
 }
 
-static void pop_and_free(struct stack_pop__use_after_free *s)
+FL_STRESS_ACTOR(stack_pop__use_after_free, pop_and_free)
 {
 	struct node *head = LOAD(&s->head, ACQ);
 	while (head && !CAS(&s->head, &head, head->next, ACQ))
@@ -161,17 +151,7 @@ static void pop_and_free(struct stack_pop__use_after_free *s)
 	free(head);
 }
 
-FL_STRESS_ACTOR(stack_pop__use_after_free, one)
-{
-	pop_and_free(s);
-}
-
-FL_STRESS_ACTOR(stack_pop__use_after_free, two)
-{
-	pop_and_free(s);
-}
-
-FL_STRESS(stack_pop__use_after_free, one, two)
+FL_STRESS(stack_pop__use_after_free, pop_and_free, pop_and_free)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }
@@ -185,24 +165,14 @@ struct unlocked_count__race {
 	int count;
 };
 
-static void count_once(struct unlocked_count__race *s)
+FL_STRESS_ACTOR(unlocked_count__race, count_once)
 {
 	if (SWAP(&s->locked, 1, ACQ) == 0)
 		STORE(&s->locked, 0, REL);
 	s->count++;
 }
 
-FL_STRESS_ACTOR(unlocked_count__race, one)
-{
-	count_once(s);
-}
-
-FL_STRESS_ACTOR(unlocked_count__race, two)
-{
-	count_once(s);
-}
-
-FL_STRESS(unlocked_count__race, one, two)
+FL_STRESS(unlocked_count__race, count_once, count_once)
 {
 	FL_ACCEPTABLE(s->count == 2, "both counted");
 	FL_FORBIDDEN(1, "a count was lost");

@@ -303,12 +303,6 @@ FL_STRESS_ACTOR(fork_while_locked, contender)
 	s->count++;
 }
 
-FL_STRESS_ACTOR(fork_while_locked, another)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
 FL_STRESS_ACTOR(fork_while_locked, of_child)
 {
 	while (!fl__load_acquire(&s->forked))
@@ -317,7 +311,7 @@ FL_STRESS_ACTOR(fork_while_locked, of_child)
 	s->child_count++;
 }
 
-FL_STRESS(fork_while_locked, forker, contender, another, of_child)
+FL_STRESS(fork_while_locked, forker, contender, contender, of_child)
 {
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "the parent's is left locked, or awaited");
 	FL_FORBIDDEN(fl_mutex_destroy(&s->child) != 0, "the child's is");

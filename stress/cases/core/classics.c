@@ -46,7 +46,7 @@ struct sleeping_barber {
 	bool closed;
 };
 
-static void come_in(struct sleeping_barber *s)
+FL_STRESS_ACTOR(sleeping_barber, come_in)
 {
 	fl_mutex_lock(&s->m);
 	bool chair = s->waiting == 0;
@@ -74,17 +74,7 @@ FL_STRESS_ACTOR(sleeping_barber, barber)
 	}
 }
 
-FL_STRESS_ACTOR(sleeping_barber, one)
-{
-	come_in(s);
-}
-
-FL_STRESS_ACTOR(sleeping_barber, two)
-{
-	come_in(s);
-}
-
-FL_STRESS(sleeping_barber, barber, one, two)
+FL_STRESS(sleeping_barber, barber, come_in, come_in)
 {
 	FL_FORBIDDEN(s->served + s->rejected != 2 || s->waiting != 0, "a customer was forgotten");
 	FL_ACCEPTABLE(s->rejected == 0, "both served");

@@ -13,22 +13,12 @@ struct cond_signal_steal {
 	int tokens;
 };
 
-static void take_token(struct cond_signal_steal *s)
+FL_STRESS_ACTOR(cond_signal_steal, take_token)
 {
 	FL_LOCKED(&s->m);
 	while (s->tokens == 0)
 		OK(fl_cond_wait(&s->c, &s->m));
 	s->tokens--;
-}
-
-FL_STRESS_ACTOR(cond_signal_steal, one)
-{
-	take_token(s);
-}
-
-FL_STRESS_ACTOR(cond_signal_steal, two)
-{
-	take_token(s);
 }
 
 FL_STRESS_ACTOR(cond_signal_steal, giver)
@@ -41,7 +31,7 @@ FL_STRESS_ACTOR(cond_signal_steal, giver)
 	}
 }
 
-FL_STRESS(cond_signal_steal, one, two, giver)
+FL_STRESS(cond_signal_steal, take_token, take_token, giver)
 {
 	FL_ACCEPTABLE(s->tokens == 0, "each got one");
 }
@@ -53,22 +43,12 @@ struct cond_broadcast {
 	int ready, awake;
 };
 
-static void await_ready(struct cond_broadcast *s)
+FL_STRESS_ACTOR(cond_broadcast, await_ready)
 {
 	FL_LOCKED(&s->m);
 	while (!s->ready)
 		OK(fl_cond_wait(&s->c, &s->m));
 	s->awake++;
-}
-
-FL_STRESS_ACTOR(cond_broadcast, one)
-{
-	await_ready(s);
-}
-
-FL_STRESS_ACTOR(cond_broadcast, two)
-{
-	await_ready(s);
 }
 
 FL_STRESS_ACTOR(cond_broadcast, caller)
@@ -83,7 +63,7 @@ FL_STRESS_ACTOR(cond_broadcast, caller)
 		fl_cond_broadcast(&s->c);
 }
 
-FL_STRESS(cond_broadcast, one, two, caller)
+FL_STRESS(cond_broadcast, await_ready, await_ready, caller)
 {
 	FL_ACCEPTABLE(s->awake == 2 && fl_mutex_destroy(&s->m) == 0, "both awake");
 }

@@ -22,22 +22,12 @@ FL_STRESS_SETUP(cond_spinner_and_queue)
 	s->m = &s->mutexes[fl_stress_choose(2)];
 }
 
-static void await_all(struct cond_spinner_and_queue *s)
+FL_STRESS_ACTOR(cond_spinner_and_queue, await_all)
 {
 	FL_LOCKED(s->m);
 	while (!s->ready)
 		OK(fl_cond_wait(&s->c, s->m));
 	s->awake++;
-}
-
-FL_STRESS_ACTOR(cond_spinner_and_queue, one)
-{
-	await_all(s);
-}
-
-FL_STRESS_ACTOR(cond_spinner_and_queue, two)
-{
-	await_all(s);
 }
 
 FL_STRESS_ACTOR(cond_spinner_and_queue, caller)
@@ -47,7 +37,7 @@ FL_STRESS_ACTOR(cond_spinner_and_queue, caller)
 	fl_cond_broadcast(&s->c);
 }
 
-FL_STRESS(cond_spinner_and_queue, one, two, caller)
+FL_STRESS(cond_spinner_and_queue, await_all, await_all, caller)
 {
 	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
 }
@@ -60,7 +50,7 @@ struct cond_spinner_is_first {
 	int came, order[2], through;
 };
 
-static void come_and_wait(struct cond_spinner_is_first *s)
+FL_STRESS_ACTOR(cond_spinner_is_first, come_and_wait)
 {
 	FL_LOCKED(&s->m);
 	const int mine = ++s->came;
@@ -69,16 +59,6 @@ static void come_and_wait(struct cond_spinner_is_first *s)
 	OK(fl_cond_wait(&s->c, &s->m));
 	s->order[s->through++] = mine;
 	fl_sem_release(&s->woken);
-}
-
-FL_STRESS_ACTOR(cond_spinner_is_first, one)
-{
-	come_and_wait(s);
-}
-
-FL_STRESS_ACTOR(cond_spinner_is_first, two)
-{
-	come_and_wait(s);
 }
 
 FL_STRESS_ACTOR(cond_spinner_is_first, signaller)
@@ -93,7 +73,7 @@ FL_STRESS_ACTOR(cond_spinner_is_first, signaller)
 	}
 }
 
-FL_STRESS(cond_spinner_is_first, one, two, signaller)
+FL_STRESS(cond_spinner_is_first, come_and_wait, come_and_wait, signaller)
 {
 	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 2, "in the order in which they came");
 }

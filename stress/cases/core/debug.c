@@ -144,7 +144,7 @@ FL_STRESS_SETUP(debug_quiet_readers)
 	listen(FL_DEBUG_WAITS);
 }
 
-static void read_then_write(struct debug_quiet_readers *s)
+FL_STRESS_ACTOR(debug_quiet_readers, read_then_write)
 {
 	said = &s->said;
 	fl_rwlock_read_lock(&s->l);
@@ -153,17 +153,7 @@ static void read_then_write(struct debug_quiet_readers *s)
 	fl_rwlock_write_unlock(&s->l);
 }
 
-FL_STRESS_ACTOR(debug_quiet_readers, one)
-{
-	read_then_write(s);
-}
-
-FL_STRESS_ACTOR(debug_quiet_readers, two)
-{
-	read_then_write(s);
-}
-
-FL_STRESS(debug_quiet_readers, one, two)
+FL_STRESS(debug_quiet_readers, read_then_write, read_then_write)
 {
 	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
@@ -229,7 +219,7 @@ FL_STRESS_SETUP(debug_unlock_destroy)
 	listen(FL_DEBUG_WAITS);
 }
 
-static void let_go_of(struct debug_unlock_destroy *s)
+FL_STRESS_ACTOR(debug_unlock_destroy, let_go_of)
 {
 	struct watched *object = s->object;
 	said = &s->said;
@@ -237,17 +227,7 @@ static void let_go_of(struct debug_unlock_destroy *s)
 		free(object);
 }
 
-FL_STRESS_ACTOR(debug_unlock_destroy, one)
-{
-	let_go_of(s);
-}
-
-FL_STRESS_ACTOR(debug_unlock_destroy, two)
-{
-	let_go_of(s);
-}
-
-FL_STRESS(debug_unlock_destroy, one, two)
+FL_STRESS(debug_unlock_destroy, let_go_of, let_go_of)
 {
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "freed once");
 }

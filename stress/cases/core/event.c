@@ -233,20 +233,10 @@ FL_STRESS_SETUP(event_auto_queue)
 	fl_event_init_auto(&s->e);
 }
 
-static void await_turn(struct event_auto_queue *s)
+FL_STRESS_ACTOR(event_auto_queue, await_turn)
 {
 	OK(fl_event_wait(&s->e));
 	COUNT(&s->returned);
-}
-
-FL_STRESS_ACTOR(event_auto_queue, one)
-{
-	await_turn(s);
-}
-
-FL_STRESS_ACTOR(event_auto_queue, two)
-{
-	await_turn(s);
 }
 
 FL_STRESS_ACTOR(event_auto_queue, setter)
@@ -257,7 +247,7 @@ FL_STRESS_ACTOR(event_auto_queue, setter)
 	fl_event_set(&s->e);
 }
 
-FL_STRESS(event_auto_queue, one, two, setter)
+FL_STRESS(event_auto_queue, await_turn, await_turn, setter)
 {
 	FL_ACCEPTABLE(!fl_event_is_set(&s->e) && fl_event_destroy(&s->e) == 0, "both returned");
 }

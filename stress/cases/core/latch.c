@@ -88,12 +88,7 @@ FL_STRESS_SETUP(latch_free_after_wait)
 	OK(fl_latch_init(s->left, 2));
 }
 
-FL_STRESS_ACTOR(latch_free_after_wait, one)
-{
-	fl_latch_count_down(s->left, 1);
-}
-
-FL_STRESS_ACTOR(latch_free_after_wait, two)
+FL_STRESS_ACTOR(latch_free_after_wait, counter)
 {
 	fl_latch_count_down(s->left, 1);
 }
@@ -105,7 +100,7 @@ FL_STRESS_ACTOR(latch_free_after_wait, waiter)
 	free(s->left);
 }
 
-FL_STRESS(latch_free_after_wait, one, two, waiter)
+FL_STRESS(latch_free_after_wait, counter, counter, waiter)
 {
 	FL_ACCEPTABLE(1, "freed");
 }

@@ -25,17 +25,12 @@ FL_STRESS_ACTOR(lock_contended, one)
 	add_one(&s->lock, &s->count);
 }
 
-FL_STRESS_ACTOR(lock_contended, two)
+FL_STRESS_ACTOR(lock_contended, adder)
 {
 	add_one(&s->lock, &s->count);
 }
 
-FL_STRESS_ACTOR(lock_contended, three)
-{
-	add_one(&s->lock, &s->count);
-}
-
-FL_STRESS(lock_contended, one, two, three)
+FL_STRESS(lock_contended, one, adder, adder)
 {
 	FL_ACCEPTABLE(s->lock == 0 && s->count == 4, "all counted");
 }
@@ -61,7 +56,7 @@ static void unlock_serving(struct lock_deferred *s)
 		serve(s);
 }
 
-static void hold(struct lock_deferred *s)
+FL_STRESS_ACTOR(lock_deferred, hold)
 {
 	fl__lock(&s->lock);
 	unlock_serving(s);
@@ -76,17 +71,7 @@ FL_STRESS_ACTOR(lock_deferred, handler)
 	}
 }
 
-FL_STRESS_ACTOR(lock_deferred, one)
-{
-	hold(s);
-}
-
-FL_STRESS_ACTOR(lock_deferred, two)
-{
-	hold(s);
-}
-
-FL_STRESS(lock_deferred, handler, one, two)
+FL_STRESS(lock_deferred, handler, hold, hold)
 {
 	FL_ACCEPTABLE(s->lock == 0 && s->served == 1, "served");
 }

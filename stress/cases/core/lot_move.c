@@ -77,7 +77,7 @@ static int wait_to_be_roused(struct lot_rouse *s, int64_t deadline)
 	return rc;
 }
 
-static void rouse(struct lot_rouse *s)
+FL_STRESS_ACTOR(lot_rouse, rouse)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
@@ -96,17 +96,7 @@ FL_STRESS_ACTOR(lot_rouse, patient)
 	FL_STRESS_CHECK(wait_to_be_roused(s, FL_FOREVER) >= 0);
 }
 
-FL_STRESS_ACTOR(lot_rouse, one)
-{
-	rouse(s);
-}
-
-FL_STRESS_ACTOR(lot_rouse, two)
-{
-	rouse(s);
-}
-
-FL_STRESS(lot_rouse, brief, patient, one, two)
+FL_STRESS(lot_rouse, brief, patient, rouse, rouse)
 {
 	FL_FORBIDDEN(fl__lot_has_waiters_at(s), "a waiter is left");
 	FL_ACCEPTABLE(s->rc == 0, "roused");

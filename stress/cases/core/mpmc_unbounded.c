@@ -102,17 +102,12 @@ static void look_then_put_and_take(fl_mpmc_unbounded *q)
 	put_then_take(q, 1);
 }
 
-FL_STRESS_ACTOR(unbounded_own_push_again, one)
+FL_STRESS_ACTOR(unbounded_own_push_again, putter)
 {
 	look_then_put_and_take(s->q);
 }
 
-FL_STRESS_ACTOR(unbounded_own_push_again, two)
-{
-	look_then_put_and_take(s->q);
-}
-
-FL_STRESS(unbounded_own_push_again, one, two)
+FL_STRESS(unbounded_own_push_again, putter, putter)
 {
 	(void)unbounded_end(s->q, 0);
 	FL_ACCEPTABLE(1, "each found one");

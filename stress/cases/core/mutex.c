@@ -9,19 +9,13 @@ struct mutex_excl {
 	int count;
 };
 
-FL_STRESS_ACTOR(mutex_excl, one)
+FL_STRESS_ACTOR(mutex_excl, counter)
 {
 	FL_LOCKED(&s->m);
 	s->count++;
 }
 
-FL_STRESS_ACTOR(mutex_excl, two)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS(mutex_excl, one, two)
+FL_STRESS(mutex_excl, counter, counter)
 {
 	FL_FORBIDDEN(s->m.word_ & 1, "left locked");
 	FL_ACCEPTABLE(s->count == 2, "both counted");
@@ -45,19 +39,13 @@ FL_STRESS_ACTOR(mutex_handoff, twice)
 	}
 }
 
-FL_STRESS_ACTOR(mutex_handoff, two)
+FL_STRESS_ACTOR(mutex_handoff, later)
 {
 	FL_LOCKED(&s->m);
 	s->count++;
 }
 
-FL_STRESS_ACTOR(mutex_handoff, three)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS(mutex_handoff, twice, two, three)
+FL_STRESS(mutex_handoff, twice, later, later)
 {
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->count == 4, "all counted");
@@ -127,7 +115,7 @@ struct timeout_vs_wake {
 	int count, rc;
 };
 
-FL_STRESS_ACTOR(timeout_vs_wake, holder)
+FL_STRESS_ACTOR(timeout_vs_wake, patient)
 {
 	FL_LOCKED(&s->m);
 	s->count++;
@@ -140,13 +128,7 @@ FL_STRESS_ACTOR(timeout_vs_wake, brief)
 		fl_mutex_unlock(&s->m);
 }
 
-FL_STRESS_ACTOR(timeout_vs_wake, patient)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS(timeout_vs_wake, holder, brief, patient)
+FL_STRESS(timeout_vs_wake, patient, brief, patient)
 {
 	FL_FORBIDDEN(s->count != 2, "a count was lost");
 	FL_ACCEPTABLE(s->rc == 0, "the brief one had it");
@@ -214,17 +196,12 @@ static void let_go(struct object *object)
 	free(object);
 }
 
-FL_STRESS_ACTOR(unlock_destroy, one)
+FL_STRESS_ACTOR(unlock_destroy, owner)
 {
 	let_go(s->object);
 }
 
-FL_STRESS_ACTOR(unlock_destroy, two)
-{
-	let_go(s->object);
-}
-
-FL_STRESS(unlock_destroy, one, two)
+FL_STRESS(unlock_destroy, owner, owner)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }

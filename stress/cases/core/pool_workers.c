@@ -51,17 +51,12 @@ FL_STRESS_SETUP(pool_idle_vs_free)
 	OK(crowd_count_submit(s->e, &s->ran, NULL));
 }
 
-FL_STRESS_ACTOR(pool_idle_vs_free, one)
+FL_STRESS_ACTOR(pool_idle_vs_free, submitter)
 {
 	OK(crowd_count_submit(s->e, &s->ran, NULL));
 }
 
-FL_STRESS_ACTOR(pool_idle_vs_free, two)
-{
-	OK(crowd_count_submit(s->e, &s->ran, NULL));
-}
-
-FL_STRESS(pool_idle_vs_free, one, two)
+FL_STRESS(pool_idle_vs_free, submitter, submitter)
 {
 	fl_executor_free(s->e);
 	FL_STRESS_CHECK(threads_are_joined());

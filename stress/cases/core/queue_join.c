@@ -129,12 +129,7 @@ FL_STRESS_SETUP(queue_free_after_join_of_two)
 	OK(fl_queue_try_get(s->q, &item));
 }
 
-FL_STRESS_ACTOR(queue_free_after_join_of_two, one)
-{
-	fl_queue_task_done(s->q);
-}
-
-FL_STRESS_ACTOR(queue_free_after_join_of_two, two)
+FL_STRESS_ACTOR(queue_free_after_join_of_two, consumer)
 {
 	fl_queue_task_done(s->q);
 }
@@ -145,7 +140,7 @@ FL_STRESS_ACTOR(queue_free_after_join_of_two, joiner)
 	fl_queue_free(s->q);
 }
 
-FL_STRESS(queue_free_after_join_of_two, one, two, joiner)
+FL_STRESS(queue_free_after_join_of_two, consumer, consumer, joiner)
 {
 	FL_ACCEPTABLE(s != NULL, "freed");
 }

@@ -68,17 +68,12 @@ static void drop_owned(struct owned *object)
 		free(object);
 }
 
-FL_STRESS_ACTOR(rmutex_free_after_unlock, one)
+FL_STRESS_ACTOR(rmutex_free_after_unlock, owner)
 {
 	drop_owned(s->object);
 }
 
-FL_STRESS_ACTOR(rmutex_free_after_unlock, two)
-{
-	drop_owned(s->object);
-}
-
-FL_STRESS(rmutex_free_after_unlock, one, two)
+FL_STRESS(rmutex_free_after_unlock, owner, owner)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }

@@ -18,21 +18,11 @@ FL_STRESS_SETUP(rw_excl)
 	of_this_process(&s->l);
 }
 
-static void write_both(struct rw_excl *s)
+FL_STRESS_ACTOR(rw_excl, write_both)
 {
 	FL_WRITE_LOCKED(&s->l);
 	s->a++;
 	s->b++;
-}
-
-FL_STRESS_ACTOR(rw_excl, one)
-{
-	write_both(s);
-}
-
-FL_STRESS_ACTOR(rw_excl, two)
-{
-	write_both(s);
 }
 
 FL_STRESS_ACTOR(rw_excl, reader)
@@ -43,7 +33,7 @@ FL_STRESS_ACTOR(rw_excl, reader)
 	fl_rwlock_read_unlock(&s->l);
 }
 
-FL_STRESS(rw_excl, one, two, reader)
+FL_STRESS(rw_excl, write_both, write_both, reader)
 {
 	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_FORBIDDEN(s->a != 2 || s->b != 2, "a count was lost");
@@ -74,7 +64,7 @@ FL_STRESS_ACTOR(rw_batch, writer)
 	fl_rwlock_write_unlock(&s->l);
 }
 
-static void come_in_together(struct rw_batch *s)
+FL_STRESS_ACTOR(rw_batch, come_in_together)
 {
 	fl_rwlock_read_lock(&s->l);
 	FL_STRESS_CHECK(s->data == 1);
@@ -83,17 +73,7 @@ static void come_in_together(struct rw_batch *s)
 	fl_rwlock_read_unlock(&s->l);
 }
 
-FL_STRESS_ACTOR(rw_batch, one)
-{
-	come_in_together(s);
-}
-
-FL_STRESS_ACTOR(rw_batch, two)
-{
-	come_in_together(s);
-}
-
-FL_STRESS(rw_batch, writer, one, two)
+FL_STRESS(rw_batch, writer, come_in_together, come_in_together)
 {
 	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
 }
@@ -110,7 +90,7 @@ FL_STRESS_SETUP(rw_readers_only_deadlock)
 	OK(fl_latch_init(&s->inside, 3));
 }
 
-static void meet_inside(struct rw_readers_only_deadlock *s)
+FL_STRESS_ACTOR(rw_readers_only_deadlock, meet_inside)
 {
 	fl_rwlock_read_lock(&s->l);
 	fl_latch_count_down(&s->inside, 1);
@@ -118,22 +98,7 @@ static void meet_inside(struct rw_readers_only_deadlock *s)
 	fl_rwlock_read_unlock(&s->l);
 }
 
-FL_STRESS_ACTOR(rw_readers_only_deadlock, one)
-{
-	meet_inside(s);
-}
-
-FL_STRESS_ACTOR(rw_readers_only_deadlock, two)
-{
-	meet_inside(s);
-}
-
-FL_STRESS_ACTOR(rw_readers_only_deadlock, three)
-{
-	meet_inside(s);
-}
-
-FL_STRESS(rw_readers_only_deadlock, one, two, three)
+FL_STRESS(rw_readers_only_deadlock, meet_inside, meet_inside, meet_inside)
 {
 	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
 }
@@ -191,33 +156,13 @@ FL_STRESS_SETUP(rw_3_4_writers_aba)
 	of_this_process(&s->l);
 }
 
-static void write_aba(struct rw_3_4_writers_aba *s)
+FL_STRESS_ACTOR(rw_3_4_writers_aba, write_aba)
 {
 	FL_WRITE_LOCKED(&s->l);
 	s->count++;
 }
 
-FL_STRESS_ACTOR(rw_3_4_writers_aba, one)
-{
-	write_aba(s);
-}
-
-FL_STRESS_ACTOR(rw_3_4_writers_aba, two)
-{
-	write_aba(s);
-}
-
-FL_STRESS_ACTOR(rw_3_4_writers_aba, three)
-{
-	write_aba(s);
-}
-
-FL_STRESS_ACTOR(rw_3_4_writers_aba, four)
-{
-	write_aba(s);
-}
-
-FL_STRESS(rw_3_4_writers_aba, one, two, three, four)
+FL_STRESS(rw_3_4_writers_aba, write_aba, write_aba, write_aba, write_aba)
 {
 	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->count == 4, "all counted");
@@ -260,17 +205,12 @@ FL_STRESS_ACTOR(rw_late_look, reader)
 	fl_rwlock_read_unlock(&s->object->l);
 }
 
-FL_STRESS_ACTOR(rw_late_look, one)
+FL_STRESS_ACTOR(rw_late_look, holder)
 {
 	let_go(s->object, false);
 }
 
-FL_STRESS_ACTOR(rw_late_look, two)
-{
-	let_go(s->object, false);
-}
-
-FL_STRESS(rw_late_look, reader, one, two)
+FL_STRESS(rw_late_look, reader, holder, holder)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }

@@ -37,20 +37,10 @@ struct sem_post_storm {
 	atomic_int got;
 };
 
-static void take_one(struct sem_post_storm *s)
+FL_STRESS_ACTOR(sem_post_storm, take_one)
 {
 	OK(fl_sem_acquire(&s->permits));
 	COUNT(&s->got);
-}
-
-FL_STRESS_ACTOR(sem_post_storm, one)
-{
-	take_one(s);
-}
-
-FL_STRESS_ACTOR(sem_post_storm, two)
-{
-	take_one(s);
 }
 
 FL_STRESS_ACTOR(sem_post_storm, releaser)
@@ -59,7 +49,7 @@ FL_STRESS_ACTOR(sem_post_storm, releaser)
 	fl_sem_release(&s->permits);
 }
 
-FL_STRESS(sem_post_storm, one, two, releaser)
+FL_STRESS(sem_post_storm, take_one, take_one, releaser)
 {
 	FL_ACCEPTABLE(LOOK(&s->got) == 2 && fl_sem_value(&s->permits) == 0, "both got one");
 }
@@ -168,29 +158,14 @@ FL_STRESS_SETUP(sem_as_lock)
 	OK(fl_sem_init(&s->permits, 1));
 }
 
-static void count_under(struct sem_as_lock *s)
+FL_STRESS_ACTOR(sem_as_lock, count_under)
 {
 	OK(fl_sem_acquire(&s->permits));
 	s->count++;
 	fl_sem_release(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_as_lock, one)
-{
-	count_under(s);
-}
-
-FL_STRESS_ACTOR(sem_as_lock, two)
-{
-	count_under(s);
-}
-
-FL_STRESS_ACTOR(sem_as_lock, three)
-{
-	count_under(s);
-}
-
-FL_STRESS(sem_as_lock, one, two, three)
+FL_STRESS(sem_as_lock, count_under, count_under, count_under)
 {
 	FL_ACCEPTABLE(s->count == 3 && fl_sem_value(&s->permits) == 1, "all counted");
 }

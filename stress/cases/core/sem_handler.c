@@ -63,17 +63,12 @@ FL_STRESS_ACTOR(sem_handler_bounded, handler)
 	fl_sem_release_in_handler(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_handler_bounded, one)
+FL_STRESS_ACTOR(sem_handler_bounded, user)
 {
 	take_then_give(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_handler_bounded, two)
-{
-	take_then_give(&s->permits);
-}
-
-FL_STRESS(sem_handler_bounded, handler, one, two)
+FL_STRESS(sem_handler_bounded, handler, user, user)
 {
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 1, "both had it");
 }

@@ -207,22 +207,12 @@ FL_STRESS_SETUP(task_blocks_users)
 	s->pool = new_pool();
 }
 
-FL_STRESS_ACTOR(task_blocks_users, one)
+FL_STRESS_ACTOR(task_blocks_users, user)
 {
 	use(s->pool);
 }
 
-FL_STRESS_ACTOR(task_blocks_users, two)
-{
-	use(s->pool);
-}
-
-FL_STRESS_ACTOR(task_blocks_users, three)
-{
-	use(s->pool);
-}
-
-FL_STRESS(task_blocks_users, one, two, three)
+FL_STRESS(task_blocks_users, user, user, user)
 {
 	fl__task_blocks_free(s->pool);
 	FL_ACCEPTABLE(1, "counted, and uncounted");

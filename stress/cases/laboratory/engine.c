@@ -16,7 +16,7 @@ struct tas_of_three {
 	int count;
 };
 
-static void count_under_tas(struct tas_of_three *s)
+FL_STRESS_ACTOR(tas_of_three, count_under_tas)
 {
 	while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire))
 		fl_stress_relax();
@@ -24,22 +24,7 @@ static void count_under_tas(struct tas_of_three *s)
 	atomic_store_explicit(&s->lock, 0, memory_order_release);
 }
 
-FL_STRESS_ACTOR(tas_of_three, one)
-{
-	count_under_tas(s);
-}
-
-FL_STRESS_ACTOR(tas_of_three, two)
-{
-	count_under_tas(s);
-}
-
-FL_STRESS_ACTOR(tas_of_three, three)
-{
-	count_under_tas(s);
-}
-
-FL_STRESS(tas_of_three, one, two, three)
+FL_STRESS(tas_of_three, count_under_tas, count_under_tas, count_under_tas)
 {
 	FL_ACCEPTABLE(s->count == 3, "all counted");
 }
@@ -49,7 +34,7 @@ struct counted_spin {
 	atomic_int go, turns;
 };
 
-static void spin_counting(struct counted_spin *s)
+FL_STRESS_ACTOR(counted_spin, spin_counting)
 {
 	while (!LOOK(&s->go)) {
 		COUNT(&s->turns);
@@ -57,22 +42,12 @@ static void spin_counting(struct counted_spin *s)
 	}
 }
 
-FL_STRESS_ACTOR(counted_spin, one)
-{
-	spin_counting(s);
-}
-
-FL_STRESS_ACTOR(counted_spin, two)
-{
-	spin_counting(s);
-}
-
 FL_STRESS_ACTOR(counted_spin, starter)
 {
 	SET(&s->go, 1);
 }
 
-FL_STRESS(counted_spin, one, two, starter)
+FL_STRESS(counted_spin, spin_counting, spin_counting, starter)
 {
 	FL_ACCEPTABLE(1, "all went on");
 }
@@ -82,23 +57,13 @@ struct long_spin {
 	atomic_int never;
 };
 
-static void spin_long(struct long_spin *s)
+FL_STRESS_ACTOR(long_spin, spin_long)
 {
 	for (int i = 0; i < 1000 && !LOOK(&s->never); i++)
 		fl_stress_relax();
 }
 
-FL_STRESS_ACTOR(long_spin, one)
-{
-	spin_long(s);
-}
-
-FL_STRESS_ACTOR(long_spin, two)
-{
-	spin_long(s);
-}
-
-FL_STRESS(long_spin, one, two)
+FL_STRESS(long_spin, spin_long, spin_long)
 {
 	FL_ACCEPTABLE(1, "both gave up");
 }

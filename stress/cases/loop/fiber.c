@@ -111,7 +111,7 @@ static int work_off(void *arg)
 	return 0;
 }
 
-static void bring_work(struct fiber_two_resumes *s)
+FL_STRESS_ACTOR(fiber_two_resumes, bring_work)
 {
 	OK(fl_event_wait(&s->known));
 	COUNT(&s->work);
@@ -129,17 +129,7 @@ FL_STRESS_ACTOR(fiber_two_resumes, loop)
 	OK(run_fiber(work_off, s));
 }
 
-FL_STRESS_ACTOR(fiber_two_resumes, one)
-{
-	bring_work(s);
-}
-
-FL_STRESS_ACTOR(fiber_two_resumes, two)
-{
-	bring_work(s);
-}
-
-FL_STRESS(fiber_two_resumes, loop, one, two)
+FL_STRESS(fiber_two_resumes, loop, bring_work, bring_work)
 {
 	FL_ACCEPTABLE(LOOK(&s->work) == 2, "all work was seen");
 }

@@ -66,23 +66,13 @@ FL_STRESS_ACTOR(shm_barrier_stranded, waiter)
 	s->rc = fl_shm_barrier_wait(&s->b);
 }
 
-static void break_if_whole(struct shm_barrier_stranded *s)
+FL_STRESS_ACTOR(shm_barrier_stranded, break_if_whole)
 {
 	if (!fl_shm_barrier_is_broken(&s->b))
 		OK(fl_shm_barrier_abort(&s->b));
 }
 
-FL_STRESS_ACTOR(shm_barrier_stranded, first)
-{
-	break_if_whole(s);
-}
-
-FL_STRESS_ACTOR(shm_barrier_stranded, second)
-{
-	break_if_whole(s);
-}
-
-FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, first, second)
+FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, break_if_whole, break_if_whole)
 {
 	FL_FORBIDDEN(s->rc != -EPIPE && !fl_stress_killed("waiter"), "passed");
 	FL_ACCEPTABLE(fl_shm_barrier_is_broken(&s->b), "broken");

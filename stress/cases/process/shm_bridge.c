@@ -70,7 +70,7 @@ struct shm_bridge_lock_three {
 	struct guarded g;
 };
 
-FL_STRESS_ACTOR(shm_bridge_lock_three, first)
+FL_STRESS_ACTOR(shm_bridge_lock_three, plain)
 {
 	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
@@ -80,14 +80,9 @@ FL_STRESS_ACTOR(shm_bridge_lock_three, bridged)
 	count_in(&s->g, fl__bridge_acquire(&s->g.lock, 0, FL_FOREVER, NULL));
 }
 
-FL_STRESS_ACTOR(shm_bridge_lock_three, plain)
+FL_STRESS_PROCESSES(shm_bridge_lock_three, plain, bridged, plain)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_bridge_lock_three, first, bridged, plain)
-{
-	int killed = fl_stress_killed("first") + fl_stress_killed("bridged") + fl_stress_killed("plain");
+	int killed = fl_stress_killed("plain") + fl_stress_killed("bridged");
 	FL_FORBIDDEN(s->g.count + killed < 3, "a survivor did not count");
 	FL_ACCEPTABLE(1, "counted");
 }
@@ -97,7 +92,7 @@ struct shm_bridge_lock_gives_up {
 	int rc;
 };
 
-FL_STRESS_ACTOR(shm_bridge_lock_gives_up, first)
+FL_STRESS_ACTOR(shm_bridge_lock_gives_up, patient)
 {
 	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
@@ -109,14 +104,9 @@ FL_STRESS_ACTOR(shm_bridge_lock_gives_up, brief)
 		count_in(&s->g, s->rc);
 }
 
-FL_STRESS_ACTOR(shm_bridge_lock_gives_up, patient)
+FL_STRESS_PROCESSES(shm_bridge_lock_gives_up, patient, brief, patient)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_bridge_lock_gives_up, first, brief, patient)
-{
-	int killed = fl_stress_killed("first") + fl_stress_killed("brief") + fl_stress_killed("patient");
+	int killed = fl_stress_killed("patient") + fl_stress_killed("brief");
 	FL_FORBIDDEN(s->g.count + killed + (s->rc == -ETIMEDOUT) < 3, "a survivor did not count");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 	FL_ACCEPTABLE(1, "counted");

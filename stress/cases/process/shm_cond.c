@@ -22,7 +22,7 @@ struct shm_cond_pattern {
 	int ready;
 };
 
-static void announce_and_change(struct shm_cond_pattern *s)
+FL_STRESS_ACTOR(shm_cond_pattern, announce_and_change)
 {
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));
 	fl_shm_cond_broadcast(&s->c);
@@ -38,17 +38,7 @@ FL_STRESS_ACTOR(shm_cond_pattern, waiter)
 	fl_shm_mutex_unlock(&s->m);
 }
 
-FL_STRESS_ACTOR(shm_cond_pattern, one)
-{
-	announce_and_change(s);
-}
-
-FL_STRESS_ACTOR(shm_cond_pattern, two)
-{
-	announce_and_change(s);
-}
-
-FL_STRESS_PROCESSES(shm_cond_pattern, waiter, one, two)
+FL_STRESS_PROCESSES(shm_cond_pattern, waiter, announce_and_change, announce_and_change)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(s->ready, "ready");
@@ -64,22 +54,12 @@ struct shm_cond_all {
 	int ready;
 };
 
-static void wait_for_all(struct shm_cond_all *s)
+FL_STRESS_ACTOR(shm_cond_all, wait_for_all)
 {
 	OK(fl_shm_mutex_lock(&s->m));
 	while (!s->ready)
 		OK(fl_shm_cond_wait(&s->c, &s->m));
 	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_ACTOR(shm_cond_all, one)
-{
-	wait_for_all(s);
-}
-
-FL_STRESS_ACTOR(shm_cond_all, two)
-{
-	wait_for_all(s);
 }
 
 FL_STRESS_ACTOR(shm_cond_all, signaller)
@@ -90,7 +70,7 @@ FL_STRESS_ACTOR(shm_cond_all, signaller)
 	fl_shm_cond_broadcast(&s->c);
 }
 
-FL_STRESS(shm_cond_all, one, two, signaller)
+FL_STRESS(shm_cond_all, wait_for_all, wait_for_all, signaller)
 {
 	FL_FORBIDDEN(fl_shm_cond_destroy(&s->c) != 0 || fl_shm_mutex_is_locked(&s->m), "left locked, or awaited");
 	FL_ACCEPTABLE(1, "all came back");
@@ -134,15 +114,7 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 	fl_shm_mutex_unlock(&s->m);
 }
 
-FL_STRESS_ACTOR(shm_cond_waiter_killed, second)
-{
-	in_order(&s->m, fl_shm_mutex_lock(&s->m));
-	fl_shm_cond_broadcast(&s->c);
-	s->ready = 1;
-	fl_shm_mutex_unlock(&s->m);
-}
-
-FL_STRESS_PROCESSES(shm_cond_waiter_killed, brief, patient, signaller, second)
+FL_STRESS_PROCESSES(shm_cond_waiter_killed, brief, patient, signaller, signaller)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(s->ready, "all came back");

@@ -105,12 +105,7 @@ struct shm_event_setters {
 	fl_shm_event e;
 };
 
-FL_STRESS_ACTOR(shm_event_setters, left)
-{
-	OK(fl_shm_event_set(&s->e));
-}
-
-FL_STRESS_ACTOR(shm_event_setters, right)
+FL_STRESS_ACTOR(shm_event_setters, setter)
 {
 	OK(fl_shm_event_set(&s->e));
 }
@@ -120,7 +115,7 @@ FL_STRESS_ACTOR(shm_event_setters, waiter)
 	OK(fl_shm_event_wait(&s->e));
 }
 
-FL_STRESS_PROCESSES(shm_event_setters, left, right, waiter)
+FL_STRESS_PROCESSES(shm_event_setters, setter, setter, waiter)
 {
 	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
 }

@@ -51,19 +51,14 @@ struct shm_lock_excl {
 	struct guarded g;
 };
 
-FL_STRESS_ACTOR(shm_lock_excl, one)
+FL_STRESS_ACTOR(shm_lock_excl, taker)
 {
 	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
-FL_STRESS_ACTOR(shm_lock_excl, two)
+FL_STRESS_PROCESSES(shm_lock_excl, taker, taker)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_lock_excl, one, two)
-{
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	bool killed = fl_stress_killed("taker");
 	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
 	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
 	FL_ACCEPTABLE(killed, "one was killed");
@@ -74,24 +69,14 @@ struct shm_lock_three {
 	struct guarded g;
 };
 
-FL_STRESS_ACTOR(shm_lock_three, one)
+FL_STRESS_ACTOR(shm_lock_three, taker)
 {
 	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
-FL_STRESS_ACTOR(shm_lock_three, two)
+FL_STRESS_PROCESSES(shm_lock_three, taker, taker, taker)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_ACTOR(shm_lock_three, three)
-{
-	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
-{
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	bool killed = fl_stress_killed("taker");
 	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
 	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
 	FL_ACCEPTABLE(killed, "one was killed");
@@ -114,20 +99,10 @@ FL_STRESS_ACTOR(shm_lock_steal, owner)
 	taken(&s->g, rc);
 }
 
-static void sleep_then_take(struct shm_lock_steal *s)
+FL_STRESS_ACTOR(shm_lock_steal, sleep_then_take)
 {
 	if (LOOK(&s->ready) == 1)
 		taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
-}
-
-FL_STRESS_ACTOR(shm_lock_steal, sleeper)
-{
-	sleep_then_take(s);
-}
-
-FL_STRESS_ACTOR(shm_lock_steal, other)
-{
-	sleep_then_take(s);
 }
 
 FL_STRESS_ACTOR(shm_lock_steal, thief)
@@ -139,7 +114,7 @@ FL_STRESS_ACTOR(shm_lock_steal, thief)
 		taken(&s->g, rc);
 }
 
-FL_STRESS_PROCESSES(shm_lock_steal, owner, sleeper, other, thief)
+FL_STRESS_PROCESSES(shm_lock_steal, owner, sleep_then_take, sleep_then_take, thief)
 {
 	FL_ACCEPTABLE(is_free(&s->g.lock), "free at the end");
 }
@@ -216,7 +191,7 @@ struct shm_lock_monitors {
 	int commits; /* guarded by both; one store is all of a change */
 };
 
-static void enter_both(struct shm_lock_monitors *s)
+FL_STRESS_ACTOR(shm_lock_monitors, enter_both)
 {
 	struct fl__shm_held outer, inner;
 	FL_STRESS_CHECK(fl__shm_enter(&s->outer, &outer, FL_FOREVER) == 0);
@@ -226,19 +201,9 @@ static void enter_both(struct shm_lock_monitors *s)
 	fl__shm_leave(&s->outer, &outer);
 }
 
-FL_STRESS_ACTOR(shm_lock_monitors, one)
-{
-	enter_both(s);
-}
-
-FL_STRESS_ACTOR(shm_lock_monitors, two)
-{
-	enter_both(s);
-}
-
-FL_STRESS_PROCESSES(shm_lock_monitors, one, two)
+FL_STRESS_PROCESSES(shm_lock_monitors, enter_both, enter_both)
 {
 	FL_FORBIDDEN(!is_free(&s->outer) || !is_free(&s->inner), "left locked");
-	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(fl_stress_killed("enter_both"), "one was killed");
 	FL_ACCEPTABLE(s->commits == 2, "both were inside");
 }

@@ -24,7 +24,7 @@ FL_STRESS_SETUP(shm_mutex_told_once)
 	died(&s->m);
 }
 
-static void lock_told(struct shm_mutex_told_once *s)
+FL_STRESS_ACTOR(shm_mutex_told_once, lock_told)
 {
 	int rc = fl_shm_mutex_lock(&s->m);
 	FL_STRESS_CHECK(rc == 0 || rc == -EOWNERDEAD);
@@ -35,19 +35,9 @@ static void lock_told(struct shm_mutex_told_once *s)
 	fl_shm_mutex_unlock(&s->m);
 }
 
-FL_STRESS_ACTOR(shm_mutex_told_once, one)
+FL_STRESS_PROCESSES(shm_mutex_told_once, lock_told, lock_told)
 {
-	lock_told(s);
-}
-
-FL_STRESS_ACTOR(shm_mutex_told_once, two)
-{
-	lock_told(s);
-}
-
-FL_STRESS_PROCESSES(shm_mutex_told_once, one, two)
-{
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	bool killed = fl_stress_killed("lock_told");
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_FORBIDDEN(LOOK(&s->told) > 1 + killed, "told twice of one death");
 	FL_FORBIDDEN(LOOK(&s->told) == 0 && !killed, "none was told");
@@ -68,7 +58,7 @@ FL_STRESS_SETUP(shm_mutex_lost)
 	died(&s->m);
 }
 
-static void lock_lost(struct shm_mutex_lost *s)
+FL_STRESS_ACTOR(shm_mutex_lost, lock_lost)
 {
 	int rc = fl_shm_mutex_lock(&s->m);
 	FL_STRESS_CHECK(rc == -EOWNERDEAD || rc == -ENOTRECOVERABLE);
@@ -77,24 +67,9 @@ static void lock_lost(struct shm_mutex_lost *s)
 		fl_shm_mutex_unlock(&s->m);
 }
 
-FL_STRESS_ACTOR(shm_mutex_lost, one)
+FL_STRESS_PROCESSES(shm_mutex_lost, lock_lost, lock_lost, lock_lost)
 {
-	lock_lost(s);
-}
-
-FL_STRESS_ACTOR(shm_mutex_lost, two)
-{
-	lock_lost(s);
-}
-
-FL_STRESS_ACTOR(shm_mutex_lost, three)
-{
-	lock_lost(s);
-}
-
-FL_STRESS_PROCESSES(shm_mutex_lost, one, two, three)
-{
-	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	bool killed = fl_stress_killed("lock_lost");
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_FORBIDDEN(LOOK(&s->owners) > 1 + killed, "two were told of one death");
 	FL_ACCEPTABLE(killed, "one was killed");
@@ -111,7 +86,7 @@ FL_STRESS_SETUP(shm_mutex_lost_again)
 	died(&s->m);
 }
 
-static void lock_twice(struct shm_mutex_lost_again *s)
+FL_STRESS_ACTOR(shm_mutex_lost_again, lock_twice)
 {
 	for (int i = 0; i < 2; i++) {
 		int rc = fl_shm_mutex_lock(&s->m);
@@ -121,17 +96,7 @@ static void lock_twice(struct shm_mutex_lost_again *s)
 	}
 }
 
-FL_STRESS_ACTOR(shm_mutex_lost_again, one)
-{
-	lock_twice(s);
-}
-
-FL_STRESS_ACTOR(shm_mutex_lost_again, two)
-{
-	lock_twice(s);
-}
-
-FL_STRESS_PROCESSES(shm_mutex_lost_again, one, two)
+FL_STRESS_PROCESSES(shm_mutex_lost_again, lock_twice, lock_twice)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(1, "lost");

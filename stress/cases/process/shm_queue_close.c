@@ -30,17 +30,12 @@ FL_STRESS_ACTOR(shm_queue_close_ends_a_put, putter)
 	(void)put_item(&s->q, 1, FL_FOREVER);
 }
 
-FL_STRESS_ACTOR(shm_queue_close_ends_a_put, left)
+FL_STRESS_ACTOR(shm_queue_close_ends_a_put, closer)
 {
 	close_it(&s->q, false);
 }
 
-FL_STRESS_ACTOR(shm_queue_close_ends_a_put, right)
-{
-	close_it(&s->q, false);
-}
-
-FL_STRESS_PROCESSES(shm_queue_close_ends_a_put, putter, left, right)
+FL_STRESS_PROCESSES(shm_queue_close_ends_a_put, putter, closer, closer)
 {
 	FL_FORBIDDEN(!fl_stress_killed("putter") && s->q.put[1] != -EPIPE, "not told");
 	FL_ACCEPTABLE(is_exact(&s->q, 0), "told");
