@@ -135,7 +135,7 @@ static void make_ring(maker *m, program *p, int max_ops)
 			continue;
 		}
 		append(&p->thread[t], access_to(m, location, "WWWWWRRRRX"));
-		if (max_ops > 2 && fence_here(m, &p->thread[t]))
+		if (fence_here(m, &p->thread[t]))
 			append(&p->thread[t], fence(m));
 		location = (location + 1) % m->locations;
 		append(&p->thread[t], access_to(m, location, "WWWWRRRRRRRC"));
@@ -147,15 +147,14 @@ static void make_ring(maker *m, program *p, int max_ops)
 	}
 }
 
-static program attempt(random_options options, maker *m)
+static program attempt(maker *m, int max_ops)
 {
-	program p = {.thread_count =
-	                 options.min_threads + below(&m->state, options.max_threads - options.min_threads + 1)};
+	program p = {.thread_count = 2 + below(&m->state, 2)};
 	m->family = (family[]){ANY_ORDER, MESSAGES, MOSTLY_SC, MOSTLY_SC, RELAXED_AND_FENCES}[below(&m->state, 5)];
-	if (options.max_ops > 1 && percent(&m->state, 65))
-		make_ring(m, &p, options.max_ops);
+	if (percent(&m->state, 65))
+		make_ring(m, &p, max_ops);
 	else
-		make_any(m, &p, options.max_ops);
+		make_any(m, &p, max_ops);
 	return p;
 }
 
@@ -184,15 +183,15 @@ static bool interesting(const program *p)
 	return named && program_reads(p) > 0 && program_events(p) <= EVENT_LIMIT;
 }
 
-program random_program(random_options options, int number)
+program random_program(uint64_t seed, int number, int max_ops)
 {
-	uint64_t mixed = options.seed * 0x2545f4914f6cdd1d + (uint64_t)number;
+	uint64_t mixed = seed * 0x2545f4914f6cdd1d + (uint64_t)number;
 	maker m = {.state = next_random(&mixed)};
 	program p;
 	do {
 		m = (maker){.state = m.state};
-		p = attempt(options, &m);
+		p = attempt(&m, max_ops);
 	} while (!interesting(&p));
-	snprintf(p.name, sizeof p.name, "random-%llu-%d", (unsigned long long)options.seed, number);
+	snprintf(p.name, sizeof p.name, "random-%llu-%d", (unsigned long long)seed, number);
 	return p;
 }

@@ -10,13 +10,10 @@
 
 #include <stdint.h>
 
-typedef struct {
-	uint64_t seed;
-	int min_threads, max_threads;
-	int max_ops; /* of a thread */
-} random_options;
-
-/* Program number `number` of a seed: the same on every machine, whichever were made before. */
-program random_program(random_options options, int number);
+/*
+ * Program number `number` of a seed, with two or three threads of at most `max_ops` operations: the
+ * same on every machine, whichever were made before.
+ */
+program random_program(uint64_t seed, int number, int max_ops);
 
 #endif

@@ -34,17 +34,17 @@ def cases(source, build):
                "10000 programs, 0 violations")
 
     def check_finds_missing():
-        text = violation("RC11 enumerate --answer | sed '0,/^1 /{/^1 /d}'")
+        text = violation("RC11 answer | sed '0,/^1 /{/^1 /d}'")
         expect(text, "the engine does not show: 1 ")
         expect(text, "in this order sb, rf, mo and psc agree")
 
     def check_finds_wrong():
-        text = violation("sed '/^T/{s/\\([WR][^;]*\\) sc/\\1 rlx/g}' | RC11 enumerate --answer")
+        text = violation("sed '/^T/{s/\\([WR][^;]*\\) sc/\\1 rlx/g}' | RC11 answer")
         expect(text, "RC11 forbids what the engine shows: ")
         expect(text, "SC: psc_base | psc_F has a cycle")
 
     def check_finds_no_end():
-        expect(violation("RC11 enumerate --answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
+        expect(violation("RC11 answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
 
     files = sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus")))
     verdicts = [("rc11_verify_" + os.path.basename(f)[:-len(".litmus")].replace("-", "_"),
@@ -52,7 +52,7 @@ def cases(source, build):
     return verdicts + [
         ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
         ("rc11_judges_the_engine", engine_agrees),
-        ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' enumerate --answer")),
+        ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' answer")),
         ("rc11_check_finds_missing", check_finds_missing),
         ("rc11_check_finds_wrong", check_finds_wrong),
         ("rc11_check_finds_no_end", check_finds_no_end),
