@@ -20,8 +20,8 @@ static bool completion_is_enough(const struct fl__completion_list *list)
 
 static void completion_wake(struct fl__completion_list *list)
 {
-	if (list->waiter && completion_is_enough(list))
-		(void)fl__node_wake(list->waiter); /* a second wake finds the wait decided */
+	if (completion_is_enough(list))
+		fl__loop_wake(list->waiter);
 }
 
 static void completion_append(struct fl__completion_list *list, struct fl__fiber_completion *e)
@@ -88,13 +88,7 @@ void fl__completions_forget(struct fl_fiber *f)
 /* 0: woken, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
 static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
-	struct fl__node node = FL__NODE(&wait);
-	fl__wait_begin(&wait, FL__DEBUG_FIBERS, list);
-	list->waiter = &node;
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	list->waiter = NULL;
-	return rc;
+	return fl__loop_await(&list->waiter, FL__DEBUG_FIBERS, list, deadline, cancel);
 }
 
 /* fl_fibers_wait(). */

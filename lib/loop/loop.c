@@ -153,6 +153,18 @@ static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned
 
 static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fds};
 
+int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
+                   fl_cancel_token *cancel)
+{
+	struct fl__wait wait;
+	struct fl__node node = FL__NODE(&wait);
+	fl__wait_begin(&wait, kind, object);
+	*waiter = &node;
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	*waiter = NULL;
+	return rc;
+}
+
 /* Posts. */
 
 void fl__loop_post(fl_loop *l, struct fl__post *post)

@@ -75,6 +75,18 @@ int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *
 int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
+/*
+ * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is NULL,
+ * except during the wait. `kind` and `object` are for reports. Returns 0, -ETIMEDOUT, -ECANCELED.
+ */
+int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
+                   fl_cancel_token *cancel);
+static inline void fl__loop_wake(struct fl__node *waiter)
+{
+	if (waiter)
+		(void)fl__node_wake(waiter); /* false: the wait is over, but the fiber has not run */
+}
+
 /* Any thread. post_fiber calls post->function(post), which must not wait. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 

@@ -57,30 +57,19 @@ int fl__datagram_error(int rc)
 
 int fl__datagram_check(const fl_datagram *d)
 {
-	if (fl__loop_is_forked(d->io.loop))
-		return -EOWNERDEAD;
-	if (fl_loop_current() != d->io.loop)
-		return -EINVAL;
-	return d->closed ? -EPIPE : 0;
-}
-
-static void datagram_give_way(fl_datagram *d)
-{
-	if (d->eager < DATAGRAM_EAGER)
-		return;
-	d->eager = 0;
-	fl__fiber_yield();
+	const int rc = fl__io_check(&d->io, false);
+	return rc == 0 && d->io.fd < 0 ? -EPIPE : rc;
 }
 
 static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 {
-	if (d->closed)
+	if (d->io.fd < 0)
 		return -EPIPE;
 	ssize_t n = c->attempt(d, c);
 	if (n == -EAGAIN)
 		fl__io_drained(&d->io, c->direction);
 	else
-		d->eager += c->n;
+		d->io.eager += c->n;
 	return n;
 }
 
@@ -100,7 +89,7 @@ static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c
 	for (int64_t pause = datagram_pause_min;;) {
 		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
-		d->eager = 0;
+		d->io.eager = 0;
 		int rc = datagram_pause(d, fl__min_deadline(deadline, fl_after(pause)), cancel);
 		if (rc != 0)
 			return rc;
@@ -120,7 +109,6 @@ static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int6
 		n = datagram_attempt(d, c);
 		if (n != -EAGAIN)
 			break;
-		d->eager = 0;
 		n = fl__io_wait(&d->io, c->direction, deadline, cancel);
 	}
 	fl_mutex_unlock(&d->turn[c->direction]);
@@ -130,12 +118,12 @@ static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int6
 static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__datagram_check(d);
-	if (rc == 0 && !fl__loop_self(d->io.loop))
-		rc = -EINVAL;
+	if (rc == 0)
+		rc = fl__io_check(&d->io, true);
 	if (rc != 0)
 		return rc;
 	d->calls++;
-	datagram_give_way(d);
+	fl__io_give_way(&d->io, DATAGRAM_EAGER);
 	ssize_t n = datagram_attempt(d, c);
 	if (n == -EAGAIN)
 		n = c->pauses ? datagram_send_later(d, c, deadline, cancel) : datagram_wait(d, c, deadline, cancel);

@@ -2,7 +2,6 @@
 #ifndef FL_LOOP_DATAGRAM_H
 #define FL_LOOP_DATAGRAM_H
 
-#include "core/fd/unix_file.h"
 #include "fd_io.h"
 #include "net_resolve.h"
 #include <fairlead/datagram.h>
@@ -16,11 +15,9 @@ struct fl_datagram {
 	struct fl__io io;
 	fl_mutex turn[2]; /* by direction */
 	unsigned calls;   /* of fibers that have not returned */
-	unsigned eager;   /* datagrams since a fiber last waited here */
 	int family;       /* AF_INET, AF_INET6, AF_UNIX */
 	bool ipv6_only;   /* takes no IPv4 addresses */
 	bool peer_errors; /* the system queues ICMP errors (ip(7), IP_RECVERR) */
-	bool closed;      /* the descriptor is closed, too */
 	struct fl__unix_file file;
 };
 

@@ -35,16 +35,8 @@ int fl__datagram_create(fl_datagram **made, fl_loop *l, int fd, int family)
 
 void fl_datagram_close(fl_datagram *d)
 {
-	if (d->closed)
-		return;
-	d->closed = true;
-	if (!fl__loop_is_forked(d->io.loop)) {
-		d->io.source.fire(&d->io.source, EPOLLHUP); /* wakes the waiters */
-		fl__io_close(&d->io, "fl_datagram_close");
-		fl__unix_file_remove(&d->file);
-	}
-	fl__net_sys.close(d->io.fd);
-	d->io.fd = -1;
+	if (d->io.fd >= 0)
+		fl__io_close_bound(&d->io, &d->file);
 }
 
 void fl_datagram_free(fl_datagram *d)
@@ -234,7 +226,7 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 		return rc;
 	rc = fl__net_sys.adopt(fd);
 	if (rc != 0) {
-		fl__io_close(&d->io, "fl_datagram_from_fd");
+		(void)fl__io_close(&d->io);
 		fl__free_to(l->allocator, d);
 		return rc;
 	}
@@ -249,7 +241,7 @@ static int datagram_get_address(const fl_datagram *d, fl_datagram_address *a,
                                 int (*get)(int fd, struct sockaddr *address, socklen_t *size))
 {
 	socklen_t size = sizeof a->system;
-	if (d->closed)
+	if (d->io.fd < 0)
 		return -EPIPE;
 	int rc = get(d->io.fd, (struct sockaddr *)&a->system, &size);
 	if (rc == 0)
@@ -276,7 +268,7 @@ static in_port_t *datagram_port_in(struct sockaddr_storage *a)
 static in_port_t datagram_local(const fl_datagram *d, struct sockaddr_storage *a, socklen_t *size)
 {
 	*size = sizeof *a;
-	if (d->family == AF_UNIX || d->closed || fl__net_sys.local(d->io.fd, (struct sockaddr *)a, size) != 0)
+	if (d->family == AF_UNIX || d->io.fd < 0 || fl__net_sys.local(d->io.fd, (struct sockaddr *)a, size) != 0)
 		return 0;
 	return *datagram_port_in(a);
 }

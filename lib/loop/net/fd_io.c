@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fd_io.h"
-#include "core/base/panic.h"
+#include "core/fd/net_sys.h"
 #include <errno.h>
 
 #define FD_IO_IN_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 static void fd_io_set_ready(struct fl__io *io, int direction)
 {
-	struct fl__node *node = io->waiting[direction];
 	io->ready[direction] = true;
-	if (!node)
-		return;
-	io->waiting[direction] = NULL;
-	(void)fl__node_wake(node); /* valid: a waiter that gives up clears `waiting` */
+	fl__loop_wake(io->waiting[direction]);
 }
 
 static void fd_io_on_events(void *source, uint32_t events)
@@ -33,17 +29,44 @@ int fl__io_open(struct fl__io *io, fl_loop *l, int fd)
 	return fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
 }
 
-void fl__io_close(struct fl__io *io, const char *function)
-{
-	if (io->waiting[FL__IO_IN] || io->waiting[FL__IO_OUT])
-		fl__panic(function, io, "a fiber waits for it");
-	fl__loop_remove(io->loop, io->fd, &io->source);
-}
-
 void fl__io_set_ready(struct fl__io *io)
 {
 	fd_io_set_ready(io, FL__IO_IN);
 	fd_io_set_ready(io, FL__IO_OUT);
+}
+
+int fl__io_close(struct fl__io *io)
+{
+	const int fd = io->fd;
+	if (!fl__loop_is_forked(io->loop)) {
+		fl__io_set_ready(io);
+		fl__loop_remove(io->loop, fd, &io->source);
+	}
+	io->fd = -1;
+	return fd;
+}
+
+void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file)
+{
+	const int fd = fl__io_close(io);
+	if (!fl__loop_is_forked(io->loop))
+		fl__unix_file_remove(file);
+	fl__net_sys.close(fd);
+}
+
+int fl__io_check(const struct fl__io *io, bool waits)
+{
+	if (fl__loop_is_forked(io->loop))
+		return -EOWNERDEAD;
+	return (waits ? fl__loop_self(io->loop) != NULL : fl_loop_current() == io->loop) ? 0 : -EINVAL;
+}
+
+void fl__io_give_way(struct fl__io *io, unsigned most)
+{
+	if (io->eager < most)
+		return;
+	io->eager = 0;
+	fl__fiber_yield();
 }
 
 void fl__io_drained(struct fl__io *io, int direction)
@@ -70,21 +93,12 @@ static int fd_io_watch_out(struct fl__io *io)
 
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
-	struct fl__node node = FL__NODE(&wait);
 	if (io->ready[direction])
 		return 0;
-	if (io->waiting[direction])
-		return -EBUSY;
-	if (fl__loop_is_forked(io->loop) || !fl__loop_self(io->loop))
-		return -EINVAL;
+	io->eager = 0;
 	int rc = direction == FL__IO_OUT ? fd_io_watch_out(io) : 0;
 	if (rc != 0)
 		return rc;
-	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)io->fd);
-	io->waiting[direction] = &node;
-	rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0 && io->waiting[direction] == &node)
-		io->waiting[direction] = NULL;
-	return rc;
+	return fl__loop_await(&io->waiting[direction], FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)io->fd, deadline,
+	                      cancel);
 }

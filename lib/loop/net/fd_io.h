@@ -3,6 +3,7 @@
 #define FL_LOOP_FD_IO_H
 
 #include "../loop.h"
+#include "core/fd/unix_file.h"
 
 /*
  * A descriptor that fibers of one loop read and write, one at a time in each direction. It is
@@ -28,7 +29,8 @@ struct fl__io {
 	struct fl__poller_source source;
 	fl_loop *loop;
 	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
-	int fd;
+	int fd;                      /* -1: closed */
+	unsigned eager;              /* calls since a fiber last waited here */
 	bool ready[2];
 	bool over;    /* an end, an error, or urgent data of the peer */
 	bool outward; /* a fiber has waited for FL__IO_OUT */
@@ -37,8 +39,20 @@ struct fl__io {
 /* Returns 0, or the error of epoll_ctl(). The caller closes `fd`. */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
-/* Panics in the name of `function` if a fiber waits. */
-void fl__io_close(struct fl__io *io, const char *function);
+/*
+ * Wakes the waiters. Returns the descriptor, for the caller to close. A forked child leaves the loop
+ * alone.
+ */
+int fl__io_close(struct fl__io *io);
+
+/* As fl__io_close(); also removes the file of the socket, and closes the descriptor. */
+void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file);
+
+/* Whether the calling context may call, or call and wait. Returns 0, -EOWNERDEAD, -EINVAL. */
+int fl__io_check(const struct fl__io *io, bool waits);
+
+/* Lets other fibers run after `most` calls without a wait. */
+void fl__io_give_way(struct fl__io *io, unsigned most);
 
 /* Both directions try again. */
 void fl__io_set_ready(struct fl__io *io);
@@ -53,13 +67,8 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * Waits until an attempt may succeed. Called by a fiber of the loop. Returns
- *
- *   0
- *   -ETIMEDOUT, -ECANCELED
- *   -EBUSY                  another fiber waits in this direction
- *   -EINVAL                 the caller is no fiber of the loop
- *   -ENOMEM
+ * Waits until an attempt may succeed. Called by a fiber of the loop; one in each direction. Returns
+ * 0, -ETIMEDOUT, -ECANCELED, -ENOMEM.
  */
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
 

@@ -41,12 +41,9 @@ struct connect_state {
 static void connect_on_event(void *source, uint32_t events)
 {
 	struct connect_attempt *a = source;
-	struct fl__node *node = a->c->waiting;
 	(void)events;
 	a->has_event = true;
-	a->c->waiting = NULL;
-	if (node)
-		(void)fl__node_wake(node); /* false: the wait is over */
+	fl__loop_wake(a->c->waiting);
 }
 
 /* The caller owns the descriptor then. */
@@ -165,12 +162,7 @@ static int connect_check_all(struct connect_state *c)
 static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
-	struct fl__wait wait;
-	struct fl__node node = FL__NODE(&wait);
-	fl__wait_begin(&wait, FL__DEBUG_CONNECTION, c);
-	c->waiting = &node;
-	int rc = fl__wait_sleep(&wait, fl__min_deadline(deadline, next), cancel);
-	c->waiting = NULL;
+	int rc = fl__loop_await(&c->waiting, FL__DEBUG_CONNECTION, c, fl__min_deadline(deadline, next), cancel);
 	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
 }
 

@@ -21,9 +21,7 @@ struct fl_listener {
 	int held;     /* without a stream; -1: none */
 	int protocol; /* of the streams */
 	uint16_t port;
-	bool busy;      /* a fiber accepts */
-	bool closed;    /* the descriptor is closed, too */
-	unsigned eager; /* accepts since a fiber last waited here */
+	bool busy; /* a fiber accepts */
 	struct fl__unix_file file;
 };
 
@@ -75,44 +73,32 @@ static int listener_take(fl_listener *l, fl_stream **s)
 	return rc;
 }
 
-static int listener_may_accept(const fl_listener *l)
+static int listener_may_accept(const fl_listener *l, bool waits)
 {
-	if (fl__loop_is_forked(l->io.loop))
-		return -EOWNERDEAD;
-	if (fl_loop_current() != l->io.loop)
-		return -EINVAL;
-	if (l->busy)
-		return -EBUSY;
-	return l->closed ? -EPIPE : 0;
+	const int rc = fl__io_check(&l->io, waits);
+	if (rc != 0 || l->busy)
+		return rc != 0 ? rc : -EBUSY;
+	return l->io.fd < 0 ? -EPIPE : 0;
 }
 
 int fl_try_accept(fl_listener *l, fl_stream **s)
 {
-	int rc = listener_may_accept(l);
+	int rc = listener_may_accept(l, false);
 	return rc == 0 ? listener_take(l, s) : rc;
-}
-
-static void listener_give_way(fl_listener *l)
-{
-	if (l->eager < LISTENER_EAGER)
-		return;
-	l->eager = 0;
-	fl__fiber_yield();
 }
 
 static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
-	listener_give_way(l);
+	fl__io_give_way(&l->io, LISTENER_EAGER);
 	while (rc == 0) {
-		if (l->closed)
+		if (l->io.fd < 0)
 			return -EPIPE;
 		rc = listener_take(l, s);
 		if (rc != -EAGAIN) {
-			l->eager = rc == 0 ? l->eager + 1 : LISTENER_EAGER;
+			l->io.eager = rc == 0 ? l->io.eager + 1 : LISTENER_EAGER;
 			return rc;
 		}
-		l->eager = 0;
 		rc = fl__io_wait(&l->io, FL__IO_IN, deadline, cancel);
 	}
 	return rc;
@@ -120,9 +106,7 @@ static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline
 
 int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = listener_may_accept(l);
-	if (rc == 0 && !fl_fiber_current())
-		rc = -EINVAL;
+	int rc = listener_may_accept(l, true);
 	if (rc != 0)
 		return rc;
 	l->busy = true;
@@ -133,25 +117,13 @@ int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_t
 
 /* Life. */
 
-static void listener_close_sockets(fl_listener *l)
-{
-	l->closed = true;
-	if (!fl__loop_is_forked(l->io.loop)) {
-		if (l->io.waiting[FL__IO_IN])
-			l->io.source.fire(&l->io.source, EPOLLHUP); /* wakes the waiter */
-		fl__io_close(&l->io, "fl_listener_close");
-		fl__unix_file_remove(&l->file);
-	}
-	if (l->held >= 0)
-		fl__net_sys.close(l->held);
-	fl__net_sys.close(l->io.fd);
-	l->held = l->io.fd = -1;
-}
-
 void fl_listener_close(fl_listener *l)
 {
-	if (!l->closed)
-		listener_close_sockets(l);
+	if (l->io.fd < 0)
+		return;
+	if (l->held >= 0)
+		fl__net_sys.close(l->held);
+	fl__io_close_bound(&l->io, &l->file);
 }
 
 void fl_listener_free(fl_listener *l)
@@ -171,7 +143,7 @@ uint16_t fl_listener_port(const fl_listener *l)
 
 int fl_listener_fd(const fl_listener *l)
 {
-	return l->closed ? -1 : l->io.fd;
+	return l->io.fd;
 }
 
 /* Owns the bound `fd`, unless there is an error. */

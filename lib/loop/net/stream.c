@@ -116,8 +116,11 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 	return 0;
 }
 
-static int stream_begin(fl_stream *s, int direction, size_t size)
+static int stream_begin(fl_stream *s, int direction, size_t size, bool waits)
 {
+	const int rc = fl__io_check(&s->io, waits);
+	if (rc != 0)
+		return rc;
 	if (size > PTRDIFF_MAX)
 		return -EINVAL;
 	if (s->busy[direction])
@@ -130,20 +133,10 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-/* For a call that never waits. -EINVAL: not on the loop's thread. */
-static int stream_check_call(fl_stream *s, int direction, size_t size)
-{
-	if (fl__loop_is_forked(s->io.loop))
-		return -EOWNERDEAD;
-	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
-}
-
 static void stream_give_way(fl_stream *s)
 {
-	if (++s->eager < STREAM_EAGER)
-		return;
-	s->eager = 0;
-	fl__fiber_yield();
+	s->io.eager++;
+	fl__io_give_way(&s->io, STREAM_EAGER);
 }
 
 static void stream_leave(fl_stream *s, int direction)
@@ -154,11 +147,7 @@ static void stream_leave(fl_stream *s, int direction)
 /* After 0 no other call begins in this direction until stream_leave(). */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
-	if (fl__loop_is_forked(s->io.loop))
-		return -EOWNERDEAD;
-	if (!fl__loop_self(s->io.loop))
-		return -EINVAL;
-	int rc = stream_begin(s, direction, size);
+	int rc = stream_begin(s, direction, size, true);
 	if (rc != 0)
 		return rc;
 	s->busy[direction] = true;
@@ -171,12 +160,10 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
-	if (!fl__io_ready(&s->io, direction)) {
-		s->eager = 0;
-		rc = fl__io_wait(&s->io, direction, deadline, cancel);
-	} else {
+	if (fl__io_ready(&s->io, direction))
 		stream_give_way(s);
-	}
+	else
+		rc = fl__io_wait(&s->io, direction, deadline, cancel);
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }
 
@@ -305,7 +292,7 @@ ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t de
 
 ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
 {
-	ssize_t n = size > 0 ? stream_check_call(s, FL__IO_IN, size) : -EINVAL;
+	ssize_t n = size > 0 ? stream_begin(s, FL__IO_IN, size, false) : -EINVAL;
 	if (n != 0)
 		return n;
 	n = (ssize_t)stream_take(s, buffer, size);
@@ -449,7 +436,7 @@ int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t d
 
 ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 {
-	ssize_t n = stream_check_call(s, FL__IO_OUT, size);
+	ssize_t n = stream_begin(s, FL__IO_OUT, size, false);
 	if (n != 0 || size == 0)
 		return n;
 	do
@@ -630,8 +617,8 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 /* Keeps the descriptor. */
 static void stream_destroy(fl_stream *s)
 {
-	if (!fl__loop_is_forked(s->io.loop) && s->io.fd >= 0)
-		fl__io_close(&s->io, "fl_stream_free");
+	if (s->io.fd >= 0)
+		(void)fl__io_close(&s->io);
 	s->from = s->to;
 	stream_release_buffer(s);
 	fl__free_to(s->io.loop->allocator, s);
@@ -775,19 +762,16 @@ void fl_stream_abort(fl_stream *s)
 /* The end of the writes closes the descriptor. */
 static int stream_close_pipe(fl_stream *s)
 {
-	const int fd = s->io.fd;
 	if (s->reads)
 		return -ENOTSUP;
-	fl__io_close(&s->io, "fl_stream_close_write");
-	s->io.fd = -1;
-	stream_close_fds(fd, s->own);
+	stream_close_fds(fl__io_close(&s->io), s->own);
 	return 0;
 }
 
 int fl_stream_close_write(fl_stream *s)
 {
 	size_t written = s->written;
-	int rc = stream_check_call(s, FL__IO_OUT, 0);
+	int rc = stream_begin(s, FL__IO_OUT, 0, false);
 	if (rc == -EPIPE)
 		return 0; /* a pipe that was closed before */
 	if (rc != 0)

@@ -23,7 +23,6 @@ struct fl_stream {
 	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
 	int own;                          /* to read and write: io.fd, or another */
 	int failed;                       /* permanent; 0: none */
-	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
 	bool busy[2];                     /* by direction: a fiber is in a call */
 	bool is_socket;
 	bool reads, writes; /* it is open in that direction */

@@ -33,7 +33,7 @@ static int wait_for_edge(void *arg)
 		s->again = fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL);
 	if (s->again == 0)
 		s->seen = s->cargo;
-	fl__io_close(&io, "loop_edge");
+	(void)fl__io_close(&io);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int wait_beside(void *arg)
 	fl__io_drained(&io, FL__IO_IN);
 	OK(fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL));
 	s->edge = true;
-	fl__io_close(&io, "loop_busy");
+	(void)fl__io_close(&io);
 	return 0;
 }
 
