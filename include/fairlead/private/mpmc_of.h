@@ -10,11 +10,13 @@
 #define FL_MPMC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc, name)                                                                                  \
+	FL__TYPED_MAKE(fl_mpmc, name, create, (name * *_q, size_t _capacity),                                          \
+	               fl_mpmc_create(&_made, sizeof(type), _capacity))                                                \
 	FL__TYPED_MANY(fl_mpmc, type, name)                                                                            \
 	FL__TYPED_DO(fl_mpmc, name, close)                                                                             \
 	FL__TYPED_GET(fl_mpmc, name, bool, is_closed)                                                                  \
 	FL__TYPED_GET(fl_mpmc, name, size_t, length)                                                                   \
-	FL__MPMC_OF_LIFE(type, name)                                                                                   \
+	FL__TYPED_SIZE(fl_mpmc, name, capacity)                                                                        \
 	FL__MPMC_OF_ITEMS(type, name)
 
 /* Private, from here on. */
@@ -30,20 +32,6 @@ static inline int fl__mpmc_of_get(fl_mpmc *_q, void *_item, size_t _size)
 	bool _ignored;
 	return fl__mpmc_get((struct fl__mpmc *)(void *)_q, _item, _size, &_ignored);
 }
-
-#define FL__MPMC_OF_LIFE(type, name)                                                                                   \
-	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                      \
-	{                                                                                                              \
-		fl_mpmc *_made = NULL;                                                                                 \
-		int _rc = fl_mpmc_create(&_made, sizeof(type), _capacity);                                             \
-		if (_rc == 0)                                                                                          \
-			*_q = (name *)_made;                                                                           \
-		return _rc;                                                                                            \
-	}                                                                                                              \
-	FL__TYPED_FN size_t name##_capacity(const name *_q)                                                            \
-	{                                                                                                              \
-		return fl_mpmc_capacity((const fl_mpmc *)_q);                                                          \
-	}
 
 #define FL__MPMC_OF_ITEMS(type, name)                                                                                  \
 	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \

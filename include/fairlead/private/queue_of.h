@@ -11,11 +11,14 @@
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
-	FL__QUEUE_OF_CREATE(type, name)                                                                                \
-	FL__QUEUE_OF_ONE(type, name)                                                                                   \
-	FL__TYPED_MANY(fl_queue, type, name)                                                                           \
-	FL__QUEUE_OF_MANY(type, name)                                                                                  \
-	FL__QUEUE_OF_STATE(name)
+	FL__TYPED_MAKE(fl_queue, name, create, (name * *_q, const fl_queue_config *_config),                           \
+	               fl_queue_create(&_made, sizeof(type), _config))                                                 \
+	FL__TYPED_WAITING(fl_queue, type, name, fl__queue_of)                                                          \
+	FL__TYPED_DO(fl_queue, name, close)                                                                            \
+	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
+	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
+	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
+	FL__TYPED_SIZE(fl_queue, name, unfinished)
 
 /*
  * Private, from here on. A put or get of a bounded FIFO queue that need not wait is inline. The
@@ -61,92 +64,5 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 }
 
 FL_END_DECLS
-
-#define FL__QUEUE_OF_CREATE(type, name)                                                                                \
-	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_queue_config *_config)                        \
-	{                                                                                                              \
-		fl_queue *_made = NULL;                                                                                \
-		int _rc = fl_queue_create(&_made, sizeof(type), _config);                                              \
-		if (_rc == 0)                                                                                          \
-			*_q = (name *)_made;                                                                           \
-		return _rc;                                                                                            \
-	}
-
-#define FL__QUEUE_OF_ONE(type, name)                                                                                   \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put(name *_q, type _item)                                                \
-	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type)) ? 0                                      \
-		                                                              : fl_queue_put((fl_queue *)_q, &_item);  \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
-	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
-		           ? 0                                                                                         \
-		           : fl_queue_try_put((fl_queue *)_q, &_item);                                                 \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                       \
-	                                                fl_cancel_token *_cancel)                                      \
-	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
-		           ? 0                                                                                         \
-		           : fl_queue_put_until((fl_queue *)_q, &_item, _deadline, _cancel);                           \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get(name *_q, type *_item)                                               \
-	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type)) ? 0                                       \
-		                                                             : fl_queue_get((fl_queue *)_q, _item);    \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
-	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
-		           ? 0                                                                                         \
-		           : fl_queue_try_get((fl_queue *)_q, _item);                                                  \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                      \
-	                                                fl_cancel_token *_cancel)                                      \
-	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
-		           ? 0                                                                                         \
-		           : fl_queue_get_until((fl_queue *)_q, _item, _deadline, _cancel);                            \
-	}
-
-#define FL__QUEUE_OF_MANY(type, name)                                                                                  \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_put_many(name *_q, type const *_items, size_t _n)                     \
-	{                                                                                                              \
-		return fl_queue_put_many((fl_queue *)_q, _items, _n);                                                  \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
-	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
-	{                                                                                                              \
-		return fl_queue_put_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_get_many(name *_q, type *_items, size_t _n)                           \
-	{                                                                                                              \
-		return fl_queue_get_many((fl_queue *)_q, _items, _n);                                                  \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
-	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
-	{                                                                                                              \
-		return fl_queue_get_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
-	}
-
-#define FL__QUEUE_OF_STATE(name)                                                                                       \
-	FL__TYPED_DO(fl_queue, name, close)                                                                            \
-	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
-	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
-	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
-	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, join)                                                         \
-	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_join)                                                     \
-	FL__TYPED_GET(fl_queue, name, size_t, length)                                                                  \
-	FL__TYPED_GET(fl_queue, name, size_t, capacity)                                                                \
-	FL__TYPED_GET(fl_queue, name, bool, is_closed)                                                                 \
-	FL__TYPED_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)        \
-	{                                                                                                              \
-		return fl_queue_join_until((fl_queue *)_q, _deadline, _cancel);                                        \
-	}                                                                                                              \
-	FL__TYPED_FN size_t name##_unfinished(const name *_q)                                                          \
-	{                                                                                                              \
-		return fl_queue_unfinished((const fl_queue *)_q);                                                      \
-	}
 
 #endif

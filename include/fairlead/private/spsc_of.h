@@ -10,8 +10,11 @@
 #define FL_SPSC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_spsc, name)                                                                                  \
+	FL__TYPED_MAKE(fl_spsc, name, create, (name * *_q, size_t _capacity),                                          \
+	               fl_spsc_create(&_made, sizeof(type), _capacity))                                                \
 	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
-	FL__SPSC_OF_LIFE(type, name)                                                                                   \
+	FL__TYPED_SIZE(fl_spsc, name, length)                                                                          \
+	FL__TYPED_SIZE(fl_spsc, name, capacity)                                                                        \
 	FL__SPSC_OF_ITEMS(type, name)
 
 /*
@@ -65,24 +68,6 @@ static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _
 	fl__spsc_end_get(_q, _slot, fl__slot_after(&_q->slots_, _shape, _slot));
 	return 0;
 }
-
-#define FL__SPSC_OF_LIFE(type, name)                                                                                   \
-	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                      \
-	{                                                                                                              \
-		fl_spsc *_made = NULL;                                                                                 \
-		int _rc = fl_spsc_create(&_made, sizeof(type), _capacity);                                             \
-		if (_rc == 0)                                                                                          \
-			*_q = (name *)_made;                                                                           \
-		return _rc;                                                                                            \
-	}                                                                                                              \
-	FL__TYPED_FN size_t name##_length(const name *_q)                                                              \
-	{                                                                                                              \
-		return fl_spsc_length((const fl_spsc *)_q);                                                            \
-	}                                                                                                              \
-	FL__TYPED_FN size_t name##_capacity(const name *_q)                                                            \
-	{                                                                                                              \
-		return fl_spsc_capacity((const fl_spsc *)_q);                                                          \
-	}
 
 #define FL__SPSC_OF_ITEMS(type, name)                                                                                  \
 	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
