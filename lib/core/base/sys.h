@@ -132,10 +132,6 @@ extern _Thread_local int64_t fl__yield_ration; /* their state; for tests */
 void fl__back_off(unsigned round);
 enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
 
-/* Used on systems without futexes (portable_futex.c). */
-int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
-int fl__portable_futex_wake(const uint32_t *word, int n);
-
 /* Used without guard markers. Adds two mappings; Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 

@@ -38,40 +38,6 @@ FL_TEST(stray_wakes_end_no_wait)
 	}
 }
 
-/* The futex over pthreads, instead of the system's. */
-static void use_portable_futex(void)
-{
-	fl__sys.futex_wait = fl__portable_futex_wait;
-	fl__sys.futex_wake = fl__portable_futex_wake;
-}
-
-FL_TEST(portable_futex_carries_every_wait)
-{
-	FL_FAULTS();
-	use_portable_futex();
-	FL_EACH_KIND(kind)
-	{
-		fl_test_caller c;
-		fl_kind_begin(&c, kind, fl_after(FL_S(1000)), NULL);
-		FL_WAIT_FOR(fl_kind_sleeps(kind));
-		kind->finish();
-		FL_RC(fl_test_call_end(&c), kind->done);
-	}
-	FL_EACH_KIND(kind)
-	{
-		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-		fl_test_caller c;
-		int64_t deadline = fl_after(FL_MS(1));
-		FL_RC(kind->wait(NULL, deadline, NULL), -ETIMEDOUT);
-		assert_true(fl_now() >= deadline);
-		fl_kind_begin(&c, kind, FL_FOREVER, &stop);
-		FL_WAIT_FOR(fl_kind_sleeps(kind));
-		fl_cancel_token_request(&stop);
-		FL_RC(fl_test_call_end(&c), -ECANCELED);
-		fl_cancel_token_destroy(&stop);
-	}
-}
-
 /* Without memory and without threads: an error, and nothing has happened. */
 static int thread_create_rc;
 

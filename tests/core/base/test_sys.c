@@ -5,45 +5,19 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-/* The system's futex, and ours over pthreads: the same contract. */
-typedef struct futex {
-	int (*wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
-	int (*wake)(const uint32_t *word, int n);
-} futex;
-
-static futex system_futex(void)
-{
-	return (futex){fl__sys.futex_wait, fl__sys.futex_wake};
-}
-
-static futex portable_futex(void)
-{
-	return (futex){fl__portable_futex_wait, fl__portable_futex_wake};
-}
-
-static void check_other_value(futex f)
+FL_TEST(sys_futex_sees_another_value)
 {
 	uint32_t word = 5;
-	FL_RC(f.wait(&word, 4, FL_FOREVER), -EAGAIN);
-	FL_RC(f.wait(&word, 6, 0), -EAGAIN);
+	FL_RC(fl__sys.futex_wait(&word, 4, FL_FOREVER), -EAGAIN);
+	FL_RC(fl__sys.futex_wait(&word, 6, 0), -EAGAIN);
 	assert_int_equal(word, 5);
 }
 
-FL_TEST(sys_futex_sees_another_value)
-{
-	check_other_value(system_futex());
-}
-
-FL_TEST(portable_futex_sees_another_value)
-{
-	check_other_value(portable_futex());
-}
-
 /* Whether it timed out, which a signal or a spurious wake may precede. */
-static bool times_out(futex f, const uint32_t *word, int64_t deadline)
+static bool times_out(const uint32_t *word, int64_t deadline)
 {
 	for (int i = 0; i < 1000; i++) {
-		int rc = f.wait(word, *word, deadline);
+		int rc = fl__sys.futex_wait(word, *word, deadline);
 		if (rc == -ETIMEDOUT)
 			return fl_now() >= deadline;
 		FL_CHECK(rc == 0 || rc == -EINTR);
@@ -51,28 +25,17 @@ static bool times_out(futex f, const uint32_t *word, int64_t deadline)
 	return false;
 }
 
-static void check_deadlines(futex f)
+FL_TEST(sys_futex_times_out_at_the_deadline)
 {
 	uint32_t word = 5;
 	static const int64_t past[] = {INT64_MIN, -FL_S(5), -1, 0, 1, FL_S(1)};
 	FL_EACH (i, past)
-		assert_true(times_out(f, &word, past[i]));
-	assert_true(times_out(f, &word, fl_after(FL_MS(2))));
-	assert_true(times_out(f, &word, fl_now()));
-}
-
-FL_TEST(sys_futex_times_out_at_the_deadline)
-{
-	check_deadlines(system_futex());
-}
-
-FL_TEST(portable_futex_times_out_at_the_deadline)
-{
-	check_deadlines(portable_futex());
+		assert_true(times_out(&word, past[i]));
+	assert_true(times_out(&word, fl_after(FL_MS(2))));
+	assert_true(times_out(&word, fl_now()));
 }
 
 typedef struct sleeper {
-	futex f;
 	uint32_t *word;
 	int64_t deadline;
 	uint32_t *awake;
@@ -84,7 +47,7 @@ static int sleeper_run(void *arg)
 {
 	sleeper *s = arg;
 	while (fl__load_acquire(s->word) == 0) {
-		int rc = s->f.wait(s->word, 0, s->deadline);
+		int rc = fl__sys.futex_wait(s->word, 0, s->deadline);
 		FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR);
 	}
 	fl__add_relaxed(s->awake, 1);
@@ -92,26 +55,26 @@ static int sleeper_run(void *arg)
 }
 
 /* Distant deadlines never expire; a wake reaches its word, and as many sleepers as it asks for. */
-static void check_wakes(futex f)
+FL_TEST(sys_futex_wakes)
 {
 	enum { EACH = 4 };
 	static const int64_t far[EACH] = {FL_FOREVER, FL_FOREVER - 1, INT64_MAX / 2, FL_S(4000000000)};
-	uint32_t words[2] = {0, 0}; /* neighbours: one slot of the portable futex */
+	uint32_t words[2] = {0, 0}; /* neighbours */
 	uint32_t awake[2] = {0, 0};
 	sleeper sleepers[2][EACH];
 	for (int i = 0; i < 2 * EACH; i++) {
 		sleeper *s = &sleepers[i % 2][i / 2];
-		*s = (sleeper){f, &words[i % 2], far[i / 2], &awake[i % 2], {NULL}};
+		*s = (sleeper){&words[i % 2], far[i / 2], &awake[i % 2], {NULL}};
 		fl_test_go(&s->thread, sleeper_run, s);
 	}
 	int woken = 0;
 	while (woken < 100) /* all sleep again: the word is unchanged */
-		woken += f.wake(&words[0], 1);
+		woken += fl__sys.futex_wake(&words[0], 1);
 	assert_int_equal(fl__load_relaxed(&awake[0]) + fl__load_relaxed(&awake[1]), 0);
 
 	fl__store_release(&words[1], 1);
 	for (int waked = 0; waked < EACH && fl__load_relaxed(&awake[1]) < EACH;) {
-		int n = f.wake(&words[1], 1);
+		int n = fl__sys.futex_wake(&words[1], 1);
 		FL_IN_RANGE(n, 0, 1);
 		waked += n;
 	}
@@ -120,79 +83,21 @@ static void check_wakes(futex f)
 	assert_int_equal(fl__load_relaxed(&awake[0]), 0);
 
 	fl__store_release(&words[0], 1);
-	FL_IN_RANGE(f.wake(&words[0], INT32_MAX), 0, EACH);
+	FL_IN_RANGE(fl__sys.futex_wake(&words[0], INT32_MAX), 0, EACH);
 	for (int i = 0; i < EACH; i++)
 		fl_test_end(&sleepers[0][i].thread);
-	FL_RC(f.wake(&words[0], 1), 0);
-}
-
-FL_TEST(sys_futex_wakes)
-{
-	check_wakes(system_futex());
-}
-
-FL_TEST(portable_futex_wakes)
-{
-	check_wakes(portable_futex());
-}
-
-enum { PAIRS = 2 };
-
-typedef struct turns {
-	uint32_t *word, mine, count;
-	int64_t patience;
-	fl_thread thread;
-} turns;
-
-static int turns_run(void *arg)
-{
-	const turns *t = arg;
-	for (uint32_t i = 0, seen; i < t->count; i++) {
-		while ((seen = fl__load_acquire(t->word)) % 2 != t->mine) {
-			int rc =
-			    fl__portable_futex_wait(t->word, seen, t->patience ? fl_after(t->patience) : FL_FOREVER);
-			FL_CHECK(rc == 0 || rc == -EAGAIN || (rc == -ETIMEDOUT && t->patience));
-		}
-		fl__store_release(t->word, seen + 1);
-		FL_CHECK(fl__portable_futex_wake(t->word, 1) <= 1);
-	}
-	return 0;
-}
-
-/* Pairs take turns on words of one slot: a lost wake is a wait for ever. One pair times out, too. */
-FL_TEST(portable_futex_loses_no_wake)
-{
-	uint32_t words[PAIRS] = {0}, count = (uint32_t)fl_test_scaled(20000);
-	turns all[2 * PAIRS];
-	FL_EACH (i, all) {
-		all[i] = (turns){&words[i / 2], i % 2, count, i / 2 * FL_US(20), {NULL}};
-		fl_test_go(&all[i].thread, turns_run, &all[i]);
-	}
-	FL_EACH (i, all)
-		fl_test_end(&all[i].thread);
-	FL_EACH (i, words)
-		assert_int_equal(words[i], 2 * count);
+	FL_RC(fl__sys.futex_wake(&words[0], 1), 0);
 }
 
 /* The memory under a wake may be freed: the wake wakes no thread, and touches nothing. */
-static void check_stale_wake(futex f)
+FL_TEST(sys_futex_wake_tolerates_gone_memory)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	uint32_t *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(page, MAP_FAILED);
 	assert_int_equal(munmap(page, size), 0);
-	int rc = f.wake(page, 1);
+	int rc = fl__sys.futex_wake(page, 1);
 	assert_true(rc == 0 || rc == -EFAULT);
-}
-
-FL_TEST(sys_futex_wake_tolerates_gone_memory)
-{
-	check_stale_wake(system_futex());
-}
-
-FL_TEST(portable_futex_wake_tolerates_gone_memory)
-{
-	check_stale_wake(portable_futex());
 }
 
 static void *thread_of_the_table(void *arg)
