@@ -109,7 +109,7 @@ static void ignore_error(const fl_thread_info *info, int error)
 SEAM_FN void blocked_start(struct blocked *b)
 {
 	fl_thread_set_error_handler(ignore_error);
-	FL_OK(fl_thread_start(&b->thread, blocked_run, b, NULL));
+	fl_test_go(&b->thread, blocked_run, b);
 }
 
 /* Starts it and waits until it sleeps, as those sleep that were begun before. */

@@ -158,7 +158,7 @@ static inline void fl_test_fibers_begin(fl_test_fibers *t, int (*function)(void 
                                         size_t count)
 {
 	*t = (fl_test_fibers){function, args, size, count, {NULL}};
-	FL_CHECK(fl_thread_start(&t->thread, fl_test_fibers_run, t, NULL) == 0);
+	fl_test_go(&t->thread, fl_test_fibers_run, t);
 }
 
 static inline void fl_test_fibers_end(fl_test_fibers *t)

@@ -129,17 +129,4 @@ static inline int fl_test_call_end(fl_test_caller *c)
 	return result;
 }
 
-/* Starts a thread without arguments worth checking, and joins it: for the loops of stress cases. */
-static inline void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg)
-{
-	FL_CHECK(fl_thread_start(t, function, arg, NULL) == 0);
-}
-
-static inline void fl_test_end(fl_thread *t)
-{
-	int result = 0;
-	FL_CHECK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED) == 0);
-	FL_CHECK(result == 0);
-}
-
 #endif

@@ -8,7 +8,7 @@
  * the library; the wrappers read thread-locals and atomics. For one source file each: everything
  * here is static.
  *
- *     FL_OK(fl_thread_start(&t, getter, q, NULL));
+ *     fl_test_go(&t, getter, q);
  *     FL_WAIT_FOR(seam_sleepers() == 1);             // the getter sleeps
  *
  *     seam_fail_allocs(1, 1);                        // the second allocation of this thread fails
@@ -196,7 +196,7 @@ SEAM_FN unsigned seam_threads_started(void)
 SEAM_FN void seam_start(fl_thread *threads, unsigned n, fl_thread_function *function, void *args, size_t size)
 {
 	for (unsigned i = 0; i < n; i++)
-		FL_OK(fl_thread_start(&threads[i], function, (char *)args + i * size, NULL));
+		fl_test_go(&threads[i], function, (char *)args + i * size);
 }
 
 /* Joins them; all have returned 0. */

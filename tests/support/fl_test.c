@@ -172,6 +172,35 @@ void fl_test_wait_until(bool (*predicate)(void *arg), void *arg)
 	FL_WAIT_FOR(predicate(arg));
 }
 
+static fl_cancel_token requested;
+fl_cancel_token *const fl_test_requested = &requested;
+
+__attribute__((constructor)) static void request(void)
+{
+	fl_cancel_token_request(&requested);
+}
+
+void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg)
+{
+	FL_CHECK(fl_thread_start(t, function, arg, NULL) == 0);
+}
+
+void fl_test_end(fl_thread *t)
+{
+	int result = 0;
+	FL_CHECK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(result == 0);
+}
+
+void *fl_test_foreign(void *(*function)(void *arg), void *arg)
+{
+	pthread_t t;
+	void *result = NULL;
+	FL_CHECK(pthread_create(&t, NULL, function, arg) == 0);
+	FL_CHECK(pthread_join(t, &result) == 0);
+	return result;
+}
+
 void fl_test_hold_until(fl_event *open)
 {
 	while (!fl_event_is_set(open))

@@ -125,6 +125,14 @@ __attribute__((noreturn)) void fl_test_abort(const char *what, const char *file,
 		}                                                                                                      \
 	} while (0)
 
+/* The same, and the panic names that function and that object. */
+#define FL_PANICS_OF(name, at, ...)                                                                                    \
+	do {                                                                                                           \
+		FL_PANICS(__VA_ARGS__);                                                                                \
+		assert_string_equal(fl_test_panic.function, name);                                                     \
+		assert_ptr_equal(fl_test_panic.object, at);                                                            \
+	} while (0)
+
 extern fl_panic_info fl_test_panic;
 extern sigjmp_buf fl_test_panic_jump;
 void fl_test_panic_begin(void);
@@ -153,6 +161,18 @@ void fl_test_hold_until(fl_event *open);
 
 int64_t fl_test_wait_begin(void);
 void fl_test_wait_on(int64_t end, const char *condition, const char *file, int line);
+
+/* A token that was requested before main(). No test destroys it. */
+extern fl_cancel_token *const fl_test_requested;
+
+/* Starts a thread that is going to return 0, for fl_test_end(). */
+void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg);
+
+/* Joins the thread, whatever the caller's scope: it has returned 0. */
+void fl_test_end(fl_thread *t);
+
+/* Runs the function on a thread that the library has not started, and joins that: what it returned. */
+void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
 /* Leaves the case as skipped: the runner counts it, and shows why. */
 #define FL_SKIP(reason)                                                                                                \

@@ -167,7 +167,7 @@ static void without_membarrier(void)
 	int item, expected = 0;
 	const fl_queue_config pair = {.capacity = 4, .one_producer = true, .one_consumer = true};
 	FL_CHECK(fl_queue_create(&q, sizeof(int), &pair) == 0);
-	FL_CHECK(fl_thread_start(&t, put_some, q, NULL) == 0);
+	fl_test_go(&t, put_some, q);
 	while (fl_queue_get(q, &item) == 0)
 		FL_CHECK(item == expected++);
 	FL_CHECK(expected == 1000 && fl_thread_join(&t, NULL) == 0);

@@ -16,9 +16,7 @@ static void misuse(void *m)
 FL_TEST(panic_handler_is_told)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	FL_PANICS(fl_mutex_unlock(&m));
-	assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
-	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_PANICS_OF("fl_mutex_unlock", &m, fl_mutex_unlock(&m));
 	assert_string_equal(fl_test_panic.reason, "not locked");
 }
 
@@ -108,7 +106,7 @@ FL_TEST(allocator_serves_the_library)
 	const fl_allocator mine = {arena_alloc, arena_free, &a};
 	fl_thread t;
 	fl_set_allocator(&mine);
-	FL_OK(fl_thread_start(&t, use_a_local, &local, NULL));
+	fl_test_go(&t, use_a_local, &local);
 	fl_test_end(&t);
 	fl_set_allocator(NULL);
 	assert_true(a.allocated >= 2); /* the thread, its locals */

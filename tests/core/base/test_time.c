@@ -139,21 +139,17 @@ FL_TEST(sleep_of_no_time_returns)
 /* What can be done at once is done, even when the token was requested before the call. */
 FL_TEST(sleep_of_no_time_is_not_cancelled)
 {
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_OK(fl_sleep_until(fl_now(), &stop));
-	FL_OK(fl_sleep_until(0, &stop));
-	FL_CANCEL_SCOPE(&stop);
+	FL_OK(fl_sleep_until(fl_now(), fl_test_requested));
+	FL_OK(fl_sleep_until(0, fl_test_requested));
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_OK(fl_sleep(0));
 }
 
 FL_TEST(sleep_is_cancelled_before_it_begins)
 {
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_sleep_until(FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_sleep_until(fl_after(FL_S(1000)), &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_sleep_until(FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_sleep_until(fl_after(FL_S(1000)), fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_sleep(FL_FOREVER), -ECANCELED);
 	FL_RC(fl_sleep(FL_S(1000)), -ECANCELED);
 	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));

@@ -126,9 +126,7 @@ static void load_use_unload(bool by_another_thread)
 	plugin->end();
 	plugin->detach_all();
 	if (by_another_thread) {
-		pthread_t unloader;
-		FL_CHECK(pthread_create(&unloader, NULL, unload, handle) == 0);
-		FL_CHECK(pthread_join(unloader, NULL) == 0);
+		(void)fl_test_foreign(unload, handle);
 	} else {
 		(void)unload(handle);
 	}

@@ -232,8 +232,8 @@ FL_TEST(yield_ration_is_inherited)
 	fl_thread thread;
 	int64_t noted = 0;
 	fl__yield_ration = 12345; /* long ago */
-	FL_OK(fl_thread_start(&thread, note_ration, &noted, NULL));
-	FL_OK(fl_thread_join(&thread, NULL));
+	fl_test_go(&thread, note_ration, &noted);
+	fl_test_end(&thread);
 	assert_int_equal(noted, 12345);
 }
 

@@ -56,7 +56,7 @@ static void run_and_join(fl_thread_function *function, void *arg, const char *na
 {
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, function, arg, &(fl_thread_config){.name = name}));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 }
 
 FL_TEST(debug_enable_takes_modes)
@@ -237,11 +237,11 @@ FL_TEST(debug_condition_wait_holds_nothing)
 	struct box b = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_COND_INIT, false, false};
 	fl_thread t;
 	fl_mutex_lock(&b.lock);
-	FL_OK(fl_thread_start(&t, fill, &b, NULL));
+	fl_test_go(&t, fill, &b);
 	while (!b.full)
 		FL_OK(fl_cond_wait(&b.changed, &b.lock));
 	fl_mutex_unlock(&b.lock);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	assert_int_equal(heard("\n"), 0);
 }
 
@@ -283,15 +283,12 @@ FL_TEST(debug_relock_by_the_owner_is_reported)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&token);
 	hold_first(&m);
-	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &token), -ECANCELED);
+	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
 	assert_int_equal(heard("hold_first"), 1);
 	assert_int_equal(heard("main (1) wants mutex"), 1);
 	fl_mutex_unlock(&m);
-	fl_cancel_token_destroy(&token);
 }
 
 FL_TEST(debug_destroy_while_held_is_reported)
@@ -391,11 +388,11 @@ static void switch_off(void *unused)
 FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 {
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, switch_until_the_end, NULL, NULL));
+	fl_test_go(&t, switch_until_the_end, NULL);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(fl_test_child(switch_off, NULL, NULL, 0), 0);
 	fl__store_relaxed(&switching_ends, 1); /* relaxed: publishes nothing */
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 }
 
 /* An allocator that locks is called while nothing is locked, and what it locks is not recorded. */

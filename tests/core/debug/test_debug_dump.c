@@ -57,13 +57,13 @@ static void start_other(void (*function)(void))
 {
 	static void (*run)(void);
 	run = function;
-	FL_OK(fl_thread_start(&dump_other, run_other, &run, NULL));
+	fl_test_go(&dump_other, run_other, &run);
 }
 
 static void join_other(void)
 {
 	set_event();
-	FL_OK(fl_thread_join(&dump_other, NULL));
+	fl_test_end(&dump_other);
 }
 
 static void wait_barrier(void)
@@ -394,7 +394,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
 		assert_null(strstr(text, "something"));
 		how->end();
-		FL_OK(fl_thread_join(&waiter, NULL));
+		fl_test_end(&waiter);
 		how->clean();
 	}
 	fl_executor_free(dump_pool);
@@ -412,14 +412,14 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	fl_thread threads[3];
 	const struct dump_wait waits[] = {{.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}};
 	for (size_t i = 0; i < 3; i++)
-		FL_OK(fl_thread_start(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i], NULL));
+		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
 	FL_WAIT_FOR(dump_has(text, sizeof text, " (members that have not ended: 2) for ") &&
 	            strstr(text, " (counts left: 2) for ") && strstr(text, " (promise) for "));
 	set_event();
 	open_latch();
 	keep_promises();
 	for (size_t i = 0; i < 3; i++)
-		FL_OK(fl_thread_join(&threads[i], NULL));
+		fl_test_end(&threads[i]);
 	free_promises();
 	fl_executor_free(dump_pool);
 }
@@ -431,10 +431,10 @@ FL_TEST(debug_dump_without_debugging_names_objects)
 	fl_thread waiter;
 	const struct dump_wait wait = {.wait = await_event};
 	fl_event_reset(&dump_event);
-	FL_OK(fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)&wait, NULL));
+	fl_test_go(&waiter, wait_in_thread, (void *)(uintptr_t)&wait);
 	FL_WAIT_FOR(dump_has(text, sizeof text, " waits for event dump_event at "));
 	set_event();
-	FL_OK(fl_thread_join(&waiter, NULL));
+	fl_test_end(&waiter);
 }
 
 static void submit_all(fl_executor *e, int n)

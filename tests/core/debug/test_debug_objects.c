@@ -196,7 +196,7 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 	assert_non_null(strstr(text, how->function));
 	assert_null(strstr(text, "something"));
 	how->end(s);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 }
 
 static void begin(struct stage *s)
@@ -271,9 +271,9 @@ FL_TEST(debug_dump_names_the_queue_of_a_fiber)
 	struct stage s;
 	fl_thread rescue;
 	begin(&s);
-	FL_OK(fl_thread_start(&rescue, free_the_fiber, &s, NULL));
+	fl_test_go(&rescue, free_the_fiber, &s);
 	fl_test_fibers_here(to_fiber, &s, 0, 1);
-	FL_OK(fl_thread_join(&rescue, NULL));
+	fl_test_end(&rescue);
 	fl_queue_free(s.queue);
 }
 
@@ -298,7 +298,7 @@ FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 	assert_non_null(strstr(text, expected));
 	assert_non_null(strstr(text, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	fl_queue_free(s.queue);
 }
 
@@ -319,7 +319,7 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 	struct stage s;
 	begin(&s);
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, give_up, &s, NULL));
+	fl_test_go(&t, give_up, &s);
 	FL_WAIT_FOR(dump_has(text, sizeof text, "has waited for condition"));
 	fl_mutex_lock(&s.lock);
 	fl_cancel_token_request(&s.over);
@@ -327,7 +327,7 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 	FL_WAIT_FOR(dump_has(text, sizeof text, expected));
 	assert_non_null(strstr(text, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	fl_cancel_token_destroy(&s.over);
 	fl_queue_free(s.queue);
 }
@@ -356,10 +356,10 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	fl_future *held = hold_worker(e, &gate);
 	submit_here(e);
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, submit_once, e, NULL));
+	fl_test_go(&t, submit_once, e);
 	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for the full backlog of executor "));
 	let_go(&gate, held);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	FL_OK(fl_executor_join(e));
 	profile(text, sizeof text);
 	assert_true(figures(text, "submit_here+", &calls, &waited));

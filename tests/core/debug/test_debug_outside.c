@@ -49,10 +49,10 @@ FL_TEST(debug_contention_counts_each_wait)
 	for (int i = 0; i < 5; i++) {
 		fl_thread t;
 		fl_mutex_lock(&m);
-		FL_OK(fl_thread_start(&t, wait_often, &m, NULL));
+		fl_test_go(&t, wait_often, &m);
 		FL_WAIT_FOR(fl__lot_has_waiters_at(&m));
 		fl_mutex_unlock(&m);
-		FL_OK(fl_thread_join(&t, NULL));
+		fl_test_end(&t);
 	}
 	profile(text, sizeof text);
 	assert_true(figures(text, "lock_here", &locks, &waits));

@@ -84,12 +84,10 @@ FL_TEST(debug_upgrade_and_downgrade_are_followed)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&token);
 	fl_rwlock_read_lock(&l);
 	FL_OK(fl_rwlock_upgrade(&l));
 	assert_int_equal(heard("\n"), 0);
-	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &token), -ECANCELED);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
 	fl_rwlock_downgrade(&l);
 	FL_OK(fl_rwlock_try_read_lock(&l));
@@ -104,7 +102,6 @@ FL_TEST(debug_upgrade_and_downgrade_are_followed)
 	fl_rwlock_write_unlock(&l);
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_read_unlock(&l));
-	fl_cancel_token_destroy(&token);
 }
 
 static int unlock_other(void *l)
@@ -120,8 +117,8 @@ FL_TEST(debug_write_lock_unlocked_by_another)
 	fl_thread t;
 	read_both(l, A_FIRST);
 	fl_rwlock_write_lock(&l[1]);
-	FL_OK(fl_thread_start(&t, unlock_other, &l[1], NULL));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_go(&t, unlock_other, &l[1]);
+	fl_test_end(&t);
 	fl_rwlock_write_lock(&l[0]); /* with nothing held */
 	fl_rwlock_write_unlock(&l[0]);
 	assert_int_equal(heard("\n"), 0);
@@ -150,7 +147,7 @@ FL_TEST(debug_assert_held_by_another_panics)
 	fl_panic_handler *before = fl_set_panic_handler(count_and_leave);
 	fl_rwlock_write_lock(&l);
 	fl_rwlock_assert_write_held(&l);
-	FL_OK(fl_thread_start(&t, assert_it, &l, NULL));
+	fl_test_go(&t, assert_it, &l);
 	FL_OK(fl_thread_join(&t, NULL));
 	assert_int_equal(panics, 1);
 	assert_int_equal(heard("another context holds the lock"), 1);

@@ -70,12 +70,12 @@ FL_TEST(debug_waits_reports_philosophers)
 	fl_thread threads[SEATS], rescue;
 	for (int i = 0; i < SEATS; i++) {
 		seats[i] = (struct seat){&table, i};
-		FL_OK(fl_thread_start(&threads[i], dine, &seats[i], NULL));
+		fl_test_go(&threads[i], dine, &seats[i]);
 	}
-	FL_OK(fl_thread_start(&rescue, free_them, &table, NULL));
+	fl_test_go(&rescue, free_them, &table);
 	for (int i = 0; i < SEATS; i++)
-		FL_OK(fl_thread_join(&threads[i], NULL));
-	FL_OK(fl_thread_join(&rescue, NULL));
+		fl_test_end(&threads[i]);
+	fl_test_end(&rescue);
 	expect_the_report();
 	fl_cancel_token_destroy(&table.over);
 }
@@ -88,9 +88,9 @@ FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
 	fl_thread rescue;
 	for (int i = 0; i < SEATS; i++)
 		seats[i] = (struct seat){&table, i};
-	FL_OK(fl_thread_start(&rescue, free_them, &table, NULL));
+	fl_test_go(&rescue, free_them, &table);
 	fl_test_fibers_here(dine, seats, sizeof *seats, SEATS);
-	FL_OK(fl_thread_join(&rescue, NULL));
+	fl_test_end(&rescue);
 	expect_the_report();
 	assert_int_equal(heard("fiber ("), 2 * SEATS);
 	fl_cancel_token_destroy(&table.over);
@@ -122,10 +122,10 @@ FL_TEST(debug_waits_reports_join_under_the_lock)
 	fl_thread t, rescue;
 	take_left(&p.lock);
 	FL_OK(fl_thread_start(&t, want_it, &p, &(fl_thread_config){.name = "joined"}));
-	FL_OK(fl_thread_start(&rescue, free_the_pair, &p, NULL));
+	fl_test_go(&rescue, free_the_pair, &p);
 	FL_OK(fl_thread_join_until(&t, NULL, FL_FOREVER, FL_SHIELDED));
 	fl_mutex_unlock(&p.lock);
-	FL_OK(fl_thread_join(&rescue, NULL));
+	fl_test_end(&rescue);
 	assert_int_equal(heard("deadlock: each of these waits"), 1);
 	assert_int_equal(heard("wants the end of"), 1);
 	assert_int_equal(heard("joined ("), 1);
@@ -147,9 +147,9 @@ FL_TEST(debug_waits_reports_join_of_a_fiber)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
 	fl_thread rescue;
-	FL_OK(fl_thread_start(&rescue, free_the_pair, &p, NULL));
+	fl_test_go(&rescue, free_the_pair, &p);
 	FL_OK(fl_test_in_fiber(join_in_fiber, &p));
-	FL_OK(fl_thread_join(&rescue, NULL));
+	fl_test_end(&rescue);
 	assert_int_equal(heard("deadlock: each of these waits"), 1);
 	fl_cancel_token_destroy(&p.over);
 }
@@ -177,11 +177,11 @@ FL_TEST(debug_waits_with_an_end_are_quiet)
 	struct cross c = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_BARRIER_INIT(2)};
 	fl_thread t;
 	fl_mutex_lock(&c.a);
-	FL_OK(fl_thread_start(&t, hold_b_want_a, &c, NULL));
+	fl_test_go(&t, hold_b_want_a, &c);
 	assert_true(fl_barrier_wait(&c.both) >= 0);
 	FL_RC(fl_mutex_lock_until(&c.b, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
 	fl_mutex_unlock(&c.a);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	assert_int_equal(heard("\n"), 0);
 }
 
@@ -224,8 +224,8 @@ FL_TEST(debug_dump_names_waiters_and_owners)
 	assert_non_null(strstr(text, "take_left"));
 	assert_non_null(strstr(text, "waiters: 2"));
 	fl_event_set(&s.go);
-	FL_OK(fl_thread_join(&holder, NULL));
-	FL_OK(fl_thread_join(&waiter, NULL));
+	fl_test_end(&holder);
+	fl_test_end(&waiter);
 	FL_WAIT_FOR(dump_has(text, sizeof text, "waiters: 0"));
 }
 
@@ -247,13 +247,13 @@ FL_TEST(debug_dump_names_static_objects)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_thread threads[2];
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_thread_start(&threads[i], await_the_scene, NULL, NULL));
+		fl_test_go(&threads[i], await_the_scene, NULL);
 	(void)snprintf(holds, sizeof holds, " holds mutex debug_scene at %p, taken at", (void *)&debug_scene.lock);
 	(void)snprintf(wants, sizeof wants, " has waited for mutex debug_scene at %p for ", (void *)&debug_scene.lock);
 	FL_WAIT_FOR(dump_has(text, sizeof text, wants) && strstr(text, holds));
 	fl_event_set(&debug_scene.go);
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_thread_join(&threads[i], NULL));
+		fl_test_end(&threads[i]);
 	fl_event_reset(&debug_scene.go);
 }
 
@@ -265,5 +265,5 @@ FL_TEST(debug_dump_without_debugging_has_the_lines)
 	FL_OK(fl_thread_start(&holder, hold_and_wait, &s, &(fl_thread_config){.name = "holder"}));
 	FL_WAIT_FOR(dump_has(text, sizeof text, "holder ("));
 	fl_event_set(&s.go);
-	FL_OK(fl_thread_join(&holder, NULL));
+	fl_test_end(&holder);
 }

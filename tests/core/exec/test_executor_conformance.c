@@ -220,19 +220,17 @@ CONFORMANCE_ON(states, 1)
 static void waits_give_up(fl_future *f)
 {
 	int result = 3;
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
 	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, -1, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_future_wait_until(f, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_future_wait_until(f, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_future_try_get(f, &result, sizeof result), -EAGAIN);
 	FL_RC(fl_future_get_until(f, &result, sizeof result, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)), -ETIMEDOUT);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_future_wait(f), -ECANCELED);
 		FL_RC(fl_future_get(f, &result, sizeof result), -ECANCELED);
 		FL_RC(fl_future_wait_until(f, 0, FL_SHIELDED), -ETIMEDOUT);
@@ -243,13 +241,11 @@ static void waits_give_up(fl_future *f)
 /* Every way to wait for the ended `f` succeeds at once, with any deadline and scope. */
 static void waits_succeed(fl_future *f)
 {
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
-	FL_CANCEL_SCOPE(&requested);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_try_wait(f));
 	FL_OK(fl_future_wait_until(f, 0, NULL));
-	FL_OK(fl_future_wait_until(f, 0, &requested));
+	FL_OK(fl_future_wait_until(f, 0, fl_test_requested));
 	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)));
 }
 
@@ -349,15 +345,12 @@ CONFORMANCE_ON(cancel_wakes_a_waiter, 1)
 	struct gate *gate = new_gate();
 	fl_future *held = close_gate(e, gate);
 	fl_thread waiters[3];
-	int rc;
 	FL_OK(square_submit(e, 2, &f));
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_start(&waiters[i], wait_for_future, f, NULL));
+		fl_test_go(&waiters[i], wait_for_future, f);
 	FL_OK(fl_future_cancel(f));
-	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_thread_join(&waiters[i], &rc));
-		FL_OK(rc);
-	}
+	for (int i = 0; i < 3; i++)
+		fl_test_end(&waiters[i]);
 	open_gate(gate, held);
 }
 

@@ -234,16 +234,14 @@ CONFORMANCE_ON(group_joined_under_another_scope, 1)
 CONFORMANCE_ON(group_join_until_leaves_tasks, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_SCOPED(fl_cancel_token) requested = FL_CANCEL_TOKEN_INIT;
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
 		return;
-	fl_cancel_token_request(&requested);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_group_join_until(&g, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(fl_group_count(&g), 1);
 	set_event(&gate->open);
 	FL_OK(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED));

@@ -194,15 +194,13 @@ FL_TASK_STATIC(poll_group, struct tally *, void)
 {
 	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct tally *unused;
-	fl_cancel_token_request(&requested);
 	int rc = fl_group_submit(&g, &tallied, arg, &unused);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
 	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
 	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &requested) == -ECANCELED);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) == -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_group_join(&g);
 }

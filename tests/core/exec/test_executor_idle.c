@@ -30,17 +30,15 @@ CONFORMANCE_ON(idle_wait_gives_up, 1)
 {
 	if (!is_concurrent(e))
 		return;
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct tally *tally = new_tally();
 	struct gate *gate = new_gate();
 	fl_future *held = close_gate(e, gate);
-	fl_cancel_token_request(&requested);
 	FL_OK(tallied_submit(e, tally, NULL));
 	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_executor_wait_idle_until(e, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_executor_wait_idle_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_executor_wait_idle(e), -ECANCELED);
 	}
 	FL_OK(tallied_submit(e, tally, NULL)); /* it is open */
@@ -48,9 +46,9 @@ CONFORMANCE_ON(idle_wait_gives_up, 1)
 	open_gate(gate, held);
 	FL_OK(fl_executor_wait_idle(e));
 	assert_int_equal(counted(&tally->runs), 2);
-	FL_CANCEL_SCOPE(&requested); /* an idle executor needs no wait */
+	FL_CANCEL_SCOPE(fl_test_requested); /* an idle executor needs no wait */
 	FL_OK(fl_executor_wait_idle(e));
-	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, &requested));
+	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, fl_test_requested));
 }
 
 static int join_it(void *e)
@@ -74,11 +72,8 @@ CONFORMANCE(idle_wakes_all_waiters)
 		FL_OK(fl_thread_start(&waiters[i], i == 0 ? join_it : wait_idle, e, NULL));
 	if (held)
 		open_gate(gate, held);
-	for (int i = 0; i < N; i++) {
-		int rc;
-		FL_OK(fl_thread_join(&waiters[i], &rc));
-		FL_OK(rc);
-	}
+	for (int i = 0; i < N; i++)
+		fl_test_end(&waiters[i]);
 }
 
 /* A callback of a task, which runs on the thread that cancels it. */
@@ -110,20 +105,18 @@ CONFORMANCE(idle_waits_for_cancellers)
 	struct gate *gate = new_gate(), *callback = new_gate();
 	fl_future *held = close_gate(e, gate);
 	fl_thread canceller;
-	int rc;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
 	FL_OK(square_submit(e, 1, &g));
 	FL_OK(fl_future_on_end(g, wait_in_callback, &e));
 	FL_OK(fl_future_cancel(g));
-	FL_OK(fl_thread_start(&canceller, cancel_it, f, NULL));
+	fl_test_go(&canceller, cancel_it, f);
 	await_event(&callback->entered);
 	open_gate(gate, held);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	set_event(&callback->open);
 	FL_OK(fl_executor_wait_idle(e));
-	FL_OK(fl_thread_join(&canceller, &rc));
-	FL_OK(rc);
+	fl_test_end(&canceller);
 }
 
 FL_TASK_STATIC(wait_for_itself, void, void)

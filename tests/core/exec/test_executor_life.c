@@ -173,26 +173,24 @@ CONFORMANCE_ON(closed_refuses_its_own_tasks, 1)
 CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 {
 	struct gate *gate = new_gate();
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
 	if (is_concurrent(e)) {
 		fl_future *held = close_gate(e, gate);
 		FL_RC(fl_executor_try_join(e), -EBUSY);
 		FL_RC(square_submit(e, 1, NULL), -EPIPE); /* it is closed all the same */
 		FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
 		FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-		FL_RC(fl_executor_join_until(e, FL_FOREVER, &requested), -ECANCELED);
+		FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 		{
-			FL_CANCEL_SCOPE(&requested);
+			FL_CANCEL_SCOPE(fl_test_requested);
 			FL_RC(fl_executor_join(e), -ECANCELED);
 		}
 		open_gate(gate, held);
 	}
 	FL_OK(fl_executor_join(e));
-	FL_CANCEL_SCOPE(&requested); /* an ended executor needs no wait */
+	FL_CANCEL_SCOPE(fl_test_requested); /* an ended executor needs no wait */
 	FL_OK(fl_executor_join(e));
 	FL_OK(fl_executor_try_join(e));
-	FL_OK(fl_executor_join_until(e, 0, &requested));
+	FL_OK(fl_executor_join_until(e, 0, fl_test_requested));
 }
 
 CONFORMANCE_ON(join_of_an_unused_executor, 2)
@@ -212,15 +210,12 @@ CONFORMANCE_ON(join_wakes_all_waiters, 1)
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	fl_thread joiners[3];
-	int rc;
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_start(&joiners[i], join_it, e, NULL));
+		fl_test_go(&joiners[i], join_it, e);
 	if (held)
 		open_gate(gate, held);
-	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_thread_join(&joiners[i], &rc));
-		FL_OK(rc);
-	}
+	for (int i = 0; i < 3; i++)
+		fl_test_end(&joiners[i]);
 }
 
 static int cancel_it(void *f)
@@ -245,22 +240,19 @@ CONFORMANCE(join_waits_for_cancellers)
 	struct gate *gate = new_gate(), *callback = new_gate();
 	fl_future *held = close_gate(e, gate), *f = NULL;
 	fl_thread canceller, joiner;
-	int rc;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
-	FL_OK(fl_thread_start(&canceller, cancel_it, f, NULL));
+	fl_test_go(&canceller, cancel_it, f);
 	FL_OK(fl_shm_event_wait(&callback->entered));
-	FL_OK(fl_thread_start(&joiner, join_it, e, NULL));
+	fl_test_go(&joiner, join_it, e);
 	FL_WAIT_FOR(square_submit(e, 1, NULL) == -EPIPE);
 	open_gate(gate, held);
 	FL_WAIT_FOR(workers_called("held").alive == 0);
 	FL_RC(fl_executor_try_join(e), -EBUSY);
 	assert_true(fl_thread_is_alive(&joiner));
 	set_event(&callback->open);
-	FL_OK(fl_thread_join(&joiner, &rc));
-	FL_OK(rc);
-	FL_OK(fl_thread_join(&canceller, &rc));
-	FL_OK(rc);
+	fl_test_end(&joiner);
+	fl_test_end(&canceller);
 	fl_future_free(f);
 }
 

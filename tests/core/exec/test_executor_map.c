@@ -119,16 +119,14 @@ static int run_aide(void *arg)
 
 static void aide_begin(struct aide *aide)
 {
-	FL_OK(fl_thread_start(&aide->thread, run_aide, aide, NULL));
+	fl_test_go(&aide->thread, run_aide, aide);
 }
 
 /* If there was no request yet, it is made now. */
 static void aide_end(struct aide *aide)
 {
-	int rc;
 	set_event(aide->asked);
-	FL_OK(fl_thread_join(&aide->thread, &rc));
-	FL_OK(rc);
+	fl_test_end(&aide->thread);
 }
 
 /*
@@ -266,16 +264,14 @@ CONFORMANCE_ON(map_deadline_in_the_past_runs_nothing, 1)
 		steps[i] = (struct step){.runs = runs};
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = 1}), -ETIMEDOUT);
 	assert_int_equal(counted(runs), 0);
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
-	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &requested}), -ECANCELED);
+	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = fl_test_requested}), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(take_step_map(e, steps, 10, results, NULL), -ECANCELED);
 	}
 	assert_int_equal(counted(runs), 0);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_OK(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = FL_SHIELDED}));
 	}
 	assert_int_equal(counted(runs), 10);

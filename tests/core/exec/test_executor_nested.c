@@ -95,14 +95,12 @@ FL_TASK_STATIC(poll_nested, struct tally *, void)
 {
 	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_future) *f = NULL;
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
 	int rc = tallied_submit(e, *arg, &f);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
 	FL_CHECK(fl_future_try_wait(f) == -EAGAIN);
 	FL_CHECK(fl_future_wait_until(f, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_future_wait_until(f, FL_FOREVER, &requested) == -ECANCELED);
+	FL_CHECK(fl_future_wait_until(f, FL_FOREVER, fl_test_requested) == -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_future_wait(f);
 }

@@ -181,18 +181,16 @@ FL_TEST(group_joined_by_two_panics)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
 	fl_thread t;
-	int result = -1;
 	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
-	FL_OK(fl_thread_start(&t, join_it, &g, NULL));
+	fl_test_go(&t, join_it, &g);
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
 	assert_string_equal(fl_test_panic.function, "fl_group_join");
 	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
 	FL_PANICS(fl_group_destroy(&g));
 	fl_event_set(&gate.open);
-	FL_OK(fl_thread_join(&t, &result));
-	FL_OK(result);
+	fl_test_end(&t);
 }
 
 FL_TASK_STATIC(destroy_own, fl_group *, void)

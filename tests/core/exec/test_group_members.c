@@ -107,16 +107,14 @@ static int join_until(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	child c = {.start = &gate};
-	fl_cancel_token_request(&stop);
 	FL_CHECK(start(&g, runs, &c) == 0);
 	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
 	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
 	FL_CHECK(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &stop) == -ECANCELED);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) == -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_CHECK(fl_group_join_until(&g, FL_FOREVER, NULL) == -ECANCELED);
 		FL_CHECK(fl_group_try_join(&g) == -EBUSY);
 	}

@@ -138,16 +138,14 @@ FL_MEMBERS_TEST(group_cancelled_by_the_owner_and_from_above, both)
 static int cut_once(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int ends = 0;
-	fl_cancel_token_request(&stop);
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	fl_group_cancel(&g);
 	FL_CHECK(fl_group_join(&g) == 0 && ends == are_fibers());
 	FL_CHECK(start(&g, returns, RC(0)) == 0);
 	fl_test_settle();
 	/* An operation that can succeed at once succeeds. */
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &stop) == 0);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) == 0);
 	return 0;
 }
 

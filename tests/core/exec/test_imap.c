@@ -225,7 +225,6 @@ static bool can_wait(fl_executor *e)
 CONFORMANCE_ON(imap_waits_for_the_first, 2)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct visit visits[VISITS];
 	size_t index = 77;
 	int result = 77;
@@ -235,10 +234,9 @@ CONFORMANCE_ON(imap_waits_for_the_first, 2)
 	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
 	FL_RC(fl_imap_try_next(it, &index, &result), -EAGAIN);
 	FL_RC(fl_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&requested);
-	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(visit_imap_next(it, &index, &result), -ECANCELED);
 	}
 	assert_int_equal(index, 77);
@@ -257,7 +255,6 @@ CONFORMANCE_ON(imap_unordered_gives_what_has_ended, 2)
 {
 	for (size_t window = 2; window <= VISITS; window++) {
 		FL_SCOPED(fl_imap) *it = NULL;
-		fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 		struct visit visits[VISITS];
 		size_t index;
 		int result = 77, sum = 0;
@@ -273,8 +270,7 @@ CONFORMANCE_ON(imap_unordered_gives_what_has_ended, 2)
 		assert_int_equal(sum, VISITS * (VISITS - 1) / 2);
 		FL_RC(visit_imap_try_next(it, &index, &result), -EAGAIN);
 		FL_RC(visit_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-		fl_cancel_token_request(&requested);
-		FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
+		FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 		set_event(&gate->open);
 		FL_OK(visit_imap_next(it, &index, &result));
 		assert_int_equal(index, 0);
@@ -387,16 +383,14 @@ CONFORMANCE_ON(imap_ends_when_its_token_is_requested, 2)
 			const fl_imap_config config = {.chunk = chunk, .unordered = unordered, .cancel = &stop};
 			FL_OK(visit_imap(e, visits, VISITS, &it, &config));
 			FL_OK(fl_shm_event_wait(&gate->entered));
-			FL_OK(fl_thread_start(&other, request_later, &stop, NULL));
+			fl_test_go(&other, request_later, &stop);
 			expect_early_end(it, -ECANCELED);
-			FL_OK(fl_thread_join(&other, NULL));
+			fl_test_end(&other);
 			fl_imap_free(it);
 			fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
 		}
-	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&requested);
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.cancel = &requested}));
+	FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.cancel = fl_test_requested}));
 	FL_RC(square_positive_imap_next(it, NULL, &(int){0}), -ECANCELED);
 }
 

@@ -119,9 +119,7 @@ CONFORMANCE(intrusive_outlives_its_executor)
 		assert_ptr_equal(fl_intrusive_task_future(&task), f);
 		FL_RC(fl_intrusive_task_join_until(&task, fl_after(1), FL_SHIELDED), -ETIMEDOUT);
 		FL_RC(fl_intrusive_task_try_join(&task), -EBUSY);
-		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-		fl_cancel_token_request(&token);
-		FL_RC(fl_intrusive_task_join_until(&task, FL_FOREVER, &token), -ECANCELED);
+		FL_RC(fl_intrusive_task_join_until(&task, FL_FOREVER, fl_test_requested), -ECANCELED);
 		assert_int_equal(*(const int *)fl_future_result(f), 25);
 		fl_future_free(f);
 		FL_OK(fl_intrusive_task_join(&task));

@@ -71,12 +71,10 @@ FL_TEST(intrusive_wait_for_room_ends)
 	struct gate *gate = new_gate();
 	fl_future *held = close_gate(e, gate);
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	FL_OK(tick_intrusive_submit(e, &one));
 	fl_submit_config config = {.backlog_deadline = FL_NO_WAIT};
 	FL_RC(fl_intrusive_task_submit(e, &two, &tick, NULL, NULL, &config), -ETIMEDOUT);
-	fl_cancel_token_request(&token);
-	config = (fl_submit_config){.cancel = &token};
+	config = (fl_submit_config){.cancel = fl_test_requested};
 	FL_RC(fl_intrusive_task_submit(e, &two, &tick, NULL, NULL, &config), -ECANCELED);
 	assert_null(fl_intrusive_task_future(&two));
 	open_gate(gate, held);

@@ -178,7 +178,7 @@ FL_TEST(map_copy_failed_before_it_was_cancelled)
 	fl_thread other;
 	fl_map_error error = {.index = 77};
 	begin_map();
-	FL_OK(fl_thread_start(&other, request_after_failure, &stop, NULL));
+	fl_test_go(&other, request_after_failure, &stop);
 	const fl_map_config config = {.chunk = 1, .cancel = &stop, .error = &error};
 	FL_RC(copy_slow_map(e, inputs, 40, outputs, &config), FL_ETASK);
 	seam_join(&other, 1);

@@ -170,7 +170,7 @@ static void play_system(struct storm *s, int side)
 	}
 	fl_thread t;
 	int result = 0;
-	FL_CHECK(fl_thread_start(&t, return_seven, NULL, NULL) == 0);
+	fl_test_go(&t, return_seven, NULL);
 	FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 7);
 	fl_shm *region = NULL;
 	const int rc = fl_shm_create(&region, LARGE);

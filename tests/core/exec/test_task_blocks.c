@@ -171,10 +171,10 @@ FL_TEST(task_blocks_come_round)
 	fl_thread threads[2];
 	way.rounds = fl_test_scaled(200000);
 	const long before = fl__load_relaxed(&seam_live);
-	FL_OK(fl_thread_start(&threads[0], make_cells, &way, NULL));
-	FL_OK(fl_thread_start(&threads[1], free_cells, &way, NULL));
+	fl_test_go(&threads[0], make_cells, &way);
+	fl_test_go(&threads[1], free_cells, &way);
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_thread_join(&threads[i], NULL));
+		fl_test_end(&threads[i]);
 	/*
 	 * Slabs of 32, 64, 128, 256, ...: some hundred blocks are in use, from both shards and
 	 * between them.
@@ -256,14 +256,14 @@ FL_TEST(task_blocks_in_a_forked_child)
 		struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1)};
 		fl_thread threads[2];
 		way.rounds = fl_test_scaled(20000);
-		FL_OK(fl_thread_start(&threads[0], make_cells, &way, NULL));
-		FL_OK(fl_thread_start(&threads[1], free_cells, &way, NULL));
+		fl_test_go(&threads[0], make_cells, &way);
+		fl_test_go(&threads[1], free_cells, &way);
 		struct fl__task_block *blocks[] = {block_of(way.pool, &small), block_of(way.pool, &large)};
 		struct child child = {way.pool, {blocks[0], blocks[1]}};
 		assert_int_equal(fl_test_child(free_all, &child, NULL, 0), 0);
 		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
 		for (int i = 0; i < 2; i++) {
-			FL_OK(fl_thread_join(&threads[i], NULL));
+			fl_test_end(&threads[i]);
 			fl__task_block_free(blocks[i]);
 		}
 		fl__task_blocks_free(way.pool);

@@ -389,7 +389,7 @@ FL_TEST(then_long_row_is_freed_on_a_small_stack)
 	}
 	FL_OK(fl_executor_join(e)); /* there is no other reference */
 	FL_OK(fl_thread_start(&t, free_future_here, f, &(fl_thread_config){.stack_size = 65536}));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 }
 
 /*
@@ -436,7 +436,7 @@ FL_TEST(then_long_chain_ends_on_a_small_stack)
 			f = next;
 		}
 		FL_OK(fl_thread_start(&t, end_first, &l, &(fl_thread_config){.stack_size = 65536}));
-		FL_OK(fl_thread_join(&t, NULL));
+		fl_test_end(&t);
 		assert_int_equal(fl_future_get_state(f), states[how]);
 		FL_RC(fl_future_error(f), errors[how]);
 		if (how == SUCCEEDS)

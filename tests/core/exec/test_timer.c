@@ -230,16 +230,14 @@ static void restart(void *arg)
 FL_TEST(timer_cancelled_is_not_started_by_its_function)
 {
 	restarting r = {FL_TIMER_INIT, FL_TEST_LONG, 0, 0};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_OK(fl_timer_start(&r.t, 0, restart, &r));
 	FL_OK(fl_event_wait(&r.l.begun));
 	FL_RC(fl_timer_cancel(&r.t), -EBUSY);
 	FL_RC(fl_timer_join_until(&r.t, 0, NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_timer_join_until(&r.t, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_timer_join_until(&r.t, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_event_set(&r.l.go);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_OK(fl_test_timer_end(&r.t));
 	}
 	assert_int_equal(r.l.ended, 1);
@@ -253,17 +251,15 @@ FL_TEST(timer_cancelled_is_not_started_by_its_function)
 FL_TEST(timer_join_waits_for_the_call_or_the_cancel)
 {
 	fl_timer t = FL_TIMER_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	uint32_t calls = 0;
 	fl_test_caller c;
 	FL_OK(fl_timer_join(&t));
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
 	FL_RC(fl_timer_join_until(&t, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_timer_join_until(&t, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_timer_join_until(&t, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_timer_join(&t), -ECANCELED);
 	}
 	fl_test_call_start(&c, fl_test_join_call, &t, FL_FOREVER, NULL);

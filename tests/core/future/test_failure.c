@@ -117,8 +117,8 @@ FL_TEST(failure_is_the_threads)
 {
 	fl_thread t;
 	told_of(-EDOM, "ours");
-	FL_OK(fl_thread_start(&t, on_another_thread, NULL, NULL));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_go(&t, on_another_thread, NULL);
+	fl_test_end(&t);
 	assert_non_null(strstr(printed(), "EDOM: ours"));
 }
 

@@ -80,12 +80,10 @@ FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
 FL_TEST(futures_wait_is_cancelled)
 {
 	struct some s;
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	begin_some(&s);
-	fl_cancel_token_request(&stop);
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, FL_FOREVER, &stop), -ECANCELED);
-		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, FL_FOREVER, fl_test_requested), -ECANCELED);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_mode)what), -ECANCELED);
 		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, 0, FL_SHIELDED), -ETIMEDOUT);
 	}
@@ -171,13 +169,13 @@ static int wait_here(void *arg)
 static void begin_wait(struct end_later *l, fl_thread *t)
 {
 	begin_some(&l->some);
-	FL_OK(fl_thread_start(t, wait_here, l, NULL));
+	fl_test_go(t, wait_here, l);
 	FL_WAIT_FOR(seam_sleepers() == 1);
 }
 
 static int end_wait(struct end_later *l, fl_thread *t)
 {
-	FL_OK(fl_thread_join(t, NULL));
+	fl_test_end(t);
 	end_some(&l->some);
 	return l->rc;
 }
@@ -252,10 +250,10 @@ FL_TEST(futures_wait_for_thousands)
 	for (size_t i = 0; i < t.n; i++)
 		FL_OK(int_promise_create(&t.p[i], NULL, &t.f[i]));
 	fl_thread ender;
-	FL_OK(fl_thread_start(&ender, end_thousands, &t, NULL));
+	fl_test_go(&ender, end_thousands, &t);
 	FL_RC(fl_futures_wait(t.f, t.n, FL_FIRST_ERROR), (int)t.n);
 	FL_RC(fl_futures_wait(t.f, t.n, FL_ALL_ENDED), (int)t.n);
-	FL_OK(fl_thread_join(&ender, NULL));
+	fl_test_end(&ender);
 	for (size_t i = 0; i < t.n; i++) {
 		fl_promise_free(t.p[i]);
 		fl_future_free(t.f[i]);

@@ -116,13 +116,11 @@ FL_TEST(futures_completed_has_one_deadline_for_all)
 FL_TEST(futures_completed_is_cancelled_and_can_be_called_again)
 {
 	struct some s;
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	size_t index = 77;
 	begin_some(&s);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_as_completed_next_until(s.c, &index, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_as_completed_next_until(s.c, &index, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_as_completed_next(s.c, &index), -ECANCELED);
 		FL_OK(int_promise_set(s.p[4], 1));
 		FL_OK(fl_as_completed_next(s.c, &index));

@@ -312,8 +312,8 @@ FL_TEST(promise_token_wakes_the_producer)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(int_promise_create(&own.p, NULL, &f));
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, work_under_token, &own, NULL));
+	fl_test_go(&t, work_under_token, &own);
 	FL_OK(fl_future_cancel(f));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	fl_promise_free(own.p);
 }

@@ -116,7 +116,7 @@ FL_TEST(stalled_reader_bounded)
 	fl_thread t[READERS];
 	for (int i = 0; i < READERS; i++) {
 		v[i] = (visitor){.q = q};
-		FL_OK(fl_thread_start(&t[i], visit, &v[i], NULL));
+		fl_test_go(&t[i], visit, &v[i]);
 		FL_OK(fl_event_wait(&v[i].been));
 		put_all(q, 0, 10);
 		get_all(q, 0, 10);
@@ -128,10 +128,8 @@ FL_TEST(stalled_reader_bounded)
 	}
 	FL_IN_RANGE(chains_live, 0, before + 2);
 	for (int i = 0; i < READERS; i++) {
-		int rc;
 		fl_event_set(&v[i].go);
-		FL_OK(fl_thread_join(&t[i], &rc));
-		FL_OK(rc);
+		fl_test_end(&t[i]);
 	}
 	put_all(q, 0, 30);
 	get_all(q, 0, 30);
@@ -157,10 +155,8 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 	for (int i = 0; i < 50; i++) {
 		visitor v = {.q = q};
 		fl_thread t;
-		int rc;
-		FL_OK(fl_thread_start(&t, visit_once, &v, NULL));
-		FL_OK(fl_thread_join(&t, &rc));
-		FL_OK(rc);
+		fl_test_go(&t, visit_once, &v);
+		fl_test_end(&t);
 		if (i == 10)
 			most = chains_live;
 	}
@@ -200,7 +196,7 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	visitor held[2] = {{.q = q}, {.q = q}};
 	/* Threads that hold what earlier ones have given back. */
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_thread_start(&holder[i], visit, &held[i], NULL));
+		fl_test_go(&holder[i], visit, &held[i]);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_event_wait(&held[i].been));
 	while (fl_mpmc_unbounded_try_get(q, &(int){0}) == 0)
@@ -208,7 +204,7 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	fl_mpmc_unbounded_free(q);
 	v.q = q = make_of(sizeof(int), 2);
 	put_all(q, 0, 3);
-	FL_OK(fl_thread_start(&t, first_call_without, &v, NULL));
+	fl_test_go(&t, first_call_without, &v);
 	struct fl__hazards *taken[64];
 	unsigned n = 0;
 	chains_allow(0);
@@ -216,12 +212,12 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 		n++;
 	assert_true(n < 64);
 	fl_event_set(&v.go);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	while (n > 0)
 		fl__hazards_unregister(taken[--n]);
 	for (int i = 0; i < 2; i++) {
 		fl_event_set(&held[i].go);
-		FL_OK(fl_thread_join(&holder[i], NULL));
+		fl_test_end(&holder[i]);
 	}
 	fl_mpmc_unbounded_free(q);
 }
@@ -231,7 +227,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
 	visitor v = {.q = q};
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, visit, &v, NULL));
+	fl_test_go(&t, visit, &v);
 	FL_OK(fl_event_wait(&v.been));
 	put_all(q, 0, 5);
 	pid_t pid = fork();
@@ -252,7 +248,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	assert_int_equal(status, 0);
 	get_all(q, 0, 5);
 	fl_event_set(&v.go);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 }
 
 static void take_many_records(void *shared)

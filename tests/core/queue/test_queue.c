@@ -147,18 +147,16 @@ QUEUE_TEST_RINGS(queue_under_a_requested_token_does_what_can_be_done_at_once)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	int item = 77;
-	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &stop), -ECANCELED);
-	FL_OK(fl_queue_put_until(q, &(int){1}, FL_FOREVER, &stop));
-	FL_RC(fl_queue_put_until(q, &(int){2}, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_OK(fl_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
+	FL_RC(fl_queue_put_until(q, &(int){2}, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(item, 77);
-	FL_OK(fl_queue_get_until(q, &item, FL_FOREVER, &stop));
+	FL_OK(fl_queue_get_until(q, &item, FL_FOREVER, fl_test_requested));
 	assert_int_equal(item, 1);
 	fl_queue_task_done(q);
-	FL_OK(fl_queue_join_until(q, FL_FOREVER, &stop));
+	FL_OK(fl_queue_join_until(q, FL_FOREVER, fl_test_requested));
 
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_now());
@@ -170,9 +168,7 @@ QUEUE_TEST_RINGS(queue_plain_forms_observe_the_scope)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	int item = 77;
 	FL_RC(fl_queue_get(q, &item), -ECANCELED);
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -ECANCELED);
@@ -280,9 +276,7 @@ QUEUE_TEST_RINGS(queue_task_done_too_often_panics)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
-	FL_PANICS(fl_queue_task_done(q));
-	assert_string_equal(fl_test_panic.function, "fl_queue_task_done");
-	assert_ptr_equal(fl_test_panic.object, q);
+	FL_PANICS_OF("fl_queue_task_done", q, fl_queue_task_done(q));
 	assert_true(strlen(fl_test_panic.reason) > 0);
 	int item;
 	FL_OK(fl_queue_put(q, &(int){1})); /* the queue is as it was */

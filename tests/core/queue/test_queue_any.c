@@ -158,9 +158,7 @@ QUEUE_TEST(queue_wait_any_leaves_no_entry)
 	fl_queue *a = queue_with(1, 0), *b = queue_with(1, 1);
 	fl_event go = FL_EVENT_INIT;
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_US(200)), NULL, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ETIMEDOUT);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ECANCELED);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, fl_test_requested, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ECANCELED);
 	fl_event_set(&go);
 	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b), FL_ON_EVENT(&go)), 2);
 	fl_queue_free(a); /* either would panic */

@@ -164,7 +164,7 @@ QUEUE_TEST(queue_join_waits_for_the_drop_callbacks)
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.drop = drop_slowly, .drop_arg = &s}));
 	FL_OK(fl_queue_put(q, &(int){1}));
 	fl_thread closer;
-	FL_OK(fl_thread_start(&closer, close_now, q, NULL));
+	fl_test_go(&closer, close_now, q);
 	FL_OK(fl_event_wait(&s.begun));
 	assert_true(fl_queue_is_closed(q)); /* no lock is held during the callback */
 	assert_int_equal(fl_queue_length(q), 0);

@@ -73,12 +73,10 @@ QUEUE_TEST(queue_put_many_until_says_how_many_went_in)
 	FL_RC(fl_queue_put_many_until(q, items + count, 2, &count, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
 	GETS(q, 1);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_queue_put_many_until(q, items + 2, 2, &count, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_queue_put_many_until(q, items + 2, 2, &count, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(count, 1);
 	GETS(q, 2);
-	FL_OK(fl_queue_put_many_until(q, items + 3, 1, &count, FL_FOREVER, &stop));
+	FL_OK(fl_queue_put_many_until(q, items + 3, 1, &count, FL_FOREVER, fl_test_requested));
 	assert_int_equal(count, 1);
 	fl_queue_close(q);
 	FL_RC(fl_queue_put_many_until(q, items, 4, &count, FL_FOREVER, NULL), -EPIPE);
@@ -103,10 +101,8 @@ QUEUE_TEST(queue_get_many_until_says_how_many_came_out)
 	assert_int_equal(items[1], 5);
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	count = 77;
-	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(count, 0);
 	FL_OK(fl_queue_put(q, &(int){6}));
 	fl_queue_close(q);

@@ -85,15 +85,13 @@ FL_TEST(queue_of_one_item)
 	check_job(&job, 2);
 	FL_OK(job_queue_get_until(q, &job, FL_FOREVER, NULL));
 	check_job(&job, 3);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(job_queue_get_until(q, &job, FL_FOREVER, &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(job_queue_get_until(q, &job, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(job_queue_get(q, &job), -ECANCELED);
 	for (short i = 0; i < 3; i++)
 		FL_OK(job_queue_put(q, make_job(i)));
 	FL_RC(job_queue_put(q, make_job(4)), -ECANCELED);
-	FL_RC(job_queue_put_until(q, make_job(4), FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(job_queue_put_until(q, make_job(4), FL_FOREVER, fl_test_requested), -ECANCELED);
 	check_job(&job, 3);
 }
 
@@ -121,12 +119,10 @@ FL_TEST(queue_of_many_items)
 	FL_RC(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL), -EPIPE);
 	assert_int_equal(int_queue_get_many(q, out, 8), 1);
 	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_FOREVER, NULL), -EPIPE);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_SCOPED(int_queue) *open = NULL;
 	FL_OK(int_queue_create(&open, &(fl_queue_config){.capacity = 1}));
-	FL_RC(int_queue_get_many_until(open, out, 8, &count, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(int_queue_put_many_until(open, out, 2, &count, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(int_queue_get_many_until(open, out, 8, &count, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(int_queue_put_many_until(open, out, 2, &count, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(count, 1);
 }
 
@@ -166,11 +162,9 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_RC(int_queue_try_join(q), -EBUSY);
 	assert_int_equal(int_queue_unfinished(q), 1);
 	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(int_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(int_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(int_queue_join(q), -ECANCELED);
 	}
 	FL_OK(int_queue_get(q, &item));

@@ -74,8 +74,8 @@ FL_TEST(queue_pair_may_change_hands)
 	fl_queue *q = make_pair(4);
 	for (int round = 0; round < 20; round++) {
 		fl_thread t;
-		FL_OK(fl_thread_start(&t, put_three, q, NULL));
-		FL_OK(fl_thread_join(&t, NULL));
+		fl_test_go(&t, put_three, q);
+		fl_test_end(&t);
 		for (int i = 0, item; i < 3; i++) {
 			FL_OK(ints_get((ints *)(void *)q, &item));
 			assert_int_equal(item, i);
@@ -116,7 +116,7 @@ static void run_through(fl_queue *q)
 	enum { N = 2000 };
 	fl_thread t;
 	int sum;
-	FL_OK(fl_thread_start(&t, get_all, q, NULL));
+	fl_test_go(&t, get_all, q);
 	for (int i = 1; i <= N; i++)
 		FL_OK(fl_queue_put(q, &i));
 	fl_queue_close(q);

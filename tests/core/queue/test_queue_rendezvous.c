@@ -183,8 +183,8 @@ FL_TEST(rendezvous_hands_over_a_large_item)
 	item.q = q;
 	memset(item.bytes, 0x5a, sizeof item.bytes);
 	fl_thread thread;
-	FL_OK(fl_thread_start(&thread, puts_large, &item, NULL));
+	fl_test_go(&thread, puts_large, &item);
 	FL_OK(fl_queue_get(q, got.bytes));
-	FL_OK(fl_thread_join(&thread, NULL));
+	fl_test_end(&thread);
 	assert_memory_equal(got.bytes, item.bytes, sizeof item.bytes);
 }

@@ -27,7 +27,7 @@ static void begin_gets(struct selecting *s, fl_queue *a, fl_queue *b)
 	s->cases[0] = (fl_select_case)FL_GET(a, &s->got[0]);
 	s->cases[1] = (fl_select_case)FL_GET(b, &s->got[1]);
 	unsigned before = seam_sleepers();
-	FL_OK(fl_thread_start(&s->thread, selecting_run, s, NULL));
+	fl_test_go(&s->thread, selecting_run, s);
 	FL_WAIT_FOR(seam_sleepers() == before + 1);
 }
 
@@ -111,12 +111,10 @@ FL_TEST(select_refuses_what_makes_no_sense)
 FL_TEST(select_hears_a_request_only_where_it_has_to_wait)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	int got = 0;
 	fl_select_case gets = FL_GET(q, &got);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), 0);
-	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, fl_test_requested), 0);
+	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(got, 1);
 }
 
@@ -159,7 +157,7 @@ FL_TEST(select_is_woken_by_a_get)
 		struct selecting s = {.got = {77, 77}};
 		s.cases[0] = (fl_select_case)FL_PUT(a, &item);
 		s.cases[1] = (fl_select_case)FL_GET(b, &s.got[1]);
-		FL_OK(fl_thread_start(&s.thread, selecting_run, &s, NULL));
+		fl_test_go(&s.thread, selecting_run, &s);
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		FL_OK(fl_queue_get(a, &got));
 		FL_RC(end(&s), 0);
@@ -317,7 +315,7 @@ FL_TEST(select_of_a_rendezvous_meets_another_never_itself)
 	struct selecting s = {.got = {77, 77}};
 	s.cases[0] = (fl_select_case)FL_GET(q, &s.got[0]);
 	s.cases[1] = (fl_select_case)FL_PUT(q, &s.got[1]);
-	FL_OK(fl_thread_start(&s.thread, selecting_run, &s, NULL));
+	fl_test_go(&s.thread, selecting_run, &s);
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	const int which = FL_SELECT(FL_GET(q, &got), FL_PUT(q, &item));
 	FL_RC(end(&s), 1 - which);

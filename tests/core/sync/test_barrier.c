@@ -198,10 +198,10 @@ FL_TEST(barrier_timeout_of_one_that_was_let_through)
 FL_TEST(barrier_of_none_panics_in_each_form)
 {
 	static fl_barrier b;
-	FL_PANICS(int rc = fl_barrier_wait(&b); (void)rc);
+	FL_PANICS(FL_IGNORE(fl_barrier_wait(&b)));
 	assert_ptr_equal(fl_test_panic.object, &b);
-	FL_PANICS(int rc = fl_barrier_try_wait(&b); (void)rc);
-	FL_PANICS(int rc = fl_barrier_wait_until(&b, 0, NULL); (void)rc);
+	FL_PANICS(FL_IGNORE(fl_barrier_try_wait(&b)));
+	FL_PANICS(FL_IGNORE(fl_barrier_wait_until(&b, 0, NULL)));
 }
 
 /* With an action. */
@@ -329,7 +329,7 @@ FL_TEST(barrier_action_that_ends_its_thread_fails_its_phase)
 	int result;
 	FL_OK(fl_barrier_init_with_action(&b, 2, exit_thread, NULL));
 	arrive(&c, &b, FL_FOREVER, NULL);
-	FL_OK(fl_thread_start(&last, runs_the_action, &b, NULL));
+	fl_test_go(&last, runs_the_action, &b);
 	FL_RC(fl_test_call_end(&c), -EPIPE);
 	FL_OK(fl_thread_join(&last, &result));
 	FL_RC(result, -ECANCELED);

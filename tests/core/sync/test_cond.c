@@ -116,16 +116,14 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 FL_TEST(cond_wait_gives_up_and_holds_the_mutex)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	fl_mutex_lock(&b.mutex);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
 	assert_true(fl_mutex_is_locked(&b.mutex));
-	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_true(fl_mutex_is_locked(&b.mutex));
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_cond_wait(&b.cond, &b.mutex), -ECANCELED);
 	assert_true(fl_mutex_is_locked(&b.mutex));
 	fl_mutex_unlock(&b.mutex);
@@ -208,9 +206,9 @@ FL_TEST(cond_wait_without_the_mutex_panics)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_cond c = FL_COND_INIT;
-	FL_PANICS(int rc = fl_cond_wait(&c, &m); (void)rc);
+	FL_PANICS(FL_IGNORE(fl_cond_wait(&c, &m)));
 	assert_int_equal(fl_test_queued(&c), 0);
-	FL_PANICS(int rc = fl_cond_wait_until(&c, &m, FL_FOREVER, NULL); (void)rc);
+	FL_PANICS(FL_IGNORE(fl_cond_wait_until(&c, &m, FL_FOREVER, NULL)));
 	assert_int_equal(fl_test_queued(&c), 0);
 	FL_OK(fl_cond_destroy(&c));
 	assert_false(fl_mutex_is_locked(&m));
@@ -255,24 +253,20 @@ static void put_tokens(board *b, unsigned n)
 FL_TEST(cond_wait_for_looks_first)
 {
 	board b = {.mutex = FL_MUTEX_INIT, .tokens = 1};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_OK(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b));
-	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, &stop));
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, fl_test_requested));
 	assert_int_equal(b.woken, 2);
 }
 
 FL_TEST(cond_wait_for_gives_up)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, FL_FOREVER, &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b), -ECANCELED);
 }
 
@@ -300,11 +294,9 @@ static bool holds_the_second_time(void *looks)
 FL_TEST(cond_wait_for_looks_once_more)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	unsigned looks = 0;
-	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, 0, NULL));
 	looks = 0;
-	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, FL_FOREVER, &stop));
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, FL_FOREVER, fl_test_requested));
 }

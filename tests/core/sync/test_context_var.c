@@ -246,11 +246,8 @@ static void *foreign_sets(void *unused)
 
 FL_TEST(context_var_of_a_thread_that_others_started)
 {
-	pthread_t t;
-	assert_int_equal(pthread_create(&t, NULL, foreign_without_memory, NULL), 0);
-	assert_int_equal(pthread_join(t, NULL), 0);
-	assert_int_equal(pthread_create(&t, NULL, foreign_sets, NULL), 0);
-	assert_int_equal(pthread_join(t, NULL), 0);
+	(void)fl_test_foreign(foreign_without_memory, NULL);
+	(void)fl_test_foreign(foreign_sets, NULL);
 	assert_int_equal(fl_test_values_alive(), 0);
 }
 

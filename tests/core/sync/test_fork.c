@@ -168,8 +168,8 @@ FL_TEST(fork_loses_running_threads)
 	static fl_event never, at_once;
 	fl_thread threads[2];
 	fl_event_set(&at_once);
-	FL_OK(fl_thread_start(&threads[0], wait_for, &never, NULL));
-	FL_OK(fl_thread_start(&threads[1], wait_for, &at_once, NULL));
+	fl_test_go(&threads[0], wait_for, &never);
+	fl_test_go(&threads[1], wait_for, &at_once);
 	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]) && fl_test_queued(&never) == 1);
 	FL_OK(fl_test_child(has_lost, threads, NULL, 0));
 	fl_event_set(&never);
@@ -204,7 +204,7 @@ FL_TEST(fork_in_a_fiber_keeps_its_thread)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop */
 	static fl_event started;
-	FL_OK(fl_thread_start(&forking, run_fork_in_fiber, &started, NULL));
+	fl_test_go(&forking, run_fork_in_fiber, &started);
 	fl_event_set(&started);
 	fl_test_end(&forking);
 }

@@ -5,9 +5,7 @@
 FL_TEST(mutex_assert_held_panics_when_it_is_not)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	FL_PANICS(fl_mutex_assert_held(&m));
-	assert_string_equal(fl_test_panic.function, "fl_mutex_assert_held");
-	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_PANICS_OF("fl_mutex_assert_held", &m, fl_mutex_assert_held(&m));
 	FL_LOCKED(&m);
 	fl_mutex_assert_held(&m);
 }
@@ -22,9 +20,7 @@ FL_TEST(rmutex_assert_held_panics_unless_the_caller_owns_it)
 {
 	fl_rmutex m = FL_RMUTEX_INIT;
 	fl_thread t;
-	FL_PANICS(fl_rmutex_assert_held(&m));
-	assert_string_equal(fl_test_panic.function, "fl_rmutex_assert_held");
-	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_PANICS_OF("fl_rmutex_assert_held", &m, fl_rmutex_assert_held(&m));
 	{
 		FL_RMUTEX_LOCKED(&m);
 		fl_rmutex_assert_held(&m);

@@ -44,15 +44,13 @@ FL_TEST(latch_counts_down)
 FL_TEST(latch_wait_gives_up)
 {
 	fl_latch l = FL_LATCH_INIT(1);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_RC(fl_latch_wait_until(&l, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_latch_wait_until(&l, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	FL_RC(fl_latch_wait_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_latch_wait_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(fl_latch_count(&l), 1); /* the waiters' bit does not count */
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_latch_wait(&l), -ECANCELED);
 	fl_latch_count_down(&l, 1);
 	FL_OK(fl_latch_wait(&l));
@@ -62,9 +60,7 @@ FL_TEST(latch_wait_gives_up)
 FL_TEST(latch_counted_below_zero_panics)
 {
 	fl_latch l = FL_LATCH_INIT(2);
-	FL_PANICS(fl_latch_count_down(&l, 3));
-	assert_string_equal(fl_test_panic.function, "fl_latch_count_down");
-	assert_ptr_equal(fl_test_panic.object, &l);
+	FL_PANICS_OF("fl_latch_count_down", &l, fl_latch_count_down(&l, 3));
 	assert_int_equal(fl_latch_count(&l), 2);
 	FL_PANICS(fl_latch_count_down(&l, UINT32_MAX));
 	fl_latch_count_down(&l, 2);

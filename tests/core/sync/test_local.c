@@ -208,9 +208,7 @@ FL_TEST(local_of_a_thread_that_others_started)
 {
 	begin_notes();
 	for (int i = 0; i < 2; i++) {
-		pthread_t t;
-		assert_int_equal(pthread_create(&t, NULL, foreign_sets, NULL), 0);
-		assert_int_equal(pthread_join(t, NULL), 0);
+		(void)fl_test_foreign(foreign_sets, NULL);
 	}
 	assert_string_equal(destroyed, "abcabc");
 }
@@ -236,9 +234,7 @@ FL_TEST(local_tables_are_freed)
 	fl__sys.alloc = count_alloc;
 	fl__sys.free = count_free;
 	run(set_many, NULL);
-	pthread_t t;
-	assert_int_equal(pthread_create(&t, NULL, foreign_sets, NULL), 0);
-	assert_int_equal(pthread_join(t, NULL), 0);
+	(void)fl_test_foreign(foreign_sets, NULL);
 	assert_int_equal(fl__load_relaxed(&live), 0);
 }
 

@@ -50,13 +50,11 @@ FL_TEST(once_runs_once)
 FL_TEST(once_each_form_runs_it)
 {
 	job tried = {.once = FL_ONCE_INIT}, timed = {.once = FL_ONCE_INIT};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_OK(fl_once_try_call(&tried.once, do_job, &tried));
 	assert_int_equal(tried.calls, 1);
 	assert_true(fl_once_is_done(&tried.once));
 	/* The deadline is not the function's. */
-	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, &stop));
+	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, fl_test_requested));
 	assert_int_equal(timed.calls, 1);
 	assert_true(fl_once_is_done(&timed.once));
 }
@@ -87,17 +85,15 @@ static void begin(job *j, fl_test_caller *runner)
 FL_TEST(once_while_another_runs_it)
 {
 	job j = {.once = FL_ONCE_INIT};
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller runner;
 	begin(&j, &runner);
-	fl_cancel_token_request(&stop);
 	assert_false(fl_once_is_done(&j.once));
 	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EBUSY);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_once_call(&j.once, do_job, &j), -ECANCELED);
 	}
 	fl_event_set(&j.go);
@@ -168,15 +164,14 @@ FL_TEST(once_function_that_ends_its_thread_has_failed)
 	job j = {.once = FL_ONCE_INIT, .entered = FL_EVENT_INIT, .go = FL_EVENT_INIT};
 	fl_thread ends = {NULL}, succeeds = {NULL};
 	int result;
-	FL_OK(fl_thread_start(&ends, calls_what_ends, &j, NULL));
+	fl_test_go(&ends, calls_what_ends, &j);
 	FL_OK(fl_event_wait(&j.entered));
-	FL_OK(fl_thread_start(&succeeds, calls_what_succeeds, &j, NULL));
+	fl_test_go(&succeeds, calls_what_succeeds, &j);
 	FL_WAIT_FOR(fl_test_queued(&j.once) == 1);
 	fl_event_set(&j.go);
 	FL_OK(fl_thread_join(&ends, &result));
 	FL_RC(result, -ECANCELED);
-	FL_OK(fl_thread_join(&succeeds, &result));
-	FL_OK(result);
+	fl_test_end(&succeeds);
 	assert_true(fl_once_is_done(&j.once));
 	assert_int_equal(j.calls, 2);
 }

@@ -75,9 +75,7 @@ FL_TEST(rmutex_deepest_lock)
 	FL_RC(fl_rmutex_try_lock(&m), -EAGAIN);
 	FL_RC(fl_rmutex_lock_until(&m, FL_FOREVER, NULL), -EAGAIN);
 	FL_RC(fl_rmutex_lock_until(&m, 0, NULL), -EAGAIN);
-	FL_PANICS(fl_rmutex_lock(&m));
-	assert_string_equal(fl_test_panic.function, "fl_rmutex_lock");
-	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_PANICS_OF("fl_rmutex_lock", &m, fl_rmutex_lock(&m));
 	assert_int_equal(m.depth_, LAST_DEPTH);
 	fl_rmutex_unlock(&m);
 	assert_int_equal(m.depth_, LAST_DEPTH - 1);
@@ -89,9 +87,7 @@ FL_TEST(rmutex_deepest_lock)
 FL_TEST(rmutex_unlock_without_ownership_panics)
 {
 	fl_rmutex m = FL_RMUTEX_INIT;
-	FL_PANICS(fl_rmutex_unlock(&m));
-	assert_string_equal(fl_test_panic.function, "fl_rmutex_unlock");
-	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_PANICS_OF("fl_rmutex_unlock", &m, fl_rmutex_unlock(&m));
 	fl_rmutex_lock(&m);
 	fl_rmutex_unlock(&m);
 	FL_PANICS(fl_rmutex_unlock(&m));
@@ -261,9 +257,7 @@ FL_TEST(rmutex_condition_without_the_mutex_panics)
 	holding h = {FL_RMUTEX_INIT, FL_EVENT_INIT, FL_EVENT_INIT};
 	fl_thread t;
 	struct waiting w = {.depth = 0};
-	FL_PANICS(FL_IGNORE(fl_cond_wait_rmutex(&w.changed, &w.m)));
-	assert_string_equal(fl_test_panic.function, "fl_cond_wait_rmutex");
-	assert_ptr_equal(fl_test_panic.object, &w.m);
+	FL_PANICS_OF("fl_cond_wait_rmutex", &w.m, FL_IGNORE(fl_cond_wait_rmutex(&w.changed, &w.m)));
 	fl_test_go(&t, hold, &h);
 	FL_OK(fl_event_wait(&h.held));
 	FL_PANICS(FL_IGNORE(fl_cond_wait_rmutex_until(&w.changed, &h.m, 0, NULL)));

@@ -47,7 +47,6 @@ FL_TEST(rwlock_many_read_or_one_writes)
 FL_TEST(rwlock_until_gives_up)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
 	fl_rwlock_write_lock(&l);
 	FL_EACH (i, past) {
@@ -57,15 +56,14 @@ FL_TEST(rwlock_until_gives_up)
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_rwlock_read_lock_until(&l, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, fl_test_requested), -ECANCELED);
 	fl_rwlock_write_unlock(&l);
 	FL_EACH (i, past) {
-		FL_OK(fl_rwlock_read_lock_until(&l, past[i], &stop));
+		FL_OK(fl_rwlock_read_lock_until(&l, past[i], fl_test_requested));
 		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		fl_rwlock_read_unlock(&l);
-		FL_OK(fl_rwlock_write_lock_until(&l, past[i], &stop));
+		FL_OK(fl_rwlock_write_lock_until(&l, past[i], fl_test_requested));
 		fl_rwlock_write_unlock(&l);
 	}
 	FL_OK(fl_rwlock_destroy(&l));
@@ -105,9 +103,7 @@ FL_TEST(rwlock_plain_locking_is_never_cancelled)
 FL_TEST(rwlock_misuse_panics)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	FL_PANICS(fl_rwlock_read_unlock(&l));
-	assert_string_equal(fl_test_panic.function, "fl_rwlock_read_unlock");
-	assert_ptr_equal(fl_test_panic.object, &l);
+	FL_PANICS_OF("fl_rwlock_read_unlock", &l, fl_rwlock_read_unlock(&l));
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_downgrade(&l));
 	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
@@ -292,9 +288,7 @@ FL_TEST(rwlock_upgrade)
 	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
 	FL_RC(fl_rwlock_upgrade_until(&l, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_rwlock_upgrade_until(&l, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_rwlock_read_unlock(&l);
 	fl_rwlock_read_unlock(&l);
 	assert_int_equal(l.word_, 0);

@@ -41,14 +41,12 @@ FL_TEST(sem_takes_what_is_there)
 FL_TEST(sem_acquire_gives_up)
 {
 	fl_sem s = FL_SEM_INIT(0);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_sem_acquire_until(&s, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_sem_acquire(&s), -ECANCELED);
 	fl_sem_release(&s);
 	FL_OK(fl_sem_acquire(&s)); /* what can be done at once is done */
@@ -190,15 +188,13 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 FL_TEST(sem_takes_several_or_none)
 {
 	fl_sem s = FL_SEM_INIT(3), bounded = FL_SEM_BOUNDED_INIT(3);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_OK(fl_sem_acquire_n(&s, 0));
 	FL_OK(fl_sem_acquire_n(&s, 2));
 	FL_RC(fl_sem_try_acquire_n(&s, 2), -EAGAIN);
 	FL_RC(fl_sem_acquire_n_until(&s, 2, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_sem_acquire_n(&s, 2), -ECANCELED);
 	}
 	assert_int_equal(s.word_, 1); /* and no waiter is left behind */

@@ -32,19 +32,17 @@ FL_TEST(thread_runs_and_returns)
 FL_TEST(thread_join_answers)
 {
 	fl_event end = FL_EVENT_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_thread t;
 	int result = 77;
-	fl_cancel_token_request(&stop);
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_RC(fl_thread_try_join(&t, &result), -EBUSY);
 	FL_RC(fl_thread_join_until(&t, &result, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_thread_join_until(&t, &result, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	FL_RC(fl_thread_join_until(&t, &result, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_thread_join_until(&t, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_thread_join(&t, &result), -ECANCELED);
 		FL_RC(fl_thread_try_join(&t, &result), -EBUSY);
 	}
@@ -57,8 +55,6 @@ FL_TEST(thread_join_answers)
 FL_TEST(thread_try_join_of_one_that_has_ended)
 {
 	int value = 3, result = 77;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
 	FL_WAIT_FOR(!fl_thread_is_alive(&t));
@@ -66,7 +62,7 @@ FL_TEST(thread_try_join_of_one_that_has_ended)
 	assert_int_equal(result, 3);
 	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
 	FL_WAIT_FOR(!fl_thread_is_alive(&t));
-	FL_OK(fl_thread_join_until(&t, NULL, 0, &stop));
+	FL_OK(fl_thread_join_until(&t, NULL, 0, fl_test_requested));
 }
 
 FL_TEST(thread_that_is_not_joinable)

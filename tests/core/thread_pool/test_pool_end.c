@@ -73,8 +73,6 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 
 FL_TEST(pool_join_that_is_given_up_has_closed)
 {
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	for (int way = 0; way < 2; way++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct gate gate = {0};
@@ -82,7 +80,7 @@ FL_TEST(pool_join_that_is_given_up_has_closed)
 		if (way == 0)
 			FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
 		else
-			FL_RC(fl_executor_join_until(e, FL_FOREVER, &stop), -ECANCELED);
+			FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 		FL_RC(end_count_submit(e, 1, NULL), -EPIPE);
 		let_go(&gate, held);
 	}

@@ -142,7 +142,7 @@ static fl_thread start_submitter(struct submitter *s)
 {
 	fl_thread t;
 	const unsigned before = seam_sleepers();
-	FL_OK(fl_thread_start(&t, submit_one, s, NULL));
+	fl_test_go(&t, submit_one, s);
 	FL_WAIT_FOR(seam_sleepers() == before + 1);
 	return t;
 }
@@ -155,7 +155,7 @@ FL_TEST(full_waits_for_room)
 	fl_thread t = start_submitter(&s);
 	assert_int_equal(LOOK(&runs), 0);
 	let_go(&full.gate, full.held);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	FL_OK(s.rc);
 	int n;
 	FL_OK(fl_future_get(s.f, &n, sizeof n));
@@ -221,7 +221,7 @@ FL_TEST(full_wait_observes_its_token_and_scope)
 	struct submitter s = {.e = full.e, .cancel = &token};
 	fl_thread t = start_submitter(&s);
 	fl_cancel_token_request(&token);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	FL_RC(s.rc, -ECANCELED);
 	fl_cancel_token *outer = fl_cancel_scope_set(&token);
 	FL_RC(fl_submit(full.e, &full_count, &(int){1}, NULL), -ECANCELED);
@@ -242,7 +242,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_closed)
 		t[i] = start_submitter(&s[i]);
 	fl_executor_close(full.e);
 	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_thread_join(&t[i], NULL));
+		fl_test_end(&t[i]);
 		FL_RC(s[i].rc, -EPIPE);
 	}
 	let_go(&full.gate, full.held);
@@ -274,7 +274,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	struct submitter s = {.e = e};
 	fl_thread t = start_submitter(&s);
 	fl_event_set(&broken_open);
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_end(&t);
 	FL_RC(s.rc, -ENOTRECOVERABLE);
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);

@@ -78,32 +78,29 @@ FL_TEST(full_map_needs_no_room_for_what_is_done)
 	FL_SCOPED(fl_executor) *e = bounded(WORKERS);
 	struct gate gates[WORKERS - 1];
 	fl_future *held[WORKERS - 1];
-	int in[ELEMENTS] = {0, 1, 2, 3, 4, 5}, out[ELEMENTS] = {0}, rc = -1;
+	int in[ELEMENTS] = {0, 1, 2, 3, 4, 5}, out[ELEMENTS] = {0};
 	fl_thread t;
 	memset(gates, 0, sizeof gates);
 	busy = (struct busy){.e = e};
 	for (int i = 0; i < WORKERS - 1; i++)
 		held[i] = hold_worker(e, &gates[i]);
-	FL_OK(fl_thread_start(&t, submit_last, NULL, NULL));
+	fl_test_go(&t, submit_last, NULL);
 	FL_OK(full_plus_one_late_map(e, in, ELEMENTS, out, &(fl_map_config){.chunk = 1}));
 	for (int i = 0; i < ELEMENTS; i++)
 		assert_int_equal(out[i], i + 1);
 	fl_event_set(&busy.last.open);
 	for (int i = 0; i < WORKERS - 1; i++)
 		let_go(&gates[i], held[i]);
-	FL_OK(fl_thread_join(&t, &rc));
-	FL_OK(rc);
+	fl_test_end(&t);
 }
 
 FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
 {
 	struct full full = {.e = bounded(1)};
-	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
 	int in = 1, out = 0;
 	fill(&full);
-	fl_cancel_token_request(&scope);
 	{
-		FL_CANCEL_SCOPE(&scope);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(full_plus_one_map(full.e, &in, 1, &out,
 		                        &(fl_map_config){.cancel = FL_SHIELDED, .deadline = fl_after(FL_MS(1))}),
 		      -ETIMEDOUT);
@@ -156,14 +153,12 @@ static void end_three(struct three *t)
 FL_TEST(full_imap_waits_for_room_until_its_call_is_cancelled)
 {
 	struct three t;
-	FL_SCOPED(fl_cancel_token) requested = FL_CANCEL_TOKEN_INIT;
 	int out = 0;
 	begin_three(&t);
 	FL_RC(fl_imap_try_next(t.it, NULL, &out), -EAGAIN);
-	fl_cancel_token_request(&requested);
-	FL_RC(fl_imap_next_until(t.it, NULL, &out, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_imap_next_until(t.it, NULL, &out, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&requested);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED);
 		FL_RC(fl_imap_next_until(t.it, NULL, &out, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	}
@@ -189,7 +184,7 @@ FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 		int rc = 0, out;
 		begin_three(&t);
 		if (waits) {
-			FL_OK(fl_thread_start(&thread, await_next, &t, NULL));
+			fl_test_go(&thread, await_next, &t);
 			FL_WAIT_FOR(seam_sleepers() == 1);
 		}
 		fl_cancel_token_request(&t.stop);

@@ -86,13 +86,13 @@ FL_TEST(none_waits_for_a_worker)
 		fl_thread t;
 		fl_future *held = hold_worker(e, &gate);
 		FL_RC(none_count_submit_with(e, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}), -ETIMEDOUT);
-		FL_OK(fl_thread_start(&t, submit_one, &s, NULL));
+		fl_test_go(&t, submit_one, &s);
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		if (closes)
 			fl_executor_close(e);
 		else
 			fl_event_set(&gate.open);
-		FL_OK(fl_thread_join(&t, NULL));
+		fl_test_end(&t);
 		FL_RC(s.rc, closes ? -EPIPE : 0);
 		let_go(&gate, held);
 		fl_future_free(s.f);
@@ -400,12 +400,12 @@ FL_TEST(none_is_even_in_the_end)
 	FL_SCOPED(fl_executor) *e = none(WORKERS, FL_FULL_REFUSE);
 	fl_thread t[THREADS];
 	for (int i = 0; i < THREADS; i++)
-		FL_OK(fl_thread_start(&t[i], be_busy, e, NULL));
+		fl_test_go(&t[i], be_busy, e);
 	for (unsigned i = 0; i < 200; i++)
 		FL_OK(fl_executor_resize(e, 1 + i % 4));
 	FL_OK(fl_executor_resize(e, WORKERS));
 	for (int i = 0; i < THREADS; i++)
-		FL_OK(fl_thread_join(&t[i], NULL));
+		fl_test_end(&t[i]);
 	assert_int_equal(fl_sem_value(&e->permits.free), WORKERS);
 	assert_int_equal(e->permits.owed, 0);
 	expect_free(e, WORKERS);

@@ -139,7 +139,7 @@ static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_th
 	SET(&may_end, false);
 	SET(&is_held, false);
 	SET(&may_go_on, false);
-	FL_OK(fl_thread_start(t, wait, x, NULL));
+	fl_test_go(t, wait, x);
 	FL_WAIT_FOR(LOOK(&begun) && seam_sleepers() == 1); /* the waiter: the worker runs */
 	SET(&may_end, true);
 	FL_WAIT_FOR(LOOK(&is_held));
@@ -149,7 +149,7 @@ static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_th
 static void go_on(struct waiter *x, fl_thread *t)
 {
 	SET(&may_go_on, true);
-	FL_OK(fl_thread_join(t, NULL));
+	fl_test_end(t);
 	fl_future_free(x->f);
 }
 

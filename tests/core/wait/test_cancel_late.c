@@ -214,14 +214,12 @@ static void *cancel_then_give(void *waiter)
 FL_TEST_WITH(cancel_late_fiber_takes_nothing_that_comes_after_the_request, fl_test_body_in_loop, void)
 {
 	for (row = rows; row < rows + ROWS; row++) {
-		pthread_t other;
 		bool begun = false;
 		set_up();
 		fl_fiber *waiter = fl_test_start(wait_in_fiber, &begun);
 		while (!begun)
-			fl_fiber_yield(); /* then it waits, for it runs until it does */
-		FL_CHECK(pthread_create(&other, NULL, cancel_then_give, waiter) == 0);
-		FL_CHECK(pthread_join(other, NULL) == 0); /* blocks the loop */
+			fl_fiber_yield();                        /* then it waits, for it runs until it does */
+		(void)fl_test_foreign(cancel_then_give, waiter); /* blocks the loop */
 		FL_CHECK(fl_test_join(waiter) == -ECANCELED);
 		FL_CHECK(row->is_there());
 		tear_down();
@@ -250,7 +248,7 @@ FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
 			int rc = 77;
 			FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 			set_up();
-			FL_OK(fl_thread_start(&thread, wait_on_thread, &stop, NULL));
+			fl_test_go(&thread, wait_on_thread, &stop);
 			FL_WAIT_FOR(seam_sleepers() == 1);
 			fl_cancel_token_request(&stop);
 			row->give();
@@ -277,12 +275,10 @@ static int wait_on_pipe(void *arg)
 FL_TEST_WITH(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request, fl_test_body_in_loop, void)
 {
 	int ends[2];
-	pthread_t other;
 	FL_CHECK(pipe(ends) == 0);
 	fl_fiber *waiter = fl_test_start(wait_on_pipe, &ends[0]);
 	fl_test_settle();
-	FL_CHECK(pthread_create(&other, NULL, cancel_fiber, waiter) == 0);
-	FL_CHECK(pthread_join(other, NULL) == 0);
+	(void)fl_test_foreign(cancel_fiber, waiter);
 	FL_CHECK(write(ends[1], "x", 1) == 1);
 	FL_CHECK(fl_test_join(waiter) == -ECANCELED);
 	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);

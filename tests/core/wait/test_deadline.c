@@ -15,18 +15,16 @@ FL_TEST(deadline_is_not_early)
 
 FL_TEST(cancel_before_the_wait)
 {
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_EACH_KIND(kind)
 	{
-		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), -ECANCELED);
-		FL_RC(kind->wait(NULL, 0, &stop), -ECANCELED);
-		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), -ECANCELED); /* again: it is a level */
+		FL_RC(kind->wait(NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
+		FL_RC(kind->wait(NULL, 0, fl_test_requested), -ECANCELED);
+		FL_RC(kind->wait(NULL, FL_FOREVER, fl_test_requested), -ECANCELED); /* again: it is a level */
 		if (!kind->at_once)
 			continue;
 		kind->finish();
 		/* An operation that can succeed at once succeeds. */
-		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), kind->done);
+		FL_RC(kind->wait(NULL, FL_FOREVER, fl_test_requested), kind->done);
 	}
 }
 

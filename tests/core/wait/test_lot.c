@@ -308,18 +308,14 @@ FL_TEST(lot_sleep_gives_up_without_a_wake)
 		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
 		assert_true(wait.decision == FL__GAVE_UP);
 	}
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	FL_RC(fl__wait_sleep(&wait, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl__wait_sleep(&wait, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_true(wait.decision == FL__GAVE_UP);
 }
 
 FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 {
 	char key = 0;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	static const struct {
 		int64_t deadline;
 		bool cancelled;
@@ -333,7 +329,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 		fl__lot_add(&lot, &node);
 		fl__lot_close(&lot);
 		assert_int_equal(wake(&key, 1, 9), 1);
-		FL_OK(fl__wait_sleep(&wait, rows[i].deadline, rows[i].cancelled ? &stop : NULL));
+		FL_OK(fl__wait_sleep(&wait, rows[i].deadline, rows[i].cancelled ? fl_test_requested : NULL));
 		assert_int_equal(node.value, 9);
 		assert_int_equal(wait.park_word, 1); /* the unpark was seen */
 	}

@@ -82,15 +82,13 @@ FL_TEST(wait_any_sees_what_is_ready)
 {
 	for (int thing = 0; thing < THINGS; thing++) {
 		things t;
-		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		things_init(&t);
-		fl_cancel_token_request(&stop);
 		make_ready(&t, thing);
 		if (thing == 3)
 			FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
 		FL_RC(any_of(&t, 0, NULL), thing);
-		FL_RC(any_of(&t, INT64_MIN, &stop), thing);
-		FL_RC(any_of(&t, FL_FOREVER, &stop), thing);
+		FL_RC(any_of(&t, INT64_MIN, fl_test_requested), thing);
+		FL_RC(any_of(&t, FL_FOREVER, fl_test_requested), thing);
 		things_end(&t);
 	}
 }
@@ -112,16 +110,14 @@ FL_TEST(wait_any_returns_the_smallest_index)
 FL_TEST(wait_any_gives_up)
 {
 	things t;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	things_init(&t);
 	FL_RC(any_of(&t, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(any_of(&t, deadline, NULL), -ETIMEDOUT); /* fl_wait_any_until */
 	assert_true(fl_now() >= deadline);
-	fl_cancel_token_request(&stop);
-	FL_RC(any_of(&t, FL_FOREVER, &stop), -ECANCELED); /* fl_wait_any_until */
+	FL_RC(any_of(&t, FL_FOREVER, fl_test_requested), -ECANCELED); /* fl_wait_any_until */
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(any_of(&t, FL_FOREVER, NULL), -ECANCELED);
 		FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&t.event)), -ECANCELED);
 	}
@@ -237,10 +233,9 @@ FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
 FL_TEST(wait_any_token_beside_the_same_token)
 {
 	fl_event e = FL_EVENT_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&stop)), 1);
-	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e)), -ECANCELED);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, fl_test_requested, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(fl_test_requested)),
+	      1);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, fl_test_requested, FL_ON_EVENT(&e)), -ECANCELED);
 }
 
 FL_TEST(wait_any_of_no_thread_is_ready)
