@@ -32,14 +32,13 @@
  * needs repair. Waiters are woken before the commit (shm_wait_queue.c says why), in these wait
  * queues:
  *
- *   put                items                     close       items, space
- *   get                space                     close_now   items, space, done
- *   task_done, last    done
+ *   put                items                     close, close_now   items, space, done
+ *   get                space                     task_done, last    done
  *
  * Linearization point: the commit; without a commit, a moment under the lock.
  *
  * Values read from shared memory are checked: a ring with impossible words is -EBADMSG. The ring's
- * size and place come from the private view, so no access leaves the ring.
+ * size and place come from the private handle, so no access leaves the ring.
  */
 #include "shm_queue.h"
 #include "core/base/atomic.h"
@@ -53,7 +52,7 @@
 #define SHM_QUEUE_MAGIC 0x716c6673u /* "sflq" */
 enum { SHM_QUEUE_VERSION = 1 };
 
-int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes)
+int fl__shm_queue_bytes(size_t item_size, size_t size, size_t *bytes)
 {
 	size_t data;
 	if (size == 0)
@@ -65,17 +64,12 @@ int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes)
 	return 0;
 }
 
-size_t fl__shm_view_bytes(const struct fl__shm_view *v)
+static fl_shm_queue shm_queue_of(struct fl__shm_ring *r, size_t item_size, uint32_t size)
 {
-	return sizeof(struct fl__shm_ring) + v->size * (v->item_size ? v->item_size : 1);
+	return (fl_shm_queue){.ring = r, .data = (unsigned char *)(r + 1), .item_size = item_size, .size = size};
 }
 
-static void shm_queue_init_view(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size)
-{
-	*v = (struct fl__shm_view){memory, (unsigned char *)memory + sizeof(struct fl__shm_ring), item_size, size};
-}
-
-void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size, uint32_t start)
+fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start)
 {
 	struct fl__shm_ring *r = memory;
 	/*
@@ -90,33 +84,27 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 	r->item_size = item_size;
 	r->size = size;
 	r->version = SHM_QUEUE_VERSION;
-	/* release: the whole ring; pairs with fl__shm_ring_check() */
+	/* release: the whole ring; pairs with fl__shm_queue_find() */
 	fl__store_release(&r->magic, SHM_QUEUE_MAGIC);
-	shm_queue_init_view(v, memory, item_size, size);
+	return shm_queue_of(r, item_size, size);
 }
 
-int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
+int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes)
 {
 	struct fl__shm_ring *r = memory;
-	size_t bytes;
 	if ((uintptr_t)memory % FL__SHM_RING_ALIGN != 0)
 		return -EBADMSG;
-	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC) /* acquire: pairs with fl__shm_ring_make() */
+	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC) /* acquire: pairs with fl__shm_queue_make() */
 		return -EBADMSG;
 	/* relaxed, all: written before the magic. Read once: another process may overwrite them. */
 	if (fl__load_relaxed(&r->version) != SHM_QUEUE_VERSION)
 		return -EPROTONOSUPPORT;
 	uint64_t item_size = fl__load_relaxed(&r->item_size);
 	uint32_t size = fl__load_relaxed(&r->size);
-	if (item_size > PTRDIFF_MAX || fl__shm_ring_bytes((size_t)item_size, size, &bytes) != 0)
+	if (item_size > PTRDIFF_MAX || fl__shm_queue_bytes((size_t)item_size, size, bytes) != 0)
 		return -EBADMSG;
-	shm_queue_init_view(v, memory, (size_t)item_size, size);
+	*q = shm_queue_of(r, (size_t)item_size, size);
 	return 0;
-}
-
-void fl__shm_ring_unmake(struct fl__shm_view *v)
-{
-	fl__store_relaxed(&v->ring->magic, 0); /* relaxed: no other process uses the ring */
 }
 
 /* Positions, with the count beside each. */
@@ -136,17 +124,17 @@ static uint64_t shm_queue_pack(struct shm_queue_mark m)
 }
 
 /* `n` is at most the ring's size. */
-static struct shm_queue_mark shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_mark m, uint32_t n,
+static struct shm_queue_mark shm_queue_advance(const fl_shm_queue *q, struct shm_queue_mark m, uint32_t n,
                                                uint32_t count)
 {
 	uint64_t position = (uint64_t)m.position + n;
-	uint64_t round = 2 * (uint64_t)v->size;
+	uint64_t round = 2 * (uint64_t)q->size;
 	return (struct shm_queue_mark){(uint32_t)(position < round ? position : position - round), m.count + count};
 }
 
-static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
+static uint32_t shm_queue_index(const fl_shm_queue *q, uint32_t position)
 {
-	return position < v->size ? position : position - v->size;
+	return position < q->size ? position : position - q->size;
 }
 
 /* The state, read once and checked. */
@@ -156,42 +144,42 @@ struct shm_queue_state {
 	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
 
-static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm_queue_state *s)
+static bool shm_queue_is_possible(const fl_shm_queue *q, const struct shm_queue_state *s)
 {
 	uint32_t length = s->in.count - s->out.count;
-	if (s->in.position >= 2 * v->size || s->out.position >= 2 * v->size || s->used > v->size ||
+	if (s->in.position >= 2 * q->size || s->out.position >= 2 * q->size || s->used > q->size ||
 	    s->closed > FL__SHM_DROPPED)
 		return false;
-	if (v->item_size)
+	if (q->item_size)
 		return length == s->used;
 	return (length == 0) == (s->used == 0) && (uint64_t)length * FL__SHM_FRAME_HEADER <= s->used;
 }
 
-static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
+static void shm_queue_read_state(const fl_shm_queue *q, struct shm_queue_state *s)
 {
 	/*
 	 * acquire: `in` is loaded after `out`. So without the lock the ring looks fuller rather
 	 * than emptier.
 	 */
-	s->out = shm_queue_unpack(fl__load_acquire(&v->ring->out));
-	s->in = shm_queue_unpack(fl__load_relaxed(&v->ring->in));
-	s->closed = fl__load_relaxed(&v->ring->closed);
+	s->out = shm_queue_unpack(fl__load_acquire(&q->ring->out));
+	s->in = shm_queue_unpack(fl__load_relaxed(&q->ring->in));
+	s->closed = fl__load_relaxed(&q->ring->closed);
 	uint32_t ahead = s->in.position - s->out.position;
-	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * v->size;
+	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * q->size;
 }
 
 /* Reads and checks the state: 0, -EBADMSG. */
-static int shm_queue_check_state(const struct fl__shm_view *v, struct shm_queue_state *s)
+static int shm_queue_check_state(const fl_shm_queue *q, struct shm_queue_state *s)
 {
-	shm_queue_read_state(v, s);
-	return shm_queue_is_possible(v, s) ? 0 : -EBADMSG;
+	shm_queue_read_state(q, s);
+	return shm_queue_is_possible(q, s) ? 0 : -EBADMSG;
 }
 
-static int shm_queue_can_put(const struct fl__shm_view *v, const struct shm_queue_state *s, size_t n)
+static int shm_queue_can_put(const fl_shm_queue *q, const struct shm_queue_state *s, size_t n)
 {
 	if (s->closed != FL__SHM_OPEN)
 		return -EPIPE;
-	return n <= v->size - s->used ? 0 : -EAGAIN;
+	return n <= q->size - s->used ? 0 : -EAGAIN;
 }
 
 /* Items that close_now has dropped cannot be got. */
@@ -203,39 +191,38 @@ static int shm_queue_can_get(const struct shm_queue_state *s)
 }
 
 /* Called under the lock. Reads and checks the state. Returns 0, -EAGAIN, -EPIPE, -EBADMSG. */
-static int shm_queue_begin_put(const struct fl__shm_view *v, struct shm_queue_state *s, size_t n)
+static int shm_queue_begin_put(const fl_shm_queue *q, struct shm_queue_state *s, size_t n)
 {
-	int rc = shm_queue_check_state(v, s);
-	return rc == 0 ? shm_queue_can_put(v, s, n) : rc;
+	int rc = shm_queue_check_state(q, s);
+	return rc == 0 ? shm_queue_can_put(q, s, n) : rc;
 }
 
-static int shm_queue_begin_get(const struct fl__shm_view *v, struct shm_queue_state *s)
+static int shm_queue_begin_get(const fl_shm_queue *q, struct shm_queue_state *s)
 {
-	int rc = shm_queue_check_state(v, s);
+	int rc = shm_queue_check_state(q, s);
 	return rc == 0 ? shm_queue_can_get(s) : rc;
 }
 
 /* The data. */
 
 /* Copy `n` units of `width` bytes to or from the ring at `position`. */
-static void shm_queue_copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
+static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const unsigned char *from, uint32_t n,
                               size_t width)
 {
-	uint32_t at = shm_queue_index(v, position), to_end = v->size - at;
+	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
 	uint32_t first = n < to_end ? n : to_end;
-	fl__copy(v->data + at * width, from, first * width);
+	fl__copy(q->data + at * width, from, first * width);
 	if (n > first)
-		fl__copy(v->data, from + first * width, (n - first) * width);
+		fl__copy(q->data, from + first * width, (n - first) * width);
 }
 
-static void shm_queue_copy_out(const struct fl__shm_view *v, uint32_t position, unsigned char *to, uint32_t n,
-                               size_t width)
+static void shm_queue_copy_out(const fl_shm_queue *q, uint32_t position, unsigned char *to, uint32_t n, size_t width)
 {
-	uint32_t at = shm_queue_index(v, position), to_end = v->size - at;
+	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
 	uint32_t first = n < to_end ? n : to_end;
-	fl__copy(to, v->data + at * width, first * width);
+	fl__copy(to, q->data + at * width, first * width);
 	if (n > first)
-		fl__copy(to + first * width, v->data, (n - first) * width);
+		fl__copy(to + first * width, q->data, (n - first) * width);
 }
 
 /* `before`: the state before the commit. */
@@ -247,10 +234,9 @@ static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_
 	fl__shm_wake_after_commit(&r->items, in.count - before->out.count - 1);
 }
 
-static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_queue_state *before,
-                                 struct shm_queue_mark out)
+static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_state *before, struct shm_queue_mark out)
 {
-	struct fl__shm_ring *r = v->ring;
+	struct fl__shm_ring *r = q->ring;
 	uint32_t got = out.count - before->out.count;
 	fl__shm_wake_before_commit(&r->space);
 	/* release: the copy comes first, to memory that may outlive a killed process */
@@ -259,13 +245,13 @@ static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_
 	 * Items: wakes as many waiters as can put. Frames: wakes all, since the first may need the
 	 * most space.
 	 */
-	fl__shm_wake_after_commit(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
+	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
 
 /* The argument of an fl__shm_op. */
 
 struct shm_queue_transfer {
-	const struct fl__shm_view *view;
+	const fl_shm_queue *queue;
 	const unsigned char *from;
 	unsigned char *to;
 	size_t n;     /* items; bytes of the frame, or of the room for it */
@@ -275,15 +261,15 @@ struct shm_queue_transfer {
 static int shm_queue_attempt_put(void *arg)
 {
 	struct shm_queue_transfer *t = arg;
-	const struct fl__shm_view *v = t->view;
+	const fl_shm_queue *q = t->queue;
 	struct shm_queue_state s;
-	int rc = shm_queue_begin_put(v, &s, 1);
+	int rc = shm_queue_begin_put(q, &s, 1);
 	if (rc != 0)
 		return rc;
-	uint32_t space = v->size - s.used;
+	uint32_t space = q->size - s.used;
 	uint32_t n = t->n < space ? (uint32_t)t->n : space;
-	shm_queue_copy_in(v, s.in.position, t->from, n, v->item_size);
-	shm_queue_commit_put(v->ring, &s, shm_queue_advance(v, s.in, n, n));
+	shm_queue_copy_in(q, s.in.position, t->from, n, q->item_size);
+	shm_queue_commit_put(q->ring, &s, shm_queue_advance(q, s.in, n, n));
 	t->moved = n;
 	return 0;
 }
@@ -291,14 +277,14 @@ static int shm_queue_attempt_put(void *arg)
 static int shm_queue_attempt_get(void *arg)
 {
 	struct shm_queue_transfer *t = arg;
-	const struct fl__shm_view *v = t->view;
+	const fl_shm_queue *q = t->queue;
 	struct shm_queue_state s;
-	int rc = shm_queue_begin_get(v, &s);
+	int rc = shm_queue_begin_get(q, &s);
 	if (rc != 0)
 		return rc;
 	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
-	shm_queue_copy_out(v, s.out.position, t->to, n, v->item_size);
-	shm_queue_commit_get(v, &s, shm_queue_advance(v, s.out, n, n));
+	shm_queue_copy_out(q, s.out.position, t->to, n, q->item_size);
+	shm_queue_commit_get(q, &s, shm_queue_advance(q, s.out, n, n));
 	t->moved = n;
 	return 0;
 }
@@ -306,39 +292,39 @@ static int shm_queue_attempt_get(void *arg)
 static int shm_queue_attempt_put_frame(void *arg)
 {
 	struct shm_queue_transfer *t = arg;
-	const struct fl__shm_view *v = t->view;
+	const fl_shm_queue *q = t->queue;
 	uint32_t size = (uint32_t)t->n, whole = size + FL__SHM_FRAME_HEADER;
 	struct shm_queue_state s;
-	int rc = shm_queue_begin_put(v, &s, whole);
+	int rc = shm_queue_begin_put(q, &s, whole);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	memcpy(header, &size, sizeof header);
-	shm_queue_copy_in(v, s.in.position, header, sizeof header, 1);
-	shm_queue_copy_in(v, shm_queue_advance(v, s.in, sizeof header, 0).position, t->from, size, 1);
-	shm_queue_commit_put(v->ring, &s, shm_queue_advance(v, s.in, whole, 1));
+	shm_queue_copy_in(q, s.in.position, header, sizeof header, 1);
+	shm_queue_copy_in(q, shm_queue_advance(q, s.in, sizeof header, 0).position, t->from, size, 1);
+	shm_queue_commit_put(q->ring, &s, shm_queue_advance(q, s.in, whole, 1));
 	return 0;
 }
 
 static int shm_queue_attempt_get_frame(void *arg)
 {
 	struct shm_queue_transfer *t = arg;
-	const struct fl__shm_view *v = t->view;
+	const fl_shm_queue *q = t->queue;
 	struct shm_queue_state s;
-	int rc = shm_queue_begin_get(v, &s);
+	int rc = shm_queue_begin_get(q, &s);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	uint32_t size;
-	shm_queue_copy_out(v, s.out.position, header, sizeof header, 1);
+	shm_queue_copy_out(q, s.out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
 	if (size > s.used - sizeof header) /* a header is there: shm_queue_is_possible() */
 		return -EBADMSG;
 	t->moved = size;
 	if (size > t->n)
 		return -EMSGSIZE;
-	shm_queue_copy_out(v, shm_queue_advance(v, s.out, sizeof header, 0).position, t->to, size, 1);
-	shm_queue_commit_get(v, &s, shm_queue_advance(v, s.out, size + (uint32_t)sizeof header, 1));
+	shm_queue_copy_out(q, shm_queue_advance(q, s.out, sizeof header, 0).position, t->to, size, 1);
+	shm_queue_commit_get(q, &s, shm_queue_advance(q, s.out, size + (uint32_t)sizeof header, 1));
 	return 0;
 }
 
@@ -346,20 +332,20 @@ static int shm_queue_attempt_get_frame(void *arg)
 static bool shm_queue_may_put(const void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
-	const struct fl__shm_view *v = t->view;
+	const fl_shm_queue *q = t->queue;
 	struct shm_queue_state s;
-	shm_queue_read_state(v, &s);
+	shm_queue_read_state(q, &s);
 	/* impossible, or two moments mixed: the attempt decides */
-	if (s.used > v->size)
+	if (s.used > q->size)
 		return true;
-	return shm_queue_can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN;
+	return shm_queue_can_put(q, &s, q->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN;
 }
 
 static bool shm_queue_may_get(const void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
-	shm_queue_read_state(t->view, &s);
+	shm_queue_read_state(t->queue, &s);
 	return shm_queue_can_get(&s) != -EAGAIN;
 }
 
@@ -373,57 +359,90 @@ static int shm_queue_perform(const struct fl__shm_op *op, int64_t deadline, fl_c
 
 static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg))
 {
-	struct fl__shm_ring *r = t->view->ring;
+	struct fl__shm_ring *r = t->queue->ring;
 	return (struct fl__shm_op){
 	    &r->lock, space ? &r->space : &r->items, attempt, space ? shm_queue_may_put : shm_queue_may_get, t, false};
 }
 
-int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t *count, int64_t deadline,
-                     fl_cancel_token *cancel)
+static int shm_queue_transfer(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg), int64_t deadline,
+                              fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.view = v, .from = items, .n = n};
-	if (v->item_size == 0)
-		return -EINVAL;
-	const struct fl__shm_op op = shm_queue_op(&t, true, shm_queue_attempt_put);
-	int rc = shm_queue_perform(&op, deadline, cancel);
-	if (rc == 0)
-		*count = t.moved;
-	return rc;
-}
-
-int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *count, int64_t deadline,
-                     fl_cancel_token *cancel)
-{
-	struct shm_queue_transfer t = {.view = v, .to = items, .n = n};
-	if (v->item_size == 0)
-		return -EINVAL;
-	const struct fl__shm_op op = shm_queue_op(&t, false, shm_queue_attempt_get);
-	int rc = shm_queue_perform(&op, deadline, cancel);
-	if (rc == 0)
-		*count = t.moved;
-	return rc;
-}
-
-int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t size, int64_t deadline,
-                           fl_cancel_token *cancel)
-{
-	struct shm_queue_transfer t = {.view = v, .from = frame, .n = size};
-	if (v->item_size != 0)
-		return -EINVAL;
-	if (v->size < FL__SHM_FRAME_HEADER || size > v->size - FL__SHM_FRAME_HEADER)
-		return -EMSGSIZE;
-	const struct fl__shm_op op = shm_queue_op(&t, true, shm_queue_attempt_put_frame);
+	const struct fl__shm_op op = shm_queue_op(t, space, attempt);
 	return shm_queue_perform(&op, deadline, cancel);
 }
 
-int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, size_t *size, int64_t deadline,
+int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
                            fl_cancel_token *cancel)
 {
-	struct shm_queue_transfer t = {.view = v, .to = frame, .n = room};
-	if (v->item_size != 0)
+	struct shm_queue_transfer t = {.queue = q, .from = items, .n = n};
+	*count = 0;
+	if (q->item_size == 0)
 		return -EINVAL;
-	const struct fl__shm_op op = shm_queue_op(&t, false, shm_queue_attempt_get_frame);
-	int rc = shm_queue_perform(&op, deadline, cancel);
+	int rc = shm_queue_transfer(&t, true, shm_queue_attempt_put, deadline, cancel);
+	*count = t.moved;
+	return rc;
+}
+
+/* Gets 1 to `n` items, by one commit. */
+static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                              fl_cancel_token *cancel)
+{
+	struct shm_queue_transfer t = {.queue = q, .to = items, .n = n};
+	if (q->item_size == 0)
+		return -EINVAL;
+	int rc = shm_queue_transfer(&t, false, shm_queue_attempt_get, deadline, cancel);
+	*count = t.moved;
+	return rc;
+}
+
+int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
+{
+	size_t one;
+	return fl__shm_queue_put_some(q, item, 1, &one, deadline, cancel);
+}
+
+int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
+{
+	size_t one;
+	return shm_queue_get_some(q, item, 1, &one, deadline, cancel);
+}
+
+int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+                                fl_cancel_token *cancel)
+{
+	const unsigned char *next = items;
+	int rc = 0;
+	size_t put;
+	for (*count = 0; rc == 0 && *count < n; *count += put)
+		rc = fl__shm_queue_put_some(q, next + *count * q->item_size, n - *count, &put, deadline, cancel);
+	return rc;
+}
+
+int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                                fl_cancel_token *cancel)
+{
+	*count = 0;
+	return n > 0 ? shm_queue_get_some(q, items, n, count, deadline, cancel) : 0;
+}
+
+int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
+                                 fl_cancel_token *cancel)
+{
+	struct shm_queue_transfer t = {.queue = q, .from = frame, .n = size};
+	if (q->item_size != 0)
+		return -EINVAL;
+	if (q->size < FL__SHM_FRAME_HEADER || size > q->size - FL__SHM_FRAME_HEADER)
+		return -EMSGSIZE;
+	return shm_queue_transfer(&t, true, shm_queue_attempt_put_frame, deadline, cancel);
+}
+
+int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
+                                 fl_cancel_token *cancel)
+{
+	struct shm_queue_transfer t = {.queue = q, .to = buffer, .n = room};
+	if (q->item_size != 0)
+		return -EINVAL;
+	int rc = shm_queue_transfer(&t, false, shm_queue_attempt_get_frame, deadline, cancel);
 	if (rc == 0 || rc == -EMSGSIZE)
 		*size = t.moved;
 	return rc;
@@ -441,32 +460,41 @@ static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 	return rc == -ETIMEDOUT ? -EBUSY : rc == -EDEADLK ? -EBADMSG : rc;
 }
 
-int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
+/* Stores in *left how many items or frames there were. */
+static int shm_queue_close(fl_shm_queue *q, uint32_t wanted, size_t *left)
 {
-	struct fl__shm_ring *r = v->ring;
+	struct fl__shm_ring *r = q->ring;
 	struct fl__shm_held held;
 	struct shm_queue_state s;
 	int rc = shm_queue_enter(r, &held);
 	if (rc != 0)
 		return rc;
-	rc = shm_queue_check_state(v, &s);
-	uint32_t wanted = drop ? FL__SHM_DROPPED : FL__SHM_CLOSED;
-	uint32_t left = s.closed == FL__SHM_DROPPED ? 0 : s.in.count - s.out.count;
+	rc = shm_queue_check_state(q, &s);
 	if (rc == 0 && s.closed < wanted) {
 		fl__shm_wake_before_commit(&r->items);
 		fl__shm_wake_before_commit(&r->space);
-		if (drop)
-			fl__shm_wake_before_commit(&r->done);
+		fl__shm_wake_before_commit(&r->done);
 		fl__store_relaxed(&r->closed, wanted);
 		fl__shm_wake_after_commit(&r->items, INT32_MAX);
 		fl__shm_wake_after_commit(&r->space, INT32_MAX);
-		if (drop)
-			fl__shm_wake_after_commit(&r->done, INT32_MAX);
+		fl__shm_wake_after_commit(&r->done, INT32_MAX);
 	}
 	fl__shm_leave(&r->lock, &held);
-	if (rc == 0 && drop)
-		*dropped = left;
+	if (rc == 0)
+		*left = s.closed == FL__SHM_DROPPED ? 0 : s.in.count - s.out.count;
 	return rc;
+}
+
+int fl_shm_queue_close(fl_shm_queue *q)
+{
+	size_t left;
+	return shm_queue_close(q, FL__SHM_CLOSED, &left);
+}
+
+int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped)
+{
+	size_t ignored;
+	return shm_queue_close(q, FL__SHM_DROPPED, dropped ? dropped : &ignored);
 }
 
 /* Joining. */
@@ -478,11 +506,11 @@ static uint32_t shm_queue_unfinished(const struct shm_queue_state *s, uint32_t d
 }
 
 /* Called under the lock. */
-static int shm_queue_count_done(const struct fl__shm_view *v)
+static int shm_queue_count_done(const fl_shm_queue *q)
 {
-	struct fl__shm_ring *r = v->ring;
+	struct fl__shm_ring *r = q->ring;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
+	int rc = shm_queue_check_state(q, &s);
 	if (rc != 0)
 		return rc;
 	uint32_t dones = fl__load_relaxed(&r->dones);
@@ -497,58 +525,68 @@ static int shm_queue_count_done(const struct fl__shm_view *v)
 	return 0;
 }
 
-int fl__shm_ring_task_done(struct fl__shm_view *v)
+int fl_shm_queue_task_done(fl_shm_queue *q)
 {
 	struct fl__shm_held held;
-	int rc = shm_queue_enter(v->ring, &held);
+	int rc = shm_queue_enter(q->ring, &held);
 	if (rc != 0)
 		return rc;
-	rc = shm_queue_count_done(v);
-	fl__shm_leave(&v->ring->lock, &held);
+	rc = shm_queue_count_done(q);
+	fl__shm_leave(&q->ring->lock, &held);
 	return rc;
 }
 
 static int shm_queue_attempt_join(void *arg)
 {
-	const struct fl__shm_view *v = arg;
+	const fl_shm_queue *q = arg;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
+	int rc = shm_queue_check_state(q, &s);
 	if (rc != 0)
 		return rc;
-	return shm_queue_unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
+	return shm_queue_unfinished(&s, fl__load_relaxed(&q->ring->dones)) == 0 ? 0 : -EAGAIN;
 }
 
 static bool shm_queue_may_join(const void *arg)
 {
-	const struct fl__shm_view *v = arg;
+	const fl_shm_queue *q = arg;
 	struct shm_queue_state s;
-	uint32_t dones = fl__load_relaxed(&v->ring->dones);
-	shm_queue_read_state(v, &s);
+	uint32_t dones = fl__load_relaxed(&q->ring->dones);
+	shm_queue_read_state(q, &s);
 	return shm_queue_unfinished(&s, dones) == 0;
 }
 
-int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel_token *cancel)
+int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__shm_ring *r = v->ring;
-	const struct fl__shm_op op = {&r->lock, &r->done, shm_queue_attempt_join, shm_queue_may_join, v, true};
+	struct fl__shm_ring *r = q->ring;
+	const struct fl__shm_op op = {&r->lock, &r->done, shm_queue_attempt_join, shm_queue_may_join, q, true};
 	return shm_queue_perform(&op, deadline, cancel);
 }
 
 /* State. */
 
-size_t fl__shm_ring_length(const struct fl__shm_view *v)
+size_t fl_shm_queue_length(const fl_shm_queue *q)
 {
 	struct shm_queue_state s;
-	shm_queue_read_state(v, &s);
+	shm_queue_read_state(q, &s);
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return length <= v->size ? length : v->size; /* larger: puts and gets came after the load of `out` */
+	return length <= q->size ? length : q->size; /* larger: puts and gets came after the load of `out` */
 }
 
-bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
+size_t fl_shm_queue_capacity(const fl_shm_queue *q)
 {
-	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN;
+	return q->size;
+}
+
+size_t fl_shm_queue_item_size(const fl_shm_queue *q)
+{
+	return q->item_size;
+}
+
+bool fl_shm_queue_is_closed(const fl_shm_queue *q)
+{
+	return fl__load_relaxed(&q->ring->closed) != FL__SHM_OPEN;
 }
 
 /* Readiness: an attempt that changes nothing. A put asks for the space of an empty frame. */
@@ -557,14 +595,14 @@ static int shm_queue_probe_put(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
-	return shm_queue_begin_put(t->view, &s, t->view->item_size ? 1 : FL__SHM_FRAME_HEADER);
+	return shm_queue_begin_put(t->queue, &s, t->queue->item_size ? 1 : FL__SHM_FRAME_HEADER);
 }
 
 static int shm_queue_probe_get(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
-	return shm_queue_begin_get(t->view, &s);
+	return shm_queue_begin_get(t->queue, &s);
 }
 
 static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool space)
@@ -572,25 +610,47 @@ static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool s
 	return shm_queue_op(t, space, space ? shm_queue_probe_put : shm_queue_probe_get);
 }
 
-bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
+static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {
-	struct shm_queue_transfer t = {.view = v};
+	struct shm_queue_transfer t = {.queue = q};
 	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
 	int rc = fl__shm_attempt(&op);
 	return rc != -EAGAIN && rc != -ETIMEDOUT;
 }
 
-/* The handle. */
+static bool shm_queue_arm(const fl_shm_queue *q, bool space, struct fl__node *node)
+{
+	struct shm_queue_transfer t = {.queue = q};
+	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
+	return fl__shm_wait_arm(&op, node);
+}
 
-enum { SHM_QUEUE_CAPACITY_DEFAULT = 1024 };
+static bool shm_queue_items_ready(void *q)
+{
+	return shm_queue_is_ready(q, false);
+}
 
-struct fl_shm_queue {
-	struct fl__shm_view view;
-	fl_shm *region;
-	fl_shm_offset offset;
-};
+static bool shm_queue_items_arm(void *q, struct fl__node *node)
+{
+	return shm_queue_arm(q, false, node);
+}
+
+static bool shm_queue_space_ready(void *q)
+{
+	return shm_queue_is_ready(q, true);
+}
+
+static bool shm_queue_space_arm(void *q, struct fl__node *node)
+{
+	return shm_queue_arm(q, true, node);
+}
+
+const fl_on_type fl__on_shm_queue = {shm_queue_items_ready, shm_queue_items_arm, fl__bridge_disarm, NULL};
+const fl_on_type fl__on_shm_queue_space = {shm_queue_space_ready, shm_queue_space_arm, fl__bridge_disarm, NULL};
 
 /* Creation and destruction. */
+
+enum { SHM_QUEUE_CAPACITY_DEFAULT = 1024 };
 
 /* The ring's size according to `config`. 0: the config is invalid. */
 static size_t shm_queue_ring_size(const fl_shm_queue_config *config)
@@ -608,7 +668,7 @@ int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_
 	size_t bytes;
 	if (size == 0)
 		return -EINVAL;
-	int rc = fl__shm_ring_bytes(config->item_size, size, &bytes);
+	int rc = fl__shm_queue_bytes(config->item_size, size, &bytes);
 	if (rc != 0)
 		return rc;
 	if (!fl_shm_is_writable(region))
@@ -621,37 +681,38 @@ int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_
 		fl__free(q);
 		return -ENOMEM;
 	}
+	*q = fl__shm_queue_make(memory, config->item_size, (uint32_t)size, 0);
 	q->region = region;
-	q->offset = fl_shm_offset_of(region, memory);
-	fl__shm_ring_make(&q->view, memory, config->item_size, (uint32_t)size, 0);
 	*made = q;
 	return 0;
 }
 
 int fl_shm_queue_open(fl_shm_queue **made, fl_shm *region, fl_shm_offset offset)
 {
-	struct fl__shm_view view;
+	fl_shm_queue found;
+	size_t bytes;
 	if (!fl_shm_is_writable(region))
 		return -EROFS;
 	void *memory = fl_shm_at(region, offset, sizeof(struct fl__shm_ring));
 	if (!memory)
 		return -EBADMSG;
-	int rc = fl__shm_ring_check(&view, memory);
+	int rc = fl__shm_queue_find(&found, memory, &bytes);
 	if (rc != 0)
 		return rc;
-	if (!fl_shm_at(region, offset, fl__shm_view_bytes(&view)))
+	if (!fl_shm_at(region, offset, bytes))
 		return -EBADMSG;
 	fl_shm_queue *q = fl__alloc(1, sizeof *q);
 	if (!q)
 		return -ENOMEM;
-	*q = (fl_shm_queue){view, region, offset};
+	*q = found;
+	q->region = region;
 	*made = q;
 	return 0;
 }
 
 fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q)
 {
-	return q->offset;
+	return fl_shm_offset_of(q->region, q->ring);
 }
 
 void fl_shm_queue_free(fl_shm_queue *q)
@@ -663,133 +724,7 @@ void fl_shm_queue_destroy(fl_shm_queue *q)
 {
 	if (!q)
 		return;
-	fl__shm_ring_unmake(&q->view);
-	fl_shm_free_block(q->region, q->view.ring);
+	fl__store_relaxed(&q->ring->magic, 0); /* relaxed: no other process uses the ring */
+	fl_shm_free_block(q->region, q->ring);
 	fl__free(q);
 }
-
-/* Items. */
-
-int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
-{
-	size_t one;
-	return fl__shm_ring_put(&q->view, item, 1, &one, deadline, cancel);
-}
-
-int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
-{
-	size_t one;
-	return fl__shm_ring_get(&q->view, item, 1, &one, deadline, cancel);
-}
-
-/* Several items. */
-
-int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                                fl_cancel_token *cancel)
-{
-	const unsigned char *next = items;
-	int rc = 0;
-	size_t put;
-	for (*count = 0; rc == 0 && *count < n; *count += put) {
-		put = 0;
-		rc = fl__shm_ring_put(&q->view, next + *count * q->view.item_size, n - *count, &put, deadline, cancel);
-	}
-	return rc;
-}
-
-int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
-                                fl_cancel_token *cancel)
-{
-	*count = 0;
-	return n > 0 ? fl__shm_ring_get(&q->view, items, n, count, deadline, cancel) : 0;
-}
-
-/* Frames. */
-
-int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
-                                 fl_cancel_token *cancel)
-{
-	return fl__shm_ring_put_frame(&q->view, frame, size, deadline, cancel);
-}
-
-int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
-                                 fl_cancel_token *cancel)
-{
-	return fl__shm_ring_get_frame(&q->view, buffer, room, size, deadline, cancel);
-}
-
-/* Closing and joining. */
-
-int fl_shm_queue_close(fl_shm_queue *q)
-{
-	size_t none;
-	return fl__shm_ring_close(&q->view, false, &none);
-}
-
-int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped)
-{
-	size_t ignored;
-	return fl__shm_ring_close(&q->view, true, dropped ? dropped : &ignored);
-}
-
-int fl_shm_queue_task_done(fl_shm_queue *q)
-{
-	return fl__shm_ring_task_done(&q->view);
-}
-
-int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl__shm_ring_join(&q->view, deadline, cancel);
-}
-
-/* State. */
-
-size_t fl_shm_queue_length(const fl_shm_queue *q)
-{
-	return fl__shm_ring_length(&q->view);
-}
-
-size_t fl_shm_queue_capacity(const fl_shm_queue *q)
-{
-	return q->view.size;
-}
-
-size_t fl_shm_queue_item_size(const fl_shm_queue *q)
-{
-	return q->view.item_size;
-}
-
-bool fl_shm_queue_is_closed(const fl_shm_queue *q)
-{
-	return fl__shm_ring_is_closed(&q->view);
-}
-
-static bool shm_queue_arm(fl_shm_queue *q, bool space, struct fl__node *node)
-{
-	struct shm_queue_transfer t = {.view = &q->view};
-	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
-	return fl__shm_wait_arm(&op, node);
-}
-
-static bool shm_queue_items_ready(void *q)
-{
-	return fl__shm_ring_ready(&((fl_shm_queue *)q)->view, false);
-}
-
-static bool shm_queue_items_arm(void *q, struct fl__node *node)
-{
-	return shm_queue_arm(q, false, node);
-}
-
-static bool shm_queue_space_ready(void *q)
-{
-	return fl__shm_ring_ready(&((fl_shm_queue *)q)->view, true);
-}
-
-static bool shm_queue_space_arm(void *q, struct fl__node *node)
-{
-	return shm_queue_arm(q, true, node);
-}
-
-const fl_on_type fl__on_shm_queue = {shm_queue_items_ready, shm_queue_items_arm, fl__bridge_disarm, NULL};
-const fl_on_type fl__on_shm_queue_space = {shm_queue_space_ready, shm_queue_space_arm, fl__bridge_disarm, NULL};

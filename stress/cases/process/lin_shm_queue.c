@@ -11,24 +11,22 @@ enum { PLACES = 2 };
 
 struct lin_shm_queue {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + PLACES * sizeof(int)];
-	struct fl__shm_view view;
+	fl_shm_queue queue;
 };
 
 FL_STRESS_SETUP(lin_shm_queue)
 {
-	fl__shm_ring_make(&s->view, s->memory, sizeof(int), PLACES, UINT32_MAX - 1);
+	s->queue = fl__shm_queue_make(s->memory, sizeof(int), PLACES, UINT32_MAX - 1);
 }
 
 FL_LIN_OP(lin_shm_queue, put, FL_LIN_PUT, .weight = 3)
 {
-	size_t one;
-	return fl__shm_ring_put(&s->view, &(int){(int)arg}, 1, &one, FL__TRY, FL_SHIELDED);
+	return fl_shm_queue_put_until(&s->queue, &(int){(int)arg}, FL__TRY, FL_SHIELDED);
 }
 
 FL_LIN_OP(lin_shm_queue, get, FL_LIN_GET, .weight = 3)
 {
-	size_t one;
-	int item, rc = fl__shm_ring_get(&s->view, &item, 1, &one, FL__TRY, FL_SHIELDED);
+	int item, rc = fl_shm_queue_get_until(&s->queue, &item, FL__TRY, FL_SHIELDED);
 	return rc ? rc : item;
 }
 
@@ -36,7 +34,7 @@ FL_LIN_OP(lin_shm_queue, close, FL_LIN_CLOSE, .most = 1)
 {
 	int rc;
 	/* The ten seconds are the model's. */
-	while ((rc = fl__shm_ring_close(&s->view, false, NULL)) == -EBUSY)
+	while ((rc = fl_shm_queue_close(&s->queue)) == -EBUSY)
 		;
 	return rc;
 }
@@ -48,7 +46,7 @@ FL_LIN_OP(lin_shm_queue, put_many, FL_LIN_PUT_MANY, .keys = 3)
 	for (unsigned i = 0; i < 3; i++)
 		items[i] = (int)fl_lin_item(arg, i);
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
-	const int rc = fl__shm_ring_put(&s->view, items, n, &count, FL__TRY, FL_SHIELDED);
+	const int rc = fl__shm_queue_put_some(&s->queue, items, n, &count, FL__TRY, FL_SHIELDED);
 	return rc == -EBUSY ? rc : rc == 0 ? (int64_t)count : 0;
 }
 
@@ -58,7 +56,7 @@ FL_LIN_OP(lin_shm_queue, get_many, FL_LIN_GET_MANY, .keys = 3)
 	int64_t got[3];
 	size_t count = 0;
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
-	if (fl__shm_ring_get(&s->view, items, n, &count, FL__TRY, FL_SHIELDED) == -EBUSY)
+	if (fl_shm_queue_get_many_until(&s->queue, items, n, &count, FL__TRY, FL_SHIELDED) == -EBUSY)
 		return -EBUSY;
 	for (unsigned i = 0; i < count; i++)
 		got[i] = items[i];

@@ -11,7 +11,7 @@ static void put_pair(struct queue_in_shm *q, int i)
 	const int items[2] = {i + 1, i + 2};
 	size_t n;
 	q->put[i] = q->put[i + 1] = BEGUN;
-	OK(fl__shm_ring_put(&q->view, items, 2, &n, FL_FOREVER, FL_SHIELDED));
+	OK(fl__shm_queue_put_some(&q->queue, items, 2, &n, FL_FOREVER, FL_SHIELDED));
 	FL_STRESS_CHECK(n == 2);
 	q->put[i] = q->put[i + 1] = 0;
 }
@@ -120,7 +120,7 @@ FL_STRESS_ACTOR(shm_queue_bulk, getter)
 {
 	int items[3] = {0};
 	size_t n = 0;
-	if (fl__shm_ring_get(&s->q.view, items, 3, &n, soon(), FL_SHIELDED) != 0)
+	if (fl_shm_queue_get_many_until(&s->q.queue, items, 3, &n, soon(), FL_SHIELDED) != 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		s->q.got[0][i] = items[i];
@@ -154,7 +154,7 @@ FL_STRESS_ACTOR(shm_queue_look, user)
 
 FL_STRESS_ACTOR(shm_queue_look, reader)
 {
-	s->length = fl__shm_ring_length(&s->q.view);
+	s->length = fl_shm_queue_length(&s->q.queue);
 }
 
 FL_STRESS(shm_queue_look, user, reader)

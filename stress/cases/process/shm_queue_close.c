@@ -7,9 +7,8 @@
 
 static void close_it(struct queue_in_shm *q, bool drop)
 {
-	size_t dropped;
 	int rc;
-	while ((rc = fl__shm_ring_close(&q->view, drop, &dropped)) == -EBUSY)
+	while ((rc = drop ? fl_shm_queue_close_now(&q->queue, NULL) : fl_shm_queue_close(&q->queue)) == -EBUSY)
 		fl_stress_relax();
 	OK(rc);
 }
@@ -61,7 +60,7 @@ FL_STRESS_SETUP(shm_queue_join)
 static int say_done(struct queue_in_shm *q)
 {
 	int rc;
-	while ((rc = fl__shm_ring_task_done(&q->view)) == -EBUSY)
+	while ((rc = fl_shm_queue_task_done(&q->queue)) == -EBUSY)
 		fl_stress_relax();
 	return rc;
 }
@@ -80,14 +79,14 @@ FL_STRESS_ACTOR(shm_queue_join, right)
 
 FL_STRESS_ACTOR(shm_queue_join, joiner)
 {
-	OK(fl__shm_ring_join(&s->q.view, FL_FOREVER, FL_SHIELDED));
+	OK(fl_shm_queue_join_until(&s->q.queue, FL_FOREVER, FL_SHIELDED));
 }
 
 FL_STRESS_PROCESSES(shm_queue_join, left, right, joiner)
 {
 	FL_FORBIDDEN(s->rc[0] == 0 && s->rc[1] == 0, "done twice");
 	FL_FORBIDDEN(s->rc[0] == -EINVAL && s->rc[1] == -EINVAL, "done by none");
-	FL_ACCEPTABLE(fl__shm_ring_join(&s->q.view, FL__TRY, FL_SHIELDED) == 0, "done once");
+	FL_ACCEPTABLE(fl_shm_queue_join_until(&s->q.queue, FL__TRY, FL_SHIELDED) == 0, "done once");
 }
 
 /*
@@ -101,27 +100,26 @@ struct shm_queue_torn_header {
 
 FL_STRESS_ACTOR(shm_queue_torn_header, maker)
 {
-	struct fl__shm_view v;
-	size_t one;
-	fl__shm_ring_make(&v, s->memory, sizeof(int), 2, UINT32_MAX);
-	OK(fl__shm_ring_put(&v, &(int){1}, 1, &one, FL_FOREVER, FL_SHIELDED));
+	fl_shm_queue v = fl__shm_queue_make(s->memory, sizeof(int), 2, UINT32_MAX);
+	OK(fl_shm_queue_put_until(&v, &(int){1}, FL_FOREVER, FL_SHIELDED));
 }
 
 FL_STRESS_ACTOR(shm_queue_torn_header, opener)
 {
-	struct fl__shm_view v;
-	size_t one;
-	s->rc = fl__shm_ring_check(&v, s->memory);
+	fl_shm_queue v;
+	size_t bytes;
+	s->rc = fl__shm_queue_find(&v, s->memory, &bytes);
 	if (s->rc != 0)
 		return;
 	FL_STRESS_CHECK(v.size == 2 && v.item_size == sizeof(int));
-	OK(fl__shm_ring_put(&v, &(int){2}, 1, &one, FL_FOREVER, FL_SHIELDED));
+	OK(fl_shm_queue_put_until(&v, &(int){2}, FL_FOREVER, FL_SHIELDED));
 }
 
 FL_STRESS_PROCESSES(shm_queue_torn_header, maker, opener)
 {
-	struct fl__shm_view v;
+	fl_shm_queue v;
+	size_t bytes;
 	FL_FORBIDDEN(s->rc != 0 && s->rc != -EBADMSG, "half a queue");
-	FL_ACCEPTABLE(s->rc == 0 && fl__shm_ring_check(&v, s->memory) == 0, "found");
+	FL_ACCEPTABLE(s->rc == 0 && fl__shm_queue_find(&v, s->memory, &bytes) == 0, "found");
 	FL_ACCEPTABLE(1, "not there yet");
 }

@@ -27,14 +27,15 @@ static void put_two(struct queue_in_shm *q)
 {
 	size_t count;
 	q->put[1] = q->put[2] = BEGUN;
-	q->put[1] = q->put[2] = fl__shm_ring_put(&q->view, (const int[]){2, 3}, 2, &count, FL_FOREVER, FL_SHIELDED);
+	q->put[1] = q->put[2] =
+	    fl__shm_queue_put_some(&q->queue, (const int[]){2, 3}, 2, &count, FL_FOREVER, FL_SHIELDED);
 }
 
 static void get_two(struct queue_in_shm *q)
 {
 	size_t count;
 	int items[2];
-	if (fl__shm_ring_get(&q->view, items, 2, &count, soon(), FL_SHIELDED) == 0)
+	if (fl_shm_queue_get_many_until(&q->queue, items, 2, &count, soon(), FL_SHIELDED) == 0)
 		memcpy(q->got[0], items, count * sizeof *items);
 }
 
@@ -55,7 +56,7 @@ FL_STRESS_ACTOR(shm_queue_kill9_each_step, victim)
 		get_two(&s->q);
 		break;
 	default:
-		rc = fl__shm_ring_close(&s->q.view, false, NULL);
+		rc = fl_shm_queue_close(&s->q.queue);
 		FL_STRESS_CHECK(rc == 0 || rc == -EBUSY); /* ten seconds of the model's time */
 	}
 }

@@ -16,14 +16,14 @@ enum { ITEMS = 4, NOT_BEGUN = 1, BEGUN = 2 };
 
 struct queue_in_shm {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + ITEMS * sizeof(int)];
-	struct fl__shm_view view;
+	fl_shm_queue queue;
 	int put[ITEMS];
 	int got[2][ITEMS]; /* of two getters; 0: none */
 };
 
 static inline void begin_items(struct queue_in_shm *q, uint32_t capacity, uint32_t start)
 {
-	fl__shm_ring_make(&q->view, q->memory, sizeof(int), capacity, start);
+	q->queue = fl__shm_queue_make(q->memory, sizeof(int), capacity, start);
 	for (int i = 0; i < ITEMS; i++)
 		q->put[i] = NOT_BEGUN;
 }
@@ -31,18 +31,16 @@ static inline void begin_items(struct queue_in_shm *q, uint32_t capacity, uint32
 /* Puts the item `i` + 1. */
 static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
 {
-	size_t one;
 	int item = i + 1;
 	q->put[i] = BEGUN;
-	return q->put[i] = fl__shm_ring_put(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
+	return q->put[i] = fl_shm_queue_put_until(&q->queue, &item, deadline, FL_SHIELDED);
 }
 
 /* Get number `n` of `getter`. */
 static inline int get_item(struct queue_in_shm *q, int getter, int n, int64_t deadline)
 {
-	size_t one;
 	int item = 0;
-	int rc = fl__shm_ring_get(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
+	int rc = fl_shm_queue_get_until(&q->queue, &item, deadline, FL_SHIELDED);
 	if (rc == 0)
 		q->got[getter][n] = item;
 	return rc;
@@ -56,10 +54,9 @@ static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 {
 	unsigned seen[ITEMS + 1] = {0};
 	int item;
-	size_t one;
 	for (int i = 0; i < 2 * ITEMS; i++)
 		seen[q->got[i / ITEMS][i % ITEMS]]++;
-	while (fl__shm_ring_get(&q->view, &item, 1, &one, FL__TRY, FL_SHIELDED) == 0) {
+	while (fl_shm_queue_get_until(&q->queue, &item, FL__TRY, FL_SHIELDED) == 0) {
 		if (item < 1 || item > ITEMS)
 			return false;
 		seen[item]++;

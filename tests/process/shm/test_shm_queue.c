@@ -144,26 +144,25 @@ static int some(int i)
 /*
  * Puts and gets in bursts against a model of two numbers: the next item out, and the last item in.
  */
-static void run_fifo(struct fl__shm_view *v, uint32_t capacity)
+static void run_fifo(fl_shm_queue *v, uint32_t capacity)
 {
 	uint64_t in = 0, out = 0;
-	size_t one;
 	for (int burst = 0; burst < 60; burst++) {
 		size_t n = (size_t)some(burst) % (capacity + 2);
 		for (size_t i = 0; i < n; i++) {
 			bool full = in - out == capacity;
-			FL_RC(fl__shm_ring_put(v, &in, 1, &one, FL__TRY, NULL), full ? -EAGAIN : 0);
+			FL_RC(fl_shm_queue_put_until(v, &in, FL__TRY, NULL), full ? -EAGAIN : 0);
 			in += !full;
 		}
 		n = (size_t)some(burst + 1000) % (capacity + 2);
 		for (size_t i = 0; i < n; i++) {
 			uint64_t item = 77;
 			bool empty = in == out;
-			FL_RC(fl__shm_ring_get(v, &item, 1, &one, FL__TRY, NULL), empty ? -EAGAIN : 0);
+			FL_RC(fl_shm_queue_get_until(v, &item, FL__TRY, NULL), empty ? -EAGAIN : 0);
 			assert_true(item == (empty ? 77 : out));
 			out += !empty;
 		}
-		assert_int_equal(fl__shm_ring_length(v), in - out);
+		assert_int_equal(fl_shm_queue_length(v), in - out);
 	}
 	assert_true(out > capacity * 3);
 }
@@ -178,13 +177,13 @@ FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
 	const uint32_t starts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 20, INT32_MAX - 3u};
 	FL_EACH (i, capacities) {
 		size_t bytes;
-		FL_OK(fl__shm_ring_bytes(8, capacities[i], &bytes));
+		FL_OK(fl__shm_queue_bytes(8, capacities[i], &bytes));
 		void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 		assert_non_null(memory);
 		FL_EACH (k, starts) {
-			struct fl__shm_view made, found;
-			fl__shm_ring_make(&made, memory, 8, capacities[i], starts[k]);
-			FL_OK(fl__shm_ring_check(&found, memory));
+			fl_shm_queue found;
+			(void)fl__shm_queue_make(memory, 8, capacities[i], starts[k]);
+			FL_OK(fl__shm_queue_find(&found, memory, &bytes));
 			run_fifo(&found, capacities[i]);
 		}
 		free(memory);
@@ -194,19 +193,18 @@ FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
 /* The counts of done items wrap, too. */
 FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 {
-	size_t bytes, one;
-	FL_OK(fl__shm_ring_bytes(8, 3, &bytes));
+	size_t bytes;
+	FL_OK(fl__shm_queue_bytes(8, 3, &bytes));
 	void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-	struct fl__shm_view v;
-	fl__shm_ring_make(&v, memory, 8, 3, UINT32_MAX - 2);
+	fl_shm_queue v = fl__shm_queue_make(memory, 8, 3, UINT32_MAX - 2);
 	for (int i = 0; i < 10; i++) {
 		uint64_t item = (uint64_t)i;
-		FL_OK(fl__shm_ring_join(&v, FL__TRY, NULL));
-		FL_OK(fl__shm_ring_put(&v, &item, 1, &one, 0, NULL));
-		FL_RC(fl__shm_ring_join(&v, FL__TRY, NULL), -EAGAIN);
-		FL_RC(fl__shm_ring_task_done(&v), -EINVAL);
-		FL_OK(fl__shm_ring_get(&v, &item, 1, &one, 0, NULL));
-		FL_OK(fl__shm_ring_task_done(&v));
+		FL_OK(fl_shm_queue_join_until(&v, FL__TRY, NULL));
+		FL_OK(fl_shm_queue_put_until(&v, &item, 0, NULL));
+		FL_RC(fl_shm_queue_join_until(&v, FL__TRY, NULL), -EAGAIN);
+		FL_RC(fl_shm_queue_task_done(&v), -EINVAL);
+		FL_OK(fl_shm_queue_get_until(&v, &item, 0, NULL));
+		FL_OK(fl_shm_queue_task_done(&v));
 	}
 	free(memory);
 }

@@ -12,21 +12,22 @@ static uint32_t draw(uint64_t *seed)
 }
 
 /* Only tries, so that a lock that seems to be taken costs a millisecond. */
-static void use_all(struct fl__shm_view *v)
+static void use_all(fl_shm_queue *v)
 {
 	unsigned char buffer[64] = {0};
 	size_t n;
-	int rcs[] = {fl__shm_ring_put(v, buffer, 3, &n, FL__TRY, NULL),
-	             fl__shm_ring_get(v, buffer, 4, &n, FL__TRY, NULL),
-	             fl__shm_ring_put_frame(v, buffer, 5, FL__TRY, NULL),
-	             fl__shm_ring_get_frame(v, buffer, 64, &n, FL__TRY, NULL), fl__shm_ring_join(v, FL__TRY, NULL)};
+	int rcs[] = {fl__shm_queue_put_some(v, buffer, 3, &n, FL__TRY, NULL),
+	             fl_shm_queue_get_many_until(v, buffer, 4, &n, FL__TRY, NULL),
+	             fl_shm_queue_put_frame_until(v, buffer, 5, FL__TRY, NULL),
+	             fl_shm_queue_get_frame_until(v, buffer, 64, &n, FL__TRY, NULL),
+	             fl_shm_queue_join_until(v, FL__TRY, NULL)};
 	FL_EACH (i, rcs)
 		assert_true(rcs[i] == 0 || rcs[i] == -EAGAIN || rcs[i] == -EBUSY || rcs[i] == -EPIPE ||
 		            rcs[i] == -EBADMSG || rcs[i] == -EINVAL || rcs[i] == -EMSGSIZE);
-	(void)fl__shm_ring_ready(v, false);
-	(void)fl__shm_ring_ready(v, true);
-	assert_true(fl__shm_ring_length(v) <= v->size);
-	(void)fl__shm_ring_is_closed(v);
+	(void)fl__on_shm_queue.ready(v);
+	(void)fl__on_shm_queue_space.ready(v);
+	assert_true(fl_shm_queue_length(v) <= v->size);
+	(void)fl_shm_queue_is_closed(v);
 }
 
 static void scribble(unsigned char *memory, size_t from, size_t to, uint64_t *seed)
@@ -41,18 +42,17 @@ FL_TEST(shm_queue_survives_scribbling)
 	for (unsigned trial = 0; trial < fl_test_scaled(20000); trial++) {
 		size_t item_size = trial % 2 ? 8 : 0, bytes;
 		uint32_t size = 1 + draw(&seed) % 40;
-		FL_OK(fl__shm_ring_bytes(item_size, size, &bytes));
+		FL_OK(fl__shm_queue_bytes(item_size, size, &bytes));
 		/* The sanitizer guards its ends. */
 		unsigned char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 		assert_non_null(memory);
-		struct fl__shm_view v, again;
-		fl__shm_ring_make(&v, memory, item_size, size, draw(&seed));
+		fl_shm_queue again, v = fl__shm_queue_make(memory, item_size, size, draw(&seed));
 		use_all(&v);
 		/* The lock's own word in one trial of 64: those take milliseconds. */
 		scribble(memory, trial % 64 ? sizeof(struct fl__shm_lock) : 0, bytes, &seed);
 		use_all(&v);
 		use_all(&v);
-		int rc = fl__shm_ring_check(&again, memory);
+		int rc = fl__shm_queue_find(&again, memory, &bytes);
 		assert_true(rc == 0 || rc == -EBADMSG || rc == -EPROTONOSUPPORT);
 		free(memory);
 	}
