@@ -9,7 +9,6 @@
 #include "core/sync/helper.h"
 #include "process_sys.h"
 #include <fairlead/mutex.h>
-#include <pthread.h>
 
 static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;
@@ -87,8 +86,4 @@ static void death_pipe_after_fork_in_child(void)
 	death_pipe_first = NULL;
 }
 
-FL__AT_START static void death_pipe_register_atfork(void)
-{
-	/* fails only without memory */
-	(void)pthread_atfork(death_pipe_before_fork, death_pipe_after_fork_in_parent, death_pipe_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, death_pipe_before_fork, death_pipe_after_fork_in_parent, death_pipe_after_fork_in_child)

@@ -30,7 +30,6 @@
 #include <fairlead/fd.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -195,11 +194,7 @@ static void fd_watcher_after_fork(void)
 	fd_watcher_close();
 }
 
-FL__AT_START static void fd_watcher_register_atfork(void)
-{
-	/* fails only without memory: then such a wait hangs in a forked child */
-	(void)pthread_atfork(NULL, NULL, fd_watcher_after_fork);
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, fd_watcher_after_fork)
 
 bool fl__watched_fd_ready(void *watched)
 {

@@ -415,7 +415,4 @@ static void process_after_fork(void)
 	fl__reaper_after_fork();
 }
 
-FL__AT_START static void process_register_atfork(void)
-{
-	(void)pthread_atfork(NULL, NULL, process_after_fork); /* fails only without memory */
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, process_after_fork)

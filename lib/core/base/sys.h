@@ -159,6 +159,17 @@ int fl__check_file_size(uint64_t size);
 /* Runs after them. At a fork its handler comes first, and finds their locks free. */
 #define FL__AT_START_LAST __attribute__((constructor(201)))
 
+/*
+ * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails
+ * only for lack of memory. Then a forked child keeps its parent's waiters and held locks, and
+ * fl__is_forked() is false there.
+ */
+#define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
+	when static void in_child##_registered(void)                                                                   \
+	{                                                                                                              \
+		(void)pthread_atfork(before, in_parent, in_child);                                                     \
+	}
+
 bool fl__is_main_thread(void);
 
 /* Zeroed memory. NULL: out of memory, or n * size overflows. */

@@ -13,7 +13,6 @@
 #include "report.h"
 #include <errno.h>
 #include <fairlead/time.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,10 +61,7 @@ static void debug_after_fork_in_child(void)
 	fl__store_relaxed(&debug_switch_lock, 0); /* relaxed: the child's one thread does not hold it */
 }
 
-FL__AT_START static void debug_watch_forks(void)
-{
-	(void)pthread_atfork(NULL, NULL, debug_after_fork_in_child); /* see lib/core/wait/context.c */
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, debug_after_fork_in_child)
 
 int fl_debug_enable(unsigned modes)
 {

@@ -3,7 +3,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
-#include <pthread.h>
 #include <string.h>
 
 enum { TABLE_CHUNK_SLOTS = 32 };
@@ -252,8 +251,4 @@ void fl__table_forget(void)
  * handlers lock mutexes that this table records, so this one, registered first
  * (FL__AT_START_FIRST), runs last before a fork.
  */
-FL__AT_START_FIRST static void table_watch_forks(void)
-{
-	/* see lib/core/wait/context.c */
-	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock);
-}
+FL__AT_FORK(FL__AT_START_FIRST, fl__debug_relock, fl__debug_unlock, fl__debug_unlock)

@@ -11,7 +11,6 @@
 #include "../base/sys.h"
 #include <errno.h>
 #include <fairlead/mutex.h>
-#include <pthread.h>
 #include <string.h>
 
 static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
@@ -133,11 +132,4 @@ static void registry_after_fork_in_child(void)
 	fl_mutex_init(&registry_lock);
 }
 
-FL__AT_START static void registry_watch_forks(void)
-{
-	/*
-	 * Fails only for lack of memory at start-up. Then a forked child may find the lock held for
-	 * ever.
-	 */
-	(void)pthread_atfork(registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child)

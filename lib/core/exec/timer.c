@@ -36,7 +36,6 @@
 #include <fairlead/cond.h>
 #include <fairlead/mutex.h>
 #include <fairlead/timer.h>
-#include <pthread.h>
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
 
@@ -212,11 +211,7 @@ static void timer_after_fork_in_child(void)
 	timer_call.timer = NULL;
 }
 
-FL__AT_START static void timer_watch_forks(void)
-{
-	/* Fails only for lack of memory: see lib/core/wait/context.c. */
-	(void)pthread_atfork(NULL, NULL, timer_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, timer_after_fork_in_child)
 
 static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {

@@ -85,11 +85,12 @@ static void hazard_after_fork_in_child(void)
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
+FL__AT_FORK(FL__AT_START, NULL, NULL, hazard_after_fork_in_child)
+
 /* Runs before any use: a key costs nothing until it is set. */
 FL__AT_START static void hazard_make_key(void)
 {
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
-	(void)pthread_atfork(NULL, NULL, hazard_after_fork_in_child); /* see lib/core/wait/context.c */
 }
 
 /* The unloaded copy leaves neither its destructor nor the records of live threads. */

@@ -207,8 +207,4 @@ static void helpers_after_fork(void)
 	fl__store_relaxed(&helper_ending, 0); /* the child has one thread */
 }
 
-FL__AT_START_LAST static void helpers_watch_forks(void)
-{
-	(void)pthread_atfork(helpers_before_fork, helpers_after_fork_in_parent,
-	                     helpers_after_fork); /* see lib/core/wait/context.c */
-}
+FL__AT_FORK(FL__AT_START_LAST, helpers_before_fork, helpers_after_fork_in_parent, helpers_after_fork)

@@ -209,8 +209,4 @@ static void local_after_fork(void)
 	fl__unlock(&local_registry.lock);
 }
 
-FL__AT_START static void local_watch_forks(void)
-{
-	/* see lib/core/wait/context.c */
-	(void)pthread_atfork(local_before_fork, local_after_fork, local_after_fork);
-}
+FL__AT_FORK(FL__AT_START, local_before_fork, local_after_fork, local_after_fork)

@@ -331,8 +331,4 @@ static void thread_after_fork_in_child(void)
 		t->lost = t != thread_self;
 }
 
-FL__AT_START static void thread_watch_forks(void)
-{
-	/* see lib/core/wait/context.c */
-	(void)pthread_atfork(thread_before_fork, thread_after_fork_in_parent, thread_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, thread_before_fork, thread_after_fork_in_parent, thread_after_fork_in_child)

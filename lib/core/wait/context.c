@@ -7,7 +7,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "lot.h"
-#include <pthread.h>
 
 __thread struct fl__ctx *fl__ctx_current;
 static _Thread_local struct fl__ctx context_of_thread;
@@ -42,11 +41,4 @@ static void context_after_fork_in_child(void)
 	fl__add_relaxed(&fl__fork_count, 1); /* the child has one thread */
 }
 
-FL__AT_START static void context_watch_forks(void)
-{
-	/*
-	 * Fails only for lack of memory at start-up. Then a forked child has the parent's waiters,
-	 * and fl__is_forked() is false there.
-	 */
-	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, context_after_fork_in_child)

@@ -58,7 +58,6 @@
 #include "core/wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
-#include <pthread.h>
 
 enum { BRIDGE_DONE = 1, BRIDGE_WAITERS = 2, BRIDGE_FAILED = 4 };
 enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
@@ -103,11 +102,7 @@ static void bridge_after_fork_in_child(void)
 	bridge_starting = false;
 }
 
-FL__AT_START static void bridge_watch_forks(void)
-{
-	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
-	(void)pthread_atfork(NULL, NULL, bridge_after_fork_in_child);
-}
+FL__AT_FORK(FL__AT_START, NULL, NULL, bridge_after_fork_in_child)
 
 /* All functions on lists but bridge_wake() are called under bridge_lock. */
 

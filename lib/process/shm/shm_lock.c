@@ -175,11 +175,11 @@ static void shm_lock_after_fork_in_child(void)
 	*me = (struct fl__shm_self){.tid = 0};
 }
 
-FL__AT_START static void shm_lock_watch_threads(void)
+FL__AT_FORK(FL__AT_START, NULL, NULL, shm_lock_after_fork_in_child)
+
+FL__AT_START static void shm_lock_make_key(void)
 {
 	shm_lock_has_key = pthread_key_create(&shm_lock_key, shm_lock_end_thread) == 0;
-	/* Fails only for lack of memory at start-up: see lib/core/wait/context.c. */
-	(void)pthread_atfork(NULL, NULL, shm_lock_after_fork_in_child);
 }
 
 FL__AT_UNLOAD static void shm_lock_free_blocks(void)
