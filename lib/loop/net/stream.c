@@ -299,14 +299,6 @@ ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
 	return n > 0 ? n : stream_receive(s, buffer, size, NULL);
 }
 
-static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
-{
-	ssize_t n = 1;
-	while (n > 0 && fl__stream_buffered(s) < size)
-		n = stream_fill(s, deadline, cancel);
-	return n < 0 ? n : (ssize_t)stream_take(s, buffer, size);
-}
-
 static int stream_give_back(fl_stream *s, const void *data, size_t size, int error)
 {
 	if (size == 0 || stream_put_back(s, data, size) == 0)
@@ -329,44 +321,35 @@ static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, int64_
 	return (ssize_t)got;
 }
 
-ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
-{
-	ssize_t n = stream_enter(s, FL__IO_IN, size);
-	if (n != 0)
-		return n;
-	n = size <= FL_STREAM_LIMIT ? stream_read_buffered(s, buffer, size, deadline, cancel)
-	                            : stream_read_large(s, buffer, size, deadline, cancel);
-	stream_leave(s, FL__IO_IN);
-	return n;
-}
-
 struct stream_delimiter {
 	const void *bytes;
-	size_t size;
+	size_t size; /* 0: none, a read of an exact size */
 };
 
 /*
- * The length up to and with the first delimiter, at most `limit`; 0: none. No delimiter begins in
- * the first `searched` bytes.
+ * The number of bytes for the reader, at most `limit`: up to and with the first delimiter; without
+ * one, `limit`. -1: they have not come. No delimiter begins in the first `searched` bytes.
  */
-static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
+static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
-	size_t n = fl__stream_buffered(s);
-	n = n < limit ? n : limit;
+	const size_t have = fl__stream_buffered(s), n = have < limit ? have : limit;
+	if (d->size == 0)
+		return have < limit ? -1 : (ssize_t)limit;
 	if (n < searched + d->size || !s->buffer)
-		return 0;
+		return -1;
 	const char *bytes = s->buffer->bytes + s->from;
 	const char *found = memmem(bytes + searched, n - searched, d->bytes, d->size);
-	return found ? (size_t)(found - bytes) + d->size : 0;
+	return found ? found - bytes + (ssize_t)d->size : -1;
 }
 
-static ssize_t stream_read_to(fl_stream *s, void *buffer, size_t limit, const struct stream_delimiter *d,
-                              int64_t deadline, fl_cancel_token *cancel)
+static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t limit, const struct stream_delimiter *d,
+                                    int64_t deadline, fl_cancel_token *cancel)
 {
 	for (size_t searched = 0;;) {
-		const size_t have = fl__stream_buffered(s), found = stream_find(s, limit, searched, d);
-		if (found > 0)
-			return (ssize_t)stream_take(s, buffer, found);
+		const size_t have = fl__stream_buffered(s);
+		const ssize_t found = stream_find(s, limit, searched, d);
+		if (found >= 0)
+			return (ssize_t)stream_take(s, buffer, (size_t)found);
 		if (have >= limit)
 			return -EMSGSIZE;
 		/* the last bytes may be the beginning of a delimiter */
@@ -379,6 +362,18 @@ static ssize_t stream_read_to(fl_stream *s, void *buffer, size_t limit, const st
 	}
 }
 
+ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	static const struct stream_delimiter none;
+	ssize_t n = stream_enter(s, FL__IO_IN, size);
+	if (n != 0)
+		return n;
+	n = size <= FL_STREAM_LIMIT ? stream_read_buffered(s, buffer, size, &none, deadline, cancel)
+	                            : stream_read_large(s, buffer, size, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
 ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size,
                                 int64_t deadline, fl_cancel_token *cancel)
 {
@@ -386,7 +381,7 @@ ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const v
 	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
 		return n;
-	n = stream_read_to(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
+	n = stream_read_buffered(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
 	stream_leave(s, FL__IO_IN);
 	return n;
 }
@@ -420,20 +415,6 @@ static ssize_t stream_send(const fl_stream *s, const void *data, size_t size)
 	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->own, &part, 1);
 }
 
-int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = stream_enter(s, FL__IO_OUT, size);
-	if (rc != 0)
-		return rc;
-	while (rc == 0 && s->written < size) {
-		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
-		if (rc == 0)
-			rc = stream_count_sent(s, stream_send(s, (const char *)data + s->written, size - s->written));
-	}
-	stream_leave(s, FL__IO_OUT);
-	return rc;
-}
-
 ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 {
 	ssize_t n = stream_begin(s, FL__IO_OUT, size, false);
@@ -450,10 +431,15 @@ struct stream_rest {
 	const struct iovec *parts;
 	size_t n;
 	size_t written; /* of the first part */
+	bool passes;    /* fl_stream_send_fds() */
+	unsigned n_fds; /* sent with the first byte, once */
+	const int *fds;
 };
 
 static void stream_advance(struct stream_rest *r, size_t written)
 {
+	if (written > 0)
+		r->n_fds = 0;
 	r->written += written;
 	while (r->n > 0 && r->written >= r->parts->iov_len) {
 		r->written -= r->parts->iov_len;
@@ -462,16 +448,32 @@ static void stream_advance(struct stream_rest *r, size_t written)
 	}
 }
 
-static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
+/* Not inline: the frame of a write of one part stays small, and so does the fiber's stack. */
+static __attribute__((noinline)) ssize_t stream_send_parts(const fl_stream *s, const struct stream_rest *r)
 {
 	enum { MOST = 64 };
 	struct iovec parts[MOST];
-	size_t n = r->n < MOST ? r->n : MOST;
-	parts[0] = (struct iovec){(char *)r->parts->iov_base + r->written, r->parts->iov_len - r->written};
-	for (size_t i = 1; i < n; i++)
-		parts[i] = r->parts[i];
-	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
-	                    : fl__net_sys.write(s->own, parts, (int)n);
+	union fl__passed_fds control;
+	const size_t n = r->n < MOST ? r->n : MOST;
+	struct msghdr m = {.msg_iov = parts, .msg_iovlen = n};
+	memcpy(parts, r->parts, n * sizeof *parts);
+	parts[0].iov_base = (char *)parts[0].iov_base + r->written;
+	parts[0].iov_len -= r->written;
+	if (r->n_fds > 0)
+		fl__passed_fds_put(&m, &control, r->fds, r->n_fds);
+	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &m) : fl__net_sys.write(s->own, parts, (int)n);
+}
+
+static int stream_send_some(fl_stream *s, const struct stream_rest *r)
+{
+	ssize_t n;
+	if (r->n == 1 && r->n_fds == 0)
+		n = stream_send(s, (const char *)r->parts->iov_base + r->written, r->parts->iov_len - r->written);
+	else
+		n = stream_send_parts(s, r);
+	if (r->n_fds > 0 && (n == -EBADF || n == -EINVAL || n == -ETOOMANYREFS))
+		return (int)n; /* because of a descriptor: the connection is as before */
+	return stream_count_sent(s, n);
 }
 
 /* SIZE_MAX: an overflow. */
@@ -484,23 +486,45 @@ static size_t stream_size_of(const struct iovec *parts, size_t n)
 	return size;
 }
 
-int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
+static int stream_write(fl_stream *s, struct stream_rest rest, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct stream_rest rest = {parts, n, 0};
-	const size_t size = stream_size_of(parts, n);
+	const size_t size = stream_size_of(rest.parts, rest.n);
 	int rc = stream_enter(s, FL__IO_OUT, size);
 	if (rc != 0)
 		return rc;
+	if (rest.passes && !fl__stream_is_unix(s))
+		rc = -ENOTSUP;
 	stream_advance(&rest, 0);
 	while (rc == 0 && s->written < size) {
 		const size_t before = s->written;
 		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
 		if (rc == 0)
-			rc = stream_count_sent(s, stream_send_some(s, &rest));
+			rc = stream_send_some(s, &rest);
 		stream_advance(&rest, s->written - before);
 	}
 	stream_leave(s, FL__IO_OUT);
 	return rc;
+}
+
+int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct iovec part = {(void *)(uintptr_t)data, size};
+	return stream_write(s, (struct stream_rest){.parts = &part, .n = 1}, deadline, cancel);
+}
+
+int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
+{
+	return stream_write(s, (struct stream_rest){.parts = parts, .n = n}, deadline, cancel);
+}
+
+int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+                             fl_cancel_token *cancel)
+{
+	const struct iovec part = {(void *)(uintptr_t)data, size};
+	const struct stream_rest rest = {.parts = &part, .n = 1, .passes = true, .fds = fds, .n_fds = n};
+	if (size == 0 || n > FL_STREAM_FDS_MAX)
+		return -EINVAL;
+	return stream_write(s, rest, deadline, cancel);
 }
 
 size_t fl_stream_written(const fl_stream *s)
@@ -508,40 +532,7 @@ size_t fl_stream_written(const fl_stream *s)
 	return s->written;
 }
 
-/* Descriptors. */
-
-static int stream_send_with_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n)
-{
-	union fl__passed_fds control;
-	struct iovec part = {(void *)(uintptr_t)data, size};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-	if (n > 0)
-		fl__passed_fds_put(&m, &control, fds, n);
-	const ssize_t sent = fl__net_sys.sendmsg(s->io.fd, &m);
-	if (n > 0 && (sent == -EBADF || sent == -EINVAL || sent == -ETOOMANYREFS))
-		return (int)sent; /* because of a descriptor: the connection is as before */
-	return stream_count_sent(s, sent);
-}
-
-int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
-                             fl_cancel_token *cancel)
-{
-	if (size == 0 || n > FL_STREAM_FDS_MAX)
-		return -EINVAL;
-	int rc = stream_enter(s, FL__IO_OUT, size);
-	if (rc != 0)
-		return rc;
-	if (!fl__stream_is_unix(s))
-		rc = -ENOTSUP;
-	while (rc == 0 && s->written < size) {
-		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
-		if (rc == 0) /* the descriptors are sent with the first byte, once */
-			rc = stream_send_with_fds(s, (const char *)data + s->written, size - s->written, fds,
-			                          s->written == 0 ? n : 0);
-	}
-	stream_leave(s, FL__IO_OUT);
-	return rc;
-}
+/* Received descriptors. */
 
 /* Closes the descriptors, and puts the bytes back, if some are missing or lack room. */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
@@ -675,49 +666,34 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/* A pipe, a terminal or a device. The registration finds errors before anything changes. */
-static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
+/* The registration finds errors before anything changes. */
+int fl_stream_from_fd(fl_stream **made, int fd)
 {
+	fl_loop *l = fl_loop_current();
 	fl_stream *s;
-	const int bits = fl__net_sys.describe(fd);
-	if (bits < 0)
-		return bits;
-	int rc = fl__stream_create(&s, l, fd, -1);
+	int protocol, bits = FL__FD_READS | FL__FD_WRITES;
+	if (!l)
+		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
+	int rc = stream_check_fd(fd, &protocol);
+	if (rc == -ENOTSOCK) { /* a pipe, a terminal or a device */
+		protocol = -1;
+		rc = bits = fl__net_sys.describe(fd);
+	}
+	if (rc >= 0)
+		rc = fl__stream_create(&s, l, fd, protocol);
 	if (rc != 0)
 		return rc;
 	s->reads = bits & FL__FD_READS;
 	s->writes = bits & FL__FD_WRITES;
 	s->is_master = bits & FL__FD_TERMINAL_MASTER;
-	s->own = fl__net_sys.adopt_other(fd);
-	if (s->own < 0) {
-		rc = s->own;
+	rc = s->is_socket ? fl__net_sys.adopt(fd) : fl__net_sys.adopt_other(fd);
+	if (rc < 0) {
 		stream_destroy(s);
 		return rc;
 	}
-	*made = s;
-	return 0;
-}
-
-int fl_stream_from_fd(fl_stream **made, int fd)
-{
-	fl_loop *l = fl_loop_current();
-	fl_stream *s;
-	int protocol;
-	if (!l)
-		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
-	int rc = stream_check_fd(fd, &protocol);
-	if (rc == -ENOTSOCK)
-		return stream_from_other(made, l, fd);
-	if (rc == 0)
-		rc = fl__stream_create(&s, l, fd, protocol);
-	if (rc != 0)
-		return rc;
-	rc = fl__net_sys.adopt(fd);
-	if (rc != 0) {
-		stream_destroy(s);
-		return rc;
-	}
-	if (protocol == IPPROTO_TCP)
+	if (!s->is_socket)
+		s->own = rc;
+	if (s->is_tcp)
 		fl__stream_without_delay(fd);
 	*made = s;
 	return 0;
