@@ -10,7 +10,6 @@
 #include "../base/sys.h"
 #include "net_sys.h"
 #include <errno.h>
-#include <fairlead/time.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -214,16 +213,9 @@ void fl__unix_file_remove(struct fl__unix_file *f)
 	}
 }
 
-static const int64_t unix_file_pause_min = FL_MS(1), unix_file_pause_max = FL_MS(32);
-
-/*
- * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
- * reports room: tries again after a pause.
- */
 int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
 {
-	int64_t pause = unix_file_pause_min;
-	for (;;) {
+	for (int64_t pause = 0;;) {
 		struct fl__file file;
 		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
 		if (rc == -ECONNREFUSED && a->sun_path[0] != '\0' &&
@@ -233,9 +225,9 @@ int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_
 			return fl__net_error(rc);
 		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
+		pause = fl__unix_next_pause(pause);
 		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
 		if (rc != 0)
 			return rc;
-		pause = pause < unix_file_pause_max ? pause * 2 : pause;
 	}
 }

@@ -3,6 +3,7 @@
 #define FL_LOOP_UNIX_FILE_H
 
 #include <fairlead/cancel.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -65,6 +66,17 @@ void fl__unix_file_settle(struct fl__unix_file *f);
  * gets its inode number.
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
+
+/*
+ * No event says that a full Unix socket has room: a caller tries again after 1 ms, 2 ms, up to
+ * 32 ms. `pause`: the last; 0: none.
+ */
+static inline int64_t fl__unix_next_pause(int64_t pause)
+{
+	if (pause == 0)
+		return FL_MS(1);
+	return pause < FL_MS(32) ? pause * 2 : pause;
+}
 
 /*
  * Blocks the calling context while the listener's backlog is full. Returns 0, -ETIMEDOUT,

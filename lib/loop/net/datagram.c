@@ -19,17 +19,14 @@
 
 enum { DATAGRAM_EAGER = 64, DATAGRAM_TRIES = 8 };
 
-/*
- * A Unix socket that is not connected polls writable even if its receiver is full: the sender
- * pauses.
- */
-static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(32);
-
 struct datagram_call {
 	/* Returns a count, -EAGAIN, or an error. */
 	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
 	int direction;
+	bool tries;  /* never waits */
 	bool pauses; /* no event may report room */
+	int64_t deadline;
+	fl_cancel_token *cancel;
 	unsigned n;
 	void *data;
 	size_t size;
@@ -55,9 +52,9 @@ int fl__datagram_error(int rc)
 	}
 }
 
-int fl__datagram_check(const fl_datagram *d)
+int fl__datagram_check(const fl_datagram *d, bool waits)
 {
-	const int rc = fl__io_check(&d->io, false);
+	const int rc = fl__io_check(&d->io, waits);
 	return rc == 0 && d->io.fd < 0 ? -EPIPE : rc;
 }
 
@@ -74,67 +71,58 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 }
 
 /* Many fibers may pause, each for another receiver: the one with the turn also sees events. */
-static int datagram_pause(fl_datagram *d, int64_t until, fl_cancel_token *cancel)
+static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t pause)
 {
+	const int64_t until = fl__min_deadline(c->deadline, fl_after(pause));
+	if (fl__is_expired(c->deadline))
+		return -ETIMEDOUT;
+	d->io.eager = 0;
 	if (fl_mutex_try_lock(&d->turn[FL__IO_OUT]) != 0)
-		return fl_sleep_until(until, cancel);
-	int rc = fl__io_wait(&d->io, FL__IO_OUT, until, cancel);
+		return fl_sleep_until(until, c->cancel);
+	int rc = fl__io_wait(&d->io, FL__IO_OUT, until, c->cancel);
 	fl_mutex_unlock(&d->turn[FL__IO_OUT]);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c, int64_t deadline,
-                                   fl_cancel_token *cancel)
+/* After -EAGAIN. */
+static ssize_t datagram_repeat(fl_datagram *d, const struct datagram_call *c)
 {
-	for (int64_t pause = datagram_pause_min;;) {
-		if (fl__is_expired(deadline))
-			return -ETIMEDOUT;
-		d->io.eager = 0;
-		int rc = datagram_pause(d, fl__min_deadline(deadline, fl_after(pause)), cancel);
-		if (rc != 0)
-			return rc;
-		ssize_t n = datagram_attempt(d, c);
-		if (n != -EAGAIN)
-			return n;
-		pause = pause < datagram_pause_max ? pause * 2 : pause;
+	ssize_t n = -EAGAIN;
+	for (int64_t pause = 0; n == -EAGAIN;) {
+		pause = fl__unix_next_pause(pause);
+		int rc =
+		    c->pauses ? datagram_pause(d, c, pause) : fl__io_wait(&d->io, c->direction, c->deadline, c->cancel);
+		n = rc == 0 ? datagram_attempt(d, c) : rc;
 	}
+	return n;
 }
 
-static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
+static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c)
 {
-	ssize_t n = fl_mutex_lock_until(&d->turn[c->direction], deadline, cancel);
+	if (c->pauses)
+		return datagram_repeat(d, c);
+	ssize_t n = fl_mutex_lock_until(&d->turn[c->direction], c->deadline, c->cancel);
 	if (n != 0)
 		return n;
-	while (n == 0) {
-		n = datagram_attempt(d, c);
-		if (n != -EAGAIN)
-			break;
-		n = fl__io_wait(&d->io, c->direction, deadline, cancel);
-	}
+	n = datagram_repeat(d, c);
 	fl_mutex_unlock(&d->turn[c->direction]);
 	return n;
 }
 
-static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
+static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 {
-	int rc = fl__datagram_check(d);
-	if (rc == 0)
-		rc = fl__io_check(&d->io, true);
+	int rc = fl__datagram_check(d, !c->tries);
 	if (rc != 0)
 		return rc;
+	if (c->tries)
+		return datagram_attempt(d, c);
 	d->calls++;
 	fl__io_give_way(&d->io, DATAGRAM_EAGER);
 	ssize_t n = datagram_attempt(d, c);
 	if (n == -EAGAIN)
-		n = c->pauses ? datagram_send_later(d, c, deadline, cancel) : datagram_wait(d, c, deadline, cancel);
+		n = datagram_wait(d, c);
 	d->calls--;
 	return n;
-}
-
-static ssize_t datagram_try(fl_datagram *d, const struct datagram_call *c)
-{
-	int rc = fl__datagram_check(d);
-	return rc == 0 ? datagram_attempt(d, c) : rc;
 }
 
 /* Sending. */
@@ -223,71 +211,64 @@ static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 	return d->family == AF_UNIX && to;
 }
 
-static struct datagram_call datagram_send_call(const fl_datagram *d, const void *data, size_t size,
-                                               const fl_datagram_address *to)
+/* `c` says how to wait. */
+static int datagram_send(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
+                         struct datagram_call c)
 {
-	return (struct datagram_call){
-	    .attempt = datagram_send_one,
-	    .direction = FL__IO_OUT,
-	    .pauses = datagram_pauses(d, to),
-	    .n = 1,
-	    .data = (void *)(uintptr_t)data, /* sendmsg() takes it so, and only reads it */
-	    .size = size,
-	    .to = to,
-	};
+	c.attempt = datagram_send_one;
+	c.direction = FL__IO_OUT;
+	c.pauses = datagram_pauses(d, to);
+	c.n = 1;
+	c.data = (void *)(uintptr_t)data; /* sendmsg() takes it so, and only reads it */
+	c.size = size;
+	c.to = to;
+	return (int)datagram_run(d, &c);
 }
 
 int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
                               int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct datagram_call c = datagram_send_call(d, data, size, to);
-	return (int)datagram_run(d, &c, deadline, cancel);
+	return datagram_send(d, data, size, to, (struct datagram_call){.deadline = deadline, .cancel = cancel});
 }
 
 int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to)
 {
-	const struct datagram_call c = datagram_send_call(d, data, size, to);
-	return (int)datagram_try(d, &c);
+	return datagram_send(d, data, size, to, (struct datagram_call){.tries = true});
 }
 
-static struct datagram_call datagram_batch_call(const fl_datagram *d, const fl_datagram_message *list, unsigned n)
+static unsigned datagram_batch(unsigned n)
 {
-	return (struct datagram_call){
-	    .attempt = datagram_send_batch,
-	    .direction = FL__IO_OUT,
-	    .pauses = datagram_pauses(d, list->address.size > 0 ? &list->address : NULL),
-	    .n = n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY,
-	    .messages_out = list,
-	};
+	return n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY;
+}
+
+static int datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
+                              struct datagram_call c)
+{
+	unsigned done = 0;
+	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d, false);
+	c.attempt = datagram_send_batch;
+	c.direction = FL__IO_OUT;
+	while (done < n && rc >= 0) {
+		c.messages_out = &list[done];
+		c.n = datagram_batch(n - done);
+		c.pauses = datagram_pauses(d, list[done].address.size > 0 ? &list[done].address : NULL);
+		rc = datagram_run(d, &c);
+		done += rc > 0 ? (unsigned)rc : 0;
+	}
+	if (sent)
+		*sent = done;
+	return rc < 0 ? (int)rc : 0;
 }
 
 int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
                                 int64_t deadline, fl_cancel_token *cancel)
 {
-	unsigned done = 0;
-	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d);
-	while (done < n && rc >= 0) {
-		const struct datagram_call c = datagram_batch_call(d, list + done, n - done);
-		rc = datagram_run(d, &c, deadline, cancel);
-		done += rc > 0 ? (unsigned)rc : 0;
-	}
-	if (sent)
-		*sent = done;
-	return rc < 0 ? (int)rc : 0;
+	return datagram_send_many(d, list, n, sent, (struct datagram_call){.deadline = deadline, .cancel = cancel});
 }
 
 int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent)
 {
-	unsigned done = 0;
-	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d);
-	while (done < n && rc >= 0) {
-		const struct datagram_call c = datagram_batch_call(d, list + done, n - done);
-		rc = datagram_try(d, &c);
-		done += rc > 0 ? (unsigned)rc : 0;
-	}
-	if (sent)
-		*sent = done;
-	return rc < 0 ? (int)rc : 0;
+	return datagram_send_many(d, list, n, sent, (struct datagram_call){.tries = true});
 }
 
 /* Receiving. */
@@ -398,48 +379,45 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 	return n;
 }
 
+static ssize_t datagram_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
+                                struct datagram_call c)
+{
+	c.attempt = datagram_receive_one;
+	c.direction = FL__IO_IN;
+	c.n = 1;
+	c.data = buffer;
+	c.size = size;
+	c.from = from;
+	return datagram_run(d, &c);
+}
+
 ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
                                   int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct datagram_call c = {.attempt = datagram_receive_one,
-	                                .direction = FL__IO_IN,
-	                                .n = 1,
-	                                .data = buffer,
-	                                .size = size,
-	                                .from = from};
-	return datagram_run(d, &c, deadline, cancel);
+	return datagram_receive(d, buffer, size, from, (struct datagram_call){.deadline = deadline, .cancel = cancel});
 }
 
 ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from)
 {
-	const struct datagram_call c = {.attempt = datagram_receive_one,
-	                                .direction = FL__IO_IN,
-	                                .n = 1,
-	                                .data = buffer,
-	                                .size = size,
-	                                .from = from};
-	return datagram_try(d, &c);
+	return datagram_receive(d, buffer, size, from, (struct datagram_call){.tries = true});
 }
 
-static struct datagram_call datagram_receive_call(fl_datagram_message *list, unsigned n)
+static int datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n, struct datagram_call c)
 {
-	return (struct datagram_call){
-	    .attempt = datagram_receive_batch,
-	    .direction = FL__IO_IN,
-	    .n = n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY,
-	    .messages_in = list,
-	};
+	c.attempt = datagram_receive_batch;
+	c.direction = FL__IO_IN;
+	c.n = datagram_batch(n);
+	c.messages_in = list;
+	return n > 0 ? (int)datagram_run(d, &c) : -EINVAL;
 }
 
 int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, int64_t deadline,
                                    fl_cancel_token *cancel)
 {
-	const struct datagram_call c = datagram_receive_call(list, n);
-	return n > 0 ? (int)datagram_run(d, &c, deadline, cancel) : -EINVAL;
+	return datagram_receive_many(d, list, n, (struct datagram_call){.deadline = deadline, .cancel = cancel});
 }
 
 int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n)
 {
-	const struct datagram_call c = datagram_receive_call(list, n);
-	return n > 0 ? (int)datagram_try(d, &c) : -EINVAL;
+	return datagram_receive_many(d, list, n, (struct datagram_call){.tries = true});
 }

@@ -26,8 +26,8 @@ struct fl_datagram {
  */
 int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
 
-/* Before a call that never waits. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
-int fl__datagram_check(const fl_datagram *d);
+/* Before a call. Returns as fl__io_check(), or -EPIPE. */
+int fl__datagram_check(const fl_datagram *d, bool waits);
 
 int fl__datagram_error(int rc);
 

@@ -321,7 +321,7 @@ static bool datagram_changes_family(const fl_datagram *d, const fl_datagram_addr
 int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer)
 {
 	struct sockaddr_storage name;
-	int rc = fl__datagram_check(d);
+	int rc = fl__datagram_check(d, false);
 	if (rc != 0)
 		return rc;
 	int size = fl__datagram_address_to_system(d, peer, &name);
@@ -334,6 +334,6 @@ int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer)
 
 int fl_datagram_disconnect(fl_datagram *d)
 {
-	int rc = fl__datagram_check(d);
+	int rc = fl__datagram_check(d, false);
 	return rc == 0 ? datagram_disconnect(d) : rc;
 }
