@@ -225,20 +225,29 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Holds the one worker of `e`, so that later tasks stay pending until open_gate(). */
-CONFORMANCE_FN fl_future *close_gate(fl_executor *e, struct gate *gate)
+/* A worker that is held, so that later tasks stay pending; `f` is NULL where a submit runs its task. */
+struct held {
+	struct gate *gate;
+	fl_future *f;
+};
+
+CONFORMANCE_FN struct held hold_worker(fl_executor *e)
 {
-	fl_future *f = NULL;
-	FL_OK(hold_submit(e, gate, &f));
-	FL_OK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED));
-	return f;
+	struct held held = {.gate = new_gate()};
+	if (!is_concurrent(e))
+		return held;
+	FL_OK(hold_submit(e, held.gate, &held.f));
+	FL_OK(fl_shm_event_wait_until(&held.gate->entered, FL_FOREVER, FL_SHIELDED));
+	return held;
 }
 
-CONFORMANCE_FN void open_gate(struct gate *gate, fl_future *f)
+CONFORMANCE_FN void let_go(const struct held *held)
 {
-	set_event(&gate->open);
-	FL_OK(fl_future_wait(f));
-	fl_future_free(f);
+	if (!held->f)
+		return;
+	set_event(&held->gate->open);
+	FL_OK(fl_future_wait(held->f));
+	fl_future_free(held->f);
 }
 
 FL_TASK_STATIC(square, int, int)

@@ -6,10 +6,9 @@
  * Executors under control: a worker is held, so that tasks behind it stay pending.
  *
  *     FL_SCOPED(fl_executor) *e = pool_with(1);
- *     struct gate gate = {0};
- *     fl_future *held = hold_worker(e, &gate);        // it runs
- *     ...                                             // more is pending
- *     let_go(&gate, held);
+ *     struct held held = hold_worker(e);
+ *     ...                                // tasks are pending
+ *     let_go(&held);
  *
  * For one source file each: everything here is static.
  */
@@ -40,20 +39,39 @@ SEAM_FN fl_executor *sequential(void)
 	return e;
 }
 
-/* Submits a task that holds a worker until the gate opens, and waits until it runs. */
-SEAM_FN fl_future *hold_worker(fl_executor *e, struct gate *gate)
+struct held {
+	struct gate *gate;
+	fl_future *f;
+};
+
+/* Submits a task that holds a worker until let_go(), and waits until it runs. */
+SEAM_FN struct held hold_worker(fl_executor *e)
 {
-	fl_future *f = NULL;
-	FL_OK(hold_submit(e, gate, &f));
-	FL_OK(fl_event_wait(&gate->entered));
-	return f;
+	struct held held = {.gate = calloc(1, sizeof *held.gate)};
+	FL_CHECK(held.gate != NULL);
+	FL_OK(hold_submit(e, held.gate, &held.f));
+	FL_OK(fl_event_wait(&held.gate->entered));
+	return held;
 }
 
-SEAM_FN void let_go(struct gate *gate, fl_future *held)
+SEAM_FN void let_go(struct held *held)
 {
-	fl_event_set(&gate->open);
-	FL_OK(fl_future_wait(held));
-	fl_future_free(held);
+	fl_event_set(&held->gate->open);
+	FL_OK(fl_future_wait(held->f));
+	fl_future_free(held->f);
+	free(held->gate);
+}
+
+SEAM_FN void hold_workers(fl_executor *e, struct held *held, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		held[i] = hold_worker(e);
+}
+
+SEAM_FN void let_all_go(struct held *held, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		let_go(&held[i]);
 }
 
 #endif

@@ -352,13 +352,12 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	FL_DEBUGGING(FL_DEBUG_CONTENTION | FL_DEBUG_WAITS);
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .backlog = 1}));
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	submit_here(e);
 	fl_thread t;
 	fl_test_go(&t, submit_once, e);
 	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for the full backlog of executor "));
-	let_go(&gate, held);
+	let_go(&held);
 	fl_test_end(&t);
 	FL_OK(fl_executor_join(e));
 	profile(text, sizeof text);

@@ -81,11 +81,12 @@ FL_TEST(context_var_of_cancelled_tasks)
 	static const struct conformance_kind *const kinds[] = {&conformance_threads, &conformance_loop};
 	for (unsigned k = 0; k < 2; k++) {
 		FL_SCOPED(fl_executor) *e = make(kinds[k], 1);
-		struct gate *gate = new_gate();
+		struct held held = {NULL, NULL};
 		fl_future *f[4] = {NULL};
 		fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-		fl_future *held = k == 0 ? close_gate(e, gate) : NULL;
+		if (k == 0)
+			held = hold_worker(e);
 		fl_test_own_scoped(1, &token);
 		FL_OK(number_of_submit(e, &f[0]));
 		FL_OK(fl_submit_with(e, &number_of, NULL, &f[1], &(fl_submit_config){.cancel = &stop}));
@@ -94,10 +95,7 @@ FL_TEST(context_var_of_cancelled_tasks)
 		fl_context_var_reset(&token);
 		FL_IGNORE(fl_future_cancel(f[0]));
 		fl_cancel_token_request(&stop);
-		if (held)
-			open_gate(gate, held);
-		else
-			FL_IGNORE(fl_future_wait(f[1]));
+		let_go(&held);
 		FL_OK(fl_future_wait(f[1]));
 		(void)fl_executor_cancel(e);
 		FL_OK(fl_executor_join(e));
@@ -143,15 +141,14 @@ FL_TEST(context_var_in_intrusive_tasks)
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, cancelled = FL_INTRUSIVE_TASK_INIT;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	int n = -1, unused = 0;
 	fl_test_own_scoped(3, &token);
 	FL_OK(number_of_intrusive_submit(e, &task, &n));
 	FL_OK(number_of_intrusive_submit(e, &cancelled, &unused));
 	FL_OK(fl_future_cancel(fl_intrusive_task_future(&cancelled)));
 	FL_OK(fl_intrusive_task_join(&cancelled));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&task));
 	assert_int_equal(n, 3);
 	none_left(&token);

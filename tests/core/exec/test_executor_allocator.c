@@ -175,15 +175,10 @@ CONFORMANCE(allocator_gets_all_back_of_a_detached_one)
 {
 	struct account account = {.fail_at = -1};
 	const fl_allocator allocator = account_of(&account);
-	struct gate *gate = new_gate();
 	fl_executor *e = NULL;
 	FL_OK(create(kind, &e, &allocator));
-	if (is_concurrent(e)) {
-		fl_future *f = close_gate(e, gate);
-		FL_OK(fl_executor_detach(e));
-		open_gate(gate, f);
-	} else {
-		FL_OK(fl_executor_detach(e));
-	}
+	struct held held = hold_worker(e);
+	FL_OK(fl_executor_detach(e));
+	let_go(&held);
 	FL_WAIT_FOR(account_live(&account) == 0);
 }

@@ -36,8 +36,7 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 {
 	fl_executor *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	struct calls calls = {.n = 0};
 	struct call call[CALLS];
 	FL_OK(square_submit(e, 3, &f));
@@ -45,15 +44,14 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 		call[i] = (struct call){&calls, i};
 		FL_OK(fl_future_on_end(f, on_end, &call[i]));
 	}
-	assert_int_equal(counted(&calls.n), held ? 0 : CALLS);
-	if (held)
-		open_gate(gate, held);
+	assert_int_equal(counted(&calls.n), held.f ? 0 : CALLS);
+	let_go(&held);
 	fl_executor_free(e);
 	expect_order(&calls, CALLS);
 	assert_int_equal(calls.states[FL_DONE], CALLS);
 	assert_int_equal(calls.errors, 0);
 	/* On the thread that ended it. */
-	assert_true((calls.thread == fl_thread_current_id()) == (held == NULL));
+	assert_true((calls.thread == fl_thread_current_id()) == (held.f == NULL));
 }
 
 CONFORMANCE_ON(callback_after_the_end_runs_now, 1)
@@ -77,8 +75,7 @@ CONFORMANCE_ON(callbacks_of_a_cancelled_task_run_on_the_canceller, 1)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	struct calls calls = {.n = 0};
 	struct call call[] = {{&calls, 0}, {&calls, 1}};
 	FL_OK(square_submit(e, 3, &f));
@@ -89,7 +86,7 @@ CONFORMANCE_ON(callbacks_of_a_cancelled_task_run_on_the_canceller, 1)
 	assert_int_equal(calls.states[FL_CANCELLED], 2);
 	assert_int_equal(calls.errors, 2);
 	assert_int_equal(calls.thread, fl_thread_current_id());
-	open_gate(gate, held);
+	let_go(&held);
 }
 
 static void free_on_end(fl_future *f, void *arg)
@@ -185,13 +182,12 @@ CONFORMANCE_ON(argument_is_dropped_before_the_end_is_seen, 1)
 {
 	if (!is_concurrent(e))
 		return;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	struct watch run = {0}, cancelled = {0};
 	FL_OK(watched_submit(e, &run, &run.f));
 	FL_OK(watched_submit(e, &cancelled, &cancelled.f));
 	FL_OK(fl_future_cancel(cancelled.f));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_future_wait(run.f));
 	assert_int_equal(counted(&run.drops), 1);
 	assert_int_equal(counted(&cancelled.drops), 1);
@@ -205,9 +201,9 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 {
 	fl_executor *e = make(kind, 1);
 	if (is_concurrent(e)) {
-		struct gate *gate = new_gate();
 		struct tally *one = new_tally(), *all = new_tally();
-		fl_future *held = close_gate(e, gate), *f = NULL;
+		struct held held = hold_worker(e);
+		fl_future *f = NULL;
 		FL_OK(tallied_submit(e, one, &f));
 		FL_OK(tallied_submit(e, all, NULL));
 		FL_OK(tallied_submit(e, all, NULL));
@@ -215,7 +211,7 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 		assert_int_equal(counted(&one->drops), 1);
 		assert_int_equal(fl_executor_cancel(e), 2);
 		assert_int_equal(counted(&all->drops), 2);
-		open_gate(gate, held);
+		let_go(&held);
 		fl_future_free(f);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(counted(&one->drops), 1);

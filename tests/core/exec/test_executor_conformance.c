@@ -203,15 +203,14 @@ CONFORMANCE_ON(states, 1)
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
 		return;
 	}
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(square_submit(e, 2, &f));
-	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
 	assert_int_equal(fl_future_get_state(f), FL_PENDING);
 	assert_int_equal(fl_future_error(f), 0);
 	assert_string_equal(fl_future_message(f), "");
 	assert_null(fl_future_result(f));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
 }
@@ -252,14 +251,11 @@ static void waits_succeed(fl_future *f)
 CONFORMANCE_ON(waits_try_once_and_give_up, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate *gate = new_gate();
-	fl_future *held = NULL;
-	if (is_concurrent(e))
-		held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(square_submit(e, 2, &f));
-	if (held) {
+	if (held.f) {
 		waits_give_up(f);
-		open_gate(gate, held);
+		let_go(&held);
 		FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f)));
 	}
 	waits_succeed(f);
@@ -270,8 +266,7 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 3;
 	if (is_concurrent(e)) {
-		struct gate *gate = new_gate();
-		fl_future *held = close_gate(e, gate);
+		struct held held = hold_worker(e);
 		FL_OK(square_submit(e, 2, &f));
 		FL_OK(fl_future_cancel(f));
 		FL_OK(fl_future_cancel(f)); /* and again */
@@ -281,12 +276,12 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 		FL_RC(fl_future_error(f), -ECANCELED);
 		assert_string_equal(fl_future_message(f), "cancelled before it started");
 		assert_null(fl_future_result(f));
-		FL_RC(fl_future_cancel(held), -EBUSY);
-		assert_int_equal(fl_future_get_state(held), FL_RUNNING);
-		set_event(&gate->open);
-		FL_OK(fl_future_wait(held));
-		FL_RC(fl_future_cancel(held), -EALREADY);
-		fl_future_free(held);
+		FL_RC(fl_future_cancel(held.f), -EBUSY);
+		assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
+		set_event(&held.gate->open);
+		FL_OK(fl_future_wait(held.f));
+		FL_RC(fl_future_cancel(held.f), -EALREADY);
+		let_go(&held);
 		fl_future_free(f);
 	}
 	FL_OK(square_submit(e, 2, &f));
@@ -342,8 +337,7 @@ CONFORMANCE_ON(cancel_wakes_a_waiter, 1)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_thread waiters[3];
 	FL_OK(square_submit(e, 2, &f));
 	for (int i = 0; i < 3; i++)
@@ -351,7 +345,7 @@ CONFORMANCE_ON(cancel_wakes_a_waiter, 1)
 	FL_OK(fl_future_cancel(f));
 	for (int i = 0; i < 3; i++)
 		fl_test_end(&waiters[i]);
-	open_gate(gate, held);
+	let_go(&held);
 }
 
 /* Says that it runs, then waits under its scope for what never comes. */
@@ -386,19 +380,14 @@ CONFORMANCE_ON(token_before_the_start_cancels, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_future *held = NULL;
-	if (is_concurrent(e))
-		held = close_gate(e, gate);
-	else
+	struct held held = hold_worker(e);
+	if (!held.f)
 		fl_cancel_token_request(&stop);
 	FL_OK(
 	    tallied_submit_with(e, tally, &f, &(fl_submit_config){.cancel = &stop, .deadline = fl_after(FL_S(3600))}));
-	if (held) {
-		fl_cancel_token_request(&stop);
-		open_gate(gate, held);
-	}
+	fl_cancel_token_request(&stop);
+	let_go(&held);
 	FL_OK(fl_future_wait(f));
 	fl_cancel_token_destroy(&stop); /* the task has ended: it refers to its parent no more */
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);

@@ -20,12 +20,11 @@ static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, 
 {
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(tallied_submit_with(e, tally, &f, config));
 	FL_OK(fl_future_then(f, e, &tallied, &next));
 	FL_WAIT_FOR(fl_now() >= deadline);
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_future_wait(next));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 	FL_RC(fl_future_error(f), -ETIMEDOUT);

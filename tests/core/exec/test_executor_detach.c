@@ -13,16 +13,15 @@ CONFORMANCE(detached_runs_what_is_queued)
 	fl_executor *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	int result = 0;
 	for (int i = 0; i < 10; i++)
 		FL_OK(tallied_submit(e, tally, NULL));
 	FL_OK(square_submit(e, 3, &f));
 	FL_OK(fl_executor_detach(e));
-	if (held) {
+	if (held.f) {
 		assert_int_equal(counted(&tally->runs), 0);
-		open_gate(gate, held);
+		let_go(&held);
 	}
 	FL_OK(square_get(f, &result)); /* valid, also after the executor */
 	assert_int_equal(result, 9);
@@ -36,18 +35,17 @@ CONFORMANCE(detached_after_a_cancel_runs_nothing_more)
 {
 	fl_executor *e = make(kind, 1);
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
 	if (!is_concurrent(e)) {
 		FL_OK(fl_executor_detach(e));
 		FL_WAIT_FOR(all_are_freed());
 		return;
 	}
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < 10; i++)
 		FL_OK(tallied_submit(e, tally, NULL));
 	assert_int_equal(fl_executor_cancel(e), 10);
 	FL_OK(fl_executor_detach(e));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_WAIT_FOR(all_are_freed());
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 10);

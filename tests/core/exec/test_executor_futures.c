@@ -22,39 +22,42 @@ CONFORMANCE_ON(futures_wait_for_the_first, 2)
 {
 	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
+	fl_future *both[2];
 	if (!is_concurrent(e))
 		set_event(&gate->open);
-	fl_future *both[2] = {close_gate(e, gate), NULL};
+	FL_OK(hold_submit(e, gate, &both[0]));
 	FL_OK(square_submit(e, 3, &f));
 	both[1] = f;
 	FL_RC(fl_futures_wait(both, 2, FL_FIRST_ENDED), is_concurrent(e) ? 1 : 2);
 	if (is_concurrent(e))
 		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
-	open_gate(gate, both[0]);
+	set_event(&gate->open);
+	fl_future_free(both[0]);
 }
 
 CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
 {
 	struct gate *gate = new_gate();
+	fl_future *f[3];
 	if (!is_concurrent(e))
 		set_event(&gate->open);
-	fl_future *f[3] = {close_gate(e, gate), NULL, NULL};
+	FL_OK(hold_submit(e, gate, &f[0]));
 	FL_OK(square_submit(e, 3, &f[1]));
 	FL_OK(fail_with_submit(e, -EIO, &f[2]));
 	int n = fl_futures_wait(f, 3, FL_FIRST_ERROR);
 	assert_true(n >= 1 && n <= 3);
 	FL_OK(fl_future_try_wait(f[2]));
-	open_gate(gate, f[0]);
-	fl_future_free(f[1]);
-	fl_future_free(f[2]);
+	set_event(&gate->open);
+	for (int i = 0; i < 3; i++)
+		fl_future_free(f[i]);
 }
 
 CONFORMANCE_ON(futures_wait_with_cancelled_ones, 1)
 {
-	struct gate *gate = new_gate();
 	if (!is_concurrent(e))
 		return;
-	fl_future *held = close_gate(e, gate), *f[2];
+	struct held held = hold_worker(e);
+	fl_future *f[2];
 	FL_OK(square_submit(e, 1, &f[0]));
 	FL_OK(fail_with_submit(e, -EIO, &f[1]));
 	FL_OK(fl_future_cancel(f[0]));
@@ -63,7 +66,7 @@ CONFORMANCE_ON(futures_wait_with_cancelled_ones, 1)
 	FL_OK(fl_future_cancel(f[1]));
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
 		FL_RC(fl_futures_wait(f, 2, (fl_wait_mode)what), 2);
-	open_gate(gate, held);
+	let_go(&held);
 	fl_future_free(f[0]);
 	fl_future_free(f[1]);
 }

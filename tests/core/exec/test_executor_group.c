@@ -159,11 +159,10 @@ CONFORMANCE_ON(group_cancel_ends_what_runs_and_what_does_not, 1)
 CONFORMANCE_ON(group_cancelled_does_not_wait_for_its_turn, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct gate *gate = new_gate();
 	struct tally *tally = new_tally(), *result = NULL;
 	if (!is_concurrent(e))
 		return;
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < 5; i++)
 		FL_OK(fl_group_submit(&g, &tallied, &tally, &result));
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
@@ -171,7 +170,7 @@ CONFORMANCE_ON(group_cancelled_does_not_wait_for_its_turn, 1)
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 5);
-	open_gate(gate, held);
+	let_go(&held);
 }
 
 CONFORMANCE_ON(group_deadline, 1)
@@ -316,18 +315,17 @@ CONFORMANCE_ON(group_of_very_many, 2)
  */
 CONFORMANCE_ON(group_of_an_executor_that_is_cancelled, 1)
 {
-	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
 	assert_int_equal(fl_executor_cancel(e), 1);
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_string_equal(fl_group_message(&g), "cancelled before it started");
 	assert_int_equal(result, -1);
-	open_gate(gate, held);
+	let_go(&held);
 }
 
 /*

@@ -31,8 +31,7 @@ CONFORMANCE_ON(idle_wait_gives_up, 1)
 	if (!is_concurrent(e))
 		return;
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(tallied_submit(e, tally, NULL));
 	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -43,7 +42,7 @@ CONFORMANCE_ON(idle_wait_gives_up, 1)
 	}
 	FL_OK(tallied_submit(e, tally, NULL)); /* it is open */
 	assert_int_equal(counted(&tally->runs), 0);
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_executor_wait_idle(e));
 	assert_int_equal(counted(&tally->runs), 2);
 	FL_CANCEL_SCOPE(fl_test_requested); /* an idle executor needs no wait */
@@ -65,13 +64,11 @@ CONFORMANCE(idle_wakes_all_waiters)
 {
 	enum { N = 3 };
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	fl_thread waiters[N];
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_thread_start(&waiters[i], i == 0 ? join_it : wait_idle, e, NULL));
-	if (held)
-		open_gate(gate, held);
+	let_go(&held);
 	for (int i = 0; i < N; i++)
 		fl_test_end(&waiters[i]);
 }
@@ -102,8 +99,8 @@ CONFORMANCE(idle_waits_for_cancellers)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	struct gate *gate = new_gate(), *callback = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct gate *callback = new_gate();
+	struct held held = hold_worker(e);
 	fl_thread canceller;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
@@ -112,7 +109,7 @@ CONFORMANCE(idle_waits_for_cancellers)
 	FL_OK(fl_future_cancel(g));
 	fl_test_go(&canceller, cancel_it, f);
 	await_event(&callback->entered);
-	open_gate(gate, held);
+	let_go(&held);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	set_event(&callback->open);
 	FL_OK(fl_executor_wait_idle(e));

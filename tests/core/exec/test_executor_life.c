@@ -116,12 +116,10 @@ CONFORMANCE_ON(one_worker_takes_tasks_in_order, 1)
 {
 	fl_future *f[TURNS];
 	struct order *order = FL_IN_ARENA(struct order, 1);
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	for (int i = 0; i < TURNS; i++)
 		FL_OK(take_turn_submit(e, (struct turn){order, i}, &f[i]));
-	if (held)
-		open_gate(gate, held);
+	let_go(&held);
 	for (int i = 0; i < TURNS; i++) {
 		FL_OK(take_turn_get(f[i]));
 		fl_future_free(f[i]);
@@ -136,16 +134,15 @@ CONFORMANCE_ON(one_worker_takes_tasks_in_order, 1)
 CONFORMANCE_ON(closed_refuses_and_runs_what_is_queued, 1)
 {
 	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	for (int i = 0; i < 10; i++)
 		FL_OK(tallied_submit(e, tally, NULL));
 	fl_executor_close(e);
 	fl_executor_close(e);
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
-	if (held) {
+	if (held.f) {
 		assert_int_equal(counted(&tally->runs), 0);
-		open_gate(gate, held);
+		let_go(&held);
 	}
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->runs), 10);
@@ -172,9 +169,8 @@ CONFORMANCE_ON(closed_refuses_its_own_tasks, 1)
 
 CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 {
-	struct gate *gate = new_gate();
 	if (is_concurrent(e)) {
-		fl_future *held = close_gate(e, gate);
+		struct held held = hold_worker(e);
 		FL_RC(fl_executor_try_join(e), -EBUSY);
 		FL_RC(square_submit(e, 1, NULL), -EPIPE); /* it is closed all the same */
 		FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
@@ -184,7 +180,7 @@ CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 			FL_CANCEL_SCOPE(fl_test_requested);
 			FL_RC(fl_executor_join(e), -ECANCELED);
 		}
-		open_gate(gate, held);
+		let_go(&held);
 	}
 	FL_OK(fl_executor_join(e));
 	FL_CANCEL_SCOPE(fl_test_requested); /* an ended executor needs no wait */
@@ -207,13 +203,11 @@ static int join_it(void *e)
 /* C-Thread-Pool: only one of two waiters was woken. */
 CONFORMANCE_ON(join_wakes_all_waiters, 1)
 {
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	fl_thread joiners[3];
 	for (int i = 0; i < 3; i++)
 		fl_test_go(&joiners[i], join_it, e);
-	if (held)
-		open_gate(gate, held);
+	let_go(&held);
 	for (int i = 0; i < 3; i++)
 		fl_test_end(&joiners[i]);
 }
@@ -237,8 +231,9 @@ CONFORMANCE(join_waits_for_cancellers)
 	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 1, .name = "held"}));
 	if (!is_concurrent(e))
 		return;
-	struct gate *gate = new_gate(), *callback = new_gate();
-	fl_future *held = close_gate(e, gate), *f = NULL;
+	struct gate *callback = new_gate();
+	struct held held = hold_worker(e);
+	fl_future *f = NULL;
 	fl_thread canceller, joiner;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
@@ -246,7 +241,7 @@ CONFORMANCE(join_waits_for_cancellers)
 	FL_OK(fl_shm_event_wait(&callback->entered));
 	fl_test_go(&joiner, join_it, e);
 	FL_WAIT_FOR(square_submit(e, 1, NULL) == -EPIPE);
-	open_gate(gate, held);
+	let_go(&held);
 	FL_WAIT_FOR(workers_called("held").alive == 0);
 	FL_RC(fl_executor_try_join(e), -EBUSY);
 	assert_true(fl_thread_is_alive(&joiner));

@@ -283,17 +283,16 @@ CONFORMANCE_ON(map_that_never_began_ends_in_time, 1)
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	int *runs = new_counter(), results[10];
 	struct step steps[10];
-	struct gate *gate = new_gate();
 	if (!is_concurrent(e) || kind->over_ranks) /* there, what was sent has started */
 		return;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
 	for (int i = 0; i < 10; i++)
 		steps[i] = (struct step){.runs = runs};
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = fl_after(FL_MS(3))}), -ETIMEDOUT);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &timer}), -ECANCELED);
-	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
-	open_gate(gate, held);
+	assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(runs), 0);
 }
@@ -476,11 +475,9 @@ CONFORMANCE_ON(map_leaves_the_arguments_to_the_caller, 2)
 CONFORMANCE_ON(map_needs_one_worker, 2)
 {
 	static int args[N], results[N];
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	struct held held = hold_worker(e);
 	number(args, N);
 	FL_OK(square_map(e, args, N, results, NULL));
 	expect_squares(results, N);
-	if (held)
-		open_gate(gate, held);
+	let_go(&held);
 }

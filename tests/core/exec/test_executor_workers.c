@@ -21,12 +21,10 @@ static int holding(struct gate *gates, int n)
 }
 
 /* One of them may be queued behind another: so all at once. */
-static void open_all(struct gate *gates, fl_future **held, int n)
+static void open_all(struct gate *gates, int n)
 {
 	for (int i = 0; i < n; i++)
 		set_event(&gates[i].open);
-	for (int i = 0; i < n; i++)
-		open_gate(&gates[i], held[i]);
 }
 
 CONFORMANCE(workers_start_when_needed_and_are_named)
@@ -40,12 +38,11 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 	FL_WAIT_FOR(lazy_workers() > 0); /* a submit does not wait for a process to start */
 	assert_int_equal(lazy_workers(), 1);
 	struct gate *gate = FL_IN_ARENA(struct gate, 5);
-	fl_future *held[5];
 	for (int i = 0; i < 5; i++)
-		FL_OK(hold_submit(e, &gate[i], &held[i]));
+		FL_OK(hold_submit(e, &gate[i], NULL));
 	FL_WAIT_FOR(holding(gate, 5) == 3); /* which, a kind may choose */
 	assert_int_equal(lazy_workers(), kind->one_thread ? 1 : 3);
-	open_all(gate, held, 5);
+	open_all(gate, 5);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(lazy_workers(), 0);
 }
@@ -84,11 +81,11 @@ CONFORMANCE(workers_are_all_busy_while_there_are_tasks)
 	if (!is_concurrent(e))
 		return;
 	struct gate *gate = FL_IN_ARENA(struct gate, TASKS);
-	fl_future *held[TASKS];
 	for (int i = 0; i < TASKS; i++)
-		FL_OK(hold_submit(e, &gate[i], &held[i]));
+		FL_OK(hold_submit(e, &gate[i], NULL));
 	FL_WAIT_FOR(holding(gate, TASKS) == WORKERS);
-	open_all(gate, held, TASKS);
+	open_all(gate, TASKS);
+	FL_OK(fl_executor_join(e));
 	assert_int_equal(holding(gate, TASKS), TASKS);
 }
 
@@ -412,15 +409,13 @@ CONFORMANCE(forked_child_is_told)
 	struct given *given = FL_IN_ARENA(struct given, 1);
 	const fl_executor_config config = {.workers = 1, .initialize = &begin_with, .initialize_arg = &given};
 	FL_OK(kind->create(&e, &config));
-	struct gate *gate = new_gate();
-	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
-	if (held)
+	struct held held = hold_worker(e);
+	if (held.f)
 		FL_OK(square_submit(e, 3, &f));
 	const bool threads = fl_test_children_have_threads();
 	kind_in_child = kind;
 	assert_int_equal(fl_test_child(use_in_child, &(struct forked){e, f, threads}, NULL, 0), 0);
-	if (held)
-		open_gate(gate, held);
+	let_go(&held);
 	assert_int_equal(counted(&given->dropped), 0);
 	FL_OK(fl_executor_join(e)); /* the parent's is as it was */
 	if (f)

@@ -143,15 +143,14 @@ FL_TEST(imap_gives_back_its_memory)
  */
 struct slow {
 	int made;
-	struct gate gate;
-	fl_future *held;
+	struct held held;
 };
 
 static int make_slowly(void *state, void *arg)
 {
 	struct slow *slow = state;
 	if (slow->made == 1) {
-		let_go(&slow->gate, slow->held);
+		let_go(&slow->held);
 		FL_WAIT_FOR(seam_sleepers() == 1); /* the worker has ended the first */
 	}
 	*(int *)arg = slow->made++;
@@ -163,11 +162,10 @@ FL_TEST(imap_of_a_slow_generator)
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_imap) *it = NULL;
-		struct slow slow = {.made = 0};
+		struct slow slow = {.held = hold_worker(e)};
 		int result = 77;
 		const fl_imap_config config = {
 		    .unordered = unordered, .window = 20, .next = make_slowly, .state = &slow};
-		slow.held = hold_worker(e, &slow.gate);
 		FL_OK(square_imap(e, NULL, 0, &it, &config));
 		assert_int_equal(slow.made, 2);
 		FL_OK(square_imap_next(it, NULL, &result));

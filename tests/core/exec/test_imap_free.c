@@ -151,17 +151,17 @@ CONFORMANCE_ON(imap_drops_what_is_refused_again, 2)
 }
 
 /* A free does not wait, and running tasks keep what they need. */
-struct held {
+struct holder {
 	struct gate *gate;
 	struct tally *tally;
 };
 
 static void drop_held(void *arg)
 {
-	count(&((struct held *)arg)->tally->drops);
+	count(&((struct holder *)arg)->tally->drops);
 }
 
-FL_TASK_STATIC(take_held, struct held, struct tally *, .drop_arg = drop_held, .drop_result = tally_drop_result)
+FL_TASK_STATIC(take_held, struct holder, struct tally *, .drop_arg = drop_held, .drop_result = tally_drop_result)
 {
 	count(&arg->tally->runs);
 	set_event(&arg->gate->entered);
@@ -172,7 +172,7 @@ FL_TASK_STATIC(take_held, struct held, struct tally *, .drop_arg = drop_held, .d
 
 static int make_held(void *state, void *arg)
 {
-	*(struct held *)arg = *(struct held *)state;
+	*(struct holder *)arg = *(struct holder *)state;
 	return 1;
 }
 
@@ -180,7 +180,7 @@ CONFORMANCE(imap_free_waits_for_nothing)
 {
 	for (int how = 0; how < 4; how++) {
 		FL_SCOPED(fl_executor) *e = make(kind, 1);
-		struct held held = {new_gate(), new_tally()};
+		struct holder held = {new_gate(), new_tally()};
 		const fl_imap_config config = {
 		    .chunk = 1 + (size_t)how / 2, .unordered = how % 2, .next = make_held, .state = &held};
 		fl_imap *it = NULL;

@@ -204,8 +204,7 @@ CONFORMANCE_ON(intrusive_cancelled_is_joined_at_once, 1)
 	enum { N = 5 };
 	fl_intrusive_task tasks[N] = {FL_INTRUSIVE_TASK_INIT};
 	int ran = 0, *arg = &ran;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < N; i++)
 		FL_OK(bump_intrusive_submit(e, &tasks[i], &arg));
 	FL_RC(fl_intrusive_task_try_join(&tasks[3]), -EBUSY);
@@ -216,7 +215,7 @@ CONFORMANCE_ON(intrusive_cancelled_is_joined_at_once, 1)
 	FL_OK(fl_future_cancel(fl_intrusive_task_future(&tasks[1]))); /* that was before it */
 	FL_OK(fl_intrusive_task_join(&tasks[1]));
 	FL_OK(bump_intrusive_submit(e, &tasks[1], &arg)); /* it comes last now */
-	open_gate(gate, held);
+	let_go(&held);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_intrusive_task_join(&tasks[i]));
 	assert_int_equal(counted(&ran), N - 1);
@@ -276,14 +275,13 @@ CONFORMANCE_ON(intrusive_ends_with_its_executor, 1)
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	int ran = 0, *arg = &ran;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	FL_OK(bump_intrusive_submit(e, &one, &arg));
 	FL_OK(fl_intrusive_task_submit(e, &two, &bump, &arg, NULL, &(fl_submit_config){.cancel = &token}));
 	fl_cancel_token_request(&token);
 	assert_int_equal(fl_executor_cancel(e), 2);
 	FL_OK(fl_intrusive_task_try_join(&one));
 	FL_OK(fl_intrusive_task_try_join(&two));
-	open_gate(gate, held);
+	let_go(&held);
 	assert_int_equal(ran, 0);
 }

@@ -86,8 +86,7 @@ FL_TEST(intrusive_cancelled_among_others_keeps_no_dead)
 	fl__sys.alloc = our_alloc;
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_executor_stats stats;
 	size_t before = 0;
 	for (int round = 0; round < 12; round++) {
@@ -107,5 +106,5 @@ FL_TEST(intrusive_cancelled_among_others_keeps_no_dead)
 		assert_int_equal(stats.pending, 0);
 	}
 	assert_int_equal(fl__load_relaxed(&allocated), before);
-	open_gate(gate, held);
+	let_go(&held);
 }

@@ -33,8 +33,7 @@ static fl_executor *bounded(fl_when_full when_full)
 FL_TEST(intrusive_takes_a_place)
 {
 	FL_SCOPED(fl_executor) *e = bounded(FL_FULL_REFUSE);
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
 	for (int i = 0; i < 3; i++) {
 		FL_OK(tick_intrusive_submit(e, &one));
@@ -44,7 +43,7 @@ FL_TEST(intrusive_takes_a_place)
 		FL_OK(fl_intrusive_task_join(&one));
 	}
 	FL_OK(tick_intrusive_submit(e, &one));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&one));
 	FL_OK(tick_intrusive_submit(e, &two));
 	FL_OK(fl_intrusive_task_join(&two));
@@ -53,23 +52,21 @@ FL_TEST(intrusive_takes_a_place)
 FL_TEST(intrusive_is_run_by_its_submit)
 {
 	FL_SCOPED(fl_executor) *e = bounded(FL_FULL_RUN);
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
 	int in = 4, out = 0;
 	FL_OK(tick_intrusive_submit(e, &one));
 	FL_OK(put_square_intrusive_submit(e, &two, &in, &out));
 	assert_int_equal(out, 16);
 	FL_OK(fl_intrusive_task_try_join(&two));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&one));
 }
 
 FL_TEST(intrusive_wait_for_room_ends)
 {
 	FL_SCOPED(fl_executor) *e = bounded(FL_FULL_WAIT);
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_intrusive_task one = FL_INTRUSIVE_TASK_INIT, two = FL_INTRUSIVE_TASK_INIT;
 	FL_OK(tick_intrusive_submit(e, &one));
 	fl_submit_config config = {.backlog_deadline = FL_NO_WAIT};
@@ -77,7 +74,7 @@ FL_TEST(intrusive_wait_for_room_ends)
 	config = (fl_submit_config){.cancel = fl_test_requested};
 	FL_RC(fl_intrusive_task_submit(e, &two, &tick, NULL, NULL, &config), -ECANCELED);
 	assert_null(fl_intrusive_task_future(&two));
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&one));
 }
 
@@ -89,15 +86,14 @@ FL_TEST(intrusive_leaves_from_anywhere)
 	static int n;
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	int *arg = &n;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	n = 0;
 	for (int i = 0; i < N; i++)
 		FL_OK(bump_intrusive_submit(e, &tasks[i], &arg));
 	for (int i = 0; i < N; i += 7) {
 		FL_OK(fl_future_cancel(fl_intrusive_task_future(&tasks[(i * 1009) % N])));
 	}
-	open_gate(gate, held);
+	let_go(&held);
 	int cancelled = 0;
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_future_wait(fl_intrusive_task_future(&tasks[i])));
@@ -121,14 +117,13 @@ FL_TEST(intrusive_keeps_the_order)
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	fl_intrusive_task tasks[N] = {FL_INTRUSIVE_TASK_INIT};
 	int results[N], n = 0, *arg = &n;
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < N; i++) {
 		FL_OK(note_intrusive_submit(e, &tasks[i], &arg, &results[i]));
 		if (i % 10 == 5)
 			FL_OK(fl_future_cancel(fl_intrusive_task_future(&tasks[i - 3])));
 	}
-	open_gate(gate, held);
+	let_go(&held);
 	for (int i = 0, at = 0; i < N; i++) {
 		FL_OK(fl_intrusive_task_join(&tasks[i]));
 		if (i % 10 != 2)
@@ -139,8 +134,7 @@ FL_TEST(intrusive_keeps_the_order)
 FL_TEST(intrusive_in_a_forked_child)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
+	struct held held = hold_worker(e);
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	FL_OK(tick_intrusive_submit(e, &task));
 	pid_t child = fork();
@@ -155,7 +149,7 @@ FL_TEST(intrusive_in_a_forked_child)
 	int status = -1;
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-	open_gate(gate, held);
+	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&task));
 }
 
@@ -241,8 +235,7 @@ FL_TEST(intrusive_cannot_be_joined_by_its_canceller)
 {
 	for (int all = 0; all <= 1; all++) {
 		FL_SCOPED(fl_executor) *e = bounded(FL_FULL_REFUSE);
-		struct gate *gate = new_gate();
-		fl_future *held = close_gate(e, gate);
+		struct held held = hold_worker(e);
 		fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 		struct attempt attempt = {&task, 0};
 		FL_OK(
@@ -253,7 +246,7 @@ FL_TEST(intrusive_cannot_be_joined_by_its_canceller)
 		else
 			FL_OK(fl_future_cancel(fl_intrusive_task_future(&task)));
 		FL_RC(attempt.rc, -EDEADLK);
-		open_gate(gate, held);
+		let_go(&held);
 		FL_OK(fl_intrusive_task_join(&task));
 	}
 }

@@ -125,15 +125,14 @@ FL_TEST(map_copy_is_lazy)
 	for (size_t chunk = 1; chunk <= 4; chunk++) {
 		FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
 		struct mapping m = {.e = e, .config.chunk = chunk};
-		struct gate gate = {0};
 		fl_thread other;
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		begin_map();
 		seam_start(&other, 1, map_on_thread, &m, 0);
 		/* For its first chunk. */
 		FL_WAIT_FOR(LOOK(&submitted) > 0 && seam_sleepers() == 1);
 		assert_int_equal(LOOK(&submitted), fl__chunk_window(e, &copy_square, chunk));
-		let_go(&gate, held);
+		let_go(&held);
 		seam_join(&other, 1);
 		FL_OK(m.rc);
 		assert_int_equal(LOOK(&runs), N);

@@ -122,15 +122,14 @@ FL_TEST(then_cancelled_when_its_task_is_queued_or_runs)
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(int_promise_set(p, 4));
 	assert_int_equal(fl_future_get_state(next), FL_PENDING);
 	FL_OK(fl_future_cancel(next));
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	let_go(&gate, held);
+	let_go(&held);
 }
 
 struct obeyed {
@@ -350,8 +349,7 @@ static void free_handle(fl_future *f, void *handle)
 FL_TEST(then_cancelled_and_freed_by_its_callback)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	fl_future *next = NULL;
@@ -361,7 +359,7 @@ FL_TEST(then_cancelled_and_freed_by_its_callback)
 	FL_OK(fl_future_on_end(next, free_handle, &next));
 	FL_OK(fl_future_cancel(next));
 	assert_null(next);
-	let_go(&gate, held);
+	let_go(&held);
 }
 
 /* Rows of chains are freed without recursion. */

@@ -20,13 +20,12 @@ FL_TEST(future_wait_does_not_care_how_it_ended)
 	FL_SCOPED(fl_future) *failed = NULL, *cancelled = NULL;
 	FL_OK(future_fail_submit(e, -EIO, &failed));
 	FL_OK(fl_future_wait(failed));
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(future_double_submit(e, 1, &cancelled));
 	FL_OK(fl_future_cancel(cancelled));
 	FL_OK(fl_future_try_wait(cancelled));
 	FL_OK(fl_future_wait_until(cancelled, FL_FOREVER, NULL));
-	let_go(&gate, held);
+	let_go(&held);
 }
 
 FL_TEST(future_get_with_another_size_is_refused)
@@ -41,12 +40,11 @@ FL_TEST(future_get_with_another_size_is_refused)
 	FL_RC(fl_future_try_get(f, bytes, 1), -EINVAL);
 	FL_RC(fl_future_get_until(f, bytes, sizeof(int) - 1, FL_FOREVER, NULL), -EINVAL);
 	assert_string_equal(bytes, "unknown");
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
-	fl_event_set(&gate.open);
-	FL_OK(fl_future_get(held, NULL, 0)); /* a result of no size */
-	FL_RC(fl_future_get(held, bytes, 1), -EINVAL);
-	fl_future_free(held);
+	struct held held = hold_worker(e);
+	fl_event_set(&held.gate->open);
+	FL_OK(fl_future_get(held.f, NULL, 0)); /* a result of no size */
+	FL_RC(fl_future_get(held.f, bytes, 1), -EINVAL);
+	fl_future_free(held.f);
 }
 
 struct wide {
@@ -78,13 +76,12 @@ FL_TEST(future_result_stands_in_place)
 		assert_int_equal(in_place->bytes[191], 191);
 		assert_ptr_equal(fl_future_result(f), in_place);
 	}
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
-	assert_null(fl_future_result(held));
-	fl_event_set(&gate.open);
-	FL_OK(fl_future_wait(held));
-	assert_null(fl_future_result(held)); /* of no size */
-	fl_future_free(held);
+	struct held held = hold_worker(e);
+	assert_null(fl_future_result(held.f));
+	fl_event_set(&held.gate->open);
+	FL_OK(fl_future_wait(held.f));
+	assert_null(fl_future_result(held.f)); /* of no size */
+	fl_future_free(held.f);
 }
 
 /* Arguments and results with drop hooks that count. */
@@ -120,14 +117,14 @@ FL_TEST(future_without_a_result_drops_none)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin_drops();
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate), *cancelled = NULL, *failed = NULL;
+	struct held held = hold_worker(e);
+	fl_future *cancelled = NULL, *failed = NULL;
 	FL_OK(future_drops_submit(e, 1, &cancelled));
 	FL_OK(future_drops_submit(e, -EIO, &failed));
 	FL_OK(fl_future_cancel(cancelled));
 	assert_int_equal(LOOK(&args_dropped), 1);
 	fl_future_free(cancelled);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_future_wait(failed));
 	fl_future_free(failed);
 	FL_OK(fl_executor_join(e));
@@ -140,10 +137,10 @@ FL_TEST(future_freed_before_the_end_cancels_nothing)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin_drops();
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate), *f = NULL;
-	fl_event_set(&gate.open);
-	fl_future_free(held); /* perhaps while it runs */
+	struct held held = hold_worker(e);
+	fl_future *f = NULL;
+	fl_event_set(&held.gate->open);
+	fl_future_free(held.f); /* perhaps while it runs */
 	FL_OK(future_drops_submit(e, 1, &f));
 	fl_future_free(f);                      /* perhaps while it is pending */
 	FL_OK(future_drops_submit(e, 1, NULL)); /* an unwanted future */
@@ -157,17 +154,16 @@ FL_TEST(future_freed_before_the_end_cancels_nothing)
 FL_TEST(future_in_wait_any)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(future_double_submit(e, 1, &f));
-	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held), FL_ON_FUTURE(f)), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f));
-	FL_RC(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f)), 1); /* cancelled is an end */
-	fl_event_set(&gate.open);
-	FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(held)));
-	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held), FL_ON_FUTURE(f)));
-	fl_future_free(held);
+	FL_RC(FL_WAIT_ANY(FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)), 1); /* cancelled is an end */
+	fl_event_set(&held.gate->open);
+	FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(held.f)));
+	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)));
+	fl_future_free(held.f);
 }
 
 static int wait_in_one_way(void *arg)
@@ -189,20 +185,20 @@ FL_TEST(future_end_reaches_every_waiter)
 	enum { N = 6 };
 	for (int cancel = 0; cancel <= 1; cancel++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
-		struct gate gate = {0};
-		fl_future *held = hold_worker(e, &gate), *pending = NULL, *awaited[N];
+		struct held held = hold_worker(e);
+		fl_future *pending = NULL, *awaited[N];
 		FL_OK(future_double_submit(e, 1, &pending));
 		fl_thread threads[N];
 		for (int i = 0; i < N; i++)
-			awaited[i] = cancel ? pending : held;
+			awaited[i] = cancel ? pending : held.f;
 		seam_start(threads, N, wait_in_one_way, awaited, sizeof *awaited);
 		FL_WAIT_FOR(seam_sleepers() == N);
 		if (cancel)
 			FL_OK(fl_future_cancel(pending));
 		else
-			fl_event_set(&gate.open);
+			fl_event_set(&held.gate->open);
 		seam_join(threads, N);
-		let_go(&gate, held);
+		let_go(&held);
 		fl_future_free(pending);
 	}
 }

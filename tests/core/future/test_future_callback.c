@@ -42,15 +42,14 @@ FL_TASK(callback_task, int, int)
 FL_TEST(future_callback_without_memory_is_refused_and_not_called)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	struct notes notes = {0};
 	struct note note[2] = {{&notes, 1}, {&notes, 2}};
 	seam_fail_allocs(0, 1);
-	FL_RC(fl_future_on_end(held, take_note, &note[0]), -ENOMEM);
+	FL_RC(fl_future_on_end(held.f, take_note, &note[0]), -ENOMEM);
 	assert_int_equal(seam_heal(), 0);
-	FL_OK(fl_future_on_end(held, take_note, &note[1]));
-	let_go(&gate, held);
+	FL_OK(fl_future_on_end(held.f, take_note, &note[1]));
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&notes.n), 1);
 	assert_int_equal(notes.order[0], 2);
@@ -80,16 +79,16 @@ FL_TEST(future_callback_frees_what_is_being_cancelled)
 	const char zeros[1000] = {0};
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	for (int large = 0; large <= 1; large++) {
-		struct gate gate = {0};
-		struct passed p = {&gate, NULL};
-		fl_future *held = hold_worker(e, &gate), *f = NULL;
+		struct held held = hold_worker(e);
+		struct passed p = {held.gate, NULL};
+		fl_future *f = NULL;
 		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : callback_task_submit(e, 1, &f));
 		FL_OK(callback_task_submit(e, 1, &p.behind));
 		/* From now on it is the callback's. */
 		FL_OK(fl_future_on_end(f, free_and_be_passed, &p));
 		FL_OK(fl_future_cancel(f));
 		fl_future_free(p.behind);
-		fl_future_free(held);
+		let_go(&held);
 	}
 }
 

@@ -18,9 +18,9 @@ FL_TASK_STATIC(pass_on, int, int)
 /* In the parent: an executor; its only worker is held. */
 struct parent {
 	fl_executor *e;
-	struct gate gate;
-	/* Of a task that has ended; of one that runs; of one behind it. */
-	fl_future *done, *runs, *waits;
+	struct held held;
+	/* Of a task that has ended; of one behind the held worker. */
+	fl_future *done, *waits;
 };
 
 static void begin(struct parent *p)
@@ -28,7 +28,7 @@ static void begin(struct parent *p)
 	*p = (struct parent){.e = pool_with(1)};
 	FL_OK(twice_submit(p->e, 21, &p->done));
 	FL_OK(fl_future_wait(p->done));
-	p->runs = hold_worker(p->e, &p->gate);
+	p->held = hold_worker(p->e);
 	FL_OK(twice_submit(p->e, 4, &p->waits));
 }
 
@@ -36,7 +36,7 @@ static void begin(struct parent *p)
 static void end(struct parent *p)
 {
 	int result = 0;
-	let_go(&p->gate, p->runs);
+	let_go(&p->held);
 	FL_OK(twice_get(p->waits, &result));
 	assert_int_equal(result, 8);
 	fl_future_free(p->waits);
@@ -47,7 +47,7 @@ static void end(struct parent *p)
 static void wait_for_each(void *arg)
 {
 	struct parent *p = arg;
-	fl_future *left[] = {p->runs, p->waits};
+	fl_future *left[] = {p->held.f, p->waits};
 	int result = 0;
 	for (int i = 0; i < 2; i++) {
 		FL_CHECK(fl_future_wait(left[i]) == -EOWNERDEAD);
@@ -65,8 +65,8 @@ static void wait_for_each(void *arg)
 	FL_CHECK(fl_future_cancel(p->waits) == 0);
 	FL_CHECK(fl_future_wait(p->waits) == 0);
 	FL_CHECK(twice_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
-	FL_CHECK(fl_future_cancel(p->runs) == -EBUSY);
-	FL_CHECK(fl_future_wait(p->runs) == -EOWNERDEAD);
+	FL_CHECK(fl_future_cancel(p->held.f) == -EBUSY);
+	FL_CHECK(fl_future_wait(p->held.f) == -EOWNERDEAD);
 }
 
 FL_TEST(future_fork_wait_for_the_parents_task)
@@ -107,8 +107,8 @@ static void wait_for_several(void *arg)
 	fl_promise *promise = NULL;
 	fl_future *promised = NULL;
 	FL_CHECK(fl_promise_create(&promise, 0, NULL, &promised) == 0);
-	fl_future *with_done[] = {p->runs, p->done, p->waits}, *without[] = {p->runs, p->waits},
-		  *with_promised[] = {p->runs, promised};
+	fl_future *with_done[] = {p->held.f, p->done, p->waits}, *without[] = {p->held.f, p->waits},
+		  *with_promised[] = {p->held.f, promised};
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_ALL_ENDED) == -EOWNERDEAD);
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ENDED) == 1);
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ERROR) == -EOWNERDEAD);
@@ -135,7 +135,7 @@ FL_TEST(future_fork_wait_for_several)
 static void hand_out(void *arg)
 {
 	struct parent *p = arg;
-	fl_future *all[] = {p->runs, p->done, p->waits};
+	fl_future *all[] = {p->held.f, p->done, p->waits};
 	fl_as_completed *c = NULL;
 	size_t i = 9;
 	FL_CHECK(fl_futures_as_completed_create(&c, all, 3) == 0);

@@ -32,12 +32,11 @@ static void begin(void)
 FL_TEST(backlog_keeps_the_order_of_submission)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
 	begin();
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < MANY; i++)
 		FL_OK(backlog_note_submit(e, i, NULL));
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&ran), MANY);
 	for (int i = 0; i < MANY; i++)
@@ -49,10 +48,9 @@ FL_TEST(backlog_closed_with_a_list)
 {
 	for (int cancel = 0; cancel <= 1; cancel++) {
 		fl_executor *e = pool_with(2);
-		struct gate gates[2];
-		memset(gates, 0, sizeof gates);
+		struct held held[2];
 		begin();
-		fl_future *held[2] = {hold_worker(e, &gates[0]), hold_worker(e, &gates[1])};
+		hold_workers(e, held, 2);
 		for (int i = 0; i < MANY; i++)
 			FL_OK(backlog_note_submit(e, i, NULL));
 		if (cancel)
@@ -60,8 +58,7 @@ FL_TEST(backlog_closed_with_a_list)
 		else
 			fl_executor_close(e);
 		FL_RC(backlog_note_submit(e, 0, NULL), -EPIPE);
-		for (int i = 0; i < 2; i++)
-			let_go(&gates[i], held[i]);
+		let_all_go(held, 2);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(LOOK(&ran), cancel ? 0 : MANY);
 		assert_int_equal(LOOK(&dropped), MANY);
@@ -74,9 +71,8 @@ FL_TEST(backlog_of_cancelled_tasks)
 {
 	static fl_future *f[MANY];
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
 	begin();
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < MANY; i++)
 		FL_OK(backlog_note_submit(e, i, &f[i]));
 	for (int i = 0; i < MANY; i++)
@@ -90,7 +86,7 @@ FL_TEST(backlog_of_cancelled_tasks)
 		if (i % 2 == 0)
 			break;
 	}
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	for (int i = 1; i < MANY; i++)
 		fl_future_free(f[i]);

@@ -277,8 +277,8 @@ FL_TEST(nested_wait_for_a_task_that_runs)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
-	struct gate gate = {0};
-	struct own own = {.held = hold_worker(e, &gate)};
+	struct held held = hold_worker(e);
+	struct own own = {.held = held.f};
 	fl_executor_stats stats;
 	FL_OK(wait_for_own_submit(e, &own, &f));
 	FL_OK(fl_event_wait(&own.waits));
@@ -287,7 +287,7 @@ FL_TEST(nested_wait_for_a_task_that_runs)
 	FL_OK(fl_executor_get_stats(e, &stats));
 	assert_int_equal(stats.blocked, 0);
 	assert_int_equal(stats.threads, 2);
-	let_go(&gate, own.held);
+	let_go(&held);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_wait(more));
 }
@@ -308,13 +308,12 @@ FL_TEST(nested_wait_for_no_time)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
-	struct gate gate = {0};
 	struct wait w = {.e = e, .other = other};
 	FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(wait_for_no_time_submit(e, &w, &f));
 	FL_OK(one_submit(e, &more)); /* pending in the meantime */
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_future_get(f, NULL, 0));
 	fl_promise_free(w.promise);
 	fl_future_free(w.answer);

@@ -64,18 +64,19 @@ FL_TEST(pool_starts_threads_when_they_are_needed)
 {
 	unsigned before = seam_threads_started();
 	FL_SCOPED(fl_executor) *e = pool_with(3);
-	struct gate gates[4] = {{{0}, {0}}};
-	fl_future *held[4];
+	struct gate last = {.open = FL_EVENT_INIT};
+	struct held held[3];
+	FL_SCOPED(fl_future) *f = NULL;
 	assert_int_equal(seam_threads_started(), before);
 	for (unsigned i = 0; i < 3; i++) {
-		held[i] = hold_worker(e, &gates[i]);
+		held[i] = hold_worker(e);
 		assert_int_equal(seam_threads_started(), before + i + 1);
 	}
-	FL_OK(hold_submit(e, &gates[3], &held[3])); /* there are no more workers: it waits */
+	FL_OK(hold_submit(e, &last, &f)); /* there are no more workers: it waits */
 	assert_int_equal(seam_threads_started(), before + 3);
-	assert_int_equal(fl_future_get_state(held[3]), FL_PENDING);
-	for (unsigned i = 0; i < 4; i++)
-		let_go(&gates[i], held[i]);
+	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	fl_event_set(&last.open);
+	let_all_go(held, 3);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(seam_threads_started(), before + 3);
 }
@@ -110,11 +111,10 @@ FL_TEST(pool_workers_are_gone_after_a_join)
 {
 	size_t before = fl_thread_enumerate(NULL, NULL);
 	FL_SCOPED(fl_executor) *e = pool_with(2);
-	struct gate gates[2] = {{{0}, {0}}};
-	fl_future *a = hold_worker(e, &gates[0]), *b = hold_worker(e, &gates[1]);
+	struct held held[2];
+	hold_workers(e, held, 2);
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 2);
-	let_go(&gates[0], a);
-	let_go(&gates[1], b);
+	let_all_go(held, 2);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 }
@@ -225,16 +225,15 @@ FL_TEST(pool_without_a_single_thread_refuses)
 FL_TEST(pool_with_one_thread_accepts_all)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(4);
-	struct gate gate = {0};
 	begin_counts();
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	unsigned before = seam_threads_started();
 	seam_fail_threads(0, 1000);
 	for (int i = 0; i < 20; i++)
 		FL_OK(fl_submit(e, &pool_count, &i, NULL));
 	assert_true(seam_heal() < 1000); /* it tried */
 	assert_int_equal(seam_threads_started(), before);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&runs), 20);
 	assert_int_equal(LOOK(&drops), 20);

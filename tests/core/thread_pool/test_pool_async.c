@@ -50,11 +50,10 @@ CONFORMANCE(async_calls_back_for_what_is_cancelled)
 	for (int how = 0; how < 3; how++) {
 		FL_SCOPED(fl_executor) *e = make(kind, 1);
 		FL_SCOPED(fl_future) *f = NULL;
-		struct gate *gate = new_gate();
 		struct call call = {0};
 		if (!is_concurrent(e))
 			return;
-		fl_future *held = close_gate(e, gate);
+		struct held held = hold_worker(e);
 		FL_OK(square_submit_with(e, 3, &f, &(fl_submit_config){.on_end = note, .on_end_arg = &call}));
 		assert_int_equal(counted(&call.count), 0);
 		if (how == 0)
@@ -64,7 +63,7 @@ CONFORMANCE(async_calls_back_for_what_is_cancelled)
 		assert_int_equal(counted(&call.count), 1); /* on the thread that cancels */
 		FL_RC(call.error, -ECANCELED);
 		assert_int_equal(call.state, FL_CANCELLED);
-		open_gate(gate, held);
+		let_go(&held);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(counted(&call.count), 1);
 	}

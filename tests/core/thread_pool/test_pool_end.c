@@ -42,11 +42,10 @@ static void join_in_callback(fl_future *f, void *arg)
 FL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
 	begin_counts();
-	fl_future *held = hold_worker(e, &gate);
-	FL_OK(fl_future_on_end(held, join_in_callback, e));
-	let_go(&gate, held);
+	struct held held = hold_worker(e);
+	FL_OK(fl_future_on_end(held.f, join_in_callback, e));
+	let_go(&held);
 	FL_WAIT_FOR(LOOK(&runs) == 1);
 	FL_OK(end_count_submit(e, 1, NULL)); /* it was not even closed */
 }
@@ -57,9 +56,8 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 	for (int all = 0; all <= 1; all++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
-		struct gate gate = {0};
 		begin_counts();
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		FL_OK(end_count_submit(e, 1, &f));
 		FL_OK(fl_future_on_end(f, join_in_callback, e));
 		if (all)
@@ -67,7 +65,7 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 		else
 			FL_OK(fl_future_cancel(f));
 		assert_int_equal(LOOK(&runs), 1);
-		let_go(&gate, held);
+		let_go(&held);
 	}
 }
 
@@ -75,14 +73,13 @@ FL_TEST(pool_join_that_is_given_up_has_closed)
 {
 	for (int way = 0; way < 2; way++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
-		struct gate gate = {0};
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		if (way == 0)
 			FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
 		else
 			FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
 		FL_RC(end_count_submit(e, 1, NULL), -EPIPE);
-		let_go(&gate, held);
+		let_go(&held);
 	}
 }
 

@@ -64,13 +64,12 @@ FL_TEST(pool_fork_in_a_task_that_is_helped)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	SET(&others, 0);
 	FL_OK(wait_for_fork_submit(e, &f));
 	for (int i = 0; i < 5; i++)
 		FL_OK(count_other_submit(e, NULL));
-	let_go(&gate, held);
+	let_go(&held);
 	int result = 0;
 	FL_OK(wait_for_fork_get(f, &result));
 	assert_int_equal(result, SIGABRT);

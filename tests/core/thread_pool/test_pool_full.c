@@ -42,14 +42,14 @@ FL_TEST(full_create_refuses_what_is_no_bound)
 FL_TEST(full_refuses)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_REFUSE);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate), *untouched = held, *f = untouched;
+	struct held held = hold_worker(e);
+	fl_future *f = held.f;
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_OK(fl_submit(e, &full_count, &(int){2}, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){3}, &f), -ENOBUFS);
-	assert_ptr_equal(f, untouched);
+	assert_ptr_equal(f, held.f);       /* untouched */
 	assert_int_equal(LOOK(&drops), 0); /* the argument is still the caller's */
-	let_go(&gate, held);
+	let_go(&held);
 	FL_WAIT_FOR(LOOK(&runs) == 2);
 	FL_OK(fl_submit(e, &full_count, &(int){3}, NULL));
 	FL_OK(fl_executor_join(e));
@@ -61,14 +61,13 @@ FL_TEST(full_refuses)
 FL_TEST(full_refuses_with_epipe_when_closed)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -ENOBUFS);
 	fl_executor_close(e);
 	for (int i = 0; i < 5; i++)
 		FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -EPIPE);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&drops), 1);
 }
@@ -83,8 +82,7 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_RUN);
 	FL_SCOPED(fl_future) *first = NULL, *second = NULL;
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	uint64_t thread;
 	FL_OK(thread_of_submit(e, &first));
 	assert_int_equal(fl_future_get_state(first), FL_PENDING);
@@ -95,16 +93,15 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	assert_int_equal(LOOK(&runs), 1);
 	assert_int_equal(LOOK(&drops), 1);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(thread_of_get(first, &thread));
 	assert_true(thread != fl_thread_current_id());
-	struct gate shut = {0};
-	held = hold_worker(e, &shut);
+	held = hold_worker(e);
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	fl_executor_close(e);
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EPIPE); /* and does not run it */
 	assert_int_equal(LOOK(&runs), 1);
-	let_go(&shut, held);
+	let_go(&held);
 }
 
 struct submitter {
@@ -126,14 +123,13 @@ static int submit_one(void *arg)
 /* A pool: its worker is held, and its backlog is full. */
 struct full {
 	fl_executor *e;
-	struct gate gate;
-	fl_future *held;
+	struct held held;
 };
 
 static void fill(struct full *full, uint32_t bound)
 {
 	full->e = bounded(1, bound, FL_FULL_WAIT);
-	full->held = hold_worker(full->e, &full->gate);
+	full->held = hold_worker(full->e);
 	for (uint32_t i = 0; i < bound; i++)
 		FL_OK(fl_submit(full->e, &full_count, &(int){0}, NULL));
 }
@@ -154,7 +150,7 @@ FL_TEST(full_waits_for_room)
 	struct submitter s = {.e = full.e, .rc = 1};
 	fl_thread t = start_submitter(&s);
 	assert_int_equal(LOOK(&runs), 0);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_test_end(&t);
 	FL_OK(s.rc);
 	int n;
@@ -177,7 +173,7 @@ FL_TEST(full_wait_gives_up_at_its_deadline)
 	      -ETIMEDOUT);
 	assert_null(f);
 	assert_int_equal(LOOK(&drops), 0);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	FL_WAIT_FOR(LOOK(&runs) == 1);
 	FL_OK(fl_submit_with(full.e, &full_count, &(int){1}, NULL,
 	                     &(fl_submit_config){.backlog_deadline = FL_NO_WAIT})); /* there is room */
@@ -200,7 +196,7 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		      -ETIMEDOUT); /* fl_group_submit_with */
 		assert_int_equal(fl_group_count(&g), 0);
 		assert_int_equal(LOOK(&drops), 0);
-		let_go(&full.gate, full.held);
+		let_go(&full.held);
 		FL_WAIT_FOR(LOOK(&runs) == 1);
 		/* There is space. */
 		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
@@ -227,7 +223,7 @@ FL_TEST(full_wait_observes_its_token_and_scope)
 	FL_RC(fl_submit(full.e, &full_count, &(int){1}, NULL), -ECANCELED);
 	(void)fl_cancel_scope_set(outer);
 	assert_int_equal(LOOK(&drops), 0);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_executor_free(full.e);
 	assert_int_equal(LOOK(&runs), 1);
 }
@@ -245,7 +241,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_closed)
 		fl_test_end(&t[i]);
 		FL_RC(s[i].rc, -EPIPE);
 	}
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	FL_OK(fl_executor_join(full.e));
 	assert_int_equal(LOOK(&runs), 2); /* what was queued still ran */
 	assert_int_equal(LOOK(&drops), 2);
@@ -443,7 +439,7 @@ FL_TEST(full_map_waits_for_room_until_its_deadline)
 	int in = 1, out = 0;
 	FL_RC(fl_map(full.e, &plus_one, &in, 1, &out, &(fl_map_config){.deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
 	assert_int_equal(out, 0);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_executor_free(full.e);
 }
 
@@ -453,11 +449,10 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	enum { N = 20 };
 	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_WAIT);
 	FL_SCOPED(fl_imap) *it = NULL, *late = NULL;
-	struct gate gate = {0};
 	int in[N], out;
 	for (int i = 0; i < N; i++)
 		in[i] = i;
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = N}));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
 	const int rc = fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
@@ -466,7 +461,7 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	 * is made, and has ended.
 	 */
 	FL_RC(rc != 0 ? rc : fl_imap_next(late, NULL, &out), -ETIMEDOUT);
-	let_go(&gate, held);
+	let_go(&held);
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_imap_next(it, NULL, &out));
 		assert_int_equal(out, i + 1);
@@ -481,12 +476,11 @@ FL_TEST(full_imap_without_room_waits_as_long_as_its_call)
 	int in[2] = {1, 2}, out;
 	FL_OK(fl_imap_create(&it, e, &plus_one, in, 2, &(fl_imap_config){.window = 1}));
 	FL_OK(fl_imap_next(it, NULL, &out));
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
 	FL_RC(fl_imap_next_until(it, NULL, &out, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_imap_next(it, NULL, &out));
 	assert_int_equal(out, 3);
 }
@@ -495,9 +489,8 @@ FL_TEST(full_refuses_maps_too)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
 	FL_SCOPED(fl_imap) *it = NULL;
-	struct gate gate = {0};
 	int in = 1, out = 0;
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_RC(fl_map(e, &plus_one, &in, 1, &out, NULL), -ENOBUFS);
 	FL_RC(fl_imap_create(&it, e, &plus_one, &in, 1, NULL), -ENOBUFS);
@@ -505,23 +498,22 @@ FL_TEST(full_refuses_maps_too)
 	FL_RC(fl_group_submit(&g, &plus_one, &in, &out), -ENOBUFS);
 	FL_OK(fl_group_join(&g));
 	fl_group_destroy(&g);
-	let_go(&gate, held);
+	let_go(&held);
 	assert_int_equal(out, 0);
 }
 
 FL_TEST(full_then_goes_in_all_the_same)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
-	struct gate gate = {0};
 	FL_SCOPED(fl_future) *first = NULL, *next = NULL, *last = NULL;
 	FL_OK(plus_one_submit(e, 1, &first));
 	FL_OK(fl_future_wait(first));
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_OK(fl_future_then(first, e, &plus_one, &next));
 	FL_OK(fl_future_then(next, e, &plus_one, &last));
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
-	let_go(&gate, held);
+	let_go(&held);
 	int n;
 	FL_OK(plus_one_get(last, &n));
 	assert_int_equal(n, 4);
@@ -547,7 +539,7 @@ static int open_on_fiber(void *arg)
 {
 	struct on_fiber *on = arg;
 	on->other_ran = true;
-	fl_event_set(&on->full->gate.open);
+	fl_event_set(&on->full->held.gate->open);
 	return 0;
 }
 
@@ -563,7 +555,7 @@ FL_TEST(full_wait_of_a_fiber_lets_others_run)
 	fl_test_fiber_end(two);
 	fl__sched_destroy(s);
 	FL_OK(on.rc);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_executor_free(full.e);
 }
 
@@ -575,7 +567,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 {
 	struct full full = {0};
 	full.e = bounded(1, 4, FL_FULL_WAIT);
-	full.held = hold_worker(full.e, &full.gate);
+	full.held = hold_worker(full.e);
 	long most = 0;
 	const long before = seam_live_allocs();
 	for (int i = 0; i < 20000; i++) {
@@ -592,7 +584,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 		FL_OK(fl_submit(full.e, &full_count, &i, NULL));
 	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
 	      -ETIMEDOUT);
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_executor_free(full.e);
 	assert_int_equal(LOOK(&runs), 4);
 }
@@ -601,11 +593,10 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 FL_TEST(full_submit_without_memory_keeps_no_place)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
-	struct gate gate = {0};
 	seam_fail_threads(0, 1);
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EAGAIN); /* no worker */
 	seam_heal();
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	fl_task_type large = full_count;
 	large.arg_size = 5000;
 	static const char zeros[5000];
@@ -616,7 +607,7 @@ FL_TEST(full_submit_without_memory_keeps_no_place)
 	}
 	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
-	let_go(&gate, held);
+	let_go(&held);
 }
 
 /*

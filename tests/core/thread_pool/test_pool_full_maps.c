@@ -21,14 +21,12 @@ static fl_executor *bounded(unsigned workers)
 /* An executor with a held worker and a full backlog of one. */
 struct full {
 	fl_executor *e;
-	fl_future *held;
-	struct gate gate;
+	struct held held;
 };
 
 static void fill(struct full *full)
 {
-	full->gate = (struct gate){0};
-	full->held = hold_worker(full->e, &full->gate);
+	full->held = hold_worker(full->e);
 	FL_OK(full_plus_one_submit(full->e, 1, NULL));
 }
 
@@ -76,21 +74,17 @@ static int submit_last(void *unused)
 FL_TEST(full_map_needs_no_room_for_what_is_done)
 {
 	FL_SCOPED(fl_executor) *e = bounded(WORKERS);
-	struct gate gates[WORKERS - 1];
-	fl_future *held[WORKERS - 1];
+	struct held held[WORKERS - 1];
 	int in[ELEMENTS] = {0, 1, 2, 3, 4, 5}, out[ELEMENTS] = {0};
 	fl_thread t;
-	memset(gates, 0, sizeof gates);
 	busy = (struct busy){.e = e};
-	for (int i = 0; i < WORKERS - 1; i++)
-		held[i] = hold_worker(e, &gates[i]);
+	hold_workers(e, held, WORKERS - 1);
 	fl_test_go(&t, submit_last, NULL);
 	FL_OK(full_plus_one_late_map(e, in, ELEMENTS, out, &(fl_map_config){.chunk = 1}));
 	for (int i = 0; i < ELEMENTS; i++)
 		assert_int_equal(out[i], i + 1);
 	fl_event_set(&busy.last.open);
-	for (int i = 0; i < WORKERS - 1; i++)
-		let_go(&gates[i], held[i]);
+	let_all_go(held, WORKERS - 1);
 	fl_test_end(&t);
 }
 
@@ -106,7 +100,7 @@ FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
 		      -ETIMEDOUT);
 		FL_RC(full_plus_one_map(full.e, &in, 1, &out, NULL), -ECANCELED);
 	}
-	let_go(&full.gate, full.held);
+	let_go(&full.held);
 	fl_executor_free(full.e);
 }
 
@@ -144,7 +138,7 @@ static void begin_three(struct three *t)
 
 static void end_three(struct three *t)
 {
-	let_go(&t->full.gate, t->full.held);
+	let_go(&t->full.held);
 	fl_imap_free(t->it);
 	fl_executor_free(t->full.e);
 	fl_cancel_token_destroy(&t->stop);
@@ -162,7 +156,7 @@ FL_TEST(full_imap_waits_for_room_until_its_call_is_cancelled)
 		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED);
 		FL_RC(fl_imap_next_until(t.it, NULL, &out, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	}
-	fl_event_set(&t.full.gate.open);
+	fl_event_set(&t.full.held.gate->open);
 	FL_OK(fl_imap_next(t.it, NULL, &out)); /* nothing was lost */
 	assert_int_equal(out, 4);
 	FL_RC(fl_imap_next(t.it, NULL, &out), -ENODATA);

@@ -26,18 +26,13 @@ static int try_one(fl_executor *e)
 }
 
 /* `n` workers are free: `n` tasks are accepted and begin, and no further task is accepted. */
-static void expect_free(fl_executor *e, int n)
+static void expect_free(fl_executor *e, unsigned n)
 {
-	enum { MOST = 8 };
-	struct gate gates[MOST];
-	fl_future *held[MOST];
-	memset(gates, 0, sizeof gates);
-	assert_true(n <= MOST);
-	for (int i = 0; i < n; i++)
-		held[i] = hold_worker(e, &gates[i]);
+	struct held held[8];
+	assert_true(n <= 8);
+	hold_workers(e, held, n);
 	FL_RC(try_one(e), -ENOBUFS);
-	for (int i = 0; i < n; i++)
-		let_go(&gates[i], held[i]);
+	let_all_go(held, n);
 }
 
 FL_TEST(none_refuses_what_would_wait)
@@ -81,20 +76,19 @@ FL_TEST(none_waits_for_a_worker)
 {
 	for (int closes = 0; closes <= 1; closes++) {
 		fl_executor *e = none(1, FL_FULL_WAIT);
-		struct gate gate = {0};
 		struct submitter s = {.e = e, .rc = 1};
 		fl_thread t;
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		FL_RC(none_count_submit_with(e, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}), -ETIMEDOUT);
 		fl_test_go(&t, submit_one, &s);
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		if (closes)
 			fl_executor_close(e);
 		else
-			fl_event_set(&gate.open);
+			fl_event_set(&held.gate->open);
 		fl_test_end(&t);
 		FL_RC(s.rc, closes ? -EPIPE : 0);
-		let_go(&gate, held);
+		let_go(&held);
 		fl_future_free(s.f);
 		fl_executor_free(e);
 	}
@@ -103,8 +97,7 @@ FL_TEST(none_waits_for_a_worker)
 FL_TEST(none_runs_what_would_wait_on_the_submitter)
 {
 	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_RUN);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		uint64_t thread = 0;
@@ -112,7 +105,7 @@ FL_TEST(none_runs_what_would_wait_on_the_submitter)
 		FL_OK(none_count_try_get(f, &thread));
 		assert_true(thread == fl_thread_current_id());
 	}
-	let_go(&gate, held);
+	let_go(&held);
 	FL_SCOPED(fl_future) *f = NULL;
 	uint64_t thread = 0;
 	FL_OK(none_count_submit(e, &f));
@@ -222,16 +215,15 @@ FL_TEST(none_task_that_blocks_holds_no_worker)
 	for (int round = 0; round < 20; round++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct blocker b = {.blocks = FL_EVENT_INIT, .open = FL_EVENT_INIT};
-		struct gate gate = {0};
 		FL_OK(none_block_submit(e, &b, &f));
 		FL_OK(fl_event_wait(&b.blocks));
 		expect_free(e, 1);
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		FL_RC(try_one(e), -ENOBUFS);
 		fl_event_set(&b.open);
 		FL_OK(fl_future_wait(f));
 		FL_RC(try_one(e), -ENOBUFS); /* the other still runs */
-		let_go(&gate, held);
+		let_go(&held);
 		expect_free(e, 1);
 	}
 }
@@ -265,21 +257,17 @@ FL_TEST(none_task_that_waits_for_another_executor_holds_no_worker)
 FL_TEST(none_resized)
 {
 	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
-	struct gate gates[3];
-	fl_future *held[3];
-	memset(gates, 0, sizeof gates);
-	held[0] = hold_worker(e, &gates[0]);
+	struct held held[3] = {hold_worker(e)};
 	FL_RC(try_one(e), -ENOBUFS);
 	FL_OK(fl_executor_resize(e, 3));
-	held[1] = hold_worker(e, &gates[1]);
-	held[2] = hold_worker(e, &gates[2]);
+	hold_workers(e, held + 1, 2);
 	FL_RC(try_one(e), -ENOBUFS);
 	FL_OK(fl_executor_resize(e, 1));
 	for (int i = 0; i < 2; i++) { /* until no more run than there may be */
-		let_go(&gates[i], held[i]);
+		let_go(&held[i]);
 		FL_RC(try_one(e), -ENOBUFS);
 	}
-	let_go(&gates[2], held[2]);
+	let_go(&held[2]);
 	expect_free(e, 1);
 	FL_OK(fl_executor_resize(e, 4));
 	expect_free(e, 4);
@@ -293,12 +281,12 @@ FL_TEST(none_chained_task_holds_a_worker)
 	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *first = NULL, *next = NULL;
-	struct gate gate = {0}, chained = {0};
+	struct gate chained = {.open = FL_EVENT_INIT};
 	FL_OK(fl_promise_create(&p, sizeof(struct gate *), NULL, &first));
 	FL_OK(fl_future_then(first, e, &hold, &next));
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(fl_promise_set(p, &(struct gate *){&chained}));
-	let_go(&gate, held);
+	let_go(&held);
 	FL_RC(try_one(e), -ENOBUFS); /* before it has begun, too */
 	FL_OK(fl_event_wait(&chained.entered));
 	FL_RC(try_one(e), -ENOBUFS);

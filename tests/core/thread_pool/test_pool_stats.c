@@ -33,10 +33,9 @@ FL_TEST(stats_of_a_new_executor_are_zero)
 FL_TEST(stats_tell_what_waits_and_runs)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(2);
-	struct gate gate[2] = {{{0}, {0}}};
-	fl_future *held[2], *f[5];
-	for (int i = 0; i < 2; i++)
-		held[i] = hold_worker(e, &gate[i]);
+	struct held held[2];
+	fl_future *f[5];
+	hold_workers(e, held, 2);
 	for (int i = 0; i < 5; i++)
 		FL_OK(stats_nothing_submit(e, &f[i]));
 	fl_executor_stats stats = stats_of(e);
@@ -50,8 +49,7 @@ FL_TEST(stats_tell_what_waits_and_runs)
 	stats = stats_of(e);
 	assert_int_equal(stats.pending, 3);
 	assert_int_equal(stats.not_run, 2);
-	for (int i = 0; i < 2; i++)
-		let_go(&gate[i], held[i]);
+	let_all_go(held, 2);
 	for (int i = 0; i < 5; i++) {
 		FL_OK(fl_future_wait(f[i]));
 		fl_future_free(f[i]);
@@ -88,14 +86,13 @@ FL_TEST(stats_count_tasks_of_all_ways)
 	assert_int_equal(stats_of(e).ran, 3);
 	/* Expired before it began. */
 	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	assert_int_equal(stats_of(e).not_run, 1);
 	for (int i = 0; i < 3; i++)
 		FL_OK(stats_nothing_submit(e, NULL));
 	assert_int_equal(fl_executor_cancel(e), 3);
 	assert_int_equal(stats_of(e).not_run, 4);
-	let_go(&gate, held);
+	let_go(&held);
 	FL_SCOPED(fl_executor) *here = sequential();
 	FL_OK(stats_nothing_submit(here, NULL));
 	FL_OK(stats_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
@@ -104,13 +101,12 @@ FL_TEST(stats_count_tasks_of_all_ways)
 	FL_SCOPED(fl_executor) *full = NULL;
 	FL_OK(fl_thread_executor_create(&full,
 	                                &(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN}));
-	struct gate shut = {0};
-	held = hold_worker(full, &shut);
+	held = hold_worker(full);
 	for (int i = 0; i < 4; i++)
 		FL_OK(stats_nothing_submit(full, NULL));
 	assert_int_equal(stats_of(full).ran, 4); /* and the one that holds the worker */
 	assert_int_equal(stats_of(full).pending, 1);
-	let_go(&shut, held);
+	let_go(&held);
 }
 
 struct stats_block {

@@ -29,14 +29,11 @@ static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
 enum { MOST = 8 };
 
 /* Has `n` workers busy at once, and lets them go. */
-static void use_workers(fl_executor *e, int n)
+static void use_workers(fl_executor *e, unsigned n)
 {
-	struct gate gate[MOST] = {{{0}, {0}}};
-	fl_future *held[MOST];
-	for (int i = 0; i < n; i++)
-		held[i] = hold_worker(e, &gate[i]);
-	for (int i = 0; i < n; i++)
-		let_go(&gate[i], held[i]);
+	struct held held[MOST];
+	hold_workers(e, held, n);
+	let_all_go(held, n);
 }
 
 static unsigned ran;
@@ -115,16 +112,17 @@ FL_TEST(pool_idle_worker_that_stays_needs_no_thread)
 FL_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit)
 {
 	FL_SCOPED(fl_executor) *e = crowd(3, 0);
-	struct gate gate[3] = {{{0}, {0}}};
-	fl_future *held[3] = {hold_worker(e, &gate[0])};
+	struct gate gate[2] = {{FL_EVENT_INIT, FL_EVENT_INIT}};
+	struct held held = hold_worker(e);
 	seam_fail_threads(0, 1);
-	FL_OK(hold_submit(e, &gate[1], &held[1]));
+	FL_OK(hold_submit(e, &gate[0], NULL));
 	assert_int_equal(seam_heal(), 0); /* it was tried once */
-	FL_OK(hold_submit(e, &gate[2], &held[2]));
-	FL_OK(fl_event_wait(&gate[1].entered));
-	FL_OK(fl_event_wait(&gate[2].entered));
-	for (int i = 0; i < 3; i++)
-		let_go(&gate[i], held[i]);
+	FL_OK(hold_submit(e, &gate[1], NULL));
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_event_wait(&gate[i].entered));
+		fl_event_set(&gate[i].open);
+	}
+	let_go(&held);
 }
 
 /* Another number. */
@@ -149,16 +147,15 @@ FL_TEST(pool_resize_up_starts_workers_for_what_waits)
 {
 	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	struct gate gate[MOST] = {{{0}, {0}}};
-	fl_future *held[MOST];
 	for (int i = 0; i < MOST; i++)
-		FL_OK(hold_submit(e, &gate[i], &held[i]));
+		FL_OK(hold_submit(e, &gate[i], NULL));
 	FL_OK(fl_event_wait(&gate[0].entered));
 	assert_int_equal(threads(), 1);
 	FL_OK(fl_executor_resize(e, MOST));
 	for (int i = 0; i < MOST; i++)
 		FL_OK(fl_event_wait(&gate[i].entered)); /* all at once */
 	for (int i = 0; i < MOST; i++)
-		let_go(&gate[i], held[i]);
+		fl_event_set(&gate[i].open);
 	assert_int_equal(threads(), MOST);
 }
 
@@ -192,19 +189,16 @@ FL_TASK_STATIC(note_how_many, void, void)
 FL_TEST(pool_resize_down_ends_workers)
 {
 	FL_SCOPED(fl_executor) *e = crowd(6, 0);
-	struct gate gate[3] = {{{0}, {0}}};
-	fl_future *held[3];
+	struct held held[3];
 	use_workers(e, 6);
 	FL_WAIT_FOR(seam_sleepers() == 6);
-	for (int i = 0; i < 3; i++)
-		held[i] = hold_worker(e, &gate[i]);
+	hold_workers(e, held, 3);
 	FL_OK(fl_executor_resize(e, 2));
 	FL_WAIT_FOR(threads() <= 4 && seam_sleepers() == 0);
 	for (int i = 0; i < 200; i++)
 		FL_OK(note_how_many_submit(e, NULL));
 	SET(&most_at_once, 0);
-	for (int i = 0; i < 3; i++)
-		let_go(&gate[i], held[i]);
+	let_all_go(held, 3);
 	FL_WAIT_FOR(threads() <= 3 && seam_sleepers() == 2);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(threads(), 0);
@@ -274,12 +268,11 @@ FL_TEST(blocking_starts_a_worker_for_what_waits_already)
 {
 	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	FL_SCOPED(fl_future) *f = NULL, *other = NULL;
-	struct gate gate = {0};
 	struct blocker b = {.nested = true};
-	fl_future *held = hold_worker(e, &gate);
+	struct held held = hold_worker(e);
 	FL_OK(block_submit(e, &b, &f));
 	FL_OK(count_run_submit(e, &other));
-	let_go(&gate, held);
+	let_go(&held);
 	FL_OK(fl_future_wait(other)); /* though the section has not ended */
 	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
 	fl_event_set(&b.open);
@@ -293,17 +286,16 @@ FL_TEST(blocking_over_one_steps_back)
 	for (int round = 0; round < 3; round++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct blocker b = {.nested = false};
-		struct gate gate = {0};
 		FL_OK(block_submit(e, &b, &f));
 		FL_OK(fl_event_wait(&b.blocks));
-		fl_future *held = hold_worker(e, &gate);
+		struct held held = hold_worker(e);
 		fl_event_set(&b.open);
 		FL_OK(fl_future_wait(f)); /* two are active */
 		SET(&most_at_once, 0);
 		SET(&ran, 0);
 		for (int i = 0; i < 100; i++)
 			FL_OK(note_how_many_submit(e, NULL));
-		let_go(&gate, held);
+		let_go(&held);
 		FL_WAIT_FOR(LOOK(&ran) == 100);
 		assert_int_equal(LOOK(&most_at_once), 1);
 	}
