@@ -218,10 +218,14 @@ fl_loop *fl_loop_current(void)
 	return s && fl__sched_ops(s) == &loop_sched_ops && !fl__sched_is_forked(s) ? loop_of_sched(s) : NULL;
 }
 
-int fl__loop_needed(const char *function, const char *what)
+fl_loop *fl__loop_needed(bool waits, const char *function)
 {
-	fl__log(FL_LOG_ERROR, "%s needs %s: see fl_loop_run()", function, what);
-	return -ENOTSUP;
+	fl_loop *l = fl_loop_current();
+	if (l && (!waits || fl_fiber_current()))
+		return l;
+	fl__log(FL_LOG_ERROR, "%s needs a %s: see fl_loop_run()", function,
+	        waits ? "fiber of an event loop" : "thread that runs an event loop");
+	return NULL;
 }
 
 void fl__loop_missing(const char *function)

@@ -123,10 +123,11 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
  */
 void fl__loop_discard(fl_loop *l);
 
-/* Logs that `function` needs `what`. Returns -ENOTSUP. */
-#define FL__A_LOOP "a thread that runs an event loop"
-#define FL__A_FIBER "a fiber of an event loop"
-int fl__loop_needed(const char *function, const char *what);
+/*
+ * The loop that the calling thread runs. NULL: none, or the caller `waits` and is no fiber, which the
+ * log says of `function`.
+ */
+fl_loop *fl__loop_needed(bool waits, const char *function);
 
 _Noreturn void fl__loop_missing(const char *function);
 static inline void fl__loop_check(const fl_loop *l, const char *function)

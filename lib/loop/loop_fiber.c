@@ -130,9 +130,9 @@ void fl__fiber_inherit(struct fl_fiber *f)
 
 int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
 {
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = fl__loop_needed(false, "fl_fiber_start");
 	if (!l)
-		return fl__loop_needed("fl_fiber_start", FL__A_LOOP);
+		return -ENOTSUP;
 	const int rc = fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 	if (rc == 0)
 		fl__fiber_inherit(*f);
@@ -244,9 +244,9 @@ const fl_on_type fl__on_fiber = {loop_fiber_on_ready, loop_fiber_on_arm, fl__nod
 int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
 {
 	struct fl_fiber *f;
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = fl__loop_needed(false, "fl_group_start");
 	if (!l)
-		return fl__loop_needed("fl_group_start", FL__A_LOOP);
+		return -ENOTSUP;
 	const size_t number = fl__group_enter_fiber(g, l->sched, fl_fiber_current() ? NULL : &l->root);
 	int rc = -ECANCELED;
 	if (!fl_cancel_token_is_requested(&g->token_) && !fl_cancel_token_is_requested(&l->root))

@@ -99,9 +99,9 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 
 int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_loop *l = fl_loop_current();
-	if (!fl_fiber_current())
-		return fl__loop_needed("fl_to_thread", FL__A_FIBER);
+	fl_loop *l = fl__loop_needed(true, "fl_to_thread");
+	if (!l)
+		return -ENOTSUP;
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	fl__debug_deadline(deadline);
 	int rc = to_thread_why_over(&call);

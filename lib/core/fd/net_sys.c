@@ -231,3 +231,12 @@ struct fl__net_sys fl__net_sys = {
     .peer = net_sys_peer,
     .interface = net_sys_interface,
 };
+
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (options[i].wanted)
+			rc = fl__net_sys.set_option(fd, options[i].level, options[i].option, options[i].value);
+	return rc;
+}

@@ -3,6 +3,7 @@
 #define FL_LOOP_NET_SYS_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -62,6 +63,14 @@ struct fl__net_sys {
 };
 
 extern struct fl__net_sys fl__net_sys;
+
+struct fl__socket_option {
+	bool wanted;
+	int level, option, value;
+};
+
+/* Sets the wanted ones of `n` options. Returns 0 or the first error. */
+int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n);
 
 /* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
 static inline int fl__net_error(int rc)

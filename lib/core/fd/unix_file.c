@@ -163,45 +163,6 @@ static int unix_file_remove_stale(const char *path, int type, const struct socka
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* 0 also where the path cannot be locked: bind() tells whether it can be used. */
-static int unix_file_lock(struct fl__unix_file *f)
-{
-	const int fd = fl__unix_sys.lock(f->path);
-	if (fd == -EWOULDBLOCK)
-		return -EADDRINUSE;
-	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-		return fd;
-	f->lock = fd >= 0 ? fd + 1 : 0;
-	return 0;
-}
-
-void fl__unix_file_settle(struct fl__unix_file *f)
-{
-	if (f->lock > 0)
-		fl__unix_sys.unlock(f->lock - 1, f->path);
-	f->lock = 0;
-}
-
-int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
-                       socklen_t size)
-{
-	if (path[0] == '@')
-		return fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	memcpy(f->path, path, strlen(path));
-	int rc = unix_file_lock(f);
-	if (rc != 0)
-		return rc;
-	rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	if (rc == -EADDRINUSE) {
-		rc = unix_file_remove_stale(path, type, a, size);
-		if (rc == 0)
-			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	}
-	if (rc == 0)
-		f->exists = fl__unix_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
-	return rc;
-}
-
 void fl__unix_file_remove(struct fl__unix_file *f)
 {
 	struct fl__file file;
@@ -211,6 +172,65 @@ void fl__unix_file_remove(struct fl__unix_file *f)
 		int rc = fl__unix_sys.unlink(f->path);
 		(void)rc; /* the next socket at this path removes a stale file */
 	}
+	f->exists = false;
+}
+
+static int unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
+                          socklen_t size)
+{
+	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	if (!path || path[0] == '@')
+		return rc;
+	if (rc == -EADDRINUSE) {
+		rc = unix_file_remove_stale(path, type, a, size);
+		if (rc == 0)
+			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	}
+	if (rc == 0) {
+		memcpy(f->path, path, strlen(path));
+		f->exists = fl__unix_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
+	}
+	return rc;
+}
+
+static int unix_file_bind_and_listen(struct fl__unix_file *f, int type, const char *path, const struct sockaddr_un *a,
+                                     socklen_t size, unsigned mode, int backlog)
+{
+	const int fd = fl__net_sys.socket(AF_UNIX, type, 0);
+	if (fd < 0)
+		return fd;
+	int rc = unix_file_bind(f, fd, type, path, a, size);
+	if (rc == 0 && mode != 0)
+		rc = fl__unix_sys.set_mode(path, mode); /* before listen: nothing can connect */
+	if (rc == 0 && type != SOCK_DGRAM)
+		rc = fl__net_sys.listen(fd, backlog);
+	if (rc == 0)
+		return fd;
+	fl__unix_file_remove(f);
+	fl__net_sys.close(fd);
+	return rc;
+}
+
+int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog)
+{
+	enum { MODE_MAX = 0777 };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const bool chosen = !path && type == SOCK_DGRAM;
+	const int size = chosen ? (int)sizeof a.sun_family : fl__unix_address(&a, path);
+	if (size < 0)
+		return size;
+	const bool has_file = path && path[0] != '@';
+	if (mode > MODE_MAX || (mode != 0 && !has_file))
+		return -EINVAL;
+	const int lock = has_file ? fl__unix_sys.lock(path) : -ENOENT;
+	if (lock == -EWOULDBLOCK)
+		return -EADDRINUSE;
+	if (lock == -EMFILE || lock == -ENFILE || lock == -ENOMEM)
+		return lock; /* after any other error bind() tells whether the path can be used */
+	const int fd = unix_file_bind_and_listen(f, type, path, &a, (socklen_t)size, mode, backlog);
+	if (lock >= 0)
+		fl__unix_sys.unlock(lock, path);
+	return fl__net_error(fd);
 }
 
 int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)

@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { FL__MODE_MAX = 0777 }; /* the mode of a socket's file */
-
 /* The identity of a file, under any name. */
 struct fl__file {
 	uint64_t device, number;
@@ -36,7 +34,6 @@ extern struct fl__unix_sys fl__unix_sys;
 struct fl__unix_file {
 	bool exists; /* fl__unix_file_remove() removes the file at `path` */
 	struct fl__file file;
-	int lock; /* a descriptor + 1; 0: none */
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
@@ -47,19 +44,16 @@ struct fl__unix_file {
 int fl__unix_address(struct sockaddr_un *a, const char *path);
 
 /*
- * `a`: the address of a path or an abstract name. First removes a stale file at the path. Locks the
- * path against other processes, up to fl__unix_file_settle(). Returns 0, or what the system says;
- * -EADDRINUSE: a process has a socket open there, or is about to listen; -ENOTSOCK: the file is no
- * socket.
+ * Opens a socket at a path or at an abstract name; `path` NULL, for datagrams alone: at a name that
+ * the system chooses. Removes a stale file first. `mode`: of the file; 0: the system's. Listens with
+ * `backlog`, unless the socket is for datagrams. While it opens the socket, it locks the path
+ * against other processes. Returns the descriptor, an error of the system or of fl__unix_address(),
+ * or:
+ *   -EADDRINUSE  a process has a socket open there, or is about to listen
+ *   -ENOTSOCK    the file is no socket
+ *   -EINVAL      `mode` is no mode, or is for an abstract name
  */
-int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
-                       socklen_t size);
-
-/*
- * Called when the socket listens, or when it never will: until then it looks like the stale file of
- * a dead process.
- */
-void fl__unix_file_settle(struct fl__unix_file *f);
+int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog);
 
 /*
  * Unless another file has replaced it. Called before the socket is closed: until then no other file

@@ -21,11 +21,6 @@ struct fl_datagram {
 	struct fl__unix_file file;
 };
 
-/*
- * After an error the caller still owns `fd`. Returns 0, -ENOMEM, -EOWNERDEAD, or as fl__io_open().
- */
-int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
-
 /* Before a call. Returns as fl__io_check(), or -EPIPE. */
 int fl__datagram_check(const fl_datagram *d, bool waits);
 

@@ -8,10 +8,8 @@ int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint
                                   fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	fl_loop *l;
-	int rc = fl__net_enter(&l, false, "fl_datagram_address_udp");
-	if (rc == 0)
-		rc = fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
+	fl_loop *l = fl__loop_needed(false, "fl_datagram_address_udp");
+	const int rc = l ? fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;
 	if (rc < 0)
 		return rc;
 	fl__addresses_ipv4_first(list, rc);

@@ -16,23 +16,6 @@
 
 /* Life. */
 
-int fl__datagram_create(fl_datagram **made, fl_loop *l, int fd, int family)
-{
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
-	fl_datagram *d = fl__alloc_from(l->allocator, 1, sizeof *d);
-	if (!d)
-		return -ENOMEM;
-	d->family = family;
-	int rc = fl__io_open(&d->io, l, fd);
-	if (rc != 0) {
-		fl__free_to(l->allocator, d);
-		return rc;
-	}
-	*made = d;
-	return 0;
-}
-
 void fl_datagram_close(fl_datagram *d)
 {
 	if (d->io.fd >= 0)
@@ -49,179 +32,114 @@ void fl_datagram_free(fl_datagram *d)
 	fl__free_to(d->io.loop->allocator, d);
 }
 
-/* Options. */
+/* Opening. */
 
-static bool datagram_has_ipv4(int family, bool ipv6_only)
+static void datagram_read_options(fl_datagram *d)
 {
-	return family == AF_INET || (family == AF_INET6 && !ipv6_only);
+	const bool v6 = d->family == AF_INET6;
+	int value = 0;
+	if (v6 && fl__net_sys.get_option(d->io.fd, IPPROTO_IPV6, IPV6_V6ONLY, &value) == 0)
+		d->ipv6_only = value != 0;
+	value = 0;
+	if (d->family != AF_UNIX)
+		(void)fl__net_sys.get_option(d->io.fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR,
+		                             &value);
+	d->peer_errors = value != 0;
 }
 
-static int datagram_set_both(int fd, int family, bool ipv6_only, int ipv4_option, int ipv6_option, int value)
+/* After an error the caller still owns `fd`. */
+static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 {
-	int rc = 0;
-	if (datagram_has_ipv4(family, ipv6_only))
-		rc = fl__net_sys.set_option(fd, IPPROTO_IP, ipv4_option, value);
-	if (rc == 0 && family == AF_INET6)
-		rc = fl__net_sys.set_option(fd, IPPROTO_IPV6, ipv6_option, value);
-	return rc;
-}
-
-static int datagram_set_interface(int fd, int family, bool ipv6_only, const char *name)
-{
-	const int index = fl__net_sys.interface(name);
-	const struct ip_mreqn by_index = {.imr_ifindex = index};
-	int rc = index < 0 ? index : 0;
-	if (rc == 0 && datagram_has_ipv4(family, ipv6_only))
-		rc = fl__net_sys.set_struct(fd, IPPROTO_IP, IP_MULTICAST_IF, &by_index, sizeof by_index);
-	if (rc == 0 && family == AF_INET6)
-		rc = fl__net_sys.set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
-	return rc;
-}
-
-static int datagram_set_options(int fd, int family, bool ipv6_only, const fl_datagram_config *config)
-{
-	static const fl_datagram_config defaults = {0};
-	const fl_datagram_config *c = config ? config : &defaults;
-	int rc = family == AF_INET6 ? fl__net_sys.set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only) : 0;
-	if (rc == 0 && c->reuse_port)
-		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (rc == 0 && c->reuse_address)
-		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (rc == 0 && c->broadcast)
-		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_BROADCAST, 1);
-	if (rc == 0 && c->peer_errors)
-		rc = datagram_set_both(fd, family, ipv6_only, IP_RECVERR, IPV6_RECVERR, 1);
-	if (rc == 0 && c->no_loopback)
-		rc = datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, 0);
-	if (rc == 0 && c->hops > 0)
-		rc = datagram_set_both(fd, family, ipv6_only, IP_TTL, IPV6_UNICAST_HOPS, c->hops);
-	if (rc == 0 && c->multicast_hops > 0)
-		rc = datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, c->multicast_hops);
-	if (rc == 0 && c->interface)
-		rc = datagram_set_interface(fd, family, ipv6_only, c->interface);
-	return rc;
-}
-
-/*
- * Refuses datagrams to multicast groups that only other sockets have joined. Some systems lack
- * this.
- */
-static void datagram_set_own_groups(int fd, int family, bool ipv6_only)
-{
-	(void)datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
-}
-
-/* UDP. */
-
-static int datagram_open_at(fl_datagram **made, fl_loop *l, const struct fl__address *a, bool all,
-                            const fl_datagram_config *config)
-{
-	const int family = a->at.any.sa_family;
-	const bool ipv6_only = family == AF_INET6 && !all;
-	int fd = fl__net_sys.socket(family, SOCK_DGRAM, IPPROTO_UDP);
-	if (fd < 0)
-		return fl__net_error(fd);
-	int rc = datagram_set_options(fd, family, ipv6_only, config);
-	if (rc == 0) {
-		datagram_set_own_groups(fd, family, ipv6_only);
-		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
-	}
+	int type, family;
+	int rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_TYPE, &type);
 	if (rc == 0)
-		rc = fl__datagram_create(made, l, fd, family);
+		rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_DOMAIN, &family);
+	if (rc == 0 && (type != SOCK_DGRAM || (family != AF_INET && family != AF_INET6 && family != AF_UNIX)))
+		rc = -EINVAL;
+	if (rc != 0)
+		return rc;
+	fl_datagram *d = fl__alloc_from(l->allocator, 1, sizeof *d);
+	if (!d)
+		return -ENOMEM;
+	rc = fl__io_open(&d->io, l, fd);
 	if (rc != 0) {
+		fl__free_to(l->allocator, d);
+		return rc;
+	}
+	d->family = family;
+	datagram_read_options(d);
+	*made = d;
+	return 0;
+}
+
+/* Owns `fd` and its file. */
+static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct fl__unix_file *file)
+{
+	const int rc = datagram_create(made, l, fd);
+	if (rc != 0) {
+		fl__unix_file_remove(file);
 		fl__net_sys.close(fd);
 		return fl__net_error(rc);
 	}
-	(*made)->ipv6_only = ipv6_only;
-	(*made)->peer_errors = config && config->peer_errors;
+	(*made)->file = *file;
 	return 0;
+}
+
+static int datagram_prepare(int fd, int family, bool all, const void *datagram_config)
+{
+	static const fl_datagram_config defaults;
+	const fl_datagram_config *c = datagram_config ? datagram_config : &defaults;
+	const bool v6 = family == AF_INET6, v4 = !v6 || all;
+	const int interface = c->interface ? fl__net_sys.interface(c->interface) : 0;
+	const struct ip_mreqn by_index = {.imr_ifindex = interface};
+	const struct fl__socket_option options[] = {
+	    {v6, IPPROTO_IPV6, IPV6_V6ONLY, !all},
+	    {c->reuse_port, SOL_SOCKET, SO_REUSEPORT, 1},
+	    {c->reuse_address, SOL_SOCKET, SO_REUSEADDR, 1},
+	    {c->broadcast, SOL_SOCKET, SO_BROADCAST, 1},
+	    {v4 && c->peer_errors, IPPROTO_IP, IP_RECVERR, 1},
+	    {v6 && c->peer_errors, IPPROTO_IPV6, IPV6_RECVERR, 1},
+	    {v4 && c->no_loopback, IPPROTO_IP, IP_MULTICAST_LOOP, 0},
+	    {v6 && c->no_loopback, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0},
+	    {v4 && c->hops > 0, IPPROTO_IP, IP_TTL, c->hops},
+	    {v6 && c->hops > 0, IPPROTO_IPV6, IPV6_UNICAST_HOPS, c->hops},
+	    {v4 && c->multicast_hops > 0, IPPROTO_IP, IP_MULTICAST_TTL, c->multicast_hops},
+	    {v6 && c->multicast_hops > 0, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, c->multicast_hops},
+	    {v6 && interface > 0, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface},
+	};
+	/* only groups that this socket has joined. Some systems lack this */
+	const struct fl__socket_option own_groups[] = {{v4, IPPROTO_IP, IP_MULTICAST_ALL, 0},
+	                                               {v6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0}};
+	(void)fl__net_set_options(fd, own_groups, 2);
+	if (interface < 0)
+		return interface;
+	const int rc = fl__net_set_options(fd, options, sizeof options / sizeof *options);
+	if (rc != 0 || interface == 0 || !v4)
+		return rc;
+	return fl__net_sys.set_struct(fd, IPPROTO_IP, IP_MULTICAST_IF, &by_index, sizeof by_index);
 }
 
 int fl_datagram_open_udp(fl_datagram **made, const char *host, uint16_t port, const fl_datagram_config *config)
 {
-	struct fl__address list[FL_ADDRESSES_MAX];
-	fl_loop *l;
-	int n = 0, rc = fl__net_enter(&l, false, "fl_datagram_open_udp");
-	if (rc == 0)
-		rc = n = fl__local_addresses(l, host, port, list);
-	if (rc < 0)
-		return rc;
-	rc = -EADDRNOTAVAIL;
-	for (int i = 0; i < n && (rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT); i++)
-		rc = datagram_open_at(made, l, &list[i], !host, config);
-	return rc;
-}
-
-/* Unix. */
-
-/* NULL: an abstract name that the system chooses. */
-static int datagram_bind_path(struct fl__unix_file *file, int fd, const char *path, const struct sockaddr_un *a,
-                              socklen_t size)
-{
-	if (path)
-		return fl__unix_file_bind(file, fd, SOCK_DGRAM, path, a, size);
-	return fl__net_sys.bind(fd, (const struct sockaddr *)a, sizeof a->sun_family);
+	struct fl__unix_file none = {0};
+	fl_loop *l = fl__loop_needed(false, "fl_datagram_open_udp");
+	const int fd = l ? fl__net_open(l, host, port, SOCK_DGRAM, datagram_prepare, config) : -ENOTSUP;
+	return fd < 0 ? fd : datagram_create_bound(made, l, fd, &none);
 }
 
 int fl_datagram_open_unix(fl_datagram **made, const char *path)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct fl__unix_file file = {0};
-	fl_loop *l;
-	int rc = fl__net_enter(&l, false, "fl_datagram_open_unix");
-	int size = rc == 0 && path ? fl__unix_address(&a, path) : rc;
-	if (size < 0)
-		return size;
-	int fd = fl__net_sys.socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (fd < 0)
-		return fl__net_error(fd);
-	rc = datagram_bind_path(&file, fd, path, &a, (socklen_t)size);
-	fl__unix_file_settle(&file);
-	if (rc == 0)
-		rc = fl__datagram_create(made, l, fd, AF_UNIX);
-	if (rc != 0) {
-		fl__unix_file_remove(&file);
-		fl__net_sys.close(fd);
-		return fl__net_error(rc);
-	}
-	(*made)->file = file;
-	return 0;
-}
-
-static int datagram_check_fd(int fd, int *family)
-{
-	int type;
-	int rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_TYPE, &type);
-	if (rc == 0)
-		rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_DOMAIN, family);
-	if (rc == 0 && (type != SOCK_DGRAM || (*family != AF_INET && *family != AF_INET6 && *family != AF_UNIX)))
-		rc = -EINVAL;
-	return rc;
-}
-
-static void datagram_read_options(fl_datagram *d)
-{
-	int value = 0;
-	if (d->family == AF_INET6 && fl__net_sys.get_option(d->io.fd, IPPROTO_IPV6, IPV6_V6ONLY, &value) == 0)
-		d->ipv6_only = value != 0;
-	value = 0;
-	if (d->family == AF_INET)
-		(void)fl__net_sys.get_option(d->io.fd, IPPROTO_IP, IP_RECVERR, &value);
-	else if (d->family == AF_INET6)
-		(void)fl__net_sys.get_option(d->io.fd, IPPROTO_IPV6, IPV6_RECVERR, &value);
-	d->peer_errors = value != 0;
+	fl_loop *l = fl__loop_needed(false, "fl_datagram_open_unix");
+	const int fd = l ? fl__unix_open(&file, SOCK_DGRAM, path, 0, 0) : -ENOTSUP;
+	return fd < 0 ? fd : datagram_create_bound(made, l, fd, &file);
 }
 
 int fl_datagram_from_fd(fl_datagram **made, int fd)
 {
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = fl__loop_needed(false, "fl_datagram_from_fd");
 	fl_datagram *d;
-	int family;
-	if (!l)
-		return fl__loop_needed("fl_datagram_from_fd", FL__A_LOOP);
-	int rc = datagram_check_fd(fd, &family);
-	if (rc == 0)
-		rc = fl__datagram_create(&d, l, fd, family);
+	int rc = l ? datagram_create(&d, l, fd) : -ENOTSUP;
 	if (rc != 0)
 		return rc;
 	rc = fl__net_sys.adopt(fd);
@@ -230,7 +148,6 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 		fl__free_to(l->allocator, d);
 		return rc;
 	}
-	datagram_read_options(d);
 	*made = d;
 	return 0;
 }
@@ -259,18 +176,13 @@ int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a)
 	return datagram_get_address(d, a, fl__net_sys.peer);
 }
 
-static in_port_t *datagram_port_in(struct sockaddr_storage *a)
-{
-	return a->ss_family == AF_INET ? &((struct sockaddr_in *)a)->sin_port : &((struct sockaddr_in6 *)a)->sin6_port;
-}
-
 /* Returns the port in network byte order; 0: none. */
 static in_port_t datagram_local(const fl_datagram *d, struct sockaddr_storage *a, socklen_t *size)
 {
 	*size = sizeof *a;
 	if (d->family == AF_UNIX || d->io.fd < 0 || fl__net_sys.local(d->io.fd, (struct sockaddr *)a, size) != 0)
 		return 0;
-	return *datagram_port_in(a);
+	return *fl__port_in(a);
 }
 
 uint16_t fl_datagram_port(const fl_datagram *d)
@@ -306,7 +218,7 @@ static int datagram_disconnect(const fl_datagram *d)
 	int rc = datagram_connect_to(d, &none, sizeof none);
 	if (rc != 0 || port == 0 || datagram_local(d, &a, &size) == port)
 		return rc;
-	*datagram_port_in(&a) = port;
+	*fl__port_in(&a) = port;
 	return fl__datagram_error(fl__net_sys.bind(d->io.fd, (const struct sockaddr *)&a, size));
 }
 

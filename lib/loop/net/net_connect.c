@@ -220,11 +220,8 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	struct connect_state c = {0};
-	int rc = fl__net_enter(&c.loop, true, "fl_connect_tcp");
-	if (rc != 0)
-		return rc;
-	rc = fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
+	struct connect_state c = {.loop = fl__loop_needed(true, "fl_connect_tcp")};
+	int rc = c.loop ? fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;
 	if (rc < 0)
 		return rc;
 	c.n = (unsigned)rc;
@@ -243,15 +240,14 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct sockaddr_un address;
-	fl_loop *l;
-	int rc = fl__net_enter(&l, true, "fl_connect_unix");
-	int size = rc == 0 ? fl__unix_address(&address, path) : rc;
+	fl_loop *l = fl__loop_needed(true, "fl_connect_unix");
+	const int size = l ? fl__unix_address(&address, path) : -ENOTSUP;
 	if (size < 0)
 		return size;
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fl__net_error(fd);
-	rc = fl__unix_connect(fd, &address, (socklen_t)size, deadline, cancel);
+	int rc = fl__unix_connect(fd, &address, (socklen_t)size, deadline, cancel);
 	if (rc != 0) {
 		fl__net_sys.close(fd);
 		return rc;

@@ -12,7 +12,6 @@
 #include "stream.h"
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
 enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each */
 
@@ -146,134 +145,68 @@ int fl_listener_fd(const fl_listener *l)
 	return l->io.fd;
 }
 
-/* Owns the bound `fd`, unless there is an error. */
-static int listener_listen(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
-{
-	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);
-	if (rc == 0)
-		rc = fl__io_open(&l->io, loop, fd);
-	return fl__net_error(rc);
-}
-
-/* TCP. */
-
-static int listener_set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
-{
-	/* SO_REUSEADDR: ended connections do not block the port */
-	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (rc == 0 && config && config->reuse_port)
-		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (rc == 0 && a->at.any.sa_family == AF_INET6)
-		rc = fl__net_sys.set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !all);
-	fl__stream_without_delay(fd); /* an accepted socket inherits it */
-	return rc;
-}
-
-static int listener_find_port(fl_listener *l, int fd)
-{
-	struct fl__address a = {.size = sizeof a.at};
-	int rc = fl__net_sys.local(fd, &a.at.any, &a.size);
-	if (rc == 0)
-		l->port = ntohs(a.at.any.sa_family == AF_INET ? a.at.v4.sin_port : a.at.v6.sin6_port);
-	return rc;
-}
-
-static int listener_listen_at(fl_listener *l, fl_loop *loop, const struct fl__address *a, bool all,
-                              const fl_listen_config *config)
-{
-	int fd = fl__net_sys.socket(a->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
-	if (fd < 0)
-		return fl__net_error(fd);
-	int rc = listener_set_options(fd, a, all, config);
-	if (rc == 0)
-		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
-	if (rc == 0)
-		rc = listener_find_port(l, fd);
-	if (rc == 0)
-		rc = listener_listen(l, loop, fd, config);
-	if (rc != 0)
-		fl__net_sys.close(fd);
-	return fl__net_error(rc);
-}
-
-static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
-                                    const fl_listen_config *config)
-{
-	int rc = -EADDRNOTAVAIL;
-	for (int i = 0; i < n && (rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT); i++)
-		rc = listener_listen_at(l, loop, &list[i], all, config);
-	return rc;
-}
-
-static fl_listener *listener_new(const fl_loop *loop)
+/* Opening. Owns the listening `fd` and its file. */
+static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)
 {
 	fl_listener *l = fl__alloc_from(loop->allocator, 1, sizeof *l);
-	if (l)
-		l->held = -1;
-	return l;
+	const int rc = l ? fl__io_open(&l->io, loop, fd) : -ENOMEM;
+	if (rc != 0) {
+		fl__free_to(loop->allocator, l);
+		fl__unix_file_remove(file);
+		fl__net_sys.close(fd);
+		return rc;
+	}
+	l->held = -1;
+	l->protocol = protocol;
+	l->file = *file;
+	*made = l;
+	return 0;
+}
+
+static int listener_backlog(const fl_listen_config *config)
+{
+	return config && config->backlog > 0 ? config->backlog : INT_MAX;
+}
+
+static int listener_prepare(int fd, int family, bool all, const void *listen_config)
+{
+	const fl_listen_config *config = listen_config;
+	const struct fl__socket_option options[] = {
+	    {true, SOL_SOCKET, SO_REUSEADDR, 1}, /* ended connections do not block the port */
+	    {config && config->reuse_port, SOL_SOCKET, SO_REUSEPORT, 1},
+	    {family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, !all},
+	};
+	fl__stream_without_delay(fd); /* an accepted socket inherits it */
+	return fl__net_set_options(fd, options, sizeof options / sizeof *options);
 }
 
 int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)
 {
-	struct fl__address list[FL_ADDRESSES_MAX];
-	fl_loop *loop;
-	int n = 0, rc = fl__net_enter(&loop, false, "fl_listen_tcp");
-	if (rc == 0)
-		rc = n = fl__local_addresses(loop, host, port, list);
-	if (rc < 0)
-		return rc;
-	fl_listener *l = listener_new(loop);
-	if (!l)
-		return -ENOMEM;
-	l->protocol = IPPROTO_TCP;
-	rc = listener_listen_at_first(l, loop, list, n, !host, config);
-	if (rc != 0) {
-		fl__free_to(loop->allocator, l);
-		return rc;
-	}
-	*made = l;
-	return 0;
-}
-
-/* Unix. */
-
-static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *path, const struct sockaddr_un *a,
-                                   socklen_t size, const fl_listen_config *config)
-{
-	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
+	struct fl__address a = {.size = sizeof a.at};
+	struct fl__unix_file none = {0};
+	fl_loop *loop = fl__loop_needed(false, "fl_listen_tcp");
+	const int fd = loop ? fl__net_open(loop, host, port, SOCK_STREAM, listener_prepare, config) : -ENOTSUP;
 	if (fd < 0)
-		return fl__net_error(fd);
-	int rc = fl__unix_file_bind(&l->file, fd, SOCK_STREAM, path, a, size);
-	if (rc == 0 && config && config->mode != 0)
-		rc = fl__unix_sys.set_mode(path, config->mode); /* before listen: nothing can connect */
+		return fd;
+	int rc = fl__net_sys.local(fd, &a.at.any, &a.size);
 	if (rc == 0)
-		rc = listener_listen(l, loop, fd, config);
-	fl__unix_file_settle(&l->file);
+		rc = fl__net_sys.listen(fd, listener_backlog(config));
 	if (rc != 0) {
-		fl__unix_file_remove(&l->file);
 		fl__net_sys.close(fd);
+		return fl__net_error(rc);
 	}
-	return fl__net_error(rc);
+	rc = listener_create(made, loop, fd, IPPROTO_TCP, &none);
+	if (rc == 0)
+		(*made)->port = ntohs(*fl__port_in(&a.at));
+	return rc;
 }
 
 int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config *config)
 {
-	struct sockaddr_un a;
-	fl_loop *loop;
-	int rc = fl__net_enter(&loop, false, "fl_listen_unix");
-	int size = rc == 0 ? fl__unix_address(&a, path) : rc;
-	if (size < 0)
-		return size;
-	if (config && config->mode != 0 && (path[0] == '@' || config->mode > FL__MODE_MAX))
-		return -EINVAL;
-	fl_listener *l = listener_new(loop);
-	if (!l)
-		return -ENOMEM;
-	rc = listener_listen_at_path(l, loop, path, &a, (socklen_t)size, config);
-	if (rc != 0) {
-		fl__free_to(loop->allocator, l);
-		return rc;
-	}
-	*made = l;
-	return 0;
+	struct fl__unix_file file = {0};
+	fl_loop *loop = fl__loop_needed(false, "fl_listen_unix");
+	const int fd =
+	    loop ? fl__unix_open(&file, SOCK_STREAM, path, config ? config->mode : 0, listener_backlog(config))
+		 : -ENOTSUP;
+	return fd < 0 ? fd : listener_create(made, loop, fd, 0, &file);
 }

@@ -7,14 +7,12 @@
 #include "../to_thread.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include <arpa/inet.h>
+#include "core/fd/net_sys.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/future.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { RESOLVE_HOST_SIZE = 256 };
@@ -128,8 +126,8 @@ static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, 
 	int rc = fl__name_sys.lookup(host, AI_NUMERICHOST, list, n);
 	if (rc != -ENOENT)
 		return rc;
-	if (!fl_fiber_current())
-		return fl__loop_needed("looking up a name", FL__A_FIBER);
+	if (!fl__loop_needed(true, "looking up a name"))
+		return -ENOTSUP;
 	return resolve_on_thread(l, host, list, n, deadline, cancel);
 }
 
@@ -138,31 +136,17 @@ int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address 
 {
 	int rc = resolve_find(l, host, list, n, deadline, cancel);
 	for (int i = 0; i < rc; i++)
-		fl__address_set_port(&list[i], port);
+		*fl__port_in(&list[i].at) = htons(port);
 	return rc;
-}
-
-int fl__net_enter(fl_loop **l, bool waits, const char *function)
-{
-	*l = fl_loop_current();
-	if (*l && (!waits || fl_fiber_current()))
-		return 0;
-	return fl__loop_needed(function, waits ? FL__A_FIBER : FL__A_LOOP);
 }
 
 /* Addresses. */
 
-void fl__address_set_port(struct fl__address *a, uint16_t port)
+in_port_t *fl__port_in(void *sockaddr)
 {
-	*(a->at.any.sa_family == AF_INET ? &a->at.v4.sin_port : &a->at.v6.sin6_port) = htons(port);
-}
-
-struct fl__address fl__address_any(int family)
-{
-	struct fl__address a = {0};
-	a.at.any.sa_family = (sa_family_t)family;
-	a.size = family == AF_INET ? sizeof a.at.v4 : sizeof a.at.v6;
-	return a;
+	const struct sockaddr *a = sockaddr;
+	return a->sa_family == AF_INET ? &((struct sockaddr_in *)sockaddr)->sin_port
+	                               : &((struct sockaddr_in6 *)sockaddr)->sin6_port;
 }
 
 void fl__addresses_ipv4_first(struct fl__address *list, int n)
@@ -176,51 +160,56 @@ void fl__addresses_ipv4_first(struct fl__address *list, int n)
 	}
 }
 
-int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list)
+static int resolve_local(fl_loop *l, const char *host, uint16_t port, struct fl__address *list)
 {
 	if (host) {
 		int n = fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
 		fl__addresses_ipv4_first(list, n);
 		return n;
 	}
-	list[0] = fl__address_any(AF_INET6);
-	list[1] = fl__address_any(AF_INET);
-	fl__address_set_port(&list[0], port);
-	fl__address_set_port(&list[1], port);
+	list[0] = (struct fl__address){sizeof list->at.v6, {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}}};
+	list[1] = (struct fl__address){sizeof list->at.v4, {.v4 = {.sin_family = AF_INET, .sin_port = htons(port)}}};
 	return 2;
 }
 
-static void resolve_print_zone(char *text, size_t size, unsigned zone)
+static int resolve_open_at(const struct fl__address *a, int type, fl__net_prepare *prepare, bool all,
+                           const void *config)
 {
-	char name[IF_NAMESIZE];
-	int before = errno;
-	if (if_indextoname(zone, name))
-		(void)snprintf(text, size, "%%%s", name);
-	else
-		(void)snprintf(text, size, "%%%u", zone);
-	errno = before;
+	const int family = a->at.any.sa_family, fd = fl__net_sys.socket(family, type, 0);
+	int rc = fd < 0 ? fd : prepare(fd, family, all, config);
+	if (rc == 0)
+		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
+	if (rc == 0)
+		return fd;
+	if (fd >= 0)
+		fl__net_sys.close(fd);
+	return fl__net_error(rc);
+}
+
+int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config)
+{
+	struct fl__address list[FL_ADDRESSES_MAX];
+	const int n = resolve_local(l, host, port, list);
+	int fd = n < 0 ? n : -EADDRNOTAVAIL;
+	for (int i = 0; i < n && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT); i++)
+		fd = resolve_open_at(&list[i], type, prepare, !host, config);
+	return fd;
 }
 
 static void resolve_print(const struct fl__address *a, fl_address *to)
 {
-	if (a->at.any.sa_family == AF_INET) {
-		(void)inet_ntop(AF_INET, &a->at.v4.sin_addr, to->text, sizeof to->text);
-		return;
-	}
-	(void)inet_ntop(AF_INET6, &a->at.v6.sin6_addr, to->text, sizeof to->text);
-	const size_t length = strlen(to->text);
-	if (a->at.v6.sin6_scope_id != 0)
-		resolve_print_zone(to->text + length, sizeof to->text - length, a->at.v6.sin6_scope_id);
+	int before = errno;
+	(void)getnameinfo(&a->at.any, a->size, to->text, sizeof to->text, NULL, 0, NI_NUMERICHOST);
+	errno = before;
 }
 
 int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	fl_loop *l;
-	int rc = fl__net_enter(&l, true, "fl_resolve");
-	if (rc != 0)
-		return rc;
-	rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
+	fl_loop *l = fl__loop_needed(true, "fl_resolve");
+	if (!l)
+		return -ENOTSUP;
+	int rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
 	for (int i = 0; i < rc; i++)
 		resolve_print(&list[i], &to[i]);
 	return rc;

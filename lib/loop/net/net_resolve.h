@@ -34,9 +34,6 @@ extern struct fl__name_sys fl__name_sys;
 /* EAI_... as in the table of fairlead/net.h. `system`: the errno of EAI_SYSTEM. */
 int fl__lookup_error(int code, int system);
 
-/* The loop that the calling thread runs. -ENOTSUP: none, or the caller `waits` and is no fiber. */
-int fl__net_enter(fl_loop **l, bool waits, const char *function);
-
 /*
  * Stores the addresses of `host`. Returns how many, 1 to `n`; or as fl_resolve_until(). A numeric
  * host needs no wait, and no fiber.
@@ -44,17 +41,18 @@ int fl__net_enter(fl_loop **l, bool waits, const char *function);
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);
 
-void fl__address_set_port(struct fl__address *a, uint16_t port);
-
-struct fl__address fl__address_any(int family);
+/* The port of an address of IP, in network byte order. */
+in_port_t *fl__port_in(void *sockaddr);
 
 /* Keeps the order within each family. */
 void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*
- * Stores at most FL_ADDRESSES_MAX addresses to bind to. Returns how many, or an error. Without a
- * host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
+ * Opens a socket at the first address of `host` that this machine has. Without a host: at all
+ * addresses of IPv6 and IPv4; or of IPv4, on a machine without IPv6. Calls `prepare` before the
+ * bind; `all`: the IPv6 socket serves IPv4, too. Returns the descriptor, or an error.
  */
-int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list);
+typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
+int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);
 
 #endif

@@ -587,8 +587,6 @@ ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int
 
 int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 {
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
 	fl_stream *s = fl__alloc_from(l->allocator, 1, sizeof *s);
 	if (!s)
 		return -ENOMEM;
@@ -669,11 +667,11 @@ static int stream_check_fd(int fd, int *protocol)
 /* The registration finds errors before anything changes. */
 int fl_stream_from_fd(fl_stream **made, int fd)
 {
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = fl__loop_needed(false, "fl_stream_from_fd");
 	fl_stream *s;
 	int protocol, bits = FL__FD_READS | FL__FD_WRITES;
 	if (!l)
-		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
+		return -ENOTSUP;
 	int rc = stream_check_fd(fd, &protocol);
 	if (rc == -ENOTSOCK) { /* a pipe, a terminal or a device */
 		protocol = -1;
@@ -701,11 +699,11 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 
 int fl_stream_pair(fl_stream *ends[2])
 {
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = fl__loop_needed(false, "fl_stream_pair");
 	fl_stream *a;
 	int sockets[2];
 	if (!l)
-		return fl__loop_needed("fl_stream_pair", FL__A_LOOP);
+		return -ENOTSUP;
 	int rc = fl__net_sys.pair(sockets);
 	if (rc != 0)
 		return rc == -ENOBUFS ? -ENOMEM : rc;

@@ -37,8 +37,8 @@ struct fl_stream {
 
 /*
  * By the thread of `l`. `fd`: a socket that is or soon will be connected, or no socket. `protocol`:
- * the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD,
- * and the caller still owns `fd`.
+ * the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC, and the
+ * caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 

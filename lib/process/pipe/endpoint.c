@@ -94,20 +94,6 @@ static int endpoint_check_peer(int fd, const uid_t *users, unsigned n, struct uc
 
 /* The server. */
 
-static int endpoint_open(fl_endpoint *o, const char *path, const struct sockaddr_un *a, socklen_t size, unsigned mode)
-{
-	o->fd = fl__net_sys.socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	if (o->fd < 0)
-		return o->fd;
-	int rc = fl__unix_file_bind(&o->file, o->fd, SOCK_SEQPACKET, path, a, size);
-	if (rc == 0 && mode != 0)
-		rc = fl__unix_sys.set_mode(path, mode); /* before listen: nothing can connect */
-	if (rc == 0)
-		rc = fl__net_sys.listen(o->fd, INT_MAX);
-	fl__unix_file_settle(&o->file);
-	return rc;
-}
-
 /* Returns 0, -ENAMETOOLONG, -ENOMEM. */
 static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 {
@@ -133,22 +119,16 @@ static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 
 int fl_endpoint_create(fl_endpoint **made, const char *path, const fl_endpoint_config *config)
 {
-	struct sockaddr_un a;
 	unsigned mode = config ? config->mode : 0;
 	fl_endpoint *o = NULL;
-	const int size = fl__unix_address(&a, path);
-	if (size < 0)
-		return size;
-	if (mode > FL__MODE_MAX || (mode != 0 && path[0] == '@'))
-		return -EINVAL;
-	if (mode == 0 && path[0] != '@')
+	if (mode == 0 && path && path[0] != '@')
 		mode = config && config->n_users > 0 ? 0666 : 0600;
 	int rc = endpoint_new(&o, config);
 	if (rc == 0)
-		rc = endpoint_open(o, path, &a, (socklen_t)size, mode);
-	if (rc != 0) {
+		rc = o->fd = fl__unix_open(&o->file, SOCK_SEQPACKET, path, mode, INT_MAX);
+	if (rc < 0) {
 		fl_endpoint_free(o);
-		return fl__net_error(rc);
+		return rc;
 	}
 	*made = o;
 	return 0;
