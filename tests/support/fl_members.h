@@ -7,14 +7,12 @@
  * fibers, then tasks of an executor on the same loop. For one source file each: everything here is
  * static.
  *
- *     static int fails(void *unused)
+ *     FL_MEMBERS_TEST(group_that_fails) // with a group `g`, which is unused
  *     {
- *             fl_group g = FL_GROUP_INIT(of_members);
- *             FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
- *             FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+ *             begin(g, returns, RC(-EIO));
+ *             begin(g, until_cancelled, &ends);
  *             ...
  *     }
- *     FL_MEMBERS_TEST(group_that_fails, fails)
  */
 #include "fl_in_loop.h"
 
@@ -98,6 +96,11 @@ CHILD_FN int start(fl_group *g, fl_fiber_function *function, void *arg)
 	return fl_group_submit(g, &member, &(member_call){function, arg}, NULL);
 }
 
+CHILD_FN void begin(fl_group *g, fl_fiber_function *function, void *arg)
+{
+	FL_CHECK(start(g, function, arg) == 0);
+}
+
 /* Until the first task has ended, the executor is not ready to start tasks at once. */
 CHILD_FN void make_ready(fl_executor *e)
 {
@@ -106,27 +109,36 @@ CHILD_FN void make_ready(fl_executor *e)
 	FL_CHECK(fl_group_join(&g) == 0);
 }
 
-CHILD_FN int with_tasks(void *body)
+typedef void member_case(fl_group *g);
+
+CHILD_FN int with_fibers(void *body)
 {
-	fl_fiber_function *const *function = body;
-	FL_CHECK(fl_loop_executor_create_on(&of_members, fl_loop_current(), NULL) == 0);
-	make_ready(of_members);
-	int rc = (*function)(NULL);
-	fl_executor_free(of_members);
-	of_members = NULL;
-	return rc;
+	fl_group g = FL_GROUP_INIT(of_members);
+	(*(member_case *const *)body)(&g);
+	return 0;
 }
 
-#define FL_MEMBERS_TEST(name, body)                                                                                    \
+CHILD_FN int with_tasks(void *body)
+{
+	FL_CHECK(fl_loop_executor_create_on(&of_members, fl_loop_current(), NULL) == 0);
+	make_ready(of_members);
+	(void)with_fibers(body);
+	fl_executor_free(of_members);
+	of_members = NULL;
+	return 0;
+}
+
+#define FL_MEMBERS_TEST(name)                                                                                          \
+	static member_case name##_body;                                                                                \
 	FL_TEST(name##_of_fibers)                                                                                      \
 	{                                                                                                              \
-		fl_test_in_loop(body, NULL);                                                                           \
+		fl_test_in_loop(with_fibers, &(member_case *){name##_body});                                           \
 	}                                                                                                              \
 	FL_TEST(name##_of_tasks)                                                                                       \
 	{                                                                                                              \
-		static fl_fiber_function *const function = body;                                                       \
-		fl_test_in_loop(with_tasks, (void *)(uintptr_t)&function);                                             \
-	}
+		fl_test_in_loop(with_tasks, &(member_case *){name##_body});                                            \
+	}                                                                                                              \
+	static void name##_body(fl_group *g)
 
 /* The errors that handlers were told because no join returned them. */
 static struct {

@@ -15,130 +15,103 @@ static int note(void *letter)
 	return 0;
 }
 
-static int starts_later(void *unused)
+FL_MEMBERS_TEST(group_start_later_in_order)
 {
 	static char letters[] = "abc";
-	fl_group g = FL_GROUP_INIT(of_members);
 	memset(order, 0, sizeof order);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(start(&g, note, &letters[i]) == 0);
-	FL_CHECK(strcmp(order, "") == 0 && fl_group_count(&g) == 3);
-	FL_CHECK(fl_group_join(&g) == 0);
-	FL_CHECK(strcmp(order, "abc") == 0 && fl_group_count(&g) == 0);
-	FL_CHECK(fl_group_failed_name(&g) == NULL && fl_group_message(&g) == NULL);
-	return 0;
+		begin(g, note, &letters[i]);
+	FL_CHECK(strcmp(order, "") == 0 && fl_group_count(g) == 3);
+	FL_CHECK(fl_group_join(g) == 0);
+	FL_CHECK(strcmp(order, "abc") == 0 && fl_group_count(g) == 0);
+	FL_CHECK(fl_group_failed_name(g) == NULL && fl_group_message(g) == NULL);
 }
 
-FL_MEMBERS_TEST(group_start_later_in_order, starts_later)
-
-static int first_error(void *unused)
+FL_MEMBERS_TEST(group_first_error_cancels_the_others)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
 	TOLD();
-	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
-	FL_CHECK(start(&g, returns, RC(0)) == 0);
-	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
-	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
-	FL_CHECK(fl_group_join(&g) == -EIO);
+	begin(g, until_cancelled, &ends);
+	begin(g, returns, RC(0));
+	begin(g, returns, RC(-EIO));
+	begin(g, until_cancelled, &ends);
+	FL_CHECK(fl_group_join(g) == -EIO);
 	/* the last fiber runs, and finds itself cancelled; a pending task does not run */
 	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
-	FL_CHECK(strstr(fl_group_failed_name(&g), are_fibers() ? "fiber" : ":member") != NULL);
-	FL_CHECK(fl_group_failed_index(&g) == 2 && strcmp(fl_group_message(&g), fl_error_text(-EIO)) == 0);
-	FL_CHECK(fl_group_join(&g) == 0); /* it was reported */
-	return 0;
+	FL_CHECK(strstr(fl_group_failed_name(g), are_fibers() ? "fiber" : ":member") != NULL);
+	FL_CHECK(fl_group_failed_index(g) == 2 && strcmp(fl_group_message(g), fl_error_text(-EIO)) == 0);
+	FL_CHECK(fl_group_join(g) == 0); /* it was reported */
 }
 
-FL_MEMBERS_TEST(group_first_error_cancels_the_others, first_error)
-
-static int later_errors(void *unused)
+FL_MEMBERS_TEST(group_later_errors_go_to_the_handler)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	child late = {.rc = -EPIPE};
 	TOLD();
-	FL_CHECK(start(&g, runs, &late) == 0);
-	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
-	FL_CHECK(fl_group_join(&g) == -EIO);
-	FL_CHECK(late.cancelled && fl_group_failed_index(&g) == 1);
+	begin(g, runs, &late);
+	begin(g, returns, RC(-EIO));
+	FL_CHECK(fl_group_join(g) == -EIO);
+	FL_CHECK(late.cancelled && fl_group_failed_index(g) == 1);
 	FL_CHECK(told.count == 1 && told_of(-EPIPE));
-	return 0;
 }
 
-FL_MEMBERS_TEST(group_later_errors_go_to_the_handler, later_errors)
-
-static int used_again(void *unused)
+FL_MEMBERS_TEST(group_can_be_used_again)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
 	for (int i = 0; i < 3; i++) {
-		FL_CHECK(start(&g, returns, RC(0)) == 0);
-		FL_CHECK(fl_group_join(&g) == 0);
-		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
-		FL_CHECK(fl_group_join(&g) == -EIO && fl_group_failed_name(&g) != NULL);
-		FL_CHECK(start(&g, until_cancelled, &ends) == 0);
-		FL_CHECK(fl_group_failed_name(&g) == NULL);
+		begin(g, returns, RC(0));
+		FL_CHECK(fl_group_join(g) == 0);
+		begin(g, returns, RC(-EIO));
+		FL_CHECK(fl_group_join(g) == -EIO && fl_group_failed_name(g) != NULL);
+		begin(g, until_cancelled, &ends);
+		FL_CHECK(fl_group_failed_name(g) == NULL);
 		fl_test_settle();
-		fl_group_cancel(&g);
-		FL_CHECK(fl_group_join(&g) == 0 && ends == i + 1);
+		fl_group_cancel(g);
+		FL_CHECK(fl_group_join(g) == 0 && ends == i + 1);
 	}
-	return 0;
 }
 
-FL_MEMBERS_TEST(group_can_be_used_again, used_again)
-
-static int not_after_failure(void *unused)
+FL_MEMBERS_TEST(group_start_after_a_failure)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
-	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+	begin(g, until_cancelled, &ends);
+	begin(g, returns, RC(-EIO));
 	fl_test_settle();
-	FL_CHECK(fl_group_count(&g) == 0 && fl_group_failed_name(&g) != NULL);
-	FL_CHECK(start(&g, until_cancelled, &ends) == -ECANCELED);
-	FL_CHECK(fl_group_start_with(&g, until_cancelled, &ends, NULL) == -ECANCELED);
-	FL_CHECK(fl_group_count(&g) == 0 && fl_group_try_join(&g) == -EIO && ends == 1);
-	FL_CHECK(start(&g, returns, RC(0)) == 0 && fl_group_join(&g) == 0);
-	return 0;
+	FL_CHECK(fl_group_count(g) == 0 && fl_group_failed_name(g) != NULL);
+	FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED);
+	FL_CHECK(fl_group_start_with(g, until_cancelled, &ends, NULL) == -ECANCELED);
+	FL_CHECK(fl_group_count(g) == 0 && fl_group_try_join(g) == -EIO && ends == 1);
+	begin(g, returns, RC(0));
+	FL_CHECK(fl_group_join(g) == 0);
 }
 
-FL_MEMBERS_TEST(group_start_after_a_failure, not_after_failure)
-
-static int join_until(void *unused)
+FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
-	FL_CHECK(start(&g, runs, &c) == 0);
-	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
+	begin(g, runs, &c);
+	FL_CHECK(fl_group_join_until(g, 0, NULL) == -ETIMEDOUT);
 	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
-	FL_CHECK(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) == -ECANCELED);
+	FL_CHECK(fl_group_join_until(g, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_group_join_until(g, FL_FOREVER, fl_test_requested) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_group_join_until(&g, FL_FOREVER, NULL) == -ECANCELED);
-		FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+		FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -ECANCELED);
+		FL_CHECK(fl_group_try_join(g) == -EBUSY);
 	}
-	FL_CHECK(c.began && !c.ended && fl_group_count(&g) == 1);
+	FL_CHECK(c.began && !c.ended && fl_group_count(g) == 1);
 	fl_event_set(&gate);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0 && c.ended && !c.cancelled);
-	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, NULL) == -EIO && fl_group_failed_name(&g) != NULL);
-	return 0;
+	FL_CHECK(fl_group_join_until(g, FL_FOREVER, FL_SHIELDED) == 0 && c.ended && !c.cancelled);
+	begin(g, returns, RC(-EIO));
+	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EIO && fl_group_failed_name(g) != NULL);
 }
 
-FL_MEMBERS_TEST(group_join_until_leaves_the_members_running, join_until)
-
-static int try_join(void *unused)
+FL_MEMBERS_TEST(group_try_join_answers)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
-	FL_CHECK(start(&g, returns, RC(0)) == 0);
-	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+	begin(g, returns, RC(0));
+	FL_CHECK(fl_group_try_join(g) == -EBUSY);
 	fl_test_settle();
-	FL_CHECK(fl_group_try_join(&g) == 0);
-	return 0;
+	FL_CHECK(fl_group_try_join(g) == 0);
 }
-
-FL_MEMBERS_TEST(group_try_join_answers, try_join)
 
 /* Contexts that must not wait for the members. */
 typedef struct misplaced {
@@ -168,12 +141,12 @@ static void joins_in_a_callback(void *arg)
 	fl_event_set(&m->done);
 }
 
-static int in_the_wrong_place(void *unused)
+FL_MEMBERS_TEST(group_join_in_the_wrong_place)
 {
 	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
 	fl_loop_timer timer;
 	memset(&timer, 0, sizeof timer);
-	FL_CHECK(start(&m.g, joins_its_own, &m) == 0);
+	begin(&m.g, joins_its_own, &m);
 	FL_CHECK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m) == 0);
 	FL_CHECK(fl_event_wait(&m.done) == 0);
 	fl_event_reset(&m.done);
@@ -181,45 +154,38 @@ static int in_the_wrong_place(void *unused)
 	FL_CHECK(fl_event_wait(&m.done) == 0);
 	fl_event_set(&m.gate);
 	FL_CHECK(fl_group_join(&m.g) == 0);
-	return 0;
 }
-
-FL_MEMBERS_TEST(group_join_in_the_wrong_place, in_the_wrong_place)
 
 static int joins(void *g)
 {
 	return fl_group_join(g);
 }
 
-static int two_joiners(void *unused)
+FL_MEMBERS_TEST(group_joined_by_two)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT;
-	FL_CHECK(start(&g, waits_for, &gate) == 0);
-	fl_fiber *f = fl_test_start(joins, &g);
+	begin(g, waits_for, &gate);
+	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();
-	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
-	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
-	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == &g);
-	FL_PANICS(fl_group_destroy(&g));
+	FL_PANICS(FL_CHECK(fl_group_join(g) == 0));
+	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	FL_PANICS(FL_CHECK(fl_group_join_until(g, 0, NULL) == 0));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);
+	FL_PANICS(fl_group_destroy(g));
 	fl_event_set(&gate);
 	FL_CHECK(fl_test_join(f) == 0);
-	return 0;
 }
-
-FL_MEMBERS_TEST(group_joined_by_two, two_joiners)
 
 static int leaves_a_scope(void *arg)
 {
 	child *c = arg;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members);
-	FL_CHECK(start(&g, runs, c) == 0);
-	FL_CHECK(start(&g, returns, c->start ? NULL : RC(-EIO)) == 0);
+	begin(&g, runs, c);
+	begin(&g, returns, c->start ? NULL : RC(-EIO));
 	return 5;
 }
 
-static int scoped(void *unused)
+FL_MEMBERS_TEST(group_scope_joins)
 {
 	fl_event gate = FL_EVENT_INIT;
 	child waits = {.start = &gate}, cancelled = {.rc = 0};
@@ -231,24 +197,18 @@ static int scoped(void *unused)
 	FL_CHECK(fl_test_join(f) == 5 && waits.ended && told.count == 0);
 	FL_CHECK(leaves_a_scope(&cancelled) == 5);
 	FL_CHECK(cancelled.cancelled && told.count == 1 && told_of(-EIO));
-	return 0;
 }
 
-FL_MEMBERS_TEST(group_scope_joins, scoped)
-
-static int joined_in_its_scope(void *unused)
+FL_MEMBERS_TEST(group_scope_after_a_join)
 {
 	TOLD();
 	{
-		FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
-		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
-		FL_CHECK(fl_group_join(&g) == -EIO);
+		FL_SCOPED(fl_group) scoped = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
+		begin(&scoped, returns, RC(-EIO));
+		FL_CHECK(fl_group_join(&scoped) == -EIO);
 	}
 	FL_CHECK(told.count == 0); /* the join reported it */
-	return 0;
 }
-
-FL_MEMBERS_TEST(group_scope_after_a_join, joined_in_its_scope)
 
 typedef struct tree {
 	fl_group g;
@@ -261,22 +221,19 @@ static int grows(void *arg)
 	t->nodes++;
 	fl_fiber_yield();
 	if (t->nodes < 100) {
-		FL_CHECK(start(&t->g, grows, t) == 0);
-		FL_CHECK(start(&t->g, grows, t) == 0);
+		begin(&t->g, grows, t);
+		begin(&t->g, grows, t);
 	}
 	return 0;
 }
 
-static int own_group(void *unused)
+FL_MEMBERS_TEST(group_members_start_members_in_their_own_group)
 {
 	tree t = {FL_GROUP_INIT(of_members), 0, 0};
-	FL_CHECK(start(&t.g, grows, &t) == 0);
+	begin(&t.g, grows, &t);
 	FL_CHECK(fl_group_join(&t.g) == 0);
 	FL_CHECK(t.nodes >= 100 && t.nodes % 2 == 1 && fl_group_count(&t.g) == 0);
-	return 0;
 }
-
-FL_MEMBERS_TEST(group_members_start_members_in_their_own_group, own_group)
 
 static int starts_another_at_its_end(void *arg)
 {
@@ -286,10 +243,10 @@ static int starts_another_at_its_end(void *arg)
 }
 
 /* The joiner is woken by the last child, and finds another: it goes on waiting. */
-static int more_before_it_runs(void *unused)
+FL_MEMBERS_TEST(group_join_when_more_are_started)
 {
 	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
-	FL_CHECK(start(&m.g, waits_for, &m.gate) == 0);
+	begin(&m.g, waits_for, &m.gate);
 	fl_fiber *joiner = fl_test_start(joins, &m.g);
 	fl_fiber *f = fl_test_start(starts_another_at_its_end, &m);
 	fl_test_settle();
@@ -300,39 +257,28 @@ static int more_before_it_runs(void *unused)
 	FL_CHECK(fl_group_count(&m.g) == 1 && fl_fiber_is_alive(joiner));
 	fl_event_set(&m.done);
 	FL_CHECK(fl_test_join(joiner) == 0 && fl_group_count(&m.g) == 0);
-	return 0;
 }
 
-FL_MEMBERS_TEST(group_join_when_more_are_started, more_before_it_runs)
-
-static int waits_for_any(void *unused)
+FL_MEMBERS_TEST(group_wait_any)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT, never = FL_EVENT_INIT;
-	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)) == 1);
-	FL_CHECK(start(&g, waits_for, &gate) == 0);
-	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(&g)) == -ETIMEDOUT);
-	FL_CHECK(start(&g, returns, RC(0)) == 0);
-	fl_fiber *f = fl_test_start(joins, &g);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)) == 1);
+	begin(g, waits_for, &gate);
+	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(g)) == -ETIMEDOUT);
+	begin(g, returns, RC(0));
+	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();
 	fl_event_set(&gate);
-	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)) == 1);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)) == 1);
 	FL_CHECK(fl_test_join(f) == 0);
-	return 0;
 }
-
-FL_MEMBERS_TEST(group_wait_any, waits_for_any)
 
 /* -ECANCELED of its own making is an error like any other. */
-static int own_cancel(void *unused)
+FL_MEMBERS_TEST(group_ecanceled_without_a_cancel)
 {
-	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
-	FL_CHECK(start(&g, returns, RC(-ECANCELED)) == 0);
-	FL_CHECK(fl_group_join(&g) == -ECANCELED && ends == 1);
-	FL_CHECK(fl_group_failed_index(&g) == 1 && fl_group_message(&g) != NULL);
-	return 0;
+	begin(g, until_cancelled, &ends);
+	begin(g, returns, RC(-ECANCELED));
+	FL_CHECK(fl_group_join(g) == -ECANCELED && ends == 1);
+	FL_CHECK(fl_group_failed_index(g) == 1 && fl_group_message(g) != NULL);
 }
-
-FL_MEMBERS_TEST(group_ecanceled_without_a_cancel, own_cancel)
