@@ -126,8 +126,6 @@ FL_STRESS(cancel_late_sem, retired, other, releaser)
  */
 struct cancel_late_fiber {
 	struct loop_world world;
-	fl_fiber *fiber;
-	fl_event known, made;
 	fl_sem permits;
 	int rc;
 };
@@ -142,30 +140,27 @@ static int take_permit(void *arg)
 static int watch_taker(void *arg)
 {
 	struct cancel_late_fiber *s = arg;
-	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
+	OK(fl_fiber_start(&s->world.fiber, take_permit, s, NULL));
 	while (!fl__lot_has_waiters_at(&s->permits))
 		fl_fiber_yield(); /* the fiber runs until it sleeps */
-	fl_event_set(&s->known);
-	OK(fl_event_wait(&s->made));
-	return fl_fiber_join(s->fiber, NULL);
+	fl_event_set(&s->world.known);
+	OK(fl_latch_wait(&s->world.others));
+	return fl_fiber_join(s->world.fiber, NULL);
 }
 
 FL_STRESS_SETUP(cancel_late_fiber)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 1);
 }
 
-FL_STRESS_ACTOR(cancel_late_fiber, loop)
-{
-	OK(loop_run(&s->world, watch_taker, s));
-}
+LOOP(cancel_late_fiber, loop_run, watch_taker)
 
 FL_STRESS_ACTOR(cancel_late_fiber, retirer)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->fiber);
+	OK(fl_event_wait(&s->world.known));
+	fl_fiber_cancel(s->world.fiber);
 	fl_sem_release(&s->permits);
-	fl_event_set(&s->made);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(cancel_late_fiber, loop, retirer)

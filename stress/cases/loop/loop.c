@@ -5,7 +5,6 @@
  */
 #include "loops.h"
 #include <fairlead/group.h>
-#include <fairlead/latch.h>
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
 
@@ -15,7 +14,7 @@
  */
 struct loop_call {
 	struct loop_world world;
-	fl_latch callers, calls;
+	fl_latch calls;
 	int cargo[2], seen[2];
 };
 
@@ -37,33 +36,29 @@ static int wait_for_calls(void *arg)
 {
 	struct loop_call *s = arg;
 	OK(fl_latch_wait(&s->calls));
-	return fl_latch_wait(&s->callers); /* all calls have returned: the loop may be freed */
+	return fl_latch_wait(&s->world.others); /* all calls have returned: the loop may be freed */
 }
 
 FL_STRESS_SETUP(loop_call)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->callers, 2));
+	loop_begin(&s->world, 2);
 	OK(fl_latch_init(&s->calls, 2));
 }
 
-FL_STRESS_ACTOR(loop_call, loop)
-{
-	OK(loop_run(&s->world, wait_for_calls, s));
-}
+LOOP(loop_call, loop_run, wait_for_calls)
 
 FL_STRESS_ACTOR(loop_call, one)
 {
 	s->cargo[0] = 1;
 	OK(fl_loop_post(s->world.l, called_first, s));
-	fl_latch_count_down(&s->callers, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_call, two)
 {
 	s->cargo[1] = 1;
 	OK(fl_loop_post(s->world.l, called_second, s));
-	fl_latch_count_down(&s->callers, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_call, loop, one, two)
@@ -101,14 +96,11 @@ static int wait_for_all(void *arg)
 
 FL_STRESS_SETUP(loop_call_order)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 0);
 	OK(fl_latch_init(&s->calls, 4));
 }
 
-FL_STRESS_ACTOR(loop_call_order, loop)
-{
-	OK(loop_run(&s->world, wait_for_all, s));
-}
+LOOP(loop_call_order, loop_run, wait_for_all)
 
 FL_STRESS_ACTOR(loop_call_order, caller)
 {
@@ -131,9 +123,7 @@ FL_STRESS(loop_call_order, loop, caller)
  */
 struct loop_cancel_vs_wake {
 	struct loop_world world;
-	fl_fiber *fiber;
-	fl_event known, never;
-	fl_latch others;
+	fl_event never;
 	fl_sem permits;
 	int rc, again, left;
 };
@@ -146,37 +136,22 @@ static int take_permit(void *arg)
 	return 0;
 }
 
-static int watch_taker(void *arg)
-{
-	struct loop_cancel_vs_wake *s = arg;
-	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->fiber, NULL);
-}
-
 FL_STRESS_SETUP(loop_cancel_vs_wake)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 }
 
-FL_STRESS_ACTOR(loop_cancel_vs_wake, loop)
-{
-	OK(loop_run(&s->world, watch_taker, s));
-}
+LOOP(loop_cancel_vs_wake, loop_run_watched, take_permit)
 
 FL_STRESS_ACTOR(loop_cancel_vs_wake, giver)
 {
 	fl_sem_release(&s->permits);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_cancel_vs_wake, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->fiber);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_cancel_vs_wake, loop, giver, canceller)
@@ -194,9 +169,7 @@ FL_STRESS(loop_cancel_vs_wake, loop, giver, canceller)
  */
 struct loop_cancel_vs_deadline {
 	struct loop_world world;
-	fl_fiber *fiber;
-	fl_event known, never;
-	fl_latch others;
+	fl_event never;
 	int rc, cargo, seen;
 };
 
@@ -209,32 +182,17 @@ static int wait_in_time(void *arg)
 	return 0;
 }
 
-static int watch_waiter(void *arg)
-{
-	struct loop_cancel_vs_deadline *s = arg;
-	OK(fl_fiber_start(&s->fiber, wait_in_time, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->fiber, NULL);
-}
-
 FL_STRESS_SETUP(loop_cancel_vs_deadline)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 1));
+	loop_begin(&s->world, 1);
 }
 
-FL_STRESS_ACTOR(loop_cancel_vs_deadline, loop)
-{
-	OK(loop_run(&s->world, watch_waiter, s));
-}
+LOOP(loop_cancel_vs_deadline, loop_run_watched, wait_in_time)
 
 FL_STRESS_ACTOR(loop_cancel_vs_deadline, canceller)
 {
-	OK(fl_event_wait(&s->known));
 	s->cargo = 1;
-	fl_fiber_cancel(s->fiber);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
@@ -250,9 +208,7 @@ FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
  */
 struct loop_cancel_child {
 	struct loop_world world;
-	fl_fiber *fiber;
-	fl_event known, never;
-	fl_latch others;
+	fl_event never;
 	int rc;
 };
 
@@ -266,31 +222,16 @@ static int wait_under_child(void *arg)
 	return 0;
 }
 
-static int watch_child(void *arg)
-{
-	struct loop_cancel_child *s = arg;
-	OK(fl_fiber_start(&s->fiber, wait_under_child, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->fiber, NULL);
-}
-
 FL_STRESS_SETUP(loop_cancel_child)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 1));
+	loop_begin(&s->world, 1);
 }
 
-FL_STRESS_ACTOR(loop_cancel_child, loop)
-{
-	OK(loop_run(&s->world, watch_child, s));
-}
+LOOP(loop_cancel_child, loop_run_watched, wait_under_child)
 
 FL_STRESS_ACTOR(loop_cancel_child, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->fiber);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_cancel_child, loop, canceller)
@@ -307,7 +248,7 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 struct loop_cancel_heard_late {
 	struct loop_world world;
 	fl_cancel_token scope;
-	fl_event known, told, go;
+	fl_event told, go;
 	int rc;
 };
 
@@ -338,7 +279,7 @@ static int reuse_while_posting(void *arg)
 		FL_CANCEL_SCOPE(&s->scope);
 		fl_group g = FL_GROUP_INIT(NULL);
 		OK(fl_group_start(&g, wait_until_told, s));
-		fl_event_set(&s->known);
+		fl_event_set(&s->world.known);
 		FL_IGNORE(fl_group_join(&g)); /* the same */
 	}
 	OK(fl_fiber_start(&f, wait_to_end, s, NULL));
@@ -347,14 +288,11 @@ static int reuse_while_posting(void *arg)
 
 FL_STRESS_SETUP(loop_cancel_heard_late)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 0);
 	fl_cancel_token_init(&s->scope, FL_SHIELDED, FL_FOREVER);
 }
 
-FL_STRESS_ACTOR(loop_cancel_heard_late, loop)
-{
-	OK(loop_run(&s->world, reuse_while_posting, s));
-}
+LOOP(loop_cancel_heard_late, loop_run, reuse_while_posting)
 
 FL_STRESS_ACTOR(loop_cancel_heard_late, caller)
 {
@@ -364,7 +302,7 @@ FL_STRESS_ACTOR(loop_cancel_heard_late, caller)
 
 FL_STRESS_ACTOR(loop_cancel_heard_late, canceller)
 {
-	OK(fl_event_wait(&s->known));
+	OK(fl_event_wait(&s->world.known));
 	fl_cancel_token_request(&s->scope);
 	fl_event_set(&s->told);
 }
@@ -382,10 +320,8 @@ FL_STRESS(loop_cancel_heard_late, loop, caller, canceller)
  */
 struct loop_call_waits {
 	struct loop_world world;
-	fl_fiber *fiber;
 	fl_mutex lock;
-	fl_event holds, known, never, called;
-	fl_latch others;
+	fl_event holds, never, called;
 	int rc;
 };
 
@@ -410,31 +346,25 @@ static void called_for_lock(void *arg)
 static int call_for_lock(void *arg)
 {
 	struct loop_call_waits *s = arg;
-	OK(fl_fiber_start(&s->fiber, hold_lock, s, NULL));
+	OK(fl_fiber_start(&s->world.fiber, hold_lock, s, NULL));
 	OK(fl_event_wait(&s->holds));
 	OK(fl_loop_post(s->world.l, called_for_lock, s));
-	fl_event_set(&s->known);
+	fl_event_set(&s->world.known);
 	OK(fl_event_wait(&s->called));
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->fiber, NULL);
+	OK(fl_latch_wait(&s->world.others));
+	return fl_fiber_join(s->world.fiber, NULL);
 }
 
 FL_STRESS_SETUP(loop_call_waits)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 1));
+	loop_begin(&s->world, 1);
 }
 
-FL_STRESS_ACTOR(loop_call_waits, loop)
-{
-	OK(loop_run(&s->world, call_for_lock, s));
-}
+LOOP(loop_call_waits, loop_run, call_for_lock)
 
 FL_STRESS_ACTOR(loop_call_waits, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->fiber);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_call_waits, loop, canceller)

@@ -5,7 +5,6 @@
  */
 #include "loops.h"
 #include <fairlead/future.h>
-#include <fairlead/latch.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/task.h>
 
@@ -267,7 +266,6 @@ FL_STRESS(loop_executor_chain, producer, getter)
 struct loop_executor_on {
 	struct loop_world world;
 	fl_executor *e;
-	fl_latch others;
 	int data, rc;
 	bool waits;
 };
@@ -275,21 +273,17 @@ struct loop_executor_on {
 static int host(void *arg)
 {
 	struct loop_executor_on *s = arg;
-	return s->waits ? fl_latch_wait(&s->others) : 0;
+	return s->waits ? fl_latch_wait(&s->world.others) : 0;
 }
 
 FL_STRESS_SETUP(loop_executor_on)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 1);
 	OK(fl_loop_executor_create_on(&s->e, s->world.l, &(fl_executor_config){.workers = 1}));
 	s->waits = fl_stress_choose(2);
-	OK(fl_latch_init(&s->others, 1));
 }
 
-FL_STRESS_ACTOR(loop_executor_on, loop)
-{
-	OK(loop_run(&s->world, host, s));
-}
+LOOP(loop_executor_on, loop_run, host)
 
 FL_STRESS_ACTOR(loop_executor_on, user)
 {
@@ -301,7 +295,7 @@ FL_STRESS_ACTOR(loop_executor_on, user)
 	}
 	fl_executor_free(s->e);
 	FL_STRESS_CHECK(s->data == (s->rc == 0));
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_executor_on, loop, user)
@@ -320,7 +314,6 @@ struct loop_executor_on_cancel {
 	struct loop_world world;
 	fl_executor *e;
 	fl_event never;
-	fl_latch others;
 	int runs, ends, rc;
 };
 
@@ -336,32 +329,28 @@ FL_TASK_STATIC(wait_on_loop, struct loop_executor_on_cancel *, void)
 static int host_to_cancel(void *arg)
 {
 	struct loop_executor_on_cancel *s = arg;
-	return fl_latch_wait_until(&s->others, FL_FOREVER, FL_SHIELDED);
+	return fl_latch_wait_until(&s->world.others, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_STRESS_SETUP(loop_executor_on_cancel)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 2);
 	OK(fl_loop_executor_create_on(&s->e, s->world.l, &(fl_executor_config){.workers = 1}));
-	OK(fl_latch_init(&s->others, 2));
 }
 
-FL_STRESS_ACTOR(loop_executor_on_cancel, loop)
-{
-	OK(loop_run(&s->world, host_to_cancel, s));
-}
+LOOP(loop_executor_on_cancel, loop_run, host_to_cancel)
 
 FL_STRESS_ACTOR(loop_executor_on_cancel, user)
 {
 	s->rc = wait_on_loop_submit(s->e, s, NULL);
 	OK(fl_executor_join(s->e));
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_executor_on_cancel, canceller)
 {
 	fl_loop_cancel(s->world.l);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_executor_on_cancel, loop, user, canceller)

@@ -120,8 +120,9 @@ void loop_expect(struct loop_world *w)
 	making = w;
 }
 
-void loop_begin(struct loop_world *w)
+void loop_begin(struct loop_world *w, unsigned others)
 {
+	w->others = (fl_latch)FL_LATCH_INIT(others);
 	loop_expect(w);
 	OK(fl_loop_create(&w->l, NULL));
 }
@@ -131,6 +132,39 @@ int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg)
 	int rc = fl_loop_run_on(w->l, function, arg);
 	fl_loop_free(w->l);
 	return rc;
+}
+
+int loop_watch(struct loop_world *w, fl_fiber_function *function, void *arg)
+{
+	OK(fl_fiber_start(&w->fiber, function, arg, NULL));
+	fl_event_set(&w->known);
+	OK(fl_latch_wait(&w->others));
+	return fl_fiber_join(w->fiber, NULL);
+}
+
+static int watch_given(void *arg)
+{
+	struct loop_world *w = arg;
+	return loop_watch(w, w->function, w->arg);
+}
+
+int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *arg)
+{
+	w->function = function;
+	w->arg = arg;
+	return loop_run(w, watch_given, w);
+}
+
+void loop_leave(struct loop_world *w)
+{
+	fl_latch_count_down(&w->others, 1);
+}
+
+void loop_cancel_fiber(struct loop_world *w)
+{
+	OK(fl_event_wait(&w->known));
+	fl_fiber_cancel(w->fiber);
+	loop_leave(w);
 }
 
 void loop_end(struct loop_world *w)

@@ -6,7 +6,6 @@
 #include "loops.h"
 #include <fairlead/future.h>
 #include <fairlead/group.h>
-#include <fairlead/latch.h>
 #include <stdio.h>
 
 /*
@@ -15,9 +14,7 @@
  */
 struct loop_group_fail {
 	struct loop_world world;
-	fl_fiber *owner;
-	fl_event known, fail, never;
-	fl_latch others;
+	fl_event fail, never;
 	int joined, waited;
 };
 
@@ -46,39 +43,26 @@ static int own_group(void *arg)
 	return 0;
 }
 
-static int watch_owner(void *arg)
-{
-	struct loop_group_fail *s = arg;
-	OK(fl_fiber_start(&s->owner, own_group, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->owner, NULL);
-}
-
 FL_STRESS_SETUP(loop_group_fail)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 	s->waited = -ECANCELED; /* also if no child could be started */
 }
 
-FL_STRESS_ACTOR(loop_group_fail, loop)
-{
-	OK(loop_run(&s->world, watch_owner, s));
-}
+LOOP(loop_group_fail, loop_run_watched, own_group)
 
 FL_STRESS_ACTOR(loop_group_fail, canceller)
 {
-	OK(fl_event_wait(&s->known));
 	if (fl_stress_choose(2))
-		fl_fiber_cancel(s->owner);
-	fl_latch_count_down(&s->others, 1);
+		loop_cancel_fiber(&s->world);
+	else
+		loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_group_fail, teller)
 {
 	fl_event_set(&s->fail);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_group_fail, loop, canceller, teller)
@@ -98,7 +82,6 @@ struct loop_group_cancel {
 	struct loop_world world;
 	fl_group group;
 	fl_event never;
-	fl_latch others;
 	int cargo, seen, started, first, joined, again;
 };
 
@@ -120,13 +103,13 @@ static int wait_in_group(void *arg)
 static int own_cancelled(void *arg)
 {
 	struct loop_group_cancel *s = arg;
-	const bool cancelled = fl_latch_try_wait(&s->others) == 0;
+	const bool cancelled = fl_latch_try_wait(&s->world.others) == 0;
 	s->started = fl_group_start(&s->group, wait_in_group, s);
 	FL_STRESS_CHECK(!cancelled || s->started == -ECANCELED);
 	int rc = fl_group_start(&s->group, end_soon, s);
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->joined = fl_group_join(&s->group);
-	OK(fl_latch_wait(&s->others));
+	OK(fl_latch_wait(&s->world.others));
 	OK(fl_group_join(&s->group)); /* of the cancel, if it came so late */
 	s->again = fl_group_start(&s->group, end_soon, s);
 	return fl_group_join(&s->group);
@@ -134,20 +117,16 @@ static int own_cancelled(void *arg)
 
 FL_STRESS_SETUP(loop_group_cancel)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 1));
+	loop_begin(&s->world, 1);
 }
 
-FL_STRESS_ACTOR(loop_group_cancel, loop)
-{
-	OK(loop_run(&s->world, own_cancelled, s));
-}
+LOOP(loop_group_cancel, loop_run, own_cancelled)
 
 FL_STRESS_ACTOR(loop_group_cancel, canceller)
 {
 	s->cargo = 1;
 	fl_group_cancel(&s->group);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_group_cancel, loop, canceller)
@@ -166,7 +145,7 @@ FL_STRESS(loop_group_cancel, loop, canceller)
 struct loop_group_elsewhere {
 	struct loop_world world;
 	fl_group *group;
-	fl_event known, gone;
+	fl_event gone;
 	int data[2], joined;
 	bool fails;
 };
@@ -191,26 +170,23 @@ static int start_two(void *arg)
 	struct loop_group_elsewhere *s = arg;
 	OK(fl_group_start(s->group, write_second, s));
 	OK(fl_group_start(s->group, write_first, s));
-	fl_event_set(&s->known);
+	fl_event_set(&s->world.known);
 	return fl_event_wait(&s->gone); /* the group began in the scope of this fiber */
 }
 
 FL_STRESS_SETUP(loop_group_elsewhere)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 0);
 	s->group = make(sizeof *s->group);
 	*s->group = (fl_group)FL_GROUP_INIT(NULL);
 	s->fails = fl_stress_choose(2);
 }
 
-FL_STRESS_ACTOR(loop_group_elsewhere, loop)
-{
-	OK(loop_run(&s->world, start_two, s));
-}
+LOOP(loop_group_elsewhere, loop_run, start_two)
 
 FL_STRESS_ACTOR(loop_group_elsewhere, joiner)
 {
-	OK(fl_event_wait(&s->known));
+	OK(fl_event_wait(&s->world.known));
 	if (fl_stress_choose(2))
 		OK(FL_WAIT_ANY(FL_ON_GROUP(s->group)));
 	s->joined = fl_group_join(s->group);
@@ -225,37 +201,50 @@ FL_STRESS(loop_group_elsewhere, loop, joiner)
 	FL_ACCEPTABLE(s->joined == (s->fails ? -EIO : 0), "joined");
 }
 
+/* Two fibers: the first ends when it is told, the second when it is cancelled. */
+struct ends {
+	fl_fiber *each[2];
+	fl_event told, never;
+};
+
+static int end_when_told(void *arg)
+{
+	struct ends *e = arg;
+	return fl_event_wait(&e->told);
+}
+
+static int end_when_cancelled(void *arg)
+{
+	struct ends *e = arg;
+	return fl_event_wait(&e->never);
+}
+
+static int watch_ends(struct loop_world *w, struct ends *e, fl_fiber_function *waiter, void *arg)
+{
+	OK(fl_fiber_start(&e->each[0], end_when_told, e, NULL));
+	OK(fl_fiber_start(&e->each[1], end_when_cancelled, e, NULL));
+	OK(loop_watch(w, waiter, arg));
+	OK(fl_fiber_join(e->each[0], NULL));
+	return fl_fiber_join(e->each[1], NULL);
+}
+
 /*
  * A fiber waits for the ends of two others. One thread causes the first end, another cancels the
  * waiter. A cancelled wait loses no end: it is handed out later, once.
  */
 struct loop_completed {
 	struct loop_world world;
-	fl_fiber *waiter, *each[2];
-	fl_event known, told, never;
-	fl_latch others;
+	struct ends ends;
 	int rc, later;
 	size_t index;
 };
-
-static int end_when_told(void *arg)
-{
-	struct loop_completed *s = arg;
-	return fl_event_wait(&s->told);
-}
-
-static int end_when_cancelled(void *arg)
-{
-	struct loop_completed *s = arg;
-	return fl_event_wait(&s->never);
-}
 
 static int take_ends(void *arg)
 {
 	struct loop_completed *s = arg;
 	FL_SCOPED(fl_as_completed) *done = NULL;
 	s->index = 2;
-	OK(fl_fibers_as_completed_create(&done, s->each, 2));
+	OK(fl_fibers_as_completed_create(&done, s->ends.each, 2));
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* an end may come while no fiber waits */
 	s->rc = fl_as_completed_next_until(done, &s->index, soon(), NULL);
@@ -263,48 +252,35 @@ static int take_ends(void *arg)
 		fl_fiber_yield(); /* the same */
 		s->later = fl_as_completed_next_until(done, &s->index, FL_FOREVER, FL_SHIELDED);
 	}
-	fl_fiber_cancel(s->each[1]);
+	fl_fiber_cancel(s->ends.each[1]);
 	size_t last;
 	OK(fl_as_completed_next_until(done, &last, FL_FOREVER, FL_SHIELDED));
 	FL_STRESS_CHECK(last == 1 && fl_as_completed_try_next(done, &last) == -ENODATA);
 	return 0;
 }
 
-static int watch_ends(void *arg)
+static int watch_taker(void *arg)
 {
 	struct loop_completed *s = arg;
-	OK(fl_fiber_start(&s->each[0], end_when_told, s, NULL));
-	OK(fl_fiber_start(&s->each[1], end_when_cancelled, s, NULL));
-	OK(fl_fiber_start(&s->waiter, take_ends, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	OK(fl_fiber_join(s->waiter, NULL));
-	OK(fl_fiber_join(s->each[0], NULL));
-	return fl_fiber_join(s->each[1], NULL);
+	return watch_ends(&s->world, &s->ends, take_ends, s);
 }
 
 FL_STRESS_SETUP(loop_completed)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 }
 
-FL_STRESS_ACTOR(loop_completed, loop)
-{
-	OK(loop_run(&s->world, watch_ends, s));
-}
+LOOP(loop_completed, loop_run, watch_taker)
 
 FL_STRESS_ACTOR(loop_completed, teller)
 {
-	fl_event_set(&s->told);
-	fl_latch_count_down(&s->others, 1);
+	fl_event_set(&s->ends.told);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_completed, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->waiter);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_completed, loop, teller, canceller)
@@ -322,70 +298,45 @@ FL_STRESS(loop_completed, loop, teller, canceller)
  */
 struct loop_fibers_wait {
 	struct loop_world world;
-	fl_fiber *waiter, *each[2];
-	fl_event known, told, never;
-	fl_latch others;
+	struct ends ends;
 	int rc;
 	fl_wait_mode what;
 };
 
-static int end_told(void *arg)
-{
-	struct loop_fibers_wait *s = arg;
-	return fl_event_wait(&s->told);
-}
-
-static int end_cancelled(void *arg)
-{
-	struct loop_fibers_wait *s = arg;
-	return fl_event_wait(&s->never);
-}
-
 static int wait_for_ends(void *arg)
 {
 	struct loop_fibers_wait *s = arg;
-	s->rc = fl_fibers_wait(s->each, 2, s->what);
+	s->rc = fl_fibers_wait(s->ends.each, 2, s->what);
 	return 0;
 }
 
 static int watch_both(void *arg)
 {
 	struct loop_fibers_wait *s = arg;
-	OK(fl_fiber_start(&s->each[0], end_told, s, NULL));
-	OK(fl_fiber_start(&s->each[1], end_cancelled, s, NULL));
-	OK(fl_fiber_start(&s->waiter, wait_for_ends, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	OK(fl_fiber_join(s->waiter, NULL));
-	OK(fl_fiber_join(s->each[0], NULL));
-	return fl_fiber_join(s->each[1], NULL);
+	return watch_ends(&s->world, &s->ends, wait_for_ends, s);
 }
 
 FL_STRESS_SETUP(loop_fibers_wait)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 	s->what = fl_stress_choose(2) ? FL_FIRST_ENDED : FL_ALL_ENDED;
 }
 
-FL_STRESS_ACTOR(loop_fibers_wait, loop)
-{
-	OK(loop_run(&s->world, watch_both, s));
-}
+LOOP(loop_fibers_wait, loop_run, watch_both)
 
 FL_STRESS_ACTOR(loop_fibers_wait, teller)
 {
-	fl_event_set(&s->told);
-	fl_latch_count_down(&s->others, 1);
+	fl_event_set(&s->ends.told);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_fibers_wait, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->each[1]);
+	OK(fl_event_wait(&s->world.known));
+	fl_fiber_cancel(s->ends.each[1]);
 	if (fl_stress_choose(2))
-		fl_fiber_cancel(s->waiter);
-	fl_latch_count_down(&s->others, 1);
+		fl_fiber_cancel(s->world.fiber);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_fibers_wait, loop, teller, canceller)
@@ -445,13 +396,10 @@ static int start_unasked(void *arg)
 
 FL_STRESS_SETUP(loop_error_handler)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 0);
 }
 
-FL_STRESS_ACTOR(loop_error_handler, loop)
-{
-	OK(loop_run(&s->world, start_unasked, s));
-}
+LOOP(loop_error_handler, loop_run, start_unasked)
 
 FL_STRESS_ACTOR(loop_error_handler, setter)
 {

@@ -4,7 +4,6 @@
  * hosts.
  */
 #include "loops.h"
-#include <fairlead/latch.h>
 
 /*
  * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is
@@ -12,9 +11,6 @@
  */
 struct loop_edge {
 	struct loop_world world;
-	fl_fiber *fiber;
-	fl_event known;
-	fl_latch others;
 	int cargo, seen, rc, again;
 };
 
@@ -24,7 +20,7 @@ static int wait_for_edge(void *arg)
 	struct fl__io io;
 	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
 	fl__io_drained(&io, FL__IO_IN);
-	fl_event_set(&s->known);
+	fl_event_set(&s->world.known);
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* it may come while no fiber waits */
 	s->rc = fl__io_wait(&io, FL__IO_IN, soon(), NULL);
@@ -40,36 +36,32 @@ static int wait_for_edge(void *arg)
 static int watch_reader(void *arg)
 {
 	struct loop_edge *s = arg;
-	OK(fl_fiber_start(&s->fiber, wait_for_edge, s, NULL));
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->fiber, NULL);
+	OK(fl_fiber_start(&s->world.fiber, wait_for_edge, s, NULL));
+	OK(fl_latch_wait(&s->world.others));
+	return fl_fiber_join(s->world.fiber, NULL);
 }
 
 FL_STRESS_SETUP(loop_edge)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 }
 
-FL_STRESS_ACTOR(loop_edge, loop)
-{
-	OK(loop_run(&s->world, watch_reader, s));
-}
+LOOP(loop_edge, loop_run, watch_reader)
 
 FL_STRESS_ACTOR(loop_edge, sender)
 {
-	OK(fl_event_wait(&s->known));
+	OK(fl_event_wait(&s->world.known));
 	s->cargo = 1;
 	loop_make_ready(&s->world, 0);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_edge, canceller)
 {
-	OK(fl_event_wait(&s->known));
 	if (fl_stress_choose(2))
-		fl_fiber_cancel(s->fiber);
-	fl_latch_count_down(&s->others, 1);
+		loop_cancel_fiber(&s->world);
+	else
+		loop_leave(&s->world);
 }
 
 FL_STRESS(loop_edge, loop, sender, canceller)
@@ -87,7 +79,6 @@ FL_STRESS(loop_edge, loop, sender, canceller)
 struct loop_hosted {
 	struct loop_world world;
 	fl_event event;
-	fl_latch others;
 	int cargo, seen;
 	bool done;
 };
@@ -97,7 +88,7 @@ static int wait_hosted(void *arg)
 	struct loop_hosted *s = arg;
 	OK(fl_event_wait(&s->event));
 	s->seen = s->cargo;
-	OK(fl_latch_wait(&s->others));
+	OK(fl_latch_wait(&s->world.others));
 	s->done = true;
 	return 0;
 }
@@ -111,8 +102,7 @@ static void start_hosted(void *arg)
 
 FL_STRESS_SETUP(loop_hosted)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 }
 
 FL_STRESS_ACTOR(loop_hosted, host)
@@ -131,7 +121,7 @@ FL_STRESS_ACTOR(loop_hosted, setter)
 {
 	s->cargo = 1;
 	fl_event_set(&s->event);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 static void nothing(void *arg)
@@ -142,7 +132,7 @@ static void nothing(void *arg)
 FL_STRESS_ACTOR(loop_hosted, caller)
 {
 	OK(fl_loop_post(s->world.l, nothing, s));
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_hosted, host, setter, caller)
@@ -154,7 +144,6 @@ FL_STRESS(loop_hosted, host, setter, caller)
 /* Fibers that are always runnable delay neither events nor calls of other threads for ever. */
 struct loop_busy {
 	struct loop_world world;
-	fl_latch others;
 	bool edge, called;
 };
 
@@ -184,31 +173,27 @@ static int be_busy(void *arg)
 		fl_stress_relax();
 		fl_fiber_yield();
 	}
-	OK(fl_latch_wait(&s->others));
+	OK(fl_latch_wait(&s->world.others));
 	return fl_fiber_join(f, NULL);
 }
 
 FL_STRESS_SETUP(loop_busy)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 }
 
-FL_STRESS_ACTOR(loop_busy, loop)
-{
-	OK(loop_run(&s->world, be_busy, s));
-}
+LOOP(loop_busy, loop_run, be_busy)
 
 FL_STRESS_ACTOR(loop_busy, sender)
 {
 	loop_make_ready(&s->world, 0);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_busy, caller)
 {
 	OK(fl_loop_post(s->world.l, call_beside, s));
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS(loop_busy, loop, sender, caller)

@@ -4,7 +4,6 @@
  * have returned.
  */
 #include "loops.h"
-#include <fairlead/latch.h>
 
 /*
  * The fiber sees what the function wrote on its thread when the call returns; nothing of the call
@@ -12,9 +11,7 @@
  */
 struct loop_to_thread {
 	struct loop_world world;
-	fl_fiber *caller;
-	fl_event known, told;
-	fl_latch others;
+	fl_event told;
 	int rc, result, calls, returns;
 	bool waits;
 };
@@ -39,35 +36,29 @@ static int call_thread(void *arg)
 static int watch_call(void *arg)
 {
 	struct loop_to_thread *s = arg;
-	OK(fl_fiber_start(&s->caller, call_thread, s, NULL));
-	fl_event_set(&s->known);
-	OK(fl_latch_wait(&s->others));
-	return fl_fiber_join(s->caller, &s->calls);
+	OK(fl_fiber_start(&s->world.fiber, call_thread, s, NULL));
+	fl_event_set(&s->world.known);
+	OK(fl_latch_wait(&s->world.others));
+	return fl_fiber_join(s->world.fiber, &s->calls);
 }
 
 FL_STRESS_SETUP(loop_to_thread)
 {
-	loop_begin(&s->world);
-	OK(fl_latch_init(&s->others, 2));
+	loop_begin(&s->world, 2);
 	s->waits = fl_stress_choose(2);
 }
 
-FL_STRESS_ACTOR(loop_to_thread, loop)
-{
-	OK(loop_run(&s->world, watch_call, s));
-}
+LOOP(loop_to_thread, loop_run, watch_call)
 
 FL_STRESS_ACTOR(loop_to_thread, teller)
 {
 	fl_event_set(&s->told);
-	fl_latch_count_down(&s->others, 1);
+	loop_leave(&s->world);
 }
 
 FL_STRESS_ACTOR(loop_to_thread, canceller)
 {
-	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->caller);
-	fl_latch_count_down(&s->others, 1);
+	loop_cancel_fiber(&s->world);
 }
 
 FL_STRESS(loop_to_thread, loop, teller, canceller)
@@ -116,13 +107,10 @@ static int call_twice(void *arg)
 
 FL_STRESS_SETUP(loop_to_thread_until)
 {
-	loop_begin(&s->world);
+	loop_begin(&s->world, 0);
 }
 
-FL_STRESS_ACTOR(loop_to_thread_until, loop)
-{
-	OK(loop_run(&s->world, call_twice, s));
-}
+LOOP(loop_to_thread_until, loop_run, call_twice)
 
 FL_STRESS(loop_to_thread_until, loop)
 {

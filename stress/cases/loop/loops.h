@@ -6,13 +6,14 @@
  * Event loops without a kernel: a poller is a word on which a loop sleeps, a descriptor a number
  * that an actor makes ready. All else is the loop's own.
  *
- *   FL_STRESS_SETUP(...)             { loop_begin(&s->world); }
- *   FL_STRESS_ACTOR(..., loop)       { OK(loop_run(&s->world, function, s)); }      // and frees it
- *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); }
+ *   FL_STRESS_SETUP(...)             { loop_begin(&s->world, 1); }
+ *   LOOP(..., loop_run, function)    // the actor `loop`, which frees the loop
+ *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); loop_leave(&s->world); }
  *   FL_STRESS(...)                   { loop_end(&s->world); ... }
  */
 #include "../cases.h"
 #include "loop/net/fd_io.h"
+#include <fairlead/latch.h>
 
 enum { LOOP_FDS = 2 };
 
@@ -23,16 +24,39 @@ struct loop_world {
 	atomic_int rung, ready[LOOP_FDS];
 	/* The objects that the loop wants to be notified of; NULL: not watched. */
 	void *bell, *watchers[LOOP_FDS];
+	fl_latch others; /* actors that may still use the loop */
+	fl_fiber *fiber; /* of loop_watch(); */
+	fl_event known;  /* set when it has been started */
+	fl_fiber_function *function;
+	void *arg;
 };
 
-/* Makes the loop; for the setup. */
-void loop_begin(struct loop_world *w);
+/* Makes the loop, which `others` actors will leave; for the setup. */
+void loop_begin(struct loop_world *w, unsigned others);
 
 /* For the setup: the next loop, made by any function, is this world's. */
 void loop_expect(struct loop_world *w);
 
 /* Runs `function` on the loop and frees it; for the one actor that owns the loop. */
 int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
+
+/* For a fiber: runs the function in another fiber; returns when all others have left, and it has ended. */
+int loop_watch(struct loop_world *w, fl_fiber_function *function, void *arg);
+
+/* Like loop_run(), with `function` in a fiber that loop_watch() has started. */
+int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *arg);
+
+#define LOOP(test, run, function)                                                                                      \
+	FL_STRESS_ACTOR(test, loop)                                                                                    \
+	{                                                                                                              \
+		OK(run(&s->world, function, s));                                                                       \
+	}
+
+/* For another actor: it uses the loop no more. */
+void loop_leave(struct loop_world *w);
+
+/* The same, after it has cancelled the fiber of loop_watch(). */
+void loop_cancel_fiber(struct loop_world *w);
 
 /* For the outcome. */
 void loop_end(struct loop_world *w);
