@@ -65,20 +65,11 @@ struct ran {
 
 static struct ran ran(pid_t pid)
 {
-	struct ran r = {0, 0};
-	char path[64], line[128];
-	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "r");
-	while (f && fgets(line, sizeof line, f)) {
-		unsigned long long n;
-		if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
-			r.switches += n;
-	}
-	if (f)
-		(void)fclose(f);
+	struct ran r = {proc_status(pid, "voluntary_ctxt_switches") + proc_status(pid, "nonvoluntary_ctxt_switches"),
+	                0};
+	char path[64];
 	(void)snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
-	f = fopen(path, "r");
+	FILE *f = fopen(path, "r");
 	if (f && fscanf(f, "%llu", &r.on_cpu) != 1)
 		r.on_cpu = 0;
 	if (f)

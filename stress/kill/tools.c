@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools.h"
+#include <ctype.h>
+#include <dirent.h>
 #include <fairlead/time.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +35,46 @@ void fail(const char *what, ...)
 	(void)fputc('\n', stderr);
 	va_end(list);
 	_exit(1);
+}
+
+unsigned proc_entries(int pid, const char *what)
+{
+	char path[64];
+	unsigned n = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+	DIR *d = opendir(path);
+	for (const struct dirent *entry; d && (entry = readdir(d)) != NULL;)
+		n += entry->d_name[0] != '.';
+	if (d)
+		(void)closedir(d);
+	return n;
+}
+
+unsigned long proc_status(int pid, const char *name)
+{
+	char path[64], line[512];
+	unsigned long value = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof line, f))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtoul(line + strlen(name) + 1, NULL, 10);
+	if (f)
+		(void)fclose(f);
+	return value;
+}
+
+unsigned proc_children(int parent)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc");
+	const struct dirent *entry;
+	while (d && (entry = readdir(d)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			n += proc_status(atoi(entry->d_name), "PPid") == (unsigned long)parent;
+	if (d)
+		(void)closedir(d);
+	return n;
 }
 
 static uint64_t number(const struct argument *a, const char *text)

@@ -15,6 +15,11 @@ int64_t time_now(void);
 /* Prints the reason, and ends the process with status 1. */
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* Of a process: the entries of a folder of /proc/PID, a number of its status, its children and zombies. */
+unsigned proc_entries(int pid, const char *what);
+unsigned long proc_status(int pid, const char *name);
+unsigned proc_children(int pid);
+
 /* An option of a program; a table of them ends with an empty one. */
 struct argument {
 	const char *name;

@@ -2,31 +2,14 @@
 /* The resources of this process and of its fork server: descriptors, threads, children, pages. */
 #include "process/fork_server.h"
 #include "tasks.h"
-#include <ctype.h>
-#include <dirent.h>
 #include <fairlead/time.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* Private memory of a process, of which the C library keeps some: the allowed growth. */
 enum { OWN_MORE = 4 << 10 }; /* KiB */
-
-static unsigned entries(int pid, const char *what)
-{
-	char path[64];
-	unsigned n = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
-	DIR *d = opendir(path);
-	if (!d)
-		return 0;
-	while (readdir(d))
-		n++;
-	(void)closedir(d);
-	return n;
-}
 
 static unsigned lines_with(int pid, const char *file, const char *what)
 {
@@ -41,48 +24,19 @@ static unsigned lines_with(int pid, const char *file, const char *what)
 	return n;
 }
 
-/* A number of /proc/PID/status, such as RssAnon. */
-static unsigned long status_of(int pid, const char *name)
-{
-	char path[64], line[512];
-	unsigned long value = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
-	FILE *f = fopen(path, "r");
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, name, strlen(name)) == 0)
-			value = strtoul(line + strlen(name) + 1, NULL, 10);
-	if (f)
-		(void)fclose(f);
-	return value;
-}
-
-/* Zombies, too. */
-static unsigned children_of(int parent)
-{
-	unsigned n = 0;
-	DIR *d = opendir("/proc");
-	const struct dirent *entry;
-	while (d && (entry = readdir(d)))
-		if (isdigit((unsigned char)entry->d_name[0]))
-			n += status_of(atoi(entry->d_name), "PPid") == (unsigned long)parent;
-	if (d)
-		(void)closedir(d);
-	return n;
-}
-
 static struct left look(void)
 {
 	const int self = getpid(), fork_server = fl__fork_server_pid();
-	return (struct left){.fds = entries(self, "fd"),
-	                     .fork_server_fds = entries(fork_server, "fd"),
-	                     .children = children_of(self),
-	                     .fork_server_children = children_of(fork_server),
-	                     .threads = entries(self, "task"),
+	return (struct left){.fds = proc_entries(self, "fd"),
+	                     .fork_server_fds = proc_entries(fork_server, "fd"),
+	                     .children = proc_children(self),
+	                     .fork_server_children = proc_children(fork_server),
+	                     .threads = proc_entries(self, "task"),
 	                     .mappings = lines_with(self, "maps", "/memfd:"),
 	                     .fork_server_mappings = lines_with(fork_server, "maps", "/memfd:"),
-	                     .shared = status_of(self, "RssShmem"),
-	                     .own = status_of(self, "RssAnon"),
-	                     .fork_server_own = status_of(fork_server, "RssAnon")};
+	                     .shared = proc_status(self, "RssShmem"),
+	                     .own = proc_status(self, "RssAnon"),
+	                     .fork_server_own = proc_status(fork_server, "RssAnon")};
 }
 
 static bool is_same(const struct left *a, const struct left *b)

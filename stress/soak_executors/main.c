@@ -6,10 +6,7 @@
  */
 #include "activities.h"
 #include "core/base/atomic.h"
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const struct activity {
@@ -53,62 +50,11 @@ struct belongings {
 	unsigned long kib; /* of memory */
 };
 
-static unsigned entries(const char *folder)
-{
-	unsigned n = 0;
-	DIR *dir = opendir(folder);
-	if (!dir)
-		fail("%s cannot be read", folder);
-	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
-		n += entry->d_name[0] != '.';
-	(void)closedir(dir);
-	return n;
-}
-
-static unsigned count_in(const char *path)
-{
-	unsigned n = 0, pid;
-	FILE *file = fopen(path, "r");
-	for (; file && fscanf(file, "%u", &pid) == 1; n++)
-		;
-	if (file)
-		(void)fclose(file);
-	return n;
-}
-
-/* Of all threads: a child belongs to the thread that made it. */
-static unsigned count_children(void)
-{
-	unsigned n = 0;
-	DIR *dir = opendir("/proc/self/task");
-	if (!dir)
-		fail("/proc/self/task cannot be read");
-	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-		char path[300];
-		(void)snprintf(path, sizeof path, "/proc/self/task/%s/children", entry->d_name);
-		n += entry->d_name[0] != '.' ? count_in(path) : 0;
-	}
-	(void)closedir(dir);
-	return n;
-}
-
-static unsigned long resident_kib(void)
-{
-	char line[256];
-	unsigned long kib = 0;
-	FILE *file = fopen("/proc/self/status", "r");
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "VmRSS: %lu", &kib) == 1)
-			break;
-	if (file)
-		(void)fclose(file);
-	return kib;
-}
-
 static struct belongings look(void)
 {
-	return (struct belongings){entries("/proc/self/task"), entries("/proc/self/fd"), count_children(),
-	                           resident_kib()};
+	const int self = getpid();
+	return (struct belongings){proc_entries(self, "task"), proc_entries(self, "fd"), proc_children(self),
+	                           proc_status(self, "VmRSS")};
 }
 
 static void compare(const struct belongings *first, const struct belongings *now)
