@@ -56,6 +56,7 @@
 #include <gcc/ck_f_pr.h>
 
 #define CK_F_PR
+#define CK_PR_DISABLE_DOUBLE
 #define CK_USE_CC_BUILTINS 1 /* or ck would take this processor's own */
 #undef CK_MD_TSO
 #define CK_MD_RMO
@@ -193,41 +194,6 @@ FL__CK_ARITHMETIC(ptr, 64, void, uintptr_t)
 
 typedef uint64_t __attribute__((may_alias)) fl__ck_word;
 
-/* A double is its 64 bits. */
-#ifndef CK_PR_DISABLE_DOUBLE
-FL__CK uint64_t fl__ck_bits(double value)
-{
-	return *(fl__ck_word *)(void *)&value;
-}
-
-FL__CK double ck_pr_md_load_double(const double *target)
-{
-	double value;
-	*(fl__ck_word *)(void *)&value = __tsan_atomic64_load(target, __ATOMIC_RELAXED);
-	return value;
-}
-
-FL__CK void ck_pr_md_store_double(double *target, double value)
-{
-	__tsan_atomic64_store(target, fl__ck_bits(value), __ATOMIC_RELAXED);
-}
-
-FL__CK bool ck_pr_cas_double_value(double *target, double compare, double set, double *old)
-{
-	return ck_pr_cas_64_value((uint64_t *)(void *)target, fl__ck_bits(compare), fl__ck_bits(set),
-	                          (uint64_t *)(void *)old);
-}
-
-FL__CK bool ck_pr_cas_double(double *target, double compare, double set)
-{
-	return ck_pr_cas_64((uint64_t *)(void *)target, fl__ck_bits(compare), fl__ck_bits(set));
-}
-#define CK_F_PR_LOAD_DOUBLE
-#define CK_F_PR_STORE_DOUBLE
-#define CK_F_PR_CAS_DOUBLE
-#define CK_F_PR_CAS_DOUBLE_VALUE
-#endif
-
 /* Two words. In the model each has its own history, and the swap changes both in one step. */
 FL__CK uint128_t fl__ck_pair(const void *words)
 {
@@ -266,44 +232,22 @@ FL__CK void ck_pr_load_64_2(const uint64_t target[2], uint64_t value[2])
 	ck_pr_load_ptr_2(target, value);
 }
 
-#define FL__CK_WIDE(name, count, type)                                                                                 \
-	FL__CK bool ck_pr_cas_##name##_##count(type target[count], type compare[count], type set[count])               \
-	{                                                                                                              \
-		return ck_pr_cas_ptr_2(target, compare, set);                                                          \
-	}                                                                                                              \
-	FL__CK bool ck_pr_cas_##name##_##count##_value(type target[count], type compare[count], type set[count],       \
-	                                               type old[count])                                                \
-	{                                                                                                              \
-		return ck_pr_cas_ptr_2_value(target, compare, set, old);                                               \
-	}
+FL__CK bool ck_pr_cas_64_2(uint64_t target[2], uint64_t compare[2], uint64_t set[2])
+{
+	return ck_pr_cas_ptr_2(target, compare, set);
+}
 
-FL__CK_WIDE(64, 2, uint64_t)
-FL__CK_WIDE(double, 2, double)
-FL__CK_WIDE(char, 16, char)
-FL__CK_WIDE(int, 4, int)
-FL__CK_WIDE(uint, 4, unsigned int)
-FL__CK_WIDE(32, 4, uint32_t)
-FL__CK_WIDE(16, 8, uint16_t)
-FL__CK_WIDE(8, 16, uint8_t)
+FL__CK bool ck_pr_cas_64_2_value(uint64_t target[2], uint64_t compare[2], uint64_t set[2], uint64_t old[2])
+{
+	return ck_pr_cas_ptr_2_value(target, compare, set, old);
+}
+
 #define CK_F_PR_LOAD_PTR_2
 #define CK_F_PR_LOAD_64_2
 #define CK_F_PR_CAS_PTR_2
 #define CK_F_PR_CAS_PTR_2_VALUE
 #define CK_F_PR_CAS_64_2
 #define CK_F_PR_CAS_64_2_VALUE
-#define CK_F_PR_CAS_DOUBLE_2
-#define CK_F_PR_CAS_CHAR_16
-#define CK_F_PR_CAS_CHAR_16_VALUE
-#define CK_F_PR_CAS_INT_4
-#define CK_F_PR_CAS_INT_4_VALUE
-#define CK_F_PR_CAS_UINT_4
-#define CK_F_PR_CAS_UINT_4_VALUE
-#define CK_F_PR_CAS_32_4
-#define CK_F_PR_CAS_32_4_VALUE
-#define CK_F_PR_CAS_16_8
-#define CK_F_PR_CAS_16_8_VALUE
-#define CK_F_PR_CAS_8_16
-#define CK_F_PR_CAS_8_16_VALUE
 #endif
 
 #include_next <ck_pr.h>
