@@ -4,17 +4,18 @@
  * plain for native runs. A program is compiled once, for the model.
  */
 #include "tool.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /*
- * $1 the source, $2 the folder, $3 -I options, $4 folders of our archives. The user's variables are
- * read as a shell reads them.
+ * Of each script: $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the program;
+ * the rest are the sources, here one. The user's variables are read as a shell reads them.
  */
 static const char script[] =
-    "source=$1 folder=$2 includes=$3 archives=$4 model= plain=\n"
+    "folder=$1 includes=$2 archives=$3 source=$5 model= plain=\n"
     "IFS=:; for place in $archives; do\n"
     "  [ ! -e \"$place/libfairlead-model.a\" ] || model=$place/libfairlead-model.a\n"
     "  [ ! -e \"$place/libfairlead.a\" ] || plain=$place/libfairlead.a\n"
@@ -33,10 +34,7 @@ static const char script[] =
     "make model \"$model\" -O1 -fsanitize=thread -fno-builtin -fno-omit-frame-pointer && make plain "
     "\"$plain\" -O2\n";
 
-/*
- * $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the program; the rest
- * are its sources. Without optimisation, so that the compiler deletes no access that races.
- */
+/* Without optimisation, so that the compiler deletes no access that races. */
 static const char program_script[] =
     "folder=$1 includes=$2 archives=$3 name=$4 model= objects= n=0 link=${CC:-cc} more=; shift 4\n"
     "IFS=:; for place in $archives; do\n"
@@ -79,12 +77,6 @@ static bool run_shell(char *const argv[])
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-static bool run_compiler(const char *source, const char *folder, const char *includes, const char *archives)
-{
-	const char *const argv[] = {"sh", "-c", script, "sh", source, folder, includes, archives, NULL};
-	return run_shell((char *const *)argv);
-}
-
 /* "a:b" to "-I a -I b"; as in make, folders must not have blanks in their names. */
 static char *include_options(const char *list)
 {
@@ -99,9 +91,35 @@ static char *include_options(const char *list)
 	return options;
 }
 
+/* Runs the script in a new folder, and returns the folder; NULL after a message. */
+static const char *compile(const char *how, const char *name, const char *const *sources, unsigned n)
+{
+	char *folder = folders[n_folders];
+	const char *argv[SOURCES_MAX + 9] = {"sh", "-c", how, "sh", folder};
+	(void)snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
+	if (!mkdtemp(folder)) {
+		complain("cannot make a folder in /tmp");
+		return NULL;
+	}
+	n_folders++;
+	char *include = place_of("include"), *archives = place_of("archives");
+	char *options = include ? include_options(include) : NULL;
+	argv[5] = options;
+	argv[6] = archives;
+	argv[7] = name;
+	memcpy(argv + 8, sources, n * sizeof *sources);
+	const bool good = options && archives && run_shell((char *const *)argv);
+	if (!good)
+		complain("cannot compile %s", sources[0]);
+	free(include);
+	free(archives);
+	free(options);
+	return good ? folder : NULL;
+}
+
 static bool load_kind(const char *folder, const char *kind, const char *source)
 {
-	char path[96];
+	char path[400];
 	(void)snprintf(path, sizeof path, "%s/%s.so", folder, kind);
 	char *why = lab_load(path);
 	if (why)
@@ -112,22 +130,8 @@ static bool load_kind(const char *folder, const char *kind, const char *source)
 
 bool compile_and_load(const char *source)
 {
-	char *folder = folders[n_folders];
-	(void)snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
-	if (!mkdtemp(folder)) {
-		complain("cannot make a folder in /tmp");
-		return false;
-	}
-	n_folders++;
-	char *include = place_of("include"), *archives = place_of("archives");
-	char *options = include ? include_options(include) : NULL;
-	bool good = options && archives && run_compiler(source, folder, options, archives);
-	if (!good)
-		complain("cannot compile %s", source);
-	free(include);
-	free(archives);
-	free(options);
-	return good && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
+	const char *folder = compile(script, "", &source, 1);
+	return folder && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
 bool is_source(const char *name)
@@ -140,80 +144,35 @@ bool is_source(const char *name)
 	return false;
 }
 
-static unsigned n_objects; /* in the folder of a program */
-static char program[256];
-
-/* The name of its first source. */
-static void name_program(const char *source)
-{
-	const char *slash = strrchr(source, '/'), *from = slash ? slash + 1 : source;
-	(void)snprintf(program, sizeof program, "%s", from);
-	*strrchr(program, '.') = '\0';
-}
-
+/* A program has the name of its first source. */
 bool compile_program(const struct options *o)
 {
-	char *folder = folders[n_folders], path[400];
-	const char *argv[SOURCES_MAX + 9] = {"sh", "-c", program_script, "sh"};
+	const char *first = o->sources[0], *slash = strrchr(first, '/');
+	char name[256];
 	for (unsigned i = 0; i < o->n_sources; i++) {
-		argv[8 + i] = o->sources[i];
 		if (access(o->sources[i], R_OK) != 0) {
 			complain("there is no file '%s' that can be read", o->sources[i]);
 			return false;
 		}
 	}
-	(void)snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
-	if (!mkdtemp(folder)) {
-		complain("cannot make a folder in /tmp");
+	(void)snprintf(name, sizeof name, "%s", slash ? slash + 1 : first);
+	*strrchr(name, '.') = '\0';
+	const char *folder = compile(program_script, name, (const char *const *)o->sources, o->n_sources);
+	if (!folder || !load_kind(folder, name, first))
 		return false;
-	}
-	n_folders++;
-	n_objects = o->n_sources;
-	name_program(o->sources[0]);
-	char *include = place_of("include"), *archives = place_of("archives");
-	char *includes = include ? include_options(include) : NULL;
-	argv[4] = folder;
-	argv[5] = includes;
-	argv[6] = archives;
-	argv[7] = program;
-	bool good = includes && archives && run_shell((char *const *)argv);
-	(void)snprintf(path, sizeof path, "%s/%s.so", folder, program);
-	if (!good)
-		complain("cannot compile %s", o->sources[0]);
-	char *why = good ? lab_load(path) : NULL;
-	if (why)
-		complain("cannot load what %s was compiled to: %s", o->sources[0], why);
-	if (good && !why && !lab_tests()) {
-		complain("%s: no main() in it; scenarios with FL_STRESS() are given by --load", o->sources[0]);
-		good = false;
-	}
-	good = good && !why;
-	free(why);
-	free(include);
-	free(archives);
-	free(includes);
-	return good;
+	if (!lab_tests())
+		complain("%s: no main() in it; scenarios with FL_STRESS() are given by --load", first);
+	return lab_tests() != NULL;
 }
 
 void compile_clean(void)
 {
-	static const char *const files[] = {"model.o", "model.so", "plain.o", "plain.so"};
-	for (unsigned i = 1; i <= n_objects; i++) {
-		char path[96];
-		(void)snprintf(path, sizeof path, "%s/%u.o", folders[0], i);
-		(void)unlink(path);
-	}
-	if (program[0]) {
-		char path[400];
-		(void)snprintf(path, sizeof path, "%s/%s.so", folders[0], program);
-		(void)unlink(path);
-	}
 	for (unsigned i = 0; i < n_folders; i++) {
-		for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
-			char path[96];
-			(void)snprintf(path, sizeof path, "%s/%s", folders[i], files[f]);
-			(void)unlink(path);
-		}
+		DIR *folder = opendir(folders[i]);
+		for (const struct dirent *d; folder && (d = readdir(folder)) != NULL;) // NOLINT(concurrency-mt-unsafe)
+			(void)unlinkat(dirfd(folder), d->d_name, 0);
+		if (folder)
+			(void)closedir(folder);
 		(void)rmdir(folders[i]);
 	}
 }

@@ -67,41 +67,36 @@ void emit_xml(FILE *to, const char *text)
 	}
 }
 
-static bool finish(FILE *to, const char *path)
+static bool write_file(const char *path, results_writer *write, const void *results)
 {
-	bool good = ferror(to) == 0;
-	good = fclose(to) == 0 && good;
+	FILE *to = fopen(path, "we");
+	bool good = to != NULL;
+	if (good) {
+		write(to, results);
+		good = ferror(to) == 0;
+		good = fclose(to) == 0 && good;
+	}
 	if (!good)
 		complain("cannot write %s: %s", path, strerror(errno)); // NOLINT(concurrency-mt-unsafe)
 	return good;
 }
 
-static FILE *begin(const char *path)
+bool write_json(const struct options *o, results_writer *write, const void *results)
 {
-	FILE *to = fopen(path, "we");
-	if (!to)
-		complain("cannot write %s: %s", path, strerror(errno)); // NOLINT(concurrency-mt-unsafe)
-	return to;
+	bool good = !o->json || write_file(o->json, write, results);
+	if (!o->json_only)
+		return good;
+	write(stdout, results);
+	return fflush(stdout) == 0 && ferror(stdout) == 0 && good;
 }
 
-bool write_files(const struct run *run)
+bool write_results(const struct run *run)
 {
 	const struct options *o = run->options;
-	FILE *to;
-	bool good = true;
-	if (o->json)
-		good = (to = begin(o->json)) != NULL && write_json(to, run) && finish(to, o->json);
-	if (o->junit && (to = begin(o->junit)) != NULL) {
-		junit_write(to, run);
-		good = finish(to, o->junit) && good;
-	} else if (o->junit) {
-		good = false;
-	}
-	if (o->html && (to = begin(o->html)) != NULL) {
-		html_write(to, run);
-		good = finish(to, o->html) && good;
-	} else if (o->html) {
-		good = false;
-	}
+	bool good = write_json(o, json_results, run);
+	if (o->junit)
+		good = write_file(o->junit, junit_results, run) && good;
+	if (o->html)
+		good = write_file(o->html, html_results, run) && good;
 	return good;
 }

@@ -333,8 +333,9 @@ static void summary(FILE *to, const struct run *run)
 	(void)fputs("</table>\n", to);
 }
 
-void html_write(FILE *to, const struct run *run)
+void html_results(FILE *to, const void *results)
 {
+	const struct run *run = results;
 	size_t number = 0;
 	(void)fprintf(to, "%s<h1>fairlead-stress</h1>\n<p>%u passed, %u failed, %u skipped, %.1f s</p>\n", head,
 	              run->totals.passed, run->totals.failed, run->totals.skipped, run->seconds);

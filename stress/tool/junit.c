@@ -48,8 +48,9 @@ static void testcase(FILE *to, const struct run *run, const struct job *job)
 	(void)fputs("</testcase>\n", to);
 }
 
-void junit_write(FILE *to, const struct run *run)
+void junit_results(FILE *to, const void *results)
 {
+	const struct run *run = results;
 	(void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", to);
 	for (int mode = 0; mode < MODES; mode++) {
 		unsigned tests = 0, failures = 0, errors = 0, skipped = 0;

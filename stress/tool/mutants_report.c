@@ -103,6 +103,12 @@ struct unreached {
 	char operation[32], order[32], function[128], where[256];
 };
 
+struct results {
+	const struct hunt *hunt;
+	struct unreached *unreached;
+	size_t n_unreached;
+};
+
 static bool is_at(uintptr_t pc, const char *module, uintptr_t offset)
 {
 	uintptr_t at = 0;
@@ -149,8 +155,10 @@ static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached
 	return n;
 }
 
-static void print_json(FILE *to, const struct hunt *hunt, const struct unreached *unreached, size_t n_unreached)
+static void print_json(FILE *to, const void *results)
 {
+	const struct results *r = results;
+	const struct hunt *hunt = r->hunt;
 	(void)fputs("{\"mutants\":[", to);
 	for (size_t i = 0; i < hunt->n_mutants; i++) {
 		const struct mutant *m = &hunt->mutants[i];
@@ -172,8 +180,8 @@ static void print_json(FILE *to, const struct hunt *hunt, const struct unreached
 		(void)fputc('}', to);
 	}
 	(void)fputs("],\n\"unreached\":[", to);
-	for (size_t i = 0; i < n_unreached; i++) {
-		const struct unreached *u = &unreached[i];
+	for (size_t i = 0; i < r->n_unreached; i++) {
+		const struct unreached *u = &r->unreached[i];
 		(void)fprintf(
 		    to, "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\",\"reason\":",
 		    i ? "," : "", u->where, u->function, u->operation, u->order);
@@ -191,42 +199,34 @@ static void print_unreached(const struct unreached *u)
 	             reason ? ": " : "", reason ? reason : "");
 }
 
-static void print_summary(const struct hunt *hunt, const struct unreached *unreached, size_t n_unreached)
+static void print_summary(const struct results *r)
 {
-	for (size_t i = 0; i < n_unreached; i++)
-		print_unreached(&unreached[i]);
+	const struct hunt *hunt = r->hunt;
+	for (size_t i = 0; i < r->n_unreached; i++)
+		print_unreached(&r->unreached[i]);
 	double percent = hunt->n_mutants > 0 ? 100.0 * (double)hunt->killed / (double)hunt->n_mutants : 0;
 	(void)printf(
 	    "%zu of %zu killed (%.1f%%), %zu survived, %zu of them explained; %zu sites never reached; %.0f s\n",
-	    hunt->killed, hunt->n_mutants, percent, hunt->over - hunt->killed, hunt->explained, n_unreached,
+	    hunt->killed, hunt->n_mutants, percent, hunt->over - hunt->killed, hunt->explained, r->n_unreached,
 	    hunt->seconds);
 }
 
 int mutants_report(const struct hunt *hunt)
 {
 	const struct options *o = hunt->options;
-	struct unreached *unreached = NULL;
-	size_t n_unreached = 0;
-	FILE *in = o->sites ? fopen(o->sites, "re") : NULL, *to = o->json_only ? stdout : NULL;
+	struct results r = {.hunt = hunt};
+	FILE *in = o->sites ? fopen(o->sites, "re") : NULL;
 	if (in) {
-		n_unreached = read_unreached(hunt, in, &unreached);
+		r.n_unreached = read_unreached(hunt, in, &r.unreached);
 		(void)fclose(in);
 	} else if (o->sites) {
 		complain("--sites: there is no file '%s' that can be read", o->sites);
 		return STATUS_USAGE;
 	}
 	if (!o->json_only)
-		print_summary(hunt, unreached, n_unreached);
-	if (o->json)
-		to = fopen(o->json, "we");
-	bool good = to || !o->json;
-	if (to)
-		print_json(to, hunt, unreached, n_unreached);
-	if (to && to != stdout)
-		good = fclose(to) == 0;
-	if (!good)
-		complain("cannot write %s", o->json);
-	free(unreached);
+		print_summary(&r);
+	const bool good = write_json(o, print_json, &r);
+	free(r.unreached);
 	if (interrupted)
 		return 130;
 	return good && hunt->killed + hunt->explained == hunt->n_mutants ? STATUS_OK : STATUS_FAILED;

@@ -329,13 +329,11 @@ static void run_all(struct run *run)
 static int report(const struct run *run)
 {
 	const struct totals *totals = &run->totals;
-	bool written = write_files(run);
-	if (run->options->json_only)
-		written = write_json(stdout, run) && written;
-	else if (totals->skipped > 0)
+	const bool written = write_results(run), silent = run->options->json_only;
+	if (!silent && totals->skipped > 0)
 		(void)printf("%u passed, %u failed, %u skipped, %.1f s\n", totals->passed, totals->failed,
 		             totals->skipped, run->seconds);
-	else
+	else if (!silent)
 		(void)printf("%u passed, %u failed, %.1f s\n", totals->passed, totals->failed, run->seconds);
 	if (!written)
 		return worse_status(totals->status, STATUS_FAILED);

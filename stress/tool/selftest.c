@@ -188,8 +188,9 @@ static void print_planted(struct self_test *self)
 		             self->n_planted, median_steps(self), slowest);
 }
 
-static bool print_json(const struct self_test *self, FILE *to)
+static void print_json(FILE *to, const void *results)
 {
+	const struct self_test *self = results;
 	(void)fputs("{\"litmus\":[", to);
 	for (size_t i = 0; i < self->litmus.n; i++) {
 		const struct litmus *l = &self->litmus.programs[i];
@@ -211,21 +212,6 @@ static bool print_json(const struct self_test *self, FILE *to)
 		(void)fputc('}', to);
 	}
 	(void)fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);
-	return fflush(to) == 0 && ferror(to) == 0;
-}
-
-static bool write_results(const struct self_test *self)
-{
-	const struct options *o = self->options;
-	if (o->json_only)
-		return print_json(self, stdout);
-	FILE *to = o->json ? fopen(o->json, "we") : NULL;
-	bool good = !o->json || (to && print_json(self, to));
-	if (to)
-		good = fclose(to) == 0 && good;
-	if (!good)
-		complain("cannot write %s", o->json);
-	return good;
 }
 
 int run_self_test(const struct options *o)
@@ -245,7 +231,7 @@ int run_self_test(const struct options *o)
 		pool_init(&self.pool, o->jobs);
 		hunt_all(&self, &status);
 		print_planted(&self);
-		bool good = write_results(&self);
+		bool good = write_json(o, print_json, &self);
 		result = interrupted ? 130 : self.failed > 0 || !good ? STATUS_FAILED : STATUS_OK;
 	} else {
 		complain("nothing fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");

@@ -226,11 +226,13 @@ const char *expect_name(enum fl_stress_expect expect);
 
 void emit_json_string(FILE *to, const char *text);
 void emit_xml(FILE *to, const char *text);
-bool write_json(FILE *to, const struct run *run);
-/* Writes the files that the options name; false if one could not be written. */
-bool write_files(const struct run *run);
-void junit_write(FILE *to, const struct run *run);
-void html_write(FILE *to, const struct run *run);
+/* Writes the results of an action; of a normal run for these three. */
+typedef void results_writer(FILE *to, const void *results);
+results_writer json_results, junit_results, html_results;
+/* To the file and to standard output, as --json asks; false after a message if that failed. */
+bool write_json(const struct options *o, results_writer *write, const void *results);
+/* The same for each file that the options name. */
+bool write_results(const struct run *run);
 void json_job(FILE *to, const struct options *o, const struct run *run, const struct job *job);
 
 /* --- the other actions; exit statuses --- */
