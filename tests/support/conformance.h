@@ -128,6 +128,18 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_on(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
+/* The same for the kinds that have the capability. */
+#define CONFORMANCE_ABLE(row, workers, capability)                                                                     \
+	static void row##_able(const struct conformance_kind *kind, fl_executor *e);                                   \
+	CONFORMANCE(row)                                                                                               \
+	{                                                                                                              \
+		if (!(kind->capabilities & (capability)))                                                              \
+			return;                                                                                        \
+		FL_SCOPED(fl_executor) *e = make(kind, (workers));                                                     \
+		row##_able(kind, e);                                                                                   \
+	}                                                                                                              \
+	static void row##_able(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
+
 /* Whether submit returns before the task has run: only then can a task be pending or running. */
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 {

@@ -70,10 +70,8 @@ CONFORMANCE_ON(callback_after_the_end_runs_now, 1)
 	expect_order(&calls, 2 * CALLS);
 }
 
-CONFORMANCE_ON(callbacks_of_a_cancelled_task_run_on_the_canceller, 1)
+CONFORMANCE_ABLE(callbacks_of_a_cancelled_task_run_on_the_canceller, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
 	struct calls calls = {.n = 0};
@@ -125,9 +123,8 @@ static void submit_next(fl_future *f, void *arg)
 	}
 }
 
-CONFORMANCE(callback_may_submit)
+CONFORMANCE_ON(callback_may_submit, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct chain chain = {.e = e, .left = 50};
 	fl_future *f = NULL;
 	FL_OK(square_submit(e, 1, &f));
@@ -178,10 +175,8 @@ FL_TASK_STATIC(watched, struct watch *, void, .drop_arg = watch_drop)
 }
 
 /* After the wait, what the argument refers to may be freed. */
-CONFORMANCE_ON(argument_is_dropped_before_the_end_is_seen, 1)
+CONFORMANCE_ABLE(argument_is_dropped_before_the_end_is_seen, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	struct held held = hold_worker(e);
 	struct watch run = {0}, cancelled = {0};
 	FL_OK(watched_submit(e, &run, &run.f));

@@ -332,10 +332,8 @@ static int wait_for_future(void *f)
 }
 
 /* CPython #92001, #87893, #109934: waits hung on cancelled futures. */
-CONFORMANCE_ON(cancel_wakes_a_waiter, 1)
+CONFORMANCE_ABLE(cancel_wakes_a_waiter, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
 	fl_thread waiters[3];
@@ -361,10 +359,8 @@ FL_TASK_STATIC(wait_to_be_cancelled, struct gate *, void)
 	return rc == -ECANCELED ? fl_task_fail(ctx, -EINTR, "asked to stop") : rc;
 }
 
-CONFORMANCE_ON(cancel_asks_what_runs_to_stop, 1)
+CONFORMANCE_ABLE(cancel_asks_what_runs_to_stop, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_future) *f = NULL;
 	struct gate *gate = new_gate();
 	FL_OK(wait_to_be_cancelled_submit(e, gate, &f));

@@ -80,7 +80,7 @@ static fl_future *run_past_deadline(fl_executor *e, enum at_deadline how)
 	}
 }
 
-CONFORMANCE(deadline_passes_while_it_runs)
+CONFORMANCE_ON(deadline_passes_while_it_runs, 1)
 {
 	static const struct {
 		int rc, error;
@@ -91,7 +91,6 @@ CONFORMANCE(deadline_passes_while_it_runs)
 	    [RETURNS_ERROR] = {FL_ETASK, -EIO, "its own error"},
 	    [SUCCEEDS] = {0, 0, ""},
 	};
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	for (enum at_deadline how = RETURNS_CANCELED; how <= SUCCEEDS; how++) {
 		int result = 1;
 		FL_SCOPED(fl_future) *f = run_past_deadline(e, how), *next = NULL;
@@ -107,10 +106,8 @@ CONFORMANCE(deadline_passes_while_it_runs)
 }
 
 /* A request after the deadline changes nothing: its maker often waits for the deadline, too. */
-CONFORMANCE_ON(deadline_passes_before_a_request, 1)
+CONFORMANCE_ABLE(deadline_passes_before_a_request, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	for (int i = 0; i < 20; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		const int64_t deadline = fl_after(FL_MS(i % 5));
@@ -123,10 +120,8 @@ CONFORMANCE_ON(deadline_passes_before_a_request, 1)
 	}
 }
 
-CONFORMANCE_ON(request_without_a_deadline, 1)
+CONFORMANCE_ABLE(request_without_a_deadline, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(wait_for_deadline_submit_with(e, RETURNS_CANCELED, &f,
 	                                    &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
@@ -140,11 +135,9 @@ CONFORMANCE_ON(request_without_a_deadline, 1)
 }
 
 /* The deadline of the group ends it; that of the task is a failure of the task. */
-CONFORMANCE_ON(deadline_in_a_group, 1)
+CONFORMANCE_ABLE(deadline_in_a_group, 1, FL_CAP_CONCURRENT)
 {
 	int result = 1;
-	if (!is_concurrent(e))
-		return;
 	for (int own = 0; own <= 1; own++) {
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT_UNTIL(e, own ? FL_FOREVER : fl_after(FL_MS(50)));
 		const fl_submit_config config = {.deadline = own ? fl_after(FL_MS(50)) : 0};

@@ -65,10 +65,8 @@ static int refuses_all(void *unused, size_t from, size_t to)
 	return -EDOM;
 }
 
-CONFORMANCE_ON(failure_of_a_loop, 2)
+CONFORMANCE_ABLE(failure_of_a_loop, 2, FL_CAP_BY_REFERENCE)
 {
-	if (!is_by_reference(e))
-		return;
 	FL_RC(fl_parallel_for(e, 0, N, refuses_all, NULL, NULL), FL_ETASK);
 	char reason[128];
 	(void)snprintf(reason, sizeof reason, "the task failed: EDOM: %s", fl_error_text(-EDOM));

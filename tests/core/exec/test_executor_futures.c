@@ -2,10 +2,9 @@
 /* Several futures at once, on every kind of executor: see conformance.h. */
 #include "conformance.h"
 
-CONFORMANCE(futures_wait_for_all)
+CONFORMANCE_ON(futures_wait_for_all, 2)
 {
 	enum { N = 20 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_future *f[N];
 	for (int i = 0; i < N; i++)
 		FL_OK(square_submit(e, i, &f[i]));
@@ -52,10 +51,8 @@ CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
 		fl_future_free(f[i]);
 }
 
-CONFORMANCE_ON(futures_wait_with_cancelled_ones, 1)
+CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	struct held held = hold_worker(e);
 	fl_future *f[2];
 	FL_OK(square_submit(e, 1, &f[0]));
@@ -103,10 +100,9 @@ CONFORMANCE_ON(futures_wait_by_the_only_worker, 1)
 	}
 }
 
-CONFORMANCE(futures_as_completed)
+CONFORMANCE_ON(futures_as_completed, 2)
 {
 	enum { N = 20 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_as_completed) *c = NULL;
 	fl_future *f[N];
 	bool seen[N] = {false};
@@ -183,10 +179,9 @@ CONFORMANCE_ON(futures_then_passes_errors_on, 1)
  * The first future owns its result, which the next one references; the type's hook for arguments
  * does not run for it.
  */
-CONFORMANCE(futures_then_drops_each_result_once)
+CONFORMANCE_ON(futures_then_drops_each_result_once, 1)
 {
 	struct tally *t = new_tally();
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	fl_future *f = NULL, *next = NULL;
 	FL_OK(tallied_submit(e, t, &f));
 	FL_OK(fl_future_then(f, e, &tallied, &next));

@@ -156,12 +156,10 @@ CONFORMANCE_ON(group_cancel_ends_what_runs_and_what_does_not, 1)
 }
 
 /* Pending tasks end at once, though other tasks hold the worker. */
-CONFORMANCE_ON(group_cancelled_does_not_wait_for_its_turn, 1)
+CONFORMANCE_ABLE(group_cancelled_does_not_wait_for_its_turn, 1, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct tally *tally = new_tally(), *result = NULL;
-	if (!is_concurrent(e))
-		return;
 	struct held held = hold_worker(e);
 	for (int i = 0; i < 5; i++)
 		FL_OK(fl_group_submit(&g, &tallied, &tally, &result));
@@ -197,12 +195,10 @@ CONFORMANCE_ON(group_deadline, 1)
 	assert_int_equal(result, 9);
 }
 
-CONFORMANCE_ON(group_of_a_scope_that_is_cancelled, 1)
+CONFORMANCE_ABLE(group_of_a_scope_that_is_cancelled, 1, FL_CAP_CONCURRENT)
 {
 	struct gate *gate = new_gate();
 	int result = -1;
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
 	FL_CANCEL_SCOPE(&scope);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
@@ -215,12 +211,10 @@ CONFORMANCE_ON(group_of_a_scope_that_is_cancelled, 1)
 }
 
 /* The group began elsewhere: a cancel of the joining task cancels the group. */
-CONFORMANCE_ON(group_joined_under_another_scope, 1)
+CONFORMANCE_ABLE(group_joined_under_another_scope, 1, FL_CAP_CONCURRENT)
 {
 	struct gate *gate = new_gate();
 	int result = -1;
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
@@ -230,13 +224,11 @@ CONFORMANCE_ON(group_joined_under_another_scope, 1)
 	assert_int_equal(fl_group_count(&g), 0);
 }
 
-CONFORMANCE_ON(group_join_until_leaves_tasks, 1)
+CONFORMANCE_ABLE(group_join_until_leaves_tasks, 1, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	int result = -1;
-	if (!is_concurrent(e))
-		return;
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -261,14 +253,12 @@ CONFORMANCE_ON(group_token_is_requested_by_a_failure, 1)
 	assert_ptr_equal(fl_cancel_scope_current(), before);
 }
 
-CONFORMANCE_ON(group_can_be_waited_for, 1)
+CONFORMANCE_ABLE(group_can_be_waited_for, 1, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	fl_event never = FL_EVENT_INIT;
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)), 1);
-	if (!is_concurrent(e))
-		return;
 	FL_OK(fl_group_submit(&g, &hold, &gate, NULL));
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(&g), FL_ON_EVENT(&never)), -ETIMEDOUT);
 	set_event(&gate->open);
@@ -313,11 +303,9 @@ CONFORMANCE_ON(group_of_very_many, 2)
  * When the executor is cancelled, its pending tasks have failed: the group itself was not
  * cancelled.
  */
-CONFORMANCE_ON(group_of_an_executor_that_is_cancelled, 1)
+CONFORMANCE_ABLE(group_of_an_executor_that_is_cancelled, 1, FL_CAP_CONCURRENT)
 {
 	int result = -1;
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct held held = hold_worker(e);
 	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
@@ -332,12 +320,10 @@ CONFORMANCE_ON(group_of_an_executor_that_is_cancelled, 1)
  * The same for a cancel of pending tasks: the group takes it for a failure, and ends the running
  * task.
  */
-CONFORMANCE_ON(group_whose_pending_tasks_the_executor_cancels, 1)
+CONFORMANCE_ABLE(group_whose_pending_tasks_the_executor_cancels, 1, FL_CAP_CONCURRENT)
 {
 	struct gate *gate = new_gate();
 	int result = -1;
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_OK(fl_shm_event_wait(&gate->entered));

@@ -129,10 +129,8 @@ FL_TASK_STATIC(spread, struct spread, void)
 	return rc;
 }
 
-CONFORMANCE_ON(group_tasks_submit_to_their_own_group, 3)
+CONFORMANCE_ABLE(group_tasks_submit_to_their_own_group, 3, FL_CAP_BY_REFERENCE)
 {
-	if (!is_by_reference(e))
-		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int counter = 0;
 	FL_OK(fl_group_submit(&g, &spread, &(struct spread){&g, &counter, 9}, NULL));
@@ -178,10 +176,8 @@ FL_TASK_STATIC(join_around, fl_group *, void)
 	return fl_group_join(&g);
 }
 
-CONFORMANCE_ON(group_joined_by_its_own_task, 1)
+CONFORMANCE_ABLE(group_joined_by_its_own_task, 1, FL_CAP_BY_REFERENCE)
 {
-	if (!is_by_reference(e))
-		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_group *at = &g;
 	FL_OK(fl_group_submit(&g, &join_own, &at, NULL));

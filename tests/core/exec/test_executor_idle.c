@@ -2,10 +2,9 @@
 /* fl_executor_wait_idle(), for every kind of executor. */
 #include "conformance.h"
 
-CONFORMANCE(idle_waits_for_all_tasks)
+CONFORMANCE_ON(idle_waits_for_all_tasks, 2)
 {
 	enum { N = 20 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct tally *tally = new_tally();
 	/* With workers that are new, idle, being woken, or going to sleep. */
 	for (int round = 1; round <= 50; round++) {
@@ -26,10 +25,8 @@ CONFORMANCE_ON(idle_of_an_unused_executor, 1)
 	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, FL_SHIELDED));
 }
 
-CONFORMANCE_ON(idle_wait_gives_up, 1)
+CONFORMANCE_ABLE(idle_wait_gives_up, 1, FL_CAP_CONCURRENT)
 {
-	if (!is_concurrent(e))
-		return;
 	struct tally *tally = new_tally();
 	struct held held = hold_worker(e);
 	FL_OK(tallied_submit(e, tally, NULL));
@@ -60,10 +57,9 @@ static int wait_idle(void *e)
 	return fl_executor_wait_idle(e);
 }
 
-CONFORMANCE(idle_wakes_all_waiters)
+CONFORMANCE_ON(idle_wakes_all_waiters, 1)
 {
 	enum { N = 3 };
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct held held = hold_worker(e);
 	fl_thread waiters[N];
 	for (int i = 0; i < N; i++)
@@ -93,11 +89,8 @@ static int cancel_it(void *f)
 	return fl_future_cancel(f);
 }
 
-CONFORMANCE(idle_waits_for_cancellers)
+CONFORMANCE_ABLE(idle_waits_for_cancellers, 1, FL_CAP_CONCURRENT)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	if (!is_concurrent(e))
-		return;
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	struct gate *callback = new_gate();
 	struct held held = hold_worker(e);
@@ -146,10 +139,9 @@ FL_TASK_STATIC(count_down, struct further, void)
 	return arg->left > 0 ? count_down_submit(fl_executor_current(), next, NULL) : 0;
 }
 
-CONFORMANCE(idle_includes_what_tasks_submit)
+CONFORMANCE_ON(idle_includes_what_tasks_submit, 2)
 {
 	enum { N = 100 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct further first = {new_tally(), N - 1};
 	if (!is_by_reference(e))
 		return; /* there such tasks go to the worker's own executor */

@@ -429,9 +429,8 @@ static int cancel_it(struct aide *aide)
 	return 0;
 }
 
-CONFORMANCE(map_on_a_cancelled_executor)
+CONFORMANCE_ON(map_on_a_cancelled_executor, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct aide aide = {.e = e, .asked = FL_IN_ARENA(fl_shm_event, 1), .help = cancel_it};
 	struct canceller args[10] = {0};
 	int results[10];

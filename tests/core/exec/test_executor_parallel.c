@@ -89,10 +89,8 @@ static int until_stopped(void *state, size_t from, size_t to)
 	return -ECANCELED;
 }
 
-CONFORMANCE_ON(parallel_for_is_stopped, 2)
+CONFORMANCE_ABLE(parallel_for_is_stopped, 2, FL_CAP_BY_REFERENCE)
 {
-	if (!is_by_reference(e))
-		return;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int error = 0;
 	fl_parallel_config config = {.deadline = fl_after(FL_MS(5)), .error = &error};

@@ -90,10 +90,9 @@ CONFORMANCE_ON(imap_owns_what_its_generator_makes, 2)
 	expect_tallies(e, expected, n);
 }
 
-CONFORMANCE(imap_leaves_an_array_to_the_caller)
+CONFORMANCE_ON(imap_leaves_an_array_to_the_caller, 2)
 {
 	enum { ITEMS = 40 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static struct expected expected[200];
 	int n = 0;
 	for (int given = 0; given <= 45; given += 5)
@@ -253,10 +252,9 @@ FL_TASK_STATIC(live_or_die, struct victim, int)
 	return 0;
 }
 
-CONFORMANCE(imap_loses_an_element_with_its_worker)
+CONFORMANCE_ON(imap_loses_an_element_with_its_worker, 2)
 {
 	enum { VICTIMS = 24, CHUNK = 4, DIES = 9 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (is_by_reference(e) || kind->dies_as_a_whole)
 		return;
 	for (int unordered = 0; unordered <= 1; unordered++) {
