@@ -33,7 +33,7 @@ typedef struct fl_cancel_token {
 	uint32_t word_;        /* requested, waiters, callbacks */
 	uint32_t lock_;        /* of the tree, used in its root */
 	int64_t from_forever_; /* FL_FOREVER - deadline, so that all-zero means none */
-	struct fl_cancel_token *root_, *parent_, *child_, *next_, *prev_;
+	struct fl_cancel_token *root_, *parent_, *child_, *next_, **link_;
 	struct fl_cancel_callback *callbacks_;
 } fl_cancel_token;
 

@@ -10,7 +10,11 @@
  * A list points to its first member. A member has `next`, and `link`, the address of the pointer to
  * it.
  */
-#define FL__LIST_ADD(list, member)                                                                                     \
+#define FL__LIST_ADD(list, member) FL__LIST_ADD_BY(next, link, list, member)
+#define FL__LIST_REMOVE(member) FL__LIST_REMOVE_BY(next, link, member)
+
+/* The same for members whose links have the names `next` and `link`. */
+#define FL__LIST_ADD_BY(next, link, list, member)                                                                      \
 	do {                                                                                                           \
 		(member)->next = *(list);                                                                              \
 		(member)->link = (list);                                                                               \
@@ -19,7 +23,7 @@
 		*(list) = (member);                                                                                    \
 	} while (0)
 
-#define FL__LIST_REMOVE(member)                                                                                        \
+#define FL__LIST_REMOVE_BY(next, link, member)                                                                         \
 	do {                                                                                                           \
 		*(member)->link = (member)->next;                                                                      \
 		if ((member)->next)                                                                                    \

@@ -1,33 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The list of all executors, for the dump. The table's lock, usable after a fork, guards it. */
+#include "../base/list.h"
 #include "../exec/executor.h"
 #include "table.h"
 
 static fl_executor *executors_first;
 
-static void executors_add(fl_executor *e)
-{
-	e->next_listed = executors_first;
-	e->listed = &executors_first;
-	if (executors_first)
-		executors_first->listed = &e->next_listed;
-	executors_first = e;
-}
-
-static void executors_remove(const fl_executor *e)
-{
-	*e->listed = e->next_listed;
-	if (e->next_listed)
-		e->next_listed->listed = e->listed;
-}
-
 void fl__debug_executor_on(fl_executor *e, bool begins)
 {
 	fl__debug_relock();
 	if (begins)
-		executors_add(e);
+		FL__LIST_ADD_BY(next_listed, listed, &executors_first, e);
 	else
-		executors_remove(e);
+		FL__LIST_REMOVE_BY(next_listed, listed, e);
 	fl__debug_unlock();
 }
 

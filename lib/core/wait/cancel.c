@@ -23,6 +23,7 @@
  */
 #include "cancel.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
@@ -58,10 +59,7 @@ static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t dea
 	fl__lock(&c->root_->lock_);
 	/* requests are made under this lock */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
-	c->next_ = parent->child_;
-	if (c->next_)
-		c->next_->prev_ = c;
-	parent->child_ = c;
+	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
 	fl__unlock(&c->root_->lock_);
 }
 
@@ -104,12 +102,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	/* an ancestor's request writes the word under this lock */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
-		if (c->prev_)
-			c->prev_->next_ = c->next_;
-		else
-			c->parent_->child_ = c->next_;
-		if (c->next_)
-			c->next_->prev_ = c->prev_;
+		FL__LIST_REMOVE_BY(next_, link_, c);
 		c->parent_ = NULL;
 	}
 	fl__unlock(&root->lock_);
@@ -117,7 +110,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 		fl__panic("fl_cancel_token_destroy", c, "has a child");
 	if (has_callback)
 		fl__panic("fl_cancel_token_destroy", c, "has a callback");
-	c->root_ = c->next_ = c->prev_ = NULL;
+	c->root_ = c->next_ = NULL;
 }
 
 /* Called under the tree's lock. */

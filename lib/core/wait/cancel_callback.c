@@ -34,6 +34,7 @@
  * bucket decides.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "cancel.h"
 #include <fairlead/cancel.h>
 
@@ -61,30 +62,14 @@ static const void *cancel_callback_queue_of(const fl_cancel_token *c)
 	return (const char *)root + 1;
 }
 
-static void cancel_callback_link(fl_cancel_callback **first, fl_cancel_callback *cb)
-{
-	cb->next_ = *first;
-	cb->link_ = first;
-	if (cb->next_)
-		cb->next_->link_ = &cb->next_;
-	*first = cb;
-}
-
-static void cancel_callback_unlink(fl_cancel_callback *cb)
-{
-	*cb->link_ = cb->next_;
-	if (cb->next_)
-		cb->next_->link_ = cb->link_;
-}
-
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	calls->queue = cancel_callback_queue_of(c);
 	fl__lot_open_next(lot, calls->queue);
 	while (c->callbacks_) {
 		fl_cancel_callback *cb = c->callbacks_;
-		cancel_callback_unlink(cb);
-		cancel_callback_link(&calls->first, cb);
+		FL__LIST_REMOVE_BY(next_, link_, cb);
+		FL__LIST_ADD_BY(next_, link_, &calls->first, cb);
 		cb->state_ = CANCEL_CALLBACK_COLLECTED;
 	}
 	fl__lot_unlock(lot);
@@ -107,7 +92,7 @@ static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *ca
 	FL__LOT(lot, calls->queue);
 	fl_cancel_callback *cb = calls->first;
 	if (cb) {
-		cancel_callback_unlink(cb);
+		FL__LIST_REMOVE_BY(next_, link_, cb);
 		cb->state_ = CANCEL_CALLBACK_RUNNING;
 		cb->run_ = now;
 	}
@@ -139,7 +124,7 @@ static bool cancel_callback_register(fl_cancel_callback *cb)
 		;
 	bool enlisted = !(seen & FL__CANCEL_REQUESTED);
 	if (enlisted) {
-		cancel_callback_link(&c->callbacks_, cb);
+		FL__LIST_ADD_BY(next_, link_, &c->callbacks_, cb);
 		cb->state_ = CANCEL_CALLBACK_REGISTERED;
 	}
 	fl__lot_close(&lot);
@@ -168,7 +153,7 @@ bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void
 /* Called in a transaction. */
 static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
-	cancel_callback_unlink(cb);
+	FL__LIST_REMOVE_BY(next_, link_, cb);
 	if (cb->state_ == CANCEL_CALLBACK_REGISTERED && !cb->token_->callbacks_)
 		/* as in cancel_callback_register() */
 		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)FL__CANCEL_CALLBACKS);
