@@ -85,13 +85,6 @@ static struct fl__held *debug_own_record(const void *lock)
 	return held;
 }
 
-static struct fl__report_step debug_step_of(const struct fl__held *held)
-{
-	struct fl__report_step step = {.id = held->holder->id, .held = fl__report_held(held)};
-	memcpy(step.name, held->holder->name, sizeof step.name);
-	return step;
-}
-
 /*
  * Reports a deadlock if the context already holds the lock, unless both are for reading, or the new
  * acquisition is an upgrade.
@@ -104,11 +97,11 @@ static void debug_report_relock(const struct fl__debug_op *op)
 	const struct fl__held *held = debug_own_record(op->lock);
 	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ) && !(op->how & FL__DEBUG_UPGRADE);
 	if (is_deadlock)
-		step = debug_step_of(held);
+		step = fl__report_step(held->holder, held);
 	fl__debug_unlock();
 	if (is_deadlock) {
 		step.wanted = (struct fl__report_end){op->lock, 0, op->kind, op->how & FL__DEBUG_READ, op->stack};
-		fl__report_one(FL_LOG_ERROR, "deadlock: a context waits for a lock that it holds", &step, true);
+		fl__report_one(FL_LOG_ERROR, "deadlock: a context waits for a lock that it holds", &step);
 	}
 	fl__debug_done();
 }
@@ -224,13 +217,13 @@ static void debug_on_forget(const void *lock, const char *destroy)
 			debug_end_record(held);
 		fl__order_drop(lock);
 	} else if (held) {
-		step = debug_step_of(held);
+		step = fl__report_step(held->holder, held);
 	}
 	fl__debug_unlock();
 	if (step.id != 0) {
 		char said[80];
 		(void)snprintf(said, sizeof said, "%s: the lock is held", destroy);
-		fl__report_one(FL_LOG_WARNING, said, &step, false);
+		fl__report_one(FL_LOG_WARNING, said, &step);
 	}
 	fl__debug_done();
 }
@@ -241,10 +234,11 @@ static void debug_on_assert_held(const void *lock, const char *function)
 		return;
 	const struct fl__held *held = fl__held_next(lock, NULL);
 	const bool is_others = held && !debug_own_record(lock);
-	const struct fl__report_step step = is_others ? debug_step_of(held) : (struct fl__report_step){.id = 0};
+	const struct fl__report_step step =
+	    is_others ? fl__report_step(held->holder, held) : (struct fl__report_step){.id = 0};
 	fl__debug_unlock();
 	if (is_others)
-		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step, false);
+		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step);
 	fl__debug_done();
 	if (is_others)
 		fl__panic(function, lock, "held by another context");

@@ -70,11 +70,9 @@ static bool debug_dump_nth_holder(struct debug_dump *d, const void *lock, size_t
 	const struct fl__held *held = fl__held_next(lock, NULL);
 	while (held && n-- > 0)
 		held = fl__held_next(lock, held);
-	if (held) {
-		step->id = held->holder->id;
-		__builtin_memcpy(step->name, held->holder->name, sizeof step->name);
-	}
-	fl__debug_try_leave();
+	if (held)
+		*step = fl__report_step(held->holder, NULL);
+	fl__debug_unlock();
 	return held != NULL;
 }
 
@@ -97,15 +95,14 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 		held = held->next_of_mine;
 	if (held)
 		*end = fl__report_held(held);
-	fl__debug_try_leave();
+	fl__debug_unlock();
 	return held != NULL;
 }
 
 static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail)
 {
 	char what[FL__REPORT_TEXT], lock[FL__REPORT_OBJECT];
-	const struct fl__report_end end = {
-	    h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ, {{0}}};
+	const struct fl__report_end end = fl__report_wanted(h);
 	const bool is_named_by_wait = h->asleep && h->awaited.kind > FL__DEBUG_EVENT;
 	if (is_named_by_wait || (!h->lock && !h->joins)) {
 		fl__report_awaited(what, sizeof what, &d->symbols, h->awaited);
@@ -211,7 +208,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){.id = 0};
 			debug_dump_describe(&copy, detail, sizeof detail);
 			debug_dump_count_worker(d, &copy);
-			fl__debug_try_leave();
+			fl__debug_unlock();
 			if (!there)
 				break;
 			debug_dump_print_context(d, &copy, detail);
@@ -226,7 +223,7 @@ static bool debug_dump_has_wait(struct debug_dump *d, uint64_t id)
 		return false;
 	const struct fl__holder *h = fl__holder_find(id);
 	const bool told = h && (h->lock || h->joins || h->asleep);
-	fl__debug_try_leave();
+	fl__debug_unlock();
 	return told;
 }
 
@@ -291,7 +288,7 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 		               e->ops->kind, seen.pending, workers,
 		               fl__load_relaxed(&e->workers)); /* relaxed: a single number */
 	}
-	fl__debug_try_leave();
+	fl__debug_unlock();
 	return e != NULL;
 }
 

@@ -13,7 +13,7 @@
  * again. The shortest such cycle is a context that reads and wants to read again. A search may
  * reach a node twice, for exclusive use and for reading, since different edges follow.
  */
-#include "../base/sys.h"
+#include "../base/list.h"
 #include "report.h"
 #include <string.h>
 
@@ -35,17 +35,14 @@ static struct fl__order_node *order_find_node(const void *lock)
 	return node;
 }
 
-static struct fl__order_node *order_get_node(const void *lock, uint8_t kind)
+static struct fl__order_node *order_get_node(const void *lock)
 {
 	struct fl__order_node *node = order_find_node(lock);
 	if (node)
 		return node;
-	struct fl__order_node **bucket = &order_nodes[fl__debug_bucket((uintptr_t)lock)];
 	node = fl__table_take_slot();
 	node->lock = lock;
-	node->kind = kind;
-	node->next = *bucket;
-	*bucket = node;
+	FL__LIST_ADD(&order_nodes[fl__debug_bucket((uintptr_t)lock)], node);
 	return node;
 }
 
@@ -57,79 +54,50 @@ static struct fl__order_edge **order_edge_bucket(const struct order_key *k)
 static struct fl__order_edge *order_find_edge(const struct order_key *k)
 {
 	struct fl__order_edge *e = *order_edge_bucket(k);
-	while (e && (e->from->lock != k->from || e->to->lock != k->to || e->held != k->held || e->wanted != k->wanted))
+	while (e && (e->from->lock != k->from || e->to->lock != k->to || e->step.held.how != k->held ||
+	             e->step.wanted.how != k->wanted))
 		e = e->next;
 	return e;
 }
 
 static struct order_key order_key_of(const struct fl__order_edge *e)
 {
-	return (struct order_key){e->from->lock, e->to->lock, e->held, e->wanted};
-}
-
-static void order_link_edge(struct fl__order_edge *e)
-{
-	e->next_out = e->from->out;
-	e->prev_out = &e->from->out;
-	if (e->next_out)
-		e->next_out->prev_out = &e->next_out;
-	e->from->out = e;
-	e->next_in = e->to->in;
-	e->prev_in = &e->to->in;
-	if (e->next_in)
-		e->next_in->prev_in = &e->next_in;
-	e->to->in = e;
+	return (struct order_key){e->from->lock, e->to->lock, e->step.held.how, e->step.wanted.how};
 }
 
 static struct fl__order_edge *order_add_edge(const struct fl__holder *h, const struct fl__held *held,
                                              const struct fl__debug_op *op, const struct order_key *k)
 {
 	struct fl__order_edge *e = fl__table_take_slot();
-	e->from = order_get_node(held->lock, held->kind);
-	e->to = order_get_node(op->lock, op->kind);
-	e->held = k->held;
-	e->wanted = k->wanted;
+	e->from = order_get_node(held->lock);
+	e->to = order_get_node(op->lock);
 	e->searched = e->from->written;
-	e->id = h->id;
-	memcpy(e->name, h->name, sizeof e->name);
-	e->held_at = held->stack;
-	e->wanted_at = op->stack;
-	order_link_edge(e);
-	struct fl__order_edge **bucket = order_edge_bucket(k);
-	e->next = *bucket;
-	*bucket = e;
+	e->step = fl__report_step(h, held);
+	e->step.wanted = (struct fl__report_end){op->lock, 0, op->kind, k->wanted, op->stack};
+	FL__LIST_ADD_BY(next_out, link_out, &e->from->out, e);
+	FL__LIST_ADD_BY(next_in, link_in, &e->to->in, e);
+	FL__LIST_ADD(order_edge_bucket(k), e);
 	return e;
 }
 
 static void order_remove_edge(struct fl__order_edge *e)
 {
-	const struct order_key k = order_key_of(e);
-	struct fl__order_edge **link = order_edge_bucket(&k);
-	while (*link != e)
-		link = &(*link)->next;
-	*link = e->next;
-	*e->prev_out = e->next_out;
-	if (e->next_out)
-		e->next_out->prev_out = e->prev_out;
-	*e->prev_in = e->next_in;
-	if (e->next_in)
-		e->next_in->prev_in = e->prev_in;
+	FL__LIST_REMOVE(e);
+	FL__LIST_REMOVE_BY(next_out, link_out, e);
+	FL__LIST_REMOVE_BY(next_in, link_in, e);
 	fl__table_give_slot(e);
 }
 
 void fl__order_drop(const void *lock)
 {
-	struct fl__order_node **link = &order_nodes[fl__debug_bucket((uintptr_t)lock)];
-	while (*link && (*link)->lock != lock)
-		link = &(*link)->next;
-	struct fl__order_node *node = *link;
+	struct fl__order_node *node = order_find_node(lock);
 	if (!node)
 		return;
 	while (node->out)
 		order_remove_edge(node->out);
 	while (node->in)
 		order_remove_edge(node->in);
-	*link = node->next;
+	FL__LIST_REMOVE(node);
 	fl__table_give_slot(node);
 }
 
@@ -145,65 +113,36 @@ static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
 }
 
-struct order_search {
-	struct fl__order_node *last; /* the queue's end */
-	uint8_t last_mode;
-};
-
-/* Unless visited. `mode`: how the search has reached the beginning of `e`. */
-static void order_reach(struct order_search *s, struct fl__order_edge *e, uint8_t mode)
-{
-	struct fl__order_node *node = e->to;
-	if (node->search[e->wanted] == order_searches)
-		return;
-	node->search[e->wanted] = order_searches;
-	node->by[e->wanted] = e;
-	node->by_mode[e->wanted] = mode;
-	node->then[e->wanted] = NULL;
-	if (s->last) {
-		s->last->then[s->last_mode] = node;
-		s->last->then_mode[s->last_mode] = e->wanted;
-	}
-	s->last = node;
-	s->last_mode = e->wanted;
-}
-
 /*
- * An edge that leads back to the beginning of `e`, and in `*mode` how the search reached its
- * beginning. NULL: no cycle.
+ * Searches from the end of `e` back to its beginning. Returns the last edge of the shortest cycle
+ * through `e`, with its edges linked by `by`; NULL: no cycle.
  */
-static struct fl__order_edge *order_search_back(struct fl__order_edge *e, uint8_t *mode)
+static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 {
-	*mode = 0;
+	const uint8_t held = e->step.held.how;
+	struct fl__order_edge *last = e;
 	if (e->from == e->to)
-		return order_blocks(e->to, e->wanted, e->held) ? e : NULL;
-	struct order_search s = {NULL, 0};
-	order_searches++;
-	order_reach(&s, e, 0);
-	struct fl__order_node *node = e->to;
-	for (uint8_t m = e->wanted; node;) {
-		for (struct fl__order_edge *next = node->out; next; next = next->next_out) {
-			if (!order_blocks(node, m, next->held))
+		return order_blocks(e->to, e->step.wanted.how, held) ? e : NULL;
+	e->to->search[e->step.wanted.how] = ++order_searches;
+	e->then = NULL;
+	for (struct fl__order_edge *at = e; at; at = at->then) {
+		for (struct fl__order_edge *next = at->to->out; next; next = next->next_out) {
+			uint64_t *const search = &next->to->search[next->step.wanted.how];
+			if (!order_blocks(at->to, at->step.wanted.how, next->step.held.how))
 				continue;
-			if (next->to == e->from && order_blocks(e->from, next->wanted, e->held)) {
-				*mode = m;
+			const bool closes = next->to == e->from && order_blocks(e->from, next->step.wanted.how, held);
+			if (!closes && *search == order_searches)
+				continue;
+			next->by = at;
+			if (closes)
 				return next;
-			}
-			order_reach(&s, next, m);
+			*search = order_searches;
+			next->then = NULL;
+			last->then = next;
+			last = next;
 		}
-		struct fl__order_node *then = node->then[m];
-		m = node->then_mode[m];
-		node = then;
 	}
 	return NULL;
-}
-
-static void order_copy_edge(struct fl__report_step *step, const struct fl__order_edge *e)
-{
-	memcpy(step->name, e->name, sizeof step->name);
-	step->id = e->id;
-	step->held = (struct fl__report_end){e->from->lock, 0, e->from->kind, e->held, e->held_at};
-	step->wanted = (struct fl__report_end){e->to->lock, 0, e->to->kind, e->wanted, e->wanted_at};
 }
 
 /*
@@ -212,53 +151,23 @@ static void order_copy_edge(struct fl__report_step *step, const struct fl__order
  */
 static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
-	uint8_t mode;
-	struct fl__order_edge *const last = order_search_back(e, &mode);
+	const struct fl__order_edge *last = order_search_back(e);
 	if (!last)
 		return 0;
 	size_t n = 1;
-	uint8_t m = mode;
-	for (struct fl__order_edge *at = last; at != e; n++) {
-		const struct fl__order_node *node = at->from;
-		at = node->by[m];
-		m = node->by_mode[m];
-	}
+	for (const struct fl__order_edge *at = last; at != e; at = at->by)
+		n++;
 	if (n > max)
 		return n;
-	size_t i = n;
-	m = mode;
-	for (struct fl__order_edge *at = last;;) {
-		order_copy_edge(&steps[--i], at);
-		if (at == e)
-			return n;
-		const struct fl__order_node *node = at->from;
-		at = node->by[m];
-		m = node->by_mode[m];
-	}
+	for (size_t i = n; i > 0; last = last->by)
+		steps[--i] = last->step;
+	return n;
 }
 
-static void order_report(const struct order_key *k)
+static size_t order_find(const void *key, struct fl__report_step *steps, size_t max)
 {
-	struct fl__report_step *steps = NULL;
-	size_t n = 2, room = 0;
-	while (n > room) {
-		fl__free(steps);
-		room = n;
-		steps = fl__alloc(room, sizeof *steps);
-		if (!steps) {
-			fl__log(FL_LOG_WARNING, "potential deadlock between %p and %p: out of memory to say more",
-			        k->from, k->to);
-			return;
-		}
-		fl__debug_relock();
-		struct fl__order_edge *e = order_find_edge(k);
-		n = e ? order_cycle_of(e, steps, room) : 0;
-		fl__debug_unlock();
-	}
-	if (n > 0)
-		fl__report_cycle(FL_LOG_WARNING, "potential deadlock: locks are taken in an order that has a cycle",
-		                 steps, n);
-	fl__free(steps);
+	struct fl__order_edge *e = order_find_edge(key);
+	return e ? order_cycle_of(e, steps, max) : 0;
 }
 
 /* True: an edge closes a cycle. False: all are added. */
@@ -277,12 +186,12 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 /* At the first exclusive use: returns true at each cycle that readers alone did not close. */
 static bool order_begin_writing(const struct fl__debug_op *op, struct order_key *found)
 {
-	struct fl__order_node *node = order_get_node(op->lock, op->kind);
+	struct fl__order_node *node = order_get_node(op->lock);
 	if (node->searched)
 		return false;
 	node->written = true;
 	for (struct fl__order_edge *e = node->out; e; e = e->next_out) {
-		if (e->held != FL__DEBUG_READ || e->searched)
+		if (e->step.held.how != FL__DEBUG_READ || e->searched)
 			continue;
 		e->searched = true;
 		*found = order_key_of(e);
@@ -323,7 +232,9 @@ void fl__order_locking(const struct fl__debug_op *op)
 		const bool is_cycle = order_find_cycle(op, &found);
 		fl__debug_unlock();
 		if (is_cycle)
-			order_report(&found);
+			fl__report_cycle(FL_LOG_WARNING,
+			                 "potential deadlock: locks are taken in an order that has a cycle", order_find,
+			                 &found);
 		fl__debug_done();
 		if (!is_cycle)
 			return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "report.h"
+#include "../base/sys.h"
 #include <fairlead/time.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,45 +67,58 @@ void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const
 		(void)strncat(text, " (to read)", size - strlen(text) - 1);
 }
 
-static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
+static void report_end(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step,
+                       const struct fl__report_end *end)
 {
 	char lock[FL__REPORT_TEXT];
-	fl__report_lock(lock, sizeof lock, symbols, &step->held);
-	fl__log(level, "    %s (%llu) holds %s, taken at", step->name, (unsigned long long)step->id, lock);
-	report_stack(level, symbols, &step->held.stack);
+	const bool holds = end == &step->held;
+	if (end->kind == FL__DEBUG_NOTHING)
+		return;
+	fl__report_lock(lock, sizeof lock, symbols, end);
+	fl__log(level, "    %s (%llu) %s %s%s at", step->name, (unsigned long long)step->id, holds ? "holds" : "wants",
+	        lock, holds ? ", taken" : "");
+	report_stack(level, symbols, &end->stack);
 }
 
-static void report_wanted(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
-{
-	char lock[FL__REPORT_TEXT];
-	fl__report_lock(lock, sizeof lock, symbols, &step->wanted);
-	fl__log(level, "    %s (%llu) wants %s at", step->name, (unsigned long long)step->id, lock);
-	report_stack(level, symbols, &step->wanted.stack);
-}
-
-void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n)
+static void report_steps(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n,
+                         bool numbered)
 {
 	struct fl__symbols symbols = {.n = 0};
 	fl__backtrace_learn_modules();
 	fl__log(level, "%s", title);
 	for (size_t i = 0; i < n; i++) {
-		fl__log(level, "  %zu of %zu", i + 1, n);
-		if (steps[i].held.kind != FL__DEBUG_NOTHING)
-			report_held(level, &symbols, &steps[i]);
-		report_wanted(level, &symbols, &steps[i]);
+		if (numbered)
+			fl__log(level, "  %zu of %zu", i + 1, n);
+		report_end(level, &symbols, &steps[i], &steps[i].held);
+		report_end(level, &symbols, &steps[i], &steps[i].wanted);
 	}
 	fl__symbols_end(&symbols);
 }
 
-void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted)
+void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *find, const void *what)
 {
-	struct fl__symbols symbols = {.n = 0};
-	fl__backtrace_learn_modules();
-	fl__log(level, "%s", said);
-	report_held(level, &symbols, step);
-	if (wanted)
-		report_wanted(level, &symbols, step);
-	fl__symbols_end(&symbols);
+	struct fl__report_step *steps = NULL;
+	size_t n = 2, room = 0;
+	while (n > room) {
+		fl__free(steps);
+		room = n;
+		steps = fl__alloc(room, sizeof *steps);
+		if (!steps) {
+			fl__log(level, "%s: out of memory to say more", title);
+			return;
+		}
+		fl__debug_relock();
+		n = find(what, steps, room);
+		fl__debug_unlock();
+	}
+	if (n > 0)
+		report_steps(level, title, steps, n, true);
+	fl__free(steps);
+}
+
+void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step)
+{
+	report_steps(level, said, step, 1, false);
 }
 
 void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack)
@@ -120,4 +134,19 @@ void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack)
 struct fl__report_end fl__report_held(const struct fl__held *held)
 {
 	return (struct fl__report_end){held->lock, 0, held->kind, held->how & FL__DEBUG_READ, held->stack};
+}
+
+struct fl__report_end fl__report_wanted(const struct fl__holder *h)
+{
+	return (struct fl__report_end){h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ,
+	                               h->stack};
+}
+
+struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held)
+{
+	struct fl__report_step step = {.id = h->id};
+	memcpy(step.name, h->name, sizeof step.name);
+	if (held)
+		step.held = fl__report_held(held);
+	return step;
 }

@@ -7,37 +7,25 @@
 #include "table.h"
 
 /*
- * What a context holds or wants: the object `lock`, or, with kind FL__DEBUG_JOIN, the end of the
- * context `id`. `stack`: where.
+ * Reports a cycle. `find`, called under the table's lock, returns the length of the cycle, and its
+ * steps unless there are more than `max`; 0: there is none any more. The log handler is called, so
+ * the caller must not hold the table's lock.
  */
-struct fl__report_end {
-	const void *lock;
-	uint64_t id;
-	uint8_t kind, how;
-	struct fl__backtrace stack;
-};
+typedef size_t fl__report_find(const void *what, struct fl__report_step *steps, size_t max);
+void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *find, const void *what);
 
-/* A context that holds one object and wants the next. A copy, since the table may change. */
-struct fl__report_step {
-	char name[FL__DEBUG_NAME];
-	uint64_t id;
-	struct fl__report_end held, wanted;
-};
-
-/* The log handler is called, so the caller must not hold the table's lock. */
-void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n);
-
-/*
- * The title `said`, then the stack at which the context locked `step->held`; with `wanted`, also
- * where it wants `step->wanted`.
- */
-void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted);
+/* The title `said`, then the stacks of what the context holds and wants. */
+void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
 /* A call got a duration in place of a deadline. */
 void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack);
 
-/* The report's form of `held`. */
+/* The report's form of `held`, and a step of `h` that holds it; NULL: the context holds nothing. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
+struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held);
+
+/* What `h` waits for: a lock or a join. */
+struct fl__report_end fl__report_wanted(const struct fl__holder *h);
 
 enum { FL__REPORT_OBJECT = 128, FL__REPORT_TEXT = 2 * FL__REPORT_OBJECT + 32 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "table.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -120,11 +121,6 @@ bool fl__debug_try_enter(void)
 	return false;
 }
 
-void fl__debug_try_leave(void)
-{
-	fl__unlock(&table_lock);
-}
-
 struct fl__holder *fl__holder_find(uint64_t id)
 {
 	struct fl__holder *h = table_holders[fl__debug_bucket((uintptr_t)id)];
@@ -139,12 +135,10 @@ struct fl__holder *fl__holder_mine(void)
 	struct fl__holder *h = fl__holder_find(ctx->id);
 	if (h)
 		return h;
-	struct fl__holder **bucket = &table_holders[fl__debug_bucket((uintptr_t)ctx->id)];
 	h = fl__table_take_slot();
 	h->id = ctx->id;
 	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
-	h->next = *bucket;
-	*bucket = h;
+	FL__LIST_ADD(&table_holders[fl__debug_bucket((uintptr_t)ctx->id)], h);
 	return h;
 }
 
@@ -152,10 +146,7 @@ void fl__holder_settle(struct fl__holder *h)
 {
 	if (h->held || h->lock || h->joins || h->asleep)
 		return;
-	struct fl__holder **link = &table_holders[fl__debug_bucket((uintptr_t)h->id)];
-	while (*link != h)
-		link = &(*link)->next;
-	*link = h->next;
+	FL__LIST_REMOVE(h);
 	fl__table_give_slot(h);
 }
 
@@ -195,8 +186,7 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *o
 	held->how = op->how;
 	held->stack = op->stack;
 	held->holder = h;
-	held->next_of_mine = h->held;
-	h->held = held;
+	FL__LIST_ADD_BY(next_of_mine, link_of_mine, &h->held, held);
 	h->n_held++;
 	held->next = *bucket;
 	/*
@@ -213,10 +203,7 @@ void fl__held_remove(struct fl__held *held)
 	while (*link != held)
 		link = &(*link)->next;
 	fl__store_relaxed(link, held->next);
-	link = &held->holder->held;
-	while (*link != held)
-		link = &(*link)->next_of_mine;
-	*link = held->next_of_mine;
+	FL__LIST_REMOVE_BY(next_of_mine, link_of_mine, held);
 	held->holder->n_held--;
 	fl__table_give_slot(held);
 }

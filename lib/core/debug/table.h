@@ -15,8 +15,8 @@ enum { FL__DEBUG_NAME = 32 };
 
 /* An acquisition that has not ended. */
 struct fl__held {
-	struct fl__held *next;         /* in the bucket */
-	struct fl__held *next_of_mine; /* of the holder, newest first */
+	struct fl__held *next;                         /* in the bucket */
+	struct fl__held *next_of_mine, **link_of_mine; /* of the holder, newest first */
 	struct fl__holder *holder;
 	struct fl__site *site; /* contention; NULL: not measured */
 	const void *lock;
@@ -28,8 +28,8 @@ struct fl__held {
 
 /* A context that holds a lock or waits. */
 struct fl__holder {
-	struct fl__holder *next; /* in the bucket */
-	uint64_t id;             /* the context's */
+	struct fl__holder *next, **link; /* in the bucket */
+	uint64_t id;                     /* the context's */
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
@@ -55,31 +55,43 @@ struct fl__holder {
 	struct fl__held *by;
 };
 
-/* An edge of the lock order (order.c). */
-struct fl__order_edge {
-	struct fl__order_edge *next; /* in the bucket */
-	struct fl__order_edge *next_out, **prev_out, *next_in, **prev_in;
-	struct fl__order_node *from, *to;
-	uint8_t held, wanted; /* FL__DEBUG_READ or 0 */
-	bool searched;        /* since `from` was written */
+/*
+ * What a context holds or wants: the object `lock`, or, with kind FL__DEBUG_JOIN, the end of the
+ * context `id`. `how`: FL__DEBUG_READ or 0. `stack`: where.
+ */
+struct fl__report_end {
+	const void *lock;
+	uint64_t id;
+	uint8_t kind, how;
+	struct fl__backtrace stack;
+};
+
+/* A context that holds one object and wants the next. */
+struct fl__report_step {
 	char name[FL__DEBUG_NAME];
 	uint64_t id;
-	struct fl__backtrace held_at, wanted_at;
+	struct fl__report_end held, wanted;
+};
+
+/* An edge of the lock order (order.c). */
+struct fl__order_edge {
+	struct fl__order_edge *next, **link; /* in the bucket */
+	struct fl__order_edge *next_out, **link_out, *next_in, **link_in;
+	struct fl__order_node *from, *to;
+	struct fl__report_step step;
+	bool searched; /* since `from` was written */
+	/* In a search: the edge before it on the way; the edge after it in the queue. */
+	struct fl__order_edge *by, *then;
 };
 
 struct fl__order_node {
-	struct fl__order_node *next; /* in the bucket */
+	struct fl__order_node *next, **link; /* in the bucket */
 	const void *lock;
 	struct fl__order_edge *out, *in;
-	uint8_t kind;
 	bool written;  /* a context has wanted exclusive use: readers wait behind writers */
 	bool searched; /* as are all edges from here, since then */
-	/* [0]: a search reached it for exclusive use, [FL__DEBUG_READ]: for reading. */
+	/* [0]: the last search that reached it for exclusive use, [FL__DEBUG_READ]: for reading. */
 	uint64_t search[2];
-	struct fl__order_edge *by[2];
-	uint8_t by_mode[2];
-	struct fl__order_node *then[2];
-	uint8_t then_mode[2];
 };
 
 enum { FL__SITE_FRAMES = 12 };
@@ -119,8 +131,7 @@ void fl__debug_done(void);
  * For a signal handler, which may have interrupted the lock's holder. False: after a bounded number
  * of attempts.
  */
-bool fl__debug_try_enter(void);
-void fl__debug_try_leave(void);
+bool fl__debug_try_enter(void); /* fl__debug_unlock() ends it */
 
 /*
  * Takes a zeroed slot, which the argument of fl__debug_enter() has provided for; gives a slot back.

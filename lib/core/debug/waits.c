@@ -74,14 +74,11 @@ static struct fl__holder *waits_search(struct fl__holder *me, struct fl__held **
 	return NULL;
 }
 
-static void waits_copy_step(struct fl__report_step *step, const struct fl__holder *h, const struct fl__held *held)
+static struct fl__report_step waits_step(const struct fl__holder *h, const struct fl__held *held)
 {
-	memcpy(step->name, h->name, sizeof step->name);
-	step->id = h->id;
-	if (held)
-		step->held = fl__report_held(held);
-	step->wanted = (struct fl__report_end){h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind,
-	                                       h->how & FL__DEBUG_READ, h->stack};
+	struct fl__report_step step = fl__report_step(h, held);
+	step.wanted = fl__report_wanted(h);
+	return step;
 }
 
 /* The length of the cycle through `me`, and its steps unless there are more than `max`. 0: none. */
@@ -98,41 +95,26 @@ static size_t waits_cycle_of(struct fl__holder *me, struct fl__report_step *step
 		return n;
 	size_t i = n;
 	for (const struct fl__holder *h = last; h != me; h = h->from)
-		waits_copy_step(&steps[--i], h, h->by);
-	waits_copy_step(&steps[0], me, held);
+		steps[--i] = waits_step(h, h->by);
+	steps[0] = waits_step(me, held);
 	return n;
 }
 
-static void waits_report(void)
+static size_t waits_find(const void *id, struct fl__report_step *steps, size_t max)
 {
-	struct fl__report_step *steps = NULL;
-	size_t n = 2, room = 0;
-	while (n > room) {
-		fl__free(steps);
-		room = n;
-		steps = fl__alloc(room, sizeof *steps);
-		if (!steps) {
-			fl__log(FL_LOG_ERROR, "deadlock: out of memory to say more");
-			return;
-		}
-		fl__debug_relock();
-		struct fl__holder *me = fl__holder_find(fl__ctx_get()->id);
-		n = me ? waits_cycle_of(me, steps, room) : 0;
-		fl__debug_unlock();
-	}
-	if (n > 0)
-		fl__report_cycle(FL_LOG_ERROR, "deadlock: each of these waits for the next, and the last for the first",
-		                 steps, n);
-	fl__free(steps);
+	struct fl__holder *me = fl__holder_find(*(const uint64_t *)id);
+	return me ? waits_cycle_of(me, steps, max) : 0;
 }
 
 /* Called when `me` has recorded its wait. Leaves the table, and reports a deadlock. */
 static void waits_check_and_leave(struct fl__holder *me)
 {
 	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && waits_cycle_of(me, NULL, 0) > 0;
+	const uint64_t id = me->id;
 	fl__debug_unlock();
 	if (is_deadlock)
-		waits_report();
+		fl__report_cycle(FL_LOG_ERROR, "deadlock: each of these waits for the next, and the last for the first",
+		                 waits_find, &id);
 	fl__debug_done();
 }
 

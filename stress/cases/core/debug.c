@@ -261,7 +261,7 @@ FL_STRESS_ACTOR(debug_look, looker)
 	s->found = held != NULL;
 	if (held)
 		FL_STRESS_CHECK(held->holder->held == held && held->kind == FL__DEBUG_MUTEX);
-	fl__debug_try_leave();
+	fl__debug_unlock();
 }
 
 FL_STRESS(debug_look, holder, looker)
