@@ -24,12 +24,11 @@ bool fl__contention_turn(void)
 
 static struct fl__site *contention_site_of(const struct fl__backtrace *stack, uint8_t kind)
 {
-	uintptr_t hash = kind;
-	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
-		hash = hash * 31 + stack->at[i];
-	uintptr_t at[FL__SITE_FRAMES] = {0};
-	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
+	uintptr_t hash = kind, at[FL__SITE_FRAMES] = {0};
+	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++) {
 		at[i] = stack->at[i];
+		hash = hash * 31 + at[i];
+	}
 	struct fl__site **bucket = &contention_sites[fl__debug_bucket(hash)];
 	struct fl__site *site = *bucket;
 	while (site && (site->kind != kind || memcmp(site->at, at, sizeof at) != 0))
@@ -45,11 +44,11 @@ static struct fl__site *contention_site_of(const struct fl__backtrace *stack, ui
 	return site;
 }
 
-static void contention_add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
+static void contention_add(struct fl__site_time *to, int64_t sum, int64_t most)
 {
-	*sum += time * weight;
-	if (*most < time)
-		*most = time;
+	to->sum += sum;
+	if (to->most < most)
+		to->most = most;
 }
 
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now)
@@ -58,7 +57,7 @@ void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held,
 	const uint32_t weight = op->waited ? 1 : CONTENTION_SAMPLED;
 	if (op->waited) {
 		site->waits++;
-		contention_add(&site->waited, &site->waited_most, now - op->began, 1);
+		contention_add(&site->waited, now - op->began, now - op->began);
 	}
 	site->times += weight;
 	if (held) {
@@ -70,8 +69,7 @@ void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held,
 
 void fl__contention_unlocking(const struct fl__held *held, int64_t now)
 {
-	if (held->site)
-		contention_add(&held->site->held, &held->site->held_most, now - held->since, held->weight);
+	contention_add(&held->site->held, (now - held->since) * held->weight, now - held->since);
 }
 
 void fl__contention_forget(void)
@@ -92,9 +90,9 @@ static int contention_by_place(const void *a, const void *b)
 static int contention_by_wait(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
-	if (x->waited != y->waited)
-		return x->waited > y->waited ? -1 : 1;
-	return x->held > y->held ? -1 : x->held < y->held;
+	if (x->waited.sum != y->waited.sum)
+		return x->waited.sum > y->waited.sum ? -1 : 1;
+	return x->held.sum > y->held.sum ? -1 : x->held.sum < y->held.sum;
 }
 
 static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
@@ -111,10 +109,8 @@ static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbol
 		struct fl__site *to = &all[kept - 1];
 		to->times += all[i].times;
 		to->waits += all[i].waits;
-		contention_add(&to->waited, &(int64_t){0}, all[i].waited, 1);
-		contention_add(&to->held, &(int64_t){0}, all[i].held, 1);
-		to->waited_most = to->waited_most > all[i].waited_most ? to->waited_most : all[i].waited_most;
-		to->held_most = to->held_most > all[i].held_most ? to->held_most : all[i].held_most;
+		contention_add(&to->waited, all[i].waited.sum, all[i].waited.most);
+		contention_add(&to->held, all[i].held.sum, all[i].held.most);
 	}
 	qsort(all, kept, sizeof *all, contention_by_wait);
 	return kept;
@@ -124,24 +120,22 @@ static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbol
 static struct fl__site *contention_copy_all(size_t *n)
 {
 	struct fl__site *all = NULL;
-	for (size_t room = 0;;) {
+	for (size_t room = 0;; room = *n) {
+		fl__free(all);
+		all = room > 0 ? fl__alloc(room, sizeof *all) : NULL;
+		if (room > 0 && !all)
+			return NULL;
 		fl__debug_relock();
 		*n = contention_n_sites;
-		const bool fits = all && *n <= room;
-		if (fits) {
+		if (*n <= room) {
 			size_t k = 0;
 			for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 				for (const struct fl__site *s = contention_sites[i]; s; s = s->next)
 					all[k++] = *s;
 		}
 		fl__debug_unlock();
-		if (fits || *n == 0)
+		if (*n <= room)
 			return all;
-		fl__free(all);
-		room = *n;
-		all = fl__alloc(room, sizeof *all);
-		if (!all)
-			return NULL;
 	}
 }
 
@@ -153,8 +147,8 @@ static void contention_print_site(int fd, struct fl__symbols *symbols, const str
 	fl__awaited_write(kind, sizeof kind, s->kind, NULL);
 	const int length =
 	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
-	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited / 1e6,
-	             (double)s->waited_most / 1e6, (double)s->held / 1e6, (double)s->held_most / 1e6, place, kind);
+	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited.sum / 1e6,
+	             (double)s->waited.most / 1e6, (double)s->held.sum / 1e6, (double)s->held.most / 1e6, place, kind);
 	fl__sys.print(fd, line, length < CONTENTION_TEXT ? (size_t)length : CONTENTION_TEXT - 1);
 }
 

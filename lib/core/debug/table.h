@@ -102,7 +102,9 @@ struct fl__site {
 	uintptr_t at[FL__SITE_FRAMES];
 	uint8_t kind;
 	uint64_t times, waits; /* `times` is an estimate */
-	int64_t waited, waited_most, held, held_most;
+	struct fl__site_time {
+		int64_t sum, most;
+	} waited, held;
 };
 
 union fl__table_slot {
@@ -211,7 +213,7 @@ bool fl__contention_turn(void);
 /* `held`: its record; NULL: the context gave up. Takes at most one slot. Under the table's lock. */
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
 
-/* Records the end of `held`. Under the table's lock. */
+/* Records the end of `held`, which has a site. Under the table's lock. */
 void fl__contention_unlocking(const struct fl__held *held, int64_t now);
 
 #endif
