@@ -322,10 +322,8 @@ __attribute__((cold)) static int mpmc_discard(fl_queue *of, size_t *count, bool 
 	*owes_wake = claim.owes_wake;
 	for (uint64_t at = claim.at; claim.count > 0; claim.count--, at = fl__mpmc_next(q, at)) {
 		unsigned char nothing;
-		if (of->drop)
-			of->drop(fl__mpmc_slot(q, at) + q->offset, of->drop_arg);
+		fl__queue_drop(of, fl__mpmc_slot(q, at) + q->offset);
 		fl__mpmc_drain(q, at, &nothing, 0);
-		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	return 0;
 }
@@ -355,19 +353,9 @@ static void mpmc_close(void *state)
 	(void)fl__mpmc_close(state);
 }
 
-static bool mpmc_is_closed(void *state)
-{
-	return fl__mpmc_is_closed(state);
-}
-
 static size_t mpmc_length(void *state)
 {
 	return fl__mpmc_length(state);
-}
-
-static size_t mpmc_capacity(const void *state)
-{
-	return ((const struct fl__mpmc *)state)->capacity; /* never changes */
 }
 
 static uint64_t mpmc_puts(void *state)
@@ -385,8 +373,6 @@ const struct fl__queue_backend fl__backend_mpmc = {
     .can = {mpmc_can_get, mpmc_can_put},
     .mark = {mpmc_mark_empty, mpmc_mark_full},
     .close = mpmc_close,
-    .is_closed = mpmc_is_closed,
     .length = mpmc_length,
-    .capacity = mpmc_capacity,
     .puts = mpmc_puts,
 };

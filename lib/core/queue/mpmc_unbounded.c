@@ -610,6 +610,17 @@ size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, s
 	return fl__unbounded_put_many(&q->unbounded, items, n, &rc, &owes_wake);
 }
 
+/* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
+static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n, int *rc)
+{
+	size_t got = 0;
+	if (!c->one_consumer)
+		return fl__unbounded_get_many(c, items, n, rc);
+	while (got < n && (*rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size)) == 0)
+		got++;
+	return got;
+}
+
 int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 {
 	return q->unbounded.one_consumer ? fl__unbounded_get_mpsc(&q->unbounded, item)
@@ -618,14 +629,8 @@ int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 
 size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
 {
-	struct fl__unbounded *c = &q->unbounded;
-	size_t got = 0;
-	int rc = 0;
-	if (!c->one_consumer)
-		return n > 0 ? fl__unbounded_get_many(c, items, n, &rc) : 0;
-	while (got < n && fl__unbounded_get_mpsc(c, (unsigned char *)items + got * c->item_size) == 0)
-		got++;
-	return got;
+	int rc;
+	return n > 0 ? unbounded_get_some(&q->unbounded, items, n, &rc) : 0;
 }
 
 void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q)
@@ -674,6 +679,7 @@ static int unbounded_init(void *state, size_t item_size, const fl_queue_config *
 {
 	struct fl__unbounded *c = unbounded_of(state);
 	c->allocator = config->allocator;
+	c->one_consumer = config->one_consumer;
 	c->on_poison = unbounded_recheck_join;
 	c->of = state;
 	return fl__unbounded_init(c, item_size, 0);
@@ -701,20 +707,7 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 {
 	int rc = 0;
 	*owes_wake = false;
-	*count = fl__unbounded_get_many(unbounded_of(state), items, n, &rc);
-	return *count > 0 ? 0 : rc;
-}
-
-static int unbounded_get_mpsc(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
-{
-	struct fl__unbounded *c = unbounded_of(state);
-	int rc = 0;
-	*owes_wake = false;
-	for (*count = 0; *count < n; ++*count) {
-		rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + *count * c->item_size);
-		if (rc != 0)
-			break;
-	}
+	*count = unbounded_get_some(unbounded_of(state), items, n, &rc);
 	return *count > 0 ? 0 : rc;
 }
 
@@ -733,9 +726,7 @@ __attribute__((cold)) static int unbounded_discard(fl_queue *of, size_t *count, 
 		void *item = fl__unbounded_item(c, s, index);
 		if (!item)
 			continue;
-		if (of->drop)
-			of->drop(item, of->drop_arg);
-		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
+		fl__queue_drop(of, item);
 		++*count;
 	}
 	unbounded_unpin(s);
@@ -768,20 +759,9 @@ static void unbounded_close(void *state)
 	unbounded_close_list(unbounded_of(state));
 }
 
-static bool unbounded_is_closed(void *state)
-{
-	return unbounded_list_is_closed(unbounded_of(state));
-}
-
 static size_t unbounded_length(void *state)
 {
 	return (size_t)fl__unbounded_length(unbounded_of(state));
-}
-
-static size_t unbounded_capacity(const void *state)
-{
-	(void)state;
-	return FL_UNBOUNDED;
 }
 
 static uint64_t unbounded_puts(void *state)
@@ -789,14 +769,17 @@ static uint64_t unbounded_puts(void *state)
 	return fl__unbounded_puts(unbounded_of(state));
 }
 
-#define UNBOUNDED_BACKEND(get_)                                                                                        \
-	{                                                                                                              \
-		.size = sizeof(struct fl__unbounded) + FL__LINE - 1, .init = unbounded_init, .fini = unbounded_fini,   \
-		.put = unbounded_put, .get = (get_), .discard = unbounded_discard,                                     \
-		.can = {unbounded_can_get, unbounded_can_put}, .mark = {unbounded_mark_empty, unbounded_mark_full},    \
-		.close = unbounded_close, .is_closed = unbounded_is_closed, .length = unbounded_length,                \
-		.capacity = unbounded_capacity, .puts = unbounded_puts, .puts_decrease = true,                         \
-	}
-
-const struct fl__queue_backend fl__backend_unbounded = UNBOUNDED_BACKEND(unbounded_get);
-const struct fl__queue_backend fl__backend_unbounded_mpsc = UNBOUNDED_BACKEND(unbounded_get_mpsc);
+const struct fl__queue_backend fl__backend_unbounded = {
+    .size = sizeof(struct fl__unbounded) + FL__LINE - 1,
+    .init = unbounded_init,
+    .fini = unbounded_fini,
+    .put = unbounded_put,
+    .get = unbounded_get,
+    .discard = unbounded_discard,
+    .can = {unbounded_can_get, unbounded_can_put},
+    .mark = {unbounded_mark_empty, unbounded_mark_full},
+    .close = unbounded_close,
+    .length = unbounded_length,
+    .puts = unbounded_puts,
+    .puts_decrease = true,
+};

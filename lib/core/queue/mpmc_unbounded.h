@@ -40,7 +40,7 @@ struct fl__unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t slots;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a slot: its item, its state, to the next */
-	bool one_consumer;                  /* of fl_mpmc_unbounded: fl__unbounded_get_mpsc() */
+	bool one_consumer;                  /* fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
 	uint64_t poisoned; /* producers' tickets that came to nothing */

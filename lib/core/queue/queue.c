@@ -32,7 +32,7 @@ static const struct fl__queue_backend *queue_choose_backend(const fl_queue_confi
 	switch (c->order) {
 	case FL_FIFO:
 		if (unbounded)
-			return c->one_consumer ? &fl__backend_unbounded_mpsc : &fl__backend_unbounded;
+			return &fl__backend_unbounded;
 		return c->one_producer && c->one_consumer ? &fl__backend_spsc : &fl__backend_mpmc;
 	case FL_LIFO:
 	case FL_PRIORITY:
@@ -64,6 +64,7 @@ __attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, con
 	q->spsc = backend == &fl__backend_spsc ? fl__queue_as_spsc(q) : NULL;
 	q->backend = backend;
 	q->item_size = item_size;
+	q->capacity = c.capacity == FL_RENDEZVOUS ? 0 : c.capacity;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
 	q->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
@@ -532,6 +533,13 @@ bool fl__queue_done(fl_queue *q)
 	return true;
 }
 
+void fl__queue_drop(fl_queue *q, void *item)
+{
+	if (q->drop)
+		q->drop(item, q->drop_arg);
+	(void)fl__queue_done(q); /* false: fl_queue_task_done() came before the get */
+}
+
 int fl_queue_try_task_done(fl_queue *q)
 {
 	return fl__queue_done(q) ? 0 : -EINVAL;
@@ -596,12 +604,12 @@ size_t fl_queue_length(fl_queue *q)
 
 size_t fl_queue_capacity(const fl_queue *q)
 {
-	return q->backend->capacity(q->state);
+	return q->capacity;
 }
 
 bool fl_queue_is_closed(fl_queue *q)
 {
-	return q->backend->is_closed(q->state);
+	return q->backend->can[FL__PRODUCERS](q->state) == -EPIPE;
 }
 
 /* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */

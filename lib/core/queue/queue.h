@@ -38,12 +38,12 @@ struct fl__queue_backend {
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
 	 * While the queue is closed, or no longer used: takes as many items as it can at once. For
-	 * each item, in the order of gets, calls `drop` (may be NULL) on the item in place, then
-	 * fl__queue_done(). Returns as get does.
+	 * each item, in the order of gets, calls fl__queue_drop() on the item in place. Returns as
+	 * get does.
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
-	/* What a get, and a put, would return. */
+	/* What a get, and a put, would return; -EPIPE of a put: closed. */
 	int (*can[2])(void *state);
 
 	/*
@@ -68,9 +68,7 @@ struct fl__queue_backend {
 	bool (*enqueue)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
 	void (*close)(void *state);
-	bool (*is_closed)(void *state);
 	size_t (*length)(void *state);
-	size_t (*capacity)(const void *state);
 	uint64_t (*puts)(void *state); /* items put so far */
 	/* puts() counts puts in progress, which may still fail, but never too few. */
 	bool puts_decrease;
@@ -80,20 +78,19 @@ struct fl__queue_backend {
  * fl__backend_mpmc             bounded FIFO, lock-free: mpmc.c
  * fl__backend_spsc             the same for one producer and one consumer: queue_spsc.c
  * fl__backend_unbounded        unbounded FIFO, lock-free: mpmc_unbounded.c
- * fl__backend_unbounded_mpsc   the same for one consumer
  * fl__backend_rendezvous       holds no items: rendezvous.c
  * fl__backend_priority         LIFO or priority, bounded or not: queue_locked.c
  * fl__backend_overwrite        overwrites the oldest item when full: queue_locked.c
  */
-extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__backend_unbounded,
-    fl__backend_unbounded_mpsc, fl__backend_rendezvous, fl__backend_priority, fl__backend_overwrite;
+extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__backend_unbounded, fl__backend_rendezvous,
+    fl__backend_priority, fl__backend_overwrite;
 
 struct fl_queue {
 	/* For queue_of.h: the state, if the backend is this ring, else NULL. */
 	struct fl__mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 	const struct fl__queue_backend *backend;
-	size_t item_size;
+	size_t item_size, capacity;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	const fl_allocator *allocator; /* set before init; NULL: the process's */
@@ -186,6 +183,9 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
  * unless it has items.
  */
 bool fl__queue_done(fl_queue *q);
+
+/* Calls the user's `drop` (may be NULL) on an item, and counts the item as done. */
+void fl__queue_drop(fl_queue *q, void *item);
 
 /* puts() has decreased: wakes the joiners if all items are done. */
 void fl__queue_recheck_join(fl_queue *q);

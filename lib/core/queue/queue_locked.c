@@ -12,7 +12,7 @@
 #include <fairlead/time.h>
 
 /*
- * struct locked is the first member of both states. No call is ever seen in progress, so there is
+ * struct locked is the first member of the state. No call is ever seen in progress, so there is
  * no -EBUSY.
  *
  *   lock    meaning             set by                   cleared by
@@ -174,15 +174,6 @@ static void locked_close(void *state)
 	locked_release(l);
 }
 
-static bool locked_is_closed(void *state)
-{
-	struct locked *l = state;
-	locked_acquire(l);
-	const bool closed = l->closed;
-	locked_release(l);
-	return closed;
-}
-
 static size_t locked_length(void *state)
 {
 	struct locked *l = state;
@@ -190,11 +181,6 @@ static size_t locked_length(void *state)
 	const size_t length = l->length;
 	locked_release(l);
 	return length;
-}
-
-static size_t locked_capacity(const void *state)
-{
-	return ((const struct locked *)state)->capacity;
 }
 
 static uint64_t locked_puts(void *state)
@@ -206,19 +192,10 @@ static uint64_t locked_puts(void *state)
 	return puts;
 }
 
-/* The backend of `struct kind`, which has kind_init(), _fini(), _put(), _get(), _discard(). */
-#define LOCKED_BACKEND(kind)                                                                                           \
-	{                                                                                                              \
-		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \
-		.get = kind##_get, .discard = kind##_discard, .can = {locked_can_get, locked_can_put},                 \
-		.may_be_ready = {locked_may_be_ready_get, locked_may_be_ready_put},                                    \
-		.mark = {locked_mark_empty, locked_mark_full}, .close = locked_close, .is_closed = locked_is_closed,   \
-		.length = locked_length, .capacity = locked_capacity, .puts = locked_puts,                             \
-	}
-
 /*
- * The heap: an array. A LIFO queue has its oldest item first. A priority queue is a binary heap: no
- * item comes before its parent (heap_before()), while the lock is free. Each of its items is
+ * The heap: an array. A LIFO queue, and a queue that overwrites, have their items in the order of
+ * the puts; if it overwrites, the array is a ring. A priority queue is a binary heap: no item comes
+ * before its parent (heap_before()), while the lock is free. Each of its items is
  * followed by its age, in the same cache line if the item is small: how many items were put before,
  * which decides between equal items. Items are moved, never swapped, so no size needs a spare item.
  *
@@ -237,10 +214,12 @@ struct heap_array {
 struct heap {
 	struct locked locked; /* first */
 	struct heap_array array;
+	size_t first; /* of a ring: the index of its oldest item */
 	/* In bytes. These and the rest never change. */
 	size_t item_size, stride;
-	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a stack */
+	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a ring */
 	void *compare_arg;
+	bool fifo; /* of a ring; else the newest item comes out first */
 	const fl_allocator *allocator;
 };
 
@@ -293,13 +272,18 @@ static size_t heap_sift_up(struct heap *h, const void *item)
 	return hole;
 }
 
+/* Of a ring: the index of the item with `i` older items. */
+static size_t heap_ring_index(const struct heap *h, size_t i)
+{
+	const size_t to_end = h->array.allocated - h->first;
+	return i < to_end ? h->first + i : i - to_end;
+}
+
 static void heap_add(struct heap *h, const void *item)
 {
-	size_t index = h->locked.length;
-	if (h->compare) {
-		index = heap_sift_up(h, item);
+	const size_t index = h->compare ? heap_sift_up(h, item) : heap_ring_index(h, h->locked.length);
+	if (h->compare)
 		*heap_age_at(h, index) = h->locked.puts;
-	}
 	fl__copy(heap_at(h, index), item, h->item_size);
 	locked_set_length(&h->locked, h->locked.length + 1);
 	h->locked.puts++;
@@ -307,7 +291,7 @@ static void heap_add(struct heap *h, const void *item)
 
 static size_t heap_next(const struct heap *h)
 {
-	return h->compare ? 0 : h->locked.length - 1;
+	return h->compare ? 0 : heap_ring_index(h, h->fifo ? 0 : h->locked.length - 1);
 }
 
 /*
@@ -329,8 +313,18 @@ static void heap_fill_root(struct heap *h)
 		heap_move(h, hole, last);
 }
 
+static void heap_remove_oldest(struct heap *h)
+{
+	h->first = heap_ring_index(h, 1);
+	locked_set_length(&h->locked, h->locked.length - 1);
+}
+
 static void heap_remove_next(struct heap *h)
 {
+	if (h->fifo) {
+		heap_remove_oldest(h);
+		return;
+	}
 	locked_set_length(&h->locked, h->locked.length - 1);
 	if (h->compare)
 		heap_fill_root(h);
@@ -360,7 +354,8 @@ __attribute__((cold)) static int heap_init(void *state, size_t item_size, const 
 	const size_t allocated = config->capacity == FL_UNBOUNDED ? HEAP_LEAST : config->capacity;
 	if (item_size > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	*h = (struct heap){.locked = {.capacity = config->capacity},
+	*h = (struct heap){.locked = {.capacity = config->capacity, .overwrites = config->when_full == FL_OVERWRITE},
+	                   .fifo = config->order == FL_FIFO,
 	                   .allocator = config->allocator,
 	                   .item_size = item_size,
 	                   .stride = heap_stride(item_size, config->compare),
@@ -513,6 +508,8 @@ __attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool 
 	/* The lock is not copied: other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
 	                     .array = h->array,
+	                     .first = h->first,
+	                     .fifo = h->fifo,
 	                     .stride = h->stride,
 	                     .compare = h->compare,
 	                     .compare_arg = h->compare_arg};
@@ -525,124 +522,53 @@ __attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool 
 	locked_release(&h->locked);
 	if (rc != 0)
 		return rc;
-	for (*count = taken.locked.length; taken.locked.length > 0; heap_remove_next(&taken)) {
-		if (of->drop)
-			of->drop(heap_at(&taken, heap_next(&taken)), of->drop_arg);
-		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
-	}
+	for (*count = taken.locked.length; taken.locked.length > 0; heap_remove_next(&taken))
+		fl__queue_drop(of, heap_at(&taken, heap_next(&taken)));
 	heap_array_free(of->allocator, &taken.array);
 	return 0;
 }
 
-const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap);
-
 /*
- * The overwriting queue: the last items that were put, in an array as a ring. No put waits. A put
- * to a full queue copies the oldest item to memory of its own, and drops it after the release, when
- * a consumer may free the queue. So the section uncounts the put of the dropped item, instead of
- * counting it as done (queue.c, "Joining").
- */
-struct overwrite {
-	struct locked locked; /* first */
-	bool lifo;            /* this and the next two never change */
-	size_t item_size;
-	unsigned char *items;
-	size_t first; /* of the oldest item */
-	const fl_allocator *allocator;
-};
-
-__attribute__((cold)) static int overwrite_init(void *state, size_t item_size, const fl_queue_config *config)
-{
-	struct overwrite *w = state;
-	size_t bytes;
-	if (__builtin_mul_overflow(config->capacity, item_size, &bytes) || bytes > PTRDIFF_MAX)
-		return -EOVERFLOW;
-	*w = (struct overwrite){.locked = {.overwrites = true, .capacity = config->capacity},
-	                        .lifo = config->order == FL_LIFO,
-	                        .item_size = item_size,
-	                        .allocator = config->allocator,
-	                        .items = fl__alloc_from(config->allocator, config->capacity, item_size)};
-	return w->items ? 0 : -ENOMEM;
-}
-
-static void overwrite_fini(void *state)
-{
-	struct overwrite *w = state;
-	fl__free_to(w->allocator, w->items);
-}
-
-/* Under the lock. */
-
-/* Where the item with `i` older items is, or will be. */
-static void *overwrite_at(const struct overwrite *w, size_t i)
-{
-	const size_t to_end = w->locked.capacity - w->first;
-	return w->items + (i < to_end ? w->first + i : i - to_end) * w->item_size;
-}
-
-static void overwrite_add(struct overwrite *w, const void *item)
-{
-	fl__copy(overwrite_at(w, w->locked.length), item, w->item_size);
-	locked_set_length(&w->locked, w->locked.length + 1);
-	w->locked.puts++;
-}
-
-static void overwrite_remove_oldest(struct overwrite *w)
-{
-	w->first = w->first + 1 < w->locked.capacity ? w->first + 1 : 0;
-	locked_set_length(&w->locked, w->locked.length - 1);
-}
-
-static void *overwrite_next(const struct overwrite *w)
-{
-	return overwrite_at(w, w->lifo ? w->locked.length - 1 : 0);
-}
-
-static void overwrite_remove_next(struct overwrite *w)
-{
-	if (w->lifo)
-		locked_set_length(&w->locked, w->locked.length - 1);
-	else
-		overwrite_remove_oldest(w);
-}
-
-/*
+ * The overwriting queue. No put waits. A put to a full queue copies the oldest item to memory of
+ * its own, and drops it after the release, when a consumer may free the queue. So the section
+ * uncounts the put of the dropped item, instead of counting it as done (queue.c, "Joining").
+ *
  * 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest item to `oldest`; if that
  * is NULL: -EAGAIN, and puts nothing.
  */
-static int overwrite_put_once(struct overwrite *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
+static int overwrite_put_once(struct heap *h, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
-	locked_acquire(&w->locked);
-	int rc = locked_may_put(&w->locked);
-	*dropped = rc == 0 && w->locked.length == w->locked.capacity;
+	locked_acquire(&h->locked);
+	int rc = locked_may_put(&h->locked);
+	*dropped = rc == 0 && h->locked.length == h->locked.capacity;
 	if (*dropped && !oldest)
 		rc = -EAGAIN;
 	if (rc == 0) {
 		if (*dropped) {
-			fl__copy(oldest, overwrite_at(w, 0), w->item_size);
-			overwrite_remove_oldest(w);
-			w->locked.puts--;
+			fl__copy(oldest, heap_at(h, h->first), h->item_size);
+			heap_remove_oldest(h);
+			h->locked.puts--;
 		}
-		overwrite_add(w, item);
-		*owes_wake |= locked_clear_mark(&w->locked, FL__CONSUMERS);
+		heap_add(h, item);
+		*owes_wake |= locked_clear_mark(&h->locked, FL__CONSUMERS);
 	}
-	locked_release(&w->locked);
+	locked_release(&h->locked);
 	return rc;
 }
 
 /* 0, -EPIPE, -ENOMEM. */
 static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 {
-	struct overwrite *w = (struct overwrite *)(void *)q->state;
+	struct heap *h = (struct heap *)(void *)q->state;
 	void (*const drop)(void *, void *) = q->drop;
 	void *const drop_arg = q->drop_arg;
-	const fl_allocator *const allocator = w->allocator;
+	const fl_allocator *const allocator = h->allocator;
 	unsigned char small[256], *large = NULL;
 	bool dropped;
-	int rc = overwrite_put_once(w, item, w->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
+	int rc = overwrite_put_once(h, item, h->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
 	if (rc == -EAGAIN) {
-		large = fl__alloc_from(allocator, 1, w->item_size);
-		rc = large ? overwrite_put_once(w, item, large, &dropped, owes_wake) : -ENOMEM;
+		large = fl__alloc_from(allocator, 1, h->item_size);
+		rc = large ? overwrite_put_once(h, item, large, &dropped, owes_wake) : -ENOMEM;
 	}
 	if (rc == 0 && dropped && drop) {
 		/*
@@ -671,53 +597,14 @@ static int overwrite_put(void *state, const void *items, size_t n, size_t *count
 	return put > 0 ? 0 : rc;
 }
 
-static int overwrite_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
-{
-	struct overwrite *w = state;
-	unsigned char *item = items;
-	(void)owes_wake; /* no put waits */
-	locked_acquire(&w->locked);
-	const int rc = locked_may_get(&w->locked);
-	if (rc == 0) {
-		*count = n < w->locked.length ? n : w->locked.length;
-		for (size_t i = 0; i < *count; i++) {
-			fl__copy(item + i * w->item_size, overwrite_next(w), w->item_size);
-			overwrite_remove_next(w);
-		}
+#define LOCKED_BACKEND(put_)                                                                                           \
+	{                                                                                                              \
+		.size = sizeof(struct heap), .init = heap_init, .fini = heap_fini, .put = (put_), .get = heap_get,     \
+		.discard = heap_discard, .can = {locked_can_get, locked_can_put},                                      \
+		.may_be_ready = {locked_may_be_ready_get, locked_may_be_ready_put},                                    \
+		.mark = {locked_mark_empty, locked_mark_full}, .close = locked_close, .length = locked_length,         \
+		.puts = locked_puts,                                                                                   \
 	}
-	locked_release(&w->locked);
-	return rc;
-}
 
-/* As heap_discard(). */
-__attribute__((cold)) static int overwrite_discard(fl_queue *of, size_t *count, bool *owes_wake)
-{
-	struct overwrite *w = (struct overwrite *)(void *)of->state;
-	(void)owes_wake;
-	locked_acquire(&w->locked);
-	const int rc = locked_may_get(&w->locked);
-	/* as above */
-	struct overwrite taken = {.locked = {.length = w->locked.length, .capacity = w->locked.capacity},
-	                          .lifo = w->lifo,
-	                          .item_size = w->item_size,
-	                          .items = w->items,
-	                          .first = w->first,
-	                          .allocator = w->allocator};
-	if (rc == 0) {
-		locked_set_closed(&w->locked);
-		locked_set_length(&w->locked, 0);
-		w->items = NULL;
-	}
-	locked_release(&w->locked);
-	if (rc != 0)
-		return rc;
-	for (*count = taken.locked.length; taken.locked.length > 0; overwrite_remove_next(&taken)) {
-		if (of->drop)
-			of->drop(overwrite_next(&taken), of->drop_arg);
-		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
-	}
-	overwrite_fini(&taken);
-	return 0;
-}
-
-const struct fl__queue_backend fl__backend_overwrite = LOCKED_BACKEND(overwrite);
+const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap_put);
+const struct fl__queue_backend fl__backend_overwrite = LOCKED_BACKEND(overwrite_put);

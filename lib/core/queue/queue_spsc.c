@@ -367,11 +367,6 @@ static void queue_spsc_close(void *state)
 		fl__queue_pause(round);
 }
 
-static bool queue_spsc_is_closed(void *state)
-{
-	return (queue_spsc_flags(state) & FL__QUEUE_SPSC_CLOSED) != 0;
-}
-
 /* The first discard takes all items. Gets are refused from then on. */
 __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
@@ -395,10 +390,8 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 		/* Waits for the put's last access: the queue may be freed after the discard. */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
 			fl__queue_pause(round);
-		if (of->drop)
-			of->drop(fl__slot_item(q->slots.shape, slot), of->drop_arg);
+		fl__queue_drop(of, fl__slot_item(q->slots.shape, slot));
 		slot = fl__slot_after(&q->slots, q->slots.shape, slot);
-		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	return 0;
 }
@@ -406,11 +399,6 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 static size_t queue_spsc_length(void *state)
 {
 	return (size_t)queue_spsc_items(state);
-}
-
-static size_t queue_spsc_capacity(const void *state)
-{
-	return ((const struct fl__queue_spsc *)state)->capacity; /* never changes */
 }
 
 static uint64_t queue_spsc_puts(void *state)
@@ -431,8 +419,6 @@ const struct fl__queue_backend fl__backend_spsc = {
     .can = {queue_spsc_can_get, queue_spsc_can_put},
     .mark = {queue_spsc_mark_empty, queue_spsc_mark_full},
     .close = queue_spsc_close,
-    .is_closed = queue_spsc_is_closed,
     .length = queue_spsc_length,
-    .capacity = queue_spsc_capacity,
     .puts = queue_spsc_puts,
 };

@@ -204,23 +204,7 @@ static void rendezvous_close(void *state)
 	fl__lot_close(&lot);
 }
 
-static bool rendezvous_is_closed(void *state)
-{
-	fl_queue *q = fl__queue_of_state(state);
-	struct fl__lot lot;
-	rendezvous_lock(&lot, q);
-	const bool closed = rendezvous_of(q)->closed;
-	fl__lot_close(&lot);
-	return closed;
-}
-
 static size_t rendezvous_length(void *state)
-{
-	(void)state;
-	return 0;
-}
-
-static size_t rendezvous_capacity(const void *state)
 {
 	(void)state;
 	return 0;
@@ -241,8 +225,6 @@ const struct fl__queue_backend fl__backend_rendezvous = {
     .can = {rendezvous_can_get, rendezvous_can_put},
     .enqueue = rendezvous_enqueue,
     .close = rendezvous_close,
-    .is_closed = rendezvous_is_closed,
     .length = rendezvous_length,
-    .capacity = rendezvous_capacity,
     .puts = rendezvous_puts,
 };
