@@ -267,23 +267,24 @@ static bool heap_is_announced(uintptr_t address, uintptr_t pc)
 }
 
 /* The access that ends the execution. */
-static void heap_bad_event(const struct lab_op *op)
+static void heap_bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned kind = lab.self->next.kind;
-	struct lab_event *event = lab_event(op);
+	const bool announced = heap_is_announced(address, pc);
+	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
+	if (announced && kind == LAB_SYNC)
+		op = lab.self->next;
+	struct lab_event *event = lab_event(&op);
 	if (event)
-		event->atomic = heap_is_announced(op->address, op->pc) && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
+		event->atomic = announced && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
+	lab.signature = pc;
 }
 
 static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	char here[256], there[256], made[256], place[200] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
-	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
-	if (heap_is_announced(address, pc) && lab.self->next.kind == LAB_SYNC)
-		op = lab.self->next;
-	heap_bad_event(&op);
-	lab.signature = pc;
+	heap_bad_access(address, size, write, pc);
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
@@ -302,9 +303,7 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 {
 	char here[256], offset[48] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
-	const struct lab_op op = {LAB_PLAIN, 1, write, address, pc};
-	heap_bad_event(&op);
-	lab.signature = pc;
+	heap_bad_access(address, 1, write, pc);
 	if (address > 0)
 		(void)snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
 	lab_fail(LAB_CRASH, "%s %s through a null pointer%s (%s)", lab.self->name, write ? "writes" : "reads", offset,
@@ -334,11 +333,7 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		return;
 	char here[256], place[200];
 	(void)lab_describe_site(pc, here, sizeof here);
-	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
-	if (heap_is_announced(address, pc) && lab.self->next.kind == LAB_SYNC)
-		op = lab.self->next;
-	heap_bad_event(&op);
-	lab.signature = pc;
+	heap_bad_access(address, size, write, pc);
 	lab_name_address(address, place, sizeof place);
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", place, lab.self->name, here,
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"

@@ -244,12 +244,8 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
  */
 EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
 {
-	static __typeof__(dl_iterate_phdr) *real;
-	if (OURS())
-		return 0;
-	if (!real)
-		real = REAL(dl_iterate_phdr);
-	return real(visit, arg);
+	FORWARD(dl_iterate_phdr, (visit, arg));
+	return 0;
 }
 
 /* assert(). */

@@ -112,30 +112,31 @@ EXPORTED int fputs(const char *restrict text, FILE *restrict to)
 	return 1;
 }
 
-EXPORTED int putchar(int c)
+static int libc_put(int c)
 {
-	FORWARD_OTHERS(putchar, (c));
 	const char text = (char)c;
 	lab_print(&text, 1);
 	return (unsigned char)c;
+}
+
+EXPORTED int putchar(int c)
+{
+	FORWARD_OTHERS(putchar, (c));
+	return libc_put(c);
 }
 
 EXPORTED int fputc(int c, FILE *to)
 {
 	FORWARD_OTHERS(fputc, (c, to));
 	FOR_OUTPUT(fputc, to);
-	const char text = (char)c;
-	lab_print(&text, 1);
-	return (unsigned char)c;
+	return libc_put(c);
 }
 
 EXPORTED int putc(int c, FILE *to)
 {
 	FORWARD_OTHERS(putc, (c, to));
 	FOR_OUTPUT(putc, to);
-	const char text = (char)c;
-	lab_print(&text, 1);
-	return (unsigned char)c;
+	return libc_put(c);
 }
 
 EXPORTED size_t fwrite(const void *restrict from, size_t size, size_t n, FILE *restrict to)
@@ -161,20 +162,14 @@ EXPORTED ssize_t write(int to, const void *from, size_t size)
 
 EXPORTED void perror(const char *text)
 {
-	static void (*real)(const char *);
-	if (IN_PROGRAM()) {
-		const char *error = strerror(errno); // NOLINT(concurrency-mt-unsafe)
-		if (text && *text) {
-			lab_print(text, strlen(text));
-			lab_print(": ", 2);
-		}
-		lab_print(error, strlen(error));
-		lab_print("\n", 1);
-		return;
+	FORWARD_OTHERS(perror, (text));
+	const char *error = strerror(errno); // NOLINT(concurrency-mt-unsafe)
+	if (text && *text) {
+		lab_print(text, strlen(text));
+		lab_print(": ", 2);
 	}
-	if (!real)
-		real = (void (*)(const char *))dlsym(RTLD_NEXT, "perror");
-	real(text);
+	lab_print(error, strlen(error));
+	lab_print("\n", 1);
 }
 
 EXPORTED int fflush(FILE *to)
@@ -226,14 +221,8 @@ EXPORTED int rand(void)
 
 EXPORTED void srand(unsigned seed)
 {
-	static void (*real)(unsigned);
-	if (IN_PROGRAM()) {
-		random_state = seed;
-		return;
-	}
-	if (!real)
-		real = (void (*)(unsigned))dlsym(RTLD_NEXT, "srand");
-	real(seed);
+	FORWARD_OTHERS(srand, (seed));
+	random_state = seed;
 }
 
 EXPORTED long random(void)
@@ -244,14 +233,8 @@ EXPORTED long random(void)
 
 EXPORTED void srandom(unsigned seed)
 {
-	static void (*real)(unsigned);
-	if (IN_PROGRAM()) {
-		random_state = seed;
-		return;
-	}
-	if (!real)
-		real = (void (*)(unsigned))dlsym(RTLD_NEXT, "srandom");
-	real(seed);
+	FORWARD_OTHERS(srandom, (seed));
+	random_state = seed;
 }
 
 EXPORTED int rand_r(unsigned *state)

@@ -230,6 +230,9 @@ void lab_thread_can(struct lab_thread *thread, bool can);
 _Noreturn void lab_thread_leave(void); /* the running thread ends */
 /* Makes a new thread, not started. Too many threads end the execution as not modelled. */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
+typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
+/* The threads that sleep on something, in the order in which they went to sleep; returns their number. */
+unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
 /* The same thread, by its number. */
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);
 /* Starts the thread; the caller's past happens before. */

@@ -331,6 +331,14 @@ void lab_object_changed(const struct lab_object *object)
 	}
 }
 
+void lab_object_take(struct lab_object *o, uintptr_t pc)
+{
+	o->owner = (int)lab.self->id;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_acquire(&o->view);
+	lab_object_changed(o);
+}
+
 void lab_object_queue(struct lab_thread *t, struct lab_op op, struct lab_object *object, lab_can *can)
 {
 	t->next = op;

@@ -121,6 +121,9 @@ void lab_object_changed(const struct lab_object *object);
 void lab_object_queue(struct lab_thread *thread, struct lab_op op, struct lab_object *object, lab_can *can);
 unsigned lab_object_waiters(const struct lab_object *object);
 
+/* The running thread becomes the owner of the free object. */
+void lab_object_take(struct lab_object *object, uintptr_t pc);
+
 /* Happens-before: a thread that acquires the view knows what the releasing threads did. */
 void lab_object_release(struct lab_view *view);
 void lab_object_acquire(const struct lab_view *view);

@@ -24,9 +24,9 @@ struct lab_object *lab_cond_of(uintptr_t address, bool c11, const char *what, ui
 	return lab_object_use(address, sizeof(pthread_cond_t), LAB_COND, fresh, what, pc);
 }
 
-static bool cond_has_waiter(const struct lab_thread *t, const struct lab_object *o)
+static bool cond_has_waiter(const struct lab_thread *t, uintptr_t cond)
 {
-	return t->object == o && t->state == LAB_BLOCKED;
+	return t->object == (const struct lab_object *)cond && t->state == LAB_BLOCKED;
 }
 
 /* Sleeps until a signal. The next step of the thread locks the mutex again. */
@@ -85,28 +85,13 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 	return cond_sleep(o, mutex, deadline, pc);
 }
 
-static unsigned cond_waiters(const struct lab_object *o, struct lab_thread *line[LAB_THREADS])
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
-		if (!cond_has_waiter(t, o))
-			continue;
-		unsigned at = n++;
-		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
-			line[at] = line[at - 1];
-		line[at] = t;
-	}
-	return n;
-}
-
 /* A signal wakes any waiter; the usual choice is the one that has waited longest. */
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 {
 	struct lab_thread *line[LAB_THREADS];
 	const struct lab_op op = lab_sync_op(all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL, o->address, pc);
 	lab_object_point(op, o);
-	const unsigned waiting = cond_waiters(o, line);
+	const unsigned waiting = lab_line_up(line, cond_has_waiter, (uintptr_t)o);
 	const unsigned pick = !all && waiting > 1 ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
 	if (waiting == 0)
 		o->wasted = (struct lab_place){lab.self->id, pc};

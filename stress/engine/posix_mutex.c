@@ -11,6 +11,12 @@ bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 	return o->owner == LAB_NOBODY;
 }
 
+/* A mutex, or a spin lock, which is like a normal mutex. */
+static const char *mutex_name(const struct lab_object *o)
+{
+	return lab_object_name(o->address, (enum lab_object_kind)o->kind);
+}
+
 /* A static initialiser leaves all bytes zero except for the type. */
 static bool mutex_is_static(const pthread_mutex_t *mutex)
 {
@@ -36,14 +42,9 @@ struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, u
 
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
 {
-	o->owner = (int)lab.self->id;
 	o->count = 1;
-	o->taken = (struct lab_place){lab.self->id, pc};
-	lab_object_acquire(&o->view);
-	lab_object_changed(o);
-	if (o->owner_died)
-		return EOWNERDEAD;
-	return 0;
+	lab_object_take(o, pc);
+	return o->owner_died ? EOWNERDEAD : 0;
 }
 
 /*
@@ -62,8 +63,7 @@ static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 		return EBUSY;
 	if (o->type == LAB_MUTEX_ERRORCHECK)
 		return EDEADLK;
-	lab_misuse(pc, "locks %s again, which it has held since %s", lab_object_name(o->address, LAB_MUTEX),
-	           lab_site_name(o->taken.pc));
+	lab_misuse(pc, "locks %s again, which it has held since %s", mutex_name(o), lab_site_name(o->taken.pc));
 }
 
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
@@ -106,10 +106,10 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		return EPERM;
 	}
 	if (o->owner == LAB_NOBODY)
-		lab_misuse(pc, "unlocks %s, which no thread holds", lab_object_name(o->address, LAB_MUTEX));
+		lab_misuse(pc, "unlocks %s, which no thread holds", mutex_name(o));
 	if (o->owner != (int)lab.self->id)
-		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o->address, LAB_MUTEX),
-		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+		lab_misuse(pc, "unlocks %s, which %s has held since %s", mutex_name(o), lab.threads[o->owner].name,
+		           lab_site_name(o->taken.pc));
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */
 	o->owner = LAB_NOBODY;
@@ -194,14 +194,6 @@ static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *wh
 	return lab_object_use((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, false, what, pc);
 }
 
-static void mutex_spin_taken(struct lab_object *o, uintptr_t pc)
-{
-	o->owner = (int)lab.self->id;
-	o->taken = (struct lab_place){lab.self->id, pc};
-	lab_object_acquire(&o->view);
-	lab_object_changed(o);
-}
-
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
 	FORWARD(pthread_spin_init, (lock, shared));
@@ -219,42 +211,17 @@ EXPORTED int pthread_spin_destroy(pthread_spinlock_t *lock)
 EXPORTED int pthread_spin_lock(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_lock, (lock));
-	struct lab_object *o = mutex_spin_of(lock, "locks", PC);
-	if (o->owner == (int)lab.self->id)
-		lab_misuse(PC, "locks %s again, which it has held since %s", lab_object_name(o->address, LAB_SPINLOCK),
-		           lab_site_name(o->taken.pc));
-	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, (uintptr_t)lock, PC);
-	(void)lab_object_wait(op, o, lab_mutex_can, INT64_MAX);
-	mutex_spin_taken(o, PC);
-	lab_sync_event(&op, 0);
-	return 0;
+	return lab_mutex_lock(mutex_spin_of(lock, "locks", PC), INT64_MAX, PC);
 }
 
 EXPORTED int pthread_spin_trylock(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_trylock, (lock));
-	struct lab_object *o = mutex_spin_of(lock, "tries to lock", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, (uintptr_t)lock, PC);
-	lab_object_point(op, o);
-	const int result = o->owner == LAB_NOBODY ? 0 : EBUSY;
-	if (result == 0)
-		mutex_spin_taken(o, PC);
-	lab_sync_event(&op, result);
-	return result;
+	return lab_mutex_trylock(mutex_spin_of(lock, "tries to lock", PC), PC);
 }
 
 EXPORTED int pthread_spin_unlock(pthread_spinlock_t *lock)
 {
 	FORWARD(pthread_spin_unlock, (lock));
-	struct lab_object *o = mutex_spin_of(lock, "unlocks", PC);
-	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, (uintptr_t)lock, PC);
-	lab_object_point(op, o);
-	if (o->owner != (int)lab.self->id)
-		lab_misuse(PC, "unlocks %s, which %s", lab_object_name(o->address, LAB_SPINLOCK),
-		           o->owner == LAB_NOBODY ? "no thread holds" : "another thread holds");
-	o->owner = LAB_NOBODY;
-	lab_view_copy(&o->view, &lab.self->view);
-	lab_object_changed(o);
-	lab_sync_event(&op, 0);
-	return 0;
+	return lab_mutex_unlock(mutex_spin_of(lock, "unlocks", PC), PC);
 }

@@ -26,9 +26,7 @@ bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
 	lab_object_acquire(&o->view);
 	if (o->round > 0)
 		return false;
-	o->owner = (int)lab.self->id;
-	o->taken = (struct lab_place){lab.self->id, pc};
-	lab_object_changed(o);
+	lab_object_take(o, pc);
 	return true;
 }
 

@@ -72,11 +72,8 @@ static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
 
 static int rwlock_take_write(struct lab_object *o, uintptr_t pc)
 {
-	o->owner = (int)lab.self->id;
-	o->taken = (struct lab_place){lab.self->id, pc};
-	lab_object_acquire(&o->view);
 	lab_object_acquire(&o->readers);
-	lab_object_changed(o);
+	lab_object_take(o, pc);
 	return 0;
 }
 

@@ -60,42 +60,31 @@ EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthrea
 EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
 EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unwind_next");
 
-typedef void cleanup_call(__pthread_unwind_buf_t *buffer);
+#define FORWARD_CLEANUP(call, symbol)                                                                                  \
+	FORWARD_UNLESS(OURS(), call, (__typeof__(call) *)dlsym(RTLD_NEXT, symbol), (buffer))
 
 EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 {
-	static cleanup_call *real;
-	if (OURS()) {
-		struct posix_thread *t = thread_info(lab.self->id);
-		buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
-		buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
-		t->cleanup = buffer;
-		return;
-	}
-	if (!real)
-		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_register_cancel");
-	real(buffer);
+	FORWARD_CLEANUP(lab_cleanup_push, "__pthread_register_cancel");
+	struct posix_thread *t = thread_info(lab.self->id);
+	buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
+	buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
+	t->cleanup = buffer;
 }
 
 EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
 {
-	static cleanup_call *real;
-	if (OURS()) {
-		thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
-		return;
-	}
-	if (!real)
-		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_unregister_cancel");
-	real(buffer);
+	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
+	thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
 EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
 {
-	static cleanup_call *real;
+	static void (*real)(__pthread_unwind_buf_t *);
 	if (OURS())
 		thread_unwind(PC);
 	if (!real)
-		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_unwind_next");
+		real = (void (*)(__pthread_unwind_buf_t *))dlsym(RTLD_NEXT, "__pthread_unwind_next");
 	real(buffer);
 	__builtin_trap();
 }

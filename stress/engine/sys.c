@@ -124,22 +124,6 @@ static bool sleeps_on(const struct lab_thread *t, uintptr_t word)
 	return t->many ? place_among(t, word) >= 0 : t->state == LAB_BLOCKED && t->futex == word;
 }
 
-/* The threads that sleep on `word`, in the order in which they went to sleep. */
-static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
-		if (!sleeps_on(t, word))
-			continue;
-		unsigned at = n++;
-		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
-			line[at] = line[at - 1];
-		line[at] = t;
-	}
-	return n;
-}
-
 /* A sleeper on several words may have been woken by another one. */
 static void wake(struct lab_thread *t, uintptr_t word)
 {
@@ -158,7 +142,7 @@ static int wake_some(struct lab_op op, int n)
 {
 	uintptr_t word = op.address;
 	struct lab_thread *line[LAB_THREADS];
-	unsigned waiting = sleepers(word, line);
+	unsigned waiting = lab_line_up(line, sleeps_on, word);
 	int woken = 0;
 	while (woken < n && waiting > 0) {
 		unsigned pick = (unsigned)(n - woken) < waiting ? lab_choose(LAB_PICK_WAITER, waiting) : 0;

@@ -490,6 +490,21 @@ void lab_rest(void)
 	__builtin_trap();
 }
 
+unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (!sleeps(t, on))
+			continue;
+		unsigned at = n++;
+		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
+			line[at] = line[at - 1];
+		line[at] = t;
+	}
+	return n;
+}
+
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg)
 {
 	if (lab.n_threads == LAB_THREADS)
