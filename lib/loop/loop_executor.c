@@ -109,21 +109,16 @@ static void loop_executor_proceed(struct loop_executor *c)
 		loop_executor_wake_manager(c);
 }
 
-/* Under the lock. The frame stays empty if another context has claimed the task. */
+/* Under the lock. The claim is not lost: other contexts remove the tasks that they claim. */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
-	fl_executor *e = run->executor;
-	fl__task_list_remove(&e->queue, block);
-	enum fl__claim claim = fl__future_claim(&block->future);
-	if (claim == FL__CLAIM_LOST)
-		e->foreign++;
-	else
-		fl__run_begin(run, &block->future, claim);
+	fl__task_list_remove(&run->executor->queue, block);
+	fl__run_begin(run, &block->future, fl__future_claim(&block->future));
 }
 
 static void loop_executor_take_first(struct fl__run *run)
 {
-	while (!run->future && run->executor->queue.head)
+	if (run->executor->queue.head)
 		loop_executor_take(run, run->executor->queue.head);
 }
 

@@ -190,53 +190,38 @@ static fl_executor *executor_if_remote(const struct fl__task_block *block)
 	return of->remote && !fl__is_forked(of->fork_count) ? of->executor : NULL;
 }
 
-static bool executor_claim_remote(fl_executor *e, struct fl__task_block *block)
-{
-	FL_LOCKED(&e->lock);
-	if (!block->queued && !e->ops->withdraw(e, block))
-		return false;
-	fl__task_list_remove(&e->queue, block);
-	e->foreign++;
-	/* true: queued tasks are claimed under the lock */
-	return fl__future_claim_cancel(&block->future);
-}
-
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 {
-	e->ops->claimed(e, block);
-	if (block->size != FL__TASK_BLOCK_INTRUSIVE || !e->ops->remove(e, block))
-		return;
-	/* only this context reads it, in executor_on_ended() */
-	fl__store_relaxed(&block->foreign_claim, FL__FOREIGN_REMOVED);
 	e->foreign++;
+	if (!e->ops->claimed)
+		fl__task_list_remove(&e->queue, block);
+	else if (!e->ops->claimed(e, block))
+		(void)fl_future_ref(&block->future);
+}
+
+static bool executor_claim_cancel(fl_executor *e, struct fl__task_block *block)
+{
+	FL_LOCKED(&e->lock);
+	if (e->ops->withdraw && !block->queued && !e->ops->withdraw(e, block))
+		return false;
+	if (!fl__future_claim_cancel(&block->future))
+		return false;
+	fl__add_relaxed(&e->not_run, 1); /* a statistic */
+	fl__task_block_claimed(e, block);
+	return true;
 }
 
 static bool executor_on_claim_cancel(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	fl_executor *e = executor_if_remote(block);
-	if (e)
-		return executor_claim_remote(e, block);
-	if (!fl__future_claim_cancel(f))
-		return false;
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
-		return true; /* the parent's executor is never joined here, and may be freed */
-	e = fl__task_block_owner(block)->executor;
-	fl__add_relaxed(&e->not_run, 1); /* a statistic */
-	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_INTRUSIVE) {
-		e->ops->claimed(e, block);
-		return true; /* the task stays in the backlog */
-	}
-	FL_LOCKED(&e->lock);
-	if (e->ops->take_oldest) {
-		fl__task_block_claimed(e, block);
-		return true;
-	}
-	if (!block->queued)
-		return true; /* its taker counts it as foreign */
-	fl__task_list_remove(&e->queue, block);
-	e->foreign++;
-	return true;
+		return fl__future_claim_cancel(f); /* the parent's executor is never joined here */
+	fl_executor *e = fl__task_blocks_hold(block->pool);
+	if (!e)
+		return false; /* all its tasks have ended */
+	const bool claimed = executor_claim_cancel(e, block);
+	fl__task_blocks_unhold(block->pool);
+	return claimed;
 }
 
 static void executor_on_requested(fl_future *f)
@@ -282,21 +267,9 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n)
 static void executor_on_ended(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	fl_executor *e = fl__task_block_owner(block)->executor;
-	if (fl__is_forked(fl__task_block_owner(block)->fork_count)) {
-		fl_future_free(f);
-	} else if (!e->ops->take_oldest || (fl__load_relaxed(&block->foreign_claim) & FL__FOREIGN_REMOVED)) {
-		/* this context wrote `foreign_claim` */
-		fl__executor_foreign_ended(e, 1);
-		fl_future_free(f);
-	} else {
-		/*
-		 * all use of the executor so far; pairs with fl__task_block_discard_counted(). If
-		 * COUNTED was set first, this context still uncounts the task.
-		 */
-		if (fl__or_release(&block->foreign_claim, FL__FOREIGN_DONE) & FL__FOREIGN_COUNTED)
-			fl__executor_foreign_ended(e, 1);
-	}
+	if (!fl__is_forked(fl__task_block_owner(block)->fork_count))
+		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
+	fl_future_free(f); /* the claimer's reference: fl__task_block_claimed() */
 }
 
 static const fl_allocator *executor_on_allocator(const fl_future *f)
@@ -326,31 +299,6 @@ const struct fl__future_ops fl__task_block_future_ops = {
     .allocator = executor_on_allocator,
     .release = executor_on_release,
 };
-
-void fl__task_block_discard_counted(struct fl__task_block *block)
-{
-	/* pairs with executor_on_ended() */
-	if (fl__or_acquire(&block->foreign_claim, FL__FOREIGN_COUNTED) & FL__FOREIGN_DONE)
-		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
-	fl_future_free(&block->future); /* the producer's reference */
-}
-
-void fl__task_block_discard(struct fl__task_block *block)
-{
-	fl_executor *e = fl__task_block_owner(block)->executor;
-	/*
-	 * pairs with executor_on_ended(). FL__FOREIGN_DONE came first: the task is never counted.
-	 */
-	if (fl__load_acquire(&block->foreign_claim) & FL__FOREIGN_DONE) {
-		fl_future_free(&block->future);
-		return;
-	}
-	{
-		FL_LOCKED(&e->lock);
-		e->foreign++;
-	}
-	fl__task_block_discard_counted(block);
-}
 
 uint32_t fl_executor_capabilities(const fl_executor *e)
 {
@@ -427,16 +375,13 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 	struct fl__task_block *block;
 	*taken = (struct executor_taken){0};
 	while ((block = executor_take_oldest(e)) != NULL) {
-		e->foreign++; /* for its claimer */
 		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
-		if (ours)
-			fl__task_list_add(&taken->ours, block);
-		else if (e->ops->take_oldest)
-			fl__task_list_add(&taken->theirs, block);
-		/* fl__backlog_remove() does not search for such a block */
-		block->queued = e->ops->take_oldest ? FL__TAKEN_OUT : 0;
+		fl__task_list_add(ours ? &taken->ours : &taken->theirs, block);
+		/* a kind that lists what its workers run must not list the block again */
+		block->queued = e->ops->list_running ? FL__QUEUED : 0;
 	}
+	e->foreign += taken->ours.length;
 }
 
 static void executor_end_task(struct fl__task_block *block, int error, const char *text)
@@ -452,7 +397,7 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 {
 	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
 		next = block->next;
-		fl__task_block_discard_counted(block);
+		fl_future_free(&block->future); /* the producer's reference */
 	}
 	for (struct fl__task_block *next, *block = taken->running.head; block; block = next) {
 		next = block->next;

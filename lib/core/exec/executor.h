@@ -26,35 +26,19 @@
  *                                                 failure of the executor
  *   ended     nowhere
  *
- * A foreign context may claim a task that is still in `queue`. Then the thread that takes the task
- * out of `queue` counts it as foreign. A join waits until no task is queued, running or foreign. So
- * a task block's pointer to the executor is valid until the task has ended.
+ * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
+ * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
+ * executor is valid until the task has ended. A canceller, which does not know whether it has
+ * ended, holds the executor meanwhile (fl__task_blocks_hold()).
  *
- * A kind with a backlog of its own (`take_oldest`) cannot remove a task when a foreign context
- * claims it. The block stays in the backlog, with the producer's reference, until a thread takes it
- * out, and counts the task as foreign, unless the task has ended. Bits of block->foreign_claim:
- *
- *   FL__FOREIGN_COUNTED  the block was taken out and     the taker, in
- *                        is counted                      fl__task_block_discard_counted()
- *   FL__FOREIGN_DONE     the claimer is done with the    the claimer, in ended() of the future's
- *                        block                           operations
- *   FL__FOREIGN_REMOVED  the claimer removed the block   the claimer, in fl__task_block_claimed()
- *                        itself
- *
- * Of FL__FOREIGN_COUNTED and FL__FOREIGN_DONE, the thread that sets the second one uncounts the
- * task. Workers are joined only when the backlog is empty, so a claimer may use the executor until
- * it sets FL__FOREIGN_DONE.
- *
- * A task in the caller's memory (fl_intrusive_task) does not stay in the backlog: its claimer
- * removes it at once (`remove`), unless a worker has just taken it. The claimer counts the task as
- * foreign, and releases it when done.
+ * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
+ * takes it out, finds it claimed, and frees the producer's reference.
  *
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
  * runs. Lock order: executor, future, token tree, parking lot; executor, list of threads.
  */
 enum {
-	FL__QUEUED = 1,      /* block->queued of a task in a queue */
-	FL__TAKEN_OUT = 255, /* of a task that a cancel or failure took out of a kind's backlog */
+	FL__QUEUED = 1, /* block->queued of a task in a queue */
 };
 
 struct fl__task_list {
@@ -136,10 +120,11 @@ struct fl__executor_ops {
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__task_list *running);
-	/* A context other than a worker has claimed a task in the backlog, and not ended it yet. */
-	void (*claimed)(fl_executor *e, const struct fl__task_block *block);
-	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
-	bool (*remove)(fl_executor *e, struct fl__task_block *block);
+	/*
+	 * Under the lock: a foreign context has claimed a task. Returns whether the kind has
+	 * removed the task from its backlog.
+	 */
+	bool (*claimed)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Up to `terminate`: for kinds that run tasks in other processes; else NULL. Such a task
 	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
@@ -274,8 +259,6 @@ int fl__executor_refuses(const fl_executor *e);
 /* 0: the calling context may submit; -EOWNERDEAD, -EOVERFLOW. */
 int fl__submit_check(const fl_executor *e);
 
-enum { FL__FOREIGN_COUNTED = 1, FL__FOREIGN_DONE = 2, FL__FOREIGN_REMOVED = 4 };
-
 /* block->permit. */
 enum fl__admission {
 	FL__PERMIT_NONE,    /* needs no permit */
@@ -357,15 +340,10 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 }
 
 /*
- * The caller took, from a kind's own backlog, a block that a foreign context has claimed: counts
- * the task as foreign if needed, and frees the producer's reference, now or in ended().
+ * Under the lock: the calling foreign context has just claimed the task. Counts it as foreign, and
+ * gives the caller a reference to the future, until ended(): that of the queue, or a new one while
+ * the block stays in the kind's backlog.
  */
-void fl__task_block_discard(struct fl__task_block *block);
-
-/* As above; the caller has already counted the task as foreign. */
-void fl__task_block_discard_counted(struct fl__task_block *block);
-
-/* Under the lock: the calling foreign context has claimed a task in the backlog. */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 
 void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block);

@@ -295,15 +295,10 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		/* So a cancel of the executor finds the task in the queue or in this frame. */
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
-		if (claim != FL__CLAIM_LOST && !e->ops->take_oldest) {
-			/* the task is queued: it was unclaimed until now */
-			fl__task_list_remove(&e->queue, fl__task_block_of(f));
-			e->foreign++;
-		}
-		if (claim != FL__CLAIM_LOST)
+		if (claim != FL__CLAIM_LOST) {
 			fl__run_begin(&run, f, claim);
-		if (claim != FL__CLAIM_LOST && e->ops->take_oldest)
 			fl__task_block_claimed(e, fl__task_block_of(f));
+		}
 	}
 	if (claim == FL__CLAIM_LOST) {
 		fl__run_leave(&run);

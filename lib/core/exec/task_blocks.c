@@ -337,7 +337,7 @@ static struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, 
 
 static void task_blocks_clear(struct fl__task_block *block, bool whole)
 {
-	block->done = block->foreign_claim = 0;
+	block->done = 0;
 	block->queued = 0;
 	block->asked = false;
 	block->permit = 0;

@@ -20,7 +20,6 @@ struct fl__task_block {
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
-	uint32_t foreign_claim; /* FL__FOREIGN_...: executor.h */
 	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */
 	uint8_t queued;
 	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */

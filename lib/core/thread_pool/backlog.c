@@ -15,9 +15,9 @@
  *   overflowing   FL__BACKLOG_LATE while `late` is     under the lock; producers and workers read
  *                 not empty, FL__BACKLOG_EARLY while   it
  *                 `early` is not
- *   n_claimed     claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
- *                 see struct fl__task_block,           -1 by the thread that takes it out;
- *                 `foreign_claim`                      relaxed: says when to search the lists, and
+ *   n_claimed     claimed tasks in ring and lists      +1 by a claimer that leaves the task there,
+ *                                                      -1 by the thread that takes it out;
+ *                                                      relaxed: says when to search the lists, and
  *                                                      for statistics
  *
  * Invariants
@@ -123,7 +123,6 @@ static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_lis
 		if (fl__future_is_claimed(&block->future)) {
 			fl__task_list_remove(from, block);
 			fl__task_list_add(claimed, block);
-			block->queued = FL__TAKEN_OUT;
 		}
 	}
 }
@@ -173,10 +172,10 @@ static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_bloc
 
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 {
-	bool found = block->queued != FL__TAKEN_OUT;
+	bool found = true;
 	if (block->queued == 0)
 		found = backlog_take_up_to(b, block);
-	else if (found)
+	else
 		fl__task_list_remove(block->queued == FL__BACKLOG_EARLY ? &b->early : &b->late, block);
 	fl__store_seq_cst(&b->overflowing, backlog_lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
 	return found;

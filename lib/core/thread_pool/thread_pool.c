@@ -800,19 +800,13 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 
 /* Running. */
 
-/* Another context has claimed the task. */
-static void pool_drop_claimed(struct fl__thread_pool *p, struct fl__task_block *block)
-{
-	fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
-	fl__task_block_discard(block);
-}
-
 POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
 {
 	struct fl__task_block *block = taken.block;
 	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
-		if (taken.claim == FL__CLAIM_LOST) {
-			pool_drop_claimed(p, block);
+		if (taken.claim == FL__CLAIM_LOST) {           /* by a foreign context */
+			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+			fl_future_free(&block->future);            /* the producer's reference */
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
@@ -1238,8 +1232,6 @@ static int pool_submit_locked(struct fl__thread_pool *p, struct fl__task_block *
 		return rc;
 	pool_wake_locked(p);
 	*claimed = fl__backlog_take_claimed(&p->backlog);
-	for (const struct fl__task_block *each = *claimed; each; each = each->next)
-		p->base.foreign++;
 	return 0;
 }
 
@@ -1249,7 +1241,7 @@ static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *bl
 	int rc = pool_submit_locked(p, block, &claimed);
 	for (struct fl__task_block *next; claimed; claimed = next) {
 		next = claimed->next;
-		fl__task_block_discard_counted(claimed);
+		fl_future_free(&claimed->future); /* the producer's reference */
 	}
 	return rc;
 }
@@ -1304,21 +1296,17 @@ __attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__t
 	}
 }
 
-static void pool_claimed(fl_executor *e, const struct fl__task_block *block)
-{
-	fl__add_relaxed(&pool_of(e)->backlog.n_claimed, 1); /* relaxed: approximate */
-	fl__permit_release(e, block->permit);
-}
-
-static bool pool_remove(fl_executor *e, struct fl__task_block *block)
+/* Removes only a task in the caller's memory, unless a worker has just taken it. */
+static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const bool found = fl__backlog_remove(&p->backlog, block);
-	if (found)
-		fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+	const bool removed = block->size == FL__TASK_BLOCK_INTRUSIVE && fl__backlog_remove(&p->backlog, block);
+	fl__permit_release(e, block->permit);
+	if (!removed)
+		fl__add_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 	if (p->backlog.early.head)
 		pool_wake_locked(p);
-	return found;
+	return removed;
 }
 
 /*
@@ -1424,7 +1412,6 @@ static const struct fl__executor_ops pool_ops = {
     .take_oldest = pool_take_left,
     .list_running = pool_list_running,
     .claimed = pool_claimed,
-    .remove = pool_remove,
     .resize = pool_resize,
     .block = pool_block,
     .ends = pool_ends,

@@ -74,7 +74,6 @@ static void work(fl_executor *e)
 		if (block) {
 			fl__task_list_remove(&e->queue, block);
 			claim = fl__future_claim(&block->future);
-			e->foreign += claim == FL__CLAIM_LOST;
 		}
 	}
 	if (claim == FL__CLAIM_LOST)

@@ -65,7 +65,7 @@ static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_blo
 {
 	const enum fl__claim claim = fl__future_claim(&block->future);
 	if (claim == FL__CLAIM_LOST) {
-		fl__task_block_discard(block);
+		fl_future_free(&block->future);
 		return;
 	}
 	struct fl__run run;
