@@ -291,6 +291,11 @@ bool fl__future_is_claimed(const fl_future *f)
 	return fl__load_relaxed(&f->state) & FUTURE_CLAIMED; /* relaxed: a claim publishes nothing */
 }
 
+bool fl__future_is_cancelled(const fl_future *f)
+{
+	return fl__load_relaxed(&f->state) & FUTURE_CANCELLED; /* relaxed: as above */
+}
+
 bool fl__future_claim_cancel(fl_future *f)
 {
 	return future_claim(f, future_cancel_bits(f));

@@ -107,8 +107,9 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  */
 enum fl__claim fl__future_claim(fl_future *f);
 
-/* Whether a context has claimed `f`. No memory order. */
+/* Whether a context has claimed `f`, and whether for a cancel. No memory order. */
 bool fl__future_is_claimed(const fl_future *f);
+bool fl__future_is_cancelled(const fl_future *f);
 
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);

@@ -3,24 +3,19 @@
  * Promises: futures that the user's code ends. One block has the future, the promise and the
  * result.
  *
- *   step       meaning                       next
- *   PENDING    the first step                STARTED: fl_promise_start(); CANCELLED: a cancel;
- *                                            ENDING: set, fail, free
- *   STARTED    a cancel only requests stop   ENDING: set, fail, free
- *   ENDING     one context ends the future   none
- *   CANCELLED  a canceller ends the future   none
+ * The future is claimed by a cancel, by a start, or by the first set, fail or free. Unless a cancel
+ * has claimed it, the context that sets `fulfilled` ends the future, whichever has claimed it. A
+ * start claims it early, so that a cancel only requests a stop.
  *
  * Invariants
- *   1. `step` and the future's claim change together, under `lock`. So a claim of the future never
- *      fails here.
- *   2. The context that has set ENDING or CANCELLED ends the future alone, without the lock, and
- *      frees the producer's reference.
- *   3. A context that requests `stop` holds a reference to the future, so the block exists. `stop`
+ *   1. One context alone ends the future, and frees the producer's reference: the canceller that
+ *      has claimed it, or else the one that has changed `fulfilled` from 0 to 1.
+ *   2. A context that requests `stop` holds a reference to the future, so the block exists. `stop`
  *      is in no tree, so it needs no destroy.
- *   4. The future's user, the producer and the promise each hold a reference to the block.
+ *   3. The future's user, the producer and the promise each hold a reference to the block.
  */
+#include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../wait/lock.h"
 #include "future.h"
 #include <errno.h>
 #include <fairlead/future.h>
@@ -28,13 +23,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum promise_step { PROMISE_PENDING, PROMISE_STARTED, PROMISE_ENDING, PROMISE_CANCELLED };
-
 struct fl_promise {
 	fl_future future;
 	fl_task_type type; /* the promise's own: result size and hook */
-	uint32_t lock;     /* an fl__lock: guards `step` */
-	enum promise_step step;
+	uint32_t fulfilled;
 	fl_cancel_token stop;
 	max_align_t result[];
 };
@@ -45,17 +37,6 @@ static struct fl_promise *promise_of(fl_future *f)
 }
 
 /* The operations of the future. */
-
-static bool promise_on_claim_cancel(fl_future *f)
-{
-	struct fl_promise *p = promise_of(f);
-	fl__lock(&p->lock);
-	const bool ours = p->step == PROMISE_PENDING && fl__future_claim_cancel(f);
-	if (ours)
-		p->step = PROMISE_CANCELLED;
-	(void)fl__unlock(&p->lock);
-	return ours;
-}
 
 static void promise_on_requested(fl_future *f)
 {
@@ -74,7 +55,7 @@ static void promise_on_release(fl_future *f)
 }
 
 static const struct fl__future_ops promise_ops = {
-    .claim_cancel = promise_on_claim_cancel,
+    .claim_cancel = fl__future_claim_cancel,
     .ended = promise_on_ended,
     .requested = promise_on_requested,
     .release = promise_on_release,
@@ -104,31 +85,18 @@ int fl_promise_create(fl_promise **made, size_t size, void (*drop)(void *result)
 
 int fl_promise_start(fl_promise *p)
 {
-	fl__lock(&p->lock);
-	const enum promise_step before = p->step;
-	if (before == PROMISE_PENDING) {
-		p->step = PROMISE_STARTED;
-		(void)fl__future_claim_ended(&p->future); /* true: invariant 1 */
-	}
-	(void)fl__unlock(&p->lock);
-	if (before == PROMISE_PENDING)
+	if (fl__future_claim_ended(&p->future))
 		return 0;
-	return before == PROMISE_CANCELLED ? -ECANCELED : -EALREADY;
+	return fl__future_is_cancelled(&p->future) ? -ECANCELED : -EALREADY;
 }
 
 /* 0: the caller must end the future; or -ECANCELED, -EALREADY. */
 static int promise_begin_end(fl_promise *p)
 {
-	fl__lock(&p->lock);
-	const enum promise_step before = p->step;
-	if (before == PROMISE_PENDING)
-		(void)fl__future_claim_ended(&p->future); /* true: invariant 1 */
-	if (before == PROMISE_PENDING || before == PROMISE_STARTED)
-		p->step = PROMISE_ENDING;
-	(void)fl__unlock(&p->lock);
-	if (before == PROMISE_CANCELLED)
+	if (!fl__future_claim_ended(&p->future) && fl__future_is_cancelled(&p->future))
 		return -ECANCELED;
-	return before == PROMISE_ENDING ? -EALREADY : 0;
+	/* relaxed: its result is all that counts; the end publishes what the caller writes */
+	return fl__swap_relaxed(&p->fulfilled, 1) ? -EALREADY : 0;
 }
 
 static void promise_store(fl_promise *p, const void *value)
