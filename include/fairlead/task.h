@@ -150,149 +150,86 @@
 	}
 #endif
 
+/*
+ * The parameter for an argument, an argument in the caller's memory, or a result, with the comma
+ * before it. None if the type is void.
+ */
+#define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
+#define FL__TASK_PLACE(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) const *_arg)
+#define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
+#define FL__TASK_COMMA(...) , __VA_ARGS__
+#define FL__TASK_NOTHING(...)
+
+/* What the calls pass on. */
+#define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
+
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
-	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \
-	(name, arg_type) FL__IF_VOID(result_type, FL__TASK_GET_VOID, FL__TASK_GET)(name, result_type)                  \
-	    FL__TASK_GROUP_SUBMIT(name, arg_type, result_type) FL__TASK_INTRUSIVE(name, arg_type, result_type)         \
-		FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                \
-	                    FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)    \
-		    FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_IMAP)(name, arg_type, result_type) FL__IF_VOID(   \
-			arg_type, FL__TASK_NOTHING,                                                                    \
-			FL__IF_VOID(result_type, FL__TASK_NEXT_VOID, FL__TASK_NEXT))(name, arg_type, result_type)
-
-#define FL__TASK_NOTHING(name, arg_type, result_type)
-
-#define FL__TASK_SUBMIT(name, arg_type)                                                                                \
-	FL__TASK_FN name##_submit(fl_executor *_e, __typeof__(arg_type) _arg, fl_future **_f)                          \
+	FL__TASK_FN name##_submit(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f)                              \
 	{                                                                                                              \
-		return fl_submit(_e, &name, &_arg, _f);                                                                \
+		return fl_submit(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f);                                      \
 	}                                                                                                              \
-	FL__TASK_FN name##_submit_with(fl_executor *_e, __typeof__(arg_type) _arg, fl_future **_f,                     \
+	FL__TASK_FN name##_submit_with(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f,                         \
 	                               const fl_submit_config *_config)                                                \
 	{                                                                                                              \
-		return fl_submit_with(_e, &name, &_arg, _f, _config);                                                  \
-	}
-
-#define FL__TASK_SUBMIT_VOID(name, arg_type)                                                                           \
-	FL__TASK_FN name##_submit(fl_executor *_e, fl_future **_f)                                                     \
-	{                                                                                                              \
-		return fl_submit(_e, &name, NULL, _f);                                                                 \
+		return fl_submit_with(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f, _config);                        \
 	}                                                                                                              \
-	FL__TASK_FN name##_submit_with(fl_executor *_e, fl_future **_f, const fl_submit_config *_config)               \
+	FL__TASK_FN name##_get(fl_future *_f FL__TASK_RESULT(result_type))                                             \
 	{                                                                                                              \
-		return fl_submit_with(_e, &name, NULL, _f, _config);                                                   \
-	}
-
-#define FL__TASK_GET(name, result_type)                                                                                \
-	FL__TASK_FN name##_get(fl_future *_f, __typeof__(result_type) *_result)                                        \
-	{                                                                                                              \
-		return fl_future_get(_f, _result, sizeof *_result);                                                    \
+		return fl_future_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));            \
 	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *_f, __typeof__(result_type) *_result)                                    \
+	FL__TASK_FN name##_try_get(fl_future *_f FL__TASK_RESULT(result_type))                                         \
 	{                                                                                                              \
-		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
+		return fl_future_try_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));        \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f, __typeof__(result_type) *_result, int64_t _deadline,               \
+	FL__TASK_FN name##_get_until(fl_future *_f FL__TASK_RESULT(result_type), int64_t _deadline,                    \
 	                             fl_cancel_token *_cancel)                                                         \
 	{                                                                                                              \
-		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
-	}
-
-#define FL__TASK_GET_VOID(name, result_type)                                                                           \
-	FL__TASK_FN name##_get(fl_future *_f)                                                                          \
-	{                                                                                                              \
-		return fl_future_get(_f, NULL, 0);                                                                     \
+		return fl_future_get_until(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type),       \
+		                           _deadline, _cancel);                                                        \
 	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *_f)                                                                      \
+	FL__TASK_FN name##_group_submit(fl_group *_g FL__TASK_ARG(arg_type) FL__TASK_RESULT(result_type))              \
 	{                                                                                                              \
-		return fl_future_try_get(_f, NULL, 0);                                                                 \
+		return fl_group_submit(_g, &name, FL__TASK_VALUE(arg_type, &_arg),                                     \
+		                       FL__TASK_VALUE(result_type, _result));                                          \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f, int64_t _deadline, fl_cancel_token *_cancel)                       \
+	FL__TASK_FN name##_group_submit_with(fl_group *_g FL__TASK_ARG(arg_type) FL__TASK_RESULT(result_type),         \
+	                                     const fl_submit_config *_config)                                          \
 	{                                                                                                              \
-		return fl_future_get_until(_f, NULL, 0, _deadline, _cancel);                                           \
-	}
-
-/* A parameter, with the comma before it, or none. */
-#define FL__TASK_NO_PARAM(type)
-#define FL__TASK_ARG_PARAM(type) , __typeof__(type) _arg
-#define FL__TASK_RESULT_PARAM(type) , __typeof__(type) *_result
-
-#define FL__TASK_GROUP_SUBMIT(name, arg_type, result_type)                                                             \
-	FL__TASK_FN name##_group_submit(fl_group *_g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(     \
-	    arg_type) FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                 \
-	{                                                                                                              \
-		return fl_group_submit(_g, &name, FL__IF_VOID(arg_type, NULL, &_arg),                                  \
-		                       FL__IF_VOID(result_type, NULL, _result));                                       \
+		return fl_group_submit_with(_g, &name, FL__TASK_VALUE(arg_type, &_arg),                                \
+		                            FL__TASK_VALUE(result_type, _result), _config);                            \
 	}                                                                                                              \
-	FL__TASK_FN name##_group_submit_with(                                                                          \
-	    fl_group *_g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(arg_type)                        \
-		FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type),                       \
-	    const fl_submit_config *_config)                                                                           \
+	FL__TASK_FN name##_intrusive_submit(fl_executor *_e, fl_intrusive_task *_task FL__TASK_PLACE(arg_type)         \
+	                                                         FL__TASK_RESULT(result_type))                         \
 	{                                                                                                              \
-		return fl_group_submit_with(_g, &name, FL__IF_VOID(arg_type, NULL, &_arg),                             \
-		                            FL__IF_VOID(result_type, NULL, _result), _config);                         \
-	}
+		return fl_intrusive_task_submit(_e, _task, &name, FL__TASK_VALUE(arg_type, _arg),                      \
+		                                FL__TASK_VALUE(result_type, _result), NULL);                           \
+	}                                                                                                              \
+	FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_MAPS)(name, arg_type, result_type)
 
-#define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *_arg
-
-#define FL__TASK_INTRUSIVE(name, arg_type, result_type)                                                                \
-	FL__TASK_FN name##_intrusive_submit(                                                                           \
-	    fl_executor *_e,                                                                                           \
-	    fl_intrusive_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)          \
-		FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                       \
+/* Calls with an array of arguments. */
+#define FL__TASK_MAPS(name, arg_type, result_type)                                                                     \
+	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args,                                     \
+	                       size_t _n FL__TASK_RESULT(result_type), const fl_map_config *_config)                   \
 	{                                                                                                              \
-		return fl_intrusive_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                   \
-		                                FL__IF_VOID(result_type, NULL, _result), NULL);                        \
-	}
-
-#define FL__TASK_MAP(name, arg_type, result_type)                                                                      \
-	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n,                          \
-	                       __typeof__(result_type) *_results, const fl_map_config *_config)                        \
-	{                                                                                                              \
-		return fl_map(_e, &name, _args, _n, _results, _config);                                                \
-	}
-
-#define FL__TASK_MAP_VOID(name, arg_type, result_type)                                                                 \
-	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n,                          \
-	                       const fl_map_config *_config)                                                           \
-	{                                                                                                              \
-		return fl_map(_e, &name, _args, _n, NULL, _config);                                                    \
-	}
-
-#define FL__TASK_IMAP(name, arg_type, result_type)                                                                     \
+		return fl_map(_e, &name, _args, _n, FL__TASK_VALUE(result_type, _result), _config);                    \
+	}                                                                                                              \
 	FL__TASK_FN name##_imap(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n, fl_imap **_it,          \
 	                        const fl_imap_config *_config)                                                         \
 	{                                                                                                              \
 		return fl_imap_create(_it, _e, &name, _args, _n, _config);                                             \
-	}
-
-#define FL__TASK_NEXT(name, arg_type, result_type)                                                                     \
-	FL__TASK_FN name##_imap_next(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result)                   \
-	{                                                                                                              \
-		return fl_imap_next(_it, _index, _result);                                                             \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_try_next(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result)               \
+	FL__TASK_FN name##_imap_next(fl_imap *_it, size_t *_index FL__TASK_RESULT(result_type))                        \
 	{                                                                                                              \
-		return fl_imap_try_next(_it, _index, _result);                                                         \
+		return fl_imap_next(_it, _index, FL__TASK_VALUE(result_type, _result));                                \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result,             \
+	FL__TASK_FN name##_imap_try_next(fl_imap *_it, size_t *_index FL__TASK_RESULT(result_type))                    \
+	{                                                                                                              \
+		return fl_imap_try_next(_it, _index, FL__TASK_VALUE(result_type, _result));                            \
+	}                                                                                                              \
+	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index FL__TASK_RESULT(result_type),                  \
 	                                   int64_t _deadline, fl_cancel_token *_cancel)                                \
 	{                                                                                                              \
-		return fl_imap_next_until(_it, _index, _result, _deadline, _cancel);                                   \
-	}
-
-#define FL__TASK_NEXT_VOID(name, arg_type, result_type)                                                                \
-	FL__TASK_FN name##_imap_next(fl_imap *_it, size_t *_index)                                                     \
-	{                                                                                                              \
-		return fl_imap_next(_it, _index, NULL);                                                                \
-	}                                                                                                              \
-	FL__TASK_FN name##_imap_try_next(fl_imap *_it, size_t *_index)                                                 \
-	{                                                                                                              \
-		return fl_imap_try_next(_it, _index, NULL);                                                            \
-	}                                                                                                              \
-	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, int64_t _deadline, fl_cancel_token *_cancel)  \
-	{                                                                                                              \
-		return fl_imap_next_until(_it, _index, NULL, _deadline, _cancel);                                      \
+		return fl_imap_next_until(_it, _index, FL__TASK_VALUE(result_type, _result), _deadline, _cancel);      \
 	}
 
 #endif
