@@ -75,7 +75,7 @@ struct group_task {
 	void *on_end_arg;
 };
 
-/* group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
+/* group_clear() dequeues waiters under the lock, group_unlock() unparks them without it. */
 
 struct group_wakes {
 	struct fl__lot lot;
@@ -99,9 +99,10 @@ static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 	fl__lot_unlock(&wakes->lot);
 }
 
-/* Without the lock; the group may be gone. */
-static void group_wake(struct group_wakes *wakes)
+/* The group may be gone when waiters are unparked. */
+static void group_unlock(fl_group *g, struct group_wakes *wakes)
 {
+	fl__unlock(&g->lock_);
 	if (wakes->any)
 		fl__lot_unpark(&wakes->lot);
 }
@@ -166,8 +167,7 @@ static void group_count_out(fl_group *g)
 	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
 	(void)group_count_out_locked(g, &wakes);
-	fl__unlock(&g->lock_);
-	group_wake(&wakes);
+	group_unlock(g, &wakes);
 }
 
 static void group_wake_taking_join(fl_group *g)
@@ -175,8 +175,7 @@ static void group_wake_taking_join(fl_group *g)
 	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
 	group_clear(&g->idle_, GROUP_NO_OFFER, &wakes);
-	fl__unlock(&g->lock_);
-	group_wake(&wakes);
+	group_unlock(g, &wakes);
 }
 
 static void group_report(const struct fl__group_failure *failure)
@@ -307,15 +306,16 @@ static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_toke
 {
 	if (group_enter_begun(g, s))
 		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
-	fl__lock(&g->lock_);
-	if (s && !group_fiber_in(g, s)) {
-		fl__unlock(&g->lock_);
-		fl__panic("fl_group_start", g, "it has fibers on another loop");
+	bool cancelled;
+	size_t number;
+	{
+		FL__LOCKED(&g->lock_);
+		if (s && !group_fiber_in(g, s))
+			fl__panic("fl_group_start", g, "it has fibers on another loop");
+		cancelled = group_begin(g, parent);
+		number = fl__add_relaxed(&g->number_, 1); /* as above */
+		group_count_in(g);
 	}
-	const bool cancelled = group_begin(g, parent);
-	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
-	group_count_in(g);
-	fl__unlock(&g->lock_);
 	fl__debug_deadline(group_deadline(g));
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
@@ -334,8 +334,7 @@ static int group_refuse(fl_group *g, int rc)
 	/* a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
 		group_end(g);
-	fl__unlock(&g->lock_);
-	group_wake(&wakes);
+	group_unlock(g, &wakes);
 	return rc;
 }
 
@@ -403,12 +402,11 @@ static fl_future *group_take_marked(fl_group *g)
 
 static void group_mark_no_offer(fl_group *g)
 {
-	fl__lock(&g->lock_);
+	FL__LOCKED(&g->lock_);
 	/* the lock orders it */
 	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
 		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
 		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
-	fl__unlock(&g->lock_);
 }
 
 /*
@@ -436,11 +434,12 @@ static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_toke
 void fl_group_cancel(fl_group *g)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
-	fl__lock(&g->lock_);
-	g->cancelled_ = true;
-	if (g->begun_)
-		fl__cancel_request_begin(&g->token_, &calls);
-	fl__unlock(&g->lock_);
+	{
+		FL__LOCKED(&g->lock_);
+		g->cancelled_ = true;
+		if (g->begun_)
+			fl__cancel_request_begin(&g->token_, &calls);
+	}
 	fl__cancel_call(&calls);
 }
 
@@ -452,27 +451,22 @@ size_t fl_group_count(const fl_group *g)
 
 const char *fl_group_message(fl_group *g)
 {
-	fl__lock(&g->lock_);
-	const bool failed = g->error_ != 0;
-	fl__unlock(&g->lock_);
-	return failed ? g->message_ : NULL; /* written once, before */
+	FL__LOCKED(&g->lock_);
+	return g->error_ != 0 ? g->message_ : NULL;
 }
 
 const char *fl_group_failed_name(fl_group *g)
 {
-	fl__lock(&g->lock_);
-	const char *name = g->failed_type_ ? g->failed_type_ : g->name_; /* written once, before */
-	const bool failed = g->error_ != 0;
-	fl__unlock(&g->lock_);
-	return failed ? name : NULL;
+	FL__LOCKED(&g->lock_);
+	if (g->error_ == 0)
+		return NULL;
+	return g->failed_type_ ? g->failed_type_ : g->name_;
 }
 
 size_t fl_group_failed_index(fl_group *g)
 {
-	fl__lock(&g->lock_);
-	const size_t number = g->error_ != 0 ? g->failed_number_ : 0;
-	fl__unlock(&g->lock_);
-	return number;
+	FL__LOCKED(&g->lock_);
+	return g->error_ != 0 ? g->failed_number_ : 0;
 }
 
 fl_cancel_token *fl_group_token(fl_group *g)
@@ -615,19 +609,16 @@ static fl_cancel_token *group_outer_scope(const fl_group *g)
 
 static void group_join_begin(const char *function, fl_group *g)
 {
-	fl__lock(&g->lock_);
-	const bool already = g->joining_;
-	g->joining_ = true;
-	fl__unlock(&g->lock_);
-	if (already)
+	FL__LOCKED(&g->lock_);
+	if (g->joining_)
 		fl__panic(function, g, "another context joins it");
+	g->joining_ = true;
 }
 
 static void group_join_give_up(fl_group *g)
 {
-	fl__lock(&g->lock_);
+	FL__LOCKED(&g->lock_);
 	g->joining_ = false;
-	fl__unlock(&g->lock_);
 }
 
 /* `rc`: what ended the wait early. */

@@ -46,7 +46,7 @@ struct map_in_place {
 /* Does nothing if the map ended for another reason or a lower element has failed. */
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
-	fl__lock(&map->lock);
+	FL__LOCKED(&map->lock);
 	/* the lock orders all three; without it they are hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
@@ -54,7 +54,6 @@ static void map_fail(struct map_in_place *map, size_t index, int error, const ch
 		map->failure.error = error;
 		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1);
 	}
-	fl__unlock(&map->lock);
 }
 
 static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)

@@ -176,9 +176,8 @@ enum fl__admission fl__permit_exceed(fl_executor *e)
 	struct fl__permits *permits = &e->permits;
 	if (!submit_permits_are_workers(permits))
 		return FL__PERMIT_NONE;
-	fl__lock(&permits->owed_lock);
+	FL__LOCKED(&permits->owed_lock);
 	submit_owe_permit(permits);
-	(void)fl__unlock(&permits->owed_lock);
 	return FL__PERMIT_WORKER;
 }
 
@@ -209,9 +208,8 @@ void fl__permit_release(fl_executor *e, enum fl__admission permit)
 		fl_sem_release(&permits->free);
 	if (permit != FL__PERMIT_WORKER)
 		return;
-	fl__lock(&permits->owed_lock);
+	FL__LOCKED(&permits->owed_lock);
 	submit_return_permit(permits);
-	(void)fl__unlock(&permits->owed_lock);
 }
 
 __attribute__((cold)) void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
@@ -219,12 +217,11 @@ __attribute__((cold)) void fl__permits_resize(fl_executor *e, unsigned before, u
 	struct fl__permits *permits = &e->permits;
 	if (!submit_permits_are_workers(permits))
 		return;
-	fl__lock(&permits->owed_lock);
+	FL__LOCKED(&permits->owed_lock);
 	for (; before < now; before++)
 		submit_return_permit(permits);
 	for (; before > now; before--)
 		submit_owe_permit(permits);
-	(void)fl__unlock(&permits->owed_lock);
 }
 
 void fl__permits_close(fl_executor *e)

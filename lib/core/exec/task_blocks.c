@@ -198,9 +198,8 @@ static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, st
 
 static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, struct fl__task_block *chain)
 {
-	fl__lock(&pool->lock);
+	FL__LOCKED(&pool->lock);
 	task_blocks_put_locked(&pool->central[size], chain);
-	fl__unlock(&pool->lock);
 }
 
 /* NULL: out of memory. */
@@ -216,11 +215,9 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	    fl__alloc_from(pool->of.allocator, 1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
 	if (!slab)
 		return NULL;
-	fl__lock(&pool->lock);
+	FL__LOCKED(&pool->lock);
 	task_blocks_add_slab(pool, size, slab, n);
-	chain = task_blocks_take_locked(pool, size);
-	fl__unlock(&pool->lock);
-	return chain;
+	return task_blocks_take_locked(pool, size);
 }
 
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)

@@ -79,20 +79,17 @@ static struct then_chain *then_chain_of(fl_future *f)
 
 static fl_future *then_second_of(struct then_chain *c)
 {
-	fl__lock(&c->lock);
-	fl_future *second = c->second;
-	(void)fl__unlock(&c->lock);
-	return second;
+	FL__LOCKED(&c->lock);
+	return c->second;
 }
 
 /* False: another context has made the step. */
 static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 {
-	fl__lock(&c->lock);
+	FL__LOCKED(&c->lock);
 	const bool ours = c->phase == THEN_WAITING;
 	if (ours)
 		c->phase = phase;
-	(void)fl__unlock(&c->lock);
 	return ours;
 }
 

@@ -685,14 +685,12 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!future_guard(f))
 		return false;
-	fl__lock(&f->lock);
-	bool in_time = !future_is_ended(f);
-	if (in_time) {
-		node->next = f->callbacks;
-		f->callbacks = node;
-	}
-	fl__unlock(&f->lock);
-	return in_time;
+	FL__LOCKED(&f->lock);
+	if (future_is_ended(f))
+		return false;
+	node->next = f->callbacks;
+	f->callbacks = node;
+	return true;
 }
 
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)

@@ -2,6 +2,7 @@
 #ifndef FL_WAIT_LOCK_H
 #define FL_WAIT_LOCK_H
 
+#include <fairlead/defs.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,5 +21,20 @@ bool fl__lock_or_defer(uint32_t *word);
 
 /* True: fl__lock_or_defer() has failed since the lock was taken. */
 bool fl__unlock(uint32_t *word);
+
+/* A declaration: locks until the end of the block, for locks without fl__lock_or_defer(). */
+#define FL__LOCKED(word)                                                                                               \
+	__attribute__((cleanup(fl__lock_end), unused)) uint32_t *FL__UNIQUE(fl__lock_) = fl__lock_begin(word)
+
+static inline uint32_t *fl__lock_begin(uint32_t *word)
+{
+	fl__lock(word);
+	return word;
+}
+
+static inline void fl__lock_end(uint32_t **word)
+{
+	(void)fl__unlock(*word);
+}
 
 #endif
