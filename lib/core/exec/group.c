@@ -306,16 +306,15 @@ static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_toke
 {
 	if (group_enter_begun(g, s))
 		return fl__add_relaxed(&g->number_, 1); /* only the value's uniqueness counts */
-	bool cancelled;
-	size_t number;
-	{
-		FL__LOCKED(&g->lock_);
-		if (s && !group_fiber_in(g, s))
-			fl__panic("fl_group_start", g, "it has fibers on another loop");
-		cancelled = group_begin(g, parent);
-		number = fl__add_relaxed(&g->number_, 1); /* as above */
-		group_count_in(g);
+	fl__lock(&g->lock_);
+	if (s && !group_fiber_in(g, s)) {
+		fl__unlock(&g->lock_);
+		fl__panic("fl_group_start", g, "it has fibers on another loop");
 	}
+	const bool cancelled = group_begin(g, parent);
+	const size_t number = fl__add_relaxed(&g->number_, 1); /* as above */
+	group_count_in(g);
+	fl__unlock(&g->lock_);
 	fl__debug_deadline(group_deadline(g));
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
@@ -510,8 +509,8 @@ static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *c
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->help(ctx, f); /* not NULL: the context serves the executor */
 	if (fl_future_get_state(f) == FL_PENDING) {
-		int rc = fl_future_wait_until(f, deadline, cancel);
-		(void)rc; /* the caller checks for a timeout or cancel itself */
+		/* the caller checks for a timeout or cancel itself */
+		FL_IGNORE(fl_future_wait_until(f, deadline, cancel));
 	}
 }
 
@@ -521,12 +520,10 @@ static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *c
  */
 static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (fl_cancel_token_is_requested(&g->token_)) {
-		int rc = fl_future_cancel(f);
-		(void)rc; /* the task ends in any case */
-	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
+	if (fl_cancel_token_is_requested(&g->token_))
+		FL_IGNORE(fl_future_cancel(f)); /* the task ends in any case */
+	else if (helps && fl_future_get_state(f) == FL_PENDING)
 		group_run_or_wait(f, deadline, cancel);
-	}
 	fl_future_free(f);
 }
 
@@ -609,10 +606,12 @@ static fl_cancel_token *group_outer_scope(const fl_group *g)
 
 static void group_join_begin(const char *function, fl_group *g)
 {
-	FL__LOCKED(&g->lock_);
-	if (g->joining_)
-		fl__panic(function, g, "another context joins it");
+	fl__lock(&g->lock_);
+	const bool already = g->joining_;
 	g->joining_ = true;
+	fl__unlock(&g->lock_);
+	if (already)
+		fl__panic(function, g, "another context joins it");
 }
 
 static void group_join_give_up(fl_group *g)

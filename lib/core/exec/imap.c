@@ -265,8 +265,7 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 		it->current = b;
 		fl__imap_batch_retire(it);
 	} else if (b->f) {
-		int rc = fl_future_cancel(b->f);
-		(void)rc; /* its callback, if it has one, cleans up */
+		FL_IGNORE(fl_future_cancel(b->f)); /* its callback, if it has one, cleans up */
 		fl_future_free(b->f);
 	}
 }
@@ -323,8 +322,8 @@ void fl__imap_stop(fl_imap *it, int why)
 	/* Newest first: no worker begins a batch in between. */
 	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
-		int rc = b->f ? fl_future_cancel(b->f) : 0;
-		(void)rc; /* it ends in any state */
+		if (b->f)
+			FL_IGNORE(fl_future_cancel(b->f)); /* it ends in any state */
 	}
 }
 

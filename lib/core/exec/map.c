@@ -134,13 +134,12 @@ static int map_submit_runners(struct map_in_place *map, fl_future **runners, int
 /* The caller's wait ended early: no further element begins, running tasks are requested to stop. */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
-	fl__lock(&map->lock); /* orders the stop and a failure */
-	fl__store_relaxed(&map->stopped, MAP_STOPPED);
-	fl__unlock(&map->lock);
-	for (int i = 0; i < n; i++) {
-		int rc = fl_future_cancel(runners[i]);
-		(void)rc; /* it ends in any state */
+	{
+		FL__LOCKED(&map->lock); /* orders the stop and a failure */
+		fl__store_relaxed(&map->stopped, MAP_STOPPED);
 	}
+	for (int i = 0; i < n; i++)
+		FL_IGNORE(fl_future_cancel(runners[i])); /* it ends in any state */
 }
 
 /* A runner has ended, so no chunk is left. Cancels the runners that have not begun. */

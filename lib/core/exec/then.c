@@ -153,7 +153,7 @@ static void then_submit(struct then_chain *c)
 	const fl_submit_config config = {.on_end = then_on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
 	fl_executor *e = fl__task_blocks_hold(c->blocks);
-	int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
+	const int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
 	if (e)
 		fl__task_blocks_unhold(c->blocks);
 	if (rc != 0) {
@@ -167,8 +167,7 @@ static void then_submit(struct then_chain *c)
 	if (ended)
 		then_end_like_second(c, second);
 	else if (requested)
-		rc = fl_future_cancel(second);
-	(void)rc; /* the task was requested to stop */
+		FL_IGNORE(fl_future_cancel(second)); /* the task was requested to stop */
 }
 
 static void then_on_first_end(fl_future *first, void *arg)
@@ -207,8 +206,8 @@ static void then_on_requested(fl_future *f)
 	fl_future *second = c->second;
 	c->requested = true;
 	(void)fl__unlock(&c->lock);
-	int rc = second ? fl_future_cancel(second) : 0;
-	(void)rc; /* the task was requested to stop */
+	if (second)
+		FL_IGNORE(fl_future_cancel(second)); /* the task was requested to stop */
 }
 
 static bool then_on_has_started(const fl_future *f)

@@ -162,8 +162,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 		return rc;
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
 	if (rc != 0 && fl_future_cancel(f) != 0)
-		rc = fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* the task has ended: it sees the request, too */
+		FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* the task sees the request, too */
 	return fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
 }
 

@@ -132,8 +132,8 @@ static bool futures_none_left(const struct fl__future_set *set)
 
 void fl__future_set_fini(struct fl__future_set *set)
 {
-	int rc = futures_sleep_until(set, futures_none_left, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* 0: no deadline, no cancel */
+	/* 0: no deadline, no cancel */
+	FL_IGNORE(futures_sleep_until(set, futures_none_left, FL_FOREVER, FL_SHIELDED));
 }
 
 /* The wait for several futures. */

@@ -165,7 +165,6 @@ void fl_promise_free(fl_promise *p)
 	if (!p)
 		return;
 	/* No effect if the promise has ended. */
-	int rc = fl_promise_fail(p, -EOWNERDEAD, "broken promise");
-	(void)rc;
+	FL_IGNORE(fl_promise_fail(p, -EOWNERDEAD, "broken promise"));
 	fl_future_free(&p->future); /* the promise's own reference */
 }

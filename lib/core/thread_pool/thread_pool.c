@@ -804,7 +804,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 {
 	struct fl__task_block *block = taken.block;
 	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
-		if (taken.claim == FL__CLAIM_LOST) {           /* by a foreign context */
+		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 			fl_future_free(&block->future);            /* the producer's reference */
 			return;
@@ -872,8 +872,7 @@ static void *pool_run_agent(void *pool)
 			pool_wake_locked(p);
 		}
 		if (pool_report_starved(p)) {
-			int rc = fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED);
-			(void)rc; /* 0: nothing cancels it */
+			FL_IGNORE(fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED));
 			continue;
 		}
 		uint32_t runs = FL__POOL_AGENT_RUNS;
@@ -1007,8 +1006,8 @@ __attribute__((noinline)) static void pool_end_thread(struct fl__thread_worker *
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread before = pool_leave(w);
-	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* -EINVAL: it is the first thread that leaves */
+	/* -EINVAL: it is the first thread that leaves */
+	FL_IGNORE(fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED));
 }
 
 /* A task has ended its thread. */
@@ -1058,10 +1057,8 @@ __attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
 			fl__store_relaxed(&p->started, POOL_NO_WORKER);
 		pool_end_worker(p);
 	}
-	while (pool_is_deserted(p)) {
-		int rc = fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED);
-		(void)rc; /* 0: nothing cancels it */
-	}
+	while (pool_is_deserted(p))
+		FL_IGNORE(fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED));
 }
 
 /*
@@ -1350,14 +1347,13 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 	/* relaxed: the join of the thread orders the rest */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
-	int rc = fl_thread_detach(&p->ended);
+	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
+	FL_IGNORE(fl_thread_detach(&p->ended));
 	for (struct fl__thread_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;
-		rc = fl_thread_detach(&w->thread);
+		FL_IGNORE(fl_thread_detach(&w->thread));
 		fl__free_to(allocator, w);
 	}
-	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
-	(void)rc;
 	fl__executor_fini(e); /* the dump does not see the rest end */
 	fl__backlog_fini(&p->backlog, allocator);
 	if (fl__forks_are_linked())
