@@ -377,18 +377,6 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 	return stolen;
 }
 
-const struct fl__fork_hooks fl__fork_hooks = {
-    .init = fl__forks_init,
-    .fini = fl__forks_fini,
-    .resize = fl__forks_resize,
-    .enter = fl__forks_enter,
-    .leave = fl__forks_leave,
-    .any = fl__forks_any,
-    .stolen = fl__forks_stolen,
-    .run_one = fl__forks_run_one,
-    .prepare_sleep = fl__forks_prepare_sleep,
-};
-
 bool fl__fork_is_wanted(void)
 {
 	const struct fl__fork_stack *front = fl__ctx_get()->front.forks;

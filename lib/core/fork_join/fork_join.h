@@ -39,57 +39,45 @@ struct fl__forks {
 	struct fl__fork_stack *newest;
 };
 
+/*
+ * The thread pool calls these. They are weak symbols: a program without a fork does not contain the
+ * code of forks.
+ */
+#define FL__FORKS_FN __attribute__((weak, visibility("hidden")))
+
 /* `n`: about the most workers. `allocator`: see struct fl__forks. */
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-                    const fl_allocator *allocator);
+FL__FORKS_FN void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
+                                 const fl_allocator *allocator);
 /* Requires that all workers have left, or are not in this process. */
-void fl__forks_fini(struct fl__forks *forks);
+FL__FORKS_FN void fl__forks_fini(struct fl__forks *forks);
 
 /* `n`: about the most workers from now on. */
-void fl__forks_resize(struct fl__forks *forks, unsigned n);
+FL__FORKS_FN void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
  * Makes the calling context worker `i`, which may publish and steal forks. It reuses the stack of
  * the former worker `i`. NULL: no memory; then the worker must do neither.
  */
-struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
-void fl__forks_leave(struct fl__fork_stack *self);
+FL__FORKS_FN struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
+FL__FORKS_FN void fl__forks_leave(struct fl__fork_stack *self);
 
-bool fl__forks_any(const struct fl__fork_stack *self);
+FL__FORKS_FN bool fl__forks_any(const struct fl__fork_stack *self);
 
 /* The number of stolen forks, for statistics: no order. */
-size_t fl__forks_stolen(const struct fl__forks *forks);
+FL__FORKS_FN size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
  * Steals a fork and runs it. Searches for a bounded time, while there is no task. Returns false if
  * it found none; true also if another thief was faster.
  */
-bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
+FL__FORKS_FN bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /* Before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
-bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
-
-/*
- * For the thread pool. The symbol is weak: a program without a fork does not contain the code of
- * forks.
- */
-struct fl__fork_hooks {
-	void (*init)(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
-	             const fl_allocator *allocator);
-	void (*fini)(struct fl__forks *forks);
-	void (*resize)(struct fl__forks *forks, unsigned n);
-	struct fl__fork_stack *(*enter)(struct fl__forks *forks, unsigned i);
-	void (*leave)(struct fl__fork_stack *self);
-	bool (*any)(const struct fl__fork_stack *self);
-	size_t (*stolen)(const struct fl__forks *forks);
-	bool (*run_one)(struct fl__forks *forks, struct fl__fork_stack *self);
-	bool (*prepare_sleep)(struct fl__forks *forks, struct fl__fork_stack *self);
-};
-extern const struct fl__fork_hooks fl__fork_hooks __attribute__((weak, visibility("hidden")));
+FL__FORKS_FN bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 static inline bool fl__forks_are_linked(void)
 {
-	return &fl__fork_hooks != NULL;
+	return fl__forks_init != NULL;
 }
 
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */

@@ -662,12 +662,12 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	if (!w->forks)
 		return false;
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
-		return fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
+		return fl__forks_prepare_sleep(&p->forks, w->forks);
 	pool_stop_searching(p);
 	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
-	const bool more = fl__fork_hooks.run_one(&p->forks, w->forks);
+	const bool more = fl__forks_run_one(&p->forks, w->forks);
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
-	return more || fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
+	return more || fl__forks_prepare_sleep(&p->forks, w->forks);
 }
 
 /*
@@ -1001,7 +1001,7 @@ __attribute__((noinline)) static void pool_end_thread(struct fl__thread_worker *
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (w->forks)
-		fl__fork_hooks.leave(w->forks);
+		fl__forks_leave(w->forks);
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
@@ -1073,7 +1073,7 @@ __attribute__((cold)) static void pool_worker_exits(void *arg)
 	if (!w->run.active)
 		fl__panic("fl_thread_executor", w->pool,
 		          "an initializer, a callback, a hook or a part of a parallel loop " FL__ENDS_THREAD);
-	if (fl__ctx_get()->front.inside.helper != &w->run || (w->forks && fl__fork_hooks.any(w->forks)))
+	if (fl__ctx_get()->front.inside.helper != &w->run || (w->forks && fl__forks_any(w->forks)))
 		fl__panic("fl_thread_executor", w->pool,
 		          "a task that runs inside of another task, or forks, " FL__ENDS_THREAD);
 	pthread_cleanup_push(pool_worker_exits, w); /* a callback or a hook may do the same */
@@ -1093,7 +1093,7 @@ static int pool_work(void *arg)
 	ctx->worker_ops = &pool_worker_ops;
 	pthread_cleanup_push(pool_worker_exits, w);
 	pool_initialize_worker(p);
-	w->forks = fl__forks_are_linked() ? fl__fork_hooks.enter(&p->forks, w->number) : NULL;
+	w->forks = fl__forks_are_linked() ? fl__forks_enter(&p->forks, w->number) : NULL;
 	fl__thread_pool_serve(w);
 	pthread_cleanup_pop(0);
 	pool_end_thread(w);
@@ -1169,7 +1169,7 @@ __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
 	fl__permits_resize(e, before, pool_worker_limit(p));
 	if (fl__forks_are_linked())
-		fl__fork_hooks.resize(&p->forks, workers);
+		fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
 	pool_wake_sleepers(p, p->surplus);
 	pool_settle(p);
@@ -1357,7 +1357,7 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 	fl__executor_fini(e); /* the dump does not see the rest end */
 	fl__backlog_fini(&p->backlog, allocator);
 	if (fl__forks_are_linked())
-		fl__fork_hooks.fini(&p->forks);
+		fl__forks_fini(&p->forks);
 	fl__free_to(allocator, p);
 }
 
@@ -1387,7 +1387,7 @@ __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_st
 	stats->blocked = p->blocked;
 	stats->pending = pool_pending(p, fl__backlog_length(&p->backlog));
 	stats->threads_started = p->starts;
-	stats->stolen = fl__forks_are_linked() ? fl__fork_hooks.stolen(&p->forks) : 0;
+	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
@@ -1421,7 +1421,7 @@ static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_execu
 	if (rc != 0)
 		return rc;
 	if (fl__forks_are_linked())
-		fl__fork_hooks.init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
+		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;
 	rc = fl__permits_init(&p->base.permits, config, workers);
 	if (rc == 0)
