@@ -332,9 +332,8 @@ int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_tok
 		watched[i] = (struct fl__watched_fd)FL__WATCHED_FD(fds[i].fd, fds[i].events);
 		on[i] = (fl_on)FL__ON(fl__on_watched_fd, &watched[i]);
 	}
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
+	FL__AWAITS(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
 	rc = fl_wait_any_until(on, n, deadline, cancel);
-	fl__awaits_end(outer);
 	return rc < 0 ? rc : 0;
 }
 

@@ -133,9 +133,8 @@ static int process_start(fl_process **handle, const fl_process_config *config)
 	                          .death_pipe = &p->death_pipe};
 	if (config)
 		start.setup.group = config->group;
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_START, NULL);
+	FL__AWAITS(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
-	fl__awaits_end(outer);
 	for (unsigned i = 0; i < 2; i++)
 		fl__fd_close(start.own[i]);
 	for (unsigned i = 0; i < FL__STREAMS; i++)
@@ -236,13 +235,9 @@ static struct fl__watched_fd *process_awaited_fd(fl_process *p)
 
 static int process_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->pid);
-	const int rc = fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
-	fl__awaits_end(outer);
-	fl__ctx_unblock(ctx, blocks);
-	return rc;
+	FL__BLOCKS(deadline);
+	FL__AWAITS(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->pid);
+	return fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
 }
 
 int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)

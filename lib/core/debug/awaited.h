@@ -15,7 +15,7 @@ enum fl__debug_kind {
 	FL__DEBUG_MUTEX,
 	FL__DEBUG_RWLOCK,
 	FL__DEBUG_JOIN, /* of a context, by its number */
-	/* Objects without a holder. A wait for one may be part of another wait: fl__awaits_begin(). */
+	/* Objects without a holder. A wait for one may be part of another wait: FL__AWAITS(). */
 	FL__DEBUG_COND,
 	FL__DEBUG_SEM,
 	FL__DEBUG_GET,

@@ -549,8 +549,10 @@ static bool executor_is_idle(void *e)
 
 enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
 
-static int executor_wait_locked(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
 {
+	FL__BLOCKS(deadline);
+	FL__AWAITS(FL__DEBUG_EXECUTOR, e);
 	FL_LOCKED(&e->lock);
 	if (end == EXECUTOR_JOINED)
 		executor_close_locked(e);
@@ -559,17 +561,6 @@ static int executor_wait_locked(fl_executor *e, enum executor_end end, int64_t d
 	                   ? e->ops->join(e, deadline, cancel)
 	                   : fl_cond_wait_for_until(&e->gone, &e->lock, executor_is_idle, e, deadline, cancel);
 	e->waiters--;
-	return rc;
-}
-
-static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
-{
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_EXECUTOR, e);
-	const int rc = executor_wait_locked(e, end, deadline, cancel);
-	fl__awaits_end(outer);
-	fl__ctx_unblock(ctx, blocks);
 	return rc;
 }
 

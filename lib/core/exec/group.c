@@ -550,22 +550,17 @@ static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_can
 
 static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	const int rc = group_sleep_or_stop(g, takes, deadline, cancel, stopped);
-	fl__ctx_unblock(ctx, blocks);
-	return rc;
+	FL__BLOCKS(deadline);
+	return group_sleep_or_stop(g, takes, deadline, cancel, stopped);
 }
 
 /* Without an executor the group has no task to run or to cancel. */
 static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
 	int rc = 0;
 	while (rc == 0 && fl_group_count(g) > 0) {
-		const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+		FL__BLOCKS(deadline);
 		rc = group_sleep(g, false, deadline, cancel);
-		fl__ctx_unblock(ctx, blocks);
 	}
 	return rc;
 }

@@ -383,9 +383,8 @@ static int imap_await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cance
 	size_t n = 1;
 	if (it->cancel && !it->stopped)
 		things[n++] = (fl_on)FL_ON_CANCEL_TOKEN(it->cancel);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_IMAP, it);
-	int rc = fl_wait_any_until(things, n, deadline, cancel);
-	fl__awaits_end(outer);
+	FL__AWAITS(FL__DEBUG_IMAP, it);
+	const int rc = fl_wait_any_until(things, n, deadline, cancel);
 	return rc < 0 ? rc : 0;
 }
 

@@ -192,10 +192,8 @@ int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 	if (deadline == 0)
 		deadline = FL_FOREVER;
 	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline))) {
-		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_BACKLOG, e);
-		const int rc = fl_sem_acquire_until(&permits->free, deadline, cancel);
-		fl__awaits_end(outer);
-		return rc;
+		FL__AWAITS(FL__DEBUG_BACKLOG, e);
+		return fl_sem_acquire_until(&permits->free, deadline, cancel);
 	}
 	*permit = fl__run_depth(e) < SUBMIT_NESTING_MAX ? FL__PERMIT_INLINE : fl__permit_exceed(e);
 	return 0;

@@ -282,10 +282,8 @@ int fl_timer_cancel(fl_timer *t)
 /* Waits until any timer ceases to be pending or running, without the lock. */
 static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
-	const int rc = fl_cond_wait_until(&timer_settled, &timer_lock, deadline, cancel);
-	fl__awaits_end(outer);
-	return rc;
+	FL__AWAITS(FL__DEBUG_TIMER, t);
+	return fl_cond_wait_until(&timer_settled, &timer_lock, deadline, cancel);
 }
 
 int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)

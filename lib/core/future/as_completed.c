@@ -94,12 +94,11 @@ static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const 
                                int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_LOCKED(&set->lock);
+	FL__AWAITS(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
 	int rc = 0;
 	set->enough = enough;
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
 	while (!enough(set) && rc == 0)
 		rc = fl_cond_wait_until(&set->news, &set->lock, deadline, cancel);
-	fl__awaits_end(outer);
 	set->enough = NULL;
 	return rc != -ECANCELED && enough(set) ? 0 : rc;
 }
@@ -107,11 +106,8 @@ static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const 
 int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
                          fl_cancel_token *cancel)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	const int rc = futures_sleep_until(set, enough, deadline, cancel);
-	fl__ctx_unblock(ctx, blocks);
-	return rc;
+	FL__BLOCKS(deadline);
+	return futures_sleep_until(set, enough, deadline, cancel);
 }
 
 struct fl__future_entry *fl__future_set_take(struct fl__future_set *set)

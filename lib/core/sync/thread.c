@@ -209,6 +209,16 @@ int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, cons
 	return thread_start(t, function, arg, config, allocator, signals, NULL);
 }
 
+static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL__BLOCKS(deadline);
+	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)t->ctx.id);
+	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
+	const int rc = fl_event_wait_until(&t->ended, deadline, cancel);
+	fl__debug_join(0, false);
+	return rc;
+}
+
 __attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline,
                                                fl_cancel_token *cancel)
 {
@@ -219,14 +229,7 @@ __attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, i
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
-	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_JOIN, (void *)(uintptr_t)t->ctx.id);
-	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
-	fl__awaits_end(outer);
-	fl__debug_join(0, false);
-	fl__ctx_unblock(ctx, blocks);
+	const int rc = thread_await(t, deadline, cancel);
 	if (rc != 0)
 		return rc;
 	if (!t->lost)

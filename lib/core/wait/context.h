@@ -130,7 +130,13 @@ static inline const struct fl__ctx *fl__ctx_thread(void)
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
  *     fl__ctx_unblock(ctx, blocks);
+ *
+ * FL__BLOCKS(deadline) is a declaration that does so until the end of the block.
  */
+#define FL__BLOCKS(deadline)                                                                                           \
+	__attribute__((cleanup(fl__blocks_end), unused)) const bool FL__UNIQUE(fl__blocks_) =                          \
+	    fl__ctx_block(fl__ctx_get(), NULL, deadline)
+
 static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, int64_t deadline)
 {
 	return ctx->worker_ops && !fl__is_expired(deadline) && ctx->worker_ops->block(ctx, future, true);
@@ -142,14 +148,22 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 		(void)ctx->worker_ops->block(ctx, NULL, false);
 }
 
+static inline void fl__blocks_end(const bool *blocks)
+{
+	fl__ctx_unblock(fl__ctx_current, *blocks);
+}
+
 /*
- * For reports: names what the caller waits for, before a wait that is made of other waits. The
- * first call counts. Locks keep their own names.
+ * A declaration, for reports: names what the caller waits for until the end of the block, by waits
+ * of other objects. The outermost counts. Locks keep their own names.
  *
- *     const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
- *     rc = fl_cond_wait_until(...);
- *     fl__awaits_end(outer);
+ *     FL__AWAITS(FL__DEBUG_TIMER, t);
+ *     return fl_cond_wait_until(...);
  */
+#define FL__AWAITS(kind, object)                                                                                       \
+	__attribute__((cleanup(fl__awaits_end), unused)) const struct fl__awaited FL__UNIQUE(fl__awaits_) =            \
+	    fl__awaits_begin(kind, object)
+
 static inline struct fl__awaited fl__awaits_begin(enum fl__debug_kind kind, const void *object)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -159,9 +173,9 @@ static inline struct fl__awaited fl__awaits_begin(enum fl__debug_kind kind, cons
 	return outer;
 }
 
-static inline void fl__awaits_end(struct fl__awaited outer)
+static inline void fl__awaits_end(const struct fl__awaited *outer)
 {
-	fl__ctx_current->awaits = outer;
+	fl__ctx_current->awaits = *outer;
 }
 
 extern const struct fl__ctx_ops fl__thread_parker;

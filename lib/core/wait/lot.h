@@ -163,7 +163,7 @@ void fl__lot_serve_in_handler(const void *key);
 
 /*
  * `kind` and `object` are for reports: what the wait is for, unless it is part of another
- * (fl__awaits_begin()).
+ * (FL__AWAITS()).
  */
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object);
 

@@ -127,9 +127,8 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 	if (!self || self == f || self->sched != f->sched)
 		return -EDEADLK;
 	fl__debug_join(f->ctx.id, deadline != FL_FOREVER);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
+	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
 	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
-	fl__awaits_end(outer);
 	fl__debug_join(0, false);
 	return rc;
 }

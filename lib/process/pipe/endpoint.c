@@ -211,9 +211,8 @@ int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, f
 			return rc > 0 ? 0 : rc;
 		if (fl__is_expired(deadline)) /* the wait would succeed while there are clients */
 			return -ETIMEDOUT;
-		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_ENDPOINT, o);
+		FL__AWAITS(FL__DEBUG_ENDPOINT, o);
 		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
-		fl__awaits_end(outer);
 		if (rc != 0)
 			return rc;
 	}

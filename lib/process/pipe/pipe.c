@@ -238,10 +238,8 @@ static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, 
 
 static int pipe_wait(const fl_pipe *p, short events, int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PIPE, p);
-	const int rc = fl__fd_wait(p->fd, events, deadline, cancel);
-	fl__awaits_end(outer);
-	return rc;
+	FL__AWAITS(FL__DEBUG_PIPE, p);
+	return fl__fd_wait(p->fd, events, deadline, cancel);
 }
 
 static int pipe_send_message(const fl_pipe *p, struct pipe_outgoing *m, int64_t deadline, fl_cancel_token *cancel)

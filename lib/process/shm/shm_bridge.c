@@ -395,13 +395,12 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 		return -ETIMEDOUT;
 	struct bridge_entry e = {.word = word, .expected = expected};
 	bridge_add(&e);
-	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, word);
+	FL__AWAITS(FL__DEBUG_SHM, word);
 	int rc = fl__word_wait(&e.done, &bridge_done_word, deadline, cancel);
 	if (rc != 0)
 		bridge_remove(&e);
 	else if (bridge_has_failed(&e))
 		rc = bridge_poll(deadline, cancel);
-	fl__awaits_end(outer);
 	return rc;
 }
 
@@ -511,9 +510,8 @@ int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline,
 			return -ETIMEDOUT;
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
 		bridge_add(&e);
-		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, l);
+		FL__AWAITS(FL__DEBUG_SHM, l);
 		rc = bridge_acquire_served(&e, owner, deadline, cancel);
-		fl__awaits_end(outer);
 		if (rc != -EAGAIN)
 			break;
 		rc = bridge_poll(deadline, cancel);
