@@ -211,16 +211,6 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 	}
 }
 
-static void loop_executor_initialize(struct loop_executor *c)
-{
-	char *message = NULL;
-	int error = fl__executor_initialize(&c->base, &message);
-	if (error != 0)
-		fl__executor_initialize_failed(&c->base, error, message);
-	else
-		fl__message_free(message);
-}
-
 static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c, struct fl__run *run,
                                                         fl_cancel_token *token)
 {
@@ -256,7 +246,7 @@ static int loop_executor_manage(void *executor)
 	loop_executor_enter(c, &run);
 	while ((duty = loop_executor_begin_duty(c, &run, token)) != DUTY_END) {
 		if (duty == DUTY_INITIALIZE)
-			loop_executor_initialize(c);
+			(void)fl__executor_initialize(&c->base); /* an error breaks the executor */
 		else if (duty == DUTY_CANCEL)
 			(void)fl_executor_cancel(&c->base);
 		else
@@ -421,7 +411,6 @@ static void loop_executor_destroy(fl_executor *e)
 }
 
 static const struct fl__executor_ops loop_executor_ops = {
-    .size = sizeof loop_executor_ops,
     .kind = "loop",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = loop_executor_submit,

@@ -650,8 +650,7 @@ static void host_on_block(struct fl__run *run, bool begins)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-static const struct fl__executor_ops host_runner_ops = {
-    .size = sizeof host_runner_ops, .kind = "mpi-runner", .block = host_on_block};
+static const struct fl__executor_ops host_runner_ops = {.kind = "mpi-runner", .block = host_on_block};
 static fl_executor host_runner_executor = {.ops = &host_runner_ops};
 
 static struct host_job *host_next_inline(void)

@@ -180,7 +180,8 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	if (again && !p->base.broken)
 		fl__task_list_add_first(&p->base.queue, block);
 	else if (again)
-		fl__remote_end(&p->remote, block, -ENOTRECOVERABLE, fl__message_copy(p->base.allocator, p->broken));
+		fl__remote_end(&p->remote, block, -ENOTRECOVERABLE,
+		               fl__message_format(p->base.allocator, "%s", p->broken));
 	else if (skipped)
 		fl__remote_end_cancelled(&p->remote, block);
 	else
@@ -432,15 +433,14 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
 	const fl_allocator *allocator = s->share->pool->base.allocator;
-	char whole[2 * FL_MESSAGE_MAX], build[FL__BUILD_ID_TEXT];
+	char build[FL__BUILD_ID_TEXT];
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return *text ? fl__message_copy(allocator, text) : NULL;
+		return *text ? fl__message_format(allocator, "%s", text) : NULL;
 	fl__task_identify(type, &identity);
-	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
-	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
-	return fl__message_copy(allocator, whole);
+	return fl__message_format(allocator, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
+	                          fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
 }
 
 static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const struct fl__mpi_head *head)

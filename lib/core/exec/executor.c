@@ -92,14 +92,17 @@ void fl__executor_fini(fl_executor *e)
 	fl__task_blocks_free(e->blocks);
 }
 
-int fl__executor_initialize(fl_executor *e, char **message)
+int fl__executor_initialize(fl_executor *e)
 {
 	if (!e->initialize)
 		return 0;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token, .executor = e};
-	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx, NULL);
-	*message = ctx.message;
+	const int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx, NULL);
+	if (error != 0)
+		fl__executor_initialize_failed(e, error, ctx.message);
+	else
+		fl__message_free(ctx.message);
 	return error;
 }
 
@@ -269,7 +272,6 @@ static void executor_on_ended(fl_future *f)
 	struct fl__task_block *block = fl__task_block_of(f);
 	if (!fl__is_forked(fl__task_block_owner(block)->fork_count))
 		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
-	fl_future_free(f); /* the claimer's reference: fl__task_block_claimed() */
 }
 
 static const fl_allocator *executor_on_allocator(const fl_future *f)
@@ -386,7 +388,7 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 
 static void executor_end_task(struct fl__task_block *block, int error, const char *text)
 {
-	char *message = text ? fl__message_copy(fl__task_block_owner(block)->allocator, text) : NULL;
+	char *message = text ? fl__message_format(fl__task_block_owner(block)->allocator, "%s", text) : NULL;
 	fl__future_finish(&block->future, error, message);
 	fl_future_free(&block->future); /* the producer's reference */
 }
@@ -417,7 +419,7 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 void fl__executor_break(fl_executor *e, const char *text)
 {
 	struct executor_taken taken;
-	char *why = fl__message_copy(e->allocator, text);
+	char *why = fl__message_format(e->allocator, "%s", text);
 	{
 		FL_LOCKED(&e->lock);
 		e->broken = true;
@@ -611,9 +613,8 @@ static void executor_drop_initialize_arg(fl_executor *e)
 {
 	if (!e->initialize || !e->initialize->drop_arg)
 		return;
-	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as for the hooks of a task */
+	FL_CANCEL_SCOPE(NULL); /* as for the hooks of a task */
 	e->initialize->drop_arg(e->initialize_arg);
-	(void)fl_cancel_scope_set(scope);
 }
 
 void fl_executor_free(fl_executor *e)

@@ -77,7 +77,6 @@ struct fl__executor_seen {
 };
 
 struct fl__executor_ops {
-	uint32_t size; /* of this struct */
 	uint32_t capabilities;
 	const char *kind;
 	/* larger results are in memory of the kind; 0: none are */
@@ -215,11 +214,8 @@ bool fl__executor_may_have(unsigned workers, unsigned most, const char *function
 /* As `config` says, or the usable CPUs. */
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 
-/*
- * Runs the initializer here. Returns 0, or its error, with its message or NULL in `*message`, which
- * fl__message_free() frees.
- */
-int fl__executor_initialize(fl_executor *e, char **message);
+/* Runs the initializer here. Returns 0, or its error, which has made `e` broken. */
+int fl__executor_initialize(fl_executor *e);
 
 /* Makes `e` broken. Takes over `message`. */
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
@@ -341,8 +337,8 @@ static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *b
 
 /*
  * Under the lock: the calling foreign context has just claimed the task. Counts it as foreign, and
- * gives the caller a reference to the future, until ended(): that of the queue, or a new one while
- * the block stays in the kind's backlog.
+ * gives the caller a reference to the future, for fl__future_end_foreign(): that of the queue, or a
+ * new one while the block stays in the kind's backlog.
  */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 

@@ -36,11 +36,9 @@ struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
 int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
 {
 	va_list args;
+	fl__message_free(ctx->message);
 	va_start(args, format);
-	if (!ctx->message || fl__message_lost(ctx->message))
-		ctx->message = fl__message_new(ctx->executor ? ctx->executor->allocator : NULL);
-	if (!fl__message_lost(ctx->message))
-		(void)vsnprintf(ctx->message, FL_MESSAGE_MAX, format, args);
+	ctx->message = fl__message_vformat(ctx->executor ? ctx->executor->allocator : NULL, format, args);
 	va_end(args);
 	return code ? code : -EINVAL;
 }
@@ -310,5 +308,5 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		fl__run_end(&run);
 	}
 	fl__run_leave(&run);
-	f->ops->ended(f);
+	fl__future_end_foreign(f);
 }

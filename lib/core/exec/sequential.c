@@ -27,7 +27,6 @@ static void sequential_add_counts(fl_executor *e, fl_executor_stats *stats)
 }
 
 static const struct fl__executor_ops sequential_ops = {
-    .size = sizeof sequential_ops,
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
@@ -49,9 +48,7 @@ int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *
 		fl__free_to(config->allocator, e);
 		return rc;
 	}
-	char *message = NULL;
-	rc = fl__executor_initialize(e, &message);
-	fl__message_free(message);
+	rc = fl__executor_initialize(e);
 	if (rc != 0) {
 		sequential_destroy(e);
 		return rc;

@@ -100,7 +100,7 @@ static const fl_allocator *then_allocator(const struct then_chain *c)
 
 static char *then_copy_message(const struct then_chain *c, const char *text)
 {
-	return *text ? fl__message_copy(then_allocator(c), text) : NULL;
+	return *text ? fl__message_format(then_allocator(c), "%s", text) : NULL;
 }
 
 /* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */
@@ -142,10 +142,9 @@ static void then_on_second_end(fl_future *second, void *arg)
 
 static void then_refuse(struct then_chain *c, int error)
 {
-	char text[FL_MESSAGE_MAX];
-	(void)snprintf(text, sizeof text, "the next task was refused: %s: %s", fl_error_name(error),
-	               fl_error_text(error));
-	then_end(c, NULL, error, then_copy_message(c, text));
+	then_end(c, NULL, error,
+	         fl__message_format(then_allocator(c), "the next task was refused: %s: %s", fl_error_name(error),
+	                            fl_error_text(error)));
 }
 
 static void then_submit(struct then_chain *c)
@@ -192,11 +191,6 @@ static bool then_on_claim_cancel(fl_future *f)
 	if (second)
 		FL_IGNORE(fl_future_cancel_pending(second)); /* its callback ends the next future */
 	return false;
-}
-
-static void then_on_ended(fl_future *f)
-{
-	fl_future_free(f); /* the producer's reference */
 }
 
 static void then_on_requested(fl_future *f)
@@ -355,7 +349,6 @@ static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t dead
 
 static const struct fl__future_ops then_ops = {
     .claim_cancel = then_on_claim_cancel,
-    .ended = then_on_ended,
     .requested = then_on_requested,
     .has_started = then_on_has_started,
     .is_of_parent = then_on_is_of_parent,

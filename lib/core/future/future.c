@@ -88,34 +88,30 @@ struct future_message {
 	char text[FL_MESSAGE_MAX];
 };
 
-char *fl__message_new(const fl_allocator *allocator)
+char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_list args)
 {
 	struct future_message *message = fl__alloc_from(allocator, 1, sizeof *message);
 	if (!message)
 		return future_lost_message;
 	message->allocator = allocator;
+	(void)vsnprintf(message->text, sizeof message->text, format, args);
 	return message->text;
 }
 
-bool fl__message_lost(const char *message)
+char *fl__message_format(const fl_allocator *allocator, const char *format, ...)
 {
-	return message == future_lost_message;
-}
-
-char *fl__message_copy(const fl_allocator *allocator, const char *text)
-{
-	char *message = fl__message_new(allocator); /* zeroed */
-	if (!fl__message_lost(message))
-		memcpy(message, text, strnlen(text, FL_MESSAGE_MAX - 1));
+	va_list args;
+	va_start(args, format);
+	char *message = fl__message_vformat(allocator, format, args);
+	va_end(args);
 	return message;
 }
 
 __attribute__((cold)) char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error)
 {
-	char number[64], text[FL_MESSAGE_MAX];
-	(void)snprintf(text, sizeof text, "task %s returned %s", type->name ? type->name : "",
-	               fl__error_describe(error, number));
-	return fl__message_copy(allocator, text);
+	char number[64];
+	return fl__message_format(allocator, "task %s returned %s", type->name ? type->name : "",
+	                          fl__error_describe(error, number));
 }
 
 void fl__message_free(char *text)
@@ -408,11 +404,10 @@ static struct fl__callback *future_publish(fl_future *f)
 static void future_call(fl_future *f, fl_future_callback *callback, void *arg, struct fl__values *values)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel_token *scope = fl_cancel_scope_set(NULL);
+	FL_CANCEL_SCOPE(NULL);
 	struct fl__values *outer = fl__values_enter(ctx, values);
 	callback(f, arg);
 	fl__values_leave(ctx, outer);
-	(void)fl_cancel_scope_set(scope);
 }
 
 /* A callback with memory of its own: that of fl_future_on_end(). */
@@ -525,9 +520,8 @@ void fl__future_set_end(fl_future *f, int error, char *message)
 	future_set_message(f, message);
 	if (!f->type->drop_arg)
 		return;
-	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as in future_call() */
+	FL_CANCEL_SCOPE(NULL); /* as in future_call() */
 	f->type->drop_arg(f->arg);
-	(void)fl_cancel_scope_set(scope);
 }
 
 void fl__future_keep_result(fl_future *f)
@@ -637,17 +631,24 @@ void fl__future_request_stop(fl_future *f)
 	fl__cancel_call(&calls);
 }
 
+void fl__future_end_foreign(fl_future *f)
+{
+	if (f->ops->ended)
+		f->ops->ended(f);
+	fl_future_free(f);
+}
+
 static bool future_cancel_if_pending(fl_future *f)
 {
 	if (!f->ops->claim_cancel(f))
 		return false;
 	fl__future_finish(f, -ECANCELED, NULL);
-	f->ops->ended(f);
+	fl__future_end_foreign(f);
 	return true;
 }
 
 /* `requests`: requests the token of a running task. */
-static int future_cancel(fl_future *f, bool requests)
+static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
@@ -664,21 +665,23 @@ static int future_cancel(fl_future *f, bool requests)
 	return -EBUSY;
 }
 
-int fl_future_cancel(fl_future *f)
+/* A callback may free the caller's reference, and may end a chain. */
+static int future_cancel(fl_future *f, bool requests)
 {
-	/* A callback may free the caller's reference, and may end a chain. */
 	(void)fl_future_ref(f);
-	const int rc = future_cancel(f, true);
+	const int rc = future_cancel_or_request(f, requests);
 	fl_future_free(f);
 	return rc;
 }
 
+int fl_future_cancel(fl_future *f)
+{
+	return future_cancel(f, true);
+}
+
 int fl_future_cancel_pending(fl_future *f)
 {
-	(void)fl_future_ref(f); /* as above */
-	const int rc = future_cancel(f, false);
-	fl_future_free(f);
-	return rc;
+	return future_cancel(f, false);
 }
 
 static bool future_register_callback(fl_future *f, struct fl__callback *node)

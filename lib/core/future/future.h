@@ -7,6 +7,7 @@
 #include <fairlead/event.h>
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,10 +35,7 @@ struct fl__future_ops {
 	 * all queues. Returns false if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
-	/*
-	 * Called by a canceller that has ended `f`. Frees the producer's reference, now or when its
-	 * holder finds `f` ended.
-	 */
+	/* Called by a context other than the producer that has ended `f`. NULL: nothing to do. */
 	void (*ended)(fl_future *f);
 	/* Tells a producer that cannot see the token of a request. NULL: it can. */
 	void (*requested)(fl_future *f);
@@ -77,7 +75,7 @@ struct fl_future {
 	struct fl__callback *callbacks; /* newest first */
 	/*
 	 * Until the end: `values` with which the task begins, taken by the context that claims it.
-	 * Then `message`, from fl__message_new(). NULL: none.
+	 * Then `message`, from fl__message_format(). NULL: none.
 	 */
 	union {
 		struct fl__values *values;
@@ -152,6 +150,9 @@ bool fl__future_keeps_result(const fl_future *f);
 void fl__future_set_end(fl_future *f, int error, char *message);
 bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
+
+/* After fl__future_finish() by a context other than the producer. Frees its reference. */
+void fl__future_end_foreign(fl_future *f);
 
 /* The first step of fl__future_finish(): sets the error and the message. May be repeated. */
 void fl__future_set_error(fl_future *f, int error, char *message);
@@ -229,16 +230,13 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * A buffer of FL_MESSAGE_MAX bytes from `allocator`, never NULL; NULL: that of the process. Without
- * memory: a fixed text, for which fl__message_lost() is true; the caller must not write to it.
- * fl__message_free() accepts NULL.
+ * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like, from `allocator`; NULL: that of the
+ * process. Never NULL: without memory it is a fixed text.
  */
-char *fl__message_new(const fl_allocator *allocator);
-/* A copy of `text`, cut where it is too long. */
-char *fl__message_copy(const fl_allocator *allocator, const char *text);
+char *fl__message_format(const fl_allocator *allocator, const char *format, ...) FL_PRINTF(2, 3);
+char *fl__message_vformat(const fl_allocator *allocator, const char *format, va_list args) FL_PRINTF(2, 0);
 /* What is wrong with the positive number that a task of `type` has returned. */
 char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
-bool fl__message_lost(const char *message);
-void fl__message_free(char *message);
+void fl__message_free(char *message); /* may be NULL */
 
 #endif

@@ -43,12 +43,6 @@ static void promise_on_requested(fl_future *f)
 	fl_cancel_token_request(&promise_of(f)->stop);
 }
 
-static void promise_on_ended(fl_future *f)
-{
-	promise_on_requested(f);
-	fl_future_free(f); /* the producer's reference */
-}
-
 static void promise_on_release(fl_future *f)
 {
 	fl__free(promise_of(f));
@@ -56,7 +50,7 @@ static void promise_on_release(fl_future *f)
 
 static const struct fl__future_ops promise_ops = {
     .claim_cancel = fl__future_claim_cancel,
-    .ended = promise_on_ended,
+    .ended = promise_on_requested,
     .requested = promise_on_requested,
     .release = promise_on_release,
 };
@@ -121,38 +115,37 @@ int fl_promise_set(fl_promise *p, const void *value)
 	return 0;
 }
 
-FL_PRINTF(3, 0) static void promise_fail(fl_promise *p, int error, const char *format, va_list args)
+/* `keeps`: with a copy of `*value`. */
+__attribute__((format(printf, 5, 0))) static int promise_fail(fl_promise *p, bool keeps, const void *value, int error,
+                                                              const char *format, va_list args)
 {
-	char *message = fl__message_new(NULL);
-	if (!fl__message_lost(message))
-		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
-	promise_finish(p, error ? error : -EINVAL, message);
+	int rc = promise_begin_end(p);
+	if (rc != 0)
+		return rc;
+	if (keeps) {
+		promise_store(p, value);
+		fl__future_keep_result(&p->future);
+	}
+	promise_finish(p, error ? error : -EINVAL, fl__message_vformat(NULL, format, args));
+	return 0;
 }
 
 int fl_promise_fail(fl_promise *p, int error, const char *format, ...)
 {
-	int rc = promise_begin_end(p);
-	if (rc != 0)
-		return rc;
 	va_list args;
 	va_start(args, format);
-	promise_fail(p, error, format, args);
+	const int rc = promise_fail(p, false, NULL, error, format, args);
 	va_end(args);
-	return 0;
+	return rc;
 }
 
 int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
 {
-	int rc = promise_begin_end(p);
-	if (rc != 0)
-		return rc;
-	promise_store(p, value);
-	fl__future_keep_result(&p->future);
 	va_list args;
 	va_start(args, format);
-	promise_fail(p, error, format, args);
+	const int rc = promise_fail(p, true, value, error, format, args);
 	va_end(args);
-	return 0;
+	return rc;
 }
 
 fl_cancel_token *fl_promise_token(fl_promise *p)

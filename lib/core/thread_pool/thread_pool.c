@@ -970,12 +970,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		fl__sub_seq_cst(&p->searching, 1);
 		pool_wake_locked(p);
 	}
-	char *message = NULL;
-	const int error = fl__executor_initialize(&p->base, &message);
-	if (error != 0)
-		fl__executor_initialize_failed(&p->base, error, message);
-	else
-		fl__message_free(message);
+	(void)fl__executor_initialize(&p->base); /* an error breaks the executor */
 	FL_LOCKED(&p->base.lock);
 	fl__store_relaxed(&p->initializing, p->initializing - 1);
 	fl__add_relaxed(&p->searching, 1);
@@ -1032,7 +1027,7 @@ __attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
 	if (block->permit == FL__PERMIT_WORKER)
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	fl__future_finish(&block->future, -EOWNERDEAD,
-	                  fl__message_copy(p->base.allocator, "the task's function " FL__ENDS_THREAD));
+	                  fl__message_format(p->base.allocator, "the task's function " FL__ENDS_THREAD));
 	fl_future_free(&block->future); /* the producer's reference */
 }
 
@@ -1397,7 +1392,6 @@ __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_st
 }
 
 static const struct fl__executor_ops pool_ops = {
-    .size = sizeof pool_ops,
     .kind = "threads",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = pool_submit,

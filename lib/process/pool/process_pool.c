@@ -464,12 +464,8 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
-	char *message = fl__message_new(w->pool->base.allocator);
-	if (!fl__message_lost(message)) {
-		memcpy(message, w->rings.completions->message[slot], FL__RINGS_MESSAGE);
-		message[FL__RINGS_MESSAGE - 1] = '\0';
-	}
-	return message;
+	return fl__message_format(w->pool->base.allocator, "%.*s", FL__RINGS_MESSAGE - 1,
+	                          (const char *)w->rings.completions->message[slot]);
 }
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 

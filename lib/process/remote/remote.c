@@ -72,10 +72,8 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, int error, const char *format, ...)
 {
 	va_list args;
-	char *message = fl__message_new(r->base.allocator);
 	va_start(args, format);
-	if (!fl__message_lost(message))
-		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	char *message = fl__message_vformat(r->base.allocator, format, args);
 	va_end(args);
 	fl__remote_end(r, block, error, message);
 }

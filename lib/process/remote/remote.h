@@ -121,8 +121,8 @@ bool fl__remote_is_busy(const fl_executor *e);
 int fl__remote_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 #define FL__REMOTE_OPS                                                                                                 \
-	.size = sizeof(struct fl__executor_ops), .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,                    \
-	.recall = fl__remote_on_recall, .withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked,              \
-	.attend = fl__remote_on_attend, .is_busy = fl__remote_is_busy, .join = fl__remote_on_join
+	.capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED, .recall = fl__remote_on_recall,                             \
+	.withdraw = fl__remote_on_withdraw, .asked = fl__remote_on_asked, .attend = fl__remote_on_attend,              \
+	.is_busy = fl__remote_is_busy, .join = fl__remote_on_join
 
 #endif

@@ -105,9 +105,7 @@ FL_STRESS_ACTOR(future_message, producer)
 {
 	if (fl__future_claim(s->f) != FL__CLAIM_RUN)
 		return;
-	char *message = fl__message_new(NULL);
-	message[0] = 'w';
-	fl__future_finish(s->f, -EIO, message);
+	fl__future_finish(s->f, -EIO, fl__message_format(NULL, "w"));
 	fl_future_free(s->f);
 }
 

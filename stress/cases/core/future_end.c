@@ -221,7 +221,7 @@ static bool has_not_started(const fl_future *f)
 }
 
 static const struct fl__future_ops asked_ops = {
-    .claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release, .has_started = has_not_started};
+    .claim_cancel = on_claim_cancel, .release = on_release, .has_started = has_not_started};
 
 FL_STRESS_SETUP(future_ends_while_asked)
 {

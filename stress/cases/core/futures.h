@@ -30,11 +30,6 @@ static inline bool on_claim_cancel(fl_future *f)
 	return claimed;
 }
 
-static inline void on_ended(fl_future *f)
-{
-	fl_future_free(f);
-}
-
 static inline void on_release(fl_future *f)
 {
 	COUNT(block_of(f)->freed);
@@ -51,7 +46,7 @@ static inline void drop_result(void *result)
 	*(int *)result = 0; /* plain: after every access to it */
 }
 
-static const struct fl__future_ops ops = {.claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release};
+static const struct fl__future_ops ops = {.claim_cancel = on_claim_cancel, .release = on_release};
 static const fl_task_type type = {.size = sizeof type,
                                   .name = "case",
                                   .result_size = sizeof(int),

@@ -47,8 +47,7 @@ static int add(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-static const struct fl__executor_ops ops = {
-    .size = sizeof ops, .kind = "case", .capabilities = FL_CAP_BY_REFERENCE, .submit = add};
+static const struct fl__executor_ops ops = {.kind = "case", .capabilities = FL_CAP_BY_REFERENCE, .submit = add};
 
 static fl_executor *new_executor(void)
 {
