@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/event.h>
 #include <fairlead/executor.h>
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
@@ -39,6 +40,7 @@ FL_BEGIN_DECLS
 typedef struct fl_intrusive_task {
 	uint32_t word_;
 	uint32_t fork_count_;
+	fl_event released_; /* nothing refers to the future */
 	struct {
 		uint64_t numbers_[8];
 		void *pointers_[32];
@@ -47,7 +49,7 @@ typedef struct fl_intrusive_task {
 
 /* clang-format off */
 /* A task that is not submitted; the same as all-zero. */
-#define FL_INTRUSIVE_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
+#define FL_INTRUSIVE_TASK_INIT { 0, 0, FL_EVENT_INIT, { { 0 }, { 0 } } }
 /* clang-format on */
 
 /*

@@ -1,43 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks in the caller's memory: a word, and a task block that the executor's pool counts as its own
- * (fl__task_block_adopt()).
+ * Tasks in the caller's memory: a word, an event, and a task block that the executor's pool counts
+ * as its own (fl__task_block_adopt()). Only the caller's context uses the word:
  *
- *   word       meaning                                set by
- *   0          the caller's: not submitted, or        a join; a refused submit; the caller
- *              joined
- *   BUSY       the task was submitted                 fl_intrusive_task_submit(): CAS
- *   JOINING    the caller's reference to the future   a join, just before it frees the reference
- *              is freed
- *   RELEASED   nothing refers to the future           the context that frees the last reference:
- *                                                     CAS, or a store in the parking lot
- *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the parking lot, while not
- *                                                     RELEASED
+ *   word      meaning                               set by
+ *   0         not submitted, or joined              a join; a refused submit; the caller
+ *   BUSY      the task was submitted                fl_intrusive_task_submit()
+ *   JOINING   the caller's reference is freed       a join, just before it frees the reference
  *
  * Invariants
- *   1. From the submit on the future has two references, the producer's and the caller's. Until
- *      JOINING, with which the caller's goes, only the caller's context writes the word.
- *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the
- *      pool has uncounted the block before. While WAITERS is set the step is a transaction of the
- *      parking lot (lot.c, invariant 5).
- *   3. Linearization: submit, that of the executor; join, the load that finds RELEASED, or that
- *      finds the caller's reference the last one (fl__future_is_last_reference()).
+ *   1. From the submit on the future has two references, the producer's and the caller's.
+ *   2. The set of `released_`, when the last reference is freed, is the last use of the memory by
+ *      any context but the caller's: the pool has uncounted the block before.
+ *   3. Linearization: submit, that of the executor; join, the load that finds the event set, or
+ *      that finds the caller's reference the last one (fl__future_is_last_reference()).
  *
  * The type's drop hooks must not run: the future has a copy of a type without them.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../wait/lot.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/intrusive_task.h>
 #include <string.h>
 
-enum { INTRUSIVE_BUSY = 1, INTRUSIVE_JOINING = 2, INTRUSIVE_RELEASED = 4, INTRUSIVE_WAITERS = 8 };
-
-static const struct fl__word intrusive_released = {INTRUSIVE_RELEASED, INTRUSIVE_RELEASED, INTRUSIVE_WAITERS,
-                                                   .kind = FL__DEBUG_INTRUSIVE_TASK,
-                                                   .offset = offsetof(fl_intrusive_task, word_)};
+enum { INTRUSIVE_BUSY = 1, INTRUSIVE_JOINING = 2 };
 
 struct intrusive_room {
 	union {
@@ -64,25 +51,9 @@ static fl_future *intrusive_future_of(fl_intrusive_task *task)
 
 void fl__intrusive_release(struct fl__task_block *block)
 {
-	uint32_t *word = &((fl_intrusive_task *)(void *)((char *)block - offsetof(fl_intrusive_task, room_)))->word_;
+	fl_intrusive_task *task = (void *)((char *)block - offsetof(fl_intrusive_task, room_));
 	fl__task_block_free(block);
-	uint32_t seen = fl__load_relaxed(word); /* the CAS decides */
-	while (!(seen & INTRUSIVE_WAITERS))
-		/*
-		 * all use of the memory, by all contexts that had a reference; pairs with a join's
-		 * waits and loads
-		 */
-		if (fl__cas_weak_release(word, &seen, seen | INTRUSIVE_RELEASED))
-			return;
-	struct fl__lot lot;
-	fl__lot_open(&lot, word);
-	fl__lot_take(&lot, FL__ALL, 0);
-	/*
-	 * as above. A store suffices: before RELEASED a join sets only WAITERS, in a transaction of
-	 * this queue.
-	 */
-	fl__store_release(word, INTRUSIVE_BUSY | INTRUSIVE_JOINING | INTRUSIVE_RELEASED);
-	fl__lot_close(&lot);
+	fl_event_set(&task->released_);
 }
 
 static const fl_task_type *intrusive_type_without_hooks(struct intrusive_room *m, const fl_task_type *type)
@@ -147,6 +118,7 @@ int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_t
 	if (!fl__cas_relaxed(&task->word_, &seen, INTRUSIVE_BUSY))
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	fl_event_init(&task->released_);
 	rc = fl__intrusive_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
 		fl__store_relaxed(&task->word_, 0); /* no other context has seen it */
@@ -161,14 +133,13 @@ fl_future *fl_intrusive_task_future(fl_intrusive_task *task)
 
 static void intrusive_free_reference(fl_intrusive_task *task)
 {
-	/* fl_future_free() orders this store before the release of the future */
-	fl__store_relaxed(&task->word_, INTRUSIVE_BUSY | INTRUSIVE_JOINING);
+	fl__store_relaxed(&task->word_, INTRUSIVE_JOINING); /* as in fl_intrusive_task_submit() */
 	fl_future_free(intrusive_future_of(task));
 }
 
 int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* only this context's writes matter */
+	/* as in fl_intrusive_task_submit() */
 	const uint32_t seen = fl__load_relaxed(&task->word_);
 	if (seen == 0)
 		return 0;
@@ -177,31 +148,32 @@ int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline, fl_c
 	if (fl__run_is_inside_task(intrusive_future_of(task)) || fl__future_is_calling(intrusive_future_of(task)))
 		return -EDEADLK;
 	int rc = 0;
-	if (!(seen & INTRUSIVE_JOINING)) {
+	if (seen == INTRUSIVE_BUSY) {
 		rc = fl_future_wait_until(intrusive_future_of(task), deadline, cancel);
 		if (rc != 0)
 			return rc;
 		intrusive_free_reference(task);
 	}
-	rc = fl__word_wait(&task->word_, &intrusive_released, deadline, cancel);
+	FL__AWAITS(FL__DEBUG_INTRUSIVE_TASK, task);
+	rc = fl_event_wait_until(&task->released_, deadline, cancel);
 	if (rc == 0)
-		fl__store_relaxed(&task->word_, 0); /* only this context uses the task */
+		fl__store_relaxed(&task->word_, 0); /* as above */
 	return rc;
 }
 
 int fl_intrusive_task_try_join(fl_intrusive_task *task)
 {
-	/* pairs with fl__intrusive_release() */
-	const uint32_t seen = fl__load_acquire(&task->word_);
+	/* as in fl_intrusive_task_submit() */
+	const uint32_t seen = fl__load_relaxed(&task->word_);
 	if (seen == 0)
 		return 0;
 	if (fl__is_forked(task->fork_count_))
 		return -EOWNERDEAD;
-	if (!(seen & INTRUSIVE_JOINING)) {
+	if (seen == INTRUSIVE_BUSY) {
 		if (!fl__future_is_last_reference(intrusive_future_of(task)))
 			return -EBUSY;
 		intrusive_free_reference(task); /* releases it */
-	} else if (!(seen & INTRUSIVE_RELEASED)) {
+	} else if (!fl_event_is_set(&task->released_)) {
 		return -EBUSY;
 	}
 	fl__store_relaxed(&task->word_, 0); /* as above */
