@@ -30,8 +30,7 @@
  * A worker that waits for the next future may be the only one that can run what that future depends
  * on. So it finds the chain's current stage (then_stage_of()), helps with that, and waits until the
  * chain has moved on. Each chain knows the chain that it follows, and one farther ahead (`jump`),
- * chosen as in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n,
- * and finds the next 64 stages at once (struct then_path).
+ * chosen as in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n.
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -246,12 +245,6 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/* The chains that a waiter comes to next, the farthest ahead last, to save searches. */
-struct then_path {
-	struct then_chain *at[64];
-	size_t n;
-};
-
 /*
  * Of `c`, which has not ended, and the chains that it depends on: the farthest ahead that has not
  * ended.
@@ -279,32 +272,10 @@ static bool then_on_is_of_parent(const fl_future *f)
 	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_of_parent(at);
 }
 
-/* The one that depends on `depth` chains: `c` or a chain that it depends on. */
-static struct then_chain *then_at_depth(struct then_chain *c, size_t depth)
+/* Of the earliest pending chain of those that `f` depends on, or its own. */
+static struct then_stage then_stage_of(fl_future *f)
 {
-	while (c->depth > depth)
-		c = c->jump->depth >= depth ? c->jump : then_chain_of(c->first);
-	return c;
-}
-
-/* `path` is empty at first; later calls pass the same `last`. */
-static struct then_chain *then_earliest_on(struct then_path *path, struct then_chain *last)
-{
-	const size_t most = sizeof path->at / sizeof *path->at;
-	while (path->n > 0 && fl__future_has_ended(&path->at[path->n - 1]->next))
-		path->n--;
-	if (path->n == 0) {
-		struct then_chain *earliest = then_earliest_pending(last),
-				  *c = then_at_depth(last, earliest->depth + most - 1);
-		for (; c != earliest; c = then_chain_of(c->first))
-			path->at[path->n++] = c;
-		path->at[path->n++] = earliest;
-	}
-	return path->at[path->n - 1];
-}
-
-static struct then_stage then_stage_of(struct then_chain *c)
-{
+	struct then_chain *c = then_earliest_pending(then_chain_of(f));
 	/* read first: then `second` is set, if it ever is */
 	const bool begun = fl_event_is_set(&c->begun);
 	fl_future *second = then_second_of(c);
@@ -320,10 +291,9 @@ static struct then_stage then_stage_of(struct then_chain *c)
 /* Helps as far as this context may. */
 static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
-	struct then_path path = {.n = 0};
 	struct then_stage stage;
 	do {
-		stage = then_stage_of(then_earliest_on(&path, then_chain_of(f)));
+		stage = then_stage_of(f);
 		if (!stage.future)
 			return;
 		fl__future_help(stage.future, deadline, cancel);
@@ -333,9 +303,8 @@ static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *
 static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
-	struct then_path path = {.n = 0};
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
-		struct then_stage stage = then_stage_of(then_earliest_on(&path, then_chain_of(f)));
+		struct then_stage stage = then_stage_of(f);
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
 		if (stage.future) {
 			fl__future_help(stage.future, deadline, cancel);
