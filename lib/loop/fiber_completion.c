@@ -9,8 +9,7 @@
 
 static bool completion_has_failed(const struct fl_fiber *f)
 {
-	return !fl_fiber_is_alive(f) &&
-	       fl__fiber_is_failure(f, fl__fiber_result(fl__fiber_of_extra((void *)(uintptr_t)f)));
+	return !fl_fiber_is_alive(f) && fl__fiber_is_failure(f, f->in.result);
 }
 
 static bool completion_is_enough(const struct fl__completion_list *list)

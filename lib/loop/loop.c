@@ -96,14 +96,9 @@ static void loop_poll(fl_loop *l, int64_t deadline)
 	l->n_events = 0;
 }
 
-static fl_loop *loop_of_sched(const struct fl__sched *s)
-{
-	return fl__sched_user(s);
-}
-
 static int loop_sleep(struct fl__sched *s, int64_t deadline)
 {
-	fl_loop *l = loop_of_sched(s);
+	fl_loop *l = s->config.user;
 	l->rung = false;
 	loop_poll(l, deadline);
 	return l->rung ? 0 : -EINTR;
@@ -111,7 +106,7 @@ static int loop_sleep(struct fl__sched *s, int64_t deadline)
 
 static void loop_wake(struct fl__sched *s)
 {
-	fl_loop *l = loop_of_sched(s);
+	fl_loop *l = s->config.user;
 	const int bell = l->bell;
 	fl__tsan_release(&l->on_bell); /* pairs with loop_on_bell() */
 	fl__poller_sys.ring(bell);
@@ -133,7 +128,7 @@ static void loop_on_fd_event(void *source, uint32_t events)
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
                          fl_cancel_token *cancel)
 {
-	fl_loop *l = fl__sched_user(s);
+	fl_loop *l = s->config.user;
 	struct loop_fd_waiter waiters[FL__WAIT_FDS];
 	struct fl__wait wait;
 	unsigned added = 0;
@@ -215,7 +210,7 @@ static int loop_handle_posts(void *loop)
 fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_entered();
-	return s && fl__sched_ops(s) == &loop_sched_ops && !fl__sched_is_forked(s) ? loop_of_sched(s) : NULL;
+	return s && s->config.ops == &loop_sched_ops && !fl__sched_is_forked(s) ? s->config.user : NULL;
 }
 
 fl_loop *fl__loop_needed(bool waits, const char *function)
@@ -233,7 +228,7 @@ void fl__loop_missing(const char *function)
 	fl__panic(function, NULL, "the loop is NULL: does this thread run one?");
 }
 
-int fl__loop_enter(fl_loop *l)
+static int loop_enter(fl_loop *l)
 {
 	int rc = fl__sched_enter(l->sched);
 	if (rc != 0 || !l->armed)
@@ -241,11 +236,6 @@ int fl__loop_enter(fl_loop *l)
 	l->armed = false;
 	fl__sched_disarm(l->sched, loop_sleep(l->sched, 0) == 0);
 	return 0;
-}
-
-void fl__loop_leave(fl_loop *l)
-{
-	fl__sched_leave(l->sched);
 }
 
 static void loop_poll_and_adapt(fl_loop *l)
@@ -273,7 +263,7 @@ static void loop_run_batch(fl_loop *l)
 	for (;;) {
 		const size_t all = l->sched->runnable, piece = left < LOOP_BATCH_PIECE ? left : LOOP_BATCH_PIECE;
 		const size_t run = all > piece ? all : piece; /* switches in this piece, at least */
-		if (!fl__sched_run_batch(l->sched, piece) || left <= run ||
+		if (!fl__sched_turn(l->sched, piece) || left <= run ||
 		    fl__sys.now() - l->polled > loop_poll_too_seldom)
 			return;
 		left -= run;
@@ -291,9 +281,10 @@ static bool loop_wait_for_work(fl_loop *l)
 	return slept;
 }
 
-void fl__loop_step(fl_loop *l)
+/* Polls, waits if no fiber is runnable, fires timers, runs fibers. */
+static void loop_step(fl_loop *l)
 {
-	if (fl__sched_is_runnable(l->sched))
+	if (l->sched->runnable > 0)
 		loop_poll_and_adapt(l);
 	else if (loop_wait_for_work(l))
 		l->polled = 0;
@@ -303,14 +294,18 @@ void fl__loop_step(fl_loop *l)
 	loop_run_batch(l);
 }
 
-void fl__loop_drain(fl_loop *l)
+/*
+ * Cancels all fibers, also those of groups that began elsewhere, and runs the loop until they have
+ * ended.
+ */
+static void loop_drain(fl_loop *l)
 {
 	fl_cancel_token_request(&l->root);
 	for (struct fl_fiber *f = l->all; f; f = f->next)
 		if (f->token.token.root_ != &l->root)
 			fl_cancel_token_request(&f->token.token);
-	while (fl__sched_fibers(l->sched) > LOOP_OWN_FIBERS)
-		fl__loop_step(l);
+	while (l->sched->fibers > LOOP_OWN_FIBERS)
+		loop_step(l);
 	if (!fl__cancel_take_back(&l->root))
 		fl__panic("fl_loop_run", l,
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
@@ -321,7 +316,7 @@ __attribute__((cold)) static void loop_exits(void *loop)
 {
 	char reason[96];
 	const struct fl__fiber *f = fl__fiber_self();
-	(void)snprintf(reason, sizeof reason, "fiber %s " FL__ENDS_THREAD, f ? fl__fiber_name(f) : "(none)");
+	(void)snprintf(reason, sizeof reason, "fiber %s " FL__ENDS_THREAD, f ? f->name : "(none)");
 	fl__panic("fl_loop_run", loop, reason);
 }
 
@@ -333,22 +328,22 @@ static int loop_run(fl_loop *l, fl_fiber_function *function, void *arg)
 		return rc;
 	fl__fiber_inherit(first);
 	while (fl_fiber_is_alive(first))
-		fl__loop_step(l);
+		loop_step(l);
 	rc = fl_fiber_try_join(first, &result);
-	fl__loop_drain(l);
+	loop_drain(l);
 	return rc == 0 ? result : rc;
 }
 
 int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_run_on");
-	int rc = fl__loop_enter(l);
+	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
 	pthread_cleanup_push(loop_exits, l);
 	rc = loop_run(l, function, arg);
 	pthread_cleanup_pop(0);
-	fl__loop_leave(l);
+	fl__sched_leave(l->sched);
 	return rc;
 }
 
@@ -375,18 +370,18 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 {
 	fl__loop_check(l, "fl_loop_run_once");
 	bool first = !l->armed;
-	int rc = fl__loop_enter(l);
+	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);
 	fl__loop_check_timers(l);
-	(void)fl__sched_turn(l->sched);
+	(void)fl__sched_turn(l->sched, 0);
 	pthread_cleanup_pop(0);
 	l->armed = fl__sched_arm(l->sched);
 	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
-	fl__loop_leave(l);
+	fl__sched_leave(l->sched);
 	return 0;
 }
 
@@ -424,7 +419,7 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 {
 	const struct fl__sched_config sched = {
 	    .stack_size = config->stack_size,
-	    .extra = sizeof(struct fl_fiber),
+	    .fiber_size = sizeof(struct fl_fiber),
 	    .ending = fl__locals_end,
 	    .ended = fl__fiber_ended,
 	    .ops = &loop_sched_ops,
@@ -483,25 +478,25 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 /* Its own two last: they need no memory to end. */
 static void loop_end_fibers(fl_loop *l)
 {
-	int rc = fl__loop_enter(l);
-	if (rc == -ENOMEM && fl__sched_fibers(l->sched) == LOOP_OWN_FIBERS)
+	int rc = loop_enter(l);
+	if (rc == -ENOMEM && l->sched->fibers == LOOP_OWN_FIBERS)
 		return;
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
 	/* round 2: calls posted by ending fibers */
 	for (int i = 0; i < 2; i++) {
-		(void)fl__sched_turn(l->sched);
-		fl__loop_drain(l);
+		(void)fl__sched_turn(l->sched, 0);
+		loop_drain(l);
 	}
 	l->ending = true;
 	fl__fiber_resume(l->callback_fiber);
 	fl__fiber_resume(l->post_fiber);
-	while (fl__sched_fibers(l->sched) > 0) { /* a callback may still be waiting */
+	while (l->sched->fibers > 0) { /* a callback may still be waiting */
 		(void)fl__sched_sleep(l->sched, FL_FOREVER);
-		(void)fl__sched_turn(l->sched);
+		(void)fl__sched_turn(l->sched, 0);
 	}
-	fl__loop_leave(l);
+	fl__sched_leave(l->sched);
 }
 
 static void loop_end_sched(fl_loop *l)

@@ -136,19 +136,8 @@ static inline void fl__loop_check(const fl_loop *l, const char *function)
 		fl__loop_missing(function);
 }
 
-int fl__loop_enter(fl_loop *l);
-void fl__loop_leave(fl_loop *l);
-
-/* Polls, waits if no fiber is runnable, fires timers, runs fibers. */
-void fl__loop_step(fl_loop *l);
-
-/*
- * Cancels all fibers, also those of groups that began elsewhere, and runs the loop until they have
- * ended.
- */
-void fl__loop_drain(fl_loop *l);
-
 struct fl_fiber {
+	struct fl__fiber in;
 	struct fl__own_token token;
 	struct fl__post cancel_post; /* a request by another thread */
 	/* Written under the lock of the token's tree; read after disowning. */
@@ -162,7 +151,6 @@ struct fl_fiber {
 	struct fl_group *group; /* NULL: none */
 	size_t number;
 	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
-	bool detached;
 	bool joining; /* a joiner will free the fiber */
 };
 
@@ -177,6 +165,6 @@ void fl__fiber_inherit(struct fl_fiber *f);
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
 /* By the scheduler, after it has published the end of a fiber. */
-void fl__fiber_ended(void *extra);
+void fl__fiber_ended(struct fl__fiber *in);
 
 #endif

@@ -53,15 +53,14 @@ static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const ch
 
 static const char *loop_debug_name(const fl_loop *l, const struct fl__fiber *f)
 {
-	return f && !fl__loop_is_own(l, f) ? fl__fiber_name(f) : "";
+	return f && !fl__loop_is_own(l, f) ? f->name : "";
 }
 
-static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to)
+static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *to)
 {
-	const fl_loop *l = fl__sched_user(s);
+	const fl_loop *l = s->config.user;
 	struct fl__loop_debug *d = l->debug;
 	const int64_t now = fl__sys.now();
-	(void)from;
 	loop_debug_end_run(d, now);
 	loop_debug_begin_run(d, now, loop_debug_name(l, to));
 }
@@ -110,7 +109,7 @@ void fl__loop_debug_end(fl_loop *l)
 	if (!d)
 		return;
 	l->debug = NULL;
-	fl__sched_observe(l->sched, NULL);
+	l->sched->observe = NULL;
 	if (d->config.blocked > 0 && !fl__loop_is_forked(l)) {
 		fl_event_set(&d->end);
 		int rc = fl_thread_join_until(&d->watchdog, NULL, FL_FOREVER, FL_SHIELDED);
@@ -135,7 +134,7 @@ static int loop_debug_begin(fl_loop *l, const fl_loop_debug_config *config)
 		}
 	}
 	l->debug = d;
-	fl__sched_observe(l->sched, loop_debug_observe);
+	l->sched->observe = loop_debug_observe;
 	return 0;
 }
 

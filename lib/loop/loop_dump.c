@@ -53,23 +53,13 @@ static void loop_dump_print_frame(struct loop_dump_report *r, int depth, int n, 
 		(void)fprintf(r->out, "%s(+%#lx)\n", info.dli_fname, (unsigned long)(call - base));
 }
 
-static struct fl__fiber *loop_dump_inner(struct fl_fiber *f)
-{
-	return fl__fiber_of_extra(f);
-}
-
-static uint64_t loop_dump_id(struct fl_fiber *f)
-{
-	return fl__fiber_ctx(loop_dump_inner(f))->id;
-}
-
 static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f, int depth)
 {
 	struct loop_dump_stack stack = {0};
 	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * LOOP_DUMP_INDENT, "", fl_fiber_name(f),
-	              (unsigned long long)loop_dump_id(f), fl__fiber_state(loop_dump_inner(f)),
+	              (unsigned long long)f->in.ctx.id, fl__fiber_state(&f->in),
 	              fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
-	if (!fl__fiber_visit(loop_dump_inner(f), loop_dump_take_stack, &stack))
+	if (!fl__fiber_visit(&f->in, loop_dump_take_stack, &stack))
 		return;
 	for (int i = 0; i < stack.n && stack.at[i] != 0; i++)
 		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
@@ -81,7 +71,7 @@ static int loop_dump_compare(const void *a, const void *b)
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
 	if (x->parent != y->parent)
 		return x->parent < y->parent ? -1 : 1;
-	return loop_dump_id(x) < loop_dump_id(y) ? -1 : 1;
+	return x->in.ctx.id < y->in.ctx.id ? -1 : 1;
 }
 
 static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t parent)
@@ -105,7 +95,7 @@ static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 		if (i < r->n && r->fibers[i]->parent == parent) {
 			loop_dump_print_fiber(r, r->fibers[i], (int)depth + 1);
 			r->path[depth++] = i;
-			parent = loop_dump_id(r->fibers[i]);
+			parent = r->fibers[i]->in.ctx.id;
 			i = loop_dump_first_child(r, parent);
 		} else if (depth > 0) {
 			i = r->path[--depth];
@@ -119,7 +109,7 @@ static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 {
 	for (struct fl_fiber *f = l->all; f; f = f->next)
-		if (loop_dump_id(f) == id)
+		if (f->in.ctx.id == id)
 			return true;
 	return false;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fibers of a loop: each has a cancel token and an entry in its loop's list. The user's
- * fl_fiber is stored behind the struct fl__fiber, in the fiber's block.
+ * fl_fiber begins with the scheduler's struct fl__fiber.
  *
  * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them.
  * Their tokens are children of the group's token. If a callback starts the first member, the group
  * is a child of the loop's token. A group that began elsewhere may be below no token of the loop:
- * the loop's end requests its fibers' tokens one by one (fl__loop_drain()), and from then on starts
+ * the loop's end requests its fibers' tokens one by one (loop_drain()), and from then on starts
  * no fiber of a group.
  */
 #include "core/base/atomic.h"
@@ -21,14 +21,14 @@
 #include <errno.h>
 #include <fairlead/error.h>
 
-static struct fl__fiber *loop_fiber_inner(const fl_fiber *f)
-{
-	return fl__fiber_of_extra((void *)(uintptr_t)f);
-}
-
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 {
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_token_is_requested(&f->token.token));
+}
+
+static struct fl_fiber *loop_fiber_of(struct fl__fiber *in)
+{
+	return (struct fl_fiber *)(void *)in; /* its first member */
 }
 
 /* Cancel requests. */
@@ -36,16 +36,16 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 static void loop_fiber_deliver_cancel(struct fl__post *post)
 {
 	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)post - offsetof(struct fl_fiber, cancel_post));
-	fl__ctx_cancel(fl__fiber_ctx(loop_fiber_inner(f)));
+	fl__ctx_cancel(&f->in.ctx);
 	f->cancel_done = true;
 }
 
 /* On any thread. loop_fiber_body() waits for the delivery. */
 static void loop_fiber_request_cancel(struct fl__own_token *own)
 {
-	struct fl_fiber *f = (struct fl_fiber *)(void *)own;
+	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)own - offsetof(struct fl_fiber, token));
 	if (fl_loop_current() == f->loop) {
-		fl__ctx_cancel(fl__fiber_ctx(loop_fiber_inner(f)));
+		fl__ctx_cancel(&f->in.ctx);
 		return;
 	}
 	f->cancel_posted = true;
@@ -71,29 +71,29 @@ static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 
 static int loop_fiber_body(void *unused)
 {
-	struct fl__fiber *in = fl__fiber_self();
-	struct fl_fiber *f = fl__fiber_extra(in);
+	struct fl_fiber *f = loop_fiber_of(fl__fiber_self());
+	struct fl__ctx *ctx = &f->in.ctx;
 	(void)unused;
 	int rc = f->function(f->arg);
-	fl__fiber_ctx(in)->front.scope = NULL;
-	fl__locals_end(fl__fiber_ctx(in)); /* first: a destructor may wait */
+	ctx->front.scope = NULL;
+	fl__locals_end(ctx); /* first: a destructor may wait */
 	loop_fiber_disown_token(f);
 	if (f->group && rc != 0)
 		loop_fiber_note_in_group(f, rc);
-	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
-		fl__fiber_report_error(fl__fiber_name(in), rc);
+	else if (!f->group && f->in.detached && fl__fiber_is_failure(f, rc))
+		fl__fiber_report_error(f->in.name, rc);
 	/* Otherwise the joiner does: other threads may request it. */
-	if (f->detached)
+	if (f->in.detached)
 		fl_cancel_token_destroy(&f->token.token);
 	FL__LIST_REMOVE(f);
 	return rc;
 }
 
-void fl__fiber_ended(void *extra)
+void fl__fiber_ended(struct fl__fiber *in)
 {
-	struct fl_fiber *f = extra;
+	struct fl_fiber *f = loop_fiber_of(in);
 	fl__completions_publish(f);
-	if (f->detached)
+	if (in->detached)
 		fl__completions_forget(f); /* a detached fiber is freed first */
 	if (f->group)
 		fl__group_fiber_left(f->group);
@@ -106,15 +106,14 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	int rc = fl__fiber_create(l->sched, &in, loop_fiber_body, NULL, name);
 	if (rc != 0)
 		return rc;
-	struct fl_fiber *f = fl__fiber_extra(in);
+	struct fl_fiber *f = loop_fiber_of(in);
 	f->loop = l;
 	f->parent = fl__ctx_get()->id;
 	f->function = function;
 	f->arg = arg;
 	f->token.kick = loop_fiber_request_cancel;
 	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
-	struct fl__ctx *ctx = fl__fiber_ctx(in);
-	ctx->front.scope = ctx->own = &f->token.token;
+	in->ctx.front.scope = in->ctx.own = &f->token.token;
 	FL__LIST_ADD(&l->all, f);
 	*fiber = f;
 	return 0;
@@ -125,7 +124,7 @@ void fl__fiber_inherit(struct fl_fiber *f)
 	/* not NULL: fl__fiber_start() has called fl__ctx_get() */
 	struct fl__values *values = fl__ctx_current->front.values;
 	if (__builtin_expect(values != NULL, 0))
-		fl__fiber_ctx(loop_fiber_inner(f))->front.values = fl__values_ref(values);
+		f->in.ctx.front.values = fl__values_ref(values);
 }
 
 int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
@@ -153,21 +152,20 @@ static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 
 int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__fiber *in = loop_fiber_inner(f);
 	const fl_fiber *self = fl_fiber_current();
 	if (fl_fiber_is_alive(f) && (!self || self == f || self->loop != f->loop))
 		return -EDEADLK;
 	loop_fiber_check_not_joined("fl_fiber_join", f);
 	f->joining = true;
-	int rc = fl__fiber_wait(in, deadline, cancel);
+	int rc = fl__fiber_wait(&f->in, deadline, cancel);
 	f->joining = false;
 	if (rc != 0)
 		return rc;
 	if (result)
-		*result = fl__fiber_result(in);
+		*result = f->in.result;
 	fl__completions_forget(f);
 	fl_cancel_token_destroy(&f->token.token);
-	fl__fiber_free(in);
+	fl__fiber_free(&f->in);
 	return 0;
 }
 
@@ -180,17 +178,14 @@ void fl_fiber_cancel(fl_fiber *f)
 /* An ended fiber's error was not reported yet. */
 void fl_fiber_detach(fl_fiber *f)
 {
-	struct fl__fiber *in = loop_fiber_inner(f);
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
-	f->detached = true;
 	fl__completions_forget(f);
-	if (fl__fiber_has_ended(in)) {
-		int rc = fl__fiber_result(in);
-		if (fl__fiber_is_failure(f, rc))
-			fl__fiber_report_error(fl__fiber_name(in), rc);
+	if (!fl_fiber_is_alive(f)) {
+		if (fl__fiber_is_failure(f, f->in.result))
+			fl__fiber_report_error(f->in.name, f->in.result);
 		fl_cancel_token_destroy(&f->token.token);
 	}
-	fl__fiber_detach(in);
+	fl__fiber_detach(&f->in);
 }
 
 void fl_fiber_free(fl_fiber *f)
@@ -205,19 +200,19 @@ void fl_fiber_free(fl_fiber *f)
 
 bool fl_fiber_is_alive(const fl_fiber *f)
 {
-	return !fl__fiber_has_ended(loop_fiber_inner(f));
+	return !fl__fiber_has_ended(&f->in);
 }
 
 const char *fl_fiber_name(const fl_fiber *f)
 {
-	return fl__fiber_name(loop_fiber_inner(f));
+	return f->in.name;
 }
 
 fl_fiber *fl_fiber_current(void)
 {
 	fl_loop *l = fl_loop_current();
 	struct fl__fiber *self = fl__fiber_self();
-	return l && self && !fl__loop_is_own(l, self) ? fl__fiber_extra(self) : NULL;
+	return l && self && !fl__loop_is_own(l, self) ? loop_fiber_of(self) : NULL;
 }
 
 void fl_fiber_yield(void)
@@ -234,7 +229,7 @@ static bool loop_fiber_on_ready(void *fiber)
 
 static bool loop_fiber_on_arm(void *fiber, struct fl__node *node)
 {
-	return fl__fiber_arm(loop_fiber_inner(fiber), node);
+	return fl__fiber_arm(&((fl_fiber *)fiber)->in, node);
 }
 
 const fl_on_type fl__on_fiber = {loop_fiber_on_ready, loop_fiber_on_arm, fl__node_disarm, NULL};

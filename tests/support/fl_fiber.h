@@ -17,8 +17,7 @@
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "core/sync/local.h"
-#include "loop/fiber/fiber.h"
-#include "loop/fiber/stack.h"
+#include "loop/fiber/scheduler.h"
 
 /*
  * The rounding mode of this thread, in the machine's own numbers, of which 0 is "to nearest";
@@ -101,7 +100,7 @@ static inline struct fl__fiber *fl_test_fiber(struct fl__sched *s, int (*functio
 static inline void fl_test_run(struct fl__sched *s)
 {
 	FL_CHECK(fl__sched_run(s) == 0);
-	FL_CHECK(fl__sched_fibers(s) == 0);
+	FL_CHECK(s->fibers == 0);
 }
 
 static inline void fl_test_fiber_end(struct fl__fiber *f)

@@ -42,7 +42,7 @@ static _Noreturn void fiber_finish(struct fl__fiber *f)
 	s->fibers--;
 	fiber_publish_end(f);
 	if (s->config.ended)
-		s->config.ended(fl__fiber_extra(f));
+		s->config.ended(f);
 	s->ended = f;
 	fl__sched_switch_next(s, true);
 	__builtin_unreachable();
@@ -67,11 +67,6 @@ static void fiber_set_name(struct fl__fiber *f, const char *name)
 	f->name[length] = '\0';
 }
 
-size_t fl__fiber_size(size_t extra)
-{
-	return sizeof(struct fl__fiber) + extra;
-}
-
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*function)(void *arg), void *arg,
                      const char *name)
 {
@@ -81,8 +76,11 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*functi
 	if (rc != 0)
 		return rc;
 	struct fl__fiber *f = block;
-	memset(f + 1, 0, s->config.extra);
-	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .slab = slab};
+	memset(f, 0, s->config.fiber_size);
+	f->sched = s;
+	f->function = function;
+	f->arg = arg;
+	f->slab = slab;
 	fiber_set_name(f, name ? name : "fiber");
 	fl__ctx_init_thread(&f->ctx, f->name);
 	f->ctx.ops = &fl__fiber_parker;
@@ -160,36 +158,4 @@ void fl__fiber_detach(struct fl__fiber *f)
 struct fl__fiber *fl__fiber_self(void)
 {
 	return fl__sched_current ? fl__sched_current->running : NULL;
-}
-
-int fl__fiber_result(const struct fl__fiber *f)
-{
-	return f->result;
-}
-
-const char *fl__fiber_name(const struct fl__fiber *f)
-{
-	return f->name;
-}
-
-struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f)
-{
-	return &f->ctx;
-}
-
-struct fl__sched *fl__fiber_sched(const struct fl__fiber *f)
-{
-	return f->sched;
-}
-
-_Static_assert(sizeof(struct fl__fiber) % 8 == 0, "the memory behind a fiber is aligned as pointers");
-
-void *fl__fiber_extra(struct fl__fiber *f)
-{
-	return f + 1;
-}
-
-struct fl__fiber *fl__fiber_of_extra(void *extra)
-{
-	return (struct fl__fiber *)extra - 1;
 }

@@ -40,11 +40,11 @@ struct fl__sched_ops {
 
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, with its guard; 0: FL__STACK_SIZE */
-	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
+	size_t fiber_size; /* of what a struct fl__fiber is the first member of; 0: that struct's */
 	/* Each fiber calls it last (fl__locals_end). May be NULL. */
 	void (*ending)(struct fl__ctx *ctx);
 	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
-	void (*ended)(void *extra);
+	void (*ended)(struct fl__fiber *f);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */
 	void *user;
 	const fl_allocator *allocator; /* of all but the stacks; NULL: the process's */
@@ -70,11 +70,11 @@ int fl__sched_run(struct fl__sched *s);
 int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
-/* Processes wakes and deadlines, then runs each runnable fiber once. True: one is runnable now. */
-bool fl__sched_turn(struct fl__sched *s);
-
-/* Like a turn, but runs fibers again, up to `most` runs in all. */
-bool fl__sched_run_batch(struct fl__sched *s, size_t most);
+/*
+ * Processes wakes and deadlines, then runs as many fibers as are runnable, or `runs` if that is more.
+ * True: one is runnable now.
+ */
+bool fl__sched_turn(struct fl__sched *s, size_t runs);
 
 /*
  * Sleeps until a wake, a fiber's deadline, or `deadline`. False: a fiber is runnable or a wake is
@@ -93,12 +93,8 @@ void fl__sched_disarm(struct fl__sched *s, bool woken);
 /* FL_FOREVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
-bool fl__sched_is_runnable(const struct fl__sched *s);
-size_t fl__sched_fibers(const struct fl__sched *s);
 bool fl__sched_is_forked(const struct fl__sched *s);
 bool fl__sched_is_of_this_thread(const struct fl__sched *s);
-void *fl__sched_user(const struct fl__sched *s);
-const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 
 /* NULL: none */
 struct fl__sched *fl__sched_entered(void);
@@ -121,9 +117,8 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  */
 int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* The parts of a join: the wait; the result; the release of the memory. */
+/* The parts of a join: the wait, and the release of the memory. */
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
-int fl__fiber_result(const struct fl__fiber *f);
 void fl__fiber_free(struct fl__fiber *f);
 
 /* Frees the fiber at its end. */
@@ -150,25 +145,11 @@ void fl__fiber_resume_first(struct fl__fiber *f);
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
-/*
- * Calls `observe`, which must not switch, before each switch. NULL: the thread's own flow; no
- * observer.
- */
-void fl__sched_observe(struct fl__sched *s,
-                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
-
-/* Any thread may call these four. */
-struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
-const char *fl__fiber_name(const struct fl__fiber *f);
-struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
-struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
+/* Any thread may call it. NULL: the caller is no fiber. */
+struct fl__fiber *fl__fiber_self(void);
 
 /* Arm: as in fl_on_type. */
 bool fl__fiber_has_ended(const struct fl__fiber *f);
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
-
-/* The memory of config.extra, aligned as pointers; and its fiber. */
-void *fl__fiber_extra(struct fl__fiber *f);
-struct fl__fiber *fl__fiber_of_extra(void *extra);
 
 #endif

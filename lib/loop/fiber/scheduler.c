@@ -101,7 +101,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	if (to && !to->stack.low)
 		fl__fiber_prepare(to);
 	if (__builtin_expect(s->observe != NULL, 0))
-		s->observe(s, s->running, to);
+		s->observe(s, to);
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
 	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
@@ -146,12 +146,6 @@ bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg
 		sched_switch(s, visit.from ? &visit.from->flow : &s->main, f, false);
 	}
 	return true;
-}
-
-void fl__sched_observe(struct fl__sched *s,
-                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to))
-{
-	s->observe = observe;
 }
 
 const char *fl__fiber_state(const struct fl__fiber *f)
@@ -346,32 +340,18 @@ static void sched_expire_timers(struct fl__sched *s)
 	}
 }
 
-/*
- * Processes wakes and timers, then runs as many fibers as are runnable, or `runs` if that is more.
- */
-static void sched_turn(struct fl__sched *s, size_t runs)
+bool fl__sched_turn(struct fl__sched *s, size_t runs)
 {
 	sched_take_inbox(s);
 	sched_expire_timers(s);
 	s->left = s->runnable > runs ? s->runnable : runs;
 	struct fl__fiber *f = sched_pick_next(s);
 	if (!f)
-		return;
+		return false;
 	if (!s->watched)
 		fl__overflow_watch(s);
 	sched_switch(s, &s->main, f, false);
 	fl__sched_after_switch(s);
-}
-
-bool fl__sched_turn(struct fl__sched *s)
-{
-	sched_turn(s, 0);
-	return s->runnable > 0;
-}
-
-bool fl__sched_run_batch(struct fl__sched *s, size_t most)
-{
-	sched_turn(s, most);
 	return s->runnable > 0;
 }
 
@@ -476,7 +456,7 @@ int fl__sched_run(struct fl__sched *s)
 	if (rc != 0)
 		return rc;
 	while (s->fibers > 0) {
-		(void)fl__sched_run_batch(s, MOST);
+		(void)fl__sched_turn(s, MOST);
 		if (s->fibers > 0)
 			(void)fl__sched_sleep(s, FL_FOREVER);
 	}
@@ -507,7 +487,9 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 	if (!made->config.ops)
 		made->config.ops = &sched_thread_ops;
 	made->fork_count = fl__fork_count;
-	fl__stack_pool_init(&made->stacks, config->stack_size, fl__fiber_size(config->extra));
+	if (config->fiber_size == 0)
+		made->config.fiber_size = sizeof(struct fl__fiber);
+	fl__stack_pool_init(&made->stacks, config->stack_size, made->config.fiber_size);
 	made->stacks.allocator = config->allocator;
 	*s = made;
 	return 0;
@@ -527,30 +509,10 @@ bool fl__sched_is_forked(const struct fl__sched *s)
 	return fl__is_forked(s->fork_count);
 }
 
-bool fl__sched_is_runnable(const struct fl__sched *s)
-{
-	return s->runnable > 0;
-}
-
 /* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {
 	return fl__load_relaxed(&s->thread) == sched_calling_thread(); /* relaxed: as above */
-}
-
-size_t fl__sched_fibers(const struct fl__sched *s)
-{
-	return s->fibers;
-}
-
-void *fl__sched_user(const struct fl__sched *s)
-{
-	return s->config.user;
-}
-
-const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s)
-{
-	return s->config.ops;
 }
 
 struct fl__sched *fl__sched_entered(void)

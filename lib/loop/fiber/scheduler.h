@@ -54,7 +54,8 @@ struct fl__sched {
 	bool watched;            /* a fiber has run since enter: see stack_overflow.c */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
-	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
+	/* Called before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
+	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
 };
@@ -77,8 +78,6 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
 void fl__sched_after_switch(struct fl__sched *s);
-
-size_t fl__fiber_size(size_t extra);
 
 void fl__fiber_prepare(struct fl__fiber *f);
 

@@ -55,16 +55,16 @@ FL_TEST(fiber_turn_runs_each_once)
 	struct fl__fiber *b = fl_test_fiber(s, write_turns, &w[1]);
 	FL_OK(fl__sched_enter(s));
 	assert_string_equal(order, "");
-	assert_true(fl__sched_turn(s));
+	assert_true(fl__sched_turn(s, 0));
 	assert_string_equal(order, "ab");
 	fl__sched_sleep(s, FL_FOREVER); /* not while a fiber is runnable */
-	assert_true(fl__sched_turn(s));
+	assert_true(fl__sched_turn(s, 0));
 	assert_string_equal(order, "abab");
-	assert_true(fl__sched_turn(s));
+	assert_true(fl__sched_turn(s, 0));
 	assert_string_equal(order, "ababb");
-	assert_false(fl__sched_turn(s));
-	assert_int_equal(fl__sched_fibers(s), 0);
-	assert_false(fl__sched_turn(s));
+	assert_false(fl__sched_turn(s, 0));
+	assert_int_equal(s->fibers, 0);
+	assert_false(fl__sched_turn(s, 0));
 	fl__sched_leave(s);
 	fl_test_fiber_end(a);
 	fl_test_fiber_end(b);
@@ -119,9 +119,9 @@ static int look_at_self(void *arg)
 	struct fl__fiber *self = fl__fiber_self();
 	int i = *(int *)arg;
 	FL_CHECK(self != NULL);
-	FL_CHECK(fl__ctx_get() == fl__fiber_ctx(self));
-	FL_CHECK(strcmp(fl_thread_current_name(), fl__fiber_name(self)) == 0);
-	FL_CHECK(strcmp(fl__fiber_name(self), i == 0 ? "fiber" : "a name that is longer than it m") == 0);
+	FL_CHECK(fl__ctx_get() == &self->ctx);
+	FL_CHECK(strcmp(fl_thread_current_name(), self->name) == 0);
+	FL_CHECK(strcmp(self->name, i == 0 ? "fiber" : "a name that is longer than it m") == 0);
 	seen_id[i] = fl_thread_current_id();
 	fl__fiber_yield();
 	FL_CHECK(fl__fiber_self() == self && fl_thread_current_id() == seen_id[i]);
@@ -493,7 +493,7 @@ typedef struct own_loop {
 
 static int own_sleep(struct fl__sched *s, int64_t deadline)
 {
-	own_loop *loop = fl__sched_user(s);
+	own_loop *loop = s->config.user;
 	if (fl__add_relaxed(&loop->sleeps, 1) == 0)
 		return -EINTR;
 	return fl_sem_acquire_until(&loop->sem, deadline, FL_SHIELDED);
@@ -501,7 +501,7 @@ static int own_sleep(struct fl__sched *s, int64_t deadline)
 
 static void own_wake(struct fl__sched *s)
 {
-	own_loop *loop = fl__sched_user(s);
+	own_loop *loop = s->config.user;
 	fl__add_relaxed(&loop->wakes, 1);
 	fl_sem_release(&loop->sem);
 }
