@@ -129,4 +129,17 @@ static inline int fl_test_call_end(fl_test_caller *c)
 	return result;
 }
 
+/* The same for several calls, one after another; and the end of all, which have returned 0. */
+static inline void fl_test_begin_waits(fl_test_caller *callers, size_t n, fl_test_call *call, void *object)
+{
+	for (size_t i = 0; i < n; i++)
+		fl_test_begin_wait(&callers[i], call, object);
+}
+
+static inline void fl_test_calls_end(fl_test_caller *callers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+}
+
 #endif

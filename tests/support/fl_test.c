@@ -201,6 +201,27 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg)
 	return result;
 }
 
+int fl_test_result(fl_future *f)
+{
+	int result = 0;
+	FL_OK(fl_future_get(f, &result, sizeof result));
+	return result;
+}
+
+void fl_test_ended(fl_future *f, int error, const char *message)
+{
+	FL_OK(fl_future_try_wait(f));
+	FL_RC(fl_future_error(f), error);
+	if (message)
+		assert_string_equal(fl_future_message(f), message);
+}
+
+void fl_test_ends(fl_future *f, int error, const char *message)
+{
+	FL_OK(fl_future_wait(f));
+	fl_test_ended(f, error, message);
+}
+
 void fl_test_hold_until(fl_event *open)
 {
 	while (!fl_event_is_set(open))

@@ -174,6 +174,15 @@ void fl_test_end(fl_thread *t);
 /* Runs the function on a thread that the library has not started, and joins that: what it returned. */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
+/* The result, an int, of a future that ends, or has ended, well. */
+int fl_test_result(fl_future *f);
+
+/* The future has ended, with that error and that message; NULL: any. */
+void fl_test_ended(fl_future *f, int error, const char *message);
+
+/* The same after a wait. */
+void fl_test_ends(fl_future *f, int error, const char *message);
+
 /* Leaves the case as skipped: the runner counts it, and shows why. */
 #define FL_SKIP(reason)                                                                                                \
 	do {                                                                                                           \

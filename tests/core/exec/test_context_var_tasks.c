@@ -44,16 +44,14 @@ CONFORMANCE_ON(context_var_in_tasks, 1)
 	FL_OK(fails_with_values_submit(e, &failed));
 	fl_test_own(2); /* not seen by them */
 	assert_int_equal(fl_test_owned_number(), 2);
-	FL_OK(number_of_get(first, &n));
-	assert_int_equal(n, inherited);
+	assert_int_equal(fl_test_result(first), inherited);
 	FL_OK(number_of_get(second, &n)); /* not 99, also on the same worker */
 	assert_int_equal(n, inherited);
 	FL_RC(fails_with_values_get(failed), FL_ETASK);
 	assert_string_equal(fl_future_message(failed), "it has 99");
 	fl_context_var_reset(&token);
 	FL_OK(number_of_submit(e, &without));
-	FL_OK(number_of_get(without, &n));
-	assert_int_equal(n, 0);
+	assert_int_equal(fl_test_result(without), 0);
 	assert_int_equal(fl_test_owned_number(), 0);
 	FL_WAIT_FOR(fl_test_values_alive() == 0); /* though the futures are kept */
 	fl_future_free(first);
@@ -201,10 +199,8 @@ FL_TEST(context_var_in_chains)
 	FL_OK(fl_future_cancel(cancelled));
 	fl_test_own(3);
 	FL_OK(fl_promise_set(p, &zero));
-	FL_OK(number_for_get(next, &n));
-	assert_int_equal(n, 1);
-	FL_OK(number_for_get(last, &n));
-	assert_int_equal(n, 2);
+	assert_int_equal(fl_test_result(next), 1);
+	assert_int_equal(fl_test_result(last), 2);
 	assert_int_equal(fl_test_owned_number(), 3);
 	none_left(&token);
 }
@@ -336,10 +332,8 @@ FL_TEST(context_var_in_nested_tasks)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	int n = -1;
 	FL_OK(waits_for_another_submit(e, &f));
-	FL_OK(waits_for_another_get(f, &n));
-	assert_int_equal(n, 20 * 1000 + 20);
+	assert_int_equal(fl_test_result(f), 20 * 1000 + 20);
 	FL_WAIT_FOR(fl_test_values_alive() == 0);
 }
 
@@ -362,11 +356,9 @@ FL_TEST(context_values_choose_what_a_task_inherits)
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	FL_SCOPED(fl_future) *f = NULL;
-	int n = -1;
 	fl_test_own_scoped(1, &token);
 	FL_OK(submits_without_values_submit(e, &f));
-	FL_OK(submits_without_values_get(f, &n));
-	assert_int_equal(n, 0); /* the waiting worker, which has 1, ran it */
+	assert_int_equal(fl_test_result(f), 0); /* the waiting worker, which has 1, ran it */
 	none_left(&token);
 }
 

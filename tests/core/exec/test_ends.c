@@ -39,8 +39,7 @@ static fl_executor *pool_of(unsigned workers)
 
 static void fails_with_its_thread(fl_future *f)
 {
-	FL_OK(fl_future_wait(f));
-	FL_RC(fl_future_error(f), -EOWNERDEAD);
+	fl_test_ends(f, -EOWNERDEAD, NULL);
 	assert_string_equal(fl_future_message(f),
 	                    "the task's function ends its thread, by pthread_exit() or pthread_cancel()");
 	fl_future_free(f);
@@ -49,10 +48,8 @@ static void fails_with_its_thread(fl_future *f)
 static void succeeds(fl_executor *e)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	int n = 0;
 	FL_OK(ends_well_submit(e, 1, &f));
-	FL_OK(ends_well_get(f, &n));
-	assert_int_equal(n, 2);
+	assert_int_equal(fl_test_result(f), 2);
 }
 
 /* alitto/pond #135 */
@@ -64,8 +61,7 @@ FL_TEST(ends_the_thread_of_its_worker)
 		FL_OK(ends_by_submit(e, i % 2 ? EXITS : IS_CANCELLED, &f));
 		FL_OK(ends_well_submit(e, 1, &behind)); /* pending meanwhile, or not */
 		fails_with_its_thread(f);
-		FL_OK(fl_future_wait(behind));
-		FL_OK(fl_future_error(behind));
+		fl_test_ends(behind, 0, NULL);
 		fl_future_free(behind);
 		if (i % 3 == 0)
 			succeeds(e);
@@ -128,8 +124,7 @@ static void many(const fl_executor_config *config)
 		FL_OK(fl_future_on_end(f[i], count_call, NULL));
 	}
 	for (int i = 0; i < TASKS; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		FL_RC(fl_future_error(f[i]), i % 3 == 0 ? -EOWNERDEAD : 0);
+		fl_test_ends(f[i], i % 3 == 0 ? -EOWNERDEAD : 0, NULL);
 		fl_future_free(f[i]);
 	}
 	FL_OK(fl_executor_join(e));
@@ -178,8 +173,7 @@ FL_TEST(ends_while_no_thread_can_be_started)
 	}
 	fails_with_its_thread(f);
 	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_future_wait(behind[i]));
-		FL_OK(fl_future_error(behind[i]));
+		fl_test_ends(behind[i], 0, NULL);
 		fl_future_free(behind[i]);
 	}
 	FL_OK(fl_executor_join(e));

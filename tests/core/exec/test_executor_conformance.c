@@ -7,14 +7,12 @@ CONFORMANCE_ON(result_comes_back, 2)
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
 	FL_OK(square_submit(e, 7, &f));
-	FL_OK(square_get(f, &result));
-	assert_int_equal(result, 49);
+	assert_int_equal(fl_test_result(f), 49);
 	FL_OK(square_try_get(f, &result));
 	FL_OK(square_get_until(f, &result, 0, NULL));
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
 	assert_int_equal(*(const int *)fl_future_result(f), 49);
-	assert_int_equal(fl_future_error(f), 0);
-	assert_string_equal(fl_future_message(f), "");
+	fl_test_ended(f, 0, "");
 	FL_RC(fl_future_get(f, &result, sizeof result + 1), -EINVAL);
 	FL_RC(fl_future_try_get(f, &result, 0), -EINVAL);
 }
@@ -44,10 +42,8 @@ CONFORMANCE_ON(result_starts_zeroed, 1)
 {
 	for (int i = 0; i < 100; i++) { /* memory is used again */
 		FL_SCOPED(fl_future) *f = NULL;
-		int result = 5;
 		FL_OK(leave_result_submit(e, i % 2, &f));
-		FL_OK(leave_result_get(f, &result));
-		assert_int_equal(result, i % 2);
+		assert_int_equal(fl_test_result(f), i % 2);
 	}
 }
 
@@ -153,8 +149,7 @@ CONFORMANCE_ON(task_error_is_etask, 1)
 	FL_RC(fail_with_try_get(f, &result), FL_ETASK);
 	assert_int_equal(result, 3);
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	FL_RC(fl_future_error(f), -EIO);
-	assert_string_equal(fl_future_message(f), "error -5");
+	fl_test_ended(f, -EIO, "error -5");
 	assert_null(fl_future_result(f));
 }
 
@@ -273,8 +268,7 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 		assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 		waits_succeed(f); /* done includes cancelled, at once */
 		FL_RC(square_get(f, &result), FL_ETASK);
-		FL_RC(fl_future_error(f), -ECANCELED);
-		assert_string_equal(fl_future_message(f), "cancelled before it started");
+		fl_test_ended(f, -ECANCELED, "cancelled before it started");
 		assert_null(fl_future_result(f));
 		FL_RC(fl_future_cancel(held.f), -EBUSY);
 		assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
@@ -315,8 +309,7 @@ CONFORMANCE_ON(cancel_pending_truth_table, 1)
 		FL_RC(fl_future_cancel_pending(running), -EBUSY);
 		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
 		set_event(&gate->open);
-		FL_OK(tell_whether_asked_get(running, &result));
-		assert_int_equal(result, 0); /* it was not asked to stop */
+		assert_int_equal(fl_test_result(running), 0); /* it was not asked to stop */
 		FL_RC(fl_future_cancel_pending(running), -EALREADY);
 	}
 	FL_OK(square_submit(e, 2, &f));
@@ -368,8 +361,7 @@ CONFORMANCE_ABLE(cancel_asks_what_runs_to_stop, 1, FL_CAP_CONCURRENT)
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 	assert_int_equal(fl_future_get_state(f), FL_DONE); /* it ran: not cancelled, but failed */
-	FL_RC(fl_future_error(f), -EINTR);
-	assert_string_equal(fl_future_message(f), "asked to stop");
+	fl_test_ended(f, -EINTR, "asked to stop");
 }
 
 CONFORMANCE_ON(token_before_the_start_cancels, 1)
@@ -401,8 +393,7 @@ CONFORMANCE_ON(token_and_deadline_reach_what_runs, 1)
 		FL_OK(wait_to_be_cancelled_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
 		FL_OK(fl_shm_event_wait(&gate->entered));
 		fl_cancel_token_request(&stop);
-		FL_OK(fl_future_wait(f));
-		FL_RC(fl_future_error(f), -EINTR);
+		fl_test_ends(f, -EINTR, NULL);
 	}
 	fl_cancel_token_destroy(&stop);
 	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};
@@ -465,10 +456,8 @@ CONFORMANCE(executors_are_independent)
 	FL_SCOPED(fl_executor) *one = make(kind, 1);
 	fl_executor *other = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	int result = 0;
 	FL_OK(square_submit(other, 1, NULL));
 	fl_executor_free(other);
 	FL_OK(square_submit(one, 3, &f));
-	FL_OK(square_get(f, &result));
-	assert_int_equal(result, 9);
+	assert_int_equal(fl_test_result(f), 9);
 }

@@ -9,8 +9,7 @@ CONFORMANCE_ON(deadline_before_the_start_cancels, 1)
 	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	FL_RC(fl_future_error(f), -ETIMEDOUT);
-	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
+	fl_test_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 1);
 }
@@ -27,11 +26,9 @@ static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, 
 	let_go(&held);
 	FL_OK(fl_future_wait(next));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	FL_RC(fl_future_error(f), -ETIMEDOUT);
-	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
+	fl_test_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	FL_RC(fl_future_error(next), -ETIMEDOUT);
-	assert_string_equal(fl_future_message(next), "its deadline passed before it started");
+	fl_test_ended(next, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 }
 
@@ -95,13 +92,11 @@ CONFORMANCE_ON(deadline_passes_while_it_runs, 1)
 		int result = 1;
 		FL_SCOPED(fl_future) *f = run_past_deadline(e, how), *next = NULL;
 		FL_RC(wait_for_deadline_get(f, &result), expected[how].rc);
-		FL_RC(fl_future_error(f), expected[how].error);
-		assert_string_equal(fl_future_message(f), expected[how].message);
+		fl_test_ended(f, expected[how].error, expected[how].message);
 		assert_int_equal(result, how == SUCCEEDS ? 7 : 1);
 		FL_OK(fl_future_then(f, e, &square, &next));
 		FL_RC(square_get(next, &result), expected[how].rc);
-		FL_RC(fl_future_error(next), expected[how].error);
-		assert_string_equal(fl_future_message(next), expected[how].message);
+		fl_test_ended(next, expected[how].error, expected[how].message);
 	}
 }
 
@@ -115,8 +110,7 @@ CONFORMANCE_ABLE(deadline_passes_before_a_request, 1, FL_CAP_CONCURRENT)
 		    wait_for_deadline_submit_with(e, RETURNS_CANCELED, &f, &(fl_submit_config){.deadline = deadline}));
 		FL_IGNORE(fl_future_wait_until(f, deadline, NULL));
 		FL_IGNORE(fl_future_cancel(f));
-		FL_OK(fl_future_wait(f));
-		FL_RC(fl_future_error(f), -ETIMEDOUT);
+		fl_test_ends(f, -ETIMEDOUT, NULL);
 	}
 }
 
@@ -127,8 +121,7 @@ CONFORMANCE_ABLE(request_without_a_deadline, 1, FL_CAP_CONCURRENT)
 	                                    &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
 	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
 	FL_RC(fl_future_cancel(f), -EBUSY);
-	FL_OK(fl_future_wait(f));
-	FL_RC(fl_future_error(f), -ECANCELED);
+	fl_test_ends(f, -ECANCELED, NULL);
 	/* a rank may have skipped it */
 	const bool ran = fl_future_get_state(f) == FL_DONE;
 	assert_string_equal(fl_future_message(f), ran ? "" : "cancelled before it started");

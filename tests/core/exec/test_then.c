@@ -39,15 +39,12 @@ FL_TEST(then_runs_with_the_result)
 	assert_int_equal(fl_future_get_state(next), FL_PENDING);
 	FL_RC(fl_future_get_until(last, &n, sizeof n, 0, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(p, 5));
-	FL_OK(then_double_get(last, &n));
-	assert_int_equal(n, 20);
-	FL_OK(then_double_get(next, &n));
-	assert_int_equal(n, 10);
+	assert_int_equal(fl_test_result(last), 20);
+	assert_int_equal(fl_test_result(next), 10);
 	assert_int_equal(*(const int *)fl_future_result(next), 10);
 	assert_int_equal(fl_future_get_state(next), FL_DONE);
 	FL_OK(fl_future_then(f, e, &then_double, &late)); /* it has ended */
-	FL_OK(then_double_get(late, &n));
-	assert_int_equal(n, 10);
+	assert_int_equal(fl_test_result(late), 10);
 	FL_RC(fl_future_cancel(late), -EALREADY);
 	FL_OK(fl_executor_join(e));
 }
@@ -81,8 +78,7 @@ FL_TEST(then_of_a_broken_promise_says_so)
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	fl_promise_free(p);
-	assert_int_equal(fl_future_error(next), -EOWNERDEAD);
-	assert_string_equal(fl_future_message(next), "broken promise");
+	fl_test_ended(next, -EOWNERDEAD, "broken promise");
 }
 
 FL_TEST(then_passes_a_cancel_on)
@@ -105,15 +101,13 @@ FL_TEST(then_cancelled_while_it_waits_leaves_the_first_alone)
 	FL_SCOPED(fl_executor) *e = sequential();
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	int n = 0;
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(fl_future_cancel(next));
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
 	assert_int_equal(fl_future_get_state(f), FL_PENDING);
 	FL_OK(int_promise_set(p, 4));
-	FL_OK(int_promise_get(f, &n));
-	assert_int_equal(n, 4);
+	assert_int_equal(fl_test_result(f), 4);
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
 }
 
@@ -156,8 +150,7 @@ FL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop)
 	FL_OK(fl_event_wait(&o.entered));
 	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
 	FL_RC(fl_future_cancel(next), -EBUSY);
-	FL_OK(fl_future_wait(next));
-	assert_int_equal(fl_future_error(next), -EINTR);
+	fl_test_ends(next, -EINTR, NULL);
 }
 
 FL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone)
@@ -176,8 +169,7 @@ FL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone)
 	FL_OK(fl_future_cancel_pending(last)); /* its task is queued */
 	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
 	FL_RC(fl_future_cancel(next), -EBUSY); /* no request to stop came before */
-	FL_OK(fl_future_wait(next));
-	assert_int_equal(fl_future_error(next), -EINTR);
+	fl_test_ends(next, -EINTR, NULL);
 	FL_RC(fl_future_cancel_pending(next), -EALREADY);
 }
 
@@ -253,7 +245,6 @@ FL_TEST(then_is_waited_for_by_the_only_worker)
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
 		struct nested n = {.by_other = by_other};
-		int result = 0;
 		FL_OK(int_promise_create(&n.p, NULL, &n.f));
 		FL_OK(wait_for_chain_submit(e, &n, &f));
 		FL_OK(fl_event_wait(&n.waits));
@@ -261,8 +252,7 @@ FL_TEST(then_is_waited_for_by_the_only_worker)
 			FL_WAIT_FOR(seam_sleepers() >= 1);
 			FL_OK(int_promise_set(n.p, 2));
 		}
-		FL_OK(wait_for_chain_get(f, &result));
-		assert_int_equal(result, 8);
+		assert_int_equal(fl_test_result(f), 8);
 		fl_promise_free(n.p);
 		fl_future_free(n.f);
 	}

@@ -47,10 +47,8 @@ FL_TASK(then_long_wait, int, int)
 static unsigned long looks_of(fl_executor *e, int stages)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	int n = 0;
 	FL_OK(then_long_wait_submit(e, stages, &f));
-	FL_OK(then_long_wait_get(f, &n));
-	assert_int_equal(n, stages);
+	assert_int_equal(fl_test_result(f), stages);
 	return looks;
 }
 

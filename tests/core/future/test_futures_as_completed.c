@@ -260,9 +260,7 @@ FL_TEST(futures_completed_helps_a_chain_each_time)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
-	int result = 0;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
 	FL_OK(wait_for_chain_twice_submit(e, &f));
-	FL_OK(wait_for_chain_twice_get(f, &result));
-	assert_int_equal(result, 42);
+	assert_int_equal(fl_test_result(f), 42);
 }

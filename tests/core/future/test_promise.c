@@ -29,8 +29,7 @@ FL_TEST(promise_goes_from_pending_to_running_to_done)
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
 	FL_OK(int_promise_set(p, 42));
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	FL_OK(int_promise_get(f, &n));
-	assert_int_equal(n, 42);
+	assert_int_equal(fl_test_result(f), 42);
 	assert_int_equal(fl_future_error(f), 0);
 	assert_int_equal(*(const int *)fl_future_result(f), 42);
 	FL_RC(fl_future_cancel(f), -EALREADY);
@@ -45,9 +44,7 @@ FL_TEST(promise_set_twice_keeps_the_first)
 	FL_RC(int_promise_set(p, 2), -EALREADY);
 	FL_RC(fl_promise_fail(p, -EIO, "late"), -EALREADY);
 	FL_RC(fl_promise_start(p), -EALREADY);
-	int n = 0;
-	FL_OK(int_promise_get(f, &n));
-	assert_int_equal(n, 1);
+	assert_int_equal(fl_test_result(f), 1);
 }
 
 FL_TEST(promise_set_after_a_failure_keeps_the_failure)
@@ -64,8 +61,7 @@ FL_TEST(promise_set_after_a_failure_keeps_the_failure)
 	FL_RC(int_promise_get(f, &n), FL_ETASK);
 	assert_int_equal(n, 77);
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	assert_int_equal(fl_future_error(f), -EIO);
-	assert_string_equal(fl_future_message(f), "line 7");
+	fl_test_ended(f, -EIO, "line 7");
 	assert_null(fl_future_result(f));
 }
 
@@ -90,8 +86,7 @@ FL_TEST(promise_fails_without_memory_for_the_message)
 	seam_fail_allocs(0, 1);
 	FL_OK(fl_promise_fail(p, -EIO, "not said"));
 	assert_int_equal(seam_heal(), 0);
-	assert_int_equal(fl_future_error(f), -EIO);
-	assert_string_equal(fl_future_message(f), "(message lost: out of memory)");
+	fl_test_ended(f, -EIO, "(message lost: out of memory)");
 }
 
 FL_TEST(promise_cancelled_while_pending_is_told_so)
@@ -130,9 +125,7 @@ FL_TEST(promise_started_is_only_asked)
 	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
 	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));
-	int n = 0;
-	FL_OK(int_promise_get(f, &n));
-	assert_int_equal(n, 5);
+	assert_int_equal(fl_test_result(f), 5);
 }
 
 FL_TEST(promise_cancel_pending_leaves_a_started_one_alone)
@@ -165,8 +158,7 @@ FL_TEST(promise_broken_when_freed_unfulfilled)
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
 		int n;
 		FL_RC(int_promise_get(f, &n), FL_ETASK);
-		assert_int_equal(fl_future_error(f), -EOWNERDEAD);
-		assert_string_equal(fl_future_message(f), "broken promise");
+		fl_test_ended(f, -EOWNERDEAD, "broken promise");
 	}
 	fl_promise_free(NULL);
 }
@@ -211,8 +203,7 @@ FL_TEST(promise_fails_with_a_value)
 		assert_ptr_equal(got, &drops);
 		assert_ptr_equal(*(unsigned *const *)fl_future_result(f), &drops);
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
-		assert_int_equal(fl_future_error(f), round > 0 ? -EIO : -EINVAL);
-		assert_string_equal(fl_future_message(f), "line 7");
+		fl_test_ended(f, round > 0 ? -EIO : -EINVAL, "line 7");
 		assert_int_equal(LOOK(&drops), 0);
 		fl_future_free(f);
 		assert_int_equal(LOOK(&drops), 1);

@@ -106,8 +106,7 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 			assert_int_equal(b.woken, 0);
 			fl_mutex_unlock(&b.mutex);
 		}
-		for (int i = 0; i < N; i++)
-			FL_OK(fl_test_call_end(&callers[i]));
+		fl_test_calls_end(callers, N);
 		assert_int_equal(b.woken, N);
 		FL_OK(fl_cond_destroy(&b.cond));
 	}

@@ -47,12 +47,10 @@ FL_TEST(event_set_wakes_all)
 	enum { N = 6 };
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], wait_for, &e);
+	fl_test_begin_waits(callers, N, wait_for, &e);
 	fl_event_set(&e);
 	assert_int_equal(fl_test_queued(&e), 0);
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 }
 
 /* A waiter is woken even if the event is reset at once; a later one is not. */
@@ -61,13 +59,11 @@ FL_TEST(event_set_and_reset_at_once_wakes_all_that_waited)
 	enum { N = 4 };
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N], later;
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], wait_for, &e);
+	fl_test_begin_waits(callers, N, wait_for, &e);
 	fl_event_set(&e);
 	fl_event_reset(&e);
 	fl_test_begin_wait(&later, wait_for, &e);
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 	assert_int_equal(fl_test_queued(&e), 1);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&later));
@@ -150,8 +146,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	enum { N = 4 };
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], wait_for, &e);
+	fl_test_begin_waits(callers, N, wait_for, &e);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
 	for (int i = 0; i < N; i++) {
 		fl_event_set(&e);

@@ -53,8 +53,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 {
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];
-	for (int i = 0; i < 2; i++)
-		fl_test_begin_wait(&callers[i], wait_at, &b);
+	fl_test_begin_waits(callers, 2, wait_at, &b);
 	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
 	FL_RC(fl_barrier_wait(&b), 2);
 	for (int i = 0; i < 2; i++)

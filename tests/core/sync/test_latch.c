@@ -73,8 +73,7 @@ FL_TEST(latch_zero_wakes_all)
 	enum { N = 5 };
 	fl_latch l = FL_LATCH_INIT(3);
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], wait_for, &l);
+	fl_test_begin_waits(callers, N, wait_for, &l);
 	FL_RC(fl_latch_destroy(&l), -EBUSY);
 	fl_latch_count_down(&l, 2);
 	assert_int_equal(fl_test_queued(&l), N);
@@ -82,6 +81,5 @@ FL_TEST(latch_zero_wakes_all)
 	fl_latch_count_down(&l, 1);
 	assert_int_equal(fl_test_queued(&l), 0);
 	FL_OK(fl_latch_destroy(&l));
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 }

@@ -211,8 +211,7 @@ FL_TEST(mutex_wakes_in_order)
 	for (int i = 0; i < N; i++)
 		fl_test_call_queued(&callers[i], join_parade, &p, &p.mutex, i, NULL);
 	fl_mutex_unlock(&p.mutex);
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 	for (unsigned i = 0; i < N; i++)
 		assert_int_equal(p.order[i], i);
 }

@@ -112,8 +112,7 @@ FL_TEST(once_wakes_all_that_wait)
 		fl_test_call_queued(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
 	fl_event_set(&j.go);
 	FL_OK(fl_test_call_end(&runner));
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 	assert_int_equal(j.calls, 1);
 }
 

@@ -189,8 +189,7 @@ FL_TEST(rwlock_serves_in_order)
 	for (int i = 0; i < N; i++)
 		fl_test_call_queued(&callers[i], march, &p, &p.lock, numbers[i], NULL);
 	fl_rwlock_write_unlock(&p.lock);
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, N);
 	assert_memory_equal(p.order, expected, sizeof expected);
 	FL_OK(fl_rwlock_destroy(&p.lock));
 }
@@ -260,12 +259,10 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_test_caller readers[2], writer;
 	fl_rwlock_write_lock(&l);
-	for (int i = 0; i < 2; i++)
-		fl_test_begin_wait(&readers[i], read_briefly, &l);
+	fl_test_begin_waits(readers, 2, read_briefly, &l);
 	fl_test_begin_wait(&writer, write_briefly, &l);
 	fl_rwlock_downgrade(&l);
-	for (int i = 0; i < 2; i++)
-		FL_OK(fl_test_call_end(&readers[i]));
+	fl_test_calls_end(readers, 2);
 	assert_true(fl_rwlock_is_read_locked(&l));
 	assert_int_equal(fl_test_queued(&l), 1);
 	fl_rwlock_read_unlock(&l);

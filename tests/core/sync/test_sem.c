@@ -134,8 +134,7 @@ FL_TEST(sem_serves_in_order)
 	enum { N = 6 };
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], acquire, &s);
+	fl_test_begin_waits(callers, N, acquire, &s);
 	for (int i = 0; i < N; i++) {
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -149,11 +148,9 @@ FL_TEST(sem_release_n_serves_the_queue_first)
 	enum { N = 4 };
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
-		fl_test_begin_wait(&callers[i], acquire, &s);
+	fl_test_begin_waits(callers, N, acquire, &s);
 	fl_sem_release_n(&s, 3);
-	for (int i = 0; i < 3; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, 3);
 	assert_int_equal(fl_test_queued(&s), 1);
 	assert_int_equal(fl_sem_value(&s), 0);
 	fl_sem_release_n(&s, 3);

@@ -123,8 +123,7 @@ static void interrupt_a_holder(const void *key)
 	fl_test_caller c[2];
 	struct fl__lot lot;
 	begin();
-	for (int i = 0; i < 2; i++)
-		fl_test_begin_wait(&c[i], acquire, &room.s);
+	fl_test_begin_waits(c, 2, acquire, &room.s);
 	fl__lot_open(&lot, key);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 	if (key == &room.s)
@@ -154,8 +153,7 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	fl_test_caller c[2];
 	struct fl__lot from, to;
 	begin();
-	for (int i = 0; i < 2; i++)
-		fl_test_begin_wait(&c[i], acquire, &room.s);
+	fl_test_begin_waits(c, 2, acquire, &room.s);
 	fl__lot_open(&from, from_key);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	(void)fl__lot_open_also(&from, &to, to_key);
@@ -189,8 +187,7 @@ FL_TEST(sem_handler_interrupts_a_wake)
 	FL_FAULTS();
 	fl_test_caller c[2];
 	begin();
-	for (int i = 0; i < 2; i++)
-		fl_test_begin_wait(&c[i], acquire, &room.s);
+	fl_test_begin_waits(c, 2, acquire, &room.s);
 	FL_WAIT_FOR(fl_test_asleep(&room.s) == 2);
 	fl__sys.futex_wake = wake_after_signal;
 	fl_sem_release(&room.s);

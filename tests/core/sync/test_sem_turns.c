@@ -167,8 +167,7 @@ FL_TEST(sem_waiter_serves_the_next)
 		assert_int_equal(s.word_, i);
 	}
 	fl__store_release(&gate, 0);
-	for (int i = 0; i < 4; i++)
-		FL_OK(fl_test_call_end(&callers[i]));
+	fl_test_calls_end(callers, 4);
 	assert_int_equal(s.word_, 0);
 }
 

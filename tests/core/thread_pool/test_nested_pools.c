@@ -36,10 +36,8 @@ FL_TEST(nested_pools_wait_for_each_other)
 	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
 	struct pools pools = {e, other};
 	FL_SCOPED(fl_future) *f = NULL;
-	int n = 0;
 	FL_OK(here_submit(e, &pools, &f));
-	FL_OK(here_get(f, &n));
-	assert_int_equal(n, 1);
+	assert_int_equal(fl_test_result(f), 1);
 }
 
 /* Many at once: each of them blocks a worker of both; so they need as many stacks. */
@@ -52,9 +50,7 @@ FL_TEST(nested_pools_many)
 	for (int i = 0; i < N; i++)
 		FL_OK(here_submit(e, &pools, &f[i]));
 	for (int i = 0; i < N; i++) {
-		int n = 0;
-		FL_OK(here_get(f[i], &n));
-		assert_int_equal(n, 1);
+		assert_int_equal(fl_test_result(f[i]), 1);
 		fl_future_free(f[i]);
 	}
 }

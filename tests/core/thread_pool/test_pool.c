@@ -214,9 +214,7 @@ FL_TEST(pool_without_a_single_thread_refuses)
 	seam_fail_threads(0, 1);
 	FL_RC(fl_submit(again, &pool_count, &(int){1}, &f), -EAGAIN);
 	FL_OK(fl_submit(again, &pool_count, &(int){2}, &f)); /* and the next may do */
-	int n = 0;
-	FL_OK(pool_count_get(f, &n));
-	assert_int_equal(n, 2);
+	assert_int_equal(fl_test_result(f), 2);
 	fl_future_free(f);
 	FL_OK(fl_executor_join(again));
 	assert_int_equal(LOOK(&drops), 1);
@@ -295,9 +293,7 @@ FL_TEST(pool_initializes_each_worker_once)
 		for (int i = 0; i < N; i++)
 			FL_OK(pool_is_initialized_submit(e, &all, &f[i]));
 		for (int i = 0; i < N; i++) {
-			int times = 0;
-			FL_OK(pool_is_initialized_get(f[i], &times));
-			assert_int_equal(times, 1);
+			assert_int_equal(fl_test_result(f[i]), 1);
 			fl_future_free(f[i]);
 		}
 	}

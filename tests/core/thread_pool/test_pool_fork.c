@@ -70,9 +70,7 @@ FL_TEST(pool_fork_in_a_task_that_is_helped)
 	for (int i = 0; i < 5; i++)
 		FL_OK(count_other_submit(e, NULL));
 	let_go(&held);
-	int result = 0;
-	FL_OK(wait_for_fork_get(f, &result));
-	assert_int_equal(result, SIGABRT);
+	assert_int_equal(fl_test_result(f), SIGABRT);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&others), 5);
 }

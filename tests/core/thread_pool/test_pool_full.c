@@ -153,9 +153,7 @@ FL_TEST(full_waits_for_room)
 	let_go(&full.held);
 	fl_test_end(&t);
 	FL_OK(s.rc);
-	int n;
-	FL_OK(fl_future_get(s.f, &n, sizeof n));
-	assert_int_equal(n, 7);
+	assert_int_equal(fl_test_result(s.f), 7);
 	fl_future_free(s.f);
 	fl_executor_free(full.e);
 	assert_int_equal(LOOK(&runs), 4);
@@ -272,8 +270,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	fl_event_set(&broken_open);
 	fl_test_end(&t);
 	FL_RC(s.rc, -ENOTRECOVERABLE);
-	FL_OK(fl_future_wait(f));
-	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+	fl_test_ends(f, -ENOTRECOVERABLE, NULL);
 	fl_executor_free(e);
 }
 
@@ -349,8 +346,7 @@ FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 		FL_SCOPED(fl_future) *f = NULL;
 		struct spread s = {.e = e, .n = 100};
 		FL_OK(spread_out_submit(e, &s, &f));
-		FL_OK(fl_future_wait(f));
-		FL_RC(fl_future_error(f), 0);
+		fl_test_ends(f, 0, NULL);
 		assert_true(s.ended);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(LOOK(&runs), 101);
@@ -372,10 +368,8 @@ FL_TEST(full_submit_without_a_wait_is_not_run_by_the_only_worker)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
 	FL_SCOPED(fl_future) *f = NULL;
-	int before = -1;
 	FL_OK(try_to_spread_submit(e, e, &f));
-	FL_OK(try_to_spread_get(f, &before));
-	assert_int_equal(before, 0);
+	assert_int_equal(fl_test_result(f), 0);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&runs), 1);
 }
@@ -427,8 +421,7 @@ FL_TEST(full_maps_and_groups_go_through)
 		FL_SCOPED(fl_future) *f = NULL;
 		map_in_three_ways(e);
 		FL_OK(map_inside_submit(e, &f));
-		FL_OK(fl_future_wait(f));
-		FL_RC(fl_future_error(f), 0);
+		fl_test_ends(f, 0, NULL);
 	}
 }
 
@@ -514,9 +507,7 @@ FL_TEST(full_then_goes_in_all_the_same)
 	FL_OK(fl_future_then(next, e, &plus_one, &last));
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
 	let_go(&held);
-	int n;
-	FL_OK(plus_one_get(last, &n));
-	assert_int_equal(n, 4);
+	assert_int_equal(fl_test_result(last), 4);
 }
 
 /* A fiber that waits for space lets the others of its thread run. */

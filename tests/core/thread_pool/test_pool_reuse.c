@@ -166,13 +166,11 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 	FL_SCOPED(fl_future) *next = NULL;
 	struct waiter x = {.e = e, .task = FL_INTRUSIVE_TASK_INIT};
 	fl_thread t;
-	int result = 0;
 	hold_worker_that_wakes(&x, wait, &t);
 	FL_OK(reuse_next_submit(e, 2, &next));
 	assert_int_equal(started(e), 1);
 	go_on(&x, &t);
-	FL_OK(reuse_next_get(next, &result));
-	assert_int_equal(result, 2);
+	assert_int_equal(fl_test_result(next), 2);
 	assert_int_equal(started(e), 1);
 }
 
