@@ -13,7 +13,7 @@ static ssize_t linger_drop(int fd)
 {
 	ssize_t n;
 	do
-		n = fl__net_sys.drop(fd);
+		n = fl__net_drop(fd);
 	while (n == -EINTR);
 	return n;
 }
@@ -24,7 +24,7 @@ static void linger_end(struct fl__linger *g)
 	FL__QUEUE_REMOVE(l->lingering, l->lingering_last, g);
 	l->n_lingering--;
 	fl__loop_remove(l, g->fd, &g->source);
-	fl__net_sys.close(g->fd);
+	fl__net_close(g->fd);
 	fl__free_to(l->allocator, g);
 }
 
@@ -39,7 +39,7 @@ static void linger_on_events(void *source, uint32_t events)
 static bool linger_is_needed(int fd)
 {
 	const ssize_t n = linger_drop(fd);
-	return n == -EAGAIN ? fl__net_sys.unacknowledged(fd) > 0 : n > 0;
+	return n == -EAGAIN ? fl__net_unacknowledged(fd) > 0 : n > 0;
 }
 
 /* Level-triggered: one event, one read. False: no memory; the caller closes `fd`. */
@@ -63,7 +63,7 @@ static bool linger_begin(fl_loop *l, int fd)
 void fl__linger_close(fl_loop *l, int fd)
 {
 	if (!linger_is_needed(fd) || fl__net_sys.shutdown(fd, SHUT_WR) != 0 || !linger_begin(l, fd))
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 }
 
 int64_t fl__linger_deadline(const fl_loop *l)

@@ -79,11 +79,9 @@ static void loop_on_bell(void *source, uint32_t events)
 /* An error, such as -EINTR, is no event. */
 static void loop_poll(fl_loop *l, int64_t deadline)
 {
-	if (__builtin_expect(l->debug != NULL, 0))
-		fl__loop_debug_pause(l);
+	fl__loop_debug_note(l, false);
 	l->n_events = fl__poller_sys.wait(l->poller, l->events, FL__LOOP_EVENTS, deadline);
-	if (__builtin_expect(l->debug != NULL, 0))
-		fl__loop_debug_resume(l);
+	fl__loop_debug_note(l, true);
 	l->held_up |= l->calling;
 	for (l->next_event = 0; l->next_event < l->n_events;) {
 		const struct epoll_event *event = &l->events[l->next_event++];
@@ -263,8 +261,7 @@ static void loop_run_batch(fl_loop *l)
 	for (;;) {
 		const size_t all = l->sched->runnable, piece = left < LOOP_BATCH_PIECE ? left : LOOP_BATCH_PIECE;
 		const size_t run = all > piece ? all : piece; /* switches in this piece, at least */
-		if (!fl__sched_turn(l->sched, piece) || left <= run ||
-		    fl__sys.now() - l->polled > loop_poll_too_seldom)
+		if (!fl__sched_turn(l->sched, piece) || left <= run || fl__sys.now() - l->polled > loop_poll_too_seldom)
 			return;
 		left -= run;
 	}
@@ -273,11 +270,9 @@ static void loop_run_batch(fl_loop *l)
 /* The pause covers the spin before the sleep, too. */
 static bool loop_wait_for_work(fl_loop *l)
 {
-	if (__builtin_expect(l->debug != NULL, 0))
-		fl__loop_debug_pause(l);
+	fl__loop_debug_note(l, false);
 	const bool slept = fl__sched_sleep(l->sched, fl__loop_next_timer(l));
-	if (__builtin_expect(l->debug != NULL, 0))
-		fl__loop_debug_resume(l);
+	fl__loop_debug_note(l, true);
 	return slept;
 }
 
@@ -400,19 +395,7 @@ static int loop_open_fds(fl_loop *l)
 	if (l->poller < 0)
 		return l->poller;
 	l->bell = fl__poller_sys.bell();
-	int rc = l->bell < 0 ? l->bell : fl__loop_add(l, l->bell, EPOLLIN | EPOLLET, &l->on_bell);
-	if (rc != 0) {
-		if (l->bell >= 0)
-			fl__poller_sys.close(l->bell);
-		fl__poller_sys.close(l->poller);
-	}
-	return rc;
-}
-
-static void loop_close_fds(fl_loop *l)
-{
-	fl__poller_sys.close(l->bell);
-	fl__poller_sys.close(l->poller);
+	return l->bell < 0 ? l->bell : fl__loop_add(l, l->bell, EPOLLIN | EPOLLET, &l->on_bell);
 }
 
 static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
@@ -448,6 +431,18 @@ static void loop_free_sched(fl_loop *l)
 	fl__sched_destroy(l->sched);
 }
 
+static void loop_free_rest(fl_loop *l)
+{
+	fl__loop_end_threads(l);
+	fl__linger_end_all(l);
+	if (l->bell >= 0)
+		fl__poller_sys.close(l->bell);
+	if (l->poller >= 0)
+		fl__poller_sys.close(l->poller);
+	fl__free_to(l->allocator, l->spare);
+	fl__free_to(l->allocator, l);
+}
+
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 {
 	static const fl_loop_config defaults;
@@ -460,15 +455,13 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	l->on_bell.fire = loop_on_bell;
 	l->fork_count = fl__fork_count;
 	l->batch = 1;
+	l->poller = l->bell = -1;
 	fl_cancel_token_init(&l->root, FL_SHIELDED, FL_FOREVER);
 	int rc = loop_open_fds(l);
-	if (rc == 0) {
+	if (rc == 0)
 		rc = loop_create_sched(l, config);
-		if (rc != 0)
-			loop_close_fds(l);
-	}
 	if (rc != 0) {
-		fl__free_to(config->allocator, l);
+		loop_free_rest(l);
 		return rc;
 	}
 	*made = l;
@@ -508,15 +501,6 @@ static void loop_end_sched(fl_loop *l)
 	fl__loop_free_calls(l, l->calls);
 	fl__loop_free_calls(l, loop_take_posts(l));
 	loop_free_sched(l);
-}
-
-static void loop_free_rest(fl_loop *l)
-{
-	fl__loop_end_threads(l);
-	fl__linger_end_all(l);
-	loop_close_fds(l);
-	fl__free_to(l->allocator, l->spare);
-	fl__free_to(l->allocator, l);
 }
 
 void fl_loop_free(fl_loop *l)

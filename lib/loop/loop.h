@@ -151,7 +151,7 @@ struct fl_fiber {
 	struct fl_group *group; /* NULL: none */
 	size_t number;
 	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
-	bool joining; /* a joiner will free the fiber */
+	bool joining;                             /* a joiner will free the fiber */
 };
 
 /* By the loop's thread. `parent`: of the fiber's token. */

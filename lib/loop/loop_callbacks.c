@@ -37,12 +37,6 @@ struct loop_call {
 	struct fl__values *values;
 };
 
-/* Not inline: a call without values costs one comparison. */
-static __attribute__((noinline)) void loop_call_inherits(struct fl__ctx *ctx, const struct loop_call *call)
-{
-	ctx->front.values = call->values;
-}
-
 static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 {
 	struct fl__post *post;
@@ -51,8 +45,7 @@ static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
 		l->calls = post->next;
-		if (__builtin_expect(call->values != NULL, 0))
-			loop_call_inherits(ctx, call);
+		fl__values_begin(ctx, call->values);
 		fl__free_to(l->allocator, post);
 		function(arg);
 		fl__values_end(ctx);
@@ -90,9 +83,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->post.function = loop_enqueue_call;
 	call->function = function;
 	call->arg = arg;
-	struct fl__values *values = fl__values_copy();
-	if (__builtin_expect(values != NULL, 0))
-		call->values = values;
+	call->values = fl__values_copy();
 	fl__loop_post(l, &call->post);
 	return 0;
 }

@@ -65,15 +65,12 @@ static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *to)
 	loop_debug_begin_run(d, now, loop_debug_name(l, to));
 }
 
-void fl__loop_debug_pause(fl_loop *l)
+void fl__loop_debug_switch(fl_loop *l, bool runs)
 {
-	loop_debug_end_run(l->debug, fl__sys.now());
-	loop_debug_begin_run(l->debug, 0, "");
-}
-
-void fl__loop_debug_resume(fl_loop *l)
-{
-	loop_debug_begin_run(l->debug, fl__sys.now(), "");
+	const int64_t now = fl__sys.now();
+	if (!runs)
+		loop_debug_end_run(l->debug, now);
+	loop_debug_begin_run(l->debug, runs ? now : 0, "");
 }
 
 /* If the run must be reported, stores its name, and its length in `since`. */

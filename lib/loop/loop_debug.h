@@ -2,11 +2,15 @@
 #ifndef FL_LOOP_DEBUG_H
 #define FL_LOOP_DEBUG_H
 
-#include <fairlead/loop.h>
+#include "loop.h"
 
-/* Around the loop's poll, while loop->debug is not NULL: that time is no run. */
-void fl__loop_debug_pause(fl_loop *l);
-void fl__loop_debug_resume(fl_loop *l);
+/* Around the loop's poll, which is no run; `runs` false: before it. */
+void fl__loop_debug_switch(fl_loop *l, bool runs);
+static inline void fl__loop_debug_note(fl_loop *l, bool runs)
+{
+	if (__builtin_expect(l->debug != NULL, 0))
+		fl__loop_debug_switch(l, runs);
+}
 
 /* In a forked child it waits for nothing. */
 void fl__loop_debug_end(fl_loop *l);

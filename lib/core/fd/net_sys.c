@@ -26,7 +26,7 @@ static int net_sys_pair(int sockets[2])
 	return FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
 }
 
-static void net_sys_let_wait(int fd)
+void fl__net_let_wait(int fd)
 {
 	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
 }
@@ -88,7 +88,7 @@ static int net_sys_adopt_other(int fd)
 	return rc == 0 ? own : rc;
 }
 
-static void net_sys_close(int fd)
+void fl__net_close(int fd)
 {
 	(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
@@ -103,13 +103,13 @@ static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 	return FL__SYS_RESULT(recv(fd, buffer, size, MSG_DONTWAIT));
 }
 
-static ssize_t net_sys_drop(int fd)
+ssize_t fl__net_drop(int fd)
 {
 	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
 	return FL__SYS_RESULT(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC));
 }
 
-static int net_sys_unacknowledged(int fd)
+int fl__net_unacknowledged(int fd)
 {
 	int n = 0;
 	const int rc = FL__SYS_RESULT(ioctl(fd, SIOCOUTQ, &n));
@@ -192,7 +192,7 @@ static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 	return FL__SYS_RESULT(getpeername(fd, address, size));
 }
 
-static int net_sys_interface(const char *name)
+int fl__net_interface(const char *name)
 {
 	int before = errno;
 	unsigned index = if_nametoindex(name);
@@ -203,17 +203,13 @@ static int net_sys_interface(const char *name)
 struct fl__net_sys fl__net_sys = {
     .socket = net_sys_socket,
     .pair = net_sys_pair,
-    .let_wait = net_sys_let_wait,
     .adopt = net_sys_adopt,
-    .close = net_sys_close,
     .shutdown = net_sys_shutdown,
     .describe = net_sys_describe,
     .adopt_other = net_sys_adopt_other,
     .read = fl__try_read,
     .write = fl__try_write,
     .recv = net_sys_recv,
-    .drop = net_sys_drop,
-    .unacknowledged = net_sys_unacknowledged,
     .send = net_sys_send,
     .sendmsg = net_sys_sendmsg,
     .recvmsg = net_sys_recvmsg,
@@ -229,7 +225,6 @@ struct fl__net_sys fl__net_sys = {
     .get_struct = net_sys_get_struct,
     .local = net_sys_local,
     .peer = net_sys_peer,
-    .interface = net_sys_interface,
 };
 
 int fl__net_set_options(int fd, const struct fl__socket_option *options, size_t n)

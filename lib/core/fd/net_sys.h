@@ -21,9 +21,7 @@ enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 struct fl__net_sys {
 	int (*socket)(int family, int type, int protocol); /* close-on-exec */
 	int (*pair)(int sockets[2]);                       /* AF_UNIX, SOCK_STREAM, connected, close-on-exec */
-	void (*let_wait)(int fd);                          /* clears O_NONBLOCK of a socket of `socket` */
 	int (*adopt)(int fd);                              /* makes a user's socket close-on-exec, but not 0, 1 and 2 */
-	void (*close)(int fd);
 	int (*shutdown)(int fd, int how);
 
 	/* FL__FD_... bits, or -EBADF. */
@@ -39,8 +37,6 @@ struct fl__net_sys {
 	ssize_t (*write)(int fd, const struct iovec *parts, int n); /* no SIGPIPE */
 
 	ssize_t (*recv)(int fd, void *buffer, size_t size);
-	ssize_t (*drop)(int fd);       /* as `recv` of up to 1 MiB, without a copy: TCP alone */
-	int (*unacknowledged)(int fd); /* written bytes that the peer's system lacks */
 	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
 	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
@@ -59,10 +55,16 @@ struct fl__net_sys {
 	int (*get_struct)(int fd, int level, int option, void *value, socklen_t size);
 	int (*local)(int fd, struct sockaddr *address, socklen_t *size); /* getsockname() */
 	int (*peer)(int fd, struct sockaddr *address, socklen_t *size);  /* getpeername() */
-	int (*interface)(const char *name);                              /* its index, or -ENODEV */
 };
 
 extern struct fl__net_sys fl__net_sys;
+
+/* The calls that no test replaces. */
+void fl__net_close(int fd);
+void fl__net_let_wait(int fd);           /* clears O_NONBLOCK of a socket of `socket` */
+ssize_t fl__net_drop(int fd);            /* as `recv` of up to 1 MiB, without a copy: TCP alone */
+int fl__net_unacknowledged(int fd);      /* written bytes that the peer's system lacks */
+int fl__net_interface(const char *name); /* its index, or -ENODEV */
 
 struct fl__socket_option {
 	bool wanted;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "passed_fds.h"
-#include "../base/sys.h"
+#include "net_sys.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -38,12 +38,6 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control)
 	m->msg_controllen = sizeof control->bytes;
 }
 
-static void passed_fds_close(int fd)
-{
-	if (fd >= 0)
-		(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
-}
-
 /* Takes the descriptors of one control message. */
 static unsigned passed_fds_take_one(const struct cmsghdr *c, int *fds, unsigned known)
 {
@@ -56,7 +50,7 @@ static unsigned passed_fds_take_one(const struct cmsghdr *c, int *fds, unsigned 
 		if (c->cmsg_type == SCM_RIGHTS && known < FL__PASSED_FDS)
 			fds[known++] = fd;
 		else
-			passed_fds_close(fd);
+			fl__net_close(fd); /* -1: the kernel had no descriptor for the pidfd */
 	}
 	return known;
 }

@@ -145,7 +145,7 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 	if (fd < 0)
 		return fd;
 	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
-	fl__net_sys.close(fd);
+	fl__net_close(fd);
 	if (rc == -EACCES)
 		return rc;
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
@@ -207,7 +207,7 @@ static int unix_file_bind_and_listen(struct fl__unix_file *f, int type, const ch
 	if (rc == 0)
 		return fd;
 	fl__unix_file_remove(f);
-	fl__net_sys.close(fd);
+	fl__net_close(fd);
 	return rc;
 }
 

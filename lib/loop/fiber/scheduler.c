@@ -192,8 +192,8 @@ static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, stru
 }
 
 /*
- * Called by the fiber's own thread, for a wait that no other thread unparks. A wait is unparked
- * once (lot.c, invariant 3), except `pause`.
+ * Called by the fiber's own thread, for a wait that no other thread unparks: it is unparked once
+ * (lot.c, invariant 3).
  */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
@@ -209,7 +209,7 @@ static void sched_unpark(struct fl__wait *wait)
 	/* After the swap the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
-	if (s == fl__sched_current && wait != &f->pause)
+	if (s == fl__sched_current)
 		sched_unpark_from_own(f, s, wait);
 	else
 		sched_unpark_from_any(f, s, wait);
@@ -279,7 +279,7 @@ int fl__fiber_suspend(int64_t deadline)
 
 void fl__fiber_resume(struct fl__fiber *f)
 {
-	sched_unpark(&f->pause);
+	sched_unpark_from_any(f, f->sched, &f->pause);
 }
 
 void fl__fiber_resume_first(struct fl__fiber *f)

@@ -8,23 +8,13 @@
 
 #if defined(FL__SWITCH_UCONTEXT)
 
-#if UINTPTR_MAX > UINT32_MAX
 /* makecontext() passes ints: the pointer travels in two halves. */
 static void switch_entry(unsigned upper, unsigned lower)
 {
-	struct fl__switch *s = (struct fl__switch *)((uintptr_t)upper << 32 | lower);
+	struct fl__switch *s = (struct fl__switch *)(uintptr_t)((uint64_t)upper << 32 | lower);
 	s->entry(s->arg);
 	__builtin_trap();
 }
-#else
-static void switch_entry(unsigned upper, unsigned lower)
-{
-	(void)upper;
-	struct fl__switch *s = (struct fl__switch *)(uintptr_t)lower;
-	s->entry(s->arg);
-	__builtin_trap();
-}
-#endif
 
 void fl__switch_init(struct fl__switch *s)
 {

@@ -32,27 +32,8 @@ int fl_datagram_address_unix(fl_datagram_address *a, const char *path)
 
 int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size)
 {
-	if (a->size > 0)
-		return fl__stream_address((const struct sockaddr *)&a->system, a->size, text, size);
-	if (size == 0)
-		return -ENOSPC;
-	text[0] = '\0';
-	return 0;
-}
-
-static bool datagram_is_same_ipv4(const fl_datagram_address *a, const fl_datagram_address *b)
-{
-	const struct sockaddr_in *x = (const struct sockaddr_in *)&a->system,
-				 *y = (const struct sockaddr_in *)&b->system;
-	return x->sin_port == y->sin_port && x->sin_addr.s_addr == y->sin_addr.s_addr;
-}
-
-static bool datagram_is_same_ipv6(const fl_datagram_address *a, const fl_datagram_address *b)
-{
-	const struct sockaddr_in6 *x = (const struct sockaddr_in6 *)&a->system,
-				  *y = (const struct sockaddr_in6 *)&b->system;
-	return x->sin6_port == y->sin6_port && x->sin6_scope_id == y->sin6_scope_id &&
-	       memcmp(&x->sin6_addr, &y->sin6_addr, sizeof x->sin6_addr) == 0;
+	static const struct sockaddr none = {.sa_family = AF_UNIX};
+	return fl__stream_address(a->size > 0 ? (const struct sockaddr *)&a->system : &none, a->size, text, size);
 }
 
 bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b)
@@ -61,10 +42,8 @@ bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagra
 		return a->size == b->size;
 	if (a->system.ss_family != b->system.ss_family)
 		return false;
-	if (a->system.ss_family == AF_INET)
-		return datagram_is_same_ipv4(a, b);
-	if (a->system.ss_family == AF_INET6)
-		return datagram_is_same_ipv6(a, b);
+	if (a->system.ss_family == AF_INET || a->system.ss_family == AF_INET6)
+		return fl__is_same_address(&a->system, &b->system);
 	return memcmp(&a->system, &b->system, a->size) == 0;
 }
 

@@ -78,7 +78,7 @@ static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct 
 	const int rc = datagram_create(made, l, fd);
 	if (rc != 0) {
 		fl__unix_file_remove(file);
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 		return fl__net_error(rc);
 	}
 	(*made)->file = *file;
@@ -90,7 +90,7 @@ static int datagram_prepare(int fd, int family, bool all, const void *datagram_c
 	static const fl_datagram_config defaults;
 	const fl_datagram_config *c = datagram_config ? datagram_config : &defaults;
 	const bool v6 = family == AF_INET6, v4 = !v6 || all;
-	const int interface = c->interface ? fl__net_sys.interface(c->interface) : 0;
+	const int interface = c->interface ? fl__net_interface(c->interface) : 0;
 	const struct ip_mreqn by_index = {.imr_ifindex = interface};
 	const struct fl__socket_option options[] = {
 	    {v6, IPPROTO_IPV6, IPV6_V6ONLY, !all},

@@ -23,9 +23,8 @@ struct connect_attempt {
 	struct fl__poller_source source;
 	struct connect_state *c;
 	const struct fl__address *to;
-	int fd;         /* -1: failed, or not begun */
-	bool watched;   /* by the poller */
-	bool has_event; /* not handled by connect_check_all() yet */
+	int fd;       /* -1: failed, or not begun */
+	bool watched; /* by the poller */
 };
 
 struct connect_state {
@@ -42,7 +41,6 @@ static void connect_on_event(void *source, uint32_t events)
 {
 	struct connect_attempt *a = source;
 	(void)events;
-	a->has_event = true;
 	fl__loop_wake(a->c->waiting);
 }
 
@@ -69,18 +67,14 @@ static void connect_note_error(struct connect_state *c, int error)
 	c->next = 0;
 }
 
-static bool connect_is_same_address(const struct fl__address *a, const struct fl__address *b)
-{
-	if (a->at.any.sa_family == AF_INET)
-		return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
-	return a->at.v6.sin6_port == b->at.v6.sin6_port &&
-	       memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
-}
-
 static bool connect_is_self(const struct connect_attempt *a)
 {
 	struct fl__address own = {.size = sizeof own.at};
-	return fl__net_sys.local(a->fd, &own.at.any, &own.size) == 0 && connect_is_same_address(a->to, &own);
+	if (fl__net_sys.local(a->fd, &own.at.any, &own.size) != 0)
+		return false;
+	if (own.at.any.sa_family == AF_INET6) /* the system ignores the interface of most addresses */
+		own.at.v6.sin6_scope_id = a->to->at.v6.sin6_scope_id;
+	return fl__is_same_address(&a->to->at, &own.at);
 }
 
 /*
@@ -123,7 +117,7 @@ static int connect_conclude(struct connect_attempt *a, int rc)
 	if (rc == 0)
 		return connect_release(a);
 	if (rc != -EALREADY) {
-		fl__net_sys.close(connect_release(a));
+		fl__net_close(connect_release(a));
 		connect_note_error(a->c, fl__net_error(rc));
 	}
 	return -EALREADY;
@@ -150,10 +144,8 @@ static int connect_check_all(struct connect_state *c)
 	int fd = -EALREADY;
 	for (unsigned i = 0; i < c->begun && fd < 0; i++) {
 		struct connect_attempt *a = &c->attempts[i];
-		if (a->fd < 0 || !a->has_event)
-			continue;
-		a->has_event = false;
-		fd = connect_conclude(a, connect_call(a));
+		if (a->fd >= 0)
+			fd = connect_conclude(a, connect_call(a));
 	}
 	return fd;
 }
@@ -189,7 +181,7 @@ static void connect_close_all(struct connect_state *c)
 {
 	for (unsigned i = 0; i < c->begun; i++)
 		if (c->attempts[i].fd >= 0)
-			fl__net_sys.close(connect_release(&c->attempts[i]));
+			fl__net_close(connect_release(&c->attempts[i]));
 }
 
 static void connect_mix_families(struct fl__address *list, unsigned n)
@@ -211,9 +203,9 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
 	if (rc == 0)
-		fl__net_sys.let_wait(fd);
+		fl__net_let_wait(fd);
 	else
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 	return rc;
 }
 
@@ -249,7 +241,7 @@ int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_
 		return fl__net_error(fd);
 	int rc = fl__unix_connect(fd, &address, (socklen_t)size, deadline, cancel);
 	if (rc != 0) {
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 		return rc;
 	}
 	return connect_make_stream(s, l, fd, 0);

@@ -142,6 +142,16 @@ int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address 
 
 /* Addresses. */
 
+bool fl__is_same_address(const void *a, const void *b)
+{
+	const struct sockaddr_in *a4 = a, *b4 = b;
+	const struct sockaddr_in6 *a6 = a, *b6 = b;
+	if (a4->sin_family == AF_INET)
+		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return a6->sin6_port == b6->sin6_port && a6->sin6_scope_id == b6->sin6_scope_id &&
+	       memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
+}
+
 in_port_t *fl__port_in(void *sockaddr)
 {
 	const struct sockaddr *a = sockaddr;
@@ -182,7 +192,7 @@ static int resolve_open_at(const struct fl__address *a, int type, fl__net_prepar
 	if (rc == 0)
 		return fd;
 	if (fd >= 0)
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 	return fl__net_error(rc);
 }
 

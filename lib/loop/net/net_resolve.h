@@ -41,6 +41,9 @@ int fl__lookup_error(int code, int system);
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);
 
+/* Two addresses of IP of one family. */
+bool fl__is_same_address(const void *a, const void *b);
+
 /* The port of an address of IP, in network byte order. */
 in_port_t *fl__port_in(void *sockaddr);
 

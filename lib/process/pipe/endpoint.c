@@ -141,7 +141,7 @@ void fl_endpoint_free(fl_endpoint *o)
 	if (!fl__is_forked(o->fork))
 		fl__unix_file_remove(&o->file);
 	if (o->fd >= 0)
-		fl__net_sys.close(o->fd);
+		fl__net_close(o->fd);
 	fl__free(o->users);
 	fl__free(o);
 }
@@ -186,7 +186,7 @@ static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 	else if (made)
 		fl_pipe_free(made);
 	else
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 	return rc;
 }
 
@@ -344,7 +344,7 @@ int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config
 	if (rc == 0 && pipe)
 		rc = fl_pipe_from_fd(pipe, fd);
 	if (rc != 0 || !pipe)
-		fl__net_sys.close(fd);
+		fl__net_close(fd);
 	if (rc != 0)
 		fl_shm_free(attached);
 	else if (region)
