@@ -110,42 +110,6 @@ static void loop_wake(struct fl__sched *s)
 	fl__poller_sys.ring(bell);
 }
 
-struct loop_fd_waiter {
-	struct fl__poller_source source;
-	struct fl__node node;
-};
-
-static void loop_on_fd_event(void *source, uint32_t events)
-{
-	struct loop_fd_waiter *w = source;
-	(void)events;
-	(void)fl__node_wake(&w->node); /* valid: a waiter that gives up removes it */
-}
-
-/* -ENOSYS: a descriptor cannot be registered, for instance since the loop watches it already. */
-static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
-                         fl_cancel_token *cancel)
-{
-	fl_loop *l = s->config.user;
-	struct loop_fd_waiter waiters[FL__WAIT_FDS];
-	struct fl__wait wait;
-	unsigned added = 0;
-	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
-	for (; added < n; added++) {
-		struct loop_fd_waiter *w = &waiters[added];
-		*w = (struct loop_fd_waiter){.source.fire = loop_on_fd_event, .node = FL__NODE(&wait)};
-		/* poll and epoll have the same bits */
-		if (fl__loop_add(l, fds[added].fd, (uint16_t)fds[added].events | EPOLLONESHOT, &w->source) != 0)
-			break;
-	}
-	const int rc = added == n ? fl__wait_sleep(&wait, deadline, cancel) : -ENOSYS;
-	while (added-- > 0)
-		fl__loop_remove(l, fds[added].fd, &waiters[added].source);
-	return rc;
-}
-
-static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fds};
-
 int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
                    fl_cancel_token *cancel)
 {
@@ -157,6 +121,47 @@ int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const voi
 	*waiter = NULL;
 	return rc;
 }
+
+struct loop_fd_waiter {
+	struct fl__poller_source source;
+	struct fl__node *waiting;
+};
+
+static void loop_on_fd_event(void *source, uint32_t events)
+{
+	(void)events;
+	fl__loop_wake(((struct loop_fd_waiter *)source)->waiting);
+}
+
+int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
+                      int64_t deadline, fl_cancel_token *cancel)
+{
+	struct loop_fd_waiter w = {.source.fire = loop_on_fd_event};
+	unsigned added = 0;
+	int rc = 0;
+	while (added < n && rc == 0) {
+		/* poll and epoll have the same bits */
+		const uint32_t events = (uint16_t)fds[added].events | EPOLLONESHOT;
+		rc = fl__loop_add(l, fds[added].fd, events, &w.source);
+		added += rc == 0;
+	}
+	if (rc == 0)
+		rc = fl__loop_await(&w.waiting, kind, object, deadline, cancel);
+	while (added-- > 0)
+		fl__loop_remove(l, fds[added].fd, &w.source);
+	return rc;
+}
+
+/* -ENOSYS: a descriptor cannot be registered, for instance since the loop watches it already. */
+static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+                         fl_cancel_token *cancel)
+{
+	const int rc = fl__loop_wait_fds(s->config.user, fds, n, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd,
+	                                 deadline, cancel);
+	return rc == 0 || rc == -ETIMEDOUT || rc == -ECANCELED ? rc : -ENOSYS;
+}
+
+static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fds};
 
 /* Posts. */
 

@@ -87,6 +87,13 @@ static inline void fl__loop_wake(struct fl__node *waiter)
 		(void)fl__node_wake(waiter); /* false: the wait is over, but the fiber has not run */
 }
 
+/*
+ * As fl__loop_await(), until one of `n` descriptors, which the loop does not watch, has one of its
+ * events. Also returns an error of epoll_ctl().
+ */
+int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
+                      int64_t deadline, fl_cancel_token *cancel);
+
 /* Any thread. post_fiber calls post->function(post), which must not wait. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 

@@ -5,7 +5,7 @@
  *
  * The fiber calls connect() again for the state of an attempt. Linux answers 0 or EISCONN:
  * connected; EALREADY: under way; else the attempt's error. SO_ERROR does not distinguish an
- * attempt under way from a connected one. Over the loopback the second connect() needs no poller.
+ * attempt under way from a connected one.
  */
 #include "core/base/sys.h"
 #include "core/fd/net_sys.h"
@@ -13,47 +13,19 @@
 #include "net_resolve.h"
 #include "stream.h"
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 static const int64_t connect_stagger = FL_MS(250);
 
-struct connect_state;
-
-struct connect_attempt {
-	struct fl__poller_source source;
-	struct connect_state *c;
-	const struct fl__address *to;
-	int fd;       /* -1: failed, or not begun */
-	bool watched; /* by the poller */
-};
-
 struct connect_state {
 	fl_loop *loop;
-	struct fl__node *waiting; /* the fiber; NULL: it runs */
-	unsigned n, begun;        /* attempts; how many have begun */
-	unsigned under_way;
-	int error;    /* of the failed attempts; 0: none */
-	int64_t next; /* when the next attempt is due; 0: at once */
-	struct connect_attempt attempts[FL_ADDRESSES_MAX];
+	const struct fl__address *list;
+	unsigned n, begun;         /* attempts; how many have begun */
+	int fds[FL_ADDRESSES_MAX]; /* of the attempts; -1: failed */
+	int error;                 /* of the failed attempts; 0: none */
+	int64_t next;              /* when the next attempt is due; 0: at once */
 };
-
-static void connect_on_event(void *source, uint32_t events)
-{
-	struct connect_attempt *a = source;
-	(void)events;
-	fl__loop_wake(a->c->waiting);
-}
-
-/* The caller owns the descriptor then. */
-static int connect_release(struct connect_attempt *a)
-{
-	int fd = a->fd;
-	if (a->watched)
-		fl__loop_remove(a->c->loop, fd, &a->source);
-	a->fd = -1;
-	a->c->under_way--;
-	return fd;
-}
 
 static bool connect_is_local_error(int error)
 {
@@ -67,111 +39,99 @@ static void connect_note_error(struct connect_state *c, int error)
 	c->next = 0;
 }
 
-static bool connect_is_self(const struct connect_attempt *a)
+static bool connect_is_self(int fd, const struct fl__address *to)
 {
 	struct fl__address own = {.size = sizeof own.at};
-	if (fl__net_sys.local(a->fd, &own.at.any, &own.size) != 0)
+	if (fl__net_sys.local(fd, &own.at.any, &own.size) != 0)
 		return false;
 	if (own.at.any.sa_family == AF_INET6) /* the system ignores the interface of most addresses */
-		own.at.v6.sin6_scope_id = a->to->at.v6.sin6_scope_id;
-	return fl__is_same_address(&a->to->at, &own.at);
+		own.at.v6.sin6_scope_id = to->at.v6.sin6_scope_id;
+	return fl__is_same_address(&to->at, &own.at);
 }
 
 /*
  * Without a listener, a socket may get the port that it connects to, and be connected with itself.
  * That blocks the port, for a minute after its end, too. The second connect() frees it.
  */
-static int connect_refuse_self(const struct connect_attempt *a)
+static int connect_refuse_self(int fd, const struct fl__address *to)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	if (!connect_is_self(a))
+	if (!connect_is_self(fd, to))
 		return 0;
-	(void)fl__net_sys.connect(a->fd, &none, sizeof none);
+	(void)fl__net_sys.connect(fd, &none, sizeof none);
 	return -ECONNREFUSED;
 }
 
 /* 0: connected; -EALREADY: under way; else the attempt's error. */
-static int connect_call(const struct connect_attempt *a)
+static int connect_call(int fd, const struct fl__address *to)
 {
-	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
+	int rc = fl__net_sys.connect(fd, &to->at.any, to->size);
+	if (rc == -EINPROGRESS || rc == -EALREADY) /* over the loopback it is connected by now */
+		rc = fl__net_sys.connect(fd, &to->at.any, to->size);
 	if (rc == -EISCONN)
 		rc = 0;
 	else if (rc == -EINPROGRESS || rc == -EINTR)
 		rc = -EALREADY;
-	return rc == 0 ? connect_refuse_self(a) : rc;
+	return rc == 0 ? connect_refuse_self(fd, to) : rc;
 }
 
-/* Returns -EALREADY, or an error. */
-static int connect_watch(struct connect_attempt *a)
+static void connect_begin_next(struct connect_state *c)
 {
-	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
-	a->watched = rc == 0;
-	return rc == 0 ? -EALREADY : rc;
+	const unsigned i = c->begun++;
+	c->next = fl_after(connect_stagger);
+	c->fds[i] = fl__net_sys.socket(c->list[i].at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
+	if (c->fds[i] < 0)
+		connect_note_error(c, fl__net_error(c->fds[i]));
 }
 
-/* -EALREADY, also if the attempt has failed. */
-static int connect_conclude(struct connect_attempt *a, int rc)
+/*
+ * Returns the descriptor of a connected attempt, or -EALREADY. Closes failed attempts. Stores those
+ * under way in `waiting`.
+ */
+static int connect_check_all(struct connect_state *c, struct pollfd *waiting, unsigned *n)
 {
-	if (rc == -EALREADY)
-		rc = connect_watch(a);
-	if (rc == 0)
-		return connect_release(a);
-	if (rc != -EALREADY) {
-		fl__net_close(connect_release(a));
-		connect_note_error(a->c, fl__net_error(rc));
+	*n = 0;
+	for (unsigned i = 0; i < c->begun; i++) {
+		const int fd = c->fds[i];
+		if (fd < 0)
+			continue;
+		const int rc = connect_call(fd, &c->list[i]);
+		if (rc == -EALREADY) {
+			waiting[(*n)++] = (struct pollfd){.fd = fd, .events = POLLOUT};
+			continue;
+		}
+		c->fds[i] = -1;
+		if (rc == 0)
+			return fd;
+		fl__net_close(fd);
+		connect_note_error(c, fl__net_error(rc));
 	}
 	return -EALREADY;
 }
 
-/* Returns as connect_conclude(). */
-static int connect_begin_next(struct connect_state *c)
-{
-	struct connect_attempt *a = &c->attempts[c->begun++];
-	a->fd = fl__net_sys.socket(a->to->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
-	if (a->fd < 0) {
-		connect_note_error(c, fl__net_error(a->fd));
-		return -EALREADY;
-	}
-	c->under_way++;
-	c->next = fl_after(connect_stagger);
-	int rc = connect_call(a);
-	return connect_conclude(a, rc == -EALREADY ? connect_call(a) : rc);
-}
-
-/* Returns as connect_conclude(). */
-static int connect_check_all(struct connect_state *c)
-{
-	int fd = -EALREADY;
-	for (unsigned i = 0; i < c->begun && fd < 0; i++) {
-		struct connect_attempt *a = &c->attempts[i];
-		if (a->fd >= 0)
-			fd = connect_conclude(a, connect_call(a));
-	}
-	return fd;
-}
-
-/* For an event, or until the next attempt is due. Returns 0, -ETIMEDOUT, -ECANCELED. */
-static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
+/* For an event, or until the next attempt is due. */
+static int connect_wait(const struct connect_state *c, const struct pollfd *waiting, unsigned n, int64_t deadline,
+                        fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
-	int rc = fl__loop_await(&c->waiting, FL__DEBUG_CONNECTION, c, fl__min_deadline(deadline, next), cancel);
+	const int rc =
+	    fl__loop_wait_fds(c->loop, waiting, n, FL__DEBUG_CONNECTION, c, fl__min_deadline(deadline, next), cancel);
 	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
 }
 
 static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int fd = connect_check_all(c);
-		if (fd < 0 && c->begun < c->n && fl__is_expired(c->next)) {
-			fd = connect_begin_next(c);
-			if (fd < 0)
-				continue;
-		}
+		struct pollfd waiting[FL_ADDRESSES_MAX];
+		unsigned n;
+		const int fd = connect_check_all(c, waiting, &n);
 		if (fd >= 0)
 			return fd;
-		if (c->under_way == 0)
-			return c->error;
-		int rc = connect_wait(c, deadline, cancel);
+		if (c->begun < c->n && fl__is_expired(c->next)) {
+			connect_begin_next(c);
+			continue;
+		}
+		const int rc = n > 0 ? connect_wait(c, waiting, n, deadline, cancel) : c->error;
 		if (rc != 0)
 			return rc;
 	}
@@ -180,8 +140,8 @@ static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_toke
 static void connect_close_all(struct connect_state *c)
 {
 	for (unsigned i = 0; i < c->begun; i++)
-		if (c->attempts[i].fd >= 0)
-			fl__net_close(connect_release(&c->attempts[i]));
+		if (c->fds[i] >= 0)
+			fl__net_close(c->fds[i]);
 }
 
 static void connect_mix_families(struct fl__address *list, unsigned n)
@@ -212,15 +172,12 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	struct connect_state c = {.loop = fl__loop_needed(true, "fl_connect_tcp")};
+	struct connect_state c = {.loop = fl__loop_needed(true, "fl_connect_tcp"), .list = list};
 	int rc = c.loop ? fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel) : -ENOTSUP;
 	if (rc < 0)
 		return rc;
 	c.n = (unsigned)rc;
 	connect_mix_families(list, c.n);
-	for (unsigned i = 0; i < c.n; i++)
-		c.attempts[i] =
-		    (struct connect_attempt){.source.fire = connect_on_event, .c = &c, .to = &list[i], .fd = -1};
 	rc = connect_any(&c, deadline, cancel);
 	connect_close_all(&c);
 	if (rc < 0)
