@@ -21,24 +21,35 @@ enum {
 };
 enum { FL__QUEUE_SPSC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
 
+/* What the producer, or the consumer, writes. */
+struct fl__queue_spsc_side {
+	uint64_t next;       /* the number of the item of the next call; in a call, of the item after it */
+	uint64_t count;      /* how many items were put; got or dropped */
+	uint64_t waited;     /* its own: `next` at its last wait */
+	unsigned char *slot; /* its own: the slot of the item of the next call */
+	unsigned char apart_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
+};
+
 struct fl__queue_spsc {
 	struct fl__slots slots; /* `capacity` slots */
 	size_t capacity;
 	uint32_t flags;
 	unsigned char apart_[FL__QUEUE_SPSC_APART];
-
-	uint64_t put_next;       /* the number of the next item */
-	uint64_t tail;           /* how many items were put */
-	uint64_t put_waited;     /* the producer's: put_next at its last wait */
-	unsigned char *put_slot; /* the producer's: the slot of the next item */
-	unsigned char apart_put_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
-
-	uint64_t get_next;       /* the number of the oldest item */
-	uint64_t head;           /* how many items were got or dropped */
-	uint64_t get_waited;     /* the consumer's: get_next at its last wait */
-	unsigned char *get_slot; /* the consumer's: the slot of the oldest item */
-	unsigned char apart_get_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
+	struct fl__queue_spsc_side put, get;
 };
+
+/* Announces a call of one item. False: a flag of `_flags` is set, and the announcement is taken back. */
+static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl__queue_spsc_side *_side, uint64_t _at,
+                                           uint32_t _flags)
+{
+	/* relaxed, as the load: queue_spsc_fence_all() orders them */
+	fl__store_relaxed(&_side->next, _at + 1);
+	fl__in_program_order();
+	if (__builtin_expect((fl__load_relaxed(&_q->flags) & _flags) == 0, 1))
+		return true;
+	fl__store_relaxed(&_side->next, _at); /* relaxed: nothing has happened */
+	return false;
+}
 
 /*
  * The fast path of a put (a get) of one item: there is space (an item), and no flag is set. Returns
@@ -48,48 +59,33 @@ struct fl__queue_spsc {
  */
 static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
-	unsigned char *const _slot = _q->put_slot;
-	const uint64_t _at = fl__load_relaxed(&_q->put_next); /* relaxed: only this side writes it */
-	if (__builtin_expect(fl__slot_is_full(_slot), 0))
+	unsigned char *const _slot = _q->put.slot;
+	const uint64_t _at = fl__load_relaxed(&_q->put.next); /* relaxed: only this side writes it */
+	if (__builtin_expect(fl__slot_is_full(_slot), 0) ||
+	    !fl__queue_spsc_announce(_q, &_q->put, _at, FL__QUEUE_SPSC_PUT_FLAGS))
 		return false;
-	/* relaxed, as the load: queue_spsc_fence_all() orders them */
-	fl__store_relaxed(&_q->put_next, _at + 1);
-	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__QUEUE_SPSC_PUT_FLAGS) != 0, 0)) {
-		fl__store_relaxed(&_q->put_next, _at); /* relaxed: nothing has happened */
-		return false;
-	}
-	_q->put_slot = fl__slot_after(&_q->slots, _shape, _slot);
+	_q->put.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
 	/*
-	 * release: a load of this tail sees the get that made the space; pairs with
+	 * release: a load of this count sees the get that made the space; pairs with
 	 * queue_spsc_items()
 	 */
-	fl__store_release(&_q->tail, _at + 1);
+	fl__store_release(&_q->put.count, _at + 1);
 	fl__slot_fill(_slot);
 	return true;
 }
 
 static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, struct fl__slot_shape _shape)
 {
-	unsigned char *const _slot = _q->get_slot;
-	const uint64_t _at = fl__load_relaxed(&_q->get_next); /* relaxed: only this side writes it */
-	if (__builtin_expect(!fl__slot_is_full(_slot), 0))
+	unsigned char *const _slot = _q->get.slot;
+	const uint64_t _at = fl__load_relaxed(&_q->get.next); /* relaxed: only this side writes it */
+	if (__builtin_expect(!fl__slot_is_full(_slot), 0) ||
+	    !fl__queue_spsc_announce(_q, &_q->get, _at, FL__QUEUE_SPSC_GET_FLAGS))
 		return false;
-	/* relaxed, as the load: queue_spsc_fence_all() orders them */
-	fl__store_relaxed(&_q->get_next, _at + 1);
-	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__QUEUE_SPSC_GET_FLAGS) != 0, 0)) {
-		fl__store_relaxed(&_q->get_next, _at); /* relaxed: nothing has happened */
-		return false;
-	}
-	_q->get_slot = fl__slot_after(&_q->slots, _shape, _slot);
+	_q->get.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
-	/*
-	 * release: the item has been read; pairs with queue_spsc_get_in_progress(),
-	 * queue_spsc_items()
-	 */
-	fl__store_release(&_q->head, _at + 1);
+	/* release: the item has been read; pairs with queue_spsc_in_progress(), queue_spsc_items() */
+	fl__store_release(&_q->get.count, _at + 1);
 	fl__slot_clear(_slot);
 	return true;
 }

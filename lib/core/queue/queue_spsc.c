@@ -4,16 +4,15 @@
  * addition, contexts can wait on the ring and close it (docs/design.md, "Queues that wait").
  *
  *   word              holds                                  written by
- *   tail              how many items were put                the producer
- *   put_next          the same; during a put, the next tail  the producer
- *   head              how many items were got or dropped     the consumer, or DROPPED's setter
- *   get_next          the same; during a get, the next head  the consumer
+ *   put.count         how many items were put (tail)         the producer
+ *   put.next          the same; during a put, the next tail  the producer
+ *   get.count         how many items were got or dropped     the consumer, or DROPPED's setter
+ *                     (head)
+ *   get.next          the same; during a get, the next head  the consumer
  *   byte of a slot    1: it has an item; the put is over     the producer: 0 -> 1
  *                     0: it is free; the get is over         the consumer: 1 -> 0
- *   put_slot          the slot of item number put_next       the producer alone
- *   put_waited        an earlier put_next                    the producer alone
- *   get_slot          the slot of item number get_next       the consumer alone
- *   get_waited        an earlier get_next                    the consumer alone
+ *   slot              the slot of item number `next`         its side alone
+ *   waited            an earlier `next`                      its side alone
  *   flags             each bit, by a read-modify-write:
  *     CONSUMER (1)    a mark: a consumer may be waiting      set by a mark_empty, cleared by a put
  *     PRODUCER (2)    a mark: a producer may be waiting      set by a mark_full, cleared by a get
@@ -22,7 +21,7 @@
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good
  *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
- * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
+ * No fence in the calls. A call announces itself in `next`, loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
  * threads pass a full fence (membarrier()), and then looks whether a call is announced. If a
  * thread's fence comes before its announcement, the call sees the flag; if after, the context that
@@ -34,7 +33,7 @@
  *      producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except
  *      those of a call in progress. That call counts first, then sets its bytes, from the last to
  *      the first. So the items that the bytes show are counted.
- *   2. put_next != tail exactly while a put is in progress that has not counted; likewise for a
+ *   2. put.next != tail exactly while a put is in progress that has not counted; likewise for a
  *      get. A refused call takes its announcement back.
  *   3. If a context has set a flag, fenced all threads, and then found no put announced, every
  *      later put sees the flag. So a mark that mark_empty has set is cleared by the next put,
@@ -69,7 +68,7 @@ static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config 
 	if (rc != 0)
 		return rc;
 	q->capacity = config->capacity;
-	q->put_slot = q->get_slot = q->slots.first;
+	q->put.slot = q->get.slot = q->slots.first;
 	q->flags = fl__sys.membarrier() == 0 ? 0 : FL__QUEUE_SPSC_FENCED;
 	return 0;
 }
@@ -95,22 +94,12 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 		fl__panic("fl_queue", q, "membarrier() fails: has the program forbidden it since?");
 }
 
-static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
+static bool queue_spsc_in_progress(struct fl__queue_spsc_side *side)
 {
-	/*
-	 * queue_spsc_fence_all() orders both loads, or the result is a hint; a get acquires the
-	 * slot's byte
-	 */
-	const uint64_t next = fl__load_relaxed(&q->put_next);
-	return next != fl__load_relaxed(&q->tail);
-}
-
-static bool queue_spsc_get_in_progress(struct fl__queue_spsc *q)
-{
-	/* as above */
-	const uint64_t next = fl__load_relaxed(&q->get_next);
-	/* pairs with queue_spsc_get() */
-	return next != fl__load_acquire(&q->head);
+	/* queue_spsc_fence_all() orders it, or the result is a hint */
+	const uint64_t next = fl__load_relaxed(&side->next);
+	/* pairs with queue_spsc_put(), queue_spsc_get() */
+	return next != fl__load_acquire(&side->count);
 }
 
 /* Seals a closed ring if no put is announced. Returns whether the ring is sealed. */
@@ -119,7 +108,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_SEALED)
 		return true;
 	queue_spsc_fence_all(q);
-	if (queue_spsc_put_in_progress(q))
+	if (queue_spsc_in_progress(&q->put))
 		return false;
 	/* the last tail; pairs with queue_spsc_flags() */
 	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_SEALED);
@@ -151,7 +140,7 @@ static int queue_spsc_no_space(struct fl__queue_spsc *q)
 	const uint32_t flags = queue_spsc_flags(q);
 	if (flags & FL__QUEUE_SPSC_CLOSED)
 		return -EPIPE;
-	return (flags & FL__QUEUE_SPSC_PRODUCER) && queue_spsc_get_in_progress(q) ? -EBUSY : -EAGAIN;
+	return (flags & FL__QUEUE_SPSC_PRODUCER) && queue_spsc_in_progress(&q->get) ? -EBUSY : -EAGAIN;
 }
 
 static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
@@ -163,9 +152,9 @@ static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 		if (!queue_spsc_seal(q))
 			return -EBUSY;
 		/* SEALED was acquired: this tail is the last */
-		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0;
+		return fl__load_relaxed(&q->put.count) == at ? -EPIPE : 0;
 	}
-	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_put_in_progress(q) ? -EBUSY : -EAGAIN;
+	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_in_progress(&q->put) ? -EBUSY : -EAGAIN;
 }
 
 /* These begin with item number `at`. */
@@ -173,80 +162,65 @@ static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 /* 0, or why there is no space. */
 static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)
 {
-	if (!fl__slot_is_full(q->put_slot))
+	if (!fl__slot_is_full(q->put.slot))
 		return 0;
 	const int rc = queue_spsc_no_space(q);
 	/* a call acts on the byte alone */
-	if (rc == -EAGAIN && at - fl__load_relaxed(&q->head) != q->capacity)
-		return fl__slot_is_full(q->put_slot) ? -EBUSY : 0;
+	if (rc == -EAGAIN && at - fl__load_relaxed(&q->get.count) != q->capacity)
+		return fl__slot_is_full(q->put.slot) ? -EBUSY : 0;
 	return rc;
 }
 
 /* 0, or why there is no item. */
 static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 {
-	if (fl__slot_is_full(q->get_slot))
+	if (fl__slot_is_full(q->get.slot))
 		return 0;
 	const int rc = queue_spsc_no_item(q, at);
 	/* as above */
-	if (rc == 0 || (rc == -EAGAIN && fl__load_relaxed(&q->tail) != at))
-		return fl__slot_is_full(q->get_slot) ? 0 : -EBUSY;
+	if (rc == 0 || (rc == -EAGAIN && fl__load_relaxed(&q->put.count) != at))
+		return fl__slot_is_full(q->get.slot) ? 0 : -EBUSY;
 	return rc;
 }
 
 /*
- * Announces a put (get) of the items from `at` up to `next`: 0. -EPIPE: the announcement is taken
- * back.
+ * Announces a call for the items from `at` up to `next`: 0. -EPIPE: the flag `end` refuses the call,
+ * and the announcement is taken back. `mark`: of the waiters for the call.
  */
-static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
+static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_side *side, uint64_t at, uint64_t next,
+                               uint32_t end, uint32_t mark, bool *owes_wake)
 {
 	/* queue_spsc_fence_all() orders the store and the load */
-	fl__store_relaxed(&q->put_next, next);
+	fl__store_relaxed(&side->next, next);
 	fl__in_program_order();
-	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS))
+	if (!(fl__load_relaxed(&q->flags) & (end | mark | FL__QUEUE_SPSC_FENCED)))
 		return 0;
 	const uint32_t flags = queue_spsc_reload_flags(q);
-	if (flags & FL__QUEUE_SPSC_CLOSED) {
-		fl__store_relaxed(&q->put_next, at); /* nothing has happened */
+	if (flags & end) {
+		fl__store_relaxed(&side->next, at); /* nothing has happened */
 		return -EPIPE;
 	}
-	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_CONSUMER);
-	return 0;
-}
-
-static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
-{
-	/* as above */
-	fl__store_relaxed(&q->get_next, next);
-	fl__in_program_order();
-	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS))
-		return 0;
-	const uint32_t flags = queue_spsc_reload_flags(q);
-	if (flags & FL__QUEUE_SPSC_DROPPED) {
-		fl__store_relaxed(&q->get_next, at); /* nothing has happened */
-		return -EPIPE;
-	}
-	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_PRODUCER);
+	*owes_wake = queue_spsc_clear_mark(q, flags, mark);
 	return 0;
 }
 
 static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->put_next); /* the producer's own */
-	unsigned char *const slot = q->put_slot;
+	const uint64_t at = fl__load_relaxed(&q->put.next); /* the producer's own */
+	unsigned char *const slot = q->put.slot;
 	int rc = queue_spsc_find_space(q, at);
 	if (rc != 0)
 		return rc;
 	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, false);
-	rc = queue_spsc_announce_put(q, at, at + n, owes_wake);
+	rc = queue_spsc_announce(q, &q->put, at, at + n, FL__QUEUE_SPSC_CLOSED, FL__QUEUE_SPSC_CONSUMER, owes_wake);
 	if (rc != 0)
 		return rc;
 	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
-	q->put_slot = next;
+	q->put.slot = next;
 	*count = n;
 	/* a load of the tail sees the gets before; pairs with queue_spsc_items() */
-	fl__store_release(&q->tail, at + n);
+	fl__store_release(&q->put.count, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, true);
 	fl__slot_fill(slot);
 	return 0;
@@ -255,20 +229,20 @@ static int queue_spsc_put(void *state, const void *items, size_t n, size_t *coun
 static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->get_next); /* the consumer's own */
-	unsigned char *const slot = q->get_slot;
+	const uint64_t at = fl__load_relaxed(&q->get.next); /* the consumer's own */
+	unsigned char *const slot = q->get.slot;
 	int rc = queue_spsc_find_item(q, at);
 	if (rc != 0)
 		return rc;
 	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, true);
-	rc = queue_spsc_announce_get(q, at, at + n, owes_wake);
+	rc = queue_spsc_announce(q, &q->get, at, at + n, FL__QUEUE_SPSC_DROPPED, FL__QUEUE_SPSC_PRODUCER, owes_wake);
 	if (rc != 0)
 		return rc;
 	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
-	q->get_slot = next;
+	q->get.slot = next;
 	*count = n;
 	/* the reads of the items; pairs with queue_spsc_items(), _get_in_progress() */
-	fl__store_release(&q->head, at + n);
+	fl__store_release(&q->get.count, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, false);
 	fl__slot_clear(slot);
 	return 0;
@@ -277,14 +251,14 @@ static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, boo
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 {
 	enum { TURNS = 64 };
-	uint64_t *const waited = side == FL__CONSUMERS ? &q->get_waited : &q->put_waited;
-	/* only this side writes it */
-	const uint64_t at = fl__load_relaxed(side == FL__CONSUMERS ? &q->get_next : &q->put_next);
-	if (fl__slot_is_full(side == FL__CONSUMERS ? q->get_slot : q->put_slot) == (side == FL__CONSUMERS))
+	const bool gets = side == FL__CONSUMERS;
+	struct fl__queue_spsc_side *const mine = gets ? &q->get : &q->put;
+	const uint64_t at = fl__load_relaxed(&mine->next); /* only this side writes it */
+	if (fl__slot_is_full(mine->slot) == gets)
 		return;
-	if (at - *waited > 1)
+	if (at - mine->waited > 1)
 		fl__pause(TURNS);
-	*waited = at;
+	mine->waited = at;
 }
 
 /*
@@ -296,12 +270,12 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
 	/* the tail is not older; pairs with queue_spsc_get() */
-	uint64_t head = fl__load_acquire(&q->head);
+	uint64_t head = fl__load_acquire(&q->get.count);
 	for (;;) {
 		/* pairs with queue_spsc_put() */
-		const uint64_t tail = fl__load_acquire(&q->tail);
+		const uint64_t tail = fl__load_acquire(&q->put.count);
 		/* as above */
-		const uint64_t again = fl__load_acquire(&q->head);
+		const uint64_t again = fl__load_acquire(&q->get.count);
 		if (again == head)
 			return tail - head;
 		head = again;
@@ -321,7 +295,7 @@ static int queue_spsc_can_get(void *state)
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_DROPPED)
 		return -EPIPE;
 	/* a caller that acts on the result loads it anew */
-	const uint64_t head = fl__load_relaxed(&q->head);
+	const uint64_t head = fl__load_relaxed(&q->get.count);
 	return fl__slot_is_full(queue_spsc_slot(q, head)) ? 0 : queue_spsc_no_item(q, head);
 }
 
@@ -330,32 +304,36 @@ static int queue_spsc_can_put(void *state)
 	struct fl__queue_spsc *q = state;
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED)
 		return -EPIPE;
-	const uint64_t tail = fl__load_relaxed(&q->tail); /* as above */
+	const uint64_t tail = fl__load_relaxed(&q->put.count); /* as above */
 	return fl__slot_is_full(queue_spsc_slot(q, tail)) ? queue_spsc_no_space(q) : 0;
+}
+
+static bool queue_spsc_has(struct fl__queue_spsc *q, uint64_t items)
+{
+	return queue_spsc_items(q) == items && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
+}
+
+/* For a context that waits while there are `items` items; `opposite`: the side that ends the wait. */
+static bool queue_spsc_mark(struct fl__queue_spsc *q, uint32_t mark, uint64_t items,
+                            struct fl__queue_spsc_side *opposite)
+{
+	if (!queue_spsc_has(q, items))
+		return false;
+	fl__or_relaxed(&q->flags, mark); /* queue_spsc_fence_all() orders it */
+	queue_spsc_fence_all(q);
+	return !queue_spsc_in_progress(opposite) && queue_spsc_has(q, items);
 }
 
 static bool queue_spsc_mark_empty(void *state)
 {
 	struct fl__queue_spsc *q = state;
-	if (queue_spsc_items(q) != 0 || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
-		return false;
-	/* queue_spsc_fence_all() orders it */
-	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_CONSUMER);
-	queue_spsc_fence_all(q);
-	return !queue_spsc_put_in_progress(q) && queue_spsc_items(q) == 0 &&
-	       !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
+	return queue_spsc_mark(q, FL__QUEUE_SPSC_CONSUMER, 0, &q->put);
 }
 
 static bool queue_spsc_mark_full(void *state)
 {
 	struct fl__queue_spsc *q = state;
-	if (queue_spsc_items(q) != q->capacity || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
-		return false;
-	/* as above */
-	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_PRODUCER);
-	queue_spsc_fence_all(q);
-	return !queue_spsc_get_in_progress(q) && queue_spsc_items(q) == q->capacity &&
-	       !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
+	return queue_spsc_mark(q, FL__QUEUE_SPSC_PRODUCER, q->capacity, &q->get);
 }
 
 static void queue_spsc_close(void *state)
@@ -378,14 +356,14 @@ __attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count,
 		return -EPIPE;
 	if (before & FL__QUEUE_SPSC_CLOSED) { /* else the queue is no longer used */
 		queue_spsc_fence_all(q);
-		for (unsigned round = 0; queue_spsc_get_in_progress(q); round++)
+		for (unsigned round = 0; queue_spsc_in_progress(&q->get); round++)
 			fl__queue_pause(round);
 	}
-	unsigned char *slot = q->get_slot;
-	/* queue_spsc_get_in_progress() has acquired the head, queue_spsc_items() the last tail */
-	uint64_t at = fl__load_relaxed(&q->head);
-	const uint64_t end = fl__load_relaxed(&q->tail);
-	fl__store_relaxed(&q->head, end); /* no later put needs the slots */
+	unsigned char *slot = q->get.slot;
+	/* queue_spsc_in_progress() has acquired the head, queue_spsc_items() the last tail */
+	uint64_t at = fl__load_relaxed(&q->get.count);
+	const uint64_t end = fl__load_relaxed(&q->put.count);
+	fl__store_relaxed(&q->get.count, end); /* no later put needs the slots */
 	for (*count = (size_t)(end - at); at != end; at++) {
 		/* Waits for the put's last access: the queue may be freed after the discard. */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
@@ -406,7 +384,7 @@ static uint64_t queue_spsc_puts(void *state)
 	/*
 	 * a count. A caller that compares it has acquired what is done, and so the puts (queue.c).
 	 */
-	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->tail);
+	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->put.count);
 }
 
 const struct fl__queue_backend fl__backend_spsc = {

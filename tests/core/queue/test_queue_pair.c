@@ -92,7 +92,7 @@ FL_TEST(queue_pair_index_wrap_2_32)
 	struct fl__queue_spsc *pair = fl__queue_as_spsc(q);
 	/* Of the first slot. */
 	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY;
-	pair->tail = pair->head = pair->put_next = pair->get_next = start;
+	pair->put.count = pair->get.count = pair->put.next = pair->get.next = start;
 	q->done = 2 * start;
 	(void)fl_fill_ten_times(q, CAPACITY);
 }
