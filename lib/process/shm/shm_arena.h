@@ -32,9 +32,8 @@ void fl__shm_arena_init(const struct fl__shm_arena *a);
  * Allocates a run of `n` units (at least 1), and sets *first to its first unit. Returns
  *   0
  *   -ENOMEM     no free run is that long
- *   -EBADMSG    the map is damaged
+ *   -EBADMSG    the map or the lock is damaged
  *   -ETIMEDOUT  as fl__shm_enter()
- *   -EDEADLK    as fl__shm_enter()
  */
 FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 

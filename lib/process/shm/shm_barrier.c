@@ -26,9 +26,7 @@
 #include <fairlead/shm_barrier.h>
 #include <fairlead/time.h>
 
-_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_ &&
-                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_barrier *)0)->waiters_,
-               "fl_shm_barrier has room for a lock and a wait queue");
+FL__SHM_ASSERT_ROOM(fl_shm_barrier);
 
 enum { SHM_BARRIER_HISTORY = 11, SHM_BARRIER_HISTORY_AT = 21, SHM_BARRIER_GENERATION_AT = 32 };
 enum shm_barrier_end { SHM_BARRIER_PASSED = 0, SHM_BARRIER_BROKE = 1 };

@@ -29,9 +29,7 @@
 #include <fairlead/shm_event.h>
 #include <fairlead/time.h>
 
-_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_event *)0)->lock_ &&
-                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_event *)0)->waiters_,
-               "fl_shm_event has room for a lock and a wait queue");
+FL__SHM_ASSERT_ROOM(fl_shm_event);
 
 enum { SHM_EVENT_SET = FL_SHM_EVENT_SET_, SHM_EVENT_WAITERS = 2, SHM_EVENT_COUNT = 4 };
 

@@ -513,10 +513,12 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int
 static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
 {
 	int rc = shm_lock_acquire(me, l, deadline, once);
-	if (rc == 0 || rc == -EOWNERDEAD)
+	if (rc == -EOWNERDEAD)
+		rc = 0;
+	if (rc == 0)
 		shm_lock_list_push(me, l);
 	shm_lock_set_pending(me, NULL);
-	return rc;
+	return rc == -EDEADLK ? -EBADMSG : rc;
 }
 
 /*
@@ -551,15 +553,14 @@ int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t dea
 	int rc = shm_lock_enter(me, l, deadline, false);
 	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
 		rc = shm_lock_enter(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
-	return rc == -EOWNERDEAD ? 0 : rc;
+	return rc;
 }
 
 int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = shm_lock_enter(me, l, deadline, true);
-	return rc == -EOWNERDEAD ? 0 : rc;
+	return shm_lock_enter(me, l, deadline, true);
 }
 
 bool fl__shm_has_waiters(struct fl__shm_lock *l)

@@ -89,7 +89,7 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l);
  * fl__shm_enter() returns
  *   0
  *   -ETIMEDOUT
- *   -EDEADLK    damaged memory: the word has the TID of the calling thread
+ *   -EBADMSG    damaged memory: the word has the TID of the calling thread
  *
  * `held` is private memory, so fl__shm_leave() trusts nothing that another process can overwrite.
  */

@@ -457,7 +457,7 @@ int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, siz
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
-	return rc == -ETIMEDOUT ? -EBUSY : rc == -EDEADLK ? -EBADMSG : rc;
+	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
 /* Stores in *left how many items or frames there were. */

@@ -296,7 +296,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	int rc = fl__shm_arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
 	if (rc == 0)
 		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
-	return rc == -EDEADLK ? -EBADMSG : rc;
+	return rc;
 }
 
 int fl__shm_try_free_block(fl_shm *r, void *block)

@@ -30,9 +30,7 @@
 #include <fairlead/shm_sem.h>
 #include <fairlead/time.h>
 
-_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_sem *)0)->lock_ &&
-                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_sem *)0)->waiters_,
-               "fl_shm_sem has room for a lock and a wait queue");
+FL__SHM_ASSERT_ROOM(fl_shm_sem);
 
 static const uint32_t SHM_SEM_WAITERS = 0x80000000u;
 

@@ -87,7 +87,7 @@ static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(lock, &held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
 	if (rc != 0)
-		return rc == -EDEADLK ? -EBADMSG : rc;
+		return rc;
 	/* relaxed: guarded by the monitor */
 	if (changes && *changes != fl__load_relaxed(&v->changes_))
 		rc = -EAGAIN;

@@ -60,7 +60,7 @@ static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint3
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(op->lock, &held, deadline);
 	if (rc != 0)
-		return rc == -EDEADLK ? -EBADMSG : rc;
+		return rc;
 	rc = op->attempt(op->arg);
 	if (rc == -EAGAIN && changes) {
 		fl__store_relaxed(&op->queue->waiting, 1);        /* relaxed: as above */
@@ -101,10 +101,8 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 		if (rc != -EAGAIN)
 			return rc;
 	}
-	if (rc == -ETIMEDOUT)
-		return shm_wait_last_attempt(op, rc);
 	if (rc != 0)
-		return -EBADMSG;
+		return rc == -ETIMEDOUT ? shm_wait_last_attempt(op, rc) : rc;
 	uint32_t changes = 0;
 	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
 		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT) {

@@ -31,6 +31,12 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 	return (struct fl__shm_wait_queue *)(void *)(uintptr_t)place;
 }
 
+/* In public structs `lock_` and `waiters_` are a monitor and a wait queue. */
+#define FL__SHM_ASSERT_ROOM(type)                                                                                      \
+	_Static_assert(sizeof(struct fl__shm_lock) == sizeof((type *)0)->lock_ &&                                      \
+	                   sizeof(struct fl__shm_wait_queue) == sizeof((type *)0)->waiters_,                           \
+	               #type " has room for a lock and a wait queue")
+
 /* Under the monitor, before the commit: wakes the waiters that sleep on `changes`. */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*

@@ -159,8 +159,8 @@ FL_TEST(arena_monitor_that_is_held)
 	FL_RC(fl__shm_arena_count(&a, 0, &c), -ETIMEDOUT);
 	FL_OK(fl__shm_arena_free(&a, one));
 	*fl__shm_word(&h.head.lock) = fl__sys.thread_id(); /* damage: this thread is not inside */
-	FL_RC(fl__shm_arena_alloc(&a, 1, FL_FOREVER, &first), -EDEADLK);
-	FL_RC(fl__shm_arena_count(&a, FL_FOREVER, &c), -EDEADLK);
+	FL_RC(fl__shm_arena_alloc(&a, 1, FL_FOREVER, &first), -EBADMSG);
+	FL_RC(fl__shm_arena_count(&a, FL_FOREVER, &c), -EBADMSG);
 	*fl__shm_word(&h.head.lock) = 0;
 	assert_int_equal(count(&a).free, UNITS);
 }
