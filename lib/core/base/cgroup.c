@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cgroup.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,20 @@ static void cgroup_visit_tree(char *folder, size_t root, bool v2, void (*visit)(
 			return;
 		*slash = '\0';
 	}
+}
+
+void fl__cgroup_read(const char *folder, const char *file, int64_t n[2])
+{
+	char path[2 * CGROUP_PATH + 64], text[64] = "";
+	(void)snprintf(path, sizeof path, "%s/%s", folder, file);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return;
+	const char *line = fgets(text, sizeof text, f);
+	(void)fclose(f);
+	if (line && strncmp(line, "max", 3) == 0)
+		memcpy(text, "-1 ", 3);
+	(void)sscanf(text, "%" SCNd64 " %" SCNd64, &n[0], &n[1]);
 }
 
 __attribute__((cold)) void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,

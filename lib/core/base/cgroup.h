@@ -3,6 +3,7 @@
 #define FL_BASE_CGROUP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Calls `visit` with the folder of each control group of this process that may limit `controller`
@@ -11,5 +12,11 @@
  */
 void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
                       void (*visit)(const char *folder, bool v2, void *arg), void *arg);
+
+/*
+ * Reads the first one or two numbers of a file in a group's folder; "max" counts as -1. The
+ * rest of `n` is unchanged.
+ */
+void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);
 
 #endif

@@ -10,9 +10,7 @@
 #include <fairlead/thread.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
 
 unsigned fl__cpu_affinity_count(void)
 {
@@ -31,49 +29,22 @@ unsigned fl__cpu_affinity_count(void)
 	return 1;
 }
 
-/* Up to two numbers of a file. "max" counts as -1. Returns how many. */
-static int cpu_read_numbers(const char *path, long long n[2])
-{
-	char text[64] = "";
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return 0;
-	const char *line = fgets(text, sizeof text, f);
-	(void)fclose(f);
-	if (!line)
-		return 0;
-	if (strncmp(text, "max", 3) == 0)
-		memcpy(text, "-1 ", 3);
-	return sscanf(text, "%lld %lld", &n[0], &n[1]);
-}
-
-static unsigned cpu_ceil_quota(long long quota, long long period, unsigned most)
-{
-	if (quota <= 0 || period <= 0)
-		return most;
-	long long cpus = quota / period + (quota % period != 0);
-	return cpus < most ? (unsigned)cpus : most;
-}
-
-/* The limit of the group at `folder`, at most `most`. */
-static unsigned cpu_group_limit(const char *folder, bool v2, unsigned most)
-{
-	char path[2 * 4096 + 64];
-	long long n[2], period[2];
-	if (v2) {
-		(void)snprintf(path, sizeof path, "%s/cpu.max", folder);
-		return cpu_read_numbers(path, n) == 2 ? cpu_ceil_quota(n[0], n[1], most) : most;
-	}
-	(void)snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-	if (cpu_read_numbers(path, n) < 1)
-		return most;
-	(void)snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-	return cpu_read_numbers(path, period) >= 1 ? cpu_ceil_quota(n[0], period[0], most) : most;
-}
-
+/* Lowers `*most`, unsigned, to the limit of the group at `folder`. */
 static void cpu_visit_group(const char *folder, bool v2, void *most)
 {
-	*(unsigned *)most = cpu_group_limit(folder, v2, *(unsigned *)most);
+	int64_t quota[2] = {-1, 0}, period[2] = {0, 0};
+	if (v2) {
+		fl__cgroup_read(folder, "cpu.max", quota);
+		period[0] = quota[1];
+	} else {
+		fl__cgroup_read(folder, "cpu.cfs_quota_us", quota);
+		fl__cgroup_read(folder, "cpu.cfs_period_us", period);
+	}
+	if (quota[0] <= 0 || period[0] <= 0)
+		return;
+	const int64_t cpus = quota[0] / period[0] + (quota[0] % period[0] != 0);
+	if (cpus < *(unsigned *)most)
+		*(unsigned *)most = (unsigned)cpus;
 }
 
 __attribute__((cold)) unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)

@@ -141,33 +141,22 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 	return found;
 }
 
-/* False: there is no number ("max", or no such file). */
-static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *number)
-{
-	char path[2 * 4096 + 64];
-	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return false;
-	bool found = fscanf(f, "%" SCNu64, number) == 1;
-	(void)fclose(f);
-	return found;
-}
-
 /* How much memory the group may still use, at most `most`; its own caches count as free. */
 static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[2 * 4096 + 64];
-	uint64_t limit, used, caches = 0;
-	if (!shm_sys_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
-	    !shm_sys_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+	uint64_t caches = 0;
+	int64_t limit[2] = {-1, 0}, usage[2] = {-1, 0}; /* negative: there is no number */
+	fl__cgroup_read(folder, v2 ? "memory.max" : "memory.limit_in_bytes", limit);
+	fl__cgroup_read(folder, v2 ? "memory.current" : "memory.usage_in_bytes", usage);
+	if (limit[0] < 0 || usage[0] < 0)
 		return most;
 	(void)snprintf(path, sizeof path, "%s/memory.stat", folder);
 	if (!shm_sys_read_sum(path, v2 ? "inactive_file" : "total_inactive_file",
 	                      v2 ? "active_file" : "total_active_file", &caches))
 		caches = 0;
-	used -= shm_sys_min(used, caches);
-	return shm_sys_min(most, limit - shm_sys_min(limit, used));
+	const uint64_t room = (uint64_t)limit[0], used = (uint64_t)usage[0];
+	return shm_sys_min(most, room - shm_sys_min(room, used - shm_sys_min(used, caches)));
 }
 
 static void shm_sys_visit_group(const char *folder, bool v2, void *most)
