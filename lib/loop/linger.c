@@ -24,7 +24,7 @@ static void linger_end(struct fl__linger *g)
 	FL__QUEUE_REMOVE(l->lingering, l->lingering_last, g);
 	l->n_lingering--;
 	fl__loop_remove(l, g->fd, &g->source);
-	fl__net_close(g->fd);
+	fl__fd_close(g->fd);
 	fl__free_to(l->allocator, g);
 }
 
@@ -63,7 +63,7 @@ static bool linger_begin(fl_loop *l, int fd)
 void fl__linger_close(fl_loop *l, int fd)
 {
 	if (!linger_is_needed(fd) || fl__net_sys.shutdown(fd, SHUT_WR) != 0 || !linger_begin(l, fd))
-		fl__net_close(fd);
+		fl__fd_close(fd);
 }
 
 int64_t fl__linger_deadline(const fl_loop *l)

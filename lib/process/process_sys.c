@@ -380,14 +380,8 @@ int fl__packet_pair_above_streams(int sockets[2])
 	return rc;
 }
 
-void fl__fd_close(int fd)
-{
-	if (fd >= 0)
-		(void)FL__SYS_RESULT(close(fd));
-}
-
 void fl__fds_close(const int *fds, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		(void)FL__SYS_RESULT(close(fds[i])); /* Linux releases the number even on an error */
+		fl__fd_close(fds[i]);
 }

@@ -2,6 +2,7 @@
 #ifndef FL_PROCESS_SYS_H
 #define FL_PROCESS_SYS_H
 
+#include "core/fd/net_sys.h"
 #include <fairlead/process.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -103,8 +104,7 @@ int fl__fd_above_streams(int fd);
 /* fl__packet_pair(), moved by fl__fd_above_streams(). */
 int fl__packet_pair_above_streams(int sockets[2]);
 
-/* errno keeps its value. fl__fd_close() ignores a negative `fd`. */
-void fl__fd_close(int fd);
+/* errno keeps its value. */
 void fl__fds_close(const int *fds, unsigned n);
 
 #endif

@@ -88,9 +88,10 @@ static int net_sys_adopt_other(int fd)
 	return rc == 0 ? own : rc;
 }
 
-void fl__net_close(int fd)
+void fl__fd_close(int fd)
 {
-	(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
+	if (fd >= 0)
+		(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor even if this fails */
 }
 
 static int net_sys_shutdown(int fd, int how)

@@ -50,7 +50,7 @@ static unsigned passed_fds_take_one(const struct cmsghdr *c, int *fds, unsigned 
 		if (c->cmsg_type == SCM_RIGHTS && known < FL__PASSED_FDS)
 			fds[known++] = fd;
 		else
-			fl__net_close(fd); /* -1: the kernel had no descriptor for the pidfd */
+			fl__fd_close(fd); /* -1: the kernel had no descriptor for the pidfd */
 	}
 	return known;
 }

@@ -66,8 +66,7 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 		rc = -1;
 	}
 	rc = rc == 0 ? 0 : -errno;
-	if (fd >= 0)
-		(void)close(fd);
+	fl__fd_close(fd);
 	errno = before;
 	return rc;
 }
@@ -100,7 +99,7 @@ static int unix_try_lock(const char *name)
 	int rc = unix_lock_file(fd, name);
 	if (rc == 0)
 		return fd;
-	(void)close(fd);
+	fl__fd_close(fd);
 	return rc;
 }
 
@@ -123,7 +122,7 @@ static void unix_sys_unlock(int fd, const char *path)
 	unix_lock_name(name, path);
 	(void)unlink(name);
 	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
-	(void)close(fd);
+	fl__fd_close(fd);
 	errno = before;
 }
 
@@ -145,7 +144,7 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 	if (fd < 0)
 		return fd;
 	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
-	fl__net_close(fd);
+	fl__fd_close(fd);
 	if (rc == -EACCES)
 		return rc;
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
@@ -207,7 +206,7 @@ static int unix_file_bind_and_listen(struct fl__unix_file *f, int type, const ch
 	if (rc == 0)
 		return fd;
 	fl__unix_file_remove(f);
-	fl__net_close(fd);
+	fl__fd_close(fd);
 	return rc;
 }
 
@@ -233,7 +232,7 @@ int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned 
 	return fl__net_error(fd);
 }
 
-int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
+static int unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (int64_t pause = 0;;) {
 		struct fl__file file;
@@ -250,4 +249,20 @@ int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_
 		if (rc != 0)
 			return rc;
 	}
+}
+
+int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct sockaddr_un a;
+	const int size = fl__unix_address(&a, path);
+	if (size < 0)
+		return size;
+	const int fd = fl__net_sys.socket(AF_UNIX, type, 0);
+	if (fd < 0)
+		return fl__net_error(fd);
+	const int rc = unix_connect(fd, &a, (socklen_t)size, deadline, cancel);
+	if (rc == 0)
+		return fd;
+	fl__fd_close(fd);
+	return rc;
 }

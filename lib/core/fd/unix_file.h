@@ -73,9 +73,9 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
 }
 
 /*
- * Blocks the calling context while the listener's backlog is full. Returns 0, -ETIMEDOUT,
- * -ECANCELED, -ENOTSOCK (the file is no socket), or the error of the system.
+ * Connects a new socket. Blocks the calling context while the listener's backlog is full. Returns the
+ * descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or as fl__unix_open().
  */
-int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel);
+int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel);
 
 #endif

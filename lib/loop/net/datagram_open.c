@@ -78,7 +78,7 @@ static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct 
 	const int rc = datagram_create(made, l, fd);
 	if (rc != 0) {
 		fl__unix_file_remove(file);
-		fl__net_close(fd);
+		fl__fd_close(fd);
 		return fl__net_error(rc);
 	}
 	(*made)->file = *file;

@@ -51,7 +51,7 @@ void fl__io_close_bound(struct fl__io *io, struct fl__unix_file *file)
 	const int fd = fl__io_close(io);
 	if (!fl__loop_is_forked(io->loop))
 		fl__unix_file_remove(file);
-	fl__net_close(fd);
+	fl__fd_close(fd);
 }
 
 int fl__io_check(const struct fl__io *io, bool waits)

@@ -103,7 +103,7 @@ static int connect_check_all(struct connect_state *c, struct pollfd *waiting, un
 		c->fds[i] = -1;
 		if (rc == 0)
 			return fd;
-		fl__net_close(fd);
+		fl__fd_close(fd);
 		connect_note_error(c, fl__net_error(rc));
 	}
 	return -EALREADY;
@@ -140,8 +140,7 @@ static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_toke
 static void connect_close_all(struct connect_state *c)
 {
 	for (unsigned i = 0; i < c->begun; i++)
-		if (c->fds[i] >= 0)
-			fl__net_close(c->fds[i]);
+		fl__fd_close(c->fds[i]);
 }
 
 static void connect_mix_families(struct fl__address *list, unsigned n)
@@ -165,7 +164,7 @@ static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 	if (rc == 0)
 		fl__net_let_wait(fd);
 	else
-		fl__net_close(fd);
+		fl__fd_close(fd);
 	return rc;
 }
 
@@ -188,18 +187,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 
 int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct sockaddr_un address;
 	fl_loop *l = fl__loop_needed(true, "fl_connect_unix");
-	const int size = l ? fl__unix_address(&address, path) : -ENOTSUP;
-	if (size < 0)
-		return size;
-	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
-	if (fd < 0)
-		return fl__net_error(fd);
-	int rc = fl__unix_connect(fd, &address, (socklen_t)size, deadline, cancel);
-	if (rc != 0) {
-		fl__net_close(fd);
-		return rc;
-	}
-	return connect_make_stream(s, l, fd, 0);
+	const int fd = l ? fl__unix_connect(SOCK_STREAM, path, deadline, cancel) : -ENOTSUP;
+	return fd < 0 ? fd : connect_make_stream(s, l, fd, 0);
 }

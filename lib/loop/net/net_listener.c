@@ -120,8 +120,7 @@ void fl_listener_close(fl_listener *l)
 {
 	if (l->io.fd < 0)
 		return;
-	if (l->held >= 0)
-		fl__net_close(l->held);
+	fl__fd_close(l->held);
 	fl__io_close_bound(&l->io, &l->file);
 }
 
@@ -153,7 +152,7 @@ static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protoc
 	if (rc != 0) {
 		fl__free_to(loop->allocator, l);
 		fl__unix_file_remove(file);
-		fl__net_close(fd);
+		fl__fd_close(fd);
 		return rc;
 	}
 	l->held = -1;
@@ -192,7 +191,7 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 	if (rc == 0)
 		rc = fl__net_sys.listen(fd, listener_backlog(config));
 	if (rc != 0) {
-		fl__net_close(fd);
+		fl__fd_close(fd);
 		return fl__net_error(rc);
 	}
 	rc = listener_create(made, loop, fd, IPPROTO_TCP, &none);

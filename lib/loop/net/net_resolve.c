@@ -191,8 +191,7 @@ static int resolve_open_at(const struct fl__address *a, int type, fl__net_prepar
 		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
 	if (rc == 0)
 		return fd;
-	if (fd >= 0)
-		fl__net_close(fd);
+	fl__fd_close(fd);
 	return fl__net_error(rc);
 }
 

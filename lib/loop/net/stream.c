@@ -542,7 +542,7 @@ static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, c
 	if (rc != 0) {
 		*n = 0;
 		for (unsigned i = 0; i < passed->n; i++)
-			fl__net_close(passed->fds[i]);
+			fl__fd_close(passed->fds[i]);
 		return stream_give_back(s, data, size, rc);
 	}
 	*n = passed->n;
@@ -618,8 +618,8 @@ static void stream_close_fds(int fd, int own)
 	if (fd < 0)
 		return;
 	if (own != fd)
-		fl__net_close(own);
-	fl__net_close(fd);
+		fl__fd_close(own);
+	fl__fd_close(fd);
 }
 
 /* A close may lose written bytes, and the connection is this process's alone. */
@@ -714,8 +714,8 @@ int fl_stream_pair(fl_stream *ends[2])
 			stream_destroy(a);
 	}
 	if (rc != 0) {
-		fl__net_close(sockets[0]);
-		fl__net_close(sockets[1]);
+		fl__fd_close(sockets[0]);
+		fl__fd_close(sockets[1]);
 		return rc;
 	}
 	ends[0] = a;

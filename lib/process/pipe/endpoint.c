@@ -141,7 +141,7 @@ void fl_endpoint_free(fl_endpoint *o)
 	if (!fl__is_forked(o->fork))
 		fl__unix_file_remove(&o->file);
 	if (o->fd >= 0)
-		fl__net_close(o->fd);
+		fl__fd_close(o->fd);
 	fl__free(o->users);
 	fl__free(o);
 }
@@ -186,7 +186,7 @@ static int endpoint_welcome(const fl_endpoint *o, int fd, fl_pipe **pipe)
 	else if (made)
 		fl_pipe_free(made);
 	else
-		fl__net_close(fd);
+		fl__fd_close(fd);
 	return rc;
 }
 
@@ -330,21 +330,15 @@ static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *
 int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region, fl_pipe **pipe,
                               int64_t deadline, fl_cancel_token *cancel)
 {
-	struct sockaddr_un a;
 	fl_shm *attached = NULL;
-	const int size = fl__unix_address(&a, path);
-	if (size < 0)
-		return size;
-	const int fd = fl__net_sys.socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	const int fd = fl__unix_connect(SOCK_SEQPACKET, path, deadline, cancel);
 	if (fd < 0)
-		return fl__net_error(fd);
-	int rc = fl__unix_connect(fd, &a, (socklen_t)size, deadline, cancel);
-	if (rc == 0)
-		rc = endpoint_inspect(path, fd, config, region ? &attached : NULL, deadline, cancel);
+		return fd;
+	int rc = endpoint_inspect(path, fd, config, region ? &attached : NULL, deadline, cancel);
 	if (rc == 0 && pipe)
 		rc = fl_pipe_from_fd(pipe, fd);
 	if (rc != 0 || !pipe)
-		fl__net_close(fd);
+		fl__fd_close(fd);
 	if (rc != 0)
 		fl_shm_free(attached);
 	else if (region)

@@ -2,18 +2,17 @@
 /* A name of several addresses: which are tried when, and which error counts. */
 #include "fl_net.h"
 
-/* Calls of connect() for each last byte of an IPv4 address, those that ask again apart. */
+/* Attempts, for each last byte of an IPv4 address. */
 static unsigned tried[256];
-/* Its descriptor, its address: so that a repeated check is told from another attempt. */
-static int last_tried[2];
+/* The descriptor of the last attempt: further calls of connect() for it check its state. */
+static int tried_by[256];
 
 static int see_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	unsigned last = ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) & 255;
-	if (address->sa_family == AF_INET && (last_tried[0] != fd || last_tried[1] != (int)last)) {
-		tried[last]++;
-		last_tried[0] = fd;
-		last_tried[1] = (int)last;
+	if (address->sa_family == AF_INET) {
+		tried[last] += tried_by[last] != fd;
+		tried_by[last] = fd;
 	}
 	return fl_test_real_net_sys.connect(fd, address, size);
 }
@@ -21,7 +20,7 @@ static int see_connect(int fd, const struct sockaddr *address, socklen_t size)
 static void see(void)
 {
 	memset(tried, 0, sizeof tried);
-	last_tried[0] = -1;
+	memset(tried_by, -1, sizeof tried_by);
 	fl__net_sys.connect = see_connect;
 }
 
