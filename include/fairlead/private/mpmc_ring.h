@@ -112,51 +112,77 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 	return _run;
 }
 
-/* Putting. */
-
 /* Returns -EAGAIN (full) or -EBUSY for `_at`, whose slot is still in use by the lap before. */
 static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
 {
 	/*
 	 * seq_cst: "full" has its place in the single order of the claims of all rings; pairs with
-	 * the CAS of fl__mpmc_claim_item()
+	 * the CAS of a get's claim
 	 */
 	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return _head == _at - fl__mpmc_lap(_q) ? -EAGAIN : -EBUSY;
 }
 
-/* Claims up to `_n` free slots. Returns 0, -EAGAIN, -EBUSY, -EPIPE. */
-static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
+/* Returns why there is no item at `_at`: -EAGAIN, -EBUSY, -EPIPE. */
+static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
+{
+	/*
+	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
+	 * the CAS of a put's claim. Its acquire: what came before the close; pairs with
+	 * fl__mpmc_close().
+	 */
+	const uint64_t _tail = fl__load_seq_cst(&_q->tail);
+	if ((_tail & ~(uint64_t)FL__MPMC_FLAGS) != _at)
+		return -EBUSY;
+	return _tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
+}
+
+/*
+ * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
+ * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE.
+ */
+static inline __attribute__((always_inline)) int fl__mpmc_claim(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead,
+                                                                size_t _n, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
-		 * acquire: the loads below are no older than this tail. Otherwise the result could
-		 * be "full" although the writer of the tail had got an item before. Pairs with the
-		 * CAS below, and with fl__mpmc_close().
+		 * acquire: the loads below are no older than this word. Otherwise the result could
+		 * be "full" ("empty") although the writer of the word had made space (had put, or
+		 * closed) before. Pairs with the CAS below, and with fl__mpmc_close().
 		 */
-		uint64_t _stamp, _tail = fl__load_acquire(&_q->tail);
-		const uint64_t _at = _tail & ~(uint64_t)FL__MPMC_FLAGS;
-		if (__builtin_expect((_tail & FL__MPMC_CLOSED) != 0, 0))
+		uint64_t _seen = fl__load_acquire(_word);
+		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
+		if (_ahead == 0 && __builtin_expect((_seen & FL__MPMC_CLOSED) != 0, 0))
 			return -EPIPE;
-		/* acquire: the slot's last item has been read; pairs with fl__mpmc_drain() */
-		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
-		if (__builtin_expect(_stamp == _at, 1)) {
-			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, 0, _n);
+		/* acquire: the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
+		const uint64_t _stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
+		if (__builtin_expect(_stamp == _at + _ahead, 1)) {
+			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
 			/*
-			 * seq_cst: see fl__mpmc_no_item(); its acquire pairs with
-			 * fl__mpmc_mark_empty()
+			 * seq_cst: see fl__mpmc_no_item(), fl__mpmc_no_space(). Its acquire pairs
+			 * with fl__mpmc_mark_empty(), fl__mpmc_mark_full().
 			 */
-			if (__builtin_expect(fl__cas_weak_seq_cst(&_q->tail, &_tail, _next), 1)) {
+			if (__builtin_expect(fl__cas_weak_seq_cst(_word, &_seen, _next), 1)) {
 				_claim->at = _at;
 				_claim->count = _run;
-				_claim->owes_wake = (_tail & FL__MPMC_WAIT) != 0;
+				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
 		} else if (!fl__mpmc_later(_stamp, _at)) {
-			return fl__mpmc_no_space(_q, _at);
-		} /* else other puts have claimed the slot: the tail has moved */
+			return _ahead == 0 ? fl__mpmc_no_space(_q, _at) : fl__mpmc_no_item(_q, _at);
+		} /* else other calls have claimed the slot: the word has moved */
 	}
+}
+
+static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
+{
+	return fl__mpmc_claim(_q, &_q->tail, 0, _n, _claim);
+}
+
+static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
+{
+	return fl__mpmc_claim(_q, &_q->head, FL__MPMC_ITEM, _n, _claim);
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */
@@ -165,7 +191,7 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
 	/*
-	 * release: the item is whole; pairs with the loads of fl__mpmc_claim_item() and
+	 * release: the item is whole; pairs with the loads of fl__mpmc_claim() and
 	 * fl__mpmc_run()
 	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
@@ -208,61 +234,13 @@ static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, siz
 	}
 }
 
-/* Getting: the mirror image. */
-
-/* Returns why there is no item at `_at`: -EAGAIN, -EBUSY, -EPIPE. */
-static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
-{
-	/*
-	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
-	 * the CAS of fl__mpmc_claim_space(). Its acquire: what came before the close; pairs with
-	 * fl__mpmc_close().
-	 */
-	const uint64_t _tail = fl__load_seq_cst(&_q->tail);
-	if ((_tail & ~(uint64_t)FL__MPMC_FLAGS) != _at)
-		return -EBUSY;
-	return _tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
-}
-
-/* Claims up to `_n` items. Returns 0, -EAGAIN, -EBUSY, -EPIPE. */
-static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
-{
-	for (;;) {
-		/*
-		 * acquire: as in fl__mpmc_claim_space(). Otherwise the result could be "empty"
-		 * although the writer of the head had put before, or had closed. Pairs with the CAS
-		 * below.
-		 */
-		uint64_t _head = fl__load_acquire(&_q->head);
-		const uint64_t _at = _head & ~(uint64_t)FL__MPMC_FLAGS;
-		/* acquire: the item is whole; pairs with fl__mpmc_fill() */
-		const uint64_t _stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
-		if (__builtin_expect(_stamp == _at + FL__MPMC_ITEM, 1)) {
-			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, FL__MPMC_ITEM, _n);
-			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
-			/*
-			 * seq_cst: see fl__mpmc_no_space(); its acquire pairs with
-			 * fl__mpmc_mark_full()
-			 */
-			if (__builtin_expect(fl__cas_weak_seq_cst(&_q->head, &_head, _next), 1)) {
-				_claim->at = _at;
-				_claim->count = _run;
-				_claim->owes_wake = (_head & FL__MPMC_WAIT) != 0;
-				return 0;
-			}
-		} else if (!fl__mpmc_later(_stamp, _at)) {
-			return fl__mpmc_no_item(_q, _at);
-		} /* else other gets have claimed the slot: the head has moved */
-	}
-}
-
 /* Copies the item out of the slot of position `_at`, which the caller has claimed. */
 static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item, size_t _size)
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
 	/*
-	 * release: the item has been read; pairs with the loads of fl__mpmc_claim_space() and
+	 * release: the item has been read; pairs with the loads of fl__mpmc_claim() and
 	 * fl__mpmc_run(), a lap later
 	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
