@@ -11,6 +11,7 @@
  */
 #include "helper.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
@@ -25,8 +26,8 @@
 
 struct helper_thread {
 	struct fl__ctx ctx;
-	struct helper_thread *next; /* in helper_threads */
-	pthread_t thread;           /* written under helper_lock */
+	struct helper_thread *next, **link; /* in helper_threads */
+	pthread_t thread;                   /* written under helper_lock */
 	struct fl__helper *helper;
 	void *arg;
 	sigset_t signals; /* blocked if the thread calls functions of the user */
@@ -47,10 +48,7 @@ static void helper_join(struct helper_thread *t)
 	(void)fl__sys.thread_join(t->thread);
 	{
 		FL_LOCKED(&helper_lock);
-		struct helper_thread **link = &helper_threads;
-		while (*link != t)
-			link = &(*link)->next;
-		*link = t->next;
+		FL__LIST_REMOVE(t);
 	}
 	fl__free(t);
 }
@@ -122,8 +120,7 @@ int fl__helper_start_with(struct fl__helper *helper, void *arg)
 		fl__free(t);
 		return rc;
 	}
-	t->next = helper_threads;
-	helper_threads = t;
+	FL__LIST_ADD(&helper_threads, t);
 	helper_running++;
 	helper_list(helper);
 	return 0;

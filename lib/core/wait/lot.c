@@ -56,6 +56,7 @@
  */
 #include "lot.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "cancel.h"
 #include "lock.h"
@@ -91,40 +92,16 @@ static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const vo
 	return first;
 }
 
-static void lot_link_queue(struct fl__bucket *bucket, struct fl__node *node)
+static void lot_link_queue(struct fl__bucket *bucket, struct fl__node *first)
 {
-	node->above = NULL;
-	node->below = bucket->queues;
-	if (node->below)
-		node->below->above = node;
-	bucket->queues = node;
-	node->first = true;
+	FL__LIST_ADD_BY(below, above, &bucket->queues, first);
+	first->first = true;
 }
 
-static void lot_unlink_queue(struct fl__bucket *bucket, struct fl__node *node)
+static void lot_unlink_queue(struct fl__node *first)
 {
-	if (node->above)
-		node->above->below = node->below;
-	else
-		bucket->queues = node->below;
-	if (node->below)
-		node->below->above = node->above;
-	node->first = false;
-}
-
-/* Makes `next` the first of the queue in place of `node`. */
-static void lot_replace_first(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
-{
-	next->above = node->above;
-	next->below = node->below;
-	if (next->above)
-		next->above->below = next;
-	else
-		bucket->queues = next;
-	if (next->below)
-		next->below->above = next;
-	next->first = true;
-	node->first = false;
+	FL__LIST_REMOVE_BY(below, above, first);
+	first->first = false;
 }
 
 void fl__lot_open(struct fl__lot *lot, const void *key)
@@ -143,36 +120,21 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
+	fl__lot_insert(lot, node, NULL);
+}
+
+void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
+{
 	struct fl__node *first = lot_find_queue(lot->bucket, lot->key);
 	/* fl__lot_open_of() and debug_dump.c read the key without the lock */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
-	if (!first) {
-		node->next = node;
-		node->prev = node;
+	fl__node_link(node, place ? place : first);
+	if (place && place == first)
+		lot_unlink_queue(first);
+	if (place == first)
 		lot_link_queue(lot->bucket, node);
-		return;
-	}
-	node->next = first;
-	node->prev = first->prev;
-	first->prev->next = node;
-	first->prev = node;
-}
-
-void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
-{
-	fl__lot_add(lot, node);
-	if (!place || node->next == node)
-		return;
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	node->next = place;
-	node->prev = place->prev;
-	place->prev->next = node;
-	place->prev = node;
-	if (place->first)
-		lot_replace_first(lot->bucket, place, node);
 }
 
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
@@ -180,14 +142,12 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	if (!node->queued)
 		return;
 	node->queued = false;
-	if (node->next == node) {
-		lot_unlink_queue(lot->bucket, node);
-		return;
+	if (node->first) {
+		lot_unlink_queue(node);
+		if (node->next != node)
+			lot_link_queue(lot->bucket, node->next);
 	}
-	if (node->first)
-		lot_replace_first(lot->bucket, node, node->next);
-	node->next->prev = node->prev;
-	node->prev->next = node->next;
+	fl__node_unlink(node);
 }
 
 /*

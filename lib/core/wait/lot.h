@@ -56,9 +56,9 @@ struct fl__lot;
 
 /* A wait's place in one wait queue. The bucket's lock guards it while it is queued. */
 struct fl__node {
-	struct fl__node *next, *prev;   /* a ring in FIFO order */
-	struct fl__node *above, *below; /* the first nodes of the bucket's other queues */
-	struct fl__node *then;          /* the next waiter to unpark */
+	struct fl__node *next, *prev;    /* a ring in FIFO order */
+	struct fl__node *below, **above; /* of a first node: those of the bucket's other queues */
+	struct fl__node *then;           /* the next waiter to unpark */
 	const void *key;
 	struct fl__wait *wait;
 	/* Set by a primitive that a signal handler may release: fl__lot_serve_in_handler(). */
@@ -70,6 +70,21 @@ struct fl__node {
 	bool wants_mutex; /* part of an fl__mutex_node (sync/mutex.h): read by a late unlock */
 	bool observer;    /* never counts as a woken waiter */
 };
+
+/* Links `node` before `place` in its ring; NULL: alone. Unlinks it. */
+static inline void fl__node_link(struct fl__node *node, struct fl__node *place)
+{
+	node->next = place ? place : node;
+	node->prev = place ? place->prev : node;
+	node->prev->next = node;
+	node->next->prev = node;
+}
+
+static inline void fl__node_unlink(const struct fl__node *node)
+{
+	node->next->prev = node->prev;
+	node->prev->next = node->next;
+}
 
 struct fl__bucket;
 

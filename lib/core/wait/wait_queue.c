@@ -15,18 +15,11 @@ static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)
 {
 	wait_queue_forget_parents(queue);
-	struct fl__node *first = queue->first;
 	node->key = queue;
 	node->queued = true;
-	if (!first) {
-		node->next = node->prev = node;
+	fl__node_link(node, queue->first);
+	if (!queue->first)
 		queue->first = node;
-		return;
-	}
-	node->next = first;
-	node->prev = first->prev;
-	first->prev->next = node;
-	first->prev = node;
 }
 
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node)
@@ -40,14 +33,9 @@ void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node)
 	if (!node->queued)
 		return;
 	node->queued = false;
-	if (node->next == node) {
-		queue->first = NULL;
-		return;
-	}
 	if (queue->first == node)
-		queue->first = node->next;
-	node->next->prev = node->prev;
-	node->prev->next = node->next;
+		queue->first = node->next == node ? NULL : node->next;
+	fl__node_unlink(node);
 }
 
 size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max)
