@@ -75,21 +75,31 @@ int fl__shm_attempt(const struct fl__shm_op *op)
 	return shm_wait_attempt(op, 0, NULL);
 }
 
-/*
- * Returns -ETIMEDOUT, or another result after which the waiter attempts again. A process that
- * overwrites the count may change it for ever.
- */
-static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t deadline)
-{
-	int rc = fl__sys.shared_wait(&op->queue->changes, changes, deadline);
-	return rc == -EAGAIN && fl__is_expired(deadline) ? -ETIMEDOUT : rc;
-}
-
 /* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
 	int rc = shm_wait_attempt(op, 0, NULL);
 	return rc == -EAGAIN ? error : rc;
+}
+
+/*
+ * Sleeps on `changes` between the attempts; `bridged`: by a bridge, under `cancel`. A process that
+ * overwrites the count may change it for ever, so the waiter looks at the clock after each sleep.
+ */
+static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, int64_t deadline, fl_cancel_token *cancel)
+{
+	const uint32_t *word = &op->queue->changes;
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
+		rc = bridged ? fl__bridge_wait(word, changes, deadline, cancel)
+		             : fl__sys.shared_wait(word, changes, deadline);
+		if (rc == -ECANCELED)
+			return rc;
+		if (rc == -ETIMEDOUT || fl__is_expired(deadline))
+			return shm_wait_last_attempt(op, -ETIMEDOUT);
+	}
+	return rc;
 }
 
 static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
@@ -103,39 +113,8 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 	}
 	if (rc != 0)
 		return rc == -ETIMEDOUT ? shm_wait_last_attempt(op, rc) : rc;
-	uint32_t changes = 0;
-	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
-		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT) {
-			rc = shm_wait_last_attempt(op, -ETIMEDOUT);
-			break;
-		}
-	}
+	rc = shm_wait_unqueued(op, false, deadline, NULL);
 	fl__shm_leave(&op->queue->head, &held);
-	return rc;
-}
-
-/* For changes that concern all waiters: each waiter sleeps on `changes`. */
-static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
-{
-	uint32_t changes = 0;
-	int rc;
-	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN)
-		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT)
-			return shm_wait_last_attempt(op, -ETIMEDOUT);
-	return rc;
-}
-
-static int shm_wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
-{
-	uint32_t changes = 0;
-	int rc;
-	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
-		rc = fl__bridge_wait(&op->queue->changes, changes, deadline, cancel);
-		if (rc == 0 && fl__is_expired(deadline))
-			rc = -ETIMEDOUT; /* as in shm_wait_sleep() */
-		if (rc != 0)
-			return rc == -ECANCELED ? rc : shm_wait_last_attempt(op, rc);
-	}
 	return rc;
 }
 
@@ -152,13 +131,13 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	if (ctx->ops != &fl__thread_parker || token)
-		return shm_wait_bridged(op, deadline, cancel);
+		return shm_wait_unqueued(op, true, deadline, cancel);
 	if (fl__spin(ctx, op->may_succeed, op->arg, deadline)) {
 		rc = shm_wait_attempt(op, deadline, NULL);
 		if (rc != -EAGAIN)
 			return rc;
 	}
-	return op->broadcast ? shm_wait_unqueued(op, deadline) : shm_wait_queued(op, deadline);
+	return op->broadcast ? shm_wait_unqueued(op, false, deadline, NULL) : shm_wait_queued(op, deadline);
 }
 
 bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node)
