@@ -74,7 +74,7 @@ enum {
 	UNBOUNDED_NEXT_SEGMENT = FL__LINE /* or more: an address */
 };
 
-static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
+static struct fl__segment *unbounded_new_segment(fl_mpmc_unbounded *c)
 {
 	/* all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
@@ -95,7 +95,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 	return s;
 }
 
-static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
+static void unbounded_free_segment(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
 	/* pairs with unbounded_new_segment() */
@@ -103,7 +103,7 @@ static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *
 		fl__free_to(c->allocator, s->memory);
 }
 
-static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
+static void unbounded_push_retired(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	/* the CAS checks it */
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
@@ -120,7 +120,7 @@ static void unbounded_mark_protected(void *retired, const void *object)
 }
 
 /* `s` is unreachable. Frees the retired segments that nothing protects. */
-static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
+static void unbounded_retire(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	s->is_protected = false;
 	unbounded_push_retired(c, s);
@@ -143,7 +143,7 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 	}
 }
 
-__attribute__((cold)) int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
+__attribute__((cold)) int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -169,7 +169,7 @@ __attribute__((cold)) int fl__unbounded_init(struct fl__unbounded *c, size_t ite
 	return c->head ? 0 : -ENOMEM;
 }
 
-static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
+static void unbounded_drop_items(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
 		unsigned char *slot = fl__unbounded_slot(c, s, i);
@@ -178,7 +178,7 @@ static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
 	}
 }
 
-__attribute__((cold)) void fl__unbounded_end(struct fl__unbounded *c)
+__attribute__((cold)) void fl__unbounded_end(fl_mpmc_unbounded *c)
 {
 	struct fl__segment *next;
 	for (struct fl__segment *s = c->head; s; s = next) {
@@ -224,7 +224,7 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 }
 
 /* All slots of `s` are taken. Goes to the next segment: 0. Else -EAGAIN or -EPIPE. */
-int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
+int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	/* pairs with fl__unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -252,7 +252,7 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                          bool *owes_wake)
 {
 	/* unbounded_advance() hands the address on; pairs with the release below */
@@ -299,7 +299,7 @@ bool fl__unbounded_clear_mark(struct fl__segment *s)
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
 
-size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
+size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
 	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
@@ -347,7 +347,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 }
 
 /* Waits a bounded time for the producer of a slot. False: the slot is not filled. */
-bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
@@ -368,7 +368,7 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 	return was == FL__SLOT_FULL;
 }
 
-size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
+size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
 {
 	bool borrowed = fl__hazards_borrow();
 	size_t got = fl__unbounded_get_many(c, items, n, rc);
@@ -392,8 +392,7 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
  * As fl__unbounded_draw_tickets(), without -ENOMEM, for a caller that does not copy the items out.
  * The segment is not freed before unbounded_unpin().
  */
-static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
-                                     int *rc)
+static size_t unbounded_claim_pinned(fl_mpmc_unbounded *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
 {
 	bool borrowed = false;
 	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
@@ -415,7 +414,7 @@ static void unbounded_unpin(struct fl__segment *s)
 }
 
 /* Returns a segment that was the last during the call. */
-static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
+static struct fl__segment *unbounded_last(fl_mpmc_unbounded *c, bool *borrowed)
 {
 	for (;;) {
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
@@ -428,7 +427,7 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 }
 
 /* Invariant 8. False: each slot of `s` has a ticket. */
-static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
+static bool unbounded_close_tail(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
@@ -451,7 +450,7 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 	}
 }
 
-static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
+static bool unbounded_close_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	if (unbounded_close_tail(c, s))
 		return true;
@@ -464,7 +463,7 @@ static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 	return false;
 }
 
-static void unbounded_close_list(struct fl__unbounded *c)
+void fl_mpmc_unbounded_close(fl_mpmc_unbounded *c)
 {
 	bool borrowed = false;
 	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
@@ -472,7 +471,7 @@ static void unbounded_close_list(struct fl__unbounded *c)
 	fl__hazards_return(borrowed);
 }
 
-static bool unbounded_list_is_closed(struct fl__unbounded *c)
+bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = unbounded_last(c, &borrowed);
@@ -484,7 +483,7 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 }
 
 /* As fl__unbounded_mark_empty(); 1: look again. */
-static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
+static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	/* if this head equals the tail of the CAS below, the head is the newest, too */
 	uint64_t head = fl__load_relaxed(&s->head);
@@ -512,7 +511,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
-int fl__unbounded_mark_empty(struct fl__unbounded *c)
+int fl__unbounded_mark_empty(fl_mpmc_unbounded *c)
 {
 	bool borrowed = false;
 	int rc;
@@ -523,13 +522,13 @@ int fl__unbounded_mark_empty(struct fl__unbounded *c)
 	return rc;
 }
 
-static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
+static uint64_t unbounded_tickets(const fl_mpmc_unbounded *c, const struct fl__segment *s)
 {
 	/* a count */
 	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
 }
 
-uint64_t fl__unbounded_puts(struct fl__unbounded *c)
+uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c)
 {
 	bool borrowed = false;
 	/*
@@ -542,7 +541,7 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	return puts;
 }
 
-uint64_t fl__unbounded_length(struct fl__unbounded *c)
+size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
@@ -550,15 +549,15 @@ uint64_t fl__unbounded_length(struct fl__unbounded *c)
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
 	fl__hazards_return(borrowed);
-	return put > taken ? put - taken : 0;
+	return put > taken ? (size_t)(put - taken) : 0;
 }
 
 /* Returns what a get would return; 0 also while a put is in progress. */
-static int unbounded_list_can_get(struct fl__unbounded *c)
+static int unbounded_list_can_get(fl_mpmc_unbounded *c)
 {
 	/* Before the length: if the queue is closed, the length lacks no put. */
-	const bool closed = unbounded_list_is_closed(c);
-	if (fl__unbounded_length(c) > 0)
+	const bool closed = fl_mpmc_unbounded_is_closed(c);
+	if (fl_mpmc_unbounded_length(c) > 0)
 		return 0;
 	return closed ? -EPIPE : -EAGAIN;
 }
@@ -575,7 +574,7 @@ int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_m
 	void *memory = fl__alloc(1, sizeof(fl_mpmc_unbounded) + FL__LINE - 1);
 	if (!memory)
 		return -ENOMEM;
-	struct fl__unbounded *c = fl__align_to_line(memory);
+	fl_mpmc_unbounded *c = fl__align_to_line(memory);
 	int rc = fl__unbounded_init(c, item_size, config->segment);
 	if (rc != 0) {
 		fl__free(memory);
@@ -585,7 +584,7 @@ int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_m
 	c->memory = memory;
 	c->drop = config->drop;
 	c->drop_arg = config->drop_arg;
-	*q = (fl_mpmc_unbounded *)c;
+	*q = c;
 	return 0;
 }
 
@@ -593,25 +592,25 @@ void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
 {
 	if (!q)
 		return;
-	fl__unbounded_end(&q->unbounded);
-	fl__free(q->unbounded.memory);
+	fl__unbounded_end(q);
+	fl__free(q->memory);
 }
 
 int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
 {
 	bool owes_wake = false; /* no context waits on it */
-	return fl__unbounded_put(&q->unbounded, item, &owes_wake);
+	return fl__unbounded_put(q, item, &owes_wake);
 }
 
 size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n)
 {
 	bool owes_wake = false;
 	int rc;
-	return fl__unbounded_put_many(&q->unbounded, items, n, &rc, &owes_wake);
+	return fl__unbounded_put_many(q, items, n, &rc, &owes_wake);
 }
 
 /* Returns how many, up to `n`; 0: `*rc` is -EAGAIN or -EPIPE. */
-static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n, int *rc)
+static size_t unbounded_get_some(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
 {
 	size_t got = 0;
 	if (!c->one_consumer)
@@ -623,29 +622,13 @@ static size_t unbounded_get_some(struct fl__unbounded *c, void *items, size_t n,
 
 int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 {
-	return q->unbounded.one_consumer ? fl__unbounded_get_mpsc(&q->unbounded, item)
-	                                 : fl__unbounded_get(&q->unbounded, item);
+	return q->one_consumer ? fl__unbounded_get_mpsc(q, item) : fl__unbounded_get(q, item);
 }
 
 size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
 {
 	int rc;
-	return n > 0 ? unbounded_get_some(&q->unbounded, items, n, &rc) : 0;
-}
-
-void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q)
-{
-	unbounded_close_list(&q->unbounded);
-}
-
-bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q)
-{
-	return unbounded_list_is_closed(&q->unbounded);
-}
-
-size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
-{
-	return (size_t)fl__unbounded_length(&q->unbounded);
+	return n > 0 ? unbounded_get_some(q, items, n, &rc) : 0;
 }
 
 /*
@@ -664,8 +647,8 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
  * hazard pointer.
  */
 
-/* malloc() aligns to less than struct fl__unbounded needs. */
-static struct fl__unbounded *unbounded_of(void *state)
+/* malloc() aligns to less than fl_mpmc_unbounded needs. */
+static fl_mpmc_unbounded *unbounded_of(void *state)
 {
 	return fl__align_to_line(state);
 }
@@ -677,7 +660,7 @@ static void unbounded_recheck_join(void *state)
 
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	struct fl__unbounded *c = unbounded_of(state);
+	fl_mpmc_unbounded *c = unbounded_of(state);
 	c->allocator = config->allocator;
 	c->one_consumer = config->one_consumer;
 	c->on_poison = unbounded_recheck_join;
@@ -692,7 +675,7 @@ static void unbounded_fini(void *state)
 
 static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__unbounded *c = unbounded_of(state);
+	fl_mpmc_unbounded *c = unbounded_of(state);
 	int rc = 0;
 	if (n == 1) {
 		rc = fl__unbounded_put(c, items, owes_wake);
@@ -713,7 +696,7 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 
 __attribute__((cold)) static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	struct fl__unbounded *c = unbounded_of(of->state);
+	fl_mpmc_unbounded *c = unbounded_of(of->state);
 	struct fl__segment *s;
 	uint64_t index;
 	int rc = 0;
@@ -740,7 +723,7 @@ static int unbounded_can_get(void *state)
 
 static int unbounded_can_put(void *state)
 {
-	return unbounded_list_is_closed(unbounded_of(state)) ? -EPIPE : 0;
+	return fl_mpmc_unbounded_is_closed(unbounded_of(state)) ? -EPIPE : 0;
 }
 
 static bool unbounded_mark_empty(void *state)
@@ -756,12 +739,12 @@ static bool unbounded_mark_full(void *state)
 
 static void unbounded_close(void *state)
 {
-	unbounded_close_list(unbounded_of(state));
+	fl_mpmc_unbounded_close(unbounded_of(state));
 }
 
 static size_t unbounded_length(void *state)
 {
-	return (size_t)fl__unbounded_length(unbounded_of(state));
+	return fl_mpmc_unbounded_length(unbounded_of(state));
 }
 
 static uint64_t unbounded_puts(void *state)
@@ -770,7 +753,7 @@ static uint64_t unbounded_puts(void *state)
 }
 
 const struct fl__queue_backend fl__backend_unbounded = {
-    .size = sizeof(struct fl__unbounded) + FL__LINE - 1,
+    .size = sizeof(fl_mpmc_unbounded) + FL__LINE - 1,
     .init = unbounded_init,
     .fini = unbounded_fini,
     .put = unbounded_put,

@@ -36,7 +36,7 @@ struct fl__segment {
 	_Alignas(64) unsigned char slots[];
 };
 
-struct fl__unbounded {
+struct fl_mpmc_unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t slots;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a slot: its item, its state, to the next */
@@ -52,11 +52,6 @@ struct fl__unbounded {
 	void *drop_arg, *memory;       /* `memory`: the allocation of a fl_mpmc_unbounded */
 };
 
-struct fl_mpmc_unbounded {
-	/* The only member. */
-	struct fl__unbounded unbounded;
-};
-
 /* The first address aligned to a cache line. `memory` has FL__LINE - 1 bytes to spare. */
 static inline void *fl__align_to_line(void *memory)
 {
@@ -66,17 +61,16 @@ static inline void *fl__align_to_line(void *memory)
 /*
  * `c` is zeroed and aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW.
  */
-int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
+int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots);
 
 /* Drops the items that are left. The queue is no longer used. */
-void fl__unbounded_end(struct fl__unbounded *c);
+void fl__unbounded_end(fl_mpmc_unbounded *c);
 
 /*
- * Items put and not yet got; items put in all, never too few. Both count puts in progress, but not
- * those that came to nothing.
+ * Items put in all, never too few: counts puts in progress, but not those that came to nothing, as
+ * does fl_mpmc_unbounded_length().
  */
-uint64_t fl__unbounded_length(struct fl__unbounded *c);
-uint64_t fl__unbounded_puts(struct fl__unbounded *c);
+uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c);
 
 /*
  * Called by a consumer that is about to sleep:
@@ -85,33 +79,33 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c);
  *   -EAGAIN   not empty
  *   -EPIPE    closed and drained
  */
-int fl__unbounded_mark_empty(struct fl__unbounded *c);
+int fl__unbounded_mark_empty(fl_mpmc_unbounded *c);
 
 /* The slow paths of the functions below. */
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
-int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                          bool *owes_wake);
 bool fl__unbounded_clear_mark(struct fl__segment *s);
-int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
+int fl__unbounded_advance_head(fl_mpmc_unbounded *c, struct fl__segment *s);
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
-bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
-size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
+bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index);
+size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
 /* fl__unbounded_get_many() without memory for hazard pointers. */
-size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
+size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc);
 
-static inline unsigned char *fl__unbounded_slot(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_slot(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	return s->slots + (size_t)index * c->stride;
 }
 
-static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *slot)
+static inline uint32_t *fl__unbounded_state(const fl_mpmc_unbounded *c, unsigned char *slot)
 {
 	return (uint32_t *)(void *)(slot + c->state_at);
 }
 
 /* How many producers' tickets of `s` count. `word`: a tail of `s`. */
-static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
+static inline uint64_t fl__unbounded_counted(const fl_mpmc_unbounded *c, const struct fl__segment *s, uint64_t word)
 {
 	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
 		return fl__unbounded_closed_tickets(s);
@@ -127,7 +121,7 @@ static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *cons
 }
 
 /* False: a consumer has poisoned the slot of the caller's ticket. */
-static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
+static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index,
                                       const void *item)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
@@ -145,7 +139,7 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
  * put's last access fills the item's slot, or appends its segment: the item's consumer may free the
  * queue then.
  */
-static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
+static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, bool *owes_wake)
 {
 	for (;;) {
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
@@ -168,7 +162,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 }
 
 /* Returns the item of the caller's ticket, in place; NULL: the ticket never gets one. */
-static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_item(fl_mpmc_unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	/* pairs with fl__unbounded_fill() */
@@ -180,8 +174,8 @@ static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct 
  * Draws tickets for up to `n` items, in order, from `*index` of `*s` on. Returns how many; 0: `*rc`
  * is -EAGAIN, -EPIPE or -ENOMEM.
  */
-static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
-                                                uint64_t *index, int *rc)
+static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
+                                                int *rc)
 {
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
@@ -219,7 +213,7 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 }
 
 /* Returns how many; 0: `*rc` is -EAGAIN (empty) or -EPIPE (closed and drained). */
-static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
+static inline size_t fl__unbounded_get_many(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
 {
 	struct fl__segment *s;
 	uint64_t index;
@@ -234,14 +228,14 @@ static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items
 }
 
 /* 0, -EAGAIN, -EPIPE. */
-static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
+static inline int fl__unbounded_get(fl_mpmc_unbounded *c, void *item)
 {
 	int rc = 0;
 	return fl__unbounded_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
 }
 
 /* For the only consumer. No other context moves the head: plain stores draw its tickets. */
-static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
+static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item)
 {
 	for (;;) {
 		/* only the consumer writes it */

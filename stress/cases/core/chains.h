@@ -35,8 +35,8 @@ static inline int unbounded_take(fl_mpmc_unbounded *q)
 static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;
-	bool right = fl__unbounded_puts(&q->unbounded) == puts;
-	uint64_t length = fl__unbounded_length(&q->unbounded);
+	bool right = fl__unbounded_puts(q) == puts;
+	uint64_t length = fl_mpmc_unbounded_length(q);
 	for (int item; (item = unbounded_take(q)); length--)
 		sum += item;
 	right = right && length == 0;

@@ -18,9 +18,9 @@ LIN_IS(lin_queue, fl_queue, &fl_lin_fifo, .limit = 2)
 static int make_unbounded(fl_queue **q, bool one_consumer)
 {
 	OK(fl_queue_create(q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = one_consumer}));
-	struct fl__unbounded *c = fl__align_to_line((*q)->state);
+	fl_mpmc_unbounded *c = fl__align_to_line((*q)->state);
 	fl__unbounded_end(c);
-	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
 	return fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2));
 }
 

@@ -179,8 +179,8 @@ FL_STRESS_ACTOR(unbounded_append, late)
 
 FL_STRESS_ACTOR(unbounded_append, looker)
 {
-	s->puts = fl__unbounded_puts(&s->q->unbounded);
-	s->length = fl__unbounded_length(&s->q->unbounded);
+	s->puts = fl__unbounded_puts(s->q);
+	s->length = fl_mpmc_unbounded_length(s->q);
 }
 
 FL_STRESS(unbounded_append, fast, late, looker)

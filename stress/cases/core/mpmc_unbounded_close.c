@@ -30,8 +30,8 @@ FL_STRESS_ACTOR(unbounded_refused, producer)
 
 FL_STRESS_ACTOR(unbounded_refused, looker)
 {
-	s->length = fl__unbounded_length(&s->q->unbounded);
-	s->puts = fl__unbounded_puts(&s->q->unbounded);
+	s->length = fl_mpmc_unbounded_length(s->q);
+	s->puts = fl__unbounded_puts(s->q);
 	s->got = unbounded_take(s->q);
 	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get(s->q, &(int){0}) == -EPIPE);
 	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) == 0);
@@ -39,7 +39,7 @@ FL_STRESS_ACTOR(unbounded_refused, looker)
 
 FL_STRESS(unbounded_refused, producer, looker)
 {
-	const bool empty = fl_mpmc_unbounded_length(s->q) == 0 && fl__unbounded_puts(&s->q->unbounded) == 1;
+	const bool empty = fl_mpmc_unbounded_length(s->q) == 0 && fl__unbounded_puts(s->q) == 1;
 	fl_mpmc_unbounded_free(s->q);
 	FL_FORBIDDEN(s->got != 1, "wrong item");
 	FL_FORBIDDEN(!empty, "a refused put counts for ever");
@@ -84,7 +84,7 @@ FL_STRESS_ACTOR(unbounded_two_closers, three)
 FL_STRESS(unbounded_two_closers, one, two, three)
 {
 	const uint64_t accepted = (uint64_t)s->put[0] + (uint64_t)s->put[1];
-	const uint64_t length = fl__unbounded_length(&s->q->unbounded);
+	const uint64_t length = fl_mpmc_unbounded_length(s->q);
 	int sum = 0;
 	for (int item; (item = unbounded_take(s->q));)
 		sum += item;

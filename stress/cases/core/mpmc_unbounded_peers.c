@@ -23,7 +23,7 @@ static void put_and_wake(struct unbounded_sleeper *s, int number)
 {
 	bool owes = false;
 	int item[4] = {number}; /* more than an item: the compiler checks all possible sizes */
-	OK(fl__unbounded_put(&s->q->unbounded, item, &owes));
+	OK(fl__unbounded_put(s->q, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
 }
@@ -42,7 +42,7 @@ FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
 {
 	int item;
 	while (!(item = unbounded_take(s->q)))
-		if (fl__unbounded_mark_empty(&s->q->unbounded) == 0)
+		if (fl__unbounded_mark_empty(s->q) == 0)
 			OK(fl_event_wait(&s->there));
 	s->got += item;
 }
@@ -70,7 +70,7 @@ FL_STRESS_SETUP(unbounded_mark)
 {
 	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
 	(void)unbounded_take(s->q);
-	FL_STRESS_CHECK(fl__unbounded_mark_empty(&s->q->unbounded) == 0);
+	FL_STRESS_CHECK(fl__unbounded_mark_empty(s->q) == 0);
 	fl__hazards_end();
 }
 
@@ -78,7 +78,7 @@ static int put_for_a_sleeper(fl_mpmc_unbounded *q)
 {
 	int item[4] = {1}; /* more than an item, as above */
 	bool owes = false;
-	OK(fl__unbounded_put(&q->unbounded, item, &owes));
+	OK(fl__unbounded_put(q, item, &owes));
 	return owes;
 }
 

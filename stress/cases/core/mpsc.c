@@ -25,7 +25,7 @@ FL_STRESS_SETUP(mpsc_retire)
 {
 	s->q = mpsc_of(1, 3);
 	s->got = unbounded_take(s->q) + unbounded_take(s->q);
-	s->q->unbounded.tail = s->q->unbounded.head;
+	s->q->tail = s->q->head;
 }
 
 FL_STRESS_ACTOR(mpsc_retire, late)

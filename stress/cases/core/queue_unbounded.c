@@ -10,9 +10,9 @@ static fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 	fl_queue *q = NULL;
 	config.capacity = FL_UNBOUNDED;
 	OK(fl_queue_create(&q, sizeof(int), &config));
-	struct fl__unbounded *c = chain_in(q);
+	fl_mpmc_unbounded *c = chain_in(q);
 	fl__unbounded_end(c);
-	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__unbounded_init(c, sizeof(int), slots));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));

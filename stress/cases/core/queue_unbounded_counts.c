@@ -9,9 +9,9 @@ static fl_queue *unbounded(size_t slots)
 {
 	fl_queue *q = NULL;
 	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
-	struct fl__unbounded *c = chain_in(q);
+	fl_mpmc_unbounded *c = chain_in(q);
 	fl__unbounded_end(c);
-	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__unbounded_init(c, sizeof(int), slots));
 	return q;
 }

@@ -49,7 +49,7 @@ static inline void add_dropped(void *item, void *arg)
 	*(int *)arg += *(int *)item;
 }
 
-static inline struct fl__unbounded *chain_in(fl_queue *q)
+static inline fl_mpmc_unbounded *chain_in(fl_queue *q)
 {
 	return fl__align_to_line(q->state);
 }

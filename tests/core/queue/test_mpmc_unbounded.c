@@ -174,13 +174,13 @@ static int first_call_without(void *arg)
 	FL_CHECK(fl_mpmc_unbounded_try_put(v->q, &item) == -ENOMEM);
 	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
 	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
-	FL_CHECK(fl__unbounded_puts(&v->q->unbounded) == 3);
+	FL_CHECK(fl__unbounded_puts(v->q) == 3);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 0);
 	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
-	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == -EAGAIN);
+	FL_CHECK(fl__unbounded_mark_empty(v->q) == -EAGAIN);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EAGAIN);
-	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == 0);
+	FL_CHECK(fl__unbounded_mark_empty(v->q) == 0);
 	fl_mpmc_unbounded_close(v->q);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EPIPE);
 	return 0;
@@ -241,7 +241,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 			    item != i)
 				_exit(2);
 		/* The other thread's segments are free; this one may keep one by its hazard. */
-		_exit(q->unbounded.retired && q->unbounded.retired->next_retired ? 3 : 0);
+		_exit(q->retired && q->retired->next_retired ? 3 : 0);
 	}
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -267,7 +267,7 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 {
 	for (int n = 0; n < 5; n++) {
 		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
-		struct fl__unbounded *c = &q->unbounded;
+		fl_mpmc_unbounded *c = q;
 		bool owes = false;
 		int item[4] = {n}; /* more than an item: the compiler checks all possible sizes */
 		put_all(q, 0, n);
