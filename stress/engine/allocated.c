@@ -177,7 +177,7 @@ static bool allocated_target(const char *line, size_t length, struct allocated_u
 	use->stars = before > 0 && line[before - 1] == '*';
 	if (use->stars && !allocated_is_type(line, before))
 		return false; /* "*place = " */
-	(void)snprintf(use->name, sizeof use->name, "%.*s", (int)(end - from), line + from);
+	snprintf(use->name, sizeof use->name, "%.*s", (int)(end - from), line + from);
 	return true;
 }
 
@@ -260,7 +260,7 @@ static bool allocated_function(uintptr_t pc, char *name, size_t size)
 {
 	const char *function = lab_inlined(pc);
 	if (function)
-		(void)snprintf(name, size, "%s", function);
+		snprintf(name, size, "%s", function);
 	return function != NULL;
 }
 
@@ -358,9 +358,9 @@ const char *lab_allocated_name(const struct lab_block *block, Dwarf_Die *variabl
 	const unsigned number = allocated_number(block, false);
 	*variable = site->variable;
 	if (number > 1 || site->is_static)
-		(void)snprintf(name, sizeof name, "%s#%u", site->name, number);
+		snprintf(name, sizeof name, "%s#%u", site->name, number);
 	else
-		(void)snprintf(name, sizeof name, "%s", site->name);
+		snprintf(name, sizeof name, "%s", site->name);
 	return name;
 }
 
@@ -369,11 +369,11 @@ void lab_allocated_place(const struct lab_block *block, char *text, size_t size)
 	const char *file, *function;
 	int line;
 	if (!lab_where(block->pc, &file, &line, &function)) {
-		(void)snprintf(text, size, "block %u", block->number + 1);
+		snprintf(text, size, "block %u", block->number + 1);
 		return;
 	}
 	const char *slash = strrchr(file, '/');
-	(void)snprintf(text, size, "block %u of %s:%d", allocated_number(block, true), slash ? slash + 1 : file, line);
+	snprintf(text, size, "block %u of %s:%d", allocated_number(block, true), slash ? slash + 1 : file, line);
 }
 
 void lab_allocated_shown(const struct lab_block *block)

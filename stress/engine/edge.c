@@ -165,13 +165,13 @@ static const char *edge_wanted(const struct lab_thread *t)
 {
 	char text[160], place[96];
 	if (t->object)
-		(void)snprintf(text, sizeof text, "%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
-		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
+		snprintf(text, sizeof text, "%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
+		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
 	else if (t->next.kind == LAB_JOIN)
-		(void)snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
+		snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
 	else {
 		lab_name_address(t->futex, place, sizeof place);
-		(void)snprintf(text, sizeof text, "sleeps on %s", place);
+		snprintf(text, sizeof text, "sleeps on %s", place);
 	}
 	const char *copy = strdup(text);
 	return copy ? copy : "";

@@ -115,7 +115,7 @@ static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, 
 		if (!name)
 			continue;
 		found++;
-		(void)snprintf(text, size, "%s", name);
+		snprintf(text, size, "%s", name);
 		if (lab_type_of(&die, &type))
 			lab_type_parts(&type, address - (base + (uintptr_t)offset), text, size);
 	}
@@ -137,9 +137,9 @@ static bool frame_say(const struct frame *f, uintptr_t address, char *text, size
 		return false;
 	const char *thread = lab.threads[f->thread].name;
 	if (strcmp(function, thread) == 0)
-		(void)snprintf(text, size, "%s of %s", name, function);
+		snprintf(text, size, "%s of %s", name, function);
 	else
-		(void)snprintf(text, size, "%s of %s in %s", name, function, thread);
+		snprintf(text, size, "%s of %s in %s", name, function, thread);
 	return true;
 }
 

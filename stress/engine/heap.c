@@ -216,7 +216,7 @@ void lab_free(void *memory, uintptr_t pc)
 		const struct lab_op again = {LAB_FREE, 0, 0, address, pc};
 		(void)lab_event(&again);
 		if (!lab_reach_pointer(address, name, sizeof name))
-			(void)snprintf(name, sizeof name, "block");
+			snprintf(name, sizeof name, "block");
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
 		         here, lab.threads[b->freed_by].name, there);
 	}
@@ -253,10 +253,10 @@ static const char *heap_behind(uintptr_t address, size_t size, char *text, size_
 		return "";
 	const size_t first = address - near->address;
 	if (size > 1)
-		(void)snprintf(text, room, ": at bytes %zu to %zu of %s, which has %zu bytes", first, first + size - 1,
-		               name, near->size);
+		snprintf(text, room, ": at bytes %zu to %zu of %s, which has %zu bytes", first, first + size - 1, name,
+		         near->size);
 	else
-		(void)snprintf(text, room, ": at byte %zu of %s, which has %zu bytes", first, name, near->size);
+		snprintf(text, room, ": at byte %zu of %s, which has %zu bytes", first, name, near->size);
 	return text;
 }
 
@@ -305,7 +305,7 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 	(void)lab_describe_site(pc, here, sizeof here);
 	heap_bad_access(address, 1, write, pc);
 	if (address > 0)
-		(void)snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
+		snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
 	lab_fail(LAB_CRASH, "%s %s through a null pointer%s (%s)", lab.self->name, write ? "writes" : "reads", offset,
 	         here);
 }
@@ -425,8 +425,8 @@ static void heap_name_behind(uintptr_t address, char *text, size_t size)
 	const struct block *near = heap_nearest(address);
 	char name[120];
 	if (!lab_reach_pointer(near->address, name, sizeof name))
-		(void)snprintf(name, sizeof name, "block %u", (unsigned)(near - blocks));
-	(void)snprintf(text, size, "%s, byte %zu", name, (size_t)(address - near->address));
+		snprintf(name, sizeof name, "block %u", (unsigned)(near - blocks));
+	snprintf(text, size, "%s, byte %zu", name, (size_t)(address - near->address));
 }
 
 bool lab_name_memory(uintptr_t address, char *text, size_t size)

@@ -90,7 +90,7 @@ EXPORTED void fl_lin_register(struct fl_lin *t)
 	                                                              {"t7", actor_7}, {"t8", actor_8}};
 	const char *problem = lin_problem_of(t);
 	if (problem) {
-		(void)fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
+		fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
 		return;
 	}
 	memcpy(t->test.actors, actors, lin_threads_of(t) * sizeof actors[0]);

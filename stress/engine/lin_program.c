@@ -81,10 +81,10 @@ EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
 {
 	struct fl_lin_op **last = &ops;
 	if (op->size != sizeof *op) {
-		(void)fprintf(stderr,
-		              "fairlead-stress: FL_LIN_OP(%s, ...) was compiled with another version of "
-		              "<fairlead/stress_lin.h>\n",
-		              op->test);
+		fprintf(stderr,
+		        "fairlead-stress: FL_LIN_OP(%s, ...) was compiled with another version of "
+		        "<fairlead/stress_lin.h>\n",
+		        op->test);
 		return;
 	}
 	while (*last)

@@ -45,7 +45,7 @@ static void queue_text(const void *state, char *to, size_t size)
 	for (uint32_t i = 0; i < q->n && used < size; i++)
 		used += (size_t)snprintf(to + used, size - used, "%s%" PRId32, i ? " " : "", q->items[i]);
 	if (used < size)
-		(void)snprintf(to + used, size - used, "]%s", q->closed ? " closed" : "");
+		snprintf(to + used, size - used, "]%s", q->closed ? " closed" : "");
 }
 
 static int64_t space_of(const struct queue *q)
@@ -56,7 +56,7 @@ static int64_t space_of(const struct queue *q)
 static void append(struct queue *q, int64_t item)
 {
 	if (q->n == ITEMS) {
-		(void)fprintf(stderr, "fairlead-stress: a queue of more than %d items: use fewer calls\n", ITEMS);
+		fprintf(stderr, "fairlead-stress: a queue of more than %d items: use fewer calls\n", ITEMS);
 		abort();
 	}
 	q->items[q->n++] = (int32_t)item;
@@ -253,7 +253,7 @@ static void set_text(const void *state, char *to, size_t size)
 	for (const char *comma = ""; set && used < size; set &= set - 1, comma = " ")
 		used += (size_t)snprintf(to + used, size - used, "%s%d", comma, __builtin_ctzll(set));
 	if (used < size)
-		(void)snprintf(to + used, size - used, "}");
+		snprintf(to + used, size - used, "}");
 }
 
 EXPORTED const struct fl_lin_spec fl_lin_set = {
@@ -285,7 +285,7 @@ static void word_text(const void *state, char *to, size_t size)
 {
 	int64_t value;
 	memcpy(&value, state, sizeof value);
-	(void)snprintf(to, size, "%" PRId64, value);
+	snprintf(to, size, "%" PRId64, value);
 }
 
 EXPORTED const struct fl_lin_spec fl_lin_word = {

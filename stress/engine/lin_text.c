@@ -43,9 +43,9 @@ static bool has_argument(const struct lin_call *c)
 static void say_item(int64_t item, char *to, size_t size)
 {
 	if (item > 255)
-		(void)snprintf(to, size, "%" PRId64 ":%" PRId64, FL_LIN_KEY(item), FL_LIN_ID(item));
+		snprintf(to, size, "%" PRId64 ":%" PRId64, FL_LIN_KEY(item), FL_LIN_ID(item));
 	else
-		(void)snprintf(to, size, "%" PRId64, item);
+		snprintf(to, size, "%" PRId64, item);
 }
 
 void lin_say_call(const struct lin_call *c, char *to, size_t size)
@@ -58,10 +58,10 @@ void lin_say_call(const struct lin_call *c, char *to, size_t size)
 			used += (unsigned)snprintf(arg + used, sizeof arg - used, "%s%d", i ? " " : "",
 			                           (int)fl_lin_item(c->call.arg, i));
 	else if (c->call.kind == FL_LIN_GET_MANY)
-		(void)snprintf(arg, sizeof arg, "up to %" PRId64, count);
+		snprintf(arg, sizeof arg, "up to %" PRId64, count);
 	else if (has_argument(c))
 		say_item(c->call.arg, arg, sizeof arg);
-	(void)snprintf(to, size, "%s%.20s(%s)", mark, c->name, arg);
+	snprintf(to, size, "%s%.20s(%s)", mark, c->name, arg);
 }
 
 static void say_items(int64_t items, char *to, size_t size)
@@ -81,15 +81,15 @@ void lin_say_result(const struct lin_call *c, char *to, size_t size)
 	if (result < 0 && result > -4096)
 		name = strerrorname_np((int)-result);
 #endif
-	(void)snprintf(to, size, "-> ");
+	snprintf(to, size, "-> ");
 	if (name)
-		(void)snprintf(to + 3, size - 3, "-%s", name);
+		snprintf(to + 3, size - 3, "-%s", name);
 	else if (c->call.kind == FL_LIN_GET_MANY && result >= 0)
 		say_items(result, to, size);
 	else if (c->call.kind == FL_LIN_GET)
 		say_item(result, to + 3, size - 3);
 	else
-		(void)snprintf(to + 3, size - 3, "%" PRId64, result);
+		snprintf(to + 3, size - 3, "%" PRId64, result);
 }
 
 /* --- columns --- */
@@ -147,7 +147,7 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 			any = any || h->calls[i].thread == thread;
 		if (!any)
 			continue;
-		(void)snprintf(name, sizeof name, thread == 0 ? "main" : "t%d", thread);
+		snprintf(name, sizeof name, thread == 0 ? "main" : "t%d", thread);
 		say(t, "%*s%s", columns > 0 ? COLUMN - width : 0, "", name);
 		width = (int)strlen(name);
 		column[thread] = columns++;

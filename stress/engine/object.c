@@ -81,7 +81,7 @@ const char *lab_object_name(uintptr_t address, enum lab_object_kind kind)
 {
 	char *text = object_buffer(), place[120];
 	lab_name_address(address, place, sizeof place);
-	(void)snprintf(text, sizeof(char[192]), "the %s %s", kind_names[kind], place);
+	snprintf(text, sizeof(char[192]), "the %s %s", kind_names[kind], place);
 	return text;
 }
 
@@ -97,7 +97,7 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	char text[400];
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof text, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
 	const struct lab_op op = {.kind = LAB_MISUSED, .pc = pc};
@@ -448,17 +448,17 @@ static void object_say_link(char *text, size_t size, const struct lab_thread *t,
 	const bool reads = t->next.order == LAB_SYNC_RDLOCK;
 	const bool behind = reads && t->object && t->object->owner == LAB_NOBODY;
 	if (!t->object)
-		(void)snprintf(text + length, size - length, "%s%s joins %s", between, t->name, next->name);
+		snprintf(text + length, size - length, "%s%s joins %s", between, t->name, next->name);
 	else if (t->object->kind == LAB_RWLOCK)
-		(void)snprintf(text + length, size - length, "%s%s wants %s to %s, %s %s %s", between, t->name,
-		               lab_object_name(t->object->address, LAB_RWLOCK), reads ? "read" : "write",
-		               behind ? "behind" : "which", next->name,
-		               behind                           ? "that waits to write"
-		               : t->object->owner != LAB_NOBODY ? "holds for writing"
-		                                                : "holds for reading");
+		snprintf(text + length, size - length, "%s%s wants %s to %s, %s %s %s", between, t->name,
+		         lab_object_name(t->object->address, LAB_RWLOCK), reads ? "read" : "write",
+		         behind ? "behind" : "which", next->name,
+		         behind                           ? "that waits to write"
+		         : t->object->owner != LAB_NOBODY ? "holds for writing"
+		                                          : "holds for reading");
 	else
-		(void)snprintf(text + length, size - length, "%s%s wants %s, which %s holds", between, t->name,
-		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind), next->name);
+		snprintf(text + length, size - length, "%s%s wants %s, which %s holds", between, t->name,
+		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind), next->name);
 }
 
 /* Describes the cycle that contains `first`; false: there is none. */

@@ -242,7 +242,7 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 static int thread_set_name(pthread_t thread, const char *name)
 {
 	if (lab.program && thread > 0 && thread <= lab.n_threads)
-		(void)snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
+		snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
 	return 0;
 }
 
@@ -268,7 +268,7 @@ static int thread_get_name(pthread_t thread, char *name, size_t size, uintptr_t 
 {
 	if (thread == 0 || thread > lab.n_threads || size < 16)
 		return ERANGE;
-	(void)snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
+	snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
 	lab_plain((uintptr_t)name, strlen(name) + 1, true, pc);
 	return 0;
 }

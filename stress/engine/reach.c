@@ -168,7 +168,7 @@ static void reach_follow(uintptr_t value, const struct reach_type *type, const c
 	struct reach_region r = {.address = value, .type = *type, .level = reach_level};
 	if (n_regions == REGIONS || strlen(text) >= sizeof r.text || !lab_is_heap(value) || !lab_block_at(value, &b))
 		return;
-	(void)snprintf(r.text, sizeof r.text, "%s", text);
+	snprintf(r.text, sizeof r.text, "%s", text);
 	reach_fit_of(&b, value - b.address, type, &r);
 	if (r.fit == REACH_UNTYPED && value != b.address)
 		return;
@@ -183,9 +183,9 @@ static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, un
 static void reach_join(char *to, size_t size, const char *text, const char *between, const char *name)
 {
 	if (text[0] == '*')
-		(void)snprintf(to, size, "(%s)%s%s", text, between, name);
+		snprintf(to, size, "(%s)%s%s", text, between, name);
 	else
-		(void)snprintf(to, size, "%s%s%s", text, between, name);
+		snprintf(to, size, "%s%s%s", text, between, name);
 }
 
 static bool reach_has_pointer(Dwarf_Die *member)
@@ -257,7 +257,7 @@ static void reach_visit_elements(Dwarf_Die *array, uintptr_t address, const char
 		return;
 	for (unsigned i = 0; i < ELEMENTS && (i + 1) * element.size <= whole; i++) {
 		char path[128], index[24];
-		(void)snprintf(index, sizeof index, "[%u]", i);
+		snprintf(index, sizeof index, "[%u]", i);
 		reach_join(path, sizeof path, text, index, "");
 		reach_visit(&inner, address + i * element.size, path, depth + 1);
 	}
@@ -299,11 +299,11 @@ static void reach_expand(const struct reach_region *r)
 		return;
 	for (unsigned i = 0; i < from.count && i < ELEMENTS; i++) {
 		char path[128], index[24];
-		(void)snprintf(index, sizeof index, "[%u]", i);
+		snprintf(index, sizeof index, "[%u]", i);
 		if (!single)
 			reach_join(path, sizeof path, from.text, index, "");
 		else
-			(void)snprintf(path, sizeof path, "*%s", from.text);
+			snprintf(path, sizeof path, "*%s", from.text);
 		if (single && (reach_is_structure(&type) || dwarf_tag(&type) == DW_TAG_union_type))
 			reach_visit_fields(&type, from.address, from.text, "->", 0);
 		else
@@ -398,7 +398,7 @@ static bool reach_local(const struct lab_block *b, struct reach_region *local)
 	*local = (struct reach_region){.address = b->address, .block = b->number};
 	if (!name || !lab_type_of(&variable, &pointer))
 		return false;
-	(void)snprintf(local->text, sizeof local->text, "%s", name);
+	snprintf(local->text, sizeof local->text, "%s", name);
 	local->type = reach_type_of(&pointer);
 	reach_fit_of(b, 0, &local->type, local);
 	return true;
@@ -424,7 +424,7 @@ static void reach_say(const struct reach_region *r, uintptr_t address, char *tex
 	char parts[128] = "", index[24];
 	uint64_t offset = address - r->address;
 	if (r->fit == REACH_UNTYPED || !reach_covers(r, address)) {
-		(void)snprintf(text, size, offset > 0 ? "*%s+%zu" : "*%s", r->text, (size_t)offset);
+		snprintf(text, size, offset > 0 ? "*%s+%zu" : "*%s", r->text, (size_t)offset);
 		return;
 	}
 	const uint64_t at = r->count > 1 && r->type.size > 0 ? offset / r->type.size : 0;
@@ -433,16 +433,16 @@ static void reach_say(const struct reach_region *r, uintptr_t address, char *tex
 	if (r->type.parts)
 		lab_type_parts(&type, offset, parts, sizeof parts);
 	else if (offset > 0)
-		(void)snprintf(parts, sizeof parts, "+%zu", (size_t)offset);
-	(void)snprintf(index, sizeof index, "[%zu]", (size_t)at);
+		snprintf(parts, sizeof parts, "+%zu", (size_t)offset);
+	snprintf(index, sizeof index, "[%zu]", (size_t)at);
 	if (r->count > 1)
 		reach_join(text, size, r->text, index, parts);
 	else if (parts[0] == '.')
 		reach_join(text, size, r->text, "->", parts + 1);
 	else if (parts[0] == '[')
-		(void)snprintf(text, size, "(*%s)%s", r->text, parts);
+		snprintf(text, size, "(*%s)%s", r->text, parts);
 	else
-		(void)snprintf(text, size, "*%s%s", r->text, parts);
+		snprintf(text, size, "*%s%s", r->text, parts);
 }
 
 static void reach_say_site(const struct lab_block *b, uintptr_t address, char *text, size_t size)
@@ -450,9 +450,9 @@ static void reach_say_site(const struct lab_block *b, uintptr_t address, char *t
 	char place[80];
 	lab_allocated_place(b, place, sizeof place);
 	if (address > b->address)
-		(void)snprintf(text, size, "%s, byte %zu", place, (size_t)(address - b->address));
+		snprintf(text, size, "%s, byte %zu", place, (size_t)(address - b->address));
 	else
-		(void)snprintf(text, size, "%s", place);
+		snprintf(text, size, "%s", place);
 }
 
 static void reach_note(const struct reach_region *r)
@@ -491,7 +491,7 @@ bool lab_reach_made(uintptr_t address, char *text, size_t size)
 		return true;
 	}
 	lab_allocated_shown(&b);
-	(void)snprintf(text, size, "%s", local.text);
+	snprintf(text, size, "%s", local.text);
 	return true;
 }
 
@@ -505,7 +505,7 @@ bool lab_reach_pointer(uintptr_t address, char *text, size_t size)
 	if (!reach_choose(&b, address, &r, &made) || made)
 		return lab_reach_made(address, text, size);
 	reach_note(&r);
-	(void)snprintf(text, size, "%s", r.text);
+	snprintf(text, size, "%s", r.text);
 	return true;
 }
 

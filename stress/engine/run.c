@@ -33,7 +33,7 @@ void lab_detail(const char *format, ...)
 	size_t used = strlen(lab.details);
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(lab.details + used, sizeof lab.details - used, format, args);
+	vsnprintf(lab.details + used, sizeof lab.details - used, format, args);
 	va_end(args);
 }
 
@@ -41,7 +41,7 @@ void lab_fail(enum lab_verdict verdict, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(lab.message, sizeof lab.message, format, args);
+	vsnprintf(lab.message, sizeof lab.message, format, args);
 	va_end(args);
 	lab.failed = true;
 	lab.verdict = verdict;

@@ -78,23 +78,21 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 	const struct lab_object *o = t->object;
 	char place[120];
 	if (!o && !t->futex) {
-		(void)snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
+		snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
 		return;
 	}
 	if (!o) {
 		lab_name_address(t->futex, place, sizeof place);
-		(void)snprintf(text, size, "%s sleeps on the futex %s", t->name, place);
+		snprintf(text, size, "%s sleeps on the futex %s", t->name, place);
 		return;
 	}
 	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
 	if (o->kind == LAB_BARRIER)
-		(void)snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count,
-		               o->limit);
+		snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count, o->limit);
 	else if (o->owner != LAB_NOBODY)
-		(void)snprintf(text, size, "%s waits for %s, which %s holds", t->name, name,
-		               lab.threads[o->owner].name);
+		snprintf(text, size, "%s waits for %s, which %s holds", t->name, name, lab.threads[o->owner].name);
 	else
-		(void)snprintf(text, size, "%s waits for %s", t->name, name);
+		snprintf(text, size, "%s waits for %s", t->name, name);
 }
 
 /* Threads sleep that no cycle joins. Those that wait for the end of another thread come last. */
@@ -111,7 +109,7 @@ static _Noreturn void stuck_asleep(void)
 				continue;
 			stuck_say(t, one, sizeof one);
 			const size_t used = strlen(all);
-			(void)snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? "; " : "", one);
+			snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? "; " : "", one);
 			asleep = pass == 0 ? t : asleep;
 			n += pass == 0;
 		}

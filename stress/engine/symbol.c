@@ -96,7 +96,7 @@ static char *source_line(const char *file, int line)
 		found = strdup(from);
 		break;
 	}
-	(void)fclose(f);
+	fclose(f);
 	return found;
 }
 
@@ -197,7 +197,7 @@ static bool name_thread_local(uintptr_t address, char *text, size_t size)
 	Dwfl_Module *module = dwfl_addrmodule(session, (uintptr_t)lab_running->main);
 	if (!module || !lab_variable_name(module, (address - LAB_TLS) % LAB_TLS_SIZE, true, name, sizeof name))
 		return false;
-	(void)snprintf(text, size, "thread-local %s of %s", name, lab.threads[thread].name);
+	snprintf(text, size, "thread-local %s of %s", name, lab.threads[thread].name);
 	return true;
 }
 
@@ -223,11 +223,11 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 	    lab_name_memory(address, text, size))
 		return;
 	if (address == 0) {
-		(void)snprintf(text, size, "at NULL");
+		snprintf(text, size, "at NULL");
 		return;
 	}
 	if (address < 4096) {
-		(void)snprintf(text, size, "at NULL+%lu", (unsigned long)address);
+		snprintf(text, size, "at NULL+%lu", (unsigned long)address);
 		return;
 	}
 	GElf_Off offset = 0;

@@ -63,7 +63,7 @@ static char *text(const char *format, ...)
 	char line[512];
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(line, sizeof line, format, args);
+	vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	char *copy = strdup(line);
 	return copy ? copy : (char *)"";
@@ -101,7 +101,7 @@ static bool trace_string(char out[NUMBER], uintptr_t value)
 		n++;
 	if (n == 0 || (n < sizeof bytes && bytes[n] != '\0'))
 		return false;
-	(void)snprintf(out, NUMBER, "\"%.*s%s\"", (int)n, bytes, n < sizeof bytes ? "" : "...");
+	snprintf(out, NUMBER, "\"%.*s%s\"", (int)n, bytes, n < sizeof bytes ? "" : "...");
 	return true;
 }
 
@@ -126,11 +126,11 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 	enum { MOST = 999999 };
 	const uint64_t low = (uint64_t)value, sign = size > 0 && size <= 8 ? UINT64_C(1) << (8 * size - 1) : 0;
 	if (value <= MOST)
-		(void)snprintf(out, NUMBER, "%" PRIu64, low);
+		snprintf(out, NUMBER, "%" PRIu64, low);
 	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 stands for 2^64 */
-		(void)snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
+		snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
 	else if (value >> 64 || !trace_pointer(out, (uintptr_t)value))
-		(void)snprintf(out, NUMBER, "0x%" PRIx64, low);
+		snprintf(out, NUMBER, "0x%" PRIx64, low);
 	return out;
 }
 

@@ -351,8 +351,8 @@ static void *unknown_stub(const char *name, const char *library)
 		at++;
 	if (at == n_unknown && n_unknown < STUBS - 1)
 		n_unknown++;
-	(void)snprintf(unknown[at].name, sizeof unknown[at].name, "%s", name);
-	(void)snprintf(unknown[at].library, sizeof unknown[at].library, "%s", library);
+	snprintf(unknown[at].name, sizeof unknown[at].name, "%s", name);
+	snprintf(unknown[at].library, sizeof unknown[at].library, "%s", library);
 	return (void *)stubs[at];
 }
 

@@ -16,7 +16,7 @@ static void variable_append(char *text, size_t size, const char *format, ...)
 	const size_t used = strlen(text);
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(text + used, size - used, format, args);
+	vsnprintf(text + used, size - used, format, args);
 	va_end(args);
 }
 
@@ -186,7 +186,7 @@ static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *
 		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
 		if (!name)
 			continue;
-		(void)snprintf(text, size, "%s", name);
+		snprintf(text, size, "%s", name);
 		Dwarf_Die type;
 		const bool known = lab_type_of(&die, &type);
 		variable_parts(&type, known, wanted - place, text, size);
@@ -257,7 +257,7 @@ bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset,
 	static bool found;
 	char parts[160] = "";
 	if (strncmp(latest, structure, sizeof latest - 1) != 0) {
-		(void)snprintf(latest, sizeof latest, "%s", structure);
+		snprintf(latest, sizeof latest, "%s", structure);
 		found = lab_structure(module, structure, &type);
 	}
 	Dwarf_Die part = type;
@@ -265,6 +265,6 @@ bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset,
 		variable_parts(&part, true, offset, parts, sizeof parts);
 	if (!found || parts[0] != '.')
 		return false;
-	(void)snprintf(text, size, "s->%s", parts + 1);
+	snprintf(text, size, "s->%s", parts + 1);
 	return true;
 }

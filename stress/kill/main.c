@@ -127,7 +127,7 @@ static void give_up(const char *what)
 	uint64_t kills = by_step + by_driver;
 	printf("HANG: %s, after %llu kills\n", what, (unsigned long long)kills);
 	dump_queue();
-	(void)fflush(stdout);
+	fflush(stdout);
 	for (int i = 0; i < 2; i++)
 		(void)kill(survivors[i], SIGKILL);
 	_exit(3);
@@ -190,7 +190,7 @@ static void open_queue(void)
 
 static pid_t start(int (*body)(void))
 {
-	(void)fflush(NULL);
+	fflush(NULL);
 	pid_t pid = fork();
 	if (pid < 0)
 		fail("fork: %s", strerror(errno));

@@ -68,24 +68,24 @@ static struct ran ran(pid_t pid)
 	struct ran r = {proc_status(pid, "voluntary_ctxt_switches") + proc_status(pid, "nonvoluntary_ctxt_switches"),
 	                0};
 	char path[64];
-	(void)snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
 	FILE *f = fopen(path, "r");
 	if (f && fscanf(f, "%llu", &r.on_cpu) != 1)
 		r.on_cpu = 0;
 	if (f)
-		(void)fclose(f);
+		fclose(f);
 	return r;
 }
 
 static bool sleeps(pid_t pid)
 {
 	char path[64], state = '?';
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	FILE *f = fopen(path, "r");
 	if (f && fscanf(f, "%*d %*s %c", &state) != 1)
 		state = '?';
 	if (f)
-		(void)fclose(f);
+		fclose(f);
 	return state == 'S';
 }
 

@@ -30,9 +30,9 @@ void fail(const char *what, ...)
 {
 	va_list list;
 	va_start(list, what);
-	(void)fputs("FAILED: ", stderr);
-	(void)vfprintf(stderr, what, list);
-	(void)fputc('\n', stderr);
+	fputs("FAILED: ", stderr);
+	vfprintf(stderr, what, list);
+	fputc('\n', stderr);
 	va_end(list);
 	_exit(1);
 }
@@ -41,12 +41,12 @@ unsigned proc_entries(int pid, const char *what)
 {
 	char path[64];
 	unsigned n = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
 	DIR *d = opendir(path);
 	for (const struct dirent *entry; d && (entry = readdir(d)) != NULL;)
 		n += entry->d_name[0] != '.';
 	if (d)
-		(void)closedir(d);
+		closedir(d);
 	return n;
 }
 
@@ -54,13 +54,13 @@ unsigned long proc_status(int pid, const char *name)
 {
 	char path[64], line[512];
 	unsigned long value = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	FILE *f = fopen(path, "r");
 	while (f && fgets(line, sizeof line, f))
 		if (strncmp(line, name, strlen(name)) == 0)
 			value = strtoul(line + strlen(name) + 1, NULL, 10);
 	if (f)
-		(void)fclose(f);
+		fclose(f);
 	return value;
 }
 
@@ -73,7 +73,7 @@ unsigned proc_children(int parent)
 		if (isdigit((unsigned char)entry->d_name[0]))
 			n += proc_status(atoi(entry->d_name), "PPid") == (unsigned long)parent;
 	if (d)
-		(void)closedir(d);
+		closedir(d);
 	return n;
 }
 
@@ -82,8 +82,8 @@ static uint64_t number(const struct argument *a, const char *text)
 	char *end;
 	const unsigned long long n = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || n < a->least || n > a->most) {
-		(void)fprintf(stderr, "--%s takes a number from %llu to %llu, not '%s'\n", a->name,
-		              (unsigned long long)a->least, (unsigned long long)a->most, text);
+		fprintf(stderr, "--%s takes a number from %llu to %llu, not '%s'\n", a->name,
+		        (unsigned long long)a->least, (unsigned long long)a->most, text);
 		exit(2);
 	}
 	return n;
@@ -99,13 +99,13 @@ void read_arguments(int argc, char **argv, const char *usage, const struct argum
 		if (c == '?')
 			exit(2);
 		if (c == HELP) {
-			(void)fputs(usage, stdout);
+			fputs(usage, stdout);
 			exit(0);
 		}
 		*known[c].to = known[c].most > 0 ? number(&known[c], optarg) : 1;
 	}
 	if (optind < argc) {
-		(void)fputs(usage, stderr);
+		fputs(usage, stderr);
 		exit(2);
 	}
 }

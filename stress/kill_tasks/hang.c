@@ -15,13 +15,13 @@ static void print_process(int pid)
 	char path[64], line[128];
 	static const char *const files[] = {"status", "wchan"};
 	for (unsigned i = 0; i < 2; i++) {
-		(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
+		snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
 		FILE *f = fopen(path, "r");
 		while (f && fgets(line, sizeof line, f))
 			if (i == 1 || strncmp(line, "State:", 6) == 0)
 				printf("      %s%s", line, i == 1 ? "\n" : "");
 		if (f)
-			(void)fclose(f);
+			fclose(f);
 	}
 }
 
@@ -75,7 +75,7 @@ static void give_up(void)
 		printf("  feeder %u: %s\n", i, feeder_doing(i));
 	if (current.e)
 		print_pool(fl__process_pool_of(current.e));
-	(void)fflush(stdout);
+	fflush(stdout);
 	_exit(3);
 }
 

@@ -28,13 +28,13 @@ static int parent_of(int pid)
 {
 	char path[64];
 	int parent = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	FILE *f = fopen(path, "r");
 	if (!f)
 		return 0;
 	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
 		parent = 0;
-	(void)fclose(f);
+	fclose(f);
 	return parent;
 }
 

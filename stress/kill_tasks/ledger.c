@@ -69,11 +69,11 @@ void wrong(const char *what, ...)
 	va_list list;
 	if (__atomic_fetch_add(&wrongs, 1, __ATOMIC_RELAXED) >= 20)
 		return;
-	(void)printf("WRONG: ");
+	printf("WRONG: ");
 	va_start(list, what);
-	(void)vprintf(what, list);
+	vprintf(what, list);
 	va_end(list);
-	(void)printf("\n");
+	printf("\n");
 }
 
 /* A ticket: number, kind, the number of nested tasks, whether it may be cancelled. */

@@ -15,12 +15,12 @@ static unsigned lines_with(int pid, const char *file, const char *what)
 {
 	char path[64], line[512];
 	unsigned n = 0;
-	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
 	FILE *f = fopen(path, "r");
 	while (f && fgets(line, sizeof line, f))
 		n += strstr(line, what) != NULL;
 	if (f)
-		(void)fclose(f);
+		fclose(f);
 	return n;
 }
 

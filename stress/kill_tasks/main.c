@@ -150,11 +150,10 @@ static void run_all(void)
 		rounds++;
 		run_round(i, first + (uint32_t)(campaign.tasks * (i + 1) / ROUNDS), campaign.kills * (i + 1) / ROUNDS);
 		if (!campaign.quiet && isatty(STDERR_FILENO))
-			(void)fprintf(stderr, "\r%u/%d rounds, %llu kills ", i + 1, ROUNDS,
-			              (unsigned long long)kills_done);
+			fprintf(stderr, "\r%u/%d rounds, %llu kills ", i + 1, ROUNDS, (unsigned long long)kills_done);
 	}
 	if (!campaign.quiet && isatty(STDERR_FILENO))
-		(void)fputc('\n', stderr);
+		fputc('\n', stderr);
 }
 
 static const struct argument arguments[] = {

@@ -140,7 +140,7 @@ static void ops_fail(const char *file, int line, const char *what)
 {
 	/* Two failures at once may mix their messages, which is acceptable. */
 	static char message[512];
-	(void)snprintf(message, sizeof message, "%s:%d: %s", file, line, what);
+	snprintf(message, sizeof message, "%s:%d: %s", file, line, what);
 	native_give_up(LAB_CHECK, message);
 }
 

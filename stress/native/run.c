@@ -37,7 +37,7 @@ _Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
 static void on_panic(const char *function, const void *object, const char *reason)
 {
 	static char message[512];
-	(void)snprintf(message, sizeof message, "%s(%p): %s", function, object, reason);
+	snprintf(message, sizeof message, "%s(%p): %s", function, object, reason);
 	native_give_up(LAB_PANIC, message);
 }
 

@@ -124,7 +124,7 @@ static void start_member(struct member *me)
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, member_run, me) != 0)
 		native_give_up(LAB_CHECK, "no more threads");
-	(void)snprintf(name, sizeof name, "%.15s", me->live->name);
+	snprintf(name, sizeof name, "%.15s", me->live->name);
 	(void)pthread_setname_np(thread, name);
 }
 
@@ -142,9 +142,9 @@ void native_team_start(const struct lab_test *test, const struct native_config *
 		unsigned copy = i / n_actors, index = i % n_actors;
 		const char *name = test->test->actors[index].name;
 		if (config->copies > 1)
-			(void)snprintf(live->name, sizeof live->name, "%.24s.%u", name, copy + 1);
+			snprintf(live->name, sizeof live->name, "%.24s.%u", name, copy + 1);
 		else
-			(void)snprintf(live->name, sizeof live->name, "%s", name);
+			snprintf(live->name, sizeof live->name, "%s", name);
 		members[i] = (struct member){live, live - index, index, copy, PATIENCE};
 		start_member(&members[i]);
 	}

@@ -38,7 +38,7 @@ static int run_thread(void *unused)
 static void tell_waiter(const void *key, const uint32_t *park_word, const char *name, void *unused)
 {
 	(void)park_word, (void)unused;
-	(void)fprintf(stderr, "soak: %s waits at %p\n", name, key);
+	fprintf(stderr, "soak: %s waits at %p\n", name, key);
 }
 
 /* Until the time is over. */
@@ -71,12 +71,11 @@ static void send_home(void)
 static void report(const struct tally *t, double seconds)
 {
 	const uint64_t all = t->done + t->timed_out + t->cancelled;
-	(void)printf(
-	    "%llu operations in %.0f s: %llu done, %llu timed out, %llu cancelled; %llu fibers came and went\n",
-	    (unsigned long long)all, seconds, (unsigned long long)t->done, (unsigned long long)t->timed_out,
-	    (unsigned long long)t->cancelled, (unsigned long long)fibers_ended());
-	(void)printf("%llu items were put, and got once each; permits and tickets are all there\n",
-	             (unsigned long long)t->put_count);
+	printf("%llu operations in %.0f s: %llu done, %llu timed out, %llu cancelled; %llu fibers came and went\n",
+	       (unsigned long long)all, seconds, (unsigned long long)t->done, (unsigned long long)t->timed_out,
+	       (unsigned long long)t->cancelled, (unsigned long long)fibers_ended());
+	printf("%llu items were put, and got once each; permits and tickets are all there\n",
+	       (unsigned long long)t->put_count);
 }
 
 int main(int argc, char **argv)

@@ -123,8 +123,8 @@ int main(int argc, char **argv)
 		compare(&first, &last);
 	}
 	for (size_t i = 0; i < ACTIVITIES; i++)
-		(void)printf("%8llu turns: %s\n", (unsigned long long)turns[i], activities[i].name);
-	(void)printf("threads %u, descriptors %u, children %u; memory %lu KiB after the first part, %lu at the end\n",
-	             last.threads, last.descriptors, last.children, first.kib, last.kib);
+		printf("%8llu turns: %s\n", (unsigned long long)turns[i], activities[i].name);
+	printf("threads %u, descriptors %u, children %u; memory %lu KiB after the first part, %lu at the end\n",
+	       last.threads, last.descriptors, last.children, first.kib, last.kib);
 	return 0;
 }

@@ -20,7 +20,7 @@ static const char *path_of_plugin(void)
 	if (n < 0)
 		fail("/proc/self/exe cannot be read");
 	self[n] = 0;
-	(void)snprintf(path, sizeof path, "%s/soak-plugin.so", dirname(self));
+	snprintf(path, sizeof path, "%s/soak-plugin.so", dirname(self));
 	return path;
 }
 

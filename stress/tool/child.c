@@ -130,6 +130,6 @@ _Noreturn void child_run(struct job *job)
 		job->native.abandon = abandon;
 		ship(native_run(job->test, &job->native));
 	}
-	(void)fflush(NULL);
+	fflush(NULL);
 	_exit(0);
 }

@@ -66,7 +66,7 @@ static unsigned n_folders;
 
 static bool run_shell(char *const argv[])
 {
-	(void)fflush(NULL);
+	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
@@ -84,9 +84,9 @@ static char *include_options(const char *list)
 	size_t size;
 	FILE *to = open_memstream(&options, &size);
 	for (char *word; to && copy && (word = strsep(&rest, ":")) != NULL;)
-		(void)fprintf(to, "-I %s ", word);
+		fprintf(to, "-I %s ", word);
 	if (to)
-		(void)fclose(to);
+		fclose(to);
 	free(copy);
 	return options;
 }
@@ -96,7 +96,7 @@ static const char *compile(const char *how, const char *name, const char *const 
 {
 	char *folder = folders[n_folders];
 	const char *argv[SOURCES_MAX + 9] = {"sh", "-c", how, "sh", folder};
-	(void)snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
+	snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
 	if (!mkdtemp(folder)) {
 		complain("cannot make a folder in /tmp");
 		return NULL;
@@ -120,7 +120,7 @@ static const char *compile(const char *how, const char *name, const char *const 
 static bool load_kind(const char *folder, const char *kind, const char *source)
 {
 	char path[400];
-	(void)snprintf(path, sizeof path, "%s/%s.so", folder, kind);
+	snprintf(path, sizeof path, "%s/%s.so", folder, kind);
 	char *why = lab_load(path);
 	if (why)
 		complain("cannot load what %s was compiled to: %s", source, why);
@@ -155,7 +155,7 @@ bool compile_program(const struct options *o)
 			return false;
 		}
 	}
-	(void)snprintf(name, sizeof name, "%s", slash ? slash + 1 : first);
+	snprintf(name, sizeof name, "%s", slash ? slash + 1 : first);
 	*strrchr(name, '.') = '\0';
 	const char *folder = compile(program_script, name, (const char *const *)o->sources, o->n_sources);
 	if (!folder || !load_kind(folder, name, first))
@@ -172,7 +172,7 @@ void compile_clean(void)
 		for (const struct dirent *d; folder && (d = readdir(folder)) != NULL;) // NOLINT(concurrency-mt-unsafe)
 			(void)unlinkat(dirfd(folder), d->d_name, 0);
 		if (folder)
-			(void)closedir(folder);
+			closedir(folder);
 		(void)rmdir(folders[i]);
 	}
 }

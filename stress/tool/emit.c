@@ -27,24 +27,24 @@ static size_t utf8(const unsigned char *s)
 
 void emit_json_string(FILE *to, const char *text)
 {
-	(void)fputc('"', to);
+	fputc('"', to);
 	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
 		size_t n = utf8(s);
 		if (*s == '"' || *s == '\\')
-			(void)fprintf(to, "\\%c", *s);
+			fprintf(to, "\\%c", *s);
 		else if (*s == '\n')
-			(void)fputs("\\n", to);
+			fputs("\\n", to);
 		else if (*s == '\t')
-			(void)fputs("\\t", to);
+			fputs("\\t", to);
 		else if (*s < 0x20 || *s == 0x7f)
-			(void)fprintf(to, "\\u%04x", *s);
+			fprintf(to, "\\u%04x", *s);
 		else if (n == 0)
-			(void)fputs("\\ufffd", to);
+			fputs("\\ufffd", to);
 		else
 			(void)fwrite(s, 1, n, to);
 		s += n ? n : 1;
 	}
-	(void)fputc('"', to);
+	fputc('"', to);
 }
 
 void emit_xml(FILE *to, const char *text)
@@ -52,15 +52,15 @@ void emit_xml(FILE *to, const char *text)
 	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
 		size_t n = utf8(s);
 		if (*s == '&')
-			(void)fputs("&amp;", to);
+			fputs("&amp;", to);
 		else if (*s == '<')
-			(void)fputs("&lt;", to);
+			fputs("&lt;", to);
 		else if (*s == '>')
-			(void)fputs("&gt;", to);
+			fputs("&gt;", to);
 		else if (*s == '"')
-			(void)fputs("&quot;", to);
+			fputs("&quot;", to);
 		else if (n == 0 || (*s < 0x20 && *s != '\n' && *s != '\t'))
-			(void)fputc('?', to);
+			fputc('?', to);
 		else
 			(void)fwrite(s, 1, n, to);
 		s += n ? n : 1;

@@ -86,9 +86,9 @@ static const char script[] =
 
 static void cell(FILE *to, const char *kind, const char *text)
 {
-	(void)fprintf(to, "<td%s%s%s>", kind ? " class=\"" : "", kind ? kind : "", kind ? "\"" : "");
+	fprintf(to, "<td%s%s%s>", kind ? " class=\"" : "", kind ? kind : "", kind ? "\"" : "");
 	emit_xml(to, text);
-	(void)fputs("</td>", to);
+	fputs("</td>", to);
 }
 
 /* A failure in two modes is shown once. */
@@ -116,31 +116,31 @@ static bool is_told(const struct run *run, const struct job *job)
 /* The cell of a step. */
 static void step(FILE *to, const struct lab_step *s)
 {
-	(void)fprintf(to, "<td class=\"step%s%s\">", s->stale || s->fault || s->preempted || s->killed ? " mark" : "",
-	              s->failing ? " failing" : "");
+	fprintf(to, "<td class=\"step%s%s\">", s->stale || s->fault || s->preempted || s->killed ? " mark" : "",
+	        s->failing ? " failing" : "");
 	emit_xml(to, s->what);
-	(void)fputs(" <b>", to);
+	fputs(" <b>", to);
 	emit_xml(to, s->value);
-	(void)fputs("</b>", to);
-	(void)fputs(s->killed      ? " &#10013; killed"
-	            : s->stale     ? " &#9888; older value"
-	            : s->fault     ? " &#9889; injected"
-	            : s->preempted ? " &#8618; preempts"
-	                           : "",
-	            to);
+	fputs("</b>", to);
+	fputs(s->killed      ? " &#10013; killed"
+	      : s->stale     ? " &#9888; older value"
+	      : s->fault     ? " &#9889; injected"
+	      : s->preempted ? " &#8618; preempts"
+	                     : "",
+	      to);
 	if (s->file || s->function) {
-		(void)fputs("<small>", to);
+		fputs("<small>", to);
 		emit_xml(to, short_path(s->file));
-		(void)fprintf(to, ":%d ", s->line);
+		fprintf(to, ":%d ", s->line);
 		emit_xml(to, s->function);
-		(void)fputs("</small>", to);
+		fputs("</small>", to);
 	}
 	if (s->source) {
-		(void)fputs("<small><code>", to);
+		fputs("<small><code>", to);
 		emit_xml(to, s->source + strspn(s->source, " \t"));
-		(void)fputs("</code></small>", to);
+		fputs("</code></small>", to);
 	}
-	(void)fputs("</td>", to);
+	fputs("</td>", to);
 }
 
 /* The trace as a table: a column for each thread with steps, a row for each step. */
@@ -161,11 +161,11 @@ static void lanes(const struct drawing *d, unsigned thread, const struct lab_ste
 		if (!d->used[t])
 			continue;
 		if (t != thread)
-			(void)fputs("<td></td>", d->to);
+			fputs("<td></td>", d->to);
 		else if (s)
 			step(d->to, s);
 		else
-			(void)fprintf(d->to, "<td class=\"step\"><button>%s</button></td>", text);
+			fprintf(d->to, "<td class=\"step\"><button>%s</button></td>", text);
 	}
 }
 
@@ -173,17 +173,17 @@ static void drawn_row(const struct drawing *d, unsigned i, bool folded)
 {
 	static const char *const edges[] = {"", "reads_from", "synchronizes", "waits_for"};
 	const struct lab_step *s = &d->result->trace[i];
-	(void)fprintf(d->to, "<tr data-step=\"%u\"", i);
+	fprintf(d->to, "<tr data-step=\"%u\"", i);
 	if (folded)
-		(void)fprintf(d->to, " data-of=\"%u\"", d->folds);
+		fprintf(d->to, " data-of=\"%u\"", d->folds);
 	if (s->edge != LAB_NO_EDGE)
-		(void)fprintf(d->to, " data-from=\"%u\" data-edge=\"%s\"", s->from, edges[s->edge]);
+		fprintf(d->to, " data-from=\"%u\" data-edge=\"%s\"", s->from, edges[s->edge]);
 	if (i < d->result->n_steps)
-		(void)fprintf(d->to, "><td class=\"n\">%u</td>", i + 1);
+		fprintf(d->to, "><td class=\"n\">%u</td>", i + 1);
 	else
-		(void)fputs("><td class=\"n\">end</td>", d->to);
+		fputs("><td class=\"n\">end</td>", d->to);
 	lanes(d, s->thread, s, NULL);
-	(void)fputs("</tr>\n", d->to);
+	fputs("</tr>\n", d->to);
 }
 
 /* The number of steps from `i` on that are of one thread and need not be visible. */
@@ -201,11 +201,11 @@ static void rows(struct drawing *d)
 		const unsigned many = untold(d, i), end = many >= FOLDED ? i + many : i + 1;
 		if (many >= FOLDED) {
 			char text[32];
-			(void)snprintf(text, sizeof text, "%u steps", many);
-			(void)fprintf(d->to, "<tr data-fold=\"%u\" data-text=\"%s\" hidden><td class=\"n\">%u</td>",
-			              d->folds, text, i + 1);
+			snprintf(text, sizeof text, "%u steps", many);
+			fprintf(d->to, "<tr data-fold=\"%u\" data-text=\"%s\" hidden><td class=\"n\">%u</td>", d->folds,
+			        text, i + 1);
 			lanes(d, d->result->trace[i].thread, NULL, text);
-			(void)fputs("</tr>\n", d->to);
+			fputs("</tr>\n", d->to);
 		}
 		for (; i < end; i++)
 			drawn_row(d, i, many >= FOLDED);
@@ -215,23 +215,22 @@ static void rows(struct drawing *d)
 
 static void heads(const struct drawing *d)
 {
-	(void)fputs(
-	    "<p class=\"key\">Time runs down, a column a thread. Arrows: <b class=\"synchronizes\">happens "
-	    "before</b> (a release that was acquired, a wake, a start, a join), <b class=\"reads_from\">reads "
-	    "from</b> without that, <b class=\"waits_for\">waits for</b>. The failing steps are framed.</p>\n"
-	    "<div class=\"wide\"><div class=\"draw\"><svg width=\"100%\" height=\"100%\"><defs><marker "
-	    "id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" "
-	    "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:context-stroke;stroke:none\"/></marker></defs>"
-	    "</svg>\n<table class=\"trace\"><tr><th>#</th>",
-	    d->to);
+	fputs("<p class=\"key\">Time runs down, a column a thread. Arrows: <b class=\"synchronizes\">happens "
+	      "before</b> (a release that was acquired, a wake, a start, a join), <b class=\"reads_from\">reads "
+	      "from</b> without that, <b class=\"waits_for\">waits for</b>. The failing steps are framed.</p>\n"
+	      "<div class=\"wide\"><div class=\"draw\"><svg width=\"100%\" height=\"100%\"><defs><marker "
+	      "id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" "
+	      "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:context-stroke;stroke:none\"/></marker></defs>"
+	      "</svg>\n<table class=\"trace\"><tr><th>#</th>",
+	      d->to);
 	for (unsigned t = 0; t < d->result->n_threads; t++) {
 		if (!d->used[t])
 			continue;
-		(void)fputs("<th>", d->to);
+		fputs("<th>", d->to);
 		emit_xml(d->to, d->result->threads[t]);
-		(void)fputs("</th>", d->to);
+		fputs("</th>", d->to);
 	}
-	(void)fputs("</tr>\n", d->to);
+	fputs("</tr>\n", d->to);
 }
 
 static void trace(FILE *to, const struct lab_result *r)
@@ -252,7 +251,7 @@ static void trace(FILE *to, const struct lab_result *r)
 	if (d.used && d.told) {
 		heads(&d);
 		rows(&d);
-		(void)fputs("</table></div></div>\n", to);
+		fputs("</table></div></div>\n", to);
 	}
 	free(d.used);
 	free(d.told);
@@ -260,40 +259,40 @@ static void trace(FILE *to, const struct lab_result *r)
 
 static void outcomes(FILE *to, const struct lab_result *r)
 {
-	(void)fputs("<table><tr><th>Outcome</th><th>Samples</th><th>Expected</th></tr>\n", to);
+	fputs("<table><tr><th>Outcome</th><th>Samples</th><th>Expected</th></tr>\n", to);
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
 		const struct lab_outcome *o = &r->outcomes[i];
 		bool bad = o->expect == FL_STRESS_FORBIDDEN && o->count > 0;
-		(void)fputs("<tr>", to);
+		fputs("<tr>", to);
 		cell(to, bad ? "bad" : NULL, o->label);
 		cell(to, "n", grouped(o->count));
 		cell(to, NULL, expect_name(o->expect));
-		(void)fputs("</tr>\n", to);
+		fputs("</tr>\n", to);
 	}
-	(void)fputs("</table>\n", to);
+	fputs("</table>\n", to);
 }
 
 static void block(FILE *to, const char *title, const char *text)
 {
 	if (!text || !text[0])
 		return;
-	(void)fprintf(to, "<p>%s</p>\n<pre>", title);
+	fprintf(to, "<p>%s</p>\n<pre>", title);
 	emit_xml(to, text);
-	(void)fputs("</pre>\n", to);
+	fputs("</pre>\n", to);
 }
 
 static void failure(FILE *to, const struct run *run, const struct job *job, size_t number)
 {
 	const struct lab_result *r = &job->report.result;
-	(void)fprintf(to, "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> ", number, job_verdict(job));
+	fprintf(to, "<h2 id=\"f%zu\"><span class=\"bad\">%s</span> ", number, job_verdict(job));
 	emit_xml(to, job->test->test->name);
-	(void)fputs("</h2>\n<p>", to);
+	fputs("</h2>\n<p>", to);
 	emit_xml(to, r->message);
-	(void)fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode),
-	              grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
-	              is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
+	fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode),
+	        grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
+	        is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
 	emit_xml(to, r->strategy);
-	(void)fputs("</p>\n", to);
+	fputs("</p>\n", to);
 	if (r->n_outcomes > 0)
 		outcomes(to, r);
 	if (r->n_steps > 0)
@@ -307,16 +306,16 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 
 static void summary(FILE *to, const struct run *run)
 {
-	(void)fputs(
-	    "<table><tr><th>Test</th><th>Mode</th><th>Result</th><th>Samples</th><th>Seconds</th><th></th></tr>\n", to);
+	fputs("<table><tr><th>Test</th><th>Mode</th><th>Result</th><th>Samples</th><th>Seconds</th><th></th></tr>\n",
+	      to);
 	for (size_t i = 0; i < run->n_jobs; i++) {
 		const struct job *job = &run->jobs[i];
 		char seconds[32];
 		if (job->first && !job_failed(job))
 			continue;
-		(void)snprintf(seconds, sizeof seconds, "%.2f", job->seconds);
+		snprintf(seconds, sizeof seconds, "%.2f", job->seconds);
 		char *power = job->done && !job_failed(job) ? power_of(job) : NULL;
-		(void)fputs("<tr>", to);
+		fputs("<tr>", to);
 		cell(to, NULL, job->test->test->name);
 		cell(to, NULL, mode_name(job->mode));
 		cell(to, job_failed(job) ? "bad" : job->done ? "good" : NULL, job_verdict(job));
@@ -327,23 +326,23 @@ static void summary(FILE *to, const struct run *run)
 		     : job->skipped ? job->skipped
 		     : job->done    ? job->report.result.message
 		                    : "");
-		(void)fputs("</tr>\n", to);
+		fputs("</tr>\n", to);
 		free(power);
 	}
-	(void)fputs("</table>\n", to);
+	fputs("</table>\n", to);
 }
 
 void html_results(FILE *to, const void *results)
 {
 	const struct run *run = results;
 	size_t number = 0;
-	(void)fprintf(to, "%s<h1>fairlead-stress</h1>\n<p>%u passed, %u failed, %u skipped, %.1f s</p>\n", head,
-	              run->totals.passed, run->totals.failed, run->totals.skipped, run->seconds);
+	fprintf(to, "%s<h1>fairlead-stress</h1>\n<p>%u passed, %u failed, %u skipped, %.1f s</p>\n", head,
+	        run->totals.passed, run->totals.failed, run->totals.skipped, run->seconds);
 	for (size_t i = 0; i < run->n_jobs; i++) {
 		if (job_failed(&run->jobs[i]) && is_told(run, &run->jobs[i]))
 			failure(to, run, &run->jobs[i], ++number);
 	}
-	(void)fputs("<h2>All tests</h2>\n", to);
+	fputs("<h2>All tests</h2>\n", to);
 	summary(to, run);
-	(void)fprintf(to, "%s</body>\n</html>\n", script);
+	fprintf(to, "%s</body>\n</html>\n", script);
 }

@@ -63,7 +63,7 @@ void pool_start(struct pool *pool, struct job *job)
 	    mmap(NULL, sizeof *job->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (job->shared == MAP_FAILED || pipe2(ends, O_CLOEXEC) != 0)
 		give_up("cannot begin a test");
-	(void)fflush(NULL);
+	fflush(NULL);
 	job->pid = fork();
 	if (job->pid < 0)
 		give_up("cannot begin a test");

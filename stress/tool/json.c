@@ -8,70 +8,70 @@
 
 static void member(FILE *to, const char *key, const char *text)
 {
-	(void)fprintf(to, ",\"%s\":", key);
+	fprintf(to, ",\"%s\":", key);
 	emit_json_string(to, text);
 }
 
 static void outcomes(FILE *to, const struct lab_result *r)
 {
-	(void)fputs(",\"outcomes\":[", to);
+	fputs(",\"outcomes\":[", to);
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
-		(void)fprintf(to, "%s{\"state\":", i ? "," : "");
+		fprintf(to, "%s{\"state\":", i ? "," : "");
 		emit_json_string(to, r->outcomes[i].label);
-		(void)fprintf(to, ",\"count\":%llu,\"expect\":\"%s\"}", (unsigned long long)r->outcomes[i].count,
-		              expect_name(r->outcomes[i].expect));
+		fprintf(to, ",\"count\":%llu,\"expect\":\"%s\"}", (unsigned long long)r->outcomes[i].count,
+		        expect_name(r->outcomes[i].expect));
 	}
-	(void)fputc(']', to);
+	fputc(']', to);
 }
 
 static void steps(FILE *to, const struct lab_result *r, const char *key, unsigned from, unsigned end)
 {
 	static const char *const edges[] = {"", "reads_from", "synchronizes", "waits_for"};
-	(void)fprintf(to, ",\"%s\":[", key);
+	fprintf(to, ",\"%s\":[", key);
 	for (unsigned i = from; i < end; i++) {
 		const struct lab_step *s = &r->trace[i];
-		(void)fprintf(to, "%s{\"thread\":", i > from ? "," : "");
+		fprintf(to, "%s{\"thread\":", i > from ? "," : "");
 		emit_json_string(to, s->thread < r->n_threads ? r->threads[s->thread] : "");
 		member(to, "what", s->what);
 		member(to, "value", s->value);
 		member(to, "file", s->file);
-		(void)fprintf(to, ",\"line\":%d", s->line);
+		fprintf(to, ",\"line\":%d", s->line);
 		member(to, "function", s->function);
 		member(to, "source", s->source);
-		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s,\"failing\":%s",
-		              s->preempted ? "true" : "false", s->stale ? "true" : "false", s->fault ? "true" : "false",
-		              s->killed ? "true" : "false", s->failing ? "true" : "false");
+		fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s,\"failing\":%s",
+		        s->preempted ? "true" : "false", s->stale ? "true" : "false", s->fault ? "true" : "false",
+		        s->killed ? "true" : "false", s->failing ? "true" : "false");
 		member(to, "edge", edges[s->edge]);
-		(void)fprintf(to, ",\"from\":%u}", s->edge == LAB_NO_EDGE ? 0 : s->from);
+		fprintf(to, ",\"from\":%u}", s->edge == LAB_NO_EDGE ? 0 : s->from);
 	}
-	(void)fputc(']', to);
+	fputc(']', to);
 }
 
 /* The other failures of the test. */
 static void further(FILE *to, const struct run *run, const struct job *job)
 {
 	const char *between = "";
-	(void)fputs(",\"further\":[", to);
+	fputs(",\"further\":[", to);
 	for (size_t i = 0; run && i < run->n_jobs; i++) {
 		if (run->jobs[i].first != job || !job_failed(&run->jobs[i]))
 			continue;
-		(void)fputs(between, to);
+		fputs(between, to);
 		json_job(to, run->options, NULL, &run->jobs[i]);
 		between = ",\n";
 	}
-	(void)fputc(']', to);
+	fputc(']', to);
 }
 
 void json_job(FILE *to, const struct options *o, const struct run *run, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
-	(void)fputs("{\"name\":", to);
+	fputs("{\"name\":", to);
 	emit_json_string(to, job->test->test->name);
 	member(to, "mode", mode_name(job->mode));
-	(void)fprintf(to, ",\"samples\":%llu,\"executions\":%llu,\"pruned\":%llu,\"steps\":%llu,\"exhausted\":%s",
-	              (unsigned long long)(job->mode == MODE_LIN ? r->samples : r->executions),
-	              (unsigned long long)r->executions, (unsigned long long)r->pruned, (unsigned long long)r->steps,
-	              r->exhausted ? "true" : "false");
+	fprintf(to, ",\"samples\":%llu,\"executions\":%llu,\"pruned\":%llu,\"steps\":%llu,\"exhausted\":%s",
+	        (unsigned long long)(job->mode == MODE_LIN ? r->samples : r->executions),
+	        (unsigned long long)r->executions, (unsigned long long)r->pruned, (unsigned long long)r->steps,
+	        r->exhausted ? "true" : "false");
 	outcomes(to, r);
 	member(to, "verdict", job_verdict_key(job));
 	member(to, "replay", r->replay);
@@ -82,27 +82,27 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	member(to, "details", r->details);
 	member(to, "output", job_failed(job) ? job->printed : "");
 	member(to, "strategy", r->strategy);
-	(void)fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
-	              job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
-	(void)fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);
-	(void)fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
-	              (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
+	fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
+	        job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
+	fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);
+	fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
+	        (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	further(to, run, job);
-	(void)fputc('}', to);
+	fputc('}', to);
 }
 
 void json_results(FILE *to, const void *results)
 {
 	const struct run *run = results;
-	(void)fputs("{\"tests\":[", to);
+	fputs("{\"tests\":[", to);
 	for (size_t i = 0; i < run->n_jobs; i++) {
 		if (run->jobs[i].first)
 			continue;
-		(void)fputs(i ? ",\n" : "\n", to);
+		fputs(i ? ",\n" : "\n", to);
 		json_job(to, run->options, run, &run->jobs[i]);
 	}
-	(void)fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
-	              run->totals.failed, run->totals.skipped, run->seconds);
+	fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
+	        run->totals.failed, run->totals.skipped, run->seconds);
 }

@@ -5,9 +5,9 @@
 
 static void attribute(FILE *to, const char *name, const char *value)
 {
-	(void)fprintf(to, " %s=\"", name);
+	fprintf(to, " %s=\"", name);
 	emit_xml(to, value);
-	(void)fputc('"', to);
+	fputc('"', to);
 }
 
 /* The text of a failure, as it is printed. */
@@ -22,36 +22,36 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 	for (size_t i = 0; i < run->n_jobs; i++)
 		if (run->jobs[i].first == job && job_failed(&run->jobs[i]))
 			text_job(memory, run->options, &run->jobs[i]);
-	(void)fclose(memory);
+	fclose(memory);
 	emit_xml(to, text);
 	free(text);
 }
 
 static void testcase(FILE *to, const struct run *run, const struct job *job)
 {
-	(void)fputs("    <testcase", to);
+	fputs("    <testcase", to);
 	attribute(to, "name", job->test->test->name);
-	(void)fprintf(to, " classname=\"fairlead-stress.%s\" time=\"%.3f\">", mode_name(job->mode), job->seconds);
+	fprintf(to, " classname=\"fairlead-stress.%s\" time=\"%.3f\">", mode_name(job->mode), job->seconds);
 	if (job_failed(job)) {
 		bool crashed = job->report.result.verdict == LAB_CRASH;
-		(void)fputs(crashed ? "<error" : "<failure", to);
+		fputs(crashed ? "<error" : "<failure", to);
 		attribute(to, "type", job_verdict_key(job));
 		attribute(to, "message", job->report.result.message);
-		(void)fputc('>', to);
+		fputc('>', to);
 		story(to, run, job);
-		(void)fputs(crashed ? "</error>" : "</failure>", to);
+		fputs(crashed ? "</error>" : "</failure>", to);
 	} else if (!job->done) {
-		(void)fputs("<skipped", to);
+		fputs("<skipped", to);
 		attribute(to, "message", job->skipped ? job->skipped : "the run ended before");
-		(void)fputs("/>", to);
+		fputs("/>", to);
 	}
-	(void)fputs("</testcase>\n", to);
+	fputs("</testcase>\n", to);
 }
 
 void junit_results(FILE *to, const void *results)
 {
 	const struct run *run = results;
-	(void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", to);
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", to);
 	for (int mode = 0; mode < MODES; mode++) {
 		unsigned tests = 0, failures = 0, errors = 0, skipped = 0;
 		double seconds = 0;
@@ -68,15 +68,15 @@ void junit_results(FILE *to, const void *results)
 		}
 		if (tests == 0)
 			continue;
-		(void)fprintf(to,
-		              "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" "
-		              "time=\"%.3f\">\n",
-		              mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
+		fprintf(to,
+		        "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" "
+		        "time=\"%.3f\">\n",
+		        mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
 		for (size_t i = 0; i < run->n_jobs; i++) {
 			if ((int)run->jobs[i].mode == mode && !run->jobs[i].first)
 				testcase(to, run, &run->jobs[i]);
 		}
-		(void)fputs("  </testsuite>\n", to);
+		fputs("  </testsuite>\n", to);
 	}
-	(void)fputs("</testsuites>\n", to);
+	fputs("</testsuites>\n", to);
 }

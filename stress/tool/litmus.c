@@ -18,8 +18,7 @@ int run_litmus(const struct options *o)
 	FILE *in = standard ? stdin : fopen(o->litmus, "re");
 	if (!in) { /* the name of one of our files is enough */
 		char name[256];
-		(void)snprintf(name, sizeof name, "litmus/%.200s%s", o->litmus,
-		               strchr(o->litmus, '.') ? "" : ".litmus");
+		snprintf(name, sizeof name, "litmus/%.200s%s", o->litmus, strchr(o->litmus, '.') ? "" : ".litmus");
 		path = data_file(name);
 		in = path ? fopen(path, "re") : NULL;
 		free(path);
@@ -30,7 +29,7 @@ int run_litmus(const struct options *o)
 	}
 	int status = lab_litmus(in, stdout);
 	if (!standard)
-		(void)fclose(in);
+		fclose(in);
 	return status;
 }
 
@@ -48,7 +47,7 @@ static char *model_output(const char *path)
 	int ends[2];
 	char *text = NULL;
 	size_t size;
-	(void)fflush(NULL);
+	fflush(NULL);
 	if (pipe(ends) != 0)
 		return NULL;
 	pid_t pid = fork();
@@ -56,7 +55,7 @@ static char *model_output(const char *path)
 		FILE *in = fopen(path, "re"), *out = fdopen(ends[1], "w");
 		(void)close(ends[0]);
 		int status = in && out ? lab_litmus(in, out) : STATUS_FAILED;
-		(void)fflush(NULL);
+		fflush(NULL);
 		_exit(status);
 	}
 	(void)close(ends[1]);
@@ -65,7 +64,7 @@ static char *model_output(const char *path)
 	for (ssize_t n; to && (n = read(ends[0], chunk, sizeof chunk)) > 0;)
 		(void)fwrite(chunk, 1, (size_t)n, to);
 	if (to)
-		(void)fclose(to);
+		fclose(to);
 	(void)close(ends[0]);
 	if (pid > 0)
 		(void)waitpid(pid, NULL, 0);
@@ -82,12 +81,12 @@ static const char *outcomes_of(const char *output, const char *program, char *pr
 		size_t length = strcspn(line, "\n");
 		const char *error = strstr(line, "error=");
 		if (error && error < line + length)
-			(void)snprintf(problem, size, "%.*s", (int)(line + length - error), error);
+			snprintf(problem, size, "%.*s", (int)(line + length - error), error);
 		else if (!memmem(line, length, "exhausted=1", 11))
-			(void)snprintf(problem, size, "not exhausted");
+			snprintf(problem, size, "not exhausted");
 		return line + length + (line[length] == '\n');
 	}
-	(void)snprintf(problem, size, "did not run to its end");
+	snprintf(problem, size, "did not run to its end");
 	return NULL;
 }
 
@@ -128,8 +127,8 @@ static struct litmus *add(struct litmus_list *list, const char *name, const char
 	list->programs = more;
 	struct litmus *program = &more[list->n++];
 	*program = (struct litmus){0};
-	(void)snprintf(program->name, sizeof program->name, "%.127s", name);
-	(void)snprintf(program->file, sizeof program->file, "%.63s", file);
+	snprintf(program->name, sizeof program->name, "%.127s", name);
+	snprintf(program->file, sizeof program->file, "%.63s", file);
 	return program;
 }
 
@@ -143,8 +142,7 @@ static void judge(struct litmus *program, const char *outcomes, const char *line
 	const char *pattern = strchr(line, ' ') + 1;
 	program->verdicts++;
 	if (!program->problem[0] && is_seen(outcomes, pattern) != wants)
-		(void)snprintf(program->problem, sizeof program->problem, "%s %.80s", wants ? "never saw" : "saw",
-		               pattern);
+		snprintf(program->problem, sizeof program->problem, "%s %.80s", wants ? "never saw" : "saw", pattern);
 }
 
 static void check_file(const struct options *o, struct litmus_list *list, const char *path, const char *file)
@@ -166,7 +164,7 @@ static void check_file(const struct options *o, struct litmus_list *list, const 
 		}
 	}
 	if (in)
-		(void)fclose(in);
+		fclose(in);
 	free(output);
 }
 

@@ -50,7 +50,7 @@ static char *place_in(const char *path, const char *key)
 			found = strdup(line + n + 1);
 	}
 	if (file)
-		(void)fclose(file);
+		fclose(file);
 	return found;
 }
 
@@ -59,7 +59,7 @@ char *place_of(const char *key)
 	char folder[2048], path[2200];
 	if (!own_folder(folder, sizeof folder))
 		return NULL;
-	(void)snprintf(path, sizeof path, "%s/fairlead-stress.dirs", folder);
+	snprintf(path, sizeof path, "%s/fairlead-stress.dirs", folder);
 	char *found = place_in(path, key);
 	for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {
 		if (strcmp(places[i].key, key) != 0)

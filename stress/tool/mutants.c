@@ -61,7 +61,7 @@ static void run_baselines(struct hunt *hunt, struct pool *pool, struct status *s
 		done += ended != NULL;
 		if (ended && job_failed(ended) && !hunt->options->json_only) {
 			status_clear(status);
-			(void)printf("left out: %s fails as it is (%s)\n", ended->test->test->name, job_verdict(ended));
+			printf("left out: %s fails as it is (%s)\n", ended->test->test->name, job_verdict(ended));
 		}
 		if (status_due(status))
 			status_show(status, "baseline: %zu of %zu scenarios", done, hunt->n_scenarios);
@@ -209,7 +209,7 @@ static void settle(struct hunt *hunt, struct mutant *m)
 	m->order = NULL;
 	if (!hunt->options->json_only)
 		mutant_print(stdout, hunt, m);
-	(void)fflush(stdout);
+	fflush(stdout);
 }
 
 /* A failure that is not due to the mutant: the run cannot be repeated. */

@@ -25,19 +25,19 @@ void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m)
 {
 	char where[256], what[96];
 	const struct place *p = m->place;
-	(void)snprintf(where, sizeof where, "%s:%d %s", short_path(p->file), p->line, p->function ? p->function : "");
-	(void)snprintf(what, sizeof what, "%s %s -> %s", p->operation, p->order, weakened_to(m));
-	(void)fprintf(to, "%-9s %-44s %-38s %7.2f s  ",
-	              m->killed      ? "killed"
-	              : m->explained ? "explained"
-	                             : "SURVIVED",
-	              where, what, (double)m->spent / 1e9);
+	snprintf(where, sizeof where, "%s:%d %s", short_path(p->file), p->line, p->function ? p->function : "");
+	snprintf(what, sizeof what, "%s %s -> %s", p->operation, p->order, weakened_to(m));
+	fprintf(to, "%-9s %-44s %-38s %7.2f s  ",
+	        m->killed      ? "killed"
+	        : m->explained ? "explained"
+	                       : "SURVIVED",
+	        where, what, (double)m->spent / 1e9);
 	if (m->killed)
-		(void)fprintf(to, "%s: %s\n", hunt->scenarios[m->killer].baseline.test->test->name,
-		              lab_verdict_name(m->verdict));
+		fprintf(to, "%s: %s\n", hunt->scenarios[m->killer].baseline.test->test->name,
+		        lab_verdict_name(m->verdict));
 	else
-		(void)fprintf(to, "%s (%zu of %zu scenarios tried)\n", m->explained ? m->explained : "nothing noticed",
-		              m->next, p->n_reached_by);
+		fprintf(to, "%s (%zu of %zu scenarios tried)\n", m->explained ? m->explained : "nothing noticed",
+		        m->next, p->n_reached_by);
 }
 
 /* A line of the file: "function: operation order: reason". */
@@ -56,8 +56,8 @@ static void explain(char *line)
 	if (!e)
 		return;
 	*what = *reason = '\0';
-	(void)snprintf(e->function, sizeof e->function, "%s", line);
-	(void)snprintf(e->what, sizeof e->what, "%s", what + 2);
+	snprintf(e->function, sizeof e->function, "%s", line);
+	snprintf(e->what, sizeof e->what, "%s", what + 2);
 	e->reason = strdup(reason + 2);
 	e->next = explanations;
 	explanations = e;
@@ -67,7 +67,7 @@ static void explain(char *line)
 static const char *reason_of(const char *function, const char *operation, const char *order)
 {
 	char what[96];
-	(void)snprintf(what, sizeof what, "%s %s", operation, order);
+	snprintf(what, sizeof what, "%s %s", operation, order);
 	for (const struct explanation *e = explanations; e && function; e = e->next)
 		if (strcmp(e->function, function) == 0 && strcmp(e->what, what) == 0)
 			return e->reason;
@@ -88,7 +88,7 @@ bool mutants_explain(struct hunt *hunt)
 			explain(line);
 	}
 	if (in)
-		(void)fclose(in);
+		fclose(in);
 	free(path);
 	for (size_t i = 0; i < hunt->n_mutants; i++) {
 		const struct place *p = hunt->mutants[i].place;
@@ -125,7 +125,7 @@ static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t of
 		for (size_t k = 0; k < p->n_pcs; k++)
 			if (is_at(p->pcs[k], module, offset))
 				return true;
-		(void)snprintf(line, sizeof line, "%s:%d", p->file ? short_path(p->file) : "?", p->line);
+		snprintf(line, sizeof line, "%s:%d", p->file ? short_path(p->file) : "?", p->line);
 		if (strstr(line, ".h:") && strcmp(short_path(u->where), line) == 0 && strcmp(u->order, p->order) == 0)
 			return true;
 	}
@@ -159,44 +159,44 @@ static void print_json(FILE *to, const void *results)
 {
 	const struct results *r = results;
 	const struct hunt *hunt = r->hunt;
-	(void)fputs("{\"mutants\":[", to);
+	fputs("{\"mutants\":[", to);
 	for (size_t i = 0; i < hunt->n_mutants; i++) {
 		const struct mutant *m = &hunt->mutants[i];
 		const struct place *p = m->place;
-		(void)fprintf(to, "%s\n{\"file\":", i ? "," : "");
+		fprintf(to, "%s\n{\"file\":", i ? "," : "");
 		emit_json_string(to, short_path(p->file));
-		(void)fprintf(to, ",\"line\":%d,\"function\":", p->line);
+		fprintf(to, ",\"line\":%d,\"function\":", p->line);
 		emit_json_string(to, p->function);
-		(void)fprintf(to, ",\"operation\":\"%s\",\"order\":\"%s\",\"weakened\":\"%s\",\"result\":\"%s\"",
-		              p->operation, p->order, weakened_to(m),
-		              m->killed      ? "killed"
-		              : !m->over     ? "not run"
-		              : m->explained ? "explained"
-		                             : "survived");
-		(void)fprintf(to, ",\"seconds\":%.3f,\"scenario\":", (double)m->spent / 1e9);
+		fprintf(to, ",\"operation\":\"%s\",\"order\":\"%s\",\"weakened\":\"%s\",\"result\":\"%s\"",
+		        p->operation, p->order, weakened_to(m),
+		        m->killed      ? "killed"
+		        : !m->over     ? "not run"
+		        : m->explained ? "explained"
+		                       : "survived");
+		fprintf(to, ",\"seconds\":%.3f,\"scenario\":", (double)m->spent / 1e9);
 		emit_json_string(to, m->killed ? hunt->scenarios[m->killer].baseline.test->test->name : "");
-		(void)fprintf(to, ",\"verdict\":\"%s\",\"reason\":", m->killed ? verdict_key(m->verdict) : "");
+		fprintf(to, ",\"verdict\":\"%s\",\"reason\":", m->killed ? verdict_key(m->verdict) : "");
 		emit_json_string(to, m->killed ? "" : m->explained);
-		(void)fputc('}', to);
+		fputc('}', to);
 	}
-	(void)fputs("],\n\"unreached\":[", to);
+	fputs("],\n\"unreached\":[", to);
 	for (size_t i = 0; i < r->n_unreached; i++) {
 		const struct unreached *u = &r->unreached[i];
-		(void)fprintf(
-		    to, "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\",\"reason\":",
-		    i ? "," : "", u->where, u->function, u->operation, u->order);
+		fprintf(to,
+		        "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\",\"reason\":",
+		        i ? "," : "", u->where, u->function, u->operation, u->order);
 		emit_json_string(to, reason_of(u->function, u->operation, u->order));
-		(void)fputc('}', to);
+		fputc('}', to);
 	}
-	(void)fprintf(to, "],\n\"killed\":%zu,\"explained\":%zu,\"total\":%zu,\"seconds\":%.1f}\n", hunt->killed,
-	              hunt->explained, hunt->n_mutants, hunt->seconds);
+	fprintf(to, "],\n\"killed\":%zu,\"explained\":%zu,\"total\":%zu,\"seconds\":%.1f}\n", hunt->killed,
+	        hunt->explained, hunt->n_mutants, hunt->seconds);
 }
 
 static void print_unreached(const struct unreached *u)
 {
 	const char *reason = reason_of(u->function, u->operation, u->order);
-	(void)printf("%-9s %s %s (%s %s)%s%s\n", "unreached", short_path(u->where), u->function, u->operation, u->order,
-	             reason ? ": " : "", reason ? reason : "");
+	printf("%-9s %s %s (%s %s)%s%s\n", "unreached", short_path(u->where), u->function, u->operation, u->order,
+	       reason ? ": " : "", reason ? reason : "");
 }
 
 static void print_summary(const struct results *r)
@@ -205,10 +205,9 @@ static void print_summary(const struct results *r)
 	for (size_t i = 0; i < r->n_unreached; i++)
 		print_unreached(&r->unreached[i]);
 	double percent = hunt->n_mutants > 0 ? 100.0 * (double)hunt->killed / (double)hunt->n_mutants : 0;
-	(void)printf(
-	    "%zu of %zu killed (%.1f%%), %zu survived, %zu of them explained; %zu sites never reached; %.0f s\n",
-	    hunt->killed, hunt->n_mutants, percent, hunt->over - hunt->killed, hunt->explained, r->n_unreached,
-	    hunt->seconds);
+	printf("%zu of %zu killed (%.1f%%), %zu survived, %zu of them explained; %zu sites never reached; %.0f s\n",
+	       hunt->killed, hunt->n_mutants, percent, hunt->over - hunt->killed, hunt->explained, r->n_unreached,
+	       hunt->seconds);
 }
 
 int mutants_report(const struct hunt *hunt)
@@ -218,7 +217,7 @@ int mutants_report(const struct hunt *hunt)
 	FILE *in = o->sites ? fopen(o->sites, "re") : NULL;
 	if (in) {
 		r.n_unreached = read_unreached(hunt, in, &r.unreached);
-		(void)fclose(in);
+		fclose(in);
 	} else if (o->sites) {
 		complain("--sites: there is no file '%s' that can be read", o->sites);
 		return STATUS_USAGE;

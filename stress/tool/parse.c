@@ -10,11 +10,11 @@
 void complain(const char *format, ...)
 {
 	va_list args;
-	(void)fflush(stdout);
+	fflush(stdout);
 	va_start(args, format);
-	(void)fputs("fairlead-stress: ", stderr);
-	(void)vfprintf(stderr, format, args);
-	(void)fputc('\n', stderr);
+	fputs("fairlead-stress: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
 	va_end(args);
 }
 

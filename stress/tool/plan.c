@@ -287,7 +287,7 @@ static void finish(struct run *run, struct job *job, struct status *status)
 	status_clear(status);
 	if (!run->options->json_only && (!job->first || job_failed(job)))
 		text_job(stdout, run->options, job);
-	(void)fflush(stdout);
+	fflush(stdout);
 	seek_further(run, job);
 }
 
@@ -331,10 +331,10 @@ static int report(const struct run *run)
 	const struct totals *totals = &run->totals;
 	const bool written = write_results(run), silent = run->options->json_only;
 	if (!silent && totals->skipped > 0)
-		(void)printf("%u passed, %u failed, %u skipped, %.1f s\n", totals->passed, totals->failed,
-		             totals->skipped, run->seconds);
+		printf("%u passed, %u failed, %u skipped, %.1f s\n", totals->passed, totals->failed, totals->skipped,
+		       run->seconds);
 	else if (!silent)
-		(void)printf("%u passed, %u failed, %.1f s\n", totals->passed, totals->failed, run->seconds);
+		printf("%u passed, %u failed, %.1f s\n", totals->passed, totals->failed, run->seconds);
 	if (!written)
 		return worse_status(totals->status, STATUS_FAILED);
 	if (interrupted)

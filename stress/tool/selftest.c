@@ -153,13 +153,12 @@ static void print_litmus(struct self_test *self)
 		verdicts += l->verdicts;
 		wrong += l->problem[0] != '\0';
 		if (!self->options->json_only && (l->problem[0] || self->options->verbose))
-			(void)printf("%-10s %-28s %-28s %s\n", l->problem[0] ? "FAILED" : "ok", l->name, l->file,
-			             l->problem);
+			printf("%-10s %-28s %-28s %s\n", l->problem[0] ? "FAILED" : "ok", l->name, l->file, l->problem);
 	}
 	self->failed += wrong;
 	if (!self->options->json_only)
-		(void)printf("litmus: %zu of %zu programs as C11 has them (%u verdicts)\n\n", self->litmus.n - wrong,
-		             self->litmus.n, verdicts);
+		printf("litmus: %zu of %zu programs as C11 has them (%u verdicts)\n\n", self->litmus.n - wrong,
+		       self->litmus.n, verdicts);
 }
 
 static void print_planted(struct self_test *self)
@@ -168,8 +167,8 @@ static void print_planted(struct self_test *self)
 	double slowest = 0;
 	unsigned wrong = 0;
 	if (!silent && self->n_planted > 0)
-		(void)printf("%-42s %-16s %10s %11s %6s  %s\n", "PLANTED BUG", "FOUND AS", "TIME", "EXECUTIONS",
-		             "STEPS", "REPLAY");
+		printf("%-42s %-16s %10s %11s %6s  %s\n", "PLANTED BUG", "FOUND AS", "TIME", "EXECUTIONS", "STEPS",
+		       "REPLAY");
 	for (size_t i = 0; i < self->n_planted; i++) {
 		struct planted *p = &self->planted[i];
 		const struct lab_result *r = &p->hunt.report.result;
@@ -178,40 +177,40 @@ static void print_planted(struct self_test *self)
 		wrong += p->problem != NULL;
 		slowest = seconds > slowest ? seconds : slowest;
 		if (!silent)
-			(void)printf("%-42s %-16s %7.1f ms %11s %6u  %s\n", p->test->test->name, job_verdict(&p->hunt),
-			             1e3 * seconds, p->hunt.done ? grouped(r->executions) : "", r->n_steps,
-			             p->problem ? p->problem : "same");
+			printf("%-42s %-16s %7.1f ms %11s %6u  %s\n", p->test->test->name, job_verdict(&p->hunt),
+			       1e3 * seconds, p->hunt.done ? grouped(r->executions) : "", r->n_steps,
+			       p->problem ? p->problem : "same");
 	}
 	self->failed += wrong;
 	if (!silent)
-		(void)printf("planted: %zu of %zu found, median %u steps, slowest %.2f s\n", self->n_planted - wrong,
-		             self->n_planted, median_steps(self), slowest);
+		printf("planted: %zu of %zu found, median %u steps, slowest %.2f s\n", self->n_planted - wrong,
+		       self->n_planted, median_steps(self), slowest);
 }
 
 static void print_json(FILE *to, const void *results)
 {
 	const struct self_test *self = results;
-	(void)fputs("{\"litmus\":[", to);
+	fputs("{\"litmus\":[", to);
 	for (size_t i = 0; i < self->litmus.n; i++) {
 		const struct litmus *l = &self->litmus.programs[i];
-		(void)fputs(i ? ",\n{\"name\":" : "\n{\"name\":", to);
+		fputs(i ? ",\n{\"name\":" : "\n{\"name\":", to);
 		emit_json_string(to, l->name);
-		(void)fprintf(to, ",\"file\":\"%s\",\"verdicts\":%u,\"problem\":", l->file, l->verdicts);
+		fprintf(to, ",\"file\":\"%s\",\"verdicts\":%u,\"problem\":", l->file, l->verdicts);
 		emit_json_string(to, l->problem);
-		(void)fputc('}', to);
+		fputc('}', to);
 	}
-	(void)fputs("],\n\"planted\":[", to);
+	fputs("],\n\"planted\":[", to);
 	for (size_t i = 0; i < self->n_planted; i++) {
 		const struct planted *p = &self->planted[i];
-		(void)fputs(i ? ",\n{\"expected\":" : "\n{\"expected\":", to);
+		fputs(i ? ",\n{\"expected\":" : "\n{\"expected\":", to);
 		emit_json_string(to, expected_of(p));
-		(void)fputs(",\"problem\":", to);
+		fputs(",\"problem\":", to);
 		emit_json_string(to, p->problem);
-		(void)fputs(",\"test\":", to);
+		fputs(",\"test\":", to);
 		json_job(to, self->options, NULL, &p->hunt);
-		(void)fputc('}', to);
+		fputc('}', to);
 	}
-	(void)fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);
+	fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);
 }
 
 int run_self_test(const struct options *o)
@@ -227,7 +226,7 @@ int run_self_test(const struct options *o)
 	int result = STATUS_USAGE;
 	if (self.litmus.n + self.n_planted > 0) {
 		print_litmus(&self);
-		(void)fflush(stdout);
+		fflush(stdout);
 		pool_init(&self.pool, o->jobs);
 		hunt_all(&self, &status);
 		print_planted(&self);

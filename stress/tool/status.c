@@ -31,23 +31,23 @@ void status_show(struct status *status, const char *format, ...)
 	char line[512];
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(line, sizeof line, format, args);
+	vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	if (!status->terminal) {
-		(void)fprintf(stderr, "%s\n", line);
+		fprintf(stderr, "%s\n", line);
 		return;
 	}
 	struct winsize window = {0};
 	int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
-	(void)fprintf(stderr, "\r\033[K%.*s", width, line);
-	(void)fflush(stderr);
+	fprintf(stderr, "\r\033[K%.*s", width, line);
+	fflush(stderr);
 	status->shown = true;
 }
 
 void status_clear(struct status *status)
 {
 	if (status->shown)
-		(void)fputs("\r\033[K", stderr);
-	(void)fflush(stderr);
+		fputs("\r\033[K", stderr);
+	fflush(stderr);
 	status->shown = false;
 }

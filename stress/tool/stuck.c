@@ -17,7 +17,7 @@ enum { TOLD_MOST = 40 };
 static void read_task(pid_t pid, const char *tid, const char *file, char *to, size_t size)
 {
 	char path[128];
-	(void)snprintf(path, sizeof path, "/proc/%d/task/%s/%s", (int)pid, tid, file);
+	snprintf(path, sizeof path, "/proc/%d/task/%s/%s", (int)pid, tid, file);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd >= 0 ? read(fd, to, size - 1) : -1;
 	if (fd >= 0)
@@ -70,10 +70,10 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 	enum { COMMAND = 0x7f, WAIT = 0, WAIT_BITSET = 9 };
 	if ((operation & COMMAND) != WAIT && (operation & COMMAND) != WAIT_BITSET)
 		return;
-	(void)fprintf(to, " on the futex %#lx, which held %u", address, (unsigned)expected);
+	fprintf(to, " on the futex %#lx, which held %u", address, (unsigned)expected);
 	if (word_of(pid, address, &word))
-		(void)fprintf(
-		    to, word == (uint32_t)expected ? " and still does" : " and holds %u now: a wake is missing", word);
+		fprintf(to, word == (uint32_t)expected ? " and still does" : " and holds %u now: a wake is missing",
+		        word);
 }
 
 /* The runner's own threads: a returned actor waits for the others, and so does the main thread. */
@@ -99,7 +99,7 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 	if (idle && !actor)
 		return;
 	if (idle) {
-		(void)fprintf(to, "%.31s has returned\n", actor);
+		fprintf(to, "%.31s has returned\n", actor);
 		return;
 	}
 	char name[64], stat[512], channel[64], call[256];
@@ -111,11 +111,11 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 	char state = after && after[1] == ' ' ? after[2] : '?';
 	if (strcmp(name, "stress-watch") == 0)
 		return;
-	(void)fprintf(to, "%s %s", actor ? actor : name, state_name(state));
+	fprintf(to, "%s %s", actor ? actor : name, state_name(state));
 	if (state != 'R' && channel[0] != '\0' && strcmp(channel, "0") != 0 && !strstr(channel, "futex"))
-		(void)fprintf(to, " in the kernel's %s", channel);
+		fprintf(to, " in the kernel's %s", channel);
 	tell_futex(to, pid, call);
-	(void)fputc('\n', to);
+	fputc('\n', to);
 }
 
 /*
@@ -135,7 +135,7 @@ static void tell_threads(FILE *to, const struct job *job)
 {
 	unsigned told = 0, more = 0;
 	char path[64];
-	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)job->pid);
+	snprintf(path, sizeof path, "/proc/%d/task", (int)job->pid);
 	DIR *threads = opendir(path);
 	for (const struct dirent *d; threads && (d = readdir(threads)) != NULL;) { // NOLINT(concurrency-mt-unsafe)
 		if (d->d_name[0] == '.')
@@ -146,9 +146,9 @@ static void tell_threads(FILE *to, const struct job *job)
 			more++;
 	}
 	if (threads)
-		(void)closedir(threads);
+		closedir(threads);
 	if (more > 0)
-		(void)fprintf(to, "and %u threads more\n", more);
+		fprintf(to, "and %u threads more\n", more);
 }
 
 char *stuck_report(const struct job *job)
@@ -161,8 +161,8 @@ char *stuck_report(const struct job *job)
 	tell_threads(to, job);
 	if (job->shared->live.n_actors > 0) { /* real threads have begun */
 		ask(job);
-		(void)fprintf(to, "%.*s", NATIVE_ANSWER - 1, job->shared->live.answer);
+		fprintf(to, "%.*s", NATIVE_ANSWER - 1, job->shared->live.answer);
 	}
-	(void)fclose(to);
+	fclose(to);
 	return text;
 }

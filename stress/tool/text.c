@@ -33,16 +33,15 @@ void text_outcomes(FILE *to, const struct lab_result *r)
 		sum += r->outcomes[i].count;
 	if (r->n_outcomes == 0)
 		return;
-	(void)fprintf(to, "    %-7s %15s %10s  %-12s %s\n", "RESULT", "SAMPLES", "FREQUENCY", "EXPECT", "DESCRIPTION");
+	fprintf(to, "    %-7s %15s %10s  %-12s %s\n", "RESULT", "SAMPLES", "FREQUENCY", "EXPECT", "DESCRIPTION");
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
 		const struct lab_outcome *o = &r->outcomes[i];
 		const char *word = o->count == 0 ? "-" : o->expect == FL_STRESS_FORBIDDEN ? "FAILED" : "ok";
 		double percent = sum > 0 ? 100.0 * (double)o->count / (double)sum : 0;
 		char frequency[16];
-		(void)snprintf(frequency, sizeof frequency, o->count > 0 && percent < 0.01 ? "<0.01%%" : "%.2f%%",
-		               percent);
-		(void)fprintf(to, "    %-7s %15s %10s  %-12s %s\n", word, grouped(o->count), frequency,
-		              expect_name(o->expect), o->label);
+		snprintf(frequency, sizeof frequency, o->count > 0 && percent < 0.01 ? "<0.01%%" : "%.2f%%", percent);
+		fprintf(to, "    %-7s %15s %10s  %-12s %s\n", word, grouped(o->count), frequency,
+		        expect_name(o->expect), o->label);
 	}
 }
 
@@ -55,8 +54,8 @@ static void pct_bound(char *to, size_t size, const struct job *job)
 	if (!strstr(r->strategy, "pct") || threads == 0 || runs < 1 || r->steps == 0)
 		return;
 	double steps = (double)r->steps / runs;
-	(void)snprintf(to, size, ": a bug of depth %u in each with p >= 1/(%u*%.0f^%u) = %.1g", depth, threads, steps,
-	               depth - 1, 1 / (threads * pow(steps, depth - 1)));
+	snprintf(to, size, ": a bug of depth %u in each with p >= 1/(%u*%.0f^%u) = %.1g", depth, threads, steps,
+	         depth - 1, 1 / (threads * pow(steps, depth - 1)));
 }
 
 char *power_of(const struct job *job)
@@ -67,8 +66,8 @@ char *power_of(const struct job *job)
 	if (job->mode == MODE_LIN) {
 		char real[96] = "";
 		if (r->samples > 0)
-			(void)snprintf(real, sizeof real, "; native 0 of %s, so p < %.2g at 95%%", grouped(r->samples),
-			               3 / (double)r->samples);
+			snprintf(real, sizeof real, "; native 0 of %s, so p < %.2g at 95%%", grouped(r->samples),
+			         3 / (double)r->samples);
 		n = asprintf(&text, "%s programs, %s of them exhausted, %s executions of %s%s", grouped(r->programs),
 		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
 	} else if (!in_model(job->mode) && r->executions > 0) {
@@ -95,7 +94,7 @@ char *kills_of(const struct job *job)
 	if (job->mode != MODE_CRASH || !job->done || r->replay[0])
 		return NULL;
 	if (r->kill_missed > 0)
-		(void)snprintf(missed, sizeof missed, "; at %u more never", r->kill_missed);
+		snprintf(missed, sizeof missed, "; at %u more never", r->kill_missed);
 	int n = asprintf(&text, "kills: %s steps, each >= %s times; %s in all%s", grouped(r->kill_steps),
 	                 grouped(r->kill_least), grouped(r->kills), missed);
 	return n < 0 ? NULL : text;
@@ -106,17 +105,17 @@ static void quote(FILE *to, const char *word)
 {
 	if (word[0] &&
 	    word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%")] == '\0') {
-		(void)fputs(word, to);
+		fputs(word, to);
 		return;
 	}
-	(void)fputc('\'', to);
+	fputc('\'', to);
 	for (; *word; word++) {
 		if (*word == '\'')
-			(void)fputs("'\\''", to);
+			fputs("'\\''", to);
 		else
-			(void)fputc(*word, to);
+			fputc(*word, to);
 	}
-	(void)fputc('\'', to);
+	fputc('\'', to);
 }
 
 char *reproducer(const struct options *o, const struct job *job)
@@ -129,42 +128,42 @@ char *reproducer(const struct options *o, const struct job *job)
 		return NULL;
 	const char *wrapped = getenv("FAIRLEAD_STRESS_COMMAND"); // NOLINT(concurrency-mt-unsafe)
 	if (wrapped)                                             /* ./dev stress */
-		(void)fputs(wrapped, to);
+		fputs(wrapped, to);
 	else
 		quote(to, o->program);
 	if (job->test->main && o->n_sources > 0) {
 		for (unsigned i = 0; i < o->n_sources; i++) {
-			(void)fputc(' ', to);
+			fputc(' ', to);
 			quote(to, o->sources[i]);
 		}
 	} else {
-		(void)fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+		fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
 	}
 	for (unsigned i = 0; i < o->n_loads; i++) {
-		(void)fputs(" --load ", to);
+		fputs(" --load ", to);
 		quote(to, o->loads[i]);
 	}
 	if (o->planted || o->action == DO_SELF_TEST)
-		(void)fputs(" --planted", to);
+		fputs(" --planted", to);
 	if (job->mode == MODE_CRASH && c->kills != 1)
-		(void)fprintf(to, " --kills %d", c->kills);
+		fprintf(to, " --kills %d", c->kills);
 	if (in_model(job->mode) && c->max_steps != (job->test->main ? PROGRAM_STEPS : LAB_CONFIG_DEFAULT.max_steps))
-		(void)fprintf(to, " --steps %u", c->max_steps);
+		fprintf(to, " --steps %u", c->max_steps);
 	if (in_model(job->mode) && job->report.result.replay[0]) {
-		(void)fputs(" --replay ", to);
+		fputs(" --replay ", to);
 		quote(to, job->report.result.replay);
 	} else if (is_real(job)) {
-		(void)fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
+		fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
 		if (job->native.copies > 1)
-			(void)fprintf(to, " --oversubscribe %u", job->native.copies);
+			fprintf(to, " --oversubscribe %u", job->native.copies);
 	}
 	if (c->no_leaks)
-		(void)fputs(" --no-leaks", to);
+		fputs(" --no-leaks", to);
 	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++) {
-		(void)fputs(i == 0 ? " -- " : " ", to);
+		fputs(i == 0 ? " -- " : " ", to);
 		quote(to, o->arguments[i]);
 	}
-	(void)fclose(to);
+	fclose(to);
 	return text;
 }
 
@@ -173,7 +172,7 @@ static void text_lines(FILE *to, const char *text)
 {
 	while (text && *text) {
 		size_t n = strcspn(text, "\n");
-		(void)fprintf(to, "    %.*s\n", (int)n, text);
+		fprintf(to, "    %.*s\n", (int)n, text);
 		text += n + (text[n] == '\n');
 	}
 }
@@ -181,29 +180,28 @@ static void text_lines(FILE *to, const char *text)
 static void text_failure(FILE *to, const struct options *o, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
-	(void)fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode),
-	              r->message);
+	fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode), r->message);
 	const uint64_t found = job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions;
-	(void)fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
-	              found == 1 ? "" : "s", (double)r->found_ns / 1e9);
+	fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
+	        found == 1 ? "" : "s", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
-		(void)fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
-	(void)fprintf(to, r->strategy[0] ? "; the search: %s\n" : "\n", r->strategy);
+		fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
+	fprintf(to, r->strategy[0] ? "; the search: %s\n" : "\n", r->strategy);
 	text_outcomes(to, r);
 	if (r->n_steps > 0) {
-		(void)fputc('\n', to);
+		fputc('\n', to);
 		text_trace(to, r, o->verbose);
 	}
 	if (r->details && r->details[0]) {
-		(void)fputc('\n', to);
+		fputc('\n', to);
 		text_lines(to, r->details);
 	}
 	if (job->n_printed > 0) {
-		(void)fputs("\n    It printed:\n", to);
+		fputs("\n    It printed:\n", to);
 		text_lines(to, job->printed);
 	}
 	char *command = reproducer(o, job);
-	(void)fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", command ? command : "");
+	fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", command ? command : "");
 	free(command);
 }
 
@@ -214,16 +212,16 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 		return;
 	}
 	char *power = job->done ? power_of(job) : NULL;
-	(void)fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
-	              power          ? power
-	              : job->skipped ? job->skipped
-	                             : "");
+	fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
+	        power          ? power
+	        : job->skipped ? job->skipped
+	                       : "");
 	free(power);
 	if (!job->done || !o->verbose)
 		return;
 	char *kills = kills_of(job);
 	if (kills)
-		(void)fprintf(to, "    %s\n", kills);
+		fprintf(to, "    %s\n", kills);
 	free(kills);
 	text_outcomes(to, &job->report.result);
 }
@@ -235,12 +233,12 @@ void text_list(const struct options *o)
 		bool plain = lab_test_find(name, false) != NULL, model = lab_test_find(name, true) != NULL;
 		if (!fits(o, name) || (t->test->instrumented && plain))
 			continue;
-		(void)printf("%-36s %-24s  %s:%d\n", name,
-		             t->test->lin         ? "lin"
-		             : t->main            ? "model"
-		             : !model             ? "native"
-		             : t->test->processes ? "native,chaos,model,crash"
-		                                  : "native,chaos,model",
-		             short_path(t->test->file), t->test->line);
+		printf("%-36s %-24s  %s:%d\n", name,
+		       t->test->lin         ? "lin"
+		       : t->main            ? "model"
+		       : !model             ? "native"
+		       : t->test->processes ? "native,chaos,model,crash"
+		                            : "native,chaos,model",
+		       short_path(t->test->file), t->test->line);
 	}
 }

@@ -16,10 +16,10 @@ const char *short_path(const char *path)
 static void place(char *to, size_t size, const struct lab_step *step)
 {
 	if (!step->file)
-		(void)snprintf(to, size, "%s", step->function ? step->function : "");
+		snprintf(to, size, "%s", step->function ? step->function : "");
 	else
-		(void)snprintf(to, size, "%s:%d%s%s", short_path(step->file), step->line, step->function ? " " : "",
-		               step->function ? step->function : "");
+		snprintf(to, size, "%s:%d%s%s", short_path(step->file), step->line, step->function ? " " : "",
+		         step->function ? step->function : "");
 }
 
 static size_t longer(size_t a, size_t b, size_t most)
@@ -79,7 +79,7 @@ static void legend(FILE *to, const struct lab_result *r)
 		while (i < r->n_steps && mark(&r->trace[i]) != marks[m])
 			i++;
 		if (i < r->n_steps)
-			(void)fprintf(to, "    %c %s\n", marks[m], meanings[m]);
+			fprintf(to, "    %c %s\n", marks[m], meanings[m]);
 	}
 }
 
@@ -87,19 +87,19 @@ void text_trace(FILE *to, const struct lab_result *r, bool all)
 {
 	unsigned from = all || r->n_steps <= SHOWN ? 0 : r->n_steps - SHOWN;
 	struct widths w = measure(r, from);
-	(void)fprintf(to, "      %-*s  %-*s  %-*s  %-*s  %s\n", (int)w.thread, "THREAD", (int)w.what, "STEP",
-	              (int)w.value, "VALUE", (int)w.place, "WHERE", "SOURCE");
+	fprintf(to, "      %-*s  %-*s  %-*s  %-*s  %s\n", (int)w.thread, "THREAD", (int)w.what, "STEP", (int)w.value,
+	        "VALUE", (int)w.place, "WHERE", "SOURCE");
 	if (from > 0)
-		(void)fprintf(to, "      (%u steps before: -v shows them)\n", from);
+		fprintf(to, "      (%u steps before: -v shows them)\n", from);
 	for (unsigned i = from; i < r->n_steps; i++) {
 		const struct lab_step *s = &r->trace[i];
 		char where[256];
 		place(where, sizeof where, s);
 		const char *source = s->source ? s->source + strspn(s->source, " \t") : "";
 		size_t length = source_length(source);
-		(void)fprintf(to, "    %c %-*s  %-*s  %-*s  %-*s  %.*s\n", mark(s), (int)w.thread,
-		              s->thread < r->n_threads ? r->threads[s->thread] : "?", (int)w.what, s->what,
-		              (int)w.value, s->value, (int)w.place, where, (int)length, source);
+		fprintf(to, "    %c %-*s  %-*s  %-*s  %-*s  %.*s\n", mark(s), (int)w.thread,
+		        s->thread < r->n_threads ? r->threads[s->thread] : "?", (int)w.what, s->what, (int)w.value,
+		        s->value, (int)w.place, where, (int)length, source);
 	}
 	legend(to, r);
 }

@@ -101,7 +101,7 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 FL_STRESS_SETUP(registry_find)
 {
 	/* The registry belongs to the process. */
-	(void)snprintf(s->name, sizeof s->name, "%p", (void *)s);
+	snprintf(s->name, sizeof s->name, "%p", (void *)s);
 	s->type = (fl_task_type){.size = sizeof s->type, .name = s->name, .run = run_nothing};
 	s->entry = make(sizeof *s->entry);
 	s->entry->type = &s->type;

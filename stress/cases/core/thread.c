@@ -110,7 +110,7 @@ FL_STRESS_ACTOR(thread_error_handler, starter)
 {
 	fl_thread t;
 	char name[32];
-	(void)snprintf(name, sizeof name, "%p", (void *)s);
+	snprintf(name, sizeof name, "%p", (void *)s);
 	OK(fl_thread_start(&t, fail, NULL, &(fl_thread_config){.name = name}));
 	OK(fl_thread_join(&t, &s->error));
 }

@@ -388,7 +388,7 @@ static int start_unasked(void *arg)
 {
 	fl_fiber *f;
 	char name[32];
-	(void)snprintf(name, sizeof name, "%p", arg);
+	snprintf(name, sizeof name, "%p", arg);
 	OK(fl_fiber_start(&f, fail_unasked, NULL, &(fl_fiber_config){.name = name}));
 	fl_fiber_detach(f);
 	return 0;

@@ -481,7 +481,7 @@ void process_pool_begin(struct process_pool *c, const fl_executor_config *config
 		if (++c->index == POOLS)
 			abort();
 	pools[c->index] = c;
-	(void)snprintf(c->name, sizeof c->name, "%u", c->index);
+	snprintf(c->name, sizeof c->name, "%u", c->index);
 	fl_executor_config named = *config;
 	named.name = c->name;
 	OK(fl_process_executor_create(&c->e, &named));
