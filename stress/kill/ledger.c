@@ -75,8 +75,8 @@ void deliver(const struct item *item)
 		mine = 3u << 2 * item->number;
 		more = 1u << 2 * item->number;
 	}
-	if (__atomic_fetch_or(word, more, __ATOMIC_RELAXED) & mine)
-		__atomic_fetch_add(&board->duplicates, 1, __ATOMIC_RELAXED);
+	if (fl__or_relaxed(word, more) & mine)
+		fl__add_relaxed(&board->duplicates, 1);
 }
 
 static void be_unsure(const struct item *item)
@@ -101,7 +101,7 @@ static void read_log(const struct slot *slot, uint32_t from, uint32_t to, bool s
 		if (good && campaign.frames)
 			good = item_in(at, sizeof item + item.number % 24, &item);
 		if (sure && !good)
-			__atomic_fetch_add(&board->wrong, 1, __ATOMIC_RELAXED);
+			fl__add_relaxed(&board->wrong, 1);
 		else if (sure)
 			deliver(&item);
 		else if (good)

@@ -98,7 +98,7 @@ static void get_some(struct slot *slot, uint64_t *seed)
 void live_and_die(struct slot *slot, uint64_t seed)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	__atomic_store_n(&slot->pid, (pid_t)syscall(SYS_getpid), __ATOMIC_RELAXED);
+	fl__store_relaxed(&slot->pid, (pid_t)syscall(SYS_getpid));
 	arm(slot);
 	for (;;) {
 		uint64_t what = draw(&seed) % 16;
@@ -130,19 +130,19 @@ static void take_the_lock(void)
  */
 static void dawdle(uint32_t phase, uint64_t turn)
 {
-	uint32_t now = __atomic_load_n(&board->phase, __ATOMIC_RELAXED) % 3;
+	uint32_t now = fl__load_relaxed(&board->phase) % 3;
 	if (now == phase || turn % 16 == 0)
-		(void)nanosleep(&(struct timespec){0, 100000}, NULL);
+		pause_for(FL_US(100));
 }
 
 int survive_putting(void)
 {
-	for (uint32_t i = 0; !__atomic_load_n(&board->stop, __ATOMIC_RELAXED) && i < 1u << 28; i++) {
+	for (uint32_t i = 0; !fl__load_relaxed(&board->stop) && i < 1u << 28; i++) {
 		struct item item = item_of(SURVIVOR, i);
 		int rc = put_one(&item, FL_FOREVER);
 		if (rc != 0)
 			fail("a survivor's put answered %d", rc);
-		__atomic_store_n(&board->puts, (uint64_t)i + 1, __ATOMIC_RELAXED);
+		fl__store_relaxed(&board->puts, (uint64_t)i + 1);
 		take_the_lock();
 		dawdle(1, i);
 	}
@@ -162,16 +162,16 @@ int survive_getting(void)
 		if (rc != 0)
 			fail("a survivor's get answered %d", rc);
 		if (!item_in(frame, size, &item)) {
-			__atomic_fetch_add(&board->wrong, 1, __ATOMIC_RELAXED);
+			fl__add_relaxed(&board->wrong, 1);
 			continue;
 		}
 		deliver(&item);
 		if (item.life == SURVIVOR) {
 			if ((int64_t)item.number <= last)
-				__atomic_fetch_add(&board->unordered, 1, __ATOMIC_RELAXED);
+				fl__add_relaxed(&board->unordered, 1);
 			last = item.number;
 		}
-		__atomic_fetch_add(&board->gets, 1, __ATOMIC_RELAXED);
+		fl__add_relaxed(&board->gets, 1);
 		take_the_lock();
 		dawdle(2, board->gets);
 	}

@@ -142,12 +142,12 @@ static void run(void)
 			if (!board->slots[i].pid)
 				begin_life(&board->slots[i], &seed);
 		if (!reap(WNOHANG))
-			(void)nanosleep(&(struct timespec){0, 20000}, NULL);
+			pause_for(FL_US(20));
 		while (reap(WNOHANG))
 			;
 		now = time_now();
 		kill_who_is_due(now);
-		__atomic_store_n(&board->phase, (uint32_t)((now - begin) / FL_MS(20)), __ATOMIC_RELAXED);
+		fl__store_relaxed(&board->phase, (uint32_t)((now - begin) / FL_MS(20)));
 		if (hangs(now))
 			give_up("a survivor does not get on");
 	}
@@ -167,7 +167,7 @@ static void end_survivor(pid_t pid, const char *name)
 	for (int64_t end = time_now() + FL_S(10); waitpid(pid, &status, WNOHANG) == 0;) {
 		if (time_now() > end)
 			give_up(name);
-		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+		pause_for(FL_MS(1));
 	}
 	if (status != 0)
 		fail("%s ended with status %x", name, (unsigned)status);
@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 	survivors[1] = start(survive_getting);
 	run();
 	int64_t took = time_now() - begin;
-	__atomic_store_n(&board->stop, 1, __ATOMIC_RELAXED);
+	fl__store_relaxed(&board->stop, 1);
 	end_survivor(survivors[0], "the survivor that puts");
 	if (fl_shm_queue_close(queue) != 0)
 		fail("close failed");

@@ -100,10 +100,10 @@ bool check_idle(void)
 	}
 	for (int i = 0; i < 2; i++)
 		while (!sleeps(pids[i]) || !ring->items.waiting)
-			(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-	(void)nanosleep(&(struct timespec){0, 50000000}, NULL); /* lets the start finish */
+			pause_for(FL_MS(1));
+	pause_for(FL_MS(50)); /* lets the start finish */
 	struct ran before[2] = {ran(pids[0]), ran(pids[1])};
-	(void)nanosleep(&(struct timespec){1, 0}, NULL);
+	pause_for(FL_S(1));
 	for (int i = 0; i < 2; i++) {
 		struct ran after = ran(pids[i]);
 		idle = idle && after.switches == before[i].switches && after.on_cpu == before[i].on_cpu;

@@ -26,7 +26,7 @@ struct site *site_of(struct site sites[SITES], uintptr_t pc)
 	const uintptr_t at = pc - base;
 	for (size_t i = at * 0x9e3779b97f4a7c15u >> 54, n = 0; n < SITES; i = (i + 1) % SITES, n++) {
 		struct site *s = &sites[i];
-		uintptr_t found = __atomic_load_n(&s->at, __ATOMIC_RELAXED);
+		uintptr_t found = fl__load_relaxed(&s->at);
 		if (found == 0 &&
 		    __atomic_compare_exchange_n(&s->at, &found, at, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			return s;
@@ -42,10 +42,10 @@ uintptr_t rare_site(struct site sites[SITES], uint64_t random)
 	uint32_t kills = UINT32_MAX;
 	for (unsigned i = 0; i < SITES; i++) {
 		const struct site *s = &sites[(i + random) % SITES];
-		const uintptr_t at = __atomic_load_n(&s->at, __ATOMIC_RELAXED);
+		const uintptr_t at = fl__load_relaxed(&s->at);
 		if (at == 0)
 			continue;
-		uint32_t n = __atomic_load_n(&s->kills, __ATOMIC_RELAXED) + (uint32_t)(draw(&random) % 64);
+		uint32_t n = fl__load_relaxed(&s->kills) + (uint32_t)(draw(&random) % 64);
 		if (n < kills) {
 			kills = n;
 			best = at;

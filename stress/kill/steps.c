@@ -21,7 +21,7 @@ bool is_armed(void)
 
 static void die(struct site *s)
 {
-	__atomic_fetch_add(&s->kills, 1, __ATOMIC_RELAXED);
+	fl__add_relaxed(&s->kills, 1);
 	for (;;)
 		(void)syscall(SYS_kill, mine->pid, SIGKILL);
 }

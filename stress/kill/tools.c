@@ -2,7 +2,6 @@
 #include "tools.h"
 #include <ctype.h>
 #include <dirent.h>
-#include <fairlead/time.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +23,11 @@ int64_t time_now(void)
 	struct timespec t;
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return FL_S(t.tv_sec) + t.tv_nsec;
+}
+
+void pause_for(int64_t ns)
+{
+	(void)nanosleep(&(struct timespec){ns / FL_S(1), ns % FL_S(1)}, NULL);
 }
 
 void fail(const char *what, ...)

@@ -2,6 +2,8 @@
 #ifndef STRESS_KILL_TOOLS_H
 #define STRESS_KILL_TOOLS_H
 
+#include "core/base/atomic.h"
+#include <fairlead/time.h>
 #include <stdint.h>
 
 /* Functions for the campaigns and the soaks. */
@@ -11,6 +13,8 @@ uint64_t draw(uint64_t *seed);
 
 /* Monotonic time, equal in all processes. */
 int64_t time_now(void);
+
+void pause_for(int64_t ns);
 
 /* Prints the reason, and ends the process with status 1. */
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fairlead/shm.h>
 #include <fairlead/task.h>
-#include <fairlead/time.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +46,7 @@ static int begin(const struct question *q)
 		first_task_begins();
 	if (q->id >= board->n_tasks || q->check != question_check(q->id))
 		return -EBADMSG;
-	__atomic_fetch_add(&board->started[q->id], 1, __ATOMIC_RELAXED);
+	fl__add_relaxed(&board->started[q->id], 1);
 	return 0;
 }
 
@@ -109,7 +108,7 @@ FL_TASK(kill_crash, struct question, struct answer)
 	int rc = begin(arg);
 	if (rc != 0)
 		return rc;
-	__atomic_fetch_add(&board->by_crash, 1, __ATOMIC_RELAXED);
+	fl__add_relaxed(&board->by_crash, 1);
 	(void)announce_death(life_of(getpid()));
 	if (arg->work % 4 == 0)
 		(void)raise(SIGSEGV);

@@ -51,7 +51,7 @@ static void print_pool(struct fl__process_pool *c)
 	bool locked = false;
 	for (int i = 0; i < 1000 && !locked; i++) {
 		locked = fl_mutex_try_lock(&c->base.lock) == 0;
-		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+		pause_for(FL_MS(1));
 	}
 	printf("  the executor: its lock is %s; queued %zu, posted %zu, foreign %zu, ended %s, kept %s, completers %u; "
 	       "the manager "
@@ -84,9 +84,9 @@ static void *watch(void *arg)
 	uint64_t seen = 0;
 	int64_t at = time_now();
 	(void)arg;
-	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
-		(void)nanosleep(&(struct timespec){0, 50000000}, NULL);
-		const uint64_t now = __atomic_load_n(&settled, __ATOMIC_RELAXED);
+	while (!fl__load_acquire(&over)) {
+		pause_for(FL_MS(50));
+		const uint64_t now = fl__load_relaxed(&settled);
 		if (now != seen)
 			at = time_now();
 		seen = now;
@@ -104,6 +104,6 @@ void watch_start(void)
 
 void watch_stop(void)
 {
-	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	fl__store_release(&over, true);
 	(void)pthread_join(thread, NULL);
 }

@@ -9,11 +9,8 @@
  */
 #include "process/fork_server.h"
 #include "tasks.h"
-#include <fairlead/time.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <time.h>
 
 enum { PIDS = 64 };
 
@@ -23,25 +20,6 @@ static pthread_t thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `executor` */
 static fl_executor *executor;
 static bool over;
-
-static int parent_of(int pid)
-{
-	char path[64];
-	int parent = 0;
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	FILE *f = fopen(path, "r");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
-		parent = 0;
-	fclose(f);
-	return parent;
-}
-
-static void nap(uint64_t ns)
-{
-	(void)nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)}, NULL);
-}
 
 /* Kills the process of `pidfd`; returns false if it was gone. */
 static bool strike(int pid, int pidfd)
@@ -68,7 +46,7 @@ static bool kill_one(uint64_t *seed)
 	if (n > 0) {
 		const int pid = pids[draw(seed) % (n < PIDS ? n : PIDS)];
 		const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (pidfd >= 0 && parent_of(pid) == fl__fork_server_pid())
+		if (pidfd >= 0 && (int)proc_status(pid, "PPid") == fl__fork_server_pid())
 			done = strike(pid, pidfd);
 		if (pidfd >= 0)
 			(void)close(pidfd);
@@ -82,13 +60,13 @@ static void await_tasks(uint64_t until)
 {
 	static uint64_t before;
 	static int64_t at;
-	const uint64_t now_settled = __atomic_load_n(&settled, __ATOMIC_RELAXED);
+	const uint64_t now_settled = fl__load_relaxed(&settled);
 	const int64_t now = time_now();
 	const double each = now_settled > before ? (double)(now - at) / (double)(now_settled - before) : 1e6;
 	before = now_settled;
 	at = now;
 	const double ns = (double)(until - now_settled) * each / 2;
-	nap(ns < 2e4 ? 20000 : ns > 2e6 ? 2000000 : (uint64_t)ns);
+	pause_for(ns < 2e4 ? FL_US(20) : ns > 2e6 ? FL_MS(2) : (int64_t)ns);
 }
 
 static void *run(void *arg)
@@ -96,16 +74,16 @@ static void *run(void *arg)
 	uint64_t seed = campaign.seed ^ 0x5bd1e995, next = 0;
 	const uint64_t each = campaign.tasks / campaign.kills + 1;
 	(void)arg;
-	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE) && kills_done < campaign.kills) {
-		if (__atomic_load_n(&settled, __ATOMIC_RELAXED) < next) {
+	while (!fl__load_acquire(&over) && kills_done < campaign.kills) {
+		if (fl__load_relaxed(&settled) < next) {
 			await_tasks(next);
 			continue;
 		}
-		nap(draw(&seed) % 100000);
+		pause_for((int64_t)(draw(&seed) % FL_US(100)));
 		if (kill_one(&seed))
 			next += 1 + draw(&seed) % (2 * each);
 		else
-			nap(200000);
+			pause_for(FL_US(200));
 	}
 	return NULL;
 }
@@ -118,7 +96,7 @@ void killer_start(void)
 
 void killer_stop(void)
 {
-	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	fl__store_release(&over, true);
 	(void)pthread_join(thread, NULL);
 }
 

@@ -53,7 +53,7 @@ void ledger_open(void)
 
 uint32_t take_ids(uint32_t n)
 {
-	uint32_t id = __atomic_fetch_add(&next_id, n, __ATOMIC_RELAXED);
+	uint32_t id = fl__add_relaxed(&next_id, n);
 	if (id >= board->n_tasks - n)
 		fail("more than %u tasks", board->n_tasks);
 	return id;
@@ -61,13 +61,13 @@ uint32_t take_ids(uint32_t n)
 
 uint32_t ids_taken(void)
 {
-	return __atomic_load_n(&next_id, __ATOMIC_RELAXED);
+	return fl__load_relaxed(&next_id);
 }
 
 void wrong(const char *what, ...)
 {
 	va_list list;
-	if (__atomic_fetch_add(&wrongs, 1, __ATOMIC_RELAXED) >= 20)
+	if (fl__add_relaxed(&wrongs, 1) >= 20)
 		return;
 	printf("WRONG: ");
 	va_start(list, what);
@@ -81,7 +81,7 @@ void wrong(const char *what, ...)
 uint64_t ticket(uint32_t id, enum kind kind, unsigned nested, bool may_cancel)
 {
 	for (unsigned i = 0; i <= nested; i++)
-		__atomic_store_n(&fate_of[id + i], i == 0 ? SENT : SENT_ALONG, __ATOMIC_RELAXED);
+		fl__store_relaxed(&fate_of[id + i], i == 0 ? SENT : SENT_ALONG);
 	return (uint64_t)id << 32 | (uint64_t)may_cancel << 16 | nested << 8 | kind;
 }
 
@@ -100,7 +100,7 @@ static void has_become(uint32_t id, enum fate fate)
 	uint8_t before = __atomic_exchange_n(&fate_of[id], fate, __ATOMIC_RELAXED);
 	if (before != SENT && before != SENT_ALONG)
 		wrong("task %u has ended twice: %s, then %s", id, fates[before].name, fates[fate].name);
-	__atomic_fetch_add(&settled, 1, __ATOMIC_RELAXED);
+	fl__add_relaxed(&settled, 1);
 }
 
 static void all_have_become(uint64_t ticket, enum fate own, enum fate nested)
@@ -152,9 +152,9 @@ void settle_death(const char *message)
 	}
 	struct life *life = life_of(pid);
 	if (life->pid != pid || !__atomic_load_n(&life->died, __ATOMIC_SEQ_CST))
-		__atomic_fetch_add(&unannounced, 1, __ATOMIC_RELAXED);
-	if (__atomic_fetch_add(&life->failed, 1, __ATOMIC_RELAXED) > 0) {
-		__atomic_fetch_add(&too_many, 1, __ATOMIC_RELAXED);
+		fl__add_relaxed(&unannounced, 1);
+	if (fl__add_relaxed(&life->failed, 1) > 0) {
+		fl__add_relaxed(&too_many, 1);
 		wrong("worker %d has died, and with it more than one task failed: %s", pid, message);
 	}
 }
@@ -172,7 +172,7 @@ static bool says_how(const char *message, bool crashes)
 static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
-	const bool may_end = __atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE);
+	const bool may_end = fl__load_acquire(&current.may_end);
 	const bool stopped = error == -ECANCELED || error == -ETIMEDOUT; /* ETIMEDOUT: by its deadline */
 	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
 		settle_death(message);
@@ -193,7 +193,7 @@ void settle(uint64_t ticket, fl_future *f)
 {
 	const int error = fl_future_error(f);
 	if (fl_future_get_state(f) == FL_CANCELLED) {
-		if (!(ticket >> 16 & 1) && !__atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE))
+		if (!(ticket >> 16 & 1) && !fl__load_acquire(&current.may_end))
 			wrong("task %u of kind %u was cancelled without a request", id_of(ticket), kind_of(ticket));
 		all_have_become(ticket, WITHDRAWN, WITHDRAWN);
 	} else if (error == 0) {

@@ -2,7 +2,6 @@
 /* The resources of this process and of its fork server: descriptors, threads, children, pages. */
 #include "process/fork_server.h"
 #include "tasks.h"
-#include <fairlead/time.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +57,7 @@ struct left left_now(void)
 	const int64_t until = time_now() + FL_S(5);
 	do {
 		before = now;
-		(void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+		pause_for(FL_MS(50));
 		now = look();
 	} while ((now.fork_server_children > 0 || !is_same(&before, &now)) && time_now() < until);
 	return now;

@@ -9,7 +9,6 @@
 #include <fairlead/cancel.h>
 #include <fairlead/sem.h>
 #include <fairlead/task.h>
-#include <fairlead/time.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -45,30 +44,30 @@ void load_open(void)
 
 const char *feeder_doing(unsigned feeder)
 {
-	const char *doing = __atomic_load_n(&feeders[feeder].doing, __ATOMIC_RELAXED);
+	const char *doing = fl__load_relaxed(&feeders[feeder].doing);
 	return doing ? doing : "nothing";
 }
 
 static void doing(struct feeder *w, const char *what)
 {
-	__atomic_store_n(&w->doing, what, __ATOMIC_RELAXED);
+	fl__store_relaxed(&w->doing, what);
 }
 
 static void pause_some(uint64_t *seed, int64_t most)
 {
-	(void)nanosleep(&(struct timespec){0, (long)(draw(seed) % (uint64_t)most)}, NULL);
+	pause_for((int64_t)(draw(seed) % (uint64_t)most));
 }
 
 static bool goes_on(void)
 {
-	return !__atomic_load_n(&current.stop, __ATOMIC_ACQUIRE);
+	return !fl__load_acquire(&current.stop);
 }
 
 /* Leaves some time to the feeder with callbacks. */
 static void stand_aside(struct feeder *w)
 {
 	doing(w, "stands aside");
-	while (w != &feeders[CALLED] && __atomic_load_n(&current.alone, __ATOMIC_RELAXED) && goes_on())
+	while (w != &feeders[CALLED] && fl__load_relaxed(&current.alone) && goes_on())
 		pause_some(&w->seed, FL_US(400));
 }
 
@@ -77,7 +76,7 @@ static void draw_mode(struct feeder *w)
 {
 	static const unsigned widths[] = {1, 2, 8, 32, 128, WINDOW};
 	stand_aside(w);
-	const bool quiet = __atomic_load_n(&current.quiet, __ATOMIC_RELAXED);
+	const bool quiet = fl__load_relaxed(&current.quiet);
 	w->width = quiet ? 1 : widths[draw(&w->seed) % (sizeof widths / sizeof *widths)];
 	w->left = quiet ? 5 : 1 + (unsigned)(draw(&w->seed) % (20 * w->width + 200));
 	if (quiet)
@@ -120,7 +119,7 @@ static uint32_t draw_work(enum kind kind, uint64_t *seed)
 /* A refusal, which is right only at the end of a round. */
 static void check_refusal(int rc)
 {
-	if (rc != -EPIPE || !__atomic_load_n(&current.ending, __ATOMIC_ACQUIRE))
+	if (rc != -EPIPE || !fl__load_acquire(&current.ending))
 		fail("a submit answered %d", rc);
 }
 
@@ -141,7 +140,7 @@ static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *co
 	doing(w, "submits");
 	int rc = fl_submit_with(current.e, kinds[kind].type, w->arg, f, config);
 	if (rc == 0) {
-		__atomic_fetch_add(&in_nested, nested, __ATOMIC_RELAXED);
+		fl__add_relaxed(&in_nested, nested);
 		return t;
 	}
 	check_refusal(rc);
@@ -272,7 +271,7 @@ static void be_called(struct feeder *w)
 
 static void check_map(int rc, const fl_map_error *error, bool limited)
 {
-	const bool ending = __atomic_load_n(&current.ending, __ATOMIC_ACQUIRE);
+	const bool ending = fl__load_acquire(&current.ending);
 	if (rc == FL_ETASK && error->error == -EOWNERDEAD)
 		settle_death(error->message);
 	else if (rc == FL_ETASK && !(ending && error->error == -ECANCELED))
@@ -288,7 +287,7 @@ static void map_once(struct feeder *w)
 	static const enum kind mapped[] = {NOOP, NOOP, WORK, BLOB_1K};
 	const enum kind kind = mapped[draw(&w->seed) % 4];
 	const fl_task_type *type = kinds[kind].type;
-	const size_t n = 1 + draw(&w->seed) % (__atomic_load_n(&current.quiet, __ATOMIC_RELAXED) ? 8 : MAP_MOST);
+	const size_t n = 1 + draw(&w->seed) % (fl__load_relaxed(&current.quiet) ? 8 : MAP_MOST);
 	const uint32_t first = take_ids((uint32_t)n);
 	const bool limited = draw(&w->seed) % 16 == 0;
 	fl_map_error error;
@@ -305,7 +304,7 @@ static void map_once(struct feeder *w)
 	check_map(rc, &error, limited);
 	for (uint32_t i = 0; i < n; i++)
 		settle_element(first + i, (const struct answer *)(w->results + i * type->result_size), rc == 0);
-	__atomic_fetch_add(&in_maps, n, __ATOMIC_RELAXED);
+	fl__add_relaxed(&in_maps, n);
 }
 
 static void map_along(struct feeder *w)

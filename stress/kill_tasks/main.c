@@ -7,7 +7,6 @@
 #include <fairlead/executor.h>
 #include <fairlead/shm.h>
 #include <fairlead/thread.h>
-#include <fairlead/time.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +54,8 @@ static void turn_load(void)
 	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 }; /* TURN: ms, about */
 	static unsigned ms;
 	const unsigned turn = ms++ / TURN % TURNS;
-	__atomic_store_n(&current.quiet, turn == QUIET, __ATOMIC_RELAXED);
-	__atomic_store_n(&current.alone, turn >= ALONE && turn < QUIET, __ATOMIC_RELAXED);
+	fl__store_relaxed(&current.quiet, turn == QUIET);
+	fl__store_relaxed(&current.alone, turn >= ALONE && turn < QUIET);
 }
 
 /* Waits for so many tasks and so many kills. */
@@ -64,7 +63,7 @@ static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 {
 	uint64_t seed = campaign.seed + tasks;
 	while ((ids_taken() < tasks || kills_done < kills) && !is_late()) {
-		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+		pause_for(FL_MS(1));
 		turn_load();
 		if (way == RESIZED &&
 		    fl_executor_resize(current.e, 1 + (unsigned)(draw(&seed) % campaign.workers)) != 0)
@@ -75,16 +74,16 @@ static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 static void end_round(enum end end)
 {
 	if (end == DRAINED)
-		__atomic_store_n(&current.stop, true, __ATOMIC_RELEASE);
-	__atomic_store_n(&current.may_end, end == CANCELLED || end == TERMINATED, __ATOMIC_RELEASE);
-	__atomic_store_n(&current.ending, end != DRAINED, __ATOMIC_RELEASE);
+		fl__store_release(&current.stop, true);
+	fl__store_release(&current.may_end, end == CANCELLED || end == TERMINATED);
+	fl__store_release(&current.ending, end != DRAINED);
 	if (end == CANCELLED)
 		(void)fl_executor_cancel(current.e);
 	else if (end == TERMINATED)
 		(void)fl_executor_terminate(current.e);
 	else if (end == CLOSED)
 		fl_executor_close(current.e);
-	__atomic_store_n(&current.stop, true, __ATOMIC_RELEASE);
+	fl__store_release(&current.stop, true);
 }
 
 static fl_executor *make_executor(enum way way)

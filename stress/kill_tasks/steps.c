@@ -40,13 +40,13 @@ static uint32_t some(uint64_t *seed, unsigned bits)
 void arm(uint64_t seed)
 {
 	sites_open();
-	deadly_later = draw(&seed) % 2 && __atomic_load_n(&board->by_step, __ATOMIC_RELAXED) < board->steps_most;
+	deadly_later = draw(&seed) % 2 && fl__load_relaxed(&board->by_step) < board->steps_most;
 	deadly = deadly_later && draw(&seed) % EARLY == 0;
 	if (draw(&seed) % 3 == 0)
 		left = some(&seed, 15);
 	else if ((place = rare_site(board->sites, draw(&seed))) != 0)
 		passes = some(&seed, draw(&seed) % 2 ? 2 : 8);
-	__atomic_store_n(&armed, true, __ATOMIC_RELEASE);
+	fl__store_release(&armed, true);
 }
 
 /*
@@ -60,8 +60,8 @@ void first_task_begins(void)
 
 static void die(struct site *s)
 {
-	__atomic_fetch_add(&s->kills, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&board->by_step, 1, __ATOMIC_RELAXED);
+	fl__add_relaxed(&s->kills, 1);
+	fl__add_relaxed(&board->by_step, 1);
 	(void)announce_death(life_of(getpid()));
 	for (;;)
 		(void)syscall(SYS_kill, getpid(), SIGKILL);

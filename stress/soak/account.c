@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "core/base/atomic.h"
 #include "soak.h"
 #include <stdio.h>
 

@@ -4,7 +4,6 @@
  * is near or a token that is about to be requested. The account records the result of each
  * operation, so a wrong result shows in the sums.
  */
-#include "core/base/atomic.h"
 #include "soak.h"
 #include <errno.h>
 

@@ -3,7 +3,6 @@
  * An event loop full of fibers that act. Now and then a fiber is cancelled, by a fiber of its own
  * loop or by another thread; then it ends, is joined, and another one takes its place.
  */
-#include "core/base/atomic.h"
 #include "soak.h"
 #include <stdlib.h>
 

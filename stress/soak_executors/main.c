@@ -5,7 +5,6 @@
  * first part.
  */
 #include "activities.h"
-#include "core/base/atomic.h"
 #include <stdio.h>
 #include <unistd.h>
 

@@ -4,7 +4,6 @@
  * the new limit.
  */
 #include "activities.h"
-#include "core/base/atomic.h"
 
 enum { TASKS = 64, MOST = 6 };
 
