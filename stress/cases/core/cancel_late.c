@@ -148,12 +148,7 @@ static int watch_taker(void *arg)
 	return fl_fiber_join(s->world.fiber, NULL);
 }
 
-FL_STRESS_SETUP(cancel_late_fiber)
-{
-	loop_begin(&s->world, 1);
-}
-
-LOOP(cancel_late_fiber, loop_run, watch_taker)
+LOOP_ALONE(cancel_late_fiber, 1, loop_run, watch_taker)
 
 FL_STRESS_ACTOR(cancel_late_fiber, retirer)
 {

@@ -32,10 +32,7 @@ FL_STRESS_SETUP(imap_freed)
 	OK(fl_imap_create(&s->it, &s->p->base, &count, s->args, 2, &(fl_imap_config){.window = 2, .unordered = true}));
 }
 
-FL_STRESS_ACTOR(imap_freed, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(imap_freed, worker, 0)
 
 FL_STRESS_ACTOR(imap_freed, user)
 {
@@ -73,10 +70,7 @@ FL_STRESS_SETUP(imap_unordered)
 	OK(fl_imap_create(&s->it, &s->p->base, &write, s->args, 2, &(fl_imap_config){.window = 2, .unordered = true}));
 }
 
-FL_STRESS_ACTOR(imap_unordered, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(imap_unordered, worker, 0)
 
 FL_STRESS_ACTOR(imap_unordered, user)
 {

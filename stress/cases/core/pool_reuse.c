@@ -40,10 +40,7 @@ FL_STRESS_SETUP(pool_reuse)
 	s->p = pool_with_one();
 }
 
-FL_STRESS_ACTOR(pool_reuse, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse, user)
 {
@@ -112,10 +109,7 @@ FL_STRESS_SETUP(pool_reuse_two)
 	s->p = pool_with_one();
 }
 
-FL_STRESS_ACTOR(pool_reuse_two, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse_two, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_two, user)
 {
@@ -146,10 +140,7 @@ FL_STRESS_SETUP(pool_reuse_from_two)
 	OK(reuse_nothing_submit(&s->p->base, NULL));
 }
 
-FL_STRESS_ACTOR(pool_reuse_from_two, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse_from_two, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_from_two, one)
 {
@@ -186,10 +177,7 @@ FL_STRESS_SETUP(pool_reuse_callback)
 	s->p = pool_with_one();
 }
 
-FL_STRESS_ACTOR(pool_reuse_callback, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse_callback, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_callback, user)
 {
@@ -231,10 +219,7 @@ FL_STRESS_SETUP(pool_reuse_hook)
 	OK(reuse_hooked_submit(&s->p->base, &s->next, NULL));
 }
 
-FL_STRESS_ACTOR(pool_reuse_hook, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse_hook, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_hook, user)
 {
@@ -267,10 +252,7 @@ FL_STRESS_SETUP(pool_reuse_result)
 	OK(reuse_result_submit(&s->p->base, &s->next, NULL));
 }
 
-FL_STRESS_ACTOR(pool_reuse_result, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_reuse_result, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_result, user)
 {

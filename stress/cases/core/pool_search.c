@@ -43,15 +43,8 @@ FL_STRESS_SETUP(pool_stop_vs_sleep)
 	OK(await_second_submit(&s->p->base, &s->second, NULL));
 }
 
-FL_STRESS_ACTOR(pool_stop_vs_sleep, one)
-{
-	serve(s->p, 0);
-}
-
-FL_STRESS_ACTOR(pool_stop_vs_sleep, two)
-{
-	serve(s->p, 1);
-}
+SERVES(pool_stop_vs_sleep, one, 0)
+SERVES(pool_stop_vs_sleep, two, 1)
 
 FL_STRESS_ACTOR(pool_stop_vs_sleep, user)
 {
@@ -92,15 +85,8 @@ FL_STRESS_SETUP(pool_resize_holds)
 	s->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
 }
 
-FL_STRESS_ACTOR(pool_resize_holds, one)
-{
-	serve(s->p, 0);
-}
-
-FL_STRESS_ACTOR(pool_resize_holds, two)
-{
-	serve(s->p, 1);
-}
+SERVES(pool_resize_holds, one, 0)
+SERVES(pool_resize_holds, two, 1)
 
 FL_STRESS_ACTOR(pool_resize_holds, user)
 {
@@ -212,20 +198,9 @@ FL_STRESS_SETUP(pool_crowded_end)
 	s->p = pool_of_actors(1, 3);
 }
 
-FL_STRESS_ACTOR(pool_crowded_end, one)
-{
-	serve(s->p, 0);
-}
-
-FL_STRESS_ACTOR(pool_crowded_end, two)
-{
-	serve(s->p, 1);
-}
-
-FL_STRESS_ACTOR(pool_crowded_end, three)
-{
-	serve(s->p, 2);
-}
+SERVES(pool_crowded_end, one, 0)
+SERVES(pool_crowded_end, two, 1)
+SERVES(pool_crowded_end, three, 2)
 
 FL_STRESS_ACTOR(pool_crowded_end, user)
 {
@@ -257,10 +232,7 @@ FL_STRESS_SETUP(pool_stop_vs_overflow)
 	OK(await_second_submit(&s->p->base, &s->second, NULL));
 }
 
-FL_STRESS_ACTOR(pool_stop_vs_overflow, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_stop_vs_overflow, worker, 0)
 
 /* As a worker that just had a task, and so does not search. */
 FL_STRESS_ACTOR(pool_stop_vs_overflow, busy)
@@ -306,10 +278,7 @@ FL_STRESS_SETUP(pool_cancel_vs_search)
 		OK(nothing_submit(&s->p->base, NULL));
 }
 
-FL_STRESS_ACTOR(pool_cancel_vs_search, worker)
-{
-	serve(s->p, 0);
-}
+SERVES(pool_cancel_vs_search, worker, 0)
 
 FL_STRESS_ACTOR(pool_cancel_vs_search, user)
 {

@@ -42,6 +42,13 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 	fl__run_leave(&w->run);
 }
 
+/* The actor is the worker at a place. */
+#define SERVES(test, actor, place)                                                                                     \
+	FL_STRESS_ACTOR(test, actor)                                                                                   \
+	{                                                                                                              \
+		serve(s->p, place);                                                                                    \
+	}
+
 /* The same for a worker that may fork, and steal forks. */
 static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {

@@ -136,12 +136,7 @@ static int take_permit(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_cancel_vs_wake)
-{
-	loop_begin(&s->world, 2);
-}
-
-LOOP(loop_cancel_vs_wake, loop_run_watched, take_permit)
+LOOP_ALONE(loop_cancel_vs_wake, 2, loop_run_watched, take_permit)
 
 FL_STRESS_ACTOR(loop_cancel_vs_wake, giver)
 {
@@ -182,12 +177,7 @@ static int wait_in_time(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_cancel_vs_deadline)
-{
-	loop_begin(&s->world, 1);
-}
-
-LOOP(loop_cancel_vs_deadline, loop_run_watched, wait_in_time)
+LOOP_ALONE(loop_cancel_vs_deadline, 1, loop_run_watched, wait_in_time)
 
 FL_STRESS_ACTOR(loop_cancel_vs_deadline, canceller)
 {
@@ -222,12 +212,7 @@ static int wait_under_child(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_cancel_child)
-{
-	loop_begin(&s->world, 1);
-}
-
-LOOP(loop_cancel_child, loop_run_watched, wait_under_child)
+LOOP_ALONE(loop_cancel_child, 1, loop_run_watched, wait_under_child)
 
 FL_STRESS_ACTOR(loop_cancel_child, canceller)
 {
@@ -355,12 +340,7 @@ static int call_for_lock(void *arg)
 	return fl_fiber_join(s->world.fiber, NULL);
 }
 
-FL_STRESS_SETUP(loop_call_waits)
-{
-	loop_begin(&s->world, 1);
-}
-
-LOOP(loop_call_waits, loop_run, call_for_lock)
+LOOP_ALONE(loop_call_waits, 1, loop_run, call_for_lock)
 
 FL_STRESS_ACTOR(loop_call_waits, canceller)
 {

@@ -115,12 +115,7 @@ static int own_cancelled(void *arg)
 	return fl_group_join(&s->group);
 }
 
-FL_STRESS_SETUP(loop_group_cancel)
-{
-	loop_begin(&s->world, 1);
-}
-
-LOOP(loop_group_cancel, loop_run, own_cancelled)
+LOOP_ALONE(loop_group_cancel, 1, loop_run, own_cancelled)
 
 FL_STRESS_ACTOR(loop_group_cancel, canceller)
 {
@@ -265,12 +260,7 @@ static int watch_taker(void *arg)
 	return watch_ends(&s->world, &s->ends, take_ends, s);
 }
 
-FL_STRESS_SETUP(loop_completed)
-{
-	loop_begin(&s->world, 2);
-}
-
-LOOP(loop_completed, loop_run, watch_taker)
+LOOP_ALONE(loop_completed, 2, loop_run, watch_taker)
 
 FL_STRESS_ACTOR(loop_completed, teller)
 {
@@ -394,12 +384,7 @@ static int start_unasked(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_error_handler)
-{
-	loop_begin(&s->world, 0);
-}
-
-LOOP(loop_error_handler, loop_run, start_unasked)
+LOOP_ALONE(loop_error_handler, 0, loop_run, start_unasked)
 
 FL_STRESS_ACTOR(loop_error_handler, setter)
 {

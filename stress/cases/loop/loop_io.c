@@ -41,12 +41,7 @@ static int watch_reader(void *arg)
 	return fl_fiber_join(s->world.fiber, NULL);
 }
 
-FL_STRESS_SETUP(loop_edge)
-{
-	loop_begin(&s->world, 2);
-}
-
-LOOP(loop_edge, loop_run, watch_reader)
+LOOP_ALONE(loop_edge, 2, loop_run, watch_reader)
 
 FL_STRESS_ACTOR(loop_edge, sender)
 {
@@ -177,12 +172,7 @@ static int be_busy(void *arg)
 	return fl_fiber_join(f, NULL);
 }
 
-FL_STRESS_SETUP(loop_busy)
-{
-	loop_begin(&s->world, 2);
-}
-
-LOOP(loop_busy, loop_run, be_busy)
+LOOP_ALONE(loop_busy, 2, loop_run, be_busy)
 
 FL_STRESS_ACTOR(loop_busy, sender)
 {

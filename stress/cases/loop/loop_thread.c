@@ -105,12 +105,7 @@ static int call_twice(void *arg)
 	return fl_fiber_join(f, NULL);
 }
 
-FL_STRESS_SETUP(loop_to_thread_until)
-{
-	loop_begin(&s->world, 0);
-}
-
-LOOP(loop_to_thread_until, loop_run, call_twice)
+LOOP_ALONE(loop_to_thread_until, 0, loop_run, call_twice)
 
 FL_STRESS(loop_to_thread_until, loop)
 {

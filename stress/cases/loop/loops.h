@@ -6,8 +6,7 @@
  * Event loops without a kernel: a poller is a word on which a loop sleeps, a descriptor a number
  * that an actor makes ready. All else is the loop's own.
  *
- *   FL_STRESS_SETUP(...)             { loop_begin(&s->world, 1); }
- *   LOOP(..., loop_run, function)    // the actor `loop`, which frees the loop
+ *   LOOP_ALONE(..., 1, loop_run, function)  // the setup, and the actor `loop`, which frees the loop
  *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); loop_leave(&s->world); }
  *   FL_STRESS(...)                   { loop_end(&s->world); ... }
  */
@@ -46,11 +45,20 @@ int loop_watch(struct loop_world *w, fl_fiber_function *function, void *arg);
 /* Like loop_run(), with `function` in a fiber that loop_watch() has started. */
 int loop_run_watched(struct loop_world *w, fl_fiber_function *function, void *arg);
 
+/* The actor `loop`, which runs the function. */
 #define LOOP(test, run, function)                                                                                      \
 	FL_STRESS_ACTOR(test, loop)                                                                                    \
 	{                                                                                                              \
 		OK(run(&s->world, function, s));                                                                       \
 	}
+
+/* The same, and the setup where nothing else is set up. */
+#define LOOP_ALONE(test, others, run, function)                                                                        \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		loop_begin(&s->world, others);                                                                         \
+	}                                                                                                              \
+	LOOP(test, run, function)
 
 /* For another actor: it uses the loop no more. */
 void loop_leave(struct loop_world *w);

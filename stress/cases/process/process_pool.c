@@ -32,10 +32,7 @@ struct process_pool_callback_vs_waiter {
 	struct called called;
 };
 
-FL_STRESS_SETUP(process_pool_callback_vs_waiter)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
+PROCESS_POOL(process_pool_callback_vs_waiter, 1)
 
 FL_STRESS_ACTOR(process_pool_callback_vs_waiter, caller)
 {
@@ -129,10 +126,7 @@ struct process_pool_cancel_all {
 	unsigned ended_cancelled;
 };
 
-FL_STRESS_SETUP(process_pool_cancel_all)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
+PROCESS_POOL(process_pool_cancel_all, 1)
 
 FL_STRESS_ACTOR(process_pool_cancel_all, submitter)
 {
@@ -173,10 +167,7 @@ struct process_pool_steal {
 	struct process_pool pool;
 };
 
-FL_STRESS_SETUP(process_pool_steal)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 2});
-}
+PROCESS_POOL(process_pool_steal, 2)
 
 FL_STRESS_ACTOR(process_pool_steal, user)
 {
@@ -201,10 +192,7 @@ struct process_pool_submit_vs_shutdown {
 	int rc;
 };
 
-FL_STRESS_SETUP(process_pool_submit_vs_shutdown)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
+PROCESS_POOL(process_pool_submit_vs_shutdown, 1)
 
 FL_STRESS_ACTOR(process_pool_submit_vs_shutdown, submitter)
 {

@@ -124,10 +124,7 @@ struct process_pool_terminate {
 	size_t cancelled;
 };
 
-FL_STRESS_SETUP(process_pool_terminate)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
+PROCESS_POOL(process_pool_terminate, 1)
 
 FL_STRESS_ACTOR(process_pool_terminate, user)
 {
@@ -229,10 +226,7 @@ struct process_pool_late {
 	struct process_pool pool;
 };
 
-FL_STRESS_SETUP(process_pool_late)
-{
-	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
-}
+PROCESS_POOL(process_pool_late, 1)
 
 FL_STRESS_ACTOR(process_pool_late, user)
 {

@@ -78,6 +78,13 @@ struct process_pool {
 /* Makes the executor; for the setup. */
 void process_pool_begin(struct process_pool *c, const fl_executor_config *config);
 
+/* The setup where one with `n` workers is all. */
+#define PROCESS_POOL(test, n)                                                                                          \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		process_pool_begin(&s->pool, &(fl_executor_config){.workers = (n)});                                   \
+	}
+
 /* Joins and frees the executor; for the outcome. */
 void process_pool_end(struct process_pool *c);
 
