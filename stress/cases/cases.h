@@ -44,4 +44,21 @@ static inline void hold_until_set(const fl_event *open)
 /* For a call with a known result. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 
+/* Actors that differ in a number: `one` calls function(s, 0), `two` function(s, 1). */
+#define TWO_ACTORS(test, function)                                                                                     \
+	FL_STRESS_ACTOR(test, one)                                                                                     \
+	{                                                                                                              \
+		function(s, 0);                                                                                        \
+	}                                                                                                              \
+	FL_STRESS_ACTOR(test, two)                                                                                     \
+	{                                                                                                              \
+		function(s, 1);                                                                                        \
+	}
+#define THREE_ACTORS(test, function)                                                                                   \
+	TWO_ACTORS(test, function)                                                                                     \
+	FL_STRESS_ACTOR(test, three)                                                                                   \
+	{                                                                                                              \
+		function(s, 2);                                                                                        \
+	}
+
 #endif

@@ -24,20 +24,7 @@ static void meet(struct barrier_data *s, int me)
 	FL_STRESS_CHECK(s->data[0] + s->data[1] + s->data[2] == 3);
 }
 
-FL_STRESS_ACTOR(barrier_data, one)
-{
-	meet(s, 0);
-}
-
-FL_STRESS_ACTOR(barrier_data, two)
-{
-	meet(s, 1);
-}
-
-FL_STRESS_ACTOR(barrier_data, three)
-{
-	meet(s, 2);
-}
+THREE_ACTORS(barrier_data, meet)
 
 FL_STRESS(barrier_data, one, two, three)
 {
@@ -69,15 +56,7 @@ static void take_turns(struct barrier_reuse *s, int me)
 	}
 }
 
-FL_STRESS_ACTOR(barrier_reuse, one)
-{
-	take_turns(s, 0);
-}
-
-FL_STRESS_ACTOR(barrier_reuse, two)
-{
-	take_turns(s, 1);
-}
+TWO_ACTORS(barrier_reuse, take_turns)
 
 FL_STRESS(barrier_reuse, one, two)
 {
@@ -129,15 +108,12 @@ FL_STRESS_SETUP(barrier_abort)
 	OK(fl_barrier_init(&s->b, 2));
 }
 
-FL_STRESS_ACTOR(barrier_abort, one)
+static void wait_for_abort(struct barrier_abort *s, int i)
 {
-	s->rc[0] = fl_barrier_wait(&s->b);
+	s->rc[i] = fl_barrier_wait(&s->b);
 }
 
-FL_STRESS_ACTOR(barrier_abort, two)
-{
-	s->rc[1] = fl_barrier_wait(&s->b);
-}
+TWO_ACTORS(barrier_abort, wait_for_abort)
 
 FL_STRESS_ACTOR(barrier_abort, aborter)
 {

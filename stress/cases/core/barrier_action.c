@@ -36,15 +36,7 @@ static void take_turns(struct barrier_action *s, int me)
 	}
 }
 
-FL_STRESS_ACTOR(barrier_action, one)
-{
-	take_turns(s, 0);
-}
-
-FL_STRESS_ACTOR(barrier_action, two)
-{
-	take_turns(s, 1);
-}
+TWO_ACTORS(barrier_action, take_turns)
 
 FL_STRESS(barrier_action, one, two)
 {
@@ -142,15 +134,12 @@ static int wait_unless_broken(fl_barrier *b)
 	return rc;
 }
 
-FL_STRESS_ACTOR(barrier_action_cut, one)
+static void wait_uncut(struct barrier_action_cut *s, int i)
 {
-	s->rc[0] = wait_unless_broken(&s->b);
+	s->rc[i] = wait_unless_broken(&s->b);
 }
 
-FL_STRESS_ACTOR(barrier_action_cut, two)
-{
-	s->rc[1] = wait_unless_broken(&s->b);
-}
+TWO_ACTORS(barrier_action_cut, wait_uncut)
 
 FL_STRESS_ACTOR(barrier_action_cut, cutter)
 {
@@ -185,15 +174,12 @@ FL_STRESS_SETUP(barrier_action_late)
 	OK(fl_barrier_init_with_action(&s->b, 1, count_action, &s->acted));
 }
 
-FL_STRESS_ACTOR(barrier_action_late, one)
+static void wait_for_own(struct barrier_action_late *s, int i)
 {
-	s->rc[0] = fl_barrier_wait(&s->b);
+	s->rc[i] = fl_barrier_wait(&s->b);
 }
 
-FL_STRESS_ACTOR(barrier_action_late, two)
-{
-	s->rc[1] = fl_barrier_wait(&s->b);
-}
+TWO_ACTORS(barrier_action_late, wait_for_own)
 
 FL_STRESS_ACTOR(barrier_action_late, brief)
 {
@@ -226,20 +212,12 @@ FL_STRESS_SETUP(barrier_action_three)
 	OK(fl_barrier_init_with_action(&s->b, 2, count_action, &s->acted));
 }
 
-FL_STRESS_ACTOR(barrier_action_three, one)
+static void wait_briefly(struct barrier_action_three *s, int i)
 {
-	s->rc[0] = fl_barrier_wait_until(&s->b, soon(), NULL);
+	s->rc[i] = fl_barrier_wait_until(&s->b, soon(), NULL);
 }
 
-FL_STRESS_ACTOR(barrier_action_three, two)
-{
-	s->rc[1] = fl_barrier_wait_until(&s->b, soon(), NULL);
-}
-
-FL_STRESS_ACTOR(barrier_action_three, three)
-{
-	s->rc[2] = fl_barrier_wait_until(&s->b, soon(), NULL);
-}
+THREE_ACTORS(barrier_action_three, wait_briefly)
 
 FL_STRESS(barrier_action_three, one, two, three)
 {

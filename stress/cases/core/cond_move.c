@@ -171,15 +171,7 @@ static void await_own(struct cond_two_mutexes *s, int i)
 	t->through++;
 }
 
-FL_STRESS_ACTOR(cond_two_mutexes, one)
-{
-	await_own(s, 0);
-}
-
-FL_STRESS_ACTOR(cond_two_mutexes, two)
-{
-	await_own(s, 1);
-}
+TWO_ACTORS(cond_two_mutexes, await_own)
 
 FL_STRESS_ACTOR(cond_two_mutexes, caller)
 {

@@ -297,17 +297,13 @@ FL_STRESS_SETUP(event_auto_two_sets)
 	fl_event_init_auto(&s->e);
 }
 
-FL_STRESS_ACTOR(event_auto_two_sets, left)
+static void write_and_set(struct event_auto_two_sets *s, int i)
 {
-	SET(&s->data[0], 1);
+	SET(&s->data[i], 1);
 	fl_event_set(&s->e);
 }
 
-FL_STRESS_ACTOR(event_auto_two_sets, right)
-{
-	SET(&s->data[1], 1);
-	fl_event_set(&s->e);
-}
+TWO_ACTORS(event_auto_two_sets, write_and_set)
 
 FL_STRESS_ACTOR(event_auto_two_sets, waiter)
 {
@@ -315,7 +311,7 @@ FL_STRESS_ACTOR(event_auto_two_sets, waiter)
 	s->seen = LOOK(&s->data[0]) + LOOK(&s->data[1]);
 }
 
-FL_STRESS(event_auto_two_sets, left, right, waiter)
+FL_STRESS(event_auto_two_sets, one, two, waiter)
 {
 	FL_ACCEPTABLE(s->seen == 2, "both seen");
 	FL_ACCEPTABLE(s->seen == 1 && fl_event_is_set(&s->e), "one seen, the other is still set");

@@ -17,17 +17,13 @@ FL_STRESS_SETUP(latch_two_counts)
 	OK(fl_latch_init(&s->left, 2));
 }
 
-FL_STRESS_ACTOR(latch_two_counts, one)
+static void write_and_count(struct latch_two_counts *s, int i)
 {
-	s->data[0] = 1;
+	s->data[i] = 1;
 	fl_latch_count_down(&s->left, 1);
 }
 
-FL_STRESS_ACTOR(latch_two_counts, two)
-{
-	s->data[1] = 1;
-	fl_latch_count_down(&s->left, 1);
-}
+TWO_ACTORS(latch_two_counts, write_and_count)
 
 FL_STRESS_ACTOR(latch_two_counts, waiter)
 {
@@ -52,17 +48,13 @@ FL_STRESS_SETUP(latch_look)
 	OK(fl_latch_init(&s->left, 3));
 }
 
-FL_STRESS_ACTOR(latch_look, one)
+static void write_and_count_more(struct latch_look *s, int i)
 {
-	s->data[0] = 1;
-	fl_latch_count_down(&s->left, 1);
+	s->data[i] = 1;
+	fl_latch_count_down(&s->left, i + 1);
 }
 
-FL_STRESS_ACTOR(latch_look, two)
-{
-	s->data[1] = 1;
-	fl_latch_count_down(&s->left, 2);
-}
+TWO_ACTORS(latch_look, write_and_count_more)
 
 FL_STRESS_ACTOR(latch_look, looker)
 {

@@ -42,15 +42,12 @@ FL_STRESS_SETUP(local_first_set)
 	s->local = (fl_local)FL_LOCAL_INIT(destroy);
 }
 
-FL_STRESS_ACTOR(local_first_set, one)
+static void set_first(struct local_first_set *s, int i)
 {
-	s->rc[0] = in_thread(s);
+	s->rc[i] = in_thread(s);
 }
 
-FL_STRESS_ACTOR(local_first_set, two)
-{
-	s->rc[1] = in_thread(s);
-}
+TWO_ACTORS(local_first_set, set_first)
 
 FL_STRESS(local_first_set, one, two)
 {

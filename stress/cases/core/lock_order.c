@@ -38,15 +38,12 @@ static void lock_in_order(struct lock_inversion *s, fl_mutex *between)
 	fl_latch_count_down(&s->before, 1);
 }
 
-FL_STRESS_ACTOR(lock_inversion, one)
+static void lock_from(struct lock_inversion *s, int i)
 {
-	lock_in_order(s, &s->between[0]);
+	lock_in_order(s, &s->between[i]);
 }
 
-FL_STRESS_ACTOR(lock_inversion, two)
-{
-	lock_in_order(s, &s->between[1]);
-}
+TWO_ACTORS(lock_inversion, lock_from)
 
 FL_STRESS_ACTOR(lock_inversion, other_way)
 {

@@ -47,17 +47,13 @@ struct lot_leave_vs_take_all {
 	size_t taken;
 };
 
-FL_STRESS_ACTOR(lot_leave_vs_take_all, one)
+static void stand_briefly(struct lot_leave_vs_take_all *s, int i)
 {
 	uint32_t value;
-	s->rc[0] = stand(s, &s->never, soon(), &value);
+	s->rc[i] = stand(s, &s->never, soon(), &value);
 }
 
-FL_STRESS_ACTOR(lot_leave_vs_take_all, two)
-{
-	uint32_t value;
-	s->rc[1] = stand(s, &s->never, soon(), &value);
-}
+TWO_ACTORS(lot_leave_vs_take_all, stand_briefly)
 
 FL_STRESS_ACTOR(lot_leave_vs_take_all, waker)
 {
@@ -155,17 +151,13 @@ FL_STRESS_ACTOR(lot_serve, holder)
 	fl__lot_close(&lot);
 }
 
-FL_STRESS_ACTOR(lot_serve, one)
+static void ask_to_serve(struct lot_serve *s, int i)
 {
-	SET(&s->asked[0], true);
+	SET(&s->asked[i], true);
 	fl__lot_serve_in_handler(s);
 }
 
-FL_STRESS_ACTOR(lot_serve, two)
-{
-	SET(&s->asked[1], true);
-	fl__lot_serve_in_handler(s);
-}
+TWO_ACTORS(lot_serve, ask_to_serve)
 
 FL_STRESS(lot_serve, holder, one, two)
 {

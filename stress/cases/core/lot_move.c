@@ -141,15 +141,7 @@ static void move_and_take(struct lot_move_both_ways *s, int from)
 		s->taken[from] += take_all(key_of(s, i), &s->ready[i]);
 }
 
-FL_STRESS_ACTOR(lot_move_both_ways, one)
-{
-	wait_in(s, 0);
-}
-
-FL_STRESS_ACTOR(lot_move_both_ways, two)
-{
-	wait_in(s, 1);
-}
+TWO_ACTORS(lot_move_both_ways, wait_in)
 
 FL_STRESS_ACTOR(lot_move_both_ways, there)
 {

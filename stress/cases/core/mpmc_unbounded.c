@@ -27,15 +27,12 @@ FL_STRESS_ACTOR(unbounded_conservation, put_two)
 	OK(fl_mpmc_unbounded_try_put(s->q, &(int){2}));
 }
 
-FL_STRESS_ACTOR(unbounded_conservation, one)
+static void take_any(struct unbounded_conservation *s, int i)
 {
-	s->got[0] = unbounded_take(s->q);
+	s->got[i] = unbounded_take(s->q);
 }
 
-FL_STRESS_ACTOR(unbounded_conservation, two)
-{
-	s->got[1] = unbounded_take(s->q);
-}
+TWO_ACTORS(unbounded_conservation, take_any)
 
 FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
 {

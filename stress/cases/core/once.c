@@ -49,15 +49,12 @@ FL_STRESS_SETUP(once_init_fails)
 	s->work.fails = 1;
 }
 
-FL_STRESS_ACTOR(once_init_fails, one)
+static void call_failing(struct once_init_fails *s, int i)
 {
-	s->rc[0] = fl_once_call(&s->once, run, &s->work);
+	s->rc[i] = fl_once_call(&s->once, run, &s->work);
 }
 
-FL_STRESS_ACTOR(once_init_fails, two)
-{
-	s->rc[1] = fl_once_call(&s->once, run, &s->work);
-}
+TWO_ACTORS(once_init_fails, call_failing)
 
 FL_STRESS(once_init_fails, one, two)
 {
@@ -81,20 +78,12 @@ FL_STRESS_SETUP(once_fails_with_two_waiting)
 	s->work.fails = 1;
 }
 
-FL_STRESS_ACTOR(once_fails_with_two_waiting, one)
+static void call_again(struct once_fails_with_two_waiting *s, int i)
 {
-	s->rc[0] = fl_once_call(&s->once, run, &s->work);
+	s->rc[i] = fl_once_call(&s->once, run, &s->work);
 }
 
-FL_STRESS_ACTOR(once_fails_with_two_waiting, two)
-{
-	s->rc[1] = fl_once_call(&s->once, run, &s->work);
-}
-
-FL_STRESS_ACTOR(once_fails_with_two_waiting, three)
-{
-	s->rc[2] = fl_once_call(&s->once, run, &s->work);
-}
+THREE_ACTORS(once_fails_with_two_waiting, call_again)
 
 FL_STRESS(once_fails_with_two_waiting, one, two, three)
 {

@@ -24,17 +24,13 @@ FL_STRESS_SETUP(promise_set_by_two)
 	OK(fl_promise_create(&s->p, sizeof(int), drop_result, &s->f));
 }
 
-FL_STRESS_ACTOR(promise_set_by_two, one)
+static void set_own(struct promise_set_by_two *s, int i)
 {
-	s->value[0] = 1;
-	s->rc[0] = fl_promise_set(s->p, &s->value[0]);
+	s->value[i] = i + 1;
+	s->rc[i] = fl_promise_set(s->p, &s->value[i]);
 }
 
-FL_STRESS_ACTOR(promise_set_by_two, two)
-{
-	s->value[1] = 2;
-	s->rc[1] = fl_promise_set(s->p, &s->value[1]);
-}
+TWO_ACTORS(promise_set_by_two, set_own)
 
 FL_STRESS_ACTOR(promise_set_by_two, consumer)
 {

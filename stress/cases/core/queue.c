@@ -166,15 +166,12 @@ static int put_and_get(fl_queue *q, int item)
 	return got;
 }
 
-FL_STRESS_ACTOR(queue_own_item, one)
+static void put_and_get_own(struct queue_own_item *s, int i)
 {
-	s->got[0] = put_and_get(s->q, 1);
+	s->got[i] = put_and_get(s->q, i + 1);
 }
 
-FL_STRESS_ACTOR(queue_own_item, two)
-{
-	s->got[1] = put_and_get(s->q, 2);
-}
+TWO_ACTORS(queue_own_item, put_and_get_own)
 
 FL_STRESS(queue_own_item, one, two)
 {

@@ -32,15 +32,12 @@ static int get_closed(struct close_vs_blocked_pop *s)
 	return rc;
 }
 
-FL_STRESS_ACTOR(close_vs_blocked_pop, one)
+static void get_until_closed(struct close_vs_blocked_pop *s, int i)
 {
-	s->rc[0] = get_closed(s);
+	s->rc[i] = get_closed(s);
 }
 
-FL_STRESS_ACTOR(close_vs_blocked_pop, two)
-{
-	s->rc[1] = get_closed(s);
-}
+TWO_ACTORS(close_vs_blocked_pop, get_until_closed)
 
 FL_STRESS_ACTOR(close_vs_blocked_pop, closer)
 {

@@ -194,15 +194,12 @@ FL_STRESS_SETUP(overwrite_close_twice)
 	queue_put_now(s->q, 1);
 }
 
-FL_STRESS_ACTOR(overwrite_close_twice, one)
+static void close_overwritten(struct overwrite_close_twice *s, int i)
 {
-	s->dropped[0] = fl_queue_close_now(s->q);
+	s->dropped[i] = fl_queue_close_now(s->q);
 }
 
-FL_STRESS_ACTOR(overwrite_close_twice, two)
-{
-	s->dropped[1] = fl_queue_close_now(s->q);
-}
+TWO_ACTORS(overwrite_close_twice, close_overwritten)
 
 FL_STRESS(overwrite_close_twice, one, two)
 {

@@ -192,15 +192,12 @@ FL_STRESS_SETUP(pair_drops)
 	queue_put_now(s->q, 2);
 }
 
-FL_STRESS_ACTOR(pair_drops, one)
+static void close_pair(struct pair_drops *s, int i)
 {
-	s->n[0] = fl_queue_close_now(s->q);
+	s->n[i] = fl_queue_close_now(s->q);
 }
 
-FL_STRESS_ACTOR(pair_drops, two)
-{
-	s->n[1] = fl_queue_close_now(s->q);
-}
+TWO_ACTORS(pair_drops, close_pair)
 
 FL_STRESS(pair_drops, one, two)
 {

@@ -30,15 +30,12 @@ FL_STRESS_SETUP(queue_first_stays_first)
 	s->q = ordered(1, any_order());
 }
 
-FL_STRESS_ACTOR(queue_first_stays_first, one)
+static void get_in_turn(struct queue_first_stays_first *s, int i)
 {
-	OK(fl_queue_get(s->q, &s->got[0]));
+	OK(fl_queue_get(s->q, &s->got[i]));
 }
 
-FL_STRESS_ACTOR(queue_first_stays_first, two)
-{
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
+TWO_ACTORS(queue_first_stays_first, get_in_turn)
 
 static int first_of_two(struct queue_first_stays_first *s)
 {

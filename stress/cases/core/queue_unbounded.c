@@ -42,15 +42,12 @@ FL_STRESS_SETUP(growing_batch)
 	s->q = unbounded(1 + fl_stress_choose(2), 0);
 }
 
-FL_STRESS_ACTOR(growing_batch, one)
+static void get_of_batch(struct growing_batch *s, int i)
 {
-	OK(fl_queue_get(s->q, &s->got[0]));
+	OK(fl_queue_get(s->q, &s->got[i]));
 }
 
-FL_STRESS_ACTOR(growing_batch, two)
-{
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
+TWO_ACTORS(growing_batch, get_of_batch)
 
 FL_STRESS_ACTOR(growing_batch, producer)
 {
@@ -74,15 +71,12 @@ FL_STRESS_SETUP(growing_close)
 	s->q = unbounded(1 + fl_stress_choose(2), 0);
 }
 
-FL_STRESS_ACTOR(growing_close, one)
+static void get_before_close(struct growing_close *s, int i)
 {
-	s->rc[0] = fl_queue_get(s->q, &s->got[0]);
+	s->rc[i] = fl_queue_get(s->q, &s->got[i]);
 }
 
-FL_STRESS_ACTOR(growing_close, two)
-{
-	s->rc[1] = fl_queue_get(s->q, &s->got[1]);
-}
+TWO_ACTORS(growing_close, get_before_close)
 
 FL_STRESS_ACTOR(growing_close, producer)
 {

@@ -219,15 +219,12 @@ FL_STRESS_SETUP(rendezvous_late_wake)
 	s->q = rendezvous();
 }
 
-FL_STRESS_ACTOR(rendezvous_late_wake, one)
+static void get_met(struct rendezvous_late_wake *s, int i)
 {
-	OK(fl_queue_get(s->q, &s->got[0]));
+	OK(fl_queue_get(s->q, &s->got[i]));
 }
 
-FL_STRESS_ACTOR(rendezvous_late_wake, two)
-{
-	OK(fl_queue_get(s->q, &s->got[1]));
-}
+TWO_ACTORS(rendezvous_late_wake, get_met)
 
 FL_STRESS_ACTOR(rendezvous_late_wake, producer)
 {

@@ -35,15 +35,12 @@ static int add_one(struct rw_upgrade *s)
 	return rc;
 }
 
-FL_STRESS_ACTOR(rw_upgrade, one)
+static void upgrade_and_add(struct rw_upgrade *s, int i)
 {
-	s->rc[0] = add_one(s);
+	s->rc[i] = add_one(s);
 }
 
-FL_STRESS_ACTOR(rw_upgrade, two)
-{
-	s->rc[1] = add_one(s);
-}
+TWO_ACTORS(rw_upgrade, upgrade_and_add)
 
 FL_STRESS(rw_upgrade, one, two)
 {

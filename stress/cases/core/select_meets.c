@@ -46,15 +46,12 @@ FL_STRESS_SETUP(select_either_way)
 	s->q = queue_of(FL_RENDEZVOUS);
 }
 
-FL_STRESS_ACTOR(select_either_way, one)
+static void get_or_put(struct select_either_way *s, int i)
 {
-	s->which[0] = FL_SELECT(FL_GET(s->q, &s->got[0]), FL_PUT(s->q, &(int){1}));
+	s->which[i] = FL_SELECT(FL_GET(s->q, &s->got[i]), FL_PUT(s->q, &(int){i + 1}));
 }
 
-FL_STRESS_ACTOR(select_either_way, two)
-{
-	s->which[1] = FL_SELECT(FL_GET(s->q, &s->got[1]), FL_PUT(s->q, &(int){2}));
-}
+TWO_ACTORS(select_either_way, get_or_put)
 
 FL_STRESS(select_either_way, one, two)
 {

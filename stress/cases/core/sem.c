@@ -60,17 +60,13 @@ struct sem_two_releasers {
 	int data[2], rc;
 };
 
-FL_STRESS_ACTOR(sem_two_releasers, left)
+static void write_and_release(struct sem_two_releasers *s, int i)
 {
-	s->data[0] = 1;
+	s->data[i] = 1;
 	fl_sem_release(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_two_releasers, right)
-{
-	s->data[1] = 1;
-	fl_sem_release(&s->permits);
-}
+TWO_ACTORS(sem_two_releasers, write_and_release)
 
 FL_STRESS_ACTOR(sem_two_releasers, taker)
 {
@@ -79,7 +75,7 @@ FL_STRESS_ACTOR(sem_two_releasers, taker)
 	FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
 }
 
-FL_STRESS(sem_two_releasers, left, right, taker)
+FL_STRESS(sem_two_releasers, one, two, taker)
 {
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "both taken");
 }

@@ -60,15 +60,12 @@ FL_STRESS_SETUP(task_blocks_alone)
 		give(take(s->pool, 3), 3);
 }
 
-FL_STRESS_ACTOR(task_blocks_alone, one)
+static void take_and_give(struct task_blocks_alone *s, int i)
 {
-	give(take(s->pool, 1), 1);
+	give(take(s->pool, i + 1), i + 1);
 }
 
-FL_STRESS_ACTOR(task_blocks_alone, two)
-{
-	give(take(s->pool, 2), 2);
-}
+TWO_ACTORS(task_blocks_alone, take_and_give)
 
 FL_STRESS(task_blocks_alone, one, two)
 {
@@ -92,15 +89,12 @@ FL_STRESS_SETUP(task_blocks_last)
 	s->blocks[1] = take(s->pool, 2);
 }
 
-FL_STRESS_ACTOR(task_blocks_last, one)
+static void give_block(struct task_blocks_last *s, int i)
 {
-	give(s->blocks[0], 1);
+	give(s->blocks[i], i + 1);
 }
 
-FL_STRESS_ACTOR(task_blocks_last, two)
-{
-	give(s->blocks[1], 2);
-}
+TWO_ACTORS(task_blocks_last, give_block)
 
 FL_STRESS_ACTOR(task_blocks_last, executor)
 {

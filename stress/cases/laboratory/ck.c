@@ -85,17 +85,13 @@ static int take_mpmc(struct ck_ring_mpmc_each_once *s)
 	return ck_ring_dequeue_mpmc(&s->ring, s->slots, &item) ? *item : 0;
 }
 
-FL_STRESS_ACTOR(ck_ring_mpmc_each_once, one)
+static void put_and_take(struct ck_ring_mpmc_each_once *s, int i)
 {
-	put_mpmc(s, 0);
-	s->taken[0] = take_mpmc(s);
+	put_mpmc(s, i);
+	s->taken[i] = take_mpmc(s);
 }
 
-FL_STRESS_ACTOR(ck_ring_mpmc_each_once, two)
-{
-	put_mpmc(s, 1);
-	s->taken[1] = take_mpmc(s);
-}
+TWO_ACTORS(ck_ring_mpmc_each_once, put_and_take)
 
 FL_STRESS(ck_ring_mpmc_each_once, one, two)
 {
@@ -122,19 +118,14 @@ struct ck_stack_mpmc_each_once {
 	int taken[2];
 };
 
-FL_STRESS_ACTOR(ck_stack_mpmc_each_once, one)
+static void push_and_pop(struct ck_stack_mpmc_each_once *s, int i)
 {
-	s->nodes[0].value = 1;
-	ck_stack_push_mpmc(&s->stack, &s->nodes[0].entry);
-	s->taken[0] = node_of(ck_stack_pop_mpmc(&s->stack))->value;
+	s->nodes[i].value = i + 1;
+	ck_stack_push_mpmc(&s->stack, &s->nodes[i].entry);
+	s->taken[i] = node_of(ck_stack_pop_mpmc(&s->stack))->value;
 }
 
-FL_STRESS_ACTOR(ck_stack_mpmc_each_once, two)
-{
-	s->nodes[1].value = 2;
-	ck_stack_push_mpmc(&s->stack, &s->nodes[1].entry);
-	s->taken[1] = node_of(ck_stack_pop_mpmc(&s->stack))->value;
-}
+TWO_ACTORS(ck_stack_mpmc_each_once, push_and_pop)
 
 FL_STRESS(ck_stack_mpmc_each_once, one, two)
 {

@@ -16,19 +16,14 @@ struct kill_lock {
 	bool died[2];
 };
 
-FL_STRESS_ACTOR(kill_lock, one)
+static void lock_and_count(struct kill_lock *s, int i)
 {
-	s->died[0] = robust_take(&s->lock, NOTHING);
+	s->died[i] = robust_take(&s->lock, NOTHING);
 	s->count++;
 	robust_give(&s->lock, NOTHING);
 }
 
-FL_STRESS_ACTOR(kill_lock, two)
-{
-	s->died[1] = robust_take(&s->lock, NOTHING);
-	s->count++;
-	robust_give(&s->lock, NOTHING);
-}
+TWO_ACTORS(kill_lock, lock_and_count)
 
 FL_STRESS_PROCESSES(kill_lock, one, two)
 {
@@ -203,15 +198,12 @@ static int count_privately(struct kill_private *s)
 	return seen;
 }
 
-FL_STRESS_ACTOR(kill_private, one)
+static void look_privately(struct kill_private *s, int i)
 {
-	s->seen[0] = count_privately(s);
+	s->seen[i] = count_privately(s);
 }
 
-FL_STRESS_ACTOR(kill_private, two)
-{
-	s->seen[1] = count_privately(s);
-}
+TWO_ACTORS(kill_private, look_privately)
 
 FL_STRESS_PROCESSES(kill_private, one, two)
 {

@@ -34,15 +34,12 @@ static int submit_wait(struct process_pool *pool, int task)
 	return error;
 }
 
-FL_STRESS_ACTOR(process_pool_kill9_worker_task, one)
+static void submit_own(struct process_pool_kill9_worker_task *s, int i)
 {
-	s->error[0] = submit_wait(&s->pool, 1);
+	s->error[i] = submit_wait(&s->pool, i + 1);
 }
 
-FL_STRESS_ACTOR(process_pool_kill9_worker_task, two)
-{
-	s->error[1] = submit_wait(&s->pool, 2);
-}
+TWO_ACTORS(process_pool_kill9_worker_task, submit_own)
 
 FL_STRESS(process_pool_kill9_worker_task, one, two)
 {

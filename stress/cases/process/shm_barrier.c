@@ -20,15 +20,12 @@ FL_STRESS_SETUP(shm_barrier_abort)
 	s->rc[0] = s->rc[1] = NOT_YET;
 }
 
-FL_STRESS_ACTOR(shm_barrier_abort, one)
+static void wait_for_abort(struct shm_barrier_abort *s, int i)
 {
-	s->rc[0] = fl_shm_barrier_wait_until(&s->b, fl_after(FL_S(1)), NULL);
+	s->rc[i] = fl_shm_barrier_wait_until(&s->b, fl_after(FL_S(1)), NULL);
 }
 
-FL_STRESS_ACTOR(shm_barrier_abort, two)
-{
-	s->rc[1] = fl_shm_barrier_wait_until(&s->b, fl_after(FL_S(1)), NULL);
-}
+TWO_ACTORS(shm_barrier_abort, wait_for_abort)
 
 FL_STRESS_ACTOR(shm_barrier_abort, breaker)
 {
@@ -123,15 +120,7 @@ static void meet(struct shm_barrier_data *s, int i)
 	FL_STRESS_CHECK(s->data[!i] == 1);
 }
 
-FL_STRESS_ACTOR(shm_barrier_data, one)
-{
-	meet(s, 0);
-}
-
-FL_STRESS_ACTOR(shm_barrier_data, two)
-{
-	meet(s, 1);
-}
+TWO_ACTORS(shm_barrier_data, meet)
 
 FL_STRESS(shm_barrier_data, one, two)
 {

@@ -82,15 +82,12 @@ FL_STRESS_ACTOR(shm_event_kill, setter)
 	s->returned = 1;
 }
 
-FL_STRESS_ACTOR(shm_event_kill, one)
+static void wait_for_set(struct shm_event_kill *s, int i)
 {
-	s->rc[0] = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
+	s->rc[i] = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
 }
 
-FL_STRESS_ACTOR(shm_event_kill, two)
-{
-	s->rc[1] = fl_shm_event_wait_until(&s->e, fl_after(FL_S(1)), NULL);
-}
+TWO_ACTORS(shm_event_kill, wait_for_set)
 
 FL_STRESS_PROCESSES(shm_event_kill, setter, one, two)
 {

@@ -65,24 +65,20 @@ static int say_done(struct queue_in_shm *q)
 	return rc;
 }
 
-FL_STRESS_ACTOR(shm_queue_join, left)
+static void say_own_done(struct shm_queue_join *s, int i)
 {
-	s->data[0] = 1;
-	s->rc[0] = say_done(&s->q);
+	s->data[i] = 1;
+	s->rc[i] = say_done(&s->q);
 }
 
-FL_STRESS_ACTOR(shm_queue_join, right)
-{
-	s->data[1] = 1;
-	s->rc[1] = say_done(&s->q);
-}
+TWO_ACTORS(shm_queue_join, say_own_done)
 
 FL_STRESS_ACTOR(shm_queue_join, joiner)
 {
 	OK(fl_shm_queue_join_until(&s->q.queue, FL_FOREVER, FL_SHIELDED));
 }
 
-FL_STRESS_PROCESSES(shm_queue_join, left, right, joiner)
+FL_STRESS_PROCESSES(shm_queue_join, one, two, joiner)
 {
 	FL_FORBIDDEN(s->rc[0] == 0 && s->rc[1] == 0, "done twice");
 	FL_FORBIDDEN(s->rc[0] == -EINVAL && s->rc[1] == -EINVAL, "done by none");

@@ -80,17 +80,13 @@ struct shm_sem_releasers {
 	int rc, returned[2];
 };
 
-FL_STRESS_ACTOR(shm_sem_releasers, left)
+static void release_one(struct shm_sem_releasers *s, int i)
 {
 	OK(fl_shm_sem_release(&s->permits));
-	s->returned[0] = 1;
+	s->returned[i] = 1;
 }
 
-FL_STRESS_ACTOR(shm_sem_releasers, right)
-{
-	OK(fl_shm_sem_release(&s->permits));
-	s->returned[1] = 1;
-}
+TWO_ACTORS(shm_sem_releasers, release_one)
 
 FL_STRESS_ACTOR(shm_sem_releasers, waiter)
 {
@@ -98,7 +94,7 @@ FL_STRESS_ACTOR(shm_sem_releasers, waiter)
 	s->rc = 1;
 }
 
-FL_STRESS_PROCESSES(shm_sem_releasers, left, right, waiter)
+FL_STRESS_PROCESSES(shm_sem_releasers, one, two, waiter)
 {
 	int value = (int)fl_shm_sem_value(&s->permits) + (s->rc != 0);
 	FL_FORBIDDEN(value + fl_stress_killed("waiter") < s->returned[0] + s->returned[1], "a permit was lost");

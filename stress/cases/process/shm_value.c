@@ -100,20 +100,12 @@ struct shm_value_update {
 	int done[3];
 };
 
-FL_STRESS_ACTOR(shm_value_update, one)
+static void update_own(struct shm_value_update *s, int i)
 {
-	s->done[0] = update(&s->value);
+	s->done[i] = update(&s->value);
 }
 
-FL_STRESS_ACTOR(shm_value_update, two)
-{
-	s->done[1] = update(&s->value);
-}
-
-FL_STRESS_ACTOR(shm_value_update, three)
-{
-	s->done[2] = update(&s->value);
-}
+THREE_ACTORS(shm_value_update, update_own)
 
 FL_STRESS_PROCESSES(shm_value_update, one, two, three)
 {
