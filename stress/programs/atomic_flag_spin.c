@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A loop on an atomic flag ends. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 static atomic_int stop;
@@ -16,8 +16,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	while (!atomic_load_explicit(&stop, memory_order_acquire))
 		;
 	assert(value == 1);

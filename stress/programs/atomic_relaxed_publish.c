@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "value". A relaxed flag publishes nothing. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 
 static atomic_int full;
@@ -15,8 +15,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	int seen = atomic_load_explicit(&full, memory_order_acquire) ? value : 1;
 	pthread_join(other, NULL);
 	return seen != 1;

@@ -23,7 +23,7 @@ static void *second(void *arg)
 
 int main(void)
 {
-	in_two_threads(first, NULL, second, NULL);
+	in_two_threads(first, second);
 	assert(a || b);
 	return 0;
 }

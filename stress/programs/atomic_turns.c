@@ -29,7 +29,7 @@ static void *double_right(void *arg)
 
 int main(void)
 {
-	in_two_threads(double_left, NULL, double_right, NULL);
+	in_two_threads(double_left, double_right);
 	int top = left > right ? left : right;
 	assert(top < 4096);
 	return 0;

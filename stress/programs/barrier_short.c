@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DEADLOCK "". A barrier for more threads than come. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_barrier_t barrier;
 
@@ -12,9 +12,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_barrier_init(&barrier, NULL, 3);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_barrier_wait(&barrier);
 	pthread_join(other, NULL);
 	return 0;

@@ -3,7 +3,7 @@
  * Expects LOST WAKEUP "came before the wait". A download manager in the style of aget: the last
  * worker signals that all is done, and main looks at no variable before it waits.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_done = PTHREAD_COND_INITIALIZER;
@@ -20,9 +20,8 @@ static void *download(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, download, NULL);
-	pthread_create(&two, NULL, download, NULL);
+	pthread_t one = start(download);
+	pthread_t two = start(download);
 	pthread_mutex_lock(&lock);
 #ifdef FIXED
 	while (left > 0)

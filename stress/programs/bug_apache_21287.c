@@ -36,6 +36,6 @@ int main(void)
 {
 	cached = calloc(1, sizeof *cached);
 	atomic_init(&cached->references, 2);
-	in_two_threads(serve, NULL, serve, NULL);
+	in_two_threads(serve, serve);
 	return 0;
 }

@@ -37,6 +37,6 @@ static void *nl_shutdown(void *arg)
 
 int main(void)
 {
-	in_two_threads(nl_close, NULL, nl_shutdown, NULL);
+	in_two_threads(nl_close, nl_shutdown);
 	return 0;
 }

@@ -24,7 +24,7 @@ static void *incr(void *arg)
 
 int main(void)
 {
-	in_two_threads(incr, NULL, incr, NULL);
+	in_two_threads(incr, incr);
 	assert(value == 2);
 	return 0;
 }

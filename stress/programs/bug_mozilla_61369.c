@@ -3,7 +3,7 @@
  * Expects CRASH "null pointer". Mozilla bug 61369: a thread uses the record of itself that
  * its creator stores after the thread was started.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -29,9 +29,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	struct thread *record = calloc(1, sizeof *record);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_mutex_lock(&lock);
 	atomic_store(&current, record);
 	pthread_cond_signal(&stored);

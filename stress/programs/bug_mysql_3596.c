@@ -31,6 +31,6 @@ static void *end(void *arg)
 
 int main(void)
 {
-	in_two_threads(show, NULL, end, NULL);
+	in_two_threads(show, end);
 	return 0;
 }

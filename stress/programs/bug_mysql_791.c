@@ -41,7 +41,7 @@ static void *rotate(void *arg)
 
 int main(void)
 {
-	in_two_threads(query, NULL, rotate, NULL);
+	in_two_threads(query, rotate);
 	assert(written == 2);
 	return 0;
 }

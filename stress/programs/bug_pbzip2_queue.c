@@ -3,7 +3,7 @@
  * Expects USE AFTER FREE "". pbzip2 0.9.4: main deletes the queue, with its mutex, while a consumer
  * still uses it.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 struct queue {
@@ -27,11 +27,10 @@ static void *consume(void *arg)
 
 int main(void)
 {
-	pthread_t consumer;
 	fifo = calloc(1, sizeof *fifo);
 	pthread_mutex_init(&fifo->lock, NULL);
 	fifo->items = 1;
-	pthread_create(&consumer, NULL, consume, NULL);
+	pthread_t consumer = start(consume);
 #ifdef FIXED
 	pthread_join(consumer, NULL);
 #else

@@ -37,6 +37,6 @@ static void *clear(void *arg)
 
 int main(void)
 {
-	in_two_threads(append, NULL, clear, NULL);
+	in_two_threads(append, clear);
 	return 0;
 }

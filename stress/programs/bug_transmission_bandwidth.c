@@ -3,7 +3,7 @@
  * Expects DATA RACE "bandwidth". Transmission 1.42: the event thread reads session->bandwidth,
  * which the creator stores after it has started the thread.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 static struct session {
@@ -20,11 +20,10 @@ static void *events(void *arg)
 
 int main(void)
 {
-	pthread_t thread;
 #ifdef FIXED
 	session.bandwidth = &limit;
 #endif
-	pthread_create(&thread, NULL, events, NULL);
+	pthread_t thread = start(events);
 #ifndef FIXED
 	session.bandwidth = &limit;
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(tickets >= 0)". A broadcast wakes two threads for one ticket. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
 
@@ -25,10 +25,9 @@ static void *take(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
 	sem_init(&ready, 0, 0);
-	pthread_create(&one, NULL, take, NULL);
-	pthread_create(&two, NULL, take, NULL);
+	pthread_t one = start(take);
+	pthread_t two = start(take);
 	sem_wait(&ready);
 	sem_wait(&ready);
 	pthread_mutex_lock(&lock);

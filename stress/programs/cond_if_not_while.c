@@ -3,8 +3,8 @@
  * Expects CHECK "assert(items > 0)". A consumer looks once: another one, or a spurious wakeup,
  * comes between.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -32,10 +32,6 @@ static void *produce(void *arg)
 
 int main(void)
 {
-	pthread_t threads[2];
-	pthread_create(&threads[0], NULL, consume, NULL);
-	pthread_create(&threads[1], NULL, produce, NULL);
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
+	in_two_threads(consume, produce);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DEADLOCK "". One signal for two waiters. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -17,14 +17,19 @@ static void *wait(void *arg)
 
 int main(void)
 {
-	pthread_t one, two;
-	pthread_create(&one, NULL, wait, NULL);
-	pthread_create(&two, NULL, wait, NULL);
+	pthread_t one = start(wait);
+	pthread_t two = start(wait);
 	pthread_mutex_lock(&lock);
 	ready = 1;
+#ifdef FIXED
+	pthread_cond_broadcast(&changed);
+#else
 	pthread_cond_signal(&changed);
+#endif
 	pthread_mutex_unlock(&lock);
 	pthread_join(one, NULL);
 	pthread_join(two, NULL);
+	pthread_cond_destroy(&changed);
+	pthread_mutex_destroy(&lock);
 	return 0;
 }

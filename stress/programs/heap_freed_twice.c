@@ -22,6 +22,6 @@ static void *second(void *arg)
 int main(void)
 {
 	shared = malloc(8);
-	in_two_threads(first, NULL, second, NULL);
+	in_two_threads(first, second);
 	return 0;
 }

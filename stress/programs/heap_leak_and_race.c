@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "count". A leak does not hide the race. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 static int count;
@@ -28,12 +28,8 @@ static void *third(void *arg)
 
 int main(void)
 {
-	pthread_t one, two, three;
-	pthread_create(&one, NULL, first, NULL);
+	pthread_t one = start(first);
 	pthread_join(one, NULL);
-	pthread_create(&two, NULL, second, NULL);
-	pthread_create(&three, NULL, third, NULL);
-	pthread_join(two, NULL);
-	pthread_join(three, NULL);
+	in_two_threads(second, third);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects USE AFTER FREE "". A block is read that another thread has freed. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 static int *shared;
@@ -13,9 +13,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	shared = calloc(1, sizeof *shared);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	int seen = *shared;
 	pthread_join(other, NULL);
 	return seen;

@@ -2,7 +2,7 @@
 /*
  * Expects DATA RACE "". A block is published without order: its contents race with its allocation.
  */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -18,8 +18,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	int *block = malloc(sizeof *block);
 	atomic_store_explicit(&shared, block, memory_order_relaxed);
 	pthread_join(other, NULL);

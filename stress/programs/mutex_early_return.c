@@ -3,7 +3,7 @@
  * Expects MISUSE "ends while it holds the mutex lock, which it has held since". The path of an
  * error returns with the lock.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int items;
@@ -26,8 +26,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	return 0;
 }

@@ -21,6 +21,6 @@ static void *second(void *arg)
 
 int main(void)
 {
-	in_two_threads(first, NULL, second, NULL);
+	in_two_threads(first, second);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Expects MISUSE "is not ordered". A thread initialises a mutex that main has used, without an
  * order.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock;
 
@@ -15,8 +15,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_mutex_lock(&lock);
 	pthread_mutex_unlock(&lock);
 	pthread_join(other, NULL);

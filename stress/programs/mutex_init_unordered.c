@@ -3,7 +3,7 @@
  * Expects MISUSE "initialis". A thread uses a mutex that main initialises at the same
  * time.
  */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock;
 
@@ -16,8 +16,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_mutex_init(&lock, NULL);
 	pthread_join(other, NULL);
 	return 0;

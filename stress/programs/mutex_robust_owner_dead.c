@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A robust mutex tells of the death of its owner. */
+#include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 
 static pthread_mutex_t lock;
 
@@ -14,12 +14,11 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_mutexattr_t attributes;
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
 	pthread_mutex_init(&lock, &attributes);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	assert(pthread_mutex_lock(&lock) == EOWNERDEAD);
 	assert(pthread_mutex_consistent(&lock) == 0);

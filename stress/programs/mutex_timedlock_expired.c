@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A timed lock of a held mutex ends at its deadline. */
+#include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <time.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -18,9 +18,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_mutex_lock(&lock);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	pthread_mutex_unlock(&lock);
 	return 0;

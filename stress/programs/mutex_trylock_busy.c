@@ -21,6 +21,6 @@ static void *run(void *arg)
 
 int main(void)
 {
-	in_two_threads(run, NULL, run, NULL);
+	in_two_threads(run, run);
 	return 0;
 }

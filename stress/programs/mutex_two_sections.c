@@ -22,7 +22,7 @@ static void *add(void *arg)
 
 int main(void)
 {
-	in_two_threads(add, NULL, add, NULL);
+	in_two_threads(add, add);
 	assert(balance == 2);
 	return 0;
 }

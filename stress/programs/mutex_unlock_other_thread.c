@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects MISUSE "which main has held". A thread unlocks what another one holds. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -12,9 +12,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_mutex_lock(&lock);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	return 0;
 }

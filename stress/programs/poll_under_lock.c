@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A checker polls a flag under a lock: a fair schedule ends it. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -16,9 +16,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	int seen = 0;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	while (!seen) {
 		pthread_mutex_lock(&lock);
 		seen = done;

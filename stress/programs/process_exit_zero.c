@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. exit(0) in a thread ends the program well. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdlib.h>
 
 static void *run(void *arg)
@@ -11,8 +11,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	return 0;
 }

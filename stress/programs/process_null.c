@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CRASH "null pointer". A null pointer is followed. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static int *pointer;
 
@@ -12,8 +12,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	return 0;
 }

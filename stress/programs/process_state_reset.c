@@ -35,6 +35,6 @@ int main(void)
 	kept = malloc(10);
 	memcpy(kept, text, sizeof text);
 	atexit(at_end);
-	in_two_threads(run, NULL, run, NULL);
+	in_two_threads(run, run);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. Thread-locals are each thread's own, and begin as they are initialised. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static _Thread_local int mine = 5;
 
@@ -15,8 +15,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	mine = 9;
 	pthread_join(other, NULL);
 	assert(mine == 9);

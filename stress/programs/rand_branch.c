@@ -15,7 +15,7 @@ int main(void)
 {
 	int a = -1, b = -1;
 	srand(7);
-	in_two_threads(run, &a, run, &b);
+	in_two_threads_with(run, &a, run, &b);
 	assert(a >= 0 && b >= 0);
 	return 0;
 }

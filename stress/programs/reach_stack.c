@@ -16,6 +16,6 @@ static void *add(void *arg)
 int main(void)
 {
 	struct total totals[2] = {{0, 0}, {0, 0}};
-	in_two_threads(add, &totals[1], add, &totals[1]);
+	in_two_threads_with(add, &totals[1], add, &totals[1]);
 	return 0;
 }

@@ -30,7 +30,7 @@ int main(void)
 {
 	struct message *message = checked(sizeof *message + 5);
 	message->length = 5;
-	in_two_threads(send, message, send, message);
+	in_two_threads_with(send, message, send, message);
 	free(message);
 	return 0;
 }

@@ -35,6 +35,6 @@ int main(void)
 	wrong = (struct large *)small;
 	either.large = (struct large *)small;
 	untyped = small;
-	in_two_threads(run, small, run, small);
+	in_two_threads_with(run, small, run, small);
 	return 0;
 }

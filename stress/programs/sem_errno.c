@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A semaphore answers -1 and sets errno, to each thread its own. */
+#include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <time.h>
 
@@ -19,11 +19,10 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	int value = -1;
 	sem_init(&empty, 0, 0);
 	errno = 0;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	assert(errno == 0);
 	assert(sem_getvalue(&empty, &value) == 0 && value == 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A post makes known what came before. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <semaphore.h>
 
 static sem_t full;
@@ -16,9 +16,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	sem_init(&full, 0, 0);
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	sem_wait(&full);
 	assert(item == 7);
 	pthread_join(other, NULL);

@@ -17,7 +17,7 @@ static void *add(void *arg)
 int main(void)
 {
 	sem_init(&permits, 0, 2);
-	in_two_threads(add, NULL, add, NULL);
+	in_two_threads(add, add);
 	sem_destroy(&permits);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "ready". A sleep orders nothing. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <unistd.h>
 
 static int ready;
@@ -13,8 +13,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	sleep(1);
 	int seen = ready;
 	pthread_join(other, NULL);

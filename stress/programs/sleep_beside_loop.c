@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A sleep ends although another thread computes all the time. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -15,8 +15,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	sleep(1);
 	stop = 1;
 	pthread_join(other, NULL);

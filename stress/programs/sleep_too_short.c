@@ -2,8 +2,8 @@
 /*
  * Expects CHECK "assert(atomic_load(&ready))". A sleep is not long enough: no race, but too early.
  */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -17,8 +17,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	sleep(1);
 	assert(atomic_load(&ready));
 	pthread_join(other, NULL);

@@ -17,7 +17,7 @@ static void *add(void *arg)
 int main(void)
 {
 	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
-	in_two_threads(add, NULL, add, NULL);
+	in_two_threads(add, add);
 	assert(pthread_spin_trylock(&lock) == 0);
 	assert(pthread_spin_trylock(&lock) != 0);
 	pthread_spin_unlock(&lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects USE AFTER FREE "in the frame of a function that has returned". */
-#include <pthread.h>
+#include "two_threads.h"
 #include <semaphore.h>
 
 static int *request;
@@ -23,10 +23,9 @@ static void *serve(void *arg)
 
 int main(void)
 {
-	pthread_t server;
 	sem_init(&asked, 0, 0);
 	sem_init(&answered, 0, 0);
-	pthread_create(&server, NULL, serve, NULL);
+	pthread_t server = start(serve);
 	ask();
 	sem_wait(&answered);
 	pthread_join(server, NULL);

@@ -22,6 +22,6 @@ static void *use(void *arg)
 
 int main(void)
 {
-	in_two_threads(lend, NULL, use, NULL);
+	in_two_threads(lend, use);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects MISUSE "has joined at". A thread is joined twice. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static void *run(void *arg)
 {
@@ -9,8 +9,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	pthread_join(other, NULL);
 	return 0;

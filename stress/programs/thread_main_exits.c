@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects CHECK "assert(0)". pthread_exit() in main lets the others go on. */
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 
 static void *run(void *arg)
 {
@@ -11,7 +11,6 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	start(run);
 	pthread_exit(NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The return of main ends a thread that still waits. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -13,8 +13,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	pthread_mutex_lock(&lock);
-	pthread_create(&other, NULL, run, NULL);
+	start(run);
 	return 0;
 }

@@ -3,8 +3,8 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "two_threads.h"
 #include <assert.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -18,9 +18,8 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
 	char name[16];
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_join(other, NULL);
 	assert(pthread_setname_np(pthread_self(), "the first") == 0);
 	assert(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "the first") == 0);

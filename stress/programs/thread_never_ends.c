@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. The return of main ends a thread that would never end. */
-#include <pthread.h>
+#include "two_threads.h"
 #include <stdatomic.h>
 
 static atomic_int turns;
@@ -14,7 +14,6 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	start(run);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "result". The result is read without a join. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static int result;
 
@@ -12,8 +12,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	pthread_detach(other);
 	return result == 43;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects DATA RACE "stop". A volatile flag is no atomic one. */
-#include <pthread.h>
+#include "two_threads.h"
 
 static volatile int stop;
 
@@ -12,8 +12,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	pthread_t other;
-	pthread_create(&other, NULL, run, NULL);
+	pthread_t other = start(run);
 	while (!stop)
 		;
 	pthread_join(other, NULL);
