@@ -32,6 +32,16 @@ SEAM_FN fl_executor *pool_with(unsigned workers)
 	return e;
 }
 
+/* A case with an executor `e` of that many workers. */
+#define POOL_TEST(name, workers)                                                                                       \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = pool_with(workers);                                                        \
+		name##_in(e);                                                                                          \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
+
 SEAM_FN fl_executor *sequential(void)
 {
 	fl_executor *e = NULL;

@@ -60,4 +60,17 @@ static int create_of_kind(fl_queue **q, size_t item_size, const fl_queue_config 
 	QUEUE_CASE(name, _of_a_pair, A_PAIR)                                                                           \
 	QUEUE_TEST_MANY(name)
 
+/* With a queue `q` of ints, made by queue_with() of fl_blocked.h. */
+#define QUEUE_TEST_WITH(test, name, capacity, in)                                                                      \
+	static void name##_on(fl_queue *q);                                                                            \
+	test(name)                                                                                                     \
+	{                                                                                                              \
+		FL_SCOPED(fl_queue) *q = queue_with((capacity), (in));                                                 \
+		name##_on(q);                                                                                          \
+	}                                                                                                              \
+	static void name##_on(fl_queue *q)
+
+#define QUEUE_TEST_ON(name, capacity, in) QUEUE_TEST_WITH(QUEUE_TEST, name, capacity, in)
+#define QUEUE_TEST_RINGS_ON(name, capacity, in) QUEUE_TEST_WITH(QUEUE_TEST_RINGS, name, capacity, in)
+
 #endif

@@ -106,9 +106,8 @@ FL_TASK_STATIC(fail_when_told, struct gate *, void)
 	return rc ? rc : fl_task_fail(ctx, -EIO, "told");
 }
 
-FL_TEST(group_later_failures_go_to_the_log)
+POOL_TEST(group_later_failures_go_to_the_log, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
 	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
@@ -124,9 +123,8 @@ FL_TEST(group_later_failures_go_to_the_log)
 	(void)fl_set_log_handler(before);
 }
 
-FL_TEST(group_left_with_an_error_tells_the_log)
+POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
@@ -157,9 +155,8 @@ FL_TEST(group_message_is_of_this_round)
 }
 
 /* Cancelled before anything else: what begins it then is cancelled. */
-FL_TEST(group_cancelled_before_it_began)
+POOL_TEST(group_cancelled_before_it_began, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_group_cancel(&g);
 	assert_true(fl_cancel_token_is_requested(fl_group_token(&g)));
@@ -175,9 +172,8 @@ static int join_it(void *g)
 	return fl_group_join(g);
 }
 
-FL_TEST(group_joined_by_two_panics)
+POOL_TEST(group_joined_by_two_panics, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
 	fl_thread t;
@@ -268,9 +264,8 @@ static void in_child(void *group)
 	fl_group_destroy(g);
 }
 
-FL_TEST(group_in_a_forked_child)
+POOL_TEST(group_in_a_forked_child, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
 	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
@@ -314,9 +309,8 @@ FL_TASK_STATIC(join_late, struct late, void)
 	return rc ? rc : joined;
 }
 
-FL_TEST(group_join_on_a_worker_takes_up_what_comes_late)
+POOL_TEST(group_join_on_a_worker_takes_up_what_comes_late, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_event entered = FL_EVENT_INIT, ran = FL_EVENT_INIT;
 	FL_OK(fl_group_submit(&g, &join_late, &(struct late){NULL, &entered, &ran}, NULL));

@@ -70,9 +70,8 @@ FL_TEST(imap_without_memory)
 }
 
 /* The rest of a chunk is refused: each of its elements says so. */
-FL_TEST(imap_without_memory_for_the_rest_of_a_chunk)
+POOL_TEST(imap_without_memory_for_the_rest_of_a_chunk, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_imap) *it = NULL;
 	int result;
 	begin_test();
@@ -93,17 +92,15 @@ FL_TEST(imap_without_memory_for_the_rest_of_a_chunk)
 	assert_int_equal(LOOK(&runs), 61);
 }
 
-FL_TEST(imap_of_a_window_without_end)
+POOL_TEST(imap_of_a_window_without_end, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_imap *it = NULL;
 	const fl_imap_config config = {.window = SIZE_MAX, .next = (int (*)(void *, void *))abort};
 	FL_RC(square_imap(e, NULL, 0, &it, &config), -ENOMEM);
 }
 
-FL_TEST(imap_without_threads)
+POOL_TEST(imap_without_threads, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	begin_test();
 	seam_fail_threads(0, 1000);

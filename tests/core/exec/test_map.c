@@ -33,9 +33,8 @@ FL_TASK(map_meet, int, int)
 	return fl_latch_wait(&together);
 }
 
-FL_TEST(map_uses_all_workers_at_once)
+POOL_TEST(map_uses_all_workers_at_once, 4)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(4);
 	begin_map();
 	FL_OK(fl_latch_init(&together, 4));
 	FL_OK(map_meet_map(e, inputs, 4, outputs, NULL));

@@ -112,9 +112,8 @@ FL_TEST(map_without_memory_for_all_its_tasks)
 	assert_true(partial > 0);
 }
 
-FL_TEST(map_without_threads)
+POOL_TEST(map_without_threads, 3)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(3);
 	begin_map();
 	seam_fail_threads(0, 1000);
 	FL_RC(map_square_map(e, inputs, N, outputs, NULL), -EAGAIN);

@@ -98,9 +98,8 @@ FL_TEST(task_type_says_what_it_is)
 	assert_ptr_equal(task_with_more.drop_arg, drop_pair);
 }
 
-FL_TEST(task_with_argument_and_result)
+POOL_TEST(task_with_argument_and_result, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	long sum = 0;
 	FL_OK(task_sum_submit(e, (struct pair){2, 3}, &f));
@@ -119,9 +118,8 @@ FL_TEST(task_with_argument_and_result)
 	FL_RC(task_sum_map(e, &(struct pair){-1, 0}, 1, sums, NULL), FL_ETASK);
 }
 
-FL_TEST(task_with_argument_alone)
+POOL_TEST(task_with_argument_alone, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	SET(&runs, 0);
 	FL_OK(task_note_submit(e, (struct pair){0, 1}, &f));
@@ -135,9 +133,8 @@ FL_TEST(task_with_argument_alone)
 	assert_int_equal(LOOK(&runs), 4);
 }
 
-FL_TEST(task_with_result_alone)
+POOL_TEST(task_with_result_alone, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	int n = 0;
 	FL_OK(task_answer_submit(e, &f));
@@ -152,9 +149,8 @@ FL_TEST(task_with_result_alone)
 	assert_int_equal(n, 42);
 }
 
-FL_TEST(task_with_neither)
+POOL_TEST(task_with_neither, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	SET(&runs, 0);
 	FL_OK(task_nothing_submit(e, &f));
@@ -167,9 +163,8 @@ FL_TEST(task_with_neither)
 	assert_int_equal(LOOK(&runs), 3);
 }
 
-FL_TEST(task_with_pointers_static_and_more_fields)
+POOL_TEST(task_with_pointers_static_and_more_fields, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
 	size_t length = 0;
 	int n = 0;
@@ -186,9 +181,8 @@ FL_TEST(task_with_pointers_static_and_more_fields)
 	assert_int_equal(LOOK(&pairs_dropped), 1);
 }
 
-FL_TEST(task_in_a_group)
+POOL_TEST(task_in_a_group, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	long sum = 0;
 	int n = 0;
@@ -218,9 +212,8 @@ FL_TASK(task_fails, int, void)
 	return rc;
 }
 
-FL_TEST(task_fail_formats_and_returns_the_code)
+POOL_TEST(task_fail_formats_and_returns_the_code, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
 	FL_OK(task_fails_submit(e, -EIO, &f));
 	FL_RC(task_fails_get(f), FL_ETASK);
@@ -246,9 +239,8 @@ FL_TASK(task_looks_around, int64_t, int)
 	return 0;
 }
 
-FL_TEST(task_token_is_the_scope_and_has_the_deadline)
+POOL_TEST(task_token_is_the_scope_and_has_the_deadline, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_executor) *s = sequential();
 	FL_SCOPED(fl_cancel_token) mine = FL_CANCEL_TOKEN_INIT;
 	FL_CANCEL_SCOPE(&mine);

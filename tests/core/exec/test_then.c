@@ -27,9 +27,8 @@ FL_TASK(then_wide, int64_t, int64_t)
 	return 0;
 }
 
-FL_TEST(then_runs_with_the_result)
+POOL_TEST(then_runs_with_the_result, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL, *late = NULL;
 	int n = 0;
@@ -111,9 +110,8 @@ FL_TEST(then_cancelled_while_it_waits_leaves_the_first_alone)
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
 }
 
-FL_TEST(then_cancelled_when_its_task_is_queued_or_runs)
+POOL_TEST(then_cancelled_when_its_task_is_queued_or_runs, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	struct held held = hold_worker(e);
@@ -138,9 +136,8 @@ FL_TASK_STATIC(obey, struct obeyed *, int)
 	return -EINTR;
 }
 
-FL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop)
+POOL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	struct obeyed o = {0};
@@ -153,9 +150,8 @@ FL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop)
 	fl_test_ends(next, -EINTR, NULL);
 }
 
-FL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone)
+POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
 	struct obeyed o = {0};
@@ -273,9 +269,8 @@ FL_TASK_STATIC(wait_for_first_chain, struct nested *, int)
 	return 0;
 }
 
-FL_TEST(then_first_of_several_by_the_only_worker)
+POOL_TEST(then_first_of_several_by_the_only_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
 	FL_OK(wait_for_first_chain_submit(e, NULL, &f));
@@ -336,9 +331,8 @@ static void free_handle(fl_future *f, void *handle)
 }
 
 /* A cancel of the next future ends its task and the future. The future's callback frees it. */
-FL_TEST(then_cancelled_and_freed_by_its_callback)
+POOL_TEST(then_cancelled_and_freed_by_its_callback, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct held held = hold_worker(e);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
@@ -359,9 +353,8 @@ static int free_future_here(void *f)
 	return 0;
 }
 
-FL_TEST(then_long_row_is_freed_on_a_small_stack)
+POOL_TEST(then_long_row_is_freed_on_a_small_stack, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	fl_future *f = NULL;
 	fl_thread t;
@@ -522,9 +515,8 @@ static void forget(void *asked)
 	fl_future_free(a->next);
 }
 
-FL_TEST(then_wait_suspends_only_the_fiber)
+POOL_TEST(then_wait_suspends_only_the_fiber, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct asked a = {.e = e};
 	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
 }

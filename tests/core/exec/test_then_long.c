@@ -53,9 +53,8 @@ static unsigned long looks_of(fl_executor *e, int stages)
 }
 
 /* fl_future_then() */
-FL_TEST(then_wait_for_a_long_chain_looks_at_few)
+POOL_TEST(then_wait_for_a_long_chain_looks_at_few, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	const unsigned long of_1000 = looks_of(e, 1000), of_16000 = looks_of(e, 16000);
 	assert_true(of_1000 >= 1000);
 	assert_true(of_16000 <= 20 * of_1000);

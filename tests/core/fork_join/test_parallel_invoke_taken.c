@@ -128,9 +128,8 @@ FL_TASK_STATIC(join_in_group, struct taken *, void)
 	return fl_parallel_invoke(until_taken, *arg, join_groups, *arg);
 }
 
-FL_TEST(join_taken_call_cannot_join_its_group)
+POOL_TEST(join_taken_call_cannot_join_its_group, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	struct taken t = {.e = e, .group = FL_GROUP_INIT(e)}, *arg = &t;
 	FL_OK(fl_group_submit(&t.group, &join_in_group, &arg, NULL));
 	FL_WAIT_FOR(fl_group_count(&t.group) == 0); /* without this thread's help */
@@ -159,9 +158,8 @@ FL_TASK_STATIC(submit_to_inner, struct taken *, void)
 	return fork_on_inner_submit((*arg)->inner, *arg, NULL);
 }
 
-FL_TEST(join_taken_call_cannot_join_its_executors)
+POOL_TEST(join_taken_call_cannot_join_its_executors, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_executor) *inner = sequential();
 	FL_SCOPED(fl_future) *f = NULL;
 	struct taken t = {.e = e, .inner = inner};
@@ -198,9 +196,8 @@ FL_TASK_STATIC(block_both, struct taken *, void)
 	return fl_parallel_invoke(block_too, *arg, block_here, *arg);
 }
 
-FL_TEST(join_taken_call_that_blocks)
+POOL_TEST(join_taken_call_that_blocks, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct taken t = {.e = e};
 	FL_OK(block_both_submit(e, &t, &f));

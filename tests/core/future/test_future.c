@@ -14,9 +14,8 @@ FL_TASK(future_fail, int, int)
 	return *arg;
 }
 
-FL_TEST(future_wait_does_not_care_how_it_ended)
+POOL_TEST(future_wait_does_not_care_how_it_ended, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *failed = NULL, *cancelled = NULL;
 	FL_OK(future_fail_submit(e, -EIO, &failed));
 	FL_OK(fl_future_wait(failed));
@@ -28,9 +27,8 @@ FL_TEST(future_wait_does_not_care_how_it_ended)
 	let_go(&held);
 }
 
-FL_TEST(future_get_with_another_size_is_refused)
+POOL_TEST(future_get_with_another_size_is_refused, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(future_double_submit(e, 4, &f));
 	FL_OK(fl_future_wait(f));
@@ -61,9 +59,8 @@ FL_TASK(future_wide, void, struct wide)
 	return (uintptr_t)result % 64 ? -EFAULT : 0;
 }
 
-FL_TEST(future_result_stands_in_place)
+POOL_TEST(future_result_stands_in_place, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	for (int round = 0; round < 3; round++) { /* memory that was used before is zeroed again */
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(future_wide_submit(e, &f));
@@ -113,9 +110,8 @@ static void begin_drops(void)
 	SET(&drops_run, 0);
 }
 
-FL_TEST(future_without_a_result_drops_none)
+POOL_TEST(future_without_a_result_drops_none, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin_drops();
 	struct held held = hold_worker(e);
 	fl_future *cancelled = NULL, *failed = NULL;
@@ -133,9 +129,8 @@ FL_TEST(future_without_a_result_drops_none)
 	assert_int_equal(LOOK(&results_dropped), 0);
 }
 
-FL_TEST(future_freed_before_the_end_cancels_nothing)
+POOL_TEST(future_freed_before_the_end_cancels_nothing, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin_drops();
 	struct held held = hold_worker(e);
 	fl_future *f = NULL;
@@ -151,9 +146,8 @@ FL_TEST(future_freed_before_the_end_cancels_nothing)
 	assert_int_equal(LOOK(&results_dropped), 2);
 }
 
-FL_TEST(future_in_wait_any)
+POOL_TEST(future_in_wait_any, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct held held = hold_worker(e);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(future_double_submit(e, 1, &f));

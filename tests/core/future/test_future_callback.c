@@ -39,9 +39,8 @@ FL_TASK(callback_task, int, int)
 	return *arg < 0 ? *arg : 0;
 }
 
-FL_TEST(future_callback_without_memory_is_refused_and_not_called)
+POOL_TEST(future_callback_without_memory_is_refused_and_not_called, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct held held = hold_worker(e);
 	struct notes notes = {0};
 	struct note note[2] = {{&notes, 1}, {&notes, 2}};
@@ -134,9 +133,8 @@ FL_TASK(message_without_memory, void, void)
 }
 
 /* The failure counts, the message is a luxury. */
-FL_TEST(future_message_without_memory_leaves_the_error)
+POOL_TEST(future_message_without_memory_leaves_the_error, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(message_without_memory_submit(e, &f));
@@ -156,9 +154,8 @@ FL_TASK(message_after_all_well, int, int)
 	return *arg == 0 ? -EINTR : 0;
 }
 
-FL_TEST(future_message_counts_only_with_a_failure)
+POOL_TEST(future_message_counts_only_with_a_failure, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *well = NULL, *failed = NULL;
 	int n = 0;
 	FL_OK(message_after_all_well_submit(e, 1, &well));

@@ -229,9 +229,8 @@ FL_TASK_STATIC(fork_and_wait, fl_event *, int)
 	return 0;
 }
 
-FL_TEST(future_fork_wait_for_the_task_that_forks)
+POOL_TEST(future_fork_wait_for_the_task_that_forks, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_event known = FL_EVENT_INIT;
 	FL_OK(fork_and_wait_submit(e, &known, &own_future));
 	fl_event_set(&known);

@@ -6,8 +6,8 @@
 #include "fl_queue_kinds.h"
 
 #include "core/queue/queue.h"
+#include "fl_blocked.h"
 #include "fl_queue_wrap.h"
-#include "fl_seam.h"
 
 QUEUE_TEST_RINGS(queue_create_refuses_a_bad_config)
 {
@@ -58,10 +58,8 @@ QUEUE_TEST_RINGS(queue_capacity_by_default)
 	assert_int_equal(fl_queue_capacity(zero), 1024);
 }
 
-QUEUE_TEST_RINGS(queue_put_in_three_forms)
+QUEUE_TEST_RINGS_ON(queue_put_in_three_forms, 4, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 4}));
 	FL_OK(fl_queue_put(q, &(int){1}));
 	FL_OK(fl_queue_try_put(q, &(int){2}));
 	FL_OK(fl_queue_put_until(q, &(int){3}, FL_FOREVER, NULL));
@@ -85,10 +83,8 @@ QUEUE_TEST_RINGS(queue_put_in_three_forms)
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
-QUEUE_TEST_RINGS(queue_get_in_three_forms)
+QUEUE_TEST_RINGS_ON(queue_get_in_three_forms, 9, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 9}));
 	int item = 77;
 	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
 	FL_RC(fl_queue_get_until(q, &item, 0, NULL), -ETIMEDOUT);
@@ -116,10 +112,8 @@ QUEUE_TEST_RINGS(queue_get_in_three_forms)
 	assert_int_equal(item, 5);
 }
 
-QUEUE_TEST_RINGS(queue_waits_until_the_deadline_and_not_less)
+QUEUE_TEST_RINGS_ON(queue_waits_until_the_deadline_and_not_less, 1, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
 	int item = 77;
 	size_t count = 77;
 	int64_t deadline = fl_after(FL_MS(3));
@@ -143,10 +137,8 @@ QUEUE_TEST_RINGS(queue_waits_until_the_deadline_and_not_less)
 	assert_int_equal(fl_queue_length(q), 1);
 }
 
-QUEUE_TEST_RINGS(queue_under_a_requested_token_does_what_can_be_done_at_once)
+QUEUE_TEST_RINGS_ON(queue_under_a_requested_token_does_what_can_be_done_at_once, 1, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
 	int item = 77;
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_OK(fl_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
@@ -164,10 +156,8 @@ QUEUE_TEST_RINGS(queue_under_a_requested_token_does_what_can_be_done_at_once)
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &timer), -ECANCELED);
 }
 
-QUEUE_TEST_RINGS(queue_plain_forms_observe_the_scope)
+QUEUE_TEST_RINGS_ON(queue_plain_forms_observe_the_scope, 1, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
 	FL_CANCEL_SCOPE(fl_test_requested);
 	int item = 77;
 	FL_RC(fl_queue_get(q, &item), -ECANCELED);
@@ -208,10 +198,8 @@ QUEUE_TEST_RINGS(queue_scoped_is_freed_at_the_end_of_its_block)
 	assert_int_equal(seam_live_allocs(), before);
 }
 
-QUEUE_TEST_RINGS(queue_counts_what_is_not_dealt_with)
+QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
 	int item;
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q)); /* nothing was ever put */
@@ -272,10 +260,8 @@ QUEUE_TEST_RINGS(queue_unfinished_counts_what_a_join_waits_for)
 	}
 }
 
-QUEUE_TEST_RINGS(queue_task_done_too_often_panics)
+QUEUE_TEST_RINGS_ON(queue_task_done_too_often_panics, 0, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
 	FL_PANICS_OF("fl_queue_task_done", q, fl_queue_task_done(q));
 	assert_true(strlen(fl_test_panic.reason) > 0);
 	int item;
@@ -286,10 +272,8 @@ QUEUE_TEST_RINGS(queue_task_done_too_often_panics)
 	FL_OK(fl_queue_try_join(q));
 }
 
-QUEUE_TEST_RINGS(queue_try_task_done_reports_one_too_many)
+QUEUE_TEST_RINGS_ON(queue_try_task_done_reports_one_too_many, 0, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 	FL_OK(fl_queue_put(q, &(int){1}));
 	FL_RC(fl_queue_try_join(q), -EBUSY);
@@ -302,10 +286,8 @@ QUEUE_TEST_RINGS(queue_try_task_done_reports_one_too_many)
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
 }
 
-QUEUE_TEST_RINGS(queue_task_done_may_come_before_the_get)
+QUEUE_TEST_RINGS_ON(queue_task_done_may_come_before_the_get, 0, 0)
 {
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
 	FL_OK(fl_queue_put(q, &(int){1}));
 	FL_OK(fl_queue_put(q, &(int){2}));
 	fl_queue_task_done(q);

@@ -4,9 +4,8 @@
 
 #include "fl_blocked.h"
 
-QUEUE_TEST(queue_on_items_is_ready_with_an_item_or_closed)
+QUEUE_TEST_ON(queue_on_items_is_ready_with_an_item_or_closed, 2, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
 	FL_OK(fl_queue_put(q, &(int){1}));
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
@@ -18,9 +17,8 @@ QUEUE_TEST(queue_on_items_is_ready_with_an_item_or_closed)
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
 }
 
-QUEUE_TEST(queue_on_space_is_ready_with_space_or_closed)
+QUEUE_TEST_ON(queue_on_space_is_ready_with_space_or_closed, 2, 1)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
 	FL_OK(fl_queue_put(q, &(int){2}));
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
@@ -170,9 +168,8 @@ static int wait_for_both(struct blocked *b)
 	return FL_WAIT_ANY(FL_ON_QUEUE(b->q), FL_ON_CANCEL_TOKEN(b->cancel));
 }
 
-QUEUE_TEST(queue_beside_a_token_in_wait_any)
+QUEUE_TEST_ON(queue_beside_a_token_in_wait_any, 1, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked look = {.op = wait_for_both, .q = q, .cancel = &stop};
 	blocked_begin(&look);

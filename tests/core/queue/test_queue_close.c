@@ -39,9 +39,8 @@ static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
 	return q;
 }
 
-QUEUE_TEST(queue_close_drains)
+QUEUE_TEST_ON(queue_close_drains, 4, 3)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(4, 3);
 	assert_false(fl_queue_is_closed(q));
 	fl_queue_close(q);
 	assert_true(fl_queue_is_closed(q));
@@ -58,9 +57,8 @@ QUEUE_TEST(queue_close_drains)
 	assert_int_equal(fl_queue_capacity(q), 4);
 }
 
-QUEUE_TEST(queue_close_of_a_full_one_says_closed_and_not_full)
+QUEUE_TEST_ON(queue_close_of_a_full_one_says_closed_and_not_full, 1, 1)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
 	fl_queue_close(q);
 	FL_RC(fl_queue_try_put(q, &(int){9}), -EPIPE);
 	FL_RC(fl_queue_put_until(q, &(int){9}, 0, NULL), -EPIPE);
@@ -116,17 +114,15 @@ QUEUE_TEST(queue_close_now_after_close_drops_the_rest)
 	assert_int_equal(d.n, 4);
 }
 
-QUEUE_TEST(queue_close_now_needs_no_callback)
+QUEUE_TEST_ON(queue_close_now_needs_no_callback, 5, 5)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
 	assert_int_equal(fl_queue_close_now(q), 5);
 	assert_int_equal(fl_queue_length(q), 0);
 	FL_OK(fl_queue_try_join(q));
 }
 
-QUEUE_TEST(queue_close_now_counts_dropped_items_as_done)
+QUEUE_TEST_ON(queue_close_now_counts_dropped_items_as_done, 5, 5)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
 	GETS(q, 1);
 	GETS(q, 2);
 	struct blocked join = {.op = op_join, .q = q};

@@ -28,9 +28,8 @@ QUEUE_TEST(queue_many_in_and_out_keeps_the_order)
 	}
 }
 
-QUEUE_TEST(queue_many_touches_no_more_than_it_says)
+QUEUE_TEST_ON(queue_many_touches_no_more_than_it_says, 8, 3)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(8, 3);
 	int items[6] = {-1, -1, -1, -1, -1, -1};
 	assert_int_equal(fl_queue_try_get_many(q, items, 6), 3);
 	assert_int_equal(items[2], 3);
@@ -44,9 +43,8 @@ QUEUE_TEST(queue_many_touches_no_more_than_it_says)
 	assert_int_equal(fl_queue_length(q), 3);
 }
 
-QUEUE_TEST(queue_many_of_nothing_does_nothing)
+QUEUE_TEST_ON(queue_many_of_nothing_does_nothing, 2, 1)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
 	size_t count = 77;
 	assert_int_equal(fl_queue_put_many(q, NULL, 0), 0);
 	assert_int_equal(fl_queue_try_put_many(q, NULL, 0), 0);
@@ -63,9 +61,8 @@ QUEUE_TEST(queue_many_of_nothing_does_nothing)
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
-QUEUE_TEST(queue_put_many_until_says_how_many_went_in)
+QUEUE_TEST_ON(queue_put_many_until_says_how_many_went_in, 3, 1)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
 	const int items[] = {2, 3, 4, 5};
 	size_t count = 77;
 	FL_RC(fl_queue_put_many_until(q, items, 4, &count, 0, NULL), -ETIMEDOUT);
@@ -87,9 +84,8 @@ QUEUE_TEST(queue_put_many_until_says_how_many_went_in)
 		GETS(q, i);
 }
 
-QUEUE_TEST(queue_get_many_until_says_how_many_came_out)
+QUEUE_TEST_ON(queue_get_many_until_says_how_many_came_out, 8, 5)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(8, 5);
 	int items[8] = {0};
 	size_t count = 77;
 	FL_OK(fl_queue_get_many_until(q, items, 3, &count, 0, NULL));
@@ -116,9 +112,8 @@ QUEUE_TEST(queue_get_many_until_says_how_many_came_out)
 	assert_int_equal(items[0], 6);
 }
 
-QUEUE_TEST(queue_put_many_blocks_until_all_are_in)
+QUEUE_TEST_ON(queue_put_many_blocks_until_all_are_in, 2, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3, 4, 5}, .n = 5};
 	blocked_begin(&put);
 	for (int i = 1; i <= 3; i++) {
@@ -131,9 +126,8 @@ QUEUE_TEST(queue_put_many_blocks_until_all_are_in)
 	GETS(q, 5);
 }
 
-QUEUE_TEST(queue_get_many_blocks_until_there_is_one)
+QUEUE_TEST_ON(queue_get_many_blocks_until_there_is_one, 4, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
 	struct blocked get = {.op = op_get_many, .q = q, .n = 8};
 	blocked_begin(&get);
 	FL_OK(fl_queue_put(q, &(int){1}));
@@ -149,9 +143,8 @@ QUEUE_TEST(queue_get_many_blocks_until_there_is_one)
 }
 
 /* What went in before the end is in; the rest is the caller's. */
-QUEUE_TEST(queue_put_many_is_partial_when_it_ends_early)
+QUEUE_TEST_ON(queue_put_many_is_partial_when_it_ends_early, 3, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked put = {.op = op_put_many_until, .q = q, .cancel = &stop, .items = {1, 2, 3, 4, 5}, .n = 5};
 	blocked_begin(&put);
@@ -173,9 +166,8 @@ QUEUE_TEST(queue_put_many_is_partial_when_it_ends_early)
 	FL_RC(fl_queue_try_get(q, &(int){0}), -EPIPE);
 }
 
-QUEUE_TEST(queue_get_many_of_a_cancelled_scope_is_none)
+QUEUE_TEST_ON(queue_get_many_of_a_cancelled_scope_is_none, 3, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked get = {.op = op_get_many, .q = q, .n = 3, .count = 77, .scope = &stop};
 	blocked_begin(&get);
@@ -219,9 +211,8 @@ QUEUE_TEST_MANY(queue_many_wakes_a_waiter_for_each_item)
 	assert_int_equal(items[0] + items[1] + items[2] + items[3], 10 + 11 + 12 + 13);
 }
 
-QUEUE_TEST(queue_many_counts_each_item_for_join)
+QUEUE_TEST_ON(queue_many_counts_each_item_for_join, 4, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
 	int items[4] = {1, 2, 3, 4};
 	assert_int_equal(fl_queue_put_many(q, items, 3), 3);
 	assert_int_equal(fl_queue_get_many(q, items, 4), 3);

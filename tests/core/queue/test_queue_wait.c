@@ -5,9 +5,8 @@
 #include "fl_blocked.h"
 #include "fl_child.h"
 
-QUEUE_TEST(queue_put_blocks_until_there_is_space)
+QUEUE_TEST_ON(queue_put_blocks_until_there_is_space, 2, 2)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 2);
 	struct blocked put = {.op = op_put, .q = q, .items = {3}};
 	blocked_begin(&put);
 	assert_int_equal(fl_queue_length(q), 2);
@@ -18,9 +17,8 @@ QUEUE_TEST(queue_put_blocks_until_there_is_space)
 	GETS(q, 3);
 }
 
-QUEUE_TEST(queue_get_blocks_until_there_is_an_item)
+QUEUE_TEST_ON(queue_get_blocks_until_there_is_an_item, 2, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	struct blocked get = {.op = op_get, .q = q};
 	blocked_begin(&get);
 	FL_OK(fl_queue_put(q, &(int){5}));
@@ -29,9 +27,8 @@ QUEUE_TEST(queue_get_blocks_until_there_is_an_item)
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
-QUEUE_TEST(queue_until_forms_block_and_go_on_as_well)
+QUEUE_TEST_ON(queue_until_forms_block_and_go_on_as_well, 1, 0)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	struct blocked get = {.op = op_get_until, .q = q, .deadline = fl_after(FL_S(3600))};
 	blocked_begin(&get);
 	FL_OK(fl_queue_try_put(q, &(int){5}));
@@ -265,9 +262,8 @@ QUEUE_TEST_MANY(queue_close_ends_all_waiters_of_both_sides)
 	}
 }
 
-QUEUE_TEST(queue_join_waits_for_the_last_task_done)
+QUEUE_TEST_ON(queue_join_waits_for_the_last_task_done, 3, 2)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(3, 2);
 	struct blocked join = {.op = op_join, .q = q}, other = {.op = op_join_until, .q = q};
 	blocked_begin(&join);
 	blocked_begin(&other);
@@ -281,9 +277,8 @@ QUEUE_TEST(queue_join_waits_for_the_last_task_done)
 	FL_OK(blocked_end(&other));
 }
 
-QUEUE_TEST(queue_join_goes_on_through_a_close)
+QUEUE_TEST_ON(queue_join_goes_on_through_a_close, 3, 1)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
 	struct blocked join = {.op = op_join, .q = q};
 	blocked_begin(&join);
 	fl_queue_close(q);

@@ -29,9 +29,8 @@ static void begin(void)
 }
 
 /* What the ring has no room for comes behind it, and is moved there in turn. */
-FL_TEST(backlog_keeps_the_order_of_submission)
+POOL_TEST(backlog_keeps_the_order_of_submission, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin();
 	struct held held = hold_worker(e);
 	for (int i = 0; i < MANY; i++)
@@ -122,9 +121,8 @@ FL_TASK(backlog_root, fl_executor *, void)
 	return 0;
 }
 
-FL_TEST(backlog_of_tasks_that_were_helped)
+POOL_TEST(backlog_of_tasks_that_were_helped, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(backlog_root_submit(e, e, &f));
 	FL_OK(backlog_root_get(f));

@@ -269,9 +269,8 @@ FL_TASK_STATIC(wait_for_own, struct own *, void)
 }
 
 /* A task of the same executor is none that a worker is replaced for: another runs it. */
-FL_TEST(nested_wait_for_a_task_that_runs)
+POOL_TEST(nested_wait_for_a_task_that_runs, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
 	struct held held = hold_worker(e);
 	struct own own = {.held = held.f};

@@ -220,9 +220,8 @@ FL_TEST(pool_without_a_single_thread_refuses)
 	assert_int_equal(LOOK(&drops), 1);
 }
 
-FL_TEST(pool_with_one_thread_accepts_all)
+POOL_TEST(pool_with_one_thread_accepts_all, 4)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(4);
 	begin_counts();
 	struct held held = hold_worker(e);
 	unsigned before = seam_threads_started();
@@ -237,9 +236,8 @@ FL_TEST(pool_with_one_thread_accepts_all)
 	assert_int_equal(LOOK(&drops), 20);
 }
 
-FL_TEST(pool_submit_without_memory_refuses)
+POOL_TEST(pool_submit_without_memory_refuses, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	begin_counts();
 	unsigned refused = 0, accepted = 0;
 	for (unsigned step = 0; step < 400; step++) {

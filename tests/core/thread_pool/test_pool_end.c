@@ -39,9 +39,8 @@ static void join_in_callback(fl_future *f, void *arg)
 	COUNT(&runs);
 }
 
-FL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock)
+POOL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin_counts();
 	struct held held = hold_worker(e);
 	FL_OK(fl_future_on_end(held.f, join_in_callback, e));
@@ -169,9 +168,8 @@ FL_TASK_STATIC(wait_for_inner, struct inner *, void)
 	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_TEST(pool_cancel_asks_what_is_helped_without_its_lock)
+POOL_TEST(pool_cancel_asks_what_is_helped_without_its_lock, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct gate gate = {0};
 	struct inner inner = {.e = e, .gate = &gate};

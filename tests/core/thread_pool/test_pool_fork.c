@@ -60,9 +60,8 @@ FL_TASK_STATIC(wait_for_fork, void, int)
 	return rc == 0 ? fork_here_get(f, result) : rc;
 }
 
-FL_TEST(pool_fork_in_a_task_that_is_helped)
+POOL_TEST(pool_fork_in_a_task_that_is_helped, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct held held = hold_worker(e);
 	SET(&others, 0);
@@ -100,9 +99,8 @@ FL_TASK_STATIC(join_that_forks, struct stolen *, void)
 	return fl_parallel_invoke(until_stolen, *arg, fork_stolen, *arg);
 }
 
-FL_TEST(pool_fork_in_a_call_that_was_stolen)
+POOL_TEST(pool_fork_in_a_call_that_was_stolen, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	struct stolen stolen = {.result = 0};
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(join_that_forks_submit(e, &stolen, &f));

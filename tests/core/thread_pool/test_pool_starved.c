@@ -120,9 +120,8 @@ FL_TASK_STATIC(wait_for_event, fl_event *, void)
 	return fl_event_wait(*arg);
 }
 
-FL_TEST(pool_starved_no_more_runs_with_as_many_workers_as_before)
+POOL_TEST(pool_starved_no_more_runs_with_as_many_workers_as_before, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
 	fl_future *waits[3], *f[50];
 	for (int i = 0; i < 3; i++)
@@ -144,9 +143,8 @@ FL_TEST(pool_starved_no_more_runs_with_as_many_workers_as_before)
 }
 
 /* A resize to fewer workers, all of which wait, leaves one for the pending task. */
-FL_TEST(pool_starved_during_a_resize)
+POOL_TEST(pool_starved_during_a_resize, 3)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(3);
 	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
 	for (int i = 0; i < 3; i++)
 		FL_OK(wait_for_event_submit(e, &open, NULL));

@@ -30,9 +30,8 @@ FL_TEST(stats_of_a_new_executor_are_zero)
 	assert_memory_equal(&of_here, &one, sizeof one);
 }
 
-FL_TEST(stats_tell_what_waits_and_runs)
+POOL_TEST(stats_tell_what_waits_and_runs, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	struct held held[2];
 	fl_future *f[5];
 	hold_workers(e, held, 2);
@@ -75,9 +74,8 @@ FL_TASK_STATIC(stats_nest, void, void)
 }
 
 /* Tasks that others than workers run, or end. */
-FL_TEST(stats_count_tasks_of_all_ways)
+POOL_TEST(stats_count_tasks_of_all_ways, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	FL_OK(stats_nest_submit(e, &f)); /* helped with */
 	FL_OK(fl_future_wait(f));
@@ -120,9 +118,8 @@ FL_TASK_STATIC(stats_blocks, struct stats_block *, void)
 	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_TEST(stats_count_those_that_block)
+POOL_TEST(stats_count_those_that_block, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct stats_block b = {{0}, {0}};
 	FL_OK(stats_blocks_submit(e, &b, &f));
@@ -152,9 +149,8 @@ FL_TASK_STATIC(stats_fork, void, void)
 	                          NULL); /* ends when another worker has taken the second */
 }
 
-FL_TEST(stats_count_stolen_forks)
+POOL_TEST(stats_count_stolen_forks, 2)
 {
-	FL_SCOPED(fl_executor) *e = pool_with(2);
 	FL_SCOPED(fl_future) *f = NULL;
 	fl_event_init(&taken);
 	FL_OK(stats_fork_submit(e, &f));
