@@ -42,7 +42,7 @@ POOL_TEST(future_get_with_another_size_is_refused, 1)
 	fl_event_set(&held.gate->open);
 	FL_OK(fl_future_get(held.f, NULL, 0)); /* a result of no size */
 	FL_RC(fl_future_get(held.f, bytes, 1), -EINVAL);
-	fl_future_free(held.f);
+	let_go(&held);
 }
 
 struct wide {
@@ -78,7 +78,7 @@ POOL_TEST(future_result_stands_in_place, 1)
 	fl_event_set(&held.gate->open);
 	FL_OK(fl_future_wait(held.f));
 	assert_null(fl_future_result(held.f)); /* of no size */
-	fl_future_free(held.f);
+	let_go(&held);
 }
 
 /* Arguments and results with drop hooks that count. */
@@ -141,6 +141,7 @@ POOL_TEST(future_freed_before_the_end_cancels_nothing, 1)
 	FL_OK(future_drops_submit(e, 1, NULL)); /* an unwanted future */
 	fl_future_free(NULL);
 	FL_OK(fl_executor_join(e));
+	free(held.gate);
 	assert_int_equal(LOOK(&drops_run), 2);
 	assert_int_equal(LOOK(&args_dropped), 2);
 	assert_int_equal(LOOK(&results_dropped), 2);
@@ -157,7 +158,7 @@ POOL_TEST(future_in_wait_any, 1)
 	fl_event_set(&held.gate->open);
 	FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(held.f)));
 	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held.f), FL_ON_FUTURE(f)));
-	fl_future_free(held.f);
+	let_go(&held);
 }
 
 static int wait_in_one_way(void *arg)
