@@ -98,7 +98,7 @@ static bool queue_spsc_in_progress(struct fl__queue_spsc_side *side)
 {
 	/* queue_spsc_fence_all() orders it, or the result is a hint */
 	const uint64_t next = fl__load_relaxed(&side->next);
-	/* pairs with queue_spsc_put(), queue_spsc_get() */
+	/* pairs with queue_spsc_transfer() */
 	return next != fl__load_acquire(&side->count);
 }
 
@@ -204,48 +204,47 @@ static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_s
 	return 0;
 }
 
+/* A put of the items at `from`, or a get to `to`. */
+static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__queue_spsc *q, const void *from,
+                                                                     void *to, size_t n, size_t *count, bool *owes_wake)
+{
+	const bool gets = to != NULL;
+	struct fl__queue_spsc_side *const side = gets ? &q->get : &q->put;
+	const uint64_t at = fl__load_relaxed(&side->next); /* only this side writes it */
+	unsigned char *const slot = side->slot;
+	int rc = gets ? queue_spsc_find_item(q, at) : queue_spsc_find_space(q, at);
+	if (rc != 0)
+		return rc;
+	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, gets);
+	rc = gets ? queue_spsc_announce(q, side, at, at + n, FL__QUEUE_SPSC_DROPPED, FL__QUEUE_SPSC_PRODUCER, owes_wake)
+	          : queue_spsc_announce(q, side, at, at + n, FL__QUEUE_SPSC_CLOSED, FL__QUEUE_SPSC_CONSUMER, owes_wake);
+	if (rc != 0)
+		return rc;
+	unsigned char *const next =
+	    gets ? fl__slots_copy_out(&q->slots, slot, to, n) : fl__slots_copy_in(&q->slots, slot, from, n);
+	side->slot = next;
+	*count = n;
+	/*
+	 * a load of the tail sees the gets before; the items have been read. Pairs with
+	 * queue_spsc_items(), queue_spsc_in_progress()
+	 */
+	fl__store_release(&side->count, at + n);
+	fl__slots_mark_others(&q->slots, slot, next, !gets);
+	if (gets)
+		fl__slot_clear(slot);
+	else
+		fl__slot_fill(slot);
+	return 0;
+}
+
 static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->put.next); /* the producer's own */
-	unsigned char *const slot = q->put.slot;
-	int rc = queue_spsc_find_space(q, at);
-	if (rc != 0)
-		return rc;
-	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, false);
-	rc = queue_spsc_announce(q, &q->put, at, at + n, FL__QUEUE_SPSC_CLOSED, FL__QUEUE_SPSC_CONSUMER, owes_wake);
-	if (rc != 0)
-		return rc;
-	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
-	q->put.slot = next;
-	*count = n;
-	/* a load of the tail sees the gets before; pairs with queue_spsc_items() */
-	fl__store_release(&q->put.count, at + n);
-	fl__slots_mark_others(&q->slots, slot, next, true);
-	fl__slot_fill(slot);
-	return 0;
+	return queue_spsc_transfer(state, items, NULL, n, count, owes_wake);
 }
 
 static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__queue_spsc *q = state;
-	const uint64_t at = fl__load_relaxed(&q->get.next); /* the consumer's own */
-	unsigned char *const slot = q->get.slot;
-	int rc = queue_spsc_find_item(q, at);
-	if (rc != 0)
-		return rc;
-	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, true);
-	rc = queue_spsc_announce(q, &q->get, at, at + n, FL__QUEUE_SPSC_DROPPED, FL__QUEUE_SPSC_PRODUCER, owes_wake);
-	if (rc != 0)
-		return rc;
-	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
-	q->get.slot = next;
-	*count = n;
-	/* the reads of the items; pairs with queue_spsc_items(), _get_in_progress() */
-	fl__store_release(&q->get.count, at + n);
-	fl__slots_mark_others(&q->slots, slot, next, false);
-	fl__slot_clear(slot);
-	return 0;
+	return queue_spsc_transfer(state, NULL, items, n, count, owes_wake);
 }
 
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
@@ -269,10 +268,10 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 /* The items that are in at one moment of the call. */
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
-	/* the tail is not older; pairs with queue_spsc_get() */
+	/* the tail is not older; pairs with queue_spsc_transfer() */
 	uint64_t head = fl__load_acquire(&q->get.count);
 	for (;;) {
-		/* pairs with queue_spsc_put() */
+		/* as above */
 		const uint64_t tail = fl__load_acquire(&q->put.count);
 		/* as above */
 		const uint64_t again = fl__load_acquire(&q->get.count);

@@ -151,15 +151,16 @@ int fl_spsc_try_put(fl_spsc *q, const void *item)
 	return fl__spsc_put(q, item, q->slots_.shape);
 }
 
-static size_t spsc_batch_size(const fl_spsc *q, size_t n)
+/* Counts the slots from `slot` on, at most `n`, that are full, or free. */
+static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool full)
 {
-	return n < q->capacity_ ? n : q->capacity_;
+	return fl__slots_run(&q->slots_, slot, n < q->capacity_ ? n : q->capacity_, full);
 }
 
 size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
 {
 	unsigned char *slot = q->put_;
-	n = fl__slots_run(&q->slots_, fl__slot_after(&q->slots_, q->slots_.shape, slot), spsc_batch_size(q, n), false);
+	n = spsc_run(q, fl__slot_after(&q->slots_, q->slots_.shape, slot), n, false);
 	if (n == 0)
 		return 0;
 	unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, n);
@@ -176,7 +177,7 @@ int fl_spsc_try_get(fl_spsc *q, void *item)
 size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
 {
 	unsigned char *slot = q->get_;
-	n = fl__slots_run(&q->slots_, slot, spsc_batch_size(q, n), true);
+	n = spsc_run(q, slot, n, true);
 	if (n == 0)
 		return 0;
 	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, n);

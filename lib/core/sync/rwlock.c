@@ -569,24 +569,23 @@ void fl_rwlock_read_unlock(fl_rwlock *l)
 		rwlock_read_unlock(l);
 }
 
-int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+static inline bool rwlock_write_at_once(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* pairs with the unlocks */
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
-		return 0;
-	return rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
+	return __builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1);
+}
+
+int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	return rwlock_write_at_once(l) ? 0 : rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }
 
 void fl_rwlock_write_lock(fl_rwlock *l)
 {
-	rwlock_check_wake(l);
-	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* pairs with the unlocks */
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
-		return;
-	(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	if (!rwlock_write_at_once(l))
+		(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_write_lock(fl_rwlock *l)

@@ -166,15 +166,24 @@ static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct 
 	}
 }
 
-void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls)
+/* `children`: of the children of `c`, not of `c` itself. */
+static void cancel_request_begin(fl_cancel_token *c, bool children, struct fl__cancel_calls *calls)
 {
 	fl_cancel_token *root = cancel_root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	*calls = (struct fl__cancel_calls){NULL, NULL};
 	fl__lock(&root->lock_);
-	cancel_request_tree(c, &lot, calls);
+	if (!children)
+		cancel_request_tree(c, &lot, calls);
+	for (fl_cancel_token *child = children ? c->child_ : NULL; child; child = child->next_)
+		cancel_request_tree(child, &lot, calls);
 	fl__unlock(&root->lock_); /* the last access: a woken waiter may destroy the token */
 	fl__lot_unpark(&lot);
+}
+
+void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls)
+{
+	cancel_request_begin(c, false, calls);
 }
 
 void fl_cancel_token_request(fl_cancel_token *c)
@@ -186,14 +195,8 @@ void fl_cancel_token_request(fl_cancel_token *c)
 
 void fl__cancel_request_children(fl_cancel_token *c)
 {
-	fl_cancel_token *root = cancel_root_of(c);
-	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	struct fl__cancel_calls calls = {NULL, NULL};
-	fl__lock(&root->lock_);
-	for (fl_cancel_token *child = c->child_; child; child = child->next_)
-		cancel_request_tree(child, &lot, &calls);
-	fl__unlock(&root->lock_); /* as above */
-	fl__lot_unpark(&lot);
+	struct fl__cancel_calls calls;
+	cancel_request_begin(c, true, &calls);
 	fl__cancel_call(&calls);
 }
 

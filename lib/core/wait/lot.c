@@ -338,23 +338,19 @@ void fl__lot_close(struct fl__lot *lot)
 	fl__lot_unpark(lot);
 }
 
-void fl__lot_unpark(struct fl__lot *lot)
+static void lot_unpark_all(const struct fl__lot *lot, bool in_handler)
 {
-	for (struct fl__node *node = lot->taken; node;) {
-		struct fl__node *next = node->then;
+	for (struct fl__node *next, *node = lot->taken; node; node = next) {
+		next = node->then;
+		const struct fl__ctx_ops *ops = node->wait->ctx->ops;
 		/* The last access (invariant 3). */
-		node->wait->ctx->ops->unpark(node->wait);
-		node = next;
+		(in_handler ? ops->unpark_in_handler : ops->unpark)(node->wait);
 	}
 }
 
-static void lot_unpark_in_handler(const struct fl__lot *lot)
+void fl__lot_unpark(struct fl__lot *lot)
 {
-	for (struct fl__node *node = lot->taken; node;) {
-		struct fl__node *next = node->then;
-		node->wait->ctx->ops->unpark_in_handler(node->wait); /* as above */
-		node = next;
-	}
+	lot_unpark_all(lot, false);
 }
 
 void fl__lot_serve_in_handler(const void *key)
@@ -364,7 +360,7 @@ void fl__lot_serve_in_handler(const void *key)
 		return;
 	lot_serve_all(&lot);
 	fl__lot_unlock(&lot);
-	lot_unpark_in_handler(&lot);
+	lot_unpark_all(&lot, true);
 }
 
 void fl__lot_leave(struct fl__node *node)
@@ -471,7 +467,7 @@ int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 			struct fl__lot lot = {.bucket = &lot_buckets[i]};
 			const int n = lot_peek_bucket(lot.bucket, skip, seen, max);
 			fl__lot_unlock(&lot);
-			lot_unpark_in_handler(&lot);
+			lot_unpark_all(&lot, true);
 			return n;
 		}
 		fl__sys.relax();
