@@ -43,7 +43,7 @@ unsigned fl__debug_switch(unsigned modes)
 		fl__backtrace_take(&first, 0);
 		fl__backtrace_learn_modules();
 	}
-	fl__lock(&debug_switch_lock);
+	FL__LOCKED(&debug_switch_lock);
 	const unsigned before = fl__debug_word(&fl__debug);
 	const bool stays_on = modes != 0 && before != 0;
 	if (!stays_on) {
@@ -52,7 +52,6 @@ unsigned fl__debug_switch(unsigned modes)
 	}
 	fl__store_relaxed(&debug_told_duration, 0); /* relaxed: a late change does no harm */
 	debug_set_words(modes);
-	fl__unlock(&debug_switch_lock);
 	return before;
 }
 
@@ -303,9 +302,8 @@ int fl_debug_dump_on(int signal)
 	(void)sigemptyset(&mine_to_be.sa_mask);
 	if (sigaction(signal, &mine_to_be, NULL) != 0)
 		return -EINVAL;
-	fl__lock(&debug_switch_lock);
+	FL__LOCKED(&debug_switch_lock);
 	debug_dump_signals |= UINT64_C(1) << (signal - 1);
-	fl__unlock(&debug_switch_lock);
 	return 0;
 }
 

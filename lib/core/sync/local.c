@@ -40,14 +40,13 @@ static uint32_t local_id(fl_local *local)
 	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
-	fl__lock(&local_registry.lock);
+	FL__LOCKED(&local_registry.lock);
 	id = fl__load_relaxed(&local->id_); /* written under the lock */
 	if (id == 0 && local_registry.count < LOCAL_IDS) {
 		id = ++local_registry.count;
 		local_registry.destroy[id] = local->destroy_;
 		fl__store_release(&local->id_, id); /* pairs with the acquire above */
 	}
-	fl__unlock(&local_registry.lock);
 	return id;
 }
 
@@ -61,7 +60,7 @@ static int local_watch_end(struct fl__ctx *ctx)
 {
 	if (!ctx->adopted)
 		return 0;
-	fl__lock(&local_registry.lock);
+	FL__LOCKED(&local_registry.lock);
 	int rc = 0;
 	if (local_registry.state == LOCAL_NO_KEY)
 		rc = pthread_key_create(&local_registry.key, local_end_adopted);
@@ -70,18 +69,16 @@ static int local_watch_end(struct fl__ctx *ctx)
 	/* else the process exits, and the thread keeps its table */
 	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
 		rc = pthread_setspecific(local_registry.key, ctx);
-	fl__unlock(&local_registry.lock);
 	return -rc;
 }
 
 static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
 {
-	fl__lock(&local_registry.lock);
+	FL__LOCKED(&local_registry.lock);
 	if (old)
 		FL__LIST_REMOVE(old);
 	if (table)
 		FL__LIST_ADD(&local_registry.adopted, table);
-	fl__unlock(&local_registry.lock);
 }
 
 static int local_grow(struct fl__ctx *ctx, uint32_t id)

@@ -56,11 +56,10 @@ static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t dea
 		c->from_forever_ = parent->from_forever_;
 	c->parent_ = parent;
 	c->root_ = cancel_root_of(parent);
-	fl__lock(&c->root_->lock_);
+	FL__LOCKED(&c->root_->lock_);
 	/* requests are made under this lock */
 	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
 	FL__LIST_ADD_BY(next_, link_, &parent->child_, c);
-	fl__unlock(&c->root_->lock_);
 }
 
 void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
@@ -81,11 +80,9 @@ void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int
 
 void fl__cancel_disown(struct fl__own_token *own)
 {
-	fl_cancel_token *c = &own->token, *root = cancel_root_of(c);
-	fl__lock(&root->lock_);
+	FL__LOCKED(&cancel_root_of(&own->token)->lock_);
 	/* requests read the word under the lock */
-	fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_OWN);
-	fl__unlock(&root->lock_);
+	fl__and_relaxed(&own->token.word_, ~(uint32_t)FL__CANCEL_OWN);
 }
 
 void fl_cancel_token_destroy(fl_cancel_token *c)
@@ -207,8 +204,7 @@ void fl__cancel_offer(fl_cancel_token *c)
 
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
 {
-	fl_cancel_token *root = cancel_root_of(c);
-	fl__lock(&root->lock_);
+	FL__LOCKED(&cancel_root_of(c)->lock_);
 	fl_cancel_token *child = c->child_;
 	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* seq_cst: see cancel.h */
 		child = child->next_;
@@ -216,17 +212,15 @@ fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_can
 		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* lock_ orders it */
 		keep(child);
 	}
-	fl__unlock(&root->lock_);
 	return child;
 }
 
 bool fl__cancel_take_back(fl_cancel_token *c)
 {
-	fl__lock(&c->lock_);
+	FL__LOCKED(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
 		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED); /* publishes nothing */
-	fl__unlock(&c->lock_);
 	return alone;
 }
 
