@@ -4,6 +4,7 @@
 Every method of Kit that is called consumer_... is one case of `./dev check packaging`. What they build stays in consumers/ of the
 build folder, so that a second run only links and runs.
 """
+import functools
 import glob
 import json
 import os
@@ -28,6 +29,23 @@ import check_opcodes  # noqa: E402
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+LANGUAGES = ("c11", "c23", "gnu99", "cxx17")
+IN_LANGUAGES = {"headers_alone": LANGUAGES, "common_names": LANGUAGES, "tasks_of_common_names": LANGUAGES, "scopes": LANGUAGES,
+                "scenarios": ("gnu99", "cxx17")}  # methods of Kit: a case each
+PRINTS = {  # under which heading the guide has an example, or its file in examples/, and what that prints
+    "guide_tasks": ("Tasks and executors", "1 4 9 16\n"),
+    "guide_futures": ("Futures", "3\n9\n81\n"),
+    "guide_loops": ("Parallel loops and timers", "4999950000\n"),
+    "guide_locks": ("Locks", "7\n"),
+    "guide_cancelling": ("Deadlines and cancelling", "ETIMEDOUT\nECANCELED\nECANCELED\n"),
+    "guide_signals": ("Signals", "the end\ncut short\n"),
+    "guide_signals_of_a_map": ("Ctrl-C cancels a map", "interrupted\n"),
+    "guide_other_programs": ("Other programs", "4\n30\n100\nsort ended with 0\n"),
+    "example_one_task": ("one_task.c", "ok\n"),
+    "example_locks": ("locks.c", "ok\n"),
+    "example_queues": ("queues.c", "ok\n"),
+    "example_threads": ("threads.c", "ok\n"),
+}
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
@@ -51,8 +69,24 @@ class Skip(Exception):
     """The case cannot run here; the text says why."""
 
 
-def run(command, **options):
-    """Runs a command and returns its standard output; Failure with all that it said when it fails."""
+def here(*names):
+    """A file of this folder."""
+    return os.path.join(HERE, *names)
+
+
+read = check_api.read
+
+
+def write(path, text):
+    """Writes a file, and makes its folder. Returns its path."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def run(command, status=0, **options):
+    """Runs a command and returns its standard output; Failure with all that it said when it ends otherwise."""
     try:
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=NO_END, **options)
@@ -60,9 +94,14 @@ def run(command, **options):
         raise Failure(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise Failure(f"$ {shlex.join(command)}\nno end after {error.timeout} s") from error
-    if done.returncode != 0:
+    if done.returncode != status:
         raise Failure(f"$ {shlex.join(command)}\n{done.stdout}status {done.returncode}")
     return done.stdout
+
+
+def succeeds(command):
+    """Whether a command ends with 0, whatever it says."""
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def install(build, *options):
@@ -87,13 +126,12 @@ def runs_of_threads(pid):
     """The context switches of each thread of a process: the same numbers later mean that it never ran."""
     runs = {}
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as file:
-            runs[task] = re.findall(r"ctxt_switches:\s+(\d+)", file.read())
+        runs[task] = re.findall(r"ctxt_switches:\s+(\d+)", read(f"/proc/{pid}/task/{task}/status"))
     return runs
 
 
 # The address space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
-FIXED_ADDRESSES = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0 else []
+FIXED_ADDRESSES = ["setarch", "-R"] if succeeds(["setarch", "-R", "true"]) else []
 
 # Runs a command that cannot raise its limits again, also for root: without CAP_SYS_RESOURCE.
 WITHOUT_RAISING_LIMITS = [sys.executable, "-c", "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 24, 0, 0, 0); "
@@ -142,18 +180,24 @@ class Kit:
         self.work = os.path.join(build, "consumers")  # two builds may be tested at once
         self.flags_of_prefix = None
 
+    def at(self, *names):
+        """A file or folder of what is built."""
+        return os.path.join(self.work, *names)
+
     def cases(self):
-        """(name, function) of each case, in the order of this file."""
-        return [(n, getattr(self, n)) for n in vars(Kit) if n.startswith("consumer_")]
+        """(name, function) of each case: the methods in the order of this file, then the tables."""
+        return [*((n, getattr(self, n)) for n in vars(Kit) if n.startswith("consumer_")),
+                *((f"consumer_{what}_{language}", functools.partial(self.in_language, what, language))
+                  for what, languages in IN_LANGUAGES.items() for language in languages),
+                *((f"consumer_{name}", functools.partial(self.prints, heading, wanted)) for name, (heading, wanted) in PRINTS.items())]
 
     # What the cases build.
 
     def configured(self, name, source, *options):
         """Configures a meson project, unless that was done before. Returns its build directory."""
-        build = os.path.join(self.work, name)
+        build = self.at(name)
         if not os.path.exists(os.path.join(build, "build.ninja")):
             shutil.rmtree(build, ignore_errors=True)
-            os.makedirs(self.work, exist_ok=True)
             run(["meson", "setup", build, source, *options])
         return build
 
@@ -166,7 +210,7 @@ class Kit:
     def prefix_flags(self):
         """Installs the library as in its README; returns pkg-config's flags for a static program, as two lists."""
         if self.flags_of_prefix is None:
-            prefix = os.path.join(self.work, "prefix")
+            prefix = self.at("prefix")
             build = self.configured("installed", self.source, "--prefix", prefix)
             shutil.rmtree(prefix, ignore_errors=True)
             install(build)
@@ -178,7 +222,7 @@ class Kit:
     def compiled(self, source, compiler, flags, *more):
         """One program against the installed library, with further sources or libraries. Returns its path."""
         cflags, libs = self.prefix_flags()
-        program = os.path.join(self.work, os.path.basename(source).replace(".", "_"))
+        program = self.at(os.path.basename(source).replace(".", "_"))
         run([compiler, *flags, "-O1", "-g", *cflags, source, *more, "-o", program, *libs])
         return program
 
@@ -189,80 +233,79 @@ class Kit:
     def c23_flags(self):
         """C_FLAGS for C23, under the name that the compiler has for it."""
         for standard in ("c23", "c2x"):
-            if subprocess.run([self.cc, f"-std={standard}", "-x", "c", "-E", os.devnull], stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            if succeeds([self.cc, f"-std={standard}", "-x", "c", "-E", os.devnull]):
                 return [f"-std={standard}", *C_FLAGS[1:]]
         raise Skip("the compiler has no C23")
 
+    def installed_headers(self):
+        """The folder of the installed headers, and their names as a program writes them."""
+        self.prefix_flags()
+        include = self.at("prefix", "include")
+        return include, ["fairlead.h", *(os.path.relpath(header, include) for header in
+                                         sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True)))]
+
+    def in_language(self, what, language):
+        """Calls a method with the compiler, the name for its -x, and flags."""
+        if language == "cxx17":
+            getattr(self, what)(self.cxx, "c++", CXX_FLAGS)
+        else:
+            getattr(self, what)(self.cc, "c", {"c11": C_FLAGS, "gnu99": C99_FLAGS}.get(language) or self.c23_flags())
+
+    def prints(self, example, wanted):
+        expect(self.c(here("examples", example) if example.endswith(".c") else self.example_of("docs/guide.md", example)), wanted)
+
     def headers_alone(self, compiler, language, flags):
         """Each installed header, as the first and only one of a unit."""
-        self.prefix_flags()
-        include = os.path.join(self.work, "prefix", "include")
-        headers = [os.path.join(include, "fairlead.h"), *sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True))]
+        include, names = self.installed_headers()
         complaints = []
-        for header in headers:
-            unit = f"#include <{os.path.relpath(header, include)}>\nextern int a_unit_is_not_empty;\n"
+        for name in names:
+            unit = f"#include <{name}>\nextern int a_unit_is_not_empty;\n"
             done = subprocess.run([compiler, *flags, "-I", include, "-fsyntax-only", "-x", language, "-"], input=unit,
                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if done.returncode != 0:
                 complaints.append(done.stdout)
-        if complaints or len(headers) < 2:
+        if complaints or len(names) < 2:
             raise Failure("\n".join(complaints) or "no header was installed")
 
     def all_headers(self):
         """The flags with which a unit finds all_headers.h, which includes each installed header."""
-        self.prefix_flags()
-        include = os.path.join(self.work, "prefix", "include")
-        headers = sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True))
-        names = ["fairlead.h", *(os.path.relpath(header, include) for header in headers)]
-        os.makedirs(os.path.join(self.work, "include"), exist_ok=True)
-        with open(os.path.join(self.work, "include", "all_headers.h"), "w", encoding="utf-8") as file:
-            file.write("".join(f"#include <{name}>\n" for name in names))
-        return ["-I", include, "-I", os.path.join(self.work, "include")]
+        include, names = self.installed_headers()
+        write(self.at("include", "all_headers.h"), "".join(f"#include <{name}>\n" for name in names))
+        return ["-I", include, "-I", self.at("include")]
 
-    def names_units(self, compiler, language, flags):
+    def common_names(self, compiler, language, flags):
         """Units of names/ under -Wshadow: globals, then types and items with each macro for typed functions."""
         flags = [compiler, *flags, "-Wshadow", *self.all_headers(), "-fsyntax-only", "-x", language]
-        run([*flags, os.path.join(HERE, "names", "globals.c")])
+        run([*flags, here("names", "globals.c")])
         for macro in TYPES_OF:
             for unit in ("types.c", "items.c"):
-                run([*flags, f"-DTYPES={macro}", os.path.join(HERE, "names", unit)])
+                run([*flags, f"-DTYPES={macro}", here("names", unit)])
 
     def example_of(self, document, heading, fence="c"):
         """The first block after a heading, saved as a file."""
-        with open(os.path.join(self.source, document), encoding="utf-8") as file:
-            found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", file.read(), re.M | re.S)
+        found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", read(os.path.join(self.source, document)), re.M | re.S)
         if not found:
             raise Failure(f"{document} has no {fence} example under `{heading}`")
-        self.prefix_flags()
-        path = os.path.join(self.work, re.sub(r"\W+", "_", f"{document} {heading}") + "." + fence)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(found[1])
-        return path
+        return write(self.at(re.sub(r"\W+", "_", f"{document} {heading}") + "." + fence), found[1])
 
     def blocks_of(self, document, fence, name):
         """All blocks of a document with that fence, such as `c after`, saved as one file. Returns its path."""
-        with open(os.path.join(self.source, document), encoding="utf-8") as file:
-            blocks = re.findall(rf"^```{fence}\n(.*?)^```$", file.read(), re.M | re.S)
+        blocks = re.findall(rf"^```{fence}\n(.*?)^```$", read(os.path.join(self.source, document)), re.M | re.S)
         if len(blocks) < 2:
             raise Failure(f"{document} has {len(blocks)} blocks `{fence}`")
-        self.prefix_flags()
-        path = os.path.join(self.work, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(blocks))
-        return path
+        return write(self.at(name), "\n".join(blocks))
 
     def moved(self, kind, wanted):
         """A page about moving, from-KIND.md: what its blocks do, with what moving/KIND_after.c puts around them."""
         self.blocks_of(f"docs/from-{kind}.md", "c after", f"from_{kind}_after.h")
-        source = os.path.join(HERE, "moving", f"{kind}_after.c")
+        source = here("moving", f"{kind}_after.c")
         expect_all(run([self.compiled(source, self.cc, [*C_FLAGS, "-I", self.work])]), wanted)
 
     def moved_from(self, kind, wanted, *libraries):
         """The same of its blocks `c before`, which know nothing of Fairlead."""
         self.blocks_of(f"docs/from-{kind}.md", "c before", f"from_{kind}_before.h")
-        program = os.path.join(self.work, f"{kind}_before")
-        run([self.cc, *C_FLAGS, "-I", self.work, os.path.join(HERE, "moving", f"{kind}_before.c"), "-o", program, *libraries])
+        program = self.at(f"{kind}_before")
+        run([self.cc, *C_FLAGS, "-I", self.work, here("moving", f"{kind}_before.c"), "-o", program, *libraries])
         expect_all(run([program]), wanted)
 
     def opcodes(self, objdump, archive, cpu):
@@ -273,24 +316,23 @@ class Kit:
     # The cases.
 
     def consumer_installed_through_pkg_config(self):
-        expect(self.c(os.path.join(HERE, "installed", "main.c")), "40 items\n")
+        expect(self.c(here("installed", "main.c")), "40 items\n")
 
     def consumer_installed_c23(self):
-        expect(run([self.compiled(os.path.join(HERE, "installed", "main.c"), self.cc, self.c23_flags())]), "40 items\n")
+        expect(run([self.compiled(here("installed", "main.c"), self.cc, self.c23_flags())]), "40 items\n")
 
     def consumer_manual_pages(self):
         """A page for each public function and header, which man can show, and which mandoc finds in order."""
         self.prefix_flags()
-        folder = os.path.join(self.work, "prefix", "share", "man", "man3")
+        folder = self.at("prefix", "share", "man", "man3")
         names = {f.name for f in check_api.public_functions() if f.header.startswith("include" + os.sep) and not f.name.startswith("fl__")}
-        names |= {"fairlead.h", *("fairlead_" + os.path.basename(path) for path in glob.glob(os.path.join(self.work, "prefix", "include", "fairlead", "*.h")))}
+        names |= {"fairlead.h", *("fairlead_" + os.path.basename(path) for path in glob.glob(self.at("prefix", "include", "fairlead", "*.h")))}
         pages = {name[:-len(".3")] for name in os.listdir(folder)}
         if names - pages:
             raise Failure(f"no page: {sorted(names - pages)}")
         real = {}
         for page in pages:
-            with open(os.path.join(folder, page + ".3"), encoding="utf-8") as file:
-                text = file.read()
+            text = read(os.path.join(folder, page + ".3"))
             if text.startswith(".so "):
                 expect(" ".join(pages), os.path.basename(text.split()[1])[:-len(".3")])
             else:
@@ -312,23 +354,21 @@ class Kit:
 
     def consumer_readme_install(self):
         """The install lines as they stand, in a copy of this tree, where /usr/local is a copy, too."""
-        tree, lines = os.path.join(self.work, "readme"), self.example_of("README.md", "Install", "sh")
+        tree, lines = self.at("readme"), self.example_of("README.md", "Install", "sh")
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
         shutil.copy2(self.example_of("README.md", "Example"), os.path.join(tree, "app.c"))
         apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
-        if subprocess.run([*apart, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        if not succeeds([*apart, "true"]):
             raise Skip("no namespace in which /usr/local can be changed")
         env = {name: value for name, value in os.environ.items() if name != "PKG_CONFIG_PATH"}
         run([*apart, "sh", "-e", lines], cwd=tree, env=env)
-        expect(subprocess.run([os.path.join(tree, "a.out")], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout,
-               "ENOENT: cannot open /no/such/file\n")
+        expect(run([os.path.join(tree, "a.out")], 1), "ENOENT: cannot open /no/such/file\n")
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
-        program = self.compiled(os.path.join(HERE, "installed", "main.c"), self.cc, C_FLAGS)
-        with open(os.path.join(self.work, "prefix", "lib", "pkgconfig", "fairlead.pc"), encoding="utf-8") as file:
-            description = file.read()
+        program = self.compiled(here("installed", "main.c"), self.cc, C_FLAGS)
+        description = read(self.at("prefix", "lib", "pkgconfig", "fairlead.pc"))
         if re.search(r"^Requires|^Cflags:.*-D", description, re.M):
             raise Failure(description)
         needed = set(re.findall(r"NEEDED +(\S+)", run(["objdump", "-p", program])))
@@ -347,17 +387,17 @@ class Kit:
 
     def consumer_meson_subproject(self):
         """A fresh project that has this checkout in its subprojects/, through the dependency's name alone."""
-        project = os.path.join(self.work, "project")
+        project = self.at("project")
         os.makedirs(os.path.join(project, "subprojects"), exist_ok=True)
         for name in ("meson.build", "main.c"):
-            shutil.copy2(os.path.join(HERE, "subproject", name), os.path.join(project, name))
+            shutil.copy2(here("subproject", name), os.path.join(project, name))
         link = os.path.join(project, "subprojects", "fairlead")
         if not os.path.islink(link):
             os.symlink(self.source, link)
         build = self.meson("subproject", project)
         expect(run([os.path.join(build, "main")]), "5050\n")
-        with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-            commands = [c["command"] for c in json.load(file) if "/lib/" in c["file"] and "subprojects" in c["file"]]
+        commands = [c["command"] for c in json.loads(read(os.path.join(build, "compile_commands.json")))
+                    if "/lib/" in c["file"] and "subprojects" in c["file"]]
         wrong = [c for c in commands if "-Werror" in c or "-O2" not in c]
         if not commands or wrong:  # the project is a debug build with warnings as errors
             raise Failure("\n".join(wrong) or "no command compiles the library")
@@ -365,7 +405,7 @@ class Kit:
 
     def installs_nothing_but(self, wanted, install_to):
         """After an installation to an empty folder only the wanted files lie there."""
-        folder = os.path.join(self.work, "only")
+        folder = self.at("only")
         shutil.rmtree(folder, ignore_errors=True)
         install_to(folder)
         files = {name for _, _, names in os.walk(folder) for name in names}
@@ -374,7 +414,7 @@ class Kit:
 
     def cmake(self, name, source, *options):
         """Configures and builds a CMake project, or brings it up to date. Returns its build directory."""
-        build = os.path.join(self.work, name)
+        build = self.at(name)
         cached = [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache" for language in ("C", "CXX") if shutil.which("ccache")]
         run(["cmake", "-S", source, "-B", build, f"-DCMAKE_C_COMPILER={self.cc}", f"-DCMAKE_CXX_COMPILER={self.cxx}", *cached,
              *options])
@@ -384,16 +424,12 @@ class Kit:
     def cxx17(self):
         """Writes cxx17.cc with the names of all functions above it. Returns its path."""
         functions = [f.name for f in check_api.public_functions() if "mpi_executor" not in f.header]
-        path = os.path.join(self.work, "cxx17.cc")
-        os.makedirs(self.work, exist_ok=True)
-        with open(os.path.join(HERE, "cxx17.cc"), encoding="utf-8") as file, open(path, "w", encoding="utf-8") as whole:
-            whole.write(f"#define EACH_FUNCTION(X) {' '.join(f'X({name})' for name in functions)}\n{file.read()}")
-        return path
+        return write(self.at("cxx17.cc"), f"#define EACH_FUNCTION(X) {' '.join(f'X({name})' for name in functions)}\n{read(here('cxx17.cc'))}")
 
     def cmake_consumer(self, name, way, *options):
         """Programs in C11, gnu99 and C++17 that get the library in one of CMake's ways."""
-        programs = [os.path.join(HERE, "installed", "main.c"), self.cxx17()]
-        build = self.cmake(name, os.path.join(HERE, "cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
+        programs = [here("installed", "main.c"), self.cxx17()]
+        build = self.cmake(name, here("cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
                            f"-DPROGRAM_CXX={programs[1]}", *options)
         expect(run([os.path.join(build, "main11")]), "40 items\n")
         expect(run([os.path.join(build, "main99")]), "40 items\n")
@@ -402,12 +438,12 @@ class Kit:
 
     def consumer_cmake_package_that_meson_installed(self):
         self.prefix_flags()
-        self.cmake_consumer("cmake-package", "find_package", f"-DCMAKE_PREFIX_PATH={os.path.join(self.work, 'prefix')}")
+        self.cmake_consumer("cmake-package", "find_package", f"-DCMAKE_PREFIX_PATH={self.at('prefix')}")
 
     def consumer_cmake_package_that_cmake_installed(self):
         """The installation is moved once more before it is used."""
         build = self.cmake("cmake-library", self.source)
-        first, second = (os.path.join(self.work, name) for name in ("cmake-prefix", "cmake-prefix-moved"))
+        first, second = (self.at(name) for name in ("cmake-prefix", "cmake-prefix-moved"))
         shutil.rmtree(first, ignore_errors=True)
         shutil.rmtree(second, ignore_errors=True)
         run(["cmake", "--install", build, "--prefix", first])
@@ -416,13 +452,12 @@ class Kit:
 
     def consumer_cmake_package_of_another_version(self):
         self.prefix_flags()
-        project = os.path.join(self.work, "cmake-version")
-        os.makedirs(project, exist_ok=True)
-        with open(os.path.join(project, "CMakeLists.txt"), "w", encoding="utf-8") as file:
-            file.write("cmake_minimum_required(VERSION 3.16)\nproject(p LANGUAGES C)\nforeach(wanted 0.1 0.1.0 0.0 0.2 1.0 9)\n"
-                       "find_package(fairlead ${wanted} QUIET)\nmessage(\"${wanted}=${fairlead_FOUND}\")\nendforeach()\n")
+        project = self.at("cmake-version")
+        write(os.path.join(project, "CMakeLists.txt"),
+              "cmake_minimum_required(VERSION 3.16)\nproject(p LANGUAGES C)\nforeach(wanted 0.1 0.1.0 0.0 0.2 1.0 9)\n"
+              "find_package(fairlead ${wanted} QUIET)\nmessage(\"${wanted}=${fairlead_FOUND}\")\nendforeach()\n")
         text = run(["cmake", "-S", project, "-B", os.path.join(project, "build"),
-                    f"-DCMAKE_PREFIX_PATH={os.path.join(self.work, 'prefix')}"])
+                    f"-DCMAKE_PREFIX_PATH={self.at('prefix')}"])
         expect(text, "0.1=1\n0.1.0=1\n0.0=0\n0.2=0\n1.0=0\n9=0\n")
 
     def consumer_cmake_add_subdirectory(self):
@@ -435,7 +470,7 @@ class Kit:
 
     def two_files(self, name, *options):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""
-        folder = os.path.join(self.work, name)
+        folder = self.at(name)
         run([sys.executable, os.path.join(self.source, "lib", "amalgamate.py"), *options, folder])
         if sorted(name for name in os.listdir(folder) if not name.endswith(".o")) != ["fairlead.c", "fairlead.h"]:
             raise Failure(f"{folder}: {os.listdir(folder)}")
@@ -447,8 +482,8 @@ class Kit:
         run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", "-c",
              os.path.join(folder, "fairlead.c"), "-o", library])
         with tempfile.TemporaryDirectory() as work:
-            for name, flags, wanted in ((os.path.join(HERE, "installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
-                                        (os.path.join(HERE, "subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
+            for name, flags, wanted in ((here("installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
+                                        (here("subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
                                         (self.cxx17(), [self.cxx, "-std=c++17"], "ok\n")):
                 program = os.path.join(work, "program")
                 run([*flags, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
@@ -471,20 +506,13 @@ class Kit:
         compiler = [self.cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", folder]
         run([*compiler, "-c", os.path.join(folder, "fairlead.c"), "-o", library])
         readme = self.example_of("README.md", "Example")
-        with open(readme, encoding="utf-8") as file:
-            text = re.sub(r"fl_main.*", "(void)argc, (void)argv;", file.read()).replace("fl_process_executor", "fl_thread_executor")
-        with open(readme, "w", encoding="utf-8") as file:
-            file.write(text)
+        write(readme, re.sub(r"fl_main.*", "(void)argc, (void)argv;", read(readme)).replace("fl_process_executor", "fl_thread_executor"))
         program = os.path.join(folder, "program.o")
         for source, status, wanted in ((readme, 1, "the task of argument 2 failed: ENOENT: cannot open /no/such/file\n"),
                                        (self.example_of("docs/guide.md", "Tasks and executors"), 0, "1 4 9 16\n"),
                                        (self.example_of("docs/guide.md", "Parallel loops and timers"), 0, "4999950000\n")):
             run([*compiler, source, library, "-o", program, "-l:libck.a", "-pthread"])
-            done = subprocess.run([program], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=NO_END, check=False)
-            expect(done.stdout, wanted)
-            if done.returncode != status:
-                raise Failure(f"{source}: status {done.returncode}")
+            expect(run([program], status), wanted)
 
     def one_file_sanitized(self, sanitizer):
         """The two files under a sanitizer, in a program that starts programs, and one that starts worker processes."""
@@ -506,110 +534,32 @@ class Kit:
     def consumer_cxx17(self):
         expect(run([self.compiled(self.cxx17(), self.cxx, CXX_FLAGS)]), "ok\n")
 
-    def consumer_headers_alone_c11(self):
-        self.headers_alone(self.cc, "c", C_FLAGS)
+    def tasks_of_common_names(self, compiler, language, flags):
+        source = here("names", "tasks.cc" if language == "c++" else "tasks.c")
+        expect(run([self.compiled(source, compiler, [*flags, "-Wshadow", *self.all_headers()])]), "ok\n")
 
-    def consumer_headers_alone_c23(self):
-        self.headers_alone(self.cc, "c", self.c23_flags())
-
-    def consumer_headers_alone_gnu99(self):
-        self.headers_alone(self.cc, "c", C99_FLAGS)
-
-    def consumer_headers_alone_cxx17(self):
-        self.headers_alone(self.cxx, "c++", CXX_FLAGS)
-
-    def consumer_common_names_c11(self):
-        self.names_units(self.cc, "c", C_FLAGS)
-
-    def consumer_common_names_c23(self):
-        self.names_units(self.cc, "c", self.c23_flags())
-
-    def consumer_common_names_gnu99(self):
-        self.names_units(self.cc, "c", C99_FLAGS)
-
-    def consumer_common_names_cxx17(self):
-        self.names_units(self.cxx, "c++", CXX_FLAGS)
-
-    def consumer_tasks_of_common_names_c11(self):
-        source = os.path.join(HERE, "names", "tasks.c")
-        expect(run([self.compiled(source, self.cc, [*C_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
-
-    def consumer_tasks_of_common_names_c23(self):
-        source = os.path.join(HERE, "names", "tasks.c")
-        expect(run([self.compiled(source, self.cc, [*self.c23_flags(), "-Wshadow", *self.all_headers()])]), "ok\n")
-
-    def consumer_tasks_of_common_names_gnu99(self):
-        source = os.path.join(HERE, "names", "tasks.c")
-        expect(run([self.compiled(source, self.cc, [*C99_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
-
-    def consumer_tasks_of_common_names_cxx17(self):
-        source = os.path.join(HERE, "names", "tasks.cc")
-        expect(run([self.compiled(source, self.cxx, [*CXX_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
-
-    def scopes(self, compiler, flags):
-        expect(run([self.compiled(os.path.join(HERE, "scopes.c"), compiler, [*flags, "-Wshadow"])]), "ok\n")
-
-    def consumer_scopes_c11(self):
-        self.scopes(self.cc, C_FLAGS)
-
-    def consumer_scopes_c23(self):
-        self.scopes(self.cc, self.c23_flags())
-
-    def consumer_scopes_gnu99(self):
-        self.scopes(self.cc, C99_FLAGS)
-
-    def consumer_scopes_cxx17(self):
-        self.scopes(self.cxx, [*CXX_FLAGS, "-x", "c++"])
+    def scopes(self, compiler, language, flags):
+        expect(run([self.compiled(here("scopes.c"), compiler, [*flags, "-Wshadow", "-x", language])]), "ok\n")
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""
         run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "include"), "-fsyntax-only", "-x", language,
-             os.path.join(HERE, "scenarios.c")])
-
-    def consumer_scenarios_gnu99(self):
-        self.scenarios(self.cc, "c", C99_FLAGS)
-
-    def consumer_scenarios_cxx17(self):
-        self.scenarios(self.cxx, "c++", CXX_FLAGS)
+             here("scenarios.c")])
 
     def consumer_readme_example(self):
         """The example of the first page fails, and says which element did."""
-        done = subprocess.run([self.compiled(self.example_of("README.md", "Example"), self.cc, C_FLAGS)], text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=NO_END)
-        expect(done.stdout, "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
-        if done.returncode != 1:
-            raise Failure(f"status {done.returncode}")
-
-    def consumer_guide_tasks(self):
-        expect(self.c(self.example_of("docs/guide.md", "Tasks and executors")), "1 4 9 16\n")
+        expect(run([self.compiled(self.example_of("README.md", "Example"), self.cc, C_FLAGS)], 1),
+               "lines: FL_ETASK: the task of argument 2 failed: ENOENT: cannot open /no/such/file\n")
 
     def consumer_guide_processes(self):
         text = self.c(self.example_of("docs/guide.md", "Processes that run tasks"))
         expect(re.sub(r"worker \d+", "worker N", text),
                "100\nEOWNERDEAD: worker N (worker-0) killed by SIGABRT\nEDOM: -1 is negative\n")
 
-    def consumer_guide_futures(self):
-        expect(self.c(self.example_of("docs/guide.md", "Futures")), "3\n9\n81\n")
-
-    def consumer_guide_loops(self):
-        expect(self.c(self.example_of("docs/guide.md", "Parallel loops and timers")), "4999950000\n")
-
-    def consumer_guide_locks(self):
-        expect(self.c(self.example_of("docs/guide.md", "Locks")), "7\n")
-
     def consumer_guide_queues(self):
         text = self.c(self.example_of("docs/guide.md", "Queues"))
         if sorted(text.splitlines()) != ["got hello", "put 7"]:  # in either order
             raise Failure(text)
-
-    def consumer_guide_cancelling(self):
-        expect(self.c(self.example_of("docs/guide.md", "Deadlines and cancelling")), "ETIMEDOUT\nECANCELED\nECANCELED\n")
-
-    def consumer_guide_signals(self):
-        expect(self.c(self.example_of("docs/guide.md", "Signals")), "the end\ncut short\n")
-
-    def consumer_guide_signals_of_a_map(self):
-        expect(self.c(self.example_of("docs/guide.md", "Ctrl-C cancels a map")), "interrupted\n")
 
     def consumer_guide_shared_mutex(self):
         text = self.c(self.example_of("docs/guide.md", "Processes that may die"))
@@ -624,46 +574,28 @@ class Kit:
 
     def consumer_moved_from_python(self):
         blocks = self.blocks_of("docs/from-python.md", "python", "from_python_before.py")
-        with open(os.path.join(HERE, "moving", "python_before.py"), encoding="utf-8") as around, \
-                open(blocks, "a", encoding="utf-8") as file:
-            file.write("\n" + around.read())
+        write(blocks, read(blocks) + "\n" + read(here("moving", "python_before.py")))
         expect_all(run([sys.executable, blocks]), FROM_PYTHON)
 
     def consumer_moved_from_python_to_here(self):
         self.moved("python", FROM_PYTHON)
 
     def consumer_moved_from_libuv(self):
-        if subprocess.run(["pkg-config", "--exists", "libuv"], check=False).returncode != 0:
+        if not succeeds(["pkg-config", "--exists", "libuv"]):
             raise Skip("libuv is not installed")
         self.moved_from("libuv", FROM_LIBUV, "-luv", "-pthread")
 
     def consumer_moved_from_libuv_to_here(self):
         self.moved("libuv", FROM_LIBUV)
 
-    def consumer_example_one_task(self):
-        expect(self.c(os.path.join(HERE, "examples", "one_task.c")), "ok\n")
-
-    def consumer_example_locks(self):
-        expect(self.c(os.path.join(HERE, "examples", "locks.c")), "ok\n")
-
-    def consumer_example_queues(self):
-        expect(self.c(os.path.join(HERE, "examples", "queues.c")), "ok\n")
-
-    def consumer_example_threads(self):
-        expect(self.c(os.path.join(HERE, "examples", "threads.c")), "ok\n")
-
     def consumer_guide_event_loop(self):
         """The guide's echo server: unchanged, but for the port."""
         source = self.example_of("docs/guide.md", "Event loop")
-        with open(source, encoding="utf-8") as file:
-            text = file.read()
+        text = read(source)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        source = source.replace(".c", "_async.c")
-        with open(source, "w", encoding="utf-8") as file:
-            file.write(text.replace("7000", str(port)))
-        if str(port) not in open(source, encoding="utf-8").read():
-            raise Failure("the example does not listen at port 7000")
+        expect(text, "7000")
+        source = write(source.replace(".c", "_async.c"), text.replace("7000", str(port)))
         with Server([self.compiled(source, self.cc, C_FLAGS)], port) as server:
             end = time.monotonic() + 60
             while True:  # it does not say when it listens
@@ -1000,12 +932,9 @@ class Kit:
         self.same(sorted(lines[:2]), ["query of request 7", "query of request 8"])  # in either order
         self.same(lines[2:], ["task 1 of request 9"])
 
-    def consumer_guide_other_programs(self):
-        expect(self.c(self.example_of("docs/guide.md", "Other programs")), "4\n30\n100\nsort ended with 0\n")
-
     def consumer_idle_process_does_nothing(self):
         """An idle pool and a thread in a long wait: for two seconds none runs, so none makes a system call."""
-        program = self.compiled(os.path.join(HERE, "idle.c"), self.cc, C_FLAGS)
+        program = self.compiled(here("idle.c"), self.cc, C_FLAGS)
         process = subprocess.Popen([program], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             expect(process.stdout.readline(), "idle\n")
@@ -1032,8 +961,8 @@ class Kit:
         cflags, libs = self.prefix_flags()
         later = int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12
         for name, (text, bss) in WEIGHTS.items():
-            program = os.path.join(self.work, "weight_" + name[:-2])
-            run([self.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "weight", name), "-o", program, *libs])
+            program = self.at("weight_" + name[:-2])
+            run([self.cc, "-O2", *C_FLAGS, *cflags, here("weight", name), "-o", program, *libs])
             expect_all(run([program]), "")
             weight = run(["size", program]).splitlines()[1].split()
             most = int(text * TEXT_OF_LATER_GCCS) if later else text
@@ -1043,7 +972,7 @@ class Kit:
     def consumer_debugging_is_linked_when_asked_for(self):
         """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then."""
         cflags, libs = self.prefix_flags()
-        source, program = os.path.join(HERE, "weight", "mutex.c"), os.path.join(self.work, "weight_debug")
+        source, program = here("weight", "mutex.c"), self.at("weight_debug")
         env = {**os.environ, "FL_DEBUG": "contention"}
         run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs])
         expect(run([program], env=env), "FL_DEBUG has no effect: link the program with -Wl,-u,fl_debug_enable")
