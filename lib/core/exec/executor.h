@@ -227,13 +227,18 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied);
 
-/* As fl__submit(); a wait for the backlog ends at `deadline`, or when `cancel` is requested. */
-int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                       const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel);
+/* How long a submit waits for a permit. */
+struct fl__patience {
+	int64_t deadline; /* 0: none */
+	fl_cancel_token *cancel;
+};
 
-/* As fl__submit(), but ignores the bound of the backlog: for a task that has its memory already. */
-int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                      const fl_submit_config *config);
+/*
+ * As fl__submit(), with other patience than the config's. NULL: the task ignores the bound of the
+ * backlog, since it has its memory already.
+ */
+int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                       const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
 /* `function` got NULL for an executor. */
 _Noreturn void fl__executor_missing(const char *function);
@@ -266,10 +271,7 @@ enum fl__admission {
 /* `workers`: the most active ones. 0, -EINVAL. */
 int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers);
 
-/*
- * For a submit to a bounded executor: how the task is admitted. 0, -ENOBUFS, -ETIMEDOUT,
- * -ECANCELED.
- */
+/* How a submit's task is admitted. 0, -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
 int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit);
 
 /* The task ignores the bound. */

@@ -9,8 +9,9 @@
 #include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/cancel.h>
-#include <fairlead/wait_any.h>
 #include <stdio.h>
+
+enum { IMAP_LONG_AGO = 1 }; /* a deadline; 0 is none */
 
 /* The value of `done` after the close. */
 static struct fl__imap_batch imap_closed;
@@ -162,16 +163,13 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
 }
 
-/*
- * 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. If nothing is
- * under way, a submit with `it->waiting` first waits until `waiting_until`.
- */
+/* 0, or an error that leaves the batch as it was. -ETIMEDOUT: the backlog is full. */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
-	enum { LONG_AGO = 1 };
+	static const struct fl__patience none = {IMAP_LONG_AGO, FL_SHIELDED};
 	fl_imap *it = b->it;
 	const uint32_t count = (uint32_t)b->count;
-	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
+	const struct fl__patience *patience = it->patience && !it->oldest ? it->patience : &none;
 	const fl_submit_config config = {
 	    .deadline = fl__deadline_under(it->deadline, it->cancel),
 	    .on_end = !it->calls                                    ? NULL
@@ -182,9 +180,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	if (it->calls)
 		/* the caller's reference keeps `it` alive */
 		fl__add_relaxed(&it->refs, 1);
-	int rc = beyond ? fl__submit_beyond(it->executor, it->sent, args, count, &b->f, &config)
-	                : fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config,
-	                                     waits ? it->waiting_until : LONG_AGO, waits ? it->waiting : FL_SHIELDED);
+	int rc = fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config, 0, beyond ? NULL : patience);
 	if (rc != 0 && it->calls)
 		imap_release(it);
 	return rc;
@@ -376,32 +372,10 @@ static int imap_give(fl_imap *it, size_t *index, void *result)
 	return good ? 0 : fl__failure_store_at(at, it->error, it->message);
 }
 
-/* 0, -ETIMEDOUT, -ECANCELED: also by the iteration's token. */
-static int imap_await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_token *cancel)
-{
-	fl_on things[2] = {on};
-	size_t n = 1;
-	if (it->cancel && !it->stopped)
-		things[n++] = (fl_on)FL_ON_CANCEL_TOKEN(it->cancel);
-	FL__AWAITS(FL__DEBUG_IMAP, it);
-	const int rc = fl_wait_any_until(things, n, deadline, cancel);
-	return rc < 0 ? rc : 0;
-}
-
-static int imap_await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
-{
-	if (!it->cancel || it->stopped)
-		return fl_future_wait_until(f, deadline, cancel);
-	fl__future_help(f, deadline, cancel);
-	if (f->ops->advance)
-		f->ops->advance(f, NULL, deadline, cancel);
-	return imap_await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
-}
-
 static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__imap_batch *b = it->oldest;
-	int rc = imap_await_future(it, b->f, deadline, cancel);
+	int rc = fl_future_wait_until(b->f, deadline, cancel);
 	/* the callback of an ended future has yet to return the batch */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
@@ -421,7 +395,20 @@ static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel
 	fl__future_help(oldest, deadline, cancel);
 	if (oldest->ops->advance)
 		oldest->ops->advance(oldest, &it->batch_ended, deadline, cancel);
-	return imap_await_on(it, (fl_on)FL_ON_EVENT(&it->batch_ended), deadline, cancel);
+	FL__AWAITS(FL__DEBUG_IMAP, it);
+	return fl_event_wait_until(&it->batch_ended, deadline, cancel);
+}
+
+/* Waits for what is under way, or else for a permit. */
+static int imap_await(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (it->oldest)
+		return it->unordered ? imap_await_any(it, deadline, cancel) : imap_await_oldest(it, deadline, cancel);
+	const struct fl__patience patience = {deadline > 0 ? deadline : IMAP_LONG_AGO, cancel};
+	it->patience = &patience;
+	const int rc = imap_fill(it);
+	it->patience = NULL;
+	return rc;
 }
 
 static void imap_request(void *token)
@@ -429,25 +416,20 @@ static void imap_request(void *token)
 	fl_cancel_token_request(token);
 }
 
-/*
- * As imap_fill(), but waits for a permit while nothing is under way. 0 at a request of the
- * iteration's token.
- */
-static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+/* As imap_await(). 0 at a request of the iteration's token, too. */
+static int imap_await_or_stop(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_cancel_token *const enclosing = fl__cancel_resolve(cancel, fl__ctx_get()); /* NULL: none */
+	if (!it->cancel || it->stopped)
+		return imap_await(it, deadline, cancel);
 	fl_cancel_token either;
 	fl_cancel_callback callback;
-	fl_cancel_token_init(&either, enclosing ? enclosing : FL_SHIELDED, FL_FOREVER);
-	const bool registered = it->cancel && fl_cancel_token_on_request(it->cancel, &callback, imap_request, &either);
-	it->waiting = &either;
-	it->waiting_until = fl__deadline_under(deadline, it->cancel);
-	const int rc = imap_fill(it);
-	it->waiting = NULL;
+	fl_cancel_token_init(&either, cancel, FL_FOREVER);
+	const bool registered = fl_cancel_token_on_request(it->cancel, &callback, imap_request, &either);
+	const int rc = imap_await(it, fl__deadline_under(deadline, it->cancel), &either);
 	if (registered)
 		(void)fl_cancel_callback_remove(&callback); /* called or not */
 	fl_cancel_token_destroy(&either);
-	return rc == -ECANCELED && it->cancel && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
+	return rc == -ECANCELED && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
 
 /* Whether a submit failed only because it did not wait for a permit. */
@@ -470,10 +452,7 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 		const int64_t limit = it->stopped ? deadline : fl__min_deadline(deadline, it->deadline);
 		if (!it->oldest && !imap_lacks_permit(it, rc))
 			return rc != 0 ? rc : it->source.end;
-		if (!it->oldest)
-			rc = imap_fill_waiting(it, limit, cancel);
-		else
-			rc = it->unordered ? imap_await_any(it, limit, cancel) : imap_await_oldest(it, limit, cancel);
+		rc = imap_await_or_stop(it, limit, cancel);
 		if (rc != 0 && (rc != -ETIMEDOUT || fl__is_expired(deadline)))
 			return rc;
 	}
@@ -538,7 +517,7 @@ static int imap_begin(fl_imap *it)
 	if (rc == 0)
 		rc = imap_fill(it);
 	if (imap_lacks_permit(it, rc))
-		rc = imap_fill_waiting(it, it->deadline, NULL);
+		rc = imap_await_or_stop(it, it->deadline, NULL);
 	return it->oldest ? 0 : rc; /* a chunk is under way */
 }
 

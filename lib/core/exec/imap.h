@@ -75,12 +75,8 @@ struct fl_imap {
 	int stopped;             /* -ETIMEDOUT or -ECANCELED; 0: goes on */
 	int64_t deadline;        /* FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: none */
-	/*
-	 * A submit waits for a permit until a request of `waiting`, or until `waiting_until`. NULL:
-	 * no wait.
-	 */
-	fl_cancel_token *waiting;
-	int64_t waiting_until;
+	/* of submits while nothing is under way; NULL: none */
+	const struct fl__patience *patience;
 	struct fl__imap_batch *free, *oldest, *newest, *current;
 	struct fl__imap_batch *ready, *ready_last; /* unordered: batches under way that have ended */
 	/* batches that are not free; the window, in batches */

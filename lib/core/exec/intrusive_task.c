@@ -83,8 +83,8 @@ static struct fl__task_block *intrusive_make_block(fl_executor *e, fl_intrusive_
 static int fl__intrusive_submit(fl_executor *e, fl_intrusive_task *task, const fl_task_type *type, const void *arg,
                                 void *result, const fl_submit_config *config)
 {
-	enum fl__admission permit = FL__PERMIT_NONE;
-	int rc = e->permits.bound > 0 ? fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit) : 0;
+	enum fl__admission permit;
+	int rc = fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit);
 	if (rc != 0)
 		return rc;
 	struct fl__task_block *block = intrusive_make_block(e, task, type, arg, result, config);

@@ -121,10 +121,11 @@ static const fl_task_type map_runner_type = {
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
+	const struct fl__patience patience = {config->deadline, &map->over};
 	int rc = 0, count = 0;
 	while (count < n && rc == 0) {
-		rc = fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], config,
-		                        config->deadline, &map->over);
+		rc =
+		    fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], config, 0, &patience);
 		if (rc == 0)
 			count++;
 	}

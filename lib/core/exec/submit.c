@@ -73,12 +73,17 @@ static inline int submit_task(fl_executor *e, const fl_task_type *type, const vo
 	return rc;
 }
 
-static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                        uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                        size_t copied, int64_t deadline, fl_cancel_token *cancel)
+int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                       const fl_submit_config *config, size_t copied, const struct fl__patience *patience)
 {
+	int rc = submit_check_type(e, type, count);
+	if (rc != 0)
+		return rc;
 	enum fl__admission permit;
-	int rc = fl__permit_acquire(e, deadline, cancel, &permit);
+	if (patience)
+		rc = fl__permit_acquire(e, patience->deadline, patience->cancel, &permit);
+	else
+		permit = fl__permit_exceed(e);
 	if (rc != 0)
 		return rc;
 	rc = submit_task(e, type, arg, count, f, config, copied, permit);
@@ -97,33 +102,11 @@ inline int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg,
 	const int rc = submit_check_type(e, type, count);
 	if (rc != 0)
 		return rc;
-	if (__builtin_expect(e->permits.bound > 0, 0))
-		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->backlog_deadline,
-		                          config->cancel);
+	if (__builtin_expect(e->permits.bound > 0, 0)) {
+		const struct fl__patience patience = {config->backlog_deadline, config->cancel};
+		return fl__submit_waiting(e, type, arg, count, f, config, copied, &patience);
+	}
 	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
-}
-
-int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                       const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel)
-{
-	const int rc = submit_check_type(e, type, count);
-	if (rc != 0)
-		return rc;
-	return e->permits.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
-	                            : submit_task(e, type, arg, count, f, config, 0, FL__PERMIT_NONE);
-}
-
-int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                      const fl_submit_config *config)
-{
-	int rc = submit_check_type(e, type, count);
-	if (rc != 0)
-		return rc;
-	const enum fl__admission permit = fl__permit_exceed(e);
-	rc = submit_task(e, type, arg, count, f, config, 0, permit);
-	if (rc != 0)
-		fl__permit_release(e, permit);
-	return rc;
 }
 
 int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
@@ -184,6 +167,9 @@ enum fl__admission fl__permit_exceed(fl_executor *e)
 int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit)
 {
 	struct fl__permits *permits = &e->permits;
+	*permit = FL__PERMIT_NONE;
+	if (permits->bound == 0)
+		return 0;
 	*permit = submit_permits_are_workers(permits) ? FL__PERMIT_WORKER : FL__PERMIT_PENDING;
 	if (fl_sem_try_acquire(&permits->free) == 0)
 		return 0;

@@ -151,7 +151,7 @@ static void then_submit(struct then_chain *c)
 	const fl_submit_config config = {.on_end = then_on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
 	fl_executor *e = fl__task_blocks_hold(c->blocks);
-	const int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
+	const int rc = e ? fl__submit_waiting(e, c->sent, c->first->result, 1, &second, &config, 0, NULL) : -EPIPE;
 	if (e)
 		fl__task_blocks_unhold(c->blocks);
 	if (rc != 0) {
