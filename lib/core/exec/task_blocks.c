@@ -80,9 +80,7 @@ struct task_block_slab {
 
 struct task_block_central {
 	struct fl__task_block *chains; /* linked by `prev` of the first block of each */
-	char *fresh;                   /* unused ones of the newest slab */
-	size_t n_fresh;                /* blocks at `fresh` */
-	size_t n_next;                 /* of the next slab */
+	size_t n_next;                 /* blocks of the next slab, a multiple of CHAIN */
 };
 
 struct fl__task_blocks {
@@ -146,78 +144,65 @@ static inline struct fl__task_block *task_blocks_pop(struct task_block_cache *s,
 	return block;
 }
 
-/* Under the lock. */
-static void task_blocks_put_locked(struct task_block_central *d, struct fl__task_block *chain)
+static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, struct fl__task_block *chain)
 {
+	FL__LOCKED(&pool->lock);
+	struct task_block_central *d = &pool->central[size];
 	chain->prev = d->chains;
 	d->chains = chain;
 }
 
-/* Under the lock: a chain of unused blocks; NULL: none are left. */
-static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size)
+/* Makes a chain of the memory of CHAIN blocks. */
+static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size, char *memory)
 {
-	struct task_block_central *d = &pool->central[size];
 	struct fl__task_block *chain = NULL;
-	uint32_t n = 0;
-	for (; n < TASK_BLOCKS_CHAIN && d->n_fresh > 0; n++, d->n_fresh--, d->fresh += task_block_sizes[size]) {
-		struct fl__task_block *block = (struct fl__task_block *)(void *)d->fresh;
+	for (unsigned i = 0; i < TASK_BLOCKS_CHAIN; i++) {
+		struct fl__task_block *block = (struct fl__task_block *)(void *)(memory + i * task_block_sizes[size]);
 		block->pool = pool;
 		block->size = (uint8_t)size;
 		block->next = chain;
 		chain = block;
 	}
-	if (chain)
-		chain->done = n;
+	chain->done = TASK_BLOCKS_CHAIN;
 	return chain;
 }
 
-/* Under the lock. */
-static struct fl__task_block *task_blocks_take_locked(struct fl__task_blocks *pool, unsigned size)
-{
-	struct task_block_central *d = &pool->central[size];
-	struct fl__task_block *chain = d->chains;
-	if (!chain)
-		return task_blocks_carve(pool, size);
-	d->chains = chain->prev;
-	return chain;
-}
-
-/* Under the lock. */
-static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, struct task_block_slab *slab, size_t n)
-{
-	struct task_block_central *d = &pool->central[size];
-	/* the rest of a slab that another context has just added */
-	for (struct fl__task_block *rest; (rest = task_blocks_carve(pool, size)) != NULL;)
-		task_blocks_put_locked(d, rest);
-	slab->next = pool->slabs;
-	pool->slabs = slab;
-	d->fresh = task_blocks_align_pointer(slab + 1);
-	d->n_fresh = n;
-	d->n_next = n < TASK_BLOCKS_SLAB_MOST ? 2 * n : n;
-}
-
-static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, struct fl__task_block *chain)
+/* A chain of the central list, or else the number of blocks for a new slab. */
+static struct fl__task_block *task_blocks_take_central(struct fl__task_blocks *pool, unsigned size, size_t *n)
 {
 	FL__LOCKED(&pool->lock);
-	task_blocks_put_locked(&pool->central[size], chain);
+	struct task_block_central *d = &pool->central[size];
+	struct fl__task_block *chain = d->chains;
+	*n = d->n_next;
+	if (chain)
+		d->chains = chain->prev;
+	return chain;
+}
+
+static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, struct task_block_slab *slab, size_t n)
+{
+	FL__LOCKED(&pool->lock);
+	slab->next = pool->slabs;
+	pool->slabs = slab;
+	pool->central[size].n_next = n < TASK_BLOCKS_SLAB_MOST ? 2 * n : n;
 }
 
 /* NULL: out of memory. */
 static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *pool, unsigned size)
 {
-	fl__lock(&pool->lock);
-	struct fl__task_block *chain = task_blocks_take_locked(pool, size);
-	const size_t n = pool->central[size].n_next;
-	fl__unlock(&pool->lock);
+	size_t n;
+	struct fl__task_block *chain = task_blocks_take_central(pool, size, &n);
 	if (chain)
 		return chain;
 	struct task_block_slab *slab =
 	    fl__alloc_from(pool->of.allocator, 1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
 	if (!slab)
 		return NULL;
-	FL__LOCKED(&pool->lock);
 	task_blocks_add_slab(pool, size, slab, n);
-	return task_blocks_take_locked(pool, size);
+	char *memory = task_blocks_align_pointer(slab + 1);
+	while ((n -= TASK_BLOCKS_CHAIN) > 0)
+		task_blocks_put_chain(pool, size, task_blocks_carve(pool, size, memory + n * task_block_sizes[size]));
+	return task_blocks_carve(pool, size, memory);
 }
 
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)
