@@ -128,10 +128,6 @@ static void loop_executor_run_taken(struct fl__run *run)
 	if (!f)
 		return;
 	fl__run_task(run);
-	{
-		FL_LOCKED(&run->executor->lock);
-		fl__run_end(run);
-	}
 	fl_future_free(f); /* the producer's reference */
 }
 

@@ -472,7 +472,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 		if (!run->requested) {
 			run->requested = true;
 			/*
-			 * the context that runs the task has a reference until after fl__run_end()
+			 * the context that runs the task has a reference until after fl__run_task()
 			 */
 			return fl_future_ref(run->future);
 		}

@@ -181,7 +181,7 @@ struct fl_executor {
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
-	/* tasks that fl__run_end() counted; a kind may count those of its workers itself */
+	/* tasks that fl__run_task() counted; a kind may count those of its workers itself */
 	size_t ran;
 	/* tasks that ended without running; atomic, approximate */
 	size_t not_run;
@@ -399,10 +399,10 @@ void fl__run_leave(struct fl__run *run);
 
 /* Under the lock: the caller has claimed `f`. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
-/* Under the lock. The caller still has a reference to the future. */
-void fl__run_end(struct fl__run *run);
-
-/* Without the lock: runs the task and ends its future. */
+/*
+ * Without the lock: runs the task, ends its future, and empties the frame. The caller still has a
+ * reference to the future.
+ */
 void fl__run_task(struct fl__run *run);
 
 /* How many tasks of `e` the calling context runs by fl__run_here(). */

@@ -125,7 +125,8 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	FL__LIST_ADD(&e->running, run);
 }
 
-inline void fl__run_end(struct fl__run *run)
+/* Under the lock. */
+static void run_end(struct fl__run *run)
 {
 	fl_executor *e = run->executor;
 	FL__LIST_REMOVE(run);
@@ -171,6 +172,8 @@ void fl__run_task(struct fl__run *run)
 	char *message;
 	const int error = fl__run_function(run, &message);
 	fl__future_finish(run->future, error, message);
+	FL_LOCKED(&run->executor->lock);
+	run_end(run);
 }
 
 int fl__run_here(fl_executor *e, struct fl__task_block *block)
@@ -187,11 +190,8 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 		if (rc == 0)
 			fl__run_begin(&run, f, fl__future_claim(f));
 	}
-	if (rc == 0) {
+	if (rc == 0)
 		fl__run_task(&run);
-		FL_LOCKED(&e->lock);
-		fl__run_end(&run);
-	}
 	fl__run_leave(&run);
 	if (rc == 0)
 		fl_future_free(f); /* the producer's reference */
@@ -298,15 +298,9 @@ static void run_help(struct fl__ctx *ctx, void *future)
 			fl__task_block_claimed(e, fl__task_block_of(f));
 		}
 	}
-	if (claim == FL__CLAIM_LOST) {
-		fl__run_leave(&run);
-		return;
-	}
-	fl__run_task(&run);
-	{
-		FL_LOCKED(&e->lock);
-		fl__run_end(&run);
-	}
+	if (claim != FL__CLAIM_LOST)
+		fl__run_task(&run);
 	fl__run_leave(&run);
-	fl__future_end_foreign(f);
+	if (claim != FL__CLAIM_LOST)
+		fl__future_end_foreign(f);
 }

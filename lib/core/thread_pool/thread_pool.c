@@ -461,18 +461,24 @@ static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
 		(void)pool_report_starved(p);
 }
 
+/* Without the lock: marks the empty backlog. False: there is a task. */
+static bool pool_marks_empty(struct fl__thread_pool *p)
+{
+	/* seq_cst: see the invariant */
+	return !fl__load_seq_cst(&p->backlog.overflowing) &&
+	       (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE);
+}
+
 /* Called by a worker that has found a task. */
 static void pool_stop_searching(struct fl__thread_pool *p)
 {
-	/* seq_cst, and the next two: see the invariant */
+	/* seq_cst, and the next: see the invariant */
 	if (fl__sub_seq_cst(&p->searching, 1) > 1)
 		return;
 	if (!fl__load_seq_cst(&p->more))
 		return;
-	if (!fl__load_seq_cst(&p->backlog.overflowing) &&
-	    (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE))
-		return;
-	pool_wake(p);
+	if (!pool_marks_empty(p))
+		pool_wake(p);
 }
 
 static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
@@ -950,8 +956,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	fl__store_relaxed(&w->dozing, 1u + wait->kind); /* relaxed: as above */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
-	if (p->base.permits.bound != FL_BACKLOG_NONE && !fl__load_seq_cst(&p->backlog.overflowing) &&
-	    (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE))
+	if (p->base.permits.bound != FL_BACKLOG_NONE && pool_marks_empty(p))
 		return FL_FOREVER;
 	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
 }
@@ -1213,24 +1218,20 @@ static int pool_start_first(struct fl__thread_pool *p)
 }
 
 /* For a task that the ring refuses: the ring is full or closed, or `late` has tasks. */
-static int pool_submit_locked(struct fl__thread_pool *p, struct fl__task_block *block, struct fl__task_block **claimed)
-{
-	FL_LOCKED(&p->base.lock);
-	int rc = fl__executor_refuses(&p->base);
-	if (rc != 0)
-		return rc;
-	rc = fl__backlog_add_locked(&p->backlog, block);
-	if (rc != 0)
-		return rc;
-	pool_wake_locked(p);
-	*claimed = fl__backlog_take_claimed(&p->backlog);
-	return 0;
-}
-
 static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	struct fl__task_block *claimed = NULL;
-	int rc = pool_submit_locked(p, block, &claimed);
+	int rc;
+	{
+		FL_LOCKED(&p->base.lock);
+		rc = fl__executor_refuses(&p->base);
+		if (rc == 0)
+			rc = fl__backlog_add_locked(&p->backlog, block);
+		if (rc == 0) {
+			pool_wake_locked(p);
+			claimed = fl__backlog_take_claimed(&p->backlog);
+		}
+	}
 	for (struct fl__task_block *next; claimed; claimed = next) {
 		next = claimed->next;
 		fl_future_free(&claimed->future); /* the producer's reference */
