@@ -197,22 +197,6 @@ static int timer_begin_thread(void)
 	return rc;
 }
 
-/*
- * If a timer's function forks, the child's thread is the timers' thread, and ends when the function
- * has returned.
- */
-static void timer_after_fork_in_child(void)
-{
-	fl_mutex_init(&timer_lock);
-	fl_cond_init(&timer_earlier);
-	fl_cond_init(&timer_settled);
-	timer_heap.first = NULL;
-	timer_has_thread = false;
-	timer_call.timer = NULL;
-}
-
-FL__AT_FORK(FL__AT_START, NULL, NULL, timer_after_fork_in_child)
-
 static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {
 	const int64_t now = fl__sys.now();
@@ -302,3 +286,19 @@ int fl_timer_try_join(fl_timer *t)
 	FL_LOCKED(&timer_lock);
 	return timer_is_idle(t) ? 0 : -EBUSY;
 }
+
+/*
+ * If a timer's function forks, the child's thread is the timers' thread, and ends when the function
+ * has returned.
+ */
+static void timer_after_fork_in_child(void)
+{
+	fl_mutex_init(&timer_lock);
+	fl_cond_init(&timer_earlier);
+	fl_cond_init(&timer_settled);
+	timer_heap.first = NULL;
+	timer_has_thread = false;
+	timer_call.timer = NULL;
+}
+
+FL__AT_FORK(FL__AT_START, NULL, NULL, timer_after_fork_in_child)
