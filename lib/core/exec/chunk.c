@@ -123,9 +123,9 @@ size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wa
 	size_t most = fl__chunk_most(type);
 	if (e->ops->result_most > 0 && type->result_size > 0) {
 		const size_t kept = chunk_at_least(e->ops->result_most / type->result_size, 1);
-		most = kept < most ? kept : most;
+		most = fl__least(kept, most);
 	}
-	return wanted < most ? wanted : most;
+	return fl__least(wanted, most);
 }
 
 size_t fl__chunk_preferred(const fl_task_type *type)
@@ -144,7 +144,6 @@ size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t c
 	const size_t bytes = chunk * chunk_at_least(type->arg_size + type->result_size, 1);
 	const size_t fitting = chunk_at_least(CHUNK_WINDOW_BYTES / chunk_at_least(bytes, 1), CHUNK_WINDOW_LEAST);
 	const size_t workers = fl_executor_workers(e);
-	const size_t wanted = workers * (fitting < CHUNK_WINDOW ? fitting : (size_t)CHUNK_WINDOW);
-	const size_t most = chunk_at_least(workers, CHUNK_WINDOW_MOST);
-	return wanted < most ? wanted : most;
+	const size_t wanted = workers * fl__least(fitting, CHUNK_WINDOW);
+	return fl__least(wanted, chunk_at_least(workers, CHUNK_WINDOW_MOST));
 }

@@ -554,27 +554,14 @@ static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_ca
 	return group_sleep_or_stop(g, takes, deadline, cancel, stopped);
 }
 
-/* Without an executor the group has no task to run or to cancel. */
-static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = 0;
-	while (rc == 0 && fl_group_count(g) > 0) {
-		FL__BLOCKS(deadline);
-		rc = group_sleep(g, false, deadline, cancel);
-	}
-	return rc;
-}
-
 /* 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (!g->executor_)
-		return group_wait_for_fibers(g, deadline, cancel);
 	const bool helps = fl__run_serves(g->executor_);
-	bool stopped = false;
+	bool stopped = !g->executor_; /* then the group has no task to run or to cancel */
 	int rc = 0;
 	while (rc == 0 && fl_group_count(g) > 0) {
-		const bool takes = helps || stopped;
+		const bool takes = helps || (stopped && g->executor_);
 		fl_future *f = NULL;
 		if (takes) {
 			rc = group_is_interrupted(deadline, cancel);

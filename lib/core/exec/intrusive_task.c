@@ -80,21 +80,6 @@ static struct fl__task_block *intrusive_make_block(fl_executor *e, fl_intrusive_
 	return block;
 }
 
-static int fl__intrusive_submit(fl_executor *e, fl_intrusive_task *task, const fl_task_type *type, const void *arg,
-                                void *result, const fl_submit_config *config)
-{
-	enum fl__admission permit;
-	int rc = fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit);
-	if (rc != 0)
-		return rc;
-	struct fl__task_block *block = intrusive_make_block(e, task, type, arg, result, config);
-	rc = fl__task_block_submit(e, block, permit);
-	if (rc == 0)
-		return 0;
-	fl__permit_release(e, permit);
-	return rc == -ENOMEM ? -EAGAIN : rc; /* no memory to start a worker */
-}
-
 static int intrusive_refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
 {
 	const int rc = fl__submit_check(e);
@@ -109,7 +94,10 @@ int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_t
                              void *result, const fl_submit_config *config)
 {
 	static const fl_submit_config defaults;
+	enum fl__admission permit;
 	fl__executor_check(e, "fl_intrusive_task_submit");
+	if (!config)
+		config = &defaults;
 	int rc = intrusive_refuses(e, type, arg, result);
 	if (rc != 0)
 		return rc;
@@ -119,10 +107,15 @@ int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_t
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	fl_event_init(&task->released_);
-	rc = fl__intrusive_submit(e, task, type, arg, result, config ? config : &defaults);
+	rc = fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit);
+	if (rc == 0) {
+		rc = fl__task_block_submit(e, intrusive_make_block(e, task, type, arg, result, config), permit);
+		if (rc != 0)
+			fl__permit_release(e, permit);
+	}
 	if (rc != 0)
 		fl__store_relaxed(&task->word_, 0); /* no other context has seen it */
-	return rc;
+	return rc == -ENOMEM ? -EAGAIN : rc;        /* no memory to start a worker */
 }
 
 fl_future *fl_intrusive_task_future(fl_intrusive_task *task)

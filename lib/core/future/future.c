@@ -183,15 +183,10 @@ bool fl__future_is_last_reference(const fl_future *f)
 	return (seen & FUTURE_ENDED) && seen / FUTURE_REF == 1;
 }
 
-static bool future_is_ended(const fl_future *f)
+bool fl__future_has_ended(const fl_future *f)
 {
 	/* acquire: pairs with the release in future_try_publish() */
 	return fl__load_acquire(&f->state) & FUTURE_ENDED;
-}
-
-bool fl__future_has_ended(const fl_future *f)
-{
-	return future_is_ended(f);
 }
 
 static bool future_has_result(const fl_future *f)
@@ -324,7 +319,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & (FUTURE_WAITERS | FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with future_is_ended(),
+		 * release: error, message and result; pairs with fl__future_has_ended(),
 		 * future_has_result(), fl_future_get_state() and fl__word_wait()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FUTURE_ENDED) - drop))
@@ -616,7 +611,7 @@ static bool future_guard(fl_future *f)
 		/* relaxed: the end takes the lock */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | FUTURE_GUARDED))
 			return true;
-	return !future_is_ended(f);
+	return !fl__future_has_ended(f);
 }
 
 void fl__future_request_stop(fl_future *f)
@@ -689,7 +684,7 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 	if (!future_guard(f))
 		return false;
 	FL__LOCKED(&f->lock);
-	if (future_is_ended(f))
+	if (fl__future_has_ended(f))
 		return false;
 	node->next = f->callbacks;
 	f->callbacks = node;
@@ -707,26 +702,22 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 {
 	struct fl__values *values = fl__values_copy();
 	*node = (struct fl__callback){.call = callback, .arg = arg, .values = values};
-	if (future_is_ended(f) || !future_register_callback(f, node))
+	if (fl__future_has_ended(f) || !future_register_callback(f, node))
 		future_call(f, callback, arg, values);
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 {
-	struct future_own_callback *own = NULL;
-	if (!future_is_ended(f)) {
-		own = fl__alloc_from(future_allocator(f), 1, sizeof *own);
-		if (!own)
-			return -ENOMEM;
+	if (fl__future_has_ended(f)) {
+		future_call(f, callback, arg, fl__values_copy());
+		return 0;
 	}
-	struct fl__values *values = fl__values_copy();
-	if (own) {
-		*own = (struct future_own_callback){{NULL, future_call_own, own, values}, callback, arg};
-		if (future_register_callback(f, &own->node))
-			return 0;
-		fl__free_to(future_allocator(f), own);
-	}
-	future_call(f, callback, arg, values);
+	struct future_own_callback *own = fl__alloc_from(future_allocator(f), 1, sizeof *own);
+	if (!own)
+		return -ENOMEM;
+	own->call = callback;
+	own->arg = arg;
+	fl__future_attach(f, &own->node, future_call_own, own);
 	return 0;
 }
 
@@ -749,7 +740,7 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 bool fl__future_is_of_parent(const fl_future *f)
 {
 	/* relaxed: as in fl__is_forked(). 0: this process is not a forked child. */
-	return fl__load_relaxed(&fl__fork_count) != 0 && f->ops->is_of_parent && !future_is_ended(f) &&
+	return fl__load_relaxed(&fl__fork_count) != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) &&
 	       f->ops->is_of_parent(f);
 }
 
@@ -761,7 +752,7 @@ static int future_not_ended(const fl_future *f, int error)
 
 int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (future_is_ended(f))
+	if (fl__future_has_ended(f))
 		return 0;
 	if (fl__future_is_of_parent(f))
 		return -EOWNERDEAD;
@@ -773,7 +764,7 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel
 
 int fl_future_try_wait(fl_future *f)
 {
-	return future_is_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
+	return fl__future_has_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
 }
 
 static int future_copy_result(const fl_future *f, void *result)
@@ -797,16 +788,14 @@ fl_future_state fl_future_get_state(const fl_future *f)
 {
 	/* acquire: pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
-	if (seen & FUTURE_ENDED)
-		return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
-	if (!(seen & FUTURE_CLAIMED) && f->ops->has_started) {
+	if (!(seen & (FUTURE_ENDED | FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
 		/* acquire: as above. It may have ended since. */
 		seen = fl__load_acquire(&f->state);
-		if (seen & FUTURE_ENDED)
-			return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
 	}
+	if (seen & FUTURE_ENDED)
+		return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
 	return (seen & (FUTURE_CLAIMED | FUTURE_CANCELLED)) == FUTURE_CLAIMED ? FL_RUNNING : FL_PENDING;
 }
 
@@ -817,7 +806,7 @@ const void *fl_future_result(const fl_future *f)
 
 int fl_future_error(const fl_future *f)
 {
-	return future_is_ended(f) ? f->error : 0;
+	return fl__future_has_ended(f) ? f->error : 0;
 }
 
 const char *fl_future_message(const fl_future *f)
@@ -835,7 +824,7 @@ const char *fl_future_message(const fl_future *f)
 
 static bool future_on_ready(void *object)
 {
-	return future_is_ended(object);
+	return fl__future_has_ended(object);
 }
 
 static bool future_on_arm(void *object, struct fl__node *node)

@@ -1164,7 +1164,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 
 __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 {
-	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e;
+	struct fl__thread_pool *p = pool_of(e);
 	const unsigned before = pool_worker_limit(p);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
 	fl__permits_resize(e, before, pool_worker_limit(p));
