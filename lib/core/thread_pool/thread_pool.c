@@ -36,6 +36,8 @@
  *                   to be joined                             ENDED
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
+ *   permitted       how many workers may be alive, as        as `more`
+ *                   the permits know it
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__thread_pool_recount()
  *   crowded         flags                                    as `more`
@@ -191,13 +193,6 @@ static uint32_t pool_flags(const struct fl__thread_pool *p)
 	return fl__load_relaxed(&p->crowded); /* relaxed: workers that wake change AWAKE alone */
 }
 
-static void pool_set_stand_ins(struct fl__thread_pool *p, unsigned stand_ins)
-{
-	const unsigned before = pool_worker_limit(p);
-	fl__store_seq_cst(&p->stand_ins, stand_ins); /* seq_cst: see pool_wakes() */
-	fl__permits_resize(&p->base, before, pool_worker_limit(p));
-}
-
 void fl__thread_pool_recount(struct fl__thread_pool *p)
 {
 	uint32_t flags, counted;
@@ -206,12 +201,15 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		/* seq_cst: see pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
 		if (p->stand_ins > dozing) {
-			pool_set_stand_ins(p, dozing);
-			fl__store_relaxed(&p->full, false); /* relaxed: see pool_doze() */
+			fl__store_seq_cst(&p->stand_ins, dozing); /* seq_cst: as above */
+			fl__store_relaxed(&p->full, false);       /* relaxed: see pool_doze() */
 		}
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p);
 		const bool more = awake < may_be;
+		if (p->permitted != may_be)
+			fl__permits_resize(&p->base, p->permitted, may_be);
+		p->permitted = may_be;
 		if (p->active != awake - p->blocked)
 			fl__store_seq_cst(&p->active, awake - p->blocked); /* seq_cst: see pool_doze() */
 		if (more != p->more)
@@ -282,7 +280,7 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
 	if (p->full)
 		return;
-	pool_set_stand_ins(p, stand_ins);
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                         /* seq_cst: see pool_doze() */
 	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* relaxed: a single number */
 	const unsigned limit = pool_worker_limit(p);
 	if (p->alive < limit + p->surplus)
@@ -1165,9 +1163,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const unsigned before = pool_worker_limit(p);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
-	fl__permits_resize(e, before, pool_worker_limit(p));
 	if (fl__forks_are_linked())
 		fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
@@ -1195,9 +1191,7 @@ static void pool_block(struct fl__run *run, bool begins)
 	if (w->blocking != begins || fl__executor_is_forked(&p->base))
 		return;
 	FL_LOCKED(&p->base.lock);
-	const unsigned before = pool_worker_limit(p);
 	p->blocked += begins ? 1 : UINT_MAX;
-	fl__permits_resize(&p->base, before, pool_worker_limit(p));
 	fl__thread_pool_recount(p);
 	pool_settle(p);
 }
@@ -1410,11 +1404,13 @@ static const struct fl__executor_ops pool_ops = {
     .peek = pool_peek,
 };
 
-static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_executor_config *config)
+static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config)
 {
+	const unsigned workers = fl__executor_worker_count(config);
 	int rc = fl__backlog_init(&p->backlog, config->allocator);
 	if (rc != 0)
 		return rc;
+	p->permitted = workers;
 	if (fl__forks_are_linked())
 		fl__forks_init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;
@@ -1434,9 +1430,8 @@ __attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_thread_executor_create") ||
 	    config->idle_timeout < 0)
 		return -EINVAL;
-	const unsigned workers = fl__executor_worker_count(config);
 	struct fl__thread_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
-	int rc = p ? pool_init(p, workers, config) : -ENOMEM;
+	int rc = p ? pool_init(p, config) : -ENOMEM;
 	if (rc != 0) {
 		fl__free_to(config->allocator, p);
 		return rc;
