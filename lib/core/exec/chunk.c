@@ -11,6 +11,7 @@
  * reference reads the type: the only read after the end, ordered by the reference count. So
  * fl__chunk_detach_type() gives an ended future a lasting type before the copy is freed.
  */
+#include "../sync/context_var.h"
 #include "map.h"
 #include <errno.h>
 
@@ -38,8 +39,8 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 		*between = *done > 0 && fl_task_is_cancelled(ctx);
 		if (*between)
 			return -ECANCELED;
-		const int error = fl__task_run(type, fl__element(args, *done, type->arg_size),
-		                               fl__element(results, *done, type->result_size), ctx);
+		const int error = fl__task_call(type, fl__element(args, *done, type->arg_size),
+		                                fl__element(results, *done, type->result_size), ctx, fl__values_copy());
 		if (error != 0)
 			return error;
 		fl__task_forget_failure(ctx); /* the next element has its own */

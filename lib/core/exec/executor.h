@@ -443,9 +443,6 @@ struct fl_task_ctx {
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 
-/* As above, in the current scope, with a copy of the current values. */
-int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
-
 /* NULL: the task has set no message. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 

@@ -19,6 +19,7 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../future/failure.h"
+#include "../sync/context_var.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "imap.h"
@@ -30,8 +31,8 @@ enum { MAP_CHUNKS_PER_WORKER = 8, MAP_STOPPED = 1 };
 struct map_in_place {
 	fl_executor *executor;
 	const fl_task_type *type;
-	const unsigned char *args;
-	unsigned char *results;
+	const void *args;
+	void *results;
 	size_t n, chunk, chunks;
 	size_t next;      /* the lowest chunk that no runner took */
 	size_t done;      /* elements that succeeded */
@@ -65,11 +66,10 @@ static bool map_may_begin(const struct map_in_place *map, size_t index, const fl
 static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx *ctx)
 {
 	const fl_task_type *type = map->type;
-	const void *arg = type->arg_size ? map->args + index * type->arg_size : NULL;
-	void *result = type->result_size ? map->results + index * type->result_size : NULL;
+	void *result = fl__element(map->results, index, type->result_size);
 	if (result)
 		memset(result, 0, type->result_size);
-	int error = fl__task_run(type, arg, result, ctx);
+	int error = fl__task_call(type, fl__element(map->args, index, type->arg_size), result, ctx, fl__values_copy());
 	char *message = fl__task_take_message(ctx);
 	bool requested = error == -ECANCELED && fl_task_is_cancelled(ctx);
 	if (error > 0 && !message)
@@ -171,13 +171,6 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 	return early ? early : broken;
 }
 
-/* No element failed, and the wait did not end early. */
-static int map_why_stopped(const fl_submit_config *config)
-{
-	bool requested = config->cancel && fl_cancel_token_is_requested(config->cancel);
-	return !requested && config->deadline != 0 && fl_now() >= config->deadline ? -ETIMEDOUT : -ECANCELED;
-}
-
 static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_error *error)
 {
 	const unsigned workers = fl_executor_workers(map->executor);
@@ -195,7 +188,8 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 		else if (map->done == map->n)
 			rc = 0;
 		else if (rc == 0)
-			rc = map_why_stopped(config);
+			/* no element failed, and the wait did not end early */
+			rc = fl__why_stopped(config->deadline, config->cancel ? config->cancel : FL_SHIELDED);
 	}
 	if (rc == FL_ETASK && error)
 		*error = map->failure;

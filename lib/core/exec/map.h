@@ -4,6 +4,7 @@
 
 #include "../base/sys.h"
 #include "executor.h"
+#include <errno.h>
 
 /*
  * Chunks (chunk.c): one task for several consecutive arguments. A chunk ends with its first element
@@ -57,6 +58,12 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 {
 	return (size_t)end.done + end.kept;
+}
+
+/* Why what is under `cancel` (NULL: the scope) stopped before its end. `deadline`: 0: none. */
+static inline int fl__why_stopped(int64_t deadline, const fl_cancel_token *cancel)
+{
+	return deadline && !fl_cancel_token_is_requested(cancel) && fl__is_expired(deadline) ? -ETIMEDOUT : -ECANCELED;
 }
 
 /* The earlier of `deadline` and the token's. `cancel` may be NULL. */

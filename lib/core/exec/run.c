@@ -61,30 +61,15 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
-static inline int run_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
-{
-	const uint32_t mark = fl__child_mark();
-	const int error = type->run(ctx, arg, result);
-	fl__child_ends(mark, type->name);
-	return error;
-}
-
-int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
-{
-	struct fl__ctx *self = fl__ctx_get();
-	struct fl__values *outer = fl__values_enter(self, fl__values_copy());
-	const int error = run_call(type, arg, result, ctx);
-	fl__values_leave(self, outer);
-	return error;
-}
-
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
 {
 	struct fl__ctx *self = fl__ctx_get();
 	fl_cancel_token *scope = self->front.scope;
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
-	const int error = run_call(type, arg, result, ctx);
+	const uint32_t mark = fl__child_mark();
+	const int error = type->run(ctx, arg, result);
+	fl__child_ends(mark, type->name);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;

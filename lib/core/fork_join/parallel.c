@@ -16,7 +16,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../exec/executor.h"
+#include "../exec/map.h"
 #include "../future/failure.h"
 #include "fork_join.h"
 #include <errno.h>
@@ -166,14 +166,6 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	return fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
 }
 
-/* Why a loop stopped in which nothing failed. */
-static int parallel_why_stopped(const fl_parallel_config *config)
-{
-	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_expired(config->deadline)
-	           ? -ETIMEDOUT
-	           : -ECANCELED;
-}
-
 static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_parallel_config *config)
 {
 	static const fl_parallel_config defaults;
@@ -195,7 +187,7 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 		*config->error = loop->error;
 	if (loop->failed)
 		return fl__failure_store(loop->error, "");
-	return rc == -ECANCELED ? parallel_why_stopped(config) : rc;
+	return rc == -ECANCELED ? fl__why_stopped(config->deadline, config->cancel) : rc;
 }
 
 int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *state, size_t from, size_t to),

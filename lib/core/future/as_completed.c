@@ -372,16 +372,19 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 /* First those that have ended, in the order of the array. */
 static void futures_add_all(struct futures_iteration *all)
 {
-	for (size_t i = 0; i < all->n; i++)
-		if (all->each[i].future && fl_future_try_wait(all->each[i].future) == 0)
-			fl__future_set_add(&all->set, &all->each[i], all->each[i].future);
 	for (size_t i = 0; i < all->n; i++) {
-		if (!all->each[i].future || all->each[i].of)
+		fl_future *f = all->each[i].future;
+		if (f && fl_future_try_wait(f) == 0)
+			fl__future_set_add(&all->set, &all->each[i], f);
+	}
+	for (size_t i = 0; i < all->n; i++) {
+		fl_future *f = all->each[i].future;
+		if (!f || all->each[i].of)
 			continue;
-		if (fl__future_is_of_parent(all->each[i].future))
+		if (fl__future_is_of_parent(f))
 			all->parents++;
 		else
-			fl__future_set_add(&all->set, &all->each[i], all->each[i].future);
+			fl__future_set_add(&all->set, &all->each[i], f);
 	}
 }
 
