@@ -49,8 +49,8 @@ struct fl__task_list {
 /*
  * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
  * it makes the task block, and records its kind in block->permit. The context that claims the task
- * returns the permit: a worker, or, by claimed(), a context that helps or cancels. Once the
- * executor is closed or broken a permit is always free: waiting submits go on and are refused.
+ * returns the permit. Once the executor is closed or broken a permit is always free: waiting
+ * submits go on and are refused.
  *
  * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins. A task
  * holds its permit until it has run, or a context other than a worker has claimed it. A task beyond

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Groups: a count of members, and a token above the members' tokens. A member is a task of the
- * executor or a fiber of a loop. No user code runs under `lock_`: no submit, no callback of a
- * token, no end of a future.
+ * executor or a fiber of a loop. No user code runs under `lock_`.
  *
  *   group    begun_  count_  token                    next
  *   unused   no      0       none                     begun: by a submit, a start, or
@@ -16,12 +15,10 @@
  *
  * Tasks. The children of the group's token serve as its list of tasks: the token of a future leaves
  * the tree before its end is published. A submitted task is offered to joins: its token has a mark.
- * A join takes each offer once. On a worker of the executor the join runs pending tasks. Elsewhere
- * it cancels pending tasks once the group is cancelled. With no offer left the join sleeps. A new
- * offer ends the sleep of a join that takes offers.
+ * A join takes each offer once. On a worker of the executor it runs pending tasks. Elsewhere it
+ * cancels them once the group is cancelled. With no offer left the join sleeps, until a new offer.
  *
- * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. A
- * join without an executor only sleeps until running_ is 0. The loop's thread alone writes
+ * Fibers (loop/loop_fiber.c). Their tokens are never offered. The loop's thread alone writes
  * `fibers_`. A join compares sched_ and thread_ with the caller's, and never uses what they point
  * to: the last fiber, and its loop, may end on another thread.
  *

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The thread executor: workers take tasks from one backlog (backlog.c) without a lock, and sleep
- * when there are none. The file reads in this order: the number of workers, waking, taking,
- * searching and sleeping, running, the life of a worker, resize and blocking sections, the executor
- * interface.
+ * when there are none.
  *
  * A worker runs a task, searches for one, or is idle: then it sleeps in `sleepers`. A worker is
  * *active* unless it is idle or blocks (fl_blocking_begin()). A worker *dozes* if it has slept for
@@ -115,17 +113,15 @@
  * After a timeout a sleeper removes itself under the lock, and looks at the backlog before it ends.
  * Until it has the lock it counts as idle, though a wake passes over it.
  *
- * A worker in its initializer, or one that looks for forks (fork_join.c), does not count as
- * searching, since either may take long. During the initializer each submit checks whether to start
- * another worker, one for each task.
+ * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
+ * searching: either may take long. During an initializer each submit may start another worker.
  *
- * The first submit starts a worker before it adds its task, and returns an error if that fails. So
- * no submit fails once its task is in the backlog. One worker stays, however long it is idle.
+ * The first submit starts a worker before it adds its task. So no submit fails once its task is in
+ * the backlog. One worker stays, however long it is idle.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
- * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, where the
- * next worker that leaves, or the join, joins it, and its struct in `vacant`, for the next start.
- * Workers, and the fork stacks that thieves read, never move, and last as long as the executor.
+ * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, and its
+ * struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the executor.
  *
  * When a worker's blocking section ends, one worker may be too many. The next that ends a task
  * steps back: it sleeps, is woken first when a worker blocks again, and ends after a while.
@@ -369,11 +365,10 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
  * it. A worker stores &pool_between before it publishes the end of its task. So a thread that has
  * seen the end finds the worker here, unless it searches by now.
  *
- * A worker that goes on stores that in `running`, then reads `called`. This call stores `called`,
- * makes every thread pass a fence, and reads `running` again. If the worker passes the fence before
- * its store, it sees `called`. If after, this call sees that the worker has gone on, and takes the
- * call back, unless the worker has seen it. (Dekker's algorithm, as in pool_fence_takes(). The
- * fences cost less than the start of a thread.)
+ * Dekker's algorithm, as in pool_fence_takes(): the worker stores in `running` that it goes on, and
+ * then reads `called`. This call stores `called`, makes every thread pass a fence, and reads
+ * `running` again. So the worker sees `called`, or this call sees that the worker has gone on, and
+ * takes the call back. The fences cost less than the start of a thread.
  */
 static bool pool_call_worker(struct fl__thread_pool *p)
 {
@@ -531,11 +526,10 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 
 /*
  * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
- * in `running` that it is about to take one. A thread that closes the backlog, empties it and then
- * reads `running` finds this store, or a later one, for each task that was taken before. relaxed:
+ * in `running` that it is about to take one. A thread that empties the closed backlog, and then
+ * reads `running`, finds this store or a later one for each task that was taken before. relaxed:
  * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
- * empty has acquired it. That thread waits, under the lock, for the next store to `running`, which
- * must not wait for the lock.
+ * empty has acquired it. That thread waits, under the lock, for the next store to `running`.
  *
  * `searching`: the worker is counted so. Otherwise it finds no task only between two tasks.
  */
@@ -586,9 +580,9 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 }
 
 /*
- * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses in their
- * place. If the pool uses all CPUs, pauses would take a CPU from the workers that have tasks: so
- * the worker only polls a few times.
+ * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
+ * pool uses all CPUs, pauses would take a CPU from workers with tasks: then the worker only polls a
+ * few times.
  */
 static void pool_spin(struct fl__thread_pool *p)
 {
@@ -771,9 +765,8 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 
 /*
  * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
- * same cache lines for each task, which then takes several times as long. So the worker pauses
- * until the submitter is some tasks ahead, if it has begun several tasks since it last found none:
- * a submitter that waits for each result is not delayed.
+ * same cache lines, and each task takes several times as long. So a worker that has begun several
+ * tasks since it last found none pauses, until the submitter is some tasks ahead.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -1146,10 +1139,10 @@ static int pool_start_worker(struct fl__thread_pool *p)
  * After this call each worker that takes a task sees CROWDED, if it is set; each worker that did
  * not see it has its task.
  *
- * A worker stores in `running` that it is about to take a task, then reads `crowded`. This call
- * makes every thread pass a fence after the store to `crowded`, and before it reads `running`. If a
- * worker passes the fence before its store, it sees CROWDED. If after, this call waits until the
- * worker has taken its task. (Dekker's algorithm; the resize, which is rare, pays for both fences.)
+ * Dekker's algorithm; the resize, which is rare, pays for both fences. A worker stores in `running`
+ * that it is about to take a task, then reads `crowded`. This call makes every thread pass a fence
+ * after the store to `crowded`, and before it reads `running`. So the worker sees CROWDED, or this
+ * call waits until the worker has taken its task.
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
