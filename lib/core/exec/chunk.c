@@ -26,12 +26,6 @@ enum {
 /* The type of every chunk after its end. */
 static const fl_task_type chunk_detached_type = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
-static struct fl__task_block *chunk_block_of(fl_task_ctx *ctx)
-{
-	fl_cancel_token *token = fl_task_token(ctx);
-	return fl__task_block_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
-}
-
 int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
                      uint32_t *done, bool *between)
 {
@@ -51,7 +45,7 @@ int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *arg
 
 static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct fl__task_block *block = chunk_block_of(ctx);
+	struct fl__task_block *block = fl__task_block_of(fl__future_of_token(ctx->token));
 	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)block->future.type)->of;
 	bool between = false;
 	int error = fl__elements_run(type, ctx, arg, result, block->future.count, &block->done, &between);

@@ -379,21 +379,16 @@ int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg,
 	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
 }
 
-static fl_future *group_future_of(fl_cancel_token *token)
-{
-	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
-}
-
 /* The future has not ended: its producer has a reference. */
 static void group_keep(fl_cancel_token *token)
 {
-	(void)fl_future_ref(group_future_of(token));
+	(void)fl_future_ref(fl__future_of_token(token));
 }
 
 static fl_future *group_take_marked(fl_group *g)
 {
 	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
-	return token ? group_future_of(token) : NULL;
+	return token ? fl__future_of_token(token) : NULL;
 }
 
 static void group_mark_no_offer(fl_group *g)

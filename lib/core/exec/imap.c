@@ -369,7 +369,7 @@ static int imap_give(fl_imap *it, size_t *index, void *result)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
 		fl__imap_batch_retire(it);
-	return good ? 0 : fl__failure_store_at(at, it->error, it->message);
+	return good ? 0 : fl__failure_store(at, it->error, it->message);
 }
 
 static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)

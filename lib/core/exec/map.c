@@ -171,6 +171,13 @@ static int map_await_runners(struct map_in_place *map, fl_future **runners, int 
 	return early ? early : broken;
 }
 
+static int map_failed(const fl_map_error *failure, fl_map_error *error)
+{
+	if (error)
+		*error = *failure;
+	return fl__failure_store(failure->index, failure->error, failure->message);
+}
+
 static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_error *error)
 {
 	const unsigned workers = fl_executor_workers(map->executor);
@@ -178,23 +185,19 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	fl_future **runners = fl__alloc_from(map->executor->allocator, (size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
-	fl_cancel_token_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&map->over, config->cancel, FL_FOREVER);
 	int rc = map_submit_runners(map, runners, n, config);
 	if (rc > 0) {
 		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
-		rc = map_await_runners(map, runners, rc, deadline, config->cancel ? config->cancel : FL_SHIELDED);
+		rc = map_await_runners(map, runners, rc, deadline, config->cancel);
 		if (map->lowest < map->n)
-			rc = FL_ETASK;
+			rc = map_failed(&map->failure, error);
 		else if (map->done == map->n)
 			rc = 0;
 		else if (rc == 0)
 			/* no element failed, and the wait did not end early */
-			rc = fl__why_stopped(config->deadline, config->cancel ? config->cancel : FL_SHIELDED);
+			rc = fl__why_stopped(config->deadline, config->cancel);
 	}
-	if (rc == FL_ETASK && error)
-		*error = map->failure;
-	if (rc == FL_ETASK)
-		rc = fl__failure_store_at(map->failure.index, map->failure.error, map->failure.message);
 	fl_cancel_token_destroy(&map->over);
 	fl__free_to(map->executor->allocator, runners);
 	return rc;
@@ -301,7 +304,7 @@ static void map_copy_take(struct map_by_copy *m)
 	fl__imap_batch_retire(it);
 }
 
-/* `config->cancel` is resolved; NULL: no token. n > 0. */
+/* `config->cancel` is not NULL. n > 0. */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {
@@ -321,10 +324,7 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	fl_imap_free(m.it);
 	if (m.reason == 0)
 		return rc == -ENODATA ? 0 : rc;
-	if (m.reason == FL_ETASK && config->error)
-		*config->error = m.failure;
-	return m.reason == FL_ETASK ? fl__failure_store_at(m.failure.index, m.failure.error, m.failure.message)
-	                            : m.reason;
+	return m.reason == FL_ETASK ? map_failed(&m.failure, config->error) : m.reason;
 }
 
 int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
@@ -336,8 +336,10 @@ int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
 		return 0;
 	if (config)
 		resolved = *config;
-	/* NULL: none */
-	resolved.cancel = fl__cancel_resolve(resolved.cancel, fl__ctx_get());
+	if (!resolved.cancel)
+		resolved.cancel = fl_cancel_scope_current();
+	if (!resolved.cancel)
+		resolved.cancel = FL_SHIELDED;
 	if (e->ops->capabilities & FL_CAP_BY_REFERENCE)
 		return map_in_place(e, type, args, n, results, &resolved);
 	return map_copies(e, type, args, n, results, &resolved);

@@ -186,7 +186,7 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 	if (loop->failed && config->error)
 		*config->error = loop->error;
 	if (loop->failed)
-		return fl__failure_store(loop->error, "");
+		return fl__failure_store(FL__NO_INDEX, loop->error, "");
 	return rc == -ECANCELED ? fl__why_stopped(config->deadline, config->cancel) : rc;
 }
 

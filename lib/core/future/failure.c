@@ -13,30 +13,18 @@
 
 static _Thread_local struct {
 	uint64_t context; /* the id of the context that received the failure; 0: none */
-	size_t index;     /* of the argument, if there are several */
-	bool is_one;      /* there is no index */
+	size_t index;
 	int error;
 	char message[FL_MESSAGE_MAX];
 } failure_last;
 
-static int failure_remember(bool is_one, size_t index, int error, const char *message)
+int fl__failure_store(size_t index, int error, const char *message)
 {
 	failure_last.context = fl__ctx_get()->id;
-	failure_last.is_one = is_one;
 	failure_last.index = index;
 	failure_last.error = error;
 	(void)snprintf(failure_last.message, sizeof failure_last.message, "%s", message);
 	return FL_ETASK;
-}
-
-int fl__failure_store(int error, const char *message)
-{
-	return failure_remember(true, 0, error, message);
-}
-
-int fl__failure_store_at(size_t index, int error, const char *message)
-{
-	return failure_remember(false, index, error, message);
 }
 
 static void failure_name_error(char *to, size_t size)
@@ -52,7 +40,7 @@ static void failure_print(const char *what)
 {
 	char error[32], task[64] = "the task";
 	failure_name_error(error, sizeof error);
-	if (!failure_last.is_one)
+	if (failure_last.index != FL__NO_INDEX)
 		(void)snprintf(task, sizeof task, "the task of argument %zu", failure_last.index);
 	(void)fprintf(stderr, "%s: FL_ETASK: %s failed: %s: %s\n", what, task, error,
 	              failure_last.message[0] ? failure_last.message : fl_error_text(failure_last.error));

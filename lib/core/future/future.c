@@ -771,7 +771,7 @@ static int future_copy_result(const fl_future *f, void *result)
 {
 	if (f->type->result_size > 0 && future_has_result(f))
 		fl__copy(result, f->result, f->type->result_size);
-	return f->error == 0 ? 0 : fl__failure_store(f->error, fl_future_message(f));
+	return f->error == 0 ? 0 : fl__failure_store(FL__NO_INDEX, f->error, fl_future_message(f));
 }
 
 int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel_token *cancel)

@@ -9,6 +9,7 @@
 #include <fairlead/task_type.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -82,6 +83,12 @@ struct fl_future {
 		char *message;
 	};
 };
+
+/* The future of a task's token. */
+static inline fl_future *fl__future_of_token(fl_cancel_token *token)
+{
+	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
+}
 
 /*
  * A pending future with `refs` references. `parent`: of its token; NULL: none. The caller sets
