@@ -395,15 +395,16 @@ static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel
 	fl__future_help(oldest, deadline, cancel);
 	if (oldest->ops->advance)
 		oldest->ops->advance(oldest, &it->batch_ended, deadline, cancel);
-	FL__AWAITS(FL__DEBUG_IMAP, it);
 	return fl_event_wait_until(&it->batch_ended, deadline, cancel);
 }
 
 /* Waits for what is under way, or else for a permit. */
 static int imap_await(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (it->oldest)
+	if (it->oldest) {
+		FL__AWAITS(FL__DEBUG_IMAP, it);
 		return it->unordered ? imap_await_any(it, deadline, cancel) : imap_await_oldest(it, deadline, cancel);
+	}
 	const struct fl__patience patience = {deadline > 0 ? deadline : IMAP_LONG_AGO, cancel};
 	it->patience = &patience;
 	const int rc = imap_fill(it);
