@@ -260,7 +260,6 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 /* The fl__ctx.help: runs a pending task whose executor this context serves. */
 static void run_help(struct fl__ctx *ctx, void *future)
 {
-	(void)ctx;
 	fl_future *f = future;
 	if (f->ops != &fl__task_block_future_ops)
 		return;
@@ -272,7 +271,9 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
 		return;
 	struct fl__run run;
+	const struct fl__awaited awaits = ctx->awaits; /* of the wait, not of the task */
 	fl__run_enter(&run, e);
+	ctx->awaits = (struct fl__awaited){.kind = FL__DEBUG_NOTHING};
 	enum fl__claim claim;
 	{
 		/* So a cancel of the executor finds the task in the queue or in this frame. */
@@ -286,6 +287,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	if (claim != FL__CLAIM_LOST)
 		fl__run_task(&run);
 	fl__run_leave(&run);
+	ctx->awaits = awaits;
 	if (claim != FL__CLAIM_LOST)
 		fl__future_end_foreign(f);
 }
