@@ -98,7 +98,7 @@ struct fork_worker {
 	struct fl__fork_stack front;
 	struct fl__forks *forks;
 	struct fl__fork *running; /* the innermost fork that this worker runs; private */
-	/* fork_find() starts here, then restarts at the newest; NULL: the first stack */
+	/* the stack made before; NULL: this is the first */
 	struct fork_worker *older;
 	unsigned place;        /* the worker's index */
 	size_t stolen;         /* forks that it stole, for statistics; written by the worker alone */
@@ -290,7 +290,7 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 	self->running = fork;
 	fl__cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
-	/* release: `thief`, `token`; pairs with fork_request_stop() and fork_may_go_on() */
+	/* release: `thief`, `token`; pairs with fork_request_stop() and fork_thief_of() */
 	const uint32_t seen = fl__or_release(&fork->state, FORK_RUNNING);
 	if (!(seen & FORK_STOP)) {
 		struct fl__ctx *ctx = fl__ctx_get();
@@ -312,12 +312,15 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 
 /* Searching. */
 
-static struct fork_worker *fork_find(struct fl__forks *forks, const struct fork_worker *self)
+/* Each stack once in turn, the newest after the first. */
+static struct fork_worker *fork_after(const struct fork_worker *s)
 {
-	for (struct fork_worker *v = self->older; v; v = v->older)
-		if (fork_seems_stealable(v))
-			return v;
-	for (struct fork_worker *v = fork_newest(forks); v != self; v = v->older)
+	return s->older ? s->older : fork_newest(s->forks);
+}
+
+static struct fork_worker *fork_find(const struct fork_worker *self)
+{
+	for (struct fork_worker *v = fork_after(self); v != self; v = fork_after(v))
 		if (fork_seems_stealable(v))
 			return v;
 	return NULL;
@@ -327,7 +330,7 @@ static bool fork_is_found(const void *self)
 {
 	const struct fork_worker *s = self;
 	const struct fl__forks *forks = s->forks;
-	return fork_find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
+	return fork_find(s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
 /* At most half of the workers search. */
@@ -347,9 +350,9 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 	/* relaxed: the waking thread has set `used` */
 	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
-	struct fork_worker *v = fork_find(forks, self);
+	struct fork_worker *v = fork_find(self);
 	if (!v && fork_search(forks, self))
-		v = fork_find(forks, self);
+		v = fork_find(self);
 	struct fl__fork *fork = v ? fork_steal_from(v) : NULL;
 	if (fork)
 		fork_run(self, fork);
@@ -366,7 +369,7 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	return fork_find(forks, self) != NULL;
+	return fork_find(self) != NULL;
 }
 
 size_t fl__forks_stolen(const struct fl__forks *forks)
@@ -430,9 +433,8 @@ static struct fork_worker *fork_thief_of(const struct fl__fork *fork)
 static bool fork_may_go_on(const void *what)
 {
 	const struct fl__fork *fork = what;
-	/* acquire: `thief`; pairs with fork_run() */
-	const uint32_t seen = fl__load_acquire(&fork->state);
-	return (seen & FORK_DONE) || ((seen & FORK_RUNNING) && fork_seems_stealable(fork_worker_of(fork->thief)));
+	const struct fork_worker *thief = fork_thief_of(fork);
+	return fork_is_done(fork) || (thief && fork_seems_stealable(thief));
 }
 
 /* Sleeps until the fork is done or its call has forked. May return early. */
