@@ -63,9 +63,7 @@ FL_TEST(barrier_breaks_when_a_waiter_times_out)
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller other;
 	arrive(&other, &b, FL_FOREVER, NULL);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_barrier_wait_until(&b, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
+	FL_RC(fl_barrier_wait_until(&b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_barrier_is_broken(&b));
 	assert_int_equal(fl_barrier_waiting(&b), 0);

@@ -112,23 +112,6 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 	}
 }
 
-FL_TEST(cond_wait_gives_up_and_holds_the_mutex)
-{
-	board b = {.mutex = FL_MUTEX_INIT};
-	fl_mutex_lock(&b.mutex);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	assert_true(fl_mutex_is_locked(&b.mutex));
-	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
-	assert_true(fl_mutex_is_locked(&b.mutex));
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_cond_wait(&b.cond, &b.mutex), -ECANCELED);
-	assert_true(fl_mutex_is_locked(&b.mutex));
-	fl_mutex_unlock(&b.mutex);
-	FL_OK(fl_cond_destroy(&b.cond));
-}
-
 /* Taking the mutex again is neither timed nor cancelled. */
 FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 {
@@ -256,17 +239,6 @@ FL_TEST(cond_wait_for_looks_first)
 	FL_OK(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b));
 	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, fl_test_requested));
 	assert_int_equal(b.woken, 2);
-}
-
-FL_TEST(cond_wait_for_gives_up)
-{
-	board b = {.mutex = FL_MUTEX_INIT};
-	FL_LOCKED(&b.mutex);
-	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b), -ECANCELED);
 }
 
 FL_TEST(cond_wait_for_waits_until_it_holds)

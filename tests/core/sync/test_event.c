@@ -26,22 +26,6 @@ FL_TEST(event_stays_set_until_it_is_reset)
 	}
 }
 
-FL_TEST(event_wait_gives_up)
-{
-	fl_event e = FL_EVENT_INIT;
-	FL_RC(fl_event_wait_until(&e, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_event_wait_until(&e, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_RC(fl_event_wait_until(&e, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_event_wait(&e), -ECANCELED);
-	fl_event_set(&e);
-	FL_OK(fl_event_wait(&e));
-	fl_event_reset(&e);
-	FL_RC(fl_event_try_wait(&e), -EAGAIN);
-}
-
 FL_TEST(event_set_wakes_all)
 {
 	enum { N = 6 };

@@ -41,22 +41,6 @@ FL_TEST(latch_counts_down)
 	FL_OK(fl_latch_try_wait(&l));
 }
 
-FL_TEST(latch_wait_gives_up)
-{
-	fl_latch l = FL_LATCH_INIT(1);
-	FL_RC(fl_latch_wait_until(&l, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_latch_wait_until(&l, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_RC(fl_latch_wait_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
-	assert_int_equal(fl_latch_count(&l), 1); /* the waiters' bit does not count */
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_latch_wait(&l), -ECANCELED);
-	fl_latch_count_down(&l, 1);
-	FL_OK(fl_latch_wait(&l));
-	assert_int_equal(fl_latch_count(&l), 0);
-}
-
 FL_TEST(latch_counted_below_zero_panics)
 {
 	fl_latch l = FL_LATCH_INIT(2);

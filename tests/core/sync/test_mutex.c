@@ -33,20 +33,6 @@ FL_TEST(mutex_try_lock_answers_busy)
 	fl_mutex_unlock(&m);
 }
 
-FL_TEST(mutex_lock_until_gives_up)
-{
-	fl_mutex m = FL_MUTEX_INIT;
-	FL_OK(fl_mutex_lock_until(&m, FL_FOREVER, NULL));
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_mutex_lock_until(&m, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, fl_test_requested), -ECANCELED);
-	fl_mutex_unlock(&m);
-	FL_OK(fl_mutex_lock_until(&m, 0, fl_test_requested));
-	fl_mutex_unlock(&m);
-	FL_OK(fl_mutex_destroy(&m));
-}
-
 FL_TEST(mutex_unlock_of_an_unlocked_one_panics)
 {
 	fl_mutex m = FL_MUTEX_INIT;

@@ -38,20 +38,6 @@ FL_TEST(sem_takes_what_is_there)
 	assert_int_equal(fl_sem_value(&s), 5);
 }
 
-FL_TEST(sem_acquire_gives_up)
-{
-	fl_sem s = FL_SEM_INIT(0);
-	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_sem_acquire_until(&s, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, fl_test_requested), -ECANCELED);
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_RC(fl_sem_acquire(&s), -ECANCELED);
-	fl_sem_release(&s);
-	FL_OK(fl_sem_acquire(&s)); /* what can be done at once is done */
-}
-
 FL_TEST(sem_destroy_of_a_busy_one)
 {
 	fl_sem s = FL_SEM_INIT(0);

@@ -28,6 +28,34 @@ FL_TEST(cancel_before_the_wait)
 	}
 }
 
+/* The plain forms: a request of the scope ends them, unless they can succeed at once. */
+FL_TEST(cancel_by_the_scope_before_a_plain_wait)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_latch l = FL_LATCH_INIT(1);
+	fl_sem s = FL_SEM_INIT(0);
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cond c = FL_COND_INIT;
+	bool holds = false;
+	FL_CANCEL_SCOPE(fl_test_requested);
+	FL_LOCKED(&m);
+	FL_RC(fl_event_wait(&e), -ECANCELED);
+	FL_RC(fl_latch_wait(&l), -ECANCELED);
+	FL_RC(fl_sem_acquire(&s), -ECANCELED);
+	FL_RC(fl_cond_wait(&c, &m), -ECANCELED);
+	FL_RC(fl_cond_wait_for(&c, &m, kind_has_changed, &holds), -ECANCELED);
+	assert_true(fl_mutex_is_locked(&m));
+	assert_int_equal(fl_latch_count(&l), 1); /* the waiters' bit does not count */
+	fl_event_set(&e);
+	fl_latch_count_down(&l, 1);
+	fl_sem_release(&s);
+	FL_OK(fl_event_wait(&e));
+	FL_OK(fl_latch_wait(&l));
+	FL_OK(fl_sem_acquire(&s));
+	fl_event_reset(&e);
+	FL_RC(fl_event_try_wait(&e), -EAGAIN);
+}
+
 FL_TEST(cancel_wakes_the_wait)
 {
 	FL_EACH_KIND(kind)
@@ -120,6 +148,11 @@ FL_TEST(cancel_shielded_means_none)
 	}
 }
 
+/*
+ * Of each kind: fl_mutex_lock_until(), fl_rmutex_lock_until(), fl_cond_wait_until(),
+ * fl_cond_wait_for_until(), fl_sem_acquire_until(), fl_event_wait_until(), fl_latch_wait_until(),
+ * fl_barrier_wait_until(), fl_once_call_until(), fl_thread_join_until(), fl_future_wait_until().
+ */
 FL_TEST(cancel_by_deadline_is_not_a_timeout)
 {
 	fl_cancel_token early, late;

