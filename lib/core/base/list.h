@@ -4,8 +4,7 @@
 
 /*
  * Lists whose members have the links, for one thread at a time. The macros evaluate their arguments
- * several times. (Concurrency Kit's ck_queue.h, for readers without a lock, stores through fences
- * and assembly, which ThreadSanitizer does not see.)
+ * several times.
  *
  * A list points to its first member. A member has `next`, and `link`, the address of the pointer to
  * it.

@@ -150,9 +150,8 @@ int fl__check_file_size(uint64_t size);
 #define FL__AT_START __attribute__((constructor(200)))
 
 /*
- * Runs before all FL__AT_START. So its handlers of pthread_atfork() come first: at a fork they lock
- * after the other handlers, and unlock before the others run in parent and child. So other handlers
- * may use that lock.
+ * Runs before all FL__AT_START. So its handlers lock after the others at a fork, and unlock before
+ * them in parent and child: the other handlers may use that lock.
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
@@ -161,8 +160,7 @@ int fl__check_file_size(uint64_t size);
 
 /*
  * Registers handlers of pthread_atfork() in a constructor: `when` is one of the three above. Fails
- * only for lack of memory. Then a forked child keeps its parent's waiters and held locks, and
- * fl__is_forked() is false there.
+ * only for lack of memory. Then a forked child keeps its parent's waiters and held locks.
  */
 #define FL__AT_FORK(when, before, in_parent, in_child)                                                                 \
 	when static void in_child##_registered(void)                                                                   \
@@ -182,8 +180,8 @@ void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zer
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
 /*
- * Removes SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A fault while its signal is blocked
- * ends the process without the program's handler. So no thread of the library blocks them.
+ * Removes the signals of faults: one that is blocked ends the process without the program's handler.
+ * So no thread of the library blocks them.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
 

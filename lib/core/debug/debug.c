@@ -2,9 +2,8 @@
 /*
  * The switch of debugging, and what each mode does at an acquisition and a release.
  *
- * A thread may see the change of each word late. In a needless slow path fl__debug is 0, and the
- * hooks do nothing. After a late fast path the table lacks a holder, or has a stale one. Such
- * errors end when the table is cleared, as debugging is switched off or on.
+ * A thread may see the change of each word late. Then the table may lack a holder, or have a stale
+ * one, until it is cleared, as debugging is switched off or on.
  */
 #include "debug.h"
 #include "../base/sys.h"
@@ -244,9 +243,8 @@ static void debug_on_assert_held(const void *lock, const char *function)
 }
 
 /*
- * A deadline of another process may be earlier than `debug_started`, too, but one in the first half
- * of the machine's uptime is hardly used any more. Deadlines of a few nanoseconds are written on
- * purpose, to try once.
+ * A deadline of another process may be earlier than `debug_started`, but hardly in the first half of
+ * the machine's uptime. Deadlines of a few nanoseconds are written on purpose, to try once.
  */
 static bool debug_is_duration(int64_t deadline)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The lock order. A is before B if a context held A and locked B without a deadline. If that order
- * has a cycle, the program can deadlock, even if it never has.
+ * has a cycle, the program can deadlock.
  *
  * An edge is a pair of locks, each held or wanted for exclusive use or for reading. A new edge is
- * stored with both stacks and searched once, back to its beginning, breadth first, so that the
- * report has the shortest cycle. A known edge costs one lookup in a hash table.
+ * searched once, back to its beginning, breadth first, so that the report has the shortest cycle.
  *
  * At each lock of a cycle, one context wants the lock and another holds it. Two readers block each
  * other only if a third context waits for exclusive use between them. So two readers count only

@@ -7,8 +7,8 @@
  * for another, and removes the record before it unlocks. So the last context of a cycle that
  * records its wait finds all records of the cycle, none of them stale.
  *
- * A reader does not wait for a reader, unless a writer waits between them. A wait that may give up
- * is part of no deadlock.
+ * A reader waits for a reader only if a writer waits between them. A wait that may give up is part
+ * of no deadlock.
  */
 #include "../base/sys.h"
 #include "report.h"

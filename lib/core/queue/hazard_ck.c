@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hazard pointers on Concurrency Kit's ck_hp: its list of records, and its store with a fence.
- * (With epochs, a stopped reader would let garbage grow without bound.)
  *
  * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, then
  * checks that the object is still reachable. A thread that retires an object makes it unreachable,
@@ -16,8 +15,7 @@
  * ck_hp_clear() stores without any order, ck_hp_unregister() orders stores alone, on aarch64. So
  * fl__hazards_set() has a release fence.
  *
- * A record lives as long as the library, since other threads may be reading it, and is used again.
- * An unload frees all records; an exit does not, since other threads go on.
+ * A record is never freed before an unload, since other threads may be reading it, but used again.
  *
  * TSan cannot see ck's assembly. So it instruments no function here that reads or writes a record
  * (FL__NO_TSAN); fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the

@@ -41,9 +41,9 @@ int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
  * Called by a consumer (producer) that may wait. A side that has caught up shares a cache line with
- * the slower side for each item, which takes several times as long. So the caller pauses, if the
- * ring is empty (full), and the opposite side gets some lines ahead; but only if several items have
- * passed since its last pause, so a caller that waits for an answer to each item is not delayed.
+ * the slower side for each item. So the caller pauses, if the ring is empty (full), and the opposite
+ * side gets some lines ahead; but only if several items have passed since its last pause, so a
+ * caller that waits for an answer to each item is not delayed.
  */
 void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
 

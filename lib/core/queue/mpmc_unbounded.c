@@ -56,11 +56,10 @@
  * Progress: lock-free, except for the allocator. One spare segment is kept: a steady flow does not
  * allocate.
  *
- * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment looks at all
- * retired segments. Those that no hazard pointer protects are freed, or become the spare. With T
- * threads that have used any such queue, at most 2 T retired segments of a queue are left, and
- * those of threads stopped while they looked. A context that calls other code while it uses a
- * segment's items pins the segment.
+ * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment frees all retired
+ * segments that no hazard pointer protects, or makes them the spare. With T threads that have used
+ * any such queue, at most 2 T retired segments of a queue are left, and those of threads stopped
+ * meanwhile. A context that calls other code while it uses a segment's items pins the segment.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"

@@ -2,10 +2,9 @@
 /*
  * The blocking queue over a backend (queue.h): creation, waiting, puts and gets, joining.
  *
- * A put is one operation of the backend. If the backend is full, the producer spins, enqueues
- * itself, sleeps, and tries again when it is woken. A get is the mirror image. Linearization: that
- * of the operation. At -EBUSY another call is in the middle of what the operation needs, and the
- * caller waits for that call to go on, as for a lock.
+ * A put is one operation of the backend, which linearizes it. If the backend is full, the producer
+ * spins, enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image. At
+ * -EBUSY the caller waits for another call to go on, as for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"

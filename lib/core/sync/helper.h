@@ -8,9 +8,9 @@
 
 /*
  * Helpers: the threads and processes that the library starts for all users of this copy
- * (docs/design.md, "Copies of the library"). The first call that needs a helper starts it. At the
- * end of this copy (base/unload.h), the library ends each unused helper and waits for its end. A
- * helper in use goes on; only a process exit finds one. A forked child has no helpers.
+ * (docs/design.md, "Copies of the library"), at the first call that needs them. The end of this copy
+ * (base/unload.h) ends the unused helpers, and waits for them. A helper in use goes on; only a
+ * process exit finds one. A forked child has no helpers.
  */
 struct fl__helper {
 	const char *name;       /* of its threads, 15 characters; NULL: it has none */

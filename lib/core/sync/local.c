@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Locals: each context has a table of values, indexed by the local's id, which the first set
- * assigns for ever. One table holds the destructors. An adopted thread frees its table in the
- * destructor of a pthread key. Other contexts call fl__locals_end().
+ * assigns for ever. An adopted thread frees its table in the destructor of a pthread key. Other
+ * contexts call fl__locals_end().
  */
 #include "local.h"
 #include "../base/atomic.h"

@@ -14,11 +14,8 @@
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
  *
- *   word              queue      what happens
- *   permits           empty      any acquire takes the permits
- *   permits, WAITERS  not empty  no acquire overtakes the queue; a release serves the queue
- *   permits           not empty  the first waiter is awake and competes with running contexts; a
- *                                release is one CAS
+ * With WAITERS no acquire overtakes the queue, and a release serves it. Without WAITERS a release is
+ * one CAS, and the first waiter, if there is one, is awake and competes with running contexts.
  *
  * Waiters and running contexts take turns (turn.h). Handed over at once are:
  *   - all but the last permit of a release, since that many waiters can use them at the same time;

@@ -9,9 +9,8 @@
 
 /*
  * A context's own token, `ctx->own`. A request calls `kick` once, on any thread, under the lock of
- * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread. So a wait
- * under the own token enters no queue: the context checks the token, then parks, and that call ends
- * the wait.
+ * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread, which ends the
+ * wait. So a wait under the own token enters no queue.
  */
 struct fl__own_token {
 	fl_cancel_token token;

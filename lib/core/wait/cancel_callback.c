@@ -160,10 +160,7 @@ static void cancel_callback_unregister(fl_cancel_callback *cb)
 	cb->state_ = CANCEL_CALLBACK_IDLE;
 }
 
-/*
- * In a transaction: whether the function runs in another context. Else the function itself calls
- * remove, which ends the callback (invariant 4).
- */
+/* In a transaction. False: the function itself calls remove (invariant 4). */
 static bool cancel_callback_runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
 {
 	if (cb->run_->context != ctx->id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The contexts of threads. A thread that the library did not start gets one on its first call that
- * needs it. The context is in static TLS, so destructors of thread-local data may use it.
+ * The contexts of threads that the library did not start. They are in static TLS, so destructors of
+ * thread-local data may use them.
  */
 #include "context.h"
 #include "../base/atomic.h"

@@ -99,10 +99,7 @@ struct fl__ctx {
 	bool waker_on_this_cpu; /* of the thread that ended the last sleep */
 };
 
-/*
- * fairlead/private/context.h declares fl__ctx_current; NULL: this thread has not called the library
- * yet.
- */
+/* fl__ctx_current is NULL until the thread's first call of the library. */
 
 struct fl__ctx *fl__ctx_adopt_thread(void);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait, until a wake, its deadline, or a request of its cancel token. Under a token
- * that is not the context's own, the wait has one more node, an observer in the token's wait queue.
- * lot.c has the invariants.
+ * The sleep of a wait (lot.c). Under a token that is not the context's own, the wait has one more
+ * node, an observer in the token's wait queue.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

@@ -12,11 +12,8 @@
 /*
  * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
  * (fibers), or that also wait for something else (a cancel token, several objects at once). A
- * bridge wakes the waiter in the parking lot. shm_bridge.c has the protocol.
- *
- * The first wait that needs a bridge starts one; a forked child starts its own. A bridge blocks all
- * signals, and ends after ten seconds without a waiter, or when the library is unloaded. If no
- * thread can be started, each waiter polls every millisecond.
+ * bridge wakes the waiter in the parking lot. If no thread can be started, each waiter polls every
+ * millisecond. shm_bridge.c has the protocol.
  */
 
 /*

@@ -81,10 +81,9 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
  * A monitor is a lock that is held for a few instructions. Each operation on the guarded data takes
- * effect by a single store, so an owner that dies leaves nothing to repair. A wait for a monitor is
- * never cancelled, and goes on for a millisecond after its deadline: only a stopped owner, or
- * damaged memory, keeps a monitor that long. A thread leaves monitors in the reverse order of
- * entering.
+ * effect by a single store, so an owner that dies leaves nothing to repair. A wait for a monitor
+ * goes on for a millisecond after its deadline: only a stopped owner, or damaged memory, keeps a
+ * monitor that long. A thread leaves monitors in the reverse order of entering.
  *
  * fl__shm_enter() returns
  *   0

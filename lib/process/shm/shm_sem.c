@@ -21,8 +21,6 @@
  * Kills. In shm_sem_attempt(), between the CAS to WAITERS and the sleep: one release takes the slow
  * path. In shm_sem_release_waking(), before its CAS: no permit is released, the word still has
  * WAITERS, and the woken waiters sleep again. After its CAS: the woken waiters find the permits.
- *
- * Safe error: WAITERS without a waiter sends one release down the slow path.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"

@@ -101,9 +101,8 @@ static int shm_sys_keep(void *memory, size_t size)
 }
 
 /*
- * Estimates how much memory a region may have: if a file in memory is too large for the machine or
- * its control group, the kernel kills processes. The estimate is out of date when it is used, so it
- * only rejects absurd sizes. Page caches and swap count as free.
+ * Estimates how much memory a region may have: if a file in memory is too large, the kernel kills
+ * processes. The estimate only rejects absurd sizes. Page caches and swap count as free.
  *
  * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
  * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, memory.stat tells how

@@ -17,10 +17,10 @@
  * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
  *
  * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. An owner that
- * is served or gives up passes `head` to the next waiter. If the owner dies, the kernel passes
- * `head` on. (Leader and followers: Schmidt et al., 2000.) A thread with a change that serves
- * several waiters also wakes waiters behind `head`, which attempt and queue again: for speed, and
- * for the waiters behind a stopped process. Correctness does not depend on these wakes.
+ * is served or gives up passes `head` to the next waiter; if the owner dies, the kernel does.
+ * (Leader and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes
+ * waiters behind `head`, which attempt and queue again: for speed, and for the waiters behind a
+ * stopped process.
  *
  * Waits with a token, of fibers and in a wait-any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.
