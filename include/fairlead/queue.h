@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/typed.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
@@ -240,30 +241,7 @@ FL_API bool fl_queue_is_closed(fl_queue *q);
 FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
 FL__SCOPED(fl_queue, fl_queue_free)
-
-FL_INLINE int fl_queue_put(fl_queue *_q, const void *_item)
-{
-	return fl_queue_put_until(_q, _item, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_queue_get(fl_queue *_q, void *_item)
-{
-	return fl_queue_get_until(_q, _item, FL_FOREVER, NULL);
-}
-
-FL_INLINE size_t fl_queue_put_many(fl_queue *_q, const void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_queue_put_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
-	return _count;
-}
-
-FL_INLINE size_t fl_queue_get_many(fl_queue *_q, void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_queue_get_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
-	return _count;
-}
+FL__QUEUE_FORMS(fl_queue, , FL_FOREVER, NULL)
 
 FL_INLINE int fl_queue_join(fl_queue *_q)
 {

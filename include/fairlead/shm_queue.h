@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/private/typed.h>
 #include <fairlead/shm.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
@@ -234,54 +235,8 @@ FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 FL_API extern const fl_on_type fl__on_shm_queue, fl__on_shm_queue_space;
 
 FL__SCOPED(fl_shm_queue, fl_shm_queue_free)
-
-FL_INLINE int fl_shm_queue_put(fl_shm_queue *_q, const void *_item)
-{
-	return fl_shm_queue_put_until(_q, _item, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_queue_try_put(fl_shm_queue *_q, const void *_item)
-{
-	return fl_shm_queue_put_until(_q, _item, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE int fl_shm_queue_get(fl_shm_queue *_q, void *_item)
-{
-	return fl_shm_queue_get_until(_q, _item, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_queue_try_get(fl_shm_queue *_q, void *_item)
-{
-	return fl_shm_queue_get_until(_q, _item, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE size_t fl_shm_queue_put_many(fl_shm_queue *_q, const void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_shm_queue_put_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL));
-	return _count;
-}
-
-FL_INLINE size_t fl_shm_queue_try_put_many(fl_shm_queue *_q, const void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_shm_queue_put_many_until(_q, _items, _n, &_count, FL__TRY, FL_SHIELDED));
-	return _count;
-}
-
-FL_INLINE size_t fl_shm_queue_get_many(fl_shm_queue *_q, void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_shm_queue_get_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL));
-	return _count;
-}
-
-FL_INLINE size_t fl_shm_queue_try_get_many(fl_shm_queue *_q, void *_items, size_t _n)
-{
-	size_t _count;
-	FL_IGNORE(fl_shm_queue_get_many_until(_q, _items, _n, &_count, FL__TRY, FL_SHIELDED));
-	return _count;
-}
+FL__QUEUE_FORMS(fl_shm_queue, , FL_FOREVER, NULL)
+FL__QUEUE_FORMS(fl_shm_queue, try_, FL__TRY, FL_SHIELDED)
 
 FL_INLINE int fl_shm_queue_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
 {

@@ -6,6 +6,32 @@
 #include <stddef.h>
 
 /*
+ * Private: put, get, put_many and get_many of a queue that waits, each with `prefix`, by the
+ * functions with a deadline.
+ */
+#define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \
+	FL_INLINE int base##_##prefix##put(base *_q, const void *_item)                                                \
+	{                                                                                                              \
+		return base##_put_until(_q, _item, deadline, cancel);                                                  \
+	}                                                                                                              \
+	FL_INLINE int base##_##prefix##get(base *_q, void *_item)                                                      \
+	{                                                                                                              \
+		return base##_get_until(_q, _item, deadline, cancel);                                                  \
+	}                                                                                                              \
+	FL_INLINE size_t base##_##prefix##put_many(base *_q, const void *_items, size_t _n)                            \
+	{                                                                                                              \
+		size_t _count;                                                                                         \
+		FL_IGNORE(base##_put_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */     \
+		return _count;                                                                                         \
+	}                                                                                                              \
+	FL_INLINE size_t base##_##prefix##get_many(base *_q, void *_items, size_t _n)                                  \
+	{                                                                                                              \
+		size_t _count;                                                                                         \
+		FL_IGNORE(base##_get_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */     \
+		return _count;                                                                                         \
+	}
+
+/*
  * Private: functions of a typed queue `name`, each of which calls that of the untyped queue `base`
  * (fl_queue, fl_shm_queue, fl_mpmc, fl_spsc).
  */
