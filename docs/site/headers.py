@@ -170,7 +170,7 @@ def items_of(text):
     lines, at = text.split("\n"), 0
     while at < len(lines):
         line, begin = lines[at], at
-        if not line.strip() or re.match(r'FL_(BEGIN|END)_DECLS$|FL__(SCOPED|QUEUE_FORMS)\(.*\)$|extern "C" \{$|\}$', line):
+        if not line.strip() or re.match(r'FL_(BEGIN|END)_DECLS$|FL__(SCOPED|QUEUE_FORMS|COND_FORMS)\(.*\)$|extern "C" \{$|\}$', line):
             yield ""
         elif line.startswith("/*"):
             while "*/" not in lines[at]:

@@ -3,6 +3,7 @@
 #define FAIRLEAD_COND_H
 
 #include <fairlead/mutex.h>
+#include <fairlead/private/cond_forms.h>
 #include <fairlead/time.h>
 #include <stddef.h>
 
@@ -84,27 +85,7 @@ FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 	fl_cond_signal_n(_c, SIZE_MAX);
 }
 
-FL_INLINE int fl_cond_wait(fl_cond *_c, fl_mutex *_m)
-{
-	return fl_cond_wait_until(_c, _m, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_cond_wait_for(fl_cond *_c, fl_mutex *_m, bool (*_predicate)(void *), void *_arg)
-{
-	return fl_cond_wait_for_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_cond_wait_for_until(fl_cond *_c, fl_mutex *_m, bool (*_predicate)(void *), void *_arg,
-                                     int64_t _deadline, fl_cancel_token *_cancel)
-{
-	int _rc = 0;
-	while (!_predicate(_arg)) {
-		if (_rc != 0)
-			return _rc;
-		_rc = fl_cond_wait_until(_c, _m, _deadline, _cancel);
-	}
-	return 0;
-}
+FL__COND_FORMS(fl_cond, fl_mutex, )
 
 FL_END_DECLS
 

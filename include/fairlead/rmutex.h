@@ -114,27 +114,7 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 	fl_mutex_init(&_m->mutex_);
 }
 
-FL_INLINE int fl_cond_wait_rmutex(fl_cond *_c, fl_rmutex *_m)
-{
-	return fl_cond_wait_rmutex_until(_c, _m, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_cond_wait_for_rmutex(fl_cond *_c, fl_rmutex *_m, bool (*_predicate)(void *), void *_arg)
-{
-	return fl_cond_wait_for_rmutex_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_cond_wait_for_rmutex_until(fl_cond *_c, fl_rmutex *_m, bool (*_predicate)(void *), void *_arg,
-                                            int64_t _deadline, fl_cancel_token *_cancel)
-{
-	int _rc = 0;
-	while (!_predicate(_arg)) {
-		if (_rc != 0)
-			return _rc;
-		_rc = fl_cond_wait_rmutex_until(_c, _m, _deadline, _cancel);
-	}
-	return 0;
-}
+FL__COND_FORMS(fl_cond, fl_rmutex, _rmutex)
 
 FL_END_DECLS
 

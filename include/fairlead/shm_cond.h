@@ -3,6 +3,7 @@
 #define FAIRLEAD_SHM_COND_H
 
 #include <errno.h>
+#include <fairlead/private/cond_forms.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/time.h>
 #include <stddef.h>
@@ -99,29 +100,7 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 	*_c = _value;
 }
 
-FL_INLINE int fl_shm_cond_wait(fl_shm_cond *_c, fl_shm_mutex *_m)
-{
-	return fl_shm_cond_wait_until(_c, _m, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_cond_wait_for(fl_shm_cond *_c, fl_shm_mutex *_m, bool (*_predicate)(void *), void *_arg)
-{
-	return fl_shm_cond_wait_for_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_cond_wait_for_until(fl_shm_cond *_c, fl_shm_mutex *_m, bool (*_predicate)(void *), void *_arg,
-                                         int64_t _deadline, fl_cancel_token *_cancel)
-{
-	int _rc = 0;
-	while (!_predicate(_arg)) {
-		if (_rc != 0)
-			return _rc;
-		_rc = fl_shm_cond_wait_until(_c, _m, _deadline, _cancel);
-		if (_rc == -EOWNERDEAD || _rc == -ENOTRECOVERABLE || _rc == -ENOMEM)
-			return _rc;
-	}
-	return 0;
-}
+FL__COND_FORMS(fl_shm_cond, fl_shm_mutex, )
 
 FL_END_DECLS
 
