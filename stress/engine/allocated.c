@@ -9,9 +9,6 @@
 #include "variable.h"
 #include <dwarf.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
 

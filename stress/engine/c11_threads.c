@@ -2,11 +2,7 @@
 /* <threads.h>: the same objects as those of pthreads, without static initialisers. */
 #include "posix.h"
 #include <limits.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <threads.h>
-#include <time.h>
 
 static int c11_code(int error)
 {

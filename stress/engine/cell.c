@@ -4,7 +4,6 @@
  * address. A cell of an older generation is empty, so a new execution clears nothing.
  */
 #include "model.h"
-#include <stdlib.h>
 #include <sys/mman.h>
 
 enum { CELLS_LOG2 = 16, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };

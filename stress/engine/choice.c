@@ -15,8 +15,6 @@
 #include "choice.h"
 #include "lin_run.h"
 #include "object.h"
-#include <stdlib.h>
-#include <string.h>
 
 struct node {
 	uint8_t kind, n, pick, thread;

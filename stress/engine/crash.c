@@ -9,7 +9,6 @@
  */
 #include "choice.h"
 #include "layout.h"
-#include <string.h>
 
 enum { TID = 0x3fffffff, LIMIT = 2048 };
 #define DIED 0x40000000u

@@ -3,7 +3,6 @@
  * The guards of a C++ function's static variables. A program's link wraps the functions of the C++
  * runtime by these, since the runtime's own are not instrumented.
  */
-#include "interpose.h"
 #include "posix.h"
 
 /* The first byte of a guard is 1 after initialisation; the compiler reads that byte. */

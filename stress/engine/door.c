@@ -2,9 +2,7 @@
 /* Linked into each module that carries a copy of the library; never instrumented. */
 #include "door.h"
 #include "../../lib/core/sync/local.h"
-#include "../../lib/core/wait/context.h"
 #include "../../lib/core/wait/lot.h"
-#include <fairlead/error.h>
 
 static void door_enter(void *memory, const char *name)
 {

@@ -3,7 +3,6 @@
 #define STRESS_DOOR_H
 
 #include "../../lib/core/base/sys.h"
-#include <stddef.h>
 
 /*
  * The connection of a module with a copy of the library to the laboratory: door.c is linked into

@@ -2,9 +2,6 @@
 /* Finds the earlier step of another thread on which a step of a trace depends. */
 #include "edge.h"
 #include "object.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static bool edge_is_write(const struct lab_event *e)
 {

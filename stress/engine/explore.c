@@ -2,9 +2,6 @@
 /* The search over many executions, and the handling of the first failure. */
 #include "explore.h"
 #include "lin_run.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { FIRST_BURST = 300, LAST_BURST = 2000, LOOK_AT_CLOCK = 32 };

@@ -4,9 +4,6 @@
 #include "model.h"
 #include "variable.h"
 #include <dwarf.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct frame {
 	uintptr_t inside, base; /* base: the canonical frame address */

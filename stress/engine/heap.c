@@ -6,13 +6,8 @@
  */
 #include "allocated.h"
 #include "layout.h"
-#include "model.h"
 #include "object.h"
 #include "reach.h"
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 /* LIVE + n: only the first n bytes of the unit, or all for 0. */

@@ -7,11 +7,8 @@
  */
 #include "interpose.h"
 #include "allocated.h"
-#include <errno.h>
 #include <link.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

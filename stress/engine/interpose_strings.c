@@ -6,9 +6,6 @@
  */
 #include "interpose.h"
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
 

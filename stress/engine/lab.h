@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * The engine's interface for the tool: lists tests, and runs one of them in the model.
- * stress/native has native and chaos runs.
+ * stress/native has native and chaos runs. The headers of the C library here are those that nearly
+ * all files of the three need.
  */
 
 /*

@@ -27,9 +27,6 @@
 #include "lin_run.h"
 #include "user.h"
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 

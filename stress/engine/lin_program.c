@@ -7,8 +7,6 @@
 #include "lin.h"
 #include "lin_run.h"
 #include "model.h"
-#include <stdio.h>
-#include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 

@@ -4,8 +4,6 @@
 
 #include "lab.h"
 #include <fairlead/stress_lin.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 /* The shape of a program, and the meaning of its picks. */
 enum { LIN_EACH = 9, LIN_THREADS = FL_STRESS_ACTORS, LIN_AFTER = LIN_THREADS + 1 };

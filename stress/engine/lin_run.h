@@ -3,9 +3,6 @@
 #define STRESS_LIN_RUN_H
 
 #include "lab.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * The runners' interface to the programs of FL_LIN. Natively and in the model such a test is like

@@ -6,8 +6,6 @@
 #include "model.h"
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { THREADS = 4, OPS = 8, LOCATIONS = 4, MOST_OUTCOMES = 1 << 17, VALUES = THREADS * OPS + LOCATIONS };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "location.h"
-#include <string.h>
 
 /* Bound: a load sees at most LAB_HISTORY stores back. Both pools are reset with each generation. */
 enum { LOCATIONS = 4096, VIEWS = 16384 };

@@ -20,7 +20,6 @@
  * RMWs from there.
  */
 #include "location.h"
-#include <string.h>
 
 lab_value lab_peek(uintptr_t address, unsigned size)
 {

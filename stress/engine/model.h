@@ -6,9 +6,6 @@
 #include "clock.h"
 #include "door.h"
 #include "lab.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /*
  * One execution in the model. All model threads run on fibers of one kernel thread; `lab` is the

@@ -9,9 +9,6 @@
 #include "unknown.h"
 #include <dlfcn.h>
 #include <link.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/single_threaded.h>
 
 struct lab_module {

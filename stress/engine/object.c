@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of objects, by a hash of their addresses, and how threads wait for them. */
 #include "object.h"
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { TABLE = 1 << 12, MOST = TABLE / 2 };
 

@@ -11,7 +11,7 @@
 
 #include "interpose.h"
 #include "object.h"
-#include <errno.h>
+#include <time.h>
 
 /* Whether all bytes are 0. */
 static inline bool lab_is_zero(const void *memory, size_t size)

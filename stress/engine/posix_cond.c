@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pthread_cond_t. A wait is two steps: unlock the mutex and sleep; lock the mutex again. */
 #include "posix.h"
-#include <pthread.h>
-#include <string.h>
-#include <time.h>
 
 static bool cond_never(const struct lab_object *o, const struct lab_thread *thread)
 {

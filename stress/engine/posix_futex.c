@@ -9,7 +9,6 @@
 #include <linux/membarrier.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 static long futex_result(int error)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pthread_mutex_t of each type, and pthread_spinlock_t. */
 #include "posix.h"
-#include <pthread.h>
-#include <string.h>
-#include <time.h>
 
 bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 {

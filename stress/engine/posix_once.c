@@ -2,9 +2,6 @@
 /* pthread_once_t, once_flag, and the keys of thread-specific values. */
 #include "posix.h"
 #include <limits.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 static bool once_can_begin(const struct lab_object *o, const struct lab_thread *thread)
 {

@@ -4,9 +4,6 @@
  * Both are explored: a reader that comes while a writer waits may enqueue behind the writers.
  */
 #include "posix.h"
-#include <pthread.h>
-#include <string.h>
-#include <time.h>
 
 static bool rwlock_is_static(uintptr_t address)
 {

@@ -2,9 +2,7 @@
 /* sem_t without a name, and pthread_barrier_t. */
 #include "posix.h"
 #include <limits.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <time.h>
 
 static struct lab_object *sem_of(sem_t *sem, const char *what, uintptr_t pc)
 {

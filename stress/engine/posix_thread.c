@@ -5,13 +5,9 @@
  */
 #include "posix.h"
 #include "program.h"
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 struct posix_thread {
 	uint32_t generation;

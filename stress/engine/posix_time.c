@@ -7,7 +7,6 @@
 #include "posix.h"
 #include <sys/time.h>
 #include <threads.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NS INT64_C(1000000000)

@@ -4,11 +4,7 @@
  * globals and thread-locals, heap.c the heap, object.c the objects.
  */
 #include "program.h"
-#include "interpose.h"
 #include "posix.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* --- output --- */

@@ -6,12 +6,8 @@
  */
 #include "reach.h"
 #include "allocated.h"
-#include "model.h"
 #include "variable.h"
 #include <dwarf.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /*
  * How well the type of a pointer fits the block, the best first. ARRAY: the size of the block is a

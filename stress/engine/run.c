@@ -4,14 +4,9 @@
 #include "lin_run.h"
 #include "program.h"
 #include "reach.h"
-#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/time.h>
-#include <ucontext.h>
 
 struct lab_execution lab;
 struct lab_config lab_config;

@@ -2,9 +2,6 @@
 /* Schedules as text: choice.h describes the format. */
 #include "choice.h"
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const char letters[] = "=rfwiokp"; /* by enum lab_choice_kind */
 

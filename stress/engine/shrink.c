@@ -7,7 +7,6 @@
 #include "explore.h"
 #include "lin_run.h"
 #include <limits.h>
-#include <string.h>
 
 enum { DFS_TRIES = 4000 };
 

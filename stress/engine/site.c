@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The atomic sites that were reached, by return address: for mutants and coverage. */
 #include "model.h"
-#include <stdlib.h>
 
 enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
 

@@ -2,8 +2,6 @@
 /* No thread can run: finds the waits, and the verdict. */
 #include "location.h"
 #include "object.h"
-#include <stdio.h>
-#include <string.h>
 
 struct line {
 	uintptr_t futex, key;

@@ -6,11 +6,6 @@
 #include "reach.h"
 #include "variable.h"
 #include <dwarf.h>
-#include <elfutils/libdw.h>
-#include <elfutils/libdwfl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static Dwfl *session;

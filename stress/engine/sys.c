@@ -4,9 +4,6 @@
  * is replaced once; outside an execution calls go to the previous table.
  */
 #include "model.h"
-#include <errno.h>
-#include <pthread.h>
-#include <string.h>
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 

@@ -17,9 +17,6 @@
  */
 #include "choice.h"
 #include "location.h"
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 enum {
 	FREE_TURNS = 256,

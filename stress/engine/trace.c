@@ -9,13 +9,8 @@
 #include "object.h"
 #include "reach.h"
 #include "variable.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 

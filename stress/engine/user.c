@@ -4,9 +4,6 @@
  */
 #include "user.h"
 #include "model.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 #define EXPORTED __attribute__((visibility("default")))

@@ -3,8 +3,6 @@
 #define STRESS_USER_H
 
 #include "lab.h"
-#include <stdbool.h>
-#include <stdint.h>
 
 /*
  * The functions of <fairlead/stress.h> outside of a model execution: on real threads, native or

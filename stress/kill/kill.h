@@ -6,7 +6,6 @@
 #include "sites.h"
 #include "steps.h"
 #include "tools.h"
-#include <fairlead/shm_queue.h>
 #include <sys/types.h>
 
 /*

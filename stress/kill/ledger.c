@@ -6,8 +6,6 @@
  * happened; it must not have happened twice.
  */
 #include "kill.h"
-#include <stdlib.h>
-#include <string.h>
 
 static struct life *lives;
 static uint64_t n_lives;

@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Valid results of a victim's operation; the queue is closed when all victims are dead. */
 static void expect(int rc)

@@ -5,14 +5,10 @@
  */
 #include "kill.h"
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 struct campaign campaign = {.kills = 20000, .time = 300, .seed = 1, .capacity = 5, .victims = 4};
 struct board *board;

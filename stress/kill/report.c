@@ -2,12 +2,8 @@
 /* The report: the balance, the deaths at each step, and idleness. */
 #include "kill.h"
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Kills of a step, and of a run in which each step must have so many. */
 enum { ENOUGH = 100, LONG_RUN = 1000000 };

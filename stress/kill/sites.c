@@ -2,10 +2,6 @@
 #include "sites.h"
 #include "tools.h"
 #include <link.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static uintptr_t base;
 

@@ -3,7 +3,6 @@
 #include "kill.h"
 #include <signal.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 static struct slot *mine; /* NULL: not a victim, or not yet */
 static uint32_t left;

@@ -4,11 +4,7 @@
 #include <dirent.h>
 #include <getopt.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 uint64_t draw(uint64_t *seed)
 {

@@ -4,7 +4,10 @@
 
 #include "core/base/atomic.h"
 #include <fairlead/time.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* Functions for the campaigns and the soaks. */
 

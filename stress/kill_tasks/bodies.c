@@ -8,9 +8,6 @@
 #include <fairlead/shm.h>
 #include <fairlead/task.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct board *board;
 static uint32_t served; /* tasks that this worker has begun */

@@ -3,9 +3,7 @@
 #include "process/pool/process_pool.h"
 #include "tasks.h"
 #include <signal.h>
-#include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 static pthread_t thread;
 static bool over;

@@ -6,9 +6,6 @@
 #include "tasks.h"
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 /* The end of a task, and the number of starts that it must have. */

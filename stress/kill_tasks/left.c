@@ -3,8 +3,6 @@
 #include "process/fork_server.h"
 #include "tasks.h"
 #include <malloc.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 /* Private memory of a process, of which the C library keeps some: the allowed growth. */

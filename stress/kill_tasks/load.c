@@ -9,8 +9,6 @@
 #include <fairlead/cancel.h>
 #include <fairlead/sem.h>
 #include <fairlead/task.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 /* CALLED: the feeder with callbacks */

@@ -7,12 +7,8 @@
 #include <fairlead/executor.h>
 #include <fairlead/shm.h>
 #include <fairlead/thread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { ROUNDS = 20, WARM_UP = 20000, ENOUGH = 5, WORKERS_MOST = 64 };
 

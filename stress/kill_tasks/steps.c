@@ -8,7 +8,6 @@
 #include "tasks.h"
 #include <signal.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 uintptr_t region_begin = 0, region_end = UINTPTR_MAX; /* every plain write of these files */
 

@@ -7,7 +7,6 @@
  */
 #include "../engine/door.h"
 #include "native.h"
-#include <errno.h>
 #include <sched.h>
 #include <time.h>
 

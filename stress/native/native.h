@@ -2,11 +2,8 @@
 #ifndef STRESS_NATIVE_H
 #define STRESS_NATIVE_H
 
-#include "../engine/lab.h"
 #include "../engine/user.h"
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 /*
  * A test on real threads. States come in batches: one thread sets up all states of a batch, then

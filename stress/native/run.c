@@ -3,10 +3,6 @@
 #include "../engine/door.h"
 #include "../engine/lin_run.h"
 #include "native.h"
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum {

@@ -6,10 +6,7 @@
  */
 #include "../engine/door.h"
 #include "native.h"
-#include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -2,12 +2,8 @@
 /* Reports to the watcher: fatal signals, and on request the waits. */
 #include "../engine/door.h"
 #include "native.h"
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <ucontext.h>
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "soak.h"
-#include <stdio.h>
 
 struct soak soak;
 

@@ -4,7 +4,6 @@
  * loop or by another thread; then it ends, is joined, and another one takes its place.
  */
 #include "soak.h"
-#include <stdlib.h>
 
 struct place {
 	fl_mutex lock; /* guards `fiber`, for cancellers */

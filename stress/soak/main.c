@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/wait/lot.h"
 #include "soak.h"
-#include <stdio.h>
 
 enum { MOST = 1000, STUCK_S = 60 };
 

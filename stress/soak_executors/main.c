@@ -5,8 +5,6 @@
  * first part.
  */
 #include "activities.h"
-#include <stdio.h>
-#include <unistd.h>
 
 static const struct activity {
 	const char *name;

@@ -4,10 +4,6 @@
 #include <dlfcn.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* In the folder of this program. */
 static const char *path_of_plugin(void)

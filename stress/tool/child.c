@@ -2,9 +2,6 @@
 /* The process of a test: runs it, and leaves the result in the shared memory. */
 #include "tool.h"
 #include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 

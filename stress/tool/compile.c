@@ -5,8 +5,6 @@
  */
 #include "tool.h"
 #include <dirent.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

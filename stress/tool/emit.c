@@ -2,7 +2,6 @@
 /* Strings for JSON and XML, and the files that the options name. */
 #include "tool.h"
 #include <errno.h>
-#include <string.h>
 
 /* Bytes of the UTF-8 character at `s`; 0: invalid. */
 static size_t utf8(const unsigned char *s)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The results as one self-contained page: the table of tests, and each distinct failure once. */
 #include "tool.h"
-#include <stdlib.h>
-#include <string.h>
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

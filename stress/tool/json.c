@@ -4,7 +4,6 @@
  * missing.
  */
 #include "tool.h"
-#include <stdlib.h>
 
 static void member(FILE *to, const char *key, const char *text)
 {

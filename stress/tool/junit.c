@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Results as XML for continuous integration: a suite for each mode. */
 #include "tool.h"
-#include <stdlib.h>
 
 static void attribute(FILE *to, const char *name, const char *value)
 {

@@ -4,10 +4,7 @@
  * verdicts in the files.
  */
 #include "litmus.h"
-#include "tool.h"
 #include <dirent.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

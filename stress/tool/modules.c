@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the program's files, and loads modules. */
 #include "tool.h"
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* From the build: the value of the option, relative to the prefix, or absolute. */

@@ -5,8 +5,6 @@
  * of them fails.
  */
 #include "mutants.h"
-#include <stdlib.h>
-#include <string.h>
 
 enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take 1/8 of the time */
 

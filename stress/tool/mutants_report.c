@@ -4,8 +4,6 @@
  * reaches.
  */
 #include "mutants.h"
-#include <stdlib.h>
-#include <string.h>
 
 const char *weakened_to(const struct mutant *m)
 {

@@ -3,8 +3,6 @@
 #include "tool.h"
 #include <getopt.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
 	JOBS_MAX = 256,

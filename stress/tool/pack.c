@@ -5,8 +5,6 @@
  * anywhere.
  */
 #include "tool.h"
-#include <stdlib.h>
-#include <string.h>
 
 struct stream {
 	char *at, *end;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
 void complain(const char *format, ...)
 {

@@ -5,8 +5,6 @@
  */
 #include "tool.h"
 #include <ctype.h>
-#include <stdlib.h>
-#include <string.h>
 
 const char *mode_name(enum mode mode)
 {

@@ -5,10 +5,7 @@
  * and is shrunk.
  */
 #include "litmus.h"
-#include "tool.h"
 #include <ctype.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define ENOUGH 400000 /* executions; most bugs are found in fewer than 1,000 */
 /* The executions are the limit, so that slow and busy machines find the same. */

@@ -2,7 +2,6 @@
 /* The progress line: overwritten each second on a terminal, else printed each 15 s. */
 #include "tool.h"
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

@@ -2,8 +2,6 @@
 /* The text of a test: one line for a pass, the whole trace for a failure. */
 #include "tool.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 const char *grouped(uint64_t n)
 {

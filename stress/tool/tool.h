@@ -2,13 +2,8 @@
 #ifndef STRESS_TOOL_H
 #define STRESS_TOOL_H
 
-#include "../engine/lab.h"
 #include "../native/native.h"
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 /*

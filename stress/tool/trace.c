@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The steps of an execution: a line each, in columns. */
 #include "tool.h"
-#include <string.h>
 
 enum { SHOWN = 60, WHAT_MAX = 56, VALUE_MAX = 44, PLACE_MAX = 48, SOURCE_MAX = 100 };
 

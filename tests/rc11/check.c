@@ -7,8 +7,6 @@
 
 #include "enumerate.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

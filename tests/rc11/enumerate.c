@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "enumerate.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct {
 	execution x;

@@ -4,8 +4,6 @@
 #include "random.h"
 
 #include <getopt.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { BATCH = 250 };
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "program.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 static const char location_names[LOCATION_MAX + 1] = "xyzw";
 static const char *const order_names[] = {"rlx", "acq", "rel", "ar", "sc"};

@@ -7,7 +7,6 @@
 
 #include "enumerate.h"
 
-#include <string.h>
 
 enum { MANY_CANDIDATES = 30000 }; /* of so many or more none is listed without pruning */
 
