@@ -200,12 +200,11 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 	lab_hash(LAB_KILLED);
 	lab.killed |= lab_bit(process);
 	lab_tls_save(lab.self->id); /* the kernel's walk reads nodes there */
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
 		/* Its next step has changed; steps of other processes commute with a death. */
-		lab.sleep &= ~lab_bit(i);
+		lab.sleep &= ~lab_bit(t->id);
 		lab_bury(t);
 	}
 	lab_rest();

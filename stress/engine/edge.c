@@ -192,13 +192,13 @@ unsigned lab_edge_waits(const struct lab_event *const *shown, unsigned n, struct
 	unsigned written = 0;
 	if (lab.verdict != LAB_DEADLOCK && lab.verdict != LAB_LOST_WAKEUP)
 		return 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		const struct lab_thread *t = &lab.threads[i], *owner = lab_object_blocker(t);
+	LAB_EACH_THREAD (t) {
+		const struct lab_thread *owner = lab_object_blocker(t);
 		if (t->state != LAB_BLOCKED)
 			continue;
 		struct lab_step *step = &steps[written++];
 		*step = (struct lab_step){
-		    .thread = i, .what = edge_wanted(t), .value = "", .failing = t->next.kind != LAB_JOIN};
+		    .thread = t->id, .what = edge_wanted(t), .value = "", .failing = t->next.kind != LAB_JOIN};
 		const unsigned taken = owner && t->object ? edge_taken(shown, n, owner, t->object->address) : n;
 		if (t->object && t->object->kind == LAB_COND && t->object->wasted.pc)
 			edge_mark(shown, n, &t->object->wasted, all);

@@ -480,8 +480,7 @@ void lab_membarrier(uintptr_t pc)
 	lab_point(op);
 	(void)lab_event(&op);
 	fence_of(self, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (t == self || t->process != self->process || t->state == LAB_UNBORN)
 			continue;
 		if (t->state == LAB_READY || t->state == LAB_SPINNING)

@@ -227,6 +227,8 @@ void lab_thread_can(struct lab_thread *thread, bool can);
 _Noreturn void lab_thread_leave(void); /* the running thread ends */
 /* Makes a new thread, not started. Too many threads end the execution as not modelled. */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
+/* Each thread of the execution, in the order of the numbers. */
+#define LAB_EACH_THREAD(t) for (struct lab_thread *t = lab.threads; t < lab.threads + lab.n_threads; t++)
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
 /* The threads that sleep on something, in the order in which they went to sleep; returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);

@@ -320,8 +320,7 @@ void lab_object_acquire(const struct lab_view *view)
 void lab_object_changed(const struct lab_object *object)
 {
 	lab.idle_rounds = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (t->object == object && (t->state == LAB_BLOCKED || t->state == LAB_READY))
 			lab_thread_can(t, t->can(object, t));
 	}
@@ -346,9 +345,8 @@ void lab_object_queue(struct lab_thread *t, struct lab_op op, struct lab_object 
 unsigned lab_object_waiters(const struct lab_object *object)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		n += lab.threads[i].object == object && &lab.threads[i] != lab.self &&
-		     lab.threads[i].state == LAB_BLOCKED;
+	LAB_EACH_THREAD (t)
+		n += t->object == object && t != lab.self && t->state == LAB_BLOCKED;
 	return n;
 }
 
@@ -417,10 +415,9 @@ bool lab_object_describe(const struct lab_thread *t)
 static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t)
 {
 	const struct lab_object *o = t->object;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		const struct lab_thread *other = &lab.threads[i];
+	LAB_EACH_THREAD (other) {
 		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
-		                                     : i < o->width && o->reads[i] > 0)
+		                                     : other->id < o->width && o->reads[other->id] > 0)
 			return other;
 	}
 	return NULL;
@@ -480,10 +477,9 @@ static bool object_tell_cycle(const struct lab_thread *first)
 
 void lab_objects_stuck(void)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		(void)object_tell_cycle(&lab.threads[i]);
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		const struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t)
+		(void)object_tell_cycle(t);
+	LAB_EACH_THREAD (t) {
 		const struct lab_object *o = t->state == LAB_BLOCKED ? t->object : NULL;
 		if (o && o->kind == LAB_COND && o->wasted.pc)
 			lab_fail(LAB_LOST_WAKEUP,

@@ -37,8 +37,8 @@ static bool rwlock_can_write(const struct lab_object *o, const struct lab_thread
 
 static bool rwlock_has_writer_waiting(const struct lab_object *o)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (lab.threads[i].object == o && lab.threads[i].can == rwlock_can_write)
+	LAB_EACH_THREAD (t)
+		if (t->object == o && t->can == rwlock_can_write)
 			return true;
 	return false;
 }

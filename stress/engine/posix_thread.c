@@ -88,8 +88,8 @@ EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
 static unsigned thread_count_alive(void)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		n += lab.threads[i].state != LAB_DONE;
+	LAB_EACH_THREAD (t)
+		n += t->state != LAB_DONE;
 	return n;
 }
 

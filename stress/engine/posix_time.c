@@ -71,8 +71,8 @@ void lab_sleep(int64_t ns, uintptr_t pc)
 /* Ending the program while other threads could run is a choice of the search. */
 void lab_sleep_before_exit(uintptr_t pc)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		if (&lab.threads[i] == lab.self || lab.threads[i].state == LAB_DONE)
+	LAB_EACH_THREAD (t) {
+		if (t == lab.self || t->state == LAB_DONE)
 			continue;
 		time_doze(LAB_SYNC_EXIT, 0, pc);
 		break;

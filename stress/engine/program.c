@@ -96,11 +96,11 @@ static void program_keep_stack(unsigned id)
  */
 static void program_keep_reachable(void)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		if (lab.threads[i].state == LAB_DONE)
+	LAB_EACH_THREAD (t) {
+		if (t->state == LAB_DONE)
 			continue;
-		program_keep_stack(i);
-		lab_tls_visit(i, lab_heap_keep, NULL);
+		program_keep_stack(t->id);
+		lab_tls_visit(t->id, lab_heap_keep, NULL);
 	}
 	lab_keys_visit(lab_heap_keep, NULL);
 }

@@ -100,8 +100,7 @@ static _Noreturn void stuck_asleep(void)
 	const struct lab_thread *asleep = NULL;
 	unsigned n = 0;
 	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < lab.n_threads; i++) {
-			const struct lab_thread *t = &lab.threads[i];
+		LAB_EACH_THREAD (t) {
 			const bool joins = !t->futex && !t->object;
 			if (t->state != LAB_BLOCKED || joins != (pass == 1))
 				continue;
@@ -134,8 +133,8 @@ void lab_stuck(void)
 {
 	const struct lab_thread *lost = NULL;
 	struct lab_thread *self = lab.self;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		lab.self = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
+		lab.self = t;
 		lab_globals_enter(lab.self->process);
 		if (describe(lab.self) && !lost)
 			lost = lab.self;

@@ -340,32 +340,33 @@ void lab_sys_install(const struct lab_door *door)
 {
 	if (!door || door->sys->now == sys_now)
 		return;
-	struct fl__sys *sys = door->sys;
-	real = *sys;
-	sys->futex_wait = sys_futex_wait;
-	sys->futex_wake = sys_futex_wake;
-	sys->shared_wait = sys_shared_wait;
-	sys->shared_wake = sys_shared_wake;
-	sys->shared_store_and_wake = sys_shared_store_and_wake;
-	sys->wait_many = sys_wait_many;
-	sys->membarrier = sys_membarrier;
-	sys->robust_list = sys_robust_list;
-	sys->thread_id = sys_thread_id;
-	sys->cpu = sys_cpu;
-	sys->thread_exists = NULL;
-	sys->now = sys_now;
-	sys->yield = sys_yield;
-	sys->give_way = sys_give_way;
-	sys->nap = sys_nap;
-	sys->relax = sys_relax;
-	sys->alloc = sys_alloc;
-	sys->free = sys_free;
-	sys->map = sys_map;
-	sys->unmap = sys_unmap;
-	sys->guard = sys_guard;
-	sys->discard = sys_discard;
-	sys->thread_create = sys_thread_create;
-	sys->thread_join = sys_thread_join;
-	sys->thread_detach = sys_thread_detach;
+	real = *door->sys;
+	*door->sys = (struct fl__sys){
+	    .futex_wait = sys_futex_wait,
+	    .futex_wake = sys_futex_wake,
+	    .shared_wait = sys_shared_wait,
+	    .shared_wake = sys_shared_wake,
+	    .shared_store_and_wake = sys_shared_store_and_wake,
+	    .wait_many = sys_wait_many,
+	    .membarrier = sys_membarrier,
+	    .robust_list = sys_robust_list,
+	    .thread_id = sys_thread_id,
+	    .cpu = sys_cpu,
+	    .now = sys_now,
+	    .yield = sys_yield,
+	    .give_way = sys_give_way,
+	    .nap = sys_nap,
+	    .relax = sys_relax,
+	    .alloc = sys_alloc,
+	    .free = sys_free,
+	    .map = sys_map,
+	    .unmap = sys_unmap,
+	    .guard = sys_guard,
+	    .discard = sys_discard,
+	    .thread_create = sys_thread_create,
+	    .thread_join = sys_thread_join,
+	    .thread_detach = sys_thread_detach,
+	    .print = real.print,
+	};
 	door->panics(on_panic);
 }

@@ -303,8 +303,7 @@ void lab_changed(uintptr_t address)
 	if (own)
 		own->step = lab.steps; /* its own store is no change for it */
 	lab.idle_rounds = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (t == self || (t->state != LAB_SPINNING && !t->gave_up))
 			continue;
 		if (t->n_looks > LAB_LOOKS || t->n_looks == 0 || look_at(t, address)) {
@@ -422,8 +421,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 
 static void finish(struct lab_thread *self)
 {
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (t->state == LAB_BLOCKED && t->next.kind == LAB_JOIN && t->joins == self->id)
 			lab_ready(t);
 	}
@@ -490,8 +488,7 @@ void lab_rest(void)
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		struct lab_thread *t = &lab.threads[i];
+	LAB_EACH_THREAD (t) {
 		if (!sleeps(t, on))
 			continue;
 		unsigned at = n++;
@@ -512,8 +509,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
 	lab_view_clear(&t->view);
 	/* Each thread's view has a value for each thread. */
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		lab_view_widen(&lab.threads[i].view, lab.n_threads);
+	LAB_EACH_THREAD (each)
+		lab_view_widen(&each->view, lab.n_threads);
 	t->id = id;
 	t->start = start;
 	t->arg = arg;

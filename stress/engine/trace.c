@@ -597,8 +597,8 @@ void lab_trace(struct lab_result *result)
 	struct lab_event *rounds = calloc(lab.n_events + 1, sizeof *rounds);
 	if (!steps || !names || !shown || !rounds)
 		abort();
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		names[i] = text("%s", lab.threads[i].name);
+	LAB_EACH_THREAD (t)
+		names[t->id] = text("%s", t->name);
 	trace_show_initialised();
 	trace_show_plain(shown, rounds);
 	unsigned n = trace_list_steps(shown, rounds);
