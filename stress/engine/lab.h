@@ -33,6 +33,7 @@ struct lab_test {
  * first counts.
  */
 const struct lab_test *lab_tests(void);
+#define LAB_EACH_TEST(t) for (const struct lab_test *t = lab_tests(); t; t = t->next)
 const struct lab_test *lab_test_find(const char *name, bool instrumented);
 
 /*

@@ -273,7 +273,7 @@ const struct lab_test *lab_tests(void)
 
 const struct lab_test *lab_test_find(const char *name, bool instrumented)
 {
-	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+	LAB_EACH_TEST (t)
 		if (t->test->instrumented == instrumented && strcmp(t->test->name, name) == 0)
 			return t;
 	return NULL;

@@ -101,8 +101,7 @@ static bool is_same(const struct job *a, const struct job *b)
 static bool is_told(const struct run *run, const struct job *job)
 {
 	const struct job *best = NULL;
-	for (size_t i = 0; i < run->n_jobs; i++) {
-		const struct job *other = &run->jobs[i];
+	EACH_JOB (other, run) {
 		if (!job_failed(other) || !is_same(job, other))
 			continue;
 		if (!best || (best->report.result.n_steps == 0 && other->report.result.n_steps > 0))
@@ -306,8 +305,7 @@ static void summary(FILE *to, const struct run *run)
 {
 	fputs("<table><tr><th>Test</th><th>Mode</th><th>Result</th><th>Samples</th><th>Seconds</th><th></th></tr>\n",
 	      to);
-	for (size_t i = 0; i < run->n_jobs; i++) {
-		const struct job *job = &run->jobs[i];
+	EACH_JOB (job, run) {
 		char seconds[32];
 		if (job->first && !job_failed(job))
 			continue;
@@ -336,10 +334,9 @@ void html_results(FILE *to, const void *results)
 	size_t number = 0;
 	fprintf(to, "%s<h1>fairlead-stress</h1>\n<p>%u passed, %u failed, %u skipped, %.1f s</p>\n", head,
 	        run->totals.passed, run->totals.failed, run->totals.skipped, run->seconds);
-	for (size_t i = 0; i < run->n_jobs; i++) {
-		if (job_failed(&run->jobs[i]) && is_told(run, &run->jobs[i]))
-			failure(to, run, &run->jobs[i], ++number);
-	}
+	EACH_JOB (job, run)
+		if (job_failed(job) && is_told(run, job))
+			failure(to, run, job, ++number);
 	fputs("<h2>All tests</h2>\n", to);
 	summary(to, run);
 	fprintf(to, "%s</body>\n</html>\n", script);

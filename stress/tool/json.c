@@ -96,11 +96,11 @@ void json_results(FILE *to, const void *results)
 {
 	const struct run *run = results;
 	fputs("{\"tests\":[", to);
-	for (size_t i = 0; i < run->n_jobs; i++) {
-		if (run->jobs[i].first)
+	EACH_JOB (job, run) {
+		if (job->first)
 			continue;
-		fputs(i ? ",\n" : "\n", to);
-		json_job(to, run->options, run, &run->jobs[i]);
+		fputs(job > run->jobs ? ",\n" : "\n", to);
+		json_job(to, run->options, run, job);
 	}
 	fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
 	        run->totals.failed, run->totals.skipped, run->seconds);

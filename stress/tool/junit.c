@@ -18,9 +18,9 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 	if (!memory)
 		return;
 	text_job(memory, run->options, job);
-	for (size_t i = 0; i < run->n_jobs; i++)
-		if (run->jobs[i].first == job && job_failed(&run->jobs[i]))
-			text_job(memory, run->options, &run->jobs[i]);
+	EACH_JOB (other, run)
+		if (other->first == job && job_failed(other))
+			text_job(memory, run->options, other);
 	fclose(memory);
 	emit_xml(to, text);
 	free(text);
@@ -54,8 +54,7 @@ void junit_results(FILE *to, const void *results)
 	for (int mode = 0; mode < MODES; mode++) {
 		unsigned tests = 0, failures = 0, errors = 0, skipped = 0;
 		double seconds = 0;
-		for (size_t i = 0; i < run->n_jobs; i++) {
-			const struct job *job = &run->jobs[i];
+		EACH_JOB (job, run) {
 			if ((int)job->mode != mode || job->first)
 				continue;
 			bool crashed = job_failed(job) && job->report.result.verdict == LAB_CRASH;
@@ -71,10 +70,9 @@ void junit_results(FILE *to, const void *results)
 		        "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" "
 		        "time=\"%.3f\">\n",
 		        mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
-		for (size_t i = 0; i < run->n_jobs; i++) {
-			if ((int)run->jobs[i].mode == mode && !run->jobs[i].first)
-				testcase(to, run, &run->jobs[i]);
-		}
+		EACH_JOB (job, run)
+			if ((int)job->mode == mode && !job->first)
+				testcase(to, run, job);
 		fputs("  </testsuite>\n", to);
 	}
 	fputs("</testsuites>\n", to);

@@ -26,10 +26,10 @@ static void make_scenarios(struct hunt *hunt)
 {
 	const struct options *o = hunt->options;
 	size_t n = 0;
-	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+	LAB_EACH_TEST (t)
 		n += 2;
 	hunt->scenarios = zeroed(n, sizeof *hunt->scenarios);
-	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
+	LAB_EACH_TEST (t) {
 		if (!t->test->instrumented || !fits(o, t->test->name))
 			continue;
 		for (enum mode mode = MODE_MODEL; mode < MODES; mode++) {

@@ -158,7 +158,7 @@ static void make_jobs(struct run *run, const struct options *o)
 {
 	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_LIN, MODE_CHAOS, MODE_NATIVE};
 	size_t n = 0;
-	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+	LAB_EACH_TEST (t)
 		n += MODES + (t->main ? FURTHER : 0);
 	run->jobs = zeroed(n, sizeof *run->jobs);
 	for (unsigned m = 0; m < MODES; m++) {

@@ -101,11 +101,11 @@ static void hunt_all(struct self_test *self, struct status *status)
 static void make_planted(struct self_test *self)
 {
 	size_t n = 0;
-	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+	LAB_EACH_TEST (t)
 		n++;
 	self->planted = zeroed(n, sizeof *self->planted);
 	const char *last = "";
-	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
+	LAB_EACH_TEST (t) {
 		if (strcmp(t->test->name, last) != 0 && fits(self->options, t->test->name)) {
 			struct planted *p = &self->planted[self->n_planted++];
 			p->test = t;

@@ -226,7 +226,7 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 
 void text_list(const struct options *o)
 {
-	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
+	LAB_EACH_TEST (t) {
 		const char *name = t->test->name;
 		bool plain = lab_test_find(name, false) != NULL, model = lab_test_find(name, true) != NULL;
 		if (!fits(o, name) || (t->test->instrumented && plain))

@@ -182,6 +182,8 @@ struct run {
 	double seconds;
 };
 
+#define EACH_JOB(j, run) for (const struct job *j = (run)->jobs; j < (run)->jobs + (run)->n_jobs; j++)
+
 int run_tests(const struct options *o);
 bool job_failed(const struct job *job);
 const char *job_verdict(const struct job *job);
