@@ -126,17 +126,10 @@ FL_STRESS_SETUP(barrier_action_cut)
 }
 
 /* Waits again after a reset: the action's plain count shows whether two actions overlap. */
-static int wait_unless_broken(fl_barrier *b)
-{
-	int rc;
-	while ((rc = fl_barrier_wait(b)) == -EPIPE && !fl_barrier_is_broken(b))
-		;
-	return rc;
-}
-
 static void wait_uncut(struct barrier_action_cut *s, int i)
 {
-	s->rc[i] = wait_unless_broken(&s->b);
+	while ((s->rc[i] = fl_barrier_wait(&s->b)) == -EPIPE && !fl_barrier_is_broken(&s->b))
+		;
 }
 
 TWO_ACTORS(barrier_action_cut, wait_uncut)

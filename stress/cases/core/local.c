@@ -28,15 +28,6 @@ static int set_and_get(void *arg)
 	return rc;
 }
 
-static int in_thread(struct local_first_set *s)
-{
-	fl_thread t;
-	int rc = -EINVAL;
-	OK(fl_thread_start(&t, set_and_get, s, NULL));
-	OK(fl_thread_join(&t, &rc));
-	return rc;
-}
-
 FL_STRESS_SETUP(local_first_set)
 {
 	s->local = (fl_local)FL_LOCAL_INIT(destroy);
@@ -44,7 +35,9 @@ FL_STRESS_SETUP(local_first_set)
 
 static void set_first(struct local_first_set *s, int i)
 {
-	s->rc[i] = in_thread(s);
+	fl_thread t;
+	OK(fl_thread_start(&t, set_and_get, s, NULL));
+	OK(fl_thread_join(&t, &s->rc[i]));
 }
 
 TWO_ACTORS(local_first_set, set_first)

@@ -25,16 +25,11 @@ FL_STRESS_SETUP(close_vs_blocked_pop)
 	s->q = closable(1, NULL, NULL);
 }
 
-static int get_closed(struct close_vs_blocked_pop *s)
-{
-	int item, rc = fl_queue_get(s->q, &item);
-	FL_STRESS_CHECK(s->data == 1); /* what came before the close */
-	return rc;
-}
-
 static void get_until_closed(struct close_vs_blocked_pop *s, int i)
 {
-	s->rc[i] = get_closed(s);
+	int item;
+	s->rc[i] = fl_queue_get(s->q, &item);
+	FL_STRESS_CHECK(s->data == 1); /* what came before the close */
 }
 
 TWO_ACTORS(close_vs_blocked_pop, get_until_closed)

@@ -19,12 +19,12 @@ FL_STRESS_SETUP(rw_upgrade)
 	of_this_process(&s->l);
 }
 
-static int add_one(struct rw_upgrade *s)
+static void upgrade_and_add(struct rw_upgrade *s, int i)
 {
 	fl_rwlock_read_lock(&s->l);
 	int saw = s->count;
-	int rc = fl_rwlock_upgrade(&s->l);
-	if (rc == 0) {
+	s->rc[i] = fl_rwlock_upgrade(&s->l);
+	if (s->rc[i] == 0) {
 		FL_STRESS_CHECK(s->count == saw); /* no writer came between */
 	} else {
 		fl_rwlock_read_unlock(&s->l);
@@ -32,19 +32,13 @@ static int add_one(struct rw_upgrade *s)
 	}
 	s->count++;
 	fl_rwlock_write_unlock(&s->l);
-	return rc;
-}
-
-static void upgrade_and_add(struct rw_upgrade *s, int i)
-{
-	s->rc[i] = add_one(s);
 }
 
 TWO_ACTORS(rw_upgrade, upgrade_and_add)
 
 FL_STRESS(rw_upgrade, one, two)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_FORBIDDEN(s->count != 2, "a count was lost");
 	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "neither won");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "one after the other");
@@ -90,7 +84,7 @@ FL_STRESS_ACTOR(rw_upgrade_timeout, later)
 
 FL_STRESS(rw_upgrade_timeout, upgrader, reader, later)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "upgraded");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->data == 0, "gave up");
 }
@@ -134,7 +128,7 @@ FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, writer)
 
 FL_STRESS(rw_timed_writer_strands_upgrader, reader, upgrader, writer)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_ACCEPTABLE(s->rc == 0 && s->data == 2, "both wrote");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->data == 1, "the writer gave up");
 }
@@ -170,7 +164,7 @@ FL_STRESS_ACTOR(rw_downgrade, reader)
 
 FL_STRESS(rw_downgrade, holder, reader)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_ACCEPTABLE(s->saw == 1, "came in");
 }
 
@@ -211,7 +205,7 @@ out:
 
 FL_STRESS(rw_timeout_lets_readers_in, writer, reader)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_ACCEPTABLE(s->rc == 0, "wrote");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "gave up");
 }
@@ -255,7 +249,7 @@ FL_STRESS_ACTOR(rw_cancel_vs_unlock, reader)
 
 FL_STRESS(rw_cancel_vs_unlock, holder, writer, reader)
 {
-	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	RW_IS_FREE(&s->l);
 	FL_FORBIDDEN(s->count != 1, "wrong count");
 	FL_ACCEPTABLE(1, "in order");
 }

@@ -27,4 +27,7 @@ struct counted_lock {
 	int refs;
 };
 
+/* For the outcome: no context holds the lock or waits for it. */
+#define RW_IS_FREE(l) FL_FORBIDDEN(fl_rwlock_destroy(l) != 0, "left locked, or awaited")
+
 #endif

@@ -189,21 +189,16 @@ struct kill_private {
 	int seen[2];
 };
 
-static int count_privately(struct kill_private *s)
+static void count_privately(struct kill_private *s, int i)
 {
 	fl_mutex_lock(&private_lock);
 	COUNT(&s->inside);
 	int seen = ++private_count;
 	fl_mutex_unlock(&private_lock);
-	return seen;
+	s->seen[i] = seen;
 }
 
-static void look_privately(struct kill_private *s, int i)
-{
-	s->seen[i] = count_privately(s);
-}
-
-TWO_ACTORS(kill_private, look_privately)
+TWO_ACTORS(kill_private, count_privately)
 
 FL_STRESS_PROCESSES(kill_private, one, two)
 {

@@ -57,21 +57,14 @@ FL_STRESS_SETUP(shm_queue_join)
 	s->rc[0] = s->rc[1] = 1;
 }
 
-static int say_done(struct queue_in_shm *q)
-{
-	int rc;
-	while ((rc = fl_shm_queue_task_done(&q->queue)) == -EBUSY)
-		fl_stress_relax();
-	return rc;
-}
-
-static void say_own_done(struct shm_queue_join *s, int i)
+static void say_done(struct shm_queue_join *s, int i)
 {
 	s->data[i] = 1;
-	s->rc[i] = say_done(&s->q);
+	while ((s->rc[i] = fl_shm_queue_task_done(&s->q.queue)) == -EBUSY)
+		fl_stress_relax();
 }
 
-TWO_ACTORS(shm_queue_join, say_own_done)
+TWO_ACTORS(shm_queue_join, say_done)
 
 FL_STRESS_ACTOR(shm_queue_join, joiner)
 {
