@@ -112,9 +112,10 @@ def install(build, *options):
     run(["meson", "install", "--no-rebuild", "--quiet", "-C", build, *options])
 
 
-def expect(text, wanted):
-    if wanted not in text:
-        raise Failure(f"expected {wanted!r} in:\n{text}")
+def expect(text, *wanted):
+    for piece in wanted:
+        if piece not in text:
+            raise Failure(f"expected {piece!r} in:\n{text}")
 
 
 def expect_all(text, wanted):
