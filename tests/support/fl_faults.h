@@ -76,4 +76,31 @@ static inline void *fl_test_no_memory(size_t size)
 	return NULL;
 }
 
+static inline int fl_test_no_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	return -EAGAIN;
+}
+
+/* The blocks that are allocated and not freed, after fl_test_count_allocs() under FL_FAULTS(). */
+static uint32_t fl_test_live;
+
+static inline void *fl_test_counted_alloc(size_t size)
+{
+	(void)fl__add_relaxed(&fl_test_live, 1);
+	return fl_test_real_sys.alloc(size);
+}
+
+static inline void fl_test_counted_free(void *memory)
+{
+	(void)fl__sub_acq_rel(&fl_test_live, memory != NULL);
+	fl_test_real_sys.free(memory);
+}
+
+static inline void fl_test_count_allocs(void)
+{
+	fl__store_relaxed(&fl_test_live, 0);
+	fl__sys.alloc = fl_test_counted_alloc;
+	fl__sys.free = fl_test_counted_free;
+}
+
 #endif

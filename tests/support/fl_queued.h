@@ -79,6 +79,30 @@ static inline size_t fl_test_nudge(const void *key)
 
 typedef int fl_test_call(void *object, int64_t deadline, fl_cancel_token *cancel);
 
+/* Calls of one primitive each. */
+static inline int fl_test_lock(void *mutex, int64_t deadline, fl_cancel_token *cancel)
+{
+	const int rc = fl_mutex_lock_until(mutex, deadline, cancel);
+	if (rc == 0)
+		fl_mutex_unlock(mutex);
+	return rc;
+}
+
+static inline int fl_test_acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_sem_acquire_until(sem, deadline, cancel);
+}
+
+static inline int fl_test_arrive(void *barrier, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_barrier_wait_until(barrier, deadline, cancel);
+}
+
+static inline int fl_test_sleep(void *unused, int64_t deadline, fl_cancel_token *cancel)
+{
+	return fl_sleep_until(deadline, cancel);
+}
+
 typedef struct fl_test_caller {
 	fl_thread thread;
 	fl_test_call *call;

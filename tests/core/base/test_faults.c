@@ -46,27 +46,12 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 	return thread_create_rc;
 }
 
-static uint32_t live_blocks;
-
-static void *counting_alloc(size_t size)
-{
-	live_blocks++;
-	return fl_test_real_sys.alloc(size);
-}
-
-static void counting_free(void *memory)
-{
-	live_blocks--;
-	fl_test_real_sys.free(memory);
-}
-
 FL_TEST(thread_that_the_system_refuses)
 {
 	static const int refusals[] = {-EAGAIN, -ENOMEM, -EINVAL, -EPERM};
 	FL_FAULTS();
 	fl__sys.thread_create = no_thread;
-	fl__sys.alloc = counting_alloc;
-	fl__sys.free = counting_free;
+	fl_test_count_allocs();
 	size_t before = fl_thread_enumerate(NULL, NULL);
 	FL_EACH (i, refusals) {
 		fl_thread t = {NULL};
@@ -74,7 +59,7 @@ FL_TEST(thread_that_the_system_refuses)
 		FL_RC(fl_thread_start(&t, kind_run_once, NULL, NULL), refusals[i]);
 		assert_null(t.thread_);
 		assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
-		assert_int_equal(live_blocks, 0);
+		assert_int_equal(fl_test_live, 0);
 	}
 }
 

@@ -155,16 +155,11 @@ FL_TEST(sleep_is_cancelled_before_it_begins)
 	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
 }
 
-static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sleep_until(deadline, cancel);
-}
-
 FL_TEST(sleep_is_woken_by_a_request)
 {
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller sleeper;
-	fl_test_call_queued(&sleeper, sleep_call, NULL, &stop, FL_FOREVER, &stop);
+	fl_test_call_queued(&sleeper, fl_test_sleep, NULL, &stop, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&sleeper), -ECANCELED);
 }

@@ -2,18 +2,13 @@
 /* Timers: when they are called, in what order, and the results of starts, cancels and joins. */
 #include "fl_timers.h"
 
-static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 /* The first case: the thread is not there yet. */
 FL_TEST(timer_without_a_thread_is_not_started)
 {
 	fl_timer t = FL_TIMER_INIT, other;
 	uint32_t calls = 0;
 	fl_timer_init(&other);
-	fl__sys.thread_create = no_more_threads;
+	fl__sys.thread_create = fl_test_no_threads;
 	FL_RC(fl_timer_start(&t, 0, fl_test_count, &calls), -EAGAIN);
 	FL_RC(fl_timer_start_every(&t, 0, 1, fl_test_count, &calls), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;

@@ -3,14 +3,9 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_barrier_wait_until(b, deadline, cancel);
-}
-
 static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_test_call_queued(c, wait_at, b, b, deadline, cancel);
+	fl_test_call_queued(c, fl_test_arrive, b, b, deadline, cancel);
 }
 
 FL_TEST(barrier_init_takes_1_to_int_max)
@@ -182,7 +177,7 @@ FL_TEST(barrier_timeout_of_one_that_was_let_through)
 		token++;
 	fl_test_caller c;
 	struct fl__lot held;
-	fl_test_call_queued(&c, wait_at, &b, token, fl_after(FL_S(1000)), token);
+	fl_test_call_queued(&c, fl_test_arrive, &b, token, fl_after(FL_S(1000)), token);
 	fl__lot_open(&held, token);
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
 	FL_WAIT_FOR(fl_test_nudge(&b) == 1 && has_given_up(&b));
@@ -237,7 +232,7 @@ static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, 
 	acting_init(a, 2);
 	a->holds = true;
 	arrive(first, &a->barrier, FL_FOREVER, cancel);
-	fl_test_call_start(last, wait_at, &a->barrier, FL_FOREVER, NULL);
+	fl_test_call_start(last, fl_test_arrive, &a->barrier, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_event_is_set(&a->entered));
 	a->holds = false; /* the next time */
 }
@@ -373,7 +368,7 @@ FL_TEST(barrier_action_is_awaited_by_an_expired_party)
 	acting_init(&a, 2);
 	a.holds = true;
 	arrive(&first, &a.barrier, fl_after(FL_S(1000)), NULL);
-	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
+	fl_test_call_start(&last, fl_test_arrive, &a.barrier, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_event_is_set(&a.entered));
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
 	for (int i = 0; i < 100; i++) { /* it checks the clock */

@@ -148,14 +148,6 @@ static int signal_at_unlock(const uint32_t *word, int n)
 	return fl_test_real_sys.futex_wake(word, n);
 }
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = fl_mutex_lock_until(m, deadline, cancel);
-	if (rc == 0)
-		fl_mutex_unlock(m);
-	return rc;
-}
-
 FL_TEST(cond_wait_unlocks_and_begins_in_one_step)
 {
 	FL_FAULTS();
@@ -163,7 +155,7 @@ FL_TEST(cond_wait_unlocks_and_begins_in_one_step)
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller c;
 	fl_mutex_lock(&b.mutex);
-	fl_test_begin_wait(&c, lock_and_unlock, &b.mutex);
+	fl_test_begin_wait(&c, fl_test_lock, &b.mutex);
 	FL_WAIT_FOR(fl_test_asleep(&b.mutex) == 1);
 	signalled_at_unlock = &b.cond;
 	/* A lost signal: -ETIMEDOUT. */

@@ -94,35 +94,19 @@ IN_CONTEXT(context_var_tokens_in_any_order)
  * The last token decides: interleaved sets and resets of two variables leave no more than the
  * variables.
  */
-static uint32_t allocated;
-
-static void *count_alloc(size_t size)
-{
-	(void)fl__add_relaxed(&allocated, 1);
-	return fl_test_real_sys.alloc(size);
-}
-
-static void count_free(void *memory)
-{
-	(void)fl__sub_acq_rel(&allocated, memory != NULL);
-	fl_test_real_sys.free(memory);
-}
-
 FL_TEST(context_var_lists_stay_short)
 {
 	enum { ROUNDS = 100, MOST = 30 };
 	uint32_t most = 0;
 	FL_FAULTS();
-	fl__store_relaxed(&allocated, 0);
-	fl__sys.alloc = count_alloc;
-	fl__sys.free = count_free;
+	fl_test_count_allocs();
 	for (int i = 0; i < ROUNDS; i++) {
 		fl_context_token a = FL_CONTEXT_TOKEN_INIT, b = FL_CONTEXT_TOKEN_INIT;
 		fl_test_own_scoped(i, &a);
 		FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, &b) == 0);
 		fl_context_var_reset(&a);
 		fl_context_var_reset(&b);
-		most = allocated > most ? allocated : most;
+		most = fl_test_live > most ? fl_test_live : most;
 	}
 	assert_int_equal(fl_test_owned_number(), 0);
 	assert_true(most < MOST);
@@ -265,11 +249,6 @@ IN_CONTEXT(context_var_in_threads)
 	return 0;
 }
 
-static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 FL_TEST(context_var_of_a_thread_that_does_not_start)
 {
 	fl_thread t;
@@ -277,7 +256,7 @@ FL_TEST(context_var_of_a_thread_that_does_not_start)
 	fl_test_own_scoped(1, &token);
 	{
 		FL_FAULTS();
-		fl__sys.thread_create = no_more_threads;
+		fl__sys.thread_create = fl_test_no_threads;
 		FL_CHECK(fl_thread_start(&t, fl_test_see, NULL, NULL) == -EAGAIN);
 		fl__sys.alloc = fl_test_no_memory;
 		FL_CHECK(fl_thread_start(&t, fl_test_see, NULL, NULL) == -ENOMEM);

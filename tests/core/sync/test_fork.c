@@ -4,24 +4,11 @@
 #include "fl_child.h"
 #include "fl_queued.h"
 
-static int wait_at(void *barrier, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_barrier_wait_until(barrier, deadline, cancel);
-}
-
-static int lock_it(void *mutex, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = fl_mutex_lock_until(mutex, deadline, cancel);
-	if (rc == 0)
-		fl_mutex_unlock(mutex);
-	return rc;
-}
-
 static void unlock_for_a_new_waiter(void *arg)
 {
 	fl_mutex *m = arg;
 	fl_test_caller c;
-	fl_test_begin_wait(&c, lock_it, m);
+	fl_test_begin_wait(&c, fl_test_lock, m);
 	fl_mutex_unlock(m);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(fl_mutex_destroy(m) == 0);
@@ -53,7 +40,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 {
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];
-	fl_test_begin_waits(callers, 2, wait_at, &b);
+	fl_test_begin_waits(callers, 2, fl_test_arrive, &b);
 	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
 	FL_RC(fl_barrier_wait(&b), 2);
 	for (int i = 0; i < 2; i++)
@@ -87,8 +74,8 @@ FL_TEST(fork_barrier_forgets_the_action)
 	struct acting a = {.entered = FL_EVENT_INIT};
 	fl_test_caller first, last;
 	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
-	fl_test_begin_wait(&first, wait_at, &a.barrier);
-	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
+	fl_test_begin_wait(&first, fl_test_arrive, &a.barrier);
+	fl_test_call_start(&last, fl_test_arrive, &a.barrier, FL_FOREVER, NULL);
 	FL_OK(fl_event_wait(&a.entered));
 	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
 	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
@@ -114,7 +101,7 @@ FL_TEST(fork_barrier_in_its_action)
 	struct forking f;
 	fl_test_caller first;
 	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
-	fl_test_begin_wait(&first, wait_at, &f.barrier);
+	fl_test_begin_wait(&first, fl_test_arrive, &f.barrier);
 	const int order = fl_barrier_wait(&f.barrier);
 	if (f.child == 0)
 		_exit(order == 1 && fl_barrier_destroy(&f.barrier) == 0 && fl_barrier_try_wait(&f.barrier) == -EAGAIN

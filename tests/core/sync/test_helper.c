@@ -122,16 +122,11 @@ FL_TEST(helper_without_threads_is_told)
 	assert_int_equal(fl__load_relaxed(&starts), 0);
 }
 
-static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 FL_TEST(helper_without_thread_or_memory_is_not_started)
 {
 	FL_FAULTS();
 	begin();
-	fl__sys.thread_create = no_more_threads;
+	fl__sys.thread_create = fl_test_no_threads;
 	FL_RC(fl__helper_start(&brief), -EAGAIN);
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl__helper_start(&brief), -ENOMEM);

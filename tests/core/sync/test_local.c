@@ -214,28 +214,13 @@ FL_TEST(local_of_a_thread_that_others_started)
 }
 
 /* Whatever a context allocated for its locals goes with it. */
-static uint32_t live;
-
-static void *count_alloc(size_t size)
-{
-	(void)fl__add_relaxed(&live, 1);
-	return fl_test_real_sys.alloc(size);
-}
-
-static void count_free(void *memory)
-{
-	(void)fl__sub_acq_rel(&live, 1);
-	fl_test_real_sys.free(memory);
-}
-
 FL_TEST(local_tables_are_freed)
 {
 	FL_FAULTS();
-	fl__sys.alloc = count_alloc;
-	fl__sys.free = count_free;
+	fl_test_count_allocs();
 	run(set_many, NULL);
 	(void)fl_test_foreign(foreign_sets, NULL);
-	assert_int_equal(fl__load_relaxed(&live), 0);
+	assert_int_equal(fl__load_relaxed(&fl_test_live), 0);
 }
 
 static void exhaust(void *arg)

@@ -3,14 +3,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = fl_mutex_lock_until(m, deadline, cancel);
-	if (rc == 0)
-		fl_mutex_unlock(m);
-	return rc;
-}
-
 FL_TEST(mutex_lock_and_unlock)
 {
 	fl_mutex m = FL_MUTEX_INIT;
@@ -75,7 +67,7 @@ FL_TEST(mutex_may_be_unlocked_by_another_context)
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_test_caller c;
 	fl_mutex_lock(&m);
-	fl_test_begin_wait(&c, lock_and_unlock, &m);
+	fl_test_begin_wait(&c, fl_test_lock, &m);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
 	assert_false(fl_mutex_is_locked(&m));
@@ -87,7 +79,7 @@ FL_TEST(mutex_destroy_of_a_busy_one)
 	fl_test_caller c;
 	fl_mutex_lock(&m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
-	fl_test_begin_wait(&c, lock_and_unlock, &m);
+	fl_test_begin_wait(&c, fl_test_lock, &m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
@@ -111,7 +103,7 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 	fl__sys.futex_wake = look_and_wake;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_begin_wait(&c, lock_and_unlock, &mutex_awaited);
+	fl_test_begin_wait(&c, fl_test_lock, &mutex_awaited);
 	FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 	fl__store_relaxed(&awaited_rc, 1);
 	fl_mutex_unlock(&mutex_awaited);
@@ -158,7 +150,7 @@ FL_TEST(mutex_waiter_that_is_overtaken_is_woken_again)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_begin_wait(&c, lock_and_unlock, &mutex_awaited);
+	fl_test_begin_wait(&c, fl_test_lock, &mutex_awaited);
 	for (int i = 0; i < 3; i++) {
 		FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 		fl__store_relaxed(&awaited_rc, 1);
@@ -208,9 +200,9 @@ FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second, third;
 	fl_mutex_lock(&m);
-	fl_test_call_queued(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
-	fl_test_call_queued(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
-	fl_test_begin_wait(&third, lock_and_unlock, &m);
+	fl_test_call_queued(&first, fl_test_lock, &m, &m, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, fl_test_lock, &m, &m, fl_after(FL_MS(5)), NULL);
+	fl_test_begin_wait(&third, fl_test_lock, &m);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);

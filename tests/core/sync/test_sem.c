@@ -2,11 +2,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(s, deadline, cancel);
-}
-
 FL_TEST(sem_initial_permits)
 {
 	static fl_sem three = FL_SEM_INIT(3), zero;
@@ -42,7 +37,7 @@ FL_TEST(sem_destroy_of_a_busy_one)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	FL_RC(fl_sem_destroy(&s), -EBUSY);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&c));
@@ -93,7 +88,7 @@ FL_TEST(sem_try_release_leaves_the_queue_alone)
 	fl_sem s;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	FL_RC(fl_sem_try_release_n(&s, 3), -EOVERFLOW);
 	assert_int_equal(fl_test_queued(&s), 1);
 	FL_OK(fl_sem_try_release_n(&s, 2));
@@ -107,7 +102,7 @@ FL_TEST(sem_panic_leaves_the_queue_alone)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	FL_PANICS(fl_sem_release_n(&s, FL_SEM_MAX + 1));
 	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, FL_SEM_MAX);
@@ -120,7 +115,7 @@ FL_TEST(sem_serves_in_order)
 	enum { N = 6 };
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
-	fl_test_begin_waits(callers, N, acquire, &s);
+	fl_test_begin_waits(callers, N, fl_test_acquire, &s);
 	for (int i = 0; i < N; i++) {
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -134,7 +129,7 @@ FL_TEST(sem_release_n_serves_the_queue_first)
 	enum { N = 4 };
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
-	fl_test_begin_waits(callers, N, acquire, &s);
+	fl_test_begin_waits(callers, N, fl_test_acquire, &s);
 	fl_sem_release_n(&s, 3);
 	fl_test_calls_end(callers, 3);
 	assert_int_equal(fl_test_queued(&s), 1);
@@ -160,7 +155,7 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 	FL_RC(fl_sem_init_bounded(&s, 3, 2), -EINVAL);
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	FL_PANICS(fl_sem_release_n(&s, 3));
 	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, 2);
@@ -201,7 +196,7 @@ FL_TEST(sem_several_are_not_starved)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller big, small;
 	fl_test_begin_wait(&big, acquire_three, &s);
-	fl_test_begin_wait(&small, acquire, &s);
+	fl_test_begin_wait(&small, fl_test_acquire, &s);
 	fl_sem_release_n(&s, 2);
 	assert_int_equal(fl_sem_value(&s), 2);
 	assert_int_equal(fl_test_queued(&s), 2);
@@ -224,8 +219,8 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, small, smaller;
 	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
-	fl_test_begin_wait(&small, acquire, &s);
-	fl_test_begin_wait(&smaller, acquire, &s);
+	fl_test_begin_wait(&small, fl_test_acquire, &s);
+	fl_test_begin_wait(&smaller, fl_test_acquire, &s);
 	assert_int_equal(fl_sem_value(&s), 2);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);

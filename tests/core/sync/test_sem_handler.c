@@ -38,11 +38,6 @@ static void begin(void)
 	given = 0;
 }
 
-static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(s, deadline, cancel);
-}
-
 FL_TEST(sem_handler_gives_a_permit)
 {
 	begin();
@@ -56,7 +51,7 @@ FL_TEST(sem_handler_wakes_a_waiter)
 {
 	fl_test_caller c;
 	begin();
-	fl_test_begin_wait(&c, acquire, &room.s);
+	fl_test_begin_wait(&c, fl_test_acquire, &room.s);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&room.s), 0);
@@ -79,7 +74,7 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 	fl_test_caller c;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 1));
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	fl__lot_open(&lot, &s);
 	for (int i = 0; i < 3; i++)
 		fl_sem_release_in_handler(&s);
@@ -107,7 +102,7 @@ FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
 	fl_thread t;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
-	fl_test_begin_wait(&c, acquire, &s);
+	fl_test_begin_wait(&c, fl_test_acquire, &s);
 	fl__lot_open(&lot, &s);
 	fl_sem_release_in_handler(&s);
 	fl_test_go(&t, release, &s);
@@ -123,7 +118,7 @@ static void interrupt_a_holder(const void *key)
 	fl_test_caller c[2];
 	struct fl__lot lot;
 	begin();
-	fl_test_begin_waits(c, 2, acquire, &room.s);
+	fl_test_begin_waits(c, 2, fl_test_acquire, &room.s);
 	fl__lot_open(&lot, key);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 	if (key == &room.s)
@@ -153,7 +148,7 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	fl_test_caller c[2];
 	struct fl__lot from, to;
 	begin();
-	fl_test_begin_waits(c, 2, acquire, &room.s);
+	fl_test_begin_waits(c, 2, fl_test_acquire, &room.s);
 	fl__lot_open(&from, from_key);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	(void)fl__lot_open_also(&from, &to, to_key);
@@ -187,7 +182,7 @@ FL_TEST(sem_handler_interrupts_a_wake)
 	FL_FAULTS();
 	fl_test_caller c[2];
 	begin();
-	fl_test_begin_waits(c, 2, acquire, &room.s);
+	fl_test_begin_waits(c, 2, fl_test_acquire, &room.s);
 	FL_WAIT_FOR(fl_test_asleep(&room.s) == 2);
 	fl__sys.futex_wake = wake_after_signal;
 	fl_sem_release(&room.s);

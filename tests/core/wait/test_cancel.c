@@ -308,11 +308,6 @@ FL_TEST(cancel_scoped_token_is_destroyed)
 	fl_cancel_token_destroy(&parent); /* it has no child any more */
 }
 
-static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sleep_until(deadline, cancel);
-}
-
 FL_TEST(cancel_wakes_every_wait_under_it)
 {
 	tree t;
@@ -320,7 +315,7 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	fl_cancel_token *tokens[] = {&t.a, &t.a, &t.b, &t.left, &t.root, &t.c};
 	fl_test_caller sleepers[6];
 	for (int i = 0; i < 6; i++)
-		fl_test_call_queued(&sleepers[i], sleep_call, NULL, tokens[i], FL_FOREVER, tokens[i]);
+		fl_test_call_queued(&sleepers[i], fl_test_sleep, NULL, tokens[i], FL_FOREVER, tokens[i]);
 	fl_cancel_token_request(&t.left);
 	for (int i = 0; i < 4; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
@@ -433,7 +428,7 @@ FL_TEST(cancel_own_token_has_a_wait_queue)
 	owner a;
 	fl_test_caller c;
 	owner_init(&a, FL_SHIELDED);
-	fl_test_call_queued(&c, sleep_call, NULL, &a.own.token, FL_FOREVER, &a.own.token);
+	fl_test_call_queued(&c, fl_test_sleep, NULL, &a.own.token, FL_FOREVER, &a.own.token);
 	fl_cancel_token_request(&a.own.token);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	assert_int_equal(a.kicks, 1);

@@ -253,15 +253,6 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	fl_cancel_token_destroy(&s.token);
 }
 
-/*
- * stray_wake_reused_memory: the token is freed while its function runs, and a semaphore has its
- * memory.
- */
-static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(sem, deadline, cancel);
-}
-
 FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 {
 	union {
@@ -286,7 +277,7 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 		memset(&memory, 0, sizeof memory);
 		fl_sem *sem = shifted ? memory.shifted.sem : memory.sem;
 		for (int i = 0; i < 2; i++)
-			fl_test_call_queued(&waiters[i], acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
+			fl_test_call_queued(&waiters[i], fl_test_acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
 		fl_event_set(&s.go);
 		fl_test_end(&requester);
 		for (int i = 0; i < 2; i++) {

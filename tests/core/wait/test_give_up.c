@@ -19,11 +19,6 @@ static int lock(void *m, int64_t deadline, fl_cancel_token *cancel)
 	return fl_mutex_lock_until(m, deadline, cancel);
 }
 
-static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(sem, deadline, cancel);
-}
-
 static int read_lock(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_rwlock_read_lock_until(l, deadline, cancel);
@@ -86,7 +81,7 @@ FL_TEST(give_up_late_leaves_a_mutex_alone)
 
 FL_TEST(give_up_late_leaves_a_semaphore_alone)
 {
-	leave_late((memory){.sem = FL_SEM_INIT(0)}, acquire);
+	leave_late((memory){.sem = FL_SEM_INIT(0)}, fl_test_acquire);
 }
 
 FL_TEST(give_up_late_leaves_a_rwlock_alone)

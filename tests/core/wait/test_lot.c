@@ -380,11 +380,6 @@ FL_TEST(parker_consumes_one_unpark)
 	FL_OK(ops->park(&wait, FL_FOREVER));
 }
 
-static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(sem, deadline, cancel);
-}
-
 static void lines_are_empty(void *sem)
 {
 	FL_CHECK(!fl__lot_has_waiters_at(sem));
@@ -399,7 +394,7 @@ FL_TEST(lot_is_empty_in_a_forked_child)
 	fl_sem sem = FL_SEM_INIT(0);
 	fl_test_caller c;
 	assert_int_equal(fl__fork_count, 0);
-	fl_test_begin_wait(&c, acquire, &sem);
+	fl_test_begin_wait(&c, fl_test_acquire, &sem);
 	assert_int_equal(fl_test_child(lines_are_empty, &sem, NULL, 0), 0);
 	assert_int_equal(fl_test_queued(&sem), 1);
 	fl_sem_release(&sem);
