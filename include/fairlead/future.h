@@ -361,32 +361,55 @@ FL_INLINE int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
 
 FL_END_DECLS
 
+/* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
+#define FL__VOID_void ~, 1,
+#define FL__SECOND(a, b, ...) b
+#define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
+#define FL__IF_0(a, b) b
+#define FL__IF_1(a, b) a
+#define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
+#define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
+
+/* Typed calls. */
+#define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
+#define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
+#define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
+
+/* The parameter for a result, with the comma before it. None if the type is void. */
+#define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
+#define FL__TASK_COMMA(...) , __VA_ARGS__
+#define FL__TASK_NOTHING(...)
+
+#define FL__FUTURE_GETS(name, result_type)                                                                             \
+	FL__TASK_FN name##_get(fl_future *_f FL__TASK_RESULT(result_type))                                             \
+	{                                                                                                              \
+		return fl_future_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));            \
+	}                                                                                                              \
+	FL__TASK_FN name##_try_get(fl_future *_f FL__TASK_RESULT(result_type))                                         \
+	{                                                                                                              \
+		return fl_future_try_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));        \
+	}                                                                                                              \
+	FL__TASK_FN name##_get_until(fl_future *_f FL__TASK_RESULT(result_type), int64_t _deadline,                    \
+	                             fl_cancel_token *_cancel)                                                         \
+	{                                                                                                              \
+		return fl_future_get_until(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type),       \
+		                           _deadline, _cancel);                                                        \
+	}
+
 /*
  * FL_PROMISE_OF(struct reply, reply_promise) defines reply_promise_create(&p, drop, &f),
  * reply_promise_set(p, reply), reply_promise_get(f, &reply), _try_get and _get_until. At file
  * scope; C and C++. The handles stay fl_promise and fl_future.
  */
-#define FL__PROMISE_FN __attribute__((unused)) static inline FL_MUST_CHECK int
 #define FL_PROMISE_OF(type, name)                                                                                      \
-	FL__PROMISE_FN name##_create(fl_promise **_p, void (*_drop)(void *_result), fl_future **_f)                    \
+	FL__TASK_FN name##_create(fl_promise **_p, void (*_drop)(void *_result), fl_future **_f)                       \
 	{                                                                                                              \
 		return fl_promise_create(_p, sizeof(type), _drop, _f);                                                 \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_set(fl_promise *_p, type _value)                                                         \
+	FL__TASK_FN name##_set(fl_promise *_p, type _value)                                                            \
 	{                                                                                                              \
 		return fl_promise_set(_p, &_value);                                                                    \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_get(fl_future *_f, type *_result)                                                        \
-	{                                                                                                              \
-		return fl_future_get(_f, _result, sizeof *_result);                                                    \
-	}                                                                                                              \
-	FL__PROMISE_FN name##_try_get(fl_future *_f, type *_result)                                                    \
-	{                                                                                                              \
-		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
-	}                                                                                                              \
-	FL__PROMISE_FN name##_get_until(fl_future *_f, type *_result, int64_t _deadline, fl_cancel_token *_cancel)     \
-	{                                                                                                              \
-		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
-	}
+	FL__FUTURE_GETS(name, type)
 
 #endif

@@ -63,25 +63,14 @@
 	FL__TASK_CALLS(name, __VA_ARGS__, )
 #define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
-/* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
-#define FL__VOID_void ~, 1,
-#define FL__SECOND(a, b, ...) b
-#define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
-#define FL__IF_0(a, b) b
-#define FL__IF_1(a, b) a
-#define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
-#define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
-
 /*
  * Types are registered before constructors without a priority run: before FL_PROCESS_HOOK
  * (fairlead/process.h).
  */
 #define FL__TASK_PRIORITY 60000
 
-#define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
 #define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
 #define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
-#define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
 #define FL__TASK_DEFINE(task, label, ...)                                                                              \
@@ -150,18 +139,9 @@
 	}
 #endif
 
-/*
- * The parameter for an argument, an argument in the caller's memory, or a result, with the comma
- * before it. None if the type is void.
- */
+/* The parameter for an argument, or one in the caller's memory, as FL__TASK_RESULT(). */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
 #define FL__TASK_PLACE(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) const *_arg)
-#define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
-#define FL__TASK_COMMA(...) , __VA_ARGS__
-#define FL__TASK_NOTHING(...)
-
-/* What the calls pass on. */
-#define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__TASK_FN name##_submit(fl_executor *_e FL__TASK_ARG(arg_type), fl_future **_f)                              \
@@ -173,20 +153,7 @@
 	{                                                                                                              \
 		return fl_submit_with(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f, _config);                        \
 	}                                                                                                              \
-	FL__TASK_FN name##_get(fl_future *_f FL__TASK_RESULT(result_type))                                             \
-	{                                                                                                              \
-		return fl_future_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));            \
-	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *_f FL__TASK_RESULT(result_type))                                         \
-	{                                                                                                              \
-		return fl_future_try_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));        \
-	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f FL__TASK_RESULT(result_type), int64_t _deadline,                    \
-	                             fl_cancel_token *_cancel)                                                         \
-	{                                                                                                              \
-		return fl_future_get_until(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type),       \
-		                           _deadline, _cancel);                                                        \
-	}                                                                                                              \
+	FL__FUTURE_GETS(name, result_type)                                                                             \
 	FL__TASK_FN name##_group_submit(fl_group *_g FL__TASK_ARG(arg_type) FL__TASK_RESULT(result_type))              \
 	{                                                                                                              \
 		return fl_group_submit(_g, &name, FL__TASK_VALUE(arg_type, &_arg),                                     \
