@@ -133,10 +133,9 @@ static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline,
 	fl_mutex_unlock(&e->lock);
 	int rc = fl_thread_join_until(last, NULL, deadline, cancel);
 	if (rc == -EINVAL)
-		rc = 0; /* no thread was ever started */
+		rc = 0; /* no thread was ever started, or it was joined before */
 	fl_mutex_lock(&e->lock);
 	e->joining = false;
-	e->joined = rc == 0;
 	fl_cond_broadcast(&e->gone);
 	return rc;
 }
@@ -145,16 +144,12 @@ int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(
                              fl_cancel_token *cancel)
 {
 	int rc = 0;
-	while (!e->joined) {
-		bool ready = has_ended(e) && !e->joining;
-		if (rc != 0 && !ready)
+	while (!has_ended(e) || e->joining) {
+		if (rc != 0)
 			return rc;
-		if (!ready)
-			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = executor_join_once(e, last, deadline, cancel)) != 0)
-			return rc;
+		rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
 	}
-	return 0;
+	return executor_join_once(e, last, deadline, cancel);
 }
 
 void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block)

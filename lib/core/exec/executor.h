@@ -195,9 +195,9 @@ struct fl_executor {
 	struct fl__permits permits;
 	/* submits on the submitter's stack are refused below this address; 0: no limit */
 	uintptr_t stack_low;
-	bool lasts;           /* as long as the process: a detach only closes it */
-	bool joining, joined; /* the last thread: fl__executor_join_thread() */
-	sigset_t signals;     /* what threads that run the user's code block */
+	bool lasts;       /* as long as the process: a detach only closes it */
+	bool joining;     /* the last thread: fl__executor_join_thread() */
+	sigset_t signals; /* what threads that run the user's code block */
 };
 
 /*

@@ -797,6 +797,24 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 
 /* Running. */
 
+/* The worker no longer runs the task. */
+POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
+{
+	/*
+	 * relaxed: a thread that finds this block in the backlog, in its next use, has acquired the
+	 * store, and then reads `running`
+	 */
+	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
+		fl__store_relaxed(&w->running, NULL);
+	} else {
+		/*
+		 * the memory will be no future's, so the lock excludes threads that read `running`
+		 */
+		FL_LOCKED(&w->pool->base.lock);
+		fl__store_relaxed(&w->running, NULL);
+	}
+}
+
 POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
 {
 	struct fl__task_block *block = taken.block;
@@ -813,19 +831,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
 	const int error = fl__run_function(&w->run, &message);
-	/*
-	 * relaxed: a thread that finds this block in the backlog, in its next use, has acquired the
-	 * store, and then reads `running`
-	 */
-	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
-		fl__store_relaxed(&w->running, NULL);
-	} else {
-		/*
-		 * the memory will be no future's, so the lock excludes threads that read `running`
-		 */
-		FL_LOCKED(&p->base.lock);
-		fl__store_relaxed(&w->running, NULL);
-	}
+	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
 	/*
 	 * Both before the end is published: a submit after a wait for this task finds this worker
@@ -1015,11 +1021,7 @@ __attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
 	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
 		pool_block(&w->run, false);
-	{
-		/* as for a large block in pool_run() */
-		FL_LOCKED(&p->base.lock);
-		fl__store_relaxed(&w->running, NULL);
-	}
+	pool_forget(w, block);
 	if (block->permit == FL__PERMIT_WORKER)
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	fl__future_finish(&block->future, -EOWNERDEAD,
