@@ -12,23 +12,6 @@
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
  *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
- *
- * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. post_fiber
- * takes them, and passes calls on to callback_fiber.
- *
- *   value     meaning                             set by                    cleared by
- *   NULL      no post                             loop_take_posts(), swap   -
- *   a post    linked by next, newest first        fl__loop_post(), CAS      loop_take_posts(), swap
- *
- * The producer that pushes the first post resumes post_fiber. A resume that comes before post_fiber
- * suspends itself is kept.
- *
- * Lifetime. A producer's last access to the loop is its resume, or its CAS if it makes no resume.
- * The n-th take follows the n-th resume. So when posts are taken, this resume has ended, or has
- * only its wake left, for which the scheduler waits (scheduler.c). The loop may be freed once its
- * posts were taken.
- *
- * Linearization point: the CAS. Progress: lock-free.
  */
 #include "loop.h"
 #include "core/base/atomic.h"
@@ -43,7 +26,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 2 };
+enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 1 };
 static const int64_t loop_poll_too_often = FL_US(25), loop_poll_too_seldom = FL_US(100);
 
 /* Events. */
@@ -162,51 +145,6 @@ static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned
 }
 
 static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fds};
-
-/* Posts. */
-
-void fl__loop_post(fl_loop *l, struct fl__post *post)
-{
-	struct fl__post *head = fl__load_relaxed(&l->posts); /* relaxed: the CAS validates it */
-	do
-		post->next = head;
-	/* release: pairs with loop_take_posts() */
-	while (!fl__cas_weak_release(&l->posts, &head, post));
-	if (!head)
-		fl__fiber_resume(l->post_fiber);
-}
-
-/* Returns the posts oldest first. */
-static struct fl__post *loop_take_posts(fl_loop *l)
-{
-	/* acquire: pairs with fl__loop_post() */
-	struct fl__post *latest = fl__swap_acquire(&l->posts, NULL), *oldest = NULL;
-	while (latest) {
-		struct fl__post *next = latest->next;
-		latest->next = oldest;
-		oldest = latest;
-		latest = next;
-	}
-	return oldest;
-}
-
-static int loop_handle_posts(void *loop)
-{
-	fl_loop *l = loop;
-	for (;;) {
-		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* always 0 without a deadline */
-		if (l->ending)
-			return 0;
-		for (struct fl__post *post = loop_take_posts(l), *next; post; post = next) {
-			next = post->next; /* the function may free the post */
-			post->function(post);
-		}
-		/* relaxed: a hint. Fibers run even if threads always post. */
-		if (fl__load_relaxed(&l->posts))
-			fl__fiber_yield();
-	}
-}
 
 /* Running. */
 
@@ -417,22 +355,16 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
 		return rc;
-	rc = fl__fiber_create(l->sched, &l->post_fiber, loop_handle_posts, l, "posts");
-	if (rc == 0) {
-		rc = fl__fiber_create(l->sched, &l->callback_fiber, fl__loop_run_callbacks, l, "callbacks");
-		if (rc != 0)
-			fl__fiber_free(l->post_fiber);
-	}
+	rc = fl__fiber_create(l->sched, &l->callback_fiber, fl__loop_run_callbacks, l, "callbacks");
 	if (rc != 0)
 		fl__sched_destroy(l->sched);
 	return rc;
 }
 
-/* The loop's own two fibers have ended or never begun. */
+/* The loop's own fiber has ended or never begun. */
 static void loop_free_sched(fl_loop *l)
 {
 	fl__fiber_free(l->callback_fiber);
-	fl__fiber_free(l->post_fiber);
 	fl__sched_destroy(l->sched);
 }
 
@@ -473,7 +405,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Its own two last: they need no memory to end. */
+/* Its own last: it needs no memory to end. */
 static void loop_end_fibers(fl_loop *l)
 {
 	int rc = loop_enter(l);
@@ -489,7 +421,6 @@ static void loop_end_fibers(fl_loop *l)
 	}
 	l->ending = true;
 	fl__fiber_resume(l->callback_fiber);
-	fl__fiber_resume(l->post_fiber);
 	while (l->sched->fibers > 0) { /* a callback may still be waiting */
 		(void)fl__sched_sleep(l->sched, FL_FOREVER);
 		(void)fl__sched_turn(l->sched, 0);
@@ -504,7 +435,7 @@ static void loop_end_sched(fl_loop *l)
 	loop_end_fibers(l);
 	fl__loop_free_timers(l);
 	fl__loop_free_calls(l, l->calls);
-	fl__loop_free_calls(l, loop_take_posts(l));
+	fl__loop_free_calls(l, fl__sched_take_posts(l->sched));
 	loop_free_sched(l);
 }
 

@@ -14,10 +14,9 @@
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
  * runnable. An iteration polls for events, which wake fibers, checks the timers, and lets each
- * runnable fiber run. Two fibers are the loop's own:
- *
- *   post_fiber      takes the posts of other threads, and waits for nothing else
- *   callback_fiber  runs all callbacks of the user: calls, timers, watches. A callback may wait.
+ * runnable fiber run. Other threads pass calls, and requests to cancel a fiber, to the scheduler's
+ * inbox. callback_fiber, the loop's own, runs all callbacks of the user: calls, timers, watches. A
+ * callback may wait.
  */
 
 /* A member of the object that gets the events. `fire` may free that object. */
@@ -25,21 +24,11 @@ struct fl__poller_source {
 	void (*fire)(void *source, uint32_t events);
 };
 
-/* By any thread. Its memory stays valid until the loop calls `function`. */
-struct fl__post {
-	struct fl__post *next;
-	void (*function)(struct fl__post *post);
-};
-
 enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
-	/* `apart` keeps `posts`, which other threads write, off the next line. */
-	struct fl__post *posts; /* newest first: loop.c */
-	char apart[64];
 	struct fl__sched *sched;
 	const fl_allocator *allocator; /* NULL: that of the process */
-	struct fl__fiber *post_fiber;
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
@@ -94,9 +83,6 @@ static inline void fl__loop_wake(struct fl__node *waiter)
 int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
                       int64_t deadline, fl_cancel_token *cancel);
 
-/* Any thread. post_fiber calls post->function(post), which must not wait. */
-void fl__loop_post(fl_loop *l, struct fl__post *post);
-
 int fl__loop_run_callbacks(void *loop);
 /* Those of fl_loop_post(), without the calls. */
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
@@ -109,7 +95,7 @@ void fl__loop_check_timers(fl_loop *l);
 /* A callback counts as code outside of fibers. */
 static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
 {
-	return f == l->post_fiber || f == l->callback_fiber;
+	return f == l->callback_fiber;
 }
 
 static inline bool fl__loop_is_forked(const fl_loop *l)

@@ -84,7 +84,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->function = function;
 	call->arg = arg;
 	call->values = fl__values_copy();
-	fl__loop_post(l, &call->post);
+	fl__sched_post(l->sched, &call->post);
 	return 0;
 }
 

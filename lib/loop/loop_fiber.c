@@ -50,7 +50,7 @@ static void loop_fiber_request_cancel(struct fl__own_token *own)
 	}
 	f->cancel_posted = true;
 	f->cancel_post.function = loop_fiber_deliver_cancel;
-	fl__loop_post(f->loop, &f->cancel_post);
+	fl__sched_post(f->loop->sched, &f->cancel_post);
 }
 
 /* Waits for the delivery of a posted request: then no request reaches the fiber. */

@@ -19,6 +19,15 @@
 struct fl__sched;
 struct fl__fiber;
 
+/*
+ * An entry of a scheduler's inbox: its thread calls `function`, which must not wait. The memory stays
+ * valid until then. NULL: the entry is of a fiber, which becomes runnable.
+ */
+struct fl__post {
+	struct fl__post *next;
+	void (*function)(struct fl__post *post);
+};
+
 struct fl__sched_ops {
 	/*
 	 * Sleeps until a wake(). Acquires what wake() released. Returns
@@ -89,6 +98,12 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
+
+/* Any thread. The scheduler may be gone once the post is taken. */
+void fl__sched_post(struct fl__sched *s, struct fl__post *post);
+
+/* Returns the posts that no turn has taken, in the order of their CAS. */
+struct fl__post *fl__sched_take_posts(struct fl__sched *s);
 
 /* FL_FOREVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);

@@ -19,23 +19,22 @@
  * run queue. Until a parked fiber has its one entry, the fiber, its wait and its scheduler stay
  * valid.
  *
- * fl__sched.inbox: fibers that other threads woke.
+ * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
  *
- *   value         meaning                set by                cleared by
- *   NULL          empty                  sched_take_inbox();   -
- *                                        fl__sched_disarm(),
- *                                        CAS
- *   a fiber       linked by next,        sched_post(), CAS     sched_take_inbox(), swap
- *                 latest wake first
- *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS  sched_post();
- *                 sleeps                                       fl__sched_disarm(), CAS
+ *   value         meaning                set by                  cleared by
+ *   NULL          empty                  fl__sched_take_posts(); -
+ *                                        fl__sched_disarm(), CAS
+ *   a post        linked by next,        fl__sched_post(), CAS   fl__sched_take_posts(), swap
+ *                 latest first
+ *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS    fl__sched_post();
+ *                 sleeps                                         fl__sched_disarm(), CAS
  *
- * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, its last access to the
- * scheduler. Any other sched_post() touches nothing after its CAS. A thread that finds SCHED_ASLEEP
+ * A fl__sched_post() that replaces SCHED_ASLEEP owes the thread one wake, its last access to the
+ * scheduler. Any other fl__sched_post() touches nothing after its CAS. A thread that finds SCHED_ASLEEP
  * replaced waits for that wake, so the scheduler outlives the wake. Linearization point of a wake
  * from another thread: its CAS on the inbox; of a wake before the park: its swap of park_word.
  *
- * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin, and a
+ * Progress: fl__sched_post() is lock-free. A turn runs each fiber that was runnable at its begin, and a
  * bounded number in all, before the scheduler checks inbox and timers: fibers that always yield do
  * not starve the others.
  */
@@ -50,8 +49,8 @@ enum { SCHED_EMPTY = 0, SCHED_UNPARKED = 1, SCHED_PARKED = 4 };
 #define SCHED_SOON FL_US(50)
 enum { SCHED_TRIM_PERIOD = 1024 /* spins in place of a sleep */ };
 
-static char sched_asleep_mark;
-#define SCHED_ASLEEP ((struct fl__fiber *)(void *)&sched_asleep_mark)
+static struct fl__post sched_asleep;
+#define SCHED_ASLEEP (&sched_asleep)
 
 _Thread_local struct fl__sched *fl__sched_current;
 
@@ -60,29 +59,34 @@ static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 	return (struct fl__fiber *)((char *)ctx - offsetof(struct fl__fiber, ctx));
 }
 
+static struct fl__fiber *sched_fiber_of_post(struct fl__post *post)
+{
+	return (struct fl__fiber *)((char *)post - offsetof(struct fl__fiber, post));
+}
+
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
 {
-	f->next = NULL;
+	f->post.next = NULL;
 	if (s->last)
-		s->last->next = f;
+		s->last->next = &f->post;
 	else
-		s->first = f;
-	s->last = f;
+		s->first = &f->post;
+	s->last = &f->post;
 	s->runnable++;
 }
 
 /* NULL: the turn is over. */
 static struct fl__fiber *sched_pick_next(struct fl__sched *s)
 {
-	struct fl__fiber *f = s->first;
-	if (!f || s->left == 0)
+	struct fl__post *first = s->first;
+	if (!first || s->left == 0)
 		return NULL;
 	s->left--;
 	s->runnable--;
-	s->first = f->next;
+	s->first = first->next;
 	if (!s->first)
 		s->last = NULL;
-	return f;
+	return sched_fiber_of_post(first);
 }
 
 void fl__sched_after_switch(struct fl__sched *s)
@@ -126,7 +130,8 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever)
 	if (to == me)
 		return;
 	if (s->first)
-		fl__flow_prefetch(&s->first->flow, s->stacks.block); /* the fetch proceeds while `to` runs */
+		/* the fetch proceeds while `to` runs */
+		fl__flow_prefetch(&sched_fiber_of_post(s->first)->flow, s->stacks.block);
 	sched_switch(s, &me->flow, to, forever);
 	while (__builtin_expect(s->visit != NULL, 0))
 		sched_run_visit(s, me);
@@ -165,30 +170,30 @@ void fl__fiber_yield(void)
 	fl__sched_switch_next(s, false);
 }
 
-static void sched_post(struct fl__sched *s, struct fl__fiber *f)
+void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 {
 	/* relaxed: the CAS decides */
-	struct fl__fiber *head = fl__load_relaxed(&s->inbox);
+	struct fl__post *head = fl__load_relaxed(&s->inbox);
 	do
-		f->next = head == SCHED_ASLEEP ? NULL : head;
+		post->next = head == SCHED_ASLEEP ? NULL : head;
 	/*
-	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the sleep; pairs with
+	 * release: the post; pairs with fl__sched_take_posts(). acquire: the sleep; pairs with
 	 * fl__sched_arm().
 	 */
-	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
+	while (!fl__cas_weak_acq_rel(&s->inbox, &head, post));
 	if (head == SCHED_ASLEEP)
 		s->config.ops->wake(s);
 }
 
 static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/* release: pairs with sched_is_unparked(). acquire: f->next; pairs with sched_park(). */
+	/* release: pairs with sched_is_unparked(). acquire: f->post; pairs with sched_park(). */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
 		return;
 	if (s == fl__sched_current)
 		fl__sched_enqueue(s, f);
 	else
-		sched_post(s, f);
+		fl__sched_post(s, &f->post);
 }
 
 /*
@@ -222,7 +227,7 @@ static void sched_unpark_in_handler(struct fl__wait *wait)
 	struct fl__sched *s = f->sched;
 	/* release and acquire: as in sched_unpark_from_any() */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
-		sched_post(s, f);
+		fl__sched_post(s, &f->post);
 }
 
 static bool sched_is_unparked(const struct fl__wait *wait)
@@ -290,12 +295,25 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 	fl__store_relaxed(&f->pause.park_word, SCHED_UNPARKED);
 	if (!parked)
 		return;
-	f->next = s->first;
-	s->first = f;
+	f->post.next = s->first;
+	s->first = &f->post;
 	if (!s->last)
-		s->last = f;
+		s->last = &f->post;
 	s->runnable++;
 	s->left++; /* `f` runs in the current turn */
+}
+
+struct fl__post *fl__sched_take_posts(struct fl__sched *s)
+{
+	struct fl__post *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with fl__sched_post() */
+	struct fl__post *oldest = NULL;
+	while (latest) {
+		struct fl__post *next = latest->next;
+		latest->next = oldest;
+		oldest = latest;
+		latest = next;
+	}
+	return oldest;
 }
 
 static void sched_take_inbox(struct fl__sched *s)
@@ -303,18 +321,12 @@ static void sched_take_inbox(struct fl__sched *s)
 	/* relaxed: the next turn sees a missed wake */
 	if (!fl__load_relaxed(&s->inbox))
 		return;
-	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with sched_post() */
-	struct fl__fiber *oldest = NULL;
-	while (latest) {
-		struct fl__fiber *next = latest->next;
-		latest->next = oldest;
-		oldest = latest;
-		latest = next;
-	}
-	while (oldest) {
-		struct fl__fiber *next = oldest->next;
-		fl__sched_enqueue(s, oldest);
-		oldest = next;
+	for (struct fl__post *post = fl__sched_take_posts(s), *next; post; post = next) {
+		next = post->next; /* the function may free the post */
+		if (post->function)
+			post->function(post);
+		else
+			fl__sched_enqueue(s, sched_fiber_of_post(post));
 	}
 }
 
@@ -378,14 +390,14 @@ bool fl__sched_arm(struct fl__sched *s)
 		return false;
 	fl__stack_pool_trim(&s->stacks);
 	fl__wait_begin(&s->sleep, FL__DEBUG_NOTHING, NULL);
-	struct fl__fiber *expected = NULL;
-	/* release: the wait is initialised; pairs with sched_post() */
+	struct fl__post *expected = NULL;
+	/* release: the wait is initialised; pairs with fl__sched_post() */
 	return fl__cas_release(&s->inbox, &expected, SCHED_ASLEEP);
 }
 
 void fl__sched_disarm(struct fl__sched *s, bool woken)
 {
-	struct fl__fiber *expected = SCHED_ASLEEP;
+	struct fl__post *expected = SCHED_ASLEEP;
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
 	while (!woken)

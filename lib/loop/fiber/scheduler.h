@@ -12,7 +12,7 @@
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
-	struct fl__fiber *next;  /* in the run queue or the inbox, never both */
+	struct fl__post post;    /* in the run queue or the inbox, never both */
 	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
@@ -31,10 +31,9 @@ struct fl__fiber {
 
 struct fl__sched {
 	/* `apart` keeps `inbox`, which waking threads write, off the other lines. */
-	struct fl__fiber *inbox;
+	struct fl__post *inbox;
 	char apart[64];
-	struct fl__fiber *first; /* the run queue, in the order of the wakes */
-	struct fl__fiber *last;
+	struct fl__post *first, *last; /* the run queue, in the order of the wakes */
 	size_t runnable;
 	size_t left;
 	struct fl__fiber *running; /* NULL: the thread's own flow */
