@@ -8,7 +8,7 @@
 
 int64_t fl__linger_time = FL_S(5);
 
-/* Copies nothing. 0: the peer's end. */
+/* Returns how many bytes it has dropped; 0: the peer's end. */
 static ssize_t linger_drop(int fd)
 {
 	ssize_t n;
@@ -42,7 +42,7 @@ static bool linger_is_needed(int fd)
 	return n == -EAGAIN ? fl__net_unacknowledged(fd) > 0 : n > 0;
 }
 
-/* Level-triggered: one event, one read. False: no memory; the caller closes `fd`. */
+/* Level-triggered: one read for each event. False: no memory, and the caller still owns `fd`. */
 static bool linger_begin(fl_loop *l, int fd)
 {
 	struct fl__linger *g = fl__alloc_from(l->allocator, 1, sizeof *g);
@@ -77,7 +77,7 @@ void fl__linger_check(fl_loop *l)
 		linger_end(l->lingering);
 }
 
-/* What the peer has sent must not reset the connection. */
+/* Drops the input first: unread bytes would reset the connection. */
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {

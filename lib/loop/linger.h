@@ -5,10 +5,9 @@
 #include "loop.h"
 
 /*
- * The lingering close: docs/design.md, section 5, has the reasons. The loop ends the writing, drops
- * what the peer still sends, and closes the socket at the peer's end, at an error, or after
- * fl__linger_time. The sockets that linger are in the order of their deadlines, and keep no loop
- * running.
+ * The lingering close (docs/design.md, section 5). The loop ends the writing, drops what the peer
+ * still sends, and closes the socket at the peer's end, at an error, or after fl__linger_time. The
+ * sockets that linger are in the order of their deadlines, and keep no loop running.
  */
 struct fl__linger {
 	struct fl__poller_source source;
@@ -18,21 +17,21 @@ struct fl__linger {
 	int fd;
 };
 
-/* Beyond this number the oldest is closed. */
+/* Beyond this number the loop closes the oldest. */
 enum { FL__LINGER_MOST = 256 };
 
 extern int64_t fl__linger_time; /* ns; tests change it */
 
 /*
- * `fd`: a connected TCP socket of this process alone. Lingers if input is unread, or written bytes
- * are not acknowledged.
+ * Closes `fd`, a connected TCP socket of this process alone, which lingers if input is unread or
+ * written bytes are not acknowledged.
  */
 void fl__linger_close(fl_loop *l, int fd);
 
-int64_t fl__linger_deadline(const fl_loop *l); /* the next; FL_FOREVER: none */
+int64_t fl__linger_deadline(const fl_loop *l); /* FL_FOREVER: none */
 void fl__linger_check(fl_loop *l);
 
-/* Closes all; in a forked child, the child's descriptors alone. */
+/* Closes all sockets; in a forked child, only the child's descriptors. */
 void fl__linger_end_all(fl_loop *l);
 
 #endif

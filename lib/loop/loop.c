@@ -2,12 +2,12 @@
 /*
  * The event loop. docs/design.md, section 5, has the reasons.
  *
- * Events. The poller knows each source by its address. While the loop fires the events of one wait,
- * a `fire` may remove another source: the loop clears that source in the events that are left. So a
- * source may be freed as soon as it was removed.
+ * Events. The poller knows each source by its address. While the loop fires the events of one
+ * wait, a `fire` may remove another source: the loop clears that source in the events that are
+ * left. So a source may be freed as soon as it was removed.
  *
- * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping. A
- * batch adapts to the time between two polls:
+ * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping.
+ * A batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running

@@ -57,16 +57,17 @@ struct fl_loop {
 };
 
 /*
- * Registers `source` for `events` of `fd`, or changes them. Returns 0, or the error of epoll_ctl().
- * A removed source gets no more events, not even those that the loop is dispatching.
+ * Registers `source` for `events` of `fd`, or changes them. Returns 0, or the error of
+ * epoll_ctl(). A removed source gets no more events, not even those that the loop is dispatching.
  */
 int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
 /*
- * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is NULL,
- * except during the wait. `kind` and `object` are for reports. Returns 0, -ETIMEDOUT, -ECANCELED.
+ * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is
+ * NULL, except during the wait. `kind` and `object` are for reports. Returns 0, -ETIMEDOUT,
+ * -ECANCELED.
  */
 int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
                    fl_cancel_token *cancel);
@@ -77,17 +78,17 @@ static inline void fl__loop_wake(struct fl__node *waiter)
 }
 
 /*
- * As fl__loop_await(), until one of `n` descriptors, which the loop does not watch, has one of its
- * events. Also returns an error of epoll_ctl().
+ * As fl__loop_await(), until one of `n` descriptors has one of its events. Also returns an error
+ * of epoll_ctl(): the loop must not watch the descriptors.
  */
 int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl__debug_kind kind, const void *object,
                       int64_t deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
-/* Those of fl_loop_post(), without the calls. */
+/* Frees those of fl_loop_post(), without the calls. */
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
 void fl__loop_free_timers(fl_loop *l);
-/* The next deadline of a timer, or of a socket that lingers. */
+/* Of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes callback_fiber if a timer is due. Closes the sockets that have lingered. */
 void fl__loop_check_timers(fl_loop *l);
@@ -110,15 +111,12 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 	return s == l->sched && !fl__loop_is_own(l, s->running) ? s->running : NULL;
 }
 
-/*
- * Frees a loop that has never run, without fibers or calls; in a forked child, the rest of any
- * loop.
- */
+/* Frees a loop that has never run, without fibers or calls; in a forked child, any loop. */
 void fl__loop_discard(fl_loop *l);
 
 /*
- * The loop that the calling thread runs. NULL: none, or the caller `waits` and is no fiber, which the
- * log says of `function`.
+ * Returns the loop that the calling thread runs. NULL: there is none, or the caller `waits` and is
+ * no fiber; the log says that `function` needs it.
  */
 fl_loop *fl__loop_needed(bool waits, const char *function);
 
@@ -147,7 +145,7 @@ struct fl_fiber {
 	bool joining;                             /* a joiner will free the fiber */
 };
 
-/* By the loop's thread. `parent`: of the fiber's token. */
+/* Called by the loop's thread. `parent`: of the fiber's token. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
 
@@ -157,7 +155,7 @@ void fl__fiber_inherit(struct fl_fiber *f);
 /* `rc` is an error of the fiber's own, not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
-/* By the scheduler, after it has published the end of a fiber. */
+/* Called by the scheduler, after it has published the end of a fiber. */
 void fl__fiber_ended(struct fl__fiber *in);
 
 #endif

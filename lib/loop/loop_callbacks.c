@@ -181,7 +181,7 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 	return (struct fl__poller_source *)(void *)w;
 }
 
-/* A muted watch is reported at most once more: errors and hang-ups always are. */
+/* The poller reports a muted watch at most once more: it always reports errors and hang-ups. */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
 	uint32_t bits = EPOLLONESHOT;
@@ -305,7 +305,7 @@ static void loop_call_watches(fl_loop *l, struct fl__ctx *ctx)
 	while ((w = l->fired) != NULL && !l->held_up) {
 		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
 		loop_watch_unfire(w);
-		if (events != 0) /* 0: it has only a place, or was changed since the poll */
+		if (events != 0) /* 0: the watch has only its place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);
 		fl__values_end(ctx); /* what the callback has set */
 	}

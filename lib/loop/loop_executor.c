@@ -24,13 +24,13 @@
  * `waking`: the manager was signalled and does not hold the lock yet. So a burst of submits makes
  * one wake.
  *
- * A fiber that waits for a queued task does not run it on its own stack, but starts a fiber for the
- * task, beyond the limit (loop_executor_start_further()): exec/run.c says why that is enough for
- * progress.
+ * A fiber that waits for a queued task does not run it on its own stack, but starts a fiber for
+ * the task, beyond the limit (loop_executor_start_further()): exec/run.c says why that is enough
+ * for progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
- * caller's loop the manager may be the last user of the executor. So the manager holds a task block
- * (`held`), and thereby the executor's memory (fl__executor_init()).
+ * caller's loop the manager may be the last user of the executor. So the manager holds a task
+ * block (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"

@@ -61,7 +61,7 @@ static bool net_sys_is_pipe(int fd)
 	return fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
-/* A second open file description of a pipe, or of a terminal that is no master; else -1. */
+/* Opens a pipe, or a terminal that is no master, a second time. -1: another file, or an error. */
 static int net_sys_reopen(int fd, int how)
 {
 	char path[32];

@@ -32,8 +32,8 @@ static bool try_io_is_unknown(ssize_t rc)
 }
 
 /*
- * Whether `fd` is a regular file or a block device. Outside of the page cache these return -EAGAIN,
- * and no poll can wait for that.
+ * Whether `fd` is a regular file or a block device. Outside of the page cache these return
+ * -EAGAIN, and no poll can wait for that.
  */
 static bool try_io_is_file(int fd)
 {
@@ -47,7 +47,7 @@ static bool try_io_is_ready(int fd, short events)
 	struct pollfd p = {.fd = fd, .events = events};
 	if (poll(&p, 1, 0) != 0)
 		return true;
-	/* no descriptor, or not open in this direction: the call returns -EBADF */
+	/* if `fd` is not open in this direction, the call returns -EBADF */
 	const int flags = fcntl(fd, F_GETFL);
 	return flags < 0 || (flags & O_ACCMODE) == (events == POLLIN ? O_WRONLY : O_RDONLY);
 }
@@ -91,7 +91,9 @@ static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 	return rc;
 }
 
-/* Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write has raised it. */
+/*
+ * Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write has raised it.
+ */
 static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 {
 	const struct timespec at_once = {0, 0};

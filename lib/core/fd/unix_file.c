@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The files of Unix sockets. A stale file is removed first; only its owner removes a file.
- *
- * The lock of the path lasts from before bind() until the socket listens. So under the lock a file
- * at which no process listens is stale, and no other process is about to remove it. A file system
- * without such locks does without.
+ * The files of Unix sockets. The lock of a path lasts from before bind() until the socket listens.
+ * So under the lock a file at which no process listens is stale, and no other process is about to
+ * remove it. A file system without such locks does without.
  */
 #include "unix_file.h"
 #include "../base/sys.h"
@@ -51,7 +49,7 @@ static int unix_sys_unlink(const char *path)
 	return FL__SYS_RESULT(unlink(path));
 }
 
-/* By a descriptor: chmod() follows a symbolic link that has replaced the file. */
+/* Uses a descriptor: chmod() follows a symbolic link that has replaced the file. */
 static int unix_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[32];
@@ -71,16 +69,13 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 	return rc;
 }
 
-/* The name of the lock's file. `path` fits into a socket's address. */
+/* Stores the name of the lock's file. `path` fits into a socket's address. */
 static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
 {
 	(void)snprintf(name, UNIX_LOCK_SIZE, "%s.lock", path);
 }
 
-/*
- * The file of `fd`. -ESTALE: `name` is another file now, since each owner of the lock removes its
- * file.
- */
+/* Locks `fd`. -ESTALE: `name` is another file now: each owner of the lock removes its file. */
 static int unix_lock_file(int fd, const char *name)
 {
 	struct stat opened, named;
@@ -121,7 +116,7 @@ static void unix_sys_unlock(int fd, const char *path)
 	int before = errno;
 	unix_lock_name(name, path);
 	(void)unlink(name);
-	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
+	(void)flock(fd, LOCK_UN); /* close() alone keeps the lock for a forked child */
 	fl__fd_close(fd);
 	errno = before;
 }
@@ -135,8 +130,8 @@ struct fl__unix_sys fl__unix_sys = {
 };
 
 /*
- * By a connection, which sends nothing. Returns 0: no process has the socket open; -EADDRINUSE: one
- * has; or the error of the check.
+ * Connects, and sends nothing. Returns 0: no process has the socket open; -EADDRINUSE: one has; or
+ * the error of the check.
  */
 static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
 {

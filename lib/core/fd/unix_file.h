@@ -16,13 +16,15 @@ struct fl__file {
 
 /* For files of Unix sockets. Results as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__unix_sys {
-	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
+	/*
+	 * Identifies a socket's file, with `follow` behind a symbolic link. -ENOTSOCK: no socket
+	 */
 	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
 	int (*unlink)(const char *path);
 	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
 	/*
-	 * Creates the file `path`.lock, and locks it against other processes. Returns a descriptor,
-	 * for `unlock`; -EWOULDBLOCK.
+	 * Creates the file `path`.lock, and locks it against other processes. Returns a
+	 * descriptor, for `unlock`; -EWOULDBLOCK.
 	 */
 	int (*lock)(const char *path);
 	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
@@ -38,17 +40,16 @@ struct fl__unix_file {
 };
 
 /*
- * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
- * -EINVAL, -ENAMETOOLONG.
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size,
+ * or -EINVAL, -ENAMETOOLONG.
  */
 int fl__unix_address(struct sockaddr_un *a, const char *path);
 
 /*
- * Opens a socket at a path or at an abstract name; `path` NULL, for datagrams alone: at a name that
- * the system chooses. Removes a stale file first. `mode`: of the file; 0: the system's. Listens with
- * `backlog`, unless the socket is for datagrams. While it opens the socket, it locks the path
- * against other processes. Returns the descriptor, an error of the system or of fl__unix_address(),
- * or:
+ * Opens a socket at a path or at an abstract name; `path` NULL, only for datagrams: at a name that
+ * the system chooses. Removes a stale file first. `mode`: of the file; 0: the system's. Listens
+ * with `backlog`, unless the socket is for datagrams. Returns the descriptor, an error of the
+ * system or of fl__unix_address(), or:
  *   -EADDRINUSE  a process has a socket open there, or is about to listen
  *   -ENOTSOCK    the file is no socket
  *   -EINVAL      `mode` is no mode, or is for an abstract name
@@ -56,8 +57,8 @@ int fl__unix_address(struct sockaddr_un *a, const char *path);
 int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog);
 
 /*
- * Unless another file has replaced it. Called before the socket is closed: until then no other file
- * gets its inode number.
+ * Removes the file, unless another file has replaced it. Called before the socket is closed: until
+ * then no other file gets its inode number.
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
 
@@ -73,8 +74,9 @@ static inline int64_t fl__unix_next_pause(int64_t pause)
 }
 
 /*
- * Connects a new socket. Blocks the calling context while the listener's backlog is full. Returns the
- * descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or as fl__unix_open().
+ * Connects a new socket. Blocks the calling context while the listener's backlog is full. Returns
+ * the descriptor, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or as
+ * fl__unix_open().
  */
 int fl__unix_connect(int type, const char *path, int64_t deadline, fl_cancel_token *cancel);
 

@@ -9,19 +9,16 @@
 #include <stdint.h>
 
 /*
- * Fibers take turns on their scheduler's thread, each on its own stack. A wait in the library
- * suspends the fiber, not the thread; any thread may wake it. errno, the floating-point control
- * word and the locals (fl_local) belong to the fiber, the signal mask and pthread mutexes to the
- * thread.
- *
- * Unless a comment says otherwise, only the thread that runs the scheduler calls a function.
+ * Fibers take turns on their scheduler's thread, each on its own stack. errno, the floating-point
+ * control word and the locals (fl_local) belong to the fiber, the signal mask and pthread mutexes
+ * to the thread. Unless a comment says otherwise, only that thread calls a function.
  */
 struct fl__sched;
 struct fl__fiber;
 
 /*
- * An entry of a scheduler's inbox: its thread calls `function`, which must not wait. The memory stays
- * valid until then. NULL: the entry is of a fiber, which becomes runnable.
+ * An entry of a scheduler's inbox. The scheduler's thread calls `function`, which must not wait;
+ * the entry stays valid until then. NULL: the entry makes its fiber runnable.
  */
 struct fl__post {
 	struct fl__post *next;
@@ -39,7 +36,7 @@ struct fl__sched_ops {
 	int (*sleep)(struct fl__sched *s, int64_t deadline);
 	/*
 	 * Any thread calls it once for each sleep that it ends, before or during the sleep. The
-	 * scheduler may be gone once the wake is published.
+	 * scheduler may be gone once `sleep` has returned.
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
@@ -80,8 +77,8 @@ int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
 /*
- * Processes wakes and deadlines, then runs as many fibers as are runnable, or `runs` if that is more.
- * True: one is runnable now.
+ * Takes the inbox, checks deadlines, then runs as many fibers as are runnable, or `runs` if that
+ * is more. True: a fiber is runnable now.
  */
 bool fl__sched_turn(struct fl__sched *s, size_t runs);
 
@@ -93,16 +90,16 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
  * For a caller that sleeps by its own means. Arm returns false where fl__sched_sleep() does.
- * Between arm and disarm a wake calls ops->wake(), once. `woken`: the caller has had that wake;
- * else disarm waits for one on its way.
+ * Between arm and disarm a wake calls ops->wake(), once. Unless the caller was `woken`, disarm
+ * waits for a wake on its way.
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
 
-/* Any thread. The scheduler may be gone once the post is taken. */
+/* Any thread. */
 void fl__sched_post(struct fl__sched *s, struct fl__post *post);
 
-/* Returns the posts that no turn has taken, in the order of their CAS. */
+/* Returns the entries that no turn has taken, oldest first. */
 struct fl__post *fl__sched_take_posts(struct fl__sched *s);
 
 /* FL_FOREVER: none */
@@ -147,10 +144,10 @@ void fl__fiber_yield(void);
  */
 int fl__fiber_suspend(int64_t deadline);
 
-/* Ends the current or the next suspend of `f`, once. Any thread. */
+/* Any thread. Ends the current or the next suspend of `f`, once. */
 void fl__fiber_resume(struct fl__fiber *f);
 
-/* By the scheduler's thread, the only one that resumes `f`. `f` runs next, in the current turn. */
+/* Only the scheduler's thread resumes `f`, which runs next, in the current turn. */
 void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /*
- * Tells AddressSanitizer, ThreadSanitizer (lib/core/base/sanitizer.h) and Valgrind about stacks and
- * switches. Valgrind's magic instructions are in every build and do nothing elsewhere. A struct
- * fl__flow is where a flow stands while suspended:
+ * Tells AddressSanitizer, ThreadSanitizer (lib/core/base/sanitizer.h) and Valgrind about stacks
+ * and switches. Valgrind's magic instructions are in every build and do nothing elsewhere. A
+ * struct fl__flow is where a flow stands while suspended:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words
@@ -28,7 +28,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* For a function that switches: a tool would take its accesses for the next flow's. */
+/* For a function that switches: a tool would take its accesses for those of the next flow. */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
 #else
@@ -100,8 +100,8 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 }
 
 /*
- * Prefetches the innermost frames of `flow`, the first member of an object of `size` bytes, and the
- * second cache line; before fl__flow_make(), the whole object.
+ * Prefetches the innermost frames of `flow`, the first member of an object of `size` bytes, and
+ * the second cache line; before fl__flow_make(), the whole object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads,
- * timers, and the parker of fibers. After Photon and Boost.Fiber; but fibers never move to another
- * thread, so no switch needs a lock.
+ * The scheduler of one thread: a queue of runnable fibers, an inbox for other threads, timers, and
+ * the parker of fibers. Fibers never move to another thread, so no switch needs a lock.
  *
  * fl__wait.park_word of a fiber's wait (4, so that debuggers tell it from a lock's word):
  *
@@ -13,11 +12,9 @@
  *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
- * The function that clears SCHED_PARKED owes the fiber one entry in a queue: sched_unpark() in the
- * inbox, or, on the fiber's own thread, in the run queue; sched_unpark_in_handler() in the inbox;
- * fl__fiber_resume_first(), only for `pause`, at the front of the run queue; sched_expire() in the
- * run queue. Until a parked fiber has its one entry, the fiber, its wait and its scheduler stay
- * valid.
+ * The function that clears SCHED_PARKED owes the fiber one entry: in the run queue on the fiber's
+ * own thread, else in the inbox; sched_unpark_in_handler() always in the inbox. Until a parked
+ * fiber has its entry, the fiber, its wait and its scheduler stay valid.
  *
  * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
  *
@@ -29,14 +26,14 @@
  *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS    fl__sched_post();
  *                 sleeps                                         fl__sched_disarm(), CAS
  *
- * A fl__sched_post() that replaces SCHED_ASLEEP owes the thread one wake, its last access to the
- * scheduler. Any other fl__sched_post() touches nothing after its CAS. A thread that finds SCHED_ASLEEP
- * replaced waits for that wake, so the scheduler outlives the wake. Linearization point of a wake
- * from another thread: its CAS on the inbox; of a wake before the park: its swap of park_word.
+ * A post that replaces SCHED_ASLEEP owes the thread one wake, its last access to the scheduler.
+ * Any other post touches nothing after its CAS. A thread that finds SCHED_ASLEEP replaced waits
+ * for that wake, so the scheduler outlives the wake. Linearization point of a post: its CAS on the
+ * inbox; of a wake before the park: its swap of park_word.
  *
- * Progress: fl__sched_post() is lock-free. A turn runs each fiber that was runnable at its begin, and a
- * bounded number in all, before the scheduler checks inbox and timers: fibers that always yield do
- * not starve the others.
+ * Progress: a post is lock-free. A turn takes the posts that are there when it begins, and runs
+ * each fiber that is runnable then, and a bounded number in all. So neither posts nor fibers that
+ * always yield starve other fibers.
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
@@ -196,10 +193,7 @@ static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, stru
 		fl__sched_post(s, &f->post);
 }
 
-/*
- * Called by the fiber's own thread, for a wait that no other thread unparks: it is unparked once
- * (lot.c, invariant 3).
- */
+/* By the fiber's own thread. Such a wait is unparked once (lot.c, invariant 3). */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/* relaxed: only this thread uses the word of this wait */
@@ -412,7 +406,7 @@ static bool sched_is_posted(const void *sched)
 
 /*
  * A wake costs the waking thread some 10 us. So the scheduler spins on the inbox first, if another
- * thread soon ended the last sleep and a fiber waits for more than descriptors and timers.
+ * thread soon ended the last sleep.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {

@@ -53,7 +53,9 @@ struct fl__sched {
 	bool watched;            /* a fiber has run since enter: see stack_overflow.c */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
-	/* Called before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
+	/*
+	 * Called before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none
+	 */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;

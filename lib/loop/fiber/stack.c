@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first: a process may have 65,530
- * mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a mapping; a
- * guard by mprotect() does.
+ * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first: a process may have
+ * 65,530 mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a
+ * mapping; a guard by mprotect() does.
  *
  *   stack    is in                           memory      next state
  *   unused   no list, without a guard        none        clean, when the block of its number is
@@ -20,8 +20,8 @@
  *   free     pool->blocks, last in first out
  *
  * At a get fewer stacks than blocks are used, so the get finds a stack. Returning memory costs a
- * system call, and its reuse a page fault. So the pool returns memory for runs of neighbours, only
- * if too much is free, and when the scheduler is idle or the excess has lasted a second. Then it
+ * system call, and its reuse a page fault. So the pool returns memory only if too much is free,
+ * for runs of neighbours, when the scheduler is idle or the excess has lasted a second. Then it
  * also frees each slab whose parts are all free, unless no other slab has a free stack.
  */
 #include "stack.h"

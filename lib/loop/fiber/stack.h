@@ -8,13 +8,13 @@
 
 /*
  * The memory of fibers (docs/design.md, section 5): a block for each fiber, and a stack from its
- * first run to its end. Both are kept for reuse. A pool belongs to one thread.
+ * first run to its end. A pool keeps both for reuse, and belongs to one thread.
  *
- * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than a
- * page does not jump over it. 100,000 fibers take 13.5 GB of address space. A trim leaves at most
- * as many free stacks with memory as there are fibers, plus 128, and at most one slab without a
- * used or warm part. A busy scheduler never trims: while fibers end, what is free exceeds the
- * number of fibers plus FL__STACK_SPARE for at most a second.
+ * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than
+ * a page does not jump over it. A trim leaves at most as many free stacks with memory as there are
+ * fibers, plus 128, and at most one slab without a used or warm part. A busy scheduler never
+ * trims: while fibers end, what is free exceeds the number of fibers plus FL__STACK_SPARE for at
+ * most a second.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 

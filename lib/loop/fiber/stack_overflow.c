@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fiber that runs out of stack touches the guard below it. The signal handler runs on the
- * thread's signal stack. A fault in the running fiber's guard becomes a panic that names the fiber;
- * any other goes to the previous handler. The first scheduler installs the handler. A turn in which
- * no fiber runs does not change the signal stack: each change is a system call. A frame larger than
- * the guard can jump over it, unless -fstack-clash-protection makes the compiler touch each page.
+ * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
+ * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
+ * A turn in which no fiber runs does not change the signal stack: each change is a system call. A
+ * frame larger than the guard can jump over it, unless -fstack-clash-protection makes the compiler
+ * touch each page.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -38,7 +38,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* by kill() and the like: does not recur by itself */
+	/* by kill() and the like: the signal does not recur by itself */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
@@ -107,7 +107,7 @@ FL__AT_UNLOAD static void overflow_uninstall(void)
 		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
 }
 
-/* The kernel's frame grows with the CPU's registers; then a panic handler. */
+/* For the kernel's frame, which grows with the CPU's registers, and a panic handler. */
 static size_t overflow_signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };

@@ -20,8 +20,8 @@
  * frame pointer, and the register that clang keeps for frames of variable size (rbx, x19). It
  * pushes nothing: the suspended function may have data in the red zone below its stack pointer.
  *
- * fl__switch_to() saves and restores the floating-point control words: reading mxcsr takes 3 of its
- * 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same form.
+ * fl__switch_to() saves and restores the floating-point control words: reading mxcsr takes 3 of
+ * its 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same form.
  *
  * A backtrace from a signal handler inside the switch may be wrong. With a hardware shadow stack
  * (CET) the switch does not work: fl__sched_create() refuses.
@@ -143,7 +143,8 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #endif
 
 /*
- * hint 36 is bti j. The control word is written only if it differs: a write waits for the pipeline.
+ * hint 36 is bti j. The control word is written only if it differs: a write waits for the
+ * pipeline.
  */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \

@@ -3,9 +3,9 @@
  * Sends and receives of datagrams. fd_io.h keeps the readiness; only -EAGAIN clears it.
  *
  * The system keeps one pending error of a socket, and returns it from the next call, whatever that
- * call does. Without IP_RECVERR only a connected socket has such errors, all its peer's. With
- * IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds it tries again, and a
- * receive takes the error, with its peer, from the error queue.
+ * call does. Without IP_RECVERR only a connected socket has such errors, all of its peer. With
+ * IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds an error tries again,
+ * and a receive takes it, with its peer, from the error queue.
  *
  * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
  * an error of the datagram itself comes again when the rest is sent.
@@ -84,7 +84,7 @@ static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-/* After -EAGAIN. */
+/* Waits and tries again until the result is not -EAGAIN. */
 static ssize_t datagram_repeat(fl_datagram *d, const struct datagram_call *c)
 {
 	ssize_t n = -EAGAIN;
@@ -127,7 +127,7 @@ static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 
 /* Sending. */
 
-/* It may be of an earlier datagram. */
+/* Whether the error may be of an earlier datagram. */
 static bool datagram_may_be_peer_error(ssize_t rc)
 {
 	switch (rc) {
@@ -205,13 +205,13 @@ static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c
 	return fl__datagram_error(rc);
 }
 
-/* Events do not tell of room for a datagram to `to`. */
+/* Whether no event tells of room for a datagram to `to`. */
 static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 {
 	return d->family == AF_UNIX && to;
 }
 
-/* `c` says how to wait. */
+/* `c` says whether and how to wait. */
 static int datagram_send(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
                          struct datagram_call c)
 {
@@ -273,7 +273,7 @@ int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, u
 
 /* Receiving. */
 
-/* 0: an error of this machine alone */
+/* Returns the error that ICMP reported; 0: the error is of this machine alone. */
 static int datagram_icmp_error(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -288,12 +288,12 @@ static int datagram_icmp_error(struct msghdr *m)
 	return 0;
 }
 
-/* 0: none */
+/* Returns the next error of a peer; 0: none. */
 static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *peer)
 {
 	for (;;) {
 		_Alignas(struct cmsghdr) char control[512];
-		char first; /* of the undelivered message: qemu-user reads nothing without a buffer */
+		char first; /* of the lost datagram: qemu-user reads nothing without a buffer */
 		struct iovec part = {&first, sizeof first};
 		struct msghdr m = {
 		    .msg_name = &peer->system,
@@ -323,7 +323,7 @@ static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_addre
 	if (from)
 		*from = peer;
 	error = error != 0 ? error : rc;
-	/* ICMP: the path's limit. The caller would take -EMSGSIZE for a truncation */
+	/* ICMP reports the path's limit; the caller would take -EMSGSIZE for a truncation */
 	return error == -EMSGSIZE ? -EHOSTUNREACH : fl__datagram_error(error);
 }
 

@@ -27,8 +27,8 @@ int fl__datagram_check(const fl_datagram *d, bool waits);
 int fl__datagram_error(int rc);
 
 /*
- * For the family of `d`: an IPv6 socket takes IPv4 addresses mapped into IPv6. Returns the size, or
- * -EAFNOSUPPORT.
+ * For the family of `d`: an IPv6 socket takes IPv4 addresses mapped into IPv6. Returns the size,
+ * or -EAFNOSUPPORT.
  */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 

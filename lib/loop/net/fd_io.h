@@ -17,11 +17,10 @@
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready`, by direction: an attempt may succeed. It may be true when an attempt finds nothing, but
- * is never false when an attempt would succeed. It begins as true. Each edge sets it. -EAGAIN
- * clears it, and so does a short read of a stream: later bytes make an edge of their own
- * (epoll(7)). `over` marks the two exceptions: an end or an error, which may come with the last
- * bytes in one edge; and urgent data, where a read stops early.
+ * `ready`, by direction, is never false when an attempt would succeed. It begins as true. Each
+ * edge sets it. -EAGAIN clears it, and so does a short read of a stream: later bytes make an edge
+ * of their own (epoll(7)). `over` marks the two exceptions: an end or an error, which may come
+ * with the last bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -36,12 +35,12 @@ struct fl__io {
 	bool outward; /* a fiber has waited for FL__IO_OUT */
 };
 
-/* Returns 0, or the error of epoll_ctl(). The caller closes `fd`. */
+/* Returns 0, or the error of epoll_ctl(). The caller still owns `fd`. */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
 /*
- * Wakes the waiters. Returns the descriptor, for the caller to close. A forked child leaves the loop
- * alone.
+ * Ends the registration, and wakes the waiters; a forked child leaves the loop as it is. Returns
+ * the descriptor, which the caller closes.
  */
 int fl__io_close(struct fl__io *io);
 
@@ -54,7 +53,7 @@ int fl__io_check(const struct fl__io *io, bool waits);
 /* Lets other fibers run after `most` calls without a wait. */
 void fl__io_give_way(struct fl__io *io, unsigned most);
 
-/* Both directions try again. */
+/* Attempts in both directions may succeed: wakes the waiters. */
 void fl__io_set_ready(struct fl__io *io);
 
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
@@ -67,8 +66,8 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * Waits until an attempt may succeed. Called by a fiber of the loop; one in each direction. Returns
- * 0, -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * Waits until an attempt may succeed. One fiber of the loop may wait in each direction. Returns 0,
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM.
  */
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Happy eyeballs" (RFC 8305) in a simple form, by one fiber. It begins the next attempt when one
- * has failed or connect_stagger has passed. The first that succeeds wins.
+ * "Happy eyeballs" (RFC 8305) in a simple form. The fiber begins the next attempt when one has
+ * failed or connect_stagger has passed. The first that succeeds wins.
  *
  * The fiber calls connect() again for the state of an attempt. Linux answers 0 or EISCONN:
  * connected; EALREADY: under way; else the attempt's error. SO_ERROR does not distinguish an
@@ -51,7 +51,7 @@ static bool connect_is_self(int fd, const struct fl__address *to)
 
 /*
  * Without a listener, a socket may get the port that it connects to, and be connected with itself.
- * That blocks the port, for a minute after its end, too. The second connect() frees it.
+ * That blocks the port, even for a minute after its end. The second connect() frees the port.
  */
 static int connect_refuse_self(int fd, const struct fl__address *to)
 {
@@ -62,7 +62,7 @@ static int connect_refuse_self(int fd, const struct fl__address *to)
 	return -ECONNREFUSED;
 }
 
-/* 0: connected; -EALREADY: under way; else the attempt's error. */
+/* Returns 0: connected; -EALREADY: under way; or the attempt's error. */
 static int connect_call(int fd, const struct fl__address *to)
 {
 	int rc = fl__net_sys.connect(fd, &to->at.any, to->size);
@@ -85,8 +85,8 @@ static void connect_begin_next(struct connect_state *c)
 }
 
 /*
- * Returns the descriptor of a connected attempt, or -EALREADY. Closes failed attempts. Stores those
- * under way in `waiting`.
+ * Returns the descriptor of a connected attempt, or -EALREADY. Closes failed attempts. Stores
+ * those under way in `waiting`.
  */
 static int connect_check_all(struct connect_state *c, struct pollfd *waiting, unsigned *n)
 {
@@ -109,7 +109,7 @@ static int connect_check_all(struct connect_state *c, struct pollfd *waiting, un
 	return -EALREADY;
 }
 
-/* For an event, or until the next attempt is due. */
+/* Waits for an event, or until the next attempt is due. */
 static int connect_wait(const struct connect_state *c, const struct pollfd *waiting, unsigned n, int64_t deadline,
                         fl_cancel_token *cancel)
 {
@@ -157,7 +157,7 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
-/* Owns the connected `fd`, or closes it after an error. */
+/* Takes over the connected `fd`, also after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);

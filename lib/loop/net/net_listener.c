@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Only an accept() that finds no connection clears the readiness (fd_io.h): one that lacks a
- * descriptor needs no new event. An accepted connection that lacks the memory to become a stream is
- * `held`.
+ * Only an accept() that finds no connection clears the readiness (fd_io.h): after one that lacks a
+ * descriptor, no event may come. An accepted connection that lacks the memory to become a stream
+ * is `held`.
  */
 #include "core/base/panic.h"
 #include "core/base/sys.h"
@@ -17,7 +17,7 @@ enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each
 
 struct fl_listener {
 	struct fl__io io;
-	int held;     /* without a stream; -1: none */
+	int held;     /* a connection without a stream; -1: none */
 	int protocol; /* of the streams */
 	uint16_t port;
 	bool busy; /* a fiber accepts */
@@ -26,7 +26,7 @@ struct fl_listener {
 
 /* Accepting. */
 
-/* accept() must be called again (accept(2)). */
+/* Whether accept() must be called again (accept(2)). */
 static bool listener_is_broken_connection(int error)
 {
 	switch (error) {
@@ -57,7 +57,7 @@ static int listener_accept_fd(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* -EAGAIN: no connection is pending. */
+/* Returns 0; -EAGAIN: no connection is pending; or an error. */
 static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -144,7 +144,9 @@ int fl_listener_fd(const fl_listener *l)
 	return l->io.fd;
 }
 
-/* Opening. Owns the listening `fd` and its file. */
+/* Opening. */
+
+/* Takes over the listening `fd` and its file, also after an error. */
 static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)
 {
 	fl_listener *l = fl__alloc_from(loop->allocator, 1, sizeof *l);

@@ -85,7 +85,7 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 	return (int)n;
 }
 
-/* Not begun if the caller is cancelled or late. */
+/* Begins no lookup if the caller is cancelled or late. */
 static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                              fl_cancel_token *cancel)
 {

@@ -20,18 +20,20 @@ struct fl__address {
 	} at;
 };
 
-/* As in lib/core/base/sys.h, results are 0, a count, or a negative errno; errno keeps its value. */
+/*
+ * As in lib/core/base/sys.h, results are 0, a count, or a negative errno; errno keeps its value.
+ */
 struct fl__name_sys {
 	/*
-	 * The addresses of a host, port 0. Returns how many, 1 to n; or as fl__lookup_error().
-	 * `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread.
+	 * Any thread. Stores the addresses of a host, with port 0. Returns how many, 1 to n; or as
+	 * fl__lookup_error(). `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
 };
 
 extern struct fl__name_sys fl__name_sys;
 
-/* EAI_... as in the table of fairlead/net.h. `system`: the errno of EAI_SYSTEM. */
+/* Returns the error for EAI_..., as fairlead/net.h has it. `system`: the errno of EAI_SYSTEM. */
 int fl__lookup_error(int code, int system);
 
 /*
@@ -41,19 +43,19 @@ int fl__lookup_error(int code, int system);
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);
 
-/* Two addresses of IP of one family. */
+/* Whether host, port and interface are the same. Both addresses are of one family of IP. */
 bool fl__is_same_address(const void *a, const void *b);
 
 /* The port of an address of IP, in network byte order. */
 in_port_t *fl__port_in(void *sockaddr);
 
-/* Keeps the order within each family. */
+/* Moves IPv4 to the front, and keeps the order within each family. */
 void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*
  * Opens a socket at the first address of `host` that this machine has. Without a host: at all
- * addresses of IPv6 and IPv4; or of IPv4, on a machine without IPv6. Calls `prepare` before the
- * bind; `all`: the IPv6 socket serves IPv4, too. Returns the descriptor, or an error.
+ * addresses, those of IPv4 alone on a machine without IPv6. Calls `prepare` before the bind;
+ * `all`: an IPv6 socket serves IPv4, too. Returns the descriptor, or an error.
  */
 typedef int fl__net_prepare(int fd, int family, bool all, const void *config);
 int fl__net_open(fl_loop *l, const char *host, uint16_t port, int type, fl__net_prepare *prepare, const void *config);

@@ -3,9 +3,9 @@
  * Streams. fd_io.h keeps the readiness of the descriptor.
  *
  * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
- * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read that
- * gives up has nothing to put back, except a large one (stream_read_large()), and one that cannot
- * deliver its descriptors (stream_deliver_fds()).
+ * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read
+ * that gives up has nothing to put back, except a large one (stream_read_large()), and one that
+ * cannot deliver its descriptors (stream_deliver_fds()).
  *
  * After a short read of TCP the next read waits without an attempt: only urgent data stop such a
  * read early, and the poller reports them to fd_io.c. A read of a Unix socket also stops behind
@@ -22,7 +22,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* Attempts, and buffered reads, before the fiber yields. */
+/* The fiber yields after so many attempts and buffered reads. */
 enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
@@ -59,7 +59,7 @@ static int stream_grow_buffer(fl_stream *s)
 	return 0;
 }
 
-/* Behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0, -ENOMEM. */
+/* Makes room behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0, -ENOMEM. */
 static int stream_make_room(fl_stream *s)
 {
 	if (!s->buffer)
@@ -102,7 +102,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 	return n;
 }
 
-/* Makes the buffer. Returns 0, -ENOMEM. */
+/* The stream has no buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
 	struct fl__stream_buffer *b =
@@ -214,8 +214,8 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 }
 
 /*
- * One attempt: the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system
- * closes the descriptors.
+ * Makes one attempt. Returns the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL:
+ * the system closes the descriptors.
  */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
@@ -259,8 +259,8 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
 }
 
 /*
- * One receive into the buffer: a positive number; 0: the end; or an error. During the wait the
- * stream has a buffer only if that has bytes.
+ * Receives once into the buffer. Returns a positive number; 0: the end; or an error. During the
+ * wait the stream has a buffer only if that has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -327,8 +327,8 @@ struct stream_delimiter {
 };
 
 /*
- * The number of bytes for the reader, at most `limit`: up to and with the first delimiter; without
- * one, `limit`. -1: they have not come. No delimiter begins in the first `searched` bytes.
+ * Returns how many bytes the reader gets, at most `limit`: up to and with the first delimiter,
+ * which does not begin in the first `searched` bytes. -1: they have not come.
  */
 static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -393,7 +393,7 @@ size_t fl_stream_got(const fl_stream *s)
 
 /* Writes. */
 
-/* After a short write the caller gets -EAGAIN from another attempt: cheap, unlike a second read. */
+/* After a short write another attempt returns -EAGAIN, which is cheap, unlike a second read. */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
 	if (n == -EINTR)
@@ -472,7 +472,7 @@ static int stream_send_some(fl_stream *s, const struct stream_rest *r)
 	else
 		n = stream_send_parts(s, r);
 	if (r->n_fds > 0 && (n == -EBADF || n == -EINVAL || n == -ETOOMANYREFS))
-		return (int)n; /* because of a descriptor: the connection is as before */
+		return (int)n; /* the error is of a descriptor: the connection is as before */
 	return stream_count_sent(s, n);
 }
 
@@ -534,7 +534,7 @@ size_t fl_stream_written(const fl_stream *s)
 
 /* Received descriptors. */
 
-/* Closes the descriptors, and puts the bytes back, if some are missing or lack room. */
+/* If descriptors are missing or lack room, closes them, and puts the bytes back. */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
                                   int *fds, unsigned *n)
 {
@@ -603,7 +603,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	return 0;
 }
 
-/* Keeps the descriptor. */
+/* Leaves the descriptor open. */
 static void stream_destroy(fl_stream *s)
 {
 	if (s->io.fd >= 0)
@@ -622,7 +622,7 @@ static void stream_close_fds(int fd, int own)
 	fl__fd_close(fd);
 }
 
-/* A close may lose written bytes, and the connection is this process's alone. */
+/* Whether a close may lose written bytes, and only this process has the connection. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
@@ -722,7 +722,7 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* A socket that is shut down for reading resets the connection when more bytes come. */
+/* TCP: a socket that is shut down for reading resets the connection when more bytes come. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -733,7 +733,7 @@ void fl_stream_abort(fl_stream *s)
 		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
-/* The end of the writes closes the descriptor. */
+/* A pipe or terminal: to end the writing is to close the descriptor. */
 static int stream_close_pipe(fl_stream *s)
 {
 	if (s->reads)

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 /*
- * The buffer exists only while there are received bytes, or the stream receives. The loop keeps one
- * unused buffer for the next stream.
+ * The buffer exists only while there are received bytes, or the stream receives. The loop keeps
+ * one unused buffer for the next stream.
  */
 struct fl__stream_buffer {
 	size_t size;
@@ -36,13 +36,13 @@ struct fl_stream {
 };
 
 /*
- * By the thread of `l`. `fd`: a socket that is or soon will be connected, or no socket. `protocol`:
- * the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC, and the
- * caller still owns `fd`.
+ * Called by the thread of `l`. `fd`: a socket that is or soon will be connected, or no socket.
+ * `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0; or -EEXIST, -ENOMEM, -ENOSPC,
+ * and the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 
-/* TCP_NODELAY, if `fd` is a TCP socket. An accepted socket inherits it. */
+/* Sets TCP_NODELAY if `fd` is a TCP socket. An accepted socket inherits it. */
 void fl__stream_without_delay(int fd);
 
 bool fl__stream_is_unix(const fl_stream *s);
