@@ -93,22 +93,16 @@ int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes callback_fiber if a timer is due. Closes the sockets that have lingered. */
 void fl__loop_check_timers(fl_loop *l);
 
-/* A callback counts as code outside of fibers. */
-static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
-{
-	return f == l->callback_fiber;
-}
-
 static inline bool fl__loop_is_forked(const fl_loop *l)
 {
 	return l->fork_count != fl__fork_count;
 }
 
-/* NULL: no fiber of this loop, or the loop's own. */
+/* NULL: no fiber of this loop; or a callback, which counts as code outside of fibers. */
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
 	const struct fl__sched *s = fl__sched_current;
-	return s == l->sched && !fl__loop_is_own(l, s->running) ? s->running : NULL;
+	return s == l->sched && s->running != l->callback_fiber ? s->running : NULL;
 }
 
 /* Frees a loop that has never run, without fibers or calls; in a forked child, any loop. */

@@ -53,7 +53,7 @@ static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const ch
 
 static const char *loop_debug_name(const fl_loop *l, const struct fl__fiber *f)
 {
-	return f && !fl__loop_is_own(l, f) ? f->name : "";
+	return f && f != l->callback_fiber ? f->name : "";
 }
 
 static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *to)

@@ -138,12 +138,6 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return rc;
 }
 
-static bool loop_fiber_is_own(const struct fl__fiber *self)
-{
-	const fl_loop *l = fl_loop_current();
-	return l && fl__loop_is_own(l, self);
-}
-
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
@@ -210,15 +204,13 @@ const char *fl_fiber_name(const fl_fiber *f)
 
 fl_fiber *fl_fiber_current(void)
 {
-	fl_loop *l = fl_loop_current();
-	struct fl__fiber *self = fl__fiber_self();
-	return l && self && !fl__loop_is_own(l, self) ? loop_fiber_of(self) : NULL;
+	const fl_loop *l = fl_loop_current();
+	return l ? loop_fiber_of(fl__loop_self(l)) : NULL;
 }
 
 void fl_fiber_yield(void)
 {
-	const struct fl__fiber *self = fl__fiber_self();
-	if (self && !loop_fiber_is_own(self))
+	if (fl_fiber_current())
 		fl__fiber_yield();
 }
 
