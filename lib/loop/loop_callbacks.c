@@ -39,12 +39,12 @@ struct loop_call {
 
 static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 {
-	struct fl__post *post;
-	while ((post = l->calls) != NULL) {
+	struct fl__post *post = l->calls, *next;
+	for (l->calls = NULL; post; post = next) {
 		struct loop_call *call = (struct loop_call *)(void *)post;
 		fl_loop_callback *const function = call->function;
 		void *const arg = call->arg;
-		l->calls = post->next;
+		next = post->next;
 		fl__values_begin(ctx, call->values);
 		fl__free_to(l->allocator, post);
 		function(arg);
@@ -58,7 +58,8 @@ static void loop_enqueue_call(struct fl__post *post)
 	post->next = NULL;
 	*(l->calls ? &l->calls_last->next : &l->calls) = post;
 	l->calls_last = post;
-	fl__fiber_resume_first(l->callback_fiber);
+	if (!l->calling)
+		fl__fiber_resume_first(l->callback_fiber);
 }
 
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts)
@@ -85,6 +86,8 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	call->arg = arg;
 	call->values = fl__values_copy();
 	fl__sched_post(l->sched, &call->post);
+	if (fl_loop_current() == l)
+		fl__sched_take_inbox(l->sched); /* so the call does not wait for the end of the batch */
 	return 0;
 }
 
@@ -316,8 +319,8 @@ int fl__loop_run_callbacks(void *loop)
 	fl_loop *l = loop;
 	struct fl__ctx *ctx = fl__ctx_get();
 	for (;;) {
-		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* always 0 without a deadline */
+		if (!l->calls)
+			(void)fl__fiber_suspend(FL_FOREVER); /* always 0 without a deadline */
 		if (l->ending)
 			return 0;
 		l->calling = true;
@@ -327,6 +330,8 @@ int fl__loop_run_callbacks(void *loop)
 		l->calling = false;
 		if (l->held_up)
 			loop_renew_watches(l);
+		if (l->calls)
+			fl__fiber_yield(); /* a call that posts calls starves no fiber */
 	}
 }
 

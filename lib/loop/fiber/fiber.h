@@ -99,7 +99,10 @@ void fl__sched_disarm(struct fl__sched *s, bool woken);
 /* Any thread. */
 void fl__sched_post(struct fl__sched *s, struct fl__post *post);
 
-/* Returns the entries that no turn has taken, oldest first. */
+/* Calls the posts, and makes the woken fibers runnable. */
+void fl__sched_take_inbox(struct fl__sched *s);
+
+/* Returns the entries of the inbox, oldest first. */
 struct fl__post *fl__sched_take_posts(struct fl__sched *s);
 
 /* FL_FOREVER: none */

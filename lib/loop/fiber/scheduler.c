@@ -310,7 +310,7 @@ struct fl__post *fl__sched_take_posts(struct fl__sched *s)
 	return oldest;
 }
 
-static void sched_take_inbox(struct fl__sched *s)
+void fl__sched_take_inbox(struct fl__sched *s)
 {
 	/* relaxed: the next turn sees a missed wake */
 	if (!fl__load_relaxed(&s->inbox))
@@ -348,7 +348,7 @@ static void sched_expire_timers(struct fl__sched *s)
 
 bool fl__sched_turn(struct fl__sched *s, size_t runs)
 {
-	sched_take_inbox(s);
+	fl__sched_take_inbox(s);
 	sched_expire_timers(s);
 	s->left = s->runnable > runs ? s->runnable : runs;
 	struct fl__fiber *f = sched_pick_next(s);
@@ -400,7 +400,7 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 
 static bool sched_is_posted(const void *sched)
 {
-	/* relaxed: sched_take_inbox() acquires */
+	/* relaxed: fl__sched_take_posts() acquires */
 	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL;
 }
 
