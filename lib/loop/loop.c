@@ -434,8 +434,7 @@ static void loop_end_sched(fl_loop *l)
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
 	fl__loop_free_timers(l);
-	fl__loop_free_calls(l, l->calls);
-	fl__loop_free_calls(l, fl__sched_take_posts(l->sched));
+	fl__loop_free_calls(l);
 	loop_free_sched(l);
 }
 

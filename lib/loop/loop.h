@@ -85,8 +85,8 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
                       int64_t deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
-/* Frees those of fl_loop_post(), without the calls. */
-void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
+/* Frees the calls of fl_loop_post(), and makes none. */
+void fl__loop_free_calls(fl_loop *l);
 void fl__loop_free_timers(fl_loop *l);
 /* Of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);

@@ -32,6 +32,7 @@ enum { WATCH_MUTED = 1 << 8, WATCH_PLACE = 1 << 9 };
 
 struct loop_call {
 	struct fl__post post;
+	fl_loop *loop;
 	fl_loop_callback *function;
 	void *arg;
 	struct fl__values *values;
@@ -54,7 +55,7 @@ static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 
 static void loop_enqueue_call(struct fl__post *post)
 {
-	fl_loop *l = fl_loop_current();
+	fl_loop *l = ((struct loop_call *)(void *)post)->loop;
 	post->next = NULL;
 	*(l->calls ? &l->calls_last->next : &l->calls) = post;
 	l->calls_last = post;
@@ -62,14 +63,13 @@ static void loop_enqueue_call(struct fl__post *post)
 		fl__fiber_resume_first(l->callback_fiber);
 }
 
-void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts)
+void fl__loop_free_calls(fl_loop *l)
 {
-	for (struct fl__post *next; posts; posts = next) {
-		next = posts->next;
-		if (posts->function == loop_enqueue_call) {
-			fl__values_free(((struct loop_call *)(void *)posts)->values);
-			fl__free_to(l->allocator, posts);
-		}
+	fl__sched_take_inbox(l->sched);
+	for (struct fl__post *post = l->calls, *next; post; post = next) {
+		next = post->next;
+		fl__values_free(((struct loop_call *)(void *)post)->values);
+		fl__free_to(l->allocator, post);
 	}
 }
 
@@ -82,6 +82,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	if (!call)
 		return -ENOMEM;
 	call->post.function = loop_enqueue_call;
+	call->loop = l;
 	call->function = function;
 	call->arg = arg;
 	call->values = fl__values_copy();

@@ -102,9 +102,6 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post);
 /* Calls the posts, and makes the woken fibers runnable. */
 void fl__sched_take_inbox(struct fl__sched *s);
 
-/* Returns the entries of the inbox, oldest first. */
-struct fl__post *fl__sched_take_posts(struct fl__sched *s);
-
 /* FL_FOREVER: none */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 

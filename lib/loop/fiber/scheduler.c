@@ -19,9 +19,9 @@
  * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
  *
  *   value         meaning                set by                  cleared by
- *   NULL          empty                  fl__sched_take_posts(); -
+ *   NULL          empty                  fl__sched_take_inbox(); -
  *                                        fl__sched_disarm(), CAS
- *   a post        linked by next,        fl__sched_post(), CAS   fl__sched_take_posts(), swap
+ *   a post        linked by next,        fl__sched_post(), CAS   fl__sched_take_inbox(), swap
  *                 latest first
  *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS    fl__sched_post();
  *                 sleeps                                         fl__sched_disarm(), CAS
@@ -174,7 +174,7 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 	do
 		post->next = head == SCHED_ASLEEP ? NULL : head;
 	/*
-	 * release: the post; pairs with fl__sched_take_posts(). acquire: the sleep; pairs with
+	 * release: the post; pairs with fl__sched_take_inbox(). acquire: the sleep; pairs with
 	 * fl__sched_arm().
 	 */
 	while (!fl__cas_weak_acq_rel(&s->inbox, &head, post));
@@ -297,8 +297,11 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 	s->left++; /* `f` runs in the current turn */
 }
 
-struct fl__post *fl__sched_take_posts(struct fl__sched *s)
+void fl__sched_take_inbox(struct fl__sched *s)
 {
+	/* relaxed: the next turn sees a missed wake */
+	if (!fl__load_relaxed(&s->inbox))
+		return;
 	struct fl__post *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with fl__sched_post() */
 	struct fl__post *oldest = NULL;
 	while (latest) {
@@ -307,15 +310,7 @@ struct fl__post *fl__sched_take_posts(struct fl__sched *s)
 		oldest = latest;
 		latest = next;
 	}
-	return oldest;
-}
-
-void fl__sched_take_inbox(struct fl__sched *s)
-{
-	/* relaxed: the next turn sees a missed wake */
-	if (!fl__load_relaxed(&s->inbox))
-		return;
-	for (struct fl__post *post = fl__sched_take_posts(s), *next; post; post = next) {
+	for (struct fl__post *post = oldest, *next; post; post = next) {
 		next = post->next; /* the function may free the post */
 		if (post->function)
 			post->function(post);
@@ -400,7 +395,7 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 
 static bool sched_is_posted(const void *sched)
 {
-	/* relaxed: fl__sched_take_posts() acquires */
+	/* relaxed: fl__sched_take_inbox() acquires */
 	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL;
 }
 
