@@ -8,18 +8,18 @@
 
 #include "process/pipe/pipe.h"
 
-typedef struct fl_test_ends {
+typedef struct fl_test_pipe_ends {
 	fl_pipe *a, *b;
-} fl_test_ends;
+} fl_test_pipe_ends;
 
-static inline fl_test_ends fl_test_pipe(void)
+static inline fl_test_pipe_ends fl_test_pipe(void)
 {
-	fl_test_ends e = {NULL, NULL};
+	fl_test_pipe_ends e = {NULL, NULL};
 	FL_CHECK(fl_pipe_create(&e.a, &e.b, NULL) == 0);
 	return e;
 }
 
-static inline void fl_test_pipe_end(fl_test_ends e)
+static inline void fl_test_pipe_end(fl_test_pipe_ends e)
 {
 	fl_pipe_free(e.a);
 	fl_pipe_free(e.b);

@@ -3,7 +3,7 @@
 
 FL_TEST(pipe_both_ways)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[16];
 	size_t size;
 	unsigned n = 0;
@@ -30,7 +30,7 @@ FL_TEST(pipe_both_ways)
 
 FL_TEST(pipe_empty_message_is_no_end)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[4];
 	size_t size = 9;
 	FL_OK(fl_pipe_send(e.a, NULL, 0));
@@ -48,7 +48,7 @@ FL_TEST(pipe_empty_message_is_no_end)
 FL_TEST(pipe_peer_closed)
 {
 	for (int unread = 0; unread < 2; unread++) {
-		fl_test_ends e = fl_test_pipe();
+		fl_test_pipe_ends e = fl_test_pipe();
 		char got[16];
 		size_t size;
 		unsigned n = 0;
@@ -77,7 +77,7 @@ FL_TEST(pipe_peer_closed)
 
 FL_TEST(pipe_send_sees_a_reset_as_closed)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_test_says(e.b, "nobody reads this");
 	fl_pipe_free(e.a);
 	FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE); /* the first call after it */
@@ -104,7 +104,7 @@ FL_TEST(pipe_one_way)
 
 FL_TEST(pipe_close_send)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[16];
 	size_t size;
 	fl_test_says(e.a, "last");
@@ -122,7 +122,7 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 {
 	const size_t sizes[] = {6, 64 << 10, (64 << 10) + 1, 300000};
 	for (int i = 0; i < 4; i++) {
-		fl_test_ends e = fl_test_pipe();
+		fl_test_pipe_ends e = fl_test_pipe();
 		size_t size = 0;
 		unsigned n = 0;
 		char *sent = fl_test_bytes(sizes[i]), *got = malloc(sizes[i]);
@@ -148,7 +148,7 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 FL_TEST(pipe_64_mib)
 {
 	enum { SIZE = 64 << 20 };
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
 	char *sent = fl_test_bytes(SIZE), *got = malloc(SIZE);
 	size_t size = 0;
@@ -172,7 +172,7 @@ FL_TEST(pipe_64_mib)
 
 FL_TEST(pipe_passes_descriptors)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
 	int files[2], got[2];
 	size_t sizes[] = {3, 100000}, size;
@@ -208,7 +208,7 @@ FL_TEST(pipe_passes_descriptors)
 
 FL_TEST(pipe_descriptors_without_room_stay)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds(), n = 1;
 	const int files[] = {0, 1, 2};
 	int got[3];
@@ -230,7 +230,7 @@ FL_TEST(pipe_descriptors_without_room_stay)
 
 FL_TEST(pipe_most_descriptors)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	int files[FL_PIPE_FDS_MAX + 1] = {0}, got[FL_PIPE_FDS_MAX];
 	unsigned n = FL_PIPE_FDS_MAX, before = fl_test_fds();
 	char *bytes = fl_test_bytes(70000), *back = malloc(70000);
@@ -249,7 +249,7 @@ FL_TEST(pipe_most_descriptors)
 
 FL_TEST(pipe_from_fd_of_what_is_none)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_pipe *p = NULL;
 	int stream[2], files[2], lone = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, stream), 0);
@@ -279,7 +279,7 @@ FL_TEST(pipe_from_fd_of_what_is_none)
 
 FL_TEST(pipe_full)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *large = fl_test_bytes(100000);
 	unsigned n = fl_test_fill(e.a);
 	assert_true(n >= 64);
@@ -303,7 +303,7 @@ FL_TEST(pipe_full)
 FL_TEST(pipe_full_of_large_messages)
 {
 	enum { SIZE = 70000 };
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *bytes = fl_test_bytes(SIZE), *got = malloc(SIZE);
 	unsigned n = 0, before = fl_test_fds();
 	size_t size;
@@ -326,7 +326,7 @@ FL_TEST(pipe_thousand_leak_nothing)
 {
 	unsigned before = fl_test_fds();
 	for (int i = 0; i < 1000; i++) {
-		fl_test_ends e = fl_test_pipe();
+		fl_test_pipe_ends e = fl_test_pipe();
 		fl_test_says(e.a, "x");
 		FL_OK(fl_pipe_send_fds(e.a, "y", 1, (const int[]){0}, 1)); /* never received */
 		fl_test_gets(e.b, "x");
@@ -337,7 +337,7 @@ FL_TEST(pipe_thousand_leak_nothing)
 
 FL_TEST(pipe_leaves_errno)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[4];
 	size_t size;
 	errno = 4711;

@@ -38,7 +38,7 @@ static ssize_t piecemeal_read(int fd, void *data, size_t size, off_t at)
 FL_TEST(pipe_interrupted_everywhere)
 {
 	FL_FD_FAULTS();
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *sent = fl_test_bytes(BIG), *got = malloc(BIG);
 	size_t size;
 	fl__fd_sys.send = interrupted_send;
@@ -68,7 +68,7 @@ FL_TEST(pipe_adapts_to_the_socket)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
 	FL_FD_FAULTS();
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl__fd_sys.send = no_room_for_small;
 	for (int i = 0; i < 2; i++) {
 		fl_test_says(e.a, "as a large one");
@@ -115,7 +115,7 @@ static int no_file(void)
 FL_TEST(pipe_send_fails)
 {
 	FL_FD_FAULTS();
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *bytes = fl_test_bytes(BIG);
 	unsigned before = fl_test_fds();
 	size_t size;
@@ -147,7 +147,7 @@ FL_TEST(pipe_above_the_limit_for_files)
 	FL_NEEDS(FL_TEST_MEMFD);
 	static const rlim_t limits[] = {0, 4096, BIG - 1};
 	struct rlimit before;
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *bytes = fl_test_bytes(BIG);
 	int small[3], big[3];
 	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
@@ -181,7 +181,7 @@ FL_TEST(pipe_create_fails)
 	FL_FAULTS();
 	FL_FD_FAULTS();
 	fl_pipe *a = NULL, *b = NULL;
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
 	fl__fd_sys.pair = no_pair;
 	strikes = 0;
@@ -216,7 +216,7 @@ static ssize_t unreadable(int fd, void *data, size_t size, off_t at)
 FL_TEST(pipe_recv_fails)
 {
 	FL_FD_FAULTS();
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds(), n = 1;
 	char *bytes = fl_test_bytes(BIG);
 	int got;
@@ -241,7 +241,7 @@ FL_TEST(pipe_recv_fails)
 
 FL_TEST(pipe_recv_without_descriptors_left)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds(), n;
 	char *bytes = fl_test_bytes(BIG), *back = malloc(BIG);
 	int got[3];
@@ -334,7 +334,7 @@ static void send_bad(int socket, const struct bad *bad)
 FL_TEST(pipe_bad_peer)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
 	FL_EACH (i, bads) {
 		char got[256];
@@ -390,7 +390,7 @@ FL_TEST(pipe_stolen_between_look_and_take)
 	for (int i = 0; i < 3; i++) {
 		const size_t rooms[] = {5, 19, 0};
 		for (int r = 0; r < 3; r++) {
-			fl_test_ends e = fl_test_pipe();
+			fl_test_pipe_ends e = fl_test_pipe();
 			unsigned before = fl_test_fds(), n = 0;
 			FL_OK(fl_pipe_send(e.a, NULL, 0));
 			FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], (const int[]){0, 1}, 2));
@@ -420,7 +420,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 {
 	FL_FD_FAULTS();
 	fl__fd_sys.receive = stealing_receive;
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[8];
 	size_t size;
 	fl_test_says(e.a, "x");
@@ -440,7 +440,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 
 static void receives_nothing(void *arg)
 {
-	fl_test_ends *e = arg;
+	fl_test_pipe_ends *e = arg;
 	char got[64];
 	size_t size;
 	unsigned before = fl_test_fds();
@@ -458,7 +458,7 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 {
 	FL_FD_FAULTS();
 	fl__fd_sys.receive = stealing_receive;
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[64];
 	size_t size;
 	int fd;
@@ -476,14 +476,14 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 
 static void receives_in_spite_of_the_lock(void *arg)
 {
-	fl_test_ends *e = arg;
+	fl_test_pipe_ends *e = arg;
 	fl_test_gets(e->b, "for the child");
 }
 
 /* The fork came while another thread of the parent was receiving. */
 FL_TEST(pipe_forked_while_locked)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_test_says(e.a, "for the child");
 	fl_mutex_lock(&e.b->lock);
 	FL_OK(fl_test_child(receives_in_spite_of_the_lock, &e, NULL, 0));

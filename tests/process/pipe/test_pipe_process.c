@@ -3,7 +3,7 @@
 #include "fl_child.h"
 #include "fl_pipes.h"
 
-static pid_t child_of(int (*function)(fl_test_ends *e, unsigned arg), fl_test_ends *e, unsigned arg)
+static pid_t child_of(int (*function)(fl_test_pipe_ends *e, unsigned arg), fl_test_pipe_ends *e, unsigned arg)
 {
 	(void)fflush(NULL);
 	pid_t pid = fork();
@@ -23,7 +23,7 @@ static int end_of(pid_t pid)
 	return status;
 }
 
-static int echo(fl_test_ends *e, unsigned unused)
+static int echo(fl_test_pipe_ends *e, unsigned unused)
 {
 	static char buffer[200000];
 	size_t size;
@@ -36,7 +36,7 @@ static int echo(fl_test_ends *e, unsigned unused)
 
 FL_TEST(pipe_to_a_child_and_back)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char *bytes = fl_test_bytes(200000), *got = malloc(200000);
 	size_t size;
 	pid_t pid = child_of(echo, &e, 0);
@@ -52,7 +52,7 @@ FL_TEST(pipe_to_a_child_and_back)
 	free(got);
 }
 
-static int says_and_waits(fl_test_ends *e, unsigned unused)
+static int says_and_waits(fl_test_pipe_ends *e, unsigned unused)
 {
 	fl_pipe_free(e->b);
 	fl_test_says(e->a, "alive");
@@ -63,7 +63,7 @@ static int says_and_waits(fl_test_ends *e, unsigned unused)
 
 FL_TEST(pipe_peer_killed)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	char got[16];
 	size_t size;
 	pid_t pid = child_of(says_and_waits, &e, 0);
@@ -85,7 +85,7 @@ static size_t words_of(unsigned number)
 	return number % 7 == 0 ? WORDS : 1 + number % 100;
 }
 
-static int pours(fl_test_ends *e, unsigned unused)
+static int pours(fl_test_pipe_ends *e, unsigned unused)
 {
 	static unsigned words[WORDS];
 	fl_pipe_free(e->b);
@@ -106,7 +106,7 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 	FL_NEEDS(FL_TEST_MEMFD);
 	static unsigned words[WORDS];
 	for (unsigned round = 0; round < fl_test_scaled(60); round++) {
-		fl_test_ends e = fl_test_pipe();
+		fl_test_pipe_ends e = fl_test_pipe();
 		size_t size;
 		int rc;
 		unsigned next = 0;
@@ -130,13 +130,13 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
  * report each message on a second pipe. One receiving process is killed half-way.
  */
 typedef struct works {
-	fl_test_ends jobs, reports;
+	fl_test_pipe_ends jobs, reports;
 	unsigned per_sender;
 } works;
 
 static works *shared_works;
 
-static int sends_jobs(fl_test_ends *e, unsigned sender)
+static int sends_jobs(fl_test_pipe_ends *e, unsigned sender)
 {
 	works *w = shared_works;
 	fl_pipe_free(e->b);
@@ -159,7 +159,7 @@ static int reports_jobs(void *unused)
 	return rc == -EPIPE ? 0 : 1;
 }
 
-static int receives_jobs(fl_test_ends *e, unsigned unused)
+static int receives_jobs(fl_test_pipe_ends *e, unsigned unused)
 {
 	fl_thread t[2];
 	fl_pipe_free(e->a);
@@ -207,7 +207,7 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 }
 
 /* An end travels as a descriptor, in a message. */
-static int answers_on_what_it_gets(fl_test_ends *e, unsigned unused)
+static int answers_on_what_it_gets(fl_test_pipe_ends *e, unsigned unused)
 {
 	char got[16];
 	int fd;
@@ -223,7 +223,7 @@ static int answers_on_what_it_gets(fl_test_ends *e, unsigned unused)
 
 FL_TEST(pipe_end_in_a_message)
 {
-	fl_test_ends e = fl_test_pipe(), inner;
+	fl_test_pipe_ends e = fl_test_pipe(), inner;
 	pid_t pid = child_of(answers_on_what_it_gets, &e, 0);
 	inner = fl_test_pipe();
 	FL_OK(fl_pipe_send_fds(e.a, "hello", 5, (const int[]){fl_pipe_fd(inner.b)}, 1));

@@ -31,7 +31,7 @@ static int send_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(pipe_recv_deadline)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
 	unsigned n = 0;
 	char byte;
@@ -48,7 +48,7 @@ FL_TEST(pipe_recv_deadline)
 
 FL_TEST(pipe_recv_cancel)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	char byte;
@@ -72,7 +72,7 @@ FL_TEST(pipe_recv_cancel)
 
 FL_TEST(pipe_send_cancel)
 {
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
@@ -97,7 +97,7 @@ FL_TEST(pipe_send_cancel)
 FL_TEST(pipe_waits_for_space_and_messages)
 {
 	for (int with_token = 0; with_token < 2; with_token++) {
-		fl_test_ends e = fl_test_pipe();
+		fl_test_pipe_ends e = fl_test_pipe();
 		fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
 		fl_cancel_token *token = with_token ? &calm : FL_SHIELDED;
 		fl_test_caller c;
@@ -136,7 +136,7 @@ static int wait_either(void *arg, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(pipe_wait_any_with_an_event)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
 	FL_RC(wait_either(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -162,7 +162,7 @@ static int wait_for_space(void *p, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(pipe_wait_any_for_space)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
 	fl_test_call_queued(&c, wait_for_space, e.a, &e.a->out, FL_FOREVER, NULL);
@@ -174,7 +174,7 @@ FL_TEST(pipe_wait_any_for_space)
 FL_TEST(pipe_free_of_a_busy_one_panics)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
 	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
@@ -223,7 +223,7 @@ static int receive_share(void *arg)
 FL_TEST(pipe_threads_share_an_end)
 {
 	enum { SIDE = 3 };
-	fl_test_ends e = fl_test_pipe();
+	fl_test_pipe_ends e = fl_test_pipe();
 	crowd c = {e.b, e.a, fl_test_scaled(5000), 0, 0};
 	fl_thread senders[SIDE], receivers[SIDE];
 	for (int i = 0; i < SIDE; i++) {
