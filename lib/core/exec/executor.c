@@ -204,7 +204,7 @@ static bool executor_claim_cancel(fl_executor *e, struct fl__task_block *block)
 		return false;
 	if (!fl__future_claim_cancel(&block->future))
 		return false;
-	fl__add_relaxed(&e->not_run, 1); /* a statistic */
+	e->not_run++;
 	fl__task_block_claimed(e, block);
 	return true;
 }
@@ -317,11 +317,10 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	if (!e->ops->count)
 		return -ENOTSUP;
 	FL_LOCKED(&e->lock);
-	/* a statistic */
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .ran = e->ran,
-	    .not_run = fl__load_relaxed(&e->not_run),
+	    .not_run = e->not_run,
 	};
 	e->ops->count(e, stats);
 	return 0;
@@ -379,13 +378,7 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 		block->queued = e->ops->list_running ? FL__QUEUED : 0;
 	}
 	e->foreign += taken->ours.length;
-}
-
-static void executor_end_task(struct fl__task_block *block, int error, const char *text)
-{
-	char *message = text ? fl__message_format(fl__task_block_owner(block)->allocator, "%s", text) : NULL;
-	fl__future_finish(&block->future, error, message);
-	fl_future_free(&block->future); /* the producer's reference */
+	e->not_run += taken->ours.length;
 }
 
 /* Without the lock. */
@@ -404,9 +397,9 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 	/* Last, since callbacks may wait until no context refers to a task in another list. */
 	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
 		next = block->next;
-		executor_end_task(block, error, text);
+		fl__future_finish(&block->future, error, text ? fl__message_format(e->allocator, "%s", text) : NULL);
+		fl_future_free(&block->future); /* the producer's reference */
 	}
-	fl__add_relaxed(&e->not_run, taken->ours.length); /* a statistic */
 	if (taken->ours.length > 0)
 		fl__executor_foreign_ended(e, taken->ours.length);
 }

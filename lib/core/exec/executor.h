@@ -183,7 +183,7 @@ struct fl_executor {
 	size_t foreign;
 	/* tasks that fl__run_task() counted; a kind may count those of its workers itself */
 	size_t ran;
-	/* tasks that ended without running; atomic, approximate */
+	/* tasks that ended without running */
 	size_t not_run;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */

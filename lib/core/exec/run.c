@@ -119,7 +119,7 @@ static void run_end(struct fl__run *run)
 	if (run->claim == FL__CLAIM_RUN)
 		e->ran++;
 	else
-		fl__add_relaxed(&e->not_run, 1); /* only a statistic */
+		e->not_run++;
 	if (e->waiters > 0 && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
