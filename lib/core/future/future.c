@@ -259,10 +259,9 @@ static bool future_is_late(const fl_future *f)
 	return fl__is_expired(fl__cancel_deadline(&f->token));
 }
 
-/* The bits of a claim for a cancel. */
-static uint32_t future_cancel_bits(const fl_future *f)
+static bool future_claim_for_cancel(fl_future *f, bool expired)
 {
-	return FUTURE_CLAIMED | FUTURE_CANCELLED | (future_is_late(f) ? FUTURE_EXPIRED : 0);
+	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0));
 }
 
 bool fl__future_claim_ended(fl_future *f)
@@ -289,13 +288,12 @@ bool fl__future_is_cancelled(const fl_future *f)
 
 bool fl__future_claim_cancel(fl_future *f)
 {
-	return future_claim(f, future_cancel_bits(f));
+	return future_claim_for_cancel(f, future_is_late(f));
 }
 
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 {
-	return future_claim(f,
-	                    FUTURE_CLAIMED | FUTURE_CANCELLED | (fl__future_has_expired(before) ? FUTURE_EXPIRED : 0));
+	return future_claim_for_cancel(f, fl__future_has_expired(before));
 }
 
 bool fl__future_has_expired(const fl_future *f)
