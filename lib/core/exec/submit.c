@@ -33,9 +33,10 @@ void fl__task_block_inherit(struct fl__task_block *block)
 		block->future.values = fl__values_copy();
 }
 
-static struct fl__task_block *submit_make_block(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                uint32_t count, uint32_t refs, const fl_submit_config *config,
-                                                size_t copied)
+/* Inline, so that fl_submit() has the code for its constant arguments alone. */
+static inline __attribute__((always_inline)) struct fl__task_block *
+submit_make_block(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, uint32_t refs,
+                  const fl_submit_config *config, size_t copied)
 {
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	struct fl__task_block *block =
