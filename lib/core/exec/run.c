@@ -152,7 +152,7 @@ void fl__run_ends(const fl_future *f)
 		run->executor->ops->ends(run);
 }
 
-void fl__run_task(struct fl__run *run)
+inline void fl__run_task(struct fl__run *run)
 {
 	char *message;
 	const int error = fl__run_function(run, &message);
