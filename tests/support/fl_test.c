@@ -208,7 +208,7 @@ int fl_test_result(fl_future *f)
 	return result;
 }
 
-void fl_test_ended(fl_future *f, int error, const char *message)
+void fl_test_future_ended(fl_future *f, int error, const char *message)
 {
 	FL_OK(fl_future_try_wait(f));
 	FL_RC(fl_future_error(f), error);
@@ -216,10 +216,10 @@ void fl_test_ended(fl_future *f, int error, const char *message)
 		assert_string_equal(fl_future_message(f), message);
 }
 
-void fl_test_ends(fl_future *f, int error, const char *message)
+void fl_test_future_ends(fl_future *f, int error, const char *message)
 {
 	FL_OK(fl_future_wait(f));
-	fl_test_ended(f, error, message);
+	fl_test_future_ended(f, error, message);
 }
 
 void fl_test_hold_until(fl_event *open)

@@ -178,10 +178,10 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 int fl_test_result(fl_future *f);
 
 /* The future has ended, with that error and that message; NULL: any. */
-void fl_test_ended(fl_future *f, int error, const char *message);
+void fl_test_future_ended(fl_future *f, int error, const char *message);
 
 /* The same after a wait. */
-void fl_test_ends(fl_future *f, int error, const char *message);
+void fl_test_future_ends(fl_future *f, int error, const char *message);
 
 /* Leaves the case as skipped: the runner counts it, and shows why. */
 #define FL_SKIP(reason)                                                                                                \

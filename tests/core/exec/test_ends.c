@@ -39,7 +39,7 @@ static fl_executor *pool_of(unsigned workers)
 
 static void fails_with_its_thread(fl_future *f)
 {
-	fl_test_ends(f, -EOWNERDEAD, NULL);
+	fl_test_future_ends(f, -EOWNERDEAD, NULL);
 	assert_string_equal(fl_future_message(f),
 	                    "the task's function ends its thread, by pthread_exit() or pthread_cancel()");
 	fl_future_free(f);
@@ -61,7 +61,7 @@ FL_TEST(ends_the_thread_of_its_worker)
 		FL_OK(ends_by_submit(e, i % 2 ? EXITS : IS_CANCELLED, &f));
 		FL_OK(ends_well_submit(e, 1, &behind)); /* pending meanwhile, or not */
 		fails_with_its_thread(f);
-		fl_test_ends(behind, 0, NULL);
+		fl_test_future_ends(behind, 0, NULL);
 		fl_future_free(behind);
 		if (i % 3 == 0)
 			succeeds(e);
@@ -124,7 +124,7 @@ static void many(const fl_executor_config *config)
 		FL_OK(fl_future_on_end(f[i], count_call, NULL));
 	}
 	for (int i = 0; i < TASKS; i++) {
-		fl_test_ends(f[i], i % 3 == 0 ? -EOWNERDEAD : 0, NULL);
+		fl_test_future_ends(f[i], i % 3 == 0 ? -EOWNERDEAD : 0, NULL);
 		fl_future_free(f[i]);
 	}
 	FL_OK(fl_executor_join(e));
@@ -173,7 +173,7 @@ FL_TEST(ends_while_no_thread_can_be_started)
 	}
 	fails_with_its_thread(f);
 	for (int i = 0; i < 3; i++) {
-		fl_test_ends(behind[i], 0, NULL);
+		fl_test_future_ends(behind[i], 0, NULL);
 		fl_future_free(behind[i]);
 	}
 	FL_OK(fl_executor_join(e));

@@ -12,7 +12,7 @@ CONFORMANCE_ON(result_comes_back, 2)
 	FL_OK(square_get_until(f, &result, 0, NULL));
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
 	assert_int_equal(*(const int *)fl_future_result(f), 49);
-	fl_test_ended(f, 0, "");
+	fl_test_future_ended(f, 0, "");
 	FL_RC(fl_future_get(f, &result, sizeof result + 1), -EINVAL);
 	FL_RC(fl_future_try_get(f, &result, 0), -EINVAL);
 }
@@ -149,7 +149,7 @@ CONFORMANCE_ON(task_error_is_etask, 1)
 	FL_RC(fail_with_try_get(f, &result), FL_ETASK);
 	assert_int_equal(result, 3);
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	fl_test_ended(f, -EIO, "error -5");
+	fl_test_future_ended(f, -EIO, "error -5");
 	assert_null(fl_future_result(f));
 }
 
@@ -268,7 +268,7 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 		assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 		waits_succeed(f); /* done includes cancelled, at once */
 		FL_RC(square_get(f, &result), FL_ETASK);
-		fl_test_ended(f, -ECANCELED, "cancelled before it started");
+		fl_test_future_ended(f, -ECANCELED, "cancelled before it started");
 		assert_null(fl_future_result(f));
 		FL_RC(fl_future_cancel(held.f), -EBUSY);
 		assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
@@ -361,7 +361,7 @@ CONFORMANCE_ABLE(cancel_asks_what_runs_to_stop, 1, FL_CAP_CONCURRENT)
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 	assert_int_equal(fl_future_get_state(f), FL_DONE); /* it ran: not cancelled, but failed */
-	fl_test_ended(f, -EINTR, "asked to stop");
+	fl_test_future_ended(f, -EINTR, "asked to stop");
 }
 
 CONFORMANCE_ON(token_before_the_start_cancels, 1)
@@ -393,7 +393,7 @@ CONFORMANCE_ON(token_and_deadline_reach_what_runs, 1)
 		FL_OK(wait_to_be_cancelled_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
 		FL_OK(fl_shm_event_wait(&gate->entered));
 		fl_cancel_token_request(&stop);
-		fl_test_ends(f, -EINTR, NULL);
+		fl_test_future_ends(f, -EINTR, NULL);
 	}
 	fl_cancel_token_destroy(&stop);
 	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};

@@ -9,7 +9,7 @@ CONFORMANCE_ON(deadline_before_the_start_cancels, 1)
 	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	fl_test_ended(f, -ETIMEDOUT, "its deadline passed before it started");
+	fl_test_future_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 1);
 }
@@ -26,9 +26,9 @@ static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, 
 	let_go(&held);
 	FL_OK(fl_future_wait(next));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	fl_test_ended(f, -ETIMEDOUT, "its deadline passed before it started");
+	fl_test_future_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	fl_test_ended(next, -ETIMEDOUT, "its deadline passed before it started");
+	fl_test_future_ended(next, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 }
 
@@ -92,11 +92,11 @@ CONFORMANCE_ON(deadline_passes_while_it_runs, 1)
 		int result = 1;
 		FL_SCOPED(fl_future) *f = run_past_deadline(e, how), *next = NULL;
 		FL_RC(wait_for_deadline_get(f, &result), expected[how].rc);
-		fl_test_ended(f, expected[how].error, expected[how].message);
+		fl_test_future_ended(f, expected[how].error, expected[how].message);
 		assert_int_equal(result, how == SUCCEEDS ? 7 : 1);
 		FL_OK(fl_future_then(f, e, &square, &next));
 		FL_RC(square_get(next, &result), expected[how].rc);
-		fl_test_ended(next, expected[how].error, expected[how].message);
+		fl_test_future_ended(next, expected[how].error, expected[how].message);
 	}
 }
 
@@ -110,7 +110,7 @@ CONFORMANCE_ABLE(deadline_passes_before_a_request, 1, FL_CAP_CONCURRENT)
 		    wait_for_deadline_submit_with(e, RETURNS_CANCELED, &f, &(fl_submit_config){.deadline = deadline}));
 		FL_IGNORE(fl_future_wait_until(f, deadline, NULL));
 		FL_IGNORE(fl_future_cancel(f));
-		fl_test_ends(f, -ETIMEDOUT, NULL);
+		fl_test_future_ends(f, -ETIMEDOUT, NULL);
 	}
 }
 
@@ -121,7 +121,7 @@ CONFORMANCE_ABLE(request_without_a_deadline, 1, FL_CAP_CONCURRENT)
 	                                    &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
 	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
 	FL_RC(fl_future_cancel(f), -EBUSY);
-	fl_test_ends(f, -ECANCELED, NULL);
+	fl_test_future_ends(f, -ECANCELED, NULL);
 	/* a rank may have skipped it */
 	const bool ran = fl_future_get_state(f) == FL_DONE;
 	assert_string_equal(fl_future_message(f), ran ? "" : "cancelled before it started");

@@ -95,7 +95,7 @@ CONFORMANCE_ON(failure_of_a_positive_number, 1)
 	assert_non_null(strstr(fl_future_message(f), positive_eio));
 	FL_OK(returns_positive_submit(e, -EIO, &own));
 	FL_RC(returns_positive_get(own, &result), FL_ETASK);
-	fl_test_ended(own, EIO, "its own");
+	fl_test_future_ended(own, EIO, "its own");
 	FL_RC(returns_positive_map(e, args, 4, results, &(fl_map_config){.chunk = 4, .error = &error}), FL_ETASK);
 	FL_RC(error.error, EIO);
 	assert_non_null(strstr(error.message, positive_eio));

@@ -165,7 +165,7 @@ CONFORMANCE_ON(futures_then_passes_errors_on, 1)
 	FL_OK(fail_with_submit(e, -EDOM, &f));
 	FL_OK(fl_future_then(f, e, &square, &next));
 	FL_RC(square_get(next, &n), FL_ETASK);
-	fl_test_ended(next, -EDOM, "error -33");
+	fl_test_future_ended(next, -EDOM, "error -33");
 }
 
 /*

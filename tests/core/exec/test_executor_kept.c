@@ -43,7 +43,7 @@ static void is_kept(fl_future *f, const struct tally *tally)
 	FL_RC(read_line_get_until(f, &again, 0, NULL), FL_ETASK);
 	assert_int_equal(((const struct payload *)fl_future_result(f))->line, 7);
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	fl_test_ended(f, -EBADMSG, "line 7 cannot be read");
+	fl_test_future_ended(f, -EBADMSG, "line 7 cannot be read");
 }
 
 CONFORMANCE_ON(failed_task_keeps_its_result, 1)
@@ -175,7 +175,7 @@ CONFORMANCE_ON(kept_result_of_a_chain, 1)
 	FL_OK(fl_future_then(first, e, &read_line, &second));
 	FL_OK(fl_future_then(second, e, &take_payload, &third));
 	FL_RC(take_payload_get(third), FL_ETASK);
-	fl_test_ended(third, -EBADMSG, "line 7 cannot be read");
+	fl_test_future_ended(third, -EBADMSG, "line 7 cannot be read");
 	assert_null(fl_future_result(third));
 	is_kept(second, tally);
 	FL_OK(fl_executor_join(e));

@@ -300,7 +300,7 @@ FL_TEST(signal_storm_on_a_process_with_a_large_result)
 	FL_OK(storm_stays_submit(e, &stays));
 	FL_OK(storm_stays_get(stays));
 	FL_OK(storm_fills_submit(e, &f));
-	fl_test_ends(f, 0, NULL);
+	fl_test_future_ends(f, 0, NULL);
 	const struct large *large = fl_future_result(f);
 	assert_int_equal(large->bytes[LARGE - 1], 7);
 }

@@ -77,7 +77,7 @@ FL_TEST(then_of_a_broken_promise_says_so)
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	fl_promise_free(p);
-	fl_test_ended(next, -EOWNERDEAD, "broken promise");
+	fl_test_future_ended(next, -EOWNERDEAD, "broken promise");
 }
 
 FL_TEST(then_passes_a_cancel_on)
@@ -147,7 +147,7 @@ POOL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop, 1)
 	FL_OK(fl_event_wait(&o.entered));
 	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
 	FL_RC(fl_future_cancel(next), -EBUSY);
-	fl_test_ends(next, -EINTR, NULL);
+	fl_test_future_ends(next, -EINTR, NULL);
 }
 
 POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
@@ -165,7 +165,7 @@ POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
 	FL_OK(fl_future_cancel_pending(last)); /* its task is queued */
 	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
 	FL_RC(fl_future_cancel(next), -EBUSY); /* no request to stop came before */
-	fl_test_ends(next, -EINTR, NULL);
+	fl_test_future_ends(next, -EINTR, NULL);
 	FL_RC(fl_future_cancel_pending(next), -EALREADY);
 }
 

@@ -164,5 +164,5 @@ POOL_TEST(future_message_counts_only_with_a_failure, 1)
 	FL_OK(message_after_all_well_submit(e, 0, &failed));
 	FL_RC(message_after_all_well_get(failed, &n), FL_ETASK);
 	/* The task's result, not the argument of fl_task_fail(). */
-	fl_test_ended(failed, -EINTR, "last");
+	fl_test_future_ended(failed, -EINTR, "last");
 }

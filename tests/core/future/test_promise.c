@@ -61,7 +61,7 @@ FL_TEST(promise_set_after_a_failure_keeps_the_failure)
 	FL_RC(int_promise_get(f, &n), FL_ETASK);
 	assert_int_equal(n, 77);
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
-	fl_test_ended(f, -EIO, "line 7");
+	fl_test_future_ended(f, -EIO, "line 7");
 	assert_null(fl_future_result(f));
 }
 
@@ -86,7 +86,7 @@ FL_TEST(promise_fails_without_memory_for_the_message)
 	seam_fail_allocs(0, 1);
 	FL_OK(fl_promise_fail(p, -EIO, "not said"));
 	assert_int_equal(seam_heal(), 0);
-	fl_test_ended(f, -EIO, "(message lost: out of memory)");
+	fl_test_future_ended(f, -EIO, "(message lost: out of memory)");
 }
 
 FL_TEST(promise_cancelled_while_pending_is_told_so)
@@ -158,7 +158,7 @@ FL_TEST(promise_broken_when_freed_unfulfilled)
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
 		int n;
 		FL_RC(int_promise_get(f, &n), FL_ETASK);
-		fl_test_ended(f, -EOWNERDEAD, "broken promise");
+		fl_test_future_ended(f, -EOWNERDEAD, "broken promise");
 	}
 	fl_promise_free(NULL);
 }
@@ -203,7 +203,7 @@ FL_TEST(promise_fails_with_a_value)
 		assert_ptr_equal(got, &drops);
 		assert_ptr_equal(*(unsigned *const *)fl_future_result(f), &drops);
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
-		fl_test_ended(f, round > 0 ? -EIO : -EINVAL, "line 7");
+		fl_test_future_ended(f, round > 0 ? -EIO : -EINVAL, "line 7");
 		assert_int_equal(LOOK(&drops), 0);
 		fl_future_free(f);
 		assert_int_equal(LOOK(&drops), 1);

@@ -270,7 +270,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	fl_event_set(&broken_open);
 	fl_test_end(&t);
 	FL_RC(s.rc, -ENOTRECOVERABLE);
-	fl_test_ends(f, -ENOTRECOVERABLE, NULL);
+	fl_test_future_ends(f, -ENOTRECOVERABLE, NULL);
 	fl_executor_free(e);
 }
 
@@ -346,7 +346,7 @@ FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 		FL_SCOPED(fl_future) *f = NULL;
 		struct spread s = {.e = e, .n = 100};
 		FL_OK(spread_out_submit(e, &s, &f));
-		fl_test_ends(f, 0, NULL);
+		fl_test_future_ends(f, 0, NULL);
 		assert_true(s.ended);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(LOOK(&runs), 101);
@@ -421,7 +421,7 @@ FL_TEST(full_maps_and_groups_go_through)
 		FL_SCOPED(fl_future) *f = NULL;
 		map_in_three_ways(e);
 		FL_OK(map_inside_submit(e, &f));
-		fl_test_ends(f, 0, NULL);
+		fl_test_future_ends(f, 0, NULL);
 	}
 }
 
