@@ -43,12 +43,11 @@ static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
 static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
 {
 	const size_t length = strnlen(name, sizeof d->name - 1);
-	fl__lock(&d->lock);
+	FL__LOCKED(&d->lock);
 	d->began = now;
 	d->reported = false;
 	memcpy(d->name, name, length);
 	d->name[length] = '\0';
-	fl__unlock(&d->lock);
 }
 
 static const char *loop_debug_name(const fl_loop *l, const struct fl__fiber *f)
@@ -77,14 +76,13 @@ void fl__loop_debug_switch(fl_loop *l, bool runs)
 static bool loop_debug_is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 {
 	const int64_t now = fl__sys.now();
-	fl__lock(&d->lock);
+	FL__LOCKED(&d->lock);
 	const bool blocked = d->began != 0 && !d->reported && now - d->began >= d->config.blocked;
 	if (blocked) {
 		d->reported = true;
 		memcpy(name, d->name, sizeof d->name);
 		*since = now - d->began;
 	}
-	fl__unlock(&d->lock);
 	return blocked;
 }
 

@@ -598,13 +598,12 @@ static void engine_ring(const struct engine_sleeper *s)
 
 static void engine_wake(struct engine_sleeper *s, bool lazily)
 {
-	fl__lock(&s->lock);
+	FL__LOCKED(&s->lock);
 	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
 	s->pending = true;
 	s->rung |= ring;
 	if (ring)
 		engine_ring(s); /* under the lock: fl__mpi_finish() may close the doorbell later */
-	fl__unlock(&s->lock);
 }
 
 void fl__mpi_wake(unsigned sleeper)

@@ -141,14 +141,13 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 
 static void mpi_pool_make_ready(struct mpi_pool *p)
 {
-	fl__lock(&mpi_thread.lock);
+	FL__LOCKED(&mpi_thread.lock);
 	if (!p->ready && !p->forgotten) {
 		p->ready = true;
 		p->next_ready = mpi_thread.ready;
 		mpi_thread.ready = p;
 		fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
 	}
-	fl__unlock(&mpi_thread.lock);
 }
 
 /* The MPI thread serves the pool if no other leader does before. */
@@ -621,9 +620,8 @@ static bool mpi_round(bool receives)
 {
 	bool some = receives && fl__mpi_progress(mpi_handle);
 	if (fl__load_relaxed(&mpi_thread.has_ready) != 0) { /* relaxed: else mpi_settle() finds it */
-		fl__lock(&mpi_thread.lock);
+		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
-		fl__unlock(&mpi_thread.lock);
 	}
 	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
 		next = p->next;
@@ -664,10 +662,8 @@ static bool mpi_try_round(bool receives, bool *some)
 
 static bool mpi_has_ready(void)
 {
-	fl__lock(&mpi_thread.lock);
-	const bool has = mpi_thread.ready != NULL;
-	fl__unlock(&mpi_thread.lock);
-	return has;
+	FL__LOCKED(&mpi_thread.lock);
+	return mpi_thread.ready != NULL;
 }
 
 /* After a thread's last round: serves pools that other threads have added meanwhile. */
@@ -964,9 +960,8 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	p->base.workers = mpi_pool_distribute(p, config->workers);
 	if (p->sender)
 		p->room = 0; /* until all ranks have the regions */
-	fl__lock(&mpi_thread.lock);
+	FL__LOCKED(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;
-	fl__unlock(&mpi_thread.lock);
 	return 0;
 }
 

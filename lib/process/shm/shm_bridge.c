@@ -174,7 +174,7 @@ static void bridge_run(void);
 static unsigned bridge_end_idle(void)
 {
 	unsigned used = 0;
-	fl__lock(&bridge_lock);
+	FL__LOCKED(&bridge_lock);
 	if (bridge_starting && bridge_unserved)
 		used++;
 	for (struct bridge *b = bridge_all; b; b = b->next) {
@@ -182,7 +182,6 @@ static unsigned bridge_end_idle(void)
 			used++;
 		bridge_wake(bridge_notify(b));
 	}
-	fl__unlock(&bridge_lock);
 	return used;
 }
 
