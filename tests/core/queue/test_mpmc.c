@@ -56,43 +56,6 @@ FL_TEST(mpmc_answers_full_empty_and_closed)
 	assert_int_equal(item, 3);
 }
 
-/* A state as if a producer, or a consumer, were stopped in the middle. */
-FL_TEST(mpmc_tells_an_operation_under_way_from_full_and_empty)
-{
-	struct fl__mpmc q;
-	struct fl__mpmc_claim claim = {0, 0, false};
-	bool owes;
-	int item = 77;
-	FL_OK(fl__mpmc_init(&q, sizeof(int), 2, 0));
-	FL_OK(fl__mpmc_claim_space(&q, 1, &claim)); /* a put that has claimed */
-	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EBUSY);
-	FL_RC(fl__mpmc_can_get(&q), -EBUSY);
-	FL_OK(fl__mpmc_can_put(&q));
-	assert_int_equal(fl__mpmc_length(&q), 1);
-	FL_OK(fl__mpmc_put(&q, &(int){2}, sizeof(int), &owes));
-	/* Full, including a put that is under way. */
-	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EAGAIN);
-	FL_RC(fl__mpmc_can_put(&q), -EAGAIN);
-	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EBUSY);
-	assert_int_equal(item, 77);
-	fl__mpmc_fill(&q, claim.at, &(int){1}, sizeof(int));
-	FL_OK(fl__mpmc_can_get(&q));
-	FL_OK(fl__mpmc_claim_item(&q, 1, &claim)); /* a get that has claimed */
-	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EBUSY);
-	FL_RC(fl__mpmc_can_put(&q), -EBUSY);
-	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
-	assert_int_equal(item, 2);
-	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EAGAIN);
-	FL_RC(fl__mpmc_can_get(&q), -EAGAIN);
-	fl__mpmc_drain(&q, claim.at, &item, sizeof item);
-	assert_int_equal(item, 1);
-	assert_true(fl__mpmc_close(&q));
-	assert_false(fl__mpmc_close(&q));
-	FL_RC(fl__mpmc_can_put(&q), -EPIPE);
-	FL_RC(fl__mpmc_can_get(&q), -EPIPE);
-	fl__mpmc_fini(&q);
-}
-
 FL_TEST(mpmc_is_busy_while_another_stands_still)
 {
 	fl_mpmc *q = NULL;
@@ -109,41 +72,6 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	fl__mpmc_drain(ring, claim.at, &item, sizeof item);
 	FL_OK(fl_mpmc_try_put(q, &(int){2}));
 	fl_mpmc_free(q);
-}
-
-FL_TEST(mpmc_marks_sleepers_while_it_is_empty_or_full)
-{
-	struct fl__mpmc q;
-	struct fl__mpmc_claim claim = {0, 0, false};
-	bool owes = true;
-	int item;
-	FL_OK(fl__mpmc_init(&q, sizeof(int), 1, 0));
-	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
-	assert_false(owes);
-	assert_false(fl__mpmc_mark_empty(&q));
-	assert_true(fl__mpmc_mark_full(&q));
-	assert_true(fl__mpmc_mark_full(&q)); /* another one */
-	assert_int_equal(fl__mpmc_length(&q), 1);
-	FL_RC(fl__mpmc_put(&q, &(int){2}, sizeof(int), &owes), -EAGAIN);
-	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
-	assert_true(owes);
-	assert_false(fl__mpmc_mark_full(&q));
-	assert_true(fl__mpmc_mark_empty(&q));
-	assert_true(fl__mpmc_mark_empty(&q));
-	assert_int_equal(fl__mpmc_length(&q), 0);
-	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EAGAIN);
-	FL_OK(fl__mpmc_claim_space(&q, 1, &claim));
-	assert_true(claim.owes_wake);
-	assert_false(fl__mpmc_mark_empty(&q)); /* a put is under way */
-	fl__mpmc_fill(&q, claim.at, &(int){2}, sizeof(int));
-	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
-	assert_false(owes);
-	assert_true(fl__mpmc_mark_empty(&q));
-	assert_true(fl__mpmc_close(&q));
-	assert_false(fl__mpmc_mark_empty(&q)); /* closed is no reason to sleep */
-	assert_false(fl__mpmc_mark_full(&q));
-	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EPIPE);
-	fl__mpmc_fini(&q);
 }
 
 FL_TEST(mpmc_full_and_closed_is_no_reason_to_sleep)
@@ -202,33 +130,6 @@ FL_TEST(mpmc_index_wrap_2_32)
 	}
 }
 
-/* A run of several ends at a slot with an operation under way. */
-FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
-{
-	struct fl__mpmc q;
-	struct fl__mpmc_claim stopped = {0, 0, false};
-	size_t count = 0;
-	bool owes;
-	int got[4] = {0};
-	FL_OK(fl__mpmc_init(&q, sizeof(int), 4, 0));
-	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
-	FL_OK(fl__mpmc_claim_space(&q, 1, &stopped));
-	FL_OK(fl__mpmc_put_many(&q, (const int[]){3, 4, 5}, sizeof(int), 3, &count, &owes));
-	assert_int_equal(count, 2);
-	FL_OK(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes));
-	assert_int_equal(count, 1);
-	FL_RC(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes), -EBUSY);
-	fl__mpmc_fill(&q, stopped.at, &(int){2}, sizeof(int));
-	FL_OK(fl__mpmc_claim_item(&q, 1, &stopped));
-	FL_OK(fl__mpmc_get_many(&q, got, sizeof(int), 4, &count, &owes));
-	assert_int_equal(count, 2);
-	assert_int_equal(got[1], 4);
-	FL_OK(fl__mpmc_put_many(&q, (const int[]){5, 6, 7}, sizeof(int), 3, &count, &owes));
-	assert_int_equal(count, 1); /* a get is stopped behind it */
-	FL_RC(fl__mpmc_put_many(&q, (const int[]){6, 7}, sizeof(int), 2, &count, &owes), -EBUSY);
-	fl__mpmc_fini(&q);
-}
-
 FL_MPMC_OF(uint64_t, numbers)
 
 FL_TEST(mpmc_typed_is_the_same)
@@ -252,5 +153,3 @@ FL_TEST(mpmc_typed_is_the_same)
 	FL_RC(numbers_create(&q, 0), -EINVAL);
 	numbers_free(NULL);
 }
-
-/* Threads. */
