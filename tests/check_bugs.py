@@ -12,6 +12,7 @@ import sys
 
 LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
 THREATS = 15  # and how many tests there are at least
+CASES = r"\w*(?:TEST|CONFORMANCE)\w*"  # the macros that define a case, such as QUEUE_TEST_ON
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -34,7 +35,7 @@ def rows(name):
 
 
 def complaints_of(list_name, least):
-    tests = defined("tests/**/test_*.c", "(?:FL_TEST(?:_WITH)?|POOL_TEST|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON|_ABLE)?)")
+    tests = defined("tests/**/test_*.c", CASES)
     scenarios = defined("stress/cases/**/*.c", "(?:FL_STRESS(?:_PROCESSES)?|FL_LIN|LIN_IS)")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):
@@ -48,7 +49,7 @@ def complaints_of(list_name, least):
 
 
 def complaints_of_threats():
-    tests = defined("tests/**/test_*.c", r"(?:FL_TEST(?:_WITH)?|POOL_TEST|QUEUE_TEST(?:_\w+)?|CONFORMANCE(?:_ON|_ABLE)?)")
+    tests = defined("tests/**/test_*.c", CASES)
     with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
         cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
     names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}

@@ -5,6 +5,19 @@
 
 FL_PROMISE_OF(int, int_promise)
 
+/* A case with an executor `e`, a promise `p` of an int, and its future `f`. */
+#define THEN_TEST(name, executor)                                                                                      \
+	static void name##_after(fl_executor *e, fl_promise *p, fl_future *f);                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = (executor);                                                                \
+		FL_SCOPED(fl_promise) *p = NULL;                                                                       \
+		FL_SCOPED(fl_future) *f = NULL;                                                                        \
+		FL_OK(int_promise_create(&p, NULL, &f));                                                               \
+		name##_after(e, p, f);                                                                                 \
+	}                                                                                                              \
+	static void name##_after(fl_executor *e, fl_promise *p, fl_future *f)
+
 FL_TASK(then_double, int, int)
 {
 	*result = *arg * 2;
@@ -27,12 +40,10 @@ FL_TASK(then_wide, int64_t, int64_t)
 	return 0;
 }
 
-POOL_TEST(then_runs_with_the_result, 2)
+THEN_TEST(then_runs_with_the_result, pool_with(2))
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL, *late = NULL;
+	FL_SCOPED(fl_future) *next = NULL, *last = NULL, *late = NULL;
 	int n = 0;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(fl_future_then(next, e, &then_double, &last));
 	assert_int_equal(fl_future_get_state(next), FL_PENDING);
@@ -48,23 +59,16 @@ POOL_TEST(then_runs_with_the_result, 2)
 	FL_OK(fl_executor_join(e));
 }
 
-FL_TEST(then_without_a_handle_runs_all_the_same)
+THEN_TEST(then_without_a_handle_runs_all_the_same, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_note, NULL));
 	FL_OK(int_promise_set(p, 0));
 	FL_OK(fl_executor_join(e));
 }
 
-FL_TEST(then_of_another_size_is_refused)
+THEN_TEST(then_of_another_size_is_refused, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_future) *next = NULL;
 	FL_RC(fl_future_then(f, e, &then_wide, &next), -EINVAL);
 	assert_null(next);
 }
@@ -80,12 +84,9 @@ FL_TEST(then_of_a_broken_promise_says_so)
 	fl_test_future_ended(next, -EOWNERDEAD, "broken promise");
 }
 
-FL_TEST(then_passes_a_cancel_on)
+THEN_TEST(then_passes_a_cancel_on, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_future) *next = NULL, *last = NULL;
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(fl_future_then(next, e, &then_double, &last));
 	FL_OK(fl_future_cancel(f));
@@ -95,12 +96,9 @@ FL_TEST(then_passes_a_cancel_on)
 	FL_OK(fl_future_cancel(last));
 }
 
-FL_TEST(then_cancelled_while_it_waits_leaves_the_first_alone)
+THEN_TEST(then_cancelled_while_it_waits_leaves_the_first_alone, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_future) *next = NULL;
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(fl_future_cancel(next));
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
@@ -110,12 +108,10 @@ FL_TEST(then_cancelled_while_it_waits_leaves_the_first_alone)
 	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
 }
 
-POOL_TEST(then_cancelled_when_its_task_is_queued_or_runs, 1)
+THEN_TEST(then_cancelled_when_its_task_is_queued_or_runs, pool_with(1))
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_SCOPED(fl_future) *next = NULL;
 	struct held held = hold_worker(e);
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(int_promise_set(p, 4));
 	assert_int_equal(fl_future_get_state(next), FL_PENDING);
@@ -169,12 +165,9 @@ POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
 	FL_RC(fl_future_cancel_pending(next), -EALREADY);
 }
 
-FL_TEST(then_refused_fails_the_next)
+THEN_TEST(then_refused_fails_the_next, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_future) *next = NULL;
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	fl_executor_close(e);
 	FL_OK(int_promise_set(p, 4));
@@ -193,12 +186,9 @@ FL_TASK_STATIC(then_fill, int, struct then_page)
 	return 0;
 }
 
-FL_TEST(then_without_memory)
+THEN_TEST(then_without_memory, sequential())
 {
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_future) *next = NULL;
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
 	assert_int_equal(seam_heal(), 0);
@@ -331,13 +321,10 @@ static void free_handle(fl_future *f, void *handle)
 }
 
 /* A cancel of the next future ends its task and the future. The future's callback frees it. */
-POOL_TEST(then_cancelled_and_freed_by_its_callback, 1)
+THEN_TEST(then_cancelled_and_freed_by_its_callback, pool_with(1))
 {
 	struct held held = hold_worker(e);
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
 	fl_future *next = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_future_then(f, e, &then_double, &next));
 	FL_OK(int_promise_set(p, 5)); /* its task is pending */
 	FL_OK(fl_future_on_end(next, free_handle, &next));

@@ -5,6 +5,18 @@
 
 FL_PROMISE_OF(int, int_promise)
 
+/* A case with a promise `p` of an int, and its future `f`. */
+#define PROMISE_TEST(name)                                                                                             \
+	static void name##_of(fl_promise *p, fl_future *f);                                                            \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_promise) *p = NULL;                                                                       \
+		FL_SCOPED(fl_future) *f = NULL;                                                                        \
+		FL_OK(int_promise_create(&p, NULL, &f));                                                               \
+		name##_of(p, f);                                                                                       \
+	}                                                                                                              \
+	static void name##_of(fl_promise *p, fl_future *f)
+
 static void count_drop(void *result)
 {
 	COUNT(*(unsigned **)result);
@@ -15,11 +27,8 @@ static void count_call(fl_future *f, void *arg)
 	COUNT((unsigned *)arg);
 }
 
-FL_TEST(promise_goes_from_pending_to_running_to_done)
+PROMISE_TEST(promise_goes_from_pending_to_running_to_done)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	assert_int_equal(fl_future_get_state(f), FL_PENDING);
 	int n = 0;
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
@@ -35,11 +44,8 @@ FL_TEST(promise_goes_from_pending_to_running_to_done)
 	FL_RC(fl_future_cancel(f), -EALREADY);
 }
 
-FL_TEST(promise_set_twice_keeps_the_first)
+PROMISE_TEST(promise_set_twice_keeps_the_first)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(int_promise_set(p, 1));
 	FL_RC(int_promise_set(p, 2), -EALREADY);
 	FL_RC(fl_promise_fail(p, -EIO, "late"), -EALREADY);
@@ -47,11 +53,8 @@ FL_TEST(promise_set_twice_keeps_the_first)
 	assert_int_equal(fl_test_result(f), 1);
 }
 
-FL_TEST(promise_set_after_a_failure_keeps_the_failure)
+PROMISE_TEST(promise_set_after_a_failure_keeps_the_failure)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_promise_start(p), -EALREADY);
 	FL_OK(fl_promise_fail(p, -EIO, "line %d", 7));
@@ -65,11 +68,8 @@ FL_TEST(promise_set_after_a_failure_keeps_the_failure)
 	assert_null(fl_future_result(f));
 }
 
-FL_TEST(promise_fails_with_an_error_in_any_case)
+PROMISE_TEST(promise_fails_with_an_error_in_any_case)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	char text[2 * FL_MESSAGE_MAX];
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = 0;
@@ -78,11 +78,8 @@ FL_TEST(promise_fails_with_an_error_in_any_case)
 	assert_int_equal(strlen(fl_future_message(f)), FL_MESSAGE_MAX - 1);
 }
 
-FL_TEST(promise_fails_without_memory_for_the_message)
+PROMISE_TEST(promise_fails_without_memory_for_the_message)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	seam_fail_allocs(0, 1);
 	FL_OK(fl_promise_fail(p, -EIO, "not said"));
 	assert_int_equal(seam_heal(), 0);
@@ -115,11 +112,8 @@ FL_TEST(promise_cancelled_while_pending_is_told_so)
 	assert_int_equal(LOOK(&calls), 1);
 }
 
-FL_TEST(promise_started_is_only_asked)
+PROMISE_TEST(promise_started_is_only_asked)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
