@@ -121,7 +121,7 @@ static bool hangs(int64_t now)
 static void give_up(const char *what)
 {
 	uint64_t kills = by_step + by_driver;
-	printf("HANG: %s, after %llu kills\n", what, (unsigned long long)kills);
+	printf("HANG: %s, after %lu kills\n", what, kills);
 	dump_queue();
 	fflush(stdout);
 	for (int i = 0; i < 2; i++)

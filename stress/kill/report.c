@@ -20,8 +20,8 @@ static bool is_enough(size_t below, uint64_t kills)
 		    ENOUGH, LONG_RUN);
 		return true;
 	}
-	printf("TOO FEW: %zu steps have fewer than %d kills each, after %llu kills: the campaign has not tried them\n",
-	       below, ENOUGH, (unsigned long long)kills);
+	printf("TOO FEW: %zu steps have fewer than %d kills each, after %lu kills: the campaign has not tried them\n",
+	       below, ENOUGH, kills);
 	return false;
 }
 
@@ -29,12 +29,10 @@ bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64
 {
 	uint64_t kills = by_step + by_driver;
 	bool enough = is_enough(print_sites(board->sites, ENOUGH, !campaign.quiet), kills);
-	printf(
-	    "%llu kills (%llu before a step, %llu at any time) in %.1f s; %llu items, %llu lost, %llu delivered twice, "
-	    "%llu wrong; %llu got by a kill that was not seen; counts %s\n",
-	    (unsigned long long)kills, (unsigned long long)by_step, (unsigned long long)by_driver, (double)took / 1e9,
-	    (unsigned long long)b->items, (unsigned long long)b->lost, (unsigned long long)b->duplicates,
-	    (unsigned long long)b->wrong, (unsigned long long)b->unsure, b->counts_agree ? "agree" : "DIFFER");
+	printf("%lu kills (%lu before a step, %lu at any time) in %.1f s; %lu items, %lu lost, %lu delivered twice, "
+	       "%lu wrong; %lu got by a kill that was not seen; counts %s\n",
+	       kills, by_step, by_driver, (double)took / 1e9, b->items, b->lost, b->duplicates, b->wrong, b->unsure,
+	       b->counts_agree ? "agree" : "DIFFER");
 	return enough;
 }
 
@@ -45,9 +43,8 @@ static void dump_line(const char *name, const struct fl__shm_wait_queue *line)
 
 void dump_queue(void)
 {
-	printf("the queue: lock %08x, sleepers %u, in %016llx, out %016llx, dones %u, closed %u\n",
-	       ring->lock.words_[0], ring->lock.words_[FL__SHM_SLEEPERS], (unsigned long long)ring->in,
-	       (unsigned long long)ring->out, ring->dones, ring->closed);
+	printf("the queue: lock %08x, sleepers %u, in %016lx, out %016lx, dones %u, closed %u\n", ring->lock.words_[0],
+	       ring->lock.words_[FL__SHM_SLEEPERS], ring->in, ring->out, ring->dones, ring->closed);
 	dump_line("items", &ring->items);
 	dump_line("space", &ring->space);
 	dump_line("done", &ring->done);
@@ -56,7 +53,7 @@ void dump_queue(void)
 /* Idleness: two processes that wait on an empty queue make no system call for a second. */
 
 struct ran {
-	unsigned long long switches, on_cpu;
+	unsigned long switches, on_cpu;
 };
 
 static struct ran ran(pid_t pid)
@@ -66,7 +63,7 @@ static struct ran ran(pid_t pid)
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
 	FILE *f = fopen(path, "r");
-	if (f && fscanf(f, "%llu", &r.on_cpu) != 1)
+	if (f && fscanf(f, "%lu", &r.on_cpu) != 1)
 		r.on_cpu = 0;
 	if (f)
 		fclose(f);
@@ -103,7 +100,7 @@ bool check_idle(void)
 	for (int i = 0; i < 2; i++) {
 		struct ran after = ran(pids[i]);
 		idle = idle && after.switches == before[i].switches && after.on_cpu == before[i].on_cpu;
-		printf("idle for a second: process %d ran %llu ns and switched %llu times\n", i + 1,
+		printf("idle for a second: process %d ran %lu ns and switched %lu times\n", i + 1,
 		       after.on_cpu - before[i].on_cpu, after.switches - before[i].switches);
 	}
 	if (fl_shm_queue_close(queue) != 0)

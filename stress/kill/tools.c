@@ -82,8 +82,7 @@ static uint64_t number(const struct argument *a, const char *text)
 	char *end;
 	const unsigned long long n = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || n < a->least || n > a->most) {
-		fprintf(stderr, "--%s takes a number from %llu to %llu, not '%s'\n", a->name,
-		        (unsigned long long)a->least, (unsigned long long)a->most, text);
+		fprintf(stderr, "--%s takes a number from %lu to %lu, not '%s'\n", a->name, a->least, a->most, text);
 		exit(2);
 	}
 	return n;

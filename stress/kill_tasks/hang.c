@@ -67,8 +67,7 @@ static void print_pool(struct fl__process_pool *c)
 
 static void give_up(void)
 {
-	printf("HANG: no task has ended for ten seconds, after %llu tasks and %llu kills\n",
-	       (unsigned long long)settled, (unsigned long long)kills_done);
+	printf("HANG: no task has ended for ten seconds, after %lu tasks and %lu kills\n", settled, kills_done);
 	for (unsigned i = 0; i < FEEDERS; i++)
 		printf("  feeder %u: %s\n", i, feeder_doing(i));
 	if (current.e)

@@ -236,16 +236,13 @@ void ledger_check_round(uint32_t from, uint32_t to)
 
 bool ledger_report(void)
 {
-	printf(
-	    "%u tasks (%llu of them in maps, %llu nested): %llu lost, %llu started twice, %llu done but never started, "
-	    "%llu cancelled but started, %llu wrong\n",
-	    ids_taken(), (unsigned long long)in_maps, (unsigned long long)in_nested, (unsigned long long)lost,
-	    (unsigned long long)twice, (unsigned long long)never, (unsigned long long)too_often,
-	    (unsigned long long)wrongs);
+	printf("%u tasks (%lu of them in maps, %lu nested): %lu lost, %lu started twice, %lu done but never started, "
+	       "%lu cancelled but started, %lu wrong\n",
+	       ids_taken(), in_maps, in_nested, lost, twice, never, too_often, wrongs);
 	for (unsigned i = DONE; i < FATES; i++)
-		printf("  %10llu %s\n", (unsigned long long)counts[i], fates[i].name);
-	printf("  %10llu of those that failed had been claimed, and not begun\n", (unsigned long long)unbegun);
+		printf("  %10lu %s\n", counts[i], fates[i].name);
+	printf("  %10lu of those that failed had been claimed, and not begun\n", unbegun);
 	if (unannounced > kills_unborn)
-		wrong("%llu tasks failed with workers that were not killed", (unsigned long long)unannounced);
+		wrong("%lu tasks failed with workers that were not killed", unannounced);
 	return lost == 0 && twice == 0 && never == 0 && too_often == 0 && wrongs == 0;
 }

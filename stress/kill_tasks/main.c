@@ -28,7 +28,7 @@ static void make_board(void)
 	const uint64_t n = campaign.tasks * 3 / 2 + 200000;
 	const size_t size = sizeof *board + n;
 	if (n > UINT32_MAX || fl_shm_create(&region, size) != 0 || !(board = fl_shm_alloc(region, size)))
-		fail("no memory for an account of %llu tasks", (unsigned long long)campaign.tasks);
+		fail("no memory for an account of %lu tasks", campaign.tasks);
 	board->n_tasks = (uint32_t)n;
 	board->steps_most = (uint32_t)campaign.kills;
 	memset(board->started, 0, n); /* so that all of it is mapped */
@@ -145,7 +145,7 @@ static void run_all(void)
 		rounds++;
 		run_round(i, first + (uint32_t)(campaign.tasks * (i + 1) / ROUNDS), campaign.kills * (i + 1) / ROUNDS);
 		if (!campaign.quiet && isatty(STDERR_FILENO))
-			fprintf(stderr, "\r%u/%d rounds, %llu kills ", i + 1, ROUNDS, (unsigned long long)kills_done);
+			fprintf(stderr, "\r%u/%d rounds, %lu kills ", i + 1, ROUNDS, kills_done);
 	}
 	if (!campaign.quiet && isatty(STDERR_FILENO))
 		fputc('\n', stderr);
@@ -180,11 +180,10 @@ int main(int argc, char **argv)
 	const struct left after = left_now();
 	watch_stop();
 	print_sites(board->sites, ENOUGH, !campaign.quiet);
-	printf(
-	    "%llu kills at random times (%llu of workers that had not begun), %u at a step, %u crashes, in %.1f s; %u "
-	    "workers, %u executors\n",
-	    (unsigned long long)kills_done, (unsigned long long)kills_unborn, board->by_step, board->by_crash,
-	    (double)took / 1e9, (unsigned)campaign.workers, rounds);
+	printf("%lu kills at random times (%lu of workers that had not begun), %u at a step, %u crashes, in %.1f s; %u "
+	       "workers, %u executors\n",
+	       kills_done, kills_unborn, board->by_step, board->by_crash, (double)took / 1e9,
+	       (unsigned)campaign.workers, rounds);
 	bool good = left_report(&before, &after);
 	good &= ledger_report();
 	printf("%s\n", good ? "passed" : "FAILED");

@@ -74,10 +74,9 @@ struct tally things_close(void)
 	for (int i = 0; i < MONITORS; i++)
 		tickets += soak.monitors[i].tickets;
 	if (total.put_count != total.got_count || total.put_sum != total.got_sum)
-		fail("%llu items were put, %llu were got, and their sums differ by %lld",
-		     (unsigned long long)total.put_count, (unsigned long long)total.got_count,
-		     (long long)(total.put_sum - total.got_sum));
+		fail("%lu items were put, %lu were got, and their sums differ by %ld", total.put_count, total.got_count,
+		     (int64_t)(total.put_sum - total.got_sum));
 	if (tickets != total.tickets)
-		fail("%lld tickets are left of %lld", (long long)tickets, (long long)total.tickets);
+		fail("%ld tickets are left of %ld", tickets, total.tickets);
 	return total;
 }

@@ -70,11 +70,9 @@ static void send_home(void)
 static void report(const struct tally *t, double seconds)
 {
 	const uint64_t all = t->done + t->timed_out + t->cancelled;
-	printf("%llu operations in %.0f s: %llu done, %llu timed out, %llu cancelled; %llu fibers came and went\n",
-	       (unsigned long long)all, seconds, (unsigned long long)t->done, (unsigned long long)t->timed_out,
-	       (unsigned long long)t->cancelled, (unsigned long long)fibers_ended());
-	printf("%llu items were put, and got once each; permits and tickets are all there\n",
-	       (unsigned long long)t->put_count);
+	printf("%lu operations in %.0f s: %lu done, %lu timed out, %lu cancelled; %lu fibers came and went\n", all,
+	       seconds, t->done, t->timed_out, t->cancelled, fibers_ended());
+	printf("%lu items were put, and got once each; permits and tickets are all there\n", t->put_count);
 }
 
 int main(int argc, char **argv)

@@ -66,6 +66,6 @@ void consumers_turn(uint64_t *state)
 	for (int i = 0; i < CONSUMERS; i++)
 		got += part_with(&consumers[i], -EPIPE);
 	if (got != put)
-		fail("items of %llu in all were put, of %llu got", (unsigned long long)put, (unsigned long long)got);
+		fail("items of %lu in all were put, of %lu got", put, got);
 	fl_queue_free(q);
 }

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 		compare(&first, &last);
 	}
 	for (size_t i = 0; i < ACTIVITIES; i++)
-		printf("%8llu turns: %s\n", (unsigned long long)turns[i], activities[i].name);
+		printf("%8lu turns: %s\n", turns[i], activities[i].name);
 	printf("threads %u, descriptors %u, children %u; memory %lu KiB after the first part, %lu at the end\n",
 	       last.threads, last.descriptors, last.children, first.kib, last.kib);
 	return 0;

@@ -17,7 +17,7 @@ static void outcomes(FILE *to, const struct lab_result *r)
 	for (unsigned i = 0; i < r->n_outcomes; i++) {
 		fprintf(to, "%s{\"state\":", i ? "," : "");
 		emit_json_string(to, r->outcomes[i].label);
-		fprintf(to, ",\"count\":%llu,\"expect\":\"%s\"}", (unsigned long long)r->outcomes[i].count,
+		fprintf(to, ",\"count\":%lu,\"expect\":\"%s\"}", r->outcomes[i].count,
 		        expect_name(r->outcomes[i].expect));
 	}
 	fputc(']', to);
@@ -67,9 +67,8 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	fputs("{\"name\":", to);
 	emit_json_string(to, job->test->test->name);
 	member(to, "mode", mode_name(job->mode));
-	fprintf(to, ",\"samples\":%llu,\"executions\":%llu,\"pruned\":%llu,\"steps\":%llu,\"exhausted\":%s",
-	        (unsigned long long)(job->mode == MODE_LIN ? r->samples : r->executions),
-	        (unsigned long long)r->executions, (unsigned long long)r->pruned, (unsigned long long)r->steps,
+	fprintf(to, ",\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu,\"exhausted\":%s",
+	        (job->mode == MODE_LIN ? r->samples : r->executions), r->executions, r->pruned, r->steps,
 	        r->exhausted ? "true" : "false");
 	outcomes(to, r);
 	member(to, "verdict", job_verdict_key(job));
@@ -81,11 +80,11 @@ void json_job(FILE *to, const struct options *o, const struct run *run, const st
 	member(to, "details", r->details);
 	member(to, "output", job_failed(job) ? job->printed : "");
 	member(to, "strategy", r->strategy);
-	fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
-	        job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
+	fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016lx\"",
+	        job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, r->hash);
 	fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);
-	fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
-	        (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
+	fprintf(to, ",\"kills\":{\"count\":%lu,\"steps\":%u,\"least\":%lu,\"missed\":%u}", r->kills, r->kill_steps,
+	        r->kill_least, r->kill_missed);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	further(to, run, job);

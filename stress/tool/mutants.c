@@ -255,9 +255,8 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 			ended(hunt, pool, job);
 		}
 		if (status_due(status))
-			status_show(status, "%lld s left, %zu of %zu mutants, %zu killed",
-			            (long long)((end - native_now()) / SECOND), hunt->over, hunt->n_mutants,
-			            hunt->killed);
+			status_show(status, "%ld s left, %zu of %zu mutants, %zu killed", (end - native_now()) / SECOND,
+			            hunt->over, hunt->n_mutants, hunt->killed);
 	}
 }
 

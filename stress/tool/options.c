@@ -125,8 +125,7 @@ static bool take_number(const char *name, const char *text, uint64_t least, uint
 {
 	if (parse_number(text, least, most, n))
 		return true;
-	complain("--%s: '%.40s' is not a number from %llu to %llu", name, text, (unsigned long long)least,
-	         (unsigned long long)most);
+	complain("--%s: '%.40s' is not a number from %lu to %lu", name, text, least, most);
 	return false;
 }
 

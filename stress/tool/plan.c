@@ -234,9 +234,9 @@ static void show_status(struct status *status, const struct run *run, const stru
 	int64_t now = native_now(), left = began + run->options->time - now;
 	double rate = (double)samples_so_far(run, begun) / ((double)(now - began) / 1e9);
 	const struct job *one = pool->n_running > 0 ? pool->running[0] : NULL;
-	status_show(status, "%lld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
-	            (long long)(left > 0 ? left / SECOND : 0), grouped((uint64_t)rate), run->totals.passed,
-	            run->totals.failed, run->n_jobs - begun + pool->n_running, one ? one->test->test->name : "",
+	status_show(status, "%ld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
+	            left > 0 ? left / SECOND : 0, grouped((uint64_t)rate), run->totals.passed, run->totals.failed,
+	            run->n_jobs - begun + pool->n_running, one ? one->test->test->name : "",
 	            one ? mode_name(one->mode) : "");
 }
 

@@ -8,7 +8,7 @@ const char *grouped(uint64_t n)
 	static char buffers[8][32];
 	static unsigned turn;
 	char digits[24], *to = buffers[turn++ % 8], *at = to;
-	int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+	int length = snprintf(digits, sizeof digits, "%lu", n);
 	for (int i = 0; i < length; i++) {
 		if (i > 0 && (length - i) % 3 == 0)
 			*at++ = ',';
@@ -151,7 +151,7 @@ char *reproducer(const struct options *o, const struct job *job)
 		fputs(" --replay ", to);
 		quote(to, job->report.result.replay);
 	} else if (is_real(job)) {
-		fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
+		fprintf(to, " --seed %lu", job->native.seed);
 		if (job->native.copies > 1)
 			fprintf(to, " --oversubscribe %u", job->native.copies);
 	}
