@@ -41,6 +41,14 @@ static inline void hold_until_set(const fl_event *open)
 		fl_stress_relax();
 }
 
+/* Checks that the caller has taken at most 64 steps since then; the next check is from here on. */
+static inline void within_64(uint32_t *since)
+{
+	uint32_t now = fl_stress_steps();
+	FL_STRESS_CHECK(now - *since <= 64);
+	*since = now;
+}
+
 /* For a call with a known result. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 

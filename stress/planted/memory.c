@@ -39,24 +39,14 @@ struct lazy_init {
 	int *_Atomic made;
 };
 
-static void first_use(struct lazy_init *s)
+ACTOR(lazy_init, first_use)
 {
 	int *expected = NULL, *mine = LOAD(&s->made, ACQ) ? NULL : malloc(sizeof *mine);
 	if (mine && !CAS(&s->made, &expected, mine, ACQ_REL))
 		BUG((void)mine, free(mine));
 }
 
-ACTOR(lazy_init, one)
-{
-	first_use(s);
-}
-
-ACTOR(lazy_init, two)
-{
-	first_use(s);
-}
-
-TEST(lazy_init, one, two)
+TEST(lazy_init, first_use, first_use)
 {
 	free(LOAD(&s->made, RLX));
 	FL_ACCEPTABLE(1, "made");

@@ -84,7 +84,7 @@ struct ticket_drawn_twice {
 	atomic_uint next, serving;
 };
 
-static void draw_and_wait(struct ticket_drawn_twice *s)
+ACTOR(ticket_drawn_twice, draw_and_wait)
 {
 	unsigned ticket = BUG(LOAD(&s->next, RLX), ADD(&s->next, 1, RLX));
 	BUG(STORE(&s->next, ticket + 1, RLX), );
@@ -93,17 +93,7 @@ static void draw_and_wait(struct ticket_drawn_twice *s)
 	ADD(&s->serving, 1, REL);
 }
 
-ACTOR(ticket_drawn_twice, one)
-{
-	draw_and_wait(s);
-}
-
-ACTOR(ticket_drawn_twice, two)
-{
-	draw_and_wait(s);
-}
-
-TEST(ticket_drawn_twice, one, two)
+TEST(ticket_drawn_twice, draw_and_wait, draw_and_wait)
 {
 	FL_ACCEPTABLE(1, "both served");
 }

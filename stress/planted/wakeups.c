@@ -69,12 +69,7 @@ static void take_permit(atomic_uint *permits)
 	}
 }
 
-ACTOR(sem_two_posts_one_wake, one)
-{
-	take_permit(&s->permits);
-}
-
-ACTOR(sem_two_posts_one_wake, two)
+ACTOR(sem_two_posts_one_wake, taker)
 {
 	take_permit(&s->permits);
 }
@@ -86,7 +81,7 @@ ACTOR(sem_two_posts_one_wake, releaser)
 			WAKE(&s->permits, 1);
 }
 
-TEST(sem_two_posts_one_wake, one, two, releaser)
+TEST(sem_two_posts_one_wake, taker, taker, releaser)
 {
 	FL_ACCEPTABLE(1, "both got one");
 }
@@ -112,12 +107,7 @@ static void take_below_bit(atomic_uint *word)
 	}
 }
 
-ACTOR(sem_stale_waiters, one)
-{
-	take_below_bit(&s->word);
-}
-
-ACTOR(sem_stale_waiters, two)
+ACTOR(sem_stale_waiters, taker)
 {
 	take_below_bit(&s->word);
 }
@@ -129,7 +119,7 @@ ACTOR(sem_stale_waiters, releaser)
 			WAKE(&s->word, 1);
 }
 
-TEST(sem_stale_waiters, one, two, releaser)
+TEST(sem_stale_waiters, taker, taker, releaser)
 {
 	FL_ACCEPTABLE(1, "both got one");
 }
@@ -180,12 +170,7 @@ static void await_close(atomic_uint *closed)
 		SLEEP(closed, 0);
 }
 
-ACTOR(close_misses_waiter, one)
-{
-	await_close(&s->closed);
-}
-
-ACTOR(close_misses_waiter, two)
+ACTOR(close_misses_waiter, waiter)
 {
 	await_close(&s->closed);
 }
@@ -196,7 +181,7 @@ ACTOR(close_misses_waiter, closer)
 	WAKE(&s->closed, BUG(1, INT32_MAX));
 }
 
-TEST(close_misses_waiter, one, two, closer)
+TEST(close_misses_waiter, waiter, waiter, closer)
 {
 	FL_ACCEPTABLE(1, "both saw it closed");
 }

@@ -66,13 +66,6 @@ static inline void unbounded_call(fl_mpmc_unbounded *q, unsigned which)
 	}
 }
 
-static inline void within_64(uint32_t *since)
-{
-	uint32_t now = fl_stress_steps();
-	FL_STRESS_CHECK(now - *since <= 64);
-	*since = now;
-}
-
 /* Each call returns within 64 steps beside such a peer. The caller may get if it `consumes`. */
 static inline void unbounded_call_all(fl_mpmc_unbounded *q, unsigned peer, bool consumes)
 {

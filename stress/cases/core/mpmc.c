@@ -3,15 +3,7 @@
  * The ring for many producers and consumers: each item once, in order; full, empty and closed only
  * when true.
  */
-#include "../cases.h"
-#include <fairlead/mpmc.h>
-
-static fl_mpmc *ring_of(size_t capacity)
-{
-	fl_mpmc *q = NULL;
-	OK(fl_mpmc_create(&q, sizeof(int), capacity));
-	return q;
-}
+#include "mpmcs.h"
 
 static int get(fl_mpmc *q)
 {

@@ -3,15 +3,7 @@
  * The ring for many: changes of two rings, and observations of them, have one order for all
  * threads.
  */
-#include "../cases.h"
-#include <fairlead/mpmc.h>
-
-static fl_mpmc *ring_of(size_t capacity)
-{
-	fl_mpmc *q = NULL;
-	OK(fl_mpmc_create(&q, sizeof(int), capacity));
-	return q;
-}
+#include "mpmcs.h"
 
 /*
  * The answers "empty" of two rings and the puts into them are in one order: if two threads put into

@@ -2,15 +2,7 @@
 /*
  * The ring for many producers and consumers: several items at once, the close, and stopped peers.
  */
-#include "../cases.h"
-#include <fairlead/mpmc.h>
-
-static fl_mpmc *ring_of(size_t capacity)
-{
-	fl_mpmc *q = NULL;
-	OK(fl_mpmc_create(&q, sizeof(int), capacity));
-	return q;
-}
+#include "mpmcs.h"
 
 /*
  * batch_partial: several items at once into less space; a get takes what is there; no item is lost
@@ -185,35 +177,24 @@ FL_STRESS_ACTOR(mpmc_stalled, peer)
 	}
 }
 
-static void within_64(uint32_t since)
-{
-	FL_STRESS_CHECK(fl_stress_steps() - since <= 64);
-}
-
 FL_STRESS_ACTOR(mpmc_stalled, tries)
 {
 	int item = 9, items[3];
-	uint32_t before = fl_stress_steps();
+	uint32_t since = fl_stress_steps();
 	FL_IGNORE(fl_mpmc_try_put(s->q, &item));
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	FL_IGNORE(fl_mpmc_try_get(s->q, &item));
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 3));
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 3));
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	fl_mpmc_close(s->q);
-	within_64(before);
-	before = fl_stress_steps();
+	within_64(&since);
 	FL_STRESS_CHECK(fl_mpmc_is_closed(s->q));
-	within_64(before);
+	within_64(&since);
 }
 
 FL_STRESS_PROCESSES(mpmc_stalled, peer, tries)
