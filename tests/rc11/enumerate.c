@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "enumerate.h"
 
-
 typedef struct {
 	execution x;
 	search search;
@@ -145,9 +144,8 @@ static void choose_sources(enumeration *e, event_set open)
 void each_candidate(const program *p, search s, bool (*visit)(execution *x, void *context), void *context)
 {
 	unsigned compares = 0;
-	for (int t = 0; t < p->thread_count; t++)
-		for (int i = 0; i < p->thread[t].count; i++)
-			compares += p->thread[t].op[i].kind == 'C';
+	FOR_OPERATIONS (op, p)
+		compares += op->kind == 'C';
 	enumeration e = {.search = s, .visit = visit, .context = context};
 	for (unsigned succeeding = 0; succeeding < 1u << compares && !e.stopped; succeeding++) {
 		execution_begin(&e.x, p, succeeding);

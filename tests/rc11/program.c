@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "program.h"
 
-
 static const char location_names[LOCATION_MAX + 1] = "xyzw";
 static const char *const order_names[] = {"rlx", "acq", "rel", "ar", "sc"};
 enum { ORDERS = sizeof order_names / sizeof order_names[0], LINE_LENGTH = 1024 };
@@ -19,18 +18,16 @@ bool op_writes(const operation *op)
 int program_reads(const program *p)
 {
 	int reads = 0;
-	for (int t = 0; t < p->thread_count; t++)
-		for (int i = 0; i < p->thread[t].count; i++)
-			reads += op_reads(&p->thread[t].op[i]);
+	FOR_OPERATIONS (op, p)
+		reads += op_reads(op);
 	return reads;
 }
 
 bool program_names(const program *p, int location)
 {
-	for (int t = 0; t < p->thread_count; t++)
-		for (int i = 0; i < p->thread[t].count; i++)
-			if (p->thread[t].op[i].location == location)
-				return true;
+	FOR_OPERATIONS (op, p)
+		if (op->location == location)
+			return true;
 	return false;
 }
 
@@ -227,9 +224,8 @@ static void parse_verdict(const litmus_text *from, program *p, const char *line)
 int program_events(const program *p)
 {
 	int events = 0;
-	for (int t = 0; t < p->thread_count; t++)
-		for (int i = 0; i < p->thread[t].count; i++)
-			events += 1 + (op_reads(&p->thread[t].op[i]) && op_writes(&p->thread[t].op[i]));
+	FOR_OPERATIONS (op, p)
+		events += 1 + (op_reads(op) && op_writes(op));
 	return events + program_values(p) - program_reads(p);
 }
 

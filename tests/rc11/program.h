@@ -65,6 +65,11 @@ typedef struct {
 	verdict verdicts[VERDICT_MAX];
 } program;
 
+/* Each operation of the program. */
+#define FOR_OPERATIONS(op, p)                                                                                          \
+	for (const thread_ops *of_##op = (p)->thread; of_##op < (p)->thread + (p)->thread_count; of_##op++)            \
+		for (const operation *op = of_##op->op; op < of_##op->op + of_##op->count; op++)
+
 bool op_reads(const operation *op);
 bool op_writes(const operation *op);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "random.h"
 
-
 /* The engine remembers so many stores of a location, the initial one among them. */
 enum { STORES_REMEMBERED = 8 };
 

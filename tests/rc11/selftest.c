@@ -7,7 +7,6 @@
 
 #include "enumerate.h"
 
-
 enum { MANY_CANDIDATES = 30000 }; /* of so many or more none is listed without pruning */
 
 typedef struct {
@@ -127,11 +126,10 @@ static double candidates(const program *p)
 	double product = 1;
 	for (int l = 0; l < LOCATION_MAX; l++) {
 		int reads = 0, writes = 0;
-		for (int t = 0; t < p->thread_count; t++)
-			for (int i = 0; i < p->thread[t].count; i++) {
-				reads += p->thread[t].op[i].location == l && op_reads(&p->thread[t].op[i]);
-				writes += p->thread[t].op[i].location == l && op_writes(&p->thread[t].op[i]);
-			}
+		FOR_OPERATIONS (op, p) {
+			reads += op->location == l && op_reads(op);
+			writes += op->location == l && op_writes(op);
+		}
 		for (int i = 0; i < reads; i++)
 			product *= writes + 1;
 		for (int i = 1; i <= writes; i++)
