@@ -230,7 +230,7 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 /* Each thread of the execution, in the order of the numbers. */
 #define LAB_EACH_THREAD(t) for (struct lab_thread *t = lab.threads; t < lab.threads + lab.n_threads; t++)
 typedef bool lab_sleeps(const struct lab_thread *thread, uintptr_t on);
-/* The threads that sleep on something, in the order in which they went to sleep; returns their number. */
+/* The threads that sleep on something, the first sleeper first. Returns their number. */
 unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, uintptr_t on);
 /* The same thread, by its number. */
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);

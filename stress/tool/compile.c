@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 /*
- * Of each script: $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the program;
- * the rest are the sources, here one. The user's variables are read as a shell reads them.
+ * Of each script: $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the
+ * program; the rest are the sources, here one. The user's variables are read as a shell reads them.
  */
 static const char script[] =
     "folder=$1 includes=$2 archives=$3 source=$5 model= plain=\n"

@@ -65,7 +65,7 @@ static int conclude(int programs, int wrong, const char *what)
 	return wrong || !programs;
 }
 
-/* Calls visit for each program of a text; adds their number to `programs`, and the results to `sum`. */
+/* Calls visit for each program of a text; adds up their number, and the results. */
 static void each_program(litmus_text from, int (*visit)(const char *file, const program *), int *programs, int *sum)
 {
 	if (!from.file) {

@@ -6,7 +6,7 @@
  * Event loops without a kernel: a poller is a word on which a loop sleeps, a descriptor a number
  * that an actor makes ready. All else is the loop's own.
  *
- *   LOOP_ALONE(..., 1, loop_run, function)  // the setup, and the actor `loop`, which frees the loop
+ *   LOOP_ALONE(..., 1, loop_run, function)   // the setup, and the actor `loop`, which frees it
  *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); loop_leave(&s->world); }
  *   FL_STRESS(...)                   { loop_end(&s->world); ... }
  */
@@ -39,7 +39,7 @@ void loop_expect(struct loop_world *w);
 /* Runs `function` on the loop and frees it; for the one actor that owns the loop. */
 int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
 
-/* For a fiber: runs the function in another fiber; returns when all others have left, and it has ended. */
+/* For a fiber: runs the function in another fiber until all others have left and it has ended. */
 int loop_watch(struct loop_world *w, fl_fiber_function *function, void *arg);
 
 /* Like loop_run(), with `function` in a fiber that loop_watch() has started. */
