@@ -97,11 +97,6 @@ static const fl_allocator *then_allocator(const struct then_chain *c)
 	return fl__task_blocks_owner(c->blocks)->allocator;
 }
 
-static char *then_copy_message(const struct then_chain *c, const char *text)
-{
-	return *text ? fl__message_format(then_allocator(c), "%s", text) : NULL;
-}
-
 /* `cancelled`: a future that has ended as cancelled, and so ends the chain; or NULL. */
 static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
 {
@@ -114,8 +109,9 @@ static void then_end(struct then_chain *c, const fl_future *cancelled, int error
 
 static void then_end_like(struct then_chain *c, fl_future *f)
 {
-	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f),
-	         then_copy_message(c, fl_future_message(f)));
+	const char *text = fl_future_message(f);
+	char *message = *text ? fl__message_format(then_allocator(c), "%s", text) : NULL;
+	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f), message);
 }
 
 static void then_end_like_second(struct then_chain *c, fl_future *second)
@@ -304,13 +300,8 @@ static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t dead
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
-		struct then_stage stage = then_stage_of(f);
-		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
-		if (stage.future) {
-			fl__future_help(stage.future, deadline, cancel);
-			if (fl__future_has_ended(stage.future))
-				continue;
-		}
+		then_on_help(f, deadline, cancel);
+		fl_on on[2] = {FL_ON_FUTURE(f), then_stage_of(f).on};
 		if (fl_wait_any_until(on, 2, deadline, (fl_cancel_token *)cancel) < 0)
 			return; /* the wait that follows returns the same */
 	}
