@@ -30,12 +30,14 @@
 	} while (0)
 
 /* A queue points to its first and last member; a member has `next` and `prev`. */
-#define FL__QUEUE_ADD(first, last, member)                                                                             \
+#define FL__QUEUE_ADD(first, last, member) FL__QUEUE_ADD_AT(first, last, member, next, prev)
+#define FL__QUEUE_ADD_FIRST(first, last, member) FL__QUEUE_ADD_AT(last, first, member, prev, next)
+#define FL__QUEUE_ADD_AT(other, end, member, next, prev)                                                               \
 	do {                                                                                                           \
 		(member)->next = NULL;                                                                                 \
-		(member)->prev = (last);                                                                               \
-		*((last) ? &(last)->next : &(first)) = (member);                                                       \
-		(last) = (member);                                                                                     \
+		(member)->prev = (end);                                                                                \
+		*((end) ? &(end)->next : &(other)) = (member);                                                         \
+		(end) = (member);                                                                                      \
 	} while (0)
 
 #define FL__QUEUE_REMOVE(first, last, member)                                                                          \

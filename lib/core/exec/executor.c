@@ -161,10 +161,7 @@ void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block
 
 void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block)
 {
-	block->prev = NULL;
-	block->next = queue->head;
-	*(queue->head ? &queue->head->prev : &queue->tail) = block;
-	queue->head = block;
+	FL__QUEUE_ADD_FIRST(queue->head, queue->tail, block);
 	block->queued = FL__QUEUED;
 	queue->length++;
 }

@@ -100,14 +100,6 @@ static void imap_close(fl_imap *it)
 		done->returned = true;
 }
 
-static void imap_add_oldest(fl_imap *it, struct fl__imap_batch *b)
-{
-	b->prev = NULL;
-	b->next = it->oldest;
-	*(b->next ? &b->next->prev : &it->newest) = b;
-	it->oldest = b;
-}
-
 static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
 {
 	b->next_done = NULL;
@@ -216,7 +208,7 @@ static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 		if (it->unordered)
 			imap_add_ready(it, rest);
 	}
-	imap_add_oldest(it, rest);
+	FL__QUEUE_ADD_FIRST(it->oldest, it->newest, rest);
 	b->count = begin;
 }
 
