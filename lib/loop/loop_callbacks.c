@@ -60,7 +60,7 @@ static void loop_enqueue_call(struct fl__post *post)
 	*(l->calls ? &l->calls_last->next : &l->calls) = post;
 	l->calls_last = post;
 	if (!l->calling)
-		fl__fiber_resume_first(l->callback_fiber);
+		fl__fiber_resume(l->callback_fiber);
 }
 
 void fl__loop_free_calls(fl_loop *l)
@@ -208,7 +208,7 @@ static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 	}
 	if (!l->calling) {
 		w->pending_ |= events;
-		fl__fiber_resume_first(l->callback_fiber);
+		fl__fiber_resume(l->callback_fiber);
 	} else if (!(w->pending_ & WATCH_MUTED)) {
 		w->pending_ = WATCH_MUTED;
 		loop_watch_mute(w, true);
@@ -321,7 +321,7 @@ int fl__loop_run_callbacks(void *loop)
 	struct fl__ctx *ctx = fl__ctx_get();
 	for (;;) {
 		if (!l->calls)
-			(void)fl__fiber_suspend(FL_FOREVER); /* always 0 without a deadline */
+			fl__fiber_suspend();
 		if (l->ending)
 			return 0;
 		l->calling = true;
@@ -351,6 +351,6 @@ void fl__loop_check_timers(fl_loop *l)
 {
 	const int64_t next = loop_next_callback(l);
 	if (next != FL_FOREVER && next <= fl__sys.now())
-		fl__fiber_resume_first(l->callback_fiber);
+		fl__fiber_resume(l->callback_fiber);
 	fl__linger_check(l);
 }

@@ -138,17 +138,11 @@ void fl__fiber_detach(struct fl__fiber *f);
 
 void fl__fiber_yield(void);
 
-/*
- * Suspends the calling fiber until a resume, which may come first. Acquires what the resume
- * released. Returns 0, -ETIMEDOUT.
- */
-int fl__fiber_suspend(int64_t deadline);
+/* Suspends the calling fiber until a resume, which may come first. */
+void fl__fiber_suspend(void);
 
-/* Any thread. Ends the current or the next suspend of `f`, once. */
+/* Ends the current or the next suspend of `f`, once. `f` runs next, in the current turn. */
 void fl__fiber_resume(struct fl__fiber *f);
-
-/* Only the scheduler's thread resumes `f`, which runs next, in the current turn. */
-void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*
  * Calls function(arg), which must not wait or switch, on the stack of `f`. False: `f` has not

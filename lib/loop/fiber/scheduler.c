@@ -7,14 +7,14 @@
  *
  *   value               meaning            set by                       cleared by
  *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
- *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -; of `pause`:
- *                                          by the fiber's own thread    fl__fiber_suspend()
+ *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -
+ *                                          by the fiber's own thread
  *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
  * The function that clears SCHED_PARKED owes the fiber one entry: in the run queue on the fiber's
- * own thread, else in the inbox; sched_unpark_in_handler() always in the inbox. Until a parked
- * fiber has its entry, the fiber, its wait and its scheduler stay valid.
+ * own thread, else, and for a signal handler, in the inbox. Until a parked fiber has its entry,
+ * the fiber, its wait and its scheduler stay valid.
  *
  * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
  *
@@ -182,14 +182,14 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 		s->config.ops->wake(s);
 }
 
-static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+/* Through the inbox, also for a signal handler, which may interrupt a change of the run queue. */
+static void sched_unpark_from_any(struct fl__wait *wait)
 {
+	/* After the swap the wait may be freed. */
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
 	/* release: pairs with sched_is_unparked(). acquire: f->post; pairs with sched_park(). */
-	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
-		return;
-	if (s == fl__sched_current)
-		fl__sched_enqueue(s, f);
-	else
+	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
 		fl__sched_post(s, &f->post);
 }
 
@@ -205,23 +205,12 @@ static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *
 
 static void sched_unpark(struct fl__wait *wait)
 {
-	/* After the swap the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current)
 		sched_unpark_from_own(f, s, wait);
 	else
-		sched_unpark_from_any(f, s, wait);
-}
-
-/* The handler may interrupt a change of the run queue. */
-static void sched_unpark_in_handler(struct fl__wait *wait)
-{
-	struct fl__fiber *f = sched_fiber_of(wait->ctx);
-	struct fl__sched *s = f->sched;
-	/* release and acquire: as in sched_unpark_from_any() */
-	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
-		fl__sched_post(s, &f->post);
+		sched_unpark_from_any(wait);
 }
 
 static bool sched_is_unparked(const struct fl__wait *wait)
@@ -262,33 +251,27 @@ static const struct fl__ctx *sched_calling_thread(void)
 	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
 }
 
-const struct fl__ctx_ops fl__fiber_parker = {sched_park,          sched_unpark,   sched_unpark_in_handler,
-                                             fl__fiber_yield,     sched_wait_fds, fl__sched_entered,
-                                             sched_calling_thread};
+const struct fl__ctx_ops fl__fiber_parker = {sched_park,     sched_unpark,      sched_unpark_from_any, fl__fiber_yield,
+                                             sched_wait_fds, fl__sched_entered, sched_calling_thread};
 
-int fl__fiber_suspend(int64_t deadline)
+void fl__fiber_suspend(void)
 {
-	struct fl__fiber *f = fl__sched_current->running;
-	int rc = sched_park(&f->pause, deadline);
-	if (rc == 0)
-		/* pairs with sched_unpark(), also with a later one */
-		(void)fl__swap_acquire(&f->pause.park_word, SCHED_EMPTY);
-	return rc;
+	struct fl__sched *s = fl__sched_current;
+	struct fl__fiber *f = s->running;
+	if (!f->resumed) {
+		f->suspended = true;
+		fl__sched_switch_next(s, false);
+	}
+	f->resumed = false;
 }
 
 void fl__fiber_resume(struct fl__fiber *f)
 {
-	sched_unpark_from_any(f, f->sched, &f->pause);
-}
-
-void fl__fiber_resume_first(struct fl__fiber *f)
-{
 	struct fl__sched *s = f->sched;
-	/* relaxed, both: this thread resumes and suspends */
-	const bool parked = fl__load_relaxed(&f->pause.park_word) == SCHED_PARKED;
-	fl__store_relaxed(&f->pause.park_word, SCHED_UNPARKED);
-	if (!parked)
+	f->resumed = true;
+	if (!f->suspended)
 		return;
+	f->suspended = false;
 	f->post.next = s->first;
 	s->first = &f->post;
 	if (!s->last)

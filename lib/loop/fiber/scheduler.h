@@ -16,12 +16,12 @@ struct fl__fiber {
 	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
-	struct fl__wait pause; /* fl__fiber_suspend() */
 	int parked_rc;
 	int result;
 	uint32_t ended; /* fiber.c */
 	bool detached;
 	bool begun;
+	bool suspended, resumed; /* fl__fiber_suspend() */
 	int (*function)(void *arg);
 	void *arg;
 	struct fl__stack stack; /* from the first run to the end; low NULL: none */

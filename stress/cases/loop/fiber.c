@@ -89,51 +89,6 @@ FL_STRESS(fiber_timeout_vs_wake, loop, poster)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->left == 0, "timed out, the permit is there");
 }
 
-/*
- * Two resumes that the fiber takes for one: it sees what came before both; otherwise it would
- * suspend for ever.
- */
-struct fiber_two_resumes {
-	struct fl__fiber *fiber;
-	fl_event known;
-	fl_latch resumed; /* the fiber must outlive both */
-	atomic_int work;
-};
-
-static int work_off(void *arg)
-{
-	struct fiber_two_resumes *s = arg;
-	s->fiber = fl__fiber_self();
-	fl_event_set(&s->known);
-	while (LOOK(&s->work) < 2)
-		OK(fl__fiber_suspend(FL_FOREVER));
-	OK(fl_latch_wait(&s->resumed));
-	return 0;
-}
-
-FL_STRESS_ACTOR(fiber_two_resumes, bring_work)
-{
-	OK(fl_event_wait(&s->known));
-	COUNT(&s->work);
-	fl__fiber_resume(s->fiber);
-	fl_latch_count_down(&s->resumed, 1);
-}
-
-FL_STRESS_SETUP(fiber_two_resumes)
-{
-	OK(fl_latch_init(&s->resumed, 2));
-}
-
-FL_STRESS_ACTOR(fiber_two_resumes, loop)
-{
-	OK(run_fiber(work_off, s));
-}
-
-FL_STRESS(fiber_two_resumes, loop, bring_work, bring_work)
-{
-	FL_ACCEPTABLE(LOOK(&s->work) == 2, "all work was seen");
-}
-
 /* A fiber joins another one, which a thread wakes: its end wakes the joiner, with its result. */
 struct fiber_join {
 	struct fl__fiber *other;

@@ -287,58 +287,35 @@ FL_TEST(fiber_trees_of_thousands)
 }
 
 /* Suspend and resume. */
-static int suspend_thrice(void *arg)
-{
-	uint32_t *reached = arg;
-	for (int i = 0; i < 3; i++) {
-		fl__add_release(reached, 1);
-		FL_CHECK(fl__fiber_suspend(FL_FOREVER) == 0);
-	}
-	int64_t deadline = fl_after(FL_MS(1));
-	FL_CHECK(fl__fiber_suspend(deadline) == -ETIMEDOUT);
-	FL_CHECK(fl_now() >= deadline);
-	FL_CHECK(fl__fiber_suspend(0) == -ETIMEDOUT);
-	fl__fiber_resume(fl__fiber_self());
-	fl__fiber_resume(fl__fiber_self());
-	FL_CHECK(fl__fiber_suspend(FL_FOREVER) == 0);
-	FL_CHECK(fl__fiber_suspend(0) == -ETIMEDOUT); /* the two counted as one */
-	return 0;
-}
-
 typedef struct resumer {
 	struct fl__fiber *f;
-	uint32_t reached;
+	unsigned reached;
 } resumer;
 
-static int resume_thrice(void *arg)
+static int suspend_thrice(void *arg)
 {
 	resumer *r = arg;
-	for (uint32_t i = 1; i <= 3; i++) {
-		FL_WAIT_FOR(fl__load_acquire(&r->reached) == i);
-		fl__fiber_resume(r->f);
+	for (int i = 0; i < 3; i++) {
+		r->reached++;
+		fl__fiber_suspend();
 	}
+	fl__fiber_resume(fl__fiber_self());
+	fl__fiber_resume(fl__fiber_self());
+	fl__fiber_suspend();
+	r->reached++;
+	fl__fiber_suspend(); /* the two counted as one */
 	return 0;
-}
-
-FL_TEST(fiber_resume_by_a_thread)
-{
-	resumer r = {NULL, 0};
-	struct fl__sched *s = fl_test_sched();
-	r.f = fl_test_fiber(s, suspend_thrice, &r.reached);
-	fl_thread t;
-	fl_test_go(&t, resume_thrice, &r);
-	fl_test_run(s);
-	fl_test_end(&t);
-	fl_test_fiber_end(r.f);
-	fl__sched_destroy(s);
 }
 
 static int resume_yielding(void *arg)
 {
 	resumer *r = arg;
-	for (uint32_t i = 1; i <= 3; i++) {
-		while (fl__load_acquire(&r->reached) != i)
+	for (unsigned i = 1; i <= 4; i++) {
+		while (r->reached != i)
 			fl__fiber_yield();
+		for (int n = 0; n < 3; n++)
+			fl__fiber_yield();
+		FL_CHECK(r->reached == i); /* it is suspended until the resume */
 		fl__fiber_resume(r->f);
 	}
 	return 0;
@@ -348,7 +325,7 @@ FL_TEST(fiber_resume_by_a_fiber)
 {
 	resumer r = {NULL, 0};
 	struct fl__sched *s = fl_test_sched();
-	r.f = fl_test_fiber(s, suspend_thrice, &r.reached);
+	r.f = fl_test_fiber(s, suspend_thrice, &r);
 	struct fl__fiber *other = fl_test_fiber(s, resume_yielding, &r);
 	fl_test_run(s);
 	fl_test_fiber_end(r.f);
