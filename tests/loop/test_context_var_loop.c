@@ -44,9 +44,10 @@ IN_LOOP(context_var_in_fibers)
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_test_own(1);
 	fl_fiber *f = fl_test_start(fl_test_see, &started);
-	FL_CHECK(fl_group_start(&g, fl_test_see, &member) == 0);
+	FL_OK(fl_group_start(&g, fl_test_see, &member));
 	fl_test_own(2); /* not seen there */
-	FL_CHECK(fl_test_join(f) == 0 && fl_group_join(&g) == 0);
+	FL_OK(fl_test_join(f));
+	FL_OK(fl_group_join(&g));
 	FL_CHECK(started.number == 1 && member.number == 1);
 	FL_CHECK(fl_test_owned_number() == 2 && fl_test_values_alive() == 1);
 	return 0;
@@ -71,9 +72,9 @@ IN_LOOP(context_var_fibers_are_isolated)
 	fl_test_own(77);
 	for (int i = 0; i < N; i++) {
 		numbers[i] = i + 1;
-		FL_CHECK(fl_group_start(&g, keep_own, &numbers[i]) == 0);
+		FL_OK(fl_group_start(&g, keep_own, &numbers[i]));
 	}
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_OK(fl_group_join(&g));
 	FL_CHECK(fl_test_owned_number() == 77 && fl_test_values_alive() == 1);
 	return 0;
 }
@@ -100,10 +101,10 @@ IN_LOOP(context_var_in_posts)
 	fl_loop *l = fl_loop_current();
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	fl_test_own_scoped(1, &token);
-	FL_CHECK(fl_loop_post(l, fl_test_see_in_callback, &first) == 0);
-	FL_CHECK(fl_loop_post(l, fl_test_see_in_callback, &second) == 0);
+	FL_OK(fl_loop_post(l, fl_test_see_in_callback, &first));
+	FL_OK(fl_loop_post(l, fl_test_see_in_callback, &second));
 	fl_context_var_reset(&token);
-	FL_CHECK(fl_loop_post(l, fl_test_see_in_callback, &without) == 0);
+	FL_OK(fl_loop_post(l, fl_test_see_in_callback, &without));
 	until_called(&without);
 	FL_CHECK(first.number == 1 && second.number == 1 && without.number == 0);
 	FL_CHECK(fl_test_owned_number() == 0 && fl_test_values_alive() == 0);
@@ -113,7 +114,7 @@ IN_LOOP(context_var_in_posts)
 /* Calls that the loop's end makes or drops. */
 static void post_again(void *seen)
 {
-	FL_CHECK(fl_loop_post(fl_loop_current(), post_again, seen) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), post_again, seen));
 	(void)fl_test_see(seen);
 }
 
@@ -260,13 +261,14 @@ static int watch_while_values_change(void *unused)
 	fl_test_seen seen = {.number = -1};
 	FL_CHECK(pipe(fds) == 0 && write(fds[1], "x", 1) == 1);
 	fl_test_own(1);
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &w, fds[0], FL_LOOP_IN, see_in_watch, &seen) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &w, fds[0], FL_LOOP_IN, see_in_watch, &seen));
 	fl_test_own(2);
 	FL_CHECK(fl_test_values_alive() == 1); /* the watch pins none */
 	while (fl__load_acquire(&seen.calls) < 2)
 		fl_test_look();
 	FL_CHECK(seen.number == 0 && seen.colour == fl_test_white); /* in the second call, too */
-	FL_CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+	FL_OK(close(fds[0]));
+	FL_OK(close(fds[1]));
 	return 0;
 }
 

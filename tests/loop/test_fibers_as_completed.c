@@ -61,7 +61,7 @@ FL_TEST_WITH(fibers_wait_for_all_or_the_first, fl_test_body_in_loop, void)
 	/* Without an error, until all have ended. */
 	FL_CHECK(all.rc == N && first.rc == 1 && error.rc == N);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 	FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == N && fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == N);
 	crowd_join(&w);
 }
@@ -76,13 +76,15 @@ FL_TEST_WITH(fibers_wait_for_the_first_error, fl_test_body_in_loop, void)
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
 	/* An error is no end of all. */
 	FL_CHECK(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_test_join(f[3]) == -EIO);
+	FL_RC(fl_test_join(f[3]), -EIO);
 	/* a cancel is answered, and no error */
 	fl_fiber_cancel(f[1]);
 	fl_fiber *setter = fl_test_start(sets_later, &gate);
 	FL_CHECK(fl_fibers_wait(f, 3, FL_FIRST_ERROR) == 3 && ends == 1);
-	FL_CHECK(fl_test_join(setter) == 0 && fl_test_join(f[0]) == 0);
-	FL_CHECK(fl_test_join(f[1]) == -ECANCELED && fl_test_join(f[2]) == 0);
+	FL_OK(fl_test_join(setter));
+	FL_OK(fl_test_join(f[0]));
+	FL_RC(fl_test_join(f[1]), -ECANCELED);
+	FL_OK(fl_test_join(f[2]));
 }
 
 FL_TEST_WITH(fibers_wait_answers, fl_test_body_in_loop, void)
@@ -146,8 +148,8 @@ FL_TEST_WITH(fibers_wait_where_it_cannot, fl_test_body_in_loop, void)
 	crowd_start(&w);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
-	FL_CHECK(fl_loop_post(fl_loop_current(), waits_in_a_callback, &w) == 0);
-	FL_CHECK(fl_event_wait(&w.gates[1]) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), waits_in_a_callback, &w));
+	FL_OK(fl_event_wait(&w.gates[1]));
 	crowd_join(&w);
 }
 
@@ -165,9 +167,9 @@ static int looks_elsewhere(void *unused)
 	size_t i;
 	FL_SCOPED(fl_as_completed) *done = NULL;
 	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
-	FL_CHECK(fl_fibers_as_completed_create(&done, &elsewhere, 1) == 0 &&
-	         fl_as_completed_try_next(done, &i) == -EAGAIN);
-	FL_CHECK(fl_as_completed_next(done, &i) == -EDEADLK);
+	FL_OK(fl_fibers_as_completed_create(&done, &elsewhere, 1));
+	FL_RC(fl_as_completed_try_next(done, &i), -EAGAIN);
+	FL_RC(fl_as_completed_next(done, &i), -EDEADLK);
 	return 0;
 }
 
@@ -199,7 +201,7 @@ FL_TEST_WITH(fibers_wait_for_some_that_others_take, fl_test_body_in_loop, void)
 	fl_fiber *f = fl_test_start(watches, &all);
 	fl_test_settle();
 	fl_event_set(&w.gates[0]);
-	FL_CHECK(fl_test_join(w.f[0]) == 0);
+	FL_OK(fl_test_join(w.f[0]));
 	fl_fiber_detach(w.f[1]);
 	fl_event_set(&w.gates[2]);
 	fl_test_settle();
@@ -219,7 +221,8 @@ FL_TEST_WITH(fibers_wait_for_the_same_twice, fl_test_body_in_loop, void)
 	fl_fiber *f = fl_test_start(waits_for, &gate), *both[] = {f, f};
 	fl_fiber *setter = fl_test_start(sets_later, &gate);
 	FL_CHECK(fl_fibers_wait(both, 2, FL_ALL_ENDED) == 2);
-	FL_CHECK(fl_test_join(f) == 0 && fl_test_join(setter) == 0);
+	FL_OK(fl_test_join(f));
+	FL_OK(fl_test_join(setter));
 }
 
 /* One after another. */
@@ -231,17 +234,18 @@ FL_TEST_WITH(completed_hands_out_in_the_order_of_the_ends, fl_test_body_in_loop,
 	size_t i = 77;
 	FL_SCOPED(fl_as_completed) *done = NULL;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
+	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
 	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN && i == 77);
 	for (int k = 0; k < N; k++) {
 		fl_event_set(&w.gates[order[k]]);
 		if (k == 1)
 			fl_test_settle(); /* it has ended before the wait */
 		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == order[k]);
-		FL_CHECK(fl_fiber_try_join(w.f[i], NULL) == 0);
+		FL_OK(fl_fiber_try_join(w.f[i], NULL));
 	}
-	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA && fl_as_completed_try_next(done, &i) == -ENODATA);
-	FL_CHECK(fl_as_completed_next_until(done, &i, 0, NULL) == -ENODATA);
+	FL_RC(fl_as_completed_next(done, &i), -ENODATA);
+	FL_RC(fl_as_completed_try_next(done, &i), -ENODATA);
+	FL_RC(fl_as_completed_next_until(done, &i, 0, NULL), -ENODATA);
 }
 
 FL_TEST_WITH(completed_begins_with_those_that_had_ended, fl_test_body_in_loop, void)
@@ -253,16 +257,17 @@ FL_TEST_WITH(completed_begins_with_those_that_had_ended, fl_test_body_in_loop, v
 	fl_event_set(&w.gates[3]);
 	fl_event_set(&w.gates[1]);
 	fl_test_settle();
-	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
+	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
 	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 1);
 	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 3);
 	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 0);
-	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN);
-	FL_CHECK(fl_fibers_as_completed_create(&none, NULL, 0) == 0 && fl_as_completed_next(none, &i) == -ENODATA);
+	FL_RC(fl_as_completed_try_next(done, &i), -EAGAIN);
+	FL_OK(fl_fibers_as_completed_create(&none, NULL, 0));
+	FL_RC(fl_as_completed_next(none, &i), -ENODATA);
 	crowd_join(&w);
-	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
+	FL_RC(fl_as_completed_next(done, &i), -ENODATA); /* the last was joined without it */
 }
 
 /* Each fiber is in the array twice. Two have ended before the create, the others end after it. */
@@ -279,14 +284,14 @@ static int each_twice(void *joins)
 	fl_fiber *twice[2 * N];
 	for (int k = 0; k < 2 * N; k++)
 		twice[k] = w.f[k % N];
-	FL_CHECK(fl_fibers_as_completed_create(&done, twice, 2 * N) == 0);
+	FL_OK(fl_fibers_as_completed_create(&done, twice, 2 * N));
 	for (int k = 1; k < N - 1; k++)
 		fl_event_set(&w.gates[k]);
 	for (; fl_as_completed_next(done, &i) == 0; n++) {
 		FL_CHECK(i < N && !seen[i]);
 		seen[i] = true;
 		if (joins)
-			FL_CHECK(fl_fiber_try_join(twice[i], NULL) == 0);
+			FL_OK(fl_fiber_try_join(twice[i], NULL));
 	}
 	FL_CHECK(n == N && fl_as_completed_try_next(done, &i) == -ENODATA);
 	if (!joins)
@@ -313,10 +318,10 @@ FL_TEST_WITH(completed_next_answers, fl_test_body_in_loop, void)
 		fl__sys.alloc = fl_test_no_memory;
 		FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
 	}
-	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
-	FL_CHECK(fl_as_completed_next_until(done, &i, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_as_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_as_completed_next_until(done, &i, FL_FOREVER, &stop) == -ECANCELED);
+	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
+	FL_RC(fl_as_completed_next_until(done, &i, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(done, &i, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
 		FL_CHECK(fl_as_completed_next(done, &i) == -ECANCELED && i == 77);
@@ -347,9 +352,9 @@ static int consumes(void *arg)
 static void asks_in_a_callback(void *arg)
 {
 	consumer *t = arg;
-	FL_CHECK(fl_as_completed_try_next(t->done, &t->index) == -EAGAIN);
-	FL_CHECK(fl_as_completed_next(t->done, &t->index) == -EDEADLK);
-	FL_CHECK(fl_as_completed_next_until(t->done, &t->index, FL_FOREVER, NULL) == -EDEADLK);
+	FL_RC(fl_as_completed_try_next(t->done, &t->index), -EAGAIN);
+	FL_RC(fl_as_completed_next(t->done, &t->index), -EDEADLK);
+	FL_RC(fl_as_completed_next_until(t->done, &t->index, FL_FOREVER, NULL), -EDEADLK);
 	fl_event_set(&t->asked);
 }
 
@@ -358,8 +363,9 @@ FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
 	crowd w;
 	consumer t = {.rc = 77};
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0);
-	FL_CHECK(fl_loop_post(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
+	FL_OK(fl_fibers_as_completed_create(&t.done, w.f, N));
+	FL_OK(fl_loop_post(fl_loop_current(), asks_in_a_callback, &t));
+	FL_OK(fl_event_wait(&t.asked));
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
 	FL_PANICS(FL_CHECK(fl_as_completed_next(t.done, &t.index) == 0));
@@ -380,15 +386,15 @@ FL_TEST_WITH(completed_when_others_take_some, fl_test_body_in_loop, void)
 	fl_as_completed *second;
 	size_t i;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0 &&
-	         fl_fibers_as_completed_create(&second, w.f, N) == 0);
+	FL_OK(fl_fibers_as_completed_create(&t.done, w.f, N));
+	FL_OK(fl_fibers_as_completed_create(&second, w.f, N));
 	fl_event_set(&w.gates[0]);
 	fl_event_set(&w.gates[2]);
 	fl_test_settle();
 	FL_CHECK(fl_as_completed_next(second, &i) == 0 && i == 0);
-	FL_CHECK(fl_test_join(w.f[0]) == 0);
+	FL_OK(fl_test_join(w.f[0]));
 	FL_CHECK(fl_as_completed_next(t.done, &i) == 0 && i == 2);
-	FL_CHECK(fl_test_join(w.f[2]) == 0);
+	FL_OK(fl_test_join(w.f[2]));
 	fl_as_completed_free(second);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
@@ -411,7 +417,7 @@ FL_TEST_WITH(completed_next_cancelled_as_one_ends, fl_test_body_in_loop, void)
 		crowd w;
 		consumer t = {.rc = 77};
 		crowd_start(&w);
-		FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0);
+		FL_OK(fl_fibers_as_completed_create(&t.done, w.f, N));
 		fl_fiber *f = fl_test_start(consumes, &t);
 		fl_test_settle();
 		if (order == 0)
@@ -453,7 +459,8 @@ FL_TEST_WITH(completed_after_the_locals_ended, fl_test_body_in_loop, void)
 	FL_SCOPED(fl_as_completed) *done = NULL;
 	size_t i;
 	destroyed = 0;
-	FL_CHECK(fl_fibers_as_completed_create(&done, &f, 1) == 0 && fl_as_completed_next(done, &i) == 0);
+	FL_OK(fl_fibers_as_completed_create(&done, &f, 1));
+	FL_OK(fl_as_completed_next(done, &i));
 	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
 }
 
@@ -475,7 +482,7 @@ FL_TEST_WITH(completed_of_many, fl_test_body_in_loop, void)
 	for (size_t i = 0; i < n; i++)
 		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
 	fl_test_settle();
-	FL_CHECK(fl_fibers_as_completed_create(&done, f, n) == 0);
+	FL_OK(fl_fibers_as_completed_create(&done, f, n));
 	for (size_t k = 0, at = 0; k < n; k++) {
 		size_t i;
 		at = (at + stride) % n;
@@ -485,7 +492,7 @@ FL_TEST_WITH(completed_of_many, fl_test_body_in_loop, void)
 	}
 	FL_CHECK(fl_fibers_wait(f, n, FL_ALL_ENDED) == (int)n);
 	for (size_t i = 0; i < n; i++)
-		FL_CHECK(fl_fiber_try_join(f[i], NULL) == 0);
+		FL_OK(fl_fiber_try_join(f[i], NULL));
 	free(t);
 	free(f);
 }
@@ -513,18 +520,18 @@ static int child_of_a_group(void *unused)
 	known k = {NULL, FL_EVENT_INIT};
 	FL_SCOPED(fl_as_completed) *of_next = NULL;
 	size_t i;
-	FL_CHECK(fl_group_start(&g, makes_itself_known, &k) == 0);
+	FL_OK(fl_group_start(&g, makes_itself_known, &k));
 	fl_test_settle();
 	fl_fiber *next;
 	{
 		FL_SCOPED(fl_as_completed) *done = NULL;
-		FL_CHECK(fl_fibers_as_completed_create(&done, &k.f, 1) == 0);
+		FL_OK(fl_fibers_as_completed_create(&done, &k.f, 1));
 		fl_event_set(&k.gate);
-		FL_CHECK(fl_group_join(&g) == 0);
+		FL_OK(fl_group_join(&g));
 		next = fl_test_start(waits_for, &later);
 		FL_CHECK(next == k.f);
-		FL_CHECK(fl_fibers_as_completed_create(&of_next, &next, 1) == 0);
-		FL_CHECK(fl_as_completed_try_next(done, &i) == -ENODATA);
+		FL_OK(fl_fibers_as_completed_create(&of_next, &next, 1));
+		FL_RC(fl_as_completed_try_next(done, &i), -ENODATA);
 	}
 	fl_event_set(&later);
 	FL_CHECK(fl_as_completed_next_until(of_next, &i, fl_after(FL_S(60)), NULL) == 0 && i == 0);

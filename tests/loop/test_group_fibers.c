@@ -11,13 +11,13 @@ static int without_children(void *unused)
 	memset(&g, 0, sizeof g);
 	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all-zero bytes are a valid group */
 	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
-	FL_CHECK(fl_group_join(&g) == 0);
-	FL_CHECK(fl_group_try_join(&g) == 0);
-	FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0);
+	FL_OK(fl_group_join(&g));
+	FL_OK(fl_group_try_join(&g));
+	FL_OK(fl_group_join_until(&g, 0, NULL));
 	FL_CHECK(fl_group_count(&g) == 0 && fl_group_failed_name(&g) == NULL);
 	fl_group_destroy(&g);
 	fl_group_cancel(&g);
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_OK(fl_group_join(&g));
 	return 0;
 }
 
@@ -34,8 +34,8 @@ FL_TEST_WITH(group_fibers_first_error_in_time, fl_test_body_in_loop, void)
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate, .rc = -EPIPE};
 	TOLD();
-	FL_CHECK(fl_group_start(&g, runs, &c) == 0);
-	FL_CHECK(fl_group_start(&g, returns, RC(7)) == 0);
+	FL_OK(fl_group_start(&g, runs, &c));
+	FL_OK(fl_group_start(&g, returns, RC(7)));
 	fl_test_settle();
 	fl_event_set(&gate); /* too late */
 	FL_CHECK(fl_group_join(&g) == 7 && told.count == 1 && c.cancelled);
@@ -60,10 +60,10 @@ static int tells_its_name(void *name)
 FL_TEST_WITH(group_fibers_start_with_a_name, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	FL_CHECK(fl_group_start_with(&g, tells_its_name, n, &(fl_fiber_config){.name = "n"}) == 0);
-	FL_CHECK(fl_group_start_with(&g, tells_its_name, fiber, &(fl_fiber_config){.name = NULL}) == 0);
-	FL_CHECK(fl_group_start_with(&g, tells_its_name, fiber, NULL) == 0);
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_OK(fl_group_start_with(&g, tells_its_name, n, &(fl_fiber_config){.name = "n"}));
+	FL_OK(fl_group_start_with(&g, tells_its_name, fiber, &(fl_fiber_config){.name = NULL}));
+	FL_OK(fl_group_start_with(&g, tells_its_name, fiber, NULL));
+	FL_OK(fl_group_join(&g));
 }
 
 typedef struct elsewhere {
@@ -75,14 +75,14 @@ static int starts_on_another_loop(void *g)
 {
 	FL_PANICS(FL_CHECK(fl_group_start(g, returns, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_start") == 0 && fl_test_panic.object == g);
-	FL_CHECK(fl_group_join(g) == -EDEADLK);
+	FL_RC(fl_group_join(g), -EDEADLK);
 	return 0;
 }
 
 static void starts_one_that_waits(void *arg)
 {
 	elsewhere *m = arg;
-	FL_CHECK(fl_group_start(&m->g, waits_for, &m->gate) == 0);
+	FL_OK(fl_group_start(&m->g, waits_for, &m->gate));
 }
 
 /* Begun in a callback, which has no scope: what the loop cancels at its end. */
@@ -117,8 +117,8 @@ FL_TEST_WITH(group_fibers_child_that_is_cancelled_alone, fl_test_body_in_loop, v
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
-	FL_CHECK(fl_group_start(&g, runs, &c) == 0);
-	FL_CHECK(fl_group_start(&g, cancels_itself, NULL) == 0);
+	FL_OK(fl_group_start(&g, runs, &c));
+	FL_OK(fl_group_start(&g, cancels_itself, NULL));
 	fl_test_settle();
 	FL_CHECK(fl_group_count(&g) == 1);
 	fl_event_set(&gate);
@@ -147,7 +147,7 @@ FL_TEST_WITH(group_fibers_join_after_the_locals_ended, fl_test_body_in_loop, voi
 	fl_group g = FL_GROUP_INIT(NULL);
 	destroyed = 0;
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_group_start(&g, sets_a_local, NULL) == 0);
+		FL_OK(fl_group_start(&g, sets_a_local, NULL));
 	FL_CHECK(fl_group_join(&g) == 0 && destroyed == 3);
 }
 
@@ -156,15 +156,15 @@ FL_TEST_WITH(group_fibers_first_that_failed, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	TOLD();
-	FL_CHECK(fl_group_start(&g, returns, RC(0)) == 0);
-	FL_CHECK(fl_group_start_with(&g, returns, RC(-EIO), &(fl_fiber_config){.name = "a broken one"}) == 0);
-	FL_CHECK(fl_group_start_with(&g, returns, RC(-EPIPE), &(fl_fiber_config){.name = "late"}) == 0);
+	FL_OK(fl_group_start(&g, returns, RC(0)));
+	FL_OK(fl_group_start_with(&g, returns, RC(-EIO), &(fl_fiber_config){.name = "a broken one"}));
+	FL_OK(fl_group_start_with(&g, returns, RC(-EPIPE), &(fl_fiber_config){.name = "late"}));
 	FL_CHECK(fl_group_join(&g) == -EIO && strcmp(fl_group_failed_name(&g), "a broken one") == 0);
 	FL_CHECK(fl_group_failed_index(&g) == 1 && strcmp(fl_group_message(&g), fl_error_text(-EIO)) == 0);
 	FL_CHECK(told.count == 1 && told.error == -EPIPE && strcmp(told.text, "late") == 0);
 	{
 		FL_SCOPED(fl_group) left = FL_GROUP_INIT(NULL);
-		FL_CHECK(fl_group_start_with(&left, returns, RC(-EIO), &(fl_fiber_config){.name = "left"}) == 0);
+		FL_OK(fl_group_start_with(&left, returns, RC(-EIO), &(fl_fiber_config){.name = "left"}));
 	}
 	FL_CHECK(told.count == 2 && told.error == -EIO && strcmp(told.text, "left") == 0);
 }
@@ -194,17 +194,17 @@ static int fails_then(void *arg)
 FL_TEST_WITH(group_fibers_beside_tasks, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
-	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
 	for (int fiber_fails = 0; fiber_fails < 2; fiber_fails++) {
 		fl_group g = FL_GROUP_INIT(pool);
 		mixed m = {.entered = FL_EVENT_INIT};
 		member_call waits = {waits_on_a_thread, &m}, fails = {fails_then, &m};
 		if (fiber_fails) {
-			FL_CHECK(fl_group_submit(&g, &member, &waits, NULL) == 0);
-			FL_CHECK(fl_group_start(&g, fails_then, &m) == 0);
+			FL_OK(fl_group_submit(&g, &member, &waits, NULL));
+			FL_OK(fl_group_start(&g, fails_then, &m));
 		} else {
-			FL_CHECK(fl_group_start(&g, waits_on_a_thread, &m) == 0);
-			FL_CHECK(fl_group_submit(&g, &member, &fails, NULL) == 0);
+			FL_OK(fl_group_start(&g, waits_on_a_thread, &m));
+			FL_OK(fl_group_submit(&g, &member, &fails, NULL));
 		}
 		FL_CHECK(fl_group_count(&g) == 2 && fl_group_join(&g) == -EIO && m.ends == 1);
 		FL_CHECK(fl_group_failed_index(&g) == 1);
@@ -226,12 +226,12 @@ FL_TEST_WITH(group_fibers_and_tasks_submit_more, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
 	TOLD();
-	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);
 		mixed m = {.g = &g};
-		FL_CHECK(fl_group_start(&g, submits_more, &m) == 0); /* runs at the join */
-		FL_CHECK(fl_group_submit(&g, &member, &(member_call){submits_more, &m}, NULL) == 0);
+		FL_OK(fl_group_start(&g, submits_more, &m)); /* runs at the join */
+		FL_OK(fl_group_submit(&g, &member, &(member_call){submits_more, &m}, NULL));
 	}
 	FL_CHECK(strstr(told.text, "EPIPE") != NULL);
 	fl_executor_free(pool);
@@ -247,24 +247,24 @@ static int joins_it(void *g)
 FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
-	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}));
 	for (int kind = 0; kind < 3; kind++) {
 		fl_group g = FL_GROUP_INIT(kind == 2 ? pool : NULL);
 		fl_event gate = FL_EVENT_INIT;
-		FL_CHECK(fl_group_start(&g, waits_for, &gate) == 0);
+		FL_OK(fl_group_start(&g, waits_for, &gate));
 		if (kind == 0) {
 			fl_thread t;
 			int result = 77;
-			FL_CHECK(fl_thread_start(&t, joins_it, &g, NULL) == 0);
+			FL_OK(fl_thread_start(&t, joins_it, &g, NULL));
 			fl_test_settle();
 			fl_event_set(&gate);
 			FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 0);
 		} else {
 			FL_SCOPED(fl_future) *f = NULL;
-			FL_CHECK(fl_submit(pool, &member, &(member_call){joins_it, &g}, &f) == 0);
+			FL_OK(fl_submit(pool, &member, &(member_call){joins_it, &g}, &f));
 			fl_test_settle();
 			fl_event_set(&gate);
-			FL_CHECK(fl_future_get(f, NULL, 0) == 0);
+			FL_OK(fl_future_get(f, NULL, 0));
 		}
 		FL_CHECK(fl_group_count(&g) == 0);
 	}
@@ -278,13 +278,13 @@ static fl_group begun_before;
 static int starts_after_the_end(void *ends)
 {
 	int rc = until_cancelled(ends);
-	FL_CHECK(fl_group_start(&begun_before, returns, NULL) == -ECANCELED);
+	FL_RC(fl_group_start(&begun_before, returns, NULL), -ECANCELED);
 	return rc;
 }
 
 static int starts_and_leaves(void *ends)
 {
-	FL_CHECK(fl_group_start(&begun_before, starts_after_the_end, ends) == 0);
+	FL_OK(fl_group_start(&begun_before, starts_after_the_end, ends));
 	fl_test_settle();
 	return 0;
 }
@@ -302,9 +302,9 @@ FL_TEST(group_fibers_of_a_group_that_began_before_the_loop)
 static void in_child(void *g)
 {
 	FL_CHECK(fl_group_count(g) == 1);
-	FL_CHECK(fl_group_join(g) == -EOWNERDEAD);
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	FL_RC(fl_group_join(g), -EOWNERDEAD);
+	FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -EOWNERDEAD);
+	FL_RC(fl_group_try_join(g), -EBUSY);
 	fl_group_destroy(g);
 }
 
@@ -312,8 +312,8 @@ FL_TEST_WITH(group_fibers_in_a_forked_child, fl_test_body_in_loop, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
-	FL_CHECK(fl_group_start(&g, waits_for, &gate) == 0);
-	FL_CHECK(fl_test_child(in_child, &g, NULL, 0) == 0);
+	FL_OK(fl_group_start(&g, waits_for, &gate));
+	FL_OK(fl_test_child(in_child, &g, NULL, 0));
 	fl_event_set(&gate);
 }
 
@@ -340,7 +340,7 @@ FL_TEST_WITH(group_fibers_start_without_memory, fl_test_body_in_loop, void)
 	FL_FAULTS();
 	fl__sys.guard = guards_some;
 	stacks_left = 0;
-	FL_CHECK(fl_group_start(&g, returns, NULL) == -ENOMEM);
+	FL_RC(fl_group_start(&g, returns, NULL), -ENOMEM);
 	FL_CHECK(fl_group_count(&g) == 0);
 	for (int k = 1; k < 40; k++) {
 		/* used memory can be reused: so the failure comes with a new fiber */
@@ -349,7 +349,7 @@ FL_TEST_WITH(group_fibers_start_without_memory, fl_test_body_in_loop, void)
 		while ((rc = fl_group_start(&g, until_cancelled, &ends)) == 0)
 			started++;
 		FL_CHECK(rc == -ENOMEM && started == k && fl_group_count(&g) == (size_t)k);
-		FL_CHECK(fl_group_start_with(&g, until_cancelled, &ends, NULL) == -ENOMEM);
+		FL_RC(fl_group_start_with(&g, until_cancelled, &ends, NULL), -ENOMEM);
 		fl_group_cancel(&g);
 		FL_CHECK(fl_group_join(&g) == 0 && ends == k);
 	}
@@ -366,9 +366,9 @@ FL_TEST_WITH(group_fibers_start_that_fails_leaves_nothing_behind, fl_test_body_i
 		fl_group g = FL_GROUP_INIT(NULL);
 		fl__sys.guard = guards_some;
 		stacks_left = 0;
-		FL_CHECK(fl_group_start(&g, returns, NULL) == -ENOMEM);
+		FL_RC(fl_group_start(&g, returns, NULL), -ENOMEM);
 		fl_cancel_token_request(&scope);
-		FL_CHECK(fl_group_start(&g, returns, NULL) == -ECANCELED);
+		FL_RC(fl_group_start(&g, returns, NULL), -ECANCELED);
 	}
 	fl_cancel_token_destroy(&scope); /* would panic if it had a child */
 }

@@ -18,7 +18,7 @@ static loaded load(void)
 	char head[4];
 	l.s = fl_test_tcp_stream(&l.peer);
 	fl_test_peer_sends(l.peer, "head and an unread body");
-	FL_GIVES(fl_stream_read(l.s, head, sizeof head), 4);
+	FL_RC(fl_stream_read(l.s, head, sizeof head), 4);
 	l.written = fl_test_fill(l.s);
 	return l;
 }
@@ -34,8 +34,8 @@ static void peer_gets_all(const loaded *l)
 		if (fl_fiber_current())
 			fl_fiber_yield(); /* the loop drops what the peer sends */
 	}
-	FL_GIVES(n, 0);
-	FL_GIVES(got, l->written);
+	FL_RC(n, 0);
+	FL_RC(got, l->written);
 }
 
 FL_TEST_WITH(stream_free_with_unread_input, fl_test_body_leaves_nothing, void)
@@ -43,7 +43,7 @@ FL_TEST_WITH(stream_free_with_unread_input, fl_test_body_leaves_nothing, void)
 	const loaded l = load();
 	fl_stream_free(l.s);
 	peer_gets_all(&l);
-	FL_CHECK(close(l.peer) == 0);
+	FL_OK(close(l.peer));
 }
 
 /* The peer goes on to send after the free. */
@@ -58,7 +58,7 @@ FL_TEST_WITH(stream_free_before_the_peer_has_sent_all, fl_test_body_leaves_nothi
 		fl_fiber_yield();
 	}
 	peer_gets_all(&l);
-	FL_CHECK(close(peer) == 0);
+	FL_OK(close(peer));
 }
 
 FL_TEST_WITH(stream_abort_with_unread_input, fl_test_body_leaves_nothing, void)
@@ -68,7 +68,7 @@ FL_TEST_WITH(stream_abort_with_unread_input, fl_test_body_leaves_nothing, void)
 	fl_test_peer_sends(l.peer, "late");
 	fl_stream_free(l.s);
 	peer_gets_all(&l);
-	FL_CHECK(close(l.peer) == 0);
+	FL_OK(close(l.peer));
 }
 
 static int end_at_once(void *l)
@@ -84,7 +84,7 @@ FL_TEST(stream_free_before_the_loop_ends)
 	loaded l;
 	fl_test_in_loop(end_at_once, &l);
 	peer_gets_all(&l);
-	FL_CHECK(close(l.peer) == 0);
+	FL_OK(close(l.peer));
 }
 
 FL_TEST_WITH(stream_free_lingers_for_a_bounded_time, fl_test_body_leaves_nothing, void)
@@ -96,7 +96,7 @@ FL_TEST_WITH(stream_free_lingers_for_a_bounded_time, fl_test_body_leaves_nothing
 	fl_stream_free(l.s);
 	FL_TEST_UNTIL(fl_test_fds() == before + 1); /* the peer's alone: it has not ended */
 	fl__linger_time = time;
-	FL_CHECK(close(l.peer) == 0);
+	FL_OK(close(l.peer));
 }
 
 enum { MANY = FL__LINGER_MOST + 10 };
@@ -108,12 +108,12 @@ FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothin
 	for (int i = 0; i < MANY; i++) {
 		fl_stream *s = fl_test_tcp_stream(&peers[i]);
 		fl_test_peer_sends(peers[i], "unread");
-		FL_GIVES(fl_stream_write(s, "x", 1), 0);
+		FL_OK(fl_stream_write(s, "x", 1));
 		fl_stream_free(s);
 	}
-	FL_GIVES(fl_test_fds(), before + MANY + FL__LINGER_MOST);
+	FL_RC(fl_test_fds(), before + MANY + FL__LINGER_MOST);
 	for (int i = 0; i < MANY; i++)
-		FL_CHECK(close(peers[i]) == 0);
+		FL_OK(close(peers[i]));
 	FL_TEST_UNTIL(fl_test_fds() == before); /* each peer's end */
 }
 
@@ -138,7 +138,7 @@ FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
 		fl_stream *s = fl_test_tcp_stream(&peer);
 		fl_test_peer_sends(peer, "unread");
 		if (i > 0)
-			FL_GIVES(fl_stream_write(s, "x", 1), 0);
+			FL_OK(fl_stream_write(s, "x", 1));
 		if (i == 1)
 			FL_CHECK(fl_stream_fd(s) >= 0);
 		if (i == 2)
@@ -150,7 +150,7 @@ FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
 		fl_stream_free(s);
 		fl__sys.alloc = fl_test_counting_alloc;
 		fl__poller_sys.control = control;
-		FL_GIVES(fl_test_fds(), before + 1);
-		FL_CHECK(close(peer) == 0);
+		FL_RC(fl_test_fds(), before + 1);
+		FL_OK(close(peer));
 	}
 }

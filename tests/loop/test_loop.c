@@ -53,11 +53,11 @@ static void run_nested(void *arg)
 	nested *n = arg;
 	int number = 1;
 	int64_t deadline;
-	FL_CHECK(fl_loop_run(return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_run_on(n->other, return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_run_on(fl_loop_current(), return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_run_once(n->other, &deadline) == -EBUSY);
-	FL_CHECK(fl_loop_run_once(fl_loop_current(), &deadline) == -EBUSY);
+	FL_RC(fl_loop_run(return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run_on(n->other, return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run_on(fl_loop_current(), return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run_once(n->other, &deadline), -EBUSY);
+	FL_RC(fl_loop_run_once(fl_loop_current(), &deadline), -EBUSY);
 	n->done++;
 }
 
@@ -75,13 +75,14 @@ static int run_in_all_places(void *arg)
 	fl_loop_watch w = {0};
 	int ends[2];
 	run_nested(n);
-	FL_CHECK(fl_loop_post(l, run_nested, n) == 0);
+	FL_OK(fl_loop_post(l, run_nested, n));
 	fl_loop_timer_start(l, &t, 0, run_nested, n);
-	FL_CHECK(pipe(ends) == 0);
-	FL_CHECK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n) == 0);
+	FL_OK(pipe(ends));
+	FL_OK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n));
 	while (n->done < 4)
 		fl_fiber_yield();
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 	return 0;
 }
 
@@ -97,8 +98,8 @@ static int run_elsewhere(void *l)
 {
 	int number = 1;
 	int64_t deadline;
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_run_once(l, &deadline) == -EBUSY);
+	FL_RC(fl_loop_run_on(l, return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run_once(l, &deadline), -EBUSY);
 	return 0;
 }
 
@@ -131,8 +132,8 @@ static void run_then_free_elsewhere(void *unused)
 	int number = 0;
 	fl_thread t;
 	fl_loop *l;
-	FL_CHECK(fl_loop_create(&l, NULL) == 0);
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 0);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, return_number, &number));
 	fl_test_go(&t, free_elsewhere, l);
 	fl_test_end(&t);
 }
@@ -151,7 +152,7 @@ static void run_and_free_inside(void *l)
 static void free_another_inside(void *unused)
 {
 	fl_loop *l;
-	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	FL_OK(fl_loop_create(&l, NULL));
 	run_and_free_inside(l);
 }
 
@@ -182,7 +183,7 @@ static int end_slowly(void *unused)
 	int rc = fl_sleep(FL_S(3600));
 	for (int i = 0; i < 3; i++)
 		fl_fiber_yield();
-	FL_CHECK(fl_sleep_until(fl_after(FL_US(10)), FL_SHIELDED) == 0);
+	FL_OK(fl_sleep_until(fl_after(FL_US(10)), FL_SHIELDED));
 	ended++;
 	return rc;
 }
@@ -192,7 +193,7 @@ static int start_another_at_the_end(void *unused)
 	int rc = fl_sleep(FL_S(3600));
 	fl_fiber_detach(fl_test_start(end_slowly, unused));
 	fl_fiber *f = fl_test_start(sleep_long, NULL);
-	FL_CHECK(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED) == 0); /* born cancelled */
+	FL_OK(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED)); /* born cancelled */
 	ended++;
 	return rc;
 }
@@ -253,14 +254,14 @@ static int be_cancelled(void *unused)
 	fl_fiber *f = fl_test_start(sleep_long, NULL);
 	fl_fiber_yield();
 	fl_test_go(&t, cancel_loop, l);
-	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_test_end(&t);
 	f = fl_test_start(sleep_long, NULL); /* later, so it is not concerned */
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_loop_cancel(l);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	return 0;
 }
 
@@ -291,7 +292,7 @@ static char letters[] = "abcdef";
 static void call_again(void *l)
 {
 	write_letter(&letters[5]);
-	FL_CHECK(fl_loop_post(l, write_letter, &letters[4]) == 0);
+	FL_OK(fl_loop_post(l, write_letter, &letters[4]));
 	write_letter(&letters[3]);
 }
 
@@ -299,9 +300,9 @@ static int call_some(void *unused)
 {
 	fl_loop *l = fl_loop_current();
 	FL_CHECK(strcmp(order, "a") == 0); /* of the loop that did not run yet */
-	FL_CHECK(fl_loop_post(l, write_letter, &letters[1]) == 0);
-	FL_CHECK(fl_loop_post(l, call_again, l) == 0);
-	FL_CHECK(fl_loop_post(l, write_letter, &letters[2]) == 0);
+	FL_OK(fl_loop_post(l, write_letter, &letters[1]));
+	FL_OK(fl_loop_post(l, call_again, l));
+	FL_OK(fl_loop_post(l, write_letter, &letters[2]));
 	FL_CHECK(strcmp(order, "a") == 0); /* in a later turn */
 	while (strlen(order) < 6)
 		fl_fiber_yield();
@@ -331,7 +332,7 @@ static void call_itself(void *arg)
 	self_caller *c = arg;
 	c->calls++;
 	if (!c->stop)
-		FL_CHECK(fl_loop_post(c->l, call_itself, c) == 0);
+		FL_OK(fl_loop_post(c->l, call_itself, c));
 }
 
 static void set_flag(void *flag)
@@ -395,7 +396,7 @@ typedef struct last_call {
 static int make_last_call(void *arg)
 {
 	last_call *c = arg;
-	FL_CHECK(fl_loop_post(c->l, end_wait, &c->event) == 0);
+	FL_OK(fl_loop_post(c->l, end_wait, &c->event));
 	return 0;
 }
 
@@ -453,9 +454,9 @@ FL_TEST_WITH(loop_call_that_waits_for_a_lock_holds_up_no_cancel, fl_test_body_in
 	h.f = fl_test_start(hold_lock, &h);
 	while (!h.holds)
 		fl_fiber_yield();
-	FL_CHECK(fl_loop_post(fl_loop_current(), want_lock, &h) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), want_lock, &h));
 	fl_test_go(&t, cancel_holder, &h);
-	FL_CHECK(fl_test_join(h.f) == -ECANCELED);
+	FL_RC(fl_test_join(h.f), -ECANCELED);
 	while (!h.called)
 		fl_fiber_yield();
 	fl_test_end(&t);
@@ -466,7 +467,7 @@ static fl_event callback_goes_on;
 
 static void wait_in_callback(void *called)
 {
-	FL_CHECK(fl_event_wait(&callback_goes_on) == 0);
+	FL_OK(fl_event_wait(&callback_goes_on));
 	*(bool *)called = true;
 }
 
@@ -501,11 +502,11 @@ static void use_in_child(void *l)
 	fl_loop_watch w = {0};
 	unsigned fds = fl_test_fds();
 	FL_CHECK(fl_loop_current() == NULL);
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_run_once(l, &deadline) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_post(l, write_letter, &letters[0]) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_watch_change(&inherited, 0) == -EOWNERDEAD);
+	FL_RC(fl_loop_run_on(l, return_number, &number), -EOWNERDEAD);
+	FL_RC(fl_loop_run_once(l, &deadline), -EOWNERDEAD);
+	FL_RC(fl_loop_post(l, write_letter, &letters[0]), -EOWNERDEAD);
+	FL_RC(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL), -EOWNERDEAD);
+	FL_RC(fl_loop_watch_change(&inherited, 0), -EOWNERDEAD);
 	fl_loop_watch_stop(&inherited);
 	fl_loop_cancel(l);
 	fl_loop_free(l);
@@ -541,9 +542,9 @@ static void use_in_childs_fiber(void *arg)
 	const family *own = arg;
 	fl_fiber *f;
 	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
-	FL_CHECK(fl_fiber_start(&f, sleep_long, NULL, NULL) == -ENOTSUP);
+	FL_RC(fl_fiber_start(&f, sleep_long, NULL, NULL), -ENOTSUP);
 	fl_fiber_cancel(own->f);
-	FL_CHECK(fl_fiber_try_join(own->f, NULL) == -EBUSY);
+	FL_RC(fl_fiber_try_join(own->f, NULL), -EBUSY);
 	fl_loop_free(own->l);
 }
 
@@ -551,7 +552,7 @@ FL_TEST_WITH(loop_forked_by_a_fiber, fl_test_body_in_loop, void)
 {
 	family own = {fl_loop_current(), fl_test_start(sleep_long, NULL)};
 	fl_fiber_yield();
-	FL_CHECK(fl_test_child(use_in_childs_fiber, &own, NULL, 0) == 0);
+	FL_OK(fl_test_child(use_in_childs_fiber, &own, NULL, 0));
 	FL_CHECK(fl_fiber_is_alive(own.f));
 	fl_fiber_free(own.f);
 }
@@ -630,24 +631,24 @@ static int without_a_signal_stack(void *unused)
 	int number = 4;
 	fl_loop *l;
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
-	FL_CHECK(sigaltstack(&none, &before) == 0); /* of a sanitizer */
+	FL_OK(sigaltstack(&none, &before)); /* of a sanitizer */
 	order[0] = '\0';
 	FL_FAULTS();
-	FL_CHECK(fl_loop_create(&l, NULL) == 0);
-	FL_CHECK(fl_loop_post(l, write_letter, &letters[0]) == 0);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
 	fl__sys.map = no_map;
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -ENOMEM);
+	FL_RC(fl_loop_run_on(l, return_number, &number), -ENOMEM);
 	int64_t deadline;
-	FL_CHECK(fl_loop_run_once(l, &deadline) == -ENOMEM);
+	FL_RC(fl_loop_run_once(l, &deadline), -ENOMEM);
 	fl_loop_free(l); /* the call is lost */
 	FL_CHECK(strcmp(order, "") == 0);
 	(void)fl_test_faults_end();
-	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	FL_OK(fl_loop_create(&l, NULL));
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
 	fl__sys.map = no_map;
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
 	fl_loop_free(l);
-	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	FL_OK(sigaltstack(&before, NULL));
 	return 0;
 }
 

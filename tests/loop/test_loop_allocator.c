@@ -32,7 +32,7 @@ static void use_fibers(void)
 	while (n < FIBERS && went_well(fl_fiber_start(&fibers[n], yields, NULL, NULL)))
 		n++;
 	if (n > 0 && went_well(fl_fibers_as_completed_create(&c, fibers, n)))
-		FL_CHECK(fl_as_completed_next(c, &index) == 0);
+		FL_OK(fl_as_completed_next(c, &index));
 	fl_as_completed_free(c);
 	const int ended = fl_fibers_wait(fibers, n, FL_ALL_ENDED);
 	FL_CHECK(ended == (int)n || ended == -ENOMEM);

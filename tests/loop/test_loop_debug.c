@@ -56,22 +56,22 @@ static void hold_up_in_callback(void *ns)
 static int start_named(const char *name, fl_fiber_function *function, void *arg)
 {
 	fl_fiber *f;
-	FL_CHECK(fl_fiber_start(&f, function, arg, &(fl_fiber_config){.name = name}) == 0);
+	FL_OK(fl_fiber_start(&f, function, arg, &(fl_fiber_config){.name = name}));
 	return fl_fiber_join(f, NULL);
 }
 
 static int slow_ones(void *unused)
 {
 	int64_t ns = FL_MS(20);
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(10)}) == 0);
-	FL_CHECK(start_named("dawdler", hold_up, &ns) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(10)}));
+	FL_OK(start_named("dawdler", hold_up, &ns));
 	FL_CHECK(heard("fiber dawdler kept the thread for "));
 	fl_loop_timer timer = {0};
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, hold_up_in_callback, &ns);
-	FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	FL_OK(fl_sleep(FL_MS(1)));
 	FL_CHECK(heard("its callbacks kept the thread for "));
-	FL_CHECK(fl_loop_debug(fl_loop_current(), NULL) == 0);
-	FL_CHECK(start_named("unseen", hold_up, &ns) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), NULL));
+	FL_OK(start_named("unseen", hold_up, &ns));
 	FL_CHECK(!heard("unseen"));
 	return 0;
 }
@@ -86,9 +86,9 @@ FL_TEST(loop_debug_names_the_slow_fiber)
 /* The time in which a loop waits for events does not count for any fiber. */
 static int quick_ones(void *unused)
 {
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30), .blocked = FL_S(30)}) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30), .blocked = FL_S(30)}));
 	for (int i = 0; i < 10; i++)
-		FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+		FL_OK(fl_sleep(FL_MS(1)));
 	return 0;
 }
 
@@ -111,7 +111,7 @@ static int block(void *unused)
 
 static int blocking_one(void *unused)
 {
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_MS(20)}) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_MS(20)}));
 	return start_named("blocker", block, NULL);
 }
 
@@ -132,20 +132,20 @@ static int refused(void *unused)
 {
 	fl_loop *l = fl_loop_current();
 	const fl_loop_debug_config good = {.slow = 1, .blocked = FL_S(1)};
-	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.slow = -1}) == -EINVAL);
-	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.blocked = -1}) == -EINVAL);
+	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.slow = -1}), -EINVAL);
+	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.blocked = -1}), -EINVAL);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_loop_debug(l, &good) == -ENOMEM);
+		FL_RC(fl_loop_debug(l, &good), -ENOMEM);
 	}
 	{
 		FL_FAULTS();
 		fl__sys.thread_create = no_thread;
-		FL_CHECK(fl_loop_debug(l, &good) == -EAGAIN);
+		FL_RC(fl_loop_debug(l, &good), -EAGAIN);
 	}
-	FL_CHECK(fl_loop_debug(l, &good) == 0);
-	FL_CHECK(fl_loop_debug(l, &good) == 0); /* again */
+	FL_OK(fl_loop_debug(l, &good));
+	FL_OK(fl_loop_debug(l, &good)); /* again */
 	return 0;
 }
 
@@ -163,8 +163,8 @@ static int wait_for(void *event)
 static int parent(void *event)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
-	FL_CHECK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "child"}) == 0);
-	FL_CHECK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "other"}) == 0);
+	FL_OK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "child"}));
+	FL_OK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "other"}));
 	volatile int rc = fl_group_join(&g);
 	return rc;
 }
@@ -203,18 +203,19 @@ static int dump_tree(void *unused)
 {
 	fl_event event = FL_EVENT_INIT;
 	fl_fiber *f, *fresh;
-	FL_CHECK(fl_fiber_start(&f, parent, &event, &(fl_fiber_config){.name = "parent"}) == 0);
+	FL_OK(fl_fiber_start(&f, parent, &event, &(fl_fiber_config){.name = "parent"}));
 	fl_fiber_yield();
 	fl_fiber_yield();
-	FL_CHECK(fl_fiber_start(&fresh, wait_for, &event, &(fl_fiber_config){.name = "fresh"}) == 0);
+	FL_OK(fl_fiber_start(&fresh, wait_for, &event, &(fl_fiber_config){.name = "fresh"}));
 	for (int way = 0; way < 3; way++) {
 		if (way == 0)
 			dump(NULL);
 		else if (way == 1)
-			FL_CHECK(fl_loop_post(fl_loop_current(), dump, NULL) == 0);
+			FL_OK(fl_loop_post(fl_loop_current(), dump, NULL));
 		else
 			dump_without_memory();
-		FL_CHECK(fl_sleep(0) == 0 && fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
+		FL_OK(fl_sleep(0));
 		FL_CHECK(depth_of(dumped, "main") == 2);
 		FL_CHECK(depth_of(dumped, "parent") == (way < 2 ? 4 : 2));
 		FL_CHECK(depth_of(dumped, "child") == (way < 2 ? 6 : 2) &&
@@ -239,13 +240,13 @@ FL_TEST(loop_dump_is_a_tree)
 
 static void use_in_child(void *l)
 {
-	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.slow = 1}) == -EOWNERDEAD);
+	FL_RC(fl_loop_debug(l, &(fl_loop_debug_config){.slow = 1}), -EOWNERDEAD);
 	fl_loop_free(l); /* waits for no watchdog */
 }
 
 static int fork_with_watchdog(void *unused)
 {
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)}) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)}));
 	return fl_test_child(use_in_child, fl_loop_current(), NULL, 0);
 }
 
@@ -262,12 +263,12 @@ static int start_next(void *left)
 	fl_fiber *f = NULL;
 	if (n > 0) {
 		*(int *)left = n - 1;
-		FL_CHECK(fl_fiber_start(&f, start_next, left, NULL) == 0);
+		FL_OK(fl_fiber_start(&f, start_next, left, NULL));
 	} else {
 		dump(NULL); /* as much of it as there is room for */
 		fl_event_set(&all_are_there);
 	}
-	FL_CHECK(fl_event_wait(&all_are_there) == 0);
+	FL_OK(fl_event_wait(&all_are_there));
 	return f ? fl_fiber_join(f, NULL) : 0;
 }
 
@@ -279,7 +280,7 @@ FL_TEST(loop_dump_of_a_long_line)
 
 static int watched_for_ever(void *unused)
 {
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_FOREVER}) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_FOREVER}));
 	return 0;
 }
 
@@ -308,9 +309,9 @@ static int change(void *unused)
 static int change_together(void *unused)
 {
 	fl_fiber *f[4];
-	FL_CHECK(change(unused) == 0);
+	FL_OK(change(unused));
 	for (int i = 0; i < 4; i++)
-		FL_CHECK(fl_fiber_start(&f[i], change, NULL, NULL) == 0);
+		FL_OK(fl_fiber_start(&f[i], change, NULL, NULL));
 	for (int i = 0; i < 4; i++) {
 		int rc = -1;
 		FL_CHECK(fl_fiber_join(f[i], &rc) == 0 && rc == 0);

@@ -65,7 +65,7 @@ static int sleep_a_bit(void *arg)
 {
 	guest *g = arg;
 	for (int i = 0; i < 3; i++) {
-		FL_CHECK(fl_sleep(FL_US(200)) == 0);
+		FL_OK(fl_sleep(FL_US(200)));
 		fl_fiber_yield();
 		g->steps++;
 	}
@@ -251,7 +251,7 @@ FL_TEST(loop_embed_in_another_epoll)
 		fl_test_end(&t);
 		FL_OK(fl_fiber_try_join(g.f, NULL));
 		fl_loop_free(l);
-		assert_int_equal(close(outer), 0);
+		FL_OK(close(outer));
 	}
 }
 
@@ -332,7 +332,7 @@ static int play_ping(void *arg)
 	pair *p = arg;
 	for (unsigned i = 0; i < p->rounds; i++) {
 		fl_sem_release(&p->ping);
-		FL_CHECK(fl_sem_acquire(&p->pong) == 0);
+		FL_OK(fl_sem_acquire(&p->pong));
 	}
 	p->over = true;
 	return 0;
@@ -342,7 +342,7 @@ static int play_pong(void *arg)
 {
 	pair *p = arg;
 	for (unsigned i = 0; i < p->rounds; i++) {
-		FL_CHECK(fl_sem_acquire(&p->ping) == 0);
+		FL_OK(fl_sem_acquire(&p->ping));
 		fl_sem_release(&p->pong);
 	}
 	return 0;
@@ -424,17 +424,18 @@ static int host_foreign(void *unused)
 	struct epoll_event event = {.events = EPOLLIN};
 	const uint64_t one = 1;
 	FL_CHECK(f.epoll >= 0 && f.event >= 0);
-	FL_CHECK(epoll_ctl(f.epoll, EPOLL_CTL_ADD, f.event, &event) == 0);
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_LOOP_IN, foreign_watch, &f) == 0);
+	FL_OK(epoll_ctl(f.epoll, EPOLL_CTL_ADD, f.event, &event));
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_LOOP_IN, foreign_watch, &f));
 	foreign_timer(&f);
 	for (int i = 0; i < 5; i++) {
 		FL_CHECK(write(f.event, &one, sizeof one) == sizeof one);
 		fl_test_look();
 	}
-	FL_CHECK(fl_event_wait(&f.over) == 0);
+	FL_OK(fl_event_wait(&f.over));
 	fl_loop_timer_cancel(fl_loop_current(), &f.timer);
 	fl_loop_watch_stop(&f.watch);
-	FL_CHECK(close(f.epoll) == 0 && close(f.event) == 0);
+	FL_OK(close(f.epoll));
+	FL_OK(close(f.event));
 	return 0;
 }
 
@@ -453,8 +454,8 @@ static void note_call(void *flag)
 
 static int asks_for_a_call_at_its_end(void *called)
 {
-	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
-	FL_CHECK(fl_loop_post(fl_loop_current(), note_call, called) == 0);
+	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
+	FL_OK(fl_loop_post(fl_loop_current(), note_call, called));
 	return 0;
 }
 

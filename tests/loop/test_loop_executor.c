@@ -135,7 +135,7 @@ FL_TEST(loop_executor_holds_to_its_number)
 FL_TASK_STATIC(submit_gauges, struct gauge *, void)
 {
 	for (int i = 0; i < 100; i++)
-		FL_CHECK(pass_gauge_submit(fl_executor_current(), *arg, NULL) == 0);
+		FL_OK(pass_gauge_submit(fl_executor_current(), *arg, NULL));
 	fl_event_set(&(*arg)->open);
 	return pass_gauge.run(ctx, arg, NULL); /* it is one of them */
 }
@@ -172,10 +172,10 @@ FL_TASK_STATIC(wait_for_child, struct family *, void)
 {
 	struct family *family = *arg;
 	/* Never to be run. */
-	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other) == 0);
-	FL_CHECK(be_child_submit(fl_executor_current(), family, &family->child) == 0);
-	FL_CHECK(fl_future_wait(family->child) == 0);
-	FL_CHECK(fl_future_cancel(family->other) == 0);
+	FL_OK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other));
+	FL_OK(be_child_submit(fl_executor_current(), family, &family->child));
+	FL_OK(fl_future_wait(family->child));
+	FL_OK(fl_future_cancel(family->other));
 	fl_future_free(family->other);
 	fl_future_free(family->child);
 	return 0;
@@ -203,11 +203,12 @@ FL_TASK_STATIC(have_child_awaited, struct family *, void)
 	fl_executor *e = fl_executor_current();
 	struct family *family = *arg;
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	FL_CHECK(be_child_submit(e, family, &family->child) == 0);
-	FL_CHECK(wait_for_the_child_submit(e, family, &f) == 0);
-	FL_CHECK(wait_for_the_child_submit(e, family, &g) == 0);
-	FL_CHECK(fl_future_wait(g) == 0 && fl_future_wait(f) == 0);
-	FL_CHECK(fl_future_try_wait(family->child) == 0);
+	FL_OK(be_child_submit(e, family, &family->child));
+	FL_OK(wait_for_the_child_submit(e, family, &f));
+	FL_OK(wait_for_the_child_submit(e, family, &g));
+	FL_OK(fl_future_wait(g));
+	FL_OK(fl_future_wait(f));
+	FL_OK(fl_future_try_wait(family->child));
 	fl_future_free(family->child);
 	return 0;
 }
@@ -234,9 +235,9 @@ FL_TASK_STATIC(lose_child, struct family *, void)
 {
 	struct family *family = *arg;
 	fl_fiber *f = NULL;
-	FL_CHECK(be_child_submit(fl_executor_current(), family, &family->child) == 0);
-	FL_CHECK(fl_fiber_start(&f, cancel_child, family, NULL) == 0); /* runs first */
-	FL_CHECK(fl_future_wait(family->child) == 0);
+	FL_OK(be_child_submit(fl_executor_current(), family, &family->child));
+	FL_OK(fl_fiber_start(&f, cancel_child, family, NULL)); /* runs first */
+	FL_OK(fl_future_wait(family->child));
 	FL_CHECK(fl_future_get_state(family->child) == FL_CANCELLED);
 	fl_future_free(family->child);
 	return fl_fiber_join(f, NULL);
@@ -271,9 +272,9 @@ struct talk {
 FL_TASK_STATIC(ask, struct talk *, unsigned)
 {
 	struct talk *talk = *arg;
-	FL_CHECK(fl_stream_pair(talk->ends) == 0);
+	FL_OK(fl_stream_pair(talk->ends));
 	fl_event_set(&talk->made);
-	FL_CHECK(fl_stream_write(talk->ends[0], &talk->number, sizeof talk->number) == 0);
+	FL_OK(fl_stream_write(talk->ends[0], &talk->number, sizeof talk->number));
 	FL_CHECK(fl_stream_read_exactly(talk->ends[0], result, sizeof *result) == sizeof *result);
 	fl_stream_free(talk->ends[0]);
 	return 0;
@@ -283,11 +284,11 @@ FL_TASK_STATIC(answer, struct talk *, void)
 {
 	struct talk *talk = *arg;
 	unsigned number = 0;
-	FL_CHECK(fl_event_wait(&talk->made) == 0);
+	FL_OK(fl_event_wait(&talk->made));
 	FL_CHECK(fl_stream_read_exactly(talk->ends[1], &number, sizeof number) == sizeof number);
-	FL_CHECK(fl_sleep(FL_US(100)) == 0);
+	FL_OK(fl_sleep(FL_US(100)));
 	number = number * 2 + 1;
-	FL_CHECK(fl_stream_write(talk->ends[1], &number, sizeof number) == 0);
+	FL_OK(fl_stream_write(talk->ends[1], &number, sizeof number));
 	fl_stream_free(talk->ends[1]);
 	return 0;
 }
@@ -428,7 +429,7 @@ FL_TEST(loop_executor_ends_what_tasks_left_behind)
 
 FL_TASK_STATIC(cancel_loop, struct crowd *, void)
 {
-	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), *arg, NULL) == 0);
+	FL_OK(wait_in_crowd_submit(fl_executor_current(), *arg, NULL));
 	fl_loop_cancel(fl_loop_current());
 	return fl_event_wait(&(*arg)->open);
 }
@@ -461,9 +462,9 @@ static int use_another(void *unused)
 	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	unsigned sum = 4, result = 0;
-	FL_CHECK(fl_loop_executor_create(&never_used, NULL) == 0);
-	FL_CHECK(fl_loop_executor_create(&e, NULL) == 0);
-	FL_CHECK(add_one_submit(e, &sum, &f) == 0);
+	FL_OK(fl_loop_executor_create(&never_used, NULL));
+	FL_OK(fl_loop_executor_create(&e, NULL));
+	FL_OK(add_one_submit(e, &sum, &f));
 	FL_CHECK(add_one_get(f, &result) == 0 && result == 5);
 	return fl_executor_join(e);
 }

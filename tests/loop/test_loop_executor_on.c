@@ -9,7 +9,7 @@
 static fl_executor *make_on(fl_loop *l, unsigned workers)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.workers = workers, .name = "on"}) == 0);
+	FL_OK(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.workers = workers, .name = "on"}));
 	return e;
 }
 
@@ -95,7 +95,7 @@ static int serve(void *arg)
 {
 	struct served *served = arg;
 	served->loop = fl_loop_current();
-	FL_CHECK(fl_event_wait(&served->done) == 0);
+	FL_OK(fl_event_wait(&served->done));
 	return fl_executor_join(served->e); /* by a fiber of that loop */
 }
 
@@ -105,7 +105,7 @@ static int be_client(void *arg)
 	struct served *served = arg;
 	fl_future *f[TASKS];
 	for (int i = 0; i < TASKS; i++)
-		FL_CHECK(current_loop_submit(served->e, &f[i]) == 0);
+		FL_OK(current_loop_submit(served->e, &f[i]));
 	for (int i = 0; i < TASKS; i++) {
 		fl_loop *loop = NULL;
 		FL_CHECK(current_loop_get(f[i], &loop) == 0 && loop == served->loop && loop);
@@ -146,7 +146,7 @@ FL_TEST_WITH(loop_executor_on_is_freed_by_a_fiber_of_its_loop, fl_test_body_in_l
 	fl_executor *e = make_on(fl_loop_current(), 2);
 	fl_future *f[10];
 	for (int i = 0; i < 10; i++)
-		FL_CHECK(square_submit(e, i, &f[i]) == 0);
+		FL_OK(square_submit(e, i, &f[i]));
 	fl_executor_free(e); /* lets the tasks run */
 	for (int i = 0; i < 10; i++) {
 		int result = 0;
@@ -164,7 +164,7 @@ FL_TEST_WITH(loop_executor_on_join_by_its_own_task_is_edeadlk, fl_test_body_in_l
 {
 	FL_SCOPED(fl_executor) *e = make_on(fl_loop_current(), 2);
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(join_own_submit(e, e, &f) == 0);
+	FL_OK(join_own_submit(e, e, &f));
 	FL_CHECK(join_own_get(f) == FL_ETASK && fl_future_error(f) == -EDEADLK);
 }
 
@@ -199,21 +199,21 @@ static int use_callbacks(void *unused)
 	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
 	fl_loop_timer timer = {0};
 	struct callback *const all[] = {&by_call, &by_timer};
-	FL_CHECK(fl_loop_post(l, join_here, &by_call) == 0);
+	FL_OK(fl_loop_post(l, join_here, &by_call));
 	fl_loop_timer_start(l, &timer, 0, join_here, &by_timer);
 	for (int i = 0; i < 2; i++) {
 		int result = 0;
-		FL_CHECK(fl_event_wait(&all[i]->called) == 0);
+		FL_OK(fl_event_wait(&all[i]->called));
 		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK);
 		FL_CHECK(all[i]->again == 0 && all[i]->tried == -EBUSY);
 		FL_CHECK(square_get(all[i]->f, &result) == 0 && result == 25);
 		fl_future_free(all[i]->f);
-		FL_CHECK(fl_executor_join(all[i]->e) == 0);
+		FL_OK(fl_executor_join(all[i]->e));
 		fl_event_reset(&all[i]->called);
 	}
-	FL_CHECK(fl_loop_post(l, free_here, &by_call) == 0);
+	FL_OK(fl_loop_post(l, free_here, &by_call));
 	fl_loop_timer_start(l, &timer, 0, free_here, &by_timer);
-	FL_CHECK(fl_event_wait(&by_call.called) == 0);
+	FL_OK(fl_event_wait(&by_call.called));
 	return fl_event_wait(&by_timer.called);
 }
 
@@ -225,14 +225,14 @@ FL_TEST(loop_executor_on_join_in_a_callback_is_edeadlk)
 static void free_with_task(void *arg)
 {
 	struct callback *c = arg;
-	FL_CHECK(square_submit(c->e, 5, NULL) == 0);
+	FL_OK(square_submit(c->e, 5, NULL));
 	fl_executor_free(c->e);
 }
 
 static int free_in_callback(void *unused)
 {
 	struct callback c = {.e = make_on(fl_loop_current(), 1)};
-	FL_CHECK(fl_loop_post(fl_loop_current(), free_with_task, &c) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), free_with_task, &c));
 	return fl_event_wait(&c.called);
 }
 
@@ -270,16 +270,16 @@ static int cancel_while_it_begins(void *arg)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	const fl_executor_config config = {.initialize = &hold_on, .initialize_arg = &holder};
-	FL_CHECK(fl_loop_executor_create_on(&e, fl_loop_current(), &config) == 0);
+	FL_OK(fl_loop_executor_create_on(&e, fl_loop_current(), &config));
 	fl_test_settle();
 	FL_CHECK(holder->calls == 0); /* no task was submitted */
-	FL_CHECK(square_submit(e, 1, &f) == 0);
-	FL_CHECK(fl_event_wait(&holder->entered) == 0);
+	FL_OK(square_submit(e, 1, &f));
+	FL_OK(fl_event_wait(&holder->entered));
 	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
 	FL_CHECK(fl_executor_cancel(e) == 1);
-	FL_CHECK(fl_executor_try_join(e) == -EBUSY); /* it uses what its caller has given it */
+	FL_RC(fl_executor_try_join(e), -EBUSY); /* it uses what its caller has given it */
 	fl_event_set(&holder->open);
-	FL_CHECK(fl_executor_join(e) == 0);
+	FL_OK(fl_executor_join(e));
 	FL_CHECK(holder->calls == 1);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -309,8 +309,8 @@ FL_TEST_WITH(loop_executor_on_join_waits_for_drop_hooks, fl_test_body_in_loop, v
 	int dropped = 0;
 	fl_executor *e = make_on(fl_loop_current(), 3);
 	for (int i = 0; i < 10; i++)
-		FL_CHECK(give_back_submit(e, &dropped, NULL) == 0);
-	FL_CHECK(fl_executor_join(e) == 0);
+		FL_OK(give_back_submit(e, &dropped, NULL));
+	FL_OK(fl_executor_join(e));
 	FL_CHECK(dropped == 10);
 	fl_executor_free(e);
 }
@@ -326,8 +326,8 @@ struct run {
 static int leave_tasks(void *arg)
 {
 	struct run *run = arg;
-	FL_CHECK(wait_for_submit(run->e, &run->never, &run->waits) == 0);
-	FL_CHECK(wait_for_submit(run->e, &run->never, &run->pending) == 0);
+	FL_OK(wait_for_submit(run->e, &run->never, &run->waits));
+	FL_OK(wait_for_submit(run->e, &run->never, &run->pending));
 	fl_test_settle();
 	FL_CHECK(fl_future_get_state(run->waits) == FL_RUNNING);
 	return 0;
@@ -361,11 +361,11 @@ FL_TEST(loop_executor_on_is_cancelled_at_the_end_of_the_run)
 static int cancel_the_loop(void *arg)
 {
 	struct run *run = arg;
-	FL_CHECK(leave_tasks(run) == 0);
+	FL_OK(leave_tasks(run));
 	fl_loop_cancel(fl_loop_current());
-	FL_CHECK(fl_future_wait_until(run->waits, FL_FOREVER, FL_SHIELDED) == 0);
-	FL_CHECK(fl_future_wait_until(run->pending, FL_FOREVER, FL_SHIELDED) == 0);
-	FL_CHECK(square_submit(run->e, 1, NULL) == -EPIPE);
+	FL_OK(fl_future_wait_until(run->waits, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_future_wait_until(run->pending, FL_FOREVER, FL_SHIELDED));
+	FL_RC(square_submit(run->e, 1, NULL), -EPIPE);
 	return fl_executor_join_until(run->e, FL_FOREVER, FL_SHIELDED);
 }
 
@@ -492,7 +492,7 @@ FL_TEST(loop_executor_on_join_before_the_first_run_waits)
 
 static int join_on_another_loop(void *e)
 {
-	FL_CHECK(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL) == -EDEADLK);
+	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -EDEADLK);
 	return fl_executor_try_join(e);
 }
 
@@ -513,7 +513,7 @@ FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
 /* A task that another thread is just ending does not need the loop. */
 static void end_slowly(fl_future *f, void *open)
 {
-	FL_CHECK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED));
 }
 
 static int cancel_it(void *f, int64_t deadline, fl_cancel_token *cancel)
@@ -560,10 +560,10 @@ static void use_in_child(void *arg)
 	const struct forked *forked = arg;
 	fl_executor *e = NULL;
 	FL_CHECK(fl_loop_executor_create_on(&e, forked->l, NULL) == -EOWNERDEAD && e == NULL);
-	FL_CHECK(square_submit(forked->e, 1, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_join(forked->e) == -EOWNERDEAD);
+	FL_RC(square_submit(forked->e, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_executor_join(forked->e), -EOWNERDEAD);
 	fl_executor_free(forked->e);
-	FL_CHECK(fl_future_cancel(forked->f) == 0);
+	FL_OK(fl_future_cancel(forked->f));
 	fl_future_free(forked->f);
 	fl_loop_free(forked->l);
 }
@@ -575,10 +575,10 @@ FL_TEST(loop_executor_on_is_not_there_in_a_forked_child)
 	FL_OK(fl_loop_create(&forked.l, NULL));
 	forked.e = make_on(forked.l, 1);
 	FL_OK(wait_for_submit(forked.e, &never, &forked.f));
-	assert_int_equal(fl_test_child(use_in_child, &forked, NULL, 0), 0);
+	FL_OK(fl_test_child(use_in_child, &forked, NULL, 0));
 	fl_loop_free(forked.l); /* the parent's is as it was; its end cancels the task */
 	FL_RC(fl_future_error(forked.f), -ECANCELED);
 	fl_future_free(forked.f);
-	assert_int_equal(fl_test_child(free_in_child, &forked, NULL, 0), 0); /* its manager has ended before */
+	FL_OK(fl_test_child(free_in_child, &forked, NULL, 0)); /* its manager has ended before */
 	fl_executor_free(forked.e);
 }

@@ -20,16 +20,16 @@ typedef struct ends {
 static void open_ends(ends *e)
 {
 	*e = (ends){.rc = 1};
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, e->fds) == 0);
-	FL_CHECK(fl__io_open(&e->io, fl_loop_current(), e->fds[0]) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, e->fds));
+	FL_OK(fl__io_open(&e->io, fl_loop_current(), e->fds[0]));
 }
 
 static void close_ends(ends *e)
 {
 	FL_CHECK(fl__io_close(&e->io) == e->fds[0]);
-	FL_CHECK(close(e->fds[0]) == 0);
+	FL_OK(close(e->fds[0]));
 	if (e->fds[1] >= 0)
-		FL_CHECK(close(e->fds[1]) == 0);
+		FL_OK(close(e->fds[1]));
 }
 
 /* Reads as a stream does: what there is; 0 at the end. */
@@ -71,7 +71,7 @@ FL_TEST_WITH(loop_io_reads_by_edges, fl_test_body_in_loop, void)
 	}
 	fl_test_look();
 	FL_CHECK(!e.done);
-	FL_CHECK(close(e.fds[1]) == 0);
+	FL_OK(close(e.fds[1]));
 	e.fds[1] = -1;
 	FL_CHECK(fl_test_join(f) == 0 && e.done);
 	close_ends(&e);
@@ -115,12 +115,12 @@ FL_TEST_WITH(loop_io_waits_end, fl_test_body_in_loop, void)
 	static char block[4096];
 	open_ends(&e);
 	drain(&e);
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_IN, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_IN, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+	FL_RC(fl__io_wait(&e.io, FL__IO_IN, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl__io_wait(&e.io, FL__IO_IN, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	fl_fiber *f = fl_test_start(wait_in, &e);
 	fl_test_look();
 	/* The other direction is independent. */
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
+	FL_OK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL));
 	fl_fiber_cancel(f);
 	FL_CHECK(fl_test_join(f) == 0 && e.rc == -ECANCELED);
 
@@ -141,10 +141,10 @@ FL_TEST_WITH(loop_io_waits_end, fl_test_body_in_loop, void)
 	while (send(e.fds[0], block, sizeof block, 0) > 0)
 		;
 	fl__io_drained(&e.io, FL__IO_OUT);
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+	FL_RC(fl__io_wait(&e.io, FL__IO_OUT, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	while (recv(e.fds[1], block, sizeof block, 0) > 0)
 		;
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
+	FL_OK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL));
 	close_ends(&e);
 }
 
@@ -157,7 +157,7 @@ typedef struct outside {
 static void wait_outside(void *arg)
 {
 	outside *o = arg;
-	FL_CHECK(fl__io_check(o->io, false) == 0); /* a callback may call, and not wait */
+	FL_OK(fl__io_check(o->io, false)); /* a callback may call, and not wait */
 	o->rc = fl__io_check(o->io, true);
 	o->done = true;
 }
@@ -174,8 +174,8 @@ FL_TEST_WITH(loop_io_answers, fl_test_body_in_loop, void)
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t = {0};
 	open_ends(&e);
-	FL_CHECK(fl__io_open(&other, l, e.fds[0]) == -EEXIST);
-	FL_CHECK(fl__io_open(&other, l, -1) == -EBADF);
+	FL_RC(fl__io_open(&other, l, e.fds[0]), -EEXIST);
+	FL_RC(fl__io_open(&other, l, -1), -EBADF);
 	drain(&e);
 	outside o = {&e.io, 1, false};
 	fl_loop_timer_start(l, &t, 0, wait_outside, &o);
@@ -183,7 +183,7 @@ FL_TEST_WITH(loop_io_answers, fl_test_body_in_loop, void)
 		fl_fiber_yield();
 	FL_CHECK(o.rc == -EINVAL);
 	o.done = false;
-	FL_CHECK(fl_loop_post(l, wait_outside, &o) == 0);
+	FL_OK(fl_loop_post(l, wait_outside, &o));
 	while (!o.done)
 		fl_fiber_yield();
 	FL_CHECK(o.rc == -EINVAL);
@@ -191,10 +191,10 @@ FL_TEST_WITH(loop_io_answers, fl_test_body_in_loop, void)
 	{
 		FL_POLLER_FAULTS();
 		fl__poller_sys.control = no_control;
-		FL_CHECK(fl__io_open(&other, l, e.fds[1]) == -ENOMEM);
-		FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == -ENOMEM);
+		FL_RC(fl__io_open(&other, l, e.fds[1]), -ENOMEM);
+		FL_RC(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL), -ENOMEM);
 	}
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
+	FL_OK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL));
 	close_ends(&e);
 }
 
@@ -214,7 +214,7 @@ static int ping(void *unused)
 	char byte = 'x';
 	open_ends(&e);
 	mine = (ends){.fds = {e.fds[1], -1}};
-	FL_CHECK(fl__io_open(&mine.io, fl_loop_current(), mine.fds[0]) == 0);
+	FL_OK(fl__io_open(&mine.io, fl_loop_current(), mine.fds[0]));
 	fl_fiber *f = fl_test_start(echo, &e);
 	fl_test_poller_count();
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++) {
@@ -223,9 +223,9 @@ static int ping(void *unused)
 	}
 	FL_CHECK(fl_test_polled.controls == 0);
 	(void)fl__io_close(&mine.io);
-	FL_CHECK(close(mine.fds[0]) == 0);
+	FL_OK(close(mine.fds[0]));
 	e.fds[1] = -1;
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	close_ends(&e);
 	return 0;
 }

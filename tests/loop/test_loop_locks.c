@@ -51,7 +51,7 @@ typedef struct store {
 
 static void make_queue(void *arg)
 {
-	FL_CHECK(fl_queue_create(&((store *)arg)->queue, sizeof(int), &(fl_queue_config){.capacity = 2}) == 0);
+	FL_OK(fl_queue_create(&((store *)arg)->queue, sizeof(int), &(fl_queue_config){.capacity = 2}));
 }
 
 static void free_queue(void *arg)
@@ -73,7 +73,7 @@ static int put_items(void *arg)
 {
 	const store *s = arg;
 	for (int i = 1; i <= s->rounds; i++)
-		FL_CHECK(fl_queue_put(s->queue, &i) == 0);
+		FL_OK(fl_queue_put(s->queue, &i));
 	return 0;
 }
 

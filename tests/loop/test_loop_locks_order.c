@@ -43,7 +43,7 @@ static int mutex_take(void)
 {
 	int rc = fl_mutex_lock_until(&mutex, FL_FOREVER, NULL);
 	if (rc == 0) {
-		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0); /* holds it for a turn */
+		FL_OK(fl_sleep_until(0, FL_SHIELDED)); /* holds it for a turn */
 		fl_mutex_unlock(&mutex);
 	}
 	return rc;
@@ -61,7 +61,7 @@ static const void *mutex_line(void)
 
 static void mutex_end(void)
 {
-	FL_CHECK(fl_mutex_destroy(&mutex) == 0); /* free, without waiters */
+	FL_OK(fl_mutex_destroy(&mutex)); /* free, without waiters */
 }
 
 static void cond_begin(void)
@@ -88,13 +88,13 @@ static const void *cond_line(void)
 
 static void cond_end(void)
 {
-	FL_CHECK(fl_cond_destroy(&cond) == 0);
+	FL_OK(fl_cond_destroy(&cond));
 	mutex_end();
 }
 
 static void sem_begin(void)
 {
-	FL_CHECK(fl_sem_init(&sem, 0) == 0);
+	FL_OK(fl_sem_init(&sem, 0));
 }
 
 static int sem_take(void)
@@ -119,7 +119,7 @@ static void sem_end(void)
 
 static void queue_begin(void)
 {
-	FL_CHECK(fl_queue_create(&queue, 1, &(fl_queue_config){.capacity = 4}) == 0);
+	FL_OK(fl_queue_create(&queue, 1, &(fl_queue_config){.capacity = 4}));
 }
 
 static int queue_get(void)
@@ -130,7 +130,7 @@ static int queue_get(void)
 
 static void queue_put_one(void)
 {
-	FL_CHECK(fl_queue_try_put(queue, "x") == 0);
+	FL_OK(fl_queue_try_put(queue, "x"));
 }
 
 static void queue_end(void)
@@ -153,7 +153,7 @@ static int queue_put(void)
 static void queue_get_one(void)
 {
 	char item;
-	FL_CHECK(fl_queue_try_get(queue, &item) == 0);
+	FL_OK(fl_queue_try_get(queue, &item));
 }
 
 static void full_queue_end(void)
@@ -217,7 +217,7 @@ static void line_up(const kind *k, taker *takers, int n)
 static void await(const taker *t)
 {
 	while (t->rc == 77)
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 }
 
 /* Gives, until as many have been given as want it, and joins them. */
@@ -226,7 +226,7 @@ static void finish(const kind *k, taker *takers, int n, int wanted)
 	for (int i = 0; i < (k->chain ? 0 : wanted); i++)
 		k->give();
 	for (int i = 0; i < n; i++)
-		FL_CHECK(fl_test_join(takers[i].fiber) == 0);
+		FL_OK(fl_test_join(takers[i].fiber));
 	k->end();
 }
 

@@ -9,7 +9,7 @@
 /* Locks. A shared mutex knows fibers of one thread apart. */
 static void hold_mutex(void *m)
 {
-	FL_CHECK(fl_shm_mutex_lock(m) == 0);
+	FL_OK(fl_shm_mutex_lock(m));
 }
 
 static void leave_mutex(void *m)
@@ -36,7 +36,8 @@ FL_TEST(loop_locks_shm_mutex)
 
 static void hold_recursive(void *m)
 {
-	FL_CHECK(fl_shm_mutex_lock(m) == 0 && fl_shm_mutex_lock(m) == 0);
+	FL_OK(fl_shm_mutex_lock(m));
+	FL_OK(fl_shm_mutex_lock(m));
 }
 
 static void leave_recursive(void *m)
@@ -113,7 +114,7 @@ static int acquire(void *sem)
 
 static void release(void *sem)
 {
-	FL_CHECK(fl_shm_sem_release(sem) == 0);
+	FL_OK(fl_shm_sem_release(sem));
 }
 
 FL_TEST(loop_locks_shm_sem)
@@ -135,7 +136,7 @@ static int wait_for_event(void *event)
 
 static void set_event(void *event)
 {
-	FL_CHECK(fl_shm_event_set(event) == 0);
+	FL_OK(fl_shm_event_set(event));
 }
 
 FL_TEST(loop_locks_shm_event)
@@ -147,7 +148,7 @@ FL_TEST(loop_locks_shm_event)
 
 static void make_barrier(void *barrier)
 {
-	FL_CHECK(fl_shm_barrier_init(barrier, 2) == 0);
+	FL_OK(fl_shm_barrier_init(barrier, 2));
 }
 
 static int come_first(void *barrier)
@@ -177,9 +178,9 @@ enum { ROUNDS = 20 };
 static void make_queue(void *arg)
 {
 	store *s = arg;
-	FL_CHECK(fl_shm_create(&s->region, 1 << 16) == 0);
-	FL_CHECK(fl_shm_queue_create(&s->queue, s->region,
-	                             &(fl_shm_queue_config){.item_size = sizeof(int), .capacity = 2}) == 0);
+	FL_OK(fl_shm_create(&s->region, 1 << 16));
+	FL_OK(
+	    fl_shm_queue_create(&s->queue, s->region, &(fl_shm_queue_config){.item_size = sizeof(int), .capacity = 2}));
 }
 
 static void free_queue(void *arg)
@@ -202,7 +203,7 @@ static int put_items(void *arg)
 {
 	const store *s = arg;
 	for (int i = 1; i <= ROUNDS; i++)
-		FL_CHECK(fl_shm_queue_put(s->queue, &i) == 0);
+		FL_OK(fl_shm_queue_put(s->queue, &i));
 	return 0;
 }
 
@@ -230,12 +231,12 @@ FL_TEST(loop_locks_shm_queue)
 static void start_process(void *arg)
 {
 	const char *const argv[] = {"sleep", "1000", NULL};
-	FL_CHECK(fl_process_start(arg, &(fl_process_config){.program = "sleep", .argv = argv}) == 0);
+	FL_OK(fl_process_start(arg, &(fl_process_config){.program = "sleep", .argv = argv}));
 }
 
 static void kill_process(void *arg)
 {
-	FL_CHECK(fl_process_kill(*(fl_process **)arg) == 0);
+	FL_OK(fl_process_kill(*(fl_process **)arg));
 }
 
 static int join_process(void *arg)
@@ -267,7 +268,7 @@ typedef struct ends {
 static void make_pipe(void *arg)
 {
 	ends *e = arg;
-	FL_CHECK(fl_pipe_create(&e->a, &e->b, NULL) == 0);
+	FL_OK(fl_pipe_create(&e->a, &e->b, NULL));
 }
 
 static void free_pipe(void *arg)
@@ -289,7 +290,7 @@ static int receive(void *arg)
 
 static void then_send(void *arg)
 {
-	FL_CHECK(fl_pipe_send(((const ends *)arg)->b, "hello", 5) == 0);
+	FL_OK(fl_pipe_send(((const ends *)arg)->b, "hello", 5));
 }
 
 FL_TEST(loop_locks_pipe_recv)
@@ -358,7 +359,7 @@ static void free_things(void *arg)
 	free_pipe(&t->ends);
 	if (fl_process_is_alive(t->process))
 		kill_process(&t->process);
-	FL_CHECK(fl_process_join(t->process, NULL) == 0);
+	FL_OK(fl_process_join(t->process, NULL));
 	free_process(&t->process);
 }
 

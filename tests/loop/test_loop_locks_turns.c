@@ -54,7 +54,7 @@ static int set_and_clear(void *unused)
 	FL_CHECK(fl_fiber_is_alive(t[3].fiber));
 	fl_event_set(&event);
 	for (int i = 0; i < 4; i++)
-		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+		FL_OK(fl_test_join(t[i].fiber));
 	FL_CHECK(strcmp(order, "acd") == 0);
 	return 0;
 }
@@ -81,7 +81,7 @@ static int come_together(void *unused)
 	taker t[3];
 	(void)unused;
 	noted = 0;
-	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 3; i++) {
 			t[i] = (taker){.letter = (char)('a' + i)};
@@ -105,7 +105,7 @@ static int break_barrier(void *unused)
 	taker t[3];
 	(void)unused;
 	noted = 0;
-	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int i = 0; i < 2; i++) {
 		t[i] = (taker){.letter = (char)('a' + i)};
 		t[i].fiber = fl_test_start(come, &t[i]);
@@ -114,9 +114,9 @@ static int break_barrier(void *unused)
 	FL_CHECK(fl_barrier_waiting(&barrier) == 2);
 	fl_fiber_cancel(t[0].fiber);
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+		FL_OK(fl_test_join(t[i].fiber));
 	FL_CHECK(t[0].rc == -ECANCELED && t[1].rc == -EPIPE && fl_barrier_is_broken(&barrier));
-	FL_CHECK(fl_barrier_wait(&barrier) == -EPIPE);
+	FL_RC(fl_barrier_wait(&barrier), -EPIPE);
 	fl_barrier_reset(&barrier);
 	/* Complete before the cancel: it stays complete. */
 	for (int i = 0; i < 2; i++) {
@@ -155,7 +155,7 @@ static int use_again_and_again(void *arg)
 	for (int i = 0; i < 3; i++) {
 		u->lock();
 		note(u->letter);
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 		u->unlock();
 	}
 	return 0;
@@ -177,7 +177,7 @@ static void unlock_mutex(void)
 
 static void lock_mutex_until(void)
 {
-	FL_CHECK(fl_mutex_lock_until(&mutex, fl_after(FL_S(3600)), NULL) == 0);
+	FL_OK(fl_mutex_lock_until(&mutex, fl_after(FL_S(3600)), NULL));
 }
 
 static void lock_rmutex(void)
@@ -192,7 +192,7 @@ static void unlock_rmutex(void)
 
 static void acquire_sem(void)
 {
-	FL_CHECK(fl_sem_acquire(&sem) == 0);
+	FL_OK(fl_sem_acquire(&sem));
 }
 
 static void release_sem(void)
@@ -209,7 +209,7 @@ static int in_turns(void *unused)
 	(void)unused;
 	fl_mutex_init(&mutex);
 	fl_rmutex_init(&rmutex);
-	FL_CHECK(fl_sem_init(&sem, 1) == 0);
+	FL_OK(fl_sem_init(&sem, 1));
 	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
 		user three[3];
 		noted = 0;
@@ -219,12 +219,14 @@ static int in_turns(void *unused)
 			three[j].fiber = fl_test_start(use_again_and_again, &three[j]);
 		}
 		for (int j = 0; j < 3; j++)
-			FL_CHECK(fl_test_join(three[j].fiber) == 0);
+			FL_OK(fl_test_join(three[j].fiber));
 		if (strcmp(order, "abcabcabc") != 0)
 			print_error("%zu: %s\n", i, order);
 		FL_CHECK(strcmp(order, "abcabcabc") == 0);
 	}
-	FL_CHECK(fl_mutex_destroy(&mutex) == 0 && fl_rmutex_destroy(&rmutex) == 0 && fl_sem_destroy(&sem) == 0);
+	FL_OK(fl_mutex_destroy(&mutex));
+	FL_OK(fl_rmutex_destroy(&rmutex));
+	FL_OK(fl_sem_destroy(&sem));
 	return 0;
 }
 
@@ -260,7 +262,7 @@ static int lock_two_again(void *unused)
 	note('m');
 	fl_mutex_unlock(&first);
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(fl_test_join(waiters[i]) == 0);
+		FL_OK(fl_test_join(waiters[i]));
 	FL_CHECK(strcmp(order, "fsm") == 0);
 	return 0;
 }

@@ -26,8 +26,8 @@ static void make_pool(void *arg)
 {
 	pool *p = arg;
 	*p = (pool){.executor = NULL};
-	FL_CHECK(fl_thread_executor_create(&p->executor, &(fl_executor_config){.workers = 2}) == 0);
-	FL_CHECK(loop_locks_job_submit(p->executor, (job){&p->go, 21}, &p->future) == 0);
+	FL_OK(fl_thread_executor_create(&p->executor, &(fl_executor_config){.workers = 2}));
+	FL_OK(loop_locks_job_submit(p->executor, (job){&p->go, 21}, &p->future));
 }
 
 static void free_pool(void *arg)
@@ -83,7 +83,7 @@ static int iterate(void *arg)
 	for (int i = 0; i < 5; i++)
 		jobs[i] = (job){&p->go, i};
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_CHECK(loop_locks_job_imap(p->executor, jobs, 5, &it, NULL) == 0);
+	FL_OK(loop_locks_job_imap(p->executor, jobs, 5, &it, NULL));
 	for (; (rc = loop_locks_job_imap_next(it, &index, &result)) == 0; n++)
 		FL_CHECK(index == (size_t)n && result == 2 * n);
 	return rc == -ENODATA && n == 5 ? 0 : -EINVAL;
@@ -115,12 +115,12 @@ static void make_things(void *arg)
 	int item = 1;
 	t->event = (fl_event)FL_EVENT_INIT;
 	t->sem = (fl_sem)FL_SEM_INIT(0);
-	FL_CHECK(fl_latch_init(&t->latch, 1) == 0);
+	FL_OK(fl_latch_init(&t->latch, 1));
 	t->token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 	make_pool(&t->pool);
-	FL_CHECK(fl_queue_create(&t->empty, sizeof(int), NULL) == 0);
-	FL_CHECK(fl_queue_create(&t->full, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
-	FL_CHECK(fl_queue_put(t->full, &item) == 0);
+	FL_OK(fl_queue_create(&t->empty, sizeof(int), NULL));
+	FL_OK(fl_queue_create(&t->full, sizeof(int), &(fl_queue_config){.capacity = 1}));
+	FL_OK(fl_queue_put(t->full, &item));
 }
 
 static void free_things(void *arg)
@@ -157,10 +157,10 @@ static void make_ready(void *arg)
 		fl_latch_count_down(&t->latch, 1);
 		break;
 	case 3:
-		FL_CHECK(fl_queue_put(t->empty, &item) == 0);
+		FL_OK(fl_queue_put(t->empty, &item));
 		break;
 	case 4:
-		FL_CHECK(fl_queue_get(t->full, &item) == 0);
+		FL_OK(fl_queue_get(t->full, &item));
 		break;
 	case 5:
 		let_work(&t->pool);
@@ -193,9 +193,9 @@ static fl_local own = FL_LOCAL_INIT(drop);
 static int keep_local(void *number)
 {
 	FL_CHECK(fl_local_get(&own) == NULL);
-	FL_CHECK(fl_local_set(&own, number) == 0);
+	FL_OK(fl_local_set(&own, number));
 	for (int i = 0; i < 5; i++) {
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 		FL_CHECK(fl_local_get(&own) == number);
 	}
 	return 0;
@@ -206,7 +206,7 @@ static int locals(void *unused)
 	int numbers[20], mine = 1000;
 	fl_fiber *f[20];
 	FL_CHECK(fl_local_get(&own) == NULL);
-	FL_CHECK(fl_local_set(&own, &mine) == 0);
+	FL_OK(fl_local_set(&own, &mine));
 	for (int i = 0; i < 20; i++) {
 		numbers[i] = i + 1;
 		f[i] = fl_test_start(keep_local, &numbers[i]);
@@ -214,7 +214,7 @@ static int locals(void *unused)
 	for (int i = 0; i < 20; i++)
 		FL_CHECK(fl_test_join(f[i]) == 0 && numbers[i] == -(i + 1));
 	FL_CHECK(fl_local_get(&own) == &mine && dropped == 20);
-	FL_CHECK(fl_local_set(&own, NULL) == 0);
+	FL_OK(fl_local_set(&own, NULL));
 	return 0;
 }
 

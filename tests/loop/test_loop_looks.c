@@ -97,7 +97,7 @@ static int run_by_turns(void *arg)
 	const struct runner *t = arg;
 	relay *r = t->r;
 	for (unsigned rounds = 0; !r->over; rounds++) {
-		FL_CHECK(fl_sem_acquire_until(&r->wake[1 - t->other], FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_sem_acquire_until(&r->wake[1 - t->other], FL_FOREVER, FL_SHIELDED));
 		/* Each takes as long as a message to a thread and back. */
 		FL_CHECK(rounds < 200000);
 		if (rounds == 10)
@@ -118,21 +118,23 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 	fl_thread thread;
 	fl_stream *ends[2];
 	char c = 0;
-	FL_CHECK(fl_sem_init(&r.wake[0], 0) == 0 && fl_sem_init(&r.wake[1], 0) == 0);
-	FL_CHECK(fl_stream_pair(ends) == 0);
-	FL_CHECK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL) == 0);
+	FL_OK(fl_sem_init(&r.wake[0], 0));
+	FL_OK(fl_sem_init(&r.wake[1], 0));
+	FL_OK(fl_stream_pair(ends));
+	FL_OK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL));
 	fl_fiber *f[2] = {fl_test_start(run_by_turns, &t[0]), fl_test_start(run_by_turns, &t[1])};
-	FL_CHECK(fl_stream_read_until(ends[0], &c, 1, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_stream_read_until(ends[0], &c, 1, 0, NULL), -ETIMEDOUT);
 	fl_sem_release(&r.wake[0]);
-	FL_CHECK(fl_event_wait(&r.begun) == 0);
-	FL_CHECK(fl_stream_write(ends[1], "x", 1) == 0);
+	FL_OK(fl_event_wait(&r.begun));
+	FL_OK(fl_stream_write(ends[1], "x", 1));
 	FL_CHECK(fl_stream_read(ends[0], &c, 1) == 1 && c == 'x');
 	r.over = true;
 	fl_sem_release(&r.wake[0]);
 	fl_sem_release(&r.wake[1]);
-	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	FL_OK(fl_test_join(f[0]));
+	FL_OK(fl_test_join(f[1]));
 	fl__store_release(&r.asked, 3);
-	FL_CHECK(fl_thread_join(&thread, NULL) == 0);
+	FL_OK(fl_thread_join(&thread, NULL));
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
 }

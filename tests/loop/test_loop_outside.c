@@ -59,7 +59,7 @@ static void in_a_callback(void *done)
 static int calls_back(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	FL_CHECK(fl_loop_post(fl_loop_current(), in_a_callback, &done) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), in_a_callback, &done));
 	return fl_event_wait(&done);
 }
 

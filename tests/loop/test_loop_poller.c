@@ -42,13 +42,14 @@ static int be_idle(void *arg)
 	fl_test_settle();
 	fl_test_poller_count();
 	fl_test_go(&t, wake_it_later, s);
-	FL_CHECK(fl_event_wait(&s->event) == 0);
+	FL_OK(fl_event_wait(&s->event));
 	/* It may have slept again between the three wakes. */
 	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3);
 	FL_CHECK(fl_test_polled.controls == 0);
 	fl_loop_timer_cancel(fl_loop_current(), &hour);
 	fl_test_end(&t);
-	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	FL_OK(fl_test_join(f[0]));
+	FL_OK(fl_test_join(f[1]));
 	return 0;
 }
 
@@ -72,7 +73,7 @@ static void count_made(void *unused)
 static int call_often(void *unused)
 {
 	for (int i = 0; i < 100; i++)
-		FL_CHECK(fl_loop_post(sleeping, count_made, NULL) == 0);
+		FL_OK(fl_loop_post(sleeping, count_made, NULL));
 	return 0;
 }
 
@@ -99,7 +100,7 @@ static int be_called(void *unused)
 	fl_test_poller_count();
 	fl__poller_sys.wait = be_called_in_sleep;
 	while (made < 300)
-		FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+		FL_OK(fl_sleep(FL_MS(1)));
 	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) == 1);
 	return 0;
 }
@@ -122,7 +123,7 @@ static int call_from_a_fiber(void *unused)
 {
 	uint32_t over = 0;
 	fl_test_poller_count();
-	FL_CHECK(fl_loop_post(fl_loop_current(), call_while_it_runs, &over) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), call_while_it_runs, &over));
 	while (!over)
 		fl_fiber_yield();
 	FL_CHECK(fl_test_polled.rings == 0 && fl_test_polled.controls == 0);
@@ -210,7 +211,7 @@ static void wait_coarsely(void *error)
 		_exit(NO_FILTER);
 	errno = 0;
 	FL_CHECK(syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL, NULL, 0) == -1 && errno == *(int *)error);
-	FL_CHECK(fl_loop_run(sleep_and_be_woken, NULL) == 0);
+	FL_OK(fl_loop_run(sleep_and_be_woken, NULL));
 	int poller = fl__poller_sys.create();
 	struct epoll_event event;
 	for (int i = 0; i < 3; i++) {

@@ -83,7 +83,7 @@ static int read_until_written(void *arg)
 	while (!t->wrote) {
 		FL_READ_LOCKED(&t->lock);
 		t->reads++;
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 	}
 	return 0;
 }
@@ -103,8 +103,8 @@ static int take_turns(void *arg)
 		readers[i] = fl_test_start(read_until_written, arg);
 	fl_fiber *writer = fl_test_start(write_once, arg);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(readers[i]) == 0);
-	FL_CHECK(fl_test_join(writer) == 0);
+		FL_OK(fl_test_join(readers[i]));
+	FL_OK(fl_test_join(writer));
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static int note_and_sleep(void *arg)
 	const sleeper *s = arg;
 	for (int i = 0; i < 3; i++) {
 		note(s->letter);
-		FL_CHECK(fl_sleep(s->ns) == 0);
+		FL_OK(fl_sleep(s->ns));
 	}
 	return 0;
 }
@@ -44,7 +44,7 @@ FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 	for (int i = 0; i < 3; i++)
 		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(s[i].fiber) == 0);
+		FL_OK(fl_test_join(s[i].fiber));
 	FL_CHECK(strcmp(order, "abcabcabc") == 0);
 }
 
@@ -60,14 +60,14 @@ FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 	note_nothing();
 	fl_fiber *f = fl_test_start(note_it, &x);
 	note('1');
-	FL_CHECK(fl_sleep(0) == 0); /* a started fiber runs in this turn */
+	FL_OK(fl_sleep(0)); /* a started fiber runs in this turn */
 	note('2');
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	f = fl_test_start(note_it, &y);
-	FL_CHECK(fl_sleep_until(0, NULL) == 0);
+	FL_OK(fl_sleep_until(0, NULL));
 	note('3');
-	FL_CHECK(fl_test_join(f) == 0);
-	FL_CHECK(fl_sleep(0) == 0); /* alone */
+	FL_OK(fl_test_join(f));
+	FL_OK(fl_sleep(0)); /* alone */
 	FL_CHECK(strcmp(order, "1x2y3") == 0);
 }
 
@@ -81,14 +81,15 @@ static int sees_cancels(void *unused)
 {
 	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_sleep(0) == -ECANCELED); /* it came in this turn */
-	FL_CHECK(fl_test_join(other) == 0);
-	FL_CHECK(fl_sleep(0) == -ECANCELED && fl_sleep(-1) == -ECANCELED); /* and stays */
-	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0);
+	FL_RC(fl_sleep(0), -ECANCELED); /* it came in this turn */
+	FL_OK(fl_test_join(other));
+	FL_RC(fl_sleep(0), -ECANCELED);
+	FL_RC(fl_sleep(-1), -ECANCELED); /* and stays */
+	FL_OK(fl_sleep_until(0, FL_SHIELDED));
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_sleep_until(0, &stop) == 0);
+	FL_OK(fl_sleep_until(0, &stop));
 	fl_cancel_token_request(&stop);
-	FL_CHECK(fl_sleep_until(0, &stop) == -ECANCELED);
+	FL_RC(fl_sleep_until(0, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	return 0;
 }
@@ -108,9 +109,9 @@ FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_l
 	note_nothing();
 	fl_fiber_cancel(fl_fiber_current());
 	fl_fiber *other = fl_test_start(note_it, &x);
-	FL_CHECK(fl_sleep(0) == -ECANCELED);
+	FL_RC(fl_sleep(0), -ECANCELED);
 	FL_CHECK(strcmp(order, "x") == 0);
-	FL_CHECK(fl_test_join(other) == 0);
+	FL_OK(fl_test_join(other));
 }
 
 /* A thread's sleep of nothing does nothing: it cannot be cancelled. */
@@ -147,7 +148,7 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_US(100)), set_it, &timed);
 	void *args[] = {fl_loop_current(), &called};
 	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, call_loop, args, NULL) == 0);
+	FL_OK(fl_thread_start(&t, call_loop, args, NULL));
 	int64_t end = fl_after(FL_S(60));
 	while (!timed || !called)
 		FL_CHECK(fl_sleep(0) == 0 && fl_now() < end);
@@ -159,7 +160,7 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 static int sleep_and_note(void *arg)
 {
 	const sleeper *s = arg;
-	FL_CHECK(fl_sleep_until(s->ns, NULL) == 0);
+	FL_OK(fl_sleep_until(s->ns, NULL));
 	FL_CHECK(fl_now() >= s->ns);
 	note(s->letter);
 	return 0;
@@ -179,7 +180,7 @@ static int in_order_of_time(void *unused)
 	FL_CHECK(noted == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_S(3601));
 	for (int i = 0; i < 4; i++)
-		FL_CHECK(fl_test_join(s[i].fiber) == 0);
+		FL_OK(fl_test_join(s[i].fiber));
 	FL_CHECK(strcmp(order, "abcd") == 0);
 	return 0;
 }
@@ -206,12 +207,12 @@ FL_TEST_WITH(loop_sleep_is_ended_by_a_cancel, fl_test_body_in_loop, void)
 	fl_fiber_function *const sleeps[] = {sleep_for_ever, sleep_long};
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f = fl_test_start(sleeps[i], NULL);
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 		FL_CHECK(fl_fiber_is_alive(f));
 		fl_fiber_cancel(f);
-		FL_CHECK(fl_test_join(f) == -ECANCELED);
+		FL_RC(fl_test_join(f), -ECANCELED);
 		f = fl_test_start(sleeps[i], NULL);
 		fl_fiber_cancel(f); /* before it sleeps */
-		FL_CHECK(fl_test_join(f) == -ECANCELED);
+		FL_RC(fl_test_join(f), -ECANCELED);
 	}
 }

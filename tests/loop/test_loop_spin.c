@@ -71,7 +71,7 @@ static int take_wakes(void *arg)
 	trips *t = arg;
 	is_of_loop = true;
 	for (int i = 0; i < TRIPS; i++) {
-		FL_CHECK(fl_sem_acquire(&t->wakes) == 0);
+		FL_OK(fl_sem_acquire(&t->wakes));
 		fl__add_release(&t->done, 1);
 	}
 	fl__store_relaxed(&answers, 0);
@@ -112,7 +112,7 @@ static int take_bytes(void *arg)
 	char byte;
 	is_of_loop = true;
 	for (int i = 0; i < TRIPS; i++) {
-		FL_CHECK(fl_fd_wait(t->fds[0], FL_FD_IN) == 0);
+		FL_OK(fl_fd_wait(t->fds[0], FL_FD_IN));
 		FL_CHECK(read(t->fds[0], &byte, 1) == 1);
 		fl__add_release(&t->done, 1);
 	}

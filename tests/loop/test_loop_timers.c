@@ -36,7 +36,7 @@ FL_TEST_WITH(loop_timers_fire_in_order, fl_test_body_in_loop, void)
 	for (int i = 0; i < 5; i++)
 		fl_loop_timer_start(l, &t[i], now + after[i], note, &numbers[i]);
 	while (n_fired < 5)
-		FL_CHECK(fl_sleep(FL_US(50)) == 0);
+		FL_OK(fl_sleep(FL_US(50)));
 	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
 	FL_CHECK(fl_now() >= now + FL_US(900));
 }
@@ -53,7 +53,7 @@ FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, 
 		fl_loop_timer_start(l, &t[i ^ 4], i % 2 == 0 ? due : later, note, &numbers[i ^ 4]);
 	fl_loop_timer_start(l, &t[1], later, note, &numbers[1]); /* now it was started last */
 	while (n_fired < 8)
-		FL_CHECK(fl_sleep(FL_US(50)) == 0);
+		FL_OK(fl_sleep(FL_US(50)));
 	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
 }
 
@@ -176,7 +176,7 @@ FL_TEST_WITH(loop_timers_that_are_due_starve_no_fiber, fl_test_body_in_loop, voi
 		fl_fiber_yield();
 	FL_CHECK(hog.count <= 22);
 	fl_loop_timer_start(l, &t, fl_after(FL_US(100)), note, &numbers[1]);
-	FL_CHECK(fl_sleep(FL_US(300)) == 0);
+	FL_OK(fl_sleep(FL_US(300)));
 	until_fired(1);
 	fl_loop_timer_cancel(l, &hog.t);
 }
@@ -335,7 +335,7 @@ FL_TEST_WITH(loop_timers_call_back_into_a_lock, fl_test_body_in_loop, void)
 		fl_loop_timer_start(fl_loop_current(), &t[i], i, meet_lock, &numbers[i]);
 	fl_test_look();
 	FL_CHECK(n_fired == 0);
-	FL_CHECK(fl_sleep(FL_MS(2)) == 0);
+	FL_OK(fl_sleep(FL_MS(2)));
 	FL_CHECK(n_fired == 0);
 	fl_mutex_unlock(&met);
 	until_fired(2);

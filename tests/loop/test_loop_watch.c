@@ -18,16 +18,16 @@ typedef struct watched {
 static void open_watched(watched *x)
 {
 	*x = (watched){.calls = 0};
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, x->ends) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, x->ends));
 }
 
 static void close_watched(watched *x)
 {
 	fl_loop_watch_stop(&x->w);
 	if (x->ends[0] >= 0)
-		FL_CHECK(close(x->ends[0]) == 0);
+		FL_OK(close(x->ends[0]));
 	if (x->ends[1] >= 0)
-		FL_CHECK(close(x->ends[1]) == 0);
+		FL_OK(close(x->ends[1]));
 }
 
 static void write_to(watched *x)
@@ -46,7 +46,7 @@ static void count_call(fl_loop_watch *w, int fd, unsigned events, void *arg)
 
 static void start(watched *x, unsigned events)
 {
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, count_call, x) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, count_call, x));
 }
 
 FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
@@ -99,29 +99,29 @@ FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
 	write_to(&x);
 	wait_for_call(&x);
 	FL_CHECK(x.events == FL_LOOP_OUT); /* the other was not asked for */
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT));
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
 	wait_for_call(&x);
 	FL_CHECK(x.events == FL_LOOP_IN);
-	FL_CHECK(fl_loop_watch_change(&x.w, 0) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, 0));
 	fl_test_look();
 	unsigned calls = x.calls;
 	fl_test_look();
 	FL_CHECK(x.calls == calls);
-	FL_CHECK(shutdown(x.ends[1], SHUT_WR) == 0); /* an end is something to read */
+	FL_OK(shutdown(x.ends[1], SHUT_WR)); /* an end is something to read */
 	fl_test_look();
 	FL_CHECK(x.calls == calls);
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
 	wait_for_call(&x);
 	FL_CHECK(x.events == FL_LOOP_IN);
-	FL_CHECK(fl_loop_watch_change(&x.w, 0) == 0);
-	FL_CHECK(close(x.ends[1]) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, 0));
+	FL_OK(close(x.ends[1]));
 	x.ends[1] = -1;
 	wait_for_call(&x); /* always reported */
 	FL_CHECK(x.events == FL_LOOP_ERR);
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT) == 0);
+	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR));
 	close_watched(&x);
@@ -132,7 +132,7 @@ FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
 	watched x = {.calls = 0};
 	static char block[65536];
 	int ends[2];
-	FL_CHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+	FL_OK(pipe2(ends, O_NONBLOCK | O_CLOEXEC));
 	while (write(ends[1], block, sizeof block) > 0)
 		;
 	x.ends[0] = ends[1];
@@ -140,7 +140,7 @@ FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
 	start(&x, FL_LOOP_OUT);
 	fl_test_look();
 	FL_CHECK(x.calls == 0);
-	FL_CHECK(close(ends[0]) == 0);
+	FL_OK(close(ends[0]));
 	x.ends[1] = -1;
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* a watch for writing sees the error */
@@ -171,7 +171,7 @@ static void change_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	watched *x = arg;
 	count_call(w, fd, events, arg);
 	fl_loop_watch_stop(w);
-	FL_CHECK(fl_loop_watch_change(&x->victim->w, 0) == 0);
+	FL_OK(fl_loop_watch_change(&x->victim->w, 0));
 }
 
 static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
@@ -181,8 +181,7 @@ static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	fl_loop_watch_stop(w);
 	fl_loop_watch_stop(&victim->w);
 	victim->stop_after = victim->calls + 2;
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim) ==
-	         0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim));
 }
 
 /* Both have data to read; the loop finds both in one poll. */
@@ -196,8 +195,8 @@ static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
 	for (int i = 0; i < 2; i++) {
 		pair[i]->victim = pair[1 - i];
 		write_to(pair[i]);
-		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &pair[i]->w, pair[i]->ends[0], FL_LOOP_IN, callback,
-		                             pair[i]) == 0);
+		FL_OK(fl_loop_watch_start(fl_loop_current(), &pair[i]->w, pair[i]->ends[0], FL_LOOP_IN, callback,
+		                          pair[i]));
 	}
 	fl_test_look();
 }
@@ -273,7 +272,7 @@ static int let_it_free_itself(void *unused)
 		FL_CHECK(x != NULL);
 		open_watched(x);
 		write_to(x);
-		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], FL_LOOP_IN, free_itself, x) == 0);
+		FL_OK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], FL_LOOP_IN, free_itself, x));
 		while (freed < i)
 			fl_fiber_yield();
 	}
@@ -302,24 +301,24 @@ FL_TEST_WITH(loop_watch_answers, fl_test_body_in_loop, void)
 	watched x, twin;
 	open_watched(&x);
 	twin = x;
-	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x) == -EINVAL);
-	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], 1u << 9, count_call, &x) == -EINVAL);
+	FL_RC(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x), -EINVAL);
+	FL_RC(fl_loop_watch_start(l, &x.w, x.ends[0], 1u << 9, count_call, &x), -EINVAL);
 	/* Its own. */
-	FL_CHECK(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x) == -EINVAL);
-	FL_CHECK(fl_loop_watch_start(l, &x.w, -1, FL_LOOP_IN, count_call, &x) == -EBADF);
+	FL_RC(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x), -EINVAL);
+	FL_RC(fl_loop_watch_start(l, &x.w, -1, FL_LOOP_IN, count_call, &x), -EBADF);
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	FL_CHECK(file >= 0);
-	FL_CHECK(fl_loop_watch_start(l, &x.w, file, FL_LOOP_IN, count_call, &x) == -EPERM);
-	FL_CHECK(close(file) == 0);
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == -EINVAL); /* not started */
+	FL_RC(fl_loop_watch_start(l, &x.w, file, FL_LOOP_IN, count_call, &x), -EPERM);
+	FL_OK(close(file));
+	FL_RC(fl_loop_watch_change(&x.w, FL_LOOP_IN), -EINVAL); /* not started */
 	start(&x, 0);
-	FL_CHECK(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_LOOP_IN, count_call, &twin) == -EEXIST);
+	FL_RC(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_LOOP_IN, count_call, &twin), -EEXIST);
 	int copy = dup(x.ends[0]);
 	FL_CHECK(copy >= 0);
-	FL_CHECK(fl_loop_watch_start(l, &twin.w, copy, 0, count_call, &twin) == 0);
+	FL_OK(fl_loop_watch_start(l, &twin.w, copy, 0, count_call, &twin));
 	fl_loop_watch_stop(&twin.w);
-	FL_CHECK(close(copy) == 0);
-	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_ERR) == -EINVAL);
+	FL_OK(close(copy));
+	FL_RC(fl_loop_watch_change(&x.w, FL_LOOP_ERR), -EINVAL);
 	for (int i = 0; i < 2; i++) {
 		FL_POLLER_FAULTS();
 		fail_with = errors[i];
@@ -359,13 +358,13 @@ FL_TEST(loop_watch_hundreds)
 {
 	unsigned fds = fl_test_fds();
 	struct rlimit limit, before;
-	FL_CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	FL_OK(getrlimit(RLIMIT_NOFILE, &before));
 	limit = before;
 	limit.rlim_cur = limit.rlim_max < 2048 ? limit.rlim_max : 2048;
 	if (before.rlim_cur < limit.rlim_cur)
-		FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+		FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
 	fl_test_in_loop(watch_many, NULL);
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
 	assert_int_equal(fl_test_fds(), fds);
 }
 
@@ -380,7 +379,8 @@ FL_TEST(loop_watch_is_forgotten_with_the_loop)
 	FL_OK(fl_loop_watch_start(l, &x.w, x.ends[0], 0, count_call, &x));
 	fl_loop_free(l);
 	assert_int_equal(x.calls, 0);
-	FL_CHECK(close(x.ends[0]) == 0 && close(x.ends[1]) == 0);
+	FL_OK(close(x.ends[0]));
+	FL_OK(close(x.ends[1]));
 }
 
 /*
@@ -414,7 +414,7 @@ static void wait_once(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	if (x->calls > 1)
 		return;
 	held_up.waits = true;
-	FL_CHECK(fl_event_wait(&held_up.go_on) == 0);
+	FL_OK(fl_event_wait(&held_up.go_on));
 }
 
 static int wait_beside_ready_watches(void *hangs_up)
@@ -425,7 +425,7 @@ static int wait_beside_ready_watches(void *hangs_up)
 	open_watched(&x);
 	write_to(&x);
 	if (hangs_up) { /* always reported */
-		FL_CHECK(close(x.ends[1]) == 0);
+		FL_OK(close(x.ends[1]));
 		x.ends[1] = -1;
 	}
 	x.stop_after = 3; /* it is called again, for it is ready */
@@ -434,11 +434,11 @@ static int wait_beside_ready_watches(void *hangs_up)
 		others[i].stop_after = 2;
 		write_to(&others[i]);
 	}
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_once, &x) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_once, &x));
 	for (int i = 0; i < OTHERS; i++)
 		start(&others[i], FL_LOOP_IN);
 	while (x.calls < x.stop_after || others[0].calls < 2 || others[1].calls < 2)
-		FL_CHECK(fl_sleep(FL_US(20)) == 0);
+		FL_OK(fl_sleep(FL_US(20)));
 	FL_CHECK(held_up.slept);
 	close_watched(&x);
 	for (int i = 0; i < OTHERS; i++)
@@ -460,7 +460,7 @@ static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg
 	count_call(w, fd, events, arg);
 	fl_loop_watch_stop(w);
 	held_up.waits = true;
-	FL_CHECK(fl_event_wait(&held_up.go_on) == 0);
+	FL_OK(fl_event_wait(&held_up.go_on));
 }
 
 FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, void)
@@ -473,7 +473,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 		open_watched(all[i]);
 		write_to(all[i]);
 	}
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_for_change, &x) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_for_change, &x));
 	start(&changed, FL_LOOP_IN);
 	start(&stopped, FL_LOOP_IN);
 	start(&drained, FL_LOOP_IN);
@@ -481,7 +481,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 	while (!held_up.waits)
 		fl_fiber_yield();
 	fl_test_look();
-	FL_CHECK(fl_loop_watch_change(&changed.w, FL_LOOP_OUT) == 0);
+	FL_OK(fl_loop_watch_change(&changed.w, FL_LOOP_OUT));
 	fl_loop_watch_stop(&stopped.w);
 	FL_CHECK(read(drained.ends[0], &byte, 1) == 1);
 	fl_test_look();
@@ -503,7 +503,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	count_call(w, fd, events, arg);
-	FL_CHECK(fl_sleep(FL_US(20)) == 0);
+	FL_OK(fl_sleep(FL_US(20)));
 }
 
 FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_test_body_in_loop, void)
@@ -512,12 +512,12 @@ FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_tes
 	watched x, others[OTHERS];
 	open_watched(&x);
 	write_to(&x);
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x));
 	for (int i = 0; i < OTHERS; i++) {
 		open_watched(&others[i]);
 		write_to(&others[i]);
-		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &others[i].w, others[i].ends[0], FL_LOOP_IN,
-		                             wait_each_time, &others[i]) == 0);
+		FL_OK(fl_loop_watch_start(fl_loop_current(), &others[i].w, others[i].ends[0], FL_LOOP_IN,
+		                          wait_each_time, &others[i]));
 	}
 	for (int i = 0; i < OTHERS; i++)
 		while (others[i].calls < 3)

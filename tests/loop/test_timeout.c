@@ -31,10 +31,10 @@ static int ends_a_wait(void *unused)
 	FL_CHECK(fl_cancel_scope_current() != before);
 	int rc = wait_for_ever(NULL);
 	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED); /* for as long as it is not ended */
-	FL_CHECK(fl_timeout_end(&t, rc) == -ETIMEDOUT);
+	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED); /* for as long as it is not ended */
+	FL_RC(fl_timeout_end(&t, rc), -ETIMEDOUT);
 	FL_CHECK(fl_cancel_scope_current() == before && !fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_sleep(FL_US(1)) == 0);
+	FL_OK(fl_sleep(FL_US(1)));
 	return 0;
 }
 
@@ -50,9 +50,9 @@ static int is_past_at_once(void *unused)
 	FL_EACH (i, past) {
 		fl_timeout t = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&t, past[i]);
-		FL_CHECK(fl_sem_acquire(&one) == 0); /* what can be done at once is done */
+		FL_OK(fl_sem_acquire(&one)); /* what can be done at once is done */
 		fl_sem_release(&one);
-		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ETIMEDOUT);
+		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ETIMEDOUT);
 	}
 	return 0;
 }
@@ -73,9 +73,9 @@ static int leaves_results_alone(void *unused)
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, FL_FOREVER);
 	/* Of something else: not expired yet. */
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
+	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
 	fl_timeout_begin(&t, fl_after(FL_S(3600)));
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
+	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
 	return 0;
 }
 
@@ -90,9 +90,9 @@ static int not_begun(void *unused)
 	fl_cancel_token *before = fl_cancel_scope_current();
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
 	fl_timeout_begin(&t, 0);
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ETIMEDOUT);
+	FL_RC(fl_timeout_end(&t, -ECANCELED), -ETIMEDOUT);
 	/* Ended: as a scope that was not begun. */
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
+	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
 	fl_timeout_begin(&t, FL_FOREVER); /* and can begin again */
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope_current() == before);
@@ -140,9 +140,9 @@ static int inner_ends_alone(void *unused)
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
 	fl_timeout_begin(&inner, fl_after(FL_MS(1)));
-	FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
-	FL_CHECK(fl_sleep(FL_US(1)) == 0); /* the outer one still holds */
-	FL_CHECK(fl_timeout_end(&outer, 0) == 0);
+	FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
+	FL_OK(fl_sleep(FL_US(1))); /* the outer one still holds */
+	FL_OK(fl_timeout_end(&outer, 0));
 	return 0;
 }
 
@@ -153,7 +153,7 @@ static int outer_ends_both(void *unused)
 	fl_timeout_begin(&inner, fl_after(FL_S(3600)));
 	int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
 	FL_CHECK(rc == -ECANCELED);
-	FL_CHECK(fl_timeout_end(&outer, rc) == -ETIMEDOUT);
+	FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
 	return 0;
 }
 
@@ -173,7 +173,7 @@ static int both_are_over(void *unused)
 		fl_timeout_begin(&inner, deadlines[i][1]);
 		int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
 		FL_CHECK(rc == -ECANCELED);
-		FL_CHECK(fl_timeout_end(&outer, rc) == -ETIMEDOUT);
+		FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
 	}
 	return 0;
 }
@@ -208,9 +208,9 @@ static int outside_is_requested(void *unused)
 		fl_timeout t = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&t, 0);
 		fl_cancel_token_request(&outside);
-		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
+		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ECANCELED);
 		fl_timeout_begin(&t, FL_FOREVER); /* requested from the start */
-		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
+		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ECANCELED);
 	}
 	fl_cancel_token_destroy(&outside);
 	return 0;
@@ -227,12 +227,12 @@ static int shields(void *unused)
 	fl_timeout_begin(&t, 0);
 	{
 		FL_CANCEL_SCOPE(FL_SHIELDED);
-		FL_CHECK(fl_sleep(FL_US(1)) == 0);
+		FL_OK(fl_sleep(FL_US(1)));
 		fl_timeout inner = FL_TIMEOUT_INIT; /* of nothing that could end it */
 		fl_timeout_begin(&inner, fl_after(FL_MS(1)));
-		FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
+		FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
 	}
-	FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ETIMEDOUT);
+	FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ETIMEDOUT);
 	return 0;
 }
 
@@ -297,7 +297,7 @@ static int wait_under_timeout(void *arg)
 	fl_timeout_begin(&t, fl_after(FL_S(3600)));
 	int rc = fl_timeout_end(&t, fl_event_wait(&a->never));
 	FL_CHECK(rc == -ECANCELED);
-	FL_CHECK(fl_timeout_end(&outer, rc) == -ECANCELED);
+	FL_RC(fl_timeout_end(&outer, rc), -ECANCELED);
 	return 0;
 }
 
@@ -347,10 +347,10 @@ FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
 	fl_test_settle();
 	FL_CHECK(fl__load_acquire(&waits));
 	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	f = fl_test_start(time_out_never, &waits);
 	fl_fiber_cancel(f); /* before it has begun */
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_thread t;
 	f = fl_test_start(time_out_never, &waits);
 	fl_test_settle();
@@ -382,7 +382,7 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 		f[i] = fl_test_start(time_out, &numbers[i]);
 	}
 	for (int i = 0; i < FIBERS; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 }
 
 /* fl_wait_for(): asyncio's test_waitfor. */
@@ -392,11 +392,11 @@ static int waits_for(void *unused)
 	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
 	FL_EACH (i, results) {
 		FL_CHECK(fl_wait_for(return_what, &results[i], FL_FOREVER, &result) == 0 && result == results[i]);
-		FL_CHECK(fl_wait_for(return_what, &results[i], fl_after(FL_S(3600)), NULL) == 0);
+		FL_OK(fl_wait_for(return_what, &results[i], fl_after(FL_S(3600)), NULL));
 	}
 	result = 77;
 	FL_CHECK(fl_wait_for(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT && result == -ECANCELED);
-	FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ETIMEDOUT);
 	/* It is called. */
 	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5);
 	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
@@ -417,10 +417,10 @@ static int waits_for_cancelled(void *unused)
 	fl_cancel_token_request(&outside);
 	{
 		FL_CANCEL_SCOPE(&outside);
-		FL_CHECK(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result) == -ECANCELED);
+		FL_RC(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result), -ECANCELED);
 		FL_CHECK(result == -ECANCELED);
 		/* Both: the outer one's. */
-		FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ECANCELED);
+		FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ECANCELED);
 		int done = 3;
 		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
 	}
@@ -438,7 +438,7 @@ static int give_up_slowly(void *over)
 {
 	int rc = wait_for_ever(NULL);
 	FL_CHECK(rc == -ECANCELED);
-	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);
+	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
 	*(bool *)over = true;
 	return rc;
 }
@@ -446,7 +446,7 @@ static int give_up_slowly(void *over)
 static int waits_for_the_end(void *unused)
 {
 	bool over = false;
-	FL_CHECK(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(over);
 	return 0;
 }
@@ -468,7 +468,7 @@ static int wait_for_inner(void *arg)
 static int waits_for_nested(void *unused)
 {
 	int result;
-	FL_CHECK(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT);
+	FL_RC(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result), -ETIMEDOUT);
 	FL_CHECK(result == -ECANCELED);
 	return 0;
 }

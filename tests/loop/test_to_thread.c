@@ -27,7 +27,7 @@ static int tick(void *arg)
 	ticker *t = arg;
 	while (!t->stop) {
 		fl__add_relaxed(&t->ticks, 1);
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 	}
 	return 0;
 }
@@ -40,7 +40,7 @@ static void ticker_begin(ticker *t)
 static void ticker_end(ticker *t)
 {
 	t->stop = true;
-	FL_CHECK(fl_test_join(t->fiber) == 0);
+	FL_OK(fl_test_join(t->fiber));
 }
 
 typedef struct visit {
@@ -70,14 +70,14 @@ static int goes_to_a_thread(void *unused)
 	visit v = {.id = 0};
 	int result = 77;
 	ticker_begin(&v.ticker);
-	FL_CHECK(fl_to_thread(look_around, &v, &result) == 0);
+	FL_OK(fl_to_thread(look_around, &v, &result));
 	FL_CHECK(result == 42);
 	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && !v.signals_blocked && !v.in_fiber);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
 	fl_test_threads_rest();
-	FL_CHECK(fl_to_thread(look_around, &v, NULL) == 0);
+	FL_OK(fl_to_thread(look_around, &v, NULL));
 	fl_test_threads_rest();
-	FL_CHECK(fl_to_thread_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED) == 0);
+	FL_OK(fl_to_thread_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED));
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0); /* it has waited for work */
 	ticker_end(&v.ticker);
 	return 0;
@@ -125,7 +125,7 @@ static int go_and_check(void *arg)
 {
 	const int *number = arg;
 	int result = -1;
-	FL_CHECK(fl_to_thread(count_in, arg, &result) == 0);
+	FL_OK(fl_to_thread(count_in, arg, &result));
 	FL_CHECK(result == *number);
 	return 0;
 }
@@ -139,7 +139,7 @@ FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
 		f[i] = fl_test_start(go_and_check, &all.numbers[i]);
 	}
 	for (int i = 0; i < FIBERS; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 	FL_CHECK(all.most == threads_of_a_loop() && all.calls == FIBERS);
 }
 
@@ -161,7 +161,7 @@ static int wait_for_ever(void *arg)
 	int rc = fl_event_wait(&e->never);
 	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
 	/* Takes its time to give up. */
-	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);
+	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
 	fl__store_relaxed(&e->over, 1);
 	return rc;
 }
@@ -191,7 +191,7 @@ static errand cancelled_errand(fl_fiber_function *run)
 {
 	errand e = {.run = run, .deadline = FL_FOREVER};
 	fl_fiber *f = fl_test_start(do_errand, &e);
-	FL_CHECK(fl_event_wait(&e.begun) == 0);
+	FL_OK(fl_event_wait(&e.begun));
 	fl_fiber_cancel(f);
 	FL_CHECK(fl_test_join(f) == 0 && e.over);
 	return e;
@@ -221,12 +221,12 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 	fl_cancel_token_request(&stop);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_CHECK(fl_to_thread(wait_for_ever, &e, &result) == -ECANCELED);
-		FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL) == -ECANCELED);
+		FL_RC(fl_to_thread(wait_for_ever, &e, &result), -ECANCELED);
+		FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL), -ECANCELED);
 	}
-	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop) == -ECANCELED);
-	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED) == -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED), -ETIMEDOUT);
 	FL_CHECK(!e.called && result == 77);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* no thread was started */
 	fl_cancel_token_destroy(&stop);
@@ -235,15 +235,15 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 static int times_out(void *unused)
 {
 	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
-	FL_CHECK(do_errand(&e) == 0);
+	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ETIMEDOUT && e.result == (e.called ? -ECANCELED : 77));
 	e = (errand){.run = finish_all_the_same, .deadline = fl_after(FL_MS(20))};
-	FL_CHECK(do_errand(&e) == 0);
+	FL_OK(do_errand(&e));
 	FL_CHECK(e.called ? e.rc == 0 && e.result == 11 : e.rc == -ETIMEDOUT);
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, fl_after(FL_MS(1)));
 	e = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
-	FL_CHECK(do_errand(&e) == 0);
+	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ECANCELED && fl_timeout_end(&t, e.rc) == -ETIMEDOUT);
 	return 0;
 }
@@ -272,16 +272,16 @@ FL_TEST_WITH(to_thread_given_up_while_queued_is_not_called, fl_test_body_in_loop
 	for (unsigned i = 0; i < n; i++) {
 		busy[i] = (errand){.run = keep_busy, .deadline = FL_FOREVER};
 		f[i] = fl_test_start(do_errand, &busy[i]);
-		FL_CHECK(fl_event_wait(&busy[i].begun) == 0);
+		FL_OK(fl_event_wait(&busy[i].begun));
 	}
 	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
-	FL_CHECK(do_errand(&e) == 0);
+	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ETIMEDOUT && e.result == 77 && !e.called);
 	e.deadline = FL_FOREVER;
 	fl_fiber *late = fl_test_start(do_errand, &e);
 	fl_test_settle();
 	fl_fiber_cancel(late);
-	FL_CHECK(fl_test_join(late) == 0);
+	FL_OK(fl_test_join(late));
 	FL_CHECK(e.rc == -ECANCELED && e.result == 77 && !e.called);
 	for (unsigned i = 0; i < n; i++) {
 		fl_event_set(&busy[i].go);
@@ -310,7 +310,7 @@ FL_TEST(to_thread_is_waited_for_by_the_loop)
 static int outside(void *unused)
 {
 	int zero = 0, result = 77;
-	FL_CHECK(fl_to_thread(return_what, &zero, &result) == -ENOTSUP);
+	FL_RC(fl_to_thread(return_what, &zero, &result), -ENOTSUP);
 	FL_CHECK(fl_to_thread_until(return_what, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
 	return 5;
 }
@@ -326,11 +326,11 @@ static int from_callbacks_and_threads(void *unused)
 	int result = 0;
 	fl_event called = FL_EVENT_INIT;
 	fl_loop_timer timer = {.function_ = NULL};
-	FL_CHECK(fl_loop_post(fl_loop_current(), outside_in_callback, &called) == 0);
-	FL_CHECK(fl_event_wait(&called) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), outside_in_callback, &called));
+	FL_OK(fl_event_wait(&called));
 	fl_event_reset(&called);
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, outside_in_callback, &called);
-	FL_CHECK(fl_event_wait(&called) == 0);
+	FL_OK(fl_event_wait(&called));
 	FL_CHECK(fl_to_thread(outside, NULL, &result) == 0 && result == 5);
 	return 0;
 }

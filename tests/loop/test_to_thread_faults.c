@@ -42,7 +42,7 @@ static int again_and_again(void *unused)
 	for (int i = 0; i < 6000; i++) {
 		if (i == 1000)
 			before = fl__load_relaxed(&live);
-		FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+		FL_OK(fl_to_thread(return_what, &five, NULL));
 	}
 	/*
 	 * The context that ends a task may be late to free its memory, and a worker that starts
@@ -143,10 +143,10 @@ FL_TEST_WITH(to_thread_in_a_forked_child, fl_test_body_in_loop, void)
 {
 	int five = 5;
 	/* Before there are threads. */
-	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
-	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
-	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
-	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
+	FL_OK(fl_to_thread(return_what, &five, NULL));
+	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
+	FL_OK(fl_to_thread(return_what, &five, NULL));
 }
 
 static void free_in_child(void *loop)

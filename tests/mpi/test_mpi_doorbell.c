@@ -14,7 +14,7 @@ enum { RANKS = 3 };
 static struct fl__mpi_address bell_address(void)
 {
 	struct fl__mpi_address address = {.port = 0};
-	FL_CHECK(gethostname(address.host, sizeof address.host - 1) == 0);
+	FL_OK(gethostname(address.host, sizeof address.host - 1));
 	fl__mpi_bell_listen(&address, RANKS, true);
 	FL_CHECK(address.port != 0);
 	return address;
@@ -62,7 +62,7 @@ static bool is_on_loopback(unsigned port)
 	FL_CHECK(sockets != NULL);
 	while (fgets(line, sizeof line, sockets))
 		found |= strstr(line, expected) != NULL;
-	FL_CHECK(fclose(sockets) == 0);
+	FL_OK(fclose(sockets));
 	return found;
 }
 
@@ -89,8 +89,8 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	greeting.rank = RANKS;
 	strangers[SILENT + 3] = stranger(&address, &greeting, sizeof greeting);
 	strangers[SILENT + 4] = stranger(&address, NULL, 0);
-	assert_int_equal(shutdown(strangers[SILENT + 4], SHUT_WR), 0);
-	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	FL_OK(shutdown(strangers[SILENT + 4], SHUT_WR));
+	FL_OK(pipe2(told, O_CLOEXEC));
 	for (int rank = 1; rank < RANKS; rank++)
 		ranks[rank] = start_rank(&address, rank, told[1]);
 	for (int rank = 1; rank < RANKS; rank++)
@@ -105,7 +105,7 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	assert_false(is_on_loopback(address.port));
 	fl__mpi_bell_close();
 	for (int i = 0; i < ALL; i++)
-		assert_int_equal(close(strangers[i]), 0);
+		FL_OK(close(strangers[i]));
 	assert_true(close(told[0]) == 0 && close(told[1]) == 0);
 }
 
@@ -116,7 +116,7 @@ FL_TEST(mpi_doorbell_that_rank_0_does_not_take)
 	const int late = stranger(&address, NULL, 0);
 	const int *taken = fl__mpi_bell_accept(&address, 1);
 	assert_true(taken[0] == -1 && taken[1] == -1 && taken[2] == -1);
-	assert_int_equal(close(late), 0);
+	FL_OK(close(late));
 	assert_int_equal(fl__mpi_bell_take(), -1); /* no rank has died */
 	fl__mpi_bell_ring(1);                      /* does nothing */
 	fl__mpi_bell_close();

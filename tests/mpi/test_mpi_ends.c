@@ -11,7 +11,7 @@ FL_TASK_STATIC(ends_by, enum how, int)
 	*result = 1;
 	if (*arg == EXITS)
 		pthread_exit(NULL);
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_OK(pthread_cancel(pthread_self()));
 	pthread_testcancel();
 	return 0;
 }
@@ -156,11 +156,11 @@ FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
 static void *submit_and_wait(void *arg)
 {
 	fl_executor *e = arg;
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_OK(pthread_cancel(pthread_self()));
 	for (int i = 0; i < 100; i++) {
 		fl_future *f = NULL;
 		int n = 0;
-		FL_CHECK(ends_well_submit(e, i, &f) == 0);
+		FL_OK(ends_well_submit(e, i, &f));
 		FL_CHECK(ends_well_get(f, &n) == 0 && n == i + 1);
 		fl_future_free(f);
 	}

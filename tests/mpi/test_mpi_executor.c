@@ -299,7 +299,7 @@ FL_TEST(mpi_cancel_crosses_result)
 
 FL_TASK_STATIC(until_asked, struct gate *, int)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
 	while (!fl_task_is_cancelled(ctx))
 		if (fl_sleep(FL_MS(1)) != 0)
 			break;
@@ -404,7 +404,7 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 
 FL_TASK_STATIC(enter_and_sleep_on, struct gate *, void)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
 	for (;;)
 		(void)pause();
 	return 0;

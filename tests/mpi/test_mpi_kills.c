@@ -94,7 +94,7 @@ static bool kill_one(struct campaign *c)
 		return false;
 	const bool killed = parent_of(pid) == __atomic_load_n(&c->board->life[n].parent, __ATOMIC_SEQ_CST) &&
 	                    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	return killed;
 }
 

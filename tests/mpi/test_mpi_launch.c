@@ -47,7 +47,7 @@ int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 static int role_exit_code(void)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
 	return square_of_three(e) == 9 ? 7 : 1;
 }
 
@@ -66,8 +66,8 @@ static int role_child(void)
 	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(length > 0 && setenv(role_variable, "refused", 1) == 0);
 	self[length] = '\0';
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = self}) == 0);
-	FL_CHECK(fl_process_join(p, &status) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = self}));
+	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);
 	return status.code;
 }
@@ -83,9 +83,9 @@ static int role_death(void)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
-	FL_CHECK(die_submit(e, &f) == 0);
-	FL_CHECK(fl_future_wait(f) == 0);
+	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
+	FL_OK(die_submit(e, &f));
+	FL_OK(fl_future_wait(f));
 	(void)fprintf(stderr, "%s\n", outlives);
 	return 0;
 }
@@ -96,11 +96,11 @@ static int role_idle_death(void)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	int pid = 0;
-	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
 	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
 	(void)fprintf(stderr, "%s\n", rank_dies);
-	FL_CHECK(kill(pid, SIGKILL) == 0);
-	FL_CHECK(fl_sleep(FL_S(30)) == 0);
+	FL_OK(kill(pid, SIGKILL));
+	FL_OK(fl_sleep(FL_S(30)));
 	(void)fprintf(stderr, "%s\n", outlives);
 	return 0;
 }
@@ -108,8 +108,8 @@ static int role_idle_death(void)
 static int leave_with(const fl_task_type *type)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, NULL) == 0);
-	FL_CHECK(fl_submit(e, type, NULL, NULL) == 0);
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, NULL));
+	FL_OK(fl_submit(e, type, NULL, NULL));
 	return square_of_three(e) == 9 ? 0 : 1;
 }
 
@@ -129,8 +129,8 @@ static int role_leaves_regions(void)
 	enum { SIZE = 100 << 20 };
 	fl_shm *region = NULL;
 	fl_executor *e = NULL;
-	FL_CHECK(fl_shm_create(&region, SIZE) == 0);
-	FL_CHECK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = &region, .n_regions = 1}, NULL) == 0);
+	FL_OK(fl_shm_create(&region, SIZE));
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = &region, .n_regions = 1}, NULL));
 	fl__mpi_world.peers[0].pid = (int32_t)getppid();
 	return square_submit(e, 3, NULL);
 }
@@ -149,9 +149,9 @@ static int role_differs(void)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
-	FL_CHECK(fl_submit(e, &differing, NULL, &f) == 0);
-	FL_CHECK(fl_future_wait(f) == 0);
+	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
+	FL_OK(fl_submit(e, &differing, NULL, &f));
+	FL_OK(fl_future_wait(f));
 	(void)fprintf(stderr, "%s: %s\n", fl_error_name(fl_future_error(f)), fl_future_message(f));
 	fl_future_free(f);
 	FL_CHECK(square_of_three(e) == 9); /* the rank goes on */
@@ -183,7 +183,7 @@ static void prepare_rank(const char *role, char **argv)
 	if (strcmp(role, "mixed") == 0 && !first)
 		become_another_program();
 	if (strcmp(role, "exit_code") == 0 && !first)
-		FL_CHECK(atexit(end_worker_rank) == 0);
+		FL_OK(atexit(end_worker_rank));
 	if (strcmp(role, "other_size") == 0 && !first) {
 		differing.arg_size = 24;
 		differing.arg_align = 8;
@@ -221,7 +221,7 @@ static const struct role *all_roles(void)
 FL_TEST(mpi_without_a_launcher)
 {
 	char text[TEXT];
-	assert_int_equal(job("refused", NULL, text, sizeof text), 0);
+	FL_OK(job("refused", NULL, text, sizeof text));
 	expect(text, "not started by a launcher of MPI");
 	assert_int_equal(fl_mpi_ranks(), 0);
 	fl_executor *e = NULL;
@@ -231,28 +231,28 @@ FL_TEST(mpi_without_a_launcher)
 FL_TEST(mpi_world_of_one)
 {
 	char text[TEXT];
-	assert_int_equal(job("refused", "1", text, sizeof text), 0);
+	FL_OK(job("refused", "1", text, sizeof text));
 	expect(text, "no worker rank");
 }
 
 FL_TEST(mpi_level_of_threads_too_low)
 {
 	char text[TEXT];
-	assert_int_equal(job("level", "2", text, sizeof text), 0);
+	FL_OK(job("level", "2", text, sizeof text));
 	expect(text, "MPI does not grant MPI_THREAD_SERIALIZED");
 }
 
 FL_TEST(mpi_initialized_by_the_program)
 {
 	char text[TEXT];
-	assert_int_equal(job("initialized", "2", text, sizeof text), 0);
+	FL_OK(job("initialized", "2", text, sizeof text));
 	expect(text, "the program has called MPI_Init()");
 }
 
 FL_TEST(mpi_mixed_build)
 {
 	char text[TEXT];
-	assert_int_equal(job("mixed", "2", text, sizeof text), 0);
+	FL_OK(job("mixed", "2", text, sizeof text));
 	expect(text, "rank 1 (");
 	expect(text, "runs another build of the program: ");
 }
@@ -309,7 +309,7 @@ FL_TEST(mpi_single_task_of_a_launcher)
 {
 	char text[TEXT];
 	FL_EACH (i, launches) {
-		assert_int_equal(job_within(&launches[i], "0", "1", NULL, text), 0);
+		FL_OK(job_within(&launches[i], "0", "1", NULL, text));
 		expect(text, work);
 	}
 }
@@ -319,7 +319,7 @@ FL_TEST(mpi_batch_script)
 {
 	static const struct launch batch = {"sbatch", "SLURM_PROCID", "SLURM_NTASKS"};
 	char text[TEXT];
-	assert_int_equal(job_within(&batch, "0", "4", NULL, text), 0);
+	FL_OK(job_within(&batch, "0", "4", NULL, text));
 	expect(text, work);
 }
 
@@ -327,7 +327,7 @@ FL_TEST(mpi_batch_script)
 FL_TEST(mpi_world_of_one_below_srun)
 {
 	char text[TEXT];
-	assert_int_equal(job_within(&launches[0], "2", "4", "1", text), 0);
+	FL_OK(job_within(&launches[0], "2", "4", "1", text));
 	expect(text, work);
 }
 
@@ -346,14 +346,14 @@ FL_TEST(mpi_singletons_with_pmix)
 FL_TEST(mpi_child_of_a_rank)
 {
 	char text[TEXT];
-	assert_int_equal(job("child", "2", text, sizeof text), 0);
+	FL_OK(job("child", "2", text, sizeof text));
 	expect(text, "started by a rank");
 }
 
 FL_TEST(mpi_unused)
 {
 	char text[TEXT];
-	assert_int_equal(job("unused", "2", text, sizeof text), 0);
+	FL_OK(job("unused", "2", text, sizeof text));
 }
 
 FL_TEST(mpi_exit_nonzero)
@@ -402,27 +402,27 @@ FL_TEST(mpi_kill_idle_rank)
 FL_TEST(mpi_exit_with_a_task_that_stops)
 {
 	char text[TEXT];
-	assert_int_equal(job("leaves_a_task", "2", text, sizeof text), 0);
+	FL_OK(job("leaves_a_task", "2", text, sizeof text));
 	assert_null(strstr(text, "does not stop"));
 }
 
 FL_TEST(mpi_exit_with_a_task_that_does_not_stop)
 {
 	char text[TEXT];
-	assert_int_equal(job("leaves_a_stubborn_task", "2", text, sizeof text), 0);
+	FL_OK(job("leaves_a_stubborn_task", "2", text, sizeof text));
 	expect(text, "does not stop");
 }
 
 FL_TEST(mpi_exit_while_ranks_fetch_regions)
 {
 	char text[TEXT];
-	assert_int_equal(job("leaves_regions", "3", text, sizeof text), 0);
+	FL_OK(job("leaves_regions", "3", text, sizeof text));
 }
 
 FL_TEST(mpi_task_that_a_rank_does_not_have)
 {
 	char text[TEXT];
-	assert_int_equal(job("not_there", "2", text, sizeof text), 0);
+	FL_OK(job("not_there", "2", text, sizeof text));
 	expect(text, "ENOENT: task differing here is of build ");
 	expect(text, "but rank 1 (");
 }
@@ -430,7 +430,7 @@ FL_TEST(mpi_task_that_a_rank_does_not_have)
 FL_TEST(mpi_task_of_another_size)
 {
 	char text[TEXT];
-	assert_int_equal(job("other_size", "2", text, sizeof text), 0);
+	FL_OK(job("other_size", "2", text, sizeof text));
 	expect(text, "EPROTO: task differing here is of build ");
 	expect(text, "with 0 and 0 bytes, but that of rank 1 (");
 	expect(text, "with 24 and 0 bytes");

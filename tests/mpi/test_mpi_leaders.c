@@ -119,8 +119,8 @@ static int call(void *arg)
 	for (int i = c->first; i < c->first + c->n; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int result = 0;
-		FL_CHECK(add_one_submit(c->e, i, &f) == 0);
-		FL_CHECK(add_one_get(f, &result) == 0);
+		FL_OK(add_one_submit(c->e, i, &f));
+		FL_OK(add_one_get(f, &result));
 		wrong += result != i + 1;
 	}
 	return wrong;
@@ -200,7 +200,7 @@ FL_TEST(mpi_long_inline_task_does_not_hold_up_another)
 
 FL_TASK_STATIC(spin_until_asked, struct gate *, int)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
 	while (!fl_task_is_cancelled(ctx))
 		;
 	*result = 1;
@@ -209,7 +209,7 @@ FL_TASK_STATIC(spin_until_asked, struct gate *, int)
 
 FL_TASK_STATIC(sleep_until_asked, struct gate *, int)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
 	*result = fl_sleep(FL_S(600));
 	return 0;
 }
@@ -331,9 +331,9 @@ FL_TEST(mpi_inline_task_waits_for_another_task)
 
 FL_TASK_STATIC(hold_in_section, struct gate *, void)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
 	fl_blocking_begin();
-	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED));
 	fl_blocking_end();
 	return 0;
 }

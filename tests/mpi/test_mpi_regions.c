@@ -138,7 +138,7 @@ FL_TEST(mpi_regions_of_a_read_only_descriptor_are_read_only)
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	FL_OK(fl_shm_attach(&regions[0], fd));
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	fl_executor *e = regions_executor(regions, 1, false);
 	regions_visit_all(e, 1, seen);
 	for (unsigned i = 0; i < regions_worker_ranks(); i++)
@@ -293,7 +293,7 @@ FL_TEST(mpi_regions_without_descriptors)
 	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
 	const struct regions_held before = regions_held_by_all(stays);
 	char host[64] = "", rank[96];
-	assert_int_equal(gethostname(host, sizeof host - 1), 0);
+	FL_OK(gethostname(host, sizeof host - 1));
 	(void)snprintf(rank, sizeof rank, "rank 1 (%s) cannot map region 0", host);
 	regions_limit_rank(one, RLIMIT_NOFILE, 3);
 	fl_shm *regions[] = {regions_new(SMALL)};

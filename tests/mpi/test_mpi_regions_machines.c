@@ -51,7 +51,7 @@ static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 	struct regions_seen seen[REGIONS_RANKS_MAX];
 	char host[64] = "";
 	uint64_t here = 0;
-	assert_int_equal(gethostname(host, sizeof host - 1), 0);
+	FL_OK(gethostname(host, sizeof host - 1));
 	regions_visit_all(e, 1, seen);
 	for (unsigned i = 0; i < ranks; i++) {
 		uint64_t marks = 0;

@@ -77,9 +77,9 @@ static int role_spawns_in_two_threads(void)
 	fl_executor *executors[2];
 	int results[2];
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(fl_thread_start(&threads[i], create_in_thread, &executors[i], NULL) == 0);
+		FL_OK(fl_thread_start(&threads[i], create_in_thread, &executors[i], NULL));
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(fl_thread_join(&threads[i], &results[i]) == 0);
+		FL_OK(fl_thread_join(&threads[i], &results[i]));
 	if (results[0] == -EAGAIN && results[1] == -EAGAIN)
 		return CANNOT_SPAWN;
 	FL_CHECK(results[0] == 0 && results[1] == 0);
@@ -115,7 +115,8 @@ static int role_has_arguments(void)
 	fl_executor *e = create();
 	fl_future *f = NULL;
 	uint64_t hash = 0;
-	FL_CHECK(arguments_hash_submit(e, &f) == 0 && arguments_hash_get(f, &hash) == 0);
+	FL_OK(arguments_hash_submit(e, &f));
+	FL_OK(arguments_hash_get(f, &hash));
 	fl_future_free(f);
 	fl_executor_free(e);
 	return arguments[1] && hash == hash_arguments() ? 0 : 1;
@@ -136,8 +137,8 @@ static int start_refused(void)
 	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(length > 0 && setenv(role_variable, "refused", 1) == 0);
 	self[length] = '\0';
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = self}) == 0);
-	FL_CHECK(fl_process_join(p, &status) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = self}));
+	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);
 	return status.code;
 }
@@ -153,7 +154,8 @@ static int role_has_programs(void)
 	fl_executor *e = create();
 	fl_future *f = NULL;
 	int status = 0;
-	FL_CHECK(start_program_submit(e, &f) == 0 && start_program_get(f, &status) == 0);
+	FL_OK(start_program_submit(e, &f));
+	FL_OK(start_program_get(f, &status));
 	fl_future_free(f);
 	status |= start_refused();
 	fl_executor_free(e);
@@ -164,7 +166,7 @@ static int role_rank_dies(void)
 {
 	fl_executor *e = create();
 	fl_future *f = NULL;
-	FL_CHECK(die_submit(e, &f) == 0);
+	FL_OK(die_submit(e, &f));
 	return fl_future_wait(f);
 }
 
@@ -174,7 +176,7 @@ static int role_idle_rank_dies(void)
 	fl_future *f = NULL;
 	int pid = 0;
 	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
-	FL_CHECK(kill(pid, SIGKILL) == 0);
+	FL_OK(kill(pid, SIGKILL));
 	return fl_sleep(FL_S(60));
 }
 
@@ -210,7 +212,7 @@ static int role_spawn_is_refused(void)
 
 static int role_spawns_after_a_refusal(void)
 {
-	FL_CHECK(role_spawn_is_refused() == 0);
+	FL_OK(role_spawn_is_refused());
 	return role_spawns();
 }
 
@@ -218,7 +220,7 @@ static int role_has_too_few_slots(void)
 {
 	fl_executor *e = NULL;
 	for (const struct fl__mpi_variable *v = fl__mpi_oversubscribe; v->name; v++)
-		FL_CHECK(unsetenv(v->name) == 0);
+		FL_OK(unsetenv(v->name));
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, &(fl_mpi_config){.spawn = 1000}) == -EAGAIN && !e);
 	return 0;
 }
@@ -230,7 +232,7 @@ static int role_is_gone(void)
 	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(length > 0);
 	self[length] = '\0';
-	FL_CHECK(unlink(self) == 0);
+	FL_OK(unlink(self));
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, &spawning) == -EAGAIN && !e);
 	return 0;
 }
@@ -311,7 +313,7 @@ FL_TEST(mpi_spawn_without_a_launcher)
 	FL_SKIP("Open MPI can: see the other cases");
 #else
 	char text[TEXT];
-	assert_int_equal(job("cannot_spawn", NULL, text, sizeof text), 0);
+	FL_OK(job("cannot_spawn", NULL, text, sizeof text));
 	expect(text, "no executor over MPI: the program was not started by a launcher of MPI");
 #endif
 }
@@ -319,7 +321,7 @@ FL_TEST(mpi_spawn_without_a_launcher)
 FL_TEST(mpi_spawn_beside_ranks_of_the_launcher)
 {
 	char text[TEXT];
-	assert_int_equal(job("has_ranks", "2", text, sizeof text), 0);
+	FL_OK(job("has_ranks", "2", text, sizeof text));
 }
 
 FL_TEST(mpi_spawn_in_two_threads)
@@ -333,7 +335,7 @@ FL_TEST(mpi_spawn_passes_arguments)
 	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
 		char *args[] = {two_words, quoted, NULL};
-		assert_int_equal(spawning_job("has_arguments", launches[i], args, text), 0);
+		FL_OK(spawning_job("has_arguments", launches[i], args, text));
 	}
 }
 
@@ -405,7 +407,7 @@ FL_TEST(mpi_spawn_refused)
 {
 	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
-		assert_int_equal(job("spawn_is_refused", launches[i], text, sizeof text), 0);
+		FL_OK(job("spawn_is_refused", launches[i], text, sizeof text));
 		expect(text, "no executor over MPI: 2 worker ranks cannot be spawned: ");
 	}
 }
@@ -414,7 +416,7 @@ FL_TEST(mpi_spawn_too_few_slots)
 {
 #if defined OPEN_MPI && OMPI_MAJOR_VERSION < 5
 	char text[TEXT];
-	assert_int_equal(job("has_too_few_slots", NULL, text, sizeof text), 0);
+	FL_OK(job("has_too_few_slots", NULL, text, sizeof text));
 	expect(text, "no executor over MPI: 1000 worker ranks cannot be spawned: MPI_ERR_SPAWN");
 	expect(text, "there are too few slots");
 #else
@@ -454,7 +456,7 @@ FL_TEST(mpi_spawn_initialized_by_the_program)
 {
 #ifdef OPEN_MPI
 	char text[TEXT];
-	assert_int_equal(job("initializes", NULL, text, sizeof text), 0);
+	FL_OK(job("initializes", NULL, text, sizeof text));
 	expect(text, "the program has called MPI_Init()");
 #else
 	FL_SKIP("without a launcher, fairlead-mpi does not start MPICH");

@@ -19,13 +19,14 @@ typedef struct ends {
 static ends open_ends(void)
 {
 	int fds[2];
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
 	return (ends){fds[0], fds[1]};
 }
 
 static void close_ends(ends e)
 {
-	FL_CHECK(close(e.near) == 0 && close(e.far) == 0);
+	FL_OK(close(e.near));
+	FL_OK(close(e.far));
 }
 
 static void ring(int fd)
@@ -61,7 +62,7 @@ static int play(void *arg)
 	if (p->first)
 		ring(p->fd);
 	for (unsigned i = 0; i < p->rounds; i++) {
-		FL_CHECK(fl_fd_wait(p->fd, FL_FD_IN) == 0);
+		FL_OK(fl_fd_wait(p->fd, FL_FD_IN));
 		FL_CHECK(read(p->fd, &byte, 1) == 1);
 		if (!p->first || i + 1 < p->rounds)
 			ring(p->fd);
@@ -74,7 +75,8 @@ static int play_in_loop(void *unused)
 	ends e = open_ends();
 	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
 	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
-	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	FL_OK(fl_test_join(f[0]));
+	FL_OK(fl_test_join(f[1]));
 	close_ends(e);
 	return 0;
 }
@@ -94,32 +96,32 @@ static int wait_in_every_way(void *unused)
 	ends e = open_ends();
 	char byte;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_fd_wait(e.near, 0) == -EINVAL);
-	FL_CHECK(fl_fd_wait_until(e.near, 1u << 5, 0, NULL) == -EINVAL);
-	FL_CHECK(fl_fd_wait(-1, FL_FD_IN) == -EBADF);
-	FL_CHECK(fl_fd_wait_until(-1, FL_FD_IN, 0, NULL) == -EBADF);
-	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_fd_wait(e.near, 0), -EINVAL);
+	FL_RC(fl_fd_wait_until(e.near, 1u << 5, 0, NULL), -EINVAL);
+	FL_RC(fl_fd_wait(-1, FL_FD_IN), -EBADF);
+	FL_RC(fl_fd_wait_until(-1, FL_FD_IN, 0, NULL), -EBADF);
+	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, deadline, NULL) == -ETIMEDOUT && fl_now() >= deadline);
-	FL_CHECK(fl_fd_wait(e.near, FL_FD_OUT) == 0);
-	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT) == 0);
+	FL_OK(fl_fd_wait(e.near, FL_FD_OUT));
+	FL_OK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT));
 	fl_cancel_token_request(&stop);
-	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == -ECANCELED);
+	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == -ECANCELED);
+		FL_RC(fl_fd_wait(e.near, FL_FD_IN), -ECANCELED);
 	}
 	ring(e.far);
 	/* Ready: success, even with an expired deadline and a cancelled scope. */
-	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == 0);
-	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == 0);
-	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == 0);
+	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL));
+	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop));
+	FL_OK(fl_fd_wait(e.near, FL_FD_IN));
 	FL_CHECK(read(e.near, &byte, 1) == 1);
-	FL_CHECK(shutdown(e.far, SHUT_WR) == 0);
-	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == 0); /* the end */
+	FL_OK(shutdown(e.far, SHUT_WR));
+	FL_OK(fl_fd_wait(e.near, FL_FD_IN)); /* the end */
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	FL_CHECK(file >= 0 && fl_fd_wait(file, FL_FD_IN) == 0);
-	FL_CHECK(close(file) == 0);
+	FL_OK(close(file));
 	close_ends(e);
 	return 0;
 }
@@ -149,7 +151,7 @@ FL_TEST_WITH(fd_wait_by_several_fibers, fl_test_body_in_loop, void)
 	fl_test_look();
 	ring(e.far);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 	close_ends(e);
 }
 
@@ -167,13 +169,13 @@ FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	fl_test_go(&t, cancel_it, f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_test_end(&t);
 	f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	ring(e.far);
 	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED); /* the loop had not reported it yet */
+	FL_RC(fl_test_join(f), -ECANCELED); /* the loop had not reported it yet */
 	close_ends(e);
 }
 
@@ -190,7 +192,7 @@ static int wait_without_room(void *unused)
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	ring(e.far);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	close_ends(e);
 	return 0;
 }

@@ -19,8 +19,8 @@ static pair packet_pair(void)
 
 static void end_pair(pair p)
 {
-	assert_int_equal(close(p.a), 0);
-	assert_int_equal(close(p.b), 0);
+	FL_OK(close(p.a));
+	FL_OK(close(p.b));
 }
 
 FL_TEST(packet_comes_as_it_was_sent)
@@ -53,7 +53,7 @@ FL_TEST(packet_passes_descriptors)
 	char byte;
 	size_t size;
 	unsigned n = 2;
-	assert_int_equal(pipe(pipe_ends), 0);
+	FL_OK(pipe(pipe_ends));
 	FL_OK(fl__packet_send(p.a, "x", 1, pipe_ends, 2, 0));
 	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
 	assert_int_equal(n, 2);
@@ -124,14 +124,14 @@ FL_TEST(packet_peer_closed)
 	size_t size;
 	FL_OK(fl__packet_send(p.b, "last", 4, NULL, 0, 0));
 	FL_OK(fl__packet_send(p.a, "unread", 6, NULL, 0, 0)); /* so that the close is a reset */
-	assert_int_equal(close(p.b), 0);
+	FL_OK(close(p.b));
 	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, FL_FOREVER), -EPIPE); /* and no SIGPIPE */
 	FL_OK(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER));
 	assert_memory_equal(bytes, "last", 4);
 	for (int i = 0; i < 2; i++)
 		FL_RC(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
 	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, FL_FOREVER), -EPIPE);
-	assert_int_equal(close(p.a), 0);
+	FL_OK(close(p.a));
 }
 
 /*
@@ -145,10 +145,10 @@ FL_TEST(packet_reset_does_not_hide_what_was_sent)
 	size_t size;
 	FL_OK(fl__packet_send(p.b, "last", 4, NULL, 0, 0));
 	FL_OK(fl__packet_send(p.a, "unread", 6, NULL, 0, 0));
-	assert_int_equal(close(p.b), 0);
+	FL_OK(close(p.b));
 	FL_OK(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER));
 	FL_RC(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
-	assert_int_equal(close(p.a), 0);
+	FL_OK(close(p.a));
 }
 
 /* recvmsg() answers 0 for both. */
@@ -162,14 +162,14 @@ FL_TEST(packet_empty_one_is_no_end)
 	struct msghdr nothing = {.msg_iov = &no_bytes, .msg_iovlen = 1};
 	assert_int_equal(fl__fd_sys.send(p.a, &nothing, 0), 0);
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
-	assert_int_equal(fl__packet_try_send(p.a, &no_bytes, 1, (const int[]){0}, 1), 0);
+	FL_OK(fl__packet_try_send(p.a, &no_bytes, 1, (const int[]){0}, 1));
 	FL_OK(fl__packet_send(p.a, "more", 4, NULL, 0, 0));
-	assert_int_equal(close(p.a), 0);
+	FL_OK(close(p.a));
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
 	assert_int_equal(fl_test_fds(), before - 1);
 	FL_OK(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER));
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
-	assert_int_equal(close(p.b), 0);
+	FL_OK(close(p.b));
 }
 
 static ssize_t (*real_receive)(int socket, struct msghdr *message, int flags);
@@ -195,7 +195,7 @@ FL_TEST(packet_end_told_before_the_last_packet)
 	char bytes[4];
 	size_t size;
 	FL_OK(fl__packet_send(p.a, "last", 4, NULL, 0, 0));
-	assert_int_equal(close(p.a), 0);
+	FL_OK(close(p.a));
 	real_receive = fl__fd_sys.receive;
 	fl__fd_sys.receive = early_end;
 	early_ends = 2;
@@ -205,7 +205,7 @@ FL_TEST(packet_end_told_before_the_last_packet)
 	early_ends = 1;
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
 	fl__fd_sys.receive = real_receive;
-	assert_int_equal(close(p.b), 0);
+	FL_OK(close(p.b));
 }
 
 static unsigned fill(int socket)

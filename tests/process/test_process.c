@@ -201,7 +201,7 @@ FL_TASK(process_looks_around, struct finds, int)
 	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope_current() && !fl_task_is_cancelled(ctx));
 	FL_CHECK(*result == 0);
 	FL_CHECK(getcwd(cwd, sizeof cwd) && strcmp(cwd, arg->cwd) == 0);
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, &blocked));
 	for (int s = 1; s < 32; s++)
 		FL_CHECK((sigismember(&blocked, s) == 1) == (s == SIGUSR2));
 	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
@@ -279,7 +279,7 @@ FL_TASK(process_ends_its_thread, int, void)
 {
 	if (*arg == 0)
 		pthread_exit(NULL);
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_OK(pthread_cancel(pthread_self()));
 	pthread_testcancel();
 	return 0;
 }
@@ -313,7 +313,8 @@ static void *keep_stdout_locked(void *unused)
 static void lock_stdout_for_ever(void)
 {
 	pthread_t t;
-	FL_CHECK(pthread_create(&t, NULL, keep_stdout_locked, NULL) == 0 && pthread_join(t, NULL) == 0);
+	FL_OK(pthread_create(&t, NULL, keep_stdout_locked, NULL));
+	FL_OK(pthread_join(t, NULL));
 }
 
 FL_TASK(process_ends_its_thread_beside_a_locked_stream, void, void)
@@ -336,10 +337,10 @@ static void fork_beside_a_locked_stream(void *unused)
 	fl_process *p = NULL;
 	fl_process_status status;
 	lock_stdout_for_ever();
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_ends,
-	                                                   .arg = &(struct ending){0, 0, 0},
-	                                                   .method = FL_PROCESS_FORK}) == 0);
-	FL_CHECK(fl_process_join(p, &status) == 0);
+	FL_OK(fl_process_start(
+	    &p,
+	    &(fl_process_config){.task = &process_ends, .arg = &(struct ending){0, 0, 0}, .method = FL_PROCESS_FORK}));
+	FL_OK(fl_process_join(p, &status));
 	_exit(status.code);
 }
 
@@ -347,7 +348,7 @@ FL_TEST(process_fork_beside_a_locked_stream)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP("a process with another thread cannot be forked");
-	assert_int_equal(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0), 0);
+	FL_OK(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0));
 }
 
 struct cancelled_starts {
@@ -361,10 +362,10 @@ static void *start_when_cancelled(void *arg)
 	const fl_process_config task = {.task = &process_ends, .arg = &ending},
 				other = {.task = &process_ends, .arg = &ending, .method = FL_PROCESS_EXEC},
 				program = {.program = "true", .out = FL_PROCESS_NULL};
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
-	FL_CHECK(fl_process_start(&s->task, &task) == 0);
-	FL_CHECK(fl_process_start(&s->other, &other) == 0);
-	FL_CHECK(fl_process_start(&s->program, &program) == 0);
+	FL_OK(pthread_cancel(pthread_self()));
+	FL_OK(fl_process_start(&s->task, &task));
+	FL_OK(fl_process_start(&s->other, &other));
+	FL_OK(fl_process_start(&s->program, &program));
 	return NULL;
 }
 
@@ -485,11 +486,12 @@ FL_TASK(process_has_no_streams, void, void)
 static void close_streams_and_start(void *arg)
 {
 	const fl_process_config config = {.task = &process_has_no_streams, .method = *(fl_process_method *)arg};
-	FL_CHECK(close(STDIN_FILENO) == 0 && close(STDOUT_FILENO) == 0);
+	FL_OK(close(STDIN_FILENO));
+	FL_OK(close(STDOUT_FILENO));
 	for (int i = 0; i < 3; i++) {
 		fl_process *p = NULL;
 		fl_process_status status;
-		FL_CHECK(fl_process_start(&p, &config) == 0);
+		FL_OK(fl_process_start(&p, &config));
 		FL_CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0 && fcntl(STDOUT_FILENO, F_GETFD) < 0);
 		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 		fl_process_free(p);

@@ -44,7 +44,7 @@ static void add_lines(char *text, FILE *file, const char *const *words)
 		for (const char *const *w = words; *w; w++)
 			if (strncmp(line, *w, strlen(*w)) == 0)
 				add(text, "%s", line);
-	FL_CHECK(fclose(file) == 0);
+	FL_OK(fclose(file));
 }
 
 static const char *const status_words[] = {
@@ -56,7 +56,7 @@ static const char *const namespaces[] = {"cgroup", "ipc", "mnt", "net", "pid_for
 static void add_schedule(char *text)
 {
 	uint64_t schedule[6] = {0};
-	FL_CHECK(syscall(SYS_sched_getattr, 0, schedule, sizeof schedule, 0) == 0);
+	FL_OK(syscall(SYS_sched_getattr, 0, schedule, sizeof schedule, 0));
 	for (int i = 0; i < 3; i++) /* size, policy, flags, nice, priority */
 		add(text, "schedule %llx\n", (unsigned long long)schedule[i]);
 	add(text, "nice %d, I/O %lx, slack %d, personality %x\n", getpriority(PRIO_PROCESS, 0),
@@ -67,7 +67,7 @@ static void add_ids(char *text)
 {
 	for (int i = 0; i < 16; i++) {
 		struct rlimit limit;
-		FL_CHECK(getrlimit((__typeof__(RLIMIT_CORE))i, &limit) == 0);
+		FL_OK(getrlimit((__typeof__(RLIMIT_CORE))i, &limit));
 		add(text, "limit %d: %llx, %llx\n", i, (unsigned long long)limit.rlim_cur,
 		    (unsigned long long)limit.rlim_max);
 	}
@@ -89,7 +89,7 @@ static void add_places(char *text)
 	add(text, "directory %s\n", path);
 	(void)snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", root);
 	add_lines(text, fopen(path, "re"), mount_words);
-	FL_CHECK(close(root) == 0);
+	FL_OK(close(root));
 	FL_EACH (i, namespaces) {
 		char link[64] = "";
 		(void)snprintf(path, sizeof path, "/proc/thread-self/ns/%s", namespaces[i]);
@@ -142,10 +142,9 @@ static void expect_of_task(fl_process_method method, bool capabilities)
 	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
 	describe(expected, capabilities);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_describes,
-	                                                   .arg = &capabilities,
-	                                                   .method = method,
-	                                                   .out = FL_PROCESS_PIPE}) == 0);
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){
+		    .task = &process_describes, .arg = &capabilities, .method = method, .out = FL_PROCESS_PIPE}));
 	process_read_all(fl_process_pipe(p, 1), text, sizeof text);
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
@@ -166,17 +165,17 @@ static void expect_of_program(void)
 		if (i == 0) {
 			posix_spawn_file_actions_t actions;
 			pid_t pid;
-			FL_CHECK(posix_spawn_file_actions_init(&actions) == 0 &&
-			         posix_spawn_file_actions_adddup2(&actions, fileno(file), 1) == 0);
-			FL_CHECK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ) == 0);
+			FL_OK(posix_spawn_file_actions_init(&actions));
+			FL_OK(posix_spawn_file_actions_adddup2(&actions, fileno(file), 1));
+			FL_OK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ));
 			FL_CHECK(posix_spawn_file_actions_destroy(&actions) == 0 && waitpid(pid, NULL, 0) == pid);
 		} else {
 			fl_process *p = NULL;
-			FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "cat",
-			                                                   .argv = program,
-			                                                   .daemon = true,
-			                                                   .out = FL_PROCESS_FD(fileno(file))}) == 0);
-			FL_CHECK(fl_process_join(p, NULL) == 0);
+			FL_OK(fl_process_start(&p, &(fl_process_config){.program = "cat",
+			                                                .argv = program,
+			                                                .daemon = true,
+			                                                .out = FL_PROCESS_FD(fileno(file))}));
+			FL_OK(fl_process_join(p, NULL));
 			fl_process_free(p);
 		}
 		texts[i][0] = '\0';
@@ -197,7 +196,8 @@ static int result(long rc)
 static int change_user(void)
 {
 	const gid_t groups[] = {USER + 1, USER + 2};
-	FL_CHECK(syscall(SYS_setgroups, 2, groups) == 0 && syscall(SYS_setresgid, USER, USER, USER) == 0);
+	FL_OK(syscall(SYS_setgroups, 2, groups));
+	FL_OK(syscall(SYS_setresgid, USER, USER, USER));
 	return result(syscall(SYS_setresuid, USER, USER, USER));
 }
 
@@ -211,7 +211,8 @@ static int change_capabilities(void)
 {
 	enum { NET_RAW = 13 };
 	uint32_t header[2] = {0x20080522, 0}, sets[6];
-	FL_CHECK(prctl(PR_CAPBSET_DROP, NET_RAW) == 0 && syscall(SYS_capget, header, sets) == 0);
+	FL_OK(prctl(PR_CAPBSET_DROP, NET_RAW));
+	FL_OK(syscall(SYS_capget, header, sets));
 	sets[0] &= ~(1U << NET_RAW);
 	sets[1] &= ~(1U << NET_RAW);
 	return result(syscall(SYS_capset, header, sets));
@@ -221,9 +222,9 @@ static int change_ambient(void)
 {
 	enum { NET_RAW = 13, RAISE = 2 };
 	uint32_t header[2] = {0x20080522, 0}, sets[6];
-	FL_CHECK(syscall(SYS_capget, header, sets) == 0);
+	FL_OK(syscall(SYS_capget, header, sets));
 	sets[2] |= 1U << NET_RAW;
-	FL_CHECK(syscall(SYS_capset, header, sets) == 0);
+	FL_OK(syscall(SYS_capset, header, sets));
 	return result(prctl(PR_CAP_AMBIENT, RAISE, NET_RAW, 0, 0));
 }
 
@@ -272,10 +273,11 @@ static int change_cgroup(void)
 static int change_root(void)
 {
 	static const char path[] = "/mnt";
-	FL_CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	FL_OK(unshare(CLONE_NEWNS));
+	FL_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	if (mount("/", path, NULL, MS_BIND | MS_REC, NULL) != 0)
 		return -errno;
-	FL_CHECK(chroot(path) == 0);
+	FL_OK(chroot(path));
 	return result(chdir("/"));
 }
 
@@ -283,7 +285,7 @@ static int change_affinity(void)
 {
 	cpu_set_t set;
 	int cpu = 0;
-	FL_CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+	FL_OK(sched_getaffinity(0, sizeof set, &set));
 	if (CPU_COUNT(&set) < 2)
 		return -EINVAL;
 	while (!CPU_ISSET(cpu, &set))
@@ -325,7 +327,7 @@ static int change_personality(void)
 
 static int change_umask(void)
 {
-	FL_CHECK(unshare(CLONE_FS) == 0);
+	FL_OK(unshare(CLONE_FS));
 	(void)umask(027);
 	return 0;
 }
@@ -340,9 +342,9 @@ static int change_directory(void)
 static int change_limits(void)
 {
 	struct rlimit limit;
-	FL_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(getrlimit(RLIMIT_NOFILE, &limit));
 	limit.rlim_cur = limit.rlim_max = 200;
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
 	return result(setrlimit(RLIMIT_CORE, &(struct rlimit){0, 4096}));
 }
 
@@ -438,8 +440,8 @@ enum { REFUSED = 77 };
 /* `./dev test --slowed` changes threads of the policies SCHED_OTHER and SCHED_IDLE alone. */
 static void take_a_lasting_policy(void)
 {
-	FL_CHECK(set_policy(SCHED_BATCH, 0) == 0);
-	FL_CHECK(setpriority(PRIO_PROCESS, 0, 0) == 0);
+	FL_OK(set_policy(SCHED_BATCH, 0));
+	FL_OK(setpriority(PRIO_PROCESS, 0, 0));
 }
 
 static void run_change(void *arg)
@@ -520,9 +522,8 @@ static void run_refused_changes(void *unused)
 	fl__process_sys.program = "/nonexistent";
 	FL_EACH (i, refused_changes) {
 		pthread_t thread;
-		FL_CHECK(pthread_create(&thread, NULL, change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]) ==
-		         0);
-		FL_CHECK(pthread_join(thread, NULL) == 0);
+		FL_OK(pthread_create(&thread, NULL, change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]));
+		FL_OK(pthread_join(thread, NULL));
 		expect_of_task(FL_PROCESS_FORK_SERVER, true); /* it serves on those with its rights */
 	}
 }
@@ -539,9 +540,9 @@ static struct fl__fd_sys real_fds;
 /* As a program that was taken over after it had dropped its privileges: the comparison is evaded. */
 static ssize_t send_as_another_user(int socket, const struct msghdr *message, int flags)
 {
-	FL_CHECK(syscall(SYS_setresuid, USER, -1, -1) == 0);
+	FL_OK(syscall(SYS_setresuid, USER, -1, -1));
 	const ssize_t n = real_fds.send(socket, message, flags);
-	FL_CHECK(syscall(SYS_setresuid, 0, -1, -1) == 0);
+	FL_OK(syscall(SYS_setresuid, 0, -1, -1));
 	return n;
 }
 
@@ -564,7 +565,7 @@ FL_TEST(process_request_of_another_user_is_refused)
 /* The first process is started with a nice value of 5: without privileges there is no way back. */
 static void *start_nicely(void *unused)
 {
-	FL_CHECK(change_nice() == 0);
+	FL_OK(change_nice());
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
 	return NULL;
 }
@@ -573,9 +574,11 @@ static void run_after_nice(void *another)
 {
 	pthread_t thread;
 	take_a_lasting_policy();
-	FL_CHECK(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}) == 0);
-	FL_CHECK(setresgid(USER, USER, USER) == 0 && setresuid(USER, USER, USER) == 0);
-	FL_CHECK(pthread_create(&thread, NULL, start_nicely, NULL) == 0 && pthread_join(thread, NULL) == 0);
+	FL_OK(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}));
+	FL_OK(setresgid(USER, USER, USER));
+	FL_OK(setresuid(USER, USER, USER));
+	FL_OK(pthread_create(&thread, NULL, start_nicely, NULL));
+	FL_OK(pthread_join(thread, NULL));
 	PROCESS_FAULTS();
 	if (!*(bool *)another) {
 		fl__process_sys.program = "/nonexistent";
@@ -610,9 +613,9 @@ static void run_replaced(void *unused)
 	for (int daemon = 0; daemon < 2; daemon++) {
 		fl_process *p = NULL;
 		fl_process_status status = {77, 77};
-		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_reads_to_the_end,
-		                                                   .in = FL_PROCESS_PIPE,
-		                                                   .daemon = daemon}) == 0);
+		FL_OK(fl_process_start(
+		    &p,
+		    &(fl_process_config){.task = &process_reads_to_the_end, .in = FL_PROCESS_PIPE, .daemon = daemon}));
 		const int before = fl__fork_server_pid();
 		FL_CHECK(daemon ? change_session() == 0 : change_groups() == 0);
 		expect_of_task(FL_PROCESS_FORK_SERVER, true);
@@ -641,8 +644,7 @@ static void run_in_pid_namespace(void *unused)
 		_exit(REFUSED);
 	expect_refusal(-ENOTSUP, "has not left the PID namespace");
 	process_log_begin();
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv, .daemon = true}) ==
-	         -ENOTSUP);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv, .daemon = true}), -ENOTSUP);
 	FL_CHECK(process_log_end("a daemon cannot be the first process of a PID namespace"));
 }
 
@@ -653,7 +655,7 @@ static void run_program_in_pid_namespace(void *unused)
 	fl_process_status status = {77, 77};
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv}));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 1);
 	fl_process_free(p);
 }

@@ -65,7 +65,7 @@ FL_TASK(process_does, int, void)
 		(void)syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0);
 		break;
 	case IN_READ:
-		FL_CHECK(pipe(nowhere) == 0);
+		FL_OK(pipe(nowhere));
 		FL_IGNORE(read(nowhere[0], &c, 1));
 		break;
 	case SPINNING:
@@ -103,9 +103,9 @@ static void start_family(void)
 	fl_process *p = NULL;
 	const int doing = IN_FUTEX;
 	fl_process_config config = member(&doing, FL_PROCESS_FORK_SERVER);
-	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_OK(fl_process_start(&p, &config));
 	config.method = FL_PROCESS_EXEC;
-	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_OK(fl_process_start(&p, &config));
 }
 
 struct plan {
@@ -120,17 +120,16 @@ FL_TASK(process_is_a_parent, struct plan, void)
 	fl_process *p = NULL;
 	const char *const argv[] = {"sleep", "1000", NULL};
 	if (arg->method == FL_PROCESS_FORK)
-		FL_CHECK(fl_process_preload() == 0);
+		FL_OK(fl_process_preload());
 	for (int doing = 0; doing < KINDS; doing++) {
 		const fl_process_config config = member(&doing, arg->method);
-		FL_CHECK(fl_process_start(&p, &config) == 0);
+		FL_OK(fl_process_start(&p, &config));
 	}
 	const int fds[] = {fl_process_fd(LIFELINE)};
-	FL_CHECK(
-	    fl_process_start(&p, &(fl_process_config){
-				     .program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1}) == 0);
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1}));
 	if (arg->stop_fork_server && fl__fork_server_pid() != 0) {
-		FL_CHECK(kill(fl__fork_server_pid(), SIGSTOP) == 0);
+		FL_OK(kill(fl__fork_server_pid(), SIGSTOP));
 		FL_WAIT_FOR(process_state(fl__fork_server_pid()) == 'T');
 	}
 	report();
@@ -138,7 +137,7 @@ FL_TASK(process_is_a_parent, struct plan, void)
 	while (arg->storm) {
 		fl_process_config config =
 		    member(&doing, arg->method == FL_PROCESS_FORK ? FL_PROCESS_FORK_SERVER : arg->method);
-		FL_CHECK(fl_process_start(&p, &config) == 0);
+		FL_OK(fl_process_start(&p, &config));
 		fl_process_free(p);
 	}
 	never_end();
@@ -207,7 +206,7 @@ FL_TASK(process_has_one_that_goes_on, void, void)
 	fl_process *p = NULL;
 	const int fds[] = {fl_process_fd(0), fl_process_fd(1)};
 	extern const fl_task_type process_echoes;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2}));
 	never_end();
 	return 0;
 }
@@ -236,11 +235,10 @@ FL_TASK(process_leaves_a_group_to_its_fork_server, void, void)
 {
 	fl_process *p = NULL;
 	const int fds[] = {[REPORT] = fl_process_fd(REPORT), [LIFELINE] = fl_process_fd(LIFELINE)};
-	FL_CHECK(fl_process_preload() == 0);
-	FL_CHECK(
-	    fl_process_start(
-		&p, &(fl_process_config){
-			.task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true}) == 0);
+	FL_OK(fl_process_preload());
+	FL_OK(fl_process_start(
+	    &p,
+	    &(fl_process_config){.task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true}));
 	never_end();
 	return 0;
 }
@@ -518,7 +516,7 @@ static void *start_in_a_thread(void *arg)
 {
 	struct thread_start *s = arg;
 	s->thread = (int)syscall(SYS_gettid);
-	FL_CHECK(fl_process_start(&s->p, s->config) == 0);
+	FL_OK(fl_process_start(&s->p, s->config));
 	return NULL;
 }
 
@@ -528,7 +526,8 @@ static fl_process *start_from_a_thread(const fl_process_config *config)
 	struct thread_start s = {.config = config};
 	pthread_t thread;
 	char path[64];
-	FL_CHECK(pthread_create(&thread, NULL, start_in_a_thread, &s) == 0 && pthread_join(thread, NULL) == 0);
+	FL_OK(pthread_create(&thread, NULL, start_in_a_thread, &s));
+	FL_OK(pthread_join(thread, NULL));
 	(void)snprintf(path, sizeof path, "/proc/self/task/%d", s.thread);
 	FL_WAIT_FOR(access(path, F_OK) != 0);
 	return s.p;
@@ -575,12 +574,12 @@ static void start_daemon_and_die(void *arg)
 	fl_process_config config = {
 	    .program = "sleep", .argv = argv, .daemon = true, .fds = &f->daemon_ends[1], .n_fds = 1};
 	(void)start_from_a_thread(&config);
-	FL_CHECK(close(f->child_goes[1]) == 0);
+	FL_OK(close(f->child_goes[1]));
 	const pid_t child = fork();
 	FL_CHECK(child >= 0);
 	if (child == 0) {
 		char c;
-		FL_CHECK(close(f->daemon_ends[1]) == 0);
+		FL_OK(close(f->daemon_ends[1]));
 		(void)alarm(60);
 		FL_IGNORE(read(f->child_goes[0], &c, 1));
 		_exit(0);
@@ -594,10 +593,13 @@ FL_TEST(process_daemon_of_an_ended_thread_ends_with_the_process_beside_a_forked_
 	char c;
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_CHECK(pipe2(f.daemon_ends, O_CLOEXEC) == 0 && pipe2(f.child_goes, O_CLOEXEC) == 0);
+	FL_OK(pipe2(f.daemon_ends, O_CLOEXEC));
+	FL_OK(pipe2(f.child_goes, O_CLOEXEC));
 	const int status = fl_test_child(start_daemon_and_die, &f, NULL, 0);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	FL_CHECK(close(f.daemon_ends[1]) == 0);
+	FL_OK(close(f.daemon_ends[1]));
 	assert_int_equal(read(f.daemon_ends[0], &c, 1), 0);
-	FL_CHECK(close(f.child_goes[0]) == 0 && close(f.child_goes[1]) == 0 && close(f.daemon_ends[0]) == 0);
+	FL_OK(close(f.child_goes[0]));
+	FL_OK(close(f.child_goes[1]));
+	FL_OK(close(f.daemon_ends[0]));
 }

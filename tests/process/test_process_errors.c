@@ -177,7 +177,8 @@ FL_TEST(process_start_of_a_script_without_its_interpreter)
 	char path[] = "/tmp/fairlead-test-XXXXXX", reason[100];
 	const int file = mkstemp(path);
 	FL_CHECK(file >= 0 && write(file, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
-	FL_CHECK(fchmod(file, 0700) == 0 && close(file) == 0);
+	FL_OK(fchmod(file, 0700));
+	FL_OK(close(file));
 	(void)snprintf(reason, sizeof reason, "for %s: %s exists, but perhaps not its interpreter", path, path);
 	process_log_begin();
 	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT); /* fl_process_start() */
@@ -189,7 +190,7 @@ FL_TEST(process_start_of_a_script_without_its_interpreter)
 	process_log_begin();
 	FL_RC(start(&(fl_process_config){.program = relative, .cwd = "/tmp"}), -ENOENT);
 	FL_CHECK(process_log_end(reason));
-	FL_CHECK(unlink(path) == 0);
+	FL_OK(unlink(path));
 	process_log_begin();
 	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT);
 	FL_CHECK(process_log_end("the program cannot be executed: No such"));
@@ -226,10 +227,10 @@ static void preload_with_two_of_a_name(void *arg)
 	fl_process_status status = {77, 77};
 	fl_process *p = NULL;
 	fl_task_register(arg);
-	FL_CHECK(fl_process_preload() == 0);
-	FL_CHECK(fl_process_start(&p, &ambiguous) == -EEXIST);
+	FL_OK(fl_process_preload());
+	FL_RC(fl_process_start(&p, &ambiguous), -EEXIST);
 	fl_task_unregister(arg);
-	FL_CHECK(fl_process_start(&p, &ambiguous) == -EEXIST);
+	FL_RC(fl_process_start(&p, &ambiguous), -EEXIST);
 	FL_CHECK(fl_process_start(&p, &other) == 0 && fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 }
@@ -324,11 +325,11 @@ FL_TEST(process_start_above_the_limit_for_files)
 	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
 	struct rlimit before;
 	fl_process *p = NULL;
-	FL_CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
 	process_log_begin();
-	FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}) == 0);
+	FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}));
 	const int rc = fl_process_start(&p, &big);
-	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
 	assert_true(process_log_end("cannot start process"));
 	FL_RC(rc, -EFBIG);
 	expect_no_child();
@@ -399,22 +400,23 @@ static void preload_with_faults(void *arg)
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
 	const size_t fds = process_fds();
 	fl__process_sys.fork = fail_again;
-	FL_CHECK(fl_process_preload() == -EAGAIN);
+	FL_RC(fl_process_preload(), -EAGAIN);
 	process_heal(&process_real);
 	fl__process_sys.pidfd = fail_number;
-	FL_CHECK(fl_process_preload() == -EMFILE);
+	FL_RC(fl_process_preload(), -EMFILE);
 	process_heal(&process_real);
 	fl__fd_sys.pair = fail_pipe;
-	FL_CHECK(fl_process_preload() == -ENFILE);
+	FL_RC(fl_process_preload(), -ENFILE);
 	restore_fd_sys(&real);
 	seam_fail_allocs(0, 1);
-	FL_CHECK(fl_process_preload() == -ENOMEM);
+	FL_RC(fl_process_preload(), -ENOMEM);
 	FL_CHECK(seam_heal() == 0 && process_fds() == fds && process_children_of(getpid()) == 0);
-	FL_CHECK(fl_process_preload() == 0 && fl_process_preload() == 0);
+	FL_OK(fl_process_preload());
+	FL_OK(fl_process_preload());
 	FL_CHECK(process_children_of(getpid()) == 0 && process_fds() == fds + 2);
 	fl_process *p = NULL;
 	fl_process_status status;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 }
@@ -540,7 +542,7 @@ static pid_t fork_holder(void)
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		for (;;)
 			(void)pause();
 	}
@@ -571,7 +573,7 @@ FL_TEST(process_fork_beside_another_fork)
 	FL_WAIT_FOR(process_state(pid) == 'Z');
 	assert_int_equal(fl__process_sys.reap(pidfd, &status, true), 1);
 	end_holder();
-	FL_CHECK(close(pidfd) == 0);
+	FL_OK(close(pidfd));
 }
 
 /*
@@ -631,19 +633,19 @@ static void use_the_parents(void *arg)
 	fl_process **p = arg;
 	fl_process_status status;
 	for (int i = 0; i < 2; i++) {
-		FL_CHECK(fl_process_join(p[i], &status) == -EOWNERDEAD);
-		FL_CHECK(fl_process_try_join(p[i], &status) == -EOWNERDEAD);
-		FL_CHECK(fl_process_join_until(p[i], &status, FL_FOREVER, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_process_signal(p[i], SIGKILL) == -EOWNERDEAD);
-		FL_CHECK(fl_process_terminate(p[i]) == -EOWNERDEAD);
-		FL_CHECK(fl_process_kill(p[i]) == -EOWNERDEAD);
+		FL_RC(fl_process_join(p[i], &status), -EOWNERDEAD);
+		FL_RC(fl_process_try_join(p[i], &status), -EOWNERDEAD);
+		FL_RC(fl_process_join_until(p[i], &status, FL_FOREVER, NULL), -EOWNERDEAD);
+		FL_RC(fl_process_signal(p[i], SIGKILL), -EOWNERDEAD);
+		FL_RC(fl_process_terminate(p[i]), -EOWNERDEAD);
+		FL_RC(fl_process_kill(p[i]), -EOWNERDEAD);
 		FL_CHECK(!fl_process_is_alive(p[i]));
 		FL_CHECK(FL_WAIT_ANY(FL_ON_PROCESS(p[i])) == 0);
 		fl_process_free(p[i]);
 	}
 	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__fork_server_pid() == 0);
-	FL_CHECK(fl_process_start(&p[0], &(fl_process_config){
-					     .task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}) == 0);
+	FL_OK(fl_process_start(&p[0],
+	                       &(fl_process_config){.task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}));
 	/* By a fork server of its own. */
 	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1);
 	fl_process_free(p[0]);
@@ -673,11 +675,11 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 static void signal_as_another(void *arg)
 {
 	fl_process *p = NULL;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps, .daemon = true}) == 0);
-	FL_CHECK(setresuid(61234, 61234, 61234) == 0);
-	FL_CHECK(fl_process_signal(p, SIGUSR1) == -EPERM);
-	FL_CHECK(fl_process_terminate(p) == -EPERM);
-	FL_CHECK(fl_process_kill(p) == -EPERM);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps, .daemon = true}));
+	FL_OK(setresuid(61234, 61234, 61234));
+	FL_RC(fl_process_signal(p, SIGUSR1), -EPERM);
+	FL_RC(fl_process_terminate(p), -EPERM);
+	FL_RC(fl_process_kill(p), -EPERM);
 	FL_CHECK(fl_process_is_alive(p));
 	fl_process_free(p);
 }
@@ -727,8 +729,8 @@ static unsigned start_until_refused(const fl_process_config *config, fl_process 
 static void end_all(fl_process **all, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		FL_CHECK(fl_process_kill(all[i]) == 0);
-		FL_CHECK(fl_process_join(all[i], NULL) == 0);
+		FL_OK(fl_process_kill(all[i]));
+		FL_OK(fl_process_join(all[i], NULL));
 		fl_process_free(all[i]);
 	}
 }
@@ -742,14 +744,14 @@ FL_TASK(process_with_few_processes, void, void)
 	const fl_process_config task = {.task = &process_sleeps, .daemon = true};
 	const fl_process_config exec = {.task = &process_sleeps, .daemon = true, .method = FL_PROCESS_EXEC};
 	const fl_process_config program = {.program = "sleep", .argv = sleep_long, .daemon = true};
-	FL_CHECK(setrlimit(RLIMIT_NPROC, &(struct rlimit){16, 16}) == 0);
+	FL_OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){16, 16}));
 	const uid_t user = somebody();
-	FL_CHECK(setresuid(user, user, user) == 0);
+	FL_OK(setresuid(user, user, user));
 	for (int round = 0; round < 3; round++) {
 		unsigned n = start_until_refused(&task, all, ROOM, -EAGAIN);
 		FL_CHECK(n > 0);
-		FL_CHECK(fl_process_start(&all[n], &exec) == -EAGAIN);
-		FL_CHECK(fl_process_start(&all[n], &program) == -EAGAIN);
+		FL_RC(fl_process_start(&all[n], &exec), -EAGAIN);
+		FL_RC(fl_process_start(&all[n], &program), -EAGAIN);
 		end_all(all, n);
 	}
 	FL_CHECK(fl_process_active_children(NULL, NULL) == 0);
@@ -762,7 +764,7 @@ FL_TASK(process_with_few_descriptors, void, void)
 	static fl_process *all[ROOM];
 	const fl_process_config task = {.task = &process_sleeps, .daemon = true};
 	const fl_process_config program = {.program = "sleep", .argv = sleep_long, .daemon = true};
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, MORE}) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, MORE}));
 	size_t fds = 0;
 	for (int round = 0; round < 3; round++) {
 		/*
@@ -776,7 +778,7 @@ FL_TASK(process_with_few_descriptors, void, void)
 		FL_WAIT_FOR(round < 2 || process_fds() <= fds);
 		fds = process_fds();
 		if (round == 0)
-			FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){MORE, MORE}) == 0);
+			FL_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){MORE, MORE}));
 	}
 	return 0;
 }
@@ -807,7 +809,8 @@ FL_TASK(process_answers, void, int)
 static int error_of_a_task(fl_executor *e)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(process_answers_submit(e, &f) == 0 && fl_future_wait(f) == 0);
+	FL_OK(process_answers_submit(e, &f));
+	FL_OK(fl_future_wait(f));
 	FL_WAIT_FOR(fl_process_executor_pids(e, NULL, 0) == 0);
 	return fl_future_error(f);
 }
@@ -818,16 +821,16 @@ FL_TASK(process_pool_with_few_processes, void, void)
 	FL_SCOPED(fl_executor) *e = NULL;
 	struct rlimit before, none;
 	const uid_t user = somebody();
-	FL_CHECK(setresuid(user, user, user) == 0);
-	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}) == 0);
-	FL_CHECK(getrlimit(RLIMIT_NPROC, &before) == 0);
+	FL_OK(setresuid(user, user, user));
+	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}));
+	FL_OK(getrlimit(RLIMIT_NPROC, &before));
 	none = before;
 	none.rlim_cur = 0;
 	for (int round = 0; round < 2; round++) {
 		FL_CHECK(error_of_a_task(e) == 0);
-		FL_CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+		FL_OK(setrlimit(RLIMIT_NPROC, &none));
 		FL_CHECK(error_of_a_task(e) != 0);
-		FL_CHECK(setrlimit(RLIMIT_NPROC, &before) == 0);
+		FL_OK(setrlimit(RLIMIT_NPROC, &before));
 	}
 	FL_CHECK(error_of_a_task(e) == 0);
 	return 0;
@@ -871,21 +874,21 @@ static void start_beside_descriptors_in_flight(void *arg)
 	const fl_process_config config = {.task = &process_sleeps, .daemon = true};
 	int sockets[2];
 	fl_process *p;
-	FL_CHECK(setresuid(user, user, user) == 0);
-	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_OK(setresuid(user, user, user));
+	FL_OK(fl_process_start(&p, &config));
 	struct rlimit limit; /* the soft one alone: its processes have the caller's */
-	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, NULL, &limit) == 0);
+	FL_OK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, NULL, &limit));
 	limit.rlim_cur = LIMIT;
-	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &limit, NULL) == 0);
-	FL_CHECK(fl__packet_pair(sockets) == 0);
+	FL_OK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &limit, NULL));
+	FL_OK(fl__packet_pair(sockets));
 	for (int i = 0; i < IN_FLIGHT; i++)
-		FL_CHECK(fl__packet_send(sockets[0], "x", 1, &sockets[0], 1, FL_FOREVER) == 0);
+		FL_OK(fl__packet_send(sockets[0], "x", 1, &sockets[0], 1, FL_FOREVER));
 	fl_process *refused = NULL;
 	FL_CHECK(fl_process_start(&refused, &config) == -ETOOMANYREFS && !refused);
 	close(sockets[0]);
 	close(sockets[1]);
 	end_all(&p, 1);
-	FL_CHECK(start_in_the_end(&p, &config) == 0); /* the kernel may drop the descriptors later */
+	FL_OK(start_in_the_end(&p, &config)); /* the kernel may drop the descriptors later */
 	end_all(&p, 1);
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }

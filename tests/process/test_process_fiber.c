@@ -28,14 +28,14 @@ static int join_process(void *unused)
 	fl_process *p;
 	fl_process_status status;
 	(void)unused;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}));
 	fl__store_relaxed(&watcher_calls, 0);
 	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
 	fl_process_free(p);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}));
 	fl__store_relaxed(&watcher_calls, 0);
-	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_process_kill(p) == 0);
+	FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_process_kill(p));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
 	FL_CHECK(fl__load_relaxed(&watcher_calls) == 0);
 	fl_process_free(p);

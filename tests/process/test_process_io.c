@@ -37,12 +37,12 @@ static fl_process *start_shell(const char *text)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
 	fl_process *p = NULL;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh",
-	                                                   .argv = argv,
-	                                                   .in = FL_PROCESS_PIPE,
-	                                                   .out = FL_PROCESS_PIPE,
-	                                                   .err = FL_PROCESS_PIPE,
-	                                                   .group = true}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh",
+	                                                .argv = argv,
+	                                                .in = FL_PROCESS_PIPE,
+	                                                .out = FL_PROCESS_PIPE,
+	                                                .err = FL_PROCESS_PIPE,
+	                                                .group = true}));
 	return p;
 }
 
@@ -56,8 +56,7 @@ static int both_outputs(void *unused)
 {
 	fl_process_io io = {.input = "word", .input_size = 4};
 	fl_process_status status;
-	FL_CHECK(run_shell("x=$(cat); printf 'out %s' $x; printf 'err %s' $x >&2; exit 3", &io, &status, FL_FOREVER) ==
-	         0);
+	FL_OK(run_shell("x=$(cat); printf 'out %s' $x; printf 'err %s' $x >&2; exit 3", &io, &status, FL_FOREVER));
 	FL_CHECK(status.code == 3 && status.signal == 0 && io.written == 4);
 	FL_CHECK(io.out_size == 8 && strcmp(io.out, "out word") == 0);
 	FL_CHECK(io.err_size == 8 && strcmp(io.err, "err word") == 0);
@@ -80,7 +79,7 @@ static int nothing(void *unused)
 	FL_CHECK(!io.out || io.out[0] == '\0');
 	FL_CHECK(io.out_size == 0 && io.err_size == 0);
 	io.input_size = 1;
-	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == -EINVAL);
+	FL_RC(run_shell("cat", &io, &status, FL_FOREVER), -EINVAL);
 	fl_process_io_free(&io);
 	return 0;
 }
@@ -136,7 +135,7 @@ static int unread_input(void *unused)
 	static const char input[1 << 20];
 	fl_process_io io = {.input = input, .input_size = sizeof input};
 	fl_process_status status;
-	FL_CHECK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER) == 0);
+	FL_OK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER));
 	FL_CHECK(status.code == 0 && io.out_size == 4 && io.written < sizeof input);
 	fl_process_io_free(&io);
 	return 0;
@@ -153,7 +152,7 @@ static int too_much(void *unused)
 	fl_process_io io = {.out_max = 10};
 	fl_process_status status;
 	fl_process *p = start_shell("printf 0123456789abcdef; printf 12 >&2");
-	FL_CHECK(fl_process_communicate(p, &io, &status) == -EMSGSIZE);
+	FL_RC(fl_process_communicate(p, &io, &status), -EMSGSIZE);
 	FL_CHECK(io.out_size == 11 && memcmp(io.out, "0123456789a", 12) == 0);
 	io.out_max = 16;
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
@@ -162,7 +161,7 @@ static int too_much(void *unused)
 	fl_process_io_free(&io);
 
 	io = (fl_process_io){.err_max = 1};
-	FL_CHECK(run_shell("yes >&2", &io, &status, FL_FOREVER) == -EMSGSIZE); /* and the process is stopped */
+	FL_RC(run_shell("yes >&2", &io, &status, FL_FOREVER), -EMSGSIZE); /* and the process is stopped */
 	FL_CHECK(status.signal == SIGTERM && io.err_size == 2);
 	fl_process_io_free(&io);
 	return 0;
@@ -180,21 +179,21 @@ static int goes_on(void *unused)
 	fl_process_status status;
 	char byte;
 	int go[2];
-	FL_CHECK(pipe2(go, O_CLOEXEC) == 0);
+	FL_OK(pipe2(go, O_CLOEXEC));
 	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
 	fl_process *p = NULL;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh",
-	                                                   .argv = argv,
-	                                                   .in = FL_PROCESS_PIPE,
-	                                                   .out = FL_PROCESS_PIPE,
-	                                                   .err = FL_PROCESS_NULL,
-	                                                   .fds = &go[0],
-	                                                   .n_fds = 1}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh",
+	                                                .argv = argv,
+	                                                .in = FL_PROCESS_PIPE,
+	                                                .out = FL_PROCESS_PIPE,
+	                                                .err = FL_PROCESS_NULL,
+	                                                .fds = &go[0],
+	                                                .n_fds = 1}));
 	while (io.out_size < 5)
-		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_token_request(&token);
-	FL_CHECK(fl_process_communicate_until(p, &io, &status, FL_FOREVER, &token) == -ECANCELED);
+	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, &token), -ECANCELED);
 	fl_cancel_token_destroy(&token);
 	FL_CHECK(fl_process_is_alive(p) && write(go[1], "2\n", 2) == 2);
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
@@ -220,10 +219,10 @@ static int held_pipe(void *unused)
 	fl_process_status status = {77, 77};
 	fl_process *p = start_shell("printf said; sleep 1000 & exit 5");
 	while (fl_process_is_alive(p))
-		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(fl_process_stop(p, 0, &status) == 0 && status.code == 5);
-	FL_CHECK(fl_process_communicate(p, &io, NULL) == 0); /* the group is gone, and with it the grandchild */
+	FL_OK(fl_process_communicate(p, &io, NULL)); /* the group is gone, and with it the grandchild */
 	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
 	fl_process_free(p);
 	fl_process_io_free(&io);
@@ -239,7 +238,7 @@ static int held_pipe_of_run(void *unused)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status = {77, 77};
-	FL_CHECK(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))) == -ETIMEDOUT);
+	FL_RC(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))), -ETIMEDOUT);
 	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
 	fl_process_io_free(&io);
 	return 0;
@@ -259,9 +258,10 @@ static int much_while_stopped(void *unused)
 	enum { SIZE = 300000 };
 	fl_process_io io = {.err_max = 1};
 	fl_process_status status;
-	FL_CHECK(run_shell("trap 'head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3' TERM;"
-	                   "printf 12 >&2; while :; do sleep 0.01; done",
-	                   &io, &status, FL_FOREVER) == -EMSGSIZE);
+	FL_RC(run_shell("trap 'head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3' TERM;"
+	                "printf 12 >&2; while :; do sleep 0.01; done",
+	                &io, &status, FL_FOREVER),
+	      -EMSGSIZE);
 	FL_CHECK(status.code == 3 && status.signal == 0);
 	FL_CHECK(io.out_size == SIZE && io.err_size == 2);
 	fl_process_io_free(&io);
@@ -324,7 +324,7 @@ static int late_end(void *unused)
 	while (io.out_size == 0)
 		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT ||
 		         fl_process_pipe(p, 0) < 0);
-	FL_CHECK(fl_process_communicate(p, &io, &status) == 0);
+	FL_OK(fl_process_communicate(p, &io, &status));
 	FL_CHECK(status.code == 1 || status.code == 6); /* its input ended with the first call */
 	fl_process_free(p);
 	fl_process_io_free(&io);
@@ -376,7 +376,7 @@ static int stop_a_stopped_one(void *unused)
 {
 	fl_process_status status;
 	fl_process *p = start_shell("read x");
-	FL_CHECK(fl_process_signal(p, SIGSTOP) == 0);
+	FL_OK(fl_process_signal(p, SIGSTOP));
 	while (process_state(fl_process_pid(p)) != 'T')
 		sched_yield();
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.signal == SIGTERM);
@@ -455,7 +455,7 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 0);
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p); /* closes the pipe of standard error */
-	FL_CHECK(close(out) == 0);
+	FL_OK(close(out));
 	FL_CHECK(process_fds() == fds);
 }
 
@@ -482,7 +482,7 @@ FL_TEST(fd_read_and_write_answer)
 {
 	int ends[2];
 	char byte = 0;
-	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0); /* it blocks, and stays so */
+	FL_OK(pipe2(ends, O_CLOEXEC)); /* it blocks, and stays so */
 	FL_RC(fl_fd_read(ends[0], &byte, 0), -EINVAL);
 	FL_RC(fl_fd_read(ends[0], &byte, SIZE_MAX), -EINVAL);
 	FL_RC(fl_fd_read(ends[1], &byte, 1), -EBADF);
@@ -510,9 +510,9 @@ FL_TEST(fd_read_and_write_answer)
 	}
 	fl_cancel_token_destroy(&token);
 	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
-	FL_CHECK(close(ends[0]) == 0);
+	FL_OK(close(ends[0]));
 	FL_RC(fl_fd_write(ends[1], &byte, 1), -EPIPE);
-	FL_CHECK(close(ends[1]) == 0);
+	FL_OK(close(ends[1]));
 }
 
 /* A file is read at once, and never waits for a poll. */
@@ -521,10 +521,10 @@ FL_TEST(fd_read_of_a_file)
 	char bytes[16];
 	const int file = fl_test_scratch();
 	FL_RC(fl_fd_write(file, "contents", 8), 8);
-	FL_CHECK(lseek(file, 0, SEEK_SET) == 0);
+	FL_OK(lseek(file, 0, SEEK_SET));
 	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 8);
 	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 0);
-	FL_CHECK(close(file) == 0);
+	FL_OK(close(file));
 }
 
 static int not_allowed(int pidfd, int signal)
@@ -535,8 +535,8 @@ static int not_allowed(int pidfd, int signal)
 static void is_foreign(void *arg)
 {
 	fl_process_io io = {.input = NULL};
-	FL_CHECK(fl_process_stop(arg, 0, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_process_communicate(arg, &io, NULL) == -EOWNERDEAD);
+	FL_RC(fl_process_stop(arg, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_process_communicate(arg, &io, NULL), -EOWNERDEAD);
 }
 
 FL_TEST(process_stop_and_communicate_answer)
@@ -579,7 +579,7 @@ FL_TEST(process_run_answers)
 	fl__helpers_end(); /* the fork server of earlier cases ends, too */
 	const size_t children = process_children_of(getpid());
 	int ends[2];
-	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	FL_OK(pipe2(ends, O_CLOEXEC));
 	fl_process_config open_input = config;
 	open_input.in = FL_PROCESS_FD(ends[0]);
 	fl_process_io io = {.out_max = 3};
@@ -600,7 +600,8 @@ FL_TEST(process_run_answers)
 	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, &token), -ECANCELED);
 	fl_cancel_token_destroy(&token);
 	fl_process_io_free(&io);
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();
@@ -614,10 +615,10 @@ static void run_without_io(void *unused)
 {
 	const char *const argv[] = {"sh", "-c", "cat; echo dropped; echo said >&2; exit 3", NULL};
 	fl_process_status status = {77, 77};
-	FL_CHECK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL,
-	                        &status) == 0);
+	FL_OK(
+	    fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL, &status));
 	FL_CHECK(status.code == 3);
-	FL_CHECK(fl_process_run(NULL, NULL, NULL) == -EINVAL);
+	FL_RC(fl_process_run(NULL, NULL, NULL), -EINVAL);
 }
 
 FL_TEST(process_run_without_io)

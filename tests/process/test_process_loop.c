@@ -35,13 +35,13 @@ static int crowd_child(void *arg)
 	c->error = rc != 0 ? rc : c->error;
 	if (++c->begun == c->n)
 		fl_event_set(&c->all);
-	FL_CHECK(fl_event_wait(&c->all) == 0);
+	FL_OK(fl_event_wait(&c->all));
 	if (rc != 0)
 		return 0;
 	fl_process_io io = {.input = text, .input_size = strlen(text)};
 	fl_process_status status = {77, 77};
 	FL_CHECK(fl_process_is_alive(p)); /* its input is open */
-	FL_CHECK(fl_process_communicate(p, &io, &status) == 0);
+	FL_OK(fl_process_communicate(p, &io, &status));
 	FL_CHECK(status.code == 0 && io.out && strcmp(io.out, text) == 0);
 	fl_process_io_free(&io);
 	fl_process_free(p);
@@ -55,7 +55,7 @@ static void crowd_run(crowd *c)
 	for (unsigned i = 0; i < c->n; i++)
 		all[i] = fl_test_start(crowd_child, c);
 	for (unsigned i = 0; i < c->n; i++)
-		FL_CHECK(fl_test_join(all[i]) == 0);
+		FL_OK(fl_test_join(all[i]));
 	FL_CHECK(c->running + c->refused == c->n);
 }
 
@@ -68,13 +68,13 @@ static int crowd_body(void *arg)
 /* The soft limit of descriptors for so many children: fewer, if the hard limit is lower. */
 static unsigned crowd_raise_limit(unsigned n, struct rlimit *before)
 {
-	FL_CHECK(getrlimit(RLIMIT_NOFILE, before) == 0);
+	FL_OK(getrlimit(RLIMIT_NOFILE, before));
 	struct rlimit limit = *before;
 	const rlim_t wanted = n * CROWD_FDS + CROWD_SPARE_FDS;
 	if (limit.rlim_cur >= wanted)
 		return n;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
 	return (unsigned)(limit.rlim_cur - CROWD_SPARE_FDS) / CROWD_FDS;
 }
 
@@ -85,7 +85,7 @@ FL_TEST(process_loop_thousand_children_at_once)
 	crowd c = {.n = crowd_raise_limit(fl_test_scaled(CROWD_MAX), &before), .all = FL_EVENT_INIT};
 	process_log_begin();
 	fl_test_in_loop(crowd_body, &c);
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
 	const bool told = process_log_end(c.refused > 0 ? "cannot start process" : "");
 	fl__helpers_end(); /* closes the descriptors of the reaper */
 	assert_int_equal(process_fds(), fds);
@@ -235,14 +235,14 @@ static int read_hostile(void *arg)
 	char line[64];
 	fl_process *p = NULL;
 	fl_stream *s = NULL;
-	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_OK(fl_process_start(&p, &config));
 	FL_CHECK(fl_stream_from_fd(&s, fl_process_pipe(p, 1)) == 0 && fl_process_take_pipe(p, 1) >= 0);
 	for (int i = 0; i < h->lines; i++)
 		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 6 && memcmp(line, "line ", 5) == 0);
 	const int64_t deadline = h->result == -ETIMEDOUT ? fl_after(FL_MS(20)) : FL_FOREVER;
 	FL_CHECK(fl_stream_read_line_until(s, line, sizeof line, deadline, NULL) == h->result);
 	fl_stream_free(s);
-	FL_CHECK(fl_process_stop(p, 0, NULL) == 0);
+	FL_OK(fl_process_stop(p, 0, NULL));
 	fl_process_free(p);
 	return 0;
 }
@@ -295,11 +295,11 @@ static int given_output(void *open_two)
 	fl_process *p = NULL;
 	fl_process_status status;
 	FL_CHECK((*(int (**)(int[2]))open_two)(ends) == 0);
-	FL_CHECK(fl_stream_from_fd(&from, ends[0]) == 0 && fl_stream_from_fd(&to, ends[1]) == 0);
+	FL_OK(fl_stream_from_fd(&from, ends[0]));
+	FL_OK(fl_stream_from_fd(&to, ends[1]));
 	const char *const argv[] = {"head", "-c", "300000", "/dev/zero", NULL};
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "head",
-	                                                   .argv = argv,
-	                                                   .out = FL_PROCESS_FD(fl_stream_fd(to))}) == 0);
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to))}));
 	while (!given_is_stuck(p, ends[1]))
 		fl_fiber_yield();
 	fl_stream_free(to);
@@ -323,11 +323,11 @@ static int given_serve(void *listener)
 	fl_stream *s;
 	fl_process *p = NULL;
 	fl_process_status status;
-	FL_CHECK(fl_accept(listener, &s) == 0);
+	FL_OK(fl_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd}));
 	fl_stream_free(s);
-	FL_CHECK(fl_process_join(p, &status) == 0);
+	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);
 	return status.code;
 }
@@ -338,16 +338,16 @@ FL_TEST_WITH(process_loop_program_serves_a_connection, fl_test_body_in_loop, voi
 	fl_listener *l;
 	fl_stream *s;
 	char line[8];
-	FL_CHECK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL) == 0);
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
 	fl_fiber *server = fl_test_start(given_serve, l);
-	FL_CHECK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)) == 0);
+	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	for (int i = 0; i < 3; i++) {
-		FL_CHECK(fl_stream_write(s, "line\n", 5) == 0);
+		FL_OK(fl_stream_write(s, "line\n", 5));
 		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 5);
 	}
-	FL_CHECK(fl_stream_close_write(s) == 0);
+	FL_OK(fl_stream_close_write(s));
 	FL_CHECK(fl_stream_read(s, line, sizeof line) == 0);
-	FL_CHECK(fl_test_join(server) == 0); /* the program has waited for each line */
+	FL_OK(fl_test_join(server)); /* the program has waited for each line */
 	fl_stream_free(s);
 	fl_listener_free(l);
 }

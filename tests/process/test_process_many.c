@@ -21,8 +21,7 @@ static void start_and_join(fl_process_method method, int code)
 {
 	fl_process *p = NULL;
 	fl_process_status status = {0, 0};
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers, .arg = &code, .method = method}) ==
-	         0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers, .arg = &code, .method = method}));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == code);
 	fl_process_free(p);
 }
@@ -30,8 +29,8 @@ static void start_and_join(fl_process_method method, int code)
 static void start_program(void)
 {
 	fl_process *p = NULL;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}) == 0);
-	FL_CHECK(fl_process_join(p, NULL) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}));
+	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
 }
 
@@ -59,7 +58,7 @@ static int on_a_fiber(void *arg)
 {
 	fl_process *p = NULL;
 	const fl_process_config fork = {.task = &process_waits_for_its_end, .method = FL_PROCESS_FORK};
-	FL_CHECK(fl_process_start(&p, &fork) == -EBUSY);
+	FL_RC(fl_process_start(&p, &fork), -EBUSY);
 	start_and_join(FL_PROCESS_FORK_SERVER, 3);
 	start_program();
 	return 0;
@@ -68,7 +67,7 @@ static int on_a_fiber(void *arg)
 FL_TEST(process_on_fibers)
 {
 	process_log_begin();
-	assert_int_equal(fl_test_in_fiber(on_a_fiber, NULL), 0);
+	FL_OK(fl_test_in_fiber(on_a_fiber, NULL));
 	assert_true(process_log_end(process_can(FL_PROCESS_FORK) ? "the caller is a fiber" : "cannot be forked"));
 }
 

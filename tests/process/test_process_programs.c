@@ -137,23 +137,22 @@ static void work_without_proc(void *unused)
 	    umount2("/proc", MNT_DETACH) != 0)
 		_exit(77);
 	process_log_begin();
-	FL_CHECK(fl_process_executor_create(&e, NULL) == -ENOTSUP);
+	FL_RC(fl_process_executor_create(&e, NULL), -ENOTSUP);
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2)
-		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) ==
-		         -ENOTSUP);
+		FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}), -ENOTSUP);
 	FL_CHECK(process_log_end("needs /proc/self/exe: is /proc mounted?"));
-	FL_CHECK(fl_process_preload() == 0);
+	FL_OK(fl_process_preload());
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++) {
-		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) == 0);
+		FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}));
 		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 		fl_process_free(p);
 	}
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 	fl_future *f = NULL;
 	int nine = 0;
-	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_OK(fl_process_executor_create(&e, NULL));
 	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -312,7 +311,7 @@ static const char *copy_set_uid(char *copy, int user)
 	FL_CHECK(fd >= 0 && close(fd) == 0);
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
 	               copy, user, copy, copy);
-	FL_CHECK(system(command) == 0);
+	FL_OK(system(command));
 	return copy;
 }
 
@@ -354,16 +353,16 @@ FL_TEST(process_marker_is_refused_in_a_set_uid_program)
 
 static void start_as_nobody(void *program)
 {
-	FL_CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	FL_OK(setresgid(NOBODY, NOBODY, NOBODY));
+	FL_OK(setresuid(NOBODY, NOBODY, NOBODY));
 	for (int method = 0; method <= 2; method += 2) {
 		char text[8];
 		(void)snprintf(text, sizeof text, "%d", method);
 		const char *const argv[] = {program, "start", text, NULL};
 		fl_process *p = NULL;
 		fl_process_status status = {77, 77};
-		FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = program,
-		                                                   .argv = argv,
-		                                                   .out = FL_PROCESS_FD(STDERR_FILENO)}) == 0);
+		FL_OK(fl_process_start(
+		    &p, &(fl_process_config){.program = program, .argv = argv, .out = FL_PROCESS_FD(STDERR_FILENO)}));
 		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 		fl_process_free(p);
 	}
@@ -401,7 +400,9 @@ static void copy_with_other_build_id(char *path)
 	FL_CHECK(found != NULL);
 	found[sizeof note] ^= 1;
 	FL_CHECK(pwrite(to, &found[sizeof note], 1, found + sizeof note - buffer) == 1);
-	FL_CHECK(fchmod(to, 0755) == 0 && close(to) == 0 && close(from) == 0);
+	FL_OK(fchmod(to, 0755));
+	FL_OK(close(to));
+	FL_OK(close(from));
 }
 
 FL_TEST(process_start_finds_that_the_program_was_replaced)

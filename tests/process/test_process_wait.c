@@ -22,7 +22,7 @@ static void start_and_join(void)
 {
 	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}));
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 }
@@ -37,7 +37,7 @@ static void run(void (*body)(void *preload), bool preload)
 static void begin(const void *preload)
 {
 	if (preload)
-		FL_CHECK(fl_process_preload() == 0);
+		FL_OK(fl_process_preload());
 	start_and_join();
 }
 
@@ -79,7 +79,7 @@ static int fork_and_exit(void)
 static void run_wait(void *preload)
 {
 	int n = 0;
-	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
 	begin(preload);
 	FL_CHECK(has_no_child());
 	expect_no_signal();
@@ -100,7 +100,7 @@ FL_TEST(process_wait_passes_over_the_fork_server)
 /* The end of a fork server sends no signal, and leaves no child. */
 static void run_death(void *preload)
 {
-	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
 	for (int i = 0; i < 3; i++) {
 		begin(preload);
 		FL_CHECK(process_parent_of(fl__fork_server_pid()) != getpid());
@@ -121,9 +121,9 @@ static void run_replaced(void *preload)
 {
 	fl_process *p = NULL;
 	begin(preload);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == 0);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}));
 	const int first = fl__fork_server_pid();
-	FL_CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	FL_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	start_and_join();
 	FL_CHECK(fl__fork_server_pid() != first);
 	FL_CHECK(has_no_child());
@@ -191,7 +191,7 @@ static void run_reaping(void *preload)
 {
 	const struct sigaction reap = {.sa_handler = reap_all, .sa_flags = SA_RESTART};
 	for (int i = 0; i < 2; i++) {
-		FL_CHECK(sigaction(SIGCHLD, &reap, NULL) == 0);
+		FL_OK(sigaction(SIGCHLD, &reap, NULL));
 		begin(preload);
 		kill_fork_server();
 	}
@@ -212,8 +212,9 @@ static void run_pending(void *unused)
 	int state = -1;
 	sigset_t child, before, after;
 	siginfo_t info = {.si_pid = 0};
-	FL_CHECK(sigemptyset(&child) == 0 && sigaddset(&child, SIGCHLD) == 0);
-	FL_CHECK(sigprocmask(SIG_BLOCK, &child, &before) == 0);
+	FL_OK(sigemptyset(&child));
+	FL_OK(sigaddset(&child, SIGCHLD));
+	FL_OK(sigprocmask(SIG_BLOCK, &child, &before));
 	const int reaped = fork_and_exit();
 	FL_CHECK(waitpid(reaped, NULL, 0) == reaped);
 	errno = ERANGE;
@@ -221,12 +222,12 @@ static void run_pending(void *unused)
 	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD && info.si_pid == reaped);
 	kill_fork_server();
 	const int pid = fork_and_exit();
-	FL_CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
-	FL_CHECK(fl_process_preload() == 0);
+	FL_OK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
+	FL_OK(fl_process_preload());
 	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == SIGCHLD && info.si_pid == pid);
 	FL_CHECK(wait(NULL) == pid && has_no_child());
 	kill_fork_server();
-	FL_CHECK(fl_process_preload() == 0);
+	FL_OK(fl_process_preload());
 	FL_CHECK(sigtimedwait(&child, &info, &(struct timespec){0}) == -1 && errno == EAGAIN);
 	FL_CHECK(sigprocmask(SIG_SETMASK, &before, &after) == 0 && sigismember(&after, SIGTERM) == 0);
 	FL_CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state) == 0 && state == PTHREAD_CANCEL_ENABLE);
@@ -245,7 +246,7 @@ static int fork_and_stop(void)
 {
 	const int pid = fork();
 	if (pid == 0)
-		FL_CHECK(raise(SIGSTOP) == 0);
+		FL_OK(raise(SIGSTOP));
 	return pid;
 }
 
@@ -266,10 +267,10 @@ static void run_stopped(void *unused)
 	const size_t fds = process_fds();
 	fl__process_sys.fork = fork_and_stop;
 	fl__process_sys.answer_timeout = FL_MS(20);
-	FL_CHECK(fl_process_preload() == -ETIMEDOUT);
+	FL_RC(fl_process_preload(), -ETIMEDOUT);
 	process_heal(&process_real);
 	fl__process_sys.fork = fork_an_end;
-	FL_CHECK(fl_process_preload() == -EPROTO);
+	FL_RC(fl_process_preload(), -EPROTO);
 	FL_CHECK(has_no_child() && process_fds() == fds);
 	process_heal(&process_real);
 	begin(&process_real);
@@ -307,7 +308,7 @@ static int poll_and_leave(struct pollfd *fds, unsigned n, int64_t timeout)
 {
 	if (spawned && timeout > 0) {
 		spawned->stack[0] = 1; /* still mapped */
-		FL_CHECK(close(held) == 0);
+		FL_OK(close(held));
 		spawned = NULL;
 	}
 	return real_poll(fds, n, timeout);
@@ -321,7 +322,7 @@ static void run_killed(void *unused)
 	real_poll = fl__fd_sys.poll;
 	fl__process_sys.clone = clone_and_die;
 	fl__fd_sys.poll = poll_and_leave;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -EPROTO);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_answers}), -EPROTO);
 	FL_CHECK(spawned == NULL && p == NULL);
 	fl__fd_sys.poll = real_poll;
 	process_heal(&process_real);
@@ -335,9 +336,9 @@ static void run_killed_and_silent(void *unused)
 	fl_process *p = NULL;
 	fl__process_sys.clone = clone_and_die;
 	fl__process_sys.answer_timeout = FL_MS(20);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -ETIMEDOUT);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_answers}), -ETIMEDOUT);
 	lost_stack[0] = 1; /* still mapped */
-	FL_CHECK(close(held) == 0);
+	FL_OK(close(held));
 	process_heal(&process_real);
 	start_and_join();
 }
@@ -354,10 +355,10 @@ static void run_failed(void *unused)
 	(void)unused;
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
-	FL_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
-	FL_CHECK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL) == 0);
+	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
 	fl__process_sys.program = "/"; /* exists, and cannot be executed */
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}) == -EACCES);
+	FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_answers}), -EACCES);
 	FL_CHECK(has_no_child() && signals == 0);
 }
 
@@ -376,7 +377,7 @@ static void run_in_pid_namespace(void *unused)
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(77);
 	process_log_begin();
-	FL_CHECK(fl_process_preload() == -ENOTSUP);
+	FL_RC(fl_process_preload(), -ENOTSUP);
 	FL_CHECK(process_log_end("another PID namespace"));
 	FL_CHECK(has_no_child());
 }

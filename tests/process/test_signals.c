@@ -20,7 +20,7 @@ static const int both[] = {SIGUSR1, SIGUSR2};
 static bool is_blocked(int signal)
 {
 	sigset_t now;
-	FL_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &now) == 0);
+	FL_OK(pthread_sigmask(SIG_BLOCK, NULL, &now));
 	return sigismember(&now, signal) == 1;
 }
 
@@ -28,21 +28,22 @@ static int wait_in_every_way(void *arg)
 {
 	fl_signals *s = arg;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_signals_try_wait(s) == -EAGAIN);
-	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_signals_try_wait(s), -EAGAIN);
+	FL_RC(fl_signals_wait_until(s, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_token_request(&stop);
-	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == -ECANCELED);
+	FL_RC(fl_signals_wait_until(s, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_CHECK(fl_signals_wait(s) == -ECANCELED);
+		FL_RC(fl_signals_wait(s), -ECANCELED);
 	}
-	FL_CHECK(kill(getpid(), SIGUSR1) == 0);
+	FL_OK(kill(getpid(), SIGUSR1));
 	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == SIGUSR1);
-	FL_CHECK(kill(getpid(), SIGUSR2) == 0 && kill(getpid(), SIGUSR2) == 0);
+	FL_OK(kill(getpid(), SIGUSR2));
+	FL_OK(kill(getpid(), SIGUSR2));
 	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == SIGUSR2);
-	FL_CHECK(fl_signals_try_wait(s) == -EAGAIN); /* two were one */
-	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	FL_RC(fl_signals_try_wait(s), -EAGAIN); /* two were one */
+	FL_OK(kill(getpid(), SIGUSR2));
 	FL_CHECK(fl_signals_try_wait(s) == SIGUSR2);
 	return 0;
 }
@@ -79,7 +80,7 @@ static int wait_call(void *s, int64_t deadline, fl_cancel_token *cancel)
 static int send_after_look(void *unused)
 {
 	fl_test_look();
-	FL_CHECK(kill(getpid(), SIGUSR1) == 0);
+	FL_OK(kill(getpid(), SIGUSR1));
 	return 0;
 }
 
@@ -97,7 +98,7 @@ FL_TEST(signals_wake_waiters)
 	FL_OK(fl_signals_create(&s, both, 2));
 	fl_test_in_loop(wait_beside_others, s);
 	fl_test_call_start(&c, wait_call, s, FL_FOREVER, NULL);
-	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	FL_OK(kill(getpid(), SIGUSR2));
 	assert_int_equal(fl_test_call_end(&c), SIGUSR2);
 }
 
@@ -114,8 +115,8 @@ static int watch_signals(void *s)
 {
 	fl_loop_watch w = {0};
 	caught = 0;
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &w, fl_signals_fd(s), FL_LOOP_IN, catch_signal, s) == 0);
-	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &w, fl_signals_fd(s), FL_LOOP_IN, catch_signal, s));
+	FL_OK(kill(getpid(), SIGUSR2));
 	while (caught == 0)
 		fl_test_look();
 	fl_loop_watch_stop(&w);
@@ -146,19 +147,20 @@ FL_TEST(signals_free_restores_the_mask)
 	sigset_t one;
 	fl_signals *s;
 	struct sigaction before, ours = {.sa_handler = handle};
-	FL_CHECK(sigaction(SIGUSR2, &ours, &before) == 0);
-	FL_CHECK(sigemptyset(&one) == 0 && sigaddset(&one, SIGUSR1) == 0);
-	FL_CHECK(pthread_sigmask(SIG_BLOCK, &one, NULL) == 0);
+	FL_OK(sigaction(SIGUSR2, &ours, &before));
+	FL_OK(sigemptyset(&one));
+	FL_OK(sigaddset(&one, SIGUSR1));
+	FL_OK(pthread_sigmask(SIG_BLOCK, &one, NULL));
 	FL_OK(fl_signals_create(&s, both, 2));
 	handled = 0;
-	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	FL_OK(kill(getpid(), SIGUSR2));
 	assert_int_equal(handled, 0);
 	fl_signals_free(s);
 	assert_int_equal(handled, SIGUSR2);
 	assert_true(is_blocked(SIGUSR1));
 	assert_false(is_blocked(SIGUSR2));
-	FL_CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);
-	FL_CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
+	FL_OK(pthread_sigmask(SIG_UNBLOCK, &one, NULL));
+	FL_OK(sigaction(SIGUSR2, &before, NULL));
 }
 
 static int fail_with;

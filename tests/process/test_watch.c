@@ -17,7 +17,7 @@ typedef struct ends {
 static ends make_ends(void)
 {
 	int sockets[2];
-	FL_CHECK(fl__packet_pair(sockets) == 0);
+	FL_OK(fl__packet_pair(sockets));
 	return (ends){sockets[0], sockets[1]};
 }
 
@@ -28,7 +28,7 @@ static void close_ends(ends e)
 
 static void ring(int fd)
 {
-	FL_CHECK(fl__packet_send(fd, "x", 1, NULL, 0, 0) == 0);
+	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, 0));
 }
 
 static int wait_readable(void *fd, int64_t deadline, fl_cancel_token *cancel)
@@ -136,9 +136,9 @@ FL_TEST(watch_hears_of_the_end)
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	fl_test_begin_wait(&c, wait_any, &w);
-	assert_int_equal(close(e.b), 0);
+	FL_OK(close(e.b));
 	FL_OK(fl_test_call_end(&c));
-	assert_int_equal(close(e.a), 0);
+	FL_OK(close(e.a));
 }
 
 /* The number of a descriptor that was watched, and closed, comes again for another file. */
@@ -154,7 +154,7 @@ FL_TEST(watch_number_comes_again)
 		FL_OK(fl_test_call_end(&c));
 		close_ends(e);
 		if (copy >= 0)
-			assert_int_equal(close(copy), 0);
+			FL_OK(close(copy));
 	}
 }
 
@@ -173,8 +173,8 @@ static int play(void *arg)
 	for (int i = 0; i < p->turns; i++) {
 		if (p->first || i > 0)
 			ring(p->fd);
-		FL_CHECK(fl__fd_wait(p->fd, POLLIN, FL_FOREVER, NULL) == 0);
-		FL_CHECK(fl__packet_recv(p->fd, &byte, 1, &size, NULL, NULL, 0) == 0);
+		FL_OK(fl__fd_wait(p->fd, POLLIN, FL_FOREVER, NULL));
+		FL_OK(fl__packet_recv(p->fd, &byte, 1, &size, NULL, NULL, 0));
 	}
 	if (!p->first)
 		ring(p->fd);
@@ -192,7 +192,7 @@ FL_TEST(watch_suspends_the_fiber_alone)
 
 static int time_out(void *arg)
 {
-	FL_CHECK(fl__fd_wait(*(int *)arg, POLLIN, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
+	FL_RC(fl__fd_wait(*(int *)arg, POLLIN, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	return 0;
 }
 
@@ -242,7 +242,7 @@ static void wait_for_inherited(void *arg)
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
 	fl_test_begin_wait(&c, wait_any, inherited);
 	ring(e->b);
-	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_OK(fl_test_call_end(&c));
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
 }
 
@@ -287,13 +287,13 @@ static int wait_both_ways(void *unused)
 	ends e = make_ends();
 	fl_cancel_token past;
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
-	FL_CHECK(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
+	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
-	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == -ECANCELED);
+	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);
 	FL_CHECK(wait_any(&w, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
 	FL_CHECK(!fl__watched_fd_has_waiter(&w));
 	ring(e.b);
-	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == 0);
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past));
 	FL_CHECK(wait_any(&w, FL_FOREVER, NULL) == 0);
 	close_ends(e);
 	return 0;
@@ -317,7 +317,7 @@ static void without_watcher(void *arg)
 	default:
 		fl__fd_sys.epoll_control = no_watch;
 	}
-	FL_CHECK(fl_test_in_fiber(wait_both_ways, NULL) == 0);
+	FL_OK(fl_test_in_fiber(wait_both_ways, NULL));
 	FL_CHECK(wait_both_ways(NULL) == 0);
 	ends e = make_ends();
 	player p[] = {{e.a, 10, true}, {e.b, 10, false}};

@@ -212,13 +212,13 @@ CONFORMANCE_FN int *new_counter(void)
 
 CONFORMANCE_FN void set_event(fl_shm_event *event)
 {
-	FL_CHECK(fl_shm_event_set(event) == 0);
+	FL_OK(fl_shm_event_set(event));
 }
 
 /* Whatever the scope; aborts when it fails. */
 CONFORMANCE_FN void await_event(fl_shm_event *event)
 {
-	FL_CHECK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED));
 }
 
 /* A task that holds its worker: it reports that it runs, and returns when it is released. */

@@ -35,7 +35,7 @@ static inline bool fl_test_arena_map(int fd, uint64_t address)
 	if (got == wanted)
 		fl_test_arena = got;
 	else if (got != MAP_FAILED)
-		FL_CHECK(munmap(got, FL_TEST_ARENA_SIZE) == 0);
+		FL_OK(munmap(got, FL_TEST_ARENA_SIZE));
 	return got == wanted;
 }
 
@@ -66,7 +66,7 @@ static inline void fl_test_arena_make(void)
 		i++;
 	FL_CHECK(i < PLACES);
 	(void)snprintf(text, sizeof text, "%llx /proc/%d/fd/%d", (unsigned long long)places[i], (int)getpid(), fd);
-	FL_CHECK(setenv(fl_test_arena_variable, text, 1) == 0);
+	FL_OK(setenv(fl_test_arena_variable, text, 1));
 }
 
 static inline void fl_test_arena_join(const char *text)
@@ -76,7 +76,7 @@ static inline void fl_test_arena_join(const char *text)
 	FL_CHECK(sscanf(text, "%llx %79s", &address, path) == 2);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	FL_CHECK(fd >= 0 && fl_test_arena_map(fd, address));
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	fl_test_arena_used = FL_TEST_ARENA_SIZE; /* it is the maker's to take from */
 }
 

@@ -14,7 +14,7 @@ static inline int fl_test_scratch(void)
 	char path[] = "/tmp/fairlead-test-XXXXXX";
 	int fd = mkstemp(path);
 	FL_CHECK(fd >= 0);
-	FL_CHECK(unlink(path) == 0);
+	FL_OK(unlink(path));
 	return fd;
 }
 
@@ -24,7 +24,7 @@ static inline void fl_test_take(int fd, char *text, size_t size)
 	ssize_t n = pread(fd, text, size - 1, 0);
 	FL_CHECK(n >= 0);
 	text[n] = '\0';
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 }
 
 /* Runs `function(arg)` here; `text` is what it printed on standard error. */

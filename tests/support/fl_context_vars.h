@@ -41,13 +41,13 @@ static inline int fl_test_owned_number(void)
 /* Sets a value for good. */
 static inline void fl_test_own(int number)
 {
-	FL_CHECK(fl_context_var_set(&fl_test_owned, fl_test_value(number), NULL) == 0);
+	FL_OK(fl_context_var_set(&fl_test_owned, fl_test_value(number), NULL));
 }
 
 /* Sets it until the token is reset. */
 static inline void fl_test_own_scoped(int number, fl_context_token *token)
 {
-	FL_CHECK(fl_context_var_set(&fl_test_owned, fl_test_value(number), token) == 0);
+	FL_OK(fl_context_var_set(&fl_test_owned, fl_test_value(number), token));
 }
 
 static inline uint32_t fl_test_values_alive(void)
@@ -69,7 +69,7 @@ static inline int fl_test_see(void *seen)
 	s->colour = fl_context_var_get(&fl_test_colour);
 	fl_test_own(99);
 	FL_CHECK(fl_test_owned_number() == 99);
-	FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_blue, NULL) == 0);
+	FL_OK(fl_context_var_set(&fl_test_colour, fl_test_blue, NULL));
 	fl__add_release(&s->calls, 1); /* pairs with the acquire of the case */
 	return 0;
 }

@@ -24,7 +24,7 @@ static inline void fl_test_needs_groups(void)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(fd >= 0);
 	int rc = setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &any, sizeof any) == 0 ? 0 : errno;
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	if (rc == ENOPROTOOPT)
 		FL_SKIP("the emulator has no groups of an interface");
 	assert_int_equal(rc, 0);
@@ -33,7 +33,7 @@ static inline void fl_test_needs_groups(void)
 static inline fl_datagram *fl_test_udp(const char *host)
 {
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_open_udp(&d, host, 0, NULL), 0);
+	FL_OK(fl_datagram_open_udp(&d, host, 0, NULL));
 	FL_CHECK(fl_datagram_port(d) != 0 && fl_datagram_fd(d) >= 0);
 	return d;
 }
@@ -41,21 +41,21 @@ static inline fl_datagram *fl_test_udp(const char *host)
 static inline fl_datagram *fl_test_unix(const char *path)
 {
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_open_unix(&d, path), 0);
+	FL_OK(fl_datagram_open_unix(&d, path));
 	return d;
 }
 
 static inline fl_datagram_address fl_test_udp_address(const char *host, uint16_t port)
 {
 	fl_datagram_address a;
-	FL_GIVES(fl_datagram_address_udp(&a, host, port), 0);
+	FL_OK(fl_datagram_address_udp(&a, host, port));
 	return a;
 }
 
 static inline fl_datagram_address fl_test_address_of(const fl_datagram *d)
 {
 	fl_datagram_address a;
-	FL_GIVES(fl_datagram_address_of(d, &a), 0);
+	FL_OK(fl_datagram_address_of(d, &a));
 	return a;
 }
 
@@ -105,7 +105,7 @@ static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_datag
 {
 	char got[64];
 	fl_datagram_address sender;
-	FL_GIVES(fl_datagram_receive_until(d, got, sizeof got, &sender, fl_after(FL_S(60)), NULL), strlen(text));
+	FL_RC(fl_datagram_receive_until(d, got, sizeof got, &sender, fl_after(FL_S(60)), NULL), strlen(text));
 	FL_CHECK(memcmp(got, text, strlen(text)) == 0);
 	FL_CHECK(!from || fl_datagram_address_is_equal(&sender, from));
 }

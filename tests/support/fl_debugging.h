@@ -20,22 +20,22 @@ static pthread_mutex_t fl_test_said_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static inline void fl_test_hear(fl_log_level level, const char *message)
 {
-	FL_CHECK(pthread_mutex_lock(&fl_test_said_lock) == 0);
+	FL_OK(pthread_mutex_lock(&fl_test_said_lock));
 	const uint32_t at = fl_test_said_bytes;
 	const int n = snprintf(fl_test_said + at, sizeof fl_test_said - at, "%s\n", message);
 	FL_CHECK(n >= 0 && (size_t)n < sizeof fl_test_said - at);
 	fl__store_release(&fl_test_said_bytes, at + (uint32_t)n); /* pairs with heard() */
-	FL_CHECK(pthread_mutex_unlock(&fl_test_said_lock) == 0);
+	FL_OK(pthread_mutex_unlock(&fl_test_said_lock));
 }
 
 /* How often it was said. For any thread. */
 static inline int heard(const char *what)
 {
 	int n = 0;
-	FL_CHECK(pthread_mutex_lock(&fl_test_said_lock) == 0);
+	FL_OK(pthread_mutex_lock(&fl_test_said_lock));
 	for (const char *at = fl_test_said; (at = strstr(at, what)) != NULL; at++)
 		n++;
-	FL_CHECK(pthread_mutex_unlock(&fl_test_said_lock) == 0);
+	FL_OK(pthread_mutex_unlock(&fl_test_said_lock));
 	return n;
 }
 

@@ -92,11 +92,11 @@ static inline bool fl_test_children_have_threads(void)
 	static int known;
 	if (!known) {
 		pthread_t another;
-		FL_CHECK(pthread_mutex_lock(fl_test_held()) == 0);
-		FL_CHECK(pthread_create(&another, NULL, fl_test_lock_once, fl_test_held()) == 0);
+		FL_OK(pthread_mutex_lock(fl_test_held()));
+		FL_OK(pthread_create(&another, NULL, fl_test_lock_once, fl_test_held()));
 		known = fl_test_try(fl_test_try_threads) ? 1 : -1;
-		FL_CHECK(pthread_mutex_unlock(fl_test_held()) == 0);
-		FL_CHECK(pthread_join(another, NULL) == 0);
+		FL_OK(pthread_mutex_unlock(fl_test_held()));
+		FL_OK(pthread_join(another, NULL));
 	}
 	return known > 0;
 }
@@ -125,7 +125,7 @@ static inline bool fl_test_reads_without_waiting(void)
 	FL_CHECK(event >= 0);
 	enum { NO_WAIT = 8 }; /* RWF_NOWAIT: musl has no preadv2() */
 	const bool known = syscall(SYS_preadv2, event, &part, 1L, -1L, -1L, NO_WAIT) < 0 && errno == EAGAIN;
-	FL_CHECK(close(event) == 0);
+	FL_OK(close(event));
 	return known;
 }
 
@@ -133,12 +133,12 @@ static inline bool fl_test_reads_without_waiting(void)
 static inline bool fl_test_memory_is_limited(void)
 {
 	struct rlimit before, limit, after;
-	FL_CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+	FL_OK(getrlimit(RLIMIT_AS, &before));
 	limit = before;
 	limit.rlim_cur = before.rlim_max == RLIM_INFINITY ? (rlim_t)1 << 40 : before.rlim_max;
-	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-	FL_CHECK(getrlimit(RLIMIT_AS, &after) == 0);
-	FL_CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_AS, &limit));
+	FL_OK(getrlimit(RLIMIT_AS, &after));
+	FL_OK(setrlimit(RLIMIT_AS, &before));
 	return after.rlim_cur == limit.rlim_cur;
 }
 

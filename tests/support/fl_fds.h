@@ -58,7 +58,7 @@ static inline unsigned fl_test_fds(void)
 	FL_CHECK(dir != NULL);
 	while (readdir(dir))
 		n++;
-	FL_CHECK(closedir(dir) == 0);
+	FL_OK(closedir(dir));
 	return n - 3; /* ".", "..", and the folder's own */
 }
 
@@ -76,7 +76,7 @@ static inline rlim_t fl_test_limit_fds(unsigned more)
 	for (unsigned i = 1; i < more; i++)
 		FL_CHECK((free_fd[i] = dup(0)) >= 0);
 	limit.rlim_cur = more > 0 ? (rlim_t)free_fd[more - 1] + 1 : (rlim_t)least;
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
 	(void)close(least);
 	for (unsigned i = 1; i < more; i++)
 		(void)close(free_fd[i]);
@@ -86,9 +86,9 @@ static inline rlim_t fl_test_limit_fds(unsigned more)
 static inline void fl_test_unlimit_fds(rlim_t before)
 {
 	struct rlimit limit;
-	FL_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(getrlimit(RLIMIT_NOFILE, &limit));
 	limit.rlim_cur = before;
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 static inline bool fl_test_is_cloexec(int fd)

@@ -86,27 +86,27 @@ static inline void fl_test_put_memory(struct fl__stack_pool *pool, struct fl_tes
 static inline struct fl__sched *fl_test_sched(void)
 {
 	struct fl__sched *s = NULL;
-	FL_CHECK(fl__sched_create(&s, &(struct fl__sched_config){.ending = fl__locals_end}) == 0);
+	FL_OK(fl__sched_create(&s, &(struct fl__sched_config){.ending = fl__locals_end}));
 	return s;
 }
 
 static inline struct fl__fiber *fl_test_fiber(struct fl__sched *s, int (*function)(void *arg), void *arg)
 {
 	struct fl__fiber *f = NULL;
-	FL_CHECK(fl__fiber_create(s, &f, function, arg, NULL) == 0);
+	FL_OK(fl__fiber_create(s, &f, function, arg, NULL));
 	return f;
 }
 
 static inline void fl_test_run(struct fl__sched *s)
 {
-	FL_CHECK(fl__sched_run(s) == 0);
+	FL_OK(fl__sched_run(s));
 	FL_CHECK(s->fibers == 0);
 }
 
 static inline void fl_test_fiber_end(struct fl__fiber *f)
 {
 	int result = -1;
-	FL_CHECK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED));
 	FL_CHECK(result == 0);
 }
 
@@ -117,7 +117,7 @@ static inline int fl_test_in_fiber(int (*function)(void *arg), void *arg)
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f = fl_test_fiber(s, function, arg);
 	fl_test_run(s);
-	FL_CHECK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED));
 	fl__sched_destroy(s);
 	return result;
 }
@@ -150,7 +150,7 @@ static inline int fl_test_fibers_run(void *arg)
 static inline void fl_test_fibers_here(int (*function)(void *), void *args, size_t size, size_t count)
 {
 	fl_test_fibers t = {function, args, size, count, {NULL}};
-	FL_CHECK(fl_test_fibers_run(&t) == 0);
+	FL_OK(fl_test_fibers_run(&t));
 }
 
 static inline void fl_test_fibers_begin(fl_test_fibers *t, int (*function)(void *), void *args, size_t size,
@@ -163,7 +163,7 @@ static inline void fl_test_fibers_begin(fl_test_fibers *t, int (*function)(void 
 static inline void fl_test_fibers_end(fl_test_fibers *t)
 {
 	int result = -1;
-	FL_CHECK(fl_thread_join_until(&t->thread, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_thread_join_until(&t->thread, &result, FL_FOREVER, FL_SHIELDED));
 	FL_CHECK(result == 0);
 }
 

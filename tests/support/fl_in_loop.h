@@ -6,7 +6,7 @@
  * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions: they
  * would leave by longjmp to another stack.
  *
- *     FL_TEST_WITH(loop_does_it, fl_test_body_in_loop, void) { ... FL_CHECK(fl_test_join(f) == 0); }
+ *     FL_TEST_WITH(loop_does_it, fl_test_body_in_loop, void) { ... FL_OK(fl_test_join(f)); }
  */
 #include "fl_test.h"
 
@@ -34,7 +34,7 @@ static inline void fl_test_body_in_loop(void (*body)(void))
 static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)
 {
 	fl_fiber *f = NULL;
-	FL_CHECK(fl_fiber_start(&f, function, arg, NULL) == 0);
+	FL_OK(fl_fiber_start(&f, function, arg, NULL));
 	return f;
 }
 
@@ -42,7 +42,7 @@ static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)
 static inline int fl_test_join(fl_fiber *f)
 {
 	int result = 0;
-	FL_CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_fiber_join_until(f, &result, FL_FOREVER, FL_SHIELDED));
 	return result;
 }
 
@@ -60,7 +60,7 @@ static inline void fl_test_settle(void)
 static inline void fl_test_look(void)
 {
 	for (int i = 0; i < 4; i++)
-		FL_CHECK(fl_sleep_until(fl_after(FL_US(20)), FL_SHIELDED) == 0);
+		FL_OK(fl_sleep_until(fl_after(FL_US(20)), FL_SHIELDED));
 }
 
 /* Waits until the loop's own threads sleep: the next fl_to_thread() takes one of them. */
@@ -71,7 +71,7 @@ static inline void fl_test_threads_rest(void)
 	FL_CHECK(fl__loop_threads(fl_loop_current(), &threads) == 0);
 	do {
 		fl_fiber_yield();
-		FL_CHECK(fl_executor_get_stats(threads, &stats) == 0);
+		FL_OK(fl_executor_get_stats(threads, &stats));
 	} while (stats.idle < stats.threads);
 }
 

@@ -55,7 +55,7 @@ static void kind_mutex_clear(void)
 {
 	if (fl_mutex_is_locked(&kind_mutex))
 		fl_mutex_unlock(&kind_mutex);
-	FL_CHECK(fl_mutex_destroy(&kind_mutex) == 0);
+	FL_OK(fl_mutex_destroy(&kind_mutex));
 }
 
 static fl_rmutex kind_rmutex;
@@ -86,7 +86,7 @@ static void kind_rmutex_clear(void)
 {
 	if (fl_rmutex_depth(&kind_rmutex))
 		fl_rmutex_unlock(&kind_rmutex);
-	FL_CHECK(fl_rmutex_destroy(&kind_rmutex) == 0);
+	FL_OK(fl_rmutex_destroy(&kind_rmutex));
 }
 
 static fl_cond kind_cond;
@@ -125,15 +125,15 @@ static void kind_cond_finish(void)
 
 static void kind_cond_clear(void)
 {
-	FL_CHECK(fl_cond_destroy(&kind_cond) == 0);
-	FL_CHECK(fl_mutex_destroy(&kind_mutex) == 0);
+	FL_OK(fl_cond_destroy(&kind_cond));
+	FL_OK(fl_mutex_destroy(&kind_mutex));
 }
 
 static fl_sem kind_sem;
 
 static void kind_sem_make(void)
 {
-	FL_CHECK(fl_sem_init(&kind_sem, 0) == 0);
+	FL_OK(fl_sem_init(&kind_sem, 0));
 }
 
 static int kind_sem_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
@@ -148,7 +148,7 @@ static void kind_sem_finish(void)
 
 static void kind_sem_clear(void)
 {
-	FL_CHECK(fl_sem_destroy(&kind_sem) == 0);
+	FL_OK(fl_sem_destroy(&kind_sem));
 }
 
 static fl_event kind_event;
@@ -177,14 +177,14 @@ static void kind_event_finish(void)
 
 static void kind_event_clear(void)
 {
-	FL_CHECK(fl_event_destroy(&kind_event) == 0);
+	FL_OK(fl_event_destroy(&kind_event));
 }
 
 static fl_latch kind_latch;
 
 static void kind_latch_make(void)
 {
-	FL_CHECK(fl_latch_init(&kind_latch, 1) == 0);
+	FL_OK(fl_latch_init(&kind_latch, 1));
 }
 
 static int kind_latch_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
@@ -199,14 +199,14 @@ static void kind_latch_finish(void)
 
 static void kind_latch_clear(void)
 {
-	FL_CHECK(fl_latch_destroy(&kind_latch) == 0);
+	FL_OK(fl_latch_destroy(&kind_latch));
 }
 
 static fl_barrier kind_barrier;
 
 static void kind_barrier_make(void)
 {
-	FL_CHECK(fl_barrier_init(&kind_barrier, 2) == 0);
+	FL_OK(fl_barrier_init(&kind_barrier, 2));
 }
 
 static int kind_barrier_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
@@ -225,7 +225,7 @@ static void kind_barrier_finish(void)
 static void kind_barrier_clear(void)
 {
 	FL_CHECK(fl_barrier_waiting(&kind_barrier) == 0);
-	FL_CHECK(fl_barrier_destroy(&kind_barrier) == 0);
+	FL_OK(fl_barrier_destroy(&kind_barrier));
 }
 
 /* A function that runs, or a thread that lives, until the gate opens. */

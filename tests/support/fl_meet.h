@@ -33,7 +33,7 @@ static inline int fl_test_meet_tick(void *arg)
 	fl_test_meeting *m = arg;
 	while (!fl__load_relaxed(&m->stop)) {
 		fl__add_relaxed(&m->ticks, 1);
-		FL_CHECK(fl_sleep(m->pace) == 0);
+		FL_OK(fl_sleep(m->pace));
 	}
 	return 0;
 }
@@ -86,8 +86,7 @@ static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bo
 		m->begin(m->object);
 	fl_fiber *ticker = fl_test_start(fl_test_meet_tick, m);
 	if (wait_on_thread || wake_on_thread)
-		FL_CHECK(fl_thread_start(&thread, wait_on_thread ? fl_test_meet_wait : fl_test_meet_wake, m, NULL) ==
-		         0);
+		FL_OK(fl_thread_start(&thread, wait_on_thread ? fl_test_meet_wait : fl_test_meet_wake, m, NULL));
 	if (!wait_on_thread)
 		waiter = fl_test_start(fl_test_meet_wait, m);
 	if (!wake_on_thread)
@@ -97,7 +96,7 @@ static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bo
 	if (wait_on_thread || wake_on_thread)
 		FL_CHECK(fl_thread_join(&thread, &rc) == 0 && rc == 0); /* also a fiber's wait */
 	fl__store_relaxed(&m->stop, 1);
-	FL_CHECK(fl_test_join(ticker) == 0);
+	FL_OK(fl_test_join(ticker));
 	if (m->end)
 		m->end(m->object);
 }

@@ -66,7 +66,7 @@ CHILD_FN int runs(void *arg)
 	int rc = fl_event_wait(c->start ? c->start : &never);
 	c->cancelled = rc == -ECANCELED;
 	if (c->cleanup)
-		FL_CHECK(fl_event_wait_until(c->cleanup, FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_event_wait_until(c->cleanup, FL_FOREVER, FL_SHIELDED));
 	c->ended++;
 	return rc != 0 && c->rc != 0 ? c->rc : rc;
 }
@@ -98,15 +98,15 @@ CHILD_FN int start(fl_group *g, fl_fiber_function *function, void *arg)
 
 CHILD_FN void begin(fl_group *g, fl_fiber_function *function, void *arg)
 {
-	FL_CHECK(start(g, function, arg) == 0);
+	FL_OK(start(g, function, arg));
 }
 
 /* Until the first task has ended, the executor is not ready to start tasks at once. */
 CHILD_FN void make_ready(fl_executor *e)
 {
 	fl_group g = FL_GROUP_INIT(e);
-	FL_CHECK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL) == 0);
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_OK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL));
+	FL_OK(fl_group_join(&g));
 }
 
 typedef void member_case(fl_group *g);
@@ -120,7 +120,7 @@ CHILD_FN int with_fibers(void *body)
 
 CHILD_FN int with_tasks(void *body)
 {
-	FL_CHECK(fl_loop_executor_create_on(&of_members, fl_loop_current(), NULL) == 0);
+	FL_OK(fl_loop_executor_create_on(&of_members, fl_loop_current(), NULL));
 	make_ready(of_members);
 	(void)with_fibers(body);
 	fl_executor_free(of_members);

@@ -31,13 +31,13 @@ static inline void fl_test_mpi_environment(void)
 {
 	FL_CHECK(fl__mpi_set_launch_environment());
 	/* a yield costs a time slice beside a program that computes */
-	FL_CHECK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1) == 0);
+	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1));
 	/* Whole stacks, through code without frame pointers, for the suppressions to fit. */
 	char options[512];
 	const char *asan = getenv("ASAN_OPTIONS");
 	(void)snprintf(options, sizeof options, "%s:fast_unwind_on_malloc=0", asan ? asan : "");
-	FL_CHECK(setenv("ASAN_OPTIONS", options, 1) == 0);
-	FL_CHECK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_LEAKS, 1) == 0);
+	FL_OK(setenv("ASAN_OPTIONS", options, 1));
+	FL_OK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_LEAKS, 1));
 }
 
 /* Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process. Returns if that cannot be done. */
@@ -65,7 +65,7 @@ static inline void fl_test_mpi_launch(char **argv)
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		FL_CHECK(setenv(fl_test_mpi_variable, "1", 1) == 0);
+		FL_OK(setenv(fl_test_mpi_variable, "1", 1));
 		fl_test_mpi_exec(number, self, argv + 1);
 		_exit(NOT_STARTED);
 	}

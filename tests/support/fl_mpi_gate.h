@@ -12,8 +12,8 @@ struct gate {
 /* Sets `entered`, and waits for `open`. The result: whether the task was asked to stop. */
 FL_TASK_STATIC(hold, struct gate *, int)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
-	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
+	FL_OK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED));
 	*result = fl_task_is_cancelled(ctx);
 	return 0;
 }

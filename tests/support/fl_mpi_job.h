@@ -46,8 +46,8 @@ static inline int square_of_three(fl_executor *e)
 {
 	fl_future *f = NULL;
 	int result = 0;
-	FL_CHECK(square_submit(e, 3, &f) == 0);
-	FL_CHECK(square_get(f, &result) == 0);
+	FL_OK(square_submit(e, 3, &f));
+	FL_OK(square_get(f, &result));
 	fl_future_free(f);
 	return result;
 }

@@ -54,13 +54,13 @@ FL_TASK_STATIC(visit_region, struct regions_arg, struct regions_seen)
 	struct regions_board *board = FL_SHM_AT(region, struct regions_board, fl_shm_root(region));
 	struct stat status;
 	FL_CHECK(board && fstat(fl_shm_fd(region), &status) == 0);
-	FL_CHECK(gethostname(result->host, sizeof result->host - 1) == 0);
+	FL_OK(gethostname(result->host, sizeof result->host - 1));
 	result->inode = status.st_ino;
 	result->writable = fl_shm_is_writable(region);
 	if (result->writable)
 		fl__store_relaxed(&board->marks[arg->number], UINT64_C(1)); /* relaxed: the event orders it */
-	FL_CHECK(fl_shm_event_set(&arg->visit->entered) == 0);
-	FL_CHECK(fl_shm_event_wait_until(&arg->visit->open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_set(&arg->visit->entered));
+	FL_OK(fl_shm_event_wait_until(&arg->visit->open, FL_FOREVER, FL_SHIELDED));
 	for (int i = 0; i < REGIONS_RANKS_MAX; i++)
 		result->marks |= fl__load_relaxed(&board->marks[i]) << i; /* relaxed: as above */
 	result->whole = board->sum == regions_sum(board);
@@ -110,7 +110,7 @@ static inline uint64_t regions_marks_of(fl_shm *region)
 static inline uint64_t regions_inode(const fl_shm *region)
 {
 	struct stat status;
-	assert_int_equal(fstat(fl_shm_fd(region), &status), 0);
+	FL_OK(fstat(fl_shm_fd(region), &status));
 	return status.st_ino;
 }
 
@@ -161,19 +161,19 @@ static inline struct regions_held regions_held_here(void)
 	FL_CHECK(folder != NULL);
 	while (readdir(folder))
 		held.files++;
-	FL_CHECK(closedir(folder) == 0);
+	FL_OK(closedir(folder));
 	FILE *f = fopen("/proc/self/maps", "re");
 	FL_CHECK(f != NULL);
 	while (fgets(line, sizeof line, f))
 		held.mappings += strstr(line, "memfd:fairlead") != NULL;
-	FL_CHECK(fclose(f) == 0);
+	FL_OK(fclose(f));
 	return held;
 }
 
 FL_TASK_STATIC(count_held, struct regions_visit *, struct regions_held)
 {
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
-	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_set(&(*arg)->entered));
+	FL_OK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED));
 	*result = regions_held_here();
 	return 0;
 }
@@ -215,7 +215,7 @@ struct regions_limit {
 FL_TASK_STATIC(set_limit, struct regions_limit, void)
 {
 	struct rlimit limit;
-	FL_CHECK(getrlimit(arg->resource, &limit) == 0);
+	FL_OK(getrlimit(arg->resource, &limit));
 	limit.rlim_cur = arg->limit > 0 ? arg->limit : limit.rlim_max;
 	return setrlimit(arg->resource, &limit) == 0 ? 0 : -errno;
 }

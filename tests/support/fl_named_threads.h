@@ -25,7 +25,7 @@ static inline unsigned fl_test_threads_named(const char *name)
 			n += strcmp(found, name) == 0;
 		(void)fclose(file);
 	}
-	FL_CHECK(closedir(tasks) == 0);
+	FL_OK(closedir(tasks));
 	return n;
 }
 

@@ -6,7 +6,7 @@
  * Listeners and connections in tests, over the loopback interface only. A case is a fiber that
  * leaves nothing behind:
  *
- *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_GIVES(fl_accept(l, &s), 0); ... }
+ *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_OK(fl_accept(l, &s)); ... }
  *
  * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net/net_resolve.h.
  */
@@ -60,7 +60,7 @@ static inline void fl_test_no_faults(void)
 static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
 {
 	fl_listener *l = NULL;
-	FL_GIVES(fl_listen_tcp(&l, host, port, NULL), 0);
+	FL_OK(fl_listen_tcp(&l, host, port, NULL));
 	FL_CHECK(fl_listener_port(l) != 0 && fl_listener_fd(l) >= 0);
 	return l;
 }
@@ -68,14 +68,14 @@ static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
 static inline fl_stream *fl_test_accepted(fl_listener *l)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_accept(l, &s), 0);
+	FL_OK(fl_accept(l, &s));
 	return s;
 }
 
 static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_connect_tcp(&s, host, port), 0);
+	FL_OK(fl_connect_tcp(&s, host, port));
 	return s;
 }
 
@@ -83,11 +83,11 @@ static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 {
 	char got[4];
-	FL_GIVES(fl_stream_write(a, "ping", 4), 0);
-	FL_GIVES(fl_stream_read_exactly(b, got, 4), 4);
+	FL_OK(fl_stream_write(a, "ping", 4));
+	FL_RC(fl_stream_read_exactly(b, got, 4), 4);
 	FL_CHECK(memcmp(got, "ping", 4) == 0);
-	FL_GIVES(fl_stream_write(b, "pong", 4), 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 4), 4);
+	FL_OK(fl_stream_write(b, "pong", 4));
+	FL_RC(fl_stream_read_exactly(a, got, 4), 4);
 	FL_CHECK(memcmp(got, "pong", 4) == 0);
 }
 
@@ -105,7 +105,8 @@ static inline int fl_test_bound(const char *host, uint16_t *port)
 	*(four ? &a.at.v4.sin_port : &a.at.v6.sin6_port) = htons(*port);
 	int fd = socket(a.at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
-	FL_CHECK(bind(fd, &a.at.any, a.size) == 0 && getsockname(fd, &a.at.any, &a.size) == 0);
+	FL_OK(bind(fd, &a.at.any, a.size));
+	FL_OK(getsockname(fd, &a.at.any, &a.size));
 	*port = ntohs(four ? a.at.v4.sin_port : a.at.v6.sin6_port);
 	return fd;
 }
@@ -121,12 +122,13 @@ static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
 	a.sin_port = htons(*port);
 	FL_CHECK(inet_pton(AF_INET, host, &a.sin_addr) == 1);
 	FL_CHECK(listen(fds[0], 0) == 0 && (fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
-	FL_CHECK(connect(fds[1], (struct sockaddr *)&a, sizeof a) == 0);
+	FL_OK(connect(fds[1], (struct sockaddr *)&a, sizeof a));
 }
 
 static inline void fl_test_close_two(const int fds[2])
 {
-	FL_CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+	FL_OK(close(fds[0]));
+	FL_OK(close(fds[1]));
 }
 
 static inline bool fl_test_has_ipv6(void)
@@ -135,7 +137,7 @@ static inline bool fl_test_has_ipv6(void)
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0;
 	if (fd >= 0)
-		FL_CHECK(close(fd) == 0);
+		FL_OK(close(fd));
 	return has;
 }
 
@@ -169,7 +171,7 @@ static inline bool fl_test_path_is_there(const fl_test_path *p)
 /* The folder is empty by now. */
 static inline void fl_test_path_end(const fl_test_path *p)
 {
-	FL_CHECK(rmdir(p->folder) == 0);
+	FL_OK(rmdir(p->folder));
 }
 
 /* A bare Unix socket that is bound to a path, and listens if it is to. */
@@ -193,17 +195,17 @@ static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), 
 	(void)snprintf(below, sizeof below, "%s/x", p.name);
 	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	FL_CHECK(file >= 0 && close(file) == 0);
-	FL_GIVES(open_at(p.name), -ENOTSOCK);
-	FL_GIVES(open_at(below), -ENOTDIR);
+	FL_RC(open_at(p.name), -ENOTSOCK);
+	FL_RC(open_at(below), -ENOTDIR);
 	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
-	FL_GIVES(open_at(below), -ENOENT);
-	FL_GIVES(open_at(p.name), 0);
-	FL_CHECK(unlink(p.name) == 0);
+	FL_RC(open_at(below), -ENOENT);
+	FL_OK(open_at(p.name));
+	FL_OK(unlink(p.name));
 	int other = fl_test_unix_bound(p.name, type, type == SOCK_STREAM);
 	end();
 	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
-	FL_GIVES(open_at(p.name), 0);
-	FL_CHECK(unlink(p.name) == 0);
+	FL_OK(open_at(p.name));
+	FL_OK(unlink(p.name));
 	end(); /* it is gone already */
 	fl_test_path_end(&p);
 }

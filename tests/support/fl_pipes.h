@@ -15,7 +15,7 @@ typedef struct fl_test_pipe_ends {
 static inline fl_test_pipe_ends fl_test_pipe(void)
 {
 	fl_test_pipe_ends e = {NULL, NULL};
-	FL_CHECK(fl_pipe_create(&e.a, &e.b, NULL) == 0);
+	FL_OK(fl_pipe_create(&e.a, &e.b, NULL));
 	return e;
 }
 
@@ -30,13 +30,13 @@ static inline void fl_test_gets(fl_pipe *p, const char *text)
 {
 	char got[256];
 	size_t size = sizeof got + 1;
-	FL_CHECK(fl_pipe_try_recv(p, got, sizeof got, &size) == 0);
+	FL_OK(fl_pipe_try_recv(p, got, sizeof got, &size));
 	FL_CHECK(size == strlen(text) && memcmp(got, text, size) == 0);
 }
 
 static inline void fl_test_says(fl_pipe *p, const char *text)
 {
-	FL_CHECK(fl_pipe_try_send(p, text, strlen(text)) == 0);
+	FL_OK(fl_pipe_try_send(p, text, strlen(text)));
 }
 
 /* Sends until it is full: how many of 1 KiB. */

@@ -110,7 +110,7 @@ PROCESS_POOL_FN void process_pool_enter(struct process_pool_gate *gate)
 {
 	fl__store_relaxed(&gate->pid, getpid()); /* relaxed: the event publishes it */
 	process_pool_count(&gate->runs);
-	FL_CHECK(fl_shm_event_set(&gate->entered) == 0);
+	FL_OK(fl_shm_event_set(&gate->entered));
 }
 
 FL_TASK_STATIC(process_pool_held, struct process_pool_gate *, int)
@@ -123,7 +123,7 @@ FL_TASK_STATIC(process_pool_held, struct process_pool_gate *, int)
 /* Until a worker has come to the gate: its number. */
 PROCESS_POOL_FN int process_pool_await(struct process_pool_gate *gate)
 {
-	FL_CHECK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED));
 	return fl__load_relaxed(&gate->pid); /* relaxed: the event has brought it */
 }
 
@@ -137,7 +137,7 @@ PROCESS_POOL_FN fl_future *process_pool_hold(fl_executor *e, struct process_pool
 
 PROCESS_POOL_FN void process_pool_open(struct process_pool_gate *gate)
 {
-	FL_CHECK(fl_shm_event_set(&gate->open) == 0);
+	FL_OK(fl_shm_event_set(&gate->open));
 }
 
 PROCESS_POOL_FN void process_pool_let_go(struct process_pool_gate *gate, fl_future *held)
@@ -198,7 +198,7 @@ PROCESS_POOL_FN unsigned process_pool_mappings(const char *text)
 	FL_CHECK(f != NULL);
 	while (fgets(line, sizeof line, f))
 		n += strstr(line, text) != NULL;
-	FL_CHECK(fclose(f) == 0);
+	FL_OK(fclose(f));
 	return n;
 }
 

@@ -122,7 +122,7 @@ static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, voi
                                       fl_cancel_token *cancel)
 {
 	*c = (fl_test_caller){{NULL}, call, object, deadline, cancel};
-	FL_CHECK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL) == 0);
+	FL_OK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL));
 }
 
 /* Whether the call is in the wait queue of `key`, or was there and has ended. */
@@ -149,7 +149,7 @@ static inline void fl_test_begin_wait(fl_test_caller *c, fl_test_call *call, voi
 static inline int fl_test_call_end(fl_test_caller *c)
 {
 	int result = 0;
-	FL_CHECK(fl_thread_join_until(&c->thread, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_thread_join_until(&c->thread, &result, FL_FOREVER, FL_SHIELDED));
 	return result;
 }
 

@@ -62,7 +62,7 @@ static inline unsigned fl_test_open_files(void)
 	FL_CHECK(folder != NULL);
 	while (readdir(folder))
 		n++;
-	FL_CHECK(closedir(folder) == 0);
+	FL_OK(closedir(folder));
 	return n;
 }
 
@@ -75,7 +75,7 @@ static inline unsigned fl_test_mappings(void)
 	FL_CHECK(f != NULL);
 	while (fgets(line, sizeof line, f))
 		n += strstr(line, "memfd:fairlead") != NULL;
-	FL_CHECK(fclose(f) == 0);
+	FL_OK(fclose(f));
 	return n;
 }
 
@@ -92,10 +92,11 @@ static inline int fl_test_pass(int fd)
 	struct msghdr message = {
 	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-	FL_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
 	FL_CHECK(sendmsg(pair[0], &message, 0) == 1 && recvmsg(pair[1], &message, 0) == 1);
 	memcpy(&got, CMSG_DATA(&control.head), sizeof got);
-	FL_CHECK(close(pair[0]) == 0 && close(pair[1]) == 0);
+	FL_OK(close(pair[0]));
+	FL_OK(close(pair[1]));
 	return got;
 }
 

@@ -28,7 +28,7 @@ static inline void *fl_test_share(size_t size)
 
 static inline void fl_test_unshare(void *memory, size_t size)
 {
-	FL_CHECK(munmap(memory, size) == 0);
+	FL_OK(munmap(memory, size));
 }
 
 /* Starts a child on function(arg), which exits with the result; killed after two minutes. */
@@ -61,7 +61,7 @@ static inline void fl_test_reap(pid_t pid)
 
 static inline void fl_test_kill(pid_t pid)
 {
-	FL_CHECK(kill(pid, SIGKILL) == 0);
+	FL_OK(kill(pid, SIGKILL));
 	int status = fl_test_status(pid);
 	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }

@@ -56,7 +56,7 @@ SHM_FN pid_t process(int (*body)(void *arg), void *arg)
 	if (pid == 0) {
 		(void)alarm(60);
 		/* No alarm ends a stopped process. */
-		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		_exit(body(arg));
 	}
 	return pid;
@@ -75,7 +75,7 @@ SHM_FN int end_of(pid_t pid)
 
 SHM_FN void kill_off(pid_t pid)
 {
-	FL_CHECK(kill(pid, SIGKILL) == 0);
+	FL_OK(kill(pid, SIGKILL));
 	FL_CHECK(WIFSIGNALED(end_of(pid)));
 }
 

@@ -9,7 +9,7 @@
  *
  *     FL_TEST_WITH(stream_echoes, fl_test_each_kind, fl_stream *a, fl_stream *b)
  *     {
- *             FL_GIVES(fl_stream_write(a, "x", 1), 0);
+ *             FL_OK(fl_stream_write(a, "x", 1));
  *     }
  *
  * The other side may be a bare socket, for what a stream would not do: fl_test_tcp().
@@ -46,17 +46,6 @@ static inline void fl_test_net_faults_close(const int *unused)
 	__attribute__((cleanup(fl_test_net_faults_close), unused)) const int FL__UNIQUE(fl_test_net_faults_) =         \
 	    fl_test_net_faults_end()
 
-/* For fibers: the expression has that value; if not, both are printed. */
-#define FL_GIVES(expr, expected) fl_test_gives((long)(expr), (long)(expected), #expr, __FILE__, __LINE__)
-
-static inline void fl_test_gives(long got, long expected, const char *expr, const char *file, int line)
-{
-	if (got == expected)
-		return;
-	(void)fprintf(stderr, "%s:%d: %s gives %ld, not %ld\n", file, line, expr, got, expected);
-	fl_test_abort(expr, file, line);
-}
-
 /* For fibers: lets others run until the condition holds. */
 #define FL_TEST_UNTIL(condition)                                                                                       \
 	do {                                                                                                           \
@@ -79,18 +68,18 @@ static inline void fl_test_tcp(int fds[2])
 	socklen_t size = sizeof a;
 	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(l >= 0 && bind(l, (struct sockaddr *)&a, size) == 0 && listen(l, 1) == 0);
-	FL_CHECK(getsockname(l, (struct sockaddr *)&a, &size) == 0);
+	FL_OK(getsockname(l, (struct sockaddr *)&a, &size));
 	FL_CHECK((fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
-	FL_CHECK(connect(fds[0], (struct sockaddr *)&a, size) == 0);
+	FL_OK(connect(fds[0], (struct sockaddr *)&a, size));
 	FL_CHECK((fds[1] = accept(l, NULL, NULL)) >= 0);
-	FL_CHECK(close(l) == 0);
+	FL_OK(close(l));
 }
 
 /* A stream, and a bare socket on the other side. */
 static inline fl_stream *fl_test_stream_of(int fd)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_stream_from_fd(&s, fd), 0);
+	FL_OK(fl_stream_from_fd(&s, fd));
 	return s;
 }
 
@@ -104,15 +93,15 @@ static inline fl_stream *fl_test_tcp_stream(int *peer)
 
 static inline void fl_test_peer_sends(int peer, const char *text)
 {
-	FL_GIVES(send(peer, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	FL_RC(send(peer, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
 /* Closes a TCP socket so that the other side gets a reset. */
 static inline void fl_test_peer_resets(int peer)
 {
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
-	FL_CHECK(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
-	FL_CHECK(close(peer) == 0);
+	FL_OK(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+	FL_OK(close(peer));
 }
 
 /* Writes as long as there is room: how many bytes. */
@@ -169,7 +158,7 @@ typedef void fl_test_two_streams(fl_stream *a, fl_stream *b);
 static inline int fl_test_unix_pair(void *function)
 {
 	fl_stream *ends[2] = {NULL, NULL};
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	(*(fl_test_two_streams **)function)(ends[0], ends[1]);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);

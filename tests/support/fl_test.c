@@ -16,6 +16,7 @@ enum { WAIT_SECONDS = 60 };
 static fl_test_case *first_case, **last_case = &first_case;
 static size_t case_count;
 static pthread_t case_thread;
+static pid_t case_process;
 
 fl_panic_info fl_test_panic;
 sigjmp_buf fl_test_panic_jump;
@@ -43,11 +44,17 @@ void fl_test_abort(const char *what, const char *file, int line)
 	abort();
 }
 
-/* Fails the case on its own thread; anywhere else cmocka's longjmp would go to a foreign stack. */
+/* Not on another thread, and not in a child of this process. */
+static bool runs_the_case(void)
+{
+	return pthread_equal(pthread_self(), case_thread) && getpid() == case_process;
+}
+
+/* Elsewhere, and in a loop, cmocka's longjmp would go to a foreign stack. */
 static __attribute__((noreturn)) void fail_at(const char *file, int line)
 {
-	if (!pthread_equal(pthread_self(), case_thread))
-		fl_test_abort("failed on a thread that does not run the case", file, line);
+	if (!runs_the_case() || fl_loop_current())
+		fl_test_abort("failed on another stack than the case's", file, line);
 	_fail(file, line);
 	abort(); /* it does not return, and does not say so */
 }
@@ -104,11 +111,12 @@ void fl_test_all_need(unsigned calls)
 	all_need |= calls;
 }
 
-void fl_test_wrong(int got, int expected, const char *expr, const char *file, int line)
+void fl_test_wrong(long got, long expected, const char *expr, const char *file, int line)
 {
-	if (got == -ENOSYS && pthread_equal(pthread_self(), case_thread))
+	if (got == -ENOSYS && runs_the_case())
 		skip_without(FL_TEST_MEMFD | FL_TEST_PIDFD | FL_TEST_EVENTFD, expr);
-	print_error("%s is %d (%s), not %d (%s)\n", expr, got, fl_error_name(got), expected, fl_error_name(expected));
+	print_error("%s is %ld (%s), not %ld (%s)\n", expr, got, fl_error_name((int)got), expected,
+	            fl_error_name((int)expected));
 	fail_at(file, line);
 }
 
@@ -286,6 +294,7 @@ int main(int argc, char **argv)
 	/* MPICH unbuffers stdout in MPI_Init(). Without `line`, glibc keeps that buffer of a byte. */
 	setvbuf(stdout, line, _IOLBF, sizeof line);
 	case_thread = pthread_self();
+	case_process = getpid();
 	for (size_t i = 0; i < CRASH_SIGNALS; i++)
 		sigaction(crash_signals[i], NULL, &crash_actions[i]);
 	for (fl_test_case *c = first_case; c != NULL; c = c->next) {

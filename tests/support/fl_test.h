@@ -16,9 +16,9 @@
  *     }
  *
  * A case registers itself; the build finds the file. Cases run in the order of the file, all in one
- * process: each restores what it changes. Cmocka's assertions, FL_OK and FL_RC leave the case by
- * longjmp, so only the thread that runs the case may use them; other threads use FL_CHECK. A test
- * never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
+ * process: each restores what it changes. Cmocka's assertions leave the case by longjmp, so only
+ * the thread that runs the case may use them, outside a loop. FL_OK, FL_RC and FL_CHECK are for any
+ * thread, fiber and process. A test never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
  */
 #include "core/base/sanitizer.h"
 #include <fairlead.h>
@@ -77,18 +77,18 @@ void fl_test_register(fl_test_case *c);
 	}                                                                                                              \
 	static void name##_body(__VA_ARGS__)
 
-/* The expression is 0; if not, its name is printed. */
-#define FL_OK(expr) fl_test_rc((expr), 0, #expr, __FILE__, __LINE__)
+/* For any thread: the expression is 0; if not, it and its value are printed, and the case fails. */
+#define FL_OK(expr) FL_RC(expr, 0)
 
-/* The expression is that result: FL_RC(fl_mutex_try_lock(&m), -EBUSY). */
-#define FL_RC(expr, expected) fl_test_rc((expr), (expected), #expr, __FILE__, __LINE__)
+/* For any thread: the expression has that value: FL_RC(fl_mutex_try_lock(&m), -EBUSY). */
+#define FL_RC(expr, expected) fl_test_rc((long)(expr), (long)(expected), #expr, __FILE__, __LINE__)
 
 /*
  * Ends the case. Inline, so that the static analyzer knows that the case continues only with the
  * expected result.
  */
-__attribute__((noreturn)) void fl_test_wrong(int got, int expected, const char *expr, const char *file, int line);
-static inline void fl_test_rc(int got, int expected, const char *expr, const char *file, int line)
+__attribute__((noreturn)) void fl_test_wrong(long got, long expected, const char *expr, const char *file, int line);
+static inline void fl_test_rc(long got, long expected, const char *expr, const char *file, int line)
 {
 	if (got != expected)
 		fl_test_wrong(got, expected, expr, file, line);

@@ -90,7 +90,7 @@ static inline void fl_test_take_long(void *arg)
 {
 	fl_test_long *l = arg;
 	fl_event_set(&l->begun);
-	FL_CHECK(fl_event_wait(&l->go) == 0);
+	FL_OK(fl_event_wait(&l->go));
 	l->ended++;
 }
 

@@ -87,9 +87,9 @@ WORKER_FN void parent_hear(struct parent *p)
 WORKER_FN void parent_end(struct parent *p)
 {
 	fl_process_free(p->process);
-	FL_CHECK(munmap(p->rings.submissions, sizeof *p->rings.submissions) == 0);
-	FL_CHECK(munmap(p->rings.completions, sizeof *p->rings.completions) == 0);
-	FL_CHECK(close(p->channel) == 0);
+	FL_OK(munmap(p->rings.submissions, sizeof *p->rings.submissions));
+	FL_OK(munmap(p->rings.completions, sizeof *p->rings.completions));
+	FL_OK(close(p->channel));
 	fl__fds_close(p->fds, FL__WORKER_FDS);
 }
 
@@ -107,7 +107,7 @@ WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, siz
 	FL_CHECK(fd >= 0 && fl__fd_sys.write_at(fd, bytes, size, 0) == (ssize_t)size);
 	FL_OK(fl__fd_sys.seal(fd));
 	FL_OK(fl__packet_send(p->channel, &head, sizeof head, &fd, 1, 0));
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 }
 
 /*

@@ -159,7 +159,7 @@ static fl_local local = FL_LOCAL_INIT(count_destroyed);
 static int use_local(void *arg)
 {
 	FL_CHECK(fl_local_get(&local) == NULL);
-	FL_CHECK(fl_local_set(&local, arg) == 0);
+	FL_OK(fl_local_set(&local, arg));
 	fl__fiber_yield();
 	FL_CHECK(fl_local_get(&local) == arg);
 	return 0;
@@ -190,19 +190,19 @@ static int join_in_every_way(void *arg)
 {
 	family *f = arg;
 	int result = -1, number = 5;
-	FL_CHECK(fl__fiber_join(fl__fiber_self(), NULL, FL_FOREVER, NULL) == -EDEADLK);
+	FL_RC(fl__fiber_join(fl__fiber_self(), NULL, FL_FOREVER, NULL), -EDEADLK);
 	struct fl__fiber *child = fl_test_fiber(f->s, wait_event, &f->go);
-	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl__fiber_join(child, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl__fiber_join(child, &result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl__fiber_join(child, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_token_request(&f->stop);
-	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, &f->stop) == -ECANCELED);
+	FL_RC(fl__fiber_join(child, &result, FL_FOREVER, &f->stop), -ECANCELED);
 	fl_event_set(&f->go);
 	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, NULL) == 0 && result == 0);
 	child = fl_test_fiber(f->s, return_number, &number);
 	fl__fiber_yield(); /* it ends before the join */
 	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == 0 && result == 5);
 	child = fl_test_fiber(f->s, return_number, &number);
-	FL_CHECK(fl__fiber_join(child, NULL, FL_FOREVER, NULL) == 0);
+	FL_OK(fl__fiber_join(child, NULL, FL_FOREVER, NULL));
 	return 0;
 }
 
@@ -350,7 +350,7 @@ static int yield_until_over(void *arg)
 static int be_woken(void *arg)
 {
 	hog *h = arg;
-	FL_CHECK(fl_event_wait(&h->wake) == 0);
+	FL_OK(fl_event_wait(&h->wake));
 	fl__add_relaxed(&h->over, 1);
 	return 0;
 }
@@ -358,7 +358,7 @@ static int be_woken(void *arg)
 static int be_late(void *arg)
 {
 	hog *h = arg;
-	FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	FL_OK(fl_sleep(FL_MS(1)));
 	fl__add_relaxed(&h->over, 1);
 	return 0;
 }
@@ -390,29 +390,29 @@ FL_TEST(fiber_that_yields_starves_no_other)
 /* Which threads may run a scheduler. */
 static int run_again(void *arg)
 {
-	FL_CHECK(fl__sched_run(arg) == -EBUSY);
+	FL_RC(fl__sched_run(arg), -EBUSY);
 	struct fl__sched *other = fl_test_sched();
-	FL_CHECK(fl__sched_run(other) == -EBUSY);
+	FL_RC(fl__sched_run(other), -EBUSY);
 	fl__sched_destroy(other);
 	return 0;
 }
 
 static int run_elsewhere(void *arg)
 {
-	FL_CHECK(fl__sched_run(arg) == -EBUSY);
+	FL_RC(fl__sched_run(arg), -EBUSY);
 	return 0;
 }
 
 static void run_in_child(void *arg)
 {
-	FL_CHECK(fl__sched_run(arg) == -EOWNERDEAD);
+	FL_RC(fl__sched_run(arg), -EOWNERDEAD);
 }
 
 FL_TEST(fiber_schedulers_run_on_one_thread)
 {
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f = fl_test_fiber(s, run_again, s);
-	assert_int_equal(fl_test_child(run_in_child, s, NULL, 0), 0);
+	FL_OK(fl_test_child(run_in_child, s, NULL, 0));
 	fl_test_run(s);
 	fl_test_fiber_end(f);
 	fl_test_run(s); /* nothing to do, and well */
@@ -452,12 +452,12 @@ FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
 	FL_FAULTS();
 	struct fl__sched *s = fl_test_sched();
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
-	FL_CHECK(sigaltstack(&none, &before) == 0); /* of a sanitizer */
+	FL_OK(sigaltstack(&none, &before)); /* of a sanitizer */
 	fl__sys.map = no_map;
 	FL_RC(fl__sched_run(s), -ENOMEM);
 	FL_CHECK(fl_test_faults_end() == 0);
 	FL_OK(fl__sched_run(s));
-	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	FL_OK(sigaltstack(&before, NULL));
 	fl__sched_destroy(s);
 }
 

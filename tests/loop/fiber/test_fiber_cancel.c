@@ -22,8 +22,8 @@ static void *request_it(void *token)
 static void request_elsewhere(fl_cancel_token *token)
 {
 	pthread_t thread;
-	FL_CHECK(pthread_create(&thread, NULL, request_it, token) == 0);
-	FL_CHECK(pthread_join(thread, NULL) == 0);
+	FL_OK(pthread_create(&thread, NULL, request_it, token));
+	FL_OK(pthread_join(thread, NULL));
 }
 
 static void request_here(fl_cancel_token *token)
@@ -52,13 +52,13 @@ static int be_requested_before(void *place)
 	fl_event never = FL_EVENT_INIT;
 	request_of(place)(fl_cancel_scope_current());
 	FL_CHECK(fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	FL_RC(fl_event_wait(&never), -ECANCELED);
 	/* The kick comes while it waits under no token, and ends nothing. */
-	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
-	FL_CHECK(fl_sleep(0) == -ECANCELED);
+		FL_RC(fl_event_wait(&never), -ECANCELED);
+	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
+	FL_RC(fl_sleep(0), -ECANCELED);
 	return 0;
 }
 
@@ -113,7 +113,7 @@ static int cancel_after(void *place)
 	request_of(place)(w.own);
 	fl_fiber_cancel(f);
 	fl_test_settle();
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	return 0;
 }
 
@@ -138,7 +138,7 @@ static int sleep_until_cancelled(void *arg)
 	fl_test_go(&t, cancel_in_line, w);
 	w->own = fl_cancel_scope_current();
 	fl__store_release(&w->asleep, true);
-	FL_CHECK(fl_event_wait(&w->event) == -ECANCELED);
+	FL_RC(fl_event_wait(&w->event), -ECANCELED);
 	fl_test_end(&t);
 	return 0;
 }
@@ -295,7 +295,7 @@ static int cancel_host(void *place)
 	FL_CHECK(fl_test_join(g) == 0 && fiber.rc == -ECANCELED);
 	fl_test_end(&t);
 	FL_CHECK(thread.rc == -ECANCELED);
-	FL_CHECK(fl_test_join(host) == -ECANCELED);
+	FL_RC(fl_test_join(host), -ECANCELED);
 	return 0;
 }
 
@@ -313,9 +313,9 @@ static int wait_for_times(void *unused)
 	const int rc = fl_event_wait_until(&never, fl_after(FL_US(100)), NULL);
 	FL_CHECK(rc == -ETIMEDOUT || (rc == -ECANCELED && fl_now() >= limit));
 	FL_CHECK(fl_event_wait(&never) == -ECANCELED && fl_now() >= limit);
-	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_S(10)), NULL) == -ECANCELED);
+	FL_RC(fl_event_wait_until(&never, fl_after(FL_S(10)), NULL), -ECANCELED);
 	FL_CHECK(fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_US(100)), FL_SHIELDED) == -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, fl_after(FL_US(100)), FL_SHIELDED), -ETIMEDOUT);
 	return 0;
 }
 
@@ -324,8 +324,8 @@ FL_TEST_WITH(fiber_cancel_by_the_deadline_of_its_token, fl_test_body_in_loop, vo
 	fl_fiber *f;
 	fl_cancel_token parent;
 	fl_cancel_token_init(&parent, NULL, fl_after(FL_MS(20)));
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_for_times, NULL, NULL, &parent) == 0);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_for_times, NULL, NULL, &parent));
+	FL_OK(fl_test_join(f));
 	fl_cancel_token_destroy(&parent);
 }
 
@@ -337,13 +337,13 @@ static int start_under_requested(void *place)
 	waiter w = {.event = FL_EVENT_INIT};
 	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
 	request_of(place)(&parent);
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent) == 0);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent));
+	FL_RC(fl_test_join(f), -ECANCELED);
 	/* A separate tree. */
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, FL_SHIELDED) == 0);
+	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, FL_SHIELDED));
 	fl_fiber_yield();
 	request_of(place)(w.own);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_cancel_token_destroy(&parent);
 	return 0;
 }
@@ -363,14 +363,15 @@ static int request_all_the_way_up(void *place)
 	fl_cancel_token parent;
 	waiter w = {.event = FL_EVENT_INIT}, more = w;
 	fl_cancel_token_init(&parent, NULL, FL_FOREVER);
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent) == 0);
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &other, wait_once, &more, NULL, &parent) == 0);
+	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent));
+	FL_OK(fl__fiber_start(fl_loop_current(), &other, wait_once, &more, NULL, &parent));
 	fl_fiber_yield();
 	request_of(place)(w.own);
 	request_of(place)(more.own);
 	request_of(place)(&parent);
 	request_of(place)(fl_cancel_scope_current());
-	FL_CHECK(fl_test_join(f) == -ECANCELED && fl_test_join(other) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
+	FL_RC(fl_test_join(other), -ECANCELED);
 	FL_CHECK(w.ended == 1 && more.ended == 1);
 	fl_cancel_token_destroy(&parent);
 	return 0;
@@ -405,7 +406,7 @@ static int cancel_when_time_is_up(void *place)
 	int rc = fl_test_join(f);
 	FL_CHECK(rc == -ETIMEDOUT || rc == -ECANCELED);
 	fl_sem_release(&w.sem);
-	FL_CHECK(fl_sem_try_acquire(&w.sem) == 0);
+	FL_OK(fl_sem_try_acquire(&w.sem));
 	return 0;
 }
 
@@ -428,6 +429,6 @@ FL_TEST_WITH(fiber_cancel_of_thousands, fl_test_body_in_loop, void)
 	for (unsigned i = 0; i < n; i++)
 		fl_fiber_cancel(f[i]);
 	for (unsigned i = 0; i < n; i++)
-		FL_CHECK(fl_test_join(f[i]) == -ECANCELED);
+		FL_RC(fl_test_join(f[i]), -ECANCELED);
 	FL_CHECK(w.ended == (int)n);
 }

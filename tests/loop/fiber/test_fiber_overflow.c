@@ -30,7 +30,7 @@ static int yield_once(void *arg)
 static void without_core(void)
 {
 	const struct rlimit none = {0, 0};
-	FL_CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
+	FL_OK(setrlimit(RLIMIT_CORE, &none));
 	(void)fl_set_panic_handler(NULL);
 }
 
@@ -40,7 +40,7 @@ static void overflow_in_child(void *arg)
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f;
 	(void)fl_test_fiber(s, yield_once, NULL);
-	FL_CHECK(fl__fiber_create(s, &f, overflow, arg, "glutton") == 0);
+	FL_OK(fl__fiber_create(s, &f, overflow, arg, "glutton"));
 	(void)fl_test_fiber(s, yield_once, NULL);
 	(void)fl__sched_run(s);
 }
@@ -67,8 +67,8 @@ static int on_other_thread(void *arg)
 static void overflow_on_thread(void *arg)
 {
 	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, on_other_thread, arg, NULL) == 0);
-	FL_CHECK(fl_thread_join(&t, NULL) == 0);
+	FL_OK(fl_thread_start(&t, on_other_thread, arg, NULL));
+	FL_OK(fl_thread_join(&t, NULL));
 }
 
 FL_TEST(fiber_overflow_panics_on_any_thread)
@@ -119,7 +119,7 @@ static void exit_24(int signal, siginfo_t *info, void *context)
 {
 	sigset_t blocked;
 	FL_CHECK(context != NULL && info->si_signo == signal);
-	FL_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0);
+	FL_OK(pthread_sigmask(SIG_BLOCK, NULL, &blocked));
 	FL_CHECK(sigismember(&blocked, SIGUSR1) == 1 && sigismember(&blocked, SIGSEGV) == 0);
 	_exit(24);
 }
@@ -133,8 +133,9 @@ static void fault_handled(void *arg)
 	} else {
 		action.sa_handler = exit_23;
 	}
-	FL_CHECK(sigemptyset(&action.sa_mask) == 0 && sigaddset(&action.sa_mask, SIGUSR1) == 0);
-	FL_CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
+	FL_OK(sigemptyset(&action.sa_mask));
+	FL_OK(sigaddset(&action.sa_mask, SIGUSR1));
+	FL_OK(sigaction(SIGSEGV, &action, NULL));
 	(void)fl_test_in_fiber(touch_nothing, NULL);
 }
 
@@ -161,12 +162,12 @@ static int send_fault(void *arg)
 static void sent_and_handled(void *arg)
 {
 	struct sigaction once = {.sa_handler = count_handled, .sa_flags = arg ? (int)SA_RESETHAND : 0};
-	FL_CHECK(sigaction(SIGSEGV, &once, NULL) == 0);
+	FL_OK(sigaction(SIGSEGV, &once, NULL));
 	without_core();
-	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
+	FL_OK(fl_test_in_fiber(send_fault, NULL));
 	FL_CHECK(handled == 1);
 	/* Is fatal if the handler was for one fault. */
-	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
+	FL_OK(fl_test_in_fiber(send_fault, NULL));
 	FL_CHECK(handled == 2);
 }
 
@@ -178,17 +179,17 @@ static void sent_and_ignored(void *arg)
 
 FL_TEST(fiber_faults_that_are_sent)
 {
-	assert_int_equal(fl_test_child(sent_and_handled, NULL, NULL, 0), 0);
+	FL_OK(fl_test_child(sent_and_handled, NULL, NULL, 0));
 	int status = fl_test_child(sent_and_handled, &(char){0}, NULL, 0);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	assert_int_equal(fl_test_child(sent_and_ignored, NULL, NULL, 0), 0);
+	FL_OK(fl_test_child(sent_and_ignored, NULL, NULL, 0));
 }
 
 /* A thread with a signal stack keeps it; another one gets the library's for the run. */
 static int look_at_signal_stack(void *arg)
 {
 	stack_t now;
-	FL_CHECK(sigaltstack(NULL, &now) == 0);
+	FL_OK(sigaltstack(NULL, &now));
 	FL_CHECK(!(now.ss_flags & SS_DISABLE));
 	return arg ? now.ss_sp == arg : now.ss_size >= 65536;
 }
@@ -196,13 +197,13 @@ static int look_at_signal_stack(void *arg)
 static int with_and_without_signal_stack(void *arg)
 {
 	stack_t now, none = {.ss_flags = SS_DISABLE}, own = {.ss_sp = arg, .ss_size = 65536}, before;
-	FL_CHECK(sigaltstack(&none, &before) == 0);
+	FL_OK(sigaltstack(&none, &before));
 	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, NULL) == 1);
 	FL_CHECK(sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE));
-	FL_CHECK(sigaltstack(&own, NULL) == 0);
+	FL_OK(sigaltstack(&own, NULL));
 	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, arg) == 1);
 	FL_CHECK(sigaltstack(NULL, &now) == 0 && now.ss_sp == arg);
-	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	FL_OK(sigaltstack(&before, NULL));
 	return 0;
 }
 

@@ -71,7 +71,7 @@ static int start_without_memory(void *unused)
 		FL_CHECK(++n < 256); /* those of the slab that is there */
 	FL_CHECK(rc == -ENOMEM);
 	(void)fl_test_faults_end();
-	FL_CHECK(fl_fiber_start(&last, sleep_long, NULL, NULL) == 0);
+	FL_OK(fl_fiber_start(&last, sleep_long, NULL, NULL));
 	fl_fiber_free(last);
 	while (n > 0)
 		fl_fiber_free(f[--n]);
@@ -96,16 +96,16 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
-	FL_CHECK(fl_fiber_join_until(self, NULL, 0, NULL) == -EDEADLK);
-	FL_CHECK(fl_fiber_try_join(self, NULL) == -EBUSY);
+	FL_RC(fl_fiber_join_until(self, NULL, 0, NULL), -EDEADLK);
+	FL_RC(fl_fiber_try_join(self, NULL), -EBUSY);
 
 	fl_fiber *f = fl_test_start(wait_event, &go);
 	FL_CHECK(fl_fiber_is_alive(f));
-	FL_CHECK(fl_fiber_try_join(f, &result) == -EBUSY);
-	FL_CHECK(fl_fiber_join_until(f, &result, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_fiber_try_join(f, &result), -EBUSY);
+	FL_RC(fl_fiber_join_until(f, &result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_token_request(&stop);
-	FL_CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, &stop) == -ECANCELED);
+	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
 		FL_CHECK(fl_fiber_join(f, &result) == -ECANCELED); /* it goes on */
@@ -145,7 +145,7 @@ FL_TEST_WITH(fiber_public_callbacks_do_not_join, fl_test_body_in_loop, void)
 	fl_loop *l = fl_loop_current();
 	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
 	fl_loop_timer t = {0};
-	FL_CHECK(fl_loop_post(l, join_outside, &called) == 0);
+	FL_OK(fl_loop_post(l, join_outside, &called));
 	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
 	while (!called.done || !timed.done)
 		fl_fiber_yield();
@@ -169,11 +169,11 @@ static int detach_in_every_way(void *unused)
 {
 	int error = -EIO, canceled = -ECANCELED, none = 0;
 	fl_fiber *f;
-	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "early"}) == 0);
+	FL_OK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "early"}));
 	fl_fiber_detach(f);
 	fl_fiber_yield();
 	FL_CHECK(failures == 1 && failed_with == -EIO && strcmp(failed_name, "early") == 0);
-	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "late"}) == 0);
+	FL_OK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "late"}));
 	fl_fiber_yield();
 	FL_CHECK(failures == 1); /* a caller may ask */
 	fl_fiber_detach(f);
@@ -216,7 +216,7 @@ static int fail_alone(void *unused)
 	static int errors[] = {-EPIPE, EPIPE};
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f;
-		FL_CHECK(fl_fiber_start(&f, return_number, &errors[i], &(fl_fiber_config){.name = "worker"}) == 0);
+		FL_OK(fl_fiber_start(&f, return_number, &errors[i], &(fl_fiber_config){.name = "worker"}));
 		fl_fiber_detach(f);
 	}
 	fl_fiber_yield();
@@ -225,7 +225,7 @@ static int fail_alone(void *unused)
 
 static void fail_unheard(void *unused)
 {
-	FL_CHECK(fl_loop_run(fail_alone, NULL) == 0);
+	FL_OK(fl_loop_run(fail_alone, NULL));
 }
 
 FL_TEST(fiber_public_errors_are_logged)
@@ -303,11 +303,11 @@ static int name_some(void *unused)
 	char cut[] = "a name that is longer than it m";
 	fl_fiber *f;
 	FL_CHECK(strcmp(fl_fiber_name(fl_fiber_current()), "main") == 0);
-	FL_CHECK(fl_fiber_start(&f, look_at_self, cut, &(fl_fiber_config){.name = name}) == 0);
+	FL_OK(fl_fiber_start(&f, look_at_self, cut, &(fl_fiber_config){.name = name}));
 	name[0] = '?';
-	FL_CHECK(fl_test_join(f) == 0);
-	FL_CHECK(fl_test_join(fl_test_start(look_at_self, plain)) == 0);
-	FL_CHECK(fl_fiber_start(&f, look_at_self, plain, &(fl_fiber_config){.name = NULL}) == 0);
+	FL_OK(fl_test_join(f));
+	FL_OK(fl_test_join(fl_test_start(look_at_self, plain)));
+	FL_OK(fl_fiber_start(&f, look_at_self, plain, &(fl_fiber_config){.name = NULL}));
 	return fl_test_join(f);
 }
 
@@ -340,7 +340,7 @@ static int take_turns(void *unused)
 		FL_CHECK(count == i);
 	}
 	for (int i = 0; i < 3; i++) {
-		FL_CHECK(fl_sleep(none[i]) == 0);
+		FL_OK(fl_sleep(none[i]));
 		FL_CHECK(count == 6 + i); /* exactly one turn */
 	}
 	FL_CHECK(fl_sleep_until(0, NULL) == 0 && count == 9);
@@ -368,7 +368,7 @@ static void destroy_value(void *value)
 {
 	FL_CHECK(fl_fiber_current() != NULL);
 	fl_fiber_yield(); /* it may wait */
-	FL_CHECK(fl_sleep(1) == 0);
+	FL_OK(fl_sleep(1));
 	destroyed += *(unsigned *)value;
 }
 
@@ -377,7 +377,7 @@ static fl_local local = FL_LOCAL_INIT(destroy_value);
 static int keep_own_things(void *value)
 {
 	FL_CHECK(fl_local_get(&local) == NULL && errno == 0);
-	FL_CHECK(fl_local_set(&local, value) == 0);
+	FL_OK(fl_local_set(&local, value));
 	errno = (int)*(unsigned *)value;
 	FL_CHECK(fl_cancel_scope_current() != NULL && !fl_cancel_token_is_requested(NULL));
 	const fl_cancel_token *own = fl_cancel_scope_current();
@@ -399,7 +399,7 @@ FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_lo
 		f[i] = fl_test_start(keep_own_things, &values[i]);
 	fl_fiber_detach(f[3]);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 	while (destroyed != 1111)
 		fl_fiber_yield();
 }
@@ -416,7 +416,7 @@ FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
 	FL_CHECK(fl_test_join(fast) == 3);
 	fl_fiber_cancel(slow);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow)) == 0);
-	FL_CHECK(fl_test_join(slow) == -ECANCELED);
+	FL_RC(fl_test_join(slow), -ECANCELED);
 }
 
 /* A cancelled join leaves the fiber running; a cancel of the joiner does not reach the fiber. */
@@ -430,7 +430,7 @@ FL_TEST_WITH(fiber_public_join_that_is_cancelled, fl_test_body_in_loop, void)
 	fl_fiber *f = fl_test_start(sleep_long, NULL), *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
 	fl_fiber_cancel(joiner);
-	FL_CHECK(fl_test_join(joiner) == -ECANCELED);
+	FL_RC(fl_test_join(joiner), -ECANCELED);
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_free(f);
 }
@@ -459,13 +459,13 @@ static int join_by_two(void *unused)
 	fl_fiber *f = fl_test_start(wait_event, &gate);
 	fl_fiber *joiner = fl_test_start(join_fiber, f);
 	fl_test_settle();
-	FL_CHECK(fl_fiber_try_join(f, NULL) == -EBUSY);
+	FL_RC(fl_fiber_try_join(f, NULL), -EBUSY);
 	FL_PANICS(FL_CHECK(fl_fiber_join(f, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_join") == 0 && fl_test_panic.object == f);
 	FL_PANICS(fl_fiber_detach(f));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_detach") == 0);
 	fl_fiber_cancel(joiner);
-	FL_CHECK(fl_test_join(joiner) == -ECANCELED); /* then another may */
+	FL_RC(fl_test_join(joiner), -ECANCELED); /* then another may */
 	fl_event_set(&gate);
 	return fl_test_join(f);
 }

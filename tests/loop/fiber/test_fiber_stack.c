@@ -415,11 +415,11 @@ static void touch_guard(void *arg)
 	struct fl_test_memory one;
 	(void)signal(SIGSEGV, SIG_DFL); /* sanitizers have a handler */
 	const struct rlimit none = {0, 0};
-	FL_CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
+	FL_OK(setrlimit(RLIMIT_CORE, &none));
 	if (arg)
 		fl__sys.guard = fl__portable_guard;
 	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
-	FL_CHECK(fl_test_get_memory(&pool, &one) == 0);
+	FL_OK(fl_test_get_memory(&pool, &one));
 	one.stack.low[0] = 1;
 	fl__sys.discard(one.stack.low - pool.guard, pool.slot); /* the guard stays */
 	one.stack.low[0] = 1;

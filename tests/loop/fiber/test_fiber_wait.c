@@ -17,7 +17,7 @@ static int play_ping(void *arg)
 	pingpong *p = arg;
 	for (unsigned i = 0; i < p->rounds; i++) {
 		fl_sem_release(&p->ping);
-		FL_CHECK(fl_sem_acquire(&p->pong) == 0);
+		FL_OK(fl_sem_acquire(&p->pong));
 	}
 	return 0;
 }
@@ -26,7 +26,7 @@ static int play_pong(void *arg)
 {
 	pingpong *p = arg;
 	for (unsigned i = 0; i < p->rounds; i++) {
-		FL_CHECK(fl_sem_acquire(&p->ping) == 0);
+		FL_OK(fl_sem_acquire(&p->ping));
 		fl_sem_release(&p->pong);
 	}
 	return 0;
@@ -62,7 +62,7 @@ static int meet(void *arg)
 	fl_mutex_lock(&m->lock);
 	m->here++;
 	fl_cond_broadcast(&m->changed);
-	FL_CHECK(fl_cond_wait_for(&m->changed, &m->lock, all_here, m) == 0);
+	FL_OK(fl_cond_wait_for(&m->changed, &m->lock, all_here, m));
 	fl_mutex_unlock(&m->lock);
 	for (int i = 0; i < 50; i++) {
 		int rc = fl_barrier_wait(&m->barrier);

@@ -9,16 +9,16 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address from;
-	FL_GIVES(fl_datagram_try_receive(t->b, got, sizeof got, &from), -EAGAIN);
-	FL_GIVES(fl_datagram_send_to(t->a, "one", 3, &t->to_b), 0);
-	FL_GIVES(fl_datagram_send_to_until(t->a, "two", 3, &t->to_b, 0, NULL), 0);
-	FL_GIVES(fl_datagram_try_send_to(t->a, "three", 5, &t->to_b), 0);
+	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, &from), -EAGAIN);
+	FL_OK(fl_datagram_send_to(t->a, "one", 3, &t->to_b));
+	FL_OK(fl_datagram_send_to_until(t->a, "two", 3, &t->to_b, 0, NULL));
+	FL_OK(fl_datagram_try_send_to(t->a, "three", 5, &t->to_b));
 	fl_test_gets(t->b, "one", &t->to_a);
-	FL_GIVES(fl_datagram_receive(t->b, got, sizeof got, NULL), 3);
+	FL_RC(fl_datagram_receive(t->b, got, sizeof got, NULL), 3);
 	FL_CHECK(memcmp(got, "two", 3) == 0);
 	FL_TEST_UNTIL(fl_datagram_try_receive(t->b, got, sizeof got, &from) == 5);
 	FL_CHECK(memcmp(got, "three", 5) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
-	FL_GIVES(fl_datagram_send_to(t->b, "back", 4, &from), 0);
+	FL_OK(fl_datagram_send_to(t->b, "back", 4, &from));
 	fl_test_gets(t->a, "back", &t->to_b);
 }
 
@@ -27,13 +27,13 @@ FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address from = {.size = 0};
-	FL_GIVES(fl_datagram_send_to(t->a, NULL, 0, &t->to_b), 0);
-	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0);
-	FL_GIVES(fl_datagram_receive(t->b, got, sizeof got, &from), 0);
+	FL_OK(fl_datagram_send_to(t->a, NULL, 0, &t->to_b));
+	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
+	FL_RC(fl_datagram_receive(t->b, got, sizeof got, &from), 0);
 	FL_CHECK(fl_datagram_address_is_equal(&from, &t->to_a));
 	fl_test_gets(t->b, "x", &t->to_a);
-	FL_GIVES(fl_datagram_send_to(t->a, "", 0, &t->to_b), 0);
-	FL_GIVES(fl_datagram_receive(t->b, NULL, 0, NULL), 0);
+	FL_OK(fl_datagram_send_to(t->a, "", 0, &t->to_b));
+	FL_RC(fl_datagram_receive(t->b, NULL, 0, NULL), 0);
 }
 
 /* truncation_unseen: the receiver is told, and the next datagram is whole. */
@@ -41,16 +41,16 @@ FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8] = "";
 	fl_datagram_address from = {.size = 0};
-	FL_GIVES(fl_datagram_send_to(t->a, "123456789", 9, &t->to_b), 0);
-	FL_GIVES(fl_datagram_send_to(t->a, "12345678", 8, &t->to_b), 0);
-	FL_GIVES(fl_datagram_receive(t->b, got, 8, &from), -EMSGSIZE);
+	FL_OK(fl_datagram_send_to(t->a, "123456789", 9, &t->to_b));
+	FL_OK(fl_datagram_send_to(t->a, "12345678", 8, &t->to_b));
+	FL_RC(fl_datagram_receive(t->b, got, 8, &from), -EMSGSIZE);
 	FL_CHECK(memcmp(got, "12345678", 8) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
-	FL_GIVES(fl_datagram_receive(t->b, got, 8, NULL), 8);
-	FL_GIVES(fl_datagram_send_to(t->a, "1", 1, &t->to_b), 0);
-	FL_GIVES(fl_datagram_receive_until(t->b, NULL, 0, NULL, fl_after(FL_S(60)), NULL), -EMSGSIZE);
-	FL_GIVES(fl_datagram_send_to(t->a, "12", 2, &t->to_b), 0);
+	FL_RC(fl_datagram_receive(t->b, got, 8, NULL), 8);
+	FL_OK(fl_datagram_send_to(t->a, "1", 1, &t->to_b));
+	FL_RC(fl_datagram_receive_until(t->b, NULL, 0, NULL, fl_after(FL_S(60)), NULL), -EMSGSIZE);
+	FL_OK(fl_datagram_send_to(t->a, "12", 2, &t->to_b));
 	FL_TEST_UNTIL(fl_datagram_try_receive(t->b, got, 1, NULL) == -EMSGSIZE);
-	FL_GIVES(fl_datagram_try_receive(t->b, got, 1, NULL), -EAGAIN);
+	FL_RC(fl_datagram_try_receive(t->b, got, 1, NULL), -EAGAIN);
 }
 
 FL_TEST_WITH(datagram_large, fl_test_each_two, const fl_test_two *t)
@@ -59,17 +59,17 @@ FL_TEST_WITH(datagram_large, fl_test_each_two, const fl_test_two *t)
 	char *data = malloc(LARGER), *got = malloc(SIZE);
 	for (int i = 0; i < SIZE; i++)
 		data[i] = (char)(i * 7);
-	FL_GIVES(fl_datagram_send_to(t->a, data, SIZE, &t->to_b), 0);
-	FL_GIVES(fl_datagram_receive(t->b, got, SIZE, NULL), SIZE);
+	FL_OK(fl_datagram_send_to(t->a, data, SIZE, &t->to_b));
+	FL_RC(fl_datagram_receive(t->b, got, SIZE, NULL), SIZE);
 	FL_CHECK(memcmp(got, data, SIZE) == 0);
-	FL_GIVES(fl_datagram_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
-	FL_GIVES(fl_datagram_try_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
-	FL_GIVES(fl_datagram_send_to_until(t->a, data, LARGER, &t->to_b, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_datagram_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
+	FL_RC(fl_datagram_try_send_to(t->a, data, LARGER, &t->to_b), -EMSGSIZE);
+	FL_RC(fl_datagram_send_to_until(t->a, data, LARGER, &t->to_b, 0, NULL), -EMSGSIZE);
 	fl_datagram_message m = {.data = data, .size = LARGER, .address = t->to_b};
-	FL_GIVES(fl_datagram_send_many(t->a, &m, 1, NULL), -EMSGSIZE);
-	FL_GIVES(fl_datagram_connect(t->a, &t->to_b), 0);
-	FL_GIVES(fl_datagram_send(t->a, data, LARGER), -EMSGSIZE);
-	FL_GIVES(fl_datagram_send(t->a, "x", 1), 0);
+	FL_RC(fl_datagram_send_many(t->a, &m, 1, NULL), -EMSGSIZE);
+	FL_OK(fl_datagram_connect(t->a, &t->to_b));
+	FL_RC(fl_datagram_send(t->a, data, LARGER), -EMSGSIZE);
+	FL_OK(fl_datagram_send(t->a, "x", 1));
 	fl_test_gets(t->b, "x", NULL);
 	free(data);
 	free(got);
@@ -106,8 +106,8 @@ static int receive_all(void *d)
 static void check_message(int i, const fl_datagram_address *from)
 {
 	const size_t size = out[i].size;
-	FL_GIVES(in[i].received + in[i].lost, size);
-	FL_GIVES(in[i].lost, in[i].size < size ? size - in[i].size : 0);
+	FL_RC(in[i].received + in[i].lost, size);
+	FL_RC(in[i].lost, in[i].size < size ? size - in[i].size : 0);
 	FL_CHECK(memcmp(buffers[i], texts[i], in[i].received) == 0);
 	FL_CHECK(fl_datagram_address_is_equal(&in[i].address, from));
 }
@@ -117,14 +117,14 @@ FL_TEST_WITH(datagram_many, fl_test_each_two, const fl_test_two *t)
 	unsigned sent = 7;
 	make_messages(out, in, &t->to_b);
 	fl_fiber *f = fl_test_start(receive_all, t->b);
-	FL_GIVES(fl_datagram_send_many(t->a, out, MANY, &sent), 0);
-	FL_GIVES(sent, MANY);
-	FL_GIVES(fl_test_join(f), MANY);
+	FL_OK(fl_datagram_send_many(t->a, out, MANY, &sent));
+	FL_RC(sent, MANY);
+	FL_RC(fl_test_join(f), MANY);
 	for (int i = 0; i < MANY; i++)
 		check_message(i, &t->to_a);
-	FL_GIVES(fl_datagram_send_many(t->a, out, 0, &sent), 0);
-	FL_GIVES(sent, 0);
-	FL_GIVES(fl_datagram_try_send_many(t->a, out, 0, NULL), 0);
+	FL_OK(fl_datagram_send_many(t->a, out, 0, &sent));
+	FL_RC(sent, 0);
+	FL_OK(fl_datagram_try_send_many(t->a, out, 0, NULL));
 }
 
 /* The forms: with a deadline, and without a wait. */
@@ -132,14 +132,14 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 {
 	unsigned sent = 0;
 	make_messages(out, in, &t->to_b);
-	FL_GIVES(fl_datagram_try_receive_many(t->b, in, 4), -EAGAIN);
-	FL_GIVES(fl_datagram_receive_many_until(t->b, in, 4, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_datagram_receive_many(t->b, in, 0), -EINVAL);
-	FL_GIVES(fl_datagram_receive_many_until(t->b, in, 0, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_try_receive_many(t->b, in, 0), -EINVAL);
-	FL_GIVES(fl_datagram_try_send_many(t->a, out, 3, &sent), 0);
-	FL_GIVES(sent, 3);
-	FL_GIVES(fl_datagram_send_many_until(t->a, out + 3, 2, NULL, 0, NULL), 0);
+	FL_RC(fl_datagram_try_receive_many(t->b, in, 4), -EAGAIN);
+	FL_RC(fl_datagram_receive_many_until(t->b, in, 4, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_receive_many(t->b, in, 0), -EINVAL);
+	FL_RC(fl_datagram_receive_many_until(t->b, in, 0, 0, NULL), -EINVAL);
+	FL_RC(fl_datagram_try_receive_many(t->b, in, 0), -EINVAL);
+	FL_OK(fl_datagram_try_send_many(t->a, out, 3, &sent));
+	FL_RC(sent, 3);
+	FL_OK(fl_datagram_send_many_until(t->a, out + 3, 2, NULL, 0, NULL));
 	int n = 0;
 	for (int got; n < 5; n += got) {
 		got = fl_datagram_receive_many_until(t->b, in + n, 2, fl_after(FL_S(60)), NULL);
@@ -147,10 +147,10 @@ FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 	}
 	for (int i = 0; i < 5; i++)
 		check_message(i, &t->to_a);
-	FL_GIVES(fl_datagram_connect(t->a, &t->to_b), 0);
+	FL_OK(fl_datagram_connect(t->a, &t->to_b));
 	out[0].address = out[1].address = (fl_datagram_address){.size = 0}; /* to the peer */
-	FL_GIVES(fl_datagram_send_many(t->a, out, 2, &sent), 0);
-	FL_GIVES(fl_datagram_receive_many(t->b, in, 1), 1);
+	FL_OK(fl_datagram_send_many(t->a, out, 2, &sent));
+	FL_RC(fl_datagram_receive_many(t->b, in, 1), 1);
 	FL_TEST_UNTIL(fl_datagram_try_receive_many(t->b, in + 1, 4) == 1);
 	check_message(0, &t->to_a);
 	check_message(1, &t->to_a);
@@ -164,27 +164,27 @@ FL_TEST_WITH(datagram_many_with_an_error, fl_test_each_two, const fl_test_two *t
 	if (t->to_a.system.ss_family == AF_UNIX)
 		other = fl_test_udp_address("127.0.0.1", 9);
 	else
-		FL_GIVES(fl_datagram_address_unix(&other, "@none"), 0);
+		FL_OK(fl_datagram_address_unix(&other, "@none"));
 	make_messages(out, in, &t->to_b);
 	out[2].address = other;
-	FL_GIVES(fl_datagram_send_many(t->a, out, 4, &sent), -EAFNOSUPPORT);
-	FL_GIVES(sent, 2);
-	FL_GIVES(fl_datagram_try_send_many(t->a, out + 2, 2, &sent), -EAFNOSUPPORT);
-	FL_GIVES(sent, 0);
+	FL_RC(fl_datagram_send_many(t->a, out, 4, &sent), -EAFNOSUPPORT);
+	FL_RC(sent, 2);
+	FL_RC(fl_datagram_try_send_many(t->a, out + 2, 2, &sent), -EAFNOSUPPORT);
+	FL_RC(sent, 0);
 	out[2].address = t->to_b;
 	out[1].data = calloc(1, 8 << 20);
 	out[1].size = 8 << 20;
-	FL_GIVES(fl_datagram_send_many_until(t->a, out, 3, &sent, 0, NULL), -EMSGSIZE);
-	FL_GIVES(sent, 1);
+	FL_RC(fl_datagram_send_many_until(t->a, out, 3, &sent, 0, NULL), -EMSGSIZE);
+	FL_RC(sent, 1);
 	free(out[1].data);
 	out[1].address.size = 0; /* no peer */
 	out[1].size = 0;
-	FL_GIVES(fl_datagram_send_many(t->a, out, 3, &sent), -ENOTCONN);
-	FL_GIVES(sent, 1);
-	FL_GIVES(fl_datagram_try_send_many(t->a, out + 1, 1, NULL), -ENOTCONN);
+	FL_RC(fl_datagram_send_many(t->a, out, 3, &sent), -ENOTCONN);
+	FL_RC(sent, 1);
+	FL_RC(fl_datagram_try_send_many(t->a, out + 1, 1, NULL), -ENOTCONN);
 	for (int got = 0; got < 4;)
 		got += fl_datagram_receive_many(t->b, in, MANY);
-	FL_GIVES(fl_datagram_try_receive_many(t->b, in, 1), -EAGAIN);
+	FL_RC(fl_datagram_try_receive_many(t->b, in, 1), -EAGAIN);
 }
 
 /* ---- waits */
@@ -207,22 +207,22 @@ FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
 	char got[16];
 	fl_cancel_token stop;
 	fl_datagram_message m = {.data = got, .size = sizeof got};
-	FL_GIVES(fl_datagram_receive_until(t->b, got, sizeof got, NULL, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_datagram_receive_until(t->b, got, sizeof got, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
-	FL_GIVES(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_datagram_receive_many_until(t->b, &m, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_datagram_receive_many_until(t->b, &m, 1, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	fl_fiber *first = fl_test_start(receive_one, t->b), *second = fl_test_start(receive_several, t->b);
 	FL_TEST_UNTIL(fl_test_datagram_waits(t->b, FL__IO_IN));
 	fl_test_settle();
-	FL_GIVES(fl_datagram_receive_until(t->b, got, sizeof got, NULL, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, 0, NULL), -ETIMEDOUT);
 	fl_fiber_cancel(second);
-	FL_GIVES(fl_test_join(second), -ECANCELED); /* fl_datagram_receive_many() */
+	FL_RC(fl_test_join(second), -ECANCELED); /* fl_datagram_receive_many() */
 	fl_fiber_cancel(first);
-	FL_GIVES(fl_test_join(first), -ECANCELED);                /* fl_datagram_receive() */
-	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0); /* nothing was taken */
+	FL_RC(fl_test_join(first), -ECANCELED);             /* fl_datagram_receive() */
+	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b)); /* nothing was taken */
 	fl_test_gets(t->b, "x", &t->to_a);
 }
 
@@ -234,7 +234,7 @@ static fl_datagram *shared;
 static int receive_in_order(void *number)
 {
 	char got;
-	FL_GIVES(fl_datagram_receive(shared, &got, 1, NULL), 1);
+	FL_RC(fl_datagram_receive(shared, &got, 1, NULL), 1);
 	order[n_order++] = *(int *)number;
 	return got;
 }
@@ -252,12 +252,12 @@ FL_TEST_WITH(datagram_receivers_in_order, fl_test_each_two, const fl_test_two *t
 	}
 	FL_TEST_UNTIL(fl_test_datagram_waits(t->b, FL__IO_IN));
 	for (int i = 0; i < FIBERS; i++) {
-		FL_GIVES(fl_datagram_send_to(t->a, (char[]){(char)('a' + i)}, 1, &t->to_b), 0);
+		FL_OK(fl_datagram_send_to(t->a, (char[]){(char)('a' + i)}, 1, &t->to_b));
 		FL_TEST_UNTIL(n_order == i + 1);
 	}
 	for (int i = 0; i < FIBERS; i++) {
-		FL_GIVES(order[i], i);
-		FL_GIVES(fl_test_join(fibers[i]), 'a' + i);
+		FL_RC(order[i], i);
+		FL_RC(fl_test_join(fibers[i]), 'a' + i);
 	}
 }
 
@@ -275,10 +275,10 @@ FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
 	stop_spinning = false;
 	fl_fiber *f = fl_test_start(stop_it, NULL);
 	while (!stop_spinning) {
-		FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0);
+		FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
 		fl_test_gets(t->b, "x", NULL);
 	}
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 /* ---- connections */
@@ -287,38 +287,38 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address a;
-	FL_GIVES(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
-	FL_GIVES(fl_datagram_send_until(t->a, "x", 1, 0, NULL), -ENOTCONN);
-	FL_GIVES(fl_datagram_try_send(t->a, "x", 1), -ENOTCONN);
-	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOTCONN);
-	FL_GIVES(fl_datagram_send_to_until(t->a, "x", 1, NULL, 0, NULL), -ENOTCONN);
-	FL_GIVES(fl_datagram_try_send_to(t->a, "x", 1, NULL), -ENOTCONN);
-	FL_GIVES(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
-	FL_GIVES(fl_datagram_connect(t->a, &t->to_b), 0);
-	FL_GIVES(fl_datagram_peer_of(t->a, &a), 0);
+	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
+	FL_RC(fl_datagram_send_until(t->a, "x", 1, 0, NULL), -ENOTCONN);
+	FL_RC(fl_datagram_try_send(t->a, "x", 1), -ENOTCONN);
+	FL_RC(fl_datagram_send_to(t->a, "x", 1, NULL), -ENOTCONN);
+	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, NULL, 0, NULL), -ENOTCONN);
+	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, NULL), -ENOTCONN);
+	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
+	FL_OK(fl_datagram_connect(t->a, &t->to_b));
+	FL_OK(fl_datagram_peer_of(t->a, &a));
 	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_b));
-	FL_GIVES(fl_datagram_send(t->a, "1", 1), 0);
-	FL_GIVES(fl_datagram_send_until(t->a, "2", 1, 0, NULL), 0);
-	FL_GIVES(fl_datagram_try_send(t->a, "3", 1), 0);
+	FL_OK(fl_datagram_send(t->a, "1", 1));
+	FL_OK(fl_datagram_send_until(t->a, "2", 1, 0, NULL));
+	FL_OK(fl_datagram_try_send(t->a, "3", 1));
 	fl_test_gets(t->b, "1", &t->to_a);
 	fl_test_gets(t->b, "2", &t->to_a);
 	fl_test_gets(t->b, "3", &t->to_a);
-	FL_GIVES(fl_datagram_connect(t->a, &t->to_b), 0); /* once more */
-	FL_GIVES(fl_datagram_disconnect(t->a), 0);
-	FL_GIVES(fl_datagram_disconnect(t->a), 0);
-	FL_GIVES(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
-	FL_GIVES(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
+	FL_OK(fl_datagram_connect(t->a, &t->to_b)); /* once more */
+	FL_OK(fl_datagram_disconnect(t->a));
+	FL_OK(fl_datagram_disconnect(t->a));
+	FL_RC(fl_datagram_peer_of(t->a, &a), -ENOTCONN);
+	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
 	a = fl_test_address_of(t->a);
 	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_a)); /* it has kept its address */
-	FL_GIVES(fl_datagram_send_to(t->b, "still", 5, &t->to_a), 0);
+	FL_OK(fl_datagram_send_to(t->b, "still", 5, &t->to_a));
 	fl_test_gets(t->a, "still", &t->to_b);
-	FL_GIVES(fl_datagram_try_receive(t->b, got, sizeof got, NULL), -EAGAIN);
+	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, NULL), -EAGAIN);
 	a.size = 0;
-	FL_GIVES(fl_datagram_connect(t->a, &a), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_connect(t->a, &a), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
 	a.size = sizeof a.system + 1;
-	FL_GIVES(fl_datagram_send_to_until(t->a, "x", 1, &a, 0, NULL), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_try_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_send_to_until(t->a, "x", 1, &a, 0, NULL), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_try_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
 }
 
 /* A connected socket receives from its peer alone. */
@@ -327,13 +327,13 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 	char got[8];
 	fl_datagram *a = fl_test_udp("127.0.0.1"), *b = fl_test_udp("127.0.0.1"), *c = fl_test_udp("127.0.0.1");
 	const fl_datagram_address to_a = fl_test_address_of(a), to_b = fl_test_address_of(b);
-	FL_GIVES(fl_datagram_connect(a, &to_b), 0);
-	FL_GIVES(fl_datagram_send_to(c, "foreign", 7, &to_a), 0);
-	FL_GIVES(fl_datagram_send_to(b, "peer", 4, &to_a), 0);
+	FL_OK(fl_datagram_connect(a, &to_b));
+	FL_OK(fl_datagram_send_to(c, "foreign", 7, &to_a));
+	FL_OK(fl_datagram_send_to(b, "peer", 4, &to_a));
 	fl_test_gets(a, "peer", &to_b);
-	FL_GIVES(fl_datagram_try_receive(a, got, sizeof got, NULL), -EAGAIN);
-	FL_GIVES(fl_datagram_disconnect(a), 0);
-	FL_GIVES(fl_datagram_send_to(c, "foreign", 7, &to_a), 0);
+	FL_RC(fl_datagram_try_receive(a, got, sizeof got, NULL), -EAGAIN);
+	FL_OK(fl_datagram_disconnect(a));
+	FL_OK(fl_datagram_send_to(c, "foreign", 7, &to_a));
 	fl_test_gets(a, "foreign", NULL);
 	fl_datagram_free(a);
 	fl_datagram_free(b);
@@ -350,28 +350,28 @@ FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 	const fl_datagram_address all4 = fl_test_udp_address("127.0.0.1", port),
 				  all6 = fl_test_udp_address("::1", port), to4 = fl_test_address_of(four),
 				  to6 = fl_test_address_of(six);
-	FL_GIVES(fl_datagram_send_to(four, "4", 1, &all4), 0);
+	FL_OK(fl_datagram_send_to(four, "4", 1, &all4));
 	fl_test_gets(all, "4", &to4);
-	FL_GIVES(fl_datagram_send_to(six, "6", 1, &all6), 0);
+	FL_OK(fl_datagram_send_to(six, "6", 1, &all6));
 	fl_test_gets(all, "6", &to6);
-	FL_GIVES(fl_datagram_send_to(all, "to 4", 4, &to4), 0);
+	FL_OK(fl_datagram_send_to(all, "to 4", 4, &to4));
 	fl_test_gets(four, "to 4", &all4);
-	FL_GIVES(fl_datagram_send_to(all, "to 6", 4, &to6), 0);
+	FL_OK(fl_datagram_send_to(all, "to 6", 4, &to6));
 	fl_test_gets(six, "to 6", &all6);
-	FL_GIVES(fl_datagram_send_to(four, "x", 1, &to6), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_send_to(six, "x", 1, &to4), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_connect(six, &to4), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_connect(all, &to4), 0);
-	FL_GIVES(fl_datagram_send(all, "one", 3), 0);
+	FL_RC(fl_datagram_send_to(four, "x", 1, &to6), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_send_to(six, "x", 1, &to4), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_connect(six, &to4), -EAFNOSUPPORT);
+	FL_OK(fl_datagram_connect(all, &to4));
+	FL_OK(fl_datagram_send(all, "one", 3));
 	fl_test_gets(four, "one", &all4);
-	FL_GIVES(fl_datagram_connect(all, &to6), 0); /* from one peer to another, of the other family */
-	FL_GIVES(fl_datagram_send(all, "other", 5), 0);
+	FL_OK(fl_datagram_connect(all, &to6)); /* from one peer to another, of the other family */
+	FL_OK(fl_datagram_send(all, "other", 5));
 	fl_test_gets(six, "other", &all6);
-	FL_GIVES(fl_datagram_disconnect(all), 0);
-	FL_GIVES(fl_datagram_port(all), port);
-	FL_GIVES(fl_datagram_send_to(four, "4", 1, &all4), 0);
+	FL_OK(fl_datagram_disconnect(all));
+	FL_RC(fl_datagram_port(all), port);
+	FL_OK(fl_datagram_send_to(four, "4", 1, &all4));
 	fl_test_gets(all, "4", &to4);
-	FL_GIVES(fl_datagram_send_to(six, "6", 1, &all6), 0);
+	FL_OK(fl_datagram_send_to(six, "6", 1, &all6));
 	fl_test_gets(all, "6", &to6);
 	fl_datagram_free(all);
 	fl_datagram_free(four);
@@ -413,27 +413,27 @@ static void closes(const fl_test_two *t)
 	fl_datagram_close(t->b);
 	fl_datagram_close(t->b);
 	for (int i = 0; i < 3; i++)
-		FL_GIVES(fl_test_join(f[i]), -EPIPE); /* fl_datagram_close() */
+		FL_RC(fl_test_join(f[i]), -EPIPE); /* fl_datagram_close() */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0 && fl_datagram_fd(t->b) == -1 && fl_datagram_port(t->b) == 0);
-	FL_GIVES(fl_datagram_receive(t->b, got, 1, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_receive_until(t->b, got, 1, NULL, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_try_receive(t->b, got, 1, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_receive_many(t->b, &m, 1), -EPIPE);
-	FL_GIVES(fl_datagram_receive_many_until(t->b, &m, 1, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_try_receive_many(t->b, &m, 1), -EPIPE);
-	FL_GIVES(fl_datagram_send(t->b, "x", 1), -EPIPE);
-	FL_GIVES(fl_datagram_send_until(t->b, "x", 1, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_try_send(t->b, "x", 1), -EPIPE);
-	FL_GIVES(fl_datagram_send_to(t->b, "x", 1, &t->to_a), -EPIPE);
-	FL_GIVES(fl_datagram_send_to_until(t->b, "x", 1, &t->to_a, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_try_send_to(t->b, "x", 1, &t->to_a), -EPIPE);
-	FL_GIVES(fl_datagram_send_many(t->b, &m, 1, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_send_many_until(t->b, &m, 0, NULL, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_try_send_many(t->b, &m, 0, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_connect(t->b, &t->to_a), -EPIPE);
-	FL_GIVES(fl_datagram_disconnect(t->b), -EPIPE);
-	FL_GIVES(fl_datagram_address_of(t->b, &a), -EPIPE);
-	FL_GIVES(fl_datagram_peer_of(t->b, &a), -EPIPE);
+	FL_RC(fl_datagram_receive(t->b, got, 1, NULL), -EPIPE);
+	FL_RC(fl_datagram_receive_until(t->b, got, 1, NULL, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_try_receive(t->b, got, 1, NULL), -EPIPE);
+	FL_RC(fl_datagram_receive_many(t->b, &m, 1), -EPIPE);
+	FL_RC(fl_datagram_receive_many_until(t->b, &m, 1, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_try_receive_many(t->b, &m, 1), -EPIPE);
+	FL_RC(fl_datagram_send(t->b, "x", 1), -EPIPE);
+	FL_RC(fl_datagram_send_until(t->b, "x", 1, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_try_send(t->b, "x", 1), -EPIPE);
+	FL_RC(fl_datagram_send_to(t->b, "x", 1, &t->to_a), -EPIPE);
+	FL_RC(fl_datagram_send_to_until(t->b, "x", 1, &t->to_a, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_try_send_to(t->b, "x", 1, &t->to_a), -EPIPE);
+	FL_RC(fl_datagram_send_many(t->b, &m, 1, NULL), -EPIPE);
+	FL_RC(fl_datagram_send_many_until(t->b, &m, 0, NULL, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_try_send_many(t->b, &m, 0, NULL), -EPIPE);
+	FL_RC(fl_datagram_connect(t->b, &t->to_a), -EPIPE);
+	FL_RC(fl_datagram_disconnect(t->b), -EPIPE);
+	FL_RC(fl_datagram_address_of(t->b, &a), -EPIPE);
+	FL_RC(fl_datagram_peer_of(t->b, &a), -EPIPE);
 }
 
 FL_TEST(datagram_closed)
@@ -448,14 +448,14 @@ FL_TEST_WITH(datagram_closed_with_senders, fl_test_body_leaves_nothing, void)
 	fl_fiber *f[4];
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
-	FL_GIVES(fl_datagram_connect(a, &t.to_b), 0);
+	FL_OK(fl_datagram_connect(a, &t.to_b));
 	for (int i = 0; i < 4; i++)
 		f[i] = fl_test_start(i < 2 ? send_until_full : send_until_full_connected, &t);
 	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
 	fl_test_look();
 	fl_datagram_close(a);
 	for (int i = 0; i < 4; i++)
-		FL_GIVES(fl_test_join(f[i]), -EPIPE);
+		FL_RC(fl_test_join(f[i]), -EPIPE);
 	fl_datagram_free(a);
 	fl_datagram_free(b);
 }
@@ -470,7 +470,7 @@ FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
 	FL_PANICS(fl_datagram_free(kept));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_datagram_free") == 0);
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_datagram_free(kept);
 }
 
@@ -484,23 +484,23 @@ static void in_child(void *unused)
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = kept_at};
 	const int fd = fl_datagram_fd(kept);
-	FL_GIVES(fl_datagram_receive(kept, got, 1, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_try_receive(kept, got, 1, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_receive_many(kept, &m, 1), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_receive_many_until(kept, &m, 1, 0, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_try_receive_many(kept, &m, 1), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send(kept, "x", 1), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send_until(kept, "x", 1, 0, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_try_send(kept, "x", 1), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send_to(kept, "x", 1, &kept_at), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send_to_until(kept, "x", 1, &kept_at, 0, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_try_send_to(kept, "x", 1, &kept_at), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send_many(kept, &m, 1, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_send_many_until(kept, &m, 1, NULL, 0, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_try_send_many(kept, &m, 1, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_connect(kept, &kept_at), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_disconnect(kept), -EOWNERDEAD);
+	FL_RC(fl_datagram_receive(kept, got, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_try_receive(kept, got, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_receive_many(kept, &m, 1), -EOWNERDEAD);
+	FL_RC(fl_datagram_receive_many_until(kept, &m, 1, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), -EOWNERDEAD);
+	FL_RC(fl_datagram_send(kept, "x", 1), -EOWNERDEAD);
+	FL_RC(fl_datagram_send_until(kept, "x", 1, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_try_send(kept, "x", 1), -EOWNERDEAD);
+	FL_RC(fl_datagram_send_to(kept, "x", 1, &kept_at), -EOWNERDEAD);
+	FL_RC(fl_datagram_send_to_until(kept, "x", 1, &kept_at, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_try_send_to(kept, "x", 1, &kept_at), -EOWNERDEAD);
+	FL_RC(fl_datagram_send_many(kept, &m, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_send_many_until(kept, &m, 1, NULL, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_try_send_many(kept, &m, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_datagram_connect(kept, &kept_at), -EOWNERDEAD);
+	FL_RC(fl_datagram_disconnect(kept), -EOWNERDEAD);
 	fl_datagram_free(kept); /* though a fiber of the parent's receives */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0);
 	FL_CHECK(fl_test_path_is_there(&path));
@@ -513,9 +513,9 @@ FL_TEST_WITH(datagram_in_a_forked_child, fl_test_body_leaves_nothing, void)
 	kept_at = fl_test_address_of(kept);
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
-	FL_GIVES(fl_test_child(in_child, NULL, NULL, 0), 0);
-	FL_GIVES(fl_datagram_send_to(kept, "still", 5, &kept_at), 0); /* the parent has lost nothing */
-	FL_GIVES(fl_test_join(f), 5);
+	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
+	FL_OK(fl_datagram_send_to(kept, "still", 5, &kept_at)); /* the parent has lost nothing */
+	FL_RC(fl_test_join(f), 5);
 	fl_datagram_free(kept);
 	fl_test_path_end(&path);
 }
@@ -525,21 +525,21 @@ static void in_callback(void *event)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
-	FL_GIVES(fl_datagram_send(kept, "x", 1), -EINVAL);
-	FL_GIVES(fl_datagram_send_until(kept, "x", 1, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_send_to(kept, "x", 1, &kept_at), -EINVAL);
-	FL_GIVES(fl_datagram_send_to_until(kept, "x", 1, &kept_at, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_send_many(kept, &m, 1, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_send_many_until(kept, &m, 1, NULL, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_receive(kept, got, 1, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_receive_many(kept, &m, 1), -EINVAL);
-	FL_GIVES(fl_datagram_receive_many_until(kept, &m, 1, 0, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_connect(kept, &kept_at), 0);
-	FL_GIVES(fl_datagram_try_send(kept, "1", 1), 0);
-	FL_GIVES(fl_datagram_try_receive(kept, got, 1, NULL), 1);
-	FL_GIVES(fl_datagram_try_send_many(kept, &m, 1, NULL), 0);
-	FL_GIVES(fl_datagram_try_receive_many(kept, &m, 1), 1);
+	FL_RC(fl_datagram_send(kept, "x", 1), -EINVAL);
+	FL_RC(fl_datagram_send_until(kept, "x", 1, 0, NULL), -EINVAL);
+	FL_RC(fl_datagram_send_to(kept, "x", 1, &kept_at), -EINVAL);
+	FL_RC(fl_datagram_send_to_until(kept, "x", 1, &kept_at, 0, NULL), -EINVAL);
+	FL_RC(fl_datagram_send_many(kept, &m, 1, NULL), -EINVAL);
+	FL_RC(fl_datagram_send_many_until(kept, &m, 1, NULL, 0, NULL), -EINVAL);
+	FL_RC(fl_datagram_receive(kept, got, 1, NULL), -EINVAL);
+	FL_RC(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EINVAL);
+	FL_RC(fl_datagram_receive_many(kept, &m, 1), -EINVAL);
+	FL_RC(fl_datagram_receive_many_until(kept, &m, 1, 0, NULL), -EINVAL);
+	FL_OK(fl_datagram_connect(kept, &kept_at));
+	FL_OK(fl_datagram_try_send(kept, "1", 1));
+	FL_RC(fl_datagram_try_receive(kept, got, 1, NULL), 1);
+	FL_OK(fl_datagram_try_send_many(kept, &m, 1, NULL));
+	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), 1);
 	fl_event_set(event);
 }
 
@@ -547,13 +547,13 @@ static int elsewhere(void *unused)
 {
 	char got;
 	fl_datagram_message m = {.data = &got, .size = 1};
-	FL_GIVES(fl_datagram_try_send(kept, "x", 1), -EINVAL);
-	FL_GIVES(fl_datagram_try_send_to(kept, "x", 1, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_try_receive(kept, &got, 1, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_try_send_many(kept, &m, 1, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_try_receive_many(kept, &m, 1), -EINVAL);
-	FL_GIVES(fl_datagram_connect(kept, &kept_at), -EINVAL);
-	FL_GIVES(fl_datagram_disconnect(kept), -EINVAL);
+	FL_RC(fl_datagram_try_send(kept, "x", 1), -EINVAL);
+	FL_RC(fl_datagram_try_send_to(kept, "x", 1, NULL), -EINVAL);
+	FL_RC(fl_datagram_try_receive(kept, &got, 1, NULL), -EINVAL);
+	FL_RC(fl_datagram_try_send_many(kept, &m, 1, NULL), -EINVAL);
+	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), -EINVAL);
+	FL_RC(fl_datagram_connect(kept, &kept_at), -EINVAL);
+	FL_RC(fl_datagram_disconnect(kept), -EINVAL);
 	return 0;
 }
 
@@ -563,9 +563,9 @@ FL_TEST_WITH(datagram_callers, fl_test_body_leaves_nothing, void)
 	int result = 1;
 	kept = fl_test_unix(NULL);
 	kept_at = fl_test_address_of(kept);
-	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
-	FL_GIVES(fl_event_wait(&done), 0);
-	FL_GIVES(fl_to_thread(elsewhere, NULL, &result), 0);
-	FL_GIVES(result, 0);
+	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
+	FL_OK(fl_event_wait(&done));
+	FL_OK(fl_to_thread(elsewhere, NULL, &result));
+	FL_RC(result, 0);
 	fl_datagram_free(kept);
 }

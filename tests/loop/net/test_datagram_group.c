@@ -10,7 +10,7 @@ static const char group[] = "239.255.7.1", other_group[] = "239.255.7.2";
 static fl_datagram *open_with(const char *host, uint16_t port, const fl_datagram_config *c)
 {
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_open_udp(&d, host, port, c), 0);
+	FL_OK(fl_datagram_open_udp(&d, host, port, c));
 	return d;
 }
 
@@ -20,13 +20,13 @@ static void change_group(const fl_datagram *d, int option, const char *to)
 	struct group_req request = {.gr_interface = if_nametoindex("lo")};
 	const fl_datagram_address a = fl_test_udp_address(to, 1);
 	memcpy(&request.gr_group, &a.system, sizeof a.system);
-	FL_CHECK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, option, &request, sizeof request) == 0);
+	FL_OK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, option, &request, sizeof request));
 }
 
 static void gets_none(fl_datagram *d)
 {
 	char got[8];
-	FL_GIVES(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
+	FL_RC(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
 }
 
 /*
@@ -44,13 +44,13 @@ static int to_groups(void *host)
 	change_group(a, MCAST_JOIN_GROUP, group);
 	change_group(b, MCAST_JOIN_GROUP, group);
 	change_group(c, MCAST_JOIN_GROUP, other_group);
-	FL_GIVES(fl_datagram_send_to(s, "group", 5, &to), 0);
+	FL_OK(fl_datagram_send_to(s, "group", 5, &to));
 	fl_test_gets(a, "group", NULL);
 	fl_test_gets(b, "group", NULL);
 	gets_none(c);
 	gets_none(none);
 	change_group(b, MCAST_LEAVE_GROUP, group);
-	FL_GIVES(fl_datagram_send_to(s, "group", 5, &to), 0);
+	FL_OK(fl_datagram_send_to(s, "group", 5, &to));
 	fl_test_gets(a, "group", NULL);
 	gets_none(b);
 	fl_datagram_free(a);
@@ -82,7 +82,7 @@ static int no_interface(void *unused)
 	fl__net_sys.set_struct = no_struct;
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
 		fault = errors[i][0];
-		FL_GIVES(fl_datagram_open_udp(&none, "0.0.0.0", 0, &on_lo), errors[i][1]);
+		FL_RC(fl_datagram_open_udp(&none, "0.0.0.0", 0, &on_lo), errors[i][1]);
 	}
 	fl_test_no_faults();
 	FL_CHECK(none == NULL);
@@ -102,12 +102,12 @@ static int loopback(void *unused)
 		    *t = open_with("0.0.0.0", 0, &loud);
 	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d));
 	change_group(d, MCAST_JOIN_GROUP, group);
-	FL_GIVES(fl_datagram_send_to(t, "loud", 4, &to), 0);
+	FL_OK(fl_datagram_send_to(t, "loud", 4, &to));
 	fl_test_gets(d, "loud", NULL);
-	FL_GIVES(fl_datagram_connect(t, &to), 0); /* a group may be a peer */
-	FL_GIVES(fl_datagram_send(t, "peer", 4), 0);
+	FL_OK(fl_datagram_connect(t, &to)); /* a group may be a peer */
+	FL_OK(fl_datagram_send(t, "peer", 4));
 	fl_test_gets(d, "peer", NULL);
-	FL_GIVES(fl_datagram_send_to(s, "quiet", 5, &to), 0); /* on lo the interface itself brings it back */
+	FL_OK(fl_datagram_send_to(s, "quiet", 5, &to)); /* on lo the interface itself brings it back */
 	fl_datagram_free(d);
 	fl_datagram_free(s);
 	fl_datagram_free(t);
@@ -128,14 +128,14 @@ static int to_all(void *host)
 		    *not_allowed = fl_test_udp(host);
 	const fl_datagram_address to = fl_test_udp_address("127.255.255.255", fl_datagram_port(d));
 	m.address = to;
-	FL_GIVES(fl_datagram_send_to(not_allowed, "x", 1, &to), -EACCES);
-	FL_GIVES(fl_datagram_send_to_until(not_allowed, "x", 1, &to, 0, NULL), -EACCES);
-	FL_GIVES(fl_datagram_try_send_to(not_allowed, "x", 1, &to), -EACCES);
-	FL_GIVES(fl_datagram_send_many(not_allowed, &m, 1, NULL), -EACCES);
-	FL_GIVES(fl_datagram_send_to(s, "all", 3, &to), 0);
+	FL_RC(fl_datagram_send_to(not_allowed, "x", 1, &to), -EACCES);
+	FL_RC(fl_datagram_send_to_until(not_allowed, "x", 1, &to, 0, NULL), -EACCES);
+	FL_RC(fl_datagram_try_send_to(not_allowed, "x", 1, &to), -EACCES);
+	FL_RC(fl_datagram_send_many(not_allowed, &m, 1, NULL), -EACCES);
+	FL_OK(fl_datagram_send_to(s, "all", 3, &to));
 	fl_test_gets(d, "all", NULL);
-	FL_GIVES(fl_datagram_connect(s, &to), 0);
-	FL_GIVES(fl_datagram_send(s, "all", 3), 0);
+	FL_OK(fl_datagram_connect(s, &to));
+	FL_OK(fl_datagram_send(s, "all", 3));
 	fl_test_gets(d, "all", NULL);
 	fl_datagram_free(d);
 	fl_datagram_free(s);

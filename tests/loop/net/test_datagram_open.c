@@ -9,13 +9,13 @@
 static void is_text(const fl_datagram_address *a, const char *expected)
 {
 	char text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
-	FL_GIVES(fl_datagram_address_text(a, text, sizeof text), 0);
+	FL_OK(fl_datagram_address_text(a, text, sizeof text));
 	if (strcmp(text, expected) != 0)
 		FL_CHECK(!"another text");
 	const size_t n = strlen(expected);
-	FL_GIVES(fl_datagram_address_text(a, text, n + 1), 0);
-	FL_GIVES(fl_datagram_address_text(a, text, n), -ENOSPC);
-	FL_GIVES(fl_datagram_address_text(a, text, 0), -ENOSPC);
+	FL_OK(fl_datagram_address_text(a, text, n + 1));
+	FL_RC(fl_datagram_address_text(a, text, n), -ENOSPC);
+	FL_RC(fl_datagram_address_text(a, text, 0), -ENOSPC);
 }
 
 FL_TEST_WITH(datagram_address_text, fl_test_body_leaves_nothing, void)
@@ -30,16 +30,16 @@ FL_TEST_WITH(datagram_address_text, fl_test_body_leaves_nothing, void)
 	};
 	fl_datagram_address a, b;
 	FL_EACH (i, all) {
-		FL_GIVES(fl_datagram_address_udp_until(&a, all[i].host, 7000, 0, NULL), 0);
+		FL_OK(fl_datagram_address_udp_until(&a, all[i].host, 7000, 0, NULL));
 		is_text(&a, all[i].text);
 		b = fl_test_udp_address(all[i].host, 7000);
 		FL_CHECK(fl_datagram_address_is_equal(&a, &b));
 		b = fl_test_udp_address(all[i].host, 7001);
 		FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
 	}
-	FL_GIVES(fl_datagram_address_unix(&a, "/tmp/path"), 0);
+	FL_OK(fl_datagram_address_unix(&a, "/tmp/path"));
 	is_text(&a, "/tmp/path");
-	FL_GIVES(fl_datagram_address_unix(&b, "@name"), 0);
+	FL_OK(fl_datagram_address_unix(&b, "@name"));
 	is_text(&b, "@name");
 	FL_CHECK(!fl_datagram_address_is_equal(&a, &b) && fl_datagram_address_is_equal(&b, &b));
 	a = fl_test_udp_address("127.0.0.1", 1);
@@ -63,19 +63,19 @@ FL_TEST_WITH(datagram_address_unix, fl_test_body_leaves_nothing, void)
 	b = fl_test_udp_address("::1", 1);
 	memset(path, 'x', sizeof path - 1);
 	path[sizeof path - 1] = '\0';
-	FL_GIVES(fl_datagram_address_unix(&a, path), 0);
-	FL_GIVES(a.size, b.size);
+	FL_OK(fl_datagram_address_unix(&a, path));
+	FL_RC(a.size, b.size);
 	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
 	char longest[110];
 	memset(longest, 'x', 109);
 	longest[109] = '\0';
 	longest[108] = '\0';
-	FL_GIVES(fl_datagram_address_unix(&a, longest), -ENAMETOOLONG);
+	FL_RC(fl_datagram_address_unix(&a, longest), -ENAMETOOLONG);
 	longest[107] = '\0';
-	FL_GIVES(fl_datagram_address_unix(&a, longest), 0);
+	FL_OK(fl_datagram_address_unix(&a, longest));
 	is_text(&a, longest);
-	FL_GIVES(fl_datagram_address_unix(&a, ""), -EINVAL);
-	FL_GIVES(fl_datagram_address_unix(&a, NULL), -EINVAL);
+	FL_RC(fl_datagram_address_unix(&a, ""), -EINVAL);
+	FL_RC(fl_datagram_address_unix(&a, NULL), -EINVAL);
 }
 
 static int of_names(void *unused)
@@ -83,9 +83,9 @@ static int of_names(void *unused)
 	char name[300];
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), 0);
+	FL_OK(fl_datagram_address_udp(&a, "some.name", 5));
 	is_text(&a, "127.0.0.2:5"); /* IPv4 before IPv6 */
-	FL_GIVES(fl_datagram_open_udp(&d, "some.name", 0, NULL), 0);
+	FL_OK(fl_datagram_open_udp(&d, "some.name", 0, NULL));
 	a = fl_test_address_of(d);
 	a = fl_test_udp_address("127.0.0.2", fl_datagram_port(d));
 	fl_datagram_address own = fl_test_address_of(d);
@@ -94,13 +94,13 @@ static int of_names(void *unused)
 	static const int errors[] = {-ENOENT, -EAGAIN, -EIO, -ENOMEM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE};
 	FL_EACH (i, errors) {
 		fl_test_found_n = errors[i];
-		FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), errors[i]);
-		FL_GIVES(fl_datagram_open_udp(&d, "some.name", 5, NULL), errors[i]);
+		FL_RC(fl_datagram_address_udp(&a, "some.name", 5), errors[i]);
+		FL_RC(fl_datagram_open_udp(&d, "some.name", 5, NULL), errors[i]);
 	}
 	memset(name, 'x', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
-	FL_GIVES(fl_datagram_address_udp(&a, name, 5), -ENAMETOOLONG);
-	FL_GIVES(fl_datagram_address_udp(&a, NULL, 5), -EINVAL);
+	FL_RC(fl_datagram_address_udp(&a, name, 5), -ENAMETOOLONG);
+	FL_RC(fl_datagram_address_udp(&a, NULL, 5), -EINVAL);
 	return 0;
 }
 
@@ -119,14 +119,14 @@ static int cancelled(void *unused)
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
 	fl_cancel_token stop;
-	FL_GIVES(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
-	FL_GIVES(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_GIVES(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
-		FL_GIVES(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
+		FL_RC(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
+		FL_RC(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
 	}
 	fl_cancel_token_destroy(&stop);
 	return 0;
@@ -144,12 +144,12 @@ static void in_callback(void *event)
 {
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_address_udp(&a, "localhost", 1), -ENOTSUP); /* it would have to wait */
-	FL_GIVES(fl_datagram_address_udp(&a, "127.0.0.1", 1), 0);
-	FL_GIVES(fl_datagram_open_udp(&d, "localhost", 1, NULL), -ENOTSUP);
-	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0);
+	FL_RC(fl_datagram_address_udp(&a, "localhost", 1), -ENOTSUP); /* it would have to wait */
+	FL_OK(fl_datagram_address_udp(&a, "127.0.0.1", 1));
+	FL_RC(fl_datagram_open_udp(&d, "localhost", 1, NULL), -ENOTSUP);
+	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL));
 	fl_datagram_free(d);
-	FL_GIVES(fl_datagram_open_unix(&d, NULL), 0);
+	FL_OK(fl_datagram_open_unix(&d, NULL));
 	fl_datagram_free(d);
 	fl_event_set(event);
 }
@@ -157,7 +157,7 @@ static void in_callback(void *event)
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
+	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
 	return fl_event_wait(&done);
 }
 
@@ -184,9 +184,9 @@ FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 	const int on = 1;
 	fl_datagram *a = fl_test_udp("127.0.0.1");
 	const uint16_t port = fl_datagram_port(a);
-	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, NULL), -EADDRINUSE);
-	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, &share), -EADDRINUSE);
-	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, &reuse), -EADDRINUSE);
+	FL_RC(fl_datagram_open_udp(&b, "127.0.0.1", port, NULL), -EADDRINUSE);
+	FL_RC(fl_datagram_open_udp(&b, "127.0.0.1", port, &share), -EADDRINUSE);
+	FL_RC(fl_datagram_open_udp(&b, "127.0.0.1", port, &reuse), -EADDRINUSE);
 	struct sockaddr_in there = bare; /* another program that would take our datagrams */
 	there.sin_port = htons(port);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -195,9 +195,9 @@ FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 	fl_datagram_free(a);
 	const fl_datagram_config *both[] = {&share, &reuse};
 	for (int i = 0; i < 2; i++) {
-		FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, both[i]), 0);
-		FL_GIVES(fl_datagram_open_udp(&c, "127.0.0.1", port, both[i]), 0);
-		FL_GIVES(fl_datagram_port(b), fl_datagram_port(c));
+		FL_OK(fl_datagram_open_udp(&b, "127.0.0.1", port, both[i]));
+		FL_OK(fl_datagram_open_udp(&c, "127.0.0.1", port, both[i]));
+		FL_RC(fl_datagram_port(b), fl_datagram_port(c));
 		fl_datagram_free(b);
 		fl_datagram_free(c);
 	}
@@ -216,9 +216,9 @@ FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
 	const fl_datagram_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
 				  six = fl_test_udp_address("::1", 1);
-	FL_GIVES(fl_datagram_send_to(other, "x", 1, &to), 0);
+	FL_OK(fl_datagram_send_to(other, "x", 1, &to));
 	fl_test_gets(d, "x", NULL);
-	FL_GIVES(fl_datagram_send_to(d, "x", 1, &six), -EAFNOSUPPORT);
+	FL_RC(fl_datagram_send_to(d, "x", 1, &six), -EAFNOSUPPORT);
 	fl_test_no_faults();
 	fl_datagram_free(d);
 	fl_datagram_free(other);
@@ -228,7 +228,7 @@ static int get(const fl_datagram *d, int level, int option)
 {
 	int value = -1;
 	socklen_t size = sizeof value;
-	FL_CHECK(getsockopt(fl_datagram_fd(d), level, option, &value, &size) == 0);
+	FL_OK(getsockopt(fl_datagram_fd(d), level, option, &value, &size));
 	return value;
 }
 
@@ -241,20 +241,20 @@ static int configured(void *unused)
 	                              .multicast_hops = 4,
 	                              .interface = "lo"};
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &c), 0);
-	FL_GIVES(get(d, SOL_SOCKET, SO_BROADCAST), 1);
-	FL_GIVES(get(d, IPPROTO_IP, IP_RECVERR), 1);
-	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_LOOP), 0);
-	FL_GIVES(get(d, IPPROTO_IP, IP_TTL), 3);
-	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_TTL), 4);
-	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_ALL), 0);
+	FL_OK(fl_datagram_open_udp(&d, NULL, 0, &c));
+	FL_RC(get(d, SOL_SOCKET, SO_BROADCAST), 1);
+	FL_RC(get(d, IPPROTO_IP, IP_RECVERR), 1);
+	FL_RC(get(d, IPPROTO_IP, IP_MULTICAST_LOOP), 0);
+	FL_RC(get(d, IPPROTO_IP, IP_TTL), 3);
+	FL_RC(get(d, IPPROTO_IP, IP_MULTICAST_TTL), 4);
+	FL_RC(get(d, IPPROTO_IP, IP_MULTICAST_ALL), 0);
 	if (d->family == AF_INET6) {
-		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_RECVERR), 1);
-		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_LOOP), 0);
-		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_UNICAST_HOPS), 3);
-		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_HOPS), 4);
-		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_IF), if_nametoindex("lo"));
-		FL_GIVES(get(d, IPPROTO_IPV6, 29), 0); /* IPV6_MULTICAST_ALL */
+		FL_RC(get(d, IPPROTO_IPV6, IPV6_RECVERR), 1);
+		FL_RC(get(d, IPPROTO_IPV6, IPV6_MULTICAST_LOOP), 0);
+		FL_RC(get(d, IPPROTO_IPV6, IPV6_UNICAST_HOPS), 3);
+		FL_RC(get(d, IPPROTO_IPV6, IPV6_MULTICAST_HOPS), 4);
+		FL_RC(get(d, IPPROTO_IPV6, IPV6_MULTICAST_IF), if_nametoindex("lo"));
+		FL_RC(get(d, IPPROTO_IPV6, 29), 0); /* IPV6_MULTICAST_ALL */
 	}
 	fl_datagram_free(d);
 	return 0;
@@ -273,8 +273,8 @@ static void reach(fl_datagram *d, const char *path)
 	fl_datagram_address to;
 	fl_datagram *from = fl_test_unix(NULL);
 	const fl_datagram_address sender = fl_test_address_of(from);
-	FL_GIVES(fl_datagram_address_unix(&to, path), 0);
-	FL_GIVES(fl_datagram_send_to(from, "hello", 5, &to), 0);
+	FL_OK(fl_datagram_address_unix(&to, path));
+	FL_OK(fl_datagram_send_to(from, "hello", 5, &to));
 	fl_test_gets(d, "hello", &sender);
 	fl_datagram_free(from);
 }
@@ -289,18 +289,18 @@ FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_datagram_fd(d)) && fl_datagram_port(d) == 0);
 	is_text(&at, p.name);
 	reach(d, p.name);
-	FL_GIVES(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
+	FL_RC(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
 	(void)snprintf(below, sizeof below, "%s/x", p.name);
-	FL_GIVES(fl_datagram_open_unix(&other, below), -ENOTDIR);
+	FL_RC(fl_datagram_open_unix(&other, below), -ENOTDIR);
 	fl_datagram_free(d);
 	FL_CHECK(!fl_test_path_is_there(&p));
-	FL_GIVES(fl_datagram_open_unix(&other, below), -ENOENT);
-	FL_GIVES(fl_datagram_open_unix(&other, p.folder), -ENOTSOCK);
-	FL_GIVES(fl_datagram_open_unix(&other, ""), -EINVAL);
+	FL_RC(fl_datagram_open_unix(&other, below), -ENOENT);
+	FL_RC(fl_datagram_open_unix(&other, p.folder), -ENOTSOCK);
+	FL_RC(fl_datagram_open_unix(&other, ""), -EINVAL);
 	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
 	for (int i = 0; i < 2; i++) {
 		int fd = fl_test_unix_bound(p.name, types[i], types[i] == SOCK_STREAM);
-		FL_GIVES(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
+		FL_RC(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
 		FL_CHECK(close(fd) == 0 && fl_test_path_is_there(&p)); /* a process that was killed leaves this */
 		d = fl_test_unix(p.name);
 		reach(d, p.name);
@@ -316,13 +316,13 @@ FL_TEST_WITH(datagram_unix_abstract, fl_test_body_leaves_nothing, void)
 	char path[128];
 	fl_datagram *d = fl_test_unix(fl_test_abstract());
 	reach(d, fl_test_abstract());
-	FL_GIVES(fl_datagram_open_unix(&other, fl_test_abstract()), -EADDRINUSE);
+	FL_RC(fl_datagram_open_unix(&other, fl_test_abstract()), -EADDRINUSE);
 	fl_datagram_free(d);
 	d = fl_test_unix(fl_test_abstract());
 	fl_datagram_free(d);
 	memset(path, 'x', sizeof path);
 	path[127] = '\0';
-	FL_GIVES(fl_datagram_open_unix(&other, path), -ENAMETOOLONG);
+	FL_RC(fl_datagram_open_unix(&other, path), -ENAMETOOLONG);
 	FL_CHECK(other == NULL);
 }
 
@@ -356,29 +356,29 @@ FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram *d = NULL, *other = NULL;
 	int fds[2], on = 1;
-	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == 0);
-	FL_GIVES(fl_datagram_from_fd(&d, fds[0]), 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds));
+	FL_OK(fl_datagram_from_fd(&d, fds[0]));
 	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && !(fcntl(fds[0], F_GETFL) & O_NONBLOCK));
-	FL_GIVES(fl_datagram_from_fd(&other, fds[0]), -EEXIST);
+	FL_RC(fl_datagram_from_fd(&other, fds[0]), -EEXIST);
 	FL_CHECK(send(fds[1], "hello", 5, 0) == 5);
 	const fl_datagram_address unnamed = {.size = 0}, own = fl_test_address_of(d);
 	fl_test_gets(d, "hello", &unnamed); /* an unnamed sender */
 	FL_CHECK(own.size == 0 && fl_datagram_port(d) == 0);
-	FL_GIVES(fl_datagram_send(d, "x", 1), 0); /* it was connected already */
-	FL_CHECK(close(fds[1]) == 0);
-	FL_GIVES(fl_datagram_send(d, "x", 1), -ECONNREFUSED);
+	FL_OK(fl_datagram_send(d, "x", 1)); /* it was connected already */
+	FL_OK(close(fds[1]));
+	FL_RC(fl_datagram_send(d, "x", 1), -ECONNREFUSED);
 	fl_datagram_free(d);
 	for (int family = 0; family < 2; family++) {
 		int fd = socket(family ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
 			continue; /* no IPv6 */
-		FL_CHECK(setsockopt(fd, family ? IPPROTO_IPV6 : IPPROTO_IP, family ? IPV6_RECVERR : IP_RECVERR, &on,
-		                    sizeof on) == 0);
+		FL_OK(setsockopt(fd, family ? IPPROTO_IPV6 : IPPROTO_IP, family ? IPV6_RECVERR : IP_RECVERR, &on,
+		                 sizeof on));
 		if (family)
-			FL_CHECK(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
-		FL_GIVES(fl_datagram_from_fd(&d, fd), 0);
+			FL_OK(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on));
+		FL_OK(fl_datagram_from_fd(&d, fd));
 		FL_CHECK(d->peer_errors && d->ipv6_only == (family != 0) && fl_datagram_port(d) == 0);
-		FL_GIVES(fl_datagram_disconnect(d), 0);
+		FL_OK(fl_datagram_disconnect(d));
 		fl_datagram_free(d);
 	}
 }
@@ -392,14 +392,14 @@ static int refuses_to_open(void *unused)
 	                                             {.no_loopback = true},   {.hops = 9},
 	                                             {.multicast_hops = true}};
 	fl_datagram *d = NULL;
-	FL_GIVES(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
-	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &(fl_datagram_config){.interface = "no such one"}), -ENODEV);
+	FL_RC(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_RC(fl_datagram_open_udp(&d, NULL, 0, &(fl_datagram_config){.interface = "no such one"}), -ENODEV);
 	fl__net_sys.set_option = failing_option;
 	fault = -ENOPROTOOPT;
 	FL_EACH (i, options)
-		FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
+		FL_RC(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
 	FL_CHECK(d == NULL);
-	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0); /* IP_MULTICAST_ALL is not everywhere */
+	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL)); /* IP_MULTICAST_ALL is not everywhere */
 	fl_datagram_free(d);
 	fl_test_no_faults();
 	return 0;
@@ -415,16 +415,16 @@ FL_TEST_WITH(datagram_from_another_descriptor, fl_test_body_leaves_nothing, void
 {
 	fl_datagram *d = NULL;
 	int ends[2];
-	FL_GIVES(fl_datagram_from_fd(&d, -1), -EBADF);
-	FL_CHECK(pipe(ends) == 0);
-	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOTSOCK);
+	FL_RC(fl_datagram_from_fd(&d, -1), -EBADF);
+	FL_OK(pipe(ends));
+	FL_RC(fl_datagram_from_fd(&d, ends[0]), -ENOTSOCK);
 	fl_test_close_two(ends);
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -EINVAL);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+	FL_RC(fl_datagram_from_fd(&d, ends[0]), -EINVAL);
 	fl_test_close_two(ends);
-	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOMEM);
+	FL_RC(fl_datagram_from_fd(&d, ends[0]), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	fl_test_close_two(ends);
 	FL_CHECK(d == NULL);

@@ -40,7 +40,7 @@ static int first_refuses(void *unused)
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	find_two("127.0.0.1", "127.0.0.2");
 	see();
-	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
+	FL_OK(fl_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
 	fl_test_start_clock();
 	fl_stream *other = fl_test_accepted(l);
@@ -50,11 +50,11 @@ static int first_refuses(void *unused)
 	/* the first answer counts: the others are not tried */
 	find_two("127.0.0.2", "127.0.0.1");
 	see();
-	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
+	FL_OK(fl_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 0 && tried[2] == 1);
 	fl_stream_free(s);
 	fl_listener_free(l);
-	FL_GIVES(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
 	FL_CHECK(tried[1] == 1 && tried[2] == 2 && close(fd) == 0);
 	return 0;
 }
@@ -88,10 +88,10 @@ static int first_is_silent(void *unused)
 	FL_TEST_UNTIL(tried[1] == 1);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(249));
 	for (int i = 0; i < 1000; i++) /* many reads of the clock */
-		FL_GIVES(fl_sleep(0), 0);
+		FL_OK(fl_sleep(0));
 	FL_CHECK(tried[1] == 1 && tried[2] == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
 	fl_test_start_clock();
 	fl_stream *other = fl_test_accepted(l);
@@ -126,13 +126,13 @@ static int then_one_refuses(void *unused)
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 	FL_CHECK(tried[1] == 1 && tried[2] == 1 && tried[3] == 1);
 	fl_test_start_clock();
 	fl_stream_free(eager_stream);
 	fl_listener_free(l);
 	fl_test_close_two(full);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static int all_silent(void *unused)
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250)); /* relaxed: as above */
 	FL_TEST_UNTIL(fl_test_fds() == fds + 2);
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_test_close_two(a);
 	fl_test_close_two(b);
@@ -200,7 +200,7 @@ static int which_error(void *unused)
 	fl__net_sys.connect = answer;
 	FL_EACH (i, cases) {
 		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
-		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
+		FL_RC(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
 	}
 	return 0;
 }
@@ -236,7 +236,7 @@ static void try_in_order(const char *addresses)
 	for (char *one; (one = strsep(&rest, " ")) != NULL;)
 		fl_test_found_add(one);
 	order[0] = '\0';
-	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
 }
 
 static int any_socket(int family, int type, int protocol)

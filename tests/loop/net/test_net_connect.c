@@ -7,9 +7,9 @@ FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	int fd = fl_test_bound("127.0.0.1", &port); /* a port of this test, without a listener */
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	/* Known at once. */
-	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
 	FL_CHECK(s == NULL && close(fd) == 0);
 }
 
@@ -36,19 +36,19 @@ FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl__net_sys.connect = behind_connect;
 	calls = 0;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	calls = 0;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), 0);
+	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(s, other);
 	fl_stream_free(s);
 	fl__net_sys.connect = second_connect;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), 0);
+	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	fl_test_no_faults();
 	fl_stream_free(s);
 	fl_stream_free(other);
 	fl_listener_free(l);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 }
 
 /* What can be done at once is done. */
@@ -57,7 +57,7 @@ FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_fiber_cancel(fl_fiber_current());
-	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL), 0);
+	FL_OK(fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL));
 	fl_stream_free(s);
 	fl_listener_free(l);
 }
@@ -85,17 +85,17 @@ FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 	fl_stream *s = NULL;
 	fl_test_full(full, "127.0.0.1", &t.port);
 	unsigned fds = fl_test_fds();
-	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", t.port, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", t.port, 0, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber *f = fl_test_start(connect_it, &t);
 	fl_test_settle();
 	FL_CHECK(fl_test_fds() == fds + 1); /* it waits */
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds);
 	fl_fiber_cancel(fl_fiber_current());
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);
+	FL_RC(fl_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds && s == NULL);
 	fl_test_close_two(full);
 }
@@ -122,9 +122,9 @@ FL_TEST_WITH(net_connect_by_name, fl_test_body_leaves_nothing, void)
 	fl_stream_free(b);
 	fl_listener_free(l);
 	fl_stream *s = NULL;
-	FL_GIVES(fl_connect_tcp(&s, "no such name", 80), -ENOENT);
-	FL_GIVES(fl_connect_tcp(&s, NULL, 80), -EINVAL);
-	FL_GIVES(fl_connect_tcp(&s, "", 80), -ENOENT);
+	FL_RC(fl_connect_tcp(&s, "no such name", 80), -ENOENT);
+	FL_RC(fl_connect_tcp(&s, NULL, 80), -EINVAL);
+	FL_RC(fl_connect_tcp(&s, "", 80), -ENOENT);
 }
 
 /* ---- the system gives a socket the very port that it is to reach */
@@ -146,10 +146,10 @@ static void connect_with_itself(const char *host)
 	fl_stream *s = NULL;
 	int fd = fl_test_bound(host, &port);
 	fl__net_sys.connect = bind_first;
-	FL_GIVES(fl_connect_tcp(&s, host, port), -ECONNREFUSED);
+	FL_RC(fl_connect_tcp(&s, host, port), -ECONNREFUSED);
 	fl_test_no_faults();
 	fl_listener_free(fl_test_listener(host, port)); /* the port is free */
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 }
 
 FL_TEST_WITH(net_connect_with_itself, fl_test_body_leaves_nothing, void)
@@ -164,15 +164,15 @@ FL_TEST_WITH(net_connect_with_itself, fl_test_body_leaves_nothing, void)
 static void in_callback(void *event)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
+	FL_RC(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
+	FL_RC(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
 	fl_event_set(event);
 }
 
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
+	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
 	return fl_event_wait(&done);
 }
 

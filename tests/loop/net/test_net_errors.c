@@ -35,7 +35,7 @@ static int run_failing(void *arg)
 			f->install();
 			const int rc = (*act)();
 			fl_test_no_faults();
-			FL_GIVES(rc, f->expected ? f->expected(-*error) : as_documented(-*error));
+			FL_RC(rc, f->expected ? f->expected(-*error) : as_documented(-*error));
 		}
 	return 0;
 }
@@ -62,7 +62,7 @@ static int make_unix_listener(void)
 	const fl_test_path p = fl_test_path_make();
 	const int rc = fl_listen_unix(&l, fl_test_abstract(), NULL);
 	/* -EACCES, -EMFILE, -ENFILE, -ENOENT, -ENOMEM, -ENOSPC, -EROFS */
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), rc);
+	FL_RC(fl_listen_unix(&l, p.name, NULL), rc);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 	return rc;
@@ -79,7 +79,7 @@ static int make_unix_datagram(void)
 	fl_datagram *d;
 	const fl_test_path p = fl_test_path_make();
 	const int rc = fl_datagram_open_unix(&d, fl_test_abstract());
-	FL_GIVES(fl_datagram_open_unix(&d, p.name), rc); /* -EACCES, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -EROFS */
+	FL_RC(fl_datagram_open_unix(&d, p.name), rc); /* -EACCES, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -EROFS */
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 	return rc;
@@ -92,7 +92,7 @@ static int make_tcp_connection(void)
 	fl_stream *s;
 	const int bound = fl_test_bound("127.0.0.1", &port);
 	const int rc = fl_connect_tcp(&s, "127.0.0.1", port); /* -ENFILE, -ENOSPC */
-	FL_CHECK(close(bound) == 0);
+	FL_OK(close(bound));
 	return rc;
 }
 
@@ -138,28 +138,28 @@ static int make_watch(int fd)
 static int from_socket(void)
 {
 	int fds[2];
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
 	return from_two(fds, make_stream);
 }
 
 static int from_datagram_socket(void)
 {
 	int fds[2];
-	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds));
 	return from_two(fds, make_datagram);
 }
 
 static int from_pipe(void)
 {
 	int fds[2];
-	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	FL_OK(pipe2(fds, O_CLOEXEC));
 	return from_two(fds, make_stream);
 }
 
 static int from_watched(void)
 {
 	int fds[2];
-	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	FL_OK(pipe2(fds, O_CLOEXEC));
 	return from_two(fds, make_watch);
 }
 
@@ -364,12 +364,12 @@ static int failing_wait(int poller, struct epoll_event *events, int n, int64_t d
 static int talk_over_failing_waits(void *unused)
 {
 	fl_stream *ends[2];
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	for (int error = 0; error < 3; error++) {
 		fault = (const int[]){-EINTR, -ENOMEM, -EBADF}[error];
 		waits_left = 3;
 		fl__poller_sys.wait = failing_wait;
-		FL_GIVES(fl_sleep_until(fl_after(FL_US(100)), NULL), 0);
+		FL_OK(fl_sleep_until(fl_after(FL_US(100)), NULL));
 		fl_test_talk(ends[0], ends[1]);
 		fl_test_no_faults();
 	}
@@ -400,7 +400,7 @@ static int accept_now(fl_listener *l)
 {
 	fl_stream *s;
 	const int rc = fl_accept(l, &s);
-	FL_GIVES(fl_try_accept(l, &s), rc);
+	FL_RC(fl_try_accept(l, &s), rc);
 	fl_listener_free(l);
 	return rc;
 }
@@ -408,14 +408,14 @@ static int accept_now(fl_listener *l)
 static int accept_tcp(void)
 {
 	fl_listener *l;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0);
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
 	return accept_now(l);
 }
 
 static int accept_unix(void)
 {
 	fl_listener *l;
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
+	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
 	return accept_now(l);
 }
 
@@ -476,11 +476,11 @@ static int read_each_way(fl_stream *s)
 	char got[8];
 	const int rc = (int)fl_stream_read(s, got, 8);
 	for (int i = 0; i < 2; i++) {
-		FL_GIVES(fl_stream_read_until(s, got, 8, 0, NULL), rc);
-		FL_GIVES(fl_stream_try_read(s, got, 8), rc);
-		FL_GIVES(fl_stream_read_line(s, got, 8), rc);
-		FL_GIVES(fl_stream_read_exactly(s, got, 8), rc);
-		FL_GIVES(fl_stream_read_to(s, got, 8, ";", 1), rc);
+		FL_RC(fl_stream_read_until(s, got, 8, 0, NULL), rc);
+		FL_RC(fl_stream_try_read(s, got, 8), rc);
+		FL_RC(fl_stream_read_line(s, got, 8), rc);
+		FL_RC(fl_stream_read_exactly(s, got, 8), rc);
+		FL_RC(fl_stream_read_to(s, got, 8, ";", 1), rc);
 		if (passes(rc))
 			break;
 		fault = 0;
@@ -493,18 +493,18 @@ static int write_each_way(fl_stream *s)
 	char byte = 0;
 	const struct iovec part = {&byte, 1};
 	const int rc = fl_stream_write(s, "x", 1);
-	FL_GIVES(fl_stream_written(s), 0);
-	FL_GIVES(fl_stream_write_until(s, "x", 1, 0, NULL), rc);
-	FL_GIVES(fl_stream_try_write(s, "x", 1), rc);
-	FL_GIVES(fl_stream_writev(s, &part, 1), rc);
-	FL_GIVES(fl_stream_writev_until(s, &part, 1, 0, NULL), rc);
+	FL_RC(fl_stream_written(s), 0);
+	FL_RC(fl_stream_write_until(s, "x", 1, 0, NULL), rc);
+	FL_RC(fl_stream_try_write(s, "x", 1), rc);
+	FL_RC(fl_stream_writev(s, &part, 1), rc);
+	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), rc);
 	return rc;
 }
 
 static int with_socket(int (*function)(fl_stream *s))
 {
 	fl_stream *ends[2];
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	const int rc = function(ends[0]);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
@@ -514,11 +514,11 @@ static int with_socket(int (*function)(fl_stream *s))
 static int with_pipe(int (*function)(fl_stream *s), int end)
 {
 	int fds[2];
-	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	FL_OK(pipe2(fds, O_CLOEXEC));
 	fl_stream *s = fl_test_stream_of(fds[end]);
 	const int rc = function(s);
 	fl_stream_free(s);
-	FL_CHECK(close(fds[1 - end]) == 0);
+	FL_OK(close(fds[1 - end]));
 	return rc;
 }
 

@@ -8,7 +8,7 @@ static int option(int fd, int level, int name)
 {
 	int value = -1;
 	socklen_t size = sizeof value;
-	FL_CHECK(getsockopt(fd, level, name, &value, &size) == 0);
+	FL_OK(getsockopt(fd, level, name, &value, &size));
 	return value;
 }
 
@@ -26,7 +26,7 @@ static int tcp(void *unused)
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_test_is_cloexec(fds[i]) && !(fcntl(fds[i], F_GETFL) & O_NONBLOCK) == (i > 0));
 	(void)snprintf(expected, sizeof expected, "127.0.0.1:%u", fl_listener_port(l));
-	FL_GIVES(fl_stream_peer_name(a, name, sizeof name), 0);
+	FL_OK(fl_stream_peer_name(a, name, sizeof name));
 	FL_CHECK(strcmp(name, expected) == 0);
 	fl_listener_free(l);
 	fl_test_talk(b, a); /* which outlive it */
@@ -96,7 +96,7 @@ static int names(void *unused)
 	reach(l, "127.0.0.2");
 	/* the next address is not used when this one has a listener */
 	fl_listener *other = NULL;
-	FL_GIVES(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
+	FL_RC(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
 	fl_listener_free(l);
 	return 0;
 }
@@ -128,18 +128,18 @@ FL_TEST_WITH(net_listen_port_in_use, fl_test_body_leaves_nothing, void)
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", port);
 	FL_CHECK(fl_listener_port(l) == port);
-	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, NULL), -EADDRINUSE);
-	FL_GIVES(fl_listen_tcp(&a, NULL, port, NULL), -EADDRINUSE);
-	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
+	FL_RC(fl_listen_tcp(&a, "127.0.0.1", port, NULL), -EADDRINUSE);
+	FL_RC(fl_listen_tcp(&a, NULL, port, NULL), -EADDRINUSE);
+	FL_RC(fl_listen_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
 	reach(l, "127.0.0.1");
 	fl_listener_free(l);
 	/* Although there were connections. */
-	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), 0);
-	FL_GIVES(fl_listen_tcp(&b, "127.0.0.1", port, &together), 0);
+	FL_OK(fl_listen_tcp(&a, "127.0.0.1", port, &together));
+	FL_OK(fl_listen_tcp(&b, "127.0.0.1", port, &together));
 	fl_listener_free(a);
 	reach(b, "127.0.0.1");
 	fl_listener_free(b);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 }
 
 static int backlog_seen;
@@ -156,7 +156,7 @@ FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 	fl__net_sys.listen = see_backlog;
 	fl_listener_free(fl_test_listener("127.0.0.1", 0));
 	FL_CHECK(backlog_seen >= SOMAXCONN);
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = 7}), 0);
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = 7}));
 	FL_CHECK(backlog_seen == 7);
 	fl_listener_free(l);
 	fl_test_no_faults();
@@ -168,8 +168,8 @@ static int cancelled_lookup(void *unused)
 {
 	fl_listener *l = NULL;
 	fl_fiber_cancel(fl_fiber_current());
-	FL_GIVES(fl_listen_tcp(&l, "some.name", 0, NULL), -ECANCELED);
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0); /* what can be done at once is done */
+	FL_RC(fl_listen_tcp(&l, "some.name", 0, NULL), -ECANCELED);
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL)); /* what can be done at once is done */
 	fl_listener_free(l);
 	return 0;
 }
@@ -185,10 +185,10 @@ FL_TEST(net_listen_cancelled)
 static void in_callback(void *event)
 {
 	fl_listener *l = NULL;
-	FL_GIVES(fl_listen_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0);
+	FL_RC(fl_listen_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
+	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
+	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
 	fl_listener_free(l);
 	fl_event_set(event);
 }
@@ -196,7 +196,7 @@ static void in_callback(void *event)
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
+	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
 	return fl_event_wait(&done);
 }
 
@@ -212,9 +212,9 @@ FL_TEST(net_listen_outside_of_fibers)
 FL_TEST_WITH(net_listen_tcp_refuses, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
-	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
-	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
+	FL_RC(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_RC(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
 	/* The first that needs a thread. */
-	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
+	FL_RC(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
 	FL_CHECK(l == NULL);
 }

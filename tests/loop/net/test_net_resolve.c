@@ -15,17 +15,17 @@ static int numbers(void *unused)
 {
 	fl_address a[4];
 	fl_fiber_cancel(fl_fiber_current()); /* they never wait */
-	FL_GIVES(fl_resolve("127.0.0.1", a, 4), 1);
+	FL_RC(fl_resolve("127.0.0.1", a, 4), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
-	FL_GIVES(fl_resolve("::1", a, 4), 1);
+	FL_RC(fl_resolve("::1", a, 4), 1);
 	FL_CHECK(is(a, "::1"));
-	FL_GIVES(fl_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
+	FL_RC(fl_resolve("2001:db8:0:0:0:0:0:1", a, 4), 1);
 	FL_CHECK(is(a, "2001:db8::1"));
-	FL_GIVES(fl_resolve_until("127.1", a, 1, 0, NULL), 1);
+	FL_RC(fl_resolve_until("127.1", a, 1, 0, NULL), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
-	FL_GIVES(fl_resolve("fe80::1%lo", a, 1), 1);
+	FL_RC(fl_resolve("fe80::1%lo", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%lo"));
-	FL_GIVES(fl_resolve("fe80::1%1234567", a, 1), 1);
+	FL_RC(fl_resolve("fe80::1%1234567", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%1234567"));
 	return 0;
 }
@@ -44,8 +44,8 @@ FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_resolve("localhost", a, 2) > 0);
 	FL_CHECK(is(&a[0], "127.0.0.1") || is(&a[0], "::1"));
 	/* these are no names, so no lookup is made */
-	FL_GIVES(fl_resolve("no such name", a, 2), -ENOENT);
-	FL_GIVES(fl_resolve("no..name", a, 2), -ENOENT);
+	FL_RC(fl_resolve("no such name", a, 2), -ENOENT);
+	FL_RC(fl_resolve("no..name", a, 2), -ENOENT);
 }
 
 static int names(void *unused)
@@ -54,14 +54,14 @@ static int names(void *unused)
 	fl_test_found_add("127.0.0.2");
 	fl_test_found_add("::1");
 	fl_test_found_add("127.0.0.1");
-	FL_GIVES(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
+	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "::1") && is(&a[2], "127.0.0.1"));
 	(void)snprintf(a[1].text, sizeof a[1].text, "untouched");
-	FL_GIVES(fl_resolve("some.name", a, 1), 1);
+	FL_RC(fl_resolve("some.name", a, 1), 1);
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "untouched"));
 	for (int i = 3; i < 40; i++)
 		fl_test_found_add("127.0.0.3");
-	FL_GIVES(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
+	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
 	return 0;
 }
 
@@ -77,14 +77,14 @@ static int bad_calls(void *unused)
 {
 	char name[300];
 	fl_address a;
-	FL_GIVES(fl_resolve(NULL, &a, 1), -EINVAL);
-	FL_GIVES(fl_resolve("127.0.0.1", &a, 0), -EINVAL);
-	FL_GIVES(fl_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_resolve(NULL, &a, 1), -EINVAL);
+	FL_RC(fl_resolve("127.0.0.1", &a, 0), -EINVAL);
+	FL_RC(fl_resolve("", &a, 1), -ENOENT);
 	memset(name, 'x', sizeof name);
 	name[256] = '\0';
-	FL_GIVES(fl_resolve(name, &a, 1), -ENAMETOOLONG);
+	FL_RC(fl_resolve(name, &a, 1), -ENAMETOOLONG);
 	name[255] = '\0';
-	FL_GIVES(fl_resolve(name, &a, 1), 1);
+	FL_RC(fl_resolve(name, &a, 1), 1);
 	return 0;
 }
 
@@ -159,12 +159,12 @@ static int failures(void *unused)
 	fl_address a;
 	fl_stream *s = NULL;
 	fl__sys.thread_create = no_threads;
-	FL_GIVES(fl_resolve("some.name", &a, 1), -EAGAIN);
-	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -EAGAIN);
+	FL_RC(fl_resolve("some.name", &a, 1), -EAGAIN);
+	FL_RC(fl_connect_tcp(&s, "some.name", 80), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_resolve("some.name", &a, 1), -ENOMEM);
-	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -ENOMEM);
+	FL_RC(fl_resolve("some.name", &a, 1), -ENOMEM);
+	FL_RC(fl_connect_tcp(&s, "some.name", 80), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_CHECK(fl_test_asked == 0 && logs == 0); /* there was no lookup */
 	static const struct {
@@ -179,13 +179,13 @@ static int failures(void *unused)
 	};
 	FL_EACH (i, found) {
 		fl_test_found_n = found[i].error;
-		FL_GIVES(fl_resolve("some.name", &a, 1), found[i].error);
+		FL_RC(fl_resolve("some.name", &a, 1), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 		logged[0] = '\0';
-		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), found[i].error);
+		FL_RC(fl_connect_tcp(&s, "some.name", 80), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
 	}
-	FL_GIVES(fl_resolve("", &a, 1), -ENOENT);
+	FL_RC(fl_resolve("", &a, 1), -ENOENT);
 	FL_CHECK(strcmp(logged, "cannot look up host \"\": ENOENT: the name does not exist, or has no address") == 0);
 	return 0;
 }
@@ -214,7 +214,7 @@ static int slow_lookup(const char *host, int flags, struct fl__address *list, un
 		return fl_test_lookup(host, flags, list, n);
 	fl__add_relaxed(&n_begun, 1);
 	fl_event_set(&begun);
-	FL_CHECK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED));
 	int rc = fl_test_lookup(host, flags, list, n);
 	fl__add_relaxed(&n_over, 1);
 	return rc;
@@ -245,16 +245,16 @@ static int cancelled(void *unused)
 	fl_stream *s = NULL;
 	fl_cancel_token stop;
 	fl_fiber *f = fl_test_start(resolve_it, &a);
-	FL_GIVES(fl_event_wait(&begun), 0);
+	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_resolve() */
-	FL_GIVES(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_GIVES(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_resolve() */
+	FL_RC(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
-	FL_GIVES(fl_resolve_until("some.name", &a, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_resolve_until("some.name", &a, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
 	fl_event_set(&go_on);
@@ -282,9 +282,9 @@ static int in_line(void *unused)
 	for (int i = 0; i < LOOKUPS; i++)
 		fl_fiber_cancel(f[i]);
 	for (int i = 0; i < LOOKUPS; i++)
-		FL_GIVES(fl_test_join(f[i]), -ECANCELED);
+		FL_RC(fl_test_join(f[i]), -ECANCELED);
 	fl_event_set(&go_on);
-	FL_GIVES(fl_resolve("some.name", a, 1), 1); /* after those that had begun */
+	FL_RC(fl_resolve("some.name", a, 1), 1); /* after those that had begun */
 	return 0;
 }
 
@@ -303,11 +303,11 @@ static int at_once(void *unused)
 	fl_fiber *f[LOOKUPS];
 	for (int i = 0; i < LOOKUPS; i++)
 		f[i] = fl_test_start(resolve_it, &a[i]);
-	FL_GIVES(fl_event_wait(&begun), 0);
+	FL_OK(fl_event_wait(&begun));
 	FL_CHECK(fl__load_relaxed(&n_over) == 0);
 	fl_event_set(&go_on);
 	for (int i = 0; i < LOOKUPS; i++) {
-		FL_GIVES(fl_test_join(f[i]), 1);
+		FL_RC(fl_test_join(f[i]), 1);
 		FL_CHECK(is(&a[i], "127.0.0.1"));
 	}
 	return 0;

@@ -328,7 +328,7 @@ static int sweep_writer(void *arg)
 	int rc = fl_stream_from_fd(&s, p->fds[1]);
 	if (rc == 0)
 		return sweep_say(s);
-	FL_CHECK(close(p->fds[1]) == 0);
+	FL_OK(close(p->fds[1]));
 	return rc;
 }
 
@@ -338,7 +338,7 @@ static int sweep_reader(int fd)
 	int rc = fl_stream_from_fd(&s, fd);
 	if (rc == 0)
 		return sweep_hear(s);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	return rc;
 }
 
@@ -346,7 +346,7 @@ static int sweep_pipe(void)
 {
 	sweep_pair p;
 	fl_fiber *f;
-	FL_CHECK(pipe2(p.fds, O_CLOEXEC) == 0);
+	FL_OK(pipe2(p.fds, O_CLOEXEC));
 	int rc = fl_fiber_start(&f, sweep_writer, &p, NULL);
 	if (rc != 0) {
 		fl_test_close_two(p.fds);

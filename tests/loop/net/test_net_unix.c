@@ -7,8 +7,8 @@
 static void reach_path(fl_listener *l, const char *path)
 {
 	fl_stream *a = NULL, *b = NULL;
-	FL_GIVES(fl_connect_unix(&a, path), 0);
-	FL_GIVES(fl_accept(l, &b), 0);
+	FL_OK(fl_connect_unix(&a, path));
+	FL_OK(fl_accept(l, &b));
 	fl_test_talk(a, b);
 	fl_stream_free(a);
 	fl_stream_free(b);
@@ -19,24 +19,24 @@ FL_TEST_WITH(net_unix_listen, fl_test_body_leaves_nothing, void)
 	fl_listener *l = NULL;
 	const char *name = fl_test_abstract();
 	fl_test_path p = fl_test_path_make();
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, p.name, NULL));
 	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_listener_fd(l)) && fl_listener_port(l) == 0);
 	reach_path(l, p.name);
 	fl_listener_free(l);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
-	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, name, NULL));
 	struct sockaddr_un a = {0};
 	socklen_t size = sizeof a;
-	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
+	FL_OK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size));
 	/* Without the NUL. */
 	FL_CHECK(size == offsetof(struct sockaddr_un, sun_path) + strlen(name));
 	FL_CHECK(a.sun_path[0] == '\0' && memcmp(a.sun_path + 1, name + 1, strlen(name) - 1) == 0);
 	reach_path(l, name);
 	fl_listener *other = NULL;
-	FL_GIVES(fl_listen_unix(&other, name, NULL), -EADDRINUSE);
+	FL_RC(fl_listen_unix(&other, name, NULL), -EADDRINUSE);
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, name, NULL));
 	fl_listener_free(l);
 }
 
@@ -53,14 +53,14 @@ FL_TEST_WITH(net_unix_path_too_long, fl_test_body_leaves_nothing, void)
 	memcpy(path, p.folder, n);
 	path[n] = '/';
 	path[sizeof a.sun_path] = '\0';
-	FL_GIVES(fl_listen_unix(&l, path, NULL), -ENAMETOOLONG);
-	FL_GIVES(fl_connect_unix(&s, path), -ENAMETOOLONG);
+	FL_RC(fl_listen_unix(&l, path, NULL), -ENAMETOOLONG);
+	FL_RC(fl_connect_unix(&s, path), -ENAMETOOLONG);
 	path[sizeof a.sun_path - 1] = '\0';
-	FL_GIVES(fl_listen_unix(&l, path, NULL), 0);
+	FL_OK(fl_listen_unix(&l, path, NULL));
 	reach_path(l, path);
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_unix(&l, "", NULL), -EINVAL);
-	FL_GIVES(fl_listen_unix(&l, NULL, NULL), -EINVAL);
+	FL_RC(fl_listen_unix(&l, "", NULL), -EINVAL);
+	FL_RC(fl_listen_unix(&l, NULL, NULL), -EINVAL);
 	fl_test_path_end(&p);
 }
 
@@ -68,14 +68,14 @@ static int stale(void *unused)
 {
 	fl_listener *l = NULL, *other = NULL;
 	fl_test_path p = fl_test_path_make();
-	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)) == 0); /* a process that was killed leaves this */
+	FL_OK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true))); /* a process that was killed leaves this */
 	FL_CHECK(fl_test_path_is_there(&p));
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, p.name, NULL));
 	reach_path(l, p.name);
-	FL_GIVES(fl_listen_unix(&other, p.name, NULL), -EADDRINUSE); /* there is a listener */
-	fl_stream *s = fl_test_accepted(l);                          /* the check has connected */
+	FL_RC(fl_listen_unix(&other, p.name, NULL), -EADDRINUSE); /* there is a listener */
+	fl_stream *s = fl_test_accepted(l);                       /* the check has connected */
 	char got;
-	FL_GIVES(fl_stream_read(s, &got, 1), 0);
+	FL_RC(fl_stream_read(s, &got, 1), 0);
 	fl_stream_free(s);
 	fl_listener_free(l);
 	FL_CHECK(!fl_test_path_is_there(&p));
@@ -118,34 +118,34 @@ static int stale_faults(void *unused)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
-	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)) == 0);
+	FL_OK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)));
 	fl__unix_sys.unlink = failing_unlink;
 	fault = -EACCES;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
+	FL_RC(fl_listen_unix(&l, p.name, NULL), -EACCES);
 	fl_test_no_faults();
 	fl__net_sys.connect = failing_connect;
 	static const int of_connect[][2] = {{-EACCES, -EACCES}, {-EAGAIN, -EADDRINUSE}, {-EPROTOTYPE, -EADDRINUSE}};
 	FL_EACH (i, of_connect) {
 		fault = of_connect[i][0];
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
+		FL_RC(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
 	}
 	fl_test_no_faults();
 	fl__net_sys.socket = few_sockets;
 	sockets_left = 1;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EMFILE);
+	FL_RC(fl_listen_unix(&l, p.name, NULL), -EMFILE);
 	fl_test_no_faults();
 	fl__unix_sys.socket_file = failing_file;
 	fault = -EACCES;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
+	FL_RC(fl_listen_unix(&l, p.name, NULL), -EACCES);
 	fault = -ENOENT; /* it was removed already: but another file is there now */
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
+	FL_RC(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
 	fl_test_no_faults();
 	FL_CHECK(fl_test_path_is_there(&p));
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, p.name, NULL));
 	fl__unix_sys.unlink = failing_unlink;
 	fl_listener_free(l);
 	fl_test_no_faults();
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0); /* which it has left behind */
+	FL_OK(fl_listen_unix(&l, p.name, NULL)); /* which it has left behind */
 	fl_listener_free(l);
 	fl_test_path_end(&p);
 	return 0;
@@ -166,7 +166,7 @@ static int listen_after_another(int fd, int backlog)
 {
 	fl_listener *l = NULL;
 	fl__net_sys.listen = fl_test_real_net_sys.listen;
-	FL_GIVES(fl_listen_unix(&l, opened_path, NULL), -EADDRINUSE);
+	FL_RC(fl_listen_unix(&l, opened_path, NULL), -EADDRINUSE);
 	return fl_test_real_net_sys.listen(fd, backlog);
 }
 
@@ -178,9 +178,9 @@ static int second_before_listen(void *unused)
 	for (int stale = 0; stale < 2; stale++) {
 		fl_listener *l = NULL;
 		if (stale)
-			FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)) == 0);
+			FL_OK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)));
 		fl__net_sys.listen = listen_after_another;
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+		FL_OK(fl_listen_unix(&l, p.name, NULL));
 		reach_path(l, p.name);
 		fl_listener_free(l);
 	}
@@ -215,13 +215,13 @@ static int lock_files(void *unused)
 	int left = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	FL_CHECK(left >= 0 && close(left) == 0);
 	fl__unix_sys.lock = lock_and_fork;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, p.name, NULL));
 	FL_CHECK(access(name, F_OK) < 0 && errno == ENOENT);
 	fl_listener_free(l);
 	fl_test_no_faults();
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_OK(fl_listen_unix(&l, p.name, NULL));
 	fl_listener_free(l);
-	FL_CHECK(close(inherited) == 0);
+	FL_OK(close(inherited));
 	fl_test_path_end(&p);
 	return 0;
 }
@@ -242,7 +242,7 @@ static int lock_faults(void *unused)
 	FL_EACH (i, results) {
 		fl_listener *l = NULL;
 		fault = results[i][0];
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), results[i][1]);
+		FL_RC(fl_listen_unix(&l, p.name, NULL), results[i][1]);
 		fl_listener_free(l);
 	}
 	fl_test_path_end(&p);
@@ -262,20 +262,20 @@ FL_TEST_WITH(net_unix_connect_errors, fl_test_body_leaves_nothing, void)
 	char name[128];
 	fl_stream *s = NULL;
 	fl_test_path p = fl_test_path_make();
-	FL_GIVES(fl_connect_unix(&s, p.name), -ENOENT);
-	FL_GIVES(fl_connect_unix(&s, p.folder), -ENOTSOCK);
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ECONNREFUSED);
-	FL_GIVES(fl_connect_unix(&s, ""), -EINVAL);
-	FL_GIVES(fl_connect_unix(&s, NULL), -EINVAL);
+	FL_RC(fl_connect_unix(&s, p.name), -ENOENT);
+	FL_RC(fl_connect_unix(&s, p.folder), -ENOTSOCK);
+	FL_RC(fl_connect_unix(&s, fl_test_abstract()), -ECONNREFUSED);
+	FL_RC(fl_connect_unix(&s, ""), -EINVAL);
+	FL_RC(fl_connect_unix(&s, NULL), -EINVAL);
 	memset(name, 'x', sizeof name);
 	name[108] = '\0';
-	FL_GIVES(fl_connect_unix(&s, name), -ENAMETOOLONG);
+	FL_RC(fl_connect_unix(&s, name), -ENAMETOOLONG);
 	name[107] = '\0';
-	FL_GIVES(fl_connect_unix(&s, name), -ENOENT);
+	FL_RC(fl_connect_unix(&s, name), -ENOENT);
 	int fd = fl_test_unix_bound(p.name, SOCK_DGRAM, false);
-	FL_GIVES(fl_connect_unix(&s, p.name), -EPROTOTYPE);
-	FL_CHECK(close(fd) == 0);
-	FL_GIVES(fl_connect_unix(&s, p.name), -ECONNREFUSED);
+	FL_RC(fl_connect_unix(&s, p.name), -EPROTOTYPE);
+	FL_OK(close(fd));
+	FL_RC(fl_connect_unix(&s, p.name), -ECONNREFUSED);
 	FL_CHECK(s == NULL && unlink(p.name) == 0);
 	fl_test_path_end(&p);
 }
@@ -291,25 +291,25 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
 	fl_cancel_token stop;
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
+	FL_OK(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
 	for (int i = 0; i < 2; i++)
-		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
-	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
+		FL_OK(fl_connect_unix(&first[i], fl_test_abstract()));
+	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
 	fl_fiber *f = fl_test_start(connect_full, &s);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_connect_unix() */
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_connect_unix() */
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
-	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	f = fl_test_start(connect_full, &s);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_stream *taken = fl_test_accepted(l);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 	for (int i = 0; i < 2; i++) {
 		fl_stream_free(taken);
 		fl_stream_free(first[i]);
@@ -335,14 +335,14 @@ FL_TEST_WITH(net_unix_connect_in_time, fl_test_body_leaves_nothing, void)
 	fl_stream *first[2];
 	fl_test_stop_clock();
 	deadline = fl_after(FL_US(1));
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
+	FL_OK(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
 	for (int i = 0; i < 2; i++)
-		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
+		FL_OK(fl_connect_unix(&first[i], fl_test_abstract()));
 	fl_fiber *f = fl_test_start(connect_until, &deadline);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl__store_relaxed(&fl_test_ahead, FL_US(1)); /* relaxed: as above */
-	FL_GIVES(fl_test_join(f), -ETIMEDOUT);
+	FL_RC(fl_test_join(f), -ETIMEDOUT);
 	fl_test_start_clock();
 	fl_stream_free(first[0]);
 	fl_stream_free(first[1]);

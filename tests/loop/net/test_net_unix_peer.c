@@ -10,7 +10,7 @@
 static unsigned mode_of(const char *path)
 {
 	struct stat st;
-	FL_CHECK(lstat(path, &st) == 0);
+	FL_OK(lstat(path, &st));
 	return st.st_mode & 07777;
 }
 
@@ -22,18 +22,18 @@ FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
 	for (int mask = 0; mask <= 077; mask += 077) {
 		const mode_t before = umask((mode_t)mask);
 		FL_EACH (i, wanted) {
-			FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}), 0);
-			FL_GIVES(mode_of(p.name), wanted[i]);
+			FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}));
+			FL_RC(mode_of(p.name), wanted[i]);
 			fl_listener_free(l);
 		}
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
-		FL_GIVES(mode_of(p.name), 0777 & ~mask);
+		FL_OK(fl_listen_unix(&l, p.name, NULL));
+		FL_RC(mode_of(p.name), 0777 & ~mask);
 		fl_listener_free(l);
 		(void)umask(before);
 	}
 	l = NULL;
-	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
+	FL_RC(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
+	FL_RC(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
 	FL_CHECK(l == NULL && !fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 }
@@ -41,7 +41,7 @@ FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
 static int set_mode_without_listener(const char *path, unsigned mode)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_connect_unix(&s, path), -ECONNREFUSED);
+	FL_RC(fl_connect_unix(&s, path), -ECONNREFUSED);
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
@@ -51,7 +51,7 @@ static int mode_before_listen(void *unused)
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl__unix_sys.set_mode = set_mode_without_listener;
-	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
+	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
 	fl_listener_free(l);
 	fl_test_path_end(&p);
 	return 0;
@@ -70,7 +70,8 @@ static int failing_set_mode(const char *path, unsigned mode)
 
 static int replaced_by_a_link(const char *path, unsigned mode)
 {
-	FL_CHECK(unlink(path) == 0 && symlink("/dev/null", path) == 0);
+	FL_OK(unlink(path));
+	FL_OK(symlink("/dev/null", path));
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
@@ -83,7 +84,7 @@ static int replaced_by_a_file(const char *path, unsigned mode)
 
 static int removed(const char *path, unsigned mode)
 {
-	FL_CHECK(unlink(path) == 0);
+	FL_OK(unlink(path));
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
@@ -94,15 +95,15 @@ static int mode_faults(void *unused)
 	fl_test_path p = fl_test_path_make();
 	fl__unix_sys.set_mode = failing_set_mode;
 	fault = -EMFILE;
-	FL_GIVES(fl_listen_unix(&l, p.name, &config), -EMFILE);
+	FL_RC(fl_listen_unix(&l, p.name, &config), -EMFILE);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl__unix_sys.set_mode = removed;
-	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOENT);
+	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOENT);
 	fl__unix_sys.set_mode = replaced_by_a_link; /* the file behind the link keeps its mode */
-	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
-	FL_CHECK(unlink(p.name) == 0);
+	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_OK(unlink(p.name));
 	fl__unix_sys.set_mode = replaced_by_a_file;
-	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_RC(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
 	FL_CHECK(l == NULL && unlink(p.name) == 0);
 	fl_test_no_faults();
 	fl_test_path_end(&p);
@@ -140,14 +141,14 @@ static int other_user(void *unused)
 	fl_listener *l = NULL;
 	fl_peer_credentials peer;
 	fl_test_path p = fl_test_path_make();
-	FL_CHECK(chmod(p.folder, 0755) == 0);
-	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
-	FL_GIVES(connects_as_another_user(p.name), EACCES);
+	FL_OK(chmod(p.folder, 0755));
+	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
+	FL_RC(connects_as_another_user(p.name), EACCES);
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0666}), 0);
-	FL_GIVES(connects_as_another_user(p.name), 0);
+	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0666}));
+	FL_OK(connects_as_another_user(p.name));
 	fl_stream *s = fl_test_accepted(l);
-	FL_GIVES(fl_stream_peer_credentials(s, &peer), 0);
+	FL_OK(fl_stream_peer_credentials(s, &peer));
 	FL_CHECK(peer.uid == 65534 && peer.gid == getegid() && peer.pid != getpid());
 	fl_stream_free(s);
 	fl_listener_free(l);
@@ -178,8 +179,8 @@ static int failing_pidfd(int fd, int level, int option, int *value)
 static void has_no_credentials(fl_stream *s)
 {
 	fl_peer_credentials peer;
-	FL_GIVES(fl_stream_peer_credentials(s, &peer), -ENOTSUP);
-	FL_GIVES(fl_stream_peer_pidfd(s), -ENOTSUP);
+	FL_RC(fl_stream_peer_credentials(s, &peer), -ENOTSUP);
+	FL_RC(fl_stream_peer_pidfd(s), -ENOTSUP);
 	fl_stream_free(s);
 }
 
@@ -189,38 +190,39 @@ FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
 	fl_stream *a = NULL, *b = NULL;
 	fl_peer_credentials peer;
 	int other, ends[2];
-	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
-	FL_GIVES(fl_connect_unix(&a, fl_test_abstract()), 0);
+	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
+	FL_OK(fl_connect_unix(&a, fl_test_abstract()));
 	b = fl_test_accepted(l);
-	FL_GIVES(fl_stream_peer_credentials(a, &peer), 0); /* of the listener */
+	FL_OK(fl_stream_peer_credentials(a, &peer)); /* of the listener */
 	FL_CHECK(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
-	FL_GIVES(fl_stream_peer_credentials(b, &peer), 0);
+	FL_OK(fl_stream_peer_credentials(b, &peer));
 	FL_CHECK(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
 	fl_stream_free(a);
-	FL_GIVES(fl_stream_peer_credentials(b, &peer), 0); /* also when it has closed */
+	FL_OK(fl_stream_peer_credentials(b, &peer)); /* also when it has closed */
 	FL_CHECK(peer.pid == getpid());
 	fl__net_sys.get_struct = failing_struct;
 	fault = -ENOBUFS;
-	FL_GIVES(fl_stream_peer_credentials(b, &peer), -ENOBUFS);
+	FL_RC(fl_stream_peer_credentials(b, &peer), -ENOBUFS);
 	fl_test_no_faults();
 	fl_stream_free(b);
 	fl_listener_free(l);
 	has_no_credentials(fl_test_tcp_stream(&other));
-	FL_CHECK(close(other) == 0 && pipe2(ends, O_CLOEXEC) == 0);
+	FL_OK(close(other));
+	FL_OK(pipe2(ends, O_CLOEXEC));
 	has_no_credentials(fl_test_stream_of(ends[0]));
-	FL_CHECK(close(ends[1]) == 0);
+	FL_OK(close(ends[1]));
 }
 
 FL_TEST_WITH(stream_peer_pidfd_faults, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *ends[2];
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	fl__net_sys.get_option = failing_pidfd;
 	static const int of_system[][2] = {{-ENOPROTOOPT, -ENOTSUP}, {-EINVAL, -ESRCH},  {-ENODATA, -ESRCH},
 	                                   {-ESRCH, -ESRCH},         {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}};
 	FL_EACH (i, of_system) {
 		fault = of_system[i][0];
-		FL_GIVES(fl_stream_peer_pidfd(ends[0]), of_system[i][1]); /* -ENOTSUP, -ESRCH, -EMFILE, -ENFILE */
+		FL_RC(fl_stream_peer_pidfd(ends[0]), of_system[i][1]); /* -ENOTSUP, -ESRCH, -EMFILE, -ENFILE */
 	}
 	fl_test_no_faults();
 	fl_stream_free(ends[0]);
@@ -233,7 +235,7 @@ static int pidfd(void *supported)
 	fl_stream *s = NULL;
 	int ends[2], status, gate[2];
 	char go_on;
-	FL_CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	FL_OK(pipe2(gate, O_CLOEXEC));
 	fl_test_path p = fl_test_path_make();
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
@@ -252,12 +254,14 @@ static int pidfd(void *supported)
 	s = fl_test_stream_of(ends[1]);
 	int fd = fl_stream_peer_pidfd(s);
 	*(bool *)supported = fd != -ENOTSUP;
-	FL_CHECK(close(gate[0]) == 0);
+	FL_OK(close(gate[0]));
 	if (fd != -ENOTSUP) {
 		FL_CHECK(fd >= 0 && fl_test_is_cloexec(fd) && poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0);
-		FL_CHECK(close(gate[1]) == 0 && fl_fd_wait(fd, FL_FD_IN) == 0 && close(fd) == 0);
+		FL_OK(close(gate[1]));
+		FL_OK(fl_fd_wait(fd, FL_FD_IN));
+		FL_OK(close(fd));
 	} else {
-		FL_CHECK(close(gate[1]) == 0);
+		FL_OK(close(gate[1]));
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		FL_CHECK(errno == EINTR);
@@ -265,9 +269,10 @@ static int pidfd(void *supported)
 	fd = fl_stream_peer_pidfd(s); /* it is reaped */
 	FL_CHECK(fd >= 0 || fd == -ESRCH || fd == -ENOTSUP);
 	if (fd >= 0)
-		FL_CHECK(close(fd) == 0);
+		FL_OK(close(fd));
 	fl_stream_free(s);
-	FL_CHECK(close(ends[0]) == 0 && unlink(p.name) == 0);
+	FL_OK(close(ends[0]));
+	FL_OK(unlink(p.name));
 	fl_test_path_end(&p);
 	return 0;
 }

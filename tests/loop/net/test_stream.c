@@ -9,19 +9,19 @@
 FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
-	FL_GIVES(fl_stream_try_read(b, got, sizeof got), -EAGAIN);
-	FL_GIVES(fl_stream_write(a, "hello", 5), 0);
-	FL_GIVES(fl_stream_written(a), 5);
-	FL_GIVES(fl_stream_read(b, got, sizeof got), 5);
+	FL_RC(fl_stream_try_read(b, got, sizeof got), -EAGAIN);
+	FL_OK(fl_stream_write(a, "hello", 5));
+	FL_RC(fl_stream_written(a), 5);
+	FL_RC(fl_stream_read(b, got, sizeof got), 5);
 	FL_CHECK(memcmp(got, "hello", 5) == 0);
-	FL_GIVES(fl_stream_try_write(b, "hi", 2), 2);
-	FL_GIVES(fl_stream_read_until(a, got, 1, fl_after(FL_S(60)), NULL), 1);
-	FL_GIVES(fl_stream_read(a, got + 1, sizeof got), 1);
+	FL_RC(fl_stream_try_write(b, "hi", 2), 2);
+	FL_RC(fl_stream_read_until(a, got, 1, fl_after(FL_S(60)), NULL), 1);
+	FL_RC(fl_stream_read(a, got + 1, sizeof got), 1);
 	FL_CHECK(memcmp(got, "hi", 2) == 0);
-	FL_GIVES(fl_stream_write(a, NULL, 0), 0);
-	FL_GIVES(fl_stream_try_write(a, NULL, 0), 0);
+	FL_OK(fl_stream_write(a, NULL, 0));
+	FL_OK(fl_stream_try_write(a, NULL, 0));
 	/* An operation that can succeed at once succeeds. */
-	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), 0);
+	FL_OK(fl_stream_write_until(a, "x", 1, 0, NULL));
 	FL_TEST_UNTIL(fl_stream_try_read(b, got, sizeof got) == 1);
 }
 
@@ -30,21 +30,21 @@ static void all_give(fl_stream *s, int expected)
 {
 	char got[8];
 	const struct iovec part = {got, 1};
-	FL_GIVES(fl_stream_read(s, got, 1), expected);
-	FL_GIVES(fl_stream_read_until(s, got, 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_try_read(s, got, 1), expected);
-	FL_GIVES(fl_stream_read_exactly(s, got, 1), expected);
-	FL_GIVES(fl_stream_read_exactly_until(s, got, 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_read_to(s, got, 1, "x", 1), expected);
-	FL_GIVES(fl_stream_read_to_until(s, got, 1, "x", 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_read_line(s, got, 8), expected);
-	FL_GIVES(fl_stream_read_line_until(s, got, 8, 0, NULL), expected);
-	FL_GIVES(fl_stream_write(s, "x", 1), expected);
-	FL_GIVES(fl_stream_write_until(s, "x", 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_try_write(s, "x", 1), expected);
-	FL_GIVES(fl_stream_writev(s, &part, 1), expected);
-	FL_GIVES(fl_stream_writev_until(s, &part, 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_close_write(s), expected);
+	FL_RC(fl_stream_read(s, got, 1), expected);
+	FL_RC(fl_stream_read_until(s, got, 1, 0, NULL), expected);
+	FL_RC(fl_stream_try_read(s, got, 1), expected);
+	FL_RC(fl_stream_read_exactly(s, got, 1), expected);
+	FL_RC(fl_stream_read_exactly_until(s, got, 1, 0, NULL), expected);
+	FL_RC(fl_stream_read_to(s, got, 1, "x", 1), expected);
+	FL_RC(fl_stream_read_to_until(s, got, 1, "x", 1, 0, NULL), expected);
+	FL_RC(fl_stream_read_line(s, got, 8), expected);
+	FL_RC(fl_stream_read_line_until(s, got, 8, 0, NULL), expected);
+	FL_RC(fl_stream_write(s, "x", 1), expected);
+	FL_RC(fl_stream_write_until(s, "x", 1, 0, NULL), expected);
+	FL_RC(fl_stream_try_write(s, "x", 1), expected);
+	FL_RC(fl_stream_writev(s, &part, 1), expected);
+	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), expected);
+	FL_RC(fl_stream_close_write(s), expected);
 }
 
 static int read_it(void *s)
@@ -75,16 +75,16 @@ FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, 
 	size_t written = fl_stream_written(a);
 	FL_CHECK(written > 0);
 	all_give(a, -EBUSY);
-	FL_GIVES(fl_stream_close_write(a), -EBUSY);
+	FL_RC(fl_stream_close_write(a), -EBUSY);
 	FL_CHECK(fl_stream_written(a) == written); /* its own writer gets the result */
 	FL_PANICS(fl_stream_free(a));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_stream_free") == 0);
-	FL_GIVES(fl_stream_write(b, "x", 1), 0);
-	FL_GIVES(fl_test_join(fibers[0]), 1);
+	FL_OK(fl_stream_write(b, "x", 1));
+	FL_RC(fl_test_join(fibers[0]), 1);
 	FL_PANICS(fl_stream_free(a));
 	fl_fiber_cancel(fibers[1]);
-	FL_GIVES(fl_test_join(fibers[1]), -ECANCELED);
-	FL_GIVES(fl_stream_try_read(a, got, 1), -EAGAIN);
+	FL_RC(fl_test_join(fibers[1]), -ECANCELED);
+	FL_RC(fl_stream_try_read(a, got, 1), -EAGAIN);
 }
 
 FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -93,20 +93,20 @@ FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream
 	fl_fiber *fibers[2];
 	ssize_t n;
 	size_t sum = 0;
-	FL_GIVES(fl_stream_write(b, "ab\ncd", 5), 0);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 3);
-	FL_GIVES(fl_stream_read_exactly(a, got, 2), 2);
+	FL_OK(fl_stream_write(b, "ab\ncd", 5));
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 3);
+	FL_RC(fl_stream_read_exactly(a, got, 2), 2);
 	wait_both_ways(a, fibers);
 	size_t written = fl_stream_written(a);
 	fl_stream_abort(a);
-	FL_GIVES(fl_test_join(fibers[0]), -ECONNABORTED);
-	FL_GIVES(fl_test_join(fibers[1]), -ECONNABORTED);
+	FL_RC(fl_test_join(fibers[0]), -ECONNABORTED);
+	FL_RC(fl_test_join(fibers[1]), -ECONNABORTED);
 	all_give(a, -ECONNABORTED);
 	fl_stream_abort(a);
 	while ((n = fl_stream_read(b, rest, 1 << 20)) > 0)
 		sum += (size_t)n;
-	FL_GIVES(n, 0);
-	FL_GIVES(sum, written);
+	FL_RC(n, 0);
+	FL_RC(sum, written);
 	free(rest);
 }
 
@@ -114,12 +114,12 @@ FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream
 FL_TEST_WITH(stream_abort_drops_what_was_not_read, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	FL_GIVES(fl_stream_write(b, "ab\ncd", 5), 0);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 3);
-	FL_GIVES(fl__stream_buffered(a), 2);
+	FL_OK(fl_stream_write(b, "ab\ncd", 5));
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 3);
+	FL_RC(fl__stream_buffered(a), 2);
 	fl_stream_abort(a);
-	FL_GIVES(fl_stream_read(a, got, 1), -ECONNABORTED);
-	FL_GIVES(fl_stream_read(b, got, 1), 0);
+	FL_RC(fl_stream_read(a, got, 1), -ECONNABORTED);
+	FL_RC(fl_stream_read(b, got, 1), 0);
 }
 
 /* ---- callers */
@@ -165,11 +165,11 @@ static bool called;
 static void call_back(void *s)
 {
 	char got[8];
-	FL_GIVES(fl_stream_read(s, got, 1), -EINVAL);
-	FL_GIVES(fl_stream_read_line(s, got, 8), -EINVAL);
-	FL_GIVES(fl_stream_write(s, "x", 1), -EINVAL);
-	FL_GIVES(fl_stream_try_read(s, got, 1), -EAGAIN);
-	FL_GIVES(fl_stream_try_write(s, "x", 1), 1);
+	FL_RC(fl_stream_read(s, got, 1), -EINVAL);
+	FL_RC(fl_stream_read_line(s, got, 8), -EINVAL);
+	FL_RC(fl_stream_write(s, "x", 1), -EINVAL);
+	FL_RC(fl_stream_try_read(s, got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_write(s, "x", 1), 1);
 	called = true;
 }
 
@@ -177,8 +177,8 @@ FL_TEST_WITH(stream_in_a_callback, fl_test_each_kind, fl_stream *a, fl_stream *b
 {
 	char got[8];
 	called = false;
-	FL_GIVES(fl_loop_post(fl_loop_current(), call_back, a), 0);
-	FL_GIVES(fl_stream_read(b, got, 8), 1);
+	FL_OK(fl_loop_post(fl_loop_current(), call_back, a));
+	FL_RC(fl_stream_read(b, got, 8), 1);
 	FL_CHECK(called);
 }
 
@@ -187,24 +187,24 @@ FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, 
 	char got[8];
 	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
 	const struct iovec parts[] = {{got, SIZE_MAX}, {got, SIZE_MAX}, {got, wrong}};
-	FL_GIVES(fl_stream_read(a, got, 0), -EINVAL);
-	FL_GIVES(fl_stream_read_until(a, got, wrong, 0, NULL), -EINVAL);
-	FL_GIVES(fl_stream_try_read(a, got, 0), -EINVAL);
-	FL_GIVES(fl_stream_read_exactly(a, got, wrong), -EINVAL);
-	FL_GIVES(fl_stream_read_to(a, got, 0, "x", 1), -EINVAL);
-	FL_GIVES(fl_stream_read_to_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
-	FL_GIVES(fl_stream_read_line(a, got, 1), -EINVAL);
-	FL_GIVES(fl_stream_read_line_until(a, got, 0, 0, NULL), -EINVAL);
-	FL_GIVES(fl_stream_write(b, got, wrong), -EINVAL);
-	FL_GIVES(fl_stream_try_write(b, got, wrong), -EINVAL);
-	FL_GIVES(fl_stream_writev(b, parts, 2), -EINVAL);
-	FL_GIVES(fl_stream_writev(b, parts + 2, 1), -EINVAL);
-	FL_GIVES(fl_stream_write(b, NULL, 1), -EFAULT);
-	FL_GIVES(fl_stream_write(b, "x", 1), 0); /* and that is all that has come */
-	FL_GIVES(fl_stream_read_exactly(a, got, 0), 0);
-	FL_GIVES(fl_stream_read(a, NULL, 8), -EFAULT);
-	FL_GIVES(fl_stream_read(a, got, 8), 1);
-	FL_GIVES(fl_stream_try_read(a, got, 8), -EAGAIN);
+	FL_RC(fl_stream_read(a, got, 0), -EINVAL);
+	FL_RC(fl_stream_read_until(a, got, wrong, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_try_read(a, got, 0), -EINVAL);
+	FL_RC(fl_stream_read_exactly(a, got, wrong), -EINVAL);
+	FL_RC(fl_stream_read_to(a, got, 0, "x", 1), -EINVAL);
+	FL_RC(fl_stream_read_to_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_read_line(a, got, 1), -EINVAL);
+	FL_RC(fl_stream_read_line_until(a, got, 0, 0, NULL), -EINVAL);
+	FL_RC(fl_stream_write(b, got, wrong), -EINVAL);
+	FL_RC(fl_stream_try_write(b, got, wrong), -EINVAL);
+	FL_RC(fl_stream_writev(b, parts, 2), -EINVAL);
+	FL_RC(fl_stream_writev(b, parts + 2, 1), -EINVAL);
+	FL_RC(fl_stream_write(b, NULL, 1), -EFAULT);
+	FL_OK(fl_stream_write(b, "x", 1)); /* and that is all that has come */
+	FL_RC(fl_stream_read_exactly(a, got, 0), 0);
+	FL_RC(fl_stream_read(a, NULL, 8), -EFAULT);
+	FL_RC(fl_stream_read(a, got, 8), 1);
+	FL_RC(fl_stream_try_read(a, got, 8), -EAGAIN);
 }
 
 /* ---- how they are made */
@@ -212,7 +212,7 @@ FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, 
 static void has_only(int fd, int expected)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_stream_from_fd(&s, fd), expected);
+	FL_RC(fl_stream_from_fd(&s, fd), expected);
 	FL_CHECK(!s);
 }
 
@@ -222,26 +222,27 @@ FL_TEST_WITH(stream_from_fd_answers, fl_test_body_leaves_nothing, void)
 	fl_stream *s, *other = NULL;
 	socklen_t size = sizeof one;
 	fl_test_tcp(tcp);
-	FL_CHECK(pipe(files) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) == 0);
+	FL_OK(pipe(files));
+	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets));
 	int alone = socket(AF_INET, SOCK_STREAM, 0);
 	FL_CHECK(alone >= 0);
 	has_only(-1, -EBADF);
 	has_only(packets[0], -EINVAL);
 	has_only(alone, -ENOTCONN);
-	FL_CHECK(listen(alone, 1) == 0);
+	FL_OK(listen(alone, 1));
 	has_only(alone, -ENOTCONN);
 
 	FL_CHECK(fcntl(tcp[0], F_SETFD, 0) == 0 && !(fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
 	s = fl_test_stream_of(tcp[0]);
-	FL_GIVES(fl_stream_fd(s), tcp[0]);
+	FL_RC(fl_stream_fd(s), tcp[0]);
 	FL_CHECK(fl_test_is_cloexec(tcp[0]) && !(fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
 	FL_CHECK(getsockopt(tcp[0], IPPROTO_TCP, TCP_NODELAY, &one, &size) == 0 && one != 0);
-	FL_GIVES(fl_stream_from_fd(&other, tcp[0]), -EEXIST);
+	FL_RC(fl_stream_from_fd(&other, tcp[0]), -EEXIST);
 	fl_stream_free(s);
 	FL_CHECK(fcntl(tcp[0], F_GETFD) < 0); /* it is closed */
 	const int rest[] = {tcp[1], files[0], files[1], packets[0], packets[1], alone};
 	FL_EACH (i, rest)
-		FL_CHECK(close(rest[i]) == 0);
+		FL_OK(close(rest[i]));
 }
 
 FL_TEST_WITH(stream_names, fl_test_body_leaves_nothing, void)
@@ -251,27 +252,27 @@ FL_TEST_WITH(stream_names, fl_test_body_leaves_nothing, void)
 	struct sockaddr_in a = {0};
 	socklen_t size = sizeof a;
 	fl_test_tcp(tcp);
-	FL_CHECK(getsockname(tcp[0], (struct sockaddr *)&a, &size) == 0);
+	FL_OK(getsockname(tcp[0], (struct sockaddr *)&a, &size));
 	(void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(a.sin_port));
 	fl_stream *s = fl_test_stream_of(tcp[0]), *t = fl_test_stream_of(tcp[1]);
-	FL_GIVES(fl_stream_name(s, name, sizeof name), 0);
-	FL_GIVES(fl_stream_peer_name(t, peer, sizeof peer), 0);
+	FL_OK(fl_stream_name(s, name, sizeof name));
+	FL_OK(fl_stream_peer_name(t, peer, sizeof peer));
 	FL_CHECK(strcmp(name, expected) == 0 && strcmp(peer, expected) == 0);
-	FL_GIVES(fl_stream_name(s, name, strlen(expected)), -ENOSPC);
-	FL_GIVES(fl_stream_peer_name(t, peer, 0), -ENOSPC);
-	FL_GIVES(fl_stream_peer_name(t, peer, strlen(expected) + 1), 0);
+	FL_RC(fl_stream_name(s, name, strlen(expected)), -ENOSPC);
+	FL_RC(fl_stream_peer_name(t, peer, 0), -ENOSPC);
+	FL_OK(fl_stream_peer_name(t, peer, strlen(expected) + 1));
 	fl_stream_abort(s);
 	fl_stream_abort(t);
 	FL_TEST_UNTIL(fl_stream_peer_name(t, peer, sizeof peer) == -ENOTCONN);
 	fl_stream_free(s);
 	fl_stream_free(t);
 
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_sockets) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_sockets));
 	s = fl_test_stream_of(unix_sockets[0]);
-	FL_GIVES(fl_stream_name(s, name, sizeof name), 0);
+	FL_OK(fl_stream_name(s, name, sizeof name));
 	FL_CHECK(name[0] == '\0');
 	fl_stream_free(s);
-	FL_CHECK(close(unix_sockets[1]) == 0);
+	FL_OK(close(unix_sockets[1]));
 }
 
 static void expect_address(const void *address, size_t length, const char *expected)
@@ -311,8 +312,8 @@ static void in_child(void *unused)
 	all_give(kept[0], -EOWNERDEAD);
 	int fds[2];
 	fl_test_tcp(fds);
-	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -ENOTSUP); /* there is no loop */
-	FL_GIVES(fl_stream_pair(kept), -ENOTSUP);
+	FL_RC(fl_stream_from_fd(&s, fds[0]), -ENOTSUP); /* there is no loop */
+	FL_RC(fl_stream_pair(kept), -ENOTSUP);
 	fl_stream_abort(kept[0]);
 	int fd = fl_stream_fd(kept[0]);
 	fl_stream_free(kept[0]); /* though a fiber of the parent's reads it */
@@ -321,12 +322,12 @@ static void in_child(void *unused)
 
 static int fork_it(void *unused)
 {
-	FL_GIVES(fl_stream_pair(kept), 0);
+	FL_OK(fl_stream_pair(kept));
 	fl_fiber *f = fl_test_start(read_it, kept[0]);
 	FL_TEST_UNTIL(fl_test_waits(kept[0], FL__IO_IN));
-	FL_GIVES(fl_test_child(in_child, NULL, NULL, 0), 0);
-	FL_GIVES(fl_stream_write(kept[1], "x", 1), 0); /* the parent has lost nothing */
-	FL_GIVES(fl_test_join(f), 1);
+	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
+	FL_OK(fl_stream_write(kept[1], "x", 1)); /* the parent has lost nothing */
+	FL_RC(fl_test_join(f), 1);
 	return free_two(NULL);
 }
 

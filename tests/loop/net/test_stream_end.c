@@ -27,21 +27,21 @@ static void is_pattern(const char *bytes, size_t from, size_t size)
 FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
-	FL_GIVES(fl_stream_write(a, "request", 7), 0);
-	FL_GIVES(fl_stream_close_write(a), 0);
-	FL_GIVES(fl_stream_close_write(a), 0);
-	FL_GIVES(fl_stream_write(a, "x", 1), -EPIPE);
-	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), -EPIPE);
-	FL_GIVES(fl_stream_try_write(a, "x", 1), -EPIPE);
-	FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EPIPE);
-	FL_GIVES(fl_stream_written(a), 0);
-	FL_GIVES(fl_stream_read_exactly(b, got, sizeof got), 7);
-	FL_GIVES(fl_stream_read(b, got, sizeof got), 0);
-	FL_GIVES(fl_stream_write(b, "answer", 6), 0); /* the other direction goes on */
-	FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
-	FL_GIVES(fl_stream_close_write(b), 0);
-	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
-	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
+	FL_OK(fl_stream_write(a, "request", 7));
+	FL_OK(fl_stream_close_write(a));
+	FL_OK(fl_stream_close_write(a));
+	FL_RC(fl_stream_write(a, "x", 1), -EPIPE);
+	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -EPIPE);
+	FL_RC(fl_stream_try_write(a, "x", 1), -EPIPE);
+	FL_RC(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EPIPE);
+	FL_RC(fl_stream_written(a), 0);
+	FL_RC(fl_stream_read_exactly(b, got, sizeof got), 7);
+	FL_RC(fl_stream_read(b, got, sizeof got), 0);
+	FL_OK(fl_stream_write(b, "answer", 6)); /* the other direction goes on */
+	FL_RC(fl_stream_read(a, got, sizeof got), 6);
+	FL_OK(fl_stream_close_write(b));
+	FL_RC(fl_stream_read(a, got, sizeof got), 0);
+	FL_RC(fl_stream_read(a, got, sizeof got), 0);
 }
 
 /*
@@ -52,20 +52,20 @@ FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
 	char got[8];
 	int peer, rc;
 	fl_stream *s = fl_test_tcp_stream(&peer);
-	FL_CHECK(close(peer) == 0);
-	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
+	FL_OK(close(peer));
+	FL_RC(fl_stream_read(s, got, sizeof got), 0);
 	/* The first write is answered by a reset. */
 	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0);
-	FL_GIVES(rc, -EPIPE);
-	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
-	FL_GIVES(fl_stream_close_write(s), -EPIPE);
+	FL_RC(rc, -EPIPE);
+	FL_RC(fl_stream_read(s, got, sizeof got), 0);
+	FL_RC(fl_stream_close_write(s), -EPIPE);
 	fl_stream_free(s);
 
 	fl_stream *ends[2];
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	fl_stream_free(ends[1]);
-	FL_GIVES(fl_stream_write(ends[0], "x", 1), -EPIPE);
-	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), 0);
+	FL_RC(fl_stream_write(ends[0], "x", 1), -EPIPE);
+	FL_RC(fl_stream_read(ends[0], got, sizeof got), 0);
 	fl_stream_free(ends[0]);
 }
 
@@ -77,17 +77,17 @@ FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_test_peer_sends(peer, "line\nhalf");
-	FL_GIVES(fl_stream_read_line(s, got, sizeof got), 5);
+	FL_RC(fl_stream_read_line(s, got, sizeof got), 5);
 	fl_test_peer_resets(peer);
-	FL_GIVES(fl_stream_read_exactly(s, got, 10), -ECONNRESET);
-	FL_GIVES(fl_stream_read_line(s, got, 10), -ECONNRESET);
-	FL_GIVES(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
-	FL_GIVES(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
+	FL_RC(fl_stream_read_exactly(s, got, 10), -ECONNRESET);
+	FL_RC(fl_stream_read_line(s, got, 10), -ECONNRESET);
+	FL_RC(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
+	FL_RC(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
 	FL_CHECK(memcmp(got, "half", 4) == 0);
-	FL_GIVES(fl_stream_read(s, got, 10), -ECONNRESET);
-	FL_GIVES(fl_stream_try_read(s, got, 10), -ECONNRESET);
-	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
-	FL_GIVES(fl_stream_close_write(s), -ECONNRESET);
+	FL_RC(fl_stream_read(s, got, 10), -ECONNRESET);
+	FL_RC(fl_stream_try_read(s, got, 10), -ECONNRESET);
+	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_RC(fl_stream_close_write(s), -ECONNRESET);
 	fl_stream_free(s);
 }
 
@@ -98,14 +98,14 @@ FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
 	char *bytes = pattern(HALF), *got = malloc(4 * HALF);
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
-	FL_GIVES(send(peer, bytes, HALF, 0), HALF);
-	FL_GIVES(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(send(peer, bytes, HALF, 0), HALF);
+	FL_RC(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_test_peer_resets(peer);
-	FL_GIVES(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
-	FL_GIVES(fl_stream_got(s), 0);
-	FL_GIVES(fl_stream_read_exactly(s, got, HALF), HALF);
+	FL_RC(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
+	FL_RC(fl_stream_got(s), 0);
+	FL_RC(fl_stream_read_exactly(s, got, HALF), HALF);
 	is_pattern(got, 0, HALF);
-	FL_GIVES(fl_stream_read_exactly(s, got, 1), -ECONNRESET);
+	FL_RC(fl_stream_read_exactly(s, got, 1), -ECONNRESET);
 	fl_stream_free(s);
 	free(bytes);
 	free(got);
@@ -120,19 +120,19 @@ FL_TEST_WITH(stream_reset_that_the_writer_heard_of, fl_test_body_leaves_nothing,
 	fl_test_peer_sends(peer, "abc");
 	fl_test_peer_resets(peer);
 	FL_TEST_UNTIL(s->io.over);
-	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
-	FL_GIVES(fl_stream_written(s), 0);
-	FL_GIVES(fl_stream_read(s, got, sizeof got), 3);
-	FL_GIVES(fl_stream_read(s, got, sizeof got), -ECONNRESET);
-	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_RC(fl_stream_written(s), 0);
+	FL_RC(fl_stream_read(s, got, sizeof got), 3);
+	FL_RC(fl_stream_read(s, got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
 	fl_stream_free(s);
 
 	fl_stream *ends[2]; /* a Unix socket's reset: it was closed with unread bytes */
-	FL_GIVES(fl_stream_pair(ends), 0);
-	FL_GIVES(fl_stream_write(ends[0], "x", 1), 0);
+	FL_OK(fl_stream_pair(ends));
+	FL_OK(fl_stream_write(ends[0], "x", 1));
 	fl_stream_free(ends[1]);
-	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
-	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	FL_RC(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
 	fl_stream_free(ends[0]);
 }
 
@@ -149,6 +149,6 @@ FL_TEST_WITH(stream_reset_wakes_waiters, fl_test_body_leaves_nothing, void)
 	fl_fiber *f = fl_test_start(wait_for_reset, s);
 	FL_TEST_UNTIL(fl_test_waits(s, FL__IO_IN));
 	fl_test_peer_resets(peer);
-	FL_GIVES(fl_test_join(f), -ECONNRESET);
+	FL_RC(fl_test_join(f), -ECONNRESET);
 	fl_stream_free(s);
 }

@@ -45,10 +45,10 @@ static int send_numbers(void *s)
 {
 	char *bytes = numbers();
 	const struct iovec parts[] = {{bytes, 1}, {bytes + 1, 0}, {bytes + 1, 999}, {bytes + 1000, N - 1000}};
-	FL_GIVES(fl_stream_write(s, bytes, N), 0);
-	FL_GIVES(fl_stream_written(s), N);
-	FL_GIVES(fl_stream_writev(s, parts, 4), 0);
-	FL_GIVES(fl_stream_written(s), N);
+	FL_OK(fl_stream_write(s, bytes, N));
+	FL_RC(fl_stream_written(s), N);
+	FL_OK(fl_stream_writev(s, parts, 4));
+	FL_RC(fl_stream_written(s), N);
 	free(bytes);
 	return fl_stream_close_write(s);
 }
@@ -57,13 +57,13 @@ static void receive_numbers(fl_stream *a, fl_stream *b)
 {
 	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */
 	fl_fiber *f = fl_test_start(send_numbers, b);
-	FL_GIVES(fl_stream_read_exactly(a, got, N), N);
+	FL_RC(fl_stream_read_exactly(a, got, N), N);
 	FL_CHECK(memcmp(got, bytes, N) == 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 5), 5);
-	FL_GIVES(fl_stream_read_exactly(a, got + 5, 50000), 50000);
-	FL_GIVES(fl_stream_read_exactly(a, got + 50005, N), N - 50005);
+	FL_RC(fl_stream_read_exactly(a, got, 5), 5);
+	FL_RC(fl_stream_read_exactly(a, got + 5, 50000), 50000);
+	FL_RC(fl_stream_read_exactly(a, got + 50005, N), N - 50005);
 	FL_CHECK(memcmp(got, bytes, N) == 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 	free(bytes);
 	free(got);
 }
@@ -75,8 +75,8 @@ FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_
 	fl__net_sys.sendmsg = fitful_sendmsg;
 	receive_numbers(a, b);
 	char one;
-	FL_GIVES(fl_stream_try_read(a, &one, 1), 0);
-	FL_GIVES(fl_stream_try_write(a, "x", 1), 1);
+	FL_RC(fl_stream_try_read(a, &one, 1), 0);
+	FL_RC(fl_stream_try_write(a, "x", 1), 1);
 	(void)fl_test_net_faults_end();
 }
 
@@ -97,18 +97,18 @@ FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_strea
 	char got[8];
 	strikes = 0;
 	fl__net_sys.send = reluctant_send;
-	FL_GIVES(fl_stream_write(a, "x", 1), 0);
-	FL_GIVES(strikes, 2);
+	FL_OK(fl_stream_write(a, "x", 1));
+	FL_RC(strikes, 2);
 	(void)fl_test_net_faults_end();
-	FL_GIVES(fl_stream_read(b, got, 8), 1);
+	FL_RC(fl_stream_read(b, got, 8), 1);
 
 	strikes = 0;
 	fl__net_sys.recv = reluctant_recv;
-	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+	FL_OK(fl_stream_write(a, "x", 1));
 	FL_TEST_UNTIL(fl__io_ready(&b->io, FL__IO_IN));
-	FL_GIVES(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_write(a, "\n", 1), 0);
-	FL_GIVES(fl_stream_read_line(b, got, sizeof got), 2);
+	FL_RC(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
+	FL_OK(fl_stream_write(a, "\n", 1));
+	FL_RC(fl_stream_read_line(b, got, sizeof got), 2);
 	(void)fl_test_net_faults_end();
 }
 
@@ -135,7 +135,7 @@ static int echo(void *s)
 	char line[64];
 	ssize_t n;
 	while ((n = fl_stream_read_line(s, line, sizeof line)) > 0)
-		FL_GIVES(fl_stream_write(s, line, (size_t)n), 0);
+		FL_OK(fl_stream_write(s, line, (size_t)n));
 	return (int)n;
 }
 
@@ -148,21 +148,21 @@ FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 	fl_stream *a = fl_test_stream_of(fds[0]), *b = fl_test_stream_of(fds[1]);
 	fl_fiber *f = fl_test_start(echo, b);
 	FL_TEST_UNTIL(fl_test_waits(b, FL__IO_IN));
-	FL_GIVES(fl_stream_try_read(a, got, sizeof got), -EAGAIN);
+	FL_RC(fl_stream_try_read(a, got, sizeof got), -EAGAIN);
 	recvs = sends = 0;
 	fl__net_sys.recv = counted_recv;
 	fl__net_sys.send = counted_send;
 	long blocks = fl_test_blocks;
 	for (int i = 0; i < TURNS; i++) {
-		FL_GIVES(fl_stream_write(a, "hello\n", 6), 0);
-		FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
+		FL_OK(fl_stream_write(a, "hello\n", 6));
+		FL_RC(fl_stream_read(a, got, sizeof got), 6);
 	}
-	FL_GIVES(recvs, 2 * TURNS);
-	FL_GIVES(sends, 2 * TURNS);
+	FL_RC(recvs, 2 * TURNS);
+	FL_RC(sends, 2 * TURNS);
 	FL_CHECK(fl_test_blocks - blocks <= 1); /* the loop's spare buffer */
 	FL_CHECK(!a->buffer && !b->buffer);
-	FL_GIVES(fl_stream_close_write(a), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_stream_close_write(a));
+	FL_OK(fl_test_join(f));
 	fl_stream_free(a);
 	fl_stream_free(b);
 }
@@ -199,19 +199,19 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 {
 	char got[8];
 	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
-	FL_GIVES(fl_stream_write(b, "ab", 2), 0);
+	FL_OK(fl_stream_write(b, "ab", 2));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	for (int i = 0; i < 2; i++) {
 		fails(passing_errors[i]);
-		FL_GIVES(fl_stream_write(a, "x", 1), -ENOMEM);
-		FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -ENOMEM);
-		FL_GIVES(fl_stream_try_write(a, "x", 1), -ENOMEM);
-		FL_GIVES(fl_stream_read(a, got, 1), -ENOMEM);
-		FL_GIVES(fl_stream_read_line(a, got, 8), -ENOMEM);
+		FL_RC(fl_stream_write(a, "x", 1), -ENOMEM);
+		FL_RC(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -ENOMEM);
+		FL_RC(fl_stream_try_write(a, "x", 1), -ENOMEM);
+		FL_RC(fl_stream_read(a, got, 1), -ENOMEM);
+		FL_RC(fl_stream_read_line(a, got, 8), -ENOMEM);
 		(void)fl_test_net_faults_end();
 	}
-	FL_GIVES(fl_stream_read(a, got, 8), 2);
-	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+	FL_RC(fl_stream_read(a, got, 8), 2);
+	FL_OK(fl_stream_write(a, "x", 1));
 }
 
 /* The others stay; and the system's -ETIMEDOUT is not taken for a deadline's. */
@@ -219,15 +219,15 @@ FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream
 {
 	char got[8];
 	fails(-EHOSTUNREACH);
-	FL_GIVES(fl_stream_read(a, got, 1), -EHOSTUNREACH);
+	FL_RC(fl_stream_read(a, got, 1), -EHOSTUNREACH);
 	fails(-ETIMEDOUT);
-	FL_GIVES(fl_stream_write(b, "x", 1), -ECONNABORTED);
+	FL_RC(fl_stream_write(b, "x", 1), -ECONNABORTED);
 	fails(-EPIPE);
-	FL_GIVES(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
-	FL_GIVES(fl_stream_writev(b, &(struct iovec){got, 1}, 1), -ECONNABORTED);
+	FL_RC(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
+	FL_RC(fl_stream_writev(b, &(struct iovec){got, 1}, 1), -ECONNABORTED);
 	fails(0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 1), -EHOSTUNREACH);
-	FL_GIVES(fl_stream_read_line(b, got, 8), -ECONNABORTED);
+	FL_RC(fl_stream_read_exactly(a, got, 1), -EHOSTUNREACH);
+	FL_RC(fl_stream_read_line(b, got, 8), -ECONNABORTED);
 	FL_CHECK(!a->buffer && !b->buffer);
 	(void)fl_test_net_faults_end();
 }
@@ -236,12 +236,12 @@ FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream
 FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	FL_GIVES(fl_stream_close_write(b), 0);
-	FL_GIVES(fl_stream_read(a, got, 1), 0);
+	FL_OK(fl_stream_close_write(b));
+	FL_RC(fl_stream_read(a, got, 1), 0);
 	fails(-EHOSTUNREACH);
-	FL_GIVES(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
-	FL_GIVES(fl_stream_read(a, got, 1), 0);
-	FL_GIVES(fl_stream_read_line(a, got, 8), 0);
+	FL_RC(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
+	FL_RC(fl_stream_read(a, got, 1), 0);
+	FL_RC(fl_stream_read_line(a, got, 8), 0);
 	(void)fl_test_net_faults_end();
 }
 
@@ -252,15 +252,15 @@ static int no_shutdown(int fd, int how)
 
 FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
-	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+	FL_OK(fl_stream_write(a, "x", 1));
 	fl__net_sys.shutdown = no_shutdown;
-	FL_GIVES(fl_stream_close_write(a), -EPIPE);
+	FL_RC(fl_stream_close_write(a), -EPIPE);
 	(void)fl_test_net_faults_end();
-	FL_GIVES(fl_stream_close_write(a), 0);
-	FL_GIVES(fl_stream_written(a), 1); /* an end is no write */
+	FL_OK(fl_stream_close_write(a));
+	FL_RC(fl_stream_written(a), 1); /* an end is no write */
 	fl__net_sys.shutdown = no_shutdown;
-	FL_GIVES(fl_stream_close_write(a), 0); /* there is nothing more to do */
-	FL_GIVES(fl_stream_close_write(b), -EPIPE);
+	FL_OK(fl_stream_close_write(a)); /* there is nothing more to do */
+	FL_RC(fl_stream_close_write(b), -EPIPE);
 	(void)fl_test_net_faults_end();
 }
 
@@ -269,20 +269,20 @@ FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
 FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[64];
-	FL_GIVES(fl_stream_write(b, "line\nmore", 9), 0);
+	FL_OK(fl_stream_write(b, "line\nmore", 9));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -ENOMEM);
-	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -ENOMEM);
-	FL_GIVES(fl_stream_read_to(a, got, sizeof got, "\n", 1), -ENOMEM);
-	FL_GIVES(fl_stream_read_to_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
-	FL_GIVES(fl_stream_read_exactly(a, got, 1), -ENOMEM);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ENOMEM);
-	FL_GIVES(fl_stream_got(a), 0);
-	FL_GIVES(fl_stream_read(a, got, 1), 1); /* needs none */
+	FL_RC(fl_stream_read_line(a, got, sizeof got), -ENOMEM);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_to(a, got, sizeof got, "\n", 1), -ENOMEM);
+	FL_RC(fl_stream_read_to_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_exactly(a, got, 1), -ENOMEM);
+	FL_RC(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_got(a), 0);
+	FL_RC(fl_stream_read(a, got, 1), 1); /* needs none */
 	fl__sys.alloc = fl_test_counting_alloc;
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 4);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 4);
 	FL_CHECK(strcmp(got, "ine\n") == 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 4), 4);
+	FL_RC(fl_stream_read_exactly(a, got, 4), 4);
 }
 
 /* No memory to grow: what came is kept, and a shorter read gets it. */
@@ -290,15 +290,15 @@ FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_
 {
 	enum { SIZE = 50000 };
 	char *bytes = numbers(), *got = malloc(SIZE);
-	FL_GIVES(fl_stream_write(b, bytes, SIZE), 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 10), 10); /* has a first buffer */
+	FL_OK(fl_stream_write(b, bytes, SIZE));
+	FL_RC(fl_stream_read_exactly(a, got, 10), 10); /* has a first buffer */
 	FL_CHECK(a->buffer != NULL);
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
-	FL_GIVES(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
-	FL_GIVES(fl_stream_read_exactly(a, got + 10, 10000), 10000);
+	FL_RC(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
+	FL_RC(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
+	FL_RC(fl_stream_read_exactly(a, got + 10, 10000), 10000);
 	fl__sys.alloc = fl_test_counting_alloc;
-	FL_GIVES(fl_stream_read_exactly(a, got + 10010, SIZE - 10010), SIZE - 10010);
+	FL_RC(fl_stream_read_exactly(a, got + 10010, SIZE - 10010), SIZE - 10010);
 	FL_CHECK(memcmp(got, bytes, SIZE) == 0);
 	free(bytes);
 	free(got);
@@ -311,15 +311,15 @@ FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_
 FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */
-	FL_GIVES(fl_stream_write(b, bytes, 1000), 0);
+	FL_OK(fl_stream_write(b, bytes, 1000));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
-	FL_GIVES(fl_stream_got(a), 1000);
+	FL_RC(fl_stream_got(a), 1000);
 	FL_CHECK(memcmp(got, bytes, 1000) == 0);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ETIMEDOUT); /* with nothing */
-	FL_GIVES(fl_stream_got(a), 0);
+	FL_RC(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ETIMEDOUT); /* with nothing */
+	FL_RC(fl_stream_got(a), 0);
 	free(bytes);
 	free(got);
 }
@@ -355,28 +355,28 @@ FL_TEST_WITH(stream_cannot_be_made, fl_test_body_leaves_nothing, void)
 	fl_test_tcp(fds);
 	unsigned before = fl_test_fds();
 	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -ENOMEM);
-	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	FL_RC(fl_stream_from_fd(&s, fds[0]), -ENOMEM);
+	FL_RC(fl_stream_pair(ends), -ENOMEM);
 	fl__sys.alloc = few_allocations;
 	allocations_left = 1;
-	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	FL_RC(fl_stream_pair(ends), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
 	fl__net_sys.adopt = no_adopt;
-	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -EBADF);
+	FL_RC(fl_stream_from_fd(&s, fds[0]), -EBADF);
 	fl__net_sys.pair = no_pair;
 	strikes = 0;
-	FL_GIVES(fl_stream_pair(ends), -EMFILE);
-	FL_GIVES(fl_stream_pair(ends), -ENFILE);
-	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
-	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	FL_RC(fl_stream_pair(ends), -EMFILE);
+	FL_RC(fl_stream_pair(ends), -ENFILE);
+	FL_RC(fl_stream_pair(ends), -ENOMEM);
+	FL_RC(fl_stream_pair(ends), -ENOMEM);
 	(void)fl_test_net_faults_end();
-	FL_GIVES(fl_test_fds(), before);
+	FL_RC(fl_test_fds(), before);
 	FL_CHECK(!s && !ends[0] && !ends[1]);
 	fl__net_sys.set_option = no_option; /* then it is only slower */
 	s = fl_test_stream_of(fds[0]);
 	(void)fl_test_net_faults_end();
 	fl_stream_free(s);
-	FL_CHECK(close(fds[1]) == 0);
+	FL_OK(close(fds[1]));
 }
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
@@ -394,21 +394,22 @@ FL_TEST_WITH(stream_cannot_be_watched, fl_test_body_leaves_nothing, void)
 	for (int i = 0; i < 2; i++) {
 		error = errors[i];
 		fl__poller_sys.control = no_control;
-		FL_GIVES(fl_stream_from_fd(&s, fds[0]), errors[i]);
-		FL_GIVES(fl_stream_pair(ends), errors[i]);
+		FL_RC(fl_stream_from_fd(&s, fds[0]), errors[i]);
+		FL_RC(fl_stream_pair(ends), errors[i]);
 		fl__poller_sys.control = real;
 	}
 	FL_CHECK(!(fcntl(fds[0], F_GETFL) & O_NONBLOCK)); /* it is as the caller had it */
 	FL_CHECK(!s && !ends[0] && !ends[1]);
-	FL_CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+	FL_OK(close(fds[0]));
+	FL_OK(close(fds[1]));
 
-	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_OK(fl_stream_pair(ends));
 	(void)fl_test_fill(ends[0]);
 	fl__poller_sys.control = no_control; /* the first wait for room asks the poller for it */
-	FL_GIVES(fl_stream_write(ends[0], "x", 1), -ENOMEM);
-	FL_GIVES(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ENOMEM);
+	FL_RC(fl_stream_write(ends[0], "x", 1), -ENOMEM);
+	FL_RC(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ENOMEM);
 	fl__poller_sys.control = real;
-	FL_GIVES(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ETIMEDOUT);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
 }

@@ -34,15 +34,15 @@ static int ask(void *arg)
 		int n =
 		    snprintf(line, sizeof line, "%u %u %*s\n", c->number, i, (int)((c->number * 31 + i * 7) % 500), "");
 		size_t half = (size_t)n / 2;
-		FL_GIVES(fl_stream_write(c->s, line, half), 0);
+		FL_OK(fl_stream_write(c->s, line, half));
 		if (i % 3 == 0)
 			fl_fiber_yield();
-		FL_GIVES(fl_stream_write(c->s, line + half, (size_t)n - half), 0);
-		FL_GIVES(fl_stream_read_line(c->s, got, sizeof got), n);
+		FL_OK(fl_stream_write(c->s, line + half, (size_t)n - half));
+		FL_RC(fl_stream_read_line(c->s, got, sizeof got), n);
 		FL_CHECK(strcmp(line, got) == 0);
 	}
-	FL_GIVES(fl_stream_close_write(c->s), 0);
-	FL_GIVES(fl_stream_read_line(c->s, got, sizeof got), 0);
+	FL_OK(fl_stream_close_write(c->s));
+	FL_RC(fl_stream_read_line(c->s, got, sizeof got), 0);
 	fl_stream_free(c->s);
 	return 0;
 }
@@ -60,14 +60,14 @@ static int serve_many(void *tcp)
 			ends[0] = fl_test_stream_of(fds[0]);
 			ends[1] = fl_test_stream_of(fds[1]);
 		} else {
-			FL_GIVES(fl_stream_pair(ends), 0);
+			FL_OK(fl_stream_pair(ends));
 		}
 		clients[i] = (struct client){ends[0], i};
 		fibers[2 * i] = fl_test_start(ask, &clients[i]);
 		fibers[2 * i + 1] = fl_test_start(serve_one, ends[1]);
 	}
 	for (unsigned i = 0; i < 2 * MANY; i++)
-		FL_GIVES(fl_test_join(fibers[i]), 0);
+		FL_OK(fl_test_join(fibers[i]));
 	return 0;
 }
 
@@ -86,16 +86,16 @@ FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
 	fl_stream *others[MANY];
 	for (unsigned i = 0; i < MANY; i++) {
 		fl_stream *ends[2];
-		FL_GIVES(fl_stream_pair(ends), 0);
+		FL_OK(fl_stream_pair(ends));
 		others[i] = ends[0];
 		fibers[i] = fl_test_start(serve_one, ends[1]);
-		FL_GIVES(fl_stream_write(others[i], "half a line", i % 2 ? 11 : 0), 0);
+		FL_OK(fl_stream_write(others[i], "half a line", i % 2 ? 11 : 0));
 	}
 	fl_test_settle();
 	for (unsigned i = 0; i < MANY; i++)
 		fl_fiber_cancel(fibers[i]);
 	for (unsigned i = 0; i < MANY; i++) {
-		FL_GIVES(fl_test_join(fibers[i]), -ECANCELED);
+		FL_RC(fl_test_join(fibers[i]), -ECANCELED);
 		fl_stream_free(others[i]);
 	}
 }
@@ -106,18 +106,18 @@ FL_TEST_WITH(stream_idle_has_no_buffer, fl_test_body_leaves_nothing, void)
 	fl_stream *ends[2];
 	char line[64];
 	FL_CHECK(sizeof(fl_stream) <= 128);
-	FL_GIVES(fl_stream_pair(ends), 0);
-	FL_GIVES(fl_stream_write(ends[0], "a\nb\nc", 5), 0);
+	FL_OK(fl_stream_pair(ends));
+	FL_OK(fl_stream_write(ends[0], "a\nb\nc", 5));
 	long before = fl_test_blocks;
-	FL_GIVES(fl_stream_read_line(ends[1], line, sizeof line), 2);
+	FL_RC(fl_stream_read_line(ends[1], line, sizeof line), 2);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[1]->buffer && !fl_loop_current()->spare);
-	FL_GIVES(fl_stream_read_line(ends[1], line, sizeof line), 2);
-	FL_GIVES(fl_stream_read_line_until(ends[1], line, sizeof line, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line(ends[1], line, sizeof line), 2);
+	FL_RC(fl_stream_read_line_until(ends[1], line, sizeof line, 0, NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[1]->buffer);
-	FL_GIVES(fl_stream_read(ends[1], line, sizeof line), 1);
+	FL_RC(fl_stream_read(ends[1], line, sizeof line), 1);
 	FL_CHECK(!ends[1]->buffer && fl_loop_current()->spare); /* the next one takes that */
-	FL_GIVES(fl_stream_write(ends[1], "d\ne\n", 4), 0);
-	FL_GIVES(fl_stream_read_line(ends[0], line, sizeof line), 2);
+	FL_OK(fl_stream_write(ends[1], "d\ne\n", 4));
+	FL_RC(fl_stream_read_line(ends[0], line, sizeof line), 2);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[0]->buffer && !fl_loop_current()->spare);
 	fl_stream_free(ends[0]); /* with an unread line */
 	FL_CHECK(fl_loop_current()->spare != NULL);

@@ -14,13 +14,13 @@ static void run_case(int (*body)(void *))
 
 static void open_pipe(int ends[2], int flags)
 {
-	FL_CHECK(pipe2(ends, O_CLOEXEC | flags) == 0);
+	FL_OK(pipe2(ends, O_CLOEXEC | flags));
 }
 
 static fl_stream *stream_of(int fd)
 {
 	fl_stream *s = NULL;
-	FL_GIVES(fl_stream_from_fd(&s, fd), 0);
+	FL_OK(fl_stream_from_fd(&s, fd));
 	FL_CHECK(fl_stream_fd(s) == fd && (fcntl(s->own, F_GETFL) & O_NONBLOCK) && fl_test_is_cloexec(fd) &&
 	         fl_test_is_cloexec(s->own));
 	return s;
@@ -32,18 +32,18 @@ static int pipe_lines(void *unused)
 	char line[64];
 	open_pipe(ends, 0);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	FL_GIVES(fl_stream_read_line_until(in, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_write(out, "one\ntwo\nrest", 12), 0);
-	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
-	FL_GIVES(strcmp(line, "one\n"), 0);
-	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
-	FL_GIVES(fl_stream_close_write(out), 0);
-	FL_GIVES(fl_stream_close_write(out), 0); /* again does nothing */
-	FL_GIVES(fl_stream_fd(out), -1);
-	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE);
-	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
-	FL_GIVES(strcmp(line, "rest"), 0);
-	FL_GIVES(fl_stream_read(in, line, sizeof line), 0);
+	FL_RC(fl_stream_read_line_until(in, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_stream_write(out, "one\ntwo\nrest", 12));
+	FL_RC(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_RC(strcmp(line, "one\n"), 0);
+	FL_RC(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_OK(fl_stream_close_write(out));
+	FL_OK(fl_stream_close_write(out)); /* again does nothing */
+	FL_RC(fl_stream_fd(out), -1);
+	FL_RC(fl_stream_write(out, "x", 1), -EPIPE);
+	FL_RC(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_RC(strcmp(line, "rest"), 0);
+	FL_RC(fl_stream_read(in, line, sizeof line), 0);
 	fl_stream_free(in);
 	fl_stream_free(out);
 	return 0;
@@ -62,22 +62,22 @@ static int one_direction(void *unused)
 	const struct iovec part = {&byte, 1};
 	open_pipe(ends, O_NONBLOCK);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	FL_GIVES(fl_stream_write(in, "x", 1), -EBADF);
-	FL_GIVES(fl_stream_writev(in, &part, 1), -EBADF);
-	FL_GIVES(fl_stream_try_write(in, "x", 1), -EBADF);
-	FL_GIVES(fl_stream_close_write(in), -EBADF);
-	FL_GIVES(fl_stream_read(out, &byte, 1), -EBADF);
-	FL_GIVES(fl_stream_try_read(out, &byte, 1), -EBADF);
-	FL_GIVES(fl_stream_read_exactly(out, &byte, 1), -EBADF);
-	FL_GIVES(fl_stream_name(in, name, sizeof name), 0);
-	FL_GIVES(name[0], 0);
-	FL_GIVES(fl_stream_peer_name(out, name, sizeof name), 0);
-	FL_GIVES(name[0], 0);
-	FL_GIVES(fl_stream_try_read(in, &byte, 1), -EAGAIN);
-	FL_GIVES(fl_stream_try_write(out, "y", 1), 1);
-	FL_GIVES(fl_stream_try_read(in, &byte, 1), 1);
+	FL_RC(fl_stream_write(in, "x", 1), -EBADF);
+	FL_RC(fl_stream_writev(in, &part, 1), -EBADF);
+	FL_RC(fl_stream_try_write(in, "x", 1), -EBADF);
+	FL_RC(fl_stream_close_write(in), -EBADF);
+	FL_RC(fl_stream_read(out, &byte, 1), -EBADF);
+	FL_RC(fl_stream_try_read(out, &byte, 1), -EBADF);
+	FL_RC(fl_stream_read_exactly(out, &byte, 1), -EBADF);
+	FL_OK(fl_stream_name(in, name, sizeof name));
+	FL_RC(name[0], 0);
+	FL_OK(fl_stream_peer_name(out, name, sizeof name));
+	FL_RC(name[0], 0);
+	FL_RC(fl_stream_try_read(in, &byte, 1), -EAGAIN);
+	FL_RC(fl_stream_try_write(out, "y", 1), 1);
+	FL_RC(fl_stream_try_read(in, &byte, 1), 1);
 	fl_stream_free(in);
-	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE); /* and no SIGPIPE */
+	FL_RC(fl_stream_write(out, "x", 1), -EPIPE); /* and no SIGPIPE */
 	fl_stream_free(out);
 	return 0;
 }
@@ -95,9 +95,9 @@ static int write_much(void *arg)
 {
 	fl_stream *out = arg;
 	const struct iovec parts[] = {{sent, 5}, {sent + 5, 0}, {sent + 5, MUCH - 5}};
-	FL_GIVES(fl_stream_writev(out, parts, 3), 0);
-	FL_GIVES((long)fl_stream_written(out), MUCH);
-	FL_GIVES(fl_stream_close_write(out), 0);
+	FL_OK(fl_stream_writev(out, parts, 3));
+	FL_RC((long)fl_stream_written(out), MUCH);
+	FL_OK(fl_stream_close_write(out));
 	return 0;
 }
 
@@ -109,9 +109,9 @@ static int much(void *unused)
 		sent[i] = (char)(i % 251);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	fl_fiber *writer = fl_test_start(write_much, out);
-	FL_GIVES(fl_stream_read_exactly(in, got, MUCH), MUCH);
-	FL_GIVES(memcmp(got, sent, MUCH), 0);
-	FL_GIVES(fl_test_join(writer), 0);
+	FL_RC(fl_stream_read_exactly(in, got, MUCH), MUCH);
+	FL_RC(memcmp(got, sent, MUCH), 0);
+	FL_OK(fl_test_join(writer));
 	fl_stream_free(in);
 	fl_stream_free(out);
 	return 0;
@@ -125,7 +125,7 @@ FL_TEST(stream_of_a_pipe_waits_for_room)
 static int read_one(void *arg)
 {
 	char byte;
-	FL_GIVES(fl_stream_read(arg, &byte, 1), -ECONNABORTED);
+	FL_RC(fl_stream_read(arg, &byte, 1), -ECONNABORTED);
 	return 0;
 }
 
@@ -135,7 +135,7 @@ static int write_for_ever(void *arg)
 	do
 		rc = fl_stream_write(arg, sent, MUCH);
 	while (rc == 0);
-	FL_GIVES(rc, -ECONNABORTED);
+	FL_RC(rc, -ECONNABORTED);
 	return 0;
 }
 
@@ -147,14 +147,15 @@ static int aborted(void *unused)
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(other[1]);
 	fl_fiber *reader = fl_test_start(read_one, in), *writer = fl_test_start(write_for_ever, out);
 	FL_TEST_UNTIL(fl_test_waits(in, FL__IO_IN) && fl_test_waits(out, FL__IO_OUT));
-	FL_GIVES(fl_stream_close_write(out), -EBUSY);
+	FL_RC(fl_stream_close_write(out), -EBUSY);
 	fl_stream_abort(in);
 	fl_stream_abort(out);
-	FL_GIVES(fl_test_join(reader), 0);
-	FL_GIVES(fl_test_join(writer), 0);
+	FL_OK(fl_test_join(reader));
+	FL_OK(fl_test_join(writer));
 	fl_stream_free(in);
 	fl_stream_free(out);
-	FL_CHECK(close(ends[1]) == 0 && close(other[0]) == 0);
+	FL_OK(close(ends[1]));
+	FL_OK(close(other[0]));
 	return 0;
 }
 
@@ -173,12 +174,13 @@ static int shared(void *unused)
 	const int blocking[] = {theirs[0], theirs[1], fl_stream_fd(in), fl_stream_fd(out)};
 	for (int i = 0; i < 4; i++)
 		FL_CHECK(!(fcntl(blocking[i], F_GETFL) & O_NONBLOCK));
-	FL_GIVES(fl_stream_write(out, "x", 1), 0);
+	FL_OK(fl_stream_write(out, "x", 1));
 	char byte;
 	FL_CHECK(read(theirs[0], &byte, 1) == 1); /* it is the same pipe */
 	fl_stream_free(in);
 	fl_stream_free(out);
-	FL_CHECK(close(theirs[0]) == 0 && close(theirs[1]) == 0);
+	FL_OK(close(theirs[0]));
+	FL_OK(close(theirs[1]));
 	return 0;
 }
 
@@ -192,16 +194,17 @@ static int fifo(void *unused)
 	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64], line[16];
 	FL_CHECK(mkdtemp(folder) != NULL);
 	(void)snprintf(path, sizeof path, "%s/fifo", folder);
-	FL_CHECK(mkfifo(path, 0600) == 0);
+	FL_OK(mkfifo(path, 0600));
 	fl_stream *both = stream_of(open(path, O_RDWR | O_CLOEXEC));
 	fl_stream *out = stream_of(open(path, O_WRONLY | O_CLOEXEC));
-	FL_GIVES(fl_stream_write(out, "ab\n", 3), 0);
-	FL_GIVES(fl_stream_read_line(both, line, sizeof line), 3);
-	FL_GIVES(fl_stream_close_write(both), -ENOTSUP);
+	FL_OK(fl_stream_write(out, "ab\n", 3));
+	FL_RC(fl_stream_read_line(both, line, sizeof line), 3);
+	FL_RC(fl_stream_close_write(both), -ENOTSUP);
 	fl_stream_free(both);
-	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE);
+	FL_RC(fl_stream_write(out, "x", 1), -EPIPE);
 	fl_stream_free(out);
-	FL_CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+	FL_OK(unlink(path));
+	FL_OK(rmdir(folder));
 	return 0;
 }
 
@@ -220,19 +223,19 @@ static int terminal(void *unused)
 	const int slave_fd = open(ptsname(master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	FL_CHECK(slave_fd >= 0 && tcgetattr(slave_fd, &mode) == 0);
 	mode.c_lflag &= ~(tcflag_t)ECHO;
-	FL_CHECK(tcsetattr(slave_fd, TCSANOW, &mode) == 0);
+	FL_OK(tcsetattr(slave_fd, TCSANOW, &mode));
 	const int theirs = dup(slave_fd);
 	fl_stream *master = stream_of(master_fd), *slave = stream_of(slave_fd);
 	FL_CHECK(!(fcntl(theirs, F_GETFL) & O_NONBLOCK) && !(fcntl(slave_fd, F_GETFL) & O_NONBLOCK));
-	FL_CHECK(close(theirs) == 0);
-	FL_GIVES(fl_stream_write(master, "typed\n", 6), 0);
-	FL_GIVES(fl_stream_read_line(slave, line, sizeof line), 6);
-	FL_GIVES(strcmp(line, "typed\n"), 0);
-	FL_GIVES(fl_stream_write(slave, "shown\n", 6), 0);
-	FL_GIVES(fl_stream_read_line(master, line, sizeof line), 7); /* the terminal adds a carriage return */
-	FL_GIVES(strcmp(line, "shown\r\n"), 0);
+	FL_OK(close(theirs));
+	FL_OK(fl_stream_write(master, "typed\n", 6));
+	FL_RC(fl_stream_read_line(slave, line, sizeof line), 6);
+	FL_RC(strcmp(line, "typed\n"), 0);
+	FL_OK(fl_stream_write(slave, "shown\n", 6));
+	FL_RC(fl_stream_read_line(master, line, sizeof line), 7); /* the terminal adds a carriage return */
+	FL_RC(strcmp(line, "shown\r\n"), 0);
 	fl_stream_free(slave);
-	FL_GIVES(fl_stream_read(master, line, sizeof line), 0); /* not -EIO */
+	FL_RC(fl_stream_read(master, line, sizeof line), 0); /* not -EIO */
 	fl_stream_free(master);
 	return 0;
 }
@@ -253,19 +256,19 @@ static int refused(void *unused)
 	FL_EACH (i, paths) {
 		const int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
 		FL_CHECK(fd >= 0);
-		FL_GIVES(fl_stream_from_fd(&s, fd), -EPERM);
+		FL_RC(fl_stream_from_fd(&s, fd), -EPERM);
 		FL_CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK) && close(fd) == 0);
 	}
 	const int path = open("/etc/passwd", O_PATH | O_CLOEXEC);
-	FL_GIVES(fl_stream_from_fd(&s, path), -EBADF);
-	FL_GIVES(fl_stream_from_fd(&s, -1), -EBADF);
-	FL_CHECK(close(path) == 0);
+	FL_RC(fl_stream_from_fd(&s, path), -EBADF);
+	FL_RC(fl_stream_from_fd(&s, -1), -EBADF);
+	FL_OK(close(path));
 	int ends[2];
 	open_pipe(ends, 0);
 	fl_stream *in = stream_of(ends[0]);
-	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -EEXIST);
+	FL_RC(fl_stream_from_fd(&s, ends[0]), -EEXIST);
 	fl_stream_free(in);
-	FL_CHECK(close(ends[1]) == 0);
+	FL_OK(close(ends[1]));
 	return 0;
 }
 
@@ -304,33 +307,33 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 	fl_stream *s = stream_of(own);
 	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
 	/* nothing */
-	FL_GIVES(fl_stream_try_read(s, line, sizeof line), -EAGAIN);
-	FL_GIVES(fl_stream_read_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_try_read(s, line, sizeof line), -EAGAIN);
+	FL_RC(fl_stream_read_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	/* one byte at a time */
 	hostile_peer p = {fd, "slow\nline\n", 10, 1};
 	fl_fiber *f = fl_test_start(send_hostile, &p);
-	FL_GIVES(fl_stream_read_line(s, line, sizeof line), 5);
-	FL_GIVES(fl_stream_read_exactly(s, line, 5), 5);
-	FL_GIVES(memcmp(line, "line\n", 5), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read_line(s, line, sizeof line), 5);
+	FL_RC(fl_stream_read_exactly(s, line, 5), 5);
+	FL_RC(memcmp(line, "line\n", 5), 0);
+	FL_OK(fl_test_join(f));
 	/* garbage: each byte but the end of a line */
 	for (size_t i = 0; i < GARBAGE; i++)
 		garbage[i] = (char)(i % 256 == '\n' ? 0 : i);
 	p = (hostile_peer){fd, garbage, GARBAGE, 1000};
 	f = fl_test_start(send_hostile, &p);
-	FL_GIVES(fl_stream_read_line(s, line, sizeof line), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_line(s, back, GARBAGE), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_exactly(s, back, GARBAGE), GARBAGE);
-	FL_GIVES(memcmp(back, garbage, GARBAGE), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read_line(s, line, sizeof line), -EMSGSIZE);
+	FL_RC(fl_stream_read_line(s, back, GARBAGE), -EMSGSIZE);
+	FL_RC(fl_stream_read_exactly(s, back, GARBAGE), GARBAGE);
+	FL_RC(memcmp(back, garbage, GARBAGE), 0);
+	FL_OK(fl_test_join(f));
 	/* an end in the midst of a line, while a fiber waits for the rest of it */
 	p = (hostile_peer){fd, "half", 4, 4};
-	FL_GIVES(send_hostile(&p), 0);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(send_hostile(&p));
+	FL_OK(close(fd));
 	const ssize_t rest = fl_stream_read_line(s, line, sizeof line);
 	FL_CHECK(rest == 4 || (!keeps_rest && rest == 0));
-	FL_GIVES(fl_stream_read(s, line, sizeof line), 0);
-	FL_GIVES(fl_stream_read_line(s, line, sizeof line), 0);
+	FL_RC(fl_stream_read(s, line, sizeof line), 0);
+	FL_RC(fl_stream_read_line(s, line, sizeof line), 0);
 	fl_stream_free(s);
 	free(garbage);
 	free(back);
@@ -344,7 +347,7 @@ static int hostile_pipes(void *unused)
 	meet_hostile_peer(ends[0], ends[1], true);
 	FL_CHECK(mkdtemp(folder) != NULL);
 	(void)snprintf(path, sizeof path, "%s/fifo", folder);
-	FL_CHECK(mkfifo(path, 0600) == 0);
+	FL_OK(mkfifo(path, 0600));
 	ends[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ends[1] = open(path, O_WRONLY | O_CLOEXEC);
 	FL_CHECK(ends[0] >= 0 && ends[1] >= 0 && unlink(path) == 0 && rmdir(folder) == 0);
@@ -366,7 +369,7 @@ static void open_terminal(int *master, int *slave)
 	*slave = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	FL_CHECK(*slave >= 0 && tcgetattr(*slave, &mode) == 0);
 	cfmakeraw(&mode);
-	FL_CHECK(tcsetattr(*slave, TCSANOW, &mode) == 0);
+	FL_OK(tcsetattr(*slave, TCSANOW, &mode));
 }
 
 static int hostile_terminals(void *unused)
@@ -420,24 +423,24 @@ static int faults(void *unused)
 	open_pipe(ends, 0);
 	FL_NET_FAULTS();
 	fl__net_sys.describe = no_memory;
-	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+	FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
 	fl_test_net_faults_end();
 	fl__net_sys.adopt_other = no_memory;
-	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+	FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
 	fl_test_net_faults_end();
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+		FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
 	}
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	fl__net_sys.read = interrupted_read;
 	fl__net_sys.write = interrupted_write;
-	FL_GIVES(fl_stream_write(out, "x", 1), 0);
-	FL_GIVES(fl_stream_read(in, &byte, 1), 1);
+	FL_OK(fl_stream_write(out, "x", 1));
+	FL_RC(fl_stream_read(in, &byte, 1), 1);
 	fl__net_sys.read = broken_read;
-	FL_GIVES(fl_stream_try_read(in, &byte, 1), -EIO);
-	FL_GIVES(fl_stream_read(in, &byte, 1), -EIO);
+	FL_RC(fl_stream_try_read(in, &byte, 1), -EIO);
+	FL_RC(fl_stream_read(in, &byte, 1), -EIO);
 	fl_stream_free(in);
 	fl_stream_free(out);
 	return 0;

@@ -35,7 +35,7 @@ static int send_pieces(void *arg)
 	const struct sender *to = arg;
 	for (size_t at = 0; at < to->size; at += to->piece) {
 		size_t n = to->size - at < to->piece ? to->size - at : to->piece;
-		FL_GIVES(fl_stream_write(to->s, to->bytes + at, n), 0);
+		FL_OK(fl_stream_write(to->s, to->bytes + at, n));
 		fl_test_settle();
 	}
 	return to->ends ? fl_stream_close_write(to->s) : 0;
@@ -49,16 +49,16 @@ FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	struct sender to = {b, text, sizeof text - 1, 1, true};
 	char got[64];
 	fl_fiber *f = fl_test_start(send_pieces, &to);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 9);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 9);
 	FL_CHECK(strcmp(got, "one line\n") == 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 7), 7);
+	FL_RC(fl_stream_read_exactly(a, got, 7), 7);
 	FL_CHECK(memcmp(got, "exactly", 7) == 0);
-	FL_GIVES(fl_stream_read_to(a, got, sizeof got, "\r\n\r\n", 4), 4);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 4);
+	FL_RC(fl_stream_read_to(a, got, sizeof got, "\r\n\r\n", 4), 4);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 4);
 	FL_CHECK(strcmp(got, "rest") == 0);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 0);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 0);
 	FL_CHECK(got[0] == '\0');
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -71,8 +71,8 @@ FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *
 		ssize_t n = i % 2 ? fl_stream_read(a, &one, 1) : fl_stream_read_exactly(a, &one, 1);
 		FL_CHECK(n == 1 && one == byte_at(i));
 	}
-	FL_GIVES(fl_stream_read(a, &one, 1), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read(a, &one, 1), 0);
+	FL_OK(fl_test_join(f));
 	free(bytes);
 }
 
@@ -81,31 +81,31 @@ FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *
 FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8], *large = malloc(2 * FL_STREAM_LIMIT), *line = malloc(2 * FL_STREAM_LIMIT);
-	FL_GIVES(fl_stream_write(b, "1234567\nx\n", 10), 0);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -EMSGSIZE);
+	FL_OK(fl_stream_write(b, "1234567\nx\n", 10));
+	FL_RC(fl_stream_read_line(a, got, sizeof got), -EMSGSIZE);
 	/* It is still there. */
-	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_to(a, got, 7, "\n", 1), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_to(a, got, 8, "\n", 1), 8);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 2);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_stream_read_to(a, got, 7, "\n", 1), -EMSGSIZE);
+	FL_RC(fl_stream_read_to(a, got, 8, "\n", 1), 8);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 2);
 
 	/* the longest that there may be, and one more */
 	memset(line, 'x', 2 * FL_STREAM_LIMIT);
 	line[FL_STREAM_LIMIT - 1] = '\n';
 	struct sender to = {b, line, FL_STREAM_LIMIT, 10000, false};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
-	FL_GIVES(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), FL_STREAM_LIMIT);
-	FL_GIVES(large[FL_STREAM_LIMIT - 1], '\n');
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), FL_STREAM_LIMIT);
+	FL_RC(large[FL_STREAM_LIMIT - 1], '\n');
+	FL_OK(fl_test_join(f));
 	line[FL_STREAM_LIMIT - 1] = 'x';
 	line[FL_STREAM_LIMIT] = '\n';
 	to.size = FL_STREAM_LIMIT + 1;
 	f = fl_test_start(send_pieces, &to);
-	FL_GIVES(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_to_until(a, large, 2 * FL_STREAM_LIMIT, "\n", 1, 0, NULL), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_exactly(a, large, FL_STREAM_LIMIT + 1), FL_STREAM_LIMIT + 1);
+	FL_RC(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), -EMSGSIZE);
+	FL_RC(fl_stream_read_to_until(a, large, 2 * FL_STREAM_LIMIT, "\n", 1, 0, NULL), -EMSGSIZE);
+	FL_RC(fl_stream_read_exactly(a, large, FL_STREAM_LIMIT + 1), FL_STREAM_LIMIT + 1);
 	FL_CHECK(memcmp(large, line, FL_STREAM_LIMIT + 1) == 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 	free(large);
 	free(line);
 }
@@ -118,12 +118,12 @@ FL_TEST_WITH(stream_delimiter_across_reads, fl_test_each_kind, fl_stream *a, fl_
 	for (size_t piece = 1; piece < sizeof text; piece++) {
 		struct sender to = {b, text, sizeof text - 1, piece, false};
 		fl_fiber *f = fl_test_start(send_pieces, &to);
-		FL_GIVES(fl_stream_read_to(a, got, sizeof got, "---", 3), 7); /* a--b--- */
+		FL_RC(fl_stream_read_to(a, got, sizeof got, "---", 3), 7); /* a--b--- */
 		FL_CHECK(memcmp(got, "a--b---", 7) == 0);
-		FL_GIVES(fl_stream_read_line(a, got, sizeof got), 2);
-		FL_GIVES(fl_stream_read_to(a, got, 5, "----", 4), 5);
+		FL_RC(fl_stream_read_line(a, got, sizeof got), 2);
+		FL_RC(fl_stream_read_to(a, got, 5, "----", 4), 5);
 		FL_CHECK(memcmp(got, "d----", 5) == 0);
-		FL_GIVES(fl_test_join(f), 0);
+		FL_OK(fl_test_join(f));
 	}
 	FL_CHECK(!a->buffer);
 }
@@ -144,12 +144,12 @@ FL_TEST_WITH(stream_many_lines, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	fl_fiber *f = fl_test_start(send_pieces, &to);
 	for (size_t i = 0, at = 0; i < N; i++) {
 		size_t n = i * i % MOST + 1;
-		FL_GIVES(fl_stream_read_line(a, line, sizeof line), n);
+		FL_RC(fl_stream_read_line(a, line, sizeof line), n);
 		FL_CHECK(memcmp(line, text + at, n) == 0 && line[n] == '\0');
 		at += n;
 	}
-	FL_GIVES(fl_stream_read_line(a, line, sizeof line), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read_line(a, line, sizeof line), 0);
+	FL_OK(fl_test_join(f));
 	free(text);
 }
 
@@ -164,17 +164,17 @@ FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, 
 	struct sender to = {b, bytes, N, 30000, true};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
 	FL_EACH (i, sizes) {
-		FL_GIVES(fl_stream_read_exactly(a, got, sizes[i]), sizes[i]);
+		FL_RC(fl_stream_read_exactly(a, got, sizes[i]), sizes[i]);
 		is_pattern(got, at, sizes[i]);
 		at += sizes[i];
 	}
-	FL_GIVES(fl_stream_read_exactly(a, got, N), N - at); /* fewer: the end */
+	FL_RC(fl_stream_read_exactly(a, got, N), N - at); /* fewer: the end */
 	is_pattern(got, at, N - at);
-	FL_GIVES(fl_stream_read_exactly(a, got, N), 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 1), 0);
-	FL_GIVES(fl_stream_read(a, got, 1), 0);
-	FL_GIVES(fl_stream_try_read(a, got, 1), 0);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_RC(fl_stream_read_exactly(a, got, N), 0);
+	FL_RC(fl_stream_read_exactly(a, got, 1), 0);
+	FL_RC(fl_stream_read(a, got, 1), 0);
+	FL_RC(fl_stream_try_read(a, got, 1), 0);
+	FL_OK(fl_test_join(f));
 	free(bytes);
 	free(got);
 }
@@ -182,12 +182,12 @@ FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, 
 FL_TEST_WITH(stream_end_before_the_size, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
-	FL_GIVES(fl_stream_write(b, "abc", 3), 0);
-	FL_GIVES(fl_stream_close_write(b), 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 10), 3);
+	FL_OK(fl_stream_write(b, "abc", 3));
+	FL_OK(fl_stream_close_write(b));
+	FL_RC(fl_stream_read_exactly(a, got, 10), 3);
 	FL_CHECK(memcmp(got, "abc", 3) == 0);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, 10, 0, NULL), 0);
-	FL_GIVES(fl_stream_read_to(a, got, 10, "x", 1), 0);
+	FL_OK(fl_stream_read_exactly_until(a, got, 10, 0, NULL));
+	FL_RC(fl_stream_read_to(a, got, 10, "x", 1), 0);
 }
 
 /* ---- what readiness has to know */
@@ -202,13 +202,13 @@ FL_TEST_WITH(stream_end_behind_a_full_send_buffer, fl_test_body_leaves_nothing, 
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_test_peer_sends(peer, "last");
-	FL_CHECK(shutdown(peer, SHUT_WR) == 0);
+	FL_OK(shutdown(peer, SHUT_WR));
 	FL_TEST_UNTIL(s->io.over);
 	FL_CHECK(fl_test_fill(s) > 0);
-	FL_GIVES(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 4);
-	FL_GIVES(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 0);
+	FL_RC(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 4);
+	FL_OK(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL));
 	fl_stream_free(s);
-	FL_CHECK(close(peer) == 0);
+	FL_OK(close(peer));
 }
 
 /* At urgent data a read stops early, and does not report the bytes behind it. */
@@ -219,15 +219,15 @@ FL_TEST_WITH(stream_urgent_data, fl_test_body_leaves_nothing, void)
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	for (int i = 0; i < 3; i++) {
 		fl_test_peer_sends(peer, "ab");
-		FL_GIVES(send(peer, "!", 1, MSG_OOB), 1);
+		FL_RC(send(peer, "!", 1, MSG_OOB), 1);
 		fl_test_peer_sends(peer, "def");
 		FL_TEST_UNTIL(s->io.over);
-		FL_GIVES(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
+		FL_RC(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 		FL_CHECK(memcmp(got, "abdef", 5) == 0);
-		FL_GIVES(fl_stream_try_read(s, got, sizeof got), -EAGAIN);
+		FL_RC(fl_stream_try_read(s, got, sizeof got), -EAGAIN);
 	}
 	fl_stream_free(s);
-	FL_CHECK(close(peer) == 0);
+	FL_OK(close(peer));
 }
 
 /* Likewise at descriptors that come over a Unix socket, which are dropped. */
@@ -242,17 +242,17 @@ FL_TEST_WITH(stream_descriptors_among_the_bytes, fl_test_body_leaves_nothing, vo
 	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	char got[16];
 	int fds[2];
-	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
 	fl_stream *s = fl_test_stream_of(fds[0]);
 	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof fds[1]);
-	FL_GIVES(fl_stream_try_read(s, got, 1), -EAGAIN);
-	FL_GIVES(sendmsg(fds[1], &m, 0), 2);
+	FL_RC(fl_stream_try_read(s, got, 1), -EAGAIN);
+	FL_RC(sendmsg(fds[1], &m, 0), 2);
 	fl_test_peer_sends(fds[1], "def");
 	FL_TEST_UNTIL(fl__io_ready(&s->io, FL__IO_IN)); /* all that the poller has to say */
-	FL_GIVES(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
+	FL_RC(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 	FL_CHECK(memcmp(got, "abdef", 5) == 0);
-	FL_CHECK(close(fds[1]) == 0);
-	FL_GIVES(fl_stream_read(s, got, 1), 0);
+	FL_OK(close(fds[1]));
+	FL_RC(fl_stream_read(s, got, 1), 0);
 	fl_stream_free(s);
 }
 
@@ -271,11 +271,11 @@ static void eager_writer(fl_stream *a, fl_stream *b)
 	other_ran = false;
 	fl_fiber *f = fl_test_start(other, NULL);
 	for (int i = 0; i < 200; i++) {
-		FL_GIVES(fl_stream_write(a, "x", 1), 0);
-		FL_GIVES(fl_stream_try_read(b, got, 1), 1);
+		FL_OK(fl_stream_write(a, "x", 1));
+		FL_RC(fl_stream_try_read(b, got, 1), 1);
 	}
 	FL_CHECK(other_ran);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 static void eager_reader(fl_stream *a, fl_stream *b)
@@ -284,11 +284,11 @@ static void eager_reader(fl_stream *a, fl_stream *b)
 	other_ran = false;
 	fl_fiber *f = fl_test_start(other, NULL);
 	for (int i = 0; i < 200; i++) {
-		FL_GIVES(fl_stream_try_write(a, "x", 1), 1);
-		FL_GIVES(fl_stream_read(b, got, 1), 1);
+		FL_RC(fl_stream_try_write(a, "x", 1), 1);
+		FL_RC(fl_stream_read(b, got, 1), 1);
 	}
 	FL_CHECK(other_ran);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 /* Of what came at once. */
@@ -298,11 +298,11 @@ static void eager_reader_of_lines(fl_stream *a, fl_stream *b)
 	memset(lines, '\n', sizeof lines);
 	other_ran = false;
 	fl_fiber *f = fl_test_start(other, NULL);
-	FL_GIVES(fl_stream_write(a, lines, sizeof lines), 0);
+	FL_OK(fl_stream_write(a, lines, sizeof lines));
 	for (size_t i = 0; i < sizeof lines; i++)
-		FL_GIVES(fl_stream_read_line(b, got, sizeof got), 1);
+		FL_RC(fl_stream_read_line(b, got, sizeof got), 1);
 	FL_CHECK(other_ran);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 FL_TEST(stream_that_is_always_ready_lets_others_run)

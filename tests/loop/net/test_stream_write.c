@@ -24,7 +24,7 @@ static const char *much(void)
 static void reads_pattern(fl_stream *s, size_t from, size_t size)
 {
 	char *got = malloc(size);
-	FL_GIVES(fl_stream_read_exactly(s, got, size), size);
+	FL_RC(fl_stream_read_exactly(s, got, size), size);
 	FL_CHECK(memcmp(got, much() + from, size) == 0);
 	free(got);
 }
@@ -74,8 +74,8 @@ FL_TEST_WITH(stream_full_send_buffer, fl_test_each_kind, fl_stream *a, fl_stream
 		waits += fl_test_waits(a, FL__IO_OUT);
 	}
 	FL_CHECK(waits > 0);
-	FL_GIVES(fl_test_join(f), 0);
-	FL_GIVES(fl_stream_written(a), MUCH);
+	FL_OK(fl_test_join(f));
+	FL_RC(fl_stream_written(a), MUCH);
 }
 
 /* The number of a write that gave up is exactly what the other side got. */
@@ -88,14 +88,14 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_OUT) || !fl_fiber_is_alive(f));
 	if (cancels)
 		fl_cancel_token_request(&o.cancel);
-	FL_GIVES(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
+	FL_RC(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
 	size_t written = fl_stream_written(a);
 	FL_CHECK(written > 0 && written < MUCH);
 	reads_pattern(b, 0, written);
-	FL_GIVES(fl_stream_try_read(b, &got, 1), -EAGAIN);
+	FL_RC(fl_stream_try_read(b, &got, 1), -EAGAIN);
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_OUT));
-	FL_GIVES(fl_stream_write(a, much(), 1), 0); /* and it goes on */
-	FL_GIVES(fl_stream_written(a), 1);
+	FL_OK(fl_stream_write(a, much(), 1)); /* and it goes on */
+	FL_RC(fl_stream_written(a), 1);
 	reads_pattern(b, 0, 1);
 }
 
@@ -110,10 +110,10 @@ FL_TEST_WITH(stream_write_timed_out_in_the_midst, fl_test_each_kind, fl_stream *
 	gives_up(a, b, write_it, false);
 	gives_up(a, b, writev_it, false);
 	size_t filled = fl_test_fill(a);
-	FL_GIVES(fl_stream_try_write(a, "x", 1), -EAGAIN);
-	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_written(a), 0);
-	FL_GIVES(fl_stream_writev_until(a, &(struct iovec){(char[]){"x"}, 1}, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_try_write(a, "x", 1), -EAGAIN);
+	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_written(a), 0);
+	FL_RC(fl_stream_writev_until(a, &(struct iovec){(char[]){"x"}, 1}, 1, 0, NULL), -ETIMEDOUT);
 	FL_CHECK(filled > 0 && fl_stream_fd(b) >= 0);
 }
 
@@ -128,17 +128,17 @@ static void parts(fl_stream *a, fl_stream *b)
 		v[i] = (struct iovec){n ? (char *)(uintptr_t)much() + at : NULL, n};
 		at += n;
 	}
-	FL_GIVES(fl_stream_writev(a, v, N), 0);
-	FL_GIVES(fl_stream_written(a), at);
+	FL_OK(fl_stream_writev(a, v, N));
+	FL_RC(fl_stream_written(a), at);
 	reads_pattern(b, 0, at);
-	FL_GIVES(fl_stream_writev(a, v, 1), 0);
-	FL_GIVES(fl_stream_written(a), 0);
-	FL_GIVES(fl_stream_writev(a, NULL, 0), 0);
+	FL_OK(fl_stream_writev(a, v, 1));
+	FL_RC(fl_stream_written(a), 0);
+	FL_OK(fl_stream_writev(a, NULL, 0));
 
 	struct operation o = on(a);
 	fl_fiber *f = fl_test_start(writev_it, &o);
 	reads_pattern(b, 0, MUCH);
-	FL_GIVES(fl_test_join(f), 0);
+	FL_OK(fl_test_join(f));
 }
 
 FL_TEST(stream_writev_of_many_parts)
@@ -183,7 +183,7 @@ static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *w
 	char *buffer = malloc(size);
 	o.buffer = buffer;
 	o.size = size;
-	FL_GIVES(fl_stream_write(b, text, strlen(text)), 0);
+	FL_OK(fl_stream_write(b, text, strlen(text)));
 	if (text[0])
 		FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	o.deadline = cancels ? FL_FOREVER : fl_after(FL_MS(1));
@@ -192,8 +192,8 @@ static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *w
 	fl_test_settle();
 	if (cancels)
 		fl_cancel_token_request(&o.cancel);
-	FL_GIVES(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
-	FL_GIVES(fl_stream_got(a), 0);
+	FL_RC(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
+	FL_RC(fl_stream_got(a), 0);
 	free(buffer);
 }
 
@@ -208,15 +208,15 @@ static void reads_give_up(fl_stream *a, fl_stream *b, bool cancels)
 	starts_and_gives_up(a, b, read_exactly, "gh", large, cancels);
 	starts_and_gives_up(a, b, read_exactly, "", large, cancels);
 	starts_and_gives_up(a, b, read_exactly, "ij", 64, cancels);
-	FL_GIVES(fl_stream_write(b, "\r\nkl\nm", 6), 0);
-	FL_GIVES(fl_stream_read(a, got, 1), 1);
-	FL_GIVES(got[0], 'a');
-	FL_GIVES(fl_stream_read_to(a, got, sizeof got, "\r\n", 2), 12);
+	FL_OK(fl_stream_write(b, "\r\nkl\nm", 6));
+	FL_RC(fl_stream_read(a, got, 1), 1);
+	FL_RC(got[0], 'a');
+	FL_RC(fl_stream_read_to(a, got, sizeof got, "\r\n", 2), 12);
 	FL_CHECK(memcmp(got, "bcdef\rghij\r\n", 12) == 0);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 3);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), 3);
 	FL_CHECK(strcmp(got, "kl\n") == 0);
-	FL_GIVES(fl_stream_read_exactly(a, got, 1), 1);
-	FL_GIVES(got[0], 'm');
+	FL_RC(fl_stream_read_exactly(a, got, 1), 1);
+	FL_RC(got[0], 'm');
 	FL_CHECK(!a->buffer);
 }
 
@@ -229,10 +229,10 @@ FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a
 {
 	reads_give_up(a, b, false);
 	char got[8];
-	FL_GIVES(fl_stream_read_until(a, got, 1, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_read_to_until(a, got, 1, "x", 1, 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_stream_read_line_until(a, got, 8, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_until(a, got, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(a, got, 8, 0, NULL), -ETIMEDOUT);
 }
 
 /* A buffer of as few bytes as were put back has room for the next ones. */
@@ -244,8 +244,8 @@ FL_TEST_WITH(stream_few_bytes_that_are_put_back, fl_test_each_kind, fl_stream *a
 		char some[MOST + 1] = "";
 		memcpy(some, "abcde", n);
 		starts_and_gives_up(a, b, read_exactly, some, FL_STREAM_LIMIT + 1000, false);
-		FL_GIVES(fl_stream_write(b, "12", 2), 0);
-		FL_GIVES(fl_stream_read_exactly(a, got, n + 2), (ssize_t)n + 2);
+		FL_OK(fl_stream_write(b, "12", 2));
+		FL_RC(fl_stream_read_exactly(a, got, n + 2), (ssize_t)n + 2);
 		FL_CHECK(memcmp(got, some, n) == 0 && memcmp(got + n, "12", 2) == 0);
 	}
 }
@@ -257,24 +257,24 @@ FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stre
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const struct iovec part = {got, sizeof got};
 	fl_cancel_token_request(&stop);
-	FL_GIVES(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, &stop), 0);
+	FL_OK(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, &stop));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
-	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), 5);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, &stop), 4);
-	FL_GIVES(fl_stream_read_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), 5);
+	FL_RC(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, &stop), 4);
+	FL_RC(fl_stream_read_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
 	(void)fl_test_fill(a);
-	FL_GIVES(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
-	FL_GIVES(fl_stream_writev_until(a, &part, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_writev_until(a, &part, 1, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
-	FL_GIVES(fl_stream_read(a, got, 1), -ECANCELED);
-	FL_GIVES(fl_stream_read_exactly(a, got, 1), -ECANCELED);
-	FL_GIVES(fl_stream_read_to(a, got, 1, "x", 1), -ECANCELED);
-	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -ECANCELED);
-	FL_GIVES(fl_stream_write(a, got, sizeof got), -ECANCELED);
-	FL_GIVES(fl_stream_writev(a, &part, 1), -ECANCELED);
+	FL_RC(fl_stream_read(a, got, 1), -ECANCELED);
+	FL_RC(fl_stream_read_exactly(a, got, 1), -ECANCELED);
+	FL_RC(fl_stream_read_to(a, got, 1, "x", 1), -ECANCELED);
+	FL_RC(fl_stream_read_line(a, got, sizeof got), -ECANCELED);
+	FL_RC(fl_stream_write(a, got, sizeof got), -ECANCELED);
+	FL_RC(fl_stream_writev(a, &part, 1), -ECANCELED);
 }
 
 /* The plain forms observe the scope of their fiber. */
@@ -321,7 +321,7 @@ FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream 
 		fl_fiber *f = fl_test_start(ways[i], a);
 		FL_TEST_UNTIL(fl_test_waits(a, i < 4 ? FL__IO_IN : FL__IO_OUT));
 		fl_fiber_cancel(f);
-		FL_GIVES(fl_test_join(f), -ECANCELED);
+		FL_RC(fl_test_join(f), -ECANCELED);
 	}
 }
 
@@ -331,11 +331,11 @@ FL_TEST_WITH(stream_half_open_connection, fl_test_body_leaves_nothing, void)
 	char got[16];
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
-	FL_GIVES(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fill(s) > 0);
-	FL_GIVES(fl_stream_write_until(s, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_stream_write_until(s, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_test_peer_sends(peer, "hm\n");
-	FL_GIVES(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 3);
+	FL_RC(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 3);
 	fl_stream_free(s);
-	FL_CHECK(close(peer) == 0);
+	FL_OK(close(peer));
 }

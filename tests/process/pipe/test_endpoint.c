@@ -26,9 +26,9 @@ static void keep_log(fl_log_level level, const char *message)
 static fl_shm *region_with_queue(number_queue **q)
 {
 	fl_shm *region = NULL;
-	FL_CHECK(fl_shm_create(&region, 1 << 16) == 0);
-	FL_CHECK(number_queue_create(q, region, &(fl_shm_queue_config){.capacity = 128}) == 0);
-	FL_CHECK(fl_shm_set_root(region, number_queue_offset(*q)) == 0);
+	FL_OK(fl_shm_create(&region, 1 << 16));
+	FL_OK(number_queue_create(q, region, &(fl_shm_queue_config){.capacity = 128}));
+	FL_OK(fl_shm_set_root(region, number_queue_offset(*q)));
 	return region;
 }
 
@@ -51,7 +51,7 @@ static int bare_connect(const char *path)
 	struct sockaddr_un a;
 	socklen_t size;
 	int fd = bare_socket(SOCK_SEQPACKET, path, &a, &size);
-	FL_CHECK(connect(fd, (struct sockaddr *)&a, size) == 0);
+	FL_OK(connect(fd, (struct sockaddr *)&a, size));
 	return fd;
 }
 
@@ -60,7 +60,8 @@ static int bare_listener(int type, const char *path)
 	struct sockaddr_un a;
 	socklen_t size;
 	int fd = bare_socket(type, path, &a, &size);
-	FL_CHECK(bind(fd, (struct sockaddr *)&a, size) == 0 && listen(fd, 16) == 0);
+	FL_OK(bind(fd, (struct sockaddr *)&a, size));
+	FL_OK(listen(fd, 16));
 	return fd;
 }
 
@@ -74,9 +75,9 @@ static int find_and_answer(void *path)
 	number_queue *q = NULL;
 	uint64_t number = 0;
 	FL_CHECK(find_numbers(path, &region, &pipe) == 0 && fl_shm_is_writable(region));
-	FL_CHECK(number_queue_open(&q, region, fl_shm_root(region)) == 0);
-	FL_CHECK(number_queue_get(q, &number) == 0);
-	FL_CHECK(fl_pipe_send(pipe, &number, sizeof number) == 0);
+	FL_OK(number_queue_open(&q, region, fl_shm_root(region)));
+	FL_OK(number_queue_get(q, &number));
+	FL_OK(fl_pipe_send(pipe, &number, sizeof number));
 	number_queue_free(q);
 	fl_pipe_free(pipe);
 	fl_shm_free(region);
@@ -91,14 +92,15 @@ static void endpoint_and_ask(const char *path, int (*start)(const char *path), v
 	uint64_t number = 0;
 	size_t size;
 	fl_shm *region = region_with_queue(&q);
-	FL_CHECK(fl_endpoint_create(&o, path, &(fl_endpoint_config){NUMBERS, .region = region}) == 0);
+	FL_OK(fl_endpoint_create(&o, path, &(fl_endpoint_config){NUMBERS, .region = region}));
 	FL_CHECK(fl_endpoint_fd(o) >= 0 && fl_test_is_cloexec(fl_endpoint_fd(o)));
 	for (uint64_t i = 1; i <= 3; i++) {
-		FL_CHECK(start(path) == 0);
-		FL_CHECK(fl_endpoint_accept(o, &pipe) == 0 && number_queue_put(q, i * 1000) == 0);
+		FL_OK(start(path));
+		FL_OK(fl_endpoint_accept(o, &pipe));
+		FL_OK(number_queue_put(q, i * 1000));
 		FL_CHECK(fl_pipe_recv(pipe, &number, sizeof number, &size) == 0 && size == sizeof number);
 		FL_CHECK(number == i * 1000);
-		FL_CHECK(fl_pipe_recv(pipe, &number, sizeof number, &size) == -EPIPE); /* it has ended */
+		FL_RC(fl_pipe_recv(pipe, &number, sizeof number, &size), -EPIPE); /* it has ended */
 		fl_pipe_free(pipe);
 		join();
 	}
@@ -175,7 +177,7 @@ static int start_fiber(const char *path)
 
 static void join_fiber(void)
 {
-	FL_GIVES(fl_test_join(client_fiber), 0);
+	FL_OK(fl_test_join(client_fiber));
 }
 
 static int in_fibers(void *path)
@@ -206,10 +208,10 @@ struct stand {
 static struct stand stand_begin(void)
 {
 	struct stand s = {.path = fl_test_path_make()};
-	FL_CHECK(fl_sleep(0) == 0);
+	FL_OK(fl_sleep(0));
 	s.fds = fl_test_fds();
 	s.region = region_with_queue(&s.q);
-	FL_CHECK(fl_endpoint_create(&s.endpoint, s.path.name, &(fl_endpoint_config){NUMBERS, .region = s.region}) == 0);
+	FL_OK(fl_endpoint_create(&s.endpoint, s.path.name, &(fl_endpoint_config){NUMBERS, .region = s.region}));
 	return s;
 }
 
@@ -250,7 +252,7 @@ static int find_result(const struct stand *s, const fl_endpoint_config *config, 
 	struct find_call c = {s->path.name, config, region, pipe, 0, 0};
 	fl_thread t;
 	int rc = -1;
-	FL_CHECK(fl_thread_start(&t, find_in_thread, &c, NULL) == 0);
+	FL_OK(fl_thread_start(&t, find_in_thread, &c, NULL));
 	while (!fl__load_acquire(&c.ended)) { /* acquire: as above */
 		int accepted = fl_endpoint_accept_until(s->endpoint, NULL, fl_after(FL_MS(1)), NULL);
 		FL_CHECK(accepted == 0 || accepted == -ETIMEDOUT);
@@ -327,8 +329,8 @@ FL_TEST(endpoint_of_a_sealed_region)
 	FL_OK(rc);
 	assert_false(fl_shm_is_writable(region));
 	fl_shm_free(region);
-	assert_int_equal(close(came[0]), 0);
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(came[0]));
+	FL_OK(close(fd));
 	stand_end(&s);
 }
 
@@ -358,11 +360,11 @@ FL_TEST(endpoint_paths)
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOTSOCK);
 	FL_RC(fl_endpoint_create(&o, below, NULL), -ENOTDIR);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ENOTSOCK);
-	assert_int_equal(unlink(p.name), 0);
+	FL_OK(unlink(p.name));
 	int listener = bare_listener(SOCK_STREAM, p.name);
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -EADDRINUSE);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -EPROTOTYPE);
-	assert_int_equal(close(listener), 0);
+	FL_OK(close(listener));
 	FL_RC(fl_endpoint_connect(p.name, NULL, &region, NULL), -ECONNREFUSED);
 	FL_OK(fl_endpoint_create(&o, p.name, NULL)); /* replaces the stale file */
 	FL_RC(fl_endpoint_create(&other, p.name, NULL), -EADDRINUSE);
@@ -376,7 +378,7 @@ FL_TEST(endpoint_paths)
 static unsigned mode_of(const char *path)
 {
 	struct stat st;
-	FL_CHECK(lstat(path, &st) == 0);
+	FL_OK(lstat(path, &st));
 	return st.st_mode & 07777;
 }
 
@@ -410,9 +412,9 @@ static void hostile_client(const char *path, int kind, int *fd)
 	if (kind == 1)
 		FL_CHECK(send(*fd, garbage, sizeof garbage, MSG_NOSIGNAL) == (ssize_t)sizeof garbage);
 	if (kind == 2)
-		FL_CHECK(fl__packet_try_send(*fd, &(struct iovec){(void *)(uintptr_t)garbage, 1}, 1, fds, 3) == 0);
+		FL_OK(fl__packet_try_send(*fd, &(struct iovec){(void *)(uintptr_t)garbage, 1}, 1, fds, 3));
 	if (kind == 3) {
-		FL_CHECK(close(*fd) == 0);
+		FL_OK(close(*fd));
 		*fd = -1;
 	}
 }
@@ -431,7 +433,7 @@ FL_TEST(endpoint_to_hostile_clients)
 	FL_OK(find_result(&s, &(fl_endpoint_config){NUMBERS}, true, true)); /* behind all of them */
 	for (int i = 0; i < N; i++)
 		if (fds[i] >= 0)
-			assert_int_equal(close(fds[i]), 0);
+			FL_OK(close(fds[i]));
 	for (int i = 0; i < N; i++)
 		hostile_client(s.path.name, i % 4, &fds[i]);
 	while (accepted < N - N / 4) /* the rest has gone */
@@ -444,7 +446,7 @@ FL_TEST(endpoint_to_hostile_clients)
 	}
 	for (int i = 0; i < N; i++)
 		if (fds[i] >= 0)
-			assert_int_equal(close(fds[i]), 0);
+			FL_OK(close(fds[i]));
 	stand_end(&s);
 }
 
@@ -474,8 +476,8 @@ static int crowd_in_a_loop(void *arg)
 		fl_fiber_yield();
 	FL_CHECK(!c->over);
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_endpoint_accept() */
-	FL_CHECK(close(fd) == 0);
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_endpoint_accept() */
+	FL_OK(close(fd));
 	return 0;
 }
 
@@ -522,7 +524,7 @@ static int fake_endpoint(void *arg)
 	FL_CHECK(fd >= 0);
 	if (f->bytes) /* the client may have gone: it looks at the user first */
 		FL_CHECK(fl__passed_fds_send(fd, &m, MSG_NOSIGNAL) == (ssize_t)f->size || errno == EPIPE);
-	FL_CHECK(close(fd) == 0);
+	FL_OK(close(fd));
 	return 0;
 }
 
@@ -533,13 +535,14 @@ static int find_fake(const char *path, struct fake f)
 	fl_thread t;
 	int ended = -1;
 	f.listener = bare_listener(SOCK_SEQPACKET, path);
-	FL_CHECK(fl_thread_start(&t, fake_endpoint, &f, NULL) == 0);
+	FL_OK(fl_thread_start(&t, fake_endpoint, &f, NULL));
 	int rc = find_numbers(path, &region, &pipe);
 	FL_CHECK((rc == 0) == (region != NULL) && (rc == 0) == (pipe != NULL));
 	fl_shm_free(region);
 	fl_pipe_free(pipe);
 	FL_CHECK(fl_thread_join(&t, &ended) == 0 && ended == 0);
-	FL_CHECK(close(f.listener) == 0 && unlink(path) == 0);
+	FL_OK(close(f.listener));
+	FL_OK(unlink(path));
 	return rc;
 }
 
@@ -619,7 +622,7 @@ FL_TEST(region_shrinks)
 	(void)fl_set_log_handler(keep_log);
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h, .fds = &memory, .n_fds = 1}), -EPERM);
 	(void)fl_set_log_handler(NULL);
-	assert_int_equal(close(memory), 0);
+	FL_OK(close(memory));
 	fl_test_path_end(&p);
 }
 
@@ -635,7 +638,7 @@ static int cancel_the_client(void *path)
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_cancel(f);
-	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_endpoint_connect() */
+	FL_RC(fl_test_join(f), -ECANCELED); /* fl_endpoint_connect() */
 	return 0;
 }
 
@@ -649,8 +652,8 @@ FL_TEST(endpoint_by_a_silent_program)
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_OK(fl_loop_run(cancel_the_client, p.name));
 	assert_int_equal(fl_test_fds(), before);
-	assert_int_equal(close(listener), 0);
-	assert_int_equal(unlink(p.name), 0);
+	FL_OK(close(listener));
+	FL_OK(unlink(p.name));
 	/* an endpoint that ends without an accept */
 	struct stand s = stand_begin();
 	int fd = bare_connect(s.path.name);
@@ -706,12 +709,12 @@ FL_TEST(endpoint_of_another_user)
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 1 && answer.item_version == 0 && answer.item_type[0] == '\0');
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), 0);
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	fl_endpoint_free(o);
 	FL_OK(fl_endpoint_create(&o, p.name, &allowed));
 	fd = bare_connect(p.name);
 	FL_OK(fl_endpoint_accept(o, NULL));
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	fl_endpoint_free(o);
 	assert_int_equal(fl_test_fds(), before);
 	fl_test_path_end(&p);
@@ -724,7 +727,7 @@ FL_TEST(endpoint_deadline_beside_clients)
 	fl_endpoint *o = NULL;
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS}));
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(close(bare_connect(p.name)), 0);
+		FL_OK(close(bare_connect(p.name)));
 	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(poll(&(struct pollfd){fl_endpoint_fd(o), POLLIN, 0}, 1, 0), 1); /* the second */
 	fl_endpoint_free(o);
@@ -762,7 +765,7 @@ FL_TEST(endpoint_to_another_user)
 	const fl_endpoint_config from_me = {.users = &me, .n_users = 1};
 	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
-	assert_int_equal(chmod(p.folder, 0755), 0);
+	FL_OK(chmod(p.folder, 0755));
 	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	FL_RC(find_as_another_user(p.name, &from_me, NULL), -EACCES); /* the mode; fl_endpoint_connect() */
 	fl_endpoint_free(o);
@@ -869,7 +872,7 @@ FL_TEST(endpoint_refuses_a_client_of_an_unseen_namespace)
 	FL_RC(fl_endpoint_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
 	assert_true(answer.refused == 2 && answer.item_type[0] == '\0');
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	fl_endpoint_free(o);
 	fl_shm_free(region);
 }
@@ -884,7 +887,7 @@ static void endpoint_as_unmapped(const char *path)
 	if (map < 0 || write(map, "65534 0 1", 9) != 9)
 		_exit(77);
 	FL_CHECK(geteuid() == 65534 && close(map) == 0);
-	FL_CHECK(fl_endpoint_create(&o, path, NULL) == 0);
+	FL_OK(fl_endpoint_create(&o, path, NULL));
 	FL_IGNORE(fl_endpoint_accept_until(o, NULL, fl_after(FL_S(60)), NULL));
 	_exit(0);
 }

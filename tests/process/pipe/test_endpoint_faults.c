@@ -104,7 +104,7 @@ FL_TEST(endpoint_accept_faults)
 	no_faults();
 	FL_OK(fl_endpoint_accept(o, &pipe)); /* it still waits */
 	fl_pipe_free(pipe);
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	/* between the accept and the hello: the client gets the end */
 	pipe = NULL;
 	fl__net_sys.get_struct = failing_struct;
@@ -112,7 +112,7 @@ FL_TEST(endpoint_accept_faults)
 	fd = bare_connect(p.name);
 	FL_RC(fl_endpoint_accept(o, &pipe), -ENOMEM);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
-	assert_int_equal(close(fd), 0);
+	FL_OK(close(fd));
 	no_faults();
 	fl__fd_sys.send = failing_send;
 	static const int of_send[][2] = {
@@ -123,7 +123,7 @@ FL_TEST(endpoint_accept_faults)
 		/* fl_endpoint_accept(): -ETOOMANYREFS */
 		FL_RC(fl_endpoint_accept_until(o, i % 2 ? &pipe : NULL, 0, NULL), of_send[i / 2][1]);
 		assert_int_equal(recv(fd, &byte, 1, 0), 0);
-		assert_int_equal(close(fd), 0);
+		FL_OK(close(fd));
 	}
 	assert_null(pipe);
 	fl_endpoint_free(o);
@@ -218,7 +218,7 @@ static pid_t server_child(const char *path, fl_shm *region)
 {
 	int ready[2];
 	char byte;
-	FL_CHECK(pipe2(ready, O_CLOEXEC) == 0);
+	FL_OK(pipe2(ready, O_CLOEXEC));
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
@@ -274,7 +274,7 @@ FL_TEST(endpoint_find_without_memory)
 	}
 	kill_child(pid);
 	fl_shm_free(region);
-	assert_int_equal(unlink(p.name), 0);
+	FL_OK(unlink(p.name));
 	fl_test_path_end(&p);
 }
 
@@ -305,7 +305,7 @@ FL_TEST(endpoint_after_a_kill)
 		FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNREFUSED);
 	}
 	assert_int_equal(fl_test_fds(), before);
-	assert_int_equal(unlink(p.name), 0);
+	FL_OK(unlink(p.name));
 	fl_shm_free(region);
 	fl_test_path_end(&p);
 }
@@ -316,7 +316,7 @@ FL_TEST(endpoint_killed_before_the_accept)
 	fl_test_path p = fl_test_path_make();
 	int ready[2];
 	char byte;
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	FL_OK(pipe2(ready, O_CLOEXEC));
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -332,7 +332,7 @@ FL_TEST(endpoint_killed_before_the_accept)
 	assert_true(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
 	FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNRESET);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(unlink(p.name), 0);
+	FL_OK(unlink(p.name));
 	fl_test_path_end(&p);
 }
 
@@ -410,7 +410,7 @@ FL_TEST(endpoint_writer_is_killed)
 			assert_int_equal(number, next);
 			next++;
 		}
-		assert_int_equal(kill(pid, SIGKILL), 0);
+		FL_OK(kill(pid, SIGKILL));
 		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE); /* tells the death */
 		fl_pipe_free(pipe);
 		while (number_queue_try_get(q, &number) == 0) {

@@ -177,7 +177,7 @@ FL_TEST(pipe_passes_descriptors)
 	int files[2], got[2];
 	size_t sizes[] = {3, 100000}, size;
 	char *bytes = fl_test_bytes(100000), *back = malloc(100000);
-	assert_int_equal(pipe(files), 0);
+	FL_OK(pipe(files));
 	for (int i = 0; i < 2; i++) {
 		unsigned n = 2;
 		FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], files, 2));
@@ -252,8 +252,8 @@ FL_TEST(pipe_from_fd_of_what_is_none)
 	fl_test_pipe_ends e = fl_test_pipe();
 	fl_pipe *p = NULL;
 	int stream[2], files[2], lone = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, stream), 0);
-	assert_int_equal(pipe(files), 0);
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, stream));
+	FL_OK(pipe(files));
 	FL_RC(fl_pipe_from_fd(&p, -1), -EBADF);
 	FL_RC(fl_pipe_from_fd(&p, files[0]), -ENOTSOCK);
 	FL_RC(fl_pipe_from_fd(&p, stream[0]), -EINVAL);

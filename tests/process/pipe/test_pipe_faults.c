@@ -81,7 +81,7 @@ FL_TEST(pipe_adapts_to_the_socket)
 	e = fl_test_pipe();
 	fl_test_fd_faults_end();
 	int least = 1; /* the kernel makes it a few KiB */
-	assert_int_equal(setsockopt(fl_pipe_fd(e.a), SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+	FL_OK(setsockopt(fl_pipe_fd(e.a), SOL_SOCKET, SO_SNDBUF, &least, sizeof least));
 	char *sent = fl_test_bytes(60000), *got = malloc(60000);
 	size_t size;
 	FL_OK(fl_pipe_send(e.a, sent, 60000));
@@ -152,11 +152,11 @@ FL_TEST(pipe_above_the_limit_for_files)
 	int small[3], big[3];
 	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
 	for (int i = 0; i < 3; i++) {
-		FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}) == 0);
+		FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}));
 		big[i] = fl_pipe_send(e.a, bytes, BIG);
 		small[i] = fl_pipe_send(e.a, "small", 5);
 	}
-	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(big[i], -EFBIG);
 		FL_OK(small[i]);
@@ -327,7 +327,7 @@ static void send_bad(int socket, const struct bad *bad)
 		FL_CHECK(fcntl(memory, F_ADD_SEALS, bad->seals) == 0);
 	const int fds[] = {bad->seals >= 0 ? memory : 0, 0, 0};
 	memcpy(bytes, &bad->head, H);
-	FL_CHECK(fl__packet_send(socket, bytes, bad->size, fds, bad->n_fds, 0) == 0);
+	FL_OK(fl__packet_send(socket, bytes, bad->size, fds, bad->n_fds, 0));
 	fl__fds_close(&memory, 1);
 }
 
@@ -445,7 +445,7 @@ static void receives_nothing(void *arg)
 	size_t size;
 	unsigned before = fl_test_fds();
 	FL_CHECK(!fl__on_pipe.ready(e->b));
-	FL_CHECK(fl_pipe_try_recv(e->b, got, sizeof got, &size) == -EAGAIN);
+	FL_RC(fl_pipe_try_recv(e->b, got, sizeof got, &size), -EAGAIN);
 	FL_CHECK(fl_test_fds() == before - 1);
 	fl_test_pipe_end(*e);
 }

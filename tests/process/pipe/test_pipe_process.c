@@ -30,7 +30,7 @@ static int echo(fl_test_pipe_ends *e, unsigned unused)
 	int rc;
 	fl_pipe_free(e->a);
 	while ((rc = fl_pipe_recv(e->b, buffer, sizeof buffer, &size)) == 0)
-		FL_CHECK(fl_pipe_send(e->b, buffer, size) == 0);
+		FL_OK(fl_pipe_send(e->b, buffer, size));
 	return rc == -EPIPE ? 0 : 1;
 }
 
@@ -70,7 +70,7 @@ FL_TEST(pipe_peer_killed)
 	fl_pipe_free(e.a);
 	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
 	assert_memory_equal(got, "alive", 5);
-	assert_int_equal(kill(pid, SIGKILL), 0);
+	FL_OK(kill(pid, SIGKILL));
 	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
 	FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
 	assert_true(WIFSIGNALED(end_of(pid)));
@@ -117,7 +117,7 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 			for (size_t i = 0; i < words_of(next); i++)
 				assert_int_equal(words[i], next);
 			if (++next == 20 + round * 5)
-				assert_int_equal(kill(pid, SIGKILL), 0);
+				FL_OK(kill(pid, SIGKILL));
 		}
 		FL_RC(rc, -EPIPE);
 		assert_true(WIFSIGNALED(end_of(pid)));
@@ -155,7 +155,7 @@ static int reports_jobs(void *unused)
 	size_t size;
 	int rc;
 	while ((rc = fl_pipe_recv(w->jobs.b, job, sizeof job, &size)) == 0)
-		FL_CHECK(fl_pipe_send(w->reports.a, job, sizeof job[0]) == 0);
+		FL_OK(fl_pipe_send(w->reports.a, job, sizeof job[0]));
 	return rc == -EPIPE ? 0 : 1;
 }
 
@@ -190,7 +190,7 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 		assert_true(size == sizeof got && got < 2 * w.per_sender);
 		assert_int_equal(seen[got]++, 0); /* once */
 		if (++count == w.per_sender / 2)
-			assert_int_equal(kill(receivers[0], SIGKILL), 0);
+			FL_OK(kill(receivers[0], SIGKILL));
 	}
 	FL_RC(rc, -EPIPE);
 	/*
@@ -215,8 +215,8 @@ static int answers_on_what_it_gets(fl_test_pipe_ends *e, unsigned unused)
 	size_t size;
 	fl_pipe *p = NULL;
 	FL_CHECK(fl_pipe_recv_fds(e->b, got, sizeof got, &size, &fd, &n) == 0 && n == 1);
-	FL_CHECK(fl_pipe_from_fd(&p, fd) == 0);
-	FL_CHECK(fl_pipe_send(p, got, size) == 0);
+	FL_OK(fl_pipe_from_fd(&p, fd));
+	FL_OK(fl_pipe_send(p, got, size));
 	fl_pipe_free(p);
 	return 0;
 }

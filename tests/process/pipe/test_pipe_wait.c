@@ -198,7 +198,7 @@ static int send_share(void *arg)
 	crowd *c = arg;
 	for (unsigned i = 1; i <= c->per_sender; i++) {
 		unsigned message[64] = {i};
-		FL_CHECK(fl_pipe_send(c->out, message, i % 2 ? sizeof i : sizeof message) == 0);
+		FL_OK(fl_pipe_send(c->out, message, i % 2 ? sizeof i : sizeof message));
 	}
 	return 0;
 }

@@ -79,14 +79,14 @@ static void submit_what_a_worker_has_twice(void *unused)
 	other = process_pool_square;
 	other.run = run_nothing;
 	fl_task_register(&entry);
-	FL_CHECK(fl_process_preload() == 0);
+	FL_OK(fl_process_preload());
 	fl_task_unregister(&entry);
-	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
-	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
 	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
 	fl_future_free(f);
-	FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+	FL_OK(process_pool_getpid_submit(e, &f));
 	FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid > 0);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -168,7 +168,7 @@ FL_TEST(process_pool_submit_refuses)
 	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);
 	seam_fail_threads(0, 1);
 	FL_RC(fl_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	assert_null(f);
 	process_pool_works(e);
 	/* Known by its address once, that address is another task now: it is looked up anew. */

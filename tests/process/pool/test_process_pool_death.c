@@ -84,7 +84,7 @@ static int be_harmed(const struct harmed *arg, int *result)
 	const int run = process_pool_counted(arg->runs);
 	if (arg->gate) {
 		process_pool_enter(arg->gate);
-		FL_CHECK(fl_shm_event_wait_until(&arg->gate->open, FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_shm_event_wait_until(&arg->gate->open, FL_FOREVER, FL_SHIELDED));
 	}
 	if (arg->survives == 0 || run < arg->survives)
 		do_harm(arg->harm);
@@ -349,7 +349,7 @@ FL_TASK(process_pool_prints_and_locks, int, void)
 {
 	pthread_t t;
 	(void)printf("lost");
-	FL_CHECK(pthread_create(&t, NULL, hold_stdout, NULL) == 0);
+	FL_OK(pthread_create(&t, NULL, hold_stdout, NULL));
 	return -pthread_join(t, NULL);
 }
 
@@ -379,5 +379,5 @@ FL_TEST(process_pool_keeps_what_ended_tasks_print)
 	assert_string_equal(text, "printed");
 	(void)fl_executor_terminate(e); /* the end of the process would wait for the lock */
 	fl_executor_free(e);
-	FL_CHECK(close(file) == 0);
+	FL_OK(close(file));
 }

@@ -55,8 +55,8 @@ static int square_in_fiber(void *arg)
 	for (int i = 0; i < 20; i++) {
 		fl_future *f = NULL;
 		int result;
-		FL_CHECK(process_pool_square_submit(in->e, in->number + i, &f) == 0);
-		FL_CHECK(process_pool_square_get(f, &result) == 0);
+		FL_OK(process_pool_square_submit(in->e, in->number + i, &f));
+		FL_OK(process_pool_square_get(f, &result));
 		FL_CHECK(result == (in->number + i) * (in->number + i));
 		fl_future_free(f);
 	}
@@ -78,9 +78,9 @@ static int held_in_fiber(void *arg)
 	const struct in_fiber *in = arg;
 	fl_future *f = NULL;
 	int unused;
-	FL_CHECK(process_pool_held_submit(in->e, in->gate, &f) == 0);
+	FL_OK(process_pool_held_submit(in->e, in->gate, &f));
 	(*in->entered)++;
-	FL_CHECK(process_pool_held_get(f, &unused) == 0);
+	FL_OK(process_pool_held_get(f, &unused));
 	(*in->entered)--;
 	fl_future_free(f);
 	return 0;
@@ -132,10 +132,9 @@ static int be_served(void *arg)
 		fl_future *f[AT_ONCE];
 		int result;
 		for (int j = 0; j < AT_ONCE; j++)
-			FL_CHECK(
-			    process_pool_square_submit_with(c->e, c->number + j, &f[j],
-			                                    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL,
-			                                                        .on_end_arg = &c->calls}) == 0);
+			FL_OK(process_pool_square_submit_with(
+			    c->e, c->number + j, &f[j],
+			    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL, .on_end_arg = &c->calls}));
 		if (i % 5 == 0)
 			FL_IGNORE(fl_future_cancel(f[1]));
 		for (int j = 0; j < AT_ONCE; j++) {
@@ -213,8 +212,8 @@ static void go_on(fl_future *f, void *arg)
 		fl__add_release(&flow->running, -1); /* pairs with the acquire in the test */
 		return;
 	}
-	FL_CHECK(process_pool_square_submit_with(flow->e, 1, NULL,
-	                                         &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) == 0);
+	FL_OK(process_pool_square_submit_with(flow->e, 1, NULL,
+	                                      &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}));
 }
 
 FL_TEST(process_pool_death_in_a_flow_that_never_stops)

@@ -42,7 +42,7 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 		FL_OK(fl_future_try_wait(f[i]));
 		process_pool_is_cancelled(f[i]);
 	}
-	assert_int_equal(fl_executor_terminate(e), 0);
+	FL_OK(fl_executor_terminate(e));
 	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
 	FL_OK(fl_executor_join(e));
 	for (int i = 0; i < WORKERS; i++) {
@@ -114,7 +114,7 @@ FL_TEST(process_pool_terminate_asks_on_other_kinds)
 	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
 	FL_RC(process_pool_square_submit(threads, 1, NULL), -EPIPE);
 	FL_OK(fl_executor_join(threads));
-	assert_int_equal(fl_executor_terminate(here), 0);
+	FL_OK(fl_executor_terminate(here));
 	FL_RC(process_pool_square_submit(here, 1, NULL), -EPIPE);
 	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
 }
@@ -180,12 +180,12 @@ FL_TEST(process_pool_terminate_before_the_manager_sleeps)
 static void join_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = arg;
-	FL_CHECK(fl_executor_join(e) == -EDEADLK);
-	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
-	FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EDEADLK);
+	FL_RC(fl_executor_join(e), -EDEADLK);
+	FL_RC(fl_executor_try_join(e), -EDEADLK);
+	FL_RC(fl_executor_join_until(e, 0, NULL), -EDEADLK);
 	fl_executor_close(e);
-	FL_CHECK(process_pool_square_submit(e, 1, NULL) == -EPIPE);
-	FL_CHECK(fl_executor_terminate(e) == 0);
+	FL_RC(process_pool_square_submit(e, 1, NULL), -EPIPE);
+	FL_OK(fl_executor_terminate(e));
 }
 
 FL_TEST(process_pool_join_in_a_callback_is_a_deadlock)
@@ -207,10 +207,10 @@ static void free_in_callback(fl_future *f, void *arg)
 FL_TASK(process_pool_is_freed_in_a_callback, void, void)
 {
 	fl_executor *e = process_pool_with(1);
-	FL_CHECK(process_pool_square_submit(e, 2, NULL) == 0);
-	FL_CHECK(fl_submit_with(e, &process_pool_square, &(int){2}, NULL,
-	                        &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}) == 0);
-	FL_CHECK(fl_executor_join(e) == 0);
+	FL_OK(process_pool_square_submit(e, 2, NULL));
+	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, NULL,
+	                     &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}));
+	FL_OK(fl_executor_join(e));
 	return 0;
 }
 
@@ -229,9 +229,9 @@ FL_TEST(process_pool_free_in_a_callback_panics)
 FL_TASK(process_pool_joins_its_own, void, int)
 {
 	fl_executor *e = fl_executor_current();
-	FL_CHECK(fl_executor_join(e) == -EDEADLK);
-	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
-	FL_CHECK(fl_executor_resize(e, 2) == -ENOTSUP);
+	FL_RC(fl_executor_join(e), -EDEADLK);
+	FL_RC(fl_executor_try_join(e), -EDEADLK);
+	FL_RC(fl_executor_resize(e, 2), -ENOTSUP);
 	return 0;
 }
 

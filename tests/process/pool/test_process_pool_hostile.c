@@ -196,8 +196,9 @@ FL_TEST(process_pool_writes_no_wake_into_a_file)
 	}
 	others_end_well(e, 2);
 	fl_executor_free(e);
-	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
-	FL_CHECK(close(fd) == 0 && unlink(file.path) == 0);
+	FL_OK(lseek(fd, 0, SEEK_END));
+	FL_OK(close(fd));
+	FL_OK(unlink(file.path));
 	process_pool_same(&before);
 }
 
@@ -266,12 +267,12 @@ static int forge(int how)
 		return memory_of(0, all);
 	case A_FILE:
 		fd = fl_test_scratch();
-		FL_CHECK(ftruncate(fd, APART) == 0);
+		FL_OK(ftruncate(fd, APART));
 		return fd;
 	case A_FOLDER:
 		return open("/", O_RDONLY | O_CLOEXEC);
 	case A_PIPE:
-		FL_CHECK(pipe2(ends, O_CLOEXEC) == 0);
+		FL_OK(pipe2(ends, O_CLOEXEC));
 		return ends[0];
 	case ZEROS_FOR_EVER:
 		return open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -380,7 +381,8 @@ FL_TASK_STATIC(floods, int, struct apart)
 	channel = find_channel();
 	for (int i = 0; i < *arg; i++) {
 		fl_thread thread;
-		FL_CHECK(fl_thread_start(&thread, flood, &channel, NULL) == 0 && fl_thread_detach(&thread) == 0);
+		FL_OK(fl_thread_start(&thread, flood, &channel, NULL));
+		FL_OK(fl_thread_detach(&thread));
 	}
 	return 0;
 }

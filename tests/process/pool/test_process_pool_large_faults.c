@@ -162,9 +162,9 @@ FL_TEST(process_pool_workers_above_the_limit_on_files)
 static void lower(int what, rlim_t to)
 {
 	struct rlimit limit;
-	FL_CHECK(getrlimit(what, &limit) == 0);
+	FL_OK(getrlimit(what, &limit));
 	limit.rlim_cur = to;
-	FL_CHECK(setrlimit(what, &limit) == 0);
+	FL_OK(setrlimit(what, &limit));
 }
 
 /* In the worker: a task has set the limits of its process. */

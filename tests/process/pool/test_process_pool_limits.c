@@ -232,10 +232,11 @@ static void overrun_as_another_user(void *arg)
 	struct process_pool_gate *gate = arg;
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .task_timeout = limit}) == 0);
-	FL_CHECK(process_pool_hangs_submit(e, gate, &f) == 0);
+	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .task_timeout = limit}));
+	FL_OK(process_pool_hangs_submit(e, gate, &f));
 	(void)process_pool_await(gate);
-	FL_CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
+	FL_OK(setresgid(61234, 61234, 61234));
+	FL_OK(setresuid(61234, 61234, 61234));
 	put_forward(limit);
 	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -EPERM);
 	FL_CHECK(strstr(fl_future_message(f), "cannot be killed: its task ran for too long"));
@@ -543,8 +544,8 @@ static void submit_next(fl_future *f, void *arg)
 	if (fl__load_relaxed(&tasks->over)) /* relaxed: a flag by itself */
 		return;
 	put_forward(++tasks->n == 3 ? limit + FL_MS(100) : FL_US(10));
-	FL_CHECK(process_pool_square_submit_with(tasks->e, 1, NULL,
-	                                         &(fl_submit_config){.on_end = submit_next, .on_end_arg = tasks}) == 0);
+	FL_OK(process_pool_square_submit_with(tasks->e, 1, NULL,
+	                                      &(fl_submit_config){.on_end = submit_next, .on_end_arg = tasks}));
 	FL_WAIT_FOR(fl__rings_peek(tasks->rings, &completion) != FL__RINGS_NONE);
 }
 

@@ -22,9 +22,9 @@ FL_TASK(process_pool_looks_around, void, struct found)
 	(void)snprintf(result->kind, sizeof result->kind, "%s", fl_executor_kind(e));
 	fl_future *f = NULL;
 	int pid = 0;
-	FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+	FL_OK(process_pool_getpid_submit(e, &f));
 	FL_CHECK(fl_future_get_state(f) == FL_DONE); /* it ran at once */
-	FL_CHECK(process_pool_getpid_get(f, &pid) == 0);
+	FL_OK(process_pool_getpid_get(f, &pid));
 	fl_future_free(f);
 	result->nested = pid;
 	return pid == getpid() ? 0 : -EIO;
@@ -50,7 +50,7 @@ FL_TASK(process_pool_is_signalled, void, int)
 {
 	const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGPIPE, SIGTSTP, SIGRTMIN};
 	FL_EACH (i, signals)
-		FL_CHECK(raise(signals[i]) == 0);
+		FL_OK(raise(signals[i]));
 	*result = getpid();
 	return 0;
 }
@@ -96,7 +96,7 @@ FL_TASK_DEFINE(process_pool_goes_deep, int, int)
 		*result = *arg;
 		return rc == -EOVERFLOW ? 0 : rc;
 	}
-	FL_CHECK(process_pool_goes_deep_get(f, result) == 0);
+	FL_OK(process_pool_goes_deep_get(f, result));
 	fl_future_free(f);
 	return 0;
 }
@@ -195,19 +195,19 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 		fl_executor *e;
 		fl_future *f;
 		int pid;
-		FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
-		FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+		FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
+		FL_OK(process_pool_getpid_submit(e, &f));
 		FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid != getpid());
 		fl_future_free(f);
-		FL_CHECK(fl_executor_join(e) == 0);
+		FL_OK(fl_executor_join(e));
 		fl_executor_free(e);
 		fds[i] = fl_test_fds();
 	}
 	*result = (int)fds[2] - (int)fds[0];
 	fl_process *p;
 	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE};
-	FL_CHECK(fl_process_start(&p, &config) == 0);
-	FL_CHECK(fl_test_child(free_inherited, p, NULL, 0) == 0);
+	FL_OK(fl_process_start(&p, &config));
+	FL_OK(fl_test_child(free_inherited, p, NULL, 0));
 	fl_process_free(p);
 	return 0;
 }
@@ -242,7 +242,7 @@ static int calls, drops, result_drops;
 
 static void note_call(fl_future *f, void *arg)
 {
-	FL_CHECK(fl_future_try_wait(f) == 0);
+	FL_OK(fl_future_try_wait(f));
 	fl__store_relaxed(&called_on, fl_thread_current_id()); /* relaxed: the count publishes it */
 	process_pool_count(arg);
 }

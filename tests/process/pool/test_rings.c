@@ -38,8 +38,8 @@ static void pair_begin(struct pair *p)
 
 static void pair_end(struct pair *p)
 {
-	FL_CHECK(munmap(p->rings.submissions, sizeof *p->rings.submissions) == 0);
-	FL_CHECK(munmap(p->rings.completions, sizeof *p->rings.completions) == 0);
+	FL_OK(munmap(p->rings.submissions, sizeof *p->rings.submissions));
+	FL_OK(munmap(p->rings.completions, sizeof *p->rings.completions));
 }
 
 #define PAIR(p)                                                                                                        \

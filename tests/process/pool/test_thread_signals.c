@@ -58,7 +58,7 @@ static void ring(void *unused)
 
 static int check_with_a_watchdog(void *unused)
 {
-	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}) == 0);
+	FL_OK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}));
 	FL_WAIT_FOR(fl_test_threads_named("loop-watchdog") == 1);
 	check_threads(getpid());
 	return 0;
@@ -100,7 +100,7 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 
 static void preload(void *unused)
 {
-	FL_CHECK(fl_process_preload() == 0);
+	FL_OK(fl_process_preload());
 	check_threads(fl__fork_server_pid());
 }
 
@@ -108,7 +108,7 @@ FL_TEST(thread_signals_of_faults_in_a_preloaded_fork_server)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
-	assert_int_equal(fl_test_child(preload, NULL, NULL, 0), 0);
+	FL_OK(fl_test_child(preload, NULL, NULL, 0));
 }
 
 static void leave(int signal)
@@ -127,8 +127,8 @@ static void fault(void *signal_number)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_CHECK(signal(number, leave) != SIG_ERR);
-	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
-	FL_CHECK(thread_signals_faults_submit(e, number, &f) == 0);
+	FL_OK(fl_thread_executor_create(&e, NULL));
+	FL_OK(thread_signals_faults_submit(e, number, &f));
 	FL_IGNORE(fl_future_wait(f));
 }
 

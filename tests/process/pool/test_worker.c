@@ -200,7 +200,7 @@ FL_TEST(worker_runs_apart)
 		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);
 		assert_true(is_inverse(large->bytes, inverse->bytes, sizeof *large));
-		FL_CHECK(munmap(inverse, sizeof *inverse) == 0);
+		FL_OK(munmap(inverse, sizeof *inverse));
 	}
 	large->bytes[0] = 0xff;
 	(void)order(&p, &worker_inverts_large, large, 1);
@@ -271,7 +271,8 @@ FL_TEST(worker_has_all_of_a_result_before_the_task)
 	(void)order(&p, &worker_touches_nothing, large, 1);
 	assert_succeeds_apart(&p);
 	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, 0));
-	FL_CHECK(fstat(fd, &info) == 0 && close(fd) == 0);
+	FL_OK(fstat(fd, &info));
+	FL_OK(close(fd));
 	assert_true((size_t)info.st_blocks * 512 >= sizeof *large);
 	free(large);
 }
@@ -280,7 +281,7 @@ FL_TEST(worker_cannot_send_a_result)
 {
 	PARENT(p);
 	struct large *large = calloc(1, sizeof *large);
-	FL_CHECK(shutdown(p.channel, SHUT_RD) == 0);
+	FL_OK(shutdown(p.channel, SHUT_RD));
 	const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
 	FL_WAIT_FOR(fl__load_acquire(&p.rings.completions->entry[slot_of(seq)].done) == seq);
 	assert_int_equal(p.rings.completions->entry[slot_of(seq)].count, 0);
@@ -376,7 +377,7 @@ FL_TEST(worker_says_that_a_result_is_kept)
 	assert_int_equal(reply.flags, FL__COMPLETION_KEPT | FL__COMPLETION_MEMFD);
 	struct large *large = receive_result(&p, seq, sizeof *large);
 	assert_int_equal(large->bytes[sizeof large->bytes - 1], 7);
-	FL_CHECK(munmap(large, sizeof *large) == 0);
+	FL_OK(munmap(large, sizeof *large));
 }
 
 FL_TEST(worker_chunk_apart_that_fails)
@@ -392,7 +393,7 @@ FL_TEST(worker_chunk_apart_that_fails)
 	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE | FL__COMPLETION_MEMFD);
 	int *results = receive_result(&p, seq, N * sizeof *results);
 	assert_int_equal(results[N / 2], -2);
-	FL_CHECK(munmap(results, N * sizeof *results) == 0);
+	FL_OK(munmap(results, N * sizeof *results));
 	free(args);
 }
 

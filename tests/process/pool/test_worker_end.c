@@ -74,7 +74,7 @@ static void *keep_locked(void *stream)
 FL_TASK(worker_leaves_a_lock, bool, void)
 {
 	pthread_t thread;
-	FL_CHECK(pthread_create(&thread, NULL, keep_locked, *arg ? stdout : stdin) == 0);
+	FL_OK(pthread_create(&thread, NULL, keep_locked, *arg ? stdout : stdin));
 	while (!fl__load_acquire(&stream_is_locked))
 		fl__sys.yield();
 	return 0;
@@ -121,7 +121,7 @@ FL_TEST(worker_skips_what_was_asked_before)
 	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
 	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
 	assert_succeeds_apart(&p);
-	FL_CHECK(munmap(receive_result(&p, third, sizeof *large), sizeof *large) == 0);
+	FL_OK(munmap(receive_result(&p, third, sizeof *large), sizeof *large));
 	assert_nothing_received(&p);
 	free(large);
 }

@@ -29,7 +29,7 @@ static struct fl__shm_arena new_heap(heap *h)
 static uint32_t take(const struct fl__shm_arena *a, uint32_t n)
 {
 	uint32_t first = UINT32_MAX;
-	FL_CHECK(fl__shm_arena_alloc(a, n, FL_FOREVER, &first) == 0);
+	FL_OK(fl__shm_arena_alloc(a, n, FL_FOREVER, &first));
 	return first;
 }
 
@@ -241,7 +241,7 @@ static void take_and_give(shared *s)
 		while (n < 4 && fl__shm_arena_alloc(&a, 1 + next_random(&random) % 7, FL_FOREVER, &runs[n]) == 0)
 			n++;
 		while (n > 0)
-			FL_CHECK(fl__shm_arena_free(&a, runs[--n]) == 0);
+			FL_OK(fl__shm_arena_free(&a, runs[--n]));
 		fl__add_relaxed(&s->turns, 1);
 	}
 }
@@ -268,7 +268,7 @@ FL_TEST(arena_of_killed_processes)
 		FL_WAIT_FOR(fl__load_relaxed(&s->turns) > turns + i % 50);
 		for (int p = 0; p < 2; p++) {
 			int status;
-			FL_CHECK(kill(pids[p], SIGKILL) == 0);
+			FL_OK(kill(pids[p], SIGKILL));
 			uint32_t mine = UINT32_MAX;
 			if (fl__shm_arena_alloc(&a, 1, FL_FOREVER, &mine) == 0)
 				FL_OK(fl__shm_arena_free(&a, mine));
@@ -281,5 +281,5 @@ FL_TEST(arena_of_killed_processes)
 			            !(fl__load_relaxed(&s->heap.map[u]) & FL__SHM_ARENA_USED));
 		assert_int_equal(count(&a).free, UNITS);
 	}
-	FL_CHECK(munmap(s, sizeof *s) == 0);
+	FL_OK(munmap(s, sizeof *s));
 }

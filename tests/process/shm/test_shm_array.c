@@ -134,7 +134,7 @@ FL_TEST(shm_array_random_bytes)
 static void move_and_die(void *arg)
 {
 	const accounts *a = arg;
-	FL_CHECK(fl_shm_mutex_lock(accounts_mutex(a)) == 0);
+	FL_OK(fl_shm_mutex_lock(accounts_mutex(a)));
 	accounts_at(a, 0)->balance -= 10;
 	(void)raise(SIGKILL);
 }

@@ -20,7 +20,7 @@ static void plant(void)
 
 static void fell(void)
 {
-	FL_CHECK(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+	FL_OK(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS));
 }
 
 /* Writes the file `path` of the tree, with the folders above it. */

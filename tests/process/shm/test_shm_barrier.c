@@ -11,7 +11,7 @@ static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 static fl_shm_barrier *barrier_for(uint32_t parties)
 {
 	fl_shm_barrier *b = fl_test_share(sizeof *b);
-	FL_CHECK(fl_shm_barrier_init(b, parties) == 0);
+	FL_OK(fl_shm_barrier_init(b, parties));
 	return b;
 }
 

@@ -46,7 +46,7 @@ static int counted_wait(const uint32_t *word, uint32_t expected, int64_t deadlin
 static int fake_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	sigset_t blocked;
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, &blocked));
 	if (!sigismember(&blocked, SIGTERM)) /* one of the test's own */
 		return real.thread_create(thread, attr, start, arg);
 	if (fl__load_relaxed(&no_threads))
@@ -84,7 +84,7 @@ static void *share(size_t size)
 
 static void unshare_(void *memory, size_t size)
 {
-	FL_CHECK(munmap(memory, size) == 0);
+	FL_OK(munmap(memory, size));
 }
 
 static uint32_t look(const uint32_t *word)
@@ -126,7 +126,7 @@ static void wait_and_change(void)
 		fl_test_call_start(&c[i], wait_for_word, word, FL_FOREVER, i == 1 ? &token : NULL);
 	change(word);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_call_end(&c[i]) == 0);
+		FL_OK(fl_test_call_end(&c[i]));
 	unshare_(word, 4096);
 }
 
@@ -330,7 +330,7 @@ static void take_results(void)
 	guarded *g = share(sizeof *g);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
-	FL_CHECK(fl__bridge_acquire(&g->lock, 0, 0, NULL) == 0);
+	FL_OK(fl__bridge_acquire(&g->lock, 0, 0, NULL));
 	IS(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EDEADLK);
 	fl_test_call_start(&c, take_it, g, 0, NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
@@ -342,7 +342,7 @@ static void take_results(void)
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, NULL);
 	FL_WAIT_FOR(has_waiters(g) || fl__load_relaxed(&no_threads));
 	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
-	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_OK(fl_test_call_end(&c));
 	unshare_(g, sizeof *g);
 }
 
@@ -432,7 +432,7 @@ FL_TEST(shm_bridge_several_locks)
 static void die_with_it(void *arg)
 {
 	guarded *g = arg;
-	FL_CHECK(fl__shm_acquire(&g->lock, 0, FL_FOREVER) == 0);
+	FL_OK(fl__shm_acquire(&g->lock, 0, FL_FOREVER));
 	(void)kill(getpid(), SIGKILL);
 }
 
@@ -474,7 +474,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 		for (unsigned spin = 0; spin < i * 20; spin++)
 			fl__sys.relax();
-		FL_CHECK(kill(pid, SIGKILL) == 0);
+		FL_OK(kill(pid, SIGKILL));
 		FL_CHECK(waitpid(pid, NULL, 0) == pid);
 		rc = fl_test_call_end(&c);
 		assert_true(rc == 0 || rc == -EOWNERDEAD);
@@ -601,7 +601,7 @@ static unsigned threads_now(void)
 	FL_CHECK(tasks != NULL);
 	while (readdir(tasks) != NULL)
 		n++;
-	FL_CHECK(closedir(tasks) == 0);
+	FL_OK(closedir(tasks));
 	return n - 2; /* . and .. */
 }
 

@@ -136,7 +136,7 @@ static int sleep_while_others_lock(const uint32_t *word, uint32_t expected, int6
 {
 	fl__sys.alloc = fl_test_no_memory;
 	for (uint32_t i = 0; i < fl__shm_self()->room; i++)
-		FL_CHECK(fl_shm_mutex_lock(&others[i]) == 0);
+		FL_OK(fl_shm_mutex_lock(&others[i]));
 	return -ETIMEDOUT;
 }
 
@@ -189,7 +189,7 @@ FL_TEST(shm_cond_wait_without_the_mutex_panics)
 static int wait_shielded(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -200,7 +200,7 @@ static int wait_with_token(void *arg)
 {
 	board *b = arg;
 	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &never);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -234,7 +234,7 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 static int signal_and_die(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl_shm_cond_broadcast(&b->cond);
 	fl__add_release(&b->held, 1);
 	fl_test_rest();
@@ -260,7 +260,7 @@ FL_TEST(shm_cond_signaller_killed_before_it_unlocks)
 static int wait_told(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	int rc = b->turns == 0 ? fl_shm_cond_wait(&b->cond, &b->mutex)
 	                       : fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL);
 	FL_CHECK(rc == -EOWNERDEAD && fl_shm_mutex_depth(&b->mutex));
@@ -273,8 +273,8 @@ static int wait_told(void *arg)
 static int wait_for_told(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL) == -EOWNERDEAD);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL), -EOWNERDEAD);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_recover(&b->mutex);
 	b->ready = 1;
@@ -285,8 +285,8 @@ static int wait_for_told(void *arg)
 static int wait_for_plain_told(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b) == -EOWNERDEAD);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -EOWNERDEAD);
 	fl_shm_mutex_recover(&b->mutex);
 	b->ready = 1;
 	fl_shm_mutex_unlock(&b->mutex);
@@ -336,7 +336,7 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 static int lose_it(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_cond_broadcast(&b->cond);
 	fl_shm_mutex_unlock(&b->mutex);
 	return 0;
@@ -345,15 +345,15 @@ static int lose_it(void *arg)
 static int end_holding(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	return 0;
 }
 
 static int is_lost_plain(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait(&b->cond, &b->mutex) == -ENOTRECOVERABLE);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ENOTRECOVERABLE);
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
 	return 0;
 }
@@ -361,24 +361,24 @@ static int is_lost_plain(void *arg)
 static int is_lost_until(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED) == -ENOTRECOVERABLE);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED), -ENOTRECOVERABLE);
 	return 0;
 }
 
 static int is_lost_for_until(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL) == -ENOTRECOVERABLE);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL), -ENOTRECOVERABLE);
 	return 0;
 }
 
 static int is_lost_for(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-	FL_CHECK(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b) == -ENOTRECOVERABLE);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -ENOTRECOVERABLE);
 	return 0;
 }
 
@@ -401,7 +401,7 @@ FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 static int wait_and_rest(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_IGNORE(fl_shm_cond_wait(&b->cond, &b->mutex));
 	fl_test_rest();
 }

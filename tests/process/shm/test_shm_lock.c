@@ -41,7 +41,7 @@ static void unlock_one(struct mixed *m, unsigned i)
 	if (i < OURS)
 		fl_shm_mutex_unlock(&m->ours[i]);
 	else
-		FL_CHECK(pthread_mutex_unlock(&m->theirs[i - OURS]) == 0);
+		FL_OK(pthread_mutex_unlock(&m->theirs[i - OURS]));
 }
 
 static void recover_one(struct mixed *m, unsigned i)
@@ -49,7 +49,7 @@ static void recover_one(struct mixed *m, unsigned i)
 	if (i < OURS)
 		fl_shm_mutex_recover(&m->ours[i]);
 	else
-		FL_CHECK(pthread_mutex_consistent(&m->theirs[i - OURS]) == 0);
+		FL_OK(pthread_mutex_consistent(&m->theirs[i - OURS]));
 }
 
 enum { ORDERS = 24 }; /* of four */
@@ -162,7 +162,7 @@ static int lock_many_and_rest(void *arg)
 	shuffle(to, MANY, &seed);
 	shuffle(from, MANY, &seed);
 	for (unsigned i = 0; i < MANY; i++)
-		FL_CHECK(fl_shm_mutex_lock(&m->locks[to[i]]) == 0);
+		FL_OK(fl_shm_mutex_lock(&m->locks[to[i]]));
 	for (unsigned i = 0; i < MANY / 2; i++)
 		fl_shm_mutex_unlock(&m->locks[from[i]]);
 	fl__add_release(&m->held, 1);
@@ -199,7 +199,7 @@ static int lock_in_child(void *arg)
 	struct many *m = arg;
 	FL_CHECK(list_is_empty());
 	for (unsigned i = 10; i < 20; i++)
-		FL_CHECK(fl_shm_mutex_lock(&m->locks[i]) == 0);
+		FL_OK(fl_shm_mutex_lock(&m->locks[i]));
 	for (unsigned i = 10; i < 20; i++)
 		fl_shm_mutex_unlock(&m->locks[i]);
 	FL_CHECK(list_is_empty());
@@ -336,7 +336,7 @@ static int unlock_and_stop(void *arg)
 	real_store_and_wake = fl__sys.shared_store_and_wake;
 	/* In a child: no other thread uses the table. */
 	fl__sys.shared_store_and_wake = stop_at_wake;
-	FL_CHECK(fl_shm_mutex_lock(&stopped->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&stopped->mutex));
 	fl__store_release(&stopped->held, 1);
 	FL_WAIT_FOR(fl_test_is_slept_on(stopped->mutex.lock_));
 	fl_shm_mutex_unlock(&stopped->mutex);

@@ -70,9 +70,9 @@ static int is_refused(void *arg)
 {
 	board *b = arg;
 	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_depth(&b->mutex));
-	FL_CHECK(fl_shm_mutex_try_lock(&b->mutex) == -EBUSY);
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int lock_cancelled(void *arg)
 {
 	const cancelled *c = arg;
 	FL_CANCEL_SCOPE(c->by_scope ? c->stop : FL_SHIELDED);
-	FL_CHECK(fl_shm_mutex_lock_until(&c->b->mutex, FL_FOREVER, c->by_scope ? NULL : c->stop) == -ECANCELED);
+	FL_RC(fl_shm_mutex_lock_until(&c->b->mutex, FL_FOREVER, c->by_scope ? NULL : c->stop), -ECANCELED);
 	FL_CHECK(!fl_shm_mutex_depth(&c->b->mutex));
 	return 0;
 }
@@ -159,7 +159,7 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 static int unlock_when_slept_on(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl__add_release(&b->held, 1);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -223,7 +223,7 @@ FL_TEST(shm_mutex_tells_of_a_death)
 static int lock_and_end(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	return 0;
 }
 
@@ -248,7 +248,7 @@ FL_TEST(shm_mutex_a_thread_that_ends_is_dead)
 static int lock_and_exec(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl__add_release(&b->held, 1);
 	(void)execl("/bin/sleep", "sleep", "100", (char *)NULL);
 	return 1;
@@ -347,7 +347,7 @@ FL_TEST(shm_mutex_chain_of_deaths)
 static int recover_and_rest(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_mutex_recover(&b->mutex);
 	fl__add_release(&b->held, 1);
 	fl_test_rest();
@@ -430,8 +430,8 @@ static int owns_nothing(void *arg)
 {
 	board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex) && fl_shm_mutex_is_locked(&b->mutex));
-	FL_CHECK(fl_shm_mutex_try_lock(&b->mutex) == -EBUSY);
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
 	FL_CHECK(is_locked_result(fl_shm_mutex_lock(&b->mutex)));
 	fl_shm_mutex_unlock(&b->mutex);

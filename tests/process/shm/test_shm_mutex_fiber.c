@@ -15,7 +15,7 @@ typedef struct board {
 static int hold_and_rest(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl__store_release(&b->held, 1);
 	fl_test_rest();
 }
@@ -29,8 +29,8 @@ static int count_in_fiber(void *arg)
 {
 	pair *p = arg;
 	for (int i = 0; i < 50; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == 0);
-		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == -EDEADLK);
+		FL_OK(fl_shm_mutex_lock(&p->b->mutex));
+		FL_RC(fl_shm_mutex_lock(&p->b->mutex), -EDEADLK);
 		FL_CHECK(p->inside++ == 0);
 		fl__fiber_yield();
 		FL_CHECK(--p->inside == 0);
@@ -54,7 +54,7 @@ FL_TEST(shm_mutex_fibers_exclude_each_other)
 static int fiber_told(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_mutex_recover(&b->mutex);
 	fl_shm_mutex_unlock(&b->mutex);
 	return 0;
@@ -64,9 +64,9 @@ static int fiber_gives_up(void *arg)
 {
 	board *b = arg;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop) == -ECANCELED);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
 	return 0;
 }
@@ -106,7 +106,7 @@ static int lock_without_list(void *arg)
 {
 	board *b = arg;
 	for (int i = 0; i < 1000; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		b->count++;
 		fl_shm_mutex_unlock(&b->mutex);
 	}

@@ -544,14 +544,16 @@ static int run_victim(void *arg)
 	                                                use_words, use_frames, use_items, use_arena,     use_records};
 	struct victim *v = arg;
 	pthread_mutexattr_t attr;
-	FL_CHECK(pthread_mutexattr_init(&attr) == 0 && pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
-	FL_CHECK(pthread_mutex_init(&v->theirs, &attr) == 0 && pthread_mutexattr_destroy(&attr) == 0);
+	FL_OK(pthread_mutexattr_init(&attr));
+	FL_OK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST));
+	FL_OK(pthread_mutex_init(&v->theirs, &attr));
+	FL_OK(pthread_mutexattr_destroy(&attr));
 	while (!fl__load_relaxed(&fuzz.stop)) {
 		uses[draw(&v->seed) % (sizeof uses / sizeof uses[0])](v);
 		fl__store_relaxed(&v->calls, v->calls + 1);
 	}
 	release_all(v);
-	FL_CHECK(pthread_mutex_destroy(&v->theirs) == 0);
+	FL_OK(pthread_mutex_destroy(&v->theirs));
 	return 0;
 }
 
@@ -607,7 +609,7 @@ static void watch(const struct victim *victims)
 			const uint64_t before = fl__load_relaxed(&victims[i].calls);
 			(void)alarm(STUCK_S);
 			while (fl_now() < end && fl__load_relaxed(&victims[i].calls) == before)
-				FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+				FL_OK(fl_sleep(FL_MS(1)));
 		}
 		FL_CHECK(canary_lives());
 	}

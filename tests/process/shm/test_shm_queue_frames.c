@@ -151,9 +151,9 @@ static int send_frames(void *arg)
 	for (unsigned i = 0; i < s->frames; i++) {
 		unsigned char frame[200];
 		fill(frame, size_of(i), i);
-		FL_CHECK(fl_shm_queue_put_frame(s->q, frame, size_of(i)) == 0);
+		FL_OK(fl_shm_queue_put_frame(s->q, frame, size_of(i)));
 	}
-	FL_CHECK(fl_shm_queue_close(s->q) == 0);
+	FL_OK(fl_shm_queue_close(s->q));
 	return 0;
 }
 

@@ -219,7 +219,7 @@ static int produce(void *arg)
 {
 	const struct crowd *c = arg;
 	for (unsigned i = 0; i < c->n; i++)
-		FL_CHECK(fl_shm_queue_put(c->q, &(uint64_t){(uint64_t)c->me << 32 | i}) == 0);
+		FL_OK(fl_shm_queue_put(c->q, &(uint64_t){(uint64_t)c->me << 32 | i}));
 	return 0;
 }
 
@@ -236,7 +236,7 @@ static int consume(void *arg)
 			FL_CHECK(producer < PRODUCERS && number < (int64_t)c->n && number > last[producer]);
 			last[producer] = number;
 			fl__add_relaxed(&c->seen[producer * c->n + (unsigned)number], 1);
-			FL_CHECK(fl_shm_queue_task_done(c->q) == 0);
+			FL_OK(fl_shm_queue_task_done(c->q));
 		}
 	return 0;
 }
@@ -344,8 +344,8 @@ static int stop_inside(void *arg)
 {
 	struct fl__shm_ring *r = arg;
 	struct fl__shm_held held;
-	FL_CHECK(fl__shm_enter(&r->lock, &held, FL_FOREVER) == 0);
-	FL_CHECK(raise(SIGSTOP) == 0);
+	FL_OK(fl__shm_enter(&r->lock, &held, FL_FOREVER));
+	FL_OK(raise(SIGSTOP));
 	fl__shm_leave(&r->lock, &held);
 	return 0;
 }
@@ -389,7 +389,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		}
 		assert_int_equal(fl_shm_queue_length(queues[i]), 0);
 		assert_false(fl_shm_queue_is_closed(queues[i]));
-		FL_CHECK(kill(stopped, SIGCONT) == 0);
+		FL_OK(kill(stopped, SIGCONT));
 		ENDED_WELL(stopped);
 		FL_OK(fl_shm_queue_close(queues[i]));
 	}

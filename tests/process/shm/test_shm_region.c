@@ -41,7 +41,7 @@ FL_TEST(shm_ftruncate_then_sigbus)
 	assert_int_equal(ftruncate(fl_shm_fd(region), 0), -1);
 	assert_int_equal(errno, EPERM);
 	assert_int_equal(ftruncate(fl_shm_fd(region), 64 * MIB), -1);
-	assert_int_equal(fstat(fl_shm_fd(region), &info), 0);
+	FL_OK(fstat(fl_shm_fd(region), &info));
 	assert_int_equal((uint64_t)info.st_blocks * 512, (uint64_t)info.st_size); /* no holes */
 	assert_int_equal(fcntl(fl_shm_fd(region), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
@@ -66,9 +66,9 @@ FL_TEST(shm_create_refuses_sizes)
 
 static void with_limit(int resource, rlim_t value, struct rlimit *before)
 {
-	FL_CHECK(getrlimit(resource, before) == 0);
+	FL_OK(getrlimit(resource, before));
 	struct rlimit limit = {value, before->rlim_max};
-	FL_CHECK(setrlimit(resource, &limit) == 0);
+	FL_OK(setrlimit(resource, &limit));
 }
 
 /* Over RLIMIT_FSIZE the system would send SIGXFSZ, which ends the process. */
@@ -78,7 +78,7 @@ FL_TEST(shm_create_under_rlimit_fsize)
 	fl_shm *region = NULL;
 	with_limit(RLIMIT_FSIZE, MIB, &before);
 	int rc = fl_shm_create(&region, 2 * MIB), small = fl_shm_create(&region, MIB / 2);
-	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
 	FL_RC(rc, -EFBIG);
 	FL_OK(small);
 	fl_shm_free(region);
@@ -91,7 +91,7 @@ FL_TEST(shm_create_under_rlimit_nofile)
 	FL_OK(fl_shm_create(&region, 4096));
 	with_limit(RLIMIT_NOFILE, 0, &before);
 	int rc = fl_shm_create(&another, 4096), attach = fl_shm_attach(&another, fl_shm_fd(region));
-	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
 	FL_RC(rc, -EMFILE);
 	FL_RC(attach, -EMFILE);
 	assert_null(another);
@@ -103,8 +103,8 @@ static void create_under_as(void *arg)
 	fl_shm *region = NULL;
 	struct rlimit limit = {256 * MIB, 256 * MIB};
 	unsigned files = fl_test_open_files();
-	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-	FL_CHECK(fl_shm_create(&region, 512 * MIB) == -ENOMEM);
+	FL_OK(setrlimit(RLIMIT_AS, &limit));
+	FL_RC(fl_shm_create(&region, 512 * MIB), -ENOMEM);
 	FL_CHECK(fl_test_open_files() == files);
 }
 
@@ -116,7 +116,7 @@ FL_TEST(shm_create_under_rlimit_as)
 #endif
 	if (!fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
-	assert_int_equal(fl_test_child(create_under_as, NULL, NULL, 0), 0);
+	FL_OK(fl_test_child(create_under_as, NULL, NULL, 0));
 }
 
 FL_TEST(shm_free_gives_all_back)
@@ -387,11 +387,14 @@ FL_TEST(shm_attach_refuses_other_files)
 	int write_only = open(path, O_WRONLY | O_CLOEXEC);
 	if (write_only >= 0) {
 		FL_RC(fl_shm_attach(&region, write_only), -EACCES);
-		FL_CHECK(close(write_only) == 0);
+		FL_OK(close(write_only));
 	}
 	assert_null(region);
-	FL_CHECK(close(file) == 0 && close(memory) == 0 && close(empty) == 0 && close(ends[0]) == 0 &&
-	         close(ends[1]) == 0);
+	FL_OK(close(file));
+	FL_OK(close(memory));
+	FL_OK(close(empty));
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 }
 
 /* --- offsets and root --- */
@@ -575,7 +578,7 @@ FL_TEST(shm_attach_read_only_descriptor)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	FL_OK(fl_shm_attach(&reader, fd));
-	FL_CHECK(close(fd) == 0); /* the handle has its own */
+	FL_OK(close(fd)); /* the handle has its own */
 	assert_false(fl_shm_is_writable(reader));
 	FL_RC(fl_shm_seal(reader), -EPERM);
 	assert_int_equal(fl_shm_size(reader), fl_shm_size(region));

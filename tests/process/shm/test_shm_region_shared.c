@@ -27,7 +27,7 @@ static void receive(void *arg)
 	int fd = fl_test_pass(p->fd);
 	FL_CHECK(fd >= 0 && fd != p->fd);
 	fl_shm_free(p->region); /* the parent's mapping: from now on only the descriptor is used */
-	FL_CHECK(fl_shm_attach(&mine, fd) == 0);
+	FL_OK(fl_shm_attach(&mine, fd));
 	FL_CHECK(close(fd) == 0 && fl_test_mappings() == 1);
 	size_t n = fl_shm_size(mine) / 8;
 	uint64_t *block = fl_shm_at(mine, p->offset, n * 8);
@@ -51,7 +51,7 @@ FL_TEST(shm_hands_over_without_a_copy)
 		block[i] = i * UINT64_C(0x9e3779b97f4a7c15);
 	parcel p = {region, fl_shm_fd(region), fl_shm_offset_of(region, block)};
 	FL_OK(fl_shm_set_root(region, p.offset));
-	assert_int_equal(fl_test_child(receive, &p, NULL, 0), 0);
+	FL_OK(fl_test_child(receive, &p, NULL, 0));
 	for (size_t i = 0; i < n; i++)
 		if (block[i] != ~(i * UINT64_C(0x9e3779b97f4a7c15)))
 			fail_msg("word %zu is not the child's", i);
@@ -64,14 +64,14 @@ static void use_inherited(void *arg)
 	uint32_t *block = fl_shm_alloc(region, 64);
 	FL_CHECK(block);
 	*block = 11;
-	FL_CHECK(fl_shm_set_root(region, fl_shm_offset_of(region, block)) == 0);
+	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
 	fl_shm_free(region);
 }
 
 FL_TEST(shm_in_a_forked_child)
 {
 	FL_SCOPED(fl_shm) *region = new_region(4096);
-	assert_int_equal(fl_test_child(use_inherited, region, NULL, 0), 0);
+	FL_OK(fl_test_child(use_inherited, region, NULL, 0));
 	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
 	assert_int_equal(*block, 11); /* outlives its process */
 	fl_shm_free_block(region, block);

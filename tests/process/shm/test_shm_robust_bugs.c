@@ -69,7 +69,7 @@ static int unlock_slowly(void *arg)
 {
 	board *b = arg;
 	fl__store_relaxed(&unlocker_tid, fl__shm_self()->tid);
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl__store_release(&unlocker_held, 1);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
 	stops_after_wake = true;
@@ -81,7 +81,7 @@ static int unlock_slowly(void *arg)
 static int unlock_and_unmap(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	/* In one step: in between, another thread's memory might come there. */
 	void *again = mmap(b, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -155,7 +155,7 @@ FL_TEST(robust_acquire)
 		for (int i = 0; i < N; i++)
 			sleepers[i] = fl_test_fork(lock_and_say, b);
 		wait_for_sleepers(b, N);
-		FL_CHECK(kill(owner, SIGKILL) == 0);
+		FL_OK(kill(owner, SIGKILL));
 		int rc;
 		do
 			rc = fl_shm_mutex_try_lock(&b->mutex);
@@ -185,7 +185,7 @@ static int lock_other_and_rest(void *arg)
 {
 	board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
-	FL_CHECK(fl_shm_mutex_lock(&b->other) == 0);
+	FL_OK(fl_shm_mutex_lock(&b->other));
 	fl__add_release(&b->held, 1);
 	fl_test_rest();
 }

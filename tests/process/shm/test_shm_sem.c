@@ -179,9 +179,10 @@ FL_TEST(shm_sem_wait_any)
 static int take_and_give(void *s)
 {
 	for (;;) {
-		FL_CHECK(fl_shm_sem_acquire(s) == 0);
-		FL_CHECK(fl_shm_sem_release(s) == 0);
+		FL_OK(fl_shm_sem_acquire(s));
+		FL_OK(fl_shm_sem_release(s));
 	}
+	return 0;
 }
 
 /* kill9_waiter, and anywhere else: no process hangs, and each death loses at most one permit. */
@@ -223,9 +224,10 @@ static int give_for_ever(void *arg)
 	giving *g = arg;
 	for (;;) {
 		fl__add_relaxed(&g->begun, 1);
-		FL_CHECK(fl_shm_sem_release(&g->s) == 0);
+		FL_OK(fl_shm_sem_release(&g->s));
 		fl__add_relaxed(&g->returned, 1);
 	}
+	return 0;
 }
 
 static int take_to(void *arg, int64_t deadline, fl_cancel_token *cancel)

@@ -58,7 +58,7 @@ static int add_slowly(triple *value, void *arg)
 {
 	unsigned *calls = arg;
 	if (++*calls < 3)
-		FL_CHECK(shared_triple_set(meddled, (triple){*calls * 100, 0, 0}) == 0);
+		FL_OK(shared_triple_set(meddled, (triple){*calls * 100, 0, 0}));
 	value->a++;
 	return 0;
 }
@@ -167,7 +167,7 @@ static bool is_whole(const page *p)
 static void set_for_ever(shared_page *v)
 {
 	for (uint64_t i = (uint64_t)getpid() << 32;; i++)
-		FL_CHECK(shared_page_set(v, filled_with(i)) == 0);
+		FL_OK(shared_page_set(v, filled_with(i)));
 }
 
 /*
@@ -194,7 +194,7 @@ FL_TEST(shm_value_of_killed_processes)
 			int status;
 			page seen = shared_page_get(v);
 			assert_true(is_whole(&seen));
-			FL_CHECK(kill(pids[p], SIGKILL) == 0);
+			FL_OK(kill(pids[p], SIGKILL));
 			FL_CHECK(waitpid(pids[p], &status, 0) == pids[p] && WIFSIGNALED(status));
 		}
 		page last = shared_page_get(v);

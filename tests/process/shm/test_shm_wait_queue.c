@@ -22,7 +22,7 @@ static int get_one(void *q)
 
 static int acquire_one(void *arg)
 {
-	FL_CHECK(fl_shm_sem_acquire(arg) == 0);
+	FL_OK(fl_shm_sem_acquire(arg));
 	return 0;
 }
 
@@ -42,13 +42,13 @@ static void start_behind_a_stopped_one(struct fl__shm_wait_queue *queue, int (*b
 	FL_WAIT_FOR(is_awaited(queue));
 	pids[1] = process(body, arg);
 	FL_WAIT_FOR(sleeps_behind(queue, pids[1]));
-	FL_CHECK(kill(pids[0], SIGSTOP) == 0);
+	FL_OK(kill(pids[0], SIGSTOP));
 	FL_CHECK(waitpid(pids[0], &status, WUNTRACED) == pids[0] && WIFSTOPPED(status));
 }
 
 static void go_on(pid_t stopped)
 {
-	FL_CHECK(kill(stopped, SIGCONT) == 0);
+	FL_OK(kill(stopped, SIGCONT));
 	ENDED_WELL(stopped);
 }
 
@@ -91,20 +91,20 @@ FL_TEST(shm_sem_goes_on_behind_a_stopped_waiter)
 	assert_int_equal(fl_shm_sem_value(&p->sem), 0);
 	FL_OK(fl_shm_sem_release(&p->sem)); /* the waiters' bit wears off */
 	FL_OK(fl_shm_sem_try_acquire(&p->sem));
-	assert_int_equal(munmap(p, sizeof *p), 0);
+	FL_OK(munmap(p, sizeof *p));
 }
 
 static int put_large(void *q)
 {
 	char frame[60] = {1};
-	FL_CHECK(fl_shm_queue_put_frame(q, frame, sizeof frame) == 0);
+	FL_OK(fl_shm_queue_put_frame(q, frame, sizeof frame));
 	return 0;
 }
 
 static int put_small(void *q)
 {
 	char frame[10] = {2};
-	FL_CHECK(fl_shm_queue_put_frame(q, frame, sizeof frame) == 0);
+	FL_OK(fl_shm_queue_put_frame(q, frame, sizeof frame));
 	return 0;
 }
 
@@ -153,5 +153,5 @@ FL_TEST(shm_lock_without_an_owner_is_taken_over)
 	fl__shm_leave(monitor, &held);
 	FL_OK(fl__shm_enter(monitor, &held, 0));
 	fl__shm_leave(monitor, &held);
-	assert_int_equal(munmap(p, sizeof *p), 0);
+	FL_OK(munmap(p, sizeof *p));
 }
