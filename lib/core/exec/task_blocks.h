@@ -97,10 +97,7 @@ void fl__task_blocks_unref(struct fl__task_blocks *pool);
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
-/*
- * By the thread that frees the joined executor: fl__task_blocks_hold() now fails. Waits a few
- * instructions for all holders.
- */
+/* By the thread that frees the joined executor. Waits for all holders; later holds fail. */
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
