@@ -300,8 +300,14 @@ static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t dead
 {
 	(void)or_event; /* of a lazy map, whose futures have tasks */
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
-		then_on_help(f, deadline, cancel);
-		fl_on on[2] = {FL_ON_FUTURE(f), then_stage_of(f).on};
+		/* waits for the stage that it has helped with: another may need help */
+		struct then_stage stage = then_stage_of(f);
+		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
+		if (stage.future) {
+			fl__future_help(stage.future, deadline, cancel);
+			if (fl__future_has_ended(stage.future))
+				continue;
+		}
 		if (fl_wait_any_until(on, 2, deadline, (fl_cancel_token *)cancel) < 0)
 			return; /* the wait that follows returns the same */
 	}
