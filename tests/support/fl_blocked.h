@@ -5,8 +5,8 @@
 /*
  * A blocking queue operation on a thread of its own:
  *
- *     struct blocked get = {.op = op_get, .q = q};
- *     blocked_begin(&get);                            // it sleeps now
+ *     struct blocked get;
+ *     blocked_on(q, op_get, &get);                    // it sleeps now
  *     fl_queue_close(q);
  *     FL_RC(blocked_end(&get), -EPIPE);
  *
@@ -118,6 +118,13 @@ SEAM_FN void blocked_begin(struct blocked *b)
 	unsigned before = seam_sleepers();
 	blocked_start(b);
 	FL_WAIT_FOR(seam_sleepers() == before + 1);
+}
+
+/* The same for an operation that needs no more than its queue. */
+SEAM_FN void blocked_on(fl_queue *q, int (*op)(struct blocked *b), struct blocked *b)
+{
+	*b = (struct blocked){.op = op, .q = q};
+	blocked_begin(b);
 }
 
 /* Waits until it has returned, and returns its result. */

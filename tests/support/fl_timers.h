@@ -114,4 +114,11 @@ static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel_token *
 	return fl_timer_join_until(t, deadline, cancel);
 }
 
+/* The calls that were due have been made, and it was called that often. */
+static inline void fl_test_called(const uint32_t *calls, uint32_t times)
+{
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(calls), times);
+}
+
 #endif

@@ -47,8 +47,8 @@ QUEUE_TEST(queue_on_items_is_woken_by_each_way_to_put)
 {
 	for (int way = 0; way < 5; way++) {
 		FL_SCOPED(fl_queue) *q = queue_with(2, 0);
-		struct blocked look = {.op = op_observe, .q = q};
-		blocked_begin(&look);
+		struct blocked look;
+		blocked_on(q, op_observe, &look);
 		size_t count;
 		if (way == 0)
 			FL_OK(fl_queue_put(q, &(int){1}));
@@ -69,8 +69,8 @@ QUEUE_TEST(queue_on_space_is_woken_by_each_way_to_get)
 {
 	for (int way = 0; way < 5; way++) {
 		FL_SCOPED(fl_queue) *q = queue_with(1, 1);
-		struct blocked look = {.op = op_observe_space, .q = q};
-		blocked_begin(&look);
+		struct blocked look;
+		blocked_on(q, op_observe_space, &look);
 		int item = 0;
 		size_t count;
 		if (way == 0)

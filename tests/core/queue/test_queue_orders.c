@@ -214,8 +214,8 @@ static void wait_and_wake(fl_queue_order order)
 	FL_OK(blocked_end(&put));
 	GETS(q, 2);
 	FL_RC(fl_queue_try_join(q), -EBUSY);
-	struct blocked join = {.op = op_join, .q = q};
-	blocked_begin(&join);
+	struct blocked join;
+	blocked_on(q, op_join, &join);
 	for (int i = 0; i < 3; i++)
 		fl_queue_task_done(q);
 	FL_OK(blocked_end(&join));

@@ -167,8 +167,8 @@ FL_TEST(overwrite_of_large_items_needs_memory)
 FL_TEST(overwrite_wakes_a_waiter_for_an_item)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
-	struct blocked get = {.op = op_get, .q = q};
-	blocked_begin(&get);
+	struct blocked get;
+	blocked_on(q, op_get, &get);
 	FL_OK(fl_queue_try_put(q, &(int){5}));
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 5);

@@ -50,8 +50,8 @@ FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
 FL_TEST(rendezvous_get_is_met_by_a_put)
 {
 	FL_SCOPED(fl_queue) *q = rendezvous();
-	struct blocked get = {.op = op_get_until, .q = q};
-	blocked_begin(&get);
+	struct blocked get;
+	blocked_on(q, op_get_until, &get);
 	FL_RC(fl_queue_try_get(q, &(int){0}), -EAGAIN);
 	FL_OK(fl_queue_try_put(q, &(int){5}));
 	FL_OK(blocked_end(&get));

@@ -19,8 +19,8 @@ QUEUE_TEST_ON(queue_put_blocks_until_there_is_space, 2, 2)
 
 QUEUE_TEST_ON(queue_get_blocks_until_there_is_an_item, 2, 0)
 {
-	struct blocked get = {.op = op_get, .q = q};
-	blocked_begin(&get);
+	struct blocked get;
+	blocked_on(q, op_get, &get);
 	FL_OK(fl_queue_put(q, &(int){5}));
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 5);
@@ -68,8 +68,8 @@ QUEUE_TEST_MANY(queue_wakes_as_many_as_it_serves)
 QUEUE_TEST_MANY(queue_try_forms_do_not_overtake_into_nothing)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
-	struct blocked get = {.op = op_get, .q = q};
-	blocked_begin(&get);
+	struct blocked get;
+	blocked_on(q, op_get, &get);
 	int mine = 0;
 	FL_OK(fl_queue_put(q, &(int){5}));
 	int rc = fl_queue_try_get(q, &mine); /* exactly one of the two has it */
@@ -279,8 +279,8 @@ QUEUE_TEST_ON(queue_join_waits_for_the_last_task_done, 3, 2)
 
 QUEUE_TEST_ON(queue_join_goes_on_through_a_close, 3, 1)
 {
-	struct blocked join = {.op = op_join, .q = q};
-	blocked_begin(&join);
+	struct blocked join;
+	blocked_on(q, op_join, &join);
 	fl_queue_close(q);
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	GETS(q, 1);
@@ -349,8 +349,8 @@ QUEUE_TEST(queue_fork_forgets_waiters)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
-	struct blocked get = {.op = op_get, .q = q};
-	blocked_begin(&get);
+	struct blocked get;
+	blocked_on(q, op_get, &get);
 	FL_OK(fl_test_child(wakes_its_own, q, NULL, 0));
 	FL_OK(fl_queue_put(q, &(int){6}));
 	FL_OK(blocked_end(&get));
