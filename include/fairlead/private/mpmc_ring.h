@@ -141,8 +141,8 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
  * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
  * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE.
  */
-static inline __attribute__((always_inline)) int fl__mpmc_claim(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead,
-                                                                size_t _n, struct fl__mpmc_claim *_claim)
+static inline __attribute__((always_inline)) int
+fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
@@ -150,12 +150,12 @@ static inline __attribute__((always_inline)) int fl__mpmc_claim(struct fl__mpmc 
 		 * be "full" ("empty") although the writer of the word had made space (had put, or
 		 * closed) before. Pairs with the CAS below, and with fl__mpmc_close().
 		 */
-		uint64_t _seen = fl__load_acquire(_word);
+		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
 		if (_ahead == 0 && __builtin_expect((_seen & FL__MPMC_CLOSED) != 0, 0))
 			return -EPIPE;
 		/* acquire: the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
-		const uint64_t _stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
+		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
 		if (__builtin_expect(_stamp == _at + _ahead, 1)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
@@ -177,12 +177,12 @@ static inline __attribute__((always_inline)) int fl__mpmc_claim(struct fl__mpmc 
 
 static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim(_q, &_q->tail, 0, _n, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->tail, 0, _n, _claim);
 }
 
 static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
-	return fl__mpmc_claim(_q, &_q->head, FL__MPMC_ITEM, _n, _claim);
+	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _n, _claim);
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */
@@ -191,7 +191,7 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
 	/*
-	 * release: the item is whole; pairs with the loads of fl__mpmc_claim() and
+	 * release: the item is whole; pairs with the loads of fl__mpmc_claim_slots() and
 	 * fl__mpmc_run()
 	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
@@ -240,7 +240,7 @@ static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
 	/*
-	 * release: the item has been read; pairs with the loads of fl__mpmc_claim() and
+	 * release: the item has been read; pairs with the loads of fl__mpmc_claim_slots() and
 	 * fl__mpmc_run(), a lap later
 	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
