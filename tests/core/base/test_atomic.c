@@ -197,11 +197,11 @@ FL_TEST(atomic_full_fence_orders_store_and_load)
 {
 	dekker d = {.rounds = fl_test_scaled(2000)};
 	fl_thread other;
-	assert_int_equal(pthread_barrier_init(&d.turn, NULL, 2), 0);
+	FL_OK(pthread_barrier_init(&d.turn, NULL, 2));
 	fl_test_go(&other, dekker_other, &d);
 	dekker_side(&d, 0);
 	fl_test_end(&other);
-	assert_int_equal(pthread_barrier_destroy(&d.turn), 0);
+	FL_OK(pthread_barrier_destroy(&d.turn));
 	assert_int_equal(d.missed, 0);
 }
 

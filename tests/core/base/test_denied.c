@@ -46,7 +46,8 @@ static int exit_code(const fl_process_config *config)
 {
 	fl_process *p = NULL;
 	fl_process_status status;
-	FL_CHECK(fl_process_start(&p, config) == 0 && fl_process_join(p, &status) == 0);
+	FL_OK(fl_process_start(&p, config));
+	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);
 	return status.code;
 }
@@ -68,17 +69,17 @@ static void without_memfd(void)
 	FL_CHECK(fl_shm_create(&region, 4096) == -ENOSYS && region == NULL);
 	fl_pipe *a = NULL, *b = NULL;
 	size_t size;
-	FL_CHECK(fl_pipe_create(&a, &b, NULL) == 0);
-	FL_CHECK(fl_pipe_send(a, bytes, BIG) == -ENOSYS);
-	FL_CHECK(fl_pipe_try_send(a, bytes, BIG) == -ENOSYS);
-	FL_CHECK(fl_pipe_send(a, "x", 1) == 0);
+	FL_OK(fl_pipe_create(&a, &b, NULL));
+	FL_RC(fl_pipe_send(a, bytes, BIG), -ENOSYS);
+	FL_RC(fl_pipe_try_send(a, bytes, BIG), -ENOSYS);
+	FL_OK(fl_pipe_send(a, "x", 1));
 	FL_CHECK(fl_pipe_recv(b, bytes, BIG, &size) == 0 && size == 1);
 	fl_pipe_free(a);
 	fl_pipe_free(b);
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
-	FL_CHECK(fl_submit(e, &denied_exits, &(int){0}, &f) == 0);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_OK(fl_submit(e, &denied_exits, &(int){0}, &f));
 	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -ENOTRECOVERABLE);
 	fl_future_free(f);
 	fl_executor_free(e);
@@ -102,10 +103,10 @@ static void without_eventfd(void)
 	fl_loop *l = NULL;
 	fl_executor *e = NULL;
 	FL_CHECK(fl_loop_create(&l, NULL) == -ENOSYS && l == NULL);
-	FL_CHECK(fl_loop_run(nothing, NULL) == -ENOSYS);
+	FL_RC(fl_loop_run(nothing, NULL), -ENOSYS);
 	FL_CHECK(fl_loop_executor_create(&e, NULL) == -ENOSYS && e == NULL);
-	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
-	FL_CHECK(fl_submit(e, &denied_exits, &(int){0}, NULL) == -ENOSYS);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	FL_RC(fl_submit(e, &denied_exits, &(int){0}, NULL), -ENOSYS);
 	fl_executor_free(e);
 	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
 	const fl_process_config fork = {.task = &denied_exits, .arg = &(int){5}, .method = FL_PROCESS_FORK};
@@ -132,13 +133,13 @@ static void without_pidfd(void)
 {
 	int ends[2];
 	char byte;
-	FL_CHECK(pipe(ends) == 0);
+	FL_OK(pipe(ends));
 	const fl_process_config by_fork = {.task = &denied_writes, .arg = &ends[1], .method = FL_PROCESS_FORK};
 	fl_process *p = NULL;
 	FL_CHECK(fl_process_start(&p, &by_fork) == -ENOSYS && p == NULL);
-	FL_CHECK(fl_process_preload() == -ENOSYS);
+	FL_RC(fl_process_preload(), -ENOSYS);
 	FL_CHECK(close(ends[1]) == 0 && read(ends[0], &byte, 1) == 0);
-	FL_CHECK(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}) == -ENOSYS);
+	FL_RC(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}), -ENOSYS);
 	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
 	const fl_process_config exec = {.task = &denied_exits, .arg = &(int){7}, .method = FL_PROCESS_EXEC};
 	FL_CHECK(exit_code(&exec) == 7);
@@ -155,7 +156,7 @@ FL_TEST(denied_pidfd_open)
 static int put_some(void *q)
 {
 	for (int i = 0; i < 1000; i++)
-		FL_CHECK(fl_queue_put(q, &i) == 0);
+		FL_OK(fl_queue_put(q, &i));
 	fl_queue_close(q);
 	return 0;
 }
@@ -166,15 +167,16 @@ static void without_membarrier(void)
 	fl_thread t;
 	int item, expected = 0;
 	const fl_queue_config pair = {.capacity = 4, .one_producer = true, .one_consumer = true};
-	FL_CHECK(fl_queue_create(&q, sizeof(int), &pair) == 0);
+	FL_OK(fl_queue_create(&q, sizeof(int), &pair));
 	fl_test_go(&t, put_some, q);
 	while (fl_queue_get(q, &item) == 0)
 		FL_CHECK(item == expected++);
 	FL_CHECK(expected == 1000 && fl_thread_join(&t, NULL) == 0);
 	fl_queue_free(q);
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
-	FL_CHECK(fl_executor_resize(e, 3) == 0 && fl_executor_resize(e, 1) == 0);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}));
+	FL_OK(fl_executor_resize(e, 3));
+	FL_OK(fl_executor_resize(e, 1));
 	fl_executor_free(e);
 }
 

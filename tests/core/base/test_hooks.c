@@ -95,7 +95,7 @@ static void arena_free(void *memory, void *user)
 static int use_a_local(void *arg)
 {
 	fl_local *local = arg;
-	FL_CHECK(fl_local_set(local, local) == 0);
+	FL_OK(fl_local_set(local, local));
 	return 0;
 }
 

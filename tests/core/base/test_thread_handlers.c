@@ -86,7 +86,7 @@ typedef struct detached {
 static int fail_detached(void *arg)
 {
 	detached *d = arg;
-	FL_CHECK(fl_event_wait(&d->detached) == 0);
+	FL_OK(fl_event_wait(&d->detached));
 	return d->value;
 }
 
@@ -165,8 +165,8 @@ static void *foreign(void *unused)
 FL_TEST(thread_enumerate_leaves_others_out)
 {
 	pthread_t t;
-	assert_int_equal(pthread_create(&t, NULL, foreign, NULL), 0);
-	assert_int_equal(pthread_join(t, NULL), 0);
+	FL_OK(pthread_create(&t, NULL, foreign, NULL));
+	FL_OK(pthread_join(t, NULL));
 }
 
 /*
@@ -184,7 +184,7 @@ static void say_last_words(void *arg)
 {
 	last_words *w = arg;
 	fl_mutex_lock(&w->mutex);
-	FL_CHECK(fl_sem_acquire(&w->sem) == 0);
+	FL_OK(fl_sem_acquire(&w->sem));
 	w->said = true;
 	fl_cond_signal(&w->cond);
 	fl_mutex_unlock(&w->mutex);
@@ -195,7 +195,7 @@ static pthread_key_t key;
 
 static int leave_last_words(void *w)
 {
-	FL_CHECK(pthread_setspecific(key, w) == 0);
+	FL_OK(pthread_setspecific(key, w));
 	return 0;
 }
 
@@ -208,7 +208,7 @@ FL_TEST(tls_dtor_lock)
 {
 	last_words w = {FL_MUTEX_INIT, FL_SEM_INIT(0), FL_COND_INIT, false};
 	fl_thread t;
-	assert_int_equal(pthread_key_create(&key, say_last_words), 0);
+	FL_OK(pthread_key_create(&key, say_last_words));
 	fl_mutex_lock(&w.mutex);
 	FL_OK(fl_thread_start(&t, leave_last_words, &w, NULL));
 	FL_WAIT_FOR(fl_test_queued(&w.mutex) == 1); /* the destructor waits for the mutex, */
@@ -220,7 +220,7 @@ FL_TEST(tls_dtor_lock)
 	FL_OK(fl_cond_wait_for(&w.cond, &w.mutex, was_said, &w));
 	fl_mutex_unlock(&w.mutex);
 	fl_test_end(&t);
-	assert_int_equal(pthread_key_delete(key), 0);
+	FL_OK(pthread_key_delete(key));
 }
 
 /* A forked child: the forking thread, and handles of threads that do not exist in the child. */
@@ -231,13 +231,13 @@ static void join_in_child(void *arg)
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 	FL_CHECK(!fl_thread_is_alive(t));
 	FL_CHECK(fl_thread_id(t) != 0);
-	FL_CHECK(fl_thread_join(t, &result) == -EOWNERDEAD);
-	FL_CHECK(fl_thread_try_join(t, &result) == -EOWNERDEAD);
-	FL_CHECK(fl_thread_join_until(t, &result, fl_after(FL_S(100)), NULL) == -EOWNERDEAD);
+	FL_RC(fl_thread_join(t, &result), -EOWNERDEAD);
+	FL_RC(fl_thread_try_join(t, &result), -EOWNERDEAD);
+	FL_RC(fl_thread_join_until(t, &result, fl_after(FL_S(100)), NULL), -EOWNERDEAD);
 	FL_CHECK(result == 77);
 	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_THREAD(t)) == 0);
-	FL_CHECK(fl_thread_detach(t) == 0);
-	FL_CHECK(fl_thread_detach(t) == -EINVAL);
+	FL_OK(fl_thread_detach(t));
+	FL_RC(fl_thread_detach(t), -EINVAL);
 	FL_CHECK(strcmp(fl_thread_current_name(), "main") == 0);
 }
 
@@ -247,7 +247,7 @@ FL_TEST(thread_join_in_a_forked_child)
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_WAIT_FOR(fl_test_queued(&end) == 1);
-	assert_int_equal(fl_test_child(join_in_child, &t, NULL, 0), 0);
+	FL_OK(fl_test_child(join_in_child, &t, NULL, 0));
 	assert_true(fl_thread_is_alive(&t));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
 	fl_event_set(&end);
@@ -259,8 +259,8 @@ static void start_in_child(void *unused)
 {
 	int value = 9, result = 0;
 	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, return_it, &value, NULL) == 0);
-	FL_CHECK(fl_thread_join(&t, &result) == 0);
+	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+	FL_OK(fl_thread_join(&t, &result));
 	FL_CHECK(result == 9);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 }

@@ -63,7 +63,7 @@ static size_t count_threads(void)
 	FL_CHECK(tasks != NULL);
 	while (readdir(tasks))
 		n++;
-	FL_CHECK(closedir(tasks) == 0);
+	FL_OK(closedir(tasks));
 	return n - 2; /* . and .. */
 }
 
@@ -77,7 +77,7 @@ static census count_all(void)
 		c.mappings++;
 		c.has_plugin |= strstr(line, "test-plugin.so") != NULL;
 	}
-	FL_CHECK(fclose(maps) == 0);
+	FL_OK(fclose(maps));
 	return c;
 }
 
@@ -100,7 +100,7 @@ static void *use_and_go_on(void *arg)
 
 static void *unload(void *handle)
 {
-	FL_CHECK(dlclose(handle) == 0);
+	FL_OK(dlclose(handle));
 	return NULL;
 }
 
@@ -115,11 +115,11 @@ static void load_use_unload(bool by_another_thread)
 	const struct plugin *plugin = dlsym(handle, "plugin");
 	FL_CHECK(plugin != NULL);
 	plugin->begin(&counting, process_can(FL_PROCESS_FORK));
-	FL_CHECK(pthread_barrier_init(&used, NULL, HOSTS + 1) == 0);
-	FL_CHECK(pthread_barrier_init(&unloaded, NULL, HOSTS + 1) == 0);
+	FL_OK(pthread_barrier_init(&used, NULL, HOSTS + 1));
+	FL_OK(pthread_barrier_init(&unloaded, NULL, HOSTS + 1));
 	for (int i = 0; i < HOSTS; i++) {
 		hosts[i] = (host){.plugin = plugin, .used = &used, .unloaded = &unloaded};
-		FL_CHECK(pthread_create(&hosts[i].thread, NULL, use_and_go_on, &hosts[i]) == 0);
+		FL_OK(pthread_create(&hosts[i].thread, NULL, use_and_go_on, &hosts[i]));
 	}
 	plugin->use_all();
 	(void)pthread_barrier_wait(&used);
@@ -133,8 +133,9 @@ static void load_use_unload(bool by_another_thread)
 	FL_CHECK(!count_all().has_plugin);
 	(void)pthread_barrier_wait(&unloaded);
 	for (int i = 0; i < HOSTS; i++)
-		FL_CHECK(pthread_join(hosts[i].thread, NULL) == 0);
-	FL_CHECK(pthread_barrier_destroy(&used) == 0 && pthread_barrier_destroy(&unloaded) == 0);
+		FL_OK(pthread_join(hosts[i].thread, NULL));
+	FL_OK(pthread_barrier_destroy(&used));
+	FL_OK(pthread_barrier_destroy(&unloaded));
 }
 
 static void *end_at_once(void *unused)
@@ -206,11 +207,11 @@ static void exit_after_use(void *unused)
 static void exit_and_unload(void *early)
 {
 	if (early) /* its atexit() function is called after those of the plugin: an exit */
-		FL_CHECK(atexit(unload_at_exit) == 0);
+		FL_OK(atexit(unload_at_exit));
 	const struct plugin *plugin = load();
 	plugin->end();
 	if (!early) {
-		FL_CHECK(atexit(unload_at_exit) == 0);
+		FL_OK(atexit(unload_at_exit));
 		plugin->detach_all();
 	}
 	exit(3);
@@ -226,7 +227,7 @@ static void exit_while_in_use(void *unused)
 {
 	pthread_t waiter;
 	const struct plugin *plugin = load();
-	FL_CHECK(pthread_create(&waiter, NULL, wait_in_plugin, (void *)(uintptr_t)plugin) == 0);
+	FL_OK(pthread_create(&waiter, NULL, wait_in_plugin, (void *)(uintptr_t)plugin));
 	FL_WAIT_FOR(plugin->is_waiting());
 	exit(3);
 }

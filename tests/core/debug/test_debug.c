@@ -374,15 +374,15 @@ static uint32_t switching_ends;
 static int switch_until_the_end(void *unused)
 {
 	while (!fl__load_relaxed(&switching_ends)) { /* relaxed: publishes nothing */
-		FL_CHECK(fl_debug_enable(FL_DEBUG_WAITS) == 0);
-		FL_CHECK(fl_debug_enable(0) == 0);
+		FL_OK(fl_debug_enable(FL_DEBUG_WAITS));
+		FL_OK(fl_debug_enable(0));
 	}
 	return 0;
 }
 
 static void switch_off(void *unused)
 {
-	FL_CHECK(fl_debug_enable(0) == 0);
+	FL_OK(fl_debug_enable(0));
 }
 
 FL_TEST(debug_is_switched_in_children_of_a_switching_process)
@@ -390,7 +390,7 @@ FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 	fl_thread t;
 	fl_test_go(&t, switch_until_the_end, NULL);
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(fl_test_child(switch_off, NULL, NULL, 0), 0);
+		FL_OK(fl_test_child(switch_off, NULL, NULL, 0));
 	fl__store_relaxed(&switching_ends, 1); /* relaxed: publishes nothing */
 	fl_test_end(&t);
 }

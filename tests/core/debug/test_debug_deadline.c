@@ -31,14 +31,14 @@ static void timer_nothing(void *unused)
 
 FL_FRAME(call_sleep, void *unused)
 {
-	FL_CHECK(fl_sleep_until(SHORT, NULL) == 0);
+	FL_OK(fl_sleep_until(SHORT, NULL));
 	FL_STAYS();
 }
 
 FL_FRAME(call_event, void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	FL_CHECK(fl_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_event_wait_until(&never, SHORT, NULL), -ETIMEDOUT);
 	FL_STAYS();
 }
 
@@ -46,7 +46,7 @@ FL_FRAME(call_mutex, void *unused)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_mutex_lock(&m);
-	FL_CHECK(fl_mutex_lock_until(&m, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_mutex_lock_until(&m, SHORT, NULL), -ETIMEDOUT);
 	fl_mutex_unlock(&m);
 	FL_STAYS();
 }
@@ -56,7 +56,7 @@ FL_FRAME(call_cond, void *unused)
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_cond c = FL_COND_INIT;
 	fl_mutex_lock(&m);
-	FL_CHECK(fl_cond_wait_until(&c, &m, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_cond_wait_until(&c, &m, SHORT, NULL), -ETIMEDOUT);
 	fl_mutex_unlock(&m);
 	FL_STAYS();
 }
@@ -64,7 +64,7 @@ FL_FRAME(call_cond, void *unused)
 FL_FRAME(call_sem, void *unused)
 {
 	fl_sem s = FL_SEM_INIT(0);
-	FL_CHECK(fl_sem_acquire_until(&s, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&s, SHORT, NULL), -ETIMEDOUT);
 	FL_STAYS();
 }
 
@@ -72,8 +72,8 @@ FL_FRAME(call_queue, void *unused)
 {
 	fl_queue *q = NULL;
 	int item;
-	FL_CHECK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1}) == 0);
-	FL_CHECK(fl_queue_get_until(q, &item, SHORT, NULL) == -ETIMEDOUT);
+	FL_OK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1}));
+	FL_RC(fl_queue_get_until(q, &item, SHORT, NULL), -ETIMEDOUT);
 	fl_queue_free(q);
 	FL_STAYS();
 }
@@ -88,9 +88,10 @@ FL_FRAME(call_wait_any, void *unused)
 FL_FRAME(call_fd, void *unused)
 {
 	int ends[2];
-	FL_CHECK(pipe(ends) == 0);
-	FL_CHECK(fl_fd_wait_until(ends[0], FL_FD_IN, SHORT, NULL) == -ETIMEDOUT);
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_OK(pipe(ends));
+	FL_RC(fl_fd_wait_until(ends[0], FL_FD_IN, SHORT, NULL), -ETIMEDOUT);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 	FL_STAYS();
 }
 
@@ -98,7 +99,7 @@ FL_FRAME(call_shm_event, void *unused)
 {
 	fl_shm_event never;
 	fl_shm_event_init(&never);
-	FL_CHECK(fl_shm_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_shm_event_wait_until(&never, SHORT, NULL), -ETIMEDOUT);
 	FL_STAYS();
 }
 
@@ -114,15 +115,15 @@ FL_FRAME(call_token, void *unused)
 FL_FRAME(call_timer, void *unused)
 {
 	fl_timer t = FL_TIMER_INIT;
-	FL_CHECK(fl_timer_start(&t, SHORT, timer_nothing, NULL) == 0);
-	FL_CHECK(fl_timer_join(&t) == 0);
+	FL_OK(fl_timer_start(&t, SHORT, timer_nothing, NULL));
+	FL_OK(fl_timer_join(&t));
 	FL_STAYS();
 }
 
 FL_FRAME(call_submit, void *e)
 {
 	fl_future *f = NULL;
-	FL_CHECK(deadline_nothing_submit_with(e, 1, &f, &(fl_submit_config){.deadline = SHORT}) == 0);
+	FL_OK(deadline_nothing_submit_with(e, 1, &f, &(fl_submit_config){.deadline = SHORT}));
 	fl_future_free(f);
 	FL_STAYS();
 }
@@ -130,8 +131,8 @@ FL_FRAME(call_submit, void *e)
 FL_FRAME(call_group, void *e)
 {
 	fl_group g = FL_GROUP_INIT_UNTIL(e, SHORT);
-	FL_CHECK(deadline_nothing_group_submit(&g, 1, NULL) == -ECANCELED);
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_RC(deadline_nothing_group_submit(&g, 1, NULL), -ECANCELED);
+	FL_OK(fl_group_join(&g));
 	FL_STAYS();
 }
 
@@ -146,14 +147,14 @@ FL_FRAME(call_map, void *e)
 FL_FRAME(call_imap, void *e)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_CHECK(deadline_nothing_imap(e, (int[]){1, 2}, 2, &it, &(fl_imap_config){.deadline = SHORT}) == 0);
+	FL_OK(deadline_nothing_imap(e, (int[]){1, 2}, 2, &it, &(fl_imap_config){.deadline = SHORT}));
 	FL_STAYS();
 }
 
 FL_FRAME(call_parallel, void *e)
 {
 	const fl_parallel_config config = {.deadline = SHORT};
-	FL_CHECK(fl_parallel_for(e, 0, 10, body_nothing, NULL, &config) == -ETIMEDOUT);
+	FL_RC(fl_parallel_for(e, 0, 10, body_nothing, NULL, &config), -ETIMEDOUT);
 	FL_STAYS();
 }
 
@@ -194,7 +195,7 @@ static int start_timer(void *unused)
 
 static int call_to_thread(void *unused)
 {
-	FL_CHECK(fl_to_thread_until(start_timer, unused, NULL, SHORT, NULL) == -ETIMEDOUT);
+	FL_RC(fl_to_thread_until(start_timer, unused, NULL, SHORT, NULL), -ETIMEDOUT);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ static fl_process *dump_child;
 
 static void await_event(void)
 {
-	FL_CHECK(fl_event_wait_until(&dump_event, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&dump_event, FL_FOREVER, FL_SHIELDED));
 }
 
 static void set_event(void)
@@ -78,7 +78,7 @@ static void begin_latch(void)
 
 static void wait_latch(void)
 {
-	FL_CHECK(fl_latch_wait(&dump_latch) == 0);
+	FL_OK(fl_latch_wait(&dump_latch));
 }
 
 static void open_latch(void)
@@ -97,7 +97,7 @@ static int once_function(void *arg)
 
 static void call_once_here(void)
 {
-	FL_CHECK(fl_once_call(&dump_once, once_function, NULL) == 0);
+	FL_OK(fl_once_call(&dump_once, once_function, NULL));
 }
 
 static void begin_once(void)
@@ -114,7 +114,7 @@ static void make_promises(void)
 
 static void wait_future(void)
 {
-	FL_CHECK(fl_future_wait(dump_futures[0]) == 0);
+	FL_OK(fl_future_wait(dump_futures[0]));
 }
 
 static void wait_futures(void)
@@ -126,8 +126,8 @@ static void next_as_completed(void)
 {
 	size_t index;
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	FL_CHECK(fl_futures_as_completed_create(&done, dump_futures, 2) == 0);
-	FL_CHECK(fl_as_completed_next(done, &index) == 0);
+	FL_OK(fl_futures_as_completed_create(&done, dump_futures, 2));
+	FL_OK(fl_as_completed_next(done, &index));
 }
 
 static void keep_promises(void)
@@ -153,7 +153,7 @@ static void begin_group(void)
 
 static void join_group(void)
 {
-	FL_CHECK(fl_group_join(&dump_group) == 0);
+	FL_OK(fl_group_join(&dump_group));
 }
 
 static void begin_intrusive(void)
@@ -163,7 +163,7 @@ static void begin_intrusive(void)
 
 static void wait_intrusive(void)
 {
-	FL_CHECK(fl_intrusive_task_join(&dump_intrusive) == 0);
+	FL_OK(fl_intrusive_task_join(&dump_intrusive));
 }
 
 static const int dump_numbers[2];
@@ -178,7 +178,7 @@ static void begin_imap(void)
 static void next_of_imap(void)
 {
 	size_t index;
-	FL_CHECK(fl_imap_next(dump_imap, &index, NULL) == 0);
+	FL_OK(fl_imap_next(dump_imap, &index, NULL));
 }
 
 static void free_imap(void)
@@ -194,7 +194,7 @@ static void submit_one(void)
 
 static void join_pool(void)
 {
-	FL_CHECK(fl_executor_join(dump_pool) == 0);
+	FL_OK(fl_executor_join(dump_pool));
 }
 
 static void on_timer(void *arg)
@@ -209,7 +209,7 @@ static void start_timer(void)
 
 static void join_timer(void)
 {
-	FL_CHECK(fl_timer_join(&dump_timer) == 0);
+	FL_OK(fl_timer_join(&dump_timer));
 }
 
 static void on_request(void *arg)
@@ -254,7 +254,7 @@ static void destroy_token(void)
 
 static void sleep_long(void)
 {
-	FL_CHECK(fl_sleep_until(FL_FOREVER, &dump_token) == -ECANCELED);
+	FL_RC(fl_sleep_until(FL_FOREVER, &dump_token), -ECANCELED);
 }
 
 static void wait_any(void)
@@ -264,34 +264,34 @@ static void wait_any(void)
 
 static void wait_shm_event(void)
 {
-	FL_CHECK(fl_shm_event_wait_until(&dump_shm_event, FL_FOREVER, &dump_token) == -ECANCELED);
+	FL_RC(fl_shm_event_wait_until(&dump_shm_event, FL_FOREVER, &dump_token), -ECANCELED);
 }
 
 static void open_fds(void)
 {
-	FL_CHECK(pipe(dump_fds) == 0);
+	FL_OK(pipe(dump_fds));
 }
 
 static void wait_fd(void)
 {
-	FL_CHECK(fl_fd_wait(dump_fds[0], FL_FD_IN) == 0);
+	FL_OK(fl_fd_wait(dump_fds[0], FL_FD_IN));
 }
 
 static void wait_fd_under_token(void)
 {
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	FL_CHECK(fl_fd_wait_until(dump_fds[0], FL_FD_IN, FL_FOREVER, &token) == 0);
+	FL_OK(fl_fd_wait_until(dump_fds[0], FL_FD_IN, FL_FOREVER, &token));
 	fl_cancel_token_destroy(&token);
 }
 
 static void close_writer(void)
 {
-	FL_CHECK(close(dump_fds[1]) == 0);
+	FL_OK(close(dump_fds[1]));
 }
 
 static void close_reader(void)
 {
-	FL_CHECK(close(dump_fds[0]) == 0);
+	FL_OK(close(dump_fds[0]));
 }
 
 static void make_pipe(void)
@@ -303,7 +303,7 @@ static void receive(void)
 {
 	char byte;
 	size_t size;
-	FL_CHECK(fl_pipe_recv(dump_pipes[0], &byte, 1, &size) == 0);
+	FL_OK(fl_pipe_recv(dump_pipes[0], &byte, 1, &size));
 }
 
 static void send_one(void)
@@ -325,12 +325,12 @@ static void start_child(void)
 
 static void wait_child(void)
 {
-	FL_CHECK(fl_process_join_until(dump_child, NULL, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_process_join_until(dump_child, NULL, FL_FOREVER, FL_SHIELDED));
 }
 
 static void kill_child(void)
 {
-	FL_CHECK(fl_process_kill(dump_child) == 0);
+	FL_OK(fl_process_kill(dump_child));
 }
 
 static void free_child(void)

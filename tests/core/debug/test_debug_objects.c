@@ -32,7 +32,7 @@ FL_FRAME(await_signal, struct stage *s)
 {
 	FL_LOCKED(&s->lock);
 	while (!s->full)
-		FL_CHECK(fl_cond_wait(&s->changed, &s->lock) == 0);
+		FL_OK(fl_cond_wait(&s->changed, &s->lock));
 	FL_STAYS();
 }
 
@@ -40,26 +40,26 @@ FL_FRAME(await_signal_for, struct stage *s)
 {
 	FL_LOCKED(&s->lock);
 	while (!s->full)
-		FL_CHECK(fl_cond_wait_until(&s->changed, &s->lock, fl_after(FL_S(60)), FL_SHIELDED) == 0);
+		FL_OK(fl_cond_wait_until(&s->changed, &s->lock, fl_after(FL_S(60)), FL_SHIELDED));
 	FL_STAYS();
 }
 
 FL_FRAME(await_permit, struct stage *s)
 {
-	FL_CHECK(fl_sem_acquire(&s->permits) == 0);
+	FL_OK(fl_sem_acquire(&s->permits));
 	FL_STAYS();
 }
 
 FL_FRAME(await_permits, struct stage *s)
 {
-	FL_CHECK(fl_sem_acquire_n(&s->permits, 3) == 0);
+	FL_OK(fl_sem_acquire_n(&s->permits, 3));
 	FL_STAYS();
 }
 
 FL_FRAME(await_item, struct stage *s)
 {
 	int item;
-	FL_CHECK(fl_queue_get(s->queue, &item) == 0);
+	FL_OK(fl_queue_get(s->queue, &item));
 	FL_STAYS();
 }
 
@@ -80,7 +80,7 @@ FL_FRAME(await_choice, struct stage *s)
 FL_FRAME(await_space, struct stage *s)
 {
 	const int item = 0;
-	FL_CHECK(fl_queue_put(s->queue, &item) == 0);
+	FL_OK(fl_queue_put(s->queue, &item));
 	FL_STAYS();
 }
 
@@ -93,7 +93,7 @@ FL_FRAME(await_spaces, struct stage *s)
 
 FL_FRAME(await_the_rest, struct stage *s)
 {
-	FL_CHECK(fl_queue_join(s->queue) == 0);
+	FL_OK(fl_queue_join(s->queue));
 	FL_STAYS();
 }
 
@@ -252,7 +252,7 @@ static int to_fiber(void *arg)
 {
 	int item;
 	struct stage *s = arg;
-	FL_CHECK(fl_queue_get(s->queue, &item) == 0);
+	FL_OK(fl_queue_get(s->queue, &item));
 	FL_STAYS();
 	return 0;
 }
@@ -306,7 +306,7 @@ static int give_up(void *arg)
 {
 	struct stage *s = arg;
 	FL_LOCKED(&s->lock);
-	FL_CHECK(fl_cond_wait_until(&s->changed, &s->lock, FL_FOREVER, &s->over) == -ECANCELED);
+	FL_RC(fl_cond_wait_until(&s->changed, &s->lock, FL_FOREVER, &s->over), -ECANCELED);
 	return 0;
 }
 
@@ -334,7 +334,7 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 
 FL_FRAME(submit_here, fl_executor *e)
 {
-	FL_CHECK(fl_submit(e, &objects_nothing, &(int){0}, NULL) == 0);
+	FL_OK(fl_submit(e, &objects_nothing, &(int){0}, NULL));
 	FL_STAYS();
 }
 

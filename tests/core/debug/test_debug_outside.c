@@ -108,8 +108,8 @@ FL_TEST(debug_outside_body)
 
 static void start_again(void *modes)
 {
-	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0 &&
-	         setenv("FL_TEST_DEBUG", strstr(modes, "signal") ? "10" : "3", 1) == 0);
+	FL_OK(setenv("FL_DEBUG", modes, 1));
+	FL_OK(setenv("FL_TEST_DEBUG", strstr(modes, "signal") ? "10" : "3", 1));
 	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
 	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL); /* it reports cases, too */
 	(void)execl("/proc/self/exe", "test_debug_outside", "debug_outside_body", (char *)NULL);
@@ -147,7 +147,7 @@ FL_TEST(debug_privileged_body)
 /* The real user is not root, and the effective user is: as in a set-uid program. */
 static void start_privileged(void *modes)
 {
-	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0);
+	FL_OK(setenv("FL_DEBUG", modes, 1));
 	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR && setresuid(65534, 0, 0) == 0);
 	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL);
 	(void)execl("/proc/self/exe", "test_debug_outside", "debug_privileged_body", (char *)NULL);

@@ -38,7 +38,7 @@ static int dine(void *arg)
 	(void)fl__add_relaxed(&t->seated, 1); /* relaxed: a count */
 	while (fl__load_relaxed(&t->seated) < SEATS)
 		/* Lets the other fibers begin to wait. */
-		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0);
+		FL_OK(fl_sleep_until(0, FL_SHIELDED));
 	const int rc = take_right(&t->forks[(s->number + 1) % SEATS], &t->over);
 	if (rc == 0)
 		fl_mutex_unlock(&t->forks[(s->number + 1) % SEATS]);
@@ -196,7 +196,7 @@ static int hold_and_wait(void *arg)
 	struct scene *s = arg;
 	take_left(&s->lock);
 	fl__store_release(&s->ready, 1); /* pairs with stage() */
-	FL_CHECK(fl_event_wait(&s->go) == 0);
+	FL_OK(fl_event_wait(&s->go));
 	fl_mutex_unlock(&s->lock);
 	return 0;
 }
@@ -234,7 +234,7 @@ static struct scene debug_scene;
 static int await_the_scene(void *arg)
 {
 	fl_mutex_lock(&debug_scene.lock);
-	FL_CHECK(fl_event_wait(&debug_scene.go) == 0);
+	FL_OK(fl_event_wait(&debug_scene.go));
 	fl_mutex_unlock(&debug_scene.lock);
 	return 0;
 }

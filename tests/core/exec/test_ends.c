@@ -13,7 +13,7 @@ static void leave(enum how how)
 {
 	if (how == EXITS)
 		pthread_exit(NULL);
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_OK(pthread_cancel(pthread_self()));
 	pthread_testcancel();
 }
 
@@ -189,8 +189,8 @@ static uint32_t logged;
 FL_TASK(ends_after_a_log, void, void)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(pthread_cancel(pthread_self()) == 0);
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = -1u}) == -EINVAL);
+	FL_OK(pthread_cancel(pthread_self()));
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.workers = -1u}), -EINVAL);
 	fl__store_relaxed(&logged, 1);
 	pthread_testcancel();
 	return 0;
@@ -307,7 +307,7 @@ static void callback_exits(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_OK(fl_thread_executor_create(&e, NULL));
 	FL_IGNORE(ends_well_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = exit_in_callback}));
 	wait_for_the_panic();
 }
@@ -321,7 +321,7 @@ static void hook_exits(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_OK(fl_thread_executor_create(&e, NULL));
 	FL_IGNORE(ends_in_its_hook_submit(e, 1, NULL));
 	wait_for_the_panic();
 }
@@ -331,7 +331,7 @@ static void initializer_exits(void *unused)
 	begin_child();
 	fl_executor *e = NULL;
 	const fl_executor_config config = {.initialize = &ends_in_thirds, .initialize_arg = &(int){3}};
-	FL_CHECK(fl_thread_executor_create(&e, &config) == 0);
+	FL_OK(fl_thread_executor_create(&e, &config));
 	FL_IGNORE(ends_well_submit(e, 1, NULL));
 	wait_for_the_panic();
 }
@@ -347,7 +347,7 @@ FL_TEST(ends_panics_outside_of_a_task)
 FL_TASK(ends_inside, enum how, void)
 {
 	fl_future *f = NULL;
-	FL_CHECK(ends_by_submit(fl_executor_current(), *arg, &f) == 0);
+	FL_OK(ends_by_submit(fl_executor_current(), *arg, &f));
 	FL_IGNORE(fl_future_wait(f));
 	return 0;
 }
@@ -357,7 +357,7 @@ static void nested_exits(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
 	FL_IGNORE(ends_inside_submit(e, EXITS, NULL));
 	wait_for_the_panic();
 }
@@ -377,7 +377,7 @@ static void forker_exits(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
 	FL_IGNORE(ends_a_fork_submit(e, NULL));
 	wait_for_the_panic();
 }
@@ -391,7 +391,7 @@ FL_TEST(ends_panics_inside_of_another_call)
 static int runs_a_task(void *unused)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
+	FL_OK(fl_sequential_executor_create(&e, NULL));
 	return ends_by_submit(e, EXITS, NULL);
 }
 
@@ -399,7 +399,7 @@ static void caller_exits(void *unused)
 {
 	begin_child();
 	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, runs_a_task, NULL, &(fl_thread_config){.name = "caller"}) == 0);
+	FL_OK(fl_thread_start(&t, runs_a_task, NULL, &(fl_thread_config){.name = "caller"}));
 	FL_IGNORE(fl_thread_join(&t, NULL));
 }
 
@@ -407,7 +407,7 @@ static void timer_exits(void *unused)
 {
 	begin_child();
 	static fl_timer t = FL_TIMER_INIT;
-	FL_CHECK(fl_timer_start(&t, 0, exit_thread, NULL) == 0);
+	FL_OK(fl_timer_start(&t, 0, exit_thread, NULL));
 	wait_for_the_panic();
 }
 
@@ -427,14 +427,14 @@ static void loop_executor_exits(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_loop_executor_create(&e, &(fl_executor_config){.name = "theirs"}) == 0);
+	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.name = "theirs"}));
 	FL_IGNORE(ends_by_submit(e, IS_CANCELLED, NULL));
 	wait_for_the_panic();
 }
 
 static int calls_soon(void *unused)
 {
-	FL_CHECK(fl_loop_post(fl_loop_current(), exit_thread, NULL) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), exit_thread, NULL));
 	return fl_sleep(FL_S(60));
 }
 
@@ -467,7 +467,7 @@ FL_TASK(ends_inside_by_longjmp, void, void)
 {
 	fl_future *f = NULL;
 	if (setjmp(outer) == 0) {
-		FL_CHECK(ends_by_longjmp_submit(fl_executor_current(), &f) == 0);
+		FL_OK(ends_by_longjmp_submit(fl_executor_current(), &f));
 		FL_IGNORE(fl_future_wait(f));
 	}
 	return 0;
@@ -477,7 +477,7 @@ static void longjmp_skips(void *unused)
 {
 	begin_child();
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
 	FL_IGNORE(ends_inside_by_longjmp_submit(e, NULL));
 	wait_for_the_panic();
 }

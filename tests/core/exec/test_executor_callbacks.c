@@ -115,9 +115,9 @@ static void submit_next(fl_future *f, void *arg)
 	fl_future_free(f);
 	f = NULL;
 	if (chain->left-- > 0) {
-		FL_CHECK(square_submit(chain->e, 1, &f) == 0);
+		FL_OK(square_submit(chain->e, 1, &f));
 		/* The next callback owns the chain now. */
-		FL_CHECK(fl_future_on_end(f, submit_next, chain) == 0);
+		FL_OK(fl_future_on_end(f, submit_next, chain));
 	} else {
 		count(&chain->stopped);
 	}

@@ -73,7 +73,7 @@ FL_TASK_STATIC(detach_self, bool, struct answers)
 {
 	fl_executor *e = fl_executor_current();
 	if (*arg)
-		FL_CHECK(fl_event_wait(&submitted) == 0);
+		FL_OK(fl_event_wait(&submitted));
 	result->detach = fl_executor_detach(e);
 	result->submit = square_submit(e, 1, NULL);
 	return 0;
@@ -109,8 +109,8 @@ static void detach_it(fl_future *f, void *arg)
 {
 	struct to_detach *x = arg;
 	if (x->waits)
-		FL_CHECK(fl_event_wait(&submitted) == 0);
-	FL_CHECK(fl_executor_detach(x->e) == 0);
+		FL_OK(fl_event_wait(&submitted));
+	FL_OK(fl_executor_detach(x->e));
 	count(&x->calls);
 }
 
@@ -142,14 +142,14 @@ CONFORMANCE(detached_refuses_what_is_chained_to_it)
 
 static void detach_in_child(void *e)
 {
-	FL_CHECK(fl_executor_detach(e) == -EOWNERDEAD);
+	FL_RC(fl_executor_detach(e), -EOWNERDEAD);
 	fl_executor_free(e);
 }
 
 CONFORMANCE_ON(detached_in_a_forked_child_is_eownerdead, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	assert_int_equal(fl_test_child(detach_in_child, e, NULL, 0), 0);
+	FL_OK(fl_test_child(detach_in_child, e, NULL, 0));
 	FL_OK(square_submit(e, 3, &f)); /* it is the parent's */
 	assert_int_equal(fl_test_result(f), 9);
 }

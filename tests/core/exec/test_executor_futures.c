@@ -76,7 +76,7 @@ FL_TASK_STATIC(fan_out, int, int)
 	fl_executor *e = fl_executor_current();
 	fl_future *f[N];
 	for (int i = 0; i < N; i++)
-		FL_CHECK(square_submit(e, i, &f[i]) == 0);
+		FL_OK(square_submit(e, i, &f[i]));
 	*result = fl_futures_wait(f, N, (fl_wait_mode)*arg);
 	for (int i = 0; i < N; i++) {
 		FL_CHECK(*arg == FL_FIRST_ENDED || fl_future_try_wait(f[i]) == 0);
@@ -127,8 +127,8 @@ FL_TASK_STATIC(fan_out_one_by_one, int, int)
 	fl_future *f[N];
 	size_t index;
 	for (int i = 0; i < N; i++)
-		FL_CHECK(square_submit(fl_executor_current(), i, &f[i]) == 0);
-	FL_CHECK(fl_futures_as_completed_create(&c, f, N) == 0);
+		FL_OK(square_submit(fl_executor_current(), i, &f[i]));
+	FL_OK(fl_futures_as_completed_create(&c, f, N));
 	while (fl_as_completed_next(c, &index) == 0)
 		*result += 1;
 	for (int i = 0; i < N; i++)

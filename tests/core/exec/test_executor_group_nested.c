@@ -163,16 +163,16 @@ CONFORMANCE(group_joined_by_a_worker_while_it_grows)
 /* Joins of the task's own group, or of one around it, would wait for themselves. */
 FL_TASK_STATIC(join_own, fl_group *, void)
 {
-	FL_CHECK(fl_group_join(*arg) == -EDEADLK);
-	FL_CHECK(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED) == -EDEADLK);
-	FL_CHECK(fl_group_try_join(*arg) == -EBUSY);
+	FL_RC(fl_group_join(*arg), -EDEADLK);
+	FL_RC(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED), -EDEADLK);
+	FL_RC(fl_group_try_join(*arg), -EBUSY);
 	return 0;
 }
 
 FL_TASK_STATIC(join_around, fl_group *, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
-	FL_CHECK(fl_group_submit(&g, &join_own, arg, NULL) == 0);
+	FL_OK(fl_group_submit(&g, &join_own, arg, NULL));
 	return fl_group_join(&g);
 }
 
@@ -194,9 +194,9 @@ FL_TASK_STATIC(poll_group, struct tally *, void)
 	int rc = fl_group_submit(&g, &tallied, arg, &unused);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
-	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
-	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, fl_test_requested) == -ECANCELED);
+	FL_RC(fl_group_try_join(&g), -EBUSY);
+	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_group_join(&g);
 }

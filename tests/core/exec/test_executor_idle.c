@@ -73,8 +73,8 @@ CONFORMANCE_ON(idle_wakes_all_waiters, 1)
 static void wait_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = *(fl_executor **)arg;
-	FL_CHECK(fl_executor_wait_idle(e) == -EDEADLK);
-	FL_CHECK(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL) == -EDEADLK);
+	FL_RC(fl_executor_wait_idle(e), -EDEADLK);
+	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -EDEADLK);
 }
 
 static void hold_in_callback(fl_future *f, void *arg)

@@ -94,9 +94,9 @@ FL_TASK_STATIC(poll_nested, struct tally *, void)
 	int rc = tallied_submit(e, *arg, &f);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;
-	FL_CHECK(fl_future_try_wait(f) == -EAGAIN);
-	FL_CHECK(fl_future_wait_until(f, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_future_wait_until(f, FL_FOREVER, fl_test_requested) == -ECANCELED);
+	FL_RC(fl_future_try_wait(f), -EAGAIN);
+	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(counted(&(*arg)->runs) == 0);
 	return fl_future_wait(f);
 }

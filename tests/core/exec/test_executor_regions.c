@@ -17,7 +17,7 @@ FL_TASK(adds_in_region, fl_shm_offset, int)
 FL_TASK(nests_in_region, fl_shm_offset, int)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(adds_in_region_submit(fl_executor_current(), *arg, &f) == 0);
+	FL_OK(adds_in_region_submit(fl_executor_current(), *arg, &f));
 	return adds_in_region_get(f, result);
 }
 

@@ -109,7 +109,7 @@ CONFORMANCE(task_sees_its_workers_name)
 FL_TASK_STATIC(which_are_blocked, void, uint32_t)
 {
 	sigset_t set;
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, &set));
 	for (int s = 1; s < 32; s++)
 		*result |= sigismember(&set, s) == 1 ? 1u << s : 0;
 	return 0;
@@ -137,7 +137,7 @@ FL_TASK_STATIC(ends_a_program, void, int)
 {
 	char name[] = "sleep", time[] = "60", *const argv[] = {name, time, NULL};
 	int pid, status;
-	FL_CHECK(posix_spawnp(&pid, name, NULL, NULL, argv, environ) == 0);
+	FL_OK(posix_spawnp(&pid, name, NULL, NULL, argv, environ));
 	FL_CHECK(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
 	*result = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	return 0;
@@ -342,13 +342,13 @@ struct forked {
 static void use_in_child(void *arg)
 {
 	const struct forked *forked = arg;
-	FL_CHECK(square_submit(forked->e, 1, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_join(forked->e) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_try_join(forked->e) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_join_until(forked->e, 0, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_wait_idle(forked->e) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_map(forked->e, &square, &(int){1}, 1, &(int){1}, NULL) == -EOWNERDEAD);
+	FL_RC(square_submit(forked->e, 1, NULL), -EOWNERDEAD);
+	FL_RC(fl_executor_join(forked->e), -EOWNERDEAD);
+	FL_RC(fl_executor_try_join(forked->e), -EOWNERDEAD);
+	FL_RC(fl_executor_join_until(forked->e, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_executor_wait_idle(forked->e), -EOWNERDEAD);
+	FL_RC(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
+	FL_RC(fl_map(forked->e, &square, &(int){1}, 1, &(int){1}, NULL), -EOWNERDEAD);
 	const int resized = fl_executor_resize(forked->e, 2);
 	FL_CHECK(resized == -EOWNERDEAD || resized == -ENOTSUP);
 	fl_executor_close(forked->e);
@@ -356,7 +356,7 @@ static void use_in_child(void *arg)
 	FL_CHECK(fl_executor_workers(forked->e) > 0);
 	fl_executor_free(forked->e);
 	if (forked->f) {
-		FL_CHECK(fl_future_cancel(forked->f) == 0);
+		FL_OK(fl_future_cancel(forked->f));
 		fl_future_free(forked->f);
 	}
 	if (!forked->threads)
@@ -408,7 +408,7 @@ CONFORMANCE(forked_child_is_told)
 		FL_OK(square_submit(e, 3, &f));
 	const bool threads = fl_test_children_have_threads();
 	kind_in_child = kind;
-	assert_int_equal(fl_test_child(use_in_child, &(struct forked){e, f, threads}, NULL, 0), 0);
+	FL_OK(fl_test_child(use_in_child, &(struct forked){e, f, threads}, NULL, 0));
 	let_go(&held);
 	assert_int_equal(counted(&given->dropped), 0);
 	FL_OK(fl_executor_join(e)); /* the parent's is as it was */

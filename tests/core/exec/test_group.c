@@ -256,11 +256,11 @@ static void in_child(void *group)
 {
 	fl_group *g = group;
 	int result = -1;
-	FL_CHECK(fl_group_submit(g, &counted, &(int){1}, &result) == -EOWNERDEAD);
+	FL_RC(fl_group_submit(g, &counted, &(int){1}, &result), -EOWNERDEAD);
 	FL_CHECK(fl_group_count(g) == 1);
-	FL_CHECK(fl_group_join(g) == -EOWNERDEAD);
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	FL_RC(fl_group_join(g), -EOWNERDEAD);
+	FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -EOWNERDEAD);
+	FL_RC(fl_group_try_join(g), -EBUSY);
 	fl_group_destroy(g);
 }
 
@@ -270,7 +270,7 @@ POOL_TEST(group_in_a_forked_child, 1)
 	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
 	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
-	assert_int_equal(fl_test_child(in_child, &g, NULL, 0), 0);
+	FL_OK(fl_test_child(in_child, &g, NULL, 0));
 	fl_event_set(&gate.open);
 	FL_OK(fl_group_join(&g));
 }

@@ -22,7 +22,7 @@ FL_MEMBERS_TEST(group_start_later_in_order)
 	for (int i = 0; i < 3; i++)
 		begin(g, note, &letters[i]);
 	FL_CHECK(strcmp(order, "") == 0 && fl_group_count(g) == 3);
-	FL_CHECK(fl_group_join(g) == 0);
+	FL_OK(fl_group_join(g));
 	FL_CHECK(strcmp(order, "abc") == 0 && fl_group_count(g) == 0);
 	FL_CHECK(fl_group_failed_name(g) == NULL && fl_group_message(g) == NULL);
 }
@@ -35,12 +35,12 @@ FL_MEMBERS_TEST(group_first_error_cancels_the_others)
 	begin(g, returns, RC(0));
 	begin(g, returns, RC(-EIO));
 	begin(g, until_cancelled, &ends);
-	FL_CHECK(fl_group_join(g) == -EIO);
+	FL_RC(fl_group_join(g), -EIO);
 	/* the last fiber runs, and finds itself cancelled; a pending task does not run */
 	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
 	FL_CHECK(strstr(fl_group_failed_name(g), are_fibers() ? "fiber" : ":member") != NULL);
 	FL_CHECK(fl_group_failed_index(g) == 2 && strcmp(fl_group_message(g), fl_error_text(-EIO)) == 0);
-	FL_CHECK(fl_group_join(g) == 0); /* it was reported */
+	FL_OK(fl_group_join(g)); /* it was reported */
 }
 
 FL_MEMBERS_TEST(group_later_errors_go_to_the_handler)
@@ -49,7 +49,7 @@ FL_MEMBERS_TEST(group_later_errors_go_to_the_handler)
 	TOLD();
 	begin(g, runs, &late);
 	begin(g, returns, RC(-EIO));
-	FL_CHECK(fl_group_join(g) == -EIO);
+	FL_RC(fl_group_join(g), -EIO);
 	FL_CHECK(late.cancelled && fl_group_failed_index(g) == 1);
 	FL_CHECK(told.count == 1 && told_of(-EPIPE));
 }
@@ -59,7 +59,7 @@ FL_MEMBERS_TEST(group_can_be_used_again)
 	int ends = 0;
 	for (int i = 0; i < 3; i++) {
 		begin(g, returns, RC(0));
-		FL_CHECK(fl_group_join(g) == 0);
+		FL_OK(fl_group_join(g));
 		begin(g, returns, RC(-EIO));
 		FL_CHECK(fl_group_join(g) == -EIO && fl_group_failed_name(g) != NULL);
 		begin(g, until_cancelled, &ends);
@@ -77,11 +77,11 @@ FL_MEMBERS_TEST(group_start_after_a_failure)
 	begin(g, returns, RC(-EIO));
 	fl_test_settle();
 	FL_CHECK(fl_group_count(g) == 0 && fl_group_failed_name(g) != NULL);
-	FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED);
-	FL_CHECK(fl_group_start_with(g, until_cancelled, &ends, NULL) == -ECANCELED);
+	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
+	FL_RC(fl_group_start_with(g, until_cancelled, &ends, NULL), -ECANCELED);
 	FL_CHECK(fl_group_count(g) == 0 && fl_group_try_join(g) == -EIO && ends == 1);
 	begin(g, returns, RC(0));
-	FL_CHECK(fl_group_join(g) == 0);
+	FL_OK(fl_group_join(g));
 }
 
 FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
@@ -89,14 +89,14 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
 	begin(g, runs, &c);
-	FL_CHECK(fl_group_join_until(g, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, 0, NULL), -ETIMEDOUT);
 	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
-	FL_CHECK(fl_group_join_until(g, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, fl_test_requested) == -ECANCELED);
+	FL_RC(fl_group_join_until(g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(g, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -ECANCELED);
-		FL_CHECK(fl_group_try_join(g) == -EBUSY);
+		FL_RC(fl_group_join_until(g, FL_FOREVER, NULL), -ECANCELED);
+		FL_RC(fl_group_try_join(g), -EBUSY);
 	}
 	FL_CHECK(c.began && !c.ended && fl_group_count(g) == 1);
 	fl_event_set(&gate);
@@ -108,9 +108,9 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running)
 FL_MEMBERS_TEST(group_try_join_answers)
 {
 	begin(g, returns, RC(0));
-	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	FL_RC(fl_group_try_join(g), -EBUSY);
 	fl_test_settle();
-	FL_CHECK(fl_group_try_join(g) == 0);
+	FL_OK(fl_group_try_join(g));
 }
 
 /* Contexts that must not wait for the members. */
@@ -122,9 +122,9 @@ typedef struct misplaced {
 static int joins_its_own(void *arg)
 {
 	misplaced *m = arg;
-	FL_CHECK(fl_group_join(&m->g) == -EDEADLK);
-	FL_CHECK(fl_group_join_until(&m->g, 0, NULL) == -EDEADLK);
-	FL_CHECK(fl_group_try_join(&m->g) == -EBUSY);
+	FL_RC(fl_group_join(&m->g), -EDEADLK);
+	FL_RC(fl_group_join_until(&m->g, 0, NULL), -EDEADLK);
+	FL_RC(fl_group_try_join(&m->g), -EBUSY);
 	FL_PANICS(fl_group_destroy(&m->g));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_destroy") == 0 && fl_test_panic.object == &m->g);
 	return fl_event_wait(&m->gate);
@@ -134,9 +134,9 @@ static void joins_in_a_callback(void *arg)
 {
 	misplaced *m = arg;
 	FL_CHECK(fl_group_count(&m->g) == 1);
-	FL_CHECK(fl_group_join(&m->g) == -EDEADLK);
-	FL_CHECK(fl_group_join_until(&m->g, FL_FOREVER, NULL) == -EDEADLK);
-	FL_CHECK(fl_group_try_join(&m->g) == -EBUSY);
+	FL_RC(fl_group_join(&m->g), -EDEADLK);
+	FL_RC(fl_group_join_until(&m->g, FL_FOREVER, NULL), -EDEADLK);
+	FL_RC(fl_group_try_join(&m->g), -EBUSY);
 	FL_PANICS(fl_group_destroy(&m->g));
 	fl_event_set(&m->done);
 }
@@ -147,13 +147,13 @@ FL_MEMBERS_TEST(group_join_in_the_wrong_place)
 	fl_loop_timer timer;
 	memset(&timer, 0, sizeof timer);
 	begin(&m.g, joins_its_own, &m);
-	FL_CHECK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m) == 0);
-	FL_CHECK(fl_event_wait(&m.done) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m));
+	FL_OK(fl_event_wait(&m.done));
 	fl_event_reset(&m.done);
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, joins_in_a_callback, &m);
-	FL_CHECK(fl_event_wait(&m.done) == 0);
+	FL_OK(fl_event_wait(&m.done));
 	fl_event_set(&m.gate);
-	FL_CHECK(fl_group_join(&m.g) == 0);
+	FL_OK(fl_group_join(&m.g));
 }
 
 static int joins(void *g)
@@ -168,12 +168,12 @@ FL_MEMBERS_TEST(group_joined_by_two)
 	fl_fiber *f = fl_test_start(joins, g);
 	fl_test_settle();
 	FL_PANICS(FL_CHECK(fl_group_join(g) == 0));
-	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	FL_RC(fl_group_try_join(g), -EBUSY);
 	FL_PANICS(FL_CHECK(fl_group_join_until(g, 0, NULL) == 0));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == g);
 	FL_PANICS(fl_group_destroy(g));
 	fl_event_set(&gate);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 }
 
 static int leaves_a_scope(void *arg)
@@ -205,7 +205,7 @@ FL_MEMBERS_TEST(group_scope_after_a_join)
 	{
 		FL_SCOPED(fl_group) scoped = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
 		begin(&scoped, returns, RC(-EIO));
-		FL_CHECK(fl_group_join(&scoped) == -EIO);
+		FL_RC(fl_group_join(&scoped), -EIO);
 	}
 	FL_CHECK(told.count == 0); /* the join reported it */
 }
@@ -231,14 +231,14 @@ FL_MEMBERS_TEST(group_members_start_members_in_their_own_group)
 {
 	tree t = {FL_GROUP_INIT(of_members), 0, 0};
 	begin(&t.g, grows, &t);
-	FL_CHECK(fl_group_join(&t.g) == 0);
+	FL_OK(fl_group_join(&t.g));
 	FL_CHECK(t.nodes >= 100 && t.nodes % 2 == 1 && fl_group_count(&t.g) == 0);
 }
 
 static int starts_another_at_its_end(void *arg)
 {
 	misplaced *m = arg;
-	FL_CHECK(fl_event_wait(&m->gate) == 0);
+	FL_OK(fl_event_wait(&m->gate));
 	return start(&m->g, waits_for, &m->done);
 }
 
@@ -252,7 +252,7 @@ FL_MEMBERS_TEST(group_join_when_more_are_started)
 	fl_test_settle();
 	/* The member ends, the joiner is woken, f starts another before it runs. */
 	fl_event_set(&m.gate);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	fl_test_settle();
 	FL_CHECK(fl_group_count(&m.g) == 1 && fl_fiber_is_alive(joiner));
 	fl_event_set(&m.done);
@@ -270,7 +270,7 @@ FL_MEMBERS_TEST(group_wait_any)
 	fl_test_settle();
 	fl_event_set(&gate);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(g)) == 1);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 }
 
 /* -ECANCELED of its own making is an error like any other. */

@@ -23,11 +23,11 @@ FL_MEMBERS_TEST(group_cancel_before_the_start)
 	int ends = 0;
 	fl_group_cancel(g);
 	for (int i = 0; i < 2; i++)
-		FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED);
+		FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_CHECK(fl_cancel_token_is_requested(fl_group_token(g)));
 	FL_CHECK(fl_group_join(g) == 0 && ends == 0);
 	begin(g, returns, RC(0));
-	FL_CHECK(fl_group_join(g) == 0);
+	FL_OK(fl_group_join(g));
 }
 
 /*
@@ -101,7 +101,7 @@ static int cancels_then_waits(void *arg)
 	begin(&g, runs, c);
 	fl_test_settle();
 	fl_group_cancel(&g);
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	FL_RC(fl_event_wait(&never), -ECANCELED);
 	return fl_group_join(&g);
 }
 
@@ -124,7 +124,7 @@ FL_MEMBERS_TEST(group_join_when_all_have_ended)
 	begin(g, returns, RC(0));
 	fl_test_settle();
 	/* An operation that can succeed at once succeeds. */
-	FL_CHECK(fl_group_join_until(g, FL_FOREVER, fl_test_requested) == 0);
+	FL_OK(fl_group_join_until(g, FL_FOREVER, fl_test_requested));
 }
 
 /* try_join and join_until also report that the work was cancelled. */
@@ -134,8 +134,8 @@ static int polls(void *arg)
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event never = FL_EVENT_INIT;
 	begin(&g, runs, c);
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == -ECANCELED);
+	FL_RC(fl_event_wait(&never), -ECANCELED);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED), -ECANCELED);
 	FL_CHECK(fl_group_count(&g) == 0 && fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0);
 	return 0;
 }
@@ -158,7 +158,7 @@ FL_MEMBERS_TEST(group_join_cancelled_by_an_inner_scope)
 	fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(1)));
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_CHECK(fl_group_join(g) == -ECANCELED);
+		FL_RC(fl_group_join(g), -ECANCELED);
 	}
 	FL_CHECK(c.cancelled && c.ended && fl_group_count(g) == 0);
 	fl_cancel_token_destroy(&stop);
@@ -185,7 +185,7 @@ FL_MEMBERS_TEST(group_error_after_the_cancel)
 static int swallows(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	FL_RC(fl_event_wait(&never), -ECANCELED);
 	return 0;
 }
 
@@ -193,10 +193,10 @@ FL_MEMBERS_TEST(group_member_that_swallows_its_cancel)
 {
 	begin(g, swallows, NULL);
 	fl_group_cancel(g);
-	FL_CHECK(fl_group_join(g) == 0);
+	FL_OK(fl_group_join(g));
 	begin(g, swallows, NULL);
 	begin(g, returns, RC(-EIO));
-	FL_CHECK(fl_group_join(g) == -EIO);
+	FL_RC(fl_group_join(g), -EIO);
 }
 
 /* Nested groups. */
@@ -245,7 +245,7 @@ static int handles_it(void *unused)
 {
 	FL_SCOPED(fl_group) inner = FL_GROUP_INIT(of_members);
 	begin(&inner, returns, RC(-EIO));
-	FL_CHECK(fl_group_join(&inner) == -EIO);
+	FL_RC(fl_group_join(&inner), -EIO);
 	return 0;
 }
 
@@ -294,7 +294,7 @@ FL_MEMBERS_TEST(group_under_a_timeout)
 	fl_test_settle();
 	FL_CHECK(ends == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
-	FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED);
+	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_CHECK(fl_timeout_end(&t, fl_group_join(g)) == -ETIMEDOUT && ends == 3);
 }
 
@@ -308,9 +308,10 @@ FL_MEMBERS_TEST(group_with_a_deadline)
 	begin(g, returns, NULL);
 	fl_test_settle();
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600)); /* relaxed: this thread's own */
-	FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED);
+	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
 	FL_CHECK(fl_group_join(g) == -ETIMEDOUT && ends == 1 && fl_group_message(g) == NULL);
-	FL_CHECK(start(g, until_cancelled, &ends) == -ECANCELED && fl_group_join(g) == 0);
+	FL_RC(start(g, until_cancelled, &ends), -ECANCELED);
+	FL_OK(fl_group_join(g));
 }
 
 /* A member that joins a group that contains it. */
@@ -351,20 +352,20 @@ FL_MEMBERS_TEST(group_token_interrupts_the_owner)
 	fl_cancel_token *before = fl_cancel_scope_current();
 	int ends = 0;
 	begin(g, returns, RC(-EIO));
-	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_group_token(g)) == -ECANCELED);
-	FL_CHECK(fl_group_join(g) == -EIO);
+	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_group_token(g)), -ECANCELED);
+	FL_RC(fl_group_join(g), -EIO);
 	{
 		FL_CANCEL_SCOPE(fl_group_token(g));
 		begin(g, returns, RC(-EPIPE));
-		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+		FL_RC(fl_event_wait(&never), -ECANCELED);
 		FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EPIPE && fl_cancel_scope_current() == before);
 	}
 	{
 		FL_CANCEL_SCOPE(fl_group_token(g));
 		fl_group_cancel(g);
-		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+		FL_RC(fl_event_wait(&never), -ECANCELED);
 		FL_CHECK(fl_group_join(g) == 0 && fl_cancel_scope_current() == before);
-		FL_CHECK(fl_sleep(0) == 0);
+		FL_OK(fl_sleep(0));
 	}
 	/* its own cancel is not one of the join */
 	for (int i = 0; i < 2; i++) {
@@ -401,7 +402,7 @@ FL_MEMBERS_TEST(group_token_as_the_scope_of_the_join)
 	fl_fiber *f = fl_test_start(joins_under_its_token, NULL);
 	fl_test_settle();
 	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	FL_RC(fl_test_join(f), -ECANCELED);
 }
 
 /* Cancelled from the inside. */
@@ -409,8 +410,8 @@ FL_MEMBERS_TEST(group_token_as_the_scope_of_the_join)
 static int cancels_its_own(void *g)
 {
 	fl_group_cancel(g);
-	FL_CHECK(fl_sleep(0) == -ECANCELED);
-	FL_CHECK(start(g, returns, NULL) == -ECANCELED);
+	FL_RC(fl_sleep(0), -ECANCELED);
+	FL_RC(start(g, returns, NULL), -ECANCELED);
 	return 0;
 }
 
@@ -427,7 +428,7 @@ FL_MEMBERS_TEST(group_cancel_by_a_member_and_a_callback)
 	FL_CHECK(fl_group_join(g) == 0 && ends == 1);
 	begin(g, until_cancelled, &ends);
 	fl_test_settle();
-	FL_CHECK(fl_loop_post(fl_loop_current(), cancels_in_a_callback, g) == 0);
+	FL_OK(fl_loop_post(fl_loop_current(), cancels_in_a_callback, g));
 	FL_CHECK(fl_group_join(g) == 0 && ends == 2);
 }
 
@@ -441,7 +442,7 @@ static int main_that_leaves(void *unused)
 	static nest n;
 	static int outer[3];
 	n = (nest){2, 0, ends_of_main, outer};
-	FL_CHECK(fl_fiber_start(&f, nests, &n, NULL) == 0);
+	FL_OK(fl_fiber_start(&f, nests, &n, NULL));
 	fl_fiber_detach(f);
 	fl_test_settle();
 	FL_CHECK(*ends_of_main == 0);

@@ -247,7 +247,7 @@ FL_TASK_STATIC(live_or_die, struct victim, int)
 {
 	count(arg->runs);
 	if (arg->dies)
-		FL_CHECK(raise(SIGKILL) == 0);
+		FL_OK(raise(SIGKILL));
 	*result = 5;
 	return 0;
 }

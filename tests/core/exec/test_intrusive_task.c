@@ -177,7 +177,7 @@ CONFORMANCE_ON(intrusive_cannot_be_joined_by_its_callback, 1)
 
 FL_TASK_STATIC(join_itself, fl_intrusive_task *, int)
 {
-	FL_CHECK(fl_intrusive_task_try_join(*arg) == -EBUSY);
+	FL_RC(fl_intrusive_task_try_join(*arg), -EBUSY);
 	*result = fl_intrusive_task_join(*arg);
 	return 0;
 }
@@ -233,9 +233,9 @@ FL_TASK_STATIC(nest, int, int)
 	int in = *arg - 1, out = 0;
 	if (*arg == 0)
 		return 0;
-	FL_CHECK(tick_intrusive_submit(e, &behind) == 0);
-	FL_CHECK(nest_intrusive_submit(e, &task, &in, &out) == 0);
-	FL_CHECK(fl_intrusive_task_join(&task) == 0);
+	FL_OK(tick_intrusive_submit(e, &behind));
+	FL_OK(nest_intrusive_submit(e, &task, &in, &out));
+	FL_OK(fl_intrusive_task_join(&task));
 	*result = out + 1;
 	return 0;
 }
@@ -255,8 +255,8 @@ static int join_in_fiber(void *arg)
 {
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	int in = 6, out = 0;
-	FL_CHECK(put_square_intrusive_submit(arg, &task, &in, &out) == 0);
-	FL_CHECK(fl_intrusive_task_join(&task) == 0);
+	FL_OK(put_square_intrusive_submit(arg, &task, &in, &out));
+	FL_OK(fl_intrusive_task_join(&task));
 	FL_CHECK(out == 36);
 	return 0;
 }

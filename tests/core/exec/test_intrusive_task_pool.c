@@ -140,10 +140,10 @@ FL_TEST(intrusive_in_a_forked_child)
 	pid_t child = fork();
 	if (child == 0) {
 		fl_intrusive_task other = FL_INTRUSIVE_TASK_INIT;
-		FL_CHECK(fl_intrusive_task_join(&task) == -EOWNERDEAD);
-		FL_CHECK(fl_intrusive_task_try_join(&task) == -EOWNERDEAD);
-		FL_CHECK(tick_intrusive_submit(e, &other) == -EOWNERDEAD);
-		FL_CHECK(fl_intrusive_task_join(&other) == 0);
+		FL_RC(fl_intrusive_task_join(&task), -EOWNERDEAD);
+		FL_RC(fl_intrusive_task_try_join(&task), -EOWNERDEAD);
+		FL_RC(tick_intrusive_submit(e, &other), -EOWNERDEAD);
+		FL_OK(fl_intrusive_task_join(&other));
 		_exit(0);
 	}
 	int status = -1;
@@ -198,8 +198,8 @@ FL_TASK_STATIC(with_a_hook, void, int, .drop_result = join_behind)
 FL_TASK_STATIC(run_another_behind, void, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(tick_intrusive_submit(fl_executor_current(), &behind) == 0);
-	FL_CHECK(with_a_hook_submit(fl_executor_current(), &f) == 0);
+	FL_OK(tick_intrusive_submit(fl_executor_current(), &behind));
+	FL_OK(with_a_hook_submit(fl_executor_current(), &f));
 	return fl_future_wait(f); /* runs it here */
 }
 

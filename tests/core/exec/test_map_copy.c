@@ -154,7 +154,7 @@ FL_TASK(copy_slow, int, int)
 	*result = *arg;
 	if (*arg == 0) {
 		fl_event_set(&slow_runs);
-		FL_CHECK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED));
 	}
 	if (*arg == 2) /* its worker has ended element 1 */
 		COUNT(&runs);
@@ -163,7 +163,7 @@ FL_TASK(copy_slow, int, int)
 
 static int request_after_failure(void *stop)
 {
-	FL_CHECK(fl_event_wait(&slow_runs) == 0);
+	FL_OK(fl_event_wait(&slow_runs));
 	FL_WAIT_FOR(LOOK(&runs) > 0);
 	fl_cancel_token_request(stop);
 	fl_event_set(&go_on);

@@ -22,7 +22,7 @@ static uint32_t hits;
 static void storm_signal_later(timer_t timer)
 {
 	const struct itimerspec later = {{0, 0}, {0, 300000}};
-	FL_CHECK(timer_settime(timer, 0, &later, NULL) == 0);
+	FL_OK(timer_settime(timer, 0, &later, NULL));
 }
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -40,7 +40,7 @@ static void storm_begin(timer_t *timer)
 	sigset_t blocked;
 	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && !sigismember(&blocked, SIGUSR1));
 	event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-	FL_CHECK(timer_create(CLOCK_MONOTONIC, &event, timer) == 0);
+	FL_OK(timer_create(CLOCK_MONOTONIC, &event, timer));
 	storm_signal_later(*timer);
 }
 
@@ -49,12 +49,12 @@ static void storm_end(const timer_t *timer)
 	sigset_t own, before;
 	sigemptyset(&own);
 	sigaddset(&own, SIGUSR1);
-	FL_CHECK(pthread_sigmask(SIG_BLOCK, &own, &before) == 0); /* no handler has the timer any more */
-	FL_CHECK(timer_delete(*timer) == 0);
+	FL_OK(pthread_sigmask(SIG_BLOCK, &own, &before)); /* no handler has the timer any more */
+	FL_OK(timer_delete(*timer));
 	const struct timespec at_once = {0, 0};
 	while (sigtimedwait(&own, NULL, &at_once) == SIGUSR1)
 		;
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 }
 
 /* What the two tasks share. */
@@ -111,7 +111,7 @@ static void play_locks(struct storm *s, int side)
 		fl_rwlock_read_unlock(&s->rwlock);
 		fl_mutex_lock(&s->mutex);
 		while (s->turn != side)
-			FL_CHECK(fl_cond_wait(&s->changed, &s->mutex) == 0);
+			FL_OK(fl_cond_wait(&s->changed, &s->mutex));
 		s->turn = !side;
 		fl_cond_broadcast(&s->changed);
 		fl_mutex_unlock(&s->mutex);
@@ -122,9 +122,9 @@ static void play_words(struct storm *s, int side)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		fl_sem_release(&s->sems[!side]);
-		FL_CHECK(fl_sem_acquire(&s->sems[side]) == 0);
+		FL_OK(fl_sem_acquire(&s->sems[side]));
 		fl_event_set(&s->events[!side]);
-		FL_CHECK(fl_event_wait(&s->events[side]) == 0);
+		FL_OK(fl_event_wait(&s->events[side]));
 		fl_event_reset(&s->events[side]);
 		const int rc = fl_barrier_wait(&s->barrier);
 		FL_CHECK(rc == 0 || rc == 1);
@@ -135,7 +135,7 @@ static void play_queues(struct storm *s, int side)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		int got = -1;
-		FL_CHECK(fl_queue_put(s->queues[!side], &i) == 0);
+		FL_OK(fl_queue_put(s->queues[!side], &i));
 		FL_CHECK(fl_queue_get(s->queues[side], &got) == 0 && got == i);
 	}
 }
@@ -145,7 +145,7 @@ static void play_futures(struct storm *s, int side)
 	for (int i = 0; i < ROUNDS; i++) {
 		fl_future *f;
 		int sum = 0;
-		FL_CHECK(storm_adds_submit(s->other, side, &f) == 0);
+		FL_OK(storm_adds_submit(s->other, side, &f));
 		FL_CHECK(storm_adds_get(f, &sum) == 0 && sum == side + 1);
 		fl_future_free(f);
 	}
@@ -162,11 +162,11 @@ static void play_system(struct storm *s, int side)
 	for (int i = 0; i < ROUNDS; i++) {
 		char byte = 'x';
 		FL_CHECK(fl_fd_write(s->pipes[!side][1], &byte, 1) == 1);
-		FL_CHECK(fl_fd_wait(s->pipes[side][0], FL_FD_IN) == 0);
+		FL_OK(fl_fd_wait(s->pipes[side][0], FL_FD_IN));
 		FL_CHECK(fl_fd_read(s->pipes[side][0], &byte, 1) == 1);
 		const int64_t until = fl_after(FL_US(100));
 		FL_CHECK(fl_sleep_until(until, FL_SHIELDED) == 0 && fl_now() >= until);
-		FL_CHECK(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+		FL_RC(fl_sem_acquire_until(&s->sems[side], fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	}
 	fl_thread t;
 	int result = 0;
@@ -184,20 +184,20 @@ static void play_shared(struct storm *s, int side)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		int got = -1;
-		FL_CHECK(fl_shm_mutex_lock(s->shm_mutex) == 0);
+		FL_OK(fl_shm_mutex_lock(s->shm_mutex));
 		while (s->turn != side)
-			FL_CHECK(fl_shm_cond_wait(s->shm_changed, s->shm_mutex) == 0);
+			FL_OK(fl_shm_cond_wait(s->shm_changed, s->shm_mutex));
 		s->turn = !side;
 		fl_shm_cond_broadcast(s->shm_changed);
 		fl_shm_mutex_unlock(s->shm_mutex);
-		FL_CHECK(fl_shm_sem_release(&s->shm_sems[!side]) == 0);
-		FL_CHECK(fl_shm_sem_acquire(&s->shm_sems[side]) == 0);
-		FL_CHECK(fl_shm_event_set(&s->shm_events[!side]) == 0);
-		FL_CHECK(fl_shm_event_wait(&s->shm_events[side]) == 0);
+		FL_OK(fl_shm_sem_release(&s->shm_sems[!side]));
+		FL_OK(fl_shm_sem_acquire(&s->shm_sems[side]));
+		FL_OK(fl_shm_event_set(&s->shm_events[!side]));
+		FL_OK(fl_shm_event_wait(&s->shm_events[side]));
 		fl_shm_event_reset(&s->shm_events[side]);
 		const int rc = fl_shm_barrier_wait(s->shm_barrier);
 		FL_CHECK(rc == 0 || rc == 1);
-		FL_CHECK(fl_shm_queue_put(s->shm_queues[!side], &i) == 0);
+		FL_OK(fl_shm_queue_put(s->shm_queues[!side], &i));
 		FL_CHECK(fl_shm_queue_get(s->shm_queues[side], &got) == 0 && got == i);
 	}
 }
@@ -275,7 +275,7 @@ static void play_all(int (*create)(fl_executor **e, const fl_executor_config *co
 FL_TASK(storm_stays, void, void)
 {
 	static timer_t timer;
-	FL_CHECK(sigaction(SIGUSR1, &storm_action, NULL) == 0);
+	FL_OK(sigaction(SIGUSR1, &storm_action, NULL));
 	storm_begin(&timer);
 	return 0;
 }

@@ -128,7 +128,7 @@ FL_TASK_STATIC(obey, struct obeyed *, int)
 {
 	fl_event never = FL_EVENT_INIT;
 	fl_event_set(&(*arg)->entered);
-	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx)) == -ECANCELED);
+	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx)), -ECANCELED);
 	return -EINTR;
 }
 
@@ -191,11 +191,11 @@ THEN_TEST(then_without_memory, sequential())
 	FL_SCOPED(fl_future) *next = NULL;
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	FL_OK(fl_future_then(f, e, &then_fill, &next));
 	seam_fail_allocs(0, 1); /* of the submit */
 	FL_OK(int_promise_set(p, 4));
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	assert_int_equal(fl_future_error(next), -ENOMEM);
 }
 
@@ -218,9 +218,9 @@ FL_TASK_STATIC(wait_for_chain, struct nested *, int)
 	if (n->by_other)
 		f = fl_future_ref(n->f);
 	else
-		FL_CHECK(then_double_submit(e, 1, &f) == 0);
-	FL_CHECK(fl_future_then(f, e, &then_double, &next) == 0);
-	FL_CHECK(fl_future_then(next, e, &then_double, &last) == 0);
+		FL_OK(then_double_submit(e, 1, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(next, e, &then_double, &last));
 	fl_event_set(&n->waits);
 	return then_double_get(last, result);
 }
@@ -250,8 +250,8 @@ FL_TASK_STATIC(wait_for_first_chain, struct nested *, int)
 	fl_future *f[2] = {NULL, NULL};
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *first = NULL;
-		FL_CHECK(then_double_submit(e, 1, &first) == 0);
-		FL_CHECK(fl_future_then(first, e, &then_double, &f[i]) == 0);
+		FL_OK(then_double_submit(e, 1, &first));
+		FL_OK(fl_future_then(first, e, &then_double, &f[i]));
 	}
 	*result = fl_futures_wait(f, 2, FL_FIRST_ENDED);
 	fl_future_free(f[0]);
@@ -431,7 +431,7 @@ struct note {
 static void take_note(fl_future *f, void *arg)
 {
 	struct note *note = arg;
-	FL_CHECK(fl_future_try_wait(f) == 0);
+	FL_OK(fl_future_try_wait(f));
 	note->walk->seen[note->walk->n++] = note->number;
 }
 
@@ -478,20 +478,20 @@ struct asked {
 static void ask(void *asked)
 {
 	struct asked *a = asked;
-	FL_CHECK(int_promise_create(&a->p, NULL, &a->f) == 0);
-	FL_CHECK(fl_future_then(a->f, a->e, &then_double, &a->next) == 0);
+	FL_OK(int_promise_create(&a->p, NULL, &a->f));
+	FL_OK(fl_future_then(a->f, a->e, &then_double, &a->next));
 }
 
 static int get_answer(void *asked)
 {
 	int n = 0;
-	FL_CHECK(then_double_get(((struct asked *)asked)->next, &n) == 0);
+	FL_OK(then_double_get(((struct asked *)asked)->next, &n));
 	return n - 22;
 }
 
 static void answer(void *asked)
 {
-	FL_CHECK(int_promise_set(((struct asked *)asked)->p, 11) == 0);
+	FL_OK(int_promise_set(((struct asked *)asked)->p, 11));
 }
 
 static void forget(void *asked)

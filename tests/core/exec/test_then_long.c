@@ -31,10 +31,10 @@ FL_TASK(then_long_wait, int, int)
 {
 	fl_executor *e = fl_executor_current();
 	fl_future *f = NULL;
-	FL_CHECK(then_long_next_submit(e, 0, &f) == 0);
+	FL_OK(then_long_next_submit(e, 0, &f));
 	for (int i = 1; i < *arg; i++) {
 		fl_future *next = NULL;
-		FL_CHECK(fl_future_then(f, e, &then_long_next, &next) == 0);
+		FL_OK(fl_future_then(f, e, &then_long_next, &next));
 		fl_future_free(f);
 		f = next;
 	}

@@ -23,7 +23,7 @@ static void read_and_write(int flags)
 	char got[8];
 	int ends[2];
 	ssize_t n;
-	FL_CHECK(pipe2(ends, flags | O_CLOEXEC) == 0);
+	FL_OK(pipe2(ends, flags | O_CLOEXEC));
 	errno = 77;
 	FL_CHECK(fl__try_read(ends[0], got, sizeof got) == -EAGAIN);
 	FL_CHECK(write_one(ends[1], "abc", 3) == 3);
@@ -38,13 +38,14 @@ static void read_and_write(int flags)
 		;
 	FL_CHECK(n == -EAGAIN);
 	FL_CHECK(fl__try_read(ends[1], got, 1) == -EBADF && write_one(ends[0], got, 1) == -EBADF);
-	FL_CHECK(close(ends[0]) == 0);
-	FL_CHECK(write_one(ends[1], "x", 1) == -EPIPE); /* SIGPIPE would end this process */
-	FL_CHECK(close(ends[1]) == 0);
+	FL_OK(close(ends[0]));
+	FL_RC(write_one(ends[1], "x", 1), -EPIPE); /* SIGPIPE would end this process */
+	FL_OK(close(ends[1]));
 	FL_CHECK(fl__try_read(ends[0], got, 1) == -EBADF && write_one(ends[1], got, 1) == -EBADF);
-	FL_CHECK(pipe2(ends, flags | O_CLOEXEC) == 0 && close(ends[1]) == 0);
+	FL_OK(pipe2(ends, flags | O_CLOEXEC));
+	FL_OK(close(ends[1]));
 	FL_CHECK(fl__try_read(ends[0], got, 1) == 0);
-	FL_CHECK(close(ends[0]) == 0);
+	FL_OK(close(ends[0]));
 	FL_CHECK(errno == 77);
 }
 
@@ -55,7 +56,7 @@ static void read_and_write_file(void)
 	FL_CHECK(write_one(file, "abc", 3) == 3 && lseek(file, 0, SEEK_SET) == 0);
 	FL_CHECK(fl__try_read(file, got, sizeof got) == 3);
 	FL_CHECK(fl__try_read(file, got, sizeof got) == 0);
-	FL_CHECK(close(file) == 0);
+	FL_OK(close(file));
 }
 
 /* A SIGPIPE that the thread has blocked, and that is pending, stays so; another one is not added. */
@@ -64,17 +65,18 @@ static void keep_pending(void)
 	const struct timespec at_once = {0, 0};
 	sigset_t pipe_only, before;
 	int ends[2];
-	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0 && close(ends[0]) == 0);
+	FL_OK(pipe2(ends, O_CLOEXEC));
+	FL_OK(close(ends[0]));
 	(void)sigemptyset(&pipe_only);
 	(void)sigaddset(&pipe_only, SIGPIPE);
-	FL_CHECK(sigprocmask(SIG_BLOCK, &pipe_only, &before) == 0);
-	FL_CHECK(write_one(ends[1], "x", 1) == -EPIPE);
+	FL_OK(sigprocmask(SIG_BLOCK, &pipe_only, &before));
+	FL_RC(write_one(ends[1], "x", 1), -EPIPE);
 	FL_CHECK(sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EAGAIN);
-	FL_CHECK(raise(SIGPIPE) == 0);
-	FL_CHECK(write_one(ends[1], "x", 1) == -EPIPE);
+	FL_OK(raise(SIGPIPE));
+	FL_RC(write_one(ends[1], "x", 1), -EPIPE);
 	FL_CHECK(sigtimedwait(&pipe_only, NULL, &at_once) == SIGPIPE);
-	FL_CHECK(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
-	FL_CHECK(close(ends[1]) == 0);
+	FL_OK(sigprocmask(SIG_SETMASK, &before, NULL));
+	FL_OK(close(ends[1]));
 }
 
 static void everything(void *unused)

@@ -20,9 +20,9 @@ static int run_on(unsigned workers, int (*function)(void *), void *arg)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}) == 0);
-	FL_CHECK(call_submit(e, (struct call){function, arg}, &f) == 0);
-	FL_CHECK(fl_future_wait(f) == 0);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	FL_OK(call_submit(e, (struct call){function, arg}, &f));
+	FL_OK(fl_future_wait(f));
 	return fl_future_error(f);
 }
 
@@ -122,7 +122,7 @@ static int until_begun(void *arg)
 {
 	struct taken *t = arg;
 	while (!fl_event_is_set(&t->begun))
-		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
+		FL_OK(fl_parallel_invoke(nothing, NULL, nothing, NULL));
 	if (t->request)
 		fl_cancel_token_request(&t->scope);
 	return t->f_error;
@@ -290,7 +290,7 @@ static int fork_within(void *arg)
 {
 	struct taken *t = arg;
 	while (!fl_event_is_set(&t->begun))
-		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
+		FL_OK(fl_parallel_invoke(nothing, NULL, nothing, NULL));
 	(void)fflush(NULL);
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
@@ -340,7 +340,7 @@ static int fork_when_closed(void *unused)
 {
 	fl_executor *e = fl_executor_current();
 	fl_executor_close(e);
-	FL_CHECK(call_submit(e, (struct call){say_taken, NULL}, NULL) == -EPIPE);
+	FL_RC(call_submit(e, (struct call){say_taken, NULL}, NULL), -EPIPE);
 	return fl_parallel_invoke(wait_until_taken, NULL, say_taken, NULL);
 }
 
@@ -348,6 +348,6 @@ FL_TEST(join_has_the_workers_of_a_closed_executor)
 {
 	for (unsigned round = 0; round < 20; round++) {
 		__atomic_store_n(&taken_elsewhere, 0, __ATOMIC_RELAXED);
-		assert_int_equal(run_on(2, fork_when_closed, NULL), 0);
+		FL_OK(run_on(2, fork_when_closed, NULL));
 	}
 }

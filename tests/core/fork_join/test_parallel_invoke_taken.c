@@ -23,7 +23,7 @@ static int nothing(void *unused)
 static void until_set(fl_event *taken)
 {
 	while (!fl_event_is_set(taken))
-		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
+		FL_OK(fl_parallel_invoke(nothing, NULL, nothing, NULL));
 }
 
 static int until_taken(void *arg)
@@ -101,7 +101,7 @@ FL_TASK_STATIC(do_nothing, void, void)
 
 static void join_in_callback(fl_future *f, void *arg)
 {
-	FL_CHECK(fl_parallel_invoke(until_taken, arg, retire, arg) == 0);
+	FL_OK(fl_parallel_invoke(until_taken, arg, retire, arg));
 }
 
 FL_TEST(join_stolen_call_cannot_join_its_callbacks_task)
@@ -116,8 +116,8 @@ static int join_groups(void *arg)
 	fl_group own = FL_GROUP_INIT(t->e);
 	fl_event_set(&t->begun);
 	FL_CHECK(fl_executor_current() == t->e);
-	FL_CHECK(fl_group_submit(&own, &do_nothing, NULL, NULL) == 0);
-	FL_CHECK(fl_group_join(&own) == 0);
+	FL_OK(fl_group_submit(&own, &do_nothing, NULL, NULL));
+	FL_OK(fl_group_join(&own));
 	t->rc = fl_group_join_until(&t->group, fl_after(FL_MS(1)), NULL);
 	return 0;
 }
@@ -175,8 +175,8 @@ static int block_here(void *arg)
 	struct taken *t = arg;
 	fl_event_set(&t->begun);
 	fl_blocking_begin();
-	FL_CHECK(fl_event_wait(&t->deeper) == 0);
-	FL_CHECK(fl_executor_get_stats(t->e, &t->stats) == 0);
+	FL_OK(fl_event_wait(&t->deeper));
+	FL_OK(fl_executor_get_stats(t->e, &t->stats));
 	fl_blocking_end();
 	return 0;
 }

@@ -34,8 +34,9 @@ static void told_of(int error, const char *message)
 	fl_future *f;
 	int result;
 	(void)snprintf(order.message, sizeof order.message, "%s", message);
-	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
-	FL_CHECK(ends_with_submit(e, order, &f) == 0 && ends_with_get(f, &result) == FL_ETASK);
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_OK(ends_with_submit(e, order, &f));
+	FL_RC(ends_with_get(f, &result), FL_ETASK);
 	fl_future_free(f);
 	fl_executor_free(e);
 }

@@ -46,7 +46,7 @@ POOL_TEST(future_callback_without_memory_is_refused_and_not_called, 1)
 	struct note note[2] = {{&notes, 1}, {&notes, 2}};
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_future_on_end(held.f, take_note, &note[0]), -ENOMEM);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	FL_OK(fl_future_on_end(held.f, take_note, &note[1]));
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
@@ -69,7 +69,7 @@ static void free_and_be_passed(fl_future *f, void *arg)
 	const struct passed *p = arg;
 	fl_future_free(f);
 	fl_event_set(&p->gate->open);
-	FL_CHECK(fl_future_wait(p->behind) == 0);
+	FL_OK(fl_future_wait(p->behind));
 }
 
 /* ... also a task that is being cancelled while a worker takes it. */
@@ -101,8 +101,8 @@ FL_TASK_STATIC(wait_under_a_scope, fl_cancel_token **, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_CHECK(fl_cancel_scope_current() != NULL);
-	FL_CHECK(callback_task_submit(fl_executor_current(), 1, &f) == 0);
-	FL_CHECK(fl_future_on_end(f, note_scope, *arg) == 0);
+	FL_OK(callback_task_submit(fl_executor_current(), 1, &f));
+	FL_OK(fl_future_on_end(f, note_scope, *arg));
 	return fl_future_wait(f); /* runs it here */
 }
 

@@ -50,30 +50,30 @@ static void wait_for_each(void *arg)
 	fl_future *left[] = {p->held.f, p->waits};
 	int result = 0;
 	for (int i = 0; i < 2; i++) {
-		FL_CHECK(fl_future_wait(left[i]) == -EOWNERDEAD);
-		FL_CHECK(fl_future_wait_until(left[i], fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_future_try_wait(left[i]) == -EOWNERDEAD);
+		FL_RC(fl_future_wait(left[i]), -EOWNERDEAD);
+		FL_RC(fl_future_wait_until(left[i], fl_after(FL_S(60)), NULL), -EOWNERDEAD);
+		FL_RC(fl_future_try_wait(left[i]), -EOWNERDEAD);
 	}
-	FL_CHECK(fl_future_get(p->waits, &result, sizeof result) == -EOWNERDEAD);
-	FL_CHECK(fl_future_get_until(p->waits, &result, sizeof result, 0, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_future_try_get(p->waits, &result, sizeof result) == -EOWNERDEAD);
-	FL_CHECK(fl_future_get(p->waits, &result, 1) == -EINVAL);
+	FL_RC(fl_future_get(p->waits, &result, sizeof result), -EOWNERDEAD);
+	FL_RC(fl_future_get_until(p->waits, &result, sizeof result, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_future_try_get(p->waits, &result, sizeof result), -EOWNERDEAD);
+	FL_RC(fl_future_get(p->waits, &result, 1), -EINVAL);
 	FL_CHECK(fl_future_error(p->waits) == 0);
 	FL_CHECK(fl_future_get_state(p->waits) == FL_PENDING);
 	/* What has ended has, before the fork or after it. */
 	FL_CHECK(fl_future_wait(p->done) == 0 && twice_get(p->done, &result) == 0 && result == 42);
-	FL_CHECK(fl_future_cancel(p->waits) == 0);
-	FL_CHECK(fl_future_wait(p->waits) == 0);
+	FL_OK(fl_future_cancel(p->waits));
+	FL_OK(fl_future_wait(p->waits));
 	FL_CHECK(twice_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
-	FL_CHECK(fl_future_cancel(p->held.f) == -EBUSY);
-	FL_CHECK(fl_future_wait(p->held.f) == -EOWNERDEAD);
+	FL_RC(fl_future_cancel(p->held.f), -EBUSY);
+	FL_RC(fl_future_wait(p->held.f), -EOWNERDEAD);
 }
 
 FL_TEST(future_fork_wait_for_the_parents_task)
 {
 	struct parent p;
 	begin(&p);
-	assert_int_equal(fl_test_child(wait_for_each, &p, NULL, 0), 0);
+	FL_OK(fl_test_child(wait_for_each, &p, NULL, 0));
 	end(&p);
 }
 
@@ -84,11 +84,11 @@ static void wait_for_own(void *arg)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	int result = 0;
-	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
-	FL_CHECK(twice_submit(e, 5, &f) == 0);
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_OK(twice_submit(e, 5, &f));
 	FL_CHECK(twice_get(f, &result) == 0 && result == 10);
 	fl_future_free(f);
-	FL_CHECK(twice_submit(p->e, 5, &f) == -EOWNERDEAD);
+	FL_RC(twice_submit(p->e, 5, &f), -EOWNERDEAD);
 	fl_executor_free(e);
 }
 
@@ -96,7 +96,7 @@ FL_TEST(future_fork_wait_for_the_childs_task)
 {
 	struct parent p;
 	begin(&p);
-	assert_int_equal(fl_test_child(wait_for_own, &p, NULL, 0), 0);
+	FL_OK(fl_test_child(wait_for_own, &p, NULL, 0));
 	end(&p);
 }
 
@@ -106,17 +106,17 @@ static void wait_for_several(void *arg)
 	struct parent *p = arg;
 	fl_promise *promise = NULL;
 	fl_future *promised = NULL;
-	FL_CHECK(fl_promise_create(&promise, 0, NULL, &promised) == 0);
+	FL_OK(fl_promise_create(&promise, 0, NULL, &promised));
 	fl_future *with_done[] = {p->held.f, p->done, p->waits}, *without[] = {p->held.f, p->waits},
 		  *with_promised[] = {p->held.f, promised};
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_ALL_ENDED) == -EOWNERDEAD);
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ENDED) == 1);
 	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ERROR) == -EOWNERDEAD);
 	FL_CHECK(fl_futures_wait(without, 2, FL_FIRST_ENDED) == -EOWNERDEAD);
-	FL_CHECK(fl_futures_wait_until(without, 2, FL_FIRST_ERROR, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+	FL_RC(fl_futures_wait_until(without, 2, FL_FIRST_ERROR, fl_after(FL_S(60)), NULL), -EOWNERDEAD);
 	/* A promise may still be set in this process. */
-	FL_CHECK(fl_futures_wait_until(with_promised, 2, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_promise_fail(promise, -EIO, "no") == 0);
+	FL_RC(fl_futures_wait_until(with_promised, 2, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_promise_fail(promise, -EIO, "no"));
 	FL_CHECK(fl_futures_wait(with_promised, 2, FL_FIRST_ERROR) == 1);
 	FL_CHECK(fl_futures_wait(with_promised, 2, FL_ALL_ENDED) == -EOWNERDEAD);
 	FL_CHECK(fl_futures_ended(with_promised, 2) == 1);
@@ -128,7 +128,7 @@ FL_TEST(future_fork_wait_for_several)
 {
 	struct parent p;
 	begin(&p);
-	assert_int_equal(fl_test_child(wait_for_several, &p, NULL, 0), 0);
+	FL_OK(fl_test_child(wait_for_several, &p, NULL, 0));
 	end(&p);
 }
 
@@ -138,11 +138,11 @@ static void hand_out(void *arg)
 	fl_future *all[] = {p->held.f, p->done, p->waits};
 	fl_as_completed *c = NULL;
 	size_t i = 9;
-	FL_CHECK(fl_futures_as_completed_create(&c, all, 3) == 0);
+	FL_OK(fl_futures_as_completed_create(&c, all, 3));
 	FL_CHECK(fl_as_completed_next(c, &i) == 0 && i == 1);
-	FL_CHECK(fl_as_completed_next(c, &i) == -EOWNERDEAD);
-	FL_CHECK(fl_as_completed_try_next(c, &i) == -EOWNERDEAD);
-	FL_CHECK(fl_as_completed_next_until(c, &i, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+	FL_RC(fl_as_completed_next(c, &i), -EOWNERDEAD);
+	FL_RC(fl_as_completed_try_next(c, &i), -EOWNERDEAD);
+	FL_RC(fl_as_completed_next_until(c, &i, fl_after(FL_S(60)), NULL), -EOWNERDEAD);
 	fl_as_completed_free(c);
 }
 
@@ -150,7 +150,7 @@ FL_TEST(future_fork_hands_out_what_has_ended)
 {
 	struct parent p;
 	begin(&p);
-	assert_int_equal(fl_test_child(hand_out, &p, NULL, 0), 0);
+	FL_OK(fl_test_child(hand_out, &p, NULL, 0));
 	end(&p);
 }
 
@@ -169,21 +169,21 @@ static void wait_for_chains(void *arg)
 	fl_executor *own = NULL;
 	fl_future *f = NULL;
 	int result = 0, number = 7;
-	FL_CHECK(fl_future_wait(r->after_runs) == -EOWNERDEAD);
-	FL_CHECK(fl_future_wait(r->submitted) == -EOWNERDEAD);
-	FL_CHECK(fl_future_try_wait(r->last) == -EOWNERDEAD);
-	FL_CHECK(fl_future_wait(r->last) == -EOWNERDEAD);
-	FL_CHECK(fl_future_wait_until(r->after_promise, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_future_try_wait(r->promised) == -EAGAIN);
-	FL_CHECK(fl_promise_set(r->promise, &number) == 0);
+	FL_RC(fl_future_wait(r->after_runs), -EOWNERDEAD);
+	FL_RC(fl_future_wait(r->submitted), -EOWNERDEAD);
+	FL_RC(fl_future_try_wait(r->last), -EOWNERDEAD);
+	FL_RC(fl_future_wait(r->last), -EOWNERDEAD);
+	FL_RC(fl_future_wait_until(r->after_promise, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_future_try_wait(r->promised), -EAGAIN);
+	FL_OK(fl_promise_set(r->promise, &number));
 	FL_CHECK(fl_future_get(r->promised, &result, sizeof result) == 0 && result == 7);
 	/* Its task would be the parent's. */
 	FL_CHECK(fl_future_wait(r->after_promise) == 0 && fl_future_error(r->after_promise) == -EOWNERDEAD);
-	FL_CHECK(fl_sequential_executor_create(&own, NULL) == 0);
-	FL_CHECK(fl_future_then(r->p.waits, own, &twice, &f) == 0);
-	FL_CHECK(fl_future_wait(f) == -EOWNERDEAD);
+	FL_OK(fl_sequential_executor_create(&own, NULL));
+	FL_OK(fl_future_then(r->p.waits, own, &twice, &f));
+	FL_RC(fl_future_wait(f), -EOWNERDEAD);
 	fl_future_free(f);
-	FL_CHECK(fl_future_then(r->p.done, own, &twice, &f) == 0);
+	FL_OK(fl_future_then(r->p.done, own, &twice, &f));
 	FL_CHECK(twice_get(f, &result) == 0 && result == 84);
 	fl_future_free(f);
 	fl_executor_free(own);
@@ -204,7 +204,7 @@ FL_TEST(future_fork_wait_for_a_chain)
 		fl_future_free(f);
 		f = r.last;
 	}
-	assert_int_equal(fl_test_child(wait_for_chains, &r, NULL, 0), 0);
+	FL_OK(fl_test_child(wait_for_chains, &r, NULL, 0));
 	FL_OK(fl_future_cancel(r.last));
 	FL_OK(fl_future_cancel(r.after_promise));
 	fl_promise_free(r.promise);
@@ -219,12 +219,12 @@ static fl_future *own_future;
 
 static void wait_for_itself(void *unused)
 {
-	FL_CHECK(fl_future_wait(own_future) == -EOWNERDEAD);
+	FL_RC(fl_future_wait(own_future), -EOWNERDEAD);
 }
 
 FL_TASK_STATIC(fork_and_wait, fl_event *, int)
 {
-	FL_CHECK(fl_event_wait(*arg) == 0);
+	FL_OK(fl_event_wait(*arg));
 	*result = fl_test_child(wait_for_itself, NULL, NULL, 0);
 	return 0;
 }

@@ -17,7 +17,7 @@ static void begin_some(void *arg)
 {
 	struct some *s = arg;
 	for (int i = 0; i < SOME; i++)
-		FL_CHECK(int_promise_create(&s->p[i], NULL, &s->f[i]) == 0);
+		FL_OK(int_promise_create(&s->p[i], NULL, &s->f[i]));
 }
 
 static void end_some(void *arg)
@@ -31,7 +31,7 @@ static void end_some(void *arg)
 
 static void break_promise(fl_promise *p)
 {
-	FL_CHECK(fl_promise_fail(p, -EIO, "failed") == 0);
+	FL_OK(fl_promise_fail(p, -EIO, "failed"));
 }
 
 FL_TEST(futures_wait_of_none_returns_at_once)
@@ -236,7 +236,7 @@ static int end_thousands(void *arg)
 {
 	struct thousands *t = arg;
 	for (size_t i = 0; i + 1 < t->n; i++)
-		FL_CHECK(int_promise_set(t->p[i], 1) == 0);
+		FL_OK(int_promise_set(t->p[i], 1));
 	break_promise(t->p[t->n - 1]);
 	return 0;
 }
@@ -283,7 +283,7 @@ static int wait_for_all(void *arg)
 static void end_all(void *arg)
 {
 	for (int i = 0; i < SOME; i++)
-		FL_CHECK(int_promise_set(((struct some *)arg)->p[i], i) == 0);
+		FL_OK(int_promise_set(((struct some *)arg)->p[i], i));
 }
 
 static int wait_for_first(void *arg)
@@ -324,8 +324,8 @@ FL_TASK_STATIC(wait_for_both, bool, int)
 	FL_SCOPED(fl_promise) *p = NULL;
 	fl_future *both[2] = {NULL, NULL};
 	const int promised = *arg ? 1 : 0;
-	FL_CHECK(fl_promise_create(&p, 0, NULL, &both[promised]) == 0);
-	FL_CHECK(end_promise_submit(e, p, &both[!promised]) == 0);
+	FL_OK(fl_promise_create(&p, 0, NULL, &both[promised]));
+	FL_OK(end_promise_submit(e, p, &both[!promised]));
 	*result = fl_futures_wait_until(both, 2, FL_ALL_ENDED, FL_FOREVER, FL_SHIELDED);
 	fl_future_free(both[0]);
 	fl_future_free(both[1]);

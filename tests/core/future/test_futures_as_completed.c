@@ -20,8 +20,8 @@ static void begin_some(void *arg)
 {
 	struct some *s = arg;
 	for (int i = 0; i < SOME; i++)
-		FL_CHECK(int_promise_create(&s->p[i], NULL, &s->f[i]) == 0);
-	FL_CHECK(fl_futures_as_completed_create(&s->c, s->f, SOME) == 0);
+		FL_OK(int_promise_create(&s->p[i], NULL, &s->f[i]));
+	FL_OK(fl_futures_as_completed_create(&s->c, s->f, SOME));
 }
 
 static void end_some(void *arg)
@@ -156,7 +156,7 @@ FL_TEST(futures_completed_without_memory)
 	for (unsigned skip = 0; skip < 2; skip++) {
 		seam_fail_allocs(skip, 1);
 		FL_RC(fl_futures_as_completed_create(&s.c, s.f, SOME), -ENOMEM);
-		assert_int_equal(seam_heal(), 0);
+		FL_OK(seam_heal());
 	}
 	FL_RC(fl_futures_as_completed_create(&s.c, s.f, SIZE_MAX / 2), -ENOMEM);
 	s.c = NULL;
@@ -184,10 +184,10 @@ static int take_all(void *arg)
 	size_t index;
 	for (int i = 0; i < SOME; i++) {
 		FL_CHECK(fl_as_completed_next(s->c, &index) == 0 && index < SOME && !seen[index]);
-		FL_CHECK(fl_future_try_wait(s->f[index]) == 0);
+		FL_OK(fl_future_try_wait(s->f[index]));
 		seen[index] = true;
 	}
-	FL_CHECK(fl_as_completed_next(s->c, &index) == -ENODATA);
+	FL_RC(fl_as_completed_next(s->c, &index), -ENODATA);
 	return 0;
 }
 
@@ -246,13 +246,13 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	FL_SCOPED(fl_as_completed) *c = NULL;
 	size_t i = 77;
-	FL_CHECK(fl_promise_create(&p, sizeof(int), NULL, &f) == 0);
-	FL_CHECK(fl_future_then(f, fl_executor_current(), &completed_double, &next) == 0);
-	FL_CHECK(fl_futures_as_completed_create(&c, &next, 1) == 0);
-	FL_CHECK(fl_as_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
-	FL_CHECK(fl_promise_set(p, &(int){21}) == 0);
+	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
+	FL_OK(fl_future_then(f, fl_executor_current(), &completed_double, &next));
+	FL_OK(fl_futures_as_completed_create(&c, &next, 1));
+	FL_RC(fl_as_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_OK(fl_promise_set(p, &(int){21}));
 	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
-	FL_CHECK(fl_as_completed_try_next(c, &i) == -ENODATA);
+	FL_RC(fl_as_completed_try_next(c, &i), -ENODATA);
 	return completed_double_get(next, result);
 }
 

@@ -82,7 +82,7 @@ PROMISE_TEST(promise_fails_without_memory_for_the_message)
 {
 	seam_fail_allocs(0, 1);
 	FL_OK(fl_promise_fail(p, -EIO, "not said"));
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	fl_test_future_ended(f, -EIO, "(message lost: out of memory)");
 }
 
@@ -245,7 +245,7 @@ FL_TEST(promise_create_without_room)
 	FL_RC(fl_promise_create(&p, FL_TASK_SIZE_MAX + 1, NULL, &f), -E2BIG);
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_promise_create(&p, 8, NULL, &f), -ENOMEM);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	assert_null(p);
 	assert_null(f);
 }
@@ -287,7 +287,7 @@ static int work_under_token(void *arg)
 {
 	struct own *own = arg;
 	fl_event never = FL_EVENT_INIT;
-	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_promise_token(own->p)) == -ECANCELED);
+	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_promise_token(own->p)), -ECANCELED);
 	return 0;
 }
 

@@ -214,7 +214,7 @@ static void act(void *arg)
 	a->waiting = fl_barrier_waiting(&a->barrier);
 	if (a->holds) {
 		fl_event_set(&a->entered);
-		FL_CHECK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED));
 	}
 	if (a->aborts)
 		fl_barrier_abort(&a->barrier);

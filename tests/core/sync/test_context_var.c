@@ -27,7 +27,7 @@ IN_CONTEXT(context_var_has_its_default)
 	static fl_context_var zero;
 	FL_CHECK(fl_context_var_get(&fl_test_colour) == fl_test_white);
 	FL_CHECK(fl_context_var_get(&zero) == NULL);
-	FL_CHECK(fl_context_var_set(&fl_test_colour, NULL, NULL) == 0);
+	FL_OK(fl_context_var_set(&fl_test_colour, NULL, NULL));
 	FL_CHECK(fl_context_var_get(&fl_test_colour) == NULL); /* NULL is a value */
 	return 0;
 }
@@ -41,8 +41,8 @@ FL_TEST(context_var_get_is_a_threads_first_call)
 {
 	pthread_t t;
 	void *colour = NULL;
-	assert_int_equal(pthread_create(&t, NULL, get_only, NULL), 0);
-	assert_int_equal(pthread_join(t, &colour), 0);
+	FL_OK(pthread_create(&t, NULL, get_only, NULL));
+	FL_OK(pthread_join(t, &colour));
 	assert_ptr_equal(colour, fl_test_white);
 }
 
@@ -71,7 +71,7 @@ IN_CONTEXT(context_var_tokens_in_any_order)
 	fl_test_own(7);
 	for (int round = 0; round < ROUNDS; round++)
 		for (int o = 0; o < 6; o++) {
-			FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, &colour) == 0);
+			FL_OK(fl_context_var_set(&fl_test_colour, fl_test_red, &colour));
 			for (int i = 0; i < N; i++) {
 				tokens[i] = (fl_context_token)FL_CONTEXT_TOKEN_INIT;
 				fl_test_own_scoped(10 + i, &tokens[i]);
@@ -103,7 +103,7 @@ FL_TEST(context_var_lists_stay_short)
 	for (int i = 0; i < ROUNDS; i++) {
 		fl_context_token a = FL_CONTEXT_TOKEN_INIT, b = FL_CONTEXT_TOKEN_INIT;
 		fl_test_own_scoped(i, &a);
-		FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, &b) == 0);
+		FL_OK(fl_context_var_set(&fl_test_colour, fl_test_red, &b));
 		fl_context_var_reset(&a);
 		fl_context_var_reset(&b);
 		most = fl_test_live > most ? fl_test_live : most;
@@ -148,7 +148,7 @@ static fl_context_token foreign_token;
 
 static int set_foreign(void *unused)
 {
-	FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, &foreign_token) == 0);
+	FL_OK(fl_context_var_set(&fl_test_colour, fl_test_red, &foreign_token));
 	fl_context_token copy = foreign_token; /* only for the panic below */
 	fl_context_var_reset(&copy);
 	return 0;
@@ -216,7 +216,7 @@ static void *foreign_without_memory(void *unused)
 {
 	FL_FAULTS();
 	fl__sys.alloc = fl_test_no_memory;
-	FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, NULL) == -ENOMEM);
+	FL_RC(fl_context_var_set(&fl_test_colour, fl_test_red, NULL), -ENOMEM);
 	FL_CHECK(fl_context_var_get(&fl_test_colour) == fl_test_white);
 	return NULL;
 }
@@ -257,9 +257,9 @@ FL_TEST(context_var_of_a_thread_that_does_not_start)
 	{
 		FL_FAULTS();
 		fl__sys.thread_create = fl_test_no_threads;
-		FL_CHECK(fl_thread_start(&t, fl_test_see, NULL, NULL) == -EAGAIN);
+		FL_RC(fl_thread_start(&t, fl_test_see, NULL, NULL), -EAGAIN);
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_thread_start(&t, fl_test_see, NULL, NULL) == -ENOMEM);
+		FL_RC(fl_thread_start(&t, fl_test_see, NULL, NULL), -ENOMEM);
 	}
 	fl_context_var_reset(&token);
 	assert_int_equal(fl_test_values_alive(), 0);
@@ -279,7 +279,7 @@ static fl_local set_by_release = FL_LOCAL_INIT(fl_test_value_release);
 
 static void set_a_local(void *value)
 {
-	FL_CHECK(fl_local_set(&set_by_release, fl_test_value(9)) == 0);
+	FL_OK(fl_local_set(&set_by_release, fl_test_value(9)));
 	fl_test_value_release(value);
 }
 
@@ -287,7 +287,7 @@ static int end_with_both(void *unused)
 {
 	static fl_context_var setter = FL_CONTEXT_VAR_INIT(NULL, set_a_local);
 	fl_test_own(1);
-	FL_CHECK(fl_context_var_set(&setter, fl_test_value(2), NULL) == 0);
+	FL_OK(fl_context_var_set(&setter, fl_test_value(2), NULL));
 	return fl_local_set(&local, &destroyed_with);
 }
 
@@ -314,7 +314,7 @@ static void in_child(void *unused)
 IN_CONTEXT(context_var_in_a_forked_child)
 {
 	fl_test_own(1);
-	FL_CHECK(fl_test_child(in_child, NULL, NULL, 0) == 0);
+	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
 	FL_CHECK(fl_test_owned_number() == 1 && fl_test_values_alive() == 1);
 	return 0;
 }
@@ -326,7 +326,7 @@ IN_CONTEXT(context_values_empty)
 	fl_context_values values = FL_CONTEXT_VALUES_INIT;
 	fl_test_seen seen = {.number = -1};
 	fl_test_own(1);
-	FL_CHECK(fl_context_values_run(&values, fl_test_see, &seen) == 0);
+	FL_OK(fl_context_values_run(&values, fl_test_see, &seen));
 	FL_CHECK(seen.number == 0 && seen.colour == fl_test_white && fl_test_owned_number() == 1);
 	fl_context_values_free(&values);
 	fl_context_values_free(&values);
@@ -337,7 +337,7 @@ IN_CONTEXT(context_values_empty)
 static int run_elsewhere(void *values)
 {
 	fl_test_seen seen = {.number = -1};
-	FL_CHECK(fl_context_values_run(values, fl_test_see, &seen) == 0);
+	FL_OK(fl_context_values_run(values, fl_test_see, &seen));
 	FL_CHECK(seen.number == 1 && fl_test_owned_number() == 2);
 	return 0;
 }
@@ -360,8 +360,8 @@ IN_CONTEXT(context_values_keep_what_the_run_sets)
 {
 	FL_SCOPED(fl_context_values) values = FL_CONTEXT_VALUES_INIT;
 	fl_test_seen seen = {.number = -1};
-	FL_CHECK(fl_context_values_run(&values, fl_test_see, &seen) == 0);
-	FL_CHECK(fl_context_values_run(&values, fl_test_see, &seen) == 0);
+	FL_OK(fl_context_values_run(&values, fl_test_see, &seen));
+	FL_OK(fl_context_values_run(&values, fl_test_see, &seen));
 	FL_CHECK(seen.number == 99 && seen.colour == fl_test_blue && seen.calls == 2);
 	FL_CHECK(fl_test_owned_number() == 0);
 	return 0;
@@ -400,5 +400,5 @@ static int enter_again(void *values)
 FL_TEST(context_values_entered_twice_panics)
 {
 	fl_context_values values = FL_CONTEXT_VALUES_INIT;
-	assert_int_equal(fl_context_values_run(&values, enter_again, &values), 0);
+	FL_OK(fl_context_values_run(&values, enter_again, &values));
 }

@@ -22,7 +22,7 @@ static int remove_one(const char *path, const struct stat *s, int type, struct F
 
 static void fell(tree *t)
 {
-	FL_CHECK(nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+	FL_OK(nftw(t->root, remove_one, 16, FTW_DEPTH | FTW_PHYS));
 }
 
 #define TREE(name, proc) __attribute__((cleanup(fell))) tree name = plant(proc)
@@ -49,7 +49,7 @@ static void put(const tree *t, const char *path, const char *text)
 	FILE *f = fopen(whole, "w");
 	FL_CHECK(f != NULL);
 	FL_CHECK(fputs(text, f) >= 0);
-	FL_CHECK(fclose(f) == 0);
+	FL_OK(fclose(f));
 }
 
 /*
@@ -176,7 +176,7 @@ FL_TEST(cpu_group_nonsense_is_no_limit)
 FL_TEST(cpu_count_is_of_the_affinity_mask)
 {
 	cpu_set_t before, one;
-	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	FL_OK(sched_getaffinity(0, sizeof before, &before));
 	unsigned all = (unsigned)CPU_COUNT(&before);
 	unsigned usable = fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", all);
 	assert_int_equal(fl_cpu_count(), usable);
@@ -187,9 +187,9 @@ FL_TEST(cpu_count_is_of_the_affinity_mask)
 			continue;
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
-		assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+		FL_OK(sched_setaffinity(0, sizeof one, &one));
 		unsigned count = fl_cpu_count();
-		assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+		FL_OK(sched_setaffinity(0, sizeof before, &before));
 		assert_int_equal(count, 1);
 	}
 }

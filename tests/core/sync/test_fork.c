@@ -10,8 +10,8 @@ static void unlock_for_a_new_waiter(void *arg)
 	fl_test_caller c;
 	fl_test_begin_wait(&c, fl_test_lock, m);
 	fl_mutex_unlock(m);
-	FL_CHECK(fl_test_call_end(&c) == 0);
-	FL_CHECK(fl_mutex_destroy(m) == 0);
+	FL_OK(fl_test_call_end(&c));
+	FL_OK(fl_mutex_destroy(m));
 }
 
 /*
@@ -32,8 +32,8 @@ FL_TEST(fork_mutex_with_a_waiter)
 
 static void is_not_the_last(void *barrier)
 {
-	FL_CHECK(fl_barrier_try_wait(barrier) == -EAGAIN);
-	FL_CHECK(fl_barrier_wait_until(barrier, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_RC(fl_barrier_try_wait(barrier), -EAGAIN);
+	FL_RC(fl_barrier_wait_until(barrier, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 }
 
 FL_TEST(fork_barrier_forgets_arrivals)
@@ -59,13 +59,13 @@ static void act(void *arg)
 {
 	struct acting *a = arg;
 	fl_event_set(&a->entered);
-	FL_CHECK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED));
 }
 
 static void is_not_acting(void *arg)
 {
 	struct acting *a = arg;
-	FL_CHECK(fl_barrier_destroy(&a->barrier) == 0);
+	FL_OK(fl_barrier_destroy(&a->barrier));
 	is_not_the_last(&a->barrier);
 }
 
@@ -120,7 +120,7 @@ static void use_locals(void *arg)
 {
 	FL_CHECK(fl_local_get(&local) == arg); /* the forking thread keeps its own */
 	fl_local other = FL_LOCAL_INIT(NULL);
-	FL_CHECK(fl_local_set(&other, arg) == 0);
+	FL_OK(fl_local_set(&other, arg));
 	FL_CHECK(fl_local_get(&other) == arg);
 }
 
@@ -146,7 +146,7 @@ static void has_lost(void *arg)
 	/* It had ended before the fork. */
 	FL_CHECK(fl_thread_join(&threads[1], &result) == 0 && result == 0);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
-	FL_CHECK(fl_thread_detach(&threads[0]) == 0);
+	FL_OK(fl_thread_detach(&threads[0]));
 }
 
 FL_TEST(fork_loses_running_threads)
@@ -168,14 +168,14 @@ static fl_thread forking;
 static void knows_its_thread(void *arg)
 {
 	FL_CHECK(fl_thread_is_alive(&forking));
-	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
+	FL_RC(fl_thread_join(&forking, NULL), -EDEADLK);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
 }
 
 static int fork_in_fiber(void *arg)
 {
-	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
-	FL_CHECK(fl_test_child(knows_its_thread, NULL, NULL, 0) == 0);
+	FL_RC(fl_thread_join(&forking, NULL), -EDEADLK);
+	FL_OK(fl_test_child(knows_its_thread, NULL, NULL, 0));
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static void sleep_until_told(void)
 	sigset_t blocked;
 	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && sigismember(&blocked, SIGTERM) == 1);
 	fl__add_relaxed(&starts, 1);
-	FL_CHECK(fl_event_wait(&go) == 0);
+	FL_OK(fl_event_wait(&go));
 	fl__add_relaxed(&stops, 1);
 }
 
@@ -105,7 +105,7 @@ FL_TEST(helper_in_use_goes_on)
 /* A listed helper without a thread is told of the end; and no helper starts during it. */
 static unsigned start_one_more(void)
 {
-	FL_CHECK(fl__helper_start(&brief) == -EAGAIN);
+	FL_RC(fl__helper_start(&brief), -EAGAIN);
 	fl__add_relaxed(&ends, 1);
 	return 0;
 }
@@ -139,7 +139,7 @@ static void has_none(void *unused)
 {
 	fl__helpers_end(); /* waits for none of the parent's */
 	begin();
-	FL_CHECK(fl__helper_start(&sleeper) == 0);
+	FL_OK(fl__helper_start(&sleeper));
 	FL_WAIT_FOR(asleep() == 1);
 	fl__helpers_end();
 	FL_CHECK(asleep() == 0);
@@ -174,14 +174,14 @@ static void speak(void *unused)
 	/* acquire: pairs with tell_of_fork() */
 	FL_WAIT_FOR(fl__load_acquire(&forks));
 	for (int i = 0; i < 2000; i++) {
-		FL_CHECK(fl_local_set(&words, i % 2 ? &words : NULL) == 0);
+		FL_OK(fl_local_set(&words, i % 2 ? &words : NULL));
 		(void)sched_yield();
 	}
 }
 
 static void end_with_words(void)
 {
-	FL_CHECK(pthread_setspecific(last_words, &last_words) == 0);
+	FL_OK(pthread_setspecific(last_words, &last_words));
 	fl__add_relaxed(&starts, 1);
 }
 

@@ -37,7 +37,7 @@ static char a_value[] = "a", b_value[] = "b", c_value[] = "c";
 static int own_value(void *unused)
 {
 	FL_CHECK(fl_local_get(&plain) == NULL);
-	FL_CHECK(fl_local_set(&plain, b_value) == 0);
+	FL_OK(fl_local_set(&plain, b_value));
 	FL_CHECK(fl_local_get(&plain) == b_value);
 	return 0;
 }
@@ -59,9 +59,9 @@ FL_TEST(local_is_each_contexts_own)
 static int null_on_a_fresh_context(void *unused)
 {
 	static fl_local fresh;
-	FL_CHECK(fl_local_set(&fresh, NULL) == 0);
+	FL_OK(fl_local_set(&fresh, NULL));
 	FL_CHECK(fl_local_get(&fresh) == NULL);
-	FL_CHECK(fl_local_set(&fresh, a_value) == 0);
+	FL_OK(fl_local_set(&fresh, a_value));
 	FL_CHECK(fl_local_get(&fresh) == a_value);
 	return 0;
 }
@@ -78,7 +78,7 @@ static int set_many(void *unused)
 {
 	static char cells[MANY];
 	for (int i = MANY - 1; i >= 0; i--)
-		FL_CHECK(fl_local_set(&many[i], &cells[i]) == 0);
+		FL_OK(fl_local_set(&many[i], &cells[i]));
 	for (int i = 0; i < MANY; i++)
 		FL_CHECK(fl_local_get(&many[i]) == &cells[i]);
 	return 0;
@@ -95,18 +95,18 @@ static fl_local third = FL_LOCAL_INIT(note_value);
 
 static int set_in_order(void *unused)
 {
-	FL_CHECK(fl_local_set(&first, a_value) == 0);
-	FL_CHECK(fl_local_set(&second, b_value) == 0);
-	FL_CHECK(fl_local_set(&third, c_value) == 0);
+	FL_OK(fl_local_set(&first, a_value));
+	FL_OK(fl_local_set(&second, b_value));
+	FL_OK(fl_local_set(&third, c_value));
 	return 0;
 }
 
 static int set_backwards(void *unused)
 {
-	FL_CHECK(fl_local_set(&third, c_value) == 0);
-	FL_CHECK(fl_local_set(&second, b_value) == 0);
-	FL_CHECK(fl_local_set(&second, NULL) == 0);
-	FL_CHECK(fl_local_set(&first, a_value) == 0);
+	FL_OK(fl_local_set(&third, c_value));
+	FL_OK(fl_local_set(&second, b_value));
+	FL_OK(fl_local_set(&second, NULL));
+	FL_OK(fl_local_set(&first, a_value));
 	return 0;
 }
 
@@ -122,8 +122,8 @@ FL_TEST(local_destructors_run_in_the_order_of_the_first_set)
 
 static int set_again(void *unused)
 {
-	FL_CHECK(fl_local_set(&first, a_value) == 0);
-	FL_CHECK(fl_local_set(&first, b_value) == 0);
+	FL_OK(fl_local_set(&first, a_value));
+	FL_OK(fl_local_set(&first, b_value));
 	return 0;
 }
 
@@ -143,16 +143,16 @@ static void note_and_set_again(void *left)
 	int *rounds = left;
 	note((char)('0' + *rounds));
 	FL_CHECK(fl_local_get(&stubborn) == NULL);
-	FL_CHECK(fl_local_set(&meek, c_value) == 0);
+	FL_OK(fl_local_set(&meek, c_value));
 	if (--*rounds > 0)
-		FL_CHECK(fl_local_set(&stubborn, rounds) == 0);
+		FL_OK(fl_local_set(&stubborn, rounds));
 }
 
 static int be_stubborn(void *rounds)
 {
-	FL_CHECK(fl_local_set(&meek, a_value) == 0);
-	FL_CHECK(fl_local_set(&meek, NULL) == 0);
-	FL_CHECK(fl_local_set(&stubborn, rounds) == 0);
+	FL_OK(fl_local_set(&meek, a_value));
+	FL_OK(fl_local_set(&meek, NULL));
+	FL_OK(fl_local_set(&stubborn, rounds));
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static void use_the_library(void *mutex)
 {
 	FL_LOCKED(mutex);
 	destroyer = fl_thread_current_id();
-	FL_CHECK(fl_sleep(FL_US(10)) == 0);
+	FL_OK(fl_sleep(FL_US(10)));
 }
 
 static fl_local busy = FL_LOCAL_INIT(use_the_library);
@@ -233,16 +233,16 @@ static void exhaust(void *arg)
 	FL_CHECK(rc == -EAGAIN);
 	FL_CHECK(i <= ALL && i > ALL - 256); /* what the other cases have left */
 	FL_CHECK(fl_local_get(&locals[i]) == NULL);
-	FL_CHECK(fl_local_set(&locals[i], NULL) == -EAGAIN);
+	FL_RC(fl_local_set(&locals[i], NULL), -EAGAIN);
 	for (int j = 0; j < i; j++)
 		FL_CHECK(fl_local_get(&locals[j]) == arg);
-	FL_CHECK(fl_local_set(&locals[i - 1], NULL) == 0);
+	FL_OK(fl_local_set(&locals[i - 1], NULL));
 }
 
 /* In a child: its locals end with it. */
 FL_TEST(local_there_are_1024)
 {
-	assert_int_equal(fl_test_child(exhaust, a_value, NULL, 0), 0);
+	FL_OK(fl_test_child(exhaust, a_value, NULL, 0));
 	FL_OK(fl_local_set(&plain, a_value));
 	FL_OK(fl_local_set(&plain, NULL));
 }

@@ -129,7 +129,7 @@ static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_
 static int overtake_and_wake(const uint32_t *word, int n)
 {
 	if (fl__swap_acquire(&awaited_rc, 0) == 1)
-		FL_CHECK(fl_mutex_try_lock(&mutex_awaited) == 0);
+		FL_OK(fl_mutex_try_lock(&mutex_awaited));
 	return fl_test_real_sys.futex_wake(word, n);
 }
 
@@ -291,7 +291,7 @@ static int rt_holder(void *arg)
 static int rt_waiter(void *arg)
 {
 	rt *r = arg;
-	FL_CHECK(fl_event_wait(&r->held) == 0);
+	FL_OK(fl_event_wait(&r->held));
 	if (r->rc != 0 || become_fifo(r, 2) != 0)
 		return 0;
 	fl_mutex_lock(&r->mutex);

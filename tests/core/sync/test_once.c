@@ -17,7 +17,7 @@ static int do_job(void *arg)
 	j->calls++;
 	if (j->waits) {
 		fl_event_set(&j->entered);
-		FL_CHECK(fl_event_wait_until(&j->go, FL_FOREVER, FL_SHIELDED) == 0);
+		FL_OK(fl_event_wait_until(&j->go, FL_FOREVER, FL_SHIELDED));
 	}
 	if (j->failures > 0) {
 		j->failures--;
@@ -142,7 +142,7 @@ static int ends_its_thread(void *arg)
 	job *j = arg;
 	j->calls++;
 	fl_event_set(&j->entered);
-	FL_CHECK(fl_event_wait(&j->go) == 0);
+	FL_OK(fl_event_wait(&j->go));
 	pthread_exit(NULL);
 }
 

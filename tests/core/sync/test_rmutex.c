@@ -104,7 +104,7 @@ static int hold(void *arg)
 	holding *h = arg;
 	fl_rmutex_lock(&h->m);
 	fl_event_set(&h->held);
-	FL_CHECK(fl_event_wait(&h->release) == 0);
+	FL_OK(fl_event_wait(&h->release));
 	fl_rmutex_unlock(&h->m);
 	return 0;
 }
@@ -138,8 +138,8 @@ static int lock_and_leave(void *m)
 static int not_mine(void *m)
 {
 	FL_CHECK(!fl_rmutex_depth(m));
-	FL_CHECK(fl_rmutex_try_lock(m) == -EBUSY);
-	FL_CHECK(fl_rmutex_lock_until(m, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_rmutex_try_lock(m), -EBUSY);
+	FL_RC(fl_rmutex_lock_until(m, 0, NULL), -ETIMEDOUT);
 	return 0;
 }
 

@@ -332,13 +332,13 @@ static void use_in_child(void *arg)
 {
 	fl_rwlock *l = arg;
 	fl_test_caller c;
-	FL_CHECK(fl_rwlock_try_read_lock(l) == 0);
+	FL_OK(fl_rwlock_try_read_lock(l));
 	fl_rwlock_read_unlock(l);
 	fl_rwlock_write_lock(l);
 	fl_test_begin_wait(&c, write_briefly, l);
 	fl_rwlock_write_unlock(l);
-	FL_CHECK(fl_test_call_end(&c) == 0);
-	FL_CHECK(fl_rwlock_destroy(l) == 0);
+	FL_OK(fl_test_call_end(&c));
+	FL_OK(fl_rwlock_destroy(l));
 	FL_CHECK(l->word_ == 0);
 }
 

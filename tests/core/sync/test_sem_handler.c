@@ -32,7 +32,7 @@ static void begin(void)
 	memset(&action, 0, sizeof action);
 	action.sa_handler = give;
 	action.sa_flags = SA_RESTART;
-	FL_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	FL_OK(sigaction(SIGUSR1, &action, NULL));
 	FL_OK(fl_sem_init(&room.s, 0));
 	FL_OK(fl_sem_init(&room.neighbour, 0));
 	given = 0;
@@ -42,7 +42,8 @@ FL_TEST(sem_handler_gives_a_permit)
 {
 	begin();
 	errno = 7;
-	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
+	FL_OK(raise(SIGUSR1));
 	assert_int_equal(fl_sem_value(&room.s), 2);
 	FL_OK(fl_sem_try_acquire_n(&room.s, 2));
 }
@@ -52,7 +53,7 @@ FL_TEST(sem_handler_wakes_a_waiter)
 	fl_test_caller c;
 	begin();
 	fl_test_begin_wait(&c, fl_test_acquire, &room.s);
-	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&room.s), 0);
 }
@@ -120,7 +121,9 @@ static void interrupt_a_holder(const void *key)
 	begin();
 	fl_test_begin_waits(c, 2, fl_test_acquire, &room.s);
 	fl__lot_open(&lot, key);
-	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
+	FL_OK(raise(SIGUSR1));
+	FL_OK(raise(SIGUSR1));
 	if (key == &room.s)
 		assert_int_equal(fl_sem_value(&room.s), 3); /* no waiter is served yet */
 	fl__lot_close(&lot);
@@ -150,10 +153,10 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	begin();
 	fl_test_begin_waits(c, 2, fl_test_acquire, &room.s);
 	fl__lot_open(&from, from_key);
-	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
 	(void)fl__lot_open_also(&from, &to, to_key);
 	assert_ptr_equal(from.key, from_key);
-	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
 	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
 	FL_OK(fl_test_call_end(&c[0]));
@@ -173,7 +176,7 @@ FL_TEST(sem_handler_interrupts_a_transaction_on_two_queues)
 static int wake_after_signal(const uint32_t *word, int n)
 {
 	fl__sys.futex_wake = fl_test_real_sys.futex_wake;
-	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
 	return fl__sys.futex_wake(word, n);
 }
 
@@ -205,12 +208,13 @@ static int interrupt_own_thread(void *unused)
 		f[i] = fl_test_start(take, NULL);
 	fl_test_settle();
 	FL_CHECK(fl_test_queued(&room.s) == 3);
-	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
 	fl__lot_open(&lot, &room.s);
-	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	FL_OK(raise(SIGUSR1));
+	FL_OK(raise(SIGUSR1));
 	fl__lot_close(&lot);
 	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
+		FL_OK(fl_test_join(f[i]));
 	return 0;
 }
 

@@ -244,7 +244,7 @@ static int release_to_fiber(void *unused)
 	FL_WAIT_FOR(fl_test_queued(&s) == 1 || (fl_fiber_yield(), false));
 	fl_sem_release(&s);
 	FL_CHECK(fl_sem_try_acquire(&s) == -EAGAIN && fl_test_queued(&s) == 0);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 	return 0;
 }
 

@@ -100,10 +100,10 @@ typedef struct self {
 static int join_oneself(void *arg)
 {
 	self *s = arg;
-	FL_CHECK(fl_event_wait(&s->started) == 0);
-	FL_CHECK(fl_thread_join(&s->handle, NULL) == -EDEADLK);
-	FL_CHECK(fl_thread_try_join(&s->handle, NULL) == -EDEADLK);
-	FL_CHECK(fl_thread_join_until(&s->handle, NULL, 0, NULL) == -EDEADLK);
+	FL_OK(fl_event_wait(&s->started));
+	FL_RC(fl_thread_join(&s->handle, NULL), -EDEADLK);
+	FL_RC(fl_thread_try_join(&s->handle, NULL), -EDEADLK);
+	FL_RC(fl_thread_join_until(&s->handle, NULL, 0, NULL), -EDEADLK);
 	fl_event_set(&s->ended);
 	return 0;
 }
@@ -120,8 +120,8 @@ FL_TEST(thread_cannot_join_itself)
 static int detach_oneself(void *arg)
 {
 	self *s = arg;
-	FL_CHECK(fl_event_wait(&s->started) == 0);
-	FL_CHECK(fl_thread_detach(&s->handle) == 0);
+	FL_OK(fl_event_wait(&s->started));
+	FL_OK(fl_thread_detach(&s->handle));
 	fl_event_set(&s->ended);
 	return 0;
 }
@@ -170,7 +170,7 @@ static int tell_self(void *arg)
 	self *s = arg;
 	s->id = fl_thread_current_id();
 	(void)snprintf(s->name, sizeof s->name, "%s", fl_thread_current_name());
-	FL_CHECK(pthread_getname_np(pthread_self(), s->kernel_name, sizeof s->kernel_name) == 0);
+	FL_OK(pthread_getname_np(pthread_self(), s->kernel_name, sizeof s->kernel_name));
 	return 0;
 }
 
@@ -213,11 +213,11 @@ FL_TEST(thread_that_others_started)
 {
 	self s, other;
 	pthread_t foreign;
-	assert_int_equal(pthread_create(&foreign, NULL, tell_foreign, &s), 0);
-	assert_int_equal(pthread_join(foreign, NULL), 0);
+	FL_OK(pthread_create(&foreign, NULL, tell_foreign, &s));
+	FL_OK(pthread_join(foreign, NULL));
 	assert_string_equal(s.name, "foreign");
-	assert_int_equal(pthread_create(&foreign, NULL, tell_foreign, &other), 0);
-	assert_int_equal(pthread_join(foreign, NULL), 0);
+	FL_OK(pthread_create(&foreign, NULL, tell_foreign, &other));
+	FL_OK(pthread_join(foreign, NULL));
 	assert_true(s.id != 0 && other.id != 0 && s.id != other.id && s.id != fl_thread_current_id());
 }
 
@@ -243,9 +243,9 @@ FL_TEST(thread_ids_are_never_used_twice)
 static int tell_stack(void *arg)
 {
 	pthread_attr_t attr;
-	FL_CHECK(pthread_getattr_np(pthread_self(), &attr) == 0);
-	FL_CHECK(pthread_attr_getstacksize(&attr, arg) == 0);
-	FL_CHECK(pthread_attr_destroy(&attr) == 0);
+	FL_OK(pthread_getattr_np(pthread_self(), &attr));
+	FL_OK(pthread_attr_getstacksize(&attr, arg));
+	FL_OK(pthread_attr_destroy(&attr));
 	return 0;
 }
 
@@ -284,7 +284,7 @@ FL_TEST(thread_stack_that_is_impossible)
 
 static int tell_signals(void *mask)
 {
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, mask) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, mask));
 	return 0;
 }
 
@@ -295,7 +295,7 @@ static int blocked_in(bool block, sigset_t *mine_after)
 	int n = 0;
 	FL_OK(fl_thread_start(&t, tell_signals, &theirs, &(fl_thread_config){.block_signals = block}));
 	fl_test_end(&t);
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, mine_after) == 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, NULL, mine_after));
 	for (int s = 1; s < 32; s++)
 		n += sigismember(&theirs, s) == 1;
 	return n;
@@ -304,14 +304,14 @@ static int blocked_in(bool block, sigset_t *mine_after)
 FL_TEST(thread_block_signals)
 {
 	sigset_t before, after, usr1;
-	assert_int_equal(sigemptyset(&usr1), 0);
-	assert_int_equal(sigaddset(&usr1, SIGUSR1), 0);
-	assert_int_equal(pthread_sigmask(SIG_SETMASK, &usr1, &before), 0);
+	FL_OK(sigemptyset(&usr1));
+	FL_OK(sigaddset(&usr1, SIGUSR1));
+	FL_OK(pthread_sigmask(SIG_SETMASK, &usr1, &before));
 	int inherited = blocked_in(false, &after);
 	bool same = sigismember(&after, SIGUSR1) == 1 && sigismember(&after, SIGUSR2) == 0;
 	int all = blocked_in(true, &after);
 	same &= sigismember(&after, SIGUSR1) == 1 && sigismember(&after, SIGUSR2) == 0;
-	assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 	assert_int_equal(inherited, 1);
 	assert_int_equal(all, 31 - 2 - 6); /* all but SIGKILL, SIGSTOP and those of faults */
 	assert_true(same);                 /* the caller's mask is as it was */

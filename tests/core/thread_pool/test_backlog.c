@@ -110,7 +110,7 @@ FL_TASK(backlog_root, fl_executor *, void)
 	static const void *seen[4 * RING];
 	for (unsigned i = 0, got; i < 8 * RING; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		FL_CHECK(backlog_leaf_submit(*arg, i, &f) == 0);
+		FL_OK(backlog_leaf_submit(*arg, i, &f));
 		FL_CHECK(backlog_leaf_get(f, &got) == 0 && got == i);
 		/* Its memory is reused, except for a bounded number of blocks. */
 		const size_t place = ((uintptr_t)f / 64) % (4 * RING);

@@ -93,7 +93,7 @@ FL_TASK_STATIC(wait_nested, struct wait *, void)
 
 static void set_promise(struct wait *w)
 {
-	FL_CHECK(fl_promise_set(w->promise, NULL) == 0);
+	FL_OK(fl_promise_set(w->promise, NULL));
 }
 
 static void set_event(struct wait *w)
@@ -194,7 +194,7 @@ static int run_loop(struct wait *w)
 
 static void close_end(struct wait *w)
 {
-	FL_CHECK(close(w->ends[1]) == 0);
+	FL_OK(close(w->ends[1]));
 }
 
 /* Reads until the pending task closes the pipe. */
@@ -233,12 +233,12 @@ static void wait_in_every_way(unsigned workers)
 		struct wait w = {.e = e, .other = other, .way = &ways[i]};
 		FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
 		FL_OK(fl_queue_create(&w.queue, sizeof(int), NULL));
-		assert_int_equal(pipe2(w.ends, O_CLOEXEC), 0);
+		FL_OK(pipe2(w.ends, O_CLOEXEC));
 		FL_OK(wait_nested_submit(e, &w, &f));
 		FL_OK(fl_future_get(f, NULL, 0));
 		if (ways[i].act != close_end)
 			close_end(&w);
-		assert_int_equal(close(w.ends[0]), 0);
+		FL_OK(close(w.ends[0]));
 		fl_queue_free(w.queue);
 		fl_promise_free(w.promise);
 		fl_future_free(w.answer);
@@ -292,9 +292,9 @@ FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
 {
 	fl_executor_stats stats;
 	fl_future *all[] = {(*arg)->answer};
-	FL_CHECK(fl_future_wait_until((*arg)->answer, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_executor_try_join((*arg)->other) == 0);
+	FL_RC(fl_future_wait_until((*arg)->answer, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_OK(fl_executor_try_join((*arg)->other));
 	int rc = fl_executor_get_stats((*arg)->e, &stats);
 	return rc == 0 && stats.threads != 1 ? -ERANGE : rc;
 }

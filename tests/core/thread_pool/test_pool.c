@@ -206,7 +206,7 @@ FL_TEST(pool_without_a_single_thread_refuses)
 	for (int i = 0; i < 3; i++)
 		FL_RC(fl_submit(e, &pool_count, &i, &f), -EAGAIN);
 	assert_ptr_equal(f, untouched);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 	FL_OK(fl_executor_try_join(e) == 0 ? 0 : fl_executor_join(e)); /* nothing is queued */
 	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
 
@@ -255,7 +255,7 @@ POOL_TEST(pool_submit_without_memory_refuses, 2)
 	FL_SCOPED(fl_executor) *fresh = pool_with(2);
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_submit(fresh, &pool_count, &(int){1}, NULL), -ENOMEM);
-	assert_int_equal(seam_heal(), 0);
+	FL_OK(seam_heal());
 }
 
 /* Initializers. */

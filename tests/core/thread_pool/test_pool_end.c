@@ -34,8 +34,8 @@ static fl_executor *executor_of(int kind)
 
 static void join_in_callback(fl_future *f, void *arg)
 {
-	FL_CHECK(fl_executor_join(arg) == -EDEADLK);
-	FL_CHECK(fl_executor_try_join(arg) == -EDEADLK);
+	FL_RC(fl_executor_join(arg), -EDEADLK);
+	FL_RC(fl_executor_try_join(arg), -EDEADLK);
 	COUNT(&runs);
 }
 
@@ -88,9 +88,9 @@ FL_TASK(end_uses_another, fl_executor *, int)
 	fl_executor *mine = fl_executor_current();
 	FL_CHECK(mine && mine != *arg);
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(end_count_submit(*arg, 5, &f) == 0);
-	FL_CHECK(end_count_get(f, result) == 0);
-	FL_CHECK(fl_executor_join(*arg) == 0);
+	FL_OK(end_count_submit(*arg, 5, &f));
+	FL_OK(end_count_get(f, result));
+	FL_OK(fl_executor_join(*arg));
 	fl_executor_free(*arg);
 	FL_CHECK(fl_executor_current() == mine);
 	return 0;
@@ -155,7 +155,7 @@ FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 	fl_event_set(&(*arg)->gate->entered);
 	const int rc = fl_event_wait(&(*arg)->gate->open);
 	/* not removed before: it might be the next to be called, and then would not be */
-	FL_CHECK(fl_event_wait_until(&(*arg)->asked, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&(*arg)->asked, FL_FOREVER, FL_SHIELDED));
 	FL_CHECK(!fl_cancel_callback_remove(&callback));
 	return rc;
 }
@@ -163,7 +163,7 @@ FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 FL_TASK_STATIC(wait_for_inner, struct inner *, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(wait_to_be_asked_submit((*arg)->e, *arg, &f) == 0);
+	FL_OK(wait_to_be_asked_submit((*arg)->e, *arg, &f));
 	/* Runs it here: there is one worker. */
 	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
 }

@@ -19,10 +19,10 @@ FL_TASK_STATIC(end_count, int, int, .drop_arg = count_drop)
 static void make_in_child(void *arg)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_OK(fl_thread_executor_create(&e, NULL));
 	fl_future *f = NULL;
 	int n = 0;
-	FL_CHECK(end_count_submit(e, 7, &f) == 0);
+	FL_OK(end_count_submit(e, 7, &f));
 	FL_CHECK(end_count_get(f, &n) == 0 && n == 7);
 	fl_future_free(f);
 	fl_executor_free(e);

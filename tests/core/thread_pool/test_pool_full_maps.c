@@ -49,7 +49,7 @@ static struct busy busy;
 static bool stand_in_line(unsigned n)
 {
 	fl_executor_stats stats;
-	FL_CHECK(fl_executor_get_stats(busy.e, &stats) == 0);
+	FL_OK(fl_executor_get_stats(busy.e, &stats));
 	return stats.pending == 1 && fl_test_queued(&busy.e->permits.free) == n;
 }
 
@@ -67,7 +67,7 @@ FL_TASK(full_plus_one_late, int, int)
 
 static int submit_last(void *unused)
 {
-	FL_CHECK(fl_event_wait(&busy.begun) == 0);
+	FL_OK(fl_event_wait(&busy.begun));
 	return hold_submit(busy.e, &busy.last, NULL);
 }
 

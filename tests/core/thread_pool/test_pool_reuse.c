@@ -43,7 +43,7 @@ struct waiter {
 
 static void submit_first(struct waiter *x)
 {
-	FL_CHECK(reuse_first_submit_with(x->e, 1, &x->f, &(fl_submit_config){.on_end = x->on_end}) == 0);
+	FL_OK(reuse_first_submit_with(x->e, 1, &x->f, &(fl_submit_config){.on_end = x->on_end}));
 }
 
 static int wait_by_get(void *arg)
@@ -83,7 +83,7 @@ static int wait_for_intrusive(void *arg)
 {
 	struct waiter *x = arg;
 	int in = 1, out = 0;
-	FL_CHECK(fl_intrusive_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL) == 0);
+	FL_OK(fl_intrusive_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL));
 	FL_CHECK(fl_intrusive_task_join(&x->task) == 0 && out == 1);
 	return 0;
 }
@@ -97,7 +97,7 @@ static int wait_for_group(void *arg)
 	struct waiter *x = arg;
 	fl_group g = FL_GROUP_INIT(x->e);
 	int in = 1, out = 0;
-	FL_CHECK(fl_group_submit(&g, &reuse_first, &in, &out) == 0);
+	FL_OK(fl_group_submit(&g, &reuse_first, &in, &out));
 	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
 	fl_group_destroy(&g);
 	return 0;
@@ -109,7 +109,7 @@ static int wait_for_group_with_callback(void *arg)
 	fl_group g = FL_GROUP_INIT(x->e);
 	int in = 1, out = 0;
 	const fl_submit_config config = {.on_end = nothing_at_the_end};
-	FL_CHECK(fl_group_submit_with(&g, &reuse_first, &in, &out, &config) == 0);
+	FL_OK(fl_group_submit_with(&g, &reuse_first, &in, &out, &config));
 	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
 	fl_group_destroy(&g);
 	return 0;
@@ -120,7 +120,7 @@ static int wait_for_lazy_map(void *arg)
 	struct waiter *x = arg;
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in = 1, out = 0;
-	FL_CHECK(fl_imap_create(&it, x->e, &reuse_first, &in, 1, &(fl_imap_config){.unordered = true}) == 0);
+	FL_OK(fl_imap_create(&it, x->e, &reuse_first, &in, 1, &(fl_imap_config){.unordered = true}));
 	FL_CHECK(fl_imap_next(it, NULL, &out) == 0 && out == 1);
 	return 0;
 }
@@ -234,7 +234,7 @@ static fl_event next_has_run;
 
 static void await_next(fl_future *f, void *unused)
 {
-	FL_CHECK(fl_event_wait_until(&next_has_run, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&next_has_run, FL_FOREVER, FL_SHIELDED));
 }
 
 FL_TEST(pool_worker_that_runs_a_callback_is_not_reused)

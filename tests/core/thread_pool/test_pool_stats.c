@@ -161,7 +161,7 @@ POOL_TEST(stats_count_stolen_forks, 2)
 static void ask_in_child(void *e)
 {
 	fl_executor_stats stats;
-	FL_CHECK(fl_executor_get_stats(e, &stats) == -EOWNERDEAD);
+	FL_RC(fl_executor_get_stats(e, &stats), -EOWNERDEAD);
 }
 
 FL_TEST(stats_where_there_are_none)

@@ -116,7 +116,7 @@ FL_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit)
 	struct held held = hold_worker(e);
 	seam_fail_threads(0, 1);
 	FL_OK(hold_submit(e, &gate[0], NULL));
-	assert_int_equal(seam_heal(), 0); /* it was tried once */
+	FL_OK(seam_heal()); /* it was tried once */
 	FL_OK(hold_submit(e, &gate[1], NULL));
 	for (int i = 0; i < 2; i++) {
 		FL_OK(fl_event_wait(&gate[i].entered));
@@ -349,7 +349,7 @@ FL_TASK_STATIC(block_without_threads, fl_executor *, void)
 	seam_fail_threads(0, 1000);
 	{
 		FL_BLOCKING();
-		FL_CHECK(count_run_submit(*arg, NULL) == 0);
+		FL_OK(count_run_submit(*arg, NULL));
 	}
 	FL_CHECK(seam_heal() < 1000); /* it tried */
 	return 0;

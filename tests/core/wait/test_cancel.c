@@ -343,7 +343,7 @@ static int read_reason(void *arg)
 static int read_reason_after_wait(void *arg)
 {
 	note *n = arg;
-	FL_CHECK(fl_sleep_until(FL_FOREVER, &n->stop) == -ECANCELED);
+	FL_RC(fl_sleep_until(FL_FOREVER, &n->stop), -ECANCELED);
 	return n->reason == 42 ? 0 : 1;
 }
 

@@ -219,7 +219,7 @@ static void take_long(void *arg)
 {
 	slow *s = arg;
 	fl_event_set(&s->begun);
-	FL_CHECK(fl_event_wait_until(&s->go, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_event_wait_until(&s->go, FL_FOREVER, FL_SHIELDED));
 	s->ended++;
 }
 
@@ -311,7 +311,8 @@ static int in_fibers(void *arg)
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(remover));
 	fl_event_set(&s->go);
-	FL_CHECK(fl_test_join(remover) == 0 && fl_test_join(requester) == 0);
+	FL_OK(fl_test_join(remover));
+	FL_OK(fl_test_join(requester));
 	return 0;
 }
 
@@ -344,10 +345,10 @@ static int with_group(void *runs)
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_cancel_callback cb;
 	a_group = &g;
-	FL_CHECK(fl_group_start(&g, wait_for_ever, NULL) == 0);
+	FL_OK(fl_group_start(&g, wait_for_ever, NULL));
 	FL_CHECK(fl_cancel_token_on_request(fl_group_token(&g), &cb, use_group, runs));
 	fl_group_cancel(&g);
-	FL_CHECK(fl_group_join(&g) == 0);
+	FL_OK(fl_group_join(&g));
 	FL_CHECK(!fl_cancel_callback_remove(&cb));
 	return 0;
 }
@@ -364,7 +365,7 @@ static fl_event task_runs;
 
 static void use_future(void *arg)
 {
-	FL_CHECK(fl_future_cancel(a_future) == -EBUSY); /* would hang likewise */
+	FL_RC(fl_future_cancel(a_future), -EBUSY); /* would hang likewise */
 	count_up(arg);
 }
 

@@ -96,7 +96,7 @@ static int get_by_select(void)
 
 static void give_item(void)
 {
-	FL_CHECK(fl_queue_try_put(queue, &(int){1}) == 0);
+	FL_OK(fl_queue_try_put(queue, &(int){1}));
 }
 
 static bool has_item(void)
@@ -134,7 +134,7 @@ static int meet(void)
 
 static void give_to_nobody(void)
 {
-	FL_CHECK(fl_queue_try_put(meets, &(int){1}) == -EAGAIN);
+	FL_RC(fl_queue_try_put(meets, &(int){1}), -EAGAIN);
 }
 
 static int wait_shared(void)
@@ -144,7 +144,7 @@ static int wait_shared(void)
 
 static void give_shared(void)
 {
-	FL_CHECK(fl_shm_sem_release(&shared) == 0);
+	FL_OK(fl_shm_sem_release(&shared));
 }
 
 static bool has_shared(void)
@@ -177,19 +177,20 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 static void set_up(void)
 {
-	FL_CHECK(fl_sem_init(&sem, 0) == 0);
+	FL_OK(fl_sem_init(&sem, 0));
 	fl_event_init_auto(&event);
-	FL_CHECK(fl_latch_init(&latch, 1) == 0);
-	FL_CHECK(fl_shm_sem_init(&shared, 0) == 0);
-	FL_CHECK(fl_queue_create(&queue, sizeof(int), NULL) == 0);
-	FL_CHECK(fl_queue_create(&full, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
-	FL_CHECK(fl_queue_create(&meets, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}) == 0);
-	FL_CHECK(fl_queue_try_put(full, &(int){1}) == 0);
+	FL_OK(fl_latch_init(&latch, 1));
+	FL_OK(fl_shm_sem_init(&shared, 0));
+	FL_OK(fl_queue_create(&queue, sizeof(int), NULL));
+	FL_OK(fl_queue_create(&full, sizeof(int), &(fl_queue_config){.capacity = 1}));
+	FL_OK(fl_queue_create(&meets, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	FL_OK(fl_queue_try_put(full, &(int){1}));
 }
 
 static void tear_down(void)
 {
-	FL_CHECK(fl_sem_destroy(&sem) == 0 && fl_event_destroy(&event) == 0);
+	FL_OK(fl_sem_destroy(&sem));
+	FL_OK(fl_event_destroy(&event));
 	fl_queue_free(queue);
 	fl_queue_free(full);
 	fl_queue_free(meets);
@@ -220,7 +221,7 @@ FL_TEST_WITH(cancel_late_fiber_takes_nothing_that_comes_after_the_request, fl_te
 		while (!begun)
 			fl_fiber_yield();                        /* then it waits, for it runs until it does */
 		(void)fl_test_foreign(cancel_then_give, waiter); /* blocks the loop */
-		FL_CHECK(fl_test_join(waiter) == -ECANCELED);
+		FL_RC(fl_test_join(waiter), -ECANCELED);
 		FL_CHECK(row->is_there());
 		tear_down();
 	}
@@ -275,11 +276,12 @@ static int wait_on_pipe(void *arg)
 FL_TEST_WITH(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request, fl_test_body_in_loop, void)
 {
 	int ends[2];
-	FL_CHECK(pipe(ends) == 0);
+	FL_OK(pipe(ends));
 	fl_fiber *waiter = fl_test_start(wait_on_pipe, &ends[0]);
 	fl_test_settle();
 	(void)fl_test_foreign(cancel_fiber, waiter);
 	FL_CHECK(write(ends[1], "x", 1) == 1);
-	FL_CHECK(fl_test_join(waiter) == -ECANCELED);
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_RC(fl_test_join(waiter), -ECANCELED);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 }

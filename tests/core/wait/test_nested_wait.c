@@ -24,7 +24,7 @@ static bool arm_slowly(void *object, struct fl__node *node)
 {
 	struct slow_thing *s = object;
 	fl_event_set(s->other); /* decides our wait, and unparks it */
-	FL_CHECK(fl_sem_acquire(&s->permit) == 0);
+	FL_OK(fl_sem_acquire(&s->permit));
 	s->acquired = true;
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);

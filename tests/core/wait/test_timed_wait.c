@@ -97,7 +97,7 @@ static fl_queue *queue;
 static void get_make(void)
 {
 	fl_cancel_token_init(&token, NULL, FL_FOREVER);
-	FL_CHECK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
+	FL_OK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}));
 }
 
 static int get_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
@@ -109,7 +109,7 @@ static int get_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 
 static void get_finish(void)
 {
-	FL_CHECK(fl_queue_try_put(queue, &(int){5}) == 0);
+	FL_OK(fl_queue_try_put(queue, &(int){5}));
 }
 
 static void put_make(void)
@@ -576,8 +576,8 @@ FL_TEST(timed_wait_signal_storm)
 	if (!SIGNALS_ARRIVE)
 		skip();
 	struct sigaction before, counting = {.sa_handler = count_signal};
-	assert_int_equal(sigaction(SIGUSR1, &counting, &before), 0);
+	FL_OK(sigaction(SIGUSR1, &counting, &before));
 	WATCHED();
 	for_each(waits_through_signals);
-	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+	FL_OK(sigaction(SIGUSR1, &before, NULL));
 }
