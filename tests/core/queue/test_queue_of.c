@@ -136,13 +136,9 @@ FL_TEST(queue_of_close_and_close_now)
 	job_queue_close(q);
 	assert_true(job_queue_is_closed(q));
 	FL_RC(job_queue_put(q, make_job(2)), -EPIPE);
-	FL_RC(job_queue_try_put(q, make_job(2)), -EPIPE);
-	FL_RC(job_queue_put_until(q, make_job(2), FL_FOREVER, NULL), -EPIPE);
 	FL_OK(job_queue_get(q, &job));
 	check_job(&job, 1);
 	FL_RC(job_queue_get(q, &job), -EPIPE);
-	FL_RC(job_queue_try_get(q, &job), -EPIPE);
-	FL_RC(job_queue_get_until(q, &job, FL_FOREVER, NULL), -EPIPE);
 
 	FL_OK(job_queue_create(&other, NULL));
 	FL_OK(job_queue_put(other, make_job(1)));

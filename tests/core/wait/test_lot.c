@@ -143,28 +143,11 @@ static void remove_one(size_t n, size_t gone)
 	assert_true(places[gone].wait.decision == FL__PENDING);
 }
 
-FL_TEST(lot_removes_the_only_one)
+FL_TEST(lot_removes_any_one)
 {
-	remove_one(1, 0);
-}
-
-FL_TEST(lot_removes_the_first)
-{
-	remove_one(2, 0);
-	remove_one(4, 0);
-}
-
-FL_TEST(lot_removes_one_in_the_middle)
-{
-	remove_one(3, 1);
-	remove_one(4, 1);
-	remove_one(4, 2);
-}
-
-FL_TEST(lot_removes_the_last)
-{
-	remove_one(2, 1);
-	remove_one(4, 3);
+	for (size_t n = 1; n <= 4; n++)
+		for (size_t gone = 0; gone < n; gone++)
+			remove_one(n, gone);
 }
 
 FL_TEST(lot_queue_continues_behind_a_waiter_that_left)

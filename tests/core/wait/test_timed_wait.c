@@ -250,6 +250,16 @@ static void ends_by_the_clock(fl_test_caller *c, int64_t deadline)
 	fl__store_relaxed(&fl_test_ahead, 0);
 }
 
+/* A case for each kind in each context, with watched waits. */
+#define WAIT_TEST(name)                                                                                                \
+	static void name##_of(const fl_kind *kind, fl_test_call *call);                                                \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		WATCHED();                                                                                             \
+		for_each(name##_of);                                                                                   \
+	}                                                                                                              \
+	static void name##_of(const fl_kind *kind, fl_test_call *call)
+
 /* A deadline that has passed, whatever its number, means: try once, and do not sleep. */
 static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline)
 {
@@ -266,7 +276,7 @@ static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline
 	kind->make();
 }
 
-static void waits_until_past(const fl_kind *kind, fl_test_call *call)
+WAIT_TEST(timed_wait_past_deadline)
 {
 	tries_once(kind, call, fl_now());
 	tries_once(kind, call, fl_now() - 1);
@@ -274,35 +284,17 @@ static void waits_until_past(const fl_kind *kind, fl_test_call *call)
 	tries_once(kind, call, 1);
 }
 
-FL_TEST(timed_wait_past_deadline)
-{
-	WATCHED();
-	for_each(waits_until_past);
-}
-
-static void waits_until_zero(const fl_kind *kind, fl_test_call *call)
+WAIT_TEST(timed_wait_zero_deadline)
 {
 	tries_once(kind, call, 0);
 }
 
-FL_TEST(timed_wait_zero_deadline)
-{
-	WATCHED();
-	for_each(waits_until_zero);
-}
-
-static void waits_until_negative(const fl_kind *kind, fl_test_call *call)
+WAIT_TEST(timed_wait_negative_deadline)
 {
 	tries_once(kind, call, -1);
 	tries_once(kind, call, -FL_S(1));
 	tries_once(kind, call, INT64_MIN);
 	tries_once(kind, call, fl_after(INT64_MIN));
-}
-
-FL_TEST(timed_wait_negative_deadline)
-{
-	WATCHED();
-	for_each(waits_until_negative);
 }
 
 /* A deadline that never comes: neither the kernel nor an overflow makes it come earlier. */
@@ -352,7 +344,7 @@ FL_TEST(timed_wait_huge_deadline)
  * The machine was suspended, or a debugger held it: the clock jumps, short of the deadline and then
  * beyond it.
  */
-static void waits_through_leaps(const fl_kind *kind, fl_test_call *call)
+WAIT_TEST(clock_jump)
 {
 	fl_test_caller c;
 	int64_t deadline = fl_after(FL_S(1000));
@@ -368,17 +360,11 @@ static void waits_through_leaps(const fl_kind *kind, fl_test_call *call)
 	fl__store_relaxed(&fl_test_ahead, 0);
 }
 
-FL_TEST(clock_jump)
-{
-	WATCHED();
-	for_each(waits_through_leaps);
-}
-
 /*
  * It jumps beyond the deadline after the wake: a woken waiter has what it waited for, or left it;
  * never half.
  */
-static void leaps_at_the_wake(const fl_kind *kind, fl_test_call *call)
+WAIT_TEST(clock_jump_at_the_wake)
 {
 	fl_test_caller c;
 	int64_t deadline = fl_after(FL_S(1000));
@@ -387,12 +373,6 @@ static void leaps_at_the_wake(const fl_kind *kind, fl_test_call *call)
 	fl__store_relaxed(&fl_test_ahead, FL_S(2000));
 	FL_RC(fl_test_call_end(&c), kind->done);
 	fl__store_relaxed(&fl_test_ahead, 0);
-}
-
-FL_TEST(clock_jump_at_the_wake)
-{
-	WATCHED();
-	for_each(leaps_at_the_wake);
 }
 
 /*
