@@ -25,11 +25,16 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return 0;
 }
 
-SEAM_FN fl_executor *pool_with(unsigned workers)
+SEAM_FN fl_executor *pool_of(const fl_executor_config *config)
 {
 	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	FL_OK(fl_thread_executor_create(&e, config));
 	return e;
+}
+
+SEAM_FN fl_executor *pool_with(unsigned workers)
+{
+	return pool_of(&(fl_executor_config){.workers = workers});
 }
 
 /* A case with an executor `e` of that many workers. */

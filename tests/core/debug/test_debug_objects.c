@@ -350,8 +350,7 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	static char text[1 << 16];
 	unsigned long long calls = 0, waited = 0;
 	FL_DEBUGGING(FL_DEBUG_CONTENTION | FL_DEBUG_WAITS);
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .backlog = 1}));
+	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .backlog = 1});
 	struct held held = hold_worker(e);
 	submit_here(e);
 	fl_thread t;

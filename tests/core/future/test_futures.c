@@ -334,8 +334,7 @@ FL_TASK_STATIC(wait_for_both, bool, int)
 
 FL_TEST(futures_wait_for_all_by_the_only_worker_in_any_order)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1});
 	for (int order = 0; order < 2; order++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(wait_for_both_submit(e, order == 1, &f));

@@ -137,8 +137,7 @@ FL_TASK(pool_tell_name, struct told *, void)
 static void check_names(const char *name, const char *expected)
 {
 	enum { N = 3 };
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = N, .name = name}));
+	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = N, .name = name});
 	fl_latch all = FL_LATCH_INIT(N);
 	struct told told[N];
 	unsigned seen = 0;

@@ -18,8 +18,7 @@ FL_TASK_STATIC(end_count, int, int, .drop_arg = count_drop)
 
 static void make_in_child(void *arg)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, NULL));
+	fl_executor *e = pool_of(NULL);
 	fl_future *f = NULL;
 	int n = 0;
 	FL_OK(end_count_submit(e, 7, &f));
@@ -137,9 +136,8 @@ FL_TASK_STATIC(fork_at_first, int *, void)
 FL_TEST(pool_fork_in_an_initializer)
 {
 	int result = 0, *arg = &result;
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(
-	    &e, &(fl_executor_config){.workers = 1, .initialize = &fork_at_first, .initialize_arg = &arg}));
+	fl_executor *e =
+	    pool_of(&(fl_executor_config){.workers = 1, .initialize = &fork_at_first, .initialize_arg = &arg});
 	SET(&others, 0);
 	for (int i = 0; i < 5; i++)
 		FL_OK(count_other_submit(e, NULL));

@@ -13,9 +13,7 @@ FL_TASK(full_plus_one, int, int)
 
 static fl_executor *bounded(unsigned workers)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = 1}));
-	return e;
+	return pool_of(&(fl_executor_config){.workers = workers, .backlog = 1});
 }
 
 /* An executor with a held worker and a full backlog of one. */

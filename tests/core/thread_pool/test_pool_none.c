@@ -5,10 +5,7 @@
 
 static fl_executor *none(unsigned workers, fl_when_full when_full)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(
-	    &e, &(fl_executor_config){.workers = workers, .backlog = FL_BACKLOG_NONE, .when_full = when_full}));
-	return e;
+	return pool_of(&(fl_executor_config){.workers = workers, .backlog = FL_BACKLOG_NONE, .when_full = when_full});
 }
 
 static unsigned runs;

@@ -155,9 +155,7 @@ static void go_on(struct waiter *x, fl_thread *t)
 
 static fl_executor *pool_of_kind(unsigned workers, uint32_t backlog)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
-	return e;
+	return pool_of(&(fl_executor_config){.workers = workers, .backlog = backlog});
 }
 
 static void expect_reuse(int (*wait)(void *x), uint32_t backlog)

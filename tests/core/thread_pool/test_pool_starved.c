@@ -168,8 +168,7 @@ static void starved_hear(fl_log_level level, const char *message)
 FL_TEST(pool_starved_with_all_stand_ins_says_so)
 {
 	enum { WORKERS = 2, MOST = 64, PENDING = 3, N = WORKERS + MOST + PENDING };
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = WORKERS, .name = "few"}));
+	fl_executor *e = pool_of(&(fl_executor_config){.workers = WORKERS, .name = "few"});
 	fl_event open = FL_EVENT_INIT;
 	fl_future *f[N];
 	fl_log_handler *before = fl_set_log_handler(starved_hear);

@@ -96,9 +96,8 @@ POOL_TEST(stats_count_tasks_of_all_ways, 1)
 	FL_OK(stats_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
 	assert_int_equal(stats_of(here).ran, 1);
 	assert_int_equal(stats_of(here).not_run, 1);
-	FL_SCOPED(fl_executor) *full = NULL;
-	FL_OK(fl_thread_executor_create(&full,
-	                                &(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN}));
+	FL_SCOPED(fl_executor) *full =
+	    pool_of(&(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN});
 	held = hold_worker(full);
 	for (int i = 0; i < 4; i++)
 		FL_OK(stats_nothing_submit(full, NULL));

@@ -20,10 +20,7 @@ static int threads(void)
 
 static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
 {
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(
-	    &e, &(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout, .name = "crowd"}));
-	return e;
+	return pool_of(&(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout, .name = "crowd"});
 }
 
 enum { MOST = 8 };
