@@ -2,7 +2,6 @@
 /* The switch between fibers by itself, and with a scheduler: inside the library. */
 #include "fiber.h"
 
-#include "core/sync/local.h"
 #include "loop/fiber/fiber.h"
 #include "loop/fiber/switch.h"
 #include <fairlead/time.h>
@@ -74,7 +73,7 @@ static int yield_all(void *arg)
 static void fairlead_yield(bench_thread *t)
 {
 	struct fl__sched *s = NULL;
-	if (fl__sched_create(&s, &(struct fl__sched_config){.ending = fl__locals_end}) != 0)
+	if (fl__sched_create(&s, NULL) != 0)
 		bench_fail("no memory for a scheduler");
 	struct fl__fiber *a = start(s, yield_all, t), *b = start(s, yield_all, t);
 	if (fl__sched_run(s) != 0)

@@ -17,7 +17,6 @@
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
-#include "core/sync/local.h"
 #include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
@@ -346,7 +345,6 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	const struct fl__sched_config sched = {
 	    .stack_size = config->stack_size,
 	    .fiber_size = sizeof(struct fl_fiber),
-	    .ending = fl__locals_end,
 	    .ended = fl__fiber_ended,
 	    .ops = &loop_sched_ops,
 	    .user = l,

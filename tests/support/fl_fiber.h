@@ -16,7 +16,6 @@
 
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
-#include "core/sync/local.h"
 #include "loop/fiber/scheduler.h"
 
 /*
@@ -86,7 +85,7 @@ static inline void fl_test_put_memory(struct fl__stack_pool *pool, struct fl_tes
 static inline struct fl__sched *fl_test_sched(void)
 {
 	struct fl__sched *s = NULL;
-	FL_OK(fl__sched_create(&s, &(struct fl__sched_config){.ending = fl__locals_end}));
+	FL_OK(fl__sched_create(&s, NULL));
 	return s;
 }
 

@@ -13,6 +13,7 @@
 #include "fiber.h"
 #include "core/base/atomic.h"
 #include "core/debug/debug.h"
+#include "core/sync/local.h"
 #include "scheduler.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -37,8 +38,7 @@ static void fiber_publish_end(struct fl__fiber *f)
 static _Noreturn void fiber_finish(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
-	if (s->config.ending)
-		s->config.ending(&f->ctx);
+	fl__locals_end(&f->ctx);
 	s->fibers--;
 	fiber_publish_end(f);
 	if (s->config.ended)

@@ -47,8 +47,6 @@ struct fl__sched_ops {
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, with its guard; 0: FL__STACK_SIZE */
 	size_t fiber_size; /* of what a struct fl__fiber is the first member of; 0: that struct's */
-	/* Each fiber calls it last (fl__locals_end). May be NULL. */
-	void (*ending)(struct fl__ctx *ctx);
 	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
 	void (*ended)(struct fl__fiber *f);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */

@@ -5,11 +5,8 @@
  */
 #include "loop/fiber/fiber.h"
 #include "../cases.h"
-#include "core/sync/local.h"
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
-
-static const struct fl__sched_config with_locals = {.ending = fl__locals_end};
 
 /* Runs `function` as the only fiber of a new scheduler, and destroys the scheduler. */
 static int run_fiber(int (*function)(void *arg), void *arg)
@@ -17,7 +14,7 @@ static int run_fiber(int (*function)(void *arg), void *arg)
 	struct fl__sched *s;
 	struct fl__fiber *f;
 	int result = -EINVAL;
-	OK(fl__sched_create(&s, &with_locals));
+	OK(fl__sched_create(&s, NULL));
 	OK(fl__fiber_create(s, &f, function, arg, "fiber"));
 	OK(fl__sched_run(s));
 	OK(fl__fiber_join(f, &result, 0, FL_SHIELDED));
@@ -114,7 +111,7 @@ FL_STRESS_ACTOR(fiber_join, loop)
 {
 	struct fl__sched *sched;
 	struct fl__fiber *f;
-	OK(fl__sched_create(&sched, &with_locals));
+	OK(fl__sched_create(&sched, NULL));
 	OK(fl__fiber_create(sched, &s->other, give_cargo, s, "other"));
 	OK(fl__fiber_create(sched, &f, join_other, s, "joiner"));
 	fl__fiber_detach(f);
