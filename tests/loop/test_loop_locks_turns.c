@@ -36,7 +36,6 @@ static int wait_for_event(void *arg)
 static int set_and_clear(void *unused)
 {
 	taker t[4];
-	(void)unused;
 	noted = 0;
 	fl_event_init(&event);
 	for (int i = 0; i < 3; i++) {
@@ -76,10 +75,9 @@ static int come(void *arg)
 	return 0;
 }
 
-static int come_together(void *unused)
+FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void)
 {
 	taker t[3];
-	(void)unused;
 	noted = 0;
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
@@ -92,18 +90,11 @@ static int come_together(void *unused)
 	}
 	/* The last party continues, then the others in order. */
 	FL_CHECK(strcmp(order, "cabcab") == 0);
-	return 0;
-}
-
-FL_TEST(loop_locks_barrier_lets_all_go_in_order)
-{
-	fl_test_in_loop(come_together, NULL);
 }
 
 static int break_barrier(void *unused)
 {
 	taker t[3];
-	(void)unused;
 	noted = 0;
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int i = 0; i < 2; i++) {
@@ -200,13 +191,12 @@ static void release_sem(void)
 	fl_sem_release(&sem);
 }
 
-static int in_turns(void *unused)
+FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 {
 	static const user users[] = {{.lock = lock_mutex, .unlock = unlock_mutex},
 	                             {.lock = lock_mutex_until, .unlock = unlock_mutex},
 	                             {.lock = lock_rmutex, .unlock = unlock_rmutex},
 	                             {.lock = acquire_sem, .unlock = release_sem}};
-	(void)unused;
 	fl_mutex_init(&mutex);
 	fl_rmutex_init(&rmutex);
 	FL_OK(fl_sem_init(&sem, 1));
@@ -227,12 +217,6 @@ static int in_turns(void *unused)
 	FL_OK(fl_mutex_destroy(&mutex));
 	FL_OK(fl_rmutex_destroy(&rmutex));
 	FL_OK(fl_sem_destroy(&sem));
-	return 0;
-}
-
-FL_TEST(loop_locks_are_used_in_turns)
-{
-	fl_test_in_loop(in_turns, NULL);
 }
 
 /*
@@ -250,7 +234,6 @@ static int pass(void *m)
 
 static int lock_two_again(void *unused)
 {
-	(void)unused;
 	noted = 0;
 	fl_mutex_lock(&first);
 	fl_mutex_lock(&second);

@@ -273,7 +273,6 @@ FL_TEST(mpi_deadline_reaches_an_inline_task)
 FL_TASK_STATIC(mask_signal, int, int)
 {
 	sigset_t signals, before;
-	(void)ctx;
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGUSR1);
 	const int rc = pthread_sigmask(*arg, &signals, &before);
@@ -283,7 +282,6 @@ FL_TASK_STATIC(mask_signal, int, int)
 
 FL_TASK_STATIC(prepare_nothing, void, void)
 {
-	(void)ctx;
 	return 0;
 }
 

@@ -22,12 +22,11 @@ __attribute__((constructor)) static void count_watches(void)
 	fl__fd_sys.epoll_control = count_watch;
 }
 
-static int join_process(void *unused)
+FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
 	fl_process *p;
 	fl_process_status status;
-	(void)unused;
 	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}));
 	fl__store_relaxed(&watcher_calls, 0);
 	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
@@ -39,10 +38,4 @@ static int join_process(void *unused)
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
 	FL_CHECK(fl__load_relaxed(&watcher_calls) == 0);
 	fl_process_free(p);
-	return 0;
-}
-
-FL_TEST(process_is_joined_by_a_fiber)
-{
-	fl_test_in_loop(join_process, NULL);
 }

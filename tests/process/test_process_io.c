@@ -16,17 +16,17 @@ FL_ALL_NEED(FL_TEST_PROCESSES)
  * Runs a case on a thread without a token, on a thread with one, and on a fiber: they wait in
  * different ways.
  */
-static void each_way(int (*body)(void *))
+static void each_way(void (*body)(void))
 {
 	const size_t fds = process_fds(), children = process_children_of(getpid());
-	FL_OK(body(NULL));
+	body();
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	{
 		FL_CANCEL_SCOPE(&token);
-		FL_OK(body(NULL));
+		body();
 	}
 	fl_cancel_token_destroy(&token);
-	fl_test_in_loop(body, NULL);
+	fl_test_body_in_loop(body);
 	fl__helpers_end(); /* the watcher's descriptors */
 	FL_CHECK(process_fds() == fds);
 	FL_CHECK(process_children_of(getpid()) == children);
@@ -52,7 +52,7 @@ static int run_shell(const char *text, fl_process_io *io, fl_process_status *sta
 	return fl_process_run_until(&(fl_process_config){.program = "sh", .argv = argv}, io, status, deadline, NULL);
 }
 
-static int both_outputs(void *unused)
+FL_TEST_WITH(process_io_input_and_both_outputs, each_way, void)
 {
 	fl_process_io io = {.input = "word", .input_size = 4};
 	fl_process_status status;
@@ -62,15 +62,9 @@ static int both_outputs(void *unused)
 	FL_CHECK(io.err_size == 8 && strcmp(io.err, "err word") == 0);
 	fl_process_io_free(&io);
 	FL_CHECK(!io.out && !io.err && io.out_size == 0 && io.err_size == 0);
-	return 0;
 }
 
-FL_TEST(process_io_input_and_both_outputs)
-{
-	each_way(both_outputs);
-}
-
-static int nothing(void *unused)
+FL_TEST_WITH(process_io_without_input_or_output, each_way, void)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
@@ -81,16 +75,10 @@ static int nothing(void *unused)
 	io.input_size = 1;
 	FL_RC(run_shell("cat", &io, &status, FL_FOREVER), -EINVAL);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_io_without_input_or_output)
-{
-	each_way(nothing);
 }
 
 /* An input of one zero byte is a pipe with that byte; an empty one ends at once. */
-static int empty_input(void *unused)
+FL_TEST_WITH(process_io_empty_input_is_closed, each_way, void)
 {
 	fl_process_io io = {.input = "", .input_size = 0};
 	fl_process_status status;
@@ -100,16 +88,10 @@ static int empty_input(void *unused)
 	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
 	fl_process_free(p);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_io_empty_input_is_closed)
-{
-	each_way(empty_input);
 }
 
 /* More than both pipes hold, in both directions: neither side may wait for the other. */
-static int much(void *unused)
+FL_TEST_WITH(process_io_much_in_and_out_at_once, each_way, void)
 {
 	const size_t size = (size_t)fl_test_scaled(100) << 20;
 	char *bytes = malloc(size);
@@ -122,15 +104,10 @@ static int much(void *unused)
 	FL_CHECK(io.written == size && io.out_size == size && memcmp(io.out, bytes, size) == 0);
 	fl_process_io_free(&io);
 	free(bytes);
-	return 0;
 }
 
-FL_TEST(process_io_much_in_and_out_at_once)
-{
-	each_way(much);
-}
-
-static int unread_input(void *unused)
+/* A write to a pipe that nothing reads ends the input, and raises no SIGPIPE. */
+FL_TEST_WITH(process_io_input_is_not_read, each_way, void)
 {
 	static const char input[1 << 20];
 	fl_process_io io = {.input = input, .input_size = sizeof input};
@@ -138,16 +115,9 @@ static int unread_input(void *unused)
 	FL_OK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER));
 	FL_CHECK(status.code == 0 && io.out_size == 4 && io.written < sizeof input);
 	fl_process_io_free(&io);
-	return 0;
 }
 
-/* A write to a pipe that nothing reads ends the input, and raises no SIGPIPE. */
-FL_TEST(process_io_input_is_not_read)
-{
-	each_way(unread_input);
-}
-
-static int too_much(void *unused)
+FL_TEST_WITH(process_io_limit_of_an_output, each_way, void)
 {
 	fl_process_io io = {.out_max = 10};
 	fl_process_status status;
@@ -164,16 +134,10 @@ static int too_much(void *unused)
 	FL_RC(run_shell("yes >&2", &io, &status, FL_FOREVER), -EMSGSIZE); /* and the process is stopped */
 	FL_CHECK(status.signal == SIGTERM && io.err_size == 2);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_io_limit_of_an_output)
-{
-	each_way(too_much);
 }
 
 /* A call that gives up loses no byte: the next one goes on. */
-static int goes_on(void *unused)
+FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 {
 	fl_process_io io = {.input = "1\n", .input_size = 2};
 	fl_process_status status;
@@ -201,19 +165,13 @@ static int goes_on(void *unused)
 	FL_CHECK(close(go[0]) == 0 && close(go[1]) == 0 && read(go[0], &byte, 1) < 0);
 	fl_process_free(p);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_io_goes_on_after_a_timeout_and_a_cancel)
-{
-	each_way(goes_on);
 }
 
 /*
  * The process has ended, but a grandchild has its output open: the call waits for the grandchild,
  * and a deadline ends it.
  */
-static int held_pipe(void *unused)
+FL_TEST_WITH(process_io_output_held_by_a_grandchild, each_way, void)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status = {77, 77};
@@ -226,34 +184,22 @@ static int held_pipe(void *unused)
 	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
 	fl_process_free(p);
 	fl_process_io_free(&io);
-	return 0;
 }
 
-FL_TEST(process_io_output_held_by_a_grandchild)
-{
-	each_way(held_pipe);
-}
-
-static int held_pipe_of_run(void *unused)
+FL_TEST_WITH(process_run_ends_the_whole_group, each_way, void)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status = {77, 77};
 	FL_RC(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))), -ETIMEDOUT);
 	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_run_ends_the_whole_group)
-{
-	each_way(held_pipe_of_run);
 }
 
 /*
  * On SIGTERM the process prints more to both outputs than their pipes hold. The call keeps all of
  * the one, and discards what is above the limit of the other.
  */
-static int much_while_stopped(void *unused)
+FL_TEST_WITH(process_run_reads_while_it_stops, each_way, void)
 {
 	enum { SIZE = 300000 };
 	fl_process_io io = {.err_max = 1};
@@ -265,12 +211,6 @@ static int much_while_stopped(void *unused)
 	FL_CHECK(status.code == 3 && status.signal == 0);
 	FL_CHECK(io.out_size == SIZE && io.err_size == 2);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_run_reads_while_it_stops)
-{
-	each_way(much_while_stopped);
 }
 
 /* SIGTERM is ignored, and the output never ends: the process is killed after the grace. */
@@ -316,7 +256,7 @@ FL_TEST(process_run_keeps_no_gap)
 }
 
 /* The outputs end long before the process. */
-static int late_end(void *unused)
+FL_TEST_WITH(process_io_outputs_end_before_the_process, each_way, void)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
@@ -328,17 +268,11 @@ static int late_end(void *unused)
 	FL_CHECK(status.code == 1 || status.code == 6); /* its input ended with the first call */
 	fl_process_free(p);
 	fl_process_io_free(&io);
-	return 0;
-}
-
-FL_TEST(process_io_outputs_end_before_the_process)
-{
-	each_way(late_end);
 }
 
 /* Stopping. */
 
-static int stop_by_itself(void *unused)
+FL_TEST_WITH(process_stop_lets_it_end_by_itself, each_way, void)
 {
 	fl_process_status status;
 	fl_process *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
@@ -347,15 +281,9 @@ static int stop_by_itself(void *unused)
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9);
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9); /* again */
 	fl_process_free(p);
-	return 0;
 }
 
-FL_TEST(process_stop_lets_it_end_by_itself)
-{
-	each_way(stop_by_itself);
-}
-
-static int stop_by_force(void *unused)
+FL_TEST_WITH(process_stop_kills_after_the_grace, each_way, void)
 {
 	fl_process_status status;
 	char byte;
@@ -363,16 +291,10 @@ static int stop_by_force(void *unused)
 	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1);
 	FL_CHECK(fl_process_stop(p, FL_MS(20), &status) == 0 && status.signal == SIGKILL);
 	fl_process_free(p);
-	return 0;
-}
-
-FL_TEST(process_stop_kills_after_the_grace)
-{
-	each_way(stop_by_force);
 }
 
 /* SIGTERM stays pending in a stopped process until it continues. */
-static int stop_a_stopped_one(void *unused)
+FL_TEST_WITH(process_stop_of_a_stopped_process, each_way, void)
 {
 	fl_process_status status;
 	fl_process *p = start_shell("read x");
@@ -381,12 +303,6 @@ static int stop_a_stopped_one(void *unused)
 		sched_yield();
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.signal == SIGTERM);
 	fl_process_free(p);
-	return 0;
-}
-
-FL_TEST(process_stop_of_a_stopped_process)
-{
-	each_way(stop_a_stopped_one);
 }
 
 FL_TASK(wait_for_end, int, void)

@@ -45,7 +45,6 @@ static volatile sig_atomic_t signals;
 
 static void count_signal(int signal)
 {
-	(void)signal;
 	signals = signals + 1;
 }
 
@@ -175,7 +174,6 @@ FL_TEST(process_end_of_the_library_waits_for_the_fork_server)
 static void reap_all(int signal)
 {
 	const int before = errno;
-	(void)signal;
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 	errno = before;
@@ -208,7 +206,6 @@ FL_TEST(process_beside_a_program_that_reaps_all)
 /* A preload keeps the signal of a child that has ended, reaped or not; the handler runs later. */
 static void run_pending(void *unused)
 {
-	(void)unused;
 	int state = -1;
 	sigset_t child, before, after;
 	siginfo_t info = {.si_pid = 0};
@@ -262,7 +259,6 @@ static int fork_an_end(void)
 
 static void run_stopped(void *unused)
 {
-	(void)unused;
 	PROCESS_FAULTS();
 	const size_t fds = process_fds();
 	fl__process_sys.fork = fork_and_stop;
@@ -316,7 +312,6 @@ static int poll_and_leave(struct pollfd *fds, unsigned n, int64_t timeout)
 
 static void run_killed(void *unused)
 {
-	(void)unused;
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
 	real_poll = fl__fd_sys.poll;
@@ -331,7 +326,6 @@ static void run_killed(void *unused)
 
 static void run_killed_and_silent(void *unused)
 {
-	(void)unused;
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
 	fl__process_sys.clone = clone_and_die;
@@ -352,7 +346,6 @@ FL_TEST(process_start_waits_for_an_orphan_without_a_parent)
 /* A failed exec leaves nothing at a process that gets orphans. */
 static void run_failed(void *unused)
 {
-	(void)unused;
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
 	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
@@ -373,7 +366,6 @@ FL_TEST(process_failed_exec_leaves_no_zombie_at_a_subreaper)
 
 static void run_in_pid_namespace(void *unused)
 {
-	(void)unused;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(77);
 	process_log_begin();

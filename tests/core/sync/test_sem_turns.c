@@ -9,13 +9,11 @@ static fl_sem s;
 
 static int acquire(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_sem_acquire_until(&s, deadline, cancel);
 }
 
 static int acquire_two(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_sem_acquire_n_until(&s, 2, deadline, cancel);
 }
 
@@ -233,13 +231,11 @@ FL_TEST(sem_competitors_want_several)
 /* A fiber is handed its permit: the thread that has it may release for ever without a switch. */
 static int acquire_in_fiber(void *unused)
 {
-	(void)unused;
 	return fl_sem_acquire(&s);
 }
 
 static int release_to_fiber(void *unused)
 {
-	(void)unused;
 	fl_fiber *f = fl_test_start(acquire_in_fiber, NULL);
 	FL_WAIT_FOR(fl_test_queued(&s) == 1 || (fl_fiber_yield(), false));
 	fl_sem_release(&s);

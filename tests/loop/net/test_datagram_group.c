@@ -73,12 +73,11 @@ static int no_struct(int fd, int level, int option, const void *value, socklen_t
 	return fault;
 }
 
-static int no_interface(void *unused)
+FL_TEST_WITH(datagram_cannot_choose_an_interface, fl_test_body_leaves_nothing, void)
 {
 	static const int errors[][2] = {{-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-ENODEV, -ENODEV}};
 	const fl_datagram_config on_lo = {.interface = "lo"};
 	fl_datagram *none = NULL;
-	(void)unused;
 	fl__net_sys.set_struct = no_struct;
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
 		fault = errors[i][0];
@@ -86,12 +85,6 @@ static int no_interface(void *unused)
 	}
 	fl_test_no_faults();
 	FL_CHECK(none == NULL);
-	return 0;
-}
-
-FL_TEST(datagram_cannot_choose_an_interface)
-{
-	fl_test_leaves_nothing(no_interface, NULL);
 }
 
 /* Of IPv6: to join and to leave; to send needs a route, which the loopback interface seldom has. */

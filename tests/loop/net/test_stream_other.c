@@ -5,10 +5,10 @@
 #include <termios.h>
 
 /* Runs a case in a fiber; it leaves no descriptor. */
-static void run_case(int (*body)(void *))
+static void run_case(void (*body)(void))
 {
 	const unsigned before = fl_test_fds();
-	fl_test_in_loop(body, NULL);
+	fl_test_body_in_loop(body);
 	assert_int_equal(fl_test_fds(), before);
 }
 
@@ -26,7 +26,7 @@ static fl_stream *stream_of(int fd)
 	return s;
 }
 
-static int pipe_lines(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_reads_lines, run_case, void)
 {
 	int ends[2];
 	char line[64];
@@ -46,15 +46,9 @@ static int pipe_lines(void *unused)
 	FL_RC(fl_stream_read(in, line, sizeof line), 0);
 	fl_stream_free(in);
 	fl_stream_free(out);
-	return 0;
 }
 
-FL_TEST(stream_of_a_pipe_reads_lines)
-{
-	run_case(pipe_lines);
-}
-
-static int one_direction(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_has_one_direction, run_case, void)
 {
 	int ends[2];
 	char byte;
@@ -79,12 +73,6 @@ static int one_direction(void *unused)
 	fl_stream_free(in);
 	FL_RC(fl_stream_write(out, "x", 1), -EPIPE); /* and no SIGPIPE */
 	fl_stream_free(out);
-	return 0;
-}
-
-FL_TEST(stream_of_a_pipe_has_one_direction)
-{
-	run_case(one_direction);
 }
 
 enum { MUCH = 4 << 20 };
@@ -101,7 +89,7 @@ static int write_much(void *arg)
 	return 0;
 }
 
-static int much(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_waits_for_room, run_case, void)
 {
 	int ends[2];
 	open_pipe(ends, 0);
@@ -114,12 +102,6 @@ static int much(void *unused)
 	FL_OK(fl_test_join(writer));
 	fl_stream_free(in);
 	fl_stream_free(out);
-	return 0;
-}
-
-FL_TEST(stream_of_a_pipe_waits_for_room)
-{
-	run_case(much);
 }
 
 static int read_one(void *arg)
@@ -139,7 +121,7 @@ static int write_for_ever(void *arg)
 	return 0;
 }
 
-static int aborted(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_aborts, run_case, void)
 {
 	int ends[2], other[2];
 	open_pipe(ends, 0);
@@ -156,16 +138,10 @@ static int aborted(void *unused)
 	fl_stream_free(out);
 	FL_OK(close(ends[1]));
 	FL_OK(close(other[0]));
-	return 0;
-}
-
-FL_TEST(stream_of_a_pipe_aborts)
-{
-	run_case(aborted);
 }
 
 /* The process shares its pipe with another: that one's descriptor goes on blocking. */
-static int shared(void *unused)
+FL_TEST_WITH(stream_of_a_shared_pipe_leaves_the_others_blocking, run_case, void)
 {
 	int ends[2];
 	open_pipe(ends, 0);
@@ -181,15 +157,9 @@ static int shared(void *unused)
 	fl_stream_free(out);
 	FL_OK(close(theirs[0]));
 	FL_OK(close(theirs[1]));
-	return 0;
 }
 
-FL_TEST(stream_of_a_shared_pipe_leaves_the_others_blocking)
-{
-	run_case(shared);
-}
-
-static int fifo(void *unused)
+FL_TEST_WITH(stream_of_a_fifo, run_case, void)
 {
 	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64], line[16];
 	FL_CHECK(mkdtemp(folder) != NULL);
@@ -205,16 +175,19 @@ static int fifo(void *unused)
 	fl_stream_free(out);
 	FL_OK(unlink(path));
 	FL_OK(rmdir(folder));
-	return 0;
 }
 
-FL_TEST(stream_of_a_fifo)
+static void with_terminals(void (*body)(void))
 {
-	run_case(fifo);
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0)
+		FL_SKIP("no terminals here");
+	(void)close(master);
+	run_case(body);
 }
 
 /* Both ends of a terminal. */
-static int terminal(void *unused)
+FL_TEST_WITH(stream_of_a_terminal, with_terminals, void)
 {
 	char line[64];
 	struct termios mode;
@@ -237,19 +210,9 @@ static int terminal(void *unused)
 	fl_stream_free(slave);
 	FL_RC(fl_stream_read(master, line, sizeof line), 0); /* not -EIO */
 	fl_stream_free(master);
-	return 0;
 }
 
-FL_TEST(stream_of_a_terminal)
-{
-	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (master < 0)
-		FL_SKIP("no terminals here");
-	(void)close(master);
-	run_case(terminal);
-}
-
-static int refused(void *unused)
+FL_TEST_WITH(stream_of_what_has_no_events, run_case, void)
 {
 	static const char *const paths[] = {"/dev/null", "/etc/passwd", "/"};
 	fl_stream *s;
@@ -269,12 +232,6 @@ static int refused(void *unused)
 	FL_RC(fl_stream_from_fd(&s, ends[0]), -EEXIST);
 	fl_stream_free(in);
 	FL_OK(close(ends[1]));
-	return 0;
-}
-
-FL_TEST(stream_of_what_has_no_events)
-{
-	run_case(refused);
 }
 
 /* Peers that send nothing, one byte at a time, or garbage, and that vanish in the midst of a line. */
@@ -339,7 +296,7 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 	free(back);
 }
 
-static int hostile_pipes(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_and_hostile_peers, run_case, void)
 {
 	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64];
 	int ends[2];
@@ -352,12 +309,6 @@ static int hostile_pipes(void *unused)
 	ends[1] = open(path, O_WRONLY | O_CLOEXEC);
 	FL_CHECK(ends[0] >= 0 && ends[1] >= 0 && unlink(path) == 0 && rmdir(folder) == 0);
 	meet_hostile_peer(ends[0], ends[1], true);
-	return 0;
-}
-
-FL_TEST(stream_of_a_pipe_and_hostile_peers)
-{
-	run_case(hostile_pipes);
 }
 
 /* Without the work of a terminal on the bytes. */
@@ -372,23 +323,13 @@ static void open_terminal(int *master, int *slave)
 	FL_OK(tcsetattr(*slave, TCSANOW, &mode));
 }
 
-static int hostile_terminals(void *unused)
+FL_TEST_WITH(stream_of_a_terminal_and_hostile_peers, with_terminals, void)
 {
 	int master, slave;
 	open_terminal(&master, &slave);
 	meet_hostile_peer(master, slave, true);
 	open_terminal(&master, &slave);
 	meet_hostile_peer(slave, master, false); /* the end of its master empties a terminal */
-	return 0;
-}
-
-FL_TEST(stream_of_a_terminal_and_hostile_peers)
-{
-	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (master < 0)
-		FL_SKIP("no terminals here");
-	(void)close(master);
-	run_case(hostile_terminals);
 }
 
 /* Faults of each system call. */
@@ -415,7 +356,7 @@ static ssize_t broken_read(int fd, void *buffer, size_t size)
 	return -EIO;
 }
 
-static int faults(void *unused)
+FL_TEST_WITH(stream_of_a_pipe_faults, run_case, void)
 {
 	int ends[2];
 	fl_stream *s;
@@ -443,10 +384,4 @@ static int faults(void *unused)
 	FL_RC(fl_stream_read(in, &byte, 1), -EIO);
 	fl_stream_free(in);
 	fl_stream_free(out);
-	return 0;
-}
-
-FL_TEST(stream_of_a_pipe_faults)
-{
-	run_case(faults);
 }

@@ -540,7 +540,6 @@ static void submit_next(fl_future *f, void *arg)
 {
 	struct endless *tasks = arg;
 	struct fl__completion completion;
-	(void)f;
 	if (fl__load_relaxed(&tasks->over)) /* relaxed: a flag by itself */
 		return;
 	put_forward(++tasks->n == 3 ? limit + FL_MS(100) : FL_US(10));
