@@ -140,6 +140,18 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_able(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
+/* The same for executors of 1, 2, ... workers, one after another. */
+#define CONFORMANCE_UP_TO(row, most)                                                                                   \
+	static void row##_with(const struct conformance_kind *kind, fl_executor *e);                                   \
+	CONFORMANCE(row)                                                                                               \
+	{                                                                                                              \
+		for (unsigned workers = 1; workers <= (most); workers++) {                                             \
+			FL_SCOPED(fl_executor) *e = make(kind, workers);                                               \
+			row##_with(kind, e);                                                                           \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void row##_with(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
+
 /* Whether submit returns before the task has run: only then can a task be pending or running. */
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 {
@@ -299,6 +311,12 @@ FL_TASK_STATIC(tallied, struct tally *, struct tally *, .drop_arg = tally_drop, 
 	count(&(*arg)->runs);
 	*result = *arg;
 	return (*arg)->error;
+}
+
+CONFORMANCE_FN void expect_tally(const struct tally *tally, int runs, int drops)
+{
+	assert_int_equal(counted(&tally->runs), runs);
+	assert_int_equal(counted(&tally->drops), drops);
 }
 
 #endif

@@ -296,6 +296,14 @@ static void begin_child(void)
 	(void)fl_set_panic_handler(NULL);
 }
 
+static fl_executor *begin_child_with(const fl_executor_config *config)
+{
+	fl_executor *e = NULL;
+	begin_child();
+	FL_CHECK(fl_thread_executor_create(&e, config) == 0);
+	return e;
+}
+
 /* What the child waits for does not come. */
 static void wait_for_the_panic(void)
 {
@@ -305,9 +313,7 @@ static void wait_for_the_panic(void)
 
 static void callback_exits(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, NULL));
+	fl_executor *e = begin_child_with(NULL);
 	FL_IGNORE(ends_well_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = exit_in_callback}));
 	wait_for_the_panic();
 }
@@ -319,19 +325,15 @@ FL_TASK(ends_in_its_hook, int, void, .drop_arg = exit_thread)
 
 static void hook_exits(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, NULL));
+	fl_executor *e = begin_child_with(NULL);
 	FL_IGNORE(ends_in_its_hook_submit(e, 1, NULL));
 	wait_for_the_panic();
 }
 
 static void initializer_exits(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	const fl_executor_config config = {.initialize = &ends_in_thirds, .initialize_arg = &(int){3}};
-	FL_OK(fl_thread_executor_create(&e, &config));
+	fl_executor *e =
+	    begin_child_with(&(fl_executor_config){.initialize = &ends_in_thirds, .initialize_arg = &(int){3}});
 	FL_IGNORE(ends_well_submit(e, 1, NULL));
 	wait_for_the_panic();
 }
@@ -355,9 +357,7 @@ FL_TASK(ends_inside, enum how, void)
 /* One worker: it runs the task that it waits for. */
 static void nested_exits(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
 	FL_IGNORE(ends_inside_submit(e, EXITS, NULL));
 	wait_for_the_panic();
 }
@@ -375,9 +375,7 @@ FL_TASK(ends_a_fork, void, void)
 
 static void forker_exits(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
 	FL_IGNORE(ends_a_fork_submit(e, NULL));
 	wait_for_the_panic();
 }
@@ -475,9 +473,7 @@ FL_TASK(ends_inside_by_longjmp, void, void)
 
 static void longjmp_skips(void *unused)
 {
-	begin_child();
-	fl_executor *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
 	FL_IGNORE(ends_inside_by_longjmp_submit(e, NULL));
 	wait_for_the_panic();
 }

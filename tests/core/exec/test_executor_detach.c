@@ -26,8 +26,7 @@ CONFORMANCE(detached_runs_what_is_queued)
 	FL_OK(square_get(f, &result)); /* valid, also after the executor */
 	assert_int_equal(result, 9);
 	FL_WAIT_FOR(all_are_freed());
-	assert_int_equal(counted(&tally->runs), 10);
-	assert_int_equal(counted(&tally->drops), 10);
+	expect_tally(tally, 10, 10);
 	assert_int_equal(counted(&tally->result_drops), 10);
 }
 
@@ -47,8 +46,7 @@ CONFORMANCE(detached_after_a_cancel_runs_nothing_more)
 	FL_OK(fl_executor_detach(e));
 	let_go(&held);
 	FL_WAIT_FOR(all_are_freed());
-	assert_int_equal(counted(&tally->runs), 0);
-	assert_int_equal(counted(&tally->drops), 10);
+	expect_tally(tally, 0, 10);
 }
 
 CONFORMANCE(detached_unused_or_joined)

@@ -181,8 +181,7 @@ CONFORMANCE_ON(futures_then_drops_each_result_once, 1)
 	fl_future_free(f);
 	FL_OK(fl_future_wait(next));
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&t->runs), 2);
-	assert_int_equal(counted(&t->drops), 1);
+	expect_tally(t, 2, 1);
 	assert_int_equal(counted(&t->result_drops), 0);
 	fl_future_free(next);
 	assert_int_equal(counted(&t->result_drops), 2);

@@ -166,8 +166,7 @@ CONFORMANCE_ABLE(group_cancelled_does_not_wait_for_its_turn, 1, FL_CAP_CONCURREN
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
 	fl_group_cancel(&g);
 	FL_OK(fl_group_join(&g));
-	assert_int_equal(counted(&tally->runs), 0);
-	assert_int_equal(counted(&tally->drops), 5);
+	expect_tally(tally, 0, 5);
 	let_go(&held);
 }
 
@@ -275,8 +274,7 @@ CONFORMANCE_ON(group_drops_each_argument_once, 2)
 	FL_OK(fl_group_join(&g));
 	/* Of the unwanted ones; by the last reference. */
 	FL_WAIT_FOR(counted(&tally->result_drops) == 10);
-	assert_int_equal(counted(&tally->runs), 20);
-	assert_int_equal(counted(&tally->drops), 20);
+	expect_tally(tally, 20, 20);
 	for (int i = 1; i < 20; i += 2)
 		assert_ptr_equal(results[i], tally);
 	tally->error = -EIO;

@@ -11,8 +11,7 @@ CONFORMANCE_ON(idle_waits_for_all_tasks, 2)
 		for (int i = 0; i < N; i++)
 			FL_OK(tallied_submit(e, tally, NULL));
 		FL_OK(fl_executor_wait_idle(e));
-		assert_int_equal(counted(&tally->runs), round * N);
-		assert_int_equal(counted(&tally->drops), round * N);
+		expect_tally(tally, round * N, round * N);
 	}
 	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL));
 	FL_OK(fl_executor_join(e));

@@ -145,8 +145,7 @@ CONFORMANCE_ON(closed_refuses_and_runs_what_is_queued, 1)
 		let_go(&held);
 	}
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->runs), 10);
-	assert_int_equal(counted(&tally->drops), 10);
+	expect_tally(tally, 10, 10);
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 }
 

@@ -273,8 +273,7 @@ CONFORMANCE(failing_initializer_breaks)
 	FL_RC(tallied_submit(e, tally, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));
 	assert_true(fl_executor_is_broken(e));
-	assert_int_equal(counted(&tally->runs), 0);
-	assert_int_equal(counted(&tally->drops), 3);
+	expect_tally(tally, 0, 3);
 	assert_int_equal(counted(&tally->result_drops), 0);
 	assert_int_equal(counted(&init->calls), 1);
 }

@@ -65,23 +65,20 @@ static const size_t windows[] = {0, 1, 3, 20, N, SIZE_MAX};
 
 enum { CHUNKS = sizeof chunks / sizeof chunks[0], WINDOWS = sizeof windows / sizeof windows[0] };
 
-CONFORMANCE(imap_gives_each_result_in_its_order)
+CONFORMANCE_UP_TO(imap_gives_each_result_in_its_order, 3)
 {
-	for (unsigned workers = 1; workers <= 3; workers++) {
-		FL_SCOPED(fl_executor) *e = make(kind, workers);
-		number_args();
-		for (size_t c = 0; c < CHUNKS; c++)
-			for (size_t w = 0; w < WINDOWS; w++)
-				for (int unordered = 0; unordered <= 1; unordered++) {
-					FL_SCOPED(fl_imap) *it = NULL;
-					fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
-					config.unordered = unordered;
-					FL_OK(square_positive_imap(e, inputs, N, &it, &config));
-					expect_all(it, N, !unordered);
-					FL_RC(fl_imap_error(it), 0);
-					assert_string_equal(fl_imap_message(it), "");
-				}
-	}
+	number_args();
+	for (size_t c = 0; c < CHUNKS; c++)
+		for (size_t w = 0; w < WINDOWS; w++)
+			for (int unordered = 0; unordered <= 1; unordered++) {
+				FL_SCOPED(fl_imap) *it = NULL;
+				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
+				config.unordered = unordered;
+				FL_OK(square_positive_imap(e, inputs, N, &it, &config));
+				expect_all(it, N, !unordered);
+				FL_RC(fl_imap_error(it), 0);
+				assert_string_equal(fl_imap_message(it), "");
+			}
 }
 
 CONFORMANCE_ON(imap_of_nothing, 2)
