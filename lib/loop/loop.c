@@ -189,7 +189,7 @@ static void loop_poll_and_adapt(fl_loop *l)
 	loop_poll(l, 0);
 }
 
-/* Wakes by other threads must not starve the poller's events. */
+/* So wakes by other threads do not starve the poller's events. */
 static void loop_poll_if_due(fl_loop *l)
 {
 	if (fl__sys.now() - l->polled >= loop_poll_too_often)

@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 
 /*
- * As in lib/core/base/sys.h, results are 0, a count, a descriptor, or a negative errno; errno
- * keeps its value. Another event loop can watch the epoll, to embed this loop.
+ * Results are as in lib/core/base/sys.h; errno keeps its value. Another event loop can watch the
+ * epoll, to embed this loop.
  */
 struct fl__poller_sys {
 	int (*create)(void);

@@ -9,12 +9,9 @@
 #include <sys/types.h>
 
 /*
- * The system calls of sockets. As in lib/core/base/sys.h, results are 0, a count, a descriptor, or
- * a negative errno; errno keeps its value.
- *
- * Processes that share an open file description share its O_NONBLOCK, and few programs expect it.
- * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. A
- * listener, and a stream socket until it is connected, are non-blocking.
+ * The system calls of sockets. Results are as in lib/core/base/sys.h; errno keeps its value. Calls
+ * on a connected stream or a datagram socket have MSG_DONTWAIT: the socket itself blocks, for the
+ * sake of processes that inherit it (docs/design.md, section 5). Other sockets are non-blocking.
  */
 enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 

@@ -14,7 +14,7 @@ struct fl__file {
 	uint64_t device, number;
 };
 
-/* For files of Unix sockets. Results as in lib/core/base/sys.h; errno keeps its value. */
+/* For files of Unix sockets. Results are as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__unix_sys {
 	/*
 	 * Identifies a socket's file, with `follow` behind a symbolic link. -ENOTSOCK: no socket

@@ -86,8 +86,8 @@ void fl__fiber_prepare(struct fl__fiber *f);
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch is called before the first run
- * of a fiber after enter, unwatch at leave. End frees the signal stack.
+ * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch precedes the first run of a
+ * fiber after enter. End frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

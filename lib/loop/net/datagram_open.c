@@ -107,7 +107,7 @@ static int datagram_prepare(int fd, int family, bool all, const void *datagram_c
 	    {v6 && c->multicast_hops > 0, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, c->multicast_hops},
 	    {v6 && interface > 0, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface},
 	};
-	/* only groups that this socket has joined. Some systems lack this */
+	/* so the socket gets datagrams of its own groups alone; some systems lack the options */
 	const struct fl__socket_option own_groups[] = {{v4, IPPROTO_IP, IP_MULTICAST_ALL, 0},
 	                                               {v6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0}};
 	(void)fl__net_set_options(fd, own_groups, 2);

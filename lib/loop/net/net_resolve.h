@@ -20,9 +20,7 @@ struct fl__address {
 	} at;
 };
 
-/*
- * As in lib/core/base/sys.h, results are 0, a count, or a negative errno; errno keeps its value.
- */
+/* Results are as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__name_sys {
 	/*
 	 * Any thread. Stores the addresses of a host, with port 0. Returns how many, 1 to n; or as
