@@ -5,10 +5,10 @@
 #include "fl_queued.h"
 
 /* Both a thread and a fiber do it. */
-static void both(fl_fiber_function *function)
+static void both(void (*body)(void))
 {
-	FL_OK(function(NULL));
-	fl_test_in_loop(function, NULL);
+	body();
+	fl_test_body_in_loop(body);
 }
 
 /* A wait that only a cancel ends. */
@@ -23,7 +23,7 @@ static int return_what(void *rc)
 	return *(const int *)rc;
 }
 
-static int ends_a_wait(void *unused)
+FL_TEST_WITH(timeout_ends_a_wait, both, void)
 {
 	fl_cancel_token *before = fl_cancel_scope_current();
 	fl_timeout t = FL_TIMEOUT_INIT;
@@ -35,15 +35,9 @@ static int ends_a_wait(void *unused)
 	FL_RC(fl_timeout_end(&t, rc), -ETIMEDOUT);
 	FL_CHECK(fl_cancel_scope_current() == before && !fl_cancel_token_is_requested(NULL));
 	FL_OK(fl_sleep(FL_US(1)));
-	return 0;
 }
 
-FL_TEST(timeout_ends_a_wait)
-{
-	both(ends_a_wait);
-}
-
-static int is_past_at_once(void *unused)
+FL_TEST_WITH(timeout_in_the_past_ends_the_first_wait, both, void)
 {
 	static const int64_t past[] = {0, -5, 1};
 	fl_sem one = FL_SEM_INIT(1);
@@ -54,15 +48,9 @@ static int is_past_at_once(void *unused)
 		fl_sem_release(&one);
 		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ETIMEDOUT);
 	}
-	return 0;
 }
 
-FL_TEST(timeout_in_the_past_ends_the_first_wait)
-{
-	both(is_past_at_once);
-}
-
-static int leaves_results_alone(void *unused)
+FL_TEST_WITH(timeout_leaves_other_results_alone, both, void)
 {
 	static const int results[] = {0, 7, -EIO, -ETIMEDOUT, -EPIPE};
 	FL_EACH (i, results) {
@@ -76,15 +64,9 @@ static int leaves_results_alone(void *unused)
 	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
 	fl_timeout_begin(&t, fl_after(FL_S(3600)));
 	FL_RC(fl_timeout_end(&t, -ECANCELED), -ECANCELED);
-	return 0;
 }
 
-FL_TEST(timeout_leaves_other_results_alone)
-{
-	both(leaves_results_alone);
-}
-
-static int not_begun(void *unused)
+FL_TEST_WITH(timeout_not_begun_is_nothing, both, void)
 {
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_cancel_token *before = fl_cancel_scope_current();
@@ -96,12 +78,6 @@ static int not_begun(void *unused)
 	fl_timeout_begin(&t, FL_FOREVER); /* and can begin again */
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope_current() == before);
-	return 0;
-}
-
-FL_TEST(timeout_not_begun_is_nothing)
-{
-	both(not_begun);
 }
 
 static int leave_early(int step)
@@ -120,22 +96,16 @@ static int leave_early(int step)
 	return fl_timeout_end(&t, rc);
 }
 
-static int scoped(void *unused)
+FL_TEST_WITH(timeout_scoped_ends_by_itself, both, void)
 {
 	fl_cancel_token *before = fl_cancel_scope_current();
 	for (int step = 0; step < 4; step++)
 		FL_CHECK(leave_early(step) == step && fl_cancel_scope_current() == before);
-	return 0;
-}
-
-FL_TEST(timeout_scoped_ends_by_itself)
-{
-	both(scoped);
 }
 
 /* Nesting: asyncio's test_timeouts. */
 
-static int inner_ends_alone(void *unused)
+static void inner_ends_alone(void)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
@@ -143,10 +113,9 @@ static int inner_ends_alone(void *unused)
 	FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
 	FL_OK(fl_sleep(FL_US(1))); /* the outer one still holds */
 	FL_OK(fl_timeout_end(&outer, 0));
-	return 0;
 }
 
-static int outer_ends_both(void *unused)
+static void outer_ends_both(void)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&outer, fl_after(FL_MS(1)));
@@ -154,7 +123,6 @@ static int outer_ends_both(void *unused)
 	int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
 	FL_CHECK(rc == -ECANCELED);
 	FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
-	return 0;
 }
 
 FL_TEST(timeout_nested_converts_only_its_own)
@@ -164,7 +132,7 @@ FL_TEST(timeout_nested_converts_only_its_own)
 }
 
 /* Both expire before the next check: the outer one counts. */
-static int both_are_over(void *unused)
+FL_TEST_WITH(timeout_nested_both_over_is_the_outer_one, both, void)
 {
 	static const int64_t deadlines[][2] = {{1, 2}, {2, 1}, {2, 2}};
 	FL_EACH (i, deadlines) {
@@ -175,12 +143,6 @@ static int both_are_over(void *unused)
 		FL_CHECK(rc == -ECANCELED);
 		FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
 	}
-	return 0;
-}
-
-FL_TEST(timeout_nested_both_over_is_the_outer_one)
-{
-	both(both_are_over);
 }
 
 /* The inner one has ended a wait; before its end, the outer one is over, too. */
@@ -199,7 +161,7 @@ FL_TEST(timeout_nested_outer_expires_first)
 	FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
 }
 
-static int outside_is_requested(void *unused)
+FL_TEST_WITH(timeout_leaves_the_cancel_from_outside_alone, both, void)
 {
 	fl_cancel_token outside;
 	fl_cancel_token_init(&outside, NULL, FL_FOREVER);
@@ -213,15 +175,9 @@ static int outside_is_requested(void *unused)
 		FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ECANCELED);
 	}
 	fl_cancel_token_destroy(&outside);
-	return 0;
 }
 
-FL_TEST(timeout_leaves_the_cancel_from_outside_alone)
-{
-	both(outside_is_requested);
-}
-
-static int shields(void *unused)
+FL_TEST_WITH(timeout_and_shields, both, void)
 {
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, 0);
@@ -233,12 +189,6 @@ static int shields(void *unused)
 		FL_RC(fl_timeout_end(&inner, wait_for_ever(NULL)), -ETIMEDOUT);
 	}
 	FL_RC(fl_timeout_end(&t, wait_for_ever(NULL)), -ETIMEDOUT);
-	return 0;
-}
-
-FL_TEST(timeout_and_shields)
-{
-	both(shields);
 }
 
 FL_TEST(timeout_panics_when_it_is_not_the_scope)
@@ -387,7 +337,7 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 
 /* fl_wait_for(): asyncio's test_waitfor. */
 
-static int waits_for(void *unused)
+FL_TEST_WITH(timeout_wait_for_ends_with_the_function, both, void)
 {
 	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
 	FL_EACH (i, results) {
@@ -401,15 +351,9 @@ static int waits_for(void *unused)
 	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5);
 	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
-	return 0;
 }
 
-FL_TEST(timeout_wait_for_ends_with_the_function)
-{
-	both(waits_for);
-}
-
-static int waits_for_cancelled(void *unused)
+FL_TEST_WITH(timeout_wait_for_cancelled, both, void)
 {
 	fl_cancel_token outside;
 	int result = 77;
@@ -425,12 +369,6 @@ static int waits_for_cancelled(void *unused)
 		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
 	}
 	fl_cancel_token_destroy(&outside);
-	return 0;
-}
-
-FL_TEST(timeout_wait_for_cancelled)
-{
-	both(waits_for_cancelled);
 }
 
 /* The function takes its time to give up; the wait is over when it is. */
@@ -443,17 +381,11 @@ static int give_up_slowly(void *over)
 	return rc;
 }
 
-static int waits_for_the_end(void *unused)
+FL_TEST_WITH(timeout_wait_for_waits_for_the_end, both, void)
 {
 	bool over = false;
 	FL_RC(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(over);
-	return 0;
-}
-
-FL_TEST(timeout_wait_for_waits_for_the_end)
-{
-	both(waits_for_the_end);
 }
 
 /* Nested, as asyncio's test_nested_timeout: each converts only its own. */
@@ -465,15 +397,9 @@ static int wait_for_inner(void *arg)
 	return rc;
 }
 
-static int waits_for_nested(void *unused)
+FL_TEST_WITH(timeout_wait_for_nested, both, void)
 {
 	int result;
 	FL_RC(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result), -ETIMEDOUT);
 	FL_CHECK(result == -ECANCELED);
-	return 0;
-}
-
-FL_TEST(timeout_wait_for_nested)
-{
-	both(waits_for_nested);
 }

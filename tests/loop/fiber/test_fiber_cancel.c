@@ -31,26 +31,21 @@ static void request_here(fl_cancel_token *token)
 	fl_cancel_token_request(token);
 }
 
-static void (*const places[])(fl_cancel_token *) = {request_here, request_elsewhere};
-
-typedef void request_function(fl_cancel_token *token);
-
-static request_function *request_of(void *place)
-{
-	return *(request_function *const *)place;
-}
+static void (*request)(fl_cancel_token *token); /* request_here or request_elsewhere */
 
 /* Runs it as a fiber of a loop, once with requests by the loop's thread, and once by another. */
-static void in_both_places(fl_fiber_function *function)
+static void in_both_places(void (*body)(void))
 {
-	for (int i = 0; i < 2; i++)
-		fl_test_in_loop(function, (void *)(uintptr_t)&places[i]);
+	for (int i = 0; i < 2; i++) {
+		request = i == 0 ? request_here : request_elsewhere;
+		fl_test_body_in_loop(body);
+	}
 }
 
-static int be_requested_before(void *place)
+FL_TEST_WITH(fiber_cancel_before_a_wait, in_both_places, void)
 {
 	fl_event never = FL_EVENT_INIT;
-	request_of(place)(fl_cancel_scope_current());
+	request(fl_cancel_scope_current());
 	FL_CHECK(fl_cancel_token_is_requested(NULL));
 	FL_RC(fl_event_wait(&never), -ECANCELED);
 	/* The kick comes while it waits under no token, and ends nothing. */
@@ -59,12 +54,6 @@ static int be_requested_before(void *place)
 		FL_RC(fl_event_wait(&never), -ECANCELED);
 	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
 	FL_RC(fl_sleep(0), -ECANCELED);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_before_a_wait)
-{
-	in_both_places(be_requested_before);
 }
 
 typedef struct waiter {
@@ -84,42 +73,30 @@ static int wait_once(void *arg)
 	return w->rc;
 }
 
-static int cancel_during(void *place)
+FL_TEST_WITH(fiber_cancel_during_a_wait, in_both_places, void)
 {
 	waiter w = {.event = FL_EVENT_INIT};
 	fl_fiber *f = fl_test_start(wait_once, &w);
 	fl_fiber_yield();
 	FL_CHECK(fl_test_queued(&w.event) == 1);
 	FL_CHECK(fl_test_queued(w.own) == 0); /* that is what an own token is for */
-	request_of(place)(w.own);
+	request(w.own);
 	FL_CHECK(w.ended == 0);
 	FL_CHECK(fl_test_join(f) == -ECANCELED && w.ended == 1);
 	FL_CHECK(fl_test_queued(&w.event) == 0);
-	return 0;
 }
 
-FL_TEST(fiber_cancel_during_a_wait)
-{
-	in_both_places(cancel_during);
-}
-
-static int cancel_after(void *place)
+FL_TEST_WITH(fiber_cancel_after_its_end, in_both_places, void)
 {
 	waiter w = {.event = FL_EVENT_INIT};
 	fl_event_set(&w.event);
 	fl_fiber *f = fl_test_start(wait_once, &w);
 	fl_fiber_yield();
 	FL_CHECK(!fl_fiber_is_alive(f));
-	request_of(place)(w.own);
+	request(w.own);
 	fl_fiber_cancel(f);
 	fl_test_settle();
 	FL_OK(fl_test_join(f));
-	return 0;
-}
-
-FL_TEST(fiber_cancel_after_its_end)
-{
-	in_both_places(cancel_after);
 }
 
 /* The loop sleeps while it comes. */
@@ -226,31 +203,25 @@ static int wait_nested(void *arg)
 	return 0;
 }
 
-static int cancel_nested(void *place)
+FL_TEST_WITH(fiber_cancel_of_nested_scopes, in_both_places, void)
 {
 	nest n = {.event = FL_EVENT_INIT};
 	fl_fiber *f = fl_test_start(wait_nested, &n);
 	fl_fiber_yield();
 	FL_CHECK(fl_test_queued(&n.child) == 1);
-	request_of(place)(n.own);
+	request(n.own);
 	FL_CHECK(fl_test_join(f) == 0 && n.over == 1);
 	FL_CHECK(n.under_child == -ECANCELED && n.under_own == -ECANCELED);
 	FL_CHECK(n.under_apart == -ETIMEDOUT && n.shielded == -ETIMEDOUT);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_of_nested_scopes)
-{
-	in_both_places(cancel_nested);
 }
 
 /* Requests of the child alone do not reach the fiber. */
-static int cancel_child(void *place)
+FL_TEST_WITH(fiber_cancel_of_a_child_alone, in_both_places, void)
 {
 	nest n = {.event = FL_EVENT_INIT};
 	fl_fiber *f = fl_test_start(wait_nested, &n);
 	fl_fiber_yield();
-	request_of(place)(&n.child);
+	request(&n.child);
 	while (n.under_child == 0)
 		fl_fiber_yield();
 	FL_CHECK(n.under_child == -ECANCELED && !fl_cancel_token_is_requested(n.own));
@@ -258,12 +229,6 @@ static int cancel_child(void *place)
 		fl_fiber_yield();
 	fl_event_set(&n.event);
 	FL_CHECK(fl_test_join(f) == 0 && n.under_own == 0);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_of_a_child_alone)
-{
-	in_both_places(cancel_child);
 }
 
 /* Other contexts may wait under a fiber's own token: they are in its wait queue. */
@@ -280,7 +245,7 @@ static int wait_under_hosts(void *arg)
 	return 0;
 }
 
-static int cancel_host(void *place)
+FL_TEST_WITH(fiber_cancel_wakes_the_waiters_of_its_token, in_both_places, void)
 {
 	waiter w = {.event = FL_EVENT_INIT};
 	guest fiber = {&w, 0}, thread = {&w, 0};
@@ -291,17 +256,11 @@ static int cancel_host(void *place)
 	fl_test_go(&t, wait_under_hosts, &thread);
 	while (fl_test_queued(w.own) != 2)
 		fl_fiber_yield();
-	request_of(place)(w.own);
+	request(w.own);
 	FL_CHECK(fl_test_join(g) == 0 && fiber.rc == -ECANCELED);
 	fl_test_end(&t);
 	FL_CHECK(thread.rc == -ECANCELED);
 	FL_RC(fl_test_join(host), -ECANCELED);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_wakes_the_waiters_of_its_token)
-{
-	in_both_places(cancel_host);
 }
 
 /* A token with a deadline: a fiber under a parent that has one. */
@@ -330,34 +289,28 @@ FL_TEST_WITH(fiber_cancel_by_the_deadline_of_its_token, fl_test_body_in_loop, vo
 }
 
 /* Born under a parent that is requested: its first wait answers. */
-static int start_under_requested(void *place)
+FL_TEST_WITH(fiber_cancel_of_a_parent_comes_first, in_both_places, void)
 {
 	fl_fiber *f;
 	fl_cancel_token parent;
 	waiter w = {.event = FL_EVENT_INIT};
 	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
-	request_of(place)(&parent);
+	request(&parent);
 	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent));
 	FL_RC(fl_test_join(f), -ECANCELED);
 	/* A separate tree. */
 	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, FL_SHIELDED));
 	fl_fiber_yield();
-	request_of(place)(w.own);
+	request(w.own);
 	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_cancel_token_destroy(&parent);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_of_a_parent_comes_first)
-{
-	in_both_places(start_under_requested);
 }
 
 /*
  * Its own token, then its parent's and the loop's, while the first kick is on its way: only one is
  * sent.
  */
-static int request_all_the_way_up(void *place)
+FL_TEST_WITH(fiber_cancel_on_several_levels, in_both_places, void)
 {
 	fl_fiber *f, *other;
 	fl_cancel_token parent;
@@ -366,20 +319,14 @@ static int request_all_the_way_up(void *place)
 	FL_OK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent));
 	FL_OK(fl__fiber_start(fl_loop_current(), &other, wait_once, &more, NULL, &parent));
 	fl_fiber_yield();
-	request_of(place)(w.own);
-	request_of(place)(more.own);
-	request_of(place)(&parent);
-	request_of(place)(fl_cancel_scope_current());
+	request(w.own);
+	request(more.own);
+	request(&parent);
+	request(fl_cancel_scope_current());
 	FL_RC(fl_test_join(f), -ECANCELED);
 	FL_RC(fl_test_join(other), -ECANCELED);
 	FL_CHECK(w.ended == 1 && more.ended == 1);
 	fl_cancel_token_destroy(&parent);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_on_several_levels)
-{
-	in_both_places(request_all_the_way_up);
 }
 
 /* The time is up, and the request comes before the fiber has run. */
@@ -392,7 +339,7 @@ static int take_permit_soon(void *arg)
 	return w->rc;
 }
 
-static int cancel_when_time_is_up(void *place)
+FL_TEST_WITH(fiber_cancel_when_the_time_is_up, in_both_places, void)
 {
 	waiter w = {.sem = FL_SEM_INIT(0)};
 	FL_FAULTS();
@@ -402,17 +349,11 @@ static int cancel_when_time_is_up(void *place)
 	fl__store_relaxed(&fl_test_ahead, FL_S(7200));
 	fl_fiber_yield(); /* the fiber is behind us in the queue now */
 	if (w.ended == 0)
-		request_of(place)(w.own);
+		request(w.own);
 	int rc = fl_test_join(f);
 	FL_CHECK(rc == -ETIMEDOUT || rc == -ECANCELED);
 	fl_sem_release(&w.sem);
 	FL_OK(fl_sem_try_acquire(&w.sem));
-	return 0;
-}
-
-FL_TEST(fiber_cancel_when_the_time_is_up)
-{
-	in_both_places(cancel_when_time_is_up);
 }
 
 /* 10,000 that wait are cancelled at once. */
