@@ -79,7 +79,7 @@ static void without_memfd(void)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_OK(fl_process_executor_create(&e, NULL));
-	FL_OK(fl_submit(e, &denied_exits, &(int){0}, &f));
+	FL_OK(denied_exits_submit(e, 0, &f));
 	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -ENOTRECOVERABLE);
 	fl_future_free(f);
 	fl_executor_free(e);

@@ -189,7 +189,7 @@ static void free_imap(void)
 
 static void submit_one(void)
 {
-	FL_OK(fl_submit(dump_pool, &dump_task, &(int){0}, NULL));
+	FL_OK(dump_task_submit(dump_pool, 0, NULL));
 }
 
 static void join_pool(void)

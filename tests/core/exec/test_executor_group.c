@@ -40,8 +40,8 @@ CONFORMANCE_ON(group_task_without_argument_and_result, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int results[2] = {-1, -1};
-	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL)); /* its result is dropped */
-	FL_OK(fl_group_submit(&g, &square, &(int){4}, &results[1]));
+	FL_OK(square_group_submit(&g, 3, NULL)); /* its result is dropped */
+	FL_OK(square_group_submit(&g, 4, &results[1]));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(results[0], -1);
 	assert_int_equal(results[1], 16);
@@ -81,9 +81,9 @@ CONFORMANCE_ON(group_first_error_cancels_the_others, 2)
 		FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &waited));
 		await_event(&gate->entered);
 	} else {
-		FL_OK(fl_group_submit(&g, &square, &(int){1}, &squared));
+		FL_OK(square_group_submit(&g, 1, &squared));
 	}
-	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, &(int){0}));
+	FL_OK(fail_with_group_submit(&g, -EIO, &(int){0}));
 	FL_RC(fl_group_join(&g), -EIO);
 	assert_string_equal(fl_group_message(&g), "error -5");
 	assert_int_equal(fl_group_failed_index(&g), 1);
@@ -104,7 +104,7 @@ FL_TASK_STATIC(just_fail, int, void)
 CONFORMANCE_ON(group_failed_without_message_has_the_text_of_its_error, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
+	FL_OK(just_fail_group_submit(&g, -ENOSPC));
 	FL_RC(fl_group_join(&g), -ENOSPC);
 	assert_string_equal(fl_group_message(&g), fl_error_text(-ENOSPC));
 }
@@ -114,7 +114,7 @@ CONFORMANCE_ON(group_that_failed_takes_no_more, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
-	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
+	FL_OK(just_fail_group_submit(&g, -ENOSPC));
 	FL_WAIT_FOR(fl_group_count(&g) == 0);
 	FL_RC(fl_group_submit(&g, &square, &(int){2}, &result), -ECANCELED);
 	FL_RC(fl_group_try_join(&g), -ENOSPC);
@@ -126,7 +126,7 @@ CONFORMANCE_ON(group_that_failed_takes_no_more, 1)
 CONFORMANCE_ON(group_task_that_says_cancelled_fails, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ECANCELED}, NULL));
+	FL_OK(just_fail_group_submit(&g, -ECANCELED));
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_non_null(fl_group_message(&g));
 }
@@ -139,7 +139,7 @@ CONFORMANCE_ON(group_cancel_ends_what_runs_and_what_does_not, 1)
 	if (is_concurrent(e)) {
 		FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &results[0]));
 		await_event(&gate->entered);
-		FL_OK(fl_group_submit(&g, &square, &(int){1}, &results[1]));
+		FL_OK(square_group_submit(&g, 1, &results[1]));
 		assert_int_equal(fl_group_count(&g), 2);
 		FL_RC(fl_group_try_join(&g), -EBUSY);
 	}
@@ -150,7 +150,7 @@ CONFORMANCE_ON(group_cancel_ends_what_runs_and_what_does_not, 1)
 	assert_null(fl_group_message(&g));
 	assert_int_equal(results[0], -1);
 	assert_int_equal(results[1], -1);
-	FL_OK(fl_group_submit(&g, &square, &(int){2}, &results[1]));
+	FL_OK(square_group_submit(&g, 2, &results[1]));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(results[1], 4);
 }
@@ -180,7 +180,7 @@ CONFORMANCE_ON(group_deadline, 1)
 	}
 	{
 		FL_SCOPED(fl_group) early = FL_GROUP_INIT_UNTIL(e, fl_after(FL_S(3600)));
-		FL_OK(fl_group_submit(&early, &square, &(int){3}, &result));
+		FL_OK(square_group_submit(&early, 3, &result));
 		FL_OK(fl_group_join(&early));
 		assert_int_equal(result, 9);
 	}
@@ -246,7 +246,7 @@ CONFORMANCE_ON(group_token_is_requested_by_a_failure, 1)
 	fl_cancel_token *before = fl_cancel_scope_current();
 	(void)fl_cancel_scope_set(fl_group_token(&g));
 	assert_false(fl_cancel_token_is_requested(fl_group_token(&g)));
-	FL_OK(fl_group_submit(&g, &just_fail, &(int){-EPROTO}, NULL));
+	FL_OK(just_fail_group_submit(&g, -EPROTO));
 	FL_RC(fl_event_wait(&never), -ECANCELED);
 	FL_RC(fl_group_join(&g), -EPROTO);
 	assert_ptr_equal(fl_cancel_scope_current(), before);
@@ -306,7 +306,7 @@ CONFORMANCE_ABLE(group_of_an_executor_that_is_cancelled, 1, FL_CAP_CONCURRENT)
 	int result = -1;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct held held = hold_worker(e);
-	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
+	FL_OK(square_group_submit(&g, 1, &result));
 	assert_int_equal(fl_executor_cancel(e), 1);
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_string_equal(fl_group_message(&g), "cancelled before it started");
@@ -325,7 +325,7 @@ CONFORMANCE_ABLE(group_whose_pending_tasks_the_executor_cancels, 1, FL_CAP_CONCU
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_OK(fl_shm_event_wait(&gate->entered));
-	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
+	FL_OK(square_group_submit(&g, 1, &result));
 	assert_int_equal(fl_executor_cancel_pending(e), 1);
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_int_equal(fl_group_failed_index(&g), 1);
@@ -400,7 +400,7 @@ CONFORMANCE_ON(group_task_that_is_too_late_fails, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
-	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL));
+	FL_OK(square_group_submit(&g, 3, NULL));
 	FL_OK(fl_group_submit_with(&g, &square, &(int){3}, &result, &(fl_submit_config){.deadline = 1}));
 	FL_RC(fl_group_join(&g), -ETIMEDOUT);
 	assert_int_equal(fl_group_failed_index(&g), 1);

@@ -23,7 +23,7 @@ CONFORMANCE_ON(group_nested_deeply_needs_no_free_worker, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int depth = 0;
-	FL_OK(fl_group_submit(&g, &descend, &(int){150}, &depth));
+	FL_OK(descend_group_submit(&g, 150, &depth));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(depth, 150);
 }
@@ -48,7 +48,7 @@ CONFORMANCE_UP_TO(group_nested_tree, 3)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = 0;
-	FL_OK(fl_group_submit(&g, &fibonacci, &(int){13}, &result));
+	FL_OK(fibonacci_group_submit(&g, 13, &result));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(result, 233);
 }
@@ -69,7 +69,7 @@ CONFORMANCE_ON(group_nested_error_comes_up, 2)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
-	FL_OK(fl_group_submit(&g, &fall, &(int){3}, &result));
+	FL_OK(fall_group_submit(&g, 3, &result));
 	FL_RC(fl_group_join(&g), -EDOM);
 	assert_string_equal(fl_group_message(&g), "at the bottom, 1, 2, 3");
 	assert_int_equal(result, -1);

@@ -113,7 +113,7 @@ POOL_TEST(group_later_failures_go_to_the_log, 2)
 	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
 	FL_OK(fl_group_submit(&g, &fail_when_told, &at, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
-	FL_OK(fl_group_submit(&g, &fail_with, &(int){-ENOSPC}, NULL));
+	FL_OK(fail_with_group_submit(&g, -ENOSPC));
 	FL_WAIT_FOR(fl_group_message(&g) != NULL);
 	assert_int_equal(fl_group_failed_index(&g), 1);
 	fl_event_set(&gate.open);
@@ -128,12 +128,12 @@ POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+		FL_OK(fail_with_group_submit(&g, -EXDEV));
 	}
 	assert_int_equal(heard("a task of a group failed, and no join has returned the error: EXDEV: said -18"), 1);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+		FL_OK(fail_with_group_submit(&g, -EXDEV));
 		FL_RC(fl_group_join(&g), -EXDEV);
 	}
 	assert_int_equal(heard("no join has returned the error"), 1);
@@ -145,10 +145,10 @@ FL_TEST(group_message_is_of_this_round)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+	FL_OK(fail_with_group_submit(&g, -EXDEV));
 	FL_RC(fl_group_join(&g), -EXDEV);
 	assert_string_equal(fl_group_message(&g), "said -18");
-	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, NULL));
+	FL_OK(fail_with_group_submit(&g, -EIO));
 	assert_string_equal(fl_group_message(&g), "said -5");
 	FL_RC(fl_group_try_join(&g), -EIO);
 	assert_string_equal(fl_group_message(&g), "said -5");
@@ -239,9 +239,9 @@ FL_TEST(group_joined_where_nothing_could_run)
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		int result = -1;
-		FL_OK(fl_group_submit(&g, &counted, &(int){3}, &result));
+		FL_OK(counted_group_submit(&g, 3, &result));
 		turn_until_done(l, &g);
-		FL_OK(fl_group_submit(&g, &counted, &(int){4}, &result));
+		FL_OK(counted_group_submit(&g, 4, &result));
 		FL_RC(fl_group_join(&g), -EDEADLK);
 		FL_RC(fl_group_join_until(&g, FL_FOREVER, NULL), -EDEADLK);
 		FL_PANICS(fl_group_destroy(&g));

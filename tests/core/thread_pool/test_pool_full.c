@@ -35,7 +35,7 @@ FL_TEST(full_create_refuses_what_is_no_bound)
 	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.when_full = (fl_when_full)3}), -EINVAL);
 	assert_null(e);
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX}));
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	fl_executor_free(e);
 }
 
@@ -44,14 +44,14 @@ FL_TEST(full_refuses)
 	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_REFUSE);
 	struct held held = hold_worker(e);
 	fl_future *f = held.f;
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
-	FL_OK(fl_submit(e, &full_count, &(int){2}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
+	FL_OK(full_count_submit(e, 2, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){3}, &f), -ENOBUFS);
 	assert_ptr_equal(f, held.f);       /* untouched */
 	assert_int_equal(LOOK(&drops), 0); /* the argument is still the caller's */
 	let_go(&held);
 	FL_WAIT_FOR(LOOK(&runs) == 2);
-	FL_OK(fl_submit(e, &full_count, &(int){3}, NULL));
+	FL_OK(full_count_submit(e, 3, NULL));
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&runs), 3);
 	assert_int_equal(LOOK(&drops), 3);
@@ -62,7 +62,7 @@ FL_TEST(full_refuses_with_epipe_when_closed)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
 	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -ENOBUFS);
 	fl_executor_close(e);
 	for (int i = 0; i < 5; i++)
@@ -90,14 +90,14 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 	assert_int_equal(fl_future_get_state(second), FL_DONE);
 	FL_OK(thread_of_get(second, &thread));
 	assert_true(thread == fl_thread_current_id());
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	assert_int_equal(LOOK(&runs), 1);
 	assert_int_equal(LOOK(&drops), 1);
 	let_go(&held);
 	FL_OK(thread_of_get(first, &thread));
 	assert_true(thread != fl_thread_current_id());
 	held = hold_worker(e);
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	fl_executor_close(e);
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EPIPE); /* and does not run it */
 	assert_int_equal(LOOK(&runs), 1);
@@ -131,7 +131,7 @@ static void fill(struct full *full, uint32_t bound)
 	full->e = bounded(1, bound, FL_FULL_WAIT);
 	full->held = hold_worker(full->e);
 	for (uint32_t i = 0; i < bound; i++)
-		FL_OK(fl_submit(full->e, &full_count, &(int){0}, NULL));
+		FL_OK(full_count_submit(full->e, 0, NULL));
 }
 
 static fl_thread start_submitter(struct submitter *s)
@@ -263,7 +263,7 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	FL_OK(fl_thread_executor_create(
 	    &e, &(fl_executor_config){.workers = 1, .backlog = 1, .initialize = &fail_when_told}));
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit(e, &full_count, &(int){1}, &f));
+	FL_OK(full_count_submit(e, 1, &f));
 	FL_OK(fl_event_wait(&broken_entered));
 	struct submitter s = {.e = e};
 	fl_thread t = start_submitter(&s);
@@ -309,7 +309,7 @@ FL_TEST(full_submits_of_a_worker_run_at_once_and_nest_so_deep_only)
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
 	FL_OK(submit_next_submit(e, &nest, NULL));
 	/* After the first was taken; the backlog is full. */
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	fl_event_set(&nest.filled);
 	/* A closed executor would refuse the rest of the chain. */
 	FL_WAIT_FOR(LOOK(&nest.ran) == 10001);
@@ -470,7 +470,7 @@ FL_TEST(full_imap_without_room_waits_as_long_as_its_call)
 	FL_OK(fl_imap_create(&it, e, &plus_one, in, 2, &(fl_imap_config){.window = 1}));
 	FL_OK(fl_imap_next(it, NULL, &out));
 	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
 	FL_RC(fl_imap_next_until(it, NULL, &out, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	let_go(&held);
@@ -484,7 +484,7 @@ FL_TEST(full_refuses_maps_too)
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in = 1, out = 0;
 	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	FL_RC(fl_map(e, &plus_one, &in, 1, &out, NULL), -ENOBUFS);
 	FL_RC(fl_imap_create(&it, e, &plus_one, &in, 1, NULL), -ENOBUFS);
 	fl_group g = FL_GROUP_INIT(e);
@@ -502,7 +502,7 @@ FL_TEST(full_then_goes_in_all_the_same)
 	FL_OK(plus_one_submit(e, 1, &first));
 	FL_OK(fl_future_wait(first));
 	struct held held = hold_worker(e);
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	FL_OK(fl_future_then(first, e, &plus_one, &next));
 	FL_OK(fl_future_then(next, e, &plus_one, &last));
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
@@ -596,7 +596,7 @@ FL_TEST(full_submit_without_memory_keeps_no_place)
 		FL_RC(fl_submit(e, &large, zeros, NULL), -ENOMEM);
 		seam_heal();
 	}
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(full_count_submit(e, 1, NULL));
 	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
 	let_go(&held);
 }
