@@ -89,8 +89,16 @@ FL_TASK_STATIC(obey, void, void)
 	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
 }
 
+FL_TASK_STATIC(wait_for_obey, void, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = obey_submit(fl_executor_current(), &f);
+	return rc == 0 ? fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED) : rc;
+}
+
 /*
- * A cancel of the executor while a worker takes the task: it is cancelled, or it is asked to stop.
+ * A cancel of the executor while a worker takes the task, or while the waiter of a task runs it: one
+ * is cancelled, or refused, or all that run are asked to stop.
  */
 struct pool_cancel_running {
 	fl_executor *e;
@@ -100,7 +108,7 @@ struct pool_cancel_running {
 FL_STRESS_SETUP(pool_cancel_running)
 {
 	s->e = pool_of(1);
-	OK(obey_submit(s->e, NULL));
+	OK(fl_stress_choose(2) ? wait_for_obey_submit(s->e, NULL) : obey_submit(s->e, NULL));
 }
 
 FL_STRESS_ACTOR(pool_cancel_running, canceller)
@@ -150,38 +158,6 @@ FL_STRESS(pool_cancel_pending, canceller)
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->cancelled == 1 && s->ran == 0, "cancelled");
 	FL_ACCEPTABLE(s->cancelled == 0 && s->ran == 1, "ran, and was not asked");
-}
-
-/* The same for a task that its waiter runs. */
-struct pool_cancel_helped {
-	fl_executor *e;
-	size_t cancelled;
-};
-
-FL_TASK_STATIC(wait_for_obey, void, void)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	int rc = obey_submit(fl_executor_current(), &f);
-	return rc == 0 ? fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED) : rc;
-}
-
-FL_STRESS_SETUP(pool_cancel_helped)
-{
-	s->e = pool_of(1);
-	OK(wait_for_obey_submit(s->e, NULL));
-}
-
-FL_STRESS_ACTOR(pool_cancel_helped, canceller)
-{
-	s->cancelled = fl_executor_cancel(s->e);
-	OK(fl_executor_join(s->e));
-}
-
-FL_STRESS(pool_cancel_helped, canceller)
-{
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(s->cancelled == 1, "one is cancelled, or refused");
-	FL_ACCEPTABLE(s->cancelled == 0, "what runs is asked");
 }
 
 FL_TASK_STATIC(meet, fl_latch *, void)
