@@ -85,36 +85,7 @@ FL_STRESS(queue_join_timeout, brief, patient, worker)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A returned join may free the queue, while the thread of the last report is still leaving. */
-struct queue_free_after_join {
-	fl_queue *q;
-	int got;
-};
-
-FL_STRESS_SETUP(queue_free_after_join)
-{
-	s->q = joinable(1);
-	queue_put_now(s->q, 1);
-}
-
-FL_STRESS_ACTOR(queue_free_after_join, worker)
-{
-	OK(fl_queue_try_get(s->q, &s->got));
-	fl_queue_task_done(s->q);
-}
-
-FL_STRESS_ACTOR(queue_free_after_join, joiner)
-{
-	OK(fl_queue_join(s->q));
-	fl_queue_free(s->q);
-}
-
-FL_STRESS(queue_free_after_join, worker, joiner)
-{
-	FL_ACCEPTABLE(s->got == 1, "freed");
-}
-
-/* The same while the thread of an earlier report is still leaving. */
+/* A returned join may free the queue, while the threads of both reports are still leaving. */
 struct queue_free_after_join_of_two {
 	fl_queue *q;
 };
