@@ -145,6 +145,9 @@ SEAM_FN fl_queue *queue_with(size_t capacity, int in)
 	return q;
 }
 
+/* Puts this item, for which there is space. */
+#define PUTS(q, item) FL_OK(fl_queue_put(q, &(int){item}))
+
 /* Checks that the next item is this one. */
 #define GETS(q, expected)                                                                                              \
 	do {                                                                                                           \

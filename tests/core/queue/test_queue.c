@@ -123,7 +123,7 @@ QUEUE_TEST_RINGS_ON(queue_waits_until_the_deadline_and_not_less, 1, 0)
 	FL_RC(fl_queue_get_many_until(q, &item, 1, &count, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
 	assert_int_equal(count, 0);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	deadline = fl_after(FL_MS(3));
 	FL_RC(fl_queue_put_until(q, &(int){2}, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
@@ -164,7 +164,7 @@ QUEUE_TEST_RINGS_ON(queue_plain_forms_observe_the_scope, 1, 0)
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl_queue_get_until(q, &item, 0, FL_SHIELDED), -ETIMEDOUT);
 	assert_int_equal(fl_queue_get_many(q, &item, 1), 0);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_RC(fl_queue_put(q, &(int){2}), -ECANCELED);
 	FL_RC(fl_queue_put_until(q, &(int){2}, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl_queue_put_until(q, &(int){2}, 0, FL_SHIELDED), -ETIMEDOUT);
@@ -203,9 +203,9 @@ QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 	int item;
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q)); /* nothing was ever put */
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_RC(fl_queue_try_join(q), -EBUSY);
-	FL_OK(fl_queue_put(q, &(int){2}));
+	PUTS(q, 2);
 	FL_OK(fl_queue_get(q, &item));
 	FL_OK(fl_queue_get(q, &item));
 	FL_RC(fl_queue_try_join(q), -EBUSY); /* got, but not dealt with */
@@ -216,7 +216,7 @@ QUEUE_TEST_RINGS_ON(queue_counts_what_is_not_dealt_with, 0, 0)
 	FL_OK(fl_queue_try_join(q));
 	FL_OK(fl_queue_join(q));
 	FL_OK(fl_queue_join_until(q, 0, NULL));
-	FL_OK(fl_queue_put(q, &(int){3})); /* and it counts again */
+	PUTS(q, 3); /* and it counts again */
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	fl_queue_close(q);
 	FL_RC(fl_queue_try_join(q), -EBUSY); /* the items of a closed queue still have to be done */
@@ -265,7 +265,7 @@ QUEUE_TEST_RINGS_ON(queue_task_done_too_often_panics, 0, 0)
 	FL_PANICS_OF("fl_queue_task_done", q, fl_queue_task_done(q));
 	assert_true(strlen(fl_test_panic.reason) > 0);
 	int item;
-	FL_OK(fl_queue_put(q, &(int){1})); /* the queue is as it was */
+	PUTS(q, 1); /* the queue is as it was */
 	FL_OK(fl_queue_get(q, &item));
 	fl_queue_task_done(q);
 	FL_PANICS(fl_queue_task_done(q));
@@ -275,12 +275,12 @@ QUEUE_TEST_RINGS_ON(queue_task_done_too_often_panics, 0, 0)
 QUEUE_TEST_RINGS_ON(queue_try_task_done_reports_one_too_many, 0, 0)
 {
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	FL_OK(fl_queue_try_task_done(q));
 	FL_OK(fl_queue_try_join(q));
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
-	FL_OK(fl_queue_put(q, &(int){2})); /* the queue is as it was */
+	PUTS(q, 2); /* the queue is as it was */
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	assert_int_equal(fl_queue_close_now(q), 2);
 	FL_RC(fl_queue_try_task_done(q), -EINVAL);
@@ -288,8 +288,8 @@ QUEUE_TEST_RINGS_ON(queue_try_task_done_reports_one_too_many, 0, 0)
 
 QUEUE_TEST_RINGS_ON(queue_task_done_may_come_before_the_get, 0, 0)
 {
-	FL_OK(fl_queue_put(q, &(int){1}));
-	FL_OK(fl_queue_put(q, &(int){2}));
+	PUTS(q, 1);
+	PUTS(q, 2);
 	fl_queue_task_done(q);
 	fl_queue_task_done(q);
 	FL_PANICS(fl_queue_task_done(q));

@@ -7,7 +7,7 @@
 QUEUE_TEST_ON(queue_on_items_is_ready_with_an_item_or_closed, 2, 0)
 {
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
 	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
 	assert_int_equal(fl_queue_length(q), 1);
@@ -20,12 +20,12 @@ QUEUE_TEST_ON(queue_on_items_is_ready_with_an_item_or_closed, 2, 0)
 QUEUE_TEST_ON(queue_on_space_is_ready_with_space_or_closed, 2, 1)
 {
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
-	FL_OK(fl_queue_put(q, &(int){2}));
+	PUTS(q, 2);
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
 	GETS(q, 1);
 	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
 	assert_int_equal(fl_queue_length(q), 1);
-	FL_OK(fl_queue_put(q, &(int){3}));
+	PUTS(q, 3);
 	fl_queue_close(q);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q))); /* a put would not block: it would fail */
 }
@@ -37,7 +37,7 @@ QUEUE_TEST(queue_on_many_tells_the_first_that_is_ready)
 	fl_event stop = FL_EVENT_INIT;
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 2);
 	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(b), FL_ON_QUEUE_SPACE(a)), 1);
-	FL_OK(fl_queue_put(a, &(int){1}));
+	PUTS(a, 1);
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 1);
 	fl_event_set(&stop);
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 0);
@@ -51,7 +51,7 @@ QUEUE_TEST(queue_on_items_is_woken_by_each_way_to_put)
 		blocked_on(q, op_observe, &look);
 		size_t count;
 		if (way == 0)
-			FL_OK(fl_queue_put(q, &(int){1}));
+			PUTS(q, 1);
 		else if (way == 1)
 			FL_OK(fl_queue_try_put(q, &(int){1}));
 		else if (way == 2)
@@ -95,10 +95,10 @@ static void run_beside_getter(bool observer_first)
 	struct blocked look = {.op = op_observe, .q = q}, get = {.op = op_get, .q = q};
 	blocked_begin(observer_first ? &look : &get);
 	blocked_begin(observer_first ? &get : &look);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_OK(blocked_end(&get)); /* or it would sleep beside an item */
 	assert_int_equal(get.items[0], 1);
-	FL_OK(fl_queue_put(q, &(int){2})); /* in case the getter was faster than the observer */
+	PUTS(q, 2); /* in case the getter was faster than the observer */
 	FL_OK(blocked_end(&look));
 	GETS(q, 2);
 }
@@ -145,7 +145,7 @@ QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 		sum += b[i].items[0];
 	}
 	assert_int_equal(sum, 6);
-	FL_OK(fl_queue_put(q, &(int){4}));
+	PUTS(q, 4);
 	for (int i = 0; i < N; i += 2)
 		FL_OK(blocked_end(&b[i]));
 	GETS(q, 4);
@@ -175,7 +175,7 @@ QUEUE_TEST_ON(queue_beside_a_token_in_wait_any, 1, 0)
 	blocked_begin(&look);
 	fl_cancel_token_request(&stop);
 	FL_RC(blocked_end(&look), 1);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	struct blocked again = {.op = wait_for_both, .q = q, .cancel = &stop};
 	blocked_start(&again);
 	FL_OK(blocked_end(&again)); /* both are ready: the smaller index */

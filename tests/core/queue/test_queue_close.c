@@ -83,7 +83,7 @@ QUEUE_TEST(queue_close_now_drops_what_is_in)
 	fl_queue *q = queue_that_notes(&d, 3, 3);
 	d.q = q;
 	GETS(q, 1);
-	FL_OK(fl_queue_put(q, &(int){4})); /* the ring has wrapped */
+	PUTS(q, 4); /* the ring has wrapped */
 	assert_int_equal(fl_queue_close_now(q), 3);
 	assert_true(fl_queue_is_closed(q));
 	assert_int_equal(fl_queue_length(q), 0);
@@ -158,7 +158,7 @@ QUEUE_TEST(queue_join_waits_for_the_drop_callbacks)
 	struct slow_drop s = {FL_EVENT_INIT, FL_EVENT_INIT};
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.drop = drop_slowly, .drop_arg = &s}));
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	fl_thread closer;
 	fl_test_go(&closer, close_now, q);
 	FL_OK(fl_event_wait(&s.begun));
@@ -180,7 +180,7 @@ QUEUE_TEST(queue_free_drops_what_is_left)
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 3, 3);
 	GETS(q, 1);
-	FL_OK(fl_queue_put(q, &(int){4}));
+	PUTS(q, 4);
 	fl_queue_free(q);
 	assert_int_equal(d.n, 3);
 	assert_int_equal(d.items[0], 2);

@@ -100,7 +100,7 @@ QUEUE_TEST_ON(queue_get_many_until_says_how_many_came_out, 8, 5)
 	count = 77;
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(count, 0);
-	FL_OK(fl_queue_put(q, &(int){6}));
+	PUTS(q, 6);
 	fl_queue_close(q);
 	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL));
 	assert_int_equal(count, 1);
@@ -130,7 +130,7 @@ QUEUE_TEST_ON(queue_get_many_blocks_until_there_is_one, 4, 0)
 {
 	struct blocked get = {.op = op_get_many, .q = q, .n = 8};
 	blocked_begin(&get);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.count, 1);
 	assert_int_equal(get.items[0], 1);

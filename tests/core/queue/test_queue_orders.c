@@ -205,10 +205,10 @@ static void wait_and_wake(fl_queue_order order)
 	FL_SCOPED(fl_queue) *q = make(order, 1);
 	struct blocked get = {.op = op_get, .q = q}, put = {.op = op_put, .q = q, .items = {2}};
 	blocked_begin(&get);
-	FL_OK(fl_queue_put(q, &(int){1}));
+	PUTS(q, 1);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 1);
-	FL_OK(fl_queue_put(q, &(int){3}));
+	PUTS(q, 3);
 	blocked_begin(&put);
 	GETS(q, 3);
 	FL_OK(blocked_end(&put));

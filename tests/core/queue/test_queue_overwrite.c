@@ -61,7 +61,7 @@ FL_TEST(overwrite_keeps_the_last)
 			assert_int_equal(fl_queue_length(q), i < MOST ? i : MOST);
 		}
 		GETS(q, 6);
-		FL_OK(fl_queue_put(q, &(int){9}));
+		PUTS(q, 9);
 		for (int i = 7; i <= 9; i++)
 			GETS(q, i);
 		FL_RC(fl_queue_try_get(q, &(int){0}), -EAGAIN);
@@ -78,7 +78,7 @@ FL_TEST(overwrite_lifo_drops_the_oldest_too)
 		FL_OK(fl_queue_put(q, &i));
 	GETS(q, 5);
 	GETS(q, 4);
-	FL_OK(fl_queue_put(q, &(int){6}));
+	PUTS(q, 6);
 	GETS(q, 6);
 	GETS(q, 3);
 	FL_RC(fl_queue_try_get(q, &(int){0}), -EAGAIN);

@@ -30,8 +30,8 @@ FL_TEST(queue_promises_together_choose_the_pair)
 	FL_OK(fl_queue_create(
 	    &lifo, sizeof(int),
 	    &(fl_queue_config){.capacity = 2, .order = FL_LIFO, .one_producer = true, .one_consumer = true}));
-	FL_OK(fl_queue_put(lifo, &(int){1}));
-	FL_OK(fl_queue_put(lifo, &(int){2}));
+	PUTS(lifo, 1);
+	PUTS(lifo, 2);
 	int item;
 	FL_OK(fl_queue_get(lifo, &item));
 	assert_int_equal(item, 2);

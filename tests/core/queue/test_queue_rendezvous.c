@@ -76,7 +76,7 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 		blocked_begin(&b[i]);
 	}
 	for (int i = 0; i < N; i++) {
-		FL_OK(fl_queue_put(q, &(int){10 + i}));
+		PUTS(q, 10 + i);
 		FL_OK(blocked_end(&b[i]));
 		assert_int_equal(b[i].items[0], 10 + i);
 	}

@@ -21,7 +21,7 @@ QUEUE_TEST_ON(queue_get_blocks_until_there_is_an_item, 2, 0)
 {
 	struct blocked get;
 	blocked_on(q, op_get, &get);
-	FL_OK(fl_queue_put(q, &(int){5}));
+	PUTS(q, 5);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 5);
 	assert_int_equal(fl_queue_length(q), 0);
@@ -71,11 +71,11 @@ QUEUE_TEST_MANY(queue_try_forms_do_not_overtake_into_nothing)
 	struct blocked get;
 	blocked_on(q, op_get, &get);
 	int mine = 0;
-	FL_OK(fl_queue_put(q, &(int){5}));
+	PUTS(q, 5);
 	int rc = fl_queue_try_get(q, &mine); /* exactly one of the two has it */
 	if (rc == 0) {
 		assert_int_equal(mine, 5);
-		FL_OK(fl_queue_put(q, &(int){6}));
+		PUTS(q, 6);
 		FL_OK(blocked_end(&get));
 		assert_int_equal(get.items[0], 6);
 	} else {
@@ -352,7 +352,7 @@ QUEUE_TEST(queue_fork_forgets_waiters)
 	struct blocked get;
 	blocked_on(q, op_get, &get);
 	FL_OK(fl_test_child(wakes_its_own, q, NULL, 0));
-	FL_OK(fl_queue_put(q, &(int){6}));
+	PUTS(q, 6);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 6);
 }

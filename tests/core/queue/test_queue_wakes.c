@@ -145,7 +145,7 @@ FL_TEST(queue_put_makes_one_wake)
 		end(get);
 		count_from_now();
 		if (kind != RENDEZVOUS)
-			FL_OK(fl_queue_put(q, &(int){1}));
+			PUTS(q, 1);
 		assert_wakes(0, 0);
 	}
 }
@@ -178,7 +178,7 @@ FL_TEST(queue_puts_make_a_wake_each_at_most)
 			struct blocked get[SLEEPERS];
 			begin(get, get_and_say, q);
 			for (unsigned n = 0; n < SLEEPERS; n++)
-				FL_OK(fl_queue_put(q, &(int){1}));
+				PUTS(q, 1);
 			await(SLEEPERS);
 			assert_wakes(SLEEPERS, SLEEPERS);
 			end(get);

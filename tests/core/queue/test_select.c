@@ -125,7 +125,7 @@ FL_TEST(select_leaves_out_a_case_without_queue)
 	fl_select_case cases[] = {FL_GET(q, &a), FL_GET(q, &b)};
 	cases[0].queue = NULL;
 	FL_RC(fl_select_until(cases, 2, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_OK(fl_queue_put(q, &(int){5}));
+	PUTS(q, 5);
 	FL_RC(fl_select_until(cases, 2, FL_FOREVER, NULL), 1);
 	assert_int_equal(a, 77);
 	assert_int_equal(b, 5);
