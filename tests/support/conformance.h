@@ -249,7 +249,7 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-/* A worker that is held, so that later tasks stay pending; `f` is NULL where a submit runs its task. */
+/* A held worker: later tasks stay pending. `f` is NULL where a submit runs its task itself. */
 struct held {
 	struct gate *gate;
 	fl_future *f;

@@ -171,7 +171,7 @@ void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg);
 /* Joins the thread, whatever the caller's scope: it has returned 0. */
 void fl_test_end(fl_thread *t);
 
-/* Runs the function on a thread that the library has not started, and joins that: what it returned. */
+/* Runs the function on a thread of pthread_create(), and joins it: what it returned. */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
 /* The result, an int, of a future that ends, or has ended, well. */
