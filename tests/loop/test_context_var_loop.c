@@ -120,10 +120,9 @@ static void post_again(void *seen)
 
 FL_TEST(context_var_of_dropped_posts)
 {
-	fl_loop *l = NULL;
 	fl_test_seen seen = {.number = -1};
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl_test_own_scoped(1, &token);
 	FL_OK(fl_loop_post(l, post_again, &seen));
 	fl_context_var_reset(&token);

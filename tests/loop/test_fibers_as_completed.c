@@ -176,10 +176,9 @@ static int looks_elsewhere(void *unused)
 FL_TEST(fibers_wait_for_another_loops)
 {
 	fl_event gate = FL_EVENT_INIT;
-	fl_loop *l;
 	int64_t deadline;
 	elsewhere = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, starts_elsewhere, &gate));
 	while (!elsewhere)
 		FL_OK(fl_loop_run_once(l, &deadline));

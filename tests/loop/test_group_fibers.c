@@ -89,9 +89,8 @@ static void starts_one_that_waits(void *arg)
 FL_TEST(group_fibers_on_another_loop)
 {
 	elsewhere m = {FL_GROUP_INIT(NULL), FL_EVENT_INIT};
-	fl_loop *l;
 	int64_t deadline;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, starts_one_that_waits, &m));
 	while (fl_group_count(&m.g) == 0)
 		FL_OK(fl_loop_run_once(l, &deadline));
@@ -255,7 +254,7 @@ FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
 		if (kind == 0) {
 			fl_thread t;
 			int result = 77;
-			FL_OK(fl_thread_start(&t, joins_it, &g, NULL));
+			fl_test_go(&t, joins_it, &g);
 			fl_test_settle();
 			fl_event_set(&gate);
 			FL_CHECK(fl_thread_join(&t, &result) == 0 && result == 0);

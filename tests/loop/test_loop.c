@@ -32,8 +32,7 @@ FL_TEST(loop_run_returns_what_its_function_returned)
 
 FL_TEST(loop_run_on_again_and_again)
 {
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(fl_loop_run_on(l, return_number, &i), i);
 	fl_loop_free(l);
@@ -107,8 +106,7 @@ FL_TEST(loop_stays_on_its_thread)
 {
 	int number = 1;
 	fl_thread t;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 1);
 	fl_test_go(&t, run_elsewhere, l);
 	fl_test_end(&t);
@@ -131,8 +129,7 @@ static void run_then_free_elsewhere(void *unused)
 {
 	int number = 0;
 	fl_thread t;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, return_number, &number));
 	fl_test_go(&t, free_elsewhere, l);
 	fl_test_end(&t);
@@ -151,8 +148,7 @@ static void run_and_free_inside(void *l)
 
 static void free_another_inside(void *unused)
 {
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	run_and_free_inside(l);
 }
 
@@ -209,8 +205,7 @@ static int leave_some(void *unused)
 
 FL_TEST(loop_run_cancels_what_is_left_and_waits)
 {
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	for (int i = 0; i < 3; i++) {
 		ended = 0;
 		assert_int_equal(fl_loop_run_on(l, leave_some, NULL), 7);
@@ -268,8 +263,7 @@ static int be_cancelled(void *unused)
 FL_TEST(loop_cancel_reaches_existing_fibers)
 {
 	int number = 3;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl_loop_cancel(l); /* none */
 	FL_OK(fl_loop_run_on(l, be_cancelled, NULL));
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 3);
@@ -312,9 +306,8 @@ static int call_some(void *unused)
 
 FL_TEST(loop_call_in_order_on_a_later_turn)
 {
-	fl_loop *l;
 	order[0] = '\0';
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
 	FL_OK(fl_loop_run_on(l, call_some, NULL));
 	fl_loop_free(l);
@@ -357,9 +350,8 @@ FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 FL_TEST(loop_call_without_memory)
 {
 	FL_FAULTS();
-	fl_loop *l;
 	order[0] = '\0';
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_loop_post(l, write_letter, &letters[0]), -ENOMEM);
 	FL_CHECK(fl_test_faults_end() == 0);
@@ -370,9 +362,8 @@ FL_TEST(loop_call_without_memory)
 /* Calls that are pending when the loop is freed are made. */
 FL_TEST(loop_free_makes_the_calls_that_are_pending)
 {
-	fl_loop *l;
 	order[0] = '\0';
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
 	FL_OK(fl_loop_post(l, write_letter, &letters[1]));
 	fl_loop_free(l);
@@ -482,10 +473,9 @@ static int let_callback_go_on(int poller, struct epoll_event *events, int n, int
 FL_TEST(loop_free_sleeps_while_a_callback_waits)
 {
 	FL_POLLER_FAULTS();
-	fl_loop *l;
 	bool called = false;
 	fl_event_init(&callback_goes_on);
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, wait_in_callback, &called));
 	fl__poller_sys.wait = let_callback_go_on;
 	fl_loop_free(l);
@@ -517,9 +507,8 @@ static void use_in_child(void *l)
 FL_TEST(loop_in_a_forked_child)
 {
 	int number = 2;
-	fl_loop *l;
 	int ends[2];
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(pipe(ends));
 	FL_OK(fl_loop_watch_start(l, &inherited, ends[0], 0, NULL, NULL));
 	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
@@ -629,12 +618,11 @@ FL_TEST(loop_create_fails_whole)
 static int without_a_signal_stack(void *unused)
 {
 	int number = 4;
-	fl_loop *l;
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
 	FL_OK(sigaltstack(&none, &before)); /* of a sanitizer */
 	order[0] = '\0';
 	FL_FAULTS();
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
 	fl__sys.map = no_map;
 	FL_RC(fl_loop_run_on(l, return_number, &number), -ENOMEM);
@@ -679,9 +667,8 @@ FL_TEST(loop_descriptors_are_as_before)
 		fl_test_in_loop(fill_slab, NULL);
 	assert_int_equal(fl_test_fds(), fds);
 	last_call c;
-	fl_loop *l;
 	fl_thread t;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	c = (last_call){l, FL_EVENT_INIT};
 	fl_test_go(&t, make_last_call, &c);
 	fl_test_end(&t);

@@ -76,9 +76,8 @@ static int sleep_a_bit(void *arg)
 FL_TEST(loop_embed_sleeps_by_its_host)
 {
 	guest g;
-	fl_loop *l;
 	int result = -1;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	begin(l, &g, sleep_a_bit);
 	host(l, &g.over);
 	assert_int_equal(g.steps, 3);
@@ -111,10 +110,9 @@ static int wait_until_noon(void *arg)
 FL_TEST(loop_embed_turn_says_when_to_come_again)
 {
 	guest g;
-	fl_loop *l;
 	fl_loop_timer t = {0};
 	bool fired = false;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	assert_true(turn(l) == FL_FOREVER);
 	assert_false(is_readable(l));
 	fl_loop_timer_start(l, &t, FL_S(3000000000), set_flag, &fired);
@@ -148,8 +146,7 @@ static int set_event(void *event)
 FL_TEST(loop_embed_is_woken_by_threads)
 {
 	guest g;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
 		fl_thread t;
 		begin(l, &g, wait_event);
@@ -176,10 +173,9 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 {
 	FL_POLLER_FAULTS();
 	guest g[10];
-	fl_loop *l;
 	fl_thread t;
 	fl_test_poller_count();
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	for (int i = 0; i < 10; i++)
 		begin(l, &g[i], wait_event);
 	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
@@ -201,9 +197,8 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 FL_TEST(loop_embed_is_cancelled_by_its_host)
 {
 	guest g;
-	fl_loop *l;
 	int result = 0;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	begin(l, &g, wait_event);
 	while (turn(l) == 0)
 		;
@@ -230,12 +225,11 @@ FL_TEST(loop_embed_in_another_epoll)
 	const uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET};
 	for (int i = 0; i < 2; i++) {
 		guest g;
-		fl_loop *l;
 		fl_thread t;
 		struct epoll_event event = {.events = kinds[i]};
 		int outer = epoll_create1(EPOLL_CLOEXEC);
 		assert_true(outer >= 0);
-		FL_OK(fl_loop_create(&l, NULL));
+		fl_loop *l = fl_test_loop();
 		FL_OK(epoll_ctl(outer, EPOLL_CTL_ADD, fl_loop_fd(l), &event));
 		begin(l, &g, wait_event);
 		while (turn(l) == 0)
@@ -275,8 +269,7 @@ FL_TEST(loop_embed_and_run)
 {
 	guest g;
 	int number = 9;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	assert_true(turn(l) == FL_FOREVER);
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 9);
 	assert_true(turn(l) == FL_FOREVER);
@@ -301,10 +294,9 @@ FL_TEST(loop_embed_with_watches)
 {
 	int ends[2];
 	bool over = false;
-	fl_loop *l;
 	fl_loop_watch w = {0};
 	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_watch_start(l, &w, ends[0], FL_LOOP_IN, read_byte, &over));
 	assert_true(turn(l) == FL_FOREVER);
 	assert_false(is_readable(l));
@@ -468,8 +460,7 @@ FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
 {
 	bool called = false;
 	int64_t deadline;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, start_detached, &called));
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_loop_run_once(l, &deadline));

@@ -266,7 +266,6 @@ struct talk {
 	fl_stream *ends[2];
 	fl_event made;
 	unsigned number;
-	int rc;
 };
 
 FL_TASK_STATIC(ask, struct talk *, unsigned)

@@ -33,8 +33,7 @@ FL_TASK_STATIC(wait_for, fl_event *, void)
 FL_TEST(loop_executor_on_refuses_what_is_senseless)
 {
 	fl_executor *e = NULL;
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_RC(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.workers = FL_LOOP_EXECUTOR_MAX + 1}), -EINVAL);
 	FL_RC(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.initialize = &square}), -EINVAL);
 	assert_null(e);
@@ -48,8 +47,7 @@ FL_TEST(loop_executor_on_refuses_what_is_senseless)
 /* Before the loop has run a join has nothing to wait for. */
 FL_TEST(loop_executor_on_is_freed_before_its_loop_and_after_it)
 {
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl_executor_free(make_on(l, 1));
 	fl_executor *e = make_on(l, 1);
 	fl_loop_free(l);
@@ -69,8 +67,7 @@ FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 {
 	for (int run = 0; run <= 1; run++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		fl_loop *l = NULL;
-		FL_OK(fl_loop_create(&l, NULL));
+		fl_loop *l = fl_test_loop();
 		fl_executor *e = make_on(l, 1);
 		FL_OK(square_submit(e, 3, &f));
 		FL_OK(fl_executor_detach(e));
@@ -119,15 +116,14 @@ static int be_client(void *arg)
 static void serve_clients(unsigned workers)
 {
 	enum { CLIENTS = 4 };
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	struct served served = {.e = make_on(l, workers), .left = CLIENTS};
 	fl_thread clients[CLIENTS];
 	for (int i = 0; i < CLIENTS; i++)
-		FL_OK(fl_thread_start(&clients[i], be_client, &served, NULL));
+		fl_test_go(&clients[i], be_client, &served);
 	FL_OK(fl_loop_run_on(l, serve, &served));
 	for (int i = 0; i < CLIENTS; i++)
-		FL_OK(fl_thread_join(&clients[i], NULL));
+		fl_test_end(&clients[i]);
 	fl_executor_free(served.e);
 	fl_loop_free(l);
 }
@@ -345,8 +341,7 @@ static void expect_cancelled(struct run *run)
 
 FL_TEST(loop_executor_on_is_cancelled_at_the_end_of_the_run)
 {
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	struct run run = {.e = make_on(l, 1)};
 	FL_OK(fl_loop_run_on(l, leave_tasks, &run));
 	expect_cancelled(&run);
@@ -371,8 +366,7 @@ static int cancel_the_loop(void *arg)
 
 FL_TEST(loop_executor_on_is_cancelled_with_its_loop)
 {
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	struct run run = {.e = make_on(l, 1)};
 	FL_OK(fl_loop_run_on(l, cancel_the_loop, &run));
 	expect_cancelled(&run);
@@ -384,11 +378,10 @@ FL_TEST(loop_executor_on_is_cancelled_with_its_loop)
 FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 {
 	fl_executor *e = NULL;
-	fl_loop *l = NULL;
 	fl_future *f = NULL, *g = NULL;
 	int64_t deadline;
 	int result = 0;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
 	FL_OK(square_submit(e, 6, &f));
 	while (fl_future_try_wait(f) != 0)
@@ -428,10 +421,9 @@ static int wait_for_future(void *f)
 /* The loop belongs to this thread, since it has run it; so no other thread can run the task. */
 FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 {
-	fl_loop *l = NULL;
 	fl_future *f = NULL;
 	int result = 0;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL)); /* there are no tasks */
@@ -460,10 +452,9 @@ static int join_it(void *e, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
 {
 	for (int runs_before = 0; runs_before <= 1; runs_before++) {
-		fl_loop *l = NULL;
 		fl_future *f = NULL;
 		fl_test_caller joiner;
-		FL_OK(fl_loop_create(&l, NULL));
+		fl_loop *l = fl_test_loop();
 		if (runs_before)
 			FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 		fl_executor *e = make_on(l, 1);
@@ -480,8 +471,7 @@ FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
 /* Which thread will run a loop that has never run is not known. */
 FL_TEST(loop_executor_on_join_before_the_first_run_waits)
 {
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, NULL));
 	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -499,8 +489,7 @@ static int join_on_another_loop(void *e)
 /* In a fiber of another loop of the thread. */
 FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
 {
-	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, NULL));
@@ -523,11 +512,10 @@ static int cancel_it(void *f, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(loop_executor_on_join_waits_for_a_cancel_by_another_thread)
 {
-	fl_loop *l = NULL;
 	fl_future *f = NULL;
 	fl_event open = FL_EVENT_INIT;
 	fl_test_caller canceller;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, &f));

@@ -121,7 +121,7 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 	FL_OK(fl_sem_init(&r.wake[0], 0));
 	FL_OK(fl_sem_init(&r.wake[1], 0));
 	FL_OK(fl_stream_pair(ends));
-	FL_OK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL));
+	fl_test_go(&thread, wake_who_is_asked_for, &r);
 	fl_fiber *f[2] = {fl_test_start(run_by_turns, &t[0]), fl_test_start(run_by_turns, &t[1])};
 	FL_RC(fl_stream_read_until(ends[0], &c, 1, 0, NULL), -ETIMEDOUT);
 	fl_sem_release(&r.wake[0]);
@@ -134,7 +134,7 @@ FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, 
 	FL_OK(fl_test_join(f[0]));
 	FL_OK(fl_test_join(f[1]));
 	fl__store_release(&r.asked, 3);
-	FL_OK(fl_thread_join(&thread, NULL));
+	fl_test_end(&thread);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
 }

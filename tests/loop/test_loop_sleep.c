@@ -148,12 +148,11 @@ FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_US(100)), set_it, &timed);
 	void *args[] = {fl_loop_current(), &called};
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, call_loop, args, NULL));
+	fl_test_go(&t, call_loop, args);
 	int64_t end = fl_after(FL_S(60));
 	while (!timed || !called)
 		FL_CHECK(fl_sleep(0) == 0 && fl_now() < end);
-	int rc;
-	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
+	fl_test_end(&t);
 }
 
 /* Longer ones. */

@@ -307,10 +307,9 @@ FL_TEST(loop_timers_ten_thousand_against_a_model)
 /* Those that are started when the loop is freed are forgotten. */
 FL_TEST(loop_timers_are_forgotten_with_the_loop)
 {
-	fl_loop *l;
 	fl_loop_timer t = {0};
 	n_fired = 0;
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	fl_loop_timer_start(l, &t, fl_after(FL_S(3600)), note, &numbers[0]);
 	fl_loop_free(l);
 	assert_int_equal(n_fired, 0);

@@ -371,10 +371,9 @@ FL_TEST(loop_watch_hundreds)
 /* Watches that are left when the loop is freed are forgotten. */
 FL_TEST(loop_watch_is_forgotten_with_the_loop)
 {
-	fl_loop *l;
 	watched x;
 	open_watched(&x);
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	write_to(&x);
 	FL_OK(fl_loop_watch_start(l, &x.w, x.ends[0], 0, count_call, &x));
 	fl_loop_free(l);

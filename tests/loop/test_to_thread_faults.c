@@ -168,9 +168,8 @@ static int go_once(void *unused)
  */
 FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
 {
-	fl_loop *l = NULL;
 	size_t before = fl_thread_enumerate(NULL, NULL);
-	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, go_once, NULL));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
 	FL_OK(fl_test_child(free_in_child, l, NULL, 0));

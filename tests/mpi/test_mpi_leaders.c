@@ -135,7 +135,7 @@ FL_TEST(mpi_callers_wait_at_once)
 	struct caller callers[CALLERS];
 	for (int i = 0; i < CALLERS; i++) {
 		callers[i] = (struct caller){.e = i % 2 == 0 ? one : other, .first = i * n, .n = n};
-		FL_OK(fl_thread_start(&callers[i].thread, call, &callers[i], NULL));
+		fl_test_go(&callers[i].thread, call, &callers[i]);
 	}
 	for (int i = 0; i < CALLERS; i++) {
 		int wrong = -1;

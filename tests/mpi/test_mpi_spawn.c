@@ -77,7 +77,7 @@ static int role_spawns_in_two_threads(void)
 	fl_executor *executors[2];
 	int results[2];
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_thread_start(&threads[i], create_in_thread, &executors[i], NULL));
+		fl_test_go(&threads[i], create_in_thread, &executors[i]);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_thread_join(&threads[i], &results[i]));
 	if (results[0] == -EAGAIN && results[1] == -EAGAIN)

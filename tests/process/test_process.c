@@ -44,9 +44,7 @@ static fl_process *start_waiting(fl_process_method method, bool daemon)
 
 FL_TEST(process_exit_codes)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		const struct {
 			struct ending ending;
 			fl_process_status status;
@@ -82,9 +80,7 @@ FL_TEST(process_program_exit_codes)
 
 FL_TEST(process_terminate_kill_signal)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		FL_SCOPED(fl_process) *p = start_waiting(m, true), *q = start_waiting(m, false);
 		fl_process_status status;
 		FL_RC(fl_process_signal(p, 0), -EINVAL);
@@ -107,9 +103,7 @@ FL_TEST(process_terminate_kill_signal)
 
 FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		FL_SCOPED(fl_process) *p = start_waiting(m, false);
 		int fd = fl_process_sentinel(p);
 		assert_true(fd > 2);
@@ -130,9 +124,7 @@ FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 
 FL_TEST(process_names_and_pids)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		const struct ending ending = {0, 0, 0};
 		FL_SCOPED(fl_process) *p = NULL, *q = NULL, *r = NULL;
 		char longer[100];
@@ -397,9 +389,7 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 	sigaddset(&set, SIGBUS); /* of a fault */
 	pthread_sigmask(SIG_SETMASK, &set, &before);
 	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		int in[2], out[2];
 		FL_OK(pipe(in));
 		FL_OK(pipe(out));
@@ -540,9 +530,7 @@ FL_TEST(process_program_gets_arguments_environment_directory_and_fds)
 
 FL_TEST(process_failure_is_told_in_one_line)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		int out[2];
 		FL_OK(pipe2(out, O_CLOEXEC));
 		const struct ending ending = {-EIO, 0, 0};

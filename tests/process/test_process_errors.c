@@ -74,9 +74,7 @@ FL_TEST(process_arguments_of_any_size)
 	for (size_t i = 0; i < sizeof large.bytes; i++)
 		large.bytes[i] = (unsigned char)(i * 7 + i / 251);
 	memcpy(medium.bytes, large.bytes, sizeof medium.bytes);
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		for (int i = 0; i < 2; i++) {
 			int out = fl_test_scratch();
 			char text[32], expected[32];
@@ -206,9 +204,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 	FL_RC(start(&(fl_process_config){.task = &loose}), -ENOENT);
 	FL_RC(start(&(fl_process_config){.task = &twin}), -ENOENT);
 	fl_task_register(&entry);
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		if (!process_can(m))
-			continue;
+	PROCESS_EACH_METHOD (m) {
 		/* fl_process_start() */
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .daemon = true}),
 		      m == FL_PROCESS_FORK ? 0 : -EEXIST);
@@ -466,12 +462,12 @@ FL_TEST(process_fork_with_threads_is_refused)
 {
 	fl_event stop = FL_EVENT_INIT;
 	fl_thread thread;
-	FL_OK(fl_thread_start(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop, NULL));
+	fl_test_go(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop);
 	process_log_begin();
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EBUSY);
 	assert_true(process_log_end("other threads ("));
 	fl_event_set(&stop);
-	FL_OK(fl_thread_join(&thread, NULL));
+	fl_test_end(&thread);
 }
 
 /* Another thread collects our children. */

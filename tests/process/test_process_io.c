@@ -316,9 +316,7 @@ FL_TASK(wait_for_end, int, void)
 /* Pipes and groups of tasks, by each method. */
 FL_TEST(process_io_of_tasks)
 {
-	for (fl_process_method method = FL_PROCESS_FORK_SERVER; method <= FL_PROCESS_EXEC; method++) {
-		if (!process_can(method))
-			continue;
+	PROCESS_EACH_METHOD (method) {
 		for (int group = 0; group < 2; group++) {
 			fl_process *p = NULL;
 			fl_process_io io = {.input = NULL};

@@ -116,10 +116,10 @@ FL_TEST(process_started_by_fifty_threads)
 	const size_t fds = process_fds();
 	for (int i = 0; i < THREADS; i++) {
 		numbers[i] = i;
-		FL_OK(fl_thread_start(&threads[i], start_some, &numbers[i], NULL));
+		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}
 	for (int i = 0; i < THREADS; i++)
-		FL_OK(fl_thread_join(&threads[i], NULL));
+		fl_test_end(&threads[i]);
 	assert_int_equal(process_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }

@@ -13,6 +13,13 @@
 #include "core/base/atomic.h"
 #include "loop/to_thread.h"
 
+static inline fl_loop *fl_test_loop(void)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	return l;
+}
+
 /* Runs `function(arg)` as the first fiber of a loop; it returns 0. */
 static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)
 {

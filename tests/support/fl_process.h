@@ -27,6 +27,11 @@ PROCESS_FN bool process_can(fl_process_method method)
 #endif
 }
 
+/* Each way to start a task, if it is possible here. */
+#define PROCESS_EACH_METHOD(m)                                                                                         \
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
+		if (process_can(m))
+
 PROCESS_FN size_t process_fds(void)
 {
 	size_t n = 0;

@@ -190,14 +190,14 @@ __attribute__((constructor)) static void request(void)
 
 void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg)
 {
-	FL_CHECK(fl_thread_start(t, function, arg, NULL) == 0);
+	FL_OK(fl_thread_start(t, function, arg, NULL));
 }
 
 void fl_test_end(fl_thread *t)
 {
 	int result = 0;
-	FL_CHECK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED) == 0);
-	FL_CHECK(result == 0);
+	FL_OK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED));
+	FL_OK(result);
 }
 
 void *fl_test_foreign(void *(*function)(void *arg), void *arg)

@@ -67,8 +67,8 @@ static int on_other_thread(void *arg)
 static void overflow_on_thread(void *arg)
 {
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, on_other_thread, arg, NULL));
-	FL_OK(fl_thread_join(&t, NULL));
+	fl_test_go(&t, on_other_thread, arg);
+	fl_test_end(&t);
 }
 
 FL_TEST(fiber_overflow_panics_on_any_thread)
@@ -212,7 +212,7 @@ FL_TEST(fiber_signal_stack)
 	static char memory[65536];
 	fl_thread t;
 	int result = -1;
-	FL_OK(fl_thread_start(&t, with_and_without_signal_stack, memory, NULL));
+	fl_test_go(&t, with_and_without_signal_stack, memory);
 	FL_OK(fl_thread_join(&t, &result));
 	assert_int_equal(result, 0);
 }

@@ -336,7 +336,7 @@ FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
 	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
 	FL_OK(fl_event_wait(&done));
-	FL_OK(fl_thread_start(&t, on_another_loop, NULL, NULL));
+	fl_test_go(&t, on_another_loop, NULL);
 	FL_OK(fl_thread_join(&t, &result));
 	FL_RC(result, 0);
 	fl_stream_free(a);

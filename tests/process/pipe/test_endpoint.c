@@ -118,8 +118,7 @@ static int start_thread(const char *path)
 
 static void join_thread(void)
 {
-	int rc = -1;
-	FL_CHECK(fl_thread_join(&client_thread, &rc) == 0 && rc == 0);
+	fl_test_end(&client_thread);
 }
 
 FL_TEST(endpoint_is_found_by_threads)
@@ -150,7 +149,7 @@ FL_TEST(endpoint_of_a_region_that_was_found)
 	fl_shm *region = region_with_queue(&q), *found = NULL;
 	FL_OK(number_queue_put(q, 7));
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){NUMBERS, .region = region}));
-	FL_OK(fl_thread_start(&client_thread, accept_one, o, NULL));
+	fl_test_go(&client_thread, accept_one, o);
 	FL_OK(find_numbers(p.name, &found, NULL));
 	join_thread();
 	fl_endpoint_free(o);
@@ -251,13 +250,12 @@ static int find_result(const struct stand *s, const fl_endpoint_config *config, 
 {
 	struct find_call c = {s->path.name, config, region, pipe, 0, 0};
 	fl_thread t;
-	int rc = -1;
-	FL_OK(fl_thread_start(&t, find_in_thread, &c, NULL));
+	fl_test_go(&t, find_in_thread, &c);
 	while (!fl__load_acquire(&c.ended)) { /* acquire: as above */
 		int accepted = fl_endpoint_accept_until(s->endpoint, NULL, fl_after(FL_MS(1)), NULL);
 		FL_CHECK(accepted == 0 || accepted == -ETIMEDOUT);
 	}
-	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
+	fl_test_end(&t);
 	return c.rc;
 }
 
@@ -535,7 +533,7 @@ static int find_fake(const char *path, struct fake f)
 	fl_thread t;
 	int ended = -1;
 	f.listener = bare_listener(SOCK_SEQPACKET, path);
-	FL_OK(fl_thread_start(&t, fake_endpoint, &f, NULL));
+	fl_test_go(&t, fake_endpoint, &f);
 	int rc = find_numbers(path, &region, &pipe);
 	FL_CHECK((rc == 0) == (region != NULL) && (rc == 0) == (pipe != NULL));
 	fl_shm_free(region);

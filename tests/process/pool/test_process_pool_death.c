@@ -314,7 +314,7 @@ FL_TEST(process_pool_death_at_any_time)
 	int *runs = process_pool_counters(AT_ONCE);
 	unsigned failed = 0, tasks = 0;
 	fl_future *f[AT_ONCE] = {NULL};
-	FL_OK(fl_thread_start(&storm.thread, kill_now_and_then, &storm, NULL));
+	fl_test_go(&storm.thread, kill_now_and_then, &storm);
 	/* Relaxed: a number by itself. */
 	for (; fl__load_relaxed(&storm.kills) < storm.most; tasks++) {
 		fl_future **here = &f[tasks % AT_ONCE];
@@ -325,7 +325,7 @@ FL_TEST(process_pool_death_at_any_time)
 	}
 	for (int i = 0; i < AT_ONCE; i++)
 		failed += f[i] && storm_one(f[i], &runs[i]);
-	FL_OK(fl_thread_join(&storm.thread, NULL));
+	fl_test_end(&storm.thread);
 	print_message("%u workers killed, %u of %u tasks with them\n", storm.kills, failed, tasks);
 	assert_true(failed > 0 && failed <= storm.kills);
 	process_pool_works(storm.e);

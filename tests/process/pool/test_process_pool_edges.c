@@ -156,10 +156,10 @@ FL_TEST(process_pool_served_to_50_threads)
 	static struct customer customers[THREADS];
 	for (int i = 0; i < THREADS; i++) {
 		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
-		FL_OK(fl_thread_start(&customers[i].thread, be_served, &customers[i], NULL));
+		fl_test_go(&customers[i].thread, be_served, &customers[i]);
 	}
 	for (int i = 0; i < THREADS; i++)
-		FL_OK(fl_thread_join(&customers[i].thread, NULL));
+		fl_test_end(&customers[i].thread);
 	fl_executor_free(e);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(process_pool_counted(&customers[i].calls), customers[i].rounds);
@@ -180,16 +180,13 @@ FL_TEST(process_pool_several_wait_for_one)
 		fl_future *f = process_pool_hold(e, gate);
 		fl_thread threads[THREADS];
 		for (int i = 0; i < THREADS; i++)
-			FL_OK(fl_thread_start(&threads[i], wait_for_it, f, NULL));
+			fl_test_go(&threads[i], wait_for_it, f);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		process_pool_open(gate);
-		for (int i = 0; i < THREADS; i++) {
-			int rc = 1;
-			FL_OK(fl_thread_join(&threads[i], &rc));
-			FL_OK(rc);
-		}
+		for (int i = 0; i < THREADS; i++)
+			fl_test_end(&threads[i]);
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 	}

@@ -381,7 +381,7 @@ FL_TASK_STATIC(floods, int, struct apart)
 	channel = find_channel();
 	for (int i = 0; i < *arg; i++) {
 		fl_thread thread;
-		FL_OK(fl_thread_start(&thread, flood, &channel, NULL));
+		fl_test_go(&thread, flood, &channel);
 		FL_OK(fl_thread_detach(&thread));
 	}
 	return 0;

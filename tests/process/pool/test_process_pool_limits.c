@@ -471,10 +471,10 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		else
 			config.deadline = fl_after(limit);
 		config.cancel = by_token ? &timer : NULL;
-		FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+		fl_test_go(&other, pass_deadline, gate);
 		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
 		      by_token ? -ECANCELED : -ETIMEDOUT);
-		FL_OK(fl_thread_join(&other, NULL));
+		fl_test_end(&other);
 		for (int i = 0; i < ITEMS; i++)
 			assert_int_equal(results[i], i < HANGING ? i + 1 : i == HANGING ? 0 : -77);
 	}
@@ -510,10 +510,10 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 	else
 		config.deadline = fl_after(limit);
 	config.cancel = by_token ? &timer : NULL;
-	FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+	fl_test_go(&other, pass_deadline, gate);
 	FL_OK(process_pool_maybe_hangs_imap(e, items, ITEMS, &it, &config));
 	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);
-	FL_OK(fl_thread_join(&other, NULL));
+	fl_test_end(&other);
 }
 
 FL_TEST(process_pool_imap_ends_at_its_deadline)

@@ -214,19 +214,17 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 		board *b = make_board();
 		fl_thread t;
 		fl_test_fibers fibers;
-		int rc = 0;
 		if (way < 2)
-			FL_OK(fl_thread_start(&t, way == 0 ? wait_shielded : wait_with_token, b, NULL));
+			fl_test_go(&t, way == 0 ? wait_shielded : wait_with_token, b);
 		else
 			fl_test_fibers_begin(&fibers, wait_shielded, b, 0, 3);
 		FL_WAIT_FOR(waits(b) == (way < 2 ? 1 : 3));
 		FL_WAIT_FOR(!fl_shm_mutex_is_locked(&b->mutex));
 		fl_shm_cond_broadcast(&b->cond);
 		if (way < 2)
-			FL_OK(fl_thread_join(&t, &rc));
+			fl_test_end(&t);
 		else
 			fl_test_fibers_end(&fibers);
-		FL_OK(rc);
 		drop(b);
 	}
 }

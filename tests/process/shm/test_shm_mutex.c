@@ -85,10 +85,9 @@ FL_TEST(shm_mutex_excludes_threads_and_processes)
 {
 	board *b = make_board();
 	fl_thread t;
-	int rc;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_OK(fl_thread_start(&t, run_refused, b, NULL));
-	FL_OK(fl_thread_join(&t, &rc));
+	fl_test_go(&t, run_refused, b);
+	fl_test_end(&t);
 	fl_test_reap(fl_test_fork(is_refused, b));
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -140,11 +139,10 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		cancelled c = {b, &stop, by_scope};
 		fl_thread t;
-		int rc;
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
-		FL_OK(fl_thread_start(&t, lock_cancelled, &c, NULL));
+		fl_test_go(&t, lock_cancelled, &c);
 		cancel_soon(&stop, b);
-		FL_OK(fl_thread_join(&t, &rc));
+		fl_test_end(&t);
 		fl_shm_mutex_unlock(&b->mutex);
 		/* An operation that can succeed at once succeeds. */
 		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, &stop));
@@ -232,9 +230,8 @@ FL_TEST(shm_mutex_a_thread_that_ends_is_dead)
 	FL_TEST_NEEDS_DEATHS();
 	board *b = make_board();
 	fl_thread t;
-	int rc;
-	FL_OK(fl_thread_start(&t, lock_and_end, b, NULL));
-	FL_OK(fl_thread_join(&t, &rc));
+	fl_test_go(&t, lock_and_end, b);
+	fl_test_end(&t);
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_mutex_recover(&b->mutex);
 	fl_shm_mutex_unlock(&b->mutex);

@@ -89,10 +89,9 @@ FL_TEST(shm_mutex_fiber_waits_for_a_process)
 	FL_OK(fl_test_in_fiber(fiber_gives_up, b));
 	void *args[] = {b, (void *)(intptr_t)pid};
 	fl_thread killer;
-	int rc;
-	FL_OK(fl_thread_start(&killer, kill_when_slept_on, args, NULL));
+	fl_test_go(&killer, kill_when_slept_on, args);
 	FL_OK(fl_test_in_fiber(fiber_told, b));
-	FL_OK(fl_thread_join(&killer, &rc));
+	fl_test_end(&killer);
 	fl_test_unshare(b, sizeof *b);
 }
 
@@ -119,11 +118,10 @@ FL_TEST(shm_mutex_without_robust_lists_excludes)
 	fl__sys.robust_list = no_list;
 	board *b = fl_test_share(sizeof *b);
 	fl_thread t[3];
-	int rc;
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_start(&t[i], lock_without_list, b, NULL));
+		fl_test_go(&t[i], lock_without_list, b);
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_join(&t[i], &rc));
+		fl_test_end(&t[i]);
 	assert_int_equal(b->count, 3000);
 	fl_test_unshare(b, sizeof *b);
 }

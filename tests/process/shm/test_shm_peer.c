@@ -620,17 +620,16 @@ FL_TEST(shm_peer_overwrites_everything)
 {
 	struct victim victims[VICTIMS] = {{.seed = 1}};
 	fl_thread threads[VICTIMS];
-	int rc = 0;
 	FL_FAULTS();
 	make_objects();
 	fl__sys.shared_wait = wait_briefly;
 	(void)fl_set_log_handler(ignore_log);
 	const pid_t peer = fl_test_fork(run_peer, NULL);
 	for (unsigned i = 0; i < VICTIMS; i++)
-		FL_OK(fl_thread_start(&threads[i], run_victim, &victims[i], NULL));
+		fl_test_go(&threads[i], run_victim, &victims[i]);
 	watch(victims);
 	for (unsigned i = 0; i < VICTIMS; i++) {
-		FL_OK(fl_thread_join(&threads[i], &rc));
+		fl_test_end(&threads[i]);
 		assert_true(victims[i].errors > 0);
 	}
 	(void)alarm(0);

@@ -101,13 +101,12 @@ FL_TEST(robust_unlock_munmap)
 	for (int round = 0; round < 20; round++) {
 		board *b = fl_test_share(sizeof *b);
 		fl_thread unlocker, next;
-		int rc = 77;
 		unlocker_held = room_reused = 0;
-		FL_OK(fl_thread_start(&unlocker, unlock_slowly, b, NULL));
+		fl_test_go(&unlocker, unlock_slowly, b);
 		FL_WAIT_FOR(fl__load_acquire(&unlocker_held));
-		FL_OK(fl_thread_start(&next, unlock_and_unmap, b, NULL));
-		FL_OK(fl_thread_join(&next, &rc));
-		FL_OK(fl_thread_join(&unlocker, &rc));
+		fl_test_go(&next, unlock_and_unmap, b);
+		fl_test_end(&next);
+		fl_test_end(&unlocker);
 		for (uint32_t i = 0; i < room_words; i++)
 			assert_int_equal(room[i], unlocker_tid);
 		fl_test_unshare(room, sizeof *b);
