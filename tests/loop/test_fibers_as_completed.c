@@ -90,14 +90,12 @@ FL_TEST_WITH(fibers_wait_for_the_first_error, fl_test_body_in_loop, void)
 FL_TEST_WITH(fibers_wait_answers, fl_test_body_in_loop, void)
 {
 	crowd w;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	crowd_start(&w);
-	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, &stop) == -ECANCELED);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, fl_test_requested) == -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ECANCELED);
 		fl_event_set(&w.gates[1]);
 		fl_test_settle();
@@ -308,10 +306,8 @@ FL_TEST_WITH(completed_next_answers, fl_test_body_in_loop, void)
 {
 	crowd w;
 	size_t i = 77;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_as_completed *done = NULL;
 	crowd_start(&w);
-	fl_cancel_token_request(&stop);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
@@ -320,9 +316,9 @@ FL_TEST_WITH(completed_next_answers, fl_test_body_in_loop, void)
 	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
 	FL_RC(fl_as_completed_next_until(done, &i, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_as_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_as_completed_next_until(done, &i, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_as_completed_next_until(done, &i, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_CHECK(fl_as_completed_next(done, &i) == -ECANCELED && i == 77);
 		fl_event_set(&w.gates[1]);
 		fl_test_settle();

@@ -117,16 +117,13 @@ FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_l
 /* A thread's sleep of nothing does nothing: it cannot be cancelled. */
 FL_TEST(loop_sleep_zero_on_a_thread_does_nothing)
 {
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_OK(fl_sleep_until(0, &stop));
+	FL_OK(fl_sleep_until(0, fl_test_requested));
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_OK(fl_sleep(0));
 		FL_OK(fl_sleep(-5));
 		FL_RC(fl_sleep(1 << 30), -ECANCELED);
 	}
-	fl_cancel_token_destroy(&stop);
 }
 
 /* Events, timers, and calls from other threads come in while a fiber does nothing but that. */

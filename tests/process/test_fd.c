@@ -95,7 +95,6 @@ static int wait_in_every_way(void *unused)
 {
 	ends e = open_ends();
 	char byte;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_fd_wait(e.near, 0), -EINVAL);
 	FL_RC(fl_fd_wait_until(e.near, 1u << 5, 0, NULL), -EINVAL);
 	FL_RC(fl_fd_wait(-1, FL_FD_IN), -EBADF);
@@ -105,16 +104,15 @@ static int wait_in_every_way(void *unused)
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, deadline, NULL) == -ETIMEDOUT && fl_now() >= deadline);
 	FL_OK(fl_fd_wait(e.near, FL_FD_OUT));
 	FL_OK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT));
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_fd_wait(e.near, FL_FD_IN), -ECANCELED);
 	}
 	ring(e.far);
 	/* Ready: success, even with an expired deadline and a cancelled scope. */
 	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL));
-	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop));
+	FL_OK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, fl_test_requested));
 	FL_OK(fl_fd_wait(e.near, FL_FD_IN));
 	FL_CHECK(read(e.near, &byte, 1) == 1);
 	FL_OK(shutdown(e.far, SHUT_WR));

@@ -155,10 +155,7 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	                                                .n_fds = 1}));
 	while (io.out_size < 5)
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&token);
-	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, &token), -ECANCELED);
-	fl_cancel_token_destroy(&token);
+	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(fl_process_is_alive(p) && write(go[1], "2\n", 2) == 2);
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 11 && strcmp(io.out, "firstsecond") == 0 && io.err_size == 0);
@@ -412,17 +409,14 @@ FL_TEST(fd_read_and_write_answer)
 		sum += n;
 	FL_CHECK(sum > 0);
 	FL_RC(fl_fd_write_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&token);
 	{
-		FL_CANCEL_SCOPE(&token);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_fd_write(ends[1], &byte, 1), -ECANCELED);
 		for (; sum > 0; sum -= n)
 			FL_CHECK((n = fl_fd_read(ends[0], much, sizeof much)) >
 			         0); /* what is there is read all the same */
 		FL_RC(fl_fd_read(ends[0], &byte, 1), -ECANCELED);
 	}
-	fl_cancel_token_destroy(&token);
 	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
 	FL_OK(close(ends[0]));
 	FL_RC(fl_fd_write(ends[1], &byte, 1), -EPIPE);
@@ -505,14 +499,11 @@ FL_TEST(process_run_answers)
 	FL_RC(fl_process_run_until(&open_input, &io, &status, fl_after(FL_MS(10)), NULL), -ETIMEDOUT);
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_io_free(&io);
-	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&token);
 	{
-		FL_CANCEL_SCOPE(&token);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_process_run(&open_input, &io, &status), -ECANCELED);
 	}
-	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, &token), -ECANCELED);
-	fl_cancel_token_destroy(&token);
+	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_process_io_free(&io);
 	FL_OK(close(ends[0]));
 	FL_OK(close(ends[1]));

@@ -27,21 +27,19 @@ static bool is_blocked(int signal)
 static int wait_in_every_way(void *arg)
 {
 	fl_signals *s = arg;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_signals_try_wait(s), -EAGAIN);
 	FL_RC(fl_signals_wait_until(s, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_signals_wait_until(s, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_signals_wait(s), -ECANCELED);
 	}
 	FL_OK(kill(getpid(), SIGUSR1));
 	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == SIGUSR1);
 	FL_OK(kill(getpid(), SIGUSR2));
 	FL_OK(kill(getpid(), SIGUSR2));
-	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == SIGUSR2);
+	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, fl_test_requested) == SIGUSR2);
 	FL_RC(fl_signals_try_wait(s), -EAGAIN); /* two were one */
 	FL_OK(kill(getpid(), SIGUSR2));
 	FL_CHECK(fl_signals_try_wait(s) == SIGUSR2);

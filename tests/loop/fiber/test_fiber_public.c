@@ -93,7 +93,6 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 {
 	int number = 7, result = 0;
 	fl_event go = FL_EVENT_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
 	FL_RC(fl_fiber_join_until(self, NULL, 0, NULL), -EDEADLK);
@@ -104,10 +103,9 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	FL_RC(fl_fiber_try_join(f, &result), -EBUSY);
 	FL_RC(fl_fiber_join_until(f, &result, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_fiber_join_until(f, &result, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_CHECK(fl_fiber_join(f, &result) == -ECANCELED); /* it goes on */
 	}
 	FL_CHECK(fl_fiber_is_alive(f));
@@ -251,12 +249,10 @@ static int end_slowly(void *ended)
 FL_TEST_WITH(fiber_public_free_cancels_and_waits, fl_test_body_in_loop, void)
 {
 	int ended = 0, number = 1;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	fl_fiber *f = fl_test_start(end_slowly, &ended);
 	fl_fiber_yield();
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		fl_fiber_free(f);
 	}
 	FL_CHECK(ended == 1);
@@ -344,9 +340,7 @@ static int take_turns(void *unused)
 		FL_CHECK(count == 6 + i); /* exactly one turn */
 	}
 	FL_CHECK(fl_sleep_until(0, NULL) == 0 && count == 9);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_CHECK(fl_sleep(0) == -ECANCELED && count == 10);
 	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0 && count == 11);
 	fl_fiber_yield();

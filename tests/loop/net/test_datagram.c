@@ -205,15 +205,11 @@ static int receive_several(void *d)
 FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
 {
 	char got[16];
-	fl_cancel_token stop;
 	fl_datagram_message m = {.data = got, .size = sizeof got};
 	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_datagram_receive_many_until(t->b, &m, 1, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_datagram_receive_until(t->b, got, sizeof got, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_datagram_receive_many_until(t->b, &m, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *first = fl_test_start(receive_one, t->b), *second = fl_test_start(receive_several, t->b);
 	FL_TEST_UNTIL(fl_test_datagram_waits(t->b, FL__IO_IN));
 	fl_test_settle();

@@ -475,7 +475,6 @@ static int fill(fl_datagram *d, const fl_datagram_address *to)
 FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_body_leaves_nothing, void)
 {
 	unsigned sent;
-	fl_cancel_token stop;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *c = fl_test_unix(NULL),
 		    *other = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
@@ -488,11 +487,8 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, &sent, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(sent, 0);
 	FL_RC(fl_datagram_try_send_many(a, &m, 1, &sent), -EAGAIN);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t.to_b, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t.to_b, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f[3] = {fl_test_start(send_number, &t), fl_test_start(send_number, &t),
 	                  fl_test_start(send_number, &t)};
 	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
@@ -517,7 +513,6 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_body_leaves_nothing, void)
 /* A full receiver with which the sender is connected: an event comes. */
 FL_TEST_WITH(datagram_unix_full_peer, fl_test_body_leaves_nothing, void)
 {
-	fl_cancel_token stop;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *other = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
 	fl_datagram_message m = {.data = letter, .size = 1};
@@ -526,10 +521,7 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_try_send(a, "x", 1), -EAGAIN);
 	FL_RC(fl_datagram_send_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f[3];
 	for (int i = 0; i < 3; i++)
 		f[i] = fl_test_start(send_number_connected, &t);

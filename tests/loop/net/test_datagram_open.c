@@ -118,17 +118,13 @@ static int cancelled(void *unused)
 {
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
-	fl_cancel_token stop;
 	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
 		FL_RC(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
 	}
-	fl_cancel_token_destroy(&stop);
 	return 0;
 }
 

@@ -274,14 +274,11 @@ FL_TEST(net_accept_hostile_clients)
 FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_cancel_token stop;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	FL_RC(fl_try_accept(l, &s), -EAGAIN);
 	FL_RC(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_accept_until(l, &s, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_accept_until(l, &s, FL_FOREVER, fl_test_requested), -ECANCELED);
 	fl_fiber *f = start_accepting(l);
 	FL_RC(fl_accept(l, &s), -EBUSY);
 	FL_RC(fl_try_accept(l, &s), -EBUSY);
@@ -291,8 +288,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
 	/* what can be done at once is done */
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
-	FL_OK(fl_accept_until(l, &s, 0, &stop));
-	fl_cancel_token_destroy(&stop);
+	FL_OK(fl_accept_until(l, &s, 0, fl_test_requested));
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);

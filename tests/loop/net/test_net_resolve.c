@@ -243,7 +243,6 @@ static int cancelled(void *unused)
 {
 	fl_address a = {"untouched"};
 	fl_stream *s = NULL;
-	fl_cancel_token stop;
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
@@ -251,11 +250,8 @@ static int cancelled(void *unused)
 	FL_RC(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_resolve_until("some.name", &a, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_resolve_until("some.name", &a, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
 	fl_event_set(&go_on);
 	return 0;

@@ -290,7 +290,6 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 {
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
-	fl_cancel_token stop;
 	FL_OK(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_connect_unix(&first[i], fl_test_abstract()));
@@ -301,10 +300,7 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_connect_unix() */
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, fl_test_requested), -ECANCELED);
 	f = fl_test_start(connect_full, &s);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));

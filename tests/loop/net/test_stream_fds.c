@@ -349,13 +349,9 @@ FL_TEST_WITH(stream_fds_cancelled, pair_of_streams, fl_stream *a, fl_stream *b)
 	fl_fiber_cancel(receiver);
 	FL_RC(fl_test_join(sender), -ECANCELED);
 	FL_RC(fl_test_join(receiver), -ECANCELED);
-	fl_cancel_token stop;
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_stream_send_fds_until(a, "x", 1, NULL, 0, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_send_fds_until(a, "x", 1, NULL, 0, FL_FOREVER, fl_test_requested), -ECANCELED);
 	n = 1;
-	FL_RC(fl_stream_receive_fds_until(a, &byte, 1, &fd, &n, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_stream_receive_fds_until(a, &byte, 1, &fd, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 }
 
 static void refuse_fds(fl_stream *s)

@@ -254,21 +254,19 @@ FL_TEST_WITH(stream_few_bytes_that_are_put_back, fl_test_each_kind, fl_stream *a
 FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[64];
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const struct iovec part = {got, sizeof got};
-	fl_cancel_token_request(&stop);
-	FL_OK(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, &stop));
+	FL_OK(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, fl_test_requested));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
-	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), 5);
-	FL_RC(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, &stop), 4);
-	FL_RC(fl_stream_read_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), 5);
+	FL_RC(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, fl_test_requested), 4);
+	FL_RC(fl_stream_read_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	(void)fl_test_fill(a);
-	FL_RC(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_stream_writev_until(a, &part, 1, FL_FOREVER, &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_stream_writev_until(a, &part, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_stream_read(a, got, 1), -ECANCELED);
 	FL_RC(fl_stream_read_exactly(a, got, 1), -ECANCELED);
 	FL_RC(fl_stream_read_to(a, got, 1, "x", 1), -ECANCELED);

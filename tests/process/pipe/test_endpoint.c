@@ -644,7 +644,6 @@ FL_TEST(endpoint_by_a_silent_program)
 {
 	fl_test_path p = fl_test_path_make();
 	int listener = bare_listener(SOCK_SEQPACKET, p.name);
-	fl_cancel_token stop;
 	unsigned before = fl_test_fds();
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, NULL, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -660,10 +659,7 @@ FL_TEST(endpoint_by_a_silent_program)
 	assert_true(recv(fd, &byte, 1, 0) <= 0 && close(fd) == 0);
 	/* the last part: a wait with a token starts a thread, which keeps descriptors */
 	s = stand_begin();
-	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_endpoint_accept_until(s.endpoint, NULL, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_token_destroy(&stop);
+	FL_RC(fl_endpoint_accept_until(s.endpoint, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_endpoint_accept_until(s.endpoint, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_endpoint_free(s.endpoint);
 	number_queue_free(s.q);

@@ -316,8 +316,6 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 {
 	FL_TEST_NEEDS_DEATHS();
 	board *b = make_board();
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	pid_t pid = fl_test_fork(signal_and_die, b);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));

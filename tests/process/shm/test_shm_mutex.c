@@ -167,9 +167,7 @@ static int unlock_when_slept_on(void *arg)
 FL_TEST(shm_mutex_plain_lock_is_not_cancelled)
 {
 	board *b = make_board();
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	pid_t pid = fl_test_fork(unlock_when_slept_on, b);
 	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));

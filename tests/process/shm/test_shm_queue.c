@@ -213,21 +213,19 @@ FL_TEST(shm_queue_three_forms)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
 	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(got, 5);
 	/* An operation that can succeed at once succeeds. */
-	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, &stop));
+	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, fl_test_requested));
 	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, &stop), -ECANCELED);
-	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_shm_queue_put(q, &(int){2}), -ECANCELED);
 	FL_OK(fl_shm_queue_get(q, &got));
 	assert_int_equal(got, 1);
@@ -287,10 +285,8 @@ FL_TEST(shm_queue_many)
 	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, 0, NULL));
 	assert_int_equal(n + fl_shm_queue_get_many(q, got, 0) + fl_shm_queue_try_get_many(q, got, 1), 0);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(n, CAPACITY);
 	FL_OK(fl_shm_queue_close(q));
 	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -EPIPE);

@@ -14,21 +14,19 @@ FL_TEST(shm_queue_frames_three_forms)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 2 * (HEADER + 4));
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	char got[8];
 	size_t size = 99;
 	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EAGAIN);
 	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_FOREVER, fl_test_requested), -ECANCELED);
 	assert_int_equal(size, 99);
 	FL_OK(fl_shm_queue_put_frame(q, "abcd", 4));
 	FL_OK(fl_shm_queue_try_put_frame(q, "efg", 3));
 	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EAGAIN);
 	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_shm_queue_put_frame(q, "", 0), -ECANCELED);
 	}
 	assert_int_equal(fl_shm_queue_length(q), 2);
@@ -40,7 +38,7 @@ FL_TEST(shm_queue_frames_three_forms)
 	assert_int_equal(size, 3);
 	FL_OK(fl_shm_queue_get_frame_until(q, got, 1, &size, 0, NULL));
 	assert_int_equal(size, 1);
-	FL_CANCEL_SCOPE(&stop);
+	FL_CANCEL_SCOPE(fl_test_requested);
 	FL_RC(fl_shm_queue_get_frame(q, got, 8, &size), -ECANCELED);
 }
 

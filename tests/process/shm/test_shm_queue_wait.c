@@ -165,8 +165,6 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_cancel_token_request(&stop);
 	int got;
 	FL_OK(fl_shm_queue_join(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
@@ -175,9 +173,9 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
 	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
-		FL_CANCEL_SCOPE(&stop);
+		FL_CANCEL_SCOPE(fl_test_requested);
 		FL_RC(fl_shm_queue_join(q), -ECANCELED);
 	}
 	struct work w = work_on(region, q);

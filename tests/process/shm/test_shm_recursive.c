@@ -79,13 +79,11 @@ FL_TEST(shm_recursive_recursive_overflow)
 FL_TEST(shm_recursive_others_are_refused)
 {
 	board *b = share_board();
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	pid_t pid = begin_holder(b);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_PANICS(fl_shm_mutex_unlock(&b->mutex));
 	fl_test_kill(pid);
 	fl_test_unshare(b, sizeof *b);
