@@ -73,6 +73,22 @@ __attribute__((noreturn)) static inline void fl_test_rest(void)
 		(void)pause();
 }
 
+/* The three calls that lock: 0 to 2. */
+static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
+{
+	if (form == 0)
+		return fl_shm_mutex_lock(m);
+	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, 0, NULL);
+}
+
+/* An owner has died: locks, recovers, and unlocks. */
+static inline void fl_test_recover(fl_shm_mutex *m)
+{
+	FL_RC(fl_shm_mutex_lock(m), -EOWNERDEAD);
+	fl_shm_mutex_recover(m);
+	fl_shm_mutex_unlock(m);
+}
+
 /* Whether a context sleeps, or is about to, on the lock; in any process. */
 static inline bool fl_test_is_slept_on(const uint64_t *lock)
 {

@@ -49,12 +49,7 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 {
 	fl_shm_mutex m = FL_SHM_MUTEX_INIT;
 	for (int form = 0; form < 3; form++) {
-		if (form == 0)
-			FL_OK(fl_shm_mutex_lock(&m));
-		else if (form == 1)
-			FL_OK(fl_shm_mutex_try_lock(&m));
-		else
-			FL_OK(fl_shm_mutex_lock_until(&m, 0, NULL));
+		FL_OK(fl_test_lock_by(&m, form));
 		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_depth(&m));
 		FL_RC(fl_shm_mutex_lock(&m), -EDEADLK);
 		FL_RC(fl_shm_mutex_try_lock(&m), -EBUSY);
@@ -200,12 +195,7 @@ FL_TEST(shm_mutex_tells_of_a_death)
 	board *b = make_board();
 	for (int form = 0; form < 3; form++) {
 		die_holding(b);
-		if (form == 0)
-			FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-		else if (form == 1)
-			FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EOWNERDEAD);
-		else
-			FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -EOWNERDEAD);
+		FL_RC(fl_test_lock_by(&b->mutex, form), -EOWNERDEAD);
 		assert_true(fl_shm_mutex_depth(&b->mutex));
 		fl_shm_mutex_recover(&b->mutex);
 		FL_PANICS(fl_shm_mutex_recover(&b->mutex));
@@ -230,13 +220,9 @@ FL_TEST(shm_mutex_a_thread_that_ends_is_dead)
 	fl_thread t;
 	fl_test_go(&t, lock_and_end, b);
 	fl_test_end(&t);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_recover(&b->mutex);
 	fl_test_reap(fl_test_fork(lock_and_end, b)); /* by exit */
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_recover(&b->mutex);
 	drop(b);
 }
 
@@ -331,9 +317,7 @@ FL_TEST(shm_mutex_chain_of_deaths)
 	board *b = make_board();
 	for (int i = 0; i < 3; i++)
 		die_holding(b);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_recover(&b->mutex);
 	FL_OK(fl_shm_mutex_try_lock(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	drop(b);
@@ -356,9 +340,7 @@ FL_TEST(shm_mutex_death_after_recover_is_a_new_one)
 	pid_t pid = fl_test_fork(recover_and_rest, b);
 	FL_WAIT_FOR(fl__load_acquire(&b->held) == 2);
 	fl_test_kill(pid);
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_recover(&b->mutex);
 	drop(b);
 }
 

@@ -54,9 +54,7 @@ FL_TEST(shm_mutex_fibers_exclude_each_other)
 static int fiber_told(void *arg)
 {
 	board *b = arg;
-	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_recover(&b->mutex);
 	return 0;
 }
 

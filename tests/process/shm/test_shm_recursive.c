@@ -95,12 +95,7 @@ FL_TEST(shm_recursive_tells_of_a_death_and_begins_anew)
 	board *b = share_board();
 	for (int form = 0; form < 3; form++) {
 		fl_test_kill(begin_holder(b));
-		if (form == 0)
-			FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-		else if (form == 1)
-			FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EOWNERDEAD);
-		else
-			FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -EOWNERDEAD);
+		FL_RC(fl_test_lock_by(&b->mutex, form), -EOWNERDEAD);
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		fl_shm_mutex_unlock(&b->mutex);
 		fl_shm_mutex_recover(&b->mutex);

@@ -132,9 +132,7 @@ FL_TEST(robust_lost_wake)
 			FL_WAIT_FOR(fl__load_acquire(&b->held) == i + 1);
 		}
 		fl_test_kill((pid_t)fl__load_relaxed(&b->holder));
-		FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-		fl_shm_mutex_recover(&b->mutex);
-		fl_shm_mutex_unlock(&b->mutex);
+		fl_test_recover(&b->mutex);
 		fl_test_unshare(b, sizeof *b);
 	}
 }
@@ -199,9 +197,7 @@ FL_TEST(robust_fork)
 		FL_WAIT_FOR(fl__load_acquire(&b->held) == round + 1);
 		fl_test_kill(child);
 		assert_true(fl_shm_mutex_depth(&b->mutex));
-		FL_RC(fl_shm_mutex_lock(&b->other), -EOWNERDEAD);
-		fl_shm_mutex_recover(&b->other);
-		fl_shm_mutex_unlock(&b->other);
+		fl_test_recover(&b->other);
 		fl_shm_mutex_unlock(&b->mutex);
 		FL_OK(fl_shm_mutex_lock(&b->mutex)); /* no owner died */
 		fl_shm_mutex_unlock(&b->mutex);
@@ -213,25 +209,13 @@ FL_TEST(robust_fork)
  * musl 384d103d: the death of an owner in another process is reported, with and without a waiter,
  * and by each form.
  */
-static int take_by(board *b, int form)
-{
-	switch (form) {
-	case 0:
-		return fl_shm_mutex_lock(&b->mutex);
-	case 1:
-		return fl_shm_mutex_try_lock(&b->mutex);
-	default:
-		return fl_shm_mutex_lock_until(&b->mutex, 0, NULL);
-	}
-}
-
 FL_TEST(robust_pshared_owner_died)
 {
 	FL_TEST_NEEDS_DEATHS();
 	for (int form = 0; form < 3; form++) {
 		board *b = fl_test_share(sizeof *b);
 		fl_test_kill(begin_holder(b));
-		FL_RC(take_by(b, form), -EOWNERDEAD);
+		FL_RC(fl_test_lock_by(&b->mutex, form), -EOWNERDEAD);
 		fl_shm_mutex_recover(&b->mutex);
 		fl_shm_mutex_unlock(&b->mutex);
 		pid_t owner = begin_holder(b), waiter = fl_test_fork(lock_and_say, b);
@@ -239,7 +223,7 @@ FL_TEST(robust_pshared_owner_died)
 		fl_test_kill(owner);
 		fl_test_reap(waiter);
 		assert_int_equal(b->told, 1);
-		FL_OK(take_by(b, form));
+		FL_OK(fl_test_lock_by(&b->mutex, form));
 		fl_shm_mutex_unlock(&b->mutex);
 		fl_test_unshare(b, sizeof *b);
 	}
