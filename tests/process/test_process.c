@@ -115,9 +115,8 @@ FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 		FL_OK(fl_process_join(p, NULL));
 		assert_true(process_readable(fd, 0));
 	}
-	FL_SCOPED(fl_process) *p = NULL;
-	FL_OK(fl_process_start(&p,
-	                       &(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL}));
+	FL_SCOPED(fl_process) *p =
+	    process_started(&(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL});
 	assert_true(process_readable(fl_process_sentinel(p), 60000));
 	FL_OK(fl_process_try_join(p, NULL));
 }
@@ -258,10 +257,9 @@ FL_TEST(process_program_of_a_program_with_fl_signals)
 	static const int term[] = {SIGTERM};
 	const char *const argv[] = {"sleep", "60", NULL};
 	FL_SCOPED(fl_signals) *s = NULL;
-	FL_SCOPED(fl_process) *p = NULL;
 	fl_process_status status;
 	FL_OK(fl_signals_create(&s, term, 1));
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = argv}));
+	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
 	FL_OK(fl_process_terminate(p));
 	FL_OK(fl_process_join(p, &status));
 	assert_int_equal(status.signal, SIGTERM);
@@ -479,9 +477,8 @@ static void close_streams_and_start(void *arg)
 	FL_OK(close(STDIN_FILENO));
 	FL_OK(close(STDOUT_FILENO));
 	for (int i = 0; i < 3; i++) {
-		fl_process *p = NULL;
 		fl_process_status status;
-		FL_OK(fl_process_start(&p, &config));
+		fl_process *p = process_started(&config);
 		FL_CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0 && fcntl(STDOUT_FILENO, F_GETFD) < 0);
 		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 		fl_process_free(p);

@@ -170,11 +170,8 @@ static void expect_of_program(void)
 			FL_OK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ));
 			FL_CHECK(posix_spawn_file_actions_destroy(&actions) == 0 && waitpid(pid, NULL, 0) == pid);
 		} else {
-			fl_process *p = NULL;
-			FL_OK(fl_process_start(&p, &(fl_process_config){.program = "cat",
-			                                                .argv = program,
-			                                                .daemon = true,
-			                                                .out = FL_PROCESS_FD(fileno(file))}));
+			fl_process *p = process_started(&(fl_process_config){
+			    .program = "cat", .argv = program, .daemon = true, .out = FL_PROCESS_FD(fileno(file))});
 			FL_OK(fl_process_join(p, NULL));
 			fl_process_free(p);
 		}
@@ -651,11 +648,10 @@ static void run_in_pid_namespace(void *unused)
 static void run_program_in_pid_namespace(void *unused)
 {
 	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
-	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv}));
+	fl_process *p = process_started(&(fl_process_config){.program = "sh", .argv = argv});
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 1);
 	fl_process_free(p);
 }

@@ -100,10 +100,9 @@ static fl_process_config member(const int *doing, fl_process_method method)
 /* Two daemons of a daemon, and a program. */
 static void start_family(void)
 {
-	fl_process *p = NULL;
 	const int doing = IN_FUTEX;
 	fl_process_config config = member(&doing, FL_PROCESS_FORK_SERVER);
-	FL_OK(fl_process_start(&p, &config));
+	fl_process *p = process_started(&config);
 	config.method = FL_PROCESS_EXEC;
 	FL_OK(fl_process_start(&p, &config));
 }
@@ -203,10 +202,9 @@ FL_TEST(process_parent_killed_with_daemons_by_exec)
 
 FL_TASK(process_has_one_that_goes_on, void, void)
 {
-	fl_process *p = NULL;
 	const int fds[] = {fl_process_fd(0), fl_process_fd(1)};
 	extern const fl_task_type process_echoes;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2}));
+	(void)process_started(&(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2});
 	never_end();
 	return 0;
 }
@@ -253,11 +251,8 @@ FL_TEST(process_group_of_a_daemon_ends_with_the_fork_server)
 	FL_OK(pipe2(reports, O_CLOEXEC));
 	FL_OK(pipe2(lifeline, O_CLOEXEC));
 	const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_leaves_a_group_to_its_fork_server,
-	                                                .method = FL_PROCESS_EXEC,
-	                                                .fds = fds,
-	                                                .n_fds = 2}));
+	fl_process *p = process_started(&(fl_process_config){
+	    .task = &process_leaves_a_group_to_its_fork_server, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2});
 	FL_OK(close(lifeline[1]));
 	assert_int_equal(read(reports[0], &pid, sizeof pid), sizeof pid);
 	FL_OK(fl_process_kill(p));
@@ -287,8 +282,7 @@ FL_TEST(process_free_ends_the_group_of_a_daemon)
 		                                   .group = true};
 		const fl_process_config task = {
 		    .task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true};
-		fl_process *p = NULL;
-		FL_OK(fl_process_start(&p, i == 0 ? &program : &task));
+		fl_process *p = process_started(i == 0 ? &program : &task);
 		FL_OK(close(lifeline[1]));
 		assert_true(read(reports[0], bytes, sizeof bytes) > 0); /* the child runs */
 		fl_process_free(p);
@@ -333,8 +327,7 @@ FL_TASK(process_waits, void, void)
 
 static fl_process *start_waiting(bool daemon)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits, .daemon = daemon}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_waits, .daemon = daemon});
 	return p;
 }
 
@@ -487,8 +480,7 @@ FL_TEST(process_freed_while_it_runs)
 		                                   .fds = fds,
 		                                   .n_fds = 2,
 		                                   .daemon = daemon};
-		fl_process *p = NULL;
-		FL_OK(fl_process_start(&p, i < 2 ? &task : &program));
+		fl_process *p = process_started(i < 2 ? &task : &program);
 		const int pid = fl_process_pid(p);
 		FL_OK(close(in[0]) + close(out[1]));
 		fl_process_free(p);

@@ -410,9 +410,8 @@ static void preload_with_faults(void *arg)
 	FL_OK(fl_process_preload());
 	FL_OK(fl_process_preload());
 	FL_CHECK(process_children_of(getpid()) == 0 && process_fds() == fds + 2);
-	fl_process *p = NULL;
 	fl_process_status status;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_adds, .arg = &(int){0}});
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 }
@@ -474,9 +473,8 @@ FL_TEST(process_fork_with_threads_is_refused)
 FL_TEST(process_with_a_stolen_status)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
-	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	fl_process *p = process_started(&(fl_process_config){.program = "true"});
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
 	assert_int_equal(waitpid(fl_process_pid(p), NULL, 0), fl_process_pid(p));
 	FL_RC(fl_process_join(p, &status), -ECHILD);
@@ -670,8 +668,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 /* A process of root, and a parent that has another user by now. */
 static void signal_as_another(void *arg)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps, .daemon = true}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps, .daemon = true});
 	FL_OK(setresuid(61234, 61234, 61234));
 	FL_RC(fl_process_signal(p, SIGUSR1), -EPERM);
 	FL_RC(fl_process_terminate(p), -EPERM);
@@ -869,9 +866,8 @@ static void start_beside_descriptors_in_flight(void *arg)
 	const uid_t user = somebody();
 	const fl_process_config config = {.task = &process_sleeps, .daemon = true};
 	int sockets[2];
-	fl_process *p;
 	FL_OK(setresuid(user, user, user));
-	FL_OK(fl_process_start(&p, &config));
+	fl_process *p = process_started(&config);
 	struct rlimit limit; /* the soft one alone: its processes have the caller's */
 	FL_OK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, NULL, &limit));
 	limit.rlim_cur = LIMIT;
@@ -929,9 +925,8 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 /* A process whose fork server has died: only its pidfd shows its end. */
 FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 {
-	fl_process *p;
 	struct rlimit before, none;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps});
 	const int fork_server = fl__fork_server_pid();
 	FL_OK(kill(fork_server, SIGKILL));
 	FL_WAIT_FOR(process_state(fork_server) == 0);

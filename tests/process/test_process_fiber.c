@@ -25,9 +25,8 @@ __attribute__((constructor)) static void count_watches(void)
 FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
-	fl_process *p;
 	fl_process_status status;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}));
+	fl_process *p = process_started(&(fl_process_config){.program = "true", .argv = true_arguments});
 	fl__store_relaxed(&watcher_calls, 0);
 	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
 	fl_process_free(p);

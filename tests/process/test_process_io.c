@@ -36,13 +36,12 @@ static void each_way(void (*body)(void))
 static fl_process *start_shell(const char *text)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh",
-	                                                .argv = argv,
-	                                                .in = FL_PROCESS_PIPE,
-	                                                .out = FL_PROCESS_PIPE,
-	                                                .err = FL_PROCESS_PIPE,
-	                                                .group = true}));
+	fl_process *p = process_started(&(fl_process_config){.program = "sh",
+	                                                     .argv = argv,
+	                                                     .in = FL_PROCESS_PIPE,
+	                                                     .out = FL_PROCESS_PIPE,
+	                                                     .err = FL_PROCESS_PIPE,
+	                                                     .group = true});
 	return p;
 }
 
@@ -145,14 +144,13 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	int go[2];
 	FL_OK(pipe2(go, O_CLOEXEC));
 	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sh",
-	                                                .argv = argv,
-	                                                .in = FL_PROCESS_PIPE,
-	                                                .out = FL_PROCESS_PIPE,
-	                                                .err = FL_PROCESS_NULL,
-	                                                .fds = &go[0],
-	                                                .n_fds = 1}));
+	fl_process *p = process_started(&(fl_process_config){.program = "sh",
+	                                                     .argv = argv,
+	                                                     .in = FL_PROCESS_PIPE,
+	                                                     .out = FL_PROCESS_PIPE,
+	                                                     .err = FL_PROCESS_NULL,
+	                                                     .fds = &go[0],
+	                                                     .n_fds = 1});
 	while (io.out_size < 5)
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -315,16 +313,15 @@ FL_TEST(process_io_of_tasks)
 {
 	PROCESS_EACH_METHOD (method) {
 		for (int group = 0; group < 2; group++) {
-			fl_process *p = NULL;
 			fl_process_io io = {.input = NULL};
 			fl_process_status status;
-			FL_OK(fl_process_start(&p, &(fl_process_config){.task = &wait_for_end,
-			                                                .arg = &group,
-			                                                .method = method,
-			                                                .group = group,
-			                                                .in = FL_PROCESS_PIPE,
-			                                                .out = FL_PROCESS_PIPE,
-			                                                .err = FL_PROCESS_AS_OUT}));
+			fl_process *p = process_started(&(fl_process_config){.task = &wait_for_end,
+			                                                     .arg = &group,
+			                                                     .method = method,
+			                                                     .group = group,
+			                                                     .in = FL_PROCESS_PIPE,
+			                                                     .out = FL_PROCESS_PIPE,
+			                                                     .err = FL_PROCESS_AS_OUT});
 			FL_RC(fl_process_communicate(p, &io, &status), 0);
 			assert_int_equal(status.code, 0);
 			assert_int_equal(io.out_size, 1);
@@ -451,10 +448,9 @@ FL_TEST(process_stop_and_communicate_answer)
 {
 	const char *const argv[] = {"sh", "-c", "read x", NULL};
 	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE};
-	fl_process *p = NULL;
 	fl_process_io io = {.input_size = 1};
 	fl_process_status status;
-	FL_OK(fl_process_start(&p, &config));
+	fl_process *p = process_started(&config);
 	FL_RC(fl_process_communicate(p, &io, &status), -EINVAL);
 	FL_RC(fl_process_communicate(p, NULL, &status), -EINVAL);
 	io.input_size = 0;

@@ -233,9 +233,8 @@ static int read_hostile(void *arg)
 	                                  .err = FL_PROCESS_NULL,
 	                                  .group = true};
 	char line[64];
-	fl_process *p = NULL;
 	fl_stream *s = NULL;
-	FL_OK(fl_process_start(&p, &config));
+	fl_process *p = process_started(&config);
 	FL_CHECK(fl_stream_from_fd(&s, fl_process_pipe(p, 1)) == 0 && fl_process_take_pipe(p, 1) >= 0);
 	for (int i = 0; i < h->lines; i++)
 		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 6 && memcmp(line, "line ", 5) == 0);
@@ -321,11 +320,10 @@ static int given_serve(void *listener)
 {
 	static const char *const argv[] = {"cat", NULL};
 	fl_stream *s;
-	fl_process *p = NULL;
 	fl_process_status status;
 	FL_OK(fl_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd}));
+	fl_process *p = process_started(&(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd});
 	fl_stream_free(s);
 	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);

@@ -19,17 +19,15 @@ FL_TASK(process_waits_for_its_end, void, void)
 
 static void start_and_join(fl_process_method method, int code)
 {
-	fl_process *p = NULL;
 	fl_process_status status = {0, 0};
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers, .arg = &code, .method = method}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_answers, .arg = &code, .method = method});
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == code);
 	fl_process_free(p);
 }
 
 static void start_program(void)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}));
+	fl_process *p = process_started(&(fl_process_config){.program = "/bin/true"});
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
 }
@@ -133,9 +131,8 @@ static int join_it(void *arg)
 
 FL_TEST(process_joined_and_ended_by_several_threads)
 {
-	fl_process *p = NULL;
 	fl_thread threads[8];
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
 	for (int i = 0; i < 8; i++)
 		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
 	FL_OK(fl_process_terminate(p));

@@ -20,9 +20,8 @@ FL_TASK(process_answers, void, void)
 
 static void start_and_join(void)
 {
-	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_answers});
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
 	fl_process_free(p);
 }
@@ -118,9 +117,8 @@ FL_TEST(process_end_of_a_fork_server_sends_no_signal)
 /* A fork server beside the one that it replaces, and the one of a forked child. */
 static void run_replaced(void *preload)
 {
-	fl_process *p = NULL;
 	begin(preload);
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_answers}));
+	fl_process *p = process_started(&(fl_process_config){.task = &process_answers});
 	const int first = fl__fork_server_pid();
 	FL_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	start_and_join();

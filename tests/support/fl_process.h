@@ -27,6 +27,13 @@ PROCESS_FN bool process_can(fl_process_method method)
 #endif
 }
 
+PROCESS_FN fl_process *process_started(const fl_process_config *config)
+{
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, config));
+	return p;
+}
+
 /* Each way to start a task, if it is possible here. */
 #define PROCESS_EACH_METHOD(m)                                                                                         \
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \

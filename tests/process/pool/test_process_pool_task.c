@@ -204,9 +204,8 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 		fds[i] = fl_test_fds();
 	}
 	*result = (int)fds[2] - (int)fds[0];
-	fl_process *p;
 	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE};
-	FL_OK(fl_process_start(&p, &config));
+	fl_process *p = process_started(&config);
 	FL_OK(fl_test_child(free_inherited, p, NULL, 0));
 	fl_process_free(p);
 	return 0;
