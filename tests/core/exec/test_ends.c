@@ -300,7 +300,7 @@ static fl_executor *begin_child_with(const fl_executor_config *config)
 {
 	fl_executor *e = NULL;
 	begin_child();
-	FL_CHECK(fl_thread_executor_create(&e, config) == 0);
+	FL_OK(fl_thread_executor_create(&e, config));
 	return e;
 }
 

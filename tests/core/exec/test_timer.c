@@ -275,26 +275,26 @@ typedef struct own {
 static void ask_for_itself(void *arg)
 {
 	own *o = arg;
-	FL_CHECK(fl_timer_destroy(&o->t) == -EBUSY);
-	FL_CHECK(fl_timer_try_join(&o->t) == -EBUSY);
-	FL_CHECK(fl_timer_join(&o->t) == -EDEADLK);
-	FL_CHECK(fl_timer_join_until(&o->t, 0, NULL) == -EDEADLK);
+	FL_RC(fl_timer_destroy(&o->t), -EBUSY);
+	FL_RC(fl_timer_try_join(&o->t), -EBUSY);
+	FL_RC(fl_timer_join(&o->t), -EDEADLK);
+	FL_RC(fl_timer_join_until(&o->t, 0, NULL), -EDEADLK);
 	FL_CHECK(fl_timer_cancel(&o->t) == (o->periodic ? 0 : -EALREADY));
-	FL_CHECK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o) == 0);
-	FL_CHECK(fl_timer_cancel(&o->t) == 0);
-	FL_CHECK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o) == 0);
-	FL_CHECK(fl_test_timer_end(&o->t) == -EDEADLK);
-	FL_CHECK(fl_timer_cancel(&o->t) == -EALREADY);
+	FL_OK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o));
+	FL_OK(fl_timer_cancel(&o->t));
+	FL_OK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o));
+	FL_RC(fl_test_timer_end(&o->t), -EDEADLK);
+	FL_RC(fl_timer_cancel(&o->t), -EALREADY);
 
 	/*
 	 * Another timer could not run in the meantime, so the wait is only for the end of this
 	 * call.
 	 */
-	FL_CHECK(fl_timer_join(&o->other) == 0);
-	FL_CHECK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls) == 0);
-	FL_CHECK(fl_timer_join(&o->other) == -EDEADLK);
-	FL_CHECK(fl_test_timer_end(&o->other) == 0);
-	FL_CHECK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls) == 0);
+	FL_OK(fl_timer_join(&o->other));
+	FL_OK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls));
+	FL_RC(fl_timer_join(&o->other), -EDEADLK);
+	FL_OK(fl_test_timer_end(&o->other));
+	FL_OK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls));
 }
 
 FL_TEST(timer_in_its_own_function)
@@ -315,7 +315,7 @@ static void free_itself(void *arg)
 {
 	own *o = arg;
 	if (o->periodic)
-		FL_CHECK(fl_timer_cancel(&o->t) == 0);
+		FL_OK(fl_timer_cancel(&o->t));
 	memset(o, 0xff, sizeof *o);
 	free(o);
 	fl_event_set(&freed);
@@ -344,7 +344,7 @@ static void leave_its_memory(void *t)
 {
 	memset(t, 0xff, sizeof(fl_timer));
 	fl_event_set(&gone);
-	FL_CHECK(fl_event_wait(&may_end) == 0);
+	FL_OK(fl_event_wait(&may_end));
 }
 
 FL_TEST(timer_in_the_place_of_one_that_runs)

@@ -149,7 +149,7 @@ static fl_executor *pool;
 static void submit(void *event)
 {
 	fl_event *e = event;
-	FL_CHECK(work_submit(pool, e, NULL) == 0);
+	FL_OK(work_submit(pool, e, NULL));
 }
 
 FL_TEST(timer_submits_a_task)
@@ -174,11 +174,11 @@ FL_TEST_WITH(timer_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
+	FL_OK(fl_timer_start(&t, 0, fl_test_take_long, &l));
 	fl_fiber *f = fl_test_start(set_event, &l.go);
-	FL_CHECK(fl_timer_join(&t) == 0);
+	FL_OK(fl_timer_join(&t));
 	FL_CHECK(l.ended == 1);
-	FL_CHECK(fl_test_join(f) == 0);
+	FL_OK(fl_test_join(f));
 }
 
 /* Forks. */
@@ -191,19 +191,19 @@ typedef struct forked {
 static void has_no_timers(void *arg)
 {
 	forked *f = arg;
-	FL_CHECK(fl_timer_cancel(&f->pending) == -EALREADY);
-	FL_CHECK(fl_timer_try_join(&f->running) == 0);
-	FL_CHECK(fl_test_timer_end(&f->running) == 0);
-	FL_CHECK(fl_timer_destroy(&f->periodic) == 0);
-	FL_CHECK(fl_timer_start(&f->running, 0, fl_test_count, &f->calls) == 0);
-	FL_CHECK(fl_timer_join(&f->running) == 0);
+	FL_RC(fl_timer_cancel(&f->pending), -EALREADY);
+	FL_OK(fl_timer_try_join(&f->running));
+	FL_OK(fl_test_timer_end(&f->running));
+	FL_OK(fl_timer_destroy(&f->periodic));
+	FL_OK(fl_timer_start(&f->running, 0, fl_test_count, &f->calls));
+	FL_OK(fl_timer_join(&f->running));
 	FL_CHECK(f->calls == 1);
-	FL_CHECK(fl_timer_start(&f->pending, fl_after(HOUR), fl_test_count, &f->calls) == 0);
-	FL_CHECK(fl_timer_start_every(&f->periodic, 0, HOUR, fl_test_count, &f->calls) == 0);
+	FL_OK(fl_timer_start(&f->pending, fl_after(HOUR), fl_test_count, &f->calls));
+	FL_OK(fl_timer_start_every(&f->periodic, 0, HOUR, fl_test_count, &f->calls));
 	FL_WAIT_FOR(fl__load_relaxed(&f->calls) == 2);
 	fl_test_pass(2 * HOUR);
-	FL_CHECK(fl_timer_join(&f->pending) == 0);
-	FL_CHECK(fl_test_timer_end(&f->periodic) == 0);
+	FL_OK(fl_timer_join(&f->pending));
+	FL_OK(fl_test_timer_end(&f->periodic));
 }
 
 FL_TEST(timer_fork_leaves_the_child_none)
@@ -240,8 +240,8 @@ static void fork_here(void *arg)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		(void)alarm(60);
-		FL_CHECK(fl_timer_destroy(&f->t) == 0);
-		FL_CHECK(fl_timer_start(&f->other, 0, fl_test_count, &f->calls) == 0);
+		FL_OK(fl_timer_destroy(&f->t));
+		FL_OK(fl_timer_start(&f->other, 0, fl_test_count, &f->calls));
 		FL_CHECK(fl_timer_join(&f->other) == 0 && f->calls == 1);
 		_exit(7);
 	}
@@ -265,8 +265,8 @@ FL_TEST(timer_fork_in_a_function)
 static void exit_with_timers(void *unused)
 {
 	static fl_timer pending = FL_TIMER_INIT, periodic = FL_TIMER_INIT;
-	FL_CHECK(fl_timer_start(&pending, fl_after(HOUR), fl_test_count, NULL) == 0);
-	FL_CHECK(fl_timer_start_every(&periodic, fl_after(HOUR), 1, fl_test_count, NULL) == 0);
+	FL_OK(fl_timer_start(&pending, fl_after(HOUR), fl_test_count, NULL));
+	FL_OK(fl_timer_start_every(&periodic, fl_after(HOUR), 1, fl_test_count, NULL));
 	exit(0);
 }
 
@@ -274,8 +274,8 @@ static void exit_with_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
 	static fl_test_long l = FL_TEST_LONG;
-	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
-	FL_CHECK(fl_event_wait(&l.begun) == 0);
+	FL_OK(fl_timer_start(&t, 0, fl_test_take_long, &l));
+	FL_OK(fl_event_wait(&l.begun));
 	exit(0);
 }
 
@@ -287,7 +287,7 @@ static void exit_here(void *unused)
 static void exit_in_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
-	FL_CHECK(fl_timer_start(&t, 0, exit_here, NULL) == 0);
+	FL_OK(fl_timer_start(&t, 0, exit_here, NULL));
 	for (;;)
 		(void)pause();
 }

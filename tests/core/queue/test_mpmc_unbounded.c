@@ -102,7 +102,7 @@ static int visit(void *arg)
 	if (v->rc == 0)
 		v->rc = fl_mpmc_unbounded_try_get(v->q, &item);
 	fl_event_set(&v->been);
-	FL_CHECK(fl_event_wait(&v->go) == 0);
+	FL_OK(fl_event_wait(&v->go));
 	return v->rc;
 }
 
@@ -169,9 +169,9 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 static int first_call_without(void *arg)
 {
 	visitor *v = arg;
-	FL_CHECK(fl_event_wait(&v->go) == 0);
+	FL_OK(fl_event_wait(&v->go));
 	int item = 5;
-	FL_CHECK(fl_mpmc_unbounded_try_put(v->q, &item) == -ENOMEM);
+	FL_RC(fl_mpmc_unbounded_try_put(v->q, &item), -ENOMEM);
 	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
 	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
 	FL_CHECK(fl__unbounded_puts(v->q) == 3);
@@ -179,10 +179,10 @@ static int first_call_without(void *arg)
 	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
 	FL_CHECK(fl__unbounded_mark_empty(v->q) == -EAGAIN);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
-	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EAGAIN);
+	FL_RC(fl_mpmc_unbounded_try_get(v->q, &item), -EAGAIN);
 	FL_CHECK(fl__unbounded_mark_empty(v->q) == 0);
 	fl_mpmc_unbounded_close(v->q);
-	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EPIPE);
+	FL_RC(fl_mpmc_unbounded_try_get(v->q, &item), -EPIPE);
 	return 0;
 }
 
@@ -260,7 +260,7 @@ static void take_many_records(void *shared)
 /* An owner would share its hazards with each thread that borrows the record. */
 FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
 {
-	assert_int_equal(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0), 0);
+	FL_OK(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0));
 }
 
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)

@@ -192,13 +192,13 @@ static bool never_ready(void *object)
 
 static bool put_when_armed(void *object, struct fl__node *node)
 {
-	FL_CHECK(fl_queue_put_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_queue_put_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED));
 	return true;
 }
 
 static bool get_when_armed(void *object, struct fl__node *node)
 {
-	FL_CHECK(fl_queue_get_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_OK(fl_queue_get_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED));
 	return true;
 }
 

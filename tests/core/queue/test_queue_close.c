@@ -96,7 +96,7 @@ QUEUE_TEST(queue_close_now_drops_what_is_in)
 	assert_false(d.locked);
 	FL_RC(fl_queue_get(q, &(int){0}), -EPIPE);
 	FL_RC(fl_queue_put(q, &(int){0}), -EPIPE);
-	assert_int_equal(fl_queue_close_now(q), 0); /* again: nothing */
+	FL_OK(fl_queue_close_now(q)); /* again: nothing */
 	fl_queue_free(q);
 	assert_int_equal(d.n, 3);
 }
@@ -145,7 +145,7 @@ static void drop_slowly(void *item, void *arg)
 {
 	struct slow_drop *s = arg;
 	fl_event_set(&s->begun);
-	FL_CHECK(fl_event_wait(&s->go) == 0);
+	FL_OK(fl_event_wait(&s->go));
 }
 
 static int close_now(void *q)

@@ -25,14 +25,14 @@ static void put_some(fl_queue *q, int n)
 {
 	const item it = {{0}};
 	while (n-- > 0)
-		FL_CHECK(fl_queue_try_put(q, &it) == 0);
+		FL_OK(fl_queue_try_put(q, &it));
 }
 
 static void get_some(fl_queue *q, int n)
 {
 	item it;
 	while (n-- > 0)
-		FL_CHECK(fl_queue_try_get(q, &it) == 0);
+		FL_OK(fl_queue_try_get(q, &it));
 }
 
 static unsigned turns;
@@ -47,7 +47,7 @@ static unsigned turns_of_get(fl_queue *q)
 {
 	item it;
 	turns = 0;
-	FL_CHECK(fl_queue_get_until(q, &it, fl_now(), NULL) == -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(q, &it, fl_now(), NULL), -ETIMEDOUT);
 	return turns;
 }
 
@@ -55,7 +55,7 @@ static unsigned turns_of_put(fl_queue *q)
 {
 	const item it = {{0}};
 	turns = 0;
-	FL_CHECK(fl_queue_put_until(q, &it, fl_now(), NULL) == -ETIMEDOUT);
+	FL_RC(fl_queue_put_until(q, &it, fl_now(), NULL), -ETIMEDOUT);
 	return turns;
 }
 
@@ -64,16 +64,16 @@ FL_TEST(queue_large_get_that_has_caught_up_waits_once)
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
 	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	assert_int_equal(turns_of_get(q), 0); /* there was nothing to catch up with */
+	FL_OK(turns_of_get(q)); /* there was nothing to catch up with */
 	put_some(q, 5);
 	get_some(q, 5);
 	item it;
 	FL_RC(fl_queue_try_get(q, &it), -EAGAIN);
 	assert_int_equal(turns_of_get(q), PAUSE);
-	assert_int_equal(turns_of_get(q), 0);
+	FL_OK(turns_of_get(q));
 	put_some(q, 1);
 	get_some(q, 1);
-	assert_int_equal(turns_of_get(q), 0); /* the caller waits for an answer */
+	FL_OK(turns_of_get(q)); /* the caller waits for an answer */
 	put_some(q, 5);
 	turns = 0;
 	FL_OK(fl_queue_get_until(q, &it, fl_now(), NULL));
@@ -92,10 +92,10 @@ FL_TEST(queue_large_put_that_has_caught_up_waits_once)
 	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
 	assert_int_equal(turns, 0); /* a try never does */
 	assert_int_equal(turns_of_put(q), PAUSE);
-	assert_int_equal(turns_of_put(q), 0);
+	FL_OK(turns_of_put(q));
 	get_some(q, 1);
 	put_some(q, 1);
-	assert_int_equal(turns_of_put(q), 0);
+	FL_OK(turns_of_put(q));
 	get_some(q, 5);
 	turns = 0;
 	assert_int_equal(fl_queue_put_many(q, &it, 1), 1);
@@ -112,9 +112,9 @@ FL_TEST(queue_small_never_waits_for_lines)
 		FL_SCOPED(fl_queue) *q = few ? queue_of(sizeof(item), CAPACITY - 1) : queue_of(32, CAPACITY);
 		put_some(q, 5);
 		get_some(q, 5);
-		assert_int_equal(turns_of_get(q), 0);
+		FL_OK(turns_of_get(q));
 		put_some(q, CAPACITY - few);
-		assert_int_equal(turns_of_put(q), 0);
+		FL_OK(turns_of_put(q));
 	}
 }
 
@@ -131,7 +131,7 @@ FL_TEST(queue_large_fiber_does_not_wait)
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
 	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	assert_int_equal(fl_test_in_fiber(get_in_fiber, q), 0);
+	FL_OK(fl_test_in_fiber(get_in_fiber, q));
 }
 
 /* Threads. */
@@ -155,7 +155,7 @@ static int produce(void *arg)
 			for (int w = 0; w < WORDS; w++)
 				items[n].words[w] = s->number << 32 | i;
 		if (n == 1)
-			FL_CHECK(fl_queue_put(s->q, items) == 0);
+			FL_OK(fl_queue_put(s->q, items));
 		else
 			FL_CHECK(fl_queue_put_many(s->q, items, n) == n);
 	}

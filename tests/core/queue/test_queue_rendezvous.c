@@ -131,7 +131,7 @@ FL_TEST(rendezvous_close_ends_waits)
 		if (way < 2)
 			fl_queue_close(q);
 		else
-			assert_int_equal(fl_queue_close_now(q), 0);
+			FL_OK(fl_queue_close_now(q));
 		FL_RC(blocked_end(&b), -EPIPE);
 		assert_int_equal(b.items[0], 77);
 		assert_true(fl_queue_is_closed(q));

@@ -330,16 +330,16 @@ static int put_one(void *queue)
 {
 	fl_fiber *gets = NULL;
 	int rc = 77;
-	FL_CHECK(fl_fiber_start(&gets, get_one, queue, NULL) == 0);
+	FL_OK(fl_fiber_start(&gets, get_one, queue, NULL));
 	fl_fiber_yield();
-	FL_CHECK(fl_queue_put(queue, &(int){5}) == 0);
+	FL_OK(fl_queue_put(queue, &(int){5}));
 	FL_CHECK(fl_fiber_join(gets, &rc) == 0);
 	return rc;
 }
 
 static void wakes_its_own(void *queue)
 {
-	FL_CHECK(fl_loop_run(put_one, queue) == 0);
+	FL_OK(fl_loop_run(put_one, queue));
 	FL_CHECK(fl_queue_length(queue) == 0);
 	fl_queue_free(queue); /* no thread waits on it here */
 }

@@ -264,7 +264,7 @@ static int fibers_select_once(void *times)
 {
 	for (int i = 0; i < CONTEXTS; i++) {
 		fl_fiber *f = NULL;
-		FL_CHECK(fl_fiber_start(&f, selects_once, times, NULL) == 0);
+		FL_OK(fl_fiber_start(&f, selects_once, times, NULL));
 		FL_CHECK(fl_fiber_join(f, NULL) == 0);
 	}
 	return 0;
@@ -347,7 +347,7 @@ static int selects_one(void *arg)
 {
 	fl_fiber *puts = NULL;
 	int a = 0, b = 0;
-	FL_CHECK(fl_fiber_start(&puts, puts_one, NULL, NULL) == 0);
+	FL_OK(fl_fiber_start(&puts, puts_one, NULL, NULL));
 	FL_CHECK(FL_SELECT(FL_GET(places[0], &a), FL_GET(places[1], &b)) == 1);
 	FL_CHECK(a == 0 && b == 5);
 	FL_CHECK(FL_SELECT_UNTIL(fl_after(FL_MS(1)), NULL, FL_GET(places[0], &a)) == -ETIMEDOUT);

@@ -57,7 +57,7 @@ FL_SPSC_OF(uint64_t, numbers)
 static void run_fifo(size_t capacity)
 {
 	FL_SCOPED(numbers) *q = NULL;
-	FL_CHECK(numbers_create(&q, capacity) == 0);
+	FL_OK(numbers_create(&q, capacity));
 	assert_int_equal(numbers_capacity(q), capacity);
 	uint64_t in = 0, out = 0, item;
 	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
