@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The executor over MPI beside the same by hand: a manager in rank 0 that has one message under way
- * for each worker, which answers it. Prints one number.
+ * for each worker, which answers it.
  *
- *     mpirun -n 2 fairlead-mpi-bench tasks CHUNK N       no-op tasks a second
- *     mpirun -n 2 fairlead-mpi-bench trips N             microseconds a round trip
- *     mpirun -n 33 fairlead-mpi-bench sleep MS N P       tasks of MS milliseconds, N a rank, with a
- *                                                        prefetch of P: the busy part of the ranks
+ *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, and round trips
+ *     mpirun -n 2 fairlead-mpi-bench hand          the same table by hand
+ *     mpirun -n 33 fairlead-mpi-bench sleep MS P   the busy part of the ranks: SLEEPS tasks of MS
+ *                                                  milliseconds a rank, with a prefetch of P
  *
- * `hand` as the last argument: `tasks` and `trips` by hand. FL_MPI_LATENCY in the environment
- * delays each message by so many microseconds (delay.c).
+ * FL_MPI_LATENCY in the environment delays each message by so many microseconds (delay.c).
  */
 #include <fairlead/imap.h>
 #include <fairlead/mpi_executor.h>
@@ -20,7 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_MAX = 1024, AHEAD = 64 };
+enum { CHUNKS = 2, CHUNK_MAX = 64, MESSAGES = 50000, TRIPS = 5000, SLEEPS = 50, AHEAD = 64 };
+static const size_t chunks[CHUNKS] = {1, CHUNK_MAX};
+
+static void print_tasks(size_t chunk, double a_second)
+{
+	printf("tasks a second, chunk %-4zu%14.0f\n", chunk, a_second);
+}
+
+static void print_trip(double us)
+{
+	printf("microseconds a round trip %14.2f\n", us);
+}
 
 static void check(int rc, const char *what)
 {
@@ -136,53 +146,60 @@ static double hand_manage(int chunk, size_t messages)
 	return seconds;
 }
 
-static void by_hand(const char *what, int chunk, size_t n)
+/* Returns messages a second, in rank 0. */
+static double hand_measure(int rank, int chunk)
+{
+	double seconds = 1;
+	for (int round = 0; round < 2; round++) { /* the first one warms */
+		MPI_Barrier(MPI_COMM_WORLD);
+		if (rank > 0)
+			hand_work(chunk);
+		else
+			seconds = hand_manage(chunk, MESSAGES);
+	}
+	return MESSAGES / seconds;
+}
+
+static void by_hand(void)
 {
 	int rank;
 	MPI_Init(NULL, NULL);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-	if (rank > 0) {
-		hand_work(chunk);
-	} else {
-		(void)hand_manage(chunk, n / (size_t)chunk / 10 + 1); /* warm */
-	}
-	MPI_Barrier(MPI_COMM_WORLD);
-	if (rank > 0) {
-		hand_work(chunk);
-	} else {
-		const double seconds = hand_manage(chunk, n / (size_t)chunk);
-		printf("%.2f\n", strcmp(what, "tasks") == 0 ? (double)n / seconds : seconds * 1e6 / (double)n);
+	for (int i = 0; i < CHUNKS; i++) {
+		const double rate = hand_measure(rank, (int)chunks[i]);
+		if (rank > 0)
+			continue;
+		print_tasks(chunks[i], rate * (double)chunks[i]);
+		if (i == 0) /* with one worker, a message and its answer are a round trip */
+			print_trip(1e6 / rate);
 	}
 	MPI_Finalize();
 }
 
+static void by_fairlead(void)
+{
+	FL_SCOPED(fl_executor) *ahead = ranks_with(1, AHEAD), *single = ranks_with(1, 0);
+	for (int i = 0; i < CHUNKS; i++) {
+		(void)run_no_ops(ahead, chunks[i], MESSAGES * chunks[i] / 10); /* warm */
+		print_tasks(chunks[i], run_no_ops(ahead, chunks[i], MESSAGES * chunks[i]));
+	}
+	(void)run_trips(single, TRIPS / 10);
+	print_trip(run_trips(single, TRIPS));
+}
+
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "";
-	const bool tasks = strcmp(what, "tasks") == 0 && argc >= 4, trips = strcmp(what, "trips") == 0 && argc >= 3,
-		   sleeps = strcmp(what, "sleep") == 0 && argc >= 5,
-		   hand = argc > 3 && strcmp(argv[argc - 1], "hand") == 0;
-	const size_t first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0,
-		     second = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
-	if ((!tasks && !trips && !sleeps) || first == 0 || (tasks && first > CHUNK_MAX)) {
-		(void)fprintf(stderr,
-		              "usage: fairlead-mpi-bench tasks CHUNK N [hand] | trips N [hand] | sleep MS N P\n");
-		return 2;
-	}
-	if (hand) {
-		by_hand(what, tasks ? (int)first : 1, tasks ? second : first);
+	if (argc == 2 && strcmp(argv[1], "hand") == 0) {
+		by_hand();
 		return 0;
 	}
 	fl_main(argc, argv);
-	FL_SCOPED(fl_executor) *e = ranks_with(1, sleeps ? (unsigned)strtoul(argv[4], NULL, 10) : trips ? 0 : AHEAD);
-	if (tasks) {
-		(void)run_no_ops(e, first, second / 10 + 1);
-		printf("%.2f\n", run_no_ops(e, first, second));
-	} else if (trips) {
-		(void)run_trips(e, first / 10 + 1);
-		printf("%.2f\n", run_trips(e, first));
-	} else {
-		printf("%.3f\n", run_sleeps(e, (int64_t)first * FL_MS(1), second));
+	if (argc == 4 && strcmp(argv[1], "sleep") == 0) {
+		FL_SCOPED(fl_executor) *e = ranks_with(1, (unsigned)strtoul(argv[3], NULL, 10));
+		printf("%.3f\n", run_sleeps(e, strtoll(argv[2], NULL, 10) * FL_MS(1), SLEEPS));
+		return 0;
 	}
+	check(argc == 1 ? 0 : -22, "usage: fairlead-mpi-bench [hand | sleep MS P]");
+	by_fairlead();
 	return 0;
 }

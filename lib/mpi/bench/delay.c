@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A network with a latency and a bandwidth, between the ranks of one machine: the engine's receive
- * ends only when its message's time has come. FL_MPI_LATENCY in the environment is in microseconds,
- * FL_MPI_BANDWIDTH in MB/s, per receiver. A message's time begins when the receiver looks and MPI
- * has it: figures are on the safe side. For one thread at a time.
+ * A network with a latency, between the ranks of one machine: the engine's receive ends only when
+ * its message's time has come. FL_MPI_LATENCY in the environment is in microseconds. A message's
+ * time begins when the receiver looks and MPI has it: figures are on the safe side. For one thread
+ * at a time.
  *
  * A delayed receive is not posted: its request is replaced by a persistent one that is never
  * started.
@@ -23,34 +23,23 @@ struct delayed {
 
 static struct delayed queue[DELAYED_MAX]; /* a ring, in the order of arrival */
 static unsigned first, next;
-static int64_t free_at; /* the receiver's link */
-
-static int64_t number(const char *variable)
-{
-	const char *text = getenv(variable);
-	return text ? strtoll(text, NULL, 10) : 0;
-}
 
 /* Takes all that has arrived. */
-static void collect(int source, int tag, MPI_Comm comm, int64_t latency, int64_t bandwidth)
+static void collect(int source, int tag, MPI_Comm comm, int64_t latency)
 {
 	for (int there = 1; there && next - first < DELAYED_MAX;) {
 		struct delayed *d = &queue[next % DELAYED_MAX];
-		int size = 0;
 		PMPI_Improbe(source, tag, comm, &there, &d->message, &d->status);
 		if (!there)
 			return;
-		PMPI_Get_count(&d->status, MPI_BYTE, &size);
-		const int64_t now = fl_now(), begins = free_at > now ? free_at : now;
-		free_at = begins + (bandwidth > 0 ? size * (int64_t)1000 / bandwidth : 0);
-		d->due = free_at + latency;
+		d->due = fl_now() + latency;
 		next++;
 	}
 }
 
 /* The receive. */
 static struct {
-	int64_t latency, bandwidth;
+	int64_t latency; /* below 0: not read yet */
 	void *buffer;
 	int count, tag;
 	MPI_Datatype type;
@@ -62,10 +51,10 @@ static struct {
 static bool delays(void)
 {
 	if (delay.latency < 0) {
-		delay.latency = number("FL_MPI_LATENCY") * FL_US(1);
-		delay.bandwidth = number("FL_MPI_BANDWIDTH");
+		const char *text = getenv("FL_MPI_LATENCY");
+		delay.latency = text ? strtoll(text, NULL, 10) * FL_US(1) : 0;
 	}
-	return delay.latency > 0 || delay.bandwidth > 0;
+	return delay.latency > 0;
 }
 
 int MPI_Irecv(void *buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Request *request)
@@ -88,7 +77,7 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
 	if (!delay.waits || *request != delay.request)
 		return PMPI_Test(request, flag, status);
-	collect(MPI_ANY_SOURCE, delay.tag, delay.comm, delay.latency, delay.bandwidth);
+	collect(MPI_ANY_SOURCE, delay.tag, delay.comm, delay.latency);
 	*flag = first != next && queue[first % DELAYED_MAX].due <= fl_now();
 	if (*flag) {
 		PMPI_Mrecv(delay.buffer, delay.count, delay.type, &queue[first % DELAYED_MAX].message, status);
