@@ -345,7 +345,10 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 	return n > recalled ? n - recalled : 0;
 }
 
-/* For all that rank 0 knows. Called for the last sent first. */
+/*
+ * Whether the task waits at its rank, as far as rank 0 knows: the rank has at least as many older
+ * tasks as workers. Called for the rank's latest task first, since `newer` counts the calls.
+ */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
 	struct mpi_share *share = s->share;
@@ -534,7 +537,10 @@ static void mpi_take_ready(void)
 	fl__store_relaxed(&mpi_thread.has_ready, 0);
 }
 
-/* Without the lock: a leader's last access to the pool. */
+/*
+ * Without the lock. The pool has no message under way: the leader removes it from both lists, and
+ * does not use it again. The manager, which waits for that, may then end.
+ */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;
@@ -735,7 +741,7 @@ void fl__mpi_dismiss(void)
 	mpi_leave();
 }
 
-/* The manager. */
+/* The manager: ends tasks that have user code, and breaks the pool, until no leader uses it. */
 
 static void mpi_on_manage(struct fl__remote *r)
 {

@@ -367,15 +367,10 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 	process_pool_wake_manager(w->pool);
 }
 
-/* Maps the sealed memfd `fd` of `size` bytes as the future's result. */
 static int process_pool_map_result(struct fl__task_block *block, int fd, size_t size)
 {
-	int64_t there;
 	void *memory;
-	int rc = fl__fd_sys.sealed_size(fd, &there);
-	if (rc != 0 || there != (int64_t)size)
-		return -EBADMSG;
-	rc = fl__shm_sys.map_sealed(fd, size, &memory);
+	int rc = fl__memfd_map(fd, size, &memory);
 	if (rc != 0)
 		return rc;
 	block->future.result = memory;

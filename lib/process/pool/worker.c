@@ -136,15 +136,12 @@ static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
 	}
 }
 
-static int worker_map_arg(struct worker_job *job, uint64_t size, int fd)
+int fl__memfd_map(int fd, size_t size, void **memory)
 {
 	int64_t there;
-	int rc = fl__fd_sys.sealed_size(fd, &there);
-	if (rc != 0 || size != job->arg_size || there != (int64_t)size)
+	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
 		return -EBADMSG;
-	rc = fl__shm_sys.map_sealed(fd, job->arg_size, &job->arg_memory);
-	job->arg = job->arg_memory;
-	return rc;
+	return fl__shm_sys.map_sealed(fd, size, memory);
 }
 
 static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job *job)
@@ -153,7 +150,8 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	int fd, rc = worker_recv_arg(w, &size, &fd);
 	if (rc != 0)
 		return rc;
-	rc = worker_map_arg(job, size, fd);
+	rc = size == job->arg_size ? fl__memfd_map(fd, job->arg_size, &job->arg_memory) : -EBADMSG;
+	job->arg = job->arg_memory;
 	fl__fds_close(&fd, 1);
 	return rc;
 }

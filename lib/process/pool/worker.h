@@ -65,6 +65,9 @@ struct fl__memfd_packet {
 /* No access raises SIGBUS then. Returns 0; -ENOMEM; or another error of the system. */
 int fl__memfd_allocate(int fd, size_t size);
 
+/* Maps a memfd that the channel has brought. -EBADMSG: it is not sealed, or not of `size` bytes. */
+int fl__memfd_map(int fd, size_t size, void **memory);
+
 /*
  * The lowest address to which nested submits may use the calling thread's stack. Returns 0, or an
  * error.

@@ -12,7 +12,9 @@
  *   kept     `kept`; counted by base.foreign   a thread that is not the manager, in
  *                                              fl__remote_complete(): there is user code to run
  *
- * Each change of state is under the executor's lock.
+ * Each change of state is under the executor's lock. A posted task is taken back by recall() of its
+ * transport, which over rings revokes the submission. fl__remote_on_withdraw() takes back one task,
+ * fl__remote_on_recall() all that have not started.
  *
  * Linearization points. Submit: the task enters base.queue. Cancel: for a queued task its claim
  * under the lock; for a posted one the transport's recall(). Start: the worker's, against which
@@ -355,9 +357,9 @@ static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
 }
 
 /*
- * Without the lock. Polls while ends come, and for PATIENCE after the last. After POLLS polls in
- * vain it yields between polls, since the workers may need this CPU. Then the transport's own
- * threads do the rest.
+ * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it sets
+ * `until`, PATIENCE from then on, and yields between polls, since the workers may need this CPU. At
+ * `until` it stops, and the transport's own threads do the rest.
  */
 void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
                           const fl_cancel_token *cancel)
