@@ -69,7 +69,7 @@ FL_TEST(shm_array_create_refuses)
 	FL_RC(fl_shm_array_create(&a, region, 1, SIZE_MAX - 64), -ENOMEM);
 	uint32_t *word = fl__shm_word(&region->head->arena.lock);
 	*word = 1;
-	fl__sys.shared_wait = fl_test_no_patience;
+	fl_test_no_patience();
 	FL_RC(fl_shm_array_create(&a, region, 1, 1), -ETIMEDOUT);
 	*word = 0;
 	uint32_t units = region->arena.map[0];
@@ -111,7 +111,7 @@ FL_TEST(shm_array_random_bytes)
 {
 	SHM_FAULTS();
 	unsigned random = 5;
-	fl__sys.shared_wait = fl_test_no_patience;
+	fl_test_no_patience();
 	for (int round = 0; round < 1000; round++) {
 		FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
 		accounts a, b;
