@@ -107,7 +107,8 @@ FL_STRESS(lot_rouse, brief, patient, rouse, rouse)
 /*
  * Two contexts move waiters in opposite directions, so that each locks the two buckets in another
  * order; then each wakes all. Keys at a distance of 28657 bytes nearly always hash alike (lot.c),
- * so the queues may share a bucket, too.
+ * so the queues may share a bucket, too. The other distance is 2, since in an array of states 28657
+ * bytes on is 1 byte behind the key of another state.
  */
 struct lot_move_both_ways {
 	char key;
@@ -118,7 +119,7 @@ struct lot_move_both_ways {
 
 static const void *key_of(const struct lot_move_both_ways *s, int i)
 {
-	return (const void *)((uintptr_t)&s->key + (i == 0 ? 0 : s->alike ? 28657 : 1));
+	return (const void *)((uintptr_t)&s->key + (i == 0 ? 0 : s->alike ? 28657 : 2));
 }
 
 FL_STRESS_SETUP(lot_move_both_ways)
