@@ -464,7 +464,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	return 0;
 }
 
-/* A message that the rank had not got by then has crossed this one. */
+/* If rank 0 has sent more than the rank had got, it rings the rank's doorbell now. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)

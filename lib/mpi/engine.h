@@ -10,10 +10,11 @@
 /*
  * Messages between ranks. MPI was started for MPI_THREAD_SERIALIZED: one thread at a time calls
  * MPI, the *leader*, which holds `fl__mpi_lock`. The lock is free while a thread sleeps, and while
- * it runs a task. All functions need the lock, unless their comment says otherwise; start and end
- * need none.
+ * it runs a task. All functions need this lock, unless their comment says otherwise; start and end
+ * do not.
  *
- * Lock order: the engine lock, then an executor's, then a sleeper's.
+ * Lock order: the engine lock, then an executor's, then one of mpi_thread.lock, the lock of the
+ * start, or a sleeper's.
  */
 extern fl_mutex fl__mpi_lock;
 
@@ -98,8 +99,8 @@ enum fl__mpi_expects {
 };
 
 /*
- * After a sleeper's round, without the lock. `some`: the round found work. Else waits, up to a
- * millisecond; without tasks until fl__mpi_wake(), or a doorbell.
+ * After a sleeper's round, without the lock. `some`: the round found work. Else waits, at most a
+ * millisecond; a thread without tasks waits until fl__mpi_wake() or a doorbell.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
 

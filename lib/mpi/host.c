@@ -31,7 +31,7 @@
  * Invariants
  *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
  *      executor has none. While a job runs inline outside of blocking sections, the inner executor
- *      has at most one job less than the pool has workers.
+ *      has fewer jobs than the pool has workers.
  *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner: inline,
  *      they would wait for each other.
  *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
@@ -40,7 +40,7 @@
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
  *   word                 guarded by        meaning
- *   host.leader          the engine lock   the thread that leads, or will after its sleep or job
+ *   host.leader          the engine lock   the thread that leads, or is the next to lead
  *   host.runs            the engine lock   inline jobs up to now
  *   host.lost_runner     the engine lock   a task has ended the runner; no other was tried yet
  *   host.watcher_sleeps  the engine lock   the main thread sleeps until the next inline job

@@ -10,8 +10,8 @@
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
  *   a submitter      a submit finds an idle worker  one, without receives
- *   the MPI thread   no poller has led since it     all, with fl__mpi_pause() between them
- *                    last looked
+ *   the MPI thread   no poller has led since the    all, with fl__mpi_pause() between them
+ *                    MPI thread's last check
  *
  * Pollers and submitters only try to lock. While pollers lead, the MPI thread naps
  * (MPI_THREAD_NAP). When nothing has been under way for MPI_THREAD_LINGER, it sleeps until a wake.
@@ -19,7 +19,7 @@
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
  *                                         adds one tries to lead, or wakes the MPI thread. A
- *                                         leader looks there after its unlock (mpi_settle()).
+ *                                         leader serves them after its unlock (mpi_settle()).
  *   mpi_thread.rounds   the engine lock   rounds of pollers
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
@@ -27,8 +27,8 @@
  *                                         thread leads, however many rounds there were
  *
  * Invariants
- *   1. A posted task counts as started. So a rank gets no more tasks than it has workers, and
- *      `prefetch` beyond them.
+ *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
+ *      workers.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
@@ -150,7 +150,7 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	}
 }
 
-/* The MPI thread serves the pool if no other leader does before. */
+/* Marks the pool, and wakes the MPI thread to serve it. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
 	mpi_pool_make_ready(p);
@@ -166,7 +166,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
 	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
-	/* The request may have crossed the recall. */
+	/* A task that was cancelled meanwhile is not queued again. */
 	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
 	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
@@ -680,7 +680,7 @@ static void mpi_settle(void)
 		;
 }
 
-/* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
+/* Under the engine lock. Whether pollers lead, since the last call: the MPI thread may nap. */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
 	const bool led = *seen != mpi_thread.rounds;

@@ -48,7 +48,7 @@ struct fl__settings {
 /* Without /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
 int fl__rights_read_first(struct fl__rights *rights);
 
-/* Read with the rest. */
+/* The umask and the ignored signals. */
 struct fl__mask_and_ignored {
 	int32_t umask;    /* -1: not known, without /proc */
 	uint64_t ignored; /* the lowest bit is signal 1; 0 without /proc */
@@ -65,7 +65,7 @@ int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored 
  */
 void fl__rights_fix_place(void);
 
-/* Both. */
+/* All rights. */
 int fl__rights_read(struct fl__rights *rights);
 
 bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);

@@ -81,7 +81,7 @@ struct fl__start_reply {
  *   -EMFILE          not the number of descriptors that it needs
  *   -ENOENT          no such task
  *   -EPROTO          a task of another identity, which `reply` has
- *   -EEXIST as fl__registry_find()
+ *   -EEXIST          different types have its name
  */
 int fl__request_read(struct fl__request *request, struct fl__start_reply *reply, const void *data, size_t size,
                      const int *fds, unsigned n_fds);

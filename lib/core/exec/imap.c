@@ -11,7 +11,7 @@
 #include <fairlead/cancel.h>
 #include <stdio.h>
 
-enum { IMAP_LONG_AGO = 1 }; /* a deadline; 0 is none */
+enum { IMAP_LONG_AGO = 1 }; /* a deadline that has passed; 0 would wait for ever */
 
 /* The value of `done` after the close. */
 static struct fl__imap_batch imap_closed;

@@ -10,9 +10,9 @@
  * SUBMIT_NESTING_MAX a submit ignores the bound.
  *
  * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
- * first lowers `owed`, and only then becomes free; and `owed` grows only if no permit is free. Both
- * happen under `owed_lock`. A submit acquires its permit without the lock: while a permit is free,
- * `owed` is 0.
+ * first pays an owed one, and becomes free only if none is owed; and `owed` grows only if no permit
+ * is free. Both happen under `owed_lock`. A submit acquires its permit without the lock: a free
+ * permit implies that `owed` is 0.
  */
 #include "../sync/context_var.h"
 #include "../wait/lock.h"

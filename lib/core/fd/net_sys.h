@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_NET_SYS_H
-#define FL_LOOP_NET_SYS_H
+#ifndef FL_FD_NET_SYS_H
+#define FL_FD_NET_SYS_H
 
 #include <errno.h>
 #include <stdbool.h>

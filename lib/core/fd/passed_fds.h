@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_PASSED_FDS_H
-#define FL_BASE_PASSED_FDS_H
+#ifndef FL_FD_PASSED_FDS_H
+#define FL_FD_PASSED_FDS_H
 
 #include <stddef.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_BASE_TRY_IO_H
-#define FL_BASE_TRY_IO_H
+#ifndef FL_FD_TRY_IO_H
+#define FL_FD_TRY_IO_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_UNIX_FILE_H
-#define FL_LOOP_UNIX_FILE_H
+#ifndef FL_FD_UNIX_FILE_H
+#define FL_FD_UNIX_FILE_H
 
 #include <fairlead/cancel.h>
 #include <fairlead/time.h>

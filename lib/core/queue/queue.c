@@ -149,7 +149,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * the mark locks the wait queue afterwards, and finds the waiter, unless it gave up.
  *
  * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
- * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
+ * of a wait queue. The queue may be freed by then; an enqueued waiter keeps it alive. `inside`
  * counts the contexts that may still touch the queue after a sleep, except for those last steps of
  * a put.
  */

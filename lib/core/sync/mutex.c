@@ -24,8 +24,8 @@
  *
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction, its
- *      last access to the mutex, unless mutex_wake_first() finds a waiter of a mutex in the queue:
- *      then a mutex, perhaps a new one, exists here while the queue is locked, and
+ *      last access to the mutex. The exception: mutex_wake_first() finds a waiter in the queue.
+ *      Then a mutex, perhaps a new one, exists here while the queue is locked, and
  *      mutex_wake_first() is correct for any.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
@@ -53,7 +53,7 @@ enum {
 };
 static const int64_t MUTEX_SPIN = FL_US(20);
 
-/* `plain`: an unlock that finds this word takes the fast path; HAND: none does. */
+/* `plain`: the old word of a fast unlock; HAND: after a wake no unlock of this thread is fast. */
 static _Thread_local struct {
 	uint32_t plain;
 	struct fl__last_wake wake;

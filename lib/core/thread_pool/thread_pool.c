@@ -526,12 +526,14 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 
 /*
  * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
- * in `running` that it is about to take one. A thread that empties the closed backlog, and then
- * reads `running`, finds this store or a later one for each task that was taken before. relaxed:
- * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
- * empty has acquired it. That thread waits, under the lock, for the next store to `running`.
+ * in `running` that it is about to take one. A thread that finds the closed backlog empty, and then
+ * reads `running`, sees this store, or a later one, of each worker that took a task before.
+ * relaxed: the claim of the ring's head (or the lock) releases the store, and a thread that finds
+ * the ring empty has acquired it. That thread waits, under the lock, for the next store to
+ * `running`.
  *
- * `searching`: the worker is counted so. Otherwise it finds no task only between two tasks.
+ * `searching`: the worker is counted there. A worker that is not counted calls this between two
+ * tasks.
  */
 POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
                                         struct fl__task_block *(*from)(struct fl__backlog *b), bool searching)
@@ -553,7 +555,7 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 		fl__store_release(&w->running, f);
 	else /* relaxed: publishes nothing */
 		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &pool_between);
-	/* relaxed: the worker was counted twice */
+	/* relaxed: this worker and its caller both counted the search */
 	if (searching && pool_is_called(w, flags))
 		fl__sub_relaxed(&p->searching, 1);
 	else if (!searching && taken.block && pool_is_called(w, flags))

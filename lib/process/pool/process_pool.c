@@ -14,8 +14,9 @@
  *      shrink: no access raises SIGBUS.
  *
  * The death of a worker
- *   1. The fork server reaps the process and reports its end over the channel, which is the
- *      sentinel. The manager, in epoll, sees the event and calls process_pool_reap_worker().
+ *   1. The fork server reaps the process and reports its end over the channel of the start, which
+ *      fl_process_sentinel() returns. The manager, in epoll, sees the event and calls
+ *      process_pool_reap_worker().
  *   2. The manager takes the completions that the worker posted before its death.
  *   3. For each other task, newest first:
  *      - not started: the task is queued again, first, or cancelled if the pool was terminated. A
@@ -28,11 +29,12 @@
  * Three kinds of threads take completions, and then fill the submission rings again: a submitter,
  * now and then; a thread that waits for a future; and the manager.
  *
- * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms all doorbells
- * and takes completions once more: rings.c, invariant 4. In a *nap*, while waiting threads take
- * completions, no worker rings, and the manager wakes after a fixed time. A thread that stops
- * waiting before its future has ended wakes the manager from its nap. After work the manager polls
- * on for a short time, with yields: a sleep costs two wakes.
+ * The manager sleeps in epoll in one of two ways:
+ *   an armed sleep  it arms all doorbells and takes completions once more (rings.c, invariant 4);
+ *                   ends at a doorbell or a death
+ *   a nap           while waiting threads take completions; no worker rings; ends after a fixed
+ *                   time, or when a thread stops waiting before its future has ended
+ * After work the manager polls on for a short time, with yields: a sleep costs two wakes.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -226,7 +228,7 @@ static int process_pool_on_post(void *worker, struct fl__task_block *block)
 		block->worker = w;
 		w->quota--;
 		w->load++;
-	} else if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
+	} else if (rc == -EPIPE) { /* the worker is dead; the manager reaps it */
 		w->retired = true;
 	}
 	return rc;
@@ -1011,8 +1013,7 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 
 /*
  * Passes on new requests to stop. Kills workers whose tasks run for too long. Returns when to call
- * it again. Watches a killed worker's tasks, too: the worker may have been killed for a task that
- * had ended meanwhile, and a later task may be past its deadline.
+ * it again. Watches a killed worker's tasks, too: of these more may pass their deadlines.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {

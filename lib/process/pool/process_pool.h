@@ -15,9 +15,9 @@ struct fl__pool_arena {
 	uint32_t head, tail;
 };
 
-/* They decide when a posted task is killed. 0: not yet. */
+/* When this process posted a task, first saw it started, and asked it to stop. 0: not yet. */
 struct fl__task_times {
-	int64_t posted, seen, asked; /* seen: this process first saw the task started */
+	int64_t posted, seen, asked; /* they decide when it is killed */
 };
 
 /* The parent's record of one worker process. */
@@ -31,8 +31,8 @@ struct fl__process_pool_worker {
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
 	fl_process *process;
-	int doorbell; /* an eventfd of its own: a worker that misuses it harms only itself */
-	int channel;
+	int doorbell;      /* an eventfd of its own: a worker that misuses it harms only itself */
+	int channel;       /* for results in memfds; not the channel of the start */
 	unsigned number;   /* part of its name */
 	bool initializing; /* the initializer, its first submission, runs */
 	bool ready;        /* was seen to be */

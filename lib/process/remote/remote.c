@@ -59,7 +59,7 @@ static void remote_add_ended(struct fl__remote *r, struct fl__task_block *block,
 
 void fl__remote_end_cancelled(struct fl__remote *r, struct fl__task_block *block)
 {
-	if (fl__future_claim_cancel(&block->future)) /* always true: no other thread may claim it */
+	if (fl__future_claim_cancel(&block->future)) /* always true: it is neither queued nor posted */
 		remote_add_ended(r, block, -ECANCELED, NULL);
 }
 
@@ -67,7 +67,7 @@ void fl__remote_end(struct fl__remote *r, struct fl__task_block *block, int erro
 {
 	if (!block->asked && error == -ECANCELED && fl_cancel_token_is_requested(&block->future.token))
 		block->asked = FL__STOP_REQUESTED;
-	if (fl__future_claim_ended(&block->future)) /* always true, as above */
+	if (fl__future_claim_ended(&block->future)) /* always true: it is neither queued nor posted */
 		remote_add_ended(r, block, error, message);
 }
 
@@ -81,8 +81,8 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 }
 
 /*
- * Without the lock. Moves tasks that need user code to `kept_end`, unless NULL. Returns the number
- * of all others.
+ * Without the lock. Ends the tasks. Those that need user code it appends to `kept_end` instead;
+ * NULL: it runs that code. Returns how many it has ended.
  */
 static size_t remote_finish(struct fl__task_block *list, struct fl__task_block ***kept_end)
 {
@@ -145,9 +145,8 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
  * while the task is posted, a waiter in the token's wait queue, whose unpark asks the worker to
  * stop the task.
  *
- * The parking lot decides the stopper's wait once. If a request decides first, its unpark may still
- * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
- * access.
+ * A request and the disarm race to decide the stopper's wait. If the request wins, its unpark may
+ * still run, so the disarm waits for `park_word`, the unpark's last access.
  */
 
 struct fl__stopper {
@@ -359,7 +358,7 @@ static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
 /*
  * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it sets
  * `until`, PATIENCE from then on, and yields between polls, since the workers may need this CPU. At
- * `until` it stops, and the transport's own threads do the rest.
+ * `until` it stops, and parks: the transport's own threads do the rest.
  */
 void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
                           const fl_cancel_token *cancel)

@@ -33,14 +33,13 @@ struct fl__remote_transport {
 	/* Takes a posted task back. False: it counts as started. */
 	bool (*recall)(struct fl__task_block *block);
 	/*
-	 * Asks the worker to stop a posted task. `by_token`: on any thread, without the executor's
-	 * lock, or with it by fl__stopper_arm(); must not park, and also wakes the thread that
-	 * cares for the request.
+	 * Asks the worker to stop a posted task. `by_token`: called by an unpark, on any thread,
+	 * usually without the executor's lock. Must not park. Also wakes the manager or the leader.
 	 */
 	void (*stop)(struct fl__task_block *block, bool by_token);
 	/*
 	 * Without the lock, on a waiting thread: takes what workers have posted, and posts queued
-	 * tasks. True: there was something. May leave this to another thread.
+	 * tasks. True: there was something. Does nothing if another thread has the lock for it.
 	 */
 	bool (*poll)(struct fl__remote *r);
 	/* Without the lock: the waiting thread polls no longer. `over`: its wait is over. */
@@ -102,9 +101,11 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
 /*
- * While a task is posted, its stopper passes on a request of its token. Make: for a submit; 0 or
- * -ENOMEM. Free: needs no lock. Arm: after a post. Disarm: before block->worker or block->seq
- * changes.
+ * While a task is posted, its stopper passes on a request of its token.
+ *   make    for a submit: 0, or -ENOMEM
+ *   arm     after post()
+ *   disarm  before block->worker or block->seq changes
+ *   free    needs no lock
  */
 int fl__stopper_make(struct fl__task_block *block);
 void fl__stopper_free(struct fl__task_block *block);
