@@ -362,12 +362,12 @@ FL_INLINE int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
 FL_END_DECLS
 
 /* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
-#define FL__VOID_void ~, 1,
+#define FL__VOID_void() ~, 1,
 #define FL__SECOND(a, b, ...) b
 #define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
 #define FL__IF_0(a, b) b
 #define FL__IF_1(a, b) a
-#define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
+#define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type(), a, b)
 #define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
 
 /* Typed calls. */
@@ -380,20 +380,19 @@ FL_END_DECLS
 #define FL__TASK_COMMA(...) , __VA_ARGS__
 #define FL__TASK_NOTHING(...)
 
-#define FL__FUTURE_GETS(name, result_type)                                                                             \
-	FL__TASK_FN name##_get(fl_future *_f FL__TASK_RESULT(result_type))                                             \
+/* `result`: the parameter, with the comma before it; `value`: what it is passed on as. */
+#define FL__FUTURE_GETS(name, result, value, size)                                                                     \
+	FL__TASK_FN name##_get(fl_future *_f result)                                                                   \
 	{                                                                                                              \
-		return fl_future_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));            \
+		return fl_future_get(_f, value, size);                                                                 \
 	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *_f FL__TASK_RESULT(result_type))                                         \
+	FL__TASK_FN name##_try_get(fl_future *_f result)                                                               \
 	{                                                                                                              \
-		return fl_future_try_get(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type));        \
+		return fl_future_try_get(_f, value, size);                                                             \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f FL__TASK_RESULT(result_type), int64_t _deadline,                    \
-	                             fl_cancel_token *_cancel)                                                         \
+	FL__TASK_FN name##_get_until(fl_future *_f result, int64_t _deadline, fl_cancel_token *_cancel)                \
 	{                                                                                                              \
-		return fl_future_get_until(_f, FL__TASK_VALUE(result_type, _result), FL__TASK_SIZE(result_type),       \
-		                           _deadline, _cancel);                                                        \
+		return fl_future_get_until(_f, value, size, _deadline, _cancel);                                       \
 	}
 
 /*
@@ -410,6 +409,6 @@ FL_END_DECLS
 	{                                                                                                              \
 		return fl_promise_set(_p, &_value);                                                                    \
 	}                                                                                                              \
-	FL__FUTURE_GETS(name, type)
+	FL__FUTURE_GETS(name, FL__TASK_COMMA(type *_result), _result, sizeof(type))
 
 #endif

@@ -153,7 +153,8 @@
 	{                                                                                                              \
 		return fl_submit_with(_e, &name, FL__TASK_VALUE(arg_type, &_arg), _f, _config);                        \
 	}                                                                                                              \
-	FL__FUTURE_GETS(name, result_type)                                                                             \
+	FL__FUTURE_GETS(name, FL__TASK_RESULT(result_type), FL__TASK_VALUE(result_type, _result),                      \
+	                FL__TASK_SIZE(result_type))                                                                    \
 	FL__TASK_FN name##_group_submit(fl_group *_g FL__TASK_ARG(arg_type) FL__TASK_RESULT(result_type))              \
 	{                                                                                                              \
 		return fl_group_submit(_g, &name, FL__TASK_VALUE(arg_type, &_arg),                                     \

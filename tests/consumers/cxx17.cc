@@ -118,7 +118,7 @@ FL_MPMC_UNBOUNDED_OF(job, job_list)
 FL_SHM_QUEUE_OF(job, job_pipe)
 FL_SHM_VALUE_OF(job, job_value)
 FL_SHM_ARRAY_OF(job, job_array)
-FL_PROMISE_OF(job, job_promise)
+FL_PROMISE_OF(::job, job_promise)
 
 static int add_one(job *j, void *)
 {

@@ -4,6 +4,13 @@
 #include "fl_seam.h"
 
 FL_PROMISE_OF(int, int_promise)
+FL_PROMISE_OF(void *, pointer_promise)
+
+FL_TASK_STATIC(same_pointer, void *, void *)
+{
+	*result = *arg;
+	return 0;
+}
 
 /* A case with a promise `p` of an int, and its future `f`. */
 #define PROMISE_TEST(name)                                                                                             \
@@ -42,6 +49,22 @@ PROMISE_TEST(promise_goes_from_pending_to_running_to_done)
 	assert_int_equal(fl_future_error(f), 0);
 	assert_int_equal(*(const int *)fl_future_result(f), 42);
 	FL_RC(fl_future_cancel(f), -EALREADY);
+}
+
+FL_TEST(promise_and_task_of_void_pointers_have_values)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	void *got = NULL;
+	FL_OK(pointer_promise_create(&p, NULL, &f));
+	FL_OK(pointer_promise_set(p, &p));
+	FL_OK(pointer_promise_get(f, &got));
+	assert_ptr_equal(got, &p);
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_OK(same_pointer_submit(e, &g, &g));
+	FL_OK(same_pointer_get(g, &got));
+	assert_ptr_equal(got, &g);
 }
 
 PROMISE_TEST(promise_set_twice_keeps_the_first)
