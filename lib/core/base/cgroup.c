@@ -38,8 +38,11 @@ void fl__cgroup_read(const char *folder, const char *file, int64_t n[2])
 		return;
 	const char *line = fgets(text, sizeof text, f);
 	(void)fclose(f);
-	if (line && strncmp(line, "max", 3) == 0)
-		memcpy(text, "-1 ", 3);
+	if (line && strncmp(line, "max", 3) == 0) {
+		text[0] = '-';
+		text[1] = '1';
+		text[2] = ' ';
+	}
 	(void)sscanf(text, "%" SCNd64 " %" SCNd64, &n[0], &n[1]);
 }
 

@@ -129,7 +129,7 @@ static struct fl__site *contention_copy_all(size_t *n)
 		*n = contention_n_sites;
 		if (*n <= room) {
 			size_t k = 0;
-			for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
+			for (size_t i = 0; all && i < FL__DEBUG_BUCKETS; i++)
 				for (const struct fl__site *s = contention_sites[i]; s; s = s->next)
 					all[k++] = *s;
 		}

@@ -195,9 +195,9 @@ static uint64_t locked_puts(void *state)
 /*
  * The heap: an array. A LIFO queue, and a queue that overwrites, have their items in the order of
  * the puts; if it overwrites, the array is a ring. A priority queue is a binary heap: no item comes
- * before its parent (heap_before()), while the lock is free. Each of its items is
- * followed by its age, in the same cache line if the item is small: how many items were put before,
- * which decides between equal items. Items are moved, never swapped, so no size needs a spare item.
+ * before its parent (heap_before()), while the lock is free. Each of its items is followed by its
+ * age, in the same cache line if the item is small: how many items were put before, which decides
+ * between equal items. Items are moved, never swapped, so no size needs a spare item.
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call

@@ -204,11 +204,11 @@ static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_s
 	return 0;
 }
 
-/* A put of the items at `from`, or a get to `to`. */
-static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__queue_spsc *q, const void *from,
-                                                                     void *to, size_t n, size_t *count, bool *owes_wake)
+/* A get to `to`, or a put of the items at `from`. `gets` is a constant. */
+static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__queue_spsc *q, const bool gets,
+                                                                     const void *from, void *to, size_t n,
+                                                                     size_t *count, bool *owes_wake)
 {
-	const bool gets = to != NULL;
 	struct fl__queue_spsc_side *const side = gets ? &q->get : &q->put;
 	const uint64_t at = fl__load_relaxed(&side->next); /* only this side writes it */
 	unsigned char *const slot = side->slot;
@@ -239,12 +239,12 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 
 static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	return queue_spsc_transfer(state, items, NULL, n, count, owes_wake);
+	return queue_spsc_transfer(state, false, items, NULL, n, count, owes_wake);
 }
 
 static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	return queue_spsc_transfer(state, NULL, items, n, count, owes_wake);
+	return queue_spsc_transfer(state, true, NULL, items, n, count, owes_wake);
 }
 
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)

@@ -488,14 +488,13 @@ static size_t stream_size_of(const struct iovec *parts, size_t n)
 
 static int stream_write(fl_stream *s, struct stream_rest rest, int64_t deadline, fl_cancel_token *cancel)
 {
-	const size_t size = stream_size_of(rest.parts, rest.n);
-	int rc = stream_enter(s, FL__IO_OUT, size);
+	int rc = stream_enter(s, FL__IO_OUT, stream_size_of(rest.parts, rest.n));
 	if (rc != 0)
 		return rc;
 	if (rest.passes && !fl__stream_is_unix(s))
 		rc = -ENOTSUP;
 	stream_advance(&rest, 0);
-	while (rc == 0 && s->written < size) {
+	while (rc == 0 && rest.n > 0) {
 		const size_t before = s->written;
 		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
 		if (rc == 0)
@@ -669,14 +668,12 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 {
 	fl_loop *l = fl__loop_needed(false, "fl_stream_from_fd");
 	fl_stream *s;
-	int protocol, bits = FL__FD_READS | FL__FD_WRITES;
+	int protocol = -1, bits = FL__FD_READS | FL__FD_WRITES;
 	if (!l)
 		return -ENOTSUP;
 	int rc = stream_check_fd(fd, &protocol);
-	if (rc == -ENOTSOCK) { /* a pipe, a terminal or a device */
-		protocol = -1;
+	if (rc == -ENOTSOCK) /* a pipe, a terminal or a device */
 		rc = bits = fl__net_sys.describe(fd);
-	}
 	if (rc >= 0)
 		rc = fl__stream_create(&s, l, fd, protocol);
 	if (rc != 0)
