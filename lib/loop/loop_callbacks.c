@@ -322,8 +322,10 @@ int fl__loop_run_callbacks(void *loop)
 	for (;;) {
 		if (!l->calls)
 			fl__fiber_suspend();
-		if (l->ending)
+		if (l->ending) {
+			loop_make_calls(l, ctx); /* posted while a callback waited */
 			return 0;
+		}
 		l->calling = true;
 		loop_call_watches(l, ctx);
 		loop_fire_timers(l, ctx);

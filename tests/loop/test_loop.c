@@ -370,6 +370,35 @@ FL_TEST(loop_free_makes_the_calls_that_are_pending)
 	assert_string_equal(order, "ab");
 }
 
+static void call_that_sleeps(void *unused)
+{
+	FL_OK(fl_sleep_until(fl_after(FL_MS(5)), FL_SHIELDED));
+}
+
+static int post_when_cancelled(void *unused)
+{
+	int rc = fl_sleep(FL_S(3600));
+	FL_OK(fl_loop_post(fl_loop_current(), write_letter, &letters[0]));
+	return rc;
+}
+
+static int leave_both(void *unused)
+{
+	fl_fiber_detach(fl_test_start(post_when_cancelled, NULL));
+	FL_OK(fl_loop_post(fl_loop_current(), call_that_sleeps, NULL));
+	fl_fiber_yield();
+	return 0;
+}
+
+FL_TEST(loop_free_makes_the_calls_of_ending_fibers_while_another_waits)
+{
+	order[0] = '\0';
+	fl_loop *l = fl_test_loop();
+	FL_OK(fl_loop_run_on(l, leave_both, NULL));
+	fl_loop_free(l);
+	assert_string_equal(order, "a");
+}
+
 /*
  * A thread that has called, and so ends a wait, does not touch the loop any more: the loop ends at
  * once, repeatedly.

@@ -160,13 +160,14 @@ static int unix_file_remove_stale(const char *path, int type, const struct socka
 void fl__unix_file_remove(struct fl__unix_file *f)
 {
 	struct fl__file file;
-	if (!f->exists || fl__unix_sys.socket_file(f->path, false, &file) != 0)
+	const bool exists = f->exists;
+	f->exists = false; /* the number may be another file's once the socket is closed */
+	if (!exists || fl__unix_sys.socket_file(f->path, false, &file) != 0)
 		return;
 	if (file.device == f->file.device && file.number == f->file.number) {
 		int rc = fl__unix_sys.unlink(f->path);
 		(void)rc; /* the next socket at this path removes a stale file */
 	}
-	f->exists = false;
 }
 
 static int unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
