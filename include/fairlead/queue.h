@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <fairlead/private/typed.h>
 #include <fairlead/error.h>
+#include <fairlead/private/typed.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>

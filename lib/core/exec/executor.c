@@ -211,7 +211,8 @@ static bool executor_on_claim_cancel(fl_future *f)
 	struct fl__task_block *block = fl__task_block_of(f);
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return fl__future_claim_cancel(f); /* the parent's executor is never joined here */
-	if (fl__future_is_claimed(f))              /* for ever: no need to lock, nor to hold up the executor's end */
+	/* for ever: no need to lock, nor to hold up the executor's end */
+	if (fl__future_is_claimed(f))
 		return false;
 	fl_executor *e = fl__task_blocks_hold(block->pool);
 	if (!e)
