@@ -211,7 +211,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 	struct fl__task_block *block = fl__task_block_of(f);
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return fl__future_claim_cancel(f); /* the parent's executor is never joined here */
-	/* for ever: no need to lock, nor to hold up the executor's end */
+	/* a claim lasts: no lock, and no hold on the executor */
 	if (fl__future_is_claimed(f))
 		return false;
 	fl_executor *e = fl__task_blocks_hold(block->pool);

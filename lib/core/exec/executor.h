@@ -28,8 +28,8 @@
  *
  * A foreign context claims a task, removes it from `queue` and counts it, in one section of the
  * lock. A join waits until no task is queued, running or foreign. So a task block's pointer to the
- * executor is valid until the task has ended. A canceller does not know whether the task has ended:
- * it holds the executor meanwhile (fl__task_blocks_hold()).
+ * executor is valid until the task has ended. A canceller cannot know that, so it holds the
+ * executor during its claim (fl__task_blocks_hold()).
  *
  * A kind with a backlog of its own (`take_oldest`) may leave a claimed task there, until a thread
  * takes it out, finds it claimed, and frees the producer's reference.
