@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor in the parent process: a process pool, on the remote core (remote/remote.c
- * has the states of a task). Its transport are rings: rings.c has the protocol with the worker
- * processes, which run worker.c. A `struct fl__process_pool_worker` is the parent's record of a
- * worker. docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
+ * The process executor in the parent process, on the remote core (remote/remote.c has the states of
+ * a task). Its transport are rings (rings.c) that it shares with worker processes (worker.c).
+ * docs/design.md, section 4, has the reasons, also for failed starts ("Shortages").
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
@@ -14,20 +13,17 @@
  *      shrink: no access raises SIGBUS.
  *
  * The death of a worker
- *   1. The fork server reaps the process and reports its end over the channel of the start, which
- *      fl_process_sentinel() returns. The manager, in epoll, sees the event and calls
- *      process_pool_reap_worker().
- *   2. The manager takes the completions that the worker posted before its death.
+ *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
+ *      manager, in epoll, sees the event and calls process_pool_reap_worker().
+ *   2. The manager takes the worker's completions.
  *   3. For each other task, newest first:
- *      - not started: the task is queued again, first, or cancelled if the pool was terminated. A
- *        task that was the oldest at several deaths counts as started.
- *      - started: elements of a chunk that had ended keep their results. The task fails, or is
- *        queued again if its type's `max_attempts` allows: process_pool_settle_started().
- *   4. The record is freed. The manager starts a new worker when tasks need one.
+ *      - not started: the task is queued again, first, or cancelled if the pool was terminated
+ *      - started: the task fails, or is queued again if its type's `max_attempts` allows
+ *   4. The record is freed. A new worker is started when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *
- * Three kinds of threads take completions, and then fill the submission rings again: a submitter,
- * now and then; a thread that waits for a future; and the manager.
+ * Three kinds of threads take completions and dispatch: a submitter, now and then; a thread that
+ * waits for a future; and the manager.
  *
  * The manager sleeps in epoll in one of two ways:
  *   an armed sleep  it arms all doorbells and takes completions once more (rings.c, invariant 4);
@@ -117,7 +113,7 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 enum { PROCESS_POOL_ARENA_UNIT = 64 };
 
-/* Returns the offset of `size` bytes in one piece; -1: no room. */
+/* Returns an offset; -1: no room. */
 static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 {
 	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
@@ -509,7 +505,6 @@ static void process_pool_take_initializer(struct fl__process_pool_worker *w, con
 	process_pool_wake_manager(p);
 }
 
-/* A ready and initialized worker ends a row of failed starts. */
 static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
 	/* relaxed: a word by itself */
@@ -520,7 +515,7 @@ static void process_pool_check_ready(struct fl__process_pool_worker *w)
 	w->pool->retry_at = 0;
 }
 
-/* True: there was one. */
+/* True: there was a completion. */
 static bool process_pool_take_from(struct fl__process_pool_worker *w)
 {
 	struct fl__completion completion;
@@ -642,7 +637,6 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	return rc;
 }
 
-/* The least unused number. */
 static unsigned process_pool_free_number(const struct fl__process_pool *p)
 {
 	unsigned number = 0;
@@ -694,10 +688,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	return 0;
 }
 
-/*
- * Releases the lock for a while. Returns 0; or an error, which `text`, of FL_MESSAGE_MAX bytes,
- * describes.
- */
+/* Releases the lock for a while. `text`, of FL_MESSAGE_MAX bytes, describes an error. */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
 	const char *call;
@@ -767,7 +758,7 @@ static void process_pool_start_failed(struct fl__process_pool *p, int error, boo
 	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
 }
 
-/* Starts a worker if one is wanted and the pause is over. True: it tried. */
+/* True: it tried. */
 static bool process_pool_try_start(struct fl__process_pool *p)
 {
 	char text[FL_MESSAGE_MAX];
@@ -785,8 +776,8 @@ static bool process_pool_has_tried_all(const struct fl__process_pool *p)
 }
 
 /*
- * No worker serves, and none can be started: fails the queued tasks, or breaks the pool. Later
- * tasks have tries of their own, after the pause. Releases the lock for a while.
+ * Fails the queued tasks, or breaks the pool. Later tasks have tries of their own, after the pause.
+ * Releases the lock for a while.
  */
 static void process_pool_give_up_starting(struct fl__process_pool *p, bool breaks)
 {
@@ -878,8 +869,8 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 
 /*
  * `next`: the task was the oldest of the dead worker. After more than SUSPICIONS_MOST such deaths
- * of ready workers it counts as started, whatever its claim word says. Otherwise a task that
- * damages the claim words and ends its worker would run for ever.
+ * of ready workers it counts as started. Otherwise a task that damages the claim words and ends its
+ * worker would run for ever.
  */
 static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
@@ -937,7 +928,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 
 /*
  * This process has dropped privileges, and may not kill its workers. Their running tasks fail. Each
- * such worker exits after its task, and ends with this process at the latest.
+ * such worker exits after its task, or with this process.
  */
 static void process_pool_give_up_unkillable(struct fl__process_pool *p)
 {
@@ -955,8 +946,8 @@ static void process_pool_give_up_unkillable(struct fl__process_pool *p)
 /* Tasks that run for too long. */
 
 /*
- * When a started task began. The worker's time counts if it lies between the post and the moment
- * when this process first saw the task started; otherwise that moment counts.
+ * When a started task began: the worker's time, if it lies between the post and the moment when
+ * this process first saw the task started; otherwise that moment.
  */
 static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
                                           uint32_t seq, int64_t now)
@@ -973,7 +964,6 @@ static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p,
 	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
 }
 
-/* When the task is killed for its deadline, a request, or `task_timeout`. */
 static int64_t process_pool_kill_time(struct fl__process_pool_worker *w, const struct fl__task_block *block,
                                       bool started, int64_t now)
 {
@@ -1000,7 +990,7 @@ static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct 
 	process_pool_kill_worker(w, "it ran a task past its deadline");
 }
 
-/* True: the task had not started and is queued again, to end as cancelled. */
+/* True: the task is queued again, to end as cancelled. */
 static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
 	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
@@ -1077,7 +1067,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 
 enum { PROCESS_POOL_EVENTS = 16 };
 
-/* A nap; the manager's polls after work; the pause between a busy manager's polls of epoll. */
+/* The nap; polls after work; the pause between a busy manager's polls of epoll. */
 static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
 		     process_pool_poll_interval = FL_US(200);
 
@@ -1102,7 +1092,7 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 	}
 }
 
-/* Workers that idle for too long or are not needed exit. Returns when to call it again. */
+/* Returns when to call it again. */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
 	int64_t next = FL_FOREVER;
@@ -1143,7 +1133,7 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	return n > 0;
 }
 
-/* False: a completion came, perhaps before the arming, and then no doorbell rings. */
+/* False: a completion came, perhaps before the arming: then no doorbell rings. */
 static bool process_pool_arm(struct fl__process_pool *p)
 {
 	if (++p->sleeps == 0)
@@ -1207,7 +1197,7 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 }
 
 /*
- * Returns the time of the next work. The manager holds the lock until it sleeps, so that it misses
+ * Returns the time of the next work. The manager then holds the lock until it sleeps, so it misses
  * nothing.
  */
 static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
@@ -1347,7 +1337,6 @@ static void process_pool_on_terminate(fl_executor *e)
 static void process_pool_on_destroy(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	/* In a forked child the workers are the parent's. */
 	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;
 		process_pool_free_worker(w);

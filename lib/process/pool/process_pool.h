@@ -34,7 +34,7 @@ struct fl__process_pool_worker {
 	int doorbell;      /* an eventfd of its own: a worker that misuses it harms only itself */
 	int channel;       /* for results in memfds; not the channel of the start */
 	unsigned number;   /* part of its name */
-	bool initializing; /* the initializer, its first submission, runs */
+	bool initializing; /* the initializer, its first submission, has not ended */
 	bool ready;        /* was seen to be */
 	bool retired;      /* gets no more submissions */
 	bool exiting;      /* was told to exit */
@@ -54,8 +54,7 @@ struct fl__process_pool {
 	};
 	struct fl__process_pool_worker *workers; /* oldest first */
 	unsigned submits;
-	/* The manager thread. */
-	/* sleeping: in epoll, or about to be. woken: its doorbell was rung in this sleep. */
+	/* The manager. `sleeping`: in epoll, or about to be; `woken`: rung in this sleep. */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
 	bool terminated;
@@ -63,7 +62,6 @@ struct fl__process_pool {
 	uint32_t sleeps;  /* counts the armed sleeps */
 	uint32_t fetches; /* changes when a waiting thread takes completions */
 	int64_t wakes_at; /* when the manager's sleep times out */
-	/* Starting workers. */
 	unsigned failures; /* failed starts in a row */
 	bool lasting;      /* no later start can succeed */
 	int start_error;   /* the last failed start's */
@@ -83,8 +81,8 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 }
 
 /*
- * The pool's calls to processes and doorbells, as in process/process_sys.h. The model checker
- * (fairlead-stress) replaces worker processes by threads here.
+ * The pool's calls to processes and doorbells, as in process/process_sys.h. fairlead-stress
+ * replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {
 	bool (*may_start)(void);

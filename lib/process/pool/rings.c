@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The protocol between a process pool (the parent) and one worker process. Each word is written by
- * one side, except the claim words. `submissions` is the submission ring, `completions` the
- * completion ring.
+ * The protocol of the two rings. Each word is written by one side, except the claim words.
  *
  *   word                    written by   meaning                               read by
  *   submissions
@@ -49,11 +47,10 @@
  *      writes `doorbell`, fence, reads `done`; the worker writes `done`, fence, reads `doorbell`.
  *
  * Progress: wait-free, except fl__rings_take() and fl__rings_await_stop_request(), with which the
- * worker waits for the parent. The parent never waits for a worker that was killed at any step: the
- * kernel reports the death.
+ * worker waits for the parent. The parent never waits for a worker: the kernel reports a death.
  *
- * A hostile worker may write anything into the completion ring at any time. The parent reads each
- * word once, and acts on its copy; docs/design.md, section 4, says what it trusts.
+ * A hostile worker may write anything into the completion ring. The parent reads each word once;
+ * docs/design.md, section 4, says what it trusts.
  */
 #include "rings.h"
 #include "core/base/atomic.h"
@@ -249,7 +246,6 @@ static void rings_sleep(struct fl__worker_rings *w)
 	while (!rings_is_posted(w)) {
 		uint32_t seen = fl__load_relaxed(seq); /* relaxed: the kernel compares it */
 		if (seen != w->next)
-			/* The loop reads the word again. */
 			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER);
 	}
 	fl__store_relaxed(&w->completions->asleep, 0); /* relaxed: seen late, costs a vain wake */

@@ -8,9 +8,8 @@
 
 /*
  * Two rings in shared memory connect a process pool (the parent) with one worker process. The
- * parent writes the *submission ring*, which the worker maps read-only. The worker writes the
- * *completion ring*. After a completion the worker rings the *doorbell*, an eventfd of the parent,
- * if the manager thread sleeps. rings.c has the protocol.
+ * parent writes the *submission ring*, the worker the *completion ring*. After a completion the
+ * worker rings the *doorbell*, an eventfd, if the manager thread sleeps. rings.c has the protocol.
  *
  *     submission = fl__rings_next_entry(rings);       // the parent: fill in entry and arena
  *     fl__rings_post(rings);  ...  fl__rings_flush(rings);
@@ -24,8 +23,8 @@
  *             fl__rings_complete(w, error, flags, done);
  *     }
  *
- * A sequence number counts the submissions to one worker and wraps. Submission `seq` and its
- * completion have slot `seq % FL__RINGS_DEPTH` of their rings.
+ * A sequence number counts the submissions, and wraps. Submission `seq` and its completion have
+ * slot `seq % FL__RINGS_DEPTH`.
  */
 enum {
 	FL__RINGS_DEPTH = 16,
@@ -56,7 +55,7 @@ struct fl__submission {
 	uint32_t seq; /* written last: publishes the submission; the worker sleeps on it */
 	uint16_t flags, reserved;
 	uint32_t count;       /* elements: their arguments lie one after the other */
-	uint32_t check;       /* of its type's whole identity */
+	uint32_t check;       /* of the type's whole identity */
 	uint64_t task;        /* its type's id: identity.h */
 	uint32_t arg, result; /* offsets in the arenas, if not in `small` */
 	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
@@ -68,7 +67,7 @@ struct fl__submission_ring {
 	uint32_t size;
 	_Alignas(64) uint32_t doorbell; /* not 0: armed; the number of the manager's sleep */
 	_Alignas(64) uint32_t stop_requests;
-	uint32_t stop[FL__RINGS_DEPTH]; /* the submission that shall stop */
+	uint32_t stop[FL__RINGS_DEPTH];
 	_Alignas(64) int64_t deadline[FL__RINGS_DEPTH];
 	_Alignas(64) struct fl__submission entry[FL__RINGS_DEPTH];
 	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
@@ -91,7 +90,6 @@ enum fl__worker_state { FL__WORKER_STARTS, FL__WORKER_READY, FL__WORKER_UNFIT };
 struct fl__completion_ring {
 	uint32_t state; /* enum fl__worker_state; UNFIT: `error` says why */
 	int32_t error;
-	/* 1 + the slot that the worker sleeps on; or 0. */
 	_Alignas(64) uint32_t asleep;
 	_Alignas(64) uint32_t claim[FL__RINGS_DEPTH];
 	_Alignas(64) struct fl__completion entry[FL__RINGS_DEPTH];
@@ -107,7 +105,7 @@ struct fl__rings {
 	struct fl__completion_ring *completions;
 	uint32_t first, next;                 /* the oldest not released; the next to post */
 	uint32_t flushed;                     /* the oldest not flushed */
-	bool revoked[FL__RINGS_DEPTH];        /* the slot's submission is revoked */
+	bool revoked[FL__RINGS_DEPTH];
 	uint32_t last_claim[FL__RINGS_DEPTH]; /* of the round before */
 	uint32_t last_done[FL__RINGS_DEPTH];  /* of the round before */
 };
@@ -127,7 +125,7 @@ static inline struct fl__submission *fl__rings_next_entry(struct fl__rings *ring
 	return &rings->submissions->entry[rings->next % FL__RINGS_DEPTH];
 }
 
-/* Returns the number of the submission. Does not wake the worker. */
+/* Does not wake the worker. */
 uint32_t fl__rings_post(struct fl__rings *rings);
 
 /* After posts: wakes the worker if it sleeps. */
@@ -157,10 +155,7 @@ bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
  */
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
-/*
- * How many of `count` elements had ended when the worker died. Returns `count` if the word is
- * damaged.
- */
+/* How many of `count` elements had ended when the worker died; `count` if the word is damaged. */
 uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 
 /* Of a submission with FL__SUBMISSION_TIMED. The worker may have written any value. */
@@ -193,7 +188,7 @@ struct fl__worker_rings {
 void fl__worker_rings_init(struct fl__worker_rings *w, const struct fl__submission_ring *submissions,
                            struct fl__completion_ring *completions);
 
-/* Waits for a submission and claims it. Completes revoked ones. Blocks the calling thread. */
+/* Waits for a submission and claims it. Completes revoked ones. */
 const struct fl__submission *fl__rings_take(struct fl__worker_rings *w);
 
 bool fl__rings_stop_requested(const struct fl__worker_rings *w);

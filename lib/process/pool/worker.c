@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker process of a process pool. Its main thread takes submissions and runs their tasks one
- * after the other. A task's own submits run at once, on the worker's executor `nested`.
+ * The worker process. Its main thread runs the submissions. A task's own submits run at once, on
+ * the executor `nested`.
  *
  * Requests to stop. A second thread, the listener, sleeps on `stop_requests`. If the current
  * submission is asked to stop, the listener requests `token`, which serves all submissions. `lock`
@@ -72,7 +72,6 @@ static unsigned worker_slot(const struct worker_self *w)
 	return w->rings.next % FL__RINGS_DEPTH;
 }
 
-/* Returns `error`. */
 static int FL_PRINTF(4, 5)
     worker_set_message(struct worker_self *w, struct worker_job *job, int error, const char *format, ...)
 {
@@ -156,7 +155,6 @@ static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job 
 	return rc;
 }
 
-/* Frees the argument's memory. */
 static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
 {
 	uint64_t size;
@@ -244,7 +242,7 @@ static int worker_send_result(const struct worker_self *w, const struct worker_j
 	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
 }
 
-/* Sends a result that is a memfd. Returns the submission's error. */
+/* Returns the submission's error. */
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
@@ -302,8 +300,8 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 }
 
 /*
- * What the task has printed would be lost if the worker is killed later. Does not wait for a thread
- * that has locked `stdout`.
+ * A later kill would lose what the task has printed. Does not wait for a thread that has locked
+ * `stdout`.
  */
 static void worker_flush_output(void)
 {
@@ -406,7 +404,7 @@ static void worker_on_revoked(void *arg, const struct fl__submission *submission
 	worker_drop_arg(arg, submission);
 }
 
-/* Checks a file's size first: no access raises SIGBUS. */
+/* Checks the size: then no access raises SIGBUS. */
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
@@ -451,7 +449,6 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/* Returns at least `size`. */
 static size_t worker_grown_stack(size_t size)
 {
 	struct rlimit limit;
@@ -541,8 +538,7 @@ static bool worker_survives(int signal)
 
 /*
  * Ctrl-C and service managers signal the workers together with their parent, which decides about
- * them. A handler that does nothing, in place of a blocked signal: a program that a task executes
- * gets the default action.
+ * them. The signals are not blocked or ignored: a program that a task executes would inherit that.
  */
 static void worker_discard_signals(void)
 {
@@ -591,7 +587,7 @@ static void worker_hide_start(const struct worker_self *w)
 	fl__process_set_identity(fl_process_current_name(), 0);
 }
 
-/* A task has ended the main thread (pthread_exit): the process would live on. */
+/* A task has ended the main thread by pthread_exit(): the process would live on. */
 static void worker_exit(void *unused)
 {
 	(void)unused;

@@ -9,17 +9,16 @@
  * The task that each worker process runs all its life. Exit codes of the process:
  *
  *   0   the worker was told to exit, or its initializer failed
- *   1   the worker cannot use what it was handed (then its state is FL__WORKER_UNFIT); or a task
+ *   1   the worker cannot use what it was handed (its state is FL__WORKER_UNFIT); or a task
  *       closed the doorbell, or ended the main thread
  */
 extern const fl_task_type fl__worker_task;
 
-/* Its argument. */
 struct fl__worker_start {
 	uint32_t n_regions;
 };
 
-/* The worker's descriptors, in this order; the regions follow. */
+/* The worker's descriptors; the regions follow. */
 enum {
 	FL__WORKER_SUBMISSIONS, /* struct fl__submission_ring, read-only */
 	FL__WORKER_COMPLETIONS, /* struct fl__completion_ring */
@@ -31,7 +30,7 @@ enum {
 /* The place of an argument or a result, with all elements of a chunk. */
 enum fl__place {
 	FL__PLACE_SLOT,  /* in `small` of the submission or completion */
-	FL__PLACE_ARENA, /* at the submission's offset in its ring's arena, aligned */
+	FL__PLACE_ARENA, /* at the submission's offset in the arena */
 	FL__PLACE_MEMFD, /* sent through the channel */
 };
 
@@ -68,10 +67,7 @@ int fl__memfd_allocate(int fd, size_t size);
 /* Maps a memfd that the channel has brought. -EBADMSG: it is not sealed, or not of `size` bytes. */
 int fl__memfd_map(int fd, size_t size, void **memory);
 
-/*
- * The lowest address to which nested submits may use the calling thread's stack. Returns 0, or an
- * error.
- */
+/* The lowest address to which nested submits may use the calling thread's stack. */
 int fl__worker_find_stack_low(uintptr_t *low);
 
 #endif

@@ -6,27 +6,24 @@
  *   queued   base.queue                        submit; recall(); a transport whose worker has not
  *                                              started the task, or may try it again
  *   posted   `posted`; block->worker           fl__remote_dispatch()
- *   ended    `ended`; claimed; counted by      fl__remote_end() and its relatives: the task's end
- *            base.foreign                      has come, its worker is dead, or no worker can get
- *                                              it
+ *   ended    `ended`; claimed; counted by      fl__remote_end() and its relatives
+ *            base.foreign
  *   kept     `kept`; counted by base.foreign   a thread that is not the manager, in
  *                                              fl__remote_complete(): there is user code to run
  *
- * Each change of state is under the executor's lock. A posted task is taken back by recall() of its
- * transport, which over rings revokes the submission. fl__remote_on_withdraw() takes back one task,
- * fl__remote_on_recall() all that have not started.
+ * Each change of state is under the executor's lock. fl__remote_on_withdraw() takes back one posted
+ * task by the transport's recall(), fl__remote_on_recall() all that have not started.
  *
  * Linearization points. Submit: the task enters base.queue. Cancel: for a queued task its claim
  * under the lock; for a posted one the transport's recall(). Start: the worker's, against which
  * recall() wins or loses. Result and kill: the claim in fl__remote_end().
  *
  * Invariants
- *   1. A task leaves a worker in one of three ways: its end arrives, recall() wins against its
- *      start, or the worker dies. So it runs once for each attempt.
+ *   1. A task leaves a worker when its end arrives, recall() wins against its start, or the worker
+ *      dies. So it runs once for each attempt.
  *   2. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
  *      a waiting thread, but only on the manager.
- *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task to
- *      them.
+ *   3. The manager ends when `ended` and `kept` are empty, and no other thread may add a task.
  */
 #include "remote.h"
 #include "core/base/atomic.h"
@@ -139,11 +136,9 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
 
 /*
  * Requests to stop a posted task.
- *
  * fl_future_cancel() calls fl__remote_on_asked(). But any thread may request a user's token,
- * without a call into the executor. So a task that was submitted with a token has a *stopper*:
- * while the task is posted, a waiter in the token's wait queue, whose unpark asks the worker to
- * stop the task.
+ * without a call into the executor. So a task with such a token has a *stopper*: while the task is
+ * posted, a waiter in the token's wait queue, whose unpark calls stop().
  *
  * A request and the disarm race to decide the stopper's wait. If the request wins, its unpark may
  * still run, so the disarm waits for `park_word`, the unpark's last access.
@@ -356,9 +351,9 @@ static bool remote_wait_is_over(fl_future *f, const fl_event *or_event)
 }
 
 /*
- * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it sets
- * `until`, PATIENCE from then on, and yields between polls, since the workers may need this CPU. At
- * `until` it stops, and parks: the transport's own threads do the rest.
+ * Without the lock. The waiting thread polls while ends come. After POLLS polls in vain it yields
+ * between polls, since the workers may need this CPU, and stops after PATIENCE: then it parks, and
+ * the transport's own threads do the rest.
  */
 void fl__remote_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
                           const fl_cancel_token *cancel)

@@ -7,10 +7,10 @@
 
 /*
  * What executors share whose tasks run in other processes. A *transport* takes a task to a worker
- * and brings its end back: rings shared with worker processes (process_pool.c), or messages to
- * ranks (lib/mpi/mpi_executor.c). remote.c has the states of a task and the invariants.
+ * and brings its end back: rings (process_pool.c), or messages to ranks (lib/mpi/mpi_executor.c).
+ * remote.c has the states of a task and the invariants.
  *
- * The executor's lock guards all state here. It is held in each function and in each operation of a
+ * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
  */
 struct fl__remote;
@@ -22,8 +22,7 @@ struct fl__remote_transport {
 	/* NULL: no worker has room for the next task. */
 	void *(*choose)(struct fl__remote *r);
 	/*
-	 * Posts to a worker that choose() returned, and sets block->worker. Returns:
-	 *
+	 * Posts to a worker that choose() returned, and sets block->worker. Returns
 	 *   0
 	 *   -EAGAIN   the worker has no room now
 	 *   -EPIPE    the worker is dead, and choose() does not return it again
@@ -57,7 +56,7 @@ struct fl__remote {
 	struct fl__type_known initializer;
 	struct fl__task_list posted;                                  /* in the order of their posts */
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
-	unsigned completers; /* threads that complete tasks of `ended`, and may add some to `kept` */
+	unsigned completers; /* threads that may add tasks to `kept` */
 	fl_thread manager;
 	bool running, finished; /* the manager */
 };
@@ -67,7 +66,7 @@ static inline struct fl__remote *fl__remote_of(fl_executor *e)
 	return (struct fl__remote *)(void *)e; /* its first member */
 }
 
-/* Checks the config's limits. Needs no lock. */
+/* Needs no lock. */
 bool fl__remote_config_is_valid(const fl_executor_config *config);
 
 /*
@@ -95,8 +94,8 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
     FL_PRINTF(4, 5);
 
 /*
- * Ends the futures of ended tasks. Only the manager runs user code: other threads leave it the
- * tasks that need some. Releases the lock for a while. True: there was a task.
+ * Ends the futures of ended tasks. Threads other than the manager leave it the tasks that need user
+ * code. Releases the lock for a while. True: there was a task.
  */
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
@@ -112,7 +111,6 @@ void fl__stopper_free(struct fl__task_block *block);
 void fl__stopper_arm(struct fl__task_block *block);
 void fl__stopper_disarm(struct fl__task_block *block);
 
-/* Operations of the executor interface that both kinds share. */
 void fl__remote_on_recall(fl_executor *e, bool request);
 bool fl__remote_on_withdraw(fl_executor *e, struct fl__task_block *block);
 void fl__remote_on_asked(fl_executor *e, struct fl__task_block *block);
