@@ -59,9 +59,9 @@ struct fl__process_pool {
 	bool napping; /* in a sleep in which no worker rings */
 	bool terminated;
 	int epoll, doorbell;
-	uint32_t sleeps;  /* counts the armed sleeps */
-	uint32_t fetches; /* changes when a waiting thread takes completions */
-	int64_t wakes_at; /* when the manager's sleep times out */
+	uint32_t sleeps;   /* counts the armed sleeps */
+	uint32_t fetches;  /* changes when a waiting thread takes completions */
+	int64_t wakes_at;  /* when the manager's sleep times out */
 	unsigned failures; /* failed starts in a row */
 	bool lasting;      /* no later start can succeed */
 	int start_error;   /* the last failed start's */

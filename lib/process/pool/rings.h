@@ -103,8 +103,8 @@ struct fl__completion_ring {
 struct fl__rings {
 	struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
-	uint32_t first, next;                 /* the oldest not released; the next to post */
-	uint32_t flushed;                     /* the oldest not flushed */
+	uint32_t first, next; /* the oldest not released; the next to post */
+	uint32_t flushed;     /* the oldest not flushed */
 	bool revoked[FL__RINGS_DEPTH];
 	uint32_t last_claim[FL__RINGS_DEPTH]; /* of the round before */
 	uint32_t last_done[FL__RINGS_DEPTH];  /* of the round before */

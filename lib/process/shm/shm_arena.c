@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arena divides memory into units, and its map has a word for each unit. The word of a run's
- * first unit holds the run's length, and whether the run is in use. The words of its other units
- * are never read. So a walk goes from the front by lengths, and each change of the map is one store
- * to the word of a run's first unit.
+ * The map has a word for each unit of memory. The word of a run's first unit holds the run's
+ * length, and whether the run is in use. The words of its other units are never read. So a walk
+ * goes from the front by lengths, and each change of the map is one store.
  *
  *   word     meaning                       written by
  *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
@@ -17,18 +16,17 @@
  *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
  *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
  *
- * Kills. A kill between any two stores leaves nothing to repair.
+ * Kills. A kill leaves nothing to repair.
  *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
  *     joined, one by one*; the remainder's word is written, inside a free run; *USED*; `next` moves
- *     on. The stores between stars are commits. Before USED the units are free. After USED they
- *     belong to the dead process: they are found again only if another process knows of them.
- *   - A free is one CAS, without the monitor, which guards only what is free. So a free works while
- *     the monitor's owner is stopped.
+ *     on. The stores between stars are commits. After USED the units belong to the dead process:
+ *     only a process that knows of them can free them.
+ *   - A free is one CAS, without the monitor, so it works while the monitor's owner is stopped.
  *
  * Linearization points: of an alloc, the store of USED; of a free, its CAS.
  *
  * Any process may have overwritten the map. So a length is read once, and must end inside the map.
- * Each step of a walk moves on by at least one unit, so the walk ends.
+ * Each step of a walk moves on, so the walk ends.
  *
  * Relaxed accesses: the monitor guards the words of free runs and `next`.
  */
@@ -70,7 +68,7 @@ static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32
 	return n;
 }
 
-/* A free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+/* Finds a free run of `n` units that begins in [from, to). */
 static int shm_arena_find(const struct fl__shm_arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
                           uint32_t *length)
 {

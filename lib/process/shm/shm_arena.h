@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * An allocator of units of a memory, which it does not access. Its map may lie anywhere: in a
- * region, or in the state of a stress scenario. shm_arena.c has the protocol.
+ * An allocator of units of a memory, which it does not access. Its map may lie anywhere.
+ * shm_arena.c has the protocol.
  */
 struct fl__shm_arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
@@ -40,14 +40,13 @@ FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n,
 /* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);
 
-/* The contents of the map. */
 struct fl__shm_arena_count {
-	uint32_t used, free;    /* units; their sum is all units, unless the map is damaged */
+	uint32_t used, free;    /* units */
 	uint32_t blocks, holes; /* runs in use; free ones */
 	uint32_t largest;       /* the longest free run */
 };
 
-/* Counts the runs. Returns 0, -EBADMSG, or as fl__shm_enter(). */
+/* Returns 0, -EBADMSG, or as fl__shm_enter(). */
 FL_MUST_CHECK int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline,
                                       struct fl__shm_arena_count *count);
 

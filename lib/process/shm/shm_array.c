@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Arrays: a head with the size of the items, their number and a mutex, and then the items. The head
- * is written before another process has the offset, and read when the array is opened: then a
- * handle uses its own copy of the length.
+ * Arrays: a head, and then the items. The head is written before another process has the offset,
+ * and read when the array is opened: then a handle uses its own copy of the length.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -16,7 +15,7 @@ struct shm_array_head {
 	fl_shm_mutex mutex;
 };
 
-enum { SHM_ARRAY_ITEMS = 128 }; /* their offset: aligned for all types that the macros accept */
+enum { SHM_ARRAY_ITEMS = 128 }; /* their offset, aligned for all types */
 _Static_assert(sizeof(struct shm_array_head) <= SHM_ARRAY_ITEMS, "the head ends before the items");
 
 static const uint64_t SHM_ARRAY_MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier is one word of 64 bits, so that each step is one store. The word changes only under
- * the monitor, which orders the relaxed accesses; without the monitor they are hints.
+ * The barrier is one word, so that each step is one store. The word changes only under the monitor,
+ * which orders the relaxed accesses; without the monitor they are hints.
  *
  *   bits     field        meaning                                   changed by
  *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
@@ -16,9 +16,8 @@
  * later generations, before the party checks, can only break. A party that checks after more than
  * eleven generations is told that the barrier broke.
  *
- * Linearization point: the store. Kills. In shm_barrier_arrive(), after its store: the party has
- * arrived. In shm_barrier_end_generation(), before the store: the woken waiters see no change, and
- * sleep again. After the store: they see the change.
+ * Linearization point: the store. Kills. In shm_barrier_end_generation(), before the store: the
+ * woken waiters see no change, and sleep again.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"
@@ -59,7 +58,7 @@ static uint32_t shm_barrier_history(uint64_t word)
 	return (uint32_t)(word >> SHM_BARRIER_HISTORY_AT) & ((1u << SHM_BARRIER_HISTORY) - 1);
 }
 
-/* Called under the monitor. Ends the generation of `word`. */
+/* Called under the monitor. */
 static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
 {
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
@@ -127,8 +126,8 @@ static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
 }
 
 /*
- * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the outcome that was
- * decided before. Waits for the monitor without a deadline: the other parties depend on this one.
+ * Breaks the barrier and returns `rc`, or returns the outcome that was decided before. Waits for
+ * the monitor without a deadline: the other parties depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

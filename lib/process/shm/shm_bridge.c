@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
- * thread that serves a list of entries. It sleeps on the words of all its entries at once
- * (futex_waitv), and on its own word `control`, which other threads change to make the bridge check
- * its entries again. The waiter waits in the parking lot, in the wait queue of entry.done.
+ * thread that sleeps on the words of all its entries at once (futex_waitv), and on its own word
+ * `control`, which other threads change to make the bridge check its entries again. The waiter
+ * waits in the parking lot, in the wait queue of entry.done.
  *
  *   BRIDGE_   meaning                        set by                         cleared by
  *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
@@ -17,21 +17,21 @@
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
  *      bridge_lock before the lock of a bucket of the parking lot.
- *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
- *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
- *      waiter that gives up earlier unlinks the entry itself. The bridge may then sleep on a stale
- *      address, which takes no wake from another waiter: a change of a plain word wakes all.
+ *   2. The critical section that sets DONE for an entry with a plain word also unlinks it, and is
+ *      the bridge's last access. So the waiter may return when it sees DONE. A waiter that gives up
+ *      earlier unlinks the entry itself. The bridge may then sleep on a stale address, which takes
+ *      no wake from another waiter: a change of a plain word wakes all.
  *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
  *      or `control` has changed since. When a sleep ends, several words may have been woken, and
- *      their wakes are used up. So the bridge checks all entries. A thread changes a word before
- *      the wake, so the bridge sees that each woken word differs.
+ *      their wakes are used up. So the bridge checks all entries. A woken word was changed before
+ *      its wake, so the bridge sees that it differs.
  *
- * Locks. A thread that frees a lock may wake only one waiter (shm_lock.c: invariant). So a bridge
- * that has slept on a lock's word owes other waiters a wake, until its own waiter has acquired the
- * lock or passed the wake on. Until then
- *   - `pending` (shm_lock.c) of the bridge's thread names the lock, so that the kernel passes the
- *     wake on when the process is killed. A thread has one `pending`, so a bridge serves at most
- *     one entry with a lock (`lock_entry`).
+ * Locks. A thread that frees a lock may wake only one waiter. So a bridge that has slept on a
+ * lock's word owes other waiters a wake, until its own waiter has acquired the lock or passed the
+ * wake on. Until then
+ *   - the bridge's `pending` names the lock, so that the kernel passes the wake on when the process
+ *     is killed. A thread has one `pending`, so a bridge serves at most one entry with a lock
+ *     (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks it in
  *     bridge_remove(). Before DONE the bridge may be asleep on the word: a waiter that gives up
  *     sets `leaving`, and waits for DONE. So neither the bridge nor the kernel refers to a lock
@@ -43,11 +43,9 @@
  * Threads. A waiter that finds no bridge with room adds its entry to bridge_unserved, and starts a
  * thread unless bridge_starting is set. A bridge takes the unserved entries that it has room for,
  * and starts another thread if entries are left. If no thread can be started, all unserved entries
- * get FAILED, and their waiters poll. A bridge without entries ends after bridge_idle_time, or at
- * the end of this copy of the library (sync/helper.h).
+ * get FAILED, and their waiters poll.
  *
- * Progress: blocking, on bridge_lock, held for a walk through the bridges, or through a bridge's
- * entries.
+ * Progress: blocking, on bridge_lock, held for a walk through the bridges or a bridge's entries.
  */
 #include "shm_bridge.h"
 #include "core/base/atomic.h"
@@ -62,7 +60,7 @@
 enum { BRIDGE_DONE = 1, BRIDGE_WAITERS = 2, BRIDGE_FAILED = 4 };
 enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
 
-static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries lives */
+static const int64_t bridge_idle_time = FL_S(10);     /* a bridge without entries ends after it */
 static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
 static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
 
@@ -92,7 +90,7 @@ static uint32_t bridge_lock;
 static struct bridge *bridge_all;
 static struct bridge_entry *bridge_unserved;
 static bool bridge_starting;
-static uint32_t bridge_lacks_waitv; /* 1: this kernel has no futex_waitv */
+static uint32_t bridge_lacks_waitv; /* 1: there is no futex_waitv */
 
 static void bridge_after_fork_in_child(void)
 {
@@ -155,10 +153,7 @@ static void bridge_wake(const uint32_t *control)
 		(void)fl__sys.futex_wake(control, 1); /* a stale address if the bridge has ended */
 }
 
-/*
- * Sets `done`, and dequeues the waiter for fl__lot_unpark(). The last access to an entry in no
- * list.
- */
+/* Dequeues the waiter for fl__lot_unpark(). The last access to an entry in no list. */
 static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
 	fl__lot_open_next(lot, &e->done);
@@ -464,8 +459,8 @@ static void bridge_rearm(struct bridge_entry *e)
 }
 
 /*
- * Waits for DONE; after an error, stored in *rc, asks for DONE and waits again. False: the entry is
- * unlinked.
+ * Waits for DONE; after an error, stored in *rc, asks for DONE and waits for it. False: the entry
+ * is unlinked.
  */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {

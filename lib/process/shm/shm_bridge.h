@@ -11,9 +11,8 @@
 
 /*
  * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
- * (fibers), or that also wait for something else (a cancel token, several objects at once). A
- * bridge wakes the waiter in the parking lot. If no thread can be started, each waiter polls every
- * millisecond. shm_bridge.c has the protocol.
+ * (fibers), or that also wait for something else (a cancel token, several objects at once). If no
+ * thread can be started, each waiter polls every millisecond.
  */
 
 /*
@@ -26,8 +25,7 @@ FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64
 
 /*
  * As fl__shm_acquire(), for the calling thread; also returns -ECANCELED. Does not check that the
- * owner exists. A thread that frees the lock may wake only one waiter, and that wake is passed on
- * if this wait ends otherwise: so this function also acquires the lock.
+ * owner exists.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition variable: a count on which waiters sleep, and two counts that tell whether a waiter
- * may exist.
+ * The condition variable: a count on which waiters sleep, and two that tell whether a waiter may
+ * exist.
  *
  *   word       meaning                                   changed by
  *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
@@ -14,16 +14,15 @@
  * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
  * present one, unless a broadcast that began after the wait is still running. So a broadcast stores
  * served_ after the wake: if it is killed before, the next broadcast wakes the same waiters again.
- * Two broadcasts at once may store an older number in served_, which costs a wake that reaches no
- * thread.
+ * Two broadcasts at once may store an older number in served_, which costs a vain wake.
  *
  * A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
  * increments changes_. So a waiter that a broadcast counts as served has an older count, and does
  * not sleep. A wait that it does not count began after the caller unlocked the mutex, and has seen
  * the announced change.
  *
- * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken; nor one after 2^32
- * waits without a wake.
+ * The counts wrap: a waiter that sleeps through exactly 2^32 wakes, or after 2^32 waits without a
+ * wake, is not woken.
  *
  * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
  * strands only waiters for the change that its caller did not make.
@@ -57,7 +56,6 @@ static bool shm_cond_is_woken(const void *what)
 	return fl__load_relaxed(s->changes) != s->count;
 }
 
-/* Sleeps until a wake: 0, -ETIMEDOUT, -ECANCELED. */
 static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -80,7 +78,7 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
-/* After the wait with number `wait` gave up: counts it as served if no other wait is left. */
+/* After wait number `wait` gave up: counts it as served if no other wait is left. */
 static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 {
 	/* relaxed: the mutex orders waits; a broadcast stores as good a number */

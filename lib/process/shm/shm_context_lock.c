@@ -21,8 +21,8 @@
 static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 
 /*
- * The key of the lock's wait queue: an odd address, the key of no other object. When an unlock
- * wakes the queue, the lock's memory may hold another object with waiters.
+ * An odd address, the key of no other object: when an unlock wakes the queue, the lock's memory may
+ * hold another object with waiters.
  */
 static const void *shm_context_key(const struct fl__shm_lock *l)
 {

@@ -7,14 +7,12 @@
 #include <fairlead/cancel.h>
 
 /*
- * Locks of contexts. A robust lock belongs to a thread, which may run many fibers. So the record of
- * the lock has the ID of the owning context, and a user of these functions compares IDs before it
- * waits.
+ * Locks of contexts. A robust lock belongs to a thread, which may run many fibers. So the lock's
+ * record has the ID of the owning context, which a caller compares before it waits.
  */
 
 /*
- * Waits for a lock that was not free, and acquires it for `owner`: fl__shm_acquire(). `cancel`
- * NULL: the context's scope; FL_SHIELDED: none. Returns
+ * Waits for a lock that was not free, and acquires it for `owner`. Returns
  *   0
  *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT

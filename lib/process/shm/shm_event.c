@@ -84,7 +84,7 @@ static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
 	                           true};
 }
 
-/* Wakes the waiters and sets the event. -EAGAIN: another thread has cleared WAITERS before. */
+/* -EAGAIN: another thread has cleared WAITERS before. */
 static int shm_event_set_waking(fl_shm_event *e)
 {
 	struct fl__shm_held held;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The robust lock, on the kernel's robust-futex interface (Linux:
- * Documentation/locking/robust-futex-ABI). The C library has registered a list of locks for each
- * thread with the kernel. This file links its nodes into that list, in the C library's format.
- * Section 4 of docs/design.md says why the C library's robust mutex is not used, and what a damaged
- * list does.
+ * Documentation/locking/robust-futex-ABI). This file links its nodes into the list that the C
+ * library has registered for each thread, in the C library's format. Section 4 of docs/design.md
+ * says why the C library's robust mutex is not used, and what a damaged list does.
  *
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
  * reads them. Each link that it follows is in private memory:
@@ -14,18 +13,17 @@
  *
  *   `holds`  the records of the locks that the thread holds for users. Neighbouring records are
  *            neighbours in the list. An acquire adds the last record. A release moves the last
- *            record, and its node, to the place that it leaves: so its time does not depend on how
- *            many locks the thread holds. In each lock, hold_ is a hint to the place of the record,
- *            which fl__shm_hold() checks
- *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
- *            words are 0, so that the kernel and the C library pass over them. The C library stores
- *            its links in them. `back` is linked only if the C library's list was not empty;
- *            otherwise the oldest hold points to the head
+ *            record, and its node, to the place that it leaves, so its time is constant. In each
+ *            lock, hold_ is a hint to the place of the record, which fl__shm_hold() checks
+ *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty. The
+ *            kernel and the C library pass over them, since their words are 0. The C library
+ *            stores its links in them. `back` is linked only if the C library's list was not
+ *            empty; otherwise the oldest hold points to the head
  *   monitors are left in the reverse order, and in between the thread runs no code that changes the
  *            list. So the first node before the enter is the first node after the leave
  *
- * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
- * that the C library has added since.
+ * On 32-bit systems the list is singly linked: the removal of `front` walks over the nodes that the
+ * C library has added since.
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
@@ -37,8 +35,8 @@
  *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *
  * Death of an owner. The kernel walks the list of a thread that ends. In each lock with the
- * thread's TID, the kernel clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is
- * set. The kernel also looks at the lock that `pending` names:
+ * thread's TID, it clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is set.
+ * Then it looks at the lock that `pending` names:
  *   - The lock has the thread's TID: an acquire has not yet added the node, a release has removed
  *     it, or the release of another lock moves it. The kernel frees the lock as above.
  *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
@@ -54,13 +52,13 @@
  *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
  *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
  *
- * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
- * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
- * release subtracts the waiters that it wakes, in time also those that were killed.
+ * FL__SHM_SLEEPERS counts sleeping waiters. The count only decides whether a release wakes one
+ * waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A release
+ * subtracts the waiters that it wakes, in time also killed ones.
  *
  * Linearization points: the CAS of an acquire; the CAS or the system call of a release. Program
  * order suffices between the list and the word: the kernel reads them on behalf of this thread. The
- * stores to the list are atomic only for the model checker (fairlead-stress).
+ * stores to the list are atomic only for fairlead-stress.
  */
 #include "shm_lock.h"
 #include "core/base/atomic.h"
@@ -82,7 +80,7 @@ static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
 /*
  * The records of a thread that has held more locks than `few` has. After the thread's end another
- * thread may use the block, unless the thread ended with a lock held.
+ * thread may use the block, unless a lock was still held.
  */
 struct shm_lock_block {
 	struct shm_lock_block *next;
@@ -92,7 +90,7 @@ struct shm_lock_block {
 };
 static struct shm_lock_block *shm_lock_blocks; /* never shorter, so no lock guards the list */
 
-static pthread_key_t shm_lock_key; /* its destructor gives back the block of a thread */
+static pthread_key_t shm_lock_key; /* its destructor gives back a thread's block */
 static bool shm_lock_has_key;
 
 static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
@@ -119,7 +117,6 @@ struct fl__shm_self *fl__shm_self(void)
 	return &shm_lock_self;
 }
 
-/* NULL: no memory. */
 static struct shm_lock_block *shm_lock_take_block(uint32_t room)
 {
 	struct shm_lock_block *block;
@@ -267,7 +264,7 @@ static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me
 	shm_lock_set_prev(me, first, &me->ends.back);
 }
 
-/* Unlinks `front` and `back`, and what is between them. */
+/* Unlinks `front`, `back`, and the nodes between them. */
 static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
 {
 	void *prev = me->ends.front_prev.node;
@@ -438,17 +435,14 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 	}
 	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
 	int rc = fl__sys.shared_wait(word, value, deadline);
-	/*
-	 * relaxed: a hint. A release subtracts the waiters that it wakes; fl__shm_wake() does not.
-	 */
 	if (rc != 0)
-		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u);
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u); /* relaxed: a hint */
 	return rc;
 }
 
 /*
- * Frees a lock that the kernel does not free: the word has the TID of a thread that does not exist.
- * The memory is damaged, or the list of the dead owner was damaged or longer than the kernel walks.
+ * Frees a lock whose word has the TID of a thread that does not exist. The memory is damaged, or
+ * the list of the dead owner was damaged or longer than the kernel walks.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
@@ -459,9 +453,8 @@ static void shm_lock_repair(uint32_t *word, uint32_t *value)
 }
 
 /*
- * The slow path of an acquire. With `once`, returns -EAGAIN if the waiter was woken and another
- * thread owns the lock. The waiter need not pass the wake on: the owner finds WAITERS in its
- * release, or all waiters were woken.
+ * With `once`, returns -EAGAIN if the waiter was woken and another thread owns the lock. The waiter
+ * need not pass the wake on: the owner finds WAITERS in its release, or all waiters were woken.
  */
 static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
@@ -475,8 +468,8 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When the waiter checks that the owner exists, again and again. Never with `once`: a
-	 * waiter of a wait queue may sleep long.
+	 * When the waiter next checks that the owner exists. Never with `once`: a waiter of a wait
+	 * queue may sleep long.
 	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;

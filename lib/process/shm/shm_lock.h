@@ -9,13 +9,12 @@
 #include <stdint.h>
 
 /*
- * The robust lock in every object in shared memory: when the owner dies, the kernel frees the lock
- * and wakes a waiter (shm_lock.c). All-zero memory is an unlocked lock. Processes that share a lock
- * must be in one PID namespace.
+ * The robust lock: when the owner dies, the kernel frees the lock and wakes a waiter (shm_lock.c).
+ * All-zero memory is an unlocked lock. Processes that share a lock must be in one PID namespace.
  *
  * The C library tells the kernel the distance from a lock's node to its word: the word is words_[0]
- * with glibc, and another element with other C libraries. No C library has the word in
- * FL__SHM_SLEEPERS or FL__SHM_STATE.
+ * with glibc, and another element with other C libraries, but never FL__SHM_SLEEPERS or
+ * FL__SHM_STATE.
  */
 union fl__shm_link {
 	void *node; /* a link of the robust list; valid in the owner's process */
@@ -23,9 +22,9 @@ union fl__shm_link {
 };
 struct fl__shm_lock {
 	uint32_t words_[6];
-	uint32_t hold_; /* the place of the owner's record: a hint, which any process may overwrite */
+	uint32_t hold_; /* the place of the owner's record: a hint */
 	uint32_t unused_;
-	union fl__shm_link next_; /* the node: written, never read (shm_lock.c) */
+	union fl__shm_link next_; /* the node: written, never read */
 };
 _Static_assert(sizeof(struct fl__shm_lock) == 40, "struct fl__shm_lock has no gaps");
 
@@ -42,20 +41,20 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 }
 
 /*
- * A lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire(). The record is
- * private memory, which no other process can overwrite.
+ * The record of a lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire(),
+ * in private memory.
  */
 struct fl__shm_hold {
 	struct fl__shm_lock *lock;
 	uint32_t depth; /* of a recursive mutex: the owner's locks beyond the first */
 	uint32_t told;  /* 1: the owner was told of a death, and has not recovered */
-	uint64_t owner; /* the ID of the context that holds the lock, or 0 */
+	uint64_t owner; /* the ID of the owning context, or 0 */
 };
 enum { FL__SHM_HOLDS = 2 };
 
 /*
- * The calling thread's data for robust locks, filled in at the first use. They are small, since a
- * library loaded by dlopen() has little static memory for thread-locals.
+ * The calling thread's data for robust locks. They are small, since a library loaded by dlopen()
+ * has little static memory for thread-locals.
  */
 struct fl__shm_self {
 	struct fl__robust_list *list; /* NULL: the system has no robust lists, and no death is seen */
@@ -81,16 +80,15 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
  * A monitor is a lock that is held for a few instructions. Each operation on the guarded data takes
- * effect by a single store, so an owner that dies leaves nothing to repair. A wait for a monitor
- * goes on for a millisecond after its deadline: only a stopped owner, or damaged memory, keeps a
- * monitor that long. A thread leaves monitors in the reverse order of entering.
+ * effect by one store, so an owner that dies leaves nothing to repair. A wait goes on for a
+ * millisecond after its deadline: only a stopped owner, or damaged memory, keeps a monitor that
+ * long. A thread leaves monitors in the reverse order of entering.
  *
  * fl__shm_enter() returns
  *   0
  *   -ETIMEDOUT
  *   -EBADMSG    damaged memory: the word has the TID of the calling thread
  *
- * `held` is private memory, so fl__shm_leave() trusts nothing that another process can overwrite.
  */
 struct fl__shm_held {
 	void *first; /* the first node of the robust list before fl__shm_enter() */
@@ -118,23 +116,21 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *   -EDEADLK     the calling thread owns the lock, or a peer has written the thread's TID to it
  *   -ENOMEM      not acquired: there is no memory for the record
  *
- * fl__shm_release() wakes one waiter; with `all`, all waiters, so that they see the lock's new
- * state.
+ * fl__shm_release() wakes one waiter, or with `all` all waiters.
  */
 FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline);
 FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner);
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*
- * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then acquires the
- * lock itself (shm_bridge.c).
+ * For a bridge (shm_bridge.c), which sleeps on a lock's word in place of a waiter.
  *
  * fl__shm_set_pending(): if `thread` dies after a wake, the kernel passes the wake on to another
  * waiter of `l`, until fl__shm_set_pending(thread, NULL).
  *
- * fl__shm_prepare_sleep(): returns false if the lock is free. Otherwise sets WAITERS, stores in
- * *value the word to sleep on (0 before the first sleep), and returns true. A waiter that does not
- * acquire the lock after all wakes another by fl__shm_wake().
+ * fl__shm_prepare_sleep(): returns false if the lock is free. Otherwise sets WAITERS, and stores in
+ * *value (0 before the first sleep) the word to sleep on. A waiter that does not acquire the lock
+ * after all wakes another by fl__shm_wake().
  */
 void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);

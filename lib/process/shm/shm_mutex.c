@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock, and in the lock a state that records deaths. The lock orders the
- * relaxed accesses to the state.
+ * The mutex: a robust lock with a state that records deaths. The lock orders the relaxed accesses
+ * to the state.
  *
  *   state          meaning                          set by                          cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
@@ -9,10 +9,6 @@
  *                  owner has not recovered          the lock, after -EOWNERDEAD     unlock
  *   LOST           the data were not repaired       unlock by an owner that did     init
  *                                                   not recover, under the lock
- *
- * The thread's record of the lock (shm_lock.h) has the owning context, the count of the owner's
- * locks beyond the first, and whether the owner was told of a death: no other process can change
- * these.
  *
  * Kills. Each step is one store.
  *   - In a lock, between the acquire and the return: the next owner is told of a death. An owner may
@@ -44,7 +40,7 @@ static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct f
 	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
 }
 
-/* The result for the user after an attempt to acquire the lock. */
+/* Returns the result for the user. */
 static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue: a ring of items or frames in a region, and the private handle of a process. Any
- * process may use the queue, and be killed at any instruction.
+ * The queue: a ring of items or frames in a region. Any process may be killed at any instruction.
  *
  *   word      meaning                                 set by                      how
  *   in        position of the next put; count of      a put                       one store: the
@@ -16,8 +15,8 @@
  *                                                     until a get commits
  *
  * `lock` guards all words; without it they are read only as a hint. So accesses to them are
- * relaxed, with exceptions that say why. A position is below twice the ring's size, and as an index
- * wraps at the size: so a full ring and an empty ring differ. Counts wrap at 2^32.
+ * relaxed, with exceptions that say why. A position is below twice the ring's size, so a full ring
+ * and an empty ring differ. Counts wrap at 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
@@ -28,17 +27,15 @@
  *
  * Kills. An operation that is killed before its commit has not happened: a put has written to free
  * space, and a get has copied to memory that does not count. One that is killed after its commit
- * has happened: an item that was got counts as delivered. The kernel frees the lock, and nothing
- * needs repair. Waiters are woken before the commit (shm_wait_queue.c says why), in these wait
- * queues:
+ * has happened. Nothing needs repair. Waiters are woken before the commit, in these wait queues:
  *
  *   put                items                     close, close_now   items, space, done
  *   get                space                     task_done, last    done
  *
  * Linearization point: the commit; without a commit, a moment under the lock.
  *
- * Values read from shared memory are checked: a ring with impossible words is -EBADMSG. The ring's
- * size and place come from the private handle, so no access leaves the ring.
+ * A ring with impossible words is -EBADMSG. The ring's size and place come from the private handle,
+ * so no access leaves the ring.
  */
 #include "shm_queue.h"
 #include "core/base/atomic.h"
@@ -73,8 +70,8 @@ fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, u
 {
 	struct fl__shm_ring *r = memory;
 	/*
-	 * A process that still refers to what was in this memory before finds no magic. No other
-	 * process knows the new ring.
+	 * A process that still refers to an older ring here finds no magic. No other process knows
+	 * the new ring.
 	 */
 	fl__store_relaxed(&r->magic, 0);
 	fl__in_program_order(); /* if the process is killed here, there is no queue */
@@ -107,8 +104,6 @@ int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes)
 	return 0;
 }
 
-/* Positions, with the count beside each. */
-
 struct shm_queue_mark {
 	uint32_t position, count;
 };
@@ -137,7 +132,7 @@ static uint32_t shm_queue_index(const fl_shm_queue *q, uint32_t position)
 	return position < q->size ? position : position - q->size;
 }
 
-/* The state, read once and checked. */
+/* The state, read once. */
 struct shm_queue_state {
 	struct shm_queue_mark in, out;
 	uint32_t used;   /* items, or bytes */
@@ -168,7 +163,6 @@ static void shm_queue_read_state(const fl_shm_queue *q, struct shm_queue_state *
 	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * q->size;
 }
 
-/* Reads and checks the state: 0, -EBADMSG. */
 static int shm_queue_check_state(const fl_shm_queue *q, struct shm_queue_state *s)
 {
 	shm_queue_read_state(q, s);
@@ -190,7 +184,7 @@ static int shm_queue_can_get(const struct shm_queue_state *s)
 	return s->closed != FL__SHM_OPEN ? -EPIPE : -EAGAIN;
 }
 
-/* Called under the lock. Reads and checks the state. Returns 0, -EAGAIN, -EPIPE, -EBADMSG. */
+/* Called under the lock. Returns 0, -EAGAIN, -EPIPE, -EBADMSG. */
 static int shm_queue_begin_put(const fl_shm_queue *q, struct shm_queue_state *s, size_t n)
 {
 	int rc = shm_queue_check_state(q, s);
@@ -205,7 +199,7 @@ static int shm_queue_begin_get(const fl_shm_queue *q, struct shm_queue_state *s)
 
 /* The data. */
 
-/* Copy `n` units of `width` bytes to or from the ring at `position`. */
+/* Copy `n` units of `width` bytes. */
 static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const unsigned char *from, uint32_t n,
                               size_t width)
 {
@@ -247,8 +241,6 @@ static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_s
 	 */
 	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
-
-/* The argument of an fl__shm_op. */
 
 struct shm_queue_transfer {
 	const fl_shm_queue *queue;
@@ -383,7 +375,6 @@ int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t 
 	return rc;
 }
 
-/* Gets 1 to `n` items, by one commit. */
 static int shm_queue_get_some(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                               fl_cancel_token *cancel)
 {
@@ -450,10 +441,7 @@ int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, siz
 
 /* Closing. */
 
-/*
- * For operations that wait only for the lock. Only a stopped process, or damaged memory, keeps the
- * lock as long as FL__SHM_MONITOR_TIMEOUT.
- */
+/* For operations that wait only for the lock. */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);

@@ -10,8 +10,8 @@
 
 /*
  * The ring of a queue in shared memory (shm_queue.c). In a ring of items positions count items. In
- * a ring of frames (item_size 0) they count bytes, and a frame takes FL__SHM_FRAME_HEADER bytes
- * more than its own.
+ * a ring of frames (item_size 0) they count bytes, and a frame begins with FL__SHM_FRAME_HEADER
+ * bytes.
  */
 struct fl__shm_ring {
 	/* The cache line of every operation. */
@@ -35,7 +35,7 @@ enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
 enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
 enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
 
-/* A process's private handle: after the check, the numbers are not read from shared memory again. */
+/* A process's private handle: its numbers are not read from shared memory again. */
 struct fl_shm_queue {
 	struct fl__shm_ring *ring;
 	unsigned char *data;
@@ -49,8 +49,7 @@ FL_MUST_CHECK int fl__shm_queue_bytes(size_t item_size, size_t size, size_t *byt
 
 /*
  * Makes a ring in `memory` (aligned, of fl__shm_queue_bytes()), which no other process uses. The
- * counts begin at `start`, so that tests can make them wrap. fl__shm_queue_find() fails in another
- * process until the ring is complete.
+ * counts begin at `start`, so that tests can make them wrap.
  */
 fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A region is a memfd, filled before its first use and sealed at its size, so that no access can
- * fail. fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and
- * the arena are checked at each use.
+ * fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and the
+ * arena are checked at each use.
  */
 #include "shm_region.h"
 #include "core/base/atomic.h"
@@ -19,7 +18,7 @@ static uint64_t shm_region_round_up(uint64_t n, uint64_t to)
 	return (n + to - 1) / to * to;
 }
 
-/* The layout of a region of `units` units. False: no region can have that many. */
+/* False: no region can have that many units. */
 static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
@@ -129,10 +128,7 @@ static int shm_region_refuse(int rc, int fd, const char *what, int64_t found, in
 	return rc;
 }
 
-/*
- * Compares the head with this process and the file's size, and fills in the layout. Reads each
- * number once.
- */
+/* Reads each number once. */
 static int shm_region_check_head(fl_shm *r, int fd)
 {
 	/* relaxed, all: the transfer of the descriptor has ordered them */
@@ -251,7 +247,7 @@ int fl_shm_seal(fl_shm *r)
 	return fl__shm_sys.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
-/* True if [offset, offset + size) lies in the data; for any values. */
+/* Correct for any values. */
 static bool shm_region_contains(const fl_shm *r, uint64_t offset, uint64_t size)
 {
 	return offset >= r->data && offset < r->total && size <= r->total - offset;

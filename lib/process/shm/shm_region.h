@@ -31,17 +31,14 @@ _Static_assert(sizeof(struct fl__shm_head) == 104, "struct fl__shm_head has no g
 
 /* Private to the process, and not read from the region again. */
 struct fl_shm {
-	struct fl__shm_head *head; /* where it is mapped */
-	uint64_t data, total;      /* offsets: of the first unit, and of the end */
+	struct fl__shm_head *head;
+	uint64_t data, total; /* offsets: of the first unit, and of the end */
 	struct fl__shm_arena arena;
 	int fd;
 	bool writable;
 };
 
-/*
- * Allocates real memory for a whole file, however many signals interrupt it. Returns 0 or an error
- * of fallocate(2).
- */
+/* Allocates real memory for a whole file. Returns 0 or an error of fallocate(2). */
 int fl__shm_fill(int fd, uint64_t size);
 
 /* How long an operation without a deadline waits for a monitor. */

@@ -10,17 +10,16 @@
  *                                  behind `head`
  *
  * Invariants
- *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may acquire
- *      them.
+ *   1. While the word has WAITERS, permits are added only under the monitor.
  *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
  *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
  *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has incremented
  *      `changes` and woken all waiters. CASes on one word decide both.
  *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
  *
- * Kills. In shm_sem_attempt(), between the CAS to WAITERS and the sleep: one release takes the slow
- * path. In shm_sem_release_waking(), before its CAS: no permit is released, the word still has
- * WAITERS, and the woken waiters sleep again. After its CAS: the woken waiters find the permits.
+ * Kills. Between the CAS to WAITERS and the sleep: one release takes the slow path. In
+ * shm_sem_release_waking(), before its CAS: no permit is released, the word still has WAITERS, and
+ * the woken waiters sleep again. After its CAS: they find the permits.
  */
 #include "core/base/atomic.h"
 #include "shm_wait_queue.h"
@@ -96,7 +95,7 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
-/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
+/* -EAGAIN: another thread has cleared WAITERS before. */
 static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;

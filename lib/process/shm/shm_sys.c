@@ -67,7 +67,7 @@ static int shm_sys_duplicate(int fd)
 
 static void shm_sys_close(int fd)
 {
-	(void)FL__SYS_RESULT(close(fd)); /* Linux releases the descriptor in any case */
+	(void)FL__SYS_RESULT(close(fd));
 }
 
 static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
@@ -119,7 +119,7 @@ static uint64_t shm_sys_min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Adds the numbers of two names in a file of lines "name number". False: neither is there. */
+/* The file has lines "name number". False: neither name is there. */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
@@ -140,7 +140,7 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 	return found;
 }
 
-/* How much memory the group may still use, at most `most`; its own caches count as free. */
+/* At most `most`; the group's own caches count as free. */
 static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[2 * 4096 + 64];

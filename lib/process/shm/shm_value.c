@@ -13,12 +13,12 @@
  * Linearization point: the store of changes_. A set that is killed before it leaves the old value;
  * the next set writes the second copy anew.
  *
- * A get takes no lock: it does not wait for a process that was stopped in a set, and works on
- * read-only memory. A get reads changes_, the copy, and changes_ again. A set writes to that copy
- * only after another set has changed changes_. So if both reads are equal, the copy was whole: by
- * the fences, a get that reads a word of a later set also reads the count before that set. (Boehm,
- * Can seqlocks get along with programming language memory models?, 2012.) The words are accessed by
- * relaxed atomics, since a get may read a word while a set writes it.
+ * A get takes no lock: it does not wait for a stopped process, and works on read-only memory. A get
+ * reads changes_, the copy, and changes_ again. A set writes to that copy only after another set
+ * has changed changes_. So if both reads are equal, the copy was whole: by the fences, a get that
+ * reads a word of a later set also reads the count before that set. (Boehm, Can seqlocks get along
+ * with programming language memory models?, 2012.) The words are accessed by relaxed atomics, since
+ * a get may read a word while a set writes it.
  */
 #include "core/base/atomic.h"
 #include "shm_lock.h"

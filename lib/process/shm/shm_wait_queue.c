@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait queue: waiting for a change of data that a monitor guards, when any process may be killed
- * at any instruction. Section 4 of docs/design.md ("Waking") says why a thread that changes the
- * guarded data
+ * Section 4 of docs/design.md ("Waking") says why a thread that changes the guarded data
  *   1. increments `changes` and wakes all waiters that sleep on `changes`,
  *   2. commits, by one store,
  *   3. clears `waiting`, and leaves the monitor.
@@ -14,13 +12,11 @@
  *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
  *                                  under the monitor
  *
- * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
+ * If `waiting` is set without a waiter, the next change makes a vain wake.
  *
- * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. An owner that
- * is served or gives up passes `head` to the next waiter; if the owner dies, the kernel does.
- * (Leader and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes
- * waiters behind `head`, which attempt and queue again: for speed, and for the waiters behind a
- * stopped process.
+ * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. (Leader and
+ * followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters behind
+ * `head`, which attempt and queue again: for speed, and for the waiters behind a stopped process.
  *
  * Waits with a token, of fibers and in a wait-any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.
@@ -51,10 +47,7 @@ void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 		fl__shm_wake(&q->head, more);
 }
 
-/*
- * Attempts once. On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to
- * sleep on.
- */
+/* On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to sleep on. */
 static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
 {
 	struct fl__shm_held held;
@@ -83,8 +76,8 @@ static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 }
 
 /*
- * Sleeps on `changes` between the attempts; `bridged`: by a bridge, under `cancel`. A process that
- * overwrites the count may change it for ever, so the waiter looks at the clock after each sleep.
+ * Sleeps on `changes` between the attempts; `bridged`: by a bridge, under `cancel`. A process may
+ * change the count for ever, so the waiter looks at the clock after each sleep.
  */
 static int shm_wait_unqueued(const struct fl__shm_op *op, bool bridged, int64_t deadline, fl_cancel_token *cancel)
 {

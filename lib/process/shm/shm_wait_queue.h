@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * The wait queue of an object: its waiters wait for a change of the data that a monitor guards
- * (shm_wait_queue.c). All-zero memory is an empty queue. A thread that changes the data:
+ * A wait queue: its waiters wait for a change of the data that a monitor guards. All-zero memory is
+ * an empty queue. A thread that changes the data:
  *
  *     rc = fl__shm_enter(&x->lock, &held, deadline);
  *     fl__shm_wake_before_commit(&x->queue);
@@ -41,7 +41,7 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*
  * Under the monitor, after the commit. `more`: so many waiters behind the owner of `head` are
- * woken, too, since that owner may be stopped.
+ * woken, too.
  */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 
@@ -49,7 +49,7 @@ void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 struct fl__shm_op {
 	struct fl__shm_lock *lock;
 	struct fl__shm_wait_queue *queue;
-	/* Under the monitor: performs the operation. Returns 0, an error, or -EAGAIN: not yet. */
+	/* Under the monitor. Returns 0, an error, or -EAGAIN: not yet. */
 	int (*attempt)(void *arg);
 	/* Without the monitor: guesses whether an attempt can succeed. */
 	bool (*may_succeed)(const void *arg);
