@@ -6,15 +6,11 @@
 #include <stdint.h>
 
 /*
- * What a new process inherits from its caller, although the fork server makes it.
- * fairlead/process.h lists the attributes; docs/design.md, section 4, says how they reach the
- * process.
+ * What a new process inherits from its caller, although the fork server makes it: docs/design.md,
+ * section 4.
  */
 
-/*
- * Hashes. A process comes only from a fork server that was made by a thread with the caller's
- * rights.
- */
+/* Hashes. A process comes only from a fork server with the caller's rights. */
 struct fl__rights {
 	/* Read first: users, groups, capabilities, securebits, no_new_privs, session keyring. */
 	uint64_t ids;
@@ -29,7 +25,7 @@ struct fl__rights {
 /* The fork server takes these on before it forks; the child sets the limits and the umask. */
 struct fl__settings {
 	uint64_t cpus[128]; /* the affinity */
-	struct {            /* the kernel's struct sched_attr, first version */
+	struct {            /* the kernel's struct sched_attr */
 		uint32_t size, policy;
 		uint64_t flags;
 		int32_t nice;
@@ -51,7 +47,7 @@ int fl__rights_read_first(struct fl__rights *rights);
 /* The umask and the ignored signals. */
 struct fl__mask_and_ignored {
 	int32_t umask;    /* -1: not known, without /proc */
-	uint64_t ignored; /* the lowest bit is signal 1; 0 without /proc */
+	uint64_t ignored; /* signal 1 is bit 0; 0 without /proc */
 };
 
 /*
@@ -60,12 +56,9 @@ struct fl__mask_and_ignored {
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
-/*
- * For the thread of a pool, which never changes its namespaces and its place: they are read once.
- */
+/* For the thread of a pool: its namespaces and its place are read once. */
 void fl__rights_fix_place(void);
 
-/* All rights. */
 int fl__rights_read(struct fl__rights *rights);
 
 bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);
@@ -82,7 +75,7 @@ void fl__settings_read(struct fl__settings *settings);
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 
-/* The process had the limits of `mine`. 0, or an error of the system. */
+/* The process had the limits of `mine`. */
 int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);
 
 #endif

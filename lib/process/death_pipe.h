@@ -22,7 +22,7 @@ void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
  * A child that this thread forks keeps `d` open, for fl__new_process_setup(), and no other death
- * pipe: a copy of an end would keep children alive. NULL: none.
+ * pipe. NULL: none.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);
 

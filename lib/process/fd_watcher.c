@@ -6,8 +6,8 @@
  * (EPOLLONESHOT): a new wait registers again.
  *
  * Invariants
- *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order:
- *      `fd_watcher_lock`, then a bucket of the parking lot.
+ *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
+ *      acquired before a bucket of the parking lot.
  *   2. One critical section enqueues a node and registers its events. One critical section dequeues
  *      a node and, with the last node, withdraws the entry's events. The kernel checks the
  *      descriptor at the registration: an earlier event is not missed.
@@ -38,7 +38,7 @@ enum { FD_WATCHER_ROWS = 64, FD_WATCHER_EVENTS = 64, FD_WATCHER_NONE = -1 };
 static const int64_t fd_watcher_interval = FL_MS(1); /* between two polls without a watcher */
 
 static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
-static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS]; /* lists, by descriptor modulo FD_WATCHER_ROWS */
+static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS];                     /* lists */
 static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* wakeup: for fd_watcher_end() */
 static bool fd_watcher_running;
 
@@ -47,7 +47,6 @@ static struct fl__watched_fd **fd_watcher_row(int fd)
 	return &fd_watcher_rows[(unsigned)fd % FD_WATCHER_ROWS];
 }
 
-/* `present`: whether there is an entry. */
 static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 {
 	uint32_t events = 0;
@@ -63,7 +62,6 @@ static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 	return events;
 }
 
-/* Returns 0 or a negative errno. */
 static int fd_watcher_register(int fd)
 {
 	bool present;
@@ -81,7 +79,7 @@ static int fd_watcher_register(int fd)
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	bool present = false; /* a late event may be another file's by now */
+	bool present = false; /* a late event may be another file's */
 	{
 		FL_LOCKED(&fd_watcher_lock);
 		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
@@ -238,8 +236,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one interval and reports "ready": then a wait-any
- * checks token and deadline, and polls all its objects again.
+ * Without a watcher, sleeps for one interval and reports "ready": a wait-any then checks token and
+ * deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -305,7 +303,7 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 /*
  * wait_fds does not poll first: this function polls after a timeout, or if the token was requested
  * before. A request during the wait ends the call without a poll. -ENOSYS: the context cannot wait
- * for the descriptors.
+ * for descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
                               fl_cancel_token *cancel)

@@ -15,10 +15,9 @@
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread, also a wait-any
  *
- * The first wait starts the watcher thread. If that fails, the waiter polls every millisecond. The
- * thread blocks all signals, and ends when the library is unloaded.
+ * If the watcher thread cannot be started, the waiter polls every millisecond.
  *
- * `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
+ * Returns
  *   0            ready, or cannot be polled. The caller's read or write must not block: another
  *                thread may be faster.
  *   -ETIMEDOUT
@@ -30,8 +29,8 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * For a wait-any: in the handle that owns the descriptor, or in the waiter's frame. While a node
- * is armed, the lock in fd_watcher.c guards the struct, and the descriptor must stay open.
+ * For a wait-any. While a node is armed, the lock in fd_watcher.c guards the struct, and the
+ * descriptor must stay open.
  */
 struct fl__watched_fd {
 	int fd;

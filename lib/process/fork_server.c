@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server: first the requests from the caller's process, then the fork server's loop.
- * docs/design.md, section 4, has the reasons.
+ * First the caller's process, then the fork server's loop. docs/design.md, section 4, has the
+ * reasons.
  *
- * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards the list
- * of fork servers and their counts. Starts use a fork server without the lock, each with its own
- * channel. A start that makes a fork server holds the lock until the fork server's hello, for up to
- * `answer_timeout`.
+ * `fork_server_lock` guards the list of fork servers and their counts. Starts use a fork server
+ * without the lock, each with its own channel. A start that makes a fork server holds the lock
+ * until the hello, for up to `answer_timeout`.
  *
- * If no live fork server was made by a thread with the caller's rights, the start makes one, which
- * then is the current one. A fork server that is not current lives until the handles of its
- * processes are freed. Until then a program that has dropped its privileges has its socket, so the
- * fork server refuses each request that the kernel says another user has sent (SO_PASSCRED).
+ * If no live fork server has the caller's rights, the start makes one, which then is the current
+ * one. A fork server that is not current lives until the handles of its processes are freed. Until
+ * then a program that has dropped its privileges has its socket, so the fork server refuses each
+ * request of another user (SO_PASSCRED).
  *
- * A start sends its request before it compares all rights. The new process waits for the go-ahead:
- * the start gives it when all rights are equal, else closes the channel and takes another fork
- * server.
+ * A start sends its request before it compares all rights. The new process waits for the go-ahead,
+ * which the start gives if all rights are equal. Otherwise the start closes the channel and takes
+ * another fork server.
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
  *   for a child's end     on a signalfd
  *   for the parent's end  on the parent's pidfd, and as the end of the socket
  *
- * When the parent ends the kernel also kills an exec'd fork server, even a stopped one, by its
- * death pipe. When the fork server ends the kernel kills the daemons, since the fork server's one
- * thread made them. Over a child's channel the fork server replies to the request, and reports the
- * child's end.
+ * When the parent ends, the death pipe also kills an exec'd fork server, even a stopped one. When
+ * the fork server ends, the kernel kills the daemons, since its one thread made them. Over a
+ * child's channel the fork server replies to the request, and reports the child's end.
  */
 #include "fork_server.h"
 #include "core/base/atomic.h"
@@ -51,12 +49,12 @@
 
 struct fl__fork_server {
 	struct fl__fork_server *next;
-	int socket, pidfd, pid;           /* socket -1: ended */
-	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
+	int socket, pidfd, pid; /* socket -1: ended */
+	struct fl__death_pipe death_pipe;
 	struct fl__rights rights;
 	bool refused;       /* cannot serve a caller's settings */
 	unsigned users;     /* starts, and one for `fork_server_current` */
-	unsigned processes; /* handles of its processes; changed without the lock, too */
+	unsigned processes; /* handles of its processes; also changed without the lock */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
@@ -211,13 +209,12 @@ static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, c
 	return rc != 0 ? rc : fork_server_make(FL__REEXEC_FORK_SERVER, rights, deadline, problem);
 }
 
-/* What is known of the thread that calls a start. */
 struct fork_server_caller {
 	struct fl__start *start;
 	int64_t deadline;
 	struct fl__rights rights;
 	struct fl__mask_and_ignored more;
-	bool complete; /* `rights` and `more` were read to the end */
+	bool complete; /* `rights` and `more` are complete */
 };
 
 static int fork_server_read_rest(struct fork_server_caller *c)
@@ -232,10 +229,7 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 	return rc;
 }
 
-/*
- * With the caller's rights, as far as these are known. The caller releases it with
- * fork_server_put().
- */
+/* With the caller's rights, as far as these are known. Released by fork_server_put(). */
 static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller *c)
 {
 	int rc = 0;
@@ -285,11 +279,10 @@ int fl__fork_server_pid(void)
 }
 
 /*
- * Called after a receive of the reply failed with `rc`, or after a reply with an error. If a reply
- * is unread in the channel, its process is killed here. If none was sent yet, the fork server
- * cannot send it, and kills the process. If the reply was read without the pidfd, for lack of a
- * free descriptor, its process is killed by pid: it has just been made, so that no other process
- * can have its number.
+ * After an error `rc`. If a reply is unread in the channel, its process is killed here. If none was
+ * sent yet, the fork server cannot send it, and kills the process. If the reply was read without
+ * the pidfd, for lack of a free descriptor, its process is killed by pid: it has just been made, so
+ * no other process has its number.
  */
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
@@ -304,7 +297,7 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 	start->problem = problem;
 }
 
-/* The caller releases `*s`. If it has died (-EPIPE), tries a new fork server, once. */
+/* The caller releases `*s`. Tries again, once, if the fork server has died (-EPIPE). */
 static int fork_server_send_request(struct fork_server_caller *c, int channel, struct fl__fork_server **s)
 {
 	int rc = -EPIPE;
@@ -347,10 +340,7 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 	return rc == 0 ? fork_server_send_go(c, channel) : rc;
 }
 
-/*
- * Sets `*again` if another fork server can serve the caller. Reads the rest of the rights while the
- * fork server makes the process.
- */
+/* Sets `*again` if another fork server can serve the caller. */
 static int fork_server_try(struct fork_server_caller *c, bool *again)
 {
 	int channel[2];
@@ -528,8 +518,8 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 }
 
 /*
- * In the child: waits until the parent knows that this fork server has the caller's rights. Makes
- * system calls only: each process would have to look other functions up (lazy binding).
+ * In the child. Makes system calls only: each process would have to look up other functions (lazy
+ * binding).
  */
 static void fork_server_take_go(int channel)
 {
@@ -601,7 +591,6 @@ static bool fork_server_is_abandoned(int channel)
 	return fl__fd_poll(channel, POLLIN) != 0;
 }
 
-/* Whether the caller has raised its limit since. */
 static bool fork_server_has_fewer_fds(const struct fl__request *request)
 {
 	return request->settings->limits[RLIMIT_NOFILE].now > fork_server_loop.settings.limits[RLIMIT_NOFILE].now;
@@ -640,7 +629,6 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
 	fl__fd_close(pidfd);
 	if (made && (rc != 0 || reply.error != 0)) {
-		/* the parent gets no handle of this process */
 		(void)kill(reply.pid, SIGKILL);
 		fork_server_loop.children[fork_server_loop.n - 1].channel = -1;
 		made = false;
@@ -672,7 +660,7 @@ static void fork_server_take_request(void)
 _Noreturn void fl__fork_server_serve(int parent)
 {
 	fl__process_set_identity("fairlead-fork", 0); /* for ps */
-	/* constructors of this program may have set handlers */
+	/* constructors may have set handlers */
 	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
 	fl__forks_empty_lot = true;
 	fl__new_process_rehearse();

@@ -4,7 +4,7 @@
 
 #include "process_start.h"
 
-/* The start method FL_PROCESS_FORK_SERVER: 0, or a negative errno with `problem` set. */
+/* The start method FL_PROCESS_FORK_SERVER. */
 int fl__fork_server_start(struct fl__start *start);
 
 /* Called when the handle of a process of this fork server is freed. */

@@ -26,7 +26,7 @@ void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 
-/* Its first 10 bytes in hexadecimal, after "~" if hashed; "unknown": no such module. */
+/* Its first 10 bytes, after "~" if hashed; "unknown": no such module. */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
 struct fl__task_identity {
@@ -50,7 +50,7 @@ uint32_t fl__task_far_check(const struct fl__task_identity *identity);
 
 struct fl__type_known {
 	const fl_task_type *type; /* NULL: none yet */
-	fl_task_type copy;        /* of the lookup: the address may since hold another type */
+	fl_task_type copy;        /* the address may since hold another type */
 	uint64_t changes;         /* the registry's count at the lookup */
 	uint64_t id;
 	uint32_t check, far_check;
@@ -63,8 +63,7 @@ struct fl__types_known {
 };
 
 /*
- * Returns:
- *
+ * Returns
  *   0
  *   -ENOENT   the type is not registered
  *   -EEXIST   another type has its name

@@ -23,7 +23,7 @@ FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
 
 enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
-/* Signal 1 is the lowest bit. */
+/* Signal 1 is bit 0. */
 struct fl__signal_sets {
 	uint64_t blocked; /* without those that an fl_signals has blocked */
 	uint64_t ignored;
@@ -43,7 +43,7 @@ struct fl__setup {
 	bool group;             /* leads a process group */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this single-threaded parent; 0: does not */
-	/* The process dies with the maker of this pipe, whichever its parent is; or NULL. */
+	/* The process dies with the maker of this pipe; or NULL. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
 	int keep; /* stays open, at a new number; -1: none */
@@ -51,15 +51,15 @@ struct fl__setup {
 
 /*
  * Called in the new process, with all signals blocked. Closes all descriptors that `setup` does not
- * name, resets the handlers and blocks `setup->signals`. Ends if what it dies with has ended.
- * Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID namespace; or another
- * errno. Makes system calls only: another thread of the parent may have locked the C library.
+ * name, resets the handlers and blocks `setup->signals`. Ends if the process that it dies with has
+ * ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID namespace; or
+ * another errno. Makes system calls only: another thread of the parent may have locked the C
+ * library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * In a fork server: calls what a task's run calls, so that no process has to look it up (lazy
- * binding).
+ * In a fork server: calls what a task's run calls, so that no process looks it up (lazy binding).
  */
 void fl__new_process_rehearse(void);
 
@@ -71,9 +71,9 @@ struct fl__request;
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Before the end of the process or a fork. Gives up after a second if another thread keeps stdin,
- * stdout or stderr locked: fflush(NULL) would wait. What the streams hold is then lost at an end,
- * and copied by a fork.
+ * Before an end or a fork. Gives up after a second if another thread keeps stdin, stdout or stderr
+ * locked: fflush(NULL) would wait. What the streams hold is then lost at an end, and copied by a
+ * fork.
  */
 void fl__flush_streams(void);
 

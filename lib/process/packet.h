@@ -10,8 +10,8 @@
 
 /*
  * Packets of bytes and descriptors over an AF_UNIX socket of type SOCK_SEQPACKET. A packet arrives
- * whole or not at all, even if its sender is killed, and even if several processes use one end. It
- * has at least one byte: a receiver could not tell an empty packet from the end.
+ * whole or not at all, even if its sender is killed, or several processes use one end. It has at
+ * least one byte: a receiver could not tell an empty packet from the end.
  */
 enum { FL__PACKET_FDS = FL__PASSED_FDS };
 #define FL__NO_USER UINT32_MAX
@@ -20,8 +20,8 @@ enum { FL__PACKET_FDS = FL__PASSED_FDS };
 int fl__packet_pair(int sockets[2]);
 
 /*
- * Sends `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space until the
- * deadline. Observes no cancel token. Returns
+ * Sends `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space. Observes no
+ * cancel token. Returns
  *   0
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      the packet never fits into the socket's buffer
@@ -35,10 +35,10 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 
 /*
  * Receives bytes into `data`, and descriptors (close-on-exec) into `fds`, which has room for
- * `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL. Waits until
- * the deadline. Observes no cancel token. Returns
+ * `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL. Observes no
+ * cancel token. Returns
  *   0
- *   -EPIPE      the peer has closed or was killed, and everything was received
+ *   -EPIPE      the peer has ended, and everything was received
  *   -ETIMEDOUT, -ENOMEM
  *   -EMSGSIZE   the packet has more than `room` bytes
  *   -EMFILE     it has more descriptors than room, or than this process may have

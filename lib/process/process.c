@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server reports over a process's channel how that process ended. The handle only peeks at
- * the report: fl_process_sentinel() returns the channel, which must stay readable. The handle reaps
- * a child of this process, which has no channel.
+ * The fork server reports over a process's channel how the process ended. The handle only peeks at
+ * the report: the channel is the sentinel, and must stay readable. The handle reaps a child of this
+ * process, which has no channel.
  *
  *   state           meaning                           next state
  *   PROCESS_RUNS    no end is known                   PROCESS_ENDED; PROCESS_ORPHAN: the channel
@@ -12,8 +12,8 @@
  *                   ends
  *   PROCESS_ENDED   `rc` and `status` are final
  *
- * `lock` of a handle guards its state. `process_list_lock` guards the list of all handles of this
- * process. Lock order: `process_list_lock`, then `lock`.
+ * Lock order: `process_list_lock`, which guards the list of all handles, then `lock`, which guards
+ * a handle's state.
  */
 #include "core/base/list.h"
 #include "core/base/panic.h"

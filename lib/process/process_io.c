@@ -102,7 +102,7 @@ static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 	return rc;
 }
 
-/* Returns 0: all pipes are closed; -EAGAIN: at least one is open; or the first other error. */
+/* Returns 0: all pipes are closed; -EAGAIN: one is open; or the first other error. */
 static int process_io_move(fl_process *p, fl_process_io *io)
 {
 	int all = 0;
@@ -145,7 +145,7 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
 }
 
-/* Up to 4,096 bytes. Returns as process_io_read(). */
+/* Returns as process_io_read(). */
 static int process_io_discard(int fd)
 {
 	char bytes[4096];
@@ -154,9 +154,8 @@ static int process_io_discard(int fd)
 }
 
 /*
- * For a process that is being stopped. `full`, by stream: the output has reached its limit, or
- * found no memory. Its further bytes are discarded, so that the kept bytes have no gap. Closes a
- * pipe after any other error.
+ * `full`, by stream: the output has reached its limit, or found no memory. Its further bytes are
+ * discarded, so that the kept bytes have no gap. Closes a pipe after any other error.
  */
 static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
 {
@@ -171,7 +170,6 @@ static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full
 	}
 }
 
-/* Moves the pipes until the process has ended. */
 static int process_io_stop(fl_process *p, fl_process_io *io, int64_t grace, fl_process_status *status)
 {
 	const int64_t deadline = fl_after(grace);

@@ -14,7 +14,7 @@ struct fl__start {
 	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
 	int far[FL__STREAMS];   /* the new process's ends, closed by fl_process_start() */
 	const char *problem;
-	const char *where; /* the process that failed; NULL: this one */
+	const char *where; /* the failed process; NULL: this one */
 	char text[200];
 	int pid, pidfd;
 	int channel; /* reports the end; -1: a child of this process */
@@ -25,7 +25,6 @@ struct fl__start {
 	struct fl__fork_server *server; /* that made the process; NULL: none */
 };
 
-/* 0, or a negative errno with `problem` set. */
 int fl__start_process(struct fl__start *start);
 
 /*
@@ -36,7 +35,7 @@ int fl__start_process(struct fl__start *start);
  */
 int fl__process_may_fork(const char **problem);
 
-/* Returns the child's pid; 0 in the child, with all signals blocked; or a negative errno. */
+/* Returns the child's pid; 0 in the child, with all signals blocked. */
 int fl__process_fork(int *pidfd);
 
 #endif

@@ -9,7 +9,7 @@
  * has ended or `deadline`. Not for a forked child.
  */
 
-/* Asks the process, or its group, to end. Returns 0, also when the process has ended; or -EPERM. */
+/* Asks the process, or its group, to end. Returns 0, also when it has ended; or -EPERM. */
 int fl__process_stop_begin(fl_process *p);
 
 /* Kills the process if it still runs at `deadline`. Returns as fl_process_stop(). */

@@ -350,10 +350,7 @@ int fl__fork_with_pidfd(int *pidfd)
 		*pidfd = fl__process_sys.pidfd(pid);
 		if (*pidfd < 0)
 			(void)kill(pid, SIGKILL); /* a failed start runs no task */
-		/*
-		 * A byte, since a forked child may hold the gate open. The send fails if the child
-		 * is dead.
-		 */
+		/* A byte, since a forked child may hold the gate open. */
 		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
 	}
 	if (pid != 0)

@@ -14,17 +14,17 @@
 
 /*
  * System calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results are 0,
- * a descriptor, a count, or a negative errno; errno keeps its value. New descriptors are
- * close-on-exec. new_process.c has the calls of a new process.
+ * a descriptor, a count, or a negative errno. New descriptors are close-on-exec. new_process.c has
+ * the calls of a new process.
  */
 
 struct fl__process_sys {
 	int (*fork)(void); /* the child's pid; 0 in the child */
 	/*
 	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
-	 * cannot be shared, forks, and returns at once. `pidfd` NULL: for a child that ends without
-	 * an exec, and is reaped here. wait() passes over this child, and its end sends no signal,
-	 * unless it is a fork.
+	 * cannot be shared, forks, and returns at once. `pidfd` NULL: the child ends without an
+	 * exec, and is reaped here. wait() passes over it, and its end sends no signal, unless it
+	 * is a fork.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
@@ -33,7 +33,7 @@ struct fl__process_sys {
 	int (*signal_group)(int pidfd, int pid, int signal);
 	/*
 	 * 1: reaped; 0: the child runs, and `wait` is false; -ECHILD: no such child. `wait`: waits
-	 * for the end of any process.
+	 * for the end.
 	 */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
 	/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
@@ -47,8 +47,8 @@ struct fl__process_sys {
 	int (*change_directory)(int directory);
 	int (*count_threads)(void); /* of this process */
 	int (*fd_limit)(void);      /* of this process */
-	const char *program;        /* this program */
-	int64_t answer_timeout;     /* how long a start waits for an answer, ns */
+	const char *program;
+	int64_t answer_timeout; /* of a start, in ns */
 };
 
 extern struct fl__process_sys fl__process_sys;
@@ -96,8 +96,8 @@ static inline int fl__fd_poll(int fd, short events)
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * If a standard stream is closed, `fd` may have its number, and other code would use `fd` as the
- * stream. Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
+ * If a standard stream is closed, other code would use a descriptor of its number as the stream.
+ * Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
 

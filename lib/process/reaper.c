@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The reaper sleeps in epoll_wait() on the children's pidfds, and on an eventfd for its end.
- * `reaper_lock` guards the children, and the thread's start and end. A child that cannot be
- * watched, for lack of memory, descriptors or threads, is watched from the next adoption on.
+ * `reaper_lock` guards the children, and the thread's start and end. A child that cannot be watched
+ * is watched from the next adoption on.
  */
 #include "reaper.h"
 #include "core/base/panic.h"

@@ -6,13 +6,10 @@
 
 /*
  * Reaps the children whose handles were freed, or whose start has failed. The thread lives from the
- * first such child until the process exits or the library is unloaded, and blocks all signals.
+ * first such child until the end of the process or the library.
  */
 
-/*
- * Takes over the pidfd of a child. `killed`: the child was sent SIGKILL, so even the end of the
- * reaper waits for it.
- */
+/* Takes over a child's pidfd. `killed`: even the end of the reaper waits for the child. */
 void fl__reaper_adopt(int pidfd, bool killed);
 
 /* 0 or 1. */

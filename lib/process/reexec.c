@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_main() makes the new process a fork server or the process of one task. A preloaded fork server
- * is a grandchild: this process forks a child, which forks it and ends. docs/design.md, section 4,
- * says why a fork server is an orphan.
+ * fl_main() makes the new process a fork server or the process of one task. docs/design.md, section
+ * 4, says why a fork server is an orphan.
  */
 #include "reexec.h"
 #include "core/base/panic.h"
@@ -36,7 +35,7 @@ extern char **environ;
 struct reexec_hello {
 	uint32_t magic, size;
 	int32_t pid;
-	uint32_t privileged; /* the program got rights by its execution, and serves no parent */
+	uint32_t privileged; /* the program got rights by its execution */
 	struct fl__build_id program;
 	struct fl__registry_digest registry;
 };

@@ -16,19 +16,16 @@ enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__REEXEC_PRELOADED = 'p' };
 
-/*
- * What an execution of this program needs and misses: fl_main(), a start without the loader's
- * command, /proc. NULL: nothing. Static text, to follow "needs".
- */
+/* What an execution of this program misses, as a text to follow "needs"; NULL: nothing. */
 const char *fl__reexec_missing(void);
 
 /*
- * Returns 0; or, if something is missing, logs that `method` needs it, then `or_else`, sets
- * `*problem`, and returns -ENOTSUP.
+ * 0; or, if something is missing, -ENOTSUP: logs that `method` needs it, then `or_else`, and sets
+ * `*problem`.
  */
 int fl__reexec_check(const char *method, const char *or_else, const char **problem);
 
-/* By unshare() or setns(): children of this thread are elsewhere. */
+/* By unshare() or setns(). */
 bool fl__has_left_pid_namespace(void);
 
 /*

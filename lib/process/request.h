@@ -11,13 +11,13 @@
 
 enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END, FL__MAGIC_GO };
 
-/* The last message on a process's channel. */
+/* The last message on a channel. */
 struct fl__end_report {
 	uint32_t magic, size;
 	int32_t code, signal;
 };
 
-/* Lets a process of a fork server begin its task. Without it the process exits. */
+/* Lets a process of a fork server begin its task. */
 struct fl__go {
 	uint32_t magic, size;
 	struct fl__mask_and_ignored more;
@@ -25,7 +25,7 @@ struct fl__go {
 
 /*
  * The request to run a task in a process, and the reply. A receiver checks every size, count and
- * index before use.
+ * index.
  *
  * Descriptors, in this order: the new process's channel (to a fork server); its directory; its open
  * streams; those passed on; the argument, if too large for the packet. A request to a fork server
@@ -45,10 +45,10 @@ enum {
 	FL__REQUEST_FDS = FL__SETUP_FDS + 3,
 };
 
-/* 0 or a negative errno. `channel` -1: none. */
+/* `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
-/* Returns its descriptor or a negative errno. */
+/* Returns its descriptor or an error. */
 int fl__sealed_memory(const void *bytes, size_t size);
 
 /* From a request, or of a forked child. */
@@ -67,9 +67,9 @@ struct fl__request {
 
 struct fl__start_reply {
 	uint32_t magic, size;
-	int32_t error;     /* a negative errno; or 0 */
+	int32_t error;
 	int32_t pid;       /* a fork server also sends the pidfd */
-	uint32_t has_task; /* whether the task exists there */
+	uint32_t has_task; /* 1: the task exists there */
 	uint32_t refused;  /* the fork server may not take on the settings */
 	struct fl__task_identity theirs;
 };
@@ -78,7 +78,7 @@ struct fl__start_reply {
  * The caller closes `fds`, also after an error. Returns
  *   0
  *   -EBADMSG         not a request
- *   -EMFILE          not the number of descriptors that it needs
+ *   -EMFILE          another number of descriptors
  *   -ENOENT          no such task
  *   -EPROTO          a task of another identity, which `reply` has
  *   -EEXIST          different types have its name

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The child shares the parent's memory until its exec, and reports an error over a pipe that the
- * exec closes. Another thread's forked child may hold the pipe open for long. So the parent does
- * not wait for the end of the pipe: when clone() returns, the child has called exec or has ended.
- * Where an emulator or a tool copies the memory, the parent waits with a deadline.
+ * exec closes. Another thread's forked child may hold the pipe open. So the parent does not wait
+ * for the end of the pipe: when clone() returns, the child has called exec or has ended. Where an
+ * emulator or a tool copies the memory, the parent waits with a deadline.
  *
  * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
  *
@@ -24,7 +24,6 @@
 
 enum { SPAWN_STACK_SIZE = 64 << 10 };
 
-/* Tries each path, as execvp() does. */
 FL__RAW static int spawn_exec_first(const struct fl__spawn *spawn)
 {
 	int rc = -ENOENT;

@@ -21,7 +21,7 @@ struct fl__spawn {
  * Waits for the exec of a child, which has all attributes of the calling thread that a fork() hands
  * down. Returns 0 or a negative errno.
  *
- * An orphan is the child of a process that ends at once: wait() in this process does not see it.
+ * An orphan is the child of a process that ends at once.
  */
 int fl__spawn(struct fl__spawn *spawn);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Endpoints. The two programs connect by a packet socket (lib/process/packet.h). The server sends
- * one packet, the hello, which has the region's descriptor, and never reads. So no client can hold
- * it up, and it needs no deadline for a client. The client makes all comparisons. Afterwards the
- * connection is the pipe.
+ * The two programs connect by a packet socket. The server sends one packet, the hello, which has
+ * the region's descriptor, and never reads: docs/design.md, section 4 ("Endpoints"). The client
+ * makes all comparisons. Afterwards the connection is the pipe.
  */
 #include "../fd_watcher.h"
 #include "../packet.h"
@@ -94,7 +93,6 @@ static int endpoint_check_peer(int fd, const uid_t *users, unsigned n, struct uc
 
 /* The server. */
 
-/* Returns 0, -ENAMETOOLONG, -ENOMEM. */
 static int endpoint_new(fl_endpoint **made, const fl_endpoint_config *config)
 {
 	fl_endpoint *o = fl__alloc(1, sizeof *o);
@@ -220,7 +218,6 @@ int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline, f
 
 /* The client. */
 
-/* What a client has received. */
 struct endpoint_found {
 	struct endpoint_hello hello;
 	size_t size;   /* of the hello */
@@ -233,7 +230,7 @@ static int endpoint_refuse(const char *path, int rc, const char *why)
 	return rc;
 }
 
-/* Receives the hello: the first packet of an endpoint, with at most one descriptor. */
+/* The first packet, with at most one descriptor. */
 static int endpoint_receive(int fd, struct endpoint_found *found, int64_t deadline, fl_cancel_token *cancel)
 {
 	int came[FL__PACKET_FDS];
@@ -266,7 +263,6 @@ static void endpoint_make_printable(char *text, size_t size)
 			*text = '?';
 }
 
-/* Compares what the server has with what this client expects. */
 static int endpoint_compare(const char *path, int pid, struct endpoint_found *found,
                             const struct endpoint_hello *expected, bool needs_region)
 {
@@ -307,7 +303,6 @@ static int endpoint_check_server(const char *path, int fd, const fl_endpoint_con
 	return rc;
 }
 
-/* Makes all checks on the connection `fd`. */
 static int endpoint_inspect(const char *path, int fd, const fl_endpoint_config *config, fl_shm **region,
                             int64_t deadline, fl_cancel_token *cancel)
 {

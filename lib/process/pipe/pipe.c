@@ -184,10 +184,7 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 	return fl__packet_try_send(p->fd, parts, 2, m->fds + 1, m->n_fds);
 }
 
-/*
- * Only when there is space: a waiting sender holds no memory, unless another sender takes the
- * space.
- */
+/* Only when there is space: a waiting sender holds no memory. */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};

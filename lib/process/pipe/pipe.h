@@ -12,13 +12,11 @@
 
 /*
  * A message is one packet, which begins with a head. The bytes of a large message are in a sealed
- * memfd, the packet's first descriptor. The ends share only the kernel's queue: a killed process
- * leaves no user memory half-written.
+ * memfd, the packet's first descriptor.
  *
  * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
- * message, under `lock`. Between peek and take another process may receive on the same end: then
- * the receiver takes another message. If that does not fit, the handle *keeps* it, and returns it
- * next.
+ * message, under `lock`. In between another process may receive on the same end: then the receiver
+ * takes another message. If that does not fit, the handle *keeps* it, and returns it next.
  *
  * The peek also duplicates the descriptors, for a take that finds the descriptor table full.
  */
