@@ -21,7 +21,7 @@ struct fl__fiber_completion {
 };
 
 struct fl__completion_list {
-	struct fl__fiber_completion *first, *last; /* not yet taken, oldest first */
+	struct fl__fiber_completion *first, *last; /* not taken, oldest first */
 	size_t left;
 	size_t enough;      /* wakes the waiter when no more are left */
 	bool until_failure; /* or when a fiber has failed */

@@ -5,9 +5,8 @@
 #include "loop.h"
 
 /*
- * The lingering close (docs/design.md, section 5). The loop ends the writing, drops what the peer
- * still sends, and closes the socket at the peer's end, at an error, or after fl__linger_time. The
- * sockets that linger are in the order of their deadlines, and keep no loop running.
+ * The lingering close (docs/design.md, section 5). The loop closes the socket at the peer's end, at
+ * an error, or after fl__linger_time. The sockets that linger are in the order of their deadlines.
  */
 struct fl__linger {
 	struct fl__poller_source source;
@@ -17,7 +16,7 @@ struct fl__linger {
 	int fd;
 };
 
-/* Beyond this number the loop closes the oldest. */
+/* Beyond it the loop closes the oldest. */
 enum { FL__LINGER_MOST = 256 };
 
 extern int64_t fl__linger_time; /* ns; tests change it */

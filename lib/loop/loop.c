@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop. docs/design.md, section 5, has the reasons.
+ * docs/design.md, section 5, has the reasons.
  *
- * Events. The poller knows each source by its address. While the loop fires the events of one
- * wait, a `fire` may remove another source: the loop clears that source in the events that are
- * left. So a source may be freed as soon as it was removed.
+ * Events. While the loop fires the events of one wait, a `fire` may remove another source: the loop
+ * clears that source in the events that are left. So a removed source may be freed.
  *
  * Polls. With runnable fibers the loop runs a batch of switches, and then polls without sleeping.
  * A batch adapts to the time between two polls:
@@ -134,7 +133,7 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
 	return rc;
 }
 
-/* -ENOSYS: a descriptor cannot be registered, for instance since the loop watches it already. */
+/* -ENOSYS: a descriptor cannot be registered, for instance one that the loop watches. */
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
                          fl_cancel_token *cancel)
 {
@@ -218,7 +217,6 @@ static bool loop_wait_for_work(fl_loop *l)
 	return slept;
 }
 
-/* Polls, waits if no fiber is runnable, fires timers, runs fibers. */
 static void loop_step(fl_loop *l)
 {
 	if (l->sched->runnable > 0)
@@ -231,10 +229,7 @@ static void loop_step(fl_loop *l)
 	loop_run_batch(l);
 }
 
-/*
- * Cancels all fibers, also those of groups that began elsewhere, and runs the loop until they have
- * ended.
- */
+/* Cancels all fibers, also those of groups that began elsewhere, and runs until they have ended. */
 static void loop_drain(fl_loop *l)
 {
 	fl_cancel_token_request(&l->root);

@@ -14,9 +14,8 @@
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
  * runnable. An iteration polls for events, which wake fibers, checks the timers, and lets each
- * runnable fiber run. Other threads pass calls, and requests to cancel a fiber, to the scheduler's
- * inbox. callback_fiber, the loop's own, runs all callbacks of the user: calls, timers, watches. A
- * callback may wait.
+ * runnable fiber run. callback_fiber, the loop's own, runs the callbacks of calls, timers and
+ * watches, which may wait.
  */
 
 /* A member of the object that gets the events. `fire` may free that object. */
@@ -36,11 +35,11 @@ struct fl_loop {
 	bool held_up;     /* the loop has polled while a callback waited */
 	int poller, bell; /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
-	bool rung;  /* `bell` has ended this sleep */
+	bool rung;  /* `bell` ended this sleep */
 	bool armed; /* asleep in fl_loop_run_once(): a wake rings `bell` */
 	bool ending;
 	unsigned batch; /* switches before the next poll */
-	int64_t polled; /* time of the last poll with runnable fibers; 0: slept since */
+	int64_t polled; /* the last poll with runnable fibers; 0: slept since */
 	struct fl__timers timers;
 	bool has_values;              /* a timer has values of context variables */
 	int64_t firing;               /* the time, while timers are fired; else 0 */
@@ -65,9 +64,8 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_sourc
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
 /*
- * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is
- * NULL, except during the wait. `kind` and `object` are for reports. Returns 0, -ETIMEDOUT,
- * -ECANCELED.
+ * Suspends the calling fiber until fl__loop_wake(*waiter), or a spurious wakeup. `*waiter` is NULL,
+ * except during the wait. Returns 0, -ETIMEDOUT, -ECANCELED.
  */
 int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
                    fl_cancel_token *cancel);
@@ -85,7 +83,7 @@ int fl__loop_wait_fds(fl_loop *l, const struct pollfd *fds, unsigned n, enum fl_
                       int64_t deadline, fl_cancel_token *cancel);
 
 int fl__loop_run_callbacks(void *loop);
-/* Frees the calls of fl_loop_post(), and makes none. */
+/* Frees the calls, and makes none. */
 void fl__loop_free_calls(fl_loop *l);
 void fl__loop_free_timers(fl_loop *l);
 /* Of a timer, or of a socket that lingers. */
@@ -109,8 +107,8 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 void fl__loop_discard(fl_loop *l);
 
 /*
- * Returns the loop that the calling thread runs. NULL: there is none, or the caller `waits` and is
- * no fiber; the log says that `function` needs it.
+ * The loop that the calling thread runs. NULL: there is none, or the caller `waits` and is no
+ * fiber; logs that `function` needs it.
  */
 fl_loop *fl__loop_needed(bool waits, const char *function);
 
@@ -135,7 +133,7 @@ struct fl_fiber {
 	void *arg;
 	struct fl_group *group; /* NULL: none */
 	size_t number;
-	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
+	struct fl__fiber_completion *completions; /* fiber_completion.h */
 	bool joining;                             /* a joiner will free the fiber */
 };
 

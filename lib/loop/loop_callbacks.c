@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls, timers and watches: callback_fiber runs their callbacks (docs/design.md, section 5),
- * before all other fibers, so that the events which it reports are not stale.
+ * callback_fiber runs the callbacks of calls, timers and watches (docs/design.md, section 5),
+ * before all other fibers, so that the reported events are not stale.
  *
  * While a callback waits, the loop mutes each watch that is ready. When the callback returns, the
- * events of all watches in the list `fired` may be stale: the loop drops them, and the poller
- * reports the watches anew.
+ * events in the list `fired` may be stale: the loop drops them, and the poller reports the watches
+ * anew.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
@@ -112,7 +112,7 @@ static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 	t->values_ = fl__values_copy();
 	if (t->values_)
 		l->has_values = true;
-	/* Started while timers are fired: due in the next iteration. */
+	/* started while timers are fired: due in the next iteration */
 	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
@@ -215,7 +215,6 @@ static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 	}
 }
 
-/* The poller reports `w` again. */
 static void loop_watch_unmuted(fl_loop_watch *w)
 {
 	if (w->pending_ & WATCH_MUTED)

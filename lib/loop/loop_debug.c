@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
- * thread. A lock guards the data of the current run, which the watchdog thread reads. loop_dump.c
- * is apart: only its callers link the unwinder and the symbol tables.
+ * A run is the time for which a fiber, or the callbacks, keep the thread. A lock guards the data of
+ * the current run, which the watchdog thread reads. loop_dump.c is apart: only its callers link the
+ * unwinder and the symbol tables.
  */
 #include "loop_debug.h"
 #include "core/base/panic.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop executor: one FIFO of tasks, and fibers of one loop, each of which runs one task.
+ * One FIFO of tasks, and fibers of one loop, each of which runs one task.
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when it runs: so a task is pending until it runs, and tasks start in
@@ -19,14 +19,12 @@
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
- *   - passes a request of its token, which means that its loop ends, on to all tasks.
+ *   - passes a request of its token (its loop ends) on to all tasks.
  *
- * `waking`: the manager was signalled and does not hold the lock yet. So a burst of submits makes
- * one wake.
+ * `waking`: the manager was signalled and does not hold the lock yet.
  *
- * A fiber that waits for a queued task does not run it on its own stack, but starts a fiber for
- * the task, beyond the limit (loop_executor_start_further()): exec/run.c says why that is enough
- * for progress.
+ * A fiber that waits for a queued task starts a fiber for the task, beyond the limit
+ * (loop_executor_start_further()): exec/run.c says why that is enough for progress.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor. So the manager holds a task
@@ -109,7 +107,7 @@ static void loop_executor_proceed(struct loop_executor *c)
 		loop_executor_wake_manager(c);
 }
 
-/* Under the lock. The claim is not lost: other contexts remove the tasks that they claim. */
+/* Under the lock. The claim succeeds: other contexts remove the tasks that they claim. */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl__task_list_remove(&run->executor->queue, block);
@@ -373,8 +371,8 @@ static bool loop_executor_needs_loop(const struct loop_executor *c)
 }
 
 /*
- * The caller runs on the executor's own loop, or its thread runs the loop: a join would never end.
- * Before the first run any thread may still run the loop.
+ * The caller's thread runs the loop: a join would never end. Before the first run any thread may
+ * still run the loop.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {

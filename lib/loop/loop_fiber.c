@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop: each has a cancel token and an entry in its loop's list. The user's
- * fl_fiber begins with the scheduler's struct fl__fiber.
- *
  * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them.
  * Their tokens are children of the group's token. If a callback starts the first member, the group
  * is a child of the loop's token. A group that began elsewhere may be below no token of the loop:
@@ -82,7 +79,7 @@ static int loop_fiber_body(void *unused)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->in.detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report_error(f->in.name, rc);
-	/* Otherwise the joiner does: other threads may request it. */
+	/* else the joiner does: other threads may request it */
 	if (f->in.detached)
 		fl_cancel_token_destroy(&f->token.token);
 	FL__LIST_REMOVE(f);

@@ -7,7 +7,7 @@
 
 /*
  * Results are as in lib/core/base/sys.h; errno keeps its value. Another event loop can watch the
- * epoll, to embed this loop.
+ * epoll.
  */
 struct fl__poller_sys {
 	int (*create)(void);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first switch to a fiber gives it a stack (fl__fiber_prepare). After its end, the next flow
- * puts the stack back (fl__fiber_clean), and frees a detached fiber. Any other fiber is freed by
- * its join, or by a later detach.
+ * puts the stack back (fl__fiber_clean), and frees a detached fiber.
  *
  * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
  *

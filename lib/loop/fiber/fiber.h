@@ -28,7 +28,6 @@ struct fl__post {
 struct fl__sched_ops {
 	/*
 	 * Sleeps until a wake(). Acquires what wake() released. Returns
-	 *
 	 *   0
 	 *   -ETIMEDOUT  the deadline passed without a wake; the scheduler may call sleep again
 	 *   -EINTR      no wake, but the scheduler checks its queues
@@ -46,7 +45,7 @@ struct fl__sched_ops {
 
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, with its guard; 0: FL__STACK_SIZE */
-	size_t fiber_size; /* of what a struct fl__fiber is the first member of; 0: that struct's */
+	size_t fiber_size; /* of a struct that begins with a struct fl__fiber; 0: of that alone */
 	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
 	void (*ended)(struct fl__fiber *f);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */
@@ -62,7 +61,6 @@ void fl__sched_destroy(struct fl__sched *s);
 
 /*
  * Runs fibers until all have ended, and sleeps while none is runnable. Returns
- *
  *   0
  *   -ENOMEM
  *   -EBUSY       this thread runs a scheduler, or another thread has run `s`
@@ -119,7 +117,6 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
 /*
  * Waits for the fiber's end, stores its result in `*result` unless that is NULL, and frees the
  * fiber. One joiner at a time. Returns
- *
  *   0
  *   -ETIMEDOUT, -ECANCELED  the fiber runs on, and can be joined again
  *   -EDEADLK                the fiber has not ended, and the caller is that fiber, or no fiber of
@@ -127,7 +124,7 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  */
 int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* The parts of a join: the wait, and the release of the memory. */
+/* The parts of a join. */
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
 void fl__fiber_free(struct fl__fiber *f);
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /*
- * Tells AddressSanitizer, ThreadSanitizer (lib/core/base/sanitizer.h) and Valgrind about stacks
- * and switches. Valgrind's magic instructions are in every build and do nothing elsewhere. A
- * struct fl__flow is where a flow stands while suspended:
+ * Tells AddressSanitizer, ThreadSanitizer and Valgrind about stacks and switches. Valgrind's magic
+ * instructions are in every build and do nothing elsewhere. A struct fl__flow is where a flow
+ * stands while suspended:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler of one thread: a queue of runnable fibers, an inbox for other threads, timers, and
- * the parker of fibers. Fibers never move to another thread, so no switch needs a lock.
+ * The scheduler of one thread. Fibers never move to another thread, so no switch needs a lock.
  *
  * fl__wait.park_word of a fiber's wait (4, so that debuggers tell it from a lock's word):
  *
@@ -13,8 +12,8 @@
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
  * The function that clears SCHED_PARKED owes the fiber one entry: in the run queue on the fiber's
- * own thread, else, and for a signal handler, in the inbox. Until a parked fiber has its entry,
- * the fiber, its wait and its scheduler stay valid.
+ * own thread, else, and for a signal handler, in the inbox. Until a parked fiber has its entry, the
+ * fiber, its wait and its scheduler stay valid.
  *
  * fl__sched.inbox: fibers that other threads woke, and calls of other threads.
  *
@@ -31,9 +30,9 @@
  * for that wake, so the scheduler outlives the wake. Linearization point of a post: its CAS on the
  * inbox; of a wake before the park: its swap of park_word.
  *
- * Progress: a post is lock-free. A turn takes the posts that are there when it begins, and runs
- * each fiber that is runnable then, and a bounded number in all. So neither posts nor fibers that
- * always yield starve other fibers.
+ * Progress: a post is lock-free. A turn takes the posts that are there when it begins, runs each
+ * fiber that is runnable then, and a bounded number in all. So neither posts nor yields starve a
+ * fiber.
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
@@ -383,8 +382,8 @@ static bool sched_is_posted(const void *sched)
 }
 
 /*
- * A wake costs the waking thread some 10 us. So the scheduler spins on the inbox first, if another
- * thread soon ended the last sleep.
+ * A wake costs the waking thread some 10 us. So the scheduler spins first, if another thread soon
+ * ended the last sleep.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {

@@ -8,7 +8,7 @@
 #include "sanitizer_valgrind.h"
 #include "stack.h"
 
-/* The members that each wait touches come first: each cache line is a miss. */
+/* What each wait touches comes first: each cache line is a miss. */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
@@ -48,14 +48,12 @@ struct fl__sched {
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
 	uint32_t fork_count;
-	/* stack_overflow.c: the signal stack; NULL: the scheduler was never entered */
+	/* stack_overflow.c; NULL: the scheduler was never entered */
 	void *signal_stack;
-	bool watched;            /* a fiber has run since enter: see stack_overflow.c */
+	bool watched;            /* a fiber has run since enter */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
-	/*
-	 * Called before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none
-	 */
+	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;

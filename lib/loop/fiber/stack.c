@@ -20,9 +20,9 @@
  *   free     pool->blocks, last in first out
  *
  * At a get fewer stacks than blocks are used, so the get finds a stack. Returning memory costs a
- * system call, and its reuse a page fault. So the pool returns memory only if too much is free,
- * for runs of neighbours, when the scheduler is idle or the excess has lasted a second. Then it
- * also frees each slab whose parts are all free, unless no other slab has a free stack.
+ * system call, and its reuse a page fault. So the pool returns only an excess, for runs of
+ * neighbours. Then it also frees each slab whose parts are all free, unless no other slab has a
+ * free stack.
  */
 #include "stack.h"
 #include "core/base/list.h"

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * The memory of fibers (docs/design.md, section 5): a block for each fiber, and a stack from its
- * first run to its end. A pool keeps both for reuse, and belongs to one thread.
+ * The memory of fibers (docs/design.md, section 5): blocks and stacks. A pool keeps both for reuse,
+ * and belongs to one thread.
  *
  * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than
  * a page does not jump over it. A trim leaves at most as many free stacks with memory as there are

@@ -3,8 +3,8 @@
  * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
  * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
  * A turn in which no fiber runs does not change the signal stack: each change is a system call. A
- * frame larger than the guard can jump over it, unless -fstack-clash-protection makes the compiler
- * touch each page.
+ * frame larger than the guard can jump over it, unless the compiler touches each page
+ * (-fstack-clash-protection).
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * The stack switch. It needs only switch.c of the library.
+ * The stack switch.
  *
  *     struct fl__switch here, there;
  *     fl__switch_make(&there, stack, size, entry, arg);
@@ -59,7 +59,7 @@ struct fl__switch {
 static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
                                                            void (*entry)(void *arg), void *arg);
 
-/* The parts of fl__switch_make(): the control words, and the rest. */
+/* The parts of fl__switch_make(): control words; the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
@@ -72,7 +72,7 @@ static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s,
 
 /*
  * Suspends the caller in `from` and resumes `to`. Returns after a switch to `from` on the same
- * thread. Leaves errno, the signal mask, and other state of the thread alone.
+ * thread. Leaves errno and the signal mask alone.
  */
 static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
 static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sends and receives of datagrams. fd_io.h keeps the readiness; only -EAGAIN clears it.
+ * Only -EAGAIN clears the readiness (fd_io.h).
  *
  * The system keeps one pending error of a socket, and returns it from the next call, whatever that
  * call does. Without IP_RECVERR only a connected socket has such errors, all of its peer. With
@@ -84,7 +84,6 @@ static int datagram_pause(fl_datagram *d, const struct datagram_call *c, int64_t
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-/* Waits and tries again until the result is not -EAGAIN. */
 static ssize_t datagram_repeat(fl_datagram *d, const struct datagram_call *c)
 {
 	ssize_t n = -EAGAIN;
@@ -154,7 +153,7 @@ static bool datagram_must_resend(const fl_datagram *d, ssize_t rc, unsigned *tri
 	return d->peer_errors && datagram_may_be_peer_error(rc) && ++*tries < DATAGRAM_TRIES;
 }
 
-/* Prepares one message. Returns 0, -EAFNOSUPPORT. */
+/* Returns 0, -EAFNOSUPPORT. */
 static int datagram_fill(const fl_datagram *d, struct msghdr *m, struct sockaddr_storage *name, struct iovec *part,
                          const fl_datagram_address *to)
 {

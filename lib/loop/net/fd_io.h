@@ -17,10 +17,10 @@
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready`, by direction, is never false when an attempt would succeed. It begins as true. Each
- * edge sets it. -EAGAIN clears it, and so does a short read of a stream: later bytes make an edge
- * of their own (epoll(7)). `over` marks the two exceptions: an end or an error, which may come
- * with the last bytes in one edge; and urgent data, where a read stops early.
+ * `ready`, by direction, is never false when an attempt would succeed. It begins as true. Each edge
+ * sets it. -EAGAIN clears it, and so does a short read of a stream: later bytes make an edge of
+ * their own (epoll(7)). `over` marks the exceptions: an end or an error, which may come with the
+ * last bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -39,8 +39,8 @@ struct fl__io {
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
 /*
- * Ends the registration, and wakes the waiters; a forked child leaves the loop as it is. Returns
- * the descriptor, which the caller closes.
+ * Ends the registration, wakes the waiters; a forked child leaves the loop as it is. Returns the
+ * descriptor, which the caller closes.
  */
 int fl__io_close(struct fl__io *io);
 
@@ -59,7 +59,6 @@ void fl__io_set_ready(struct fl__io *io);
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
 void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
 
-/* Whether an attempt may succeed now. */
 static inline bool fl__io_ready(const struct fl__io *io, int direction)
 {
 	return io->ready[direction];

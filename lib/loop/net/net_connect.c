@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Happy eyeballs" (RFC 8305) in a simple form. The fiber begins the next attempt when one has
- * failed or connect_stagger has passed. The first that succeeds wins.
+ * "Happy eyeballs" (RFC 8305): the fiber begins the next attempt when one has failed or
+ * connect_stagger has passed.
  *
- * The fiber calls connect() again for the state of an attempt. Linux answers 0 or EISCONN:
- * connected; EALREADY: under way; else the attempt's error. SO_ERROR does not distinguish an
+ * The fiber calls connect() again for the state of an attempt. SO_ERROR does not distinguish an
  * attempt under way from a connected one.
  */
 #include "core/base/sys.h"

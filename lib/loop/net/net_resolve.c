@@ -65,7 +65,6 @@ static const char *resolve_reason(int error)
 	}
 }
 
-/* Returns `error`. */
 static int resolve_log_failure(const char *host, int error)
 {
 	fl__log(FL_LOG_ERROR, "cannot look up host \"%s\": %s: %s", host, fl_error_name(error), resolve_reason(error));

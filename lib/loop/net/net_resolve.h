@@ -31,7 +31,7 @@ struct fl__name_sys {
 
 extern struct fl__name_sys fl__name_sys;
 
-/* Returns the error for EAI_..., as fairlead/net.h has it. `system`: the errno of EAI_SYSTEM. */
+/* The error for EAI_.... `system`: the errno of EAI_SYSTEM. */
 int fl__lookup_error(int code, int system);
 
 /*
@@ -41,7 +41,7 @@ int fl__lookup_error(int code, int system);
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);
 
-/* Whether host, port and interface are the same. Both addresses are of one family of IP. */
+/* Compares host, port and interface. Both addresses are of one family of IP. */
 bool fl__is_same_address(const void *a, const void *b);
 
 /* The port of an address of IP, in network byte order. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Streams. fd_io.h keeps the readiness of the descriptor.
- *
  * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
  * size or up to a delimiter receives into the buffer, and copies complete bytes out. So a read
  * that gives up has nothing to put back, except a large one (stream_read_large()), and one that
@@ -214,8 +212,8 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 }
 
 /*
- * Makes one attempt. Returns the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL:
- * the system closes the descriptors.
+ * Returns a number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system closes the
+ * descriptors.
  */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {

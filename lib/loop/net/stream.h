@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 /*
- * The buffer exists only while there are received bytes, or the stream receives. The loop keeps
- * one unused buffer for the next stream.
+ * A buffer exists only while there are received bytes, or the stream receives. The loop keeps one
+ * for the next stream.
  */
 struct fl__stream_buffer {
 	size_t size;
