@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Doorbells over TCP; docs/design.md, section 4, "Death" and "Strangers", has the reasons. Rank 0
- * listens on a port that the system chooses. The address, with a secret cookie, reaches the worker
- * ranks over MPI; each connects, and says the cookie and its rank. Rank 0 tells each rank over MPI
- * whether it has taken the rank's connection within bell_timeout.
+ * docs/design.md, section 4, "Death" and "Strangers", has the reasons. Rank 0 listens on a port
+ * that the system chooses. The address, with a secret cookie, reaches the worker ranks over MPI;
+ * each connects, and says the cookie and its rank. Rank 0 tells each rank over MPI whether it has
+ * taken the rank's connection within bell_timeout.
  *
  * Rank 0 reads one greeting from each connection. It closes a connection without the cookie, and
  * the oldest silent one when there are BELL_STRANGERS more than ranks.

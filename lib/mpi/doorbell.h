@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * A doorbell is a TCP connection between rank 0 and a worker rank, beside MPI: rank 0 wakes a
- * sleeping rank, and each side learns of the other's death. A rank without a doorbell, as behind a
- * firewall, polls. All calls are under the engine lock, except fl__mpi_bell_fd().
+ * A doorbell is a TCP connection between rank 0 and a worker rank: rank 0 wakes a sleeping rank,
+ * and each side learns of the other's death. A rank without a doorbell polls. All calls are under
+ * the engine lock, except fl__mpi_bell_fd().
  */
 enum { FL__MPI_COOKIE = 16 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine: all calls of MPI, under `fl__mpi_lock`. docs/design.md, section 4 ("The executor over
- * MPI"), has the reasons, also for doorbells and sleeps.
+ * docs/design.md, section 4 ("The executor over MPI"), has the reasons, also for doorbells and
+ * sleeps.
  *
  * The test of the one posted receive costs less than a probe, which takes locks of MPI. Each call
  * of MPI costs as much as a short task. So messages to one rank are appended to a buffer, which a
@@ -62,7 +62,7 @@ struct engine_peer {
 static struct {
 	bool open; /* there are other ranks */
 	MPI_Comm control, data;
-	MPI_Comm spawned; /* with the ranks that rank 0 has spawned, if `spawns` */
+	MPI_Comm spawned; /* with the spawned ranks, if `spawns` */
 	bool spawns;
 	/* All arrays have `room` entries. */
 	MPI_Request *requests;
@@ -464,7 +464,7 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	return 0;
 }
 
-/* If rank 0 has sent more than the rank had got, it rings the rank's doorbell now. */
+/* If rank 0 has sent more than the rank had got, it rings now. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
 	if (fl__mpi_world.rank > 0)

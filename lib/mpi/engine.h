@@ -8,10 +8,9 @@
 #include <stddef.h>
 
 /*
- * Messages between ranks. MPI was started for MPI_THREAD_SERIALIZED: one thread at a time calls
- * MPI, the *leader*, which holds `fl__mpi_lock`. The lock is free while a thread sleeps, and while
- * it runs a task. All functions need this lock, unless their comment says otherwise; start and end
- * do not.
+ * Messages between ranks. One thread at a time calls MPI, the *leader*, which holds `fl__mpi_lock`.
+ * The lock is free while a thread sleeps or runs a task. All functions need this lock, unless their
+ * comment says otherwise; start and end do not.
  *
  * Lock order: the engine lock, then an executor's, then one of mpi_thread.lock, the lock of the
  * start, or a sleeper's.
@@ -19,7 +18,7 @@
 extern fl_mutex fl__mpi_lock;
 
 struct fl__mpi_world {
-	int rank, size;              /* size 0: MPI was not started; read without the lock, too */
+	int rank, size;              /* size 0: MPI was not started; also read unlocked */
 	uint32_t fork_count;         /* fl__fork_count at the start */
 	const char *host;            /* this rank's */
 	struct fl__mpi_hello *peers; /* rank 0: of each rank */
@@ -32,8 +31,8 @@ extern struct fl__mpi_world fl__mpi_world;
 const char *fl__mpi_version(void);
 
 /*
- * Connects the ranks, and fills fl__mpi_world. `hello`: of this rank; its `level` is set. On
- * failure the process ends with one line.
+ * Fills fl__mpi_world, and `level` of this rank's `hello`. On failure the process ends with one
+ * line.
  */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
@@ -55,8 +54,7 @@ struct fl__mpi_transfer {
 };
 
 /*
- * Copies a head, its text, and its data, unless they are only announced, into the next flush to
- * that rank. Returns 0, -ENOMEM.
+ * Copies a head, its text, and its data, unless announced, into the next flush. Returns 0, -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
 

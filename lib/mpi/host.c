@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker rank; docs/design.md, section 4 ("Inside a rank"), has the reasons. For each executor of
- * rank 0 the rank has an *inner* executor, on threads or processes. A message of rank 0 becomes a
- * *job*.
+ * A worker rank: docs/design.md, section 4 ("Inside a rank"). For each executor of rank 0 it has an
+ * *inner* executor, on threads or processes. A TASK becomes a *job*.
  *
- * One of two threads leads, which means that it receives:
+ * One of two threads leads, that is, receives:
  *
  *   thread            leads                              else
  *   the main thread   at first; and when the runner      looks each millisecond whether the runner
@@ -24,9 +23,8 @@
  *   ended       in `host.ended`: put there by a thread of the inner executor; a leader wakes
  *   replying    its result, announced, is on its way
  *
- * Up to the reply it is also in `jobs` of its pool, where a request to stop finds it. In the inner
- * executor it is a task of the type `host_job_type` on threads, and a chunk of its own type on
- * processes.
+ * Up to the reply the job is also in `jobs` of its pool. In the inner executor it is a task of the
+ * type `host_job_type` on threads, and a chunk of its own type on processes.
  *
  * Invariants
  *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
@@ -87,7 +85,7 @@ struct host_pool {
 	bool closing, has_closer;
 	char name[32];             /* of a worker, and of the runner during an inline job */
 	char text[FL_MESSAGE_MAX]; /* why there is no inner executor */
-	struct fl__mpi_head head;  /* the message that opened it, with its data */
+	struct fl__mpi_head head;  /* OPEN, with its data */
 	unsigned char data[];
 };
 
@@ -118,7 +116,7 @@ struct host_job {
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/* HOST_POLLS: rounds between two looks at the clock, without the lock. */
+/* HOST_POLLS: rounds between two looks at the clock. */
 enum { HOST_LONGS = 16, HOST_POLLS = 8 };
 
 static struct {
@@ -141,7 +139,7 @@ static struct {
 	fl_mutex lock;
 	struct host_job *ended, **ended_end;
 	struct host_pool *freed;
-	uint32_t handed_over; /* 1: one of the two is not empty; read without the lock, too */
+	uint32_t handed_over; /* 1: one of the two is not empty; also read unlocked */
 } host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
 
 static _Noreturn void host_abort(const char *why)
@@ -254,7 +252,7 @@ static void host_sent(struct fl__mpi_transfer *t)
 	host_free_job((struct host_job *)(void *)t); /* its first member */
 }
 
-/* Sends ENDED, with the result if there is one, and the text. Frees the job. */
+/* Sends ENDED. Frees the job. */
 static void host_reply(struct host_job *job, struct fl__mpi_head *head, const char *text)
 {
 	head->kind = FL__MPI_ENDED;
@@ -395,7 +393,6 @@ static void host_start_job(struct host_job *job)
 	}
 }
 
-/* Takes a job out of `waiting`. */
 static struct host_job *host_take_waiting(struct host_pool *p, struct host_job **link)
 {
 	struct host_job *job = *link;
@@ -499,7 +496,7 @@ static struct host_job *host_make_job(const struct fl__mpi_head *head)
 	return job;
 }
 
-/* Receives and drops a refused task's argument. */
+/* Drops a refused task's argument. */
 static void host_drain(int from, const struct fl__mpi_head *head)
 {
 	struct host_job *drain = host_new_job();
@@ -513,9 +510,8 @@ static void host_drain(int from, const struct fl__mpi_head *head)
 /* The inner executor. */
 
 /*
- * Makes the inner executor, as the message that opened the pool says. After a passing shortage the
- * next task tries again. A task may have changed the signals of the runner, which a new executor
- * would take over.
+ * After a passing shortage the next task tries again. A task may have changed the signals of the
+ * runner, which a new executor would take over.
  */
 static int host_create_inner(struct host_pool *p)
 {
@@ -745,8 +741,8 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 static bool host_round(void);
 
 /*
- * Runs jobs for the time `turn`. Up to HOST_TOGETHER replies leave together: a reply waits at most
- * for the time `held`, and for the job that runs. If that job is long, the main thread flushes.
+ * Up to HOST_TOGETHER replies leave together: a reply waits at most for the time `held`, and for
+ * the job that runs. If that job is long, the main thread flushes.
  */
 static bool host_run_waiting(void)
 {
@@ -836,7 +832,7 @@ static int host_run(void *arg)
 	return 0;
 }
 
-/* True: there is a runner, with the caller's signals, as the threads of the inner executors. */
+/* True: there is a runner. It has the caller's signals. */
 static bool host_start_runner(void)
 {
 	const fl_thread_config config = {.name = "mpi-runner"};
@@ -874,7 +870,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
-/* Rank 0 is closed, and has cancelled all that has not started. */
+/* Rank 0 has cancelled all that has not started. */
 static void host_on_terminate(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
@@ -1032,7 +1028,7 @@ static void host_leave(void)
 		        fl__mpi_world.host);
 }
 
-/* The runner leads. Sleeps up to the next look. Releases the engine lock for a while. */
+/* The runner leads. Releases the engine lock for a while. */
 static void host_watch(bool ran)
 {
 	static int64_t ran_at;

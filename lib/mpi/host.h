@@ -2,7 +2,7 @@
 #ifndef FL_MPI_HOST_H
 #define FL_MPI_HOST_H
 
-/* Serves on the main thread until rank 0 says that the job is over. */
+/* Serves on the main thread until EXIT. */
 void fl__mpi_host_serve(void);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The executor over MPI in rank 0, on the remote core (lib/process/remote/remote.c has the states
- * of a task). Its transport are the messages of wire.h; worker ranks run host.c. A posted task has
- * a *slot* of its rank. docs/design.md, section 4, has the reasons.
+ * Rank 0, on the remote core (lib/process/remote/remote.c has the states of a task). Its transport
+ * are the messages of wire.h. A posted task has a *slot* of its rank. docs/design.md, section 4,
+ * has the reasons.
  *
- * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all pools of the
- * process. Its leader, which holds the engine lock, is one of:
+ * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all pools. Its
+ * leader, which holds the engine lock, is one of:
  *
  *   leader           when                           rounds
  *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
@@ -19,12 +19,12 @@
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
  *                                         adds one tries to lead, or wakes the MPI thread. A
- *                                         leader serves them after its unlock (mpi_settle()).
+ *                                         leader serves them after its unlock.
  *   mpi_thread.rounds   the engine lock   rounds of pollers
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
  *   mpi_thread.called   atomic            a poller has left before its wait was over: the MPI
- *                                         thread leads, however many rounds there were
+ *                                         thread leads
  *
  * Invariants
  *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
@@ -97,7 +97,7 @@ struct mpi_pool {
 	/* The rounds. */
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
-	bool listed, touched; /* in mpi_thread.pools; has work: the leader's */
+	bool listed, touched; /* the leader's: in mpi_thread.pools; has work */
 	bool terminates;      /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten;                /* no leader uses the pool again */
@@ -121,7 +121,7 @@ struct mpi_pool {
 static struct {
 	uint32_t lock;          /* of fl__lock(): mpi_on_stop() must not park; guards the first part */
 	struct mpi_pool *ready; /* with something to do */
-	uint32_t has_ready;     /* 1: there is one; read without the lock, too */
+	uint32_t has_ready;     /* 1: there is one; also read unlocked */
 	uint32_t pools_made;
 	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
 	bool running, over;
@@ -157,7 +157,7 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* Ends the task, after ENDED and both transfers. */
+/* Ends the task after ENDED and both transfers. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
 	if (!s->ended || s->under_way > 0)
@@ -538,8 +538,8 @@ static void mpi_take_ready(void)
 }
 
 /*
- * Without the lock. The pool has no message under way: the leader removes it from both lists, and
- * does not use it again. The manager, which waits for that, may then end.
+ * Without the lock. The pool has no message under way, and no leader uses it again: the manager may
+ * end.
  */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
@@ -579,7 +579,7 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 
 /* Rounds. The engine lock is held, and no other. */
 
-/* The pool may be freed afterwards. True: there was something to do. */
+/* The pool may be freed afterwards. True: there was work. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
 	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
@@ -621,7 +621,7 @@ static void mpi_leave(void)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
-/* True: there was something to do. */
+/* True: there was work. */
 static bool mpi_round(bool receives)
 {
 	bool some = receives && fl__mpi_progress(mpi_handle);
@@ -645,10 +645,7 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/*
- * Without a lock, not on the MPI thread. `*some`: there was something to do. False: another thread
- * leads.
- */
+/* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
 static bool mpi_try_round(bool receives, bool *some)
 {
 	int state;
@@ -672,7 +669,7 @@ static bool mpi_has_ready(void)
 	return mpi_thread.ready != NULL;
 }
 
-/* After a thread's last round: serves pools that other threads have added meanwhile. */
+/* After a last round: serves pools that other threads have added meanwhile. */
 static void mpi_settle(void)
 {
 	bool some;
@@ -741,7 +738,7 @@ void fl__mpi_dismiss(void)
 	mpi_leave();
 }
 
-/* The manager: ends tasks that have user code, and breaks the pool, until no leader uses it. */
+/* The manager. */
 
 static void mpi_on_manage(struct fl__remote *r)
 {
@@ -806,7 +803,7 @@ static const struct fl__remote_transport mpi_transport = {
     .manage = mpi_on_manage,
 };
 
-/* A worker is idle, or a message is full. Else a later round sends more. */
+/* A worker is idle, or a message is full. */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
 	enum { TOGETHER = 16 };

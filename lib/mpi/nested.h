@@ -5,9 +5,8 @@
 #include "core/exec/executor.h"
 
 /*
- * The executor that a task of a worker rank finds as its own, fl_executor_current(). Each thread
- * has one, which runs nested tasks at once, on the thread's stack. A task that closes it closes it
- * only for itself.
+ * The executor that a task of a worker rank finds by fl_executor_current(). Each thread has one,
+ * which runs nested tasks at once, on the thread's stack. A task closes it only for itself.
  *
  * fl__mpi_nested_enter() enters the frame of a task, whose regions nested tasks find. Returns 0,
  * -ENOMEM.

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rank 0 sends the regions of an executor to each worker rank, before OPEN. docs/design.md, section
- * 4 ("Regions"), has the reasons.
+ * docs/design.md, section 4 ("Regions"), has the reasons.
  *
  * A *machine* is a host name, a boot, and a namespace of processes: ranks on one can share memory.
  * Each machine has one copy of a region, which one rank, the *owner*, has made. On rank 0's machine
- * the owner is rank 0, and the memory is the user's own. Elsewhere the owner is the first rank that
- * is told: it makes regions of the same sizes, and fetches their bytes. Then rank 0 tells the
- * machine's other ranks, which map the owner's memory through /proc/PID/fd, and compare device and
- * inode. A rank to which the access is denied becomes an owner, whose memory no other rank maps.
+ * the owner is rank 0. Elsewhere the owner is the first rank that is told: it makes regions of the
+ * same sizes, and fetches their bytes. Then rank 0 tells the machine's other ranks, which map the
+ * owner's memory through /proc/PID/fd, and compare device and inode. A rank to which the access is
+ * denied becomes an owner, whose memory no other rank maps.
  *
  * For each executor, a rank is in one of these states:
  *
@@ -20,10 +19,10 @@
  *   failed  HAS has come, with an error                            none
  *
  * Invariants
- *   1. No task begins before all ranks have the regions. So no task of the executor writes a region
- *      that is still being copied, and an executor whose regions cannot be sent runs no task.
+ *   1. No task begins before all ranks have the regions. So no task writes a region that is still
+ *      being copied.
  *   2. An owner has one piece under way at most, and asks for the next by WANT. So an owner can
- *      fail at any time, and no data are left that must be received.
+ *      fail at any time.
  *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
  *      closed on all ranks at once, and not while a rank is in the state "told".
  *
@@ -72,7 +71,6 @@ uint64_t fl__mpi_machine(const char *host)
 	return regions_hash(regions_hash(regions_hash(UINT64_C(0xcbf29ce484222325), boot), processes), host);
 }
 
-/* Returns 0, or a negative errno. */
 static int regions_describe(const fl_shm *region, struct fl__mpi_region *about)
 {
 	struct stat status;
@@ -388,10 +386,7 @@ static void receiver_succeed(const struct receiver *r)
 	receiver_answer(&head, "", &regions);
 }
 
-/*
- * Returns a descriptor, or a negative errno. Compares before the open, which could have effects on
- * another process's file.
- */
+/* Compares before the open, which could have effects on another process's file. */
 static int receiver_open(const struct fl__mpi_region *about, int pid)
 {
 	char path[64];
@@ -432,7 +427,6 @@ static void receiver_map_all(struct receiver *r)
 	receiver_succeed(r);
 }
 
-/* Returns 0, or a negative errno. */
 static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 {
 	int rc = fl_shm_create(region, (size_t)(about->total - about->data));

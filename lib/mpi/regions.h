@@ -7,11 +7,10 @@
 #include <stdbool.h>
 
 /*
- * The way of an executor's regions from rank 0 to the worker ranks: regions.c. Any thread may call
- * fl__mpi_sender_create(), fl__mpi_sender_free() and fl__mpi_received_free(); the leader calls all
- * others, under the engine lock.
+ * Any thread may call fl__mpi_sender_create(), fl__mpi_sender_free() and fl__mpi_received_free();
+ * the leader calls all others, under the engine lock.
  *
- * Processes with the same number, made from `host` also, can share memory. 0: unknown.
+ * Processes with the same number can share memory. 0: unknown.
  */
 uint64_t fl__mpi_machine(const char *host);
 
@@ -37,13 +36,13 @@ int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__m
 
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
-/* A rank has yet to answer, or receives. `s`: or NULL. */
+/* A rank has yet to answer, or receives. `s` may be NULL. */
 bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s);
 
-/* Receiving ranks fail; no other begins. `s`: or NULL. */
+/* Receiving ranks fail; no other begins. `s` may be NULL. */
 void fl__mpi_sender_stop(struct fl__mpi_sender *s);
 
-/* The ranks end: no message is answered any more. */
+/* No message is answered any more. */
 void fl__mpi_sender_leave(void);
 
 struct fl__mpi_received {

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Start and end of a rank.
- *
  * A launcher starts the program once for each rank, and tells the rank so by variables of the
  * environment. Under the launcher of another implementation, or one that does not speak its PMI
  * (plain srun), a rank sees a world of its own, and would do the whole work, or hangs. Such a
  * process ends here with one line.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
- * executor asks for them. They find the intercommunicator to rank 0 by MPI_Comm_get_parent(), in
- * place of MPI_COMM_WORLD; nothing else differs.
+ * executor asks for them. Those find the intercommunicator to rank 0 by MPI_Comm_get_parent().
  */
 #include "start.h"
 #include "core/base/panic.h"

@@ -11,7 +11,6 @@ void fl__mpi_main(int argc, char **argv);
 /*
  * Any thread. If no worker rank was started, starts `spawn` of them, which takes up to seconds.
  * Returns 0; or after a line in the log:
- *
  *   -ENOTSUP  there can be no executor
  *   -EAGAIN   the ranks cannot be spawned
  */

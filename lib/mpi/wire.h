@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /*
- * The messages between rank 0, which has the executors, and the worker ranks.
+ * The messages between rank 0 and the worker ranks.
  *
  * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
  * Each is a head, `text` bytes of a text, and `size` bytes of data. Data above FL__MPI_INLINE bytes
@@ -61,8 +61,8 @@ enum {
 	FL__MPI_SKIPPED = 4,     /* ENDED: cancelled before the start */
 	FL__MPI_KEPT = 8,        /* ENDED: the result counts despite the error */
 	FL__MPI_LATE = 16,       /* ENDED: a worker process was killed past the task's deadline */
-	FL__MPI_MISMATCH = 64,   /* ENDED: another task of that name, or none (see the text) */
-	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken (see the text) */
+	FL__MPI_MISMATCH = 64,   /* ENDED: another task of that name, or none */
+	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken */
 	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
 	FL__MPI_BETWEEN = 256,   /* ENDED: stopped between two elements */
 };
@@ -71,7 +71,7 @@ struct fl__mpi_head {
 	uint32_t kind, flags;
 	uint32_t pool, slot, round;
 	uint32_t check; /* of the task's identity */
-	uint64_t task;  /* identity of the task's type */
+	uint64_t task;  /* the type's id */
 	uint64_t size;  /* bytes of data */
 	int64_t rest;   /* nanoseconds to the deadline; FL_FOREVER: none */
 	uint32_t text;  /* bytes of text; 0: none */
@@ -80,7 +80,6 @@ struct fl__mpi_head {
 	int32_t error;
 };
 
-/* OPEN: what makes a rank's executor. */
 struct fl__mpi_open {
 	fl_executor_config config; /* without pointers */
 	uint32_t slots;

@@ -25,8 +25,8 @@ FL_BEGIN_DECLS
  * All of fairlead/executor.h applies. In addition:
  *
  * Ranks. A launcher of MPI starts the program once for each rank. On rank 0, which has all
- * executors, fl_main() returns. On all other ranks fl_main() serves until rank 0 ends, and then
- * ends the process. It ends processes that a launcher has started, but MPI does not connect.
+ * executors, fl_main() returns. On all other ranks it serves until rank 0 ends, and then ends the
+ * process. It also ends processes that a launcher has started, but MPI does not connect.
  *
  * Spawn. If there are no worker ranks, the first executor whose config has `spawn` starts so many
  * by MPI_Comm_spawn(), of the same program, with the same arguments. Spawned ranks serve all
@@ -39,9 +39,9 @@ FL_BEGIN_DECLS
  * goes.
  *
  * A task sees all that was written before the first submit. From the first submit until a task has
- * begun, the program must not write the regions, allocate in them, or hold locks there. Copies
- * contain the same offsets, root, blocks and locks. A sealed region (fl_shm_seal()) is read-only in
- * all ranks. Containers are machines of their own.
+ * begun, the program must not write the regions, allocate in them, or hold locks there. Copies have
+ * the same offsets, root, blocks and locks. A sealed region (fl_shm_seal()) is read-only in all
+ * ranks. Containers are machines of their own.
  *
  * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
  * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
@@ -63,9 +63,9 @@ FL_BEGIN_DECLS
  * The death of a rank ends the whole job. A task that crashes or calls exit() ends its rank, unless
  * tasks run in processes (fl_mpi_config).
  *
- * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks that still run there
- * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
- * job, with an error.
+ * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks there are asked to
+ * stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the job, with an
+ * error.
  *
  * MPI is started for MPI_THREAD_SERIALIZED: a program must make no calls of MPI beside an executor,
  * nor MPI_Init() or MPI_Finalize().
