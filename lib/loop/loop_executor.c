@@ -370,10 +370,7 @@ static bool loop_executor_needs_loop(const struct loop_executor *c)
 	return c->base.queue.length > 0 || c->under_way > 0;
 }
 
-/*
- * The caller's thread runs the loop: a join would never end. Before the first run any thread may
- * still run the loop.
- */
+/* A join on the loop's thread would never end. Before the first run that may be any thread. */
 static bool loop_executor_would_hang(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);

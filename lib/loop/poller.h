@@ -5,10 +5,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/*
- * Results are as in lib/core/base/sys.h; errno keeps its value. Another event loop can watch the
- * epoll.
- */
+/* With the rules of lib/core/base/sys.h. Another event loop can watch the epoll. */
 struct fl__poller_sys {
 	int (*create)(void);
 	/* `op`: EPOLL_CTL_ADD, _MOD or _DEL. Each event carries `source`. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The argument of a task points into the caller's frame: the caller waits for the task's end, even
- * if cancelled or late.
- */
+/* A task uses the caller's frame: the caller waits for its end, even if cancelled or late. */
 #include "to_thread.h"
 #include "core/base/sys.h"
 #include "core/debug/debug.h"

@@ -27,10 +27,7 @@ void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_hos
 /* A worker rank. False: it has no doorbell. */
 bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank);
 
-/*
- * Rank 0: waits two seconds at most for `n` ranks. Returns the connections by rank; -1: no
- * doorbell.
- */
+/* Rank 0: waits two seconds at most. Returns the connections by rank; -1: no doorbell. */
 const int *fl__mpi_bell_accept(const struct fl__mpi_address *address, int n);
 
 /* Rank 0 has not taken this rank's connection. */

@@ -30,10 +30,7 @@ extern struct fl__mpi_world fl__mpi_world;
 /* "Open MPI v4.1.4, package: ...", cut after the first comma. */
 const char *fl__mpi_version(void);
 
-/*
- * Fills fl__mpi_world, and `level` of this rank's `hello`. On failure the process ends with one
- * line.
- */
+/* Fills fl__mpi_world, and `level` of this rank's `hello`. A failure ends the process. */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
 
 /*

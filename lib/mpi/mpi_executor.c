@@ -537,10 +537,7 @@ static void mpi_take_ready(void)
 	fl__store_relaxed(&mpi_thread.has_ready, 0);
 }
 
-/*
- * Without the lock. The pool has no message under way, and no leader uses it again: the manager may
- * end.
- */
+/* Without the lock. No leader uses the pool again, so the manager may end. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;

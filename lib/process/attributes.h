@@ -5,10 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * What a new process inherits from its caller, although the fork server makes it: docs/design.md,
- * section 4.
- */
+/* What a process of the fork server inherits from the caller: docs/design.md, section 4. */
 
 /* Hashes. A process comes only from a fork server with the caller's rights. */
 struct fl__rights {

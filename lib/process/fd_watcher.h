@@ -28,10 +28,7 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 /* For the first of up to FL__WAIT_FDS descriptors. */
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * For a wait-any. While a node is armed, the lock in fd_watcher.c guards the struct, and the
- * descriptor must stay open.
- */
+/* For a wait-any. The lock in fd_watcher.c guards the struct. While armed, `fd` stays open. */
 struct fl__watched_fd {
 	int fd;
 	short events;

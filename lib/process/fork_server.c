@@ -517,10 +517,7 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
 }
 
-/*
- * In the child. Makes system calls only: each process would have to look up other functions (lazy
- * binding).
- */
+/* In the child. Makes system calls only: each process would look up functions (lazy binding). */
 static void fork_server_take_go(int channel)
 {
 	struct fl__go go;

@@ -59,10 +59,7 @@ static int process_io_read(int fd, const struct process_io_output *o)
 	}
 }
 
-/*
- * Returns -EAGAIN: the pipe is full; 0: all is written, or the pipe has no reader; or another
- * error.
- */
+/* Returns -EAGAIN: the pipe is full; 0: all is written, or no reader; or another error. */
 static int process_io_write(int fd, fl_process_io *io)
 {
 	while (io->written < io->input_size) {

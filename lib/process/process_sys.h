@@ -31,10 +31,7 @@ struct fl__process_sys {
 	int (*signal)(int pidfd, int signal);
 	/* `pid` leads or has led the group. -ESRCH: it has no member. */
 	int (*signal_group)(int pidfd, int pid, int signal);
-	/*
-	 * 1: reaped; 0: the child runs, and `wait` is false; -ECHILD: no such child. `wait`: waits
-	 * for the end.
-	 */
+	/* 1: reaped; 0, without `wait`: the child runs; -ECHILD: no such child. */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
 	/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);

@@ -19,10 +19,7 @@ enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't', FL__
 /* What an execution of this program misses, as a text to follow "needs"; NULL: nothing. */
 const char *fl__reexec_missing(void);
 
-/*
- * 0; or, if something is missing, -ENOTSUP: logs that `method` needs it, then `or_else`, and sets
- * `*problem`.
- */
+/* 0; or -ENOTSUP: logs what `method` needs, then `or_else`, and sets `*problem`. */
 int fl__reexec_check(const char *method, const char *or_else, const char **problem);
 
 /* By unshare() or setns(). */

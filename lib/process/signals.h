@@ -4,10 +4,7 @@
 
 #include <signal.h>
 
-/*
- * With the rules of lib/core/base/sys.h. Results are 0, a descriptor, a signal, or a negative
- * errno; errno keeps its value.
- */
+/* With the rules of lib/core/base/sys.h. */
 struct fl__signals_sys {
 	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, non-blocking */
 	int (*take)(int fd);                  /* takes a pending signal; -EAGAIN: none */

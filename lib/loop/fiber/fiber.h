@@ -78,10 +78,7 @@ void fl__sched_leave(struct fl__sched *s);
  */
 bool fl__sched_turn(struct fl__sched *s, size_t runs);
 
-/*
- * Sleeps until a wake, a fiber's deadline, or `deadline`. False: a fiber is runnable or a wake is
- * pending.
- */
+/* Sleeps until a wake or a deadline. False: a fiber is runnable, or a wake is pending. */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
@@ -107,10 +104,7 @@ bool fl__sched_is_of_this_thread(const struct fl__sched *s);
 /* NULL: none */
 struct fl__sched *fl__sched_entered(void);
 
-/*
- * The fiber will call function(arg) in a later turn. `name` is cut at 31 bytes; NULL: "fiber".
- * Returns 0, -ENOMEM.
- */
+/* A later turn calls function(arg). `name` is cut at 31 bytes; NULL: "fiber". 0 or -ENOMEM. */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
                      const char *name);
 
@@ -139,10 +133,7 @@ void fl__fiber_suspend(void);
 /* Ends the current or the next suspend of `f`, once. `f` runs next, in the current turn. */
 void fl__fiber_resume(struct fl__fiber *f);
 
-/*
- * Calls function(arg), which must not wait or switch, on the stack of `f`. False: `f` has not
- * begun.
- */
+/* Calls function(arg), which must not wait or switch, on the stack of `f`. False: not begun. */
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 

@@ -54,10 +54,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 /* Requires that all blocks were released. */
 void fl__stack_pool_end(struct fl__stack_pool *pool);
 
-/*
- * A block with arbitrary content, and its slab. Reserves a stack. Returns 0; -ENOMEM: nothing has
- * changed.
- */
+/* A block with arbitrary content, and its slab. Reserves a stack. Returns 0, -ENOMEM. */
 int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab);
 
 /* The reserved stack, with arbitrary content. */

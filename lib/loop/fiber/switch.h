@@ -142,10 +142,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #define FL__SWITCH_SVE
 #endif
 
-/*
- * hint 36 is bti j. The control word is written only if it differs: a write waits for the
- * pipeline.
- */
+/* hint 36 is bti j. Compares the control words, since a write waits for the pipeline. */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \
 	register struct fl__switch *x1 __asm__("x1") = to;                                                             \

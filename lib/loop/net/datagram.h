@@ -7,10 +7,7 @@
 #include <fairlead/datagram.h>
 #include <fairlead/mutex.h>
 
-/*
- * A fiber that must wait takes its turn: the holder of turn[direction] is the one waiter that
- * fd_io.h allows.
- */
+/* The holder of turn[direction] is the one waiter that fd_io.h allows. */
 struct fl_datagram {
 	struct fl__io io;
 	fl_mutex turn[2]; /* by direction */
@@ -26,10 +23,7 @@ int fl__datagram_check(const fl_datagram *d, bool waits);
 
 int fl__datagram_error(int rc);
 
-/*
- * For the family of `d`: an IPv6 socket takes IPv4 addresses mapped into IPv6. Returns the size,
- * or -EAFNOSUPPORT.
- */
+/* For an IPv6 socket maps IPv4 addresses into IPv6. Returns the size, or -EAFNOSUPPORT. */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 
 /* `size`: as the system stored it. A mapped IPv6 address becomes IPv4. */

@@ -211,10 +211,7 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->own, buffer, size);
 }
 
-/*
- * Returns a number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system closes the
- * descriptors.
- */
+/* Returns bytes; 0: the end; -EAGAIN; an error. `passed` NULL: the system closes descriptors. */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
 	ssize_t n;

@@ -199,10 +199,7 @@ static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
 }
 
-/*
- * A large message replaces one that fails by -EMSGSIZE, or by -ENOBUFS (no contiguous kernel
- * memory).
- */
+/* Sends a large message instead after -EMSGSIZE, or -ENOBUFS (no contiguous kernel memory). */
 static int pipe_send_once(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	if (m->head.kind == FL__PIPE_SMALL) {

@@ -901,10 +901,7 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 	}
 }
 
-/*
- * A death in the initializer is lasting, but not by a SIGKILL, which the kernel sends when memory
- * is short.
- */
+/* A death in the initializer is lasting, but not by SIGKILL: memory may be short. */
 static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
@@ -1196,10 +1193,7 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 	return process_pool_try_start(p) || some;
 }
 
-/*
- * Returns the time of the next work. The manager then holds the lock until it sleeps, so it misses
- * nothing.
- */
+/* Returns the time of the next work. The lock is then held until the sleep. */
 static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 {
 	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;

@@ -137,10 +137,7 @@ enum fl__rings_peeked {
 	FL__RINGS_DAMAGED, /* no sound worker writes that */
 };
 
-/*
- * If the oldest submission has ended, copies its completion. The caller may then read the result in
- * the ring.
- */
+/* If the oldest submission has ended, copies its completion. The result is in the ring then. */
 enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion);
 
 /* Requires that the oldest submission has ended. */

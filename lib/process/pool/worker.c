@@ -299,10 +299,7 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 	return error;
 }
 
-/*
- * A later kill would lose what the task has printed. Does not wait for a thread that has locked
- * `stdout`.
- */
+/* A later kill would lose the output. Does not wait for a thread that has locked `stdout`. */
 static void worker_flush_output(void)
 {
 	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)

@@ -55,10 +55,7 @@ struct fl__memfd_packet {
 };
 #define FL__MEMFD_MAGIC 0x31505041u /* "APP1" */
 
-/*
- * A worker's first packet, without a descriptor: unlike the word in its memory, a sent packet
- * cannot be changed.
- */
+/* A worker's first packet: unlike the word in its memory, a sent packet cannot change. */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
 /* No access raises SIGBUS then. Returns 0; -ENOMEM; or another error of the system. */

@@ -7,10 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * An allocator of units of a memory, which it does not access. Its map may lie anywhere.
- * shm_arena.c has the protocol.
- */
+/* An allocator of units of a memory, which it does not access. Its map may lie anywhere. */
 struct fl__shm_arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
 	uint32_t next, unused;

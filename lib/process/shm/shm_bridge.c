@@ -198,10 +198,7 @@ static void bridge_start_thread(void)
 	fl__lot_unpark(&lot);
 }
 
-/*
- * bridge_run() and bridge_sleep() run without bridge_lock, the other functions of a bridge under
- * it.
- */
+/* bridge_run() and bridge_sleep() run without bridge_lock, a bridge's other functions under it. */
 
 static void bridge_begin(struct bridge *b)
 {
@@ -458,10 +455,7 @@ static void bridge_rearm(struct bridge_entry *e)
 	bridge_wake(control);
 }
 
-/*
- * Waits for DONE; after an error, stored in *rc, asks for DONE and waits for it. False: the entry
- * is unlinked.
- */
+/* Waits for DONE; after an error, stored in *rc, asks for it and waits on. False: unlinked. */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {
 	*rc = fl__word_wait(&e->done, &bridge_done_word, deadline, cancel);

@@ -23,10 +23,7 @@
  */
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * As fl__shm_acquire(), for the calling thread; also returns -ECANCELED. Does not check that the
- * owner exists.
- */
+/* As fl__shm_acquire(); also returns -ECANCELED. Does not check that the owner exists. */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 
 /*

@@ -26,10 +26,7 @@ FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner
 /* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
-/*
- * Whether the lock has an owner or a waiter. A killed waiter may count until the lock is acquired
- * and released again.
- */
+/* Whether the lock has an owner or a waiter. A killed waiter may count until the next release. */
 bool fl__shm_is_busy(struct fl__shm_lock *l);
 
 #endif

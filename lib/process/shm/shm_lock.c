@@ -308,10 +308,7 @@ static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 		fl__store_relaxed(&list->first, (void *)&me->ends.front);
 }
 
-/*
- * Moves the node of the latest hold between those of `hold[1]` and `hold`. Meanwhile `pending`
- * names the lock.
- */
+/* Moves the latest node between those of `hold[1]` and `hold`, while `pending` names its lock. */
 static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__shm_hold *hold,
                                       const struct fl__shm_hold *latest)
 {
@@ -407,10 +404,7 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 	return false;
 }
 
-/*
- * Polls the lock for SHM_LOCK_SPIN. The pauses double: each access takes the cache line away from
- * the owner.
- */
+/* The pauses double: each access takes the cache line away from the owner. */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	enum { SHORTEST = 4, LONGEST = 128 };
@@ -522,10 +516,7 @@ static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l,
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = me->tid;
-	/*
-	 * release: what the owner wrote; pairs with shm_lock_acquire() and
-	 * shm_lock_acquire_if_free()
-	 */
+	/* release: pairs with shm_lock_acquire() and shm_lock_acquire_if_free() */
 	if (fl__cas_release(word, &expected, 0))
 		return;
 	if ((expected & FL__SHM_TID) != me->tid) {

@@ -137,10 +137,7 @@ FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value
 
 /* Directly after an acquire: its record. Valid until the next acquire or release. */
 struct fl__shm_hold *fl__shm_latest_hold(void);
-/*
- * The calling thread's record of `l`, for the context with the ID `owner`; 0: for any context.
- * NULL: not held.
- */
+/* The calling thread's record of `l`, for the context `owner`; 0: for any. NULL: not held. */
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner);
 
 #endif

@@ -69,10 +69,7 @@ static fl_shm_queue shm_queue_of(struct fl__shm_ring *r, size_t item_size, uint3
 fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start)
 {
 	struct fl__shm_ring *r = memory;
-	/*
-	 * A process that still refers to an older ring here finds no magic. No other process knows
-	 * the new ring.
-	 */
+	/* A process that still refers to an older ring here finds no magic. */
 	fl__store_relaxed(&r->magic, 0);
 	fl__in_program_order(); /* if the process is killed here, there is no queue */
 	memset(r, 0, offsetof(struct fl__shm_ring, magic));
@@ -152,10 +149,7 @@ static bool shm_queue_is_possible(const fl_shm_queue *q, const struct shm_queue_
 
 static void shm_queue_read_state(const fl_shm_queue *q, struct shm_queue_state *s)
 {
-	/*
-	 * acquire: `in` is loaded after `out`. So without the lock the ring looks fuller rather
-	 * than emptier.
-	 */
+	/* acquire: loads `in` after `out`. So the ring looks fuller rather than emptier. */
 	s->out = shm_queue_unpack(fl__load_acquire(&q->ring->out));
 	s->in = shm_queue_unpack(fl__load_relaxed(&q->ring->in));
 	s->closed = fl__load_relaxed(&q->ring->closed);
@@ -235,10 +229,7 @@ static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_s
 	fl__shm_wake_before_commit(&r->space);
 	/* release: the copy comes first, to memory that may outlive a killed process */
 	fl__store_release(&r->out, shm_queue_pack(out));
-	/*
-	 * Items: wakes as many waiters as can put. Frames: wakes all, since the first may need the
-	 * most space.
-	 */
+	/* Items: wakes as many as can put. Frames: wakes all: the first may need the most space. */
 	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
 

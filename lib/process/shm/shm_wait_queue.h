@@ -39,10 +39,7 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 
 /* Under the monitor, before the commit: wakes the waiters that sleep on `changes`. */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
-/*
- * Under the monitor, after the commit. `more`: so many waiters behind the owner of `head` are
- * woken, too.
- */
+/* Under the monitor, after the commit. Also wakes `more` waiters behind the owner of `head`. */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 
 /* An operation that may have to wait. */
