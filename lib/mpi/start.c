@@ -32,10 +32,7 @@ static struct {
 	bool has_served; /* a worker rank, at its end */
 } start = {.lock = FL_MUTEX_INIT};
 
-/*
- * Whether a process without a launcher can spawn ranks. MPICH hangs if the mpiexec in PATH is of
- * version 4.0, or of another MPI.
- */
+/* Without a launcher MPICH hangs if the mpiexec in PATH is of version 4.0, or of another MPI. */
 #ifdef OPEN_MPI
 enum { START_NEEDS_NO_LAUNCHER = true };
 #else

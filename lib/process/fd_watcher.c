@@ -15,8 +15,8 @@
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
  *
- * Progress: blocking, on `fd_watcher_lock`, for a few system calls (the first wait also starts the
- * thread), or for the nodes of one descriptor.
+ * Progress: blocking, on `fd_watcher_lock`, for a few system calls, the start of the thread, or the
+ * nodes of one descriptor.
  */
 #include "fd_watcher.h"
 #include "core/base/list.h"

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * A new process may share its parent's memory before its exec or its task. So FL__RAW functions are
- * not instrumented, and call no function that a sanitizer intercepts.
+ * A new process may share its parent's memory. So FL__RAW functions are not instrumented, and call
+ * no function that a sanitizer intercepts.
  */
 #define FL__RAW __attribute__((no_sanitize("address", "thread", "undefined")))
 
@@ -34,7 +34,7 @@ uint64_t fl__signals_blocked(bool for_task);
 uint64_t fl__signals_ignored(void);
 
 struct fl__setup {
-	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, 3, ...; -1: closed */
+	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, ...; -1: closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
 	bool through_exec;      /* descriptors from 3 on survive an exec */
 	bool keep_handlers;     /* of fault signals */
@@ -42,7 +42,7 @@ struct fl__setup {
 	bool has_defaults;      /* by fl__new_process_reset_signals(), in the parent */
 	bool group;             /* leads a process group */
 	int cwd;                /* the new directory; -1: unchanged */
-	int parent;             /* the process dies with this single-threaded parent; 0: does not */
+	int parent;             /* dies with this single-threaded parent; 0: does not */
 	/* The process dies with the maker of this pipe; or NULL. */
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;

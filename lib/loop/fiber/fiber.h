@@ -10,15 +10,15 @@
 
 /*
  * Fibers take turns on their scheduler's thread, each on its own stack. errno, the floating-point
- * control word and the locals (fl_local) belong to the fiber, the signal mask and pthread mutexes
- * to the thread. Unless a comment says otherwise, only that thread calls a function.
+ * control word and fl_local belong to the fiber, the signal mask and pthread mutexes to the thread.
+ * Unless a comment says otherwise, only that thread calls a function.
  */
 struct fl__sched;
 struct fl__fiber;
 
 /*
- * An entry of a scheduler's inbox. The scheduler's thread calls `function`, which must not wait;
- * the entry stays valid until then. NULL: the entry makes its fiber runnable.
+ * An entry of an inbox. The scheduler's thread calls `function`, which must not wait; the entry
+ * stays valid until then. NULL: the entry makes its fiber runnable.
  */
 struct fl__post {
 	struct fl__post *next;
@@ -92,7 +92,6 @@ void fl__sched_disarm(struct fl__sched *s, bool woken);
 /* Any thread. */
 void fl__sched_post(struct fl__sched *s, struct fl__post *post);
 
-/* Calls the posts, and makes the woken fibers runnable. */
 void fl__sched_take_inbox(struct fl__sched *s);
 
 /* FL_FOREVER: none */

@@ -12,8 +12,7 @@
  *     fl__switch_make(&there, stack, size, entry, arg);
  *     fl__switch_to(&here, &there);           // runs entry(arg) until it switches back to `here`
  *
- * x86-64 and aarch64 have code of their own; all other systems, and FL__SWITCH_UCONTEXT, use
- * ucontext.
+ * Systems other than x86-64 and aarch64, and FL__SWITCH_UCONTEXT, use ucontext.
  *
  * The inline assembly lists the registers as clobbered, so the compiler saves only those that it
  * still needs: mostly none. The assembly saves those that cannot be listed: the stack pointer, the

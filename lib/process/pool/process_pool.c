@@ -257,7 +257,6 @@ static void process_pool_post_exit(struct fl__process_pool_worker *w)
 	fl__rings_flush(&w->rings);
 }
 
-/* The task leaves its worker. */
 static void process_pool_vacate(struct fl__process_pool_worker *w, struct fl__task_block *block)
 {
 	w->blocks[block->seq % FL__RINGS_DEPTH] = NULL;
@@ -287,7 +286,6 @@ static void process_pool_on_stop(struct fl__task_block *block, bool by_token)
 	process_pool_wake_manager_at(w->pool, fl__later(now, w->pool->request_grace));
 }
 
-/* Recalls up to `n` tasks that have not started. */
 static void process_pool_recall_newest(struct fl__process_pool_worker *w, uint32_t n)
 {
 	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
@@ -303,7 +301,6 @@ static bool process_pool_worker_has_room(const struct fl__process_pool_worker *w
 	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
 }
 
-/* NULL: no worker has room. */
 static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
 {
 	struct fl__process_pool_worker *best = NULL;
@@ -340,7 +337,6 @@ static bool process_pool_wants_worker(const struct fl__process_pool *p)
 	       !p->base.broken && !p->terminated;
 }
 
-/* If no task is queued, an idle worker steals. */
 static void process_pool_dispatch(struct fl__process_pool *p)
 {
 	if (p->base.queue.head || (p->remote.posted.length > 1 && process_pool_steal(p))) {
@@ -352,7 +348,6 @@ static void process_pool_dispatch(struct fl__process_pool *p)
 		process_pool_wake_manager_at(p, p->retry_at);
 }
 
-/* `kill_reason` is for the message. */
 static void process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason)
 {
 	if (w->kill_reason)
@@ -376,10 +371,7 @@ static int process_pool_map_result(struct fl__task_block *block, int fd, size_t 
 	return 0;
 }
 
-/*
- * Receives packets of the worker: up to the task's result, which is a memfd; or, without a task, up
- * to "ready". Other packets may come before.
- */
+/* Receives packets up to the task's result, a memfd; or, without a task, up to "ready". */
 static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
 {
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
@@ -849,7 +841,6 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
-/* Queues a new attempt of a started task, or fails it. */
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                         const char *how)
 {
@@ -955,7 +946,7 @@ static int64_t process_pool_running_since(const struct fl__process_pool_worker *
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
+/* When a started task is killed for its deadline; FL_FOREVER: never. */
 static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
 {
 	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
@@ -999,8 +990,8 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 }
 
 /*
- * Passes on new requests to stop. Kills workers whose tasks run for too long. Returns when to call
- * it again. Watches a killed worker's tasks, too: of these more may pass their deadlines.
+ * Returns when to call it again. Watches a killed worker's tasks, too: more of them may pass their
+ * deadlines.
  */
 static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 {
@@ -1147,8 +1138,8 @@ static void process_pool_disarm(struct fl__process_pool *p)
 }
 
 /*
- * Sleeps until an event or `until`: a nap if waiting threads have fetched since the last call.
- * True: they have fetched in this nap, too, and nothing else has happened.
+ * A nap if waiting threads have fetched since the last call. True: they have fetched in this nap,
+ * too, and nothing else has happened.
  */
 static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
 {

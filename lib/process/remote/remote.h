@@ -6,9 +6,9 @@
 #include "core/exec/executor.h"
 
 /*
- * What executors share whose tasks run in other processes. A *transport* takes a task to a worker
+ * The core of executors whose tasks run in other processes. A *transport* takes a task to a worker
  * and brings its end back: rings (process_pool.c), or messages to ranks (lib/mpi/mpi_executor.c).
- * remote.c has the states of a task and the invariants.
+ * remote.c has the states and the invariants.
  *
  * The executor's lock guards all state. It is held in each function and each operation of a
  * transport, unless the comment says otherwise.
@@ -56,7 +56,7 @@ struct fl__remote {
 	struct fl__type_known initializer;
 	struct fl__task_list posted;                                  /* in the order of their posts */
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
-	unsigned completers; /* threads that may add tasks to `kept` */
+	unsigned completers;                                          /* threads that may add tasks to `kept` */
 	fl_thread manager;
 	bool running, finished; /* the manager */
 };

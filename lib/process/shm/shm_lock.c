@@ -73,7 +73,7 @@
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-/* The growth of `holds`: a thread that holds a third lock gets room for 40. */
+/* A thread that holds a third lock gets room for 40. */
 enum { SHM_LOCK_GROWTH = 20 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
@@ -486,7 +486,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-/* Acquires the lock, and leaves `pending` set. */
+/* Leaves `pending` set. */
 static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
