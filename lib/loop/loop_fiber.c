@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them.
- * Their tokens are children of the group's token. If a callback starts the first member, the group
- * is a child of the loop's token. A group that began elsewhere may be below no token of the loop:
- * the loop's end requests its fibers' tokens one by one (loop_drain()), and from then on starts
- * no fiber of a group.
+ * Fibers of groups (exec/group.c has the tables) are detached: the group alone waits for them. If a
+ * callback starts the first member, the group is a child of the loop's token. The loop's end
+ * requests the tokens of other groups' fibers one by one (loop_drain()), and from then on starts no
+ * fiber of a group.
  */
 #include "core/base/atomic.h"
 #include "core/base/error.h"

@@ -16,10 +16,8 @@
  * which the start gives if all rights are equal. Otherwise the start closes the channel and takes
  * another fork server.
  *
- * The fork server has one thread, blocks all signals, and waits in one poll()
- *   for requests          on the socket
- *   for a child's end     on a signalfd
- *   for the parent's end  on the parent's pidfd, and as the end of the socket
+ * The fork server has one thread, blocks all signals, and waits in one poll(): for requests on the
+ * socket, for children's ends on a signalfd, and for the parent's end on its pidfd.
  *
  * When the parent ends, the death pipe also kills an exec'd fork server, even a stopped one. When
  * the fork server ends, the kernel kills the daemons, since its one thread made them. Over a

@@ -103,10 +103,6 @@ static int shm_sys_keep(void *memory, size_t size)
 /*
  * Estimates how much memory a region may have: if a file in memory is too large, the kernel kills
  * processes. The estimate only rejects absurd sizes. Page caches and swap count as free.
- *
- * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
- * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, memory.stat tells how
- * much of the usage is cache.
  */
 
 static uint64_t shm_sys_add(uint64_t a, uint64_t b)

@@ -10,8 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * The executor over MPI runs tasks on several machines. It is in a library of its own,
- * fairlead-mpi. docs/mpi.md describes ranks, spawning, regions, errors and costs.
+ * The executor over MPI, in the library fairlead-mpi, runs tasks on several machines. docs/mpi.md
+ * describes ranks, spawning, regions, errors and costs.
  *
  *     int main(int argc, char **argv)
  *     {
