@@ -56,7 +56,8 @@ struct fl__remote {
 	struct fl__type_known initializer;
 	struct fl__task_list posted;                                  /* in the order of their posts */
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
-	unsigned completers;                                          /* threads that may add tasks to `kept` */
+	/* threads that may add tasks to `kept` */
+	unsigned completers;
 	fl_thread manager;
 	bool running, finished; /* the manager */
 };
