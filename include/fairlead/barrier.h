@@ -128,12 +128,12 @@ FL_INLINE int fl_barrier_wait(fl_barrier *_b)
 
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
-	return fl__load_relaxed(&_b->broken_); /* relaxed: may be stale at once */
+	return fl__load_relaxed(&_b->broken_); /* may be stale at once */
 }
 
 FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
 {
-	return fl__load_relaxed(&_b->arrived_); /* relaxed: may be stale at once */
+	return fl__load_relaxed(&_b->arrived_); /* may be stale at once */
 }
 
 FL_END_DECLS

@@ -119,23 +119,20 @@ static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_s
 {
 	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with the CAS in fork_steal() */
 	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with the load in fork_steal() */
-	if (__builtin_expect(fl__load_relaxed(&_s->flags->sleepers) != 0, 0)) /* relaxed: a hint, see fork_sleep() */
+	if (__builtin_expect(fl__load_relaxed(&_s->flags->sleepers) != 0, 0)) /* a hint, see fork_sleep() */
 		fl__fork_wake(_s);
 }
 
 /* Removes the fork in `_slot`, the last one. Returns 0 if it was stolen. */
 static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slot)
 {
-	/* relaxed: a thief's membarrier() is a fence after this store or before the next load */
+	/* a thief's membarrier() is a fence after this store or before the next load */
 	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
-	/*
-	 * acquire: the slots that thieves have emptied; pairs with the release in
-	 * fork_stop_stealing()
-	 */
+	/* the slots that thieves have emptied; pairs with the release in fork_stop_stealing() */
 	if (__builtin_expect(fl__load_acquire(&_s->flags->thieves) == 0, 1))
-		return fl__load_relaxed(_slot) != NULL; /* relaxed: no thief uses the slot */
-	return fl__swap_relaxed(_slot, NULL) != NULL;   /* relaxed: fl__fork_await() acquires what the thief wrote */
+		return fl__load_relaxed(_slot) != NULL; /* no thief uses the slot */
+	return fl__swap_relaxed(_slot, NULL) != NULL;   /* fl__fork_await() acquires what the thief wrote */
 }
 
 /*

@@ -91,7 +91,7 @@ FL_INLINE int fl_shm_event_try_wait(fl_shm_event *_e)
 
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
-	/* acquire: pairs with the releases of fl_shm_event_set() */
+	/* pairs with the releases of fl_shm_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_;
 }
 

@@ -104,7 +104,7 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 		_n = _q->capacity;
 	while (_run < _n) {
 		_at = fl__mpmc_next(_q, _at);
-		/* acquire: pairs with the store of fl__mpmc_fill(), or fl__mpmc_drain() */
+		/* pairs with the store of fl__mpmc_fill(), or fl__mpmc_drain() */
 		if (fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at))) != _at + _ahead)
 			break;
 		_run++;
@@ -116,8 +116,8 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
 {
 	/*
-	 * seq_cst: "full" has its place in the single order of the claims of all rings; pairs with
-	 * the CAS of a get's claim
+	 * "full" has its place in the single order of the claims of all rings; pairs with the CAS
+	 * of a get's claim
 	 */
 	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return _head == _at - fl__mpmc_lap(_q) ? -EAGAIN : -EBUSY;
@@ -146,22 +146,22 @@ fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size
 {
 	for (;;) {
 		/*
-		 * acquire: the loads below are no older than this word. Otherwise the result could
-		 * be "full" ("empty") although the writer of the word had made space (had put, or
+		 * the loads below are no older than this word. Otherwise the result could be
+		 * "full" ("empty") although the writer of the word had made space (had put, or
 		 * closed) before. Pairs with the CAS below, and with fl__mpmc_close().
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
 		if (_ahead == 0 && __builtin_expect((_seen & FL__MPMC_CLOSED) != 0, 0))
 			return -EPIPE;
-		/* acquire: the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
+		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
 		if (__builtin_expect(_stamp == _at + _ahead, 1)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
 			/*
-			 * seq_cst: see fl__mpmc_no_item(), fl__mpmc_no_space(). Its acquire pairs
-			 * with fl__mpmc_mark_empty(), fl__mpmc_mark_full().
+			 * see fl__mpmc_no_item(), fl__mpmc_no_space(). Its acquire pairs with
+			 * fl__mpmc_mark_empty(), fl__mpmc_mark_full().
 			 */
 			if (__builtin_expect(fl__cas_weak_seq_cst(_word, &_seen, _next), 1)) {
 				_claim->at = _at;
@@ -190,10 +190,7 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
-	/*
-	 * release: the item is whole; pairs with the loads of fl__mpmc_claim_slots() and
-	 * fl__mpmc_run()
-	 */
+	/* the item is whole; pairs with the loads of fl__mpmc_claim_slots() and fl__mpmc_run() */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
 }
 
@@ -240,7 +237,7 @@ static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
 	/*
-	 * release: the item has been read; pairs with the loads of fl__mpmc_claim_slots() and
+	 * the item has been read; pairs with the loads of fl__mpmc_claim_slots() and
 	 * fl__mpmc_run(), a lap later
 	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));

@@ -47,7 +47,7 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 	fl__in_program_order();
 	if (__builtin_expect((fl__load_relaxed(&_q->flags) & _flags) == 0, 1))
 		return true;
-	fl__store_relaxed(&_side->next, _at); /* relaxed: nothing has happened */
+	fl__store_relaxed(&_side->next, _at); /* nothing has happened */
 	return false;
 }
 
@@ -60,16 +60,13 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->put.slot;
-	const uint64_t _at = fl__load_relaxed(&_q->put.next); /* relaxed: only this side writes it */
+	const uint64_t _at = fl__load_relaxed(&_q->put.next); /* only this side writes it */
 	if (__builtin_expect(fl__slot_is_full(_slot), 0) ||
 	    !fl__queue_spsc_announce(_q, &_q->put, _at, FL__QUEUE_SPSC_PUT_FLAGS))
 		return false;
 	_q->put.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
-	/*
-	 * release: a load of this count sees the get that made the space; pairs with
-	 * queue_spsc_items()
-	 */
+	/* a load of this count sees the get that made the space; pairs with queue_spsc_items() */
 	fl__store_release(&_q->put.count, _at + 1);
 	fl__slot_fill(_slot);
 	return true;
@@ -78,13 +75,13 @@ static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_it
 static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->get.slot;
-	const uint64_t _at = fl__load_relaxed(&_q->get.next); /* relaxed: only this side writes it */
+	const uint64_t _at = fl__load_relaxed(&_q->get.next); /* only this side writes it */
 	if (__builtin_expect(!fl__slot_is_full(_slot), 0) ||
 	    !fl__queue_spsc_announce(_q, &_q->get, _at, FL__QUEUE_SPSC_GET_FLAGS))
 		return false;
 	_q->get.slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
-	/* release: the item has been read; pairs with queue_spsc_in_progress(), queue_spsc_items() */
+	/* the item has been read; pairs with queue_spsc_in_progress(), queue_spsc_items() */
 	fl__store_release(&_q->get.count, _at + 1);
 	fl__slot_clear(_slot);
 	return true;

@@ -36,14 +36,14 @@ struct fl_spsc {
 /* Ends a put of the slots from `_slot` to `_next`. All their marks but the first are set. */
 static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	fl__store_relaxed(&_q->put_, _next); /* relaxed: published by the mark */
+	fl__store_relaxed(&_q->put_, _next); /* published by the mark */
 	fl__slot_fill(_slot);
 }
 
 /* Ends a get of the slots from `_slot` to `_next`. All their marks but the first are cleared. */
 static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	/* release: a load of this position sees the puts before it; pairs with fl_spsc_length() */
+	/* a load of this position sees the puts before it; pairs with fl_spsc_length() */
 	fl__store_release(&_q->get_, _next);
 	fl__slot_clear(_slot);
 }

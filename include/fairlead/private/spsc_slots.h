@@ -82,7 +82,7 @@ static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, stru
 
 static inline bool fl__slot_is_full(const unsigned char *_slot)
 {
-	/* acquire: the item is written, or read; pairs with fl__slot_fill(), fl__slot_clear() */
+	/* the item is written, or read; pairs with fl__slot_fill(), fl__slot_clear() */
 	return fl__load_acquire(_slot) != 0;
 }
 

@@ -57,10 +57,10 @@ static uint32_t backtrace_n_modules;
 
 static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 {
-	uint32_t i = fl__load_relaxed(&backtrace_n_modules); /* relaxed: `high` publishes an entry */
+	uint32_t i = fl__load_relaxed(&backtrace_n_modules); /* `high` publishes an entry */
 	for (i = i < BACKTRACE_MODULES ? i : BACKTRACE_MODULES; i-- > 0;) {
 		const struct backtrace_module *m = &backtrace_modules[i];
-		/* acquire: pairs with backtrace_learn_module() */
+		/* pairs with backtrace_learn_module() */
 		if (address < fl__load_acquire(&m->high) && address >= m->low)
 			return m;
 	}
@@ -83,7 +83,7 @@ static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *
 	if (high == 0 ||
 	    (known && known->base == info->dlpi_addr && known->low == low && known->path == info->dlpi_name))
 		return 0;
-	/* relaxed, both: `high` publishes the entry */
+	/* `high` publishes the entry */
 	if (fl__load_relaxed(&backtrace_n_modules) >= BACKTRACE_MODULES)
 		return 0;
 	const uint32_t at = fl__add_relaxed(&backtrace_n_modules, 1);
@@ -93,7 +93,7 @@ static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *
 	m->base = info->dlpi_addr;
 	m->low = low;
 	m->path = info->dlpi_name;
-	fl__store_release(&m->high, high); /* release: pairs with backtrace_module_of() */
+	fl__store_release(&m->high, high); /* pairs with backtrace_module_of() */
 	return 0;
 }
 

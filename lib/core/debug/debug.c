@@ -28,7 +28,7 @@ static uint64_t debug_dump_signals;
 
 static void debug_set_words(unsigned modes)
 {
-	/* relaxed, all: a late change does no harm, see the top */
+	/* a late change does no harm, see the top */
 	fl__store_relaxed(&fl__debug, modes);
 	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
 	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
@@ -49,14 +49,14 @@ unsigned fl__debug_switch(unsigned modes)
 		debug_set_words(0);
 		fl__table_forget();
 	}
-	fl__store_relaxed(&debug_told_duration, 0); /* relaxed: a late change does no harm */
+	fl__store_relaxed(&debug_told_duration, 0); /* a late change does no harm */
 	debug_set_words(modes);
 	return before;
 }
 
 static void debug_after_fork_in_child(void)
 {
-	fl__store_relaxed(&debug_switch_lock, 0); /* relaxed: the child's one thread does not hold it */
+	fl__store_relaxed(&debug_switch_lock, 0); /* the child's one thread does not hold it */
 }
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, debug_after_fork_in_child)
@@ -254,7 +254,7 @@ static bool debug_is_duration(int64_t deadline)
 void fl__debug_deadline_on(int64_t deadline)
 {
 	struct fl__backtrace stack;
-	/* relaxed: only one caller gets 0 */
+	/* only one caller gets 0 */
 	if (!debug_is_duration(deadline) || fl__swap_relaxed(&debug_told_duration, 1) != 0)
 		return;
 	fl__backtrace_take(&stack, 1);

@@ -145,8 +145,8 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/*
-	 * relaxed: changed with the bucket locked. `key` points into the waiter's stack, which
-	 * exists while the record does, but not in a forked child.
+	 * changed with the bucket locked. `key` points into the waiter's stack, which exists while
+	 * the record does, but not in a forked child.
 	 */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
@@ -162,7 +162,7 @@ static void debug_dump_describe(const struct fl__holder *h, char *text, size_t s
 	*text = '\0';
 	if (!h->asleep || fl__is_forked(h->forks))
 		return;
-	/* relaxed, both: numbers for a report */
+	/* numbers for a report */
 	if (h->awaited.kind == FL__DEBUG_GROUP) {
 		const fl_group *g = h->awaited.object;
 		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__load_relaxed(&g->count_));
@@ -286,7 +286,7 @@ static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text
 			debug_dump_write_workers(d, e, &seen, workers, sizeof workers);
 		(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u", e->name,
 		               e->ops->kind, seen.pending, workers,
-		               fl__load_relaxed(&e->workers)); /* relaxed: a single number */
+		               fl__load_relaxed(&e->workers)); /* a single number */
 	}
 	fl__debug_unlock();
 	return e != NULL;

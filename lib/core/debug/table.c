@@ -165,7 +165,7 @@ static struct fl__held **table_held_bucket(const void *lock)
 
 bool fl__held_is_known(const void *lock)
 {
-	/* relaxed: the unlocking thread made the record, or sees it by the lock's own order */
+	/* the unlocking thread made the record, or sees it by the lock's own order */
 	return fl__load_relaxed(table_held_bucket(lock)) != NULL;
 }
 

@@ -126,7 +126,7 @@ void fl__waits_begin(const struct fl__debug_op *op)
 	me->lock = op->lock;
 	me->cond = op->key ? op->cond : NULL;
 	me->key = op->key;
-	me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	me->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	me->kind = op->kind;
 	me->how = op->how;
 	me->stack = op->stack;
@@ -171,7 +171,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	if (wait) {
 		me->awaited = fl__wait_awaited(wait);
 		me->worker = wait->ctx->worker;
-		me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+		me->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	}
 	if (wait && !me->lock && !me->joins) {
 		me->since = fl__sys.now();

@@ -359,7 +359,7 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 		return group_refuse(g, rc);
 	fl__cancel_offer(&f->token);
 	fl_future_free(f);
-	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* seq_cst: invariant 3 */
+	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* invariant 3 */
 		group_wake_taking_join(g);
 	return 0;
 }
@@ -396,7 +396,7 @@ static void group_mark_no_offer(fl_group *g)
 	FL__LOCKED(&g->lock_);
 	/* the lock orders it */
 	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
-		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
+		/* invariant 3. No waiter changes a word that is 0. */
 		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
 }
 

@@ -116,9 +116,8 @@ static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
 static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * relaxed: FORK_UNFENCED is never set again, and every thief that gets here has seen it
-	 * cleared. A sleeper with a stale value omits the fence, as on a system without
-	 * membarrier().
+	 * FORK_UNFENCED is never set again, and every thief that gets here has seen it cleared. A
+	 * sleeper with a stale value omits the fence, as on a system without membarrier().
 	 */
 	if (fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED)
 		return;
@@ -139,9 +138,9 @@ void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool
 
 void fl__forks_resize(struct fl__forks *forks, unsigned n)
 {
-	fl__store_relaxed(&forks->n, n); /* relaxed: a hint */
+	fl__store_relaxed(&forks->n, n); /* a hint */
 	if (n > 1)
-		fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: as in fork_run() */
+		fl__store_relaxed(&forks->flags.sleepers, 1); /* as in fork_run() */
 }
 
 void fl__forks_fini(struct fl__forks *forks)
@@ -154,7 +153,7 @@ void fl__forks_fini(struct fl__forks *forks)
 
 static struct fork_worker *fork_newest(const struct fl__forks *forks)
 {
-	/* acquire: the contents of the stack and of older ones; pairs with fork_add_worker() */
+	/* the contents of the stack and of older ones; pairs with fork_add_worker() */
 	return fork_worker_of(fl__load_acquire(&forks->newest));
 }
 
@@ -164,7 +163,7 @@ static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
 	do {
 		s->older = fork_newest(forks);
 		seen = s->older ? &s->older->front : NULL;
-		/* release: its contents; pairs with fork_newest() */
+		/* its contents; pairs with fork_newest() */
 	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
 }
 
@@ -191,7 +190,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
 		s = fork_make_worker(forks, i);
 	if (!s)
 		return NULL;
-	/* relaxed, both: a second clear is harmless */
+	/* a second clear is harmless */
 	if ((fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~FORK_UNFENCED);
 	fl__ctx_get()->front.forks = &s->front;
@@ -213,38 +212,38 @@ bool fl__forks_any(const struct fl__fork_stack *self)
 
 static void fork_start_stealing(struct fl__forks *forks)
 {
-	/* relaxed: the fence orders it; without FORK_UNFENCED none is needed */
+	/* the fence orders it; without FORK_UNFENCED none is needed */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
 		fork_fence_all(forks);
 }
 
 static void fork_stop_stealing(struct fl__forks *forks)
 {
-	/* release: the emptied slot; pairs with the load in fl__fork_pop() */
+	/* the emptied slot; pairs with the load in fl__fork_pop() */
 	fl__sub_release(&forks->flags.thieves, 1);
 }
 
 /* A guess: there is a fork to steal. */
 static bool fork_seems_stealable(const struct fork_worker *v)
 {
-	/* relaxed, all: a guess */
+	/* a guess */
 	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
 	return top < next && fl__load_relaxed(top) != NULL;
 }
 
 static struct fl__fork *fork_steal(struct fork_worker *v)
 {
-	/* acquire: the slots below; pairs with fl__fork_push() */
+	/* the slots below; pairs with fl__fork_push() */
 	struct fl__fork **next = fl__load_acquire(&v->front.next);
-	struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
+	struct fl__fork **top = fl__load_relaxed(&v->top); /* a hint */
 	if (top >= next)
 		return NULL;
-	/* relaxed: the thief reads nothing of it before the CAS */
+	/* the thief reads nothing of it before the CAS */
 	struct fl__fork *fork = fl__load_relaxed(top);
-	/* acquire: the fork's contents; pairs with the store in fl__fork_push() */
+	/* the fork's contents; pairs with the store in fl__fork_push() */
 	if (!fork || !fl__cas_acquire(top, &fork, NULL))
 		return NULL;
-	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
+	fl__store_relaxed(&v->top, top + 1); /* a hint */
 	return fork;
 }
 
@@ -260,17 +259,14 @@ static struct fl__fork *fork_steal_from(struct fork_worker *v)
 
 static void fork_finish(struct fl__fork *fork)
 {
-	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&fork->state); /* the CAS decides */
 	while (!(seen & FORK_WAITERS))
-		/*
-		 * release: `error`, and what the call wrote; pairs with fork_is_done(). The last
-		 * access.
-		 */
+		/* `error`, and what the call wrote; pairs with fork_is_done(). The last access. */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* release: as above. The forker, the only other writer, sleeps. */
+	/* as above. The forker, the only other writer, sleeps. */
 	fl__store_release(&fork->state, FORK_RUNNING | FORK_DONE);
 }
 
@@ -282,15 +278,15 @@ static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
 /* Runs a stolen fork. */
 static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
-	/* relaxed: a hint; there may be more forks */
+	/* a hint; there may be more forks */
 	fl__store_relaxed(&self->forks->flags.sleepers, 1);
-	fl__store_relaxed(&self->stolen, self->stolen + 1); /* relaxed: for statistics */
+	fl__store_relaxed(&self->stolen, self->stolen + 1); /* for statistics */
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;
 	fl__cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
-	/* release: `thief`, `token`; pairs with fork_request_stop() and fork_thief_of() */
+	/* `thief`, `token`; pairs with fork_request_stop() and fork_thief_of() */
 	const uint32_t seen = fl__or_release(&fork->state, FORK_RUNNING);
 	if (!(seen & FORK_STOP)) {
 		struct fl__ctx *ctx = fl__ctx_get();
@@ -337,17 +333,16 @@ static bool fork_is_found(const void *self)
 static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 {
 	bool seen = false;
-	if (fl__add_relaxed(&forks->searching, 1) <
-	    (fl__load_relaxed(&forks->n) + 1) / 2) /* relaxed: a bound on waste */
+	if (fl__add_relaxed(&forks->searching, 1) < (fl__load_relaxed(&forks->n) + 1) / 2) /* a bound on waste */
 		seen = fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER);
-	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: as above */
+	fl__add_relaxed(&forks->searching, UINT32_MAX); /* as above */
 	return seen;
 }
 
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fork_worker *self = fork_worker_of(front);
-	/* relaxed: the waking thread has set `used` */
+	/* the waking thread has set `used` */
 	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
 	struct fork_worker *v = fork_find(self);
@@ -362,10 +357,10 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fork_worker *self = fork_worker_of(front);
-	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
+	if (!self || fl__load_relaxed(&forks->n) == 1) /* a hint */
 		return false;
-	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	/* relaxed: the first fork calls `wake` */
+	fl__store_relaxed(&forks->flags.sleepers, 1); /* the fence orders it */
+	/* the first fork calls `wake` */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
@@ -376,7 +371,7 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t stolen = 0;
 	for (const struct fork_worker *s = fork_newest(forks); s; s = s->older)
-		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
+		stolen += fl__load_relaxed(&s->stolen); /* a lone number */
 	return stolen;
 }
 
@@ -386,7 +381,7 @@ bool fl__fork_is_wanted(void)
 	if (!front || front->next == front->limit)
 		return false;
 	const struct fork_worker *self = (const struct fork_worker *)(const void *)front;
-	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_stealable(self); /* relaxed: a hint */
+	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_stealable(self); /* a hint */
 }
 
 /* Waking: not inline, so that push stays short. */
@@ -395,7 +390,7 @@ static void fork_wake_forker(struct fl__fork *fork)
 {
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* relaxed: the parking lot's lock orders it */
+	/* the parking lot's lock orders it */
 	fl__and_relaxed(&fork->state, ~(uint32_t)FORK_WAITERS);
 }
 
@@ -403,13 +398,13 @@ void fl__fork_wake(struct fl__fork_stack *front)
 {
 	struct fork_worker *s = fork_worker_of(front);
 	struct fl__forks *forks = s->forks;
-	/* relaxed: a hint */
+	/* a hint */
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
-	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
+	fl__store_relaxed(&forks->used, 1); /* `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
-		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
+		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* a hint */
 			fork_wake_forker(fork);
 			return;
 		}
@@ -420,13 +415,13 @@ void fl__fork_wake(struct fl__fork_stack *front)
 
 static bool fork_is_done(const struct fl__fork *fork)
 {
-	return fl__load_acquire(&fork->state) & FORK_DONE; /* acquire: pairs with fork_finish() */
+	return fl__load_acquire(&fork->state) & FORK_DONE; /* pairs with fork_finish() */
 }
 
 /* Returns the stack of the thief; NULL: not known yet. */
 static struct fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
-	/* acquire: pairs with fork_run() */
+	/* pairs with fork_run() */
 	return fl__load_acquire(&fork->state) & FORK_RUNNING ? fork_worker_of(fork->thief) : NULL;
 }
 
@@ -447,18 +442,18 @@ static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(&fork->state, &fork_done, &node))
 		return;
-	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
+	fl__store_relaxed(&forks->flags.sleepers, 1); /* the fence orders it */
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
 	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
-	/* relaxed: a hint. The waking thread cleared `sleepers`; other workers may sleep. */
+	/* a hint. The waking thread cleared `sleepers`; other workers may sleep. */
 	fl__store_relaxed(&forks->flags.sleepers, 1);
 }
 
 static void fork_request_stop(struct fl__fork *fork)
 {
-	/* acquire: the token; pairs with fork_run(). A later thief sees FORK_STOP. */
+	/* the token; pairs with fork_run(). A later thief sees FORK_STOP. */
 	if (fl__or_acquire(&fork->state, FORK_STOP) & FORK_RUNNING)
 		fl_cancel_token_request(&fork->token);
 }
@@ -468,7 +463,7 @@ static void fork_request_stop(struct fl__fork *fork)
  */
 static void fork_reset_top(struct fork_worker *self)
 {
-	/* relaxed: a hint; the next push releases it */
+	/* a hint; the next push releases it */
 	fl__store_relaxed(&self->top, self->front.next);
 }
 

@@ -63,14 +63,14 @@ static void parallel_fail(struct parallel_loop *loop, int error)
 {
 	uint32_t none = 0;
 	bool stopped = error == -ECANCELED && fl_cancel_token_is_requested(NULL);
-	/* relaxed: a hint to other parts; the joins order `error` */
+	/* a hint to other parts; the joins order `error` */
 	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1))
 		loop->error = error;
 }
 
 static bool parallel_is_stopped(const struct parallel_loop *loop)
 {
-	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
+	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* a hint */
 }
 
 static int parallel_run_chunk(struct parallel_part *part)

@@ -74,7 +74,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 	}
 	if (fl__on_future.arm(f, &entry->node))
 		return;
-	fl__store_relaxed(&entry->wait.decision, FL__GAVE_UP); /* relaxed: the wait is in no queue */
+	fl__store_relaxed(&entry->wait.decision, FL__GAVE_UP); /* the wait is in no queue */
 	FL_LOCKED(&set->lock);
 	futures_add_ended(set, entry);
 }
@@ -82,7 +82,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 void fl__future_set_remove(struct fl__future_entry *entry)
 {
 	uintptr_t pending = FL__PENDING;
-	/* relaxed: if the CAS fails, the lock orders what futures_on_end() writes. */
+	/* if the CAS fails, the lock orders what futures_on_end() writes. */
 	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
 		return; /* futures_on_end() was called or will be */
 	fl__on_future.disarm(entry->future, &entry->node);

@@ -134,7 +134,7 @@ void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_ta
 	f->callbacks = NULL;
 	f->message = NULL;
 	fl__cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
-	fl__store_relaxed(&f->state, refs * FUTURE_REF); /* relaxed: the caller publishes the future */
+	fl__store_relaxed(&f->state, refs * FUTURE_REF); /* the caller publishes the future */
 }
 
 void fl__future_discard(fl_future *f)
@@ -148,7 +148,7 @@ void fl__future_discard(fl_future *f)
 
 fl_future *fl_future_ref(fl_future *f)
 {
-	/* relaxed: the caller's own reference keeps the future alive */
+	/* the caller's own reference keeps the future alive */
 	const uint32_t before = fl__add_relaxed(&f->state, FUTURE_REF);
 	if (before / FUTURE_REF < UINT32_MAX / FUTURE_REF)
 		return f;
@@ -158,9 +158,9 @@ fl_future *fl_future_ref(fl_future *f)
 
 bool fl__future_ref_running(fl_future *f)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
 	while ((seen & (FUTURE_CLAIMED | FUTURE_ENDED)) == FUTURE_CLAIMED && seen / FUTURE_REF > 0)
-		/* relaxed: as in fl_future_ref() */
+		/* as in fl_future_ref() */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen + FUTURE_REF))
 			return true;
 	return false;
@@ -168,9 +168,9 @@ bool fl__future_ref_running(fl_future *f)
 
 bool fl__future_free_shared(fl_future *f)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
 	while (seen / FUTURE_REF > 1)
-		/* release: as in fl__future_drop() */
+		/* as in fl__future_drop() */
 		if (fl__cas_weak_release(&f->state, &seen, seen - FUTURE_REF))
 			return true;
 	return false;
@@ -178,22 +178,21 @@ bool fl__future_free_shared(fl_future *f)
 
 bool fl__future_is_last_reference(const fl_future *f)
 {
-	/* relaxed: the caller's fl_future_free() acquires */
+	/* the caller's fl_future_free() acquires */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	return (seen & FUTURE_ENDED) && seen / FUTURE_REF == 1;
 }
 
 bool fl__future_has_ended(const fl_future *f)
 {
-	/* acquire: pairs with the release in future_try_publish() */
+	/* pairs with the release in future_try_publish() */
 	return fl__load_acquire(&f->state) & FUTURE_ENDED;
 }
 
 static bool future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with future_try_publish(); in future_clean(), also with all that freed a
-	 * reference
+	 * pairs with future_try_publish(); in future_clean(), also with all that freed a reference
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
@@ -215,13 +214,10 @@ static void future_release(fl_future *f)
 
 bool fl__future_drop(fl_future *f)
 {
-	/* relaxed: future_clean() acquires. No thread can make another reference. */
+	/* future_clean() acquires. No thread can make another reference. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FUTURE_ENDED) && seen / FUTURE_REF == 1)) {
-		/*
-		 * release: the last to free a reference sees all uses; pairs with
-		 * future_has_result()
-		 */
+		/* the last to free a reference sees all uses; pairs with future_has_result() */
 		if (fl__sub_release(&f->state, FUTURE_REF) / FUTURE_REF > 1)
 			return false;
 	}
@@ -239,11 +235,11 @@ void fl_future_free(fl_future *f)
 
 static bool future_claim(fl_future *f, uint32_t bits)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
 	while (!(seen & FUTURE_CLAIMED))
 		/*
-		 * relaxed: the claim publishes nothing. What the claimer reads was written before
-		 * it got the future; future_try_publish() publishes what it writes.
+		 * the claim publishes nothing. What the claimer reads was written before it got
+		 * the future; future_try_publish() publishes what it writes.
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
@@ -278,12 +274,12 @@ enum fl__claim fl__future_claim(fl_future *f)
 
 bool fl__future_is_claimed(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FUTURE_CLAIMED; /* relaxed: a claim publishes nothing */
+	return fl__load_relaxed(&f->state) & FUTURE_CLAIMED; /* a claim publishes nothing */
 }
 
 bool fl__future_is_cancelled(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FUTURE_CANCELLED; /* relaxed: as above */
+	return fl__load_relaxed(&f->state) & FUTURE_CANCELLED; /* as above */
 }
 
 bool fl__future_claim_cancel(fl_future *f)
@@ -298,7 +294,7 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
 
 bool fl__future_has_expired(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FUTURE_EXPIRED; /* relaxed: the caller has seen the end */
+	return fl__load_relaxed(&f->state) & FUTURE_EXPIRED; /* the caller has seen the end */
 }
 
 static const fl_allocator *future_allocator(const fl_future *f)
@@ -314,10 +310,10 @@ static const fl_allocator *future_allocator(const fl_future *f)
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
 	while (!(seen & (FUTURE_WAITERS | FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with fl__future_has_ended(),
+		 * error, message and result; pairs with fl__future_has_ended(),
 		 * future_has_result(), fl_future_get_state() and fl__word_wait()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FUTURE_ENDED) - drop))
@@ -331,14 +327,14 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
  */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
 	while (!(seen & FUTURE_WAITERS))
-		/* release: as in future_try_publish() */
+		/* as in future_try_publish() */
 		if (fl__cas_weak_release(&f->state, &seen, seen | FUTURE_ENDED))
 			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	/* release: as in future_try_publish() */
+	/* as in future_try_publish() */
 	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)FUTURE_WAITERS) | FUTURE_ENDED))
 		;
 	return true;
@@ -467,7 +463,7 @@ bool fl__future_ends_promptly(const fl_future *f)
 
 static __attribute__((noinline)) void future_set_failure(fl_future *f, char *message)
 {
-	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the caller's own claim */
+	const uint32_t seen = fl__load_relaxed(&f->state); /* the caller's own claim */
 	if (seen & FUTURE_CANCELLED) {
 		f->error = seen & FUTURE_EXPIRED ? -ETIMEDOUT : -ECANCELED;
 		fl__message_free(message);
@@ -475,7 +471,7 @@ static __attribute__((noinline)) void future_set_failure(fl_future *f, char *mes
 	}
 	if (f->error == -ECANCELED && future_is_late(f)) {
 		f->error = -ETIMEDOUT;
-		/* relaxed: the ending CAS publishes it */
+		/* the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FUTURE_EXPIRED);
 	}
 	f->message = f->error > 0 && !message ? fl__message_positive(future_allocator(f), f->type, f->error) : message;
@@ -484,7 +480,7 @@ static __attribute__((noinline)) void future_set_failure(fl_future *f, char *mes
 /* Takes over `message`, and corrects f->error. */
 static inline void future_set_message(fl_future *f, char *message)
 {
-	/* relaxed: the caller's own claim */
+	/* the caller's own claim */
 	if (__builtin_expect(f->error != 0 || (fl__load_relaxed(&f->state) & FUTURE_CANCELLED), 0))
 		future_set_failure(f, message);
 	else
@@ -519,12 +515,12 @@ void fl__future_set_end(fl_future *f, int error, char *message)
 
 void fl__future_keep_result(fl_future *f)
 {
-	(void)fl__or_relaxed(&f->state, FUTURE_KEPT); /* relaxed: the ending CAS publishes it */
+	(void)fl__or_relaxed(&f->state, FUTURE_KEPT); /* the ending CAS publishes it */
 }
 
 bool fl__future_keeps_result(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & FUTURE_KEPT; /* relaxed: the caller has seen the end */
+	return fl__load_relaxed(&f->state) & FUTURE_KEPT; /* the caller has seen the end */
 }
 
 void fl__future_finish(fl_future *f, int error, char *message)
@@ -603,10 +599,10 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
  */
 static bool future_guard(fl_future *f)
 {
-	/* relaxed: the CAS decides, or the check under the lock */
+	/* the CAS decides, or the check under the lock */
 	uint32_t seen = fl__load_relaxed(&f->state);
 	while (!(seen & (FUTURE_GUARDED | FUTURE_ENDED)))
-		/* relaxed: the end takes the lock */
+		/* the end takes the lock */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | FUTURE_GUARDED))
 			return true;
 	return !fl__future_has_ended(f);
@@ -618,7 +614,7 @@ void fl__future_request_stop(fl_future *f)
 	if (!future_guard(f))
 		return;
 	fl__lock(&f->lock);
-	if (!(fl__load_relaxed(&f->state) & FUTURE_ENDED)) /* relaxed: under the lock; invariant 2 */
+	if (!(fl__load_relaxed(&f->state) & FUTURE_ENDED)) /* under the lock; invariant 2 */
 		fl__cancel_request_begin(&f->token, &calls);
 	fl__unlock(&f->lock);
 	fl__cancel_call(&calls);
@@ -645,7 +641,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
-	/* acquire: pairs with the release in future_try_publish() */
+	/* pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & FUTURE_ENDED)
 		return seen & FUTURE_CANCELLED ? 0 : -EALREADY;
@@ -724,7 +720,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	/* relaxed: a hint; the claim decides */
+	/* a hint; the claim decides */
 	if (!ctx->help || (fl__load_relaxed(&f->state) & FUTURE_CLAIMED))
 		return;
 	if (fl_cancel_token_is_requested(cancel) || fl__is_expired(deadline))
@@ -737,7 +733,7 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 
 bool fl__future_is_of_parent(const fl_future *f)
 {
-	/* relaxed: as in fl__is_forked(). 0: this process is not a forked child. */
+	/* as in fl__is_forked(). 0: this process is not a forked child. */
 	return fl__load_relaxed(&fl__fork_count) != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) &&
 	       f->ops->is_of_parent(f);
 }
@@ -784,12 +780,12 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadlin
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	/* acquire: pairs with the release in future_try_publish() */
+	/* pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & (FUTURE_ENDED | FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* acquire: as above. It may have ended since. */
+		/* as above. It may have ended since. */
 		seen = fl__load_acquire(&f->state);
 	}
 	if (seen & FUTURE_ENDED)
@@ -809,7 +805,7 @@ int fl_future_error(const fl_future *f)
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* acquire: pairs with the release in future_try_publish() */
+	/* pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & FUTURE_ENDED))
 		return "";

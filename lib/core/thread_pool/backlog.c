@@ -75,7 +75,7 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
 	fl__task_list_add(&b->late, block);
-	/* seq_cst: then the producer checks which worker to wake: see thread_pool.c */
+	/* then the producer checks which worker to wake: see thread_pool.c */
 	fl__store_seq_cst(&b->overflowing, backlog_lists(b));
 	return 0;
 }
@@ -91,7 +91,7 @@ static void backlog_refill(struct fl__backlog *b)
 			return;
 		}
 	}
-	/* relaxed: a thread that still sees a flag looks again under the lock */
+	/* a thread that still sees a flag looks again under the lock */
 	fl__store_relaxed(&b->overflowing, backlog_lists(b));
 }
 
@@ -100,7 +100,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	struct fl__task_block *block = b->early.head;
 	if (block) {
 		fl__task_list_remove(&b->early, block);
-		fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
+		fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* as in backlog_refill() */
 		return block;
 	}
 	block = fl__backlog_take(b);
@@ -139,8 +139,8 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 	struct fl__task_list claimed = {NULL, NULL, 0};
 	backlog_move_claimed(&b->early, &claimed);
 	backlog_move_claimed(&b->late, &claimed);
-	fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
-	/* relaxed: as above; claimed tasks in the ring stay counted */
+	fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* as in backlog_refill() */
+	/* as above; claimed tasks in the ring stay counted */
 	fl__sub_relaxed(&b->n_claimed, (uint32_t)claimed.length);
 	return claimed.head;
 }
@@ -177,13 +177,13 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 		found = backlog_take_up_to(b, block);
 	else
 		fl__task_list_remove(block->queued == FL__BACKLOG_EARLY ? &b->early : &b->late, block);
-	fl__store_seq_cst(&b->overflowing, backlog_lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
+	fl__store_seq_cst(&b->overflowing, backlog_lists(b)); /* as in fl__backlog_add_locked() */
 	return found;
 }
 
 bool fl__backlog_any(struct fl__backlog *b)
 {
-	/* relaxed: a hint; a worker checks under the lock before it sleeps */
+	/* a hint; a worker checks under the lock before it sleeps */
 	if (fl__load_relaxed(&b->overflowing))
 		return true;
 	const int rc = fl__mpmc_can_get(&b->ring);

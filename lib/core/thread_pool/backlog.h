@@ -39,9 +39,9 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
 		return rc;
 	*marked = claim.owes_wake;
 	unsigned char *slot = fl__mpmc_slot(&b->ring, claim.at);
-	/* relaxed: as the copy in fl__mpmc_fill() */
+	/* as the copy in fl__mpmc_fill() */
 	fl__store_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset), block);
-	/* release: block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
+	/* block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
 	fl__store_release(fl__mpmc_stamp(slot), claim.at + FL__MPMC_ITEM);
 	return 0;
 }
@@ -52,7 +52,7 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
  */
 static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 {
-	/* relaxed, all: a guess */
+	/* a guess */
 	const uint64_t head = fl__load_relaxed(&b->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
 	const uint64_t at = fl__mpmc_next(&b->ring, head);
 	unsigned char *slot = fl__mpmc_slot(&b->ring, at);
@@ -67,8 +67,8 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	/*
-	 * relaxed: a producer that has added to `late` sees its own store, and order is promised
-	 * only for its tasks
+	 * a producer that has added to `late` sees its own store, and order is promised only for
+	 * its tasks
 	 */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
 		return -EAGAIN;
@@ -84,7 +84,7 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 {
 	struct fl__task_block *block;
 	bool ignored; /* whether a put waits */
-	/* relaxed: a thread that filled `early` sees its own store; other threads look again */
+	/* a thread that filled `early` sees its own store; other threads look again */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY, 0))
 		return NULL;
 	if (fl__mpmc_get(&b->ring, &block, sizeof block, &ignored) != 0)

@@ -186,7 +186,7 @@ static unsigned pool_worker_limit(const struct fl__thread_pool *p)
 
 static uint32_t pool_flags(const struct fl__thread_pool *p)
 {
-	return fl__load_relaxed(&p->crowded); /* relaxed: workers that wake change AWAKE alone */
+	return fl__load_relaxed(&p->crowded); /* workers that wake change AWAKE alone */
 }
 
 void fl__thread_pool_recount(struct fl__thread_pool *p)
@@ -194,11 +194,11 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 	uint32_t flags, counted;
 	do {
 		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with pool_doze() */
-		/* seq_cst: see pool_doze() */
+		/* see pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
 		if (p->stand_ins > dozing) {
-			fl__store_seq_cst(&p->stand_ins, dozing); /* seq_cst: as above */
-			fl__store_relaxed(&p->full, false);       /* relaxed: see pool_doze() */
+			fl__store_seq_cst(&p->stand_ins, dozing); /* as above */
+			fl__store_relaxed(&p->full, false);       /* see pool_doze() */
 		}
 		/* both include blocked workers */
 		const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p);
@@ -207,9 +207,9 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 			fl__permits_resize(&p->base, p->permitted, may_be);
 		p->permitted = may_be;
 		if (p->active != awake - p->blocked)
-			fl__store_seq_cst(&p->active, awake - p->blocked); /* seq_cst: see pool_doze() */
+			fl__store_seq_cst(&p->active, awake - p->blocked); /* see pool_doze() */
 		if (more != p->more)
-			fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
+			fl__store_seq_cst(&p->more, more); /* see the invariant */
 		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
 		 * One step from AWAKE to CROWDED, so that the worker that has waked sees one of
@@ -258,7 +258,7 @@ static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in an
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
 	const struct fl__permits *permits = &p->base.permits;
-	/* seq_cst: see pool_doze() */
+	/* see pool_doze() */
 	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken || (p->more && p->started != POOL_START_FAILED))
 		return false;
 	if (!fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog))
@@ -276,8 +276,8 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
 	if (p->full)
 		return;
-	fl__store_seq_cst(&p->stand_ins, stand_ins);                         /* seq_cst: see pool_doze() */
-	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* relaxed: a single number */
+	fl__store_seq_cst(&p->stand_ins, stand_ins);                         /* see pool_doze() */
+	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* a single number */
 	const unsigned limit = pool_worker_limit(p);
 	if (p->alive < limit + p->surplus)
 		p->surplus = p->alive > limit ? p->alive - limit : 0;
@@ -290,7 +290,7 @@ static void pool_describe_waits(const struct fl__thread_pool *p, char *text, siz
 	unsigned counts[FL__DEBUG_SHM + 1] = {0};
 	size_t at = 0;
 	for (const struct fl__thread_worker *w = p->workers; w; w = w->next) {
-		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* relaxed: a single number */
+		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
 		if (dozing > 0)
 			counts[dozing - 1]++;
 	}
@@ -353,8 +353,8 @@ static void pool_fence_workers(const struct fl__thread_pool *p)
 static bool pool_looks_next(const struct fl__thread_worker *w)
 {
 	/*
-	 * acquire: a worker that has gone on has taken its task, or was counted as searching; pairs
-	 * with pool_take() and pool_next()
+	 * a worker that has gone on has taken its task, or was counted as searching; pairs with
+	 * pool_take() and pool_next()
 	 */
 	const fl_future *const running = fl__load_acquire(&w->running);
 	return running == &pool_between || running == &pool_taking;
@@ -375,9 +375,9 @@ static bool pool_call_worker(struct fl__thread_pool *p)
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		if (!pool_looks_next(w))
 			continue;
-		fl__store_release(&w->called, true); /* release: the count; pairs with pool_is_called() */
+		fl__store_release(&w->called, true); /* the count; pairs with pool_is_called() */
 		pool_fence_workers(p);
-		/* relaxed: if the worker has seen the call, the count is the worker's */
+		/* if the worker has seen the call, the count is the worker's */
 		if (pool_looks_next(w) || !fl__swap_relaxed(&w->called, false))
 			return true;
 	}
@@ -408,10 +408,10 @@ static bool pool_needs_worker(struct fl__thread_pool *p)
 static void pool_wake_locked(struct fl__thread_pool *p)
 {
 	if (p->started == POOL_START_FAILED)
-		fl__store_relaxed(&p->started, POOL_STARTED); /* relaxed: as in pool_submit() */
+		fl__store_relaxed(&p->started, POOL_STARTED); /* as in pool_submit() */
 	pool_relieve(p);
-	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
-		/* relaxed: a thread that sees the count leaves its task to this search */
+	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
+		/* a thread that sees the count leaves its task to this search */
 		fl__add_relaxed(&p->searching, 1);
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && pool_call_worker(p)))
 			return;
@@ -437,27 +437,27 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 static void pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
 {
 	const unsigned woken = (unsigned)fl__wait_queue_wake(&p->sleepers, n);
-	fl__add_relaxed(&p->searching, woken); /* relaxed: as in pool_wake_locked() */
+	fl__add_relaxed(&p->searching, woken); /* as in pool_wake_locked() */
 	p->idle -= woken;
 	fl__thread_pool_recount(p);
 }
 
 static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
 {
-	if (fl__load_seq_cst(&p->searching) > 0) /* seq_cst: see the invariant */
+	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
 		return;
 	{
 		FL_LOCKED(&p->base.lock);
 		pool_wake_locked(p);
 	}
-	if (__builtin_expect(fl__load_relaxed(&p->full), 0)) /* relaxed: the report looks under the lock */
+	if (__builtin_expect(fl__load_relaxed(&p->full), 0)) /* the report looks under the lock */
 		(void)pool_report_starved(p);
 }
 
 /* Without the lock: marks the empty backlog. False: there is a task. */
 static bool pool_marks_empty(struct fl__thread_pool *p)
 {
-	/* seq_cst: see the invariant */
+	/* see the invariant */
 	return !fl__load_seq_cst(&p->backlog.overflowing) &&
 	       (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE);
 }
@@ -465,7 +465,7 @@ static bool pool_marks_empty(struct fl__thread_pool *p)
 /* Called by a worker that has found a task. */
 static void pool_stop_searching(struct fl__thread_pool *p)
 {
-	/* seq_cst, and the next: see the invariant */
+	/* this and the next: see the invariant */
 	if (fl__sub_seq_cst(&p->searching, 1) > 1)
 		return;
 	if (!fl__load_seq_cst(&p->more))
@@ -484,7 +484,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 	const bool start = p->initializing == 0 && pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
 		return;
-	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	fl__add_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
 	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
 	if (!pool_wake_sleeper(p) && !(start && pool_start_worker(p) == 0))
 		fl__sub_relaxed(&p->searching, 1);
@@ -517,11 +517,11 @@ struct pool_taken {
 POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
-	const uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: pool_fence_takes() orders it */
+	const uint32_t seen = fl__load_relaxed(&p->crowded); /* pool_fence_takes() orders it */
 	if (__builtin_expect(!(seen & FL__POOL_FENCED), 1))
 		return seen;
 	fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_workers() */
-	return fl__load_relaxed(&p->crowded); /* relaxed: as above */
+	return fl__load_relaxed(&p->crowded); /* as above */
 }
 
 /*
@@ -550,12 +550,12 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 		if (__builtin_expect(taken.block->permit == FL__PERMIT_PENDING, 0) && f)
 			fl__permit_release(&p->base, FL__PERMIT_PENDING);
 	}
-	/* release: `f` is claimed; pairs with pool_list_running() */
+	/* `f` is claimed; pairs with pool_list_running() */
 	if (f)
 		fl__store_release(&w->running, f);
 	else /* relaxed: publishes nothing */
 		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &pool_between);
-	/* relaxed: this worker and its caller both counted the search */
+	/* this worker and its caller both counted the search */
 	if (searching && pool_is_called(w, flags))
 		fl__sub_relaxed(&p->searching, 1);
 	else if (!searching && taken.block && pool_is_called(w, flags))
@@ -573,12 +573,12 @@ static bool pool_has_task(const void *pool)
 /* Whether the active workers, the caller among them, are as many as the CPUs: a hint. */
 static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 {
-	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
+	unsigned cpus = fl__load_relaxed(&p->cpus); /* each worker stores the same number */
 	if (cpus == 0) {
 		cpus = fl__cpu_affinity_count();
-		fl__store_relaxed(&p->cpus, cpus); /* relaxed: as above */
+		fl__store_relaxed(&p->cpus, cpus); /* as above */
 	}
-	return fl__load_relaxed(&p->active) >= cpus; /* relaxed: a hint */
+	return fl__load_relaxed(&p->active) >= cpus; /* a hint */
 }
 
 /*
@@ -638,7 +638,7 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	const bool too_many = pool_is_crowded(p);
 	p->idle++;
 	fl__thread_pool_recount(p);
-	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	fl__sub_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
 	if (too_many)
 		pool_relieve(p); /* all others may doze: then this worker goes on */
 	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
@@ -661,12 +661,12 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	struct fl__thread_pool *p = w->pool;
 	if (!w->forks)
 		return false;
-	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
+	if (!fl__load_relaxed(&p->forks.used)) /* as in fl__forks_run_one() */
 		return fl__forks_prepare_sleep(&p->forks, w->forks);
 	pool_stop_searching(p);
 	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
 	const bool more = fl__forks_run_one(&p->forks, w->forks);
-	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	fl__add_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
 	return more || fl__forks_prepare_sleep(&p->forks, w->forks);
 }
 
@@ -731,10 +731,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 		taken = pool_take(w, p, fl__backlog_take, true);
 		if (taken.block)
 			break;
-		/*
-		 * relaxed: a hint; tasks in the lists come before forks, and are taken under the
-		 * lock
-		 */
+		/* a hint; tasks in the lists come before forks, and are taken under the lock */
 		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
 			called = false;
 			if (pool_help_forks(w))
@@ -750,10 +747,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 			called = true;
 			break;
 		case POOL_FOUND_END:
-			/*
-			 * relaxed: the mark that pool_end_worker() sets, or fails to set, comes
-			 * later
-			 */
+			/* the mark that pool_end_worker() sets, or fails to set, comes later */
 			fl__sub_relaxed(&p->searching, 1);
 			pool_end_worker(p);
 			return (struct pool_taken){.claim = FL__CLAIM_LOST};
@@ -788,10 +782,10 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;
-	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
-	/* release: the count; pairs with pool_looks_next() */
+	fl__add_relaxed(&p->searching, 1); /* as in pool_wake_locked() */
+	/* the count; pairs with pool_looks_next() */
 	fl__store_release(&w->running, NULL);
-	/* relaxed: FENCED never changes; the worker was counted twice */
+	/* FENCED never changes; the worker was counted twice */
 	if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
 		fl__sub_relaxed(&p->searching, 1);
 	return pool_search(w);
@@ -803,8 +797,8 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
 	/*
-	 * relaxed: a thread that finds this block in the backlog, in its next use, has acquired the
-	 * store, and then reads `running`
+	 * a thread that finds this block in the backlog, in its next use, has acquired the store,
+	 * and then reads `running`
 	 */
 	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
 		fl__store_relaxed(&w->running, NULL);
@@ -822,14 +816,14 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	struct fl__task_block *block = taken.block;
 	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
 		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
-			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* approximate */
 			fl_future_free(&block->future);            /* the producer's reference */
 			return;
 		}
-		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
+		fl__store_relaxed(&w->skipped, w->skipped + 1); /* for statistics */
 	}
 	char *message;
-	fl__store_relaxed(&w->begun, w->begun + 1); /* relaxed: as above */
+	fl__store_relaxed(&w->begun, w->begun + 1); /* as above */
 	w->run.claim = taken.claim;
 	w->run.future = &block->future;
 	const int error = fl__run_function(&w->run, &message);
@@ -844,7 +838,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	struct fl__callback *callbacks;
 	if (__builtin_expect(!fl__future_end_promptly(&block->future, &callbacks), 0)) {
-		/* relaxed, both: publishes nothing; FENCED never changes */
+		/* publishes nothing; FENCED never changes */
 		fl__store_relaxed(&w->running, NULL);
 		if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
 			pool_stop_searching(p);
@@ -884,7 +878,7 @@ static void *pool_run_agent(void *pool)
 		/* pairs with pool_call_agent(); the last access to the pool */
 		if (fl__cas_acq_rel(&p->agent, &runs, FL__POOL_AGENT_ENDED))
 			break;
-		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* relaxed: the CAS acquired the call */
+		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* the CAS acquired the call */
 	}
 	fl__locals_end(&ctx);
 	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
@@ -894,7 +888,7 @@ static void *pool_run_agent(void *pool)
 /* For a worker that dozes. False: the agent cannot be started. */
 static bool pool_call_agent(struct fl__thread_pool *p)
 {
-	uint32_t agent = fl__load_relaxed(&p->agent); /* relaxed: the CAS confirms it */
+	uint32_t agent = fl__load_relaxed(&p->agent); /* the CAS confirms it */
 	for (;;) {
 		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
 		/* release: what this worker has counted; pairs with pool_run_agent() */
@@ -934,10 +928,10 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	if (!begins) {
 		if (!w->dozing)
 			return FL_FOREVER;
-		fl__store_relaxed(&w->dozing, 0); /* relaxed: only for the report */
+		fl__store_relaxed(&w->dozing, 0); /* only for the report */
 		/*
-		 * seq_cst, both: a thread that lets a worker stand in stores `stand_ins`, and then
-		 * loads `dozing`. One of the two sees the other's store.
+		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
+		 * `dozing`. One of the two sees the other's store.
 		 */
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
@@ -947,12 +941,12 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
 		return FL_FOREVER;
 	const int64_t now = fl__sys.now();
-	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* relaxed: a single number */
+	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* a single number */
 	if (!w->dozing && now < next)
 		return next;
 	if (!w->dozing)
 		fl__add_seq_cst(&p->dozing, 1);
-	fl__store_relaxed(&w->dozing, 1u + wait->kind); /* relaxed: as above */
+	fl__store_relaxed(&w->dozing, 1u + wait->kind); /* as above */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
 	if (p->base.permits.bound != FL_BACKLOG_NONE && pool_marks_empty(p))
@@ -968,9 +962,9 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		return;
 	{
 		FL_LOCKED(&p->base.lock);
-		/* relaxed: a submit that sees it looks under the lock */
+		/* a submit that sees it looks under the lock */
 		fl__store_relaxed(&p->initializing, p->initializing + 1);
-		/* seq_cst: as in pool_stop_searching() */
+		/* as in pool_stop_searching() */
 		fl__sub_seq_cst(&p->searching, 1);
 		pool_wake_locked(p);
 	}
@@ -1047,7 +1041,7 @@ __attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
 		FL_LOCKED(&p->base.lock);
 		if (p->surplus > 0)
 			p->surplus--;
-		/* relaxed: as in pool_start_worker() */
+		/* as in pool_start_worker() */
 		if (p->alive == 1)
 			fl__store_relaxed(&p->started, POOL_NO_WORKER);
 		pool_end_worker(p);
@@ -1129,7 +1123,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 static int pool_start_worker(struct fl__thread_pool *p)
 {
 	const int rc = pool_start_thread(p);
-	/* relaxed, both: as in pool_submit(); other readers hold the lock */
+	/* as in pool_submit(); other readers hold the lock */
 	if (rc == 0)
 		fl__store_relaxed(&p->started, POOL_STARTED);
 	else if (p->started != POOL_NO_WORKER)
@@ -1151,7 +1145,7 @@ static int pool_start_worker(struct fl__thread_pool *p)
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
 	pool_fence_workers(p);
-	/* relaxed: nothing behind the pointer is read */
+	/* nothing behind the pointer is read */
 	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
 			fl__back_off(round); /* relaxed: nothing behind the pointer is read */
@@ -1160,7 +1154,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
+	fl__store_relaxed(&e->workers, workers); /* a single number */
 	if (fl__forks_are_linked())
 		fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
@@ -1235,7 +1229,7 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	struct fl__thread_pool *p = pool_of(e);
 	int rc = 0;
 	bool marked = false;
-	const uint32_t started = fl__load_relaxed(&p->started); /* relaxed: a single number */
+	const uint32_t started = fl__load_relaxed(&p->started); /* a single number */
 	if (__builtin_expect(started == POOL_NO_WORKER, 0))
 		rc = pool_start_first(p);
 	if (rc != 0)
@@ -1243,7 +1237,7 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	rc = fl__backlog_add(&p->backlog, block, &marked);
 	if (__builtin_expect(rc != 0, 0))
 		return pool_submit_slow(p, block);
-	/* relaxed: a worker in its initializer looks for tasks afterwards */
+	/* a worker in its initializer looks for tasks afterwards */
 	const bool initializing = fl__load_relaxed(&p->initializing) > 0;
 	if (marked || __builtin_expect(initializing || started == POOL_START_FAILED, 0))
 		pool_wake(p);
@@ -1287,7 +1281,7 @@ static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
 	const bool removed = block->size == FL__TASK_BLOCK_INTRUSIVE && fl__backlog_remove(&p->backlog, block);
 	fl__permit_release(e, block->permit);
 	if (!removed)
-		fl__add_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+		fl__add_relaxed(&p->backlog.n_claimed, 1); /* approximate */
 	if (p->backlog.early.head)
 		pool_wake_locked(p);
 	return removed;
@@ -1331,7 +1325,7 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	const fl_allocator *const allocator = e->allocator;
-	/* relaxed: the join of the thread orders the rest */
+	/* the join of the thread orders the rest */
 	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
 		(void)fl__sys.thread_join(p->agent_thread);
 	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
@@ -1351,7 +1345,7 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 /* How many tasks in the backlog no context has claimed. */
 static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 {
-	/* relaxed: approximate, may be below 0 */
+	/* approximate, may be below 0 */
 	const int32_t claimed = (int32_t)fl__load_relaxed(&p->backlog.n_claimed);
 	return claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 }
@@ -1376,7 +1370,7 @@ __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_st
 	stats->threads_started = p->starts;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
-		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
+		/* single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
 		stats->ran += skipped < begun ? begun - skipped : 0;
 		stats->not_run += skipped;

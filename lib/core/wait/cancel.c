@@ -199,14 +199,14 @@ void fl__cancel_request_children(fl_cancel_token *c)
 
 void fl__cancel_offer(fl_cancel_token *c)
 {
-	fl__or_seq_cst(&c->word_, FL__CANCEL_OFFERED); /* seq_cst: see cancel.h */
+	fl__or_seq_cst(&c->word_, FL__CANCEL_OFFERED); /* see cancel.h */
 }
 
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
 {
 	FL__LOCKED(&cancel_root_of(c)->lock_);
 	fl_cancel_token *child = c->child_;
-	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* seq_cst: see cancel.h */
+	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* see cancel.h */
 		child = child->next_;
 	if (child) {
 		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* lock_ orders it */
