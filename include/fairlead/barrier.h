@@ -93,10 +93,7 @@ FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, 
 /* Breaks `b`: its waiters get -EPIPE. Does not wait for a running action. */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
-/*
- * Makes `b` unbroken and empty; its waiters get -EPIPE. While an action runs, the next phase begins
- * when the action has returned.
- */
+/* Makes `b` unbroken and empty; its waiters get -EPIPE. A running action delays the next phase. */
 FL_API void fl_barrier_reset(fl_barrier *b);
 
 /* Whether `b` is broken. */

@@ -80,10 +80,7 @@ FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
 /* Returns the calling context's scope; NULL: none. */
 FL_API fl_cancel_token *fl_cancel_scope_current(void);
 
-/*
- * Makes `c` the calling context's scope; NULL or FL_SHIELDED: none. Returns the scope before, for
- * the caller to restore.
- */
+/* Makes `c` the calling context's scope; NULL or FL_SHIELDED: none. Returns the scope before. */
 FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
 /* FL_CANCEL_SCOPE(&c): makes `c` the calling context's scope until the end of the block. */

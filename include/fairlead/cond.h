@@ -62,9 +62,7 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool
 /* Wakes the context that has waited longest, if any; the mutex may be locked. */
 FL_INLINE void fl_cond_signal(fl_cond *c);
 
-/*
- * Wakes the `n` contexts that have waited longest, or all if fewer wait; the mutex may be locked.
- */
+/* As fl_cond_signal(), for the `n` contexts that have waited longest, or all if fewer wait. */
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 
 /* Wakes all present waiters; the mutex may be locked. */

@@ -127,10 +127,7 @@ FL_API void fl_context_values_copy(fl_context_values *values);
  */
 FL_API int fl_context_values_run(fl_context_values *values, int (*function)(void *arg), void *arg);
 
-/*
- * Gives up the values, which are all-zero then. Panics within fl_context_values_run() of the same
- * `values`.
- */
+/* Gives up the values, then all-zero. Panics within fl_context_values_run() of these values. */
 FL_API void fl_context_values_free(fl_context_values *values);
 
 static inline void fl__scoped_fl_context_values(fl_context_values *_values)

@@ -2,10 +2,7 @@
 #ifndef FAIRLEAD_CORE_H
 #define FAIRLEAD_CORE_H
 
-/*
- * The core of Fairlead: threads, locks, queues, futures and executors. fairlead.h includes this
- * header and those of the other parts.
- */
+/* The core of Fairlead: threads, locks, queues, futures and executors. fairlead.h has all parts. */
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>
 #include <fairlead/cancel.h>

@@ -76,16 +76,10 @@ FL_API FL_MUST_CHECK int fl_datagram_address_unix(fl_datagram_address *a, const 
  */
 FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size);
 
-/*
- * Whether two addresses are the same: host, port and interface; or the path, byte for byte. Any
- * thread may call it.
- */
+/* Whether two addresses have one host, port and interface, or one path. Any thread may call it. */
 FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
 
-/*
- * All-zero: the system's defaults. A Unix socket uses no field. Unless `reuse_port` or
- * `reuse_address` is set, no other socket can bind the port.
- */
+/* A Unix socket uses no field. Without the `reuse_...` fields no other socket can bind the port. */
 typedef struct fl_datagram_config {
 	bool reuse_port;              /* sockets of one user share a port; the system chooses one */
 	bool reuse_address;           /* sockets of any user share a port, as for groups */
@@ -195,7 +189,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, s
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
                                                    fl_cancel_token *cancel);
 
-/* As fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the loop may call it, too. */
+/* As fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the loop may call it. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
 
 /*
@@ -232,10 +226,7 @@ FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buf
                                                        fl_datagram_address *from, int64_t deadline,
                                                        fl_cancel_token *cancel);
 
-/*
- * As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it,
- * too.
- */
+/* As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it. */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
                                                      fl_datagram_address *from);
 
@@ -289,10 +280,7 @@ FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagra
 /* Stores the address of the connected peer. Returns 0, -ENOTCONN, -EPIPE. */
 FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
 
-/*
- * The descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Do not connect or
- * disconnect the descriptor.
- */
+/* The descriptor, which `d` keeps: for setsockopt() and the like, not for connect(). -1: closed. */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
 FL__SCOPED(fl_datagram, fl_datagram_free)

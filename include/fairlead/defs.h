@@ -61,10 +61,7 @@
  *   Misuse       A detected bug of the caller panics: fairlead/error.h.
  */
 
-/*
- * Only a shared library exports functions: two shared objects that each contain Fairlead use their
- * own copy.
- */
+/* Only a shared library exports functions, so that each shared object uses its own copy. */
 #ifdef FL__SHARED
 #define FL_API __attribute__((visibility("default")))
 #else
@@ -78,7 +75,7 @@
 /*
  * FL_IGNORE(fl_mutex_destroy(&m));
  *
- * Makes the call and ignores its result, which must be used otherwise.
+ * Makes the call and ignores its result.
  */
 #define FL_IGNORE(call) ((void)!(call))
 
@@ -104,10 +101,7 @@
 #define FL__JOIN_(a, b) a##b
 #define FL__JOIN(a, b) FL__JOIN_(a, b)
 
-/*
- * A name that begins with `prefix`: another name at each use, also on one line. With -Wpedantic,
- * clang 22 warns of __COUNTER__, which C2y has.
- */
+/* A unique name that begins with `prefix`. With -Wpedantic, clang 22 warns of C2y's __COUNTER__. */
 #ifdef __clang__
 #if __has_warning("-Wc2y-extensions")
 #define FL__UNIQUE(prefix)                                                                                             \
@@ -123,8 +117,7 @@
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
  * Declares a variable that is freed when its block is left, except by longjmp() or pthread_exit().
- * Requires an initializer, which may be NULL. Not for arrays. Several variables need a `*` each:
- * `FL_SCOPED(fl_future) *a = NULL, *b = NULL;`.
+ * Requires an initializer, which may be NULL. Not for arrays.
  */
 #define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
 

@@ -17,16 +17,10 @@ FL_BEGIN_DECLS
  */
 #define FL_ETASK (-5001)
 
-/*
- * The name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for a number without a
- * name. The string is static. Async-signal-safe.
- */
+/* The static name of a result: "EPIPE", "FL_ETASK", "0"; else "E?". Async-signal-safe. */
 FL_API const char *fl_error_name(int rc);
 
-/*
- * Returns a description of a result, in English: what this library means by it. The string is
- * static.
- */
+/* Describes a result, in English: what this library means by it. The string is static. */
 FL_API const char *fl_error_text(int rc);
 
 /*
@@ -38,10 +32,7 @@ FL_API const char *fl_error_text(int rc);
  */
 FL_API int fl_perror(int rc, const char *what);
 
-/*
- * A panic calls a handler, then ends the process, after a bug of the caller that would corrupt
- * data.
- */
+/* A panic calls a handler, then ends the process, after a caller's bug that would corrupt data. */
 typedef struct fl_panic_info {
 	const char *function; /* "fl_mutex_unlock" */
 	const void *object;   /* the function's object, or NULL */
@@ -100,10 +91,7 @@ FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 
-/*
- * Replaces the error handler of the process; NULL restores the default, which logs. Returns the
- * replaced handler. Any thread may call it.
- */
+/* Replaces the process's error handler, and returns it. NULL: the default, which logs. */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 
 FL_END_DECLS

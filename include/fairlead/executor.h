@@ -91,10 +91,7 @@ typedef struct fl_executor_config {
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
-	/*
-	 * Threads and processes: a worker ends after so many idle ns; 0: never. A thread executor
-	 * keeps one worker.
-	 */
+	/* A worker ends after so many idle ns; 0: never. A thread executor keeps one worker. */
 	int64_t idle_timeout;
 	/* The rest is for processes only (fairlead/process_executor.h). */
 	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
@@ -203,10 +200,7 @@ typedef struct fl_map_error {
 } fl_map_error;
 
 typedef struct fl_map_config {
-	/*
-	 * Arguments a task; 0: chosen from n and the workers. On processes fewer, if their results
-	 * exceed 64 KiB.
-	 */
+	/* Arguments a task; 0: chosen. On processes fewer, if their results exceed 64 KiB. */
 	size_t chunk;
 	int64_t deadline;        /* 0: none */
 	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
@@ -248,9 +242,9 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
- * As fl_executor_cancel(), and kills worker processes with their tasks. A killed task ends as
- * failed, with -ECANCELED. A task that a worker process had taken, but not begun, may end as
- * cancelled, uncounted. On other kinds as fl_executor_cancel().
+ * As fl_executor_cancel(). A process executor also kills its workers: their tasks fail with
+ * -ECANCELED. A task that a worker process had taken, but not begun, may end as cancelled,
+ * uncounted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
@@ -312,8 +306,8 @@ FL_API void fl_executor_free(fl_executor *e);
  * executor a detach of fl_executor_current() frees nothing.
  *
  * Returns 0, or:
- *   -EAGAIN, -ENOMEM  no thread can be started, also during an unload; nothing happened
- *   -EOWNERDEAD       in a forked child, where fl_executor_free() does not wait; nothing happened
+ *   -EAGAIN, -ENOMEM  no thread can be started, also during an unload
+ *   -EOWNERDEAD       in a forked child, where fl_executor_free() does not wait
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 

@@ -94,10 +94,7 @@ FL_API const char *fl_fiber_name(const fl_fiber *f);
 /* Returns the calling fiber; NULL outside of fibers, and in callbacks of a loop. */
 FL_API fl_fiber *fl_fiber_current(void);
 
-/*
- * Lets the other runnable fibers run first. Does nothing outside of fibers. Observes no cancel
- * scope, unlike fl_sleep(0).
- */
+/* Lets other runnable fibers run first. No effect outside of fibers. Observes no cancel scope. */
 FL_API void fl_fiber_yield(void);
 
 /* For FL_WAIT_ANY(), by fibers of the same loop: ready when the fiber has ended. */
@@ -113,10 +110,7 @@ FL_API extern const fl_on_type fl__on_fiber;
  */
 FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
 
-/*
- * As fl_fibers_wait(); also returns -ETIMEDOUT. After that, or -ECANCELED, fl_fiber_is_alive()
- * tells which have ended.
- */
+/* As fl_fibers_wait(); also returns -ETIMEDOUT. fl_fiber_is_alive() tells which have ended. */
 FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
                                               fl_cancel_token *cancel);
 

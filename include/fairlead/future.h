@@ -40,10 +40,7 @@ typedef struct fl_future fl_future;
 
 typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
 
-/*
- * Makes another reference, to be freed like the first. Returns `f`. Panics above 16,777,215
- * references.
- */
+/* Makes another reference, which must be freed, too. Returns `f`. Panics above 16,777,215. */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
 /* Frees a reference. The task runs on. */
@@ -66,10 +63,7 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
                                              fl_cancel_token *cancel);
 
-/*
- * Waits until the task has ended. Blocks the calling context. Returns 0, -ECANCELED, or:
- *   -EOWNERDEAD  in a forked child, see above
- */
+/* Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *f);
 
 /* As fl_future_wait(): -EAGAIN while the task has not ended. */
@@ -78,7 +72,7 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 /* As fl_future_wait(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
 
-/* The present state. Acquires if it is FL_DONE or FL_CANCELLED. */
+/* The state. Acquires if it is FL_DONE or FL_CANCELLED. */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
 
 /*
@@ -95,8 +89,8 @@ FL_API const void *fl_future_result(const fl_future *f);
 FL_API int fl_future_error(const fl_future *f);
 
 /*
- * The message of a task that failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid
- * until `f` is freed.
+ * The message of a failed task, or ""; below FL_MESSAGE_MAX bytes, never NULL, valid until `f` is
+ * freed.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
@@ -237,10 +231,7 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
-/*
- * Frees the promise. If it was not fulfilled, the future fails with -EOWNERDEAD and the message
- * "broken promise".
- */
+/* Frees the promise. An unfulfilled future fails with -EOWNERDEAD, "broken promise". */
 FL_API void fl_promise_free(fl_promise *p);
 
 FL__SCOPED(fl_promise, fl_promise_free)

@@ -158,10 +158,7 @@ FL_API const char *fl_group_message(fl_group *g);
  */
 FL_API const char *fl_group_failed_name(fl_group *g);
 
-/*
- * The index, from 0, of the first member that failed among the submits and starts since the last
- * join.
- */
+/* The index, from 0, of the first failed member, by submits and starts since the last join. */
 FL_API size_t fl_group_failed_index(fl_group *g);
 
 /*

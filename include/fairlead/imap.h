@@ -98,16 +98,10 @@ FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *resu
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
                                             fl_cancel_token *cancel);
 
-/*
- * The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: there was
- * none.
- */
+/* The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: none. */
 FL_API int fl_imap_error(const fl_imap *it);
 
-/*
- * The message of that failure, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid until
- * `it` is used again.
- */
+/* The message of that failure, as fl_future_message(). Valid until `it` is used again. */
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*

@@ -94,10 +94,7 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
  */
 FL_INLINE FL_MUST_CHECK int fl_intrusive_task_join(fl_intrusive_task *task);
 
-/*
- * As fl_intrusive_task_join(), without help: -EBUSY while the task has not ended or something
- * refers to it.
- */
+/* As fl_intrusive_task_join(), without help: -EBUSY until it has ended and nothing uses it. */
 FL_API FL_MUST_CHECK int fl_intrusive_task_try_join(fl_intrusive_task *task);
 
 /* As fl_intrusive_task_join(); also returns -ETIMEDOUT: the task is not joined. */

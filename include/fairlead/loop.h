@@ -32,10 +32,7 @@ FL_BEGIN_DECLS
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
-	/*
-	 * Of each fiber, in bytes, including 16 KiB of guard; 0: 128 KiB. Rounded up to an odd
-	 * number of pages.
-	 */
+	/* In bytes, with 16 KiB of guard; 0: 128 KiB. Rounded up to an odd number of pages. */
 	size_t stack_size;
 	/*
 	 * For all memory of this loop and of what belongs to it (fairlead/error.h), except fibers,
@@ -57,15 +54,11 @@ typedef struct fl_loop_config {
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
-/*
- * Creates a loop that does not run yet. Returns 0, or as fl_loop_run(): -ENOMEM, -EMFILE, -ENFILE,
- * -ENOTSUP, -ENOSYS.
- */
+/* Creates a loop. Returns 0, or as fl_loop_run(): -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP, -ENOSYS. */
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * As fl_loop_run(), on the caller's loop, which can run again afterwards. Also returns -EOWNERDEAD,
- * or:
+ * As fl_loop_run(), on a loop that can run again. Also returns -EOWNERDEAD, or:
  *   -EBUSY  another thread has run the loop
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
@@ -107,10 +100,7 @@ typedef struct fl_loop_timer {
 	struct fl__values *values_;
 } fl_loop_timer;
 
-/*
- * Starts the timer. A timer that is started gets the new deadline, function and argument.
- * FL_FOREVER stops it.
- */
+/* Starts the timer, or changes a started timer. FL_FOREVER stops it. */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg);
 
 /* Stops the timer if it is started. */

@@ -41,10 +41,7 @@ typedef struct fl_mpmc fl_mpmc;
  */
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
-/*
- * Frees `q` and its items. The consumer of a producer's last item may do so before the put has
- * returned.
- */
+/* Frees `q` and its items. The last item's consumer may do so before the put has returned. */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
@@ -68,10 +65,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
 
-/*
- * Gets up to `n` items that follow each other. Returns how many; when 0, fl_mpmc_try_get() says
- * why.
- */
+/* Gets up to `n` items that follow each other. Returns how many; 0: fl_mpmc_try_get() says why. */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
 
 /*

@@ -129,9 +129,7 @@ FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t 
 /* The TCP port; 0: a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
-/*
- * The descriptor, for getsockname() and the like; -1: closed. It is non-blocking, and `l` keeps it.
- */
+/* The descriptor, which `l` keeps: for getsockname() and the like. Non-blocking; -1: closed. */
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*

@@ -48,10 +48,7 @@ FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg),
 /* As fl_once_call(): -EBUSY while another context runs the function. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
-/*
- * As fl_once_call(). Also returns -ETIMEDOUT. The deadline bounds the wait for other callers, not
- * the function.
- */
+/* As fl_once_call(). Also returns -ETIMEDOUT. The deadline does not bound the function. */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
                                             fl_cancel_token *cancel);
 

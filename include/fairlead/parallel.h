@@ -52,8 +52,8 @@ typedef struct fl_reduction {
 	size_t size;          /* of the value, up to FL_REDUCTION_MAX; aligned as max_align_t */
 	const void *identity; /* the value of an empty part: combined with another it changes nothing */
 	/*
-	 * Adds the numbers from `from` to `to` - 1 to `*value`, which has those directly before.
-	 * Returns 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`, which has those directly before. Returns
+	 * 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
@@ -107,9 +107,7 @@ struct fl__fork_stack {
 /* Called after a push if `sleepers` is set: wakes a context that can steal. */
 FL_API void fl__fork_wake(struct fl__fork_stack *s);
 
-/*
- * Waits for a stolen fork. `error`: of the first call. Returns the result of fl_parallel_invoke().
- */
+/* Waits for a stolen fork. `error`: of the first call. Returns that of fl_parallel_invoke(). */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
 /* fl_parallel_invoke() on a worker, in a context that has values. */

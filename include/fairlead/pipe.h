@@ -62,10 +62,7 @@ FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
-/*
- * Frees this process's handle `p` and closes its descriptor. Panics if a context waits on it by
- * FL_WAIT_ANY().
- */
+/* Frees the handle and closes its descriptor. Panics if a context waits on it by FL_WAIT_ANY(). */
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
@@ -74,10 +71,7 @@ FL_API void fl_pipe_free(fl_pipe *p);
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
-/*
- * Ends sending from this end, for all processes that have it. The other end receives what was sent
- * before, then -EPIPE.
- */
+/* Ends sending from this end, for all processes. The peer receives what was sent, then -EPIPE. */
 FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*

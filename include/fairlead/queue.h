@@ -95,10 +95,7 @@ typedef struct fl_queue_config {
 	 *   put has returned, if nothing has told the consumer of that put.
 	 */
 	bool one_producer, one_consumer;
-	/*
-	 * For all memory of this queue (fairlead/error.h), except the hazard pointers that all
-	 * unbounded queues share.
-	 */
+	/* For all memory of this queue (fairlead/error.h), but not for hazard pointers. */
 	const fl_allocator *allocator;
 } fl_queue_config;
 
@@ -124,10 +121,7 @@ FL_API void fl_queue_free(fl_queue *q);
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
-/*
- * Puts a copy of `*item` at once. Returns 0, -EAGAIN (full), -EPIPE (closed), -ENOMEM (as
- * fl_queue_put()).
- */
+/* Puts a copy of `*item`. Returns 0, -EAGAIN (full), -EPIPE, -ENOMEM (as fl_queue_put()). */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put(); also returns -ETIMEDOUT. */
@@ -201,9 +195,7 @@ FL_API void fl_queue_task_done(fl_queue *q);
  */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
-/*
- * Waits until all items that were put are done. Blocks the calling context. Returns 0, -ECANCELED.
- */
+/* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *q);
 
 /* Returns 0 if all items that were put are done, else -EBUSY. */

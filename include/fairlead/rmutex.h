@@ -34,10 +34,7 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 /* Makes `m` an unlocked mutex. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
-/*
- * Ends the use of `m`, as fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for
- * it.
- */
+/* As fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for it. */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 
 /*

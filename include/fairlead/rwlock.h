@@ -59,30 +59,19 @@ FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
-/*
- * Locks `l` for reading: 0. -EBUSY when a context writes, or the first waiter must not be
- * overtaken.
- */
+/* Locks `l` for reading: 0. -EBUSY: a context writes, or the first waiter must not be overtaken. */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
-/*
- * As fl_rwlock_read_lock(). Returns 0; not locked: -ETIMEDOUT at `deadline`, -ECANCELED. Blocks the
- * calling context.
- */
+/* As fl_rwlock_read_lock(): 0; -ETIMEDOUT, -ECANCELED: not locked. Blocks the calling context. */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes one read lock. Panics when no context reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
-/*
- * Locks `l` for writing. Blocks the calling context while other contexts hold `l`. Never cancelled.
- */
+/* Locks `l` for writing. Blocks the calling context while others hold `l`. Never cancelled. */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
-/*
- * Locks `l` for writing: 0. -EBUSY when a context holds `l`, or the first waiter must not be
- * overtaken.
- */
+/* Locks `l` for writing: 0. -EBUSY: `l` is held, or the first waiter must not be overtaken. */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
@@ -91,10 +80,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadli
 /* Undoes the write lock, and wakes waiters. Panics when no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
 
-/*
- * Makes a write lock a read lock; no writer comes between, but readers may lock. Panics when no
- * context writes.
- */
+/* Makes a write lock a read lock, with no writer between. Panics when no context writes. */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
 /*
@@ -113,10 +99,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
 /* As fl_rwlock_upgrade(): 0, -EDEADLK. Also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
 FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * Whether a context reads now, or tries to; whether a context writes now. For assertions. No memory
- * order.
- */
+/* Whether a context reads, or tries to; whether one writes. For assertions. No memory order. */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 

@@ -74,8 +74,8 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_ca
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 
 /*
- * Takes `n` permits that are free now and not kept for a waiter. Returns 0; -EAGAIN: too few are
- * free; -EINVAL: as fl_sem_acquire_n().
+ * Takes `n` permits that are free and not kept for a waiter. Returns 0; -EAGAIN: too few are free;
+ * -EINVAL: as fl_sem_acquire_n().
  */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
@@ -85,10 +85,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t d
 /* Adds a permit. Panics above the bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
-/*
- * Adds `n` permits at once; 0 does nothing. Wakes only waiters that they serve. Panics above the
- * bound.
- */
+/* Adds `n` permits at once. Wakes only waiters that they serve. Panics above the bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
@@ -108,10 +105,7 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 
-/*
- * The permits that are free now, including permits too few for the first waiter. For reports and
- * assertions. No memory order.
- */
+/* The free permits, also if too few for the first waiter. For reports. No memory order. */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
 /* For FL_WAIT_ANY(): ready while a permit is free and not kept for a waiter. */

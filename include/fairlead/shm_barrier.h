@@ -69,16 +69,10 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 /* As fl_shm_barrier_wait(). Also returns -ETIMEDOUT at `deadline`; the barrier is then broken. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * Breaks `b`: its waiters get -EPIPE. Waits only while a process is stopped in a call (above).
- * Returns 0, -EBADMSG.
- */
+/* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process (above). Returns 0, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
 
-/*
- * Makes `b` unbroken and empty. Its waiters get -EPIPE. Waits as fl_shm_barrier_abort(). Returns 0,
- * -EBADMSG.
- */
+/* As fl_shm_barrier_abort(), but makes `b` unbroken and empty. Returns 0, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 
 /* True if `b` is broken. */

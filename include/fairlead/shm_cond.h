@@ -67,10 +67,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
-/*
- * As fl_shm_cond_wait(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
- * -ETIMEDOUT.
- */
+/* As fl_shm_cond_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
@@ -84,10 +81,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);
 
-/*
- * As fl_shm_cond_wait_for(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
- * -ETIMEDOUT.
- */
+/* As fl_shm_cond_wait_for(). Also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);
 

@@ -59,15 +59,13 @@ FL_API void fl_shm_event_reset(fl_shm_event *e);
 /* True if `e` is set now. Acquires when true. */
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *e);
 
-/*
- * Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG.
- */
+/* Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
 
 /* Returns 0 if `e` is set, else -EAGAIN. */
 FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
 
-/* As fl_shm_event_wait(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
+/* As fl_shm_event_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */

@@ -90,22 +90,13 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
-/*
- * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK, -EAGAIN.
- * Also returns -ETIMEDOUT, -ECANCELED.
- */
+/* As fl_shm_mutex_lock(). Also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/*
- * Declares that the data that `m` guards are repaired. Panics unless the calling context holds `m`
- * since an -EOWNERDEAD.
- */
+/* Declares the guarded data repaired. Panics unless the caller holds `m` since an -EOWNERDEAD. */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
-/*
- * Undoes one lock. The last unlock frees `m`, and wakes a waiter. Panics when the calling context
- * does not hold `m`.
- */
+/* Undoes one lock. The last unlock wakes a waiter. Panics when the caller does not hold `m`. */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
 /* True if `m` has an owner now: for assertions. No memory order. */

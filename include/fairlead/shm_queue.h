@@ -89,10 +89,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
-/*
- * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, -EINVAL,
- * -EBADMSG.
- */
+/* Puts a copy of `*item`. Blocks while `q` is full: 0, -EPIPE, -ECANCELED, -EINVAL, -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: full. */
@@ -103,8 +100,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
                                                 fl_cancel_token *cancel);
 
 /*
- * Gets the oldest item. Blocks while `q` is empty. Returns 0, -ECANCELED, -EINVAL, -EBADMSG, or:
- *   -EPIPE  closed and drained
+ * Gets the oldest item. Blocks while `q` is empty: 0, -ECANCELED, -EINVAL, -EBADMSG, -EPIPE
+ * (drained).
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
@@ -157,9 +154,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
-/*
- * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: no space.
- */
+/* As fl_shm_queue_put_frame(); also returns -EBUSY; -EAGAIN: no space. */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /* As fl_shm_queue_put_frame(). Also returns -ETIMEDOUT. */

@@ -46,16 +46,13 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 /* Makes `s` a semaphore of `permits`. Returns 0, or -EINVAL: above FL_SHM_SEM_MAX. */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
 
-/*
- * Acquires a permit. Blocks the calling context until a permit is free. Returns 0, -ECANCELED,
- * -EBADMSG.
- */
+/* Acquires a permit. Blocks the calling context for a free one. Returns 0, -ECANCELED, -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 
 /* Acquires a permit if one is free: 0, else -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
-/* As fl_shm_sem_acquire(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT. */
+/* As fl_shm_sem_acquire(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -65,9 +62,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadlin
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
 
-/*
- * Releases `n` permits at once; 0 does nothing. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG.
- */
+/* Releases `n` permits at once. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 
 /* How many permits are free now: for reports and assertions. No memory order. */

@@ -130,16 +130,10 @@ typedef struct fl_shm_array {
  */
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
-/*
- * Makes a handle of the array at `offset`. Returns 0, or -EBADMSG: there is no array, or its items
- * have another size.
- */
+/* Makes a handle of the array at `offset`. Returns 0; -EBADMSG: none, or another item size. */
 FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/*
- * Frees the memory of the array. Requires that no context uses the array. A second destroy is
- * logged, as by fl_shm_free_block().
- */
+/* Frees the array, which no context uses. A second destroy is logged, as by fl_shm_free_block(). */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
 /* The offset of the array in its region. */
@@ -148,10 +142,7 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 /* The number of items. */
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
-/*
- * The item `i`. `item_size` is the size that the array was made with. Panics if `i` is not less
- * than the length. No memory order.
- */
+/* The item `i`. `item_size`: as the array was made. Panics if `i` is too large. No memory order. */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
 /* The array's mutex. */

@@ -52,17 +52,15 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
 /*
- * Puts as many of the `n` items as there is space for. The consumer finds all of them at once.
- * Returns how many. For the producer.
+ * Puts the items for which there is space, which the consumer finds together. Returns how many. For
+ * the producer.
  */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
 
 /* Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
-/*
- * How many items are in `q`: an estimate, which may include a call of the other side in progress.
- */
+/* How many items are in `q`: an estimate, which may count a call of the other side in progress. */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
 /* The capacity that `q` was made with. */

@@ -56,10 +56,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
 	static void test##__##actor(__attribute__((unused)) struct test *s)
 
-/*
- * Defines the scenario `test` with the state `struct test` and these actors. The body states the
- * outcome.
- */
+/* Defines the scenario `test`: its actors, its state `struct test`. The body states the outcome. */
 #define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
 
 /*
@@ -95,20 +92,14 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 enum { FL_STRESS_ACTORS = 8 };
 
-/*
- * Reports a failure if the condition is false. The model then ends the execution; a real thread
- * goes on.
- */
+/* If the condition is false, reports a failure. The model ends the execution; a thread goes on. */
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
 /* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/*
- * The model abandons the execution, without a verdict, if the condition is false. Other modes
- * ignore it.
- */
+/* If the condition is false, the model drops the execution, with no verdict. Other modes go on. */
 void fl_stress_assume(bool condition);
 
 /*
@@ -119,10 +110,7 @@ void fl_stress_assume(bool condition);
  */
 unsigned fl_stress_ops(unsigned n);
 
-/*
- * One turn of a loop that waits for another thread. Under the model, returns when a value that the
- * caller has read changes.
- */
+/* One turn of a waiting loop. The model returns when a value that the caller has read changes. */
 void fl_stress_relax(void);
 
 /*
@@ -137,22 +125,13 @@ void fl_stress_relax(void);
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
-/*
- * Whether a process of that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode
- * `crash`.
- */
+/* Whether a process of that actor of FL_STRESS_PROCESSES was killed (mode `crash`). */
 bool fl_stress_killed(const char *actor);
 
-/*
- * How many steps that other threads can observe the calling thread has taken in this execution. 0
- * without the model.
- */
+/* The calling thread's steps in this execution that others can observe. 0 without the model. */
 uint32_t fl_stress_steps(void);
 
-/*
- * The time, for deadlines. Under the model, time passes when a wait times out, and in
- * fl_stress_relax().
- */
+/* The time, for deadlines. The model's time passes by timeouts and fl_stress_relax(). */
 int64_t fl_stress_now(void);
 
 /* Used by the macros. */
@@ -196,9 +175,7 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 #define FL__STRESS_INSTRUMENTED false
 #endif
 
-/*
- * Declares test__name(struct test *), and defines a function of type void (void *) that calls it.
- */
+/* Declares test__name(struct test *), and defines a void (void *) function that calls it. */
 #define FL__STRESS_FUNCTION_(test, name)                                                                               \
 	static void test##__##name(struct test *);                                                                     \
 	static void test##__##name##__call(void *_state)                                                               \

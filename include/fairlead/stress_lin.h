@@ -120,10 +120,7 @@ struct fl_lin_op {
 	const void *module;
 };
 
-/*
- * The bit of thread n, for `by` of an operation. `by` does not limit the main thread's calls before
- * and after the threads.
- */
+/* The bit of thread n, for `by` of an operation, which does not limit the main thread's calls. */
 #define FL_LIN_THREAD(n) (1u << (n))
 
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))
@@ -218,10 +215,7 @@ extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /* A set of numbers below 64, empty at first; a word and a counter, 0 at first. */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
-/*
- * The number of the calling thread: 0 for main, 1 for FL_LIN_THREAD(0), ..., at most
- * FL_STRESS_ACTORS.
- */
+/* The calling thread's number: 0: main; 1: FL_LIN_THREAD(0), ...; at most FL_STRESS_ACTORS. */
 unsigned fl_lin_thread(void);
 
 /* Used by the macros. */

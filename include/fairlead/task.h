@@ -63,10 +63,7 @@
 	FL__TASK_CALLS(name, __VA_ARGS__, )
 #define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
-/*
- * Types are registered before constructors without a priority run: before FL_PROCESS_HOOK
- * (fairlead/process.h).
- */
+/* Types are registered before constructors without a priority: before FL_PROCESS_HOOK. */
 #define FL__TASK_PRIORITY 60000
 
 #define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
@@ -103,10 +100,7 @@
 	                       __attribute__((unused)) FL__TASK_PTR(arg_type) * arg,                                   \
 	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
 
-/*
- * The task type's initializer. C++17 has no designators; there a constant expression sets the
- * fields in turn.
- */
+/* The initializer. C++17 has no designators: there a constant expression sets the fields. */
 #ifdef __cplusplus
 #define FL__TASK_BYTES(type)                                                                                           \
 	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)

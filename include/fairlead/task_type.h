@@ -31,15 +31,9 @@ typedef struct fl_task_type {
 	int (*run)(fl_task_ctx *ctx, const void *arg, void *result);
 	size_t arg_size, arg_align;       /* 0, 0 for void */
 	size_t result_size, result_align; /* 0, 0 for void */
-	/*
-	 * Called once for each accepted task, before its future ends, also if the task did not run;
-	 * may be NULL.
-	 */
+	/* Called once for each accepted task, run or not, before its future ends. NULL: none. */
 	void (*drop_arg)(void *arg);
-	/*
-	 * Called when the future is freed, with the result of a task that succeeded or kept its
-	 * result; may be NULL.
-	 */
+	/* Called with a valid result when the future is freed. NULL: none. */
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 is 1. A task that
@@ -106,9 +100,7 @@ FL_API void fl_task_unregister(fl_task_entry *entry);
 /* The type of that name. NULL: no type has the name, or different types have it. */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
-/*
- * Returns a name that different registered types have. NULL: there is none. Locks a mutex, briefly.
- */
+/* A name that different registered types have. NULL: there is none. Locks a mutex, briefly. */
 FL_API const char *fl_task_conflict(void);
 
 FL_END_DECLS

@@ -84,10 +84,7 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 /* The id of the calling context. Never 0. */
 FL_API uint64_t fl_thread_current_id(void);
 
-/*
- * The name of the calling context: as started; "main" for the first thread; "foreign" for a thread
- * that the library did not start.
- */
+/* The calling context's name: as started; "main"; "foreign": not started by the library. */
 FL_API const char *fl_thread_current_name(void);
 
 typedef struct fl_thread_info {

@@ -115,10 +115,7 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 /* Returns -EAGAIN (full) or -EBUSY for `_at`, whose slot is still in use by the lap before. */
 static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
 {
-	/*
-	 * "full" has its place in the single order of the claims of all rings; pairs with the CAS
-	 * of a get's claim
-	 */
+	/* "full" is in the one order of all rings' claims; pairs with the CAS of a get's claim */
 	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return _head == _at - fl__mpmc_lap(_q) ? -EAGAIN : -EBUSY;
 }
@@ -210,10 +207,7 @@ static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _s
 	return 0;
 }
 
-/*
- * As fl__mpmc_put(), for up to `_n` (not 0) items, which follow each other in the ring. With 0,
- * sets `*_count`.
- */
+/* As fl__mpmc_put(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
 static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {
@@ -236,17 +230,11 @@ static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
-	/*
-	 * the item has been read; pairs with the loads of fl__mpmc_claim_slots() and
-	 * fl__mpmc_run(), a lap later
-	 */
+	/* the item has been read; pairs with fl__mpmc_claim_slots(), fl__mpmc_run(), a lap later */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
 }
 
-/*
- * Gets the oldest item. Returns as fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get
- * has cleared WAIT.
- */
+/* As fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get has cleared WAIT. */
 static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim = {0, 0, false};
@@ -259,10 +247,7 @@ static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, b
 	return 0;
 }
 
-/*
- * As fl__mpmc_get(), for up to `_n` (not 0) items, which follow each other in the ring. With 0,
- * sets `*_count`.
- */
+/* As fl__mpmc_get(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
 static inline int fl__mpmc_get_many(struct fl__mpmc *_q, void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {

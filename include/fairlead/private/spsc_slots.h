@@ -31,10 +31,7 @@ struct fl__slots {
 	void *memory;
 };
 
-/*
- * The size of an item gives its alignment, 16 at most. The compiler knows the shape if it knows the
- * size.
- */
+/* The item size gives its alignment, 16 at most. A constant size makes the shape constant. */
 static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 {
 	const size_t _lowest_bit = _size & (~_size + 1), _alignment = _lowest_bit < 16 ? _lowest_bit : 16;
@@ -64,10 +61,7 @@ static inline unsigned char *fl__slot_item(struct fl__slot_shape _shape, unsigne
 	return _slot - _index + _shape.offset + _index * _shape.size;
 }
 
-/*
- * Returns the next slot; after the last slot, the first. `_shape` is that of the slots, which the
- * compiler may know.
- */
+/* The next slot; after the last, the first. `_shape`: of the slots; the compiler may know it. */
 static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, struct fl__slot_shape _shape,
                                             unsigned char *_slot)
 {
@@ -86,9 +80,7 @@ static inline bool fl__slot_is_full(const unsigned char *_slot)
 	return fl__load_acquire(_slot) != 0;
 }
 
-/*
- * Set the mark. Of several slots, the first slot is marked last, after fl__slots_mark_others().
- */
+/* Set the mark. Of several slots, the first is marked last, after fl__slots_mark_others(). */
 static inline void fl__slot_fill(unsigned char *_slot)
 {
 	fl__store_release(_slot, 1); /* the items are written; pairs with fl__slot_is_full() */

@@ -5,10 +5,7 @@
 #include <fairlead/defs.h>
 #include <stddef.h>
 
-/*
- * Private: put, get, put_many and get_many of a queue that waits, each with `prefix`, by the
- * functions with a deadline.
- */
+/* Private: put, get, put_many and get_many, with `prefix`, by the functions with a deadline. */
 #define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \
 	FL_INLINE int base##_##prefix##put(base *_q, const void *_item)                                                \
 	{                                                                                                              \

@@ -13,10 +13,7 @@
 void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
                       void (*visit)(const char *folder, bool v2, void *arg), void *arg);
 
-/*
- * Reads the first one or two numbers of a file in a group's folder; "max" counts as -1. The
- * rest of `n` is unchanged.
- */
+/* Reads up to two numbers of a file in a group's folder; "max": -1. Leaves missing ones alone. */
 void fl__cgroup_read(const char *folder, const char *file, int64_t n[2]);
 
 #endif

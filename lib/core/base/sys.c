@@ -131,10 +131,7 @@ static int sys_shared_wake(const uint32_t *word, int n)
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
-	/*
-	 * As FUTEX_OP(), which is signed. The comparison with 0 fails, so the call wakes no further
-	 * sleepers.
-	 */
+	/* As FUTEX_OP(), which is signed. The comparison with 0 fails: no other sleeper wakes. */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
 		store |= (uint32_t)FUTEX_OP_OPARG_SHIFT << 28 | 31u << 12;

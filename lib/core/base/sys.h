@@ -24,9 +24,7 @@ enum { FL__FUTEXES = 128 };
 
 /* Linux's struct robust_list_head: what the kernel reads when a thread ends. */
 struct fl__robust_list {
-	/*
-	 * A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is no address.
-	 */
+	/* A ring through the locks' nodes, back to this struct. Bit 0 of a pointer is a flag. */
 	void *first;
 	long offset; /* from a node to the word of its lock */
 	/* A lock that the thread is taking, freeing or waiting for. */
@@ -50,10 +48,7 @@ struct fl__sys {
 	int64_t (*now)(void);
 	/* For a time slice, if another program computes on this CPU. */
 	void (*yield)(void);
-	/*
-	 * A yield, or a few pauses if yields are barred (yield.c). `now`: the time. Returns the
-	 * time afterwards.
-	 */
+	/* A yield, or pauses if yields are barred (yield.c). Takes and returns the time. */
 	int64_t (*give_way)(int64_t now);
 	void (*nap)(void);           /* sleeps for some 50 us */
 	void (*relax)(void);         /* one turn of a spin */
@@ -87,10 +82,7 @@ struct fl__sys {
 	/* The TID in robust locks: 1 to 2^30 - 1. */
 	uint32_t (*thread_id)(void);
 	int (*cpu)(void); /* of the calling thread; negative: unknown */
-	/*
-	 * In any process. The entry is NULL if the system reports the death of every owner of a
-	 * robust lock.
-	 */
+	/* In any process. NULL: the system reports the death of every owner of a robust lock. */
 	bool (*thread_exists)(uint32_t thread);
 	/*
 	 * A full fence in every thread of the process: 0. A negative errno: nothing has happened. A
@@ -137,10 +129,7 @@ int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
-/*
- * Before a file or memfd grows to `size` bytes: 0, or -EFBIG if RLIMIT_FSIZE forbids it, which
- * would raise SIGXFSZ.
- */
+/* Before a file grows to `size` bytes: 0; -EFBIG: RLIMIT_FSIZE forbids it, by SIGXFSZ. */
 int fl__check_file_size(uint64_t size);
 
 /*

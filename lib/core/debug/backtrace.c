@@ -102,10 +102,7 @@ void fl__backtrace_learn_modules(void)
 	(void)dl_iterate_phdr(backtrace_learn_module, NULL);
 }
 
-/*
- * Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the symbol's name or
- * NULL.
- */
+/* Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the name or NULL. */
 static const char *backtrace_describe_place(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
 {
 	const struct backtrace_module *m = backtrace_module_of(address);

@@ -20,14 +20,12 @@ void fl__backtrace_take(struct fl__backtrace *stack, int skip);
 void fl__backtrace_learn_modules(void);
 
 /*
- * A return address: "function+0x12", else "file(+0x12)", else the number. `*function`: the
- * function's name or NULL. Safe in a signal handler.
+ * A return address: "function+0x12", else "file(+0x12)", else the number. `*function`: the name, or
+ * NULL. Async-signal-safe.
  */
 void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function);
 
-/*
- * "variable+0x12 at 0x1234", else "file(+0x12) at 0x1234", else "0x1234". Safe in a signal handler.
- */
+/* "variable+0x12 at 0x1234", else "file(+0x12) at 0x1234", else "0x1234". Async-signal-safe. */
 void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size);
 
 #endif

@@ -83,10 +83,7 @@ static struct fl__held *debug_own_record(const void *lock)
 	return held;
 }
 
-/*
- * Reports a deadlock if the context already holds the lock, unless both are for reading, or the new
- * acquisition is an upgrade.
- */
+/* Reports a deadlock if the context holds the lock already, unless both read, or it upgrades. */
 static void debug_report_relock(const struct fl__debug_op *op)
 {
 	struct fl__report_step step;
@@ -134,10 +131,7 @@ static void debug_on_waiting(struct fl__debug_op *op)
 	op->waited = true;
 }
 
-/*
- * The record that an unlock with this `how` ends: the current context's; or, since any context may
- * unlock, the oldest.
- */
+/* The record that an unlock ends: the current context's, or the oldest: any context may unlock. */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
 	const uint64_t id = fl__ctx_get()->id;

@@ -34,10 +34,7 @@ FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 #define FL__DEBUG_NEVER 0xfffffff7u
 #define FL__RWLOCK_MOST (1u << 26)
 
-/*
- * Relaxed: an old value does no harm. Not atomic: compilers emit a separate instruction for an
- * atomic load.
- */
+/* An old value does no harm. Not atomic: compilers would emit a separate load. */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
 #ifdef FL__TSAN

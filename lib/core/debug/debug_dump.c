@@ -137,26 +137,17 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 	}
 }
 
-/*
- * Under the table's lock. A copy, without `cond` if the waiter was signalled and waits only for its
- * mutex.
- */
+/* Under the table's lock. A copy, without `cond` if the signalled waiter waits for its mutex. */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
-	/*
-	 * changed with the bucket locked. `key` points into the waiter's stack, which exists while
-	 * the record does, but not in a forked child.
-	 */
+	/* changed under the bucket's lock. `key` is in the waiter's stack: not in a forked child */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
 	return copy;
 }
 
-/*
- * Under the table's lock. The awaited object exists while the record does, but not in a forked
- * child.
- */
+/* Under the table's lock. In a forked child the awaited object may not exist. */
 static void debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
 {
 	*text = '\0';

@@ -144,10 +144,7 @@ static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 	return NULL;
 }
 
-/*
- * The length of the shortest cycle through `e`, and its edges unless there are more than `max`. 0:
- * none.
- */
+/* The length of the shortest cycle through `e`; its edges if at most `max`. 0: there is none. */
 static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
 	const struct fl__order_edge *last = order_search_back(e);

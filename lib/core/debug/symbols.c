@@ -40,10 +40,7 @@ static void symbols_find_tables(struct fl__symbol_file *f)
 static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
-	/*
-	 * For the program: a path that is right in any working directory, and after the file was
-	 * replaced.
-	 */
+	/* The program's path is right in any working directory, and after the file was replaced. */
 	int fd = open(strchr(f->path, '/') ? f->path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;

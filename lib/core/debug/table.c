@@ -189,10 +189,7 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *o
 	FL__LIST_ADD_BY(next_of_mine, link_of_mine, &h->held, held);
 	h->n_held++;
 	held->next = *bucket;
-	/*
-	 * relaxed, here and below: under the table's lock; only fl__held_is_known() reads it
-	 * without
-	 */
+	/* here and below: under the table's lock; only fl__held_is_known() reads it without */
 	fl__store_relaxed(bucket, held);
 	return held;
 }

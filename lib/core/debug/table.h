@@ -33,10 +33,7 @@ struct fl__holder {
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
-	/*
-	 * The context waits for `lock`, of kind `kind`; or for the context `joins`, if not 0; or,
-	 * if `asleep`, as `awaited` says.
-	 */
+	/* Waits for `lock` of `kind`; or for context `joins`, not 0; or, `asleep`, as `awaited`. */
 	const void *lock;
 	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
 	/* With `cond`: the key of the waiter's node, which a signal sets to `lock`. */
@@ -129,15 +126,10 @@ void fl__debug_unlock(void);
 void fl__debug_relock(void);
 void fl__debug_done(void);
 
-/*
- * For a signal handler, which may have interrupted the lock's holder. False: after a bounded number
- * of attempts.
- */
+/* For a signal handler, which may have interrupted the holder. False: after some tries. */
 bool fl__debug_try_enter(void); /* fl__debug_unlock() ends it */
 
-/*
- * Takes a zeroed slot, which the argument of fl__debug_enter() has provided for; gives a slot back.
- */
+/* Takes a zeroed slot, counted in the argument of fl__debug_enter(); gives a slot back. */
 void *fl__table_take_slot(void);
 void fl__table_give_slot(void *slot);
 

@@ -342,10 +342,7 @@ unsigned fl_executor_workers(const fl_executor *e)
 	return fl__load_relaxed(&e->workers); /* a single number */
 }
 
-/*
- * The end of an executor. Queued tasks are taken out under the lock, and ended without it, since
- * that runs callbacks and drop hooks.
- */
+/* The end of an executor. Queued tasks are taken out under the lock, and ended without it. */
 
 /* Under the lock. The task may be claimed. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)
@@ -459,9 +456,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 	for (struct fl__run *run = e->running; run; run = run->next)
 		if (!run->requested) {
 			run->requested = true;
-			/*
-			 * the context that runs the task has a reference until after fl__run_task()
-			 */
+			/* the context that runs the task keeps a reference beyond fl__run_task() */
 			return fl_future_ref(run->future);
 		}
 	return NULL;
@@ -630,8 +625,8 @@ static void executor_free_when_ended(void)
 }
 
 /*
- * An exit waits for no task. A dlclose() waits for all: the tasks have ended, as its caller
- * promises, and the threads are about to.
+ * An exit waits for no task. A dlclose() waits for all: they have ended, as its caller promises,
+ * and the threads are about to.
  */
 static unsigned executor_detached_in_use(void)
 {

@@ -83,10 +83,7 @@ struct fl__executor_ops {
 	size_t result_most;
 	/* Takes over the producer's reference to the future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__task_block *block);
-	/*
-	 * Under the lock, when `closed` or `broken` was set: threads that wait for tasks check
-	 * both.
-	 */
+	/* Under the lock, when `closed` or `broken` was set: wakes threads that wait for tasks. */
 	void (*wake_all)(fl_executor *e);
 	/*
 	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
@@ -106,10 +103,7 @@ struct fl__executor_ops {
 	 * it, whatever else waits. False, or NULL: the waiter runs the task if it is still queued.
 	 */
 	bool (*further)(fl_executor *e, struct fl__task_block *block);
-	/*
-	 * Whether a join by the calling context, which runs no task of `e`, would wait for itself.
-	 * NULL: never.
-	 */
+	/* Whether a join by the caller, which runs no task of `e`, would hang. NULL: never. */
 	bool (*would_hang)(fl_executor *e);
 	/*
 	 * For kinds with a backlog of their own in place of `queue`; else NULL. Under the lock,
@@ -129,10 +123,7 @@ struct fl__executor_ops {
 	 * stays unclaimed until it has ended. The lock guards where the task is (queued, or with
 	 * which worker process), and lasts as long as the executor's task blocks.
 	 */
-	/*
-	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests started tasks
-	 * to stop.
-	 */
+	/* Under the lock: puts unstarted tasks back into `queue`. `request`: stops the others. */
 	void (*recall)(fl_executor *e, bool request);
 	/* Without the lock: frees what the kind has added to the task block. */
 	void (*release)(struct fl__task_block *block);
@@ -154,10 +145,7 @@ struct fl__executor_ops {
 	 * ends a blocking section. May be NULL.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
-	/*
-	 * Without the lock: the calling worker, as above, runs no more user code before its next
-	 * task. For kinds with `block`.
-	 */
+	/* Without the lock: the calling worker runs no more user code before its next task. */
 	void (*ends)(struct fl__run *run);
 	/* Under the lock: adds the kind's numbers, not `workers`. May be NULL. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
@@ -233,10 +221,7 @@ struct fl__patience {
 	fl_cancel_token *cancel;
 };
 
-/*
- * As fl__submit(), with other patience than the config's. NULL: the task ignores the bound of the
- * backlog, since it has its memory already.
- */
+/* As fl__submit(), with other patience. NULL: ignores the bound, having its memory already. */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, size_t copied, const struct fl__patience *patience);
 
@@ -289,10 +274,7 @@ void fl__permits_close(fl_executor *e);
 /* The operations of each future in a task block. */
 extern const struct fl__future_ops fl__task_block_future_ops;
 
-/*
- * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
- * -ENOTRECOVERABLE.
- */
+/* Runs the task. Takes over the producer's reference, unless it fails: -EPIPE, -ENOTRECOVERABLE. */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /* Copies the calling context's values for a task that runs in this process. */
@@ -324,8 +306,8 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
 }
 
 /*
- * Afterwards the block may be gone, unless the caller has a reference. On an error it is gone, and
- * no other context has seen it.
+ * Afterwards the block may be gone, unless the caller has a reference. After an error no other
+ * context has seen it.
  */
 static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission permit)
 {
@@ -399,10 +381,7 @@ void fl__run_leave(struct fl__run *run);
 
 /* Under the lock: the caller has claimed `f`. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
-/*
- * Without the lock: runs the task, ends its future, and empties the frame. The caller still has a
- * reference to the future.
- */
+/* Without the lock: runs the task, ends its future, empties the frame. Frees no reference. */
 void fl__run_task(struct fl__run *run);
 
 /* How many tasks of `e` the calling context runs by fl__run_here(). */
@@ -418,8 +397,8 @@ bool fl__run_is_inside_task(const fl_future *f);
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /*
- * Called by a callback of `f` that runs no more user code, before it wakes a waiter: the worker is
- * then free for a task that the waiter submits.
+ * Called by a callback of `f` that runs no more user code, before it wakes a waiter, whose next
+ * submit then finds the worker free.
  */
 void fl__run_ends(const fl_future *f);
 
@@ -450,8 +429,7 @@ char *fl__task_take_message(fl_task_ctx *ctx);
 void fl__task_forget_failure(fl_task_ctx *ctx);
 
 /*
- * A child process that a task forks has only the forking thread, which must not go on with the
- * parent's tasks: the executor's locks and other threads are the parent's. So a caller of a user's
+ * A child process that a task forks must not go on with the parent's tasks. So a caller of a user's
  * function for an executor calls fl__child_mark() before, and fl__child_ends() after it. Where such
  * calls nest, only a caller that may call another function afterwards needs the check.
  */

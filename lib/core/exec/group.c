@@ -109,10 +109,7 @@ static int64_t group_deadline(const fl_group *g)
 	return (int64_t)(FL_FOREVER - g->from_forever_);
 }
 
-/*
- * Under the lock. The token is below `parent`; NULL: the caller's scope. Returns whether the caller
- * must request the token.
- */
+/* Under the lock. The token is below `parent` or the scope. True: the caller must request it. */
 static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
 	if (g->begun_)
@@ -276,10 +273,7 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 	return true;
 }
 
-/*
- * Without the lock: for a group with members, and, for a new fiber, with fibers of the same
- * scheduler. Else false.
- */
+/* Without the lock, for a group with members; for a fiber, with fibers of `s`. Else false. */
 static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
@@ -296,9 +290,7 @@ static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 	return true;
 }
 
-/*
- * Counts a new task in, or a fiber of `s`. Begins the group if needed. Returns the member's number.
- */
+/* Counts a new task, or a fiber of `s`. Begins the group if needed. Returns the member's number. */
 static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
 {
 	if (group_enter_begun(g, s))
@@ -506,10 +498,7 @@ static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *c
 	}
 }
 
-/*
- * Cancels or runs an offered task. Takes over the reference. `helps`: the context serves the
- * executor.
- */
+/* Cancels or runs an offered task. Takes over `f`. `helps`: the context serves the executor. */
 static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(&g->token_))
@@ -527,10 +516,7 @@ static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel
 	return token || cancel == FL_SHIELDED;
 }
 
-/*
- * If `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
- * and sets `*stopped`.
- */
+/* If `cancel` is above the group's token, that token's request, too, ends one sleep: `*stopped`. */
 static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	if (*stopped || !group_is_reached_by(g, cancel))

@@ -88,10 +88,7 @@ void fl__imap_on_end(fl_future *f, void *arg)
 	imap_on_end(f, arg);
 }
 
-/*
- * From now on callbacks clean up after the batches under way. Does not wait for futures that are
- * just ending.
- */
+/* From now on callbacks clean up after batches under way. Waits for none. */
 static void imap_close(fl_imap *it)
 {
 	/* as in imap_collect() */
@@ -323,8 +320,8 @@ static void imap_stop_if_due(fl_imap *it)
 }
 
 /*
- * Submits one chunk if the window has room, and more until a result is ready: the consumer of a
- * slow generator waits for one chunk only.
+ * Submits one chunk if the window has room, and more until a result is ready: a slow generator
+ * makes one chunk at a time.
  */
 static int imap_fill(fl_imap *it)
 {

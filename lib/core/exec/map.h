@@ -26,10 +26,7 @@ struct fl__chunk_type {
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
-/*
- * Gives an ended future a type that lasts, in place of one in `storage`. The caller has a
- * reference, or is the future's callback.
- */
+/* Gives an ended future a type that lasts. Called with a reference, or by the future's callback. */
 void fl__chunk_detach_type(fl_future *f);
 
 struct fl__chunk_end {

@@ -13,10 +13,7 @@
  */
 int fl__registry_find(const char *name, const fl_task_type **type);
 
-/*
- * Changes when a type is registered or unregistered: earlier look-ups are then out of date. Any
- * thread.
- */
+/* Changes with each type registered or unregistered: earlier look-ups are then out of date. */
 uint64_t fl__registry_changes(void);
 
 /*

@@ -77,9 +77,7 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 
 static void run_help(struct fl__ctx *ctx, void *future);
 
-/*
- * Innermost; during a call taken from a forker, the forker's. NULL: the context serves no executor.
- */
+/* The innermost; in a stolen call the forker's. NULL: the context serves no executor. */
 static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;

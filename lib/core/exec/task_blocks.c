@@ -235,10 +235,7 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	fl__free_to(allocator, pool);
 }
 
-/*
- * A forked child frees no pool: a thread of the parent may have been in a cache, and never leaves
- * it here.
- */
+/* A forked child frees no pool: a thread of the parent may never leave a cache here. */
 static bool task_blocks_are_of_parent(const struct fl__task_blocks *pool)
 {
 	return fl__is_forked(pool->of.fork_count);
@@ -415,10 +412,7 @@ fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool)
 {
 	uint32_t seen = fl__load_relaxed(&pool->held); /* the CAS decides */
 	while (!(seen & TASK_BLOCKS_SHUT))
-		/*
-		 * a shut comes after this CAS; the pool was handed over with the executor
-		 * initialized
-		 */
+		/* a shut comes after this CAS; the pool came with the initialized executor */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + TASK_BLOCKS_HOLD))
 			return pool->of.executor;
 	return NULL;

@@ -90,10 +90,7 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
-/*
- * The executor, not freed before fl__task_blocks_unhold(); the caller has a reference to the pool.
- * NULL: its free has begun.
- */
+/* The executor, not freed before fl__task_blocks_unhold(). NULL: its free has begun. */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 

@@ -241,17 +241,11 @@ static struct then_stage then_until_end(fl_future *f, bool may_help)
 	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/*
- * Of `c`, which has not ended, and the chains that it depends on: the farthest ahead that has not
- * ended.
- */
+/* Of `c`, which has not ended, and the chains that it depends on: the farthest not ended. */
 static struct then_chain *then_earliest_pending(struct then_chain *c)
 {
 	while (then_is_chain(c->first) && !fl__future_has_ended(c->first)) {
-		/*
-		 * A chain ends after those that it depends on, unless it is cancelled, and with it
-		 * those that follow.
-		 */
+		/* a chain ends after those that it depends on; a cancel ends those that follow */
 		c = !fl__future_has_ended(&c->jump->next) ? c->jump : then_chain_of(c->first);
 	}
 	return c;

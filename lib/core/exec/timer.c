@@ -287,10 +287,7 @@ int fl_timer_try_join(fl_timer *t)
 	return timer_is_idle(t) ? 0 : -EBUSY;
 }
 
-/*
- * If a timer's function forks, the child's thread is the timers' thread, and ends when the function
- * has returned.
- */
+/* If a timer's function forks, the child's thread ends when the function has returned. */
 static void timer_after_fork_in_child(void)
 {
 	fl_mutex_init(&timer_lock);

@@ -27,9 +27,7 @@ ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags)
 #ifdef __GLIBC__
 	return sendmsg(fd, m, flags);
 #else
-	/*
-	 * musl's function has room for 1,024 bytes of control data. `m` is as the kernel has it.
-	 */
+	/* musl's function has room for 1,024 bytes of control data. `m` is as the kernel has it. */
 	return syscall(SYS_sendmsg, fd, m, flags);
 #endif
 }

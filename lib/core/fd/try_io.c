@@ -91,9 +91,7 @@ static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 	return rc;
 }
 
-/*
- * Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write has raised it.
- */
+/* Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write raised it. */
 static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 {
 	const struct timespec at_once = {0, 0};

@@ -16,16 +16,11 @@ struct fl__file {
 
 /* For files of Unix sockets. Results are as in lib/core/base/sys.h; errno keeps its value. */
 struct fl__unix_sys {
-	/*
-	 * Identifies a socket's file, with `follow` behind a symbolic link. -ENOTSOCK: no socket
-	 */
+	/* Identifies a socket's file, with `follow` behind a symbolic link. -ENOTSOCK: none. */
 	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
 	int (*unlink)(const char *path);
 	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
-	/*
-	 * Creates the file `path`.lock, and locks it against other processes. Returns a
-	 * descriptor, for `unlock`; -EWOULDBLOCK.
-	 */
+	/* Creates `path`.lock, and locks it. Returns a descriptor, for `unlock`; -EWOULDBLOCK. */
 	int (*lock)(const char *path);
 	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
 };
@@ -39,10 +34,7 @@ struct fl__unix_file {
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
-/*
- * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size,
- * or -EINVAL, -ENAMETOOLONG.
- */
+/* Stores the address of a path, or of "@name". Returns the size, or -EINVAL, -ENAMETOOLONG. */
 int fl__unix_address(struct sockaddr_un *a, const char *path);
 
 /*
@@ -63,8 +55,8 @@ int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned 
 void fl__unix_file_remove(struct fl__unix_file *f);
 
 /*
- * No event says that a full Unix socket has room: a caller tries again after 1 ms, 2 ms, up to
- * 32 ms. `pause`: the last; 0: none.
+ * No event tells that a full Unix socket has room: callers retry after 1 ms, 2 ms, up to 32 ms.
+ * `pause`: the last; 0: none.
  */
 static inline int64_t fl__unix_next_pause(int64_t pause)
 {

@@ -63,8 +63,7 @@
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside), for the functions that
  * return -EDEADLK. The frames that it points to are older than the fork, so they exist until the
- * join. The thief steals without a task, or for a call that it waits for: it does not need its own
- * `inside`.
+ * join.
  *
  * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses
  * only the parking lot, where the fork's queue is empty by then. Progress: pop and steal never
@@ -458,9 +457,7 @@ static void fork_request_stop(struct fl__fork *fork)
 		fl_cancel_token_request(&fork->token);
 }
 
-/*
- * Makes the slot of a stolen fork, whose thief no longer writes `top`, the first that thieves read.
- */
+/* Makes the slot of a stolen fork the first that thieves read. No thief writes `top` now. */
 static void fork_reset_top(struct fork_worker *self)
 {
 	/* a hint; the next push releases it */

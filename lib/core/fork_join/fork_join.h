@@ -26,10 +26,7 @@ struct fl__forks {
 	uint32_t searching; /* workers that search for forks */
 	uint32_t fork_count;
 	uint32_t n; /* a hint: about the most workers */
-	/*
-	 * Wakes a parked worker, or starts one, so that it searches for forks. Called on any
-	 * thread.
-	 */
+	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
 	void (*wake)(void *pool);
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
@@ -39,10 +36,7 @@ struct fl__forks {
 	struct fl__fork_stack *newest;
 };
 
-/*
- * The thread pool calls these. They are weak symbols: a program without a fork does not contain the
- * code of forks.
- */
+/* The thread pool calls these. Weak: a program without a fork does not link their code. */
 #define FL__FORKS_FN __attribute__((weak, visibility("hidden")))
 
 /* `n`: about the most workers. `allocator`: see struct fl__forks. */

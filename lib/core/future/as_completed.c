@@ -338,10 +338,7 @@ static const struct fl__as_completed_ops futures_as_completed_ops = {futures_try
 
 /* Creation. */
 
-/*
- * A hash table of indices of futures, with open addressing, at most half full. An entry is the
- * index plus 1; 0: empty.
- */
+/* A hash table of indices, open addressing, at most half full. An entry: index + 1; 0: empty. */
 struct futures_index {
 	size_t *slots;
 	size_t mask;

@@ -63,10 +63,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 /* An append that is under way ends before fl__future_set_fini() returns. */
 void fl__future_set_remove(struct fl__future_entry *entry);
 
-/*
- * Sleeps until `enough`, called under the lock, returns true. Returns 0, -ETIMEDOUT, -ECANCELED.
- * One waiter at a time.
- */
+/* Sleeps until `enough`, under the lock, is true: 0, -ETIMEDOUT, -ECANCELED. Only one waiter. */
 int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
                          fl_cancel_token *cancel);
 

@@ -191,9 +191,7 @@ bool fl__future_has_ended(const fl_future *f)
 
 static bool future_has_result(const fl_future *f)
 {
-	/*
-	 * pairs with future_try_publish(); in future_clean(), also with all that freed a reference
-	 */
+	/* pairs with future_try_publish(); in future_clean(), with all that freed a reference */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
 }
@@ -321,10 +319,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 	return 0;
 }
 
-/*
- * The ending CAS under `lock`. True after dequeuing waiters: the caller closes `lot` after the
- * unlock.
- */
+/* The ending CAS under `lock`. True: waiters are dequeued; close `lot` after the unlock. */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* the CAS decides */
@@ -386,10 +381,7 @@ static struct fl__callback *future_publish(fl_future *f)
 	return list;
 }
 
-/*
- * A callback inherits neither the completing thread's cancel scope nor its values. Takes over
- * `values`.
- */
+/* A callback inherits neither the completing thread's scope nor its values. Takes over `values`. */
 static void future_call(fl_future *f, fl_future_callback *callback, void *arg, struct fl__values *values)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -421,10 +413,7 @@ static void future_run_next(struct fl__ending *now)
 	future_call(now->future, next->call, next->arg, next->values);
 }
 
-/*
- * Also runs the callbacks of futures that a callback ends by fl__future_end_after(), innermost
- * first.
- */
+/* Also, innermost first, callbacks of futures that a callback ends by fl__future_end_after(). */
 static void future_run_callbacks(fl_future *f, struct fl__callback *list)
 {
 	if (!list)
@@ -569,10 +558,7 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	}
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
-	/*
-	 * If the last callback of `now` made this call, `storage` replaces `now`: a long chain
-	 * keeps only one ending.
-	 */
+	/* in the last callback of `now`, `storage` replaces `now`: one ending for a long chain */
 	const bool is_last = !now->left && now->outer;
 	storage->outer = is_last ? now->outer : now;
 	calling->innermost = storage;
@@ -593,10 +579,7 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 
 /* Cancelling. */
 
-/*
- * Makes the end take `lock` from now on. False: the future has ended, and the caller sees what the
- * end published.
- */
+/* Makes the end take `lock`. False: the future has ended, and the caller sees what it published. */
 static bool future_guard(fl_future *f)
 {
 	/* the CAS decides, or the check under the lock */

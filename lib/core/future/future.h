@@ -42,20 +42,11 @@ struct fl__future_ops {
 	void (*requested)(fl_future *f);
 	/* Whether an unclaimed `f` has started. NULL: a started future is claimed. */
 	bool (*has_started)(const fl_future *f);
-	/*
-	 * In a forked child, of an `f` that has not ended: whether a thread of the parent would
-	 * have ended it. NULL: never.
-	 */
+	/* In a forked child: whether only a thread of the parent would end `f`. NULL: never. */
 	bool (*is_of_parent)(const fl_future *f);
-	/*
-	 * For a future without a task: helps with the tasks that it depends on. NULL: it has a
-	 * task.
-	 */
+	/* For a future without a task: helps with the tasks that it needs. NULL: it has a task. */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
-	/*
-	 * Before a wait for `f`, or for `or_event` if not NULL: advances `f` on this context while
-	 * that pays. NULL: nothing to do.
-	 */
+	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: not. */
 	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
 	/* For the callbacks of `f`. NULL: that of the process. */
 	const fl_allocator *(*allocator)(const fl_future *f);
@@ -90,10 +81,7 @@ static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
 }
 
-/*
- * A pending future with `refs` references. `parent`: of its token; NULL: none. The caller sets
- * `arg` and `result`.
- */
+/* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */
 void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
                      fl_cancel_token *parent, int64_t deadline);
 
@@ -125,10 +113,7 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 /* `f` has not run, or has returned -ECANCELED, after its deadline. */
 bool fl__future_has_expired(const fl_future *f);
 
-/*
- * Claims a future that other code ends (a promise, a task of another process), whether or not its
- * token is requested. False as above.
- */
+/* Claims a future that other code ends (a promise, a remote task), requested or not. */
 bool fl__future_claim_ended(fl_future *f);
 
 /*
@@ -138,10 +123,7 @@ bool fl__future_claim_ended(fl_future *f);
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
-/*
- * Makes the result count although `f` ends with an error. Called before the end by the context that
- * ends `f`.
- */
+/* Makes the result count although `f` will end with an error. Called before that end. */
 void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
@@ -195,10 +177,7 @@ bool fl__future_is_last_reference(const fl_future *f);
 /* Unless it is the last: then returns false. For callers that must run no hook. */
 bool fl__future_free_shared(fl_future *f);
 
-/*
- * fl_future_free() without the release() of its ops, which the caller must call on true: so freeing
- * a long chain needs no stack.
- */
+/* fl_future_free() without release(), which the caller calls on true: long chains need no stack. */
 bool fl__future_drop(fl_future *f);
 
 /* A future while its callbacks run. */
@@ -224,10 +203,7 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 /* Whether the calling context runs a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);
 
-/*
- * Called by a callback of `f`: whether the context runs no more user code until it has freed its
- * reference to `f`.
- */
+/* In a callback of `f`: whether no more user code runs here before its reference is freed. */
 bool fl__future_ends_promptly(const fl_future *f);
 
 /* Cannot fail: the caller's `node` must live until the callback is called. */

@@ -20,9 +20,7 @@ struct fl__hazards {
 	void *pointers[FL__HAZARDS];
 };
 
-/*
- * The calling thread's record. Never NULL: a thread without one has a record that protects nothing.
- */
+/* The calling thread's record; without one, a record that protects nothing. Never NULL. */
 extern _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC;
 
 /*
@@ -39,9 +37,7 @@ bool fl__hazard_protect(enum fl__hazard place, void *object);
 bool fl__hazards_borrow(void);
 void fl__hazards_return(bool borrowed);
 
-/*
- * Calls `found` for each protected object. Any other object that was retired before may be freed.
- */
+/* Calls `found` for each protected object. Others, if retired before, may be freed. */
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 
 /* The thread's next use takes a record again. */

@@ -117,9 +117,7 @@ static uint64_t mpmc_index(const struct fl__mpmc *q, uint64_t at)
 
 uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 {
-	/*
-	 * a count. A caller that compares it has acquired what is done, and so the puts (queue.c).
-	 */
+	/* a count; a caller that compares it has acquired what is done, and so the puts */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
@@ -179,10 +177,7 @@ bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 	do {
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
-		/*
-		 * what was done before; pairs with fl__mpmc_claim_space(). The CAS runs also if
-		 * WAIT is set, to confirm it.
-		 */
+		/* what was done before; pairs with fl__mpmc_claim_space(). Also confirms WAIT. */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
 }

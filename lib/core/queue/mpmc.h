@@ -26,10 +26,7 @@ void fl__mpmc_fini(struct fl__mpmc *q);
 bool fl__mpmc_close(struct fl__mpmc *q);
 bool fl__mpmc_is_closed(struct fl__mpmc *q);
 
-/*
- * Items at one moment of the call, puts in progress included. Loops once more for each get during
- * the call.
- */
+/* Items at one moment of the call, puts in progress included. Each get may cost another round. */
 size_t fl__mpmc_length(struct fl__mpmc *q);
 
 /* How many items were put, puts in progress included. */

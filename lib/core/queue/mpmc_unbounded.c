@@ -203,19 +203,13 @@ struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl
 		seen = now;
 		if (!fl__hazard_protect(place, seen))
 			return NULL;
-		/*
-		 * pairs with unbounded_advance(). After the fence of fl__hazard_protect(): see
-		 * hazard_ck.c.
-		 */
+		/* pairs with unbounded_advance(); after the fence of fl__hazard_protect() */
 		now = fl__load_acquire(at);
 	} while (now != seen);
 	return now;
 }
 
-/*
- * Moves `*at` from `s` to `next`. A hazard pointer protects `s`, or the caller is the only consumer
- * and `s` the head.
- */
+/* Moves `*at` from `s` to `next`. `s` is protected, or the caller is the only consumer. */
 static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
 	/* the segment as it was appended; pairs with fl__unbounded_segment() */
@@ -278,20 +272,14 @@ int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void
 			unbounded_free_segment(c, last);
 			return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
-		/*
-		 * the segment and its items; pairs with fl__unbounded_advance_head() and
-		 * the acquire above
-		 */
+		/* segment and items; pairs with fl__unbounded_advance_head(), the acquire above */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
 	*owes_wake |= next == UNBOUNDED_NEXT_WAIT;
 	*put = k;
 	return 0;
 }
 
-/*
- * Whether this put cleared the mark. A late put may clear a newer mark, and then owes the wake of
- * that mark.
- */
+/* Whether this put cleared the mark, perhaps a newer mark, and so owes its wake. */
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/* the mark was set in a transaction of the parking lot, where the put finds the consumer */
@@ -429,9 +417,7 @@ static struct fl__segment *unbounded_last(fl_mpmc_unbounded *c, bool *borrowed)
 static bool unbounded_close_tail(fl_mpmc_unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
-		/*
-		 * the tail, read next, has at least as many tickets; pairs with the release below
-		 */
+		/* the tail, read next, has no fewer tickets; pairs with the release below */
 		uint64_t end = fl__load_acquire(&s->end);
 		/* the CAS checks it */
 		uint64_t word = fl__load_relaxed(&s->tail);
@@ -491,10 +477,7 @@ static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 		uintptr_t none = 0;
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
-		/*
-		 * the put that appends gets this word by its CAS, and finds the consumer in the
-		 * parking lot
-		 */
+		/* the put that appends gets this word, then finds the waiter in the parking lot */
 		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
 	/* the CAS checks it */
@@ -503,10 +486,7 @@ static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 		return -EAGAIN;
 	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
-	/*
-	 * as above, for the put that draws a ticket. The CAS runs also if the mark is set: a put
-	 * may have cleared it since.
-	 */
+	/* as above, for the put that draws a ticket. Even if marked: a put may clear the mark. */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 

@@ -27,10 +27,7 @@ struct fl__segment {
 	uint64_t end;   /* if the tail is CLOSED: the tickets that count */
 	struct fl__segment *next_retired;
 	void *memory;
-	/*
-	 * Contexts that use the items longer than their hazard pointers protect:
-	 * unbounded_claim_pinned().
-	 */
+	/* Contexts that use items beyond their hazard pointers: unbounded_claim_pinned(). */
 	uint32_t pins;
 	bool is_protected; /* by a hazard pointer: unbounded_retire() */
 	_Alignas(64) unsigned char slots[];
@@ -58,18 +55,13 @@ static inline void *fl__align_to_line(void *memory)
 	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
 }
 
-/*
- * `c` is zeroed and aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW.
- */
+/* `c` is zeroed, aligned to 64 bytes. 0 slots in a segment: a default. 0, -ENOMEM, -EOVERFLOW. */
 int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots);
 
 /* Drops the items that are left. The queue is no longer used. */
 void fl__unbounded_end(fl_mpmc_unbounded *c);
 
-/*
- * Items put in all, never too few: counts puts in progress, but not those that came to nothing, as
- * does fl_mpmc_unbounded_length().
- */
+/* Items put in all, with puts in progress, without failed puts, as fl_mpmc_unbounded_length(). */
 uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c);
 
 /*
@@ -203,10 +195,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 		}
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
-		/*
-		 * this head comes with the producers' tickets before it; pairs with the acquire
-		 * above
-		 */
+		/* this head comes with the tickets before it; pairs with the acquire above */
 		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
 			return k;
 	}

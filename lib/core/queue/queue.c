@@ -71,10 +71,7 @@ __attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, con
 	return 0;
 }
 
-/*
- * Drops all items that are in the queue or being put. Returns how many. The queue is closed, or no
- * longer used.
- */
+/* Drops all items, also those being put. Returns how many. The queue is closed, or out of use. */
 static size_t queue_drop_all(fl_queue *q)
 {
 	size_t dropped = 0, count;
@@ -295,10 +292,7 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t
 	return rc == -EAGAIN ? waited : rc;
 }
 
-/*
- * The static functions that may wait begin with fl__: reports skip functions with that prefix, and
- * show their caller (lib/core/debug/report.c).
- */
+/* Static functions that may wait begin with fl__, so that reports show their callers (report.c). */
 
 /*
  * Makes the call, and waits until it can be made:
@@ -522,10 +516,7 @@ bool fl__queue_done(fl_queue *q)
 		puts = q->backend->puts(q->state);
 		if (done / QUEUE_ONE == puts)
 			return false;
-		/*
-		 * what was done about the item, and, with the load, about earlier items; pairs with
-		 * the loads of `done`
-		 */
+		/* what was done about this item and earlier ones; pairs with the loads of `done` */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
 	if (__builtin_expect((done & QUEUE_JOINED) != 0, 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
 		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
@@ -588,10 +579,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/*
-	 * pairs with the CAS in fl__queue_done(). The puts are loaded later: the result is at least
-	 * 0.
-	 */
+	/* pairs with the CAS in fl__queue_done(); the later load of the puts is not less */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

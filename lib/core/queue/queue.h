@@ -13,10 +13,7 @@
 enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */
 enum { FL__JOINERS = FL__PRODUCERS + 1 };             /* the third wait queue */
 
-/*
- * The operations of a backend: by any thread, at any time, except init and fini. `state` follows
- * struct fl_queue.
- */
+/* The operations of a backend, for any thread, except init and fini. `state` follows fl_queue. */
 struct fl__queue_backend {
 	size_t size; /* of the state, which is aligned as by malloc() */
 
@@ -137,9 +134,7 @@ struct fl__offer {
 	struct fl__node node; /* first */
 	const void *from;     /* of a put */
 	void *to;             /* of a get */
-	/*
-	 * The next offer of the same select on this queue, enqueued in the same step; NULL: none.
-	 */
+	/* The next offer of the same select on this queue, of the same step; NULL: none. */
 	struct fl__offer *same_step;
 };
 
@@ -156,10 +151,7 @@ void fl__queue_leave(fl_queue *q);
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
-/*
- * Called by the holder of the baton when its call has ended. Touches the queue only if a waiter is
- * enqueued: then the queue exists.
- */
+/* By the holder of the baton, after its call. Touches the queue only for an enqueued waiter. */
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
 void fl__queue_wake_all(fl_queue *q);
@@ -178,10 +170,7 @@ void fl__queue_pause(unsigned round);
 /* Calls the backend until the result is not -EBUSY. Makes the owed wake. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
-/*
- * Counts one more item as done. False: all are done already. The queue may be freed after that,
- * unless it has items.
- */
+/* Counts one more item as done. False: all are. An empty queue may be freed after that. */
 bool fl__queue_done(fl_queue *q);
 
 /* Calls the user's `drop` (may be NULL) on an item, and counts the item as done. */

@@ -234,10 +234,7 @@ static uint64_t *heap_age_at(const struct heap *h, size_t index)
 	return (uint64_t *)heap_at(h, index + 1) - 1;
 }
 
-/*
- * The bytes from an item to the next. The item size gives an item's alignment, 16 at most; an age
- * has its own.
- */
+/* The bytes from an item to the next. The item size gives its alignment, 16 at most. */
 static size_t heap_stride(size_t item_size, bool with_ages)
 {
 	if (!with_ages)
@@ -383,10 +380,7 @@ __attribute__((noinline, cold)) static void heap_swap_arrays(struct heap *h, str
 	*a = before;
 }
 
-/*
- * The items of an array for `n` more; 0: the present one is large enough; SIZE_MAX: more than there
- * can be.
- */
+/* The array's items to hold `n` more; 0: it is large enough; SIZE_MAX: more than there can be. */
 static size_t heap_needs(const struct heap *h, size_t n)
 {
 	size_t allocated = h->array.allocated, all;
@@ -417,10 +411,7 @@ __attribute__((noinline, cold)) static bool heap_alloc_spare(struct heap *h, siz
 	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
 }
 
-/*
- * 0 with the lock held and an array for `n` more items; -EPIPE, -EAGAIN, -ENOMEM without the lock.
- * The caller frees `*spare`.
- */
+/* 0: the lock is held, and `n` items fit; -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;
@@ -497,9 +488,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	return rc;
 }
 
-/*
- * Closes the queue if need be, and takes the array, whose items are then dropped without the lock.
- */
+/* Closes the queue if need be, and takes the array. Its items are dropped without the lock. */
 __attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = (struct heap *)(void *)of->state;

@@ -131,10 +131,7 @@ static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint
 	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
 }
 
-/*
- * Why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE; queue_spsc_no_item(): 0 if there is
- * one by now.
- */
+/* Why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE; 0: there is an item by now. */
 static int queue_spsc_no_space(struct fl__queue_spsc *q)
 {
 	const uint32_t flags = queue_spsc_flags(q);
@@ -224,10 +221,7 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 	    gets ? fl__slots_copy_out(&q->slots, slot, to, n) : fl__slots_copy_in(&q->slots, slot, from, n);
 	side->slot = next;
 	*count = n;
-	/*
-	 * a load of the tail sees the gets before; the items have been read. Pairs with
-	 * queue_spsc_items(), queue_spsc_in_progress()
-	 */
+	/* the tail's load sees the gets before; pairs with queue_spsc_items(), _in_progress() */
 	fl__store_release(&side->count, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, !gets);
 	if (gets)
@@ -260,10 +254,7 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 	mine->waited = at;
 }
 
-/*
- * Waiting. Any thread may call the functions from here on. Only the discard, which owns the items,
- * touches one side's words.
- */
+/* Waiting. Any thread may call these. Only the discard touches one side's words. */
 
 /* The items that are in at one moment of the call. */
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
@@ -380,9 +371,7 @@ static size_t queue_spsc_length(void *state)
 
 static uint64_t queue_spsc_puts(void *state)
 {
-	/*
-	 * a count. A caller that compares it has acquired what is done, and so the puts (queue.c).
-	 */
+	/* a count; a caller that compares it has acquired what is done, and so the puts */
 	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->put.count);
 }
 

@@ -55,10 +55,7 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 	return (int)(c - s->cases);
 }
 
-/*
- * True once in `n` times, at random: the upper bits of Knuth's linear congruential generator, one
- * for each thread.
- */
+/* True once in `n` times, at random: Knuth's linear congruential generator, for each thread. */
 static bool select_one_in(uint32_t n)
 {
 	static _Thread_local uint32_t chance;
@@ -68,10 +65,7 @@ static bool select_one_in(uint32_t n)
 	return (uint64_t)chance * n >> 32 == 0;
 }
 
-/*
- * A case that can be made or is on a closed queue; NULL: none. `*busy`: a call in progress holds up
- * a case.
- */
+/* A case that can be made or is closed; NULL: none. `*busy`: a call in progress holds up a case. */
 static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
 	fl_select_case *chosen = NULL;
@@ -180,10 +174,7 @@ static fl_select_case *select_woken_case(const struct selection *s, const struct
 	return c;
 }
 
-/*
- * Spins, then sleeps, once: 0, -ETIMEDOUT, -ECANCELED. 0: all cases should be tried again, or
- * `*met` was made.
- */
+/* Spins, then sleeps, once: 0 (try all cases again, or `*met` was made), -ETIMEDOUT, -ECANCELED. */
 static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;

@@ -205,8 +205,8 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
-	 * relaxed, and first: a load that sees the 0 of barrier_end_phase() precedes the queue
-	 * lock, which waits for that transaction
+	 * first: a load that sees the 0 of barrier_end_phase() comes before the queue lock, which
+	 * waits for that transaction
 	 */
 	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
 }

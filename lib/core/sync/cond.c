@@ -93,10 +93,7 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 	return waits;
 }
 
-/*
- * Also locks `to`, the queue of the first waiter's mutex. Returns this mutex; NULL: `queue` is
- * empty.
- */
+/* Also locks `to`, the queue of the first waiter's mutex, and returns this; NULL: no waiter. */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 {
 	struct fl__node *first;
@@ -112,10 +109,7 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 	return NULL;
 }
 
-/*
- * Moves up to `max` waiters with the first waiter's mutex. Returns how many; 0: the queue is empty
- * or these gave up.
- */
+/* Moves up to `max` waiters of the first waiter's mutex: how many. 0: none, or all gave up. */
 static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 {
 	struct fl__lot to;
@@ -139,10 +133,7 @@ static size_t cond_wake_spinner(fl_cond *c)
 	struct fl__wait *spinner = cond_spinner(seen);
 	if (!spinner)
 		return 0;
-	/*
-	 * publishes the signaller's writes; pairs with cond_is_signalled(). A store suffices: the
-	 * spinner has not parked
-	 */
+	/* the signaller's writes; pairs with cond_is_signalled(). The spinner has not parked. */
 	fl__store_release(&spinner->park_word, (uint32_t)COND_SIGNALLED);
 	return 1;
 }
@@ -175,10 +166,7 @@ void fl_cond_signal_n(fl_cond *c, size_t n)
 	fl__lot_close(&queue);
 }
 
-/*
- * After a timeout or cancel. False: a signal has moved the waiter, which leaves the queue of the
- * mutex.
- */
+/* After a timeout or cancel. False: a signal moved the waiter, which leaves the mutex's queue. */
 static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {
 	struct fl__lot lot;

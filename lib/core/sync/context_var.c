@@ -176,10 +176,7 @@ int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token
 	return 0;
 }
 
-/*
- * Makes `spare`, with the binding of `old`, the calling context's first entry of the variable.
- * Takes over `spare`.
- */
+/* Makes `spare`, which it takes over, the context's first entry, with the binding of `old`. */
 static void values_restore(struct fl__ctx *ctx, struct fl__values *spare, const struct fl__values *old)
 {
 	struct fl__values *now = ctx->front.values, *rest = NULL;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Asserts that a mutex is held, as debugging knows. A file of its own, so that only callers pay for
- * it.
- */
+/* Asserts that a mutex is held, as debugging knows. Apart, so that only callers pay for it. */
 #include "../base/panic.h"
 #include "../debug/debug.h"
 #include <fairlead/mutex.h>

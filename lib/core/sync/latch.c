@@ -31,10 +31,7 @@ static void latch_open_waking(fl_latch *l)
 {
 	FL__LOT(lot, l);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/*
-	 * acquire: pairs with the earlier counts. release: pairs with the later waits. The last
-	 * access.
-	 */
+	/* pairs with the earlier counts, and with the later waits. The last access. */
 	(void)fl__swap_acq_rel(&l->word_, 0);
 }
 
@@ -51,10 +48,7 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 			latch_open_waking(l);
 			return;
 		}
-		/*
-		 * pairs with the waits. Each count continues the release sequence of the earlier
-		 * counts.
-		 */
+		/* pairs with the waits; each count continues the release sequence */
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }
 

@@ -352,10 +352,7 @@ void fl_mutex_init(fl_mutex *m)
 
 int fl_mutex_destroy(fl_mutex *m)
 {
-	/*
-	 * The queue first: a waiter that leaves the queue as the owner sets LOCKED before. Pairs
-	 * with the last unlock.
-	 */
+	/* the queue first: a new owner sets LOCKED before it leaves. Pairs with the last unlock. */
 	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
 	return busy ? -EBUSY : 0;

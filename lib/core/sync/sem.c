@@ -223,10 +223,7 @@ static bool sem_is_decided(const void *what)
 	return seen >= poll->need; /* WAITERS exceeds any need */
 }
 
-/*
- * Each round polls, then takes the permits or enqueues, then sleeps. A waiter woken without a grant
- * is awake.
- */
+/* Each round polls, takes permits or enqueues, sleeps. A waiter woken without a grant is awake. */
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct sem_poll poll = {s, n};
@@ -355,10 +352,7 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 void fl_sem_release(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
-	/*
-	 * as sem_fits(), with a branch less: without a bound, bound_ - 1 is UINT32_MAX. release: as
-	 * above
-	 */
+	/* as above; sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX */
 	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
 	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;

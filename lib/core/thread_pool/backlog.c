@@ -42,10 +42,7 @@
 #include "../base/sys.h"
 #include <errno.h>
 
-/*
- * Slots: a burst of some thousand tasks takes no lock. A macro, so that in the model checker few
- * tasks overflow it.
- */
+/* Slots: a burst of some thousand tasks takes no lock. A macro, for the model's small ring. */
 #ifndef FL__BACKLOG_RING
 #define FL__BACKLOG_RING 16384
 #endif
@@ -129,10 +126,7 @@ static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_lis
 
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
-	/*
-	 * At least so many claimed tasks are in the lists. relaxed: how often this searches affects
-	 * only memory.
-	 */
+	/* at least so many claimed tasks are in the lists; searches only save memory */
 	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
 	if (listed < BACKLOG_RING || (size_t)listed < (b->early.length + b->late.length) / 2)
 		return NULL;
@@ -145,9 +139,7 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 	return claimed.head;
 }
 
-/*
- * Takes `wanted` out of the ring, and moves all before it to `early`. False: `wanted` is not there.
- */
+/* Takes `wanted` out of the ring; moves all before it to `early`. False: `wanted` is not there. */
 static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_block *wanted)
 {
 	/* the ring had at most BACKLOG_RING tasks when the lock was acquired */

@@ -27,10 +27,7 @@ enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block-
 int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
 void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
 
-/*
- * Puts a task block into the ring, as fl__mpmc_put(). The pointer is stored atomically, for
- * fl__backlog_fetch_ahead().
- */
+/* As fl__mpmc_put(), but stores the pointer atomically, for fl__backlog_fetch_ahead(). */
 static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
@@ -66,10 +63,7 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
  */
 static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
-	/*
-	 * a producer that has added to `late` sees its own store, and order is promised only for
-	 * its tasks
-	 */
+	/* a producer that has added to `late` sees its own store; only its tasks have an order */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
 		return -EAGAIN;
 	const int rc = fl__backlog_put(b, block, marked);
@@ -99,10 +93,7 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
-/*
- * Under the lock: if many tasks of the lists may be claimed, takes these out. Returns a list,
- * linked by `next`, or NULL.
- */
+/* Under the lock: if many listed tasks may be claimed, returns these, linked by `next`; or NULL. */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
 /*

@@ -6,9 +6,8 @@
  * A worker runs a task, searches for one, or is idle: then it sleeps in `sleepers`. A worker is
  * *active* unless it is idle or blocks (fl_blocking_begin()). A worker *dozes* if it has slept for
  * some time in a wait of its task. Another worker may stand in for one that blocks, and, while all
- * active workers doze, for one that dozes; up to a limit.
- * `searching` counts the workers that search. A thread that wakes a worker counts it there at once,
- * so one wake is under way at a time. A burst of small tasks is served by workers that run anyway.
+ * active workers doze, for one that dozes; up to a limit. `searching` counts the workers that
+ * search. A thread that wakes a worker counts it there at once, so one wake is under way at a time.
  *
  *   word            meaning                                  changed
  *   base.workers    the most workers that may be active      under the lock, by a resize; all
@@ -117,20 +116,20 @@
  * searching: either may take long. During an initializer each submit may start another worker.
  *
  * The first submit starts a worker before it adds its task. So no submit fails once its task is in
- * the backlog. One worker stays, however long it is idle.
+ * the backlog.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
  * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, and its
  * struct in `vacant`. Workers, and the fork stacks that thieves read, last as long as the executor.
  *
- * When a worker's blocking section ends, one worker may be too many. The next that ends a task
- * steps back: it sleeps, is woken first when a worker blocks again, and ends after a while.
+ * After a blocking section one worker may be too many. The next that ends a task steps back: it
+ * sleeps, is woken first when a worker blocks again, and ends after a while.
  *
  * A pool is *starved* if tasks are pending and all active workers doze. These look for it: a worker
  * that begins to doze, through the agent; a submit that finds the mark; a worker that steps back or
- * ends; a resize. Section 4 of docs/design.md says why, and what the end of a thread by its task
- * does. If that was the last worker, `started` is NO_WORKER again, and the thread stays until no
- * task is pending or another worker was started.
+ * ends; a resize. Section 4 of docs/design.md says why. If a task ends the thread of the last
+ * worker, `started` is NO_WORKER again, and the thread stays until no task is pending or another
+ * worker was started.
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
@@ -147,10 +146,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-/*
- * The turns of a pause: some microseconds, at 40 ns a turn. In the model checker each turn is a
- * step.
- */
+/* The turns of a pause, some 40 ns each. In the model checker each turn is a step. */
 #ifndef FL__POOL_TURNS
 #define FL__POOL_TURNS 128
 #endif
@@ -212,8 +208,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 			fl__store_seq_cst(&p->more, more); /* see the invariant */
 		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
-		 * One step from AWAKE to CROWDED, so that the worker that has waked sees one of
-		 * them. relaxed: pool_fence_takes() orders it
+		 * One step: the worker that has waked sees AWAKE or CROWDED. pool_fence_takes()
+		 * orders it.
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
 	if (p->alive == p->idle && p->base.waiters > 0)
@@ -251,10 +247,7 @@ enum { POOL_STAND_INS_MOST = 64 };
 
 static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in and the next */
 
-/*
- * Whether tasks are pending, all active workers doze, and none was woken for the tasks. If no task
- * is pending, marks the backlog.
- */
+/* Whether the pool is starved, and no worker was woken. Marks the backlog if no task is pending. */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
 	const struct fl__permits *permits = &p->base.permits;
@@ -338,10 +331,7 @@ static bool pool_wake_sleeper(struct fl__thread_pool *p)
 	return true;
 }
 
-/*
- * Makes every worker pass a fence: after it the caller sees what a worker stored before, and the
- * worker what the caller stored before.
- */
+/* Makes every worker pass a fence: what it and the caller stored before is then mutually seen. */
 static void pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (pool_flags(p) & FL__POOL_FENCED)
@@ -353,8 +343,7 @@ static void pool_fence_workers(const struct fl__thread_pool *p)
 static bool pool_looks_next(const struct fl__thread_worker *w)
 {
 	/*
-	 * a worker that has gone on has taken its task, or was counted as searching; pairs with
-	 * pool_take() and pool_next()
+	 * a worker that went on has a task, or was counted; pairs with pool_take() and pool_next()
 	 */
 	const fl_future *const running = fl__load_acquire(&w->running);
 	return running == &pool_between || running == &pool_taking;
@@ -368,7 +357,7 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
  * Dekker's algorithm, as in pool_fence_takes(): the worker stores in `running` that it goes on, and
  * then reads `called`. This call stores `called`, makes every thread pass a fence, and reads
  * `running` again. So the worker sees `called`, or this call sees that the worker has gone on, and
- * takes the call back. The fences cost less than the start of a thread.
+ * takes the call back.
  */
 static bool pool_call_worker(struct fl__thread_pool *p)
 {
@@ -416,13 +405,13 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && pool_call_worker(p)))
 			return;
 		/*
-		 * After the look at the workers: one may have taken the task, or gone on to search.
-		 * relaxed: pool_looks_next() has acquired both.
+		 * a worker may have taken the task, or gone on to search: pool_looks_next() has
+		 * acquired both
 		 */
 		const bool starts = fl__load_relaxed(&p->searching) == 1 && pool_needs_worker(p);
 		if (starts && pool_start_worker(p) == 0)
 			return;
-		/* The counted search ends. relaxed: the mark comes later. */
+		/* the counted search ends; the mark comes later */
 		if (fl__sub_relaxed(&p->searching, 1) > 1 || starts)
 			return;
 		if (pool_needs_worker(p))
@@ -478,8 +467,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
 	/*
-	 * Also while a worker searches: it may find a task. A worker in its initializer looks for
-	 * forks afterwards.
+	 * even if one searches: it may find a task. An initializing worker looks for forks later.
 	 */
 	const bool start = p->initializing == 0 && pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
@@ -527,10 +515,9 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 /*
  * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
  * in `running` that it is about to take one. A thread that finds the closed backlog empty, and then
- * reads `running`, sees this store, or a later one, of each worker that took a task before.
- * relaxed: the claim of the ring's head (or the lock) releases the store, and a thread that finds
- * the ring empty has acquired it. That thread waits, under the lock, for the next store to
- * `running`.
+ * reads `running`, sees this store, or a later one, of each worker that took a task before. The
+ * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
+ * has acquired it. That thread waits, under the lock, for the next store to `running`.
  *
  * `searching`: the worker is counted there. A worker that is not counted calls this between two
  * tasks.
@@ -553,7 +540,7 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 	/* `f` is claimed; pairs with pool_list_running() */
 	if (f)
 		fl__store_release(&w->running, f);
-	else /* relaxed: publishes nothing */
+	else /* publishes nothing */
 		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &pool_between);
 	/* this worker and its caller both counted the search */
 	if (searching && pool_is_called(w, flags))
@@ -717,10 +704,7 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct po
 	}
 }
 
-/*
- * For a worker counted as searching: a task; or none, when the worker must end. Afterwards it is
- * not counted.
- */
+/* For a worker counted as searching, not counted afterwards. No task: the worker must end. */
 static struct pool_taken pool_search(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -760,9 +744,8 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 }
 
 /*
- * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
- * same cache lines, and each task takes several times as long. So a worker that has begun several
- * tasks since it last found none pauses, until the submitter is some tasks ahead.
+ * For a worker that has just found no task. Pauses, if the worker has begun several since the last
+ * time, until the submitter is some tasks ahead: else both use the same cache lines for each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -796,16 +779,11 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 /* The worker no longer runs the task. */
 POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
-	/*
-	 * a thread that finds this block in the backlog, in its next use, has acquired the store,
-	 * and then reads `running`
-	 */
+	/* a thread that finds this block again has acquired the store, then reads `running` */
 	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
 		fl__store_relaxed(&w->running, NULL);
 	} else {
-		/*
-		 * the memory will be no future's, so the lock excludes threads that read `running`
-		 */
+		/* the memory will be no future's: the lock excludes threads that read `running` */
 		FL_LOCKED(&w->pool->base.lock);
 		fl__store_relaxed(&w->running, NULL);
 	}
@@ -829,10 +807,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	const int error = fl__run_function(&w->run, &message);
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/*
-	 * Both before the end is published: a submit after a wait for this task finds this worker
-	 * free. relaxed: the end publishes it
-	 */
+	/* before the end, which publishes it: a submit after a wait for this task finds it free */
 	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
@@ -855,10 +830,7 @@ void fl__thread_pool_serve(struct fl__thread_worker *w)
 
 /* Workers that doze: they sleep in a wait of a task. */
 
-/*
- * The agent lets a worker stand in. A worker that dozes cannot do so itself: it may be in a wait
- * for just the lock.
- */
+/* The agent lets a worker stand in, since a worker that dozes takes no lock (pool_doze()). */
 static void *pool_run_agent(void *pool)
 {
 	struct fl__thread_pool *p = pool;
@@ -891,7 +863,7 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 	uint32_t agent = fl__load_relaxed(&p->agent); /* the CAS confirms it */
 	for (;;) {
 		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
-		/* release: what this worker has counted; pairs with pool_run_agent() */
+		/* what this worker has counted; pairs with pool_run_agent() */
 		if (fl__cas_acq_rel(&p->agent, &agent, runs ? FL__POOL_AGENT_AGAIN : FL__POOL_AGENT_RUNS)) {
 			if (runs)
 				return true;
@@ -1134,13 +1106,10 @@ static int pool_start_worker(struct fl__thread_pool *p)
 /* Resize and blocking sections. */
 
 /*
- * After this call each worker that takes a task sees CROWDED, if it is set; each worker that did
- * not see it has its task.
- *
- * Dekker's algorithm; the resize, which is rare, pays for both fences. A worker stores in `running`
- * that it is about to take a task, then reads `crowded`. This call makes every thread pass a fence
- * after the store to `crowded`, and before it reads `running`. So the worker sees CROWDED, or this
- * call waits until the worker has taken its task.
+ * Dekker's algorithm; the rare resize pays for both fences. A worker stores in `running` that it is
+ * about to take a task, then reads `crowded`. This call makes every thread pass a fence after the
+ * store to `crowded`, and before it reads `running`. So a worker that takes a task later sees
+ * CROWDED, if it is set; this call waits until any other worker has its task.
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
@@ -1148,7 +1117,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 	/* nothing behind the pointer is read */
 	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
-			fl__back_off(round); /* relaxed: nothing behind the pointer is read */
+			fl__back_off(round); /* as above */
 }
 
 __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
@@ -1167,7 +1136,7 @@ __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 
 static void pool_ends(struct fl__run *run)
 {
-	/* `run` is a worker's first member. relaxed: the wake that follows publishes it. */
+	/* `run` is a worker's first member; the wake that follows publishes the store */
 	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->running, &pool_between);
 }
 
@@ -1266,8 +1235,7 @@ __attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__t
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*
-		 * a `queued` task is in a list, with a reference: it was, or will be, requested to
-		 * stop
+		 * a `queued` task is in a list, with a reference: its stop is or will be requested
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);
@@ -1287,10 +1255,7 @@ static bool pool_claimed(fl_executor *e, struct fl__task_block *block)
 	return removed;
 }
 
-/*
- * Closed: wakes a worker, which checks whether all tasks have ended. The last worker wakes the
- * others.
- */
+/* Closed: wakes a worker, which checks whether all tasks have ended. The last wakes the others. */
 static void pool_wake_all(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);

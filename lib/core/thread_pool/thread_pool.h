@@ -62,8 +62,7 @@ void fl__thread_pool_recount(struct fl__thread_pool *p);
 struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p);
 
 /*
- * Runs a worker, counted as searching, until it must end: then it is counted neither as searching
- * nor as alive.
+ * Runs a worker, counted as searching, until it must end, counted as neither searching nor alive.
  */
 void fl__thread_pool_serve(struct fl__thread_worker *w);
 

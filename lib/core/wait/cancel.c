@@ -87,10 +87,7 @@ void fl__cancel_disown(struct fl__own_token *own)
 
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
-	/*
-	 * a token without relatives is requested only by a call for it, which must not come during
-	 * the destroy
-	 */
+	/* a token without relatives is requested only by a direct call, not during the destroy */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = cancel_root_of(c);
@@ -116,8 +113,8 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	/* the CAS decides */
 	uint32_t seen = fl__load_relaxed(&c->word_);
 	/*
-	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. Pairs with
-	 * fl__cancel_is_requested() and fl__word_arm().
+	 * Without waiters, no transaction: lot.c, invariant 6. Pairs with fl__cancel_is_requested()
+	 * and fl__word_arm().
 	 */
 	while (!(seen & FL__CANCEL_WAITERS) &&
 	       !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)FL__CANCEL_CALLBACKS) | FL__CANCEL_REQUESTED))
@@ -138,10 +135,7 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
-/*
- * The token after `c` in a preorder walk under `top`; NULL: the end. Without `below`, skips the
- * descendants of `c`.
- */
+/* The token after `c` in preorder under `top`; NULL: the end. `below` false: skips descendants. */
 static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
 	if (below && c->child_)

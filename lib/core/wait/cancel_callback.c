@@ -52,10 +52,7 @@ struct fl__cancel_run {
 	bool removed; /* by the function; only its own context uses the flag */
 };
 
-/*
- * An odd address, which only callbacks use as a key: another object may have the token's memory
- * when the end of a function wakes the queue.
- */
+/* An odd address, unlike other keys: another object may have the memory at a late wake. */
 static const void *cancel_callback_queue_of(const fl_cancel_token *c)
 {
 	const fl_cancel_token *root = c->root_ ? c->root_ : c;

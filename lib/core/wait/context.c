@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The contexts of threads that the library did not start. They are in static TLS, so destructors of
- * thread-local data may use them.
- */
+/* The contexts of the program's threads: in static TLS, for destructors of thread-local data. */
 #include "context.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"

@@ -12,10 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * The context: what can wait. A thread, a fiber, or a thread of the laboratory's model. Every
- * blocking operation parks the current context.
- */
+/* The context: what can wait and park: a thread, a fiber, or a thread of the laboratory's model. */
 struct fl__ctx;
 struct fl__locals;
 struct fl__sched;
@@ -25,10 +22,7 @@ enum { FL__WAIT_FDS = 4 };         /* a process's streams, and its end */
 enum { FL__DOZE_AFTER = 5000000 }; /* in ns */
 
 struct fl__ctx_ops {
-	/*
-	 * Waits for the unpark of `wait`, and acquires what it released: 0. -ETIMEDOUT: the context
-	 * may call park again.
-	 */
+	/* Waits for the unpark of `wait`, which it acquires: 0. -ETIMEDOUT: may be called again. */
 	int (*park)(struct fl__wait *wait, int64_t deadline);
 	/*
 	 * Ends the present or next park of `wait`. Called once, by any thread. Must not park, since
@@ -178,8 +172,8 @@ static inline void fl__awaits_end(const struct fl__awaited *outer)
 extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
- * Polls is_ready(what) for a bounded time that adapts to earlier success (thread_parker.c); true
- * when it did. Only for threads, before they sleep.
+ * Polls is_ready(what) for a bounded time (thread_parker.c); true when it did. For threads, before
+ * they sleep.
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline);
 

@@ -65,10 +65,7 @@ bool fl__lock_or_defer(uint32_t *word)
 			if (fl__cas_weak_acquire(word, &seen, LOCK_HELD))
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
-			/*
-			 * pairs with the next lock; the unlock's swap continues the release
-			 * sequence
-			 */
+			/* pairs with the next lock: the unlock continues the release sequence */
 			return false;
 		}
 	}

@@ -151,16 +151,13 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 }
 
 /*
- * Whether a request of the context's own token will end this wait, when the context's thread
- * delivers it. A later wake must go to another waiter.
+ * Whether a request of the context's own token will end this wait. A later wake is for another
+ * waiter.
  */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
-	/*
-	 * see wait_sleep_under_own(). The load sees a request that happened before this
-	 * wake.
-	 */
+	/* see wait_sleep_under_own(). The load sees a request that happened before this wake. */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
 

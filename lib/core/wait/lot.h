@@ -136,15 +136,9 @@ bool fl__lot_try_wake_first(struct fl__lot *lot);
 /* Does nothing if `node` is not queued. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
-/*
- * Also opens the queue of `to_key`. False: `from` was unlocked for a moment, so the caller must
- * read its state again.
- */
+/* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
-/*
- * Moves the first waiter that has not given up to the end of `to`, without waking it. False: there
- * is none.
- */
+/* Moves the first waiter that has not given up to the end of `to`, asleep. False: none. */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
@@ -176,10 +170,7 @@ void fl__lot_unpark(struct fl__lot *lot);
  */
 void fl__lot_serve_in_handler(const void *key);
 
-/*
- * `kind` and `object` are for reports: what the wait is for, unless it is part of another
- * (FL__AWAITS()).
- */
+/* `kind` and `object` say in reports what the wait is for, except within FL__AWAITS(). */
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object);
 
 /*
@@ -190,10 +181,7 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel);
 
-/*
- * Parks until a node is woken: 0. -ETIMEDOUT, -ECANCELED: no node was woken. With a deadline in the
- * past it does not park.
- */
+/* Parks until a node is woken: 0; else -ETIMEDOUT (at once for a past deadline), -ECANCELED. */
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
 
 /* For a node in no queue, which the caller keeps alive. False: the wait had given up. */
@@ -204,10 +192,7 @@ void fl__lot_leave(struct fl__node *node);
 
 bool fl__lot_has_waiters_at(const void *key);
 
-/*
- * Calls `visit` for each queued waiter. Takes no lock: for the model, which has stopped all
- * threads, and for the report on a hung process.
- */
+/* Calls `visit` for each queued waiter. Takes no lock: all threads are stopped, or hang. */
 void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
 
 /*
@@ -238,10 +223,7 @@ struct fl__word {
 	uint16_t offset;
 };
 
-/*
- * Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Acquires. The word may have changed
- * since.
- */
+/* Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Acquires. It may change again. */
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel);
 
 /* For arm() of fl_wait_any. False: the word is ready. Else enqueues `node`. */
