@@ -100,7 +100,7 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 
 /*
  * Callback of a cancel token: a function that a request runs, to end a wait that is not Fairlead's.
- * As C++20's std::stop_callback. No memory is allocated.
+ * As std::stop_callback. Allocates nothing.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -108,14 +108,13 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
  * The function runs at most once, in the context that requests the token or an ancestor, after the
- * waits under the token were woken. The request returns after the function has. The order of
- * several callbacks is not specified. A second request does not wait for the first.
+ * waits under the token were woken. The request returns after the function has. Callbacks have no
+ * order. A second request does not wait for the first.
  *
  * The function may lock, wait, request other tokens, register and remove callbacks (its own too),
  * and destroy the token. It must return, and not leave by longjmp() or pthread_exit().
  *
- * A deadline that passes runs no callback. A registration after the deadline counts as one after a
- * request.
+ * A deadline runs no callback; a registration after it counts as one after a request.
  *
  * The library requests tokens, too: of cancelled tasks (also in worker processes), fibers, groups
  * and loops, and of a group with a failed member.

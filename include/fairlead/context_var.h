@@ -41,10 +41,7 @@ FL_BEGIN_DECLS
  * task, fiber or thread that had the value. A variable must outlive all of its values.
  *
  * At the end of the process, and when the library is unloaded (dlclose), values of threads that go
- * on are not released.
- *
- * Fork: the child's context keeps its values; copies of other threads, tasks and timers are not
- * released in the child.
+ * on are not released; nor, in a forked child, are copies of other threads, tasks and timers.
  *
  * Memory order: what was written before the start is seen by what was started; `release` sees all
  * uses of the value.
@@ -97,8 +94,7 @@ static inline void fl__scoped_fl_context_token(fl_context_token *_token)
 }
 
 /*
- * The values of all variables: for code that other libraries call, and to choose what a task
- * inherits.
+ * The values of all variables, for code that other libraries call.
  *
  *     fl_context_values_copy(&values);
  *     rc = fl_context_values_run(&values, handle, event);     // later, on any thread

@@ -80,10 +80,9 @@ FL_API void fl_debug_dump(int fd);
 FL_API FL_MUST_CHECK int fl_debug_dump_on(int signal);
 
 /*
- * Prints the contention profile to the descriptor `fd`, one line for each place in the program and
- * kind of object: calls, waits, total and longest wait, and how long they held. The longest total
- * wait comes first. The wait for a condition ends when its mutex is locked. Waits for the
- * descriptor, and for memory.
+ * Prints the contention profile to `fd`, one line for each place in the program and kind of object:
+ * calls, waits, total and longest wait, and how long they held; the longest total first. The wait
+ * for a condition ends when its mutex is locked. Waits for the descriptor, and for memory.
  */
 FL_API void fl_debug_contention(int fd);
 

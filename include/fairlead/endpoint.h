@@ -92,8 +92,7 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * also in forked children. Returns 0, -ECANCELED, or:
  *   -EMFILE, -ENFILE  no more descriptors; the client waits for the next call
  *   -ENOMEM           the client's connect may fail
- *   -ETOOMANYREFS     too many descriptors of this user were sent and not yet received
- *                     (RLIMIT_NOFILE); the client's connect fails
+ *   -ETOOMANYREFS     the client's connect fails
  */
 FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *o, fl_pipe **pipe);
 

@@ -48,11 +48,10 @@ FL_API void fl_future_free(fl_future *f);
 
 /*
  * Waits for the end of the task and copies its result, of `size` bytes (`result` may be NULL if
- * that is 0). Blocks the calling context. Returns 0, -ECANCELED, or:
+ * that is 0). Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
  *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
- *                unless the task has kept its result (fl_task_keep_result()): then that is copied.
- *   -EINVAL      `size` is not that of the result type
- *   -EOWNERDEAD  in a forked child, see above
+ *                or the kept result (fl_task_keep_result()).
+ *   -EINVAL `size` is not that of the result type
  */
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
@@ -82,9 +81,8 @@ FL_API fl_future_state fl_future_get_state(const fl_future *f);
 FL_API const void *fl_future_result(const fl_future *f);
 
 /*
- * The error of the task: what its function returned, or why it did not run: -ECANCELED: cancelled
- * before it started; -ETIMEDOUT: its deadline ended it (fl_submit_config). 0 if it succeeded or has
- * not ended.
+ * What the task's function returned, or why it did not run: -ECANCELED: cancelled; -ETIMEDOUT: its
+ * deadline ended it (fl_submit_config). 0 until it has ended.
  */
 FL_API int fl_future_error(const fl_future *f);
 

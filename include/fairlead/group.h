@@ -82,11 +82,11 @@ typedef struct fl_group {
 /* clang-format on */
 
 /*
- * Submits a task to the group's executor, as fl_submit(). If the task succeeds, or fails and keeps
- * its result (fl_task_keep_result()), the result is at `*result` before a join returns; it is the
- * caller's then, and no drop hook runs for it. Otherwise `*result` is untouched. NULL: the result
- * is dropped, or has no size. Waits as fl_submit(). Panics if the group has no executor. Returns 0,
- * an error of fl_submit(), -ENOMEM, or:
+ * Submits a task to the group's executor, as fl_submit(). If the task succeeds, or keeps its result
+ * (fl_task_keep_result()), `*result` has the result before a join returns; it is the caller's,
+ * without a drop hook. Otherwise `*result` is untouched. NULL: the result is dropped, or has no
+ * size. Waits as fl_submit(). Panics if the group has no executor. Returns 0, an error of
+ * fl_submit(), -ENOMEM, or:
  *   -ECANCELED  the group was cancelled, a member has failed, or the deadline has passed
  *
  * On an error the argument is still the caller's.
@@ -119,8 +119,7 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
  *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
  *   -EDEADLK      the caller is a member of the group, or inside of one; or the remaining members
- *                 are fibers of a loop on the calling thread, and the caller is no fiber of it;
- *                 nothing happened
+ *                 are fibers of a loop on the calling thread, and the caller is no fiber of it
  *   -EOWNERDEAD   in a forked child; nothing happened
  *
  * Memory order: what the members wrote before they ended is visible to the caller.
@@ -147,8 +146,8 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * The message of the first member that failed, or else the text of its error. NULL: none has
- * failed. Valid until the next submit or start.
+ * The first failed member's message, or the text of its error. NULL: none has failed. Valid until
+ * the next submit or start.
  */
 FL_API const char *fl_group_message(fl_group *g);
 
@@ -169,9 +168,8 @@ FL_API size_t fl_group_failed_index(fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the scope of FL_SCOPED. An error that no join has returned is reported,
- * as a second failure. Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked
- * child.
+ * Joins `g`, at the end of the scope of FL_SCOPED. Reports an error that no join has returned, as a
+ * second failure. Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked child.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  *                                             // now rc is -ENODATA: that was all; else check
  *
  * A window of arguments is under way at a time, so a generator (`next` of the config) may be
- * endless. Results come in the order of the arguments; or, `unordered`, in the order of completion.
- * The iteration goes on after a failure.
+ * endless. Results come in the order of the arguments; or, `unordered`, of completion. The
+ * iteration goes on after a failure.
  *
  * Arguments are copied when they are submitted, results when they are returned. Arguments of an
  * array stay the caller's; the array must stay until the end, or the free. For an argument of a
@@ -80,8 +80,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * argument in `*index` (may be NULL). Submits further arguments while the window has room. Blocks
  * the calling context, and helps like fl_future_wait(). Returns 0, or:
  *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
- *               `*result` is untouched, unless the task has kept its result
- *               (fl_task_keep_result()): then that is copied.
+ *               `*result` is untouched, or the kept result (fl_task_keep_result()).
  *   -ENODATA    all were returned
  *   -ECANCELED  this wait was cancelled, and may be called again
  *

@@ -29,8 +29,8 @@ FL_BEGIN_DECLS
  *     rc = fl_intrusive_task_join(&c->flush);                 // check; now it may be freed
  *
  * The executor, a callback, or the owner of a reference (fl_future_ref()) may use a task after its
- * end. So its memory must stay, unmoved, until a join has returned: that waits until nothing refers
- * to the task. The join of a cancelled task that no worker has taken waits for no worker.
+ * end. So its memory must stay, unmoved, until a join has returned. The join of a cancelled task
+ * that no worker has taken waits for no worker.
  *
  * Argument and result are not copied: they must stay until the task has ended. The type's drop
  * hooks do not run.
@@ -85,7 +85,7 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
  *   0             also if the task was not submitted
  *   -ECANCELED    the task is not joined
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
- *                 fl_parallel_invoke() runs on another worker; nothing happened
+ *                 fl_parallel_invoke() runs on another worker
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
  *                 refers to the task, and its memory may be used again after a new
  *                 FL_INTRUSIVE_TASK_INIT
@@ -103,8 +103,8 @@ FL_API FL_MUST_CHECK int fl_intrusive_task_join_until(fl_intrusive_task *task, i
 
 /*
  * FL_SCOPED(fl_intrusive_task) t = FL_INTRUSIVE_TASK_INIT; is joined when the scope ends; no cancel
- * ends that wait. The scope must not end in the task itself or in a callback of it, where a join
- * returns -EDEADLK.
+ * ends that wait. The scope must not end in the task or in its callbacks, where a join returns
+ * -EDEADLK.
  */
 static inline void fl__scoped_fl_intrusive_task(fl_intrusive_task *_task)
 {

@@ -120,7 +120,7 @@ FL_API void fl_listener_close(fl_listener *l);
  */
 FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 
-/* As fl_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it, too. */
+/* As fl_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it. */
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
 
 /* As fl_accept(). Also returns -ETIMEDOUT. */

@@ -65,16 +65,16 @@ typedef struct fl_reduction {
 #define FL_REDUCTION_MAX 256
 
 /*
- * As fl_parallel_for(); on success stores the value of the whole range in `*value`, else nothing.
- * Parts, different in each run, are combined in the order of the numbers. Also returns -E2BIG: the
- * value is larger than FL_REDUCTION_MAX; nothing was called.
+ * As fl_parallel_for(); on success stores the value of the whole range in `*value`. Parts,
+ * different in each run, are combined in the order of the numbers. Also returns -E2BIG: the value
+ * is larger than FL_REDUCTION_MAX.
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls two functions; for work that divides itself. On a worker of a thread
- * executor an idle worker may steal the second call. Otherwise they are called one after the other.
+ * Fork and join: calls two functions. On a worker of a thread executor an idle worker may steal the
+ * second call. Otherwise they are called one after the other.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);
  */

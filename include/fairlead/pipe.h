@@ -26,10 +26,10 @@ FL_BEGIN_DECLS
  * threads and processes use one end. Messages of one sender arrive in its order.
  *
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
- * endpoint (fairlead/endpoint.h). An end is closed when each process that has it has freed it or
- * has ended: free ends that a process does not use. After the close of one end, the other end still
- * receives what was sent before, then -EPIPE. The processes that send descriptors from one end are
- * in one PID namespace; the two ends may be in two.
+ * endpoint (fairlead/endpoint.h). An end is closed when all processes that have it have freed it or
+ * ended: free unused ends. After the close of one end, the other end still receives what was sent
+ * before, then -EPIPE. The processes that send descriptors from one end are in one PID namespace;
+ * the two ends may be in two.
  *
  * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. Above 64 KiB the bytes
  * travel in shared memory of their own, and the call needs one free descriptor on each side. A pipe

@@ -36,9 +36,8 @@ FL_BEGIN_DECLS
  * before this process drops privileges: its workers keep them.
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
- * A worker has a handler that does nothing for SIGTSTP, and for each signal whose default action
- * would end it, except SIGKILL, SIGABRT and the signals of faults. Programs that a task executes
- * have the default action.
+ * A worker ignores, by a handler, SIGTSTP and each signal whose default action would end it, except
+ * SIGKILL, SIGABRT and those of faults. Programs that a task executes have the default action.
  *
  * Output. What a task has printed to `stdout` is written when the task ends.
  *

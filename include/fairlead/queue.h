@@ -46,7 +46,7 @@ typedef enum fl_queue_order {
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
 /*
- * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
+ * As capacity: the queue is never full. A put may return -ENOMEM.
  *
  * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
  * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch.
@@ -110,8 +110,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q` and frees `q`. Panics if a context waits on `q`. The consumer of a bounded
- * queue's last item may free `q` before the item's put has returned. At a rendezvous, a producer
- * may free `q` before the get that it has met has returned.
+ * queue's last item may free `q` before the put has returned; at a rendezvous, the producer before
+ * the get has.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
@@ -128,8 +128,8 @@ FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Gets the first item by the order of `q`. Blocks while `q` is empty. Returns 0, -EPIPE (closed and
- * drained), -ECANCELED.
+ * Gets the first item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained),
+ * -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
@@ -141,8 +141,8 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t dea
 
 /*
  * Puts the `n` items of `items` in their order. Items of other producers may come between. Blocks
- * until all items are in. Returns how many are in: below `n` if `q` is closed, the wait was
- * cancelled, or there is no memory.
+ * until all are in. Returns how many are: below `n` if `q` is closed, the wait was cancelled, or
+ * there is no memory.
  */
 FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
 

@@ -112,7 +112,7 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
  * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED. The
- * block may downgrade and upgrade `l`, but must restore the mode before its end.
+ * block may downgrade and upgrade `l`, but must restore the mode.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                     \

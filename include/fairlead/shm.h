@@ -23,12 +23,11 @@ FL_BEGIN_DECLS
  *     struct frame *f = FL_SHM_AT(region, struct frame, offset);    // NULL: not in the region
  *     fl_shm_free_block(region, f);                                 // any process may
  *
- * A region is an anonymous file, without a name. The kernel frees the memory with the last
- * descriptor and mapping. Another process inherits or receives the descriptor, or connects to an
- * endpoint (fairlead/endpoint.h). It finds the contents by the root, an offset that any process may
- * set. Each process maps the region at another address, so a region contains offsets, never
- * pointers. All memory is allocated when fl_shm_create() returns, and the size is sealed: no access
- * raises SIGBUS.
+ * A region is a file without a name. The kernel frees the memory with the last descriptor and
+ * mapping. Another process inherits or receives the descriptor, or connects to an endpoint
+ * (fairlead/endpoint.h). It finds the contents by the root, an offset that any process may set.
+ * Processes map a region at different addresses, so it contains offsets, never pointers. All memory
+ * is allocated when fl_shm_create() returns, and the size is sealed: no access raises SIGBUS.
  *
  * If a process is killed, offsets, root and allocator stay valid, no process waits for it, and its
  * blocks stay allocated until another process frees them. If another process damages the region,
@@ -98,9 +97,9 @@ FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
- * Returns a block of at least `size` bytes, zeroed, at a multiple of 64. Returns NULL if no free
- * block is that large, if `region` is read-only, or, after an error in the log, if the region is
- * damaged or its allocator was not available for ten seconds.
+ * Returns a zeroed block of at least `size` bytes, at a multiple of 64. NULL: no free block is that
+ * large, `region` is read-only, or, as an error in the log says, it is damaged or its allocator was
+ * not available for ten seconds.
  *
  * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks.
  */
@@ -111,8 +110,7 @@ FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
 
 /*
  * Frees a block, of any process. Panics if no block can begin at `block`, or if the region is
- * read-only in this process. If no allocated block begins at `block`, logs an error and does
- * nothing.
+ * read-only here. If no allocated block begins there, only logs an error.
  */
 FL_API void fl_shm_free_block(fl_shm *region, void *block);
 

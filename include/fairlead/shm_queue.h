@@ -31,8 +31,7 @@ FL_BEGIN_DECLS
  * offset for all processes. Items must have no pointers.
  *
  * A process that is killed in a put has put the whole item, or nothing. If it is killed in a get,
- * the item is lost or stays in the queue. An item is delivered at most once. No context waits for a
- * dead process.
+ * the item is lost or stays in the queue. An item is delivered at most once.
  *
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
  * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
@@ -89,7 +88,10 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
-/* Puts a copy of `*item`. Blocks while `q` is full: 0, -EPIPE, -ECANCELED, -EINVAL, -EBADMSG. */
+/*
+ * Puts a copy of `*item`. Blocks while `q` is full. Returns 0, -EPIPE, -ECANCELED, -EINVAL,
+ * -EBADMSG.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put(): 0, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: full. */
@@ -100,8 +102,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
                                                 fl_cancel_token *cancel);
 
 /*
- * Gets the oldest item. Blocks while `q` is empty: 0, -ECANCELED, -EINVAL, -EBADMSG, -EPIPE
- * (drained).
+ * Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained),
+ * -ECANCELED, -EINVAL, -EBADMSG.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
@@ -112,9 +114,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Puts `n` items in order. Items of other producers may come between. Blocks until all items are
- * put. Returns how many were put: below `n` if the queue is closed, the scope is cancelled, or on
- * an error.
+ * Puts `n` items in order, perhaps with other producers' between. Blocks until all are put. Returns
+ * how many were: below `n` if the queue is closed, the scope is cancelled, or on an error.
  */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
 
@@ -267,9 +268,9 @@ FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
 FL_END_DECLS
 
 /*
- * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe, at file scope, in C and C++. Each
- * fl_shm_queue_... function for items has a job_pipe_... form: job_pipe_put(q, job),
- * job_pipe_get(q, &job). job_pipe_open() returns -EBADMSG if the item size differs.
+ * FL_SHM_QUEUE_OF(struct job, job_pipe), at file scope in C and C++, makes the type job_pipe, and a
+ * job_pipe_... form of each function for items. job_pipe_open() returns -EBADMSG if the item size
+ * differs.
  */
 #include <fairlead/private/shm_queue_of.h>
 

@@ -71,11 +71,11 @@ FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_
  * Makes the result count although the task fails. No effect if the task returns 0, or has no
  * result.
  *
- * The result is handled as that of a task that succeeds: fl_future_get() and fl_imap_next() copy
- * it, and still report the failure. fl_map() stores what a failed element left, kept or not; on
- * processes above 64 KiB only what was kept. A task that is chained to this one (fl_future_then())
- * fails with its error and message, and has no result. A process executor loses a kept result above
- * 64 KiB if its worker has no memory or descriptor to send it.
+ * fl_future_get() and fl_imap_next() copy the result, and still report the failure. fl_map() stores
+ * what a failed element left, kept or not; on processes above 64 KiB only what was kept. A task
+ * that is chained to this one (fl_future_then()) fails with its error and message, and has no
+ * result. A process executor loses a kept result above 64 KiB if its worker has no memory or
+ * descriptor to send it.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 

@@ -63,7 +63,7 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
  */
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
 
-/* As fl_thread_join(), but never waits for the function: -EBUSY while it runs. */
+/* As fl_thread_join(): -EBUSY while the function runs. */
 FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
 
 /* As fl_thread_join(). Also returns -ETIMEDOUT; the thread can be joined again. */
@@ -95,8 +95,7 @@ typedef struct fl_thread_info {
 
 /*
  * Calls `visit`, if not NULL, for each thread of fl_thread_start() that is alive or joinable,
- * oldest first, and returns their number. The list stays locked: `visit` must not start, join or
- * detach threads, nor fork.
+ * oldest first; returns their number. `visit` must not start, join or detach threads, nor fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 

@@ -20,10 +20,9 @@ FL_BEGIN_DECLS
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, user);  // once; check
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
- * Functions are called one after the other, by their deadlines, with equal deadlines in the order
- * of the starts, on a thread of the library named "timers", which ends when it has found no timer
- * for ten seconds. It blocks the signals that the starter of the first timer blocks. A long
- * function delays the others: submit a task instead.
+ * Functions are called one after the other, by deadline, then by start, on a thread of the library,
+ * "timers", which ends when it has found no timer for ten seconds. It blocks the signals that the
+ * starter of the first timer blocks. A long function delays the others: submit a task instead.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own; it may free its
  * own timer's memory unless that timer is to be called again. It must return: pthread_exit() and
@@ -71,7 +70,8 @@ FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_
  * Has `function(arg)` called at `first` (now, if that has passed), and then each `period` ns, until
  * it is cancelled. Call number n is due n * `period` after the first was due. Of calls that become
  * due while the thread is busy only the last is made; fl_timer_missed() counts the others. `t` must
- * not move until it was cancelled. Returns as fl_timer_start(), and -EINVAL: `period` is 0 or less.
+ * not move until it was cancelled. Returns as fl_timer_start(), or -EINVAL: `period` is not above
+ * 0.
  */
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function,
                                               void *arg);

@@ -85,8 +85,8 @@ struct fl__sys {
 	/* In any process. NULL: the system reports the death of every owner of a robust lock. */
 	bool (*thread_exists)(uint32_t thread);
 	/*
-	 * A full fence in every thread of the process: 0. A negative errno: nothing has happened. A
-	 * process's first call may take ten milliseconds, later calls some microseconds.
+	 * A full fence in every thread of the process: 0. A process's first call may take ten
+	 * milliseconds, later calls some microseconds.
 	 */
 	int (*membarrier)(void);
 	/* Writes the whole text, unless an error stops it. Async-signal-safe. */
@@ -139,8 +139,8 @@ int fl__check_file_size(uint64_t size);
 #define FL__AT_START __attribute__((constructor(200)))
 
 /*
- * Runs before all FL__AT_START. So its handlers lock after the others at a fork, and unlock before
- * them in parent and child: the other handlers may use that lock.
+ * Runs before all FL__AT_START. So at a fork its handlers lock last and unlock first: the other
+ * handlers may use that lock.
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
@@ -169,8 +169,8 @@ void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zer
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
 /*
- * Removes the signals of faults: one that is blocked ends the process without the program's handler.
- * So no thread of the library blocks them.
+ * Removes the signals of faults, which no thread of the library blocks: a blocked one ends the
+ * process without its handler.
  */
 void fl__signals_unblock_faults(sigset_t *signals);
 
@@ -179,7 +179,7 @@ void fl__signals_of_thread(sigset_t *signals);
 
 /*
  * As fl__sys.thread_create(). The thread begins with all signals blocked, but those of faults. A
- * thread that runs the user's code then blocks what its starter names: no signal reaches it before.
+ * thread that runs the user's code then blocks what its starter names.
  */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 

@@ -13,9 +13,8 @@
  * thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms
  * bars yields for 0.24 s. A thread of the library inherits the ration of its starter.
  *
- * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: most often
- * a related process had the CPU, or a thread that then went to sleep. Such yields take at most 1/8
- * of a thread's time.
+ * A late yield shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration: most
+ * often a related process had the CPU. Such yields take at most 1/8 of a thread's time.
  *
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield

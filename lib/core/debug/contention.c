@@ -2,8 +2,8 @@
 /*
  * Where contexts wait. A site is the innermost frames of a stack, and the kind of the object.
  * fl_debug_contention() merges sites that differ only in their outer frames, or in those inside the
- * library. Every wait is measured. Of the acquisitions that do not wait, each thread measures one in
- * CONTENTION_SAMPLED, which counts as so many.
+ * library. Of the acquisitions that do not wait, each thread measures one in CONTENTION_SAMPLED,
+ * which counts as so many.
  */
 #include "../base/sys.h"
 #include "report.h"

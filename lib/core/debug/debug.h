@@ -14,9 +14,9 @@
  * The hooks that the primitives call for debugging. This header needs only lib/core/base.
  *
  * The fast path of a lock has no extra branch: its CAS expects fl__debug_free instead of 0. While
- * debugging is on, fl__debug_free has a value that no lock's word ever has, so the slow path calls
- * the hooks. It leaves a mark in the word, which makes the unlock slow, too. Where no mark is
- * possible, as for many readers, the unlock reads fl__debug first.
+ * debugging is on, fl__debug_free has a value that no word has, so the slow path calls the hooks.
+ * It leaves a mark in the word, which makes the unlock slow, too. The unlock of many readers, which
+ * have no mark, reads fl__debug first.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
  *             return;                                                                  // fast

@@ -9,8 +9,8 @@
  * At each lock of a cycle, one context wants the lock and another holds it. Two readers block each
  * other only if a third context waits for exclusive use between them. So two readers count only
  * after a context has wanted exclusive use (`written`); the first such context searches the edges
- * again. The shortest such cycle is a context that reads and wants to read again. A search may
- * reach a node twice, for exclusive use and for reading, since different edges follow.
+ * again. A search may reach a node twice, for exclusive use and for reading, since different edges
+ * follow.
  */
 #include "../base/list.h"
 #include "report.h"

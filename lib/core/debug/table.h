@@ -7,9 +7,8 @@
 
 /*
  * The records of contexts, held locks, the lock order, and sites. One lock guards all, from
- * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. The
- * program's allocator and log handler may use locks of the library, so neither is called under the
- * table's lock.
+ * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. Neither the
+ * allocator nor the log handler is called under the table's lock: they may use locks.
  */
 enum { FL__DEBUG_NAME = 32 };
 

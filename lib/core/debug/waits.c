@@ -4,8 +4,8 @@
  * for the joined context. A cycle is a deadlock.
  *
  * A search is needed only when a context begins to wait. A holder records its lock before it waits
- * for another, and removes the record before it unlocks. So the last context of a cycle that
- * records its wait finds all records of the cycle, none of them stale.
+ * for another, and removes the record before it unlocks. So the last context of a cycle finds all
+ * its records, none of them stale.
  *
  * A reader waits for a reader only if a writer waits between them. A wait that may give up is part
  * of no deadlock.

@@ -127,9 +127,8 @@ size_t fl__chunk_preferred(const fl_task_type *type)
 }
 
 /*
- * The submission ring of a worker process has 16 entries. With many more chunks under way, a
- * backlog refills it as results are fetched, even while the caller handles results, or is without a
- * CPU for a time slice. So no worker waits for the caller.
+ * With many more chunks under way than the 16 of a worker process's submission ring, a backlog
+ * refills it as results are fetched. So no worker waits for the caller.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

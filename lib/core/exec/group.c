@@ -10,8 +10,8 @@
  *                            context that began it    refused submit or start if the group was not
  *                                                     used_
  *
- * A submit or start counts the member. Its end uncounts it, after all of its work: after the
- * callback of a task; after the end of a fiber was published. An error is noted before.
+ * A submit or start counts the member. Its end notes an error, and then uncounts it: after the
+ * callback of a task; after the end of a fiber was published.
  *
  * Tasks. The children of the group's token serve as its list of tasks: the token of a future leaves
  * the tree before its end is published. A submitted task is offered to joins: its token has a mark.
@@ -485,8 +485,7 @@ static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 
 /*
  * Runs the task here if it is pending. Does not wait for a task that another context runs: that
- * task may wait for the next offer. A loop runs the task on a new fiber; the join waits for it, so
- * it has at most one such fiber.
+ * task may wait for the next offer. A loop runs the task on a new fiber, for which the join waits.
  */
 static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -611,8 +610,8 @@ static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_t
 }
 
 /*
- * Whether the calling context is a member, or runs what a member waits for. A shield hides the
- * caller's scope, but neither its own token nor its task.
+ * Whether the calling context is a member, or runs what a member waits for. A shield hides neither
+ * the caller's own token nor its task.
  */
 static bool group_is_inside(const fl_group *g)
 {

@@ -19,9 +19,9 @@
  * One context at a time uses an iteration and owns all of it, except `done`, `batch_ended` and
  * `refs`, which callbacks use, too.
  *
- *   in order    The oldest batch becomes current when its future has ended. The consumer waits
- *               for that future: a worker runs the task itself, and the wait fetches the results
- *               of processes.
+ *   in order    The oldest batch becomes current when its future has ended. The consumer waits for
+ *               that future: a worker runs the task itself, and the wait fetches results of
+ *               processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
  *               `batch_ended`. The consumer takes and reverses the whole stack. Before it sleeps,
  *               the consumer helps with the oldest batch, as above: that batch runs here, runs
@@ -33,7 +33,7 @@
  * free never waits. Each callback holds a reference to the memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
- * the old place. So there is one batch more than the window needs.
+ * the old place. So the window has one more batch.
  */
 struct fl__imap_batch {
 	struct fl__imap_batch *next, *prev; /* under way; `next` also in `free` */

@@ -4,8 +4,7 @@
  * (FL_CAP_BY_REFERENCE), and by copy, for other executors.
  *
  * By reference. The array is cut into chunks. The map submits at most as many tasks as the executor
- * has workers. Each of these *runners* takes the next chunk until none is left. So memory does not
- * grow with the array, and the load is balanced.
+ * has workers. Each of these *runners* takes the next chunk until none is left.
  *
  * Runners take chunks in ascending order. After a failure at index i no runner begins an element
  * above i, but the elements below still run. So every run reports the lowest index that fails.
@@ -116,8 +115,8 @@ static const fl_task_type map_runner_type = {
 };
 
 /*
- * Submits up to `n` runners. One suffices: its end requests `over`, which ends the wait for another
- * permit. Returns the number of runners, or the error if there is none.
+ * Submits up to `n` runners: how many, or the error if none. One suffices: its end requests `over`,
+ * which ends the wait for another permit.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -229,11 +228,9 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * By copy: a lazy map in order (imap.h). Its batches are copied to the caller's array, with the
- * same guarantees.
- *
- * The first failure that the map takes is the lowest: all chunks before it have ended, and the map
- * then cancels those after it. A failure behind a slow chunk wastes at most a window of chunks.
+ * By copy: a lazy map in order (imap.h), copied to the caller's array. The first failure that the
+ * map takes is the lowest: all chunks before it have ended, and the map then cancels those after
+ * it.
  *
  * A map ends early for one reason, the first: a failure (also one before the stop), a stop by its
  * deadline or token, or a broken executor. The map goes on until it has taken all chunks under way.

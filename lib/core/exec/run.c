@@ -5,8 +5,7 @@
  *
  * A context that serves an executor and waits for one of its pending tasks runs that task at once,
  * as a call. It runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow
- * stacks without bound (rayon #592, taskflow #522). One task suffices for progress: it runs on
- * another context, or here.
+ * stacks without bound (rayon #592, taskflow #522).
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

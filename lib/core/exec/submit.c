@@ -5,9 +5,8 @@
  * block keeps, too.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
- * worker. Unless its deadline has passed, the submit runs its task as a call. A task that submits
- * the next task, and so on, would nest such calls without end. So at nesting depth
- * SUBMIT_NESTING_MAX a submit ignores the bound.
+ * worker. Unless its deadline has passed, the submit runs its task as a call. At nesting depth
+ * SUBMIT_NESTING_MAX a submit ignores the bound, or calls would nest without end.
  *
  * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
  * first pays an owed one, and becomes free only if none is owed; and `owed` grows only if no permit

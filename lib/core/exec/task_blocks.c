@@ -3,9 +3,8 @@
  * Task blocks and their pools.
  *
  * A pool has slabs, per-context caches and central lists. A cache has free lists with a few blocks
- * of each size, for one context without contention. The central list of a size has all other free
- * blocks, in chains of about CHAIN. So contexts that only make or only free blocks meet once in
- * CHAIN blocks.
+ * of each size, for one context. The central list of a size has all other free blocks, in chains of
+ * about CHAIN. So contexts that only make or only free blocks meet once in CHAIN blocks.
  *
  *   word          meaning                               written by
  *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
@@ -42,8 +41,7 @@
 /*
  * For small arguments and results, and a size that few tasks exceed. Both are an odd number of
  * cache lines, so that first lines spread over a cache's sets. Macros for special builds: with
- * sizes of 0 every block is an allocation of its own, so that tools see its last use; with fewer
- * caches, more contexts share each.
+ * sizes of 0 every block is an allocation of its own; with fewer caches, more contexts share each.
  */
 #ifndef FL__TASK_BLOCK_SMALL
 #define FL__TASK_BLOCK_SMALL (3 * 64)

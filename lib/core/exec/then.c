@@ -24,13 +24,12 @@
  *      within the submit.
  *
  * Long rows of chains: fl__future_end_after() ends the next future, and the submit of one stage
- * returns before the next is submitted. So no stack grows with the length. then_on_release() frees
- * the futures of a row in a loop.
+ * returns before the next is submitted. So no stack grows with the length.
  *
- * A worker that waits for the next future may be the only one that can run what that future depends
- * on. So it finds the chain's current stage (then_stage_of()), helps with that, and waits until the
- * chain has moved on. Each chain knows the chain that it follows, and one farther ahead (`jump`),
- * chosen as in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n.
+ * A worker that waits for the next future finds the chain's current stage (then_stage_of()), helps
+ * with that, and waits until the chain has moved on. Each chain knows the chain that it follows,
+ * and one farther ahead (`jump`), chosen as in a skew-binary list (Myers, 1983). So a search takes
+ * O(log n) steps in a row of n.
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"

@@ -5,8 +5,8 @@
  * would find a fork to steal. If not, the worker publishes one half of the rest as a fork and goes
  * on with the other. So a range is split about as often as an idle worker steals a part.
  *
- * A chunk takes some microseconds, so that reading the clock costs little, but at most a share of
- * the rest, since later elements may take longer. A split part inherits the chunk size.
+ * A chunk takes some microseconds, but at most a share of the rest, since later elements may take
+ * longer. A split part inherits the chunk size.
  *
  * A loop ends at the first call that fails, which claims `failed`, read by every part before a
  * chunk; or when its scope is requested. A call that then returns -ECANCELED was stopped and has

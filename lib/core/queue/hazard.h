@@ -10,8 +10,8 @@
  * Hazard pointers (hazard_ck.c): no thread frees an object that a hazard pointer protects.
  *
  * A hazard pointer protects an object until it protects another. So a further operation on the same
- * object costs a load and a comparison, and no fence: a protected object's address is that of no
- * other object. The price: a thread that does other things for long protects two objects.
+ * object costs a load and a comparison, and no fence. The price: an idle thread protects two
+ * objects.
  */
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 

@@ -37,10 +37,9 @@ int fl__mpmc_can_put(struct fl__mpmc *q);
 int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
- * Called by a consumer (producer) that may wait. A side that has caught up shares a cache line with
- * the slower side for each item. So the caller pauses, if the ring is empty (full), and the opposite
- * side gets some lines ahead; but only if several items have passed since its last pause, so a
- * caller that waits for an answer to each item is not delayed.
+ * Called by a consumer (producer) that may wait. If the ring is empty (full), pauses, so that the
+ * opposite side gets some cache lines ahead; but only if several items have passed since the last
+ * pause, so a caller that waits for an answer to each item is not delayed.
  */
 void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
 

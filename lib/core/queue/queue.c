@@ -4,7 +4,7 @@
  *
  * A put is one operation of the backend, which linearizes it. If the backend is full, the producer
  * spins, enqueues itself, sleeps, and tries again when it is woken. A get is the mirror image. At
- * -EBUSY the caller waits for another call to go on, as for a lock.
+ * -EBUSY the caller waits for another call, as for a lock.
  */
 #include "queue.h"
 #include "../base/atomic.h"

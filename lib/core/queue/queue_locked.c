@@ -45,10 +45,9 @@ static inline bool locked_try_acquire(struct locked *l)
 }
 
 /*
- * The pauses grow fourfold, until the holders have had some hundred sections in a row, with the
- * items in their cache. Then the waiter yields, too, and at last sleeps: the holder may have lost
- * its CPU, or have a lower priority. Other fibers of the thread do not run: a bucket of the parking
- * lot may be locked.
+ * The pauses grow fourfold, so that holders have some hundred sections in a row. Then the waiter
+ * yields, too, and at last sleeps: the holder may have lost its CPU, or have a lower priority.
+ * Other fibers of the thread do not run: a bucket may be locked.
  */
 static void locked_back_off(unsigned round)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a bounded FIFO queue with one producer and one consumer: the slots of spsc.c. In
- * addition, contexts can wait on the ring and close it (docs/design.md, "Queues that wait").
+ * The backend of a bounded FIFO queue with one producer and one consumer: the slots of spsc.c, with
+ * waits and a close (docs/design.md, "Queues that wait").
  *
  *   word              holds                                  written by
  *   put.count         how many items were put (tail)         the producer

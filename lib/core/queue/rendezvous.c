@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a queue that holds no items. The call that comes second finds the first in the
- * wait queue, copies the item between the callers' memories, and wakes the first caller. (The
- * channel of Hoare's CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and
- * Scott, 2006.) Consumers and producers share one wait queue, oldest first. A node's value is its
- * side until the take.
+ * The backend of a queue that holds no items. The second call finds the first in the wait queue,
+ * copies the item between the callers' memories, and wakes the first caller. (The channel of
+ * Hoare's CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott,
+ * 2006.) Consumers and producers share one wait queue, oldest first. A node's value is its side
+ * until the take.
  *
  * Invariants, while the bucket is not locked:
  *   1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for

@@ -3,7 +3,7 @@
  * Select (docs/design.md, "Queues that wait"). Its wait has a node in the wait queue of each case's
  * queue, like any put or get (queue.c). The first waker to decide the wait wins (lot.c, invariant
  * 2). A select that is woken with the baton of a queue tries all cases again, and passes the baton
- * on when a case is made, or when it gives up. At a rendezvous the waker has made the call.
+ * on after its call, or when it gives up. At a rendezvous the waker has made the call.
  *
  * No two selects miss each other for ever at a rendezvous, each enqueued where its partner has just
  * looked. All selects enqueue in the order of the queues' addresses, with all cases of one

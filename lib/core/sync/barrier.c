@@ -8,10 +8,10 @@
  *   broken_    0 or 1
  *   acting_    0, or ACTING with the fork count, by the last party; perhaps CUT, by abort and reset
  *
- * A dequeued waiter learns its result from the value of its node, also if its deadline expires at
- * the dequeue. The waiter touches the barrier again only for AGAIN. So the barrier may be destroyed
- * while its parties are still leaving. Linearization: the transaction in which the last party
- * arrives, or the barrier breaks; with an action, the last party's after the action.
+ * A dequeued waiter learns its result from the value of its node, even after its deadline, and
+ * touches the barrier again only for AGAIN. So the barrier may be destroyed while its parties are
+ * still leaving. Linearization: the transaction in which the last party arrives, or the barrier
+ * breaks; with an action, the last party's after the action.
  *
  * The last party calls the action without the queue lock. Meanwhile the phase is complete, and
  * acting_ is set:
@@ -178,8 +178,8 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * After a timeout or cancel: breaks the barrier and returns `rc`. But a dequeued waiter has a
- * result, and a party of a complete phase waits for its own.
+ * After a timeout or cancel: breaks the barrier and returns `rc`, unless the waiter has a result,
+ * or, in a complete phase, waits for it.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {

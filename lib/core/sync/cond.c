@@ -14,9 +14,8 @@
  *              its process
  *
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
- * the predicate under the mutex afterwards finds the waiter, also when the signaller has unlocked.
- * No later waiter can steal a signal. A waiter that timed out has consumed none (lot.c, invariant
- * 2).
+ * the predicate under the mutex afterwards finds the waiter. No later waiter can steal a signal. A
+ * waiter that timed out has consumed none (lot.c, invariant 2).
  *
  * A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals, and the
  * spinner's move into the queue, hold the queue lock. So the spinner learns of a signal before it

@@ -11,20 +11,20 @@
  *                                                             values_unbind(): subtract
  *
  * Invariants
- *   1. An entry is immutable, but for its count, once a context or a token refers to it. So any
- *      number of contexts read a list, and a copy is one reference to its first entry.
+ *   1. An entry is immutable, but for its count, once a context or a token refers to it. So a copy
+ *      of a list is one reference to its first entry.
  *   2. Only the context itself uses ctx->front.values. Other threads use their own references.
  *   3. A caller makes a new reference from one that it has, so the count is not 0. The subtraction
  *      that leaves 0 acquires what all others released: then no context reads the entry or has the
  *      value.
  *   4. Between a set with a token and its reset the token has three references: to the list
  *      `before` the set, to the list `after` it, and to a spare entry. So the reset needs no
- *      memory: it makes the context's list `before` if it is `after`; else it adds the spare
- *      entry, with the binding that the variable had in `before`.
+ *      memory: it makes the context's list `before` if it is `after`; else it adds the spare entry,
+ *      with the variable's binding in `before`.
  *   5. A set, and a reset that adds an entry, remove all older entries of the variable, by copying
  *      the entries before the last of them. A reset without memory leaves them. So a list has at
  *      most as many entries as there are variables and tokens.
- *   6. Values are released while no list of the caller is half-changed: `release` may use context
+ *   6. No list of the caller is half-changed when values are released: `release` may use context
  *      variables.
  *
  * Progress: wait-free, but for the allocator and `release`.
@@ -119,8 +119,8 @@ static struct fl__values *values_add(struct fl__values *next, const fl_context_v
 }
 
 /*
- * `*to`: as `values`, without entries of `var`. Copies the entries before the last of them. False:
- * out of memory, and `*to` has what was copied.
+ * `*to`: `values` without entries of `var`; copies those before the last of them. False: out of
+ * memory, and `*to` has a part.
  */
 static bool values_without(struct fl__values *values, const fl_context_var *var, struct fl__values **to)
 {

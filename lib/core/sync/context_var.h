@@ -5,8 +5,7 @@
 #include "../wait/context.h"
 
 /*
- * The values of context variables (context_var.c). NULL: no values, in a context and in a copy. So
- * without values a call costs one comparison.
+ * The values of context variables (context_var.c). NULL: no values, in a context and in a copy.
  *
  *     start:  f->values = fl__values_copy();                  // the starter's
  *     begin:  struct fl__values *outer = fl__values_enter(ctx, f->values);

@@ -18,9 +18,9 @@
  * takes, which is its last access. So even if a reset follows at once, a set wakes each queued
  * waiter, and no later waiter. A wait with AUTO: its CAS, or the take that hands it the set.
  *
- * Set and reset are always read-modify-writes, even if they change no bit. So "reset, look for
- * work, wait" misses no work: either the reset acquires the setter's writes, and the look finds the
- * work; or the set follows the reset, and the wait returns.
+ * Set and reset are always read-modify-writes. So "reset, look for work, wait" misses no work:
+ * either the reset acquires the setter's writes, and the look finds the work; or the set follows
+ * the reset, and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"

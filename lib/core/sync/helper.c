@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helpers. The next thread that ends joins an ended thread, or the end of this copy does, since an
- * ended thread may still run code of this library.
+ * Helpers. An ended thread may still run code of this library: the next thread that ends, or the
+ * end of this copy, joins it.
  *
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under it.

@@ -105,8 +105,8 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 }
 
 /*
- * Lets a woken fiber of the same thread lock first: a fiber that locks again at once, and waits
- * while it holds the mutex, would always overtake.
+ * Lets a woken fiber of the same thread lock first: a fiber that waits while it holds the mutex
+ * would always overtake.
  */
 static void mutex_yield(const fl_mutex *m)
 {
@@ -128,8 +128,8 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 }
 
 /*
- * For a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it,
- * fl_mutex_destroy() ignores it, and the mutex may be freed.
+ * For a waiter that became the owner (`owns`) or gave up. If mutex_wake_first() dequeued it, the
+ * mutex may be freed.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {

@@ -3,10 +3,9 @@
  * The readers-writer lock: a word, and one wait queue for readers and writers, in the parking lot
  * (wait/lot.h). Waiters and running contexts take turns (turn.h).
  *
- * A reader locks and unlocks by an addition, which two cores can do at once without failing. A
- * reader that finds the lock barred subtracts itself again. A serve, rwlock_serve_queue(), wakes
- * the first waiter if nothing bars the lock to it. That waiter is the awake waiter until it takes
- * the lock or goes back to the queue.
+ * A reader locks and unlocks by an addition, which never fails. A reader that finds the lock barred
+ * subtracts itself again. A serve, rwlock_serve_queue(), wakes the first waiter if nothing bars the
+ * lock to it. That waiter is the awake waiter until it takes the lock or goes back to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
@@ -45,17 +44,16 @@
  *      waiter goes back to the head of the queue, in a CAS that sees the lock barred to it and
  *      sets WAITERS, so that the context that unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
- *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has
- *      yet to serve. A barred reader bars writers until it backs out, and then serves, too.
+ *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock,
+ *      perhaps a barred reader that backs out, has yet to serve.
  *   5. UPGRADER bars the lock to all contexts but its reader, the first in the queue. So there is
  *      at most one upgrader, and it waits only for readers.
  *   6. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. A serve that has dequeued this waiter has also served the queue.
  *
- * Once the first waiter has waited a turn, CLOSED bars the lock to all but the awake waiter. An
- * awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays set,
- * and bars other fibers, which may share its thread. In a forked child: rwlock_forget_parent(). A
- * stale WAITERS only sends unlocks to the parking lot.
+ * An awake reader takes the readers right behind it along. While a fiber is awake, WAITERS stays
+ * set, and bars other fibers, which may share its thread. In a forked child:
+ * rwlock_forget_parent(). A stale WAITERS only sends unlocks to the parking lot.
  */
 #include "rwlock.h"
 #include "../base/atomic.h"
@@ -327,8 +325,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * Invariant 6. `bit`: UPGRADER for an upgrader, which still reads, else 0. If a serve has dequeued
- * a waiter that is no upgrader, fl_rwlock_destroy() ignores it: the lock may be freed.
+ * Invariant 6. `bit`: UPGRADER for an upgrader, else 0. If a serve has dequeued a waiter that does
+ * not read, the lock may be freed.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {
@@ -388,8 +386,8 @@ static void rwlock_back_out(fl_rwlock *l)
 }
 
 /*
- * For some microseconds, or until the lock has a waiter. Each access takes the cache line from a
- * holder that may lock again at once: so 8 pauses first, no more, for sections of some 100 ns.
+ * For some microseconds, or until the lock has a waiter. Each access takes the cache line from the
+ * holder: so 8 pauses first, for sections of some 100 ns.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {

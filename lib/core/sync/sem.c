@@ -14,8 +14,8 @@
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
  *
- * With WAITERS no acquire overtakes the queue, and a release serves it. Without WAITERS a release is
- * one CAS, and the first waiter, if there is one, is awake and competes with running contexts.
+ * With WAITERS no acquire overtakes the queue, and a release serves it. Without WAITERS a release
+ * is one CAS, and a first waiter is awake and competes.
  *
  * Waiters and running contexts take turns (turn.h). Handed over at once are:
  *   - all but the last permit of a release, since that many waiters can use them at the same time;
@@ -33,8 +33,8 @@
  *   4. While WAITERS is set, the word changes only in a transaction that serves the queue before
  *      it ends; or by a signal handler's CAS, which adds a permit. Then the handler, or the thread
  *      that holds the bucket's lock, makes such a transaction. So once all releases are over, no
- *      first waiter sleeps while its permits are free. Waiters for one permit do not starve a
- *      first waiter for many: WAITERS stays set.
+ *      first waiter sleeps while its permits are free. A first waiter for many permits does not
+ *      starve: WAITERS stays set.
  *
  * A signal handler's CAS, too, is its last access, unless the queue is not empty: then a semaphore
  * exists here, and sem_serve_in_handler() is correct for any. A waiter that leaves touches the
@@ -150,9 +150,9 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 }
 
 /*
- * After a waiter gave up: the later waiters may need fewer permits. If a release has dequeued this
- * waiter, it has served them, and the semaphore may be freed. (An observer leaves by
- * fl__node_disarm(): it holds up others only while no permit is free.)
+ * After a waiter gave up: later waiters may need fewer permits. If a release has dequeued this
+ * waiter, it has served them, and the semaphore may be freed. (Observers leave by
+ * fl__node_disarm().)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 /*
- * Turns: how the mutex, the readers-writer lock and the semaphore bound overtaking (docs/design.md,
- * "Locks"). A release that finds the first waiter asleep wakes it, and clears the waiters bit.
- * Running contexts may overtake the awake waiter for a turn. Then mutex and semaphore are handed
- * over, and the readers-writer lock closes to all other contexts.
+ * Turns: how the mutex, the rwlock and the semaphore bound overtaking (docs/design.md, "Locks"). A
+ * release that finds the first waiter asleep wakes it, and clears the waiters bit. Running contexts
+ * may overtake the awake waiter for a turn. Then mutex and semaphore are handed over, and the
+ * rwlock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
  *   since         when the first waiter was     fl__turn_is_over()          never; it ends with the wait
@@ -26,12 +26,12 @@
  *   3. `since` is set once for each wait, under the queue lock: a waiter that sleeps again keeps
  *      its turn.
  *   4. An awake waiter may wait for the CPU of the waking thread. So that thread checks the queue
- *      of a mutex or readers-writer lock at each FL__CALLS_PER_CHECK-th call on the object of its
- *      last wake. (The semaphore leaves this to the kernel's scheduler.)
+ *      of a mutex or rwlock at each FL__CALLS_PER_CHECK-th call on the object of its last wake.
+ *      (The semaphore leaves this to the kernel's scheduler.)
  *
- * A turn of the readers-writer lock begins when its waiter becomes first, since overlapping readers
- * may never free the lock. An overtaking reader reads that time without the queue lock, so the time
- * is a part of the lock.
+ * A turn of the rwlock begins when its waiter becomes first, since overlapping readers may never
+ * free the lock. The time is a part of the lock: an overtaking reader reads it without the queue
+ * lock.
  */
 #define FL__TURN FL_MS(1)
 enum { FL__CALLS_PER_CHECK = 64 };

@@ -88,13 +88,13 @@
  *     backlog, or wakes a worker: pool_settle().
  *   - A submit that finds such a mark wakes a worker, unless one searches.
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
- *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
- *   - A wake counts as a search. If it finds that no worker is needed, it ends as a search ends.
+ *     be active (pool_stop_searching()).
+ *   - A wake counts as a search, also if no worker is needed: it ends as a search ends.
  *   - A thread that is about to start a worker first calls one that has ended its task and has not
  *     yet looked for the next (&pool_between). The call counts that worker as searching. The worker
  *     ends this search as any other: when it has found a task, or else before it runs user code.
- *   - If a needed start fails, no worker searches, and the tasks that came until then wait for the
- *     workers that there are. The next submit tries again (POOL_START_FAILED).
+ *   - If a needed start fails, no worker searches, and the tasks wait for the workers that there
+ *     are. The next submit tries again (POOL_START_FAILED).
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
  * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:

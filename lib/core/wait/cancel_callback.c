@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. Its key
- * is an address in the tree's root, used only as a number: callbacks can be removed, and run, after
- * the tokens are gone.
+ * is an address in the tree's root, used only as a number: callbacks may outlive the tokens.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal                   -

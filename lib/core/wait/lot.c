@@ -22,14 +22,14 @@
  *      node that moves changes under the locks of both buckets.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
- *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits
- *      in the token's queue. For a wait under the context's own token, in no such queue, the
- *      waking thread checks the token, and skips the wait if the token is requested.
+ *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
+ *      the token's queue. A wait under the context's own token is in no such queue: the waking
+ *      thread skips it if the token is requested.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
  *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
  *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait:
- *      before its sleep the context may wait for something else (a mutex, say), and neither wait
- *      consumes the unpark of the other wait.
+ *      before its sleep the context may wait for something else (a mutex, say), without consuming
+ *      the unpark.
  *   4. A waiter returns only when none of its nodes is linked: the waking thread has unlinked the
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke

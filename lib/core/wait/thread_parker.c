@@ -25,10 +25,9 @@
  *            (Karlin et al., 1991).
  *
  * That bound holds if a spin costs only its own duration. A late yield costs a time slice: so
- * yield.c rations late yields, and a thread that has used up its ration pauses instead. A pause
- * cannot help a partner that needs this CPU. So while yields are barred, a thread last woken on its
- * own CPU (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th spin runs the first phase,
- * in case the partner has moved.
+ * yield.c rations late yields. A pause cannot help a partner that needs this CPU. So while yields
+ * are barred, a thread last woken on its own CPU (`waker_on_this_cpu`) polls once, and in each
+ * PARKER_TRIAL-th spin runs the first phase, in case the partner has moved.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later

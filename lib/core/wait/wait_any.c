@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Waits for one of several objects: one wait, with a node in the wait queue of each. The nodes are
- * observers, which consume nothing. An object may no longer be ready when the waiter runs: so the
- * waiter checks in a loop.
+ * observers, which consume nothing. So an object may no longer be ready when the waiter runs, which
+ * checks in a loop.
  */
 #include "../base/sys.h"
 #include "lot.h"

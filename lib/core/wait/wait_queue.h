@@ -5,8 +5,8 @@
 #include "lot.h"
 
 /*
- * A wait queue outside the parking lot. The lock of its object, which all operations of the object
- * take, guards it: a wait and a wake take no other lock. All-zero is empty.
+ * A wait queue outside the parking lot, under the lock of its object, which all operations of the
+ * object take. All-zero is empty.
  *
  *     fl__wait_begin(&wait, kind, object);            // the waiter, under the lock
  *     fl__wait_queue_add(queue, &node);
