@@ -61,7 +61,7 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
  * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
  * context and cancel scope, without a lock held. An action that fails calls fl_barrier_abort(b):
  * then all parties of the phase get -EPIPE. So they do if the action ends its thread, by
- * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy `b`. Returns 0,
+ * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy it. Returns 0,
  * -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),

@@ -7,8 +7,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Blocking section: a task is about to block in a way that Fairlead cannot see: in read(2), in
- * another library.
+ * Blocking section: a task is about to block where Fairlead cannot see it, as in read(2).
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block
@@ -34,11 +33,10 @@ FL_BEGIN_DECLS
  * and up to FL_WORKERS_MAX threads. Where no more may stand in, or no thread can be started, the
  * executor says so once in the log.
  *
- * Executors over processes and MPI have no stand-ins: give them a worker for each task that waits
- * for another task.
+ * Executors over processes and MPI have no stand-ins: each task that waits for another needs a
+ * worker.
  *
- * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block
- * its thread.
+ * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block.
  */
 
 /* Begins a section, which the same task must end. */

@@ -60,8 +60,8 @@ FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
  * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks. A
- * second request does nothing. Memory order: a release, which each call that sees the request
- * acquires.
+ * second request does nothing. Memory order: a release, acquired by each call that sees the
+ * request.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
@@ -138,8 +138,7 @@ typedef struct fl_cancel_callback {
  * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
  * removed. Returns:
  *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
- *   false   `c` was requested already, or its deadline has passed: the function has run in this
- *           call
+ *   false   `c` was requested, or its deadline has passed: the function has run in this call
  *
  * Memory order: the function sees what was written before the registration and before the request.
  */
@@ -176,8 +175,8 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
  * outer scope. The code returns -ECANCELED as for any other cancel. fl_timeout_end() turns that
  * into -ETIMEDOUT if only this deadline was the reason, not the outer scope.
  *
- * Timeouts nest. A timeout must not move between begin and end. An all-zero timeout, and one that
- * was ended, can be begun.
+ * Timeouts nest. A timeout must not move between begin and end, and can be begun again after its
+ * end. All-zero is valid.
  */
 typedef struct fl_timeout {
 	fl_cancel_token token_;

@@ -50,8 +50,7 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t dea
 
 /*
  * Waits until `predicate(arg)` is true; calls it with `m` locked, first at once, then after each
- * wait. Returns 0 when the predicate is true, even if the wait was cancelled or timed out at that
- * moment; else -ECANCELED.
+ * wait. Returns 0 when the predicate is true, even after a cancel or timeout; else -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
 

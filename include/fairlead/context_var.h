@@ -43,8 +43,7 @@ FL_BEGIN_DECLS
  * At the end of the process, and when the library is unloaded (dlclose), values of threads that go
  * on are not released; nor, in a forked child, are copies of other threads, tasks and timers.
  *
- * Memory order: what was written before the start is seen by what was started; `release` sees all
- * uses of the value.
+ * Memory order: what is started sees what was written before; `release` sees all uses of the value.
  */
 typedef struct fl_context_var {
 	void *default_;
@@ -68,8 +67,7 @@ typedef struct fl_context_token {
 
 /*
  * The value of the variable in the calling context, else its default value. Takes time in the
- * number of variables that are set. Valid until the calling context sets or resets the variable, or
- * ends.
+ * number of variables that are set. Valid until the context sets or resets the variable, or ends.
  */
 FL_API void *fl_context_var_get(const fl_context_var *var);
 
@@ -83,8 +81,8 @@ FL_API FL_MUST_CHECK int fl_context_var_set(fl_context_var *var, void *value, fl
 
 /*
  * Gives the variable the value that it had before the set, and makes the token all-zero. Of several
- * tokens of one variable the last reset counts. No effect on an all-zero token. Panics in another
- * context than that of the set.
+ * tokens of one variable the last reset counts. All-zero: no effect. Panics in another context than
+ * that of the set.
  */
 FL_API void fl_context_var_reset(fl_context_token *token);
 
@@ -118,8 +116,7 @@ FL_API void fl_context_values_copy(fl_context_values *values);
 
 /*
  * Calls `function(arg)` with these values in place of those of the calling context. What the
- * function sets is kept in `values`. Returns what the function returns. Panics within a run of the
- * same `values`.
+ * function sets is kept in `values`. Returns its result. Panics within a run of the same `values`.
  */
 FL_API int fl_context_values_run(fl_context_values *values, int (*function)(void *arg), void *arg);
 

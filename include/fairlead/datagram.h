@@ -35,9 +35,8 @@ FL_BEGIN_DECLS
 typedef struct fl_datagram fl_datagram;
 
 /*
- * An address, a value: of a UDP port, or of a Unix socket. The first `size` bytes of `system` are
- * what system calls take; a program may fill it by itself. The functions below never map an IPv4
- * address into IPv6.
+ * An address, a value: of a UDP port, or of a Unix socket. System calls take the first `size` bytes
+ * of `system`, which a program may fill. The functions below never map an IPv4 address into IPv6.
  */
 typedef struct fl_datagram_address {
 	struct sockaddr_storage system;
@@ -182,7 +181,7 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
  *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
- *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer that the local address cannot
+ *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer out of the local address's
  *                  reach
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
@@ -214,11 +213,10 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
- *                  a sent datagram did not arrive (ICMP): on a connected socket; or with
- *                  `peer_errors`, to `from`
+ *                  a sent datagram did not arrive (ICMP): on a connected socket; or, with
+ *                  `peer_errors`, `from`
  *
- * With `peer_errors` receives return the errors of all peers, also on a socket that is not
- * connected; sends do not.
+ * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *d, void *buffer, size_t size,
                                                     fl_datagram_address *from);

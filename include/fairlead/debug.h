@@ -15,8 +15,7 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
- * A program that is linked statically must call a function of this header, or be linked with
- * -Wl,-u,fl_debug_enable.
+ * A static program must call a function of this header, or be linked with -Wl,-u,fl_debug_enable.
  *
  * Reports go to the log handler (fairlead/error.h), one line each, in the context that caused the
  * report, which may hold locks of the program: the handler must not wait for these.
@@ -35,13 +34,12 @@ FL_BEGIN_DECLS
  * a held lock. A lock that was acquired before causes no report.
  *
  * A try, and a wait with a deadline, cause no deadlock. A lock is known by its address until its
- * init or destroy: without either, a new lock at the same address inherits the order of the old
- * lock.
+ * init or destroy: without either, a new lock there inherits the order of the old lock.
  *
  * Objects in shared memory (fl_shm_...) are not recorded.
  *
- * Each mode also reports, once, a call that gets a duration in place of a deadline: FL_S(20) in
- * place of fl_after(FL_S(20)).
+ * Each mode also reports, once, a call with a duration for a deadline: FL_S(20), not
+ * fl_after(FL_S(20)).
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u

@@ -153,8 +153,8 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *   -E2BIG            argument plus result are above FL_TASK_SIZE_MAX, or aligned above
  *                     FL_TASK_ALIGN_MAX
  *
- * On an error the argument is still the caller's. Memory order: the task sees what the caller wrote
- * before.
+ * On an error the argument is still the caller's. Memory order: the task sees all writes before the
+ * call.
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
@@ -166,8 +166,7 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *
  * The error of a task that has not started, or returns -ECANCELED after its deadline, is
  * -ETIMEDOUT, with a message that says so unless the task has set one (fl_task_fail()). Any other
- * return of the task stands, also success. A request to stop has the same effects; the error is
- * -ECANCELED.
+ * return of the task stands, also success. A request to stop does the same, with -ECANCELED.
  *
  * A task that neither checks nor waits runs on:
  *   sequential, threads   A join waits for the task.
@@ -243,8 +242,7 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * As fl_executor_cancel(). A process executor also kills its workers: their tasks fail with
- * -ECANCELED. A task that a worker process had taken, but not begun, may end as cancelled,
- * uncounted.
+ * -ECANCELED. A task that a worker had taken, but not begun, may end as cancelled, uncounted.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 

@@ -29,15 +29,15 @@ FL_BEGIN_DECLS
  *
  * errno, the cancel scope, locals (fl_local) and context variables belong to the fiber. The signal
  * mask, thread-local variables and pthread mutexes belong to the thread: a pthread mutex that is
- * held across a wait may hang all fibers. A system call that blocks holds up the whole loop: see
+ * held across a wait may hang all fibers. A blocking system call holds up the loop: see
  * fl_to_thread().
  *
  * Each fiber has a cancel token, its first scope, which fl_fiber_cancel() requests.
  *
  * Every started fiber must be joined, freed or detached, once, unless it is of a group. Only the
  * thread of the fiber's loop may call functions that take a fiber, unless they say otherwise. A
- * stack has 116 KiB, unless fl_loop_config gives another size. An overflow is a panic with the
- * fiber's name.
+ * stack has 116 KiB, unless fl_loop_config gives another size. An overflow panics, with the fiber's
+ * name.
  */
 typedef struct fl_fiber fl_fiber;
 

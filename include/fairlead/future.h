@@ -27,8 +27,7 @@ struct fl_task_type;
  *
  * A future is pending, then running, then done; or it is cancelled while pending. Each handle is
  * one reference. Its owner frees it once, at any time. A worker that waits for a pending task of
- * its own executor runs that task itself; while it sleeps for anything else, another stands in
- * (fairlead/blocking.h).
+ * its own executor runs that task itself; in other sleeps another stands in (fairlead/blocking.h).
  *
  * In a forked child no task of the parent's executors runs: until the child cancels its future, or
  * a chain behind it (fl_future_then()), all forms of get and wait return -EOWNERDEAD. A promise of
@@ -86,10 +85,7 @@ FL_API const void *fl_future_result(const fl_future *f);
  */
 FL_API int fl_future_error(const fl_future *f);
 
-/*
- * The message of a failed task, or ""; below FL_MESSAGE_MAX bytes, never NULL, valid until `f` is
- * freed.
- */
+/* A failed task's message, or "", below FL_MESSAGE_MAX bytes, never NULL; lasts as long as `f`. */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
@@ -143,11 +139,10 @@ FL__SCOPED(fl_future, fl_future_free)
  *     rc = parse_get(tree, &result);
  *
  * When `f` fails, or is cancelled, so does the next future, with the same error and message. If the
- * submit is refused (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next future fails with
- * that error.
+ * submit is refused (-EPIPE: `e` is closed, or freed; -ENOMEM), it fails with that error.
  *
- * The next future holds a reference to `f`, whose result is dropped with the last one. The type's
- * `drop_arg` does not run.
+ * The next future holds a reference to `f`, whose result is dropped with the last one. No
+ * `drop_arg` runs.
  *
  * fl_future_cancel() of the next future leaves `f` alone: to stop both, cancel `f`.
  */
@@ -177,8 +172,7 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *     fl_promise_free(p);
  *     rc = reply_promise_get(f, &reply);                      // the consumer
  *
- * Until the promise is set, failed, freed or started (fl_promise_start()), fl_future_cancel()
- * cancels the future.
+ * Until the promise is set, failed, freed or started, fl_future_cancel() cancels the future.
  *
  * Callbacks of the future run in the call that ends it.
  */
@@ -235,8 +229,8 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * Waits for several futures, or fibers, together or in the order of their ends. A wait neither
- * joins nor cancels them.
+ * Waits for several futures, or fibers, together or in the order of their ends, without joins or
+ * cancels.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *     rc = fl_futures_as_completed_create(&done, f, n);          // check

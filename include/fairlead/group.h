@@ -16,8 +16,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop that are joined together. The first that fails
- * cancels the others.
+ * Group: tasks of an executor and fibers of a loop, joined together. The first that fails cancels
+ * the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
@@ -100,8 +100,8 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
  *   cancel          NULL: the group's token cancels the task.
  *   backlog_deadline   As in fl_submit_config; the group's token ends the wait, too.
  *   on_end          Called with the task's future, after `*result` was set; a join returns after
- *                   the callback, and sees what it wrote. The callback must not free the future,
- *                   nor join the group.
+ *                   the callback, and sees what it wrote. The callback must neither free the future
+ *                   nor join.
  *
  * Returns as fl_group_submit(), or:
  *   -ETIMEDOUT   there was no room until `backlog_deadline`
@@ -131,8 +131,8 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
  * As fl_group_join(); but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the
- * members running: the group can be joined again. While the join runs a task, it returns neither at
- * the deadline nor on a cancel.
+ * members running: the group can be joined again. A join that runs a task returns neither at the
+ * deadline nor on a cancel.
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 

@@ -105,8 +105,7 @@ FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
  * Ends the iteration: cancels the tasks that have not started, requests running ones to stop, and
- * frees `it`. A running task may go on, with its copy of the argument; its hooks then run on its
- * thread.
+ * frees `it`. A running task may go on, with its copy of the argument, and runs its hooks.
  */
 FL_API void fl_imap_free(fl_imap *it);
 

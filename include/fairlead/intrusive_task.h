@@ -32,8 +32,7 @@ FL_BEGIN_DECLS
  * end. So its memory must stay, unmoved, until a join has returned. The join of a cancelled task
  * that no worker has taken waits for no worker.
  *
- * Argument and result are not copied: they must stay until the task has ended. The type's drop
- * hooks do not run.
+ * Argument and result are not copied: they must stay until the task has ended. No drop hooks run.
  *
  * One context at a time submits and joins. Only for executors with FL_CAP_BY_REFERENCE.
  */

@@ -80,9 +80,8 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` later, never inside of this call, in FIFO order. Any thread
- * may post while the loop exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM,
- * -EOWNERDEAD.
+ * Makes the loop call `function(arg)` later, in FIFO order. Any thread may post while the loop
+ * exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM, -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -167,12 +166,11 @@ FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
 FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
- * Runs a function that would hold up the loop (a system call that blocks, a long computation) on a
- * thread.
+ * Runs a function that would hold up the loop (a blocking call, a long computation) on a thread.
  *
  * Each loop has threads for these calls: up to 4 more than there are usable CPUs, at most 32. They
  * are joined when the loop is freed, and block the signals that the loop's thread blocked at the
- * first call. When all are busy, further calls are pending; when all wait, another thread stands in
+ * first call. When all are busy, further calls are pending; when all wait, another stands in
  * (fairlead/blocking.h).
  *
  * When the call returns, the function has ended or was never called, also after a cancel: it may

@@ -9,8 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * The loop executor runs tasks as fibers of an event loop: one thread can have thousands of tasks
- * that wait.
+ * The loop executor runs tasks as fibers of an event loop: thousands may wait on one thread.
  *
  *     FL_SCOPED(fl_executor) *many = NULL;
  *     rc = fl_loop_executor_create(&many, NULL);              // check
@@ -56,8 +55,8 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * loop, or has run it, a join outside of a fiber of the loop would keep the loop from running.
  * There, while the loop has tasks to run, a join returns -EDEADLK, fl_executor_try_join() returns
  * -EBUSY, and fl_executor_free() panics. On another thread, and before the first run on every
- * thread, a join waits, also while the loop does not run. The executor may be freed before or after
- * its loop.
+ * thread, a join waits, also while the loop does not run. The executor and its loop may be freed in
+ * any order.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config);
 

@@ -30,8 +30,7 @@ FL_BEGIN_DECLS
  * "empty". On any error the item, or the memory for an item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
- * before the get that made its space. A call that returns -EPIPE sees what was done before the
- * close.
+ * before the get that made its space; -EPIPE, what was done before the close.
  */
 typedef struct fl_mpmc fl_mpmc;
 
@@ -86,8 +85,7 @@ FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 FL__SCOPED(fl_mpmc, fl_mpmc_free)
 
 /*
- * Unbounded FIFO of items of one size, for any number of producers and consumers, that never
- * blocks.
+ * Unbounded FIFO of items of one size, for many producers and consumers, that never blocks.
  *
  *     FL_MPMC_UNBOUNDED_OF(struct job, job_list)
  *
@@ -100,12 +98,11 @@ FL__SCOPED(fl_mpmc, fl_mpmc_free)
  * memory for 4 KiB of their own at their first call share one record: their gets, queries and
  * closes take turns.
  *
- * A consumer waits less than a microsecond for the slot of a stopped producer, then goes on; the
- * put takes another slot.
+ * A consumer waits less than a microsecond for a stopped producer's slot, then goes on; the put
+ * takes another.
  *
  * Order: linearizable. The items of one producer come out in its order. Memory order: a get sees
- * what was written before the put of its item. On any error the item, or the memory for an item, is
- * unchanged.
+ * what was written before the put of its item. On an error the item, or its memory, is unchanged.
  *
  * Memory: segments of about 8 KiB, at least one, and one spare. A drained segment is freed at once,
  * unless a hazard pointer protects it. Each thread that has used such a queue protects at most two
@@ -163,8 +160,8 @@ FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
- * About how many items are in `q`, puts in progress included. The length of a closed queue without
- * puts in progress is exact.
+ * About how many items are in `q`, puts in progress included. Exact if `q` is closed, without such
+ * puts.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 

@@ -11,7 +11,7 @@ FL_BEGIN_DECLS
 
 /*
  * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive. Any context may
- * unlock it, not only its owner.
+ * unlock it.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {

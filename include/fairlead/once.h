@@ -20,8 +20,8 @@ FL_BEGIN_DECLS
  *
  * One caller runs the function; other callers wait. If the function fails, or ends its thread by
  * pthread_exit() or pthread_cancel(), its caller gets the error, and a waiting caller runs the
- * function again. After longjmp() out of it the other callers wait for ever, as does a function
- * that calls its own once.
+ * function again. After longjmp() out of it other callers wait for ever, as does a function that
+ * calls its own once.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */

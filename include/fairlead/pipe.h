@@ -13,8 +13,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Pipe: messages between two ends, which may be in two processes, in both directions unless the
- * pipe is one-way.
+ * Pipe: messages between two ends, which may be in two processes, both ways unless it is one-way.
  *
  *     FL_SCOPED(fl_pipe) *mine = NULL, *yours = NULL;
  *     rc = fl_pipe_create(&mine, &yours, NULL);               // check
@@ -49,10 +48,7 @@ typedef struct fl_pipe_config {
 
 #define FL_PIPE_FDS_MAX 252u
 
-/*
- * Creates a pipe and its two ends. All descriptors are close-on-exec. Returns 0, -EMFILE or -ENFILE
- * (no free descriptor), -ENOMEM.
- */
+/* Creates a pipe and its two ends, close-on-exec. Returns 0, -EMFILE, -ENFILE, -ENOMEM. */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*

@@ -156,8 +156,7 @@ FL_API void fl_main(int argc, char **argv);
 
 /*
  * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, after the FL_TASK constructors
- * of the same program or library. Other constructors may run later. Not in a library that dlopen()
- * loads.
+ * of the same program or library. Other constructors may run later. Not in dlopen()ed libraries.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((constructor)) static void fl__process_hook(int argc, char **argv)                               \
@@ -285,7 +284,7 @@ FL_API const char *fl_process_name(const fl_process *p);
  * A descriptor that is readable, for poll() and epoll, once the process has ended and its status is
  * known. Do not read or close it; it is valid until the handle is freed. If the fork server dies,
  * the descriptors of all its processes become readable, although those that are no daemons run on;
- * a join waits for their end.
+ * a join waits.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 

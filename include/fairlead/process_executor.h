@@ -8,8 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * The process executor runs tasks in a pool of worker processes. A task that crashes, or is killed,
- * harms no other task.
+ * The process executor runs tasks in worker processes. A task that crashes harms no other task.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -22,8 +21,8 @@ FL_BEGIN_DECLS
  *
  * Memory. A task gets a copy of the argument's bytes, and the caller gets a copy of the result's.
  * Pointers in either mean nothing, and global variables are the worker's own. Large data in a
- * region (`regions`, fl_task_region()) are not copied. A result above 64 KiB has sealed memory of
- * its own.
+ * region (`regions`, fl_task_region()) are not copied. A result above 64 KiB has its own sealed
+ * memory.
  *
  * Tasks. A task must be registered (FL_TASK). In a task fl_executor_current() runs nested tasks at
  * once, on the worker's stack; a submit returns -EOVERFLOW when that is nearly used up.

@@ -26,8 +26,7 @@ FL_BEGIN_DECLS
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE: closed and drained
  *
  * On any error the item, or the memory for an item, is unchanged. Memory order: a get sees what was
- * written before the put of its item. FL_QUEUE_OF makes the type-checked form of the functions
- * below.
+ * written before the put of its item. FL_QUEUE_OF makes type-checked functions.
  */
 typedef struct fl_queue fl_queue;
 
@@ -40,8 +39,8 @@ typedef enum fl_queue_order {
 
 /*
  * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. A try
- * form, or a form for many items, meets only calls that already wait. FL_FIFO only: the longest
- * waiter is met first.
+ * form, or a form for many items, meets only calls that already wait. FL_FIFO only: meets the
+ * longest waiter first.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -85,8 +84,7 @@ typedef struct fl_queue_config {
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.
 	 *
-	 * Both together make the puts and gets of a bounded FL_FIFO queue cheaper, not with
-	 * FL_OVERWRITE. In exchange:
+	 * Both together make puts and gets of a bounded FL_FIFO queue without FL_OVERWRITE cheaper:
 	 *
 	 * - A context that sleeps or closes calls membarrier(), which takes microseconds. A program
 	 *   that forbids itself this system call later on panics.

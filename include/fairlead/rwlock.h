@@ -21,9 +21,8 @@ FL_BEGIN_DECLS
  *     }
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
- * thread may overtake the queue until the first waiter has waited about a millisecond, longer if
- * that was woken but has no CPU. A fiber overtakes only while a woken thread is about to take its
- * turn.
+ * thread may overtake the queue until the first waiter has waited about a millisecond, longer
+ * without a CPU. A fiber overtakes only while a woken thread is about to take its turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *
@@ -31,8 +30,7 @@ FL_BEGIN_DECLS
  * what earlier read unlocks released. The last access of an unlock is the instruction that frees
  * the lock, so the next owner may destroy it.
  *
- * Fork: in the child, a lock that another thread had read-locked, or was about to wait for to read,
- * stays read-locked for ever.
+ * Fork: in the child, a lock that another thread had, or was about to have, read-locked stays so.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -88,8 +86,7 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
  * waiters. Blocks the calling context until the other readers have left; no reader enters. Never
  * cancelled. Panics when no context reads. Returns:
  *   0         the caller writes
- *   -EDEADLK  another reader upgrades. The caller still reads; it must unlock, and read again what
- *             it saw.
+ *   -EDEADLK  another reader upgrades. The caller still reads; it must unlock, and read again.
  */
 FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 

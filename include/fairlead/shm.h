@@ -11,8 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Region: memory that processes share, with an allocator. A process passes a block on by its
- * offset.
+ * Region: memory that processes share, with an allocator. A block is passed on by its offset.
  *
  *     FL_SCOPED(fl_shm) *region = NULL;
  *     rc = fl_shm_create(&region, 64 << 20);                        // check
@@ -91,7 +90,7 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * True if this process may write. If not, only offsets, root, and the gets of fl_shm_value work;
+ * Whether this process may write. If not, only offsets, root, and the gets of fl_shm_value work;
  * other accesses raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);

@@ -14,8 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier in shared memory: a fixed number of contexts wait for each other, again and again. 104
- * bytes.
+ * Barrier in shared memory: a fixed number of contexts wait for each other, repeatedly. 104 bytes.
  *
  *     rc = fl_shm_barrier_init(&shared->turn, 4);     // once; check
  *     rc = fl_shm_barrier_wait(&shared->turn);        // 0, 1, 2 or 3: different in all four
@@ -61,8 +60,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
  *   parties - 1  passed
  *   -EAGAIN      parties are missing
  *   -EPIPE       the barrier is broken
- *   -EBUSY       a process that is stopped in a call (above) has blocked this call for a
- *                millisecond
+ *   -EBUSY       a process that is stopped in a call (above) blocked this call for a millisecond
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 

@@ -36,8 +36,7 @@ FL_BEGIN_DECLS
  * Locking the mutex again has no timeout and is not cancelled. A wait by an owner that got
  * -EOWNERDEAD and has not recovered the mutex unlocks the mutex without recovery: -ENOTRECOVERABLE.
  *
- * All contexts that wait at one time use the same mutex. Processes, fork, limits: as in
- * fairlead/shm_mutex.h.
+ * All contexts that wait at one time use one mutex. Processes, fork, limits: fairlead/shm_mutex.h.
  */
 typedef struct fl_shm_cond {
 	uint32_t changes_; /* wakes that found a waiter */

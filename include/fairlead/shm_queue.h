@@ -36,8 +36,8 @@ FL_BEGIN_DECLS
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
  * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
  * tries return -EBUSY after a millisecond, and fl_shm_queue_close(), _close_now() and _task_done()
- * after ten seconds. An item for which a stopped waiter was woken stays in the queue; other waiters
- * are woken with the next item.
+ * after ten seconds. An item for which a stopped waiter was woken stays in the queue; the next item
+ * wakes others.
  *
  * The items of one producer keep their order. After an error the item, or the memory for it, is
  * unchanged. Memory order: a get sees what was written before the put of its item.
@@ -186,8 +186,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
  * As fl_shm_queue_close(): 0, -EBUSY, -EBADMSG. Also drops the contents, so blocked gets fail. Each
- * dropped item counts as done. Stores in `*dropped` how many were dropped, unless `dropped` is
- * NULL.
+ * dropped item counts as done. Stores in `*dropped` (may be NULL) how many were dropped.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 

@@ -14,8 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore in shared memory: a number of permits. 96 bytes; all-zero is a semaphore
- * without permits.
+ * Counting semaphore in shared memory. 96 bytes; all-zero is a semaphore without permits.
  *
  *     rc = fl_shm_sem_acquire(&shared->slots);        // check
  *     use_one();

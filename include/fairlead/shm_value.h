@@ -27,8 +27,7 @@ FL_BEGIN_DECLS
  * calls the function again, with the new value. If the function does not return 0, the update
  * leaves the value alone and returns the function's result.
  *
- * The type must have no pointers. Memory order: a get sees what was written before the set of its
- * value.
+ * The type must have no pointers. Memory order: a get sees what was written before its value's set.
  */
 typedef struct fl_shm_value {
 	uint64_t lock_[5];

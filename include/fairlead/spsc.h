@@ -19,8 +19,7 @@ FL_BEGIN_DECLS
  *     n = samples_try_get_many(q, some, 64);        // how many it got
  *
  * Requires that one thread at a time puts and one thread at a time gets; both may be the same
- * thread. Another thread may take over a side if the program orders the two threads (by a lock, a
- * join).
+ * thread. Another thread may take over a side if the program orders the two.
  *
  * Where either side waits, use fl_queue. With more producers or consumers, use fl_mpmc.
  *
@@ -51,10 +50,7 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 /* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
-/*
- * Puts the items for which there is space, which the consumer finds together. Returns how many. For
- * the producer.
- */
+/* Puts as many items as fit; the consumer finds all at once. Returns how many. For the producer. */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
 
 /* Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. */
@@ -72,8 +68,7 @@ FL_END_DECLS
 
 /*
  * FL_SPSC_OF(struct sample, samples), at file scope in C and C++, makes the type samples, and a
- * samples_... form of each fl_spsc_... function: samples_try_put(q, sample), samples_try_get(q,
- * &sample).
+ * samples_... form of each fl_spsc_... function: samples_try_put(q, sample).
  */
 #include <fairlead/private/spsc_of.h>
 

@@ -72,8 +72,7 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  *
  * If a TCP connection has unread input, the call ends the writing, and the loop drops what the peer
  * still sends, until the peer's end, for 5 s, until 256 later connections do the same, or until the
- * loop is freed. After fl_stream_fd() the descriptor is closed at once: read until the end before
- * the free.
+ * loop is freed. After fl_stream_fd() the descriptor is closed at once: read to the end before.
  */
 FL_API void fl_stream_free(fl_stream *s);
 

@@ -30,8 +30,7 @@ extern "C" {
  *     fairlead-stress --mode lin --load FILE.c ring
  *
  * Order: a call precedes another call if it happens before that call. In some programs only the
- * operations synchronize the threads; in others each call happens after all calls that have
- * returned.
+ * operations synchronize the threads; in others each call happens after all returned calls.
  */
 
 /*

@@ -37,8 +37,7 @@ typedef struct fl_task_type {
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 is 1. A task that
-	 * was killed at its deadline is not started again. In a map the whole chunk is started
-	 * again.
+	 * was killed at its deadline is not started again. A map restarts the chunk.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
@@ -68,14 +67,12 @@ FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
 
 /*
- * Makes the result count although the task fails. No effect if the task returns 0, or has no
- * result.
+ * Makes the result count although the task fails. No effect if it returns 0, or has no result.
  *
  * fl_future_get() and fl_imap_next() copy the result, and still report the failure. fl_map() stores
  * what a failed element left, kept or not; on processes above 64 KiB only what was kept. A task
  * that is chained to this one (fl_future_then()) fails with its error and message, and has no
- * result. A process executor loses a kept result above 64 KiB if its worker has no memory or
- * descriptor to send it.
+ * result. A process executor loses a kept result above 64 KiB if its worker cannot send it.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 
@@ -86,8 +83,8 @@ typedef struct fl_task_entry {
 } fl_task_entry;
 
 /*
- * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid
- * until fl_task_unregister().
+ * Registers a type, as a constructor of FL_TASK does. Entry and type must stay valid until
+ * fl_task_unregister().
  *
  * While different types have one name, fl_task_find() returns none of them, and a submit of such a
  * task to a process or MPI executor, or an fl_process_start() of it, fails with -EEXIST.

@@ -9,8 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Time is in nanoseconds of CLOCK_MONOTONIC, as int64_t. A deadline is a point in time, not a
- * duration.
+ * Time is in nanoseconds of CLOCK_MONOTONIC, as int64_t. A deadline is a time, not a duration.
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
  *
@@ -29,10 +28,7 @@ struct fl_cancel_token;
 /* The time now. Async-signal-safe. */
 FL_API int64_t fl_now(void);
 
-/*
- * The deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if the sum
- * overflows. Async-signal-safe.
- */
+/* The deadline in `ns` nanoseconds, perhaps negative; at most FL_FOREVER. Async-signal-safe. */
 FL_INLINE int64_t fl_after(int64_t ns);
 
 /*

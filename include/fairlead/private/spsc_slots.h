@@ -37,10 +37,7 @@ static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 	const size_t _lowest_bit = _size & (~_size + 1), _alignment = _lowest_bit < 16 ? _lowest_bit : 16;
 	struct fl__slot_shape _shape;
 	_shape.size = _size;
-	/*
-	 * As many as fit: size and line are multiples of the alignment, and so are the bytes that
-	 * the items leave for the marks.
-	 */
+	/* as many as fit: size, line, and bytes left for marks are multiples of the alignment */
 	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
 	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
 	_shape.bytes = (_shape.offset + _shape.slots * _size + _alignment - 1) & ~(_alignment - 1);

@@ -3,11 +3,9 @@
 #define FL_BASE_LIST_H
 
 /*
- * Lists whose members have the links, for one thread at a time. The macros evaluate their arguments
- * several times.
+ * Lists with links in the members, for one thread at a time. Macros evaluate arguments repeatedly.
  *
- * A list points to its first member. A member has `next`, and `link`, the address of the pointer to
- * it.
+ * A list points to its first member. A member has `next`, and `link`: where the pointer to it is.
  */
 #define FL__LIST_ADD(list, member) FL__LIST_ADD_BY(next, link, list, member)
 #define FL__LIST_REMOVE(member) FL__LIST_REMOVE_BY(next, link, member)

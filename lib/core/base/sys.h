@@ -33,14 +33,13 @@ struct fl__robust_list {
 
 /*
  * All calls to the system. Tests inject faults here; the laboratory's model replaces time, threads
- * and waits. Entries change only while no other thread is inside the library. Results are 0 (or a
- * count) or a negative errno.
+ * and waits. Entries change only while no other thread is inside the library. Results: 0, a count,
+ * or a negative errno.
  */
 struct fl__sys {
 	/*
 	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. 0 (also
-	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. The caller then checks the word
-	 * again.
+	 * spurious), -EAGAIN (another value), -EINTR, -ETIMEDOUT. The caller checks the word.
 	 */
 	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	/* Wakes up to n sleepers. The address may be of memory that is freed, or used anew. */

@@ -2,8 +2,8 @@
 /*
  * Stacks, by the unwinder of exceptions, which allocates no memory, and takes no lock that a signal
  * handler could have interrupted. The loaded files are recorded outside of signal handlers, since
- * that calls the loader. `backtrace_modules` only grows: the functions of an unloaded file keep
- * their names.
+ * that calls the loader. `backtrace_modules` only grows: functions of unloaded files keep their
+ * names.
  */
 #include "backtrace.h"
 #include "../base/atomic.h"
@@ -48,8 +48,8 @@ struct backtrace_module {
 
 /*
  * A thread that adds an entry first takes its index from backtrace_n_modules, which may count
- * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. A module that is added
- * twice does no harm.
+ * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. Two entries of a module do
+ * no harm.
  */
 enum { BACKTRACE_MODULES = 128 };
 static struct backtrace_module backtrace_modules[BACKTRACE_MODULES];

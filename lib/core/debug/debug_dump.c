@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which context waits for what. Async-signal-safe: allocates no memory, waits for no lock, and
- * copies a record before it prints it. snprintf() formats only what needs no memory and no lock in
- * the known C libraries.
+ * copies a record before it prints it. snprintf() formats only what needs neither in the known C
+ * libraries.
  */
 #include "../base/sys.h"
 #include "../exec/executor.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words of debugging that primitives read: apart, so that a primitive does not link the code of
+ * The words of debugging that primitives read: apart, so that these do not link the code of
  * debugging.
  *
  *   word               off      on               meaning

@@ -37,8 +37,7 @@ void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const
 
 /*
  * The index of the first frame to show: behind the hooks (fl__debug_...), and one frame without the
- * library's prefix, a static function that called the hook; and of the first frame outside of the
- * library.
+ * library's prefix, a static function that called the hook; and of the first frame outside.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

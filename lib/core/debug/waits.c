@@ -7,8 +7,8 @@
  * for another, and removes the record before it unlocks. So the last context of a cycle finds all
  * its records, none of them stale.
  *
- * A reader waits for a reader only if a writer waits between them. A wait that may give up is part
- * of no deadlock.
+ * A reader waits for a reader only if a writer waits between. A wait that may give up does not
+ * count.
  */
 #include "../base/sys.h"
 #include "report.h"

@@ -624,10 +624,7 @@ static void executor_free_when_ended(void)
 	fl__sub_release(&fl__executors_detached, 1); /* what the tasks wrote, for tests */
 }
 
-/*
- * An exit waits for no task. A dlclose() waits for all: they have ended, as its caller promises,
- * and the threads are about to.
- */
+/* An exit waits for no task. A dlclose() waits for all: their threads are about to end. */
 static unsigned executor_detached_in_use(void)
 {
 	/* a count; the end of this copy joins the threads */

@@ -417,8 +417,7 @@ struct fl_task_ctx {
 
 /*
  * Calls a task's function, with `ctx->token` as its scope, and returns its result. Takes over
- * `values`, with which the function begins. The caller frees `ctx->message` with
- * fl__message_free().
+ * `values`, with which it begins. The caller frees `ctx->message`.
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of all task types, sorted by name. Constructors must not fail: they only link their
- * entry into the list.
+ * The list of all task types, sorted by name. Constructors must not fail: they only link entries.
  *
  * Two different types may have one name, as in two plugins with files of one name. A look-up finds
  * neither. Executors that pass tasks by address run both.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs one task on the calling context: its frame, its scope, its calls, and the help of a waiting
- * worker.
+ * Runs one task on the calling context: frame, scope, calls, and the help of a waiting worker.
  *
  * A context that serves an executor and waits for one of its pending tasks runs that task at once,
  * as a call. It runs no other task: arbitrary tasks during a wait deadlock under mutexes and grow

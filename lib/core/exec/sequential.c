@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The sequential executor: a submit is a call, on any number of threads at once. No task is ever
- * queued, so a cancel only requests the running ones to stop. A join waits for the submits of other
- * threads.
+ * queued, so a cancel only requests running ones to stop. A join waits for other threads' submits.
  */
 #include "../base/sys.h"
 #include "executor.h"

@@ -118,8 +118,8 @@ static inline void fl__task_block_fetch(const void *block)
 
 /*
  * Makes a block of the caller's memory, with space for a callback. The pool counts the block, and
- * lasts until fl__task_block_free(). The caller sets future.arg, .result and .count. Only for tasks
- * in this process.
+ * lasts until fl__task_block_free(). The caller sets future.arg, .result and .count. Not for remote
+ * tasks.
  */
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
 

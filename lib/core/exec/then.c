@@ -21,7 +21,7 @@
  *      future has ended, or its canceller ends it.
  *   5. The callback of `second` ends the next future, unless it runs before `second` is stored, as
  *      `lock` tells. Then the submit ends it. So a task that a submit runs at once ends no future
- *      within the submit.
+ *      there.
  *
  * Long rows of chains: fl__future_end_after() ends the next future, and the submit of one stage
  * returns before the next is submitted. So no stack grows with the length.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: a heap of pending timers, and a thread that calls their functions (docs/design.md,
- * "Timers").
+ * Timers: a heap, and a thread that calls their functions (docs/design.md, "Timers").
  *
  *   state     meaning                                       left by
  *   idle      its node is in no heap                        timer_start()

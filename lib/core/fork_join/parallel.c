@@ -9,8 +9,7 @@
  * longer. A split part inherits the chunk size.
  *
  * A loop ends at the first call that fails, which claims `failed`, read by every part before a
- * chunk; or when its scope is requested. A call that then returns -ECANCELED was stopped and has
- * not failed.
+ * chunk; or when its scope is requested. A call that then returns -ECANCELED has not failed.
  *
  * A caller outside of the executor submits the whole loop as one task and waits for it.
  */

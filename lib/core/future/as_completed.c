@@ -14,8 +14,7 @@
  *   2. `left` counts the entries that are enqueued or wait for their futures_on_end(). When `left`
  *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock.
  *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
- *      context goes on. So if one future ends before another begins to end, the list has them in
- *      that order.
+ *      context goes on. So the list has futures whose ends do not overlap in order.
  */
 #include "as_completed.h"
 #include "../base/atomic.h"
@@ -231,9 +230,8 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int6
 /*
  * The iteration: the public calls, and the implementation for futures. A waiter that may run tasks
  * helps with each future once, in the order of the array: `helped` is the position. It leaves
- * futures that are not pending, or another executor's, to other threads. A future that depends on
- * other tasks (a chain) may get new pending tasks: each wait helps with all `followed` such
- * futures.
+ * futures that are not pending, or another executor's, to other threads. A chain may get new
+ * pending tasks: each wait helps with all `followed` such futures.
  */
 
 int fl_as_completed_try_next(fl_as_completed *c, size_t *index)

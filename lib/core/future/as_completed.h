@@ -22,8 +22,7 @@ struct fl_as_completed {
 };
 
 /*
- * A set of futures, which lists them in the order of their ends. Each costs a constant number of
- * steps.
+ * A set of futures, which lists them in the order of their ends, in constant time for each.
  *
  *     struct fl__future_set set;
  *     fl__future_set_init(&set, name);

@@ -46,7 +46,7 @@
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *
- * Stale bits are safe: WAITERS without a wait queue costs one visit of the parking lot, GUARDED
+ * Stale bits are safe: WAITERS without a wait queue costs a visit of the parking lot, GUARDED
  * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the
  * parking lot.
  */
@@ -303,8 +303,7 @@ static const fl_allocator *future_allocator(const fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS, if no lock is needed; it also subtracts `drop` (0 or FUTURE_REF). Returns the old
- * word; 0: the lock is needed.
+ * The ending CAS; also subtracts `drop` (0 or FUTURE_REF). Returns the old word; 0: needs `lock`.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {

@@ -31,8 +31,7 @@ bool fl__hazard_protect(enum fl__hazard place, void *object);
 
 /*
  * For a call that must not fail: gives the thread the shared record, under a lock, until
- * fl__hazards_return(). False: the thread has its own record; nothing is done. `borrowed` is the
- * result.
+ * fl__hazards_return(). False: the thread has its own; nothing is done. `borrowed`: the result.
  */
 bool fl__hazards_borrow(void);
 void fl__hazards_return(bool borrowed);

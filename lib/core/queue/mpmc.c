@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bounded ring for many producers and many consumers: Dmitry Vyukov's, with the {lap, index}
- * positions of Stjepan Glavina's form in crossbeam's ArrayQueue. At the end are fl_mpmc, and the
- * backend of fl_queue.
+ * positions of crossbeam's ArrayQueue. At the end are fl_mpmc, and the backend of fl_queue.
  *
  * A position is {lap, index, flags}, 64 bits. The lowest two bits are the flags, then the index,
  * with as many bits as the capacity needs, then the lap. "One on" is the next index, or the first
@@ -42,8 +41,7 @@
  * and empty": the load of the tail that finds the head's position. The stamp, read before, says
  * that the head had not moved. The first load of a round acquires, so the later loads are no older
  * than what the writer of the loaded word had seen. -EBUSY has no effect: a call of the opposite
- * side has claimed the slot, and has not published. So behind a stopped put the ring is never
- * "empty".
+ * side has claimed the slot, and not published. Behind a stopped put the ring is never "empty".
  *
  * Progress: lock-free. A claim repeats a round only when another claim has moved the word since it
  * was loaded (or the weak CAS failed spuriously, or a load got an old value). Lifetime: the store

@@ -53,7 +53,7 @@
  * consumer read the tail, or the `next`; then the consumers had all existing tickets. Every item
  * with a put that happens before "empty" has been got.
  *
- * Progress: lock-free, except for the allocator. One spare segment is kept: a steady flow does not
+ * Progress: lock-free, except for the allocator. A steady flow uses one spare segment and does not
  * allocate.
  *
  * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment frees all retired
@@ -131,8 +131,7 @@ static void unbounded_retire(fl_mpmc_unbounded *c, struct fl__segment *s)
 		all = s->next_retired;
 		/*
 		 * pairs with unbounded_unpin(). A thread pins a segment that its hazard pointer
-		 * protects. fl__hazards_each() has seen the end of that protection, so this load
-		 * sees the pin.
+		 * protects. fl__hazards_each() saw that end, so this load sees the pin.
 		 */
 		if (s->is_protected || fl__load_acquire(&s->pins) > 0) {
 			s->is_protected = false;
@@ -621,9 +620,8 @@ size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t 
  * transaction of the parking lot, and the consumer opens one after it has counted: it finds the
  * joiner, or the joiner gets the new count.
  *
- * For one consumer only the get differs. The other operations that move the head and retire
- * segments are then the consumer's, too: marking and discarding. All others only read, under a
- * hazard pointer.
+ * For one consumer only the get differs. Marking and discarding, which move the head and retire
+ * segments, are then the consumer's, too. All others only read, under a hazard pointer.
  */
 
 /* malloc() aligns to less than fl_mpmc_unbounded needs. */

@@ -128,8 +128,8 @@ static inline bool fl__unbounded_fill(const fl_mpmc_unbounded *c, struct fl__seg
 
 /*
  * 0, -ENOMEM, -EPIPE. Sets `*owes_wake` if the put, also a failed one, has cleared the mark. The
- * put's last access fills the item's slot, or appends its segment: the item's consumer may free the
- * queue then.
+ * put's last access fills the item's slot, or appends its segment: then the item's consumer may
+ * free the queue.
  */
 static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, bool *owes_wake)
 {

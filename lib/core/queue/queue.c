@@ -135,8 +135,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * mark again. If other calls took what the holder was woken for, the holder sets the mark and
  * enqueues itself at the front.
  *
- * Invariant: if a waiter is enqueued, the mark is set, or one of these is yet to wake a waiter or
- * to set the mark:
+ * Invariant: if a waiter is enqueued, the mark is set, or one of these has yet to wake or mark:
  *
  * - a call that has cleared the mark, and has yet to lock the wait queue;
  * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
@@ -147,8 +146,7 @@ size_t fl_queue_close_now(fl_queue *q)
  *
  * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
  * of a wait queue. The queue may be freed by then; an enqueued waiter keeps it alive. `inside`
- * counts the contexts that may still touch the queue after a sleep, except for those last steps of
- * a put.
+ * counts the contexts that may still touch the queue after a sleep, except in those steps.
  */
 
 void fl__queue_pause(unsigned round)

@@ -22,8 +22,8 @@ struct fl__queue_backend {
 	void (*fini)(void *state);
 
 	/*
-	 * Put and get up to `n` items, at least 1. With any result, `*owes_wake` is set if the call
-	 * has cleared a mark.
+	 * Put and get up to `n` items, at least 1. Set `*owes_wake`, with any result, if they clear
+	 * a mark.
 	 *
 	 *   0         done, with `*count` items
 	 *   -EAGAIN   full (put), empty (get)
@@ -35,8 +35,8 @@ struct fl__queue_backend {
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
 	 * While the queue is closed, or no longer used: takes as many items as it can at once. For
-	 * each item, in the order of gets, calls fl__queue_drop() on the item in place. Returns as
-	 * get does.
+	 * each, in the order of gets, calls fl__queue_drop() on the item in place. Returns as get
+	 * does.
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 

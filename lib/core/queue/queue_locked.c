@@ -12,8 +12,7 @@
 #include <fairlead/time.h>
 
 /*
- * struct locked is the first member of the state. No call is ever seen in progress, so there is
- * no -EBUSY.
+ * struct locked begins the state. No call is ever seen in progress, so there is no -EBUSY.
  *
  *   lock    meaning             set by                   cleared by
  *   0       free
@@ -200,8 +199,7 @@ static uint64_t locked_puts(void *state)
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call
- * checks again whether it needs the new array. A get that finds no memory leaves the shrinking to
- * the next get.
+ * checks again whether it needs the new array. A get without memory leaves that to the next.
  */
 enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 

@@ -21,12 +21,11 @@
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good
  *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
- * No fence in the calls. A call announces itself in `next`, loads the flags, acts,
- * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
- * threads pass a full fence (membarrier()), and then looks whether a call is announced. If a
- * thread's fence comes before its announcement, the call sees the flag; if after, the context that
- * set the flag sees the announcement. (Dekker's algorithm with an asymmetric fence. With FENCED,
- * the calls have a fence, too.)
+ * No fence in the calls. A call announces itself in `next`, loads the flags, acts, counts in tail
+ * (head), and last stores the slot's byte. A context that sets a flag makes all threads pass a full
+ * fence (membarrier()), and then looks whether a call is announced. If a thread's fence comes
+ * before its announcement, the call sees the flag; if after, the context that set the flag sees the
+ * announcement. (Dekker's algorithm; with FENCED, the calls have a fence, too.)
  *
  * Invariants
  *   1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the

@@ -19,8 +19,7 @@
  *      (queue.c) never exceeds `puts`.
  *
  * Linearization: put and get together, where the waiter's wait is decided. "No partner" and
- * "closed": the transaction. Observers (fl_wait_any) are woken when a partner for their call is
- * enqueued.
+ * "closed": the transaction. Observers (fl_wait_any) are woken when a partner is enqueued.
  */
 #include "../base/atomic.h"
 #include "queue.h"

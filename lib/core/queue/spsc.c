@@ -21,8 +21,7 @@
  *      the first mark finds all.
  *
  * Linearization: the store to the mark of the first slot; for "full" and "empty", the load of the
- * mark. Progress: wait-free. Lifetime: the store to the first slot's mark is the last access of a
- * put.
+ * mark. Progress: wait-free. Lifetime: the first slot's mark is a put's last access.
  */
 #include "spsc.h"
 #include "../base/atomic.h"

@@ -13,8 +13,7 @@
  * still leaving. Linearization: the transaction in which the last party arrives, or the barrier
  * breaks; with an action, the last party's after the action.
  *
- * The last party calls the action without the queue lock. Meanwhile the phase is complete, and
- * acting_ is set:
+ * The last party calls the action without the queue lock, in a complete phase, with acting_ set:
  *
  *   acting_             0                    ACTING                       ACTING and CUT
  *   queued nodes        PARTY                PARTY of the complete        LATE

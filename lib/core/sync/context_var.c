@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Context variables. A context's values are a list of entries, newest first. The first entry of a
- * variable counts. An entry refers to a binding, which has the value; without a binding the
- * variable has its default.
+ * variable counts. It refers to a binding, which has the value; without one the variable has its
+ * default.
  *
  *   word          meaning                                     written by
  *   entry.refs    references to the entry: of a context, a    fl__values_ref(): add;
@@ -23,7 +23,7 @@
  *      with the variable's binding in `before`.
  *   5. A set, and a reset that adds an entry, remove all older entries of the variable, by copying
  *      the entries before the last of them. A reset without memory leaves them. So a list has at
- *      most as many entries as there are variables and tokens.
+ *      most an entry for each variable and token.
  *   6. No list of the caller is half-changed when values are released: `release` may use context
  *      variables.
  *

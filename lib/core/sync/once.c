@@ -10,8 +10,7 @@
  *   WAITERS  the wait queue may be   fl__word_arm(), under the      the runner, under the queue
  *            not empty               queue lock, while RUNNING      lock
  *
- * Linearization: the CAS or store that clears RUNNING. On failure, all waiters race to be the next
- * runner.
+ * Linearization: the CAS or store that clears RUNNING. On failure, all waiters race to run next.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"

@@ -38,8 +38,8 @@
  *
  * A signal handler's CAS, too, is its last access, unless the queue is not empty: then a semaphore
  * exists here, and sem_serve_in_handler() is correct for any. A waiter that leaves touches the
- * semaphore only if it was still queued. A stale WAITERS, as in a forked child, only sends one call
- * to the slow path.
+ * semaphore only if it was still queued. A stale WAITERS, as in a forked child, costs one slow
+ * call.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -151,8 +151,7 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 
 /*
  * After a waiter gave up: later waiters may need fewer permits. If a release has dequeued this
- * waiter, it has served them, and the semaphore may be freed. (Observers leave by
- * fl__node_disarm().)
+ * waiter, it has served them, and the semaphore may be freed.
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {

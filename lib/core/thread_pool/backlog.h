@@ -9,8 +9,7 @@
 
 /*
  * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission
- * (backlog.c). "Under the lock" means the executor's lock; the other functions must be called
- * without it.
+ * (backlog.c). "Under the lock" means the executor's; other functions must be called without it.
  */
 struct fl__backlog {
 	struct fl__mpmc ring; /* of pointers to task blocks */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor: workers take tasks from one backlog (backlog.c) without a lock, and sleep
- * when there are none.
+ * The thread executor: workers take tasks from one backlog (backlog.c) without a lock, or sleep.
  *
  * A worker runs a task, searches for one, or is idle: then it sleeps in `sleepers`. A worker is
  * *active* unless it is idle or blocks (fl_blocking_begin()). A worker *dozes* if it has slept for
@@ -115,8 +114,8 @@
  * A worker in its initializer, or one that looks for forks (fork_join.c), is not counted as
  * searching: either may take long. During an initializer each submit may start another worker.
  *
- * The first submit starts a worker before it adds its task. So no submit fails once its task is in
- * the backlog.
+ * The first submit starts a worker before it adds its task: no submit fails with its task in the
+ * backlog.
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
  * `threads` counts it. In a later section it leaves: it stores its thread in `ended`, and its
@@ -208,8 +207,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 			fl__store_seq_cst(&p->more, more); /* see the invariant */
 		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
-		 * One step: the worker that has waked sees AWAKE or CROWDED. pool_fence_takes()
-		 * orders it.
+		 * one step: the worker that waked sees AWAKE or CROWDED; pool_fence_takes() orders
+		 * it
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
 	if (p->alive == p->idle && p->base.waiters > 0)
@@ -519,8 +518,7 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
  * claim of the ring's head (or the lock) releases the store, and a thread that finds the ring empty
  * has acquired it. That thread waits, under the lock, for the next store to `running`.
  *
- * `searching`: the worker is counted there. A worker that is not counted calls this between two
- * tasks.
+ * `searching`: the worker is counted there. Other workers call this between two tasks.
  */
 POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
                                         struct fl__task_block *(*from)(struct fl__backlog *b), bool searching)
@@ -570,8 +568,8 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 
 /*
  * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses. If the
- * pool uses all CPUs, pauses would take a CPU from workers with tasks: then the worker only polls a
- * few times.
+ * pool uses all CPUs, pauses would take one from workers with tasks: then the worker polls a few
+ * times.
  */
 static void pool_spin(struct fl__thread_pool *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens: a word with a wait queue in the parking lot. A wait under a token has a node in
- * that queue, too.
+ * Cancel tokens: a word with a queue in the parking lot, where a wait under the token has a node,
+ * too.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),

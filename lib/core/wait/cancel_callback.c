@@ -29,8 +29,8 @@
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
- * Lock order: tree, then bucket. Linearization: the removal or the request that first locks the
- * bucket decides.
+ * Lock order: tree, then bucket. Linearization: the first removal or request to lock the bucket
+ * decides.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"

@@ -115,8 +115,8 @@ static inline const struct fl__ctx *fl__ctx_thread(void)
 
 /*
  * Called around a wait that may need other tasks to run: for the end of a future, a thread, an
- * executor or a loop, not for locks and queues. Takes the executor's lock, so the caller must hold
- * no lock.
+ * executor or a loop, not for locks and queues. Takes the executor's lock: the caller must hold
+ * none.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);

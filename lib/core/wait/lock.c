@@ -10,8 +10,8 @@
  *             when it unlocks
  *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * A stale SLEEPERS costs a needless futex_wake. A short spin nearly always suffices; yields help if
- * the holder has lost its CPU.
+ * A stale SLEEPERS costs a futex_wake. A short spin nearly always suffices; yields help if the
+ * holder lost its CPU.
  */
 #include "lock.h"
 #include "../base/atomic.h"

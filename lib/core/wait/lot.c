@@ -150,10 +150,7 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	fl__node_unlink(node);
 }
 
-/*
- * Whether a request of the context's own token will end this wait. A later wake is for another
- * waiter.
- */
+/* Whether a request of the context's own token will end this wait, so that a wake skips it. */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;

@@ -21,8 +21,8 @@
  *            PARKER_TRIAL-th spin makes PARKER_POLLS_MOST polls, in case the partner has moved.
  *   yields   polls with a yield between them, for `spin_ns`. That time halves after a failure, down
  *            to PARKER_SPIN_LEAST. The time doubles after a success, up to PARKER_SPIN_MOST, about
- *            the cost of the saved wake. So a wait costs at most twice the best choice in hindsight
- *            (Karlin et al., 1991).
+ *            the cost of the saved wake. So a wait costs at most twice the best choice (Karlin et
+ *            al., 1991).
  *
  * That bound holds if a spin costs only its own duration. A late yield costs a time slice: so
  * yield.c rations late yields. A pause cannot help a partner that needs this CPU. So while yields
