@@ -213,8 +213,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
  *                  the rest is lost; `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
- *                  a sent datagram did not arrive (ICMP): on a connected socket; or, with
- *                  `peer_errors`, `from`
+ *                  a sent datagram did not arrive (ICMP): on a connected socket; or with
+ *                  `peer_errors`, to `from`
  *
  * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
  */

@@ -27,7 +27,8 @@ struct fl_task_type;
  *
  * A future is pending, then running, then done; or it is cancelled while pending. Each handle is
  * one reference. Its owner frees it once, at any time. A worker that waits for a pending task of
- * its own executor runs that task itself; in other sleeps another stands in (fairlead/blocking.h).
+ * its own executor runs that task itself; in its other sleeps another stands in
+ * (fairlead/blocking.h).
  *
  * In a forked child no task of the parent's executors runs: until the child cancels its future, or
  * a chain behind it (fl_future_then()), all forms of get and wait return -EOWNERDEAD. A promise of
@@ -49,7 +50,7 @@ FL_API void fl_future_free(fl_future *f);
  * Waits for the end of the task and copies its result, of `size` bytes (`result` may be NULL if
  * that is 0). Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
  *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
- *                or the kept result (fl_task_keep_result()).
+ *                or gets the kept result (fl_task_keep_result()).
  *   -EINVAL `size` is not that of the result type
  */
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
@@ -139,7 +140,8 @@ FL__SCOPED(fl_future, fl_future_free)
  *     rc = parse_get(tree, &result);
  *
  * When `f` fails, or is cancelled, so does the next future, with the same error and message. If the
- * submit is refused (-EPIPE: `e` is closed, or freed; -ENOMEM), it fails with that error.
+ * submit is refused (-EPIPE: `e` is closed, or freed; -ENOMEM), the next future fails with that
+ * error.
  *
  * The next future holds a reference to `f`, whose result is dropped with the last one. No
  * `drop_arg` runs.

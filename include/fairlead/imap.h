@@ -80,7 +80,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * argument in `*index` (may be NULL). Submits further arguments while the window has room. Blocks
  * the calling context, and helps like fl_future_wait(). Returns 0, or:
  *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
- *               `*result` is untouched, or the kept result (fl_task_keep_result()).
+ *               `*result` is untouched, or gets the kept result (fl_task_keep_result()).
  *   -ENODATA    all were returned
  *   -ECANCELED  this wait was cancelled, and may be called again
  *

@@ -58,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * As fl_loop_run(), on a loop that can run again. Also returns -EOWNERDEAD, or:
+ * As fl_loop_run(), on the caller's loop, which can run again. Also returns -EOWNERDEAD, or:
  *   -EBUSY  another thread has run the loop
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);

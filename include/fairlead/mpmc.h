@@ -30,7 +30,8 @@ FL_BEGIN_DECLS
  * "empty". On any error the item, or the memory for an item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
- * before the get that made its space; -EPIPE, what was done before the close.
+ * before the get that made its space. A call that returns -EPIPE sees what was done before the
+ * close.
  */
 typedef struct fl_mpmc fl_mpmc;
 

@@ -85,7 +85,9 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t d
 /* Adds a permit. Panics above the bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
-/* Adds `n` permits at once. Wakes only waiters that they serve. Panics above the bound. */
+/*
+ * Adds `n` permits, or none, at once. Wakes only waiters that they serve. Panics above the bound.
+ */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*

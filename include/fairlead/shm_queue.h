@@ -31,7 +31,8 @@ FL_BEGIN_DECLS
  * offset for all processes. Items must have no pointers.
  *
  * A process that is killed in a put has put the whole item, or nothing. If it is killed in a get,
- * the item is lost or stays in the queue. An item is delivered at most once.
+ * the item is lost or stays in the queue. An item is delivered at most once. No context waits for a
+ * dead process.
  *
  * While a process is stopped (SIGSTOP) in an operation, the operations of other processes block
  * their threads, also that of a loop. Waits with a deadline then end at most a millisecond late;
@@ -114,8 +115,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Puts `n` items in order, perhaps with other producers' between. Blocks until all are put. Returns
- * how many were: below `n` if the queue is closed, the scope is cancelled, or on an error.
+ * Puts `n` items in order. Items of other producers may come between. Blocks until all are put.
+ * Returns how many were: below `n` if the queue is closed, the scope is cancelled, or on an error.
  */
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
 

@@ -61,7 +61,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadlin
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
 
-/* Releases `n` permits at once. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG. */
+/* Releases `n` permits, 0 or more, at once. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 
 /* How many permits are free now: for reports and assertions. No memory order. */

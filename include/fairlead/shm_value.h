@@ -141,7 +141,7 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 /* The number of items. */
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
-/* The item `i`. `item_size`: as the array was made. Panics if `i` is too large. No memory order. */
+/* The item `i`. `item_size`: that of the array. Panics if `i` is too large. No memory order. */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
 /* The array's mutex. */

@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread must be joined or detached, once. One context at a time uses a handle: no
- * copies.
+ * Every started thread must be joined or detached, once. One context at a time uses a handle, which
+ * must not be copied.
  */
 typedef int fl_thread_function(void *arg);
 

@@ -28,7 +28,10 @@ struct fl_cancel_token;
 /* The time now. Async-signal-safe. */
 FL_API int64_t fl_now(void);
 
-/* The deadline in `ns` nanoseconds, perhaps negative; at most FL_FOREVER. Async-signal-safe. */
+/*
+ * The deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if the sum
+ * overflows. Async-signal-safe.
+ */
 FL_INLINE int64_t fl_after(int64_t ns);
 
 /*

@@ -128,7 +128,7 @@ int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
-/* Before a file grows to `size` bytes: 0; -EFBIG: RLIMIT_FSIZE forbids it, by SIGXFSZ. */
+/* Before a file grows to `size` bytes: 0; -EFBIG: above RLIMIT_FSIZE, writes raise SIGXFSZ. */
 int fl__check_file_size(uint64_t size);
 
 /*

@@ -141,7 +141,7 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
-	/* changed under the bucket's lock. `key` is in the waiter's stack: not in a forked child */
+	/* changed under the bucket's lock. A forked child lacks `key`, on the waiter's stack. */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
 	return copy;

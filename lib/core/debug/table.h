@@ -32,7 +32,10 @@ struct fl__holder {
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
-	/* Waits for `lock` of `kind`; or for context `joins`, not 0; or, `asleep`, as `awaited`. */
+	/*
+	 * The context waits for `lock`, of kind `kind`; or for the context `joins`, if not 0; or,
+	 * if `asleep`, as `awaited` says.
+	 */
 	const void *lock;
 	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
 	/* With `cond`: the key of the waiter's node, which a signal sets to `lock`. */

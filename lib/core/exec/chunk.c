@@ -81,7 +81,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = block->future.count};
-	/* After an error a count of all elements is a dead worker's. Or results have no memory. */
+	/* A count of all elements with an error is a dead worker's. Or results have no memory. */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool killed = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	const bool cancelled = fl_future_get_state(f) == FL_CANCELLED;

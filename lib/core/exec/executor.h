@@ -274,7 +274,10 @@ void fl__permits_close(fl_executor *e);
 /* The operations of each future in a task block. */
 extern const struct fl__future_ops fl__task_block_future_ops;
 
-/* Runs the task. Takes over the producer's reference, unless it fails: -EPIPE, -ENOTRECOVERABLE. */
+/*
+ * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
+ * -ENOTRECOVERABLE.
+ */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /* Copies the calling context's values for a task that runs in this process. */

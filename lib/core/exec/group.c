@@ -515,7 +515,10 @@ static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel
 	return token || cancel == FL_SHIELDED;
 }
 
-/* If `cancel` is above the group's token, that token's request, too, ends one sleep: `*stopped`. */
+/*
+ * If `cancel` is above the group's token, a request of the group's token ends the sleep, too: once,
+ * and sets `*stopped`.
+ */
 static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	if (*stopped || !group_is_reached_by(g, cancel))

@@ -129,7 +129,7 @@ struct fl__unix_sys fl__unix_sys = {
     .unlock = unix_sys_unlock,
 };
 
-/* Connects, and sends nothing. Returns 0: no process has the socket open; -EADDRINUSE; or why. */
+/* Connects, and sends nothing. 0: no process has the socket open; -EADDRINUSE; another error. */
 static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, type, 0);

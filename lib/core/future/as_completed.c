@@ -14,7 +14,7 @@
  *   2. `left` counts the entries that are enqueued or wait for their futures_on_end(). When `left`
  *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock.
  *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
- *      context goes on. So the list has futures whose ends do not overlap in order.
+ *      context goes on. So futures whose ends do not overlap are listed in that order.
  */
 #include "as_completed.h"
 #include "../base/atomic.h"

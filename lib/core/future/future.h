@@ -46,7 +46,7 @@ struct fl__future_ops {
 	bool (*is_of_parent)(const fl_future *f);
 	/* For a future without a task: helps with the tasks that it needs. NULL: it has a task. */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
-	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: not. */
+	/* Before a wait for `f` (or `or_event`): advances `f` here while that pays. NULL: never. */
 	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
 	/* For the callbacks of `f`. NULL: that of the process. */
 	const fl_allocator *(*allocator)(const fl_future *f);
@@ -113,7 +113,7 @@ bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 /* `f` has not run, or has returned -ECANCELED, after its deadline. */
 bool fl__future_has_expired(const fl_future *f);
 
-/* Claims a future that other code ends (a promise, a remote task), requested or not. */
+/* Claims a future that other code ends (promise, remote task), requested or not. False as above. */
 bool fl__future_claim_ended(fl_future *f);
 
 /*

@@ -151,7 +151,7 @@ void fl__queue_leave(fl_queue *q);
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
-/* By the holder of the baton, after its call. Touches the queue only for an enqueued waiter. */
+/* Called by the baton's holder after its call. Touches the queue only for an enqueued waiter. */
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
 void fl__queue_wake_all(fl_queue *q);

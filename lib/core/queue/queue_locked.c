@@ -199,7 +199,8 @@ static uint64_t locked_puts(void *state)
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
  * than a quarter full. Arrays are allocated and freed outside the lock; under the lock the call
- * checks again whether it needs the new array. A get without memory leaves that to the next.
+ * checks again whether it needs the new array. A get without memory leaves the shrinking to the
+ * next.
  */
 enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 
@@ -408,7 +409,7 @@ __attribute__((noinline, cold)) static bool heap_alloc_spare(struct heap *h, siz
 	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
 }
 
-/* 0: the lock is held, and `n` items fit; -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
+/* 0: locked, and `n` items fit. Unlocked: -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;

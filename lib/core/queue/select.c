@@ -55,7 +55,7 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 	return (int)(c - s->cases);
 }
 
-/* True once in `n` times, at random: Knuth's linear congruential generator, for each thread. */
+/* True once in `n` times, at random: a linear congruential generator (Knuth) for each thread. */
 static bool select_one_in(uint32_t n)
 {
 	static _Thread_local uint32_t chance;

@@ -20,7 +20,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *slot, const void *items, size_t n);
 unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *slot, void *items, size_t n);
 
-/* Marks the slots between `first` and `next`, backwards. Calls stop at `first`, marked later. */
+/* Marks the slots between `first` and `next`, backwards. Calls stop at `first`, marked last. */
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Context variables. A context's values are a list of entries, newest first. The first entry of a
- * variable counts. It refers to a binding, which has the value; without one the variable has its
- * default.
+ * variable counts. An entry refers to a binding, which has the value; without one the variable has
+ * its default.
  *
  *   word          meaning                                     written by
  *   entry.refs    references to the entry: of a context, a    fl__values_ref(): add;

@@ -27,7 +27,7 @@ struct fl__helper {
 
 /*
  * The thread blocks all signals but those of faults; if it calls the user's functions, what the
- * caller blocks. There fl__helper_arg() returns `arg`:
+ * caller blocks. There fl__helper_arg() returns `arg`. Returns
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends

@@ -3,9 +3,10 @@
  * The readers-writer lock: a word, and one wait queue for readers and writers, in the parking lot
  * (wait/lot.h). Waiters and running contexts take turns (turn.h).
  *
- * A reader locks and unlocks by an addition, which never fails. A reader that finds the lock barred
- * subtracts itself again. A serve, rwlock_serve_queue(), wakes the first waiter if nothing bars the
- * lock to it. That waiter is the awake waiter until it takes the lock or goes back to the queue.
+ * A reader locks and unlocks by an addition, as two cores can at once. A reader that finds the lock
+ * barred subtracts itself again. A serve, rwlock_serve_queue(), wakes the first waiter if nothing
+ * bars the lock to it. That waiter is the awake waiter until it takes the lock or goes back to the
+ * queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
@@ -325,8 +326,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * Invariant 6. `bit`: UPGRADER for an upgrader, else 0. If a serve has dequeued a waiter that does
- * not read, the lock may be freed.
+ * Invariant 6. `bit`: UPGRADER for an upgrader, else 0. If a serve has dequeued a waiter that is no
+ * upgrader, the lock may be freed.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {

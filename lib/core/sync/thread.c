@@ -106,7 +106,10 @@ __attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct
 		fl__free_to(t->allocator, t);
 }
 
-/* By pthread_exit() or pthread_cancel(). Other threads would wait for its lost frames' ends. */
+/*
+ * By pthread_exit() or pthread_cancel(). The frames of its tasks and callbacks are gone: other
+ * threads would wait for their ends.
+ */
 __attribute__((cold)) static void thread_exits(void *arg)
 {
 	struct fl__thread *t = arg;

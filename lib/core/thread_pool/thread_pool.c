@@ -330,7 +330,7 @@ static bool pool_wake_sleeper(struct fl__thread_pool *p)
 	return true;
 }
 
-/* Makes every worker pass a fence: what it and the caller stored before is then mutually seen. */
+/* Makes every worker pass a fence: it and the caller then see what the other stored before. */
 static void pool_fence_workers(const struct fl__thread_pool *p)
 {
 	if (pool_flags(p) & FL__POOL_FENCED)
@@ -466,7 +466,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
 	/*
-	 * even if one searches: it may find a task. An initializing worker looks for forks later.
+	 * even if a worker searches: it may find a task. An initializing one looks for forks later.
 	 */
 	const bool start = p->initializing == 0 && pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
@@ -742,8 +742,9 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 }
 
 /*
- * For a worker that has just found no task. Pauses, if the worker has begun several since the last
- * time, until the submitter is some tasks ahead: else both use the same cache lines for each task.
+ * For a worker that has just found no task. Pauses, if the worker has begun several tasks since it
+ * last found none, until the submitter is some tasks ahead: else both use the same cache lines for
+ * each task.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -805,7 +806,9 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	const int error = fl__run_function(&w->run, &message);
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/* before the end, which publishes it: a submit after a wait for this task finds it free */
+	/*
+	 * before the end, which publishes it: a submit after this task's wait finds the worker free
+	 */
 	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The contexts of the program's threads: in static TLS, for destructors of thread-local data. */
+/*
+ * Contexts of threads that the program started: static TLS, for destructors of thread-local data.
+ */
 #include "context.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait (lot.c). Under a foreign token the wait has a further node, an observer in
- * the token's queue.
+ * The sleep of a wait (lot.c). Under a token that is not the context's own, the wait has another
+ * node, an observer in the token's queue.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
