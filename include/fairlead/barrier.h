@@ -30,12 +30,12 @@ FL_BEGIN_DECLS
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
  * The phase is complete when the action begins: a waiter that times out or is cancelled then waits
- * for the end of the action, and passes. fl_barrier_abort() and fl_barrier_reset() fail the phase
- * all the same: its parties get -EPIPE. A context that arrives while the action runs waits for the
- * next phase; if this context gives up, the barrier breaks for later waits.
+ * for the end of the action, and passes. fl_barrier_abort() and fl_barrier_reset() still fail the
+ * phase: its parties get -EPIPE. A context that arrives while the action runs waits for the next
+ * phase; if it gives up, the barrier breaks for later waits.
  *
- * Memory order: the action acquires what each party released by its wait. All parties acquire what
- * the parties and the action released.
+ * Memory order: the action acquires what each party released by its wait; all parties acquire what
+ * parties and action released.
  */
 typedef struct fl_barrier {
 	uint32_t parties_;
@@ -52,9 +52,7 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 #define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/*
- * Makes `b` a barrier for `parties` (1 to INT_MAX). Returns 0, -EINVAL.
- */
+/* Makes `b` a barrier for `parties` (1 to INT_MAX). Returns 0, -EINVAL. */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 
 /*

@@ -55,7 +55,7 @@ typedef struct fl_datagram_address {
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *a, const char *host, uint16_t port);
 
-/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
                                                        int64_t deadline, fl_cancel_token *cancel);
 
@@ -193,8 +193,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *dat
 
 /*
  * As fl_datagram_send(), to an address; NULL: to the connected peer. Tries a full Unix receiver
- * again at least every 32 ms. Also returns:
- *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
+ * again at least every 32 ms. Also returns -EAFNOSUPPORT, as fl_datagram_connect().
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
                                                 const fl_datagram_address *to);
@@ -262,7 +261,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
 FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 #define FL_DATAGRAM_MANY 32u
 
-/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         int64_t deadline, fl_cancel_token *cancel);
 

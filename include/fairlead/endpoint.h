@@ -96,7 +96,7 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  */
 FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *o, fl_pipe **pipe);
 
-/* As fl_endpoint_accept(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_endpoint_accept(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
@@ -126,7 +126,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
 FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(const char *path, const fl_endpoint_config *config, fl_shm **region,
                                                 fl_pipe **pipe);
 
-/* As fl_endpoint_connect(): -ENOENT comes at once. Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_endpoint_connect(): -ENOENT comes at once. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region,
                                                    fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
 

@@ -8,9 +8,9 @@
 FL_BEGIN_DECLS
 
 /*
- * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed.
- * fl_future_error() and fl_future_message() return the task's error. So a timeout of the call
- * (-ETIMEDOUT) can be told from a task that failed with -ETIMEDOUT (FL_ETASK).
+ * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed:
+ * fl_future_error() and fl_future_message() return its error. So a timeout of the call (-ETIMEDOUT)
+ * differs from a task that failed with -ETIMEDOUT (FL_ETASK).
  *
  * When a call returns FL_ETASK, its thread remembers the failure, until the next such call: the
  * error, the message and, of a map or an iteration, the index of the argument.
@@ -52,7 +52,7 @@ FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
  * is freed by the allocator that is set at the time of the free. An `allocator` of a config serves
  * that object (NULL: this one), and must stay valid until it is freed. All threads that use the
- * object call its functions, at the same time, and in a forked child a free does. They must not use
+ * object call its functions, at the same time, and a free in a forked child does. They must not use
  * the object.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };

@@ -26,14 +26,14 @@ enum {
 /*
  * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
  * ready. The operation after the wait must be non-blocking: another thread may have taken the
- * bytes. `fd` must stay open during the wait. Blocks the calling context. Several threads may wait
- * for one descriptor. Returns 0, -ECANCELED, or:
+ * bytes. `fd` must stay open during the wait. Blocks the calling context. Returns 0, -ECANCELED,
+ * or:
  *   -EINVAL  no event, or an unknown one
  *   -EBADF   `fd` is negative
  */
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 
-/* As fl_fd_wait(). Also returns -ETIMEDOUT at `deadline`; polls once if that has passed. */
+/* As fl_fd_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
 
 /*
@@ -48,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int fd, void *buffer, size_t size);
 
-/* As fl_fd_read(); also returns -ETIMEDOUT. What can be read at once is read in any case. */
+/* As fl_fd_read(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline,
                                               fl_cancel_token *cancel);
 

@@ -115,9 +115,8 @@ FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n,
                                               fl_cancel_token *cancel);
 
 /*
- * Creates an iteration over `n` fibers, as fl_futures_as_completed_create(). Returns 0, -ENOMEM,
- * or:
- *   -EDEADLK  the caller is one of the fibers
+ * As fl_futures_as_completed_create(), for fibers. Returns 0, -ENOMEM; -EDEADLK: the caller is one
+ * of them.
  */
 FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
 

@@ -51,7 +51,7 @@ FL_API void fl_future_free(fl_future *f);
  * that is 0). Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD, or:
  *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched,
  *                or gets the kept result (fl_task_keep_result()).
- *   -EINVAL `size` is not that of the result type
+ *   -EINVAL      `size` is not that of the result type
  */
 FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 

@@ -93,7 +93,7 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *resul
 /* As fl_imap_next(): -EAGAIN while there is no result. The sequential executor runs a task. */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
-/* As fl_imap_next(); also returns -ETIMEDOUT at the call's deadline, and may be called again. */
+/* As fl_imap_next(); also returns -ETIMEDOUT, after which it may be called again. */
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
                                             fl_cancel_token *cancel);
 

@@ -32,8 +32,8 @@ FL_BEGIN_DECLS
 #define FL_LOOP_EXECUTOR_MAX 1000000u
 
 /*
- * Creates an executor with its own thread and loop. The thread starts with the first submit, is
- * called name-0. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
+ * Creates an executor with its own thread and loop. The thread, name-0, starts with the first
+ * submit. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
  * fl_executor_cancel(). A join also cancels fibers that tasks have left behind, and waits for them.
  * If there is no memory to run the loop, the pending tasks fail with -ENOMEM; the next submit tries
  * again. Any thread may call it. Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:

@@ -38,10 +38,7 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 /* Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. */
 FL_API void fl_mutex_init(fl_mutex *m);
 
-/*
- * Ends the use of `m`, so that its memory may be freed. Returns -EBUSY, or:
- *   0       no context holds `m` or waits for it
- */
+/* 0: `m` may be freed. -EBUSY: a context holds `m` or waits for it. */
 FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 
 /* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
@@ -50,10 +47,7 @@ FL_API void fl_mutex_lock(fl_mutex *m);
 /* Locks `m` and returns 0. Returns -EBUSY when a context holds it. */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
-/*
- * Locks `m`. Blocks the calling context. Returns 0, -ETIMEDOUT, or:
- *   -ECANCELED  not locked: cancelled
- */
+/* Locks `m`. Blocks the calling context. Returns 0; not locked: -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Unlocks `m`. Wakes the first waiter or hands `m` over to it. Panics when `m` is not locked. */

@@ -85,7 +85,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t si
 /* As fl_pipe_send: -EAGAIN if the pipe is full; also -EPIPE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
 
-/* As fl_pipe_send; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_pipe_send; also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
@@ -99,7 +99,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_
 /* As fl_pipe_send_fds: -EAGAIN if the pipe is full. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
-/* As fl_pipe_send_fds; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_pipe_send_fds; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 int64_t deadline, fl_cancel_token *cancel);
 
@@ -125,7 +125,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, 
 /* As fl_pipe_recv: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
-/* As fl_pipe_recv; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_pipe_recv; also returns -ETIMEDOUT. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
                                                fl_cancel_token *cancel);
 
@@ -141,7 +141,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t ro
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                  unsigned *n);
 
-/* As fl_pipe_recv_fds; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_pipe_recv_fds; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, int64_t deadline, fl_cancel_token *cancel);
 

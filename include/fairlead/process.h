@@ -225,7 +225,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *st
 /* As fl_process_join: -EBUSY while the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
 
-/* As fl_process_join; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_process_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
                                                fl_cancel_token *cancel);
 

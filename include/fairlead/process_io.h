@@ -60,7 +60,7 @@ typedef struct fl_process_io {
  */
 FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *p, fl_process_io *io, fl_process_status *status);
 
-/* As fl_process_communicate; also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_process_communicate; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       int64_t deadline, fl_cancel_token *cancel);
 

@@ -186,11 +186,7 @@ FL_API size_t fl_queue_close_now(fl_queue *q);
 /* Counts an item of `q` as done. Panics if called more often than items were put. */
 FL_API void fl_queue_task_done(fl_queue *q);
 
-/*
- * As fl_queue_task_done(). Returns:
- *   0        the item counts as done
- *   -EINVAL  as many items as were put are done already
- */
+/* As fl_queue_task_done(). Returns 0; -EINVAL: all items that were put are done already. */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */

@@ -44,10 +44,7 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 /* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
-/*
- * Ends the use of `l`, so that its memory may be freed. Returns -EBUSY, or:
- *   0       no context holds `l` or waits for it
- */
+/* 0: `l` may be freed. -EBUSY: a context holds `l` or waits for it. */
 FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 
 /*

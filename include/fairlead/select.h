@@ -55,20 +55,17 @@ typedef struct fl_select_case {
  *
  * With a negative result, nothing was put or got. Memory order: that of the put or get.
  *
- * The cases and all their queues must exist until the call returns: join the selecting thread or
- * fiber before the queues are freed. Exception: a queue may be freed once the item that the call
- * has put there is got, unless the queue is a rendezvous, or in `cases` more than once.
+ * The cases and all their queues must exist until the call returns. Exception: a queue may be freed
+ * once the item that the call has put there is got, unless the queue is a rendezvous, or in `cases`
+ * more than once.
  *
- * The setup of a wait takes time quadratic in `n`.
+ * A wait takes time quadratic in `n`.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
-/*
- * Calls fl_select_until() with a list of FL_GET and FL_PUT. Only an array of fl_select_case tells
- * the caller which queue is closed.
- */
+/* Calls fl_select_until() with FL_GET and FL_PUT. Only an array tells which queue is closed. */
 #ifdef __cplusplus
 template <size_t _n>
 static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline,

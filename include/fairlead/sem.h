@@ -66,10 +66,9 @@ FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Returns:
- *   0           `n` permits taken
- *   -ECANCELED  cancelled; none taken
- *   -EINVAL     `n` exceeds the bound or FL_SEM_MAX
+ * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Returns 0, -ECANCELED,
+ * or:
+ *   -EINVAL  `n` exceeds the bound or FL_SEM_MAX
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 
@@ -85,16 +84,10 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t d
 /* Adds a permit. Panics above the bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
-/*
- * Adds `n` permits, or none, at once. Wakes only waiters that they serve. Panics above the bound.
- */
+/* Adds `n` permits, or none, at once. Wakes only waiters that it serves. Panics above the bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
-/*
- * As fl_sem_release(), where a release too many is no bug. Returns:
- *   0           the permit was added
- *   -EOVERFLOW  the permits would exceed the bound; none was added
- */
+/* As fl_sem_release(), where a release too many is no bug. Returns 0; -EOVERFLOW: too many. */
 FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
 
 /* As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW. */

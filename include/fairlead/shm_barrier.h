@@ -64,7 +64,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 
-/* As fl_shm_barrier_wait(). Also returns -ETIMEDOUT at `deadline`; the barrier is then broken. */
+/* As fl_shm_barrier_wait(). Also returns -ETIMEDOUT; the barrier is then broken. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
 /* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process (above). Returns 0, -EBADMSG. */

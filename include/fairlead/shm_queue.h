@@ -124,9 +124,8 @@ FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
 
 /*
- * As fl_shm_queue_put_many(). Stores in `*count` how many items were put. Returns -EPIPE,
- * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG, or:
- *   0  all items were put
+ * As fl_shm_queue_put_many(); sets `*count`. Returns 0 if all items were put, else -EPIPE,
+ * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      int64_t deadline, fl_cancel_token *cancel);
@@ -141,10 +140,8 @@ FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *item
 FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
 
 /*
- * As fl_shm_queue_get_many(). Stores in `*count` how many items were got. Returns -ETIMEDOUT,
- * -ECANCELED, -EINVAL, -EBADMSG, or:
- *   0       at least one item was got, or `n` is 0
- *   -EPIPE  closed and drained
+ * As fl_shm_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
+ * -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      int64_t deadline, fl_cancel_token *cancel);

@@ -55,9 +55,9 @@ FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Releases a permit. Waits only while a process is stopped in a call (above). Returns 0, or:
+ * Releases a permit. Waits only while a process is stopped in a call (above). Returns 0,
+ * -EBADMSG, or:
  *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
- *   -EBADMSG    not released
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
 

@@ -27,8 +27,7 @@ FL_BEGIN_DECLS
  * ends them.
  *
  * A signal that is sent again before it is taken counts once. One waiter takes each signal. For
- * callbacks use fl_loop_watch_start() on fl_signals_fd(), with fl_signals_try_wait() in the
- * callback.
+ * callbacks use fl_loop_watch_start() on fl_signals_fd(), and there fl_signals_try_wait().
  */
 typedef struct fl_signals fl_signals;
 
@@ -49,7 +48,7 @@ FL_API void fl_signals_free(fl_signals *s);
 /* Waits for a signal, and returns its number, or -ECANCELED. Blocks the calling context. */
 FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
 
-/* As fl_signals_wait(). Also returns -ETIMEDOUT at `deadline`; tries once if that has passed. */
+/* As fl_signals_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
 
 /* Takes a pending signal, and returns its number; -EAGAIN: none is pending. */

@@ -90,7 +90,7 @@ FL_API void fl_stream_abort(fl_stream *s);
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
 
-/* As fl_stream_read(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_stream_read(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
@@ -156,7 +156,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
 /* As fl_stream_write(), of `n` parts in order. Returns 0, -EPIPE, -ECANCELED, -ENOMEM. */
 FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n);
 
-/* As fl_stream_writev(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_stream_writev(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
@@ -171,7 +171,7 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
  */
 FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n);
 
-/* As fl_stream_send_fds(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_stream_send_fds(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, int64_t deadline, fl_cancel_token *cancel);
 
@@ -192,7 +192,7 @@ FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n);
 
-/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT, -ECANCELED. */
+/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          int64_t deadline, fl_cancel_token *cancel);
 

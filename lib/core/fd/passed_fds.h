@@ -26,7 +26,7 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control);
 /*
  * Stores the descriptors of a received message in `fds`, which has room for FL__PASSED_FDS, and
  * returns their number. Closes all other descriptors, among them a pidfd. MSG_CTRUNC in
- * `m->msg_flags`: the process had too few free descriptors for all that were sent.
+ * `m->msg_flags`: the process had too few free descriptors.
  */
 unsigned fl__passed_fds_take(struct msghdr *m, int *fds);
 

@@ -31,10 +31,7 @@ static bool try_io_is_unknown(ssize_t rc)
 	return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL;
 }
 
-/*
- * Whether `fd` is a regular file or a block device. Outside of the page cache these return
- * -EAGAIN, and no poll can wait for that.
- */
+/* Whether `fd` is a regular file or block device: these return -EAGAIN, and no poll waits. */
 static bool try_io_is_file(int fd)
 {
 	struct stat info;

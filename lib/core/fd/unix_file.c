@@ -2,7 +2,7 @@
 /*
  * The files of Unix sockets. The lock of a path lasts from before bind() until the socket listens.
  * So under the lock a file at which no process listens is stale, and no other process is about to
- * remove it. A file system without such locks does without.
+ * remove it.
  */
 #include "unix_file.h"
 #include "../base/sys.h"

@@ -49,8 +49,8 @@ int fl__unix_address(struct sockaddr_un *a, const char *path);
 int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog);
 
 /*
- * Removes the file, unless another file has replaced it. Called before the socket is closed: until
- * then no other file gets its inode number.
+ * Removes the file, unless another has replaced it. Called before the socket is closed: until then
+ * the inode number is its own.
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
 

@@ -465,9 +465,7 @@ static void pool_stop_searching(struct fl__thread_pool *p)
 static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
-	/*
-	 * even if a worker searches: it may find a task. An initializing one looks for forks later.
-	 */
+	/* even if a worker searches: it may find a task. A starting one looks for forks later. */
 	const bool start = p->initializing == 0 && pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
 		return;
@@ -806,9 +804,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	const int error = fl__run_function(&w->run, &message);
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/*
-	 * before the end, which publishes it: a submit after this task's wait finds the worker free
-	 */
+	/* before the end, which publishes it: a submit after a wait finds the worker free */
 	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);

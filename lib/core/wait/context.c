@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Contexts of threads that the program started: static TLS, for destructors of thread-local data.
- */
+/* Contexts of threads that the program starts: static TLS, for destructors of thread-local data. */
 #include "context.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
