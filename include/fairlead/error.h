@@ -8,7 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed:
+ * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed.
  * fl_future_error() and fl_future_message() return its error. So a timeout of the call (-ETIMEDOUT)
  * differs from a task that failed with -ETIMEDOUT (FL_ETASK).
  *

@@ -44,7 +44,7 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 /* Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
-/* 0: `l` may be freed. -EBUSY: a context holds `l` or waits for it. */
+/* Returns 0 if `l` may be freed, -EBUSY if a context holds `l` or waits for it. */
 FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 
 /*

@@ -49,8 +49,8 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	static void test##__setup(__attribute__((unused)) struct test *s)
 
 /*
- * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it; the second
- * is called actor-2. At most FL_STRESS_ACTORS threads for each test.
+ * The code of a thread. Each time that FL_STRESS names the actor, one more thread runs it; the
+ * second is called actor-2. At most FL_STRESS_ACTORS threads.
  */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \

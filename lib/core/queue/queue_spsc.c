@@ -180,8 +180,8 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 }
 
 /*
- * Announces a call for the items from `at` up to `next`: 0. -EPIPE: the flag `end` refuses the call,
- * and the announcement is taken back. `mark`: of the waiters for the call.
+ * Announces a call for the items from `at` up to `next`: 0. -EPIPE: the flag `end` refuses the
+ * call, which takes its announcement back. `mark`: of the waiters for the call.
  */
 static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_side *side, uint64_t at, uint64_t next,
                                uint32_t end, uint32_t mark, bool *owes_wake)
@@ -302,7 +302,7 @@ static bool queue_spsc_has(struct fl__queue_spsc *q, uint64_t items)
 	return queue_spsc_items(q) == items && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
 
-/* For a context that waits while there are `items` items; `opposite`: the side that ends the wait. */
+/* For a context that waits while there are `items` items; the side `opposite` ends the wait. */
 static bool queue_spsc_mark(struct fl__queue_spsc *q, uint32_t mark, uint64_t items,
                             struct fl__queue_spsc_side *opposite)
 {

@@ -14,7 +14,7 @@
  * rwlock closes to all other contexts.
  *
  *   state         meaning                       set by                      cleared by
- *   since         when the first waiter was     fl__turn_is_over()          never; it ends with the wait
+ *   since         when the first waiter was     fl__turn_is_over()          -
  *                 first woken; 0: not yet
  *   fl__last_wake the object of the waiter      the waking thread           the waking thread, once
  *                 that this thread woke last                                the waiter has run
