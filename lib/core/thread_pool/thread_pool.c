@@ -804,7 +804,7 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	const int error = fl__run_function(&w->run, &message);
 	pool_forget(w, block);
 	fl__future_set_end(&block->future, error, message);
-	/* before the end, which publishes it: a submit after a wait finds the worker free */
+	/* both before the end, which publishes them: a submit after a wait finds the worker free */
 	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
