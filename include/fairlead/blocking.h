@@ -15,10 +15,10 @@ FL_BEGIN_DECLS
  *     }
  *
  * During a section another worker of the thread executor may run tasks in place of this one. At
- * most `.workers` outside of sections are active at a time, with up to FL_WORKERS_MAX threads.
- * After the section the task goes on at once. If no thread can be started, no error is reported.
- * Sections may nest. A section locks a mutex twice: use it for what takes longer than some
- * microseconds.
+ * most `.workers` are active at a time, not counting those in sections: up to FL_WORKERS_MAX
+ * threads. After the section the task goes on at once. If no thread can be started, no error is
+ * reported. Sections may nest. A section locks a mutex twice: use it for what takes longer than
+ * some microseconds.
  *
  * As soon as they sleep, some waits of the library are sections, too: waits for futures, and for
  * FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and FL_ON_PROCESS(); joins of threads, processes,
@@ -30,7 +30,8 @@ FL_BEGIN_DECLS
  * A thread executor is starved while tasks are pending (or a submit waits for a worker) and all
  * active workers have slept for 5 ms in waits of the library, of whatever kind. Then another worker
  * stands in for a sleeping one, and one more each 50 ms while the executor stays starved, up to 64
- * and up to FL_WORKERS_MAX threads. If none may stand in, or start, the log says so once.
+ * and up to FL_WORKERS_MAX threads. If none may stand in, or no thread can be started, the log says
+ * so once.
  *
  * Executors over processes and MPI have no stand-ins: each task that waits for another needs a
  * worker.

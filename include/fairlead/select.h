@@ -65,7 +65,10 @@ FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_
 
 FL_END_DECLS
 
-/* Calls fl_select_until() with FL_GET and FL_PUT. Only an array tells which queue is closed. */
+/*
+ * Calls fl_select_until() with a list of FL_GET and FL_PUT. Only an array of fl_select_case tells
+ * the caller which queue is closed.
+ */
 #ifdef __cplusplus
 template <size_t _n>
 static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline,

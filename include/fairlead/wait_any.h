@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits until one of several objects is ready. Consumes nothing: call the object's try form
- * afterwards, which fails if another context was faster.
+ * Waits until one of several objects is ready. The wait consumes nothing: call the object's try
+ * form afterwards, which fails if another context was faster.
  *
  *     switch (FL_WAIT_ANY_UNTIL(fl_after(FL_S(1)), NULL, FL_ON_EVENT(&stop), FL_ON_QUEUE(jobs))) {
  *     case 0: ...                    the event is set

@@ -577,7 +577,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* pairs with the CAS in fl__queue_done(); the later load of the puts is not less */
+	/* pairs with the CAS in fl__queue_done(); the later load of the puts is no less */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
