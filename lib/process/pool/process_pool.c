@@ -19,7 +19,7 @@
  *   3. For each other task, newest first:
  *      - not started: the task is queued again, first, or cancelled if the pool was terminated
  *      - started: the task fails, or is queued again if its type's `max_attempts` allows
- *   4. The record is freed. A new worker is started when tasks need one.
+ *   4. The record is freed. The starter thread starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *
  * Three kinds of threads take completions and dispatch: a submitter, now and then; a thread that
@@ -31,6 +31,10 @@
  *   a nap           while waiting threads take completions; no worker rings; ends after a fixed
  *                   time, or when a thread stops waiting before its future has ended
  * After work the manager polls on for a short time, with yields: a sleep costs two wakes.
+ *
+ * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time: the
+ * manager sets `starting`, and the starter clears it when the worker is in the list or the start has
+ * failed.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -333,7 +337,7 @@ static bool process_pool_wants_worker(const struct fl__process_pool *p)
 	unsigned serving = 0;
 	FL__EACH_WORKER (w, p)
 		serving += !w->retired;
-	return serving < p->base.workers && p->base.queue.length + p->remote.posted.length > serving &&
+	return serving < p->base.workers && p->base.queue.length + p->remote.posted.length > serving && !p->starting &&
 	       !p->base.broken && !p->terminated;
 }
 
@@ -750,16 +754,49 @@ static void process_pool_start_failed(struct fl__process_pool *p, int error, boo
 	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
 }
 
-/* True: it tried. */
+/* Stays true. */
+static bool process_pool_is_over(const struct fl__process_pool *p)
+{
+	const struct fl__remote *r = &p->remote;
+	return r->base.closed && !r->base.queue.head && !r->posted.head && !r->ended && !r->kept &&
+	       r->completers == 0 && !p->workers && !p->starting;
+}
+
+/* The starter thread, since a start may wait for up to `answer_timeout`. */
+static int process_pool_run_starter(void *pool)
+{
+	struct fl__process_pool *p = pool;
+	fl__rights_fix_place();
+	FL_LOCKED(&p->base.lock);
+	while (!process_pool_is_over(p)) {
+		char text[FL_MESSAGE_MAX];
+		if (!p->starting) {
+			FL_IGNORE(fl_cond_wait_until(&p->start, &p->base.lock, FL_FOREVER, FL_SHIELDED));
+			continue;
+		}
+		const int rc = process_pool_start_worker(p, text);
+		if (rc != 0)
+			process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
+		p->starting = false;
+		process_pool_dispatch(p);
+		process_pool_wake_manager(p);
+	}
+	return 0;
+}
+
+/* Has a worker started if one is wanted and the pause is over. True: there is no starter thread. */
 static bool process_pool_try_start(struct fl__process_pool *p)
 {
-	char text[FL_MESSAGE_MAX];
+	int rc = 0;
 	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
 		return false;
-	int rc = process_pool_start_worker(p, text);
+	if (!p->starter.thread_)
+		rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", process_pool_run_starter, p);
+	p->starting = rc == 0;
 	if (rc != 0)
-		process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
-	return true;
+		process_pool_start_failed(p, rc, false, "the starter thread cannot be started");
+	fl_cond_signal(&p->start);
+	return rc != 0;
 }
 
 static bool process_pool_has_tried_all(const struct fl__process_pool *p)
@@ -1199,13 +1236,6 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	return p->remote.ended || p->remote.kept || p->remote.posted.length > posted ? now : until;
 }
 
-static bool process_pool_is_over(const struct fl__process_pool *p)
-{
-	const struct fl__remote *r = &p->remote;
-	return r->base.closed && !r->base.queue.head && !r->posted.head && !r->ended && !r->kept &&
-	       r->completers == 0 && !p->workers;
-}
-
 /* A manager that always finds work learns of deaths here, and looks at the timeouts. */
 static void process_pool_poll_events(struct process_pool_manager *m)
 {
@@ -1221,7 +1251,6 @@ static void process_pool_on_manage(struct fl__remote *r)
 {
 	struct fl__process_pool *p = fl__process_pool_of(&r->base);
 	struct process_pool_manager m = {.p = p};
-	fl__rights_fix_place();
 	for (bool fetchers_active = false; !process_pool_is_over(p);) {
 		if (!fetchers_active && process_pool_do_work(p)) {
 			m.found = fl__sys.now();
@@ -1239,6 +1268,10 @@ static void process_pool_on_manage(struct fl__remote *r)
 			fetchers_active = process_pool_nap_or_sleep(&m, process_pool_check_timeouts(p));
 		}
 	}
+	fl_cond_signal(&p->start);
+	fl_mutex_unlock(&p->base.lock);
+	FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: never started */
+	fl_mutex_lock(&p->base.lock);
 }
 
 static int process_pool_on_start(struct fl__remote *r)
@@ -1331,6 +1364,7 @@ static void process_pool_on_destroy(fl_executor *e)
 		fl__fd_close(p->doorbell);
 	}
 	fl__message_free(p->init_message);
+	FL_IGNORE(fl_thread_detach(&p->starter)); /* in a forked child, frees the thread's memory */
 	fl__remote_fini(&p->remote);
 }
 

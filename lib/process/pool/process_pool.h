@@ -59,9 +59,13 @@ struct fl__process_pool {
 	bool napping; /* in a sleep in which no worker rings */
 	bool terminated;
 	int epoll, doorbell;
-	uint32_t sleeps;   /* counts the armed sleeps */
-	uint32_t fetches;  /* changes when a waiting thread takes completions */
-	int64_t wakes_at;  /* when the manager's sleep times out */
+	uint32_t sleeps;  /* counts the armed sleeps */
+	uint32_t fetches; /* changes when a waiting thread takes completions */
+	int64_t wakes_at; /* when the manager's sleep times out */
+	/* Starting workers. The manager asks the starter thread. */
+	fl_thread starter;
+	fl_cond start;     /* wakes the starter */
+	bool starting;     /* a start is asked for, or under way */
 	unsigned failures; /* failed starts in a row */
 	bool lasting;      /* no later start can succeed */
 	int start_error;   /* the last failed start's */

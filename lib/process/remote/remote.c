@@ -235,14 +235,20 @@ static int remote_manage(void *arg)
 	return 0;
 }
 
-static int remote_start_manager(struct fl__remote *r)
+int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role, fl_thread_function *function,
+                            void *arg)
 {
 	char name[32];
-	(void)snprintf(name, sizeof name, "%s-manager", r->base.name);
+	(void)snprintf(name, sizeof name, "%s-%s", r->base.name, role);
 	const fl_thread_config config = {.name = name};
+	return fl__thread_start(t, function, arg, &config, r->base.allocator, &r->base.signals);
+}
+
+static int remote_start_manager(struct fl__remote *r)
+{
 	int rc = r->transport->start(r);
 	if (rc == 0)
-		rc = fl__thread_start(&r->manager, remote_manage, r, &config, r->base.allocator, &r->base.signals);
+		rc = fl__remote_start_thread(r, &r->manager, "manager", remote_manage, r);
 	r->running = rc == 0;
 	return rc == 0 || rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 }

@@ -85,6 +85,10 @@ int fl__remote_queue(struct fl__remote *r, struct fl__task_block *block);
 
 void fl__remote_dispatch(struct fl__remote *r);
 
+/* A thread "NAME-role". Returns as fl__thread_start(). */
+int fl__remote_start_thread(struct fl__remote *r, fl_thread *t, const char *role, fl_thread_function *function,
+                            void *arg);
+
 /* The caller queues the task, or ends it by one of the next functions. */
 void fl__remote_unpost(struct fl__remote *r, struct fl__task_block *block);
 

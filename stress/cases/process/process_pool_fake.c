@@ -21,7 +21,7 @@ _Static_assert(SENTINEL + PROCESS_POOL_WORKERS == PROCESS_POOL_FDS, "a number fo
 enum life { AWAKE, ASLEEP, KILLED };
 
 static struct process_pool *pools[POOLS];                /* changed only while no actor runs */
-static _Thread_local struct process_pool *here;          /* where it submits, or starts workers */
+static _Thread_local struct process_pool *here;          /* where it submits */
 static _Thread_local struct process_pool_worker *worker; /* the worker that the thread is */
 static _Thread_local void *memories[2];                  /* of the worker that the thread starts */
 static _Thread_local int n_memories, n_channels, n_doorbells;
@@ -86,9 +86,10 @@ static void drain(int doorbell)
 
 static int collect_events(struct process_pool *c, struct epoll_event *events)
 {
+	const unsigned watched = LOOK(&c->watched);
 	int n = 0;
 	for (int i = 0; i < PROCESS_POOL_FDS; i++)
-		if (c->watched[i] && newest(&c->readable[i]))
+		if ((watched & 1u << i) && newest(&c->readable[i]))
 			events[n++].data.fd = number_of(c, i);
 	return n;
 }
@@ -99,7 +100,7 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
 	FL_STRESS_CHECK(most > 2 * PROCESS_POOL_WORKERS);
 	for (int rc = 0;;) {
-		unsigned seen = LOOK(&c->events);
+		unsigned seen = atomic_load_explicit(&c->events, memory_order_acquire); /* pairs with watch() */
 		int n = collect_events(c, events);
 		if (n > 0 || ms == 0 || rc == -ETIMEDOUT)
 			return n;
@@ -111,8 +112,15 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 
 static int watch(int epoll, int op, int fd, uint32_t events)
 {
+	struct process_pool *c = process_pool_of(epoll);
 	(void)events;
-	process_pool_of(epoll)->watched[(fd - NUMBERS) % PROCESS_POOL_FDS] = op == EPOLL_CTL_ADD;
+	const unsigned bit = 1u << (fd - NUMBERS) % PROCESS_POOL_FDS;
+	if (op == EPOLL_CTL_ADD)
+		(void)atomic_fetch_or_explicit(&c->watched, bit, memory_order_relaxed);
+	else
+		(void)atomic_fetch_and_explicit(&c->watched, ~bit, memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(&c->events, 1, memory_order_release); /* publishes the store */
+	(void)fl_stress_futex_wake(&c->events, 1);
 	return 0;
 }
 
@@ -121,17 +129,19 @@ static int watch_create(void)
 	return number_of(here, EPOLL);
 }
 
-/*
- * The executor's doorbell, for submits; a worker's, for the manager: its name begins with the
- * pool's number.
- */
+/* Of a thread that submits, or of one of the pool's own, whose names begin with its number. */
+static struct process_pool *own_pool(void)
+{
+	return here ? here : pools[atoi(fl_thread_current_name())];
+}
+
+/* The executor's doorbell, for submits; a worker's, for the starter. */
 static int event(void)
 {
-	if (here && n_doorbells == 0)
+	if (here)
 		return number_of(here, DOORBELL);
-	here = pools[atoi(fl_thread_current_name())];
 	FL_STRESS_CHECK(n_doorbells < PROCESS_POOL_STARTS);
-	return number_of(here, DOORBELLS + n_doorbells++);
+	return number_of(own_pool(), DOORBELLS + n_doorbells++);
 }
 
 /* --- the worker's side --- */
@@ -292,7 +302,7 @@ static int start(fl_process **p, const fl_process_config *config)
 	FL_STRESS_CHECK(c->n_workers < PROCESS_POOL_WORKERS);
 	w->pool = c;
 	w->number = c->n_workers++;
-	w->channel = config->fds[FL__WORKER_CHANNEL];
+	c->at[(config->fds[FL__WORKER_CHANNEL] - CHANNELS) / 2] = w;
 	w->doorbell = config->fds[FL__WORKER_DOORBELL];
 	w->submissions = memories[config->fds[FL__WORKER_SUBMISSIONS] - NUMBERS - MEMORY];
 	w->completions = memories[config->fds[FL__WORKER_COMPLETIONS] - NUMBERS - MEMORY];
@@ -385,14 +395,12 @@ static ssize_t receive(int socket, struct msghdr *message, int flags)
 	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
 	(void)flags;
 	message->msg_controllen = 0;
-	for (struct process_pool_worker *w = here->workers; w < here->workers + here->n_workers; w++) {
-		if (w->channel != socket + 1 || !w->says_ready)
-			continue;
-		w->says_ready = false;
-		*(struct fl__memfd_packet *)message->msg_iov->iov_base = ready;
-		return sizeof ready;
-	}
-	return -EPIPE;
+	struct process_pool_worker *w = own_pool()->at[(socket - CHANNELS) / 2];
+	if (!w->says_ready)
+		return -EPIPE;
+	w->says_ready = false;
+	*(struct fl__memfd_packet *)message->msg_iov->iov_base = ready;
+	return sizeof ready;
 }
 
 /* --- its memory: without arenas, which small arguments and results do not need --- */

@@ -52,7 +52,7 @@ struct process_pool_worker {
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
 	fl_thread thread;
-	int doorbell, channel; /* the ends of the worker's pair */
+	int doorbell; /* its end of the pair */
 	bool says_ready;
 	atomic_int life; /* enum life in process_pool_fake.c */
 	atomic_int reaped;
@@ -63,9 +63,10 @@ struct process_pool {
 	unsigned index;
 	char name[12];
 	struct process_pool_worker workers[PROCESS_POOL_WORKERS];
-	unsigned n_workers; /* number of started workers */
-	atomic_uint events; /* changes when the manager has a new event */
-	bool watched[PROCESS_POOL_FDS];
+	unsigned n_workers;                                  /* number of started workers */
+	struct process_pool_worker *at[PROCESS_POOL_STARTS]; /* the other ends of the channels */
+	atomic_uint events;                                  /* changes when the manager has a new event */
+	atomic_uint watched;                                 /* a bit for each descriptor */
 	atomic_int readable[PROCESS_POOL_FDS];
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
 	/* For the setup. */

@@ -388,28 +388,40 @@ FL_TEST(process_pool_task_kills_the_fork_server)
 	process_pool_same(&before);
 }
 
+static void process_pool_set_event(fl_future *f, void *event)
+{
+	(void)f;
+	fl_event_set(event);
+}
+
 /*
- * The fork server is stopped while a worker is being started: waits for another worker's result are
- * not held up.
+ * The fork server does not answer while a worker is being started: a task's end, its callback and
+ * the kill of a task that is deaf to a request are not held up.
  */
 FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	struct process_pool_gate *gate = process_pool_gate(), *more = process_pool_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .grace_period = FL_MS(1)});
+	struct process_pool_gate *gate = process_pool_gate(), *deaf = process_pool_gate();
+	fl_event called = FL_EVENT_INIT;
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();
-	int unused;
+	const int64_t answer_timeout = fl__process_sys.answer_timeout;
+	const size_t fds = process_fds();
+	fl__process_sys.answer_timeout = FL_S(1000000);
 	FL_OK(kill(fork_server, SIGSTOP));
 	FL_WAIT_FOR(process_state(fork_server) == 'T');
-	FL_OK(process_pool_held_submit(e, more, &f));
-	process_pool_open(gate);
-	FL_OK(process_pool_held_get(held, &unused));
-	fl_future_free(held);
-	process_pool_open(more);
-	FL_OK(process_pool_held_get(f, &unused));
-	fl_future_free(f);
+	FL_OK(process_pool_held_submit(e, deaf, &f));
+	FL_WAIT_FOR(process_fds() > fds); /* the worker is being started */
+	FL_OK(fl_future_on_end(held, process_pool_set_event, &called));
+	process_pool_let_go(gate, held);
+	FL_OK(fl_event_wait(&called));
+	const int worker = process_pool_await(deaf);
+	(void)fl_future_cancel(f);
+	FL_WAIT_FOR(process_state(worker) == 'Z'); /* the fork server will reap it */
 	FL_OK(kill(fork_server, SIGCONT));
+	process_pool_fails(f, -EOWNERDEAD, "its task ran for too long");
 	process_pool_works(e);
+	fl__process_sys.answer_timeout = answer_timeout;
 }
 
 /* What was to be one more when it was asked for is one too many when it is there. */
