@@ -15,10 +15,10 @@ FL_BEGIN_DECLS
  *     }
  *
  * During a section another worker of the thread executor may run tasks in place of this one. At
- * most `.workers` are active at a time, not counting those in sections: up to FL_WORKERS_MAX
- * threads. After the section the task goes on at once. If no thread can be started, no error is
- * reported. Sections may nest. A section locks a mutex twice: use it for what takes longer than
- * some microseconds.
+ * most `.workers` are active at a time; a worker in a section is not counted. So the executor may
+ * have up to FL_WORKERS_MAX threads. After the section the task goes on at once. If no thread can
+ * be started, no error is reported. Sections may nest. A section locks a mutex twice: use it for
+ * what takes longer than some microseconds.
  *
  * As soon as they sleep, some waits of the library are sections, too: waits for futures, and for
  * FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and FL_ON_PROCESS(); joins of threads, processes,

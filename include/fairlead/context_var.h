@@ -41,8 +41,8 @@ FL_BEGIN_DECLS
  * task, fiber or thread that had the value. A variable must outlive all of its values.
  *
  * At the end of the process, and when the library is unloaded (dlclose), values of threads that go
- * on are not released; nor, in a forked child, whose context keeps its values, are copies of other
- * threads, tasks and timers.
+ * on are not released. In a forked child the context keeps its values; copies of other threads,
+ * tasks and timers are not released there.
  *
  * Memory order: what is started sees what was written before; `release` sees all uses of the value.
  */

@@ -26,8 +26,8 @@ enum {
 /*
  * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
  * ready. The operation after the wait must be non-blocking: another thread may have taken the
- * bytes. `fd` must stay open during the wait. Blocks the calling context. Returns 0, -ECANCELED,
- * or:
+ * bytes. `fd` must stay open during the wait. Several threads may wait for one descriptor.
+ * Blocks the calling context. Returns 0, -ECANCELED, or:
  *   -EINVAL  no event, or an unknown one
  *   -EBADF   `fd` is negative
  */

@@ -21,8 +21,9 @@ FL_BEGIN_DECLS
  *     fl_latch_count_down(&done, 1);          // in each of three threads
  *     rc = fl_latch_wait(&done);              // check
  *
- * Memory order: a wait acquires what each fl_latch_count_down() released. The call that reaches
- * zero last touches the latch as it makes it zero, so a woken waiter may free it.
+ * Memory order: a wait acquires what each fl_latch_count_down() released. The last access of the
+ * call that reaches zero is the instruction that makes it zero, so a woken waiter may free the
+ * latch.
  */
 typedef struct fl_latch {
 	uint32_t word_;

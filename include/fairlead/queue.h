@@ -108,8 +108,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q` and frees `q`. Panics if a context waits on `q`. The consumer of a bounded
- * queue's last item may free `q` before the put has returned; at a rendezvous, the producer before
- * the get has.
+ * queue's last item may free `q` before the item's put has returned. At a rendezvous, a producer
+ * may free `q` before the get that it has met has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
