@@ -155,7 +155,7 @@ def declaration_of(text):
         last = re.search(r"(\w+)(?:\[\w*\])?;$", plain)
         name = function[1] if function else tag[1] if tag else last[1] if last and "enum {" not in plain else names[0]
         return None if name.startswith("fl__") else Declaration("type", name, text, others=[n for n in names if n != name])
-    inline = re.match(r"static inline FL_MUST_CHECK (int \bfl_(?!_)\w+\([^{]*)\{", plain)  # a definition that is its only declaration
+    inline = re.match(r"(?:FL_INLINE|static inline FL_MUST_CHECK) ([^({=]*?\bfl_(?!_)\w+\([^{]*)\{", plain)  # a definition that is its only declaration
     if inline:
         plain = re.sub(r"\b_(?=\w)", "", inline[1].strip()) + ";"
     function = re.match(r"([^({=#]*?)\b(fl_(?!_)\w+)\s*\((.*)\)[^)]*;$", re.sub(r" FL_PRINTF\(.*?\)|__attribute__\(\(.*?\)\)", "", plain))

@@ -62,50 +62,8 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
  * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy it. Returns 0,
  * -EINVAL.
  */
-FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),
-                                                        void *arg);
-
-/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. */
-FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
-
-/*
- * Waits until all parties have arrived and the action has returned. Blocks the calling context.
- * Panics when `b` has no parties. Returns:
- *   0 to parties - 1  the order of arrival
- *   -EPIPE            `b` was broken, or breaks or is reset during the wait
- *   -ECANCELED        cancelled; `b` breaks
- */
-FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
-
-/*
- * Arrives only if the caller is the last party, which runs the action. Returns:
- *   parties - 1  the phase is complete
- *   -EAGAIN      other parties are missing, or the action runs
- *   -EPIPE       as fl_barrier_wait()
- */
-FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
-
-/* As fl_barrier_wait(). Also returns -ETIMEDOUT; then `b` breaks. */
-FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
-
-/* Breaks `b`: its waiters get -EPIPE. Does not wait for a running action. */
-FL_API void fl_barrier_abort(fl_barrier *b);
-
-/* Makes `b` unbroken and empty; its waiters get -EPIPE. A running action delays the next phase. */
-FL_API void fl_barrier_reset(fl_barrier *b);
-
-/* Whether `b` is broken. */
-FL_INLINE bool fl_barrier_is_broken(const fl_barrier *b);
-
-/* The number of parties of the present phase that wait at `b` now. */
-FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *b);
-
-FL_INLINE int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
-{
-	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
-}
-
-FL_INLINE int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *), void *_arg)
+FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
+                                                        void *_arg)
 {
 	const fl_barrier _value = FL_BARRIER_INIT(_parties);
 	if (_parties == 0 || _parties > INT_MAX)
@@ -116,19 +74,51 @@ FL_INLINE int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, voi
 	return 0;
 }
 
-FL_INLINE int fl_barrier_wait(fl_barrier *_b)
+/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. */
+FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
+
+/*
+ * Waits until all parties have arrived and the action has returned. Blocks the calling context.
+ * Panics when `b` has no parties. Returns:
+ *   0 to parties - 1  the order of arrival
+ *   -EPIPE            `b` was broken, or breaks or is reset during the wait
+ *   -ECANCELED        cancelled; `b` breaks, as after -ETIMEDOUT
+ */
+FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 {
 	return fl_barrier_wait_until(_b, FL_FOREVER, NULL);
 }
 
+/*
+ * Arrives only if the caller is the last party, which runs the action. Returns:
+ *   parties - 1  the phase is complete
+ *   -EAGAIN      other parties are missing, or the action runs
+ *   -EPIPE       as fl_barrier_wait()
+ */
+FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
+
+/* Breaks `b`: its waiters get -EPIPE. Does not wait for a running action. */
+FL_API void fl_barrier_abort(fl_barrier *b);
+
+/* Makes `b` unbroken and empty; its waiters get -EPIPE. A running action delays the next phase. */
+FL_API void fl_barrier_reset(fl_barrier *b);
+
+/* Whether `b` is broken. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
 	return fl__load_relaxed(&_b->broken_); /* may be stale at once */
 }
 
+/* The number of parties of the present phase that wait at `b` now. */
 FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
 {
 	return fl__load_relaxed(&_b->arrived_); /* may be stale at once */
+}
+
+FL_INLINE int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
+{
+	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
 FL_END_DECLS

@@ -207,14 +207,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */
-FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
-
-static inline void fl__scoped_fl_timeout(fl_timeout *_t)
-{
-	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
-}
-
-FL_INLINE int fl_wait_for(int (*_function)(void *), void *_arg, int64_t _deadline, int *_result)
+FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*_function)(void *arg), void *_arg, int64_t _deadline, int *_result)
 {
 	fl_timeout _t = FL_TIMEOUT_INIT;
 	int _returned, _rc;
@@ -224,6 +217,11 @@ FL_INLINE int fl_wait_for(int (*_function)(void *), void *_arg, int64_t _deadlin
 		*_result = _returned;
 	_rc = fl_timeout_end(&_t, _returned);
 	return _returned == -ECANCELED && (_rc == -ETIMEDOUT || fl_cancel_token_is_requested(NULL)) ? _rc : 0;
+}
+
+static inline void fl__scoped_fl_timeout(fl_timeout *_t)
+{
+	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
 }
 
 FL_END_DECLS

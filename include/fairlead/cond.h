@@ -34,7 +34,10 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 /* clang-format on */
 
 /* Makes `c` a condition without waiters. */
-FL_INLINE void fl_cond_init(fl_cond *c);
+FL_INLINE void fl_cond_init(fl_cond *_c)
+{
+	_c->word_ = 0;
+}
 
 /* Returns 0 when no context waits on `c`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
@@ -65,21 +68,14 @@ FL_INLINE void fl_cond_signal(fl_cond *c);
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 
 /* Wakes all present waiters; the mutex may be locked. */
-FL_INLINE void fl_cond_broadcast(fl_cond *c);
-
-FL_INLINE void fl_cond_init(fl_cond *_c)
+FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 {
-	_c->word_ = 0;
+	fl_cond_signal_n(_c, SIZE_MAX);
 }
 
 FL_INLINE void fl_cond_signal(fl_cond *_c)
 {
 	fl_cond_signal_n(_c, 1);
-}
-
-FL_INLINE void fl_cond_broadcast(fl_cond *_c)
-{
-	fl_cond_signal_n(_c, SIZE_MAX);
 }
 
 FL__COND_FORMS(fl_cond, fl_mutex, )

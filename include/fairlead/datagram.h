@@ -53,11 +53,12 @@ typedef struct fl_datagram_address {
  * -EINVAL, -EMFILE, -ENFILE, or:
  *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
  */
-FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *a, const char *host, uint16_t port);
-
-/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
                                                        int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
+{
+	return fl_datagram_address_udp_until(_a, _host, _port, FL_FOREVER, NULL);
+}
 
 /*
  * Stores the address of a path, or of an abstract name, which begins with '@'. Any thread may call
@@ -195,11 +196,14 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *dat
  * As fl_datagram_send(), to an address; NULL: to the connected peer. Tries a full Unix receiver
  * again at least every 32 ms. Also returns -EAFNOSUPPORT, as fl_datagram_connect().
  */
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
-                                                const fl_datagram_address *to);
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
                                                    const fl_datagram_address *to, int64_t deadline,
                                                    fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size,
+                                                const fl_datagram_address *_to)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
+}
 
 /* As fl_datagram_send_to(): -EAGAIN if there is no room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
@@ -217,11 +221,14 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *dat
  *
  * With `peer_errors` receives, but not sends, return the errors of all peers, also unconnected.
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *d, void *buffer, size_t size,
-                                                    fl_datagram_address *from);
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
                                                        fl_datagram_address *from, int64_t deadline,
                                                        fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size,
+                                                    fl_datagram_address *_from)
+{
+	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
+}
 
 /* As fl_datagram_receive(): -EAGAIN if there is no datagram. Callbacks of the loop may call it. */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
@@ -242,10 +249,13 @@ typedef struct fl_datagram_message {
  * that was not, as fl_datagram_send_to(). Those after it were not sent. An error of the network for
  * an earlier one may go unreported.
  */
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
-                                                  unsigned *sent);
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
+                                                  unsigned *_sent)
+{
+	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
+}
 
 /* As fl_datagram_send_many(): -EAGAIN when there is no more room. */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
@@ -258,12 +268,13 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
  *   -EINVAL  `n` is 0
  *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */
-FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
-#define FL_DATAGRAM_MANY 32u
-
-/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
+{
+	return fl_datagram_receive_many_until(_d, _list, _n, FL_FOREVER, NULL);
+}
+#define FL_DATAGRAM_MANY 32u
 
 /* As fl_datagram_receive_many(): -EAGAIN if there is no datagram. */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
@@ -282,11 +293,6 @@ FL_API int fl_datagram_fd(const fl_datagram *d);
 
 FL__SCOPED(fl_datagram, fl_datagram_free)
 
-FL_INLINE int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
-{
-	return fl_datagram_address_udp_until(_a, _host, _port, FL_FOREVER, NULL);
-}
-
 FL_INLINE int fl_datagram_send(fl_datagram *_d, const void *_data, size_t _size)
 {
 	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
@@ -301,26 +307,6 @@ FL_INLINE int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t 
 FL_INLINE int fl_datagram_try_send(fl_datagram *_d, const void *_data, size_t _size)
 {
 	return fl_datagram_try_send_to(_d, _data, _size, NULL);
-}
-
-FL_INLINE int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size, const fl_datagram_address *_to)
-{
-	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_datagram_address *_from)
-{
-	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_datagram_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n, unsigned *_sent)
-{
-	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_datagram_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
-{
-	return fl_datagram_receive_many_until(_d, _list, _n, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -25,9 +25,9 @@
  *                (docs/threads.md).
  *   Forms        fl_x_op(x) waits; fl_x_try_op(x) does not. fl_x_op_until(x, deadline, cancel)
  *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
- *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A
- *                call that can succeed at once does so, even after its deadline, or under a
- *                requested token.
+ *                (-ECANCELED). One comment describes fl_x_op_until() and fl_x_op(). After a
+ *                timeout or a cancel no permit, item or wake was consumed. A call that can succeed
+ *                at once does so, even after its deadline, or under a requested token.
  *   Threads      Every function may be called from any thread. An init and a free require that no
  *                other context uses the object.
  *   Signals      No function may be called from a signal handler.
@@ -69,7 +69,7 @@
 #endif
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
 
-/* A function that is defined at the end of its header. A program may take its address. */
+/* A function that its header defines. A program may take its address. */
 #define FL_INLINE static inline
 
 /*

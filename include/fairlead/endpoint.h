@@ -94,11 +94,12 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  *   -ENOMEM           the client's connect may fail
  *   -ETOOMANYREFS     the client's connect fails
  */
-FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *o, fl_pipe **pipe);
-
-/* As fl_endpoint_accept(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, int64_t deadline,
                                                   fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
+{
+	return fl_endpoint_accept_until(_o, _pipe, FL_FOREVER, NULL);
+}
 
 /* Returns the descriptor, to poll: POLLIN means that a client waits. `o` keeps it. */
 FL_API int fl_endpoint_fd(const fl_endpoint *o);
@@ -123,25 +124,15 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -ENAMETOOLONG     a path above 107 bytes, or a type above FL_ENDPOINT_TYPE_MAX
  *   -EINVAL           the path is NULL or ""
  */
-FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(const char *path, const fl_endpoint_config *config, fl_shm **region,
-                                                fl_pipe **pipe);
-
-/* As fl_endpoint_connect(): -ENOENT comes at once. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_endpoint_connect_until(const char *path, const fl_endpoint_config *config, fl_shm **region,
                                                    fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
-
-FL__SCOPED(fl_endpoint, fl_endpoint_free)
-
-FL_INLINE int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
-{
-	return fl_endpoint_accept_until(_o, _pipe, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_endpoint_connect(const char *_path, const fl_endpoint_config *_config, fl_shm **_region,
-                                  fl_pipe **_pipe)
+FL_INLINE FL_MUST_CHECK int fl_endpoint_connect(const char *_path, const fl_endpoint_config *_config, fl_shm **_region,
+                                                fl_pipe **_pipe)
 {
 	return fl_endpoint_connect_until(_path, _config, _region, _pipe, FL_FOREVER, NULL);
 }
+
+FL__SCOPED(fl_endpoint, fl_endpoint_free)
 
 FL_END_DECLS
 

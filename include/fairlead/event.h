@@ -41,10 +41,16 @@ FL__ASSERT_SIZE(fl_event, 4);
 /* clang-format on */
 
 /* Makes `e` an event that is not set. */
-FL_INLINE void fl_event_init(fl_event *e);
+FL_INLINE void fl_event_init(fl_event *_e)
+{
+	_e->word_ = 0;
+}
 
 /* Makes `e` an auto-reset event that is not set. */
-FL_INLINE void fl_event_init_auto(fl_event *e);
+FL_INLINE void fl_event_init_auto(fl_event *_e)
+{
+	_e->word_ = FL_EVENT_AUTO_;
+}
 
 /*
  * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context is in
@@ -65,19 +71,24 @@ FL_API void fl_event_set(fl_event *e);
 FL_API void fl_event_reset(fl_event *e);
 
 /* Whether `e` is set now. Acquires when true. */
-FL_INLINE bool fl_event_is_set(const fl_event *e);
+FL_INLINE bool fl_event_is_set(const fl_event *_e)
+{
+	/* pairs with the release in fl_event_set() */
+	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_;
+}
 
 /*
  * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Returns 0,
  * -ECANCELED.
  */
-FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *e);
+FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
+{
+	return fl_event_wait_until(_e, FL_FOREVER, NULL);
+}
 
 /* Returns 0 when `e` is set, and resets an auto-reset event. Else returns -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
-
-/* As fl_event_wait(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once, and resets
@@ -85,27 +96,6 @@ FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_c
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;
-
-FL_INLINE void fl_event_init(fl_event *_e)
-{
-	_e->word_ = 0;
-}
-
-FL_INLINE void fl_event_init_auto(fl_event *_e)
-{
-	_e->word_ = FL_EVENT_AUTO_;
-}
-
-FL_INLINE int fl_event_wait(fl_event *_e)
-{
-	return fl_event_wait_until(_e, FL_FOREVER, NULL);
-}
-
-FL_INLINE bool fl_event_is_set(const fl_event *_e)
-{
-	/* pairs with the release in fl_event_set() */
-	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_;
-}
 
 FL_END_DECLS
 

@@ -260,18 +260,23 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. May be called
  * again. Blocks the calling context. Returns 0, or:
- *   -ECANCELED   `e` is closed
+ *   -ECANCELED   `e` is closed, as after -ETIMEDOUT
  *   -EDEADLK     called from a task of `e`, on one of its workers, or in a callback of one of its
  *                tasks; nothing happened
  *   -EOWNERDEAD  in a forked child; nothing happened
  */
-FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *e);
+FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
+{
+	return fl_executor_join_until(_e, FL_FOREVER, NULL);
+}
 
 /* As fl_executor_join(): -EBUSY while tasks are left; `e` is closed. */
-FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
-
-/* As fl_executor_join(); also returns -ETIMEDOUT; `e` is closed then. */
-FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *_e)
+{
+	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+}
 
 /*
  * Waits until no task of `e` is pending or runs, and all callbacks have returned, also those of
@@ -281,8 +286,11 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
  *
  * Memory order: the caller sees what the ended tasks wrote.
  */
-FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
+{
+	return fl_executor_wait_idle_until(_e, FL_FOREVER, NULL);
+}
 
 /*
  * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. Panics
@@ -348,22 +356,6 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats
 FL_API fl_executor *fl_executor_current(void);
 
 FL__SCOPED(fl_executor, fl_executor_free)
-
-FL_INLINE int fl_executor_join(fl_executor *_e)
-{
-	return fl_executor_join_until(_e, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_executor_wait_idle(fl_executor *_e)
-{
-	return fl_executor_wait_idle_until(_e, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_executor_try_join(fl_executor *_e)
-{
-	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
-}
 
 FL_END_DECLS
 

@@ -31,10 +31,11 @@ enum {
  *   -EINVAL  no event, or an unknown one
  *   -EBADF   `fd` is negative
  */
-FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
-
-/* As fl_fd_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
+{
+	return fl_fd_wait_until(_fd, _events, FL_FOREVER, NULL);
+}
 
 /*
  * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
@@ -46,11 +47,12 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
  *   -EBADF    not open for reading
  *   any other error of read()
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int fd, void *buffer, size_t size);
-
-/* As fl_fd_read(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline,
                                               fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int _fd, void *_buffer, size_t _size)
+{
+	return fl_fd_read_until(_fd, _buffer, _size, FL_FOREVER, NULL);
+}
 
 /*
  * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read().
@@ -61,21 +63,9 @@ FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size,
  *   -EBADF    not open for writing
  *   any other error of write()
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int fd, const void *data, size_t size);
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
-
-FL_INLINE int fl_fd_wait(int _fd, unsigned _events)
-{
-	return fl_fd_wait_until(_fd, _events, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_fd_read(int _fd, void *_buffer, size_t _size)
-{
-	return fl_fd_read_until(_fd, _buffer, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_fd_write(int _fd, const void *_data, size_t _size)
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int _fd, const void *_data, size_t _size)
 {
 	return fl_fd_write_until(_fd, _data, _size, FL_FOREVER, NULL);
 }

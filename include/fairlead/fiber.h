@@ -58,17 +58,15 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 /*
  * Waits until the fiber has ended, stores its result in `*result`, which may be NULL, and frees the
  * fiber. Blocks the calling fiber. One joiner at a time: a second joiner panics. Returns 0, or:
- *   -ECANCELED  the fiber runs on, and can be joined again
+ *   -ECANCELED  the fiber runs on, and can be joined again, as after -ETIMEDOUT
  *   -EDEADLK    the caller is the fiber itself; or the fiber runs, and the caller is no fiber of
  *               its loop
  */
-FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *f, int *result);
-
-/* As fl_fiber_join(), but never waits. Also returns -EBUSY: the fiber has not ended. */
-FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
-
-/* As fl_fiber_join(). Also returns -ETIMEDOUT: the fiber runs on, and can be joined again. */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
+{
+	return fl_fiber_join_until(_f, _result, FL_FOREVER, NULL);
+}
 
 /* Requests the fiber's token. Any thread may call it before the fiber is joined. */
 FL_API void fl_fiber_cancel(fl_fiber *f);
@@ -87,6 +85,12 @@ FL_API void fl_fiber_free(fl_fiber *f);
 
 /* Whether the fiber has not ended. */
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
+
+/* As fl_fiber_join(), but never waits. Also returns -EBUSY: the fiber has not ended. */
+FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *_f, int *_result)
+{
+	return fl_fiber_is_alive(_f) ? -EBUSY : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
+}
 
 /* The name, which is valid as long as the fiber. */
 FL_API const char *fl_fiber_name(const fl_fiber *f);
@@ -107,12 +111,15 @@ FL_API extern const fl_on_type fl__on_fiber;
  *   -EINVAL   `n` is above INT_MAX, or `what` is unknown
  *   -EDEADLK  the call would have to wait, and the caller is one of the fibers, or no fiber of
  *             their loop
+ *
+ * After -ETIMEDOUT, or -ECANCELED, fl_fiber_is_alive() tells which have ended.
  */
-FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
-
-/* As fl_fibers_wait(); also returns -ETIMEDOUT. fl_fiber_is_alive() tells which have ended. */
 FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
                                               fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
+{
+	return fl_fibers_wait_until(_fibers, _n, _what, FL_FOREVER, NULL);
+}
 
 /*
  * As fl_futures_as_completed_create(), for fibers. Returns 0, -ENOMEM; -EDEADLK: the caller is one
@@ -129,30 +136,11 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  *   -ECANCELED  the group was cancelled, a member has failed, the deadline has passed, or the loop
  *               is at its end
  */
-FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
-
-/* As fl_group_start(). */
 FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
                                              const fl_fiber_config *config);
-
-FL_INLINE int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
+FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
 {
 	return fl_group_start_with(_g, _function, _arg, NULL);
-}
-
-FL_INLINE int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
-{
-	return fl_fibers_wait_until(_fibers, _n, _what, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_fiber_join(fl_fiber *_f, int *_result)
-{
-	return fl_fiber_join_until(_f, _result, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_fiber_try_join(fl_fiber *_f, int *_result)
-{
-	return fl_fiber_is_alive(_f) ? -EBUSY : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
 }
 
 FL_END_DECLS

@@ -53,23 +53,29 @@ FL_API void fl_future_free(fl_future *f);
  *                or gets the kept result (fl_task_keep_result()).
  *   -EINVAL      `size` is not that of the result type
  */
-FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
-
-/* As fl_future_get(): -EAGAIN while the task has not ended. */
-FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t size);
-
-/* As fl_future_get(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
                                              fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *_f, void *_result, size_t _size)
+{
+	return fl_future_get_until(_f, _result, _size, FL_FOREVER, NULL);
+}
 
 /* Waits for the end of the task. Blocks the calling context. Returns 0, -ECANCELED, -EOWNERDEAD. */
-FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *f);
+FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
+{
+	return fl_future_wait_until(_f, FL_FOREVER, NULL);
+}
 
 /* As fl_future_wait(): -EAGAIN while the task has not ended. */
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
-/* As fl_future_wait(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
+/* As fl_future_get(): -EAGAIN while the task has not ended. */
+FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size_t _size)
+{
+	const int _rc = fl_future_try_wait(_f);
+	return _rc == 0 ? fl_future_get_until(_f, _result, _size, 0, FL_SHIELDED) : _rc;
+}
 
 /* The state. Acquires if it is FL_DONE or FL_CANCELLED. */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
@@ -260,18 +266,25 @@ typedef enum fl_wait_mode {
  * -ENOMEM, or:
  *   -EINVAL      `n` is above INT_MAX, or `what` is unknown
  *   -EOWNERDEAD  in a forked child, if only futures of the parent's tasks could still end the wait
- */
-FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
-
-/*
- * As fl_futures_wait(); also returns -ETIMEDOUT. After that, or -ECANCELED, fl_futures_ended()
- * returns how many have ended, and fl_future_try_wait() which.
+ *
+ * After -ETIMEDOUT, or -ECANCELED, fl_futures_ended() returns how many have ended, and
+ * fl_future_try_wait() which.
  */
 FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
                                                fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
+{
+	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
+}
 
 /* The number of the `n` futures that have ended. Acquires, as fl_future_try_wait(). */
-FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
+FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
+{
+	size_t _ended = 0, _i;
+	for (_i = 0; _i < _n; _i++)
+		_ended += fl_future_try_wait(_f[_i]) == 0;
+	return _ended;
+}
 
 /* An iteration in the order of ends. One context at a time uses it. */
 typedef struct fl_as_completed fl_as_completed;
@@ -288,61 +301,26 @@ FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_
  * the returned fiber; a fiber that was joined or detached before is left out. Blocks the calling
  * context. A worker first runs the tasks that are pending in its own executor. Returns 0, or:
  *   -ENODATA     all were returned
- *   -ECANCELED   may be called again
+ *   -ECANCELED   may be called again, as after -ETIMEDOUT. The same deadline in each call limits the
+ *                whole iteration.
  *   -EDEADLK     of fibers: the call would have to wait, and the caller is no fiber of their loop
  *   -EOWNERDEAD  in a forked child, of an iteration that the child made: the rest are futures of
  *                the parent's tasks that had not ended at the create
  */
-FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
+FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
+                                                    fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
+{
+	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
+}
 
 /* As fl_as_completed_next(): -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
-
-/*
- * As fl_as_completed_next(); also returns -ETIMEDOUT, after which it may be called again. The same
- * deadline in each call limits the whole iteration.
- */
-FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
-                                                    fl_cancel_token *cancel);
 
 /* Frees the iteration. Panics while a fiber waits in fl_as_completed_next(). */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)
-
-FL_INLINE int fl_future_get(fl_future *_f, void *_result, size_t _size)
-{
-	return fl_future_get_until(_f, _result, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_future_try_get(fl_future *_f, void *_result, size_t _size)
-{
-	const int _rc = fl_future_try_wait(_f);
-	return _rc == 0 ? fl_future_get_until(_f, _result, _size, 0, FL_SHIELDED) : _rc;
-}
-
-FL_INLINE int fl_future_wait(fl_future *_f)
-{
-	return fl_future_wait_until(_f, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
-{
-	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
-}
-
-FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
-{
-	size_t _ended = 0, _i;
-	for (_i = 0; _i < _n; _i++)
-		_ended += fl_future_try_wait(_f[_i]) == 0;
-	return _ended;
-}
-
-FL_INLINE int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
-{
-	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

@@ -82,20 +82,21 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   FL_ETASK    the task of argument `*index` failed or was cancelled (see fl_imap_error()).
  *               `*result` is untouched, or gets the kept result (fl_task_keep_result()).
  *   -ENODATA    all were returned
- *   -ECANCELED  this wait was cancelled, and may be called again
+ *   -ECANCELED  this wait was cancelled, and may be called again, as after its deadline
  *
  * or, once nothing is under way, the reason for an early end: -ETIMEDOUT, -ECANCELED, or the error
  * of the config's `next`. After an error of fl_submit() for the next chunk, the next call submits
  * that chunk again. Memory order: the caller sees what the task wrote.
  */
-FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
+FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
+                                            fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_result)
+{
+	return fl_imap_next_until(_it, _index, _result, FL_FOREVER, NULL);
+}
 
 /* As fl_imap_next(): -EAGAIN while there is no result. The sequential executor runs a task. */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
-
-/* As fl_imap_next(); also returns -ETIMEDOUT, after which it may be called again. */
-FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
-                                            fl_cancel_token *cancel);
 
 /* The error of the task for which FL_ETASK was last returned, as fl_future_error(); 0: none. */
 FL_API int fl_imap_error(const fl_imap *it);
@@ -110,11 +111,6 @@ FL_API const char *fl_imap_message(const fl_imap *it);
 FL_API void fl_imap_free(fl_imap *it);
 
 FL__SCOPED(fl_imap, fl_imap_free)
-
-FL_INLINE int fl_imap_next(fl_imap *_it, size_t *_index, void *_result)
-{
-	return fl_imap_next_until(_it, _index, _result, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

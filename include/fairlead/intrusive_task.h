@@ -82,7 +82,7 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
  * its memory freed. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
  * context. Returns:
  *   0             also if the task was not submitted
- *   -ECANCELED    the task is not joined
+ *   -ECANCELED    the task is not joined, as after -ETIMEDOUT
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
  *                 fl_parallel_invoke() runs on another worker
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
@@ -91,14 +91,15 @@ FL_API fl_future *fl_intrusive_task_future(fl_intrusive_task *task);
  *
  * Memory order: after a join the caller sees what the task and its callbacks wrote.
  */
-FL_INLINE FL_MUST_CHECK int fl_intrusive_task_join(fl_intrusive_task *task);
+FL_API FL_MUST_CHECK int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline,
+                                                      fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_intrusive_task_join(fl_intrusive_task *_task)
+{
+	return fl_intrusive_task_join_until(_task, FL_FOREVER, NULL);
+}
 
 /* As fl_intrusive_task_join(), without help: -EBUSY until it has ended and nothing uses it. */
 FL_API FL_MUST_CHECK int fl_intrusive_task_try_join(fl_intrusive_task *task);
-
-/* As fl_intrusive_task_join(); also returns -ETIMEDOUT: the task is not joined. */
-FL_API FL_MUST_CHECK int fl_intrusive_task_join_until(fl_intrusive_task *task, int64_t deadline,
-                                                      fl_cancel_token *cancel);
 
 /*
  * FL_SCOPED(fl_intrusive_task) t = FL_INTRUSIVE_TASK_INIT; is joined when the scope ends; no cancel
@@ -109,11 +110,6 @@ static inline void fl__scoped_fl_intrusive_task(fl_intrusive_task *_task)
 {
 	/* 0; or in a forked child -EOWNERDEAD, where there is nothing to do */
 	FL_IGNORE(fl_intrusive_task_join_until(_task, FL_FOREVER, FL_SHIELDED));
-}
-
-FL_INLINE int fl_intrusive_task_join(fl_intrusive_task *_task)
-{
-	return fl_intrusive_task_join_until(_task, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

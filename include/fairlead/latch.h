@@ -36,7 +36,13 @@ FL__ASSERT_SIZE(fl_latch, 4);
 /* clang-format on */
 
 /* Makes `l` a latch of `count`. Returns 0, -EINVAL above FL_LATCH_MAX. */
-FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
+FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
+{
+	if (_count > FL_LATCH_MAX)
+		return -EINVAL;
+	_l->word_ = _count;
+	return 0;
+}
 
 /* Returns 0 when no context waits on `l`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
@@ -45,43 +51,27 @@ FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
 /* The remaining count. Acquires when it is 0. */
-FL_INLINE uint32_t fl_latch_count(const fl_latch *l);
-
-/* Waits for zero. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
-
-/* Returns 0 when the count is zero, else -EAGAIN. */
-FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
-
-/* As fl_latch_wait(): 0, -ECANCELED. Also -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
-
-/* For FL_WAIT_ANY(): ready at zero. */
-#define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
-FL_API extern const fl_on_type fl__on_latch;
-
-FL_INLINE int fl_latch_init(fl_latch *_l, uint32_t _count)
-{
-	if (_count > FL_LATCH_MAX)
-		return -EINVAL;
-	_l->word_ = _count;
-	return 0;
-}
-
-FL_INLINE int fl_latch_wait(fl_latch *_l)
-{
-	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_latch_try_wait(fl_latch *_l)
-{
-	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
-}
-
 FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
 {
 	return fl__load_acquire(&_l->word_) & FL_LATCH_MAX; /* pairs with fl_latch_count_down() */
 }
+
+/* Waits for zero. Blocks the calling context. Returns 0, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)
+{
+	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
+}
+
+/* Returns 0 when the count is zero, else -EAGAIN. */
+FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *_l)
+{
+	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
+}
+
+/* For FL_WAIT_ANY(): ready at zero. */
+#define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
+FL_API extern const fl_on_type fl__on_latch;
 
 FL_END_DECLS
 

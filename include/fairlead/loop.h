@@ -184,19 +184,19 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * function, and the function before the return. Returns -ENOMEM, or:
  *   0            the function has ended; also if the caller was cancelled during the call, unless
  *                the function returned -ECANCELED
- *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
+ *   -ECANCELED, -ETIMEDOUT
+ *                the caller was cancelled, or the deadline has passed: the function was not
+ *                called, or returned -ECANCELED
  *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
  *   -EAGAIN      not called: there is no thread, and none can be started
  *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  */
-FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
-
-/*
- * As fl_to_thread(). Also returns -ETIMEDOUT: the deadline has passed, and the function was not
- * called, or returned -ECANCELED.
- */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
                                             fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
+{
+	return fl_to_thread_until(_function, _arg, _result, FL_FOREVER, NULL);
+}
 
 /*
  * Reports which fiber holds up its loop: it computes for long, or waits outside of the library.
@@ -227,11 +227,6 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
  * state and its stack. Called in a fiber or a callback of the loop. Waits for the file.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
-
-FL_INLINE int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
-{
-	return fl_to_thread_until(_function, _arg, _result, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

@@ -52,12 +52,13 @@ typedef struct fl_address {
  *   -EINVAL     `n` is 0
  *   an error of the table above
  */
-FL_INLINE FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned n);
-#define FL_ADDRESSES_MAX 32u /* further addresses of a name are ignored */
-
-/* As fl_resolve(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_resolve_until(const char *host, fl_address *list, unsigned n, int64_t deadline,
                                           fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_resolve(const char *_host, fl_address *_list, unsigned _n)
+{
+	return fl_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
+}
+#define FL_ADDRESSES_MAX 32u /* further addresses of a name are ignored */
 
 typedef struct fl_listener fl_listener;
 
@@ -118,13 +119,14 @@ FL_API void fl_listener_close(fl_listener *l);
  *   -EPIPE            the listener is closed
  *   -EBUSY            another fiber accepts
  */
-FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
+FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *_l, fl_stream **_s)
+{
+	return fl_accept_until(_l, _s, FL_FOREVER, NULL);
+}
 
 /* As fl_accept(): -EAGAIN if there is no connection. Callbacks of the loop may call it. */
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
-
-/* As fl_accept(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
 
 /* The TCP port; 0: a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
@@ -138,14 +140,15 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * fiber. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               the last attempt failed, preferably with an error of the remote side
- *   -ETIMEDOUT  the system gave up, after minutes
+ *   -ETIMEDOUT  the system gave up, after minutes; or the deadline, which includes the lookup
  *   an error of the table above, or another error of the system
  */
-FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port);
-
-/* As fl_connect_tcp(). Also returns -ETIMEDOUT at the deadline, which includes the lookup. */
 FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
                                               fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
+{
+	return fl_connect_tcp_until(_s, _host, _port, FL_FOREVER, NULL);
+}
 
 /*
  * Connects to a path, or to an abstract name, which begins with '@'. Blocks the calling fiber while
@@ -159,33 +162,14 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
  *   -ENOTSOCK      the file is no socket
  *   -EPROTOTYPE    not a stream socket
  */
-FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
-
-/* As fl_connect_unix(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
                                                fl_cancel_token *cancel);
-
-FL__SCOPED(fl_listener, fl_listener_free)
-
-FL_INLINE int fl_resolve(const char *_host, fl_address *_list, unsigned _n)
-{
-	return fl_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_accept(fl_listener *_l, fl_stream **_s)
-{
-	return fl_accept_until(_l, _s, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
-{
-	return fl_connect_tcp_until(_s, _host, _port, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_connect_unix(fl_stream **_s, const char *_path)
+FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **_s, const char *_path)
 {
 	return fl_connect_unix_until(_s, _path, FL_FOREVER, NULL);
 }
+
+FL__SCOPED(fl_listener, fl_listener_free)
 
 FL_END_DECLS
 

@@ -40,26 +40,21 @@ FL__ASSERT_SIZE(fl_once, 4);
  * Calls `function` unless it has succeeded. Blocks the calling context while another context runs
  * it. Returns:
  *   0            the function has succeeded, now or before
- *   -ECANCELED   cancelled while another context ran it
+ *   -ECANCELED   cancelled while another context ran it; neither a cancel nor a deadline ends
+ *                the function
  *   other        what the function returned: this call ran it, and it failed
  */
-FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
-
-/* As fl_once_call(): -EBUSY while another context runs the function. */
-FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
-
-/* As fl_once_call(). Also returns -ETIMEDOUT. The deadline does not bound the function. */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
                                             fl_cancel_token *cancel);
-
-/* Whether the function has succeeded. Acquires when true. */
-FL_INLINE bool fl_once_is_done(const fl_once *o);
-
-FL_INLINE int fl_once_call(fl_once *_o, int (*_function)(void *), void *_arg)
+FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *_o, int (*_function)(void *arg), void *_arg)
 {
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
 }
 
+/* As fl_once_call(): -EBUSY while another context runs the function. */
+FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
+
+/* Whether the function has succeeded. Acquires when true. */
 FL_INLINE bool fl_once_is_done(const fl_once *_o)
 {
 	/* pairs with the release at the end of the call */

@@ -94,14 +94,19 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, siz
  *   -EINVAL  above FL_PIPE_FDS_MAX, or `fds` is NULL and `n` is not 0
  *   -EBADF   one of the descriptors is not open
  */
-FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
-
-/* As fl_pipe_send_fds: -EAGAIN if the pipe is full. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
-
-/* As fl_pipe_send_fds; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL_FOREVER, NULL);
+}
+
+/* As fl_pipe_send_fds: -EAGAIN if the pipe is full. */
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds,
+                                                 unsigned _n)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL__TRY, FL_SHIELDED);
+}
 
 /*
  * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
@@ -134,16 +139,20 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t 
  * close-on-exec. `*n` is the capacity of `fds`, then the number of descriptors. -EMSGSIZE also if
  * the descriptors do not fit; `*size` and `*n` then say what the message has.
  */
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                             unsigned *n);
-
-/* As fl_pipe_recv_fds: -EAGAIN if there is no message. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                                 unsigned *n);
-
-/* As fl_pipe_recv_fds; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
+                                             unsigned *_n)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
+}
+
+/* As fl_pipe_recv_fds: -EAGAIN if there is no message. */
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
+                                                 unsigned *_n)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL__TRY, FL_SHIELDED);
+}
 
 /* For FL_WAIT_ANY(): ready while a receive would not wait. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
@@ -171,16 +180,6 @@ FL_INLINE int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, i
 	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, _deadline, _cancel);
 }
 
-FL_INLINE int fl_pipe_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL__TRY, FL_SHIELDED);
-}
-
 FL_INLINE int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
@@ -195,16 +194,6 @@ FL_INLINE int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_
                                  fl_cancel_token *_cancel)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
-}
-
-FL_INLINE int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds, unsigned *_n)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds, unsigned *_n)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL__TRY, FL_SHIELDED);
 }
 
 FL_END_DECLS

@@ -220,14 +220,19 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  *   -EOWNERDEAD  the fork server died before, so the status is not known; or in a forked child
  *   -ECHILD      other code has reaped the process (waitpid(), or SIGCHLD is ignored)
  */
-FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
-
-/* As fl_process_join: -EBUSY while the process runs. */
-FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
-
-/* As fl_process_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
                                                fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_status)
+{
+	return fl_process_join_until(_p, _status, FL_FOREVER, NULL);
+}
+
+/* As fl_process_join: -EBUSY while the process runs. */
+FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
+{
+	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+}
 
 /*
  * Sends a signal to the process, never to another that got its number. Returns 0, -EOWNERDEAD, or:
@@ -238,10 +243,16 @@ FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status 
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
 /* Sends SIGTERM. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
-FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *p);
+FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
+{
+	return fl_process_signal(_p, SIGTERM);
+}
 
 /* Sends SIGKILL. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
-FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
+FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
+{
+	return fl_process_signal(_p, SIGKILL);
+}
 
 /*
  * Stops the process: sends SIGTERM, and SIGCONT in case it is stopped. If it still runs `grace` ns
@@ -315,27 +326,6 @@ FL_API int fl_process_fd(unsigned i);
 FL_API extern const fl_on_type fl__on_process;
 
 FL__SCOPED(fl_process, fl_process_free)
-
-FL_INLINE int fl_process_join(fl_process *_p, fl_process_status *_status)
-{
-	return fl_process_join_until(_p, _status, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_process_try_join(fl_process *_p, fl_process_status *_status)
-{
-	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
-}
-
-FL_INLINE int fl_process_terminate(fl_process *_p)
-{
-	return fl_process_signal(_p, SIGTERM);
-}
-
-FL_INLINE int fl_process_kill(fl_process *_p)
-{
-	return fl_process_signal(_p, SIGKILL);
-}
 
 FL_END_DECLS
 

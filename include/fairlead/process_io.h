@@ -58,11 +58,12 @@ typedef struct fl_process_io {
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
  *   any other error of read() or write()
  */
-FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *p, fl_process_io *io, fl_process_status *status);
-
-/* As fl_process_communicate; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io *_io, fl_process_status *_status)
+{
+	return fl_process_communicate_until(_p, _io, _status, FL_FOREVER, NULL);
+}
 
 /*
  * Starts a process, communicates with it, and frees its handle. Outputs that `config` leaves 0 are
@@ -77,10 +78,13 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
  * of fl_process_start(), those of fl_process_communicate(); after -ETIMEDOUT, -ECANCELED,
  * -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
  */
-FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *config, fl_process_io *io,
-                                           fl_process_status *status);
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_process_io *_io,
+                                           fl_process_status *_status)
+{
+	return fl_process_run_until(_config, _io, _status, FL_FOREVER, NULL);
+}
 
 #define FL_PROCESS_GRACE FL_S(2)
 
@@ -90,16 +94,6 @@ FL_API void fl_process_io_free(fl_process_io *io);
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)
 {
 	fl_process_io_free(_io);
-}
-
-FL_INLINE int fl_process_communicate(fl_process *_p, fl_process_io *_io, fl_process_status *_status)
-{
-	return fl_process_communicate_until(_p, _io, _status, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_process_run(const fl_process_config *_config, fl_process_io *_io, fl_process_status *_status)
-{
-	return fl_process_run_until(_config, _io, _status, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -190,19 +190,23 @@ FL_API void fl_queue_task_done(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /* Waits until all items are done. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *q);
-
-/* Returns 0 if all items that were put are done, else -EBUSY. */
-FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
-
-/* As fl_queue_join(); also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
+{
+	return fl_queue_join_until(_q, FL_FOREVER, NULL);
+}
 
 /*
  * How many items were put and are not done. 0 is exact; another result may be out of date. A put to
  * an unbounded FL_FIFO queue counts from its beginning.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
+
+/* Returns 0 if all items that were put are done, else -EBUSY. */
+FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *_q)
+{
+	return fl_queue_unfinished(_q) == 0 ? 0 : -EBUSY;
+}
 
 /* How many items are in `q`; may be out of date. A put that has failed is not counted. */
 FL_API size_t fl_queue_length(fl_queue *q);
@@ -228,16 +232,6 @@ FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
 FL__SCOPED(fl_queue, fl_queue_free)
 FL__QUEUE_FORMS(fl_queue, , FL_FOREVER, NULL)
-
-FL_INLINE int fl_queue_join(fl_queue *_q)
-{
-	return fl_queue_join_until(_q, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_queue_try_join(fl_queue *_q)
-{
-	return fl_queue_unfinished(_q) == 0 ? 0 : -EBUSY;
-}
 
 FL_END_DECLS
 

@@ -32,7 +32,12 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex. */
-FL_INLINE void fl_rmutex_init(fl_rmutex *m);
+FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
+{
+	_m->owner_ = 0;
+	_m->depth_ = 0;
+	fl_mutex_init(&_m->mutex_);
+}
 
 /* As fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for it. */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
@@ -100,13 +105,6 @@ static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)
 static inline void fl__rmutex_locked_end(fl_rmutex **_m)
 {
 	fl_rmutex_unlock(*_m);
-}
-
-FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
-{
-	_m->owner_ = 0;
-	_m->depth_ = 0;
-	fl_mutex_init(&_m->mutex_);
 }
 
 FL__COND_FORMS(fl_cond, fl_rmutex, _rmutex)

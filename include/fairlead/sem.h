@@ -45,32 +45,51 @@ FL__ASSERT_SIZE(fl_sem, 8);
 /* clang-format on */
 
 /* Makes `s` a semaphore of `permits`, without a bound. Returns 0, -EINVAL above FL_SEM_MAX. */
-FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
+FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
+{
+	if (_permits > FL_SEM_MAX)
+		return -EINVAL;
+	_s->word_ = _permits;
+	_s->bound_ = 0;
+	return 0;
+}
 
 /*
  * Makes `s` a semaphore of `permits` that never has more than `bound`. Returns 0, or:
  *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
  */
-FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
+FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, uint32_t _bound)
+{
+	if (_bound == 0 || _bound > FL_SEM_MAX || _permits > _bound)
+		return -EINVAL;
+	_s->word_ = _permits;
+	_s->bound_ = _bound;
+	return 0;
+}
 
 /* Returns 0 when no context waits on `s`, else -EBUSY. */
 FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ECANCELED. */
-FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
+FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
+{
+	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
+}
 
 /* Takes a permit that is free now and not kept for a waiter: 0. Else -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
-
-/* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Takes `n` permits, all or none; 0 takes none. Blocks the calling context. Returns 0, -ECANCELED,
  * or:
  *   -EINVAL  `n` exceeds the bound or FL_SEM_MAX
  */
-FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
+FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
+{
+	return fl_sem_acquire_n_until(_s, _n, FL_FOREVER, NULL);
+}
 
 /*
  * Takes `n` permits that are free and not kept for a waiter. Returns 0; -EAGAIN: too few are free;
@@ -78,20 +97,20 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
  */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
-/* As fl_sem_acquire_n(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel);
-
 /* Adds a permit. Panics above the bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
 /* Adds `n` permits, or none, at once. Wakes only waiters that it serves. Panics above the bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
-/* As fl_sem_release(), where a release too many is no bug. Returns 0; -EOVERFLOW: too many. */
-FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
-
 /* As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW. */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
+
+/* As fl_sem_release(), where a release too many is no bug. Returns 0; -EOVERFLOW: too many. */
+FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *_s)
+{
+	return fl_sem_try_release_n(_s, 1);
+}
 
 /*
  * Adds a permit. May be called in a signal handler, whatever the signal interrupted. Keeps errno.
@@ -106,39 +125,6 @@ FL_API uint32_t fl_sem_value(const fl_sem *s);
 /* For FL_WAIT_ANY(): ready while a permit is free and not kept for a waiter. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
-
-FL_INLINE int fl_sem_init(fl_sem *_s, uint32_t _permits)
-{
-	if (_permits > FL_SEM_MAX)
-		return -EINVAL;
-	_s->word_ = _permits;
-	_s->bound_ = 0;
-	return 0;
-}
-
-FL_INLINE int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, uint32_t _bound)
-{
-	if (_bound == 0 || _bound > FL_SEM_MAX || _permits > _bound)
-		return -EINVAL;
-	_s->word_ = _permits;
-	_s->bound_ = _bound;
-	return 0;
-}
-
-FL_INLINE int fl_sem_acquire(fl_sem *_s)
-{
-	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
-{
-	return fl_sem_acquire_n_until(_s, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_sem_try_release(fl_sem *_s)
-{
-	return fl_sem_try_release_n(_s, 1);
-}
 
 FL_END_DECLS
 

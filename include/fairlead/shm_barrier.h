@@ -44,15 +44,26 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 #define FL_SHM_BARRIER_MAX 0xfffffu
 
 /* Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Returns 0, or -EINVAL. */
-FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
+FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
+{
+	if (_parties == 0 || _parties > FL_SHM_BARRIER_MAX)
+		return -EINVAL;
+	memset(_b, 0, sizeof *_b);
+	_b->parties_ = _parties;
+	return 0;
+}
 
 /*
  * Waits until all parties have arrived. Blocks the calling context. Returns -EBADMSG, or:
  *   0 to parties - 1  passed: the order of arrival
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
- *   -ECANCELED        cancelled; the barrier is now broken
+ *   -ECANCELED        cancelled; the barrier is now broken, as after -ETIMEDOUT
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
+FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
+{
+	return fl_shm_barrier_wait_until(_b, FL_FOREVER, NULL);
+}
 
 /*
  * Arrives and passes if the caller is the last party. Otherwise does not arrive. Returns -EBADMSG,
@@ -63,9 +74,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
  *   -EBUSY       a process that is stopped in a call (above) blocked this call for a millisecond
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
-
-/* As fl_shm_barrier_wait(). Also returns -ETIMEDOUT; the barrier is then broken. */
-FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
 /* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process (above). Returns 0, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
@@ -78,20 +86,6 @@ FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
 /* How many parties have arrived at `b`, including killed ones. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
-
-FL_INLINE int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
-{
-	if (_parties == 0 || _parties > FL_SHM_BARRIER_MAX)
-		return -EINVAL;
-	memset(_b, 0, sizeof *_b);
-	_b->parties_ = _parties;
-	return 0;
-}
-
-FL_INLINE int fl_shm_barrier_wait(fl_shm_barrier *_b)
-{
-	return fl_shm_barrier_wait_until(_b, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

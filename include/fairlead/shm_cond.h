@@ -51,7 +51,11 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 /* clang-format on */
 
 /* Makes `c` a condition without waiters. */
-FL_INLINE void fl_shm_cond_init(fl_shm_cond *c);
+FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
+{
+	const fl_shm_cond _value = FL_SHM_COND_INIT;
+	*_c = _value;
+}
 
 /*
  * Returns 0 if no context waits on `c`, else -EBUSY. A waiter that was killed, or that gave up
@@ -86,12 +90,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
 
 /* Wakes all waiters. Called before the change, with the mutex held. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
-
-FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
-{
-	const fl_shm_cond _value = FL_SHM_COND_INIT;
-	*_c = _value;
-}
 
 FL__COND_FORMS(fl_shm_cond, fl_shm_mutex, )
 

@@ -42,7 +42,10 @@ FL__ASSERT_SIZE(fl_shm_event, 96);
 #define FL_SHM_EVENT_SET_ 1u
 
 /* Makes `e` an event that is not set, as zeroed memory is. */
-FL_INLINE void fl_shm_event_init(fl_shm_event *e);
+FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
+{
+	memset(_e, 0, sizeof *_e);
+}
 
 /*
  * Sets `e` and wakes all its waiters. Releases, even if `e` was set before. Waits only while a
@@ -57,41 +60,28 @@ FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
 /* True if `e` is set now. Acquires when true. */
-FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *e);
-
-/* Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG. */
-FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
-
-/* Returns 0 if `e` is set, else -EAGAIN. */
-FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
-
-/* As fl_shm_event_wait(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
-
-/* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */
-#define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
-FL_API extern const fl_on_type fl__on_shm_event;
-
-FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
-{
-	memset(_e, 0, sizeof *_e);
-}
-
-FL_INLINE int fl_shm_event_wait(fl_shm_event *_e)
-{
-	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_event_try_wait(fl_shm_event *_e)
-{
-	return fl_shm_event_is_set(_e) ? 0 : -EAGAIN;
-}
-
 FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 {
 	/* pairs with the releases of fl_shm_event_set() */
 	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_;
 }
+
+/* Waits until `e` is set. Blocks the calling context. Returns 0, -ECANCELED, -EBADMSG. */
+FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
+{
+	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
+}
+
+/* Returns 0 if `e` is set, else -EAGAIN. */
+FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *_e)
+{
+	return fl_shm_event_is_set(_e) ? 0 : -EAGAIN;
+}
+
+/* For FL_WAIT_ANY(): ready while `e` is set. It may miss a set that is reset at once. */
+#define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
+FL_API extern const fl_on_type fl__on_shm_event;
 
 FL_END_DECLS
 

@@ -65,10 +65,18 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex, as zeroed memory is. */
-FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
+FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
+{
+	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
+	*_m = _value;
+}
 
 /* As fl_shm_mutex_init(): makes `m` a recursive mutex. */
-FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *m);
+FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
+{
+	const fl_shm_mutex _value = FL_SHM_MUTEX_RECURSIVE_INIT;
+	*_m = _value;
+}
 
 /*
  * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
@@ -138,18 +146,6 @@ static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 {
 	if (_locked->mutex_)
 		fl_shm_mutex_unlock(_locked->mutex_);
-}
-
-FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
-{
-	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
-	*_m = _value;
-}
-
-FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
-{
-	const fl_shm_mutex _value = FL_SHM_MUTEX_RECURSIVE_INIT;
-	*_m = _value;
 }
 
 FL_INLINE int fl_shm_mutex_lock(fl_shm_mutex *_m)

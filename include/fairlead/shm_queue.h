@@ -151,14 +151,18 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
  * -EPIPE, -ECANCELED, -EINVAL, -EBADMSG, or:
  *   -EMSGSIZE  the frame does not fit into an empty queue
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
-
-/* As fl_shm_queue_put_frame(); also returns -EBUSY; -EAGAIN: no space. */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
-
-/* As fl_shm_queue_put_frame(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
                                                       fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
+{
+	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL_FOREVER, NULL);
+}
+
+/* As fl_shm_queue_put_frame(); also returns -EBUSY; -EAGAIN: no space. */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
+{
+	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL__TRY, FL_SHIELDED);
+}
 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
@@ -167,14 +171,18 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const voi
  *              queue
  *   -EPIPE     closed and drained
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
-
-/* As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
-
-/* As fl_shm_queue_get_frame(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
+}
+
+/* As fl_shm_queue_get_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: empty. */
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL__TRY, FL_SHIELDED);
+}
 
 /*
  * Closes `q`: later and blocked puts fail, and the contents can still be got. May be called again.
@@ -199,13 +207,18 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
  * Waits until every item that was put is done. Blocks the calling context. Returns 0, -ECANCELED,
  * -EBADMSG. Counts wrap: at most 2^32 - 1 items may be put and not done.
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
+FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
+{
+	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
+}
 
 /* Returns 0 if every item is done, else -EBUSY; -EBADMSG. */
-FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
-
-/* As fl_shm_queue_join(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *_q)
+{
+	const int _rc = fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
+	return _rc == -EAGAIN ? -EBUSY : _rc;
+}
 
 /* How many items or frames are in `q`, possibly out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
@@ -230,37 +243,6 @@ FL_API extern const fl_on_type fl__on_shm_queue, fl__on_shm_queue_space;
 FL__SCOPED(fl_shm_queue, fl_shm_queue_free)
 FL__QUEUE_FORMS(fl_shm_queue, , FL_FOREVER, NULL)
 FL__QUEUE_FORMS(fl_shm_queue, try_, FL__TRY, FL_SHIELDED)
-
-FL_INLINE int fl_shm_queue_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
-{
-	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
-{
-	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE int fl_shm_queue_join(fl_shm_queue *_q)
-{
-	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
-{
-	const int _rc = fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
-	return _rc == -EAGAIN ? -EBUSY : _rc;
-}
 
 FL_END_DECLS
 

@@ -43,16 +43,24 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
 /* Makes `s` a semaphore of `permits`. Returns 0, or -EINVAL: above FL_SHM_SEM_MAX. */
-FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
+{
+	if (_permits > FL_SHM_SEM_MAX)
+		return -EINVAL;
+	memset(_s, 0, sizeof *_s);
+	_s->word_ = _permits;
+	return 0;
+}
 
 /* Acquires a permit. Blocks the calling context for a free one. Returns 0, -ECANCELED, -EBADMSG. */
-FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
+FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
+{
+	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);
+}
 
 /* Acquires a permit if one is free: 0, else -EAGAIN. */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
-
-/* As fl_shm_sem_acquire(). Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Releases a permit. Waits only while a process is stopped in a call (above). Returns 0,
@@ -70,20 +78,6 @@ FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 /* For FL_WAIT_ANY(): ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
-
-FL_INLINE int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
-{
-	if (_permits > FL_SHM_SEM_MAX)
-		return -EINVAL;
-	memset(_s, 0, sizeof *_s);
-	_s->word_ = _permits;
-	return 0;
-}
-
-FL_INLINE int fl_shm_sem_acquire(fl_shm_sem *_s)
-{
-	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);
-}
 
 FL_INLINE int fl_shm_sem_release(fl_shm_sem *_s)
 {

@@ -46,10 +46,11 @@ FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, s
 FL_API void fl_signals_free(fl_signals *s);
 
 /* Waits for a signal, and returns its number, or -ECANCELED. Blocks the calling context. */
-FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
-
-/* As fl_signals_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
+{
+	return fl_signals_wait_until(_s, FL_FOREVER, NULL);
+}
 
 /* Takes a pending signal, and returns its number; -EAGAIN: none is pending. */
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
@@ -58,11 +59,6 @@ FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 FL_API int fl_signals_fd(const fl_signals *s);
 
 FL__SCOPED(fl_signals, fl_signals_free)
-
-FL_INLINE int fl_signals_wait(fl_signals *_s)
-{
-	return fl_signals_wait_until(_s, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

@@ -88,11 +88,12 @@ FL_API void fl_stream_abort(fl_stream *s);
  *   0        the end
  *   -EINVAL  `size` is 0
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
-
-/* As fl_stream_read(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                   fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *_s, void *_buffer, size_t _size)
+{
+	return fl_stream_read_until(_s, _buffer, _size, FL_FOREVER, NULL);
+}
 
 /* As fl_stream_read(): -EAGAIN if there are no bytes. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size);
@@ -103,9 +104,12 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size
  *   -ECANCELED
  *   -ENOMEM     see fl_stream_got()
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size);
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
                                                           fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buffer, size_t _size)
+{
+	return fl_stream_read_exactly_until(_s, _buffer, _size, FL_FOREVER, NULL);
+}
 
 /*
  * Reads up to and including the first `delimiter`, of `delimiter_size` bytes; at the end of the
@@ -115,18 +119,33 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *bu
  *   -EMSGSIZE  no delimiter in the next `size` bytes, or in FL_STREAM_LIMIT; the bytes stay
  *   -EINVAL    `size` or `delimiter_size` is 0
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter,
-                                                  size_t delimiter_size);
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
                                                      size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *_s, void *_buffer, size_t _size, const void *_delimiter,
+                                                  size_t _delimiter_size)
+{
+	return fl_stream_read_to_until(_s, _buffer, _size, _delimiter, _delimiter_size, FL_FOREVER, NULL);
+}
 
 /*
  * As fl_stream_read_to() with a newline, and stores a NUL behind the line: one of the `size` bytes,
  * not counted in the result. -EINVAL: `size` is below 2.
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
-                                                          fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, int64_t _deadline,
+                                                          fl_cancel_token *_cancel)
+{
+	ssize_t _n;
+	if (_size < 2)
+		return -EINVAL;
+	_n = fl_stream_read_to_until(_s, _line, _size - 1, "\n", 1, _deadline, _cancel);
+	if (_n >= 0)
+		_line[_n] = '\0';
+	return _n;
+}
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, size_t _size)
+{
+	return fl_stream_read_line_until(_s, _line, _size, FL_FOREVER, NULL);
+}
 
 /*
  * How many bytes the last read has left in the caller's buffer and not in the stream: not 0 only
@@ -142,9 +161,12 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *   -EPIPE   after fl_stream_close_write(), or the peer no longer reads
  *   -ENOMEM  of the system
  */
-FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t size);
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
                                                fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, size_t _size)
+{
+	return fl_stream_write_until(_s, _data, _size, FL_FOREVER, NULL);
+}
 
 /*
  * Writes the bytes for which there is room. Returns the number of written bytes, or as
@@ -154,11 +176,12 @@ FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, s
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
 /* As fl_stream_write(), of `n` parts in order. Returns 0, -EPIPE, -ECANCELED, -ENOMEM. */
-FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n);
-
-/* As fl_stream_writev(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
                                                 fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
+{
+	return fl_stream_writev_until(_s, _parts, _n, FL_FOREVER, NULL);
+}
 
 /*
  * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps, over a
@@ -169,11 +192,13 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
  *   -EBADF         one of the descriptors is not open
  *   -ENOTSUP       no Unix socket
  */
-FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n);
-
-/* As fl_stream_send_fds(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data, size_t _size, const int *_fds,
+                                               unsigned _n)
+{
+	return fl_stream_send_fds_until(_s, _data, _size, _fds, _n, FL_FOREVER, NULL);
+}
 
 /*
  * As fl_stream_read(), with the descriptors that have come along, which then belong to the caller
@@ -190,11 +215,13 @@ FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data
  *   -ENOMEM    of the system; or no memory to keep the bytes after one of the errors above:
  *              fl_stream_got() of them are in `buffer`
  */
-FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n);
-
-/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buffer, size_t _size, int *_fds,
+                                                      unsigned *_n)
+{
+	return fl_stream_receive_fds_until(_s, _buffer, _size, _fds, _n, FL_FOREVER, NULL);
+}
 
 /* How many bytes the last write has passed to the system, also if it has failed or is not over. */
 FL_API size_t fl_stream_written(const fl_stream *s);
@@ -250,59 +277,6 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 
 FL__SCOPED(fl_stream, fl_stream_free)
-
-FL_INLINE ssize_t fl_stream_read(fl_stream *_s, void *_buffer, size_t _size)
-{
-	return fl_stream_read_until(_s, _buffer, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buffer, size_t _size)
-{
-	return fl_stream_read_exactly_until(_s, _buffer, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_stream_read_to(fl_stream *_s, void *_buffer, size_t _size, const void *_delimiter,
-                                    size_t _delimiter_size)
-{
-	return fl_stream_read_to_until(_s, _buffer, _size, _delimiter, _delimiter_size, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_stream_read_line(fl_stream *_s, char *_line, size_t _size)
-{
-	return fl_stream_read_line_until(_s, _line, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, int64_t _deadline,
-                                            fl_cancel_token *_cancel)
-{
-	ssize_t _n;
-	if (_size < 2)
-		return -EINVAL;
-	_n = fl_stream_read_to_until(_s, _line, _size - 1, "\n", 1, _deadline, _cancel);
-	if (_n >= 0)
-		_line[_n] = '\0';
-	return _n;
-}
-
-FL_INLINE int fl_stream_write(fl_stream *_s, const void *_data, size_t _size)
-{
-	return fl_stream_write_until(_s, _data, _size, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_stream_send_fds(fl_stream *_s, const void *_data, size_t _size, const int *_fds, unsigned _n)
-{
-	return fl_stream_send_fds_until(_s, _data, _size, _fds, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buffer, size_t _size, int *_fds, unsigned *_n)
-{
-	return fl_stream_receive_fds_until(_s, _buffer, _size, _fds, _n, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
-{
-	return fl_stream_writev_until(_s, _parts, _n, FL_FOREVER, NULL);
-}
 
 FL_END_DECLS
 

@@ -56,18 +56,23 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
  * the handle. Then waits for the destructors of the thread's thread-specific data, whatever the
  * deadline. Blocks the calling context. A function that left by pthread_exit() or pthread_cancel()
  * has the result -ECANCELED. Returns 0, or:
- *   -ECANCELED   cancelled; the thread can be joined again
+ *   -ECANCELED   cancelled; the thread can be joined again, as after -ETIMEDOUT
  *   -EDEADLK     the caller is the thread itself
  *   -EINVAL      the handle is not joinable
  *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
  */
-FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
+FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
+{
+	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
+}
 
 /* As fl_thread_join(): -EBUSY while the function runs. */
-FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
-
-/* As fl_thread_join(). Also returns -ETIMEDOUT; the thread can be joined again. */
-FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
+{
+	const int _rc = fl_thread_join_until(_t, _result, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+}
 
 /* Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable. */
 FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
@@ -148,17 +153,6 @@ FL_API extern const fl_on_type fl__on_thread;
  * control group (version 1 or 2) has a lower quota, rounded up. Each call reads files.
  */
 FL_API unsigned fl_cpu_count(void);
-
-FL_INLINE int fl_thread_join(fl_thread *_t, int *_result)
-{
-	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_thread_try_join(fl_thread *_t, int *_result)
-{
-	const int _rc = fl_thread_join_until(_t, _result, 0, FL_SHIELDED);
-	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
-}
 
 FL_END_DECLS
 

@@ -32,7 +32,12 @@ FL_API int64_t fl_now(void);
  * The deadline `ns` nanoseconds from now; in the past if `ns` is negative; FL_FOREVER if the sum
  * overflows. Async-signal-safe.
  */
-FL_INLINE int64_t fl_after(int64_t ns);
+FL_INLINE int64_t fl_after(int64_t _ns)
+{
+	int64_t _at;
+	/* The clock is not negative, so a negative `ns` never overflows. */
+	return __builtin_add_overflow(fl_now(), _ns, &_at) ? FL_FOREVER : _at;
+}
 
 /*
  * Sleeps for `ns` nanoseconds. Blocks the calling context. With 0 or less, a fiber lets the other
@@ -43,13 +48,6 @@ FL_INLINE FL_MUST_CHECK int fl_sleep(int64_t ns);
 
 /* As fl_sleep(), until `deadline`. `cancel`: NULL is the context's scope, FL_SHIELDED no token. */
 FL_API FL_MUST_CHECK int fl_sleep_until(int64_t deadline, struct fl_cancel_token *cancel);
-
-FL_INLINE int64_t fl_after(int64_t _ns)
-{
-	int64_t _at;
-	/* The clock is not negative, so a negative `ns` never overflows. */
-	return __builtin_add_overflow(fl_now(), _ns, &_at) ? FL_FOREVER : _at;
-}
 
 FL_INLINE int fl_sleep(int64_t _ns)
 {

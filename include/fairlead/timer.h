@@ -51,10 +51,11 @@ typedef struct fl_timer {
 /* clang-format on */
 
 /* Makes `t` a timer that is not started, as all-zero memory is. Requires that `t` is not in use. */
-FL_INLINE void fl_timer_init(fl_timer *t);
-
-/* Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. */
-FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
+FL_INLINE void fl_timer_init(fl_timer *_t)
+{
+	const fl_timer _value = FL_TIMER_INIT;
+	*_t = _value;
+}
 
 /*
  * Has `function(arg)` called once, at `deadline` or soon after. FL_FOREVER: never, but the timer is
@@ -96,34 +97,25 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
  *   0         at once if `t` is not started
  *   -EDEADLK  called by a timer's function, if it would have to wait
  */
-FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *t);
+FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
+{
+	return fl_timer_join_until(_t, FL_FOREVER, NULL);
+}
 
 /* As fl_timer_join(): -EBUSY while `t` is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
-/* As fl_timer_join(); also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
+/* Returns 0 if `t` is neither pending nor running, and its memory may be freed; else -EBUSY. */
+FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *_t)
+{
+	return fl_timer_try_join(_t);
+}
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_cancel(_t));
 	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED)); /* 0: the timer's function has no such scope */
-}
-
-FL_INLINE void fl_timer_init(fl_timer *_t)
-{
-	const fl_timer _value = FL_TIMER_INIT;
-	*_t = _value;
-}
-
-FL_INLINE int fl_timer_destroy(fl_timer *_t)
-{
-	return fl_timer_try_join(_t);
-}
-
-FL_INLINE int fl_timer_join(fl_timer *_t)
-{
-	return fl_timer_join_until(_t, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS
