@@ -11,24 +11,30 @@
  * and each side learns of the other's death. A rank without a doorbell polls. All calls are under
  * the engine lock, except fl__mpi_bell_fd().
  */
-enum { FL__MPI_COOKIE = 16 };
-
 struct fl__mpi_address {
-	unsigned char cookie[FL__MPI_COOKIE];
 	uint16_t port; /* 0: there are no doorbells */
 	char host[64];
 };
 
+/* A rank's connection. The address and the port of its end are as in struct sockaddr_in. */
+struct fl__mpi_bell {
+	uint32_t address;
+	uint16_t port; /* 0: the rank could not connect */
+	int fd;        /* rank 0's end; -1: rank 0 has not taken the connection */
+};
+
 /*
- * Rank 0 of `size` ranks; with `one_host`, on the loopback address alone. `address->host` is set.
+ * Rank 0 of `size` ranks; with `one_host`, on the loopback address alone. `address->host` is set,
+ * and the function sets the port. Returns an array for the connections by rank; NULL: there are no
+ * doorbells.
  */
-void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_host);
+struct fl__mpi_bell *fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_host);
 
-/* A worker rank. False: it has no doorbell. */
-bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank);
+/* A worker rank. */
+struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address);
 
-/* Rank 0: waits two seconds at most. Returns the connections by rank; -1: no doorbell. */
-const int *fl__mpi_bell_accept(const struct fl__mpi_address *address, int n);
+/* Rank 0: takes the connections that stand in the array. Waits for two seconds at most. */
+void fl__mpi_bell_accept(void);
 
 /* Rank 0 has not taken this rank's connection. */
 void fl__mpi_bell_give_up(void);

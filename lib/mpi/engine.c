@@ -177,22 +177,21 @@ static bool engine_is_on_one_host(void)
 static void engine_connect(void)
 {
 	struct fl__mpi_address address = {.port = 0};
-	const int *taken = NULL;
-	int has = 0, all = 0, mine = -1;
+	struct fl__mpi_bell own = {.fd = -1}, *all = NULL;
 	if (fl__mpi_world.rank == 0) {
 		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
-		fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
+		all = fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
 	}
 	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
 	if (address.port == 0)
 		return;
 	if (fl__mpi_world.rank > 0)
-		has = fl__mpi_bell_connect(&address, fl__mpi_world.rank);
-	(void)MPI_Reduce(&has, &all, 1, MPI_INT, MPI_SUM, 0, engine.control);
+		own = fl__mpi_bell_connect(&address);
+	(void)MPI_Gather(&own, (int)sizeof own, MPI_BYTE, all, (int)sizeof own, MPI_BYTE, 0, engine.control);
 	if (fl__mpi_world.rank == 0)
-		taken = fl__mpi_bell_accept(&address, all);
-	(void)MPI_Scatter(taken, 1, MPI_INT, &mine, 1, MPI_INT, 0, engine.control);
-	if (fl__mpi_world.rank > 0 && mine < 0)
+		fl__mpi_bell_accept();
+	(void)MPI_Scatter(all, (int)sizeof own, MPI_BYTE, &own, (int)sizeof own, MPI_BYTE, 0, engine.control);
+	if (own.fd < 0)
 		fl__mpi_bell_give_up();
 }
 

@@ -11,35 +11,40 @@
 
 enum { RANKS = 3 };
 
+static struct fl__mpi_bell *bells; /* rank 0's */
+
 static struct fl__mpi_address bell_address(void)
 {
 	struct fl__mpi_address address = {.port = 0};
 	FL_OK(gethostname(address.host, sizeof address.host - 1));
-	fl__mpi_bell_listen(&address, RANKS, true);
-	FL_CHECK(address.port != 0);
+	bells = fl__mpi_bell_listen(&address, RANKS, true);
+	FL_CHECK(bells && address.port != 0);
 	return address;
 }
 
-/* A connection of another program, which sends `size` bytes. */
-static int stranger(const struct fl__mpi_address *address, const void *bytes, size_t size)
+/* A connection of another program, from that port of 127.0.0.2; 0: from any port of 127.0.0.1. */
+static int stranger(const struct fl__mpi_address *address, in_port_t port)
 {
-	const struct sockaddr_in at = {
-	    .sin_family = AF_INET, .sin_port = htons(address->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = {
+	    .sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FL_CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof at) == 0);
-	FL_CHECK(size == 0 || send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size);
+	FL_CHECK(fd >= 0 && (port == 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) == 0));
+	at.sin_port = htons(address->port);
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	FL_OK(connect(fd, (const struct sockaddr *)&at, sizeof at));
 	return fd;
 }
 
-/* A worker rank: connects, writes a byte to `told`, and waits for a ring. */
-static pid_t start_rank(const struct fl__mpi_address *address, int rank, int told)
+/* A worker rank: connects, writes its end to `told`, and waits for a ring. */
+static pid_t start_rank(const struct fl__mpi_address *address, int told)
 {
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid > 0)
 		return pid;
 	(void)alarm(60);
-	if (!fl__mpi_bell_connect(address, rank) || !fl__mpi_bell_is_there() || write(told, "", 1) != 1)
+	const struct fl__mpi_bell own = fl__mpi_bell_connect(address);
+	if (own.port == 0 || !fl__mpi_bell_is_there() || write(told, &own, sizeof own) != sizeof own)
 		_exit(1);
 	struct pollfd bell = {.fd = fl__mpi_bell_fd(), .events = POLLIN};
 	_exit(poll(&bell, 1, -1) == 1 && fl__mpi_bell_take() == -1 ? 0 : 2);
@@ -69,34 +74,23 @@ static bool is_on_loopback(unsigned port)
 /* bug: doorbell_held_up_by_strangers */
 FL_TEST(mpi_doorbell_beside_strangers)
 {
-	enum { SILENT = 200, WRONG = 5, ALL = SILENT + WRONG };
-	struct {
-		unsigned char cookie[FL__MPI_COOKIE];
-		int32_t rank;
-	} greeting = {.rank = 1};
+	enum { BEFORE = 200, ALL = BEFORE + RANKS };
 	const struct fl__mpi_address address = bell_address();
 	int strangers[ALL], told[2];
 	pid_t ranks[RANKS];
-	char byte;
 	assert_true(is_on_loopback(address.port));
-	for (int i = 0; i < SILENT; i++)
-		strangers[i] = stranger(&address, NULL, 0);
-	strangers[SILENT] = stranger(&address, &greeting, sizeof greeting);
-	strangers[SILENT + 1] = stranger(&address, &greeting, sizeof greeting - 1);
-	memcpy(greeting.cookie, address.cookie, sizeof greeting.cookie);
-	greeting.rank = 0;
-	strangers[SILENT + 2] = stranger(&address, &greeting, sizeof greeting);
-	greeting.rank = RANKS;
-	strangers[SILENT + 3] = stranger(&address, &greeting, sizeof greeting);
-	strangers[SILENT + 4] = stranger(&address, NULL, 0);
-	FL_OK(shutdown(strangers[SILENT + 4], SHUT_WR));
+	for (int i = 0; i < BEFORE; i++)
+		strangers[i] = stranger(&address, 0);
+	FL_OK(shutdown(strangers[0], SHUT_WR));
 	FL_OK(pipe2(told, O_CLOEXEC));
-	for (int rank = 1; rank < RANKS; rank++)
-		ranks[rank] = start_rank(&address, rank, told[1]);
-	for (int rank = 1; rank < RANKS; rank++)
-		assert_int_equal(read(told[0], &byte, 1), 1);
-	const int *taken = fl__mpi_bell_accept(&address, RANKS - 1);
-	assert_true(taken[0] == -1 && taken[1] >= 0 && taken[2] >= 0);
+	for (int rank = 1; rank < RANKS; rank++) {
+		ranks[rank] = start_rank(&address, told[1]);
+		assert_int_equal(read(told[0], &bells[rank], sizeof *bells), sizeof *bells);
+		strangers[BEFORE + rank] = stranger(&address, bells[rank].port);
+	}
+	strangers[BEFORE] = stranger(&address, 0);
+	fl__mpi_bell_accept();
+	assert_true(bells[0].fd == -1 && bells[1].fd >= 0 && bells[2].fd >= 0);
 	for (int rank = 1; rank < RANKS; rank++) {
 		fl__mpi_bell_ring(rank);
 		expect_exit(ranks[rank]);
@@ -113,10 +107,11 @@ FL_TEST(mpi_doorbell_beside_strangers)
 FL_TEST(mpi_doorbell_that_rank_0_does_not_take)
 {
 	const struct fl__mpi_address address = bell_address();
-	const int late = stranger(&address, NULL, 0);
-	const int *taken = fl__mpi_bell_accept(&address, 1);
-	assert_true(taken[0] == -1 && taken[1] == -1 && taken[2] == -1);
-	FL_OK(close(late));
+	const int other = stranger(&address, 0);
+	bells[1].port = 1; /* of a connection that does not come */
+	fl__mpi_bell_accept();
+	assert_true(bells[0].fd == -1 && bells[1].fd == -1 && bells[2].fd == -1);
+	FL_OK(close(other));
 	assert_int_equal(fl__mpi_bell_take(), -1); /* no rank has died */
 	fl__mpi_bell_ring(1);                      /* does nothing */
 	fl__mpi_bell_close();
@@ -125,12 +120,13 @@ FL_TEST(mpi_doorbell_that_rank_0_does_not_take)
 FL_TEST(mpi_doorbell_is_given_up)
 {
 	const struct fl__mpi_address address = bell_address();
-	const struct fl__mpi_address nowhere = {.port = 0};
+	struct fl__mpi_address nowhere = address;
+	nowhere.port = 1; /* nobody listens there */
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		FL_CHECK(!fl__mpi_bell_connect(&nowhere, 1) && !fl__mpi_bell_is_there());
-		FL_CHECK(fl__mpi_bell_connect(&address, 1) && fl__mpi_bell_is_there());
+		FL_CHECK(fl__mpi_bell_connect(&nowhere).port == 0 && !fl__mpi_bell_is_there());
+		FL_CHECK(fl__mpi_bell_connect(&address).port != 0 && fl__mpi_bell_is_there());
 		fl__mpi_bell_give_up();
 		_exit(fl__mpi_bell_is_there() || fl__mpi_bell_take() != -1);
 	}
