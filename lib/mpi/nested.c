@@ -12,30 +12,23 @@ static void nested_free(void *e)
 
 static fl_local nested_local = FL_LOCAL_INIT(nested_free);
 
-/* Of the calling thread. Returns 0, or an error. */
-static int nested_of_thread(fl_executor **e)
+/* Of the calling thread. NULL: no memory. */
+static fl_executor *nested_of_thread(void)
 {
-	*e = fl_local_get(&nested_local);
-	if (*e)
-		return 0;
-	int rc = fl_sequential_executor_create(e, NULL);
-	if (rc != 0)
-		return rc;
-	if (fl__worker_find_stack_low(&(*e)->stack_low) != 0)
-		(*e)->stack_low = 0; /* it is not known */
-	(*e)->lasts = true;
-	rc = fl_local_set(&nested_local, *e);
-	if (rc != 0)
-		fl_executor_free(*e);
-	return rc;
+	fl_executor *e = fl_local_get(&nested_local);
+	if (!e && fl__worker_make_nested(&e, NULL) == 0 && fl_local_set(&nested_local, e) != 0) {
+		fl_executor_free(e);
+		e = NULL;
+	}
+	return e;
 }
 
 int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx)
 {
-	fl_executor *e;
-	if (nested_of_thread(&e) != 0)
-		return -ENOMEM;
+	fl_executor *e = nested_of_thread();
 	const fl_executor *of = ctx->executor;
+	if (!e)
+		return -ENOMEM;
 	e->regions = of ? of->regions : NULL;
 	e->n_regions = of ? of->n_regions : 0;
 	fl__run_enter(frame, e);
@@ -49,8 +42,5 @@ void fl__mpi_nested_leave(struct fl__run *frame)
 	fl__run_leave(frame);
 	e->regions = NULL;
 	e->n_regions = 0;
-	if (!e->closed)
-		return; /* only this thread's tasks close it */
-	FL_LOCKED(&e->lock);
-	e->closed = false;
+	fl__worker_reopen_nested(e);
 }

@@ -486,8 +486,11 @@ static int worker_find_stack(uintptr_t *top, size_t *size)
 	return *size > 0 ? 0 : rc;
 }
 
-/* The stack grows to the system's limit, but counts for at most MOST. */
-int fl__worker_find_stack_low(uintptr_t *low)
+/*
+ * The lowest address to which nested submits may use the stack. The stack grows to the system's
+ * limit, but counts for at most MOST.
+ */
+static int worker_find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
 	uintptr_t top;
@@ -500,21 +503,25 @@ int fl__worker_find_stack_low(uintptr_t *low)
 	return 0;
 }
 
-static int worker_make_nested(struct worker_self *w, const char **problem)
+int fl__worker_make_nested(fl_executor **made, const fl_executor_config *config)
 {
 	uintptr_t low = 0;
-	*problem = "its stack cannot be found";
-	int rc = fl__worker_find_stack_low(&low);
+	int rc = worker_find_stack_low(&low);
+	if (rc == 0)
+		rc = fl_sequential_executor_create(made, config);
 	if (rc != 0)
 		return rc;
-	*problem = "no memory for its executor";
-	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
-	rc = fl_sequential_executor_create(&w->nested, &config);
-	if (rc != 0)
-		return rc;
-	w->nested->stack_low = low;
-	w->nested->lasts = true;
+	(*made)->stack_low = low;
+	(*made)->lasts = true;
 	return 0;
+}
+
+void fl__worker_reopen_nested(fl_executor *e)
+{
+	if (!e->closed)
+		return; /* only tasks of this thread close it */
+	FL_LOCKED(&e->lock);
+	e->closed = false;
 }
 
 static void worker_on_signal(int signal)
@@ -567,8 +574,11 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	int rc = worker_map_rings(w, problem);
 	if (rc == 0)
 		rc = worker_attach_regions(w, start->n_regions, problem);
-	if (rc == 0)
-		rc = worker_make_nested(w, problem);
+	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
+	if (rc == 0) {
+		*problem = "its executor for nested tasks cannot be made";
+		rc = fl__worker_make_nested(&w->nested, &config);
+	}
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
@@ -591,13 +601,6 @@ static void worker_exit(void *unused)
 	_exit(1);
 }
 
-/* A task that closes its executor closes it only for itself. */
-static void worker_reopen_nested(fl_executor *e)
-{
-	FL_LOCKED(&e->lock);
-	e->closed = false;
-}
-
 static void worker_serve(struct worker_self *w)
 {
 	const struct fl__submission *submission;
@@ -605,8 +608,7 @@ static void worker_serve(struct worker_self *w)
 	w->frame.active = true; /* only tasks ask for the current executor here */
 	pthread_cleanup_push(worker_exit, NULL);
 	do {
-		if (w->nested->closed)
-			worker_reopen_nested(w->nested);
+		fl__worker_reopen_nested(w->nested);
 		submission = fl__rings_take(&w->rings);
 	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
 	pthread_cleanup_pop(0);

@@ -3,6 +3,7 @@
 #define FL_PROCESS_POOL_WORKER_H
 
 #include "rings.h"
+#include <fairlead/executor.h>
 #include <fairlead/process.h>
 
 /*
@@ -64,7 +65,13 @@ int fl__memfd_allocate(int fd, size_t size);
 /* Maps a memfd that the channel has brought. -EBADMSG: it is not sealed, or not of `size` bytes. */
 int fl__memfd_map(int fd, size_t size, void **memory);
 
-/* The lowest address to which nested submits may use the calling thread's stack. */
-int fl__worker_find_stack_low(uintptr_t *low);
+/*
+ * Makes an executor for the nested tasks of the calling thread, which lasts as long as the process.
+ * It runs them at once, and knows the end of the thread's stack. Returns 0, or an error.
+ */
+int fl__worker_make_nested(fl_executor **made, const fl_executor_config *config);
+
+/* After a task: a task that closes this executor closes it only for itself. */
+void fl__worker_reopen_nested(fl_executor *e);
 
 #endif
