@@ -39,18 +39,15 @@ enum { START_NEEDS_NO_LAUNCHER = true };
 enum { START_NEEDS_NO_LAUNCHER = false };
 #endif
 
-/* A size of 0: the launcher does not tell it. */
 struct start_launcher {
-	const char *name; /* NULL: there is none */
-	long rank, size;
-	bool speaks_pmi; /* connects the ranks as MPI's launchers do */
+	const char *name;                          /* NULL: there is none */
+	const char *rank_variable, *size_variable; /* the second: or NULL */
+	bool speaks_pmi;                           /* connects the ranks as MPI's launchers do */
+	long size;                                 /* 0: the launcher does not tell it */
 };
 
 /* A launcher without PMI comes last. */
-static const struct {
-	const char *name, *rank, *size; /* size NULL: no such variable */
-	bool speaks_pmi;
-} start_launchers[] = {
+static const struct start_launcher start_launchers[] = {
     {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
     {"a launcher with PMIx", "PMIX_RANK", NULL, true},
     {"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)", "PMI_RANK", "PMI_SIZE", true},
@@ -73,16 +70,15 @@ static long start_number(const char *variable)
  */
 static struct start_launcher start_find_launcher(void)
 {
-	struct start_launcher found = {NULL, 0, 0, false};
+	struct start_launcher found = {.name = NULL};
 	for (size_t i = 0; i < sizeof start_launchers / sizeof start_launchers[0]; i++) {
-		const long size = start_launchers[i].size ? start_number(start_launchers[i].size) : 0;
-		const bool speaks_pmi = start_launchers[i].speaks_pmi;
-		if (!secure_getenv(start_launchers[i].rank) || (!speaks_pmi && size < 2))
+		const struct start_launcher *l = &start_launchers[i];
+		const long size = l->size_variable ? start_number(l->size_variable) : 0;
+		if (!secure_getenv(l->rank_variable) || (!l->speaks_pmi && size < 2))
 			continue;
 		if (!found.name)
-			found = (struct start_launcher){start_launchers[i].name, start_number(start_launchers[i].rank),
-			                                size, speaks_pmi};
-		else if (found.size == 0)
+			found = *l;
+		if (found.size == 0)
 			found.size = size;
 	}
 	return found;
@@ -97,7 +93,7 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 	static const char variable[] = "FAIRLEAD_MPI";
 	char mark[128];
 	const char *job = secure_getenv("PMIX_NAMESPACE"), *found = secure_getenv(variable);
-	(void)snprintf(mark, sizeof mark, "%.90s:%ld", job ? job : "", launcher->rank);
+	(void)snprintf(mark, sizeof mark, "%.90s:%ld", job ? job : "", start_number(launcher->rank_variable));
 	if (found && strcmp(found, mark) == 0)
 		return false;
 	return setenv(variable, mark, 1) == 0;
@@ -169,11 +165,10 @@ static void start_check_peers(void)
 	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
 	char here[FL__BUILD_ID_TEXT], there[FL__BUILD_ID_TEXT];
 	fl__mpi_world.refusal = NULL;
-	for (int i = 0; i < fl__mpi_world.size; i++)
-		if (!peers[i].level)
-			fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which each rank needs";
 	for (int i = 0; i < fl__mpi_world.size; i++) {
 		start_check_protocol(&peers[i], i);
+		if (!peers[i].level)
+			fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which each rank needs";
 		if (fl__mpi_world.refusal || !start_is_other_build(&peers[0], &peers[i]))
 			continue;
 		(void)snprintf(text, sizeof text,
@@ -191,9 +186,9 @@ static void start_at_exit(void)
 	fl__mpi_finish();
 }
 
-static void start_end_at_exit(void)
+static void start_call_at_exit(void (*function)(void))
 {
-	if (atexit(start_at_exit) != 0)
+	if (atexit(function) != 0)
 		fl__mpi_abort("no memory for the end of MPI");
 }
 
@@ -245,8 +240,7 @@ void fl__mpi_main(int argc, char **argv)
 		return;
 	}
 	start_describe(&start.hello);
-	if (atexit(start_end_worker) != 0)
-		fl__mpi_abort("no memory for the end of MPI");
+	start_call_at_exit(start_end_worker);
 	fl__mpi_start(&argc, &argv, &start.hello);
 	if (launcher.size > 1 && fl__mpi_world.size == 1)
 		start_refuse(&launcher, "MPI sees a single one");
@@ -263,7 +257,7 @@ void fl__mpi_main(int argc, char **argv)
 		start_refuse_executors("there is one rank alone, and no worker rank: start the program with at least "
 		                       "two, as with mpirun -n 2",
 		                       true);
-	start_end_at_exit();
+	start_call_at_exit(start_at_exit);
 }
 
 /* False: fl__mpi_world.refusal says why not. */
@@ -273,7 +267,7 @@ static bool start_without_launcher(void)
 		return false;
 	start_describe(&start.hello);
 	fl__mpi_start(NULL, NULL, &start.hello);
-	start_end_at_exit();
+	start_call_at_exit(start_at_exit);
 	/* Open MPI has set a launcher's variables, which started programs inherit. */
 	const struct start_launcher launcher = start_find_launcher();
 	if (launcher.name && !start_mark_rank(&launcher))
