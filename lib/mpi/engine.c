@@ -11,6 +11,7 @@
  *   state          guarded by
  *   engine         fl__mpi_lock
  *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
+ *   handed_over    its own lock
  *   sleeper        its own lock, the last in the order: an fl__lock(), since no wake may park
  *
  * Errors of MPI end the job: what a failed call leaves undone is not known.
@@ -43,14 +44,10 @@ fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
 
 struct engine_buffer {
+	struct fl__mpi_work sent;
 	struct engine_buffer *next; /* in `engine.free` */
 	size_t used, room;
 	unsigned char bytes[];
-};
-
-struct engine_post {
-	struct fl__mpi_transfer *transfer; /* NULL: a buffer */
-	struct engine_buffer *buffer;      /* NULL: a transfer */
 };
 
 struct engine_peer {
@@ -64,12 +61,9 @@ static struct {
 	MPI_Comm control, data;
 	MPI_Comm spawned; /* with the spawned ranks, if `spawns` */
 	bool spawns;
-	/* All arrays have `room` entries. */
+	/* Both arrays have `n` of `room` entries. */
 	MPI_Request *requests;
-	struct engine_post *posts;
-	/* No MPI_STATUSES_IGNORE: gcc warns of MPICH's address 1. */
-	int *completed;
-	MPI_Status *statuses;
+	struct fl__mpi_work **works;
 	size_t n, room;
 	MPI_Request receive;       /* into `incoming` */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
@@ -80,8 +74,13 @@ static struct {
 	int n_free;
 	uint64_t received; /* a worker rank: messages of MPI */
 	bool dozes;        /* SLEEPS was sent after the last message */
-	bool leaving;      /* closed connections are no deaths */
 } engine;
+
+static struct {
+	fl_mutex lock;
+	struct fl__mpi_work *first, **end;
+	uint32_t some; /* 1: there is a first; read without the lock, too */
+} engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
 /* A sleeper; guarded by `lock`. */
 struct engine_sleeper {
@@ -114,15 +113,25 @@ void fl__mpi_abort(const char *format, ...)
 	_exit(1);
 }
 
+/* On one line. */
+static void engine_explain(int code, char *why, size_t size)
+{
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", code);
+	/* MPICH's last line has the cause. */
+	const char *last = strrchr(text, '\n');
+	(void)snprintf(why, size, "%s", last ? last + 1 : text);
+}
+
 /* MPI declares handlers as variadic functions. */
 static void engine_failed(MPI_Comm *comm, int *code, ...)
 {
+	char why[MPI_MAX_ERROR_STRING];
 	(void)comm;
-	char text[MPI_MAX_ERROR_STRING];
-	int length = 0;
-	if (MPI_Error_string(*code, text, &length) != MPI_SUCCESS)
-		(void)snprintf(text, sizeof text, "error %d", *code);
-	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, text);
+	engine_explain(*code, why, sizeof why);
+	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, why);
 }
 
 const char *fl__mpi_version(void)
@@ -248,18 +257,6 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 		engine_open(MPI_COMM_WORLD, hello);
 }
 
-/* On one line. */
-static void engine_explain(int code, char *why, size_t size)
-{
-	char text[MPI_MAX_ERROR_STRING];
-	int length = 0;
-	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
-		(void)snprintf(text, sizeof text, "error %d", code);
-	/* MPICH's last line has the cause. */
-	const char *last = strrchr(text, '\n');
-	(void)snprintf(why, size, "%s", last ? last + 1 : text);
-}
-
 bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
 {
 	MPI_Comm spawned;
@@ -270,11 +267,6 @@ bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello
 	else
 		engine_explain(rc, why, size);
 	return rc == MPI_SUCCESS;
-}
-
-void fl__mpi_leave(void)
-{
-	engine.leaving = true;
 }
 
 /* Collective. */
@@ -305,9 +297,7 @@ static void engine_free(void)
 	}
 	fl__free(engine.incoming);
 	fl__free(engine.requests);
-	fl__free(engine.posts);
-	fl__free(engine.completed);
-	fl__free(engine.statuses);
+	fl__free(engine.works);
 	fl__free(engine.peers);
 	fl__free(engine.unflushed);
 	fl__free(fl__mpi_world.peers);
@@ -331,28 +321,20 @@ int fl__mpi_reserve(size_t n)
 		return 0;
 	const size_t room = 2 * (engine.n + n);
 	MPI_Request *requests = fl__alloc(room, sizeof *requests);
-	struct engine_post *posts = fl__alloc(room, sizeof *posts);
-	int *completed = fl__alloc(room, sizeof *completed);
-	MPI_Status *statuses = fl__alloc(room, sizeof *statuses);
-	if (!requests || !posts || !completed || !statuses || room > INT32_MAX) {
+	struct fl__mpi_work **works = fl__alloc(room, sizeof *works);
+	if (!requests || !works || room > INT32_MAX) {
 		fl__free(requests);
-		fl__free(posts);
-		fl__free(completed);
-		fl__free(statuses);
+		fl__free(works);
 		return -ENOMEM;
 	}
 	if (engine.n > 0) {
 		memcpy(requests, engine.requests, engine.n * sizeof *requests);
-		memcpy(posts, engine.posts, engine.n * sizeof *posts);
+		memcpy(works, engine.works, engine.n * sizeof *works);
 	}
 	fl__free(engine.requests);
-	fl__free(engine.posts);
-	fl__free(engine.completed);
-	fl__free(engine.statuses);
-	engine.statuses = statuses;
+	fl__free(engine.works);
 	engine.requests = requests;
-	engine.posts = posts;
-	engine.completed = completed;
+	engine.works = works;
 	engine.room = room;
 	return 0;
 }
@@ -362,12 +344,29 @@ size_t fl__mpi_under_way(void)
 	return engine.n + (size_t)engine.n_unflushed;
 }
 
-static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
+static _Noreturn void engine_lacks_memory(void)
+{
+	fl__mpi_abort("rank %d (%s) has no memory for a message", fl__mpi_world.rank, fl__mpi_world.host);
+}
+
+static MPI_Request *engine_add(struct fl__mpi_work *w)
 {
 	if (fl__mpi_reserve(1) != 0)
-		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
-	engine.posts[engine.n] = (struct engine_post){transfer, buffer};
+		engine_lacks_memory();
+	engine.works[engine.n] = w;
 	return &engine.requests[engine.n++];
+}
+
+static void engine_buffer_free(void *buffer)
+{
+	struct engine_buffer *b = buffer;
+	if (b->room > ENGINE_BUFFER || engine.n_free == ENGINE_FREE_MAX) {
+		fl__free(b);
+		return;
+	}
+	b->next = engine.free;
+	engine.free = b;
+	engine.n_free++;
 }
 
 /* NULL: no memory */
@@ -381,31 +380,16 @@ static struct engine_buffer *engine_buffer_new(size_t size)
 	} else {
 		b = fl__alloc(1, sizeof *b + room);
 	}
-	if (b) {
-		b->used = 0;
-		b->room = room;
-	}
+	if (b)
+		*b = (struct engine_buffer){.sent = {.done = engine_buffer_free, .arg = b}, .room = room};
 	return b;
-}
-
-static void engine_buffer_free(struct engine_buffer *b)
-{
-	if (!b)
-		return;
-	if (b->room > ENGINE_BUFFER || engine.n_free == ENGINE_FREE_MAX) {
-		fl__free(b);
-		return;
-	}
-	b->next = engine.free;
-	engine.free = b;
-	engine.n_free++;
 }
 
 static void engine_flush_peer(int to)
 {
 	struct engine_peer *peer = &engine.peers[to];
 	struct engine_buffer *b = peer->out;
-	MPI_Request *request = engine_add(NULL, b);
+	MPI_Request *request = engine_add(&b->sent);
 	MPI_Status status;
 	int sent = 0;
 	peer->out = NULL;
@@ -446,9 +430,18 @@ static struct engine_buffer *engine_make_room(int to, size_t size)
 	return b;
 }
 
-int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data)
+/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
+_Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
+
+/* The bytes of data that follow the head at once. */
+static size_t engine_inlined(const struct fl__mpi_head *head)
 {
-	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
+	return head->size > FL__MPI_INLINE ? 0 : (size_t)head->size;
+}
+
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w)
+{
+	const size_t inlined = engine_inlined(head);
 	struct engine_buffer *b = engine_make_room(to, sizeof *head + head->text + inlined);
 	if (!b)
 		return -ENOMEM;
@@ -460,7 +453,31 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	if (inlined > 0)
 		memcpy(b->bytes + b->used, data, inlined);
 	b->used += inlined;
-	return 0;
+	if (inlined == head->size)
+		return 0;
+	(void)MPI_Isend(data, (int)head->size, MPI_BYTE, to, 0, engine.data, engine_add(w));
+	return 1;
+}
+
+bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text, const void *data,
+                       struct fl__mpi_work *w)
+{
+	const int rc = fl__mpi_send(to, head, text, data, w);
+	if (rc < 0)
+		engine_lacks_memory();
+	return rc > 0;
+}
+
+bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
+                       struct fl__mpi_work *w)
+{
+	const size_t inlined = engine_inlined(head);
+	if (inlined > 0)
+		memcpy(memory, data, inlined);
+	if (inlined == head->size)
+		return false;
+	(void)MPI_Irecv(memory, (int)head->size, MPI_BYTE, from, 0, engine.data, engine_add(w));
+	return true;
 }
 
 /* If rank 0 has sent more than the rank had got, it rings now. */
@@ -473,56 +490,40 @@ static void engine_on_sleeps(int from, uint64_t received)
 		fl__mpi_bell_ring(from);
 }
 
-/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
-_Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
-
-void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t)
-{
-	(void)MPI_Isend(data, (int)size, MPI_BYTE, to, 0, engine.data, engine_add(t, NULL));
-}
-
-void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t)
-{
-	(void)MPI_Irecv(data, (int)size, MPI_BYTE, from, 0, engine.data, engine_add(t, NULL));
-}
-
-static int engine_descending(const void *a, const void *b)
-{
-	return *(const int *)b - *(const int *)a;
-}
-
-/* A transfer's `done` may begin others. */
-static struct fl__mpi_transfer *engine_take_ended(int n)
-{
-	struct fl__mpi_transfer *ended = NULL;
-	/* Descending: the last entry fills each gap. */
-	qsort(engine.completed, (size_t)n, sizeof *engine.completed, engine_descending);
-	for (int i = 0; i < n; i++) {
-		const int at = engine.completed[i];
-		const struct engine_post post = engine.posts[at];
-		engine.n--;
-		engine.posts[at] = engine.posts[engine.n];
-		engine.requests[at] = engine.requests[engine.n];
-		engine_buffer_free(post.buffer);
-		if (post.transfer) {
-			post.transfer->next = ended;
-			ended = post.transfer;
-		}
-	}
-	return ended;
-}
-
+/* A `done` may begin transfers. */
 static bool engine_test(void)
 {
-	int n = 0;
-	if (engine.n == 0)
+	MPI_Status status; /* no MPI_STATUS_IGNORE: gcc warns of MPICH's address 1 */
+	bool some = false;
+	for (int at = 0, ended = 0; engine.n > 0; some = true) {
+		(void)MPI_Testany((int)engine.n, engine.requests, &at, &ended, &status);
+		if (!ended || at == MPI_UNDEFINED)
+			break;
+		const struct fl__mpi_work *w = engine.works[at];
+		engine.n--;
+		engine.works[at] = engine.works[engine.n];
+		engine.requests[at] = engine.requests[engine.n];
+		w->done(w->arg);
+	}
+	return some;
+}
+
+static bool engine_take_handed_over(void)
+{
+	struct fl__mpi_work *first;
+	/* relaxed: fl__mpi_hand_over() wakes the leader afterwards */
+	if (fl__load_relaxed(&engine_handed_over.some) == 0 || fl__mpi_world.leaving)
 		return false;
-	(void)MPI_Testsome((int)engine.n, engine.requests, &n, engine.completed, engine.statuses);
-	if (n == MPI_UNDEFINED || n <= 0)
-		return false;
-	for (struct fl__mpi_transfer *next, *t = engine_take_ended(n); t; t = next) {
-		next = t->next;
-		t->done(t);
+	{
+		FL_LOCKED(&engine_handed_over.lock);
+		first = engine_handed_over.first;
+		engine_handed_over.first = NULL;
+		engine_handed_over.end = &engine_handed_over.first;
+		fl__store_relaxed(&engine_handed_over.some, 0);
+	}
+	for (struct fl__mpi_work *next; first; first = next) {
+		next = first->next;
+		first->done(first->arg);
 	}
 	return true;
 }
@@ -532,7 +533,7 @@ static size_t engine_size_of(const struct fl__mpi_head *head)
 {
 	if (head->text > FL_MESSAGE_MAX || head->size > FL_TASK_SIZE_MAX)
 		return 0;
-	return sizeof *head + head->text + (head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size);
+	return sizeof *head + head->text + engine_inlined(head);
 }
 
 static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
@@ -554,7 +555,8 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		const unsigned char *rest = engine.incoming + at + sizeof head;
 		memcpy(text, rest, head.text);
 		text[head.text] = '\0';
-		handle(from, &head, text, (const char *)rest + head.text);
+		if (handle)
+			handle(from, &head, text, (const char *)rest + head.text);
 	}
 }
 
@@ -581,7 +583,8 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 	bool some = false;
 	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
 		some = true;
-	return engine_test() || some;
+	some |= engine_test();
+	return engine_take_handed_over() || some;
 }
 
 /* Sleep. */
@@ -615,11 +618,24 @@ void fl__mpi_wake_lazily(unsigned sleeper)
 	engine_wake(&engine_sleepers[sleeper], true);
 }
 
+void fl__mpi_hand_over(struct fl__mpi_work *w)
+{
+	w->next = NULL;
+	{
+		FL_LOCKED(&engine_handed_over.lock);
+		fl__store_relaxed(&engine_handed_over.some, 1); /* relaxed: the wakes order it */
+		*engine_handed_over.end = w;
+		engine_handed_over.end = &w->next;
+	}
+	fl__mpi_wake(FL__MPI_SECOND);
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+}
+
 static void engine_take_bells(void)
 {
 	FL_LOCKED(&fl__mpi_lock);
 	const int dead = fl__mpi_bell_take();
-	if (dead < 0 || engine.leaving)
+	if (dead < 0 || fl__mpi_world.leaving)
 		return;
 	if (fl__mpi_world.rank > 0)
 		_exit(1); /* rank 0 has died, and the launcher says so */
@@ -673,7 +689,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 		if (!fl__mpi_bell_is_there() || fl__mpi_under_way() > 0)
 			return false;
 		if (!engine.dozes) {
-			engine.dozes = fl__mpi_send(0, &head, "", NULL) == 0;
+			engine.dozes = fl__mpi_send(0, &head, "", NULL, NULL) == 0;
 			fl__mpi_flush();
 			return engine.dozes;
 		}

@@ -24,6 +24,7 @@ struct fl__mpi_world {
 	struct fl__mpi_hello *peers; /* rank 0: of each rank */
 	const char *refusal;         /* why there can be no executor, or NULL */
 	bool alone;                  /* no worker rank was started: rank 0 may spawn some */
+	bool leaving;                /* the ranks end: closed connections are no deaths */
 };
 extern struct fl__mpi_world fl__mpi_world;
 
@@ -44,31 +45,50 @@ void fl__mpi_finish(void);
 
 _Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
 
-/* On the communicator for data, the engine's until `done` was called. */
-struct fl__mpi_transfer {
-	void (*done)(struct fl__mpi_transfer *t);
-	struct fl__mpi_transfer *next; /* the engine's */
+/* Work whose end a leader learns of: the leader calls `done`. */
+struct fl__mpi_work {
+	void (*done)(void *arg);
+	void *arg;
+	struct fl__mpi_work *next; /* the engine's, from fl__mpi_hand_over() to `done` */
 };
 
 /*
- * Copies a head, its text, and its data, unless announced, into the next flush. Returns 0, -ENOMEM.
+ * On a worker rank; any thread, without the lock: the work has ended. The leader does not call
+ * `done` while the ranks end.
  */
-int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
+void fl__mpi_hand_over(struct fl__mpi_work *w);
+
+/*
+ * Copies a head, its text, and its data into the next flush to that rank. Data above FL__MPI_INLINE
+ * bytes are a transfer, and stay the engine's until `done`. Several transfers may have the same
+ * work: the leader calls `done` for each. Returns 0, 1: a transfer has begun, or -ENOMEM.
+ */
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data, struct fl__mpi_work *w);
 
 void fl__mpi_flush(void);
 
-/* Data that a head has announced. The memory stays the engine's until `done`. */
-void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t);
-void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t);
+/* As fl__mpi_send(), but without memory the job ends. True: a transfer has begun. */
+bool fl__mpi_must_send(int to, const struct fl__mpi_head *head, const char *text, const void *data,
+                       struct fl__mpi_work *w);
 
-/* The next `n` transfers need no memory then. Returns 0, -ENOMEM. */
+/*
+ * In a handler: takes the message's data into memory. True: a transfer has begun. The memory is the
+ * engine's until `done`.
+ */
+bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *data, void *memory,
+                       struct fl__mpi_work *w);
+
+/* The next `n` sends and transfers need no memory then. Returns 0, -ENOMEM. */
 int fl__mpi_reserve(size_t n);
 
 size_t fl__mpi_under_way(void);
 
 typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
 
-/* Handles messages, and calls `done` of ended transfers. True: there was one. */
+/*
+ * Handles messages, and calls `done` of what has ended. True: there was something. `handle` NULL:
+ * drops messages.
+ */
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
 /* The MPI thread on rank 0; the main thread and the runner on a worker rank. */
@@ -98,8 +118,5 @@ enum fl__mpi_expects {
  * millisecond; a thread without tasks waits until fl__mpi_wake() or a doorbell.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
-
-/* The ranks end: closed connections are no deaths from now on. */
-void fl__mpi_leave(void);
 
 #endif

@@ -20,7 +20,7 @@
  *   waiting     in `waiting` of its pool: it may run inline, or in the inner executor
  *   inline      the runner runs it: `host.inlined`
  *   inner       the inner executor has it; counted by `n_inner`
- *   ended       in `host.ended`: put there by a thread of the inner executor; a leader wakes
+ *   ended       a thread of the inner executor has handed it over to the leader
  *   replying    its result, announced, is on its way
  *
  * Up to the reply the job is also in `jobs` of its pool. In the inner executor it is a task of the
@@ -42,12 +42,12 @@
  *   host.runs            the engine lock   inline jobs up to now
  *   host.lost_runner     the engine lock   a task has ended the runner; no other was tried yet
  *   host.watcher_sleeps  the engine lock   the main thread sleeps until the next inline job
- *   host.ended, .freed   host.lock         what other threads hand over to the leader
  *   the rest             the engine lock
  *
  * The free of an inner executor waits for its workers. So a thread of its own frees it.
  */
 #include "host.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -68,10 +68,8 @@
 #include <string.h>
 
 struct host_pool {
-	struct host_pool *next;
-	struct host_pool *next_freed; /* in `host.freed` */
-	uint32_t id, slots, workers;
-	bool processes;
+	struct host_pool *next, **link;
+	struct fl__mpi_work freed;
 	bool inlines;                      /* its jobs may run inline */
 	bool runs_inline;                  /* a job outside of a blocking section */
 	unsigned longs;                    /* above 0: jobs are long */
@@ -79,38 +77,40 @@ struct host_pool {
 	fl_task_type initialize;           /* without the hook, which is rank 0's */
 	struct fl__mpi_received *received; /* NULL: there are no regions */
 	struct host_job **jobs;            /* by slot */
-	struct host_job *waiting, **waiting_end;
+	struct host_job *waiting, *last_waiting;
 	uint32_t n_inner;
 	fl_thread closer;
 	bool closing, has_closer;
 	char name[32];             /* of a worker, and of the runner during an inline job */
 	char text[FL_MESSAGE_MAX]; /* why there is no inner executor */
-	struct fl__mpi_head head;  /* OPEN, with its data */
-	unsigned char data[];
+	struct fl__mpi_head head;  /* the message that opened it, with its data */
+	struct fl__mpi_open open;
+	unsigned char arg[]; /* the initializer's */
 };
 
 enum { HOST_SMALL = 1280, HOST_FREE_MAX = 256 };
 
 struct host_job {
-	struct fl__mpi_transfer transfer; /* of the argument, then of the result */
-	struct host_job *next;            /* in `waiting`, `host.ended` or `host.free` */
+	struct fl__mpi_work work;     /* argument's receive, inner task, result's send */
+	struct host_job *next, *prev; /* in `waiting`; in `host.free` by `next` */
 	struct host_pool *pool;
-	uint32_t slot, round, count, done;
+	struct fl__mpi_head head; /* of TASK; it becomes the head of ENDED */
+	uint32_t done;
 	int64_t deadline; /* 0: none */
 	int64_t took;     /* nanoseconds, in the inner executor */
 	const fl_task_type *type;
 	fl_task_type plain;    /* on processes: without hooks, which are rank 0's */
 	fl_future *future;     /* inner */
 	fl_cancel_token token; /* inline */
-	size_t arg_size, result_size;
-	unsigned char *arg, *result; /* in `memory`, or NULL; on processes the future's */
+	size_t result_size;
+	unsigned char *arg, *result; /* in `data`, or NULL; on processes the future's */
 	bool stop;                   /* asked to, before it could start */
 	bool waits;                  /* in `waiting` */
 	bool inner;                  /* `future` may follow its start */
 	bool between;                /* stopped on request between two elements */
 	struct fl__run frame;        /* of nested tasks, on threads */
-	void *memory;                /* NULL: `small` suffices */
-	unsigned char small[HOST_SMALL];
+	size_t size;                 /* of `data` */
+	unsigned char data[];
 };
 
 #define HOST_LONG FL_US(50)
@@ -136,11 +136,7 @@ static struct {
 	unsigned blocking; /* of the inline job */
 	uint64_t runs;
 	bool watcher_sleeps;
-	fl_mutex lock;
-	struct host_job *ended, **ended_end;
-	struct host_pool *freed;
-	uint32_t handed_over; /* 1: one of the two is not empty; also read unlocked */
-} host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
+} host;
 
 static _Noreturn void host_abort(const char *why)
 {
@@ -150,17 +146,11 @@ static _Noreturn void host_abort(const char *why)
 static struct host_pool *host_find_pool(uint32_t id)
 {
 	struct host_pool *p = host.pools;
-	while (p && p->id != id)
+	while (p && p->head.pool != id)
 		p = p->next;
 	if (!p)
 		host_abort("got a message for an executor that it does not have");
 	return p;
-}
-
-static void host_send(const struct fl__mpi_head *head, const char *text, const void *data)
-{
-	if (fl__mpi_send(0, head, text, data) != 0)
-		host_abort("has no memory for a message");
 }
 
 /* Types. */
@@ -188,7 +178,7 @@ static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **ty
 
 static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 {
-	return fl__elements_run(job->type, ctx, job->arg, job->result, job->count, &job->done, &job->between);
+	return fl__elements_run(job->type, ctx, job->arg, job->result, job->head.count, &job->done, &job->between);
 }
 
 /* A task ends the thread. A nested task would lose its frame: the thread panics. */
@@ -232,13 +222,31 @@ static const fl_task_type host_job_type = {
     .arg_align = _Alignof(struct host_job *),
 };
 
-static void host_free_job(struct host_job *job)
+/* Zeroed, also the first `size` bytes of `data`. NULL: no memory. */
+static struct host_job *host_new_job(size_t size)
 {
+	struct host_job *job = host.free;
+	if (!job || size > HOST_SMALL) {
+		job = fl__alloc(1, sizeof *job + (size > HOST_SMALL ? size : HOST_SMALL));
+		if (!job)
+			return NULL;
+	} else {
+		host.free = job->next;
+		host.n_free--;
+		memset(job, 0, sizeof *job + size);
+	}
+	job->size = size;
+	job->work.arg = job;
+	return job;
+}
+
+static void host_free_job(void *arg)
+{
+	struct host_job *job = arg;
 	if (job->future)
 		fl__chunk_detach_type(job->future); /* `plain` goes */
 	fl_future_free(job->future);
-	fl__free(job->memory);
-	if (host.n_free == HOST_FREE_MAX) {
+	if (job->size > HOST_SMALL || host.n_free == HOST_FREE_MAX) {
 		fl__free(job);
 		return;
 	}
@@ -247,60 +255,53 @@ static void host_free_job(struct host_job *job)
 	host.n_free++;
 }
 
-static void host_sent(struct fl__mpi_transfer *t)
-{
-	host_free_job((struct host_job *)(void *)t); /* its first member */
-}
-
-/* Sends ENDED. Frees the job. */
-static void host_reply(struct host_job *job, struct fl__mpi_head *head, const char *text)
+/* Makes ENDED of the head of a TASK. True: the result is a transfer. */
+static bool host_send_ended(struct fl__mpi_head *head, const char *text, const void *result, struct fl__mpi_work *w)
 {
 	head->kind = FL__MPI_ENDED;
-	head->pool = job->pool->id;
-	head->slot = job->slot;
-	head->round = job->round;
 	head->text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1);
-	job->pool->jobs[job->slot] = NULL;
-	host.n_jobs--;
-	if (job->between)
-		head->flags |= FL__MPI_BETWEEN;
-	if (head->size > FL__MPI_INLINE)
-		head->flags |= FL__MPI_ANNOUNCED;
-	host_send(head, text, job->result);
-	if (!(head->flags & FL__MPI_ANNOUNCED)) {
-		host_free_job(job);
-		return;
-	}
-	job->transfer.done = host_sent;
-	fl__mpi_send_data(0, job->result, (size_t)head->size, &job->transfer);
+	return fl__mpi_must_send(0, head, text, result, w);
 }
 
-static void FL_PRINTF(4, 5) host_refuse(struct host_job *job, int error, uint32_t flags, const char *format, ...)
+/* Sends ENDED, with the result if there is one, and the text. Frees the job. */
+static void host_reply(struct host_job *job, const char *text)
 {
-	char text[FL_MESSAGE_MAX];
-	struct fl__mpi_head head = {.error = error, .flags = flags};
-	va_list args;
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	host_reply(job, &head, text);
+	job->pool->jobs[job->head.slot] = NULL;
+	host.n_jobs--;
+	if (job->between)
+		job->head.flags |= FL__MPI_BETWEEN;
+	job->work.done = host_free_job;
+	if (!host_send_ended(&job->head, text, job->result, &job->work))
+		host_free_job(job);
 }
 
 /* On processes. */
-static void host_take_chunk(struct host_job *job, struct fl__mpi_head *head)
+static void host_take_chunk(struct host_job *job, int error)
 {
 	const struct fl__task_block *block = fl__task_block_of(job->future);
-	job->done = head->error == 0 ? job->count : block->done;
+	job->done = error == 0 ? job->head.count : block->done;
 	job->result = job->future->result;
 	job->between = block->asked == FL__STOP_BETWEEN;
 	if (block->asked == FL__STOP_EXPIRED)
-		head->flags |= FL__MPI_LATE;
+		job->head.flags |= FL__MPI_LATE;
 }
 
 static void host_reply_skipped(struct host_job *job)
 {
-	struct fl__mpi_head head = {.error = -ECANCELED, .flags = FL__MPI_SKIPPED};
-	host_reply(job, &head, "");
+	job->head.error = -ECANCELED;
+	job->head.flags = FL__MPI_SKIPPED;
+	host_reply(job, "");
+}
+
+/* The job has run. `kept`: its result counts despite the error. */
+static void host_reply_run(struct host_job *job, int error, bool kept, const char *text)
+{
+	job->head.error = error;
+	if (error != 0 && kept)
+		job->head.flags |= FL__MPI_KEPT;
+	job->head.done = job->done;
+	job->head.size = job->result ? job->result_size : 0;
+	host_reply(job, text);
 }
 
 static void host_note_length(struct host_pool *p, int64_t took)
@@ -311,10 +312,11 @@ static void host_note_length(struct host_pool *p, int64_t took)
 		p->longs--;
 }
 
-static void host_end_job(struct host_job *job)
+static void host_end_job(void *arg)
 {
+	struct host_job *job = arg;
 	fl_future *f = job->future;
-	struct fl__mpi_head head = {.error = fl_future_error(f)};
+	int error = fl_future_error(f);
 	job->pool->n_inner--;
 	if (fl_future_get_state(f) == FL_CANCELLED) {
 		host_reply_skipped(job);
@@ -322,23 +324,12 @@ static void host_end_job(struct host_job *job)
 	}
 	host_note_length(job->pool, job->took);
 	if (fl__future_has_expired(f))
-		head.error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
-	if (job->pool->processes)
-		host_take_chunk(job, &head);
-	if (head.error != 0 && fl__future_keeps_result(f))
-		head.flags |= FL__MPI_KEPT;
-	if (head.error == -ENOTRECOVERABLE && fl_executor_is_broken(job->pool->inner))
-		head.flags |= FL__MPI_BROKEN;
-	head.done = job->done;
-	head.size = job->result ? job->result_size : 0;
-	host_reply(job, &head, fl_future_message(f));
-}
-
-/* Without the engine lock. */
-static void host_wake_leader(void)
-{
-	fl__mpi_wake(FL__MPI_SECOND);
-	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
+		error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
+	if (job->pool->open.processes)
+		host_take_chunk(job, error);
+	if (error == -ENOTRECOVERABLE && fl_executor_is_broken(job->pool->inner))
+		job->head.flags |= FL__MPI_BROKEN;
+	host_reply_run(job, error, fl__future_keeps_result(f), fl_future_message(f));
 }
 
 /* On a thread of the inner executor, or a leader. */
@@ -346,40 +337,38 @@ static void host_on_end(fl_future *f, void *arg)
 {
 	struct host_job *job = arg;
 	(void)f;
-	job->next = NULL;
-	{
-		FL_LOCKED(&host.lock);
-		fl__store_relaxed(&host.handed_over, 1); /* relaxed: host_wake_leader() orders it */
-		*host.ended_end = job;
-		host.ended_end = &job->next;
-	}
-	host_wake_leader();
+	job->work.done = host_end_job;
+	fl__mpi_hand_over(&job->work);
 }
 
 static void host_start_inner(struct host_job *job)
 {
 	struct host_pool *p = job->pool;
 	const fl_submit_config config = {.deadline = job->deadline, .on_end = host_on_end, .on_end_arg = job};
+	char text[FL_MESSAGE_MAX];
 	int rc;
 	job->inner = true;
-	if (p->processes)
-		rc = fl__submit(p->inner, &job->plain, job->arg, job->count, &job->future, &config, 0);
+	if (p->open.processes)
+		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
 	else
 		rc = fl_submit_with(p->inner, &host_job_type, &job, &job->future, &config);
-	if (rc == -ENOTRECOVERABLE) {
-		struct fl__mpi_head head = {.error = rc, .flags = FL__MPI_BROKEN};
-		host_reply(job, &head, p->inner->why_broken); /* constant since the submit failed */
-	} else if (rc != 0) {
-		host_refuse(job, rc, 0, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank,
-		            fl__mpi_world.host, fl_error_text(rc));
-	} else {
+	if (rc == 0) {
 		p->n_inner++;
+		return;
 	}
+	job->head.error = rc;
+	(void)snprintf(text, sizeof text, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank,
+	               fl__mpi_world.host, fl_error_text(rc));
+	if (rc == -ENOTRECOVERABLE)
+		job->head.flags = FL__MPI_BROKEN;
+	/* `why_broken` is constant since the submit failed. */
+	host_reply(job, rc == -ENOTRECOVERABLE ? p->inner->why_broken : text);
 }
 
 /* Its argument is there. */
-static void host_start_job(struct host_job *job)
+static void host_start_job(void *arg)
 {
+	struct host_job *job = arg;
 	struct host_pool *p = job->pool;
 	if (job->stop) {
 		host_reply_skipped(job);
@@ -387,51 +376,30 @@ static void host_start_job(struct host_job *job)
 		host_start_inner(job);
 	} else {
 		job->waits = true;
-		job->next = NULL;
-		*p->waiting_end = job;
-		p->waiting_end = &job->next;
+		FL__QUEUE_ADD(p->waiting, p->last_waiting, job);
 	}
 }
 
-static struct host_job *host_take_waiting(struct host_pool *p, struct host_job **link)
+/* Takes a job out of `waiting`. */
+static struct host_job *host_take_waiting(struct host_job *job)
 {
-	struct host_job *job = *link;
-	*link = job->next;
-	if (!*link)
-		p->waiting_end = link;
+	FL__QUEUE_REMOVE(job->pool->waiting, job->pool->last_waiting, job);
 	job->waits = false;
 	return job;
-}
-
-static void host_cancel_waiting(struct host_job *job)
-{
-	struct host_job **link = &job->pool->waiting;
-	while (*link != job)
-		link = &(*link)->next;
-	host_reply_skipped(host_take_waiting(job->pool, link));
 }
 
 static bool host_goes_inner(const struct host_pool *p)
 {
 	if (p->runs_inline)
-		return p->n_inner + 1 < p->workers;
-	return !host.has_runner || host.inlined || p->n_inner > 0 || (p->longs > 0 && p->workers > 1);
+		return p->n_inner + 1 < p->open.config.workers;
+	return !host.has_runner || host.inlined || p->n_inner > 0 || (p->longs > 0 && p->open.config.workers > 1);
 }
 
 static void host_start_waiting(void)
 {
 	for (struct host_pool *p = host.pools; p; p = p->next)
 		while (p->waiting && host_goes_inner(p))
-			host_start_inner(host_take_waiting(p, &p->waiting));
-}
-
-static void host_received(struct fl__mpi_transfer *t)
-{
-	struct host_job *job = (struct host_job *)(void *)t; /* its first member */
-	if (job->type)
-		host_start_job(job);
-	else
-		host_free_job(job); /* it was refused */
+			host_start_inner(host_take_waiting(p->waiting));
 }
 
 static size_t host_aligned(size_t size)
@@ -444,69 +412,6 @@ static unsigned char *host_align(unsigned char *at)
 	return at + (FL_TASK_ALIGN_MAX - (uintptr_t)at % FL_TASK_ALIGN_MAX) % FL_TASK_ALIGN_MAX; /* cast: the address */
 }
 
-/* Zeroed. False: no memory. */
-static bool host_make_memory(struct host_job *job)
-{
-	const size_t arg = host_aligned(job->arg_size),
-		     result = job->pool->processes ? 0 : host_aligned(job->result_size);
-	unsigned char *at = host_align(job->small);
-	if (arg + result + FL_TASK_ALIGN_MAX > HOST_SMALL) {
-		job->memory = fl__alloc(1, arg + result + FL_TASK_ALIGN_MAX);
-		if (!job->memory)
-			return false;
-		at = host_align(job->memory);
-	} else {
-		memset(at, 0, arg + result);
-	}
-	job->arg = arg > 0 ? at : NULL;
-	job->result = result > 0 ? at + arg : NULL;
-	return true;
-}
-
-/* Zeroes all but `small`. */
-static struct host_job *host_new_job(void)
-{
-	struct host_job *job = host.free;
-	if (!job) {
-		job = fl__alloc(1, sizeof *job);
-		if (!job)
-			host_abort("has no memory for a task");
-		return job;
-	}
-	host.free = job->next;
-	host.n_free--;
-	memset(job, 0, offsetof(struct host_job, small));
-	return job;
-}
-
-static struct host_job *host_make_job(const struct fl__mpi_head *head)
-{
-	struct host_pool *p = host_find_pool(head->pool);
-	if (head->slot >= p->slots || p->jobs[head->slot])
-		host_abort("got a task in a slot that is in use");
-	struct host_job *job = host_new_job();
-	job->pool = p;
-	job->slot = head->slot;
-	job->round = head->round;
-	job->count = head->count;
-	job->arg_size = (size_t)head->size;
-	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0);
-	p->jobs[head->slot] = job;
-	host.n_jobs++;
-	return job;
-}
-
-/* Drops a refused task's argument. */
-static void host_drain(int from, const struct fl__mpi_head *head)
-{
-	struct host_job *drain = host_new_job();
-	drain->memory = fl__alloc(1, (size_t)head->size);
-	if (!drain->memory)
-		host_abort("has no memory for an argument");
-	drain->transfer.done = host_received;
-	fl__mpi_recv_data(from, drain->memory, (size_t)head->size, &drain->transfer);
-}
-
 /* The inner executor. */
 
 /*
@@ -515,12 +420,10 @@ static void host_drain(int from, const struct fl__mpi_head *head)
  */
 static int host_create_inner(struct host_pool *p)
 {
-	struct fl__mpi_open open;
 	char why[FL_MESSAGE_MAX];
 	sigset_t before;
-	memcpy(&open, p->data, sizeof open);
-	fl_executor_config config = open.config;
-	config.name = open.name;
+	fl_executor_config config = p->open.config;
+	config.name = p->open.name;
 	if (p->received) {
 		config.regions = p->received->regions;
 		config.n_regions = p->received->n;
@@ -535,11 +438,11 @@ static int host_create_inner(struct host_pool *p)
 		p->initialize = *type;
 		p->initialize.drop_arg = NULL;
 		config.initialize = &p->initialize;
-		config.initialize_arg = type->arg_size > 0 ? p->data + sizeof open : NULL;
+		config.initialize_arg = type->arg_size > 0 ? p->arg : NULL;
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
-	int rc = p->processes ? fl_process_executor_create(&p->inner, &config)
-	                      : fl_thread_executor_create(&p->inner, &config);
+	int rc = p->open.processes ? fl_process_executor_create(&p->inner, &config)
+	                           : fl_thread_executor_create(&p->inner, &config);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
 		(void)snprintf(p->text, sizeof p->text, "rank %d (%s) cannot make its own executor: %s",
@@ -547,69 +450,88 @@ static int host_create_inner(struct host_pool *p)
 	return rc;
 }
 
-/* Returns 0; or an error, flags of ENDED, and a text. */
-static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *head, uint32_t *flags, char *text)
+/* NULL: the head has an error, and flags of ENDED; and `text` says why. */
+static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *head, char *text)
 {
 	const fl_task_type *type;
-	int rc = job->pool->inner ? 0 : host_create_inner(job->pool);
-	if (rc != 0) {
-		*flags = rc == -ENOTRECOVERABLE ? FL__MPI_BROKEN : 0;
-		(void)snprintf(text, FL_MESSAGE_MAX, "%s", job->pool->text);
-		return rc;
+	const size_t arg = host_aligned((size_t)head->size);
+	head->size = head->flags = 0;
+	head->error = p->inner ? 0 : host_create_inner(p);
+	if (head->error != 0) {
+		head->flags = head->error == -ENOTRECOVERABLE ? FL__MPI_BROKEN : 0;
+		(void)snprintf(text, FL_MESSAGE_MAX, "%s", p->text);
+		return NULL;
 	}
-	rc = host_type_of(head, &type, text);
-	if (rc != 0) {
-		*flags = FL__MPI_MISMATCH;
-		return rc;
+	head->error = host_type_of(head, &type, text);
+	if (head->error != 0) {
+		head->flags = FL__MPI_MISMATCH;
+		return NULL;
 	}
-	job->result_size = job->count * type->result_size;
-	if (!host_make_memory(job)) {
+	const size_t result_size = head->count * type->result_size,
+		     result = p->open.processes ? 0 : host_aligned(result_size);
+	struct host_job *job = host_new_job(FL_TASK_ALIGN_MAX + arg + result);
+	if (!job) {
+		head->error = -ENOMEM;
 		(void)snprintf(text, FL_MESSAGE_MAX, "rank %d (%.48s) has no memory for argument and result",
 		               fl__mpi_world.rank, fl__mpi_world.host);
-		return -ENOMEM;
+		return NULL;
 	}
+	job->pool = p;
+	job->head = *head;
+	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0);
 	job->type = type;
-	if (job->pool->processes) {
-		job->plain = *type;
-		job->plain.drop_arg = job->plain.drop_result = NULL;
-	}
-	return 0;
+	job->plain = *type;
+	job->plain.drop_arg = job->plain.drop_result = NULL;
+	job->arg = arg > 0 ? host_align(job->data) : NULL;
+	job->result_size = result_size;
+	job->result = result > 0 ? host_align(job->data) + arg : NULL;
+	p->jobs[head->slot] = job;
+	host.n_jobs++;
+	return job;
 }
 
-static void host_on_task(int from, const struct fl__mpi_head *head, const char *data)
+/* Receives and drops a refused task's argument. */
+static void host_drain(const struct fl__mpi_head *task)
 {
-	struct host_job *job = host_make_job(head);
-	const bool announced = head->flags & FL__MPI_ANNOUNCED;
+	struct fl__mpi_work *drain = fl__alloc(1, sizeof *drain + (size_t)task->size);
+	if (!drain)
+		host_abort("has no memory for an argument");
+	*drain = (struct fl__mpi_work){.done = fl__free, .arg = drain};
+	(void)fl__mpi_take_data(0, task, NULL, drain + 1, drain);
+}
+
+static void host_on_task(const struct fl__mpi_head *task, const char *data)
+{
+	struct host_pool *p = host_find_pool(task->pool);
+	struct fl__mpi_head head = *task;
 	char text[FL_MESSAGE_MAX];
-	uint32_t flags = 0;
-	int rc = host_prepare_job(job, head, &flags, text);
-	if (rc != 0 && announced)
-		host_drain(from, head);
-	if (rc != 0) {
-		host_refuse(job, rc, flags, "%s", text);
-	} else if (announced) {
-		job->transfer.done = host_received;
-		fl__mpi_recv_data(from, job->arg, job->arg_size, &job->transfer);
-	} else {
-		if (job->arg)
-			memcpy(job->arg, data, job->arg_size);
-		host_start_job(job);
+	if (task->slot >= p->open.slots || p->jobs[task->slot])
+		host_abort("got a task in a slot that is in use");
+	struct host_job *job = host_make_job(p, &head, text);
+	if (!job) {
+		(void)host_send_ended(&head, text, NULL, NULL);
+		if (task->size > FL__MPI_INLINE)
+			host_drain(task);
+		return;
 	}
+	job->work.done = host_start_job;
+	if (!fl__mpi_take_data(0, task, data, job->arg, &job->work))
+		host_start_job(job);
 }
 
 static void host_on_stop(const struct fl__mpi_head *head)
 {
 	const struct host_pool *p = host_find_pool(head->pool);
-	struct host_job *job = head->slot < p->slots ? p->jobs[head->slot] : NULL;
-	if (!job || job->round != head->round)
+	struct host_job *job = head->slot < p->open.slots ? p->jobs[head->slot] : NULL;
+	if (!job || job->head.round != head->round)
 		return; /* it has ended */
 	if (job->waits) {
-		host_cancel_waiting(job);
+		host_reply_skipped(host_take_waiting(job));
 	} else if (head->kind == FL__MPI_RECALL) {
 		const struct fl__mpi_head begun = {
 		    .kind = FL__MPI_BEGUN, .pool = head->pool, .slot = head->slot, .round = head->round};
 		if (!job->future || fl_future_cancel_pending(job->future) != 0)
-			host_send(&begun, "", NULL);
+			fl__mpi_must_send(0, &begun, "", NULL, NULL);
 	} else if (job == host.inlined) {
 		host.stops = true;
 	} else if (job->future) {
@@ -653,7 +575,7 @@ static struct host_job *host_next_inline(void)
 {
 	for (struct host_pool *p = host.pools; p; p = p->next)
 		if (p->waiting && !host_goes_inner(p))
-			return host_take_waiting(p, &p->waiting);
+			return host_take_waiting(p->waiting);
 	return NULL;
 }
 
@@ -697,7 +619,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 }
 
 /* Replies, unless rank 0 has ended. */
-static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char *text)
+static void host_end_inline(int error, bool kept, int64_t took, const char *text)
 {
 	struct host_job *job = host.inlined;
 	host.inlined = NULL;
@@ -707,9 +629,7 @@ static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char 
 		return; /* MPI may have ended */
 	host_note_length(job->pool, took);
 	fl_cancel_token_destroy(&job->token);
-	head->done = job->done;
-	head->size = job->result ? job->result_size : 0;
-	host_reply(job, head, text);
+	host_reply_run(job, error, kept, text);
 }
 
 static int64_t host_run_inline(struct host_job *job, int64_t began)
@@ -728,14 +648,21 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 	if (host.watcher_sleeps)
 		fl__mpi_wake(FL__MPI_FIRST);
 	host.watcher_sleeps = false;
-	struct fl__mpi_head head = {.error = host_call_inline(job, &task)};
+	const int error = host_call_inline(job, &task);
 	const int64_t now = fl_now();
-	if (head.error != 0 && task.keeps_result)
-		head.flags |= FL__MPI_KEPT;
-	host_end_inline(&head, now - began, head.error != 0 && task.message ? task.message : "");
+	host_end_inline(error, task.keeps_result, now - began, error != 0 && task.message ? task.message : "");
 	host.leader = FL__MPI_SECOND;
 	fl__message_free(fl__task_take_message(&task));
 	return now;
+}
+
+/* After a leader's round. Releases the engine lock for a while. */
+static void host_pause(struct fl__mpi_pace *pace, bool some)
+{
+	const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl__mpi_pause(pace, some, expects);
+	fl_mutex_lock(&fl__mpi_lock);
 }
 
 static bool host_round(void);
@@ -773,7 +700,6 @@ static bool host_run_waiting(void)
 __attribute__((cold)) static void host_runner_exits(void *arg)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	struct fl__mpi_head head = {.error = -EOWNERDEAD};
 	(void)arg;
 	if (fl__is_forked(fl__mpi_world.fork_count))
 		return;                  /* a forked child ends with its thread */
@@ -787,7 +713,7 @@ __attribute__((cold)) static void host_runner_exits(void *arg)
 	ctx->worker = NULL;
 	fl_mutex_lock(&fl__mpi_lock);
 	host_await_requests();
-	host_end_inline(&head, 0, "the task's function " FL__ENDS_THREAD);
+	host_end_inline(-EOWNERDEAD, false, 0, "the task's function " FL__ENDS_THREAD);
 	host.leader = FL__MPI_FIRST;
 	fl_thread before = {NULL};
 	if (!host.over) { /* else host_leave() joins the runner */
@@ -821,10 +747,7 @@ static int host_run(void *arg)
 		if (host.over)
 			break; /* MPI may have ended */
 		fl__mpi_flush();
-		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
-		fl_mutex_unlock(&fl__mpi_lock);
-		fl__mpi_pause(&pace, some, expects);
-		fl_mutex_lock(&fl__mpi_lock);
+		host_pause(&pace, some);
 	}
 	fl_mutex_unlock(&fl__mpi_lock);
 	pthread_cleanup_pop(0);
@@ -846,27 +769,21 @@ static bool host_start_runner(void)
 
 static void host_on_open(const struct fl__mpi_head *head, const char *data)
 {
-	struct fl__mpi_open open;
-	if (head->size < sizeof open)
+	if (head->size < sizeof(struct fl__mpi_open))
 		host_abort("got a damaged message");
-	memcpy(&open, data, sizeof open);
 	struct host_pool *p = fl__alloc(1, sizeof *p + (size_t)head->size);
-	if (p)
-		p->jobs = fl__alloc(open.slots, sizeof *p->jobs);
-	if (!p || !p->jobs)
+	if (!p)
 		host_abort("has no memory for an executor");
-	p->id = head->pool;
-	p->slots = open.slots;
-	p->workers = open.config.workers;
-	(void)snprintf(p->name, sizeof p->name, "%.*s-0", (int)sizeof open.name, open.name);
-	p->processes = open.processes;
-	p->waiting_end = &p->waiting;
-	p->next = host.pools;
-	host.pools = p;
-	p->received = fl__mpi_receiver_take(p->id);
+	memcpy(&p->open, data, sizeof p->open);
+	memcpy(p->arg, data + sizeof p->open, (size_t)head->size - sizeof p->open);
+	p->jobs = fl__alloc(p->open.slots, sizeof *p->jobs);
+	if (!p->jobs)
+		host_abort("has no memory for an executor");
 	p->head = *head;
-	memcpy(p->data, data, (size_t)head->size);
-	p->inlines = host_create_inner(p) == 0 && !p->processes && !p->received &&
+	(void)snprintf(p->name, sizeof p->name, "%.*s-0", (int)sizeof p->open.name, p->open.name);
+	FL__LIST_ADD(&host.pools, p);
+	p->received = fl__mpi_receiver_take(head->pool);
+	p->inlines = host_create_inner(p) == 0 && !p->open.processes && !p->received &&
 	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
@@ -875,9 +792,21 @@ static void host_on_terminate(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
 	while (p->waiting)
-		host_cancel_waiting(p->waiting);
+		host_reply_skipped(host_take_waiting(p->waiting));
 	if (p->inner)
 		(void)fl_executor_terminate(p->inner);
+}
+
+static void host_forget(void *arg)
+{
+	struct host_pool *p = arg;
+	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSED, .pool = p->head.pool};
+	if (p->has_closer)
+		FL_IGNORE(fl_thread_join(&p->closer, NULL));
+	FL__LIST_REMOVE(p);
+	fl__mpi_must_send(0, &head, "", NULL, NULL);
+	fl__free(p->jobs);
+	fl__free(p);
 }
 
 static int host_close(void *arg)
@@ -885,13 +814,8 @@ static int host_close(void *arg)
 	struct host_pool *p = arg;
 	fl_executor_free(p->inner);
 	fl__mpi_received_free(p->received);
-	{
-		FL_LOCKED(&host.lock);
-		p->next_freed = host.freed;
-		host.freed = p;
-		fl__store_relaxed(&host.handed_over, 1); /* relaxed: as in host_on_end() */
-	}
-	host_wake_leader();
+	p->freed = (struct fl__mpi_work){.done = host_forget, .arg = p};
+	fl__mpi_hand_over(&p->freed);
 	return 0;
 }
 
@@ -905,31 +829,18 @@ static void host_on_close(const struct fl__mpi_head *head)
 		(void)host_close(p);
 }
 
-static void host_forget(struct host_pool *p)
-{
-	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSED, .pool = p->id};
-	struct host_pool **link = &host.pools;
-	if (p->has_closer)
-		FL_IGNORE(fl_thread_join(&p->closer, NULL));
-	while (*link != p)
-		link = &(*link)->next;
-	*link = p->next;
-	host_send(&head, "", NULL);
-	fl__free(p->jobs);
-	fl__free(p);
-}
-
 /* The rank. */
 
 static void host_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
 {
+	(void)from;
 	(void)text;
 	switch (head->kind) {
 	case FL__MPI_OPEN:
 		host_on_open(head, data);
 		break;
 	case FL__MPI_TASK:
-		host_on_task(from, head, data);
+		host_on_task(head, data);
 		break;
 	case FL__MPI_STOP:
 	case FL__MPI_RECALL:
@@ -945,7 +856,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 		fl__mpi_receiver_on_regions(head, data);
 		break;
 	case FL__MPI_BYTES:
-		fl__mpi_receiver_on_bytes(head);
+		fl__mpi_receiver_on_bytes(head, data);
 		break;
 	case FL__MPI_EXIT:
 		host.over = true;
@@ -956,50 +867,11 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 }
 
 /* True: there was something. */
-static bool host_take_ended(void)
-{
-	struct host_job *jobs;
-	struct host_pool *freed;
-	/* relaxed: a thread that adds one wakes the leader afterwards */
-	if (fl__load_relaxed(&host.handed_over) == 0)
-		return false;
-	{
-		FL_LOCKED(&host.lock);
-		jobs = host.ended;
-		freed = host.freed;
-		host.ended = NULL;
-		host.ended_end = &host.ended;
-		host.freed = NULL;
-		fl__store_relaxed(&host.handed_over, 0);
-	}
-	const bool some = jobs || freed;
-	for (struct host_job *next; jobs; jobs = next) {
-		next = jobs->next;
-		host_end_job(jobs);
-	}
-	for (struct host_pool *next; freed; freed = next) {
-		next = freed->next_freed;
-		host_forget(freed);
-	}
-	return some;
-}
-
-static void host_ignore(int from, const struct fl__mpi_head *head, const char *text, const char *data)
-{
-	(void)from;
-	(void)head;
-	(void)text;
-	(void)data;
-}
-
-/* True: there was something. */
 static bool host_round(void)
 {
 	bool some = fl__mpi_progress(host_handle);
 	if (host.stops && !host.requests)
 		host_request_stop();
-	some |= host_take_ended();
-	some |= fl__mpi_receiver_take_made();
 	host_start_waiting();
 	return some;
 }
@@ -1008,7 +880,7 @@ static bool host_round(void)
 static void host_leave(void)
 {
 	const int64_t until = fl_after(FL_S(1));
-	fl__mpi_leave();
+	fl__mpi_world.leaving = true;
 	for (struct host_pool *p = host.pools; p; p = p->next)
 		if (p->inner && !p->closing)
 			(void)fl_executor_cancel(p->inner);
@@ -1017,7 +889,7 @@ static void host_leave(void)
 	/* Receives and sends what was announced. */
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
-		(void)fl__mpi_progress(host_ignore);
+		(void)fl__mpi_progress(NULL);
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;
@@ -1065,10 +937,7 @@ void fl__mpi_host_serve(void)
 			(void)host_start_runner();
 		const bool some = host_round();
 		fl__mpi_flush();
-		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
-		fl_mutex_unlock(&fl__mpi_lock);
-		fl__mpi_pause(&pace, some, expects);
-		fl_mutex_lock(&fl__mpi_lock);
+		host_pause(&pace, some);
 	}
 	host_leave();
 }

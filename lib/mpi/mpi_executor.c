@@ -33,8 +33,9 @@
  *      sent from the task block, and a result arrives in the task block.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that.
- *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
+ *   4. A pool posts no task until all ranks have its regions (regions.c).
  */
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/wait/lock.h"
@@ -49,15 +50,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
-struct mpi_transfer {
-	struct fl__mpi_transfer base; /* first */
-	struct mpi_slot *slot;
-};
-
 struct mpi_slot {
 	struct mpi_share *share;
-	struct mpi_transfer arg, result;
-	unsigned under_way;           /* transfers of the two */
+	struct fl__mpi_work transfer; /* of the argument, and of the result */
+	unsigned under_way;           /* of these two */
 	struct fl__task_block *block; /* NULL: free */
 	struct mpi_slot *next_free;
 	uint32_t round;
@@ -73,12 +69,11 @@ struct mpi_slot {
 
 struct mpi_share {
 	struct mpi_pool *pool;
-	struct mpi_slot *slots; /* NULL until the first task */
+	struct mpi_slot *slots; /* NULL: OPEN was not sent */
 	struct mpi_slot *free;
 	uint32_t workers, n_slots, load, recalled;
 	uint32_t newer; /* in mpi_pool_balance(): tasks sent later */
 	uint16_t rank;
-	bool opened; /* OPEN was sent */
 };
 
 struct mpi_pool {
@@ -90,12 +85,11 @@ struct mpi_pool {
 	struct mpi_share *shares; /* by rank; rank 0's has no slots */
 	int cursor;               /* got the last task */
 	size_t room;
-	size_t parked;  /* `room` of ranks that have the regions, until all do */
 	uint32_t stops; /* atomic; 1: a slot has `stops` */
 	int64_t balance_at;
 	bool lags; /* tasks wait, while a rank has a free worker */
 	/* The rounds. */
-	struct mpi_pool *next, *next_ready;
+	struct mpi_pool *next, **link, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
 	bool listed, touched; /* the leader's: in mpi_thread.pools; has work */
 	bool terminates;      /* TERMINATE is to be sent */
@@ -124,14 +118,14 @@ static struct {
 	uint32_t has_ready;     /* 1: there is one; also read unlocked */
 	uint32_t pools_made;
 	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
-	bool running, over;
+	bool running;
 	fl_thread thread;
 	/* The leader's. */
 	struct mpi_pool *pools;
 	uint64_t rounds;
 	bool asleep;
 	/* Atomic. */
-	uint32_t called;
+	uint32_t called, over;
 } mpi_thread = {.start_lock = FL_MUTEX_INIT};
 
 static struct mpi_pool *mpi_pool_of(fl_executor *e)
@@ -195,10 +189,9 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 }
 
 /* Without the lock, by the leader. */
-static void mpi_slot_transferred(struct fl__mpi_transfer *t)
+static void mpi_slot_transferred(void *arg)
 {
-	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
-	struct mpi_slot *s = transfer->slot;
+	struct mpi_slot *s = arg;
 	struct mpi_pool *p = s->share->pool;
 	FL_LOCKED(&p->base.lock);
 	s->under_way--;
@@ -232,19 +225,20 @@ static int mpi_share_open(struct mpi_share *share)
 			memcpy(data + sizeof open, p->base.initialize_arg, size);
 		head.size += size;
 	}
-	if (!share->slots)
-		share->slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *share->slots);
-	if (!share->slots || fl__mpi_send(share->rank, &head, "", data) != 0)
+	struct mpi_slot *slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *slots);
+	if (!slots || fl__mpi_send(share->rank, &head, "", data, NULL) != 0) {
+		fl__free_to(p->base.allocator, slots);
 		return -ENOMEM;
+	}
+	share->slots = slots;
 	for (uint32_t i = share->n_slots; i-- > 0;) {
-		struct mpi_slot *s = &share->slots[i];
+		struct mpi_slot *s = &slots[i];
 		s->share = share;
-		s->arg = s->result = (struct mpi_transfer){{mpi_slot_transferred, NULL}, s};
+		s->transfer = (struct fl__mpi_work){.done = mpi_slot_transferred, .arg = s};
 		s->number = i;
 		s->next_free = share->free;
 		share->free = s;
 	}
-	share->opened = true;
 	p->open_ranks++;
 	return 0;
 }
@@ -254,7 +248,7 @@ static void *mpi_on_choose(struct fl__remote *r)
 {
 	struct mpi_pool *p = mpi_pool_of(&r->base);
 	struct mpi_share *second = NULL;
-	if (r->posted.length >= p->room)
+	if (r->posted.length >= p->room || !fl__mpi_sender_is_complete(p->sender))
 		return NULL;
 	for (int i = 1, rank = p->cursor; i < fl__mpi_world.size; i++) {
 		rank = rank + 1 < fl__mpi_world.size ? rank + 1 : 1;
@@ -271,36 +265,32 @@ static int mpi_on_post(void *worker, struct fl__task_block *block)
 {
 	struct mpi_share *share = worker;
 	struct mpi_pool *p = share->pool;
-	int rc = share->opened ? 0 : mpi_share_open(share);
+	int rc = share->slots ? 0 : mpi_share_open(share);
 	if (rc != 0)
 		return rc;
 	fl_future *f = &block->future;
 	struct mpi_slot *s = share->free;
-	const size_t size = f->count * f->type->arg_size;
 	const int64_t deadline = fl_cancel_token_deadline(&f->token);
 	struct fl__mpi_head head = {
 	    .kind = FL__MPI_TASK,
-	    .flags = size > FL__MPI_INLINE ? FL__MPI_ANNOUNCED : 0,
 	    .pool = p->id,
 	    .slot = s->number,
 	    .round = s->round,
 	    .check = block->check,
 	    .task = block->task,
-	    .size = size,
+	    .size = f->count * f->type->arg_size,
 	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
 	    .count = f->count,
 	};
-	rc = fl__mpi_send(share->rank, &head, "", f->arg);
-	if (rc != 0)
+	rc = fl__mpi_send(share->rank, &head, "", f->arg, &s->transfer);
+	if (rc < 0)
 		return rc;
 	share->free = s->next_free;
 	s->block = block;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
 	s->posted_at = fl_now();
-	s->under_way = size > FL__MPI_INLINE;
-	if (s->under_way > 0)
-		fl__mpi_send_data(share->rank, f->arg, size, &s->arg.base);
+	s->under_way = (unsigned)rc;
 	block->worker = s;
 	p->cursor = share->rank;
 	share->load++;
@@ -311,7 +301,7 @@ static int mpi_slot_send(const struct mpi_slot *s, uint32_t kind)
 {
 	const struct fl__mpi_head head = {
 	    .kind = kind, .pool = s->share->pool->id, .slot = s->number, .round = s->round};
-	return fl__mpi_send(s->share->rank, &head, "", NULL);
+	return fl__mpi_send(s->share->rank, &head, "", NULL, NULL);
 }
 
 static bool mpi_on_recall(struct fl__task_block *block)
@@ -390,20 +380,15 @@ static void mpi_pool_send_stops(struct mpi_pool *p)
 	}
 }
 
-static int mpi_pool_send(const struct mpi_pool *p, int rank, uint32_t kind)
-{
-	const struct fl__mpi_head head = {.kind = kind, .pool = p->id};
-	return fl__mpi_send(rank, &head, "", NULL);
-}
-
 /* Without memory, the other ranks are asked to stop and no more. */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
+	const struct fl__mpi_head head = {.kind = FL__MPI_TERMINATE, .pool = p->id};
 	if (!p->terminates)
 		return;
 	p->terminates = false;
 	for (int rank = 1; rank < fl__mpi_world.size && !p->closing; rank++)
-		if (p->shares[rank].load > 0 && mpi_pool_send(p, rank, FL__MPI_TERMINATE) != 0)
+		if (p->shares[rank].load > 0 && fl__mpi_send(rank, &head, "", NULL, NULL) != 0)
 			return;
 }
 
@@ -416,9 +401,10 @@ static void mpi_pool_close(struct mpi_pool *p)
 	if (fl__mpi_sender_is_busy(p->sender))
 		return;
 	p->closing = true;
+	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
-		if (p->shares[rank].opened && mpi_pool_send(p, rank, FL__MPI_CLOSE) != 0)
-			fl__mpi_abort("rank 0 has no memory for a message");
+		if (p->shares[rank].slots)
+			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 }
 
 /* With the first task. */
@@ -473,12 +459,7 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 		p->base.broken = true; /* the manager ends what is queued */
 		fl_cond_signal(&p->work);
 	}
-	if (head->flags & FL__MPI_ANNOUNCED) {
-		s->under_way++;
-		fl__mpi_recv_data(from, f->result, size, &s->result.base);
-	} else if (head->size > 0) {
-		memcpy(f->result, data, size);
-	}
+	s->under_way += fl__mpi_take_data(from, head, data, f->result, &s->transfer);
 	mpi_slot_try_end(s);
 }
 
@@ -497,7 +478,6 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                             const char *data)
 {
-	struct mpi_share *share = &p->shares[from];
 	int rc = fl__mpi_sender_on_has(p->sender, from, head, data); /* it may log */
 	p->touched = true;
 	if (rc == -EAGAIN)
@@ -505,11 +485,8 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	FL_LOCKED(&p->base.lock);
 	if (rc == 0) {
 		/* Now, so that CLOSE frees the regions. */
-		if (mpi_share_open(share) != 0)
+		if (mpi_share_open(&p->shares[from]) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
-		p->parked += share->n_slots;
-		if (fl__mpi_sender_is_complete(p->sender))
-			p->room = p->parked;
 		return;
 	}
 	fl__mpi_sender_stop(p->sender);
@@ -530,8 +507,7 @@ static void mpi_take_ready(void)
 		if (p->listed)
 			continue;
 		p->listed = true;
-		p->next = mpi_thread.pools;
-		mpi_thread.pools = p;
+		FL__LIST_ADD(&mpi_thread.pools, p);
 	}
 	mpi_thread.ready = NULL;
 	fl__store_relaxed(&mpi_thread.has_ready, 0);
@@ -540,15 +516,12 @@ static void mpi_take_ready(void)
 /* Without the lock. No leader uses the pool again, so the manager may end. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
-	struct mpi_pool **link = &mpi_thread.pools;
 	FL_LOCKED(&p->base.lock);
 	fl__lock(&mpi_thread.lock);
 	mpi_take_ready();
 	p->forgotten = true;
 	fl__unlock(&mpi_thread.lock);
-	while (*link != p)
-		link = &(*link)->next;
-	*link = p->next;
+	FL__LIST_REMOVE(p);
 	fl_cond_signal(&p->work);
 }
 
@@ -603,12 +576,10 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
-	fl__mpi_leave();
-	fl__mpi_sender_leave();
+	fl__mpi_world.leaving = true;
 	const int64_t until = fl_after(FL_S(1));
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
-		if (fl__mpi_send(rank, &head, "", NULL) != 0)
-			fl__mpi_abort("rank 0 has no memory for a message");
+		fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
 		(void)fl__mpi_progress(mpi_handle);
@@ -684,12 +655,6 @@ static bool mpi_thread_is_spared(uint64_t *seen)
 	return led && !called;
 }
 
-static bool mpi_thread_is_over(void)
-{
-	FL_LOCKED(&mpi_thread.start_lock);
-	return mpi_thread.over;
-}
-
 static int mpi_thread_run(void *arg)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
@@ -697,7 +662,7 @@ static int mpi_thread_run(void *arg)
 	int64_t expected_at = fl_now();
 	(void)arg;
 	fl_mutex_lock(&fl__mpi_lock);
-	while (!mpi_thread_is_over()) {
+	while (fl__load_relaxed(&mpi_thread.over) == 0) { /* relaxed: a wake follows */
 		const bool spared = mpi_thread_is_spared(&seen);
 		const bool some = !spared && mpi_round(true);
 		const bool expects = spared || some || mpi_expects();
@@ -721,9 +686,9 @@ static int mpi_thread_run(void *arg)
 void fl__mpi_dismiss(void)
 {
 	bool running;
+	fl__store_relaxed(&mpi_thread.over, 1); /* relaxed: the wake orders it */
 	{
 		FL_LOCKED(&mpi_thread.start_lock);
-		mpi_thread.over = true;
 		running = mpi_thread.running;
 	}
 	fl__mpi_wake(FL__MPI_FIRST);
@@ -843,15 +808,6 @@ static bool mpi_pool_on_has_started(fl_executor *e, const struct fl__task_block 
 	return block->worker != NULL;
 }
 
-static void mpi_pool_on_terminate(fl_executor *e)
-{
-	struct mpi_pool *p = mpi_pool_of(e);
-	if (!p->remote.running)
-		return;
-	p->terminates = true;
-	mpi_pool_alert(p);
-}
-
 static void mpi_pool_on_wake_all(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
@@ -859,18 +815,19 @@ static void mpi_pool_on_wake_all(fl_executor *e)
 		mpi_pool_alert(p);
 }
 
-static void mpi_pool_free_shares(struct mpi_pool *p)
+static void mpi_pool_on_terminate(fl_executor *e)
 {
-	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
-		fl__free_to(p->base.allocator, p->shares[rank].slots);
-	fl__free_to(p->base.allocator, p->shares);
+	mpi_pool_of(e)->terminates = true;
+	mpi_pool_on_wake_all(e);
 }
 
 static void mpi_pool_on_destroy(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	mpi_pool_free_shares(p);
-	fl__mpi_sender_free(p->sender);
+	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
+		fl__free_to(p->base.allocator, p->shares[rank].slots);
+	fl__free_to(p->base.allocator, p->shares);
+	fl__free(p->sender);
 	fl__remote_fini(&p->remote);
 }
 
@@ -898,12 +855,6 @@ FL__AT_START static void mpi_set_hook(void)
 unsigned fl_mpi_ranks(void)
 {
 	return (unsigned)fl__load_relaxed(&fl__mpi_world.size); /* relaxed: the caller orders it with a create */
-}
-
-static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_config *mpi)
-{
-	return mpi->prefetch <= FL_MPI_PREFETCH_MAX && mpi->spawn <= FL_MPI_SPAWN_MAX &&
-	       fl__remote_config_is_valid(config);
 }
 
 static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
@@ -950,16 +901,13 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	p->prefetch = mpi->prefetch;
 	p->processes = mpi->processes;
 	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
-	rc = p->shares ? 0 : -ENOMEM;
-	if (rc == 0 && config->n_regions > 0)
-		rc = fl__mpi_sender_create(&p->sender, p->base.regions, config->n_regions, &p->touched);
-	if (rc != 0) {
+	if (config->n_regions > 0)
+		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
+	if (!p->shares || (config->n_regions > 0 && !p->sender)) {
 		mpi_pool_on_destroy(&p->base);
-		return rc;
+		return -ENOMEM;
 	}
 	p->base.workers = mpi_pool_distribute(p, config->workers);
-	if (p->sender)
-		p->room = 0; /* until all ranks have the regions */
 	FL__LOCKED(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;
 	return 0;
@@ -973,7 +921,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 		config = &defaults;
 	if (!mpi)
 		mpi = &mpi_defaults;
-	if (!mpi_config_is_valid(config, mpi))
+	if (mpi->prefetch > FL_MPI_PREFETCH_MAX || mpi->spawn > FL_MPI_SPAWN_MAX || !fl__remote_config_is_valid(config))
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
 		return -E2BIG;

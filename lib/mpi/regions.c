@@ -29,9 +29,11 @@
  * A thread of its own makes an owner's regions: a GiB takes a quarter of a second.
  */
 #include "regions.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "engine.h"
+#include "process/identity.h"
 #include "process/shm/shm_region.h"
 #include "process/shm/shm_sys.h"
 #include <errno.h>
@@ -52,23 +54,18 @@ _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HA
 
 /* Machines. */
 
-static uint64_t regions_hash(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
-	return hash;
-}
-
 uint64_t fl__mpi_machine(const char *host)
 {
-	char boot[64] = "", processes[64] = "";
+	char boot[64];
+	const uint64_t processes = fl__shm_sys.pid_namespace();
 	const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	const ssize_t n = fd < 0 ? -1 : read(fd, boot, sizeof boot - 1);
+	const ssize_t n = fd < 0 ? -1 : read(fd, boot, sizeof boot);
 	if (fd >= 0)
 		(void)close(fd);
-	if (n <= 0 || readlink("/proc/self/ns/pid", processes, sizeof processes - 1) <= 0)
+	if (n <= 0 || processes == 0)
 		return 0;
-	return regions_hash(regions_hash(regions_hash(UINT64_C(0xcbf29ce484222325), boot), processes), host);
+	const uint64_t hash = fl__hash(fl__hash(FL__HASH_START, boot, (size_t)n), &processes, sizeof processes);
+	return fl__hash(hash, host, strlen(host));
 }
 
 static int regions_describe(const fl_shm *region, struct fl__mpi_region *about)
@@ -94,9 +91,9 @@ enum sender_state { SENDER_UNUSED, SENDER_WAITS, SENDER_TOLD, SENDER_HAS, SENDER
 
 struct sender_rank {
 	enum sender_state state;
-	bool owns;                     /* is an owner */
-	bool alone;                    /* no other rank maps its memory */
-	struct fl__mpi_region *memory; /* of an owner that has the bytes */
+	bool owns;                                    /* is an owner */
+	bool alone;                                   /* no other rank maps its memory */
+	struct fl__mpi_region memory[FL_REGIONS_MAX]; /* of an owner that has the bytes */
 };
 
 struct fl__mpi_sender {
@@ -106,43 +103,24 @@ struct fl__mpi_sender {
 	uint32_t missing;   /* ranks without the regions */
 	uint32_t under_way; /* pieces */
 	bool stopped, *changed;
-	struct sender_rank *ranks;
-	struct fl__mpi_region *memory; /* of all ranks */
+	struct fl__mpi_work piece; /* of all that are under way */
+	struct sender_rank ranks[];
 };
 
-struct sender_piece {
-	struct fl__mpi_transfer transfer; /* first */
-	struct fl__mpi_sender *sender;
-};
-
-static bool sender_left; /* the ranks end; guarded by the engine lock */
-
-int fl__mpi_sender_create(struct fl__mpi_sender **made, fl_shm *const *regions, unsigned n, bool *changed)
+static void sender_sent(void *arg)
 {
-	const size_t ranks = (size_t)fl__mpi_world.size;
-	struct fl__mpi_sender *s = fl__alloc(1, sizeof *s);
-	if (!s)
-		return -ENOMEM;
-	*s = (struct fl__mpi_sender){.regions = regions, .n = n, .changed = changed};
-	s->ranks = fl__alloc(ranks, sizeof *s->ranks);
-	s->memory = fl__alloc(ranks * n, sizeof *s->memory);
-	if (!s->ranks || !s->memory) {
-		fl__mpi_sender_free(s);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < ranks; i++)
-		s->ranks[i].memory = &s->memory[i * n];
-	*made = s;
-	return 0;
+	struct fl__mpi_sender *s = arg;
+	s->under_way--;
+	*s->changed = true;
 }
 
-void fl__mpi_sender_free(struct fl__mpi_sender *s)
+struct fl__mpi_sender *fl__mpi_sender_new(fl_shm *const *regions, unsigned n, bool *changed)
 {
-	if (!s)
-		return;
-	fl__free(s->memory);
-	fl__free(s->ranks);
-	fl__free(s);
+	struct fl__mpi_sender *s = fl__alloc(1, sizeof *s + (size_t)fl__mpi_world.size * sizeof *s->ranks);
+	if (s)
+		*s = (struct fl__mpi_sender){
+		    .regions = regions, .n = n, .changed = changed, .piece = {.done = sender_sent, .arg = s}};
+	return s;
 }
 
 /* Rank 0 owns the user's regions. */
@@ -187,18 +165,9 @@ void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank)
 	if (owner >= 0)
 		regions.pid = fl__mpi_world.peers[owner].pid;
 	memcpy(regions.at, s->ranks[owner < 0 ? 0 : owner].memory, s->n * sizeof *regions.at);
-	if (fl__mpi_send(rank, &head, "", &regions) != 0)
-		fl__mpi_abort("rank 0 has no memory for a message");
+	fl__mpi_must_send(rank, &head, "", &regions, NULL);
 	s->ranks[rank].state = SENDER_TOLD;
 	s->told++;
-}
-
-static void sender_sent(struct fl__mpi_transfer *t)
-{
-	struct sender_piece *piece = (struct sender_piece *)(void *)t; /* its first member */
-	piece->sender->under_way--;
-	*piece->sender->changed = true;
-	fl__free(piece);
 }
 
 /* 0: the answer has no bytes */
@@ -212,28 +181,22 @@ static size_t sender_piece_size(const struct fl__mpi_sender *s, const struct fl_
 
 void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *want)
 {
-	if (sender_left)
+	if (fl__mpi_world.leaving)
 		return;
 	struct fl__mpi_head head = {.kind = FL__MPI_BYTES, .pool = want->pool, .slot = want->slot, .task = want->task};
+	const char *piece = NULL;
 	const size_t size = sender_piece_size(s, want);
-	struct sender_piece *piece = NULL;
 	if (s->stopped)
 		head.error = -ECANCELED;
 	else if (size == 0)
 		head.error = -EPROTO;
-	else if (fl__mpi_reserve(2) != 0 || !(piece = fl__alloc(1, sizeof *piece)))
-		head.error = -ENOMEM;
-	if (piece) {
-		head.flags = FL__MPI_ANNOUNCED;
+	else
+		head.error = fl__mpi_reserve(2);
+	if (head.error == 0) {
 		head.size = size;
+		piece = (const char *)s->regions[want->slot]->head + want->task;
 	}
-	if (fl__mpi_send(from, &head, "", NULL) != 0)
-		fl__mpi_abort("rank 0 has no memory for a message");
-	if (!piece)
-		return;
-	*piece = (struct sender_piece){.transfer = {.done = sender_sent}, .sender = s};
-	s->under_way++;
-	fl__mpi_send_data(from, (const char *)s->regions[want->slot]->head + want->task, size, &piece->transfer);
+	s->under_way += fl__mpi_must_send(from, &head, "", piece, &s->piece);
 }
 
 /* A rank that cannot map its machine's memory becomes an owner. */
@@ -257,7 +220,7 @@ int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__m
 	struct sender_rank *rank = &s->ranks[from];
 	if (rank->state != SENDER_TOLD || (head->error == 0 && head->size != sizeof(struct fl__mpi_regions)))
 		fl__mpi_abort("rank %d has answered for regions that it was not sent", from);
-	if (sender_left)
+	if (fl__mpi_world.leaving)
 		return -EAGAIN;
 	s->told--;
 	rank->state = head->error == 0 ? SENDER_HAS : SENDER_FAILED;
@@ -277,7 +240,7 @@ int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__m
 
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s)
 {
-	return s->missing == 0;
+	return !s || s->missing == 0;
 }
 
 bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s)
@@ -291,20 +254,15 @@ void fl__mpi_sender_stop(struct fl__mpi_sender *s)
 		s->stopped = true;
 }
 
-void fl__mpi_sender_leave(void)
-{
-	sender_left = true;
-}
-
 struct receiver {
-	struct fl__mpi_transfer transfer; /* first; of the piece */
-	struct receiver *next, *next_made;
+	struct fl__mpi_received received; /* first; what fl__mpi_receiver_take() returns */
+	struct fl__mpi_work work;         /* the maker's; then a piece's way */
+	struct receiver *next, **link;
 	uint32_t pool;
 	unsigned at;
 	uint64_t offset;
 	size_t piece; /* bytes that are received */
 	struct fl__mpi_regions told;
-	struct fl__mpi_received *received;
 	fl_thread maker;
 	bool has_maker;
 	int error; /* the maker's */
@@ -312,28 +270,11 @@ struct receiver {
 
 static struct receiver *receivers; /* until OPEN; guarded by the engine lock */
 
-static struct {
-	fl_mutex lock;
-	struct receiver *list;
-} receiver_made = {.lock = FL_MUTEX_INIT};
-
 void fl__mpi_received_free(struct fl__mpi_received *received)
 {
 	for (unsigned i = 0; received && i < received->n; i++)
 		fl_shm_free(received->regions[i]);
 	fl__free(received);
-}
-
-/* Frees the receiver. Returns its regions. */
-static struct fl__mpi_received *receiver_remove(struct receiver *r)
-{
-	struct fl__mpi_received *received = r->received;
-	struct receiver **link = &receivers;
-	while (*link != r)
-		link = &(*link)->next;
-	*link = r->next;
-	fl__free(r);
-	return received;
 }
 
 static struct receiver *receiver_find(uint32_t pool)
@@ -347,13 +288,10 @@ static struct receiver *receiver_find(uint32_t pool)
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool)
 {
 	struct receiver *r = receiver_find(pool);
-	return r ? receiver_remove(r) : NULL;
-}
-
-static void receiver_answer(const struct fl__mpi_head *head, const char *text, const void *data)
-{
-	if (fl__mpi_send(0, head, text, data) != 0)
-		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
+	if (!r)
+		return NULL;
+	FL__LIST_REMOVE(r);
+	return &r->received;
 }
 
 /* Answers with an error. Frees the receiver. */
@@ -369,8 +307,9 @@ static void FL_PRINTF(4, 5) receiver_fail(struct receiver *r, int error, uint32_
 	                                  .pool = r->pool,
 	                                  .text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1),
 	                                  .error = error};
-	fl__mpi_received_free(receiver_remove(r));
-	receiver_answer(&head, text, NULL);
+	FL__LIST_REMOVE(r);
+	fl__mpi_received_free(&r->received);
+	fl__mpi_must_send(0, &head, text, NULL, NULL);
 }
 
 static void receiver_succeed(const struct receiver *r)
@@ -380,10 +319,10 @@ static void receiver_succeed(const struct receiver *r)
 	for (unsigned i = 0; i < r->told.n; i++) {
 		regions.at[i] = r->told.at[i];
 		/* Other ranks cannot map a region without an inode. */
-		if (regions_describe(r->received->regions[i], &regions.at[i]) != 0)
+		if (regions_describe(r->received.regions[i], &regions.at[i]) != 0)
 			regions.at[i].inode = 0;
 	}
-	receiver_answer(&head, "", &regions);
+	fl__mpi_must_send(0, &head, "", &regions, NULL);
 }
 
 /* Compares before the open, which could have effects on another process's file. */
@@ -416,13 +355,13 @@ static void receiver_map_all(struct receiver *r)
 {
 	for (unsigned i = 0; i < r->told.n; i++) {
 		bool unreached;
-		int rc = receiver_map(&r->received->regions[i], &r->told.at[i], r->told.pid, &unreached);
+		int rc = receiver_map(&r->received.regions[i], &r->told.at[i], r->told.pid, &unreached);
 		if (rc != 0) {
 			receiver_fail(r, rc, unreached ? FL__MPI_UNREACHED : 0, "cannot map region %u: %s", i,
 			              fl_error_text(rc));
 			return;
 		}
-		r->received->n++;
+		r->received.n++;
 	}
 	receiver_succeed(r);
 }
@@ -456,15 +395,15 @@ static int receiver_complete(fl_shm **region, const struct fl__mpi_region *about
 static void receiver_want(const struct receiver *r)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_WANT, .pool = r->pool, .slot = r->at, .task = r->offset};
-	receiver_answer(&head, "", NULL);
+	fl__mpi_must_send(0, &head, "", NULL, NULL);
 }
 
-static void receiver_got(struct fl__mpi_transfer *t)
+static void receiver_got(void *arg)
 {
-	struct receiver *r = (struct receiver *)(void *)t; /* its first member */
+	struct receiver *r = arg;
 	r->offset += r->piece;
 	if (r->offset == r->told.at[r->at].total) {
-		int rc = receiver_complete(&r->received->regions[r->at], &r->told.at[r->at]);
+		int rc = receiver_complete(&r->received.regions[r->at], &r->told.at[r->at]);
 		if (rc != 0) {
 			receiver_fail(r, rc, 0, "cannot use region %u: %s", r->at, fl_error_text(rc));
 			return;
@@ -481,34 +420,22 @@ static void receiver_got(struct fl__mpi_transfer *t)
 static int receiver_make_all(void *arg)
 {
 	struct receiver *r = arg;
-	while (r->error == 0 && r->received->n < r->told.n) {
-		const unsigned i = r->received->n;
-		r->error = receiver_make(&r->received->regions[i], &r->told.at[i]);
-		r->received->n += r->error == 0;
+	while (r->error == 0 && r->received.n < r->told.n) {
+		const unsigned i = r->received.n;
+		r->error = receiver_make(&r->received.regions[i], &r->told.at[i]);
+		r->received.n += r->error == 0;
 	}
-	{
-		FL_LOCKED(&receiver_made.lock);
-		r->next_made = receiver_made.list;
-		receiver_made.list = r;
-	}
-	fl__mpi_wake(FL__MPI_SECOND);
-	fl__mpi_wake_lazily(FL__MPI_FIRST); /* the main thread may watch */
+	fl__mpi_hand_over(&r->work);
 	return 0;
 }
 
-static void receiver_start_to_make(struct receiver *r)
+static void receiver_fetch(void *arg)
 {
-	const fl_thread_config config = {.name = "mpi-regions", .block_signals = true};
-	r->has_maker = fl_thread_start(&r->maker, receiver_make_all, r, &config) == 0;
-	if (!r->has_maker)
-		(void)receiver_make_all(r);
-}
-
-static void receiver_fetch(struct receiver *r)
-{
-	const unsigned i = r->received->n;
+	struct receiver *r = arg;
+	const unsigned i = r->received.n;
 	if (r->has_maker)
 		FL_IGNORE(fl_thread_join(&r->maker, NULL));
+	r->work.done = receiver_got;
 	if (r->error == 0)
 		receiver_want(r);
 	else
@@ -516,37 +443,25 @@ static void receiver_fetch(struct receiver *r)
 		              (size_t)(r->told.at[i].total - r->told.at[i].data), fl_error_text(r->error));
 }
 
-bool fl__mpi_receiver_take_made(void)
+static void receiver_start_to_make(struct receiver *r)
 {
-	struct receiver *list;
-	if (!receivers)
-		return false;
-	{
-		FL_LOCKED(&receiver_made.lock);
-		list = receiver_made.list;
-		receiver_made.list = NULL;
-	}
-	const bool some = list != NULL;
-	for (struct receiver *next; list; list = next) {
-		next = list->next_made;
-		receiver_fetch(list);
-	}
-	return some;
+	const fl_thread_config config = {.name = "mpi-regions", .block_signals = true};
+	r->work = (struct fl__mpi_work){.done = receiver_fetch, .arg = r};
+	r->has_maker = fl_thread_start(&r->maker, receiver_make_all, r, &config) == 0;
+	if (!r->has_maker)
+		(void)receiver_make_all(r);
 }
 
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data)
 {
 	struct receiver *r = fl__alloc(1, sizeof *r);
-	struct fl__mpi_received *received = fl__alloc(1, sizeof *received);
-	if (!r || !received)
+	if (!r)
 		fl__mpi_abort("rank %d has no memory for an executor", fl__mpi_world.rank);
-	*r = (struct receiver){
-	    .transfer = {.done = receiver_got}, .next = receivers, .pool = head->pool, .received = received};
-	receivers = r;
-	if (head->size != sizeof r->told)
-		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
-	memcpy(&r->told, data, sizeof r->told);
-	if (r->told.n > FL_REGIONS_MAX)
+	r->pool = head->pool;
+	FL__LIST_ADD(&receivers, r);
+	if (head->size == sizeof r->told)
+		memcpy(&r->told, data, sizeof r->told);
+	if (head->size != sizeof r->told || r->told.n > FL_REGIONS_MAX)
 		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
 	if (r->told.pid != 0)
 		receiver_map_all(r);
@@ -554,7 +469,7 @@ void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *da
 		receiver_start_to_make(r);
 }
 
-void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head)
+void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data)
 {
 	struct receiver *r = receiver_find(head->pool);
 	if (!r)
@@ -567,5 +482,6 @@ void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head)
 	if (head->slot != r->at || head->task != r->offset || r->piece == 0 ||
 	    r->piece > r->told.at[r->at].total - r->offset)
 		fl__mpi_abort("rank %d got a region that it did not ask for", fl__mpi_world.rank);
-	fl__mpi_recv_data(0, (char *)r->received->regions[r->at]->head + r->offset, r->piece, &r->transfer);
+	if (!fl__mpi_take_data(0, head, data, (char *)r->received.regions[r->at]->head + r->offset, &r->work))
+		receiver_got(r);
 }

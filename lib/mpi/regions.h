@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Any thread may call fl__mpi_sender_create(), fl__mpi_sender_free() and fl__mpi_received_free();
- * the leader calls all others, under the engine lock.
+ * The way of an executor's regions from rank 0 to the worker ranks: regions.c. Any thread may call
+ * fl__mpi_sender_new() and fl__mpi_received_free(); the leader calls all others, under the engine
+ * lock.
  *
  * Processes with the same number can share memory. 0: unknown.
  */
@@ -16,9 +17,8 @@ uint64_t fl__mpi_machine(const char *host);
 
 struct fl__mpi_sender;
 
-/* `*changed` is set when a transfer ends. Returns 0, -ENOMEM. */
-int fl__mpi_sender_create(struct fl__mpi_sender **made, fl_shm *const *regions, unsigned n, bool *changed);
-void fl__mpi_sender_free(struct fl__mpi_sender *s);
+/* `*changed` is set when a transfer ends. NULL: no memory. The caller frees it by fl__free(). */
+struct fl__mpi_sender *fl__mpi_sender_new(fl_shm *const *regions, unsigned n, bool *changed);
 
 /* The rank answers with HAS. */
 void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank);
@@ -34,6 +34,7 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
  */
 int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data);
 
+/* All ranks that were told have the regions. `s`: or NULL. */
 bool fl__mpi_sender_is_complete(const struct fl__mpi_sender *s);
 
 /* A rank has yet to answer, or receives. `s` may be NULL. */
@@ -42,19 +43,13 @@ bool fl__mpi_sender_is_busy(const struct fl__mpi_sender *s);
 /* Receiving ranks fail; no other begins. `s` may be NULL. */
 void fl__mpi_sender_stop(struct fl__mpi_sender *s);
 
-/* No message is answered any more. */
-void fl__mpi_sender_leave(void);
-
 struct fl__mpi_received {
 	unsigned n;
 	fl_shm *regions[FL_REGIONS_MAX];
 };
 
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data);
-void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head);
-
-/* After a thread has made regions. True: there were some. */
-bool fl__mpi_receiver_take_made(void);
+void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data);
 
 /* The caller's from now on. NULL: none. */
 struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool);

@@ -12,8 +12,8 @@
  *
  * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
  * Each is a head, `text` bytes of a text, and `size` bytes of data. Data above FL__MPI_INLINE bytes
- * are only announced (FL__MPI_ANNOUNCED): they follow as one message on the communicator for data.
- * The receiver posts its receives in the order of the announcements, so no tag is needed.
+ * are only announced: they follow as one message on the communicator for data. The receiver posts
+ * its receives in the order of the announcements, so no tag is needed.
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -31,7 +31,7 @@
  *   REGIONS    rank 0    a worker  gets the regions of `pool`           struct fl__mpi_regions
  *   WANT       a worker  rank 0    fetches bytes of region `slot`, from none
  *                                  the offset `task` on
- *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes, announced
+ *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes
  *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
  *
  * A slot is rank 0's name of a task at one rank, and free again after ENDED. `round` tells the
@@ -56,15 +56,14 @@ enum fl__mpi_kind {
 };
 
 enum {
-	FL__MPI_ANNOUNCED = 1,   /* the data follow on their own */
-	FL__MPI_INITIALIZED = 2, /* OPEN: `task` is the initializer */
-	FL__MPI_SKIPPED = 4,     /* ENDED: cancelled before the start */
-	FL__MPI_KEPT = 8,        /* ENDED: the result counts despite the error */
-	FL__MPI_LATE = 16,       /* ENDED: a worker process was killed past the task's deadline */
-	FL__MPI_MISMATCH = 64,   /* ENDED: another task of that name, or none */
-	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken */
+	FL__MPI_INITIALIZED = 1, /* OPEN: `task` is the initializer */
+	FL__MPI_SKIPPED = 2,     /* ENDED: cancelled before the start */
+	FL__MPI_KEPT = 4,        /* ENDED: the result counts despite the error */
+	FL__MPI_LATE = 8,        /* ENDED: a worker process was killed past the task's deadline */
+	FL__MPI_BETWEEN = 16,    /* ENDED: stopped between two elements */
+	FL__MPI_MISMATCH = 32,   /* ENDED: another task of that name, or none (see the text) */
+	FL__MPI_BROKEN = 64,     /* ENDED: the rank's executor is broken (see the text) */
 	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the owner's memory */
-	FL__MPI_BETWEEN = 256,   /* ENDED: stopped between two elements */
 };
 
 struct fl__mpi_head {
