@@ -44,13 +44,9 @@ FL_TASK_STATIC(does_nothing, void, void)
 /* One worker in each rank: the runner; or, with an initializer, a thread of an inner executor. */
 static fl_executor *make(bool inner)
 {
-	fl_executor *e = NULL;
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
 	const fl_executor_config config = {
 	    .workers = fl_mpi_ranks() - 1, .name = "inner", .initialize = inner ? &does_nothing : NULL};
-	FL_OK(fl_mpi_executor_create(&e, &config, NULL));
-	return e;
+	return make_over_mpi(&config, NULL);
 }
 
 static void expect_thread(fl_executor *e, bool inner)

@@ -8,19 +8,19 @@
 
 #include "core/thread_pool/thread_pool.h"
 
-static fl_executor *make(const fl_executor_config *config, const fl_mpi_config *mpi)
-{
-	fl_executor *e = NULL;
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
-	FL_OK(fl_mpi_executor_create(&e, config, mpi));
-	return e;
-}
-
 FL_TASK_STATIC(process_id, void, int)
 {
 	*result = (int)getpid();
 	return 0;
+}
+
+static int run_process_id(fl_executor *e)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int pid = 0;
+	FL_OK(process_id_submit(e, &f));
+	FL_OK(process_id_get(f, &pid));
+	return pid;
 }
 
 static void *no_memory(size_t size)
@@ -39,7 +39,7 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
  */
 FL_TEST(mpi_without_memory_and_threads)
 {
-	fl_executor *e = make(NULL, NULL);
+	FL_SCOPED(fl_executor) *e = make_over_mpi(NULL, NULL);
 	FL_FAULTS();
 	fl__sys.thread_create = no_thread;
 	FL_RC(process_id_submit(e, NULL), -EAGAIN);
@@ -48,7 +48,6 @@ FL_TEST(mpi_without_memory_and_threads)
 	FL_RC(fl_mpi_executor_create(&other, NULL, NULL), -ENOMEM);
 	assert_null(other);
 	FL_OK(fl_test_faults_end());
-	fl_executor_free(e);
 }
 
 /*
@@ -95,19 +94,17 @@ static void let_rank_lack_memory(fl_executor *e, bool lack)
 FL_TEST(mpi_rank_without_memory_for_its_executor)
 {
 	const fl_executor_config config = {.workers = 1};
-	FL_SCOPED(fl_executor) *first = make(&config, NULL);
-	FL_SCOPED(fl_future) *f = NULL, *later = NULL;
+	FL_SCOPED(fl_executor) *first = make_over_mpi(&config, NULL);
+	FL_SCOPED(fl_future) *f = NULL;
 	let_rank_lack_memory(first, true);
-	FL_SCOPED(fl_executor) *e = make(&config, NULL);
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&config, NULL);
 	int pid = 0;
 	FL_OK(process_id_submit(e, &f));
 	FL_RC(process_id_get(f, &pid), FL_ETASK);
 	FL_RC(fl_future_error(f), -ENOMEM);
 	assert_non_null(strstr(fl_future_message(f), "cannot make its own executor"));
 	let_rank_lack_memory(first, false);
-	FL_OK(process_id_submit(e, &later));
-	FL_OK(process_id_get(later, &pid));
-	assert_true(pid > 0);
+	assert_true(run_process_id(e) > 0);
 }
 
 FL_TASK_STATIC(create_in_rank, void, int)
@@ -119,19 +116,17 @@ FL_TASK_STATIC(create_in_rank, void, int)
 
 FL_TEST(mpi_in_a_worker_rank)
 {
-	fl_executor *e = make(NULL, NULL);
-	fl_future *f = NULL;
+	FL_SCOPED(fl_executor) *e = make_over_mpi(NULL, NULL);
+	FL_SCOPED(fl_future) *f = NULL;
 	int rc = 0;
 	FL_OK(create_in_rank_submit(e, &f));
 	FL_OK(create_in_rank_get(f, &rc));
 	assert_int_equal(rc, -ENOTSUP);
-	fl_future_free(f);
-	fl_executor_free(e);
 }
 
 FL_TEST(mpi_ranks_are_counted)
 {
-	fl_executor_free(make(NULL, NULL)); /* skips where there are none */
+	fl_executor_free(make_over_mpi(NULL, NULL)); /* skips where there are none */
 	assert_int_equal(fl_mpi_ranks(), fl_test_mpi_ranks());
 }
 
@@ -162,7 +157,7 @@ static fl_task_entry one_entry = {&one, NULL}, other_entry = {&other, NULL};
 
 FL_TEST(mpi_refuses_configs)
 {
-	fl_executor *e = make(NULL, NULL), *refused = NULL;
+	FL_SCOPED(fl_executor) *e = make_over_mpi(NULL, NULL), *refused = NULL;
 	static struct large much;
 	const unsigned most = FL_WORKERS_MAX * (fl_test_mpi_ranks() - 1);
 	const fl_mpi_config far = {.prefetch = FL_MPI_PREFETCH_MAX + 1};
@@ -182,44 +177,30 @@ FL_TEST(mpi_refuses_configs)
 	fl_task_unregister(&other_entry);
 	fl_task_unregister(&one_entry);
 	FL_RC(fl_executor_resize(e, 3), -ENOTSUP);
-	fl_executor_free(e);
 }
 
 FL_TEST(mpi_uses_all_ranks)
 {
 	enum { MOST = 64 };
 	const unsigned ranks = fl_test_mpi_ranks() - 1;
-	fl_executor *e = make(&(fl_executor_config){.workers = ranks}, NULL);
-	struct gate *gates = FL_IN_ARENA(struct gate, ranks);
-	fl_future *held[MOST];
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = ranks}, NULL);
 	int pids[MOST];
 	assert_true(ranks <= MOST);
-	for (unsigned i = 0; i < ranks; i++)
-		FL_OK(hold_submit(e, &gates[i], &held[i]));
-	for (unsigned i = 0; i < ranks; i++)
-		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	let_go(hold_all(e, ranks), ranks);
 	for (unsigned i = 0; i < ranks; i++) {
-		FL_OK(fl_shm_event_set(&gates[i].open));
-		FL_OK(fl_future_wait(held[i]));
-		fl_future_free(held[i]);
-	}
-	for (unsigned i = 0; i < ranks; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(process_id_submit(e, &f));
-		FL_OK(process_id_get(f, &pids[i]));
+		pids[i] = run_process_id(e);
 		assert_int_not_equal(pids[i], getpid());
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(pids[i], pids[j]);
 	}
-	fl_executor_free(e);
 }
 
 /* A task that was sent ahead has started for rank 0, but not for its rank. */
 FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 {
-	fl_executor *e = make(&(fl_executor_config){.workers = 1}, &(fl_mpi_config){.prefetch = 1});
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1}, &(fl_mpi_config){.prefetch = 1});
 	struct gate *gate = new_gate(), *never = new_gate();
-	fl_future *held = NULL, *ahead = NULL, *queued = NULL;
+	FL_SCOPED(fl_future) *held = NULL, *ahead = NULL, *queued = NULL;
 	FL_OK(hold_submit(e, gate, &held));
 	FL_OK(hold_submit(e, never, &ahead));
 	FL_OK(hold_submit(e, never, &queued));
@@ -233,10 +214,6 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	FL_OK(fl_shm_event_set(&gate->open));
 	FL_OK(fl_future_wait(held));
 	assert_false(fl_shm_event_is_set(&never->entered));
-	fl_executor_free(e);
-	fl_future_free(held);
-	fl_future_free(ahead);
-	fl_future_free(queued);
 }
 
 /* What was sent ahead to ranks whose workers are held goes to the one rank that is not. */
@@ -246,14 +223,11 @@ FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
 	const unsigned ranks = fl_test_mpi_ranks() - 1;
 	if (ranks < 2)
 		FL_SKIP("it takes two worker ranks");
-	fl_executor *e = make(&(fl_executor_config){.workers = ranks}, &(fl_mpi_config){.prefetch = AHEAD});
-	struct gate *gates = FL_IN_ARENA(struct gate, ranks);
-	fl_future *held[MOST], *ahead[MOST * AHEAD];
+	FL_SCOPED(fl_executor) *e =
+	    make_over_mpi(&(fl_executor_config){.workers = ranks}, &(fl_mpi_config){.prefetch = AHEAD});
+	fl_future *ahead[MOST * AHEAD];
 	assert_true(ranks <= MOST);
-	for (unsigned i = 0; i < ranks; i++)
-		FL_OK(hold_submit(e, &gates[i], &held[i]));
-	for (unsigned i = 0; i < ranks; i++)
-		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	struct gate *gates = hold_all(e, ranks);
 	for (unsigned i = 0; i < ranks * AHEAD; i++)
 		FL_OK(process_id_submit(e, &ahead[i]));
 	for (unsigned i = 0; i < ranks * AHEAD; i++)
@@ -266,19 +240,14 @@ FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
 		assert_int_equal(pid, first);
 		fl_future_free(ahead[i]);
 	}
-	for (unsigned i = 0; i < ranks; i++) {
-		FL_OK(fl_shm_event_set(&gates[i].open));
-		FL_OK(fl_future_wait(held[i]));
-		fl_future_free(held[i]);
-	}
-	fl_executor_free(e);
+	let_go(gates, ranks);
 }
 
 /* Requests that cross the ends of their tasks: each task ends once, as cancelled or not. */
 FL_TEST(mpi_cancel_crosses_result)
 {
 	enum { TASKS = 32 };
-	fl_executor *e = make(&(fl_executor_config){.workers = 4}, &(fl_mpi_config){.prefetch = 4});
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 4}, &(fl_mpi_config){.prefetch = 4});
 	const unsigned rounds = fl_test_scaled(40);
 	for (unsigned round = 0; round < rounds; round++) {
 		fl_future *f[TASKS];
@@ -294,7 +263,6 @@ FL_TEST(mpi_cancel_crosses_result)
 			fl_future_free(f[i]);
 		}
 	}
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(until_asked, struct gate *, int)
@@ -310,7 +278,7 @@ FL_TASK_STATIC(until_asked, struct gate *, int)
 /* The user's own token, without a call into the executor. */
 FL_TEST(mpi_token_reaches_what_runs)
 {
-	fl_executor *e = make(&(fl_executor_config){.workers = 1}, NULL);
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1}, NULL);
 	struct gate *gate = new_gate();
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_SCOPED(fl_future) *f = NULL;
@@ -320,7 +288,6 @@ FL_TEST(mpi_token_reaches_what_runs)
 	fl_cancel_token_request(&stop);
 	FL_OK(until_asked_get(f, &asked));
 	assert_int_equal(asked, 1);
-	fl_executor_free(e);
 }
 
 enum { MUCH = 48 << 20 };
@@ -340,7 +307,7 @@ FL_TASK_STATIC(invert, struct much, struct much)
 FL_TEST(mpi_both_sides_send_large)
 {
 	enum { TASKS = 4 };
-	fl_executor *e = make(&(fl_executor_config){.workers = 4}, NULL);
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 4}, NULL);
 	static struct much in;
 	fl_future *f[TASKS];
 	for (size_t i = 0; i < sizeof in.bytes; i++)
@@ -356,7 +323,6 @@ FL_TEST(mpi_both_sides_send_large)
 		assert_int_equal(out->bytes[1], 0);
 		fl_future_free(f[i]);
 	}
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(die, void, void)
@@ -369,7 +335,8 @@ FL_TASK_STATIC(die, void, void)
 FL_TEST(mpi_processes_survive_a_crash)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	fl_executor *e = make(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
+	FL_SCOPED(fl_executor) *e =
+	    make_over_mpi(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
 	for (int i = 0; i < 4; i++) {
 		FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 		int pid = 0;
@@ -380,7 +347,6 @@ FL_TEST(mpi_processes_survive_a_crash)
 		assert_non_null(strstr(fl_future_message(f), "SIGKILL"));
 		FL_OK(process_id_get(g, &pid));
 	}
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(sleep_on, void, void)
@@ -393,13 +359,12 @@ FL_TASK_STATIC(sleep_on, void, void)
 FL_TEST(mpi_processes_are_killed_at_their_deadline)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	fl_executor *e =
-	    make(&(fl_executor_config){.workers = 1, .grace_period = FL_MS(1)}, &(fl_mpi_config){.processes = true});
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1, .grace_period = FL_MS(1)},
+	                                          &(fl_mpi_config){.processes = true});
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(300))}));
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 	FL_RC(fl_future_error(f), -ETIMEDOUT);
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(enter_and_sleep_on, struct gate *, void)
@@ -413,7 +378,8 @@ FL_TASK_STATIC(enter_and_sleep_on, struct gate *, void)
 FL_TEST(mpi_processes_are_terminated)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	fl_executor *e = make(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
+	FL_SCOPED(fl_executor) *e =
+	    make_over_mpi(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
 	struct gate *gates = FL_IN_ARENA(struct gate, 2);
 	fl_future *f[2], *pending = NULL;
 	for (int i = 0; i < 2; i++)
@@ -429,7 +395,6 @@ FL_TEST(mpi_processes_are_terminated)
 		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
 		fl_future_free(f[i]);
 	}
-	fl_executor_free(e);
 	fl_future_free(pending);
 }
 
@@ -437,20 +402,13 @@ FL_TEST(mpi_processes_are_terminated)
 FL_TEST(mpi_executors_come_and_go)
 {
 	enum { LIVES = 20 };
-	fl_executor *stays = make(&(fl_executor_config){.workers = 2}, NULL);
-	struct gate *gate = new_gate();
-	FL_SCOPED(fl_future) *held = NULL;
-	int pid;
-	FL_OK(hold_submit(stays, gate, &held));
+	FL_SCOPED(fl_executor) *stays = make_over_mpi(&(fl_executor_config){.workers = 2}, NULL);
+	struct gate *gate = hold_all(stays, 1);
 	for (int i = 0; i < LIVES; i++) {
-		FL_SCOPED(fl_executor) *e = make(&(fl_executor_config){.workers = 3}, NULL);
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(process_id_submit(e, &f));
-		FL_OK(process_id_get(f, &pid));
+		FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 3}, NULL);
+		(void)run_process_id(e);
 	}
-	FL_OK(fl_shm_event_set(&gate->open));
-	FL_OK(fl_future_wait(held));
-	fl_executor_free(stays);
+	let_go(gate, 1);
 }
 
 #endif

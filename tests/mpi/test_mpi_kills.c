@@ -121,16 +121,14 @@ FL_TEST(mpi_kills_of_workers_cost_one_element_each)
 	static struct campaign c;
 	const char *kills = getenv("FL_TEST_MPI_KILLS");
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
+	need_ranks();
 	c.elements = (kills ? strtoull(kills, NULL, 10) : fl_test_scaled(50)) * A_KILL;
 	assert_true(c.elements <= MOST);
 	c.board = FL_IN_ARENA(struct board, 1);
 	c.seed = 1;
-	FL_SCOPED(fl_executor) *e = NULL;
 	const fl_executor_config config = {
 	    .workers = 2 * (fl_mpi_ranks() - 1), .initialize = &be_born, .initialize_arg = &c.board};
-	FL_OK(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.processes = true, .prefetch = 2}));
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&config, &(fl_mpi_config){.processes = true, .prefetch = 2});
 	FL_SCOPED(fl_imap) *it = NULL;
 	const fl_imap_config how = {.chunk = CHUNK, .unordered = true, .next = next_element, .state = &c};
 	FL_OK(answer_imap(e, NULL, 0, &it, &how));

@@ -21,14 +21,18 @@ FL_TASK_STATIC(for_ever, void, void)
 
 /* The roles, in rank 0. Each returns the exit status. */
 
-static int role_refused(void)
+ROLE(mixed)
 {
-	fl_executor *e = NULL;
-	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
+	return role_refused();
+}
+
+ROLE(level)
+{
+	return role_refused();
 }
 
 /* MPI is the program's own: it also ends it. */
-static int role_initialized(void)
+ROLE(initialized)
 {
 	const int status = role_refused();
 	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
@@ -44,42 +48,33 @@ int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 	return rc;
 }
 
-static int role_exit_code(void)
+ROLE(exit_code)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(fl_mpi_executor_create(&e, NULL, NULL));
 	return square_of_three(e) == 9 ? 7 : 1;
 }
 
-static int role_works(void)
+ROLE(works)
 {
 	(void)fprintf(stderr, "the whole work is done\n");
 	return 0;
 }
 
 /* This program once more, with the variables of the launcher. */
-static int role_child(void)
+ROLE(child)
 {
-	fl_process *p = NULL;
-	fl_process_status status = {.code = -1};
-	char self[4096];
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(length > 0 && setenv(role_variable, "refused", 1) == 0);
-	self[length] = '\0';
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = self}));
-	FL_OK(fl_process_join(p, &status));
-	fl_process_free(p);
-	return status.code;
+	return start_refused();
 }
 
-static int role_unused(void)
+ROLE(unused)
 {
 	return fl_mpi_ranks() == 2 ? 0 : 1;
 }
 
 static const char outlives[] = "rank 0 outlives rank 1";
 
-static int role_death(void)
+ROLE(death)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
@@ -91,7 +86,7 @@ static int role_death(void)
 }
 
 /* Kills a rank that has nothing to do. */
-static int role_idle_death(void)
+ROLE(idle_death)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
@@ -113,18 +108,18 @@ static int leave_with(const fl_task_type *type)
 	return square_of_three(e) == 9 ? 0 : 1;
 }
 
-static int role_leaves_a_task(void)
+ROLE(leaves_a_task)
 {
 	return leave_with(&until_cancelled);
 }
 
-static int role_leaves_a_stubborn_task(void)
+ROLE(leaves_a_stubborn_task)
 {
 	return leave_with(&for_ever);
 }
 
 /* The ranks do not find rank 0's region, so that they fetch its bytes. */
-static int role_leaves_regions(void)
+ROLE(leaves_regions)
 {
 	enum { SIZE = 100 << 20 };
 	fl_shm *region = NULL;
@@ -145,7 +140,8 @@ static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
 static fl_task_type differing = {.size = sizeof(fl_task_type), .name = "differing", .run = run_differing};
 static fl_task_entry differing_entry = {&differing, NULL};
 
-static int role_differs(void)
+/* The rank does not have the task. */
+ROLE(not_there)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
@@ -159,6 +155,12 @@ static int role_differs(void)
 	return 0;
 }
 
+/* The task of the rank has another size. */
+ROLE(other_size)
+{
+	return role_not_there();
+}
+
 static void end_worker_rank(void)
 {
 	(void)fprintf(stderr, "a function of atexit() has run\n");
@@ -166,12 +168,9 @@ static void end_worker_rank(void)
 
 static void become_another_program(void)
 {
-	char other[4096];
-	const ssize_t length = readlink("/proc/self/exe", other, sizeof other - 32);
-	FL_CHECK(length > 0);
-	other[length] = '\0';
-	char *name = strrchr(other, '/') + 1;
-	(void)snprintf(name, sizeof other - (size_t)(name - other), "test_mpi_executor");
+	char *other = fl_test_mpi_program();
+	static const char name[] = "test_mpi_executor";
+	memcpy(strrchr(other, '/') + 1, name, sizeof name);
 	(void)execl(other, other, (char *)NULL);
 	FL_CHECK(false);
 }
@@ -194,35 +193,9 @@ static void prepare_rank(const char *role, char **argv)
 		fl_task_register(&differing_entry);
 }
 
-static const struct role roles[] = {
-    {"refused", role_refused},
-    {"mixed", role_refused},
-    {"level", role_refused},
-    {"initialized", role_initialized},
-    {"exit_code", role_exit_code},
-    {"works", role_works},
-    {"child", role_child},
-    {"unused", role_unused},
-    {"death", role_death},
-    {"idle_death", role_idle_death},
-    {"leaves_a_task", role_leaves_a_task},
-    {"leaves_a_stubborn_task", role_leaves_a_stubborn_task},
-    {"leaves_regions", role_leaves_regions},
-    {"not_there", role_differs},
-    {"other_size", role_differs},
-    {NULL, NULL},
-};
-
-static const struct role *all_roles(void)
-{
-	return roles;
-}
-
 FL_TEST(mpi_without_a_launcher)
 {
-	char text[TEXT];
-	FL_OK(job("refused", NULL, text, sizeof text));
-	expect(text, "not started by a launcher of MPI");
+	job_prints("refused", NULL, "not started by a launcher of MPI");
 	assert_int_equal(fl_mpi_ranks(), 0);
 	fl_executor *e = NULL;
 	FL_RC(fl_mpi_executor_create(&e, NULL, NULL), -ENOTSUP); /* nor is this program */
@@ -230,41 +203,32 @@ FL_TEST(mpi_without_a_launcher)
 
 FL_TEST(mpi_world_of_one)
 {
-	char text[TEXT];
-	FL_OK(job("refused", "1", text, sizeof text));
-	expect(text, "no worker rank");
+	job_prints("refused", "1", "no worker rank");
 }
 
 FL_TEST(mpi_level_of_threads_too_low)
 {
-	char text[TEXT];
-	FL_OK(job("level", "2", text, sizeof text));
-	expect(text, "MPI does not grant MPI_THREAD_SERIALIZED");
+	job_prints("level", "2", "MPI does not grant MPI_THREAD_SERIALIZED");
 }
 
 FL_TEST(mpi_initialized_by_the_program)
 {
-	char text[TEXT];
-	FL_OK(job("initialized", "2", text, sizeof text));
-	expect(text, "the program has called MPI_Init()");
+	job_prints("initialized", "2", "the program has called MPI_Init()");
 }
 
 FL_TEST(mpi_mixed_build)
 {
-	char text[TEXT];
-	FL_OK(job("mixed", "2", text, sizeof text));
-	expect(text, "rank 1 (");
-	expect(text, "runs another build of the program: ");
+	job_prints("mixed", "2", "rank 1 (");
+	expect("runs another build of the program: ");
 }
 
 FL_TEST(mpi_launcher_of_another_mpi)
 {
-	char text[TEXT];
 	if (access(FL_TEST_MPIRUN_OTHER, X_OK) != 0)
 		FL_SKIP("there is no second MPI here");
-	assert_int_not_equal(job_by(FL_TEST_MPIRUN_OTHER, "refused", "2", NULL, text, sizeof text), 0);
-	expect(text, "has started 2 ranks, but ");
-	expect(text, "use the launcher of the MPI that the program is built with");
+	assert_int_not_equal(job_by(FL_TEST_MPIRUN_OTHER, "refused", "2", NULL), 0);
+	expect("has started 2 ranks, but ");
+	expect("use the launcher of the MPI that the program is built with");
 }
 
 /* A process that a launcher has started as one of several, but that finds no other. */
@@ -281,11 +245,11 @@ static const struct launch launches[] = {
 };
 
 /* Runs role `works` with a rank and a size in the environment. Returns the exit status. */
-static int job_within(const struct launch *l, const char *rank, const char *size, const char *ranks, char *text)
+static int job_within(const struct launch *l, const char *rank, const char *size, const char *ranks)
 {
 	FL_OK(setenv(l->rank, rank, 1));
 	FL_OK(setenv(l->size, size, 1));
-	const int status = job("works", ranks, text, TEXT);
+	const int status = job("works", ranks);
 	FL_OK(unsetenv(l->rank));
 	FL_OK(unsetenv(l->size));
 	return status;
@@ -295,22 +259,21 @@ static const char work[] = "the whole work is done";
 
 FL_TEST(mpi_singletons)
 {
-	char text[TEXT], line[64];
+	char line[64];
 	FL_EACH (i, launches) {
-		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL, text), 0);
+		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL), 0);
 		(void)snprintf(line, sizeof line, "%s has started 4 ranks, but ", launches[i].name);
-		expect(text, line);
-		expect(text, "use the launcher of the MPI that the program is built with");
-		assert_null(strstr(text, work));
+		expect(line);
+		expect("use the launcher of the MPI that the program is built with");
+		expect_no(work);
 	}
 }
 
 FL_TEST(mpi_single_task_of_a_launcher)
 {
-	char text[TEXT];
 	FL_EACH (i, launches) {
-		FL_OK(job_within(&launches[i], "0", "1", NULL, text));
-		expect(text, work);
+		FL_OK(job_within(&launches[i], "0", "1", NULL));
+		expect(work);
 	}
 }
 
@@ -318,49 +281,42 @@ FL_TEST(mpi_single_task_of_a_launcher)
 FL_TEST(mpi_batch_script)
 {
 	static const struct launch batch = {"sbatch", "SLURM_PROCID", "SLURM_NTASKS"};
-	char text[TEXT];
-	FL_OK(job_within(&batch, "0", "4", NULL, text));
-	expect(text, work);
+	FL_OK(job_within(&batch, "0", "4", NULL));
+	expect(work);
 }
 
 /* srun starts a daemon on each node, and a daemon starts the only rank. */
 FL_TEST(mpi_world_of_one_below_srun)
 {
-	char text[TEXT];
-	FL_OK(job_within(&launches[0], "2", "4", "1", text));
-	expect(text, work);
+	FL_OK(job_within(&launches[0], "2", "4", "1"));
+	expect(work);
 }
 
 /* srun with PMIx, and a build of MPI without: PMIx does not tell the number of ranks. */
 FL_TEST(mpi_singletons_with_pmix)
 {
-	char text[TEXT];
 	FL_OK(setenv("PMIX_RANK", "0", 1));
-	const int status = job_within(&launches[0], "0", "4", NULL, text);
+	const int status = job_within(&launches[0], "0", "4", NULL);
 	FL_OK(unsetenv("PMIX_RANK"));
 	assert_int_not_equal(status, 0);
-	expect(text, "a launcher with PMIx has started 4 ranks, but MPI sees a single one");
-	assert_null(strstr(text, work));
+	expect("a launcher with PMIx has started 4 ranks, but MPI sees a single one");
+	expect_no(work);
 }
 
 FL_TEST(mpi_child_of_a_rank)
 {
-	char text[TEXT];
-	FL_OK(job("child", "2", text, sizeof text));
-	expect(text, "started by a rank");
+	job_prints("child", "2", "started by a rank");
 }
 
 FL_TEST(mpi_unused)
 {
-	char text[TEXT];
-	FL_OK(job("unused", "2", text, sizeof text));
+	FL_OK(job("unused", "2"));
 }
 
 FL_TEST(mpi_exit_nonzero)
 {
-	char text[TEXT];
-	assert_int_equal(job("exit_code", "2", text, sizeof text), 7);
-	assert_null(strstr(text, "atexit()")); /* of a worker rank: it ends without them, as a worker process */
+	assert_int_equal(job("exit_code", "2"), 7);
+	expect_no("atexit()"); /* of a worker rank: it ends without them, as a worker process */
 }
 
 /*
@@ -378,15 +334,14 @@ enum { LAUNCHER_LOSES_STATUS = false };
 
 static void expect_job_to_die(const char *role)
 {
-	char text[TEXT];
-	const int status = job(role, "2", text, sizeof text);
-	assert_null(strstr(text, outlives));
+	const int status = job(role, "2");
+	expect_no(outlives);
 	if (status == 0 && LAUNCHER_LOSES_STATUS) {
-		expect(text, rank_dies);
+		expect(rank_dies);
 		return;
 	}
 	assert_int_not_equal(status, 0);
-	expect_death(text);
+	expect_death();
 }
 
 FL_TEST(mpi_kill_busy_rank)
@@ -401,39 +356,31 @@ FL_TEST(mpi_kill_idle_rank)
 
 FL_TEST(mpi_exit_with_a_task_that_stops)
 {
-	char text[TEXT];
-	FL_OK(job("leaves_a_task", "2", text, sizeof text));
-	assert_null(strstr(text, "does not stop"));
+	FL_OK(job("leaves_a_task", "2"));
+	expect_no("does not stop");
 }
 
 FL_TEST(mpi_exit_with_a_task_that_does_not_stop)
 {
-	char text[TEXT];
-	FL_OK(job("leaves_a_stubborn_task", "2", text, sizeof text));
-	expect(text, "does not stop");
+	job_prints("leaves_a_stubborn_task", "2", "does not stop");
 }
 
 FL_TEST(mpi_exit_while_ranks_fetch_regions)
 {
-	char text[TEXT];
-	FL_OK(job("leaves_regions", "3", text, sizeof text));
+	FL_OK(job("leaves_regions", "3"));
 }
 
 FL_TEST(mpi_task_that_a_rank_does_not_have)
 {
-	char text[TEXT];
-	FL_OK(job("not_there", "2", text, sizeof text));
-	expect(text, "ENOENT: task differing here is of build ");
-	expect(text, "but rank 1 (");
+	job_prints("not_there", "2", "ENOENT: task differing here is of build ");
+	expect("but rank 1 (");
 }
 
 FL_TEST(mpi_task_of_another_size)
 {
-	char text[TEXT];
-	FL_OK(job("other_size", "2", text, sizeof text));
-	expect(text, "EPROTO: task differing here is of build ");
-	expect(text, "with 0 and 0 bytes, but that of rank 1 (");
-	expect(text, "with 24 and 0 bytes");
+	job_prints("other_size", "2", "EPROTO: task differing here is of build ");
+	expect("with 0 and 0 bytes, but that of rank 1 (");
+	expect("with 24 and 0 bytes");
 }
 
 #endif

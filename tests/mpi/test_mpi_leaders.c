@@ -14,12 +14,8 @@
 
 static fl_executor *make(unsigned workers_a_rank, unsigned prefetch)
 {
-	fl_executor *e = NULL;
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
 	const fl_executor_config config = {.workers = workers_a_rank * (fl_mpi_ranks() - 1)};
-	FL_OK(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.prefetch = prefetch}));
-	return e;
+	return make_over_mpi(&config, &(fl_mpi_config){.prefetch = prefetch});
 }
 
 FL_TASK_STATIC(open_gate, struct gate *, void)
@@ -49,7 +45,7 @@ static void run_short_tasks(fl_executor *e)
 
 FL_TEST(mpi_wait_ends_at_its_deadline)
 {
-	fl_executor *e = make(1, 0);
+	FL_SCOPED(fl_executor) *e = make(1, 0);
 	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	int cancelled = -1;
@@ -62,7 +58,6 @@ FL_TEST(mpi_wait_ends_at_its_deadline)
 	FL_OK(fl_shm_event_set(&gate->open));
 	FL_OK(hold_get(f, &cancelled));
 	assert_int_equal(cancelled, 0);
-	fl_executor_free(e);
 }
 
 struct waiter {
@@ -80,7 +75,7 @@ static int wait_for_future(void *arg)
 FL_TEST(mpi_wait_is_cancelled)
 {
 	enum { WAITERS = 4 };
-	fl_executor *e = make(1, 0);
+	FL_SCOPED(fl_executor) *e = make(1, 0);
 	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	struct waiter waiters[WAITERS];
@@ -103,7 +98,6 @@ FL_TEST(mpi_wait_is_cancelled)
 		FL_RC(rc, i + 1 == WAITERS ? 0 : -ECANCELED);
 		fl_cancel_token_destroy(&waiters[i].cancel);
 	}
-	fl_executor_free(e);
 }
 
 struct caller {
@@ -131,7 +125,7 @@ FL_TEST(mpi_callers_wait_at_once)
 {
 	enum { CALLERS = 4 };
 	const int n = (int)fl_test_scaled(300);
-	fl_executor *one = make(1, 0), *other = make(2, 4);
+	FL_SCOPED(fl_executor) *one = make(1, 0), *other = make(2, 4);
 	struct caller callers[CALLERS];
 	for (int i = 0; i < CALLERS; i++) {
 		callers[i] = (struct caller){.e = i % 2 == 0 ? one : other, .first = i * n, .n = n};
@@ -142,8 +136,6 @@ FL_TEST(mpi_callers_wait_at_once)
 		FL_OK(fl_thread_join(&callers[i].thread, &wrong));
 		assert_int_equal(wrong, 0);
 	}
-	fl_executor_free(one);
-	fl_executor_free(other);
 }
 
 static void count(fl_future *f, void *arg)
@@ -155,7 +147,7 @@ static void count(fl_future *f, void *arg)
 FL_TEST(mpi_tasks_end_without_a_caller)
 {
 	enum { TASKS = 200 };
-	fl_executor *e = make(1, 2);
+	FL_SCOPED(fl_executor) *e = make(1, 2);
 	static uint32_t ended;
 	const fl_submit_config config = {.on_end = count, .on_end_arg = &ended};
 	fl_future *f[TASKS];
@@ -170,7 +162,6 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 		assert_int_equal(result, i + 1);
 		fl_future_free(f[i]);
 	}
-	fl_executor_free(e);
 }
 
 /* Worker ranks. */
@@ -178,24 +169,12 @@ FL_TEST(mpi_tasks_end_without_a_caller)
 /* Each rank has a task on its runner, and one on another worker, at once. */
 FL_TEST(mpi_long_inline_task_does_not_hold_up_another)
 {
-	enum { MOST = 64, A_RANK = 3 };
-	fl_executor *e = make(A_RANK, 0);
+	enum { A_RANK = 3 };
+	FL_SCOPED(fl_executor) *e = make(A_RANK, 0);
 	const unsigned n = A_RANK * (fl_mpi_ranks() - 1);
-	struct gate *gates = FL_IN_ARENA(struct gate, n);
-	fl_future *f[MOST * A_RANK];
-	assert_true(n <= MOST * A_RANK);
 	run_short_tasks(e);
-	for (unsigned i = 0; i < n; i++) {
-		FL_OK(hold_submit(e, &gates[i], &f[i]));
-		FL_OK(fl_shm_event_wait(&gates[i].entered));
-	}
-	for (unsigned i = 0; i < n; i++) {
-		FL_OK(fl_shm_event_set(&gates[i].open));
-		FL_OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
+	let_go(hold_all(e, n), n);
 	run_short_tasks(e);
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(spin_until_asked, struct gate *, int)
@@ -216,7 +195,7 @@ FL_TASK_STATIC(sleep_until_asked, struct gate *, int)
 
 FL_TEST(mpi_stop_reaches_an_inline_task)
 {
-	fl_executor *e = make(1, 0);
+	FL_SCOPED(fl_executor) *e = make(1, 0);
 	struct gate *gates = FL_IN_ARENA(struct gate, 2);
 	FL_SCOPED(fl_future) *spins = NULL, *sleeps = NULL;
 	int result = 0;
@@ -232,13 +211,12 @@ FL_TEST(mpi_stop_reaches_an_inline_task)
 	FL_RC(fl_future_cancel(sleeps), -EBUSY);
 	FL_OK(sleep_until_asked_get(sleeps, &result));
 	assert_int_equal(result, -ECANCELED);
-	fl_executor_free(e);
 }
 
 /* A stop that crosses the task's end finds another task inline, or none. */
 FL_TEST(mpi_stop_crosses_the_end_of_an_inline_task)
 {
-	fl_executor *e = make(1, 1);
+	FL_SCOPED(fl_executor) *e = make(1, 1);
 	const int rounds = (int)fl_test_scaled(300);
 	for (int i = 0; i < rounds; i++) {
 		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
@@ -250,12 +228,11 @@ FL_TEST(mpi_stop_crosses_the_end_of_an_inline_task)
 		FL_OK(add_one_get(next, &result));
 		assert_int_equal(result, i + 1);
 	}
-	fl_executor_free(e);
 }
 
 FL_TEST(mpi_deadline_reaches_an_inline_task)
 {
-	fl_executor *e = make(1, 0);
+	FL_SCOPED(fl_executor) *e = make(1, 0);
 	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
@@ -266,7 +243,6 @@ FL_TEST(mpi_deadline_reaches_an_inline_task)
 		FL_OK(sleep_until_asked_get(f, &result));
 		assert_true(result == -ECANCELED || result == -ETIMEDOUT);
 	}
-	fl_executor_free(e);
 }
 
 /* Changes whether the runner blocks SIGUSR1. Returns whether it did before. */
@@ -299,21 +275,20 @@ static void mask_in_each_rank(fl_executor *e, int how, int expected)
 /* Tasks of an executor with an initializer run on threads of their own, not on the runner. */
 FL_TEST(mpi_inline_task_changes_no_signals_of_new_executors)
 {
-	fl_executor *e = make(1, 0), *other = NULL;
+	FL_SCOPED(fl_executor) *e = make(1, 0);
 	const fl_executor_config config = {.workers = fl_mpi_ranks() - 1, .initialize = &prepare_nothing};
 	run_short_tasks(e);
 	mask_in_each_rank(e, SIG_BLOCK, 0);
-	FL_OK(fl_mpi_executor_create(&other, &config, NULL));
+	fl_executor *other = make_over_mpi(&config, NULL);
 	mask_in_each_rank(other, SIG_UNBLOCK, 0);
 	fl_executor_free(other);
 	mask_in_each_rank(e, SIG_UNBLOCK, 1);
-	fl_executor_free(e);
 }
 
 /* The inline task waits for what another task of its rank does. */
 FL_TEST(mpi_inline_task_waits_for_another_task)
 {
-	fl_executor *e = make(2, 0);
+	FL_SCOPED(fl_executor) *e = make(2, 0);
 	const int rounds = (int)fl_test_scaled(20);
 	struct gate *gates = FL_IN_ARENA(struct gate, (size_t)rounds);
 	for (int i = 0; i < rounds; i++) {
@@ -324,7 +299,6 @@ FL_TEST(mpi_inline_task_waits_for_another_task)
 		FL_OK(hold_get(waits, &cancelled));
 		FL_OK(fl_future_wait(opens));
 	}
-	fl_executor_free(e);
 }
 
 FL_TASK_STATIC(hold_in_section, struct gate *, void)
@@ -340,7 +314,7 @@ FL_TASK_STATIC(hold_in_section, struct gate *, void)
 FL_TEST(mpi_inline_task_in_a_blocking_section_is_replaced)
 {
 	enum { MOST = 64 };
-	fl_executor *e = make(1, 1);
+	FL_SCOPED(fl_executor) *e = make(1, 1);
 	const unsigned n = fl_mpi_ranks() - 1;
 	struct gate *gates = FL_IN_ARENA(struct gate, n);
 	fl_future *blocked[MOST], *opens[MOST];
@@ -359,7 +333,6 @@ FL_TEST(mpi_inline_task_in_a_blocking_section_is_replaced)
 		fl_future_free(opens[i]);
 	}
 	run_short_tasks(e);
-	fl_executor_free(e);
 }
 
 struct census {
@@ -390,7 +363,7 @@ FL_TASK_STATIC(stay, struct stay, void)
 FL_TEST(mpi_rank_runs_as_many_tasks_as_it_has_workers)
 {
 	enum { A_RANK = 2, TASKS = 400 };
-	fl_executor *e = make(A_RANK, 6);
+	FL_SCOPED(fl_executor) *e = make(A_RANK, 6);
 	struct census *censuses = FL_IN_ARENA(struct census, CENSUSES);
 	const unsigned ranks = fl_mpi_ranks() - 1;
 	fl_future *f[TASKS];
@@ -408,7 +381,6 @@ FL_TEST(mpi_rank_runs_as_many_tasks_as_it_has_workers)
 	if (ranks == 1)
 		for (int i = 0; i < CENSUSES; i++)
 			assert_true(censuses[i].most <= A_RANK);
-	fl_executor_free(e);
 }
 
 #endif

@@ -22,9 +22,9 @@ static void *memory_while_it_lasts(size_t size)
  */
 FL_TEST(mpi_regions_without_memory)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
-	const fl_executor_config config = {.regions = regions, .n_regions = 1};
-	fl_executor *e = NULL;
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
+	const fl_executor_config config = {.regions = &region, .n_regions = 1};
+	FL_SCOPED(fl_executor) *e = NULL;
 	int failures = 0;
 	for (int rc = -ENOMEM; rc == -ENOMEM; failures += rc == -ENOMEM) {
 		FL_FAULTS();
@@ -34,8 +34,6 @@ FL_TEST(mpi_regions_without_memory)
 		assert_true(rc == 0 || (rc == -ENOMEM && !e));
 	}
 	assert_true(failures > 3);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
 }
 
 /* All ranks, rank 0 with them, see the marks of all others. */
@@ -55,21 +53,17 @@ static void expect_one_memory(fl_executor *e, fl_shm *const *regions, unsigned n
 
 FL_TEST(mpi_regions_are_one_memory_on_one_machine)
 {
-	fl_shm *regions[] = {regions_new(LARGE)};
-	fl_executor *e = regions_executor(regions, 1, false);
-	expect_one_memory(e, regions, 1);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	FL_SCOPED(fl_shm) *region = regions_new(LARGE);
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, false);
+	expect_one_memory(e, &region, 1);
 }
 
 FL_TEST(mpi_regions_of_processes)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	fl_shm *regions[] = {regions_new(SMALL)};
-	fl_executor *e = regions_executor(regions, 1, true);
-	expect_one_memory(e, regions, 1);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, true);
+	expect_one_memory(e, &region, 1);
 }
 
 FL_TEST(mpi_regions_as_many_as_there_may_be)
@@ -103,29 +97,25 @@ FL_TEST(mpi_regions_of_two_executors)
 /* What is written before the first submit is there, also if the executor was made before. */
 FL_TEST(mpi_regions_are_sent_at_the_first_submit)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
-	fl_executor *e = regions_executor(regions, 1, false);
-	struct regions_board *board = regions_board_of(regions[0]);
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, false);
+	struct regions_board *board = regions_board_of(region);
 	((unsigned char *)(board + 1))[0] ^= 1;
 	board->sum = regions_sum(board);
-	expect_one_memory(e, regions, 1);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	expect_one_memory(e, &region, 1);
 }
 
 FL_TEST(mpi_regions_that_are_sealed_are_read_only)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
 	struct regions_seen seen[REGIONS_RANKS_MAX];
-	FL_OK(fl_shm_seal(regions[0]));
-	fl_executor *e = regions_executor(regions, 1, false);
+	FL_OK(fl_shm_seal(region));
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);
 	for (unsigned i = 0; i < regions_worker_ranks(); i++) {
 		assert_false(seen[i].writable);
-		assert_int_equal(seen[i].inode, regions_inode(regions[0]));
+		assert_int_equal(seen[i].inode, regions_inode(region));
 	}
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
 }
 
 /* As rank 0's handle: the memory itself could be written. */
@@ -165,15 +155,13 @@ FL_TASK_STATIC(find_inode_nested, void, uint64_t)
 
 static void find_nested(bool processes)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
-	fl_executor *e = regions_executor(regions, 1, processes);
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, processes);
 	FL_SCOPED(fl_future) *f = NULL;
 	uint64_t inode = 0;
 	FL_OK(find_inode_nested_submit(e, &f));
 	FL_OK(find_inode_nested_get(f, &inode));
-	assert_int_equal(inode, regions_inode(regions[0]));
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	assert_int_equal(inode, regions_inode(region));
 }
 
 FL_TEST(mpi_regions_are_found_by_nested_tasks)
@@ -202,8 +190,8 @@ FL_TASK_STATIC(has_no_region_nested, void, void)
 /* Threads that have served an executor with regions do not keep them. */
 FL_TEST(mpi_regions_are_the_executors_own)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
-	fl_executor *with = regions_executor(regions, 1, false), *without = regions_executor(NULL, 0, false);
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
+	FL_SCOPED(fl_executor) *with = regions_executor(&region, 1, false), *without = regions_executor(NULL, 0, false);
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 		uint64_t inode;
@@ -212,29 +200,22 @@ FL_TEST(mpi_regions_are_the_executors_own)
 		FL_OK(has_no_region_nested_submit(without, &g));
 		FL_OK(has_no_region_nested_get(g));
 	}
-	fl_executor_free(with);
-	fl_executor_free(without);
-	fl_shm_free(regions[0]);
 }
 
 FL_TEST(mpi_regions_are_found_by_the_initializer)
 {
-	fl_shm *regions[] = {regions_new(SMALL)};
-	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_shm) *region = regions_new(SMALL);
 	FL_SCOPED(fl_future) *f = NULL;
-	const fl_executor_config config = {.initialize = &has_region, .regions = regions, .n_regions = 1};
-	FL_OK(fl_mpi_executor_create(&e, &config, NULL));
+	const fl_executor_config config = {.initialize = &has_region, .regions = &region, .n_regions = 1};
+	FL_SCOPED(fl_executor) *e = make_over_mpi(&config, NULL);
 	FL_OK(has_region_submit(e, &f));
 	FL_OK(has_region_get(f));
-	fl_executor_free(e);
-	e = NULL;
-	fl_shm_free(regions[0]);
 }
 
 static void come_and_go(bool processes)
 {
 	enum { LIVES = 10 };
-	fl_executor *stays = regions_executor(NULL, 0, false);
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
 	struct regions_held before = {0};
 	for (int i = 0; i < LIVES; i++) {
 		fl_shm *regions[] = {regions_new(SMALL), regions_new(SMALL)};
@@ -248,7 +229,6 @@ static void come_and_go(bool processes)
 			before = held;
 		regions_expect_held(before, held);
 	}
-	fl_executor_free(stays);
 }
 
 FL_TEST(mpi_regions_leave_nothing)
@@ -265,12 +245,12 @@ FL_TEST(mpi_regions_of_processes_leave_nothing)
 /* Executors that are freed when their ranks may not have the regions yet. */
 FL_TEST(mpi_regions_of_executors_that_end_at_once)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false);
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
 	const struct regions_held before = regions_held_by_all(stays);
-	fl_shm *regions[] = {regions_new(SMALL)};
+	fl_shm *region = regions_new(SMALL);
 	for (unsigned i = 0; i < fl_test_scaled(40); i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		fl_executor *e = regions_executor(regions, 1, false);
+		fl_executor *e = regions_executor(&region, 1, false);
 		if (i % 4 != 0)
 			FL_OK(has_region_submit(e, &f));
 		if (i % 4 >= 2)
@@ -281,23 +261,22 @@ FL_TEST(mpi_regions_of_executors_that_end_at_once)
 		if (f)
 			FL_RC(fl_future_get(f, NULL, 0), fl_future_get_state(f) == FL_CANCELLED ? FL_ETASK : 0);
 	}
-	fl_shm_free(regions[0]);
+	fl_shm_free(region);
 	regions_expect_held(before, regions_held_by_all(stays));
-	fl_executor_free(stays);
 }
 
 /* A rank without descriptors breaks the executor, with a message that names rank and host. */
 FL_TEST(mpi_regions_without_descriptors)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false), *one = NULL;
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false), *one = NULL;
 	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
 	const struct regions_held before = regions_held_by_all(stays);
 	char host[64] = "", rank[96];
 	FL_OK(gethostname(host, sizeof host - 1));
 	(void)snprintf(rank, sizeof rank, "rank 1 (%s) cannot map region 0", host);
 	regions_limit_rank(one, RLIMIT_NOFILE, 3);
-	fl_shm *regions[] = {regions_new(SMALL)};
-	fl_executor *e = regions_executor(regions, 1, false);
+	fl_shm *region = regions_new(SMALL);
+	fl_executor *e = regions_executor(&region, 1, false);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(has_region_submit(e, &f));
 	FL_OK(fl_future_wait(f));
@@ -306,13 +285,11 @@ FL_TEST(mpi_regions_without_descriptors)
 	assert_non_null(strstr(fl_future_message(f), rank));
 	fl_executor_free(e);
 	regions_limit_rank(one, RLIMIT_NOFILE, 0);
-	e = regions_executor(regions, 1, false);
-	expect_one_memory(e, regions, 1);
+	e = regions_executor(&region, 1, false);
+	expect_one_memory(e, &region, 1);
 	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	fl_shm_free(region);
 	regions_expect_held(before, regions_held_by_all(stays));
-	fl_executor_free(stays);
-	fl_executor_free(one);
 }
 
 static unsigned warnings;
@@ -324,7 +301,7 @@ static void count_warning(fl_log_level level, const char *message)
 }
 
 /* A rank that cannot map rank 0's memory gets a copy, and rank 0 says so. */
-static void visit_unreached(fl_shm **regions)
+static void visit_unreached(fl_shm *region)
 {
 	const unsigned ranks = regions_worker_ranks();
 	struct regions_seen seen[REGIONS_RANKS_MAX];
@@ -332,7 +309,7 @@ static void visit_unreached(fl_shm **regions)
 	warnings = 0;
 	(void)fl_set_log_handler(count_warning);
 	fl__mpi_world.peers[0].pid = (int32_t)getppid(); /* not the MPI thread's: no executor has regions now */
-	fl_executor *e = regions_executor(regions, 1, false);
+	fl_executor *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);
 	fl_executor_free(e);
 	fl__mpi_world.peers[0].pid = pid;
@@ -343,18 +320,16 @@ static void visit_unreached(fl_shm **regions)
 		for (unsigned j = 0; j < i; j++)
 			assert_int_not_equal(seen[i].inode, seen[j].inode);
 	}
-	assert_int_equal(regions_marks_of(regions[0]), 0);
+	assert_int_equal(regions_marks_of(region), 0);
 }
 
 FL_TEST(mpi_regions_out_of_reach_are_copied)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false);
-	fl_shm *regions[] = {regions_new(20 << 20)};
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
+	FL_SCOPED(fl_shm) *region = regions_new(20 << 20);
 	const struct regions_held before = regions_held_by_all(stays);
-	visit_unreached(regions);
+	visit_unreached(region);
 	regions_expect_held(before, regions_held_by_all(stays));
-	fl_executor_free(stays);
-	fl_shm_free(regions[0]);
 }
 
 #endif

@@ -71,19 +71,17 @@ static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 
 static void visit_machines(size_t size, bool processes)
 {
-	fl_shm *regions[] = {new_region(size)};
-	fl_executor *stays = regions_executor(NULL, 0, false);
-	fl_executor *e = regions_executor(regions, 1, processes);
-	expect_one_memory_a_machine(e, regions[0]);
+	FL_SCOPED(fl_shm) *region = new_region(size);
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
+	fl_executor *e = regions_executor(&region, 1, processes);
+	expect_one_memory_a_machine(e, region);
 	fl_executor_free(e);
 	const struct regions_held before = regions_held_by_all(stays);
-	memset(regions_board_of(regions[0])->marks, 0, sizeof(uint64_t[REGIONS_RANKS_MAX]));
-	e = regions_executor(regions, 1, processes);
-	expect_one_memory_a_machine(e, regions[0]);
+	memset(regions_board_of(region)->marks, 0, sizeof(uint64_t[REGIONS_RANKS_MAX]));
+	e = regions_executor(&region, 1, processes);
+	expect_one_memory_a_machine(e, region);
 	fl_executor_free(e);
 	regions_expect_held(before, regions_held_by_all(stays));
-	fl_shm_free(regions[0]);
-	fl_executor_free(stays);
 }
 
 FL_TEST(mpi_machines_share_a_copy)
@@ -107,43 +105,39 @@ FL_TEST(mpi_machines_copy_all_bytes)
 {
 	static const size_t sizes[] = {1, 3000, 4096, (16 << 20) - 4096, 16 << 20, (16 << 20) + 4096};
 	FL_EACH (i, sizes) {
-		fl_shm *regions[] = {new_region(sizes[i])};
-		fl_executor *e = regions_executor(regions, 1, false);
-		expect_one_memory_a_machine(e, regions[0]);
+		fl_shm *region = new_region(sizes[i]);
+		fl_executor *e = regions_executor(&region, 1, false);
+		expect_one_memory_a_machine(e, region);
 		fl_executor_free(e);
-		fl_shm_free(regions[0]);
+		fl_shm_free(region);
 	}
 }
 
 /* Each executor has its own copies: it does not see what tasks of others have written there. */
 FL_TEST(mpi_machines_copy_for_each_executor)
 {
-	fl_shm *regions[] = {new_region(100)};
-	fl_executor *first = regions_executor(regions, 1, false), *second = regions_executor(regions, 1, false);
+	FL_SCOPED(fl_shm) *region = new_region(100);
+	FL_SCOPED(fl_executor) *second = regions_executor(&region, 1, false);
+	fl_executor *first = regions_executor(&region, 1, false);
 	struct regions_seen seen[2][REGIONS_RANKS_MAX];
 	regions_visit_all(first, 1, seen[0]);
 	regions_visit_all(second, 1, seen[1]);
 	for (unsigned i = 0; i < regions_worker_ranks(); i++)
 		for (unsigned j = 0; j < regions_worker_ranks(); j++)
-			assert_true(seen[0][i].inode != seen[1][j].inode ||
-			            seen[0][i].inode == regions_inode(regions[0]));
+			assert_true(seen[0][i].inode != seen[1][j].inode || seen[0][i].inode == regions_inode(region));
 	fl_executor_free(first);
 	regions_visit_all(second, 1, seen[1]);
-	fl_executor_free(second);
-	fl_shm_free(regions[0]);
 }
 
 FL_TEST(mpi_machines_get_sealed_copies)
 {
-	fl_shm *regions[] = {new_region(5000)};
+	FL_SCOPED(fl_shm) *region = new_region(5000);
 	struct regions_seen seen[REGIONS_RANKS_MAX];
-	FL_OK(fl_shm_seal(regions[0]));
-	fl_executor *e = regions_executor(regions, 1, false);
+	FL_OK(fl_shm_seal(region));
+	FL_SCOPED(fl_executor) *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);
 	for (unsigned i = 0; i < regions_worker_ranks(); i++)
 		assert_false(seen[i].writable);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
 }
 
 /* A copy has an allocator and locks, as every region. */
@@ -193,18 +187,16 @@ FL_TASK_STATIC(read_byte, uint32_t, unsigned char)
 FL_TEST(mpi_machines_map_over_a_table)
 {
 	enum { SIZE = 20000 };
-	fl_shm *regions[] = {new_region(SIZE)};
+	FL_SCOPED(fl_shm) *region = new_region(SIZE);
 	static uint32_t places[SIZE];
 	static unsigned char bytes[SIZE];
-	fl_executor *e = NULL;
+	FL_SCOPED(fl_executor) *e = NULL;
 	for (uint32_t i = 0; i < SIZE; i++)
 		places[i] = i;
-	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = regions, .n_regions = 1},
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = &region, .n_regions = 1},
 	                             &(fl_mpi_config){.prefetch = 2}));
 	FL_OK(read_byte_map(e, places, SIZE, bytes, NULL));
-	assert_memory_equal(bytes, regions_board_of(regions[0]) + 1, SIZE);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
+	assert_memory_equal(bytes, regions_board_of(region) + 1, SIZE);
 }
 
 FL_TASK_STATIC(has_region, void, void)
@@ -215,12 +207,12 @@ FL_TASK_STATIC(has_region, void, void)
 /* Executors that are freed while a region is on its way. */
 FL_TEST(mpi_machines_of_executors_that_end_at_once)
 {
-	fl_shm *regions[] = {new_region(40 << 20)};
-	fl_executor *stays = regions_executor(NULL, 0, false);
+	FL_SCOPED(fl_shm) *region = new_region(40 << 20);
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false);
 	const struct regions_held before = regions_held_by_all(stays);
 	for (unsigned i = 0; i < fl_test_scaled(12); i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		fl_executor *e = regions_executor(regions, 1, false);
+		fl_executor *e = regions_executor(&region, 1, false);
 		FL_OK(has_region_submit(e, &f));
 		if (i % 3 == 1)
 			FL_IGNORE(fl_future_cancel(f));
@@ -230,15 +222,13 @@ FL_TEST(mpi_machines_of_executors_that_end_at_once)
 		FL_RC(fl_future_get(f, NULL, 0), fl_future_get_state(f) == FL_CANCELLED ? FL_ETASK : 0);
 	}
 	regions_expect_held(before, regions_held_by_all(stays));
-	fl_shm_free(regions[0]);
-	fl_executor_free(stays);
 }
 
 /* A machine that cannot make a copy breaks the executor, with a message that names it. */
 FL_TEST(mpi_machines_without_memory)
 {
 	fl_shm *regions[] = {new_region(100), new_region(8 << 20)};
-	fl_executor *stays = regions_executor(NULL, 0, false), *one = NULL;
+	FL_SCOPED(fl_executor) *stays = regions_executor(NULL, 0, false), *one = NULL;
 	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
 	const struct regions_held before = regions_held_by_all(stays);
 	regions_limit_rank(one, RLIMIT_FSIZE, 4 << 20);
@@ -262,8 +252,6 @@ FL_TEST(mpi_machines_without_memory)
 	after.files += 2;
 	after.mappings += 2;
 	regions_expect_held(before, after);
-	fl_executor_free(stays);
-	fl_executor_free(one);
 }
 
 #endif

@@ -40,7 +40,7 @@ static fl_executor *create(void)
 
 /* The roles. */
 
-static int role_spawns(void)
+ROLE(spawns)
 {
 	fl_executor *e = create();
 	FL_CHECK(fl_mpi_ranks() == RANKS + 1);
@@ -56,7 +56,7 @@ static int role_spawns(void)
 	return 7;
 }
 
-static int role_has_ranks(void)
+ROLE(has_ranks)
 {
 	FL_CHECK(fl_mpi_ranks() == 2);
 	fl_executor *e = create();
@@ -71,7 +71,7 @@ static int create_in_thread(void *arg)
 	return fl_mpi_executor_create(arg, NULL, &spawning);
 }
 
-static int role_spawns_in_two_threads(void)
+ROLE(spawns_in_two_threads)
 {
 	fl_thread threads[2];
 	fl_executor *executors[2];
@@ -110,7 +110,7 @@ FL_TASK_STATIC(arguments_hash, void, uint64_t)
 	return 0;
 }
 
-static int role_has_arguments(void)
+ROLE(has_arguments)
 {
 	fl_executor *e = create();
 	fl_future *f = NULL;
@@ -122,34 +122,14 @@ static int role_has_arguments(void)
 	return arguments[1] && hash == hash_arguments() ? 0 : 1;
 }
 
-/* A program that is started by rank 0, or by a rank, is no rank. */
-static int role_refused(void)
-{
-	fl_executor *e = NULL;
-	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
-}
-
-static int start_refused(void)
-{
-	char self[4096];
-	fl_process *p = NULL;
-	fl_process_status status = {.code = -1};
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(length > 0 && setenv(role_variable, "refused", 1) == 0);
-	self[length] = '\0';
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = self}));
-	FL_OK(fl_process_join(p, &status));
-	fl_process_free(p);
-	return status.code;
-}
-
 FL_TASK_STATIC(start_program, void, int)
 {
 	*result = start_refused();
 	return 0;
 }
 
-static int role_has_programs(void)
+/* A program that is started by rank 0, or by a rank, is no rank. */
+ROLE(has_programs)
 {
 	fl_executor *e = create();
 	fl_future *f = NULL;
@@ -162,7 +142,7 @@ static int role_has_programs(void)
 	return status;
 }
 
-static int role_rank_dies(void)
+ROLE(rank_dies)
 {
 	fl_executor *e = create();
 	fl_future *f = NULL;
@@ -170,7 +150,7 @@ static int role_rank_dies(void)
 	return fl_future_wait(f);
 }
 
-static int role_idle_rank_dies(void)
+ROLE(idle_rank_dies)
 {
 	fl_executor *e = create();
 	fl_future *f = NULL;
@@ -180,7 +160,7 @@ static int role_idle_rank_dies(void)
 	return fl_sleep(FL_S(60));
 }
 
-static int role_dies(void)
+ROLE(dies)
 {
 	fl_executor *e = create_with(&(fl_mpi_config){.spawn = 1});
 	fl_future *f = NULL;
@@ -199,7 +179,7 @@ int MPI_Comm_spawn(const char *program, char **args, int n, MPI_Info info, int r
 	return spawn_is_refused ? MPI_ERR_SPAWN : PMPI_Comm_spawn(program, args, n, info, root, comm, spawned, errors);
 }
 
-static int role_spawn_is_refused(void)
+ROLE(spawn_is_refused)
 {
 	fl_executor *e = NULL;
 	spawn_is_refused = true;
@@ -210,13 +190,13 @@ static int role_spawn_is_refused(void)
 	return 0;
 }
 
-static int role_spawns_after_a_refusal(void)
+ROLE(spawns_after_a_refusal)
 {
 	FL_OK(role_spawn_is_refused());
 	return role_spawns();
 }
 
-static int role_has_too_few_slots(void)
+ROLE(has_too_few_slots)
 {
 	fl_executor *e = NULL;
 	for (const struct fl__mpi_variable *v = fl__mpi_oversubscribe; v->name; v++)
@@ -225,53 +205,25 @@ static int role_has_too_few_slots(void)
 	return 0;
 }
 
-static int role_is_gone(void)
+ROLE(is_gone)
 {
-	char self[4096];
 	fl_executor *e = NULL;
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(length > 0);
-	self[length] = '\0';
-	FL_OK(unlink(self));
+	FL_OK(unlink(fl_test_mpi_program()));
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, &spawning) == -EAGAIN && !e);
 	return 0;
 }
 
-static int role_cannot_spawn(void)
+ROLE(cannot_spawn)
 {
 	fl_executor *e = NULL;
 	return fl_mpi_executor_create(&e, NULL, &spawning) == -ENOTSUP && !e ? 0 : 1;
 }
 
-static int role_initializes(void)
+ROLE(initializes)
 {
 	FL_CHECK(MPI_Init(NULL, NULL) == MPI_SUCCESS);
 	const int status = role_cannot_spawn();
 	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
-}
-
-static const struct role roles[] = {
-    {"spawns", role_spawns},
-    {"has_ranks", role_has_ranks},
-    {"spawns_in_two_threads", role_spawns_in_two_threads},
-    {"has_arguments", role_has_arguments},
-    {"refused", role_refused},
-    {"has_programs", role_has_programs},
-    {"rank_dies", role_rank_dies},
-    {"idle_rank_dies", role_idle_rank_dies},
-    {"dies", role_dies},
-    {"spawn_is_refused", role_spawn_is_refused},
-    {"spawns_after_a_refusal", role_spawns_after_a_refusal},
-    {"has_too_few_slots", role_has_too_few_slots},
-    {"is_gone", role_is_gone},
-    {"cannot_spawn", role_cannot_spawn},
-    {"initializes", role_initializes},
-    {NULL, NULL},
-};
-
-static const struct role *all_roles(void)
-{
-	return roles;
 }
 
 /* Of a job with a single rank, and of one without a launcher where that can spawn. */
@@ -283,11 +235,11 @@ static const char *const launches[] = {"1"};
 enum { LAUNCHES = sizeof launches / sizeof launches[0] };
 
 /* Runs a role. Returns its exit status. Skips the case where MPI cannot spawn; Open MPI can. */
-static int spawning_job(const char *role, const char *ranks, char **args, char *text)
+static int spawning_job(const char *role, const char *ranks, char **args)
 {
-	const int status = job_by(NULL, role, ranks, args, text, TEXT);
+	const int status = job_by(NULL, role, ranks, args);
 	if (status == CANNOT_SPAWN)
-		expect(text, "worker ranks cannot be spawned: ");
+		expect("worker ranks cannot be spawned: ");
 #ifndef OPEN_MPI
 	if (status == CANNOT_SPAWN)
 		FL_SKIP("this MPI cannot spawn");
@@ -297,9 +249,8 @@ static int spawning_job(const char *role, const char *ranks, char **args, char *
 
 static void expect_each(const char *role, int status)
 {
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++)
-		assert_int_equal(spawning_job(role, launches[i], (char *[]){NULL}, text), status);
+		assert_int_equal(spawning_job(role, launches[i], (char *[]){NULL}), status);
 }
 
 FL_TEST(mpi_spawn)
@@ -312,16 +263,13 @@ FL_TEST(mpi_spawn_without_a_launcher)
 #ifdef OPEN_MPI
 	FL_SKIP("Open MPI can: see the other cases");
 #else
-	char text[TEXT];
-	FL_OK(job("cannot_spawn", NULL, text, sizeof text));
-	expect(text, "no executor over MPI: the program was not started by a launcher of MPI");
+	job_prints("cannot_spawn", NULL, "no executor over MPI: the program was not started by a launcher of MPI");
 #endif
 }
 
 FL_TEST(mpi_spawn_beside_ranks_of_the_launcher)
 {
-	char text[TEXT];
-	FL_OK(job("has_ranks", "2", text, sizeof text));
+	FL_OK(job("has_ranks", "2"));
 }
 
 FL_TEST(mpi_spawn_in_two_threads)
@@ -332,10 +280,9 @@ FL_TEST(mpi_spawn_in_two_threads)
 FL_TEST(mpi_spawn_passes_arguments)
 {
 	static char two_words[] = "two words; a=b", quoted[] = "\"'\\$";
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
 		char *args[] = {two_words, quoted, NULL};
-		FL_OK(spawning_job("has_arguments", launches[i], args, text));
+		FL_OK(spawning_job("has_arguments", launches[i], args));
 	}
 }
 
@@ -353,13 +300,12 @@ enum { DIES_SILENTLY_ALONE = false };
 
 static void expect_death_of_each(const char *role)
 {
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
-		const int status = spawning_job(role, launches[i], (char *[]){NULL}, text);
+		const int status = spawning_job(role, launches[i], (char *[]){NULL});
 		assert_int_not_equal(status, 0);
 		assert_int_not_equal(status, CANNOT_SPAWN);
 		if (launches[i] || !DIES_SILENTLY_ALONE)
-			expect_death(text);
+			expect_death();
 	}
 }
 
@@ -388,13 +334,12 @@ static void wait_for_end(int pid)
 FL_TEST(mpi_spawn_kill_rank_0)
 {
 	static const char says[] = "rank 1 is process ";
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
-		const int status = spawning_job("dies", launches[i], (char *[]){NULL}, text);
+		const int status = spawning_job("dies", launches[i], (char *[]){NULL});
 		assert_int_not_equal(status, 0);
 		assert_int_not_equal(status, CANNOT_SPAWN);
-		expect(text, says);
-		wait_for_end((int)strtol(strstr(text, says) + strlen(says), NULL, 10));
+		expect(says);
+		wait_for_end((int)strtol(strstr(job_text, says) + strlen(says), NULL, 10));
 	}
 }
 
@@ -405,20 +350,17 @@ FL_TEST(mpi_spawn_after_a_refusal)
 
 FL_TEST(mpi_spawn_refused)
 {
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
-		FL_OK(job("spawn_is_refused", launches[i], text, sizeof text));
-		expect(text, "no executor over MPI: 2 worker ranks cannot be spawned: ");
+		job_prints("spawn_is_refused", launches[i], "no executor over MPI: 2 worker ranks cannot be spawned: ");
 	}
 }
 
 FL_TEST(mpi_spawn_too_few_slots)
 {
 #if defined OPEN_MPI && OMPI_MAJOR_VERSION < 5
-	char text[TEXT];
-	FL_OK(job("has_too_few_slots", NULL, text, sizeof text));
-	expect(text, "no executor over MPI: 1000 worker ranks cannot be spawned: MPI_ERR_SPAWN");
-	expect(text, "there are too few slots");
+	job_prints("has_too_few_slots", NULL,
+	           "no executor over MPI: 1000 worker ranks cannot be spawned: MPI_ERR_SPAWN");
+	expect("there are too few slots");
 #else
 	FL_SKIP("MPICH has no slots, nor has Open MPI 5 without a launcher");
 #endif
@@ -439,25 +381,22 @@ static void copy_program(char *path)
 
 FL_TEST(mpi_spawn_of_a_program_that_is_gone)
 {
-	char text[TEXT];
 	for (int i = 0; i < LAUNCHES; i++) {
 		char copy[] = "/tmp/fairlead-test-XXXXXX";
 		copy_program(copy);
 		job_program = copy;
-		const int status = job("is_gone", launches[i], text, sizeof text);
+		const int status = job("is_gone", launches[i]);
 		job_program = NULL;
 		assert_int_equal(status, 0);
-		expect(text, "no worker rank can be spawned: /tmp/fairlead-test-");
-		expect(text, "(deleted): ");
+		expect("no worker rank can be spawned: /tmp/fairlead-test-");
+		expect("(deleted): ");
 	}
 }
 
 FL_TEST(mpi_spawn_initialized_by_the_program)
 {
 #ifdef OPEN_MPI
-	char text[TEXT];
-	FL_OK(job("initializes", NULL, text, sizeof text));
-	expect(text, "the program has called MPI_Init()");
+	job_prints("initializes", NULL, "the program has called MPI_Init()");
 #else
 	FL_SKIP("without a launcher, fairlead-mpi does not start MPICH");
 #endif

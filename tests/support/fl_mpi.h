@@ -26,6 +26,29 @@ static inline unsigned fl_test_mpi_ranks(void)
 
 static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
 
+/* The path of this program. */
+static inline char *fl_test_mpi_program(void)
+{
+	static char path[4096];
+	FL_CHECK(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
+	return path;
+}
+
+/* Skips the case where mpirun cannot be started. */
+static inline void need_ranks(void)
+{
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+}
+
+static inline fl_executor *make_over_mpi(const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	fl_executor *e = NULL;
+	need_ranks();
+	FL_OK(fl_mpi_executor_create(&e, config, mpi));
+	return e;
+}
+
 /* In the environment of mpirun: for root, on few CPUs, not bound to one of them. */
 static inline void fl_test_mpi_environment(void)
 {
@@ -56,17 +79,14 @@ static inline void fl_test_mpi_exec(const char *ranks, char *program, char **arg
 static inline void fl_test_mpi_launch(char **argv)
 {
 	enum { NOT_STARTED = 113 };
-	char number[16], self[4096];
+	char number[16];
 	int status = 0;
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	FL_CHECK(length > 0);
-	self[length] = '\0';
 	(void)snprintf(number, sizeof number, "%u", fl_test_mpi_ranks());
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		FL_OK(setenv(fl_test_mpi_variable, "1", 1));
-		fl_test_mpi_exec(number, self, argv + 1);
+		fl_test_mpi_exec(number, fl_test_mpi_program(), argv + 1);
 		_exit(NOT_STARTED);
 	}
 	FL_CHECK(waitpid(pid, &status, 0) == pid);
@@ -104,8 +124,7 @@ __attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv
 
 static int create_over_mpi(fl_executor **e, const fl_executor_config *config)
 {
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
+	need_ranks();
 	return fl_mpi_executor_create(e, config, NULL);
 }
 
@@ -116,8 +135,7 @@ static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *
 	if (config)
 		patient = *config;
 	patient.grace_period = FL_FOREVER;
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
+	need_ranks();
 	return fl_mpi_executor_create(e, &patient, &(fl_mpi_config){.processes = true});
 }
 

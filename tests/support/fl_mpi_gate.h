@@ -7,6 +7,7 @@
 
 struct gate {
 	fl_shm_event entered, open;
+	fl_future *held; /* the test's */
 };
 
 /* Sets `entered`, and waits for `open`. The result: whether the task was asked to stop. */
@@ -21,6 +22,26 @@ FL_TASK_STATIC(hold, struct gate *, int)
 static inline struct gate *new_gate(void)
 {
 	return FL_IN_ARENA(struct gate, 1);
+}
+
+/* Holds `n` tasks, which run all at once. */
+static inline struct gate *hold_all(fl_executor *e, unsigned n)
+{
+	struct gate *gates = FL_IN_ARENA(struct gate, n);
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(hold_submit(e, &gates[i], &gates[i].held));
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	return gates;
+}
+
+static inline void let_go(struct gate *gates, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		FL_OK(fl_shm_event_set(&gates[i].open));
+		FL_OK(fl_future_wait(gates[i].held));
+		fl_future_free(gates[i].held);
+	}
 }
 
 #endif

@@ -11,15 +11,26 @@
 
 static const char role_variable[] = "FL_TEST_MPI_ROLE";
 
-/* `run` returns the exit status. */
 struct role {
 	const char *name;
 	int (*run)(void);
+	struct role *next;
 };
+static struct role *roles;
 
-/* The includer's: what each rank does before fl_main(); its roles, with a NULL behind the last. */
+/* ROLE(name) { ... } returns the exit status. It registers itself before play_role() runs. */
+#define ROLE(name)                                                                                                     \
+	static int role_##name(void);                                                                                  \
+	__attribute__((constructor(101))) static void role_##name##_register(void)                                     \
+	{                                                                                                              \
+		static struct role this_role = {#name, role_##name, NULL};                                             \
+		this_role.next = roles;                                                                                \
+		roles = &this_role;                                                                                    \
+	}                                                                                                              \
+	static int role_##name(void)
+
+/* The includer's: what each rank does before fl_main(). */
 static void prepare_rank(const char *role, char **argv);
-static const struct role *all_roles(void);
 
 FL_TASK_STATIC(square, int, int)
 {
@@ -59,29 +70,43 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 		return;
 	prepare_rank(name, argv);
 	fl_main(argc, argv);
-	for (const struct role *r = all_roles(); r->name; r++)
+	for (const struct role *r = roles; r; r = r->next)
 		if (strcmp(r->name, name) == 0)
 			exit(r->run());
 	exit(99);
 }
 
-static char *job_program; /* what job_by() starts; NULL: this program */
+/* Of a program that a rank starts with the launcher's variables. */
+ROLE(refused)
+{
+	fl_executor *e = NULL;
+	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
+}
+
+/* Starts this program once more. Returns its exit status. */
+static inline int start_refused(void)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {.code = -1};
+	FL_OK(setenv(role_variable, "refused", 1));
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = fl_test_mpi_program()}));
+	FL_OK(fl_process_join(p, &status));
+	fl_process_free(p);
+	return status.code;
+}
+
+static char *job_program;   /* what job_by() starts; NULL: this program */
+static char job_text[8192]; /* what the latest job has printed */
 
 /*
  * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
- * what follows the program: its arguments. Returns the exit status, or 128 +
- * SIGKILL; `text` is what was printed.
+ * the program's arguments. Returns the exit status, or 128 + SIGKILL.
  */
-static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more, char *text,
-                         size_t size)
+static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
 	enum { NOT_STARTED = 113, LIMIT = 60 };
-	char self[4096];
 	int status = -1;
 	const int scratch = fl_test_scratch();
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	assert_true(length > 0);
-	self[length] = '\0';
 	(void)fflush(NULL);
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
@@ -91,7 +116,7 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 		FL_CHECK(setenv(role_variable, role, 1) == 0 && setenv(fl_test_mpi_variable, "1", 1) == 0);
 		(void)alarm(LIMIT);
 		fl_test_mpi_environment();
-		char *program = job_program ? job_program : self;
+		char *program = job_program ? job_program : fl_test_mpi_program();
 		if (launcher)
 			(void)execlp(launcher, launcher, "-n", ranks, program, (char *)NULL);
 		else if (ranks)
@@ -101,35 +126,50 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 		_exit(NOT_STARTED);
 	}
 	FL_CHECK(waitpid(pid, &status, 0) == pid);
-	fl_test_take(scratch, text, size);
+	fl_test_take(scratch, job_text, sizeof job_text);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED)
 		FL_SKIP("mpirun cannot be started here");
 	const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 	if (status != 0) /* shown when the case fails */
-		print_error("%s\n", text);
+		print_error("%s\n", job_text);
 	assert_true(WIFEXITED(status) || killed);
 	return killed ? 128 + SIGKILL : WEXITSTATUS(status);
 }
 
-static inline int job(const char *role, const char *ranks, char *text, size_t size)
+static inline int job(const char *role, const char *ranks)
 {
-	return job_by(NULL, role, ranks, (char *[]){NULL}, text, size);
+	return job_by(NULL, role, ranks, (char *[]){NULL});
 }
 
-#define TEXT 8192
-
-static inline void expect(const char *text, const char *part)
+/* The latest job has printed that. */
+static inline void expect(const char *part)
 {
-	if (!strstr(text, part))
-		print_error("%s\n", text);
-	assert_non_null(strstr(text, part));
+	if (!strstr(job_text, part))
+		print_error("%s\n", job_text);
+	assert_non_null(strstr(job_text, part));
+}
+
+static inline void expect_no(const char *part)
+{
+	assert_null(strstr(job_text, part));
+}
+
+/* A job that ends with 0, and prints that. */
+static inline void job_prints(const char *role, const char *ranks, const char *part)
+{
+	FL_OK(job(role, ranks));
+	expect(part);
 }
 
 /* Rank 0 and the launcher both end the job: one is first, and says why. Open MPI 5 loses lines. */
-static inline void expect_death(const char *text)
+static inline void expect_death(void)
 {
-	if (!strstr(text, "signal 9") && !strstr(text, "EXIT CODE: 9") && !strstr(text, "MPI_ABORT was invoked"))
-		expect(text, "has died: the job ends");
+	static const char *const causes[] = {"signal 9", "EXIT CODE: 9", "MPI_ABORT was invoked",
+	                                     "has died: the job ends"};
+	bool found = false;
+	FL_EACH (i, causes)
+		found |= strstr(job_text, causes[i]) != NULL;
+	assert_true(found);
 }
 
 #endif

@@ -78,8 +78,7 @@ static inline unsigned regions_worker_ranks(void)
 static inline fl_shm *regions_new(size_t size)
 {
 	fl_shm *region = NULL;
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
+	need_ranks();
 	FL_OK(fl_shm_create(&region, sizeof(struct regions_board) + size));
 	struct regions_board *board = fl_shm_alloc(region, sizeof *board + size);
 	assert_non_null(board);
@@ -117,12 +116,8 @@ static inline uint64_t regions_inode(const fl_shm *region)
 /* An executor with one worker in each rank, that has the regions. */
 static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, bool processes)
 {
-	fl_executor *e = NULL;
 	const fl_executor_config config = {.workers = fl_test_mpi_ranks() - 1, .regions = regions, .n_regions = n};
-	if (fl_mpi_ranks() == 0)
-		FL_SKIP("mpirun cannot be started here");
-	FL_OK(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.processes = processes}));
-	return e;
+	return make_over_mpi(&config, &(fl_mpi_config){.processes = processes});
 }
 
 /*
