@@ -79,7 +79,7 @@ static struct {
 static struct {
 	fl_mutex lock;
 	struct fl__mpi_work *first, **end;
-	uint32_t some; /* 1: there is a first; read without the lock, too */
+	uint32_t some; /* 1: there is a first; also read unlocked */
 } engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
 /* A sleeper; guarded by `lock`. */

@@ -83,7 +83,7 @@ struct host_pool {
 	bool closing, has_closer;
 	char name[32];             /* of a worker, and of the runner during an inline job */
 	char text[FL_MESSAGE_MAX]; /* why there is no inner executor */
-	struct fl__mpi_head head;  /* the message that opened it, with its data */
+	struct fl__mpi_head head;  /* of OPEN */
 	struct fl__mpi_open open;
 	unsigned char arg[]; /* the initializer's */
 };
@@ -263,7 +263,7 @@ static bool host_send_ended(struct fl__mpi_head *head, const char *text, const v
 	return fl__mpi_must_send(0, head, text, result, w);
 }
 
-/* Sends ENDED, with the result if there is one, and the text. Frees the job. */
+/* Sends ENDED. Frees the job. */
 static void host_reply(struct host_job *job, const char *text)
 {
 	job->pool->jobs[job->head.slot] = NULL;
@@ -380,7 +380,6 @@ static void host_start_job(void *arg)
 	}
 }
 
-/* Takes a job out of `waiting`. */
 static struct host_job *host_take_waiting(struct host_job *job)
 {
 	FL__QUEUE_REMOVE(job->pool->waiting, job->pool->last_waiting, job);
@@ -490,7 +489,7 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	return job;
 }
 
-/* Receives and drops a refused task's argument. */
+/* Drops a refused task's argument. */
 static void host_drain(const struct fl__mpi_head *task)
 {
 	struct fl__mpi_work *drain = fl__alloc(1, sizeof *drain + (size_t)task->size);

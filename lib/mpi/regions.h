@@ -7,9 +7,8 @@
 #include <stdbool.h>
 
 /*
- * The way of an executor's regions from rank 0 to the worker ranks: regions.c. Any thread may call
- * fl__mpi_sender_new() and fl__mpi_received_free(); the leader calls all others, under the engine
- * lock.
+ * Any thread may call fl__mpi_sender_new() and fl__mpi_received_free(); the leader calls all
+ * others, under the engine lock.
  *
  * Processes with the same number can share memory. 0: unknown.
  */
