@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The free of a TCP stream whose peer has not ended: the peer gets all written bytes, then the end. */
-#include "fl_streams.h"
+#include "fl_net_faults.h"
 
 #include "loop/linger.h"
-#include "loop/poller.h"
 
 /* A stream with unread input, and as many written bytes as there is room for. */
 typedef struct loaded {
@@ -117,23 +116,11 @@ FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothin
 	FL_TEST_UNTIL(fl_test_fds() == before); /* each peer's end */
 }
 
-static int no_shutdown(int fd, int how)
-{
-	return -ENOTCONN;
-}
-
-static int no_control(int poller, int op, int fd, uint32_t events, void *source)
-{
-	return -ENOSPC;
-}
-
 /* What closes at once: the descriptor was given away, nothing was written, no memory. */
 FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
 {
 	const unsigned before = fl_test_fds();
-	int (*const control)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
 	for (int i = 0; i < 5; i++) {
-		FL_NET_FAULTS();
 		int peer;
 		fl_stream *s = fl_test_tcp_stream(&peer);
 		fl_test_peer_sends(peer, "unread");
@@ -142,14 +129,13 @@ FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
 		if (i == 1)
 			FL_CHECK(fl_stream_fd(s) >= 0);
 		if (i == 2)
-			fl__net_sys.shutdown = no_shutdown;
+			fl_test_fails(CALL(shutdown), -ENOTCONN);
 		if (i == 3)
 			fl__sys.alloc = fl_test_no_memory;
 		if (i == 4)
-			fl__poller_sys.control = no_control;
+			fl_test_fails(CALL(control), -ENOSPC);
 		fl_stream_free(s);
-		fl__sys.alloc = fl_test_counting_alloc;
-		fl__poller_sys.control = control;
+		fl_test_no_faults();
 		FL_RC(fl_test_fds(), before + 1);
 		FL_OK(close(peer));
 	}

@@ -21,52 +21,63 @@ static int returns_0(void *unused)
 #define A_LOOP "a thread that runs an event loop"
 #define A_FIBER "a fiber of an event loop"
 
-/* For any thread: `expr` is -ENOTSUP, and the log says that `function` needs `what`. */
-#define NEEDS(function, what, expr)                                                                                    \
-	do {                                                                                                           \
-		logged[0] = '\0';                                                                                      \
-		FL_CHECK((expr) == -ENOTSUP);                                                                          \
-		FL_CHECK(strcmp(logged, #function " needs " what ": see fl_loop_run()") == 0);                         \
-	} while (0)
+/* For any thread: the call gave -ENOTSUP, and the log says that `function` needs `what`. */
+static void check_needs(const char *function, const char *what, int rc)
+{
+	char expected[sizeof logged];
+	(void)snprintf(expected, sizeof expected, "%s needs %s: see fl_loop_run()", function, what);
+	if (rc != -ENOTSUP || strcmp(logged, expected) != 0)
+		print_error("%s: %d, '%s'\n", function, rc, logged);
+	FL_CHECK(rc == -ENOTSUP && strcmp(logged, expected) == 0);
+	logged[0] = '\0';
+}
 
+#define NEEDS(what, function, ...) check_needs(#function, what, function(__VA_ARGS__))
+
+/* Each call gives -ENOTSUP. */
 FL_TEST(loop_outside_calls_name_themselves)
 {
 	fl_log_handler *before = fl_set_log_handler(keep);
 	fl_fiber *f;
 	fl_group g = FL_GROUP_INIT(NULL);
-	fl_stream *s, *ends[2];
-	fl_listener *l;
+	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
+	fl_listener *l = NULL;
+	fl_datagram *d = NULL;
 	fl_address a;
-	NEEDS(fl_fiber_start, A_LOOP, fl_fiber_start(&f, returns_0, NULL, NULL));
-	NEEDS(fl_group_start, A_LOOP, fl_group_start(&g, returns_0, NULL));
-	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
-	NEEDS(fl_stream_from_fd, A_LOOP, fl_stream_from_fd(&s, 0));
-	NEEDS(fl_stream_pair, A_LOOP, fl_stream_pair(ends));
-	NEEDS(fl_resolve, A_FIBER, fl_resolve("127.0.0.1", &a, 1));
-	NEEDS(fl_connect_tcp, A_FIBER, fl_connect_tcp(&s, "127.0.0.1", 80));
-	NEEDS(fl_connect_unix, A_FIBER, fl_connect_unix(&s, "/nowhere"));
-	NEEDS(fl_listen_tcp, A_LOOP, fl_listen_tcp(&l, "127.0.0.1", 0, NULL));
-	NEEDS(fl_listen_unix, A_LOOP, fl_listen_unix(&l, "/nowhere", NULL));
+	fl_datagram_address at;
+	NEEDS(A_LOOP, fl_fiber_start, &f, returns_0, NULL, NULL);
+	NEEDS(A_LOOP, fl_group_start, &g, returns_0, NULL);
+	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
+	NEEDS(A_LOOP, fl_stream_from_fd, &s, 0);
+	NEEDS(A_LOOP, fl_stream_pair, ends);
+	NEEDS(A_FIBER, fl_resolve, "127.0.0.1", &a, 1);
+	check_needs("fl_resolve", A_FIBER, fl_resolve_until("127.0.0.1", &a, 1, 0, NULL));
+	NEEDS(A_FIBER, fl_connect_tcp, &s, "127.0.0.1", 80);
+	check_needs("fl_connect_tcp", A_FIBER, fl_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL));
+	NEEDS(A_FIBER, fl_connect_unix, &s, "/nowhere");
+	check_needs("fl_connect_unix", A_FIBER, fl_connect_unix_until(&s, "/nowhere", 0, NULL));
+	NEEDS(A_LOOP, fl_listen_tcp, &l, "127.0.0.1", 0, NULL);
+	NEEDS(A_LOOP, fl_listen_unix, &l, "/nowhere", NULL);
+	NEEDS(A_LOOP, fl_datagram_address_udp, &at, "127.0.0.1", 1);
+	NEEDS(A_LOOP, fl_datagram_open_udp, &d, "127.0.0.1", 0, NULL);
+	NEEDS(A_LOOP, fl_datagram_open_unix, &d, NULL);
+	NEEDS(A_LOOP, fl_datagram_from_fd, &d, 0);
 	(void)fl_set_log_handler(before);
+	assert_true(!s && !ends[0] && !ends[1] && !l && !d);
 }
 
-static void in_a_callback(void *done)
+static void in_a_callback(void *unused)
 {
-	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
-	fl_event_set(done);
+	fl_stream *s = NULL;
+	NEEDS(A_FIBER, fl_to_thread, returns_0, NULL, NULL);
+	NEEDS(A_FIBER, fl_connect_tcp, &s, "127.0.0.1", 80);
+	NEEDS(A_FIBER, fl_connect_unix, &s, "/nowhere");
 }
 
-static int calls_back(void *unused)
-{
-	fl_event done = FL_EVENT_INIT;
-	FL_OK(fl_loop_post(fl_loop_current(), in_a_callback, &done));
-	return fl_event_wait(&done);
-}
-
-FL_TEST(loop_outside_of_fibers_is_a_callback)
+FL_TEST_WITH(loop_outside_of_fibers_is_a_callback, fl_test_body_in_loop, void)
 {
 	fl_log_handler *before = fl_set_log_handler(keep);
-	fl_test_in_loop(calls_back, NULL);
+	fl_test_in_callback(in_a_callback, NULL);
 	(void)fl_set_log_handler(before);
 }
 

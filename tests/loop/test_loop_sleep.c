@@ -39,7 +39,7 @@ static int note_and_sleep(void *arg)
 /* 0 and less: exactly one turn, in the order of the others. */
 FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 {
-	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = FL_S(-3600)}};
+	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = INT64_MIN}};
 	note_nothing();
 	for (int i = 0; i < 3; i++)
 		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);

@@ -53,6 +53,27 @@ static inline int fl_test_join(fl_fiber *f)
 	return result;
 }
 
+/* Runs `function(arg)` as a callback of the loop, and waits until it has returned. */
+typedef struct fl_test_callback {
+	void (*function)(void *arg);
+	void *arg;
+	fl_event returned;
+} fl_test_callback;
+
+static inline void fl_test_call_back(void *arg)
+{
+	fl_test_callback *c = arg;
+	c->function(c->arg);
+	fl_event_set(&c->returned);
+}
+
+static inline void fl_test_in_callback(void (*function)(void *arg), void *arg)
+{
+	fl_test_callback c = {function, arg, FL_EVENT_INIT};
+	FL_OK(fl_loop_post(fl_loop_current(), fl_test_call_back, &c));
+	FL_OK(fl_event_wait(&c.returned));
+}
+
 /* Lets every runnable fiber run several times, so that the effects of one can reach the others. */
 static inline void fl_test_settle(void)
 {

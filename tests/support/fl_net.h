@@ -7,55 +7,11 @@
  * leaves nothing behind:
  *
  *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_OK(fl_accept(l, &s)); ... }
- *
- * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net/net_resolve.h.
  */
-#include "fl_poller.h"
 #include "fl_streams.h"
 
-#include "core/fd/unix_file.h"
-#include "loop/net/net_resolve.h"
 #include <netdb.h>
 #include <sys/un.h>
-
-static struct fl__name_sys fl_test_real_name_sys;
-static struct fl__unix_sys fl_test_real_unix_sys;
-
-__attribute__((constructor)) static void fl_test_keep_name_sys(void)
-{
-	fl_test_real_name_sys = fl__name_sys;
-	fl_test_real_unix_sys = fl__unix_sys;
-}
-
-static inline int fl_test_name_faults_end(void)
-{
-	fl__name_sys = fl_test_real_name_sys;
-	fl__unix_sys = fl_test_real_unix_sys;
-	return 0;
-}
-
-static inline void fl_test_name_faults_close(const int *unused)
-{
-	(void)fl_test_name_faults_end();
-}
-
-#define FL_RESOLVE_FAULTS()                                                                                            \
-	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__UNIQUE(fl_test_name_faults_) =       \
-	    fl_test_name_faults_end()
-
-/*
- * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The
- * allocator keeps counting.
- */
-static inline void fl_test_no_faults(void)
-{
-	(void)fl_test_net_faults_end();
-	(void)fl_test_name_faults_end();
-	(void)fl_test_poller_end();
-	fl__sys = fl_test_real_sys;
-	fl__sys.alloc = fl_test_counting_alloc;
-	fl__sys.free = fl_test_counting_free;
-}
 
 static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
 {
@@ -123,6 +79,12 @@ static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
 	FL_CHECK(inet_pton(AF_INET, host, &a.sin_addr) == 1);
 	FL_CHECK(listen(fds[0], 0) == 0 && (fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
 	FL_OK(connect(fds[1], (struct sockaddr *)&a, sizeof a));
+}
+
+/* For fl__net_sys.socket: a machine without IPv6. */
+static inline int fl_test_only_ipv4(int family, int type, int protocol)
+{
+	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
 }
 
 static inline void fl_test_close_two(const int fds[2])
@@ -211,19 +173,12 @@ static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), 
 }
 
 /*
- * The results of lookup(): a list of addresses of the loopback interface, in order; the caller sets
- * the port.
+ * The results of lookup(): a list of addresses of the loopback interface, in order, or an error; the
+ * caller sets the port.
  */
 static struct fl__address fl_test_found[64];
 static int fl_test_found_n;
 static uint32_t fl_test_asked; /* by name */
-
-static inline void fl_test_found_add(const char *address)
-{
-	struct fl__address a;
-	FL_CHECK(fl_test_real_name_sys.lookup(address, AI_NUMERICHOST, &a, 1) == 1);
-	fl_test_found[fl_test_found_n++] = a;
-}
 
 static inline int fl_test_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
 {
@@ -238,13 +193,16 @@ static inline int fl_test_lookup(const char *host, int flags, struct fl__address
 }
 
 /*
- * From now on names have the addresses of fl_test_found_add(). Within FL_RESOLVE_FAULTS(), before
- * the loop runs; the list may change while no lookup runs.
+ * From now on all names have these addresses, which are separated by spaces; the list may change
+ * while no lookup runs.
  */
-static inline void fl_test_lookup_ours(void)
+static inline void fl_test_lookup_finds(const char *addresses)
 {
+	char list[256], *rest = list;
+	(void)snprintf(list, sizeof list, "%s", addresses);
 	fl_test_found_n = 0;
-	fl_test_asked = 0;
+	for (char *one; (one = strsep(&rest, " ")) != NULL;)
+		FL_CHECK(fl_test_real_name_sys.lookup(one, AI_NUMERICHOST, &fl_test_found[fl_test_found_n++], 1) == 1);
 	fl__name_sys.lookup = fl_test_lookup;
 }
 

@@ -13,28 +13,37 @@
  *     }
  *
  * The other side may be a bare socket, for what a stream would not do: fl_test_tcp().
- * FL_NET_FAULTS() is like FL_FAULTS(), for the table of lib/core/fd/net_sys.h.
+ * FL_NET_FAULTS() is like FL_FAULTS(), for the tables of the network and of the poller.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
+#include "fl_poller.h"
 
 #include "core/fd/net_sys.h"
+#include "core/fd/unix_file.h"
+#include "loop/net/net_resolve.h"
 #include "loop/net/stream.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 static struct fl__net_sys fl_test_real_net_sys;
+static struct fl__name_sys fl_test_real_name_sys;
+static struct fl__unix_sys fl_test_real_unix_sys;
 
 __attribute__((constructor)) static void fl_test_keep_net_sys(void)
 {
 	fl_test_real_net_sys = fl__net_sys;
+	fl_test_real_name_sys = fl__name_sys;
+	fl_test_real_unix_sys = fl__unix_sys;
 }
 
 static inline int fl_test_net_faults_end(void)
 {
 	fl__net_sys = fl_test_real_net_sys;
-	return 0;
+	fl__name_sys = fl_test_real_name_sys;
+	fl__unix_sys = fl_test_real_unix_sys;
+	return fl_test_poller_end();
 }
 
 static inline void fl_test_net_faults_close(const int *unused)
@@ -96,12 +105,61 @@ static inline void fl_test_peer_sends(int peer, const char *text)
 	FL_RC(send(peer, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+/* Bytes that differ at each position. */
+static inline char fl_test_byte_at(size_t i)
+{
+	return (char)(i * 7 + i / 251);
+}
+
+static inline char *fl_test_pattern(size_t size)
+{
+	char *bytes = malloc(size);
+	FL_CHECK(bytes != NULL);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = fl_test_byte_at(i);
+	return bytes;
+}
+
+/* The bytes are those of the pattern from `from` on. */
+static inline void fl_test_is_pattern(const char *bytes, size_t from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		FL_CHECK(bytes[i] == fl_test_byte_at(from + i));
+}
+
 /* Closes a TCP socket so that the other side gets a reset. */
 static inline void fl_test_peer_resets(int peer)
 {
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 	FL_OK(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now));
 	FL_OK(close(peer));
+}
+
+/* Each read gives the error: -EBUSY, -EINVAL, -EBADF, -ECONNABORTED, -ENOMEM, -EOWNERDEAD. */
+static inline void fl_test_each_read_gives(fl_stream *s, int error)
+{
+	char got[8];
+	FL_RC(fl_stream_read(s, got, 1), error);
+	FL_RC(fl_stream_read_exactly(s, got, 1), error);
+	FL_RC(fl_stream_read_to(s, got, 1, "x", 1), error);
+	FL_RC(fl_stream_read_line(s, got, 8), error);
+	FL_RC(fl_stream_read_until(s, got, 1, 0, NULL), error);
+	FL_RC(fl_stream_try_read(s, got, 1), error);
+	FL_RC(fl_stream_read_exactly_until(s, got, 1, 0, NULL), error);
+	FL_RC(fl_stream_read_to_until(s, got, 1, "x", 1, 0, NULL), error);
+	FL_RC(fl_stream_read_line_until(s, got, 8, 0, NULL), error);
+}
+
+/* Each write gives the error: these, such as -ENOMEM, and -EPIPE. */
+static inline void fl_test_each_write_gives(fl_stream *s, int error)
+{
+	char x = 'x';
+	const struct iovec part = {&x, 1};
+	FL_RC(fl_stream_write(s, "x", 1), error);
+	FL_RC(fl_stream_write_until(s, "x", 1, 0, NULL), error);
+	FL_RC(fl_stream_try_write(s, "x", 1), error);
+	FL_RC(fl_stream_writev(s, &part, 1), error);
+	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), error);
 }
 
 /* Writes as long as there is room: how many bytes. */
@@ -132,6 +190,18 @@ static inline void fl_test_counting_free(void *memory)
 	fl_test_real_sys.free(memory);
 }
 
+/*
+ * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The
+ * allocator keeps counting.
+ */
+static inline void fl_test_no_faults(void)
+{
+	(void)fl_test_net_faults_end();
+	fl__sys = fl_test_real_sys;
+	fl__sys.alloc = fl_test_counting_alloc;
+	fl__sys.free = fl_test_counting_free;
+}
+
 /* Runs `function(arg)` in a loop, which leaves nothing behind. */
 static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg)
 {
@@ -141,8 +211,7 @@ static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg
 	(void)fl_cancel_scope_current(); /* the thread has met the library */
 	unsigned fds = fl_test_fds();
 	fl_test_blocks = 0;
-	fl__sys.alloc = fl_test_counting_alloc;
-	fl__sys.free = fl_test_counting_free;
+	fl_test_no_faults();
 	fl_test_in_loop(function, arg);
 	assert_int_equal(fl_test_blocks, 0);
 	assert_int_equal(fl_test_fds(), fds);
@@ -176,9 +245,14 @@ static inline int fl_test_tcp_pair(void *function)
 	return 0;
 }
 
-static inline void fl_test_each_kind(fl_test_two_streams *function)
+static inline void fl_test_with_unix_pair(fl_test_two_streams *function)
 {
 	fl_test_leaves_nothing(fl_test_unix_pair, &function);
+}
+
+static inline void fl_test_each_kind(fl_test_two_streams *function)
+{
+	fl_test_with_unix_pair(function);
 	fl_test_leaves_nothing(fl_test_tcp_pair, &function);
 }
 

@@ -154,6 +154,15 @@ void fl_test_panic_missing(const char *statement, const char *file, int line)
 	fail_at(file, line);
 }
 
+void fl_test_panicked(const char *function, const void *object, const char *file, int line)
+{
+	const fl_panic_info *p = &fl_test_panic;
+	if (strcmp(p->function, function) == 0 && p->object == object)
+		return;
+	print_error("a panic of %s(%p), not of %s(%p)\n", p->function, p->object, function, object);
+	fail_at(file, line);
+}
+
 static int64_t seconds_now(void)
 {
 	struct timespec now;

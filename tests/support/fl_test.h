@@ -129,14 +129,14 @@ __attribute__((noreturn)) void fl_test_abort(const char *what, const char *file,
 #define FL_PANICS_OF(name, at, ...)                                                                                    \
 	do {                                                                                                           \
 		FL_PANICS(__VA_ARGS__);                                                                                \
-		assert_string_equal(fl_test_panic.function, name);                                                     \
-		assert_ptr_equal(fl_test_panic.object, at);                                                            \
+		fl_test_panicked(name, at, __FILE__, __LINE__);                                                        \
 	} while (0)
 
 extern fl_panic_info fl_test_panic;
 extern sigjmp_buf fl_test_panic_jump;
 void fl_test_panic_begin(void);
 void fl_test_panic_missing(const char *statement, const char *file, int line);
+void fl_test_panicked(const char *function, const void *object, const char *file, int line);
 
 /*
  * Waits, on any thread, until the condition holds, with yields between the checks; after a minute

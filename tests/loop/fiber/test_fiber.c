@@ -10,13 +10,6 @@ static int return_number(void *arg)
 	return *(int *)arg;
 }
 
-FL_TEST(fiber_returns_its_result)
-{
-	int number = 42;
-	assert_int_equal(fl_test_in_fiber(return_number, &number), 42);
-	assert_null(fl__fiber_self());
-}
-
 /* Fibers write their names at each of their turns. */
 static char order[64];
 
@@ -35,14 +28,6 @@ static int write_turns(void *arg)
 		fl__fiber_yield();
 	}
 	return 0;
-}
-
-FL_TEST(fiber_turns_go_round)
-{
-	writer w[] = {{'a', 3}, {'b', 1}, {'c', 4}};
-	memset(order, 0, sizeof order);
-	fl_test_fibers_here(write_turns, w, sizeof w[0], 3);
-	assert_string_equal(order, "abcacacc");
 }
 
 FL_TEST(fiber_turn_runs_each_once)
@@ -71,27 +56,6 @@ FL_TEST(fiber_turn_runs_each_once)
 	fl__sched_destroy(s);
 }
 
-static int keep_errno(void *arg)
-{
-	int mine = *(int *)arg;
-	FL_CHECK(errno == 0);
-	errno = mine;
-	for (int i = 0; i < 10; i++) {
-		fl__fiber_yield();
-		FL_CHECK(errno == mine);
-		errno = ++mine;
-	}
-	return 0;
-}
-
-FL_TEST(fiber_errno_is_its_own)
-{
-	int numbers[] = {100, 200, 300};
-	errno = 77;
-	fl_test_fibers_here(keep_errno, numbers, sizeof numbers[0], 3);
-	assert_int_equal(errno, 77);
-}
-
 #ifdef HAS_ROUNDING
 static int keep_rounding(void *arg)
 {
@@ -112,133 +76,10 @@ FL_TEST(fiber_rounding_is_its_own)
 }
 #endif
 
-static uint64_t seen_id[2];
-
-static int look_at_self(void *arg)
-{
-	struct fl__fiber *self = fl__fiber_self();
-	int i = *(int *)arg;
-	FL_CHECK(self != NULL);
-	FL_CHECK(fl__ctx_get() == &self->ctx);
-	FL_CHECK(strcmp(fl_thread_current_name(), self->name) == 0);
-	FL_CHECK(strcmp(self->name, i == 0 ? "fiber" : "a name that is longer than it m") == 0);
-	seen_id[i] = fl_thread_current_id();
-	fl__fiber_yield();
-	FL_CHECK(fl__fiber_self() == self && fl_thread_current_id() == seen_id[i]);
-	return 0;
-}
-
-FL_TEST(fiber_is_a_context)
-{
-	int numbers[] = {0, 1};
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *a = fl_test_fiber(s, look_at_self, &numbers[0]), *b = NULL;
-	char name[] = "a name that is longer than it may be, which is cut";
-	FL_OK(fl__fiber_create(s, &b, look_at_self, &numbers[1], name));
-	name[0] = '?';
-	name[31] = '\0';
-	uint64_t own = fl_thread_current_id();
-	fl_test_run(s);
-	assert_true(seen_id[0] != seen_id[1] && seen_id[0] != own && seen_id[1] != own);
-	assert_true(fl_thread_current_id() == own);
-	fl_test_fiber_end(a);
-	fl_test_fiber_end(b);
-	fl__sched_destroy(s);
-}
-
-static unsigned destroyed;
-
-static void count_destroyed(void *value)
-{
-	FL_CHECK(fl__fiber_self() != NULL);
-	destroyed += *(unsigned *)value;
-}
-
-static fl_local local = FL_LOCAL_INIT(count_destroyed);
-
-static int use_local(void *arg)
-{
-	FL_CHECK(fl_local_get(&local) == NULL);
-	FL_OK(fl_local_set(&local, arg));
-	fl__fiber_yield();
-	FL_CHECK(fl_local_get(&local) == arg);
-	return 0;
-}
-
-FL_TEST(fiber_locals_end_with_it)
-{
-	unsigned values[] = {1, 10, 100};
-	destroyed = 0;
-	fl_test_fibers_here(use_local, values, sizeof values[0], 3);
-	assert_int_equal(destroyed, 111);
-	assert_null(fl_local_get(&local));
-}
-
 /* Joins. */
 static int wait_event(void *event)
 {
 	return fl_event_wait(event);
-}
-
-typedef struct family {
-	struct fl__sched *s;
-	fl_event go;
-	fl_cancel_token stop;
-} family;
-
-static int join_in_every_way(void *arg)
-{
-	family *f = arg;
-	int result = -1, number = 5;
-	FL_RC(fl__fiber_join(fl__fiber_self(), NULL, FL_FOREVER, NULL), -EDEADLK);
-	struct fl__fiber *child = fl_test_fiber(f->s, wait_event, &f->go);
-	FL_RC(fl__fiber_join(child, &result, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl__fiber_join(child, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_token_request(&f->stop);
-	FL_RC(fl__fiber_join(child, &result, FL_FOREVER, &f->stop), -ECANCELED);
-	fl_event_set(&f->go);
-	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, NULL) == 0 && result == 0);
-	child = fl_test_fiber(f->s, return_number, &number);
-	fl__fiber_yield(); /* it ends before the join */
-	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == 0 && result == 5);
-	child = fl_test_fiber(f->s, return_number, &number);
-	FL_OK(fl__fiber_join(child, NULL, FL_FOREVER, NULL));
-	return 0;
-}
-
-FL_TEST(fiber_join_answers)
-{
-	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_TOKEN_INIT};
-	struct fl__fiber *parent = fl_test_fiber(f.s, join_in_every_way, &f);
-	FL_RC(fl__fiber_join(parent, NULL, 0, NULL), -EDEADLK); /* it would never run */
-	fl_test_run(f.s);
-	fl_test_fiber_end(parent);
-	fl__sched_destroy(f.s);
-}
-
-static int detach_twice(void *arg)
-{
-	family *f = arg;
-	int number = 1;
-	struct fl__fiber *first = fl_test_fiber(f->s, return_number, &number);
-	struct fl__fiber *second = fl_test_fiber(f->s, return_number, &number);
-	fl__fiber_detach(first);
-	fl__fiber_yield();
-	fl__fiber_detach(second); /* has ended */
-	struct fl__fiber *self = fl__fiber_self();
-	fl__fiber_detach(self);
-	return 0;
-}
-
-FL_TEST(fiber_detached_frees_itself)
-{
-	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_TOKEN_INIT};
-	for (int i = 0; i < 300; i++) {
-		(void)fl_test_fiber(f.s, detach_twice, &f);
-		if (i % 100 == 99)
-			fl_test_run(f.s);
-	}
-	fl__sched_destroy(f.s); /* would panic if one were left */
 }
 
 FL_TEST(fiber_scheduler_with_fibers_is_not_destroyed)

@@ -309,50 +309,10 @@ static int name_some(void *unused)
 
 FL_TEST(fiber_public_has_a_name)
 {
+	const uint64_t own = fl_thread_current_id();
 	fl_test_in_loop(name_some, NULL);
 	assert_null(fl_fiber_current());
-}
-
-/*
- * Yield lets the others run first, and does not observe a cancel; a sleep of 0 is one turn, and
- * does.
- */
-static int count_turns(void *count)
-{
-	for (;;) {
-		++*(int *)count;
-		if (fl_sleep(0) != 0)
-			return -ECANCELED;
-	}
-}
-
-static int take_turns(void *unused)
-{
-	static const int64_t none[] = {0, -1, INT64_MIN};
-	int count = 0;
-	fl_fiber *f = fl_test_start(count_turns, &count);
-	for (int i = 1; i <= 5; i++) {
-		fl_fiber_yield();
-		FL_CHECK(count == i);
-	}
-	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_sleep(none[i]));
-		FL_CHECK(count == 6 + i); /* exactly one turn */
-	}
-	FL_CHECK(fl_sleep_until(0, NULL) == 0 && count == 9);
-	FL_CANCEL_SCOPE(fl_test_requested);
-	FL_CHECK(fl_sleep(0) == -ECANCELED && count == 10);
-	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0 && count == 11);
-	fl_fiber_yield();
-	FL_CHECK(count == 12);
-	fl_fiber_free(f);
-	return 0;
-}
-
-FL_TEST(fiber_public_sleep_of_nothing_is_one_turn)
-{
-	fl_test_in_loop(take_turns, NULL);
-	FL_OK(fl_sleep(0)); /* a thread has no partners */
+	assert_true(fl_thread_current_id() == own);
 }
 
 /* What belongs to a fiber. */
@@ -375,9 +335,10 @@ static int keep_own_things(void *value)
 	errno = (int)*(unsigned *)value;
 	FL_CHECK(fl_cancel_scope_current() != NULL && !fl_cancel_token_is_requested(NULL));
 	const fl_cancel_token *own = fl_cancel_scope_current();
+	const uint64_t id = fl_thread_current_id();
 	for (int i = 0; i < 3; i++) {
 		fl_fiber_yield();
-		FL_CHECK(errno == (int)*(unsigned *)value);
+		FL_CHECK(errno == (int)*(unsigned *)value && fl_thread_current_id() == id);
 		FL_CHECK(fl_local_get(&local) == value);
 		FL_CHECK(fl_cancel_scope_current() == own);
 	}
@@ -392,10 +353,12 @@ FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_lo
 	for (int i = 0; i < 4; i++)
 		f[i] = fl_test_start(keep_own_things, &values[i]);
 	fl_fiber_detach(f[3]);
+	errno = 77;
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_join(f[i]));
 	while (destroyed != 1111)
 		fl_fiber_yield();
+	FL_CHECK(errno == 77 && fl_local_get(&local) == NULL);
 }
 
 /* FL_ON_FIBER. */

@@ -336,6 +336,13 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 	fl_datagram_free(c);
 }
 
+/* What `a` sends to `to` reaches `b`, as of `from`. */
+static void arrives(fl_datagram *a, fl_datagram *b, const fl_datagram_address *from, const fl_datagram_address *to)
+{
+	FL_OK(fl_datagram_send_to(a, "hello", 5, to));
+	fl_test_gets(b, "hello", from);
+}
+
 /* Sockets of both families, and of one: a socket at all addresses speaks with both. */
 FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 {
@@ -346,14 +353,10 @@ FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 	const fl_datagram_address all4 = fl_test_udp_address("127.0.0.1", port),
 				  all6 = fl_test_udp_address("::1", port), to4 = fl_test_address_of(four),
 				  to6 = fl_test_address_of(six);
-	FL_OK(fl_datagram_send_to(four, "4", 1, &all4));
-	fl_test_gets(all, "4", &to4);
-	FL_OK(fl_datagram_send_to(six, "6", 1, &all6));
-	fl_test_gets(all, "6", &to6);
-	FL_OK(fl_datagram_send_to(all, "to 4", 4, &to4));
-	fl_test_gets(four, "to 4", &all4);
-	FL_OK(fl_datagram_send_to(all, "to 6", 4, &to6));
-	fl_test_gets(six, "to 6", &all6);
+	arrives(four, all, &to4, &all4);
+	arrives(six, all, &to6, &all6);
+	arrives(all, four, &all4, &to4);
+	arrives(all, six, &all6, &to6);
 	FL_RC(fl_datagram_send_to(four, "x", 1, &to6), -EAFNOSUPPORT);
 	FL_RC(fl_datagram_send_to(six, "x", 1, &to4), -EAFNOSUPPORT);
 	FL_RC(fl_datagram_connect(six, &to4), -EAFNOSUPPORT);
@@ -365,10 +368,8 @@ FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 	fl_test_gets(six, "other", &all6);
 	FL_OK(fl_datagram_disconnect(all));
 	FL_RC(fl_datagram_port(all), port);
-	FL_OK(fl_datagram_send_to(four, "4", 1, &all4));
-	fl_test_gets(all, "4", &to4);
-	FL_OK(fl_datagram_send_to(six, "6", 1, &all6));
-	fl_test_gets(all, "6", &to6);
+	arrives(four, all, &to4, &all4);
+	arrives(six, all, &to6, &all6);
 	fl_datagram_free(all);
 	fl_datagram_free(four);
 	fl_datagram_free(six);
@@ -425,21 +426,17 @@ FL_TEST(datagram_closed)
 }
 
 /* Senders that wait for room: two for an address, two for the peer. */
-FL_TEST_WITH(datagram_closed_with_senders, fl_test_body_leaves_nothing, void)
+FL_TEST_WITH(datagram_closed_with_senders, fl_test_with_two_unix, const fl_test_two *t)
 {
 	fl_fiber *f[4];
-	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
-	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
-	FL_OK(fl_datagram_connect(a, &t.to_b));
+	FL_OK(fl_datagram_connect(t->a, &t->to_b));
 	for (int i = 0; i < 4; i++)
-		f[i] = fl_test_start(i < 2 ? send_until_full : send_until_full_connected, &t);
-	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+		f[i] = fl_test_start(i < 2 ? send_until_full : send_until_full_connected, (void *)(uintptr_t)t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
 	fl_test_look();
-	fl_datagram_close(a);
+	fl_datagram_close(t->a);
 	for (int i = 0; i < 4; i++)
 		FL_RC(fl_test_join(f[i]), -EPIPE);
-	fl_datagram_free(a);
-	fl_datagram_free(b);
 }
 
 static fl_datagram *kept;
@@ -449,8 +446,7 @@ FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
 	kept = fl_test_udp("127.0.0.1");
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
-	FL_PANICS(fl_datagram_free(kept));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_datagram_free") == 0);
+	FL_PANICS_OF("fl_datagram_free", kept, fl_datagram_free(kept));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_datagram_free(kept);
@@ -487,37 +483,21 @@ FL_TEST_WITH(datagram_in_a_forked_child, fl_test_body_leaves_nothing, void)
 }
 
 /* A callback may call what never waits. */
-static void in_callback(void *event)
+static void in_callback(void *unused)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
-	FL_RC(fl_datagram_send(kept, "x", 1), -EINVAL);
-	FL_RC(fl_datagram_send_until(kept, "x", 1, 0, NULL), -EINVAL);
-	FL_RC(fl_datagram_send_to(kept, "x", 1, &kept_at), -EINVAL);
-	FL_RC(fl_datagram_send_to_until(kept, "x", 1, &kept_at, 0, NULL), -EINVAL);
-	FL_RC(fl_datagram_send_many(kept, &m, 1, NULL), -EINVAL);
-	FL_RC(fl_datagram_send_many_until(kept, &m, 1, NULL, 0, NULL), -EINVAL);
-	FL_RC(fl_datagram_receive(kept, got, 1, NULL), -EINVAL);
-	FL_RC(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EINVAL);
-	FL_RC(fl_datagram_receive_many(kept, &m, 1), -EINVAL);
-	FL_RC(fl_datagram_receive_many_until(kept, &m, 1, 0, NULL), -EINVAL);
+	fl_test_each_wait_gives(kept, &kept_at, -EINVAL);
 	FL_OK(fl_datagram_connect(kept, &kept_at));
 	FL_OK(fl_datagram_try_send(kept, "1", 1));
 	FL_RC(fl_datagram_try_receive(kept, got, 1, NULL), 1);
 	FL_OK(fl_datagram_try_send_many(kept, &m, 1, NULL));
 	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), 1);
-	fl_event_set(event);
 }
 
 static int elsewhere(void *unused)
 {
-	char got;
-	fl_datagram_message m = {.data = &got, .size = 1};
-	FL_RC(fl_datagram_try_send(kept, "x", 1), -EINVAL);
-	FL_RC(fl_datagram_try_send_to(kept, "x", 1, NULL), -EINVAL);
-	FL_RC(fl_datagram_try_receive(kept, &got, 1, NULL), -EINVAL);
-	FL_RC(fl_datagram_try_send_many(kept, &m, 1, NULL), -EINVAL);
-	FL_RC(fl_datagram_try_receive_many(kept, &m, 1), -EINVAL);
+	fl_test_each_try_gives(kept, &kept_at, -EINVAL);
 	FL_RC(fl_datagram_connect(kept, &kept_at), -EINVAL);
 	FL_RC(fl_datagram_disconnect(kept), -EINVAL);
 	return 0;
@@ -525,12 +505,10 @@ static int elsewhere(void *unused)
 
 FL_TEST_WITH(datagram_callers, fl_test_body_leaves_nothing, void)
 {
-	fl_event done = FL_EVENT_INIT;
 	int result = 1;
 	kept = fl_test_unix(NULL);
 	kept_at = fl_test_address_of(kept);
-	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
-	FL_OK(fl_event_wait(&done));
+	fl_test_in_callback(in_callback, NULL);
 	FL_OK(fl_to_thread(elsewhere, NULL, &result));
 	FL_RC(result, 0);
 	fl_datagram_free(kept);

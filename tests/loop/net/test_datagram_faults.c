@@ -230,38 +230,7 @@ FL_TEST_WITH(datagram_odd_error_queues, fl_test_body_leaves_nothing, void)
 
 /* ---- faults of the system */
 
-static int error;
-
-static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
-{
-	strikes++;
-	return error;
-}
-
-static int failing_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
-{
-	strikes++;
-	return error;
-}
-
-static ssize_t failing_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	return error;
-}
-
-static int failing_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
-{
-	return error;
-}
-
-static void fails(int what)
-{
-	error = what;
-	fl__net_sys.sendmsg = failing_sendmsg;
-	fl__net_sys.sendmmsg = failing_sendmmsg;
-	fl__net_sys.recvmsg = failing_recvmsg;
-	fl__net_sys.recvmmsg = failing_recvmmsg;
-}
+#define TRANSFERS (CALL(sendmsg) | CALL(sendmmsg) | CALL(recvmsg) | CALL(recvmmsg))
 
 /*
  * What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that
@@ -288,11 +257,11 @@ FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
 	const fl_datagram_address own = fl_test_address_of(d);
 	m.address = own;
 	FL_EACH (i, all) {
-		fails(all[i][0]);
+		fl_test_fails(TRANSFERS, all[i][0]);
 		/* fl_datagram_send(), fl_datagram_send_until(), fl_datagram_receive_until(), ... */
 		fl_test_each_call_gives(d, &own, all[i][1]);
 	}
-	fails(-EMSGSIZE); /* ICMP: the path is too narrow; no datagram was truncated */
+	fl_test_fails(TRANSFERS, -EMSGSIZE); /* ICMP: the path is too narrow; no datagram was truncated */
 	FL_RC(fl_datagram_send_to(d, "x", 1, &own), -EMSGSIZE);
 	FL_RC(fl_datagram_receive(d, got, 8, NULL), -EHOSTUNREACH);
 	FL_RC(fl_datagram_receive_many(d, &m, 1), -EHOSTUNREACH);
@@ -312,16 +281,14 @@ FL_TEST_WITH(datagram_peer_errors_without_end, fl_test_body_leaves_nothing, void
 	fl_datagram_message m = {.data = letter, .size = 1};
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c));
 	FL_EACH (i, peers) {
-		fails(peers[i]);
-		strikes = 0;
+		fl_test_fails(TRANSFERS, peers[i]);
 		FL_RC(fl_datagram_send(d, "x", 1), peers[i]);
 		FL_RC(fl_datagram_send_many(d, &m, 1, NULL), peers[i]);
-		FL_RC(strikes, 16);
+		FL_RC(fl_test_fault.count, 16);
 	}
-	fails(-EPERM);
-	strikes = 0;
+	fl_test_fails(TRANSFERS, -EPERM);
 	FL_RC(fl_datagram_send(d, "x", 1), -EPERM);
-	FL_RC(strikes, 1);
+	FL_RC(fl_test_fault.count, 1);
 	fl_test_no_faults();
 	fl_datagram_free(d);
 }
@@ -339,21 +306,6 @@ static int fitful_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 	return mood[strikes++ % 3] ? mood[(strikes - 1) % 3] : fl_test_real_net_sys.sendmmsg(fd, messages, (n + 1) / 2);
 }
 
-static ssize_t fitful_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	return strikes++ % 2 ? -EINTR : fl_test_real_net_sys.recvmsg(fd, message, flags);
-}
-
-static int fitful_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
-{
-	return strikes++ % 2 ? -EINTR : fl_test_real_net_sys.recvmmsg(fd, messages, n, flags);
-}
-
-static int fitful_connect(int fd, const struct sockaddr *address, socklen_t size)
-{
-	return strikes++ % 2 ? fl_test_real_net_sys.connect(fd, address, size) : -EINTR;
-}
-
 /* -EAGAIN though there is room: the poller tells, or a pause ends. */
 FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_two *t)
 {
@@ -361,11 +313,10 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 	char bytes[N];
 	unsigned sent = 0;
 	fl_datagram_message m[N];
+	fl_test_fails_by((struct fl_test_fault){
+	    .calls = CALL(recvmsg) | CALL(recvmmsg) | CALL(connect), .error = -EINTR, .each = 2});
 	fl__net_sys.sendmsg = fitful_sendmsg;
 	fl__net_sys.sendmmsg = fitful_sendmmsg;
-	fl__net_sys.recvmsg = fitful_recvmsg;
-	fl__net_sys.recvmmsg = fitful_recvmmsg;
-	fl__net_sys.connect = fitful_connect;
 	strikes = 0;
 	for (int i = 0; i < 5; i++) {
 		FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
@@ -380,7 +331,6 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 		FL_CHECK(got > 0);
 		n += got;
 	}
-	strikes = 0;
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
 	FL_OK(fl_datagram_disconnect(t->a));
 	fl_test_no_faults();
@@ -394,16 +344,14 @@ FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 	fl_datagram *d = fl_test_udp("127.0.0.1");
 	const fl_datagram_address own = fl_test_address_of(d), broadcast = fl_test_udp_address("127.255.255.255", 1);
 	FL_RC(fl_datagram_connect(d, &broadcast), -EACCES);
-	fl__net_sys.connect = failing_connect;
 	FL_EACH (i, all) {
-		fault = all[i];
+		fl_test_fails(CALL(connect), all[i]);
 		FL_RC(fl_datagram_connect(d, &own), all[i]);
 		FL_RC(fl_datagram_disconnect(d), all[i]);
 	}
 	fl_test_no_faults();
 	FL_OK(fl_datagram_connect(d, &own));
-	fl__net_sys.bind = failing_bind; /* as if another socket had just taken the port */
-	fault = -EADDRINUSE;
+	fl_test_fails(CALL(bind), -EADDRINUSE); /* as if another socket had just taken the port */
 	FL_RC(fl_datagram_disconnect(d), -EADDRINUSE);
 	fl_test_no_faults();
 	FL_RC(fl_datagram_port(d), 0);
@@ -412,51 +360,50 @@ FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 	fl_datagram_free(d);
 }
 
-static int control_calls;
-
-static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
-{
-	control_calls++;
-	return -ENOMEM;
-}
-
 /* The first wait for room asks the poller for it. */
-static int cannot_watch(void *unused)
+FL_TEST_WITH(datagram_cannot_be_watched, fl_test_with_two_unix, const fl_test_two *t)
 {
-	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
-	const fl_datagram_address to = fl_test_address_of(b);
-	FL_OK(fl_datagram_connect(a, &to));
-	while (fl_datagram_try_send(a, "x", 1) == 0)
+	FL_OK(fl_datagram_connect(t->a, &t->to_b));
+	while (fl_datagram_try_send(t->a, "x", 1) == 0)
 		;
-	fl__poller_sys.control = no_control;
-	FL_RC(fl_datagram_send(a, "x", 1), -ENOMEM);
-	FL_RC(fl_datagram_send_to(a, "x", 1, &to), -ENOMEM);
-	(void)fl_test_poller_end();
-	FL_RC(control_calls, 2);
-	FL_RC(fl_datagram_send_until(a, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_datagram_free(a);
-	fl_datagram_free(b);
-	return 0;
-}
-
-FL_TEST(datagram_cannot_be_watched)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(cannot_watch, NULL);
+	fl_test_fails(CALL(control), -ENOMEM);
+	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOMEM);
+	FL_RC(fl_datagram_send_to(t->a, "x", 1, &t->to_b), -ENOMEM);
+	FL_RC(fl_test_fault.count, 2);
+	fl_test_no_faults();
+	FL_RC(fl_datagram_send_until(t->a, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 }
 
 /* ---- no room */
 
-static int send_number(void *two)
+static int send_late(void *two)
 {
 	const fl_test_two *t = two;
 	return fl_datagram_send_to(t->a, "late", 4, &t->to_b);
 }
 
-static int send_number_connected(void *two)
+static int send_late_connected(void *two)
 {
 	const fl_test_two *t = two;
 	return fl_datagram_send(t->a, "late", 4);
+}
+
+static void start_senders(fl_fiber *f[3], fl_fiber_function *function, const fl_test_two *t)
+{
+	for (int i = 0; i < 3; i++)
+		f[i] = fl_test_start(function, (void *)(uintptr_t)t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
+}
+
+/* The receiver takes the `n` datagrams that fill it; then come those of two of the senders. */
+static void make_room(const fl_test_two *t, int n, fl_fiber *first, fl_fiber *second)
+{
+	for (int i = 0; i < n; i++)
+		fl_test_gets(t->b, "x", NULL);
+	fl_test_gets(t->b, "late", &t->to_a);
+	fl_test_gets(t->b, "late", &t->to_a);
+	FL_OK(fl_test_join(first));
+	FL_OK(fl_test_join(second));
 }
 
 static int fill(fl_datagram *d, const fl_datagram_address *to)
@@ -472,74 +419,54 @@ static int fill(fl_datagram *d, const fl_datagram_address *to)
  * unix_dgram_spin: a full receiver, to which the sender is not connected. The sender waits without
  * spinning.
  */
-FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_body_leaves_nothing, void)
+FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two *t)
 {
 	unsigned sent;
-	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *c = fl_test_unix(NULL),
-		    *other = fl_test_unix(NULL);
-	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	fl_fiber *f[3];
+	fl_datagram *a = t->a, *c = fl_test_unix(NULL), *other = fl_test_unix(NULL);
 	const fl_datagram_address to_c = fl_test_address_of(c);
-	fl_datagram_message m = {.data = letter, .size = 1, .address = t.to_b};
-	int n = fill(other, &t.to_b); /* another sender's datagrams: no event for ours */
+	fl_datagram_message m = {.data = letter, .size = 1, .address = t->to_b};
+	int n = fill(other, &t->to_b); /* another sender's datagrams: no event for ours */
 	FL_CHECK(n > 0);
-	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t.to_b, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t.to_b, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, &sent, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(sent, 0);
 	FL_RC(fl_datagram_try_send_many(a, &m, 1, &sent), -EAGAIN);
-	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t.to_b, FL_FOREVER, fl_test_requested), -ECANCELED);
+	FL_RC(fl_datagram_send_to_until(a, "x", 1, &t->to_b, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
-	fl_fiber *f[3] = {fl_test_start(send_number, &t), fl_test_start(send_number, &t),
-	                  fl_test_start(send_number, &t)};
-	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	start_senders(f, send_late, t);
 	fl_test_look();
 	FL_OK(fl_datagram_send_to(a, "x", 1, &to_c)); /* a receiver with room does not wait for one without */
-	fl_test_gets(c, "x", &t.to_a);
+	fl_test_gets(c, "x", &t->to_a);
 	fl_fiber_cancel(f[1]);
 	FL_RC(fl_test_join(f[1]), -ECANCELED); /* fl_datagram_send_to() */
-	for (int i = 0; i < n; i++)
-		fl_test_gets(b, "x", NULL);
-	fl_test_gets(b, "late", &t.to_a);
-	fl_test_gets(b, "late", &t.to_a);
-	FL_OK(fl_test_join(f[0]));
-	FL_OK(fl_test_join(f[2]));
-	FL_CHECK(fl_loop_current() != NULL);
-	fl_datagram_free(a);
-	fl_datagram_free(b);
+	make_room(t, n, f[0], f[2]);
 	fl_datagram_free(c);
 	fl_datagram_free(other);
 }
 
 /* A full receiver with which the sender is connected: an event comes. */
-FL_TEST_WITH(datagram_unix_full_peer, fl_test_body_leaves_nothing, void)
+FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *t)
 {
-	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *other = fl_test_unix(NULL);
-	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	fl_fiber *f[3];
+	fl_datagram *a = t->a, *other = fl_test_unix(NULL);
 	fl_datagram_message m = {.data = letter, .size = 1};
-	FL_OK(fl_datagram_connect(a, &t.to_b));
-	int n = fill(other, &t.to_b);
+	FL_OK(fl_datagram_connect(a, &t->to_b));
+	int n = fill(other, &t->to_b);
 	FL_RC(fl_datagram_try_send(a, "x", 1), -EAGAIN);
 	FL_RC(fl_datagram_send_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_send_until(a, "x", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
-	fl_fiber *f[3];
-	for (int i = 0; i < 3; i++)
-		f[i] = fl_test_start(send_number_connected, &t);
-	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	start_senders(f, send_late_connected, t);
 	fl_fiber_cancel(f[0]);
 	FL_RC(fl_test_join(f[0]), -ECANCELED); /* fl_datagram_send() */
-	for (int i = 0; i < n; i++)
-		fl_test_gets(b, "x", NULL);
-	fl_test_gets(b, "late", &t.to_a);
-	fl_test_gets(b, "late", &t.to_a);
-	FL_OK(fl_test_join(f[1]));
-	FL_OK(fl_test_join(f[2]));
-	(void)fill(other, &t.to_b);
-	f[0] = fl_test_start(send_number_connected, &t);
-	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
-	fl_datagram_free(b); /* the receiver ends: so does the wait */
-	FL_RC(fl_test_join(f[0]), -ECONNREFUSED);
-	fl_datagram_free(a);
+	make_room(t, n, f[1], f[2]);
+	(void)fill(other, &t->to_b);
+	start_senders(f, send_late_connected, t);
+	fl_datagram_close(t->b); /* the receiver ends: so do the waits */
+	for (int i = 0; i < 3; i++)
+		FL_RC(fl_test_join(f[i]), -ECONNREFUSED);
 	fl_datagram_free(other);
 }
 
@@ -553,20 +480,17 @@ static int send_many(void *two)
 }
 
 /* More than the receiver has room for; and a cancelled one. */
-FL_TEST_WITH(datagram_unix_many, fl_test_body_leaves_nothing, void)
+FL_TEST_WITH(datagram_unix_many, fl_test_with_two_unix, const fl_test_two *t)
 {
-	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
-	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
-	fl_fiber *f = fl_test_start(send_many, &t);
+	void *arg = (void *)(uintptr_t)t;
+	fl_fiber *f = fl_test_start(send_many, arg);
 	for (int i = 0; i < 50; i++)
-		fl_test_gets(b, "many", &t.to_a);
+		fl_test_gets(t->b, "many", &t->to_a);
 	FL_OK(fl_test_join(f));
-	f = fl_test_start(send_many, &t);
-	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	f = fl_test_start(send_many, arg);
+	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_datagram_send_many() */
-	fl_datagram_free(a);
-	fl_datagram_free(b);
 }
 
 /* ---- Unix receivers that are not there, and hostile ones */

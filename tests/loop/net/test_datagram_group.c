@@ -68,19 +68,13 @@ FL_TEST(datagram_groups)
 	fl_test_leaves_nothing(to_groups, NULL); /* a socket of both families */
 }
 
-static int no_struct(int fd, int level, int option, const void *value, socklen_t size)
-{
-	return fault;
-}
-
 FL_TEST_WITH(datagram_cannot_choose_an_interface, fl_test_body_leaves_nothing, void)
 {
 	static const int errors[][2] = {{-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-ENODEV, -ENODEV}};
 	const fl_datagram_config on_lo = {.interface = "lo"};
 	fl_datagram *none = NULL;
-	fl__net_sys.set_struct = no_struct;
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-		fault = errors[i][0];
+	FL_EACH (i, errors) {
+		fl_test_fails(CALL(set_struct), errors[i][0]);
 		FL_RC(fl_datagram_open_udp(&none, "0.0.0.0", 0, &on_lo), errors[i][1]);
 	}
 	fl_test_no_faults();

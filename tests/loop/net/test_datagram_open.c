@@ -78,15 +78,15 @@ FL_TEST_WITH(datagram_address_unix, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_address_unix(&a, NULL), -EINVAL);
 }
 
-static int of_names(void *unused)
+FL_TEST_WITH(datagram_names, fl_test_body_leaves_nothing, void)
 {
 	char name[300];
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
+	fl_test_lookup_finds("::1 127.0.0.2 127.0.0.3");
 	FL_OK(fl_datagram_address_udp(&a, "some.name", 5));
 	is_text(&a, "127.0.0.2:5"); /* IPv4 before IPv6 */
 	FL_OK(fl_datagram_open_udp(&d, "some.name", 0, NULL));
-	a = fl_test_address_of(d);
 	a = fl_test_udp_address("127.0.0.2", fl_datagram_port(d));
 	fl_datagram_address own = fl_test_address_of(d);
 	FL_CHECK(fl_datagram_address_is_equal(&a, &own));
@@ -101,42 +101,21 @@ static int of_names(void *unused)
 	name[sizeof name - 1] = '\0';
 	FL_RC(fl_datagram_address_udp(&a, name, 5), -ENAMETOOLONG);
 	FL_RC(fl_datagram_address_udp(&a, NULL, 5), -EINVAL);
-	return 0;
 }
 
-FL_TEST(datagram_names)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("::1");
-	fl_test_found_add("127.0.0.2");
-	fl_test_found_add("127.0.0.3");
-	fl_test_leaves_nothing(of_names, NULL);
-}
-
-static int cancelled(void *unused)
+FL_TEST_WITH(datagram_names_cancelled, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
+	fl_test_lookup_finds("127.0.0.1");
 	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
-		FL_RC(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
-	}
-	return 0;
+	FL_CANCEL_SCOPE(fl_test_requested);
+	FL_RC(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
+	FL_RC(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
 }
 
-FL_TEST(datagram_names_cancelled)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("127.0.0.1");
-	fl_test_leaves_nothing(cancelled, NULL);
-}
-
-static void in_callback(void *event)
+static void in_callback(void *unused)
 {
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
@@ -147,26 +126,11 @@ static void in_callback(void *event)
 	fl_datagram_free(d);
 	FL_OK(fl_datagram_open_unix(&d, NULL));
 	fl_datagram_free(d);
-	fl_event_set(event);
 }
 
-static int from_callback(void *unused)
+FL_TEST_WITH(datagram_in_a_callback, fl_test_body_leaves_nothing, void)
 {
-	fl_event done = FL_EVENT_INIT;
-	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
-	return fl_event_wait(&done);
-}
-
-FL_TEST(datagram_outside_of_fibers)
-{
-	fl_datagram_address a;
-	fl_datagram *d = NULL;
-	FL_RC(fl_datagram_address_udp(&a, "127.0.0.1", 1), -ENOTSUP);
-	FL_RC(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), -ENOTSUP);
-	FL_RC(fl_datagram_open_unix(&d, NULL), -ENOTSUP);
-	FL_RC(fl_datagram_from_fd(&d, 0), -ENOTSUP);
-	assert_null(d);
-	fl_test_leaves_nothing(from_callback, NULL);
+	fl_test_in_callback(in_callback, NULL);
 }
 
 /* ---- UDP */
@@ -200,14 +164,9 @@ FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 }
 
 /* A machine without IPv6. */
-static int only_ipv4(int family, int type, int protocol)
-{
-	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
-}
-
 FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
 {
-	fl__net_sys.socket = only_ipv4;
+	fl__net_sys.socket = fl_test_only_ipv4;
 	fl_datagram *d = fl_test_udp(NULL), *other = fl_test_udp("127.0.0.1");
 	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
 	const fl_datagram_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
@@ -381,7 +340,7 @@ FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
 
 /* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */
 
-static int refuses_to_open(void *unused)
+FL_TEST_WITH(datagram_open_udp_refuses, fl_test_body_leaves_nothing, void)
 {
 	static const fl_datagram_config options[] = {{.reuse_port = true},    {.reuse_address = true},
 	                                             {.broadcast = true},     {.peer_errors = true},
@@ -390,21 +349,13 @@ static int refuses_to_open(void *unused)
 	fl_datagram *d = NULL;
 	FL_RC(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
 	FL_RC(fl_datagram_open_udp(&d, NULL, 0, &(fl_datagram_config){.interface = "no such one"}), -ENODEV);
-	fl__net_sys.set_option = failing_option;
-	fault = -ENOPROTOOPT;
+	fl_test_fails(CALL(set_option), -ENOPROTOOPT);
 	FL_EACH (i, options)
 		FL_RC(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
 	FL_CHECK(d == NULL);
 	FL_OK(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL)); /* IP_MULTICAST_ALL is not everywhere */
 	fl_datagram_free(d);
 	fl_test_no_faults();
-	return 0;
-}
-
-FL_TEST(datagram_open_udp_refuses)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(refuses_to_open, NULL);
 }
 
 FL_TEST_WITH(datagram_from_another_descriptor, fl_test_body_leaves_nothing, void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Accepting: missing resources, cancels, and the end of a listener. */
 #include "fl_child.h"
-#include "fl_net.h"
+#include "fl_net_faults.h"
 
 static int accept_it(void *listener)
 {
@@ -81,13 +81,8 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 	fl_listener_free(l);
 }
 
-static int refused_control(int poller, int op, int fd, uint32_t events, void *owner)
-{
-	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, owner);
-}
-
 /* A connection that cannot become a stream is kept until it can. */
-static int kept_back(void *unused)
+FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
@@ -97,7 +92,7 @@ static int kept_back(void *unused)
 		FL_RC(fl_accept(l, &s), -ENOMEM);
 		FL_RC(fl_try_accept(l, &s), -ENOMEM);
 		fl_test_no_faults();
-		fl__poller_sys.control = refused_control;
+		fl_test_fails(CALL(control), -ENOSPC);
 		FL_RC(fl_accept(l, &s), -ENOSPC);
 		FL_RC(fl_accept_until(l, &s, FL_FOREVER, NULL), -ENOSPC);
 		fl_test_no_faults();
@@ -115,16 +110,9 @@ static int kept_back(void *unused)
 	char got;
 	FL_RC(fl_stream_read(a, &got, 1), 0);
 	fl_stream_free(a);
-	return 0;
 }
 
-FL_TEST(net_accept_without_memory)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(kept_back, NULL);
-}
-
-/* accept(2): errors of a connection, not of the listener. */
+/* accept(2): errors of a connection; those of the listener: net_errors_of_accept. */
 static const int broken[] = {-ECONNABORTED, -EINTR,  -EPROTO,       -ENETDOWN,    -ENOPROTOOPT, -EHOSTDOWN,
                              -ECONNABORTED, -ENONET, -EHOSTUNREACH, -ENETUNREACH, -ETIMEDOUT};
 static size_t broken_seen;
@@ -136,13 +124,6 @@ static int accept_broken(int fd, struct sockaddr *address, socklen_t *size)
 	return fl_test_real_net_sys.accept(fd, address, size);
 }
 
-static int last_error;
-
-static int accept_never(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return last_error;
-}
-
 FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
@@ -152,16 +133,8 @@ FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 	fl__net_sys.accept = accept_broken;
 	FL_OK(fl_accept(l, &s));
 	FL_CHECK(broken_seen == sizeof broken / sizeof *broken);
-	fl_stream_free(s);
-	static const int others[][2] = {
-	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-EPERM, -EPERM}};
-	fl__net_sys.accept = accept_never;
-	FL_EACH (i, others) {
-		last_error = others[i][0];
-		FL_RC(fl_accept(l, &s), others[i][1]); /* -ENFILE */
-		FL_RC(fl_accept(l, &s), others[i][1]); /* there is no event to wait for */
-	}
 	fl_test_no_faults();
+	fl_stream_free(s);
 	fl_stream_free(a);
 	fl_listener_free(l);
 }
@@ -282,8 +255,7 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	fl_fiber *f = start_accepting(l);
 	FL_RC(fl_accept(l, &s), -EBUSY);
 	FL_RC(fl_try_accept(l, &s), -EBUSY);
-	FL_PANICS(fl_listener_free(l));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_listener_free") == 0);
+	FL_PANICS_OF("fl_listener_free", l, fl_listener_free(l));
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
 	/* what can be done at once is done */
@@ -300,14 +272,13 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 
 static fl_listener *kept;
 
-static void in_callback(void *event)
+static void in_callback(void *unused)
 {
 	fl_stream *s = NULL;
 	FL_RC(fl_accept(kept, &s), -EINVAL);
 	FL_OK(fl_try_accept(kept, &s));
 	fl_stream_free(s);
 	FL_RC(fl_try_accept(kept, &s), -EAGAIN);
-	fl_event_set(event);
 }
 
 static int elsewhere(void *unused)
@@ -325,16 +296,12 @@ static int on_another_loop(void *unused)
 
 FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void)
 {
-	fl_event done = FL_EVENT_INIT;
 	fl_thread t;
-	int result = -1;
 	kept = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
-	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
-	FL_OK(fl_event_wait(&done));
+	fl_test_in_callback(in_callback, NULL);
 	fl_test_go(&t, on_another_loop, NULL);
-	FL_OK(fl_thread_join(&t, &result));
-	FL_RC(result, 0);
+	fl_test_end(&t);
 	fl_stream_free(a);
 	fl_listener_free(kept);
 }
@@ -430,8 +397,7 @@ FL_TEST_WITH(net_accept_of_a_listener_that_others_close, fl_test_body_leaves_not
 {
 	fl_stream *s = NULL;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl__net_sys.accept = accept_never;
-	last_error = -EMFILE;
+	fl_test_fails(CALL(accept), -EMFILE);
 	FL_RC(fl_accept(l, &s), -EMFILE);
 	fl_fiber *f = fl_test_start(close_it, l);
 	FL_RC(fl_accept(l, &s), -EPIPE);

@@ -24,21 +24,13 @@ static void see(void)
 	fl__net_sys.connect = see_connect;
 }
 
-/* The two addresses of a name. */
-static void find_two(const char *first, const char *second)
-{
-	fl_test_found_n = 0;
-	fl_test_found_add(first);
-	fl_test_found_add(second);
-}
-
-static int first_refuses(void *unused)
+FL_TEST_WITH(net_addresses_second_when_the_first_refuses, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
-	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_lookup_finds("127.0.0.1 127.0.0.2");
 	see();
 	FL_OK(fl_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
@@ -48,7 +40,7 @@ static int first_refuses(void *unused)
 	fl_stream_free(s);
 	fl_stream_free(other);
 	/* the first answer counts: the others are not tried */
-	find_two("127.0.0.2", "127.0.0.1");
+	fl_test_lookup_finds("127.0.0.2 127.0.0.1");
 	see();
 	FL_OK(fl_connect_tcp(&s, "some.name", port));
 	FL_CHECK(tried[1] == 0 && tried[2] == 1);
@@ -56,14 +48,6 @@ static int first_refuses(void *unused)
 	fl_listener_free(l);
 	FL_RC(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
 	FL_CHECK(tried[1] == 1 && tried[2] == 2 && close(fd) == 0);
-	return 0;
-}
-
-FL_TEST(net_addresses_second_when_the_first_refuses)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(first_refuses, NULL);
 }
 
 static fl_stream *eager_stream;
@@ -74,7 +58,7 @@ static int connect_name(void *port)
 }
 
 /* The clock stands still: so only the test decides when the second one begins. */
-static int first_is_silent(void *unused)
+FL_TEST_WITH(net_addresses_second_beside_a_silent_one, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	int full[2];
@@ -82,7 +66,7 @@ static int first_is_silent(void *unused)
 	fl_test_full(full, "127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	unsigned fds = fl_test_fds();
-	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_lookup_finds("127.0.0.1 127.0.0.2");
 	see();
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
@@ -101,18 +85,10 @@ static int first_is_silent(void *unused)
 	fl_stream_free(other);
 	fl_listener_free(l);
 	fl_test_close_two(full);
-	return 0;
-}
-
-FL_TEST(net_addresses_second_beside_a_silent_one)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(first_is_silent, NULL);
 }
 
 /* A failed attempt starts the next one at once, though another is still under way. */
-static int then_one_refuses(void *unused)
+FL_TEST_WITH(net_addresses_next_when_one_fails, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	int full[2];
@@ -120,8 +96,7 @@ static int then_one_refuses(void *unused)
 	fl_test_full(full, "127.0.0.1", &port);
 	int fd = fl_test_bound("127.0.0.2", &port);
 	fl_listener *l = fl_test_listener("127.0.0.3", port);
-	find_two("127.0.0.1", "127.0.0.2");
-	fl_test_found_add("127.0.0.3");
+	fl_test_lookup_finds("127.0.0.1 127.0.0.2 127.0.0.3");
 	see();
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
@@ -133,18 +108,10 @@ static int then_one_refuses(void *unused)
 	fl_listener_free(l);
 	fl_test_close_two(full);
 	FL_OK(close(fd));
-	return 0;
-}
-
-FL_TEST(net_addresses_next_when_one_fails)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(then_one_refuses, NULL);
 }
 
 /* Several under way at once: all are closed. */
-static int all_silent(void *unused)
+FL_TEST_WITH(net_addresses_cancelled, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	int a[2], b[2];
@@ -152,7 +119,7 @@ static int all_silent(void *unused)
 	fl_test_full(a, "127.0.0.1", &port);
 	fl_test_full(b, "127.0.0.2", &port);
 	unsigned fds = fl_test_fds();
-	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_lookup_finds("127.0.0.1 127.0.0.2");
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(fl_test_fds() == fds + 1);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250)); /* relaxed: as above */
@@ -162,14 +129,6 @@ static int all_silent(void *unused)
 	FL_CHECK(fl_test_fds() == fds);
 	fl_test_close_two(a);
 	fl_test_close_two(b);
-	return 0;
-}
-
-FL_TEST(net_addresses_cancelled)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(all_silent, NULL);
 }
 
 /* What each attempt answers, by the last byte of its address; 0: what the system says. */
@@ -182,7 +141,7 @@ static int answer(int fd, const struct sockaddr *address, socklen_t size)
 }
 
 /* The last address speaks, unless all it says is that this machine has no way to it. */
-static int which_error(void *unused)
+FL_TEST_WITH(net_addresses_errors, fl_test_body_leaves_nothing, void)
 {
 	static const int cases[][3] = {
 	    {-ECONNREFUSED, -EHOSTUNREACH, -EHOSTUNREACH},
@@ -196,20 +155,12 @@ static int which_error(void *unused)
 	    {-EAFNOSUPPORT, -ENOBUFS, -ENOMEM},
 	};
 	fl_stream *s = NULL;
-	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_lookup_finds("127.0.0.1 127.0.0.2");
 	fl__net_sys.connect = answer;
 	FL_EACH (i, cases) {
 		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
 		FL_RC(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
 	}
-	return 0;
-}
-
-FL_TEST(net_addresses_errors)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(which_error, NULL);
 }
 
 /* IPv6 and IPv4 in turn, the name's first one first, each family in its order. */
@@ -227,16 +178,15 @@ static int note_and_refuse(int fd, const struct sockaddr *address, socklen_t siz
 	return -ECONNREFUSED;
 }
 
-static void try_in_order(const char *addresses)
+static void try_in_order(const char *addresses, const char *expected)
 {
-	char list[256], *rest = list;
 	fl_stream *s = NULL;
-	(void)snprintf(list, sizeof list, "%s", addresses);
-	fl_test_found_n = 0;
-	for (char *one; (one = strsep(&rest, " ")) != NULL;)
-		fl_test_found_add(one);
+	fl_test_lookup_finds(addresses);
 	order[0] = '\0';
 	FL_RC(fl_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
+	if (strcmp(order, expected) != 0)
+		print_error("%s: %s\n", addresses, order);
+	FL_CHECK(strcmp(order, expected) == 0);
 }
 
 static int any_socket(int family, int type, int protocol)
@@ -244,24 +194,12 @@ static int any_socket(int family, int type, int protocol)
 	return fl_test_real_net_sys.socket(AF_INET, type, protocol);
 }
 
-static int in_order(void *unused)
+FL_TEST_WITH(net_addresses_families_in_turn, fl_test_body_leaves_nothing, void)
 {
 	fl__net_sys.connect = note_and_refuse;
 	fl__net_sys.socket = any_socket; /* also where there is no IPv6 */
-	try_in_order("::a ::b ::c 127.0.0.1 127.0.0.2");
-	FL_CHECK(strcmp(order, "a 1 b 2 c ") == 0);
-	try_in_order("127.0.0.1 127.0.0.2 127.0.0.3 ::a");
-	FL_CHECK(strcmp(order, "1 a 2 3 ") == 0);
-	try_in_order("127.0.0.1 ::a ::b 127.0.0.2 127.0.0.3 ::c");
-	FL_CHECK(strcmp(order, "1 a 2 b 3 c ") == 0);
-	try_in_order("::a");
-	FL_CHECK(strcmp(order, "a ") == 0);
-	return 0;
-}
-
-FL_TEST(net_addresses_families_in_turn)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(in_order, NULL);
+	try_in_order("::a ::b ::c 127.0.0.1 127.0.0.2", "a 1 b 2 c ");
+	try_in_order("127.0.0.1 127.0.0.2 127.0.0.3 ::a", "1 a 2 3 ");
+	try_in_order("127.0.0.1 ::a ::b 127.0.0.2 127.0.0.3 ::c", "1 a 2 b 3 c ");
+	try_in_order("::a", "a ");
 }

@@ -13,14 +13,6 @@ FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
 	FL_CHECK(s == NULL && close(fd) == 0);
 }
 
-/* The same, when it is not known at once: by an event. */
-static unsigned calls;
-
-static int behind_connect(int fd, const struct sockaddr *address, socklen_t size)
-{
-	return ++calls == 2 ? -EALREADY : fl_test_real_net_sys.connect(fd, address, size);
-}
-
 /* As Linux does after an earlier request. */
 static int second_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
@@ -28,16 +20,17 @@ static int second_connect(int fd, const struct sockaddr *address, socklen_t size
 	return rc == 0 ? -EISCONN : rc;
 }
 
+/* The same, when it is not known at once: by an event. */
 FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl__net_sys.connect = behind_connect;
-	calls = 0;
+	const struct fl_test_fault second = {.calls = CALL(connect), .error = -EALREADY, .only = 2};
+	fl_test_fails_by(second);
 	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
-	calls = 0;
+	fl_test_fails_by(second);
 	FL_OK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)));
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(s, other);
@@ -157,31 +150,4 @@ FL_TEST_WITH(net_connect_with_itself, fl_test_body_leaves_nothing, void)
 	connect_with_itself("127.0.0.1");
 	if (fl_test_has_ipv6())
 		connect_with_itself("::1");
-}
-
-/* ---- faults */
-
-static void in_callback(void *event)
-{
-	fl_stream *s = NULL;
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
-	FL_RC(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
-	fl_event_set(event);
-}
-
-static int from_callback(void *unused)
-{
-	fl_event done = FL_EVENT_INIT;
-	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
-	return fl_event_wait(&done);
-}
-
-FL_TEST(net_connect_outside_of_fibers)
-{
-	fl_stream *s = NULL;
-	FL_RC(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
-	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL), -ENOTSUP);
-	FL_RC(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
-	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ENOTSUP);
-	fl_test_leaves_nothing(from_callback, NULL);
 }

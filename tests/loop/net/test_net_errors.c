@@ -20,7 +20,7 @@ static int as_documented(int error)
 }
 
 struct failing {
-	void (*install)(void);
+	uint64_t calls; /* CALL() */
 	const int *errors;
 	int (*expected)(int error);
 	action *const *actions;
@@ -31,8 +31,7 @@ static int run_failing(void *arg)
 	const struct failing *f = arg;
 	for (const int *error = f->errors; *error; error++)
 		for (action *const *act = f->actions; *act; act++) {
-			fault = -*error;
-			f->install();
+			fl_test_fails(f->calls, -*error);
 			const int rc = (*act)();
 			fl_test_no_faults();
 			FL_RC(rc, f->expected ? f->expected(-*error) : as_documented(-*error));
@@ -42,8 +41,6 @@ static int run_failing(void *arg)
 
 static void each_error(struct failing f)
 {
-	FL_POLLER_FAULTS();
-	FL_RESOLVE_FAULTS();
 	fl_test_leaves_nothing(run_failing, &f);
 }
 
@@ -105,7 +102,7 @@ static int make_unix_connection(void)
 static int make_pair(void)
 {
 	fl_stream *ends[2];
-	return fl_stream_pair(ends);
+	return fl_stream_pair(ends); /* -EMFILE, -ENFILE, -ENOMEM, -ENOSPC */
 }
 
 static int from_two(int fds[2], int (*make)(int fd))
@@ -120,7 +117,7 @@ static int from_two(int fds[2], int (*make)(int fd))
 static int make_stream(int fd)
 {
 	fl_stream *s;
-	return fl_stream_from_fd(&s, fd);
+	return fl_stream_from_fd(&s, fd); /* -ENOSPC */
 }
 
 static int make_datagram(int fd)
@@ -165,144 +162,74 @@ static int from_watched(void)
 
 /* In each of the calls of a socket's life. */
 
-static void no_socket(void)
-{
-	fl__net_sys.socket = failing_socket;
-}
-
 FL_TEST(net_errors_of_socket)
 {
 	each_error((struct failing){
-	    no_socket, ERRORS(EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM),
+	    CALL(socket), ERRORS(EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM),
 	    NULL,
 	    (action *const[]){make_tcp_listener, make_unix_listener, make_tcp_connection, make_unix_connection,
 	                      make_udp, make_unix_datagram, NULL}});
 }
 
-static void no_bind(void)
-{
-	fl__net_sys.bind = failing_bind;
-}
-
 FL_TEST(net_errors_of_bind)
 {
 	each_error((struct failing){
-	    no_bind,
+	    CALL(bind),
 	    ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOBUFS, ENOENT,
 	           ENOMEM, ENOTDIR, ENOTSOCK, EPERM, EROFS),
 	    NULL, (action *const[]){make_tcp_listener, make_unix_listener, make_udp, make_unix_datagram, NULL}});
 }
 
-static void no_listen(void)
-{
-	fl__net_sys.listen = failing_listen;
-}
-
 FL_TEST(net_errors_of_listen)
 {
-	each_error((struct failing){no_listen, ERRORS(EACCES, EADDRINUSE, EBADF, ENOBUFS, ENOMEM, ENOTSOCK, EOPNOTSUPP),
-	                            NULL, (action *const[]){make_tcp_listener, make_unix_listener, NULL}});
-}
-
-static void no_option(void)
-{
-	fl__net_sys.set_option = failing_option;
+	each_error((struct failing){CALL(listen),
+	                            ERRORS(EACCES, EADDRINUSE, EBADF, ENOBUFS, ENOMEM, ENOTSOCK, EOPNOTSUPP), NULL,
+	                            (action *const[]){make_tcp_listener, make_unix_listener, NULL}});
 }
 
 FL_TEST(net_errors_of_setsockopt)
 {
 	each_error((struct failing){
-	    no_option, ERRORS(EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK, EPERM), NULL,
-	    (action *const[]){make_tcp_listener, make_udp, NULL}});
-}
-
-static void no_name(void)
-{
-	fl__net_sys.local = failing_local;
+	    CALL(set_option), ERRORS(EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK, EPERM),
+	    NULL, (action *const[]){make_tcp_listener, make_udp, NULL}});
 }
 
 FL_TEST(net_errors_of_getsockname)
 {
-	each_error((struct failing){no_name, ERRORS(EBADF, EFAULT, EINVAL, ENOBUFS, ENOTSOCK), NULL,
+	each_error((struct failing){CALL(local), ERRORS(EBADF, EFAULT, EINVAL, ENOBUFS, ENOTSOCK), NULL,
 	                            (action *const[]){make_tcp_listener, NULL}});
-}
-
-static int failing_get_option(int fd, int level, int option, int *value)
-{
-	return fault;
-}
-
-static void no_type(void)
-{
-	fl__net_sys.get_option = failing_get_option;
 }
 
 FL_TEST(net_errors_of_getsockopt)
 {
-	each_error((struct failing){no_type, ERRORS(EBADF, EFAULT, EINVAL, ENOMEM, ENOPROTOOPT), NULL,
+	each_error((struct failing){CALL(get_option), ERRORS(EBADF, EFAULT, EINVAL, ENOMEM, ENOPROTOOPT), NULL,
 	                            (action *const[]){from_socket, from_datagram_socket, NULL}});
-}
-
-static void no_peer(void)
-{
-	fl__net_sys.peer = failing_local;
 }
 
 FL_TEST(net_errors_of_getpeername)
 {
-	each_error((struct failing){no_peer, ERRORS(EBADF, EFAULT, EINVAL, ENOTCONN), NULL,
+	each_error((struct failing){CALL(peer), ERRORS(EBADF, EFAULT, EINVAL, ENOTCONN), NULL,
 	                            (action *const[]){from_socket, NULL}});
-}
-
-static int failing_pair(int sockets[2])
-{
-	return fault;
-}
-
-static void no_pair(void)
-{
-	fl__net_sys.pair = failing_pair;
 }
 
 FL_TEST(net_errors_of_socketpair)
 {
 	each_error((struct failing){
-	    no_pair, ERRORS(EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT), NULL,
-	    (action *const[]){make_pair, NULL}});
-}
-
-static int failing_fd(int fd)
-{
-	return fault;
-}
-
-static void no_adopt(void)
-{
-	fl__net_sys.adopt = failing_fd;
-	fl__net_sys.adopt_other = failing_fd;
-}
-
-static void no_description(void)
-{
-	fl__net_sys.describe = failing_fd;
+	    CALL(pair), ERRORS(EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT),
+	    NULL, (action *const[]){make_pair, NULL}});
 }
 
 FL_TEST(net_errors_of_fcntl)
 {
-	each_error((struct failing){no_adopt, ERRORS(EACCES, EAGAIN, EBADF, EINVAL, EPERM), NULL,
+	each_error((struct failing){CALL(adopt) | CALL(adopt_other), ERRORS(EACCES, EAGAIN, EBADF, EINVAL, EPERM), NULL,
 	                            (action *const[]){from_socket, from_datagram_socket, from_pipe, NULL}});
-	each_error((struct failing){no_description, ERRORS(EBADF), NULL, (action *const[]){from_pipe, NULL}});
-}
-
-static void no_connect(void)
-{
-	fl__net_sys.connect = failing_connect;
+	each_error((struct failing){CALL(describe), ERRORS(EBADF), NULL, (action *const[]){from_pipe, NULL}});
 }
 
 FL_TEST(net_errors_of_connect)
 {
 	each_error(
-	    (struct failing){no_connect,
+	    (struct failing){CALL(connect),
 	                     ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNABORTED, ECONNREFUSED,
 	                            ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENOBUFS,
 	                            ENOMEM, ENONET, ENOTSOCK, EPERM, EPROTO, EPROTOTYPE, ETIMEDOUT),
@@ -311,95 +238,36 @@ FL_TEST(net_errors_of_connect)
 
 /* Registration with the poller. */
 
-static void no_room_in_poller(void)
-{
-	fl__poller_sys.control = failing_control;
-}
-
 FL_TEST(net_errors_of_epoll_ctl)
 {
-	each_error((struct failing){
-	    no_room_in_poller, ERRORS(EBADF, EEXIST, EINVAL, ELOOP, ENOMEM, ENOSPC, EPERM), NULL,
-	    (action *const[]){make_tcp_listener, make_unix_listener, make_pair, make_udp, make_unix_datagram,
-	                      from_socket, from_datagram_socket, from_pipe, from_watched, NULL}});
+	each_error((struct failing){CALL(control), ERRORS(EBADF, EEXIST, EINVAL, ELOOP, ENOMEM, ENOSPC, EPERM), NULL,
+	                            (action *const[]){make_tcp_listener, make_unix_listener, make_pair, make_udp,
+	                                              make_unix_datagram, from_socket, from_datagram_socket, from_pipe,
+	                                              from_watched, NULL}});
 }
 
-/* The loop itself, on a thread without one. */
-
-static int failing_nothing(void)
+/* A wait that fails several times: the loop asks again. */
+FL_TEST_WITH(net_errors_of_epoll_wait, fl_test_body_leaves_nothing, void)
 {
-	return fault;
-}
-
-FL_TEST(net_errors_of_the_loop)
-{
-	static const int errors[] = {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSPC};
-	FL_POLLER_FAULTS();
-	const unsigned fds = fl_test_fds();
-	FL_EACH (i, errors)
-		for (int call = 0; call < 3; call++) {
-			fl_loop *l = NULL;
-			fault = -errors[i];
-			if (call == 0)
-				fl__poller_sys.create = failing_nothing;
-			else if (call == 1)
-				fl__poller_sys.bell = failing_nothing;
-			else
-				fl__poller_sys.control = failing_control;
-			FL_RC(fl_loop_create(&l, NULL), -errors[i]);
-			(void)fl_test_poller_end();
-			assert_null(l);
-			assert_int_equal(fl_test_fds(), fds);
-		}
-}
-
-/* A wait that fails once: the loop asks again. */
-static int waits_left;
-
-static int failing_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
-{
-	return waits_left-- > 0 ? fault : fl_test_real_poller.wait(poller, events, n, deadline);
-}
-
-static int talk_over_failing_waits(void *unused)
-{
+	static const int errors[] = {-EINTR, -ENOMEM, -EBADF};
 	fl_stream *ends[2];
 	FL_OK(fl_stream_pair(ends));
-	for (int error = 0; error < 3; error++) {
-		fault = (const int[]){-EINTR, -ENOMEM, -EBADF}[error];
-		waits_left = 3;
-		fl__poller_sys.wait = failing_wait;
+	FL_EACH (i, errors) {
+		fl_test_fails_by((struct fl_test_fault){.calls = CALL(wait), .error = errors[i], .each = 4});
 		FL_OK(fl_sleep_until(fl_after(FL_US(100)), NULL));
 		fl_test_talk(ends[0], ends[1]);
 		fl_test_no_faults();
 	}
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
-	return 0;
-}
-
-FL_TEST(net_errors_of_epoll_wait)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(talk_over_failing_waits, NULL);
 }
 
 /* accept() */
 
-static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return fault;
-}
-
-static void no_accept(void)
-{
-	fl__net_sys.accept = failing_accept;
-}
-
 static int accept_now(fl_listener *l)
 {
 	fl_stream *s;
-	const int rc = fl_accept(l, &s);
+	const int rc = fl_accept(l, &s); /* -ENFILE: there is no event to wait for */
 	FL_RC(fl_try_accept(l, &s), rc);
 	fl_listener_free(l);
 	return rc;
@@ -422,7 +290,7 @@ static int accept_unix(void)
 /* Those of a connection, not of the listener, are in net_accept_errors. */
 FL_TEST(net_errors_of_accept)
 {
-	each_error((struct failing){no_accept,
+	each_error((struct failing){CALL(accept),
 	                            ERRORS(EBADF, EFAULT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSR, ENOTSOCK,
 	                                   EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT),
 	                            NULL, (action *const[]){accept_tcp, accept_unix, NULL}});
@@ -430,34 +298,7 @@ FL_TEST(net_errors_of_accept)
 
 /* Reads and writes. */
 
-static ssize_t failing_recv(int fd, void *buffer, size_t size)
-{
-	return fault;
-}
-
-static ssize_t failing_send(int fd, const void *data, size_t size)
-{
-	return fault;
-}
-
-static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
-{
-	return fault;
-}
-
-static ssize_t failing_write(int fd, const struct iovec *parts, int n)
-{
-	return fault;
-}
-
-static void no_transfer(void)
-{
-	fl__net_sys.recv = failing_recv;
-	fl__net_sys.send = failing_send;
-	fl__net_sys.sendmsg = failing_sendmsg;
-	fl__net_sys.read = failing_recv;
-	fl__net_sys.write = failing_write;
-}
+#define TRANSFERS (CALL(recv) | CALL(send) | CALL(sendmsg) | CALL(read) | CALL(write))
 
 /* The system's -ETIMEDOUT is no deadline's. */
 static int of_a_stream(int error)
@@ -476,28 +317,19 @@ static int read_each_way(fl_stream *s)
 	char got[8];
 	const int rc = (int)fl_stream_read(s, got, 8);
 	for (int i = 0; i < 2; i++) {
-		FL_RC(fl_stream_read_until(s, got, 8, 0, NULL), rc);
-		FL_RC(fl_stream_try_read(s, got, 8), rc);
-		FL_RC(fl_stream_read_line(s, got, 8), rc);
-		FL_RC(fl_stream_read_exactly(s, got, 8), rc);
-		FL_RC(fl_stream_read_to(s, got, 8, ";", 1), rc);
+		fl_test_each_read_gives(s, rc);
 		if (passes(rc))
 			break;
-		fault = 0;
+		fl_test_fault.error = 0;
 	}
 	return rc;
 }
 
 static int write_each_way(fl_stream *s)
 {
-	char byte = 0;
-	const struct iovec part = {&byte, 1};
 	const int rc = fl_stream_write(s, "x", 1);
 	FL_RC(fl_stream_written(s), 0);
-	FL_RC(fl_stream_write_until(s, "x", 1, 0, NULL), rc);
-	FL_RC(fl_stream_try_write(s, "x", 1), rc);
-	FL_RC(fl_stream_writev(s, &part, 1), rc);
-	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), rc);
+	fl_test_each_write_gives(s, rc);
 	return rc;
 }
 
@@ -544,7 +376,7 @@ static int write_pipe(void)
 
 FL_TEST(net_errors_of_reads)
 {
-	each_error((struct failing){no_transfer,
+	each_error((struct failing){TRANSFERS,
 	                            ERRORS(EBADF, ECONNREFUSED, ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL,
 	                                   EIO, EISDIR, ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOMEM, ENOTCONN,
 	                                   ENOTSOCK, ENXIO, EPIPE, ETIMEDOUT),
@@ -554,21 +386,11 @@ FL_TEST(net_errors_of_reads)
 FL_TEST(net_errors_of_writes)
 {
 	each_error(
-	    (struct failing){no_transfer,
+	    (struct failing){TRANSFERS,
 	                     ERRORS(EACCES, EALREADY, EBADF, ECONNRESET, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG,
 	                            EHOSTUNREACH, EINVAL, EIO, EISCONN, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS,
 	                            ENOMEM, ENOSPC, ENOTCONN, ENOTSOCK, ENXIO, EOPNOTSUPP, EPERM, EPIPE, ETIMEDOUT),
 	                     of_a_stream, (action *const[]){write_socket, write_pipe, NULL}});
-}
-
-static int failing_shutdown(int fd, int how)
-{
-	return fault;
-}
-
-static void no_shutdown(void)
-{
-	fl__net_sys.shutdown = failing_shutdown;
 }
 
 static int always_epipe(int error)
@@ -583,6 +405,6 @@ static int close_write_socket(void)
 
 FL_TEST(net_errors_of_shutdown)
 {
-	each_error((struct failing){no_shutdown, ERRORS(EBADF, EINVAL, ENOTCONN, ENOTSOCK), always_epipe,
+	each_error((struct failing){CALL(shutdown), ERRORS(EBADF, EINVAL, ENOTCONN, ENOTSOCK), always_epipe,
 	                            (action *const[]){close_write_socket, NULL}});
 }

@@ -14,7 +14,7 @@ static int option(int fd, int level, int name)
 
 /* ---- TCP */
 
-static int tcp(void *unused)
+FL_TEST_WITH(net_listen_tcp, fl_test_body_leaves_nothing, void)
 {
 	char name[FL_STREAM_NAME_SIZE], expected[FL_STREAM_NAME_SIZE];
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
@@ -33,12 +33,6 @@ static int tcp(void *unused)
 	fl_stream_free(a);
 	fl_stream_free(b);
 	fl_listener_free(NULL);
-	return 0;
-}
-
-FL_TEST(net_listen_tcp)
-{
-	fl_test_leaves_nothing(tcp, NULL);
 }
 
 static void reach(fl_listener *l, const char *host)
@@ -47,11 +41,6 @@ static void reach(fl_listener *l, const char *host)
 	fl_test_talk(a, b);
 	fl_stream_free(a);
 	fl_stream_free(b);
-}
-
-static int no_ipv6(int family, int type, int protocol)
-{
-	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
 }
 
 /* Also where there is no IPv6 at all. */
@@ -63,7 +52,7 @@ FL_TEST_WITH(net_listen_at_all_addresses, fl_test_body_leaves_nothing, void)
 	if (fl_test_has_ipv6())
 		reach(l, "::1");
 	fl_listener_free(l);
-	fl__net_sys.socket = no_ipv6;
+	fl__net_sys.socket = fl_test_only_ipv4;
 	l = fl_test_listener(NULL, 0);
 	reach(l, "127.0.0.1");
 	fl_listener_free(l);
@@ -90,27 +79,16 @@ FL_TEST_WITH(net_listen_each_family_for_itself, fl_test_body_leaves_nothing, voi
 }
 
 /* The first of a name's addresses that this machine has, IPv4 first. */
-static int names(void *unused)
+FL_TEST_WITH(net_listen_at_a_name, fl_test_body_leaves_nothing, void)
 {
+	fl_test_lookup_finds("::1 192.0.2.1 127.0.0.2 127.0.0.3"); /* the second is unassigned: RFC 5737 */
 	fl_listener *l = fl_test_listener("some.name", 0);
 	reach(l, "127.0.0.2");
 	/* the next address is not used when this one has a listener */
 	fl_listener *other = NULL;
 	FL_RC(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_listen_at_a_name)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("::1");
-	fl_test_found_add("192.0.2.1"); /* unassigned: RFC 5737 */
-	fl_test_found_add("127.0.0.2");
-	fl_test_found_add("127.0.0.3");
-	fl_test_leaves_nothing(names, NULL);
-	assert_int_equal(fl_test_asked, 2);
+	FL_RC(fl_test_asked, 2);
 }
 
 FL_TEST_WITH(net_listen_at_localhost, fl_test_body_leaves_nothing, void)
@@ -164,25 +142,17 @@ FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 
 /* ---- faults: each with its code, and nothing left behind */
 
-static int cancelled_lookup(void *unused)
+FL_TEST_WITH(net_listen_cancelled, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
+	fl_test_lookup_finds("127.0.0.1");
 	fl_fiber_cancel(fl_fiber_current());
 	FL_RC(fl_listen_tcp(&l, "some.name", 0, NULL), -ECANCELED);
 	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL)); /* what can be done at once is done */
 	fl_listener_free(l);
-	return 0;
 }
 
-FL_TEST(net_listen_cancelled)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("127.0.0.1");
-	fl_test_leaves_nothing(cancelled_lookup, NULL);
-}
-
-static void in_callback(void *event)
+static void in_callback(void *unused)
 {
 	fl_listener *l = NULL;
 	FL_RC(fl_listen_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
@@ -190,22 +160,11 @@ static void in_callback(void *event)
 	fl_listener_free(l);
 	FL_OK(fl_listen_unix(&l, fl_test_abstract(), NULL));
 	fl_listener_free(l);
-	fl_event_set(event);
 }
 
-static int from_callback(void *unused)
+FL_TEST_WITH(net_listen_in_a_callback, fl_test_body_leaves_nothing, void)
 {
-	fl_event done = FL_EVENT_INIT;
-	FL_OK(fl_loop_post(fl_loop_current(), in_callback, &done));
-	return fl_event_wait(&done);
-}
-
-FL_TEST(net_listen_outside_of_fibers)
-{
-	fl_listener *l = NULL;
-	FL_RC(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOTSUP);
-	FL_RC(fl_listen_unix(&l, fl_test_abstract(), NULL), -ENOTSUP);
-	fl_test_leaves_nothing(from_callback, NULL);
+	fl_test_in_callback(in_callback, NULL);
 }
 
 /* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */

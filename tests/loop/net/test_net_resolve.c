@@ -11,8 +11,9 @@ static bool is(const fl_address *a, const char *text)
 	return strcmp(a->text, text) == 0;
 }
 
-static int numbers(void *unused)
+FL_TEST_WITH(net_resolve_numbers, fl_test_body_leaves_nothing, void)
 {
+	fl_test_lookup_finds("127.0.0.9");
 	fl_address a[4];
 	fl_fiber_cancel(fl_fiber_current()); /* they never wait */
 	FL_RC(fl_resolve("127.0.0.1", a, 4), 1);
@@ -27,15 +28,7 @@ static int numbers(void *unused)
 	FL_CHECK(is(a, "fe80::1%lo"));
 	FL_RC(fl_resolve("fe80::1%1234567", a, 1), 1);
 	FL_CHECK(is(a, "fe80::1%1234567"));
-	return 0;
-}
-
-FL_TEST(net_resolve_numbers)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(numbers, NULL);
-	assert_int_equal(fl_test_asked, 0);
+	FL_RC(fl_test_asked, 0);
 }
 
 FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
@@ -48,35 +41,26 @@ FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_resolve("no..name", a, 2), -ENOENT);
 }
 
-static int names(void *unused)
+FL_TEST_WITH(net_resolve_names, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[FL_ADDRESSES_MAX + 1];
-	fl_test_found_add("127.0.0.2");
-	fl_test_found_add("::1");
-	fl_test_found_add("127.0.0.1");
+	fl_test_lookup_finds("127.0.0.2 ::1 127.0.0.1");
 	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), 3); /* in their order */
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "::1") && is(&a[2], "127.0.0.1"));
 	(void)snprintf(a[1].text, sizeof a[1].text, "untouched");
 	FL_RC(fl_resolve("some.name", a, 1), 1);
 	FL_CHECK(is(&a[0], "127.0.0.2") && is(&a[1], "untouched"));
-	for (int i = 3; i < 40; i++)
-		fl_test_found_add("127.0.0.3");
+	while (fl_test_found_n < 40)
+		fl_test_found[fl_test_found_n++] = fl_test_found[0];
 	FL_RC(fl_resolve("some.name", a, FL_ADDRESSES_MAX + 1), FL_ADDRESSES_MAX);
-	return 0;
+	FL_RC(fl_test_asked, 3);
 }
 
-FL_TEST(net_resolve_names)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_leaves_nothing(names, NULL);
-	assert_int_equal(fl_test_asked, 3);
-}
-
-static int bad_calls(void *unused)
+FL_TEST_WITH(net_resolve_bad_calls, fl_test_body_leaves_nothing, void)
 {
 	char name[300];
 	fl_address a;
+	fl_test_lookup_finds("127.0.0.1");
 	FL_RC(fl_resolve(NULL, &a, 1), -EINVAL);
 	FL_RC(fl_resolve("127.0.0.1", &a, 0), -EINVAL);
 	FL_RC(fl_resolve("", &a, 1), -ENOENT);
@@ -85,18 +69,6 @@ static int bad_calls(void *unused)
 	FL_RC(fl_resolve(name, &a, 1), -ENAMETOOLONG);
 	name[255] = '\0';
 	FL_RC(fl_resolve(name, &a, 1), 1);
-	return 0;
-}
-
-FL_TEST(net_resolve_bad_calls)
-{
-	fl_address a;
-	FL_RC(fl_resolve("127.0.0.1", &a, 1), -ENOTSUP);
-	FL_RC(fl_resolve_until("127.0.0.1", &a, 1, 0, NULL), -ENOTSUP);
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("127.0.0.1");
-	fl_test_leaves_nothing(bad_calls, NULL);
 }
 
 /* ---- errors */
@@ -129,11 +101,6 @@ FL_TEST(net_resolve_codes)
 		FL_RC(fl__lookup_error(codes[i].code, codes[i].system), codes[i].means);
 }
 
-static int no_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 static char logged[512];
 static unsigned logs;
 
@@ -154,11 +121,14 @@ static bool is_logged(int error, const char *reason)
 }
 
 /* The system's own faults come first: as long as there is no thread. */
-static int failures(void *unused)
+FL_TEST_WITH(net_resolve_failures, fl_test_body_leaves_nothing, void)
 {
 	fl_address a;
 	fl_stream *s = NULL;
-	fl__sys.thread_create = no_threads;
+	logs = 0;
+	(void)fl_set_log_handler(keep_log);
+	fl_test_lookup_finds("127.0.0.1");
+	fl__sys.thread_create = fl_test_no_threads;
 	FL_RC(fl_resolve("some.name", &a, 1), -EAGAIN);
 	FL_RC(fl_connect_tcp(&s, "some.name", 80), -EAGAIN);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
@@ -187,19 +157,8 @@ static int failures(void *unused)
 	}
 	FL_RC(fl_resolve("", &a, 1), -ENOENT);
 	FL_CHECK(strcmp(logged, "cannot look up host \"\": ENOENT: the name does not exist, or has no address") == 0);
-	return 0;
-}
-
-FL_TEST(net_resolve_failures)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_lookup_ours();
-	fl_test_found_add("127.0.0.1");
-	logs = 0;
-	(void)fl_set_log_handler(keep_log);
-	fl_test_leaves_nothing(failures, NULL);
+	FL_RC(logs, 11);
 	(void)fl_set_log_handler(NULL);
-	assert_int_equal(logs, 11);
 }
 
 /* ---- without a wait */
@@ -222,8 +181,7 @@ static int slow_lookup(const char *host, int flags, struct fl__address *list, un
 
 static void slow_lookup_ours(void)
 {
-	fl_test_lookup_ours();
-	fl_test_found_add("127.0.0.1");
+	fl_test_lookup_finds("127.0.0.1");
 	fl_event_reset(&go_on);
 	fl_event_reset(&begun);
 	n_begun = n_over = 0;
@@ -243,6 +201,7 @@ static int cancelled(void *unused)
 {
 	fl_address a = {"untouched"};
 	fl_stream *s = NULL;
+	slow_lookup_ours();
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_OK(fl_event_wait(&begun));
 	fl_fiber_cancel(f);
@@ -259,8 +218,6 @@ static int cancelled(void *unused)
 
 FL_TEST(net_resolve_cancelled)
 {
-	FL_RESOLVE_FAULTS();
-	slow_lookup_ours();
 	fl_test_leaves_nothing(cancelled, NULL);
 	assert_true(n_over >= 1 && n_over == n_begun); /* the end of the loop has waited for them */
 }
@@ -272,6 +229,7 @@ static int in_line(void *unused)
 {
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
+	slow_lookup_ours();
 	for (int i = 0; i < LOOKUPS; i++)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	fl_test_settle();
@@ -286,8 +244,6 @@ static int in_line(void *unused)
 
 FL_TEST(net_resolve_cancelled_while_queued)
 {
-	FL_RESOLVE_FAULTS();
-	slow_lookup_ours();
 	fl_test_leaves_nothing(in_line, NULL);
 	assert_true(n_over == n_begun && n_begun < LOOKUPS);
 }
@@ -297,6 +253,7 @@ static int at_once(void *unused)
 {
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
+	slow_lookup_ours();
 	for (int i = 0; i < LOOKUPS; i++)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	FL_OK(fl_event_wait(&begun));
@@ -311,8 +268,6 @@ static int at_once(void *unused)
 
 FL_TEST(net_resolve_many_at_once)
 {
-	FL_RESOLVE_FAULTS();
-	slow_lookup_ours();
 	fl_test_leaves_nothing(at_once, NULL);
 	assert_int_equal(n_over, LOOKUPS);
 }

@@ -11,170 +11,16 @@ enum { SWEEP_SIZE = 300000 /* more than a socket or a pipe holds */, SWEEP_CALLS
 /* A conversation in a fiber of a loop. Returns 0 or the first error. */
 typedef int conversation(void);
 
-static unsigned sweep_calls, sweep_at;
-static int sweep_error;
-
-static bool sweep_strikes(void)
-{
-	return ++sweep_calls == sweep_at;
-}
-
 /* Calls that a signal can interrupt. */
+static const uint64_t interruptible = CALL(recv) | CALL(send) | CALL(sendmsg) | CALL(recvmsg) | CALL(read) |
+                                      CALL(write) | CALL(accept) | CALL(connect) | CALL(wait);
 
-static ssize_t sweep_recv(int fd, void *buffer, size_t size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.recv(fd, buffer, size);
-}
-
-static ssize_t sweep_send(int fd, const void *data, size_t size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.send(fd, data, size);
-}
-
-static ssize_t sweep_sendmsg(int fd, const struct msghdr *message)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.sendmsg(fd, message);
-}
-
-static ssize_t sweep_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.recvmsg(fd, message, flags);
-}
-
-static ssize_t sweep_read(int fd, void *buffer, size_t size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.read(fd, buffer, size);
-}
-
-static ssize_t sweep_write(int fd, const struct iovec *parts, int n)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.write(fd, parts, n);
-}
-
-static int sweep_accept(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.accept(fd, address, size);
-}
-
-static int sweep_connect(int fd, const struct sockaddr *address, socklen_t size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.connect(fd, address, size);
-}
-
-static int sweep_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_poller.wait(poller, events, n, deadline);
-}
-
-/* Calls that it cannot. */
-
-static int sweep_socket(int family, int type, int protocol)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.socket(family, type, protocol);
-}
-
-static int sweep_bind(int fd, const struct sockaddr *address, socklen_t size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.bind(fd, address, size);
-}
-
-static int sweep_listen(int fd, int backlog)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.listen(fd, backlog);
-}
-
-static int sweep_local(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.local(fd, address, size);
-}
-
-static int sweep_peer(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.peer(fd, address, size);
-}
-
-static int sweep_set_option(int fd, int level, int option, int value)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.set_option(fd, level, option, value);
-}
-
-static int sweep_get_option(int fd, int level, int option, int *value)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.get_option(fd, level, option, value);
-}
-
-static int sweep_shutdown(int fd, int how)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.shutdown(fd, how);
-}
-
-static int sweep_adopt_other(int fd)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.adopt_other(fd);
-}
-
-static int sweep_describe(int fd)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_net_sys.describe(fd);
-}
-
-/* A removal never fails. */
-static int sweep_control(int poller, int op, int fd, uint32_t events, void *source)
-{
-	return op != EPOLL_CTL_DEL && sweep_strikes() ? sweep_error
-	                                              : fl_test_real_poller.control(poller, op, fd, events, source);
-}
-
-static void *sweep_alloc(size_t size)
-{
-	return sweep_strikes() ? NULL : fl_test_counting_alloc(size);
-}
-
-static int sweep_file(const char *path, bool follow, struct fl__file *file)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_unix_sys.socket_file(path, follow, file);
-}
-
-static int sweep_lock(const char *path)
-{
-	return sweep_strikes() ? sweep_error : fl_test_real_unix_sys.lock(path);
-}
-
-static void sweep_install(void)
-{
-	fl__net_sys.recv = sweep_recv;
-	fl__net_sys.send = sweep_send;
-	fl__net_sys.sendmsg = sweep_sendmsg;
-	fl__net_sys.recvmsg = sweep_recvmsg;
-	fl__net_sys.read = sweep_read;
-	fl__net_sys.write = sweep_write;
-	fl__net_sys.accept = sweep_accept;
-	fl__net_sys.connect = sweep_connect;
-	fl__poller_sys.wait = sweep_wait;
-	if (sweep_error == -EINTR)
-		return;
-	fl__net_sys.socket = sweep_socket;
-	fl__net_sys.bind = sweep_bind;
-	fl__net_sys.listen = sweep_listen;
-	fl__net_sys.local = sweep_local;
-	fl__net_sys.peer = sweep_peer;
-	fl__net_sys.set_option = sweep_set_option;
-	fl__net_sys.get_option = sweep_get_option;
-	fl__net_sys.shutdown = sweep_shutdown;
-	fl__net_sys.adopt_other = sweep_adopt_other;
-	fl__net_sys.describe = sweep_describe;
-	fl__poller_sys.control = sweep_control;
-	fl__unix_sys.socket_file = sweep_file;
-	fl__unix_sys.lock = sweep_lock;
-	fl__sys.alloc = sweep_alloc;
-}
-
+static struct fl_test_fault sweep_plan;
 static int sweep_result;
 
 static int sweep_run(void *function)
 {
-	sweep_calls = 0;
-	sweep_install();
+	fl_test_fails_by(sweep_plan);
 	sweep_result = (*(conversation **)function)();
 	fl_test_no_faults();
 	return 0;
@@ -183,19 +29,18 @@ static int sweep_run(void *function)
 static void sweep(conversation *function)
 {
 	static const int errors[] = {-EINTR, -ENOMEM, -EMFILE, -ECONNRESET, -EPIPE, -EIO, -ENOENT};
-	FL_POLLER_FAULTS();
-	FL_RESOLVE_FAULTS();
 	FL_EACH (i, errors) {
-		sweep_error = errors[i];
-		for (sweep_at = 1;; sweep_at++) {
+		const bool interrupts = errors[i] == -EINTR;
+		bool struck = true;
+		for (unsigned at = 1; struck; at++) {
+			sweep_plan = (struct fl_test_fault){
+			    .calls = interrupts ? interruptible : ~UINT64_C(0), .error = errors[i], .only = at};
 			fl_test_leaves_nothing(sweep_run, &function);
-			const bool struck = sweep_calls >= sweep_at;
-			if ((!struck || sweep_error == -EINTR) && sweep_result != 0)
-				print_error("%d at call %u: %d\n", sweep_error, sweep_at, sweep_result);
-			assert_true((struck && sweep_error != -EINTR) || sweep_result == 0);
-			assert_true(sweep_at < SWEEP_CALLS_MAX);
-			if (!struck)
-				break;
+			struck = fl_test_fault.count >= at;
+			if ((!struck || interrupts) && sweep_result != 0)
+				print_error("%d at call %u: %d\n", errors[i], at, sweep_result);
+			assert_true((struck && !interrupts) || sweep_result == 0);
+			assert_true(at < SWEEP_CALLS_MAX);
 		}
 	}
 }

@@ -64,7 +64,7 @@ FL_TEST_WITH(net_unix_path_too_long, fl_test_body_leaves_nothing, void)
 	fl_test_path_end(&p);
 }
 
-static int stale(void *unused)
+FL_TEST_WITH(net_unix_left_behind, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL, *other = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -80,12 +80,6 @@ static int stale(void *unused)
 	fl_listener_free(l);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_left_behind)
-{
-	fl_test_leaves_nothing(stale, NULL);
 }
 
 static fl_listener *listener;
@@ -106,55 +100,34 @@ FL_TEST_WITH(net_unix_leaves_the_files_of_others, fl_test_body_leaves_nothing, v
 	fl_test_unix_leaves_others(listen_at, end_listener, SOCK_STREAM); /* fl_listen_unix: -ENOTDIR, -ENOENT */
 }
 
-static unsigned sockets_left;
-
-static int few_sockets(int family, int type, int protocol)
-{
-	return sockets_left-- > 0 ? fl_test_real_net_sys.socket(family, type, protocol) : -EMFILE;
-}
-
 /* At a path where a socket is, which cannot be found out about, or not removed. */
-static int stale_faults(void *unused)
+FL_TEST_WITH(net_unix_left_behind_faults, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
 	FL_OK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)));
-	fl__unix_sys.unlink = failing_unlink;
-	fault = -EACCES;
+	fl_test_fails(CALL(unlink), -EACCES);
 	FL_RC(fl_listen_unix(&l, p.name, NULL), -EACCES);
-	fl_test_no_faults();
-	fl__net_sys.connect = failing_connect;
 	static const int of_connect[][2] = {{-EACCES, -EACCES}, {-EAGAIN, -EADDRINUSE}, {-EPROTOTYPE, -EADDRINUSE}};
 	FL_EACH (i, of_connect) {
-		fault = of_connect[i][0];
+		fl_test_fails(CALL(connect), of_connect[i][0]);
 		FL_RC(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
 	}
-	fl_test_no_faults();
-	fl__net_sys.socket = few_sockets;
-	sockets_left = 1;
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(socket), .error = -EMFILE, .only = 2});
 	FL_RC(fl_listen_unix(&l, p.name, NULL), -EMFILE);
-	fl_test_no_faults();
-	fl__unix_sys.socket_file = failing_file;
-	fault = -EACCES;
+	fl_test_fails(CALL(socket_file), -EACCES);
 	FL_RC(fl_listen_unix(&l, p.name, NULL), -EACCES);
-	fault = -ENOENT; /* it was removed already: but another file is there now */
+	fl_test_fails(CALL(socket_file), -ENOENT); /* it was removed already: but another file is there now */
 	FL_RC(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
 	fl_test_no_faults();
 	FL_CHECK(fl_test_path_is_there(&p));
 	FL_OK(fl_listen_unix(&l, p.name, NULL));
-	fl__unix_sys.unlink = failing_unlink;
+	fl_test_fails(CALL(unlink), -EACCES);
 	fl_listener_free(l);
 	fl_test_no_faults();
 	FL_OK(fl_listen_unix(&l, p.name, NULL)); /* which it has left behind */
 	fl_listener_free(l);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_left_behind_faults)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(stale_faults, NULL);
 }
 
 /* ---- several processes open one path */
@@ -171,7 +144,7 @@ static int listen_after_another(int fd, int backlog)
 }
 
 /* bug: stale_race. A socket that does not listen yet is not taken for a stale file. */
-static int second_before_listen(void *unused)
+FL_TEST_WITH(stale_race, fl_test_body_leaves_nothing, void)
 {
 	fl_test_path p = fl_test_path_make();
 	opened_path = p.name;
@@ -185,13 +158,6 @@ static int second_before_listen(void *unused)
 		fl_listener_free(l);
 	}
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(stale_race)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(second_before_listen, NULL);
 }
 
 static int inherited;
@@ -206,7 +172,7 @@ static int lock_and_fork(const char *path)
 }
 
 /* The lock's file that a killed process left behind, or whose descriptor a child has, bars nothing. */
-static int lock_files(void *unused)
+FL_TEST_WITH(net_unix_lock_files, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	char name[64];
@@ -223,36 +189,21 @@ static int lock_files(void *unused)
 	fl_listener_free(l);
 	FL_OK(close(inherited));
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_lock_files)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(lock_files, NULL);
 }
 
 /* Without descriptors there is no lock, and no socket; where a file cannot be locked, none is needed. */
-static int lock_faults(void *unused)
+FL_TEST_WITH(net_unix_lock_faults, fl_test_body_leaves_nothing, void)
 {
 	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},
 	                                 {-ENOLCK, 0},       {-EACCES, 0},       {-ELOOP, 0}};
 	fl_test_path p = fl_test_path_make();
-	fl__unix_sys.lock = failing_lock;
 	FL_EACH (i, results) {
 		fl_listener *l = NULL;
-		fault = results[i][0];
+		fl_test_fails(CALL(lock), results[i][0]);
 		FL_RC(fl_listen_unix(&l, p.name, NULL), results[i][1]);
 		fl_listener_free(l);
 	}
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_lock_faults)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(lock_faults, NULL);
 }
 
 /* ---- connecting */

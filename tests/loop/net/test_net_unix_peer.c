@@ -46,7 +46,7 @@ static int set_mode_without_listener(const char *path, unsigned mode)
 }
 
 /* bug: chmod_after_bind. No process connects while the file still has another mode. */
-static int mode_before_listen(void *unused)
+FL_TEST_WITH(chmod_after_bind, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
@@ -54,18 +54,6 @@ static int mode_before_listen(void *unused)
 	FL_OK(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}));
 	fl_listener_free(l);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(chmod_after_bind)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(mode_before_listen, NULL);
-}
-
-static int failing_set_mode(const char *path, unsigned mode)
-{
-	return fault;
 }
 
 static int replaced_by_a_link(const char *path, unsigned mode)
@@ -88,13 +76,12 @@ static int removed(const char *path, unsigned mode)
 	return fl_test_real_unix_sys.set_mode(path, mode);
 }
 
-static int mode_faults(void *unused)
+FL_TEST_WITH(net_unix_mode_faults, fl_test_body_leaves_nothing, void)
 {
 	const fl_listen_config config = {.mode = 0600};
 	fl_listener *l = NULL;
 	fl_test_path p = fl_test_path_make();
-	fl__unix_sys.set_mode = failing_set_mode;
-	fault = -EMFILE;
+	fl_test_fails(CALL(set_mode), -EMFILE);
 	FL_RC(fl_listen_unix(&l, p.name, &config), -EMFILE);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl__unix_sys.set_mode = removed;
@@ -107,13 +94,6 @@ static int mode_faults(void *unused)
 	FL_CHECK(l == NULL && unlink(p.name) == 0);
 	fl_test_no_faults();
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_mode_faults)
-{
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(mode_faults, NULL);
 }
 
 /* A child that belongs to another user connects: it says the errno by its exit status. */
@@ -165,12 +145,9 @@ FL_TEST(net_unix_mode_keeps_other_users_out)
 
 /* ---- the peer */
 
-static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
-{
-	return fault;
-}
-
 /* Only the option for pidfds fails. */
+static int fault;
+
 static int failing_pidfd(int fd, int level, int option, int *value)
 {
 	return option == SO_DOMAIN ? fl_test_real_net_sys.get_option(fd, level, option, value) : fault;
@@ -200,8 +177,7 @@ FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
 	fl_stream_free(a);
 	FL_OK(fl_stream_peer_credentials(b, &peer)); /* also when it has closed */
 	FL_CHECK(peer.pid == getpid());
-	fl__net_sys.get_struct = failing_struct;
-	fault = -ENOBUFS;
+	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	FL_RC(fl_stream_peer_credentials(b, &peer), -ENOBUFS);
 	fl_test_no_faults();
 	fl_stream_free(b);

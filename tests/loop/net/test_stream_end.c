@@ -2,26 +2,6 @@
 /* The end of a connection: in order, by halves, with a reset, and the results on both sides. */
 #include "fl_streams.h"
 
-/* A pattern that differs at each position. */
-static char byte_at(size_t i)
-{
-	return (char)(i * 7 + i / 251);
-}
-
-static char *pattern(size_t size)
-{
-	char *bytes = malloc(size);
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = byte_at(i);
-	return bytes;
-}
-
-static void is_pattern(const char *bytes, size_t from, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		FL_CHECK(bytes[i] == byte_at(from + i));
-}
-
 /* ---- ends */
 
 FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -30,10 +10,7 @@ FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
 	FL_OK(fl_stream_write(a, "request", 7));
 	FL_OK(fl_stream_close_write(a));
 	FL_OK(fl_stream_close_write(a));
-	FL_RC(fl_stream_write(a, "x", 1), -EPIPE);
-	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -EPIPE);
-	FL_RC(fl_stream_try_write(a, "x", 1), -EPIPE);
-	FL_RC(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EPIPE);
+	fl_test_each_write_gives(a, -EPIPE);
 	FL_RC(fl_stream_written(a), 0);
 	FL_RC(fl_stream_read_exactly(b, got, sizeof got), 7);
 	FL_RC(fl_stream_read(b, got, sizeof got), 0);
@@ -84,9 +61,8 @@ FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
 	FL_RC(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
 	FL_CHECK(memcmp(got, "half", 4) == 0);
-	FL_RC(fl_stream_read(s, got, 10), -ECONNRESET);
-	FL_RC(fl_stream_try_read(s, got, 10), -ECONNRESET);
-	FL_RC(fl_stream_write(s, "x", 1), -ECONNRESET);
+	fl_test_each_read_gives(s, -ECONNRESET);
+	fl_test_each_write_gives(s, -ECONNRESET);
 	FL_RC(fl_stream_close_write(s), -ECONNRESET);
 	fl_stream_free(s);
 }
@@ -95,7 +71,7 @@ FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
 {
 	enum { HALF = 50000 };
-	char *bytes = pattern(HALF), *got = malloc(4 * HALF);
+	char *bytes = fl_test_pattern(HALF), *got = malloc(4 * HALF);
 	int peer;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_RC(send(peer, bytes, HALF, 0), HALF);
@@ -104,7 +80,7 @@ FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
 	FL_RC(fl_stream_got(s), 0);
 	FL_RC(fl_stream_read_exactly(s, got, HALF), HALF);
-	is_pattern(got, 0, HALF);
+	fl_test_is_pattern(got, 0, HALF);
 	FL_RC(fl_stream_read_exactly(s, got, 1), -ECONNRESET);
 	fl_stream_free(s);
 	free(bytes);

@@ -3,18 +3,11 @@
  * Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing
  * leaks.
  */
-#include "fl_streams.h"
-
-#include "loop/poller.h"
-
-static unsigned strikes;
+#include "fl_net_faults.h"
 
 /* ---- what the system may do at any time */
 
-static ssize_t fitful_recv(int fd, void *buffer, size_t size)
-{
-	return ++strikes % 3 ? -EINTR : fl_test_real_net_sys.recv(fd, buffer, size);
-}
+static unsigned strikes;
 
 static ssize_t fitful_send(int fd, const void *data, size_t size)
 {
@@ -33,17 +26,9 @@ static ssize_t fitful_sendmsg(int fd, const struct msghdr *message)
 
 enum { N = 200000 };
 
-static char *numbers(void)
-{
-	char *bytes = malloc(N);
-	for (size_t i = 0; i < N; i++)
-		bytes[i] = (char)(i * 7 + i / 251);
-	return bytes;
-}
-
 static int send_numbers(void *s)
 {
-	char *bytes = numbers();
+	char *bytes = fl_test_pattern(N);
 	const struct iovec parts[] = {{bytes, 1}, {bytes + 1, 0}, {bytes + 1, 999}, {bytes + 1000, N - 1000}};
 	FL_OK(fl_stream_write(s, bytes, N));
 	FL_RC(fl_stream_written(s), N);
@@ -55,7 +40,7 @@ static int send_numbers(void *s)
 
 static void receive_numbers(fl_stream *a, fl_stream *b)
 {
-	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */
+	char *bytes = fl_test_pattern(N), *got = malloc(2 * N); /* as much as is asked for */
 	fl_fiber *f = fl_test_start(send_numbers, b);
 	FL_RC(fl_stream_read_exactly(a, got, N), N);
 	FL_CHECK(memcmp(got, bytes, N) == 0);
@@ -70,7 +55,7 @@ static void receive_numbers(fl_stream *a, fl_stream *b)
 
 FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
-	fl__net_sys.recv = fitful_recv;
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EINTR, .each = 3});
 	fl__net_sys.send = fitful_send;
 	fl__net_sys.sendmsg = fitful_sendmsg;
 	receive_numbers(a, b);
@@ -80,30 +65,18 @@ FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_
 	(void)fl_test_net_faults_end();
 }
 
-/* "Full", although there is space: the poller then reports at once. */
-static ssize_t reluctant_send(int fd, const void *data, size_t size)
-{
-	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.send(fd, data, size);
-}
-
-/* "Empty", although there is data: later data are reported. */
-static ssize_t reluctant_recv(int fd, void *buffer, size_t size)
-{
-	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.recv(fd, buffer, size);
-}
-
+/*
+ * "Full", although there is space: the poller then reports at once. "Empty", although there is data:
+ * later data are reported.
+ */
 FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	strikes = 0;
-	fl__net_sys.send = reluctant_send;
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(send), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
-	FL_RC(strikes, 2);
-	(void)fl_test_net_faults_end();
+	FL_RC(fl_test_fault.count, 2);
 	FL_RC(fl_stream_read(b, got, 8), 1);
-
-	strikes = 0;
-	fl__net_sys.recv = reluctant_recv;
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
 	FL_TEST_UNTIL(fl__io_ready(&b->io, FL__IO_IN));
 	FL_RC(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
@@ -114,22 +87,8 @@ FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_strea
 
 /*
  * One call a read, and one a write, while there is data, or space; and none to find out that there
- * is none.
+ * is none, nor of epoll_ctl().
  */
-static unsigned recvs, sends;
-
-static ssize_t counted_recv(int fd, void *buffer, size_t size)
-{
-	recvs++;
-	return fl_test_real_net_sys.recv(fd, buffer, size);
-}
-
-static ssize_t counted_send(int fd, const void *data, size_t size)
-{
-	sends++;
-	return fl_test_real_net_sys.send(fd, data, size);
-}
-
 static int echo(void *s)
 {
 	char line[64];
@@ -149,16 +108,15 @@ FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 	fl_fiber *f = fl_test_start(echo, b);
 	FL_TEST_UNTIL(fl_test_waits(b, FL__IO_IN));
 	FL_RC(fl_stream_try_read(a, got, sizeof got), -EAGAIN);
-	recvs = sends = 0;
-	fl__net_sys.recv = counted_recv;
-	fl__net_sys.send = counted_send;
+	/* None of the calls fails; they are counted. */
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv) | CALL(send) | CALL(control), .only = UINT_MAX});
 	long blocks = fl_test_blocks;
 	for (int i = 0; i < TURNS; i++) {
 		FL_OK(fl_stream_write(a, "hello\n", 6));
 		FL_RC(fl_stream_read(a, got, sizeof got), 6);
 	}
-	FL_RC(recvs, 2 * TURNS);
-	FL_RC(sends, 2 * TURNS);
+	FL_RC(fl_test_fault.count, 4 * TURNS);
+	fl_test_no_faults();
 	FL_CHECK(fl_test_blocks - blocks <= 1); /* the loop's spare buffer */
 	FL_CHECK(!a->buffer && !b->buffer);
 	FL_OK(fl_stream_close_write(a));
@@ -169,30 +127,7 @@ FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 
 /* ---- errors */
 
-static int error;
-
-static ssize_t failing_recv(int fd, void *buffer, size_t size)
-{
-	return error;
-}
-
-static ssize_t failing_send(int fd, const void *data, size_t size)
-{
-	return error;
-}
-
-static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
-{
-	return error;
-}
-
-static void fails(int what)
-{
-	error = what;
-	fl__net_sys.recv = failing_recv;
-	fl__net_sys.send = failing_send;
-	fl__net_sys.sendmsg = failing_sendmsg;
-}
+#define TRANSFERS (CALL(recv) | CALL(send) | CALL(sendmsg))
 
 /* Passing ones leave the stream as it was. */
 FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream *b)
@@ -202,12 +137,9 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 	FL_OK(fl_stream_write(b, "ab", 2));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	for (int i = 0; i < 2; i++) {
-		fails(passing_errors[i]);
-		FL_RC(fl_stream_write(a, "x", 1), -ENOMEM);
-		FL_RC(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -ENOMEM);
-		FL_RC(fl_stream_try_write(a, "x", 1), -ENOMEM);
-		FL_RC(fl_stream_read(a, got, 1), -ENOMEM);
-		FL_RC(fl_stream_read_line(a, got, 8), -ENOMEM);
+		fl_test_fails(TRANSFERS, passing_errors[i]);
+		fl_test_each_write_gives(a, -ENOMEM);
+		fl_test_each_read_gives(a, -ENOMEM);
 		(void)fl_test_net_faults_end();
 	}
 	FL_RC(fl_stream_read(a, got, 8), 2);
@@ -218,14 +150,14 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	fails(-EHOSTUNREACH);
+	fl_test_fails(TRANSFERS, -EHOSTUNREACH);
 	FL_RC(fl_stream_read(a, got, 1), -EHOSTUNREACH);
-	fails(-ETIMEDOUT);
+	fl_test_fails(TRANSFERS, -ETIMEDOUT);
 	FL_RC(fl_stream_write(b, "x", 1), -ECONNABORTED);
-	fails(-EPIPE);
+	fl_test_fails(TRANSFERS, -EPIPE);
 	FL_RC(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
 	FL_RC(fl_stream_writev(b, &(struct iovec){got, 1}, 1), -ECONNABORTED);
-	fails(0);
+	fl_test_fails(TRANSFERS, 0);
 	FL_RC(fl_stream_read_exactly(a, got, 1), -EHOSTUNREACH);
 	FL_RC(fl_stream_read_line(b, got, 8), -ECONNABORTED);
 	FL_CHECK(!a->buffer && !b->buffer);
@@ -238,27 +170,22 @@ FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_str
 	char got[8];
 	FL_OK(fl_stream_close_write(b));
 	FL_RC(fl_stream_read(a, got, 1), 0);
-	fails(-EHOSTUNREACH);
+	fl_test_fails(TRANSFERS, -EHOSTUNREACH);
 	FL_RC(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
 	FL_RC(fl_stream_read(a, got, 1), 0);
 	FL_RC(fl_stream_read_line(a, got, 8), 0);
 	(void)fl_test_net_faults_end();
 }
 
-static int no_shutdown(int fd, int how)
-{
-	return -ENOTCONN;
-}
-
 FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	FL_OK(fl_stream_write(a, "x", 1));
-	fl__net_sys.shutdown = no_shutdown;
+	fl_test_fails(CALL(shutdown), -ENOTCONN);
 	FL_RC(fl_stream_close_write(a), -EPIPE);
 	(void)fl_test_net_faults_end();
 	FL_OK(fl_stream_close_write(a));
 	FL_RC(fl_stream_written(a), 1); /* an end is no write */
-	fl__net_sys.shutdown = no_shutdown;
+	fl_test_fails(CALL(shutdown), -ENOTCONN);
 	FL_OK(fl_stream_close_write(a)); /* there is nothing more to do */
 	FL_RC(fl_stream_close_write(b), -EPIPE);
 	(void)fl_test_net_faults_end();
@@ -289,7 +216,7 @@ FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *
 FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { SIZE = 50000 };
-	char *bytes = numbers(), *got = malloc(SIZE);
+	char *bytes = fl_test_pattern(N), *got = malloc(SIZE);
 	FL_OK(fl_stream_write(b, bytes, SIZE));
 	FL_RC(fl_stream_read_exactly(a, got, 10), 10); /* has a first buffer */
 	FL_CHECK(a->buffer != NULL);
@@ -310,7 +237,7 @@ FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_
  */
 FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
-	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */
+	char *bytes = fl_test_pattern(N), *got = malloc(2 * N); /* as much as is asked for */
 	FL_OK(fl_stream_write(b, bytes, 1000));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	fl__sys.alloc = fl_test_no_memory;
@@ -325,21 +252,6 @@ FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a,
 }
 
 /* ---- to make one */
-
-static int no_option(int fd, int level, int option, int value)
-{
-	return -EINVAL;
-}
-
-static int no_adopt(int fd)
-{
-	return -EBADF;
-}
-
-static int no_pair(int sockets[2])
-{
-	return (const int[]){-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM}[strikes++ % 4];
-}
 
 static int allocations_left;
 
@@ -361,55 +273,22 @@ FL_TEST_WITH(stream_cannot_be_made, fl_test_body_leaves_nothing, void)
 	allocations_left = 1;
 	FL_RC(fl_stream_pair(ends), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
-	fl__net_sys.adopt = no_adopt;
-	FL_RC(fl_stream_from_fd(&s, fds[0]), -EBADF);
-	fl__net_sys.pair = no_pair;
-	strikes = 0;
-	FL_RC(fl_stream_pair(ends), -EMFILE);
-	FL_RC(fl_stream_pair(ends), -ENFILE);
-	FL_RC(fl_stream_pair(ends), -ENOMEM);
-	FL_RC(fl_stream_pair(ends), -ENOMEM);
-	(void)fl_test_net_faults_end();
 	FL_RC(fl_test_fds(), before);
 	FL_CHECK(!s && !ends[0] && !ends[1]);
-	fl__net_sys.set_option = no_option; /* then it is only slower */
+	fl_test_fails(CALL(set_option), -EINVAL); /* then it is only slower */
 	s = fl_test_stream_of(fds[0]);
 	(void)fl_test_net_faults_end();
 	fl_stream_free(s);
 	FL_OK(close(fds[1]));
 }
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
+/* The first wait for room asks the poller for it. */
+FL_TEST_WITH(stream_cannot_be_watched, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
-	return error;
-}
-
-FL_TEST_WITH(stream_cannot_be_watched, fl_test_body_leaves_nothing, void)
-{
-	static const int errors[] = {-ENOSPC, -ENOMEM};
-	int fds[2];
-	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
-	int (*real)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
-	fl_test_tcp(fds);
-	for (int i = 0; i < 2; i++) {
-		error = errors[i];
-		fl__poller_sys.control = no_control;
-		FL_RC(fl_stream_from_fd(&s, fds[0]), errors[i]);
-		FL_RC(fl_stream_pair(ends), errors[i]);
-		fl__poller_sys.control = real;
-	}
-	FL_CHECK(!(fcntl(fds[0], F_GETFL) & O_NONBLOCK)); /* it is as the caller had it */
-	FL_CHECK(!s && !ends[0] && !ends[1]);
-	FL_OK(close(fds[0]));
-	FL_OK(close(fds[1]));
-
-	FL_OK(fl_stream_pair(ends));
-	(void)fl_test_fill(ends[0]);
-	fl__poller_sys.control = no_control; /* the first wait for room asks the poller for it */
-	FL_RC(fl_stream_write(ends[0], "x", 1), -ENOMEM);
-	FL_RC(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ENOMEM);
-	fl__poller_sys.control = real;
-	FL_RC(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ETIMEDOUT);
-	fl_stream_free(ends[0]);
-	fl_stream_free(ends[1]);
+	(void)fl_test_fill(a);
+	fl_test_fails(CALL(control), -ENOMEM);
+	FL_RC(fl_stream_write(a, "x", 1), -ENOMEM);
+	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -ENOMEM);
+	fl_test_no_faults();
+	FL_RC(fl_stream_write_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
 }

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Descriptors that travel over a stream: each arrives once, and none is left behind. */
-#include "fl_streams.h"
+#include "fl_net_faults.h"
 
 enum { MOST = FL_STREAM_FDS_MAX };
-
-static void pair_of_streams(fl_test_two_streams *function)
-{
-	fl_test_leaves_nothing(fl_test_unix_pair, &function);
-}
 
 /* The read ends of `n` pipes, through which a byte says which one it is. */
 static void make_numbered(int *fds, unsigned n)
@@ -36,7 +31,7 @@ static void check_numbered(const int *fds, unsigned n)
 	close_all(fds, n);
 }
 
-static void arrive(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(fds_cloexec, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	static const unsigned counts[] = {1, 0, 2, MOST};
 	int fds[MOST], got[MOST];
@@ -57,18 +52,8 @@ static void arrive(fl_stream *a, fl_stream *b)
 	FL_RC(n, 0);
 }
 
-FL_TEST(stream_fds_arrive)
-{
-	pair_of_streams(arrive);
-}
-
-FL_TEST(fds_cloexec)
-{
-	pair_of_streams(arrive);
-}
-
 /* A receive ends at the end of the send that has descriptors; earlier bytes may come with it. */
-FL_TEST_WITH(stream_fds_of_one_send, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_of_one_send, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[2], got[2];
 	char text[16];
@@ -100,20 +85,14 @@ static ssize_t one_byte_of(int fd, const struct msghdr *message)
 	return fl_test_real_net_sys.sendmsg(fd, &m);
 }
 
-static ssize_t interrupted_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	static unsigned calls;
-	return ++calls % 2 ? -EINTR : fl_test_real_net_sys.recvmsg(fd, message, flags);
-}
-
-FL_TEST_WITH(fds_sent_twice, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(fds_sent_twice, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[3], got[3];
 	char text[8];
 	unsigned n = 3, all = 0;
 	make_numbered(fds, 3);
+	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recvmsg), .error = -EINTR, .each = 2});
 	fl__net_sys.sendmsg = one_byte_of;
-	fl__net_sys.recvmsg = interrupted_recvmsg;
 	FL_OK(fl_stream_send_fds(a, "eight by", 8, fds, 3));
 	FL_RC(fl_stream_written(a), 8);
 	close_all(fds, 3);
@@ -145,7 +124,7 @@ static int send_much(void *arg)
 }
 
 /* More bytes than the socket has room for. */
-FL_TEST_WITH(stream_fds_with_many_bytes, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_with_many_bytes, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	struct much m = {.s = a, .size = 4 << 20};
 	char *data = malloc(m.size);
@@ -201,16 +180,16 @@ static void truncated(fl_stream *a, fl_stream *b)
 
 FL_TEST(fds_truncated)
 {
-	pair_of_streams(truncated);
+	fl_test_with_unix_pair(truncated);
 }
 
 FL_TEST(fds_leak)
 {
-	pair_of_streams(truncated);
+	fl_test_with_unix_pair(truncated);
 }
 
 /* bug: creds_crowd_fds. Other control messages take no descriptor's place. */
-FL_TEST_WITH(creds_crowd_fds, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(creds_crowd_fds, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[MOST], got[MOST], on = 1;
 	char byte;
@@ -228,7 +207,7 @@ FL_TEST_WITH(creds_crowd_fds, pair_of_streams, fl_stream *a, fl_stream *b)
 }
 
 /* Descriptors that nothing receives are closed: by another read, or with the stream. */
-FL_TEST_WITH(stream_fds_not_received, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_not_received, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[2];
 	char text[8];
@@ -244,7 +223,7 @@ FL_TEST_WITH(stream_fds_not_received, pair_of_streams, fl_stream *a, fl_stream *
 }
 
 /* Bytes that another read has buffered come first. */
-FL_TEST_WITH(stream_fds_after_a_search, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_after_a_search, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[1], got[1];
 	char text[8];
@@ -262,19 +241,7 @@ FL_TEST_WITH(stream_fds_after_a_search, pair_of_streams, fl_stream *a, fl_stream
 	check_numbered(got, 1);
 }
 
-static int fault;
-
-static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
-{
-	return fault;
-}
-
-static ssize_t failing_recvmsg(int fd, struct msghdr *message, int flags)
-{
-	return fault;
-}
-
-FL_TEST_WITH(stream_fds_errors, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_errors, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[MOST + 1] = {0}, got[1];
 	char byte;
@@ -285,17 +252,15 @@ FL_TEST_WITH(stream_fds_errors, pair_of_streams, fl_stream *a, fl_stream *b)
 	FL_RC(n, 0);
 	FL_RC(fl_stream_send_fds(a, "x", 1, (int[]){0, -1}, 2), -EBADF);
 	FL_RC(fl_stream_written(a), 0);
-	fl__net_sys.sendmsg = failing_sendmsg;
 	static const int of_send[][2] = {
 	    {-EINVAL, -EINVAL}, {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
 	FL_EACH (i, of_send) {
-		fault = of_send[i][0];
+		fl_test_fails(CALL(sendmsg), of_send[i][0]);
 		FL_RC(fl_stream_send_fds(a, "x", 1, fds, 1), of_send[i][1]); /* -ETOOMANYREFS, -ENOMEM */
 	}
 	(void)fl_test_net_faults_end();
 	FL_OK(fl_stream_send_fds(a, "x", 1, fds, 1)); /* none of them ends the connection */
-	fl__net_sys.recvmsg = failing_recvmsg;
-	fault = -ENOBUFS;
+	fl_test_fails(CALL(recvmsg), -ENOBUFS);
 	n = 1;
 	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), -ENOMEM);
 	FL_RC(n, 0);
@@ -309,8 +274,7 @@ FL_TEST_WITH(stream_fds_errors, pair_of_streams, fl_stream *a, fl_stream *b)
 	(void)fl_test_fill(a);
 	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
-	fl__net_sys.recvmsg = failing_recvmsg;
-	fault = -ECONNRESET;
+	fl_test_fails(CALL(recvmsg), -ECONNRESET);
 	n = 1;
 	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), -ECONNRESET);
 	(void)fl_test_net_faults_end();
@@ -335,7 +299,7 @@ static int sends(void *s)
 	return fl_stream_send_fds(s, "x", 1, (int[]){0}, 1); /* -ECANCELED */
 }
 
-FL_TEST_WITH(stream_fds_cancelled, pair_of_streams, fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_cancelled, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	(void)fl_test_fill(a);
 	fl_fiber *sender = fl_test_start(sends, a), *receiver = fl_test_start(receives, a);

@@ -53,16 +53,11 @@ FL_TEST_WITH(stream_of_a_pipe_has_one_direction, run_case, void)
 	int ends[2];
 	char byte;
 	char name[FL_STREAM_NAME_SIZE];
-	const struct iovec part = {&byte, 1};
 	open_pipe(ends, O_NONBLOCK);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	FL_RC(fl_stream_write(in, "x", 1), -EBADF);
-	FL_RC(fl_stream_writev(in, &part, 1), -EBADF);
-	FL_RC(fl_stream_try_write(in, "x", 1), -EBADF);
+	fl_test_each_write_gives(in, -EBADF);
 	FL_RC(fl_stream_close_write(in), -EBADF);
-	FL_RC(fl_stream_read(out, &byte, 1), -EBADF);
-	FL_RC(fl_stream_try_read(out, &byte, 1), -EBADF);
-	FL_RC(fl_stream_read_exactly(out, &byte, 1), -EBADF);
+	fl_test_each_read_gives(out, -EBADF);
 	FL_OK(fl_stream_name(in, name, sizeof name));
 	FL_RC(name[0], 0);
 	FL_OK(fl_stream_peer_name(out, name, sizeof name));
@@ -330,58 +325,4 @@ FL_TEST_WITH(stream_of_a_terminal_and_hostile_peers, with_terminals, void)
 	meet_hostile_peer(master, slave, true);
 	open_terminal(&master, &slave);
 	meet_hostile_peer(slave, master, false); /* the end of its master empties a terminal */
-}
-
-/* Faults of each system call. */
-
-static int no_memory(int fd)
-{
-	return -ENOMEM;
-}
-
-static ssize_t interrupted_read(int fd, void *buffer, size_t size)
-{
-	static int turn;
-	return ++turn % 2 ? -EINTR : fl_test_real_net_sys.read(fd, buffer, size);
-}
-
-static ssize_t interrupted_write(int fd, const struct iovec *parts, int n)
-{
-	static int turn;
-	return ++turn % 2 ? -EINTR : fl_test_real_net_sys.write(fd, parts, n);
-}
-
-static ssize_t broken_read(int fd, void *buffer, size_t size)
-{
-	return -EIO;
-}
-
-FL_TEST_WITH(stream_of_a_pipe_faults, run_case, void)
-{
-	int ends[2];
-	fl_stream *s;
-	char byte;
-	open_pipe(ends, 0);
-	FL_NET_FAULTS();
-	fl__net_sys.describe = no_memory;
-	FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
-	fl_test_net_faults_end();
-	fl__net_sys.adopt_other = no_memory;
-	FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
-	fl_test_net_faults_end();
-	{
-		FL_FAULTS();
-		fl__sys.alloc = fl_test_no_memory;
-		FL_RC(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
-	}
-	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	fl__net_sys.read = interrupted_read;
-	fl__net_sys.write = interrupted_write;
-	FL_OK(fl_stream_write(out, "x", 1));
-	FL_RC(fl_stream_read(in, &byte, 1), 1);
-	fl__net_sys.read = broken_read;
-	FL_RC(fl_stream_try_read(in, &byte, 1), -EIO);
-	FL_RC(fl_stream_read(in, &byte, 1), -EIO);
-	fl_stream_free(in);
-	fl_stream_free(out);
 }

@@ -2,26 +2,6 @@
 /* What comes over a stream, in whatever pieces, at whatever pace, until whatever end. */
 #include "fl_streams.h"
 
-/* A pattern that differs at each position. */
-static char byte_at(size_t i)
-{
-	return (char)(i * 7 + i / 251);
-}
-
-static char *pattern(size_t size)
-{
-	char *bytes = malloc(size);
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = byte_at(i);
-	return bytes;
-}
-
-static void is_pattern(const char *bytes, size_t from, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		FL_CHECK(bytes[i] == byte_at(from + i));
-}
-
 /* The other side: writes `bytes` in pieces of `piece`, and lets others run in between. */
 struct sender {
 	fl_stream *s;
@@ -64,12 +44,12 @@ FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { N = 1000 };
-	char *bytes = pattern(N), one;
+	char *bytes = fl_test_pattern(N), one;
 	struct sender to = {b, bytes, N, 17, true};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
 	for (size_t i = 0; i < N; i++) {
 		ssize_t n = i % 2 ? fl_stream_read(a, &one, 1) : fl_stream_read_exactly(a, &one, 1);
-		FL_CHECK(n == 1 && one == byte_at(i));
+		FL_CHECK(n == 1 && one == fl_test_byte_at(i));
 	}
 	FL_RC(fl_stream_read(a, &one, 1), 0);
 	FL_OK(fl_test_join(f));
@@ -159,17 +139,17 @@ FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, 
 {
 	enum { N = 1 << 20 };
 	static const size_t sizes[] = {1, 10, FL_STREAM_LIMIT, 3, FL_STREAM_LIMIT + 1, 0, 300000, 20000};
-	char *bytes = pattern(N), *got = malloc(N);
+	char *bytes = fl_test_pattern(N), *got = malloc(N);
 	size_t at = 0;
 	struct sender to = {b, bytes, N, 30000, true};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
 	FL_EACH (i, sizes) {
 		FL_RC(fl_stream_read_exactly(a, got, sizes[i]), sizes[i]);
-		is_pattern(got, at, sizes[i]);
+		fl_test_is_pattern(got, at, sizes[i]);
 		at += sizes[i];
 	}
 	FL_RC(fl_stream_read_exactly(a, got, N), N - at); /* fewer: the end */
-	is_pattern(got, at, N - at);
+	fl_test_is_pattern(got, at, N - at);
 	FL_RC(fl_stream_read_exactly(a, got, N), 0);
 	FL_RC(fl_stream_read_exactly(a, got, 1), 0);
 	FL_RC(fl_stream_read(a, got, 1), 0);
@@ -265,52 +245,43 @@ static int other(void *unused)
 	return 0;
 }
 
-static void eager_writer(fl_stream *a, fl_stream *b)
+typedef void eager_step(fl_stream *a, fl_stream *b);
+
+static void write_one(fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	other_ran = false;
-	fl_fiber *f = fl_test_start(other, NULL);
-	for (int i = 0; i < 200; i++) {
-		FL_OK(fl_stream_write(a, "x", 1));
-		FL_RC(fl_stream_try_read(b, got, 1), 1);
-	}
-	FL_CHECK(other_ran);
-	FL_OK(fl_test_join(f));
+	FL_OK(fl_stream_write(a, "x", 1));
+	FL_RC(fl_stream_try_read(b, got, 1), 1);
 }
 
-static void eager_reader(fl_stream *a, fl_stream *b)
+static void read_one(fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	other_ran = false;
-	fl_fiber *f = fl_test_start(other, NULL);
-	for (int i = 0; i < 200; i++) {
-		FL_RC(fl_stream_try_write(a, "x", 1), 1);
-		FL_RC(fl_stream_read(b, got, 1), 1);
-	}
-	FL_CHECK(other_ran);
-	FL_OK(fl_test_join(f));
+	FL_RC(fl_stream_try_write(a, "x", 1), 1);
+	FL_RC(fl_stream_read(b, got, 1), 1);
 }
 
 /* Of what came at once. */
-static void eager_reader_of_lines(fl_stream *a, fl_stream *b)
+static void read_line(fl_stream *a, fl_stream *b)
 {
-	char lines[200], got[8];
-	memset(lines, '\n', sizeof lines);
-	other_ran = false;
-	fl_fiber *f = fl_test_start(other, NULL);
-	FL_OK(fl_stream_write(a, lines, sizeof lines));
-	for (size_t i = 0; i < sizeof lines; i++)
-		FL_RC(fl_stream_read_line(b, got, sizeof got), 1);
-	FL_CHECK(other_ran);
-	FL_OK(fl_test_join(f));
+	char got[8];
+	FL_RC(fl_stream_read_line(b, got, sizeof got), 1);
 }
 
-FL_TEST(stream_that_is_always_ready_lets_others_run)
+/* A Unix socket: what was written is there at once. */
+FL_TEST_WITH(stream_that_is_always_ready_lets_others_run, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
-	static fl_test_two_streams *const ways[] = {eager_writer, eager_reader, eager_reader_of_lines};
-	for (int i = 0; i < 3; i++) {
-		fl_test_two_streams *way = ways[i];
-		/* What was written is there at once. */
-		fl_test_leaves_nothing(fl_test_unix_pair, &way);
+	static eager_step *const steps[] = {write_one, read_one, read_line};
+	char lines[200];
+	memset(lines, '\n', sizeof lines);
+	FL_EACH (i, steps) {
+		other_ran = false;
+		fl_fiber *f = fl_test_start(other, NULL);
+		if (steps[i] == read_line)
+			FL_OK(fl_stream_write(a, lines, sizeof lines));
+		for (size_t n = 0; n < sizeof lines; n++)
+			steps[i](a, b);
+		FL_CHECK(other_ran);
+		FL_OK(fl_test_join(f));
 	}
 }

@@ -4,19 +4,11 @@
 
 enum { MUCH = 24 << 20 }; /* more than the sockets of both sides take */
 
-static char byte_at(size_t i)
-{
-	return (char)(i * 7 + i / 251);
-}
-
 static const char *much(void)
 {
 	static char *bytes;
-	if (!bytes) {
-		bytes = malloc(MUCH);
-		for (size_t i = 0; i < MUCH; i++)
-			bytes[i] = byte_at(i);
-	}
+	if (!bytes)
+		bytes = fl_test_pattern(MUCH);
 	return bytes;
 }
 
@@ -321,6 +313,18 @@ FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream 
 		fl_fiber_cancel(f);
 		FL_RC(fl_test_join(f), -ECANCELED);
 	}
+}
+
+/* Bytes come before a cancelled read has run: the next read gets them. */
+FL_TEST_WITH(stream_read_cancelled_as_bytes_come, fl_test_each_kind, fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	fl_fiber *f = fl_test_start(plain_read, a);
+	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_IN));
+	fl_fiber_cancel(f);
+	FL_RC(fl_stream_try_write(b, "x", 1), 1);
+	FL_RC(fl_test_join(f), -ECANCELED);
+	FL_RC(fl_stream_read(a, got, sizeof got), 1);
 }
 
 /* Nothing comes, and no end either: the deadline ends the read, and leaves the stream as it was. */

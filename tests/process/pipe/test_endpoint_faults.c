@@ -17,20 +17,7 @@ static int bare_connect(const char *path)
 	return fd;
 }
 
-static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
-{
-	return fault;
-}
-
-static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
-{
-	return fault;
-}
-
-static int failing_set_mode(const char *path, unsigned mode)
-{
-	return fault;
-}
+static int fault;
 
 static ssize_t failing_send(int socket, const struct msghdr *message, int flags)
 {
@@ -45,37 +32,29 @@ static ssize_t failing_receive(int socket, struct msghdr *message, int flags)
 static void no_faults(void)
 {
 	(void)fl_test_net_faults_end();
-	(void)fl_test_name_faults_end();
 	(void)fl_test_fd_faults_end();
 }
 
 FL_TEST(endpoint_create_faults)
 {
 	FL_NET_FAULTS();
-	FL_RESOLVE_FAULTS();
 	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
 	FL_EACH (i, of_socket) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
+		fl_test_fails(CALL(socket), of_socket[i][0]);
 		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
-	no_faults();
 	static const int of_bind[] = {-EACCES, -EROFS};
 	FL_EACH (i, of_bind) {
-		fault = of_bind[i];
-		fl__net_sys.bind = failing_bind;
+		fl_test_fails(CALL(bind), of_bind[i]);
 		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
 	}
-	no_faults();
-	fl__unix_sys.set_mode = failing_set_mode;
+	fl_test_fails(CALL(set_mode), -EROFS);
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -EROFS);
 	assert_false(fl_test_path_is_there(&p));
-	no_faults();
-	fl__net_sys.listen = failing_listen;
-	fault = -ENOBUFS;
+	fl_test_fails(CALL(listen), -ENOBUFS);
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOMEM);
 	assert_false(fl_test_path_is_there(&p));
 	assert_null(o);
@@ -94,11 +73,10 @@ FL_TEST(endpoint_accept_faults)
 	unsigned before = fl_test_fds();
 	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	int fd = bare_connect(p.name);
-	fl__net_sys.accept = failing_accept;
 	static const int of_accept[][2] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
 	FL_EACH (i, of_accept) {
-		fault = of_accept[i][0];
+		fl_test_fails(CALL(accept), of_accept[i][0]);
 		FL_RC(fl_endpoint_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
@@ -107,8 +85,7 @@ FL_TEST(endpoint_accept_faults)
 	FL_OK(close(fd));
 	/* between the accept and the hello: the client gets the end */
 	pipe = NULL;
-	fl__net_sys.get_struct = failing_struct;
-	fault = -ENOBUFS;
+	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	fd = bare_connect(p.name);
 	FL_RC(fl_endpoint_accept(o, &pipe), -ENOMEM);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
@@ -185,23 +162,19 @@ FL_TEST(endpoint_find_faults)
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.region = region}));
 	FL_EACH (i, of_socket) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
+		fl_test_fails(CALL(socket), of_socket[i][0]);
 		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe),
 		      of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
-	no_faults();
-	fl__net_sys.connect = failing_connect;
 	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
 	FL_EACH (i, of_connect) {
-		fault = of_connect[i];
+		fl_test_fails(CALL(connect), of_connect[i]);
 		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_connect[i]);
 	}
-	fault = -EAGAIN; /* the backlog is full */
+	fl_test_fails(CALL(connect), -EAGAIN); /* the backlog is full */
 	FL_RC(fl_endpoint_connect_until(p.name, NULL, &found, &pipe, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	no_faults();
-	fl__net_sys.get_struct = failing_struct;
-	fault = -ENOBUFS;
+	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
 	fl__fd_sys.receive = failing_receive;
