@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for several fibers: asyncio's wait and as_completed. */
+#include "fl_completed.h"
 #include "fl_faults.h"
 #include "fl_members.h"
 
@@ -224,110 +225,102 @@ FL_TEST_WITH(fibers_wait_for_the_same_twice, fl_test_body_in_loop, void)
 
 /* One after another. */
 
-FL_TEST_WITH(completed_hands_out_in_the_order_of_the_ends, fl_test_body_in_loop, void)
+static struct {
+	fl_event *gates;
+	fl_fiber **f;
+	size_t n;
+} things;
+
+static void things_begin(size_t n)
 {
-	static const size_t order[N] = {2, 0, 3, 1};
-	crowd w;
-	size_t i = 77;
-	FL_SCOPED(fl_as_completed) *done = NULL;
-	crowd_start(&w);
-	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
-	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN && i == 77);
-	for (int k = 0; k < N; k++) {
-		fl_event_set(&w.gates[order[k]]);
-		if (k == 1)
-			fl_test_settle(); /* it has ended before the wait */
-		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == order[k]);
-		FL_OK(fl_fiber_try_join(w.f[i], NULL));
+	things.gates = calloc(n, sizeof *things.gates);
+	things.f = calloc(n, sizeof(fl_fiber *));
+	things.n = n;
+	FL_CHECK(things.gates && things.f);
+	for (size_t i = 0; i < n; i++)
+		things.f[i] = fl_test_start(waits_for, &things.gates[i]);
+	fl_test_settle();
+}
+
+static void things_end(size_t i)
+{
+	fl_event_set(&things.gates[i]);
+	fl_test_settle();
+}
+
+static int things_create(fl_as_completed **c, const size_t *which, size_t n)
+{
+	fl_fiber **of = calloc(n + 1, sizeof(fl_fiber *));
+	FL_CHECK(of != NULL);
+	for (size_t i = 0; i < n; i++)
+		of[i] = things.f[which ? which[i] : i];
+	const int rc = fl_fibers_as_completed_create(c, of, n);
+	free(of);
+	return rc;
+}
+
+/* It has ended completely: a join does not wait. */
+static void things_join(size_t i)
+{
+	FL_OK(fl_fiber_try_join(things.f[i], NULL));
+	things.f[i] = NULL;
+}
+
+static void things_finish(void)
+{
+	for (size_t i = 0; i < things.n; i++) {
+		fl_event_set(&things.gates[i]);
+		if (things.f[i])
+			FL_OK(fl_test_join(things.f[i]));
 	}
-	FL_RC(fl_as_completed_next(done, &i), -ENODATA);
-	FL_RC(fl_as_completed_try_next(done, &i), -ENODATA);
-	FL_RC(fl_as_completed_next_until(done, &i, 0, NULL), -ENODATA);
+	free(things.gates);
+	free(things.f);
 }
 
-FL_TEST_WITH(completed_begins_with_those_that_had_ended, fl_test_body_in_loop, void)
+/* Fibers that are joined in the end, and as the iteration returns them. */
+static const completed_kind kinds[] = {
+    {things_begin, things_end, things_create, NULL, things_finish},
+    {things_begin, things_end, things_create, things_join, things_finish},
+};
+
+FL_TEST_WITH(fibers_completed_in_order, fl_test_body_in_loop, void)
 {
-	crowd w;
-	size_t i;
-	FL_SCOPED(fl_as_completed) *done = NULL, *none = NULL;
-	crowd_start(&w);
-	fl_event_set(&w.gates[3]);
-	fl_event_set(&w.gates[1]);
-	fl_test_settle();
-	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
-	fl_event_set(&w.gates[0]);
-	fl_test_settle();
-	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 1);
-	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 3);
-	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 0);
-	FL_RC(fl_as_completed_try_next(done, &i), -EAGAIN);
-	FL_OK(fl_fibers_as_completed_create(&none, NULL, 0));
-	FL_RC(fl_as_completed_next(none, &i), -ENODATA);
-	crowd_join(&w);
-	FL_RC(fl_as_completed_next(done, &i), -ENODATA); /* the last was joined without it */
+	FL_EACH (i, kinds)
+		completed_in_order(&kinds[i]);
 }
 
-/* Each fiber is in the array twice. Two have ended before the create, the others end after it. */
-static int each_twice(void *joins)
+FL_TEST_WITH(fibers_completed_of_none, fl_test_body_in_loop, void)
 {
-	crowd w;
-	bool seen[N] = {false};
-	size_t i, n = 0;
-	FL_SCOPED(fl_as_completed) *done = NULL;
-	crowd_start(&w);
-	fl_event_set(&w.gates[0]);
-	fl_event_set(&w.gates[N - 1]);
-	fl_test_settle();
-	fl_fiber *twice[2 * N];
-	for (int k = 0; k < 2 * N; k++)
-		twice[k] = w.f[k % N];
-	FL_OK(fl_fibers_as_completed_create(&done, twice, 2 * N));
-	for (int k = 1; k < N - 1; k++)
-		fl_event_set(&w.gates[k]);
-	for (; fl_as_completed_next(done, &i) == 0; n++) {
-		FL_CHECK(i < N && !seen[i]);
-		seen[i] = true;
-		if (joins)
-			FL_OK(fl_fiber_try_join(twice[i], NULL));
-	}
-	FL_CHECK(n == N && fl_as_completed_try_next(done, &i) == -ENODATA);
-	if (!joins)
-		crowd_join(&w);
-	return 0;
+	completed_of_none(&kinds[0]);
 }
 
-FL_TEST(completed_returns_a_duplicate_once)
+FL_TEST_WITH(fibers_completed_returns_a_duplicate_once, fl_test_body_in_loop, void)
 {
-	fl_test_in_loop(each_twice, NULL);
-	fl_test_in_loop(each_twice, (void *)(uintptr_t) "joins");
+	FL_EACH (i, kinds)
+		completed_with_duplicates(&kinds[i]);
 }
 
-FL_TEST_WITH(completed_next_answers, fl_test_body_in_loop, void)
+FL_TEST_WITH(fibers_completed_in_time, fl_test_body_in_loop, void)
 {
-	crowd w;
-	size_t i = 77;
+	FL_EACH (i, kinds)
+		completed_in_time(&kinds[i]);
+}
+
+FL_TEST_WITH(fibers_completed_of_many, fl_test_body_in_loop, void)
+{
+	completed_of_many(&kinds[1], fl_test_scaled(10000));
+}
+
+FL_TEST_WITH(completed_without_memory, fl_test_body_in_loop, void)
+{
+	fl_fiber *f = fl_test_start(returns, RC(0));
 	fl_as_completed *done = NULL;
-	crowd_start(&w);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
+		FL_RC(fl_fibers_as_completed_create(&done, &f, 1), -ENOMEM);
 	}
-	FL_OK(fl_fibers_as_completed_create(&done, w.f, N));
-	FL_RC(fl_as_completed_next_until(done, &i, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_as_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_as_completed_next_until(done, &i, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_as_completed_next(done, &i) == -ECANCELED && i == 77);
-		fl_event_set(&w.gates[1]);
-		fl_test_settle();
-		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == 1);
-	}
-	fl_as_completed_free(done);
-	fl_as_completed_free(NULL);
-	FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
-	crowd_join(&w);
+	FL_CHECK(fl_test_join(f) == 0 && done == NULL);
 }
 
 typedef struct consumer {
@@ -363,10 +356,8 @@ FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
 	FL_OK(fl_event_wait(&t.asked));
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
-	FL_PANICS(FL_CHECK(fl_as_completed_next(t.done, &t.index) == 0));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_as_completed_next") == 0 && fl_test_panic.object == t.done);
-	FL_PANICS(fl_as_completed_free(t.done));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_as_completed_free") == 0);
+	FL_PANICS_OF("fl_as_completed_next", t.done, FL_OK(fl_as_completed_next(t.done, &t.index)));
+	FL_PANICS_OF("fl_as_completed_free", t.done, fl_as_completed_free(t.done));
 	fl_event_set(&w.gates[3]);
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == 0 && t.index == 3);
 	fl_as_completed_free(t.done);
@@ -459,39 +450,6 @@ FL_TEST_WITH(completed_after_the_locals_ended, fl_test_body_in_loop, void)
 	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
 }
 
-/* Counts steps, not time: 10,000 fibers end in a given order, each is handed out once. */
-
-typedef struct turn {
-	fl_event gate;
-	fl_fiber *f;
-	bool seen;
-} turn;
-
-FL_TEST_WITH(completed_of_many, fl_test_body_in_loop, void)
-{
-	const size_t n = fl_test_scaled(10000), stride = 7919 % n;
-	turn *t = calloc(n, sizeof *t);
-	fl_fiber **f = calloc(n, sizeof(fl_fiber *));
-	FL_SCOPED(fl_as_completed) *done = NULL;
-	FL_CHECK(t && f);
-	for (size_t i = 0; i < n; i++)
-		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
-	fl_test_settle();
-	FL_OK(fl_fibers_as_completed_create(&done, f, n));
-	for (size_t k = 0, at = 0; k < n; k++) {
-		size_t i;
-		at = (at + stride) % n;
-		fl_event_set(&t[at].gate);
-		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == at && !t[i].seen);
-		t[i].seen = true;
-	}
-	FL_CHECK(fl_fibers_wait(f, n, FL_ALL_ENDED) == (int)n);
-	for (size_t i = 0; i < n; i++)
-		FL_OK(fl_fiber_try_join(f[i], NULL));
-	free(t);
-	free(f);
-}
-
 /*
  * A child of a group is freed at its end, even while a fiber waits for it; the next fiber has its
  * memory.
@@ -508,7 +466,7 @@ static int makes_itself_known(void *arg)
 	return fl_event_wait(&k->gate);
 }
 
-static int child_of_a_group(void *unused)
+FL_TEST_WITH(completed_of_a_child_of_a_group, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event later = FL_EVENT_INIT;
@@ -530,10 +488,5 @@ static int child_of_a_group(void *unused)
 	}
 	fl_event_set(&later);
 	FL_CHECK(fl_as_completed_next_until(of_next, &i, fl_after(FL_S(60)), NULL) == 0 && i == 0);
-	return fl_test_join(next);
-}
-
-FL_TEST(completed_of_a_child_of_a_group)
-{
-	fl_test_in_loop(child_of_a_group, NULL);
+	FL_OK(fl_test_join(next));
 }

@@ -6,6 +6,7 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
+#include "fl_order.h"
 #include "fl_poller.h"
 #include "fl_queued.h"
 
@@ -157,14 +158,11 @@ FL_TEST(loop_free_where_it_may_not)
 	FL_NEEDS(FL_TEST_EVENTFD);
 	void (*const cases[])(void *) = {run_then_free_elsewhere, run_and_free_inside, free_another_inside};
 	for (int i = 0; i < 3; i++) {
-		char text[512];
 #ifdef FL__TSAN
 		if (i == 0)
 			continue; /* no threads in the child of a process that had some */
 #endif
-		int status = fl_test_child(cases[i], NULL, text, sizeof text);
-		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-		assert_non_null(strstr(text, "fl_loop_free"));
+		fl_test_child_dies(cases[i], NULL, SIGABRT, "fl_loop_free");
 	}
 }
 
@@ -229,10 +227,7 @@ static void run_and_forget(void *unused)
 FL_TEST(loop_run_panics_about_a_forgotten_fiber)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
-	char text[512];
-	int status = fl_test_child(run_and_forget, NULL, text, sizeof text);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	assert_non_null(strstr(text, "neither joined nor detached"));
+	fl_test_child_dies(run_and_forget, NULL, SIGABRT, "neither joined nor detached");
 }
 
 /* fl_loop_cancel: of all fibers that exist now. */
@@ -271,44 +266,34 @@ FL_TEST(loop_cancel_reaches_existing_fibers)
 }
 
 /* Calls. */
-static char order[64];
-
-static void write_letter(void *letter)
-{
-	size_t n = strlen(order);
-	FL_CHECK(n + 1 < sizeof order);
-	order[n] = *(const char *)letter;
-	order[n + 1] = '\0';
-}
-
 static char letters[] = "abcdef";
 
 static void call_again(void *l)
 {
-	write_letter(&letters[5]);
-	FL_OK(fl_loop_post(l, write_letter, &letters[4]));
-	write_letter(&letters[3]);
+	note('f');
+	FL_OK(fl_loop_post(l, call_note, &letters[4]));
+	note('d');
 }
 
 static int call_some(void *unused)
 {
 	fl_loop *l = fl_loop_current();
-	FL_CHECK(strcmp(order, "a") == 0); /* of the loop that did not run yet */
-	FL_OK(fl_loop_post(l, write_letter, &letters[1]));
+	NOTED("a"); /* of the loop that did not run yet */
+	FL_OK(fl_loop_post(l, call_note, &letters[1]));
 	FL_OK(fl_loop_post(l, call_again, l));
-	FL_OK(fl_loop_post(l, write_letter, &letters[2]));
-	FL_CHECK(strcmp(order, "a") == 0); /* in a later turn */
+	FL_OK(fl_loop_post(l, call_note, &letters[2]));
+	NOTED("a"); /* in a later turn */
 	while (strlen(order) < 6)
 		fl_fiber_yield();
-	FL_CHECK(strcmp(order, "abfdce") == 0);
+	NOTED("abfdce");
 	return 0;
 }
 
 FL_TEST(loop_call_in_order_on_a_later_turn)
 {
-	order[0] = '\0';
+	note_nothing();
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_post(l, call_note, &letters[0]));
 	FL_OK(fl_loop_run_on(l, call_some, NULL));
 	fl_loop_free(l);
 }
@@ -350,24 +335,24 @@ FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 FL_TEST(loop_call_without_memory)
 {
 	FL_FAULTS();
-	order[0] = '\0';
+	note_nothing();
 	fl_loop *l = fl_test_loop();
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_loop_post(l, write_letter, &letters[0]), -ENOMEM);
+	FL_RC(fl_loop_post(l, call_note, &letters[0]), -ENOMEM);
 	FL_CHECK(fl_test_faults_end() == 0);
 	fl_loop_free(l);
-	assert_string_equal(order, "");
+	NOTED("");
 }
 
 /* Calls that are pending when the loop is freed are made. */
 FL_TEST(loop_free_makes_the_calls_that_are_pending)
 {
-	order[0] = '\0';
+	note_nothing();
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
-	FL_OK(fl_loop_post(l, write_letter, &letters[1]));
+	FL_OK(fl_loop_post(l, call_note, &letters[0]));
+	FL_OK(fl_loop_post(l, call_note, &letters[1]));
 	fl_loop_free(l);
-	assert_string_equal(order, "ab");
+	NOTED("ab");
 }
 
 static void call_that_sleeps(void *unused)
@@ -378,7 +363,7 @@ static void call_that_sleeps(void *unused)
 static int post_when_cancelled(void *unused)
 {
 	int rc = fl_sleep(FL_S(3600));
-	FL_OK(fl_loop_post(fl_loop_current(), write_letter, &letters[0]));
+	FL_OK(fl_loop_post(fl_loop_current(), call_note, &letters[0]));
 	return rc;
 }
 
@@ -392,11 +377,11 @@ static int leave_both(void *unused)
 
 FL_TEST(loop_free_makes_the_calls_of_ending_fibers_while_another_waits)
 {
-	order[0] = '\0';
+	note_nothing();
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_run_on(l, leave_both, NULL));
 	fl_loop_free(l);
-	assert_string_equal(order, "a");
+	NOTED("a");
 }
 
 /*
@@ -523,7 +508,7 @@ static void use_in_child(void *l)
 	FL_CHECK(fl_loop_current() == NULL);
 	FL_RC(fl_loop_run_on(l, return_number, &number), -EOWNERDEAD);
 	FL_RC(fl_loop_run_once(l, &deadline), -EOWNERDEAD);
-	FL_RC(fl_loop_post(l, write_letter, &letters[0]), -EOWNERDEAD);
+	FL_RC(fl_loop_post(l, call_note, &letters[0]), -EOWNERDEAD);
 	FL_RC(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL), -EOWNERDEAD);
 	FL_RC(fl_loop_watch_change(&inherited, 0), -EOWNERDEAD);
 	fl_loop_watch_stop(&inherited);
@@ -650,16 +635,16 @@ static int without_a_signal_stack(void *unused)
 	int number = 4;
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
 	FL_OK(sigaltstack(&none, &before)); /* of a sanitizer */
-	order[0] = '\0';
+	note_nothing();
 	FL_FAULTS();
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_post(l, call_note, &letters[0]));
 	fl__sys.map = no_map;
 	FL_RC(fl_loop_run_on(l, return_number, &number), -ENOMEM);
 	int64_t deadline;
 	FL_RC(fl_loop_run_once(l, &deadline), -ENOMEM);
 	fl_loop_free(l); /* the call is lost */
-	FL_CHECK(strcmp(order, "") == 0);
+	NOTED("");
 	(void)fl_test_faults_end();
 	FL_OK(fl_loop_create(&l, NULL));
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);

@@ -456,7 +456,7 @@ FL_TASK_STATIC(add_one, unsigned *, unsigned)
 
 /* In the fibers of another loop. */
 
-static int use_another(void *unused)
+FL_TEST_WITH(loop_executor_is_used_by_the_fibers_of_another_loop, fl_test_body_in_loop, void)
 {
 	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
@@ -465,10 +465,5 @@ static int use_another(void *unused)
 	FL_OK(fl_loop_executor_create(&e, NULL));
 	FL_OK(add_one_submit(e, &sum, &f));
 	FL_CHECK(add_one_get(f, &result) == 0 && result == 5);
-	return fl_executor_join(e);
-}
-
-FL_TEST(loop_executor_is_used_by_the_fibers_of_another_loop)
-{
-	fl_test_in_loop(use_another, NULL);
+	FL_OK(fl_executor_join(e));
 }

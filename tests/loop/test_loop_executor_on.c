@@ -189,7 +189,7 @@ static void free_here(void *arg)
 	fl_event_set(&c->called);
 }
 
-static int use_callbacks(void *unused)
+FL_TEST_WITH(loop_executor_on_join_in_a_callback_is_edeadlk, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
@@ -210,12 +210,7 @@ static int use_callbacks(void *unused)
 	FL_OK(fl_loop_post(l, free_here, &by_call));
 	fl_loop_timer_start(l, &timer, 0, free_here, &by_timer);
 	FL_OK(fl_event_wait(&by_call.called));
-	return fl_event_wait(&by_timer.called);
-}
-
-FL_TEST(loop_executor_on_join_in_a_callback_is_edeadlk)
-{
-	fl_test_in_loop(use_callbacks, NULL);
+	FL_OK(fl_event_wait(&by_timer.called));
 }
 
 static void free_with_task(void *arg)
@@ -241,10 +236,7 @@ static void run_free_in_callback(void *unused)
 FL_TEST(loop_executor_on_free_in_a_callback_panics)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
-	char text[512];
-	int status = fl_test_child(run_free_in_callback, NULL, text, sizeof text);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	assert_non_null(strstr(text, "fl_executor_free"));
+	fl_test_child_dies(run_free_in_callback, NULL, SIGABRT, "fl_executor_free");
 }
 
 /* An initializer that holds on. */
@@ -392,8 +384,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	FL_OK(square_submit(e, 7, &g));
 	FL_RC(fl_executor_join(e), -EDEADLK); /* no other thread would drive it */
 	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
-	FL_PANICS(fl_executor_free(e));
-	assert_string_equal(fl_test_panic.function, "fl_executor_free");
+	FL_PANICS_OF("fl_executor_free", e, fl_executor_free(e));
 	int rc;
 	while ((rc = fl_executor_try_join(e)) == -EBUSY)
 		FL_OK(fl_loop_run_once(l, &deadline));

@@ -5,17 +5,8 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
+#include "fl_order.h"
 #include "fl_queued.h"
-
-static char order[64];
-static size_t noted;
-
-static void note(char c)
-{
-	FL_CHECK(noted < sizeof order - 1);
-	order[noted++] = c;
-	order[noted] = '\0';
-}
 
 /* An object without units, to which one unit at a time can be given. */
 static fl_mutex mutex;
@@ -202,15 +193,14 @@ static int take_in_time(void *arg)
 /* `n` of them, a, b, c, ..., that wait when this returns. */
 static void line_up(const kind *k, taker *takers, int n)
 {
-	noted = 0;
-	order[0] = '\0';
+	note_nothing();
 	k->begin();
 	for (int i = 0; i < n; i++) {
 		takers[i] = (taker){.kind = k, .letter = (char)('a' + i), .rc = 77};
 		takers[i].fiber = fl_test_start(take_in_time, &takers[i]);
 	}
 	fl_test_settle();
-	FL_CHECK(noted == 0);
+	NOTED("");
 }
 
 /* Until it has returned. */
@@ -342,8 +332,7 @@ static void timed_out(const kind *k)
 {
 	taker t[4];
 	fl__store_relaxed(&fl_test_ahead, 0);
-	noted = 0;
-	order[0] = '\0';
+	note_nothing();
 	k->begin();
 	for (int i = 0; i < 4; i++) {
 		t[i] = (taker){

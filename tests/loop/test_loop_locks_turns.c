@@ -4,16 +4,7 @@
  * fairness of its locks.
  */
 #include "fl_in_loop.h"
-
-static char order[64];
-static size_t noted;
-
-static void note(char c)
-{
-	FL_CHECK(noted < sizeof order - 1);
-	order[noted++] = c;
-	order[noted] = '\0';
-}
+#include "fl_order.h"
 
 typedef struct taker {
 	char letter;
@@ -33,10 +24,10 @@ static int wait_for_event(void *arg)
 	return 0;
 }
 
-static int set_and_clear(void *unused)
+FL_TEST_WITH(loop_locks_event_cleared_at_once_wakes_all, fl_test_body_in_loop, void)
 {
 	taker t[4];
-	noted = 0;
+	note_nothing();
 	fl_event_init(&event);
 	for (int i = 0; i < 3; i++) {
 		t[i] = (taker){.letter = (char)('a' + i)};
@@ -49,18 +40,13 @@ static int set_and_clear(void *unused)
 	t[3] = (taker){.letter = 'd'}; /* comes after that */
 	t[3].fiber = fl_test_start(wait_for_event, &t[3]);
 	fl_test_settle();
-	FL_CHECK(strcmp(order, "ac") == 0 && t[1].rc == -ECANCELED);
+	NOTED("ac");
+	FL_CHECK(t[1].rc == -ECANCELED);
 	FL_CHECK(fl_fiber_is_alive(t[3].fiber));
 	fl_event_set(&event);
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_test_join(t[i].fiber));
-	FL_CHECK(strcmp(order, "acd") == 0);
-	return 0;
-}
-
-FL_TEST(loop_locks_event_cleared_at_once_wakes_all)
-{
-	fl_test_in_loop(set_and_clear, NULL);
+	NOTED("acd");
 	FL_OK(fl_event_destroy(&event));
 }
 
@@ -78,7 +64,7 @@ static int come(void *arg)
 FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void)
 {
 	taker t[3];
-	noted = 0;
+	note_nothing();
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 3; i++) {
@@ -89,13 +75,13 @@ FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void
 			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	}
 	/* The last party continues, then the others in order. */
-	FL_CHECK(strcmp(order, "cabcab") == 0);
+	NOTED("cabcab");
 }
 
-static int break_barrier(void *unused)
+FL_TEST_WITH(loop_locks_barrier_breaks_by_a_cancel, fl_test_body_in_loop, void)
 {
 	taker t[3];
-	noted = 0;
+	note_nothing();
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int i = 0; i < 2; i++) {
 		t[i] = (taker){.letter = (char)('a' + i)};
@@ -120,12 +106,6 @@ static int break_barrier(void *unused)
 	for (int i = 0; i < 2; i++)
 		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	FL_CHECK(!fl_barrier_is_broken(&barrier));
-	return 0;
-}
-
-FL_TEST(loop_locks_barrier_breaks_by_a_cancel)
-{
-	fl_test_in_loop(break_barrier, NULL);
 	FL_OK(fl_barrier_destroy(&barrier));
 }
 
@@ -202,7 +182,7 @@ FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 	FL_OK(fl_sem_init(&sem, 1));
 	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
 		user three[3];
-		noted = 0;
+		note_nothing();
 		for (int j = 0; j < 3; j++) {
 			three[j] = users[i];
 			three[j].letter = (char)('a' + j);
@@ -212,7 +192,7 @@ FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 			FL_OK(fl_test_join(three[j].fiber));
 		if (strcmp(order, "abcabcabc") != 0)
 			print_error("%zu: %s\n", i, order);
-		FL_CHECK(strcmp(order, "abcabcabc") == 0);
+		NOTED("abcabcabc");
 	}
 	FL_OK(fl_mutex_destroy(&mutex));
 	FL_OK(fl_rmutex_destroy(&rmutex));
@@ -232,9 +212,9 @@ static int pass(void *m)
 	return 0;
 }
 
-static int lock_two_again(void *unused)
+FL_TEST_WITH(loop_locks_mutex_gives_way_after_another, fl_test_body_in_loop, void)
 {
-	noted = 0;
+	note_nothing();
 	fl_mutex_lock(&first);
 	fl_mutex_lock(&second);
 	fl_fiber *waiters[] = {fl_test_start(pass, &first), fl_test_start(pass, &second)};
@@ -246,13 +226,7 @@ static int lock_two_again(void *unused)
 	fl_mutex_unlock(&first);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_test_join(waiters[i]));
-	FL_CHECK(strcmp(order, "fsm") == 0);
-	return 0;
-}
-
-FL_TEST(loop_locks_mutex_gives_way_after_another)
-{
-	fl_test_in_loop(lock_two_again, NULL);
+	NOTED("fsm");
 	FL_OK(fl_mutex_destroy(&first));
 	FL_OK(fl_mutex_destroy(&second));
 }

@@ -94,24 +94,17 @@ static int be_called_in_sleep(int poller, struct epoll_event *events, int n, int
 	return fl_test_real_poller.wait(poller, events, n, deadline);
 }
 
-static int be_called(void *unused)
+FL_TEST_WITH(loop_poller_many_calls_are_one_ring, fl_test_body_in_loop, void)
 {
+	FL_POLLER_FAULTS();
+	made = sleeps = 0;
 	sleeping = fl_loop_current();
 	fl_test_poller_count();
 	fl__poller_sys.wait = be_called_in_sleep;
 	while (made < 300)
 		FL_OK(fl_sleep(FL_MS(1)));
 	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) == 1);
-	return 0;
-}
-
-FL_TEST(loop_poller_many_calls_are_one_ring)
-{
-	FL_POLLER_FAULTS();
-	made = sleeps = 0;
-	fl_test_in_loop(be_called, NULL);
-	assert_int_equal(made, 300);
-	assert_int_equal(fl_test_polled.rings, 1);
+	FL_RC(made, 300);
 }
 
 static void call_while_it_runs(void *over)
@@ -119,21 +112,15 @@ static void call_while_it_runs(void *over)
 	*(uint32_t *)over = 1;
 }
 
-static int call_from_a_fiber(void *unused)
+FL_TEST_WITH(loop_poller_calls_of_its_own_thread_do_not_ring, fl_test_body_in_loop, void)
 {
+	FL_POLLER_FAULTS();
 	uint32_t over = 0;
 	fl_test_poller_count();
 	FL_OK(fl_loop_post(fl_loop_current(), call_while_it_runs, &over));
 	while (!over)
 		fl_fiber_yield();
 	FL_CHECK(fl_test_polled.rings == 0 && fl_test_polled.controls == 0);
-	return 0;
-}
-
-FL_TEST(loop_poller_calls_of_its_own_thread_do_not_ring)
-{
-	FL_POLLER_FAULTS();
-	fl_test_in_loop(call_from_a_fiber, NULL);
 }
 
 /* Interrupted waits, and events for no reason. */

@@ -2,22 +2,7 @@
 /* Sleeping in the fibers of a loop: asyncio's sleep. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-
-static char order[64];
-static size_t noted;
-
-static void note(char c)
-{
-	FL_CHECK(noted < sizeof order - 1);
-	order[noted++] = c;
-	order[noted] = '\0';
-}
-
-static void note_nothing(void)
-{
-	noted = 0;
-	order[0] = '\0';
-}
+#include "fl_order.h"
 
 /* A fiber that notes its letter, three times, and sleeps so long in between. */
 typedef struct sleeper {
@@ -45,13 +30,7 @@ FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_join(s[i].fiber));
-	FL_CHECK(strcmp(order, "abcabcabc") == 0);
-}
-
-static int note_it(void *letter)
-{
-	note(*(const char *)letter);
-	return 0;
+	NOTED("abcabcabc");
 }
 
 FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
@@ -68,7 +47,7 @@ FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 	note('3');
 	FL_OK(fl_test_join(f));
 	FL_OK(fl_sleep(0)); /* alone */
-	FL_CHECK(strcmp(order, "1x2y3") == 0);
+	NOTED("1x2y3");
 }
 
 static int cancel_it(void *fiber)
@@ -77,7 +56,7 @@ static int cancel_it(void *fiber)
 	return 0;
 }
 
-static int sees_cancels(void *unused)
+FL_TEST_WITH(loop_sleep_zero_sees_a_cancel, fl_test_body_in_loop, void)
 {
 	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
@@ -91,12 +70,7 @@ static int sees_cancels(void *unused)
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_sleep_until(0, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
-	return 0;
-}
-
-FL_TEST(loop_sleep_zero_sees_a_cancel)
-{
-	fl_test_in_loop(sees_cancels, NULL); /* fl_sleep(), fl_sleep_until(): -ECANCELED */
+	/* fl_sleep(), fl_sleep_until(): -ECANCELED */
 }
 
 /*
@@ -110,7 +84,7 @@ FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_l
 	fl_fiber_cancel(fl_fiber_current());
 	fl_fiber *other = fl_test_start(note_it, &x);
 	FL_RC(fl_sleep(0), -ECANCELED);
-	FL_CHECK(strcmp(order, "x") == 0);
+	NOTED("x");
 	FL_OK(fl_test_join(other));
 }
 
@@ -162,8 +136,10 @@ static int sleep_and_note(void *arg)
 	return 0;
 }
 
-static int in_order_of_time(void *unused)
+FL_TEST_WITH(loop_sleep_wakes_in_the_order_of_time, fl_test_body_in_loop, void)
 {
+	FL_FAULTS();
+	fl_test_clock_ours();
 	const int64_t hour = fl_after(FL_S(3600));
 	sleeper s[] = {{.letter = 'c', .ns = hour + 3},
 	               {.letter = 'a', .ns = hour + 1},
@@ -173,19 +149,11 @@ static int in_order_of_time(void *unused)
 	for (int i = 0; i < 4; i++)
 		s[i].fiber = fl_test_start(sleep_and_note, &s[i]);
 	fl_test_settle();
-	FL_CHECK(noted == 0);
+	NOTED("");
 	fl__store_relaxed(&fl_test_ahead, FL_S(3601));
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_test_join(s[i].fiber));
-	FL_CHECK(strcmp(order, "abcd") == 0);
-	return 0;
-}
-
-FL_TEST(loop_sleep_wakes_in_the_order_of_time)
-{
-	FL_FAULTS();
-	fl_test_clock_ours();
-	fl_test_in_loop(in_order_of_time, NULL);
+	NOTED("abcd");
 }
 
 static int sleep_for_ever(void *unused)

@@ -58,8 +58,10 @@ FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, 
 }
 
 /* Not before their time, by a clock that goes when the test says so. */
-static int fire_in_time(void *unused)
+FL_TEST_WITH(loop_timers_fire_in_time, fl_test_body_in_loop, void)
 {
+	FL_FAULTS();
+	fl_test_clock_ours();
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[4] = {{{0}}};
 	int64_t now = fl_now();
@@ -91,14 +93,6 @@ static int fire_in_time(void *unused)
 	fl_test_look();
 	FL_CHECK(n_fired == 3);
 	fl_loop_timer_cancel(l, &t[3]);
-	return 0;
-}
-
-FL_TEST(loop_timers_fire_in_time)
-{
-	FL_FAULTS();
-	fl_test_clock_ours();
-	fl_test_in_loop(fire_in_time, NULL);
 }
 
 /* In callbacks: started again, another one stopped, freed. */
@@ -195,17 +189,12 @@ static void start_fiber(void *unused)
 	fl_fiber_detach(fl_test_start(wake, unused));
 }
 
-static int be_woken(void *unused)
+FL_TEST_WITH(loop_timers_start_fibers, fl_test_body_in_loop, void)
 {
 	fl_loop_timer t = {0};
 	fl_event_init(&woken);
 	fl_loop_timer_start(fl_loop_current(), &t, fl_after(FL_US(100)), start_fiber, NULL);
-	return fl_event_wait(&woken);
-}
-
-FL_TEST(loop_timers_start_fibers)
-{
-	fl_test_in_loop(be_woken, NULL);
+	FL_OK(fl_event_wait(&woken));
 }
 
 /*
@@ -269,8 +258,10 @@ static void check_model(void)
 	FL_CHECK(started == model_started);
 }
 
-static int churn(void *unused)
+FL_TEST_WITH(loop_timers_ten_thousand_against_a_model, fl_test_body_in_loop, void)
 {
+	FL_FAULTS();
+	fl_test_clock_ours();
 	fl_loop *l = fl_loop_current();
 	random_state = 88172645463325252u;
 	model_now = fl_now();
@@ -294,14 +285,6 @@ static int churn(void *unused)
 	for (int i = 0; i < MOST; i++)
 		fires += model[i].fires;
 	FL_CHECK(fires > 0);
-	return 0;
-}
-
-FL_TEST(loop_timers_ten_thousand_against_a_model)
-{
-	FL_FAULTS();
-	fl_test_clock_ours();
-	fl_test_in_loop(churn, NULL);
 }
 
 /* Those that are started when the loop is freed are forgotten. */

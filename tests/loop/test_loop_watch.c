@@ -265,8 +265,9 @@ static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	freed++;
 }
 
-static int let_it_free_itself(void *unused)
+FL_TEST_WITH(loop_watch_freed_in_its_callback, fl_test_body_in_loop, void)
 {
+	freed = 0;
 	for (unsigned i = 1; i <= 20; i++) {
 		watched *x = malloc(sizeof *x);
 		FL_CHECK(x != NULL);
@@ -276,13 +277,6 @@ static int let_it_free_itself(void *unused)
 		while (freed < i)
 			fl_fiber_yield();
 	}
-	return 0;
-}
-
-FL_TEST(loop_watch_freed_in_its_callback)
-{
-	freed = 0;
-	fl_test_in_loop(let_it_free_itself, NULL);
 }
 
 /* What it answers. */

@@ -197,12 +197,9 @@ FL_TEST(timeout_panics_when_it_is_not_the_scope)
 	fl_cancel_token other = FL_CANCEL_TOKEN_INIT;
 	fl_timeout_begin(&t, 0);
 	fl_cancel_token *scope = fl_cancel_scope_set(&other);
-	FL_PANICS(FL_IGNORE(fl_timeout_end(&t, 0)));
-	assert_string_equal(fl_test_panic.function, "fl_timeout_end");
-	assert_ptr_equal(fl_test_panic.object, &t);
+	FL_PANICS_OF("fl_timeout_end", &t, FL_IGNORE(fl_timeout_end(&t, 0)));
 	(void)fl_cancel_scope_set(scope);
-	FL_PANICS(fl_timeout_begin(&t, 0));
-	assert_string_equal(fl_test_panic.function, "fl_timeout_begin");
+	FL_PANICS_OF("fl_timeout_begin", &t, fl_timeout_begin(&t, 0));
 	fl_timeout_begin(&inner, 0);
 	FL_PANICS(FL_IGNORE(fl_timeout_end(&t, 0)));
 	FL_OK(fl_timeout_end(&inner, 0));
@@ -226,8 +223,7 @@ FL_TEST(timeout_panics_when_it_is_of_another_context)
 	fl_thread t;
 	fl_test_go(&t, begin_and_end, NULL);
 	FL_OK(fl_event_wait(&begun));
-	FL_PANICS(FL_IGNORE(fl_timeout_end(&elsewhere, 0)));
-	assert_string_equal(fl_test_panic.function, "fl_timeout_end");
+	FL_PANICS_OF("fl_timeout_end", &elsewhere, FL_IGNORE(fl_timeout_end(&elsewhere, 0)));
 	fl_event_set(&go);
 	fl_test_end(&t);
 }

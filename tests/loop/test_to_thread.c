@@ -197,18 +197,13 @@ static errand cancelled_errand(fl_fiber_function *run)
 	return e;
 }
 
-static int cancels_one_that_runs(void *unused)
+FL_TEST_WITH(to_thread_cancelled_waits_for_its_end, fl_test_body_in_loop, void)
 {
 	errand e = cancelled_errand(wait_for_ever);
 	FL_CHECK(e.rc == -ECANCELED && e.result == -ECANCELED);
 	e = cancelled_errand(finish_all_the_same);
 	FL_CHECK(e.rc == 0 && e.result == 11); /* what was done is not lost */
-	return 0;
-}
-
-FL_TEST(to_thread_cancelled_waits_for_its_end)
-{
-	fl_test_in_loop(cancels_one_that_runs, NULL); /* fl_to_thread_until(): -ECANCELED */
+					       /* fl_to_thread_until(): -ECANCELED */
 }
 
 FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
@@ -232,7 +227,7 @@ FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 	fl_cancel_token_destroy(&stop);
 }
 
-static int times_out(void *unused)
+FL_TEST_WITH(to_thread_times_out, fl_test_body_in_loop, void)
 {
 	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
 	FL_OK(do_errand(&e));
@@ -245,12 +240,7 @@ static int times_out(void *unused)
 	e = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
 	FL_OK(do_errand(&e));
 	FL_CHECK(e.rc == -ECANCELED && fl_timeout_end(&t, e.rc) == -ETIMEDOUT);
-	return 0;
-}
-
-FL_TEST(to_thread_times_out)
-{
-	fl_test_in_loop(times_out, NULL); /* fl_to_thread_until(): -ETIMEDOUT */
+	/* fl_to_thread_until(): -ETIMEDOUT */
 }
 
 /* All threads are busy: a pending call is given up at once, and never made. */

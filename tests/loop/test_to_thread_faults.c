@@ -66,8 +66,9 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 	return -EAGAIN;
 }
 
-static int without_memory(void *unused)
+FL_TEST_WITH(to_thread_without_memory, fl_test_body_in_loop, void)
 {
+	FL_FAULTS();
 	int five = 5, result = 77, rc = -ENOMEM;
 	unsigned failed = 0;
 	fl__sys.alloc = few_allocs;
@@ -79,30 +80,18 @@ static int without_memory(void *unused)
 		failed += rc != 0;
 	}
 	FL_CHECK(failed > 2 && result == 5);
-	return 0;
+	/* fl_to_thread(): -ENOMEM */
 }
 
-FL_TEST(to_thread_without_memory)
+FL_TEST_WITH(to_thread_without_threads, fl_test_body_in_loop, void)
 {
 	FL_FAULTS();
-	fl_test_in_loop(without_memory, NULL); /* fl_to_thread(): -ENOMEM */
-}
-
-static int without_threads(void *unused)
-{
 	int five = 5, result = 77;
 	fl__sys.thread_create = no_thread;
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	/* It is not broken by that. */
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
-	return 0;
-}
-
-FL_TEST(to_thread_without_threads)
-{
-	FL_FAULTS();
-	fl_test_in_loop(without_threads, NULL);
 }
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)

@@ -587,8 +587,7 @@ FL_TEST(process_daemon_of_an_ended_thread_ends_with_the_process_beside_a_forked_
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(pipe2(f.daemon_ends, O_CLOEXEC));
 	FL_OK(pipe2(f.child_goes, O_CLOEXEC));
-	const int status = fl_test_child(start_daemon_and_die, &f, NULL, 0);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	fl_test_child_dies(start_daemon_and_die, &f, SIGKILL, NULL);
 	FL_OK(close(f.daemon_ends[1]));
 	assert_int_equal(read(f.daemon_ends[0], &c, 1), 0);
 	FL_OK(close(f.child_goes[0]));

@@ -73,6 +73,20 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 }
 
 /*
+ * `function(arg)` ends its child by that signal, and has printed `text` on standard error; NULL:
+ * whatever.
+ */
+static inline void fl_test_child_dies(void (*function)(void *arg), void *arg, int signal, const char *text)
+{
+	char said[4096];
+	const int status = fl_test_child(function, arg, text ? said : NULL, sizeof said);
+	if (text && !strstr(said, text))
+		print_error("expected '%s' in: %s\n", text, said);
+	FL_CHECK(!text || strstr(said, text));
+	FL_RC(WIFSIGNALED(status) ? WTERMSIG(status) : 0, signal);
+}
+
+/*
  * Forks, for a function that an executor calls. Returns 0 in the child, which must return, and
  * prints nothing on standard error; in the parent the signal that ended the child, or -1.
  */

@@ -34,11 +34,10 @@ struct seam_sleeper {
 
 static struct fl__sys seam_real;
 static _Thread_local struct seam_fault seam_alloc_fault, seam_thread_fault;
-static long seam_live;              /* allocations that are not freed; atomic */
-static unsigned seam_threads;       /* threads that were started; atomic */
-static unsigned seam_wakes;         /* calls of futex_wake, of all threads; atomic */
-static unsigned seam_lock_sleeps;   /* sleeps for a lock of the library, no waits; atomic */
-static unsigned seam_interruptions; /* futex waits that are to return spuriously; atomic */
+static long seam_live;            /* allocations that are not freed; atomic */
+static unsigned seam_threads;     /* threads that were started; atomic */
+static unsigned seam_wakes;       /* calls of futex_wake, of all threads; atomic */
+static unsigned seam_lock_sleeps; /* sleeps for a lock of the library, no waits; atomic */
 static pthread_mutex_t seam_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seam_sleeper *seam_first; /* guarded by seam_lock */
 
@@ -82,21 +81,8 @@ static int seam_thread_create(pthread_t *thread, const pthread_attr_t *attr, voi
 	return seam_real.thread_create(thread, attr, start, arg);
 }
 
-static bool seam_interrupted(unsigned *left)
-{
-	*left = __atomic_load_n(&seam_interruptions, __ATOMIC_RELAXED);
-	while (*left > 0)
-		if (__atomic_compare_exchange_n(&seam_interruptions, left, *left - 1, true, __ATOMIC_RELAXED,
-		                                __ATOMIC_RELAXED))
-			return true;
-	return false;
-}
-
 static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	unsigned left;
-	if (seam_interrupted(&left))
-		return left % 3 == 0 ? 0 : left % 3 == 1 ? -EINTR : -EAGAIN;
 	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };
 	if (expected != ASLEEP) {
@@ -166,17 +152,6 @@ SEAM_FN unsigned seam_heal(void)
 	unsigned left = seam_alloc_fault.count + seam_thread_fault.count;
 	seam_alloc_fault = seam_thread_fault = (struct seam_fault){0, 0};
 	return left;
-}
-
-/* The next `n` futex waits, of any thread, return at once: spurious wakes, EINTR and EAGAIN. */
-SEAM_FN void seam_interrupt(unsigned n)
-{
-	__atomic_store_n(&seam_interruptions, n, __ATOMIC_RELAXED);
-}
-
-SEAM_FN unsigned seam_interruptions_left(void)
-{
-	return __atomic_load_n(&seam_interruptions, __ATOMIC_RELAXED);
 }
 
 SEAM_FN long seam_live_allocs(void)

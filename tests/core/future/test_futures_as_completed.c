@@ -3,6 +3,7 @@
  * Futures as they end. Fibers: test_fibers_as_completed.c; every kind of executor:
  * test_executor_futures.c.
  */
+#include "fl_completed.h"
 #include "fl_meet.h"
 #include "fl_pool.h"
 
@@ -34,98 +35,91 @@ static void end_some(void *arg)
 	}
 }
 
-/* Checks that the next one is this. */
-static void next_is(fl_as_completed *c, size_t expected)
+/* The cases of every kind. */
+
+static struct {
+	fl_promise **p;
+	fl_future **f;
+	size_t n;
+} things;
+
+static void things_begin(size_t n)
 {
-	size_t index = 77;
-	FL_OK(fl_as_completed_try_next(c, &index));
-	assert_int_equal(index, expected);
+	things.p = calloc(n, sizeof *things.p);
+	things.f = calloc(n, sizeof *things.f);
+	things.n = n;
+	assert_true(things.p && things.f);
+	for (size_t i = 0; i < n; i++)
+		FL_OK(int_promise_create(&things.p[i], NULL, &things.f[i]));
 }
+
+static void things_end(size_t i)
+{
+	if (i % 2 == 0)
+		FL_OK(int_promise_set(things.p[i], 1));
+	else
+		FL_OK(fl_promise_fail(things.p[i], -EIO, "failed"));
+}
+
+static int things_create(fl_as_completed **c, const size_t *which, size_t n)
+{
+	fl_future **of = calloc(n + 1, sizeof *of);
+	assert_non_null(of);
+	for (size_t i = 0; i < n; i++)
+		of[i] = things.f[which ? which[i] : i];
+	const int rc = fl_futures_as_completed_create(c, of, n);
+	free(of);
+	return rc;
+}
+
+static void things_finish(void)
+{
+	for (size_t i = 0; i < things.n; i++) {
+		fl_promise_free(things.p[i]);
+		fl_future_free(things.f[i]);
+	}
+	free(things.p);
+	free(things.f);
+}
+
+static const completed_kind of_futures = {things_begin, things_end, things_create, NULL, things_finish};
 
 FL_TEST(futures_completed_done_ones_first_then_in_their_order)
 {
-	struct some s;
-	begin_some(&s);
-	fl_as_completed_free(s.c);
-	FL_OK(int_promise_set(s.p[3], 1));
-	FL_OK(fl_future_cancel(s.f[1]));
-	FL_OK(fl_futures_as_completed_create(&s.c, s.f, SOME));
-	size_t index = 77;
-	FL_OK(fl_promise_fail(s.p[4], -EIO, "failed"));
-	FL_OK(int_promise_set(s.p[0], 1));
-	next_is(s.c, 1); /* in the order of the array */
-	next_is(s.c, 3);
-	next_is(s.c, 4); /* in that of their ends */
-	FL_OK(fl_as_completed_next(s.c, &index));
-	assert_int_equal(index, 0);
-	FL_RC(fl_as_completed_try_next(s.c, &index), -EAGAIN);
-	fl_promise_free(s.p[2]);
-	s.p[2] = NULL;
-	next_is(s.c, 2);
-	FL_RC(fl_as_completed_try_next(s.c, &index), -ENODATA);
-	FL_RC(fl_as_completed_next(s.c, &index), -ENODATA);
-	FL_RC(fl_as_completed_next_until(s.c, &index, 0, NULL), -ENODATA);
-	end_some(&s);
-}
-
-FL_TEST(futures_completed_duplicates_collapse)
-{
-	struct some s;
-	begin_some(&s);
-	fl_as_completed_free(s.c);
-	fl_future *f[] = {s.f[0], s.f[1], s.f[0], s.f[1], s.f[2], s.f[0]};
-	FL_OK(fl_futures_as_completed_create(&s.c, f, 6));
-	size_t index;
-	for (int i = 2; i >= 0; i--)
-		FL_OK(int_promise_set(s.p[i], i));
-	next_is(s.c, 4);
-	next_is(s.c, 1);
-	next_is(s.c, 0);
-	FL_RC(fl_as_completed_try_next(s.c, &index), -ENODATA);
-	end_some(&s);
+	completed_in_order(&of_futures);
 }
 
 FL_TEST(futures_completed_of_none)
 {
-	FL_SCOPED(fl_as_completed) *c = NULL;
-	size_t index;
-	FL_OK(fl_futures_as_completed_create(&c, NULL, 0));
-	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
-	fl_as_completed_free(NULL);
+	completed_of_none(&of_futures);
+}
+
+FL_TEST(futures_completed_duplicates_collapse)
+{
+	completed_with_duplicates(&of_futures);
 }
 
 FL_TEST(futures_completed_has_one_deadline_for_all)
 {
-	struct some s;
-	begin_some(&s);
-	const int64_t deadline = fl_after(FL_MS(3));
-	size_t index = 77;
-	FL_OK(int_promise_set(s.p[2], 1));
-	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL));
-	assert_int_equal(index, 2);
-	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	FL_OK(int_promise_set(s.p[0], 1));
-	/* An available future is still handed out. */
-	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL));
-	assert_int_equal(index, 0);
-	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
-	end_some(&s);
+	completed_in_time(&of_futures);
 }
 
-FL_TEST(futures_completed_is_cancelled_and_can_be_called_again)
+/* A step does not get slower with their number. */
+FL_TEST(futures_completed_thousands)
+{
+	completed_of_many(&of_futures, fl_test_scaled(100000));
+}
+
+/* A promise that is freed ends its future. */
+FL_TEST(futures_completed_of_broken_promises)
 {
 	struct some s;
 	size_t index = 77;
 	begin_some(&s);
-	FL_RC(fl_as_completed_next_until(s.c, &index, FL_FOREVER, fl_test_requested), -ECANCELED);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(fl_as_completed_next(s.c, &index), -ECANCELED);
-		FL_OK(int_promise_set(s.p[4], 1));
-		FL_OK(fl_as_completed_next(s.c, &index));
-	}
-	assert_int_equal(index, 4);
+	fl_promise_free(s.p[2]);
+	s.p[2] = NULL;
+	FL_OK(fl_as_completed_try_next(s.c, &index));
+	assert_int_equal(index, 2);
 	end_some(&s);
 }
 
@@ -172,8 +166,10 @@ FL_TEST(futures_completed_holds_its_futures)
 		fl_future_free(s.f[i]);
 		s.f[i] = NULL;
 	}
+	size_t index = 77;
 	FL_OK(int_promise_set(s.p[1], 1));
-	next_is(s.c, 1);
+	FL_OK(fl_as_completed_next(s.c, &index));
+	assert_int_equal(index, 1);
 	end_some(&s); /* four are pending */
 }
 
@@ -203,31 +199,6 @@ FL_TEST(futures_completed_next_suspends_only_the_fiber)
 	struct some s;
 	fl_test_meet(
 	    &(fl_test_meeting){.object = &s, .begin = begin_some, .wait = take_all, .wake = end_all, .end = end_some});
-}
-
-/* A hundred thousand of them, one by one: a step does not get slower with their number. */
-FL_TEST(futures_completed_thousands)
-{
-	const size_t n = fl_test_scaled(100000);
-	fl_promise **p = calloc(n, sizeof *p);
-	fl_future **f = calloc(n, sizeof *f);
-	assert_true(p && f);
-	for (size_t i = 0; i < n; i++)
-		FL_OK(int_promise_create(&p[i], NULL, &f[i]));
-	fl_as_completed *c = NULL;
-	FL_OK(fl_futures_as_completed_create(&c, f, n));
-	for (size_t i = n; i-- > 0;) {
-		FL_OK(int_promise_set(p[i], 1));
-		if (i % 3 == 0)
-			next_is(c, n - 1 - (n - 1 - i) / 3);
-	}
-	fl_as_completed_free(c);
-	for (size_t i = 0; i < n; i++) {
-		fl_promise_free(p[i]);
-		fl_future_free(f[i]);
-	}
-	free(p);
-	free(f);
 }
 
 /*

@@ -3,6 +3,7 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fiber.h"
+#include "fl_order.h"
 #include "fl_queued.h"
 
 static int return_number(void *arg)
@@ -10,9 +11,7 @@ static int return_number(void *arg)
 	return *(int *)arg;
 }
 
-/* Fibers write their names at each of their turns. */
-static char order[64];
-
+/* A fiber that notes its letter at each of its turns. */
 typedef struct writer {
 	char letter;
 	int turns;
@@ -22,9 +21,7 @@ static int write_turns(void *arg)
 {
 	const writer *w = arg;
 	for (int i = 0; i < w->turns; i++) {
-		size_t n = strlen(order);
-		FL_CHECK(n + 1 < sizeof order);
-		order[n] = w->letter;
+		note(w->letter);
 		fl__fiber_yield();
 	}
 	return 0;
@@ -34,19 +31,19 @@ FL_TEST(fiber_turn_runs_each_once)
 {
 	writer w[] = {{'a', 2}, {'b', 3}};
 	struct fl__sched *s = fl_test_sched();
-	memset(order, 0, sizeof order);
+	note_nothing();
 	assert_int_equal(fl__sched_next_deadline(s), FL_FOREVER);
 	struct fl__fiber *a = fl_test_fiber(s, write_turns, &w[0]);
 	struct fl__fiber *b = fl_test_fiber(s, write_turns, &w[1]);
 	FL_OK(fl__sched_enter(s));
-	assert_string_equal(order, "");
+	NOTED("");
 	assert_true(fl__sched_turn(s, 0));
-	assert_string_equal(order, "ab");
+	NOTED("ab");
 	fl__sched_sleep(s, FL_FOREVER); /* not while a fiber is runnable */
 	assert_true(fl__sched_turn(s, 0));
-	assert_string_equal(order, "abab");
+	NOTED("abab");
 	assert_true(fl__sched_turn(s, 0));
-	assert_string_equal(order, "ababb");
+	NOTED("ababb");
 	assert_false(fl__sched_turn(s, 0));
 	assert_int_equal(s->fibers, 0);
 	assert_false(fl__sched_turn(s, 0));
@@ -87,8 +84,7 @@ FL_TEST(fiber_scheduler_with_fibers_is_not_destroyed)
 	int number = 0;
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f = fl_test_fiber(s, return_number, &number);
-	FL_PANICS(fl__sched_destroy(s));
-	assert_string_equal(fl_test_panic.function, "fl__sched_destroy");
+	FL_PANICS_OF("fl__sched_destroy", s, fl__sched_destroy(s));
 	fl_test_run(s);
 	FL_PANICS(fl__sched_destroy(s));
 	fl_test_fiber_end(f);
@@ -271,10 +267,7 @@ static void yield_in_child(void *arg)
 
 static int fork_and_yield(void *arg)
 {
-	char text[256];
-	int status = fl_test_child(yield_in_child, NULL, text, sizeof text);
-	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	FL_CHECK(strstr(text, "a fiber that forked waits in the child") != NULL);
+	fl_test_child_dies(yield_in_child, NULL, SIGABRT, "a fiber that forked waits in the child");
 	return 0;
 }
 

@@ -5,23 +5,7 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-
-/* Fibers write their names, in the order in which they run. */
-static char order[64];
-
-static void mark(char letter)
-{
-	size_t n = strlen(order);
-	FL_CHECK(n + 1 < sizeof order);
-	order[n] = letter;
-	order[n + 1] = '\0';
-}
-
-static int write_letter(void *letter)
-{
-	mark(*(const char *)letter);
-	return *(const char *)letter;
-}
+#include "fl_order.h"
 
 static int return_number(void *number)
 {
@@ -37,14 +21,14 @@ FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop,
 {
 	static char letters[] = "abcde";
 	fl_fiber *f[5];
-	order[0] = '\0';
+	note_nothing();
 	for (int i = 0; i < 5; i++)
-		f[i] = fl_test_start(write_letter, &letters[i]);
-	FL_CHECK(strcmp(order, "") == 0); /* in a later turn */
+		f[i] = fl_test_start(note_it, &letters[i]);
+	NOTED(""); /* in a later turn */
 	fl_fiber_yield();
-	FL_CHECK(strcmp(order, "abcde") == 0); /* first come, first run */
+	NOTED("abcde"); /* first come, first run */
 	for (int i = 4; i >= 0; i--)
-		FL_CHECK(fl_test_join(f[i]) == letters[i]);
+		FL_OK(fl_test_join(f[i]));
 }
 
 FL_TEST(fiber_public_start_without_a_loop)
@@ -61,7 +45,8 @@ static void *no_map(size_t size)
 	return NULL;
 }
 
-static int start_without_memory(void *unused)
+/* fl_fiber_start() gives -ENOMEM, and nothing has happened. */
+FL_TEST_WITH(fiber_public_start_without_memory, fl_test_body_in_loop, void)
 {
 	fl_fiber *f[256], *last = NULL;
 	int n = 0, rc;
@@ -75,13 +60,6 @@ static int start_without_memory(void *unused)
 	fl_fiber_free(last);
 	while (n > 0)
 		fl_fiber_free(f[--n]);
-	return 0;
-}
-
-FL_TEST(fiber_public_start_without_memory)
-{
-	/* fl_fiber_start answers -ENOMEM, and nothing has happened. */
-	fl_test_in_loop(start_without_memory, NULL);
 }
 
 static int wait_event(void *event)
@@ -275,10 +253,7 @@ static void free_in_child(void *f)
 
 FL_TEST_WITH(fiber_public_free_of_itself_panics, fl_test_body_in_loop, void)
 {
-	char text[512];
-	int status = fl_test_child(free_in_child, fl_fiber_current(), text, sizeof text);
-	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	FL_CHECK(strstr(text, "fl_fiber_free") != NULL);
+	fl_test_child_dies(free_in_child, fl_fiber_current(), SIGABRT, "fl_fiber_free");
 }
 
 /* Names, and the calling fiber. */
@@ -410,25 +385,18 @@ static int join_fiber(void *fiber)
 	return fl_fiber_join(fiber, NULL);
 }
 
-static int join_by_two(void *unused)
+/* A second free would touch memory of another owner. */
+FL_TEST_WITH(fiber_public_joined_by_two_panics, fl_test_body_in_loop, void)
 {
 	fl_event gate = FL_EVENT_INIT;
 	fl_fiber *f = fl_test_start(wait_event, &gate);
 	fl_fiber *joiner = fl_test_start(join_fiber, f);
 	fl_test_settle();
 	FL_RC(fl_fiber_try_join(f, NULL), -EBUSY);
-	FL_PANICS(FL_CHECK(fl_fiber_join(f, NULL) == 0));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_join") == 0 && fl_test_panic.object == f);
-	FL_PANICS(fl_fiber_detach(f));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_detach") == 0);
+	FL_PANICS_OF("fl_fiber_join", f, FL_OK(fl_fiber_join(f, NULL)));
+	FL_PANICS_OF("fl_fiber_detach", f, fl_fiber_detach(f));
 	fl_fiber_cancel(joiner);
 	FL_RC(fl_test_join(joiner), -ECANCELED); /* then another may */
 	fl_event_set(&gate);
-	return fl_test_join(f);
-}
-
-/* A second free would touch memory of another owner. */
-FL_TEST(fiber_public_joined_by_two_panics)
-{
-	fl_test_in_loop(join_by_two, NULL);
+	FL_OK(fl_test_join(f));
 }

@@ -428,10 +428,8 @@ static void touch_guard(void *arg)
 
 FL_TEST(stack_guard_faults)
 {
-	int status = fl_test_child(touch_guard, NULL, NULL, 0);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	status = fl_test_child(touch_guard, &(char){0}, NULL, 0);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	fl_test_child_dies(touch_guard, NULL, SIGSEGV, NULL);
+	fl_test_child_dies(touch_guard, &(char){0}, SIGSEGV, NULL);
 }
 
 /* Memory that is given back reads as zeros, and its guard stays. */

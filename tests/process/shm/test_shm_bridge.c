@@ -441,8 +441,7 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 	FL_TEST_NEEDS_DEATHS();
 	guarded *g = share(sizeof *g);
 	for (int i = 0; i < 3; i++) {
-		int status = fl_test_child(die_with_it, g, NULL, 0);
-		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		fl_test_child_dies(die_with_it, g, SIGKILL, NULL);
 		FL_RC(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EOWNERDEAD);
 		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 	}
