@@ -104,14 +104,14 @@ FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothin
 {
 	static int peers[MANY];
 	const unsigned before = fl_test_fds();
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, peers) {
 		fl_stream *s = fl_test_tcp_stream(&peers[i]);
 		fl_test_peer_sends(peers[i], "unread");
 		FL_OK(fl_stream_write(s, "x", 1));
 		fl_stream_free(s);
 	}
 	FL_RC(fl_test_fds(), before + MANY + FL__LINGER_MOST);
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, peers)
 		FL_OK(close(peers[i]));
 	FL_TEST_UNTIL(fl_test_fds() == before); /* each peer's end */
 }

@@ -310,9 +310,9 @@ static int change_together(void *unused)
 {
 	fl_fiber *f[4];
 	FL_OK(change(unused));
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_fiber_start(&f[i], change, NULL, NULL));
-	for (int i = 0; i < 4; i++) {
+	FL_EACH (i, f) {
 		int rc = -1;
 		FL_CHECK(fl_fiber_join(f[i], &rc) == 0 && rc == 0);
 	}

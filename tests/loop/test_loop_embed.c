@@ -176,7 +176,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	fl_thread t;
 	fl_test_poller_count();
 	fl_loop *l = fl_test_loop();
-	for (int i = 0; i < 10; i++)
+	FL_EACH (i, g)
 		begin(l, &g[i], wait_event);
 	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
 	while (turn(l) == 0)
@@ -185,7 +185,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	fl_test_end(&t);
 	assert_int_equal(fl_test_polled.rings, 1);
 	assert_true(turn(l) == FL_FOREVER);
-	for (int i = 0; i < 10; i++) {
+	FL_EACH (i, g) {
 		assert_true(g[i].over);
 		FL_OK(fl_fiber_try_join(g[i].f, NULL));
 	}

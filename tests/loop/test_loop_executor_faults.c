@@ -219,9 +219,9 @@ FL_TEST(loop_executor_runs_tasks_without_a_stack_for_them)
 	uint64_t ran_on[TASKS];
 	FL_OK(fl_loop_executor_create(&e, NULL));
 	allow_stacks(1);
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(who_runs_submit(e, &f[i]));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(who_runs_get(f[i], &ran_on[i]));
 		assert_true(ran_on[i] == ran_on[0]);
 		fl_future_free(f[i]);

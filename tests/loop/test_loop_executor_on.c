@@ -101,9 +101,9 @@ static int be_client(void *arg)
 	enum { TASKS = 100 };
 	struct served *served = arg;
 	fl_future *f[TASKS];
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(current_loop_submit(served->e, &f[i]));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		fl_loop *loop = NULL;
 		FL_CHECK(current_loop_get(f[i], &loop) == 0 && loop == served->loop && loop);
 		fl_future_free(f[i]);
@@ -119,10 +119,10 @@ static void serve_clients(unsigned workers)
 	fl_loop *l = fl_test_loop();
 	struct served served = {.e = make_on(l, workers), .left = CLIENTS};
 	fl_thread clients[CLIENTS];
-	for (int i = 0; i < CLIENTS; i++)
+	FL_EACH (i, clients)
 		fl_test_go(&clients[i], be_client, &served);
 	FL_OK(fl_loop_run_on(l, serve, &served));
-	for (int i = 0; i < CLIENTS; i++)
+	FL_EACH (i, clients)
 		fl_test_end(&clients[i]);
 	fl_executor_free(served.e);
 	fl_loop_free(l);

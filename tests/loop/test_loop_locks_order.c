@@ -315,11 +315,11 @@ FL_TEST_WITH(loop_locks_all_cancelled_leave_it_there, for_each_kind, const kind 
 {
 	taker t[3];
 	line_up(k, t, 3);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		fl_fiber_cancel(t[i].fiber);
 	fl_test_settle();
 	k->give();
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == -ECANCELED);
 	if (k->take != cond_take) /* a signal without a waiter is lost */
 		FL_CHECK(k->take() == 0);
@@ -334,7 +334,7 @@ static void timed_out(const kind *k)
 	fl__store_relaxed(&fl_test_ahead, 0);
 	note_nothing();
 	k->begin();
-	for (int i = 0; i < 4; i++) {
+	FL_EACH (i, t) {
 		t[i] = (taker){
 		    .kind = k, .letter = (char)('a' + i), .rc = 77, .deadline = i % 2 ? 0 : fl_after(FL_S(3600))};
 		t[i].fiber = fl_test_start(take_in_time, &t[i]);

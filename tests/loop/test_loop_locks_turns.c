@@ -44,7 +44,7 @@ FL_TEST_WITH(loop_locks_event_cleared_at_once_wakes_all, fl_test_body_in_loop, v
 	FL_CHECK(t[1].rc == -ECANCELED);
 	FL_CHECK(fl_fiber_is_alive(t[3].fiber));
 	fl_event_set(&event);
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, t)
 		FL_OK(fl_test_join(t[i].fiber));
 	NOTED("acd");
 	FL_OK(fl_event_destroy(&event));
@@ -67,7 +67,7 @@ FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void
 	note_nothing();
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < 3; i++) {
+		FL_EACH (i, t) {
 			t[i] = (taker){.letter = (char)('a' + i)};
 			t[i].fiber = fl_test_start(come, &t[i]);
 		}
@@ -183,12 +183,12 @@ FL_TEST_WITH(loop_locks_are_used_in_turns, fl_test_body_in_loop, void)
 	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
 		user three[3];
 		note_nothing();
-		for (int j = 0; j < 3; j++) {
+		FL_EACH (j, three) {
 			three[j] = users[i];
 			three[j].letter = (char)('a' + j);
 			three[j].fiber = fl_test_start(use_again_and_again, &three[j]);
 		}
-		for (int j = 0; j < 3; j++)
+		FL_EACH (j, three)
 			FL_OK(fl_test_join(three[j].fiber));
 		if (strcmp(order, "abcabcabc") != 0)
 			print_error("%zu: %s\n", i, order);

@@ -80,9 +80,9 @@ static int call_often(void *unused)
 static void call_from_threads(void)
 {
 	fl_thread t[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		fl_test_go(&t[i], call_often, NULL);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		fl_test_end(&t[i]);
 }
 

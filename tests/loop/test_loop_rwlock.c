@@ -99,10 +99,10 @@ static int write_once(void *arg)
 static int take_turns(void *arg)
 {
 	fl_fiber *readers[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, readers)
 		readers[i] = fl_test_start(read_until_written, arg);
 	fl_fiber *writer = fl_test_start(write_once, arg);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, readers)
 		FL_OK(fl_test_join(readers[i]));
 	FL_OK(fl_test_join(writer));
 	return 0;

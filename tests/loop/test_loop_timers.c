@@ -33,7 +33,7 @@ FL_TEST_WITH(loop_timers_fire_in_order, fl_test_body_in_loop, void)
 	static const unsigned expected[] = {1, 3, 0, 4, 2};
 	int64_t now = fl_now();
 	n_fired = 0;
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, t)
 		fl_loop_timer_start(l, &t[i], now + after[i], note, &numbers[i]);
 	while (n_fired < 5)
 		FL_OK(fl_sleep(FL_US(50)));
@@ -251,7 +251,7 @@ static void change_model(fl_loop *l)
 static void check_model(void)
 {
 	unsigned started = 0;
-	for (int i = 0; i < MOST; i++) {
+	FL_EACH (i, model) {
 		started += model[i].deadline != 0;
 		FL_CHECK(model[i].deadline == 0 || model[i].deadline > model_now);
 	}
@@ -282,7 +282,7 @@ FL_TEST_WITH(loop_timers_ten_thousand_against_a_model, fl_test_body_in_loop, voi
 	fl_test_look();
 	FL_CHECK(model_started == 0);
 	unsigned fires = 0;
-	for (int i = 0; i < MOST; i++)
+	FL_EACH (i, model)
 		fires += model[i].fires;
 	FL_CHECK(fires > 0);
 }

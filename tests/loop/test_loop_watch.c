@@ -237,7 +237,7 @@ FL_TEST_WITH(loop_watch_changed_in_the_callback_of_another, fl_test_body_in_loop
 	open_pair(pair, change_victim);
 	/* The other was changed before its event was fired. */
 	FL_CHECK(pair[0]->calls + pair[1]->calls == 1);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, pair) {
 		close_watched(pair[i]);
 		free(pair[i]);
 	}
@@ -247,7 +247,7 @@ FL_TEST_WITH(loop_watch_changed_in_the_callback_of_another, fl_test_body_in_loop
 	fl_test_look();
 	/* One, and two of the other after its restart. */
 	FL_CHECK(pair[0]->calls + pair[1]->calls == 3);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, pair) {
 		close_watched(pair[i]);
 		free(pair[i]);
 	}
@@ -332,16 +332,16 @@ static int watch_many(void *unused)
 {
 	enum { MANY = 300 };
 	static watched x[MANY];
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, x) {
 		open_watched(&x[i]);
 		x[i].stop_after = 1;
 		write_to(&x[i]);
 		start(&x[i], FL_LOOP_IN);
 	}
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, x)
 		while (x[i].calls == 0)
 			fl_fiber_yield();
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, x) {
 		FL_CHECK(x[i].calls == 1);
 		close_watched(&x[i]);
 	}
@@ -422,19 +422,19 @@ static int wait_beside_ready_watches(void *hangs_up)
 		x.ends[1] = -1;
 	}
 	x.stop_after = 3; /* it is called again, for it is ready */
-	for (int i = 0; i < OTHERS; i++) {
+	FL_EACH (i, others) {
 		open_watched(&others[i]);
 		others[i].stop_after = 2;
 		write_to(&others[i]);
 	}
 	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_once, &x));
-	for (int i = 0; i < OTHERS; i++)
+	FL_EACH (i, others)
 		start(&others[i], FL_LOOP_IN);
 	while (x.calls < x.stop_after || others[0].calls < 2 || others[1].calls < 2)
 		FL_OK(fl_sleep(FL_US(20)));
 	FL_CHECK(held_up.slept);
 	close_watched(&x);
-	for (int i = 0; i < OTHERS; i++)
+	FL_EACH (i, others)
 		close_watched(&others[i]);
 	return 0;
 }
@@ -506,16 +506,16 @@ FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_tes
 	open_watched(&x);
 	write_to(&x);
 	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x));
-	for (int i = 0; i < OTHERS; i++) {
+	FL_EACH (i, others) {
 		open_watched(&others[i]);
 		write_to(&others[i]);
 		FL_OK(fl_loop_watch_start(fl_loop_current(), &others[i].w, others[i].ends[0], FL_LOOP_IN,
 		                          wait_each_time, &others[i]));
 	}
-	for (int i = 0; i < OTHERS; i++)
+	FL_EACH (i, others)
 		while (others[i].calls < 3)
 			fl_fiber_yield();
 	close_watched(&x);
-	for (int i = 0; i < OTHERS; i++)
+	FL_EACH (i, others)
 		close_watched(&others[i]);
 }

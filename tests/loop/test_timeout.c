@@ -327,7 +327,7 @@ FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 		numbers[i] = i;
 		f[i] = fl_test_start(time_out, &numbers[i]);
 	}
-	for (int i = 0; i < FIBERS; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_test_join(f[i]));
 }
 

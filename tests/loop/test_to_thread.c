@@ -138,7 +138,7 @@ FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
 		all.numbers[i] = i;
 		f[i] = fl_test_start(go_and_check, &all.numbers[i]);
 	}
-	for (int i = 0; i < FIBERS; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_test_join(f[i]));
 	FL_CHECK(all.most == threads_of_a_loop() && all.calls == FIBERS);
 }

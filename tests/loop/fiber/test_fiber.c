@@ -213,13 +213,13 @@ FL_TEST(fiber_that_yields_starves_no_other)
 	struct fl__sched *s = fl_test_sched();
 	int (*const functions[])(void *) = {yield_until_over, be_woken, be_late, yield_until_over};
 	struct fl__fiber *f[4];
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_fiber(s, functions[i], &h);
 	fl_thread t;
 	fl_test_go(&t, set_when_awaited, &h.wake);
 	fl_test_run(s);
 	fl_test_end(&t);
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		fl_test_fiber_end(f[i]);
 	fl__sched_destroy(s);
 }

@@ -22,7 +22,7 @@ FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop,
 	static char letters[] = "abcde";
 	fl_fiber *f[5];
 	note_nothing();
-	for (int i = 0; i < 5; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(note_it, &letters[i]);
 	NOTED(""); /* in a later turn */
 	fl_fiber_yield();
@@ -325,7 +325,7 @@ FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_lo
 	unsigned values[] = {1, 10, 100, 1000};
 	fl_fiber *f[4];
 	destroyed = 0;
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(keep_own_things, &values[i]);
 	fl_fiber_detach(f[3]);
 	errno = 77;

@@ -147,7 +147,7 @@ FL_TEST(stack_memory_goes_back)
 			FL_OK(fl_test_get_memory(&pool, &stacks[i]));
 			memset(stacks[i].stack.low + stacks[i].stack.size - 64, i, 64);
 		}
-		for (int i = 0; i < MANY; i++)
+		FL_EACH (i, stacks)
 			for (int j = 0; j < 64; j++)
 				assert_int_equal(stacks[i].stack.low[stacks[i].stack.size - 64 + (size_t)j], (char)i);
 		assert_int_equal(live_maps, (MANY + 31) / 32);
@@ -185,11 +185,11 @@ FL_TEST(stack_blocks_go_back)
 		assert_int_equal((uintptr_t)blocks[i].block % 64, 0);
 		memset(blocks[i].block, i, FL_TEST_BLOCK);
 	}
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, blocks)
 		for (size_t j = 0; j < FL_TEST_BLOCK; j++)
 			assert_int_equal(((char *)blocks[i].block)[j], (char)i);
 	assert_int_equal(pool.used_blocks, MANY);
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, blocks) {
 		fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
 		if (i == MANY / 2 - 1)
 			fl__stack_pool_trim(&pool); /* not more than are used */
@@ -219,9 +219,9 @@ FL_TEST(stack_slabs_with_a_used_block)
 	count_memory();
 	struct fl__stack_pool pool;
 	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, blocks)
 		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, blocks)
 		if (i % SLAB != 0)
 			fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
 	for (int i = 0; i < 3; i++) {

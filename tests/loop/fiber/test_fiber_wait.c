@@ -85,10 +85,10 @@ FL_TEST(fiber_meets_threads)
 	fl_test_fibers group;
 	fl_thread threads[2];
 	fl_test_fibers_begin(&group, meet, &m, 0, 6);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], meet, &m);
 	fl_test_fibers_end(&group);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 }
 

@@ -407,7 +407,7 @@ static void closes(const fl_test_two *t)
 	const int fd = fl_datagram_fd(t->b);
 	fl_datagram_close(t->b);
 	fl_datagram_close(t->b);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -EPIPE); /* fl_datagram_close() */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0 && fl_datagram_fd(t->b) == -1 && fl_datagram_port(t->b) == 0);
 	fl_test_each_call_gives(t->b, &t->to_a, -EPIPE);
@@ -430,12 +430,12 @@ FL_TEST_WITH(datagram_closed_with_senders, fl_test_with_two_unix, const fl_test_
 {
 	fl_fiber *f[4];
 	FL_OK(fl_datagram_connect(t->a, &t->to_b));
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(i < 2 ? send_until_full : send_until_full_connected, (void *)(uintptr_t)t);
 	FL_TEST_UNTIL(fl_test_datagram_waits(t->a, FL__IO_OUT));
 	fl_test_look();
 	fl_datagram_close(t->a);
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -EPIPE);
 }
 

@@ -104,14 +104,14 @@ static int named_peers(void *host)
 	fl_datagram *d = NULL, *alive = fl_test_udp(at);
 	const fl_datagram_address to = fl_test_address_of(alive);
 	FL_OK(fl_datagram_open_udp(&d, host, 0, &c));
-	for (int i = 0; i < DEAD; i++)
+	FL_EACH (i, dead)
 		dead[i] = nobody(at);
-	for (int i = 0; i < DEAD; i++) {
+	FL_EACH (i, dead) {
 		FL_OK(fl_datagram_send_to(d, "x", 1, &dead[i]));
 		FL_OK(fl_datagram_send_to(d, "x", 1, &to));
 		fl_test_gets(alive, "x", NULL);
 	}
-	for (int i = 0; i < DEAD; i++) {
+	FL_EACH (i, dead) {
 		FL_RC(i == 1 ? fl_datagram_receive_many(d, &m, 1) : fl_datagram_receive(d, got, 1, &from),
 		      -ECONNREFUSED);
 		FL_CHECK(fl_datagram_address_is_equal(i == 1 ? &m.address : &from, &dead[i]));
@@ -322,7 +322,7 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 		FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
 		fl_test_gets(t->b, "x", &t->to_a);
 	}
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, m)
 		m[i] = (fl_datagram_message){.data = &bytes[i], .size = 1, .address = t->to_b};
 	FL_OK(fl_datagram_send_many(t->a, m, N / 2, &sent));
 	FL_RC(sent, N / 2);
@@ -465,7 +465,7 @@ FL_TEST_WITH(datagram_unix_full_peer, fl_test_with_two_unix, const fl_test_two *
 	(void)fill(other, &t->to_b);
 	start_senders(f, send_late_connected, t);
 	fl_datagram_close(t->b); /* the receiver ends: so do the waits */
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -ECONNREFUSED);
 	fl_datagram_free(other);
 }
@@ -474,7 +474,7 @@ static int send_many(void *two)
 {
 	static fl_datagram_message m[50];
 	const fl_test_two *t = two;
-	for (int i = 0; i < 50; i++)
+	FL_EACH (i, m)
 		m[i] = (fl_datagram_message){.data = word, .size = 4, .address = t->to_b};
 	return fl_datagram_send_many(t->a, m, 50, NULL);
 }

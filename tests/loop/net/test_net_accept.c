@@ -201,7 +201,7 @@ static int hostile_clients(void *listener)
 	fl_listener *l = listener;
 	int fds[N];
 	fl_fiber *server = fl_test_start(serve_all, l);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, fds) {
 		fds[i] = connected_socket(l);
 		fl_fiber_yield(); /* some are accepted before they speak */
 		FL_CHECK(send(fds[i], says[i % 4].data, says[i % 4].size, MSG_NOSIGNAL) == (ssize_t)says[i % 4].size);
@@ -324,14 +324,14 @@ FL_TEST_WITH(net_accept_lets_others_run, fl_test_body_leaves_nothing, void)
 	fl_stream *a[PENDING], *s[PENDING];
 	int turns = 0;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	for (int i = 0; i < PENDING; i++)
+	FL_EACH (i, a)
 		a[i] = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	fl_fiber *f = fl_test_start(count, &turns);
-	for (int i = 0; i < PENDING; i++)
+	FL_EACH (i, s)
 		s[i] = fl_test_accepted(l);
 	FL_CHECK(turns > 0);
 	fl_fiber_free(f);
-	for (int i = 0; i < PENDING; i++) {
+	FL_EACH (i, a) {
 		fl_stream_free(a[i]);
 		fl_stream_free(s[i]);
 	}

@@ -230,12 +230,12 @@ static int in_line(void *unused)
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
 	slow_lookup_ours();
-	for (int i = 0; i < LOOKUPS; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	fl_test_settle();
-	for (int i = 0; i < LOOKUPS; i++)
+	FL_EACH (i, f)
 		fl_fiber_cancel(f[i]);
-	for (int i = 0; i < LOOKUPS; i++)
+	FL_EACH (i, f)
 		FL_RC(fl_test_join(f[i]), -ECANCELED);
 	fl_event_set(&go_on);
 	FL_RC(fl_resolve("some.name", a, 1), 1); /* after those that had begun */
@@ -254,12 +254,12 @@ static int at_once(void *unused)
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
 	slow_lookup_ours();
-	for (int i = 0; i < LOOKUPS; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	FL_OK(fl_event_wait(&begun));
 	FL_CHECK(fl__load_relaxed(&n_over) == 0);
 	fl_event_set(&go_on);
-	for (int i = 0; i < LOOKUPS; i++) {
+	FL_EACH (i, f) {
 		FL_RC(fl_test_join(f[i]), 1);
 		FL_CHECK(is(&a[i], "127.0.0.1"));
 	}

@@ -242,7 +242,7 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
 	FL_OK(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, first)
 		FL_OK(fl_connect_unix(&first[i], fl_test_abstract()));
 	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
@@ -257,7 +257,7 @@ FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, v
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_stream *taken = fl_test_accepted(l);
 	FL_OK(fl_test_join(f));
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, first) {
 		fl_stream_free(taken);
 		fl_stream_free(first[i]);
 		taken = fl_test_accepted(l);
@@ -283,7 +283,7 @@ FL_TEST_WITH(net_unix_connect_in_time, fl_test_body_leaves_nothing, void)
 	fl_test_stop_clock();
 	deadline = fl_after(FL_US(1));
 	FL_OK(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}));
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, first)
 		FL_OK(fl_connect_unix(&first[i], fl_test_abstract()));
 	fl_fiber *f = fl_test_start(connect_until, &deadline);
 	fl_test_settle();

@@ -60,7 +60,7 @@ FL_TEST_WITH(stream_fds_of_one_send, fl_test_with_unix_pair, fl_stream *a, fl_st
 	unsigned n = 2;
 	make_numbered(fds, 2);
 	FL_OK(fl_stream_write(a, "-", 1));
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, fds)
 		FL_OK(fl_stream_send_fds(a, "ab", 2, &fds[i], 1));
 	close_all(fds, 2);
 	ssize_t size = fl_stream_receive_fds(b, text, sizeof text, got, &n);

@@ -84,7 +84,7 @@ FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
 	enum { MANY = 100 };
 	fl_fiber *fibers[MANY];
 	fl_stream *others[MANY];
-	for (unsigned i = 0; i < MANY; i++) {
+	FL_EACH (i, others) {
 		fl_stream *ends[2];
 		FL_OK(fl_stream_pair(ends));
 		others[i] = ends[0];
@@ -92,9 +92,9 @@ FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
 		FL_OK(fl_stream_write(others[i], "half a line", i % 2 ? 11 : 0));
 	}
 	fl_test_settle();
-	for (unsigned i = 0; i < MANY; i++)
+	FL_EACH (i, fibers)
 		fl_fiber_cancel(fibers[i]);
-	for (unsigned i = 0; i < MANY; i++) {
+	FL_EACH (i, fibers) {
 		FL_RC(fl_test_join(fibers[i]), -ECANCELED);
 		fl_stream_free(others[i]);
 	}

@@ -88,7 +88,7 @@ FL_TEST_WITH(stream_of_a_pipe_waits_for_room, run_case, void)
 {
 	int ends[2];
 	open_pipe(ends, 0);
-	for (size_t i = 0; i < MUCH; i++)
+	FL_EACH (i, sent)
 		sent[i] = (char)(i % 251);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	fl_fiber *writer = fl_test_start(write_much, out);

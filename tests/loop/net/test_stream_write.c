@@ -47,7 +47,7 @@ static int writev_it(void *arg)
 	enum { N = 3000 };
 	struct operation *o = arg;
 	struct iovec parts[N];
-	for (size_t i = 0; i < N; i++)
+	FL_EACH (i, parts)
 		parts[i] = (struct iovec){(char *)(uintptr_t)much() + i * (MUCH / N), MUCH / N};
 	parts[N - 1].iov_len += MUCH % N;
 	return fl_stream_writev_until(o->s, parts, N, o->deadline, &o->cancel);
@@ -115,7 +115,7 @@ static void parts(fl_stream *a, fl_stream *b)
 	enum { N = 200 };
 	struct iovec v[N];
 	size_t at = 0;
-	for (size_t i = 0; i < N; i++) {
+	FL_EACH (i, v) {
 		size_t n = i % 3 ? i * 5 % 97 : 0;
 		v[i] = (struct iovec){n ? (char *)(uintptr_t)much() + at : NULL, n};
 		at += n;
