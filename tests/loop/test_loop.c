@@ -12,22 +12,12 @@
 
 #include "loop/loop.h"
 
-static int return_number(void *number)
-{
-	return *(int *)number;
-}
-
-static int sleep_long(void *unused)
-{
-	return fl_sleep(FL_S(3600));
-}
-
 FL_TEST(loop_run_returns_what_its_function_returned)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	int number = 42, error = -EIO;
-	assert_int_equal(fl_loop_run(return_number, &number), 42);
-	FL_RC(fl_loop_run(return_number, &error), -EIO);
+	assert_int_equal(fl_loop_run(fl_test_return_int, &number), 42);
+	FL_RC(fl_loop_run(fl_test_return_int, &error), -EIO);
 	assert_null(fl_loop_current());
 }
 
@@ -35,7 +25,7 @@ FL_TEST(loop_run_on_again_and_again)
 {
 	fl_loop *l = fl_test_loop();
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(fl_loop_run_on(l, return_number, &i), i);
+		assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &i), i);
 	fl_loop_free(l);
 	fl_loop_free(NULL);
 	FL_SCOPED(fl_loop) *never_run = NULL;
@@ -53,9 +43,9 @@ static void run_nested(void *arg)
 	nested *n = arg;
 	int number = 1;
 	int64_t deadline;
-	FL_RC(fl_loop_run(return_number, &number), -EBUSY);
-	FL_RC(fl_loop_run_on(n->other, return_number, &number), -EBUSY);
-	FL_RC(fl_loop_run_on(fl_loop_current(), return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run(fl_test_return_int, &number), -EBUSY);
+	FL_RC(fl_loop_run_on(n->other, fl_test_return_int, &number), -EBUSY);
+	FL_RC(fl_loop_run_on(fl_loop_current(), fl_test_return_int, &number), -EBUSY);
 	FL_RC(fl_loop_run_once(n->other, &deadline), -EBUSY);
 	FL_RC(fl_loop_run_once(fl_loop_current(), &deadline), -EBUSY);
 	n->done++;
@@ -98,7 +88,7 @@ static int run_elsewhere(void *l)
 {
 	int number = 1;
 	int64_t deadline;
-	FL_RC(fl_loop_run_on(l, return_number, &number), -EBUSY);
+	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EBUSY);
 	FL_RC(fl_loop_run_once(l, &deadline), -EBUSY);
 	return 0;
 }
@@ -108,7 +98,7 @@ FL_TEST(loop_stays_on_its_thread)
 	int number = 1;
 	fl_thread t;
 	fl_loop *l = fl_test_loop();
-	assert_int_equal(fl_loop_run_on(l, return_number, &number), 1);
+	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 1);
 	fl_test_go(&t, run_elsewhere, l);
 	fl_test_end(&t);
 	fl_loop_free(l);
@@ -131,7 +121,7 @@ static void run_then_free_elsewhere(void *unused)
 	int number = 0;
 	fl_thread t;
 	fl_loop *l = fl_test_loop();
-	FL_OK(fl_loop_run_on(l, return_number, &number));
+	FL_OK(fl_loop_run_on(l, fl_test_return_int, &number));
 	fl_test_go(&t, free_elsewhere, l);
 	fl_test_end(&t);
 }
@@ -186,7 +176,7 @@ static int start_another_at_the_end(void *unused)
 {
 	int rc = fl_sleep(FL_S(3600));
 	fl_fiber_detach(fl_test_start(end_slowly, unused));
-	fl_fiber *f = fl_test_start(sleep_long, NULL);
+	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL);
 	FL_OK(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED)); /* born cancelled */
 	ended++;
 	return rc;
@@ -214,7 +204,7 @@ FL_TEST(loop_run_cancels_what_is_left_and_waits)
 
 static int start_and_forget(void *unused)
 {
-	(void)fl_test_start(sleep_long, NULL);
+	(void)fl_test_start(fl_test_sleep_long, NULL);
 	return 0;
 }
 
@@ -241,13 +231,13 @@ static int be_cancelled(void *unused)
 {
 	fl_loop *l = fl_loop_current();
 	fl_thread t;
-	fl_fiber *f = fl_test_start(sleep_long, NULL);
+	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL);
 	fl_fiber_yield();
 	fl_test_go(&t, cancel_loop, l);
 	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
 	FL_RC(fl_test_join(f), -ECANCELED);
 	fl_test_end(&t);
-	f = fl_test_start(sleep_long, NULL); /* later, so it is not concerned */
+	f = fl_test_start(fl_test_sleep_long, NULL); /* later, so it is not concerned */
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_loop_cancel(l);
@@ -261,7 +251,7 @@ FL_TEST(loop_cancel_reaches_existing_fibers)
 	fl_loop *l = fl_test_loop();
 	fl_loop_cancel(l); /* none */
 	FL_OK(fl_loop_run_on(l, be_cancelled, NULL));
-	assert_int_equal(fl_loop_run_on(l, return_number, &number), 3);
+	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 3);
 	fl_loop_free(l);
 }
 
@@ -313,11 +303,6 @@ static void call_itself(void *arg)
 		FL_OK(fl_loop_post(c->l, call_itself, c));
 }
 
-static void set_flag(void *flag)
-{
-	*(bool *)flag = true;
-}
-
 FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 {
 	self_caller c = {fl_loop_current(), 0, false};
@@ -326,7 +311,7 @@ FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 	for (unsigned i = 0; i < 10; i++)
 		fl_fiber_yield();
 	FL_CHECK(c.calls >= 5 && c.calls <= 12);
-	fl_loop_timer_start(c.l, &t, fl_after(FL_MS(1)), set_flag, &c.stop);
+	fl_loop_timer_start(c.l, &t, fl_after(FL_MS(1)), fl_test_set_flag, &c.stop);
 	while (!c.stop)
 		fl_fiber_yield();
 	fl_test_settle(); /* the last one */
@@ -506,7 +491,7 @@ static void use_in_child(void *l)
 	fl_loop_watch w = {0};
 	unsigned fds = fl_test_fds();
 	FL_CHECK(fl_loop_current() == NULL);
-	FL_RC(fl_loop_run_on(l, return_number, &number), -EOWNERDEAD);
+	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -EOWNERDEAD);
 	FL_RC(fl_loop_run_once(l, &deadline), -EOWNERDEAD);
 	FL_RC(fl_loop_post(l, call_note, &letters[0]), -EOWNERDEAD);
 	FL_RC(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL), -EOWNERDEAD);
@@ -515,7 +500,7 @@ static void use_in_child(void *l)
 	fl_loop_cancel(l);
 	fl_loop_free(l);
 	FL_CHECK(fl_test_fds() == fds - 2);
-	FL_CHECK(fl_loop_run(return_number, &number) == 1); /* and it can have its own */
+	FL_CHECK(fl_loop_run(fl_test_return_int, &number) == 1); /* and it can have its own */
 }
 
 FL_TEST(loop_in_a_forked_child)
@@ -526,9 +511,9 @@ FL_TEST(loop_in_a_forked_child)
 	FL_OK(pipe(ends));
 	FL_OK(fl_loop_watch_start(l, &inherited, ends[0], 0, NULL, NULL));
 	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
-	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
+	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
 	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
-	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
+	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 2);
 	fl_loop_watch_stop(&inherited);
 	fl_loop_free(l);
 	FL_OK(close(ends[0]));
@@ -545,7 +530,7 @@ static void use_in_childs_fiber(void *arg)
 	const family *own = arg;
 	fl_fiber *f;
 	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
-	FL_RC(fl_fiber_start(&f, sleep_long, NULL, NULL), -ENOTSUP);
+	FL_RC(fl_fiber_start(&f, fl_test_sleep_long, NULL, NULL), -ENOTSUP);
 	fl_fiber_cancel(own->f);
 	FL_RC(fl_fiber_try_join(own->f, NULL), -EBUSY);
 	fl_loop_free(own->l);
@@ -553,7 +538,7 @@ static void use_in_childs_fiber(void *arg)
 
 FL_TEST_WITH(loop_forked_by_a_fiber, fl_test_body_in_loop, void)
 {
-	family own = {fl_loop_current(), fl_test_start(sleep_long, NULL)};
+	family own = {fl_loop_current(), fl_test_start(fl_test_sleep_long, NULL)};
 	fl_fiber_yield();
 	FL_OK(fl_test_child(use_in_childs_fiber, &own, NULL, 0));
 	FL_CHECK(fl_fiber_is_alive(own.f));
@@ -567,11 +552,6 @@ static int fail_with;
 static void *some_memory(size_t size)
 {
 	return allocs_left-- > 0 ? fl_test_real_sys.alloc(size) : NULL;
-}
-
-static void *no_map(size_t size)
-{
-	return NULL;
 }
 
 static int no_create(void)
@@ -595,7 +575,7 @@ FL_TEST(loop_create_fails_whole)
 		fail_with = errors[i];
 		fl__poller_sys.create = no_create;
 		FL_RC(fl_loop_create(&l, NULL), fail_with);
-		FL_RC(fl_loop_run(return_number, &number), fail_with);
+		FL_RC(fl_loop_run(fl_test_return_int, &number), fail_with);
 		(void)fl_test_poller_end();
 		fl__poller_sys.bell = no_create;
 		FL_RC(fl_loop_create(&l, NULL), fail_with);
@@ -620,9 +600,9 @@ FL_TEST(loop_create_fails_whole)
 	assert_true(failed >= 3);
 	fl_loop_free(l);
 	(void)fl_test_faults_end();
-	fl__sys.map = no_map;
+	fl__sys.map = fl_test_no_memory;
 	FL_RC(fl_loop_create(&l, NULL), -ENOMEM);
-	FL_RC(fl_loop_run(return_number, &number), -ENOMEM);
+	FL_RC(fl_loop_run(fl_test_return_int, &number), -ENOMEM);
 	assert_int_equal(fl_test_fds(), fds);
 }
 
@@ -639,17 +619,17 @@ static int without_a_signal_stack(void *unused)
 	FL_FAULTS();
 	fl_loop *l = fl_test_loop();
 	FL_OK(fl_loop_post(l, call_note, &letters[0]));
-	fl__sys.map = no_map;
-	FL_RC(fl_loop_run_on(l, return_number, &number), -ENOMEM);
+	fl__sys.map = fl_test_no_memory;
+	FL_RC(fl_loop_run_on(l, fl_test_return_int, &number), -ENOMEM);
 	int64_t deadline;
 	FL_RC(fl_loop_run_once(l, &deadline), -ENOMEM);
 	fl_loop_free(l); /* the call is lost */
 	NOTED("");
 	(void)fl_test_faults_end();
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
-	fl__sys.map = no_map;
-	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
+	FL_CHECK(fl_loop_run_on(l, fl_test_return_int, &number) == 4);
+	fl__sys.map = fl_test_no_memory;
+	FL_CHECK(fl_loop_run_on(l, fl_test_return_int, &number) == 4);
 	fl_loop_free(l);
 	FL_OK(sigaltstack(&before, NULL));
 	return 0;

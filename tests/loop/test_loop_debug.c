@@ -123,11 +123,6 @@ FL_TEST(loop_debug_names_the_blocking_fiber)
 	(void)fl_set_log_handler(NULL);
 }
 
-static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 static int refused(void *unused)
 {
 	fl_loop *l = fl_loop_current();
@@ -141,7 +136,7 @@ static int refused(void *unused)
 	}
 	{
 		FL_FAULTS();
-		fl__sys.thread_create = no_thread;
+		fl__sys.thread_create = fl_test_no_threads;
 		FL_RC(fl_loop_debug(l, &good), -EAGAIN);
 	}
 	FL_OK(fl_loop_debug(l, &good));

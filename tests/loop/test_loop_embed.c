@@ -86,11 +86,6 @@ FL_TEST(loop_embed_sleeps_by_its_host)
 	fl_loop_free(l);
 }
 
-static void set_flag(void *flag)
-{
-	*(bool *)flag = true;
-}
-
 static int wait_event(void *arg)
 {
 	guest *g = arg;
@@ -115,7 +110,7 @@ FL_TEST(loop_embed_turn_says_when_to_come_again)
 	fl_loop *l = fl_test_loop();
 	assert_true(turn(l) == FL_FOREVER);
 	assert_false(is_readable(l));
-	fl_loop_timer_start(l, &t, FL_S(3000000000), set_flag, &fired);
+	fl_loop_timer_start(l, &t, FL_S(3000000000), fl_test_set_flag, &fired);
 	assert_true(turn(l) == FL_S(3000000000));
 	begin(l, &g, wait_until_noon);
 	assert_true(is_readable(l));
@@ -128,7 +123,7 @@ FL_TEST(loop_embed_turn_says_when_to_come_again)
 	assert_true(turn(l) == FL_S(3000000000));
 	assert_true(g.over);
 	assert_false(is_readable(l));
-	fl_loop_timer_start(l, &t, fl_now(), set_flag, &fired);
+	fl_loop_timer_start(l, &t, fl_now(), fl_test_set_flag, &fired);
 	while (!fired)
 		assert_true(turn(l) != -1);
 	assert_true(turn(l) == FL_FOREVER);
@@ -250,11 +245,6 @@ FL_TEST(loop_embed_in_another_epoll)
 }
 
 /* Turns, then a run, then turns; and freed while it is armed, with fibers that wait. */
-static int return_number(void *number)
-{
-	return *(int *)number;
-}
-
 static int wait_for_good(void *arg)
 {
 	guest *g = arg;
@@ -271,7 +261,7 @@ FL_TEST(loop_embed_and_run)
 	int number = 9;
 	fl_loop *l = fl_test_loop();
 	assert_true(turn(l) == FL_FOREVER);
-	assert_int_equal(fl_loop_run_on(l, return_number, &number), 9);
+	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 9);
 	assert_true(turn(l) == FL_FOREVER);
 	begin(l, &g, wait_for_good);
 	while (turn(l) == 0)
@@ -439,15 +429,10 @@ FL_TEST(loop_embed_hosts_a_foreign_loop)
 }
 
 /* What a fiber asks for when the end of its loop cancels it is called, too. */
-static void note_call(void *flag)
-{
-	*(bool *)flag = true;
-}
-
 static int asks_for_a_call_at_its_end(void *called)
 {
 	FL_RC(fl_sleep(FL_S(3600)), -ECANCELED);
-	FL_OK(fl_loop_post(fl_loop_current(), note_call, called));
+	FL_OK(fl_loop_post(fl_loop_current(), fl_test_set_flag, called));
 	return 0;
 }
 

@@ -17,11 +17,6 @@ static void work(int64_t ns)
 	fl__store_relaxed(&time_now, time_now + ns);
 }
 
-static void note(void *flag)
-{
-	*(bool *)flag = true;
-}
-
 static int yield_until(void *flag)
 {
 	while (!*(bool *)flag)
@@ -40,7 +35,7 @@ static int compute_after_yields(void *unused)
 		fl_fiber_yield();
 	for (const uint32_t before = fl_test_polled.waits; fl_test_polled.waits == before;)
 		fl_fiber_yield(); /* the next one is far away */
-	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), note, &fired);
+	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), fl_test_set_flag, &fired);
 	while (!fired) {
 		work(FL_MS(10));
 		fl_fiber_yield();

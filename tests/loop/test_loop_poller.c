@@ -27,17 +27,12 @@ static int wake_it_later(void *arg)
 	return 0;
 }
 
-static int wait_event(void *event)
-{
-	return fl_event_wait(event);
-}
-
 static int be_idle(void *arg)
 {
 	sleeper *s = arg;
 	fl_thread t;
 	fl_loop_timer hour = {0};
-	fl_fiber *f[2] = {fl_test_start(wait_event, &s->event), fl_test_start(wait_event, &s->event)};
+	fl_fiber *f[2] = {fl_test_start(fl_test_wait_event, &s->event), fl_test_start(fl_test_wait_event, &s->event)};
 	fl_loop_timer_start(fl_loop_current(), &hour, fl_after(FL_S(3600)), NULL, NULL);
 	fl_test_settle();
 	fl_test_poller_count();
@@ -133,7 +128,7 @@ static int interrupted(int poller, struct epoll_event *events, int n, int64_t de
 static int sleep_and_be_woken(void *unused)
 {
 	sleeper s = {FL_EVENT_INIT, 0};
-	fl_fiber *f = fl_test_start(wait_event, &s.event);
+	fl_fiber *f = fl_test_start(fl_test_wait_event, &s.event);
 	for (int i = 0; i < 5; i++) {
 		int64_t deadline = fl_after(FL_US(300));
 		FL_CHECK(fl_sleep_until(deadline, NULL) == 0 && fl_now() >= deadline);

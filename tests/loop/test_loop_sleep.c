@@ -50,15 +50,9 @@ FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 	NOTED("1x2y3");
 }
 
-static int cancel_it(void *fiber)
-{
-	fl_fiber_cancel(fiber);
-	return 0;
-}
-
 FL_TEST_WITH(loop_sleep_zero_sees_a_cancel, fl_test_body_in_loop, void)
 {
-	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
+	fl_fiber *other = fl_test_start(fl_test_cancel_fiber, fl_fiber_current());
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_RC(fl_sleep(0), -ECANCELED); /* it came in this turn */
 	FL_OK(fl_test_join(other));

@@ -44,42 +44,14 @@ static void count_call(fl_loop_watch *w, int fd, unsigned events, void *arg)
 		fl_loop_watch_stop(w);
 }
 
-static void start(watched *x, unsigned events)
+static void start_with(watched *x, unsigned events, fl_loop_watch_callback *callback)
 {
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, count_call, x));
+	FL_OK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, callback, x));
 }
 
-FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
+static void start(watched *x, unsigned events)
 {
-	watched x;
-	char byte;
-	open_watched(&x);
-	start(&x, FL_LOOP_IN);
-	fl_test_look();
-	FL_CHECK(x.calls == 0);
-	write_to(&x);
-	while (x.calls < 5) /* again and again, until it is read */
-		fl_fiber_yield();
-	FL_CHECK(x.events == FL_LOOP_IN);
-	FL_CHECK(read(x.ends[0], &byte, 1) == 1);
-	unsigned calls = x.calls;
-	fl_test_look();
-	FL_CHECK(x.calls == calls);
-	write_to(&x);
-	while (x.calls == calls)
-		fl_fiber_yield();
-	fl_loop_watch_stop(&x.w);
-	fl_loop_watch_stop(&x.w); /* it is not started */
-	calls = x.calls;
-	fl_test_look();
-	FL_CHECK(x.calls == calls);
-	x.stop_after = calls + 1;
-	start(&x, FL_LOOP_IN); /* what was there before counts */
-	while (x.calls == calls)
-		fl_fiber_yield();
-	fl_test_look();
-	FL_CHECK(x.calls == calls + 1);
-	close_watched(&x);
+	start_with(x, events, count_call);
 }
 
 static void wait_for_call(watched *x)
@@ -89,41 +61,71 @@ static void wait_for_call(watched *x)
 		fl_fiber_yield();
 }
 
+/* The next call is told of these events. */
+static void is_told(watched *x, unsigned events)
+{
+	wait_for_call(x);
+	FL_CHECK(x->events == events);
+}
+
+/* The loop checks for events, and does not call. */
+static void is_quiet(const watched *x)
+{
+	const unsigned calls = x->calls;
+	fl_test_look();
+	FL_CHECK(x->calls == calls);
+}
+
+FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
+{
+	watched x;
+	char byte;
+	open_watched(&x);
+	start(&x, FL_LOOP_IN);
+	is_quiet(&x);
+	write_to(&x);
+	while (x.calls < 5) /* again and again, until it is read */
+		fl_fiber_yield();
+	FL_CHECK(x.events == FL_LOOP_IN);
+	FL_CHECK(read(x.ends[0], &byte, 1) == 1);
+	is_quiet(&x);
+	write_to(&x);
+	wait_for_call(&x);
+	fl_loop_watch_stop(&x.w);
+	fl_loop_watch_stop(&x.w); /* it is not started */
+	is_quiet(&x);
+	x.stop_after = x.calls + 1;
+	start(&x, FL_LOOP_IN); /* what was there before counts */
+	wait_for_call(&x);
+	is_quiet(&x);
+	close_watched(&x);
+}
+
 FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
 {
 	watched x;
 	open_watched(&x);
 	start(&x, FL_LOOP_OUT);
-	wait_for_call(&x);
-	FL_CHECK(x.events == FL_LOOP_OUT);
+	is_told(&x, FL_LOOP_OUT);
 	write_to(&x);
-	wait_for_call(&x);
-	FL_CHECK(x.events == FL_LOOP_OUT); /* the other was not asked for */
+	is_told(&x, FL_LOOP_OUT); /* the other was not asked for */
 	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
-	wait_for_call(&x);
-	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT));
+	is_told(&x, FL_LOOP_IN | FL_LOOP_OUT);
 	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
-	wait_for_call(&x);
-	FL_CHECK(x.events == FL_LOOP_IN);
+	is_told(&x, FL_LOOP_IN);
 	FL_OK(fl_loop_watch_change(&x.w, 0));
 	fl_test_look();
-	unsigned calls = x.calls;
-	fl_test_look();
-	FL_CHECK(x.calls == calls);
+	is_quiet(&x);
 	FL_OK(shutdown(x.ends[1], SHUT_WR)); /* an end is something to read */
-	fl_test_look();
-	FL_CHECK(x.calls == calls);
+	is_quiet(&x);
 	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN));
-	wait_for_call(&x);
-	FL_CHECK(x.events == FL_LOOP_IN);
+	is_told(&x, FL_LOOP_IN);
 	FL_OK(fl_loop_watch_change(&x.w, 0));
 	FL_OK(close(x.ends[1]));
 	x.ends[1] = -1;
-	wait_for_call(&x); /* always reported */
-	FL_CHECK(x.events == FL_LOOP_ERR);
+	is_told(&x, FL_LOOP_ERR); /* always reported */
 	FL_OK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT));
-	wait_for_call(&x);
-	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR));
+	is_told(&x, FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR);
 	close_watched(&x);
 }
 
@@ -138,12 +140,10 @@ FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
 	x.ends[0] = ends[1];
 	x.ends[1] = ends[0];
 	start(&x, FL_LOOP_OUT);
-	fl_test_look();
-	FL_CHECK(x.calls == 0);
+	is_quiet(&x);
 	FL_OK(close(ends[0]));
 	x.ends[1] = -1;
-	wait_for_call(&x);
-	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* a watch for writing sees the error */
+	is_told(&x, FL_LOOP_OUT | FL_LOOP_ERR); /* a watch for writing sees the error */
 	close_watched(&x);
 }
 
@@ -181,7 +181,7 @@ static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	fl_loop_watch_stop(w);
 	fl_loop_watch_stop(&victim->w);
 	victim->stop_after = victim->calls + 2;
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim));
+	start(victim, FL_LOOP_IN);
 }
 
 /* Both have data to read; the loop finds both in one poll. */
@@ -195,10 +195,17 @@ static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
 	for (int i = 0; i < 2; i++) {
 		pair[i]->victim = pair[1 - i];
 		write_to(pair[i]);
-		FL_OK(fl_loop_watch_start(fl_loop_current(), &pair[i]->w, pair[i]->ends[0], FL_LOOP_IN, callback,
-		                          pair[i]));
+		start_with(pair[i], FL_LOOP_IN, callback);
 	}
 	fl_test_look();
+}
+
+static void close_pair(watched *pair[2])
+{
+	for (int i = 0; i < 2; i++) {
+		close_watched(pair[i]);
+		free(pair[i]);
+	}
 }
 
 FL_TEST_WITH(loop_watch_stopped_in_the_callback_of_another, fl_test_body_in_loop, void)
@@ -206,10 +213,7 @@ FL_TEST_WITH(loop_watch_stopped_in_the_callback_of_another, fl_test_body_in_loop
 	watched *pair[2];
 	open_pair(pair, stop_victim);
 	FL_CHECK((pair[0]->calls == 0) != (pair[1]->calls == 0));
-	close_watched(pair[0]);
-	close_watched(pair[1]);
-	free(pair[0]);
-	free(pair[1]);
+	close_pair(pair);
 }
 
 static watched *survivor;
@@ -273,7 +277,7 @@ FL_TEST_WITH(loop_watch_freed_in_its_callback, fl_test_body_in_loop, void)
 		FL_CHECK(x != NULL);
 		open_watched(x);
 		write_to(x);
-		FL_OK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], FL_LOOP_IN, free_itself, x));
+		start_with(x, FL_LOOP_IN, free_itself);
 		while (freed < i)
 			fl_fiber_yield();
 	}
@@ -427,7 +431,7 @@ static int wait_beside_ready_watches(void *hangs_up)
 		others[i].stop_after = 2;
 		write_to(&others[i]);
 	}
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_once, &x));
+	start_with(&x, FL_LOOP_IN, wait_once);
 	FL_EACH (i, others)
 		start(&others[i], FL_LOOP_IN);
 	while (x.calls < x.stop_after || others[0].calls < 2 || others[1].calls < 2)
@@ -466,7 +470,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 		open_watched(all[i]);
 		write_to(all[i]);
 	}
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_for_change, &x));
+	start_with(&x, FL_LOOP_IN, wait_for_change);
 	start(&changed, FL_LOOP_IN);
 	start(&stopped, FL_LOOP_IN);
 	start(&drained, FL_LOOP_IN);
@@ -505,12 +509,11 @@ FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_tes
 	watched x, others[OTHERS];
 	open_watched(&x);
 	write_to(&x);
-	FL_OK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x));
+	start_with(&x, FL_LOOP_IN, wait_each_time);
 	FL_EACH (i, others) {
 		open_watched(&others[i]);
 		write_to(&others[i]);
-		FL_OK(fl_loop_watch_start(fl_loop_current(), &others[i].w, others[i].ends[0], FL_LOOP_IN,
-		                          wait_each_time, &others[i]));
+		start_with(&others[i], FL_LOOP_IN, wait_each_time);
 	}
 	FL_EACH (i, others)
 		while (others[i].calls < 3)

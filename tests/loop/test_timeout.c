@@ -18,11 +18,6 @@ static int wait_for_ever(void *unused)
 	return fl_event_wait(&never);
 }
 
-static int return_what(void *rc)
-{
-	return *(const int *)rc;
-}
-
 FL_TEST_WITH(timeout_ends_a_wait, both, void)
 {
 	fl_cancel_token *before = fl_cancel_scope_current();
@@ -279,12 +274,6 @@ static int time_out_never(void *arg)
 	return fl_timeout_end(&outer, rc);
 }
 
-static int cancel_fiber(void *fiber)
-{
-	fl_fiber_cancel(fiber);
-	return 0;
-}
-
 FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
 {
 	uint32_t waits = 0;
@@ -300,7 +289,7 @@ FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
 	fl_thread t;
 	f = fl_test_start(time_out_never, &waits);
 	fl_test_settle();
-	fl_test_go(&t, cancel_fiber, f);
+	fl_test_go(&t, fl_test_cancel_fiber, f);
 	FL_CHECK(fl_fiber_join(f, &rc) == 0 && rc == -ECANCELED);
 	fl_test_end(&t);
 }
@@ -337,15 +326,16 @@ FL_TEST_WITH(timeout_wait_for_ends_with_the_function, both, void)
 {
 	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
 	FL_EACH (i, results) {
-		FL_CHECK(fl_wait_for(return_what, &results[i], FL_FOREVER, &result) == 0 && result == results[i]);
-		FL_OK(fl_wait_for(return_what, &results[i], fl_after(FL_S(3600)), NULL));
+		FL_CHECK(fl_wait_for(fl_test_return_int, &results[i], FL_FOREVER, &result) == 0 &&
+		         result == results[i]);
+		FL_OK(fl_wait_for(fl_test_return_int, &results[i], fl_after(FL_S(3600)), NULL));
 	}
 	result = 77;
 	FL_CHECK(fl_wait_for(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT && result == -ECANCELED);
 	FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ETIMEDOUT);
 	/* It is called. */
-	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5);
-	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
+	FL_CHECK(fl_wait_for(fl_test_return_int, &results[1], 0, &result) == 0 && result == 5);
+	FL_CHECK(fl_wait_for(fl_test_return_int, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 }
 
@@ -362,7 +352,7 @@ FL_TEST_WITH(timeout_wait_for_cancelled, both, void)
 		/* Both: the outer one's. */
 		FL_RC(fl_wait_for(wait_for_ever, NULL, 0, NULL), -ECANCELED);
 		int done = 3;
-		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
+		FL_CHECK(fl_wait_for(fl_test_return_int, &done, 0, &result) == 0 && result == 3);
 	}
 	fl_cancel_token_destroy(&outside);
 }

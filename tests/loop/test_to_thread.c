@@ -10,11 +10,6 @@ static unsigned threads_of_a_loop(void)
 	return fl_cpu_count() + MORE < MOST ? fl_cpu_count() + MORE : MOST;
 }
 
-static int return_what(void *rc)
-{
-	return *(const int *)rc;
-}
-
 /* A fiber that runs in the meantime. */
 typedef struct ticker {
 	fl_fiber *fiber;
@@ -95,7 +90,7 @@ FL_TEST_WITH(to_thread_result_is_apart_from_its_own, fl_test_body_in_loop, void)
 	static const int results[] = {-EIO, -ETIMEDOUT, -ECANCELED, -ENOMEM, 7};
 	FL_EACH (i, results) {
 		int rc = results[i], result = 77;
-		FL_CHECK(fl_to_thread(return_what, &rc, &result) == 0 && result == rc);
+		FL_CHECK(fl_to_thread(fl_test_return_int, &rc, &result) == 0 && result == rc);
 	}
 }
 
@@ -300,8 +295,8 @@ FL_TEST(to_thread_is_waited_for_by_the_loop)
 static int outside(void *unused)
 {
 	int zero = 0, result = 77;
-	FL_RC(fl_to_thread(return_what, &zero, &result), -ENOTSUP);
-	FL_CHECK(fl_to_thread_until(return_what, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
+	FL_RC(fl_to_thread(fl_test_return_int, &zero, &result), -ENOTSUP);
+	FL_CHECK(fl_to_thread_until(fl_test_return_int, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
 	return 5;
 }
 

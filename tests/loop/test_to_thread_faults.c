@@ -7,11 +7,6 @@
 #include "loop/to_thread.h"
 #include <malloc.h>
 
-static int return_what(void *rc)
-{
-	return *(const int *)rc;
-}
-
 /* Faults. */
 static unsigned allocs_left;
 
@@ -42,7 +37,7 @@ static int again_and_again(void *unused)
 	for (int i = 0; i < 6000; i++) {
 		if (i == 1000)
 			before = fl__load_relaxed(&live);
-		FL_OK(fl_to_thread(return_what, &five, NULL));
+		FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
 	}
 	/*
 	 * The context that ends a task may be late to free its memory, and a worker that starts
@@ -61,11 +56,6 @@ FL_TEST(to_thread_gives_its_memory_back)
 	fl_test_in_loop(again_and_again, NULL);
 }
 
-static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
-{
-	return -EAGAIN;
-}
-
 FL_TEST_WITH(to_thread_without_memory, fl_test_body_in_loop, void)
 {
 	FL_FAULTS();
@@ -75,7 +65,7 @@ FL_TEST_WITH(to_thread_without_memory, fl_test_body_in_loop, void)
 	for (unsigned n = 0; rc != 0; n++) { /* one allocation more succeeds each time */
 		FL_CHECK(result == 77 && n < 50);
 		allocs_left = n;
-		rc = fl_to_thread(return_what, &five, &result);
+		rc = fl_to_thread(fl_test_return_int, &five, &result);
 		FL_CHECK(rc == 0 || rc == -ENOMEM);
 		failed += rc != 0;
 	}
@@ -87,11 +77,11 @@ FL_TEST_WITH(to_thread_without_threads, fl_test_body_in_loop, void)
 {
 	FL_FAULTS();
 	int five = 5, result = 77;
-	fl__sys.thread_create = no_thread;
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
+	fl__sys.thread_create = fl_test_no_threads;
+	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -EAGAIN && result == 77);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
 	/* It is not broken by that. */
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
 }
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
@@ -114,7 +104,7 @@ FL_TEST_WITH(to_thread_with_two_tasks_of_one_name, fl_test_body_in_loop, void)
 	fl_task_register(&entries[0]);
 	fl_task_register(&entries[1]);
 	FL_CHECK(fl_task_conflict() != NULL);
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
 	fl_task_unregister(&entries[1]);
 	fl_task_unregister(&entries[0]);
 }
@@ -124,7 +114,7 @@ static void call_in_child(void *loop)
 {
 	int five = 5, result = 77;
 	fl_executor *threads;
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == -ENOTSUP && result == 77);
+	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == -ENOTSUP && result == 77);
 	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
 }
 
@@ -133,9 +123,9 @@ FL_TEST_WITH(to_thread_in_a_forked_child, fl_test_body_in_loop, void)
 	int five = 5;
 	/* Before there are threads. */
 	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
-	FL_OK(fl_to_thread(return_what, &five, NULL));
+	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
 	FL_OK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0));
-	FL_OK(fl_to_thread(return_what, &five, NULL));
+	FL_OK(fl_to_thread(fl_test_return_int, &five, NULL));
 }
 
 static void free_in_child(void *loop)
@@ -146,7 +136,7 @@ static void free_in_child(void *loop)
 static int go_once(void *unused)
 {
 	int five = 5, result = 77;
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	FL_CHECK(fl_to_thread(fl_test_return_int, &five, &result) == 0 && result == 5);
 	fl_test_threads_rest();
 	return 0;
 }

@@ -38,6 +38,33 @@ static inline void fl_test_body_in_loop(void (*body)(void))
 	fl_test_in_loop(fl_test_run_body, &body);
 }
 
+/* What fibers, threads and callbacks often do. */
+static inline int fl_test_return_int(void *number)
+{
+	return *(const int *)number;
+}
+
+static inline int fl_test_sleep_long(void *unused)
+{
+	return fl_sleep(FL_S(3600));
+}
+
+static inline int fl_test_wait_event(void *event)
+{
+	return fl_event_wait(event);
+}
+
+static inline int fl_test_cancel_fiber(void *fiber)
+{
+	fl_fiber_cancel(fiber);
+	return 0;
+}
+
+static inline void fl_test_set_flag(void *flag)
+{
+	*(bool *)flag = true;
+}
+
 static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)
 {
 	fl_fiber *f = NULL;

@@ -276,18 +276,13 @@ FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
 	FL_OK(fl_test_in_fiber(fork_and_yield, NULL));
 }
 
-static void *no_map(size_t size)
-{
-	return NULL;
-}
-
 FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
 {
 	FL_FAULTS();
 	struct fl__sched *s = fl_test_sched();
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
 	FL_OK(sigaltstack(&none, &before)); /* of a sanitizer */
-	fl__sys.map = no_map;
+	fl__sys.map = fl_test_no_memory;
 	FL_RC(fl__sched_run(s), -ENOMEM);
 	FL_CHECK(fl_test_faults_end() == 0);
 	FL_OK(fl__sched_run(s));

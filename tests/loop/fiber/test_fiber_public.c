@@ -7,16 +7,6 @@
 #include "fl_in_loop.h"
 #include "fl_order.h"
 
-static int return_number(void *number)
-{
-	return *(int *)number;
-}
-
-static int sleep_long(void *unused)
-{
-	return fl_sleep(FL_S(3600));
-}
-
 FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop, void)
 {
 	static char letters[] = "abcde";
@@ -34,15 +24,10 @@ FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop,
 FL_TEST(fiber_public_start_without_a_loop)
 {
 	fl_fiber *f;
-	FL_RC(fl_fiber_start(&f, sleep_long, NULL, NULL), -ENOTSUP);
+	FL_RC(fl_fiber_start(&f, fl_test_sleep_long, NULL, NULL), -ENOTSUP);
 	assert_null(fl_fiber_current());
 	fl_fiber_yield(); /* does nothing */
 	fl_fiber_free(NULL);
-}
-
-static void *no_map(size_t size)
-{
-	return NULL;
 }
 
 /* fl_fiber_start() gives -ENOMEM, and nothing has happened. */
@@ -51,20 +36,15 @@ FL_TEST_WITH(fiber_public_start_without_memory, fl_test_body_in_loop, void)
 	fl_fiber *f[256], *last = NULL;
 	int n = 0, rc;
 	FL_FAULTS();
-	fl__sys.map = no_map;
-	while ((rc = fl_fiber_start(&f[n], sleep_long, NULL, NULL)) == 0)
+	fl__sys.map = fl_test_no_memory;
+	while ((rc = fl_fiber_start(&f[n], fl_test_sleep_long, NULL, NULL)) == 0)
 		FL_CHECK(++n < 256); /* those of the slab that is there */
 	FL_CHECK(rc == -ENOMEM);
 	(void)fl_test_faults_end();
-	FL_OK(fl_fiber_start(&last, sleep_long, NULL, NULL));
+	FL_OK(fl_fiber_start(&last, fl_test_sleep_long, NULL, NULL));
 	fl_fiber_free(last);
 	while (n > 0)
 		fl_fiber_free(f[--n]);
-}
-
-static int wait_event(void *event)
-{
-	return fl_event_wait(event);
 }
 
 FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
@@ -76,7 +56,7 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	FL_RC(fl_fiber_join_until(self, NULL, 0, NULL), -EDEADLK);
 	FL_RC(fl_fiber_try_join(self, NULL), -EBUSY);
 
-	fl_fiber *f = fl_test_start(wait_event, &go);
+	fl_fiber *f = fl_test_start(fl_test_wait_event, &go);
 	FL_CHECK(fl_fiber_is_alive(f));
 	FL_RC(fl_fiber_try_join(f, &result), -EBUSY);
 	FL_RC(fl_fiber_join_until(f, &result, 0, NULL), -ETIMEDOUT);
@@ -90,11 +70,11 @@ FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 	fl_event_set(&go);
 	FL_CHECK(fl_fiber_join(f, &result) == 0 && result == 0);
 
-	f = fl_test_start(return_number, &number);
+	f = fl_test_start(fl_test_return_int, &number);
 	fl_fiber_yield();
 	FL_CHECK(!fl_fiber_is_alive(f));
 	FL_CHECK(fl_fiber_try_join(f, &result) == 0 && result == 7);
-	f = fl_test_start(return_number, &number);
+	f = fl_test_start(fl_test_return_int, &number);
 	FL_CHECK(fl_fiber_join(f, NULL) == 0);
 }
 
@@ -145,35 +125,35 @@ static int detach_in_every_way(void *unused)
 {
 	int error = -EIO, canceled = -ECANCELED, none = 0;
 	fl_fiber *f;
-	FL_OK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "early"}));
+	FL_OK(fl_fiber_start(&f, fl_test_return_int, &error, &(fl_fiber_config){.name = "early"}));
 	fl_fiber_detach(f);
 	fl_fiber_yield();
 	FL_CHECK(failures == 1 && failed_with == -EIO && strcmp(failed_name, "early") == 0);
-	FL_OK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "late"}));
+	FL_OK(fl_fiber_start(&f, fl_test_return_int, &error, &(fl_fiber_config){.name = "late"}));
 	fl_fiber_yield();
 	FL_CHECK(failures == 1); /* a caller may ask */
 	fl_fiber_detach(f);
 	FL_CHECK(failures == 2 && strcmp(failed_name, "late") == 0);
-	fl_fiber_detach(fl_test_start(return_number, &none));
+	fl_fiber_detach(fl_test_start(fl_test_return_int, &none));
 	fl_fiber_yield();
 	FL_CHECK(failures == 2);
-	fl_fiber_detach(fl_test_start(return_number, &canceled)); /* it was not cancelled */
+	fl_fiber_detach(fl_test_start(fl_test_return_int, &canceled)); /* it was not cancelled */
 	fl_fiber_yield();
 	FL_CHECK(failures == 3 && failed_with == -ECANCELED);
-	f = fl_test_start(sleep_long, NULL);
+	f = fl_test_start(fl_test_sleep_long, NULL);
 	fl_fiber_yield();
 	fl_fiber_cancel(f);
 	fl_fiber_detach(f); /* its -ECANCELED is an answer */
 	fl_test_settle();
 	FL_CHECK(failures == 3);
-	f = fl_test_start(sleep_long, NULL);
+	f = fl_test_start(fl_test_sleep_long, NULL);
 	fl_fiber_yield();
 	fl_fiber_cancel(f);
 	fl_fiber_yield();
 	FL_CHECK(!fl_fiber_is_alive(f));
 	fl_fiber_detach(f);
 	FL_CHECK(failures == 3);
-	fl_fiber_detach(fl_test_start(sleep_long, NULL)); /* the end of the loop cancels it */
+	fl_fiber_detach(fl_test_start(fl_test_sleep_long, NULL)); /* the end of the loop cancels it */
 	return 0;
 }
 
@@ -192,7 +172,7 @@ static int fail_alone(void *unused)
 	static int errors[] = {-EPIPE, EPIPE};
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f;
-		FL_OK(fl_fiber_start(&f, return_number, &errors[i], &(fl_fiber_config){.name = "worker"}));
+		FL_OK(fl_fiber_start(&f, fl_test_return_int, &errors[i], &(fl_fiber_config){.name = "worker"}));
 		fl_fiber_detach(f);
 	}
 	fl_fiber_yield();
@@ -234,7 +214,7 @@ FL_TEST_WITH(fiber_public_free_cancels_and_waits, fl_test_body_in_loop, void)
 		fl_fiber_free(f);
 	}
 	FL_CHECK(ended == 1);
-	f = fl_test_start(return_number, &number);
+	f = fl_test_start(fl_test_return_int, &number);
 	fl_fiber_yield();
 	fl_fiber_free(f); /* it has ended */
 	{
@@ -341,7 +321,7 @@ FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
 {
 	int number = 3;
 	fl_event never = FL_EVENT_INIT;
-	fl_fiber *slow = fl_test_start(sleep_long, NULL), *fast = fl_test_start(return_number, &number);
+	fl_fiber *slow = fl_test_start(fl_test_sleep_long, NULL), *fast = fl_test_start(fl_test_return_int, &number);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_EVENT(&never), FL_ON_FIBER(fast)) == 2);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_FIBER(fast)) == 1); /* it has ended before */
 	FL_CHECK(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_FIBER(slow)) == -ETIMEDOUT);
@@ -359,7 +339,7 @@ static int join_it(void *f)
 
 FL_TEST_WITH(fiber_public_join_that_is_cancelled, fl_test_body_in_loop, void)
 {
-	fl_fiber *f = fl_test_start(sleep_long, NULL), *joiner = fl_test_start(join_it, f);
+	fl_fiber *f = fl_test_start(fl_test_sleep_long, NULL), *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
 	fl_fiber_cancel(joiner);
 	FL_RC(fl_test_join(joiner), -ECANCELED);
@@ -372,7 +352,7 @@ FL_TEST_WITH(fiber_public_thousands_come_and_go, fl_test_body_in_loop, void)
 {
 	int number = 1;
 	for (unsigned i = 0; i < fl_test_scaled(3000); i++) {
-		fl_fiber *f = fl_test_start(return_number, &number);
+		fl_fiber *f = fl_test_start(fl_test_return_int, &number);
 		if (i % 3 == 0)
 			fl_fiber_free(f);
 		else
@@ -389,7 +369,7 @@ static int join_fiber(void *fiber)
 FL_TEST_WITH(fiber_public_joined_by_two_panics, fl_test_body_in_loop, void)
 {
 	fl_event gate = FL_EVENT_INIT;
-	fl_fiber *f = fl_test_start(wait_event, &gate);
+	fl_fiber *f = fl_test_start(fl_test_wait_event, &gate);
 	fl_fiber *joiner = fl_test_start(join_fiber, f);
 	fl_test_settle();
 	FL_RC(fl_fiber_try_join(f, NULL), -EBUSY);

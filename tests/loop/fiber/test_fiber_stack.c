@@ -63,13 +63,31 @@ static void count_memory(void)
 	fl__sys.free = counting_free;
 }
 
+static void nothing_lives(void)
+{
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+}
+
+/* A pool whose memory is counted, within FL_FAULTS(). */
+static void pool_begin(struct fl__stack_pool *pool)
+{
+	count_memory();
+	fl__stack_pool_init(pool, 0, FL_TEST_BLOCK);
+}
+
+static void pool_end(struct fl__stack_pool *pool)
+{
+	fl__stack_pool_end(pool);
+	nothing_lives();
+}
+
 FL_TEST(stack_is_reused_warm)
 {
 	FL_FAULTS();
-	count_memory();
 	struct fl__stack_pool pool;
 	struct fl_test_memory first, second, again;
-	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	pool_begin(&pool);
 	FL_OK(fl_test_get_memory(&pool, &first));
 	FL_OK(fl_test_get_memory(&pool, &second));
 	assert_ptr_not_equal(first.stack.low, second.stack.low);
@@ -86,9 +104,7 @@ FL_TEST(stack_is_reused_warm)
 	fl_test_put_memory(&pool, again);
 	assert_int_equal(pool.used_blocks, 0);
 	assert_int_equal(discards, 0);
-	fl__stack_pool_end(&pool);
-	assert_int_equal(live_maps, 0);
-	assert_int_equal(live_allocs, 0);
+	pool_end(&pool);
 }
 
 FL_TEST(stack_sizes)
@@ -139,9 +155,8 @@ FL_TEST(stack_memory_goes_back)
 	enum { MANY = 500 };
 	static struct fl_test_memory stacks[MANY];
 	FL_FAULTS();
-	count_memory();
 	struct fl__stack_pool pool;
-	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	pool_begin(&pool);
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < MANY; i++) {
 			FL_OK(fl_test_get_memory(&pool, &stacks[i]));
@@ -166,9 +181,7 @@ FL_TEST(stack_memory_goes_back)
 		/* The warm stacks may hold a slab each; one more is kept for the next request. */
 		FL_IN_RANGE(live_maps, 1, FL__STACK_WARM + 1);
 	}
-	fl__stack_pool_end(&pool);
-	assert_int_equal(live_maps, 0);
-	assert_int_equal(live_allocs, 0);
+	pool_end(&pool);
 }
 
 /* The memory of a slab of blocks goes back when they are many, as that of stacks, which they never got. */
@@ -177,9 +190,8 @@ FL_TEST(stack_blocks_go_back)
 	enum { MANY = 500 };
 	static struct fl_test_memory blocks[MANY];
 	FL_FAULTS();
-	count_memory();
 	struct fl__stack_pool pool;
-	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	pool_begin(&pool);
 	for (int i = 0; i < MANY; i++) {
 		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
 		assert_int_equal((uintptr_t)blocks[i].block % 64, 0);
@@ -205,9 +217,7 @@ FL_TEST(stack_blocks_go_back)
 	assert_int_equal(live_maps, 1);
 	FL_IN_RANGE(pool.free_blocks, 1, 32);
 	assert_int_equal(discards, 0);
-	fl__stack_pool_end(&pool);
-	assert_int_equal(live_maps, 0);
-	assert_int_equal(live_allocs, 0);
+	pool_end(&pool);
 }
 
 /* Slabs with one used block stay, however often a trim looks; with its last block a slab goes. */
@@ -216,9 +226,8 @@ FL_TEST(stack_slabs_with_a_used_block)
 	enum { SLAB = 32, SLABS = 4 * FL__STACK_WARM, MANY = SLABS * SLAB };
 	static struct fl_test_memory blocks[MANY];
 	FL_FAULTS();
-	count_memory();
 	struct fl__stack_pool pool;
-	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	pool_begin(&pool);
 	FL_EACH (i, blocks)
 		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
 	FL_EACH (i, blocks)
@@ -232,8 +241,7 @@ FL_TEST(stack_slabs_with_a_used_block)
 		fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
 	fl__stack_pool_trim(&pool);
 	assert_int_equal(live_maps, 1);
-	fl__stack_pool_end(&pool);
-	assert_int_equal(live_maps, 0);
+	pool_end(&pool);
 }
 
 static uintptr_t frames[2];
@@ -312,9 +320,7 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 	}
 	assert_true(discards > 0);
 	assert_true(pool->dirty < FL__STACK_SPARE);
-	fl__stack_pool_end(pool);
-	assert_int_equal(live_maps, 0);
-	assert_int_equal(live_allocs, 0);
+	pool_end(pool);
 	free(stacks);
 	free(pool);
 }
@@ -353,24 +359,22 @@ FL_TEST(stack_memory_goes_back_before_a_sleep)
 	}
 	fl__sched_leave(s);
 	fl__sched_destroy(s);
-	assert_int_equal(live_maps, 0);
+	nothing_lives();
 }
 
 /* Each step of a reserve fails in turn: an error, and nothing stays behind. */
 FL_TEST(stack_reserve_fails_whole)
 {
 	FL_FAULTS();
-	count_memory();
 	struct fl__stack_pool pool;
 	struct fl_test_memory one;
-	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	pool_begin(&pool);
 	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
 	for (size_t i = 0; i < 3; i++) {
 		*steps[i] = 0;
 		FL_RC(fl_test_get_memory(&pool, &one), -ENOMEM);
 		*steps[i] = LONG_MAX;
-		assert_int_equal(live_maps, 0);
-		assert_int_equal(live_allocs, 0);
+		nothing_lives();
 		assert_int_equal(pool.used_blocks, 0);
 	}
 	FL_OK(fl_test_get_memory(&pool, &one));
@@ -383,8 +387,7 @@ FL_TEST(stack_reserve_fails_whole)
 	assert_ptr_not_equal(one.stack.low, other.stack.low);
 	fl_test_put_memory(&pool, other);
 	fl_test_put_memory(&pool, one);
-	fl__stack_pool_end(&pool);
-	assert_int_equal(live_maps, 0);
+	pool_end(&pool);
 }
 
 FL_TEST(fiber_create_fails_whole)
@@ -405,8 +408,7 @@ FL_TEST(fiber_create_fails_whole)
 		assert_int_equal(s->fibers, 0);
 	}
 	fl__sched_destroy(s);
-	assert_int_equal(live_maps, 0);
-	assert_int_equal(live_allocs, 0);
+	nothing_lives();
 }
 
 static void touch_guard(void *arg)

@@ -13,6 +13,9 @@
 /* A function that makes the call; returns its result. Has no effect after a failure. */
 typedef int action(void);
 
+/* The functions that make a call, ended by NULL. */
+#define ACTIONS(...) ((action *const[]){__VA_ARGS__, NULL})
+
 /* What a function returns for -ENOBUFS, and for everything else. */
 static int as_documented(int error)
 {
@@ -34,14 +37,20 @@ static int run_failing(void *arg)
 			fl_test_fails(f->calls, -*error);
 			const int rc = (*act)();
 			fl_test_no_faults();
-			FL_RC(rc, f->expected ? f->expected(-*error) : as_documented(-*error));
+			FL_RC(rc, f->expected(-*error));
 		}
 	return 0;
 }
 
-static void each_error(struct failing f)
+/* Each call fails with each error, in each function; the result is what `expected` makes of it. */
+static void each_error_as(int (*expected)(int error), uint64_t calls, const int *errors, action *const *actions)
 {
-	fl_test_leaves_nothing(run_failing, &f);
+	fl_test_leaves_nothing(run_failing, &(struct failing){calls, errors, expected, actions});
+}
+
+static void each_error(uint64_t calls, const int *errors, action *const *actions)
+{
+	each_error_as(as_documented, calls, errors, actions);
 }
 
 /* What can be made. */
@@ -164,86 +173,79 @@ static int from_watched(void)
 
 FL_TEST(net_errors_of_socket)
 {
-	each_error((struct failing){
-	    CALL(socket), ERRORS(EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM),
-	    NULL,
-	    (action *const[]){make_tcp_listener, make_unix_listener, make_tcp_connection, make_unix_connection,
-	                      make_udp, make_unix_datagram, NULL}});
+	each_error(CALL(socket),
+	           ERRORS(EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM),
+	           ACTIONS(make_tcp_listener, make_unix_listener, make_tcp_connection, make_unix_connection, make_udp,
+	                   make_unix_datagram));
 }
 
 FL_TEST(net_errors_of_bind)
 {
-	each_error((struct failing){
-	    CALL(bind),
-	    ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOBUFS, ENOENT,
-	           ENOMEM, ENOTDIR, ENOTSOCK, EPERM, EROFS),
-	    NULL, (action *const[]){make_tcp_listener, make_unix_listener, make_udp, make_unix_datagram, NULL}});
+	each_error(CALL(bind),
+	           ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOBUFS,
+	                  ENOENT, ENOMEM, ENOTDIR, ENOTSOCK, EPERM, EROFS),
+	           ACTIONS(make_tcp_listener, make_unix_listener, make_udp, make_unix_datagram));
 }
 
 FL_TEST(net_errors_of_listen)
 {
-	each_error((struct failing){CALL(listen),
-	                            ERRORS(EACCES, EADDRINUSE, EBADF, ENOBUFS, ENOMEM, ENOTSOCK, EOPNOTSUPP), NULL,
-	                            (action *const[]){make_tcp_listener, make_unix_listener, NULL}});
+	each_error(CALL(listen), ERRORS(EACCES, EADDRINUSE, EBADF, ENOBUFS, ENOMEM, ENOTSOCK, EOPNOTSUPP),
+	           ACTIONS(make_tcp_listener, make_unix_listener));
 }
 
 FL_TEST(net_errors_of_setsockopt)
 {
-	each_error((struct failing){
-	    CALL(set_option), ERRORS(EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK, EPERM),
-	    NULL, (action *const[]){make_tcp_listener, make_udp, NULL}});
+	each_error(CALL(set_option),
+	           ERRORS(EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK, EPERM),
+	           ACTIONS(make_tcp_listener, make_udp));
 }
 
 FL_TEST(net_errors_of_getsockname)
 {
-	each_error((struct failing){CALL(local), ERRORS(EBADF, EFAULT, EINVAL, ENOBUFS, ENOTSOCK), NULL,
-	                            (action *const[]){make_tcp_listener, NULL}});
+	each_error(CALL(local), ERRORS(EBADF, EFAULT, EINVAL, ENOBUFS, ENOTSOCK), ACTIONS(make_tcp_listener));
 }
 
 FL_TEST(net_errors_of_getsockopt)
 {
-	each_error((struct failing){CALL(get_option), ERRORS(EBADF, EFAULT, EINVAL, ENOMEM, ENOPROTOOPT), NULL,
-	                            (action *const[]){from_socket, from_datagram_socket, NULL}});
+	each_error(CALL(get_option), ERRORS(EBADF, EFAULT, EINVAL, ENOMEM, ENOPROTOOPT),
+	           ACTIONS(from_socket, from_datagram_socket));
 }
 
 FL_TEST(net_errors_of_getpeername)
 {
-	each_error((struct failing){CALL(peer), ERRORS(EBADF, EFAULT, EINVAL, ENOTCONN), NULL,
-	                            (action *const[]){from_socket, NULL}});
+	each_error(CALL(peer), ERRORS(EBADF, EFAULT, EINVAL, ENOTCONN), ACTIONS(from_socket));
 }
 
 FL_TEST(net_errors_of_socketpair)
 {
-	each_error((struct failing){
-	    CALL(pair), ERRORS(EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT),
-	    NULL, (action *const[]){make_pair, NULL}});
+	each_error(CALL(pair),
+	           ERRORS(EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT),
+	           ACTIONS(make_pair));
 }
 
 FL_TEST(net_errors_of_fcntl)
 {
-	each_error((struct failing){CALL(adopt) | CALL(adopt_other), ERRORS(EACCES, EAGAIN, EBADF, EINVAL, EPERM), NULL,
-	                            (action *const[]){from_socket, from_datagram_socket, from_pipe, NULL}});
-	each_error((struct failing){CALL(describe), ERRORS(EBADF), NULL, (action *const[]){from_pipe, NULL}});
+	each_error(CALL(adopt) | CALL(adopt_other), ERRORS(EACCES, EAGAIN, EBADF, EINVAL, EPERM),
+	           ACTIONS(from_socket, from_datagram_socket, from_pipe));
+	each_error(CALL(describe), ERRORS(EBADF), ACTIONS(from_pipe));
 }
 
 FL_TEST(net_errors_of_connect)
 {
-	each_error(
-	    (struct failing){CALL(connect),
-	                     ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNABORTED, ECONNREFUSED,
-	                            ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENOBUFS,
-	                            ENOMEM, ENONET, ENOTSOCK, EPERM, EPROTO, EPROTOTYPE, ETIMEDOUT),
-	                     NULL, (action *const[]){make_tcp_connection, make_unix_connection, NULL}});
+	each_error(CALL(connect),
+	           ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNABORTED, ECONNREFUSED,
+	                  ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENOBUFS, ENOMEM,
+	                  ENONET, ENOTSOCK, EPERM, EPROTO, EPROTOTYPE, ETIMEDOUT),
+	           ACTIONS(make_tcp_connection, make_unix_connection));
 }
 
 /* Registration with the poller. */
 
 FL_TEST(net_errors_of_epoll_ctl)
 {
-	each_error((struct failing){CALL(control), ERRORS(EBADF, EEXIST, EINVAL, ELOOP, ENOMEM, ENOSPC, EPERM), NULL,
-	                            (action *const[]){make_tcp_listener, make_unix_listener, make_pair, make_udp,
-	                                              make_unix_datagram, from_socket, from_datagram_socket, from_pipe,
-	                                              from_watched, NULL}});
+	each_error(CALL(control), ERRORS(EBADF, EEXIST, EINVAL, ELOOP, ENOMEM, ENOSPC, EPERM),
+	           ACTIONS(make_tcp_listener, make_unix_listener, make_pair, make_udp, make_unix_datagram, from_socket,
+	                   from_datagram_socket, from_pipe, from_watched));
 }
 
 /* A wait that fails several times: the loop asks again. */
@@ -290,10 +292,10 @@ static int accept_unix(void)
 /* Those of a connection, not of the listener, are in net_accept_errors. */
 FL_TEST(net_errors_of_accept)
 {
-	each_error((struct failing){CALL(accept),
-	                            ERRORS(EBADF, EFAULT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSR, ENOTSOCK,
-	                                   EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT),
-	                            NULL, (action *const[]){accept_tcp, accept_unix, NULL}});
+	each_error(CALL(accept),
+	           ERRORS(EBADF, EFAULT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSR, ENOTSOCK, EOPNOTSUPP, EPERM,
+	                  EPROTONOSUPPORT, ESOCKTNOSUPPORT),
+	           ACTIONS(accept_tcp, accept_unix));
 }
 
 /* Reads and writes. */
@@ -376,21 +378,20 @@ static int write_pipe(void)
 
 FL_TEST(net_errors_of_reads)
 {
-	each_error((struct failing){TRANSFERS,
-	                            ERRORS(EBADF, ECONNREFUSED, ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL,
-	                                   EIO, EISDIR, ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOMEM, ENOTCONN,
-	                                   ENOTSOCK, ENXIO, EPIPE, ETIMEDOUT),
-	                            of_a_stream, (action *const[]){read_socket, read_pipe, NULL}});
+	each_error_as(of_a_stream, TRANSFERS,
+	              ERRORS(EBADF, ECONNREFUSED, ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL, EIO, EISDIR,
+	                     ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOMEM, ENOTCONN, ENOTSOCK, ENXIO, EPIPE,
+	                     ETIMEDOUT),
+	              ACTIONS(read_socket, read_pipe));
 }
 
 FL_TEST(net_errors_of_writes)
 {
-	each_error(
-	    (struct failing){TRANSFERS,
-	                     ERRORS(EACCES, EALREADY, EBADF, ECONNRESET, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG,
-	                            EHOSTUNREACH, EINVAL, EIO, EISCONN, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS,
-	                            ENOMEM, ENOSPC, ENOTCONN, ENOTSOCK, ENXIO, EOPNOTSUPP, EPERM, EPIPE, ETIMEDOUT),
-	                     of_a_stream, (action *const[]){write_socket, write_pipe, NULL}});
+	each_error_as(of_a_stream, TRANSFERS,
+	              ERRORS(EACCES, EALREADY, EBADF, ECONNRESET, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EHOSTUNREACH,
+	                     EINVAL, EIO, EISCONN, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS, ENOMEM, ENOSPC, ENOTCONN,
+	                     ENOTSOCK, ENXIO, EOPNOTSUPP, EPERM, EPIPE, ETIMEDOUT),
+	              ACTIONS(write_socket, write_pipe));
 }
 
 static int always_epipe(int error)
@@ -405,6 +406,6 @@ static int close_write_socket(void)
 
 FL_TEST(net_errors_of_shutdown)
 {
-	each_error((struct failing){CALL(shutdown), ERRORS(EBADF, EINVAL, ENOTCONN, ENOTSOCK), always_epipe,
-	                            (action *const[]){close_write_socket, NULL}});
+	each_error_as(always_epipe, CALL(shutdown), ERRORS(EBADF, EINVAL, ENOTCONN, ENOTSOCK),
+	              ACTIONS(close_write_socket));
 }
