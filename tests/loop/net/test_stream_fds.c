@@ -31,25 +31,33 @@ static void check_numbered(const int *fds, unsigned n)
 	close_all(fds, n);
 }
 
+/*
+ * A receive with room for `most` descriptors gives `rc`, which may be an error such as -EMFILE,
+ * -EINVAL, -EMSGSIZE, -ENOMEM, -ECONNRESET, -ECONNABORTED, and `n` descriptors.
+ */
+static void receives(fl_stream *s, char *text, size_t size, int *fds, unsigned most, ssize_t rc, unsigned n)
+{
+	unsigned got = most;
+	FL_RC(fl_stream_receive_fds(s, text, size, fds, &got), rc);
+	FL_RC(got, n);
+}
+
 FL_TEST_WITH(fds_cloexec, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	static const unsigned counts[] = {1, 0, 2, MOST};
 	int fds[MOST], got[MOST];
 	char text[16];
 	FL_EACH (i, counts) {
-		unsigned n = MOST;
 		make_numbered(fds, counts[i]);
 		FL_OK(fl_stream_send_fds(a, "hello", 5, fds, counts[i]));
 		FL_RC(fl_stream_written(a), 5);
 		close_all(fds, counts[i]);
-		FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), 5);
-		FL_CHECK(n == counts[i] && memcmp(text, "hello", 5) == 0);
-		check_numbered(got, n);
+		receives(b, text, sizeof text, got, MOST, 5, counts[i]);
+		FL_CHECK(memcmp(text, "hello", 5) == 0);
+		check_numbered(got, counts[i]);
 	}
 	FL_OK(fl_stream_close_write(a));
-	unsigned n = MOST;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), 0);
-	FL_RC(n, 0);
+	receives(b, text, sizeof text, got, MOST, 0, 0);
 }
 
 /* A receive ends at the end of the send that has descriptors; earlier bytes may come with it. */
@@ -57,18 +65,15 @@ FL_TEST_WITH(stream_fds_of_one_send, fl_test_with_unix_pair, fl_stream *a, fl_st
 {
 	int fds[2], got[2];
 	char text[16];
-	unsigned n = 2;
 	make_numbered(fds, 2);
 	FL_OK(fl_stream_write(a, "-", 1));
 	FL_EACH (i, fds)
 		FL_OK(fl_stream_send_fds(a, "ab", 2, &fds[i], 1));
 	close_all(fds, 2);
-	ssize_t size = fl_stream_receive_fds(b, text, sizeof text, got, &n);
-	FL_CHECK(size == 3 && memcmp(text, "-ab", 3) == 0 && n == 1);
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, text, 1, got + 1, &n), 1); /* with the first byte */
-	FL_RC(n, 1);
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, NULL, &(unsigned){0}), 1);
+	receives(b, text, sizeof text, got, 2, 3, 1);
+	FL_CHECK(memcmp(text, "-ab", 3) == 0);
+	receives(b, text, 1, got + 1, 1, 1, 1); /* with the first byte */
+	receives(b, text, sizeof text, NULL, 0, 1, 0);
 	check_numbered(got, 2);
 }
 
@@ -89,21 +94,16 @@ FL_TEST_WITH(fds_sent_twice, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	int fds[3], got[3];
 	char text[8];
-	unsigned n = 3, all = 0;
 	make_numbered(fds, 3);
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recvmsg), .error = -EINTR, .each = 2});
 	fl__net_sys.sendmsg = one_byte_of;
 	FL_OK(fl_stream_send_fds(a, "eight by", 8, fds, 3));
 	FL_RC(fl_stream_written(a), 8);
 	close_all(fds, 3);
-	FL_RC(fl_stream_receive_fds(b, text, 1, got, &n), 1);
-	FL_RC(n, 3);
-	for (int i = 1; i < 8; i++) {
-		n = 0;
-		FL_RC(fl_stream_receive_fds(b, text + i, 1, NULL, &n), 1);
-		all += n;
-	}
-	FL_CHECK(all == 0 && memcmp(text, "eight by", 8) == 0);
+	receives(b, text, 1, got, 3, 1, 3);
+	for (int i = 1; i < 8; i++)
+		receives(b, text + i, 1, NULL, 0, 1, 0);
+	FL_CHECK(memcmp(text, "eight by", 8) == 0);
 	check_numbered(got, 3);
 	(void)fl_test_net_faults_end();
 }
@@ -151,28 +151,23 @@ static void truncated(fl_stream *a, fl_stream *b)
 {
 	int fds[4], got[4];
 	char text[8];
-	unsigned n;
 	make_numbered(fds, 4);
 	const unsigned before = fl_test_fds();
 	FL_OK(fl_stream_send_fds(a, "one", 3, fds, 4));
 	const rlim_t limit = fl_test_limit_fds(2);
-	n = 4;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), -EMFILE);
+	receives(b, text, sizeof text, got, 4, -EMFILE, 0);
 	fl_test_unlimit_fds(limit);
-	FL_CHECK(n == 0 && fl_test_fds() == before);
-	n = 4;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), 3);
-	FL_CHECK(n == 0 && memcmp(text, "one", 3) == 0);
+	FL_RC(fl_test_fds(), before);
+	receives(b, text, sizeof text, got, 4, 3, 0);
+	FL_CHECK(memcmp(text, "one", 3) == 0);
 	FL_OK(fl_stream_send_fds(a, "two\n", 4, fds, 4));
-	n = 3;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), -EMSGSIZE);
-	FL_CHECK(n == 0 && fl_test_fds() == before);
+	receives(b, text, sizeof text, got, 3, -EMSGSIZE, 0);
+	FL_RC(fl_test_fds(), before);
 	FL_RC(fl_stream_read_line(b, text, sizeof text), 4);
 	FL_CHECK(memcmp(text, "two\n", 4) == 0);
 	FL_OK(fl_stream_send_fds(a, "three", 5, fds, 4));
 	fl__sys.alloc = fl_test_no_memory;
-	n = 0;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, NULL, &n), -ENOMEM);
+	receives(b, text, sizeof text, NULL, 0, -ENOMEM, 0);
 	fl__sys.alloc = fl_test_counting_alloc;
 	FL_CHECK(fl_stream_got(b) == 5 && memcmp(text, "three", 5) == 0 && fl_test_fds() == before);
 	close_all(fds, 4);
@@ -193,7 +188,6 @@ FL_TEST_WITH(creds_crowd_fds, fl_test_with_unix_pair, fl_stream *a, fl_stream *b
 {
 	int fds[MOST], got[MOST], on = 1;
 	char byte;
-	unsigned n = MOST;
 	FL_OK(setsockopt(fl_stream_fd(b), SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
 #ifdef SO_PASSPIDFD
 	(void)setsockopt(fl_stream_fd(b), SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on);
@@ -201,9 +195,8 @@ FL_TEST_WITH(creds_crowd_fds, fl_test_with_unix_pair, fl_stream *a, fl_stream *b
 	make_numbered(fds, MOST);
 	FL_OK(fl_stream_send_fds(a, "x", 1, fds, MOST));
 	close_all(fds, MOST);
-	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), 1);
-	FL_RC(n, MOST);
-	check_numbered(got, n);
+	receives(b, &byte, 1, got, MOST, 1, MOST);
+	check_numbered(got, MOST);
 }
 
 /* Descriptors that nothing receives are closed: by another read, or with the stream. */
@@ -227,17 +220,13 @@ FL_TEST_WITH(stream_fds_after_a_search, fl_test_with_unix_pair, fl_stream *a, fl
 {
 	int fds[1], got[1];
 	char text[8];
-	unsigned n = 1;
 	FL_OK(fl_stream_write(a, "line\nrest", 9));
 	FL_RC(fl_stream_read_line(b, text, sizeof text), 5);
 	make_numbered(fds, 1);
 	FL_OK(fl_stream_send_fds(a, "x", 1, fds, 1));
 	close_all(fds, 1);
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), 4);
-	FL_RC(n, 0);
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, text, sizeof text, got, &n), 1);
-	FL_RC(n, 1);
+	receives(b, text, sizeof text, got, 1, 4, 0);
+	receives(b, text, sizeof text, got, 1, 1, 1);
 	check_numbered(got, 1);
 }
 
@@ -248,8 +237,7 @@ FL_TEST_WITH(stream_fds_errors, fl_test_with_unix_pair, fl_stream *a, fl_stream 
 	unsigned n = 1;
 	FL_RC(fl_stream_send_fds(a, "x", 0, fds, 1), -EINVAL);
 	FL_RC(fl_stream_send_fds(a, "x", 1, fds, MOST + 1), -EINVAL);
-	FL_RC(fl_stream_receive_fds(b, &byte, 0, got, &n), -EINVAL);
-	FL_RC(n, 0);
+	receives(b, &byte, 0, got, 1, -EINVAL, 0);
 	FL_RC(fl_stream_send_fds(a, "x", 1, (int[]){0, -1}, 2), -EBADF);
 	FL_RC(fl_stream_written(a), 0);
 	static const int of_send[][2] = {
@@ -261,30 +249,24 @@ FL_TEST_WITH(stream_fds_errors, fl_test_with_unix_pair, fl_stream *a, fl_stream 
 	(void)fl_test_net_faults_end();
 	FL_OK(fl_stream_send_fds(a, "x", 1, fds, 1)); /* none of them ends the connection */
 	fl_test_fails(CALL(recvmsg), -ENOBUFS);
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), -ENOMEM);
-	FL_RC(n, 0);
+	receives(b, &byte, 1, got, 1, -ENOMEM, 0);
 	(void)fl_test_net_faults_end();
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), 1);
-	FL_CHECK(n == 1 && close(got[0]) == 0);
-	n = 1;
+	receives(b, &byte, 1, got, 1, 1, 1);
+	FL_OK(close(got[0]));
 	FL_RC(fl_stream_receive_fds_until(b, &byte, 1, got, &n, 0, NULL), -ETIMEDOUT);
 	FL_RC(n, 0);
 	(void)fl_test_fill(a);
 	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_stream_send_fds_until(a, "x", 1, fds, 1, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 	fl_test_fails(CALL(recvmsg), -ECONNRESET);
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), -ECONNRESET);
+	receives(b, &byte, 1, got, 1, -ECONNRESET, 0);
 	(void)fl_test_net_faults_end();
 	fl_stream_abort(b);
 	FL_RC(fl_stream_send_fds(a, "x", 1, fds, 1), -EPIPE);
-	n = 1;
-	FL_RC(fl_stream_receive_fds(b, &byte, 1, got, &n), -ECONNABORTED);
+	receives(b, &byte, 1, got, 1, -ECONNABORTED, 0);
 }
 
-static int receives(void *s)
+static int receive_one(void *s)
 {
 	char byte;
 	int fd;
@@ -302,7 +284,7 @@ static int sends(void *s)
 FL_TEST_WITH(stream_fds_cancelled, fl_test_with_unix_pair, fl_stream *a, fl_stream *b)
 {
 	(void)fl_test_fill(a);
-	fl_fiber *sender = fl_test_start(sends, a), *receiver = fl_test_start(receives, a);
+	fl_fiber *sender = fl_test_start(sends, a), *receiver = fl_test_start(receive_one, a);
 	char byte;
 	int fd;
 	unsigned n = 1;
@@ -322,10 +304,8 @@ static void refuse_fds(fl_stream *s)
 {
 	char byte;
 	int fd;
-	unsigned n = 1;
 	FL_RC(fl_stream_send_fds(s, "x", 1, (int[]){0}, 1), -ENOTSUP);
-	FL_RC(fl_stream_receive_fds(s, &byte, 1, &fd, &n), -ENOTSUP);
-	FL_RC(n, 0);
+	receives(s, &byte, 1, &fd, 1, -ENOTSUP, 0); /* fl_stream_receive_fds() */
 	FL_RC(fl_stream_try_write(s, "x", 1), 1); /* the stream is free again */
 	fl_stream_free(s);
 }

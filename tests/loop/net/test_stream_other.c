@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Streams over pipes, FIFOs, terminals and devices: fl_stream_from_fd(). */
-#include "fl_streams.h"
+#include "fl_net.h"
 
 #include <termios.h>
 
@@ -154,22 +154,29 @@ FL_TEST_WITH(stream_of_a_shared_pipe_leaves_the_others_blocking, run_case, void)
 	FL_OK(close(theirs[1]));
 }
 
+/* Opens both ends of a FIFO, which then has no name. */
+static void open_fifo(int ends[2], int flags)
+{
+	const fl_test_path p = fl_test_path_make();
+	FL_OK(mkfifo(p.name, 0600));
+	ends[0] = open(p.name, flags | O_CLOEXEC);
+	ends[1] = open(p.name, O_WRONLY | O_CLOEXEC);
+	FL_CHECK(ends[0] >= 0 && ends[1] >= 0 && unlink(p.name) == 0);
+	fl_test_path_end(&p);
+}
+
 FL_TEST_WITH(stream_of_a_fifo, run_case, void)
 {
-	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64], line[16];
-	FL_CHECK(mkdtemp(folder) != NULL);
-	(void)snprintf(path, sizeof path, "%s/fifo", folder);
-	FL_OK(mkfifo(path, 0600));
-	fl_stream *both = stream_of(open(path, O_RDWR | O_CLOEXEC));
-	fl_stream *out = stream_of(open(path, O_WRONLY | O_CLOEXEC));
+	char line[16];
+	int ends[2];
+	open_fifo(ends, O_RDWR);
+	fl_stream *both = stream_of(ends[0]), *out = stream_of(ends[1]);
 	FL_OK(fl_stream_write(out, "ab\n", 3));
 	FL_RC(fl_stream_read_line(both, line, sizeof line), 3);
 	FL_RC(fl_stream_close_write(both), -ENOTSUP);
 	fl_stream_free(both);
 	FL_RC(fl_stream_write(out, "x", 1), -EPIPE);
 	fl_stream_free(out);
-	FL_OK(unlink(path));
-	FL_OK(rmdir(folder));
 }
 
 static void with_terminals(void (*body)(void))
@@ -181,17 +188,25 @@ static void with_terminals(void (*body)(void))
 	run_case(body);
 }
 
-/* Both ends of a terminal. */
+/* Both ends of a terminal; raw: without its work on the bytes. */
+static void open_terminal(int *master, int *slave, bool raw)
+{
+	struct termios mode;
+	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(*master >= 0 && grantpt(*master) == 0 && unlockpt(*master) == 0);
+	*slave = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(*slave >= 0 && tcgetattr(*slave, &mode) == 0);
+	mode.c_lflag &= ~(tcflag_t)ECHO;
+	if (raw)
+		cfmakeraw(&mode);
+	FL_OK(tcsetattr(*slave, TCSANOW, &mode));
+}
+
 FL_TEST_WITH(stream_of_a_terminal, with_terminals, void)
 {
 	char line[64];
-	struct termios mode;
-	const int master_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	FL_CHECK(master_fd >= 0 && grantpt(master_fd) == 0 && unlockpt(master_fd) == 0);
-	const int slave_fd = open(ptsname(master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	FL_CHECK(slave_fd >= 0 && tcgetattr(slave_fd, &mode) == 0);
-	mode.c_lflag &= ~(tcflag_t)ECHO;
-	FL_OK(tcsetattr(slave_fd, TCSANOW, &mode));
+	int master_fd, slave_fd;
+	open_terminal(&master_fd, &slave_fd, false);
 	const int theirs = dup(slave_fd);
 	fl_stream *master = stream_of(master_fd), *slave = stream_of(slave_fd);
 	FL_CHECK(!(fcntl(theirs, F_GETFL) & O_NONBLOCK) && !(fcntl(slave_fd, F_GETFL) & O_NONBLOCK));
@@ -293,36 +308,18 @@ static void meet_hostile_peer(int own, int fd, bool keeps_rest)
 
 FL_TEST_WITH(stream_of_a_pipe_and_hostile_peers, run_case, void)
 {
-	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64];
 	int ends[2];
 	open_pipe(ends, 0);
 	meet_hostile_peer(ends[0], ends[1], true);
-	FL_CHECK(mkdtemp(folder) != NULL);
-	(void)snprintf(path, sizeof path, "%s/fifo", folder);
-	FL_OK(mkfifo(path, 0600));
-	ends[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	ends[1] = open(path, O_WRONLY | O_CLOEXEC);
-	FL_CHECK(ends[0] >= 0 && ends[1] >= 0 && unlink(path) == 0 && rmdir(folder) == 0);
+	open_fifo(ends, O_RDONLY | O_NONBLOCK);
 	meet_hostile_peer(ends[0], ends[1], true);
-}
-
-/* Without the work of a terminal on the bytes. */
-static void open_terminal(int *master, int *slave)
-{
-	struct termios mode;
-	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	FL_CHECK(*master >= 0 && grantpt(*master) == 0 && unlockpt(*master) == 0);
-	*slave = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	FL_CHECK(*slave >= 0 && tcgetattr(*slave, &mode) == 0);
-	cfmakeraw(&mode);
-	FL_OK(tcsetattr(*slave, TCSANOW, &mode));
 }
 
 FL_TEST_WITH(stream_of_a_terminal_and_hostile_peers, with_terminals, void)
 {
 	int master, slave;
-	open_terminal(&master, &slave);
+	open_terminal(&master, &slave, true);
 	meet_hostile_peer(master, slave, true);
-	open_terminal(&master, &slave);
+	open_terminal(&master, &slave, true);
 	meet_hostile_peer(slave, master, false); /* the end of its master empties a terminal */
 }
