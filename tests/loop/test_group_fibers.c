@@ -318,7 +318,7 @@ FL_TEST_WITH(group_fibers_in_a_forked_child, fl_test_body_in_loop, void)
 FL_TEST(group_without_executor_takes_no_task)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	FL_PANICS_OF("fl_group_submit", &g, FL_OK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL)));
+	FL_PANICS_OF("fl_group_submit", NULL, FL_OK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL)));
 }
 
 /* Many. */

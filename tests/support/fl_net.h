@@ -201,6 +201,7 @@ static inline void fl_test_lookup_finds(const char *addresses)
 	char list[256], *rest = list;
 	(void)snprintf(list, sizeof list, "%s", addresses);
 	fl_test_found_n = 0;
+	fl_test_asked = 0;
 	for (char *one; (one = strsep(&rest, " ")) != NULL;)
 		FL_CHECK(fl_test_real_name_sys.lookup(one, AI_NUMERICHOST, &fl_test_found[fl_test_found_n++], 1) == 1);
 	fl__name_sys.lookup = fl_test_lookup;
