@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
  *                           the caller has.
  *   FL_PROCESS_EXEC         This program is executed again for each process. Slower.
  *   FL_PROCESS_FORK         The caller is forked, with its memory. It must have a single thread,
- *                           beside the library's thread `reaper`, and must not be a fiber.
+ *                           beside the library's thread `watcher`, and must not be a fiber.
  *
  * This program must be prepared:
  *   fl_main(argc, argv);     the first line of main(): for the fork server and FL_PROCESS_EXEC
@@ -96,8 +96,8 @@ FL_BEGIN_DECLS
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
  * costs the caller one descriptor, two if the fork server made it, and one for each pipe; a daemon
  * that no fork server made costs two more. A child that outlives its handle costs one until it
- * ends. The library keeps up to eight more, for its threads `reaper` and `watcher`
- * (docs/threads.md) and for the fork server.
+ * ends. The library keeps up to six more, for its thread `watcher` (docs/threads.md) and for the
+ * fork server.
  *
  * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
  * process: their end sends SIGCHLD, and if wait() or waitpid(-1) gets one, a join returns -ECHILD.
@@ -171,7 +171,7 @@ FL_API void fl_main(int argc, char **argv);
  * Functions of pthread_atfork() run for two forks, one in the other: for a moment there are two
  * copies of this process, which both count for RLIMIT_NPROC. Blocks the calling thread until the
  * fork server has answered. Returns 0, or:
- *   -EBUSY    the process has several threads, apart from `reaper`, or the caller is a fiber
+ *   -EBUSY    the process has several threads, apart from `watcher`, or the caller is a fiber
  *   -ENOTSUP  the thread has left the PID namespace of its process (unshare(), setns())
  *   -ETIMEDOUT, -EPROTO
  *             the fork server did not answer within 30 s, or ended

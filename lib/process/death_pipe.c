@@ -14,18 +14,12 @@ static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
 static struct fl__death_pipe *death_pipe_first;
 static _Thread_local const struct fl__death_pipe *death_pipe_kept;
 
-static void death_pipe_close_ends(const struct fl__death_pipe *d)
-{
-	fl__fd_close(d->ends[0]);
-	fl__fd_close(d->ends[1]);
-}
-
 /* Under the lock. */
 static void death_pipe_close_locked(struct fl__death_pipe *d)
 {
 	FL__LIST_REMOVE(d);
 	d->open = false;
-	death_pipe_close_ends(d);
+	fl__fds_close(d->ends, 2);
 }
 
 /* Kills the daemons. */
@@ -45,8 +39,6 @@ int fl__death_pipe_open(struct fl__death_pipe *d)
 	int rc = fl__process_sys.pipe(d->ends);
 	if (rc != 0)
 		return rc;
-	for (int i = 0; i < 2; i++)
-		d->ends[i] = fl__fd_above_streams(d->ends[i]);
 	FL__LIST_ADD(&death_pipe_first, d);
 	d->open = true;
 	return 0;
@@ -81,7 +73,7 @@ static void death_pipe_after_fork_in_child(void)
 	for (struct fl__death_pipe *d = death_pipe_first; d; d = d->next) {
 		d->open = false;
 		if (d != death_pipe_kept)
-			death_pipe_close_ends(d);
+			fl__fds_close(d->ends, 2);
 	}
 	death_pipe_first = NULL;
 }

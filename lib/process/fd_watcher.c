@@ -3,7 +3,8 @@
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
  * descriptor. An entry is in the table while a node waits for it. The kernel watches a descriptor
  * for the events of all its entries that have not fired. A registration is for one event
- * (EPOLLONESHOT): a new wait registers again.
+ * (EPOLLONESHOT): a new wait registers again. The watcher also watches the pidfds of the reaper's
+ * children, which are not in the table: an event without an entry goes to the reaper.
  *
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`, which is
@@ -26,6 +27,7 @@
 #include "core/sync/helper.h"
 #include "core/wait/lot.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include <errno.h>
 #include <fairlead/fd.h>
 #include <fairlead/mutex.h>
@@ -79,7 +81,7 @@ static int fd_watcher_register(int fd)
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	bool present = false; /* a late event may be another file's */
+	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
 	{
 		FL_LOCKED(&fd_watcher_lock);
 		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
@@ -95,6 +97,8 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 			(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
 	}
 	fl__lot_unpark(&lot);
+	if (!present)
+		fl__reaper_reap(fd);
 }
 
 /* Under the lock. */
@@ -164,8 +168,8 @@ static unsigned fd_watcher_end(void)
 
 static bool fd_watcher_open(void)
 {
-	fd_watcher_epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
-	fd_watcher_wakeup = fd_watcher_epoll < 0 ? FD_WATCHER_NONE : fl__fd_above_streams(fl__process_sys.eventfd());
+	fd_watcher_epoll = fl__fd_sys.epoll_create();
+	fd_watcher_wakeup = fd_watcher_epoll < 0 ? FD_WATCHER_NONE : fl__process_sys.eventfd();
 	return fd_watcher_wakeup >= 0 &&
 	       fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd_watcher_wakeup, EPOLLIN) == 0;
 }
@@ -182,6 +186,24 @@ static bool fd_watcher_start(void)
 	}
 	fd_watcher_running = true;
 	return true;
+}
+
+int fl__fd_watcher_add(int pidfd)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	return fd_watcher_start() ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN) : -EAGAIN;
+}
+
+void fl__fd_watcher_remove(int pidfd)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, pidfd, 0); /* fails if not registered */
+}
+
+unsigned fl__fd_watcher_threads(void)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	return fd_watcher_running ? 1 : 0;
 }
 
 /* A forked child shares the epoll set with its parent: the child only closes its descriptors. */

@@ -51,4 +51,14 @@ bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 
 extern const fl_on_type fl__on_watched_fd;
 
+/*
+ * For the reaper: starts the watcher thread if there is none, which calls fl__reaper_reap() as long
+ * as `pidfd` is ready. 0 or a negative errno.
+ */
+int fl__fd_watcher_add(int pidfd);
+void fl__fd_watcher_remove(int pidfd);
+
+/* 0 or 1. */
+unsigned fl__fd_watcher_threads(void);
+
 #endif

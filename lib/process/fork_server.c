@@ -38,6 +38,7 @@
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -134,12 +135,11 @@ static unsigned fork_server_end(void)
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
 	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
-		fl_process_status status;
 		next = s->next;
 		if (s->socket < 0 || s->users > (s == fork_server_current))
 			continue;
 		fork_server_kill(s);
-		(void)fl__process_sys.reap(s->pidfd, &status, true);
+		(void)fl__process_reap(s->pidfd, NULL, true);
 		fl__fd_close(s->pidfd);
 		if (s == fork_server_current)
 			fork_server_set_current(NULL); /* settles it */
@@ -346,7 +346,7 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 	struct fl__start *start = c->start;
 	*again = start->refused = false;
 	start->problem = "the channel to the fork server cannot be created";
-	int rc = fl__packet_pair_above_streams(channel);
+	int rc = fl__fd_sys.pair(channel);
 	if (rc != 0)
 		return rc;
 	rc = fork_server_send_request(c, channel[1], &s);
@@ -487,7 +487,7 @@ static void fork_server_reap(void)
 	for (;;) {
 		fl_process_status status;
 		int pid = 0;
-		if (fl__process_sys.reap_by_pid(&pid, &status, false) != 1)
+		if (fl__process_reap_by_pid(&pid, &status, false) != 1)
 			return;
 		size_t i = 0;
 		while (i < fork_server_loop.n && fork_server_loop.children[i].pid != pid)
@@ -512,7 +512,8 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	int highest = 0;
 	for (unsigned i = 0; i < n_fds; i++)
 		highest = fds[i] > highest ? fds[i] : highest;
-	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
+	const uint64_t needed = (uint64_t)highest + request->setup.n_fds + MORE;
+	return needed > fork_server_loop.settings.limits[RLIMIT_NOFILE].now ? -EMFILE : 0;
 }
 
 /* In the child. Makes system calls only: each process would look up functions (lazy binding). */
@@ -562,7 +563,7 @@ static int fork_server_make_process(struct fl__request *request, int *pidfd)
 	int fork_server_pid = getpid();
 	if (fork_server_loop.parent_fd == -ENOSYS)
 		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
-	int rc = request->setup.cwd >= 0 ? fl__process_sys.change_directory(request->setup.cwd) : 0;
+	int rc = request->setup.cwd >= 0 ? fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0) : 0;
 	if (rc == 0)
 		rc = fork_server_reserve_child();
 	if (rc != 0)
@@ -649,26 +650,29 @@ static void fork_server_take_request(void)
 		bool kept = !packet.cut && fork_server_answer(data, packet.size, &packet);
 		fl__fds_close(fds + kept, packet.n_fds - kept);
 	}
-	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
+	fork_server_loop.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 }
 
 _Noreturn void fl__fork_server_serve(int parent)
 {
 	fl__process_set_identity("fairlead-fork", 0); /* for ps */
+	sigset_t child;
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
 	/* constructors may have set handlers */
 	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
 	fl__forks_empty_lot = true;
 	fl__new_process_rehearse();
 	fork_server_loop = (struct fork_server_loop){.spare = -1};
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
-	fork_server_loop.signals = fl__process_sys.child_signals();
+	fork_server_loop.signals = fl__process_sys.signalfd(&child);
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
 	/* without them it would reap no child; the next start makes another */
 	if (fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();
-	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
+	fork_server_loop.spare = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	for (;;) {
 		struct pollfd fds[] = {{.fd = FL__REEXEC_SOCKET, .events = POLLIN},
 		                       {.fd = fork_server_loop.parent_fd, .events = POLLIN},

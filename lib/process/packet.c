@@ -6,11 +6,6 @@
 #include <fairlead/cancel.h>
 #include <string.h>
 
-int fl__packet_pair(int sockets[2])
-{
-	return fl__fd_sys.pair(sockets);
-}
-
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds)
 {
 	union fl__passed_fds control;
@@ -62,7 +57,7 @@ static int packet_check_end(int socket)
 		return -EPIPE;
 	if (!(end.revents & (POLLRDHUP | POLLHUP)))
 		return -EBADMSG;
-	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
+	return fl__fd_waiting(socket) > 0 ? 0 : -EPIPE;
 }
 
 static uint32_t packet_user(struct msghdr *m)

@@ -16,9 +16,6 @@
 enum { FL__PACKET_FDS = FL__PASSED_FDS };
 #define FL__NO_USER UINT32_MAX
 
-/* Close-on-exec. 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
-int fl__packet_pair(int sockets[2]);
-
 /*
  * Sends `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space. Observes no
  * cancel token. Returns

@@ -181,7 +181,7 @@ static const fl_process_status process_status_unknown = {-1, 0};
 static void process_reap(fl_process *p)
 {
 	fl_process_status status;
-	int rc = fl__process_sys.reap(p->pidfd, &status, false);
+	int rc = fl__process_reap(p->pidfd, &status, false);
 	if (rc == 1)
 		process_set_ended(p, 0, status);
 	else if (rc < 0 && process_fd_is_ready(p->pidfd))
@@ -274,7 +274,7 @@ int fl_process_signal(fl_process *p, int signal)
 static int process_signal_all(fl_process *p, int signal)
 {
 	/* the process may not have made its group yet */
-	const int rc = p->group ? fl__process_sys.signal_group(p->pidfd, p->pid, signal) : -ESRCH;
+	const int rc = p->group ? fl__process_signal_group(p->pidfd, p->pid, signal) : -ESRCH;
 	return rc == -ESRCH ? fl__process_sys.signal(p->pidfd, signal) : rc;
 }
 

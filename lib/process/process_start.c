@@ -5,9 +5,9 @@
 #include "core/base/sys.h"
 #include "core/exec/registry.h"
 #include "core/wait/context.h"
+#include "fd_watcher.h"
 #include "fork_server.h"
 #include "process_sys.h"
-#include "reaper.h"
 #include "reexec.h"
 #include "request.h"
 #include "spawn.h"
@@ -95,8 +95,8 @@ static int process_start_open_pipe(struct fl__start *start, unsigned i)
 	if (rc != 0)
 		return rc;
 	const unsigned far = i == STDIN_FILENO ? 0 : 1;
-	start->far[i] = fl__fd_above_streams(ends[far]);
-	start->pipes[i] = fl__fd_above_streams(ends[1 - far]);
+	start->far[i] = ends[far];
+	start->pipes[i] = ends[1 - far];
 	start->setup.fds[i] = start->far[i];
 	return 0;
 }
@@ -111,7 +111,7 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
 		if (start->own[0] < 0)
-			start->own[0] = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
+			start->own[0] = fl__process_sys.open("/dev/null", O_RDWR);
 		*fd = start->own[0];
 		return *fd < 0 ? *fd : 0;
 	}
@@ -162,7 +162,7 @@ static int process_start_open_directory(struct fl__start *start)
 		return 0;
 	const char *path = config->cwd ? config->cwd : ".";
 	process_start_say(start, "its directory %s cannot be opened", path);
-	start->own[1] = fl__fd_above_streams(fl__process_sys.open(path, O_PATH | O_DIRECTORY));
+	start->own[1] = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
 	start->setup.cwd = start->own[1];
 	return start->own[1] < 0 ? start->own[1] : 0;
 }
@@ -243,7 +243,7 @@ static void process_start_explain_exec(struct fl__start *start, const char *cons
 	start->problem = rc == -ENOTSUP ? "a daemon cannot be the first process of a PID namespace"
 	                                : "the program cannot be executed";
 	for (; rc == -ENOENT && *paths; paths++)
-		if (**paths && fl__process_sys.exists(directory, *paths)) {
+		if (**paths && fl__file_exists(directory, *paths)) {
 			process_start_say(
 			    start, "%s exists, but perhaps not its interpreter (the line #!, or the loader)", *paths);
 			return;
@@ -282,8 +282,8 @@ int fl__process_may_fork(const char **problem)
 	*problem = "the threads of this process cannot be counted: is /proc mounted?";
 	if (threads < 0)
 		return threads;
-	/* the reaper does not count: a forked child initializes its lock */
-	int others = threads - 1 - (int)fl__reaper_threads();
+	/* the watcher does not count: a forked child initializes its lock */
+	int others = threads - 1 - (int)fl__fd_watcher_threads();
 	*problem = "a process with several threads cannot be forked, nor can a fiber fork";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
 		return 0;
@@ -302,12 +302,6 @@ int fl__process_fork(int *pidfd)
 	int pid = fl__fork_with_pidfd(pidfd);
 	if (pid == 0)
 		return 0;
-	*pidfd = fl__fd_above_streams(*pidfd);
-	if (pid > 0 && *pidfd < 0) {
-		fl_process_status status; /* fl__fork_with_pidfd() has killed the child */
-		(void)fl__process_sys.reap_by_pid(&pid, &status, true);
-		pid = *pidfd;
-	}
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
@@ -355,8 +349,7 @@ static int process_start_by_fork(struct fl__start *start)
 	if (rc > 0) {
 		rc = fl__spawn_read_error(pipe[0]);
 		if (rc != 0) {
-			fl_process_status status;
-			(void)fl__process_sys.reap(start->pidfd, &status, true);
+			(void)fl__process_reap(start->pidfd, NULL, true);
 			fl__fd_close(start->pidfd);
 		}
 	}

@@ -28,6 +28,24 @@
 /* Older headers lack the numbers, the same on all architectures. */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
 
+int fl__fd_above_streams(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int moved = FL__SYS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+	if (moved < 0)
+		return fd;
+	fl__fd_close(fd);
+	return moved;
+}
+
+static int process_sys_move_both(int rc, int fds[2])
+{
+	for (int i = 0; rc == 0 && i < 2; i++)
+		fds[i] = fl__fd_above_streams(fds[i]);
+	return rc;
+}
+
 /* Processes. */
 
 static int process_sys_fork(void)
@@ -37,7 +55,8 @@ static int process_sys_fork(void)
 
 static int process_sys_pidfd(int pid)
 {
-	return fl__eperm_to_enosys((int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0)));
+	const int fd = (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0));
+	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
 /*
@@ -73,18 +92,11 @@ static int process_sys_signal(int pidfd, int signal)
 	return (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, 0));
 }
 
-static int process_sys_signal_group(int pidfd, int pid, int signal)
+int fl__process_signal_group(int pidfd, int pid, int signal)
 {
 	enum { GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP */
 	int rc = (int)FL__SYS_RESULT(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, GROUP));
 	return rc == -EINVAL ? FL__SYS_RESULT(kill(-pid, signal)) : rc; /* before Linux 6.9 */
-}
-
-static fl_process_status process_sys_status(const siginfo_t *info)
-{
-	if (info->si_code == CLD_EXITED)
-		return (fl_process_status){info->si_status & 0xff, 0};
-	return (fl_process_status){-1, info->si_status};
 }
 
 static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
@@ -99,11 +111,14 @@ static int process_sys_wait(int type, int id, int *pid, fl_process_status *statu
 	*pid = info.si_pid;
 	if (info.si_pid == 0)
 		return 0;
-	*status = process_sys_status(&info);
+	if (status && info.si_code == CLD_EXITED)
+		*status = (fl_process_status){info.si_status & 0xff, 0};
+	else if (status)
+		*status = (fl_process_status){-1, info.si_status};
 	return 1;
 }
 
-static int process_sys_reap(int pidfd, fl_process_status *status, bool wait)
+int fl__process_reap(int pidfd, fl_process_status *status, bool wait)
 {
 	int pid;
 	while (wait && FL__SYS_RESULT(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, -1)) == -EINTR)
@@ -111,27 +126,30 @@ static int process_sys_reap(int pidfd, fl_process_status *status, bool wait)
 	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, wait ? 0 : WNOHANG);
 }
 
-static int process_sys_reap_by_pid(int *pid, fl_process_status *status, bool wait)
+int fl__process_reap_by_pid(int *pid, fl_process_status *status, bool wait)
 {
 	return process_sys_wait(*pid ? P_PID : P_ALL, *pid, pid, status, wait ? 0 : WNOHANG);
 }
 
 static int process_sys_pipe(int ends[2])
 {
-	return FL__SYS_RESULT(pipe2(ends, O_CLOEXEC));
+	return process_sys_move_both(FL__SYS_RESULT(pipe2(ends, O_CLOEXEC)), ends);
 }
 
 static int process_sys_eventfd(void)
 {
-	return fl__eperm_to_enosys(FL__SYS_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+	const int fd = FL__SYS_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	return fl__fd_above_streams(fl__eperm_to_enosys(fd));
 }
 
-static int process_sys_child_signals(void)
+static int process_sys_signalfd(const sigset_t *signals)
 {
-	sigset_t set;
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGCHLD);
-	return FL__SYS_RESULT(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+	return FL__SYS_RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static int process_sys_mask(int how, const sigset_t *signals, sigset_t *before)
+{
+	return -pthread_sigmask(how, signals, before);
 }
 
 static int process_sys_open(const char *path, int flags)
@@ -140,22 +158,12 @@ static int process_sys_open(const char *path, int flags)
 	do
 		rc = FL__SYS_RESULT(open(path, flags | O_CLOEXEC));
 	while (rc == -EINTR);
-	return rc;
+	return fl__fd_above_streams(rc);
 }
 
-static bool process_sys_exists(int directory, const char *path)
+bool fl__file_exists(int directory, const char *path)
 {
 	return FL__SYS_RESULT(faccessat(directory, path, F_OK, 0)) == 0;
-}
-
-static int process_sys_duplicate(int fd)
-{
-	return FL__SYS_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-}
-
-static int process_sys_change_directory(int directory)
-{
-	return FL__SYS_RESULT(fchdir(directory));
 }
 
 static int process_sys_count_threads(void)
@@ -168,30 +176,17 @@ static int process_sys_count_threads(void)
 	return FL__SYS_RESULT(unshare(CLONE_THREAD)) == 0 ? 1 : rc;
 }
 
-static int process_sys_fd_limit(void)
-{
-	struct rlimit limit;
-	int rc = FL__SYS_RESULT(getrlimit(RLIMIT_NOFILE, &limit));
-	return rc != 0 ? rc : limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
-}
-
 struct fl__process_sys fl__process_sys = {
     .fork = process_sys_fork,
     .clone = process_sys_clone,
     .pidfd = process_sys_pidfd,
     .signal = process_sys_signal,
-    .signal_group = process_sys_signal_group,
-    .reap = process_sys_reap,
-    .reap_by_pid = process_sys_reap_by_pid,
     .pipe = process_sys_pipe,
     .eventfd = process_sys_eventfd,
-    .child_signals = process_sys_child_signals,
+    .signalfd = process_sys_signalfd,
+    .mask = process_sys_mask,
     .open = process_sys_open,
-    .exists = process_sys_exists,
-    .duplicate = process_sys_duplicate,
-    .change_directory = process_sys_change_directory,
     .count_threads = process_sys_count_threads,
-    .fd_limit = process_sys_fd_limit,
     .program = "/proc/self/exe",
     .answer_timeout = FL_S(30),
 };
@@ -200,42 +195,7 @@ struct fl__process_sys fl__process_sys = {
 
 static int fd_sys_pair(int sockets[2])
 {
-	return FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-}
-
-static bool fd_sys_is_connected_packet_socket(int fd)
-{
-	struct sockaddr_storage address;
-	socklen_t size = sizeof address;
-	int domain = 0, type = 0;
-	socklen_t domain_size = sizeof domain, type_size = sizeof type;
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) != 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
-		return false;
-	return domain == AF_UNIX && type == SOCK_SEQPACKET && getpeername(fd, (struct sockaddr *)&address, &size) == 0;
-}
-
-static int fd_sys_adopt(int fd)
-{
-	int before = errno;
-	struct stat info;
-	int flags = fcntl(fd, F_GETFD);
-	int rc = 0;
-	if (flags < 0)
-		rc = -EBADF;
-	else if (fstat(fd, &info) != 0 || !S_ISSOCK(info.st_mode))
-		rc = -ENOTSOCK;
-	else if (!fd_sys_is_connected_packet_socket(fd))
-		rc = -EINVAL;
-	else
-		(void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
-	errno = before;
-	return rc;
-}
-
-static void fd_sys_shut(int socket, int how)
-{
-	(void)FL__SYS_RESULT(shutdown(socket, how));
+	return process_sys_move_both(FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)), sockets);
 }
 
 static ssize_t fd_sys_send(int socket, const struct msghdr *message, int flags)
@@ -248,7 +208,7 @@ static ssize_t fd_sys_receive(int socket, struct msghdr *message, int flags)
 	return FL__SYS_RESULT(recvmsg(socket, message, flags));
 }
 
-static int fd_sys_waiting(int socket)
+int fl__fd_waiting(int socket)
 {
 	int bytes = 0;
 	ssize_t rc = FL__SYS_RESULT(ioctl(socket, SIOCINQ, &bytes));
@@ -263,7 +223,7 @@ static int fd_sys_poll(struct pollfd *fds, unsigned n, int64_t timeout)
 
 static int fd_sys_epoll_create(void)
 {
-	return FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC));
+	return fl__fd_above_streams(FL__SYS_RESULT(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 static int fd_sys_epoll_control(int epoll, int op, int fd, uint32_t events)
@@ -315,11 +275,8 @@ static int fd_sys_sealed_size(int fd, int64_t *size)
 
 struct fl__fd_sys fl__fd_sys = {
     .pair = fd_sys_pair,
-    .adopt = fd_sys_adopt,
-    .shut = fd_sys_shut,
     .send = fd_sys_send,
     .receive = fd_sys_receive,
-    .waiting = fd_sys_waiting,
     .poll = fd_sys_poll,
     .epoll_create = fd_sys_epoll_create,
     .epoll_control = fd_sys_epoll_control,
@@ -335,7 +292,6 @@ int fl__fork_with_pidfd(int *pidfd)
 {
 	int gate[2];
 	char go_on = 0;
-	*pidfd = -1;
 	int rc = fl__fd_sys.pair(gate);
 	if (rc != 0)
 		return rc;
@@ -346,35 +302,18 @@ int fl__fork_with_pidfd(int *pidfd)
 			; /* a byte, or the end: the parent has died */
 	}
 	fl__fd_close(gate[0]); /* frees a number for the pidfd */
-	if (pid > 0) {
-		*pidfd = fl__process_sys.pidfd(pid);
-		if (*pidfd < 0)
-			(void)kill(pid, SIGKILL); /* a failed start runs no task */
-		/* A byte, since a forked child may hold the gate open. */
-		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
+	if (pid == 0)
+		return 0;
+	*pidfd = pid > 0 ? fl__process_sys.pidfd(pid) : -1;
+	if (pid > 0 && *pidfd < 0) {
+		(void)kill(pid, SIGKILL); /* a failed start runs no task */
+		(void)fl__process_reap_by_pid(&pid, NULL, true);
+		pid = *pidfd;
 	}
-	if (pid != 0)
-		fl__fd_close(gate[1]);
+	/* a byte, since a forked child may hold the gate open; fails if the child is dead */
+	(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
+	fl__fd_close(gate[1]);
 	return pid;
-}
-
-int fl__fd_above_streams(int fd)
-{
-	if (fd < 0 || fd > STDERR_FILENO)
-		return fd;
-	int moved = fl__process_sys.duplicate(fd);
-	if (moved < 0)
-		return fd;
-	fl__fd_close(fd);
-	return moved;
-}
-
-int fl__packet_pair_above_streams(int sockets[2])
-{
-	int rc = fl__packet_pair(sockets);
-	for (int i = 0; rc == 0 && i < 2; i++)
-		sockets[i] = fl__fd_above_streams(sockets[i]);
-	return rc;
 }
 
 void fl__fds_close(const int *fds, unsigned n)

@@ -5,6 +5,7 @@
 #include "core/fd/net_sys.h"
 #include <fairlead/process.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +15,8 @@
 
 /*
  * System calls for processes and descriptors, with the rules of lib/core/base/sys.h. Results are 0,
- * a descriptor, a count, or a negative errno. New descriptors are close-on-exec. new_process.c has
- * the calls of a new process.
+ * a descriptor, a count, or a negative errno. New descriptors are close-on-exec and above 2.
+ * new_process.c has the calls of a new process.
  */
 
 struct fl__process_sys {
@@ -29,35 +30,39 @@ struct fl__process_sys {
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
-	/* `pid` leads or has led the group. -ESRCH: it has no member. */
-	int (*signal_group)(int pidfd, int pid, int signal);
-	/* 1: reaped; 0, without `wait`: the child runs; -ECHILD: no such child. */
-	int (*reap)(int pidfd, fl_process_status *status, bool wait);
-	/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
-	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
 	int (*eventfd)(void);
-	int (*child_signals)(void); /* a signalfd for SIGCHLD */
+	int (*signalfd)(const sigset_t *signals); /* non-blocking */
+	/* pthread_sigmask() */
+	int (*mask)(int how, const sigset_t *signals, sigset_t *before);
 	int (*open)(const char *path, int flags);
-	bool (*exists)(int directory, const char *path); /* `path` may be relative to `directory` */
-	int (*duplicate)(int fd);                        /* to 3 or above */
-	int (*change_directory)(int directory);
 	int (*count_threads)(void); /* of this process */
-	int (*fd_limit)(void);      /* of this process */
 	const char *program;
 	int64_t answer_timeout; /* of a start, in ns */
 };
 
 extern struct fl__process_sys fl__process_sys;
 
+/* The calls that no test replaces. */
+
+/* `pid` leads or has led the group. -ESRCH: it has no member. */
+int fl__process_signal_group(int pidfd, int pid, int signal);
+
+/* 1: reaped; 0, without `wait`: the child runs; -ECHILD: no such child. `status` may be NULL. */
+int fl__process_reap(int pidfd, fl_process_status *status, bool wait);
+
+/* By pid, which no other code may reap. `*pid` 0: any child; stores its pid. */
+int fl__process_reap_by_pid(int *pid, fl_process_status *status, bool wait);
+
+bool fl__file_exists(int directory, const char *path); /* `path` may be relative to `directory` */
+
+int fl__fd_waiting(int socket); /* bytes to be received */
+
 struct fl__fd_sys {
-	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_SEQPACKET, connected */
-	/* -EBADF, -ENOTSOCK; -EINVAL: `fd` is no end of such a pair. */
-	int (*adopt)(int fd);
-	void (*shut)(int socket, int how); /* SHUT_RD, SHUT_WR: for all processes */
+	/* AF_UNIX, SOCK_SEQPACKET, connected. 0, -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
+	int (*pair)(int sockets[2]);
 	ssize_t (*send)(int socket, const struct msghdr *message, int flags);
 	ssize_t (*receive)(int socket, struct msghdr *message, int flags);
-	int (*waiting)(int socket); /* bytes to be received */
 	/* `timeout`: ns; negative: for ever. */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);
@@ -86,9 +91,9 @@ static inline int fl__fd_poll(int fd, short events)
 /*
  * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child's pid
  * may name another process. Needs two free descriptors, of which the pidfd takes one. Returns
- *   the child's pid   `*pidfd` is open; or it is an errno, and the child was killed, not reaped
+ *   the child's pid
  *   0                 in the child
- *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM   no child
+ *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM, -ENOSYS   no child
  */
 int fl__fork_with_pidfd(int *pidfd);
 
@@ -97,9 +102,6 @@ int fl__fork_with_pidfd(int *pidfd);
  * Returns `fd` itself if `fd` is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
-
-/* fl__packet_pair(), moved by fl__fd_above_streams(). */
-int fl__packet_pair_above_streams(int sockets[2]);
 
 /* errno keeps its value. */
 void fl__fds_close(const int *fds, unsigned n);

@@ -4,16 +4,13 @@
 
 #include <stdbool.h>
 
-/*
- * Reaps the children whose handles were freed, or whose start has failed. The thread lives from the
- * first such child until the end of the process or the library.
- */
+/* Reaps the children whose handles were freed, or whose start has failed. */
 
-/* Takes over a child's pidfd. `killed`: even the end of the reaper waits for the child. */
+/* Takes over a child's pidfd. `killed`: even the end of the library waits for the child. */
 void fl__reaper_adopt(int pidfd, bool killed);
 
-/* 0 or 1. */
-unsigned fl__reaper_threads(void);
+/* Called by the watcher thread when `pidfd` is ready: reaps the child, if there is one. */
+void fl__reaper_reap(int pidfd);
 
 /* In a forked child: drops the parent's children. */
 void fl__reaper_after_fork(void);

@@ -142,7 +142,7 @@ void fl__reexec_kill(int pidfd)
  */
 static int reexec_setup(struct fl__setup *setup, int socket)
 {
-	int null = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
+	int null = fl__process_sys.open("/dev/null", O_RDWR);
 	if (null < 0)
 		return null;
 	bool has_error = fcntl(STDERR_FILENO, F_GETFD) >= 0;
@@ -236,7 +236,7 @@ static int reexec_fork(int socket, int64_t deadline)
 	if (pid > 0) {
 		rc = fl__fd_wait(pidfd, POLLIN, deadline, FL_SHIELDED);
 		(void)fl__process_sys.signal(pidfd, SIGKILL);
-		(void)fl__process_sys.reap(pidfd, &status, true);
+		(void)fl__process_reap(pidfd, &status, true);
 		fl__fd_close(pidfd);
 		reexec_discard_signal(pid);
 	}
@@ -257,14 +257,13 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
                      const struct fl__rights *rights, int64_t deadline, int *socket, int *pid, int *pidfd,
                      const char **problem)
 {
-	const int on = 1;
 	int sockets[2];
 	*problem = "the socket to the new process cannot be created";
-	int rc = fl__packet_pair_above_streams(sockets);
+	int rc = fl__fd_sys.pair(sockets);
 	if (rc != 0)
 		return rc;
 	/* the kernel says which user has sent a packet */
-	(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
+	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1); /* cannot fail */
 	*pid = *pidfd = -1;
 	*problem = "fork() failed";
 	rc = role == FL__REEXEC_PRELOADED ? reexec_fork(sockets[1], deadline)
@@ -324,7 +323,7 @@ const char *fl__reexec_missing(void)
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
-	return fl__process_sys.exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
+	return fl__file_exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
 }
 
 int fl__reexec_check(const char *method, const char *or_else, const char **problem)
@@ -341,15 +340,13 @@ int fl__reexec_check(const char *method, const char *or_else, const char **probl
 static bool reexec_has_socket(void)
 {
 	int type = 0;
-	socklen_t size = sizeof type;
-	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+	return fl__net_sys.get_option(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type) == 0 && type == SOCK_SEQPACKET;
 }
 
 static bool reexec_is_from(int parent)
 {
 	struct ucred maker = {0, 0, 0};
-	socklen_t size = sizeof maker;
-	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && size == sizeof maker &&
+	return fl__net_sys.get_struct(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, sizeof maker) == 0 &&
 	       maker.pid == parent && maker.uid == geteuid();
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "signals.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "fd_watcher.h"
@@ -8,34 +7,20 @@
 #include <errno.h>
 #include <fairlead/signals.h>
 #include <fairlead/time.h>
+#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static int signals_sys_open(const sigset_t *signals)
-{
-	int before = errno, fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	int rc = fd >= 0 ? fd : -errno;
-	errno = before;
-	return rc;
-}
-
-static int signals_sys_take(int fd)
+/* Takes a pending signal. -EAGAIN: there is none. */
+static int signals_take(int fd)
 {
 	struct signalfd_siginfo info;
-	int before = errno, rc;
+	ssize_t n;
 	do
-		rc = read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : -errno;
-	while (rc == -EINTR);
-	errno = before;
-	return rc;
+		n = FL__SYS_RESULT(read(fd, &info, sizeof info));
+	while (n == -EINTR);
+	return n < 0 ? (int)n : (int)info.ssi_signo;
 }
-
-static int signals_sys_mask(int how, const sigset_t *signals, sigset_t *before)
-{
-	return -pthread_sigmask(how, signals, before);
-}
-
-struct fl__signals_sys fl__signals_sys = {signals_sys_open, signals_sys_take, signals_sys_mask};
 
 /* By signal: how many fl_signals have blocked it. */
 static uint32_t signals_users[NSIG];
@@ -102,9 +87,9 @@ int fl_signals_create(fl_signals **made, const int *signals, size_t n)
 	fl_signals *s = fl__alloc(1, sizeof *s);
 	if (!s)
 		return -ENOMEM;
-	rc = s->fd = fl__signals_sys.open(&set);
+	rc = s->fd = fl__process_sys.signalfd(&set);
 	if (rc >= 0)
-		rc = fl__signals_sys.mask(SIG_BLOCK, &set, &before);
+		rc = fl__process_sys.mask(SIG_BLOCK, &set, &before);
 	if (rc != 0) {
 		fl__fd_close(s->fd);
 		fl__free(s);
@@ -123,20 +108,20 @@ void fl_signals_free(fl_signals *s)
 		return;
 	fl__fd_close(s->fd);
 	/* fails only for bad arguments */
-	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
+	(void)fl__process_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
 	signals_count(&s->blocked, UINT32_MAX); /* wraps: -1 */
 	fl__free(s);
 }
 
 int fl_signals_try_wait(fl_signals *s)
 {
-	return fl__signals_sys.take(s->fd);
+	return signals_take(s->fd);
 }
 
 int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int signal = fl__signals_sys.take(s->fd);
+		int signal = signals_take(s->fd);
 		if (signal != -EAGAIN)
 			return signal;
 		int rc = fl__fd_wait(s->fd, POLLIN, deadline, cancel);

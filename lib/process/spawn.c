@@ -100,14 +100,13 @@ static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 /* Kills and reaps the child unless it has a pidfd and has called exec. */
 static int spawn_finish(struct fl__spawn *spawn, int pipe)
 {
-	fl_process_status status;
 	if (spawn->orphan)
 		return spawn_exec_result(spawn, pipe);
 	spawn->pidfd = fl__fd_above_streams(spawn->pidfd);
 	int rc = spawn->pidfd < 0 ? spawn->pidfd : spawn_exec_result(spawn, pipe);
 	if (rc != 0) {
 		(void)kill(spawn->pid, SIGKILL);
-		(void)fl__process_sys.reap_by_pid(&spawn->pid, &status, true);
+		(void)fl__process_reap_by_pid(&spawn->pid, NULL, true);
 		fl__fd_close(spawn->pidfd);
 	}
 	return rc;

@@ -308,7 +308,7 @@ FL_TEST(process_start_says_what_the_system_said)
 		restore_fd_sys(&real);
 		assert_true(process_log_end("cannot start process"));
 		if (round == 0)
-			fds = process_fds(); /* also those of the fork server and of the thread `reaper` */
+			fds = process_fds(); /* also those of the fork server and of the thread `watcher` */
 	}
 	/* The reaper closes the pidfds of what it has reaped. */
 	FL_WAIT_FOR(process_fds() <= fds);
@@ -565,7 +565,7 @@ FL_TEST(process_fork_beside_another_fork)
 		_exit(0);
 	assert_true(pid > 0 && pidfd >= 0);
 	FL_WAIT_FOR(process_state(pid) == 'Z');
-	assert_int_equal(fl__process_sys.reap(pidfd, &status, true), 1);
+	assert_int_equal(fl__process_reap(pidfd, &status, true), 1);
 	end_holder();
 	FL_OK(close(pidfd));
 }
@@ -872,7 +872,7 @@ static void start_beside_descriptors_in_flight(void *arg)
 	FL_OK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, NULL, &limit));
 	limit.rlim_cur = LIMIT;
 	FL_OK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &limit, NULL));
-	FL_OK(fl__packet_pair(sockets));
+	FL_OK(fl__fd_sys.pair(sockets));
 	for (int i = 0; i < IN_FLIGHT; i++)
 		FL_OK(fl__packet_send(sockets[0], "x", 1, &sockets[0], 1, FL_FOREVER));
 	fl_process *refused = NULL;

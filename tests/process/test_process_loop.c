@@ -87,7 +87,7 @@ FL_TEST(process_loop_thousand_children_at_once)
 	fl_test_in_loop(crowd_body, &c);
 	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
 	const bool told = process_log_end(c.refused > 0 ? "cannot start process" : "");
-	fl__helpers_end(); /* closes the descriptors of the reaper */
+	fl__helpers_end(); /* closes the descriptors of the watcher */
 	assert_int_equal(process_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), children);
 	assert_true(told);
@@ -129,7 +129,7 @@ static int start_error;
 
 static bool start_strikes(void)
 {
-	return fl__add_relaxed(&start_calls, 1) + 1 == start_at; /* relaxed: a count; the reaper counts, too */
+	return fl__add_relaxed(&start_calls, 1) + 1 == start_at; /* relaxed: a count; the watcher counts, too */
 }
 
 static int start_pipe(int ends[2])
@@ -190,7 +190,7 @@ static bool start_with_failure(void)
 	fl__fd_sys.epoll_create = start_epoll_create;
 	fl__fd_sys.epoll_control = start_epoll_control;
 	fl_test_in_loop(start_body, &result);
-	fl__helpers_end(); /* the next start begins without a reaper */
+	fl__helpers_end(); /* the next start begins without a watcher */
 	fl__process_sys = start_real;
 	(void)fl_test_fd_faults_end();
 	assert_int_equal(process_fds(), fds);

@@ -6,13 +6,13 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include "process/signals.h"
+#include "process/process_sys.h"
 
-static struct fl__signals_sys real_signals;
+static struct fl__process_sys real_signals;
 
 __attribute__((constructor)) static void keep_signals(void)
 {
-	real_signals = fl__signals_sys;
+	real_signals = fl__process_sys;
 }
 
 static const int both[] = {SIGUSR1, SIGUSR2};
@@ -185,13 +185,13 @@ FL_TEST(signals_create_fails_whole)
 	FL_RC(fl_signals_create(&s, both, 0), -EINVAL);
 	for (int i = 0; i < 3; i++) {
 		fail_with = errors[i];
-		fl__signals_sys.open = no_open;
+		fl__process_sys.signalfd = no_open;
 		FL_RC(fl_signals_create(&s, both, 2), errors[i]);
 	}
-	fl__signals_sys = real_signals;
-	fl__signals_sys.mask = no_mask;
+	fl__process_sys = real_signals;
+	fl__process_sys.mask = no_mask;
 	FL_RC(fl_signals_create(&s, both, 2), -EINVAL);
-	fl__signals_sys = real_signals;
+	fl__process_sys = real_signals;
 	FL_FAULTS();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_signals_create(&s, both, 2), -ENOMEM);

@@ -17,7 +17,7 @@ typedef struct ends {
 static ends make_ends(void)
 {
 	int sockets[2];
-	FL_OK(fl__packet_pair(sockets));
+	FL_OK(fl__fd_sys.pair(sockets));
 	return (ends){sockets[0], sockets[1]};
 }
 

@@ -135,7 +135,7 @@ PROCESS_POOL_WRAP(watch, PROCESS_POOL_WATCH, int, process_pool_real_fd.epoll_con
 PROCESS_POOL_WRAP(event, PROCESS_POOL_EVENT, int, process_pool_real_os.eventfd, (void), ())
 PROCESS_POOL_WRAP(fork, PROCESS_POOL_FORK, int, process_pool_real_os.fork, (void), ())
 PROCESS_POOL_WRAP(pidfd, PROCESS_POOL_PIDFD, int, process_pool_real_os.pidfd, (int pid), (pid))
-PROCESS_POOL_WRAP(signals, PROCESS_POOL_SIGNALS, int, process_pool_real_os.child_signals, (void), ())
+PROCESS_POOL_WRAP(signals, PROCESS_POOL_SIGNALS, int, process_pool_real_os.signalfd, (const sigset_t *set), (set))
 PROCESS_POOL_WRAP(thread, PROCESS_POOL_THREAD, int, process_pool_real_sys.thread_create,
                   (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
                   (thread, attr, start, arg))
@@ -180,7 +180,7 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	fl__process_sys.eventfd = process_pool_wrapped_event;
 	fl__process_sys.fork = process_pool_wrapped_fork;
 	fl__process_sys.pidfd = process_pool_wrapped_pidfd;
-	fl__process_sys.child_signals = process_pool_wrapped_signals;
+	fl__process_sys.signalfd = process_pool_wrapped_signals;
 }
 
 #endif

@@ -49,7 +49,7 @@ WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
 	p->fds[FL__WORKER_COMPLETIONS] = make_memory(replies);
 	FL_OK(fl__shm_sys.map(p->fds[FL__WORKER_SUBMISSIONS], sizeof(struct fl__submission_ring), true, &memory[0]));
 	FL_OK(fl__shm_sys.map(p->fds[FL__WORKER_COMPLETIONS], sizeof(struct fl__completion_ring), true, &memory[1]));
-	FL_OK(fl__packet_pair(ends));
+	FL_OK(fl__fd_sys.pair(ends));
 	p->channel = ends[0];
 	p->fds[FL__WORKER_CHANNEL] = ends[1];
 	p->fds[FL__WORKER_DOORBELL] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -7,6 +7,7 @@
 #include "core/base/sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
+#include <fcntl.h>
 #include <string.h>
 
 static fl_pipe *pipe_alloc(void)
@@ -42,7 +43,7 @@ int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
 {
 	int sockets[2];
 	fl_pipe *first = pipe_alloc(), *second = pipe_alloc();
-	int rc = first && second ? fl__packet_pair(sockets) : -ENOMEM;
+	int rc = first && second ? fl__fd_sys.pair(sockets) : -ENOMEM;
 	if (rc != 0) {
 		pipe_discard(first);
 		pipe_discard(second);
@@ -57,10 +58,27 @@ int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
 	return 0;
 }
 
+/* 0, -EBADF, -ENOTSOCK; -EINVAL: `fd` is no connected packet socket of this machine. */
+static int pipe_adopt(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	int domain, type;
+	int rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_DOMAIN, &domain);
+	if (rc == 0)
+		rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_TYPE, &type);
+	if (rc != 0)
+		return rc;
+	if (domain != AF_UNIX || type != SOCK_SEQPACKET ||
+	    fl__net_sys.peer(fd, (struct sockaddr *)&address, &size) != 0)
+		return -EINVAL;
+	return FL__SYS_RESULT(fcntl(fd, F_SETFD, FD_CLOEXEC));
+}
+
 int fl_pipe_from_fd(fl_pipe **p, int fd)
 {
 	fl_pipe *made = pipe_alloc();
-	int rc = made ? fl__fd_sys.adopt(fd) : -ENOMEM;
+	int rc = made ? pipe_adopt(fd) : -ENOMEM;
 	if (rc != 0) {
 		pipe_discard(made);
 		return rc;
@@ -116,7 +134,7 @@ int fl_pipe_fd(const fl_pipe *p)
 
 void fl_pipe_close_send(fl_pipe *p)
 {
-	fl__fd_sys.shut(p->fd, SHUT_WR);
+	(void)fl__net_sys.shutdown(p->fd, SHUT_WR);
 }
 
 static bool pipe_has_kept(fl_pipe *p)

@@ -596,10 +596,10 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 	void *submissions = NULL, *completions = NULL;
 	char name[32];
 	*call = "eventfd";
-	int rc = w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
+	int rc = w->doorbell = fds[FL__WORKER_DOORBELL] = fl__process_sys.eventfd();
 	if (rc >= 0) {
 		*call = "socketpair";
-		rc = fl__packet_pair_above_streams(ends);
+		rc = fl__fd_sys.pair(ends);
 	}
 	if (rc == 0) {
 		w->channel = ends[0];
@@ -1279,8 +1279,8 @@ static int process_pool_on_start(struct fl__remote *r)
 	struct fl__process_pool *p = fl__process_pool_of(&r->base);
 	if (p->epoll >= 0)
 		return 0;
-	int epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
-	int doorbell = epoll < 0 ? epoll : fl__fd_above_streams(fl__process_sys.eventfd());
+	int epoll = fl__fd_sys.epoll_create();
+	int doorbell = epoll < 0 ? epoll : fl__process_sys.eventfd();
 	int rc = doorbell < 0 ? doorbell : fl__fd_sys.epoll_control(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
 	if (rc == 0) {
 		p->epoll = epoll;

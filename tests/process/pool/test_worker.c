@@ -411,7 +411,7 @@ FL_TEST(worker_unknown_tasks)
 	p.rings.submissions->entry[slot_of(p.rings.next)].flags = FL__SUBMISSION_ARG_MEMFD;
 	(void)post(&p);
 	assert_fails(&p, -ENOENT, "not registered");
-	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
+	assert_int_equal(fl__fd_waiting(p.fds[FL__WORKER_CHANNEL]), 0);
 	(void)order(&p, &worker_doubles, &(int){1}, 1);
 	assert_succeeds(&p, 1);
 }

@@ -118,7 +118,7 @@ FL_TEST(worker_skips_what_was_asked_before)
 	assert_int_equal(await(&p).error, -ECANCELED);
 	assert_skipped(&p);
 	/* Its argument is not left. */
-	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
+	assert_int_equal(fl__fd_waiting(p.fds[FL__WORKER_CHANNEL]), 0);
 	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
 	assert_succeeds_apart(&p);
 	FL_OK(munmap(receive_result(&p, third, sizeof *large), sizeof *large));
