@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -53,51 +54,6 @@ static void attributes_add_ids(uint64_t *hash)
 	attributes_add(hash, bits, sizeof bits);
 }
 
-/* Of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
-struct attributes_lines {
-	uint64_t hash;
-	struct fl__mask_and_ignored more;
-	size_t column;
-	char begin[32];
-	bool wanted;
-};
-
-static bool attributes_want_line(const char *begin)
-{
-	/* Uid, Gid, Groups, Cap..., NoNewPrivs, Seccomp..., Speculation... */
-	for (const char *wanted = "UiGiGrCaNoSeSp"; *wanted; wanted += 2)
-		if (memcmp(begin, wanted, 2) == 0)
-			return true;
-	return false;
-}
-
-static void attributes_read_line(struct attributes_lines *l)
-{
-	static const char mask[] = "Umask:\t", ignored[] = "SigIgn:\t";
-	if (strncmp(l->begin, mask, sizeof mask - 1) == 0)
-		l->more.umask = (int32_t)strtol(l->begin + sizeof mask - 1, NULL, 8);
-	if (strncmp(l->begin, ignored, sizeof ignored - 1) == 0)
-		l->more.ignored = strtoull(l->begin + sizeof ignored - 1, NULL, 16);
-}
-
-static void attributes_add_lines(struct attributes_lines *l, const char *text, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (l->column < sizeof l->begin)
-			l->begin[l->column] = text[i];
-		if (++l->column == 2)
-			l->wanted = attributes_want_line(l->begin);
-		if (l->wanted)
-			attributes_add(&l->hash, &text[i], 1);
-		if (text[i] == '\n') {
-			if (l->column < sizeof l->begin)
-				attributes_read_line(l);
-			l->column = 0;
-			l->wanted = false;
-		}
-	}
-}
-
 /* -1: no such file, or a sandbox forbids it. Stores the errno of a shortage. */
 static int attributes_open(const char *path, int flags, int *rc)
 {
@@ -107,16 +63,38 @@ static int attributes_open(const char *path, int flags, int *rc)
 	return fd < 0 ? -1 : fd;
 }
 
+static bool attributes_wants_line(const char *line)
+{
+	/* Uid, Gid, Groups, Cap..., NoNewPrivs, Seccomp..., Speculation... */
+	for (const char *wanted = "UiGiGrCaNoSeSp"; *wanted; wanted += 2)
+		if (memcmp(line, wanted, 2) == 0)
+			return true;
+	return false;
+}
+
+/* File system ids, ambient and bounding capabilities, seccomp. */
 static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *more, int *rc)
 {
-	char text[2048];
-	struct attributes_lines lines = {.hash = *hash, .more.umask = -1};
+	static const char mask[] = "Umask:", ignored[] = "SigIgn:";
+	char line[256]; /* getgroups() has what a long line of groups has beyond */
+	*more = (struct fl__mask_and_ignored){.umask = -1};
 	const int fd = attributes_open("/proc/thread-self/status", O_RDONLY, rc);
-	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;)
-		attributes_add_lines(&lines, text, (size_t)n);
-	fl__fd_close(fd);
-	*hash = lines.hash;
-	*more = lines.more;
+	FILE *status = fd >= 0 ? fdopen(fd, "r") : NULL;
+	if (!status) {
+		if (fd >= 0)
+			*rc = -ENOMEM;
+		fl__fd_close(fd);
+		return;
+	}
+	while (fgets(line, sizeof line, status)) {
+		if (attributes_wants_line(line))
+			attributes_add(hash, line, strlen(line));
+		if (strncmp(line, mask, sizeof mask - 1) == 0)
+			more->umask = (int32_t)strtol(line + sizeof mask - 1, NULL, 8);
+		if (strncmp(line, ignored, sizeof ignored - 1) == 0)
+			more->ignored = strtoull(line + sizeof ignored - 1, NULL, 16);
+	}
+	(void)fclose(status);
 }
 
 /* False: the kernel has no such attribute (-EINVAL). */
@@ -163,25 +141,14 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 	fl__fd_close(folder);
 }
 
-/* Mount namespaces have other mounts of the root. Older headers lack the number. */
+/* Mount namespaces have other mounts of the root. Older headers lack struct statx. */
 static void attributes_add_root(uint64_t *hash)
 {
-	enum { MASK = 0x1100 }; /* STATX_INO | STATX_MNT_ID */
-	struct {
-		uint32_t mask, size;
-		uint64_t attributes;
-		uint32_t links, user, group;
-		uint16_t mode, spare;
-		uint64_t inode, bytes, blocks, attributes_mask;
-		uint64_t times[8];
-		uint32_t device[2], file_system[2];
-		uint64_t mount;
-		uint64_t rest[13];
-	} root = {.inode = 0};
-	(void)syscall(SYS_statx, AT_FDCWD, "/", 0, MASK, &root);
-	attributes_add(hash, &root.inode, sizeof root.inode);
-	attributes_add(hash, root.file_system, sizeof root.file_system);
-	attributes_add(hash, &root.mount, sizeof root.mount);
+	enum { MASK = 0x1100 /* STATX_INO | STATX_MNT_ID */, INODE = 4, DEVICE = 17, MOUNT = 18, SIZE = 32 };
+	uint64_t root[SIZE] = {0};
+	(void)syscall(SYS_statx, AT_FDCWD, "/", 0, MASK, root);
+	const uint64_t identity[] = {root[INODE], root[DEVICE], root[MOUNT]};
+	attributes_add(hash, identity, sizeof identity);
 }
 
 static void attributes_add_session(uint64_t *hash)
