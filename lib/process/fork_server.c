@@ -312,7 +312,7 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 
 static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
-	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->more};
+	const struct fl__go go = {FL__MAGIC_GO, c->more};
 	struct fl__start *start = c->start;
 	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
 	if (rc == 0 || rc == -EPIPE) /* -EPIPE: the process has died, as a join will tell */
@@ -483,7 +483,7 @@ static int fork_server_reserve_child(void)
 
 static void fork_server_reap(void)
 {
-	struct fl__end_report last = {FL__MAGIC_END, sizeof last, 0, 0};
+	struct fl__end_report last = {FL__MAGIC_END, 0, 0};
 	for (;;) {
 		fl_process_status status;
 		int pid = 0;
@@ -524,7 +524,7 @@ static void fork_server_take_go(int channel)
 	do
 		n = fl__raw(SYS_read, channel, (long)&go, sizeof go, 0);
 	while (n == -EINTR);
-	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO || go.size != sizeof go)
+	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO)
 		_exit(127);
 	if (go.more.umask >= 0)
 		(void)fl__raw(SYS_umask, go.more.umask, 0, 0, 0);

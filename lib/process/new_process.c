@@ -312,7 +312,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 static void new_process_reply(int fd, int rc)
 {
 	const struct fl__start_reply reply = {
-	    .magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
+	    .magic = FL__MAGIC_REPLY, .error = rc, .pid = getpid()};
 	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
 		_exit(127); /* an error, or the parent has given up */
 	fl__fd_close(fd);
@@ -332,7 +332,7 @@ _Noreturn void fl__new_process_serve(int socket)
 	if (rc == 0)
 		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	else
-		reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof reply};
+		reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY};
 	if (rc != 0) {
 		reply.error = rc;
 		(void)!fl__packet_send(socket, &reply, sizeof reply, NULL, 0, 0);

@@ -196,7 +196,7 @@ static void process_read_channel(fl_process *p)
 	int rc = fl__packet_try_recv(p->channel, &packet, MSG_PEEK);
 	if (rc == -EAGAIN || rc == -ENOMEM)
 		return;
-	if (rc == 0 && packet.size == sizeof last && last.magic == FL__MAGIC_END && last.size == sizeof last)
+	if (rc == 0 && packet.size == sizeof last && last.magic == FL__MAGIC_END)
 		process_set_ended(p, 0, (fl_process_status){last.code, last.signal});
 	else
 		p->state = PROCESS_ORPHAN;

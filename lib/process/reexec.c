@@ -33,7 +33,7 @@
 extern char **environ;
 
 struct reexec_hello {
-	uint32_t magic, size;
+	uint32_t magic;
 	int32_t pid;
 	uint32_t privileged; /* the program got rights by its execution */
 	struct fl__build_id program;
@@ -44,7 +44,6 @@ static void reexec_make_hello(struct reexec_hello *hello)
 {
 	memset(hello, 0, sizeof *hello);
 	hello->magic = FL__MAGIC_HELLO;
-	hello->size = sizeof *hello;
 	hello->pid = getpid();
 	fl__build_id_of_program(&hello->program);
 	fl__registry_digest(&hello->registry);
@@ -96,8 +95,7 @@ static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadli
 	else
 		fl__fd_close(fd);
 	*problem = "the new process sent no valid hello";
-	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
-	    (!orphan && theirs.pid != *pid))
+	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || (!orphan && theirs.pid != *pid))
 		return -EPROTO;
 	*pid = theirs.pid;
 	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
@@ -372,7 +370,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 static _Noreturn void reexec_refuse(void)
 {
 	const struct reexec_hello hello = {
-	    .magic = FL__MAGIC_HELLO, .size = sizeof hello, .pid = getpid(), .privileged = 1};
+	    .magic = FL__MAGIC_HELLO, .pid = getpid(), .privileged = 1};
 	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
 	_exit(127);
 }

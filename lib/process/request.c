@@ -10,8 +10,7 @@
 #include <string.h>
 
 struct request_message {
-	uint32_t magic, size;          /* of the whole packet */
-	uint32_t flags, n_fds;         /* n_fds: handed over */
+	uint32_t magic, flags;
 	uint32_t name_size, task_size; /* with their zeros */
 	struct fl__task_identity task;
 	struct fl__settings settings; /* zeros: not to a fork server */
@@ -62,7 +61,6 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	if (!m)
 		return NULL;
 	m->magic = FL__MAGIC_START;
-	m->size = (uint32_t)*size;
 	m->name_size = (uint32_t)name;
 	m->task_size = (uint32_t)task;
 	fl__task_identify(type, &m->task);
@@ -88,7 +86,6 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 	struct request_fds fds = {.n = 0};
 	uint32_t none = 0;
 	m->flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) | (start->config->group ? FL__REQUEST_GROUP : 0);
-	m->n_fds = start->setup.n_fds - FL__STREAMS;
 	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
 	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD, &m->flags);
 	for (unsigned i = 0; i < start->setup.n_fds; i++)
@@ -116,8 +113,7 @@ static bool request_is_text(const char *text, size_t size)
 
 static bool request_is_request(const struct request_message *m, size_t size)
 {
-	if (size < sizeof *m || m->magic != FL__MAGIC_START || m->size != size || (m->flags & ~FL__REQUEST_FLAGS) ||
-	    m->n_fds > FL_PROCESS_FDS_MAX)
+	if (size < sizeof *m || m->magic != FL__MAGIC_START || (m->flags & ~FL__REQUEST_FLAGS))
 		return false;
 	size_t rest = size - sizeof *m;
 	if (m->name_size > rest || m->task_size > rest - m->name_size)
@@ -128,9 +124,10 @@ static bool request_is_request(const struct request_message *m, size_t size)
 	       request_is_text(m->text + m->name_size, m->task_size);
 }
 
+/* Without those that are passed on. */
 static unsigned request_count_fds(const struct request_message *m)
 {
-	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP));
+	return (unsigned)__builtin_popcount(m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP));
 }
 
 static int request_find_task(struct fl__request *request, struct fl__start_reply *reply,
@@ -152,15 +149,16 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
                      const int *fds, unsigned n_fds)
 {
 	const struct request_message *m = data;
-	*reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof *reply};
+	*reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY};
 	*request = (struct fl__request){.channel = -1, .memory = -1};
 	if (!request_is_request(m, size))
 		return -EBADMSG;
-	if (n_fds != request_count_fds(m))
+	const unsigned own = request_count_fds(m);
+	if (n_fds < own || n_fds - own > FL_PROCESS_FDS_MAX)
 		return -EMFILE;
 	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
 	request->setup.cwd = (m->flags & FL__REQUEST_CWD) ? *fds++ : -1;
-	request->setup.n_fds = FL__STREAMS + m->n_fds;
+	request->setup.n_fds = FL__STREAMS + n_fds - own;
 	for (unsigned i = 0; i < request->setup.n_fds; i++) {
 		bool open = i >= FL__STREAMS || (m->flags & (FL__REQUEST_STREAM << i));
 		request->setup.fds[i] = open ? *fds++ : -1;
@@ -231,7 +229,7 @@ int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, in
 	if (pidfd)
 		*pidfd = n_fds > 0 ? fl__fd_above_streams(*pidfd) : -1;
 	start->problem = "the reply is malformed";
-	if (size != sizeof reply || reply.magic != FL__MAGIC_REPLY || reply.size != size)
+	if (size != sizeof reply || reply.magic != FL__MAGIC_REPLY)
 		return -EPROTO;
 	rc = reply.error;
 	start->problem = "the process cannot be created";

@@ -11,15 +11,17 @@
 
 enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END, FL__MAGIC_GO };
 
+/* Each message is a packet, and begins with its number. */
+
 /* The last message on a channel. */
 struct fl__end_report {
-	uint32_t magic, size;
+	uint32_t magic;
 	int32_t code, signal;
 };
 
 /* Lets a process of a fork server begin its task. */
 struct fl__go {
-	uint32_t magic, size;
+	uint32_t magic;
 	struct fl__mask_and_ignored more;
 };
 
@@ -66,7 +68,7 @@ struct fl__request {
 };
 
 struct fl__start_reply {
-	uint32_t magic, size;
+	uint32_t magic;
 	int32_t error;
 	int32_t pid;       /* a fork server also sends the pidfd */
 	uint32_t has_task; /* 1: the task exists there */
@@ -78,7 +80,7 @@ struct fl__start_reply {
  * The caller closes `fds`, also after an error. Returns
  *   0
  *   -EBADMSG         not a request
- *   -EMFILE          another number of descriptors
+ *   -EMFILE          too few descriptors, or too many
  *   -ENOENT          no such task
  *   -EPROTO          a task of another identity, which `reply` has
  *   -EEXIST          different types have its name
