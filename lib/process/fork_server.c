@@ -285,13 +285,14 @@ int fl__fork_server_pid(void)
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
 	const char *problem = start->problem;
-	int pidfd = -1;
 	if (rc == -EMFILE && start->pid > 0)
 		(void)kill(start->pid, SIGKILL);
 	(void)shutdown(channel, SHUT_RD);
-	if (fl__reply_receive(channel, start, 0, &pidfd) == 0)
-		(void)fl__process_sys.signal(pidfd, SIGKILL);
-	fl__fd_close(pidfd);
+	if (start->pidfd < 0)
+		(void)fl__reply_receive(channel, start, 0, &start->pidfd);
+	(void)fl__process_sys.signal(start->pidfd, SIGKILL); /* fails without a pidfd */
+	fl__fd_close(start->pidfd);
+	start->pidfd = -1;
 	start->problem = problem;
 }
 
@@ -313,23 +314,14 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
 	const struct fl__go go = {FL__MAGIC_GO, c->more};
-	struct fl__start *start = c->start;
 	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
-	if (rc == 0 || rc == -EPIPE) /* -EPIPE: the process has died, as a join will tell */
-		return 0;
-	start->problem = "the process cannot be told to begin";
-	(void)fl__process_sys.signal(start->pidfd, SIGKILL);
-	fl__fd_close(start->pidfd);
-	start->pidfd = -1;
-	start->pid = 0;
-	return rc;
+	c->start->problem = "the process cannot be told to begin";
+	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
 }
 
 static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 {
 	struct fl__start *start = c->start;
-	start->pidfd = -1;
-	start->pid = 0;
 	int rc = fl__reply_receive(channel, start, c->deadline, &start->pidfd);
 	if (rc == -ETIMEDOUT)
 		start->problem = "no answer from the fork server: is it stopped?";
@@ -345,6 +337,7 @@ static int fork_server_try(struct fork_server_caller *c, bool *again)
 	struct fl__fork_server *s = NULL;
 	struct fl__start *start = c->start;
 	*again = start->refused = false;
+	start->pid = 0;
 	start->problem = "the channel to the fork server cannot be created";
 	int rc = fl__fd_sys.pair(channel);
 	if (rc != 0)
@@ -434,6 +427,7 @@ void fl__fork_server_after_fork(void)
 /* The loop of the fork server. */
 
 struct fork_server_child {
+	struct fork_server_child *next;
 	int pid;
 	int channel; /* -1: the start has failed, and the end is not reported */
 	bool daemon;
@@ -443,8 +437,7 @@ struct fork_server_child {
 struct fork_server_loop {
 	int parent_fd, signals; /* parent_fd: or a negative errno */
 	int spare;              /* closed before a receive: a request's channel fits */
-	struct fork_server_child *children;
-	size_t n, room;
+	struct fork_server_child *children; /* the latest is the first */
 	struct fl__settings settings; /* of this process */
 	uint32_t user;                /* of the parent when it made this process */
 	uint64_t blocked;             /* in a child: what its task is to block */
@@ -454,8 +447,7 @@ static struct fork_server_loop fork_server_loop;
 
 static _Noreturn void fork_server_exit(void)
 {
-	for (size_t i = 0; i < fork_server_loop.n; i++) {
-		const struct fork_server_child *c = &fork_server_loop.children[i];
+	for (const struct fork_server_child *c = fork_server_loop.children; c; c = c->next) {
 		/* not reaped yet: the pid is still the child's, and so is the number of the group */
 		if (c->daemon && c->group)
 			(void)kill(-c->pid, SIGKILL);
@@ -465,43 +457,22 @@ static _Noreturn void fork_server_exit(void)
 	_exit(0);
 }
 
-static int fork_server_reserve_child(void)
-{
-	if (fork_server_loop.n < fork_server_loop.room)
-		return 0;
-	size_t room = fork_server_loop.room ? fork_server_loop.room * 2 : 16;
-	struct fork_server_child *children = fl__alloc(room, sizeof *children);
-	if (!children)
-		return -ENOMEM;
-	if (fork_server_loop.n > 0)
-		memcpy(children, fork_server_loop.children, fork_server_loop.n * sizeof *children);
-	fl__free(fork_server_loop.children);
-	fork_server_loop.children = children;
-	fork_server_loop.room = room;
-	return 0;
-}
-
 static void fork_server_reap(void)
 {
-	struct fl__end_report last = {FL__MAGIC_END, 0, 0};
-	for (;;) {
-		fl_process_status status;
-		int pid = 0;
-		if (fl__process_reap_by_pid(&pid, &status, false) != 1)
-			return;
-		size_t i = 0;
-		while (i < fork_server_loop.n && fork_server_loop.children[i].pid != pid)
-			i++;
-		if (i == fork_server_loop.n)
+	fl_process_status status;
+	for (int pid = 0; fl__process_reap_by_pid(&pid, &status, false) == 1; pid = 0) {
+		struct fork_server_child **link = &fork_server_loop.children, *c;
+		while ((c = *link) && c->pid != pid)
+			link = &c->next;
+		if (!c)
 			continue;
-		last.code = status.code;
-		last.signal = status.signal;
-		int channel = fork_server_loop.children[i].channel;
+		const struct fl__end_report last = {FL__MAGIC_END, status.code, status.signal};
 		/* the channel has space: only the reply came before. -EPIPE does no harm. */
-		if (channel >= 0)
-			(void)!fl__packet_send(channel, &last, sizeof last, NULL, 0, 0);
-		fl__fd_close(channel);
-		fork_server_loop.children[i] = fork_server_loop.children[--fork_server_loop.n];
+		if (c->channel >= 0)
+			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, 0);
+		fl__fd_close(c->channel);
+		*link = c->next;
+		fl__free(c);
 	}
 }
 
@@ -558,27 +529,31 @@ static void fork_server_leave_directory(void)
 	(void)!chdir("/");
 }
 
-static int fork_server_make_process(struct fl__request *request, int *pidfd)
+/* Sets reply->pid if there is a process, also if it has no pidfd (an error). */
+static int fork_server_make_process(struct fl__request *request, struct fl__start_reply *reply, int *pidfd)
 {
 	int fork_server_pid = getpid();
 	if (fork_server_loop.parent_fd == -ENOSYS)
 		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
-	int rc = request->setup.cwd >= 0 ? fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0) : 0;
+	struct fork_server_child *c = fl__alloc(1, sizeof *c);
+	int rc = c ? 0 : -ENOMEM;
+	if (rc == 0 && request->setup.cwd >= 0)
+		rc = fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0);
 	if (rc == 0)
-		rc = fork_server_reserve_child();
-	if (rc != 0)
-		return rc;
-	int pid = fl__process_sys.fork();
-	if (pid != 0)
-		fork_server_leave_directory();
-	if (pid == 0)
+		rc = fl__process_sys.fork();
+	if (rc == 0)
 		fork_server_run_child(request, fork_server_pid);
-	if (pid < 0)
-		return pid;
-	*pidfd = fl__process_sys.pidfd(pid);
-	fork_server_loop.children[fork_server_loop.n++] =
-	    (struct fork_server_child){pid, request->channel, request->daemon, request->setup.group};
-	return pid;
+	fork_server_leave_directory();
+	if (rc < 0) {
+		fl__free(c);
+		return rc;
+	}
+	*c = (struct fork_server_child){fork_server_loop.children, rc, request->channel, request->daemon,
+	                                request->setup.group};
+	fork_server_loop.children = c;
+	reply->pid = rc;
+	*pidfd = fl__process_sys.pidfd(rc);
+	return *pidfd < 0 ? *pidfd : 0;
 }
 
 static bool fork_server_is_abandoned(int channel)
@@ -599,7 +574,8 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	const unsigned n_fds = packet->n_fds;
 	struct fl__request request;
 	struct fl__start_reply reply;
-	int channel = n_fds > 0 ? fds[0] : -1, pidfd = -1;
+	const int channel = n_fds > 0 ? fds[0] : -1;
+	int pidfd = -1;
 	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	if (channel < 0 || fork_server_is_abandoned(channel))
 		return false;
@@ -616,24 +592,23 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 		reply.refused = rc != 0;
 	}
 	if (rc == 0)
-		rc = fork_server_make_process(&request, &pidfd);
-	bool made = rc > 0;
-	reply.pid = made ? rc : 0;
-	reply.error = made ? (pidfd < 0 ? pidfd : 0) : rc;
-	if (reply.error == -EMFILE && request.settings && fork_server_has_fewer_fds(&request))
+		rc = fork_server_make_process(&request, &reply, &pidfd);
+	if (rc == -EMFILE && request.settings && fork_server_has_fewer_fds(&request))
 		reply.refused = true;
-	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
+	reply.error = rc;
+	const int sent = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
 	fl__fd_close(pidfd);
-	if (made && (rc != 0 || reply.error != 0)) {
+	if (reply.pid > 0 && rc == 0 && sent == 0)
+		return true;
+	if (reply.pid > 0) {
 		(void)kill(reply.pid, SIGKILL);
-		fork_server_loop.children[fork_server_loop.n - 1].channel = -1;
-		made = false;
+		fork_server_loop.children->channel = -1;
 	}
-	if (rc != 0) { /* -ETOOMANYREFS: an error alone can be sent */
-		reply.error = rc;
+	if (sent != 0) { /* -ETOOMANYREFS: an error alone can be sent */
+		reply.error = sent;
 		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, 0);
 	}
-	return made;
+	return false;
 }
 
 static void fork_server_take_request(void)
