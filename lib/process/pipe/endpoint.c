@@ -138,8 +138,7 @@ void fl_endpoint_free(fl_endpoint *o)
 		return;
 	if (!fl__is_forked(o->fork))
 		fl__unix_file_remove(&o->file);
-	if (o->fd >= 0)
-		fl__fd_close(o->fd);
+	fl__fd_close(o->fd);
 	fl__free(o->users);
 	fl__free(o);
 }

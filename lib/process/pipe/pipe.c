@@ -123,7 +123,7 @@ void fl_pipe_free(fl_pipe *p)
 	pipe_reset_after_fork(p);
 	if (p->kept)
 		fl__fds_close(p->kept_fds, p->kept_n);
-	fl__fds_close(&p->fd, 1);
+	fl__fd_close(p->fd);
 	pipe_discard(p);
 }
 
@@ -162,22 +162,8 @@ static void pipe_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_pipe = {pipe_on_ready, pipe_on_arm, pipe_on_disarm, NULL};
 
-static bool pipe_on_space_ready(void *object)
-{
-	return fl__watched_fd_ready(&((fl_pipe *)object)->out);
-}
-
-static bool pipe_on_space_arm(void *object, struct fl__node *node)
-{
-	return fl__watched_fd_arm(&((fl_pipe *)object)->out, node);
-}
-
-static void pipe_on_space_disarm(void *object, struct fl__node *node)
-{
-	fl__watched_fd_disarm(&((fl_pipe *)object)->out, node);
-}
-
-const fl_on_type fl__on_pipe_space = {pipe_on_space_ready, pipe_on_space_arm, pipe_on_space_disarm, NULL};
+/* `out` is the first member. */
+const fl_on_type fl__on_pipe_space = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};
 
 /* Sending. */
 
@@ -185,8 +171,7 @@ struct pipe_outgoing {
 	struct fl__pipe_head head;
 	const void *data;
 	unsigned n_fds;
-	int fds[FL__PACKET_FDS]; /* the first is for a large message's memfd */
-	int memory;
+	int fds[FL__PACKET_FDS]; /* the first is a large message's memfd, or -1 */
 };
 
 static uint64_t pipe_new_id(void)
@@ -206,12 +191,12 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};
-	if (m->memory < 0) {
+	if (m->fds[0] < 0) {
 		if (fl__fd_poll(p->fd, POLLOUT) == 0)
 			return -EAGAIN;
-		m->memory = m->fds[0] = fl__sealed_memory(m->data, m->head.size);
-		if (m->memory < 0)
-			return m->memory;
+		m->fds[0] = fl__sealed_memory(m->data, m->head.size);
+		if (m->fds[0] < 0)
+			return m->fds[0];
 	}
 	int rc = fl__packet_try_send(p->fd, &part, 1, m->fds, m->n_fds + 1);
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
@@ -244,7 +229,7 @@ static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, 
 		memcpy(m->fds + 1, fds, sizeof(int) * n);
 	m->data = data;
 	m->n_fds = n;
-	m->memory = -1;
+	m->fds[0] = -1;
 	return 0;
 }
 
@@ -274,8 +259,7 @@ int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int 
 	if (rc != 0)
 		return rc;
 	rc = pipe_send_message(p, &m, deadline, cancel);
-	if (m.memory >= 0)
-		fl__fds_close(&m.memory, 1);
+	fl__fd_close(m.fds[0]);
 	return rc;
 }
 

@@ -37,7 +37,7 @@ struct fl__pipe_head {
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");
 
 struct fl_pipe {
-	struct fl__watched_fd in, out;
+	struct fl__watched_fd out, in; /* `out` first: fl__on_pipe_space */
 	int fd;
 	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
 	fl_mutex lock;       /* guards receives and all below */
