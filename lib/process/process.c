@@ -125,9 +125,8 @@ static int process_start(fl_process **handle, const fl_process_config *config)
 	struct fl__start start = {.config = config,
 	                          .name = p->name,
 	                          .setup = {.cwd = -1, .keep = -1},
-	                          .own = {-1, -1},
+	                          .null = -1,
 	                          .pipes = {-1, -1, -1},
-	                          .far = {-1, -1, -1},
 	                          .pidfd = -1,
 	                          .channel = -1,
 	                          .death_pipe = &p->death_pipe};
@@ -135,13 +134,13 @@ static int process_start(fl_process **handle, const fl_process_config *config)
 		start.setup.group = config->group;
 	FL__AWAITS(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
-	for (unsigned i = 0; i < 2; i++)
-		fl__fd_close(start.own[i]);
+	fl__fd_close(start.null);
+	fl__fd_close(start.setup.cwd);
 	for (unsigned i = 0; i < FL__STREAMS; i++)
-		fl__fd_close(start.far[i]);
+		if (start.pipes[i] >= 0)
+			fl__fd_close(start.setup.fds[i]);
 	if (rc < 0) {
-		for (unsigned i = 0; i < FL__STREAMS; i++)
-			fl__fd_close(start.pipes[i]);
+		fl__fds_close(start.pipes, FL__STREAMS);
 		fl__death_pipe_close(&p->death_pipe);
 		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, process_label(config),
 		        start.problem, fl_error_text(rc), process_full_limit(&start, rc));
@@ -321,9 +320,7 @@ int fl_process_take_pipe(fl_process *p, int stream)
 
 void fl_process_close_pipe(fl_process *p, int stream)
 {
-	const int fd = fl_process_take_pipe(p, stream);
-	if (fd >= 0)
-		fl__fd_close(fd);
+	fl__fd_close(fl_process_take_pipe(p, stream));
 }
 
 int fl_process_pid(const fl_process *p)
@@ -374,8 +371,7 @@ void fl_process_free(fl_process *p)
 	if (!fl__process_has_closed(p->forks)) {
 		fl__fd_close(p->pidfd);
 		fl__fd_close(p->channel);
-		for (unsigned i = 0; i < FL__STREAMS; i++)
-			fl__fd_close(p->pipes[i]);
+		fl__fds_close(p->pipes, FL__STREAMS);
 	}
 	fl__free(p);
 }

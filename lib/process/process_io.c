@@ -82,18 +82,17 @@ static size_t process_io_max(size_t max)
 /* Returns -EAGAIN: the pipe is open; 0: it is closed; or another error. */
 static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 {
+	const struct process_io_output outputs[] = {
+	    {&io->out, &io->out_size, &io->out_room_, process_io_max(io->out_max)},
+	    {&io->err, &io->err_size, &io->err_room_, process_io_max(io->err_max)}};
 	const int fd = fl_process_pipe(p, stream);
 	int rc = 0;
 	if (fd < 0)
 		return 0;
 	if (stream == 0)
 		rc = process_io_write(fd, io);
-	else if (stream == 1)
-		rc = process_io_read(fd, &(struct process_io_output){&io->out, &io->out_size, &io->out_room_,
-		                                                     process_io_max(io->out_max)});
 	else
-		rc = process_io_read(fd, &(struct process_io_output){&io->err, &io->err_size, &io->err_room_,
-		                                                     process_io_max(io->err_max)});
+		rc = process_io_read(fd, &outputs[stream - 1]);
 	if (rc == 0)
 		fl_process_close_pipe(p, stream);
 	return rc;

@@ -95,9 +95,8 @@ static int process_start_open_pipe(struct fl__start *start, unsigned i)
 	if (rc != 0)
 		return rc;
 	const unsigned far = i == STDIN_FILENO ? 0 : 1;
-	start->far[i] = ends[far];
+	start->setup.fds[i] = ends[far];
 	start->pipes[i] = ends[1 - far];
-	start->setup.fds[i] = start->far[i];
 	return 0;
 }
 
@@ -110,9 +109,9 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 	}
 	if (how == FL_PROCESS_NULL) {
 		start->problem = "/dev/null cannot be opened";
-		if (start->own[0] < 0)
-			start->own[0] = fl__process_sys.open("/dev/null", O_RDWR);
-		*fd = start->own[0];
+		if (start->null < 0)
+			start->null = fl__process_sys.open("/dev/null", O_RDWR);
+		*fd = start->null;
 		return *fd < 0 ? *fd : 0;
 	}
 	if (how == FL_PROCESS_PIPE)
@@ -162,9 +161,8 @@ static int process_start_open_directory(struct fl__start *start)
 		return 0;
 	const char *path = config->cwd ? config->cwd : ".";
 	process_start_say(start, "its directory %s cannot be opened", path);
-	start->own[1] = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
-	start->setup.cwd = start->own[1];
-	return start->own[1] < 0 ? start->own[1] : 0;
+	start->setup.cwd = fl__process_sys.open(path, O_PATH | O_DIRECTORY);
+	return start->setup.cwd < 0 ? start->setup.cwd : 0;
 }
 
 static int process_start_open_death_pipe(struct fl__start *start)
@@ -220,19 +218,16 @@ static void process_start_list_paths(struct process_start_paths *paths, const ch
 
 static int process_start_find_paths(struct process_start_paths *paths, const char *program)
 {
-	const char *search = strchr(program, '/') || !*program ? NULL : getenv("PATH");
-	if (!search && *program && !strchr(program, '/'))
-		search = "/bin:/usr/bin";
-	size_t n = search ? process_start_count(search, ':') + 1 : 1;
-	size_t text = (search ? strlen(search) : 0) + n * (strlen(program) + 2);
+	const bool by_path = *program && !strchr(program, '/');
+	const char *search = by_path ? getenv("PATH") : "";
+	search = search ? search : "/bin:/usr/bin";
+	size_t n = process_start_count(search, ':') + 1;
+	size_t text = strlen(search) + n * (strlen(program) + 2);
 	paths->list = fl__alloc(1, (n + 1) * sizeof *paths->list + text);
 	if (!paths->list)
 		return -ENOMEM;
 	paths->text = (char *)&paths->list[n + 1];
-	if (search)
-		process_start_list_paths(paths, program, search);
-	else
-		paths->list[0] = program;
+	process_start_list_paths(paths, program, search);
 	return 0;
 }
 

@@ -10,9 +10,9 @@ struct fl__start {
 	const fl_process_config *config;
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
-	int own[2];             /* opened for this start; -1: none */
+	/* fl_process_start() closes `null`, setup.cwd, and the descriptors of `setup` for pipes. */
+	int null;               /* -1: none */
 	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
-	int far[FL__STREAMS];   /* the new process's ends, closed by fl_process_start() */
 	const char *problem;
 	const char *where; /* the failed process; NULL: this one */
 	char text[200];
