@@ -52,7 +52,7 @@ struct fl__fork_server {
 	struct fl__death_pipe death_pipe;
 	struct fl__rights rights;
 	bool refused;       /* cannot serve a caller's settings */
-	unsigned users;     /* starts, and one for `fork_server_current` */
+	unsigned users;     /* starts */
 	unsigned processes; /* handles of its processes; also changed without the lock */
 };
 
@@ -84,49 +84,25 @@ static void fork_server_kill(struct fl__fork_server *s)
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
 }
 
-/* Under the lock. */
-static void fork_server_free(struct fl__fork_server *s)
+/* Under the lock. Ends the useless fork servers, and frees those without handles. */
+static void fork_server_settle(void)
 {
-	struct fl__fork_server **link = &fork_server_all;
-	while (*link != s)
-		link = &(*link)->next;
-	*link = s->next;
-	fl__free(s);
-}
-
-/* Under the lock. Ends a useless fork server. */
-static void fork_server_settle(struct fl__fork_server *s)
-{
-	/* acquire: pairs with fl__fork_server_forget() */
-	const unsigned processes = fl__load_acquire(&s->processes);
-	if (s->users > 0 || (processes > 0 && !fork_server_is_dead(s)))
-		return;
-	if (s->socket >= 0) {
-		fork_server_kill(s);
-		fl__reaper_adopt(s->pidfd, true);
+	for (struct fl__fork_server **link = &fork_server_all, *s; (s = *link) != NULL;) {
+		/* acquire: pairs with fl__fork_server_forget() */
+		const unsigned processes = fl__load_acquire(&s->processes);
+		const bool useful =
+		    s->users > 0 || s == fork_server_current || (processes > 0 && !fork_server_is_dead(s));
+		if (!useful && s->socket >= 0) {
+			fork_server_kill(s);
+			fl__reaper_adopt(s->pidfd, true);
+		}
+		if (useful || processes > 0) {
+			link = &s->next;
+			continue;
+		}
+		*link = s->next;
+		fl__free(s);
 	}
-	if (processes == 0)
-		fork_server_free(s);
-}
-
-/* Under the lock. */
-static void fork_server_settle_all(void)
-{
-	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
-		next = s->next;
-		fork_server_settle(s);
-	}
-}
-
-/* Under the lock. `s` may be NULL. */
-static void fork_server_set_current(struct fl__fork_server *s)
-{
-	struct fl__fork_server *before = fork_server_current;
-	if (s)
-		s->users++;
-	fork_server_current = s;
-	if (before && --before->users == 0)
-		fork_server_settle(before);
 }
 
 /* A fork server in use ends with the process. */
@@ -134,18 +110,14 @@ static unsigned fork_server_end(void)
 {
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
-		next = s->next;
-		if (s->socket < 0 || s->users > (s == fork_server_current))
-			continue;
-		fork_server_kill(s);
-		(void)fl__process_reap(s->pidfd, NULL, true);
-		fl__fd_close(s->pidfd);
-		if (s == fork_server_current)
-			fork_server_set_current(NULL); /* settles it */
-		else
-			fork_server_settle(s);
-	}
+	fork_server_current = NULL;
+	for (struct fl__fork_server *s = fork_server_all; s; s = s->next)
+		if (s->socket >= 0 && s->users == 0) {
+			fork_server_kill(s);
+			(void)fl__process_reap(s->pidfd, NULL, true);
+			fl__fd_close(s->pidfd);
+		}
+	fork_server_settle();
 	return 0;
 }
 
@@ -156,21 +128,20 @@ static void fork_server_add(struct fl__fork_server *s, const struct fl__rights *
 	fl__helper_list(&helper);
 	s->rights = *rights;
 	s->next = fork_server_all;
-	fork_server_all = s;
-	fork_server_set_current(s);
+	fork_server_all = fork_server_current = s;
 }
 
 /* Under the lock. False: there is no live fork server with these rights. */
 static bool fork_server_find(const struct fl__rights *rights)
 {
 	if (fork_server_current && fork_server_is_dead(fork_server_current))
-		fork_server_set_current(NULL);
-	fork_server_settle_all();
+		fork_server_current = NULL;
+	fork_server_settle();
 	struct fl__fork_server *s = fork_server_all;
 	while (s && (s->refused || fl__rights_difference(&s->rights, rights) || fork_server_is_dead(s)))
 		s = s->next;
 	if (s)
-		fork_server_set_current(s);
+		fork_server_current = s;
 	return s;
 }
 
@@ -243,7 +214,7 @@ static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller
 		return rc;
 	fork_server_current->users++;
 	*s = fork_server_current;
-	fork_server_settle_all();
+	fork_server_settle();
 	return 0;
 }
 
@@ -254,9 +225,9 @@ static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_p
 	fl__add_relaxed(&s->processes, made_process); /* relaxed: `users` keeps `s` */
 	s->refused |= useless;
 	if (useless && fork_server_current == s)
-		fork_server_set_current(NULL);
+		fork_server_current = NULL;
 	s->users--;
-	fork_server_settle(s);
+	fork_server_settle();
 }
 
 /* Does not wait for a start that makes a fork server: that start, or the next, settles `s`. */
@@ -266,7 +237,7 @@ void fl__fork_server_forget(struct fl__fork_server *s)
 	fl__sub_release(&s->processes, 1);
 	if (fl_mutex_try_lock(&fork_server_lock) != 0)
 		return;
-	fork_server_settle_all();
+	fork_server_settle();
 	fl_mutex_unlock(&fork_server_lock);
 }
 
