@@ -39,7 +39,6 @@
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -370,11 +369,9 @@ static int fork_server_preload(const char **problem)
 
 int fl_process_preload(void)
 {
-	int state;
 	const char *problem;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* as in fl_process_start() */
+	FL__UNCANCELLED(); /* as in fl_process_start() */
 	const int rc = fork_server_preload(&problem);
-	(void)pthread_setcancelstate(state, &state);
 	if (rc != 0)
 		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));
 	return rc;

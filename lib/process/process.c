@@ -30,7 +30,6 @@
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,8 +115,9 @@ static const char *process_full_limit(const struct fl__start *start, int rc)
 	return start->where ? start->where : ", in this process";
 }
 
-static int process_start(fl_process **handle, const fl_process_config *config)
+int fl_process_start(fl_process **handle, const fl_process_config *config)
 {
+	FL__UNCANCELLED(); /* the start holds locks and memory */
 	fl_process *p = fl__alloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
@@ -150,16 +150,6 @@ static int process_start(fl_process **handle, const fl_process_config *config)
 	process_init(p, &start);
 	*handle = p;
 	return 0;
-}
-
-int fl_process_start(fl_process **handle, const fl_process_config *config)
-{
-	int state;
-	/* calls below are cancellation points, and the start holds locks and memory */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	const int rc = process_start(handle, config);
-	(void)pthread_setcancelstate(state, &state);
-	return rc;
 }
 
 /* False also after an error: with RLIMIT_NOFILE 0, poll() fails. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "panic.h"
 #include "atomic.h"
-#include <pthread.h>
+#include "sys.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +47,6 @@ void fl__log(fl_log_level level, const char *format, ...)
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	/* a handler that writes is a cancellation point; the caller may hold locks */
-	int state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	FL__UNCANCELLED();
 	fl__load_acquire (&panic_log_handler)(level, line); /* pairs with fl_set_log_handler() */
-	(void)pthread_setcancelstate(state, &state);
 }

@@ -207,12 +207,8 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 
 static int sys_thread_join(pthread_t thread)
 {
-	int state;
-	/* pthread_join() is a cancellation point */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	int rc = -pthread_join(thread, NULL);
-	(void)pthread_setcancelstate(state, &state);
-	return rc;
+	FL__UNCANCELLED();
+	return -pthread_join(thread, NULL);
 }
 
 static int sys_thread_detach(pthread_t thread)

@@ -182,6 +182,23 @@ void fl__signals_of_thread(sigset_t *signals);
  */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
+static inline int fl__uncancelled_begin(void)
+{
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static inline void fl__uncancelled_end(const int *state)
+{
+	int disabled;
+	(void)pthread_setcancelstate(*state, &disabled);
+}
+
+/* To the end of the block: pthread_cancel() does not end the thread in a cancellation point. */
+#define FL__UNCANCELLED()                                                                                              \
+	__attribute__((cleanup(fl__uncancelled_end), unused)) const int _uncancelled = fl__uncancelled_begin()
+
 /* A sandbox that does not know the call returns -EPERM. The call needs no permission. */
 static inline int fl__eperm_to_enosys(int result)
 {
