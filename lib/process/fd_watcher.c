@@ -42,7 +42,6 @@ static const int64_t fd_watcher_interval = FL_MS(1); /* between two polls withou
 static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
 static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS];                     /* lists */
 static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* wakeup: for fd_watcher_end() */
-static bool fd_watcher_running;
 
 static struct fl__watched_fd **fd_watcher_row(int fd)
 {
@@ -116,7 +115,6 @@ static void fd_watcher_close(void)
 	fl__fd_close(fd_watcher_epoll);
 	fl__fd_close(fd_watcher_wakeup);
 	fd_watcher_epoll = fd_watcher_wakeup = FD_WATCHER_NONE;
-	fd_watcher_running = false;
 }
 
 static bool fd_watcher_must_end(void)
@@ -130,40 +128,29 @@ static bool fd_watcher_must_end(void)
 	return true;
 }
 
-static void fd_watcher_drain(int wakeup)
-{
-	uint64_t wakes;
-	(void)!read(wakeup, &wakes, sizeof wakes);
-}
-
 static void fd_watcher_run(void)
 {
 	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup; /* written before the thread's start */
 	/* read once: tests replace it during the call */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
+	uint64_t wakes;
 	do {
 		int n = wait(set, events, FD_WATCHER_EVENTS, -1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.fd == wakeup)
-				fd_watcher_drain(wakeup);
+				(void)!read(wakeup, &wakes, sizeof wakes);
 			else
 				fd_watcher_wake_waiters(events[i].data.fd, events[i].events);
 	} while (!fd_watcher_must_end());
 }
 
-static void fd_watcher_wake(void)
-{
-	const uint64_t one = 1;
-	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails only when the thread is woken already */
-}
-
 static unsigned fd_watcher_end(void)
 {
+	const uint64_t one = 1;
 	FL_LOCKED(&fd_watcher_lock);
-	if (fd_watcher_running)
-		fd_watcher_wake();
-	return fd_watcher_running && fd_watcher_has_entries() ? 1 : 0;
+	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails if there is no thread, or it is woken already */
+	return fd_watcher_has_entries() ? 1 : 0;
 }
 
 static bool fd_watcher_open(void)
@@ -178,13 +165,12 @@ static bool fd_watcher_open(void)
 static bool fd_watcher_start(void)
 {
 	static struct fl__helper helper = {.name = "watcher", .function = fd_watcher_run, .end = fd_watcher_end};
-	if (fd_watcher_running)
+	if (fd_watcher_epoll >= 0)
 		return !fl__helper_must_end();
 	if (!fd_watcher_open() || fl__helper_start(&helper) != 0) {
 		fd_watcher_close();
 		return false;
 	}
-	fd_watcher_running = true;
 	return true;
 }
 
@@ -203,7 +189,7 @@ void fl__fd_watcher_remove(int pidfd)
 unsigned fl__fd_watcher_threads(void)
 {
 	FL_LOCKED(&fd_watcher_lock);
-	return fd_watcher_running ? 1 : 0;
+	return fd_watcher_epoll >= 0 ? 1 : 0;
 }
 
 /* A forked child shares the epoll set with its parent: the child only closes its descriptors. */

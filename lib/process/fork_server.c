@@ -120,16 +120,6 @@ static unsigned fork_server_end(void)
 	return 0;
 }
 
-/* Under the lock. */
-static void fork_server_add(struct fl__fork_server *s, const struct fl__rights *rights)
-{
-	static struct fl__helper helper = {.end = fork_server_end};
-	fl__helper_list(&helper);
-	s->rights = *rights;
-	s->next = fork_server_all;
-	fork_server_all = fork_server_current = s;
-}
-
 /* Under the lock. False: there is no live fork server with these rights. */
 static bool fork_server_find(const struct fl__rights *rights)
 {
@@ -148,6 +138,7 @@ static bool fork_server_find(const struct fl__rights *rights)
 static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *rights, int64_t deadline,
                             const char **problem)
 {
+	static struct fl__helper helper = {.end = fork_server_end};
 	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
 	if (!s)
@@ -156,13 +147,16 @@ static int fork_server_make(enum fl__reexec_role role, const struct fl__rights *
 	int rc = role == FL__REEXEC_FORK_SERVER ? fl__death_pipe_open(&s->death_pipe) : 0;
 	if (rc == 0)
 		rc = fl__reexec_start(role, &s->death_pipe, rights, deadline, &s->socket, &s->pid, &s->pidfd, problem);
-	if (rc == 0) {
-		fork_server_add(s, rights);
-	} else {
+	if (rc != 0) {
 		fl__death_pipe_close(&s->death_pipe);
 		fl__free(s);
+		return rc;
 	}
-	return rc;
+	fl__helper_list(&helper);
+	s->rights = *rights;
+	s->next = fork_server_all;
+	fork_server_all = fork_server_current = s;
+	return 0;
 }
 
 /* Under the lock. */

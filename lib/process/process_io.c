@@ -104,10 +104,8 @@ static int process_io_move(fl_process *p, fl_process_io *io)
 	int all = 0;
 	for (int stream = 0; stream < 3; stream++) {
 		const int rc = process_io_step(p, io, stream);
-		if (rc == -EAGAIN)
-			all = all == 0 ? rc : all;
-		else if (rc != 0)
-			all = all == 0 || all == -EAGAIN ? rc : all; /* the other pipes go on all the same */
+		if (rc != 0 && (all == 0 || all == -EAGAIN))
+			all = rc; /* the other pipes go on all the same */
 	}
 	return all;
 }

@@ -21,14 +21,15 @@ struct request_message {
 struct request_fds {
 	int list[FL__REQUEST_FDS];
 	unsigned n;
+	uint32_t flags;
 };
 
-static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag, uint32_t *flags)
+static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag)
 {
 	if (fd < 0)
 		return;
 	fds->list[fds->n++] = fd;
-	*flags |= flag;
+	fds->flags |= flag;
 }
 
 static int request_write_all(int fd, const char *data, size_t size)
@@ -83,17 +84,16 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 	struct request_message *m = request_compose(start, large ? 0 : arg_size, &size);
 	if (!m)
 		return -ENOMEM;
-	struct request_fds fds = {.n = 0};
-	uint32_t none = 0;
-	m->flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) | (start->config->group ? FL__REQUEST_GROUP : 0);
-	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
-	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD, &m->flags);
+	struct request_fds fds = {.flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) |
+	                                   (start->config->group ? FL__REQUEST_GROUP : 0)};
+	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL);
+	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD);
 	for (unsigned i = 0; i < start->setup.n_fds; i++)
-		request_add_fd(&fds, start->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0,
-		               i < FL__STREAMS ? &m->flags : &none);
+		request_add_fd(&fds, start->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0);
 	int memory = large ? fl__sealed_memory(start->config->arg, arg_size) : -1;
 	int rc = large && memory < 0 ? memory : 0;
-	request_add_fd(&fds, memory, FL__REQUEST_MEMORY, &m->flags);
+	request_add_fd(&fds, memory, FL__REQUEST_MEMORY);
+	m->flags = fds.flags;
 	if (rc == 0) {
 		start->problem = "the request cannot be sent";
 		rc = fl__packet_send(socket, m, size, fds.list, fds.n, deadline);
