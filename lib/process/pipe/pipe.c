@@ -47,7 +47,7 @@ int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config)
 	if (rc != 0) {
 		pipe_discard(first);
 		pipe_discard(second);
-		return rc == -ENOBUFS ? -ENOMEM : rc;
+		return fl__net_error(rc);
 	}
 	pipe_set_fd(first, sockets[0]);
 	pipe_set_fd(second, sockets[1]);
@@ -312,24 +312,18 @@ static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_h
 static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
-	struct fl__packet packet = {.parts = &part, .n_parts = 1};
-	m->n_fds = 0;
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = m->fds};
 	int rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
+	m->n_fds = packet.n_fds;
 	if (rc == -EBADMSG || (rc == 0 && !pipe_is_head(&m->head, packet.size)))
 		return 0; /* pipe_take() reports the error */
 	if (rc == 0)
 		rc = pipe_check_room(room, &m->head);
-	if (rc != 0 || pipe_head_fds(&m->head) == 0)
-		return rc;
-	packet.fds = m->fds;
-	rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
+	if (rc == 0 && packet.lost)
+		rc = -EMFILE;
 	if (rc != 0)
-		return rc == -EBADMSG ? 0 : rc;
-	m->n_fds = packet.n_fds;
-	if (!packet.lost)
-		return 0;
-	fl__fds_close(m->fds, m->n_fds);
-	return -EMFILE;
+		fl__fds_close(m->fds, m->n_fds);
+	return rc;
 }
 
 /* A sealed memfd never shrinks. */
