@@ -309,12 +309,15 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	_exit(rc == 0 ? 0 : 1);
 }
 
+static struct fl__start_reply new_process_answer = {.magic = FL__MAGIC_REPLY};
+
+/* Exits after an error, or if the parent has given up. */
 static void new_process_reply(int fd, int rc)
 {
-	const struct fl__start_reply reply = {
-	    .magic = FL__MAGIC_REPLY, .error = rc, .pid = getpid()};
-	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
-		_exit(127); /* an error, or the parent has given up */
+	new_process_answer.error = rc;
+	new_process_answer.pid = getpid();
+	if (fl__packet_send(fd, &new_process_answer, sizeof new_process_answer, NULL, 0, 0) != 0 || rc != 0)
+		_exit(127);
 	fl__fd_close(fd);
 }
 
@@ -324,20 +327,14 @@ _Noreturn void fl__new_process_serve(int socket)
 	int fds[FL__PACKET_FDS];
 	unsigned n_fds = FL__PACKET_FDS;
 	struct fl__request request;
-	struct fl__start_reply reply;
 	size_t size = 0;
 	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
 	if (rc != 0 && rc != -EMFILE)
 		_exit(0); /* the parent has ended, or given up */
 	if (rc == 0)
-		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
-	else
-		reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY};
-	if (rc != 0) {
-		reply.error = rc;
-		(void)!fl__packet_send(socket, &reply, sizeof reply, NULL, 0, 0);
-		_exit(127);
-	}
+		rc = fl__request_read(&request, &new_process_answer, data, size, fds, n_fds);
+	if (rc != 0)
+		new_process_reply(socket, rc);
 	request.setup.keep = socket;
 	request.setup.keep_handlers = true; /* a daemon's death pipe was set up before the exec */
 	fl__new_process_run_task(&request, new_process_reply);

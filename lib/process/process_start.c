@@ -23,6 +23,17 @@
 
 extern char **environ;
 
+/* A long path is cut. */
+FL_PRINTF(2, 3) static void process_start_say(struct fl__start *start, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	/* clang-tidy 14 misses the va_start(). NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	(void)vsnprintf(start->text, sizeof start->text, format, args);
+	va_end(args);
+	start->problem = start->text;
+}
+
 static const char *process_start_program_mistake(const fl_process_config *config)
 {
 	return config->arg                                ? "a program takes `argv`, not `arg`"
@@ -30,8 +41,9 @@ static const char *process_start_program_mistake(const fl_process_config *config
 	                                                  : NULL;
 }
 
-static const char *process_start_task_mistake(const fl_process_config *config, char *text, size_t room)
+static const char *process_start_task_mistake(struct fl__start *start)
 {
+	const fl_process_config *config = start->config;
 	const fl_task_type *type = config->task;
 	if (config->argv || config->env)
 		return "`argv` and `env` are for a program, not for a task";
@@ -43,13 +55,14 @@ static const char *process_start_task_mistake(const fl_process_config *config, c
 		return "an argument, but the task takes none";
 	if (type->arg_size == 0 || config->arg)
 		return NULL;
-	(void)snprintf(text, room, "no argument, but the task takes %zu bytes", (size_t)type->arg_size);
-	return text;
+	process_start_say(start, "no argument, but the task takes %zu bytes", (size_t)type->arg_size);
+	return start->text;
 }
 
 /* NULL: no mistake. */
-static const char *process_start_mistake(const fl_process_config *config, char *text, size_t room)
+static const char *process_start_mistake(struct fl__start *start)
 {
+	const fl_process_config *config = start->config;
 	if (!config)
 		return "no configuration";
 	if (!config->task && !config->program)
@@ -60,24 +73,7 @@ static const char *process_start_mistake(const fl_process_config *config, char *
 		return "more descriptors than FL_PROCESS_FDS_MAX";
 	if (config->n_fds && !config->fds)
 		return "`n_fds` without `fds`";
-	return config->program ? process_start_program_mistake(config) : process_start_task_mistake(config, text, room);
-}
-
-static int process_start_check_config(struct fl__start *start)
-{
-	start->problem = process_start_mistake(start->config, start->text, sizeof start->text);
-	return start->problem ? -EINVAL : 0;
-}
-
-/* A long path is cut. */
-FL_PRINTF(2, 3) static void process_start_say(struct fl__start *start, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	/* clang-tidy 14 misses the va_start(). NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
-	(void)vsnprintf(start->text, sizeof start->text, format, args);
-	va_end(args);
-	start->problem = start->text;
+	return config->program ? process_start_program_mistake(config) : process_start_task_mistake(start);
 }
 
 static bool process_start_fd_is_open(int fd)
@@ -377,19 +373,20 @@ static int process_start_by_exec(struct fl__start *start)
 int fl__start_process(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
-	int rc = process_start_check_config(start);
-	if (rc != 0)
-		return rc;
+	start->problem = process_start_mistake(start);
+	if (start->problem)
+		return -EINVAL;
+	const bool by_fork_server = config->task && config->method == FL_PROCESS_FORK_SERVER;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
 	start->setup.signals.blocked = fl__signals_blocked(config->task);
-	if (config->program || config->method != FL_PROCESS_FORK_SERVER)
+	if (!by_fork_server)
 		start->setup.signals.ignored = fl__signals_ignored(); /* else sent with the go-ahead */
-	rc = process_start_open_fds(start);
+	int rc = process_start_open_fds(start);
 	if (rc == 0)
 		rc = process_start_open_directory(start);
 	if (rc == 0 && config->task)
 		rc = process_start_check_task(start);
-	if (rc == 0 && config->daemon && (config->program || config->method != FL_PROCESS_FORK_SERVER))
+	if (rc == 0 && config->daemon && !by_fork_server)
 		rc = process_start_open_death_pipe(start);
 	if (rc != 0)
 		return rc;
