@@ -117,7 +117,7 @@ static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_s
 {
 	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with the CAS in fork_steal() */
 	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with the load in fork_steal() */
-	if (__builtin_expect(fl__load_relaxed(&_s->flags->sleepers) != 0, 0)) /* a hint, see fork_sleep() */
+	if (fl__unlikely(fl__load_relaxed(&_s->flags->sleepers) != 0)) /* a hint, see fork_sleep() */
 		fl__fork_wake(_s);
 }
 
@@ -128,7 +128,7 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
 	/* the slots that thieves have emptied; pairs with the release in fork_stop_stealing() */
-	if (__builtin_expect(fl__load_acquire(&_s->flags->thieves) == 0, 1))
+	if (fl__likely(fl__load_acquire(&_s->flags->thieves) == 0))
 		return fl__load_relaxed(_slot) != NULL; /* no thief uses the slot */
 	return fl__swap_relaxed(_slot, NULL) != NULL;   /* fl__fork_await() acquires what the thief wrote */
 }
@@ -153,7 +153,7 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
 	struct fl__fork _fork, **_slot;
 	int _error;
-	if (__builtin_expect(!_s || _s->next == _s->limit || _ctx->values, 0)) {
+	if (fl__unlikely(!_s || _s->next == _s->limit || _ctx->values)) {
 		if (_s && _s->next != _s->limit)
 			return fl__fork_with_values(_f, _a, _g, _b);
 		_error = _f(_a);
@@ -167,7 +167,7 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 	_fork.state = 0;
 	fl__fork_push(_s, _slot, &_fork);
 	_error = _f(_a);
-	if (__builtin_expect(!fl__fork_pop(_s, _slot), 0))
+	if (fl__unlikely(!fl__fork_pop(_s, _slot)))
 		return fl__fork_await(_s, &_fork, _error);
 	return _error != 0 ? _error : _g(_b);
 }

@@ -6,6 +6,13 @@
 #include <stddef.h>
 #include <string.h>
 
+/* For the optimizer. FL__SLOW_PATH: out of line, so that the fast path saves no registers for it. */
+#define fl__likely(condition) __builtin_expect((condition), 1)
+#define fl__unlikely(condition) __builtin_expect((condition), 0)
+#define FL__COLD __attribute__((cold))
+#define FL__NOINLINE __attribute__((noinline))
+#define FL__SLOW_PATH __attribute__((noinline, cold))
+
 /*
  * Atomic operations on plain integers and pointers, each with its order in its name. Public structs
  * hold plain integers, so that C++ can include them. Every access that may race goes through these

@@ -47,8 +47,7 @@ static inline uint64_t fl__mpmc_lap(const struct fl__mpmc *_q)
 
 static inline uint64_t fl__mpmc_next(const struct fl__mpmc *_q, uint64_t _at)
 {
-	return __builtin_expect((_at & _q->mask) != _q->last, 1) ? _at + FL__MPMC_STEP
-	                                                         : (_at | _q->mask) + FL__MPMC_STEP;
+	return fl__likely((_at & _q->mask) != _q->last) ? _at + FL__MPMC_STEP : (_at | _q->mask) + FL__MPMC_STEP;
 }
 
 /* `_n` is at most the capacity. */
@@ -149,18 +148,18 @@ fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
-		if (_ahead == 0 && __builtin_expect((_seen & FL__MPMC_CLOSED) != 0, 0))
+		if (_ahead == 0 && fl__unlikely((_seen & FL__MPMC_CLOSED) != 0))
 			return -EPIPE;
 		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
-		if (__builtin_expect(_stamp == _at + _ahead, 1)) {
+		if (fl__likely(_stamp == _at + _ahead)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
 			/*
 			 * see fl__mpmc_no_item(), fl__mpmc_no_space(). Its acquire pairs with
 			 * fl__mpmc_mark_empty(), fl__mpmc_mark_full().
 			 */
-			if (__builtin_expect(fl__cas_weak_seq_cst(_word, &_seen, _next), 1)) {
+			if (fl__likely(fl__cas_weak_seq_cst(_word, &_seen, _next))) {
 				_claim->at = _at;
 				_claim->count = _run;
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
@@ -199,7 +198,7 @@ static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _s
 {
 	struct fl__mpmc_claim _claim;
 	const int _rc = fl__mpmc_claim_space(_q, 1, &_claim);
-	if (__builtin_expect(_rc != 0, 0))
+	if (fl__unlikely(_rc != 0))
 		return _rc;
 	*_owes_wake = _claim.owes_wake;
 	fl__mpmc_fetch_ahead(_q, _claim.at, _size);
@@ -239,7 +238,7 @@ static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, b
 {
 	struct fl__mpmc_claim _claim = {0, 0, false};
 	const int _rc = fl__mpmc_claim_item(_q, 1, &_claim);
-	if (__builtin_expect(_rc != 0, 0))
+	if (fl__unlikely(_rc != 0))
 		return _rc;
 	*_owes_wake = _claim.owes_wake;
 	fl__mpmc_fetch_ahead(_q, _claim.at, _size);

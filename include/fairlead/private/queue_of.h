@@ -45,7 +45,7 @@ static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _siz
 		return _begin->spsc && fl__queue_spsc_put(_begin->spsc, _item, fl__slot_shape_of(_size));
 	if (fl__mpmc_put(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
-	if (__builtin_expect(_owes_wake, 0))
+	if (fl__unlikely(_owes_wake))
 		fl__queue_wake(_q, 0);
 	return true;
 }
@@ -58,7 +58,7 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 		return _begin->spsc && fl__queue_spsc_get(_begin->spsc, _item, fl__slot_shape_of(_size));
 	if (fl__mpmc_get(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
-	if (__builtin_expect(_owes_wake, 0))
+	if (fl__unlikely(_owes_wake))
 		fl__queue_wake(_q, 1);
 	return true;
 }

@@ -45,7 +45,7 @@ static inline bool fl__queue_spsc_announce(struct fl__queue_spsc *_q, struct fl_
 	/* relaxed, as the load: queue_spsc_fence_all() orders them */
 	fl__store_relaxed(&_side->next, _at + 1);
 	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&_q->flags) & _flags) == 0, 1))
+	if (fl__likely((fl__load_relaxed(&_q->flags) & _flags) == 0))
 		return true;
 	fl__store_relaxed(&_side->next, _at); /* nothing has happened */
 	return false;
@@ -61,7 +61,7 @@ static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_it
 {
 	unsigned char *const _slot = _q->put.slot;
 	const uint64_t _at = fl__load_relaxed(&_q->put.next); /* only this side writes it */
-	if (__builtin_expect(fl__slot_is_full(_slot), 0) ||
+	if (fl__unlikely(fl__slot_is_full(_slot)) ||
 	    !fl__queue_spsc_announce(_q, &_q->put, _at, FL__QUEUE_SPSC_PUT_FLAGS))
 		return false;
 	_q->put.slot = fl__slot_after(&_q->slots, _shape, _slot);
@@ -76,7 +76,7 @@ static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, st
 {
 	unsigned char *const _slot = _q->get.slot;
 	const uint64_t _at = fl__load_relaxed(&_q->get.next); /* only this side writes it */
-	if (__builtin_expect(!fl__slot_is_full(_slot), 0) ||
+	if (fl__unlikely(!fl__slot_is_full(_slot)) ||
 	    !fl__queue_spsc_announce(_q, &_q->get, _at, FL__QUEUE_SPSC_GET_FLAGS))
 		return false;
 	_q->get.slot = fl__slot_after(&_q->slots, _shape, _slot);

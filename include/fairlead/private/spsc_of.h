@@ -52,7 +52,7 @@ static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned 
 static inline int fl__spsc_put(fl_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *_slot = _q->put_, *_next = fl__slot_after(&_q->slots_, _shape, _slot);
-	if (__builtin_expect(fl__slot_is_full(_next), 0))
+	if (fl__unlikely(fl__slot_is_full(_next)))
 		return -EAGAIN;
 	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
 	fl__spsc_end_put(_q, _slot, _next);
@@ -62,7 +62,7 @@ static inline int fl__spsc_put(fl_spsc *_q, const void *_item, struct fl__slot_s
 static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *_slot = _q->get_;
-	if (__builtin_expect(!fl__slot_is_full(_slot), 0))
+	if (fl__unlikely(!fl__slot_is_full(_slot)))
 		return -EAGAIN;
 	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
 	fl__spsc_end_get(_q, _slot, fl__slot_after(&_q->slots_, _shape, _slot));

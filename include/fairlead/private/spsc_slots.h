@@ -64,9 +64,9 @@ static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, stru
 {
 	const size_t _index = fl__slot_index(_shape, _slot);
 	/* a branch: the next operation need not wait for the outcome */
-	if (__builtin_expect(_slot == _slots->last, 0))
+	if (fl__unlikely(_slot == _slots->last))
 		return _slots->first;
-	if (__builtin_expect(_index + 1 == _shape.slots, 0))
+	if (fl__unlikely(_index + 1 == _shape.slots))
 		return _slot - _index + _shape.bytes;
 	return _slot + 1;
 }

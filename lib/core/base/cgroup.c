@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cgroup.h"
+#include "atomic.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +47,8 @@ void fl__cgroup_read(const char *folder, const char *file, int64_t n[2])
 	(void)sscanf(text, "%" SCNd64 " %" SCNd64, &n[0], &n[1]);
 }
 
-__attribute__((cold)) void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
-                                            void (*visit)(const char *folder, bool v2, void *arg), void *arg)
+FL__COLD void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
+                               void (*visit)(const char *folder, bool v2, void *arg), void *arg)
 {
 	char line[CGROUP_PATH], folder[2 * CGROUP_PATH];
 	FILE *f = fopen(proc_cgroup, "re");

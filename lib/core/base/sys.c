@@ -164,7 +164,7 @@ static struct fl__robust_list *sys_get_robust_list(void)
 }
 
 /* Some C libraries register the list at a thread's first robust mutex. */
-__attribute__((cold)) static void sys_register_robust_list(void)
+FL__COLD static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t mutex;
@@ -178,7 +178,7 @@ __attribute__((cold)) static void sys_register_robust_list(void)
 	(void)pthread_mutexattr_destroy(&attr);
 }
 
-__attribute__((cold)) static struct fl__robust_list *sys_robust_list(void)
+FL__COLD static struct fl__robust_list *sys_robust_list(void)
 {
 	int before = errno;
 	struct fl__robust_list *list = sys_get_robust_list();
@@ -265,7 +265,7 @@ enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
  * Writes to the guarded page by the kernel: emulators report success for unknown advice. Valgrind
  * passes getrandom() on unchecked. UNKNOWN: memory is short.
  */
-__attribute__((cold)) static uint32_t sys_probe_guard(void)
+FL__COLD static uint32_t sys_probe_guard(void)
 {
 	int before = errno;
 	uint32_t known = SYS_GUARDS_UNKNOWN;

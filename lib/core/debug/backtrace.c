@@ -31,7 +31,7 @@ static _Unwind_Reason_Code backtrace_take_frame(struct _Unwind_Context *context,
 	return t->n < FL__BACKTRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-__attribute__((noinline)) void fl__backtrace_take(struct fl__backtrace *stack, int skip)
+FL__NOINLINE void fl__backtrace_take(struct fl__backtrace *stack, int skip)
 {
 	struct backtrace_taking t = {stack, skip + 1, 0};
 	(void)_Unwind_Backtrace(backtrace_take_frame, &t);

@@ -46,7 +46,7 @@ static inline uint32_t fl__debug_word(const uint32_t *word)
 
 static inline bool fl__debug_is_on(void)
 {
-	return __builtin_expect(fl__debug_word(&fl__debug) != 0, 0);
+	return fl__unlikely(fl__debug_word(&fl__debug) != 0);
 }
 
 /* How a lock is locked: */
@@ -103,7 +103,7 @@ static inline bool fl__debug_is_linked(void)
 static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
 {
 	op->on = (uint8_t)fl__debug_word(&fl__debug);
-	if (__builtin_expect(op->on != 0, 0)) {
+	if (fl__unlikely(op->on != 0)) {
 		op->lock = lock;
 		op->kind = (uint8_t)kind;
 		op->how = (uint8_t)how;
@@ -116,14 +116,14 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 /* Before each sleep for the lock, with no internal lock held. */
 static inline void fl__debug_waiting(struct fl__debug_op *op)
 {
-	if (__builtin_expect(op->on != 0, 0))
+	if (fl__unlikely(op->on != 0))
 		fl__debug_hooks.waiting(op);
 }
 
 /* After the acquisition, or, if not `locked`, after giving up. */
 static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
-	if (__builtin_expect(op->on != 0, 0))
+	if (fl__unlikely(op->on != 0))
 		fl__debug_hooks.locked(op, locked);
 }
 
@@ -135,7 +135,7 @@ static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *m
                                           const void *const *key)
 {
 	fl__debug_locking(op, mutex, FL__DEBUG_MUTEX, 0);
-	if (__builtin_expect(op->on != 0, 0)) {
+	if (fl__unlikely(op->on != 0)) {
 		op->cond = cond;
 		op->key = key;
 		fl__debug_hooks.waiting(op);

@@ -18,7 +18,7 @@ void fl__executor_missing(const char *function)
 	fl__panic(function, NULL, "the executor is NULL: was it made?");
 }
 
-__attribute__((cold)) bool fl__executor_may_have(unsigned workers, unsigned most, const char *function)
+FL__COLD bool fl__executor_may_have(unsigned workers, unsigned most, const char *function)
 {
 	if (workers > most)
 		fl__log(FL_LOG_ERROR, "%s: %u workers (%d as an int) are above the limit of %u", function, workers,
@@ -52,8 +52,8 @@ static int executor_copy(const fl_allocator *allocator, const void *from, size_t
 	return 0;
 }
 
-__attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                                            const fl_executor_config *config, bool lasting)
+FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
+                               const fl_executor_config *config, bool lasting)
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
@@ -280,7 +280,7 @@ static void executor_on_release(fl_future *f)
 	/* the executor lasts as long as its task blocks */
 	if (fl__task_block_owner(block)->remote)
 		fl__task_block_owner(block)->executor->ops->release(block);
-	if (__builtin_expect(block->size == FL__TASK_BLOCK_INTRUSIVE, 0))
+	if (fl__unlikely(block->size == FL__TASK_BLOCK_INTRUSIVE))
 		fl__intrusive_release(block);
 	else
 		fl__task_block_free(block);
@@ -363,7 +363,7 @@ struct executor_taken {
 	struct fl__task_list ours, theirs, running;
 };
 
-__attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
+FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
 {
 	struct fl__task_block *block;
 	*taken = (struct executor_taken){0};
@@ -379,8 +379,7 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 }
 
 /* Without the lock. */
-__attribute__((cold)) static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error,
-                                                     const char *text)
+FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
 {
 	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
 		next = block->next;

@@ -229,7 +229,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
-	if (__builtin_expect(!e, 0))
+	if (fl__unlikely(!e))
 		fl__executor_missing(function);
 }
 
@@ -291,13 +291,13 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
                                         const fl_submit_config *config, size_t copied)
 {
 	int64_t deadline = FL_FOREVER;
-	if (__builtin_expect(config->deadline != 0, 0)) {
+	if (fl__unlikely(config->deadline != 0)) {
 		deadline = config->deadline;
 		fl__debug_deadline(deadline);
 	}
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
 	/* not NULL: the block's maker needs the context */
-	if (__builtin_expect(fl__ctx_current->front.values != NULL, 0))
+	if (fl__unlikely(fl__ctx_current->front.values != NULL))
 		fl__task_block_inherit(block);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
@@ -443,7 +443,7 @@ static inline uint32_t fl__child_mark(void)
 /* Panics in such a child. `name`: of the user's function. */
 static inline void fl__child_ends(uint32_t mark, const char *name)
 {
-	if (__builtin_expect(fl__is_forked(mark), 0))
+	if (fl__unlikely(fl__is_forked(mark)))
 		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
 }
 

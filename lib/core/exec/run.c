@@ -131,11 +131,11 @@ int fl__run_function(struct fl__run *run, char **message)
 		run->active = true;
 		error = fl__task_call(f->type, f->arg, f->result, &ctx, values);
 		run->active = false;
-		if (__builtin_expect(fl__ctx_get()->front.inside.helper != run, 0))
+		if (fl__unlikely(fl__ctx_get()->front.inside.helper != run))
 			fl__panic(f->type->name, f,
 			          "a longjmp() or an exception in the task has skipped a function of the library");
 	}
-	if (__builtin_expect(ctx.keeps_result, 0) && error != 0)
+	if (fl__unlikely(ctx.keeps_result) && error != 0)
 		fl__future_keep_result(f);
 	*message = ctx.message;
 	return error;

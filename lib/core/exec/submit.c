@@ -102,7 +102,7 @@ inline int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg,
 	const int rc = submit_check_type(e, type, count);
 	if (rc != 0)
 		return rc;
-	if (__builtin_expect(e->permits.bound > 0, 0)) {
+	if (fl__unlikely(e->permits.bound > 0)) {
 		const struct fl__patience patience = {config->backlog_deadline, config->cancel};
 		return fl__submit_waiting(e, type, arg, count, f, config, copied, &patience);
 	}
@@ -196,7 +196,7 @@ void fl__permit_release(fl_executor *e, enum fl__admission permit)
 	submit_return_permit(permits);
 }
 
-__attribute__((cold)) void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
+FL__COLD void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
 {
 	struct fl__permits *permits = &e->permits;
 	if (!submit_permits_are_workers(permits))

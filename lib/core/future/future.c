@@ -107,7 +107,7 @@ char *fl__message_format(const fl_allocator *allocator, const char *format, ...)
 	return message;
 }
 
-__attribute__((cold)) char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error)
+FL__COLD char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error)
 {
 	char number[64];
 	return fl__message_format(allocator, "task %s returned %s", type->name ? type->name : "",
@@ -265,7 +265,7 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	if (__builtin_expect(!fl_cancel_token_is_requested(&f->token), 1))
+	if (fl__likely(!fl_cancel_token_is_requested(&f->token)))
 		return future_claim(f, FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
 	return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
@@ -449,7 +449,7 @@ bool fl__future_ends_promptly(const fl_future *f)
 	return now->future == f && !now->left && !now->outer && !f->type->drop_result && !ctx->front.values;
 }
 
-static __attribute__((noinline)) void future_set_failure(fl_future *f, char *message)
+static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 {
 	const uint32_t seen = fl__load_relaxed(&f->state); /* the caller's own claim */
 	if (seen & FUTURE_CANCELLED) {
@@ -469,7 +469,7 @@ static __attribute__((noinline)) void future_set_failure(fl_future *f, char *mes
 static inline void future_set_message(fl_future *f, char *message)
 {
 	/* the caller's own claim */
-	if (__builtin_expect(f->error != 0 || (fl__load_relaxed(&f->state) & FUTURE_CANCELLED), 0))
+	if (fl__unlikely(f->error != 0 || (fl__load_relaxed(&f->state) & FUTURE_CANCELLED)))
 		future_set_failure(f, message);
 	else
 		fl__message_free(message);
@@ -482,7 +482,7 @@ void fl__future_set_error(fl_future *f, int error, char *message)
 }
 
 /* The task did not run. */
-static __attribute__((noinline)) void future_drop_values(fl_future *f)
+static FL__NOINLINE void future_drop_values(fl_future *f)
 {
 	struct fl__values *values = f->values;
 	f->message = NULL;
@@ -492,7 +492,7 @@ static __attribute__((noinline)) void future_drop_values(fl_future *f)
 void fl__future_set_end(fl_future *f, int error, char *message)
 {
 	f->error = error;
-	if (__builtin_expect(f->values != NULL, 0))
+	if (fl__unlikely(f->values != NULL))
 		future_drop_values(f);
 	future_set_message(f, message);
 	if (!f->type->drop_arg)

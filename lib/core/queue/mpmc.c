@@ -52,8 +52,8 @@
 #include "queue.h"
 #include <fairlead/mpmc.h>
 
-__attribute__((cold)) int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size,
-                                             size_t capacity, uint64_t lap)
+FL__COLD int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
+                                uint64_t lap)
 {
 	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
 	/* As aligned as malloc() makes it. */
@@ -304,7 +304,7 @@ static int mpmc_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	return fl__mpmc_get_many(q, items, q->item_size, n, count, owes_wake);
 }
 
-__attribute__((cold)) static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
+FL__COLD static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__mpmc *q = fl__queue_as_mpmc(of);
 	struct fl__mpmc_claim claim;

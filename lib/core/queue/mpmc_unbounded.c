@@ -141,7 +141,7 @@ static void unbounded_retire(fl_mpmc_unbounded *c, struct fl__segment *s)
 	}
 }
 
-__attribute__((cold)) int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots)
+FL__COLD int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t slots)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -176,7 +176,7 @@ static void unbounded_drop_items(fl_mpmc_unbounded *c, struct fl__segment *s)
 	}
 }
 
-__attribute__((cold)) void fl__unbounded_end(fl_mpmc_unbounded *c)
+FL__COLD void fl__unbounded_end(fl_mpmc_unbounded *c)
 {
 	struct fl__segment *next;
 	for (struct fl__segment *s = c->head; s; s = next) {
@@ -671,7 +671,7 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 	return *count > 0 ? 0 : rc;
 }
 
-__attribute__((cold)) static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
+FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	fl_mpmc_unbounded *c = unbounded_of(of->state);
 	struct fl__segment *s;

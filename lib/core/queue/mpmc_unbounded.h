@@ -99,7 +99,7 @@ static inline uint32_t *fl__unbounded_state(const fl_mpmc_unbounded *c, unsigned
 /* How many producers' tickets of `s` count. `word`: a tail of `s`. */
 static inline uint64_t fl__unbounded_counted(const fl_mpmc_unbounded *c, const struct fl__segment *s, uint64_t word)
 {
-	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
+	if (fl__unlikely(word & FL__UNBOUNDED_CLOSED))
 		return fl__unbounded_closed_tickets(s);
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
@@ -109,7 +109,7 @@ static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *cons
 {
 	/* the segment as it was made; pairs with unbounded_advance() */
 	struct fl__segment *s = fl__load_acquire(at);
-	return __builtin_expect(fl__hazards_mine->pointers[place] == s, 1) ? s : fl__unbounded_protect(at, place);
+	return fl__likely(fl__hazards_mine->pointers[place] == s) ? s : fl__unbounded_protect(at, place);
 }
 
 /* False: a consumer has poisoned the slot of the caller's ticket. */
@@ -135,20 +135,20 @@ static inline int fl__unbounded_put(fl_mpmc_unbounded *c, const void *item, bool
 {
 	for (;;) {
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
-		if (__builtin_expect(!s, 0))
+		if (fl__unlikely(!s))
 			return -ENOMEM;
 		/* it only draws a ticket; the parking lot orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
-		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
+		if (fl__unlikely(word & FL__UNBOUNDED_WAIT))
 			*owes_wake |= fl__unbounded_clear_mark(s);
-		if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
+		if (fl__unlikely(word & FL__UNBOUNDED_CLOSED))
 			return -EPIPE;
-		if (__builtin_expect(index >= c->slots, 0)) {
+		if (fl__unlikely(index >= c->slots)) {
 			size_t put = 0;
 			int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
 			if (rc != -EAGAIN)
 				return rc;
-		} else if (__builtin_expect(fl__unbounded_fill(c, s, index, item), 1))
+		} else if (fl__likely(fl__unbounded_fill(c, s, index, item)))
 			return 0;
 	}
 }
@@ -158,7 +158,7 @@ static inline unsigned char *fl__unbounded_item(fl_mpmc_unbounded *c, struct fl_
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	/* pairs with fl__unbounded_fill() */
-	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL, 1);
+	const bool full = fl__likely(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL);
 	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
 
@@ -171,7 +171,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 {
 	for (;;) {
 		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
-		if (__builtin_expect(!*s, 0)) {
+		if (fl__unlikely(!*s)) {
 			*rc = -ENOMEM;
 			return 0;
 		}
@@ -180,7 +180,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 		 * they were equal at one moment. Pairs with the release below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
-		if (__builtin_expect(head >= c->slots, 0)) {
+		if (fl__unlikely(head >= c->slots)) {
 			*rc = fl__unbounded_advance_head(c, *s);
 			if (*rc != 0)
 				return 0;
@@ -196,7 +196,7 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
 		/* this head comes with the tickets before it; pairs with the acquire above */
-		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
+		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
 			return k;
 	}
 }
@@ -210,10 +210,10 @@ static inline size_t fl__unbounded_get_many(fl_mpmc_unbounded *c, void *items, s
 	while (got == 0 && (k = fl__unbounded_draw_tickets(c, n, &s, &index, rc)) != 0)
 		for (uint64_t end = index + k; index < end; index++) {
 			const unsigned char *item = fl__unbounded_item(c, s, index);
-			if (__builtin_expect(item != NULL, 1))
+			if (fl__likely(item != NULL))
 				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
 		}
-	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
+	return fl__unlikely(got == 0 && *rc == -ENOMEM) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
 /* 0, -EAGAIN, -EPIPE. */
@@ -230,7 +230,7 @@ static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item)
 		/* only the consumer writes it */
 		struct fl__segment *s = fl__load_relaxed(&c->head);
 		uint64_t index = fl__load_relaxed(&s->head); /* likewise */
-		if (__builtin_expect(index >= c->slots, 0)) {
+		if (fl__unlikely(index >= c->slots)) {
 			int rc = fl__unbounded_advance_head(c, s);
 			if (rc != 0)
 				return rc;
@@ -239,7 +239,7 @@ static inline int fl__unbounded_get_mpsc(fl_mpmc_unbounded *c, void *item)
 		unsigned char *slot = fl__unbounded_slot(c, s, index);
 		/* pairs with fl__unbounded_fill() */
 		bool full = fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL;
-		if (__builtin_expect(!full, 0)) {
+		if (fl__unlikely(!full)) {
 			/* as in fl__unbounded_draw_tickets() */
 			uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__unbounded_counted(c, s, word))

@@ -41,7 +41,7 @@ static const struct fl__queue_backend *queue_choose_backend(const fl_queue_confi
 	}
 }
 
-__attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
+FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
 {
 	static const fl_queue_config defaults;
 	fl_queue_config c = config ? *config : defaults;
@@ -324,13 +324,13 @@ static inline int queue_put_once(fl_queue *q, const void *item)
 	bool owes_wake = false;
 	size_t count;
 	int rc;
-	if (__builtin_expect(q->mpmc != NULL, 1))
+	if (fl__likely(q->mpmc != NULL))
 		rc = fl__mpmc_put(q->mpmc, item, q->item_size, &owes_wake);
 	else if (q->spsc && fl__queue_spsc_put(q->spsc, item, q->spsc->slots.shape))
 		return 0;
 	else
 		rc = q->backend->put(q->state, item, 1, &count, &owes_wake);
-	if (__builtin_expect(owes_wake, 0))
+	if (fl__unlikely(owes_wake))
 		fl__queue_wake(q, FL__CONSUMERS);
 	return rc;
 }
@@ -340,7 +340,7 @@ static struct fl__queue_call queue_put_call(const void *items, size_t n)
 	return (struct fl__queue_call){.side = FL__PRODUCERS, .from = items, .n = n};
 }
 
-__attribute__((noinline, cold)) static int queue_try_put_slow(fl_queue *q, const void *item)
+FL__SLOW_PATH static int queue_try_put_slow(fl_queue *q, const void *item)
 {
 	struct fl__queue_call call = queue_put_call(item, 1);
 	return fl__queue_call_now(q, &call);
@@ -349,11 +349,10 @@ __attribute__((noinline, cold)) static int queue_try_put_slow(fl_queue *q, const
 int fl_queue_try_put(fl_queue *q, const void *item)
 {
 	const int rc = queue_put_once(q, item);
-	return __builtin_expect(rc == -EBUSY, 0) ? queue_try_put_slow(q, item) : rc;
+	return fl__unlikely(rc == -EBUSY) ? queue_try_put_slow(q, item) : rc;
 }
 
-__attribute__((noinline, cold)) static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline,
-                                                              fl_cancel_token *cancel)
+FL__SLOW_PATH static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = queue_put_call(item, 1);
 	return fl__queue_call_until(q, &call, deadline, cancel);
@@ -362,7 +361,7 @@ __attribute__((noinline, cold)) static int fl__queue_put_slow(fl_queue *q, const
 int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_put_once(q, item);
-	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
+	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
 }
 
 size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
@@ -389,13 +388,13 @@ static inline int queue_get_once(fl_queue *q, void *item)
 	bool owes_wake = false;
 	size_t count;
 	int rc;
-	if (__builtin_expect(q->mpmc != NULL, 1))
+	if (fl__likely(q->mpmc != NULL))
 		rc = fl__mpmc_get(q->mpmc, item, q->item_size, &owes_wake);
 	else if (q->spsc && fl__queue_spsc_get(q->spsc, item, q->spsc->slots.shape))
 		return 0;
 	else
 		rc = q->backend->get(q->state, item, 1, &count, &owes_wake);
-	if (__builtin_expect(owes_wake, 0))
+	if (fl__unlikely(owes_wake))
 		fl__queue_wake(q, FL__PRODUCERS);
 	return rc;
 }
@@ -405,7 +404,7 @@ static struct fl__queue_call queue_get_call(void *items, size_t n)
 	return (struct fl__queue_call){.side = FL__CONSUMERS, .to = items, .n = n};
 }
 
-__attribute__((noinline, cold)) static int queue_try_get_slow(fl_queue *q, void *item)
+FL__SLOW_PATH static int queue_try_get_slow(fl_queue *q, void *item)
 {
 	struct fl__queue_call call = queue_get_call(item, 1);
 	return fl__queue_call_now(q, &call);
@@ -414,11 +413,10 @@ __attribute__((noinline, cold)) static int queue_try_get_slow(fl_queue *q, void 
 int fl_queue_try_get(fl_queue *q, void *item)
 {
 	const int rc = queue_get_once(q, item);
-	return __builtin_expect(rc == -EBUSY, 0) ? queue_try_get_slow(q, item) : rc;
+	return fl__unlikely(rc == -EBUSY) ? queue_try_get_slow(q, item) : rc;
 }
 
-__attribute__((noinline, cold)) static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline,
-                                                              fl_cancel_token *cancel)
+FL__SLOW_PATH static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = queue_get_call(item, 1);
 	return fl__queue_call_until(q, &call, deadline, cancel);
@@ -427,7 +425,7 @@ __attribute__((noinline, cold)) static int fl__queue_get_slow(fl_queue *q, void 
 int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_get_once(q, item);
-	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
+	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
 }
 
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
@@ -493,7 +491,7 @@ static bool queue_mark_joiner(fl_queue *q)
 	}
 }
 
-__attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
+FL__SLOW_PATH void fl__queue_recheck_join(fl_queue *q)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
@@ -516,7 +514,7 @@ bool fl__queue_done(fl_queue *q)
 			return false;
 		/* what was done about this item and earlier ones; pairs with the loads of `done` */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
-	if (__builtin_expect((done & QUEUE_JOINED) != 0, 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
+	if (fl__unlikely((done & QUEUE_JOINED) != 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
 		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
 	return true;
 }

@@ -57,7 +57,7 @@ static void locked_back_off(unsigned round)
 		fl__back_off(FL__BACK_OFF_YIELDS + round - ROUNDS);
 }
 
-__attribute__((noinline, cold)) static void locked_acquire_slow(struct locked *l)
+FL__SLOW_PATH static void locked_acquire_slow(struct locked *l)
 {
 	unsigned round = 0;
 	do
@@ -68,7 +68,7 @@ __attribute__((noinline, cold)) static void locked_acquire_slow(struct locked *l
 
 static inline void locked_acquire(struct locked *l)
 {
-	if (__builtin_expect(!locked_try_acquire(l), 0))
+	if (fl__unlikely(!locked_try_acquire(l)))
 		locked_acquire_slow(l);
 }
 
@@ -343,7 +343,7 @@ static bool heap_is_too_large(size_t allocated, size_t stride)
 	return __builtin_mul_overflow(allocated, stride, &bytes) || bytes > PTRDIFF_MAX;
 }
 
-__attribute__((cold)) static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
+FL__COLD static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct heap *h = state;
 	const size_t allocated = config->capacity == FL_UNBOUNDED ? HEAP_LEAST : config->capacity;
@@ -370,7 +370,7 @@ static void heap_fini(void *state)
 /* Under the lock. */
 
 /* Moves the items to `a`, which is large enough. `a` then has the old array. */
-__attribute__((noinline, cold)) static void heap_swap_arrays(struct heap *h, struct heap_array *a)
+FL__SLOW_PATH static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 {
 	const struct heap_array before = h->array;
 	memcpy(a->items, before.items, h->locked.length * h->stride);
@@ -403,7 +403,7 @@ static size_t heap_shrinks_to(const struct heap *h)
 
 /* Outside the lock. */
 
-__attribute__((noinline, cold)) static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
+FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
 {
 	heap_array_free(h->allocator, spare);
 	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
@@ -431,7 +431,7 @@ static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *
 	return rc;
 }
 
-__attribute__((cold)) static void heap_shrink(struct heap *h, size_t allocated)
+FL__COLD static void heap_shrink(struct heap *h, size_t allocated)
 {
 	const fl_allocator *const allocator = h->allocator;
 	struct heap_array spare;
@@ -459,7 +459,7 @@ static int heap_put(void *state, const void *items, size_t n, size_t *count, boo
 		*owes_wake = locked_clear_mark(&h->locked, FL__CONSUMERS);
 		locked_release(&h->locked);
 	}
-	if (__builtin_expect(spare.allocated > 0, 0))
+	if (fl__unlikely(spare.allocated > 0))
 		heap_array_free(allocator, &spare);
 	return rc;
 }
@@ -481,13 +481,13 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 		enough = heap_shrinks_to(h);
 	}
 	locked_release(&h->locked);
-	if (__builtin_expect(enough > 0, 0))
+	if (fl__unlikely(enough > 0))
 		heap_shrink(h, enough);
 	return rc;
 }
 
 /* Closes the queue if need be, and takes the array. Its items are dropped without the lock. */
-__attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
+FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = (struct heap *)(void *)of->state;
 	locked_acquire(&h->locked);

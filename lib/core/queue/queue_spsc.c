@@ -335,7 +335,7 @@ static void queue_spsc_close(void *state)
 }
 
 /* The first discard takes all items. Gets are refused from then on. */
-__attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
+FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
 	(void)owes_wake; /* no put waits in a closed queue */

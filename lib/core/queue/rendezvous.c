@@ -90,7 +90,7 @@ static struct fl__offer *rendezvous_offer(struct fl__node *node)
 	return (struct fl__offer *)(void *)node;
 }
 
-__attribute__((cold)) static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
+FL__COLD static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	(void)config;
 	if (item_size > PTRDIFF_MAX)

@@ -21,14 +21,14 @@ void fl__values_unref(struct fl__values *values);
 
 static inline void fl__values_free(struct fl__values *values)
 {
-	if (__builtin_expect(values != NULL, 0))
+	if (fl__unlikely(values != NULL))
 		fl__values_unref(values);
 }
 
 static inline struct fl__values *fl__values_copy(void)
 {
 	const struct fl__ctx *ctx = fl__ctx_current; /* NULL: a thread that has no values either */
-	if (__builtin_expect(ctx != NULL, 1) && __builtin_expect(ctx->front.values != NULL, 0))
+	if (fl__likely(ctx != NULL) && fl__unlikely(ctx->front.values != NULL))
 		return fl__values_ref(ctx->front.values);
 	return NULL;
 }
@@ -52,7 +52,7 @@ static inline void fl__values_leave(struct fl__ctx *ctx, struct fl__values *oute
 /* As fl__values_enter() in a context without values. */
 static inline void fl__values_begin(struct fl__ctx *ctx, struct fl__values *values)
 {
-	if (__builtin_expect(values != NULL, 0))
+	if (fl__unlikely(values != NULL))
 		ctx->front.values = values;
 }
 
@@ -62,7 +62,7 @@ void fl__values_clear(struct fl__ctx *ctx);
 /* As fl__values_leave(), to no values. */
 static inline void fl__values_end(struct fl__ctx *ctx)
 {
-	if (__builtin_expect(ctx->front.values != NULL, 0))
+	if (fl__unlikely(ctx->front.values != NULL))
 		fl__values_clear(ctx);
 }
 

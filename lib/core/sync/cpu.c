@@ -5,6 +5,7 @@
  * (-1: none), cpu.cfs_period_us.
  */
 #include "cpu.h"
+#include "../base/atomic.h"
 #include "../base/cgroup.h"
 #include <errno.h>
 #include <fairlead/thread.h>
@@ -47,7 +48,7 @@ static void cpu_visit_group(const char *folder, bool v2, void *most)
 		*(unsigned *)most = (unsigned)cpus;
 }
 
-__attribute__((cold)) unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
+FL__COLD unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
 {
 	fl__cgroup_visit(proc_cgroup, mounts, "cpu", cpu_visit_group, &most);
 	return most;

@@ -64,7 +64,7 @@ static struct helper_thread *helper_leave(struct helper_thread *t)
 }
 
 /* A function of the user ends the thread. */
-__attribute__((cold)) static void helper_exits(void *arg)
+FL__COLD static void helper_exits(void *arg)
 {
 	const struct helper_thread *t = arg;
 	fl__panic(t->helper->name, t->helper, "a function that the library calls " FL__ENDS_THREAD);

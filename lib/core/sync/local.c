@@ -161,7 +161,7 @@ static void local_end_table(struct fl__ctx *ctx)
 	ctx->locals = NULL;
 }
 
-static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
+static FL__NOINLINE void local_end_all(struct fl__ctx *ctx)
 {
 	/* destructors may set context variables, and releases of values may set locals */
 	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
@@ -172,7 +172,7 @@ static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
 
 void fl__locals_end(struct fl__ctx *ctx)
 {
-	if (__builtin_expect(ctx->locals || ctx->front.values, 0))
+	if (fl__unlikely(ctx->locals || ctx->front.values))
 		local_end_all(ctx);
 }
 

@@ -218,7 +218,7 @@ static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+FL__SLOW_PATH static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
@@ -233,7 +233,7 @@ static int mutex_try(fl_mutex *m)
 	return 0;
 }
 
-__attribute__((noinline, cold)) static int mutex_try_lock_slow(fl_mutex *m)
+FL__SLOW_PATH static int mutex_try_lock_slow(fl_mutex *m)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_TRY);
@@ -286,7 +286,7 @@ static uint32_t mutex_free_watched(fl_mutex *m)
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
 
-__attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
+FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & MUTEX_LOCKED) || (before & MUTEX_HAND)) {
 		/* undoes the subtraction */
@@ -362,7 +362,7 @@ void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* pairs with unlock */
-	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED), 1))
+	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
@@ -387,7 +387,7 @@ void fl_mutex_unlock(fl_mutex *m)
 {
 	/* pairs with lock */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
-	if (__builtin_expect(before == mutex_last.plain, 1))
+	if (fl__likely(before == mutex_last.plain))
 		return;
 	mutex_unlock_slow(m, before);
 }

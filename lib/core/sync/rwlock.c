@@ -144,7 +144,7 @@ static bool rwlock_is_inherited(const fl_rwlock *l)
 /* In a forked child, whose queue is empty. */
 static void rwlock_forget_parent(fl_rwlock *l)
 {
-	if (__builtin_expect(!rwlock_is_inherited(l), 1))
+	if (fl__likely(!rwlock_is_inherited(l)))
 		return;
 	FL__LOT(lot, l);
 	if (rwlock_is_inherited(l)) {
@@ -165,7 +165,7 @@ static void rwlock_close_if_late(fl_rwlock *l)
 }
 
 /* Called before this thread locks the object of its last wake. */
-__attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
+FL__SLOW_PATH static void rwlock_recheck_wake(fl_rwlock *l)
 {
 	if (!fl__last_wake_is_due(&rwlock_last_wake, l))
 		return;
@@ -241,7 +241,7 @@ static bool rwlock_is_waiter(const struct fl__node *node)
 }
 
 /* The lock may already be freed: invariant 2. */
-__attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
+FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 {
 	FL__LOT(lot, l);
 	if (rwlock_is_waiter(fl__lot_first(&lot)))
@@ -351,7 +351,7 @@ static bool rwlock_is_busy(fl_rwlock *l)
 
 static inline void rwlock_check_wake(fl_rwlock *l)
 {
-	if (__builtin_expect(rwlock_last_wake.object == l, 0))
+	if (fl__unlikely(rwlock_last_wake.object == l))
 		rwlock_recheck_wake(l);
 }
 
@@ -449,8 +449,8 @@ static void rwlock_debug_begin(struct fl__debug_op *op, const fl_rwlock *l, cons
 }
 
 /* `locked`: the caller has locked, and only tells debugging. */
-__attribute__((noinline, cold)) static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode,
-                                                            bool locked, int64_t deadline, fl_cancel_token *cancel)
+FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
+                                          int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	rwlock_debug_begin(&op, l, mode, deadline);
@@ -459,7 +459,7 @@ __attribute__((noinline, cold)) static int rwlock_lock_slow(fl_rwlock *l, const 
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode)
+FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	struct fl__debug_op op;
 	rwlock_debug_begin(&op, l, mode, 0);
@@ -487,8 +487,7 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 }
 
 /* `seen`: the word before the reader's addition. */
-__attribute__((noinline, cold)) static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline,
-                                                            fl_cancel_token *cancel)
+FL__SLOW_PATH static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool stays = rwlock_may_stay(l, seen);
 	return rwlock_lock_slow(l, &rwlock_reading, stays, deadline, cancel);
@@ -514,9 +513,7 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *c
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
-	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1)
-	           ? 0
-	           : rwlock_read_slow(l, seen, deadline, cancel);
+	return fl__likely(seen < fl__debug_word(&fl__debug_readers)) ? 0 : rwlock_read_slow(l, seen, deadline, cancel);
 }
 
 void fl_rwlock_read_lock(fl_rwlock *l)
@@ -524,7 +521,7 @@ void fl_rwlock_read_lock(fl_rwlock *l)
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
-	if (__builtin_expect(seen >= fl__debug_word(&fl__debug_readers), 0))
+	if (fl__unlikely(seen >= fl__debug_word(&fl__debug_readers)))
 		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
@@ -535,7 +532,7 @@ int fl_rwlock_try_read_lock(fl_rwlock *l)
 }
 
 /* `seen`: the word before the reader's subtraction. */
-__attribute__((noinline, cold)) static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
+FL__SLOW_PATH static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & RWLOCK_COUNT) {
 		rwlock_reader_left(l, seen);
@@ -549,11 +546,11 @@ static inline void rwlock_read_unlock(fl_rwlock *l)
 {
 	/* pairs with the write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
-	if (__builtin_expect(seen - RWLOCK_READER >= RWLOCK_MOST, 0))
+	if (fl__unlikely(seen - RWLOCK_READER >= RWLOCK_MOST))
 		rwlock_read_unlock_slow(l, seen);
 }
 
-__attribute__((noinline, cold)) static void rwlock_read_unlock_watched(fl_rwlock *l)
+FL__SLOW_PATH static void rwlock_read_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_read_locked(l))
 		fl__debug_unlocking(l, FL__DEBUG_READ);
@@ -573,7 +570,7 @@ static inline bool rwlock_write_at_once(fl_rwlock *l)
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* pairs with the unlocks */
-	return __builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1);
+	return fl__likely(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER));
 }
 
 int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
@@ -594,8 +591,7 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 }
 
 /* `seen`: the word before the subtraction of a write unlock or downgrade. */
-__attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken,
-                                                               const char *function)
+FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken, const char *function)
 {
 	if (!(seen & RWLOCK_WRITER)) {
 		fl__add_relaxed(&l->word_, taken); /* undoes the subtraction */
@@ -609,11 +605,11 @@ static inline void rwlock_write_unlock(fl_rwlock *l)
 {
 	/* pairs with the locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER);
-	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
+	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER, "fl_rwlock_write_unlock");
 }
 
-__attribute__((noinline, cold)) static void rwlock_write_unlock_watched(fl_rwlock *l)
+FL__SLOW_PATH static void rwlock_write_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_write_locked(l))
 		fl__debug_unlocking(l, 0);
@@ -659,7 +655,7 @@ void fl_rwlock_downgrade(fl_rwlock *l)
 		fl__debug_downgraded(l);
 	/* pairs with the read locks */
 	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
-	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
+	if (fl__unlikely(seen != RWLOCK_WRITER))
 		rwlock_writer_left(l, seen, RWLOCK_WRITER - RWLOCK_READER, "fl_rwlock_downgrade");
 }
 

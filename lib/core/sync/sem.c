@@ -250,8 +250,7 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 	}
 }
 
-__attribute__((noinline, cold)) static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline,
-                                                            fl_cancel_token *cancel)
+FL__SLOW_PATH static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_wait_begin(&op, s, FL__DEBUG_SEM);
@@ -284,7 +283,7 @@ static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 	return word <= bound && n <= bound - word;
 }
 
-__attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
+FL__SLOW_PATH static int sem_release_slow(fl_sem *s, uint32_t n)
 {
 	int rc = -EAGAIN;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
@@ -352,8 +351,7 @@ void fl_sem_release(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* the CAS decides */
 	/* as above; sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX */
-	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
-	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
+	if (fl__likely(seen < FL_SEM_MAX && seen <= s->bound_ - 1) && fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
 	if (sem_release_slow(s, 1) != 0)
 		sem_panic_too_many(s);

@@ -93,7 +93,7 @@ static void thread_report_error(const struct fl__thread *t)
 		thread_log_if_detached(t);
 }
 
-__attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct fl__thread *t)
+FL__SLOW_PATH static void thread_finish(struct fl__thread *t)
 {
 	if (t->result != 0)
 		thread_report_error(t);
@@ -110,7 +110,7 @@ __attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct
  * By pthread_exit() or pthread_cancel(). The frames of its tasks and callbacks are gone: other
  * threads would wait for their ends.
  */
-__attribute__((cold)) static void thread_exits(void *arg)
+FL__COLD static void thread_exits(void *arg)
 {
 	struct fl__thread *t = arg;
 	if (t->ctx.front.inside.helper || t->ctx.front.inside.calling)
@@ -166,9 +166,9 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 }
 
 /* Takes over `values`. */
-__attribute__((cold)) static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
-                                              const fl_thread_config *config, const fl_allocator *allocator,
-                                              const sigset_t *signals, struct fl__values *values)
+FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
+                                 const fl_thread_config *config, const fl_allocator *allocator, const sigset_t *signals,
+                                 struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
@@ -219,8 +219,7 @@ static int thread_await(struct fl__thread *t, int64_t deadline, fl_cancel_token 
 	return rc;
 }
 
-__attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline,
-                                               fl_cancel_token *cancel)
+FL__COLD int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)
@@ -243,7 +242,7 @@ __attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, i
 	return 0;
 }
 
-__attribute__((cold)) int fl_thread_detach(fl_thread *handle)
+FL__COLD int fl_thread_detach(fl_thread *handle)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)

@@ -31,7 +31,7 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
 {
 	struct fl__mpmc_claim claim;
 	const int rc = fl__mpmc_claim_space(&b->ring, 1, &claim);
-	if (__builtin_expect(rc != 0, 0))
+	if (fl__unlikely(rc != 0))
 		return rc;
 	*marked = claim.owes_wake;
 	unsigned char *slot = fl__mpmc_slot(&b->ring, claim.at);
@@ -63,7 +63,7 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	/* a producer that has added to `late` sees its own store; only its tasks have an order */
-	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
+	if (fl__unlikely(fl__load_relaxed(&b->overflowing)))
 		return -EAGAIN;
 	const int rc = fl__backlog_put(b, block, marked);
 	return rc == -EBUSY ? -EAGAIN : rc;
@@ -78,7 +78,7 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 	struct fl__task_block *block;
 	bool ignored; /* whether a put waits */
 	/* a thread that filled `early` sees its own store; other threads look again */
-	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY, 0))
+	if (fl__unlikely(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY))
 		return NULL;
 	if (fl__mpmc_get(&b->ring, &block, sizeof block, &ignored) != 0)
 		return NULL;

@@ -379,13 +379,13 @@ static bool pool_call_worker(struct fl__thread_pool *p)
 POOL_INLINE bool pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 {
 	fl__in_program_order();
-	if (__builtin_expect(flags & FL__POOL_FENCED, 0))
+	if (fl__unlikely(flags & FL__POOL_FENCED))
 		fl__fence_seq_cst(); /* pairs with the fence in pool_fence_workers() */
 	/*
 	 * relaxed: pool_fence_workers() orders it. acquire: the count; pairs with
 	 * pool_call_worker()
 	 */
-	return __builtin_expect(fl__load_relaxed(&w->called), 0) && fl__swap_acquire(&w->called, false);
+	return fl__unlikely(fl__load_relaxed(&w->called)) && fl__swap_acquire(&w->called, false);
 }
 
 static bool pool_needs_worker(struct fl__thread_pool *p)
@@ -430,7 +430,7 @@ static void pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
 	fl__thread_pool_recount(p);
 }
 
-static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
+static FL__NOINLINE void pool_wake(struct fl__thread_pool *p)
 {
 	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
 		return;
@@ -438,7 +438,7 @@ static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
 		FL_LOCKED(&p->base.lock);
 		pool_wake_locked(p);
 	}
-	if (__builtin_expect(fl__load_relaxed(&p->full), 0)) /* the report looks under the lock */
+	if (fl__unlikely(fl__load_relaxed(&p->full))) /* the report looks under the lock */
 		(void)pool_report_starved(p);
 }
 
@@ -503,7 +503,7 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
 	const uint32_t seen = fl__load_relaxed(&p->crowded); /* pool_fence_takes() orders it */
-	if (__builtin_expect(!(seen & FL__POOL_FENCED), 1))
+	if (fl__likely(!(seen & FL__POOL_FENCED)))
 		return seen;
 	fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_workers() */
 	return fl__load_relaxed(&p->crowded); /* as above */
@@ -530,7 +530,7 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 	if (taken.block) {
 		taken.claim = fl__future_claim(&taken.block->future);
 		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
-		if (__builtin_expect(taken.block->permit == FL__PERMIT_PENDING, 0) && f)
+		if (fl__unlikely(taken.block->permit == FL__PERMIT_PENDING) && f)
 			fl__permit_release(&p->base, FL__PERMIT_PENDING);
 	}
 	/* `f` is claimed; pairs with pool_list_running() */
@@ -777,7 +777,7 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_block *block)
 {
 	/* a thread that finds this block again has acquired the store, then reads `running` */
-	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
+	if (fl__likely(block->size < FL__TASK_BLOCK_SIZES)) {
 		fl__store_relaxed(&w->running, NULL);
 	} else {
 		/* the memory will be no future's: the lock excludes threads that read `running` */
@@ -789,7 +789,7 @@ POOL_INLINE void pool_forget(struct fl__thread_worker *w, const struct fl__task_
 POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
 {
 	struct fl__task_block *block = taken.block;
-	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
+	if (fl__unlikely(taken.claim != FL__CLAIM_RUN)) {
 		if (taken.claim == FL__CLAIM_LOST) {               /* by a foreign context */
 			fl__sub_relaxed(&p->backlog.n_claimed, 1); /* approximate */
 			fl_future_free(&block->future);            /* the producer's reference */
@@ -806,10 +806,10 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	fl__future_set_end(&block->future, error, message);
 	/* both before the end, which publishes them: a submit after a wait finds the worker free */
 	fl__store_relaxed(&w->running, &pool_between);
-	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
+	if (fl__unlikely(block->permit == FL__PERMIT_WORKER))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
 	struct fl__callback *callbacks;
-	if (__builtin_expect(!fl__future_end_promptly(&block->future, &callbacks), 0)) {
+	if (fl__unlikely(!fl__future_end_promptly(&block->future, &callbacks))) {
 		/* publishes nothing; FENCED never changes */
 		fl__store_relaxed(&w->running, NULL);
 		if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
@@ -959,7 +959,7 @@ static fl_thread pool_leave(struct fl__thread_worker *w)
 	return before;
 }
 
-__attribute__((noinline)) static void pool_end_thread(struct fl__thread_worker *w)
+FL__NOINLINE static void pool_end_thread(struct fl__thread_worker *w)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (w->forks)
@@ -975,7 +975,7 @@ __attribute__((noinline)) static void pool_end_thread(struct fl__thread_worker *
 /* A task has ended its thread. */
 
 /* Ends the task that the worker runs. */
-__attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
+FL__COLD static void pool_fail_running(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -995,7 +995,7 @@ __attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
 }
 
 /* Whether tasks are pending, no worker is left, and none can be started. */
-__attribute__((cold)) static bool pool_is_deserted(struct fl__thread_pool *p)
+FL__COLD static bool pool_is_deserted(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
 	if (p->alive == 0 && fl__backlog_length(&p->backlog) > 0)
@@ -1004,7 +1004,7 @@ __attribute__((cold)) static bool pool_is_deserted(struct fl__thread_pool *p)
 }
 
 /* The worker counts as active until here. */
-__attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
+FL__COLD static void pool_replace_worker(struct fl__thread_pool *p)
 {
 	{
 		FL_LOCKED(&p->base.lock);
@@ -1023,7 +1023,7 @@ __attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
  * Called if a function of the user ends the thread. The frames within pool_work() are gone. So the
  * worker can end its task, but no task that runs in a wait of that task, and no fork.
  */
-__attribute__((cold)) static void pool_worker_exits(void *arg)
+FL__COLD static void pool_worker_exits(void *arg)
 {
 	struct fl__thread_worker *w = arg;
 	if (fl__executor_is_forked(&w->pool->base))
@@ -1117,7 +1117,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 			fl__back_off(round); /* as above */
 }
 
-__attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
+FL__COLD static int pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	fl__store_relaxed(&e->workers, workers); /* a single number */
@@ -1196,16 +1196,16 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	int rc = 0;
 	bool marked = false;
 	const uint32_t started = fl__load_relaxed(&p->started); /* a single number */
-	if (__builtin_expect(started == POOL_NO_WORKER, 0))
+	if (fl__unlikely(started == POOL_NO_WORKER))
 		rc = pool_start_first(p);
 	if (rc != 0)
 		return rc;
 	rc = fl__backlog_add(&p->backlog, block, &marked);
-	if (__builtin_expect(rc != 0, 0))
+	if (fl__unlikely(rc != 0))
 		return pool_submit_slow(p, block);
 	/* a worker in its initializer looks for tasks afterwards */
 	const bool initializing = fl__load_relaxed(&p->initializing) > 0;
-	if (marked || __builtin_expect(initializing || started == POOL_START_FAILED, 0))
+	if (marked || fl__unlikely(initializing || started == POOL_START_FAILED))
 		pool_wake(p);
 	return 0;
 }
@@ -1221,7 +1221,7 @@ static struct fl__task_block *pool_take_left(fl_executor *e)
 	}
 }
 
-__attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__task_list *running)
+FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
@@ -1283,7 +1283,7 @@ static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }
 
-__attribute__((cold)) static void pool_destroy(fl_executor *e)
+FL__COLD static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	const fl_allocator *const allocator = e->allocator;
@@ -1322,7 +1322,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_peek(const fl_exec
 	seen->idle = p->idle;
 }
 
-__attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
+FL__COLD static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	stats->threads = p->alive;
@@ -1375,7 +1375,7 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 	return rc;
 }
 
-__attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
+FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
 	if (!config)

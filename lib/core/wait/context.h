@@ -103,7 +103,7 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name);
 static inline struct fl__ctx *fl__ctx_get(void)
 {
 	struct fl__ctx *ctx = fl__ctx_current;
-	return __builtin_expect(ctx != NULL, 1) ? ctx : fl__ctx_adopt_thread();
+	return fl__likely(ctx != NULL) ? ctx : fl__ctx_adopt_thread();
 }
 
 /* Returns the calling thread's context, also in a fiber; only for comparisons. */

@@ -6,7 +6,7 @@
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
-	if (__builtin_expect(queue->fork_count != count, 0)) {
+	if (fl__unlikely(queue->fork_count != count)) {
 		queue->first = NULL;
 		queue->fork_count = count;
 	}
