@@ -15,7 +15,7 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 	if (n_fds > 0)
 		fl__passed_fds_put(&message, &control, fds, n_fds);
 	for (;;) {
-		ssize_t sent = fl__fd_sys.send(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = fl__net_sys.sendmsg(socket, &message);
 		if (sent >= 0)
 			return 0;
 		/* the peer has closed; -ECONNRESET: with packets unread */
@@ -81,7 +81,7 @@ static int packet_receive(int socket, struct fl__packet *packet, int flags)
 		message = (struct msghdr){.msg_iov = packet->parts, .msg_iovlen = packet->n_parts};
 		if (packet->fds)
 			fl__passed_fds_expect(&message, &control);
-		n = fl__fd_sys.receive(socket, &message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = fl__net_sys.recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
 	} while (n == -EINTR || n == -ECONNRESET);
 	if (n < 0)
 		return (int)n;

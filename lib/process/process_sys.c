@@ -198,16 +198,6 @@ static int fd_sys_pair(int sockets[2])
 	return process_sys_move_both(FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)), sockets);
 }
 
-static ssize_t fd_sys_send(int socket, const struct msghdr *message, int flags)
-{
-	return FL__SYS_RESULT(fl__passed_fds_send(socket, message, flags));
-}
-
-static ssize_t fd_sys_receive(int socket, struct msghdr *message, int flags)
-{
-	return FL__SYS_RESULT(recvmsg(socket, message, flags));
-}
-
 int fl__fd_waiting(int socket)
 {
 	int bytes = 0;
@@ -275,8 +265,6 @@ static int fd_sys_sealed_size(int fd, int64_t *size)
 
 struct fl__fd_sys fl__fd_sys = {
     .pair = fd_sys_pair,
-    .send = fd_sys_send,
-    .receive = fd_sys_receive,
     .poll = fd_sys_poll,
     .epoll_create = fd_sys_epoll_create,
     .epoll_control = fd_sys_epoll_control,

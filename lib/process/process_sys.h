@@ -61,8 +61,6 @@ int fl__fd_waiting(int socket); /* bytes to be received */
 struct fl__fd_sys {
 	/* AF_UNIX, SOCK_SEQPACKET, connected. 0, -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
 	int (*pair)(int sockets[2]);
-	ssize_t (*send)(int socket, const struct msghdr *message, int flags);
-	ssize_t (*receive)(int socket, struct msghdr *message, int flags);
 	/* `timeout`: ns; negative: for ever. */
 	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);

@@ -160,7 +160,7 @@ FL_TEST(packet_empty_one_is_no_end)
 	size_t size;
 	struct iovec no_bytes = {NULL, 0}; /* not no parts: qemu-user would send nothing at all */
 	struct msghdr nothing = {.msg_iov = &no_bytes, .msg_iovlen = 1};
-	assert_int_equal(fl__fd_sys.send(p.a, &nothing, 0), 0);
+	assert_int_equal(fl__net_sys.sendmsg(p.a, &nothing), 0);
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
 	FL_OK(fl__packet_try_send(p.a, &no_bytes, 1, (const int[]){0}, 1));
 	FL_OK(fl__packet_send(p.a, "more", 4, NULL, 0, 0));
@@ -196,15 +196,15 @@ FL_TEST(packet_end_told_before_the_last_packet)
 	size_t size;
 	FL_OK(fl__packet_send(p.a, "last", 4, NULL, 0, 0));
 	FL_OK(close(p.a));
-	real_receive = fl__fd_sys.receive;
-	fl__fd_sys.receive = early_end;
+	real_receive = fl__net_sys.recvmsg;
+	fl__net_sys.recvmsg = early_end;
 	early_ends = 2;
 	FL_OK(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER));
 	assert_int_equal(early_ends, 0);
 	assert_memory_equal(bytes, "last", 4);
 	early_ends = 1;
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
-	fl__fd_sys.receive = real_receive;
+	fl__net_sys.recvmsg = real_receive;
 	FL_OK(close(p.b));
 }
 
@@ -256,10 +256,10 @@ FL_TEST(packet_send_waits_for_space)
 	end_pair(p);
 }
 
-static ssize_t strike_send(int socket, const struct msghdr *message, int flags)
+static ssize_t strike_send(int socket, const struct msghdr *message)
 {
 	static int turn;
-	return ++turn % 3 ? -EINTR : fl_test_real_fd_sys.send(socket, message, flags);
+	return ++turn % 3 ? -EINTR : fl_test_real_net_sys.sendmsg(socket, message);
 }
 
 static ssize_t strike_receive(int socket, struct msghdr *message, int flags)
@@ -268,10 +268,10 @@ static ssize_t strike_receive(int socket, struct msghdr *message, int flags)
 	++turn;
 	return turn % 3 == 1   ? -EINTR
 	       : turn % 3 == 2 ? -ECONNRESET
-	                       : fl_test_real_fd_sys.receive(socket, message, flags);
+	                       : fl_test_real_net_sys.recvmsg(socket, message, flags);
 }
 
-static ssize_t no_buffers(int socket, const struct msghdr *message, int flags)
+static ssize_t no_buffers(int socket, const struct msghdr *message)
 {
 	return -ENOBUFS;
 }
@@ -287,12 +287,12 @@ FL_TEST(packet_faults)
 	pair p = packet_pair();
 	char byte;
 	size_t size;
-	fl__fd_sys.send = strike_send;
-	fl__fd_sys.receive = strike_receive;
+	fl__net_sys.sendmsg = strike_send;
+	fl__net_sys.recvmsg = strike_receive;
 	FL_OK(fl__packet_send(p.a, "x", 1, NULL, 0, 0));
 	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, NULL, NULL, 0));
-	fl__fd_sys.send = no_buffers;
-	fl__fd_sys.receive = no_memory;
+	fl__net_sys.sendmsg = no_buffers;
+	fl__net_sys.recvmsg = no_memory;
 	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, 0), -ENOBUFS);
 	FL_RC(fl__packet_recv(p.b, &byte, 1, &size, NULL, NULL, 0), -ENOMEM);
 	end_pair(p);

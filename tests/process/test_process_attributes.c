@@ -532,13 +532,13 @@ FL_TEST(process_rights_without_another_fork_server)
 	FL_OK(fl_test_child(run_refused_changes, NULL, NULL, 0));
 }
 
-static struct fl__fd_sys real_fds;
+static struct fl__net_sys real_net;
 
 /* As a program that was taken over after it had dropped its privileges: the comparison is evaded. */
-static ssize_t send_as_another_user(int socket, const struct msghdr *message, int flags)
+static ssize_t send_as_another_user(int socket, const struct msghdr *message)
 {
 	FL_OK(syscall(SYS_setresuid, USER, -1, -1));
-	const ssize_t n = real_fds.send(socket, message, flags);
+	const ssize_t n = real_net.sendmsg(socket, message);
 	FL_OK(syscall(SYS_setresuid, 0, -1, -1));
 	return n;
 }
@@ -547,8 +547,8 @@ static void run_as_another_user(void *unused)
 {
 	take_a_lasting_policy();
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
-	real_fds = fl__fd_sys;
-	fl__fd_sys.send = send_as_another_user;
+	real_net = fl__net_sys;
+	fl__net_sys.sendmsg = send_as_another_user;
 	expect_refusal(-EPERM, "the process cannot be created");
 }
 

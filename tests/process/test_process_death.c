@@ -421,12 +421,12 @@ static int start_one(void *arg)
 	return rc;
 }
 
-static ssize_t (*real_send)(int socket, const struct msghdr *message, int flags);
+static ssize_t (*real_send)(int socket, const struct msghdr *message);
 static unsigned sent;
 
-static ssize_t count_sent(int socket, const struct msghdr *message, int flags)
+static ssize_t count_sent(int socket, const struct msghdr *message)
 {
-	const ssize_t n = real_send(socket, message, flags);
+	const ssize_t n = real_send(socket, message);
 	if (n > 0)
 		fl__add_release(&sent, 1); /* pairs with the acquire in the test */
 	return n;
@@ -440,9 +440,9 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	fl_thread threads[4];
 	FL_OK(kill(fork_server, SIGSTOP));
 	FL_WAIT_FOR(process_state(fork_server) == 'T');
-	real_send = fl__fd_sys.send;
+	real_send = fl__net_sys.sendmsg;
 	sent = 0;
-	fl__fd_sys.send = count_sent;
+	fl__net_sys.sendmsg = count_sent;
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
 	/* A later start would make another fork server. */
@@ -454,7 +454,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 		FL_OK(fl_thread_join(&threads[i], &rc));
 		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */
 	}
-	fl__fd_sys.send = real_send;
+	fl__net_sys.sendmsg = real_send;
 	assert_true(process_log_end("no reply"));
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
 	fl_process_free(p);

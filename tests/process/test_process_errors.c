@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Refusals of a start and of the system; each leaves nothing behind. */
 #include "core/sync/helper.h"
+#include "fl_fds.h"
 #include "fl_process.h"
 #include "fl_seam.h"
 #include "process/packet.h"
@@ -331,12 +332,10 @@ FL_TEST(process_start_above_the_limit_for_files)
 	expect_no_child();
 }
 
-static struct fl__fd_sys process_real_fds;
-
 /* As if no descriptor were free at the receive. */
 static ssize_t receive_no_fds(int socket, struct msghdr *message, int flags)
 {
-	const ssize_t n = process_real_fds.receive(socket, message, flags);
+	const ssize_t n = fl_test_real_net_sys.recvmsg(socket, message, flags);
 	struct cmsghdr *part = n >= 0 ? CMSG_FIRSTHDR(message) : NULL;
 	if (part) {
 		int fd;
@@ -353,9 +352,8 @@ FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
 	const fl_process_config task = {.task = &process_sleeps};
 	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
 	const size_t fds = process_fds();
-	process_real_fds = fl__fd_sys;
-	__attribute__((cleanup(restore_fd_sys), unused)) const struct fl__fd_sys real = fl__fd_sys;
-	fl__fd_sys.receive = receive_no_fds;
+	FL_FD_FAULTS();
+	fl__net_sys.recvmsg = receive_no_fds;
 	process_log_begin();
 	FL_RC(start(&task), -EMFILE);
 	assert_true(process_log_end("cannot start process"));

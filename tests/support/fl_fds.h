@@ -3,14 +3,13 @@
 #define FL_FDS_H
 
 /*
- * Descriptors in tests: their number, a limit on them, and faults of lib/process's system calls for
- * them.
+ * Descriptors in tests: their number, a limit on them, and faults of the system calls for them.
  *
- *     FL_FD_FAULTS();                                 // restores the table at the end of the block
+ *     FL_FD_FAULTS();                                 // restores the tables at the end of the block
  *     fl__fd_sys.memory = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *
- * The table is replaced while no other thread is inside; the sleeping watcher thread has already
+ * The tables are replaced while no other thread is inside; the sleeping watcher thread has already
  * read its entries.
  */
 #include "fl_test.h"
@@ -19,15 +18,18 @@
 #include <dirent.h>
 
 static struct fl__fd_sys fl_test_real_fd_sys;
+static struct fl__net_sys fl_test_real_net_sys;
 
 __attribute__((constructor)) static void fl_test_keep_fd_sys(void)
 {
 	fl_test_real_fd_sys = fl__fd_sys;
+	fl_test_real_net_sys = fl__net_sys;
 }
 
 static inline int fl_test_fd_faults_end(void)
 {
 	fl__fd_sys = fl_test_real_fd_sys;
+	fl__net_sys = fl_test_real_net_sys;
 	return 0;
 }
 

@@ -100,6 +100,7 @@ PROCESS_POOL_FN int process_pool_heal(void)
 static struct fl__sys process_pool_real_sys;
 static struct fl__shm_sys process_pool_real_shm;
 static struct fl__fd_sys process_pool_real_fd;
+static struct fl__net_sys process_pool_real_net;
 static struct fl__process_sys process_pool_real_os;
 
 #define PROCESS_POOL_WRAP(name, call, result, real, params, args)                                                      \
@@ -119,9 +120,9 @@ PROCESS_POOL_WRAP(map, PROCESS_POOL_MAP, int, process_pool_real_shm.map,
                   (int fd, size_t size, bool writable, void **memory), (fd, size, writable, memory))
 PROCESS_POOL_WRAP(keep, PROCESS_POOL_KEEP, int, process_pool_real_shm.keep, (void *memory, size_t size), (memory, size))
 PROCESS_POOL_WRAP(pair, PROCESS_POOL_PAIR, int, process_pool_real_fd.pair, (int sockets[2]), (sockets))
-PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_fd.send,
-                  (int fd, const struct msghdr *m, int flags), (fd, m, flags))
-PROCESS_POOL_WRAP(receive, PROCESS_POOL_RECEIVE, ssize_t, process_pool_real_fd.receive,
+PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_net.sendmsg,
+                  (int fd, const struct msghdr *m), (fd, m))
+PROCESS_POOL_WRAP(receive, PROCESS_POOL_RECEIVE, ssize_t, process_pool_real_net.recvmsg,
                   (int fd, struct msghdr *m, int flags), (fd, m, flags))
 PROCESS_POOL_WRAP(memory_of, PROCESS_POOL_MESSAGE_MEMORY, int, process_pool_real_fd.memfd, (void), ())
 PROCESS_POOL_WRAP(write_at, PROCESS_POOL_WRITE_AT, ssize_t, process_pool_real_fd.write_at,
@@ -158,6 +159,7 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	process_pool_real_sys = fl__sys;
 	process_pool_real_shm = fl__shm_sys;
 	process_pool_real_fd = fl__fd_sys;
+	process_pool_real_net = fl__net_sys;
 	process_pool_real_os = fl__process_sys;
 	fl__sys.alloc = process_pool_wrapped_alloc;
 	fl__sys.thread_create = process_pool_wrapped_thread;
@@ -169,8 +171,8 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	fl__shm_sys.map = process_pool_wrapped_map;
 	fl__shm_sys.keep = process_pool_wrapped_keep;
 	fl__fd_sys.pair = process_pool_wrapped_pair;
-	fl__fd_sys.send = process_pool_wrapped_send;
-	fl__fd_sys.receive = process_pool_wrapped_receive;
+	fl__net_sys.sendmsg = process_pool_wrapped_send;
+	fl__net_sys.recvmsg = process_pool_wrapped_receive;
 	fl__fd_sys.memfd = process_pool_wrapped_memory_of;
 	fl__fd_sys.write_at = process_pool_wrapped_write_at;
 	fl__fd_sys.seal = process_pool_wrapped_seal;

@@ -27,13 +27,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-static struct fl__net_sys fl_test_real_net_sys;
 static struct fl__name_sys fl_test_real_name_sys;
 static struct fl__unix_sys fl_test_real_unix_sys;
 
 __attribute__((constructor)) static void fl_test_keep_net_sys(void)
 {
-	fl_test_real_net_sys = fl__net_sys;
 	fl_test_real_name_sys = fl__name_sys;
 	fl_test_real_unix_sys = fl__unix_sys;
 }

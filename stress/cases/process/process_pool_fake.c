@@ -476,7 +476,7 @@ static void take_over(void)
 	fl__fd_sys.epoll_control = watch;
 	fl__fd_sys.epoll_wait = watch_wait;
 	fl__fd_sys.pair = pair;
-	fl__fd_sys.receive = receive;
+	fl__net_sys.recvmsg = receive;
 	shared_wait = fl__sys.shared_wait;
 	fl__sys.shared_wait = wait_unless_killed;
 }

@@ -19,7 +19,7 @@ static int bare_connect(const char *path)
 
 static int fault;
 
-static ssize_t failing_send(int socket, const struct msghdr *message, int flags)
+static ssize_t failing_send(int socket, const struct msghdr *message)
 {
 	return fault;
 }
@@ -65,7 +65,6 @@ FL_TEST(endpoint_create_faults)
 FL_TEST(endpoint_accept_faults)
 {
 	FL_NET_FAULTS();
-	FL_FD_FAULTS();
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	char byte;
@@ -91,7 +90,7 @@ FL_TEST(endpoint_accept_faults)
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	FL_OK(close(fd));
 	no_faults();
-	fl__fd_sys.send = failing_send;
+	fl__net_sys.sendmsg = failing_send;
 	static const int of_send[][2] = {
 	    {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-EAGAIN, -ENOMEM}, {-EPIPE, -ETIMEDOUT}};
 	for (size_t i = 0; i < 2 * sizeof of_send / sizeof *of_send; i++) {
@@ -153,7 +152,6 @@ FL_TEST(endpoint_find_faults)
 {
 	FL_FAULTS();
 	FL_NET_FAULTS();
-	FL_FD_FAULTS();
 	fl_endpoint *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL, *found = NULL;
@@ -177,7 +175,7 @@ FL_TEST(endpoint_find_faults)
 	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
-	fl__fd_sys.receive = failing_receive;
+	fl__net_sys.recvmsg = failing_receive;
 	fault = -ENOMEM;
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();

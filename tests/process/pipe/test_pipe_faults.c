@@ -15,14 +15,14 @@ enum { BIG = 70000 };
 
 static unsigned strikes;
 
-static ssize_t interrupted_send(int socket, const struct msghdr *message, int flags)
+static ssize_t interrupted_send(int socket, const struct msghdr *message)
 {
-	return ++strikes % 3 ? -EINTR : fl_test_real_fd_sys.send(socket, message, flags);
+	return ++strikes % 3 ? -EINTR : fl_test_real_net_sys.sendmsg(socket, message);
 }
 
 static ssize_t interrupted_receive(int socket, struct msghdr *message, int flags)
 {
-	return ++strikes % 3 ? -EINTR : fl_test_real_fd_sys.receive(socket, message, flags);
+	return ++strikes % 3 ? -EINTR : fl_test_real_net_sys.recvmsg(socket, message, flags);
 }
 
 static ssize_t piecemeal_write(int fd, const void *data, size_t size, off_t at)
@@ -41,8 +41,8 @@ FL_TEST(pipe_interrupted_everywhere)
 	fl_test_pipe_ends e = fl_test_pipe();
 	char *sent = fl_test_bytes(BIG), *got = malloc(BIG);
 	size_t size;
-	fl__fd_sys.send = interrupted_send;
-	fl__fd_sys.receive = interrupted_receive;
+	fl__net_sys.sendmsg = interrupted_send;
+	fl__net_sys.recvmsg = interrupted_receive;
 	fl__fd_sys.write_at = piecemeal_write;
 	fl__fd_sys.read_at = piecemeal_read;
 	fl_test_says(e.a, "x");
@@ -55,12 +55,12 @@ FL_TEST(pipe_interrupted_everywhere)
 	fl_test_pipe_end(e);
 }
 
-static ssize_t no_room_for_small(int socket, const struct msghdr *message, int flags)
+static ssize_t no_room_for_small(int socket, const struct msghdr *message)
 {
 	static const int errors[] = {-ENOBUFS, -EMSGSIZE};
 	if (message->msg_iovlen > 1)
 		return errors[strikes++ % 2];
-	return fl_test_real_fd_sys.send(socket, message, flags);
+	return fl_test_real_net_sys.sendmsg(socket, message);
 }
 
 /* Also a small message goes as a large one when the socket does not take it. */
@@ -69,7 +69,7 @@ FL_TEST(pipe_adapts_to_the_socket)
 	FL_NEEDS(FL_TEST_MEMFD);
 	FL_FD_FAULTS();
 	fl_test_pipe_ends e = fl_test_pipe();
-	fl__fd_sys.send = no_room_for_small;
+	fl__net_sys.sendmsg = no_room_for_small;
 	for (int i = 0; i < 2; i++) {
 		fl_test_says(e.a, "as a large one");
 		fl_test_gets(e.b, "as a large one");
@@ -92,12 +92,12 @@ FL_TEST(pipe_adapts_to_the_socket)
 	fl_test_pipe_end(e);
 }
 
-static ssize_t no_buffers(int socket, const struct msghdr *message, int flags)
+static ssize_t no_buffers(int socket, const struct msghdr *message)
 {
 	return -ENOBUFS;
 }
 
-static ssize_t too_many_on_their_way(int socket, const struct msghdr *message, int flags)
+static ssize_t too_many_on_their_way(int socket, const struct msghdr *message)
 {
 	return -ETOOMANYREFS;
 }
@@ -129,10 +129,10 @@ FL_TEST(pipe_send_fails)
 	fl__fd_sys.write_at = no_space;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ENOMEM);
 	fl_test_fd_faults_end();
-	fl__fd_sys.send = no_buffers;
+	fl__net_sys.sendmsg = no_buffers;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ENOMEM);
 	FL_RC(fl_pipe_send(e.a, "x", 1), -ENOMEM);
-	fl__fd_sys.send = too_many_on_their_way;
+	fl__net_sys.sendmsg = too_many_on_their_way;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ETOOMANYREFS);
 	fl_test_fd_faults_end();
 	assert_int_equal(fl_test_fds(), before);
@@ -222,7 +222,7 @@ FL_TEST(pipe_recv_fails)
 	int got;
 	size_t size;
 	fl_test_says(e.a, "stays");
-	fl__fd_sys.receive = no_memory;
+	fl__net_sys.recvmsg = no_memory;
 	FL_RC(fl_pipe_recv(e.b, bytes, BIG, &size), -ENOMEM);
 	fl_test_fd_faults_end();
 	fl_test_gets(e.b, "stays");
@@ -356,7 +356,7 @@ FL_TEST(pipe_bad_peer)
 	struct msghdr nothing = {.msg_iov = &no_bytes, .msg_iovlen = 1};
 	char byte;
 	size_t size;
-	assert_int_equal(fl__fd_sys.send(fl_pipe_fd(e.a), &nothing, 0), 0);
+	assert_int_equal(fl__net_sys.sendmsg(fl_pipe_fd(e.a), &nothing), 0);
 	FL_RC(fl_pipe_recv(e.b, &byte, 1, &size), -EBADMSG);
 	static char huge[FL__PIPE_INLINE + 4096];
 	struct fl__pipe_head head = HEAD(FL__PIPE_SMALL, 0, FL__PIPE_INLINE);
@@ -374,7 +374,7 @@ static unsigned steal; /* number of packets, after the next check */
 static ssize_t stealing_receive(int socket, struct msghdr *message, int flags)
 {
 	static char packet[FL__PIPE_INLINE + 64];
-	ssize_t n = fl_test_real_fd_sys.receive(socket, message, flags);
+	ssize_t n = fl_test_real_net_sys.recvmsg(socket, message, flags);
 	for (; n >= 0 && (flags & MSG_PEEK) && steal > 0; steal--)
 		FL_CHECK(recv(socket, packet, sizeof packet, MSG_DONTWAIT) > 0);
 	return n;
@@ -383,7 +383,7 @@ static ssize_t stealing_receive(int socket, struct msghdr *message, int flags)
 FL_TEST(pipe_stolen_between_look_and_take)
 {
 	FL_FD_FAULTS();
-	fl__fd_sys.receive = stealing_receive;
+	fl__net_sys.recvmsg = stealing_receive;
 	const size_t sizes[] = {20, 60000, BIG};
 	char *bytes = fl_test_bytes(BIG), *back = malloc(BIG);
 	size_t size;
@@ -419,7 +419,7 @@ FL_TEST(pipe_stolen_between_look_and_take)
 FL_TEST(pipe_stolen_and_nothing_left)
 {
 	FL_FD_FAULTS();
-	fl__fd_sys.receive = stealing_receive;
+	fl__net_sys.recvmsg = stealing_receive;
 	fl_test_pipe_ends e = fl_test_pipe();
 	char got[8];
 	size_t size;
@@ -457,7 +457,7 @@ static void receives_nothing(void *arg)
 FL_TEST(pipe_kept_message_is_not_for_the_child)
 {
 	FL_FD_FAULTS();
-	fl__fd_sys.receive = stealing_receive;
+	fl__net_sys.recvmsg = stealing_receive;
 	fl_test_pipe_ends e = fl_test_pipe();
 	char got[64];
 	size_t size;
