@@ -195,7 +195,8 @@ struct fl__process_sys fl__process_sys = {
 
 static int fd_sys_pair(int sockets[2])
 {
-	return process_sys_move_both(FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)), sockets);
+	return process_sys_move_both(FL__SYS_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)),
+	                             sockets);
 }
 
 int fl__fd_waiting(int socket)

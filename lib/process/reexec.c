@@ -369,8 +369,7 @@ static _Noreturn void reexec_serve(char role, int parent)
  */
 static _Noreturn void reexec_refuse(void)
 {
-	const struct reexec_hello hello = {
-	    .magic = FL__MAGIC_HELLO, .pid = getpid(), .privileged = 1};
+	const struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid(), .privileged = 1};
 	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
 	_exit(127);
 }

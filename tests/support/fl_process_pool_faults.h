@@ -120,8 +120,8 @@ PROCESS_POOL_WRAP(map, PROCESS_POOL_MAP, int, process_pool_real_shm.map,
                   (int fd, size_t size, bool writable, void **memory), (fd, size, writable, memory))
 PROCESS_POOL_WRAP(keep, PROCESS_POOL_KEEP, int, process_pool_real_shm.keep, (void *memory, size_t size), (memory, size))
 PROCESS_POOL_WRAP(pair, PROCESS_POOL_PAIR, int, process_pool_real_fd.pair, (int sockets[2]), (sockets))
-PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_net.sendmsg,
-                  (int fd, const struct msghdr *m), (fd, m))
+PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_net.sendmsg, (int fd, const struct msghdr *m),
+                  (fd, m))
 PROCESS_POOL_WRAP(receive, PROCESS_POOL_RECEIVE, ssize_t, process_pool_real_net.recvmsg,
                   (int fd, struct msghdr *m, int flags), (fd, m, flags))
 PROCESS_POOL_WRAP(memory_of, PROCESS_POOL_MESSAGE_MEMORY, int, process_pool_real_fd.memfd, (void), ())
