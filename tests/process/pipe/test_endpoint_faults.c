@@ -32,7 +32,6 @@ static ssize_t failing_receive(int socket, struct msghdr *message, int flags)
 static void no_faults(void)
 {
 	(void)fl_test_net_faults_end();
-	(void)fl_test_fd_faults_end();
 }
 
 FL_TEST(endpoint_create_faults)
