@@ -28,11 +28,11 @@ FL_BEGIN_DECLS
  * once, on the worker's stack; a submit returns -EOVERFLOW when that is nearly used up.
  *
  * Workers are daemons of the fork server, started when a task needs one. A worker runs one task at
- * a time, and ends with this process. It has the attributes (fairlead/process.h) that the pool's
- * own thread has when the worker starts: those of the thread that made the first submit, and what
- * the C library has changed for all threads since, as by setuid(). Namespaces, cgroup,
- * oom_score_adj, NUMA policy and security label are those of the pool's first start. Free a pool
- * before this process drops privileges: its workers keep them.
+ * a time, and ends with this process. It has the attributes (fairlead/process.h) of the pool's
+ * thread that starts workers: those of the thread that made the first submit, and what the C
+ * library has changed for all threads since, as by setuid(). Namespaces, cgroup, oom_score_adj,
+ * NUMA policy and security label are those of the pool's first start. Free a pool before this
+ * process drops privileges: its workers keep them.
  *
  * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
  * A worker ignores, by a handler, SIGTSTP and each signal whose default action would end it, except

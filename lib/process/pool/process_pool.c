@@ -23,7 +23,7 @@
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *
  * Three kinds of threads take completions and dispatch: a submitter, now and then; a thread that
- * waits for a future; and the manager.
+ * waits for a future; and the manager. The starter dispatches to a worker that it has started.
  *
  * The manager sleeps in epoll in one of two ways:
  *   an armed sleep  it arms all doorbells and takes completions once more (rings.c, invariant 4);
@@ -32,9 +32,9 @@
  *                   time, or when a thread stops waiting before its future has ended
  * After work the manager polls on for a short time, with yields: a sleep costs two wakes.
  *
- * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time: the
- * manager sets `starting`, and the starter clears it when the worker is in the list or the start has
- * failed.
+ * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
+ * manager sets `starting`. The starter clears it when the worker is in the list, or the start has
+ * failed, and wakes the manager, which arms the new doorbell.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -671,13 +671,14 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 	int rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
 	if (rc == 0)
 		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
-	if (rc == 0 && p->base.initialize)
+	/* A resize or an end of the executor may have come first. */
+	w->retired = process_pool_serving(p) >= p->base.workers || p->base.broken || p->terminated;
+	if (rc == 0 && p->base.initialize && !w->retired)
 		rc = process_pool_post_initializer(w);
 	if (rc != 0) {
 		process_pool_unwatch(w);
 		return rc;
 	}
-	w->retired = process_pool_serving(p) >= p->base.workers; /* a resize may have come first */
 	while (*end)
 		end = &(*end)->next;
 	*end = w;
@@ -766,11 +767,14 @@ static bool process_pool_is_over(const struct fl__process_pool *p)
 static int process_pool_run_starter(void *pool)
 {
 	struct fl__process_pool *p = pool;
+	struct fl__run run;
 	fl__rights_fix_place();
-	FL_LOCKED(&p->base.lock);
+	fl__run_enter(&run, &p->base); /* so that a join by a log handler is refused */
+	fl_mutex_lock(&p->base.lock);
 	while (!process_pool_is_over(p)) {
 		char text[FL_MESSAGE_MAX];
 		if (!p->starting) {
+			FL__AWAITS(FL__DEBUG_TASK, &p->base);
 			FL_IGNORE(fl_cond_wait_until(&p->start, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 			continue;
 		}
@@ -781,27 +785,36 @@ static int process_pool_run_starter(void *pool)
 		process_pool_dispatch(p);
 		process_pool_wake_manager(p);
 	}
+	fl_mutex_unlock(&p->base.lock);
+	fl__run_leave(&run);
 	return 0;
 }
 
-/* Has a worker started if one is wanted and the pause is over. True: there is no starter thread. */
+/*
+ * Has a worker started if one is wanted and the pause is over. True: has released the lock, to
+ * start the starter.
+ */
 static bool process_pool_try_start(struct fl__process_pool *p)
 {
-	int rc = 0;
 	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
 		return false;
-	if (!p->starter.thread_)
-		rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", process_pool_run_starter, p);
-	p->starting = rc == 0;
-	if (rc != 0)
-		process_pool_start_failed(p, rc, false, "the starter thread cannot be started");
+	p->starting = true;
 	fl_cond_signal(&p->start);
-	return rc != 0;
+	if (p->starter.thread_)
+		return false;
+	fl_mutex_unlock(&p->base.lock);
+	const int rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", process_pool_run_starter, p);
+	fl_mutex_lock(&p->base.lock);
+	if (rc != 0) {
+		p->starting = false;
+		process_pool_start_failed(p, rc, false, "the starter thread cannot be started");
+	}
+	return true;
 }
 
 static bool process_pool_has_tried_all(const struct fl__process_pool *p)
 {
-	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0;
+	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0 && !p->starting;
 }
 
 /*

@@ -416,12 +416,35 @@ FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 	process_pool_let_go(gate, held);
 	FL_OK(fl_event_wait(&called));
 	const int worker = process_pool_await(deaf);
-	(void)fl_future_cancel(f);
+	FL_IGNORE(fl_future_cancel(f));
 	FL_WAIT_FOR(process_state(worker) == 'Z'); /* the fork server will reap it */
 	FL_OK(kill(fork_server, SIGCONT));
 	process_pool_fails(f, -EOWNERDEAD, "its task ran for too long");
 	process_pool_works(e);
 	fl__process_sys.answer_timeout = answer_timeout;
+}
+
+static fl_executor *process_pool_logged;
+static int process_pool_joined;
+
+static void process_pool_join_it(fl_log_level level, const char *message)
+{
+	(void)level;
+	(void)message;
+	process_pool_joined = fl_executor_join(process_pool_logged);
+}
+
+/* Of a failed start, on the thread that a join waits for. */
+FL_TEST(process_pool_joined_by_its_log)
+{
+	process_pool_logged = process_pool_with(1);
+	fl_log_handler *before = fl_set_log_handler(process_pool_join_it);
+	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, 1, -EAGAIN);
+	process_pool_works(process_pool_logged);
+	assert_int_equal(process_pool_heal(), 1);
+	FL_RC(process_pool_joined, -EDEADLK);
+	(void)fl_set_log_handler(before);
+	fl_executor_free(process_pool_logged);
 }
 
 /* What was to be one more when it was asked for is one too many when it is there. */
