@@ -422,22 +422,6 @@ FL_TEST_WITH(completed_next_cancelled_as_one_ends, fl_test_body_in_loop, void)
 	}
 }
 
-static int destroyed;
-
-static void destroys_slowly(void *value)
-{
-	for (int i = 0; i < 5; i++)
-		fl_fiber_yield();
-	destroyed++;
-}
-
-static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
-
-static int sets_a_local(void *unused)
-{
-	return fl_local_set(&slow, &slow);
-}
-
 /* A fiber that is handed out has ended completely: a join does not wait. */
 FL_TEST_WITH(completed_after_the_locals_ended, fl_test_body_in_loop, void)
 {

@@ -123,22 +123,6 @@ FL_TEST_WITH(group_fibers_child_that_is_cancelled_alone, fl_test_body_in_loop, v
 	FL_CHECK(fl_group_join(&g) == 0 && !c.cancelled && fl_group_failed_name(&g) == NULL);
 }
 
-static int destroyed;
-
-static void destroys_slowly(void *value)
-{
-	for (int i = 0; i < 5; i++)
-		fl_fiber_yield();
-	destroyed++;
-}
-
-static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
-
-static int sets_a_local(void *unused)
-{
-	return fl_local_set(&slow, &slow);
-}
-
 /* Nothing of a child runs any more after the join: not its locals' destructors either. */
 FL_TEST_WITH(group_fibers_join_after_the_locals_ended, fl_test_body_in_loop, void)
 {

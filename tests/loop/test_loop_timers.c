@@ -25,22 +25,6 @@ static void until_fired(unsigned n)
 	FL_CHECK(n_fired == n);
 }
 
-FL_TEST_WITH(loop_timers_fire_in_order, fl_test_body_in_loop, void)
-{
-	fl_loop *l = fl_loop_current();
-	fl_loop_timer t[5] = {{{0}}};
-	static const int64_t after[] = {FL_US(500), FL_US(100), FL_US(900), FL_US(300), FL_US(700)};
-	static const unsigned expected[] = {1, 3, 0, 4, 2};
-	int64_t now = fl_now();
-	n_fired = 0;
-	FL_EACH (i, t)
-		fl_loop_timer_start(l, &t[i], now + after[i], note, &numbers[i]);
-	while (n_fired < 5)
-		FL_OK(fl_sleep(FL_US(50)));
-	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
-	FL_CHECK(fl_now() >= now + FL_US(900));
-}
-
 /* Of timers with the same deadline the first started comes first. */
 FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, void)
 {

@@ -141,6 +141,11 @@ static inline void fl_test_each_call_gives(fl_datagram *d, const fl_datagram_add
 	fl_test_each_try_gives(d, to, error);
 }
 
+static inline void fl_test_sends(fl_datagram *d, const char *text, const fl_datagram_address *to)
+{
+	FL_OK(fl_datagram_send_to(d, text, strlen(text), to));
+}
+
 /* Receives a text from a sender; the time limit is that of a test that has failed. */
 static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_datagram_address *from)
 {

@@ -32,14 +32,7 @@ static inline int fl_test_faults_end(void)
 	return 0;
 }
 
-static inline void fl_test_faults_close(const int *unused)
-{
-	(void)fl_test_faults_end();
-}
-
-#define FL_FAULTS()                                                                                                    \
-	__attribute__((cleanup(fl_test_faults_close), unused)) const int FL__UNIQUE(fl_test_faults_) =                 \
-	    fl_test_faults_end()
+#define FL_FAULTS() FL_RESTORES(fl_test_faults_end)
 
 /*
  * A clock that the test moves: a wait of an hour times out at once, and only then. After

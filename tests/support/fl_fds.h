@@ -33,14 +33,7 @@ static inline int fl_test_fd_faults_end(void)
 	return 0;
 }
 
-static inline void fl_test_fd_faults_close(const int *unused)
-{
-	(void)fl_test_fd_faults_end();
-}
-
-#define FL_FD_FAULTS()                                                                                                 \
-	__attribute__((cleanup(fl_test_fd_faults_close), unused)) const int FL__UNIQUE(fl_test_fd_faults_) =           \
-	    fl_test_fd_faults_end()
+#define FL_FD_FAULTS() FL_RESTORES(fl_test_fd_faults_end)
 
 static inline int fl_test_no_descriptor(void)
 {
@@ -62,6 +55,19 @@ static inline unsigned fl_test_fds(void)
 		n++;
 	FL_OK(closedir(dir));
 	return n - 3; /* ".", "..", and the folder's own */
+}
+
+/* How many mappings of this process have that text in their line of /proc/self/maps. */
+static inline unsigned fl_test_mappings_of(const char *text)
+{
+	char line[512];
+	unsigned n = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	FL_CHECK(f != NULL);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, text) != NULL;
+	FL_OK(fclose(f));
+	return n;
 }
 
 /* From now on only `more` descriptors can be made; returns the limit before. */

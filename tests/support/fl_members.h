@@ -49,6 +49,22 @@ CHILD_FN int until_cancelled(void *ends)
 	return rc;
 }
 
+/* Sets a local whose destructor yields. */
+static int destroyed;
+
+CHILD_FN void destroys_slowly(void *value)
+{
+	for (int i = 0; i < 5; i++)
+		fl_fiber_yield();
+	destroyed++;
+}
+
+CHILD_FN int sets_a_local(void *unused)
+{
+	static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
+	return fl_local_set(&slow, &slow);
+}
+
 /* A member that drops its argument, and may end only when the gate is open. */
 typedef struct child {
 	fl_event *start;   /* waits for it, under its scope; NULL: until it is cancelled */

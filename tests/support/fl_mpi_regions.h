@@ -6,10 +6,10 @@
  * For tests of regions over MPI: a task that runs in all worker ranks at once, one in each, and
  * says which memory it found.
  */
+#include "fl_fds.h"
 #include "fl_mpi.h"
 
 #include "core/base/atomic.h"
-#include <dirent.h>
 
 enum { REGIONS_RANKS_MAX = 64 };
 
@@ -150,19 +150,7 @@ struct regions_held {
 
 static inline struct regions_held regions_held_here(void)
 {
-	char line[512];
-	struct regions_held held = {0};
-	DIR *folder = opendir("/proc/self/fd");
-	FL_CHECK(folder != NULL);
-	while (readdir(folder))
-		held.files++;
-	FL_OK(closedir(folder));
-	FILE *f = fopen("/proc/self/maps", "re");
-	FL_CHECK(f != NULL);
-	while (fgets(line, sizeof line, f))
-		held.mappings += strstr(line, "memfd:fairlead") != NULL;
-	FL_OK(fclose(f));
-	return held;
+	return (struct regions_held){fl_test_fds(), fl_test_mappings_of("memfd:fairlead")};
 }
 
 FL_TASK_STATIC(count_held, struct regions_visit *, struct regions_held)

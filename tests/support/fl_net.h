@@ -35,6 +35,17 @@ static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 	return s;
 }
 
+/* A listener of the loopback interface, and a client of it. */
+static inline fl_listener *fl_test_tcp_listener(void)
+{
+	return fl_test_listener("127.0.0.1", 0);
+}
+
+static inline fl_stream *fl_test_client(const fl_listener *l)
+{
+	return fl_test_connected("127.0.0.1", fl_listener_port(l));
+}
+
 /* Checks that each side reads what the other writes. */
 static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 {

@@ -24,14 +24,7 @@ static inline int fl_test_poller_end(void)
 	return 0;
 }
 
-static inline void fl_test_poller_close(const int *unused)
-{
-	(void)fl_test_poller_end();
-}
-
-#define FL_POLLER_FAULTS()                                                                                             \
-	__attribute__((cleanup(fl_test_poller_close), unused)) const int FL__UNIQUE(fl_test_poller_) =                 \
-	    fl_test_poller_end()
+#define FL_POLLER_FAULTS() FL_RESTORES(fl_test_poller_end)
 
 /* How often each was called, after fl_test_poller_count(). Rings come from any thread. */
 typedef struct fl_test_poller_calls {

@@ -13,6 +13,7 @@
  *     process_pool_let_go(gate, held);
  */
 #include "fl_arena.h"
+#include "fl_fds.h"
 #include "fl_process.h"
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
@@ -189,19 +190,6 @@ PROCESS_POOL_FN bool process_pool_is_gone(int pid)
 	return state == 0 || state == 'X';
 }
 
-/* The number of mappings of this process with that text in their line of /proc/self/maps. */
-PROCESS_POOL_FN unsigned process_pool_mappings(const char *text)
-{
-	char line[512];
-	unsigned n = 0;
-	FILE *f = fopen("/proc/self/maps", "re");
-	FL_CHECK(f != NULL);
-	while (fgets(line, sizeof line, f))
-		n += strstr(line, text) != NULL;
-	FL_OK(fclose(f));
-	return n;
-}
-
 /* What executors must leave as it was. */
 struct process_pool_census {
 	size_t fds, children;
@@ -211,7 +199,7 @@ struct process_pool_census {
 PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 {
 	return (struct process_pool_census){process_fds(), process_children_of(fl__fork_server_pid()),
-	                                    process_pool_mappings("memfd:fairlead")};
+	                                    fl_test_mappings_of("memfd:fairlead")};
 }
 
 /* The lasting resources exist: the fork server and its kin. */

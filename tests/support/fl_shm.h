@@ -8,6 +8,7 @@
  */
 #include "fl_child.h"
 #include "fl_faults.h"
+#include "fl_fds.h"
 
 #include "process/shm/shm_region.h"
 #include "process/shm/shm_sys.h"
@@ -69,14 +70,7 @@ static inline unsigned fl_test_open_files(void)
 /* Mappings of regions in this process. */
 static inline unsigned fl_test_mappings(void)
 {
-	char line[512];
-	unsigned n = 0;
-	FILE *f = fopen("/proc/self/maps", "re");
-	FL_CHECK(f != NULL);
-	while (fgets(line, sizeof line, f))
-		n += strstr(line, "memfd:fairlead") != NULL;
-	FL_OK(fclose(f));
-	return n;
+	return fl_test_mappings_of("memfd:fairlead");
 }
 
 /* Sends a descriptor over a socket, and receives it: another number for the same file. */

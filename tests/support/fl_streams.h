@@ -44,14 +44,7 @@ static inline int fl_test_net_faults_end(void)
 	return fl_test_poller_end();
 }
 
-static inline void fl_test_net_faults_close(const int *unused)
-{
-	(void)fl_test_net_faults_end();
-}
-
-#define FL_NET_FAULTS()                                                                                                \
-	__attribute__((cleanup(fl_test_net_faults_close), unused)) const int FL__UNIQUE(fl_test_net_faults_) =         \
-	    fl_test_net_faults_end()
+#define FL_NET_FAULTS() FL_RESTORES(fl_test_net_faults_end)
 
 /* For fibers: lets others run until the condition holds. */
 #define FL_TEST_UNTIL(condition)                                                                                       \

@@ -139,6 +139,27 @@ void fl_test_panic_missing(const char *statement, const char *file, int line);
 void fl_test_panicked(const char *function, const void *object, const char *file, int line);
 
 /*
+ * Calls restore() at once, since a failed case before has restored nothing, and at the end of the
+ * block: for macros such as FL_FAULTS().
+ */
+#define FL_RESTORES(restore)                                                                                           \
+	__attribute__((cleanup(fl_test_restore), unused)) fl_test_restorer *const FL__UNIQUE(fl_test_restores_) =      \
+	    fl_test_restores(restore)
+
+typedef int fl_test_restorer(void);
+
+static inline fl_test_restorer *fl_test_restores(fl_test_restorer *restore)
+{
+	(void)restore();
+	return restore;
+}
+
+static inline void fl_test_restore(fl_test_restorer *const *restore)
+{
+	(void)(*restore)();
+}
+
+/*
  * Waits, on any thread, until the condition holds, with yields between the checks; after a minute
  * the test fails. The condition is evaluated repeatedly: it reads through atomics, or through
  * functions that any thread may call.

@@ -10,7 +10,7 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 	char got[8];
 	fl_datagram_address from;
 	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, &from), -EAGAIN);
-	FL_OK(fl_datagram_send_to(t->a, "one", 3, &t->to_b));
+	fl_test_sends(t->a, "one", &t->to_b);
 	FL_OK(fl_datagram_send_to_until(t->a, "two", 3, &t->to_b, 0, NULL));
 	FL_OK(fl_datagram_try_send_to(t->a, "three", 5, &t->to_b));
 	fl_test_gets(t->b, "one", &t->to_a);
@@ -18,7 +18,7 @@ FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 	FL_CHECK(memcmp(got, "two", 3) == 0);
 	FL_TEST_UNTIL(fl_datagram_try_receive(t->b, got, sizeof got, &from) == 5);
 	FL_CHECK(memcmp(got, "three", 5) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
-	FL_OK(fl_datagram_send_to(t->b, "back", 4, &from));
+	fl_test_sends(t->b, "back", &from);
 	fl_test_gets(t->a, "back", &t->to_b);
 }
 
@@ -28,11 +28,11 @@ FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 	char got[8];
 	fl_datagram_address from = {.size = 0};
 	FL_OK(fl_datagram_send_to(t->a, NULL, 0, &t->to_b));
-	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
+	fl_test_sends(t->a, "x", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, got, sizeof got, &from), 0);
 	FL_CHECK(fl_datagram_address_is_equal(&from, &t->to_a));
 	fl_test_gets(t->b, "x", &t->to_a);
-	FL_OK(fl_datagram_send_to(t->a, "", 0, &t->to_b));
+	fl_test_sends(t->a, "", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, NULL, 0, NULL), 0);
 }
 
@@ -41,14 +41,14 @@ FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8] = "";
 	fl_datagram_address from = {.size = 0};
-	FL_OK(fl_datagram_send_to(t->a, "123456789", 9, &t->to_b));
-	FL_OK(fl_datagram_send_to(t->a, "12345678", 8, &t->to_b));
+	fl_test_sends(t->a, "123456789", &t->to_b);
+	fl_test_sends(t->a, "12345678", &t->to_b);
 	FL_RC(fl_datagram_receive(t->b, got, 8, &from), -EMSGSIZE);
 	FL_CHECK(memcmp(got, "12345678", 8) == 0 && fl_datagram_address_is_equal(&from, &t->to_a));
 	FL_RC(fl_datagram_receive(t->b, got, 8, NULL), 8);
-	FL_OK(fl_datagram_send_to(t->a, "1", 1, &t->to_b));
+	fl_test_sends(t->a, "1", &t->to_b);
 	FL_RC(fl_datagram_receive_until(t->b, NULL, 0, NULL, fl_after(FL_S(60)), NULL), -EMSGSIZE);
-	FL_OK(fl_datagram_send_to(t->a, "12", 2, &t->to_b));
+	fl_test_sends(t->a, "12", &t->to_b);
 	FL_TEST_UNTIL(fl_datagram_try_receive(t->b, got, 1, NULL) == -EMSGSIZE);
 	FL_RC(fl_datagram_try_receive(t->b, got, 1, NULL), -EAGAIN);
 }
@@ -218,7 +218,7 @@ FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_test_join(second), -ECANCELED); /* fl_datagram_receive_many() */
 	fl_fiber_cancel(first);
 	FL_RC(fl_test_join(first), -ECANCELED);             /* fl_datagram_receive() */
-	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b)); /* nothing was taken */
+	fl_test_sends(t->a, "x", &t->to_b);                 /* nothing was taken */
 	fl_test_gets(t->b, "x", &t->to_a);
 }
 
@@ -271,7 +271,7 @@ FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
 	stop_spinning = false;
 	fl_fiber *f = fl_test_start(stop_it, NULL);
 	while (!stop_spinning) {
-		FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
+		fl_test_sends(t->a, "x", &t->to_b);
 		fl_test_gets(t->b, "x", NULL);
 	}
 	FL_OK(fl_test_join(f));
@@ -306,7 +306,7 @@ FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 	FL_RC(fl_datagram_send(t->a, "x", 1), -ENOTCONN);
 	a = fl_test_address_of(t->a);
 	FL_CHECK(fl_datagram_address_is_equal(&a, &t->to_a)); /* it has kept its address */
-	FL_OK(fl_datagram_send_to(t->b, "still", 5, &t->to_a));
+	fl_test_sends(t->b, "still", &t->to_a);
 	fl_test_gets(t->a, "still", &t->to_b);
 	FL_RC(fl_datagram_try_receive(t->b, got, sizeof got, NULL), -EAGAIN);
 	a.size = 0;
@@ -324,12 +324,12 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 	fl_datagram *a = fl_test_udp("127.0.0.1"), *b = fl_test_udp("127.0.0.1"), *c = fl_test_udp("127.0.0.1");
 	const fl_datagram_address to_a = fl_test_address_of(a), to_b = fl_test_address_of(b);
 	FL_OK(fl_datagram_connect(a, &to_b));
-	FL_OK(fl_datagram_send_to(c, "foreign", 7, &to_a));
-	FL_OK(fl_datagram_send_to(b, "peer", 4, &to_a));
+	fl_test_sends(c, "foreign", &to_a);
+	fl_test_sends(b, "peer", &to_a);
 	fl_test_gets(a, "peer", &to_b);
 	FL_RC(fl_datagram_try_receive(a, got, sizeof got, NULL), -EAGAIN);
 	FL_OK(fl_datagram_disconnect(a));
-	FL_OK(fl_datagram_send_to(c, "foreign", 7, &to_a));
+	fl_test_sends(c, "foreign", &to_a);
 	fl_test_gets(a, "foreign", NULL);
 	fl_datagram_free(a);
 	fl_datagram_free(b);
@@ -339,7 +339,7 @@ FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 /* What `a` sends to `to` reaches `b`, as of `from`. */
 static void arrives(fl_datagram *a, fl_datagram *b, const fl_datagram_address *from, const fl_datagram_address *to)
 {
-	FL_OK(fl_datagram_send_to(a, "hello", 5, to));
+	fl_test_sends(a, "hello", to);
 	fl_test_gets(b, "hello", from);
 }
 
@@ -476,7 +476,7 @@ FL_TEST_WITH(datagram_in_a_forked_child, fl_test_body_leaves_nothing, void)
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
 	FL_OK(fl_test_child(in_child, NULL, NULL, 0));
-	FL_OK(fl_datagram_send_to(kept, "still", 5, &kept_at)); /* the parent has lost nothing */
+	fl_test_sends(kept, "still", &kept_at); /* the parent has lost nothing */
 	FL_RC(fl_test_join(f), 5);
 	fl_datagram_free(kept);
 	fl_test_path_end(&path);

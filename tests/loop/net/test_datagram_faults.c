@@ -27,9 +27,9 @@ static int dead_client(void *host)
 	fl_datagram *d = fl_test_udp(host), *client = fl_test_udp(host);
 	const fl_datagram_address gone = nobody(host), to = fl_test_address_of(client);
 	for (int i = 0; i < 10; i++) {
-		FL_OK(fl_datagram_send_to(d, "answer", 6, &gone));
+		fl_test_sends(d, "answer", &gone);
 		FL_RC(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
-		FL_OK(fl_datagram_send_to(d, "answer", 6, &to));
+		fl_test_sends(d, "answer", &to);
 		fl_test_gets(client, "answer", NULL);
 	}
 	fl_datagram_free(d);
@@ -107,8 +107,8 @@ static int named_peers(void *host)
 	FL_EACH (i, dead)
 		dead[i] = nobody(at);
 	FL_EACH (i, dead) {
-		FL_OK(fl_datagram_send_to(d, "x", 1, &dead[i]));
-		FL_OK(fl_datagram_send_to(d, "x", 1, &to));
+		fl_test_sends(d, "x", &dead[i]);
+		fl_test_sends(d, "x", &to);
 		fl_test_gets(alive, "x", NULL);
 	}
 	FL_EACH (i, dead) {
@@ -117,18 +117,18 @@ static int named_peers(void *host)
 		FL_CHECK(fl_datagram_address_is_equal(i == 1 ? &m.address : &from, &dead[i]));
 	}
 	FL_RC(fl_datagram_try_receive(d, got, 1, &from), -EAGAIN);
-	FL_OK(fl_datagram_send_to(d, "x", 1, &dead[0]));
+	fl_test_sends(d, "x", &dead[0]);
 	m.address = to;
 	FL_OK(fl_datagram_send_many(d, &m, 1, NULL)); /* a batch to another peer does not fail, too */
 	FL_RC(fl_datagram_receive(d, got, 1, NULL), -ECONNREFUSED);
 	fl_fiber *f = fl_test_start(receive_error, d);
 	FL_TEST_UNTIL(fl_test_datagram_waits(d, FL__IO_IN));
-	FL_OK(fl_datagram_send_to(d, "x", 1, &dead[2]));
-	FL_OK(fl_datagram_send_to(d, "x", 1, &to)); /* clears the system's error, but the receiver is told */
+	fl_test_sends(d, "x", &dead[2]);
+	fl_test_sends(d, "x", &to); /* clears the system's error, but the receiver is told */
 	FL_RC(fl_test_join(f), -ECONNREFUSED);
 	const fl_datagram_address own = fl_test_udp_address(at, fl_datagram_port(d));
-	FL_OK(fl_datagram_send_to(d, "x", 1, &dead[2]));
-	FL_OK(fl_datagram_send_to(alive, "data", 4, &own));
+	fl_test_sends(d, "x", &dead[2]);
+	fl_test_sends(alive, "data", &own);
 	FL_RC(fl_datagram_receive_until(d, got, 8, &from, 0, NULL), -ECONNREFUSED);
 	fl_test_gets(d, "data", &to); /* an error hides no datagram */
 	fl_datagram_free(d);
@@ -266,7 +266,7 @@ FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_receive(d, got, 8, NULL), -EHOSTUNREACH);
 	FL_RC(fl_datagram_receive_many(d, &m, 1), -EHOSTUNREACH);
 	fl_test_no_faults();
-	FL_OK(fl_datagram_send_to(d, "fine", 4, &own)); /* none is permanent */
+	fl_test_sends(d, "fine", &own); /* none is permanent */
 	fl_test_gets(d, "fine", &own);
 	fl_datagram_free(d);
 }
@@ -319,7 +319,7 @@ FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_tw
 	fl__net_sys.sendmmsg = fitful_sendmmsg;
 	strikes = 0;
 	for (int i = 0; i < 5; i++) {
-		FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
+		fl_test_sends(t->a, "x", &t->to_b);
 		fl_test_gets(t->b, "x", &t->to_a);
 	}
 	FL_EACH (i, m)
@@ -355,7 +355,7 @@ FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_disconnect(d), -EADDRINUSE);
 	fl_test_no_faults();
 	FL_RC(fl_datagram_port(d), 0);
-	FL_OK(fl_datagram_send_to(d, "x", 1, &own));
+	fl_test_sends(d, "x", &own);
 	FL_CHECK(fl_datagram_port(d) != 0);
 	fl_datagram_free(d);
 }
@@ -437,7 +437,7 @@ FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_with_two_unix, const fl_test_two 
 	FL_RC(fl_datagram_send_many_until(a, &m, 1, NULL, FL_FOREVER, fl_test_requested), -ECANCELED);
 	start_senders(f, send_late, t);
 	fl_test_look();
-	FL_OK(fl_datagram_send_to(a, "x", 1, &to_c)); /* a receiver with room does not wait for one without */
+	fl_test_sends(a, "x", &to_c); /* a receiver with room does not wait for one without */
 	fl_test_gets(c, "x", &t->to_a);
 	fl_fiber_cancel(f[1]);
 	FL_RC(fl_test_join(f[1]), -ECANCELED); /* fl_datagram_send_to() */
@@ -525,7 +525,7 @@ FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_connect(d, &to), -EPROTOTYPE);
 	FL_OK(close(fd));
 	FL_OK(unlink(p.name));
-	FL_OK(fl_datagram_send_to(d, "x", 1, &own));
+	fl_test_sends(d, "x", &own);
 	fl_test_gets(d, "x", &own);
 	fl_datagram_free(d);
 	fl_test_path_end(&p);
@@ -572,7 +572,7 @@ FL_TEST_WITH(datagram_hostile_peers, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_receive(d, got, sizeof got, &from), 1);
 	FL_OK(fl_datagram_address_text(&from, text, sizeof text));
 	FL_CHECK(strlen(text) == sizeof longest.sun_path && text[0] == '@' && text[107] == 'y');
-	FL_OK(fl_datagram_send_to(d, "z", 1, &from));
+	fl_test_sends(d, "z", &from);
 	FL_CHECK(recv(fd, got, sizeof got, 0) == 1 && got[0] == 'z');
 	FL_OK(close(fd));
 	fl_datagram_free(d);
@@ -597,8 +597,8 @@ FL_TEST_WITH(datagram_truncated_by_the_flag_alone, fl_test_each_two, const fl_te
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
-	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
-	FL_OK(fl_datagram_send_to(t->a, "x", 1, &t->to_b));
+	fl_test_sends(t->a, "x", &t->to_b);
+	fl_test_sends(t->a, "x", &t->to_b);
 	fl__net_sys.recvmsg = truncating_recvmsg;
 	fl__net_sys.recvmmsg = truncating_recvmmsg;
 	FL_RC(fl_datagram_receive(t->b, got, sizeof got, NULL), -EMSGSIZE);

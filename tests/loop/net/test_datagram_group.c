@@ -44,13 +44,13 @@ static int to_groups(void *host)
 	change_group(a, MCAST_JOIN_GROUP, group);
 	change_group(b, MCAST_JOIN_GROUP, group);
 	change_group(c, MCAST_JOIN_GROUP, other_group);
-	FL_OK(fl_datagram_send_to(s, "group", 5, &to));
+	fl_test_sends(s, "group", &to);
 	fl_test_gets(a, "group", NULL);
 	fl_test_gets(b, "group", NULL);
 	gets_none(c);
 	gets_none(none);
 	change_group(b, MCAST_LEAVE_GROUP, group);
-	FL_OK(fl_datagram_send_to(s, "group", 5, &to));
+	fl_test_sends(s, "group", &to);
 	fl_test_gets(a, "group", NULL);
 	gets_none(b);
 	fl_datagram_free(a);
@@ -89,12 +89,12 @@ static int loopback(void *unused)
 		    *t = open_with("0.0.0.0", 0, &loud);
 	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d));
 	change_group(d, MCAST_JOIN_GROUP, group);
-	FL_OK(fl_datagram_send_to(t, "loud", 4, &to));
+	fl_test_sends(t, "loud", &to);
 	fl_test_gets(d, "loud", NULL);
 	FL_OK(fl_datagram_connect(t, &to)); /* a group may be a peer */
 	FL_OK(fl_datagram_send(t, "peer", 4));
 	fl_test_gets(d, "peer", NULL);
-	FL_OK(fl_datagram_send_to(s, "quiet", 5, &to)); /* on lo the interface itself brings it back */
+	fl_test_sends(s, "quiet", &to); /* on lo the interface itself brings it back */
 	fl_datagram_free(d);
 	fl_datagram_free(s);
 	fl_datagram_free(t);
@@ -119,7 +119,7 @@ static int to_all(void *host)
 	FL_RC(fl_datagram_send_to_until(not_allowed, "x", 1, &to, 0, NULL), -EACCES);
 	FL_RC(fl_datagram_try_send_to(not_allowed, "x", 1, &to), -EACCES);
 	FL_RC(fl_datagram_send_many(not_allowed, &m, 1, NULL), -EACCES);
-	FL_OK(fl_datagram_send_to(s, "all", 3, &to));
+	fl_test_sends(s, "all", &to);
 	fl_test_gets(d, "all", NULL);
 	FL_OK(fl_datagram_connect(s, &to));
 	FL_OK(fl_datagram_send(s, "all", 3));

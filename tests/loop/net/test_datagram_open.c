@@ -171,7 +171,7 @@ FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
 	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
 	const fl_datagram_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
 				  six = fl_test_udp_address("::1", 1);
-	FL_OK(fl_datagram_send_to(other, "x", 1, &to));
+	fl_test_sends(other, "x", &to);
 	fl_test_gets(d, "x", NULL);
 	FL_RC(fl_datagram_send_to(d, "x", 1, &six), -EAFNOSUPPORT);
 	fl_test_no_faults();
@@ -229,7 +229,7 @@ static void reach(fl_datagram *d, const char *path)
 	fl_datagram *from = fl_test_unix(NULL);
 	const fl_datagram_address sender = fl_test_address_of(from);
 	FL_OK(fl_datagram_address_unix(&to, path));
-	FL_OK(fl_datagram_send_to(from, "hello", 5, &to));
+	fl_test_sends(from, "hello", &to);
 	fl_test_gets(d, "hello", &sender);
 	fl_datagram_free(from);
 }

@@ -26,8 +26,8 @@ static fl_fiber *start_accepting(fl_listener *l)
 FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_listener *l = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(l);
 	rlim_t before = fl_test_limit_fds(0);
 	for (int i = 0; i < 3; i++) {
 		FL_RC(fl_accept(l, &s), -EMFILE);
@@ -62,8 +62,8 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 {
 	fl_stream *s = NULL, *ends[2];
 	int rc;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_listener *l = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(l);
 	FL_OK(fl_stream_pair(ends));
 	fl_fiber *f = fl_test_start(free_at_the_end, ends[0]);
 	fl_test_settle();
@@ -85,8 +85,8 @@ FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves
 FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_listener *l = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(l);
 	for (int i = 0; i < 3; i++) {
 		fl__sys.alloc = fl_test_no_memory;
 		FL_RC(fl_accept(l, &s), -ENOMEM);
@@ -102,7 +102,7 @@ FL_TEST_WITH(net_accept_without_memory, fl_test_body_leaves_nothing, void)
 	fl_stream_free(s);
 	fl_stream_free(a);
 	/* so until the listener is freed */
-	a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	a = fl_test_client(l);
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_accept(l, &s), -ENOMEM);
 	fl_test_no_faults();
@@ -127,8 +127,8 @@ static int accept_broken(int fd, struct sockaddr *address, socklen_t *size)
 FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_listener *l = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(l);
 	broken_seen = 0;
 	fl__net_sys.accept = accept_broken;
 	FL_OK(fl_accept(l, &s));
@@ -145,7 +145,7 @@ FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(net_accept_of_a_reset_connection, fl_test_body_leaves_nothing, void)
 {
 	char got;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	const struct sockaddr_in to = {
 	    .sin_family = AF_INET, .sin_port = htons(fl_listener_port(l)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -226,7 +226,7 @@ static int hostile_clients(void *listener)
 
 static int hostile_tcp(void *unused)
 {
-	return hostile_clients(fl_test_listener("127.0.0.1", 0));
+	return hostile_clients(fl_test_tcp_listener());
 }
 
 static int hostile_unix(void *unused)
@@ -247,7 +247,7 @@ FL_TEST(net_accept_hostile_clients)
 FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	FL_RC(fl_try_accept(l, &s), -EAGAIN);
 	FL_RC(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -259,12 +259,12 @@ FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* fl_accept() */
 	/* what can be done at once is done */
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_stream *a = fl_test_client(l);
 	FL_OK(fl_accept_until(l, &s, 0, fl_test_requested));
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);
-	a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	a = fl_test_client(l);
 	FL_OK(fl_test_join(f));
 	fl_stream_free(a);
 	fl_listener_free(l);
@@ -297,8 +297,8 @@ static int on_another_loop(void *unused)
 FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void)
 {
 	fl_thread t;
-	kept = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
+	kept = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(kept);
 	fl_test_in_callback(in_callback, NULL);
 	fl_test_go(&t, on_another_loop, NULL);
 	fl_test_end(&t);
@@ -323,9 +323,9 @@ FL_TEST_WITH(net_accept_lets_others_run, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *a[PENDING], *s[PENDING];
 	int turns = 0;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	FL_EACH (i, a)
-		a[i] = fl_test_connected("127.0.0.1", fl_listener_port(l));
+		a[i] = fl_test_client(l);
 	fl_fiber *f = fl_test_start(count, &turns);
 	FL_EACH (i, s)
 		s[i] = fl_test_accepted(l);
@@ -371,9 +371,9 @@ FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(net_accept_of_a_closed_listener_with_connections, fl_test_body_leaves_nothing, void)
 {
 	for (int i = 0; i < 3; i++) {
-		fl_listener *l = fl_test_listener("127.0.0.1", 0);
+		fl_listener *l = fl_test_tcp_listener();
 		fl_fiber *f = start_accepting(l);
-		fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+		fl_stream *a = fl_test_client(l);
 		if (i == 1)
 			fl_fiber_cancel(f);
 		fl_listener_close(l);
@@ -396,7 +396,7 @@ static int close_it(void *listener)
 FL_TEST_WITH(net_accept_of_a_listener_that_others_close, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	fl_test_fails(CALL(accept), -EMFILE);
 	FL_RC(fl_accept(l, &s), -EMFILE);
 	fl_fiber *f = fl_test_start(close_it, l);
@@ -434,52 +434,4 @@ FL_TEST_WITH(net_accept_in_a_forked_child, fl_test_body_leaves_nothing, void)
 	fl_stream_free(a);
 	fl_listener_free(kept);
 	fl_test_path_end(&path);
-}
-
-/* ---- many */
-
-enum { CLIENTS = 200 };
-
-static int echo(void *stream)
-{
-	char got[64];
-	ssize_t n;
-	while ((n = fl_stream_read(stream, got, sizeof got)) > 0)
-		FL_OK(fl_stream_write(stream, got, (size_t)n));
-	fl_stream_free(stream);
-	return (int)n;
-}
-
-static int serve(void *listener)
-{
-	fl_group clients = FL_GROUP_INIT(NULL);
-	for (int i = 0; i < CLIENTS; i++)
-		FL_OK(fl_group_start(&clients, echo, fl_test_accepted(listener)));
-	return fl_group_join(&clients);
-}
-
-static int client(void *listener)
-{
-	char got[8];
-	fl_stream *s = fl_test_connected("127.0.0.1", fl_listener_port(listener));
-	for (int i = 0; i < 4; i++) {
-		FL_OK(fl_stream_write(s, "hello", 5));
-		FL_RC(fl_stream_read_exactly(s, got, 5), 5);
-	}
-	FL_OK(fl_stream_close_write(s));
-	FL_RC(fl_stream_read(s, got, 1), 0);
-	fl_stream_free(s);
-	return 0;
-}
-
-FL_TEST_WITH(net_accept_many_at_once, fl_test_body_leaves_nothing, void)
-{
-	fl_group clients = FL_GROUP_INIT(NULL);
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_fiber *server = fl_test_start(serve, l);
-	for (int i = 0; i < CLIENTS; i++)
-		FL_OK(fl_group_start(&clients, client, l));
-	FL_OK(fl_group_join(&clients));
-	FL_OK(fl_test_join(server));
-	fl_listener_free(l);
 }

@@ -26,7 +26,7 @@ FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	int fd = fl_test_bound("127.0.0.1", &port);
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	const struct fl_test_fault second = {.calls = CALL(connect), .error = -EALREADY, .only = 2};
 	fl_test_fails_by(second);
 	FL_RC(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
@@ -48,7 +48,7 @@ FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_listener *l = fl_test_tcp_listener();
 	fl_fiber_cancel(fl_fiber_current());
 	FL_OK(fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL));
 	fl_stream_free(s);

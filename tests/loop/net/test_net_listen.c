@@ -17,8 +17,8 @@ static int option(int fd, int level, int name)
 FL_TEST_WITH(net_listen_tcp, fl_test_body_leaves_nothing, void)
 {
 	char name[FL_STREAM_NAME_SIZE], expected[FL_STREAM_NAME_SIZE];
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l)), *b = fl_test_accepted(l);
+	fl_listener *l = fl_test_tcp_listener();
+	fl_stream *a = fl_test_client(l), *b = fl_test_accepted(l);
 	fl_test_talk(a, b);
 	FL_CHECK(option(fl_stream_fd(a), IPPROTO_TCP, TCP_NODELAY) == 1);
 	FL_CHECK(option(fl_stream_fd(b), IPPROTO_TCP, TCP_NODELAY) == 1);
@@ -132,7 +132,7 @@ FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	fl__net_sys.listen = see_backlog;
-	fl_listener_free(fl_test_listener("127.0.0.1", 0));
+	fl_listener_free(fl_test_tcp_listener());
 	FL_CHECK(backlog_seen >= SOMAXCONN);
 	FL_OK(fl_listen_tcp(&l, "127.0.0.1", 0, &(fl_listen_config){.backlog = 7}));
 	FL_CHECK(backlog_seen == 7);

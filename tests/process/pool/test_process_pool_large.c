@@ -176,7 +176,7 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 /* A worker keeps nothing of what it has sent or was sent. */
 FL_TASK(process_pool_counts_its_own, void, struct process_pool_census)
 {
-	*result = (struct process_pool_census){process_fds(), 0, process_pool_mappings("memfd:fairlead")};
+	*result = (struct process_pool_census){process_fds(), 0, fl_test_mappings_of("memfd:fairlead")};
 	return 0;
 }
 
