@@ -72,6 +72,9 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 	return status;
 }
 
+/* Runs the function in such a child, with that argument: it must exit with 0. */
+#define FL_IN_CHILD(function, ...) FL_OK(fl_test_child(function, __VA_ARGS__, NULL, 0))
+
 /*
  * `function(arg)` ends its child by that signal, and has printed `text` on standard error; NULL:
  * whatever.

@@ -18,10 +18,47 @@ struct gate {
 	fl_event entered, open;
 };
 
+FL_TASK_STATIC(pool_nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK_STATIC(pool_double, int, int)
+{
+	*result = *arg * 2;
+	return 0;
+}
+
+FL_TASK_STATIC(pool_set, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_TASK_STATIC(pool_await, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
 FL_TASK_STATIC(hold, struct gate *, void)
 {
 	fl_event_set(&(*arg)->entered);
 	fl_test_hold_until(&(*arg)->open);
+	return 0;
+}
+
+/* The same, and its worker counts as blocked. */
+FL_TASK_STATIC(pool_block, struct gate *, void)
+{
+	FL_BLOCKING();
+	fl_event_set(&(*arg)->entered);
+	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(pool_block_a_little, void, void)
+{
+	FL_BLOCKING();
+	fl__sys.yield();
 	return 0;
 }
 
@@ -35,6 +72,19 @@ SEAM_FN fl_executor *pool_of(const fl_executor_config *config)
 SEAM_FN fl_executor *pool_with(unsigned workers)
 {
 	return pool_of(&(fl_executor_config){.workers = workers});
+}
+
+SEAM_FN fl_executor *bounded(unsigned workers, uint32_t backlog, fl_when_full when_full)
+{
+	return pool_of(&(fl_executor_config){.workers = workers, .backlog = backlog, .when_full = when_full});
+}
+
+SEAM_FN fl_executor_stats stats_of(fl_executor *e)
+{
+	fl_executor_stats stats;
+	memset(&stats, 0xff, sizeof stats);
+	FL_OK(fl_executor_get_stats(e, &stats));
+	return stats;
 }
 
 /* A case with an executor `e` of that many workers. */

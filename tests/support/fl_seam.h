@@ -154,6 +154,20 @@ SEAM_FN unsigned seam_heal(void)
 	return left;
 }
 
+/* The expression has that value although its first allocation fails; or its first start of a thread. */
+#define SEAM_NO_MEMORY(expr, expected)                                                                                 \
+	do {                                                                                                           \
+		seam_fail_allocs(0, 1);                                                                                \
+		FL_RC(expr, expected);                                                                                 \
+		FL_OK(seam_heal());                                                                                    \
+	} while (0)
+#define SEAM_NO_THREAD(expr, expected)                                                                                 \
+	do {                                                                                                           \
+		seam_fail_threads(0, 1);                                                                               \
+		FL_RC(expr, expected);                                                                                 \
+		FL_OK(seam_heal());                                                                                    \
+	} while (0)
+
 SEAM_FN long seam_live_allocs(void)
 {
 	return __atomic_load_n(&seam_live, __ATOMIC_RELAXED);

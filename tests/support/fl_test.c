@@ -239,6 +239,36 @@ void fl_test_future_ends(fl_future *f, int error, const char *message)
 	fl_test_future_ended(f, error, message);
 }
 
+int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_submit(e, type, arg, &f));
+	FL_OK(fl_future_wait(f));
+	const int error = fl_future_error(f);
+	if (result)
+		FL_RC(fl_future_get(f, result, type->result_size), error ? FL_ETASK : 0);
+	return error;
+}
+
+void fl_test_futures_free(fl_future **f, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fl_future_free(f[i]);
+}
+
+void fl_test_futures_end(fl_future **f, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		FL_OK(fl_future_wait(f[i]));
+	fl_test_futures_free(f, n);
+}
+
+void fl_test_number(int *numbers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		numbers[i] = (int)i;
+}
+
 void fl_test_hold_until(fl_event *open)
 {
 	while (!fl_event_is_set(open))

@@ -198,11 +198,27 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 /* The result, an int, of a future that ends, or has ended, well. */
 int fl_test_result(fl_future *f);
 
+/* The future's state is that one: FL_STATE_IS(f, FL_PENDING). */
+#define FL_STATE_IS(f, state) assert_int_equal(fl_future_get_state(f), state)
+
 /* The future has ended, with that error and that message; NULL: any. */
 void fl_test_future_ended(fl_future *f, int error, const char *message);
 
 /* The same after a wait. */
 void fl_test_future_ends(fl_future *f, int error, const char *message);
+
+/*
+ * Runs a task of that type, and returns its error. 0: it has succeeded, and `result` has its result.
+ * `result` may be NULL.
+ */
+int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result);
+
+/* Frees the futures; the second function waits for each of them before. */
+void fl_test_futures_free(fl_future **f, size_t n);
+void fl_test_futures_end(fl_future **f, size_t n);
+
+/* Sets the numbers to 0, 1, 2, ... */
+void fl_test_number(int *numbers, size_t n);
 
 /* Leaves the case as skipped: the runner counts it, and shows why. */
 #define FL_SKIP(reason)                                                                                                \

@@ -38,7 +38,7 @@ POOL_TEST(backlog_keeps_the_order_of_submission, 1)
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&ran), MANY);
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, order)
 		assert_int_equal(order[i], i);
 }
 
@@ -66,19 +66,18 @@ FL_TEST(backlog_closed_with_a_list)
 }
 
 /* Cancelled tasks are skipped, wherever they are; the others keep their order. */
-FL_TEST(backlog_of_cancelled_tasks)
+POOL_TEST(backlog_of_cancelled_tasks, 1)
 {
 	static fl_future *f[MANY];
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	begin();
 	struct held held = hold_worker(e);
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, f)
 		FL_OK(backlog_note_submit(e, i, &f[i]));
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, f)
 		if (i % 3 != 0)
 			FL_OK(fl_future_cancel(f[i]));
 	assert_int_equal(LOOK(&dropped), MANY - (MANY + 2) / 3);
-	for (int i = 0; i < MANY; i++) {
+	FL_EACH (i, f) {
 		fl_future_free(f[i]);
 		/* Searches the list in the meantime. */
 		FL_OK(backlog_note_submit(e, MANY + i, NULL));
@@ -98,20 +97,14 @@ FL_TEST(backlog_of_cancelled_tasks)
 /* A task that runs others by waiting for them: these do not stay in the backlog for ever. */
 static unsigned most;
 
-FL_TASK(backlog_leaf, unsigned, unsigned)
-{
-	*result = *arg;
-	return 0;
-}
-
 FL_TASK(backlog_root, fl_executor *, void)
 {
 	unsigned freed = 0;
 	static const void *seen[4 * RING];
-	for (unsigned i = 0, got; i < 8 * RING; i++) {
+	for (int i = 0; i < 8 * RING; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(backlog_leaf_submit(*arg, i, &f));
-		FL_CHECK(backlog_leaf_get(f, &got) == 0 && got == i);
+		FL_OK(pool_double_submit(*arg, i, &f));
+		FL_CHECK(fl_test_result(f) == 2 * i);
 		/* Its memory is reused, except for a bounded number of blocks. */
 		const size_t place = ((uintptr_t)f / 64) % (4 * RING);
 		freed += seen[place] == f;
@@ -123,8 +116,6 @@ FL_TASK(backlog_root, fl_executor *, void)
 
 POOL_TEST(backlog_of_tasks_that_were_helped, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(backlog_root_submit(e, e, &f));
-	FL_OK(backlog_root_get(f));
+	FL_OK(fl_test_run_task(e, &backlog_root, &e, NULL));
 	FL_IN_RANGE(LOOK(&most), 1, 4 * RING);
 }

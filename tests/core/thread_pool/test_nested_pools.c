@@ -34,10 +34,10 @@ FL_TASK_STATIC(here, struct pools *, int)
 FL_TEST(nested_pools_wait_for_each_other)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
-	struct pools pools = {e, other};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(here_submit(e, &pools, &f));
-	assert_int_equal(fl_test_result(f), 1);
+	struct pools pools = {e, other}, *arg = &pools;
+	int result = 0;
+	FL_OK(fl_test_run_task(e, &here, &arg, &result));
+	assert_int_equal(result, 1);
 }
 
 /* Many at once: each of them blocks a worker of both; so they need as many stacks. */
@@ -47,12 +47,11 @@ FL_TEST(nested_pools_many)
 	FL_SCOPED(fl_executor) *e = pool_with(2), *other = pool_with(2);
 	struct pools pools = {e, other};
 	fl_future *f[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, f)
 		FL_OK(here_submit(e, &pools, &f[i]));
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, f)
 		assert_int_equal(fl_test_result(f[i]), 1);
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_free(f, N);
 }
 
 /*
@@ -147,25 +146,20 @@ static int join_thread(struct wait *w)
 	return rc == 0 ? result : rc;
 }
 
-FL_TASK_STATIC(wait_there, struct wait *, void)
-{
-	return fl_event_wait(&(*arg)->event);
-}
-
 static int join_executor(struct wait *w)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	int rc = fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1});
 	if (rc == 0)
-		rc = wait_there_submit(e, w, &f);
+		rc = pool_await_submit(e, &w->event, &f);
 	return rc == 0 ? fl_executor_join(e) : rc;
 }
 
 static int join_group(struct wait *w)
 {
 	fl_group g = FL_GROUP_INIT(w->other);
-	int rc = wait_there_group_submit(&g, w);
+	int rc = pool_await_group_submit(&g, &w->event);
 	return rc == 0 ? fl_group_join(&g) : rc;
 }
 
@@ -223,36 +217,25 @@ static const struct way ways[] = {
     {"a loop", run_loop, set_promise},
 };
 
-static void wait_in_every_way(unsigned workers)
-{
-	FL_NEEDS(FL_TEST_PROCESSES); /* a loop and a process are among them */
-	FL_EACH (i, ways) {
-		print_message("# %s\n", ways[i].name);
-		FL_SCOPED(fl_executor) *e = pool_with(workers), *other = pool_with(1);
-		FL_SCOPED(fl_future) *f = NULL;
-		struct wait w = {.e = e, .other = other, .way = &ways[i]};
-		FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
-		FL_OK(fl_queue_create(&w.queue, sizeof(int), NULL));
-		FL_OK(pipe2(w.ends, O_CLOEXEC));
-		FL_OK(wait_nested_submit(e, &w, &f));
-		FL_OK(fl_future_get(f, NULL, 0));
-		if (ways[i].act != close_end)
-			close_end(&w);
-		FL_OK(close(w.ends[0]));
-		fl_queue_free(w.queue);
-		fl_promise_free(w.promise);
-		fl_future_free(w.answer);
-	}
-}
-
 FL_TEST(nested_wait_in_every_way)
 {
-	wait_in_every_way(1);
-}
-
-FL_TEST(nested_wait_in_every_way_of_several_workers)
-{
-	wait_in_every_way(3);
+	FL_NEEDS(FL_TEST_PROCESSES); /* a loop and a process are among them */
+	for (unsigned workers = 1; workers <= 3; workers += 2)
+		FL_EACH (i, ways) {
+			print_message("# %s, %u\n", ways[i].name, workers);
+			FL_SCOPED(fl_executor) *e = pool_with(workers), *other = pool_with(1);
+			struct wait w = {.e = e, .other = other, .way = &ways[i]}, *arg = &w;
+			FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
+			FL_OK(fl_queue_create(&w.queue, sizeof(int), NULL));
+			FL_OK(pipe2(w.ends, O_CLOEXEC));
+			FL_OK(fl_test_run_task(e, &wait_nested, &arg, NULL));
+			if (ways[i].act != close_end)
+				close_end(&w);
+			FL_OK(close(w.ends[0]));
+			fl_queue_free(w.queue);
+			fl_promise_free(w.promise);
+			fl_future_free(w.answer);
+		}
 }
 
 /* Nothing of an executor's own. */
@@ -274,12 +257,11 @@ POOL_TEST(nested_wait_for_a_task_that_runs, 2)
 	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
 	struct held held = hold_worker(e);
 	struct own own = {.held = held.f};
-	fl_executor_stats stats;
 	FL_OK(wait_for_own_submit(e, &own, &f));
 	FL_OK(fl_event_wait(&own.waits));
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	FL_OK(one_submit(e, &more));
-	FL_OK(fl_executor_get_stats(e, &stats));
+	const fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.blocked, 0);
 	assert_int_equal(stats.threads, 2);
 	let_go(&held);
@@ -290,13 +272,11 @@ POOL_TEST(nested_wait_for_a_task_that_runs, 2)
 /* Calls that do not wait need no other worker. */
 FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
 {
-	fl_executor_stats stats;
 	fl_future *all[] = {(*arg)->answer};
 	FL_RC(fl_future_wait_until((*arg)->answer, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
 	FL_OK(fl_executor_try_join((*arg)->other));
-	int rc = fl_executor_get_stats((*arg)->e, &stats);
-	return rc == 0 && stats.threads != 1 ? -ERANGE : rc;
+	return stats_of((*arg)->e).threads == 1 ? 0 : -ERANGE;
 }
 
 FL_TEST(nested_wait_for_no_time)

@@ -5,27 +5,7 @@
  */
 #include "fl_pool.h"
 
-static unsigned drops, runs;
-static uint64_t drop_thread;
-
-static void count_drop(void *arg)
-{
-	SET(&drop_thread, fl_thread_current_id());
-	COUNT(&drops);
-}
-
-FL_TASK(end_count, int, int, .drop_arg = count_drop)
-{
-	COUNT(&runs);
-	*result = *arg;
-	return 0;
-}
-
-static void begin_counts(void)
-{
-	SET(&drops, 0);
-	SET(&runs, 0);
-}
+static unsigned joins;
 
 static fl_executor *executor_of(int kind)
 {
@@ -36,17 +16,17 @@ static void join_in_callback(fl_future *f, void *arg)
 {
 	FL_RC(fl_executor_join(arg), -EDEADLK);
 	FL_RC(fl_executor_try_join(arg), -EDEADLK);
-	COUNT(&runs);
+	COUNT(&joins);
 }
 
 POOL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock, 1)
 {
-	begin_counts();
+	SET(&joins, 0);
 	struct held held = hold_worker(e);
 	FL_OK(fl_future_on_end(held.f, join_in_callback, e));
 	let_go(&held);
-	FL_WAIT_FOR(LOOK(&runs) == 1);
-	FL_OK(end_count_submit(e, 1, NULL)); /* it was not even closed */
+	FL_WAIT_FOR(LOOK(&joins) == 1);
+	FL_OK(pool_double_submit(e, 1, NULL)); /* it was not even closed */
 }
 
 /* ... and on the canceller, while the task has not ended. */
@@ -55,15 +35,15 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 	for (int all = 0; all <= 1; all++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
-		begin_counts();
+		SET(&joins, 0);
 		struct held held = hold_worker(e);
-		FL_OK(end_count_submit(e, 1, &f));
+		FL_OK(pool_double_submit(e, 1, &f));
 		FL_OK(fl_future_on_end(f, join_in_callback, e));
 		if (all)
 			assert_int_equal(fl_executor_cancel(e), 1);
 		else
 			FL_OK(fl_future_cancel(f));
-		assert_int_equal(LOOK(&runs), 1);
+		assert_int_equal(LOOK(&joins), 1);
 		let_go(&held);
 	}
 }
@@ -77,7 +57,7 @@ FL_TEST(pool_join_that_is_given_up_has_closed)
 			FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
 		else
 			FL_RC(fl_executor_join_until(e, FL_FOREVER, fl_test_requested), -ECANCELED);
-		FL_RC(end_count_submit(e, 1, NULL), -EPIPE);
+		FL_RC(pool_double_submit(e, 1, NULL), -EPIPE);
 		let_go(&held);
 	}
 }
@@ -87,9 +67,7 @@ FL_TASK(end_uses_another, fl_executor *, int)
 {
 	fl_executor *mine = fl_executor_current();
 	FL_CHECK(mine && mine != *arg);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(end_count_submit(*arg, 5, &f));
-	FL_OK(end_count_get(f, result));
+	FL_OK(fl_test_run_task(*arg, &pool_double, &(int){5}, result));
 	FL_OK(fl_executor_join(*arg));
 	fl_executor_free(*arg);
 	FL_CHECK(fl_executor_current() == mine);
@@ -101,9 +79,10 @@ FL_TEST(pool_join_from_a_task_of_another_executor)
 	for (int outer = 0; outer <= 1; outer++)
 		for (int inner = 0; inner <= 1; inner++) {
 			FL_SCOPED(fl_executor) *e = executor_of(outer);
-			FL_SCOPED(fl_future) *f = NULL;
-			FL_OK(end_uses_another_submit(e, executor_of(inner), &f));
-			assert_int_equal(fl_test_result(f), 5);
+			fl_executor *other = executor_of(inner);
+			int result = 0;
+			FL_OK(fl_test_run_task(e, &end_uses_another, &other, &result));
+			assert_int_equal(result, 10);
 		}
 	assert_null(fl_executor_current());
 }
@@ -115,12 +94,8 @@ FL_TEST(pool_detach_without_a_thread_changes_nothing)
 		FL_SCOPED(fl_future) *f = NULL;
 		struct gate gate = {0};
 		fl_event_set(&gate.open);
-		seam_fail_threads(0, 1);
-		FL_RC(fl_executor_detach(all[i]), -EAGAIN);
-		(void)seam_heal();
-		seam_fail_allocs(0, 1);
-		FL_RC(fl_executor_detach(all[i]), -ENOMEM);
-		(void)seam_heal();
+		SEAM_NO_THREAD(fl_executor_detach(all[i]), -EAGAIN);
+		SEAM_NO_MEMORY(fl_executor_detach(all[i]), -ENOMEM);
 		FL_OK(hold_submit(all[i], &gate, &f)); /* it is not closed */
 		FL_OK(fl_executor_detach(all[i]));
 		FL_OK(fl_future_wait(f));

@@ -3,39 +3,6 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-static unsigned drops;
-
-static void count_drop(void *arg)
-{
-	COUNT(&drops);
-}
-
-FL_TASK_STATIC(end_count, int, int, .drop_arg = count_drop)
-{
-	*result = *arg;
-	return 0;
-}
-
-static void make_in_child(void *arg)
-{
-	fl_executor *e = pool_of(NULL);
-	fl_future *f = NULL;
-	int n = 0;
-	FL_OK(end_count_submit(e, 7, &f));
-	FL_CHECK(end_count_get(f, &n) == 0 && n == 7);
-	fl_future_free(f);
-	fl_executor_free(e);
-}
-
-FL_TEST(pool_fork_may_make_its_own)
-{
-	/*
-	 * All threads of earlier cases are joined: TSan allows no new ones after a fork beside
-	 * threads.
-	 */
-	FL_OK(fl_test_child(make_in_child, NULL, NULL, 0));
-}
-
 /* What a child that returned would run once more. */
 static unsigned others;
 
@@ -100,10 +67,8 @@ FL_TASK_STATIC(join_that_forks, struct stolen *, void)
 
 POOL_TEST(pool_fork_in_a_call_that_was_stolen, 2)
 {
-	struct stolen stolen = {.result = 0};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(join_that_forks_submit(e, &stolen, &f));
-	FL_OK(fl_future_get(f, NULL, 0));
+	struct stolen stolen = {.result = 0}, *arg = &stolen;
+	FL_OK(fl_test_run_task(e, &join_that_forks, &arg, NULL));
 	assert_int_equal(stolen.result, SIGABRT);
 }
 
@@ -136,7 +101,7 @@ FL_TASK_STATIC(fork_at_first, int *, void)
 FL_TEST(pool_fork_in_an_initializer)
 {
 	int result = 0, *arg = &result;
-	fl_executor *e =
+	FL_SCOPED(fl_executor) *e =
 	    pool_of(&(fl_executor_config){.workers = 1, .initialize = &fork_at_first, .initialize_arg = &arg});
 	SET(&others, 0);
 	for (int i = 0; i < 5; i++)
@@ -144,5 +109,4 @@ FL_TEST(pool_fork_in_an_initializer)
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(result, SIGABRT);
 	assert_int_equal(LOOK(&others), 5);
-	fl_executor_free(e);
 }

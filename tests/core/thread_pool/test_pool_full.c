@@ -17,56 +17,68 @@ FL_TASK(full_count, int, int, .drop_arg = count_drop)
 	return 0;
 }
 
-static fl_executor *bounded(unsigned workers, uint32_t backlog, fl_when_full when_full)
+static const fl_submit_config at_once = {.backlog_deadline = FL_NO_WAIT};
+
+static fl_executor *counting(unsigned workers, uint32_t backlog, fl_when_full when_full)
 {
-	fl_executor *e = NULL;
 	SET(&drops, 0);
 	SET(&runs, 0);
-	FL_OK(fl_thread_executor_create(
-	    &e, &(fl_executor_config){.workers = workers, .backlog = backlog, .when_full = when_full}));
-	return e;
+	return bounded(workers, backlog, when_full);
 }
 
-FL_TEST(full_create_refuses_what_is_no_bound)
+/* A case whose executor `e` waits for space: its worker is held, and `bound` tasks are in its backlog. */
+#define FULL_TEST(name, bound)                                                                                         \
+	static void name##_in(fl_executor *e, struct held *held);                                                      \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = counting(1, bound, FL_FULL_WAIT);                                          \
+		struct held held = hold_worker(e);                                                                     \
+		for (int i = 0; i < (bound); i++)                                                                      \
+			FL_OK(full_count_submit(e, 0, NULL));                                                          \
+		name##_in(e, &held);                                                                                   \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e, struct held *held)
+
+/* The tasks that have run when the executor has ended. */
+static unsigned ran_in_the_end(fl_executor *e)
 {
-	fl_executor *e = NULL;
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX + 1}), -EINVAL);
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = UINT32_MAX - 1}), -EINVAL);
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.when_full = (fl_when_full)3}), -EINVAL);
-	assert_null(e);
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX}));
+	FL_OK(fl_executor_join(e));
+	return LOOK(&runs);
+}
+
+FL_TEST(full_at_the_largest_bound)
+{
+	FL_SCOPED(fl_executor) *e = counting(1, FL_BACKLOG_MAX, FL_FULL_WAIT);
 	FL_OK(full_count_submit(e, 1, NULL));
-	fl_executor_free(e);
 }
 
 FL_TEST(full_refuses)
 {
-	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_REFUSE);
+	FL_SCOPED(fl_executor) *e = counting(1, 2, FL_FULL_REFUSE);
 	struct held held = hold_worker(e);
 	fl_future *f = held.f;
 	FL_OK(full_count_submit(e, 1, NULL));
 	FL_OK(full_count_submit(e, 2, NULL));
-	FL_RC(fl_submit(e, &full_count, &(int){3}, &f), -ENOBUFS);
+	FL_RC(full_count_submit(e, 3, &f), -ENOBUFS);
 	assert_ptr_equal(f, held.f);       /* untouched */
 	assert_int_equal(LOOK(&drops), 0); /* the argument is still the caller's */
 	let_go(&held);
 	FL_WAIT_FOR(LOOK(&runs) == 2);
 	FL_OK(full_count_submit(e, 3, NULL));
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&runs), 3);
+	assert_int_equal(ran_in_the_end(e), 3);
 	assert_int_equal(LOOK(&drops), 3);
-	FL_RC(fl_submit(e, &full_count, &(int){4}, NULL), -EPIPE);
+	FL_RC(full_count_submit(e, 4, NULL), -EPIPE);
 }
 
 FL_TEST(full_refuses_with_epipe_when_closed)
 {
-	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	FL_SCOPED(fl_executor) *e = counting(1, 1, FL_FULL_REFUSE);
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
-	FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -ENOBUFS);
+	FL_RC(full_count_submit(e, 2, NULL), -ENOBUFS);
 	fl_executor_close(e);
 	for (int i = 0; i < 5; i++)
-		FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -EPIPE);
+		FL_RC(full_count_submit(e, 2, NULL), -EPIPE);
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&drops), 1);
@@ -80,14 +92,14 @@ FL_TASK_STATIC(thread_of, void, uint64_t)
 
 FL_TEST(full_runs_the_task_on_the_submitter)
 {
-	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_RUN);
+	FL_SCOPED(fl_executor) *e = counting(1, 1, FL_FULL_RUN);
 	FL_SCOPED(fl_future) *first = NULL, *second = NULL;
 	struct held held = hold_worker(e);
 	uint64_t thread;
 	FL_OK(thread_of_submit(e, &first));
-	assert_int_equal(fl_future_get_state(first), FL_PENDING);
+	FL_STATE_IS(first, FL_PENDING);
 	FL_OK(thread_of_submit(e, &second));
-	assert_int_equal(fl_future_get_state(second), FL_DONE);
+	FL_STATE_IS(second, FL_DONE);
 	FL_OK(thread_of_get(second, &thread));
 	assert_true(thread == fl_thread_current_id());
 	FL_OK(full_count_submit(e, 1, NULL));
@@ -99,14 +111,13 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 	held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
 	fl_executor_close(e);
-	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EPIPE); /* and does not run it */
+	FL_RC(full_count_submit(e, 1, NULL), -EPIPE); /* and does not run it */
 	assert_int_equal(LOOK(&runs), 1);
 	let_go(&held);
 }
 
 struct submitter {
 	fl_executor *e;
-	int64_t backlog_deadline;
 	fl_cancel_token *cancel;
 	fl_future *f;
 	int rc;
@@ -115,23 +126,8 @@ struct submitter {
 static int submit_one(void *arg)
 {
 	struct submitter *s = arg;
-	s->rc = fl_submit_with(s->e, &full_count, &(int){7}, &s->f,
-	                       &(fl_submit_config){.backlog_deadline = s->backlog_deadline, .cancel = s->cancel});
+	s->rc = full_count_submit_with(s->e, 7, &s->f, &(fl_submit_config){.cancel = s->cancel});
 	return 0;
-}
-
-/* A pool: its worker is held, and its backlog is full. */
-struct full {
-	fl_executor *e;
-	struct held held;
-};
-
-static void fill(struct full *full, uint32_t bound)
-{
-	full->e = bounded(1, bound, FL_FULL_WAIT);
-	full->held = hold_worker(full->e);
-	for (uint32_t i = 0; i < bound; i++)
-		FL_OK(full_count_submit(full->e, 0, NULL));
 }
 
 static fl_thread start_submitter(struct submitter *s)
@@ -143,107 +139,82 @@ static fl_thread start_submitter(struct submitter *s)
 	return t;
 }
 
-FL_TEST(full_waits_for_room)
+FULL_TEST(full_waits_for_room, 3)
 {
-	struct full full = {0};
-	fill(&full, 3);
-	struct submitter s = {.e = full.e, .rc = 1};
+	struct submitter s = {.e = e, .rc = 1};
 	fl_thread t = start_submitter(&s);
 	assert_int_equal(LOOK(&runs), 0);
-	let_go(&full.held);
+	let_go(held);
 	fl_test_end(&t);
 	FL_OK(s.rc);
 	assert_int_equal(fl_test_result(s.f), 7);
 	fl_future_free(s.f);
-	fl_executor_free(full.e);
-	assert_int_equal(LOOK(&runs), 4);
+	assert_int_equal(ran_in_the_end(e), 4);
 }
 
-FL_TEST(full_wait_gives_up_at_its_deadline)
+FULL_TEST(full_wait_gives_up_at_its_deadline, 1)
 {
-	struct full full = {0};
-	fill(&full, 1);
+	const fl_submit_config soon = {.backlog_deadline = fl_after(FL_MS(1))};
 	fl_future *f = NULL;
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
-	      -ETIMEDOUT);
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f,
-	                     &(fl_submit_config){.backlog_deadline = fl_after(FL_MS(1))}),
-	      -ETIMEDOUT);
+	FL_RC(full_count_submit_with(e, 1, &f, &at_once), -ETIMEDOUT);
+	FL_RC(full_count_submit_with(e, 1, &f, &soon), -ETIMEDOUT);
 	assert_null(f);
 	assert_int_equal(LOOK(&drops), 0);
-	let_go(&full.held);
+	let_go(held);
 	FL_WAIT_FOR(LOOK(&runs) == 1);
-	FL_OK(fl_submit_with(full.e, &full_count, &(int){1}, NULL,
-	                     &(fl_submit_config){.backlog_deadline = FL_NO_WAIT})); /* there is room */
-	fl_executor_free(full.e);
-	assert_int_equal(LOOK(&runs), 2);
+	FL_OK(full_count_submit_with(e, 1, NULL, &at_once)); /* there is room */
+	assert_int_equal(ran_in_the_end(e), 2);
 }
 
-FL_TEST(full_group_submit_tries_or_waits_for_a_time)
+FULL_TEST(full_group_submit_tries_or_waits_for_a_time, 1)
 {
-	struct full full = {0};
-	fill(&full, 1);
-	{
-		FL_SCOPED(fl_group) g = FL_GROUP_INIT(full.e);
-		int results[2] = {0, 0};
-		FL_RC(fl_group_submit_with(&g, &full_count, &(int){5}, &results[0],
-		                           &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
-		      -ETIMEDOUT);
-		FL_RC(full_count_group_submit_with(&g, 5, &results[0],
-		                                   &(fl_submit_config){.backlog_deadline = fl_after(FL_MS(1))}),
-		      -ETIMEDOUT); /* fl_group_submit_with */
-		assert_int_equal(fl_group_count(&g), 0);
-		assert_int_equal(LOOK(&drops), 0);
-		let_go(&full.held);
-		FL_WAIT_FOR(LOOK(&runs) == 1);
-		/* There is space. */
-		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
-		                           &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}));
-		FL_OK(fl_group_join(&g));
-		assert_int_equal(results[0], 0);
-		assert_int_equal(results[1], 6);
-	}
-	fl_executor_free(full.e);
-	assert_int_equal(LOOK(&runs), 2);
+	const fl_submit_config soon = {.backlog_deadline = fl_after(FL_MS(1))};
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int results[2] = {0, 0};
+	FL_RC(fl_group_submit_with(&g, &full_count, &(int){5}, &results[0], &at_once), -ETIMEDOUT);
+	FL_RC(full_count_group_submit_with(&g, 5, &results[0], &soon), -ETIMEDOUT);
+	assert_int_equal(fl_group_count(&g), 0);
+	assert_int_equal(LOOK(&drops), 0);
+	let_go(held);
+	FL_WAIT_FOR(LOOK(&runs) == 1);
+	FL_OK(full_count_group_submit_with(&g, 6, &results[1], &at_once)); /* there is space */
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(results[0], 0);
+	assert_int_equal(results[1], 6);
+	assert_int_equal(ran_in_the_end(e), 2);
 }
 
-FL_TEST(full_wait_observes_its_token_and_scope)
+FULL_TEST(full_wait_observes_its_token_and_scope, 1)
 {
-	struct full full = {0};
-	fill(&full, 1);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	struct submitter s = {.e = full.e, .cancel = &token};
+	struct submitter s = {.e = e, .cancel = &token};
 	fl_thread t = start_submitter(&s);
 	fl_cancel_token_request(&token);
 	fl_test_end(&t);
 	FL_RC(s.rc, -ECANCELED);
-	fl_cancel_token *outer = fl_cancel_scope_set(&token);
-	FL_RC(fl_submit(full.e, &full_count, &(int){1}, NULL), -ECANCELED);
-	(void)fl_cancel_scope_set(outer);
+	{
+		FL_CANCEL_SCOPE(&token);
+		FL_RC(full_count_submit(e, 1, NULL), -ECANCELED);
+	}
 	assert_int_equal(LOOK(&drops), 0);
-	let_go(&full.held);
-	fl_executor_free(full.e);
-	assert_int_equal(LOOK(&runs), 1);
+	let_go(held);
+	assert_int_equal(ran_in_the_end(e), 1);
 }
 
-FL_TEST(full_wait_ends_when_the_executor_is_closed)
+FULL_TEST(full_wait_ends_when_the_executor_is_closed, 2)
 {
-	struct full full = {0};
-	fill(&full, 2);
-	struct submitter s[3] = {{.e = full.e}, {.e = full.e}, {.e = full.e}};
+	struct submitter s[3] = {{.e = e}, {.e = e}, {.e = e}};
 	fl_thread t[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, s)
 		t[i] = start_submitter(&s[i]);
-	fl_executor_close(full.e);
-	for (int i = 0; i < 3; i++) {
+	fl_executor_close(e);
+	FL_EACH (i, s) {
 		fl_test_end(&t[i]);
 		FL_RC(s[i].rc, -EPIPE);
 	}
-	let_go(&full.held);
-	FL_OK(fl_executor_join(full.e));
-	assert_int_equal(LOOK(&runs), 2); /* what was queued still ran */
+	let_go(held);
+	assert_int_equal(ran_in_the_end(e), 2); /* what was queued still ran */
 	assert_int_equal(LOOK(&drops), 2);
-	fl_executor_free(full.e);
 }
 
 static fl_event broken_entered, broken_open;
@@ -257,11 +228,10 @@ FL_TASK_STATIC(fail_when_told, void, void)
 
 FL_TEST(full_wait_ends_when_the_executor_is_broken)
 {
-	fl_executor *e = NULL;
 	fl_event_init(&broken_entered);
 	fl_event_init(&broken_open);
-	FL_OK(fl_thread_executor_create(
-	    &e, &(fl_executor_config){.workers = 1, .backlog = 1, .initialize = &fail_when_told}));
+	FL_SCOPED(fl_executor) *e =
+	    pool_of(&(fl_executor_config){.workers = 1, .backlog = 1, .initialize = &fail_when_told});
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(full_count_submit(e, 1, &f));
 	FL_OK(fl_event_wait(&broken_entered));
@@ -271,7 +241,6 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	fl_test_end(&t);
 	FL_RC(s.rc, -ENOTRECOVERABLE);
 	fl_test_future_ends(f, -ENOTRECOVERABLE, NULL);
-	fl_executor_free(e);
 }
 
 /* From a task of the same executor. */
@@ -306,16 +275,15 @@ FL_TASK_STATIC(submit_next, struct nest *, void)
 FL_TEST(full_submits_of_a_worker_run_at_once_and_nest_so_deep_only)
 {
 	struct nest nest = {.left = 10000};
-	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
+	FL_SCOPED(fl_executor) *e = counting(1, 1, FL_FULL_WAIT);
 	FL_OK(submit_next_submit(e, &nest, NULL));
 	/* After the first was taken; the backlog is full. */
 	FL_OK(full_count_submit(e, 1, NULL));
 	fl_event_set(&nest.filled);
 	/* A closed executor would refuse the rest of the chain. */
 	FL_WAIT_FOR(LOOK(&nest.ran) == 10001);
-	FL_OK(fl_executor_join(e));
+	assert_int_equal(ran_in_the_end(e), 1);
 	assert_int_equal(nest.deepest, 65);
-	assert_int_equal(LOOK(&runs), 1);
 }
 
 struct spread {
@@ -341,22 +309,18 @@ FL_TASK_STATIC(spread_out, struct spread *, void)
 FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 {
 	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
-	for (int i = 0; i < 2; i++) {
-		FL_SCOPED(fl_executor) *e = bounded(1, 2, all[i]);
-		FL_SCOPED(fl_future) *f = NULL;
-		struct spread s = {.e = e, .n = 100};
-		FL_OK(spread_out_submit(e, &s, &f));
-		fl_test_future_ends(f, 0, NULL);
+	FL_EACH (i, all) {
+		FL_SCOPED(fl_executor) *e = counting(1, 2, all[i]);
+		struct spread s = {.e = e, .n = 100}, *arg = &s;
+		FL_OK(fl_test_run_task(e, &spread_out, &arg, NULL));
 		assert_true(s.ended);
-		FL_OK(fl_executor_join(e));
-		assert_int_equal(LOOK(&runs), 101);
+		assert_int_equal(ran_in_the_end(e), 101);
 	}
 }
 
 /* Its result: how many of the tasks that it submitted have run. */
 FL_TASK_STATIC(try_to_spread, fl_executor *, int)
 {
-	const fl_submit_config at_once = {.backlog_deadline = FL_NO_WAIT};
 	if (full_count_submit_with(*arg, 1, NULL, &at_once) != 0) /* there is room */
 		return -EFAULT;
 	const int rc = full_count_submit_with(*arg, 1, NULL, &at_once);
@@ -366,12 +330,11 @@ FL_TASK_STATIC(try_to_spread, fl_executor *, int)
 
 FL_TEST(full_submit_without_a_wait_is_not_run_by_the_only_worker)
 {
-	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(try_to_spread_submit(e, e, &f));
-	assert_int_equal(fl_test_result(f), 0);
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&runs), 1);
+	FL_SCOPED(fl_executor) *e = counting(1, 1, FL_FULL_WAIT);
+	int had_run = -1;
+	FL_OK(fl_test_run_task(e, &try_to_spread, &e, &had_run));
+	assert_int_equal(had_run, 0);
+	assert_int_equal(ran_in_the_end(e), 1);
 }
 
 /* Calls that contain a submit. */
@@ -382,29 +345,38 @@ FL_TASK_STATIC(plus_one, int, int)
 	return 0;
 }
 
+static void expect_plus_one(const int *out, int n)
+{
+	for (int i = 0; i < n; i++)
+		assert_int_equal(out[i], i + 1);
+}
+
+/* The iteration gives 1, 2, ..., n. */
+static void expect_next(fl_imap *it, int n)
+{
+	for (int i = 1; i <= n; i++) {
+		int out = 0;
+		FL_OK(plus_one_imap_next(it, NULL, &out));
+		assert_int_equal(out, i);
+	}
+}
+
 static void map_in_three_ways(fl_executor *e)
 {
 	enum { N = 300 };
-	int in[N], out[N];
-	for (int i = 0; i < N; i++)
-		in[i] = i;
-	FL_OK(fl_map(e, &plus_one, in, N, out, &(fl_map_config){.chunk = 1}));
-	for (int i = 0; i < N; i++)
-		assert_int_equal(out[i], i + 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.chunk = 1, .window = 50}));
-	for (int i = 0; i < N; i++) {
-		FL_OK(fl_imap_next(it, NULL, &out[i]));
-		assert_int_equal(out[i], i + 1);
-	}
-	int sums[20];
-	fl_group g = FL_GROUP_INIT(e);
-	for (int i = 0; i < 20; i++)
-		FL_OK(fl_group_submit(&g, &plus_one, &in[i], &sums[i]));
+	int in[N], out[N];
+	fl_test_number(in, N);
+	FL_OK(plus_one_map(e, in, N, out, &(fl_map_config){.chunk = 1}));
+	expect_plus_one(out, N);
+	FL_OK(plus_one_imap(e, in, N, &it, &(fl_imap_config){.chunk = 1, .window = 50}));
+	expect_next(it, N);
+	memset(out, 0, sizeof out);
+	FL_EACH (i, out)
+		FL_OK(plus_one_group_submit(&g, in[i], &out[i]));
 	FL_OK(fl_group_join(&g));
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(sums[i], i + 1);
-	fl_group_destroy(&g);
+	expect_plus_one(out, N);
 }
 
 FL_TASK_STATIC(map_inside, void, void)
@@ -413,27 +385,33 @@ FL_TASK_STATIC(map_inside, void, void)
 	return 0;
 }
 
+/* Also with no backlog at all. */
 FL_TEST(full_maps_and_groups_go_through)
 {
-	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
-	for (int i = 0; i < 4; i++) {
-		FL_SCOPED(fl_executor) *e = bounded(1 + (unsigned)i / 2, 1, all[i % 2]);
-		FL_SCOPED(fl_future) *f = NULL;
-		map_in_three_ways(e);
-		FL_OK(map_inside_submit(e, &f));
-		fl_test_future_ends(f, 0, NULL);
-	}
+	static const uint32_t backlogs[] = {1, FL_BACKLOG_NONE};
+	static const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
+	FL_EACH (b, backlogs)
+		for (unsigned i = 0; i < 4; i++) {
+			print_message("backlog %u, %u\n", backlogs[b], i);
+			FL_SCOPED(fl_executor) *e = counting(1 + i / 2, backlogs[b], all[i % 2]);
+			map_in_three_ways(e);
+			FL_OK(fl_test_run_task(e, &map_inside, NULL, NULL));
+		}
 }
 
-FL_TEST(full_map_waits_for_room_until_its_deadline)
+FULL_TEST(full_map_waits_for_room_until_its_deadline, 1)
 {
-	struct full full = {0};
-	fill(&full, 1);
 	int in = 1, out = 0;
-	FL_RC(fl_map(full.e, &plus_one, &in, 1, &out, &(fl_map_config){.deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
+	const fl_map_config soon = {.deadline = fl_after(FL_MS(1))};
+	const fl_map_config shielded = {.cancel = FL_SHIELDED, .deadline = fl_after(FL_MS(1))};
+	FL_RC(plus_one_map(e, &in, 1, &out, &soon), -ETIMEDOUT);
+	{
+		FL_CANCEL_SCOPE(fl_test_requested);
+		FL_RC(plus_one_map(e, &in, 1, &out, &shielded), -ETIMEDOUT);
+		FL_RC(plus_one_map(e, &in, 1, &out, NULL), -ECANCELED);
+	}
 	assert_int_equal(out, 0);
-	let_go(&full.held);
-	fl_executor_free(full.e);
+	let_go(held);
 }
 
 /* It waits for room only when nothing is under way; then up to its deadline, and a try does not. */
@@ -443,22 +421,18 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_WAIT);
 	FL_SCOPED(fl_imap) *it = NULL, *late = NULL;
 	int in[N], out;
-	for (int i = 0; i < N; i++)
-		in[i] = i;
+	fl_test_number(in, N);
 	struct held held = hold_worker(e);
-	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = N}));
+	FL_OK(plus_one_imap(e, in, N, &it, &(fl_imap_config){.window = N}));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
-	const int rc = fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
+	const int rc = plus_one_imap(e, in, N, &late, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
 	/*
 	 * If the deadline passes before the thread asks for space, as after a long stop, the task
 	 * is made, and has ended.
 	 */
 	FL_RC(rc != 0 ? rc : fl_imap_next(late, NULL, &out), -ETIMEDOUT);
 	let_go(&held);
-	for (int i = 0; i < N; i++) {
-		FL_OK(fl_imap_next(it, NULL, &out));
-		assert_int_equal(out, i + 1);
-	}
+	expect_next(it, N);
 	FL_RC(fl_imap_next(it, NULL, &out), -ENODATA);
 }
 
@@ -467,7 +441,7 @@ FL_TEST(full_imap_without_room_waits_as_long_as_its_call)
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in[2] = {1, 2}, out;
-	FL_OK(fl_imap_create(&it, e, &plus_one, in, 2, &(fl_imap_config){.window = 1}));
+	FL_OK(plus_one_imap(e, in, 2, &it, &(fl_imap_config){.window = 1}));
 	FL_OK(fl_imap_next(it, NULL, &out));
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
@@ -485,12 +459,10 @@ FL_TEST(full_refuses_maps_too)
 	int in = 1, out = 0;
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
-	FL_RC(fl_map(e, &plus_one, &in, 1, &out, NULL), -ENOBUFS);
+	FL_RC(plus_one_map(e, &in, 1, &out, NULL), -ENOBUFS);
 	FL_RC(fl_imap_create(&it, e, &plus_one, &in, 1, NULL), -ENOBUFS);
-	fl_group g = FL_GROUP_INIT(e);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_RC(fl_group_submit(&g, &plus_one, &in, &out), -ENOBUFS);
-	FL_OK(fl_group_join(&g));
-	fl_group_destroy(&g);
 	let_go(&held);
 	assert_int_equal(out, 0);
 }
@@ -505,7 +477,7 @@ FL_TEST(full_then_goes_in_all_the_same)
 	FL_OK(full_count_submit(e, 1, NULL));
 	FL_OK(fl_future_then(first, e, &plus_one, &next));
 	FL_OK(fl_future_then(next, e, &plus_one, &last));
-	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
+	FL_RC(full_count_submit(e, 1, NULL), -ENOBUFS);
 	let_go(&held);
 	assert_int_equal(fl_test_result(last), 4);
 }
@@ -513,15 +485,15 @@ FL_TEST(full_then_goes_in_all_the_same)
 /* A fiber that waits for space lets the others of its thread run. */
 
 struct on_fiber {
-	struct full *full;
+	fl_executor *e;
+	struct held *held;
 	bool other_ran;
-	int rc;
 };
 
 static int submit_on_fiber(void *arg)
 {
 	struct on_fiber *on = arg;
-	on->rc = fl_submit(on->full->e, &full_count, &(int){1}, NULL);
+	FL_OK(full_count_submit(on->e, 1, NULL));
 	FL_CHECK(on->other_ran);
 	return 0;
 }
@@ -530,24 +502,20 @@ static int open_on_fiber(void *arg)
 {
 	struct on_fiber *on = arg;
 	on->other_ran = true;
-	fl_event_set(&on->full->held.gate->open);
+	fl_event_set(&on->held->gate->open);
 	return 0;
 }
 
-FL_TEST(full_wait_of_a_fiber_lets_others_run)
+FULL_TEST(full_wait_of_a_fiber_lets_others_run, 1)
 {
-	struct full full = {0};
-	fill(&full, 1);
-	struct on_fiber on = {.full = &full, .rc = 1};
+	struct on_fiber on = {.e = e, .held = held};
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *one = fl_test_fiber(s, submit_on_fiber, &on), *two = fl_test_fiber(s, open_on_fiber, &on);
 	fl_test_run(s);
 	fl_test_fiber_end(one);
 	fl_test_fiber_end(two);
 	fl__sched_destroy(s);
-	FL_OK(on.rc);
-	let_go(&full.held);
-	fl_executor_free(full.e);
+	let_go(held);
 }
 
 /*
@@ -556,14 +524,13 @@ FL_TEST(full_wait_of_a_fiber_lets_others_run)
  */
 FL_TEST(full_cancelled_tasks_hold_no_place)
 {
-	struct full full = {0};
-	full.e = bounded(1, 4, FL_FULL_WAIT);
-	full.held = hold_worker(full.e);
+	FL_SCOPED(fl_executor) *e = counting(1, 4, FL_FULL_WAIT);
+	struct held held = hold_worker(e);
 	long most = 0;
 	const long before = seam_live_allocs();
 	for (int i = 0; i < 20000; i++) {
 		fl_future *f = NULL;
-		FL_OK(fl_submit(full.e, &full_count, &i, &f));
+		FL_OK(full_count_submit(e, i, &f));
 		FL_OK(fl_future_cancel(f));
 		fl_future_free(f);
 		const long now = seam_live_allocs() - before;
@@ -572,32 +539,26 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	assert_true(most < 64); /* slabs of up to 256 blocks */
 	assert_int_equal(LOOK(&drops), 20000);
 	for (int i = 0; i < 4; i++)
-		FL_OK(fl_submit(full.e, &full_count, &i, NULL));
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.backlog_deadline = FL_NO_WAIT}),
-	      -ETIMEDOUT);
-	let_go(&full.held);
-	fl_executor_free(full.e);
-	assert_int_equal(LOOK(&runs), 4);
+		FL_OK(full_count_submit(e, i, NULL));
+	FL_RC(full_count_submit_with(e, 1, NULL, &at_once), -ETIMEDOUT);
+	let_go(&held);
+	assert_int_equal(ran_in_the_end(e), 4);
 }
 
 /* On an error nothing is kept, nor a permit. */
 FL_TEST(full_submit_without_memory_keeps_no_place)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
-	seam_fail_threads(0, 1);
-	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EAGAIN); /* no worker */
-	seam_heal();
+	SEAM_NO_THREAD(full_count_submit(e, 1, NULL), -EAGAIN); /* no worker */
 	struct held held = hold_worker(e);
 	fl_task_type large = full_count;
 	large.arg_size = 5000;
 	static const char zeros[5000];
 	for (int i = 0; i < 10; i++) {
-		seam_fail_allocs(0, 1);
-		FL_RC(fl_submit(e, &large, zeros, NULL), -ENOMEM);
-		seam_heal();
+		SEAM_NO_MEMORY(fl_submit(e, &large, zeros, NULL), -ENOMEM);
 	}
 	FL_OK(full_count_submit(e, 1, NULL));
-	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
+	FL_RC(full_count_submit(e, 1, NULL), -ENOBUFS);
 	let_go(&held);
 }
 
@@ -640,14 +601,13 @@ static struct produced produce(fl_executor *e, int64_t patience)
 		const long now = seam_live_allocs() - before;
 		p.most = now > p.most ? now : p.most;
 	}
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&runs), p.accepted);
+	assert_int_equal(ran_in_the_end(e), p.accepted);
 	return p;
 }
 
 static void stays_flat(fl_when_full when_full, int64_t patience, bool refuses)
 {
-	FL_SCOPED(fl_executor) *e = bounded(WORKERS, BOUND, when_full);
+	FL_SCOPED(fl_executor) *e = counting(WORKERS, BOUND, when_full);
 	const struct produced p = produce(e, patience);
 	assert_int_equal(p.accepted + p.refused, FAST);
 	/* Those that run, and the memory of a worker's start. */

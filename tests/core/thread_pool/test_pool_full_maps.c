@@ -11,23 +11,6 @@ FL_TASK(full_plus_one, int, int)
 	return 0;
 }
 
-static fl_executor *bounded(unsigned workers)
-{
-	return pool_of(&(fl_executor_config){.workers = workers, .backlog = 1});
-}
-
-/* An executor with a held worker and a full backlog of one. */
-struct full {
-	fl_executor *e;
-	struct held held;
-};
-
-static void fill(struct full *full)
-{
-	full->held = hold_worker(full->e);
-	FL_OK(full_plus_one_submit(full->e, 1, NULL));
-}
-
 /*
  * All workers but one are held. That one does the whole map, and takes a task that waits for the
  * map's caller; the caller in turn must wait for space for runners, none of which is needed any
@@ -46,9 +29,7 @@ static struct busy busy;
 /* So many wait for room, behind one task in the backlog. */
 static bool stand_in_line(unsigned n)
 {
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(busy.e, &stats));
-	return stats.pending == 1 && fl_test_queued(&busy.e->permits.free) == n;
+	return stats_of(busy.e).pending == 1 && fl_test_queued(&busy.e->permits.free) == n;
 }
 
 FL_TASK(full_plus_one_late, int, int)
@@ -71,35 +52,20 @@ static int submit_last(void *unused)
 
 FL_TEST(full_map_needs_no_room_for_what_is_done)
 {
-	FL_SCOPED(fl_executor) *e = bounded(WORKERS);
+	FL_SCOPED(fl_executor) *e = bounded(WORKERS, 1, FL_FULL_WAIT);
 	struct held held[WORKERS - 1];
-	int in[ELEMENTS] = {0, 1, 2, 3, 4, 5}, out[ELEMENTS] = {0};
+	int in[ELEMENTS], out[ELEMENTS] = {0};
 	fl_thread t;
+	fl_test_number(in, ELEMENTS);
 	busy = (struct busy){.e = e};
 	hold_workers(e, held, WORKERS - 1);
 	fl_test_go(&t, submit_last, NULL);
 	FL_OK(full_plus_one_late_map(e, in, ELEMENTS, out, &(fl_map_config){.chunk = 1}));
-	for (int i = 0; i < ELEMENTS; i++)
+	FL_EACH (i, out)
 		assert_int_equal(out[i], i + 1);
 	fl_event_set(&busy.last.open);
 	let_all_go(held, WORKERS - 1);
 	fl_test_end(&t);
-}
-
-FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
-{
-	struct full full = {.e = bounded(1)};
-	int in = 1, out = 0;
-	fill(&full);
-	{
-		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(full_plus_one_map(full.e, &in, 1, &out,
-		                        &(fl_map_config){.cancel = FL_SHIELDED, .deadline = fl_after(FL_MS(1))}),
-		      -ETIMEDOUT);
-		FL_RC(full_plus_one_map(full.e, &in, 1, &out, NULL), -ECANCELED);
-	}
-	let_go(&full.held);
-	fl_executor_free(full.e);
 }
 
 /*
@@ -107,7 +73,8 @@ FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
  * before all is full.
  */
 struct three {
-	struct full full;
+	fl_executor *e;
+	struct held held; /* while it is held, the backlog of one is full */
 	fl_imap *it;
 	fl_cancel_token stop;
 	int made;
@@ -125,20 +92,21 @@ static int make_three(void *state, void *arg)
 static void begin_three(struct three *t)
 {
 	int out;
-	*t = (struct three){.full.e = bounded(1), .stop = FL_CANCEL_TOKEN_INIT};
-	FL_OK(fl_imap_create(
-	    &t->it, t->full.e, &full_plus_one, NULL, 0,
+	*t = (struct three){.e = bounded(1, 1, FL_FULL_WAIT), .stop = FL_CANCEL_TOKEN_INIT};
+	FL_OK(full_plus_one_imap(
+	    t->e, NULL, 0, &t->it,
 	    &(fl_imap_config){.next = make_three, .state = t, .chunk = 2, .window = 2, .cancel = &t->stop}));
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_imap_next(t->it, NULL, &out));
-	fill(&t->full);
+	t->held = hold_worker(t->e);
+	FL_OK(full_plus_one_submit(t->e, 1, NULL));
 }
 
 static void end_three(struct three *t)
 {
-	let_go(&t->full.held);
+	let_go(&t->held);
 	fl_imap_free(t->it);
-	fl_executor_free(t->full.e);
+	fl_executor_free(t->e);
 	fl_cancel_token_destroy(&t->stop);
 }
 
@@ -154,7 +122,7 @@ FL_TEST(full_imap_waits_for_room_until_its_call_is_cancelled)
 		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED);
 		FL_RC(fl_imap_next_until(t.it, NULL, &out, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	}
-	fl_event_set(&t.full.held.gate->open);
+	fl_event_set(&t.held.gate->open);
 	FL_OK(fl_imap_next(t.it, NULL, &out)); /* nothing was lost */
 	assert_int_equal(out, 4);
 	FL_RC(fl_imap_next(t.it, NULL, &out), -ENODATA);

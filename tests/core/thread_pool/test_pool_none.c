@@ -5,8 +5,18 @@
 
 static fl_executor *none(unsigned workers, fl_when_full when_full)
 {
-	return pool_of(&(fl_executor_config){.workers = workers, .backlog = FL_BACKLOG_NONE, .when_full = when_full});
+	return bounded(workers, FL_BACKLOG_NONE, when_full);
 }
+
+/* A case with an executor `e` of that many workers, which refuses what would wait. */
+#define NONE_TEST(name, workers)                                                                                       \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = none(workers, FL_FULL_REFUSE);                                             \
+		name##_in(e);                                                                                          \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
 
 static unsigned runs;
 
@@ -32,9 +42,8 @@ static void expect_free(fl_executor *e, unsigned n)
 	let_all_go(held, n);
 }
 
-FL_TEST(none_refuses_what_would_wait)
+NONE_TEST(none_refuses_what_would_wait, 3)
 {
-	FL_SCOPED(fl_executor) *e = none(3, FL_FULL_REFUSE);
 	SET(&runs, 0);
 	expect_free(e, 3); /* workers are started for them */
 	expect_free(e, 3);
@@ -46,14 +55,10 @@ FL_TEST(none_refuses_what_would_wait)
 }
 
 /* After a wait for a task its worker is free. */
-FL_TEST(none_accepts_after_each_end)
+NONE_TEST(none_accepts_after_each_end, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
-	for (int i = 0; i < 2000; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(none_count_submit(e, &f));
-		FL_OK(fl_future_wait(f));
-	}
+	for (int i = 0; i < 2000; i++)
+		FL_OK(fl_test_run_task(e, &none_count, NULL, NULL));
 }
 
 struct submitter {
@@ -103,10 +108,8 @@ FL_TEST(none_runs_what_would_wait_on_the_submitter)
 		assert_true(thread == fl_thread_current_id());
 	}
 	let_go(&held);
-	FL_SCOPED(fl_future) *f = NULL;
 	uint64_t thread = 0;
-	FL_OK(none_count_submit(e, &f));
-	FL_OK(none_count_get(f, &thread));
+	FL_OK(fl_test_run_task(e, &none_count, NULL, &thread));
 	assert_true(thread != fl_thread_current_id());
 }
 
@@ -123,11 +126,9 @@ FL_TASK_STATIC(submit_inside, void, void)
 FL_TEST(none_submit_of_the_only_worker_is_a_call)
 {
 	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, all) {
 		FL_SCOPED(fl_executor) *e = none(1, all[i]);
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(submit_inside_submit(e, &f));
-		FL_OK(submit_inside_get(f));
+		FL_OK(fl_test_run_task(e, &submit_inside, NULL, NULL));
 	}
 }
 
@@ -142,13 +143,12 @@ FL_TASK_STATIC(wait_to_begin, void, void)
 /* A cancelled task holds no worker, also before a worker has found it in the backlog. */
 FL_TEST(none_cancelled_task_holds_no_worker)
 {
-	fl_executor *e = NULL;
 	const fl_executor_config config = {
 	    .workers = 1, .backlog = FL_BACKLOG_NONE, .when_full = FL_FULL_REFUSE, .initialize = &wait_to_begin};
 	fl_event_init(&initializes);
 	fl_event_init(&may_go_on);
 	SET(&runs, 0);
-	FL_OK(fl_thread_executor_create(&e, &config));
+	FL_SCOPED(fl_executor) *e = pool_of(&config);
 	for (int i = 0; i < 100; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(none_count_submit(e, &f));
@@ -161,7 +161,6 @@ FL_TEST(none_cancelled_task_holds_no_worker)
 	fl_event_set(&may_go_on);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&runs), 1);
-	fl_executor_free(e);
 }
 
 /* A pending task that a waiting worker runs itself holds no other worker. */
@@ -184,36 +183,21 @@ FL_TASK_STATIC(none_outer, fl_executor *, int)
 	return rc;
 }
 
-FL_TEST(none_task_that_a_waiter_runs_holds_no_worker)
+NONE_TEST(none_task_that_a_waiter_runs_holds_no_worker, 2)
 {
-	FL_SCOPED(fl_executor) *e = none(2, FL_FULL_REFUSE);
-	FL_SCOPED(fl_future) *f = NULL;
 	int rc = 1;
-	FL_OK(none_outer_submit(e, e, &f));
-	FL_OK(none_outer_get(f, &rc));
+	FL_OK(fl_test_run_task(e, &none_outer, &e, &rc));
 	FL_OK(rc);
 }
 
-struct blocker {
-	fl_event blocks, open;
-};
-
-FL_TASK_STATIC(none_block, struct blocker *, void)
-{
-	FL_BLOCKING();
-	fl_event_set(&(*arg)->blocks);
-	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-}
-
 /* While a task blocks another is accepted. After its section both count. */
-FL_TEST(none_task_that_blocks_holds_no_worker)
+NONE_TEST(none_task_that_blocks_holds_no_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	for (int round = 0; round < 20; round++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		struct blocker b = {.blocks = FL_EVENT_INIT, .open = FL_EVENT_INIT};
-		FL_OK(none_block_submit(e, &b, &f));
-		FL_OK(fl_event_wait(&b.blocks));
+		struct gate b = {.open = FL_EVENT_INIT};
+		FL_OK(pool_block_submit(e, &b, &f));
+		FL_OK(fl_event_wait(&b.entered));
 		expect_free(e, 1);
 		struct held held = hold_worker(e);
 		FL_RC(try_one(e), -ENOBUFS);
@@ -225,35 +209,26 @@ FL_TEST(none_task_that_blocks_holds_no_worker)
 	}
 }
 
-static unsigned blocked_workers(fl_executor *e)
-{
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
-	return stats.blocked;
-}
-
 FL_TASK_STATIC(none_await, fl_future *, void)
 {
 	return fl_future_wait(*arg);
 }
 
-FL_TEST(none_task_that_waits_for_another_executor_holds_no_worker)
+NONE_TEST(none_task_that_waits_for_another_executor_holds_no_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *answer = NULL, *f = NULL;
 	FL_OK(fl_promise_create(&p, 0, NULL, &answer));
 	FL_OK(none_await_submit(e, answer, &f));
-	FL_WAIT_FOR(blocked_workers(e) == 1);
+	FL_WAIT_FOR(stats_of(e).blocked == 1);
 	expect_free(e, 1);
 	FL_OK(fl_promise_set(p, NULL));
 	FL_OK(fl_future_wait(f));
 	expect_free(e, 1);
 }
 
-FL_TEST(none_resized)
+NONE_TEST(none_resized, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	struct held held[3] = {hold_worker(e)};
 	FL_RC(try_one(e), -ENOBUFS);
 	FL_OK(fl_executor_resize(e, 3));
@@ -273,9 +248,8 @@ FL_TEST(none_resized)
 }
 
 /* A chained task goes in beyond the bound, and counts. */
-FL_TEST(none_chained_task_holds_a_worker)
+NONE_TEST(none_chained_task_holds_a_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *first = NULL, *next = NULL;
 	struct gate chained = {.open = FL_EVENT_INIT};
@@ -292,104 +266,58 @@ FL_TEST(none_chained_task_holds_a_worker)
 	expect_free(e, 1);
 }
 
-FL_TEST(none_intrusive_task_holds_a_worker)
+NONE_TEST(none_intrusive_task_holds_a_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, other = FL_INTRUSIVE_TASK_INIT;
 	struct gate gate = {0}, *const at = &gate;
 	uint64_t thread;
-	FL_OK(fl_intrusive_task_submit(e, &task, &hold, &at, NULL, NULL));
+	FL_OK(hold_intrusive_submit(e, &task, &at));
 	FL_OK(fl_event_wait(&gate.entered));
-	FL_RC(fl_intrusive_task_submit(e, &other, &none_count, NULL, &thread, NULL), -ENOBUFS);
+	FL_RC(none_count_intrusive_submit(e, &other, &thread), -ENOBUFS);
 	fl_event_set(&gate.open);
 	FL_OK(fl_intrusive_task_join(&task));
-	FL_OK(fl_intrusive_task_submit(e, &other, &none_count, NULL, &thread, NULL));
+	FL_OK(none_count_intrusive_submit(e, &other, &thread));
 	FL_OK(fl_intrusive_task_join(&other));
 	expect_free(e, 1);
 }
 
 /* A submit that fails holds no worker. */
-FL_TEST(none_submit_without_memory_holds_no_worker)
+NONE_TEST(none_submit_without_memory_holds_no_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = none(1, FL_FULL_REFUSE);
-	seam_fail_threads(0, 1);
-	FL_RC(try_one(e), -EAGAIN);
-	(void)seam_heal();
+	SEAM_NO_THREAD(try_one(e), -EAGAIN);
 	expect_free(e, 1);
 }
 
-FL_TASK_STATIC(plus_one, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
-
-FL_TEST(none_maps_and_groups_go_through)
-{
-	enum { N = 200 };
-	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
-	for (int i = 0; i < 4; i++) {
-		FL_SCOPED(fl_executor) *e = none(1 + (unsigned)i / 2, all[i % 2]);
-		FL_SCOPED(fl_imap) *it = NULL;
-		int in[N], out[N];
-		for (int k = 0; k < N; k++)
-			in[k] = k;
-		FL_OK(fl_map(e, &plus_one, in, N, out, &(fl_map_config){.chunk = 1}));
-		for (int k = 0; k < N; k++)
-			assert_int_equal(out[k], k + 1);
-		FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = 50}));
-		for (int k = 0; k < N; k++) {
-			FL_OK(fl_imap_next(it, NULL, &out[k]));
-			assert_int_equal(out[k], k + 1);
-		}
-		fl_group g = FL_GROUP_INIT(e);
-		for (int k = 0; k < N; k++)
-			FL_OK(fl_group_submit(&g, &plus_one, &in[k], &out[k]));
-		FL_OK(fl_group_join(&g));
-		for (int k = 0; k < N; k++)
-			assert_int_equal(out[k], k + 1);
-		fl_group_destroy(&g);
-	}
-}
-
 /* When all tasks have ended, in whatever way, all workers are free. */
-
-FL_TASK_STATIC(block_a_little, void, void)
-{
-	FL_BLOCKING();
-	fl__sys.yield();
-	return 0;
-}
 
 static int be_busy(void *e)
 {
 	for (unsigned i = fl_test_scaled(3000); i > 0; i--) {
 		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 		const bool blocks = i % 3 == 0;
-		const int rc = blocks ? block_a_little_submit(e, &f) : none_count_submit(e, &f);
+		const int rc = blocks ? pool_block_a_little_submit(e, &f) : none_count_submit(e, &f);
 		FL_CHECK(rc == 0 || rc == -ENOBUFS);
 		if (rc != 0)
 			continue;
 		if (i % 5 == 0)
 			FL_CHECK(fl_future_cancel(f) <= 0);
 		if (blocks) /* without a result: it may be chained to */
-			FL_OK(fl_future_then(f, e, &block_a_little, &next));
+			FL_OK(fl_future_then(f, e, &pool_block_a_little, &next));
 		FL_CHECK(fl_future_wait(f) == 0 && (!next || fl_future_wait(next) == 0));
 	}
 	return 0;
 }
 
-FL_TEST(none_is_even_in_the_end)
+NONE_TEST(none_is_even_in_the_end, 2)
 {
 	enum { THREADS = 4, WORKERS = 2 };
-	FL_SCOPED(fl_executor) *e = none(WORKERS, FL_FULL_REFUSE);
 	fl_thread t[THREADS];
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, t)
 		fl_test_go(&t[i], be_busy, e);
 	for (unsigned i = 0; i < 200; i++)
 		FL_OK(fl_executor_resize(e, 1 + i % 4));
 	FL_OK(fl_executor_resize(e, WORKERS));
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, t)
 		fl_test_end(&t[i]);
 	assert_int_equal(fl_sem_value(&e->permits.free), WORKERS);
 	assert_int_equal(e->permits.owed, 0);

@@ -26,12 +26,6 @@ FL_TASK_STATIC(reuse_first, int, int)
 	return 0;
 }
 
-FL_TASK_STATIC(reuse_next, int, int)
-{
-	*result = *arg;
-	return 0;
-}
-
 /* The ways to wait for the task. */
 
 struct waiter {
@@ -83,7 +77,7 @@ static int wait_for_intrusive(void *arg)
 {
 	struct waiter *x = arg;
 	int in = 1, out = 0;
-	FL_OK(fl_intrusive_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL));
+	FL_OK(reuse_first_intrusive_submit(x->e, &x->task, &in, &out));
 	FL_CHECK(fl_intrusive_task_join(&x->task) == 0 && out == 1);
 	return 0;
 }
@@ -92,27 +86,23 @@ static void nothing_at_the_end(fl_future *f, void *unused)
 {
 }
 
-static int wait_for_group(void *arg)
+static int join_group(struct waiter *x, const fl_submit_config *config)
 {
-	struct waiter *x = arg;
-	fl_group g = FL_GROUP_INIT(x->e);
-	int in = 1, out = 0;
-	FL_OK(fl_group_submit(&g, &reuse_first, &in, &out));
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(x->e);
+	int out = 0;
+	FL_OK(reuse_first_group_submit_with(&g, 1, &out, config));
 	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
-	fl_group_destroy(&g);
 	return 0;
 }
 
-static int wait_for_group_with_callback(void *arg)
+static int wait_for_group(void *x)
 {
-	struct waiter *x = arg;
-	fl_group g = FL_GROUP_INIT(x->e);
-	int in = 1, out = 0;
-	const fl_submit_config config = {.on_end = nothing_at_the_end};
-	FL_OK(fl_group_submit_with(&g, &reuse_first, &in, &out, &config));
-	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
-	fl_group_destroy(&g);
-	return 0;
+	return join_group(x, NULL);
+}
+
+static int wait_for_group_with_callback(void *x)
+{
+	return join_group(x, &(fl_submit_config){.on_end = nothing_at_the_end});
 }
 
 static int wait_for_lazy_map(void *arg)
@@ -120,16 +110,14 @@ static int wait_for_lazy_map(void *arg)
 	struct waiter *x = arg;
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in = 1, out = 0;
-	FL_OK(fl_imap_create(&it, x->e, &reuse_first, &in, 1, &(fl_imap_config){.unordered = true}));
+	FL_OK(reuse_first_imap(x->e, &in, 1, &it, &(fl_imap_config){.unordered = true}));
 	FL_CHECK(fl_imap_next(it, NULL, &out) == 0 && out == 1);
 	return 0;
 }
 
-static unsigned started(fl_executor *e)
+static size_t started(fl_executor *e)
 {
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
-	return (unsigned)stats.threads_started;
+	return stats_of(e).threads_started;
 }
 
 /* Starts the waiter, and lets the task end: its worker is held, and the end is published. */
@@ -153,22 +141,17 @@ static void go_on(struct waiter *x, fl_thread *t)
 	fl_future_free(x->f);
 }
 
-static fl_executor *pool_of_kind(unsigned workers, uint32_t backlog)
-{
-	return pool_of(&(fl_executor_config){.workers = workers, .backlog = backlog});
-}
-
 static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 {
-	FL_SCOPED(fl_executor) *e = pool_of_kind(4, backlog);
+	FL_SCOPED(fl_executor) *e = bounded(4, backlog, FL_FULL_WAIT);
 	FL_SCOPED(fl_future) *next = NULL;
 	struct waiter x = {.e = e, .task = FL_INTRUSIVE_TASK_INIT};
 	fl_thread t;
 	hold_worker_that_wakes(&x, wait, &t);
-	FL_OK(reuse_next_submit(e, 2, &next));
+	FL_OK(pool_double_submit(e, 2, &next));
 	assert_int_equal(started(e), 1);
 	go_on(&x, &t);
-	assert_int_equal(fl_test_result(next), 2);
+	assert_int_equal(fl_test_result(next), 4);
 	assert_int_equal(started(e), 1);
 }
 
@@ -184,43 +167,29 @@ FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 }
 
 /* A resize looks for a worker for the tasks that wait: this one. */
-FL_TEST(pool_reuses_the_worker_after_a_resize)
+POOL_TEST(pool_reuses_the_worker_after_a_resize, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_of_kind(1, 0);
 	FL_SCOPED(fl_future) *next = NULL;
 	struct waiter x = {.e = e};
 	fl_thread t;
-	int result = 0;
 	hold_worker_that_wakes(&x, wait_by_get, &t);
-	FL_OK(reuse_next_submit(e, 2, &next));
+	FL_OK(pool_double_submit(e, 2, &next));
 	FL_OK(fl_executor_resize(e, 4));
 	assert_int_equal(started(e), 1);
 	go_on(&x, &t);
-	FL_OK(reuse_next_get(next, &result));
+	FL_OK(fl_future_wait(next));
 	assert_int_equal(started(e), 1);
 }
 
 /* Of two tasks the older one waits for the newer one: the worker that takes one provides another. */
-FL_TASK_STATIC(reuse_await, fl_event *, void)
+POOL_TEST(pool_reused_worker_is_not_alone, 4)
 {
-	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
-}
-
-FL_TASK_STATIC(reuse_set, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
-FL_TEST(pool_reused_worker_is_not_alone)
-{
-	FL_SCOPED(fl_executor) *e = pool_of_kind(4, 0);
 	fl_event newer = FL_EVENT_INIT;
 	struct waiter x = {.e = e};
 	fl_thread t;
 	hold_worker_that_wakes(&x, wait_by_get, &t);
-	FL_OK(reuse_await_submit(e, &newer, NULL));
-	FL_OK(reuse_set_submit(e, &newer, NULL));
+	FL_OK(pool_await_submit(e, &newer, NULL));
+	FL_OK(pool_set_submit(e, &newer, NULL));
 	assert_int_equal(started(e), 1);
 	go_on(&x, &t);
 	FL_OK(fl_executor_join(e));
@@ -235,14 +204,13 @@ static void await_next(fl_future *f, void *unused)
 	FL_OK(fl_event_wait_until(&next_has_run, FL_FOREVER, FL_SHIELDED));
 }
 
-FL_TEST(pool_worker_that_runs_a_callback_is_not_reused)
+POOL_TEST(pool_worker_that_runs_a_callback_is_not_reused, 4)
 {
-	FL_SCOPED(fl_executor) *e = pool_of_kind(4, 0);
 	struct waiter x = {.e = e, .on_end = await_next};
 	fl_thread t;
 	fl_event_init(&next_has_run);
 	hold_worker_that_wakes(&x, wait_by_get, &t);
-	FL_OK(reuse_set_submit(e, &next_has_run, NULL));
+	FL_OK(pool_set_submit(e, &next_has_run, NULL));
 	assert_int_equal(started(e), 1); /* until the worker goes on to the callback */
 	go_on(&x, &t);
 	FL_OK(fl_executor_join(e));

@@ -47,12 +47,10 @@ FL_TEST(pool_starved_pipeline_on_few_workers)
 {
 	for (unsigned workers = 1; workers <= 3; workers++) {
 		for (int none = 0; none < 2; none++) {
-			FL_SCOPED(fl_executor) *e = NULL;
+			FL_SCOPED(fl_executor) *e = bounded(workers, none ? FL_BACKLOG_NONE : 0, FL_FULL_WAIT);
 			FL_SCOPED(numbers) *a = NULL, *b = NULL;
 			fl_future *f[3];
 			long sum;
-			FL_OK(fl_thread_executor_create(
-			    &e, &(fl_executor_config){.workers = workers, .backlog = none ? FL_BACKLOG_NONE : 0}));
 			FL_OK(numbers_create(&a, &(fl_queue_config){.capacity = 8}));
 			FL_OK(numbers_create(&b, &(fl_queue_config){.capacity = 8}));
 			FL_OK(produce_submit(e, (struct stage){.out = a}, &f[0]));
@@ -60,8 +58,7 @@ FL_TEST(pool_starved_pipeline_on_few_workers)
 			FL_OK(add_up_submit(e, (struct stage){.in = b}, &f[2]));
 			FL_OK(add_up_get(f[2], &sum));
 			assert_int_equal(sum, (long)PASSED * (PASSED + 1) / 2);
-			for (int i = 0; i < 3; i++)
-				fl_future_free(f[i]);
+			fl_test_futures_free(f, 3);
 		}
 	}
 }
@@ -71,12 +68,6 @@ FL_TEST(pool_starved_pipeline_on_few_workers)
 FL_TASK_STATIC(wait_for_kind, const fl_kind *, int)
 {
 	*result = (*arg)->wait(NULL, FL_FOREVER, FL_SHIELDED);
-	return 0;
-}
-
-FL_TASK_STATIC(set_event, fl_event *, void)
-{
-	fl_event_set(*arg);
 	return 0;
 }
 
@@ -90,7 +81,7 @@ FL_TEST(pool_starved_by_each_kind_of_wait)
 		int result;
 		kind->make();
 		FL_OK(wait_for_kind_submit(e, kind, &f));
-		FL_OK(set_event_submit(e, &ran, NULL));
+		FL_OK(pool_set_submit(e, &ran, NULL));
 		FL_OK(fl_event_wait(&ran));
 		FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING && seam_sleepers() > 0);
 		kind->finish();
@@ -115,30 +106,19 @@ FL_TASK_STATIC(count_running, void, void)
 	return 0;
 }
 
-FL_TASK_STATIC(wait_for_event, fl_event *, void)
-{
-	return fl_event_wait(*arg);
-}
-
 POOL_TEST(pool_starved_no_more_runs_with_as_many_workers_as_before, 1)
 {
 	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
 	fl_future *waits[3], *f[50];
-	for (int i = 0; i < 3; i++)
-		FL_OK(wait_for_event_submit(e, &open, &waits[i]));
-	FL_OK(set_event_submit(e, &ran, NULL));
+	FL_EACH (i, waits)
+		FL_OK(pool_await_submit(e, &open, &waits[i]));
+	FL_OK(pool_set_submit(e, &ran, NULL));
 	FL_OK(fl_event_wait(&ran)); /* four workers */
 	fl_event_set(&open);
-	for (int i = 0; i < 3; i++) {
-		FL_OK(fl_future_wait(waits[i]));
-		fl_future_free(waits[i]);
-	}
-	for (int i = 0; i < 50; i++)
+	fl_test_futures_end(waits, 3);
+	FL_EACH (i, f)
 		FL_OK(count_running_submit(e, &f[i]));
-	for (int i = 0; i < 50; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_end(f, 50);
 	assert_int_equal(starved_most, 1);
 }
 
@@ -147,9 +127,9 @@ POOL_TEST(pool_starved_during_a_resize, 3)
 {
 	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
 	for (int i = 0; i < 3; i++)
-		FL_OK(wait_for_event_submit(e, &open, NULL));
+		FL_OK(pool_await_submit(e, &open, NULL));
 	FL_OK(fl_executor_resize(e, 1));
-	FL_OK(set_event_submit(e, &ran, NULL));
+	FL_OK(pool_set_submit(e, &ran, NULL));
 	FL_OK(fl_event_wait(&ran));
 	fl_event_set(&open);
 }
@@ -172,18 +152,14 @@ FL_TEST(pool_starved_with_all_stand_ins_says_so)
 	fl_event open = FL_EVENT_INIT;
 	fl_future *f[N];
 	fl_log_handler *before = fl_set_log_handler(starved_hear);
-	for (int i = 0; i < N; i++)
-		FL_OK(wait_for_event_submit(e, &open, &f[i]));
+	FL_EACH (i, f)
+		FL_OK(pool_await_submit(e, &open, &f[i]));
 	FL_WAIT_FOR(LOOK(&starved_lines) > 0);
-	fl_executor_stats stats;
-	FL_OK(fl_executor_get_stats(e, &stats));
+	const fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.threads, WORKERS + MOST);
 	assert_int_equal(stats.pending, PENDING);
 	fl_event_set(&open);
-	for (int i = 0; i < N; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_end(f, N);
 	fl_executor_free(e); /* with the thread that wrote the line */
 	(void)fl_set_log_handler(before);
 	assert_int_equal(starved_lines, 1);

@@ -3,19 +3,6 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-static fl_executor_stats stats_of(fl_executor *e)
-{
-	fl_executor_stats stats;
-	memset(&stats, 0xff, sizeof stats);
-	FL_OK(fl_executor_get_stats(e, &stats));
-	return stats;
-}
-
-FL_TASK_STATIC(stats_nothing, void, void)
-{
-	return 0;
-}
-
 FL_TASK_STATIC(stats_fail, void, void)
 {
 	return -EIO;
@@ -35,8 +22,8 @@ POOL_TEST(stats_tell_what_waits_and_runs, 2)
 	struct held held[2];
 	fl_future *f[5];
 	hold_workers(e, held, 2);
-	for (int i = 0; i < 5; i++)
-		FL_OK(stats_nothing_submit(e, &f[i]));
+	FL_EACH (i, f)
+		FL_OK(pool_nothing_submit(e, &f[i]));
 	fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.threads, 2);
 	assert_int_equal(stats.threads_started, 2);
@@ -49,10 +36,7 @@ POOL_TEST(stats_tell_what_waits_and_runs, 2)
 	assert_int_equal(stats.pending, 3);
 	assert_int_equal(stats.not_run, 2);
 	let_all_go(held, 2);
-	for (int i = 0; i < 5; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_end(f, 5);
 	FL_WAIT_FOR(stats_of(e).idle == 2);
 	stats = stats_of(e);
 	assert_int_equal(stats.ran, 5);
@@ -69,59 +53,45 @@ POOL_TEST(stats_tell_what_waits_and_runs, 2)
 FL_TASK_STATIC(stats_nest, void, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	int rc = stats_nothing_submit(fl_executor_current(), &f);
+	int rc = pool_nothing_submit(fl_executor_current(), &f);
 	return rc == 0 ? fl_future_wait(f) : rc;
 }
 
 /* Tasks that others than workers run, or end. */
 POOL_TEST(stats_count_tasks_of_all_ways, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	FL_OK(stats_nest_submit(e, &f)); /* helped with */
-	FL_OK(fl_future_wait(f));
-	FL_OK(stats_fail_submit(e, &g));
-	FL_OK(fl_future_wait(g));
+	FL_OK(fl_test_run_task(e, &stats_nest, NULL, NULL)); /* helped with */
+	FL_RC(fl_test_run_task(e, &stats_fail, NULL, NULL), -EIO);
 	assert_int_equal(stats_of(e).ran, 3);
 	/* Expired before it began. */
-	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(pool_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 	struct held held = hold_worker(e);
 	assert_int_equal(stats_of(e).not_run, 1);
 	for (int i = 0; i < 3; i++)
-		FL_OK(stats_nothing_submit(e, NULL));
+		FL_OK(pool_nothing_submit(e, NULL));
 	assert_int_equal(fl_executor_cancel(e), 3);
 	assert_int_equal(stats_of(e).not_run, 4);
 	let_go(&held);
 	FL_SCOPED(fl_executor) *here = sequential();
-	FL_OK(stats_nothing_submit(here, NULL));
-	FL_OK(stats_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
+	FL_OK(pool_nothing_submit(here, NULL));
+	FL_OK(pool_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
 	assert_int_equal(stats_of(here).ran, 1);
 	assert_int_equal(stats_of(here).not_run, 1);
 	FL_SCOPED(fl_executor) *full =
 	    pool_of(&(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN});
 	held = hold_worker(full);
 	for (int i = 0; i < 4; i++)
-		FL_OK(stats_nothing_submit(full, NULL));
+		FL_OK(pool_nothing_submit(full, NULL));
 	assert_int_equal(stats_of(full).ran, 4); /* and the one that holds the worker */
 	assert_int_equal(stats_of(full).pending, 1);
 	let_go(&held);
 }
 
-struct stats_block {
-	fl_event entered, open;
-};
-
-FL_TASK_STATIC(stats_blocks, struct stats_block *, void)
-{
-	FL_BLOCKING();
-	fl_event_set(&(*arg)->entered);
-	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-}
-
 POOL_TEST(stats_count_those_that_block, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	struct stats_block b = {{0}, {0}};
-	FL_OK(stats_blocks_submit(e, &b, &f));
+	struct gate b = {.open = FL_EVENT_INIT};
+	FL_OK(pool_block_submit(e, &b, &f));
 	FL_OK(fl_event_wait(&b.entered));
 	assert_int_equal(stats_of(e).blocked, 1);
 	fl_event_set(&b.open);
@@ -150,10 +120,8 @@ FL_TASK_STATIC(stats_fork, void, void)
 
 POOL_TEST(stats_count_stolen_forks, 2)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	fl_event_init(&taken);
-	FL_OK(stats_fork_submit(e, &f));
-	FL_OK(fl_future_wait(f));
+	FL_OK(fl_test_run_task(e, &stats_fork, NULL, NULL));
 	assert_int_equal(stats_of(e).stolen, 1);
 }
 
@@ -169,5 +137,5 @@ FL_TEST(stats_where_there_are_none)
 	FL_SCOPED(fl_executor) *on_loop = NULL, *e = pool_with(1);
 	FL_OK(fl_loop_executor_create(&on_loop, NULL));
 	FL_RC(fl_executor_get_stats(on_loop, &stats), -ENOTSUP);
-	FL_OK(fl_test_child(ask_in_child, e, NULL, 0));
+	FL_IN_CHILD(ask_in_child, e);
 }

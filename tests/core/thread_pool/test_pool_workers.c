@@ -23,6 +23,16 @@ static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
 	return pool_of(&(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout, .name = "crowd"});
 }
 
+/* A case with such an executor `e`, whose idle workers stay. */
+#define CROWD_TEST(name, workers)                                                                                      \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = crowd(workers, 0);                                                         \
+		name##_in(e);                                                                                          \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
+
 enum { MOST = 8 };
 
 /* Has `n` workers busy at once, and lets them go. */
@@ -69,22 +79,14 @@ FL_TEST(pool_idle_workers_end_but_one)
 	assert_int_equal(threads(), 0);
 }
 
-FL_TEST(pool_idle_workers_stay_without_a_timeout)
+CROWD_TEST(pool_idle_workers_stay_without_a_timeout, 3)
 {
-	FL_SCOPED(fl_executor) *e = crowd(3, 0);
 	use_workers(e, 3);
 	FL_WAIT_FOR(seam_sleepers() == 3);
 	const unsigned before = seam_threads_started();
 	use_workers(e, 3);
 	assert_int_equal(seam_threads_started(), before);
 	assert_int_equal(threads(), 3);
-}
-
-FL_TEST(pool_idle_timeout_below_zero_is_refused)
-{
-	fl_executor *e = NULL;
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.idle_timeout = -1}), -EINVAL);
-	assert_null(e);
 }
 
 /*
@@ -106,20 +108,18 @@ FL_TEST(pool_idle_worker_that_stays_needs_no_thread)
 }
 
 /* After a start that failed, the next submit tries again, also while tasks wait. */
-FL_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit)
+CROWD_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit, 3)
 {
-	FL_SCOPED(fl_executor) *e = crowd(3, 0);
 	struct gate gate[2] = {{FL_EVENT_INIT, FL_EVENT_INIT}};
 	struct held held = hold_worker(e);
-	seam_fail_threads(0, 1);
-	FL_OK(hold_submit(e, &gate[0], NULL));
-	FL_OK(seam_heal()); /* it was tried once */
+	SEAM_NO_THREAD(hold_submit(e, &gate[0], NULL), 0);
 	FL_OK(hold_submit(e, &gate[1], NULL));
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, gate) {
 		FL_OK(fl_event_wait(&gate[i].entered));
 		fl_event_set(&gate[i].open);
 	}
 	let_go(&held);
+	FL_OK(fl_executor_join(e)); /* no task has a gate any more */
 }
 
 /* Another number. */
@@ -140,25 +140,24 @@ FL_TEST(pool_resize_results)
 	assert_int_equal(fl_executor_workers(e), 5);
 }
 
-FL_TEST(pool_resize_up_starts_workers_for_what_waits)
+CROWD_TEST(pool_resize_up_starts_workers_for_what_waits, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	struct gate gate[MOST] = {{{0}, {0}}};
-	for (int i = 0; i < MOST; i++)
+	FL_EACH (i, gate)
 		FL_OK(hold_submit(e, &gate[i], NULL));
 	FL_OK(fl_event_wait(&gate[0].entered));
 	assert_int_equal(threads(), 1);
 	FL_OK(fl_executor_resize(e, MOST));
-	for (int i = 0; i < MOST; i++)
+	FL_EACH (i, gate)
 		FL_OK(fl_event_wait(&gate[i].entered)); /* all at once */
-	for (int i = 0; i < MOST; i++)
+	FL_EACH (i, gate)
 		fl_event_set(&gate[i].open);
 	assert_int_equal(threads(), MOST);
+	FL_OK(fl_executor_join(e)); /* no task has a gate any more */
 }
 
-FL_TEST(pool_resize_up_from_a_task)
+CROWD_TEST(pool_resize_up_from_a_task, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	use_workers(e, 1);
 	FL_OK(fl_executor_resize(e, 3));
 	use_workers(e, 3);
@@ -183,9 +182,8 @@ FL_TASK_STATIC(note_how_many, void, void)
 }
 
 /* Superfluous workers end: a sleeping one, and one that runs a task when that has ended. */
-FL_TEST(pool_resize_down_ends_workers)
+CROWD_TEST(pool_resize_down_ends_workers, 6)
 {
-	FL_SCOPED(fl_executor) *e = crowd(6, 0);
 	struct held held[3];
 	use_workers(e, 6);
 	FL_WAIT_FOR(seam_sleepers() == 6);
@@ -206,22 +204,18 @@ FL_TEST(pool_resize_down_ends_workers)
  * No task begins while as many run as are allowed, also if more workers have just searched for
  * tasks.
  */
-FL_TEST(pool_resize_down_holds_when_it_returns)
+CROWD_TEST(pool_resize_down_holds_when_it_returns, 4)
 {
 	enum { ROUNDS = 100, TASKS = 12 };
-	FL_SCOPED(fl_executor) *e = crowd(4, 0);
 	for (int round = 0; round < ROUNDS; round++) {
 		fl_future *f[TASKS];
 		FL_OK(fl_executor_resize(e, 4));
 		use_workers(e, 4);
 		FL_OK(fl_executor_resize(e, 2));
 		SET(&most_at_once, 0);
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(note_how_many_submit(e, &f[i]));
-		for (int i = 0; i < TASKS; i++) {
-			FL_OK(fl_future_wait(f[i]));
-			fl_future_free(f[i]);
-		}
+		fl_test_futures_end(f, TASKS);
 		assert_true(LOOK(&most_at_once) <= 2);
 	}
 }
@@ -245,25 +239,22 @@ FL_TASK_STATIC(block, struct blocker *, void)
 	return rc;
 }
 
-FL_TEST(blocking_lets_another_worker_run)
+CROWD_TEST(blocking_lets_another_worker_run, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
-	FL_SCOPED(fl_future) *f = NULL, *other = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
 	struct blocker b = {.nested = false};
 	FL_OK(block_submit(e, &b, &f));
 	FL_OK(fl_event_wait(&b.blocks));
 	assert_int_equal(threads(), 1); /* when there is a task for it */
-	FL_OK(count_run_submit(e, &other));
-	FL_OK(fl_future_wait(other));
+	FL_OK(fl_test_run_task(e, &count_run, NULL, NULL));
 	assert_int_equal(threads(), 2);
 	assert_int_equal(fl_executor_workers(e), 1);
 	fl_event_set(&b.open);
 	FL_OK(fl_future_wait(f));
 }
 
-FL_TEST(blocking_starts_a_worker_for_what_waits_already)
+CROWD_TEST(blocking_starts_a_worker_for_what_waits_already, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	FL_SCOPED(fl_future) *f = NULL, *other = NULL;
 	struct blocker b = {.nested = true};
 	struct held held = hold_worker(e);
@@ -271,15 +262,14 @@ FL_TEST(blocking_starts_a_worker_for_what_waits_already)
 	FL_OK(count_run_submit(e, &other));
 	let_go(&held);
 	FL_OK(fl_future_wait(other)); /* though the section has not ended */
-	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	FL_STATE_IS(f, FL_RUNNING);
 	fl_event_set(&b.open);
 	FL_OK(fl_future_wait(f));
 }
 
 /* After it, no more run at once than there are workers; and the one too many ends. */
-FL_TEST(blocking_over_one_steps_back)
+CROWD_TEST(blocking_over_one_steps_back, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	for (int round = 0; round < 3; round++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct blocker b = {.nested = false};
@@ -322,18 +312,15 @@ FL_TEST(blocking_has_a_bound)
 	FL_SCOPED(fl_executor) *e = crowd(2, 0);
 	real_thread_create = fl__sys.thread_create;
 	fl__sys.thread_create = count_refused;
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, b)
 		FL_OK(block_submit(e, &b[i], &f[i]));
 	FL_WAIT_FOR(threads() == BOUND || LOOK(&refused) > 0);
 	const bool has_room = LOOK(&refused) == 0;
 	for (int i = 0; has_room && i < BOUND; i++)
 		FL_OK(fl_event_wait(&b[i].blocks));
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, b)
 		fl_event_set(&b[i].open);
-	for (int i = 0; i < N; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_end(f, N);
 	fl__sys.thread_create = real_thread_create;
 	if (!has_room)
 		FL_SKIP("the system starts no more threads");
@@ -352,20 +339,12 @@ FL_TASK_STATIC(block_without_threads, fl_executor *, void)
 	return 0;
 }
 
-FL_TEST(blocking_is_a_hint_when_no_thread_can_be_started)
+CROWD_TEST(blocking_is_a_hint_when_no_thread_can_be_started, 1)
 {
-	FL_SCOPED(fl_executor) *e = crowd(1, 0);
 	SET(&ran, 0);
 	FL_OK(block_without_threads_submit(e, e, NULL));
 	FL_WAIT_FOR(LOOK(&ran) == 1);
 	assert_int_equal(threads(), 1);
-}
-
-FL_TASK_STATIC(block_a_little, void, void)
-{
-	FL_BLOCKING();
-	fl__sys.yield();
-	return 0;
 }
 
 FL_TASK_STATIC(end_none, void, void)
@@ -397,7 +376,5 @@ FL_TEST(blocking_elsewhere_does_nothing)
 	fl_blocking_end();
 	fl_blocking_end();
 	FL_BLOCKING();
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(block_a_little_submit(here, &f));
-	FL_OK(fl_future_wait(f));
+	FL_OK(fl_test_run_task(here, &pool_block_a_little, NULL, NULL));
 }
