@@ -109,13 +109,18 @@ __attribute__((unused)) static const struct conformance_kind *const conformance_
 
 #define CONFORMANCE_FN __attribute__((unused)) static
 
-/* An executor with that many workers. */
-CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned workers)
+CONFORMANCE_FN fl_executor *make_of(const struct conformance_kind *kind, const fl_executor_config *config)
 {
 	fl_executor *e = NULL;
 	FL_NEEDS(kind->needs);
-	FL_OK(kind->create(&e, &(fl_executor_config){.workers = workers}));
+	FL_OK(kind->create(&e, config));
 	return e;
+}
+
+/* An executor with that many workers. */
+CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned workers)
+{
+	return make_of(kind, &(fl_executor_config){.workers = workers});
 }
 
 /* A row with an executor `e` of that many workers. */
@@ -140,7 +145,18 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	}                                                                                                              \
 	static void row##_able(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
-/* The same for executors of 1, 2, ... workers, one after another. */
+/* A row with an executor `e` of that many workers, and a group `g` of its tasks. */
+#define CONFORMANCE_GROUP(row, workers)                                                                                \
+	static void row##_of(const struct conformance_kind *kind, fl_executor *e, fl_group *g);                        \
+	CONFORMANCE_ON(row, workers)                                                                                   \
+	{                                                                                                              \
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);                                                              \
+		row##_of(kind, e, &g);                                                                                 \
+	}                                                                                                              \
+	static void row##_of(__attribute__((unused)) const struct conformance_kind *kind,                              \
+	                     __attribute__((unused)) fl_executor *e, fl_group *g)
+
+/* A row with executors of 1, 2, ... workers, one after another. */
 #define CONFORMANCE_UP_TO(row, most)                                                                                   \
 	static void row##_with(const struct conformance_kind *kind, fl_executor *e);                                   \
 	CONFORMANCE(row)                                                                                               \
@@ -249,11 +265,55 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
+FL_TASK_STATIC(tick, void, void)
+{
+	return 0;
+}
+
+/* Counts that it ran, in the memory of its submitter. */
+FL_TASK_STATIC(bump, int *, void)
+{
+	count(*arg);
+	return 0;
+}
+
+/* As an initializer it breaks its executor. */
+FL_TASK_STATIC(fail_to_start, void, void)
+{
+	return -ENOENT;
+}
+
+/* The same as `hold`; its result: whether it was asked to stop in the meantime. */
+FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
+{
+	const int rc = hold.run(ctx, arg, NULL);
+	*result = fl_task_is_cancelled(ctx);
+	return rc;
+}
+
 /* A held worker: later tasks stay pending. `f` is NULL where a submit runs its task itself. */
 struct held {
 	struct gate *gate;
 	fl_future *f;
 };
+
+/* Callbacks that hold the thread that ends their task, and a thread that cancels one. */
+CONFORMANCE_FN void hold_in_callback(fl_future *f, void *arg)
+{
+	struct gate *gate = arg;
+	set_event(&gate->entered);
+	await_event(&gate->open);
+}
+
+CONFORMANCE_FN int cancel_future(void *f)
+{
+	return fl_future_cancel(f);
+}
+
+CONFORMANCE_FN int join_it(void *e)
+{
+	return fl_executor_join(e);
+}
 
 CONFORMANCE_FN struct held hold_worker(fl_executor *e)
 {
@@ -261,7 +321,7 @@ CONFORMANCE_FN struct held hold_worker(fl_executor *e)
 	if (!is_concurrent(e))
 		return held;
 	FL_OK(hold_submit(e, held.gate, &held.f));
-	FL_OK(fl_shm_event_wait_until(&held.gate->entered, FL_FOREVER, FL_SHIELDED));
+	await_event(&held.gate->entered);
 	return held;
 }
 
@@ -278,6 +338,20 @@ FL_TASK_STATIC(square, int, int)
 {
 	*result = *arg * *arg;
 	return 0;
+}
+
+/* The square of 3, from that executor. */
+CONFORMANCE_FN int nine_of(fl_executor *e)
+{
+	int nine = 0;
+	FL_OK(fl_test_run_task(e, &square, &(int){3}, &nine));
+	return nine;
+}
+
+CONFORMANCE_FN void expect_squares(const int *results, int n)
+{
+	for (int i = 0; i < n; i++)
+		assert_int_equal(results[i], i * i);
 }
 
 /* Fails with its argument. */
@@ -311,6 +385,13 @@ FL_TASK_STATIC(tallied, struct tally *, struct tally *, .drop_arg = tally_drop, 
 	count(&(*arg)->runs);
 	*result = *arg;
 	return (*arg)->error;
+}
+
+/* Submits that many, without futures. */
+CONFORMANCE_FN void submit_tallied(fl_executor *e, struct tally *tally, int n)
+{
+	for (int i = 0; i < n; i++)
+		FL_OK(tallied_submit(e, tally, NULL));
 }
 
 CONFORMANCE_FN void expect_tally(const struct tally *tally, int runs, int drops)

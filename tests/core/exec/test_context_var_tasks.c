@@ -32,6 +32,22 @@ static void none_left(fl_context_token *token)
 	FL_WAIT_FOR(fl_test_values_alive() == 0); /* a worker may still release its own */
 }
 
+/*
+ * A case with a thread executor `e` of that many workers, and that number as the context's value.
+ * All values are released at its end.
+ */
+#define VALUES_TEST(name, workers, number)                                                                             \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = make(&conformance_threads, workers);                                       \
+		fl_context_token token = FL_CONTEXT_TOKEN_INIT;                                                        \
+		fl_test_own_scoped(number, &token);                                                                    \
+		name##_in(e);                                                                                          \
+		none_left(&token);                                                                                     \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
+
 CONFORMANCE_ON(context_var_in_tasks, 1)
 {
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
@@ -67,7 +83,7 @@ FL_TEST(context_var_not_in_processes)
 	int args[4] = {0}, results[4] = {-1, -1, -1, -1};
 	fl_test_own_scoped(5, &token);
 	FL_OK(number_for_map(e, args, 4, results, NULL)); /* nor from one element to the next */
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i], 0);
 	assert_int_equal(fl_test_values_alive(), 1);
 	none_left(&token);
@@ -87,7 +103,7 @@ FL_TEST(context_var_of_cancelled_tasks)
 			held = hold_worker(e);
 		fl_test_own_scoped(1, &token);
 		FL_OK(number_of_submit(e, &f[0]));
-		FL_OK(fl_submit_with(e, &number_of, NULL, &f[1], &(fl_submit_config){.cancel = &stop}));
+		FL_OK(number_of_submit_with(e, &f[1], &(fl_submit_config){.cancel = &stop}));
 		FL_OK(number_of_submit(e, &f[2]));
 		FL_OK(number_of_submit(e, &f[3]));
 		fl_context_var_reset(&token);
@@ -98,8 +114,7 @@ FL_TEST(context_var_of_cancelled_tasks)
 		(void)fl_executor_cancel(e);
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(fl_test_values_alive(), 0);
-		for (int i = 0; i < 4; i++)
-			fl_future_free(f[i]);
+		fl_test_futures_free(f, 4);
 		fl_cancel_token_destroy(&stop);
 	}
 }
@@ -128,20 +143,17 @@ FL_TEST(context_var_of_refused_and_broken_tasks)
 	FL_OK(fl_thread_executor_create(&e, NULL));
 	fl_executor_close(e);
 	const fl_submit_config with = {.on_end = (fl_future_callback *)(void (*)(void))abort};
-	FL_RC(fl_submit_with(e, &number_of, NULL, NULL, &with), -EPIPE);
+	FL_RC(number_of_submit_with(e, NULL, &with), -EPIPE);
 	fl_executor_free(e);
 	none_left(&token);
 	fl_future_free(f);
 }
 
-FL_TEST(context_var_in_intrusive_tasks)
+VALUES_TEST(context_var_in_intrusive_tasks, 1, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, cancelled = FL_INTRUSIVE_TASK_INIT;
 	struct held held = hold_worker(e);
 	int n = -1, unused = 0;
-	fl_test_own_scoped(3, &token);
 	FL_OK(number_of_intrusive_submit(e, &task, &n));
 	FL_OK(number_of_intrusive_submit(e, &cancelled, &unused));
 	FL_OK(fl_future_cancel(fl_intrusive_task_future(&cancelled)));
@@ -149,49 +161,37 @@ FL_TEST(context_var_in_intrusive_tasks)
 	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&task));
 	assert_int_equal(n, 3);
-	none_left(&token);
 }
 
-FL_TEST(context_var_in_groups)
+VALUES_TEST(context_var_in_groups, 2, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	int n[2] = {-1, -1};
-	fl_test_own_scoped(1, &token);
 	FL_OK(number_of_group_submit(&g, &n[0]));
 	fl_test_own(2);
 	FL_OK(number_of_group_submit(&g, &n[1]));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(n[0], 1);
 	assert_int_equal(n[1], 2);
-	none_left(&token);
 }
 
-FL_TEST(context_var_in_maps)
+VALUES_TEST(context_var_in_maps, 2, 4)
 {
 	enum { N = 200 };
 	static int args[N], results[N];
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 2);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	fl_test_own_scoped(4, &token);
 	FL_OK(number_for_map(e, args, N, results, &(fl_map_config){.chunk = 10}));
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i], 4); /* 99: an element has seen what another has set */
-	none_left(&token);
 }
 
 /* The task of a chain has the values of the context that made the chain. */
-FL_TEST(context_var_in_chains)
+VALUES_TEST(context_var_in_chains, 1, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL, *cancelled = NULL;
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	const int zero = 0;
 	int n = -1;
 	FL_OK(fl_promise_create(&p, sizeof n, NULL, &f));
-	fl_test_own_scoped(1, &token);
 	FL_OK(fl_future_then(f, e, &number_for, &next));
 	fl_test_own(2);
 	FL_OK(fl_future_then(next, e, &number_for, &last));
@@ -202,7 +202,6 @@ FL_TEST(context_var_in_chains)
 	assert_int_equal(fl_test_result(next), 1);
 	assert_int_equal(fl_test_result(last), 2);
 	assert_int_equal(fl_test_owned_number(), 3);
-	none_left(&token);
 }
 
 static void see_at_the_end(fl_future *f, void *seen)
@@ -219,8 +218,7 @@ CONFORMANCE_ON(context_var_in_callbacks, 1)
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *promised = NULL;
 	fl_test_own_scoped(1, &token);
-	FL_OK(fl_submit_with(e, &number_of, NULL, &f,
-	                     &(fl_submit_config){.on_end = see_at_the_end, .on_end_arg = &at_submit}));
+	FL_OK(number_of_submit_with(e, &f, &(fl_submit_config){.on_end = see_at_the_end, .on_end_arg = &at_submit}));
 	fl_test_own(2);
 	FL_OK(fl_future_on_end(f, see_at_the_end, &added));
 	fl_test_own(3);
@@ -295,21 +293,12 @@ static int all_have_it(void *bad, size_t from, size_t to)
 	return 0;
 }
 
-FL_TEST(context_var_in_stolen_calls)
+VALUES_TEST(context_var_in_stolen_calls, 2, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 2);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	FL_SCOPED(fl_future) *f = NULL;
 	uint32_t bad = 0;
-	fl_test_own_scoped(1, &token);
-	FL_OK(fork_with_value_submit(e, &f));
-	FL_OK(fork_with_value_get(f));
+	FL_OK(fl_test_run_task(e, &fork_with_value, NULL, NULL));
 	FL_OK(fl_parallel_for(e, 0, 20000, all_have_it, &bad, &(fl_parallel_config){.grain = 1}));
 	assert_int_equal(fl__load_relaxed(&bad), 0);
-	fl_executor_stats stats = {.stolen = 0};
-	FL_OK(fl_executor_get_stats(e, &stats));
-	print_message("%zu calls were stolen\n", stats.stolen);
-	none_left(&token);
 }
 
 /* A task that a waiting worker runs as a call has its own values, too. */
@@ -331,9 +320,9 @@ FL_TASK_STATIC(waits_for_another, void, int)
 FL_TEST(context_var_in_nested_tasks)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(waits_for_another_submit(e, &f));
-	assert_int_equal(fl_test_result(f), 20 * 1000 + 20);
+	int result = 0;
+	FL_OK(fl_test_run_task(e, &waits_for_another, NULL, &result));
+	assert_int_equal(result, 20 * 1000 + 20);
 	FL_WAIT_FOR(fl_test_values_alive() == 0);
 }
 
@@ -351,25 +340,15 @@ FL_TASK_STATIC(submits_without_values, void, int)
 	return rc == 0 ? number_of_get(f, result) : rc;
 }
 
-FL_TEST(context_values_choose_what_a_task_inherits)
+VALUES_TEST(context_values_choose_what_a_task_inherits, 1, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	FL_SCOPED(fl_future) *f = NULL;
-	fl_test_own_scoped(1, &token);
-	FL_OK(submits_without_values_submit(e, &f));
-	assert_int_equal(fl_test_result(f), 0); /* the waiting worker, which has 1, ran it */
-	none_left(&token);
+	int result = -1;
+	FL_OK(fl_test_run_task(e, &submits_without_values, NULL, &result));
+	assert_int_equal(result, 0); /* the waiting worker, which has 1, ran it */
 }
 
-/* A worker that a submit starts has no values of the submit. */
-FL_TEST(context_var_not_in_workers)
+/* A worker that a submit starts has no values of the submit: all are released while it exists. */
+VALUES_TEST(context_var_not_in_workers, 3, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 3);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	FL_SCOPED(fl_future) *f = NULL;
-	fl_test_own_scoped(1, &token);
-	FL_OK(number_of_submit(e, &f));
-	FL_OK(fl_future_wait(f));
-	none_left(&token); /* the worker goes on */
+	FL_OK(fl_test_run_task(e, &number_of, NULL, NULL));
 }

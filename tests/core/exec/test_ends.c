@@ -47,9 +47,9 @@ static void fails_with_its_thread(fl_future *f)
 
 static void succeeds(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(ends_well_submit(e, 1, &f));
-	assert_int_equal(fl_test_result(f), 2);
+	int result = 0;
+	FL_OK(fl_test_run_task(e, &ends_well, &(int){1}, &result));
+	assert_int_equal(result, 2);
 }
 
 /* alitto/pond #135 */
@@ -119,14 +119,13 @@ static void many(const fl_executor_config *config)
 	fl__store_relaxed(&dropped, 0);
 	fl__store_relaxed(&called, 0);
 	FL_OK(fl_thread_executor_create(&e, config));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(ends_in_thirds_submit(e, i, &f[i]));
 		FL_OK(fl_future_on_end(f[i], count_call, NULL));
 	}
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f)
 		fl_test_future_ends(f[i], i % 3 == 0 ? -EOWNERDEAD : 0, NULL);
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_free(f, TASKS);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(fl__load_relaxed(&dropped), TASKS);
 	assert_int_equal(fl__load_relaxed(&called), TASKS);
@@ -165,17 +164,16 @@ FL_TEST(ends_while_no_thread_can_be_started)
 	fl__store_relaxed(&refused, 3);
 	fl_future *f, *behind[3];
 	FL_OK(ends_by_submit(e, EXITS, &f));
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, behind) {
 		int rc = ends_well_submit(e, i, &behind[i]);
 		while (rc == -EAGAIN) /* the worker has ended before, and none can be started */
 			rc = ends_well_submit(e, i, &behind[i]);
 		FL_OK(rc);
 	}
 	fails_with_its_thread(f);
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, behind)
 		fl_test_future_ends(behind[i], 0, NULL);
-		fl_future_free(behind[i]);
-	}
+	fl_test_futures_free(behind, 3);
 	FL_OK(fl_executor_join(e));
 }
 
@@ -224,8 +222,7 @@ FL_TEST(ends_in_a_map_cost_one_element)
 	FL_SCOPED(fl_executor) *e = pool_of(2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	int args[N];
-	for (int i = 0; i < N; i++)
-		args[i] = i;
+	fl_test_number(args, N);
 	FL_OK(ends_if_odd_imap(e, args, N, &it, &(fl_imap_config){.chunk = 4}));
 	for (size_t i = 0; i < N; i++) {
 		size_t index;
@@ -268,11 +265,12 @@ FL_TEST(ends_a_parallel_loop)
 
 /* Panics: in a child, which says why. */
 
-static void panics(void (*function)(void *arg), const char *text)
+/* The child is to end with SIGABRT, after that text. */
+static void panics(void (*function)(void *arg), const void *arg, const char *text)
 {
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	fl_test_child_dies(function, NULL, SIGABRT, text);
+	fl_test_child_dies(function, (void *)(uintptr_t)arg, SIGABRT, text);
 }
 
 static void exit_thread(void *arg)
@@ -291,14 +289,6 @@ static void begin_child(void)
 	(void)fl_set_panic_handler(NULL);
 }
 
-static fl_executor *begin_child_with(const fl_executor_config *config)
-{
-	fl_executor *e = NULL;
-	begin_child();
-	FL_OK(fl_thread_executor_create(&e, config));
-	return e;
-}
-
 /* What the child waits for does not come. */
 static void wait_for_the_panic(void)
 {
@@ -306,10 +296,21 @@ static void wait_for_the_panic(void)
 	FL_IGNORE(fl_event_wait(&never));
 }
 
-static void callback_exits(void *unused)
+/* A task, and the conditions under which its function, or what it leads to, ends the thread. */
+struct fatal {
+	const fl_task_type *type;
+	const void *arg;
+	fl_executor_config config;
+	fl_submit_config submit;
+};
+
+static void submit_fatal(void *arg)
 {
-	fl_executor *e = begin_child_with(NULL);
-	FL_IGNORE(ends_well_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = exit_in_callback}));
+	const struct fatal *fatal = arg;
+	fl_executor *e = NULL;
+	begin_child();
+	FL_OK(fl_thread_executor_create(&e, &fatal->config));
+	FL_IGNORE(fl_submit_with(e, fatal->type, fatal->arg, NULL, &fatal->submit));
 	wait_for_the_panic();
 }
 
@@ -318,27 +319,17 @@ FL_TASK(ends_in_its_hook, int, void, .drop_arg = exit_thread)
 	return 0;
 }
 
-static void hook_exits(void *unused)
-{
-	fl_executor *e = begin_child_with(NULL);
-	FL_IGNORE(ends_in_its_hook_submit(e, 1, NULL));
-	wait_for_the_panic();
-}
-
-static void initializer_exits(void *unused)
-{
-	fl_executor *e =
-	    begin_child_with(&(fl_executor_config){.initialize = &ends_in_thirds, .initialize_arg = &(int){3}});
-	FL_IGNORE(ends_well_submit(e, 1, NULL));
-	wait_for_the_panic();
-}
-
 FL_TEST(ends_panics_outside_of_a_task)
 {
-	const char *const text = "an initializer, a callback, a hook or a part of a parallel loop ends its thread";
-	panics(callback_exits, text);
-	panics(hook_exits, text);
-	panics(initializer_exits, text);
+	static const int number = 3;
+	static const struct fatal callback = {&ends_well, &number, .submit = {.on_end = exit_in_callback}};
+	static const struct fatal hook = {&ends_in_its_hook, &number};
+	static const struct fatal initializer = {&ends_well, &number,
+	                                         .config = {.initialize = &ends_in_thirds, .initialize_arg = &number}};
+	const struct fatal *const fatals[] = {&callback, &hook, &initializer};
+	FL_EACH (i, fatals)
+		panics(submit_fatal, fatals[i],
+		       "an initializer, a callback, a hook or a part of a parallel loop ends its thread");
 }
 
 FL_TASK(ends_inside, enum how, void)
@@ -347,14 +338,6 @@ FL_TASK(ends_inside, enum how, void)
 	FL_OK(ends_by_submit(fl_executor_current(), *arg, &f));
 	FL_IGNORE(fl_future_wait(f));
 	return 0;
-}
-
-/* One worker: it runs the task that it waits for. */
-static void nested_exits(void *unused)
-{
-	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
-	FL_IGNORE(ends_inside_submit(e, EXITS, NULL));
-	wait_for_the_panic();
 }
 
 static int exits(void *arg)
@@ -368,17 +351,14 @@ FL_TASK(ends_a_fork, void, void)
 	return fl_parallel_invoke(exits, NULL, exits, NULL);
 }
 
-static void forker_exits(void *unused)
-{
-	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
-	FL_IGNORE(ends_a_fork_submit(e, NULL));
-	wait_for_the_panic();
-}
-
+/* One worker: it runs the task that it waits for. */
 FL_TEST(ends_panics_inside_of_another_call)
 {
-	panics(nested_exits, "a task that runs inside of another task, or forks, ends its thread");
-	panics(forker_exits, "a task that runs inside of another task, or forks, ends its thread");
+	static const enum how how = EXITS;
+	static const struct fatal nested = {&ends_inside, &how, {.workers = 1}},
+				  forker = {&ends_a_fork, NULL, {.workers = 1}};
+	panics(submit_fatal, &nested, "a task that runs inside of another task, or forks, ends its thread");
+	panics(submit_fatal, &forker, "a task that runs inside of another task, or forks, ends its thread");
 }
 
 static int runs_a_task(void *unused)
@@ -406,8 +386,8 @@ static void timer_exits(void *unused)
 
 FL_TEST(ends_panics_on_other_threads)
 {
-	panics(caller_exits, "caller(");
-	panics(timer_exits, "timers(");
+	panics(caller_exits, NULL, "caller(");
+	panics(timer_exits, NULL, "timers(");
 }
 
 static void fiber_exits(void *unused)
@@ -443,9 +423,9 @@ FL_TEST(ends_panics_on_a_loop)
 #if defined(FL__ASAN) || defined(FL__TSAN)
 	FL_SKIP("the sanitizer does not follow an exit from a fiber's stack");
 #endif
-	panics(fiber_exits, "fiber main ends its thread, by pthread_exit() or pthread_cancel()");
-	panics(loop_executor_exits, "fiber theirs-0 ends its thread");
-	panics(loop_call_exits, "fiber callbacks ends its thread");
+	panics(fiber_exits, NULL, "fiber main ends its thread, by pthread_exit() or pthread_cancel()");
+	panics(loop_executor_exits, NULL, "fiber theirs-0 ends its thread");
+	panics(loop_call_exits, NULL, "fiber callbacks ends its thread");
 }
 
 /* A longjmp() to a frame of the outer task, past the wait in which the inner task runs. */
@@ -466,14 +446,8 @@ FL_TASK(ends_inside_by_longjmp, void, void)
 	return 0;
 }
 
-static void longjmp_skips(void *unused)
-{
-	fl_executor *e = begin_child_with(&(fl_executor_config){.workers = 1});
-	FL_IGNORE(ends_inside_by_longjmp_submit(e, NULL));
-	wait_for_the_panic();
-}
-
 FL_TEST(ends_panics_after_a_longjmp)
 {
-	panics(longjmp_skips, "ends_inside_by_longjmp(");
+	static const struct fatal skips = {&ends_inside_by_longjmp, NULL, {.workers = 1}};
+	panics(submit_fatal, &skips, "ends_inside_by_longjmp(");
 }

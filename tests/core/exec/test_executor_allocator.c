@@ -65,8 +65,7 @@ static void await_all(struct work *w)
 
 static void free_all(struct work *w)
 {
-	for (int i = 0; i < SMALL; i++)
-		fl_future_free(w->small[i]);
+	fl_test_futures_free(w->small, SMALL);
 	fl_future_free(w->large);
 	fl_future_free(w->failed);
 	fl_future_free(w->next);
@@ -157,7 +156,8 @@ CONFORMANCE(allocator_may_fail)
 		struct work w = {.ends = 0};
 		fl_executor *e = NULL;
 		const int rc = create(kind, &e, &allocator);
-		assert_true(rc == 0 || (rc == -ENOMEM && account_has_failed(&account)));
+		FL_RC(rc, e ? 0 : -ENOMEM);
+		assert_true(e || account_has_failed(&account));
 		if (rc == 0) {
 			submit_all(e, &w);
 			await_all(&w);

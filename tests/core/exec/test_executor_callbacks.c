@@ -40,7 +40,7 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 	struct calls calls = {.n = 0};
 	struct call call[CALLS];
 	FL_OK(square_submit(e, 3, &f));
-	for (int i = 0; i < CALLS; i++) {
+	FL_EACH (i, call) {
 		call[i] = (struct call){&calls, i};
 		FL_OK(fl_future_on_end(f, on_end, &call[i]));
 	}
@@ -70,38 +70,32 @@ CONFORMANCE_ON(callback_after_the_end_runs_now, 1)
 	expect_order(&calls, 2 * CALLS);
 }
 
-CONFORMANCE_ABLE(callbacks_of_a_cancelled_task_run_on_the_canceller, 1, FL_CAP_CONCURRENT)
+/* Also that of the submit; whether its future, the executor, or all is cancelled. */
+CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	struct held held = hold_worker(e);
-	struct calls calls = {.n = 0};
-	struct call call[] = {{&calls, 0}, {&calls, 1}};
-	FL_OK(square_submit(e, 3, &f));
-	FL_OK(fl_future_on_end(f, on_end, &call[0]));
-	FL_OK(fl_future_on_end(f, on_end, &call[1]));
-	FL_OK(fl_future_cancel(f));
-	expect_order(&calls, 2);
-	assert_int_equal(calls.states[FL_CANCELLED], 2);
-	assert_int_equal(calls.errors, 2);
-	assert_int_equal(calls.thread, fl_thread_current_id());
-	let_go(&held);
-}
-
-static void free_on_end(fl_future *f, void *arg)
-{
-	fl_future_free(f);
-	count(arg);
-}
-
-CONFORMANCE(callback_may_free_the_future)
-{
-	fl_executor *e = make(kind, 1);
-	fl_future *f = NULL;
-	int calls = 0;
-	FL_OK(square_submit(e, 3, &f));
-	FL_OK(fl_future_on_end(f, free_on_end, &calls));
-	fl_executor_free(e);
-	assert_int_equal(counted(&calls), 1);
+	for (int how = 0; how < 3; how++) {
+		FL_SCOPED(fl_executor) *e = make(kind, 1);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct calls calls = {.n = 0};
+		struct call call[] = {{&calls, 0}, {&calls, 1}};
+		if (!is_concurrent(e))
+			return;
+		struct held held = hold_worker(e);
+		FL_OK(square_submit_with(e, 3, &f, &(fl_submit_config){.on_end = on_end, .on_end_arg = &call[0]}));
+		FL_OK(fl_future_on_end(f, on_end, &call[1]));
+		assert_int_equal(counted(&calls.n), 0);
+		if (how == 0)
+			FL_OK(fl_future_cancel(f));
+		else
+			assert_int_equal(how == 1 ? fl_executor_cancel(e) : fl_executor_terminate(e), 1);
+		expect_order(&calls, 2);
+		assert_int_equal(calls.states[FL_CANCELLED], 2);
+		fl_test_future_ended(f, -ECANCELED, NULL);
+		assert_int_equal(calls.thread, fl_thread_current_id());
+		let_go(&held);
+		FL_OK(fl_executor_join(e));
+		expect_order(&calls, 2);
+	}
 }
 
 struct chain {
@@ -123,7 +117,7 @@ static void submit_next(fl_future *f, void *arg)
 	}
 }
 
-CONFORMANCE_ON(callback_may_submit, 1)
+CONFORMANCE_ON(callback_may_free_its_future_and_submit, 1)
 {
 	struct chain chain = {.e = e, .left = 50};
 	fl_future *f = NULL;
@@ -200,8 +194,7 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 		struct held held = hold_worker(e);
 		fl_future *f = NULL;
 		FL_OK(tallied_submit(e, one, &f));
-		FL_OK(tallied_submit(e, all, NULL));
-		FL_OK(tallied_submit(e, all, NULL));
+		submit_tallied(e, all, 2);
 		FL_OK(fl_future_cancel(f));
 		assert_int_equal(counted(&one->drops), 1);
 		assert_int_equal(fl_executor_cancel(e), 2);

@@ -10,11 +10,13 @@ CONFORMANCE_ON(result_comes_back, 2)
 	assert_int_equal(fl_test_result(f), 49);
 	FL_OK(square_try_get(f, &result));
 	FL_OK(square_get_until(f, &result, 0, NULL));
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	assert_int_equal(*(const int *)fl_future_result(f), 49);
 	fl_test_future_ended(f, 0, "");
 	FL_RC(fl_future_get(f, &result, sizeof result + 1), -EINVAL);
 	FL_RC(fl_future_try_get(f, &result, 0), -EINVAL);
+	FL_RC(fl_future_get_until(f, &result, 1, FL_FOREVER, NULL), -EINVAL);
+	assert_int_equal(result, 49);
 }
 
 FL_TASK_STATIC(nothing, void, void)
@@ -28,6 +30,7 @@ CONFORMANCE_ON(task_without_argument_and_result, 1)
 	FL_OK(nothing_submit(e, &f));
 	FL_OK(nothing_get(f));
 	FL_OK(nothing_get_until(f, 0, NULL));
+	FL_RC(fl_future_get(f, &(char){0}, 1), -EINVAL);
 	assert_null(fl_future_result(f));
 }
 
@@ -41,9 +44,9 @@ FL_TASK_STATIC(leave_result, int, int)
 CONFORMANCE_ON(result_starts_zeroed, 1)
 {
 	for (int i = 0; i < 100; i++) { /* memory is used again */
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(leave_result_submit(e, i % 2, &f));
-		assert_int_equal(fl_test_result(f), i % 2);
+		int arg = i % 2, result = -1;
+		FL_OK(fl_test_run_task(e, &leave_result, &arg, &result));
+		assert_int_equal(result, arg);
 	}
 }
 
@@ -53,7 +56,7 @@ struct big {
 
 FL_TASK_STATIC(invert, struct big, struct big)
 {
-	for (size_t i = 0; i < sizeof arg->bytes; i++)
+	FL_EACH (i, arg->bytes)
 		result->bytes[i] = (unsigned char)~arg->bytes[i];
 	return 0;
 }
@@ -62,12 +65,12 @@ CONFORMANCE_ON(large_argument_and_result, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	static struct big in, out;
-	for (size_t i = 0; i < sizeof in.bytes; i++)
+	FL_EACH (i, in.bytes)
 		in.bytes[i] = (unsigned char)(i * 31);
 	FL_OK(fl_submit(e, &invert, &in, &f));
 	memset(&in, 0, sizeof in); /* it was copied */
 	FL_OK(invert_get(f, &out));
-	for (size_t i = 0; i < sizeof in.bytes; i++)
+	FL_EACH (i, in.bytes)
 		assert_int_equal(out.bytes[i], (unsigned char)~(i * 31));
 }
 
@@ -107,6 +110,7 @@ CONFORMANCE_ON(argument_and_result_are_aligned, 1)
 		FL_OK(fl_submit(e, &check_alignment, &arg, &f));
 		FL_OK(fl_future_get(f, &result, sizeof result));
 		assert_int_equal(result.c, i);
+		assert_int_equal((uintptr_t)fl_future_result(f) % FL_TASK_ALIGN_MAX, 0);
 	}
 }
 
@@ -148,7 +152,7 @@ CONFORMANCE_ON(task_error_is_etask, 1)
 	FL_RC(fail_with_get(f, &result), FL_ETASK);
 	FL_RC(fail_with_try_get(f, &result), FL_ETASK);
 	assert_int_equal(result, 3);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	fl_test_future_ended(f, -EIO, "error -5");
 	assert_null(fl_future_result(f));
 }
@@ -163,7 +167,7 @@ CONFORMANCE_ON(task_timeout_and_cancel_are_not_the_waits, 1)
 		FL_OK(fail_with_submit(e, errors[i], &f));
 		FL_RC(fail_with_get_until(f, &result, fl_after(FL_S(60)), NULL), FL_ETASK);
 		FL_RC(fl_future_error(f), errors[i]);
-		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		FL_STATE_IS(f, FL_DONE);
 	}
 }
 
@@ -195,19 +199,19 @@ CONFORMANCE_ON(states, 1)
 	FL_SCOPED(fl_future) *f = NULL;
 	if (!is_concurrent(e)) {
 		FL_OK(square_submit(e, 2, &f));
-		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		FL_STATE_IS(f, FL_DONE);
 		return;
 	}
 	struct held held = hold_worker(e);
 	FL_OK(square_submit(e, 2, &f));
-	assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
-	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	FL_STATE_IS(held.f, FL_RUNNING);
+	FL_STATE_IS(f, FL_PENDING);
 	assert_int_equal(fl_future_error(f), 0);
 	assert_string_equal(fl_future_message(f), "");
 	assert_null(fl_future_result(f));
 	let_go(&held);
 	FL_OK(fl_future_wait(f));
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 }
 
 /* Every way to wait for `f`, which has not ended, gives up as it should. */
@@ -265,13 +269,13 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 		FL_OK(square_submit(e, 2, &f));
 		FL_OK(fl_future_cancel(f));
 		FL_OK(fl_future_cancel(f)); /* and again */
-		assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+		FL_STATE_IS(f, FL_CANCELLED);
 		waits_succeed(f); /* done includes cancelled, at once */
 		FL_RC(square_get(f, &result), FL_ETASK);
 		fl_test_future_ended(f, -ECANCELED, "cancelled before it started");
 		assert_null(fl_future_result(f));
 		FL_RC(fl_future_cancel(held.f), -EBUSY);
-		assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
+		FL_STATE_IS(held.f, FL_RUNNING);
 		set_event(&held.gate->open);
 		FL_OK(fl_future_wait(held.f));
 		FL_RC(fl_future_cancel(held.f), -EALREADY);
@@ -281,16 +285,8 @@ CONFORMANCE_ON(cancel_truth_table, 1)
 	FL_OK(square_submit(e, 2, &f));
 	FL_OK(square_get(f, &result));
 	FL_RC(fl_future_cancel(f), -EALREADY);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	assert_int_equal(result, 4);
-}
-
-FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
-{
-	set_event(&(*arg)->entered);
-	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-	*result = fl_task_is_cancelled(ctx);
-	return rc;
 }
 
 CONFORMANCE_ON(cancel_pending_truth_table, 1)
@@ -301,13 +297,13 @@ CONFORMANCE_ON(cancel_pending_truth_table, 1)
 		FL_SCOPED(fl_future) *running = NULL, *pending = NULL;
 		struct gate *gate = new_gate();
 		FL_OK(tell_whether_asked_submit(e, gate, &running));
-		FL_OK(fl_shm_event_wait(&gate->entered));
+		await_event(&gate->entered);
 		FL_OK(square_submit(e, 2, &pending));
 		FL_OK(fl_future_cancel_pending(pending));
 		FL_OK(fl_future_cancel_pending(pending)); /* and again */
-		assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
+		FL_STATE_IS(pending, FL_CANCELLED);
 		FL_RC(fl_future_cancel_pending(running), -EBUSY);
-		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
+		FL_STATE_IS(running, FL_RUNNING);
 		set_event(&gate->open);
 		assert_int_equal(fl_test_result(running), 0); /* it was not asked to stop */
 		FL_RC(fl_future_cancel_pending(running), -EALREADY);
@@ -315,7 +311,7 @@ CONFORMANCE_ON(cancel_pending_truth_table, 1)
 	FL_OK(square_submit(e, 2, &f));
 	FL_OK(square_get(f, &result));
 	FL_RC(fl_future_cancel_pending(f), -EALREADY);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	assert_int_equal(result, 4);
 }
 
@@ -331,10 +327,10 @@ CONFORMANCE_ABLE(cancel_wakes_a_waiter, 1, FL_CAP_CONCURRENT)
 	struct held held = hold_worker(e);
 	fl_thread waiters[3];
 	FL_OK(square_submit(e, 2, &f));
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, waiters)
 		fl_test_go(&waiters[i], wait_for_future, f);
 	FL_OK(fl_future_cancel(f));
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, waiters)
 		fl_test_end(&waiters[i]);
 	let_go(&held);
 }
@@ -357,10 +353,10 @@ CONFORMANCE_ABLE(cancel_asks_what_runs_to_stop, 1, FL_CAP_CONCURRENT)
 	FL_SCOPED(fl_future) *f = NULL;
 	struct gate *gate = new_gate();
 	FL_OK(wait_to_be_cancelled_submit(e, gate, &f));
-	FL_OK(fl_shm_event_wait(&gate->entered));
+	await_event(&gate->entered);
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
-	assert_int_equal(fl_future_get_state(f), FL_DONE); /* it ran: not cancelled, but failed */
+	FL_STATE_IS(f, FL_DONE); /* it ran: not cancelled, but failed */
 	fl_test_future_ended(f, -EINTR, "asked to stop");
 }
 
@@ -378,7 +374,7 @@ CONFORMANCE_ON(token_before_the_start_cancels, 1)
 	let_go(&held);
 	FL_OK(fl_future_wait(f));
 	fl_cancel_token_destroy(&stop); /* the task has ended: it refers to its parent no more */
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	assert_string_equal(fl_future_message(f), "cancelled before it started");
 	expect_tally(tally, 0, 1);
 }
@@ -390,7 +386,7 @@ CONFORMANCE_ON(token_and_deadline_reach_what_runs, 1)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	if (is_concurrent(e)) {
 		FL_OK(wait_to_be_cancelled_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
-		FL_OK(fl_shm_event_wait(&gate->entered));
+		await_event(&gate->entered);
 		fl_cancel_token_request(&stop);
 		fl_test_future_ends(f, -EINTR, NULL);
 	}
@@ -424,11 +420,11 @@ CONFORMANCE(future_outlives_its_executor)
 	fl_executor *e = make(kind, 2);
 	fl_future *f[40], *g = NULL;
 	int result = 0;
-	for (int i = 0; i < 40; i++)
+	FL_EACH (i, f)
 		FL_OK(square_submit(e, i, &f[i]));
 	FL_OK(fail_with_submit(e, -EIO, &g));
 	fl_executor_free(e); /* drains */
-	for (int i = 0; i < 40; i++) {
+	FL_EACH (i, f) {
 		FL_OK(square_try_get(f[i], &result));
 		assert_int_equal(result, i * i);
 		fl_future_free(f[i]);
@@ -441,8 +437,7 @@ CONFORMANCE(detached_submit)
 {
 	fl_executor *e = make(kind, 2);
 	struct tally *tally = new_tally();
-	for (int i = 0; i < 100; i++)
-		FL_OK(tallied_submit(e, tally, NULL));
+	submit_tallied(e, tally, 100);
 	fl_executor_free(e);
 	expect_tally(tally, 100, 100);
 	assert_int_equal(counted(&tally->result_drops), 100);
@@ -453,9 +448,7 @@ CONFORMANCE(executors_are_independent)
 {
 	FL_SCOPED(fl_executor) *one = make(kind, 1);
 	fl_executor *other = make(kind, 1);
-	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(square_submit(other, 1, NULL));
 	fl_executor_free(other);
-	FL_OK(square_submit(one, 3, &f));
-	assert_int_equal(fl_test_result(f), 9);
+	assert_int_equal(nine_of(one), 9);
 }

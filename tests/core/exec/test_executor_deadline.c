@@ -8,7 +8,7 @@ CONFORMANCE_ON(deadline_before_the_start_cancels, 1)
 	struct tally *tally = new_tally();
 	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
 	FL_OK(fl_future_wait(f));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	fl_test_future_ended(f, -ETIMEDOUT, "its deadline passed before it started");
 	expect_tally(tally, 0, 1);
 }
@@ -24,9 +24,9 @@ static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, 
 	FL_WAIT_FOR(fl_now() >= deadline);
 	let_go(&held);
 	FL_OK(fl_future_wait(next));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	fl_test_future_ended(f, -ETIMEDOUT, "its deadline passed before it started");
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	FL_STATE_IS(next, FL_CANCELLED);
 	fl_test_future_ended(next, -ETIMEDOUT, "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 }

@@ -14,17 +14,14 @@ CONFORMANCE(detached_runs_what_is_queued)
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
 	struct held held = hold_worker(e);
-	int result = 0;
-	for (int i = 0; i < 10; i++)
-		FL_OK(tallied_submit(e, tally, NULL));
+	submit_tallied(e, tally, 10);
 	FL_OK(square_submit(e, 3, &f));
 	FL_OK(fl_executor_detach(e));
 	if (held.f) {
 		assert_int_equal(counted(&tally->runs), 0);
 		let_go(&held);
 	}
-	FL_OK(square_get(f, &result)); /* valid, also after the executor */
-	assert_int_equal(result, 9);
+	assert_int_equal(fl_test_result(f), 9); /* valid, also after the executor */
 	FL_WAIT_FOR(all_are_freed());
 	expect_tally(tally, 10, 10);
 	assert_int_equal(counted(&tally->result_drops), 10);
@@ -40,8 +37,7 @@ CONFORMANCE(detached_after_a_cancel_runs_nothing_more)
 		return;
 	}
 	struct held held = hold_worker(e);
-	for (int i = 0; i < 10; i++)
-		FL_OK(tallied_submit(e, tally, NULL));
+	submit_tallied(e, tally, 10);
 	assert_int_equal(fl_executor_cancel(e), 10);
 	FL_OK(fl_executor_detach(e));
 	let_go(&held);
@@ -146,8 +142,6 @@ static void detach_in_child(void *e)
 
 CONFORMANCE_ON(detached_in_a_forked_child_is_eownerdead, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_test_child(detach_in_child, e, NULL, 0));
-	FL_OK(square_submit(e, 3, &f)); /* it is the parent's */
-	assert_int_equal(fl_test_result(f), 9);
+	FL_IN_CHILD(detach_in_child, e);
+	assert_int_equal(nine_of(e), 9); /* it is the parent's */
 }

@@ -22,26 +22,16 @@ FL_TASK_STATIC(refuses_bad, int, int)
 	return *arg == BAD ? fl_task_fail(ctx, -EDOM, "%d is bad", *arg) : 0;
 }
 
-static void number(int *args)
-{
-	for (int i = 0; i < N; i++)
-		args[i] = i;
-}
-
 CONFORMANCE_ON(failure_of_a_future, 2)
 {
-	fl_future *f = NULL;
-	int result = 0;
-	FL_OK(refuses_bad_submit(e, BAD, &f));
-	FL_RC(refuses_bad_get(f, &result), FL_ETASK);
-	fl_future_free(f);
+	FL_RC(fl_test_run_task(e, &refuses_bad, &(int){BAD}, &(int){0}), -EDOM);
 	expect("the task failed: EDOM: 17 is bad");
 }
 
 CONFORMANCE_ON(failure_of_a_map, 2)
 {
 	int args[N], results[N];
-	number(args);
+	fl_test_number(args, N);
 	FL_RC(refuses_bad_map(e, args, N, results, NULL), FL_ETASK);
 	expect("the task of argument 17 failed: EDOM: 17 is bad");
 }
@@ -51,7 +41,7 @@ CONFORMANCE_ON(failure_of_an_iteration, 2)
 	FL_SCOPED(fl_imap) *it = NULL;
 	int args[N], result, rc;
 	size_t index = 0;
-	number(args);
+	fl_test_number(args, N);
 	FL_OK(refuses_bad_imap(e, args, N, &it, &(fl_imap_config){.chunk = 1}));
 	while ((rc = refuses_bad_imap_next(it, &index, &result)) == 0)
 		;

@@ -2,34 +2,36 @@
 /* Several futures at once, on every kind of executor: see conformance.h. */
 #include "conformance.h"
 
+static void submit_squares(fl_executor *e, fl_future **f, int n)
+{
+	for (int i = 0; i < n; i++)
+		FL_OK(square_submit(e, i, &f[i]));
+}
+
 CONFORMANCE_ON(futures_wait_for_all, 2)
 {
 	enum { N = 20 };
 	fl_future *f[N];
-	for (int i = 0; i < N; i++)
-		FL_OK(square_submit(e, i, &f[i]));
+	submit_squares(e, f, N);
 	FL_RC(fl_futures_wait(f, N, FL_ALL_ENDED), N);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, f)
 		assert_int_equal(fl_test_result(f[i]), i * i);
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_free(f, N);
 }
 
 CONFORMANCE_ON(futures_wait_for_the_first, 2)
 {
 	struct gate *gate = new_gate();
-	FL_SCOPED(fl_future) *f = NULL;
 	fl_future *both[2];
 	if (!is_concurrent(e))
 		set_event(&gate->open);
 	FL_OK(hold_submit(e, gate, &both[0]));
-	FL_OK(square_submit(e, 3, &f));
-	both[1] = f;
+	FL_OK(square_submit(e, 3, &both[1]));
 	FL_RC(fl_futures_wait(both, 2, FL_FIRST_ENDED), is_concurrent(e) ? 1 : 2);
 	if (is_concurrent(e))
 		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
 	set_event(&gate->open);
-	fl_future_free(both[0]);
+	fl_test_futures_free(both, 2);
 }
 
 CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
@@ -45,8 +47,7 @@ CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
 	assert_true(n >= 1 && n <= 3);
 	FL_OK(fl_future_try_wait(f[2]));
 	set_event(&gate->open);
-	for (int i = 0; i < 3; i++)
-		fl_future_free(f[i]);
+	fl_test_futures_free(f, 3);
 }
 
 CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
@@ -62,8 +63,7 @@ CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
 		FL_RC(fl_futures_wait(f, 2, (fl_wait_mode)what), 2);
 	let_go(&held);
-	fl_future_free(f[0]);
-	fl_future_free(f[1]);
+	fl_test_futures_free(f, 2);
 }
 
 /*
@@ -73,27 +73,20 @@ CONFORMANCE_ABLE(futures_wait_with_cancelled_ones, 1, FL_CAP_CONCURRENT)
 FL_TASK_STATIC(fan_out, int, int)
 {
 	enum { N = 5 };
-	fl_executor *e = fl_executor_current();
 	fl_future *f[N];
-	for (int i = 0; i < N; i++)
-		FL_OK(square_submit(e, i, &f[i]));
+	submit_squares(fl_executor_current(), f, N);
 	*result = fl_futures_wait(f, N, (fl_wait_mode)*arg);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, f)
 		FL_CHECK(*arg == FL_FIRST_ENDED || fl_future_try_wait(f[i]) == 0);
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_free(f, N);
 	return 0;
 }
 
-CONFORMANCE_ON(futures_wait_by_the_only_worker, 1)
+CONFORMANCE_ABLE(futures_wait_by_the_only_worker, 1, FL_CAP_NESTED)
 {
-	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
-		return;
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(fan_out_submit(e, what, &f));
 		int ended = 0;
-		FL_OK(fan_out_get(f, &ended));
+		FL_OK(fl_test_run_task(e, &fan_out, &what, &ended));
 		assert_true(what == FL_FIRST_ENDED ? ended >= 1 : ended == 5);
 	}
 }
@@ -105,8 +98,7 @@ CONFORMANCE_ON(futures_as_completed, 2)
 	fl_future *f[N];
 	bool seen[N] = {false};
 	size_t index;
-	for (int i = 0; i < N; i++)
-		FL_OK(square_submit(e, i, &f[i]));
+	submit_squares(e, f, N);
 	FL_OK(fl_futures_as_completed_create(&c, f, N));
 	for (int i = 0, n; i < N; i++) {
 		FL_OK(fl_as_completed_next(c, &index));
@@ -116,33 +108,28 @@ CONFORMANCE_ON(futures_as_completed, 2)
 		assert_int_equal(n, index * index);
 	}
 	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
-	for (int i = 0; i < N; i++)
-		fl_future_free(f[i]);
+	fl_test_futures_free(f, N);
 }
 
-FL_TASK_STATIC(fan_out_one_by_one, int, int)
+FL_TASK_STATIC(fan_out_one_by_one, void, int)
 {
 	enum { N = 5 };
 	FL_SCOPED(fl_as_completed) *c = NULL;
 	fl_future *f[N];
 	size_t index;
-	for (int i = 0; i < N; i++)
-		FL_OK(square_submit(fl_executor_current(), i, &f[i]));
+	submit_squares(fl_executor_current(), f, N);
 	FL_OK(fl_futures_as_completed_create(&c, f, N));
 	while (fl_as_completed_next(c, &index) == 0)
 		*result += 1;
-	for (int i = 0; i < N; i++)
-		fl_future_free(f[i]);
+	fl_test_futures_free(f, N);
 	return 0;
 }
 
-CONFORMANCE_ON(futures_as_completed_by_the_only_worker, 1)
+CONFORMANCE_ABLE(futures_as_completed_by_the_only_worker, 1, FL_CAP_NESTED)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
-		return;
-	FL_OK(fan_out_one_by_one_submit(e, 0, &f));
-	assert_int_equal(fl_test_result(f), 5);
+	int ended = 0;
+	FL_OK(fl_test_run_task(e, &fan_out_one_by_one, NULL, &ended));
+	assert_int_equal(ended, 5);
 }
 
 /* A chain across all kinds: on this executor, then on another, and the reverse. */

@@ -12,19 +12,18 @@ FL_TASK_STATIC(descend, int, int)
 		return 0;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
 	int below = 0;
-	int rc = fl_group_submit(&g, &descend, &(int){*arg - 1}, &below);
+	int rc = descend_group_submit(&g, *arg - 1, &below);
 	if (rc == 0)
 		rc = fl_group_join_until(&g, fl_after(FL_S(60)), NULL);
 	*result = below + 1;
 	return rc;
 }
 
-CONFORMANCE_ON(group_nested_deeply_needs_no_free_worker, 1)
+CONFORMANCE_GROUP(group_nested_deeply_needs_no_free_worker, 1)
 {
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int depth = 0;
-	FL_OK(descend_group_submit(&g, 150, &depth));
-	FL_OK(fl_group_join(&g));
+	FL_OK(descend_group_submit(g, 150, &depth));
+	FL_OK(fl_group_join(g));
 	assert_int_equal(depth, 150);
 }
 
@@ -36,9 +35,9 @@ FL_TASK_STATIC(fibonacci, int, int)
 	}
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
 	int one = 0, other = 0;
-	int rc = fl_group_submit(&g, &fibonacci, &(int){*arg - 1}, &one);
+	int rc = fibonacci_group_submit(&g, *arg - 1, &one);
 	if (rc == 0)
-		rc = fl_group_submit(&g, &fibonacci, &(int){*arg - 2}, &other);
+		rc = fibonacci_group_submit(&g, *arg - 2, &other);
 	const int joined = fl_group_join(&g);
 	*result = one + other;
 	return rc ? rc : joined;
@@ -59,19 +58,18 @@ FL_TASK_STATIC(fall, int, int)
 	if (*arg == 0)
 		return fl_task_fail(ctx, -EDOM, "at the bottom");
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
-	int rc = fl_group_submit(&g, &fall, &(int){*arg - 1}, result);
+	int rc = fall_group_submit(&g, *arg - 1, result);
 	if (rc == 0)
 		rc = fl_group_join(&g);
 	return fl_group_message(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_message(&g), *arg) : -EILSEQ;
 }
 
-CONFORMANCE_ON(group_nested_error_comes_up, 2)
+CONFORMANCE_GROUP(group_nested_error_comes_up, 2)
 {
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
-	FL_OK(fall_group_submit(&g, 3, &result));
-	FL_RC(fl_group_join(&g), -EDOM);
-	assert_string_equal(fl_group_message(&g), "at the bottom, 1, 2, 3");
+	FL_OK(fall_group_submit(g, 3, &result));
+	FL_RC(fl_group_join(g), -EDOM);
+	assert_string_equal(fl_group_message(g), "at the bottom, 1, 2, 3");
 	assert_int_equal(result, -1);
 }
 
@@ -82,7 +80,7 @@ FL_TASK_STATIC(wait_below, struct gate *, void)
 }
 
 /* Has its own group, with a task that waits for ever. */
-FL_TASK_STATIC(own_group, struct gate *, void)
+FL_TASK_STATIC(wait_within, struct gate *, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
 	int rc = fl_group_submit(&g, &wait_below, arg, NULL);
@@ -98,7 +96,7 @@ CONFORMANCE_UP_TO(group_nested_is_cancelled_from_above, 2)
 	struct gate *gate = new_gate();
 	if (!is_concurrent(e))
 		return;
-	FL_OK(fl_group_submit(&g, &own_group, &gate, NULL));
+	FL_OK(wait_within_group_submit(&g, gate));
 	await_event(&gate->entered);
 	fl_group_cancel(&g);
 	FL_OK(fl_group_join(&g));
@@ -119,7 +117,7 @@ FL_TASK_STATIC(spread, struct spread, void)
 	count(arg->count);
 	int rc = 0;
 	for (int i = 0; i < 2 && rc == 0 && arg->left > 0; i++)
-		rc = fl_group_submit(arg->g, &spread, &(struct spread){arg->g, arg->count, arg->left - 1}, NULL);
+		rc = spread_group_submit(arg->g, (struct spread){arg->g, arg->count, arg->left - 1});
 	return rc;
 }
 
@@ -127,7 +125,7 @@ CONFORMANCE_ABLE(group_tasks_submit_to_their_own_group, 3, FL_CAP_BY_REFERENCE)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int counter = 0;
-	FL_OK(fl_group_submit(&g, &spread, &(struct spread){&g, &counter, 9}, NULL));
+	FL_OK(spread_group_submit(&g, (struct spread){&g, &counter, 9}));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(counted(&counter), 1023);
 }
@@ -135,19 +133,17 @@ CONFORMANCE_ABLE(group_tasks_submit_to_their_own_group, 3, FL_CAP_BY_REFERENCE)
 FL_TASK_STATIC(spread_and_join, int *, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
-	int rc = fl_group_submit(&g, &spread, &(struct spread){&g, *arg, 7}, NULL);
+	int rc = spread_group_submit(&g, (struct spread){&g, *arg, 7});
 	const int joined = fl_group_join(&g);
 	return rc ? rc : joined;
 }
 
 CONFORMANCE_UP_TO(group_joined_by_a_worker_while_it_grows, 3)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int counter = 0, *at = &counter;
 	if (!is_by_reference(e))
 		return;
-	FL_OK(fl_submit(e, &spread_and_join, &at, &f));
-	FL_OK(fl_future_get(f, NULL, 0));
+	FL_OK(fl_test_run_task(e, &spread_and_join, &at, NULL));
 	assert_int_equal(counted(&counter), 255);
 }
 
@@ -157,6 +153,8 @@ FL_TASK_STATIC(join_own, fl_group *, void)
 	FL_RC(fl_group_join(*arg), -EDEADLK);
 	FL_RC(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED), -EDEADLK);
 	FL_RC(fl_group_try_join(*arg), -EBUSY);
+	FL_CANCEL_SCOPE(FL_SHIELDED); /* hides nothing */
+	FL_RC(fl_group_join(*arg), -EDEADLK);
 	return 0;
 }
 
@@ -171,13 +169,13 @@ CONFORMANCE_ABLE(group_joined_by_its_own_task, 1, FL_CAP_BY_REFERENCE)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_group *at = &g;
-	FL_OK(fl_group_submit(&g, &join_own, &at, NULL));
-	FL_OK(fl_group_submit(&g, &join_around, &at, NULL));
+	FL_OK(join_own_group_submit(&g, at));
+	FL_OK(join_around_group_submit(&g, at));
 	FL_OK(fl_group_join(&g));
 }
 
 /* A wait that would not block must not run a task either. */
-FL_TASK_STATIC(poll_group, struct tally *, void)
+FL_TASK_STATIC(poll_within, struct tally *, void)
 {
 	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
@@ -192,11 +190,10 @@ FL_TASK_STATIC(poll_group, struct tally *, void)
 	return fl_group_join(&g);
 }
 
-CONFORMANCE_ON(group_poll_runs_nothing, 1)
+CONFORMANCE_GROUP(group_poll_runs_nothing, 1)
 {
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct tally *tally = new_tally();
-	FL_OK(fl_group_submit(&g, &poll_group, &tally, NULL));
-	FL_OK(fl_group_join(&g));
+	FL_OK(poll_within_group_submit(g, tally));
+	FL_OK(fl_group_join(g));
 	expect_tally(tally, 1, 1);
 }

@@ -8,8 +8,7 @@ CONFORMANCE_ON(idle_waits_for_all_tasks, 2)
 	struct tally *tally = new_tally();
 	/* With workers that are new, idle, being woken, or going to sleep. */
 	for (int round = 1; round <= 50; round++) {
-		for (int i = 0; i < N; i++)
-			FL_OK(tallied_submit(e, tally, NULL));
+		submit_tallied(e, tally, N);
 		FL_OK(fl_executor_wait_idle(e));
 		expect_tally(tally, round * N, round * N);
 	}
@@ -46,25 +45,21 @@ CONFORMANCE_ABLE(idle_wait_gives_up, 1, FL_CAP_CONCURRENT)
 	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, fl_test_requested));
 }
 
-static int join_it(void *e)
-{
-	return fl_executor_join(e);
-}
-
 static int wait_idle(void *e)
 {
 	return fl_executor_wait_idle(e);
 }
 
-CONFORMANCE_ON(idle_wakes_all_waiters, 1)
+/* C-Thread-Pool: only one of two waiters for the join was woken. */
+CONFORMANCE_ON(idle_and_join_wake_all_waiters, 1)
 {
-	enum { N = 3 };
+	enum { N = 4 };
 	struct held held = hold_worker(e);
 	fl_thread waiters[N];
-	for (int i = 0; i < N; i++)
-		FL_OK(fl_thread_start(&waiters[i], i == 0 ? join_it : wait_idle, e, NULL));
+	FL_EACH (i, waiters)
+		FL_OK(fl_thread_start(&waiters[i], i % 2 ? join_it : wait_idle, e, NULL));
 	let_go(&held);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, waiters)
 		fl_test_end(&waiters[i]);
 }
 
@@ -74,18 +69,6 @@ static void wait_in_callback(fl_future *f, void *arg)
 	fl_executor *e = *(fl_executor **)arg;
 	FL_RC(fl_executor_wait_idle(e), -EDEADLK);
 	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -EDEADLK);
-}
-
-static void hold_in_callback(fl_future *f, void *arg)
-{
-	struct gate *gate = arg;
-	set_event(&gate->entered);
-	await_event(&gate->open);
-}
-
-static int cancel_it(void *f)
-{
-	return fl_future_cancel(f);
 }
 
 CONFORMANCE_ABLE(idle_waits_for_cancellers, 1, FL_CAP_CONCURRENT)
@@ -99,7 +82,7 @@ CONFORMANCE_ABLE(idle_waits_for_cancellers, 1, FL_CAP_CONCURRENT)
 	FL_OK(square_submit(e, 1, &g));
 	FL_OK(fl_future_on_end(g, wait_in_callback, &e));
 	FL_OK(fl_future_cancel(g));
-	fl_test_go(&canceller, cancel_it, f);
+	fl_test_go(&canceller, cancel_future, f);
 	await_event(&callback->entered);
 	let_go(&held);
 	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -118,10 +101,7 @@ FL_TASK_STATIC(wait_for_itself, void, void)
 
 CONFORMANCE_ON(idle_wait_from_its_own_task_is_edeadlk, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(wait_for_itself_submit(e, &f));
-	FL_RC(wait_for_itself_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EDEADLK);
+	FL_RC(fl_test_run_task(e, &wait_for_itself, NULL, NULL), -EDEADLK);
 	FL_OK(fl_executor_wait_idle(e));
 }
 

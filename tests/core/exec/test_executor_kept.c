@@ -42,7 +42,7 @@ static void is_kept(fl_future *f, const struct tally *tally)
 	assert_int_equal(again.line, 7);
 	FL_RC(read_line_get_until(f, &again, 0, NULL), FL_ETASK);
 	assert_int_equal(((const struct payload *)fl_future_result(f))->line, 7);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	fl_test_future_ended(f, -EBADMSG, "line 7 cannot be read");
 }
 
@@ -61,13 +61,10 @@ CONFORMANCE_ON(failed_task_keeps_its_result, 1)
 CONFORMANCE_ON(failed_task_keeps_nothing_by_itself, 1)
 {
 	struct tally *tally = new_tally();
+	const struct request request = failing(tally, false);
 	struct payload got = {.line = 3};
-	fl_future *f = NULL;
-	FL_OK(read_line_submit(e, failing(tally, false), &f));
-	FL_RC(read_line_get(f, &got), FL_ETASK);
+	FL_RC(fl_test_run_task(e, &read_line, &request, &got), -EBADMSG);
 	assert_int_equal(got.line, 3);
-	assert_null(fl_future_result(f));
-	fl_future_free(f);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->result_drops), 0);
 }
@@ -76,11 +73,8 @@ CONFORMANCE_ON(kept_result_of_a_task_that_succeeds, 1)
 {
 	struct tally *tally = new_tally();
 	struct payload got = {0};
-	fl_future *f = NULL;
-	FL_OK(read_line_submit(e, (struct request){tally, 0, true}, &f));
-	FL_OK(read_line_get(f, &got));
+	FL_OK(fl_test_run_task(e, &read_line, &(struct request){tally, 0, true}, &got));
 	assert_int_equal(got.line, 7);
-	fl_future_free(f);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->result_drops), 1);
 }
@@ -105,8 +99,7 @@ CONFORMANCE_ON(kept_result_of_no_size, 1)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(keep_and_fail_submit(e, &f));
-	FL_RC(keep_and_fail_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EIO);
+	fl_test_future_ends(f, -EIO, NULL);
 	assert_null(fl_future_result(f));
 }
 
@@ -146,9 +139,9 @@ CONFORMANCE_ON(kept_results_of_any_size, 2)
 		FL_OK(fill_large_submit(e, i + 1, &g));
 		FL_RC(fill_medium_get(f, &medium), FL_ETASK);
 		FL_RC(fill_large_get(g, &large), FL_ETASK);
-		for (size_t k = 0; k < sizeof medium.bytes; k++)
+		FL_EACH (k, medium.bytes)
 			assert_int_equal(medium.bytes[k], i);
-		for (size_t k = 0; k < sizeof large.bytes; k++)
+		FL_EACH (k, large.bytes)
 			assert_int_equal(large.bytes[k], i + 1);
 		assert_memory_equal(fl_future_result(g), &large, sizeof large);
 		FL_RC(fl_future_error(g), -EIO);
@@ -198,7 +191,7 @@ CONFORMANCE_ON(kept_result_of_a_group, 1)
 	FL_OK(read_line_group_submit(&g, failing(tally, false), &untouched));
 	FL_RC(fl_group_join(&g), -EBADMSG);
 	assert_int_equal(untouched.line, 3);
-	FL_OK(fl_group_submit(&g, &read_line, &(struct request){tally, -EBADMSG, true}, NULL));
+	FL_OK(read_line_group_submit(&g, (struct request){tally, -EBADMSG, true}, NULL));
 	FL_RC(fl_group_join(&g), -EBADMSG);
 	fl_group_destroy(&g);
 	FL_OK(fl_executor_join(e));
@@ -254,7 +247,7 @@ CONFORMANCE(kept_results_of_an_iteration_that_is_freed)
 			struct request requests[N];
 			int mine = 0;
 			ask(requests, tally);
-			for (int i = 0; i < N; i++)
+			FL_EACH (i, requests)
 				requests[i].keeps = true;
 			FL_OK(read_line_imap(e, requests, N, &it, &(fl_imap_config){.chunk = chunk}));
 			for (int i = 0; i < given; i++) {
@@ -279,7 +272,7 @@ CONFORMANCE_ON(kept_results_of_a_map, 2)
 		struct request requests[N];
 		static struct payload results[N];
 		fl_map_error error = {0};
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, requests)
 			requests[i] = (struct request){tally, i == 30 ? -EBADMSG : 0, i == 30};
 		FL_RC(read_line_map(e, requests, N, results, &(fl_map_config){.chunk = chunk, .error = &error}),
 		      FL_ETASK);
@@ -298,7 +291,7 @@ CONFORMANCE_ON(kept_result_of_a_cancelled_task, 1)
 	struct tally *tally = new_tally();
 	FL_OK(read_line_submit_with(e, failing(tally, true), &f, &(fl_submit_config){.deadline = 1}));
 	FL_OK(fl_future_wait(f));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	assert_null(fl_future_result(f));
 	assert_int_equal(counted(&tally->result_drops), 0);
 }

@@ -11,9 +11,8 @@ CONFORMANCE_ON(describes_itself, 3)
 
 CONFORMANCE(defaults)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_executor) *plain = make(kind, 0);
-	FL_OK(kind->create(&e, NULL));
+	FL_SCOPED(fl_executor) *e = make_of(kind, NULL);
 	unsigned expected = kind->workers_by_default ? kind->workers_by_default : fl_cpu_count();
 	assert_int_equal(fl_executor_workers(e), is_concurrent(e) ? expected : 1);
 	assert_int_equal(fl_executor_workers(plain), fl_executor_workers(e));
@@ -22,9 +21,8 @@ CONFORMANCE(defaults)
 
 CONFORMANCE(worker_limit)
 {
-	fl_executor *e = NULL;
 	fl_executor_config config = {.workers = kind->workers_at_most};
-	FL_OK(kind->create(&e, &config));
+	fl_executor *e = make_of(kind, &config);
 	assert_true(is_concurrent(e) == (kind->workers_at_most > 0));
 	fl_executor_free(e);
 	config.workers = kind->workers_at_most ? kind->workers_at_most + 1 : UINT32_MAX;
@@ -54,18 +52,15 @@ FL_TASK_STATIC(write_variable, const int *, uintptr_t)
 
 CONFORMANCE_ON(capability_by_reference, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	int written = 0;
-	uintptr_t pointer;
+	int written = 0, *there = &written;
+	uintptr_t pointer = 0;
 	variable = 0;
-	FL_OK(write_variable_submit(e, &written, &g));
-	FL_OK(write_variable_get(g, &pointer));
+	FL_OK(fl_test_run_task(e, &write_variable, &there, &pointer));
 	assert_int_equal(variable, is_by_reference(e) ? 7 : 0);
 	assert_int_equal(pointer, (uintptr_t)&written); /* as bytes it arrives */
 	if (!is_by_reference(e))
 		return;
-	FL_OK(write_through_submit(e, &written, &f));
-	FL_OK(fl_future_wait(f));
+	FL_OK(fl_test_run_task(e, &write_through, &there, NULL));
 	assert_int_equal(written, 7);
 }
 
@@ -117,13 +112,10 @@ CONFORMANCE_ON(one_worker_takes_tasks_in_order, 1)
 	fl_future *f[TURNS];
 	struct order *order = FL_IN_ARENA(struct order, 1);
 	struct held held = hold_worker(e);
-	for (int i = 0; i < TURNS; i++)
+	FL_EACH (i, f)
 		FL_OK(take_turn_submit(e, (struct turn){order, i}, &f[i]));
 	let_go(&held);
-	for (int i = 0; i < TURNS; i++) {
-		FL_OK(take_turn_get(f[i]));
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_end(f, TURNS);
 	assert_int_equal(order->n, TURNS);
 	for (int i = 0; i < TURNS; i++)
 		assert_int_equal(order->taken[i], i);
@@ -135,8 +127,7 @@ CONFORMANCE_ON(closed_refuses_and_runs_what_is_queued, 1)
 {
 	struct tally *tally = new_tally();
 	struct held held = hold_worker(e);
-	for (int i = 0; i < 10; i++)
-		FL_OK(tallied_submit(e, tally, NULL));
+	submit_tallied(e, tally, 10);
 	fl_executor_close(e);
 	fl_executor_close(e);
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
@@ -158,10 +149,7 @@ FL_TASK_STATIC(close_and_submit, void, void)
 
 CONFORMANCE_ON(closed_refuses_its_own_tasks, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(close_and_submit_submit(e, &f));
-	FL_RC(close_and_submit_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EPIPE);
+	FL_RC(fl_test_run_task(e, &close_and_submit, NULL, NULL), -EPIPE);
 	/* Without, it was the worker's own. */
 	FL_RC(square_submit(e, 1, NULL), is_by_reference(e) ? -EPIPE : 0);
 }
@@ -194,40 +182,10 @@ CONFORMANCE_ON(join_of_an_unused_executor, 2)
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 }
 
-static int join_it(void *e)
-{
-	return fl_executor_join(e);
-}
-
-/* C-Thread-Pool: only one of two waiters was woken. */
-CONFORMANCE_ON(join_wakes_all_waiters, 1)
-{
-	struct held held = hold_worker(e);
-	fl_thread joiners[3];
-	for (int i = 0; i < 3; i++)
-		fl_test_go(&joiners[i], join_it, e);
-	let_go(&held);
-	for (int i = 0; i < 3; i++)
-		fl_test_end(&joiners[i]);
-}
-
-static int cancel_it(void *f)
-{
-	return fl_future_cancel(f);
-}
-
-static void hold_in_callback(fl_future *f, void *arg)
-{
-	struct gate *gate = arg;
-	set_event(&gate->entered);
-	await_event(&gate->open);
-}
-
 /* The callbacks of a task that another thread has cancelled belong to what a join waits for. */
 CONFORMANCE(join_waits_for_cancellers)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 1, .name = "held"}));
+	FL_SCOPED(fl_executor) *e = make_of(kind, &(fl_executor_config){.workers = 1, .name = "held"});
 	if (!is_concurrent(e))
 		return;
 	struct gate *callback = new_gate();
@@ -236,8 +194,8 @@ CONFORMANCE(join_waits_for_cancellers)
 	fl_thread canceller, joiner;
 	FL_OK(square_submit(e, 1, &f));
 	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
-	fl_test_go(&canceller, cancel_it, f);
-	FL_OK(fl_shm_event_wait(&callback->entered));
+	fl_test_go(&canceller, cancel_future, f);
+	await_event(&callback->entered);
 	fl_test_go(&joiner, join_it, e);
 	FL_WAIT_FOR(square_submit(e, 1, NULL) == -EPIPE);
 	let_go(&held);
@@ -265,10 +223,7 @@ FL_TASK_STATIC(join_self, void, void)
 
 CONFORMANCE_ON(join_from_its_own_task_is_edeadlk, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(join_self_submit(e, &f));
-	FL_RC(join_self_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EDEADLK);
+	FL_RC(fl_test_run_task(e, &join_self, NULL, NULL), -EDEADLK);
 	FL_OK(square_submit(e, 1, NULL)); /* that did not even close it */
 }
 
@@ -286,14 +241,9 @@ FL_TASK_STATIC(join_from_within, void, void)
 CONFORMANCE_ON(join_from_a_task_within_its_task_is_edeadlk, 1)
 {
 	FL_SCOPED(fl_executor) *inner = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	FL_OK(join_from_within_submit(e, &f));
-	FL_RC(join_from_within_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EDEADLK);
+	FL_RC(fl_test_run_task(e, &join_from_within, NULL, NULL), -EDEADLK);
 	FL_OK(fl_sequential_executor_create(&inner, NULL));
-	FL_OK(join_it_in_task_submit(inner, e, &g)); /* not within: it may join e */
-	FL_RC(join_it_in_task_get(g), FL_ETASK);
-	FL_RC(fl_future_error(g), -EFAULT);
+	FL_RC(fl_test_run_task(inner, &join_it_in_task, &e, NULL), -EFAULT); /* not within: it may join e */
 }
 
 FL_TASK_STATIC(free_self, void, void)
@@ -337,82 +287,52 @@ CONFORMANCE(free_in_its_own_task_panics)
 	assert_non_null(strstr(text, "fl_executor_free"));
 }
 
-CONFORMANCE(free_drains)
-{
-	fl_executor *e = make(kind, 2);
-	struct tally *tally = new_tally();
-	for (int i = 0; i < 200; i++)
-		FL_OK(tallied_submit(e, tally, NULL));
-	fl_executor_free(e);
-	assert_int_equal(counted(&tally->runs), 200);
-}
-
-FL_TASK_STATIC(until_cancelled, struct gate *, void)
+/* As tell_whether_asked, which it may be late in another process: so it waits for that. */
+FL_TASK_STATIC(until_cancelled, struct gate *, int)
 {
 	set_event(&(*arg)->entered);
 	while (!fl_task_is_cancelled(ctx))
 		if (fl_sleep(FL_MS(1)) != 0)
 			break;
-	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	return tell_whether_asked.run(ctx, arg, result);
 }
 
-FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
-{
-	set_event(&(*arg)->entered);
-	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-	*result = fl_task_is_cancelled(ctx);
-	return rc;
-}
-
-/* As many as a process may have been sent, and some that wait. */
-CONFORMANCE_ON(cancel_pending_leaves_what_runs_alone, 1)
+/*
+ * `cancel` ends as many pending tasks as a process may have been sent, and some that wait. The task
+ * that runs tells whether it was asked to stop.
+ */
+static void cancel_behind(fl_executor *e, const fl_task_type *running_type, size_t (*cancel)(fl_executor *e), int asked)
 {
 	enum { N = 40 };
 	struct gate *gate = new_gate();
 	fl_future *running = NULL, *f[N];
 	if (is_concurrent(e)) {
-		FL_OK(tell_whether_asked_submit(e, gate, &running));
-		FL_OK(fl_shm_event_wait(&gate->entered));
-		for (int i = 0; i < N; i++)
+		FL_OK(fl_submit(e, running_type, &gate, &running));
+		await_event(&gate->entered);
+		FL_EACH (i, f)
 			FL_OK(square_submit(e, i, &f[i]));
-		assert_int_equal(fl_executor_cancel_pending(e), N);
-		for (int i = 0; i < N; i++) {
-			assert_int_equal(fl_future_get_state(f[i]), FL_CANCELLED);
-			fl_future_free(f[i]);
-		}
+		assert_int_equal(cancel(e), N);
+		FL_EACH (i, f)
+			FL_STATE_IS(f[i], FL_CANCELLED);
+		fl_test_futures_free(f, N);
 		FL_RC(square_submit(e, 1, NULL), -EPIPE);
-		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
+		FL_STATE_IS(running, FL_RUNNING);
 		set_event(&gate->open);
-		assert_int_equal(fl_test_result(running), 0);
+		assert_int_equal(fl_test_result(running), asked);
 		fl_future_free(running);
 	}
-	assert_int_equal(fl_executor_cancel_pending(e), 0);
+	assert_int_equal(cancel(e), 0);
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(fl_executor_cancel_pending(e), 0);
+	assert_int_equal(cancel(e), 0);
+}
+
+CONFORMANCE_ON(cancel_pending_leaves_what_runs_alone, 1)
+{
+	cancel_behind(e, &tell_whether_asked, fl_executor_cancel_pending, false);
 }
 
 CONFORMANCE_ON(cancel_ends_what_has_not_started, 1)
 {
-	struct gate *gate = new_gate();
-	fl_future *running = NULL, *f[3];
-	if (is_concurrent(e)) {
-		FL_OK(until_cancelled_submit(e, gate, &running));
-		FL_OK(fl_shm_event_wait(&gate->entered));
-		for (int i = 0; i < 3; i++)
-			FL_OK(square_submit(e, i, &f[i]));
-		assert_int_equal(fl_executor_cancel(e), 3);
-		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
-		for (int i = 0; i < 3; i++) {
-			assert_int_equal(fl_future_get_state(f[i]), FL_CANCELLED);
-			fl_future_free(f[i]);
-		}
-		set_event(&gate->open);
-		FL_OK(fl_future_get(running, NULL, 0)); /* it was asked to stop, and did */
-		fl_future_free(running);
-	}
-	assert_int_equal(fl_executor_cancel(e), 0);
-	FL_RC(square_submit(e, 1, NULL), -EPIPE);
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(fl_executor_cancel(e), 0);
+	cancel_behind(e, &until_cancelled, fl_executor_cancel, true);
 }

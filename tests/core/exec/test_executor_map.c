@@ -4,24 +4,12 @@
 
 enum { N = 1000 };
 
-static void expect_squares(const int *results, int n)
-{
-	for (int i = 0; i < n; i++)
-		assert_int_equal(results[i], i * i);
-}
-
-static void number(int *args, int n)
-{
-	for (int i = 0; i < n; i++)
-		args[i] = i;
-}
-
 CONFORMANCE_ON(map_keeps_the_order, 3)
 {
 	static int args[N], results[N];
 	static const size_t chunks[] = {0, 1, 2, 7, 24, N - 1, N, N + 1, SIZE_MAX};
 	static const size_t lengths[] = {1, 2, 23, 24, 25, 48, N};
-	number(args, N);
+	fl_test_number(args, N);
 	FL_EACH (c, chunks)
 		FL_EACH (l, lengths) {
 			memset(results, 0xff, sizeof results);
@@ -85,7 +73,7 @@ CONFORMANCE_ON(map_reports_the_lowest_failure, 3)
 	static int args[N], results[N];
 	for (int turn = 0; turn < 50; turn++) {
 		fl_map_error error = {0};
-		number(args, N);
+		fl_test_number(args, N);
 		args[300 + turn] = -EIO;
 		args[301 + turn] = -EBADF;
 		args[700] = -EPERM;
@@ -167,15 +155,18 @@ FL_TASK_STATIC(play, struct act, void)
 
 /*
  * All workers are busy with elements: the worker that reports an element runs what the aide has
- * submitted.
+ * submitted. The map reports the element `failed`, which fails with -EIO.
  */
-static void play_and_fail(fl_executor *e, const struct act *acts, size_t n, fl_map_config *config)
+static void play_and_fail(fl_executor *e, const struct act *acts, size_t n, size_t chunk, size_t failed)
 {
 	struct stage *stage = acts->stage;
 	struct aide aide = {.e = e, .asked = &stage->failing, .help = submit_set_known, .arg = stage};
+	fl_map_error error = {0};
 	aide_begin(&aide);
-	FL_RC(play_map(e, acts, n, config), FL_ETASK);
+	FL_RC(play_map(e, acts, n, &(fl_map_config){.chunk = chunk, .error = &error}), FL_ETASK);
 	aide_end(&aide);
+	assert_int_equal(error.index, failed);
+	FL_RC(error.error, -EIO);
 }
 
 CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_first, 2)
@@ -185,10 +176,7 @@ CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_first, 2)
 	    {.stage = s, .wait_for = is_concurrent(e) ? &s->started : NULL, .tell = true, .error = -EIO},
 	    {.stage = s, .start = &s->started, .wait_for = &s->known, .error = -EBADF},
 	};
-	fl_map_error error = {0};
-	play_and_fail(e, acts, 2, &(fl_map_config){.chunk = 1, .error = &error});
-	assert_int_equal(error.index, 0);
-	FL_RC(error.error, -EIO);
+	play_and_fail(e, acts, 2, 1, 0);
 }
 
 CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_last, 2)
@@ -200,10 +188,7 @@ CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_last, 2)
 	    {.stage = s, .tell = true, .error = -EBADF},
 	    {.stage = s, .error = -EBADF},
 	};
-	fl_map_error error = {0};
-	play_and_fail(e, acts, 4, &(fl_map_config){.chunk = 2, .error = &error});
-	assert_int_equal(error.index, 1);
-	FL_RC(error.error, -EIO);
+	play_and_fail(e, acts, 4, 2, 1);
 }
 
 /* Fails with its argument, and a message that is cut like any other. */
@@ -226,12 +211,9 @@ CONFORMANCE_ON(map_tells_a_tasks_timeout_from_its_own, 2)
 	}
 }
 
-/*
- * Counts; and, if told to, lets an aide cancel the map, or waits until the task is asked to stop.
- */
+/* Counts; and, if told to, waits until the task is asked to stop. */
 struct step {
 	int *runs;
-	fl_shm_event *ask;
 	bool wait;
 };
 
@@ -246,22 +228,23 @@ static bool wait_to_be_asked(const fl_task_ctx *ctx)
 FL_TASK_STATIC(take_step, struct step, int)
 {
 	count(arg->runs);
-	if (arg->ask) {
-		set_event(arg->ask);
-		(void)wait_to_be_asked(ctx);
-	}
 	if (arg->wait && wait_to_be_asked(ctx))
 		return -ECANCELED;
 	*result = 5;
 	return 0;
 }
 
+static void make_steps(struct step steps[10], int *runs)
+{
+	for (int i = 0; i < 10; i++)
+		steps[i] = (struct step){.runs = runs};
+}
+
 CONFORMANCE_ON(map_deadline_in_the_past_runs_nothing, 1)
 {
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
-	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = runs};
+	make_steps(steps, runs);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = 1}), -ETIMEDOUT);
 	assert_int_equal(counted(runs), 0);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = fl_test_requested}), -ECANCELED);
@@ -286,12 +269,11 @@ CONFORMANCE_ON(map_that_never_began_ends_in_time, 1)
 	if (!is_concurrent(e) || kind->over_ranks) /* there, what was sent has started */
 		return;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
-	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = runs};
+	make_steps(steps, runs);
 	struct held held = hold_worker(e);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = fl_after(FL_MS(3))}), -ETIMEDOUT);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &timer}), -ECANCELED);
-	assert_int_equal(fl_future_get_state(held.f), FL_RUNNING);
+	FL_STATE_IS(held.f, FL_RUNNING);
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(runs), 0);
@@ -301,8 +283,8 @@ CONFORMANCE_ON(map_deadline_stops_what_is_left, 1)
 {
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
-	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = runs, .wait = i == 4};
+	make_steps(steps, runs);
+	steps[4].wait = true;
 	fl_map_config config = {.chunk = 3, .deadline = fl_after(FL_MS(300))};
 	FL_RC(take_step_map(e, steps, 10, results, &config), -ETIMEDOUT);
 	assert_true(counted(runs) <= 5); /* 5, on a machine that is not slow */
@@ -316,25 +298,9 @@ static int request_it(struct aide *aide)
 	return 0;
 }
 
-CONFORMANCE_ON(map_cancel_stops_what_is_left, 1)
-{
-	int *runs = new_counter(), results[10] = {0};
-	struct step steps[10];
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	struct aide aide = {.asked = FL_IN_ARENA(fl_shm_event, 1), .help = request_it, .arg = &stop};
-	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = runs, .ask = i == 4 ? aide.asked : NULL};
-	aide_begin(&aide);
-	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.chunk = 3, .cancel = &stop}), -ECANCELED);
-	aide_end(&aide);
-	fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
-	assert_int_equal(counted(runs), 5);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(results[i], i < 5 ? 5 : 0);
-}
-
 /* How the element that runs at a cancel ends. */
 struct ending {
+	int *runs;
 	fl_shm_event *ask; /* NULL: another element */
 	int error;
 };
@@ -350,6 +316,7 @@ struct large {
 
 static int end_as(fl_task_ctx *ctx, const struct ending *how, unsigned char *bytes, size_t size)
 {
+	count(how->runs);
 	memset(bytes, 7, size);
 	if (how->ask) {
 		set_event(how->ask);
@@ -380,14 +347,16 @@ static void cancel_map_at_its_third(fl_executor *e, const fl_task_type *type, in
 	static unsigned char results[4 * sizeof(struct large)];
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	struct aide aide = {.asked = FL_IN_ARENA(fl_shm_event, 1), .help = request_it, .arg = &stop};
-	const struct ending endings[4] = {[2] = {aide.asked, error}};
+	int *runs = new_counter();
+	const struct ending endings[4] = {{runs}, {runs}, {runs, aide.asked, error}, {runs}};
 	memset(results, 9, sizeof results);
 	aide_begin(&aide);
 	const int rc = fl_map(e, type, endings, 4, results, &(fl_map_config){.chunk = chunk, .cancel = &stop});
 	if (rc != FL_ETASK || error == 0 || error == -ECANCELED) /* its failure may come first */
 		FL_RC(rc, -ECANCELED);
 	aide_end(&aide);
-	fl_cancel_token_destroy(&stop);
+	fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
+	assert_int_equal(counted(runs), 3);
 	for (size_t i = 0; i < 4 * type->result_size; i++)
 		assert_int_equal(results[i], i < 3 * type->result_size ? 7 : 9);
 }
@@ -443,16 +412,11 @@ CONFORMANCE_ON(map_on_a_cancelled_executor, 1)
 		aide_end(&aide);
 }
 
-FL_TASK_STATIC(fail_to_start, void, void)
-{
-	return -ENOENT;
-}
-
 CONFORMANCE(map_on_a_broken_executor)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	int args[10], results[10];
-	number(args, 10);
+	fl_test_number(args, 10);
 	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
 		return; /* breaks at once */
 	FL_RC(square_map(e, args, 10, results, NULL), -ENOTRECOVERABLE);
@@ -462,7 +426,7 @@ CONFORMANCE(map_on_a_broken_executor)
 CONFORMANCE_ON(map_leaves_the_arguments_to_the_caller, 2)
 {
 	struct tally *tally = new_tally(), *args[20], *results[20];
-	for (int i = 0; i < 20; i++)
+	FL_EACH (i, args)
 		args[i] = tally;
 	FL_OK(tallied_map(e, args, 20, results, NULL));
 	expect_tally(tally, 20, 0);
@@ -474,7 +438,7 @@ CONFORMANCE_ON(map_needs_one_worker, 2)
 {
 	static int args[N], results[N];
 	struct held held = hold_worker(e);
-	number(args, N);
+	fl_test_number(args, N);
 	FL_OK(square_map(e, args, N, results, NULL));
 	expect_squares(results, N);
 	let_go(&held);

@@ -28,10 +28,11 @@ FL_TASK_STATIC(descend, struct depth, int)
 
 CONFORMANCE_ON(nested_submit_and_wait_needs_no_free_worker, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
+	const struct depth deep = {is_by_reference(e) ? e : NULL, 200};
+	int result = 0;
 	assert_null(fl_executor_current());
-	FL_OK(descend_submit(e, (struct depth){is_by_reference(e) ? e : NULL, 200}, &f));
-	assert_int_equal(fl_test_result(f), 200);
+	FL_OK(fl_test_run_task(e, &descend, &deep, &result));
+	assert_int_equal(result, 200);
 	assert_null(fl_executor_current());
 }
 
@@ -56,18 +57,17 @@ FL_TASK_STATIC(fibonacci, int, int)
 
 CONFORMANCE_UP_TO(nested_tree, 4)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fibonacci_submit(e, 15, &f));
-	assert_int_equal(fl_test_result(f), 610);
+	int result = 0;
+	FL_OK(fl_test_run_task(e, &fibonacci, &(int){15}, &result));
+	assert_int_equal(result, 610);
 }
 
 FL_TASK_STATIC(map_squares, int, int)
 {
 	int args[100], results[100];
-	for (int i = 0; i < 100; i++)
-		args[i] = i;
+	fl_test_number(args, 100);
 	int rc = square_map(fl_executor_current(), args, 100, results, NULL);
-	for (int i = 0; i < 100; i++)
+	FL_EACH (i, results)
 		*result += results[i];
 	return rc;
 }
@@ -76,7 +76,7 @@ CONFORMANCE_UP_TO(nested_map, 3)
 {
 	int args[10] = {0}, results[10];
 	FL_OK(map_squares_map(e, args, 10, results, &(fl_map_config){.chunk = 1}));
-	for (int i = 0; i < 10; i++)
+	FL_EACH (i, results)
 		assert_int_equal(results[i], 328350);
 }
 
@@ -97,9 +97,7 @@ FL_TASK_STATIC(poll_nested, struct tally *, void)
 
 CONFORMANCE_ON(nested_poll_runs_nothing, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
-	FL_OK(poll_nested_submit(e, tally, &f));
-	FL_OK(poll_nested_get(f));
+	FL_OK(fl_test_run_task(e, &poll_nested, &tally, NULL));
 	expect_tally(tally, 1, 1);
 }

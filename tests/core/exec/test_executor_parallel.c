@@ -237,10 +237,9 @@ FL_TASK_STATIC(sum_up, int, int)
 CONFORMANCE_ON(join_in_tasks, 3)
 {
 	fl_future *f[8];
-	for (int i = 0; i < 8; i++)
+	FL_EACH (i, f)
 		FL_OK(sum_up_submit(e, 1000 + i, &f[i]));
-	for (int i = 0; i < 8; i++) {
+	FL_EACH (i, f)
 		assert_int_equal(fl_test_result(f[i]), (1000 + i) * (999 + i) / 2);
-		fl_future_free(f[i]);
-	}
+	fl_test_futures_free(f, 8);
 }

@@ -41,18 +41,17 @@ CONFORMANCE(tasks_find_their_regions)
 	FL_OK(fl_shm_create(&regions[1], 4096));
 	int *counter = fl_shm_alloc(regions[1], 2 * sizeof *counter);
 	const fl_shm_offset at = fl_shm_offset_of(regions[1], counter);
-	fl_executor *e = NULL;
 	const fl_executor_config config = {.workers = 2,
 	                                   .regions = regions,
 	                                   .n_regions = 2,
 	                                   .max_tasks = 3,
 	                                   .initialize = &begins_in_region,
 	                                   .initialize_arg = &at};
-	FL_OK(kind->create(&e, &config));
+	fl_executor *e = make_of(kind, &config);
 	for (int i = 1; i <= 10; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(i % 2 ? adds_in_region_submit(e, at, &f) : nests_in_region_submit(e, at, &f));
-		assert_int_equal(fl_test_result(f), i);
+		int count = 0;
+		FL_OK(fl_test_run_task(e, i % 2 ? &adds_in_region : &nests_in_region, &at, &count));
+		assert_int_equal(count, i);
 	}
 	assert_int_equal(fl__load_relaxed(counter), 10); /* relaxed: as above */
 	assert_true(fl__load_relaxed(counter + 1) > 0);  /* of the initializers, of replaced workers, too */
@@ -63,7 +62,5 @@ CONFORMANCE(tasks_find_their_regions)
 
 CONFORMANCE_ON(tasks_without_regions_find_none, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(has_no_region_submit(e, &f));
-	FL_OK(has_no_region_get(f));
+	FL_OK(fl_test_run_task(e, &has_no_region, NULL, NULL));
 }

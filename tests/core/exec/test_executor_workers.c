@@ -29,8 +29,7 @@ static void open_all(struct gate *gates, int n)
 
 CONFORMANCE(workers_start_when_needed_and_are_named)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 3, .name = "lazy"}));
+	FL_SCOPED(fl_executor) *e = make_of(kind, &(fl_executor_config){.workers = 3, .name = "lazy"});
 	assert_int_equal(lazy_workers(), 0);
 	FL_OK(square_submit(e, 1, NULL));
 	if (!is_concurrent(e) || kind->over_ranks)
@@ -47,7 +46,6 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 	assert_int_equal(lazy_workers(), 0);
 }
 
-/* Also when all were submitted before there was more than one worker. */
 static char last_log[256];
 
 static void keep_last_log(fl_log_level level, const char *message)
@@ -74,12 +72,10 @@ CONFORMANCE(workers_above_the_limit_are_logged)
 	assert_non_null(strstr(last_log, expected));
 }
 
-CONFORMANCE(workers_are_all_busy_while_there_are_tasks)
+/* Also when all were submitted before there was more than one worker. */
+CONFORMANCE_ABLE(workers_are_all_busy_while_there_are_tasks, 5, FL_CAP_CONCURRENT)
 {
 	enum { WORKERS = 5, TASKS = 24 };
-	FL_SCOPED(fl_executor) *e = make(kind, WORKERS);
-	if (!is_concurrent(e))
-		return;
 	struct gate *gate = FL_IN_ARENA(struct gate, TASKS);
 	for (int i = 0; i < TASKS; i++)
 		FL_OK(hold_submit(e, &gate[i], NULL));
@@ -98,12 +94,9 @@ FL_TASK_STATIC(thread_name_is, char, void)
 
 CONFORMANCE(task_sees_its_workers_name)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 1, .name = "n"}));
-	FL_OK(thread_name_is_submit(e, '0', &f));
+	FL_SCOPED(fl_executor) *e = make_of(kind, &(fl_executor_config){.workers = 1, .name = "n"});
 	/* Without its own threads: the caller's. */
-	FL_RC(thread_name_is_get(f), is_concurrent(e) ? 0 : FL_ETASK);
+	assert_int_equal(fl_test_run_task(e, &thread_name_is, "0", NULL) == 0, is_concurrent(e));
 }
 
 FL_TASK_STATIC(which_are_blocked, void, uint32_t)
@@ -125,10 +118,8 @@ CONFORMANCE(workers_block_what_the_creator_blocks)
 	FL_OK(pthread_sigmask(SIG_SETMASK, &mine, &before));
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
-	FL_SCOPED(fl_future) *f = NULL;
 	uint32_t blocked;
-	FL_OK(which_are_blocked_submit(e, &f));
-	FL_OK(which_are_blocked_get(f, &blocked));
+	FL_OK(fl_test_run_task(e, &which_are_blocked, NULL, &blocked));
 	if (!kind->over_ranks)
 		assert_int_equal(blocked, is_concurrent(e) ? 1u << SIGUSR2 : 0);
 }
@@ -146,11 +137,11 @@ FL_TASK_STATIC(ends_a_program, void, int)
 /* swift-corelibs-foundation #4772, poco #3398, dramatiq #465 */
 CONFORMANCE_ON(child_of_a_task_ends_by_sigterm, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
+	int signal = 0;
 	if (kind->over_ranks)
 		return;
-	FL_OK(ends_a_program_submit(e, &f));
-	assert_int_equal(fl_test_result(f), SIGTERM);
+	FL_OK(fl_test_run_task(e, &ends_a_program, NULL, &signal));
+	assert_int_equal(signal, SIGTERM);
 }
 
 struct init {
@@ -177,14 +168,13 @@ FL_TASK_STATIC(initializer_calls, struct init *, int)
 
 CONFORMANCE(initializer_runs_before_the_first_task)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
 	struct init *init = FL_IN_ARENA(struct init, 1);
 	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &init};
-	FL_OK(kind->create(&e, &config));
+	FL_SCOPED(fl_executor) *e = make_of(kind, &config);
 	for (int i = 0; i < 3; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(initializer_calls_submit(e, init, &f));
-		assert_int_equal(fl_test_result(f), 1);
+		int calls = 0;
+		FL_OK(fl_test_run_task(e, &initializer_calls, &init, &calls));
+		assert_int_equal(calls, 1);
 	}
 }
 
@@ -209,11 +199,10 @@ FL_TASK_STATIC(begin_with, struct given *, void, .drop_arg = give_back)
 CONFORMANCE(initializer_argument_is_dropped_once_by_the_free)
 {
 	for (int tasks = 0; tasks < 3; tasks++) {
-		fl_executor *e = NULL;
 		struct given *given = FL_IN_ARENA(struct given, 1);
 		const fl_executor_config config = {
 		    .workers = 2, .initialize = &begin_with, .initialize_arg = &given, .max_tasks = 1};
-		FL_OK(kind->create(&e, &config));
+		fl_executor *e = make_of(kind, &config);
 		for (int i = 0; i < tasks; i++)
 			FL_OK(square_submit(e, i, NULL));
 		FL_OK(fl_executor_join(e));
@@ -252,17 +241,16 @@ CONFORMANCE(failing_initializer_breaks)
 		return;
 	}
 	fl_future *f[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_OK(tallied_submit(e, tally, &f[i]));
-	FL_OK(fl_shm_event_wait(&init->entered));
+	await_event(&init->entered);
 	/* Over ranks, what was sent counts as started. */
-	assert_int_equal(fl_future_get_state(f[0]), kind->over_ranks ? FL_RUNNING : FL_PENDING);
+	FL_STATE_IS(f[0], kind->over_ranks ? FL_RUNNING : FL_PENDING);
 	assert_false(fl_executor_is_broken(e));
 	set_event(&init->open);
-	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_future_get(f[i], &(void *){NULL}, sizeof(void *)), FL_ETASK);
-		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
-		FL_RC(fl_future_error(f[i]), -ENOTRECOVERABLE);
+	FL_EACH (i, f) {
+		fl_test_future_ends(f[i], -ENOTRECOVERABLE, NULL);
+		FL_STATE_IS(f[i], FL_DONE);
 		assert_non_null(strstr(fl_future_message(f[i]), "ENOENT"));
 		assert_non_null(strstr(fl_future_message(f[i]), "no brushes"));
 		fl_future_free(f[i]);
@@ -279,15 +267,6 @@ CONFORMANCE(failing_initializer_breaks)
 }
 
 /* Edges. */
-
-static int nine_of(fl_executor *e)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	int nine = 0;
-	FL_OK(square_submit(e, 3, &f));
-	FL_OK(square_get(f, &nine));
-	return nine;
-}
 
 /*
  * Two plugins have static tasks of one name, in source files of one name. An executor that passes
@@ -309,15 +288,10 @@ CONFORMANCE(one_name_for_two_tasks)
 	for (int i = 0; i < 2; i++) {
 		fl_executor *e = i == 0 ? older : younger;
 		fl_future *f = NULL;
-		FL_OK(fail_with_submit(e, -EIO, &f));
-		FL_RC(fail_with_get(f, &(int){0}), FL_ETASK);
-		fl_future_free(f);
-		f = NULL;
-		if (kind->capabilities & FL_CAP_BY_REFERENCE) {
+		FL_RC(fl_test_run_task(e, &fail_with, &(int){-EIO}, NULL), -EIO);
+		if (is_by_reference(e)) {
 			assert_int_equal(nine_of(e), 9);
-			FL_OK(fl_submit(e, &other, &(int){-EIO}, &f));
-			FL_RC(fl_future_get(f, &(int){0}, sizeof(int)), FL_ETASK);
-			fl_future_free(f);
+			FL_RC(fl_test_run_task(e, &other, &(int){-EIO}, NULL), -EIO);
 		} else {
 			FL_RC(square_submit(e, 3, &f), -EEXIST);
 			FL_RC(fl_submit(e, &other, &(int){3}, &f), -EEXIST);
@@ -347,7 +321,7 @@ static void use_in_child(void *arg)
 	FL_RC(fl_executor_join_until(forked->e, 0, NULL), -EOWNERDEAD);
 	FL_RC(fl_executor_wait_idle(forked->e), -EOWNERDEAD);
 	FL_RC(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL), -EOWNERDEAD);
-	FL_RC(fl_map(forked->e, &square, &(int){1}, 1, &(int){1}, NULL), -EOWNERDEAD);
+	FL_RC(square_map(forked->e, &(int){1}, 1, &(int){1}, NULL), -EOWNERDEAD);
 	const int resized = fl_executor_resize(forked->e, 2);
 	FL_CHECK(resized == -EOWNERDEAD || resized == -ENOTSUP);
 	fl_executor_close(forked->e);
@@ -365,11 +339,8 @@ static void use_in_child(void *arg)
 		FL_CHECK(kind_in_child->create(&own, NULL) == -ENOTSUP);
 		return;
 	}
-	FL_CHECK(kind_in_child->create(&own, NULL) == 0);
-	fl_future *f = NULL;
-	int result = 0;
-	FL_CHECK(square_submit(own, 3, &f) == 0 && square_get(f, &result) == 0 && result == 9);
-	fl_future_free(f);
+	FL_OK(kind_in_child->create(&own, NULL));
+	FL_CHECK(nine_of(own) == 9);
 	fl_executor_free(own);
 }
 
@@ -385,9 +356,9 @@ FL_TASK_STATIC(fork_and_return, int, int)
 
 CONFORMANCE_ON(forked_child_must_not_return, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fork_and_return_submit(e, 0, &f));
-	assert_int_equal(fl_test_result(f), SIGABRT);
+	int signal = 0;
+	FL_OK(fl_test_run_task(e, &fork_and_return, &(int){0}, &signal));
+	assert_int_equal(signal, SIGABRT);
 	const int args[] = {3, 0, 4, 5};
 	int results[4];
 	FL_OK(fork_and_return_map(e, args, 4, results, &(fl_map_config){.chunk = 4}));
@@ -397,17 +368,16 @@ CONFORMANCE_ON(forked_child_must_not_return, 1)
 
 CONFORMANCE(forked_child_is_told)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	struct given *given = FL_IN_ARENA(struct given, 1);
 	const fl_executor_config config = {.workers = 1, .initialize = &begin_with, .initialize_arg = &given};
-	FL_OK(kind->create(&e, &config));
+	FL_SCOPED(fl_executor) *e = make_of(kind, &config);
 	struct held held = hold_worker(e);
 	if (held.f)
 		FL_OK(square_submit(e, 3, &f));
 	const bool threads = fl_test_children_have_threads();
 	kind_in_child = kind;
-	FL_OK(fl_test_child(use_in_child, &(struct forked){e, f, threads}, NULL, 0));
+	FL_IN_CHILD(use_in_child, &(struct forked){e, f, threads});
 	let_go(&held);
 	assert_int_equal(counted(&given->dropped), 0);
 	FL_OK(fl_executor_join(e)); /* the parent's is as it was */

@@ -46,11 +46,12 @@ FL_TEST(group_without_memory)
 		for (int i = 0; i < N; i++) {
 			results[i] = -1;
 			seam_fail_allocs(step % 6, i == (int)step / 6 ? 1000 : 0);
-			int rc = fl_group_submit(&g, &counted, &i, &results[i]);
+			int rc = counted_group_submit(&g, i, &results[i]);
 			(void)seam_heal();
 			assert_true(rc == 0 || rc == -ENOMEM);
 			accepted += rc == 0;
 			failed = failed || rc != 0;
+			assert_int_equal(g.begun_, accepted > 0);
 		}
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(fl__load_relaxed(&runs), accepted);
@@ -61,24 +62,6 @@ FL_TEST(group_without_memory)
 	assert_true(failed);
 }
 
-/* Refused as the first: there is nothing to be joined, and nothing is kept. */
-FL_TEST(group_first_submit_without_memory)
-{
-	FL_SCOPED(fl_executor) *e = sequential();
-	fl_group g = FL_GROUP_INIT(e);
-	int result;
-	for (unsigned step = 0; step < 20; step++) {
-		seam_fail_allocs(step, 1000);
-		int rc = fl_group_submit(&g, &counted, &(int){1}, &result);
-		(void)seam_heal();
-		if (rc == 0)
-			break;
-		FL_RC(rc, -ENOMEM);
-		assert_false(g.begun_);
-	}
-	FL_OK(fl_group_join(&g));
-}
-
 /* Tasks that have ended leave no memory behind in their group. */
 FL_TEST(group_takes_no_memory)
 {
@@ -86,12 +69,12 @@ FL_TEST(group_takes_no_memory)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result;
 	for (int i = 0; i < 2; i++) { /* the executor has its own */
-		FL_OK(fl_group_submit(&g, &counted, &i, &result));
+		FL_OK(counted_group_submit(&g, i, &result));
 		FL_OK(fl_group_join(&g));
 	}
 	const long before = seam_live_allocs();
 	for (int i = 0; i < 10000; i++)
-		FL_OK(fl_group_submit(&g, &counted, &i, &result));
+		FL_OK(counted_group_submit(&g, i, &result));
 	assert_int_equal(seam_live_allocs(), before);
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(seam_live_allocs(), before);
@@ -109,9 +92,9 @@ FL_TASK_STATIC(fail_when_told, struct gate *, void)
 POOL_TEST(group_later_failures_go_to_the_log, 2)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
+	struct gate gate = {.open = FL_EVENT_INIT};
 	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
-	FL_OK(fl_group_submit(&g, &fail_when_told, &at, NULL));
+	FL_OK(fail_when_told_group_submit(&g, &gate));
 	FL_OK(fl_event_wait(&gate.entered));
 	FL_OK(fail_with_group_submit(&g, -ENOSPC));
 	FL_WAIT_FOR(fl_group_message(&g) != NULL);
@@ -119,7 +102,7 @@ POOL_TEST(group_later_failures_go_to_the_log, 2)
 	fl_event_set(&gate.open);
 	FL_RC(fl_group_join(&g), -ENOSPC);
 	assert_string_equal(fl_group_message(&g), "said -28");
-	assert_int_equal(heard("a task of a group failed after another: EIO: told"), 1);
+	HEARD("a task of a group failed after another: EIO: told", 1);
 	(void)fl_set_log_handler(before);
 }
 
@@ -130,39 +113,14 @@ POOL_TEST(group_left_with_an_error_tells_the_log, 1)
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fail_with_group_submit(&g, -EXDEV));
 	}
-	assert_int_equal(heard("a task of a group failed, and no join has returned the error: EXDEV: said -18"), 1);
+	HEARD("a task of a group failed, and no join has returned the error: EXDEV: said -18", 1);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fail_with_group_submit(&g, -EXDEV));
 		FL_RC(fl_group_join(&g), -EXDEV);
 	}
-	assert_int_equal(heard("no join has returned the error"), 1);
+	HEARD("no join has returned the error", 1);
 	(void)fl_set_log_handler(before);
-}
-
-/* A message of a task that said nothing else is not left behind from one before. */
-FL_TEST(group_message_is_of_this_round)
-{
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_OK(fail_with_group_submit(&g, -EXDEV));
-	FL_RC(fl_group_join(&g), -EXDEV);
-	assert_string_equal(fl_group_message(&g), "said -18");
-	FL_OK(fail_with_group_submit(&g, -EIO));
-	assert_string_equal(fl_group_message(&g), "said -5");
-	FL_RC(fl_group_try_join(&g), -EIO);
-	assert_string_equal(fl_group_message(&g), "said -5");
-}
-
-/* Cancelled before anything else: what begins it then is cancelled. */
-POOL_TEST(group_cancelled_before_it_began, 1)
-{
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_group_cancel(&g);
-	assert_true(fl_cancel_token_is_requested(fl_group_token(&g)));
-	FL_OK(fl_group_join(&g));
-	assert_false(fl_cancel_token_is_requested(fl_group_token(&g)));
-	FL_OK(fl_group_join(&g));
 }
 
 /* Misuse. */
@@ -175,51 +133,17 @@ static int join_it(void *g)
 POOL_TEST(group_joined_by_two_panics, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
+	struct gate gate = {.open = FL_EVENT_INIT};
 	fl_thread t;
-	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
+	FL_OK(hold_group_submit(&g, &gate));
 	FL_OK(fl_event_wait(&gate.entered));
 	fl_test_go(&t, join_it, &g);
 	FL_WAIT_FOR(seam_sleepers() == 1);
-	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
-	assert_string_equal(fl_test_panic.function, "fl_group_join");
+	FL_PANICS_OF("fl_group_join", &g, FL_CHECK(fl_group_join(&g) == 0));
 	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
 	FL_PANICS(fl_group_destroy(&g));
 	fl_event_set(&gate.open);
 	fl_test_end(&t);
-}
-
-FL_TASK_STATIC(destroy_own, fl_group *, void)
-{
-	FL_PANICS(fl_group_destroy(*arg));
-	return 0;
-}
-
-FL_TEST(group_destroyed_by_its_task_panics)
-{
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_group *at = &g;
-	FL_OK(fl_group_submit(&g, &destroy_own, &at, NULL));
-	assert_string_equal(fl_test_panic.function, "fl_group_destroy");
-	FL_OK(fl_group_join(&g));
-}
-
-FL_TASK_STATIC(join_own, fl_group *, void)
-{
-	FL_CANCEL_SCOPE(FL_SHIELDED); /* hides nothing */
-	return fl_group_join(*arg);
-}
-
-FL_TEST(group_joined_by_its_own_task_behind_a_shield)
-{
-	for (int kind = 0; kind < 2; kind++) {
-		FL_SCOPED(fl_executor) *e = kind == 0 ? sequential() : pool_with(1);
-		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-		fl_group *at = &g;
-		FL_OK(fl_group_submit(&g, &join_own, &at, NULL));
-		FL_RC(fl_group_join(&g), -EDEADLK);
-	}
 }
 
 static void turn_until_done(fl_loop *l, const fl_group *g)
@@ -267,10 +191,10 @@ static void in_child(void *group)
 POOL_TEST(group_in_a_forked_child, 1)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
-	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
+	struct gate gate = {.open = FL_EVENT_INIT};
+	FL_OK(hold_group_submit(&g, &gate));
 	FL_OK(fl_event_wait(&gate.entered));
-	FL_OK(fl_test_child(in_child, &g, NULL, 0));
+	FL_IN_CHILD(in_child, &g);
 	fl_event_set(&gate.open);
 	FL_OK(fl_group_join(&g));
 }
@@ -302,7 +226,7 @@ FL_TASK_STATIC(submit_late, struct late, void)
 FL_TASK_STATIC(join_late, struct late, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
-	int rc = fl_group_submit(&g, &submit_late, &(struct late){&g, arg->entered, arg->ran}, NULL);
+	int rc = submit_late_group_submit(&g, (struct late){&g, arg->entered, arg->ran});
 	if (rc == 0)
 		rc = fl_event_wait(arg->entered); /* the other worker has it */
 	const int joined = fl_group_join(&g);
@@ -313,8 +237,6 @@ POOL_TEST(group_join_on_a_worker_takes_up_what_comes_late, 2)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_event entered = FL_EVENT_INIT, ran = FL_EVENT_INIT;
-	FL_OK(fl_group_submit(&g, &join_late, &(struct late){NULL, &entered, &ran}, NULL));
+	FL_OK(join_late_group_submit(&g, (struct late){NULL, &entered, &ran}));
 	FL_OK(fl_group_join(&g));
 }
-
-/* Many at once. */

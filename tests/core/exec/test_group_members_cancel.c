@@ -76,18 +76,23 @@ FL_MEMBERS_TEST(group_join_cancelled_waits_for_the_members)
 	FL_CHECK(fl_fiber_join(f, &result) == 0 && result == -ECANCELED && p.joined == -ECANCELED);
 }
 
+/* A fiber that is cancelled when it waits: its result. */
+static int cancelled_in_its_wait(fl_fiber_function *function, void *arg)
+{
+	fl_fiber *f = fl_test_start(function, arg);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	return fl_test_join(f);
+}
+
 FL_MEMBERS_TEST(group_join_after_the_cancel)
 {
 	fl_event never = FL_EVENT_INIT, gate = FL_EVENT_INIT;
 	child cut = {.rc = 0}, done = {.start = &gate};
 	parent p[] = {{.c = &cut, .first = &never}, {.c = &done, .first = &never}};
 	fl_event_set(&gate);
-	for (int i = 0; i < 2; i++) {
-		fl_fiber *f = fl_test_start(starts_and_joins, &p[i]);
-		fl_test_settle();
-		fl_fiber_cancel(f);
-		FL_CHECK(fl_test_join(f) == p[i].joined);
-	}
+	FL_EACH (i, p)
+		FL_CHECK(cancelled_in_its_wait(starts_and_joins, &p[i]) == p[i].joined);
 	FL_CHECK(cut.cancelled && p[0].joined == -ECANCELED);
 	FL_CHECK(!done.cancelled && p[1].joined == 0); /* there was nothing left to cancel */
 }
@@ -108,10 +113,7 @@ static int cancels_then_waits(void *arg)
 FL_MEMBERS_TEST(group_cancelled_by_the_owner_and_from_above)
 {
 	child c = {.rc = 0};
-	fl_fiber *f = fl_test_start(cancels_then_waits, &c);
-	fl_test_settle();
-	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED && c.cancelled);
+	FL_CHECK(cancelled_in_its_wait(cancels_then_waits, &c) == -ECANCELED && c.cancelled);
 }
 
 /* That the work was cut short is forgotten with the join. */
@@ -143,10 +145,7 @@ static int polls(void *arg)
 FL_MEMBERS_TEST(group_join_shielded_tells_of_the_cancel)
 {
 	child c = {.rc = 0};
-	fl_fiber *f = fl_test_start(polls, &c);
-	fl_test_settle();
-	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == 0 && c.cancelled);
+	FL_CHECK(cancelled_in_its_wait(polls, &c) == 0 && c.cancelled);
 }
 
 /* The join is cancelled by a scope that the group is not under. */
@@ -176,10 +175,7 @@ FL_MEMBERS_TEST(group_error_after_the_cancel)
 	fl_test_settle();
 	fl_group_cancel(g);
 	FL_CHECK(fl_group_join(g) == -EIO && fl_group_failed_name(g) != NULL);
-	fl_fiber *f = fl_test_start(starts_and_joins, &p);
-	fl_test_settle();
-	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -EIO && p.joined == -EIO && told.count == 0);
+	FL_CHECK(cancelled_in_its_wait(starts_and_joins, &p) == -EIO && p.joined == -EIO && told.count == 0);
 }
 
 static int swallows(void *unused)
@@ -399,10 +395,7 @@ static int joins_under_its_token(void *unused)
 
 FL_MEMBERS_TEST(group_token_as_the_scope_of_the_join)
 {
-	fl_fiber *f = fl_test_start(joins_under_its_token, NULL);
-	fl_test_settle();
-	fl_fiber_cancel(f);
-	FL_RC(fl_test_join(f), -ECANCELED);
+	FL_RC(cancelled_in_its_wait(joins_under_its_token, NULL), -ECANCELED);
 }
 
 /* Cancelled from the inside. */

@@ -13,12 +13,6 @@ enum { N = 300 };
 
 static int inputs[N];
 
-static void number_args(void)
-{
-	for (int i = 0; i < N; i++)
-		inputs[i] = i;
-}
-
 /* Fails where the argument is negative. */
 FL_TASK_STATIC(square_positive, int, int)
 {
@@ -63,13 +57,11 @@ static void expect_all(fl_imap *it, int n, bool ordered)
 static const size_t chunks[] = {0, 1, 2, 7, N - 1, N, N + 1, SIZE_MAX};
 static const size_t windows[] = {0, 1, 3, 20, N, SIZE_MAX};
 
-enum { CHUNKS = sizeof chunks / sizeof chunks[0], WINDOWS = sizeof windows / sizeof windows[0] };
-
 CONFORMANCE_UP_TO(imap_gives_each_result_in_its_order, 3)
 {
-	number_args();
-	for (size_t c = 0; c < CHUNKS; c++)
-		for (size_t w = 0; w < WINDOWS; w++)
+	fl_test_number(inputs, N);
+	FL_EACH (c, chunks)
+		FL_EACH (w, windows)
 			for (int unordered = 0; unordered <= 1; unordered++) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
@@ -89,7 +81,7 @@ CONFORMANCE_ON(imap_of_nothing, 2)
 		expect_all(it, 0, true);
 	}
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_OK(fl_imap_create(&it, e, &square_positive, NULL, 0, NULL));
+	FL_OK(square_positive_imap(e, NULL, 0, &it, NULL));
 	expect_all(it, 0, true);
 	fl_imap_free(NULL);
 }
@@ -113,11 +105,11 @@ CONFORMANCE_ON(imap_without_result, 2)
 CONFORMANCE_ON(imap_tells_each_failure_in_its_place, 2)
 {
 	for (int step = 1; step < 12; step++)
-		for (size_t c = 0; c < CHUNKS; c++)
+		FL_EACH (c, chunks)
 			for (int unordered = 0; unordered <= 1; unordered++) {
 				FL_SCOPED(fl_imap) *it = NULL;
 				fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
-				number_args();
+				fl_test_number(inputs, N);
 				for (int i = step / 2; i < N; i += step)
 					inputs[i] = -1 - i;
 				FL_OK(square_positive_imap(e, inputs, N, &it, &config));
@@ -161,9 +153,9 @@ CONFORMANCE_ON(imap_runs_each_argument_once, 3)
 {
 	static struct step steps[N];
 	int *counters = FL_IN_ARENA(int, N), error;
-	for (size_t c = 0; c < CHUNKS; c++) {
+	FL_EACH (c, chunks) {
 		FL_SCOPED(fl_imap) *it = NULL;
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, steps)
 			steps[i] = (struct step){&counters[i], i % 5 == 3 ? -EIO : 0};
 		FL_OK(take_step_imap(e, steps, N, &it, &(fl_imap_config){.chunk = chunks[c], .unordered = c % 2}));
 		while ((error = take_step_imap_next(it, NULL, &(int){0})) != -ENODATA)
@@ -213,20 +205,12 @@ static struct gate *make_visits(struct visit *visits)
 	return gate;
 }
 
-/* The executor that submits runs the first at once: there is nothing to wait for. */
-static bool can_wait(fl_executor *e)
-{
-	return is_concurrent(e);
-}
-
-CONFORMANCE_ON(imap_waits_for_the_first, 2)
+CONFORMANCE_ABLE(imap_waits_for_the_first, 2, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
 	struct visit visits[VISITS];
 	size_t index = 77;
 	int result = 77;
-	if (!can_wait(e))
-		return;
 	struct gate *gate = make_visits(visits);
 	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
 	FL_RC(fl_imap_try_next(it, &index, &result), -EAGAIN);
@@ -248,15 +232,13 @@ CONFORMANCE_ON(imap_waits_for_the_first, 2)
 }
 
 /* The other results come while the first element still runs. */
-CONFORMANCE_ON(imap_unordered_gives_what_has_ended, 2)
+CONFORMANCE_ABLE(imap_unordered_gives_what_has_ended, 2, FL_CAP_CONCURRENT)
 {
 	for (size_t window = 2; window <= VISITS; window++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		struct visit visits[VISITS];
 		size_t index;
 		int result = 77, sum = 0;
-		if (!can_wait(e))
-			return;
 		struct gate *gate = make_visits(visits);
 		FL_OK(visit_imap(e, visits, VISITS, &it, &(fl_imap_config){.unordered = true, .window = window}));
 		for (int i = 1; i < VISITS; i++) {
@@ -277,16 +259,6 @@ CONFORMANCE_ON(imap_unordered_gives_what_has_ended, 2)
 
 /* What ends it early. */
 
-CONFORMANCE_ON(imap_on_a_closed_executor, 2)
-{
-	fl_imap *it = NULL;
-	number_args();
-	fl_executor_close(e);
-	FL_RC(square_positive_imap(e, inputs, N, &it, NULL), -EPIPE);
-	FL_RC(fl_imap_create(&it, e, &square_positive, inputs, N, &(fl_imap_config){.unordered = true}), -EPIPE);
-	assert_null(it);
-}
-
 /* Running elements are given out, and then the reason for the end. */
 CONFORMANCE(imap_on_an_executor_that_is_closed)
 {
@@ -294,7 +266,7 @@ CONFORMANCE(imap_on_an_executor_that_is_closed)
 		FL_SCOPED(fl_executor) *e = make(kind, 2);
 		FL_SCOPED(fl_imap) *it = NULL;
 		int got = 0, rc;
-		number_args();
+		fl_test_number(inputs, N);
 		FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.unordered = unordered, .window = 10}));
 		for (; got < 50; got++)
 			FL_OK(square_positive_imap_next(it, NULL, &(int){0}));
@@ -308,15 +280,13 @@ CONFORMANCE(imap_on_an_executor_that_is_closed)
 	}
 }
 
-CONFORMANCE_ON(imap_on_an_executor_that_is_cancelled, 1)
+CONFORMANCE_ABLE(imap_on_an_executor_that_is_cancelled, 1, FL_CAP_CONCURRENT)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
 	struct visit visits[VISITS];
-	if (!can_wait(e))
-		return;
 	struct gate *gate = make_visits(visits);
 	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
-	FL_OK(fl_shm_event_wait(&gate->entered));
+	await_event(&gate->entered);
 	(void)fl_executor_cancel(e);
 	for (int i = 0; i < VISITS; i++) {
 		FL_RC(visit_imap_next(it, NULL, &(int){0}), FL_ETASK);
@@ -366,10 +336,8 @@ static int request_later(void *stop)
 	return 0;
 }
 
-CONFORMANCE_ON(imap_ends_when_its_token_is_requested, 2)
+CONFORMANCE_ABLE(imap_ends_when_its_token_is_requested, 2, FL_CAP_CONCURRENT)
 {
-	if (!can_wait(e))
-		return;
 	for (size_t chunk = 1; chunk <= 3; chunk++)
 		for (int unordered = 0; unordered <= 1; unordered++) {
 			fl_imap *it = NULL;
@@ -379,7 +347,7 @@ CONFORMANCE_ON(imap_ends_when_its_token_is_requested, 2)
 			struct gate *gate = make_visits(visits);
 			const fl_imap_config config = {.chunk = chunk, .unordered = unordered, .cancel = &stop};
 			FL_OK(visit_imap(e, visits, VISITS, &it, &config));
-			FL_OK(fl_shm_event_wait(&gate->entered));
+			await_event(&gate->entered);
 			fl_test_go(&other, request_later, &stop);
 			expect_early_end(it, -ECANCELED);
 			fl_test_end(&other);
@@ -391,18 +359,13 @@ CONFORMANCE_ON(imap_ends_when_its_token_is_requested, 2)
 	FL_RC(square_positive_imap_next(it, NULL, &(int){0}), -ECANCELED);
 }
 
-FL_TASK_STATIC(fail_to_start, void, void)
-{
-	return -ENOENT;
-}
-
 CONFORMANCE(imap_on_a_broken_executor)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;
 	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
 		return; /* breaks at once */
-	number_args();
+	fl_test_number(inputs, N);
 	/* Less than all elements, also with a sanitizer. */
 	const fl_imap_config config = {.window = 8};
 	int rc = square_positive_imap(e, inputs, N, &it, &config);
@@ -424,7 +387,6 @@ struct nest {
 FL_TASK_STATIC(nest, struct nest, int)
 {
 	enum { CHILDREN = 3 };
-	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_imap) *it = NULL;
 	const struct nest child = {arg->depth - 1, arg->unordered, arg->chunk},
 			  children[CHILDREN] = {child, child, child};
@@ -434,20 +396,19 @@ FL_TASK_STATIC(nest, struct nest, int)
 		*result = 1;
 		return 0;
 	}
-	rc = fl_imap_create(&it, e, fl_task_find(__FILE__ ":nest"), children, CHILDREN, &config);
+	rc = nest_imap(fl_executor_current(), children, CHILDREN, &it, &config);
 	while (rc == 0 && (rc = fl_imap_next(it, NULL, &leaves)) == 0)
 		*result += leaves;
 	return rc == -ENODATA ? 0 : rc;
 }
 
-CONFORMANCE(imap_nested_needs_no_free_worker)
+CONFORMANCE_UP_TO(imap_nested_needs_no_free_worker, 3)
 {
-	for (unsigned workers = 1; workers <= 3; workers++)
-		for (size_t chunk = 1; chunk <= 2; chunk++)
-			for (int unordered = 0; unordered <= 1; unordered++) {
-				FL_SCOPED(fl_executor) *e = make(kind, workers);
-				FL_SCOPED(fl_future) *f = NULL;
-				FL_OK(nest_submit(e, (struct nest){5, unordered, chunk}, &f));
-				assert_int_equal(fl_test_result(f), 243);
-			}
+	for (size_t chunk = 1; chunk <= 2; chunk++)
+		for (int unordered = 0; unordered <= 1; unordered++) {
+			const struct nest nested = {5, unordered, chunk};
+			int leaves = 0;
+			FL_OK(fl_test_run_task(e, &nest, &nested, &leaves));
+			assert_int_equal(leaves, 243);
+		}
 }

@@ -17,8 +17,7 @@ FL_TASK(square, int, int)
 static void begin_test(void)
 {
 	SET(&runs, 0);
-	for (int i = 0; i < N; i++)
-		inputs[i] = i;
+	fl_test_number(inputs, N);
 }
 
 /*
@@ -32,7 +31,7 @@ static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *
 	int given = 0, result, rc, refused = 0;
 	begin_test();
 	seam_fail_allocs(step, count);
-	rc = fl_imap_create(&it, e, &square, inputs, N, config);
+	rc = square_imap(e, inputs, N, &it, config);
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
 		bool struck = seam_heal() < count;

@@ -100,7 +100,7 @@ CONFORMANCE_ON(imap_leaves_an_array_to_the_caller, 2)
 			fl_imap *it = NULL;
 			struct tally *tally = new_tally();
 			struct item items[ITEMS];
-			for (int i = 0; i < ITEMS; i++)
+			FL_EACH (i, items)
 				items[i] = (struct item){tally, i % 7 == 6 ? -EIO : 0};
 			FL_OK(take_item_imap(e, items, ITEMS, &it, &(fl_imap_config){.chunk = chunk}));
 			expected[n++] = (struct expected){tally, 0, give_some(it, given)};
@@ -115,6 +115,8 @@ CONFORMANCE_ON(imap_drops_what_is_refused, 2)
 	const fl_imap_config config = {.chunk = 3, .next = make_item, .state = &items};
 	fl_executor_close(e);
 	FL_RC(take_item_imap(e, NULL, 0, &it, &config), -EPIPE);
+	FL_RC(take_item_imap(e, &(struct item){items.tally, 0}, 1, &it, &(fl_imap_config){.unordered = true}), -EPIPE);
+	assert_null(it);
 	assert_int_equal(items.made, 3);
 	assert_int_equal(counted(&items.tally->drops), 3);
 	assert_int_equal(counted(&items.tally->runs), 0);
@@ -186,7 +188,7 @@ CONFORMANCE(imap_free_waits_for_nothing)
 		if (!is_concurrent(e))
 			return;
 		FL_OK(take_held_imap(e, NULL, 0, &it, &config));
-		FL_OK(fl_shm_event_wait(&held.gate->entered));
+		await_event(&held.gate->entered);
 		fl_imap_free(it);
 		assert_int_equal(counted(&held.tally->result_drops), 0);
 		assert_true(counted(&held.tally->drops) > 0); /* of those that were pending */
@@ -262,7 +264,7 @@ CONFORMANCE_ON(imap_loses_an_element_with_its_worker, 2)
 		int *runs = FL_IN_ARENA(int, VICTIMS), lost = 0, result;
 		struct victim victims[VICTIMS];
 		size_t index;
-		for (int i = 0; i < VICTIMS; i++)
+		FL_EACH (i, victims)
 			victims[i] = (struct victim){&runs[i], i == DIES};
 		FL_OK(live_or_die_imap(e, victims, VICTIMS, &it,
 		                       &(fl_imap_config){.chunk = CHUNK, .unordered = unordered}));

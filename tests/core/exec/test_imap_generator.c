@@ -72,11 +72,11 @@ CONFORMANCE_ON(imap_of_what_cannot_be, 2)
 	assert_null(it);
 	assert_int_equal(c.made, 0);
 	c.n = 0; /* an error of the first call is reported in its place, too */
-	FL_OK(fl_imap_create(&it, e, &square, NULL, 0, &config));
+	FL_OK(square_imap(e, NULL, 0, &it, &config));
 	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EIO);
 	fl_imap_free(it);
 	c.end = EIO; /* neither 1, 0 nor negative */
-	FL_OK(fl_imap_create(&it, e, &square, NULL, 0, &config));
+	FL_OK(square_imap(e, NULL, 0, &it, &config));
 	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EINVAL);
 	fl_imap_free(it);
 }

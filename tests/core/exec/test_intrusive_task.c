@@ -21,17 +21,6 @@ FL_TASK_STATIC(put_square, int, int, .drop_arg = drop, .drop_result = drop)
 	return 0;
 }
 
-FL_TASK_STATIC(tick, void, void)
-{
-	return 0;
-}
-
-FL_TASK_STATIC(bump, int *, void)
-{
-	count(*arg);
-	return 0;
-}
-
 /* False, and what such a kind answers was tested. */
 static bool takes(fl_executor *e)
 {
@@ -46,23 +35,31 @@ static bool takes(fl_executor *e)
 	return false;
 }
 
-CONFORMANCE_ON(intrusive_result_comes_back, 2)
+/* A row with an executor `e` of that many workers that takes such tasks, and a task. */
+#define INTRUSIVE_ON(row, workers)                                                                                     \
+	static void row##_with(fl_executor *e, fl_intrusive_task *task);                                               \
+	CONFORMANCE_ON(row, workers)                                                                                   \
+	{                                                                                                              \
+		fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;                                                       \
+		if (takes(e))                                                                                          \
+			row##_with(e, &task);                                                                          \
+	}                                                                                                              \
+	static void row##_with(fl_executor *e, fl_intrusive_task *task)
+
+INTRUSIVE_ON(intrusive_result_comes_back, 2)
 {
-	if (!takes(e))
-		return;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	dropped = 0;
 	for (int in = 1; in < 4; in++) {
 		int out = 99, copy = 0;
-		FL_OK(put_square_intrusive_submit(e, &task, &in, &out));
-		FL_OK(fl_future_get(fl_intrusive_task_future(&task), &copy, sizeof copy));
+		FL_OK(put_square_intrusive_submit(e, task, &in, &out));
+		FL_OK(fl_future_get(fl_intrusive_task_future(task), &copy, sizeof copy));
 		assert_int_equal(copy, in * in);
-		assert_ptr_equal(fl_future_result(fl_intrusive_task_future(&task)), &out);
-		FL_OK(fl_intrusive_task_join(&task));
+		assert_ptr_equal(fl_future_result(fl_intrusive_task_future(task)), &out);
+		FL_OK(fl_intrusive_task_join(task));
 		assert_int_equal(out, in * in);
-		assert_null(fl_intrusive_task_future(&task));
-		FL_OK(fl_intrusive_task_join(&task));
-		FL_OK(fl_intrusive_task_try_join(&task));
+		assert_null(fl_intrusive_task_future(task));
+		FL_OK(fl_intrusive_task_join(task));
+		FL_OK(fl_intrusive_task_try_join(task));
 	}
 	assert_int_equal(dropped, 0); /* they are the caller's */
 }
@@ -74,7 +71,7 @@ CONFORMANCE_ON(intrusive_error_comes_back, 2)
 	FL_SCOPED(fl_intrusive_task) task = FL_INTRUSIVE_TASK_INIT;
 	int in = -3, out = 99;
 	dropped = 0;
-	FL_OK(fl_intrusive_task_submit(e, &task, &put_square, &in, &out, NULL));
+	FL_OK(put_square_intrusive_submit(e, &task, &in, &out));
 	FL_RC(fl_future_get(fl_intrusive_task_future(&task), &out, sizeof out), FL_ETASK);
 	FL_RC(fl_future_error(fl_intrusive_task_future(&task)), -EDOM);
 	assert_string_equal(fl_future_message(fl_intrusive_task_future(&task)), "no -3");
@@ -83,7 +80,23 @@ CONFORMANCE_ON(intrusive_error_comes_back, 2)
 	assert_int_equal(dropped, 0);
 }
 
-CONFORMANCE(intrusive_refusals)
+INTRUSIVE_ON(intrusive_refusals, 1)
+{
+	int in = 3, out = 7;
+	FL_RC(fl_intrusive_task_submit(e, task, &put_square, NULL, &out, NULL), -EINVAL);
+	FL_RC(fl_intrusive_task_submit(e, task, &put_square, &in, NULL, NULL), -EINVAL);
+	FL_OK(tick_intrusive_submit(e, task));
+	FL_RC(tick_intrusive_submit(e, task), -EBUSY);
+	FL_OK(fl_future_wait(fl_intrusive_task_future(task)));
+	FL_RC(tick_intrusive_submit(e, task), -EBUSY); /* until it is joined */
+	FL_OK(fl_intrusive_task_join(task));
+	fl_executor_close(e);
+	FL_RC(put_square_intrusive_submit(e, task, &in, &out), -EPIPE);
+	FL_OK(fl_intrusive_task_try_join(task));
+}
+
+/* The last one to refer to it may be a reference; and the executor may go before. */
+CONFORMANCE(intrusive_outlives_its_executor)
 {
 	fl_executor *e = make(kind, 1);
 	if (!takes(e)) {
@@ -91,41 +104,18 @@ CONFORMANCE(intrusive_refusals)
 		return;
 	}
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-	int in = 3, out = 7;
-	FL_RC(fl_intrusive_task_submit(e, &task, &put_square, NULL, &out, NULL), -EINVAL);
-	FL_RC(fl_intrusive_task_submit(e, &task, &put_square, &in, NULL, NULL), -EINVAL);
-	FL_OK(tick_intrusive_submit(e, &task));
-	FL_RC(tick_intrusive_submit(e, &task), -EBUSY);
-	FL_OK(fl_future_wait(fl_intrusive_task_future(&task)));
-	FL_RC(tick_intrusive_submit(e, &task), -EBUSY); /* until it is joined */
-	FL_OK(fl_intrusive_task_join(&task));
-	fl_executor_close(e);
-	FL_RC(fl_intrusive_task_submit(e, &task, &put_square, &in, &out, NULL), -EPIPE);
-	FL_OK(fl_intrusive_task_try_join(&task));
+	int in = 5, out;
+	FL_OK(put_square_intrusive_submit(e, &task, &in, &out));
+	fl_future *f = fl_future_ref(fl_intrusive_task_future(&task));
 	fl_executor_free(e);
-}
-
-/* The last one to refer to it may be a reference; and the executor may go before. */
-CONFORMANCE(intrusive_outlives_its_executor)
-{
-	fl_executor *e = make(kind, 1);
-	if (takes(e)) {
-		fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-		int in = 5, out;
-		FL_OK(put_square_intrusive_submit(e, &task, &in, &out));
-		fl_future *f = fl_future_ref(fl_intrusive_task_future(&task));
-		fl_executor_free(e);
-		FL_RC(fl_intrusive_task_try_join(&task), -EBUSY);
-		assert_ptr_equal(fl_intrusive_task_future(&task), f);
-		FL_RC(fl_intrusive_task_join_until(&task, fl_after(1), FL_SHIELDED), -ETIMEDOUT);
-		FL_RC(fl_intrusive_task_try_join(&task), -EBUSY);
-		FL_RC(fl_intrusive_task_join_until(&task, FL_FOREVER, fl_test_requested), -ECANCELED);
-		assert_int_equal(*(const int *)fl_future_result(f), 25);
-		fl_future_free(f);
-		FL_OK(fl_intrusive_task_join(&task));
-	} else {
-		fl_executor_free(e);
-	}
+	FL_RC(fl_intrusive_task_try_join(&task), -EBUSY);
+	assert_ptr_equal(fl_intrusive_task_future(&task), f);
+	FL_RC(fl_intrusive_task_join_until(&task, fl_after(1), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_intrusive_task_try_join(&task), -EBUSY);
+	FL_RC(fl_intrusive_task_join_until(&task, FL_FOREVER, fl_test_requested), -ECANCELED);
+	assert_int_equal(*(const int *)fl_future_result(f), 25);
+	fl_future_free(f);
+	FL_OK(fl_intrusive_task_join(&task));
 }
 
 struct seen {
@@ -141,15 +131,12 @@ static void see_end(fl_future *f, void *arg)
 }
 
 /* Its node is in the task; a join waits for it. */
-CONFORMANCE_ON(intrusive_callback_runs_before_it_is_joined, 1)
+INTRUSIVE_ON(intrusive_callback_runs_before_it_is_joined, 1)
 {
-	if (!takes(e))
-		return;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-	struct seen seen = {.task = &task};
-	FL_OK(fl_intrusive_task_submit(e, &task, &tick, NULL, NULL,
+	struct seen seen = {.task = task};
+	FL_OK(fl_intrusive_task_submit(e, task, &tick, NULL, NULL,
 	                               &(fl_submit_config){.on_end = see_end, .on_end_arg = &seen}));
-	FL_OK(fl_intrusive_task_join(&task));
+	FL_OK(fl_intrusive_task_join(task));
 	assert_int_equal(seen.calls, 1);
 }
 
@@ -161,16 +148,13 @@ static void try_to_join(fl_future *f, void *arg)
 	see_end(f, arg);
 }
 
-CONFORMANCE_ON(intrusive_cannot_be_joined_by_its_callback, 1)
+INTRUSIVE_ON(intrusive_cannot_be_joined_by_its_callback, 1)
 {
-	if (!takes(e))
-		return;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
-	struct seen seen = {.task = &task};
-	FL_OK(fl_intrusive_task_submit(e, &task, &tick, NULL, NULL,
+	struct seen seen = {.task = task};
+	FL_OK(fl_intrusive_task_submit(e, task, &tick, NULL, NULL,
 	                               &(fl_submit_config){.on_end = try_to_join, .on_end_arg = &seen}));
 	FL_WAIT_FOR(counted(&seen.calls) == 1); /* one context at a time joins */
-	FL_OK(fl_intrusive_task_join(&task));
+	FL_OK(fl_intrusive_task_join(task));
 	FL_RC(seen.rc, -EDEADLK);
 	FL_RC(seen.try_rc, -EBUSY);
 }
@@ -182,14 +166,11 @@ FL_TASK_STATIC(join_itself, fl_intrusive_task *, int)
 	return 0;
 }
 
-CONFORMANCE_ON(intrusive_cannot_join_itself, 1)
+INTRUSIVE_ON(intrusive_cannot_join_itself, 1)
 {
-	if (!takes(e))
-		return;
-	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT, *arg = &task;
 	int rc = 0;
-	FL_OK(join_itself_intrusive_submit(e, &task, &arg, &rc));
-	FL_OK(fl_intrusive_task_join(&task));
+	FL_OK(join_itself_intrusive_submit(e, task, &task, &rc));
+	FL_OK(fl_intrusive_task_join(task));
 	FL_RC(rc, -EDEADLK);
 }
 
@@ -205,7 +186,7 @@ CONFORMANCE_ON(intrusive_cancelled_is_joined_at_once, 1)
 	fl_intrusive_task tasks[N] = {FL_INTRUSIVE_TASK_INIT};
 	int ran = 0, *arg = &ran;
 	struct held held = hold_worker(e);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, tasks)
 		FL_OK(bump_intrusive_submit(e, &tasks[i], &arg));
 	FL_RC(fl_intrusive_task_try_join(&tasks[3]), -EBUSY);
 	FL_RC(fl_intrusive_task_join_until(&tasks[3], 0, FL_SHIELDED), -ETIMEDOUT);
@@ -216,7 +197,7 @@ CONFORMANCE_ON(intrusive_cancelled_is_joined_at_once, 1)
 	FL_OK(fl_intrusive_task_join(&tasks[1]));
 	FL_OK(bump_intrusive_submit(e, &tasks[1], &arg)); /* it comes last now */
 	let_go(&held);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, tasks)
 		FL_OK(fl_intrusive_task_join(&tasks[i]));
 	assert_int_equal(counted(&ran), N - 1);
 }

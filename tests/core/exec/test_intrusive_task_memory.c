@@ -6,17 +6,6 @@
 #include "conformance.h"
 #include "fl_faults.h"
 
-FL_TASK_STATIC(tick, void, void)
-{
-	return 0;
-}
-
-FL_TASK_STATIC(bump, int *, void)
-{
-	count(*arg);
-	return 0;
-}
-
 static int allocations, forbidden;
 static size_t allocated; /* bytes ever; atomic */
 
@@ -84,8 +73,7 @@ FL_TEST(intrusive_cancelled_among_others_keeps_no_dead)
 	FL_FAULTS();
 	fl__store_release(&forbidden, 0);
 	fl__sys.alloc = our_alloc;
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	struct held held = hold_worker(e);
 	fl_executor_stats stats;
 	size_t before = 0;

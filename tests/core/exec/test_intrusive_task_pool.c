@@ -5,17 +5,6 @@
  */
 #include "conformance.h"
 
-FL_TASK_STATIC(tick, void, void)
-{
-	return 0;
-}
-
-FL_TASK_STATIC(bump, int *, void)
-{
-	count(*arg);
-	return 0;
-}
-
 FL_TASK_STATIC(put_square, int, int)
 {
 	*result += *arg * *arg;
@@ -88,14 +77,14 @@ FL_TEST(intrusive_leaves_from_anywhere)
 	int *arg = &n;
 	struct held held = hold_worker(e);
 	n = 0;
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, tasks)
 		FL_OK(bump_intrusive_submit(e, &tasks[i], &arg));
 	for (int i = 0; i < N; i += 7) {
 		FL_OK(fl_future_cancel(fl_intrusive_task_future(&tasks[(i * 1009) % N])));
 	}
 	let_go(&held);
 	int cancelled = 0;
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, tasks) {
 		FL_OK(fl_future_wait(fl_intrusive_task_future(&tasks[i])));
 		cancelled += fl_future_get_state(fl_intrusive_task_future(&tasks[i])) == FL_CANCELLED;
 		FL_OK(fl_intrusive_task_join(&tasks[i]));
@@ -131,24 +120,28 @@ FL_TEST(intrusive_keeps_the_order)
 	}
 }
 
+struct forked {
+	fl_executor *e;
+	fl_intrusive_task *task;
+};
+
+static void use_in_child(void *arg)
+{
+	const struct forked *forked = arg;
+	fl_intrusive_task other = FL_INTRUSIVE_TASK_INIT;
+	FL_RC(fl_intrusive_task_join(forked->task), -EOWNERDEAD);
+	FL_RC(fl_intrusive_task_try_join(forked->task), -EOWNERDEAD);
+	FL_RC(tick_intrusive_submit(forked->e, &other), -EOWNERDEAD);
+	FL_OK(fl_intrusive_task_join(&other));
+}
+
 FL_TEST(intrusive_in_a_forked_child)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	struct held held = hold_worker(e);
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	FL_OK(tick_intrusive_submit(e, &task));
-	pid_t child = fork();
-	if (child == 0) {
-		fl_intrusive_task other = FL_INTRUSIVE_TASK_INIT;
-		FL_RC(fl_intrusive_task_join(&task), -EOWNERDEAD);
-		FL_RC(fl_intrusive_task_try_join(&task), -EOWNERDEAD);
-		FL_RC(tick_intrusive_submit(e, &other), -EOWNERDEAD);
-		FL_OK(fl_intrusive_task_join(&other));
-		_exit(0);
-	}
-	int status = -1;
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	FL_IN_CHILD(use_in_child, &(struct forked){e, &task});
 	let_go(&held);
 	FL_OK(fl_intrusive_task_join(&task));
 }
@@ -156,7 +149,7 @@ FL_TEST(intrusive_in_a_forked_child)
 /* Otherwise the worker may break the executor before the task that started it is submitted. */
 static fl_event is_submitted;
 
-FL_TASK_STATIC(fail_to_start, void, void)
+FL_TASK_STATIC(fail_when_submitted, void, void)
 {
 	const int rc = fl_event_wait_until(&is_submitted, FL_FOREVER, FL_SHIELDED);
 	return rc != 0 ? rc : -EIO;
@@ -166,7 +159,7 @@ FL_TEST(intrusive_on_a_broken_executor)
 {
 	fl_executor *e = NULL;
 	fl_event_init(&is_submitted);
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .initialize = &fail_to_start}));
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .initialize = &fail_when_submitted}));
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	FL_OK(tick_intrusive_submit(e, &task));
 	fl_event_set(&is_submitted);
@@ -206,11 +199,8 @@ FL_TASK_STATIC(run_another_behind, void, void)
 FL_TEST(intrusive_is_joined_by_the_worker_that_ran_it)
 {
 	joined = 1;
-	fl_executor *e = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
-	FL_OK(run_another_behind_submit(e, &f));
-	FL_OK(run_another_behind_get(f));
+	fl_executor *e = make(&conformance_threads, 1);
+	FL_OK(fl_test_run_task(e, &run_another_behind, NULL, NULL));
 	fl_executor_free(e);
 	FL_OK(joined);
 	assert_null(fl_intrusive_task_future(&behind));
@@ -264,15 +254,13 @@ FL_TASK_STATIC(until_asked, fl_event *, void)
  */
 FL_TEST(intrusive_runs_while_the_executor_is_cancelled)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
 	fl_event runs = FL_EVENT_INIT, *arg = &runs;
 	fl_intrusive_task task = FL_INTRUSIVE_TASK_INIT;
 	struct attempt attempt = {&task, -1};
 	FL_OK(until_asked_intrusive_submit(e, &task, &arg));
 	FL_OK(fl_event_wait(&runs));
-	FL_OK(fl_submit_with(e, &tick, NULL, NULL,
-	                     &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = &attempt}));
+	FL_OK(tick_submit_with(e, NULL, &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = &attempt}));
 	assert_int_equal(fl_executor_cancel(e), 1);
 	FL_OK(attempt.rc);
 }

@@ -5,6 +5,17 @@
  */
 #include "fl_copying.h"
 
+/* A case with an executor `e` of that many threads, for maps of that task; 0: the caller runs them. */
+#define COPY_TEST(name, threads, task)                                                                                 \
+	static void name##_in(fl_executor *e);                                                                         \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = executor_of(threads, &(task));                                             \
+		begin_map();                                                                                           \
+		name##_in(e);                                                                                          \
+	}                                                                                                              \
+	static void name##_in(fl_executor *e)
+
 /* Fails where the argument is negative, and leaves something. */
 FL_TASK(copy_check, int, int)
 {
@@ -28,10 +39,8 @@ FL_TASK(copy_count, void, int)
 	return 0;
 }
 
-FL_TEST(map_copy_without_argument)
+COPY_TEST(map_copy_without_argument, 2, copy_count)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_count);
-	begin_map();
 	FL_OK(fl_map(e, &copy_count, NULL, N, outputs, &(fl_map_config){.chunk = 3}));
 	assert_int_equal(LOOK(&runs), N);
 	for (int i = 0; i < N; i++)
@@ -52,9 +61,8 @@ FL_TASK(copy_large, struct large, struct large)
 	return 0;
 }
 
-FL_TEST(map_copy_chooses_chunks_by_their_bytes)
+COPY_TEST(map_copy_chooses_chunks_by_their_bytes, 0, copy_square)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(0, &copy_square);
 	const fl_task_type *types[] = {&copy_square, &copy_large, &copy_nothing};
 	for (unsigned i = 0; i < 3; i++) {
 		const fl_task_type *type = types[i];
@@ -83,9 +91,8 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
  * For small chunks more than the rings of processes hold; for larger ones as many as fit into a
  * megabyte a worker; at least two.
  */
-FL_TEST(map_copy_has_little_under_way)
+COPY_TEST(map_copy_has_little_under_way, 3, copy_large)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(3, &copy_large);
 	const size_t most = fl__chunk_window(e, &copy_square, 1), bytes = sizeof(int) * 2;
 	assert_true(most >= 3 * 16 * 2);
 	for (size_t chunk = 1; chunk < SIZE_MAX >> 8; chunk *= 2) {
@@ -170,13 +177,11 @@ static int request_after_failure(void *stop)
 	return 0;
 }
 
-FL_TEST(map_copy_failed_before_it_was_cancelled)
+COPY_TEST(map_copy_failed_before_it_was_cancelled, 2, copy_slow)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_slow);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	fl_thread other;
 	fl_map_error error = {.index = 77};
-	begin_map();
 	fl_test_go(&other, request_after_failure, &stop);
 	const fl_map_config config = {.chunk = 1, .cancel = &stop, .error = &error};
 	FL_RC(copy_slow_map(e, inputs, 40, outputs, &config), FL_ETASK);
@@ -201,12 +206,10 @@ FL_TEST(map_copy_begins_nothing_after_a_failure)
 /*
  * The only worker is held during the submit, so that the failure comes while the rest is pending.
  */
-FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
+COPY_TEST(map_copy_cancels_what_is_pending_at_a_failure, 1, copy_slow)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_slow);
 	fl_event_reset(&slow_runs);
 	fl_event_set(&go_on);
-	begin_map();
 	FL_RC(copy_slow_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 1}), FL_ETASK);
 	assert_int_equal(outputs[0], 0);
 	assert_int_equal(outputs[1], 1);
@@ -228,12 +231,10 @@ static int submit_losing(fl_executor *e, struct fl__task_block *block)
 	return rc;
 }
 
-FL_TEST(map_copy_of_a_chunk_that_was_lost)
+COPY_TEST(map_copy_of_a_chunk_that_was_lost, 0, copy_check)
 {
-	FL_SCOPED(fl_executor) *e = executor_of(0, &copy_check);
 	fl_map_error error = {0};
 	copying_ops.submit = submit_losing;
-	begin_map();
 	inputs[17] = -EIO; /* in the chunk 14 to 20 */
 	FL_RC(copy_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 7, .error = &error}), FL_ETASK);
 	assert_int_equal(error.index, 14);

@@ -57,6 +57,14 @@ static void storm_end(const timer_t *timer)
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
 }
 
+struct shared {
+	fl_shm_mutex mutex;
+	fl_shm_cond changed;
+	fl_shm_sem sems[2];
+	fl_shm_event events[2];
+	fl_shm_barrier barrier;
+};
+
 /* What the two tasks share. */
 struct storm {
 	void (*play)(struct storm *s, int side);
@@ -72,11 +80,7 @@ struct storm {
 	fl_queue *queues[2];
 	int pipes[2][2];
 	fl_shm *region;
-	fl_shm_mutex *shm_mutex;
-	fl_shm_cond *shm_changed;
-	fl_shm_sem *shm_sems;
-	fl_shm_event *shm_events;
-	fl_shm_barrier *shm_barrier;
+	struct shared *shared;
 	fl_shm_queue *shm_queues[2];
 };
 
@@ -182,20 +186,21 @@ static void play_system(struct storm *s, int side)
 
 static void play_shared(struct storm *s, int side)
 {
+	struct shared *h = s->shared;
 	for (int i = 0; i < ROUNDS; i++) {
 		int got = -1;
-		FL_OK(fl_shm_mutex_lock(s->shm_mutex));
+		FL_OK(fl_shm_mutex_lock(&h->mutex));
 		while (s->turn != side)
-			FL_OK(fl_shm_cond_wait(s->shm_changed, s->shm_mutex));
+			FL_OK(fl_shm_cond_wait(&h->changed, &h->mutex));
 		s->turn = !side;
-		fl_shm_cond_broadcast(s->shm_changed);
-		fl_shm_mutex_unlock(s->shm_mutex);
-		FL_OK(fl_shm_sem_release(&s->shm_sems[!side]));
-		FL_OK(fl_shm_sem_acquire(&s->shm_sems[side]));
-		FL_OK(fl_shm_event_set(&s->shm_events[!side]));
-		FL_OK(fl_shm_event_wait(&s->shm_events[side]));
-		fl_shm_event_reset(&s->shm_events[side]);
-		const int rc = fl_shm_barrier_wait(s->shm_barrier);
+		fl_shm_cond_broadcast(&h->changed);
+		fl_shm_mutex_unlock(&h->mutex);
+		FL_OK(fl_shm_sem_release(&h->sems[!side]));
+		FL_OK(fl_shm_sem_acquire(&h->sems[side]));
+		FL_OK(fl_shm_event_set(&h->events[!side]));
+		FL_OK(fl_shm_event_wait(&h->events[side]));
+		fl_shm_event_reset(&h->events[side]);
+		const int rc = fl_shm_barrier_wait(&h->barrier);
 		FL_CHECK(rc == 0 || rc == 1);
 		FL_OK(fl_shm_queue_put(s->shm_queues[!side], &i));
 		FL_CHECK(fl_shm_queue_get(s->shm_queues[side], &got) == 0 && got == i);
@@ -205,17 +210,13 @@ static void play_shared(struct storm *s, int side)
 static void make_shared(struct storm *s)
 {
 	FL_OK(fl_shm_create(&s->region, 1 << 20));
-	s->shm_mutex = fl_shm_alloc(s->region, sizeof *s->shm_mutex);
-	s->shm_changed = fl_shm_alloc(s->region, sizeof *s->shm_changed);
-	s->shm_sems = fl_shm_alloc(s->region, 2 * sizeof *s->shm_sems);
-	s->shm_events = fl_shm_alloc(s->region, 2 * sizeof *s->shm_events);
-	s->shm_barrier = fl_shm_alloc(s->region, sizeof *s->shm_barrier);
-	fl_shm_mutex_init(s->shm_mutex);
-	fl_shm_cond_init(s->shm_changed);
-	FL_OK(fl_shm_barrier_init(s->shm_barrier, 2));
-	for (int i = 0; i < 2; i++) {
-		FL_OK(fl_shm_sem_init(&s->shm_sems[i], 0));
-		fl_shm_event_init(&s->shm_events[i]);
+	struct shared *h = s->shared = fl_shm_alloc(s->region, sizeof *h);
+	fl_shm_mutex_init(&h->mutex);
+	fl_shm_cond_init(&h->changed);
+	FL_OK(fl_shm_barrier_init(&h->barrier, 2));
+	FL_EACH (i, h->sems) {
+		FL_OK(fl_shm_sem_init(&h->sems[i], 0));
+		fl_shm_event_init(&h->events[i]);
 		FL_OK(fl_shm_queue_create(&s->shm_queues[i], s->region,
 		                          &(fl_shm_queue_config){.item_size = sizeof(int), .capacity = 1}));
 	}
@@ -223,7 +224,7 @@ static void make_shared(struct storm *s)
 
 static void free_shared(struct storm *s)
 {
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, s->shm_queues)
 		fl_shm_queue_free(s->shm_queues[i]);
 	fl_shm_free(s->region);
 }
@@ -256,7 +257,7 @@ static void play_all(int (*create)(fl_executor **e, const fl_executor_config *co
 	static void (*const games[])(struct storm * s, int side) = {play_locks,   play_words,  play_queues,
 	                                                            play_futures, play_system, play_shared};
 	struct storm s = {.barrier = FL_BARRIER_INIT(2)};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, s.queues) {
 		FL_OK(fl_queue_create(&s.queues[i], sizeof(int), &(fl_queue_config){.capacity = 1}));
 		FL_OK(pipe(s.pipes[i]));
 	}
@@ -266,7 +267,7 @@ static void play_all(int (*create)(fl_executor **e, const fl_executor_config *co
 		play(create, &s);
 	}
 	free_shared(&s);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, s.queues) {
 		fl_queue_free(s.queues[i]);
 		FL_OK(close(s.pipes[i][0]) + close(s.pipes[i][1]));
 	}

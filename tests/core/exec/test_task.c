@@ -65,10 +65,8 @@ FL_TASK_DECLARE(task_declared, int, int);
 FL_TEST(task_declared_can_be_used_before_its_definition)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(task_declared_submit(e, 5, &f));
 	int n = 0;
-	FL_OK(task_declared_get(f, &n));
+	FL_OK(fl_test_run_task(e, &task_declared, &(int){5}, &n));
 	assert_int_equal(n, 6);
 	assert_ptr_equal(fl_task_find("task_declared"), &task_declared);
 }
@@ -165,7 +163,7 @@ POOL_TEST(task_with_neither, 1)
 
 POOL_TEST(task_with_pointers_static_and_more_fields, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	size_t length = 0;
 	int n = 0;
 	FL_OK(task_pointer_submit(e, "seven..", &f));
@@ -175,8 +173,7 @@ POOL_TEST(task_with_pointers_static_and_more_fields, 1)
 	FL_OK(task_static_get(g, &n));
 	assert_int_equal(n, -5);
 	SET(&pairs_dropped, 0);
-	FL_OK(task_with_more_submit(e, (struct pair){3, 4}, &h));
-	FL_OK(task_with_more_get(h, &n));
+	FL_OK(fl_test_run_task(e, &task_with_more, &(struct pair){3, 4}, &n));
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&pairs_dropped), 1);
 }
@@ -205,30 +202,6 @@ POOL_TEST(task_in_a_group, 1)
 
 /* The context. */
 
-FL_TASK(task_fails, int, void)
-{
-	int rc = fl_task_fail(ctx, *arg, "%s %d%c", "number", *arg, '!');
-	FL_CHECK(rc == (*arg ? *arg : -EINVAL));
-	return rc;
-}
-
-POOL_TEST(task_fail_formats_and_returns_the_code, 1)
-{
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
-	FL_OK(task_fails_submit(e, -EIO, &f));
-	FL_RC(task_fails_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EIO);
-	assert_string_equal(fl_future_message(f), "number -5!");
-	FL_OK(task_fails_submit(e, 0, &g));
-	/* Code 0 would be a success: fl_task_fail() makes it -EINVAL. */
-	FL_RC(task_fails_get(g), FL_ETASK);
-	FL_RC(fl_future_error(g), -EINVAL);
-	assert_string_equal(fl_future_message(g), "number 0!");
-	FL_OK(task_fails_submit(e, 12, &h));
-	FL_RC(task_fails_get(h), FL_ETASK);
-	assert_int_equal(fl_future_error(h), 12);
-}
-
 FL_TASK(task_looks_around, int64_t, int)
 {
 	FL_CHECK(!fl_task_is_cancelled(ctx));
@@ -249,9 +222,7 @@ POOL_TEST(task_token_is_the_scope_and_has_the_deadline, 1)
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(task_looks_around_submit_with(i % 2 ? s : e, i < 2 ? config.deadline : FL_FOREVER, &f,
 		                                    i < 2 ? &config : NULL));
-		int inside = 0;
-		FL_OK(task_looks_around_get(f, &inside));
-		assert_int_equal(inside, 1);
+		assert_int_equal(fl_test_result(f), 1);
 	}
 	/* Also after a task ran on this thread. */
 	assert_ptr_equal(fl_cancel_scope_current(), &mine);
@@ -293,24 +264,17 @@ FL_TEST(task_register_and_unregister)
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
 }
 
-/*
- * A name with different types stands for none of them. Executors can be made, and run both types by
- * their addresses.
- */
+/* A name with different types stands for none of them. Executors run both: one_name_for_two_tasks. */
 FL_TEST(task_of_an_ambiguous_name_is_not_found_by_it)
 {
 	const fl_task_type one = {.size = sizeof one, .name = "task twice", .run = other_run};
 	const fl_task_type sum = {.size = sizeof sum, .name = "task_sum", .run = other_run};
 	fl_task_entry a = {&one, NULL}, b = {&sum, NULL};
-	fl_executor *e = NULL;
 	fl_task_register(&a);
 	fl_task_register(&b);
 	assert_string_equal(fl_task_conflict(), "task_sum");
 	assert_null(fl_task_find("task_sum"));
 	assert_ptr_equal(fl_task_find("task twice"), &one);
-	FL_OK(fl_sequential_executor_create(&e, NULL));
-	FL_OK(fl_submit(e, &sum, NULL, NULL));
-	fl_executor_free(e);
 	fl_task_unregister(&b);
 	assert_null(fl_task_conflict());
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
@@ -342,9 +306,9 @@ FL_TEST(task_registry_needs_no_memory)
 	FL_RC(fl_thread_executor_create(&e, NULL), -ENOMEM);
 	assert_null(e);
 	(void)seam_heal();
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, types)
 		assert_ptr_equal(fl_task_find(names[i]), &types[i]);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, entries)
 		fl_task_unregister(&entries[i]);
 	assert_null(fl_task_find("task 7"));
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);

@@ -66,7 +66,7 @@ FL_TEST(task_blocks_of_all_sizes)
 				const fl_task_type type = type_of(n, align, n, align);
 				struct fl__task_block *blocks[3];
 				for (int round = 0; round < 2; round++) {
-					for (int i = 0; i < 3; i++) {
+					FL_EACH (i, blocks) {
 						blocks[i] = block_of(pool, &type);
 						assert_true((uintptr_t)blocks[i]->future.arg % align == 0);
 						assert_true((uintptr_t)blocks[i]->future.result % align == 0);
@@ -75,7 +75,7 @@ FL_TEST(task_blocks_of_all_sizes)
 						assert_int_equal(blocks[i]->future.count, 1);
 						fill(blocks[i], &type, i + 1);
 					}
-					for (int i = 0; i < 3; i++) {
+					FL_EACH (i, blocks) {
 						assert_int_equal(((unsigned char *)blocks[i]->future.arg)[n - 1],
 						                 i + 1);
 						assert_int_equal(((unsigned char *)blocks[i]->future.result)[0], i + 1);
@@ -107,9 +107,9 @@ FL_TEST(task_blocks_are_used_again)
 	struct fl__task_blocks *pool = pool_of(&of_threads);
 	long before = 0;
 	for (int round = 0; round < 20; round++) {
-		for (int i = 0; i < IN_FLIGHT; i++)
+		FL_EACH (i, blocks)
 			blocks[i] = block_of(pool, &types[i % 2]);
-		for (int i = 0; i < IN_FLIGHT; i++)
+		FL_EACH (i, blocks)
 			fl__task_block_free(blocks[i]);
 		if (round == 0)
 			before = fl__load_relaxed(&seam_live);
@@ -173,7 +173,7 @@ FL_TEST(task_blocks_come_round)
 	const long before = fl__load_relaxed(&seam_live);
 	fl_test_go(&threads[0], make_cells, &way);
 	fl_test_go(&threads[1], free_cells, &way);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	/*
 	 * Slabs of 32, 64, 128, 256, ...: some hundred blocks are in use, from both shards and
@@ -260,9 +260,9 @@ FL_TEST(task_blocks_in_a_forked_child)
 		fl_test_go(&threads[1], free_cells, &way);
 		struct fl__task_block *blocks[] = {block_of(way.pool, &small), block_of(way.pool, &large)};
 		struct child child = {way.pool, {blocks[0], blocks[1]}};
-		FL_OK(fl_test_child(free_all, &child, NULL, 0));
+		FL_IN_CHILD(free_all, &child);
 		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
-		for (int i = 0; i < 2; i++) {
+		FL_EACH (i, threads) {
 			fl_test_end(&threads[i]);
 			fl__task_block_free(blocks[i]);
 		}

@@ -18,17 +18,6 @@ FL_PROMISE_OF(int, int_promise)
 	}                                                                                                              \
 	static void name##_after(fl_executor *e, fl_promise *p, fl_future *f)
 
-FL_TASK(then_double, int, int)
-{
-	*result = *arg * 2;
-	return 0;
-}
-
-FL_TASK(then_fail, int, int)
-{
-	return fl_task_fail(ctx, -EDOM, "not %d", *arg);
-}
-
 FL_TASK(then_note, int, void)
 {
 	return *arg;
@@ -40,20 +29,39 @@ FL_TASK(then_wide, int64_t, int64_t)
 	return 0;
 }
 
+FL_TASK_STATIC(then_adds_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+/* A chain of `n` tasks behind `f`: the last future. Only the caller refers to the last. */
+static fl_future *chain(fl_future *f, fl_executor *e, const fl_task_type *type, unsigned n)
+{
+	f = fl_future_ref(f);
+	for (unsigned i = 0; i < n; i++) {
+		fl_future *next = NULL;
+		FL_OK(fl_future_then(f, e, type, &next));
+		fl_future_free(f);
+		f = next;
+	}
+	return f;
+}
+
 THEN_TEST(then_runs_with_the_result, pool_with(2))
 {
 	FL_SCOPED(fl_future) *next = NULL, *last = NULL, *late = NULL;
 	int n = 0;
-	FL_OK(fl_future_then(f, e, &then_double, &next));
-	FL_OK(fl_future_then(next, e, &then_double, &last));
-	assert_int_equal(fl_future_get_state(next), FL_PENDING);
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
+	FL_OK(fl_future_then(next, e, &pool_double, &last));
+	FL_STATE_IS(next, FL_PENDING);
 	FL_RC(fl_future_get_until(last, &n, sizeof n, 0, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(p, 5));
 	assert_int_equal(fl_test_result(last), 20);
 	assert_int_equal(fl_test_result(next), 10);
 	assert_int_equal(*(const int *)fl_future_result(next), 10);
-	assert_int_equal(fl_future_get_state(next), FL_DONE);
-	FL_OK(fl_future_then(f, e, &then_double, &late)); /* it has ended */
+	FL_STATE_IS(next, FL_DONE);
+	FL_OK(fl_future_then(f, e, &pool_double, &late)); /* it has ended */
 	assert_int_equal(fl_test_result(late), 10);
 	FL_RC(fl_future_cancel(late), -EALREADY);
 	FL_OK(fl_executor_join(e));
@@ -79,7 +87,7 @@ FL_TEST(then_of_a_broken_promise_says_so)
 	fl_promise *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	FL_OK(int_promise_create(&p, NULL, &f));
-	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	fl_promise_free(p);
 	fl_test_future_ended(next, -EOWNERDEAD, "broken promise");
 }
@@ -87,11 +95,11 @@ FL_TEST(then_of_a_broken_promise_says_so)
 THEN_TEST(then_passes_a_cancel_on, sequential())
 {
 	FL_SCOPED(fl_future) *next = NULL, *last = NULL;
-	FL_OK(fl_future_then(f, e, &then_double, &next));
-	FL_OK(fl_future_then(next, e, &then_double, &last));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
+	FL_OK(fl_future_then(next, e, &pool_double, &last));
 	FL_OK(fl_future_cancel(f));
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
+	FL_STATE_IS(next, FL_CANCELLED);
+	FL_STATE_IS(last, FL_CANCELLED);
 	assert_int_equal(fl_future_error(last), -ECANCELED);
 	FL_OK(fl_future_cancel(last));
 }
@@ -99,35 +107,31 @@ THEN_TEST(then_passes_a_cancel_on, sequential())
 THEN_TEST(then_cancelled_while_it_waits_leaves_the_first_alone, sequential())
 {
 	FL_SCOPED(fl_future) *next = NULL;
-	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	FL_OK(fl_future_cancel(next));
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	FL_STATE_IS(next, FL_CANCELLED);
+	FL_STATE_IS(f, FL_PENDING);
 	FL_OK(int_promise_set(p, 4));
 	assert_int_equal(fl_test_result(f), 4);
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	FL_STATE_IS(next, FL_CANCELLED);
 }
 
 THEN_TEST(then_cancelled_when_its_task_is_queued_or_runs, pool_with(1))
 {
 	FL_SCOPED(fl_future) *next = NULL;
 	struct held held = hold_worker(e);
-	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	FL_OK(int_promise_set(p, 4));
-	assert_int_equal(fl_future_get_state(next), FL_PENDING);
+	FL_STATE_IS(next, FL_PENDING);
 	FL_OK(fl_future_cancel(next));
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	FL_STATE_IS(next, FL_CANCELLED);
 	let_go(&held);
 }
 
-struct obeyed {
-	fl_event entered;
-};
-
-FL_TASK_STATIC(obey, struct obeyed *, int)
+FL_TASK_STATIC(obey, fl_event *, int)
 {
 	fl_event never = FL_EVENT_INIT;
-	fl_event_set(&(*arg)->entered);
+	fl_event_set(*arg);
 	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx)), -ECANCELED);
 	return -EINTR;
 }
@@ -135,31 +139,17 @@ FL_TASK_STATIC(obey, struct obeyed *, int)
 POOL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop, 1)
 {
 	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	struct obeyed o = {0};
-	FL_OK(fl_promise_create(&p, sizeof(struct obeyed *), NULL, &f));
-	FL_OK(fl_future_then(f, e, &obey, &next));
-	FL_OK(fl_promise_set(p, &(struct obeyed *){&o}));
-	FL_OK(fl_event_wait(&o.entered));
-	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
-	FL_RC(fl_future_cancel(next), -EBUSY);
-	fl_test_future_ends(next, -EINTR, NULL);
-}
-
-POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
-{
-	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
-	struct obeyed o = {0};
-	FL_OK(fl_promise_create(&p, sizeof(struct obeyed *), NULL, &f));
+	fl_event entered = FL_EVENT_INIT;
+	FL_OK(fl_promise_create(&p, sizeof(fl_event *), NULL, &f));
 	FL_OK(fl_future_then(f, e, &obey, &next));
 	FL_OK(fl_future_then(f, e, &obey, &last));
-	FL_OK(fl_promise_set(p, &(struct obeyed *){&o}));
-	FL_OK(fl_event_wait(&o.entered));
-	FL_RC(fl_future_cancel_pending(next), -EBUSY);
-	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
+	FL_OK(fl_promise_set(p, &(fl_event *){&entered}));
+	FL_OK(fl_event_wait(&entered));
+	FL_RC(fl_future_cancel_pending(next), -EBUSY); /* which leaves it alone */
+	FL_STATE_IS(next, FL_RUNNING);
 	FL_OK(fl_future_cancel_pending(last)); /* its task is queued */
-	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
+	FL_STATE_IS(last, FL_CANCELLED);
 	FL_RC(fl_future_cancel(next), -EBUSY); /* no request to stop came before */
 	fl_test_future_ends(next, -EINTR, NULL);
 	FL_RC(fl_future_cancel_pending(next), -EALREADY);
@@ -168,7 +158,7 @@ POOL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone, 1)
 THEN_TEST(then_refused_fails_the_next, sequential())
 {
 	FL_SCOPED(fl_future) *next = NULL;
-	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	fl_executor_close(e);
 	FL_OK(int_promise_set(p, 4));
 	assert_int_equal(fl_future_error(next), -EPIPE);
@@ -189,13 +179,9 @@ FL_TASK_STATIC(then_fill, int, struct then_page)
 THEN_TEST(then_without_memory, sequential())
 {
 	FL_SCOPED(fl_future) *next = NULL;
-	seam_fail_allocs(0, 1);
-	FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
-	FL_OK(seam_heal());
+	SEAM_NO_MEMORY(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
 	FL_OK(fl_future_then(f, e, &then_fill, &next));
-	seam_fail_allocs(0, 1); /* of the submit */
-	FL_OK(int_promise_set(p, 4));
-	FL_OK(seam_heal());
+	SEAM_NO_MEMORY(int_promise_set(p, 4), 0); /* of the submit */
 	assert_int_equal(fl_future_error(next), -ENOMEM);
 }
 
@@ -218,11 +204,11 @@ FL_TASK_STATIC(wait_for_chain, struct nested *, int)
 	if (n->by_other)
 		f = fl_future_ref(n->f);
 	else
-		FL_OK(then_double_submit(e, 1, &f));
-	FL_OK(fl_future_then(f, e, &then_double, &next));
-	FL_OK(fl_future_then(next, e, &then_double, &last));
+		FL_OK(pool_double_submit(e, 1, &f));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
+	FL_OK(fl_future_then(next, e, &pool_double, &last));
 	fl_event_set(&n->waits);
-	return then_double_get(last, result);
+	return pool_double_get(last, result);
 }
 
 FL_TEST(then_is_waited_for_by_the_only_worker)
@@ -244,27 +230,24 @@ FL_TEST(then_is_waited_for_by_the_only_worker)
 	}
 }
 
-FL_TASK_STATIC(wait_for_first_chain, struct nested *, int)
+FL_TASK_STATIC(wait_for_first_chain, void, int)
 {
 	fl_executor *e = fl_executor_current();
 	fl_future *f[2] = {NULL, NULL};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, f) {
 		FL_SCOPED(fl_future) *first = NULL;
-		FL_OK(then_double_submit(e, 1, &first));
-		FL_OK(fl_future_then(first, e, &then_double, &f[i]));
+		FL_OK(pool_double_submit(e, 1, &first));
+		FL_OK(fl_future_then(first, e, &pool_double, &f[i]));
 	}
 	*result = fl_futures_wait(f, 2, FL_FIRST_ENDED);
-	fl_future_free(f[0]);
-	fl_future_free(f[1]);
+	fl_test_futures_free(f, 2);
 	return 0;
 }
 
 POOL_TEST(then_first_of_several_by_the_only_worker, 1)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
-	FL_OK(wait_for_first_chain_submit(e, NULL, &f));
-	FL_OK(wait_for_first_chain_get(f, &result));
+	FL_OK(fl_test_run_task(e, &wait_for_first_chain, NULL, &result));
 	assert_true(result >= 1);
 }
 
@@ -274,23 +257,17 @@ FL_TEST(then_chain_of_a_thousand)
 	for (int how = 0; how < 2; how++) { /* it succeeds, or fails from one end to the other */
 		FL_SCOPED(fl_executor) *e = pool_with(2);
 		fl_promise *p = NULL;
-		fl_future *f = NULL;
+		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(fl_promise_create(&p, sizeof(int64_t), NULL, &f));
-		for (int i = 0; i < N; i++) {
-			fl_future *next = NULL;
-			FL_OK(fl_future_then(f, e, &then_wide, &next));
-			fl_future_free(f);
-			f = next;
-		}
+		FL_SCOPED(fl_future) *last = chain(f, e, &then_wide, N);
 		if (how == 0)
 			FL_OK(fl_promise_set(p, &(int64_t){42}));
 		fl_promise_free(p);
 		int64_t n = 0;
-		FL_RC(then_wide_get(f, &n), how == 0 ? 0 : FL_ETASK);
+		FL_RC(then_wide_get(last, &n), how == 0 ? 0 : FL_ETASK);
 		assert_int_equal(n, how == 0 ? 42 : 0);
-		assert_int_equal(fl_future_error(f), how == 0 ? 0 : -EOWNERDEAD);
+		assert_int_equal(fl_future_error(last), how == 0 ? 0 : -EOWNERDEAD);
 		FL_OK(fl_executor_join(e));
-		fl_future_free(f);
 	}
 }
 
@@ -302,9 +279,9 @@ FL_TEST(then_of_an_executor_that_is_freed_before)
 		FL_SCOPED(fl_promise) *p = NULL;
 		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 		FL_OK(int_promise_create(&p, NULL, &f));
-		FL_OK(fl_future_then(f, e, &then_double, &next));
+		FL_OK(fl_future_then(f, e, &pool_double, &next));
 		fl_executor_free(e);
-		assert_int_equal(fl_future_get_state(next), FL_PENDING);
+		FL_STATE_IS(next, FL_PENDING);
 		FL_OK(int_promise_set(p, 5));
 		FL_OK(fl_future_try_wait(next));
 		FL_RC(fl_future_error(next), -EPIPE);
@@ -325,7 +302,7 @@ THEN_TEST(then_cancelled_and_freed_by_its_callback, pool_with(1))
 {
 	struct held held = hold_worker(e);
 	fl_future *next = NULL;
-	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(f, e, &pool_double, &next));
 	FL_OK(int_promise_set(p, 5)); /* its task is pending */
 	FL_OK(fl_future_on_end(next, free_handle, &next));
 	FL_OK(fl_future_cancel(next));
@@ -340,23 +317,16 @@ static int free_future_here(void *f)
 	return 0;
 }
 
-POOL_TEST(then_long_row_is_freed_on_a_small_stack, 1)
+THEN_TEST(then_long_row_is_freed_on_a_small_stack, pool_with(1))
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	fl_future *f = NULL;
 	fl_thread t;
-	FL_OK(int_promise_create(&p, NULL, &f));
-	for (unsigned i = 0; i < fl_test_scaled(20000); i++) {
-		fl_future *next = NULL;
-		FL_OK(fl_future_then(f, e, &then_fail, &next));
-		fl_future_free(f);
-		f = next;
-		if (i == 0)
-			/* The others are cancelled with it, one by one. */
-			FL_OK(fl_future_cancel(f));
-	}
+	FL_SCOPED(fl_future) *first = chain(f, e, &then_adds_one, 1);
+	FL_OK(fl_future_cancel(first)); /* the others are cancelled with it, one by one */
+	fl_future *last = chain(first, e, &then_adds_one, fl_test_scaled(20000));
+	fl_future_free(first);
+	first = NULL;
 	FL_OK(fl_executor_join(e)); /* there is no other reference */
-	FL_OK(fl_thread_start(&t, free_future_here, f, &(fl_thread_config){.stack_size = 65536}));
+	FL_OK(fl_thread_start(&t, free_future_here, last, &(fl_thread_config){.stack_size = 65536}));
 	fl_test_end(&t);
 }
 
@@ -380,32 +350,19 @@ static int end_first(void *chain)
 	return l->how == SUCCEEDS ? int_promise_set(l->p, 0) : fl_promise_fail(l->p, -EIO, "not there");
 }
 
-FL_TASK_STATIC(then_adds_one, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
-
 FL_TEST(then_long_chain_ends_on_a_small_stack)
 {
-	const int n = (int)fl_test_scaled(20000);
+	const unsigned n = fl_test_scaled(20000);
 	static const int states[] = {FL_DONE, FL_DONE, FL_CANCELLED}, errors[] = {0, -EIO, -ECANCELED};
 	for (enum how how = SUCCEEDS; how <= IS_CANCELLED; how++) {
 		FL_SCOPED(fl_executor) *e = sequential();
 		struct long_chain l = {.how = how};
-		fl_future *f = NULL;
 		fl_thread t;
 		FL_OK(int_promise_create(&l.p, NULL, &l.first));
-		f = fl_future_ref(l.first);
-		for (int i = 0; i < n; i++) {
-			fl_future *next = NULL;
-			FL_OK(fl_future_then(f, e, &then_adds_one, &next));
-			fl_future_free(f);
-			f = next;
-		}
+		fl_future *f = chain(l.first, e, &then_adds_one, n);
 		FL_OK(fl_thread_start(&t, end_first, &l, &(fl_thread_config){.stack_size = 65536}));
 		fl_test_end(&t);
-		assert_int_equal(fl_future_get_state(f), states[how]);
+		FL_STATE_IS(f, states[how]);
 		FL_RC(fl_future_error(f), errors[how]);
 		if (how == SUCCEEDS)
 			assert_int_equal(*(const int *)fl_future_result(f), n);
@@ -444,7 +401,7 @@ FL_TEST(then_callbacks_run_depth_first)
 		struct walk walk = {.n = 0};
 		struct note notes[7];
 		fl_future *a, *b, *c;
-		for (int i = 0; i < 7; i++)
+		FL_EACH (i, notes)
 			notes[i] = (struct note){&walk, i};
 		FL_OK(int_promise_create(&l.p, NULL, &l.first));
 		FL_OK(fl_future_on_end(l.first, take_note, &notes[0]));
@@ -479,13 +436,13 @@ static void ask(void *asked)
 {
 	struct asked *a = asked;
 	FL_OK(int_promise_create(&a->p, NULL, &a->f));
-	FL_OK(fl_future_then(a->f, a->e, &then_double, &a->next));
+	FL_OK(fl_future_then(a->f, a->e, &pool_double, &a->next));
 }
 
 static int get_answer(void *asked)
 {
 	int n = 0;
-	FL_OK(then_double_get(((struct asked *)asked)->next, &n));
+	FL_OK(pool_double_get(((struct asked *)asked)->next, &n));
 	return n - 22;
 }
 

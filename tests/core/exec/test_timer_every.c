@@ -214,7 +214,7 @@ FL_TEST(timer_fork_leaves_the_child_none)
 	FL_OK(fl_timer_start(&f.pending, fl_after(HOUR), fl_test_count, &f.calls));
 	FL_OK(fl_timer_start_every(&f.periodic, fl_after(HOUR), HOUR, fl_test_count, &f.calls));
 	fl_test_run_long(&f.running, &f.l);
-	FL_OK(fl_test_child(has_no_timers, &f, NULL, 0));
+	FL_IN_CHILD(has_no_timers, &f);
 	fl_event_set(&f.l.go);
 	FL_OK(fl_timer_join(&f.running));
 	FL_OK(fl_timer_cancel(&f.pending));
@@ -312,8 +312,8 @@ FL_TEST(timer_exit_waits_for_nothing)
 {
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	FL_OK(fl_test_child(exit_with_timers, NULL, NULL, 0));
-	FL_OK(fl_test_child(exit_with_a_call, NULL, NULL, 0));
-	FL_OK(fl_test_child(exit_in_a_call, NULL, NULL, 0));
-	FL_OK(fl_test_child(exit_and_start, NULL, NULL, 0));
+	FL_IN_CHILD(exit_with_timers, NULL);
+	FL_IN_CHILD(exit_with_a_call, NULL);
+	FL_IN_CHILD(exit_in_a_call, NULL);
+	FL_IN_CHILD(exit_and_start, NULL);
 }
