@@ -19,11 +19,8 @@ FL_TASK_STATIC(call, struct call, void)
 static int run_on(unsigned workers, int (*function)(void *), void *arg)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
-	FL_OK(call_submit(e, (struct call){function, arg}, &f));
-	FL_OK(fl_future_wait(f));
-	return fl_future_error(f);
+	return fl_test_run_task(e, &call, &(struct call){function, arg}, NULL);
 }
 
 /* What a pair of calls does, and in which order. */

@@ -7,7 +7,7 @@ struct taken {
 	fl_intrusive_task task;
 	fl_group group;
 	fl_executor *e, *inner;
-	fl_executor_stats stats;
+	unsigned blocked;
 	int rc, again;
 };
 
@@ -94,11 +94,6 @@ FL_TEST(join_taken_call_of_a_taken_call_cannot_join_its_task)
 	check_retire(&join_twice, 3, NULL);
 }
 
-FL_TASK_STATIC(do_nothing, void, void)
-{
-	return 0;
-}
-
 static void join_in_callback(fl_future *f, void *arg)
 {
 	FL_OK(fl_parallel_invoke(until_taken, arg, retire, arg));
@@ -106,7 +101,7 @@ static void join_in_callback(fl_future *f, void *arg)
 
 FL_TEST(join_stolen_call_cannot_join_its_callbacks_task)
 {
-	check_retire(&do_nothing, 2, join_in_callback);
+	check_retire(&pool_nothing, 2, join_in_callback);
 }
 
 /* Groups: the call's own, and its task's. */
@@ -116,13 +111,13 @@ static int join_groups(void *arg)
 	fl_group own = FL_GROUP_INIT(t->e);
 	fl_event_set(&t->begun);
 	FL_CHECK(fl_executor_current() == t->e);
-	FL_OK(fl_group_submit(&own, &do_nothing, NULL, NULL));
+	FL_OK(pool_nothing_group_submit(&own));
 	FL_OK(fl_group_join(&own));
 	t->rc = fl_group_join_until(&t->group, fl_after(FL_MS(1)), NULL);
 	return 0;
 }
 
-FL_TASK_STATIC(join_in_group, struct taken *, void)
+FL_TASK_STATIC(join_within, struct taken *, void)
 {
 	FL_CANCEL_SCOPE(FL_SHIELDED); /* which hides the group */
 	return fl_parallel_invoke(until_taken, *arg, join_groups, *arg);
@@ -131,7 +126,7 @@ FL_TASK_STATIC(join_in_group, struct taken *, void)
 POOL_TEST(join_taken_call_cannot_join_its_group, 2)
 {
 	struct taken t = {.e = e, .group = FL_GROUP_INIT(e)}, *arg = &t;
-	FL_OK(fl_group_submit(&t.group, &join_in_group, &arg, NULL));
+	FL_OK(join_within_group_submit(&t.group, arg));
 	FL_WAIT_FOR(fl_group_count(&t.group) == 0); /* without this thread's help */
 	FL_OK(fl_group_join(&t.group));
 	FL_RC(t.rc, -EDEADLK);
@@ -161,10 +156,8 @@ FL_TASK_STATIC(submit_to_inner, struct taken *, void)
 POOL_TEST(join_taken_call_cannot_join_its_executors, 2)
 {
 	FL_SCOPED(fl_executor) *inner = sequential();
-	FL_SCOPED(fl_future) *f = NULL;
-	struct taken t = {.e = e, .inner = inner};
-	FL_OK(submit_to_inner_submit(e, &t, &f));
-	FL_OK(fl_future_get(f, NULL, 0));
+	struct taken t = {.e = e, .inner = inner}, *arg = &t;
+	FL_OK(fl_test_run_task(e, &submit_to_inner, &arg, NULL));
 	FL_RC(t.rc, -EDEADLK);
 	FL_RC(t.again, -EDEADLK);
 }
@@ -176,7 +169,7 @@ static int block_here(void *arg)
 	fl_event_set(&t->begun);
 	fl_blocking_begin();
 	FL_OK(fl_event_wait(&t->deeper));
-	FL_OK(fl_executor_get_stats(t->e, &t->stats));
+	t->blocked = stats_of(t->e).blocked;
 	fl_blocking_end();
 	return 0;
 }
@@ -198,11 +191,8 @@ FL_TASK_STATIC(block_both, struct taken *, void)
 
 POOL_TEST(join_taken_call_that_blocks, 2)
 {
-	FL_SCOPED(fl_future) *f = NULL;
-	struct taken t = {.e = e};
-	FL_OK(block_both_submit(e, &t, &f));
-	FL_OK(fl_future_get(f, NULL, 0));
-	assert_true(t.stats.blocked >= 1);
-	FL_OK(fl_executor_get_stats(e, &t.stats));
-	assert_int_equal(t.stats.blocked, 0);
+	struct taken t = {.e = e}, *arg = &t;
+	FL_OK(fl_test_run_task(e, &block_both, &arg, NULL));
+	assert_true(t.blocked >= 1);
+	assert_int_equal(stats_of(e).blocked, 0);
 }

@@ -30,15 +30,11 @@ static const char *printed(void)
 static void told_of(int error, const char *message)
 {
 	struct order order = {.error = error};
-	fl_executor *e;
-	fl_future *f;
+	FL_SCOPED(fl_executor) *e = NULL;
 	int result;
 	(void)snprintf(order.message, sizeof order.message, "%s", message);
 	FL_OK(fl_sequential_executor_create(&e, NULL));
-	FL_OK(ends_with_submit(e, order, &f));
-	FL_RC(ends_with_get(f, &result), FL_ETASK);
-	fl_future_free(f);
-	fl_executor_free(e);
+	FL_RC(fl_test_run_task(e, &ends_with, &order, &result), error);
 }
 
 FL_TEST(failure_is_remembered_until_the_next)

@@ -1,57 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a future calls when it ends: once, in order, on the right thread. And its messages. */
+/* What a future calls when it ends, and its messages. For every kind: test_executor_callbacks.c. */
 #include "fl_pool.h"
 
-enum { NOTES_MOST = 32 };
-
-/* The calls of the callbacks of a future; one thread at a time calls them. */
-struct notes {
-	int order[NOTES_MOST];
-	unsigned n; /* atomic */
-	uint64_t thread;
-	fl_future_state state;
-	fl_event all;
-	unsigned expected;
-};
-
-struct note {
-	struct notes *notes;
-	int id;
-};
-
-static void take_note(fl_future *f, void *arg)
+static void count_call(fl_future *f, void *calls)
 {
-	const struct note *note = arg;
-	struct notes *notes = note->notes;
-	unsigned n = LOOK(&notes->n);
-	FL_CHECK(n < NOTES_MOST);
-	notes->order[n] = note->id;
-	notes->thread = fl_thread_current_id();
-	notes->state = fl_future_get_state(f);
-	SET(&notes->n, n + 1);
-	if (n + 1 == notes->expected)
-		fl_event_set(&notes->all);
-}
-
-FL_TASK(callback_task, int, int)
-{
-	*result = *arg;
-	return *arg < 0 ? *arg : 0;
+	COUNT((unsigned *)calls);
 }
 
 POOL_TEST(future_callback_without_memory_is_refused_and_not_called, 1)
 {
 	struct held held = hold_worker(e);
-	struct notes notes = {0};
-	struct note note[2] = {{&notes, 1}, {&notes, 2}};
-	seam_fail_allocs(0, 1);
-	FL_RC(fl_future_on_end(held.f, take_note, &note[0]), -ENOMEM);
-	FL_OK(seam_heal());
-	FL_OK(fl_future_on_end(held.f, take_note, &note[1]));
+	unsigned refused = 0, called = 0;
+	SEAM_NO_MEMORY(fl_future_on_end(held.f, count_call, &refused), -ENOMEM);
+	FL_OK(fl_future_on_end(held.f, count_call, &called));
 	let_go(&held);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&notes.n), 1);
-	assert_int_equal(notes.order[0], 2);
+	assert_int_equal(LOOK(&refused), 0);
+	assert_int_equal(LOOK(&called), 1);
 }
 
 FL_TASK(callback_of_a_large_task, char[1000], void)
@@ -73,16 +38,15 @@ static void free_and_be_passed(fl_future *f, void *arg)
 }
 
 /* ... also a task that is being cancelled while a worker takes it. */
-FL_TEST(future_callback_frees_what_is_being_cancelled)
+POOL_TEST(future_callback_frees_what_is_being_cancelled, 1)
 {
 	const char zeros[1000] = {0};
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	for (int large = 0; large <= 1; large++) {
 		struct held held = hold_worker(e);
 		struct passed p = {held.gate, NULL};
 		fl_future *f = NULL;
-		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : callback_task_submit(e, 1, &f));
-		FL_OK(callback_task_submit(e, 1, &p.behind));
+		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : pool_double_submit(e, 1, &f));
+		FL_OK(pool_double_submit(e, 1, &p.behind));
 		/* From now on it is the callback's. */
 		FL_OK(fl_future_on_end(f, free_and_be_passed, &p));
 		FL_OK(fl_future_cancel(f));
@@ -101,15 +65,14 @@ FL_TASK_STATIC(wait_under_a_scope, fl_cancel_token **, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_CHECK(fl_cancel_scope_current() != NULL);
-	FL_OK(callback_task_submit(fl_executor_current(), 1, &f));
+	FL_OK(pool_double_submit(fl_executor_current(), 1, &f));
 	FL_OK(fl_future_on_end(f, note_scope, *arg));
 	return fl_future_wait(f); /* runs it here */
 }
 
-FL_TEST(future_callback_has_no_scope)
+POOL_TEST(future_callback_has_no_scope, 1)
 {
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT, *seen = &token;
-	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(wait_under_a_scope_submit(e, &seen, &f));
 	FL_OK(wait_under_a_scope_get(f));

@@ -3,12 +3,6 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-FL_TASK_STATIC(twice, int, int)
-{
-	*result = *arg * 2;
-	return 0;
-}
-
 FL_TASK_STATIC(pass_on, int, int)
 {
 	*result = *arg;
@@ -26,10 +20,10 @@ struct parent {
 static void begin(struct parent *p)
 {
 	*p = (struct parent){.e = pool_with(1)};
-	FL_OK(twice_submit(p->e, 21, &p->done));
+	FL_OK(pool_double_submit(p->e, 21, &p->done));
 	FL_OK(fl_future_wait(p->done));
 	p->held = hold_worker(p->e);
-	FL_OK(twice_submit(p->e, 4, &p->waits));
+	FL_OK(pool_double_submit(p->e, 4, &p->waits));
 }
 
 /* What happened in the child has not happened here. */
@@ -37,11 +31,20 @@ static void end(struct parent *p)
 {
 	int result = 0;
 	let_go(&p->held);
-	FL_OK(twice_get(p->waits, &result));
+	FL_OK(pool_double_get(p->waits, &result));
 	assert_int_equal(result, 8);
 	fl_future_free(p->waits);
 	fl_future_free(p->done);
 	fl_executor_free(p->e);
+}
+
+/* The function finds the parent's futures in a forked child. */
+static void in_child(void (*function)(void *parent))
+{
+	struct parent p;
+	begin(&p);
+	FL_IN_CHILD(function, &p);
+	end(&p);
 }
 
 static void wait_for_each(void *arg)
@@ -61,43 +64,34 @@ static void wait_for_each(void *arg)
 	FL_CHECK(fl_future_error(p->waits) == 0);
 	FL_CHECK(fl_future_get_state(p->waits) == FL_PENDING);
 	/* What has ended has, before the fork or after it. */
-	FL_CHECK(fl_future_wait(p->done) == 0 && twice_get(p->done, &result) == 0 && result == 42);
+	FL_CHECK(fl_future_wait(p->done) == 0 && pool_double_get(p->done, &result) == 0 && result == 42);
 	FL_OK(fl_future_cancel(p->waits));
 	FL_OK(fl_future_wait(p->waits));
-	FL_CHECK(twice_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
+	FL_CHECK(pool_double_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
 	FL_RC(fl_future_cancel(p->held.f), -EBUSY);
 	FL_RC(fl_future_wait(p->held.f), -EOWNERDEAD);
 }
 
 FL_TEST(future_fork_wait_for_the_parents_task)
 {
-	struct parent p;
-	begin(&p);
-	FL_OK(fl_test_child(wait_for_each, &p, NULL, 0));
-	end(&p);
+	in_child(wait_for_each);
 }
 
 /* The child's own are as everywhere. */
 static void wait_for_own(void *arg)
 {
 	struct parent *p = arg;
-	fl_executor *e = NULL;
-	fl_future *f = NULL;
+	fl_executor *e = sequential();
 	int result = 0;
-	FL_OK(fl_sequential_executor_create(&e, NULL));
-	FL_OK(twice_submit(e, 5, &f));
-	FL_CHECK(twice_get(f, &result) == 0 && result == 10);
-	fl_future_free(f);
-	FL_RC(twice_submit(p->e, 5, &f), -EOWNERDEAD);
+	FL_OK(fl_test_run_task(e, &pool_double, &(int){5}, &result));
+	FL_CHECK(result == 10);
+	FL_RC(pool_double_submit(p->e, 5, NULL), -EOWNERDEAD);
 	fl_executor_free(e);
 }
 
 FL_TEST(future_fork_wait_for_the_childs_task)
 {
-	struct parent p;
-	begin(&p);
-	FL_OK(fl_test_child(wait_for_own, &p, NULL, 0));
-	end(&p);
+	in_child(wait_for_own);
 }
 
 /* Several at once. */
@@ -126,10 +120,7 @@ static void wait_for_several(void *arg)
 
 FL_TEST(future_fork_wait_for_several)
 {
-	struct parent p;
-	begin(&p);
-	FL_OK(fl_test_child(wait_for_several, &p, NULL, 0));
-	end(&p);
+	in_child(wait_for_several);
 }
 
 static void hand_out(void *arg)
@@ -148,10 +139,7 @@ static void hand_out(void *arg)
 
 FL_TEST(future_fork_hands_out_what_has_ended)
 {
-	struct parent p;
-	begin(&p);
-	FL_OK(fl_test_child(hand_out, &p, NULL, 0));
-	end(&p);
+	in_child(hand_out);
 }
 
 /* Promises and chains. */
@@ -166,7 +154,7 @@ struct row {
 static void wait_for_chains(void *arg)
 {
 	struct row *r = arg;
-	fl_executor *own = NULL;
+	fl_executor *own = sequential();
 	fl_future *f = NULL;
 	int result = 0, number = 7;
 	FL_RC(fl_future_wait(r->after_runs), -EOWNERDEAD);
@@ -179,12 +167,11 @@ static void wait_for_chains(void *arg)
 	FL_CHECK(fl_future_get(r->promised, &result, sizeof result) == 0 && result == 7);
 	/* Its task would be the parent's. */
 	FL_CHECK(fl_future_wait(r->after_promise) == 0 && fl_future_error(r->after_promise) == -EOWNERDEAD);
-	FL_OK(fl_sequential_executor_create(&own, NULL));
-	FL_OK(fl_future_then(r->p.waits, own, &twice, &f));
+	FL_OK(fl_future_then(r->p.waits, own, &pool_double, &f));
 	FL_RC(fl_future_wait(f), -EOWNERDEAD);
 	fl_future_free(f);
-	FL_OK(fl_future_then(r->p.done, own, &twice, &f));
-	FL_CHECK(twice_get(f, &result) == 0 && result == 84);
+	FL_OK(fl_future_then(r->p.done, own, &pool_double, &f));
+	FL_CHECK(pool_double_get(f, &result) == 0 && result == 84);
 	fl_future_free(f);
 	fl_executor_free(own);
 }
@@ -195,23 +182,22 @@ FL_TEST(future_fork_wait_for_a_chain)
 	fl_future *f = NULL;
 	begin(&r.p);
 	FL_OK(fl_promise_create(&r.promise, sizeof(int), NULL, &r.promised));
-	FL_OK(fl_future_then(r.promised, r.p.e, &twice, &r.after_promise));
-	FL_OK(fl_future_then(r.p.waits, r.p.e, &twice, &r.after_runs));
-	FL_OK(fl_future_then(r.p.done, r.p.e, &twice, &r.submitted));
+	FL_OK(fl_future_then(r.promised, r.p.e, &pool_double, &r.after_promise));
+	FL_OK(fl_future_then(r.p.waits, r.p.e, &pool_double, &r.after_runs));
+	FL_OK(fl_future_then(r.p.done, r.p.e, &pool_double, &r.submitted));
 	f = fl_future_ref(r.p.waits);
 	for (int i = 0; i < ROW; i++) {
 		FL_OK(fl_future_then(f, r.p.e, &pass_on, &r.last));
 		fl_future_free(f);
 		f = r.last;
 	}
-	FL_OK(fl_test_child(wait_for_chains, &r, NULL, 0));
+	FL_IN_CHILD(wait_for_chains, &r);
 	FL_OK(fl_future_cancel(r.last));
 	FL_OK(fl_future_cancel(r.after_promise));
 	fl_promise_free(r.promise);
 	end(&r.p);
 	fl_future *all[] = {r.promised, r.after_promise, r.after_runs, r.submitted, r.last};
-	for (int i = 0; i < 5; i++)
-		fl_future_free(all[i]);
+	fl_test_futures_free(all, 5);
 }
 
 /* In the child of a task: what it waits for is what it runs. */

@@ -16,17 +16,16 @@ struct some {
 static void begin_some(void *arg)
 {
 	struct some *s = arg;
-	for (int i = 0; i < SOME; i++)
+	FL_EACH (i, s->p)
 		FL_OK(int_promise_create(&s->p[i], NULL, &s->f[i]));
 }
 
 static void end_some(void *arg)
 {
 	struct some *s = arg;
-	for (int i = 0; i < SOME; i++) {
+	FL_EACH (i, s->p)
 		fl_promise_free(s->p[i]);
-		fl_future_free(s->f[i]);
-	}
+	fl_test_futures_free(s->f, SOME);
 }
 
 static void break_promise(fl_promise *p)
@@ -72,8 +71,8 @@ FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_futures_wait_until(s.f, SOME, FL_ALL_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	assert_int_equal(fl_futures_ended(s.f, SOME), 1);
-	for (int i = 0; i < SOME; i++)
-		assert_int_equal(fl_future_get_state(s.f[i]), i == 2 ? FL_DONE : FL_PENDING);
+	FL_EACH (i, s.f)
+		FL_STATE_IS(s.f[i], i == 2 ? FL_DONE : FL_PENDING);
 	end_some(&s);
 }
 
@@ -123,7 +122,7 @@ FL_TEST(futures_wait_does_not_hang_on_cancelled_ones)
 {
 	struct some s;
 	begin_some(&s);
-	for (int i = 0; i < SOME; i++)
+	FL_EACH (i, s.f)
 		FL_OK(fl_future_cancel(s.f[i]));
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
 		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_mode)what), SOME);
@@ -135,7 +134,7 @@ FL_TEST(futures_wait_without_memory)
 	enum { MANY = 9 }; /* eight need none */
 	struct some s[3];
 	fl_future *f[3 * SOME];
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, s) {
 		begin_some(&s[i]);
 		memcpy(&f[(size_t)i * SOME], s[i].f, sizeof s[i].f);
 	}
@@ -147,7 +146,7 @@ FL_TEST(futures_wait_without_memory)
 	FL_RC(fl_futures_wait_until(f, MANY, FL_ALL_ENDED, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(seam_heal(), 1);
 	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, s)
 		end_some(&s[i]);
 }
 
@@ -220,7 +219,7 @@ FL_TEST(futures_wait_for_an_error_ends_with_all)
 	struct end_later l = {.what = FL_FIRST_ERROR};
 	fl_thread t;
 	begin_wait(&l, &t);
-	for (int i = 0; i < SOME; i++)
+	FL_EACH (i, l.some.p)
 		FL_OK(int_promise_set(l.some.p[i], 1));
 	assert_int_equal(end_wait(&l, &t), SOME);
 }
@@ -282,8 +281,9 @@ static int wait_for_all(void *arg)
 
 static void end_all(void *arg)
 {
-	for (int i = 0; i < SOME; i++)
-		FL_OK(int_promise_set(((struct some *)arg)->p[i], i));
+	struct some *s = arg;
+	FL_EACH (i, s->p)
+		FL_OK(int_promise_set(s->p[i], (int)i));
 }
 
 static int wait_for_first(void *arg)
@@ -304,12 +304,13 @@ static void fail_one(void *arg)
 FL_TEST(futures_wait_suspends_only_the_fiber)
 {
 	struct some s;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = begin_some, .wait = wait_for_all, .wake = end_all, .end = end_some});
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = begin_some, .wait = wait_for_first, .wake = fail_one, .end = end_some});
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = begin_some, .wait = wait_for_error, .wake = fail_one, .end = end_some});
+	fl_test_meeting m = {.object = &s, .begin = begin_some, .wait = wait_for_all, .wake = end_all, .end = end_some};
+	fl_test_meet(&m);
+	m.wake = fail_one;
+	m.wait = wait_for_first;
+	fl_test_meet(&m);
+	m.wait = wait_for_error;
+	fl_test_meet(&m);
 }
 
 /* What a worker waits for first may be ended by what it waits for next. */
@@ -327,17 +328,16 @@ FL_TASK_STATIC(wait_for_both, bool, int)
 	FL_OK(fl_promise_create(&p, 0, NULL, &both[promised]));
 	FL_OK(end_promise_submit(e, p, &both[!promised]));
 	*result = fl_futures_wait_until(both, 2, FL_ALL_ENDED, FL_FOREVER, FL_SHIELDED);
-	fl_future_free(both[0]);
-	fl_future_free(both[1]);
+	fl_test_futures_free(both, 2);
 	return 0;
 }
 
-FL_TEST(futures_wait_for_all_by_the_only_worker_in_any_order)
+POOL_TEST(futures_wait_for_all_by_the_only_worker_in_any_order, 1)
 {
-	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1});
 	for (int order = 0; order < 2; order++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(wait_for_both_submit(e, order == 1, &f));
-		assert_int_equal(fl_test_result(f), 2);
+		bool promised_second = order == 1;
+		int result = 0;
+		FL_OK(fl_test_run_task(e, &wait_for_both, &promised_second, &result));
+		assert_int_equal(result, 2);
 	}
 }

@@ -20,7 +20,7 @@ struct some {
 static void begin_some(void *arg)
 {
 	struct some *s = arg;
-	for (int i = 0; i < SOME; i++)
+	FL_EACH (i, s->p)
 		FL_OK(int_promise_create(&s->p[i], NULL, &s->f[i]));
 	FL_OK(fl_futures_as_completed_create(&s->c, s->f, SOME));
 }
@@ -29,10 +29,9 @@ static void end_some(void *arg)
 {
 	struct some *s = arg;
 	fl_as_completed_free(s->c);
-	for (int i = 0; i < SOME; i++) {
+	FL_EACH (i, s->p)
 		fl_promise_free(s->p[i]);
-		fl_future_free(s->f[i]);
-	}
+	fl_test_futures_free(s->f, SOME);
 }
 
 /* The cases of every kind. */
@@ -74,10 +73,9 @@ static int things_create(fl_as_completed **c, const size_t *which, size_t n)
 
 static void things_finish(void)
 {
-	for (size_t i = 0; i < things.n; i++) {
+	for (size_t i = 0; i < things.n; i++)
 		fl_promise_free(things.p[i]);
-		fl_future_free(things.f[i]);
-	}
+	fl_test_futures_free(things.f, things.n);
 	free(things.p);
 	free(things.f);
 }
@@ -132,9 +130,9 @@ FL_TEST(futures_completed_does_not_hang_on_cancelled_ones)
 	struct some s;
 	begin_some(&s);
 	size_t index;
-	for (int i = 0; i < SOME; i++)
+	FL_EACH (i, s.f)
 		FL_OK(fl_future_cancel(s.f[i]));
-	for (size_t i = 0; i < SOME; i++) {
+	FL_EACH (i, s.f) {
 		FL_OK(fl_as_completed_next(s.c, &index));
 		assert_int_equal(index, i);
 	}
@@ -162,10 +160,8 @@ FL_TEST(futures_completed_holds_its_futures)
 {
 	struct some s;
 	begin_some(&s);
-	for (int i = 0; i < SOME; i++) {
-		fl_future_free(s.f[i]);
-		s.f[i] = NULL;
-	}
+	fl_test_futures_free(s.f, SOME);
+	memset(s.f, 0, sizeof s.f);
 	size_t index = 77;
 	FL_OK(int_promise_set(s.p[1], 1));
 	FL_OK(fl_as_completed_next(s.c, &index));
@@ -178,7 +174,7 @@ static int take_all(void *arg)
 	struct some *s = arg;
 	bool seen[SOME] = {false};
 	size_t index;
-	for (int i = 0; i < SOME; i++) {
+	FL_EACH (i, seen) {
 		FL_CHECK(fl_as_completed_next(s->c, &index) == 0 && index < SOME && !seen[index]);
 		FL_OK(fl_future_try_wait(s->f[index]));
 		seen[index] = true;
@@ -205,12 +201,6 @@ FL_TEST(futures_completed_next_suspends_only_the_fiber)
  * A chain with a task that becomes pending between two waits of the only worker: the second wait
  * runs it.
  */
-FL_TASK(completed_double, int, int)
-{
-	*result = 2 * *arg;
-	return 0;
-}
-
 FL_TASK_STATIC(wait_for_chain_twice, void, int)
 {
 	FL_SCOPED(fl_promise) *p = NULL;
@@ -218,20 +208,18 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 	FL_SCOPED(fl_as_completed) *c = NULL;
 	size_t i = 77;
 	FL_OK(fl_promise_create(&p, sizeof(int), NULL, &f));
-	FL_OK(fl_future_then(f, fl_executor_current(), &completed_double, &next));
+	FL_OK(fl_future_then(f, fl_executor_current(), &pool_double, &next));
 	FL_OK(fl_futures_as_completed_create(&c, &next, 1));
 	FL_RC(fl_as_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	FL_OK(fl_promise_set(p, &(int){21}));
 	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
 	FL_RC(fl_as_completed_try_next(c, &i), -ENODATA);
-	return completed_double_get(next, result);
+	return pool_double_get(next, result);
 }
 
-FL_TEST(futures_completed_helps_a_chain_each_time)
+POOL_TEST(futures_completed_helps_a_chain_each_time, 1)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
-	FL_OK(wait_for_chain_twice_submit(e, &f));
-	assert_int_equal(fl_test_result(f), 42);
+	int result = 0;
+	FL_OK(fl_test_run_task(e, &wait_for_chain_twice, NULL, &result));
+	assert_int_equal(result, 42);
 }

@@ -36,15 +36,15 @@ static void count_call(fl_future *f, void *arg)
 
 PROMISE_TEST(promise_goes_from_pending_to_running_to_done)
 {
-	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	FL_STATE_IS(f, FL_PENDING);
 	int n = 0;
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
 	FL_RC(int_promise_get_until(f, &n, 0, NULL), -ETIMEDOUT);
 	FL_OK(fl_promise_start(p));
-	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	FL_STATE_IS(f, FL_RUNNING);
 	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
 	FL_OK(int_promise_set(p, 42));
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	assert_int_equal(fl_test_result(f), 42);
 	assert_int_equal(fl_future_error(f), 0);
 	assert_int_equal(*(const int *)fl_future_result(f), 42);
@@ -55,16 +55,15 @@ FL_TEST(promise_and_task_of_void_pointers_have_values)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	void *got = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	void *got = NULL, *given = &f;
 	FL_OK(pointer_promise_create(&p, NULL, &f));
 	FL_OK(pointer_promise_set(p, &p));
 	FL_OK(pointer_promise_get(f, &got));
 	assert_ptr_equal(got, &p);
 	FL_OK(fl_sequential_executor_create(&e, NULL));
-	FL_OK(same_pointer_submit(e, &g, &g));
-	FL_OK(same_pointer_get(g, &got));
-	assert_ptr_equal(got, &g);
+	FL_OK(fl_test_run_task(e, &same_pointer, &given, &got));
+	assert_ptr_equal(got, &f);
 }
 
 PROMISE_TEST(promise_set_twice_keeps_the_first)
@@ -86,7 +85,7 @@ PROMISE_TEST(promise_set_after_a_failure_keeps_the_failure)
 	int n = 77;
 	FL_RC(int_promise_get(f, &n), FL_ETASK);
 	assert_int_equal(n, 77);
-	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_STATE_IS(f, FL_DONE);
 	fl_test_future_ended(f, -EIO, "line 7");
 	assert_null(fl_future_result(f));
 }
@@ -103,9 +102,7 @@ PROMISE_TEST(promise_fails_with_an_error_in_any_case)
 
 PROMISE_TEST(promise_fails_without_memory_for_the_message)
 {
-	seam_fail_allocs(0, 1);
-	FL_OK(fl_promise_fail(p, -EIO, "not said"));
-	FL_OK(seam_heal());
+	SEAM_NO_MEMORY(fl_promise_fail(p, -EIO, "not said"), 0);
 	fl_test_future_ended(f, -EIO, "(message lost: out of memory)");
 }
 
@@ -120,11 +117,13 @@ FL_TEST(promise_cancelled_while_pending_is_told_so)
 	FL_OK(fl_future_cancel(f));
 	assert_int_equal(LOOK(&calls), 1);
 	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_STATE_IS(f, FL_CANCELLED);
 	FL_RC(fl_promise_start(p), -ECANCELED);
 	FL_RC(fl_promise_set(p, &(unsigned *){&drops}), -ECANCELED);
 	FL_RC(fl_promise_set(p, &(unsigned *){&drops}), -ECANCELED);
 	FL_RC(fl_promise_fail(p, -EIO, "no"), -ECANCELED);
+	FL_RC(fl_promise_fail_with(p, &(unsigned *){&drops}, -EIO, "no"), -ECANCELED);
+	assert_null(fl_future_result(f));
 	FL_OK(fl_future_cancel(f));
 	assert_int_equal(fl_future_error(f), -ECANCELED);
 	fl_promise_free(p);
@@ -139,17 +138,16 @@ PROMISE_TEST(promise_started_is_only_asked)
 {
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_future_cancel(f), -EBUSY);
-	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	FL_STATE_IS(f, FL_RUNNING);
 	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));
 	assert_int_equal(fl_test_result(f), 5);
 }
 
-FL_TEST(promise_cancel_pending_leaves_a_started_one_alone)
+PROMISE_TEST(promise_cancel_pending_leaves_a_started_one_alone)
 {
-	FL_SCOPED(fl_promise) *p = NULL, *other = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *pending = NULL;
-	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_SCOPED(fl_promise) *other = NULL;
+	FL_SCOPED(fl_future) *pending = NULL;
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_future_cancel_pending(f), -EBUSY);
 	assert_false(fl_cancel_token_is_requested(fl_promise_token(p)));
@@ -172,7 +170,7 @@ FL_TEST(promise_broken_when_freed_unfulfilled)
 			FL_OK(fl_promise_start(p));
 		fl_promise_free(p);
 		assert_int_equal(LOOK(&calls), 1);
-		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		FL_STATE_IS(f, FL_DONE);
 		int n;
 		FL_RC(int_promise_get(f, &n), FL_ETASK);
 		fl_test_future_ended(f, -EOWNERDEAD, "broken promise");
@@ -183,25 +181,18 @@ FL_TEST(promise_broken_when_freed_unfulfilled)
 FL_TEST(promise_result_is_dropped_once)
 {
 	unsigned drops = 0;
-	for (int round = 0; round < 2; round++) { /* in both orders of the frees */
+	for (int round = 0; round < 3; round++) { /* in both orders of the frees; the last one has no result */
 		fl_promise *p = NULL;
 		fl_future *f = NULL;
 		FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
-		FL_OK(fl_promise_set(p, &(unsigned *){&drops}));
+		FL_OK(round < 2 ? fl_promise_set(p, &(unsigned *){&drops}) : fl_promise_fail(p, -EIO, "none"));
 		if (round == 0)
 			fl_promise_free(p);
 		fl_future_free(f);
-		if (round == 1)
+		if (round > 0)
 			fl_promise_free(p);
-		assert_int_equal(LOOK(&drops), round + 1);
+		assert_int_equal(LOOK(&drops), round < 2 ? round + 1 : 2);
 	}
-	fl_promise *p = NULL;
-	fl_future *f = NULL;
-	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
-	FL_OK(fl_promise_fail(p, -EIO, "none"));
-	fl_promise_free(p);
-	fl_future_free(f);
-	assert_int_equal(LOOK(&drops), 2);
 }
 
 FL_TEST(promise_fails_with_a_value)
@@ -219,7 +210,7 @@ FL_TEST(promise_fails_with_a_value)
 		FL_RC(fl_future_get(f, &got, sizeof got), FL_ETASK);
 		assert_ptr_equal(got, &drops);
 		assert_ptr_equal(*(unsigned *const *)fl_future_result(f), &drops);
-		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		FL_STATE_IS(f, FL_DONE);
 		fl_test_future_ended(f, round > 0 ? -EIO : -EINVAL, "line 7");
 		assert_int_equal(LOOK(&drops), 0);
 		fl_future_free(f);
@@ -228,37 +219,16 @@ FL_TEST(promise_fails_with_a_value)
 	}
 }
 
-FL_TEST(promise_cancelled_takes_no_value_of_a_failure)
-{
-	FL_SCOPED(fl_promise) *p = NULL;
-	fl_future *f = NULL;
-	unsigned drops = 0;
-	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
-	FL_OK(fl_future_cancel(f));
-	FL_RC(fl_promise_fail_with(p, &(unsigned *){&drops}, -EIO, "no"), -ECANCELED);
-	assert_null(fl_future_result(f));
-	fl_future_free(f);
-	assert_int_equal(LOOK(&drops), 0);
-}
-
-FL_TEST(promise_of_nothing_fails_with_nothing)
-{
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_promise_create(&p, 0, NULL, &f));
-	FL_OK(fl_promise_fail_with(p, NULL, -EIO, "no"));
-	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
-	assert_null(fl_future_result(f));
-}
-
 FL_TEST(promise_of_nothing)
 {
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_promise_create(&p, 0, NULL, &f));
-	FL_OK(fl_promise_set(p, NULL));
-	FL_OK(fl_future_get(f, NULL, 0));
-	assert_null(fl_future_result(f));
+	for (int fails = 0; fails < 2; fails++) {
+		FL_SCOPED(fl_promise) *p = NULL;
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(fl_promise_create(&p, 0, NULL, &f));
+		FL_OK(fails ? fl_promise_fail_with(p, NULL, -EIO, "no") : fl_promise_set(p, NULL));
+		FL_RC(fl_future_get(f, NULL, 0), fails ? FL_ETASK : 0);
+		assert_null(fl_future_result(f));
+	}
 }
 
 FL_TEST(promise_create_without_room)
@@ -266,9 +236,7 @@ FL_TEST(promise_create_without_room)
 	fl_promise *p = NULL;
 	fl_future *f = NULL;
 	FL_RC(fl_promise_create(&p, FL_TASK_SIZE_MAX + 1, NULL, &f), -E2BIG);
-	seam_fail_allocs(0, 1);
-	FL_RC(fl_promise_create(&p, 8, NULL, &f), -ENOMEM);
-	FL_OK(seam_heal());
+	SEAM_NO_MEMORY(fl_promise_create(&p, 8, NULL, &f), -ENOMEM);
 	assert_null(p);
 	assert_null(f);
 }
@@ -306,22 +274,17 @@ FL_TEST(promise_callback_may_free_it)
 }
 
 /* The producer waits under the token, which a cancel requests. */
-static int work_under_token(void *arg)
+static int work_under_token(void *promise)
 {
-	struct own *own = arg;
 	fl_event never = FL_EVENT_INIT;
-	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_promise_token(own->p)), -ECANCELED);
+	FL_RC(fl_event_wait_until(&never, FL_FOREVER, fl_promise_token(promise)), -ECANCELED);
 	return 0;
 }
 
-FL_TEST(promise_token_wakes_the_producer)
+PROMISE_TEST(promise_token_wakes_the_producer)
 {
-	struct own own = {0};
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(int_promise_create(&own.p, NULL, &f));
 	fl_thread t;
-	fl_test_go(&t, work_under_token, &own);
+	fl_test_go(&t, work_under_token, p);
 	FL_OK(fl_future_cancel(f));
 	fl_test_end(&t);
-	fl_promise_free(own.p);
 }
