@@ -25,7 +25,7 @@ __attribute__((unused)) static void *account_alloc(size_t size, void *user)
 	void *memory = malloc(size);
 	FL_CHECK(memory);
 	__atomic_fetch_add(&account->live, 1, __ATOMIC_RELAXED);
-	return memory;
+	return memset(memory, 0xa5, size); /* it is not zeroed */
 }
 
 /* The count comes last: a case may end when it is 0. */

@@ -7,7 +7,7 @@
  *
  *     FL_DEBUGGING(FL_DEBUG_LOCKORDER);
  *     ...
- *     assert_int_equal(heard("potential deadlock"), 1);
+ *     HEARD("potential deadlock", 1);
  */
 #include "fl_child.h"
 #include "fl_test.h"
@@ -39,6 +39,9 @@ static inline int heard(const char *what)
 	return n;
 }
 
+/* It was said that often. */
+#define HEARD(what, times) assert_int_equal(heard(what), times)
+
 static inline unsigned fl_test_debugging(unsigned modes)
 {
 	fl_test_said_bytes = 0;
@@ -58,30 +61,40 @@ static inline void fl_test_debugging_end(const unsigned *modes)
 #define FL_DEBUGGING(modes)                                                                                            \
 	__attribute__((cleanup(fl_test_debugging_end), unused)) const unsigned fl_test_modes = fl_test_debugging(modes)
 
-/* Prints the dump to `text`; whether it has `what`. */
-static inline bool dump_has(char *text, size_t size, const char *what)
+/* What was printed last: the dump, or the contention profile. */
+static char printed[1 << 17];
+
+static inline void fl_test_print(void (*print)(int fd))
 {
 	const int scratch = fl_test_scratch();
-	fl_debug_dump(scratch);
-	fl_test_take(scratch, text, size);
-	return strstr(text, what) != NULL;
+	print(scratch);
+	fl_test_take(scratch, printed, sizeof printed);
 }
 
-/* Prints the contention profile to `text`. */
-static inline void profile(char *text, size_t size)
+static inline void profile(void)
 {
-	const int scratch = fl_test_scratch();
-	fl_debug_contention(scratch);
-	fl_test_take(scratch, text, size);
+	fl_test_print(fl_debug_contention);
+}
+
+/* Prints the dump; whether it has that text, which is formatted. */
+__attribute__((format(printf, 1, 2), unused)) static bool dump_has(const char *format, ...)
+{
+	char text[256];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fl_test_print(fl_debug_dump);
+	return strstr(printed, text) != NULL;
 }
 
 /* The numbers of the profile's line with `what`: locks and waits. False: there is no such line. */
-static inline bool figures(const char *text, const char *what, unsigned long long *calls, unsigned long long *waits)
+static inline bool figures(const char *what, unsigned long long *calls, unsigned long long *waits)
 {
-	const char *at = strstr(text, what);
+	const char *at = strstr(printed, what);
 	if (!at)
 		return false;
-	while (at > text && at[-1] != '\n')
+	while (at > printed && at[-1] != '\n')
 		at--;
 	return sscanf(at, "%llu %llu", calls, waits) == 2;
 }

@@ -226,12 +226,12 @@ FL_TEST(lock_sleeps_and_is_woken)
 	guarded g = {0, 0, 0};
 	fl_thread waiters[3];
 	fl__lock(&g.lock);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, waiters)
 		fl_test_go(&waiters[i], lock_once, &g);
 	FL_WAIT_FOR(fl__load_relaxed(&g.lock) == (HELD | SLEEPERS));
 	unsigned count = g.count;
 	fl__unlock(&g.lock);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, waiters)
 		fl_test_end(&waiters[i]);
 	assert_int_equal(count, 0);
 	assert_int_equal(g.count, 3);

@@ -106,7 +106,7 @@ static void without_eventfd(void)
 	FL_RC(fl_loop_run(nothing, NULL), -ENOSYS);
 	FL_CHECK(fl_loop_executor_create(&e, NULL) == -ENOSYS && e == NULL);
 	FL_OK(fl_process_executor_create(&e, NULL));
-	FL_RC(fl_submit(e, &denied_exits, &(int){0}, NULL), -ENOSYS);
+	FL_RC(denied_exits_submit(e, 0, NULL), -ENOSYS);
 	fl_executor_free(e);
 	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
 	const fl_process_config fork = {.task = &denied_exits, .arg = &(int){5}, .method = FL_PROCESS_FORK};

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_child.h"
 #include "fl_test.h"
 
 #include "core/base/error.h"
@@ -65,30 +64,6 @@ FL_TEST(error_etask_is_no_errno)
 	for (int e = 0; e < 4096; e++)
 		assert_int_not_equal(-e, FL_ETASK);
 	assert_string_not_equal(fl_error_text(FL_ETASK), fl_error_text(-EINVAL));
-}
-
-static void print_epipe(void *status)
-{
-	*(int *)status = fl_perror(-EPIPE, "executor");
-}
-
-static void print_etask(void *status)
-{
-	*(int *)status = fl_perror(FL_ETASK, "job 7");
-}
-
-FL_TEST(error_perror_prints_a_line_and_fails)
-{
-	char text[256];
-	int status = -1;
-	fl_test_stderr(print_epipe, &status, text, sizeof text);
-	assert_int_equal(status, EXIT_FAILURE);
-	assert_string_equal(text, "executor: EPIPE: Closed or broken\n");
-
-	status = -1;
-	fl_test_stderr(print_etask, &status, text, sizeof text);
-	assert_int_equal(status, EXIT_FAILURE);
-	assert_string_equal(text, "job 7: FL_ETASK: the task failed\n");
 }
 
 FL_TEST(version_is_the_headers)

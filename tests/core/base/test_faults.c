@@ -63,15 +63,6 @@ FL_TEST(thread_that_the_system_refuses)
 	}
 }
 
-FL_TEST(thread_without_memory)
-{
-	FL_FAULTS();
-	fl__sys.alloc = fl_test_no_memory;
-	fl_thread t = {NULL};
-	FL_RC(fl_thread_start(&t, kind_run_once, NULL, NULL), -ENOMEM);
-	assert_null(t.thread_);
-}
-
 FL_TEST(local_without_memory)
 {
 	static fl_local local = FL_LOCAL_INIT(NULL);

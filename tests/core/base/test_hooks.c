@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_account.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
@@ -11,13 +12,6 @@
 static void misuse(void *m)
 {
 	fl_mutex_unlock(m);
-}
-
-FL_TEST(panic_handler_is_told)
-{
-	fl_mutex m = FL_MUTEX_INIT;
-	FL_PANICS_OF("fl_mutex_unlock", &m, fl_mutex_unlock(&m));
-	assert_string_equal(fl_test_panic.reason, "not locked");
 }
 
 static void never_called(const fl_panic_info *info)
@@ -40,57 +34,26 @@ FL_TEST(panic_handler_is_replaced)
 	assert_ptr_equal(fl_set_panic_handler(NULL), first);
 }
 
-static bool was_aborted(int status)
+/* With that handler a child aborts, after that text. */
+static void aborts(fl_panic_handler *handler, fl_mutex *m, const char *expected)
 {
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-}
-
-FL_TEST(panic_by_default_prints_and_aborts)
-{
-	char text[256], expected[256];
-	static fl_mutex m = FL_MUTEX_INIT;
-	(void)fl_set_panic_handler(NULL);
-	int status = fl_test_child(misuse, &m, text, sizeof text);
-	assert_true(was_aborted(status));
-	(void)snprintf(expected, sizeof expected, "fairlead: fl_mutex_unlock(%p): not locked\n", (void *)&m);
+	char text[256];
+	(void)fl_set_panic_handler(handler);
+	const int status = fl_test_child(misuse, m, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	assert_string_equal(text, expected);
 }
 
-FL_TEST(panic_aborts_when_the_handler_returns)
+FL_TEST(panic_prints_and_aborts_by_default_or_when_the_handler_returns)
 {
-	char text[256];
-	static fl_mutex m = FL_MUTEX_INIT;
-	(void)fl_set_panic_handler(say_ours);
-	int status = fl_test_child(misuse, &m, text, sizeof text);
-	assert_true(was_aborted(status));
-	assert_string_equal(text, "ours: fl_mutex_unlock: not locked\n");
+	char expected[256];
+	fl_mutex m = FL_MUTEX_INIT;
+	(void)snprintf(expected, sizeof expected, "fairlead: fl_mutex_unlock(%p): not locked\n", (void *)&m);
+	aborts(NULL, &m, expected);
+	aborts(say_ours, &m, "ours: fl_mutex_unlock: not locked\n");
 }
 
 /* The allocator. */
-
-typedef struct arena {
-	unsigned allocated, freed;
-	bool empty;
-} arena;
-
-static void *arena_alloc(size_t size, void *user)
-{
-	arena *a = user;
-	if (fl__load_relaxed(&a->empty))
-		return NULL;
-	fl__add_relaxed(&a->allocated, 1);
-	char *memory = malloc(size);
-	FL_CHECK(memory != NULL);
-	return memset(memory, 0xa5, size);
-}
-
-static void arena_free(void *memory, void *user)
-{
-	arena *a = user;
-	FL_CHECK(memory != NULL);
-	fl__add_relaxed(&a->freed, 1);
-	free(memory);
-}
 
 static int use_a_local(void *arg)
 {
@@ -102,39 +65,38 @@ static int use_a_local(void *arg)
 FL_TEST(allocator_serves_the_library)
 {
 	static fl_local local = FL_LOCAL_INIT(NULL);
-	arena a = {0, 0, false};
-	const fl_allocator mine = {arena_alloc, arena_free, &a};
+	struct account account = {.fail_at = -1};
+	const fl_allocator mine = account_of(&account);
 	fl_thread t;
 	fl_set_allocator(&mine);
 	fl_test_go(&t, use_a_local, &local);
 	fl_test_end(&t);
 	fl_set_allocator(NULL);
-	assert_true(a.allocated >= 2); /* the thread, its locals */
-	assert_int_equal(a.freed, a.allocated);
-
-	unsigned before = a.allocated;
+	const long allocs = account.allocs;
+	assert_true(allocs >= 2); /* the thread, its locals */
+	assert_int_equal(account_live(&account), 0);
 	fl_test_go(&t, use_a_local, &local);
 	fl_test_end(&t);
-	assert_int_equal(a.allocated, before);
+	assert_int_equal(account.allocs, allocs);
 }
 
 FL_TEST(allocator_may_be_out_of_memory)
 {
-	arena a = {0, 0, true};
-	const fl_allocator mine = {arena_alloc, arena_free, &a};
+	struct account account = {.fail_at = 0};
+	const fl_allocator mine = account_of(&account);
 	fl_thread t = {NULL};
 	fl_set_allocator(&mine);
 	int rc = fl_thread_start(&t, use_a_local, NULL, NULL);
 	fl_set_allocator(NULL);
 	FL_RC(rc, -ENOMEM);
 	assert_null(t.thread_);
-	assert_int_equal(a.freed, 0);
+	assert_int_equal(account_live(&account), 0);
 }
 
 FL_TEST(alloc_gives_zeroed_memory)
 {
-	arena a = {0, 0, false};
-	const fl_allocator mine = {arena_alloc, arena_free, &a};
+	struct account account = {.fail_at = -1};
+	const fl_allocator mine = account_of(&account);
 	fl_set_allocator(&mine);
 	unsigned char *bytes = fl__alloc(7, 9);
 	FL_CHECK(bytes != NULL);
@@ -143,8 +105,8 @@ FL_TEST(alloc_gives_zeroed_memory)
 	fl__free(bytes);
 	fl__free(NULL);
 	fl_set_allocator(NULL);
-	assert_int_equal(a.allocated, 1);
-	assert_int_equal(a.freed, 1);
+	assert_int_equal(account.allocs, 1);
+	assert_int_equal(account_live(&account), 0);
 }
 
 FL_TEST(alloc_refuses_what_overflows)

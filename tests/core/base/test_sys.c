@@ -195,7 +195,7 @@ FL_TEST(sys_guard_outlives_a_shortage)
 	assert_non_null(memory);
 	const bool has_guards = fl_test_memory_is_limited() && madvise(memory, fl__page_size(), ADVISE_GUARD) == 0;
 	if (has_guards)
-		FL_OK(fl_test_child(guard_after_a_shortage, memory, NULL, 0));
+		FL_IN_CHILD(guard_after_a_shortage, memory);
 	fl__sys.unmap(memory, size);
 	if (!has_guards)
 		FL_SKIP("no MADV_GUARD_INSTALL, or no limits of memory");

@@ -133,13 +133,13 @@ FL_TEST(thread_enumerate_lists_the_oldest_first)
 	visits v = {.n = 0};
 	assert_int_equal(fl_thread_enumerate(visit, &v), 0);
 	assert_int_equal(v.n, 0);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, threads)
 		FL_OK(fl_thread_start(&threads[i], wait_for, &ends[i], &(fl_thread_config){.name = names[i]}));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 3);
 	fl_event_set(&ends[1]);
 	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]));
 	assert_int_equal(fl_thread_enumerate(visit, &v), 3); /* ended, not joined: still listed */
-	for (size_t i = 0; i < 3; i++) {
+	FL_EACH (i, threads) {
 		assert_string_equal(v.names[i], names[i]);
 		assert_true(v.seen[i].id == fl_thread_id(&threads[i]));
 		assert_int_equal(v.seen[i].alive, i != 1);
@@ -164,9 +164,7 @@ static void *foreign(void *unused)
 
 FL_TEST(thread_enumerate_leaves_others_out)
 {
-	pthread_t t;
-	FL_OK(pthread_create(&t, NULL, foreign, NULL));
-	FL_OK(pthread_join(t, NULL));
+	(void)fl_test_foreign(foreign, NULL);
 }
 
 /*
@@ -247,7 +245,7 @@ FL_TEST(thread_join_in_a_forked_child)
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_WAIT_FOR(fl_test_queued(&end) == 1);
-	FL_OK(fl_test_child(join_in_child, &t, NULL, 0));
+	FL_IN_CHILD(join_in_child, &t);
 	assert_true(fl_thread_is_alive(&t));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
 	fl_event_set(&end);

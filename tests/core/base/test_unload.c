@@ -3,6 +3,7 @@
  * A plugin with its own static copy of the library (tests/plugin) is loaded, uses everything, and
  * is unloaded: nothing of it is left, and host threads that have called it continue.
  */
+#include "fl_account.h"
 #include "fl_process.h"
 
 #include "plugin/plugin.h"
@@ -29,25 +30,9 @@ static const char *path_of_plugin(void)
 	return path;
 }
 
-/* The plugin's memory: counted. */
-
-static int blocks;
-
-static void *count_alloc(size_t size, void *user)
-{
-	void *memory = malloc(size);
-	if (memory)
-		__atomic_fetch_add(&blocks, 1, __ATOMIC_RELAXED);
-	return memory;
-}
-
-static void count_free(void *memory, void *user)
-{
-	__atomic_fetch_sub(&blocks, 1, __ATOMIC_RELAXED);
-	free(memory);
-}
-
-static const fl_allocator counting = {count_alloc, count_free, NULL};
+/* The plugin's memory. */
+static struct account account = {.fail_at = -1};
+static fl_allocator counting;
 
 /* What a process has. */
 
@@ -104,20 +89,27 @@ static void *unload(void *handle)
 	return NULL;
 }
 
-static void load_use_unload(bool by_another_thread)
+static const struct plugin *begin_plugin(void *handle, bool may_fork)
 {
-	pthread_barrier_t used, unloaded;
-	host hosts[HOSTS];
-	void *handle = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		print_error("%s\n", dlerror());
 	FL_CHECK(handle != NULL);
 	const struct plugin *plugin = dlsym(handle, "plugin");
 	FL_CHECK(plugin != NULL);
-	plugin->begin(&counting, process_can(FL_PROCESS_FORK));
+	counting = account_of(&account);
+	plugin->begin(&counting, may_fork);
+	return plugin;
+}
+
+static void load_use_unload(bool by_another_thread)
+{
+	pthread_barrier_t used, unloaded;
+	host hosts[HOSTS];
+	void *handle = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
+	const struct plugin *plugin = begin_plugin(handle, process_can(FL_PROCESS_FORK));
 	FL_OK(pthread_barrier_init(&used, NULL, HOSTS + 1));
 	FL_OK(pthread_barrier_init(&unloaded, NULL, HOSTS + 1));
-	for (int i = 0; i < HOSTS; i++) {
+	FL_EACH (i, hosts) {
 		hosts[i] = (host){.plugin = plugin, .used = &used, .unloaded = &unloaded};
 		FL_OK(pthread_create(&hosts[i].thread, NULL, use_and_go_on, &hosts[i]));
 	}
@@ -125,14 +117,10 @@ static void load_use_unload(bool by_another_thread)
 	(void)pthread_barrier_wait(&used);
 	plugin->end();
 	plugin->detach_all();
-	if (by_another_thread) {
-		(void)fl_test_foreign(unload, handle);
-	} else {
-		(void)unload(handle);
-	}
+	(void)(by_another_thread ? fl_test_foreign(unload, handle) : unload(handle));
 	FL_CHECK(!count_all().has_plugin);
 	(void)pthread_barrier_wait(&unloaded);
-	for (int i = 0; i < HOSTS; i++)
+	FL_EACH (i, hosts)
 		FL_OK(pthread_join(hosts[i].thread, NULL));
 	FL_OK(pthread_barrier_destroy(&used));
 	FL_OK(pthread_barrier_destroy(&unloaded));
@@ -155,11 +143,9 @@ FL_TEST(unload_leaves_nothing)
 	const unsigned cycles = fl_test_scaled(100);
 	struct sigaction before, dump, fault;
 	census first = {0};
-	pthread_t thread;
 	FL_OK(sigaction(SIGSEGV, NULL, &before));
 	/* A sanitizer starts its own then. */
-	FL_OK(pthread_create(&thread, NULL, end_at_once, NULL));
-	FL_OK(pthread_join(thread, NULL));
+	(void)fl_test_foreign(end_at_once, NULL);
 	const size_t threads = count_threads(), children = process_children_of(getpid());
 	for (unsigned i = 0; i < cycles; i++) {
 		load_use_unload(i % 2);
@@ -168,7 +154,7 @@ FL_TEST(unload_leaves_nothing)
 		if (i == WARM)
 			first = now;
 		assert_int_equal(now.children, children);
-		assert_int_equal(__atomic_load_n(&blocks, __ATOMIC_RELAXED), 0);
+		assert_int_equal(account_live(&account), 0);
 		assert_true(i < WARM || now.fds == first.fds);
 		assert_true(i < WARM || FL_TEST_SANITIZED || now.mappings < first.mappings + SOME);
 		FL_OK(sigaction(SIGUSR2, NULL, &dump));
@@ -190,10 +176,7 @@ static void unload_at_exit(void)
 static const struct plugin *load(void)
 {
 	loaded = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
-	FL_CHECK(loaded != NULL);
-	const struct plugin *plugin = dlsym(loaded, "plugin");
-	FL_CHECK(plugin != NULL);
-	plugin->begin(&counting, false);
+	const struct plugin *plugin = begin_plugin(loaded, false);
 	plugin->use_all();
 	return plugin;
 }

@@ -45,7 +45,6 @@ static void begin(void)
 	fl__sys.cpu = cpu;
 	cpu_at = cpu_after = 0;
 	clock_at = FL_S(1000);
-	yield_takes = 500;
 	yields = turns = sleeps = 0;
 }
 
@@ -55,63 +54,71 @@ static void give_way(void)
 	assert_int_equal(after, clock_at);
 }
 
-FL_TEST(yield_in_time_is_one)
+/* A case by the test's clock, in which each yield takes that time. */
+#define YIELD_TEST(name, takes)                                                                                        \
+	static void name##_at(void);                                                                                   \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		FL_FAULTS();                                                                                           \
+		begin();                                                                                               \
+		yield_takes = (takes);                                                                                 \
+		name##_at();                                                                                           \
+	}                                                                                                              \
+	static void name##_at(void)
+
+enum { SHORT = 500 };
+
+/* Each of those yields was in time, and led to no turn. */
+static void give_way_in_time(unsigned times)
 {
-	FL_FAULTS();
-	begin();
-	for (unsigned i = 0; i < 1000; i++)
+	const unsigned before = yields;
+	turns = 0;
+	for (unsigned i = 0; i < times; i++)
 		give_way();
-	assert_int_equal(yields, 1000);
+	assert_int_equal(yields, before + times);
 	assert_int_equal(turns, 0);
 }
 
-/* A thread waits all the time, and each of its yields takes `takes`. */
-static void give_way_for(int64_t time, int64_t takes)
+YIELD_TEST(yield_in_time_is_one, SHORT)
+{
+	give_way_in_time(1000);
+}
+
+/* A thread waits all the time. */
+static void give_way_for(int64_t time)
 {
 	const int64_t from = clock_at;
-	yield_takes = takes;
 	while (clock_at < from + time)
 		give_way();
 }
 
 /* The time lost to slices of a busy CPU is less than 2 %, however often a thread waits. */
-FL_TEST(yield_late_bars_others)
+YIELD_TEST(yield_late_bars_others, FL_MS(4))
 {
-	FL_FAULTS();
-	begin();
-	give_way_for(FL_S(100), FL_MS(4));
+	give_way_for(FL_S(100));
 	FL_IN_RANGE(yields, 380, 420);
 	assert_true(turns > 1000000);
 }
 
 /* Of late yields that are shorter than a slice, an eighth of the time. */
-FL_TEST(yield_late_and_short_bars_less)
+YIELD_TEST(yield_late_and_short_bars_less, FL_MS(1))
 {
-	FL_FAULTS();
-	begin();
-	give_way_for(FL_S(10), FL_MS(1));
+	give_way_for(FL_S(10));
 	FL_IN_RANGE(yields, 1240, 1260);
 }
 
 /* The CPU is free again: after a while all yield. */
-FL_TEST(yield_barred_ends)
+YIELD_TEST(yield_barred_ends, FL_MS(4))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_MS(4);
 	give_way();
-	yield_takes = 500;
+	yield_takes = SHORT;
 	give_way();
 	assert_int_equal(yields, 1);
 	assert_true(turns > 0);
 	assert_true(fl__yields_are_barred(clock_at));
 	clock_at += FL_MS(240);
 	assert_false(fl__yields_are_barred(clock_at));
-	turns = 0;
-	for (unsigned i = 0; i < 10; i++)
-		give_way();
-	assert_int_equal(yields, 11);
-	assert_int_equal(turns, 0);
+	give_way_in_time(10);
 }
 
 /* Another thread of the process had the CPU for `yield_takes`, and then yielded on that CPU. */
@@ -123,7 +130,7 @@ static void yield_to_another_thread(void)
 	const int here = cpu_at;
 	clock_at += took;
 	cpu_at = cpu_of_other;
-	yield_takes = 500;
+	yield_takes = SHORT;
 	fl__sys.yield = yield;
 	give_way();
 	fl__sys.yield = yield_to_another_thread;
@@ -131,17 +138,11 @@ static void yield_to_another_thread(void)
 	cpu_at = here;
 }
 
-FL_TEST(yield_to_a_thread_that_yields_is_not_late)
+YIELD_TEST(yield_to_a_thread_that_yields_is_not_late, FL_MS(1))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_MS(1);
 	fl__sys.yield = yield_to_another_thread;
 	cpu_of_other = 0;
-	for (unsigned i = 0; i < 1000; i++)
-		give_way();
-	assert_int_equal(yields, 1000);
-	assert_int_equal(turns, 0);
+	give_way_in_time(1000);
 }
 
 /* The other thread yielded on another CPU, also on one that shares the entry of the table. */
@@ -160,15 +161,12 @@ FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
 }
 
 /* The thread was moved to a CPU where another thread had yielded. */
-FL_TEST(yield_is_late_though_it_ended_where_a_thread_yielded)
+YIELD_TEST(yield_is_late_though_it_ended_where_a_thread_yielded, FL_US(2900))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_US(2900);
 	clock_at += FL_US(2900);
 	cpu_at = 2;
 	cpu_after = 2;
-	yield_takes = 500;
+	yield_takes = SHORT;
 	give_way();
 	clock_at -= FL_US(2900);
 	cpu_at = 0;
@@ -177,11 +175,8 @@ FL_TEST(yield_is_late_though_it_ended_where_a_thread_yielded)
 	assert_true(fl__yields_are_barred(clock_at));
 }
 
-FL_TEST(yield_on_an_unknown_cpu_is_late)
+YIELD_TEST(yield_on_an_unknown_cpu_is_late, FL_US(2900))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_US(2900);
 	fl__sys.yield = yield_to_another_thread;
 	cpu_at = cpu_of_other = -ENOSYS;
 	give_way();
@@ -189,11 +184,8 @@ FL_TEST(yield_on_an_unknown_cpu_is_late)
 }
 
 /* Such a thread had the CPU for a whole slice. */
-FL_TEST(yield_for_a_slice_is_late)
+YIELD_TEST(yield_for_a_slice_is_late, FL_MS(4))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_MS(4);
 	fl__sys.yield = yield_to_another_thread;
 	cpu_of_other = 0;
 	give_way();
@@ -206,16 +198,11 @@ static void *give_way_at_once(void *arg)
 	return arg;
 }
 
-FL_TEST(yield_late_bars_no_other_thread)
+YIELD_TEST(yield_late_bars_no_other_thread, FL_MS(4))
 {
-	pthread_t thread;
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_MS(4);
 	give_way();
 	assert_true(fl__yields_are_barred(clock_at));
-	FL_OK(pthread_create(&thread, NULL, give_way_at_once, NULL));
-	FL_OK(pthread_join(thread, NULL));
+	(void)fl_test_foreign(give_way_at_once, NULL);
 	assert_int_equal(yields, 2);
 	assert_int_equal(turns, 0);
 }
@@ -238,36 +225,24 @@ FL_TEST(yield_ration_is_inherited)
 }
 
 /* A ration of another clock: of a process that was restored on another machine. */
-FL_TEST(yield_is_not_barred_by_another_clock)
+YIELD_TEST(yield_is_not_barred_by_another_clock, FL_MS(4))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_MS(4);
 	give_way();
 	clock_at -= FL_S(500);
 	assert_false(fl__yields_are_barred(clock_at));
 }
 
 /* Interrupts do not count as another program. */
-FL_TEST(yield_late_by_an_interrupt_bars_nothing)
+YIELD_TEST(yield_late_by_an_interrupt_bars_nothing, FL_US(300))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_US(300);
-	for (unsigned i = 0; i < 100; i++)
-		give_way();
-	assert_int_equal(yields, 100);
-	assert_int_equal(turns, 0);
+	give_way_in_time(100);
 }
 
 /* A suspended machine: no yields for a second, not for a minute. */
-FL_TEST(yield_is_not_barred_for_long)
+YIELD_TEST(yield_is_not_barred_for_long, FL_S(10))
 {
-	FL_FAULTS();
-	begin();
-	yield_takes = FL_S(10);
 	give_way();
-	yield_takes = 500;
+	yield_takes = SHORT;
 	clock_at += FL_MS(980) - 1;
 	give_way();
 	assert_int_equal(yields, 1);
@@ -277,10 +252,8 @@ FL_TEST(yield_is_not_barred_for_long)
 }
 
 /* Backing off ends in sleeps: the thread that is waited for may have lost its CPU. */
-FL_TEST(yield_back_off_sleeps_in_the_end)
+YIELD_TEST(yield_back_off_sleeps_in_the_end, SHORT)
 {
-	FL_FAULTS();
-	begin();
 	for (unsigned round = 0; round < 50; round++)
 		fl__back_off(round);
 	assert_true(turns > 0 && yields > 0 && sleeps > 0);
@@ -304,10 +277,6 @@ static void *nap_with_a_request_pending(void *over)
 FL_TEST(yield_nap_is_no_cancellation_point)
 {
 	uint32_t over = 0;
-	pthread_t thread;
-	void *result = &over;
-	FL_OK(pthread_create(&thread, NULL, nap_with_a_request_pending, &over));
-	FL_OK(pthread_join(thread, &result));
+	assert_null(fl_test_foreign(nap_with_a_request_pending, &over));
 	assert_int_equal(fl__load_acquire(&over), 1);
-	assert_null(result);
 }

@@ -28,6 +28,15 @@ FL_FRAME(want_first, fl_mutex *m)
 	FL_STAYS();
 }
 
+/* `second` is locked under `first`. */
+static void nest(fl_mutex *first, fl_mutex *second)
+{
+	fl_mutex_lock(first);
+	fl_mutex_lock(second);
+	fl_mutex_unlock(first);
+	fl_mutex_unlock(second);
+}
+
 static void unlock_both(fl_mutex *pair)
 {
 	fl_mutex_unlock(&pair[0]);
@@ -76,17 +85,17 @@ FL_TEST(debug_inversion_is_reported_with_four_stacks)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
 	FL_OK(forth(pair));
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	FL_OK(back(pair));
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard("2 of 2"), 1);
-	assert_int_equal(heard("hold_first"), 1);
-	assert_int_equal(heard("want_second"), 1);
-	assert_int_equal(heard("hold_second"), 1);
-	assert_int_equal(heard("want_first"), 1);
+	HEARD("potential deadlock", 1);
+	HEARD("2 of 2", 1);
+	HEARD("hold_first", 1);
+	HEARD("want_second", 1);
+	HEARD("hold_second", 1);
+	HEARD("want_first", 1);
 	FL_OK(forth(pair));
 	FL_OK(back(pair));
-	assert_int_equal(heard("potential deadlock"), 1); /* once */
+	HEARD("potential deadlock", 1); /* once */
 }
 
 static fl_mutex debug_pair[2];
@@ -99,9 +108,9 @@ FL_TEST(debug_inversion_of_static_locks_names_them)
 	FL_OK(back(debug_pair));
 	(void)snprintf(wants, sizeof wants, " wants mutex debug_pair+%#x at %p at\n", (unsigned)sizeof(fl_mutex),
 	               (void *)&debug_pair[1]);
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard(" holds mutex debug_pair at "), 1);
-	assert_int_equal(heard(wants), 1);
+	HEARD("potential deadlock", 1);
+	HEARD(" holds mutex debug_pair at ", 1);
+	HEARD(wants, 1);
 }
 
 FL_TEST(debug_inversion_across_threads_names_both)
@@ -110,9 +119,9 @@ FL_TEST(debug_inversion_across_threads_names_both)
 	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
 	run_and_join(forth, pair, "forth-goer");
 	run_and_join(back, pair, "back-goer");
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard("forth-goer"), 2);
-	assert_int_equal(heard("back-goer"), 2);
+	HEARD("potential deadlock", 1);
+	HEARD("forth-goer", 2);
+	HEARD("back-goer", 2);
 }
 
 FL_TEST(debug_longer_cycles_are_reported)
@@ -120,14 +129,11 @@ FL_TEST(debug_longer_cycles_are_reported)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	enum { LOCKS = 7 };
 	fl_mutex m[LOCKS] = {FL_MUTEX_INIT};
-	for (int i = 0; i < LOCKS; i++) {
-		fl_mutex_lock(&m[i]);
-		fl_mutex_lock(&m[(i + 1) % LOCKS]);
-		fl_mutex_unlock(&m[i]);
-		fl_mutex_unlock(&m[(i + 1) % LOCKS]);
-		assert_int_equal(heard("potential deadlock"), i == LOCKS - 1);
+	FL_EACH (i, m) {
+		nest(&m[i], &m[(i + 1) % LOCKS]);
+		HEARD("potential deadlock", i == LOCKS - 1);
 	}
-	assert_int_equal(heard("7 of 7"), 1);
+	HEARD("7 of 7", 1);
 }
 
 FL_TEST(debug_each_cycle_is_reported)
@@ -138,7 +144,7 @@ FL_TEST(debug_each_cycle_is_reported)
 		FL_OK(forth(pairs[i]));
 		FL_OK(back(pairs[i]));
 	}
-	assert_int_equal(heard("potential deadlock"), 3);
+	HEARD("potential deadlock", 3);
 }
 
 FL_TEST(debug_holds_any_number_of_locks)
@@ -146,31 +152,23 @@ FL_TEST(debug_holds_any_number_of_locks)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	enum { LOCKS = 150 };
 	static fl_mutex m[LOCKS];
-	for (int i = 0; i < LOCKS; i++)
+	FL_EACH (i, m)
 		fl_mutex_lock(&m[i]);
-	for (int i = 0; i < LOCKS; i++)
+	FL_EACH (i, m)
 		fl_mutex_unlock(&m[i]);
-	assert_int_equal(heard("\n"), 0);
-	fl_mutex_lock(&m[LOCKS - 1]);
-	fl_mutex_lock(&m[0]);
-	assert_int_equal(heard("potential deadlock"), 1);
-	fl_mutex_unlock(&m[0]);
-	fl_mutex_unlock(&m[LOCKS - 1]);
+	HEARD("\n", 0);
+	nest(&m[LOCKS - 1], &m[0]);
+	HEARD("potential deadlock", 1);
 }
 
 FL_TEST(debug_hierarchy_is_quiet)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	fl_mutex root = FL_MUTEX_INIT, child[20] = {FL_MUTEX_INIT};
-	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < 20; i++) {
-			fl_mutex_lock(&root);
-			fl_mutex_lock(&child[i]);
-			fl_mutex_unlock(&root); /* in the order of locking, and below against it */
-			fl_mutex_unlock(&child[i]);
-		}
-	}
-	assert_int_equal(heard("\n"), 0);
+	for (int round = 0; round < 2; round++)
+		FL_EACH (i, child)
+			nest(&root, &child[i]);
+	HEARD("\n", 0);
 }
 
 FL_TEST(debug_hand_over_hand_is_quiet)
@@ -185,7 +183,7 @@ FL_TEST(debug_hand_over_hand_is_quiet)
 		}
 		fl_mutex_unlock(&list[29]);
 	}
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 }
 
 /*
@@ -205,11 +203,11 @@ FL_TEST(debug_try_is_no_cause)
 	unlock_both(m);
 	FL_RC((fl_mutex_lock(&m[0]), fl_mutex_try_lock(&m[0])), -EBUSY);
 	fl_mutex_unlock(&m[0]);
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	FL_OK(fl_mutex_try_lock(&m[1]));
 	fl_mutex_lock(&m[0]);
 	unlock_both(m);
-	assert_int_equal(heard("potential deadlock"), 1);
+	HEARD("potential deadlock", 1);
 }
 
 struct box {
@@ -242,7 +240,7 @@ FL_TEST(debug_condition_wait_holds_nothing)
 		FL_OK(fl_cond_wait(&b.changed, &b.lock));
 	fl_mutex_unlock(&b.lock);
 	fl_test_end(&t);
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 }
 
 FL_TEST(debug_reused_memory_is_another_lock)
@@ -254,9 +252,9 @@ FL_TEST(debug_reused_memory_is_another_lock)
 	FL_OK(back(m));
 	fl_mutex_init(&m[1]);
 	FL_OK(forth(m));
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	FL_OK(back(m));
-	assert_int_equal(heard("potential deadlock"), 1);
+	HEARD("potential deadlock", 1);
 }
 
 FL_TEST(debug_rmutex_counts_once)
@@ -270,12 +268,12 @@ FL_TEST(debug_rmutex_counts_once)
 	fl_rmutex_unlock(&a);
 	fl_mutex_unlock(&b);
 	fl_rmutex_unlock(&a);
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	fl_mutex_lock(&b);
 	fl_rmutex_lock(&a);
 	fl_rmutex_unlock(&a);
 	fl_mutex_unlock(&b);
-	assert_int_equal(heard("potential deadlock"), 1);
+	HEARD("potential deadlock", 1);
 	fl_rmutex_init(&a);
 }
 
@@ -285,9 +283,9 @@ FL_TEST(debug_relock_by_the_owner_is_reported)
 	fl_mutex m = FL_MUTEX_INIT;
 	hold_first(&m);
 	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, fl_test_requested), -ECANCELED);
-	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
-	assert_int_equal(heard("hold_first"), 1);
-	assert_int_equal(heard("main (1) wants mutex"), 1);
+	HEARD("deadlock: a context waits for a lock that it holds", 1);
+	HEARD("hold_first", 1);
+	HEARD("main (1) wants mutex", 1);
 	fl_mutex_unlock(&m);
 }
 
@@ -297,8 +295,8 @@ FL_TEST(debug_destroy_while_held_is_reported)
 	fl_mutex m = FL_MUTEX_INIT;
 	hold_first(&m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
-	assert_int_equal(heard("fl_mutex_destroy: the lock is held"), 1);
-	assert_int_equal(heard("hold_first"), 1);
+	HEARD("fl_mutex_destroy: the lock is held", 1);
+	HEARD("hold_first", 1);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_mutex_destroy(&m));
 }
@@ -325,10 +323,10 @@ FL_TEST(debug_another_context_may_unlock)
 	fl_mutex_lock(&m[1]); /* with nothing held: no edge */
 	fl_mutex_unlock(&m[1]);
 	FL_OK(back(m));
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	run_and_join(lock_it, &m[0], "gone");
 	FL_RC(fl_mutex_destroy(&m[0]), -EBUSY);
-	assert_int_equal(heard("gone ("), 1);
+	HEARD("gone (", 1);
 	fl_mutex_unlock(&m[0]);
 }
 
@@ -341,14 +339,14 @@ FL_TEST(debug_locks_from_before_have_no_owner)
 	FL_RC(fl_mutex_destroy(&m[0]), -EBUSY);
 	unlock_both(m);
 	FL_OK(back(m));
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	fl_mutex_lock(&m[0]);
 	FL_OK(fl_debug_enable(0));
 	fl_mutex_unlock(&m[0]); /* not reported */
 	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS));
 	FL_OK(fl_mutex_lock_until(&m[0], FL_FOREVER, FL_SHIELDED));
 	fl_mutex_unlock(&m[0]);
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 }
 
 FL_TEST(debug_without_memory_ends_with_one_warning)
@@ -359,14 +357,14 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 	fl__sys.alloc = fl_test_no_memory;
 	FL_OK(forth(pair));
 	FL_OK(back(pair));
-	assert_int_equal(heard("out of memory"), 1);
+	HEARD("out of memory", 1);
 	assert_int_equal(fl_debug_modes(), 0);
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
 	FL_OK(forth(pair));
 	fl__sys.alloc = fl_test_no_memory;
 	FL_OK(back(pair)); /* the table suffices, but the report does not fit */
-	assert_int_equal(heard("out of memory to say more"), 1);
+	HEARD("out of memory to say more", 1);
 }
 
 static uint32_t switching_ends;
@@ -390,7 +388,7 @@ FL_TEST(debug_is_switched_in_children_of_a_switching_process)
 	fl_thread t;
 	fl_test_go(&t, switch_until_the_end, NULL);
 	for (int i = 0; i < 100; i++)
-		FL_OK(fl_test_child(switch_off, NULL, NULL, 0));
+		FL_IN_CHILD(switch_off, NULL);
 	fl__store_relaxed(&switching_ends, 1); /* relaxed: publishes nothing */
 	fl_test_end(&t);
 }
@@ -418,5 +416,5 @@ FL_TEST(debug_allocator_may_lock)
 	FL_LOCKED(&m[99]);
 	fl_mutex_lock(&m[0]);
 	fl_mutex_unlock(&m[0]);
-	assert_int_equal(heard("100 of 100"), 1);
+	HEARD("100 of 100", 1);
 }

@@ -223,7 +223,7 @@ FL_TEST(debug_deadline_that_is_no_duration)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	FL_EACH (i, deadlines)
 		FL_RC(fl_event_wait_until(&never, deadlines[i], NULL), -ETIMEDOUT);
-	assert_int_equal(heard("long past"), 0);
+	HEARD("long past", 0);
 }
 
 FL_TEST(debug_deadline_is_not_checked_when_off)
@@ -231,5 +231,5 @@ FL_TEST(debug_deadline_is_not_checked_when_off)
 	fl_event never = FL_EVENT_INIT;
 	FL_DEBUGGING(0);
 	FL_RC(fl_event_wait_until(&never, SHORT, NULL), -ETIMEDOUT);
-	assert_int_equal(heard("long past"), 0);
+	HEARD("long past", 0);
 }

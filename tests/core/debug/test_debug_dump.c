@@ -108,7 +108,7 @@ static void begin_once(void)
 
 static void make_promises(void)
 {
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, dump_promises)
 		FL_OK(fl_promise_create(&dump_promises[i], 0, NULL, &dump_futures[i]));
 }
 
@@ -132,13 +132,13 @@ static void next_as_completed(void)
 
 static void keep_promises(void)
 {
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, dump_promises)
 		FL_OK(fl_promise_set(dump_promises[i], NULL));
 }
 
 static void free_promises(void)
 {
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, dump_promises) {
 		fl_promise_free(dump_promises[i]);
 		fl_future_free(dump_futures[i]);
 	}
@@ -148,7 +148,7 @@ static void begin_group(void)
 {
 	dump_group = (fl_group)FL_GROUP_INIT(dump_pool);
 	for (int i = 0; i < 2; i++)
-		FL_OK(fl_group_submit(&dump_group, &dump_task, &i, NULL));
+		FL_OK(dump_task_group_submit(&dump_group, i));
 }
 
 static void join_group(void)
@@ -158,7 +158,7 @@ static void join_group(void)
 
 static void begin_intrusive(void)
 {
-	FL_OK(fl_intrusive_task_submit(dump_pool, &dump_intrusive, &dump_task, &(int){0}, NULL, NULL));
+	FL_OK(dump_task_intrusive_submit(dump_pool, &dump_intrusive, &(int){0}));
 }
 
 static void wait_intrusive(void)
@@ -172,7 +172,7 @@ static void begin_imap(void)
 {
 	const fl_imap_config config = {.cancel = &dump_token};
 	dump_token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
-	FL_OK(fl_imap_create(&dump_imap, dump_pool, &dump_task, dump_numbers, 2, &config));
+	FL_OK(dump_task_imap(dump_pool, dump_numbers, 2, &dump_imap, &config));
 }
 
 static void next_of_imap(void)
@@ -235,11 +235,6 @@ static void begin_callback(void)
 static void remove_callback(void)
 {
 	(void)fl_cancel_callback_remove(&dump_callback);
-}
-
-static void end_callback(void)
-{
-	join_other();
 }
 
 static void make_token(void)
@@ -356,7 +351,7 @@ static const struct dump_wait {
     {"future dump_intrusive", begin_intrusive, wait_intrusive, set_event, nothing},
     {"a result of lazy map 0x", begin_imap, next_of_imap, set_event, free_imap},
     {"the end of timer dump_timer at ", start_timer, join_timer, set_event, nothing},
-    {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, end_callback, destroy_token},
+    {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, join_other, destroy_token},
     {"the end of a sleep ", make_token, sleep_long, request_token, destroy_token},
     {"one of several objects ", make_token, wait_any, request_token, destroy_token},
     {"object dump_shm_event", make_token, wait_shm_event, request_token, destroy_token},
@@ -376,8 +371,6 @@ static int wait_in_thread(void *how)
 FL_TEST(debug_dump_names_what_each_wait_is_for)
 {
 	FL_NEEDS(FL_TEST_PROCESSES);
-	static char text[1 << 16];
-	char expected[128];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	dump_pool = pool_with(2);
 	FL_EACH (i, dump_waits) {
@@ -387,12 +380,13 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 		how->prepare();
 		FL_OK(fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)how,
 		                      &(fl_thread_config){.name = "waiter"}));
+		char expected[128];
 		(void)snprintf(expected, sizeof expected, ") has waited for %s", how->expected);
-		FL_WAIT_FOR(dump_has(text, sizeof text, expected));
-		const char *line = strstr(text, "waiter (");
+		FL_WAIT_FOR(dump_has("%s", expected));
+		const char *line = strstr(printed, "waiter (");
 		assert_non_null(line);
 		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
-		assert_null(strstr(text, "something"));
+		assert_null(strstr(printed, "something"));
 		how->end();
 		fl_test_end(&waiter);
 		how->clean();
@@ -402,7 +396,6 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 
 FL_TEST(debug_dump_counts_what_a_join_waits_for)
 {
-	static char text[1 << 16];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	dump_pool = pool_with(2);
 	fl_event_reset(&dump_event);
@@ -411,14 +404,14 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 	make_promises();
 	fl_thread threads[3];
 	const struct dump_wait waits[] = {{.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}};
-	for (size_t i = 0; i < 3; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i]);
-	FL_WAIT_FOR(dump_has(text, sizeof text, " (members that have not ended: 2) for ") &&
-	            strstr(text, " (counts left: 2) for ") && strstr(text, " (promise) for "));
+	FL_WAIT_FOR(dump_has(" (members that have not ended: 2) for ") && strstr(printed, " (counts left: 2) for ") &&
+	            strstr(printed, " (promise) for "));
 	set_event();
 	open_latch();
 	keep_promises();
-	for (size_t i = 0; i < 3; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	free_promises();
 	fl_executor_free(dump_pool);
@@ -427,12 +420,12 @@ FL_TEST(debug_dump_counts_what_a_join_waits_for)
 /* Without FL_DEBUG_WAITS the dump names the object, but not for how long. */
 FL_TEST(debug_dump_without_debugging_names_objects)
 {
-	static char text[1 << 16];
 	fl_thread waiter;
 	const struct dump_wait wait = {.wait = await_event};
 	fl_event_reset(&dump_event);
-	fl_test_go(&waiter, wait_in_thread, (void *)(uintptr_t)&wait);
-	FL_WAIT_FOR(dump_has(text, sizeof text, " waits for event dump_event at "));
+	FL_OK(
+	    fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)&wait, &(fl_thread_config){.name = "waiter"}));
+	FL_WAIT_FOR(dump_has(" waits for event dump_event at ") && strstr(printed, "waiter ("));
 	set_event();
 	fl_test_end(&waiter);
 }
@@ -440,7 +433,7 @@ FL_TEST(debug_dump_without_debugging_names_objects)
 static void submit_all(fl_executor *e, int n)
 {
 	for (int i = 0; i < n; i++)
-		FL_OK(fl_submit(e, &dump_task, &i, NULL));
+		FL_OK(dump_task_submit(e, i, NULL));
 }
 
 /* More than a pool has workers and stand-ins for waiting workers. */
@@ -449,13 +442,13 @@ enum { DUMP_TASKS = 100 };
 static const fl_executor_config dump_starved = {.workers = 2, .name = "starved"};
 
 /* Whether the line on the pool says that each task is pending, or that a worker waits within it. */
-static bool all_tasks_are_counted(char *text, size_t size)
+static bool all_tasks_are_counted(void)
 {
 	size_t pending = 0;
 	unsigned run = 0, wait = 0, idle = 0;
-	if (!dump_has(text, size, "  executor starved (threads): "))
+	if (!dump_has("  executor starved (threads): "))
 		return false;
-	const char *line = strstr(strstr(text, "executor starved (threads): "), "pending tasks: ");
+	const char *line = strstr(strstr(printed, "executor starved (threads): "), "pending tasks: ");
 	if (sscanf(line, "pending tasks: %zu; workers: %u run, %u wait, %u idle, at most 2\n", &pending, &run, &wait,
 	           &idle) == 4)
 		return run == 0 && idle == 0 && pending + wait == DUMP_TASKS;
@@ -466,32 +459,30 @@ static bool all_tasks_are_counted(char *text, size_t size)
 
 FL_TEST(debug_dump_lists_executors_with_pending_tasks)
 {
-	static char text[1 << 16];
 	FL_SCOPED(fl_executor) *pool = NULL, *loop = NULL, *idle = pool_with(1);
 	fl_event_reset(&dump_event);
 	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
 	FL_OK(fl_loop_executor_create(&loop, &dump_starved));
 	submit_all(pool, DUMP_TASKS);
 	submit_all(loop, 5);
-	FL_WAIT_FOR(all_tasks_are_counted(text, sizeof text));
-	FL_WAIT_FOR(dump_has(text, sizeof text, "  executor starved (loop): pending tasks: 3; workers: at most 2\n"));
-	assert_null(strstr(text, "  executor worker"));
+	FL_WAIT_FOR(all_tasks_are_counted());
+	FL_WAIT_FOR(dump_has("  executor starved (loop): pending tasks: 3; workers: at most 2\n"));
+	assert_null(strstr(printed, "  executor worker"));
 	set_event();
 	FL_OK(fl_executor_join(pool));
 	FL_OK(fl_executor_join(loop));
-	assert_false(dump_has(text, sizeof text, "  executor "));
+	assert_false(dump_has("  executor "));
 }
 
 FL_TEST(debug_dump_counts_workers_that_wait)
 {
-	static char text[1 << 17];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	FL_SCOPED(fl_executor) *pool = NULL;
 	fl_event_reset(&dump_event);
 	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
 	submit_all(pool, DUMP_TASKS);
-	FL_WAIT_FOR(all_tasks_are_counted(text, sizeof text));
-	assert_non_null(strstr(text, " wait, "));
+	FL_WAIT_FOR(all_tasks_are_counted());
+	assert_non_null(strstr(printed, " wait, "));
 	set_event();
-	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for a task of executor "));
+	FL_WAIT_FOR(dump_has(" has waited for a task of executor "));
 }

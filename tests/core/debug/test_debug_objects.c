@@ -162,7 +162,7 @@ static const struct waiting {
     {"await_spaces+", "queue", " (to put)", fill, await_spaces, drain},
     {"await_the_rest+", "queue", " (to join)", put_alone, await_the_rest, finish_all},
 };
-enum { WAITS = sizeof waits / sizeof *waits, TIMES = 2 };
+enum { TIMES = 2 };
 
 struct waiter {
 	struct stage *stage;
@@ -179,8 +179,6 @@ static int wait_once(void *arg)
 /* A thread waits, the dump says for what, and the wait is ended. */
 static void wait_and_end(struct stage *s, const struct waiting *how)
 {
-	static char text[1 << 16];
-	char expected[64];
 	fl_thread t;
 	s->full = false;
 	FL_OK(fl_sem_init(&s->permits, 0));
@@ -189,12 +187,12 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 	                     : *how->kind == 's' ? (void *)&s->permits
 	                                         : s->queue;
 	FL_OK(fl_thread_start(&t, wait_once, &(struct waiter){s, how}, &(fl_thread_config){.name = "waiter"}));
-	(void)snprintf(expected, sizeof expected, " has waited for %s %p%s", how->kind, object, how->use);
 	/* a dump that is made while the waiter goes to sleep may list it twice, and says so */
-	FL_WAIT_FOR(dump_has(text, sizeof text, expected) && strstr(text, "waiters: 1\n"));
-	assert_non_null(strstr(text, "waiter ("));
-	assert_non_null(strstr(text, how->function));
-	assert_null(strstr(text, "something"));
+	FL_WAIT_FOR(dump_has(" has waited for %s %p%s", how->kind, object, how->use) &&
+	            strstr(printed, "waiters: 1\n"));
+	assert_non_null(strstr(printed, "waiter ("));
+	assert_non_null(strstr(printed, how->function));
+	assert_null(strstr(printed, "something"));
 	how->end(s);
 	fl_test_end(&t);
 }
@@ -210,25 +208,25 @@ FL_TEST(debug_dump_names_conditions_semaphores_and_queues)
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
-	for (size_t i = 0; i < WAITS; i++)
+	FL_EACH (i, waits)
 		wait_and_end(&s, &waits[i]);
 	fl_queue_free(s.queue);
-	assert_int_equal(heard("\n"), 0); /* no report of a deadlock */
+	HEARD("\n", 0); /* no report of a deadlock */
 }
 
 FL_TEST(debug_contention_counts_waits_at_their_callers)
 {
-	static char text[1 << 16];
 	FL_DEBUGGING(FL_DEBUG_CONTENTION | FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
-	for (size_t i = 0; i < WAITS * TIMES; i++)
-		wait_and_end(&s, &waits[i / TIMES]);
-	profile(text, sizeof text);
-	for (size_t i = 0; i < WAITS; i++) {
+	FL_EACH (i, waits)
+		for (int k = 0; k < TIMES; k++)
+			wait_and_end(&s, &waits[i]);
+	profile();
+	FL_EACH (i, waits) {
 		unsigned long long calls = 0, waited = 0;
 		char kind[64];
-		const char *line = strstr(text, waits[i].function);
+		const char *line = strstr(printed, waits[i].function);
 		(void)snprintf(kind, sizeof kind, ", %s%s\n", waits[i].kind, waits[i].use);
 		/*
 		 * The same function locks and unlocks the mutex of the condition: that is a line of
@@ -239,12 +237,12 @@ FL_TEST(debug_contention_counts_waits_at_their_callers)
 		assert_non_null(line);
 		while (line[-1] != '\n')
 			line--;
-		assert_true(figures(line, waits[i].function, &calls, &waited));
+		assert_int_equal(sscanf(line, "%llu %llu", &calls, &waited), 2);
 		assert_int_equal(calls, TIMES);
 		assert_int_equal(waited, TIMES);
 	}
-	assert_null(strstr(text, "fl_queue_")); /* as the caller */
-	assert_null(strstr(text, "fl__queue_"));
+	assert_null(strstr(printed, "fl_queue_")); /* as the caller */
+	assert_null(strstr(printed, "fl__queue_"));
 	fl_queue_free(s.queue);
 }
 
@@ -259,8 +257,7 @@ static int to_fiber(void *arg)
 
 static int free_the_fiber(void *arg)
 {
-	static char text[1 << 16];
-	FL_WAIT_FOR(dump_has(text, sizeof text, "fiber (") && dump_has(text, sizeof text, " (to get) for "));
+	FL_WAIT_FOR(dump_has("fiber (") && dump_has(" (to get) for "));
 	put_one(arg);
 	return 0;
 }
@@ -280,23 +277,19 @@ FL_TEST(debug_dump_names_the_queue_of_a_fiber)
 /* After a signal it waits for the mutex, still asleep, and the dump names the owner. */
 FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 {
-	static char text[1 << 16];
-	char expected[64];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
 	fl_thread t;
-	FL_OK(fl_thread_start(&t, wait_once, &(struct waiter){&s, &waits[0]}, NULL));
+	fl_test_go(&t, wait_once, &(struct waiter){&s, &waits[0]});
 	FL_WAIT_FOR(fl__lot_has_waiters_at(&s.changed));
-	(void)snprintf(expected, sizeof expected, "condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock);
-	FL_WAIT_FOR(dump_has(text, sizeof text, expected));
+	FL_WAIT_FOR(dump_has("condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock));
 	fl_mutex_lock(&s.lock);
 	s.full = true;
 	fl_cond_signal(&s.changed);
-	assert_false(dump_has(text, sizeof text, expected));
-	(void)snprintf(expected, sizeof expected, "has waited for mutex %p", (void *)&s.lock);
-	assert_non_null(strstr(text, expected));
-	assert_non_null(strstr(text, ", held by main ("));
+	assert_false(dump_has("condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock));
+	assert_true(dump_has("has waited for mutex %p", (void *)&s.lock));
+	assert_non_null(strstr(printed, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
 	fl_test_end(&t);
 	fl_queue_free(s.queue);
@@ -313,19 +306,16 @@ static int give_up(void *arg)
 /* So does a waiter that has given up. */
 FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 {
-	static char text[1 << 16];
-	char expected[64];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	begin(&s);
 	fl_thread t;
 	fl_test_go(&t, give_up, &s);
-	FL_WAIT_FOR(dump_has(text, sizeof text, "has waited for condition"));
+	FL_WAIT_FOR(dump_has("has waited for condition"));
 	fl_mutex_lock(&s.lock);
 	fl_cancel_token_request(&s.over);
-	(void)snprintf(expected, sizeof expected, "has waited for mutex %p", (void *)&s.lock);
-	FL_WAIT_FOR(dump_has(text, sizeof text, expected));
-	assert_non_null(strstr(text, ", held by main ("));
+	FL_WAIT_FOR(dump_has("has waited for mutex %p", (void *)&s.lock));
+	assert_non_null(strstr(printed, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
 	fl_test_end(&t);
 	fl_cancel_token_destroy(&s.over);
@@ -347,7 +337,6 @@ static int submit_once(void *e)
 /* A submit that waits for room in the backlog. */
 FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 {
-	static char text[1 << 16];
 	unsigned long long calls = 0, waited = 0;
 	FL_DEBUGGING(FL_DEBUG_CONTENTION | FL_DEBUG_WAITS);
 	FL_SCOPED(fl_executor) *e = pool_of(&(fl_executor_config){.workers = 1, .backlog = 1});
@@ -355,12 +344,12 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	submit_here(e);
 	fl_thread t;
 	fl_test_go(&t, submit_once, e);
-	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for the full backlog of executor "));
+	FL_WAIT_FOR(dump_has(" has waited for the full backlog of executor "));
 	let_go(&held);
 	fl_test_end(&t);
 	FL_OK(fl_executor_join(e));
-	profile(text, sizeof text);
-	assert_true(figures(text, "submit_here+", &calls, &waited));
+	profile();
+	assert_true(figures("submit_here+", &calls, &waited));
 	assert_int_equal(waited, 1);
-	assert_non_null(strstr(text, ", semaphore\n"));
+	assert_non_null(strstr(printed, ", semaphore\n"));
 }

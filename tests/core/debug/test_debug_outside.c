@@ -18,19 +18,18 @@ FL_FRAME(lock_often, fl_mutex *m, int times)
 
 FL_TEST(debug_contention_counts_one_of_16_for_16)
 {
-	static char text[1 << 14];
 	unsigned long long locks = 0, waits = 1;
 	FL_DEBUGGING(FL_DEBUG_CONTENTION);
 	fl_mutex m = FL_MUTEX_INIT;
 	lock_often(&m, 16 * 50);
-	profile(text, sizeof text);
-	assert_true(figures(text, "lock_often", &locks, &waits));
+	profile();
+	assert_true(figures("lock_often", &locks, &waits));
 	assert_int_equal(locks, 16 * 50);
 	assert_int_equal(waits, 0);
 	FL_OK(fl_debug_enable(0));
 	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
-	profile(text, sizeof text);
-	assert_null(strstr(text, "lock_often"));
+	profile();
+	assert_null(strstr(printed, "lock_often"));
 }
 
 static int wait_often(void *m)
@@ -42,7 +41,6 @@ static int wait_often(void *m)
 
 FL_TEST(debug_contention_counts_each_wait)
 {
-	static char text[1 << 14];
 	unsigned long long locks = 0, waits = 0;
 	FL_DEBUGGING(FL_DEBUG_CONTENTION);
 	fl_mutex m = FL_MUTEX_INIT;
@@ -54,23 +52,22 @@ FL_TEST(debug_contention_counts_each_wait)
 		fl_mutex_unlock(&m);
 		fl_test_end(&t);
 	}
-	profile(text, sizeof text);
-	assert_true(figures(text, "lock_here", &locks, &waits));
+	profile();
+	assert_true(figures("lock_here", &locks, &waits));
 	assert_int_equal(waits, 5);
 	assert_int_equal(locks, 5);
 }
 
 FL_TEST(debug_contention_without_memory_prints_its_head)
 {
-	static char text[1 << 14];
 	FL_FAULTS();
 	FL_DEBUGGING(FL_DEBUG_CONTENTION);
 	fl_mutex m = FL_MUTEX_INIT;
 	lock_often(&m, 160);
 	fl__sys.alloc = fl_test_no_memory;
-	profile(text, sizeof text);
-	assert_non_null(strstr(text, "contention"));
-	assert_null(strstr(text, "lock_often"));
+	profile();
+	assert_non_null(strstr(printed, "contention"));
+	assert_null(strstr(printed, "lock_often"));
 }
 
 FL_TEST(debug_dump_on_takes_free_signals_alone)

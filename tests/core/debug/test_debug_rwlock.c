@@ -2,14 +2,18 @@
 /* Reports on readers-writer locks. */
 #include "fl_debugging.h"
 
-enum { A_FIRST, B_FIRST };
-
-static void read_both(fl_rwlock *l, int first)
+static void read_both(fl_rwlock *first, fl_rwlock *second)
 {
-	fl_rwlock_read_lock(&l[first]);
-	fl_rwlock_read_lock(&l[1 - first]);
-	fl_rwlock_read_unlock(&l[0]);
-	fl_rwlock_read_unlock(&l[1]);
+	fl_rwlock_read_lock(first);
+	fl_rwlock_read_lock(second);
+	fl_rwlock_read_unlock(first);
+	fl_rwlock_read_unlock(second);
+}
+
+static void write_once(fl_rwlock *l)
+{
+	fl_rwlock_write_lock(l);
+	fl_rwlock_write_unlock(l);
 }
 
 /* Readers alone wait for no context; behind a waiting writer they do. */
@@ -17,38 +21,29 @@ FL_TEST(debug_readers_have_an_order_beside_a_writer)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
-	read_both(l, A_FIRST);
-	read_both(l, B_FIRST);
-	assert_int_equal(heard("\n"), 0);
-	fl_rwlock_write_lock(&l[0]);
-	fl_rwlock_write_unlock(&l[0]);
-	assert_int_equal(heard("\n"), 0); /* the other lock has only readers */
-	fl_rwlock_write_lock(&l[1]);
-	fl_rwlock_write_unlock(&l[1]);
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard("(to read)"), 4);
+	read_both(&l[0], &l[1]);
+	read_both(&l[1], &l[0]);
+	HEARD("\n", 0);
+	write_once(&l[0]);
+	HEARD("\n", 0); /* the other lock has only readers */
+	write_once(&l[1]);
+	HEARD("potential deadlock", 1);
+	HEARD("(to read)", 4);
 }
 
 FL_TEST(debug_a_write_reports_each_cycle)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_rwlock l[4] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT, FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+	fl_rwlock l[4] = {FL_RWLOCK_INIT};
 	for (int i = 1; i < 4; i++) {
-		fl_rwlock *const two[2] = {&l[0], &l[i]};
-		for (int first = 0; first < 2; first++) {
-			fl_rwlock_read_lock(two[first]);
-			fl_rwlock_read_lock(two[1 - first]);
-			fl_rwlock_read_unlock(two[0]);
-			fl_rwlock_read_unlock(two[1]);
-		}
-		fl_rwlock_write_lock(&l[i]);
-		fl_rwlock_write_unlock(&l[i]);
+		read_both(&l[0], &l[i]);
+		read_both(&l[i], &l[0]);
+		write_once(&l[i]);
 	}
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	for (int i = 0; i < 2; i++) {
-		fl_rwlock_write_lock(&l[0]);
-		fl_rwlock_write_unlock(&l[0]);
-		assert_int_equal(heard("potential deadlock"), 3);
+		write_once(&l[0]);
+		HEARD("potential deadlock", 3);
 	}
 }
 
@@ -61,7 +56,7 @@ FL_TEST(debug_writers_have_an_order)
 		fl_rwlock_read_lock(&l[1 - i]);
 		fl_rwlock_read_unlock(&l[1 - i]);
 		fl_rwlock_write_unlock(&l[i]);
-		assert_int_equal(heard("potential deadlock"), i);
+		HEARD("potential deadlock", i);
 	}
 }
 
@@ -73,11 +68,10 @@ FL_TEST(debug_reading_again_is_a_hazard_beside_a_writer)
 	fl_rwlock_read_lock(&l);
 	fl_rwlock_read_unlock(&l);
 	fl_rwlock_read_unlock(&l);
-	assert_int_equal(heard("\n"), 0);
-	fl_rwlock_write_lock(&l);
-	fl_rwlock_write_unlock(&l);
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard("1 of 1"), 1);
+	HEARD("\n", 0);
+	write_once(&l);
+	HEARD("potential deadlock", 1);
+	HEARD("1 of 1", 1);
 }
 
 FL_TEST(debug_upgrade_and_downgrade_are_followed)
@@ -86,14 +80,14 @@ FL_TEST(debug_upgrade_and_downgrade_are_followed)
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_rwlock_read_lock(&l);
 	FL_OK(fl_rwlock_upgrade(&l));
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, fl_test_requested), -ECANCELED);
-	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
+	HEARD("deadlock: a context waits for a lock that it holds", 1);
 	fl_rwlock_downgrade(&l);
 	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
-	assert_int_equal(heard("fl_rwlock_destroy: the lock is held"), 1);
+	HEARD("fl_rwlock_destroy: the lock is held", 1);
 	fl_rwlock_assert_read_held(&l);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_rwlock_destroy(&l));
@@ -115,13 +109,13 @@ FL_TEST(debug_write_lock_unlocked_by_another)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
 	fl_thread t;
-	read_both(l, A_FIRST);
+	read_both(&l[0], &l[1]);
 	fl_rwlock_write_lock(&l[1]);
 	fl_test_go(&t, unlock_other, &l[1]);
 	fl_test_end(&t);
 	fl_rwlock_write_lock(&l[0]); /* with nothing held */
 	fl_rwlock_write_unlock(&l[0]);
-	assert_int_equal(heard("\n"), 0);
+	HEARD("\n", 0);
 }
 
 static int assert_it(void *l)
@@ -150,7 +144,7 @@ FL_TEST(debug_assert_held_by_another_panics)
 	fl_test_go(&t, assert_it, &l);
 	FL_OK(fl_thread_join(&t, NULL));
 	assert_int_equal(panics, 1);
-	assert_int_equal(heard("another context holds the lock"), 1);
+	HEARD("another context holds the lock", 1);
 	fl_rwlock_write_unlock(&l);
 	(void)fl_set_panic_handler(before);
 }
