@@ -64,7 +64,7 @@ static void completion_remove(struct fl__fiber_completion *e)
 void fl__completions_publish(struct fl_fiber *f)
 {
 	bool failed = completion_has_failed(f);
-	for (struct fl__fiber_completion *e = f->completions; e; e = e->next) {
+	FL__EACH (struct fl__fiber_completion, e, f->completions) {
 		e->of->left--;
 		e->of->failed |= failed;
 		completion_append(e->of, e);

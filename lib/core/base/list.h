@@ -27,6 +27,17 @@
 			(member)->next->link = (member)->link;                                                         \
 	} while (0)
 
+/* Visits the members from `first` on. */
+#define FL__EACH(type, member, first) for (type *member = (first); member; member = member->next)
+
+/* The same where the body may free the member or add it to another list. */
+#define FL__EACH_SAFE(type, member, first)                                                                             \
+	for (type *member = (first), *member##_next; member && ({                                                      \
+							     member##_next = member->next;                             \
+							     true;                                                     \
+						     });                                                               \
+	     member = member##_next)
+
 /* A queue points to its first and last member; a member has `next` and `prev`. */
 #define FL__QUEUE_ADD(first, last, member) FL__QUEUE_ADD_AT(first, last, member, next, prev)
 #define FL__QUEUE_ADD_FIRST(first, last, member) FL__QUEUE_ADD_AT(last, first, member, prev, next)

@@ -5,6 +5,7 @@
  * library. Of the acquisitions that do not wait, each thread measures one in CONTENTION_SAMPLED,
  * which counts as so many.
  */
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "report.h"
 #include <stdio.h>
@@ -130,7 +131,7 @@ static struct fl__site *contention_copy_all(size_t *n)
 		if (*n <= room) {
 			size_t k = 0;
 			for (size_t i = 0; all && i < FL__DEBUG_BUCKETS; i++)
-				for (const struct fl__site *s = contention_sites[i]; s; s = s->next)
+				FL__EACH (const struct fl__site, s, contention_sites[i])
 					all[k++] = *s;
 		}
 		fl__debug_unlock();

@@ -224,10 +224,8 @@ void fl__table_forget(void)
 	if (all) /* without a chunk there was never a slot */
 		table_clear();
 	fl__unlock(&table_lock);
-	for (struct table_chunk *next; all; all = next) {
-		next = all->next;
-		fl__free(all);
-	}
+	FL__EACH_SAFE (struct table_chunk, chunk, all)
+		fl__free(chunk);
 }
 
 /*

@@ -10,6 +10,7 @@
  * A reader waits for a reader only if a writer waits between. A wait that may give up does not
  * count.
  */
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "report.h"
 #include <string.h>
@@ -20,7 +21,7 @@ static uint64_t waits_searches;
 static bool waits_has_writer(const void *lock)
 {
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
-		for (const struct fl__holder *h = fl__holder_nth(i, 0); h; h = h->next)
+		FL__EACH (const struct fl__holder, h, fl__holder_nth(i, 0))
 			if (h->lock == lock && !(h->how & (FL__DEBUG_READ | FL__DEBUG_TRY)))
 				return true;
 	return false;
@@ -126,7 +127,7 @@ void fl__waits_begin(const struct fl__debug_op *op)
 	me->lock = op->lock;
 	me->cond = op->key ? op->cond : NULL;
 	me->key = op->key;
-	me->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	me->forks = fl__fork_count;
 	me->kind = op->kind;
 	me->how = op->how;
 	me->stack = op->stack;
@@ -171,7 +172,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	if (wait) {
 		me->awaited = fl__wait_awaited(wait);
 		me->worker = wait->ctx->worker;
-		me->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+		me->forks = fl__fork_count;
 	}
 	if (wait && !me->lock && !me->joins) {
 		me->since = fl__sys.now();

@@ -62,8 +62,7 @@ FL__COLD int fl__executor_init(fl_executor *e, const struct fl__executor_ops *op
 	if (rc == 0 && config->initialize)
 		rc = executor_copy(allocator, config->initialize_arg, 1, config->initialize->arg_size,
 		                   &e->initialize_arg);
-	/* as in fl__is_forked() */
-	const uint32_t fork_count = fl__load_relaxed(&fl__fork_count);
+	const uint32_t fork_count = fl__fork_count;
 	const struct fl__task_block_owner of = {e, allocator, fork_count, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->blocks) {
@@ -381,18 +380,14 @@ FL__COLD static void executor_take_queued(fl_executor *e, bool to_cancel, struct
 /* Without the lock. */
 FL__COLD static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
 {
-	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
-		next = block->next;
+	FL__EACH_SAFE (struct fl__task_block, block, taken->theirs.head)
 		fl_future_free(&block->future); /* the producer's reference */
-	}
-	for (struct fl__task_block *next, *block = taken->running.head; block; block = next) {
-		next = block->next;
+	FL__EACH_SAFE (struct fl__task_block, block, taken->running.head) {
 		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
 	/* Last, since callbacks may wait until no context refers to a task in another list. */
-	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
-		next = block->next;
+	FL__EACH_SAFE (struct fl__task_block, block, taken->ours.head) {
 		fl__future_finish(&block->future, error, text ? fl__message_format(e->allocator, "%s", text) : NULL);
 		fl_future_free(&block->future); /* the producer's reference */
 	}
@@ -452,7 +447,7 @@ void fl_executor_close(fl_executor *e)
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
-	for (struct fl__run *run = e->running; run; run = run->next)
+	FL__EACH (struct fl__run, run, e->running)
 		if (!run->requested) {
 			run->requested = true;
 			/* the context that runs the task keeps a reference beyond fl__run_task() */

@@ -431,19 +431,13 @@ char *fl__task_take_message(fl_task_ctx *ctx);
 void fl__task_forget_failure(fl_task_ctx *ctx);
 
 /*
- * A child process that a task forks must not go on with the parent's tasks. So a caller of a user's
- * function for an executor calls fl__child_mark() before, and fl__child_ends() after it. Where such
+ * A child process that a task forks must not go on with the parent's tasks: panics in such a child.
+ * Called after a user's function for an executor, `name`. `forks`: fl__fork_count before. Where such
  * calls nest, only a caller that may call another function afterwards needs the check.
  */
-static inline uint32_t fl__child_mark(void)
+static inline void fl__child_ends(uint32_t forks, const char *name)
 {
-	return fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
-}
-
-/* Panics in such a child. `name`: of the user's function. */
-static inline void fl__child_ends(uint32_t mark, const char *name)
-{
-	if (fl__unlikely(fl__is_forked(mark)))
+	if (fl__unlikely(fl__is_forked(forks)))
 		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
 }
 

@@ -268,7 +268,7 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 		return false;
 	fl__store_relaxed(&g->sched_, s);
 	fl__store_relaxed(&g->thread_, fl__ctx_thread());
-	fl__store_relaxed(&g->forks_, fl__load_relaxed(&fl__fork_count));
+	fl__store_relaxed(&g->forks_, fl__fork_count);
 	group_set_fibers(g, fibers + 1);
 	return true;
 }

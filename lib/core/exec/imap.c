@@ -558,10 +558,7 @@ void fl_imap_free(fl_imap *it)
 	imap_drop_held(it);
 	if (it->current)
 		fl__imap_batch_retire(it);
-	struct fl__imap_batch *next;
-	for (struct fl__imap_batch *b = it->oldest; b; b = next) {
-		next = b->next;
+	FL__EACH_SAFE (struct fl__imap_batch, b, it->oldest)
 		imap_batch_abandon(it, b);
-	}
 	imap_release(it);
 }

@@ -105,7 +105,7 @@ int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_t
 	/* a join or the initialization is ordered before this call */
 	if (!fl__cas_relaxed(&task->word_, &seen, INTRUSIVE_BUSY))
 		return -EBUSY;
-	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	task->fork_count_ = fl__fork_count;
 	fl_event_init(&task->released_);
 	rc = fl__permit_acquire(e, config->backlog_deadline, config->cancel, &permit);
 	if (rc == 0) {

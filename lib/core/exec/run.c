@@ -65,9 +65,9 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 	fl_cancel_token *scope = self->front.scope;
 	struct fl__values *outer = fl__values_enter(self, values);
 	self->front.scope = ctx->token;
-	const uint32_t mark = fl__child_mark();
+	const uint32_t forks = fl__fork_count;
 	const int error = type->run(ctx, arg, result);
-	fl__child_ends(mark, type->name);
+	fl__child_ends(forks, type->name);
 	self->front.scope = scope;
 	fl__values_leave(self, outer);
 	return error;

@@ -33,6 +33,7 @@
  */
 #include "task_blocks.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../wait/context.h"
 #include "../wait/lock.h"
@@ -224,11 +225,8 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	const fl_allocator *const allocator = pool->of.allocator;
-	for (struct task_block_slab *s = pool->slabs; s;) {
-		struct task_block_slab *next = s->next;
+	FL__EACH_SAFE (struct task_block_slab, s, pool->slabs)
 		fl__free_to(allocator, s);
-		s = next;
-	}
 	fl__free_to(allocator, pool->owner);
 	fl__free_to(allocator, pool);
 }

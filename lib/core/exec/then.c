@@ -342,7 +342,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->blocks = e->blocks;
 	fl__task_blocks_ref(c->blocks);
 	c->first = fl_future_ref(f);
-	c->fork_count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	c->fork_count = fl__fork_count;
 	then_link(c);
 	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, then_on_first_end, c);

@@ -291,12 +291,12 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 		struct fl__ctx *ctx = fl__ctx_get();
 		struct fl__ctx_front *front = &ctx->front;
 		const struct fl__ctx_front own = *front;
-		const uint32_t mark = fl__child_mark();
+		const uint32_t forks = fl__fork_count;
 		front->scope = &fork->token;
 		front->inside = fork->inside;
 		front->values = fork_values_of(fork, seen);
 		fork->error = fork->run(fork->arg);
-		fl__child_ends(mark, "fl_parallel_invoke");
+		fl__child_ends(forks, "fl_parallel_invoke");
 		fl__values_leave(ctx, own.values);
 		front->scope = own.scope;
 		front->inside = own.inside;

@@ -51,10 +51,10 @@ static int parallel_run_part(void *arg);
 static int parallel_call(const struct parallel_part *part, size_t to)
 {
 	const struct parallel_loop *loop = part->loop;
-	const uint32_t mark = fl__child_mark();
+	const uint32_t forks = fl__fork_count;
 	const int error = part->value ? loop->reduction->body(loop->state, part->from, to, part->value)
 	                              : loop->body(loop->state, part->from, to);
-	fl__child_ends(mark, "fl_parallel_for");
+	fl__child_ends(forks, "fl_parallel_for");
 	return error;
 }
 

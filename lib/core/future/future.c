@@ -715,9 +715,8 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 
 bool fl__future_is_of_parent(const fl_future *f)
 {
-	/* as in fl__is_forked(). 0: this process is not a forked child. */
-	return fl__load_relaxed(&fl__fork_count) != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) &&
-	       f->ops->is_of_parent(f);
+	/* 0: this process is not a forked child. */
+	return fl__fork_count != 0 && f->ops->is_of_parent && !fl__future_has_ended(f) && f->ops->is_of_parent(f);
 }
 
 /* `error`, or -EOWNERDEAD if the future will not end in this process. */

@@ -66,7 +66,7 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 	q->capacity = c.capacity == FL_RENDEZVOUS ? 0 : c.capacity;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
-	q->forks = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	q->forks = fl__fork_count;
 	*made = q;
 	return 0;
 }

@@ -70,8 +70,7 @@ static void barrier_set_acting(fl_barrier *b, uint32_t acting)
 /* Whether an action runs in this process. */
 static bool barrier_acts_here(uint32_t acting)
 {
-	/* as in fl__is_forked() */
-	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
+	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
 }
 
 /* A forked child lacks the parent's parties. */
@@ -99,7 +98,7 @@ static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 		return -EAGAIN;
 	if (b->action_)
 		/* as above */
-		barrier_set_acting(b, fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
+		barrier_set_acting(b, fl__fork_count * BARRIER_FORK | BARRIER_ACTING);
 	else
 		barrier_release_all(lot, b, BARRIER_PASSED);
 	return (int)b->parties_ - 1;

@@ -148,7 +148,7 @@ static struct fl__helper *helpers_set_ending(uint32_t value)
 static void helpers_end_all(void)
 {
 	unsigned used = 0;
-	for (struct fl__helper *helper = helpers_set_ending(1); helper; helper = helper->next)
+	FL__EACH (struct fl__helper, helper, helpers_set_ending(1))
 		used += helper->end();
 	fl_mutex_lock(&helper_lock);
 	while (helper_running > used) {

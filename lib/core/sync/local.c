@@ -186,13 +186,11 @@ FL__AT_UNLOAD static void local_unload(void)
 	fl__unlock(&local_registry.lock);
 	if (!fl__is_unloaded())
 		return;
-	struct fl__locals *tables = local_registry.adopted;
 	if (fl__ctx_get()->adopted)
 		fl__ctx_get()->locals = NULL;
-	for (struct fl__locals *next; tables; tables = next) {
-		next = tables->next;
-		fl__values_forget(tables->ctx);
-		fl__free(tables);
+	FL__EACH_SAFE (struct fl__locals, table, local_registry.adopted) {
+		fl__values_forget(table->ctx);
+		fl__free(table);
 	}
 }
 

@@ -101,8 +101,7 @@ static uint32_t rwlock_ticks(void)
 
 static uint32_t rwlock_forks(void)
 {
-	/* changes only in a forked child, before it starts threads */
-	return fl__load_relaxed(&fl__fork_count) << RWLOCK_FORKS_SHIFT;
+	return fl__fork_count << RWLOCK_FORKS_SHIFT;
 }
 
 /* Under the queue lock, when none is awake. */

@@ -285,7 +285,7 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 {
 	size_t n = 0;
 	FL_LOCKED(&thread_list_lock);
-	for (const struct fl__thread *t = thread_oldest; t; t = t->next) {
+	FL__EACH (const struct fl__thread, t, thread_oldest) {
 		if (t->lost)
 			continue;
 		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
@@ -329,7 +329,7 @@ static void thread_after_fork_in_parent(void)
 static void thread_after_fork_in_child(void)
 {
 	fl_mutex_init(&thread_list_lock);
-	for (struct fl__thread *t = thread_oldest; t; t = t->next)
+	FL__EACH (struct fl__thread, t, thread_oldest)
 		t->lost = t != thread_self;
 }
 

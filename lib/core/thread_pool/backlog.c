@@ -39,6 +39,7 @@
  */
 #include "backlog.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include <errno.h>
 
@@ -115,8 +116,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 
 static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_list *claimed)
 {
-	for (struct fl__task_block *next, *block = from->head; block; block = next) {
-		next = block->next;
+	FL__EACH_SAFE (struct fl__task_block, block, from->head) {
 		if (fl__future_is_claimed(&block->future)) {
 			fl__task_list_remove(from, block);
 			fl__task_list_add(claimed, block);

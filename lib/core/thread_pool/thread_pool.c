@@ -132,6 +132,7 @@
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/awaited.h"
@@ -281,7 +282,7 @@ static void pool_describe_waits(const struct fl__thread_pool *p, char *text, siz
 {
 	unsigned counts[FL__DEBUG_SHM + 1] = {0};
 	size_t at = 0;
-	for (const struct fl__thread_worker *w = p->workers; w; w = w->next) {
+	FL__EACH (const struct fl__thread_worker, w, p->workers) {
 		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* a single number */
 		if (dozing > 0)
 			counts[dozing - 1]++;
@@ -360,7 +361,7 @@ static bool pool_looks_next(const struct fl__thread_worker *w)
  */
 static bool pool_call_worker(struct fl__thread_pool *p)
 {
-	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
+	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		if (!pool_looks_next(w))
 			continue;
 		fl__store_release(&w->called, true); /* the count; pairs with pool_is_called() */
@@ -1112,7 +1113,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 {
 	pool_fence_workers(p);
 	/* nothing behind the pointer is read */
-	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
+	FL__EACH (const struct fl__thread_worker, w, p->workers)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
 			fl__back_off(round); /* as above */
 }
@@ -1183,10 +1184,8 @@ static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *bl
 			claimed = fl__backlog_take_claimed(&p->backlog);
 		}
 	}
-	for (struct fl__task_block *next; claimed; claimed = next) {
-		next = claimed->next;
-		fl_future_free(&claimed->future); /* the producer's reference */
-	}
+	FL__EACH_SAFE (struct fl__task_block, taken, claimed)
+		fl_future_free(&taken->future); /* the producer's reference */
 	return rc;
 }
 
@@ -1224,7 +1223,7 @@ static struct fl__task_block *pool_take_left(fl_executor *e)
 FL__COLD static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
+	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		fl_future *f;
 		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &pool_taking; round++)
 			fl__back_off(round);          /* the load pairs with pool_take() */
@@ -1292,8 +1291,7 @@ FL__COLD static void pool_destroy(fl_executor *e)
 		(void)fl__sys.thread_join(p->agent_thread);
 	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
 	FL_IGNORE(fl_thread_detach(&p->ended));
-	for (struct fl__thread_worker *next, *w = p->workers; w; w = next) {
-		next = w->next;
+	FL__EACH_SAFE (struct fl__thread_worker, w, p->workers) {
 		FL_IGNORE(fl_thread_detach(&w->thread));
 		fl__free_to(allocator, w);
 	}
@@ -1331,7 +1329,7 @@ FL__COLD static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 	stats->pending = pool_pending(p, fl__backlog_length(&p->backlog));
 	stats->threads_started = p->starts;
 	stats->stolen = fl__forks_are_linked() ? fl__forks_stolen(&p->forks) : 0;
-	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
+	FL__EACH (struct fl__thread_worker, w, p->workers) {
 		/* single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
 		stats->ran += skipped < begun ? begun - skipped : 0;

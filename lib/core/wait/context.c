@@ -35,7 +35,7 @@ static void context_after_fork_in_child(void)
 	if (!fl__forks_empty_lot)
 		fl__lot_forget();
 	fl__forks_empty_lot = false;
-	fl__add_relaxed(&fl__fork_count, 1); /* the child has one thread */
+	fl__fork_count++;
 }
 
 FL__AT_FORK(FL__AT_START, NULL, NULL, context_after_fork_in_child)

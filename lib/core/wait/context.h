@@ -177,7 +177,10 @@ extern const struct fl__ctx_ops fl__thread_parker;
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline);
 
-/* The forks between the first process and this one. Objects with threads store it. */
+/*
+ * The forks between the first process and this one. Objects with threads store it. It changes only
+ * in a child that has one thread, so no access races.
+ */
 extern uint32_t fl__fork_count;
 
 /*
@@ -189,8 +192,7 @@ extern bool fl__forks_empty_lot;
 /* Whether this is a forked child of the process with that fork count. */
 static inline bool fl__is_forked(uint32_t count)
 {
-	/* changes only in a child that has one thread */
-	return count != fl__load_relaxed(&fl__fork_count);
+	return count != fl__fork_count;
 }
 
 #endif

@@ -5,7 +5,7 @@
 /* In a forked child: the waiters are threads and fibers of the parent. */
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
-	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	const uint32_t count = fl__fork_count;
 	if (fl__unlikely(queue->fork_count != count)) {
 		queue->first = NULL;
 		queue->fork_count = count;
