@@ -46,7 +46,7 @@ FL_TEST(group_without_memory)
 		for (int i = 0; i < N; i++) {
 			results[i] = -1;
 			seam_fail_allocs(step % 6, i == (int)step / 6 ? 1000 : 0);
-			int rc = counted_group_submit(&g, i, &results[i]);
+			int rc = fl_group_submit(&g, &counted, &i, &results[i]);
 			(void)seam_heal();
 			assert_true(rc == 0 || rc == -ENOMEM);
 			accepted += rc == 0;

@@ -31,7 +31,7 @@ static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *
 	int given = 0, result, rc, refused = 0;
 	begin_test();
 	seam_fail_allocs(step, count);
-	rc = square_imap(e, inputs, N, &it, config);
+	rc = fl_imap_create(&it, e, &square, inputs, N, config);
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
 		bool struck = seam_heal() < count;

@@ -36,7 +36,7 @@ static bool takes(fl_executor *e)
 }
 
 /* A row with an executor `e` of that many workers that takes such tasks, and a task. */
-#define INTRUSIVE_ON(row, workers)                                                                                     \
+#define INTRUSIVE_CONFORMANCE(row, workers)                                                                            \
 	static void row##_with(fl_executor *e, fl_intrusive_task *task);                                               \
 	CONFORMANCE_ON(row, workers)                                                                                   \
 	{                                                                                                              \
@@ -46,7 +46,7 @@ static bool takes(fl_executor *e)
 	}                                                                                                              \
 	static void row##_with(fl_executor *e, fl_intrusive_task *task)
 
-INTRUSIVE_ON(intrusive_result_comes_back, 2)
+INTRUSIVE_CONFORMANCE(intrusive_result_comes_back, 2)
 {
 	dropped = 0;
 	for (int in = 1; in < 4; in++) {
@@ -80,7 +80,7 @@ CONFORMANCE_ON(intrusive_error_comes_back, 2)
 	assert_int_equal(dropped, 0);
 }
 
-INTRUSIVE_ON(intrusive_refusals, 1)
+INTRUSIVE_CONFORMANCE(intrusive_refusals, 1)
 {
 	int in = 3, out = 7;
 	FL_RC(fl_intrusive_task_submit(e, task, &put_square, NULL, &out, NULL), -EINVAL);
@@ -131,7 +131,7 @@ static void see_end(fl_future *f, void *arg)
 }
 
 /* Its node is in the task; a join waits for it. */
-INTRUSIVE_ON(intrusive_callback_runs_before_it_is_joined, 1)
+INTRUSIVE_CONFORMANCE(intrusive_callback_runs_before_it_is_joined, 1)
 {
 	struct seen seen = {.task = task};
 	FL_OK(fl_intrusive_task_submit(e, task, &tick, NULL, NULL,
@@ -148,7 +148,7 @@ static void try_to_join(fl_future *f, void *arg)
 	see_end(f, arg);
 }
 
-INTRUSIVE_ON(intrusive_cannot_be_joined_by_its_callback, 1)
+INTRUSIVE_CONFORMANCE(intrusive_cannot_be_joined_by_its_callback, 1)
 {
 	struct seen seen = {.task = task};
 	FL_OK(fl_intrusive_task_submit(e, task, &tick, NULL, NULL,
@@ -166,7 +166,7 @@ FL_TASK_STATIC(join_itself, fl_intrusive_task *, int)
 	return 0;
 }
 
-INTRUSIVE_ON(intrusive_cannot_join_itself, 1)
+INTRUSIVE_CONFORMANCE(intrusive_cannot_join_itself, 1)
 {
 	int rc = 0;
 	FL_OK(join_itself_intrusive_submit(e, task, &task, &rc));
