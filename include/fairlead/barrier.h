@@ -52,15 +52,12 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 #define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `b` a barrier for `parties` (1 to INT_MAX). Returns 0, -EINVAL. */
-FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
-
 /*
- * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
- * context and cancel scope, without a lock held. An action that fails calls fl_barrier_abort(b):
- * then all parties of the phase get -EPIPE. So they do if the action ends its thread, by
- * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy it. Returns 0,
- * -EINVAL.
+ * Makes `b` a barrier for `parties` (1 to INT_MAX), with an action; NULL, or the second form: none.
+ * The last party calls action(arg) in its own context and cancel scope, without a lock held. An
+ * action that fails calls fl_barrier_abort(b): then all parties of the phase get -EPIPE. So they do
+ * if the action ends its thread, by pthread_exit() or pthread_cancel(). The action must not wait at
+ * `b`, nor destroy it. Returns 0, -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)
@@ -72,6 +69,10 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t
 	_b->action_ = _action;
 	_b->action_arg_ = _arg;
 	return 0;
+}
+FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
+{
+	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
 /* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. */
@@ -114,11 +115,6 @@ FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
 {
 	return fl__load_relaxed(&_b->arrived_); /* may be stale at once */
-}
-
-FL_INLINE int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
-{
-	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
 FL_END_DECLS

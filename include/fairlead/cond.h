@@ -61,21 +61,20 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*pre
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes the context that has waited longest, if any; the mutex may be locked. */
-FL_INLINE void fl_cond_signal(fl_cond *c);
-
-/* As fl_cond_signal(), for the `n` contexts that have waited longest, or all if fewer wait. */
+/*
+ * Wakes the `n` contexts that have waited longest, or all if fewer wait; the second form: one. The
+ * mutex may be locked.
+ */
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
+FL_INLINE void fl_cond_signal(fl_cond *_c)
+{
+	fl_cond_signal_n(_c, 1);
+}
 
 /* Wakes all present waiters; the mutex may be locked. */
 FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 {
 	fl_cond_signal_n(_c, SIZE_MAX);
-}
-
-FL_INLINE void fl_cond_signal(fl_cond *_c)
-{
-	fl_cond_signal_n(_c, 1);
 }
 
 FL__COND_FORMS(fl_cond, fl_mutex, )

@@ -168,9 +168,10 @@ FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_a
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
- * Sends a datagram of `size` bytes, which may be 0, to the connected peer. Blocks the calling fiber
- * while the system, or a Unix receiver, has no room. Returns -ECANCELED, -EPIPE, -EOWNERDEAD,
- * -EFAULT, or:
+ * Sends a datagram of `size` bytes, which may be 0, to an address; NULL, or without one: to the
+ * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no room. Tries
+ * a full Unix receiver at an address again at least every 32 ms. Returns -ECANCELED, -EPIPE,
+ * -EOWNERDEAD, -EFAULT, or:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows
@@ -179,22 +180,12 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  no route; or an ICMP report on an earlier datagram
  *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
+ *   -EAFNOSUPPORT  as fl_datagram_connect()
  *   -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
  *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
  *   -EINVAL        another loop, or no fiber; UDP: port 0, or a peer out of the local address's
  *                  reach
- */
-FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
-FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
-                                                   fl_cancel_token *cancel);
-
-/* As fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the loop may call it. */
-FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
-
-/*
- * As fl_datagram_send(), to an address; NULL: to the connected peer. Tries a full Unix receiver
- * again at least every 32 ms. Also returns -EAFNOSUPPORT, as fl_datagram_connect().
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
                                                    const fl_datagram_address *to, int64_t deadline,
@@ -204,10 +195,26 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 {
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, int64_t _deadline,
+                                                   fl_cancel_token *_cancel)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, NULL, _deadline, _cancel);
+}
+FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *_d, const void *_data, size_t _size)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
+}
 
-/* As fl_datagram_send_to(): -EAGAIN if there is no room. */
+/*
+ * As fl_datagram_send_to() and fl_datagram_send(): -EAGAIN if there is no room. Callbacks of the
+ * loop may call fl_datagram_try_send().
+ */
 FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
                                                  const fl_datagram_address *to);
+FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *_d, const void *_data, size_t _size)
+{
+	return fl_datagram_try_send_to(_d, _data, _size, NULL);
+}
 
 /*
  * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
@@ -292,22 +299,6 @@ FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_a
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
 FL__SCOPED(fl_datagram, fl_datagram_free)
-
-FL_INLINE int fl_datagram_send(fl_datagram *_d, const void *_data, size_t _size)
-{
-	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, int64_t _deadline,
-                                     fl_cancel_token *_cancel)
-{
-	return fl_datagram_send_to_until(_d, _data, _size, NULL, _deadline, _cancel);
-}
-
-FL_INLINE int fl_datagram_try_send(fl_datagram *_d, const void *_data, size_t _size)
-{
-	return fl_datagram_try_send_to(_d, _data, _size, NULL);
-}
 
 FL_END_DECLS
 

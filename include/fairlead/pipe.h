@@ -71,28 +71,16 @@ FL_API int fl_pipe_fd(const fl_pipe *p);
 FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes, which may be 0. Blocks the calling context while the pipe is
- * full. After an error nothing was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM,
- * -ETOOMANYREFS, or:
+ * Sends a message of `size` bytes, which may be 0, with `n` descriptors, which the caller keeps; or
+ * without descriptors. Blocks the calling context while the pipe is full. After an error nothing
+ * was sent. Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS, or:
  *   -EPIPE         the other end is closed, or this end does not send
  *   -EMSGSIZE      above PTRDIFF_MAX
- *   -EINVAL        `data` is NULL, and `size` is not 0
+ *   -EINVAL        `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; or `fds` is
+ *                  NULL, and `n` is not 0
+ *   -EBADF         one of the descriptors is not open
  *   -EFBIG         above 64 KiB, and above RLIMIT_FSIZE
  *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
- */
-FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
-
-/* As fl_pipe_send: -EAGAIN if the pipe is full; also -EPIPE. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
-
-/* As fl_pipe_send; also returns -ETIMEDOUT. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
-                                               fl_cancel_token *cancel);
-
-/*
- * As fl_pipe_send, with `n` descriptors, which the caller keeps. Also returns:
- *   -EINVAL  above FL_PIPE_FDS_MAX, or `fds` is NULL and `n` is not 0
- *   -EBADF   one of the descriptors is not open
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 int64_t deadline, fl_cancel_token *cancel);
@@ -100,44 +88,45 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *_p, const void *_data, siz
 {
 	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL_FOREVER, NULL);
 }
+FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, int64_t _deadline,
+                                               fl_cancel_token *_cancel)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, _deadline, _cancel);
+}
+FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t _size)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL_FOREVER, NULL);
+}
 
-/* As fl_pipe_send_fds: -EAGAIN if the pipe is full. */
+/* As fl_pipe_send_fds() and fl_pipe_send(): -EAGAIN if the pipe is full; also -EPIPE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds,
                                                  unsigned _n)
 {
 	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL__TRY, FL_SHIELDED);
 }
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL__TRY, FL_SHIELDED);
+}
 
 /*
  * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
- * `*size`. Blocks the calling context while there is no message. After an error the contents of
- * `buffer` are unspecified. Returns 0, -ECANCELED, or:
+ * `*size`; with descriptors, which then belong to the caller and are close-on-exec, or without.
+ * `*n` is the capacity of `fds`, then the number of descriptors. Blocks the calling context while
+ * there is no message. After an error the contents of `buffer` are unspecified. Returns 0,
+ * -ECANCELED, or:
  *   -EPIPE     all messages were received, and no more will come: the other end is closed, or this
  *              end does not receive
- *   -EMSGSIZE  the message does not fit, and stays. It has `*size` bytes; if that is not above
- *              `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several
- *              processes share this end, the handle may have taken the message: this handle returns
- *              it next, and calls that wait on the handle are not woken for it
+ *   -EMSGSIZE  the message does not fit, and stays. It has `*size` bytes and `*n` descriptors;
+ *              fl_pipe_recv() has room for none. If several processes share this end, the handle
+ *              may have taken the message: this handle returns it next, and calls that wait on the
+ *              handle are not woken for it
  *   -EBADMSG   a packet that was no message; it was dropped
  *   -EMFILE    this process has too few free descriptors (the bytes of a message above 64 KiB count
  *              as one). The message stays; it is dropped only if another process receives on this
  *              end at the same time
  *   -ENOMEM    the message stays
  *   -EIO       the memory with the bytes could not be read; the message was dropped
- */
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
-
-/* As fl_pipe_recv: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
-
-/* As fl_pipe_recv; also returns -ETIMEDOUT. */
-FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
-                                               fl_cancel_token *cancel);
-
-/*
- * As fl_pipe_recv, with the message's descriptors, which then belong to the caller and are
- * close-on-exec. `*n` is the capacity of `fds`, then the number of descriptors. -EMSGSIZE also if
- * the descriptors do not fit; `*size` and `*n` then say what the message has.
  */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, int64_t deadline, fl_cancel_token *cancel);
@@ -146,12 +135,27 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t 
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
 }
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size,
+                                               int64_t _deadline, fl_cancel_token *_cancel)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
+}
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
+}
 
-/* As fl_pipe_recv_fds: -EAGAIN if there is no message. */
+/*
+ * As fl_pipe_recv_fds() and fl_pipe_recv(): -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE.
+ */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds,
                                                  unsigned *_n)
 {
 	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL__TRY, FL_SHIELDED);
+}
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
 }
 
 /* For FL_WAIT_ANY(): ready while a receive would not wait. */
@@ -163,38 +167,6 @@ FL_API extern const fl_on_type fl__on_pipe;
 FL_API extern const fl_on_type fl__on_pipe_space;
 
 FL__SCOPED(fl_pipe, fl_pipe_free)
-
-FL_INLINE int fl_pipe_send(fl_pipe *_p, const void *_data, size_t _size)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, int64_t _deadline,
-                                 fl_cancel_token *_cancel)
-{
-	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, _deadline, _cancel);
-}
-
-FL_INLINE int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
-}
-
-FL_INLINE int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
-}
-
-FL_INLINE int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int64_t _deadline,
-                                 fl_cancel_token *_cancel)
-{
-	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
-}
 
 FL_END_DECLS
 

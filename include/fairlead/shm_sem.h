@@ -63,14 +63,15 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
- * Releases a permit. Waits only while a process is stopped in a call (above). Returns 0,
- * -EBADMSG, or:
+ * Releases `n` permits, 0 or more, at once; the second form: one. Waits only while a process is
+ * stopped in a call (above). Returns 0, -EBADMSG, or:
  *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
-
-/* Releases `n` permits, 0 or more, at once. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
+{
+	return fl_shm_sem_release_n(_s, 1);
+}
 
 /* How many permits are free now: for reports and assertions. No memory order. */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
@@ -78,11 +79,6 @@ FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 /* For FL_WAIT_ANY(): ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
-
-FL_INLINE int fl_shm_sem_release(fl_shm_sem *_s)
-{
-	return fl_shm_sem_release_n(_s, 1);
-}
 
 FL_END_DECLS
 
