@@ -176,43 +176,38 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 
 /* The reply. */
 
-static void request_name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
-                                     size_t room)
+static void request_describe_differences(const struct fl__task_identity *ours, const struct fl__task_identity *theirs,
+                                         char *text, size_t room)
 {
 	const struct {
 		const char *name;
-		bool same;
-	} fields[] = {{"version", a->version == b->version},
-	              {"size of the argument", a->arg_size == b->arg_size},
-	              {"size of the result", a->result_size == b->result_size},
-	              {"alignment of the argument", a->arg_align == b->arg_align},
-	              {"alignment of the result", a->result_align == b->result_align},
-	              {"build-id", memcmp(&a->owner, &b->owner, sizeof a->owner) == 0}};
+		uint64_t here, there;
+	} fields[] = {{"version", ours->version, theirs->version},
+	              {"size of the argument", ours->arg_size, theirs->arg_size},
+	              {"size of the result", ours->result_size, theirs->result_size},
+	              {"alignment of the argument", ours->arg_align, theirs->arg_align},
+	              {"alignment of the result", ours->result_align, theirs->result_align}};
 	size_t n = 0;
 	text[0] = '\0';
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		if (!fields[i].same)
-			n += (size_t)snprintf(text + n, room - n, "%s%s", n > 0 ? ", " : "", fields[i].name);
+		if (fields[i].here != fields[i].there)
+			n += (size_t)snprintf(text + n, room - n, "; %s %llu here, %llu there", fields[i].name,
+			                      (unsigned long long)fields[i].here, (unsigned long long)fields[i].there);
 }
 
 static void request_log_task(const struct fl__start *start, const struct fl__start_reply *reply)
 {
-	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differ[160];
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differences[400];
 	struct fl__task_identity ours;
-	const struct fl__task_identity *theirs = &reply->theirs;
 	const char *task = start->config->task->name;
 	fl__task_identify(start->config->task, &ours);
-	request_name_differences(&ours, theirs, differ, sizeof differ);
+	request_describe_differences(&ours, &reply->theirs, differences, sizeof differences);
 	if (!reply->has_task)
 		fl__log(FL_LOG_ERROR, "task %s is registered here (build-id %s), but not in the program executed again",
 		        task, fl__build_id_text(&ours.owner, a));
 	else
-		fl__log(FL_LOG_ERROR,
-		        "task %s: here version %u, sizes %llu and %llu, build-id %s; in the program executed again "
-		        "version %u, sizes %llu and %llu, build-id %s; different: %s",
-		        task, ours.version, (unsigned long long)ours.arg_size, (unsigned long long)ours.result_size,
-		        fl__build_id_text(&ours.owner, a), theirs->version, (unsigned long long)theirs->arg_size,
-		        (unsigned long long)theirs->result_size, fl__build_id_text(&theirs->owner, b), differ);
+		fl__log(FL_LOG_ERROR, "task %s: build-id %s here, %s in the program executed again%s", task,
+		        fl__build_id_text(&ours.owner, a), fl__build_id_text(&reply->theirs.owner, b), differences);
 }
 
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd)

@@ -109,7 +109,7 @@ static void pipe_reset_after_fork(fl_pipe *p)
 	fl_mutex_init(&p->lock);
 	/* relaxed: other threads of the child read the generation first */
 	if (fl__load_relaxed(&p->kept))
-		fl__fds_close(p->kept_fds, p->kept_n);
+		fl__fds_close(p->message.fds, p->message.n_fds);
 	fl__store_relaxed(&p->kept, 0);
 	fl__store_release(&p->generation, now); /* release: pairs with the acquire above */
 }
@@ -122,7 +122,7 @@ void fl_pipe_free(fl_pipe *p)
 		fl__panic("fl_pipe_free", p, "a context waits on it");
 	pipe_reset_after_fork(p);
 	if (p->kept)
-		fl__fds_close(p->kept_fds, p->kept_n);
+		fl__fds_close(p->message.fds, p->message.n_fds);
 	fl__fd_close(p->fd);
 	pipe_discard(p);
 }
@@ -265,13 +265,6 @@ int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int 
 
 /* Receiving. */
 
-/* The first descriptor of a large message has the bytes. */
-struct pipe_message {
-	struct fl__pipe_head head;
-	unsigned n_fds;
-	int fds[FL__PACKET_FDS];
-};
-
 struct pipe_room {
 	void *buffer;
 	size_t bytes;
@@ -309,7 +302,7 @@ static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_h
 }
 
 /* Duplicates the descriptors of the oldest message. -EMFILE: too few are free. */
-static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = m->fds};
@@ -327,7 +320,7 @@ static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe
 }
 
 /* A sealed memfd never shrinks. */
-static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet *packet)
+static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
 		return false;
@@ -339,19 +332,18 @@ static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet 
 }
 
 /* Replaces incomplete descriptors, if the duplicates are of the same message. */
-static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_message *spare)
+static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
 	m->n_fds = 0;
 	if (spare->n_fds == 0 || memcmp(&m->head, &spare->head, sizeof m->head) != 0)
 		return false;
-	memcpy(m->fds, spare->fds, sizeof(int) * spare->n_fds);
-	m->n_fds = spare->n_fds;
+	*m = *spare;
 	return true;
 }
 
 /* Uses or closes the duplicates in `spare`. */
-static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_message *spare, const struct pipe_room *room)
+static int pipe_take(const fl_pipe *p, struct fl__pipe_message *m, struct fl__pipe_message *spare, const struct pipe_room *room)
 {
 	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
 	struct iovec parts[] = {{&m->head, sizeof m->head}, {room->buffer, here}, {p->spill, FL__PIPE_INLINE}};
@@ -374,26 +366,22 @@ static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_messa
 	return rc;
 }
 
-static void pipe_keep(fl_pipe *p, const struct pipe_message *m, const struct pipe_room *room)
+static void pipe_keep(fl_pipe *p, const struct fl__pipe_message *m, const struct pipe_room *room)
 {
 	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {
 		size_t here = m->head.size < room->bytes ? (size_t)m->head.size : room->bytes;
 		memmove(p->spill + here, p->spill, (size_t)m->head.size - here);
 		memcpy(p->spill, room->buffer, here);
 	}
-	p->kept_head = m->head;
-	p->kept_n = m->n_fds;
-	memcpy(p->kept_fds, m->fds, sizeof(int) * m->n_fds);
+	p->message = *m;
 	fl__store_relaxed(&p->kept, 1); /* relaxed: receivers hold the lock */
 }
 
-static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+static int pipe_take_kept(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
-	if (pipe_check_room(room, &p->kept_head) != 0)
+	if (pipe_check_room(room, &p->message.head) != 0)
 		return -EMSGSIZE;
-	m->head = p->kept_head;
-	m->n_fds = p->kept_n;
-	memcpy(m->fds, p->kept_fds, sizeof(int) * p->kept_n);
+	*m = p->message;
 	if (m->head.kind == FL__PIPE_SMALL && m->head.size > 0)
 		memcpy(room->buffer, p->spill, (size_t)m->head.size);
 	fl__store_relaxed(&p->kept, 0); /* relaxed: as in pipe_keep() */
@@ -401,9 +389,9 @@ static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_
 }
 
 /* Keeps a message that does not fit. The bytes of a large one stay in its memfd. */
-static int pipe_next_message(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
+static int pipe_next_message(fl_pipe *p, struct fl__pipe_message *m, const struct pipe_room *room)
 {
-	struct pipe_message spare;
+	struct fl__pipe_message spare;
 	pipe_reset_after_fork(p);
 	FL_LOCKED(&p->lock);
 	if (fl__load_relaxed(&p->kept)) /* relaxed: changes under the lock */
@@ -432,7 +420,7 @@ static int pipe_read_memory(int memory, char *buffer, size_t size)
 
 static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 {
-	struct pipe_message m;
+	struct fl__pipe_message m;
 	int rc = pipe_next_message(p, &m, room);
 	if (rc != 0)
 		return rc;

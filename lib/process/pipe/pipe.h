@@ -36,15 +36,20 @@ struct fl__pipe_head {
 };
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");
 
+/* The first descriptor of a large message has the bytes. */
+struct fl__pipe_message {
+	struct fl__pipe_head head;
+	unsigned n_fds;
+	int fds[FL__PACKET_FDS];
+};
+
 struct fl_pipe {
 	struct fl__watched_fd out, in; /* `out` first: fl__on_pipe_space */
 	int fd;
 	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
 	fl_mutex lock;       /* guards receives and all below */
 	uint32_t kept;       /* atomic, for reads without the lock */
-	struct fl__pipe_head kept_head;
-	unsigned kept_n;
-	int kept_fds[FL__PACKET_FDS];
+	struct fl__pipe_message message; /* the kept one */
 	/* FL__PIPE_INLINE bytes: a packet's overflow, then a small kept message */
 	char *spill;
 };
