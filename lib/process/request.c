@@ -87,7 +87,7 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 	struct request_fds fds = {.flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) |
 	                                   (start->config->group ? FL__REQUEST_GROUP : 0)};
 	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL);
-	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD);
+	request_add_fd(&fds, start->setup.cwd, 0);
 	for (unsigned i = 0; i < start->setup.n_fds; i++)
 		request_add_fd(&fds, start->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0);
 	int memory = large ? fl__sealed_memory(start->config->arg, arg_size) : -1;
@@ -127,7 +127,8 @@ static bool request_is_request(const struct request_message *m, size_t size)
 /* Without those that are passed on. */
 static unsigned request_count_fds(const struct request_message *m)
 {
-	return (unsigned)__builtin_popcount(m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP));
+	const uint32_t none = FL__REQUEST_DAEMON | FL__REQUEST_GROUP;
+	return 1 + (unsigned)__builtin_popcount(m->flags & ~none); /* 1: the directory */
 }
 
 static int request_find_task(struct fl__request *request, struct fl__start_reply *reply,
@@ -157,7 +158,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	if (n_fds < own || n_fds - own > FL_PROCESS_FDS_MAX)
 		return -EMFILE;
 	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
-	request->setup.cwd = (m->flags & FL__REQUEST_CWD) ? *fds++ : -1;
+	request->setup.cwd = *fds++;
 	request->setup.n_fds = FL__STREAMS + n_fds - own;
 	for (unsigned i = 0; i < request->setup.n_fds; i++) {
 		bool open = i >= FL__STREAMS || (m->flags & (FL__REQUEST_STREAM << i));

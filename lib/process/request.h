@@ -35,12 +35,11 @@ struct fl__go {
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
-	FL__REQUEST_CHANNEL = 2, /* in the descriptors */
-	FL__REQUEST_CWD = 4,     /* in the descriptors */
+	FL__REQUEST_GROUP = 2,
+	FL__REQUEST_CHANNEL = 4, /* in the descriptors */
 	FL__REQUEST_MEMORY = 8,  /* the argument is a descriptor */
 	FL__REQUEST_STREAM = 16, /* << 0, 1, 2: that stream is open */
-	FL__REQUEST_GROUP = 128,
-	FL__REQUEST_FLAGS = 255,
+	FL__REQUEST_FLAGS = 127,
 
 	FL__REQUEST_INLINE = 16 << 10, /* the largest argument in a packet */
 	FL__REQUEST_ROOM = FL__REQUEST_INLINE + (8 << 10),

@@ -127,13 +127,14 @@ FL_TEST(request_read_takes_what_was_sent)
 	size_t size = compose(&p);
 	struct fl__request request;
 	struct fl__start_reply reply;
-	FL_OK(fl__request_read(&request, &reply, &p, size, NULL, 0));
+	FL_OK(fl__request_read(&request, &reply, &p, size, &(int){9}, 1));
+	assert_int_equal(request.setup.cwd, 9);
 	assert_ptr_equal(request.type, &identity_one);
 	assert_string_equal(request.name, "a name");
 	assert_memory_equal(request.arg, "ARG", 4);
 	assert_int_equal(request.setup.n_fds, 3);
 	assert_int_equal(request.setup.fds[0], -1);
-	p.flags = FL__REQUEST_CHANNEL | FL__REQUEST_CWD | FL__REQUEST_STREAM << 1 | FL__REQUEST_DAEMON;
+	p.flags = FL__REQUEST_CHANNEL | FL__REQUEST_STREAM << 1 | FL__REQUEST_DAEMON;
 	const int fds[] = {10, 11, 12, 13, 14};
 	FL_OK(fl__request_read(&request, &reply, &p, size, fds, 5));
 	assert_int_equal(request.channel, 10);
@@ -152,13 +153,14 @@ FL_TEST(request_read_refuses_what_is_damaged)
 {
 	struct packet whole;
 	const size_t size = compose(&whole);
+	const int directory = 9;
 	struct fl__request request;
 	struct fl__start_reply reply;
 	for (size_t cut = 0; cut < size; cut++) {
 		/* So that a sanitizer sees reads beyond. */
 		unsigned char *copy = malloc(cut + !cut);
 		memcpy(copy, &whole, cut);
-		FL_RC(fl__request_read(&request, &reply, copy, cut, NULL, 0), -EBADMSG);
+		FL_RC(fl__request_read(&request, &reply, copy, cut, &directory, 1), -EBADMSG);
 		free(copy);
 	}
 	for (size_t at = 0; at < offsetof(struct packet, text) + 20; at++)
@@ -166,10 +168,10 @@ FL_TEST(request_read_refuses_what_is_damaged)
 			unsigned char *copy = malloc(size);
 			memcpy(copy, &whole, size);
 			copy[at] ^= (unsigned char)(1 << bit);
-			int rc = fl__request_read(&request, &reply, copy, size, NULL, 0);
+			int rc = fl__request_read(&request, &reply, copy, size, &directory, 1);
 			/* A daemon, a group, another setting or name: accepted. Any other change is not. */
 			bool harmless =
-			    (at == offsetof(struct packet, flags) && (bit == 0 || bit == 7)) ||
+			    (at == offsetof(struct packet, flags) && (bit == 0 || bit == 1)) ||
 			    (at >= offsetof(struct packet, settings) && at < offsetof(struct packet, text) + 6);
 			assert_true(rc == -EBADMSG || rc == -EMFILE || rc == -ENOENT || rc == -EPROTO ||
 			            (rc == 0 && harmless));

@@ -335,7 +335,6 @@ static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__pac
 static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
-	m->n_fds = 0;
 	if (spare->n_fds == 0 || memcmp(&m->head, &spare->head, sizeof m->head) != 0)
 		return false;
 	*m = *spare;
@@ -343,7 +342,8 @@ static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pip
 }
 
 /* Uses or closes the duplicates in `spare`. */
-static int pipe_take(const fl_pipe *p, struct fl__pipe_message *m, struct fl__pipe_message *spare, const struct pipe_room *room)
+static int pipe_take(const fl_pipe *p, struct fl__pipe_message *m, struct fl__pipe_message *spare,
+                     const struct pipe_room *room)
 {
 	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
 	struct iovec parts[] = {{&m->head, sizeof m->head}, {room->buffer, here}, {p->spill, FL__PIPE_INLINE}};
