@@ -1,21 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The common parts of all executors, on the sequential one: maps, blocks, the registry. */
-#include "../cases.h"
-#include <fairlead/task.h>
+#include "pools.h"
 #include <stdio.h>
-
-FL_TASK_STATIC(increment, int *, void)
-{
-	++**arg;
-	return 0;
-}
-
-static fl_executor *sequential(void)
-{
-	fl_executor *e = NULL;
-	OK(fl_sequential_executor_create(&e, NULL));
-	return e;
-}
 
 /*
  * Two threads submit to one sequential executor: each runs its own task, and a join waits for the
@@ -34,7 +20,7 @@ FL_STRESS_SETUP(sequential_two)
 
 FL_STRESS_ACTOR(sequential_two, one)
 {
-	s->rc[0] = increment_submit(s->e, &s->data[0], NULL);
+	s->rc[0] = add_one_submit(s->e, &s->data[0], NULL);
 }
 
 FL_STRESS_ACTOR(sequential_two, joiner)
@@ -44,7 +30,7 @@ FL_STRESS_ACTOR(sequential_two, joiner)
 	if (s->early != 0)
 		OK(fl_executor_join(s->e));
 	const int seen = s->data[0];
-	s->rc[1] = increment_submit(s->e, &s->data[1], NULL);
+	s->rc[1] = add_one_submit(s->e, &s->data[1], NULL);
 	FL_STRESS_CHECK(s->data[0] == seen && s->data[1] == 0);
 }
 

@@ -3,15 +3,7 @@
  * A wait until an executor is idle misses neither a task nor its wake, whichever context ends the
  * last task: a worker, a canceller, or a submit that runs the task itself.
  */
-#include "../cases.h"
-#include <fairlead/latch.h>
-#include <fairlead/task.h>
-
-FL_TASK_STATIC(idle_add, int *, void)
-{
-	++**arg;
-	return 0;
-}
+#include "pools.h"
 
 /* The waiter sees what its own task and the earlier one wrote; a worker is starting, or asleep. */
 struct executor_idle_wait {
@@ -21,14 +13,14 @@ struct executor_idle_wait {
 
 FL_STRESS_SETUP(executor_idle_wait)
 {
-	OK(fl_thread_executor_create(&s->e, &(fl_executor_config){.workers = 1}));
-	OK(idle_add_submit(s->e, &s->before, NULL));
+	s->e = pool_of(1);
+	OK(add_one_submit(s->e, &s->before, NULL));
 }
 
 FL_STRESS_ACTOR(executor_idle_wait, user)
 {
 	for (int i = 1; i <= 2; i++) {
-		OK(idle_add_submit(s->e, &s->data, NULL));
+		OK(add_one_submit(s->e, &s->data, NULL));
 		OK(fl_executor_wait_idle(s->e));
 		FL_STRESS_CHECK(s->data == i && s->before == 1);
 	}
@@ -50,26 +42,19 @@ struct executor_idle_timeout {
 	int data;
 };
 
-/* Two of them need two workers. */
-FL_TASK_STATIC(idle_meet, fl_latch *, void)
-{
-	fl_latch_count_down(*arg, 1);
-	return fl_latch_wait(*arg);
-}
-
 FL_STRESS_SETUP(executor_idle_timeout)
 {
 	s->met = (fl_latch)FL_LATCH_INIT(2);
-	OK(fl_thread_executor_create(&s->e, &(fl_executor_config){.workers = 2, .idle_timeout = 1}));
+	s->e = pool_as((fl_executor_config){.workers = 2, .idle_timeout = 1});
 	for (int i = 0; i < 2; i++)
-		OK(idle_meet_submit(s->e, &s->met, NULL));
+		OK(meet_submit(s->e, &s->met, NULL));
 }
 
 FL_STRESS_ACTOR(executor_idle_timeout, user)
 {
 	OK(fl_executor_wait_idle(s->e));
 	FL_STRESS_CHECK(fl_latch_try_wait(&s->met) == 0);
-	OK(idle_add_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, NULL));
 	OK(fl_executor_wait_idle(s->e));
 	FL_STRESS_CHECK(s->data == 1);
 }
@@ -88,18 +73,12 @@ struct executor_idle_sequential {
 
 FL_STRESS_SETUP(executor_idle_sequential)
 {
-	OK(fl_sequential_executor_create(&s->e, NULL));
-}
-
-FL_TASK_STATIC(idle_mark, struct executor_idle_sequential *, void)
-{
-	(*arg)->done = 1;
-	return 0;
+	s->e = sequential();
 }
 
 FL_STRESS_ACTOR(executor_idle_sequential, submitter)
 {
-	OK(idle_mark_submit(s->e, s, NULL));
+	OK(add_one_submit(s->e, &s->done, NULL));
 }
 
 FL_STRESS_ACTOR(executor_idle_sequential, waiter)

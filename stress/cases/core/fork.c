@@ -21,7 +21,7 @@ static int claimed(void *arg)
 	return 0;
 }
 
-FL_STRESS_ACTOR(fork_claim, owner)
+static void fork_twice(struct fork_claim *s)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
 	for (int i = 0; i < 2; i++) {
@@ -32,12 +32,14 @@ FL_STRESS_ACTOR(fork_claim, owner)
 	fl__forks_leave(self);
 }
 
+FL_STRESS_ACTOR(fork_claim, owner)
+{
+	fork_twice(s);
+}
+
 FL_STRESS_ACTOR(fork_claim, thief)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
-	fl__forks_leave(self);
+	steal(&s->crowd, 2);
 }
 
 FL_STRESS(fork_claim, owner, thief)
@@ -48,8 +50,7 @@ FL_STRESS(fork_claim, owner, thief)
 
 /* The same where the system has no membarrier(). */
 struct fork_unfenced {
-	struct crowd crowd;
-	int f, g;
+	struct fork_claim claim;
 };
 
 static int no_membarrier(void)
@@ -60,30 +61,23 @@ static int no_membarrier(void)
 FL_STRESS_SETUP(fork_unfenced)
 {
 	fl__sys.membarrier = no_membarrier;
-	crowd_init(&s->crowd, 2, true);
+	crowd_init(&s->claim.crowd, 2, true);
 }
 
 FL_STRESS_ACTOR(fork_unfenced, owner)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	for (int i = 0; i < 2; i++) {
-		OK(fl_parallel_invoke(add_one, &s->f, add_one, &s->g));
-		FL_STRESS_CHECK(s->f == i + 1 && s->g == i + 1);
-	}
-	fl__forks_leave(self);
+	fork_twice(&s->claim);
 }
 
 FL_STRESS_ACTOR(fork_unfenced, thief)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
-	fl__forks_leave(self);
+	steal(&s->claim.crowd, 1);
 }
 
 FL_STRESS(fork_unfenced, owner, thief)
 {
-	crowd_fini(&s->crowd);
-	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
+	crowd_fini(&s->claim.crowd);
+	FL_ACCEPTABLE(s->claim.f == 2 && s->claim.g == 2, "each once");
 }
 
 /*
@@ -124,9 +118,7 @@ FL_STRESS_ACTOR(fork_error, owner)
 
 FL_STRESS_ACTOR(fork_error, thief)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
-	fl__forks_leave(self);
+	steal(&s->crowd, 1);
 }
 
 FL_STRESS(fork_error, owner, thief)
@@ -178,10 +170,8 @@ FL_STRESS_ACTOR(fork_scope, owner)
 
 FL_STRESS_ACTOR(fork_scope, thief)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
+	steal(&s->crowd, 1);
 	FL_STRESS_CHECK(fl_cancel_scope_current() == NULL);
-	fl__forks_leave(self);
 }
 
 FL_STRESS(fork_scope, owner, thief)
@@ -238,10 +228,8 @@ FL_STRESS_ACTOR(fork_inside, owner)
 
 FL_STRESS_ACTOR(fork_inside, thief)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	(void)fl__forks_run_one(&s->crowd.forks, self);
+	steal(&s->crowd, 1);
 	FL_STRESS_CHECK(!fl__ctx_get()->front.inside.helper);
-	fl__forks_leave(self);
 }
 
 FL_STRESS(fork_inside, owner, thief)

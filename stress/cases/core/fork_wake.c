@@ -51,9 +51,7 @@ FL_STRESS_ACTOR(forker_park_vs_fork, owner)
 
 FL_STRESS_ACTOR(forker_park_vs_fork, worker)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
-	crowd_work(&s->crowd, self, &s->ended);
-	fl__forks_leave(self);
+	crowd_work(&s->crowd, 1, &s->ended);
 }
 
 FL_STRESS(forker_park_vs_fork, owner, worker)
@@ -107,23 +105,13 @@ FL_STRESS_ACTOR(fork_wakes_the_next, owner)
 	crowd_end(&s->crowd, &s->ended);
 }
 
-static void work_as(struct fork_wakes_the_next *s, unsigned place)
+static void work_as(struct fork_wakes_the_next *s, unsigned i)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, place);
-	crowd_work(&s->crowd, self, &s->ended);
-	fl__forks_leave(self);
+	crowd_work(&s->crowd, i + 1, &s->ended);
 	fl_event_set(&s->crowd.work); /* for the other worker */
 }
 
-FL_STRESS_ACTOR(fork_wakes_the_next, one)
-{
-	work_as(s, 1);
-}
-
-FL_STRESS_ACTOR(fork_wakes_the_next, two)
-{
-	work_as(s, 2);
-}
+TWO_ACTORS(fork_wakes_the_next, work_as)
 
 FL_STRESS(fork_wakes_the_next, owner, one, two)
 {
@@ -183,11 +171,9 @@ FL_STRESS_ACTOR(fork_spurious_wake, busy) /* takes the first fork, then another 
 
 FL_STRESS_ACTOR(fork_spurious_wake, worker)
 {
-	struct fl__fork_stack *self = crowd_enter(&s->crowd, 2);
 	OK(fl_event_wait(&s->crowd.work)); /* it sleeps */
 	fl_event_reset(&s->crowd.work);
-	crowd_work(&s->crowd, self, &s->ended);
-	fl__forks_leave(self);
+	crowd_work(&s->crowd, 2, &s->ended);
 }
 
 FL_STRESS(fork_spurious_wake, owner, busy, worker)

@@ -41,15 +41,26 @@ static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 	return s;
 }
 
-/* A worker that is woken for work, as an executor's workers are, until `ended`. */
-static inline void crowd_work(struct crowd *c, struct fl__fork_stack *self, const atomic_int *ended)
+/* The second worker takes that many forks, as far as they are there. */
+static inline void steal(struct crowd *c, unsigned times)
 {
+	struct fl__fork_stack *self = crowd_enter(c, 1);
+	for (; times > 0; times--)
+		(void)fl__forks_run_one(&c->forks, self);
+	fl__forks_leave(self);
+}
+
+/* A worker that is woken for work, as an executor's workers are, until `ended`. */
+static inline void crowd_work(struct crowd *c, unsigned i, const atomic_int *ended)
+{
+	struct fl__fork_stack *self = crowd_enter(c, i);
 	while (!LOOK(ended)) {
 		if (fl__forks_run_one(&c->forks, self) || fl__forks_prepare_sleep(&c->forks, self))
 			continue;
 		OK(fl_event_wait(&c->work));
 		fl_event_reset(&c->work);
 	}
+	fl__forks_leave(self);
 }
 
 static inline void crowd_end(struct crowd *c, atomic_int *ended)

@@ -6,14 +6,6 @@
 #include "core/exec/group.h"
 #include "pools.h"
 #include <fairlead/group.h>
-#include <fairlead/latch.h>
-
-static fl_executor *sequential(void)
-{
-	fl_executor *e = NULL;
-	OK(fl_sequential_executor_create(&e, NULL));
-	return e;
-}
 
 /* In separate memory, so that accesses after the join are seen. */
 static fl_group *group_of(fl_executor *e)
@@ -27,13 +19,6 @@ static void end_group(fl_group *g)
 {
 	fl_group_destroy(g);
 	free(g);
-}
-
-/* Plain: the submit orders it before the task, the join after it. */
-FL_TASK_STATIC(add_one, int *, int)
-{
-	*result = ++**arg;
-	return 0;
 }
 
 FL_TASK_STATIC(fail, int, void)

@@ -248,17 +248,6 @@ struct intrusive_moved {
 	fl_event open;
 };
 
-FL_TASK_STATIC(intrusive_await, fl_event *, void)
-{
-	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
-}
-
-FL_TASK_STATIC(intrusive_open, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
 FL_STRESS_SETUP(intrusive_moved)
 {
 	s->e = pool_of(2);
@@ -268,9 +257,9 @@ FL_STRESS_ACTOR(intrusive_moved, user)
 {
 	fl_intrusive_task waits = FL_INTRUSIVE_TASK_INIT, opens = FL_INTRUSIVE_TASK_INIT, goes = FL_INTRUSIVE_TASK_INIT;
 	fl_event *event = &s->open;
-	OK(intrusive_await_intrusive_submit(s->e, &waits, &event));
-	OK(intrusive_open_intrusive_submit(s->e, &opens, &event));
-	OK(intrusive_open_intrusive_submit(s->e, &goes, &event));
+	OK(await_event_intrusive_submit(s->e, &waits, &event));
+	OK(set_event_intrusive_submit(s->e, &opens, &event));
+	OK(set_event_intrusive_submit(s->e, &goes, &event));
 	FL_IGNORE(fl_future_cancel_pending(fl_intrusive_task_future(&goes)));
 	OK(fl_intrusive_task_join(&waits));
 	OK(fl_intrusive_task_join(&opens));

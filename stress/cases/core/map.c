@@ -3,15 +3,7 @@
  * The ordered map: every element once, the lowest failure in every run, and the caller may leave
  * when it returns.
  */
-#include "../cases.h"
-#include <fairlead/task.h>
-
-static fl_executor *workers(unsigned n)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
-	return e;
-}
+#include "pools.h"
 
 FL_TASK_STATIC(square, int, int)
 {
@@ -27,7 +19,7 @@ struct map_lowest_failure {
 
 FL_STRESS_ACTOR(map_lowest_failure, user)
 {
-	FL_SCOPED(fl_executor) *e = workers(2);
+	FL_SCOPED(fl_executor) *e = pool_of(2);
 	s->args[0] = s->args[1] = -1;
 	s->rc = square_map(e, s->args, 2, s->results, &(fl_map_config){.chunk = 1, .error = &s->error});
 }

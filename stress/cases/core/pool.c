@@ -4,20 +4,12 @@
  * memory is freed with the last reference.
  */
 #include "pools.h"
-#include <fairlead/latch.h>
-
-/* The effect of a task on the state that its argument points to. */
-FL_TASK_STATIC(add_to, int *, int)
-{
-	*result = ++**arg;
-	return 0;
-}
 
 FL_TASK_STATIC(nest, int *, int)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	int rc = add_to_submit(fl_executor_current(), *arg, &f);
-	return rc == 0 ? add_to_get(f, result) : rc;
+	int rc = add_one_submit(fl_executor_current(), *arg, &f);
+	return rc == 0 ? add_one_get(f, result) : rc;
 }
 
 /* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
@@ -33,7 +25,7 @@ FL_STRESS_SETUP(submit_vs_shutdown)
 
 FL_STRESS_ACTOR(submit_vs_shutdown, submitter)
 {
-	s->rc = add_to_submit(s->e, &s->data, NULL);
+	s->rc = add_one_submit(s->e, &s->data, NULL);
 }
 
 FL_STRESS_ACTOR(submit_vs_shutdown, closer)
@@ -61,7 +53,7 @@ struct pool_cancel_vs_free {
 FL_STRESS_SETUP(pool_cancel_vs_free)
 {
 	s->e = pool_of(1);
-	OK(add_to_submit(s->e, &s->data, &s->f));
+	OK(add_one_submit(s->e, &s->data, &s->f));
 }
 
 FL_STRESS_ACTOR(pool_cancel_vs_free, canceller)
@@ -80,13 +72,6 @@ FL_STRESS(pool_cancel_vs_free, canceller, owner)
 	FL_FORBIDDEN((s->rc == 0) == (s->data == 1), "ran and cancelled, or neither");
 	FL_ACCEPTABLE(s->rc == 0, "cancelled");
 	FL_ACCEPTABLE(s->rc != 0, "ran");
-}
-
-/* A task that ends when it is asked to stop. */
-FL_TASK_STATIC(obey, void, void)
-{
-	fl_event never = FL_EVENT_INIT;
-	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
 }
 
 FL_TASK_STATIC(wait_for_obey, void, void)
@@ -160,12 +145,6 @@ FL_STRESS(pool_cancel_pending, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0 && s->ran == 1, "ran, and was not asked");
 }
 
-FL_TASK_STATIC(meet, fl_latch *, void)
-{
-	fl_latch_count_down(*arg, 1);
-	return fl_latch_wait(*arg);
-}
-
 /*
  * Tasks that meet where no other worker was started yet: the second task has a worker started, also
  * if another context found none needed in the meantime.
@@ -184,7 +163,7 @@ FL_STRESS_SETUP(pool_meet_first)
 
 FL_STRESS_ACTOR(pool_meet_first, user)
 {
-	OK(add_to_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, NULL));
 	OK(meet_submit(s->e, &s->met, NULL));
 	OK(meet_submit(s->e, &s->met, NULL));
 	OK(fl_latch_wait(&s->met));
@@ -210,13 +189,13 @@ struct pool_cancel_recycled {
 FL_STRESS_SETUP(pool_cancel_recycled)
 {
 	s->e = pool_of(1);
-	OK(add_to_submit(s->e, &s->data[2], NULL));
+	OK(add_one_submit(s->e, &s->data[2], NULL));
 }
 
 FL_STRESS_ACTOR(pool_cancel_recycled, user)
 {
 	for (int i = 0; i < 2; i++)
-		OK(add_to_submit(s->e, &s->data[i], &s->f[i]));
+		OK(add_one_submit(s->e, &s->data[i], &s->f[i]));
 	s->cancelled = fl_executor_cancel(s->e);
 	OK(fl_executor_join(s->e));
 }

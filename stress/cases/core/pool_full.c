@@ -3,28 +3,9 @@
  * The thread executor with a bounded backlog: no permit is lost or given twice, and no submit waits
  * for a free one.
  */
-#include "../cases.h"
-#include <fairlead/task.h>
+#include "pools.h"
 
-static fl_executor *bounded(unsigned workers, uint32_t backlog)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
-	return e;
-}
-
-FL_TASK_STATIC(full_add, int *, void)
-{
-	++**arg; /* one worker: no race */
-	return 0;
-}
-
-/* A task that holds its worker. */
-FL_TASK_STATIC(full_hold, fl_event *, void)
-{
-	hold_until_set(*arg);
-	return 0;
-}
+static const fl_executor_config bounded = {.workers = 1, .backlog = 1};
 
 /* A pool with a worker that is held, or is going to be, and a backlog of one, which is full. */
 struct held_pool {
@@ -35,9 +16,9 @@ struct held_pool {
 
 static void hold(struct held_pool *h, fl_future **f)
 {
-	h->e = bounded(1, 1);
-	OK(full_hold_submit(h->e, &h->open, NULL));
-	OK(full_add_submit(h->e, &h->data, f)); /* after the first task was taken */
+	h->e = pool_as(bounded);
+	OK(hold_worker_submit(h->e, &h->open, NULL));
+	OK(add_one_submit(h->e, &h->data, f)); /* after the first task was taken */
 }
 
 /* A close meets a submit that waits for space: a refused task does not run. */
@@ -53,7 +34,7 @@ FL_STRESS_SETUP(pool_full_close)
 
 FL_STRESS_ACTOR(pool_full_close, submitter)
 {
-	s->rc = full_add_submit(s->h.e, &s->h.data, NULL);
+	s->rc = add_one_submit(s->h.e, &s->h.data, NULL);
 	fl_event_set(&s->h.open);
 }
 
@@ -81,7 +62,7 @@ FL_STRESS_SETUP(pool_full_cancel)
 
 FL_STRESS_ACTOR(pool_full_cancel, submitter)
 {
-	OK(full_add_submit(s->h.e, &s->h.data, NULL));
+	OK(add_one_submit(s->h.e, &s->h.data, NULL));
 	fl_event_set(&s->h.open);
 }
 
@@ -110,21 +91,21 @@ FL_TASK_STATIC(full_wait_for_next, struct pool_full_helped *, void)
 {
 	struct pool_full_helped *s = *arg;
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(full_hold_submit(s->e, &s->open, &f));
+	OK(hold_worker_submit(s->e, &s->open, &f));
 	fl_event_set(&s->submitted);
 	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_STRESS_SETUP(pool_full_helped)
 {
-	s->e = bounded(1, 1);
+	s->e = pool_as(bounded);
 }
 
 FL_STRESS_ACTOR(pool_full_helped, user)
 {
 	OK(full_wait_for_next_submit(s->e, s, NULL));
 	OK(fl_event_wait(&s->submitted));
-	OK(full_add_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, NULL));
 	fl_event_set(&s->open);
 }
 
@@ -145,14 +126,14 @@ struct pool_full_worker {
 FL_TASK_STATIC(full_add_two, struct pool_full_worker *, void)
 {
 	struct pool_full_worker *s = *arg;
-	OK(full_add_submit(s->e, &s->data, NULL));
-	OK(full_add_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, NULL));
 	return 0;
 }
 
 FL_STRESS_SETUP(pool_full_worker)
 {
-	s->e = bounded(1, 1);
+	s->e = pool_as(bounded);
 }
 
 FL_STRESS_ACTOR(pool_full_worker, user)

@@ -2,16 +2,7 @@
 /*
  * Tasks that wait for another task of a thread executor with one worker: another worker stands in.
  */
-#include "../cases.h"
-#include <fairlead/future.h>
-#include <fairlead/task.h>
-
-static fl_executor *one_worker(void)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
-	return e;
-}
+#include "pools.h"
 
 /* Two executors: the tasks of each wait for tasks of the second. */
 struct pools_wait_for_each_other {
@@ -19,16 +10,10 @@ struct pools_wait_for_each_other {
 	atomic_int ran;
 };
 
-FL_TASK_STATIC(last_task, struct pools_wait_for_each_other *, void)
-{
-	COUNT(&(*arg)->ran);
-	return 0;
-}
-
 FL_TASK_STATIC(wait_back, struct pools_wait_for_each_other *, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(last_task_submit((*arg)->e, *arg, &f));
+	OK(count_one_submit((*arg)->e, &(*arg)->ran, &f));
 	return fl_future_wait(f);
 }
 
@@ -41,8 +26,8 @@ FL_TASK_STATIC(wait_there, struct pools_wait_for_each_other *, void)
 
 FL_STRESS_SETUP(pools_wait_for_each_other)
 {
-	s->e = one_worker();
-	s->other = one_worker();
+	s->e = pool_of(1);
+	s->other = pool_of(1);
 }
 
 FL_STRESS_ACTOR(pools_wait_for_each_other, user)
@@ -78,15 +63,9 @@ FL_TASK_STATIC(keep_promise, fl_promise *, void)
 	return fl_promise_set(*arg, NULL);
 }
 
-FL_TASK_STATIC(third_task, atomic_int *, void)
-{
-	COUNT(*arg);
-	return 0;
-}
-
 FL_STRESS_SETUP(pool_waits_for_promise)
 {
-	s->e = one_worker();
+	s->e = pool_of(1);
 	OK(fl_promise_create(&s->promise, 0, NULL, &s->answer));
 }
 
@@ -98,7 +77,7 @@ FL_STRESS_ACTOR(pool_waits_for_promise, one)
 FL_STRESS_ACTOR(pool_waits_for_promise, two)
 {
 	OK(keep_promise_submit(s->e, s->promise, NULL));
-	OK(third_task_submit(s->e, &s->ran, NULL));
+	OK(count_one_submit(s->e, &s->ran, NULL));
 }
 
 FL_STRESS(pool_waits_for_promise, one, two)

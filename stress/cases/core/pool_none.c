@@ -3,18 +3,12 @@
  * The thread executor without a backlog accepts a task while a worker is free for it. When all
  * tasks have ended, in whatever way, all workers are free and no permit is owed.
  */
-#include "../cases.h"
 #include "core/exec/executor.h"
+#include "pools.h"
 #include <fairlead/blocking.h>
-#include <fairlead/task.h>
 
-static fl_executor *without_backlog(void)
-{
-	fl_executor *e = NULL;
-	const fl_executor_config config = {.workers = 1, .backlog = FL_BACKLOG_NONE, .when_full = FL_FULL_REFUSE};
-	OK(fl_thread_executor_create(&e, &config));
-	return e;
-}
+static const fl_executor_config without_backlog = {
+    .workers = 1, .backlog = FL_BACKLOG_NONE, .when_full = FL_FULL_REFUSE};
 
 /* Called when all tasks have ended. */
 static bool is_even(fl_executor *e)
@@ -22,23 +16,11 @@ static bool is_even(fl_executor *e)
 	return fl_sem_value(&e->permits.free) == 1 && e->permits.owed == 0;
 }
 
-FL_TASK_STATIC(none_count, atomic_int *, void)
-{
-	COUNT(*arg);
-	return 0;
-}
-
-FL_TASK_STATIC(none_hold, fl_event *, void)
-{
-	hold_until_set(*arg);
-	return 0;
-}
-
 /* Submits a task, and waits for it if it is accepted. */
 static int try_one(fl_executor *e, atomic_int *ran)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	const int rc = none_count_submit(e, ran, &f);
+	const int rc = count_one_submit(e, ran, &f);
 	FL_STRESS_CHECK(rc == 0 || rc == -ENOBUFS);
 	if (rc == 0)
 		OK(fl_future_wait(f));
@@ -56,16 +38,16 @@ struct pool_none_refuses {
 
 FL_STRESS_SETUP(pool_none_refuses)
 {
-	s->e = without_backlog();
-	OK(none_hold_submit(s->e, &s->open, &s->held));
+	s->e = pool_as(without_backlog);
+	OK(hold_worker_submit(s->e, &s->open, &s->held));
 }
 
 FL_STRESS_ACTOR(pool_none_refuses, user)
 {
-	s->before = none_count_submit(s->e, &s->ran, NULL);
+	s->before = count_one_submit(s->e, &s->ran, NULL);
 	fl_event_set(&s->open);
 	OK(fl_future_wait(s->held));
-	s->after = none_count_submit(s->e, &s->ran, NULL);
+	s->after = count_one_submit(s->e, &s->ran, NULL);
 	fl_future_free(s->held);
 }
 
@@ -93,7 +75,7 @@ FL_TASK_STATIC(none_block, struct pool_none_section *, void)
 
 FL_STRESS_SETUP(pool_none_section)
 {
-	s->e = without_backlog();
+	s->e = pool_as(without_backlog);
 	OK(none_block_submit(s->e, s, &s->held));
 }
 
@@ -126,9 +108,9 @@ struct pool_none_chained {
 FL_STRESS_SETUP(pool_none_chained)
 {
 	fl_future *f = NULL;
-	s->e = without_backlog();
+	s->e = pool_as(without_backlog);
 	OK(fl_promise_create(&s->first, sizeof(atomic_int *), NULL, &f));
-	OK(fl_future_then(f, s->e, &none_count, &s->next));
+	OK(fl_future_then(f, s->e, &count_one, &s->next));
 	fl_future_free(f);
 }
 
@@ -168,19 +150,19 @@ struct pool_none_chained_holds {
 FL_STRESS_SETUP(pool_none_chained_holds)
 {
 	fl_future *f = NULL;
-	s->e = without_backlog();
+	s->e = pool_as(without_backlog);
 	OK(fl_promise_create(&s->first, sizeof(fl_event *), NULL, &f));
-	OK(fl_future_then(f, s->e, &none_hold, &s->next));
+	OK(fl_future_then(f, s->e, &hold_worker, &s->next));
 	fl_future_free(f);
 }
 
 FL_STRESS_ACTOR(pool_none_chained_holds, user)
 {
 	OK(fl_promise_set(s->first, &(fl_event *){&s->open}));
-	s->before = none_count_submit(s->e, &s->ran, NULL);
+	s->before = count_one_submit(s->e, &s->ran, NULL);
 	fl_event_set(&s->open);
 	OK(fl_future_wait(s->next));
-	s->after = none_count_submit(s->e, &s->ran, NULL);
+	s->after = count_one_submit(s->e, &s->ran, NULL);
 }
 
 FL_STRESS(pool_none_chained_holds, user)

@@ -14,22 +14,6 @@ static struct fl__thread_pool *pool_with_one(void)
 	return p;
 }
 
-FL_TASK_STATIC(reuse_nothing, void, void)
-{
-	return 0;
-}
-
-FL_TASK_STATIC(reuse_await, fl_event *, void)
-{
-	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
-}
-
-FL_TASK_STATIC(reuse_set, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
 /* A task that is submitted after a wait for the one before needs no other worker. */
 struct pool_reuse {
 	struct fl__thread_pool *p;
@@ -46,7 +30,7 @@ FL_STRESS_ACTOR(pool_reuse, user)
 {
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
-		OK(reuse_nothing_submit(&s->p->base, &f));
+		OK(do_nothing_submit(&s->p->base, &f));
 		OK(fl_future_wait(f));
 	}
 	fl_executor_close(&s->p->base);
@@ -84,10 +68,10 @@ FL_STRESS_ACTOR(pool_reuse_group, worker)
 FL_STRESS_ACTOR(pool_reuse_group, user)
 {
 	fl_group g = FL_GROUP_INIT(&s->p->base);
-	OK(fl_group_submit(&g, &reuse_nothing, NULL, NULL));
+	OK(fl_group_submit(&g, &do_nothing, NULL, NULL));
 	OK(fl_group_join(&g));
 	fl_group_destroy(&g);
-	OK(reuse_nothing_submit(&s->p->base, NULL));
+	OK(do_nothing_submit(&s->p->base, NULL));
 	fl_executor_close(&s->p->base);
 }
 
@@ -114,10 +98,10 @@ SERVES(pool_reuse_two, worker, 0)
 FL_STRESS_ACTOR(pool_reuse_two, user)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(reuse_nothing_submit(&s->p->base, &f));
+	OK(do_nothing_submit(&s->p->base, &f));
 	OK(fl_future_wait(f));
-	OK(reuse_await_submit(&s->p->base, &s->newer, NULL));
-	OK(reuse_set_submit(&s->p->base, &s->newer, NULL));
+	OK(await_event_submit(&s->p->base, &s->newer, NULL));
+	OK(set_event_submit(&s->p->base, &s->newer, NULL));
 	OK(fl_event_wait(&s->newer));
 	fl_executor_close(&s->p->base);
 }
@@ -137,21 +121,21 @@ struct pool_reuse_from_two {
 FL_STRESS_SETUP(pool_reuse_from_two)
 {
 	s->p = pool_with_one();
-	OK(reuse_nothing_submit(&s->p->base, NULL));
+	OK(do_nothing_submit(&s->p->base, NULL));
 }
 
 SERVES(pool_reuse_from_two, worker, 0)
 
 FL_STRESS_ACTOR(pool_reuse_from_two, one)
 {
-	OK(reuse_await_submit(&s->p->base, &s->newer, NULL));
+	OK(await_event_submit(&s->p->base, &s->newer, NULL));
 	OK(fl_event_wait(&s->newer)); /* a close would wake all workers */
 	fl_executor_close(&s->p->base);
 }
 
 FL_STRESS_ACTOR(pool_reuse_from_two, two)
 {
-	OK(reuse_set_submit(&s->p->base, &s->newer, NULL));
+	OK(set_event_submit(&s->p->base, &s->newer, NULL));
 }
 
 FL_STRESS(pool_reuse_from_two, worker, one, two)
@@ -160,9 +144,14 @@ FL_STRESS(pool_reuse_from_two, worker, one, two)
 	FL_ACCEPTABLE(1, "each had a worker");
 }
 
-/* The worker runs a callback that waits for the next task: another worker runs that task. */
-struct pool_reuse_callback {
+/*
+ * The worker runs the user's code of a task, which waits for the next task: another worker runs
+ * that. The code is the drop hook of the argument, before the end; that of the result, which no
+ * caller takes, or a callback, after the end.
+ */
+struct pool_reuse_hook {
 	struct fl__thread_pool *p;
+	fl_future *f;
 	fl_event next;
 };
 
@@ -172,39 +161,9 @@ static void await_next(fl_future *f, void *next)
 	OK(fl_event_wait_until(next, FL_FOREVER, FL_SHIELDED));
 }
 
-FL_STRESS_SETUP(pool_reuse_callback)
-{
-	s->p = pool_with_one();
-}
-
-SERVES(pool_reuse_callback, worker, 0)
-
-FL_STRESS_ACTOR(pool_reuse_callback, user)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	const fl_submit_config config = {.on_end = await_next, .on_end_arg = &s->next};
-	OK(reuse_nothing_submit_with(&s->p->base, &f, &config));
-	OK(fl_future_wait(f));
-	OK(reuse_set_submit(&s->p->base, &s->next, NULL));
-	OK(fl_event_wait(&s->next));
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_reuse_callback, worker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "the next task had a worker");
-}
-
-/* The same of the drop hook of the argument, before the end. */
-struct pool_reuse_hook {
-	struct fl__thread_pool *p;
-	fl_event next;
-};
-
 static void drop_after_next(void *next)
 {
-	OK(fl_event_wait_until(*(fl_event **)next, FL_FOREVER, FL_SHIELDED));
+	await_next(NULL, *(fl_event **)next);
 }
 
 FL_TASK_STATIC(reuse_hooked, fl_event *, void, .drop_arg = drop_after_next)
@@ -213,55 +172,41 @@ FL_TASK_STATIC(reuse_hooked, fl_event *, void, .drop_arg = drop_after_next)
 	return 0;
 }
 
-FL_STRESS_SETUP(pool_reuse_hook)
-{
-	s->p = pool_with_one();
-	OK(reuse_hooked_submit(&s->p->base, &s->next, NULL));
-}
-
-SERVES(pool_reuse_hook, worker, 0)
-
-FL_STRESS_ACTOR(pool_reuse_hook, user)
-{
-	OK(reuse_set_submit(&s->p->base, &s->next, NULL));
-	OK(fl_event_wait(&s->next));
-	fl_executor_close(&s->p->base);
-}
-
-FL_STRESS(pool_reuse_hook, worker, user)
-{
-	fl_executor_free(&s->p->base);
-	FL_ACCEPTABLE(1, "the next task had a worker");
-}
-
-/* The same of the drop hook of the result, which nobody takes, after the end. */
-struct pool_reuse_result {
-	struct fl__thread_pool *p;
-	fl_event next;
-};
-
 FL_TASK_STATIC(reuse_result, fl_event *, fl_event *, .drop_result = drop_after_next)
 {
 	*result = *arg;
 	return 0;
 }
 
-FL_STRESS_SETUP(pool_reuse_result)
+FL_STRESS_SETUP(pool_reuse_hook)
 {
+	const fl_submit_config config = {.on_end = await_next, .on_end_arg = &s->next};
 	s->p = pool_with_one();
-	OK(reuse_result_submit(&s->p->base, &s->next, NULL));
+	switch (fl_stress_choose(3)) {
+	case 0:
+		OK(reuse_hooked_submit(&s->p->base, &s->next, NULL));
+		break;
+	case 1:
+		OK(reuse_result_submit(&s->p->base, &s->next, NULL));
+		break;
+	default:
+		OK(do_nothing_submit_with(&s->p->base, &s->f, &config));
+	}
 }
 
-SERVES(pool_reuse_result, worker, 0)
+SERVES(pool_reuse_hook, worker, 0)
 
-FL_STRESS_ACTOR(pool_reuse_result, user)
+FL_STRESS_ACTOR(pool_reuse_hook, user)
 {
-	OK(reuse_set_submit(&s->p->base, &s->next, NULL));
+	if (s->f)
+		OK(fl_future_wait(s->f));
+	OK(set_event_submit(&s->p->base, &s->next, NULL));
 	OK(fl_event_wait(&s->next));
 	fl_executor_close(&s->p->base);
+	fl_future_free(s->f);
 }
 
-FL_STRESS(pool_reuse_result, worker, user)
+FL_STRESS(pool_reuse_hook, worker, user)
 {
 	fl_executor_free(&s->p->base);
 	FL_ACCEPTABLE(1, "the next task had a worker");

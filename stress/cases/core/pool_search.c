@@ -15,22 +15,6 @@ struct pool_stop_vs_sleep {
 	fl_event second;
 };
 
-FL_TASK_STATIC(await_second, fl_event *, void)
-{
-	return fl_event_wait(*arg);
-}
-
-FL_TASK_STATIC(be_second, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
-FL_TASK_STATIC(nothing, void, void)
-{
-	return 0;
-}
-
 static bool worker_sleeps(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
@@ -40,7 +24,7 @@ static bool worker_sleeps(struct fl__thread_pool *p)
 FL_STRESS_SETUP(pool_stop_vs_sleep)
 {
 	s->p = pool_of_actors(2, 2);
-	OK(await_second_submit(&s->p->base, &s->second, NULL));
+	OK(await_event_submit(&s->p->base, &s->second, NULL));
 }
 
 SERVES(pool_stop_vs_sleep, one, 0)
@@ -50,7 +34,7 @@ FL_STRESS_ACTOR(pool_stop_vs_sleep, user)
 {
 	while (!worker_sleeps(s->p))
 		fl_stress_relax();
-	OK(be_second_submit(&s->p->base, &s->second, NULL));
+	OK(set_event_submit(&s->p->base, &s->second, NULL));
 	OK(fl_event_wait(&s->second)); /* a close would wake all workers */
 	fl_executor_close(&s->p->base);
 }
@@ -164,7 +148,7 @@ FL_STRESS_SETUP(pool_resize_fenced)
 	s->holds.p = pool_of_actors(2, 2);
 	s->holds.p->crowded = FL__POOL_FENCED;
 	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
-		OK(nothing_submit(&s->holds.p->base, NULL));
+		OK(do_nothing_submit(&s->holds.p->base, NULL));
 }
 
 FL_STRESS_ACTOR(pool_resize_fenced, leaves)
@@ -204,7 +188,7 @@ SERVES(pool_crowded_end, three, 2)
 
 FL_STRESS_ACTOR(pool_crowded_end, user)
 {
-	OK(nothing_submit(&s->p->base, NULL));
+	OK(do_nothing_submit(&s->p->base, NULL));
 	fl_executor_close(&s->p->base);
 }
 
@@ -228,8 +212,8 @@ FL_STRESS_SETUP(pool_stop_vs_overflow)
 	s->p = pool_of_actors(2, 1);
 	fl__mpmc_fini(&s->p->backlog.ring);
 	OK(fl__mpmc_init(&s->p->backlog.ring, sizeof(struct fl__task_block *), 2, 0));
-	OK(nothing_submit(&s->p->base, NULL));
-	OK(await_second_submit(&s->p->base, &s->second, NULL));
+	OK(do_nothing_submit(&s->p->base, NULL));
+	OK(await_event_submit(&s->p->base, &s->second, NULL));
 }
 
 SERVES(pool_stop_vs_overflow, worker, 0)
@@ -244,7 +228,7 @@ FL_STRESS_ACTOR(pool_stop_vs_overflow, busy)
 
 FL_STRESS_ACTOR(pool_stop_vs_overflow, user)
 {
-	OK(be_second_submit(&s->p->base, &s->second, NULL));
+	OK(set_event_submit(&s->p->base, &s->second, NULL));
 	OK(fl_event_wait(&s->second));
 	fl_executor_close(&s->p->base);
 }
@@ -265,17 +249,11 @@ struct pool_cancel_vs_search {
 	int rc;
 };
 
-FL_TASK_STATIC(obey, void, void)
-{
-	fl_event never = FL_EVENT_INIT;
-	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
-}
-
 FL_STRESS_SETUP(pool_cancel_vs_search)
 {
 	s->p = pool_of_actors(1, 1);
 	if (fl_stress_choose(2))
-		OK(nothing_submit(&s->p->base, NULL));
+		OK(do_nothing_submit(&s->p->base, NULL));
 }
 
 SERVES(pool_cancel_vs_search, worker, 0)
@@ -343,7 +321,7 @@ FL_STRESS_ACTOR(pool_called_for_forks, user)
 {
 	while (!fl__load_relaxed(&s->p->forks.used))
 		fl_stress_relax();
-	OK(await_second_submit(&s->p->base, &s->begun, NULL));
+	OK(await_event_submit(&s->p->base, &s->begun, NULL));
 	OK(fl_event_wait(&s->begun));
 	fl_executor_close(&s->p->base);
 }

@@ -5,13 +5,6 @@
  */
 #include "pools.h"
 
-static fl_executor *starved(unsigned workers, uint32_t backlog)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
-	return e;
-}
-
 /* After all tasks have ended: no worker dozes, and no stand-in is left without a recount. */
 static void starved_end(fl_executor *e)
 {
@@ -22,17 +15,6 @@ static void starved_end(fl_executor *e)
 	fl_executor_free(e);
 }
 
-FL_TASK_STATIC(starved_wait, fl_event *, void)
-{
-	return fl_event_wait(*arg);
-}
-
-FL_TASK_STATIC(starved_set, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
 /* The task that ends the wait is submitted before or after the only worker dozes. */
 struct pool_starved_by_one {
 	fl_executor *e;
@@ -41,13 +23,13 @@ struct pool_starved_by_one {
 
 FL_STRESS_SETUP(pool_starved_by_one)
 {
-	s->e = starved(1, 0);
-	OK(starved_wait_submit(s->e, &s->event, NULL));
+	s->e = pool_of(1);
+	OK(await_event_submit(s->e, &s->event, NULL));
 }
 
 FL_STRESS_ACTOR(pool_starved_by_one, user)
 {
-	OK(starved_set_submit(s->e, &s->event, NULL));
+	OK(set_event_submit(s->e, &s->event, NULL));
 }
 
 FL_STRESS(pool_starved_by_one, user)
@@ -74,8 +56,8 @@ FL_TASK_STATIC(starved_run, struct pool_starved_vs_wake *, void)
 
 FL_STRESS_SETUP(pool_starved_vs_wake)
 {
-	s->e = starved(1, 0);
-	OK(starved_wait_submit(s->e, &s->event, NULL));
+	s->e = pool_of(1);
+	OK(await_event_submit(s->e, &s->event, NULL));
 	OK(starved_run_submit(s->e, s, NULL));
 	OK(starved_run_submit(s->e, s, NULL));
 }
@@ -106,14 +88,14 @@ FL_TASK_STATIC(starved_wait_twice, struct pool_starved_twice *, void)
 
 FL_STRESS_SETUP(pool_starved_twice)
 {
-	s->e = starved(1, 0);
+	s->e = pool_of(1);
 	OK(starved_wait_twice_submit(s->e, s, NULL));
-	OK(starved_set_submit(s->e, &s->first, NULL));
+	OK(set_event_submit(s->e, &s->first, NULL));
 }
 
 FL_STRESS_ACTOR(pool_starved_twice, user)
 {
-	OK(starved_set_submit(s->e, &s->second, NULL));
+	OK(set_event_submit(s->e, &s->second, NULL));
 	fl_event_set(&s->first);
 }
 
@@ -131,9 +113,9 @@ struct pool_starved_vs_resize {
 
 FL_STRESS_SETUP(pool_starved_vs_resize)
 {
-	s->e = starved(2, 0);
-	OK(starved_wait_submit(s->e, &s->event, NULL));
-	OK(starved_wait_submit(s->e, &s->second, NULL));
+	s->e = pool_of(2);
+	OK(await_event_submit(s->e, &s->event, NULL));
+	OK(await_event_submit(s->e, &s->second, NULL));
 }
 
 FL_STRESS_ACTOR(pool_starved_vs_resize, resizer)
@@ -144,7 +126,7 @@ FL_STRESS_ACTOR(pool_starved_vs_resize, resizer)
 
 FL_STRESS_ACTOR(pool_starved_vs_resize, user)
 {
-	OK(starved_set_submit(s->e, &s->event, NULL));
+	OK(set_event_submit(s->e, &s->event, NULL));
 }
 
 FL_STRESS(pool_starved_vs_resize, resizer, user)

@@ -3,37 +3,15 @@
  * The number of workers of a thread executor: a task gets one while there may be one, whichever
  * workers end or block in the meantime; and each thread is joined.
  */
-#include "../cases.h"
+#include "pools.h"
 #include <fairlead/blocking.h>
-#include <fairlead/latch.h>
-#include <fairlead/task.h>
 #include <fairlead/thread.h>
-
-static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
-{
-	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout}));
-	return e;
-}
 
 /* Whether all threads were joined; on real threads other samples run at the same time. */
 static bool threads_are_joined(void)
 {
 	const bool is_model = fl_stress_steps() > 0;
 	return !is_model || fl_thread_enumerate(NULL, NULL) == 0;
-}
-
-FL_TASK_STATIC(crowd_count, atomic_int *, void)
-{
-	COUNT(*arg);
-	return 0;
-}
-
-/* Two of them need two workers. */
-FL_TASK_STATIC(crowd_meet, fl_latch *, void)
-{
-	fl_latch_count_down(*arg, 1);
-	return fl_latch_wait(*arg);
 }
 
 /*
@@ -47,13 +25,13 @@ struct pool_idle_vs_free {
 
 FL_STRESS_SETUP(pool_idle_vs_free)
 {
-	s->e = crowd(2, 1);
-	OK(crowd_count_submit(s->e, &s->ran, NULL));
+	s->e = pool_as((fl_executor_config){.workers = 2, .idle_timeout = 1});
+	OK(count_one_submit(s->e, &s->ran, NULL));
 }
 
 FL_STRESS_ACTOR(pool_idle_vs_free, submitter)
 {
-	OK(crowd_count_submit(s->e, &s->ran, NULL));
+	OK(count_one_submit(s->e, &s->ran, NULL));
 }
 
 FL_STRESS(pool_idle_vs_free, submitter, submitter)
@@ -86,10 +64,10 @@ static void wait_until_idle(fl_executor *e, unsigned n)
 
 FL_STRESS_SETUP(pool_idle_told_to_end)
 {
-	s->e = crowd(2, 0);
+	s->e = pool_of(2);
 	s->met = (fl_latch)FL_LATCH_INIT(2);
-	OK(crowd_meet_submit(s->e, &s->met, NULL));
-	OK(crowd_meet_submit(s->e, &s->met, NULL));
+	OK(meet_submit(s->e, &s->met, NULL));
+	OK(meet_submit(s->e, &s->met, NULL));
 	OK(fl_latch_wait(&s->met)); /* with one worker they would wait for ever */
 	wait_until_idle(s->e, 2);
 }
@@ -97,7 +75,7 @@ FL_STRESS_SETUP(pool_idle_told_to_end)
 FL_STRESS_ACTOR(pool_idle_told_to_end, submitter)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(crowd_count_submit(s->e, &s->ran, &f));
+	OK(count_one_submit(s->e, &s->ran, &f));
 	OK(fl_future_wait(f));
 }
 
@@ -121,17 +99,17 @@ struct pool_resize_down {
 
 FL_STRESS_SETUP(pool_resize_down)
 {
-	s->e = crowd(2, 0);
+	s->e = pool_of(2);
 	s->first = (fl_latch)FL_LATCH_INIT(2);
 	s->second = (fl_latch)FL_LATCH_INIT(2);
-	OK(crowd_meet_submit(s->e, &s->first, NULL));
-	OK(crowd_meet_submit(s->e, &s->first, NULL));
+	OK(meet_submit(s->e, &s->first, NULL));
+	OK(meet_submit(s->e, &s->first, NULL));
 }
 
 FL_STRESS_ACTOR(pool_resize_down, submitter)
 {
-	OK(crowd_count_submit(s->e, &s->ran, NULL));
-	OK(crowd_count_submit(s->e, &s->ran, NULL));
+	OK(count_one_submit(s->e, &s->ran, NULL));
+	OK(count_one_submit(s->e, &s->ran, NULL));
 }
 
 FL_STRESS_ACTOR(pool_resize_down, resizer)
@@ -140,8 +118,8 @@ FL_STRESS_ACTOR(pool_resize_down, resizer)
 	OK(fl_executor_resize(s->e, 1));
 	if (fl_stress_choose(2)) {
 		OK(fl_executor_resize(s->e, 2));
-		OK(crowd_meet_submit(s->e, &s->second, NULL));
-		OK(crowd_meet_submit(s->e, &s->second, NULL));
+		OK(meet_submit(s->e, &s->second, NULL));
+		OK(meet_submit(s->e, &s->second, NULL));
 	}
 }
 
@@ -164,15 +142,9 @@ FL_TASK_STATIC(crowd_block, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-FL_TASK_STATIC(crowd_set, fl_event *, void)
-{
-	fl_event_set(*arg);
-	return 0;
-}
-
 FL_STRESS_SETUP(pool_blocking)
 {
-	s->e = crowd(1, 0);
+	s->e = pool_of(1);
 }
 
 FL_STRESS_ACTOR(pool_blocking, one)
@@ -182,8 +154,8 @@ FL_STRESS_ACTOR(pool_blocking, one)
 
 FL_STRESS_ACTOR(pool_blocking, two)
 {
-	OK(crowd_set_submit(s->e, &s->ran, NULL));
-	OK(crowd_count_submit(s->e, &s->count, NULL));
+	OK(set_event_submit(s->e, &s->ran, NULL));
+	OK(count_one_submit(s->e, &s->count, NULL));
 }
 
 FL_STRESS(pool_blocking, one, two)
@@ -211,14 +183,14 @@ FL_TASK_STATIC(crowd_inside, struct pool_blocking_over *, void)
 
 FL_STRESS_SETUP(pool_blocking_over)
 {
-	s->e = crowd(1, 0);
+	s->e = pool_of(1);
 }
 
 FL_STRESS_ACTOR(pool_blocking_over, user)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	OK(crowd_block_submit(s->e, &s->ran, &f));
-	OK(crowd_set_submit(s->e, &s->ran, NULL));
+	OK(set_event_submit(s->e, &s->ran, NULL));
 	OK(fl_future_wait(f));
 	OK(crowd_inside_submit(s->e, s, NULL));
 	OK(crowd_inside_submit(s->e, s, NULL));
@@ -243,13 +215,13 @@ FL_TASK_STATIC(submit_to_detached, struct pool_detached_in_use *, void)
 {
 	struct pool_detached_in_use *s = *arg;
 	OK(fl_event_wait(&s->detached));
-	s->rc = crowd_count_submit(fl_executor_current(), &s->ran, NULL);
+	s->rc = count_one_submit(fl_executor_current(), &s->ran, NULL);
 	return 0;
 }
 
 FL_STRESS_ACTOR(pool_detached_in_use, owner)
 {
-	fl_executor *e = crowd(1, 0);
+	fl_executor *e = pool_of(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	OK(submit_to_detached_submit(e, s, &f));
 	OK(fl_executor_detach(e));

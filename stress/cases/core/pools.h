@@ -4,6 +4,7 @@
 
 #include "../cases.h"
 #include "core/thread_pool/thread_pool.h"
+#include <fairlead/latch.h>
 #include <fairlead/task.h>
 
 /*
@@ -85,11 +86,33 @@ static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_blo
 	end_task(&block->future, error, message);
 }
 
-static inline fl_executor *pool_of(unsigned workers)
+static inline fl_executor *pool_as(fl_executor_config config)
 {
 	fl_executor *e = NULL;
-	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	OK(fl_thread_executor_create(&e, &config));
 	return e;
 }
+
+static inline fl_executor *pool_of(unsigned workers)
+{
+	return pool_as((fl_executor_config){.workers = workers});
+}
+
+static inline fl_executor *sequential(void)
+{
+	fl_executor *e = NULL;
+	OK(fl_sequential_executor_create(&e, NULL));
+	return e;
+}
+
+/* Tasks: pools.c says what they do. */
+FL_TASK_DECLARE(do_nothing, void, void)
+FL_TASK_DECLARE(add_one, int *, int)
+FL_TASK_DECLARE(count_one, atomic_int *, void)
+FL_TASK_DECLARE(set_event, fl_event *, void)
+FL_TASK_DECLARE(await_event, fl_event *, void)
+FL_TASK_DECLARE(hold_worker, fl_event *, void)
+FL_TASK_DECLARE(meet, fl_latch *, void)
+FL_TASK_DECLARE(obey, void, void)
 
 #endif

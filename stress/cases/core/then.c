@@ -24,7 +24,7 @@ static void drop_result(void *result)
 
 static void begin_link(struct link *link)
 {
-	OK(fl_sequential_executor_create(&link->e, NULL));
+	link->e = sequential();
 	OK(fl_promise_create(&link->p, sizeof(int), drop_result, &link->f));
 }
 
@@ -101,7 +101,7 @@ FL_TASK_STATIC(fail_and_keep, int *, int *, .drop_result = count_drop)
 
 FL_STRESS_SETUP(then_keeps_result)
 {
-	OK(fl_sequential_executor_create(&s->e, NULL));
+	s->e = sequential();
 	OK(fl_promise_create(&s->p, sizeof(int *), NULL, &s->f));
 }
 
@@ -215,7 +215,7 @@ FL_STRESS_SETUP(then_pool)
 
 FL_STRESS_ACTOR(then_pool, owner)
 {
-	OK(fl_thread_executor_create(&s->link.e, &(fl_executor_config){.workers = 1}));
+	s->link.e = pool_of(1);
 	chain(&s->link);
 	set_and_free(&s->link);
 	s->rc = fl_future_cancel(s->link.next);
