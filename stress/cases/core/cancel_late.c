@@ -4,7 +4,7 @@
  * it runs. A wake that it received before goes to the next waiter.
  */
 #include "../loop/loops.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 #include <fairlead/sem.h>
 
 /* A consumer is cancelled, then an item is put. */
@@ -18,8 +18,7 @@ FL_STRESS_SETUP(cancel_late_get)
 {
 	static const fl_queue_order orders[] = {FL_FIFO, FL_LIFO};
 	const size_t capacity = fl_stress_choose(2) ? 2 : FL_UNBOUNDED;
-	OK(fl_queue_create(&s->q, sizeof(int),
-	                   &(fl_queue_config){.capacity = capacity, .order = orders[fl_stress_choose(2)]}));
+	s->q = queue_as((fl_queue_config){.capacity = capacity, .order = orders[fl_stress_choose(2)]});
 }
 
 FL_STRESS_ACTOR(cancel_late_get, consumer)
@@ -57,7 +56,7 @@ struct cancel_late_baton {
 
 FL_STRESS_SETUP(cancel_late_baton)
 {
-	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 3}));
+	s->q = queue_of(3);
 }
 
 FL_STRESS_ACTOR(cancel_late_baton, retired)

@@ -4,8 +4,7 @@
  * results.
  */
 #include "../lins.h"
-#include "core/queue/mpmc_unbounded.h"
-#include "core/queue/queue.h"
+#include "queues.h"
 
 /* Bounded, closable, by one item and by many. */
 LIN_MADE_BY(lin_queue, fl_queue, fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 2}))
@@ -17,11 +16,8 @@ LIN_IS(lin_queue, fl_queue, &fl_lin_fifo, .limit = 2)
 /* Unbounded; calls reach the end of a segment. */
 static int make_unbounded(fl_queue **q, bool one_consumer)
 {
-	OK(fl_queue_create(q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = one_consumer}));
-	fl_mpmc_unbounded *c = fl__align_to_line((*q)->state);
-	fl__unbounded_end(c);
-	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
-	return fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2));
+	*q = unbounded_as((fl_queue_config){.one_consumer = one_consumer}, 1 + fl_stress_choose(2), 0);
+	return 0;
 }
 
 /*

@@ -12,9 +12,8 @@ static int by_key(const void *a, const void *b, void *compare_arg)
 
 static int make_ordered(fl_queue **q, fl_queue_order order, size_t capacity)
 {
-	return fl_queue_create(
-	    q, sizeof(int),
-	    &(fl_queue_config){.capacity = capacity, .order = order, .compare = order == FL_PRIORITY ? by_key : NULL});
+	*q = ordered_as((fl_queue_config){.capacity = capacity, .compare = by_key}, order);
+	return 0;
 }
 
 /* The newest first. */
@@ -66,33 +65,4 @@ FL_STRESS(heap_close_vs_put, producer, consumer, closer)
 	FL_FORBIDDEN(s->got != 1, "wrong item");
 	FL_ACCEPTABLE(s->rc == 0 && s->left == 1, "in before the close");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->left == 0, "refused");
-}
-
-/* A full queue: a waiter for space is woken by the get that makes space. */
-struct heap_full {
-	fl_queue *q;
-	int got;
-};
-
-FL_STRESS_SETUP(heap_full)
-{
-	OK(make_ordered(&s->q, FL_PRIORITY, 1));
-	queue_put_now(s->q, 1);
-}
-
-FL_STRESS_ACTOR(heap_full, producer)
-{
-	queue_put(s->q, 2);
-}
-
-FL_STRESS_ACTOR(heap_full, consumer)
-{
-	OK(fl_queue_get(s->q, &s->got));
-}
-
-FL_STRESS(heap_full, producer, consumer)
-{
-	const size_t left = fl_queue_length(s->q);
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->got == 1 && left == 1, "put after the get");
 }

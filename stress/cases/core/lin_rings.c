@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The rings that never wait, each against the sequential queue. */
 #include "../lins.h"
-#include "core/queue/queue.h"
+#include "pairs.h"
 #include <fairlead/mpmc.h>
 #include <fairlead/spsc.h>
 
@@ -71,10 +71,7 @@ struct lin_pair {
 
 FL_STRESS_SETUP(lin_pair)
 {
-	OK(fl_queue_create(&s->q, sizeof(int),
-	                   &(fl_queue_config){.capacity = 2, .one_producer = true, .one_consumer = true}));
-	if (fl_stress_choose(2) == 1)
-		fl__queue_as_spsc(s->q)->flags |= FL__QUEUE_SPSC_FENCED;
+	s->q = pair_of(2, NULL);
 }
 
 LIN_PUT(lin_pair, fl_queue, .by = FL_LIN_THREAD(0))

@@ -3,8 +3,7 @@
  * Two queues, and selects over both: an order of the calls explains the results. A select checks
  * one queue after another, so its refusals are explained only while no other call is under way.
  */
-#include "../cases.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 #include <fairlead/select.h>
 #include <fairlead/stress_lin.h>
 
@@ -89,7 +88,7 @@ struct lin_select {
 FL_STRESS_SETUP(lin_select)
 {
 	for (int i = 0; i < 2; i++)
-		OK(fl_queue_create(&s->q[i], sizeof(int), &(fl_queue_config){.capacity = MOST}));
+		s->q[i] = queue_of(MOST);
 }
 
 FL_LIN_OP(lin_select, put, FL_LIN_PUT, .keys = 2, .weight = 2)

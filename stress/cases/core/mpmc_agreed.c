@@ -6,132 +6,51 @@
 #include "mpmcs.h"
 
 /*
- * The answers "empty" of two rings and the puts into them are in one order: if two threads put into
- * one ring and then read the other, at least one finds the other's item.
+ * Two threads change one ring each, and then ask the other ring: at least one of them learns of the
+ * other thread's change. The question is a get after a put or a close, or the length after a put or
+ * a get.
  */
-struct mpmc_empty_agreed {
-	fl_mpmc *left, *right;
-	int found[2];
+enum { PUT_THEN_GET, CLOSE_THEN_GET, PUT_THEN_COUNT, GET_THEN_COUNT, QUESTIONS };
+
+struct mpmc_agreed {
+	fl_mpmc *rings[2];
+	unsigned question;
+	bool learned[2];
 };
 
-FL_STRESS_SETUP(mpmc_empty_agreed)
+FL_STRESS_SETUP(mpmc_agreed)
 {
-	s->left = ring_of(1);
-	s->right = ring_of(1);
-}
-
-static int put_then_look(fl_mpmc *mine, fl_mpmc *other)
-{
-	int item = 1;
-	OK(fl_mpmc_try_put(mine, &item));
-	return fl_mpmc_try_get(other, &item);
-}
-
-FL_STRESS_ACTOR(mpmc_empty_agreed, one)
-{
-	s->found[0] = put_then_look(s->left, s->right);
-}
-
-FL_STRESS_ACTOR(mpmc_empty_agreed, two)
-{
-	s->found[1] = put_then_look(s->right, s->left);
-}
-
-FL_STRESS(mpmc_empty_agreed, one, two)
-{
-	fl_mpmc_free(s->left);
-	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(s->found[0] == -EAGAIN && s->found[1] == -EAGAIN, "both empty");
-	FL_ACCEPTABLE(1, "one found it");
-}
-
-/*
- * If two threads put into one ring (or get from it) and then read the length of the other, at least
- * one sees the change.
- */
-struct mpmc_length_agreed {
-	fl_mpmc *left, *right;
-	bool gets;
-	size_t seen[2];
-};
-
-FL_STRESS_SETUP(mpmc_length_agreed)
-{
-	s->left = ring_of(1);
-	s->right = ring_of(1);
-	s->gets = fl_stress_choose(2) == 1;
-	if (s->gets) {
-		OK(fl_mpmc_try_put(s->left, &(int){1}));
-		OK(fl_mpmc_try_put(s->right, &(int){1}));
+	s->question = fl_stress_choose(QUESTIONS);
+	for (int i = 0; i < 2; i++) {
+		s->rings[i] = ring_of(1);
+		if (s->question == GET_THEN_COUNT)
+			OK(fl_mpmc_try_put(s->rings[i], &(int){1}));
 	}
 }
 
-static size_t change_then_ask(const struct mpmc_length_agreed *s, fl_mpmc *mine, fl_mpmc *other)
+static void change_then_ask(struct mpmc_agreed *s, int i)
 {
+	fl_mpmc *mine = s->rings[i], *other = s->rings[!i];
 	int item = 1;
-	if (s->gets)
-		OK(fl_mpmc_try_get(mine, &item));
+	if (s->question == CLOSE_THEN_GET)
+		fl_mpmc_close(mine);
 	else
-		OK(fl_mpmc_try_put(mine, &item));
-	return fl_mpmc_length(other);
+		OK(s->question == GET_THEN_COUNT ? fl_mpmc_try_get(mine, &item) : fl_mpmc_try_put(mine, &item));
+	if (s->question == PUT_THEN_GET || s->question == CLOSE_THEN_GET) {
+		s->learned[i] = fl_mpmc_try_get(other, &item) != -EAGAIN;
+		return;
+	}
+	const size_t length = fl_mpmc_length(other);
+	FL_STRESS_CHECK(length <= 1);
+	s->learned[i] = length == (s->question == PUT_THEN_COUNT ? 1 : 0);
 }
 
-FL_STRESS_ACTOR(mpmc_length_agreed, one)
-{
-	s->seen[0] = change_then_ask(s, s->left, s->right);
-}
+TWO_ACTORS(mpmc_agreed, change_then_ask)
 
-FL_STRESS_ACTOR(mpmc_length_agreed, two)
+FL_STRESS(mpmc_agreed, one, two)
 {
-	s->seen[1] = change_then_ask(s, s->right, s->left);
-}
-
-FL_STRESS(mpmc_length_agreed, one, two)
-{
-	const size_t before = s->gets ? 1 : 0;
-	fl_mpmc_free(s->left);
-	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(s->seen[0] > 1 || s->seen[1] > 1, "more than there ever were");
-	FL_FORBIDDEN(s->seen[0] == before && s->seen[1] == before, "both as before");
-	FL_ACCEPTABLE(1, "one heard of it");
-}
-
-/*
- * Likewise closing: if two threads close one ring and then check the other, at least one finds it
- * closed.
- */
-struct mpmc_close_agreed {
-	fl_mpmc *left, *right;
-	int found[2];
-};
-
-FL_STRESS_SETUP(mpmc_close_agreed)
-{
-	s->left = ring_of(1);
-	s->right = ring_of(1);
-}
-
-static int close_then_look(fl_mpmc *mine, fl_mpmc *other)
-{
-	int item;
-	fl_mpmc_close(mine);
-	return fl_mpmc_try_get(other, &item);
-}
-
-FL_STRESS_ACTOR(mpmc_close_agreed, one)
-{
-	s->found[0] = close_then_look(s->left, s->right);
-}
-
-FL_STRESS_ACTOR(mpmc_close_agreed, two)
-{
-	s->found[1] = close_then_look(s->right, s->left);
-}
-
-FL_STRESS(mpmc_close_agreed, one, two)
-{
-	fl_mpmc_free(s->left);
-	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(s->found[0] == -EAGAIN && s->found[1] == -EAGAIN, "both open");
-	FL_ACCEPTABLE(1, "one found it closed");
+	fl_mpmc_free(s->rings[0]);
+	fl_mpmc_free(s->rings[1]);
+	FL_FORBIDDEN(!s->learned[0] && !s->learned[1], "both as before");
+	FL_ACCEPTABLE(1, "one learned of it");
 }

@@ -45,66 +45,41 @@ FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
 /*
  * false_empty_after_own_push, and aba_recycle: a thread that has put an item finds one, since no
  * thread gets more than it has put. A segment is removed, kept as the spare, and reused, while
- * another thread is before its step on it.
+ * another thread is before its step on it. Both threads may have used the queue before, so that only
+ * the queue's own steps order them.
  */
 struct unbounded_own_push {
 	fl_mpmc_unbounded *q;
+	bool again;
 };
 
 FL_STRESS_SETUP(unbounded_own_push)
 {
-	s->q = unbounded_of(1, 0);
+	s->again = fl_stress_choose(2);
+	s->q = unbounded_of(s->again ? 1 + fl_stress_choose(2) : 1, 0);
 }
 
-static void put_then_take(fl_mpmc_unbounded *q, unsigned times)
+static void put_then_take(struct unbounded_own_push *s, unsigned times)
 {
+	if (s->again)
+		(void)fl_mpmc_unbounded_length(s->q);
 	for (; times > 0; times--) {
-		OK(fl_mpmc_unbounded_try_put(q, &(int){1}));
-		FL_STRESS_CHECK(unbounded_take(q) != 0);
+		OK(fl_mpmc_unbounded_try_put(s->q, &(int){1}));
+		FL_STRESS_CHECK(unbounded_take(s->q) != 0);
 	}
 }
 
 FL_STRESS_ACTOR(unbounded_own_push, one)
 {
-	put_then_take(s->q, 1);
+	put_then_take(s, 1);
 }
 
 FL_STRESS_ACTOR(unbounded_own_push, two)
 {
-	put_then_take(s->q, fl_stress_ops(3));
+	put_then_take(s, s->again ? 1 : fl_stress_ops(3));
 }
 
 FL_STRESS(unbounded_own_push, one, two)
-{
-	(void)unbounded_end(s->q, 0);
-	FL_ACCEPTABLE(1, "each found one");
-}
-
-/*
- * The same where both threads have used the queue before, so that only the queue's own steps order
- * them.
- */
-struct unbounded_own_push_again {
-	fl_mpmc_unbounded *q;
-};
-
-FL_STRESS_SETUP(unbounded_own_push_again)
-{
-	s->q = unbounded_of(1 + fl_stress_choose(2), 0);
-}
-
-static void look_then_put_and_take(fl_mpmc_unbounded *q)
-{
-	(void)fl_mpmc_unbounded_length(q);
-	put_then_take(q, 1);
-}
-
-FL_STRESS_ACTOR(unbounded_own_push_again, putter)
-{
-	look_then_put_and_take(s->q);
-}
-
-FL_STRESS(unbounded_own_push_again, putter, putter)
 {
 	(void)unbounded_end(s->q, 0);
 	FL_ACCEPTABLE(1, "each found one");
@@ -252,7 +227,8 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 }
 
 /*
- * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end. The
+ * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end, in a
+ * queue for one consumer or for many. The
  * last slot of the segment may have been drawn, or not.
  */
 struct unbounded_close {
@@ -262,7 +238,8 @@ struct unbounded_close {
 
 FL_STRESS_SETUP(unbounded_close)
 {
-	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	const bool one_consumer = fl_stress_choose(2);
+	s->q = chain_of(one_consumer, 1 + fl_stress_choose(2), (int)fl_stress_choose(2));
 	(void)unbounded_take(s->q);
 	fl__hazards_end();
 }

@@ -19,24 +19,16 @@ FL_STRESS_SETUP(unbounded_sleeper)
 	fl__hazards_end();
 }
 
-static void put_and_wake(struct unbounded_sleeper *s, int number)
+static void put_and_wake(struct unbounded_sleeper *s, int i)
 {
 	bool owes = false;
-	int item[4] = {number}; /* more than an item: the compiler checks all possible sizes */
+	int item[4] = {2 * (i + 1)}; /* more than an item: the compiler checks all possible sizes */
 	OK(fl__unbounded_put(s->q, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
 }
 
-FL_STRESS_ACTOR(unbounded_sleeper, one)
-{
-	put_and_wake(s, 2);
-}
-
-FL_STRESS_ACTOR(unbounded_sleeper, two)
-{
-	put_and_wake(s, 4);
-}
+TWO_ACTORS(unbounded_sleeper, put_and_wake)
 
 FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
 {
@@ -108,17 +100,21 @@ FL_STRESS(unbounded_mark, one, two)
 /*
  * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
  * Each call returns within 64 steps of its own. Another segment follows the peer's last slot; none
- * is retired, since here each process has its own hazard pointers.
+ * is retired, since here each process has its own hazard pointers. In a queue for one consumer the
+ * peer is this consumer, or a producer.
  */
 struct unbounded_stalled {
 	fl_mpmc_unbounded *q;
 	unsigned peer;
+	bool consumes; /* not the peer alone */
 };
 
 FL_STRESS_SETUP(unbounded_stalled)
 {
+	const bool one_consumer = fl_stress_choose(2);
 	s->peer = fl_stress_choose(5);
-	s->q = unbounded_of(4, 3);
+	s->consumes = !one_consumer || s->peer % 2 == 0;
+	s->q = chain_of(one_consumer, 4, 3);
 }
 
 FL_STRESS_ACTOR(unbounded_stalled, peer)
@@ -128,7 +124,7 @@ FL_STRESS_ACTOR(unbounded_stalled, peer)
 
 FL_STRESS_ACTOR(unbounded_stalled, tries)
 {
-	unbounded_call_all(s->q, s->peer, true);
+	unbounded_call_all(s->q, s->peer, s->consumes);
 }
 
 FL_STRESS_PROCESSES(unbounded_stalled, peer, tries)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bounded queue: each item once, in its producer's order, with what came before its put. */
-#include "queues.h"
+#include "pairs.h"
 
 /*
  * An item carries what was written before its put, for a get that waits and for one that does not.
@@ -113,8 +113,8 @@ FL_STRESS(queue_get_timeout, brief, patient, producer)
 }
 
 /*
- * The consumer of the last item may free the queue while its producer, which slept for space, is
- * still leaving.
+ * destroy_after_get: a producer that sleeps for space is woken by the get that makes space. The
+ * consumer of the last item may free the queue while this producer is still leaving.
  */
 struct queue_free_after_late_put {
 	fl_queue *q;
@@ -123,7 +123,7 @@ struct queue_free_after_late_put {
 
 FL_STRESS_SETUP(queue_free_after_late_put)
 {
-	s->q = queue_of(1);
+	s->q = any_bounded(1);
 	queue_put_now(s->q, 1);
 }
 
@@ -134,8 +134,9 @@ FL_STRESS_ACTOR(queue_free_after_late_put, producer)
 
 FL_STRESS_ACTOR(queue_free_after_late_put, consumer)
 {
-	while (s->got != 2)
-		OK(fl_queue_get(s->q, &s->got));
+	OK(fl_queue_get(s->q, &s->got));
+	FL_STRESS_CHECK(s->got == 1);
+	OK(fl_queue_get(s->q, &s->got));
 	fl_queue_free(s->q);
 }
 
@@ -173,20 +174,30 @@ FL_STRESS(queue_own_item, one, two)
 	FL_ACCEPTABLE(s->got[0] == 2 && s->got[1] == 1, "each other's");
 }
 
-/* A wait for any of several takes no wake from a get: the item reaches the get. */
+/*
+ * A wait for any of several takes no wake from a get, or from a put: the item, or the space, reaches
+ * that call.
+ */
 struct queue_wait_any {
 	fl_queue *q;
+	bool full;
 	int index, got;
 };
 
 FL_STRESS_SETUP(queue_wait_any)
 {
-	s->q = queue_of(1);
+	s->q = any_bounded(1);
+	s->full = fl_stress_choose(2);
+	if (s->full)
+		queue_put_now(s->q, 1);
 }
 
 FL_STRESS_ACTOR(queue_wait_any, looker)
 {
-	s->index = FL_WAIT_ANY_UNTIL(soon(), NULL, FL_ON_QUEUE(s->q));
+	fl_on on = FL_ON_QUEUE(s->q);
+	if (s->full)
+		on = (fl_on)FL_ON_QUEUE_SPACE(s->q);
+	s->index = fl_wait_any_until(&on, 1, soon(), NULL);
 }
 
 FL_STRESS_ACTOR(queue_wait_any, getter)
@@ -196,7 +207,7 @@ FL_STRESS_ACTOR(queue_wait_any, getter)
 
 FL_STRESS_ACTOR(queue_wait_any, producer)
 {
-	queue_put(s->q, 1);
+	queue_put(s->q, s->full ? 2 : 1);
 }
 
 FL_STRESS(queue_wait_any, looker, getter, producer)

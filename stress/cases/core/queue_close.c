@@ -2,37 +2,29 @@
 /* The close of a queue: accepted items are drained or dropped, once, and no wait hangs. */
 #include "queues.h"
 
-static fl_queue *closable(size_t capacity, void (*drop)(void *item, void *arg), void *arg)
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity, .drop = drop, .drop_arg = arg}));
-	return q;
-}
-
-static void count_drop(void *item, void *arg)
-{
-	*(int *)arg += *(int *)item;
-}
-
-/* close_vs_blocked_pop, close_misses_waiter: a close ends every get that waits. */
+/* close_vs_blocked_pop, close_misses_waiter: a close ends every get that waits, and every put. */
 struct close_vs_blocked_pop {
 	fl_queue *q;
+	bool full;
 	int rc[2], data;
 };
 
 FL_STRESS_SETUP(close_vs_blocked_pop)
 {
-	s->q = closable(1, NULL, NULL);
+	s->q = ordered_as((fl_queue_config){.capacity = 1, .compare = by_value}, any_order());
+	s->full = fl_stress_choose(2);
+	if (s->full)
+		queue_put_now(s->q, 1);
 }
 
-static void get_until_closed(struct close_vs_blocked_pop *s, int i)
+static void wait_until_closed(struct close_vs_blocked_pop *s, int i)
 {
-	int item;
-	s->rc[i] = fl_queue_get(s->q, &item);
+	int item = 2;
+	s->rc[i] = s->full ? fl_queue_put(s->q, &item) : fl_queue_get(s->q, &item);
 	FL_STRESS_CHECK(s->data == 1); /* what came before the close */
 }
 
-TWO_ACTORS(close_vs_blocked_pop, get_until_closed)
+TWO_ACTORS(close_vs_blocked_pop, wait_until_closed)
 
 FL_STRESS_ACTOR(close_vs_blocked_pop, closer)
 {
@@ -47,37 +39,6 @@ FL_STRESS(close_vs_blocked_pop, one, two, closer)
 }
 
 /*
- * drop_vs_send_double_free: a put meets close_now; the queue drops the item, or the producer keeps
- * it, not both.
- */
-struct drop_vs_send {
-	fl_queue *q;
-	int dropped, rc;
-};
-
-FL_STRESS_SETUP(drop_vs_send)
-{
-	s->q = closable(1, count_drop, &s->dropped);
-}
-
-FL_STRESS_ACTOR(drop_vs_send, producer)
-{
-	s->rc = fl_queue_put(s->q, &(int){1});
-}
-
-FL_STRESS_ACTOR(drop_vs_send, closer)
-{
-	(void)fl_queue_close_now(s->q);
-}
-
-FL_STRESS(drop_vs_send, producer, closer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->rc == 0 && s->dropped == 1, "dropped");
-	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 0, "refused");
-}
-
-/*
  * select_leaves_waiter: a close ends a wait for any of items and space of a queue, and leaves no
  * queue entry.
  */
@@ -88,8 +49,8 @@ struct close_vs_wait_any {
 
 FL_STRESS_SETUP(close_vs_wait_any)
 {
-	s->a = closable(1, NULL, NULL);
-	s->b = closable(1, NULL, NULL);
+	s->a = queue_of(1);
+	s->b = queue_of(1);
 	queue_put_now(s->b, 1);
 }
 
@@ -110,7 +71,10 @@ FL_STRESS(close_vs_wait_any, waiter, closer)
 	FL_ACCEPTABLE(s->index == 0, "closed");
 }
 
-/* Items that are on their way in when all is dropped are dropped, too: the close waits for them. */
+/*
+ * drop_vs_send_double_free: a put meets close_now. The queue drops the item, once, or the producer
+ * keeps it. Items that are on their way in are dropped, too: the close waits for them.
+ */
 struct queue_close_now_beside_put {
 	fl_queue *q;
 	int put_rc, dropped, in_time;
@@ -119,7 +83,7 @@ struct queue_close_now_beside_put {
 
 FL_STRESS_SETUP(queue_close_now_beside_put)
 {
-	s->q = closable(2, count_drop, &s->dropped);
+	s->q = queue_as((fl_queue_config){.capacity = 2, .drop = add_dropped, .drop_arg = &s->dropped});
 	queue_put_now(s->q, 1);
 }
 
@@ -137,6 +101,7 @@ FL_STRESS_ACTOR(queue_close_now_beside_put, closer)
 FL_STRESS(queue_close_now_beside_put, producer, closer)
 {
 	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->dropped != s->in_time, "dropped again");
 	FL_ACCEPTABLE(s->put_rc == 0 && s->n == 2 && s->in_time == 3, "accepted and dropped");
 	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->n == 1 && s->in_time == 1, "refused");
 }

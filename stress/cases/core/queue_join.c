@@ -2,13 +2,6 @@
 /* Joining a queue: over exactly when as many items are done as were put. */
 #include "queues.h"
 
-static fl_queue *joinable(size_t capacity)
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
-	return q;
-}
-
 /*
  * A thread that reports an item done knows all earlier reports of all threads. Otherwise all items
  * would seem done, and this report superfluous.
@@ -20,7 +13,7 @@ struct queue_done_by_two {
 
 FL_STRESS_SETUP(queue_done_by_two)
 {
-	s->q = joinable(2);
+	s->q = queue_of(2);
 	queue_put_now(s->q, 1);
 }
 
@@ -54,7 +47,7 @@ struct queue_join_timeout {
 
 FL_STRESS_SETUP(queue_join_timeout)
 {
-	s->q = joinable(1);
+	s->q = queue_of(1);
 	queue_put_now(s->q, 1);
 }
 
@@ -93,7 +86,7 @@ struct queue_free_after_join_of_two {
 FL_STRESS_SETUP(queue_free_after_join_of_two)
 {
 	int item;
-	s->q = joinable(2);
+	s->q = queue_of(2);
 	queue_put_now(s->q, 1);
 	queue_put_now(s->q, 2);
 	OK(fl_queue_try_get(s->q, &item));
@@ -125,7 +118,7 @@ struct queue_unfinished {
 
 FL_STRESS_SETUP(queue_unfinished)
 {
-	s->q = joinable(2);
+	s->q = queue_of(2);
 }
 
 FL_STRESS_ACTOR(queue_unfinished, producer)

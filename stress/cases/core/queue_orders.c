@@ -13,16 +13,6 @@ static int all_equal(const void *a, const void *b, void *arg)
 	return 0;
 }
 
-static fl_queue *ordered(size_t capacity, fl_queue_order order, int (*compare)(const void *, const void *, void *))
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int),
-	                   &(fl_queue_config){.capacity = capacity,
-	                                      .order = order,
-	                                      .compare = order == FL_PRIORITY ? compare : NULL}));
-	return q;
-}
-
 /*
  * A batch into less space, of each order: the items that fit go in, the rest when there is space;
  * each once.
@@ -35,7 +25,7 @@ struct queue_or_heap_batch {
 
 FL_STRESS_SETUP(queue_or_heap_batch)
 {
-	s->q = ordered(2, any_order(), by_value);
+	s->q = ordered_as((fl_queue_config){.capacity = 2, .compare = by_value}, any_order());
 }
 
 FL_STRESS_ACTOR(queue_or_heap_batch, producer)
@@ -67,13 +57,9 @@ struct queue_or_heap_drop {
 
 FL_STRESS_SETUP(queue_or_heap_drop)
 {
-	const fl_queue_order order = any_order();
-	OK(fl_queue_create(&s->q, sizeof(int),
-	                   &(fl_queue_config){.capacity = 2,
-	                                      .order = order,
-	                                      .compare = order == FL_PRIORITY ? by_value : NULL,
-	                                      .drop = add_dropped,
-	                                      .drop_arg = &s->dropped}));
+	const fl_queue_config config = {
+	    .capacity = 2, .compare = by_value, .drop = add_dropped, .drop_arg = &s->dropped};
+	s->q = ordered_as(config, any_order());
 	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
 }
 
@@ -100,35 +86,6 @@ FL_STRESS(queue_or_heap_drop, closer, consumer, joiner)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->rc == 0 && s->dropped + s->got == 3, "one got, one dropped");
 	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 3, "both dropped");
-}
-
-/* The oldest of equal items comes first: those of one producer come in order. */
-struct heap_equals_in_order {
-	fl_queue *q;
-	int got[3];
-};
-
-FL_STRESS_SETUP(heap_equals_in_order)
-{
-	s->q = ordered(3, FL_PRIORITY, all_equal);
-}
-
-FL_STRESS_ACTOR(heap_equals_in_order, producer)
-{
-	for (int i = 1; i <= 3; i++)
-		OK(fl_queue_put(s->q, &i));
-}
-
-FL_STRESS_ACTOR(heap_equals_in_order, consumer)
-{
-	for (int i = 0; i < 3; i++)
-		OK(fl_queue_get(s->q, &s->got[i]));
-}
-
-FL_STRESS(heap_equals_in_order, producer, consumer)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "in order");
 }
 
 /*
@@ -158,7 +115,8 @@ static int drain(fl_queue *q)
 
 FL_STRESS_SETUP(heap_grow_by_two)
 {
-	s->q = ordered(FL_UNBOUNDED, fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY, all_equal);
+	s->q = ordered_as((fl_queue_config){.capacity = FL_UNBOUNDED, .compare = all_equal},
+	                  fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY);
 	fill(s->q, ROOM);
 }
 
@@ -193,7 +151,8 @@ struct heap_shrink_beside_put {
 
 FL_STRESS_SETUP(heap_shrink_beside_put)
 {
-	s->q = ordered(FL_UNBOUNDED, fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY, all_equal);
+	s->q = ordered_as((fl_queue_config){.capacity = FL_UNBOUNDED, .compare = all_equal},
+	                  fl_stress_choose(2) ? FL_LIFO : FL_PRIORITY);
 	fill(s->q, ROOM + 1);
 }
 
@@ -220,7 +179,10 @@ FL_STRESS(heap_shrink_beside_put, getter, putter)
 	FL_ACCEPTABLE(sum == 2 * ROOM + 1, "each once");
 }
 
-/* Equals keep their order in an array that grows and shrinks. */
+/*
+ * The oldest of equal items comes first, also in an array that grows and shrinks: those of one
+ * producer come in order.
+ */
 struct heap_equals_move {
 	fl_queue *q;
 	int got, wrong;
@@ -228,7 +190,7 @@ struct heap_equals_move {
 
 FL_STRESS_SETUP(heap_equals_move)
 {
-	s->q = ordered(FL_UNBOUNDED, FL_PRIORITY, all_equal);
+	s->q = ordered_as((fl_queue_config){.capacity = FL_UNBOUNDED, .compare = all_equal}, FL_PRIORITY);
 	for (int i = 0; i < ROOM; i++)
 		OK(fl_queue_try_put(s->q, &i));
 }

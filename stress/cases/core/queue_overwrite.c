@@ -4,6 +4,12 @@
 #include "queues.h"
 #include <fairlead/select.h>
 
+static fl_queue *overwriting(size_t capacity, void (*drop)(void *item, void *arg), void *arg)
+{
+	return queue_as(
+	    (fl_queue_config){.capacity = capacity, .when_full = FL_OVERWRITE, .drop = drop, .drop_arg = arg});
+}
+
 /*
  * Two producers and a consumer, one slot: each item is got, dropped, or left; no put waits for
  * space.
@@ -22,9 +28,7 @@ static void overwrite_drop(void *item, void *of)
 
 FL_STRESS_SETUP(overwrite_once)
 {
-	OK(fl_queue_create(
-	    &s->q, sizeof(int),
-	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = overwrite_drop, .drop_arg = s}));
+	s->q = overwriting(1, overwrite_drop, s);
 }
 
 FL_STRESS_ACTOR(overwrite_once, one)
@@ -75,10 +79,8 @@ static void wait_for_getter(void *item, void *of)
 
 FL_STRESS_SETUP(overwrite_wakes_first)
 {
-	OK(fl_queue_create(
-	    &s->q, sizeof(int),
-	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = wait_for_getter, .drop_arg = s}));
-	OK(fl_queue_create(&s->never, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	s->q = overwriting(1, wait_for_getter, s);
+	s->never = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(overwrite_wakes_first, producer)
@@ -161,7 +163,7 @@ struct lin_overwrite {
 
 FL_STRESS_SETUP(lin_overwrite)
 {
-	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = MOST, .when_full = FL_OVERWRITE}));
+	s->q = overwriting(MOST, NULL, NULL);
 }
 
 LIN_PUT(lin_overwrite, fl_queue, .weight = 3)
@@ -188,9 +190,7 @@ static void count_drop(void *item, void *drops)
 
 FL_STRESS_SETUP(overwrite_close_twice)
 {
-	OK(fl_queue_create(
-	    &s->q, sizeof(int),
-	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = count_drop, .drop_arg = &s->drops}));
+	s->q = overwriting(1, count_drop, &s->drops);
 	queue_put_now(s->q, 1);
 }
 

@@ -5,16 +5,6 @@
  */
 #include "queues.h"
 
-static fl_queue *ordered(size_t capacity, fl_queue_order order)
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int),
-	                   &(fl_queue_config){.capacity = capacity,
-	                                      .order = order,
-	                                      .compare = order == FL_PRIORITY ? by_value : NULL}));
-	return q;
-}
-
 /*
  * The first sleeper, woken for an item that another thread took, is the first again: the next item
  * is its own.
@@ -27,7 +17,7 @@ struct queue_first_stays_first {
 
 FL_STRESS_SETUP(queue_first_stays_first)
 {
-	s->q = ordered(1, any_order());
+	s->q = ordered_as((fl_queue_config){.capacity = 1, .compare = by_value}, any_order());
 }
 
 static void get_in_turn(struct queue_first_stays_first *s, int i)

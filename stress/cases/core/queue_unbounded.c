@@ -1,29 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue that waits: sleepers, joins, close; with segments so short that each put may
- * need another.
+ * The unbounded queue that waits: sleepers, joins, close.
  */
 #include "queues.h"
-
-static fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
-{
-	fl_queue *q = NULL;
-	config.capacity = FL_UNBOUNDED;
-	OK(fl_queue_create(&q, sizeof(int), &config));
-	fl_mpmc_unbounded *c = chain_in(q);
-	fl__unbounded_end(c);
-	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), slots));
-	for (int i = 1; i <= items; i++)
-		OK(fl_queue_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would protect segments that the actors free */
-	return q;
-}
-
-static fl_queue *unbounded(size_t slots, int items)
-{
-	return unbounded_as((fl_queue_config){.drop = NULL}, slots, items);
-}
 
 /* For one consumer: promised, or not. */
 static fl_queue *for_one(size_t slots, int items)

@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The counts of the unbounded queue, for joins and for its length; with segments so short that each
- * put may need another.
+ * The counts of the unbounded queue, for joins and for its length.
  */
 #include "queues.h"
-
-static fl_queue *unbounded(size_t slots)
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
-	fl_mpmc_unbounded *c = chain_in(q);
-	fl__unbounded_end(c);
-	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), slots));
-	return q;
-}
 
 /*
  * A thread that counts a failed ticket also counts the ticket itself: otherwise an item would seem
@@ -29,8 +17,7 @@ struct growing_join_poisoned {
 FL_STRESS_SETUP(growing_join_poisoned)
 {
 	int item;
-	s->q = unbounded(3);
-	queue_put_now(s->q, 1);
+	s->q = unbounded(3, 1);
 	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
 	fl__hazards_end();
 }
@@ -73,8 +60,7 @@ struct growing_join_own {
 FL_STRESS_SETUP(growing_join_own)
 {
 	int item;
-	s->q = unbounded(4);
-	queue_put_now(s->q, 1);
+	s->q = unbounded(4, 1);
 	OK(fl_queue_try_get(s->q, &item));
 	fl_queue_task_done(s->q);
 	fl__hazards_end();
@@ -118,7 +104,7 @@ struct growing_join_gives_up {
 
 FL_STRESS_SETUP(growing_join_gives_up)
 {
-	s->q = unbounded(2);
+	s->q = unbounded(2, 0);
 }
 
 FL_STRESS_ACTOR(growing_join_gives_up, producer)
@@ -158,8 +144,7 @@ struct growing_length {
 
 FL_STRESS_SETUP(growing_length)
 {
-	s->q = unbounded(3);
-	fl__hazards_end();
+	s->q = unbounded(3, 0);
 }
 
 FL_STRESS_ACTOR(growing_length, looker)
@@ -190,8 +175,7 @@ struct growing_reused {
 FL_STRESS_SETUP(growing_reused)
 {
 	int item;
-	s->q = unbounded(1);
-	queue_put_now(s->q, 1);
+	s->q = unbounded(1, 1);
 	OK(fl_queue_try_get(s->q, &item));
 	fl__hazards_end();
 }

@@ -8,11 +8,16 @@
 
 /* For the scenarios of queues. */
 
-static inline fl_queue *queue_of(size_t capacity)
+static inline fl_queue *queue_as(fl_queue_config config)
 {
 	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
+	OK(fl_queue_create(&q, sizeof(int), &config));
 	return q;
+}
+
+static inline fl_queue *queue_of(size_t capacity)
+{
+	return queue_as((fl_queue_config){.capacity = capacity});
 }
 
 /* Puts that succeed. */
@@ -38,6 +43,15 @@ static inline int by_value(const void *a, const void *b, void *arg)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* For a priority queue its items are in the order of `compare`. */
+static inline fl_queue *ordered_as(fl_queue_config config, fl_queue_order order)
+{
+	config.order = order;
+	if (order != FL_PRIORITY)
+		config.compare = NULL;
+	return queue_as(config);
+}
+
 static inline fl_queue_order any_order(void)
 {
 	static const fl_queue_order orders[] = {FL_FIFO, FL_LIFO, FL_PRIORITY};
@@ -52,6 +66,26 @@ static inline void add_dropped(void *item, void *arg)
 static inline fl_mpmc_unbounded *chain_in(fl_queue *q)
 {
 	return fl__align_to_line(q->state);
+}
+
+/* An unbounded queue with 1, 2, ... `items`, and segments so short that each put may need another. */
+static inline fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
+{
+	config.capacity = FL_UNBOUNDED;
+	fl_queue *q = queue_as(config);
+	fl_mpmc_unbounded *c = chain_in(q);
+	fl__unbounded_end(c);
+	*c = (fl_mpmc_unbounded){.on_poison = c->on_poison, .of = c->of};
+	OK(fl__unbounded_init(c, sizeof(int), slots));
+	for (int i = 1; i <= items; i++)
+		OK(fl_queue_try_put(q, &i));
+	fl__hazards_end(); /* or the setup would protect segments that the actors free */
+	return q;
+}
+
+static inline fl_queue *unbounded(size_t slots, int items)
+{
+	return unbounded_as((fl_queue_config){.drop = NULL}, slots, items);
 }
 
 #endif

@@ -3,13 +3,6 @@
 #include "queues.h"
 #include <fairlead/stress_lin.h>
 
-static fl_queue *rendezvous(void)
-{
-	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
-	return q;
-}
-
 /* Each sees what the other wrote before, in either order. */
 struct rendezvous_data {
 	fl_queue *q;
@@ -18,7 +11,7 @@ struct rendezvous_data {
 
 FL_STRESS_SETUP(rendezvous_data)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(rendezvous_data, producer)
@@ -49,7 +42,7 @@ struct rendezvous_timeout {
 
 FL_STRESS_SETUP(rendezvous_timeout)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(rendezvous_timeout, producer)
@@ -77,7 +70,7 @@ struct rendezvous_close {
 
 FL_STRESS_SETUP(rendezvous_close)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(rendezvous_close, producer)
@@ -103,27 +96,35 @@ FL_STRESS(rendezvous_close, producer, consumer, closer)
 }
 
 /*
- * The getter may free the queue, whichever side came first, and whichever thread counts the item as
- * done.
+ * The getter may free the queue, or the putter, whichever side came first, and whichever thread
+ * counts the item as done: its partner has left, too.
  */
 struct rendezvous_free {
 	fl_queue *q;
+	bool by_putter;
 	int got;
 };
 
 FL_STRESS_SETUP(rendezvous_free)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
+	s->by_putter = fl_stress_choose(2);
 }
 
 FL_STRESS_ACTOR(rendezvous_free, producer)
 {
 	queue_put(s->q, 1);
+	if (s->by_putter)
+		fl_queue_free(s->q);
 }
 
 FL_STRESS_ACTOR(rendezvous_free, consumer)
 {
-	OK(fl_queue_get(s->q, &s->got));
+	int got[2] = {0};
+	FL_STRESS_CHECK(fl_queue_get_many(s->q, got, 2) == 1);
+	s->got = got[0];
+	if (s->by_putter)
+		return;
 	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EBUSY);
 	fl_queue_task_done(s->q);
 	OK(fl_queue_join(s->q));
@@ -131,35 +132,6 @@ FL_STRESS_ACTOR(rendezvous_free, consumer)
 }
 
 FL_STRESS(rendezvous_free, producer, consumer)
-{
-	FL_ACCEPTABLE(s->got == 1, "freed");
-}
-
-/* So may the putter: its partner has left, too. */
-struct rendezvous_free_by_put {
-	fl_queue *q;
-	int got;
-};
-
-FL_STRESS_SETUP(rendezvous_free_by_put)
-{
-	s->q = rendezvous();
-}
-
-FL_STRESS_ACTOR(rendezvous_free_by_put, producer)
-{
-	queue_put(s->q, 1);
-	fl_queue_free(s->q);
-}
-
-FL_STRESS_ACTOR(rendezvous_free_by_put, consumer)
-{
-	int got[2] = {0};
-	FL_STRESS_CHECK(fl_queue_get_many(s->q, got, 2) == 1);
-	s->got = got[0];
-}
-
-FL_STRESS(rendezvous_free_by_put, producer, consumer)
 {
 	FL_ACCEPTABLE(s->got == 1, "freed");
 }
@@ -175,7 +147,7 @@ struct rendezvous_many {
 
 FL_STRESS_SETUP(rendezvous_many)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(rendezvous_many, producer)
@@ -216,7 +188,7 @@ struct rendezvous_late_wake {
 
 FL_STRESS_SETUP(rendezvous_late_wake)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 static void get_met(struct rendezvous_late_wake *s, int i)
@@ -251,7 +223,7 @@ struct rendezvous_observer {
 
 FL_STRESS_SETUP(rendezvous_observer)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_STRESS_ACTOR(rendezvous_observer, producer)
@@ -307,7 +279,7 @@ struct lin_rendezvous {
 
 FL_STRESS_SETUP(lin_rendezvous)
 {
-	s->q = rendezvous();
+	s->q = queue_of(FL_RENDEZVOUS);
 }
 
 FL_LIN_OP(lin_rendezvous, put, FL_LIN_PUT)
