@@ -35,7 +35,7 @@ FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without
 '''
 # A command line that is wrong, and what the one line about it says.
 BAD_USAGE = [
-    ("--mode lin mutex_excl", "no test with operations fits 'mutex_excl'"), ("--mode crash mutex_excl", "no test with processes fits 'mutex_excl'"),
+    ("--mode lin mutex_handoff", "no test with operations fits 'mutex_handoff'"), ("--mode crash mutex_handoff", "no test with processes fits 'mutex_handoff'"),
     ("--mode fast", "'fast' is none of native, chaos, model, crash, lin"), ("--faults kill", "'kill' is a mode of its own"),
     ("--kills 0", "'0' is not a number from 1 to 8"), ("--kills 2 --mode model", "--kills is of crash mode"),
     ("--mode model --replay x/b3k1/12", "it goes with --mode crash"), ("--mode native,crash --replay x/b3k1/12", "it does not go with another --mode"),
@@ -357,7 +357,7 @@ def installed(tool):
         run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
         here = Tool(tool.source, tool.build, tool.short_run)
         here.program = folder + program[0].removeprefix(folder)
-        expect(here.run("mutex_excl", "--mode", "model", "--time", "2s")[0], "passed")
+        expect(here.run("mutex_handoff", "--mode", "model", "--time", "2s")[0], "passed")
         expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
         expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(s->m")
         expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")

@@ -9,7 +9,7 @@
 #include <fairlead/sem.h>
 
 /* One primitive of each kind; an execution uses one of them. */
-enum { BY_MUTEX, BY_SEM, BY_EVENT, BY_LATCH, BY_ONCE, WAYS };
+enum { BY_MUTEX, BY_SEM, BY_SEM_IN_HANDLER, BY_EVENT, BY_LATCH, BY_ONCE, BY_TOKEN, WAYS };
 struct ways {
 	unsigned by;
 	fl_mutex m;
@@ -17,6 +17,7 @@ struct ways {
 	fl_event event;
 	fl_latch latch;
 	fl_once once;
+	fl_cancel_token token;
 	int data;
 	bool written; /* guarded by the mutex */
 };
@@ -40,15 +41,26 @@ static void publish(struct ways *w)
 		return;
 	}
 	w->data = 1;
-	if (w->by == BY_MUTEX) {
-		FL_LOCKED(&w->m);
+	switch (w->by) {
+	case BY_MUTEX:
+		fl_mutex_lock(&w->m);
 		w->written = true;
-	} else if (w->by == BY_SEM) {
+		fl_mutex_unlock(&w->m);
+		break;
+	case BY_SEM:
 		fl_sem_release(&w->sem);
-	} else if (w->by == BY_EVENT) {
+		break;
+	case BY_SEM_IN_HANDLER:
+		fl_sem_release_in_handler(&w->sem);
+		break;
+	case BY_EVENT:
 		fl_event_set(&w->event);
-	} else {
+		break;
+	case BY_LATCH:
 		fl_latch_count_down(&w->latch, 1);
+		break;
+	default:
+		fl_cancel_token_request(&w->token);
 	}
 }
 
@@ -64,13 +76,16 @@ static bool is_published(struct ways *w)
 		fl_mutex_unlock(&w->m);
 		return written;
 	case BY_SEM:
+	case BY_SEM_IN_HANDLER:
 		return fl_sem_try_acquire(&w->sem) == 0;
 	case BY_EVENT:
 		return fl_event_is_set(&w->event);
 	case BY_LATCH:
 		return fl_latch_try_wait(&w->latch) == 0;
-	default:
+	case BY_ONCE:
 		return fl_once_is_done(&w->once);
+	default:
+		return fl_cancel_token_is_requested(&w->token);
 	}
 }
 
@@ -103,6 +118,8 @@ FL_STRESS_ACTOR(weak_order, reader)
 
 FL_STRESS(weak_order, writer, reader)
 {
+	const bool permits = s->w.by == BY_SEM || s->w.by == BY_SEM_IN_HANDLER;
+	FL_FORBIDDEN(permits && fl_sem_value(&s->w.sem) != !s->seen, "a permit was lost, or made");
 	FL_ACCEPTABLE(s->seen, "published");
 	FL_ACCEPTABLE(!s->seen, "too early");
 }
@@ -111,52 +128,75 @@ FL_STRESS(weak_order, writer, reader)
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its mark and checks the
  * condition, the waker changes the condition and checks for marks. One of them must see the other;
  * a lost wakeup is the failure.
+ *
+ * sem_destroy: the waiter may free a semaphore, an event or a latch while the waker is still
+ * leaving.
  */
 struct waiter_flag_dekker {
-	struct ways w;
+	struct ways *w;
+	bool freed;
 };
 
 FL_STRESS_SETUP(waiter_flag_dekker)
 {
-	choose_way(&s->w);
-	if (s->w.by == BY_MUTEX)
-		fl_mutex_lock(&s->w.m);
+	s->w = make(sizeof *s->w);
+	choose_way(s->w);
+	if (s->w->by == BY_MUTEX)
+		fl_mutex_lock(&s->w->m);
+}
+
+/* Returns whether the waiter may free the object. */
+static bool wait_for_publication(struct ways *w)
+{
+	switch (w->by) {
+	case BY_MUTEX:
+		fl_mutex_lock(&w->m);
+		return false;
+	case BY_SEM:
+	case BY_SEM_IN_HANDLER:
+		OK(fl_sem_acquire(&w->sem));
+		OK(fl_sem_destroy(&w->sem));
+		return true;
+	case BY_EVENT:
+		OK(fl_event_wait(&w->event));
+		OK(fl_event_destroy(&w->event));
+		return true;
+	case BY_LATCH:
+		OK(fl_latch_wait(&w->latch));
+		OK(fl_latch_destroy(&w->latch));
+		return true;
+	case BY_ONCE:
+		OK(fl_once_call(&w->once, write_data, &w->data));
+		return false;
+	default:
+		FL_STRESS_CHECK(fl_sleep_until(FL_FOREVER, &w->token) == -ECANCELED);
+		return false;
+	}
 }
 
 FL_STRESS_ACTOR(waiter_flag_dekker, waiter)
 {
-	struct ways *w = &s->w;
-	switch (w->by) {
-	case BY_MUTEX:
-		fl_mutex_lock(&w->m);
-		break;
-	case BY_SEM:
-		OK(fl_sem_acquire(&w->sem));
-		break;
-	case BY_EVENT:
-		OK(fl_event_wait(&w->event));
-		break;
-	case BY_LATCH:
-		OK(fl_latch_wait(&w->latch));
-		break;
-	default:
-		OK(fl_once_call(&w->once, write_data, &w->data));
-	}
-	FL_STRESS_CHECK(w->data == 1);
+	s->freed = wait_for_publication(s->w);
+	FL_STRESS_CHECK(s->w->data == 1);
+	if (s->freed)
+		free(s->w);
 }
 
 FL_STRESS_ACTOR(waiter_flag_dekker, waker)
 {
-	if (s->w.by != BY_MUTEX) {
-		publish(&s->w);
+	struct ways *w = s->w;
+	if (w->by != BY_MUTEX) {
+		publish(w);
 		return;
 	}
-	s->w.data = 1;
-	fl_mutex_unlock(&s->w.m);
+	w->data = 1;
+	fl_mutex_unlock(&w->m);
 }
 
 FL_STRESS(waiter_flag_dekker, waiter, waker)
 {
+	if (!s->freed)
+		free(s->w);
 	FL_ACCEPTABLE(1, "woken");
 }
 

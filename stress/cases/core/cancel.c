@@ -3,37 +3,10 @@
  * Cancel tokens: a request reaches every wait under the token, at its level and below, with what
  * was written before it.
  */
-#include "../cases.h"
-#include <fairlead/queue.h>
+#include "queues.h"
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
 #include <fairlead/shm_event.h>
-
-/* A context that sees the token requested sees what came before the request. */
-struct cancel_look {
-	fl_cancel_token stop;
-	int data;
-	bool requested;
-};
-
-FL_STRESS_ACTOR(cancel_look, looker)
-{
-	s->requested = fl_cancel_token_is_requested(&s->stop);
-	if (s->requested)
-		FL_STRESS_CHECK(s->data == 1);
-}
-
-FL_STRESS_ACTOR(cancel_look, canceller)
-{
-	s->data = 1;
-	fl_cancel_token_request(&s->stop);
-}
-
-FL_STRESS(cancel_look, looker, canceller)
-{
-	FL_ACCEPTABLE(s->requested, "requested");
-	FL_ACCEPTABLE(!s->requested, "too early");
-}
 
 /*
  * A request against the end of an acquire, a get or a select, of which a spinning call may see the
@@ -51,7 +24,7 @@ struct cancel_vs_permit {
 FL_STRESS_SETUP(cancel_vs_permit)
 {
 	s->kind = fl_stress_choose(4);
-	OK(fl_queue_create(&s->q, sizeof s->item, &(fl_queue_config){.capacity = 1}));
+	s->q = queue_of(1);
 }
 
 static int wait_for_kind(struct cancel_vs_permit *s)

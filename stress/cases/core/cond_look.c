@@ -7,41 +7,6 @@
 #include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
-/*
- * One broadcast wakes a spinning waiter and an enqueued one. It also locks the mutex's bucket, in
- * the order of the buckets, which differs from mutex to mutex.
- */
-struct cond_spinner_and_queue {
-	fl_cond c;
-	fl_mutex mutexes[2], *m;
-	int ready, awake;
-};
-
-FL_STRESS_SETUP(cond_spinner_and_queue)
-{
-	s->m = &s->mutexes[fl_stress_choose(2)];
-}
-
-FL_STRESS_ACTOR(cond_spinner_and_queue, await_all)
-{
-	FL_LOCKED(s->m);
-	while (!s->ready)
-		OK(fl_cond_wait(&s->c, s->m));
-	s->awake++;
-}
-
-FL_STRESS_ACTOR(cond_spinner_and_queue, caller)
-{
-	FL_LOCKED(s->m);
-	s->ready = 1;
-	fl_cond_broadcast(&s->c);
-}
-
-FL_STRESS(cond_spinner_and_queue, await_all, await_all, caller)
-{
-	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
-}
-
 /* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */
 struct cond_spinner_is_first {
 	fl_mutex m;

@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event: a context that sees it set sees what came before, no waiter is forgotten, and a wait's
- * return allows its free.
+ * The event: no waiter is forgotten, and none is woken without a set. bugs.c has what the waiter sees,
+ * and the free after the wait.
  */
 #include "../cases.h"
 #include <fairlead/event.h>
-
-/* A context that sees the event set sees what came before the set. */
-struct event_look {
-	fl_event e;
-	int data;
-	bool is_set;
-};
-
-FL_STRESS_ACTOR(event_look, setter)
-{
-	s->data = 1;
-	fl_event_set(&s->e);
-}
-
-FL_STRESS_ACTOR(event_look, looker)
-{
-	s->is_set = fl_event_is_set(&s->e);
-	if (s->is_set)
-		FL_STRESS_CHECK(s->data == 1);
-}
-
-FL_STRESS(event_look, setter, looker)
-{
-	FL_ACCEPTABLE(s->is_set, "set");
-	FL_ACCEPTABLE(!s->is_set, "too early");
-}
 
 /*
  * "Reset, check for work, wait" misses nothing, also if the event was set already: the check sees
@@ -105,42 +79,20 @@ FL_STRESS(event_stale_wake, setter, first, second)
 	FL_ACCEPTABLE(s->second == -EAGAIN, "too early");
 }
 
-/* A returned wait may free the event, while its setter is still leaving. */
-struct event_free_after_wait {
-	fl_event *e;
-};
-
-FL_STRESS_SETUP(event_free_after_wait)
-{
-	s->e = make(sizeof *s->e);
-}
-
-FL_STRESS_ACTOR(event_free_after_wait, setter)
-{
-	fl_event_set(s->e);
-}
-
-FL_STRESS_ACTOR(event_free_after_wait, waiter)
-{
-	OK(fl_event_wait(s->e));
-	OK(fl_event_destroy(s->e));
-	free(s->e);
-}
-
-FL_STRESS(event_free_after_wait, setter, waiter)
-{
-	FL_ACCEPTABLE(1, "freed");
-}
-
-/* One set wakes all waiters, with and without a deadline. */
+/*
+ * eintr_storm, spurious_futex: one set wakes all waiters, with and without a deadline. A wait
+ * without a deadline returns only for a set, whatever the futex returns.
+ */
 struct event_wakes_all {
 	fl_event e;
+	atomic_int set;
 	int rc[2];
 };
 
 FL_STRESS_ACTOR(event_wakes_all, one)
 {
 	s->rc[0] = fl_event_wait(&s->e);
+	FL_STRESS_CHECK(LOOK(&s->set));
 }
 
 FL_STRESS_ACTOR(event_wakes_all, two)
@@ -150,6 +102,7 @@ FL_STRESS_ACTOR(event_wakes_all, two)
 
 FL_STRESS_ACTOR(event_wakes_all, setter)
 {
+	SET(&s->set, 1);
 	fl_event_set(&s->e);
 }
 
@@ -158,33 +111,6 @@ FL_STRESS(event_wakes_all, one, two, setter)
 	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "both woken");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == -ETIMEDOUT, "one timed out");
-}
-
-/*
- * eintr_storm, spurious_futex: a wait without a deadline returns only for a set, whatever the futex
- * returns.
- */
-struct eintr_storm {
-	fl_event e;
-	atomic_int set;
-	int rc[2];
-};
-
-FL_STRESS_ACTOR(eintr_storm, one)
-{
-	s->rc[0] = fl_event_wait(&s->e);
-	FL_STRESS_CHECK(LOOK(&s->set));
-}
-
-FL_STRESS_ACTOR(eintr_storm, setter)
-{
-	SET(&s->set, 1);
-	fl_event_set(&s->e);
-}
-
-FL_STRESS(eintr_storm, one, setter)
-{
-	FL_ACCEPTABLE(s->rc[0] == 0, "woken");
 }
 
 /*

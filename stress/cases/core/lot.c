@@ -1,41 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The parking lot, used as a primitive uses it: concurrent enqueue, dequeue and give up. */
-#include "core/wait/lot.h"
-#include "../cases.h"
-
-/*
- * Waits for `*ready`, which is plain and guarded by the bucket of `key`: returns 1 if it was ready,
- * else as fl__wait_sleep().
- */
-static int stand(const void *key, const unsigned *ready, int64_t deadline, uint32_t *value)
-{
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	struct fl__node node = FL__NODE(&wait);
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	bool waits = !*ready;
-	if (waits)
-		fl__lot_add(&lot, &node);
-	fl__lot_close(&lot);
-	if (!waits)
-		return 1;
-	int rc = fl__wait_sleep(&wait, deadline, FL_SHIELDED);
-	if (rc != 0)
-		fl__lot_leave(&node);
-	*value = node.value;
-	return rc;
-}
-
-static size_t wake(const void *key, unsigned *ready, size_t max, uint32_t value)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	size_t n = fl__lot_take(&lot, max, value);
-	*ready = 1;
-	fl__lot_close(&lot);
-	return n;
-}
+#include "lots.h"
 
 /*
  * Waiters leave the middle, the head or the tail of a queue while all of it is woken: counts agree,
@@ -49,8 +14,9 @@ struct lot_leave_vs_take_all {
 
 static void stand_briefly(struct lot_leave_vs_take_all *s, int i)
 {
-	uint32_t value;
-	s->rc[i] = stand(s, &s->never, soon(), &value);
+	struct place p;
+	(void)stand(&p, s, &s->never);
+	s->rc[i] = sleep_there(&p, soon());
 }
 
 TWO_ACTORS(lot_leave_vs_take_all, stand_briefly)
@@ -83,21 +49,22 @@ struct lot_observer {
 
 FL_STRESS_ACTOR(lot_observer, observer)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	struct fl__node node = FL__NODE(&wait);
-	node.observer = true;
+	struct place p;
 	struct fl__lot lot;
+	place_init(&p);
+	p.node.observer = true;
 	fl__lot_open(&lot, s);
-	fl__lot_add(&lot, &node);
+	fl__lot_add(&lot, &p.node);
 	fl__lot_close(&lot);
-	s->observer_rc = fl__wait_sleep(&wait, soon(), FL_SHIELDED);
-	fl__lot_leave(&node);
+	s->observer_rc = fl__wait_sleep(&p.wait, soon(), FL_SHIELDED);
+	fl__lot_leave(&p.node);
 }
 
 FL_STRESS_ACTOR(lot_observer, consumer)
 {
-	s->rc = stand(s, &s->ready, FL_FOREVER, &s->value);
+	struct place p;
+	s->rc = stand(&p, s, &s->ready) ? sleep_there(&p, FL_FOREVER) : 1;
+	s->value = p.node.value;
 }
 
 FL_STRESS_ACTOR(lot_observer, waker)
@@ -120,8 +87,7 @@ FL_STRESS(lot_observer, observer, consumer, waker)
  * comes while the other's work runs.
  */
 struct lot_serve {
-	struct fl__node node; /* in the queue of this state */
-	struct fl__wait wait;
+	struct place place; /* in the queue of this state */
 	atomic_bool asked[2], served[2];
 };
 
@@ -136,11 +102,10 @@ static void serve_asked(struct fl__lot *lot)
 FL_STRESS_SETUP(lot_serve)
 {
 	struct fl__lot lot;
-	fl__wait_begin(&s->wait, FL__DEBUG_NOTHING, NULL);
-	s->node = FL__NODE(&s->wait);
-	s->node.serve = serve_asked;
+	place_init(&s->place);
+	s->place.node.serve = serve_asked;
 	fl__lot_open(&lot, s);
-	fl__lot_add(&lot, &s->node);
+	fl__lot_add(&lot, &s->place.node);
 	fl__lot_close(&lot);
 }
 
@@ -161,6 +126,6 @@ TWO_ACTORS(lot_serve, ask_to_serve)
 
 FL_STRESS(lot_serve, holder, one, two)
 {
-	fl__lot_leave(&s->node);
+	fl__lot_leave(&s->place.node);
 	FL_ACCEPTABLE(LOOK(&s->served[0]) && LOOK(&s->served[1]), "both served");
 }

@@ -2,38 +2,7 @@
 /*
  * The lot: waiters that are woken in place, and waiters that are moved from one queue to another.
  */
-#include "../cases.h"
-#include "core/wait/lot.h"
-
-/* Enqueues by itself, for scenarios that choose when to leave. */
-struct place {
-	struct fl__wait wait;
-	struct fl__node node;
-};
-
-/* False: `*ready`, guarded by the bucket, says that there is no waiter any more. */
-static bool stand(struct place *p, const void *key, const unsigned *ready)
-{
-	struct fl__lot lot;
-	fl__wait_begin(&p->wait, FL__DEBUG_NOTHING, NULL);
-	p->node = FL__NODE(&p->wait);
-	fl__lot_open(&lot, key);
-	const bool waits = !*ready;
-	if (waits)
-		fl__lot_add(&lot, &p->node);
-	fl__lot_close(&lot);
-	return waits;
-}
-
-static size_t take_all(const void *key, unsigned *ready)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	*ready = 1;
-	const size_t n = fl__lot_take(&lot, FL__ALL, 0);
-	fl__lot_close(&lot);
-	return n;
-}
+#include "lots.h"
 
 static bool move_one(const void *from_key, const void *to_key)
 {
@@ -139,7 +108,7 @@ static void move_and_take(struct lot_move_both_ways *s, int from)
 {
 	(void)move_one(key_of(s, from), key_of(s, !from));
 	for (int i = 0; i < 2; i++)
-		s->taken[from] += take_all(key_of(s, i), &s->ready[i]);
+		s->taken[from] += wake(key_of(s, i), &s->ready[i], FL__ALL, 0);
 }
 
 TWO_ACTORS(lot_move_both_ways, wait_in)
@@ -172,15 +141,13 @@ FL_STRESS_ACTOR(lot_leave_vs_move, waiter)
 {
 	struct place p;
 	(void)stand(&p, &s->a, &s->never);
-	s->rc = fl__wait_sleep(&p.wait, soon(), FL_SHIELDED);
-	if (s->rc != 0)
-		fl__lot_leave(&p.node);
+	s->rc = sleep_there(&p, soon());
 }
 
 FL_STRESS_ACTOR(lot_leave_vs_move, mover)
 {
 	(void)move_one(&s->a, &s->b);
-	s->taken = take_all(&s->b, &s->ready);
+	s->taken = wake(&s->b, &s->ready, FL__ALL, 0);
 }
 
 FL_STRESS(lot_leave_vs_move, waiter, mover)
@@ -204,17 +171,14 @@ struct lot_move_passes_over {
 FL_STRESS_ACTOR(lot_move_passes_over, brief)
 {
 	struct place p;
-	s->rc = stand(&p, &s->a, &s->ready_a) ? fl__wait_sleep(&p.wait, soon(), FL_SHIELDED) : 1;
-	if (s->rc < 0)
-		fl__lot_leave(&p.node);
+	s->rc = stand(&p, &s->a, &s->ready_a) ? sleep_there(&p, soon()) : 1;
 }
 
 FL_STRESS_ACTOR(lot_move_passes_over, patient)
 {
 	struct place p;
 	struct fl__lot lot;
-	fl__wait_begin(&p.wait, FL__DEBUG_NOTHING, NULL);
-	p.node = FL__NODE(&p.wait);
+	place_init(&p);
 	fl__lot_open(&lot, &s->a);
 	s->stands = !s->ready_a;
 	if (s->stands)
@@ -234,8 +198,8 @@ FL_STRESS_ACTOR(lot_move_passes_over, mover)
 	FL_STRESS_CHECK(moved || !s->stands);
 	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
-	(void)take_all(&s->a, &s->ready_a);
-	(void)take_all(&s->b, &s->ready_b);
+	(void)wake(&s->a, &s->ready_a, FL__ALL, 0);
+	(void)wake(&s->b, &s->ready_b, FL__ALL, 0);
 }
 
 FL_STRESS(lot_move_passes_over, brief, patient, mover)

@@ -2,29 +2,12 @@
 /* The mutex. `data` and `count` are plain: only the mutex orders them. */
 #include "../cases.h"
 #include <fairlead/mutex.h>
-
-/* At most one context holds it, and each holder sees what the previous one wrote. */
-struct mutex_excl {
-	fl_mutex m;
-	int count;
-};
-
-FL_STRESS_ACTOR(mutex_excl, counter)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS(mutex_excl, counter, counter)
-{
-	FL_FORBIDDEN(s->m.word_ & 1, "left locked");
-	FL_ACCEPTABLE(s->count == 2, "both counted");
-}
+#include <fairlead/rmutex.h>
 
 /*
- * No context sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a
- * third is enqueued behind it. Fails if WAITERS is lost, or if an unlock that finds it wakes no
- * waiter.
+ * At most one context holds it, and each holder sees what the previous one wrote. No context sleeps
+ * for ever: one overtakes the waiter that is awake, which sleeps again, while a third is enqueued
+ * behind it. Fails if WAITERS is lost, or if an unlock that finds it wakes no waiter.
  */
 struct mutex_handoff {
 	fl_mutex m;
@@ -51,62 +34,58 @@ FL_STRESS(mutex_handoff, twice, later, later)
 	FL_ACCEPTABLE(s->count == 4, "all counted");
 }
 
-/* A try fails or holds the mutex: then it sees all that was done before. */
-struct trylock_vs_unlock {
+/*
+ * A try, a timed lock, and a lock that is cancelled, has exactly one result: it holds the mutex and
+ * sees all that was done before, or it does not.
+ */
+enum { BY_TRY, BY_TIME, BY_CANCEL, LOCKS_OR_NOT };
+
+struct lock_or_not_vs_unlock {
 	fl_mutex m;
-	int data, seen, rc;
+	fl_cancel_token stop;
+	unsigned by;
+	int count, rc, data;
 };
 
-FL_STRESS_ACTOR(trylock_vs_unlock, holder)
+FL_STRESS_SETUP(lock_or_not_vs_unlock)
+{
+	s->by = fl_stress_choose(LOCKS_OR_NOT);
+}
+
+FL_STRESS_ACTOR(lock_or_not_vs_unlock, holder)
 {
 	FL_LOCKED(&s->m);
+	s->count++;
 	s->data = 1;
-	s->data = 2;
+	if (s->by == BY_CANCEL)
+		fl_cancel_token_request(&s->stop);
 }
 
-FL_STRESS_ACTOR(trylock_vs_unlock, tryer)
+static int lock_or_not(struct lock_or_not_vs_unlock *s)
 {
-	s->rc = fl_mutex_try_lock(&s->m);
-	if (s->rc != 0)
+	if (s->by == BY_TRY)
+		return fl_mutex_try_lock(&s->m);
+	return s->by == BY_TIME ? fl_mutex_lock_until(&s->m, soon(), NULL)
+	                        : fl_mutex_lock_until(&s->m, FL_FOREVER, &s->stop);
+}
+
+FL_STRESS_ACTOR(lock_or_not_vs_unlock, other)
+{
+	s->rc = lock_or_not(s);
+	if (s->rc != 0) {
+		FL_STRESS_CHECK(s->rc != -ECANCELED || s->data == 1); /* what came before the request */
 		return;
-	s->seen = s->data;
-	fl_mutex_unlock(&s->m);
-}
-
-FL_STRESS(trylock_vs_unlock, holder, tryer)
-{
-	FL_FORBIDDEN(s->seen == 1, "saw half of it");
-	FL_ACCEPTABLE(s->rc == -EBUSY, "busy");
-	FL_ACCEPTABLE(s->rc == 0 && s->seen == 2, "after");
-	FL_ACCEPTABLE(s->rc == 0 && s->seen == 0, "before");
-}
-
-/* A timed lock has exactly one result: it holds the mutex, or it does not. */
-struct timedlock_vs_unlock {
-	fl_mutex m;
-	int count, rc;
-};
-
-FL_STRESS_ACTOR(timedlock_vs_unlock, holder)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-}
-
-FL_STRESS_ACTOR(timedlock_vs_unlock, timed)
-{
-	s->rc = fl_mutex_lock_until(&s->m, soon(), NULL);
-	if (s->rc != 0)
-		return;
+	}
 	s->count++;
 	fl_mutex_unlock(&s->m);
 }
 
-FL_STRESS(timedlock_vs_unlock, holder, timed)
+FL_STRESS(lock_or_not_vs_unlock, holder, other)
 {
+	static const int refusals[] = {[BY_TRY] = -EBUSY, [BY_TIME] = -ETIMEDOUT, [BY_CANCEL] = -ECANCELED};
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->rc == 0 && s->count == 2, "locked");
-	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->count == 1, "timed out");
+	FL_ACCEPTABLE(s->rc == refusals[s->by] && s->count == 1, "busy, timed out or cancelled");
 }
 
 /* A wake that meets a waiter that gives up reaches the next waiter. */
@@ -135,70 +114,46 @@ FL_STRESS(timeout_vs_wake, patient, brief, patient)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A cancelled lock is not held; the holder is not disturbed. */
-struct mutex_cancel_vs_unlock {
-	fl_mutex m;
-	fl_cancel_token stop;
-	int count, rc, data;
-};
-
-FL_STRESS_ACTOR(mutex_cancel_vs_unlock, holder)
-{
-	FL_LOCKED(&s->m);
-	s->count++;
-	s->data = 1;
-	fl_cancel_token_request(&s->stop);
-}
-
-FL_STRESS_ACTOR(mutex_cancel_vs_unlock, waiter)
-{
-	s->rc = fl_mutex_lock_until(&s->m, FL_FOREVER, &s->stop);
-	if (s->rc != 0) {
-		FL_STRESS_CHECK(s->data == 1); /* what came before the request */
-		return;
-	}
-	s->count++;
-	fl_mutex_unlock(&s->m);
-}
-
-FL_STRESS(mutex_cancel_vs_unlock, holder, waiter)
-{
-	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "left locked, or awaited");
-	FL_ACCEPTABLE(s->rc == 0 && s->count == 2, "locked");
-	FL_ACCEPTABLE(s->rc == -ECANCELED && s->count == 1, "cancelled");
-}
-
 /*
- * destroy_after_unlock (glibc 13690): the last owner frees the mutex while the previous owner is
- * still leaving.
+ * destroy_after_unlock (glibc 13690): the last owner frees the mutex, or the recursive mutex, while
+ * the previous owner is still leaving.
  */
 struct unlock_destroy {
 	struct object {
 		fl_mutex m;
+		fl_rmutex r;
 		int refs;
 	} * object;
+	bool recursive;
 };
 
 FL_STRESS_SETUP(unlock_destroy)
 {
 	s->object = make(sizeof *s->object);
 	s->object->refs = 2;
+	s->recursive = fl_stress_choose(2);
 }
 
-static void let_go(struct object *object)
+static bool let_go(struct object *object)
 {
-	fl_mutex_lock(&object->m);
-	bool last = --object->refs == 0;
-	fl_mutex_unlock(&object->m);
-	if (!last)
-		return;
-	OK(fl_mutex_destroy(&object->m));
-	free(object);
+	FL_LOCKED(&object->m);
+	return --object->refs == 0;
+}
+
+static bool let_go_recursive(struct object *object)
+{
+	FL_RMUTEX_LOCKED(&object->r);
+	return --object->refs == 0;
 }
 
 FL_STRESS_ACTOR(unlock_destroy, owner)
 {
-	let_go(s->object);
+	struct object *object = s->object;
+	const bool recursive = s->recursive;
+	if (!(recursive ? let_go_recursive(object) : let_go(object)))
+		return;
+	OK(recursive ? fl_rmutex_destroy(&object->r) : fl_mutex_destroy(&object->m));
+	free(object);
 }
 
 FL_STRESS(unlock_destroy, owner, owner)

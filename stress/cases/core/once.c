@@ -20,24 +20,11 @@ static int run(void *arg)
 	return 0;
 }
 
-/* It runs once; every call that returns 0 sees what it wrote. */
-struct once_runs_once {
-	fl_once once;
-	struct work work;
-};
-
-FL_STRESS_ACTOR(once_runs_once, caller)
-{
-	OK(fl_once_call(&s->once, run, &s->work));
-	FL_STRESS_CHECK(s->work.data == 1);
-}
-
-FL_STRESS(once_runs_once, caller, caller)
-{
-	FL_ACCEPTABLE(s->work.runs == 1 && fl_once_is_done(&s->once), "ran once");
-}
-
-/* once_init_fails: the first failure is its caller's alone; one of the waiters runs it again. */
+/*
+ * It succeeds once, and every call that returns 0 sees what it wrote. once_init_fails: a failure is
+ * its caller's alone. The others may wait for it: all are woken, one runs it again, and the others
+ * wait again.
+ */
 struct once_init_fails {
 	fl_once once;
 	struct work work;
@@ -46,46 +33,21 @@ struct once_init_fails {
 
 FL_STRESS_SETUP(once_init_fails)
 {
-	s->work.fails = 1;
+	s->work.fails = (int)fl_stress_choose(3);
 }
 
-static void call_failing(struct once_init_fails *s, int i)
+static void call_once(struct once_init_fails *s, int i)
 {
 	s->rc[i] = fl_once_call(&s->once, run, &s->work);
+	if (s->rc[i] == 0)
+		FL_STRESS_CHECK(s->work.data == 1);
 }
 
-TWO_ACTORS(once_init_fails, call_failing)
+THREE_ACTORS(once_init_fails, call_once)
 
-FL_STRESS(once_init_fails, one, two)
+FL_STRESS(once_init_fails, one, two, three)
 {
-	int failed = (s->rc[0] == -EIO) + (s->rc[1] == -EIO);
-	FL_FORBIDDEN(s->work.runs != 2 || !fl_once_is_done(&s->once), "not run again");
-	FL_ACCEPTABLE(failed == 1 && s->rc[0] + s->rc[1] == -EIO, "one failed");
-}
-
-/*
- * The same with three, of which two wait when it fails: both are woken, one runs it, the other
- * waits again.
- */
-struct once_fails_with_two_waiting {
-	fl_once once;
-	struct work work;
-	int rc[3];
-};
-
-FL_STRESS_SETUP(once_fails_with_two_waiting)
-{
-	s->work.fails = 1;
-}
-
-static void call_again(struct once_fails_with_two_waiting *s, int i)
-{
-	s->rc[i] = fl_once_call(&s->once, run, &s->work);
-}
-
-THREE_ACTORS(once_fails_with_two_waiting, call_again)
-
-FL_STRESS(once_fails_with_two_waiting, one, two, three)
-{
-	FL_ACCEPTABLE(s->work.runs == 2 && s->rc[0] + s->rc[1] + s->rc[2] == -EIO, "one failed");
+	const int failed = s->rc[0] + s->rc[1] + s->rc[2];
+	FL_FORBIDDEN(s->work.runs != s->work.fails + 1 || !fl_once_is_done(&s->once), "not run again, or too often");
+	FL_ACCEPTABLE(failed == -EIO * s->work.fails, "as often as it failed");
 }

@@ -44,36 +44,3 @@ FL_STRESS(rmutex_cond, waiter, signaller)
 	FL_ACCEPTABLE(s->rc == 0, "woken, or it need not wait");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 }
-
-/* Its last owner may free it, while the previous one is still leaving. */
-struct rmutex_free_after_unlock {
-	struct owned {
-		fl_rmutex m;
-		int refs;
-	} * object;
-};
-
-FL_STRESS_SETUP(rmutex_free_after_unlock)
-{
-	s->object = make(sizeof *s->object);
-	s->object->refs = 2;
-}
-
-static void drop_owned(struct owned *object)
-{
-	fl_rmutex_lock(&object->m);
-	bool last = --object->refs == 0;
-	fl_rmutex_unlock(&object->m);
-	if (last)
-		free(object);
-}
-
-FL_STRESS_ACTOR(rmutex_free_after_unlock, owner)
-{
-	drop_owned(s->object);
-}
-
-FL_STRESS(rmutex_free_after_unlock, owner, owner)
-{
-	FL_ACCEPTABLE(1, "freed once");
-}

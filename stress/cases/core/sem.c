@@ -6,31 +6,6 @@
 #include "../cases.h"
 #include <fairlead/sem.h>
 
-/* A try that acquires a permit sees what came before its release. */
-struct sem_try_data {
-	fl_sem permits;
-	int data, rc;
-};
-
-FL_STRESS_ACTOR(sem_try_data, releaser)
-{
-	s->data = 1;
-	fl_sem_release(&s->permits);
-}
-
-FL_STRESS_ACTOR(sem_try_data, tryer)
-{
-	s->rc = fl_sem_try_acquire(&s->permits);
-	if (s->rc == 0)
-		FL_STRESS_CHECK(s->data == 1);
-}
-
-FL_STRESS(sem_try_data, releaser, tryer)
-{
-	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "taken");
-	FL_ACCEPTABLE(s->rc == -EAGAIN && fl_sem_value(&s->permits) == 1, "too early");
-}
-
 /* sem_two_posts_one_wake (libc++ 47013): two releases wake two. */
 struct sem_post_storm {
 	fl_sem permits;
@@ -113,36 +88,6 @@ FL_STRESS(sem_stale_waiters, brief, patient, releaser)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/*
- * sem_destroy: the last use is the acquire; then the memory is freed, while the releaser may still
- * be leaving.
- */
-struct sem_free_after_acquire {
-	fl_sem *permits;
-};
-
-FL_STRESS_SETUP(sem_free_after_acquire)
-{
-	s->permits = make(sizeof *s->permits);
-}
-
-FL_STRESS_ACTOR(sem_free_after_acquire, releaser)
-{
-	fl_sem_release(s->permits);
-}
-
-FL_STRESS_ACTOR(sem_free_after_acquire, acquirer)
-{
-	OK(fl_sem_acquire(s->permits));
-	OK(fl_sem_destroy(s->permits));
-	free(s->permits);
-}
-
-FL_STRESS(sem_free_after_acquire, releaser, acquirer)
-{
-	FL_ACCEPTABLE(1, "freed");
-}
-
 /* A semaphore as a lock: each holder sees what the previous one wrote. */
 struct sem_as_lock {
 	fl_sem permits;
@@ -191,7 +136,7 @@ FL_STRESS(sem_wait_any, releaser, looker)
 
 /*
  * Three permits at once, which come singly and from two sides: all, with what came before each of
- * them.
+ * them. One may come from a handler, whose permit another release then hands over.
  */
 struct sem_several {
 	fl_sem permits;
@@ -200,8 +145,12 @@ struct sem_several {
 
 FL_STRESS_ACTOR(sem_several, left)
 {
+	const bool in_handler = fl_stress_choose(2);
 	s->data[0] = 1;
-	fl_sem_release(&s->permits);
+	if (in_handler)
+		fl_sem_release_in_handler(&s->permits);
+	else
+		fl_sem_release(&s->permits);
 }
 
 FL_STRESS_ACTOR(sem_several, right)

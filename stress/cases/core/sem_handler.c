@@ -7,39 +7,6 @@
 #include <fairlead/sem.h>
 
 /*
- * Another release hands over the permit of a handler that has yet to serve the queue: with what
- * came before both.
- */
-struct sem_handler_vs_release {
-	fl_sem permits;
-	int data[2];
-};
-
-FL_STRESS_ACTOR(sem_handler_vs_release, handler)
-{
-	s->data[0] = 1;
-	fl_sem_release_in_handler(&s->permits);
-}
-
-FL_STRESS_ACTOR(sem_handler_vs_release, releaser)
-{
-	s->data[1] = 1;
-	fl_sem_release(&s->permits);
-}
-
-FL_STRESS_ACTOR(sem_handler_vs_release, waiter)
-{
-	OK(fl_sem_acquire_n(&s->permits, 2));
-	FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
-}
-
-FL_STRESS(sem_handler_vs_release, handler, releaser, waiter)
-{
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
-	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "both taken");
-}
-
-/*
  * The limit includes permits that are to be handed over, and does not fail a release because of
  * them.
  */
@@ -73,31 +40,6 @@ FL_STRESS(sem_handler_bounded, handler, user, user)
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 1, "both had it");
 }
 
-/* Without a wait. */
-struct sem_handler_try {
-	fl_sem permits;
-	int data, rc;
-};
-
-FL_STRESS_ACTOR(sem_handler_try, handler)
-{
-	s->data = 1;
-	fl_sem_release_in_handler(&s->permits);
-}
-
-FL_STRESS_ACTOR(sem_handler_try, tryer)
-{
-	s->rc = fl_sem_try_acquire(&s->permits);
-	if (s->rc == 0)
-		FL_STRESS_CHECK(s->data == 1);
-}
-
-FL_STRESS(sem_handler_try, handler, tryer)
-{
-	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "taken");
-	FL_ACCEPTABLE(s->rc == -EAGAIN && fl_sem_value(&s->permits) == 1, "too early");
-}
-
 /* Two permits, and a waiter that gives up: no permit is lost on the way to it. */
 struct sem_handler_give_up {
 	fl_sem permits;
@@ -126,34 +68,4 @@ FL_STRESS(sem_handler_give_up, brief, patient, handler)
 	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "acquired");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && fl_sem_value(&s->permits) == 2, "timed out");
-}
-
-/*
- * The last use is the acquire; then the memory is freed, while the handler may still be on its way
- * to the queue.
- */
-struct sem_handler_free {
-	fl_sem *permits;
-};
-
-FL_STRESS_SETUP(sem_handler_free)
-{
-	s->permits = make(sizeof *s->permits);
-}
-
-FL_STRESS_ACTOR(sem_handler_free, handler)
-{
-	fl_sem_release_in_handler(s->permits);
-}
-
-FL_STRESS_ACTOR(sem_handler_free, waiter)
-{
-	OK(fl_sem_acquire(s->permits));
-	OK(fl_sem_destroy(s->permits));
-	free(s->permits);
-}
-
-FL_STRESS(sem_handler_free, handler, waiter)
-{
-	FL_ACCEPTABLE(1, "freed");
 }
