@@ -184,21 +184,6 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* A call that the model does not have: executing it would access the outside. */
-struct foreign_call__not_modelled {
-	long parent;
-};
-
-FL_STRESS_ACTOR(foreign_call__not_modelled, one)
-{
-	s->parent = syscall(SYS_getppid);
-}
-
-FL_STRESS(foreign_call__not_modelled, one)
-{
-	FL_ACCEPTABLE(1, "called");
-}
-
 /* An actor unlocks a POSIX mutex that the other one holds. */
 struct foreign_lock__misuse {
 	pthread_mutex_t mutex;

@@ -48,34 +48,6 @@ TEST(lock_inversion, one, two)
 }
 
 /*
- * Three philosophers that all take the left fork first. Fix: one takes the right one first.
- */
-#define dining_philosophers NAME(dining_philosophers, deadlock)
-struct dining_philosophers {
-	atomic_uint forks[3];
-};
-
-ACTOR(dining_philosophers, one)
-{
-	lock_both(&s->forks[0], &s->forks[1]);
-}
-
-ACTOR(dining_philosophers, two)
-{
-	lock_both(&s->forks[1], &s->forks[2]);
-}
-
-ACTOR(dining_philosophers, three)
-{
-	lock_both(&s->forks[BUG(2, 0)], &s->forks[BUG(0, 2)]);
-}
-
-TEST(dining_philosophers, one, two, three)
-{
-	FL_ACCEPTABLE(1, "all ate");
-}
-
-/*
  * A ticket lock that draws its tickets with a load and a store: two have one number, and a number
  * is skipped. Fix: one add.
  */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. A recursive mutex is free after as many unlocks as locks. */
+/*
+ * Expects a pass. A recursive mutex is free after as many unlocks as locks. An error-checking mutex
+ * answers EDEADLK and EPERM.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -45,5 +48,14 @@ int main(void)
 	pthread_mutex_unlock(&lock);
 	assert(tried() == 0);
 	assert(pthread_mutex_unlock(&lock) == EPERM);
+	pthread_mutex_destroy(&lock);
+
+	make(PTHREAD_MUTEX_ERRORCHECK);
+	assert(pthread_mutex_unlock(&lock) == EPERM);
+	assert(pthread_mutex_lock(&lock) == 0);
+	assert(pthread_mutex_lock(&lock) == EDEADLK);
+	assert(pthread_mutex_trylock(&lock) == EBUSY);
+	assert(pthread_mutex_unlock(&lock) == 0);
+	pthread_mutex_destroy(&lock);
 	return 0;
 }
