@@ -218,6 +218,12 @@ void *fl_test_foreign(void *(*function)(void *arg), void *arg)
 	return result;
 }
 
+int fl_test_by_value(const void *a, const void *b, void *unused)
+{
+	const int x = *(const int *)a, y = *(const int *)b;
+	return (x > y) - (x < y);
+}
+
 int fl_test_result(fl_future *f)
 {
 	int result = 0;

@@ -195,6 +195,9 @@ void fl_test_end(fl_thread *t);
 /* Runs the function on a thread of pthread_create(), and joins it: what it returned. */
 void *fl_test_foreign(void *(*function)(void *arg), void *arg);
 
+/* Compares two ints, for queues by priority. */
+int fl_test_by_value(const void *a, const void *b, void *unused);
+
 /* The result, an int, of a future that ends, or has ended, well. */
 int fl_test_result(fl_future *f);
 

@@ -3,13 +3,6 @@
 #include "core/queue/mpmc.h"
 #include "fl_seam.h"
 
-static fl_mpmc *ring_of(size_t item_size, size_t capacity)
-{
-	fl_mpmc *q = NULL;
-	FL_OK(fl_mpmc_create(&q, item_size, capacity));
-	return q;
-}
-
 FL_TEST(mpmc_create_refuses_what_cannot_be)
 {
 	char somewhere;
@@ -27,35 +20,6 @@ FL_TEST(mpmc_create_refuses_what_cannot_be)
 	assert_ptr_equal(q, untouched);
 }
 
-FL_TEST(mpmc_answers_full_empty_and_closed)
-{
-	FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), 2);
-	int item = 77;
-	FL_RC(fl_mpmc_try_get(q, &item), -EAGAIN);
-	assert_int_equal(item, 77);
-	FL_OK(fl_mpmc_try_put(q, &(int){1}));
-	FL_OK(fl_mpmc_try_put(q, &(int){2}));
-	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);
-	assert_int_equal(fl_mpmc_length(q), fl_mpmc_capacity(q));
-	FL_OK(fl_mpmc_try_get(q, &item));
-	assert_int_equal(item, 1);
-	FL_OK(fl_mpmc_try_put(q, &(int){3}));
-	assert_false(fl_mpmc_is_closed(q));
-	fl_mpmc_close(q);
-	fl_mpmc_close(q);
-	assert_true(fl_mpmc_is_closed(q));
-	FL_RC(fl_mpmc_try_put(q, &(int){4}), -EPIPE); /* closed counts before full */
-	FL_OK(fl_mpmc_try_get(q, &item));
-	assert_int_equal(item, 2);
-	FL_RC(fl_mpmc_try_put(q, &(int){4}), -EPIPE);
-	assert_int_equal(fl_mpmc_try_put_many(q, (const int[]){4, 5}, 2), 0);
-	FL_OK(fl_mpmc_try_get(q, &item));
-	assert_int_equal(item, 3);
-	FL_RC(fl_mpmc_try_get(q, &item), -EPIPE);
-	assert_int_equal(fl_mpmc_try_get_many(q, &item, 1), 0);
-	assert_int_equal(item, 3);
-}
-
 FL_TEST(mpmc_is_busy_while_another_stands_still)
 {
 	fl_mpmc *q = NULL;
@@ -71,6 +35,9 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	FL_RC(fl_mpmc_try_put(q, &(int){2}), -EBUSY);
 	fl__mpmc_drain(ring, claim.at, &item, sizeof item);
 	FL_OK(fl_mpmc_try_put(q, &(int){2}));
+	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);
+	fl_mpmc_close(q);
+	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EPIPE); /* closed counts before full */
 	fl_mpmc_free(q);
 }
 
@@ -143,12 +110,17 @@ FL_TEST(mpmc_typed_is_the_same)
 	FL_RC(numbers_try_put(q, 4), -EAGAIN);
 	assert_int_equal(numbers_length(q), 3);
 	assert_int_equal(numbers_capacity(q), 3);
-	FL_OK(fl_mpmc_try_get(numbers_untyped(q), got));
+	fl_mpmc *untyped = numbers_untyped(q);
+	assert_int_equal(fl_mpmc_capacity(untyped), 3);
+	assert_int_equal(fl_mpmc_length(untyped), 3);
+	FL_OK(fl_mpmc_try_get(untyped, got));
 	assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
 	assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
 	FL_RC(numbers_try_get(q, got), -EAGAIN);
 	numbers_close(q);
-	assert_true(numbers_is_closed(q));
+	assert_true(numbers_is_closed(q) && fl_mpmc_is_closed(untyped));
+	assert_int_equal(fl_mpmc_try_get_many(untyped, got, 1), 0);
+	assert_int_equal(fl_mpmc_try_put_many(untyped, two, 2), 0);
 	FL_RC(numbers_try_get(q, got), -EPIPE);
 	FL_RC(numbers_create(&q, 0), -EINVAL);
 	numbers_free(NULL);

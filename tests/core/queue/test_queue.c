@@ -49,7 +49,7 @@ FL_TEST(queue_index_wrap_2_32)
 	}
 }
 
-QUEUE_TEST_RINGS(queue_capacity_by_default)
+QUEUE_TEST(queue_capacity_by_default)
 {
 	FL_SCOPED(fl_queue) *by_default = NULL, *zero = NULL;
 	FL_OK(fl_queue_create(&by_default, 1, NULL));
@@ -110,31 +110,6 @@ QUEUE_TEST_RINGS_ON(queue_get_in_three_forms, 9, 0)
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -EPIPE);
 	FL_RC(fl_queue_get_until(q, &item, 0, NULL), -EPIPE);
 	assert_int_equal(item, 5);
-}
-
-QUEUE_TEST_RINGS_ON(queue_waits_until_the_deadline_and_not_less, 1, 0)
-{
-	int item = 77;
-	size_t count = 77;
-	int64_t deadline = fl_after(FL_MS(3));
-	FL_RC(fl_queue_get_until(q, &item, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	deadline = fl_after(FL_MS(3));
-	FL_RC(fl_queue_get_many_until(q, &item, 1, &count, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	assert_int_equal(count, 0);
-	PUTS(q, 1);
-	deadline = fl_after(FL_MS(3));
-	FL_RC(fl_queue_put_until(q, &(int){2}, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	deadline = fl_after(FL_MS(3));
-	FL_RC(fl_queue_put_many_until(q, &(int){2}, 1, &count, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	deadline = fl_after(FL_MS(3));
-	FL_RC(fl_queue_join_until(q, deadline, NULL), -ETIMEDOUT);
-	assert_true(fl_now() >= deadline);
-	assert_int_equal(item, 77);
-	assert_int_equal(fl_queue_length(q), 1);
 }
 
 QUEUE_TEST_RINGS_ON(queue_under_a_requested_token_does_what_can_be_done_at_once, 1, 0)

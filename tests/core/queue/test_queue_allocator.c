@@ -17,6 +17,7 @@ static const fl_queue_config kinds[] = {
     {.capacity = FL_UNBOUNDED, .one_consumer = true},
     {.capacity = FL_RENDEZVOUS},
     {.capacity = 8, .order = FL_LIFO},
+    {.capacity = FL_UNBOUNDED, .order = FL_LIFO},
     {.capacity = FL_UNBOUNDED, .order = FL_PRIORITY, .compare = compare_first},
     {.capacity = 8, .when_full = FL_OVERWRITE},
 };

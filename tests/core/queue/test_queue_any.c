@@ -88,45 +88,6 @@ QUEUE_TEST(queue_on_space_is_woken_by_each_way_to_get)
 	}
 }
 
-/* A put between an observer and a getter is the getter's, in whatever order they came. */
-static void run_beside_getter(bool observer_first)
-{
-	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
-	struct blocked look = {.op = op_observe, .q = q}, get = {.op = op_get, .q = q};
-	blocked_begin(observer_first ? &look : &get);
-	blocked_begin(observer_first ? &get : &look);
-	PUTS(q, 1);
-	FL_OK(blocked_end(&get)); /* or it would sleep beside an item */
-	assert_int_equal(get.items[0], 1);
-	PUTS(q, 2); /* in case the getter was faster than the observer */
-	FL_OK(blocked_end(&look));
-	GETS(q, 2);
-}
-
-QUEUE_TEST(queue_observer_strands_no_getter)
-{
-	run_beside_getter(true);
-	run_beside_getter(false);
-}
-
-static void run_beside_putter(bool observer_first)
-{
-	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
-	struct blocked look = {.op = op_observe_space, .q = q}, put = {.op = op_put, .q = q, .items = {2}};
-	blocked_begin(observer_first ? &look : &put);
-	blocked_begin(observer_first ? &put : &look);
-	GETS(q, 1);
-	FL_OK(blocked_end(&put));
-	GETS(q, 2);
-	FL_OK(blocked_end(&look));
-}
-
-QUEUE_TEST(queue_observer_strands_no_putter)
-{
-	run_beside_putter(true);
-	run_beside_putter(false);
-}
-
 /* All observers hear of one item, and all getters behind them still get theirs. */
 QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 {

@@ -39,24 +39,6 @@ static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
 	return q;
 }
 
-QUEUE_TEST_ON(queue_close_drains, 4, 3)
-{
-	assert_false(fl_queue_is_closed(q));
-	fl_queue_close(q);
-	assert_true(fl_queue_is_closed(q));
-	fl_queue_close(q); /* again: nothing */
-	assert_int_equal(fl_queue_length(q), 3);
-	FL_RC(fl_queue_put(q, &(int){9}), -EPIPE);
-	FL_RC(fl_queue_try_put(q, &(int){9}), -EPIPE);
-	GETS(q, 1);
-	GETS(q, 2);
-	GETS(q, 3);
-	FL_RC(fl_queue_get(q, &(int){0}), -EPIPE);
-	FL_RC(fl_queue_try_get(q, &(int){0}), -EPIPE);
-	assert_true(fl_queue_is_closed(q));
-	assert_int_equal(fl_queue_capacity(q), 4);
-}
-
 QUEUE_TEST_ON(queue_close_of_a_full_one_says_closed_and_not_full, 1, 1)
 {
 	fl_queue_close(q);
@@ -114,13 +96,6 @@ QUEUE_TEST(queue_close_now_after_close_drops_the_rest)
 	assert_int_equal(d.n, 4);
 }
 
-QUEUE_TEST_ON(queue_close_now_needs_no_callback, 5, 5)
-{
-	assert_int_equal(fl_queue_close_now(q), 5);
-	assert_int_equal(fl_queue_length(q), 0);
-	FL_OK(fl_queue_try_join(q));
-}
-
 QUEUE_TEST_ON(queue_close_now_counts_dropped_items_as_done, 5, 5)
 {
 	GETS(q, 1);
@@ -134,44 +109,6 @@ QUEUE_TEST_ON(queue_close_now_counts_dropped_items_as_done, 5, 5)
 	fl_queue_task_done(q);
 	FL_OK(blocked_end(&join));
 	FL_PANICS(fl_queue_task_done(q));
-}
-
-/* A drop callback that waits until it is released. */
-struct slow_drop {
-	fl_event begun, go;
-};
-
-static void drop_slowly(void *item, void *arg)
-{
-	struct slow_drop *s = arg;
-	fl_event_set(&s->begun);
-	FL_OK(fl_event_wait(&s->go));
-}
-
-static int close_now(void *q)
-{
-	return (int)fl_queue_close_now(q);
-}
-
-QUEUE_TEST(queue_join_waits_for_the_drop_callbacks)
-{
-	struct slow_drop s = {FL_EVENT_INIT, FL_EVENT_INIT};
-	FL_SCOPED(fl_queue) *q = NULL;
-	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.drop = drop_slowly, .drop_arg = &s}));
-	PUTS(q, 1);
-	fl_thread closer;
-	fl_test_go(&closer, close_now, q);
-	FL_OK(fl_event_wait(&s.begun));
-	assert_true(fl_queue_is_closed(q)); /* no lock is held during the callback */
-	assert_int_equal(fl_queue_length(q), 0);
-	FL_RC(fl_queue_try_join(q), -EBUSY);
-	FL_RC(fl_queue_join_until(q, 0, NULL), -ETIMEDOUT);
-	fl_event_set(&s.go);
-	FL_OK(fl_queue_join(q));
-	int dropped = 0;
-	fl_thread_set_error_handler(ignore_error);
-	FL_OK(fl_thread_join(&closer, &dropped));
-	assert_int_equal(dropped, 1);
 }
 
 QUEUE_TEST(queue_free_drops_what_is_left)

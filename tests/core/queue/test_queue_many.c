@@ -4,45 +4,6 @@
 
 #include "fl_blocked.h"
 
-QUEUE_TEST(queue_many_in_and_out_keeps_the_order)
-{
-	const size_t capacities[] = {1, 2, 3, 7, 8, 10};
-	FL_EACH (c, capacities) {
-		FL_SCOPED(fl_queue) *q = queue_with(capacities[c], 0);
-		int in = 0, out = 0, items[12];
-		for (int round = 0; round < 50; round++) {
-			size_t n = (size_t)(round * 7 + 3) % 12, space = capacities[c] - fl_queue_length(q);
-			for (size_t i = 0; i < n; i++)
-				items[i] = in + (int)i;
-			size_t put = fl_queue_try_put_many(q, items, n);
-			assert_int_equal(put, n < space ? n : space);
-			in += (int)put;
-			n = (size_t)(round * 5 + 1) % 12;
-			size_t length = fl_queue_length(q), got = fl_queue_try_get_many(q, items, n);
-			assert_int_equal(got, n < length ? n : length);
-			for (size_t i = 0; i < got; i++)
-				assert_int_equal(items[i], out++);
-			assert_int_equal(fl_queue_length(q), in - out);
-		}
-		assert_true(out > 20);
-	}
-}
-
-QUEUE_TEST_ON(queue_many_touches_no_more_than_it_says, 8, 3)
-{
-	int items[6] = {-1, -1, -1, -1, -1, -1};
-	assert_int_equal(fl_queue_try_get_many(q, items, 6), 3);
-	assert_int_equal(items[2], 3);
-	assert_int_equal(items[3], -1);
-	assert_int_equal(fl_queue_try_get_many(q, items, 6), 0);
-	assert_int_equal(items[0], 1);
-	assert_int_equal(fl_queue_put_many(q, (int[]){1, 2, 3, 4, 5}, 5), 5);
-	assert_int_equal(fl_queue_get_many(q, items, 2), 2);
-	assert_int_equal(items[1], 2);
-	assert_int_equal(items[2], 3);
-	assert_int_equal(fl_queue_length(q), 3);
-}
-
 QUEUE_TEST_ON(queue_many_of_nothing_does_nothing, 2, 1)
 {
 	size_t count = 77;
@@ -112,20 +73,6 @@ QUEUE_TEST_ON(queue_get_many_until_says_how_many_came_out, 8, 5)
 	assert_int_equal(items[0], 6);
 }
 
-QUEUE_TEST_ON(queue_put_many_blocks_until_all_are_in, 2, 0)
-{
-	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3, 4, 5}, .n = 5};
-	blocked_begin(&put);
-	for (int i = 1; i <= 3; i++) {
-		FL_WAIT_FOR(fl_queue_length(q) == 2 && seam_sleepers() == 1); /* it is full again */
-		GETS(q, i);
-	}
-	FL_OK(blocked_end(&put));
-	assert_int_equal(put.count, 5);
-	GETS(q, 4);
-	GETS(q, 5);
-}
-
 QUEUE_TEST_ON(queue_get_many_blocks_until_there_is_one, 4, 0)
 {
 	struct blocked get = {.op = op_get_many, .q = q, .n = 8};
@@ -181,25 +128,13 @@ QUEUE_TEST_ON(queue_get_many_of_a_cancelled_scope_is_none, 3, 0)
 	assert_int_equal(closed.count, 0);
 }
 
-/* One bulk operation makes work for several single ones: each of them goes on. */
+/* One bulk get makes space for several puts: each of them goes on. test_queue_wakes.c has the gets. */
 QUEUE_TEST_MANY(queue_many_wakes_a_waiter_for_each_item)
 {
 	enum { N = 4 };
-	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
-	struct blocked get[N], put[N];
-	int sum = 0, items[N] = {1, 2, 3, 4};
-	for (int i = 0; i < N; i++) {
-		get[i] = (struct blocked){.op = op_get, .q = q};
-		blocked_begin(&get[i]);
-	}
-	assert_int_equal(fl_queue_try_put_many(q, items, N), N);
-	for (int i = 0; i < N; i++) {
-		FL_OK(blocked_end(&get[i]));
-		sum += get[i].items[0];
-	}
-	assert_int_equal(sum, 1 + 2 + 3 + 4);
-
-	assert_int_equal(fl_queue_put_many(q, items, N), N);
+	FL_SCOPED(fl_queue) *q = queue_with(N, N);
+	struct blocked put[N];
+	int items[N];
 	for (int i = 0; i < N; i++) {
 		put[i] = (struct blocked){.op = op_put, .q = q, .items = {10 + i}};
 		blocked_begin(&put[i]);

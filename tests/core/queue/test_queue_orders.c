@@ -47,30 +47,6 @@ FL_TEST(queue_orders_refuse_a_config_without_sense)
 	assert_null(q);
 }
 
-FL_TEST(queue_orders_say_when_there_is_no_memory)
-{
-	for (fl_queue_order order = FL_LIFO; order <= FL_PRIORITY; order++) {
-		const fl_queue_config config = {.order = order, .compare = order == FL_PRIORITY ? by_tens : NULL};
-		const long before = seam_live_allocs();
-		fl_queue *q = NULL;
-		for (unsigned step = 0;; step++) {
-			seam_fail_allocs(step, 1);
-			const int rc = fl_queue_create(&q, 4, &config);
-			if (seam_heal() > 0) { /* there was no such step */
-				FL_OK(rc);
-				assert_int_equal(step, 2);
-				break;
-			}
-			FL_RC(rc, -ENOMEM);
-			assert_null(q);
-			assert_int_equal(seam_live_allocs(), before);
-		}
-		assert_int_equal(fl_queue_capacity(q), 1024);
-		fl_queue_free(q);
-		assert_int_equal(seam_live_allocs(), before);
-	}
-}
-
 FL_TEST(queue_lifo_gives_the_newest_first)
 {
 	FL_SCOPED(fl_queue) *q = make(FL_LIFO, 5);
@@ -198,38 +174,6 @@ FL_TEST(queue_priority_compares_as_often_as_a_heap)
 		assert_true(compared <= 2 * LEVELS);
 		compared = 0;
 	}
-}
-
-static void wait_and_wake(fl_queue_order order)
-{
-	FL_SCOPED(fl_queue) *q = make(order, 1);
-	struct blocked get = {.op = op_get, .q = q}, put = {.op = op_put, .q = q, .items = {2}};
-	blocked_begin(&get);
-	PUTS(q, 1);
-	FL_OK(blocked_end(&get));
-	assert_int_equal(get.items[0], 1);
-	PUTS(q, 3);
-	blocked_begin(&put);
-	GETS(q, 3);
-	FL_OK(blocked_end(&put));
-	GETS(q, 2);
-	FL_RC(fl_queue_try_join(q), -EBUSY);
-	struct blocked join;
-	blocked_on(q, op_join, &join);
-	for (int i = 0; i < 3; i++)
-		fl_queue_task_done(q);
-	FL_OK(blocked_end(&join));
-	FL_PANICS(fl_queue_task_done(q));
-	blocked_begin(&get);
-	fl_queue_close(q);
-	FL_RC(blocked_end(&get), -EPIPE);
-	FL_RC(fl_queue_put(q, &(int){4}), -EPIPE);
-}
-
-FL_TEST(queue_orders_wait_and_wake)
-{
-	wait_and_wake(FL_LIFO);
-	wait_and_wake(FL_PRIORITY);
 }
 
 FL_TEST(queue_orders_drain_in_order_after_close)

@@ -37,25 +37,6 @@ FL_TEST(queue_promises_together_choose_the_pair)
 	assert_int_equal(item, 2);
 }
 
-FL_TEST(queue_pair_refuses_what_has_no_room)
-{
-	fl_queue *q = NULL;
-	fl_queue_config config = {.one_producer = true, .one_consumer = true};
-	FL_RC(fl_queue_create(&q, 0, &config), -EINVAL);
-	config.capacity = (size_t)PTRDIFF_MAX + 1;
-	FL_RC(fl_queue_create(&q, 4, &config), -EOVERFLOW);
-	FL_RC(fl_queue_create(&q, 1, &config), -EOVERFLOW);
-	config.capacity = 10;
-	const long before = seam_live_allocs();
-	for (unsigned step = 0; step < 2; step++) {
-		seam_fail_allocs(step, 1);
-		FL_RC(fl_queue_create(&q, 8, &config), -ENOMEM);
-		FL_OK(seam_heal());
-		assert_int_equal(seam_live_allocs(), before);
-	}
-	assert_null(q);
-}
-
 FL_QUEUE_OF(int, ints)
 
 /*

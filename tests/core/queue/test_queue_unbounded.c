@@ -6,12 +6,6 @@
 #include "core/queue/queue.h"
 #include "fl_seam.h"
 
-static int by_value(const void *a, const void *b, void *arg)
-{
-	const int x = *(const int *)a, y = *(const int *)b;
-	return (x > y) - (x < y);
-}
-
 /* By their orders, and FIFO for one consumer. */
 enum { KINDS = 4 };
 
@@ -22,7 +16,7 @@ static fl_queue *unbounded(int order, size_t item_size, void (*drop)(void *item,
 	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
 	                                         .order = (fl_queue_order)(order % 3),
 	                                         .one_consumer = order == 3,
-	                                         .compare = order == FL_PRIORITY ? by_value : NULL,
+	                                         .compare = order == FL_PRIORITY ? fl_test_by_value : NULL,
 	                                         .drop = drop,
 	                                         .drop_arg = arg}));
 	return q;
@@ -78,29 +72,6 @@ FL_TEST(queue_unbounded_batches)
 		for (int i = 0; i < MANY; i++)
 			assert_int_equal(got[i], expected(order, MANY, i));
 		assert_int_equal(fl_queue_try_get_many(q, got, 3), 0);
-	}
-}
-
-FL_TEST(queue_unbounded_create_without_memory)
-{
-	for (int order = 0; order < KINDS; order++) {
-		const long before = seam_live_allocs();
-		for (unsigned step = 0;; step++) {
-			fl_queue *q = NULL;
-			seam_fail_allocs(step, 1);
-			const int rc =
-			    fl_queue_create(&q, 24,
-			                    &(fl_queue_config){.capacity = FL_UNBOUNDED,
-			                                       .order = (fl_queue_order)(order % 3),
-			                                       .one_consumer = order == 3,
-			                                       .compare = order == FL_PRIORITY ? by_value : NULL});
-			const bool healed = seam_heal() > 0;
-			FL_RC(rc, healed ? 0 : -ENOMEM);
-			fl_queue_free(q);
-			assert_int_equal(seam_live_allocs(), before);
-			if (healed)
-				break;
-		}
 	}
 }
 
@@ -188,67 +159,43 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 	}
 }
 
+/*
+ * A closed queue drains. The puts that it refuses are in no length and in no join, and ask for no
+ * memory, however often they are tried.
+ */
 FL_TEST(queue_unbounded_closed_drains)
 {
+	enum { MANY = 700, TRIES = 10 };
 	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
-		int item = 9;
-		for (int i = 0; i < 700; i++)
+		static const int items[3] = {7, 8, 9};
+		int item;
+		for (int i = 0; i < MANY; i++)
 			FL_OK(fl_queue_put(q, &i));
 		assert_false(fl_queue_is_closed(q));
 		fl_queue_close(q);
 		fl_queue_close(q);
 		assert_true(fl_queue_is_closed(q));
-		FL_RC(fl_queue_try_put(q, &item), -EPIPE);
-		assert_int_equal(fl_queue_try_put_many(q, &item, 1), 0);
-		for (int i = 0; i < 700; i++) {
-			FL_OK(fl_queue_get(q, &item));
-			assert_int_equal(item, expected(order, 700, i));
+		for (int left = MANY; left >= 0; left--) {
+			seam_fail_allocs(0, 1);
+			for (int i = 0; i < TRIES; i++) {
+				FL_RC(fl_queue_put(q, items), -EPIPE);
+				FL_RC(fl_queue_try_put(q, items), -EPIPE);
+				assert_int_equal(fl_queue_put_many(q, items, 3), 0);
+				assert_int_equal(fl_queue_try_put_many(q, items, 1), 0);
+			}
+			assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
+			assert_int_equal(fl_queue_length(q), left);
+			FL_RC(fl_queue_try_join(q), left > 0 ? -EBUSY : 0);
+			FL_RC(fl_queue_get(q, &item), left > 0 ? 0 : -EPIPE);
+			if (left == 0)
+				break;
+			assert_int_equal(item, expected(order, MANY, MANY - left));
 			fl_queue_task_done(q);
 		}
-		FL_RC(fl_queue_get(q, &item), -EPIPE);
 		FL_RC(fl_queue_try_get(q, &item), -EPIPE);
 		FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, NULL), -EPIPE);
 		FL_OK(fl_queue_join(q));
-	}
-}
-
-FL_TEST(queue_unbounded_length_after_close_has_no_refused_put)
-{
-	for (int order = 0; order < KINDS; order++) {
-		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
-		static const int items[3] = {7, 8, 9};
-		int item;
-		FL_OK(fl_queue_put(q, items));
-		fl_queue_close(q);
-		for (int i = 0; i < 10; i++) {
-			FL_RC(fl_queue_put(q, items), -EPIPE);
-			FL_RC(fl_queue_try_put(q, items), -EPIPE);
-			assert_int_equal(fl_queue_put_many(q, items, 3), 0);
-			assert_int_equal(fl_queue_length(q), 1);
-		}
-		FL_OK(fl_queue_get(q, &item));
-		assert_int_equal(fl_queue_length(q), 0);
-		FL_RC(fl_queue_try_put(q, items), -EPIPE);
-		assert_int_equal(fl_queue_length(q), 0);
-		FL_RC(fl_queue_try_join(q), -EBUSY);
-		fl_queue_task_done(q);
-		FL_OK(fl_queue_try_join(q));
-	}
-}
-
-/* A put to a closed queue takes no memory, however often it is tried. */
-FL_TEST(queue_unbounded_refused_puts_take_no_memory)
-{
-	for (int order = 0; order < KINDS; order++) {
-		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
-		int item = 7;
-		FL_OK(fl_queue_put(q, &item));
-		fl_queue_close(q);
-		seam_fail_allocs(0, 1);
-		for (int i = 0; i < 10000; i++)
-			FL_RC(fl_queue_put(q, &item), -EPIPE);
-		assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
 	}
 }
 

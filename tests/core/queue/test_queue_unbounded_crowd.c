@@ -3,12 +3,6 @@
 #include "fl_faults.h"
 #include <malloc.h>
 
-static int by_value(const void *a, const void *b, void *arg)
-{
-	const int x = *(const int *)a, y = *(const int *)b;
-	return (x > y) - (x < y);
-}
-
 /* By their orders, and FIFO for one consumer. */
 enum { KINDS = 4, SLACK = 40000 /* bytes: segments that a thread keeps, a spare, a small array */ };
 
@@ -19,7 +13,7 @@ static fl_queue *unbounded(int order)
 	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
 	                                         .order = (fl_queue_order)(order % 3),
 	                                         .one_consumer = order == 3,
-	                                         .compare = order == FL_PRIORITY ? by_value : NULL}));
+	                                         .compare = order == FL_PRIORITY ? fl_test_by_value : NULL}));
 	return q;
 }
 

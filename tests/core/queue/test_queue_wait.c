@@ -5,85 +5,34 @@
 #include "fl_blocked.h"
 #include "fl_child.h"
 
-QUEUE_TEST_ON(queue_put_blocks_until_there_is_space, 2, 2)
+/* In the plain form, and until a deadline far away. */
+QUEUE_TEST(queue_put_blocks_until_there_is_space)
 {
-	struct blocked put = {.op = op_put, .q = q, .items = {3}};
-	blocked_begin(&put);
-	assert_int_equal(fl_queue_length(q), 2);
-	GETS(q, 1);
-	FL_OK(blocked_end(&put));
-	assert_int_equal(fl_queue_length(q), 2);
-	GETS(q, 2);
-	GETS(q, 3);
-}
-
-QUEUE_TEST_ON(queue_get_blocks_until_there_is_an_item, 2, 0)
-{
-	struct blocked get;
-	blocked_on(q, op_get, &get);
-	PUTS(q, 5);
-	FL_OK(blocked_end(&get));
-	assert_int_equal(get.items[0], 5);
-	assert_int_equal(fl_queue_length(q), 0);
-}
-
-QUEUE_TEST_ON(queue_until_forms_block_and_go_on_as_well, 1, 0)
-{
-	struct blocked get = {.op = op_get_until, .q = q, .deadline = fl_after(FL_S(3600))};
-	blocked_begin(&get);
-	FL_OK(fl_queue_try_put(q, &(int){5}));
-	FL_OK(blocked_end(&get));
-	assert_int_equal(get.items[0], 5);
-	FL_OK(fl_queue_try_put(q, &(int){6}));
-	struct blocked put = {.op = op_put_until, .q = q, .items = {7}, .deadline = fl_after(FL_S(3600))};
-	blocked_begin(&put);
-	GETS(q, 6);
-	FL_OK(blocked_end(&put));
-	GETS(q, 7);
-}
-
-/* Each of several waiters gets one item each, and none sleeps on beside one. */
-QUEUE_TEST_MANY(queue_wakes_as_many_as_it_serves)
-{
-	enum { N = 5 };
-	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
-	struct blocked get[N];
-	int sum = 0;
-	for (int i = 0; i < N; i++) {
-		get[i] = (struct blocked){.op = op_get, .q = q};
-		blocked_begin(&get[i]);
+	for (int until = 0; until < 2; until++) {
+		FL_SCOPED(fl_queue) *q = queue_with(2, 2);
+		struct blocked put = {.op = until ? op_put_until : op_put, .q = q, .items = {3}};
+		put.deadline = fl_after(FL_S(3600));
+		blocked_begin(&put);
+		assert_int_equal(fl_queue_length(q), 2);
+		GETS(q, 1);
+		FL_OK(blocked_end(&put));
+		assert_int_equal(fl_queue_length(q), 2);
+		GETS(q, 2);
+		GETS(q, 3);
 	}
-	for (int i = 1; i <= 3; i++)
-		FL_OK(fl_queue_put(q, &i));
-	FL_WAIT_FOR(seam_sleepers() == N - 3 && fl_queue_length(q) == 0);
-	for (int i = 4; i <= N; i++)
-		FL_OK(fl_queue_put(q, &i));
-	for (int i = 0; i < N; i++) {
-		FL_OK(blocked_end(&get[i]));
-		sum += get[i].items[0];
-	}
-	assert_int_equal(sum, 1 + 2 + 3 + 4 + 5);
 }
 
-QUEUE_TEST_MANY(queue_try_forms_do_not_overtake_into_nothing)
+QUEUE_TEST(queue_get_blocks_until_there_is_an_item)
 {
-	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
-	struct blocked get;
-	blocked_on(q, op_get, &get);
-	int mine = 0;
-	PUTS(q, 5);
-	int rc = fl_queue_try_get(q, &mine); /* exactly one of the two has it */
-	if (rc == 0) {
-		assert_int_equal(mine, 5);
-		PUTS(q, 6);
-		FL_OK(blocked_end(&get));
-		assert_int_equal(get.items[0], 6);
-	} else {
-		FL_RC(rc, -EAGAIN);
+	for (int until = 0; until < 2; until++) {
+		FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+		struct blocked get = {.op = until ? op_get_until : op_get, .q = q, .deadline = fl_after(FL_S(3600))};
+		blocked_begin(&get);
+		PUTS(q, 5);
 		FL_OK(blocked_end(&get));
 		assert_int_equal(get.items[0], 5);
+		assert_int_equal(fl_queue_length(q), 0);
 	}
-	assert_int_equal(fl_queue_length(q), 0);
 }
 
 /*
@@ -125,48 +74,58 @@ static void check_untouched(const struct row *row, const struct blocked *b)
 	fl_queue_free(b->q); /* panics if a waiter is left */
 }
 
-QUEUE_TEST(queue_wait_ends_at_the_request_of_its_token)
+static void cancel_each(bool by_scope)
 {
 	for (int i = 0; i < ROWS; i++) {
-		if (!rows[i].has_deadline)
+		if (!by_scope && !rows[i].has_deadline)
 			continue;
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
 		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-		b.cancel = &stop;
+		if (by_scope)
+			b.scope = &stop;
+		else
+			b.cancel = &stop;
 		blocked_begin(&b);
 		fl_cancel_token_request(&stop);
 		FL_RC(blocked_end(&b), -ECANCELED);
 		check_untouched(&rows[i], &b);
 	}
+}
+
+QUEUE_TEST(queue_wait_ends_at_the_request_of_its_token)
+{
+	cancel_each(false);
 }
 
 QUEUE_TEST(queue_wait_ends_at_the_request_of_its_scope)
 {
-	for (int i = 0; i < ROWS; i++) {
-		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-		b.scope = &stop;
-		blocked_begin(&b);
-		fl_cancel_token_request(&stop);
-		FL_RC(blocked_end(&b), -ECANCELED);
-		check_untouched(&rows[i], &b);
-	}
+	cancel_each(true);
 }
 
-QUEUE_TEST(queue_wait_that_is_shielded_hears_no_request)
+static void time_out_each(fl_cancel_token *scope, fl_cancel_token *cancel)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (!rows[i].has_deadline)
 			continue;
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		b.scope = fl_test_requested;
-		b.cancel = FL_SHIELDED;
+		b.scope = scope;
+		b.cancel = cancel;
 		b.deadline = fl_after(FL_MS(2));
 		blocked_start(&b);
 		FL_RC(blocked_end(&b), -ETIMEDOUT);
 		assert_true(fl_now() >= b.deadline);
 		check_untouched(&rows[i], &b);
 	}
+}
+
+QUEUE_TEST(queue_wait_that_timed_out_took_nothing)
+{
+	time_out_each(NULL, NULL);
+}
+
+QUEUE_TEST(queue_wait_that_is_shielded_hears_no_request)
+{
+	time_out_each(fl_test_requested, FL_SHIELDED);
 }
 
 /*
@@ -195,20 +154,6 @@ QUEUE_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
 		assert_int_equal(b.items[0], 77);
 		assert_int_equal(fl_queue_length(b.q), row->full ? 0 : 1);
 		fl_queue_free(b.q);
-	}
-}
-
-QUEUE_TEST(queue_wait_that_timed_out_took_nothing)
-{
-	for (int i = 0; i < ROWS; i++) {
-		if (!rows[i].has_deadline)
-			continue;
-		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		b.deadline = fl_after(FL_MS(2));
-		blocked_start(&b);
-		FL_RC(blocked_end(&b), -ETIMEDOUT);
-		assert_true(fl_now() >= b.deadline);
-		check_untouched(&rows[i], &b);
 	}
 }
 
@@ -242,23 +187,6 @@ QUEUE_TEST(queue_close_now_ends_everything)
 		assert_int_equal(b.items[0], 77);
 		assert_int_equal(fl_queue_length(b.q), 0);
 		fl_queue_free(b.q);
-	}
-}
-
-QUEUE_TEST_MANY(queue_close_ends_all_waiters_of_both_sides)
-{
-	enum { N = 4 };
-	for (int full = 0; full <= 1; full++) {
-		fl_queue *q = queue_with(1, full);
-		struct blocked b[N];
-		for (int i = 0; i < N; i++) {
-			b[i] = (struct blocked){.op = full ? op_put : op_get, .q = q};
-			blocked_begin(&b[i]);
-		}
-		fl_queue_close(q);
-		for (int i = 0; i < N; i++)
-			FL_RC(blocked_end(&b[i]), -EPIPE);
-		fl_queue_free(q);
 	}
 }
 
@@ -355,33 +283,4 @@ QUEUE_TEST(queue_fork_forgets_waiters)
 	PUTS(q, 6);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.items[0], 6);
-}
-
-struct rally {
-	fl_queue *there, *back;
-	int rounds;
-};
-
-static int answer(void *arg)
-{
-	const struct rally *r = arg;
-	for (int i = 0, item; i < r->rounds; i++)
-		FL_CHECK(fl_queue_get(r->there, &item) == 0 && fl_queue_put(r->back, &item) == 0);
-	return 0;
-}
-
-/* Two threads that wait for each other at each step: one lost wake, and they hang. */
-QUEUE_TEST(queue_two_threads_wait_for_each_other)
-{
-	struct rally r = {queue_with(1, 0), queue_with(1, 0), (int)fl_test_scaled(20000)};
-	fl_thread other;
-	seam_start(&other, 1, answer, &r, 0);
-	for (int i = 0, item; i < r.rounds; i++) {
-		FL_OK(fl_queue_put(r.there, &i));
-		FL_OK(fl_queue_get(r.back, &item));
-		assert_int_equal(item, i);
-	}
-	seam_join(&other, 1);
-	fl_queue_free(r.there);
-	fl_queue_free(r.back);
 }

@@ -15,19 +15,13 @@
 
 enum { SLEEPERS = 6, KINDS = 6 };
 
-static int by_value(const void *a, const void *b, void *arg)
-{
-	const int x = *(const int *)a, y = *(const int *)b;
-	return (x > y) - (x < y);
-}
-
 /* A queue of each kind; the last two have no putters that wait. */
 static fl_queue *queue_of_kind(unsigned kind)
 {
 	const fl_queue_config kinds[KINDS] = {
 	    {.order = FL_FIFO, .capacity = SLEEPERS},
 	    {.order = FL_LIFO, .capacity = SLEEPERS},
-	    {.order = FL_PRIORITY, .capacity = SLEEPERS, .compare = by_value},
+	    {.order = FL_PRIORITY, .capacity = SLEEPERS, .compare = fl_test_by_value},
 	    {.order = FL_FIFO, .capacity = FL_RENDEZVOUS},
 	    {.order = FL_FIFO, .capacity = SLEEPERS, .when_full = FL_OVERWRITE},
 	    {.order = FL_FIFO, .capacity = FL_UNBOUNDED},

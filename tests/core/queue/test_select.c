@@ -37,15 +37,10 @@ static int end(struct selecting *s)
 	return s->which;
 }
 
-static int least_first(const void *a, const void *b, void *compare_arg)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 static const fl_queue_config kinds[] = {
     {.capacity = 1},
     {.capacity = 1, .order = FL_LIFO},
-    {.capacity = 1, .order = FL_PRIORITY, .compare = least_first},
+    {.capacity = 1, .order = FL_PRIORITY, .compare = fl_test_by_value},
     {.capacity = 1, .when_full = FL_OVERWRITE},
     {.capacity = FL_RENDEZVOUS},
 };
