@@ -13,6 +13,8 @@ FL_TEST(barrier_init_takes_1_to_int_max)
 	fl_barrier b, fixed = FL_BARRIER_INIT(3);
 	FL_RC(fl_barrier_init(&b, 0), -EINVAL);
 	FL_RC(fl_barrier_init(&b, (uint32_t)INT_MAX + 1), -EINVAL);
+	FL_RC(fl_barrier_init_with_action(&b, 0, NULL, NULL), -EINVAL);
+	FL_RC(fl_barrier_init_with_action(&b, (uint32_t)INT_MAX + 1, NULL, NULL), -EINVAL);
 	FL_OK(fl_barrier_init(&b, INT_MAX));
 	memset(&b, 0xff, sizeof b);
 	FL_OK(fl_barrier_init(&b, 3));
@@ -20,51 +22,6 @@ FL_TEST(barrier_init_takes_1_to_int_max)
 	assert_int_equal(fl_barrier_waiting(&b), 0);
 	assert_false(fl_barrier_is_broken(&b));
 	FL_OK(fl_barrier_destroy(&b));
-}
-
-FL_TEST(barrier_of_one_never_waits)
-{
-	fl_barrier b = FL_BARRIER_INIT(1);
-	FL_RC(fl_barrier_wait(&b), 0);
-	FL_RC(fl_barrier_try_wait(&b), 0);
-	FL_RC(fl_barrier_wait_until(&b, 0, NULL), 0);
-}
-
-FL_TEST(barrier_numbers_its_parties)
-{
-	enum { N = 4 };
-	fl_barrier b = FL_BARRIER_INIT(N);
-	fl_test_caller callers[N - 1];
-	for (int turn = 0; turn < 3; turn++) {
-		for (unsigned i = 0; i < N - 1; i++) {
-			assert_int_equal(fl_barrier_waiting(&b), i);
-			FL_RC(fl_barrier_try_wait(&b), -EAGAIN);
-			arrive(&callers[i], &b, FL_FOREVER, NULL);
-		}
-		FL_RC(fl_barrier_destroy(&b), -EBUSY);
-		if (turn % 2)
-			FL_RC(fl_barrier_try_wait(&b), N - 1);
-		else
-			FL_RC(fl_barrier_wait(&b), N - 1);
-		assert_int_equal(fl_barrier_waiting(&b), 0);
-		for (int i = 0; i < N - 1; i++)
-			FL_RC(fl_test_call_end(&callers[i]), i);
-		FL_OK(fl_barrier_destroy(&b));
-	}
-}
-
-FL_TEST(barrier_breaks_when_a_waiter_times_out)
-{
-	fl_barrier b = FL_BARRIER_INIT(3);
-	fl_test_caller other;
-	arrive(&other, &b, FL_FOREVER, NULL);
-	FL_RC(fl_barrier_wait_until(&b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_test_call_end(&other), -EPIPE);
-	assert_true(fl_barrier_is_broken(&b));
-	assert_int_equal(fl_barrier_waiting(&b), 0);
-	FL_RC(fl_barrier_wait(&b), -EPIPE);
-	FL_RC(fl_barrier_try_wait(&b), -EPIPE);
-	FL_RC(fl_barrier_wait_until(&b, FL_FOREVER, NULL), -EPIPE);
 }
 
 FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
@@ -122,72 +79,6 @@ FL_TEST(barrier_reset_makes_it_whole)
 	FL_RC(fl_test_call_end(&c), 0);
 }
 
-/* A wait that is complete stays complete, even if the barrier breaks before its parties run. */
-FL_TEST(barrier_complete_wait_stays_complete)
-{
-	enum { N = 4 };
-	fl_barrier b = FL_BARRIER_INIT(N);
-	fl_test_caller callers[N - 1];
-	for (int i = 0; i < N - 1; i++)
-		arrive(&callers[i], &b, FL_FOREVER, NULL);
-	FL_RC(fl_barrier_wait(&b), N - 1);
-	fl_barrier_abort(&b);
-	for (int i = 0; i < N - 1; i++)
-		FL_RC(fl_test_call_end(&callers[i]), i);
-}
-
-/*
- * Its deadline has passed, and before it can report that the last party lets it through: it has
- * passed. The waiter is held in between, at the wait queue of its token, whose bucket this thread
- * locks.
- */
-static bool has_given_up(const void *key)
-{
-	bool result = false;
-	struct fl__wait wait;
-	struct fl__lot lot;
-	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-	struct fl__node mine = FL__NODE(&wait);
-	fl__lot_open(&lot, key);
-	fl__lot_add(&lot, &mine);
-	if (mine.next != &mine)
-		result = fl__load_acquire(&mine.next->wait->decision) == FL__GAVE_UP;
-	fl__lot_remove(&lot, &mine);
-	fl__lot_close(&lot);
-	return result;
-}
-
-static struct fl__bucket *bucket_of(const void *key)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	fl__lot_close(&lot);
-	return lot.bucket;
-}
-
-FL_TEST(barrier_timeout_of_one_that_was_let_through)
-{
-	FL_FAULTS();
-	fl_test_clock_ours();
-	fl_barrier b = FL_BARRIER_INIT(2);
-	fl_cancel_token tokens[8];
-	memset(tokens, 0, sizeof tokens);
-	fl_cancel_token *token = tokens;
-	while (bucket_of(token) == bucket_of(&b))
-		token++;
-	fl_test_caller c;
-	struct fl__lot held;
-	fl_test_call_queued(&c, fl_test_arrive, &b, token, fl_after(FL_S(1000)), token);
-	fl__lot_open(&held, token);
-	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
-	FL_WAIT_FOR(fl_test_nudge(&b) == 1 && has_given_up(&b));
-	int mine = fl_barrier_wait(&b);
-	fl__lot_close(&held);
-	FL_RC(fl_test_call_end(&c), 0);
-	assert_int_equal(mine, 1);
-	assert_false(fl_barrier_is_broken(&b));
-}
-
 FL_TEST(barrier_of_none_panics_in_each_form)
 {
 	static fl_barrier b;
@@ -237,41 +128,44 @@ static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, 
 	a->holds = false; /* the next time */
 }
 
-FL_TEST(barrier_action_runs_once_before_any_party_passes)
+/* The parties get the numbers of their arrivals, and none passes before the action has run, if any. */
+FL_TEST(barrier_numbers_its_parties)
 {
-	enum { N = 3 };
-	acting a;
-	FL_RC(fl_barrier_init_with_action(&a.barrier, 0, act, &a), -EINVAL);
-	FL_RC(fl_barrier_init_with_action(&a.barrier, (uint32_t)INT_MAX + 1, act, &a), -EINVAL);
-	acting_init(&a, N);
-	fl_test_caller callers[N - 1];
-	for (int turn = 1; turn <= 4; turn++) {
-		for (int i = 0; i < N - 1; i++) {
-			arrive(&callers[i], &a.barrier, FL_FOREVER, NULL);
-			assert_int_equal(a.calls, turn - 1);
+	enum { N = 4 };
+	for (int acts = 0; acts < 2; acts++) {
+		acting a = {.calls = 0};
+		fl_test_caller callers[N - 1];
+		FL_OK(fl_barrier_init_with_action(&a.barrier, N, acts ? act : NULL, &a));
+		for (int turn = 1; turn <= 4; turn++) {
+			for (unsigned i = 0; i < N - 1; i++) {
+				assert_int_equal(fl_barrier_waiting(&a.barrier), i);
+				FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
+				arrive(&callers[i], &a.barrier, FL_FOREVER, NULL);
+			}
+			FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+			assert_int_equal(a.calls, acts * (turn - 1));
+			FL_RC(turn % 2 ? fl_barrier_try_wait(&a.barrier) : fl_barrier_wait(&a.barrier), N - 1);
+			assert_int_equal(a.calls, acts * turn);
+			assert_int_equal(a.waiting, acts * (N - 1)); /* all other parties were there */
+			assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
+			for (int i = 0; i < N - 1; i++)
+				FL_RC(fl_test_call_end(&callers[i]), i);
+			FL_OK(fl_barrier_destroy(&a.barrier));
 		}
-		if (turn % 2)
-			FL_RC(fl_barrier_try_wait(&a.barrier), N - 1);
-		else
-			FL_RC(fl_barrier_wait(&a.barrier), N - 1);
-		assert_int_equal(a.calls, turn);
-		assert_int_equal(a.waiting, N - 1); /* all other parties were there */
-		for (int i = 0; i < N - 1; i++)
-			FL_RC(fl_test_call_end(&callers[i]), i);
-		assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
-		FL_OK(fl_barrier_destroy(&a.barrier));
 	}
 }
 
-FL_TEST(barrier_action_of_one_party)
+FL_TEST(barrier_of_one_never_waits)
 {
-	acting a;
-	acting_init(&a, 1);
-	FL_RC(fl_barrier_wait(&a.barrier), 0);
-	FL_RC(fl_barrier_try_wait(&a.barrier), 0);
-	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), 0);
-	assert_int_equal(a.calls, 3);
-	assert_int_equal(a.waiting, 0);
+	for (int acts = 0; acts < 2; acts++) {
+		acting a = {.calls = 0};
+		FL_OK(fl_barrier_init_with_action(&a.barrier, 1, acts ? act : NULL, &a));
+		FL_RC(fl_barrier_wait(&a.barrier), 0);
+		FL_RC(fl_barrier_try_wait(&a.barrier), 0);
+		FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), 0);
+		assert_int_equal(a.calls, acts * 3);
+		assert_int_equal(a.waiting, 0);
+	}
 }
 
 FL_TEST(barrier_without_an_action_may_be_made_so)

@@ -132,38 +132,6 @@ FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 	FL_RC(fl_test_call_end(&late), -ETIMEDOUT);
 }
 
-/*
- * Unlocking and beginning to wait are one step: a signal right after the unlock, before the wait
- * has continued, finds the waiter. The signal is given in the futex_wake of that unlock, which
- * wakes a thread that waits for the mutex.
- */
-static fl_cond *signalled_at_unlock;
-
-static int signal_at_unlock(const uint32_t *word, int n)
-{
-	fl_cond *c = signalled_at_unlock;
-	signalled_at_unlock = NULL;
-	if (c)
-		fl_cond_signal(c);
-	return fl_test_real_sys.futex_wake(word, n);
-}
-
-FL_TEST(cond_wait_unlocks_and_begins_in_one_step)
-{
-	FL_FAULTS();
-	fl__sys.futex_wake = signal_at_unlock;
-	board b = {.mutex = FL_MUTEX_INIT};
-	fl_test_caller c;
-	fl_mutex_lock(&b.mutex);
-	fl_test_begin_wait(&c, fl_test_lock, &b.mutex);
-	FL_WAIT_FOR(fl_test_asleep(&b.mutex) == 1);
-	signalled_at_unlock = &b.cond;
-	/* A lost signal: -ETIMEDOUT. */
-	FL_OK(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_S(20)), NULL));
-	fl_mutex_unlock(&b.mutex);
-	FL_OK(fl_test_call_end(&c));
-}
-
 FL_TEST(cond_destroy_of_a_busy_one)
 {
 	board b = {.mutex = FL_MUTEX_INIT};

@@ -91,35 +91,6 @@ FL_TEST(cond_spinner_times_out_in_the_queue)
 	assert_int_equal(stage.cond.word_, 0);
 }
 
-static int wait_on(void *cond, int64_t deadline, fl_cancel_token *cancel)
-{
-	FL_LOCKED(&stage.mutex);
-	return fl_cond_wait_until(cond, &stage.mutex, deadline, cancel);
-}
-
-/*
- * A waiter that comes while another one spins is enqueued behind it: the signal is for the spinning
- * one.
- */
-static fl_test_caller second;
-
-static void let_another_come(fl_cond *c)
-{
-	fl_test_begin_wait(&second, wait_on, c);
-	fl_cond_signal(c);
-}
-
-FL_TEST(cond_spinner_comes_before_the_queue)
-{
-	FL_FAULTS();
-	FL_OK(meet(let_another_come, fl_after(FL_S(20))));
-	assert_int_equal(stage.cond.word_, WAITERS);
-	assert_int_equal(fl_test_queued(&stage.cond), 1);
-	fl_cond_signal(&stage.cond);
-	FL_OK(fl_test_call_end(&second));
-	assert_int_equal(stage.cond.word_, 0);
-}
-
 /*
  * A forked child finds a spinning waiter of its parent in the word, in memory that may be anything
  * by then: it is left alone.

@@ -102,41 +102,6 @@ FL_TEST(once_while_another_runs_it)
 	assert_int_equal(j.calls, 1);
 }
 
-FL_TEST(once_wakes_all_that_wait)
-{
-	enum { N = 5 };
-	job j = {.once = FL_ONCE_INIT};
-	fl_test_caller runner, callers[N];
-	begin(&j, &runner);
-	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
-	fl_event_set(&j.go);
-	FL_OK(fl_test_call_end(&runner));
-	fl_test_calls_end(callers, N);
-	assert_int_equal(j.calls, 1);
-}
-
-/* After a failure one of the waiters runs it again, and the others wait for that run. */
-FL_TEST(once_failure_makes_another_run_it)
-{
-	enum { N = 4, FAILURES = 3 };
-	job j = {.once = FL_ONCE_INIT, .failures = FAILURES, .error = -EIO};
-	fl_test_caller runner, callers[N];
-	begin(&j, &runner);
-	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
-	fl_event_set(&j.go);
-	int failed = fl_test_call_end(&runner) == -EIO;
-	for (int i = 0; i < N; i++) {
-		int rc = fl_test_call_end(&callers[i]);
-		assert_true(rc == 0 || rc == -EIO);
-		failed += rc == -EIO;
-	}
-	assert_int_equal(failed, FAILURES);
-	assert_int_equal(j.calls, FAILURES + 1);
-	assert_true(fl_once_is_done(&j.once));
-}
-
 static int ends_its_thread(void *arg)
 {
 	job *j = arg;

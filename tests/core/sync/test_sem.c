@@ -124,21 +124,6 @@ FL_TEST(sem_serves_in_order)
 	}
 }
 
-FL_TEST(sem_release_n_serves_the_queue_first)
-{
-	enum { N = 4 };
-	fl_sem s = FL_SEM_INIT(0);
-	fl_test_caller callers[N];
-	fl_test_begin_waits(callers, N, fl_test_acquire, &s);
-	fl_sem_release_n(&s, 3);
-	fl_test_calls_end(callers, 3);
-	assert_int_equal(fl_test_queued(&s), 1);
-	assert_int_equal(fl_sem_value(&s), 0);
-	fl_sem_release_n(&s, 3);
-	FL_OK(fl_test_call_end(&callers[3]));
-	assert_int_equal(fl_sem_value(&s), 2);
-}
-
 FL_TEST(sem_bounded_panics_above_its_bound)
 {
 	static fl_sem two = FL_SEM_BOUNDED_INIT(2);
@@ -227,11 +212,6 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	FL_OK(fl_test_call_end(&small));
 	FL_OK(fl_test_call_end(&smaller));
 	assert_int_equal(s.word_, 0);
-
-	fl_sem_release_n(&s, 2);
-	fl_test_call_queued(&big, acquire_three, &s, &s, fl_after(FL_MS(2)), NULL);
-	FL_RC(fl_test_call_end(&big), -ETIMEDOUT);
-	assert_int_equal(s.word_, 2);
 }
 
 static int look(void *s, int64_t deadline, fl_cancel_token *cancel)

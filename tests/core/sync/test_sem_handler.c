@@ -86,33 +86,6 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 	assert_int_equal(fl_sem_value(&s), 2);
 }
 
-/*
- * Two holders release their permits, one of them in a handler, before the queue is served: not too
- * many, whether or not the waiter has taken its own by then.
- */
-static int release(void *s)
-{
-	fl_sem_release(s);
-	return 0;
-}
-
-FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
-{
-	fl_sem s;
-	fl_test_caller c;
-	fl_thread t;
-	struct fl__lot lot;
-	FL_OK(fl_sem_init_bounded(&s, 0, 2));
-	fl_test_begin_wait(&c, fl_test_acquire, &s);
-	fl__lot_open(&lot, &s);
-	fl_sem_release_in_handler(&s);
-	fl_test_go(&t, release, &s);
-	fl__lot_close(&lot);
-	fl_test_end(&t);
-	FL_OK(fl_test_call_end(&c));
-	assert_int_equal(fl_sem_value(&s), 1);
-}
-
 /* The handler's own thread holds the bucket: by its own queue, or by the neighbour's. */
 static void interrupt_a_holder(const void *key)
 {

@@ -82,20 +82,6 @@ static void release_and_overtake(uint32_t n)
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
 }
 
-FL_TEST(sem_waiter_that_is_overtaken_is_woken_again)
-{
-	FL_FAULTS();
-	begin();
-	fl_test_caller c;
-	queue_up(&c, acquire);
-	for (int i = 0; i < 3; i++)
-		release_and_overtake(1);
-	fl_sem_release(&s);
-	FL_OK(fl_test_call_end(&c));
-	assert_int_equal(s.word_, 0);
-	FL_OK(fl_sem_destroy(&s));
-}
-
 FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
 {
 	FL_FAULTS();
@@ -129,23 +115,6 @@ FL_TEST(sem_waiter_is_patient_until_it_was_woken)
 	FL_OK(fl_test_call_end(&first));
 	ticks += FL_S(1);
 	release_and_overtake(1);
-	fl_sem_release(&s);
-	FL_OK(fl_test_call_end(&second));
-	assert_int_equal(s.word_, 0);
-}
-
-FL_TEST(sem_waiter_that_is_overtaken_gives_up)
-{
-	FL_FAULTS();
-	begin();
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_test_caller first, second;
-	fl_test_call_queued(&first, acquire, &s, &s, FL_FOREVER, &stop);
-	queue_up(&second, acquire);
-	release_and_overtake(2);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_test_call_end(&first), -ECANCELED);
-	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&second));
 	assert_int_equal(s.word_, 0);

@@ -50,13 +50,18 @@ static void tree_init(tree *t)
 	fl_cancel_token_init(&t->c, &t->right, FL_FOREVER);
 }
 
-static void tree_destroy(tree *t)
+static void tree_destroy_children(tree *t)
 {
 	fl_cancel_token_destroy(&t->a);
 	fl_cancel_token_destroy(&t->b);
 	fl_cancel_token_destroy(&t->c);
 	fl_cancel_token_destroy(&t->left);
 	fl_cancel_token_destroy(&t->right);
+}
+
+static void tree_destroy(tree *t)
+{
+	tree_destroy_children(t);
 	fl_cancel_token_destroy(&t->root);
 }
 
@@ -96,22 +101,18 @@ FL_TEST(cancel_reaches_descendants_alone)
 
 FL_TEST(cancel_child_of_a_requested_one_is_requested)
 {
-	fl_cancel_token parent, child, grandchild;
-	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
+	FL_SCOPED(fl_cancel_token) parent = FL_CANCEL_TOKEN_INIT, child, grandchild;
 	fl_cancel_token_request(&parent);
 	fl_cancel_token_init(&child, &parent, FL_FOREVER);
 	fl_cancel_token_init(&grandchild, &child, FL_FOREVER);
 	assert_true(fl_cancel_token_is_requested(&child));
 	assert_true(fl_cancel_token_is_requested(&grandchild));
 	FL_RC(fl_sleep_until(FL_FOREVER, &grandchild), -ECANCELED);
-	fl_cancel_token_destroy(&grandchild);
-	fl_cancel_token_destroy(&child);
-	fl_cancel_token_destroy(&parent);
 }
 
 FL_TEST(cancel_deadline_is_the_least_of_the_ancestors)
 {
-	fl_cancel_token root, early, late, none;
+	FL_SCOPED(fl_cancel_token) root, early, late, none;
 	fl_cancel_token_init(&root, FL_SHIELDED, FL_S(3000000000));
 	fl_cancel_token_init(&early, &root, FL_S(2000000000));
 	fl_cancel_token_init(&late, &early, FL_S(4000000000));
@@ -121,10 +122,6 @@ FL_TEST(cancel_deadline_is_the_least_of_the_ancestors)
 	assert_true(fl_cancel_token_deadline(&late) == FL_S(2000000000));
 	assert_true(fl_cancel_token_deadline(&none) == FL_S(2000000000));
 	assert_false(fl_cancel_token_is_requested(&none));
-	fl_cancel_token_destroy(&none);
-	fl_cancel_token_destroy(&late);
-	fl_cancel_token_destroy(&early);
-	fl_cancel_token_destroy(&root);
 }
 
 FL_TEST(cancel_deadline_that_has_passed_is_a_request)
@@ -151,14 +148,12 @@ FL_TEST(cancel_deadline_that_has_passed_is_a_request)
 
 FL_TEST(cancel_deadline_of_forever_is_none)
 {
-	fl_cancel_token c, almost;
+	FL_SCOPED(fl_cancel_token) c, almost;
 	fl_cancel_token_init(&c, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_init(&almost, FL_SHIELDED, FL_FOREVER - 1);
 	assert_true(fl_cancel_token_deadline(&c) == FL_FOREVER);
 	assert_true(fl_cancel_token_deadline(&almost) == FL_FOREVER - 1);
 	assert_false(fl_cancel_token_is_requested(&c) || fl_cancel_token_is_requested(&almost));
-	fl_cancel_token_destroy(&c);
-	fl_cancel_token_destroy(&almost);
 }
 
 FL_TEST(cancel_scope_is_what_null_means)
@@ -243,7 +238,7 @@ FL_TEST(cancel_scope_is_the_contexts_own)
 
 FL_TEST(cancel_parent_by_default_is_the_scope)
 {
-	fl_cancel_token scope, child, apart;
+	FL_SCOPED(fl_cancel_token) scope, child, apart;
 	fl_cancel_token_init(&scope, NULL, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&scope);
@@ -253,21 +248,15 @@ FL_TEST(cancel_parent_by_default_is_the_scope)
 	fl_cancel_token_request(&scope);
 	assert_true(fl_cancel_token_is_requested(&child));
 	assert_false(fl_cancel_token_is_requested(&apart));
-	fl_cancel_token_destroy(&apart);
-	fl_cancel_token_destroy(&child);
-	fl_cancel_token_destroy(&scope);
 }
 
 FL_TEST(cancel_destroy_with_a_child_panics)
 {
-	fl_cancel_token parent, child;
-	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
+	FL_SCOPED(fl_cancel_token) parent = FL_CANCEL_TOKEN_INIT, child;
 	fl_cancel_token_init(&child, &parent, FL_FOREVER);
 	FL_PANICS_OF("fl_cancel_token_destroy", &parent, fl_cancel_token_destroy(&parent));
 	fl_cancel_token_request(&parent); /* as it was before */
 	assert_true(fl_cancel_token_is_requested(&child));
-	fl_cancel_token_destroy(&child);
-	fl_cancel_token_destroy(&parent);
 }
 
 /* Children leave in any order, and the others stay reachable. */
@@ -327,39 +316,6 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	tree_destroy(&t);
 }
 
-/* A context that sees the request sees what was written before it. */
-typedef struct note {
-	fl_cancel_token stop;
-	int reason;
-} note;
-
-static int read_reason(void *arg)
-{
-	note *n = arg;
-	FL_WAIT_FOR(fl_cancel_token_is_requested(&n->stop));
-	return n->reason == 42 ? 0 : 1;
-}
-
-static int read_reason_after_wait(void *arg)
-{
-	note *n = arg;
-	FL_RC(fl_sleep_until(FL_FOREVER, &n->stop), -ECANCELED);
-	return n->reason == 42 ? 0 : 1;
-}
-
-FL_TEST(cancel_publishes_what_was_written_before)
-{
-	note n = {FL_CANCEL_TOKEN_INIT, 0};
-	fl_thread looker, sleeper;
-	fl_test_go(&looker, read_reason, &n);
-	fl_test_go(&sleeper, read_reason_after_wait, &n);
-	FL_WAIT_FOR(fl_test_queued(&n.stop) == 1);
-	n.reason = 42;
-	fl_cancel_token_request(&n.stop);
-	fl_test_end(&looker);
-	fl_test_end(&sleeper);
-}
-
 /* Own tokens: a request is delivered by a call. */
 typedef struct owner {
 	struct fl__own_token own;
@@ -381,9 +337,8 @@ static void owner_init(owner *o, fl_cancel_token *parent)
 
 FL_TEST(cancel_own_token_is_told_once)
 {
-	fl_cancel_token root;
+	FL_SCOPED(fl_cancel_token) root = FL_CANCEL_TOKEN_INIT;
 	owner a, b, alone;
-	fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
 	owner_init(&a, &root);
 	owner_init(&b, &a.own.token);
 	owner_init(&alone, FL_SHIELDED);
@@ -405,21 +360,18 @@ FL_TEST(cancel_own_token_is_told_once)
 	fl_cancel_token_request(&a.own.token);
 	assert_int_equal(a.kicks, 0);
 	fl_cancel_token_destroy(&a.own.token);
-	fl_cancel_token_destroy(&root);
 }
 
 FL_TEST(cancel_own_token_that_was_disowned)
 {
-	fl_cancel_token root;
+	FL_SCOPED(fl_cancel_token) root = FL_CANCEL_TOKEN_INIT;
 	owner a;
-	fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
 	owner_init(&a, &root);
 	fl__cancel_disown(&a.own);
 	fl_cancel_token_request(&root);
 	assert_true(fl_cancel_token_is_requested(&a.own.token));
 	assert_int_equal(a.kicks, 0);
 	fl_cancel_token_destroy(&a.own.token);
-	fl_cancel_token_destroy(&root);
 }
 
 /* The waiters in its queue are still woken. */
@@ -446,11 +398,7 @@ FL_TEST(cancel_children_without_the_parent)
 	assert_string_equal(requested_in(&t), "lrABC");
 	fl_cancel_token_request(&t.root);
 	assert_string_equal(requested_in(&t), "RlrABC");
-	fl_cancel_token_destroy(&t.a);
-	fl_cancel_token_destroy(&t.b);
-	fl_cancel_token_destroy(&t.c);
-	fl_cancel_token_destroy(&t.left);
-	fl_cancel_token_destroy(&t.right);
+	tree_destroy_children(&t);
 	assert_true(fl__cancel_take_back(&t.root));
 	assert_false(fl_cancel_token_is_requested(&t.root));
 	fl_cancel_token_init(&t.left, &t.root, FL_FOREVER);

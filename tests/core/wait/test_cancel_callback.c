@@ -12,7 +12,7 @@ static void count_up(void *arg)
 
 FL_TEST(cancel_callback_runs_once)
 {
-	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_cancel_token) c = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_callback cb;
 	uint32_t runs = 0;
 	assert_true(fl_cancel_token_on_request(&c, &cb, count_up, &runs));
@@ -23,7 +23,6 @@ FL_TEST(cancel_callback_runs_once)
 	assert_int_equal(runs, 1);
 	assert_false(fl_cancel_callback_remove(&cb));
 	assert_false(fl_cancel_callback_remove(&cb));
-	fl_cancel_token_destroy(&c);
 }
 
 FL_TEST(cancel_callback_removed_never_runs)
@@ -78,7 +77,7 @@ FL_TEST(cancel_callback_is_not_run_by_a_deadline)
 
 FL_TEST(cancel_callback_under_a_scope_or_none)
 {
-	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_cancel_token) c = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_callback cb, never = FL_CANCEL_CALLBACK_INIT;
 	uint32_t runs = 0;
 	assert_true(fl_cancel_callback_remove(&never));
@@ -91,7 +90,6 @@ FL_TEST(cancel_callback_under_a_scope_or_none)
 	fl_cancel_token_request(&c);
 	assert_int_equal(runs, 1);
 	assert_true(fl_cancel_callback_remove(&never));
-	fl_cancel_token_destroy(&c);
 }
 
 FL_TEST(cancel_callback_runs_for_ancestors)
@@ -129,7 +127,7 @@ FL_TEST(cancel_destroy_with_a_callback_panics)
 
 FL_TEST(cancel_callback_scoped)
 {
-	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_cancel_token) c = FL_CANCEL_TOKEN_INIT;
 	uint32_t runs = 0;
 	{
 		FL_SCOPED(fl_cancel_callback) cb = FL_CANCEL_CALLBACK_INIT;
@@ -137,7 +135,6 @@ FL_TEST(cancel_callback_scoped)
 	}
 	fl_cancel_token_request(&c);
 	assert_int_equal(runs, 0);
-	fl_cancel_token_destroy(&c);
 }
 
 /*

@@ -196,23 +196,6 @@ FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 	things_end(&t);
 }
 
-static int observe(void *s, int64_t deadline, fl_cancel_token *cancel)
-{
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(s));
-}
-
-FL_TEST(wait_any_observer_takes_no_permit)
-{
-	fl_sem s = FL_SEM_INIT(0);
-	fl_test_caller first, last;
-	fl_test_begin_wait(&first, observe, &s);
-	fl_test_begin_wait(&last, observe, &s);
-	fl_sem_release(&s);
-	FL_RC(fl_test_call_end(&first), 0);
-	FL_RC(fl_test_call_end(&last), 0);
-	assert_int_equal(fl_sem_value(&s), 1);
-}
-
 /* Tokens among the objects. */
 FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
 {
