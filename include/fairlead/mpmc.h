@@ -183,18 +183,12 @@ FL_END_DECLS
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \
+	FL__TYPED_MAKE(fl_mpmc_unbounded, name, create, (name * *_q, const fl_mpmc_unbounded_config *_config),         \
+	               fl_mpmc_unbounded_create(&_made, sizeof(type), _config))                                        \
 	FL__TYPED_MANY(fl_mpmc_unbounded, type, name)                                                                  \
 	FL__TYPED_DO(fl_mpmc_unbounded, name, close)                                                                   \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, bool, is_closed)                                                        \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, size_t, length)                                                         \
-	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_mpmc_unbounded_config *_config)               \
-	{                                                                                                              \
-		fl_mpmc_unbounded *_made = NULL;                                                                       \
-		int _rc = fl_mpmc_unbounded_create(&_made, sizeof(type), _config);                                     \
-		if (_rc == 0)                                                                                          \
-			*_q = (name *)_made;                                                                           \
-		return _rc;                                                                                            \
-	}                                                                                                              \
 	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
 	{                                                                                                              \
 		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \

@@ -7,24 +7,18 @@
 
 /* Private: put, get, put_many and get_many, with `prefix`, by the functions with a deadline. */
 #define FL__QUEUE_FORMS(base, prefix, deadline, cancel)                                                                \
-	FL_INLINE int base##_##prefix##put(base *_q, const void *_item)                                                \
+	FL__QUEUE_OP_FORMS(base, prefix, put, const void, deadline, cancel)                                            \
+	FL__QUEUE_OP_FORMS(base, prefix, get, void, deadline, cancel)
+
+#define FL__QUEUE_OP_FORMS(base, prefix, op, item, deadline, cancel)                                                   \
+	FL_INLINE int base##_##prefix##op(base *_q, item *_item)                                                       \
 	{                                                                                                              \
-		return base##_put_until(_q, _item, deadline, cancel);                                                  \
+		return base##_##op##_until(_q, _item, deadline, cancel);                                               \
 	}                                                                                                              \
-	FL_INLINE int base##_##prefix##get(base *_q, void *_item)                                                      \
-	{                                                                                                              \
-		return base##_get_until(_q, _item, deadline, cancel);                                                  \
-	}                                                                                                              \
-	FL_INLINE size_t base##_##prefix##put_many(base *_q, const void *_items, size_t _n)                            \
+	FL_INLINE size_t base##_##prefix##op##_many(base *_q, item *_items, size_t _n)                                 \
 	{                                                                                                              \
 		size_t _count;                                                                                         \
-		FL_IGNORE(base##_put_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */     \
-		return _count;                                                                                         \
-	}                                                                                                              \
-	FL_INLINE size_t base##_##prefix##get_many(base *_q, void *_items, size_t _n)                                  \
-	{                                                                                                              \
-		size_t _count;                                                                                         \
-		FL_IGNORE(base##_get_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */     \
+		FL_IGNORE(base##_##op##_many_until(_q, _items, _n, &_count, deadline, cancel)); /* the count tells */  \
 		return _count;                                                                                         \
 	}
 
@@ -73,15 +67,16 @@
 		base##_free((base *)*_q);                                                                              \
 	}
 
-#define FL__TYPED_MANY(base, type, name)                                                                               \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, type const *_items, size_t _n)                 \
+/* A function of many items. `op`: of the untyped queue, without `_many`. */
+#define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
+	FL__TYPED_FN FL_MUST_CHECK size_t name##_##op##_many(name *_q, item *_items, size_t _n)                        \
 	{                                                                                                              \
-		return base##_try_put_many((base *)_q, _items, _n);                                                    \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                       \
-	{                                                                                                              \
-		return base##_try_get_many((base *)_q, _items, _n);                                                    \
+		return base##_##op##_many((base *)_q, _items, _n);                                                     \
 	}
+
+#define FL__TYPED_MANY(base, type, name)                                                                               \
+	FL__TYPED_MANY_OP(base, name, try_put, type const)                                                             \
+	FL__TYPED_MANY_OP(base, name, try_get, type)
 
 /*
  * The rest is for queues that wait. A call of one item first calls `fast`_put() or `fast`_get(),
@@ -89,60 +84,32 @@
  */
 #define FL__TYPED_WAITING(base, type, name, fast)                                                                      \
 	FL__TYPED_MANY(base, type, name)                                                                               \
-	FL__TYPED_WAITING_PUT(base, type, name, fast)                                                                  \
-	FL__TYPED_WAITING_GET(base, type, name, fast)                                                                  \
+	FL__TYPED_WAITING_OP(base, type, name, put, fast, type _item, &_item, type const)                              \
+	FL__TYPED_WAITING_OP(base, type, name, get, fast, type *_item, _item, type)                                    \
 	FL__TYPED_WAITING_STATE(base, name)
 
-#define FL__TYPED_WAITING_PUT(base, type, name, fast)                                                                  \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put(name *_q, type _item)                                                \
+/* All forms of `op`, with the declaration and the address of one item, and the type of many. */
+#define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
+	FL__TYPED_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                              \
 	{                                                                                                              \
-		return fast##_put((base *)_q, &_item, sizeof(type)) ? 0 : base##_put((base *)_q, &_item);              \
+		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_##op((base *)_q, address);          \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_##op(name *_q, declaration)                                          \
 	{                                                                                                              \
-		return fast##_put((base *)_q, &_item, sizeof(type)) ? 0 : base##_try_put((base *)_q, &_item);          \
+		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_try_##op((base *)_q, address);      \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                       \
-	                                                fl_cancel_token *_cancel)                                      \
+	FL__TYPED_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, int64_t _deadline,                   \
+	                                                   fl_cancel_token *_cancel)                                   \
 	{                                                                                                              \
-		return fast##_put((base *)_q, &_item, sizeof(type))                                                    \
+		return fast##_##op((base *)_q, address, sizeof(type))                                                  \
 		           ? 0                                                                                         \
-		           : base##_put_until((base *)_q, &_item, _deadline, _cancel);                                 \
+		           : base##_##op##_until((base *)_q, address, _deadline, _cancel);                             \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_put_many(name *_q, type const *_items, size_t _n)                     \
+	FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
+	FL__TYPED_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,     \
+	                                                        int64_t _deadline, fl_cancel_token *_cancel)           \
 	{                                                                                                              \
-		return base##_put_many((base *)_q, _items, _n);                                                        \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
-	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
-	{                                                                                                              \
-		return base##_put_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                      \
-	}
-
-#define FL__TYPED_WAITING_GET(base, type, name, fast)                                                                  \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get(name *_q, type *_item)                                               \
-	{                                                                                                              \
-		return fast##_get((base *)_q, _item, sizeof(type)) ? 0 : base##_get((base *)_q, _item);                \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
-	{                                                                                                              \
-		return fast##_get((base *)_q, _item, sizeof(type)) ? 0 : base##_try_get((base *)_q, _item);            \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                      \
-	                                                fl_cancel_token *_cancel)                                      \
-	{                                                                                                              \
-		return fast##_get((base *)_q, _item, sizeof(type))                                                     \
-		           ? 0                                                                                         \
-		           : base##_get_until((base *)_q, _item, _deadline, _cancel);                                  \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_get_many(name *_q, type *_items, size_t _n)                           \
-	{                                                                                                              \
-		return base##_get_many((base *)_q, _items, _n);                                                        \
-	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
-	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
-	{                                                                                                              \
-		return base##_get_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                      \
+		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
 	}
 
 #define FL__TYPED_WAITING_STATE(base, name)                                                                            \
