@@ -60,9 +60,7 @@ static struct ran ran(pid_t pid)
 {
 	struct ran r = {proc_status(pid, "voluntary_ctxt_switches") + proc_status(pid, "nonvoluntary_ctxt_switches"),
 	                0};
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
-	FILE *f = fopen(path, "r");
+	FILE *f = proc_open(pid, "schedstat");
 	if (f && fscanf(f, "%lu", &r.on_cpu) != 1)
 		r.on_cpu = 0;
 	if (f)
@@ -72,9 +70,8 @@ static struct ran ran(pid_t pid)
 
 static bool sleeps(pid_t pid)
 {
-	char path[64], state = '?';
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	FILE *f = fopen(path, "r");
+	char state = '?';
+	FILE *f = proc_open(pid, "stat");
 	if (f && fscanf(f, "%*d %*s %c", &state) != 1)
 		state = '?';
 	if (f)

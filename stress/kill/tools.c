@@ -37,6 +37,13 @@ void fail(const char *what, ...)
 	_exit(1);
 }
 
+FILE *proc_open(int pid, const char *file)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+	return fopen(path, "r");
+}
+
 unsigned proc_entries(int pid, const char *what)
 {
 	char path[64];
@@ -52,10 +59,9 @@ unsigned proc_entries(int pid, const char *what)
 
 unsigned long proc_status(int pid, const char *name)
 {
-	char path[64], line[512];
+	char line[512];
 	unsigned long value = 0;
-	snprintf(path, sizeof path, "/proc/%d/status", pid);
-	FILE *f = fopen(path, "r");
+	FILE *f = proc_open(pid, "status");
 	while (f && fgets(line, sizeof line, f))
 		if (strncmp(line, name, strlen(name)) == 0)
 			value = strtoul(line + strlen(name) + 1, NULL, 10);

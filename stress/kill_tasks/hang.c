@@ -10,11 +10,10 @@ static bool over;
 
 static void print_process(int pid)
 {
-	char path[64], line[128];
+	char line[128];
 	static const char *const files[] = {"status", "wchan"};
 	for (unsigned i = 0; i < 2; i++) {
-		snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
-		FILE *f = fopen(path, "r");
+		FILE *f = proc_open(pid, files[i]);
 		while (f && fgets(line, sizeof line, f))
 			if (i == 1 || strncmp(line, "State:", 6) == 0)
 				printf("      %s%s", line, i == 1 ? "\n" : "");

@@ -5,15 +5,26 @@
 #include <malloc.h>
 #include <time.h>
 
-/* Private memory of a process, of which the C library keeps some: the allowed growth. */
-enum { OWN_MORE = 4 << 10 }; /* KiB */
+static const char *const names[RESOURCES] = {
+    "descriptors",
+    "descriptors of the fork server",
+    "children",
+    "children of the fork server, zombies too",
+    "threads",
+    "mappings of shared memory",
+    "mappings of shared memory of the fork server",
+    "shared memory, KiB",
+    "memory of its own, KiB",
+    "memory of the fork server's own, KiB",
+};
+enum { ZOMBIES = 3, OWN = 8 }; /* from OWN on, the C library keeps some */
+enum { OWN_MORE = 4 << 10 };   /* the allowed growth, KiB */
 
 static unsigned lines_with(int pid, const char *file, const char *what)
 {
-	char path[64], line[512];
+	char line[512];
 	unsigned n = 0;
-	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-	FILE *f = fopen(path, "r");
+	FILE *f = proc_open(pid, file);
 	while (f && fgets(line, sizeof line, f))
 		n += strstr(line, what) != NULL;
 	if (f)
@@ -24,24 +35,11 @@ static unsigned lines_with(int pid, const char *file, const char *what)
 static struct left look(void)
 {
 	const int self = getpid(), fork_server = fl__fork_server_pid();
-	return (struct left){.fds = proc_entries(self, "fd"),
-	                     .fork_server_fds = proc_entries(fork_server, "fd"),
-	                     .children = proc_children(self),
-	                     .fork_server_children = proc_children(fork_server),
-	                     .threads = proc_entries(self, "task"),
-	                     .mappings = lines_with(self, "maps", "/memfd:"),
-	                     .fork_server_mappings = lines_with(fork_server, "maps", "/memfd:"),
-	                     .shared = proc_status(self, "RssShmem"),
-	                     .own = proc_status(self, "RssAnon"),
-	                     .fork_server_own = proc_status(fork_server, "RssAnon")};
-}
-
-static bool is_same(const struct left *a, const struct left *b)
-{
-	return a->fds == b->fds && a->fork_server_fds == b->fork_server_fds && a->children == b->children &&
-	       a->fork_server_children == b->fork_server_children && a->threads == b->threads &&
-	       a->mappings == b->mappings && a->fork_server_mappings == b->fork_server_mappings &&
-	       a->shared == b->shared;
+	return (struct left){{proc_entries(self, "fd"), proc_entries(fork_server, "fd"), proc_children(self),
+	                      proc_children(fork_server), proc_entries(self, "task"),
+	                      lines_with(self, "maps", "/memfd:"), lines_with(fork_server, "maps", "/memfd:"),
+	                      proc_status(self, "RssShmem"), proc_status(self, "RssAnon"),
+	                      proc_status(fork_server, "RssAnon")}};
 }
 
 /*
@@ -57,34 +55,19 @@ struct left left_now(void)
 		before = now;
 		pause_for(FL_MS(50));
 		now = look();
-	} while ((now.fork_server_children > 0 || !is_same(&before, &now)) && time_now() < until);
+	} while ((now.amounts[ZOMBIES] > 0 || memcmp(before.amounts, now.amounts, OWN * sizeof now.amounts[0]) != 0) &&
+	         time_now() < until);
 	return now;
 }
 
-static bool same(const char *what, unsigned long before, unsigned long after)
+bool left_report(const struct left *before, const struct left *after)
 {
-	printf("  %-44s %8lu before, %8lu after%s\n", what, before, after, after == before ? "" : "  LEAKED");
-	return after == before;
-}
-
-static bool about(const char *what, unsigned long before, unsigned long after)
-{
-	const bool good = after <= before + OWN_MORE;
-	printf("  %-44s %8lu before, %8lu after%s\n", what, before, after, good ? "" : "  LEAKED");
-	return good;
-}
-
-bool left_report(const struct left *b, const struct left *a)
-{
-	bool good = same("descriptors", b->fds, a->fds);
-	good &= same("descriptors of the fork server", b->fork_server_fds, a->fork_server_fds);
-	good &= same("children", b->children, a->children);
-	good &= same("children of the fork server, zombies too", b->fork_server_children, a->fork_server_children);
-	good &= same("threads", b->threads, a->threads);
-	good &= same("mappings of shared memory", b->mappings, a->mappings);
-	good &= same("mappings of shared memory of the fork server", b->fork_server_mappings, a->fork_server_mappings);
-	good &= same("shared memory, KiB", b->shared, a->shared);
-	good &= about("memory of its own, KiB", b->own, a->own);
-	good &= about("memory of the fork server's own, KiB", b->fork_server_own, a->fork_server_own);
-	return good;
+	bool all_good = true;
+	for (int i = 0; i < RESOURCES; i++) {
+		const unsigned long b = before->amounts[i], a = after->amounts[i];
+		const bool good = i < OWN ? a == b : a <= b + OWN_MORE;
+		printf("  %-44s %8lu before, %8lu after%s\n", names[i], b, a, good ? "" : "  LEAKED");
+		all_good &= good;
+	}
+	return all_good;
 }

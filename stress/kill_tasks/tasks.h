@@ -153,9 +153,9 @@ extern uint64_t settled; /* tasks that have ended */
 extern uint64_t in_maps, in_nested;
 
 /* left.c */
+enum { RESOURCES = 10 };
 struct left {
-	unsigned fds, fork_server_fds, mappings, fork_server_mappings, threads, children, fork_server_children;
-	unsigned long shared, own, fork_server_own; /* KiB */
+	unsigned long amounts[RESOURCES];
 };
 struct left left_now(void);
 bool left_report(const struct left *before, const struct left *after);
