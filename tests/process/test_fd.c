@@ -29,6 +29,13 @@ static void close_ends(ends e)
 	FL_OK(close(e.far));
 }
 
+static void ends_end(const ends *e)
+{
+	close_ends(*e);
+}
+
+#define ENDS(e) __attribute__((cleanup(ends_end))) ends e = open_ends()
+
 static void ring(int fd)
 {
 	FL_CHECK(write(fd, "x", 1) == 1);
@@ -72,12 +79,11 @@ static int play(void *arg)
 
 static int play_in_loop(void *unused)
 {
-	ends e = open_ends();
+	ENDS(e);
 	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
 	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
 	FL_OK(fl_test_join(f[0]));
 	FL_OK(fl_test_join(f[1]));
-	close_ends(e);
 	return 0;
 }
 
@@ -93,7 +99,7 @@ FL_TEST(fd_wait_is_by_the_loop)
 /* What holds for every context. */
 static int wait_in_every_way(void *unused)
 {
-	ends e = open_ends();
+	ENDS(e);
 	char byte;
 	FL_RC(fl_fd_wait(e.near, 0), -EINVAL);
 	FL_RC(fl_fd_wait_until(e.near, 1u << 5, 0, NULL), -EINVAL);
@@ -120,7 +126,6 @@ static int wait_in_every_way(void *unused)
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	FL_CHECK(file >= 0 && fl_fd_wait(file, FL_FD_IN) == 0);
 	FL_OK(close(file));
-	close_ends(e);
 	return 0;
 }
 
@@ -143,14 +148,13 @@ static int wait_in(void *fd)
 
 FL_TEST_WITH(fd_wait_by_several_fibers, fl_test_body_in_loop, void)
 {
-	ends e = open_ends();
+	ENDS(e);
 	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near),
 	                 fl_test_start(wait_in, &e.near)};
 	fl_test_look();
 	ring(e.far);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_join(f[i]));
-	close_ends(e);
 }
 
 /* Ended from outside: by its own token, from another thread, while it waits. */
@@ -162,7 +166,7 @@ static int cancel_it(void *fiber)
 
 FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
 {
-	ends e = open_ends();
+	ENDS(e);
 	fl_thread t;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
@@ -174,7 +178,6 @@ FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
 	ring(e.far);
 	fl_fiber_cancel(f);
 	FL_RC(fl_test_join(f), -ECANCELED); /* the loop had not reported it yet */
-	close_ends(e);
 }
 
 /* The poller cannot take another one: it is waited for all the same. */
@@ -185,13 +188,12 @@ static int refuse_control(int poller, int op, int fd, uint32_t events, void *own
 
 static int wait_without_room(void *unused)
 {
-	ends e = open_ends();
+	ENDS(e);
 	fl__poller_sys.control = refuse_control;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	ring(e.far);
 	FL_OK(fl_test_join(f));
-	close_ends(e);
 	return 0;
 }
 

@@ -23,59 +23,51 @@ FL_TASK(process_ends, struct ending, void)
 
 FL_TASK(process_waits_for_a_signal, void, void)
 {
-	for (;;)
-		(void)pause();
-	return 0;
-}
-
-FL_TASK(process_waits_for_byte, void, void)
-{
-	char c;
-	return read(fl_process_fd(0), &c, 1) == 1 ? 0 : -EPIPE;
+	fl_test_rest();
 }
 
 static fl_process *start_waiting(fl_process_method method, bool daemon)
 {
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){.task = &process_waits_for_a_signal, .method = method, .daemon = daemon}));
-	return p;
+	return process_started(
+	    &(fl_process_config){.task = &process_waits_for_a_signal, .method = method, .daemon = daemon});
+}
+
+static void ends_with(const fl_process_config *config, int code, int signal)
+{
+	const fl_process_status got = process_run(config);
+	if (got.code != code || got.signal != signal)
+		fail_msg("code %d, signal %d; expected %d, %d", got.code, got.signal, code, signal);
 }
 
 FL_TEST(process_exit_codes)
 {
 	PROCESS_EACH_METHOD (m) {
-		const struct {
+		static const struct {
 			struct ending ending;
-			fl_process_status status;
-		} rows[] = {{{0, 0, 0}, {0, 0}},
-		            {{5, 0, 0}, {1, 0}},
-		            {{-EIO, 0, 0}, {1, 0}},
-		            {{0, 3, 0}, {3, 0}},
-		            {{0, 0x1ff, 0}, {255, 0}},
-		            {{0, 0, SIGKILL}, {-1, SIGKILL}},
-		            {{0, 0, SIGTERM}, {-1, SIGTERM}},
-		            {{0, 0, SIGPIPE}, {-1, SIGPIPE}}};
-		FL_EACH (i, rows) {
-			const fl_process_status got = process_run(&(fl_process_config){
-			    .task = &process_ends, .arg = &rows[i].ending, .method = m, .err = FL_PROCESS_NULL});
-			assert_int_equal(got.code, rows[i].status.code);
-			assert_int_equal(got.signal, rows[i].status.signal);
-		}
+			int code, signal;
+		} rows[] = {{{0, 0, 0}, 0, 0},
+		            {{5, 0, 0}, 1, 0},
+		            {{-EIO, 0, 0}, 1, 0},
+		            {{0, 3, 0}, 3, 0},
+		            {{0, 0x1ff, 0}, 255, 0},
+		            {{0, 0, SIGKILL}, -1, SIGKILL},
+		            {{0, 0, SIGTERM}, -1, SIGTERM},
+		            {{0, 0, SIGPIPE}, -1, SIGPIPE}};
+		FL_EACH (i, rows)
+			ends_with(
+			    &(fl_process_config){
+				.task = &process_ends, .arg = &rows[i].ending, .method = m, .err = FL_PROCESS_NULL},
+			    rows[i].code, rows[i].signal);
 	}
 }
 
 FL_TEST(process_program_exit_codes)
 {
 	const char *const seven[] = {"sh", "-c", "exit 7", NULL}, *const killed[] = {"sh", "-c", "kill -9 $$", NULL};
-	fl_process_status got = process_run(&(fl_process_config){.program = "sh", .argv = seven});
-	assert_int_equal(got.code, 7);
-	assert_int_equal(got.signal, 0);
-	got = process_run(&(fl_process_config){.program = "/bin/sh", .argv = killed, .daemon = true});
-	assert_int_equal(got.code, -1);
-	assert_int_equal(got.signal, SIGKILL);
-	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
-	assert_int_equal(process_run(&(fl_process_config){.program = "false"}).code, 1);
+	ends_with(&(fl_process_config){.program = "sh", .argv = seven}, 7, 0);
+	ends_with(&(fl_process_config){.program = "/bin/sh", .argv = killed, .daemon = true}, -1, SIGKILL);
+	ends_with(&(fl_process_config){.program = "true"}, 0, 0);
+	ends_with(&(fl_process_config){.program = "false"}, 1, 0);
 }
 
 FL_TEST(process_terminate_kill_signal)
@@ -125,16 +117,15 @@ FL_TEST(process_names_and_pids)
 {
 	PROCESS_EACH_METHOD (m) {
 		const struct ending ending = {0, 0, 0};
-		FL_SCOPED(fl_process) *p = NULL, *q = NULL, *r = NULL;
 		char longer[100];
 		memset(longer, 'x', sizeof longer);
 		longer[99] = '\0';
 		fl_process_config config = {.task = &process_ends, .arg = &ending, .method = m, .name = "a name"};
-		FL_OK(fl_process_start(&p, &config));
+		FL_SCOPED(fl_process) *p = process_started(&config);
 		config.name = NULL;
-		FL_OK(fl_process_start(&q, &config));
+		FL_SCOPED(fl_process) *q = process_started(&config);
 		config.name = longer;
-		FL_OK(fl_process_start(&r, &config));
+		FL_SCOPED(fl_process) *r = process_started(&config);
 		assert_string_equal(fl_process_name(p), "a name");
 		assert_memory_equal(fl_process_name(q), "process-", 8);
 		assert_int_equal(strlen(fl_process_name(r)), FL_PROCESS_NAME_MAX);
@@ -199,7 +190,7 @@ FL_TASK(process_looks_around, struct finds, int)
 	FL_CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	FL_CHECK((getppid() == arg->parent) == !arg->fork_server);
 	FL_CHECK(getenv("FAIRLEAD_PROCESS") == NULL);
-	FL_CHECK(process_fds() == 5); /* three streams, two handed over */
+	FL_CHECK(fl_test_fds() == 5); /* three streams, two handed over */
 	char text[8] = {0};
 	FL_CHECK(read(fl_process_fd(0), text, sizeof text) == 5 && memcmp(text, "hello", 5) == 0);
 	FL_CHECK(write(fl_process_fd(1), "there", 5) == 5);
@@ -209,6 +200,31 @@ FL_TASK(process_looks_around, struct finds, int)
 
 static void nothing(int signal)
 {
+}
+
+/* This thread blocks SIGUSR2, has a handler of SIGUSR1, and ignores another signal. */
+struct signals_before {
+	int ignored;
+	sigset_t blocked;
+	struct sigaction of_ignored, of_usr1;
+};
+
+static void signals_begin(struct signals_before *s, int ignored)
+{
+	sigset_t set;
+	s->ignored = ignored;
+	FL_OK(sigaction(ignored, &(struct sigaction){.sa_handler = SIG_IGN}, &s->of_ignored));
+	FL_OK(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, &s->of_usr1));
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &set, &s->blocked));
+}
+
+static void signals_end(const struct signals_before *s)
+{
+	FL_OK(pthread_sigmask(SIG_SETMASK, &s->blocked, NULL));
+	FL_OK(sigaction(s->ignored, &s->of_ignored, NULL));
+	FL_OK(sigaction(SIGUSR1, &s->of_usr1, NULL));
 }
 
 /* What /proc says of the signals of a program that this process starts. */
@@ -232,18 +248,11 @@ static uint64_t bit_of(int signal)
 /* As after posix_spawn(). */
 FL_TEST(process_program_has_the_callers_signals)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, handle = {.sa_handler = nothing}, alarm_before, usr_before;
-	sigset_t set, before;
+	struct signals_before before;
 	uint64_t blocked, ignored;
-	sigaction(SIGALRM, &ignore, &alarm_before);
-	sigaction(SIGUSR1, &handle, &usr_before);
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	pthread_sigmask(SIG_SETMASK, &set, &before);
+	signals_begin(&before, SIGALRM);
 	program_signals(&blocked, &ignored);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	sigaction(SIGALRM, &alarm_before, NULL);
-	sigaction(SIGUSR1, &usr_before, NULL);
+	signals_end(&before);
 	assert_int_equal(blocked, bit_of(SIGUSR2));
 	assert_int_equal(ignored & (bit_of(SIGALRM) | bit_of(SIGUSR1)), bit_of(SIGALRM));
 	program_signals(&blocked, &ignored);
@@ -257,12 +266,10 @@ FL_TEST(process_program_of_a_program_with_fl_signals)
 	static const int term[] = {SIGTERM};
 	const char *const argv[] = {"sleep", "60", NULL};
 	FL_SCOPED(fl_signals) *s = NULL;
-	fl_process_status status;
 	FL_OK(fl_signals_create(&s, term, 1));
-	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
+	fl_process *p = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
 	FL_OK(fl_process_terminate(p));
-	FL_OK(fl_process_join(p, &status));
-	assert_int_equal(status.signal, SIGTERM);
+	assert_int_equal(process_end(p).signal, SIGTERM);
 }
 
 FL_TASK(process_ends_its_thread, int, void)
@@ -277,19 +284,18 @@ FL_TASK(process_ends_its_thread, int, void)
 /* A process without threads would exit with 0, and with threads it would live on. */
 FL_TEST(process_task_that_ends_its_thread_fails)
 {
-	for (int i = 0; i < 2 * (FL_PROCESS_EXEC + 1); i++) {
-		const int is_cancelled = i % 2;
-		int err = fl_test_scratch();
-		char said[300];
-		if (!process_can((fl_process_method)(i / 2)))
-			continue;
-		const fl_process_status got = process_run(&(fl_process_config){.task = &process_ends_its_thread,
-		                                                               .arg = &is_cancelled,
-		                                                               .method = (fl_process_method)(i / 2),
-		                                                               .err = FL_PROCESS_FD(err)});
-		fl_test_take(err, said, sizeof said);
-		assert_int_equal(got.code, 1);
-		assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
+	PROCESS_EACH_METHOD (m) {
+		for (int is_cancelled = 0; is_cancelled < 2; is_cancelled++) {
+			int err = fl_test_scratch();
+			char said[300];
+			ends_with(&(fl_process_config){.task = &process_ends_its_thread,
+			                               .arg = &is_cancelled,
+			                               .method = m,
+			                               .err = FL_PROCESS_FD(err)},
+			          1, 0);
+			fl_test_take(err, said, sizeof said);
+			assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
+		}
 	}
 }
 
@@ -302,9 +308,7 @@ static void *keep_stdout_locked(void *unused)
 
 static void lock_stdout_for_ever(void)
 {
-	pthread_t t;
-	FL_OK(pthread_create(&t, NULL, keep_stdout_locked, NULL));
-	FL_OK(pthread_join(t, NULL));
+	(void)fl_test_foreign(keep_stdout_locked, NULL);
 }
 
 FL_TASK(process_ends_its_thread_beside_a_locked_stream, void, void)
@@ -317,21 +321,16 @@ FL_TEST(process_task_that_ends_its_thread_beside_a_locked_stream_fails)
 {
 	if (FL_TEST_SANITIZED)
 		FL_SKIP("a sanitizer's exit waits for the stream");
-	const fl_process_status got = process_run(
-	    &(fl_process_config){.task = &process_ends_its_thread_beside_a_locked_stream, .err = FL_PROCESS_NULL});
-	assert_int_equal(got.code, 1);
+	ends_with(&(fl_process_config){.task = &process_ends_its_thread_beside_a_locked_stream, .err = FL_PROCESS_NULL},
+	          1, 0);
 }
 
 static void fork_beside_a_locked_stream(void *unused)
 {
-	fl_process *p = NULL;
-	fl_process_status status;
+	const fl_process_config config = {
+	    .task = &process_ends, .arg = &(struct ending){0, 0, 0}, .method = FL_PROCESS_FORK};
 	lock_stdout_for_ever();
-	FL_OK(fl_process_start(
-	    &p,
-	    &(fl_process_config){.task = &process_ends, .arg = &(struct ending){0, 0, 0}, .method = FL_PROCESS_FORK}));
-	FL_OK(fl_process_join(p, &status));
-	_exit(status.code);
+	_exit(process_run(&config).code);
 }
 
 FL_TEST(process_fork_beside_a_locked_stream)
@@ -341,52 +340,39 @@ FL_TEST(process_fork_beside_a_locked_stream)
 	FL_OK(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0));
 }
 
-struct cancelled_starts {
-	fl_process *task, *other, *program;
-};
+enum { STARTS = 3 };
 
-static void *start_when_cancelled(void *arg)
+static void *start_when_cancelled(void *started)
 {
-	struct cancelled_starts *s = arg;
 	const struct ending ending = {0, 0, 0};
-	const fl_process_config task = {.task = &process_ends, .arg = &ending},
-				other = {.task = &process_ends, .arg = &ending, .method = FL_PROCESS_EXEC},
-				program = {.program = "true", .out = FL_PROCESS_NULL};
+	const fl_process_config configs[STARTS] = {{.task = &process_ends, .arg = &ending},
+	                                           {.task = &process_ends, .arg = &ending, .method = FL_PROCESS_EXEC},
+	                                           {.program = "true", .out = FL_PROCESS_NULL}};
+	fl_process **p = started;
 	FL_OK(pthread_cancel(pthread_self()));
-	FL_OK(fl_process_start(&s->task, &task));
-	FL_OK(fl_process_start(&s->other, &other));
-	FL_OK(fl_process_start(&s->program, &program));
+	FL_EACH (i, configs)
+		p[i] = process_started(&configs[i]);
 	return NULL;
 }
 
 FL_TEST(process_start_is_no_cancellation_point)
 {
-	struct cancelled_starts s = {NULL};
-	pthread_t t;
-	void *result = &t;
-	FL_OK(pthread_create(&t, NULL, start_when_cancelled, &s));
-	FL_OK(pthread_join(t, &result));
-	assert_null(result); /* not PTHREAD_CANCELED */
-	fl_process *const started[] = {s.task, s.other, s.program};
+	fl_process *started[STARTS] = {NULL};
+	assert_null(fl_test_foreign(start_when_cancelled, started)); /* not PTHREAD_CANCELED */
 	FL_EACH (i, started) {
-		fl_process_status status;
-		FL_OK(fl_process_join(started[i], &status));
-		assert_int_equal(status.code, 0);
-		fl_process_free(started[i]);
+		assert_int_equal(process_end(started[i]).code, 0);
 	}
 }
 
 FL_TEST(process_task_finds_only_what_it_is_given)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, handle = {.sa_handler = nothing}, pipe_before, usr_before;
-	sigset_t set, before;
-	sigaction(SIGPIPE, &ignore, &pipe_before);
-	sigaction(SIGUSR1, &handle, &usr_before);
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR2);
-	sigaddset(&set, SIGBUS); /* of a fault */
-	pthread_sigmask(SIG_SETMASK, &set, &before);
-	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
+	struct signals_before before;
+	sigset_t fault;
+	signals_begin(&before, SIGPIPE);
+	sigemptyset(&fault);
+	sigaddset(&fault, SIGBUS);
+	FL_OK(pthread_sigmask(SIG_BLOCK, &fault, NULL)); /* not inherited */
+	int leak = open("/dev/null", O_RDONLY);          /* not close-on-exec */
 	PROCESS_EACH_METHOD (m) {
 		int in[2], out[2];
 		FL_OK(pipe(in));
@@ -415,9 +401,7 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 			FL_OK(close(in[i]) + close(out[i]));
 	}
 	FL_OK(close(leak));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	sigaction(SIGPIPE, &pipe_before, NULL);
-	sigaction(SIGUSR1, &usr_before, NULL);
+	signals_end(&before);
 	assert_string_equal(fl_process_current_name(), "main");
 	assert_int_equal(fl_process_fd_count(), 0);
 	FL_RC(fl_process_fd(0), -EBADF);
@@ -432,34 +416,30 @@ FL_TASK(process_copies_in_to_out_and_err, void, void)
 	return 0;
 }
 
+static void has_streams(fl_process_config config)
+{
+	int in[2], out[2];
+	char text[64];
+	FL_OK(pipe2(in, O_CLOEXEC));
+	FL_OK(pipe2(out, O_CLOEXEC));
+	assert_int_equal(write(in[1], "hello", 5), 5);
+	FL_OK(close(in[1]));
+	config.in = FL_PROCESS_FD(in[0]);
+	config.out = config.err = FL_PROCESS_FD(out[1]);
+	ends_with(&config, 0, 0);
+	FL_OK(close(out[1]));
+	process_read_all(out[0], text, sizeof text);
+	assert_non_null(strstr(text, "out: hello"));
+	assert_non_null(strstr(text, "err: hello"));
+	FL_OK(close(in[0]) + close(out[0]));
+}
+
 FL_TEST(process_streams)
 {
-	for (int m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
-		if (m <= FL_PROCESS_EXEC && !process_can((fl_process_method)m))
-			continue;
-		int in[2], out[2];
-		FL_OK(pipe2(in, O_CLOEXEC));
-		FL_OK(pipe2(out, O_CLOEXEC));
-		assert_int_equal(write(in[1], "hello", 5), 5);
-		FL_OK(close(in[1]));
-		const char *const argv[] = {"sh", "-c", "x=$(cat); printf 'out: %s' $x; printf 'err: %s' $x >&2", NULL};
-		fl_process_config config = {
-		    .in = FL_PROCESS_FD(in[0]), .out = FL_PROCESS_FD(out[1]), .err = FL_PROCESS_FD(out[1])};
-		if (m <= FL_PROCESS_EXEC) {
-			config.task = &process_copies_in_to_out_and_err;
-			config.method = (fl_process_method)m;
-		} else {
-			config.program = "sh";
-			config.argv = argv;
-		}
-		assert_int_equal(process_run(&config).code, 0);
-		FL_OK(close(out[1]));
-		char text[64];
-		process_read_all(out[0], text, sizeof text);
-		assert_non_null(strstr(text, "out: hello"));
-		assert_non_null(strstr(text, "err: hello"));
-		FL_OK(close(in[0]) + close(out[0]));
-	}
+	const char *const argv[] = {"sh", "-c", "x=$(cat); printf 'out: %s' $x; printf 'err: %s' $x >&2", NULL};
+	PROCESS_EACH_METHOD (m)
+		has_streams((fl_process_config){.task = &process_copies_in_to_out_and_err, .method = m});
+	has_streams((fl_process_config){.program = "sh", .argv = argv});
 }
 
 FL_TASK(process_has_no_streams, void, void)
@@ -477,23 +457,17 @@ static void close_streams_and_start(void *arg)
 	FL_OK(close(STDIN_FILENO));
 	FL_OK(close(STDOUT_FILENO));
 	for (int i = 0; i < 3; i++) {
-		fl_process_status status;
 		fl_process *p = process_started(&config);
 		FL_CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0 && fcntl(STDOUT_FILENO, F_GETFD) < 0);
-		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-		fl_process_free(p);
+		FL_CHECK(process_end(p).code == 0);
 	}
 }
 
 FL_TEST(process_of_a_caller_with_closed_streams)
 {
-	/* ThreadSanitizer: no new threads after a fork beside threads. */
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
+	process_needs_fork(); /* ThreadSanitizer: no new threads after a fork beside threads */
+	PROCESS_EACH_METHOD (m) {
 		char text[256];
-		if (!process_can(m))
-			continue;
 		int status = fl_test_child(close_streams_and_start, &m, text, sizeof text);
 		if (status != 0)
 			print_error("%s\n", text);

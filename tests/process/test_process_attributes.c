@@ -139,15 +139,11 @@ static void expect_of_task(fl_process_method method, bool capabilities)
 {
 	static const char *const names[] = {"a process of the fork server", "a fork", "a process by exec"};
 	static _Thread_local char text[TEXT], expected[TEXT];
-	fl_process *p = NULL;
-	fl_process_status status = {77, 77};
 	describe(expected, capabilities);
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){
-		    .task = &process_describes, .arg = &capabilities, .method = method, .out = FL_PROCESS_PIPE}));
+	fl_process *p = process_started(&(fl_process_config){
+	    .task = &process_describes, .arg = &capabilities, .method = method, .out = FL_PROCESS_PIPE});
 	process_read_all(fl_process_pipe(p, 1), text, sizeof text);
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	FL_CHECK(process_end(p).code == 0);
 	expect_equal(names[method], text, expected);
 }
 
@@ -170,16 +166,21 @@ static void expect_of_program(void)
 			FL_OK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ));
 			FL_CHECK(posix_spawn_file_actions_destroy(&actions) == 0 && waitpid(pid, NULL, 0) == pid);
 		} else {
-			fl_process *p = process_started(&(fl_process_config){
+			(void)process_run(&(fl_process_config){
 			    .program = "cat", .argv = program, .daemon = true, .out = FL_PROCESS_FD(fileno(file))});
-			FL_OK(fl_process_join(p, NULL));
-			fl_process_free(p);
 		}
 		texts[i][0] = '\0';
 		rewind(file);
 		add_lines(texts[i], file, words);
 	}
 	expect_equal("a program", texts[1], texts[0]);
+}
+
+static void needs_root_and_threads(void)
+{
+	process_needs_root();
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
 }
 
 /* Changes: 0; or a negative errno, when the system does not allow the change. */
@@ -190,18 +191,17 @@ static int result(long rc)
 }
 
 /* The system calls themselves: those of the C library change all threads. */
-static int change_user(void)
-{
-	const gid_t groups[] = {USER + 1, USER + 2};
-	FL_OK(syscall(SYS_setgroups, 2, groups));
-	FL_OK(syscall(SYS_setresgid, USER, USER, USER));
-	return result(syscall(SYS_setresuid, USER, USER, USER));
-}
-
 static int change_groups(void)
 {
 	const gid_t groups[] = {USER + 1, USER + 2};
 	return result(syscall(SYS_setgroups, 2, groups));
+}
+
+static int change_user(void)
+{
+	FL_OK(change_groups());
+	FL_OK(syscall(SYS_setresgid, USER, USER, USER));
+	return result(syscall(SYS_setresuid, USER, USER, USER));
 }
 
 static int change_capabilities(void)
@@ -240,31 +240,6 @@ static int change_seccomp(void)
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog filter = {1, &allow};
 	return result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
-}
-
-static int change_mounts(void)
-{
-	return result(unshare(CLONE_NEWNS));
-}
-
-static int change_net(void)
-{
-	return result(unshare(CLONE_NEWNET));
-}
-
-static int change_uts(void)
-{
-	return result(unshare(CLONE_NEWUTS));
-}
-
-static int change_ipc(void)
-{
-	return result(unshare(CLONE_NEWIPC));
-}
-
-static int change_cgroup(void)
-{
-	return result(unshare(CLONE_NEWCGROUP));
 }
 
 static int change_root(void)
@@ -374,60 +349,61 @@ static int change_session(void)
 	return result(setsid());
 }
 
-static int change_user_namespace(void)
-{
-	return result(unshare(CLONE_NEWUSER));
-}
-
 /* Cases. */
 
 struct change {
 	const char *name;
-	int (*change)(void);
-	bool process;      /* of the whole process, or not possible beside threads: by the main thread */
-	bool capabilities; /* an exec leaves them as they are */
+	int (*change)(void); /* NULL: new namespaces, */
+	int namespaces;      /* of these kinds */
+	bool process;        /* of the whole process, or not possible beside threads: by the main thread */
+	bool exec_changes;   /* the capabilities of an exec are not those of the caller */
 };
 
 static const struct change changes[] = {
-    {"the user", change_user, false, true},
-    {"groups", change_groups, false, true},
-    {"capabilities", change_capabilities, false, true},
-    {"ambient capabilities", change_ambient, false, true},
-    {"securebits", change_securebits, false, true},
-    {"no_new_privs", change_no_new_privs, false, true},
-    {"seccomp", change_seccomp, false, true},
-    {"the mount namespace", change_mounts, false, true},
-    {"the network namespace", change_net, false, true},
-    {"the UTS namespace", change_uts, false, true},
-    {"the IPC namespace", change_ipc, false, true},
-    {"the cgroup namespace", change_cgroup, false, true},
-    {"the root", change_root, false, true},
-    {"affinity", change_affinity, false, true},
-    {"nice", change_nice, false, true},
-    {"real time", change_to_real_time, false, true},
-    {"the I/O priority", change_io_priority, false, true},
-    {"timer slack", change_timer_slack, false, true},
-    {"the personality", change_personality, false, true},
-    {"the umask", change_umask, false, true},
-    {"the directory", change_directory, false, true},
-    {"limits", change_limits, true, true},
-    {"the process group", change_group, true, true},
-    {"oom_score_adj", change_oom_score, true, true},
-    {"the session keyring", change_keyring, false, true},
-    {"the memory policy", change_memory_policy, false, true},
-    {"the session", change_session, true, true},
-    {"the user namespace", change_user_namespace, true, false},
+    {"the user", change_user},
+    {"groups", change_groups},
+    {"capabilities", change_capabilities},
+    {"ambient capabilities", change_ambient},
+    {"securebits", change_securebits},
+    {"no_new_privs", change_no_new_privs},
+    {"seccomp", change_seccomp},
+    {"the mount namespace", .namespaces = CLONE_NEWNS},
+    {"the network namespace", .namespaces = CLONE_NEWNET},
+    {"the UTS namespace", .namespaces = CLONE_NEWUTS},
+    {"the IPC namespace", .namespaces = CLONE_NEWIPC},
+    {"the cgroup namespace", .namespaces = CLONE_NEWCGROUP},
+    {"the root", change_root},
+    {"affinity", change_affinity},
+    {"nice", change_nice},
+    {"real time", change_to_real_time},
+    {"the I/O priority", change_io_priority},
+    {"timer slack", change_timer_slack},
+    {"the personality", change_personality},
+    {"the umask", change_umask},
+    {"the directory", change_directory},
+    {"limits", change_limits, .process = true},
+    {"the process group", change_group, .process = true},
+    {"oom_score_adj", change_oom_score, .process = true},
+    {"the session keyring", change_keyring},
+    {"the memory policy", change_memory_policy},
+    {"the session", change_session, .process = true},
+    {"the user namespace", .namespaces = CLONE_NEWUSER, .process = true, .exec_changes = true},
 };
+
+static int make_change(const struct change *c)
+{
+	return c->change ? c->change() : result(unshare(c->namespaces));
+}
 
 /* Returns NULL, or a pointer if the system does not allow the change. */
 static void *change_and_start(void *arg)
 {
 	const struct change *c = arg;
-	if (c->change() != 0)
+	if (make_change(c) != 0)
 		return arg;
 	for (int again = 0; again < 2; again++)
-		expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
-	expect_of_task(FL_PROCESS_EXEC, c->capabilities);
+		expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
+	expect_of_task(FL_PROCESS_EXEC, !c->exec_changes);
 	expect_of_program();
 	return NULL;
 }
@@ -444,26 +420,23 @@ static void take_a_lasting_policy(void)
 static void run_change(void *arg)
 {
 	const struct change *c = arg;
-	void *refused = NULL;
-	pthread_t thread;
+	void *refused;
 	take_a_lasting_policy();
-	expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
+	expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
 	if (c->process)
 		refused = change_and_start(arg);
 	else
-		FL_CHECK(pthread_create(&thread, NULL, change_and_start, arg) == 0 &&
-		         pthread_join(thread, &refused) == 0);
+		refused = fl_test_foreign(change_and_start, arg);
 	if (refused)
 		_exit(REFUSED);
-	expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
+	expect_of_task(FL_PROCESS_FORK_SERVER, !c->exec_changes);
 	expect_of_program();
 }
 
 FL_TEST(process_has_the_attributes_of_its_caller)
 {
 	unsigned refused = 0;
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	needs_root_and_threads();
 	FL_EACH (i, changes) {
 		static char text[3 * TEXT];
 		const int status = fl_test_child(run_change, (void *)(uintptr_t)&changes[i], text, sizeof text);
@@ -483,9 +456,9 @@ static void expect_refusal(int error, const char *text)
 {
 	const bool capabilities = false;
 	fl_process *p = NULL;
-	process_log_begin();
+	PROCESS_LOG();
 	const int rc = fl_process_start(&p, &(fl_process_config){.task = &process_describes, .arg = &capabilities});
-	FL_CHECK(process_log_end(text));
+	process_log_has(text);
 	if (rc != error)
 		(void)fprintf(stderr, "%d and not %d\n", rc, error);
 	FL_CHECK(rc == error);
@@ -496,18 +469,15 @@ static int change_to_empty_root(void)
 	return unshare(CLONE_FS) == 0 ? result(chroot("/proc/self/fd")) : -errno;
 }
 
-static const struct refused_change {
-	int (*change)(void);
-	const char *text;
-} refused_changes[] = {{change_user, "the fork server has another user"},
-                       {change_net, "the fork server has other namespaces"},
-                       {change_to_empty_root, "the fork server has another root directory"}};
+static const struct change refused_changes[] = {{"the fork server has another user", change_user},
+                                                {"the fork server has other namespaces", .namespaces = CLONE_NEWNET},
+                                                {"the fork server has another root directory", change_to_empty_root}};
 
 static void *change_and_be_refused(void *arg)
 {
-	const struct refused_change *c = arg;
-	FL_CHECK(c->change() == 0);
-	expect_refusal(-EPERM, c->text);
+	const struct change *c = arg;
+	FL_OK(make_change(c));
+	expect_refusal(-EPERM, c->name);
 	return NULL;
 }
 
@@ -518,17 +488,14 @@ static void run_refused_changes(void *unused)
 	PROCESS_FAULTS();
 	fl__process_sys.program = "/nonexistent";
 	FL_EACH (i, refused_changes) {
-		pthread_t thread;
-		FL_OK(pthread_create(&thread, NULL, change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]));
-		FL_OK(pthread_join(thread, NULL));
+		(void)fl_test_foreign(change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]);
 		expect_of_task(FL_PROCESS_FORK_SERVER, true); /* it serves on those with its rights */
 	}
 }
 
 FL_TEST(process_rights_without_another_fork_server)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	needs_root_and_threads();
 	FL_OK(fl_test_child(run_refused_changes, NULL, NULL, 0));
 }
 
@@ -554,8 +521,7 @@ static void run_as_another_user(void *unused)
 
 FL_TEST(process_request_of_another_user_is_refused)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_USERS_REASON);
+	process_needs_root();
 	FL_OK(fl_test_child(run_as_another_user, NULL, NULL, 0));
 }
 
@@ -569,13 +535,11 @@ static void *start_nicely(void *unused)
 
 static void run_after_nice(void *another)
 {
-	pthread_t thread;
 	take_a_lasting_policy();
 	FL_OK(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}));
 	FL_OK(setresgid(USER, USER, USER));
 	FL_OK(setresuid(USER, USER, USER));
-	FL_OK(pthread_create(&thread, NULL, start_nicely, NULL));
-	FL_OK(pthread_join(thread, NULL));
+	(void)fl_test_foreign(start_nicely, NULL);
 	PROCESS_FAULTS();
 	if (!*(bool *)another) {
 		fl__process_sys.program = "/nonexistent";
@@ -588,8 +552,7 @@ static void run_after_nice(void *another)
 
 FL_TEST(process_settings_that_the_fork_server_may_not_take_on)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
-		FL_SKIP(FL_TEST_USERS_REASON);
+	needs_root_and_threads();
 	for (int another = 0; another < 2; another++)
 		FL_OK(fl_test_child(run_after_nice, &(bool){another}, NULL, 0));
 }
@@ -608,27 +571,22 @@ static void run_replaced(void *unused)
 {
 	take_a_lasting_policy();
 	for (int daemon = 0; daemon < 2; daemon++) {
-		fl_process *p = NULL;
-		fl_process_status status = {77, 77};
-		FL_OK(fl_process_start(
-		    &p,
-		    &(fl_process_config){.task = &process_reads_to_the_end, .in = FL_PROCESS_PIPE, .daemon = daemon}));
+		fl_process *p = process_started(
+		    &(fl_process_config){.task = &process_reads_to_the_end, .in = FL_PROCESS_PIPE, .daemon = daemon});
 		const int before = fl__fork_server_pid();
 		FL_CHECK(daemon ? change_session() == 0 : change_groups() == 0);
 		expect_of_task(FL_PROCESS_FORK_SERVER, true);
 		FL_CHECK(fl__fork_server_pid() != before);
 		FL_WAIT_FOR(process_state(before) == 'S'); /* lives, and sleeps */
 		fl_process_close_pipe(p, 0);
-		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 9);
-		fl_process_free(p);
+		FL_CHECK(process_end(p).code == 9);
 		FL_WAIT_FOR(process_state(before) == 0);
 	}
 }
 
 FL_TEST(process_of_a_replaced_fork_server)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_USERS_REASON);
+	process_needs_root();
 	FL_OK(fl_test_child(run_replaced, NULL, NULL, 0));
 }
 
@@ -640,26 +598,22 @@ static void run_in_pid_namespace(void *unused)
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
 	expect_refusal(-ENOTSUP, "has not left the PID namespace");
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv, .daemon = true}), -ENOTSUP);
-	FL_CHECK(process_log_end("a daemon cannot be the first process of a PID namespace"));
+	process_log_has("a daemon cannot be the first process of a PID namespace");
 }
 
 static void run_program_in_pid_namespace(void *unused)
 {
 	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
-	fl_process_status status = {77, 77};
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
-	fl_process *p = process_started(&(fl_process_config){.program = "sh", .argv = argv});
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 1);
-	fl_process_free(p);
+	FL_RC(process_run(&(fl_process_config){.program = "sh", .argv = argv}).code, 1);
 }
 
 FL_TEST(process_daemon_in_a_new_pid_namespace_is_refused)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_USERS_REASON);
+	process_needs_root();
 	const int status = fl_test_child(run_in_pid_namespace, NULL, NULL, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == REFUSED)
 		FL_SKIP(FL_TEST_USERS_REASON);

@@ -38,8 +38,7 @@ static void report(void)
 
 static void never_end(void)
 {
-	for (;;)
-		(void)pause();
+	fl_test_rest();
 }
 
 static void start_family(void);
@@ -102,9 +101,9 @@ static void start_family(void)
 {
 	const int doing = IN_FUTEX;
 	fl_process_config config = member(&doing, FL_PROCESS_FORK_SERVER);
-	fl_process *p = process_started(&config);
+	(void)process_started(&config);
 	config.method = FL_PROCESS_EXEC;
-	FL_OK(fl_process_start(&p, &config));
+	(void)process_started(&config);
 }
 
 struct plan {
@@ -116,56 +115,72 @@ struct plan {
 /* The parent: starts one of each kind, by each method, says that it has, and is killed. */
 FL_TASK(process_is_a_parent, struct plan, void)
 {
-	fl_process *p = NULL;
 	const char *const argv[] = {"sleep", "1000", NULL};
 	if (arg->method == FL_PROCESS_FORK)
 		FL_OK(fl_process_preload());
 	for (int doing = 0; doing < KINDS; doing++) {
 		const fl_process_config config = member(&doing, arg->method);
-		FL_OK(fl_process_start(&p, &config));
+		(void)process_started(&config);
 	}
 	const int fds[] = {fl_process_fd(LIFELINE)};
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1}));
+	(void)process_started(
+	    &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1});
 	if (arg->stop_fork_server && fl__fork_server_pid() != 0) {
-		FL_OK(kill(fl__fork_server_pid(), SIGSTOP));
-		FL_WAIT_FOR(process_state(fl__fork_server_pid()) == 'T');
+		process_stop(fl__fork_server_pid());
 	}
 	report();
 	const int doing = IN_READ;
 	while (arg->storm) {
 		fl_process_config config =
 		    member(&doing, arg->method == FL_PROCESS_FORK ? FL_PROCESS_FORK_SERVER : arg->method);
-		FL_OK(fl_process_start(&p, &config));
-		fl_process_free(p);
+		fl_process_free(process_started(&config));
 	}
 	never_end();
 	return 0;
 }
 
+/* A process, with those that it starts. */
+struct family {
+	int reports[2], lifeline[2];
+	fl_process *p;
+};
+
+static struct family family_start(fl_process_config config)
+{
+	struct family f;
+	FL_OK(pipe2(f.reports, O_CLOEXEC));
+	FL_OK(pipe2(f.lifeline, O_CLOEXEC));
+	config.fds = (const int[]){[REPORT] = f.reports[1], [LIFELINE] = f.lifeline[1]};
+	config.n_fds = 2;
+	if (config.program) /* reports by its output */
+		config.out = FL_PROCESS_FD(f.reports[1]);
+	f.p = process_started(&config);
+	FL_OK(close(f.lifeline[1]));
+	return f;
+}
+
+/* All of them end. */
+static void family_ends(const struct family *f)
+{
+	char c;
+	assert_true(process_readable(f->lifeline[0], 60000));
+	assert_int_equal(read(f->lifeline[0], &c, 1), 0); /* the end: no process holds the other end */
+	FL_OK(close(f->lifeline[0]) + close(f->reports[0]) + close(f->reports[1]));
+}
+
 static double kill_parent(const struct plan *plan)
 {
 	enum { REPORTS = KINDS + 2 + 1 };
-	int reports[2], lifeline[2], pid;
-	FL_OK(pipe2(reports, O_CLOEXEC));
-	FL_OK(pipe2(lifeline, O_CLOEXEC));
-	const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){
-		    .task = &process_is_a_parent, .arg = plan, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2}));
-	FL_OK(close(lifeline[1]));
+	int pid;
+	struct family f =
+	    family_start((fl_process_config){.task = &process_is_a_parent, .arg = plan, .method = FL_PROCESS_EXEC});
 	for (int i = 0; i < REPORTS; i++)
-		assert_int_equal(read(reports[0], &pid, sizeof pid), sizeof pid);
+		assert_int_equal(read(f.reports[0], &pid, sizeof pid), sizeof pid);
 	const int64_t before = fl_now();
-	FL_OK(fl_process_kill(p));
-	char c;
-	assert_true(process_readable(lifeline[0], 60000));
-	assert_int_equal(read(lifeline[0], &c, 1), 0); /* the end: no process holds the other end */
+	FL_OK(fl_process_kill(f.p));
+	family_ends(&f);
 	const double ms = (double)(fl_now() - before) / 1e6;
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
-	FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+	(void)process_end(f.p);
 	return ms;
 }
 
@@ -231,12 +246,11 @@ FL_TASK(process_has_a_child, void, void)
 
 FL_TASK(process_leaves_a_group_to_its_fork_server, void, void)
 {
-	fl_process *p = NULL;
-	const int fds[] = {[REPORT] = fl_process_fd(REPORT), [LIFELINE] = fl_process_fd(LIFELINE)};
+	fl_process_config config = member(NULL, FL_PROCESS_FORK_SERVER);
+	config.task = &process_has_a_child;
+	config.group = true;
 	FL_OK(fl_process_preload());
-	FL_OK(fl_process_start(
-	    &p,
-	    &(fl_process_config){.task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true}));
+	(void)process_started(&config);
 	never_end();
 	return 0;
 }
@@ -244,51 +258,28 @@ FL_TASK(process_leaves_a_group_to_its_fork_server, void, void)
 /* A preloaded fork server outlives its parent for a moment, and kills the groups of its daemons. */
 FL_TEST(process_group_of_a_daemon_ends_with_the_fork_server)
 {
-	int reports[2], lifeline[2], pid;
-	char c;
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_OK(pipe2(reports, O_CLOEXEC));
-	FL_OK(pipe2(lifeline, O_CLOEXEC));
-	const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
-	fl_process *p = process_started(&(fl_process_config){
-	    .task = &process_leaves_a_group_to_its_fork_server, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2});
-	FL_OK(close(lifeline[1]));
-	assert_int_equal(read(reports[0], &pid, sizeof pid), sizeof pid);
-	FL_OK(fl_process_kill(p));
-	assert_true(process_readable(lifeline[0], 60000));
-	assert_int_equal(read(lifeline[0], &c, 1), 0); /* neither the daemon nor its child is left */
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
-	FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+	int pid;
+	process_needs_fork();
+	struct family f = family_start(
+	    (fl_process_config){.task = &process_leaves_a_group_to_its_fork_server, .method = FL_PROCESS_EXEC});
+	assert_int_equal(read(f.reports[0], &pid, sizeof pid), sizeof pid);
+	FL_OK(fl_process_kill(f.p));
+	family_ends(&f); /* neither the daemon nor its child is left */
+	(void)process_end(f.p);
 }
 
 /* A daemon that leads a group is freed: the whole group ends. */
 FL_TEST(process_free_ends_the_group_of_a_daemon)
 {
 	const char *const argv[] = {"sh", "-c", "sleep 1000 & echo; wait", NULL};
-	for (int i = 0; i < 2; i++) {
-		int reports[2], lifeline[2];
+	const fl_process_config configs[] = {{.program = "sh", .argv = argv, .daemon = true, .group = true},
+	                                     {.task = &process_has_a_child, .daemon = true, .group = true}};
+	FL_EACH (i, configs) {
 		char bytes[sizeof(int)];
-		FL_OK(pipe2(reports, O_CLOEXEC));
-		FL_OK(pipe2(lifeline, O_CLOEXEC));
-		const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
-		const fl_process_config program = {.program = "sh",
-		                                   .argv = argv,
-		                                   .out = FL_PROCESS_FD(reports[1]),
-		                                   .fds = fds,
-		                                   .n_fds = 2,
-		                                   .daemon = true,
-		                                   .group = true};
-		const fl_process_config task = {
-		    .task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true};
-		fl_process *p = process_started(i == 0 ? &program : &task);
-		FL_OK(close(lifeline[1]));
-		assert_true(read(reports[0], bytes, sizeof bytes) > 0); /* the child runs */
-		fl_process_free(p);
-		assert_true(process_readable(lifeline[0], 60000));
-		assert_int_equal(read(lifeline[0], bytes, 1), 0);
-		FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+		struct family f = family_start(configs[i]);
+		assert_true(read(f.reports[0], bytes, sizeof bytes) > 0); /* the child runs */
+		fl_process_free(f.p);
+		family_ends(&f);
 	}
 }
 
@@ -299,16 +290,13 @@ FL_TEST(process_that_is_no_daemon_outlives_its_parent)
 	FL_OK(pipe2(in, O_CLOEXEC));
 	FL_OK(pipe2(out, O_CLOEXEC));
 	const int fds[] = {in[0], out[1]};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){
-		    .task = &process_has_one_that_goes_on, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2}));
+	fl_process *p = process_started(&(fl_process_config){
+	    .task = &process_has_one_that_goes_on, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2});
 	FL_OK(close(in[0]) + close(out[1]));
 	assert_int_equal(write(in[1], "a", 1), 1);
 	assert_int_equal(read(out[0], &c, 1), 1);
 	FL_OK(fl_process_kill(p));
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
+	(void)process_end(p);
 	assert_int_equal(write(in[1], "b", 1), 1);
 	assert_int_equal(read(out[0], &c, 1), 1);
 	assert_int_equal(c, 'b');
@@ -327,8 +315,7 @@ FL_TASK(process_waits, void, void)
 
 static fl_process *start_waiting(bool daemon)
 {
-	fl_process *p = process_started(&(fl_process_config){.task = &process_waits, .daemon = daemon});
-	return p;
+	return process_started(&(fl_process_config){.task = &process_waits, .daemon = daemon});
 }
 
 static void kill_fork_server(void)
@@ -366,10 +353,9 @@ FL_TEST(process_fork_server_killed)
 	FL_OK(fl_process_kill(again));
 	FL_OK(fl_process_join(again, &status));
 	assert_int_equal(status.signal, SIGKILL);
-	fl_process_free(daemon);
-	fl_process_free(other);
-	fl_process_free(ended);
-	fl_process_free(again);
+	fl_process *const all[] = {daemon, other, ended, again};
+	FL_EACH (n, all)
+		fl_process_free(all[n]);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
@@ -389,21 +375,19 @@ FL_TEST(process_fork_server_stopped)
 	fl_process *p = start_waiting(true), *q = NULL;
 	const int fork_server = fl__fork_server_pid();
 	const fl_process_config config = {.task = &process_says_that_it_ran, .fds = &out[1], .n_fds = 1};
-	FL_OK(kill(fork_server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork_server) == 'T');
+	process_stop(fork_server);
 	fl__process_sys.answer_timeout = FL_MS(20);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
-	assert_true(process_log_end("is it stopped?"));
+	process_log_has("is it stopped?");
 	process_heal(&process_real);
 	FL_OK(fl_process_kill(p));
 	/* Not collected: the fork server is stopped. */
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
 	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
 	FL_OK(kill(fork_server, SIGCONT));
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
+	(void)process_end(p);
 	p = start_waiting(true); /* behind the two in the fork server's queue */
 	assert_int_equal(fl__fork_server_pid(), fork_server);
 	FL_WAIT_FOR(process_children_of(fork_server) == 1);
@@ -438,8 +422,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	fl_process *p = start_waiting(true);
 	const int fork_server = fl__fork_server_pid();
 	fl_thread threads[4];
-	FL_OK(kill(fork_server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork_server) == 'T');
+	process_stop(fork_server);
 	real_send = fl__net_sys.sendmsg;
 	sent = 0;
 	fl__net_sys.sendmsg = count_sent;
@@ -447,7 +430,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
 	/* A later start would make another fork server. */
 	FL_WAIT_FOR(fl__load_acquire(&sent) == 4);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_OK(kill(fork_server, SIGKILL));
 	for (int i = 0; i < 4; i++) {
 		int rc = 77;
@@ -455,7 +438,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */
 	}
 	fl__net_sys.sendmsg = real_send;
-	assert_true(process_log_end("no reply"));
+	process_log_has("no reply");
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
 	fl_process_free(p);
 	FL_OK(start_one(NULL));
@@ -546,10 +529,7 @@ FL_TEST(process_daemon_outlives_the_thread_that_started_it)
 		fl_process_close_pipe(p, 0);
 		assert_true(process_readable(fl_process_pipe(p, 1), -1));
 		assert_int_equal(read(fl_process_pipe(p, 1), &c, 1), 1);
-		fl_process_status status = {77, 77};
-		FL_OK(fl_process_join(p, &status));
-		assert_int_equal(status.code, 0);
-		fl_process_free(p);
+		assert_int_equal(process_end(p).code, 0);
 	}
 }
 
@@ -583,8 +563,7 @@ FL_TEST(process_daemon_of_an_ended_thread_ends_with_the_process_beside_a_forked_
 {
 	struct fork_beside f;
 	char c;
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(pipe2(f.daemon_ends, O_CLOEXEC));
 	FL_OK(pipe2(f.child_goes, O_CLOEXEC));
 	fl_test_child_dies(start_daemon_and_die, &f, SIGKILL, NULL);

@@ -6,7 +6,6 @@
 #include "fl_seam.h"
 #include "process/packet.h"
 #include "process/process_sys.h"
-#include <sys/prctl.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -50,18 +49,21 @@ FL_TASK(process_adds, int, void)
 
 FL_TASK(process_sleeps, void, void)
 {
-	for (;;)
-		(void)pause();
-	return 0;
+	fl_test_rest();
 }
 
 static int start(const fl_process_config *config) /* and frees */
 {
-	fl_process *p = NULL;
+	FL_SCOPED(fl_process) *p = NULL;
 	int rc = fl_process_start(&p, config);
-	assert_true((p == NULL) == (rc != 0));
-	fl_process_free(p);
+	FL_CHECK((p == NULL) == (rc != 0));
 	return rc;
+}
+
+/* A start of that task ends well. */
+static void adds_nothing(fl_process_method method)
+{
+	FL_OK(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = method}).code);
 }
 
 /* The processes that this case has started have been collected. */
@@ -104,9 +106,9 @@ struct refused {
 static void expect_refusals(const struct refused *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		process_log_begin();
+		PROCESS_LOG();
 		FL_RC(start(&rows[i].config), rows[i].rc);
-		assert_true(process_log_end(rows[i].reason));
+		process_log_has(rows[i].reason);
 	}
 }
 
@@ -179,20 +181,14 @@ FL_TEST(process_start_of_a_script_without_its_interpreter)
 	FL_OK(fchmod(file, 0700));
 	FL_OK(close(file));
 	(void)snprintf(reason, sizeof reason, "for %s: %s exists, but perhaps not its interpreter", path, path);
-	process_log_begin();
-	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT); /* fl_process_start() */
-	FL_CHECK(process_log_end(reason));
+	expect_refusals(&(struct refused){{.program = path}, -ENOENT, reason}, 1); /* fl_process_start() */
 	/* relative to the new process's directory, not to this one */
 	(void)snprintf(reason, sizeof reason, "./%s exists, but perhaps not its interpreter", path + 5);
 	char relative[sizeof path];
 	(void)snprintf(relative, sizeof relative, "./%s", path + 5);
-	process_log_begin();
-	FL_RC(start(&(fl_process_config){.program = relative, .cwd = "/tmp"}), -ENOENT);
-	FL_CHECK(process_log_end(reason));
+	expect_refusals(&(struct refused){{.program = relative, .cwd = "/tmp"}, -ENOENT, reason}, 1);
 	FL_OK(unlink(path));
-	process_log_begin();
-	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT);
-	FL_CHECK(process_log_end("the program cannot be executed: No such"));
+	expect_refusals(&(struct refused){{.program = path}, -ENOENT, "the program cannot be executed: No such"}, 1);
 }
 
 FL_TEST(process_start_of_a_task_that_is_not_registered)
@@ -200,7 +196,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 	const fl_task_type loose = {.size = sizeof loose, .name = "loose", .run = process_sleeps.run};
 	const fl_task_type twin = {.size = sizeof twin, .name = "process_sleeps", .run = process_adds.run};
 	fl_task_entry entry = {&twin, NULL};
-	process_log_begin();
+	PROCESS_LOG();
 	/* fl_process_start() */
 	FL_RC(start(&(fl_process_config){.task = &loose}), -ENOENT);
 	FL_RC(start(&(fl_process_config){.task = &twin}), -ENOENT);
@@ -209,35 +205,29 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 		/* fl_process_start() */
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .daemon = true}),
 		      m == FL_PROCESS_FORK ? 0 : -EEXIST);
-		assert_int_equal(
-		    process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = m}).code, 0);
+		adds_nothing(m);
 	}
 	fl_task_unregister(&entry);
-	assert_true(process_log_end("another task is registered under the task's name"));
+	process_log_has("another task is registered under the task's name");
 }
 
 /* The name stands for two tasks in the preloaded fork server, and here at first, then no more. */
 static void preload_with_two_of_a_name(void *arg)
 {
-	const fl_process_config ambiguous = {.task = &process_sleeps},
-				other = {.task = &process_adds, .arg = &(int){0}};
-	fl_process_status status = {77, 77};
-	fl_process *p = NULL;
+	const fl_process_config ambiguous = {.task = &process_sleeps};
 	fl_task_register(arg);
 	FL_OK(fl_process_preload());
-	FL_RC(fl_process_start(&p, &ambiguous), -EEXIST);
+	FL_RC(start(&ambiguous), -EEXIST);
 	fl_task_unregister(arg);
-	FL_RC(fl_process_start(&p, &ambiguous), -EEXIST);
-	FL_CHECK(fl_process_start(&p, &other) == 0 && fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	FL_RC(start(&ambiguous), -EEXIST);
+	adds_nothing(FL_PROCESS_FORK_SERVER);
 }
 
 FL_TEST(process_preload_with_two_tasks_of_one_name)
 {
 	const fl_task_type twin = {.size = sizeof twin, .name = "process_sleeps", .run = process_adds.run};
 	fl_task_entry entry = {&twin, NULL};
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(preload_with_two_of_a_name, &entry, NULL, 0));
 }
 
@@ -278,17 +268,19 @@ static void restore_fd_sys(const struct fl__fd_sys *real)
 	process_put_back(&fl__fd_sys, real, sizeof fl__fd_sys);
 }
 
+#define FD_FAULTS() __attribute__((cleanup(restore_fd_sys), unused)) const struct fl__fd_sys real = fl__fd_sys
+
 FL_TEST(process_start_says_what_the_system_said)
 {
 	expect_no_child();
 	PROCESS_FAULTS();
-	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
+	FD_FAULTS();
 	const fl_process_config fork_server = {.task = &process_sleeps}, program = {.program = "true"};
 	const fl_process_config exec = {.task = &process_sleeps, .method = FL_PROCESS_EXEC, .daemon = true};
 	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
 	size_t fds = 0;
 	for (int round = 0; round < 8; round++) {
-		process_log_begin();
+		PROCESS_LOG();
 		fl__process_sys.clone = fail_clone;
 		FL_RC(start(&program), -EAGAIN);
 		FL_RC(start(&exec), -EAGAIN);
@@ -307,12 +299,12 @@ FL_TEST(process_start_says_what_the_system_said)
 		fl__fd_sys.memfd = fail_memory;
 		FL_RC(start(&big), -ENOMEM);
 		restore_fd_sys(&real);
-		assert_true(process_log_end("cannot start process"));
+		process_log_has("cannot start process");
 		if (round == 0)
-			fds = process_fds(); /* also those of the fork server and of the thread `watcher` */
+			fds = fl_test_fds(); /* also those of the fork server and of the thread `watcher` */
 	}
 	/* The reaper closes the pidfds of what it has reaped. */
-	FL_WAIT_FOR(process_fds() <= fds);
+	FL_WAIT_FOR(fl_test_fds() <= fds);
 	expect_no_child();
 }
 
@@ -320,14 +312,12 @@ FL_TEST(process_start_says_what_the_system_said)
 FL_TEST(process_start_above_the_limit_for_files)
 {
 	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
-	struct rlimit before;
 	fl_process *p = NULL;
-	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
-	process_log_begin();
-	FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}));
+	PROCESS_LOG();
+	const rlim_t before = fl_test_limit(RLIMIT_FSIZE, 4096);
 	const int rc = fl_process_start(&p, &big);
-	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
-	assert_true(process_log_end("cannot start process"));
+	(void)fl_test_limit(RLIMIT_FSIZE, before);
+	process_log_has("cannot start process");
 	FL_RC(rc, -EFBIG);
 	expect_no_child();
 }
@@ -350,25 +340,24 @@ static ssize_t receive_no_fds(int socket, struct msghdr *message, int flags)
 FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
 {
 	const fl_process_config task = {.task = &process_sleeps};
-	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
-	const size_t fds = process_fds();
+	adds_nothing(FL_PROCESS_FORK_SERVER);
+	const size_t fds = fl_test_fds();
 	FL_FD_FAULTS();
 	fl__net_sys.recvmsg = receive_no_fds;
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(start(&task), -EMFILE);
-	assert_true(process_log_end("cannot start process"));
+	process_log_has("cannot start process");
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
-	assert_true(process_fds() <= fds); /* the reaper may have closed those of earlier cases */
+	assert_true(fl_test_fds() <= fds); /* the reaper may have closed those of earlier cases */
 }
 
 FL_TEST(process_fork_says_what_the_system_said)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	PROCESS_FAULTS();
 	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
-	const size_t fds = process_fds(), children = process_children_of(getpid());
-	process_log_begin();
+	const size_t fds = fl_test_fds(), children = process_children_of(getpid());
+	PROCESS_LOG();
 	fl__process_sys.fork = fail_again;
 	FL_RC(start(&fork), -EAGAIN);
 	process_heal(&process_real);
@@ -381,8 +370,8 @@ FL_TEST(process_fork_says_what_the_system_said)
 	fl__process_sys.count_threads = fail_again;
 	FL_RC(start(&fork), -EAGAIN);
 	process_heal(&process_real);
-	assert_true(process_log_end("fork() failed"));
-	assert_int_equal(process_fds(), fds);
+	process_log_has("fork() failed");
+	assert_int_equal(fl_test_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), children);
 	FL_OK(start(&fork));
 	FL_WAIT_FOR(process_children_of(getpid()) == children);
@@ -391,8 +380,8 @@ FL_TEST(process_fork_says_what_the_system_said)
 static void preload_with_faults(void *arg)
 {
 	PROCESS_FAULTS();
-	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
-	const size_t fds = process_fds();
+	FD_FAULTS();
+	const size_t fds = fl_test_fds();
 	fl__process_sys.fork = fail_again;
 	FL_RC(fl_process_preload(), -EAGAIN);
 	process_heal(&process_real);
@@ -404,29 +393,25 @@ static void preload_with_faults(void *arg)
 	restore_fd_sys(&real);
 	seam_fail_allocs(0, 1);
 	FL_RC(fl_process_preload(), -ENOMEM);
-	FL_CHECK(seam_heal() == 0 && process_fds() == fds && process_children_of(getpid()) == 0);
+	FL_CHECK(seam_heal() == 0 && fl_test_fds() == fds && process_children_of(getpid()) == 0);
 	FL_OK(fl_process_preload());
 	FL_OK(fl_process_preload());
-	FL_CHECK(process_children_of(getpid()) == 0 && process_fds() == fds + 2);
-	fl_process_status status;
-	fl_process *p = process_started(&(fl_process_config){.task = &process_adds, .arg = &(int){0}});
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	FL_CHECK(process_children_of(getpid()) == 0 && fl_test_fds() == fds + 2);
+	adds_nothing(FL_PROCESS_FORK_SERVER);
 }
 
 FL_TEST(process_preload_says_what_the_system_said)
 {
 	char text[2048];
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
 	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
 }
 
 FL_TEST(process_start_without_memory)
 {
-	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
-	const size_t fds = process_fds();
+	adds_nothing(FL_PROCESS_FORK_SERVER);
+	const size_t fds = fl_test_fds();
 	const long live = seam_live_allocs();
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
 		if (!process_can(m))
@@ -434,23 +419,21 @@ FL_TEST(process_start_without_memory)
 		const fl_process_config task = {.task = &process_adds, .arg = &(int){0}, .method = m};
 		const fl_process_config program = {.program = "true"};
 		fl_process *p = NULL;
-		process_log_begin();
+		PROCESS_LOG();
 		for (unsigned skip_n = 0;; skip_n++) {
 			seam_fail_allocs(skip_n, 1);
 			int rc = fl_process_start(&p, m > FL_PROCESS_EXEC ? &program : &task);
 			bool struck = seam_heal() == 0;
 			if (rc == 0) {
-				FL_OK(fl_process_join(p, NULL));
-				fl_process_free(p);
+				(void)process_end(p);
 			}
 			if (!struck)
 				break;
 			FL_RC(rc, -ENOMEM);
 		}
-		(void)fl_set_log_handler(process_log_before);
 	}
 	/* The reaper closes the pidfds of what it has reaped, also those of earlier cases. */
-	FL_WAIT_FOR(process_fds() <= fds);
+	FL_WAIT_FOR(fl_test_fds() <= fds);
 	assert_int_equal(seam_live_allocs(), live);
 	expect_no_child();
 }
@@ -460,9 +443,9 @@ FL_TEST(process_fork_with_threads_is_refused)
 	fl_event stop = FL_EVENT_INIT;
 	fl_thread thread;
 	fl_test_go(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EBUSY);
-	assert_true(process_log_end("other threads ("));
+	process_log_has("other threads (");
 	fl_event_set(&stop);
 	fl_test_end(&thread);
 }
@@ -486,9 +469,7 @@ FL_TEST(process_with_a_stolen_status)
 	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
 	FL_RC(fl_process_join(p, &status), -ECHILD);
 	fl_process_free(p);
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}));
-	FL_OK(fl_process_join(p, &status)); /* its fork server does not ignore it */
-	fl_process_free(p);
+	adds_nothing(FL_PROCESS_FORK_SERVER); /* it does not ignore it */
 	sigaction(SIGCHLD, &before, NULL);
 }
 
@@ -507,8 +488,7 @@ static int pidfd_in_no_hurry(int pid)
 /* Its child is gone without a trace as soon as it has ended, also when that is at once. */
 FL_TEST(process_fork_with_ignored_children)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	PROCESS_FAULTS();
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction before;
@@ -529,26 +509,19 @@ FL_TEST(process_fork_with_ignored_children)
 /* A child that another thread forks at the same time. It holds all current descriptors open. */
 static pid_t holder;
 
-static pid_t fork_holder(void)
+static int rest(void *unused)
 {
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
-		for (;;)
-			(void)pause();
-	}
-	return pid;
+	fl_test_rest();
 }
 
 static void end_holder(void)
 {
-	FL_CHECK(kill(holder, SIGKILL) == 0 && waitpid(holder, NULL, 0) == holder);
+	fl_test_kill(holder);
 }
 
 static int fork_beside_another(void)
 {
-	holder = fork_holder();
+	holder = fl_test_fork(rest, NULL);
 	return fork();
 }
 
@@ -598,7 +571,7 @@ static int (*real_clone)(int (*child)(void *arg), void *stack_end, void *arg, in
 
 static int clone_beside_another(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
-	holder = fork_holder();
+	holder = fl_test_fork(rest, NULL);
 	return real_clone(child, stack_end, arg, pidfd);
 }
 
@@ -610,15 +583,14 @@ FL_TEST(process_program_beside_a_fork)
 	real_clone = process_real.clone;
 	fl__process_sys.clone = clone_beside_another;
 	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
-	fl_process *p = NULL;
 	end_holder();
-	process_log_begin();
-	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "/nonexistent"}), -ENOENT);
-	assert_true(process_log_end("cannot start process"));
+	expect_refusals(&(struct refused){{.program = "/nonexistent"}, -ENOENT, "cannot start process"}, 1);
 	end_holder();
 }
 
 /* Forks. */
+
+static const char *const sleep_long[] = {"sleep", "1000", NULL};
 
 static void use_the_parents(void *arg)
 {
@@ -636,22 +608,15 @@ static void use_the_parents(void *arg)
 		fl_process_free(p[i]);
 	}
 	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__fork_server_pid() == 0);
-	FL_OK(fl_process_start(&p[0],
-	                       &(fl_process_config){.task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}));
-	/* By a fork server of its own. */
-	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1);
-	fl_process_free(p[0]);
+	adds_nothing(FL_PROCESS_FORK_SERVER); /* a fork server of its own */
 }
 
 FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 {
 	fl_process *p[2] = {NULL};
-	/* ThreadSanitizer: no new threads after a fork beside threads. */
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_OK(fl_process_start(&p[0], &(fl_process_config){.task = &process_sleeps, .daemon = true}));
-	FL_OK(fl_process_start(
-	    &p[1], &(fl_process_config){.program = "sleep", .argv = (const char *const[]){"sleep", "1000", NULL}}));
+	process_needs_fork(); /* ThreadSanitizer: no new threads after a fork beside threads */
+	p[0] = process_started(&(fl_process_config){.task = &process_sleeps, .daemon = true});
+	p[1] = process_started(&(fl_process_config){.program = "sleep", .argv = sleep_long});
 	/* -EOWNERDEAD: fl_process_join, try_join, join_until, signal, terminate, kill */
 	FL_OK(fl_test_child(use_the_parents, p, NULL, 0));
 	assert_true(fl_process_is_alive(p[0]) && fl_process_is_alive(p[1]));
@@ -721,12 +686,9 @@ static void end_all(fl_process **all, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		FL_OK(fl_process_kill(all[i]));
-		FL_OK(fl_process_join(all[i], NULL));
-		fl_process_free(all[i]);
+		(void)process_end(all[i]);
 	}
 }
-
-static const char *const sleep_long[] = {"sleep", "1000", NULL};
 
 FL_TASK(process_with_few_processes, void, void)
 {
@@ -766,25 +728,32 @@ FL_TASK(process_with_few_descriptors, void, void)
 		FL_CHECK(round == 0 ? n < FEW : n > FEW);
 		end_all(all, n);
 		end_all(all, start_until_refused(&program, all, ROOM, -EMFILE));
-		FL_WAIT_FOR(round < 2 || process_fds() <= fds);
-		fds = process_fds();
+		FL_WAIT_FOR(round < 2 || fl_test_fds() <= fds);
+		fds = fl_test_fds();
 		if (round == 0)
 			FL_OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){MORE, MORE}));
 	}
 	return 0;
 }
 
-/* fl_process_start: -EAGAIN, -EMFILE. */
-static void run_into(const fl_task_type *limit, bool says_where)
+/* The task ends well in a process of its own; what it has said. */
+static const char *succeeds_apart(const fl_task_type *task)
 {
 	int err = fl_test_scratch();
 	static char text[1 << 16];
 	const fl_process_status status =
-	    process_run(&(fl_process_config){.task = limit, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
+	    process_run(&(fl_process_config){.task = task, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
 	fl_test_take(err, text, sizeof text);
 	if (status.code != 0)
 		print_error("%d %d\n%s\n", status.code, status.signal, text);
 	assert_int_equal(status.code, 0);
+	return text;
+}
+
+/* fl_process_start: -EAGAIN, -EMFILE. */
+static void run_into(const fl_task_type *limit, bool says_where)
+{
+	const char *text = succeeds_apart(limit);
 	assert_non_null(strstr(text, "cannot start process"));
 	assert_int_equal(strstr(text, ", in this process\n") != NULL, says_where);
 	assert_null(strstr(text, ", in the fork server\n"));
@@ -810,18 +779,14 @@ static int error_of_a_task(fl_executor *e)
 FL_TASK(process_pool_with_few_processes, void, void)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	struct rlimit before, none;
 	const uid_t user = somebody();
 	FL_OK(setresuid(user, user, user));
 	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}));
-	FL_OK(getrlimit(RLIMIT_NPROC, &before));
-	none = before;
-	none.rlim_cur = 0;
 	for (int round = 0; round < 2; round++) {
 		FL_CHECK(error_of_a_task(e) == 0);
-		FL_OK(setrlimit(RLIMIT_NPROC, &none));
+		const rlim_t before = fl_test_limit(RLIMIT_NPROC, 0);
 		FL_CHECK(error_of_a_task(e) != 0);
-		FL_OK(setrlimit(RLIMIT_NPROC, &before));
+		(void)fl_test_limit(RLIMIT_NPROC, before);
 	}
 	FL_CHECK(error_of_a_task(e) == 0);
 	return 0;
@@ -832,14 +797,7 @@ FL_TEST(process_pool_outlives_a_shortage_of_processes)
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	if (!fl_test_has_users()) /* root has no limit */
 		FL_SKIP(FL_TEST_USERS_REASON);
-	int err = fl_test_scratch();
-	const fl_process_status status = process_run(&(fl_process_config){
-	    .task = &process_pool_with_few_processes, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
-	static char text[1 << 16];
-	fl_test_take(err, text, sizeof text);
-	if (status.code != 0)
-		print_error("%d %d\n%s\n", status.code, status.signal, text);
-	assert_int_equal(status.code, 0);
+	(void)succeeds_apart(&process_pool_with_few_processes);
 }
 
 FL_TEST(process_limit_of_processes)
@@ -887,16 +845,8 @@ FL_TEST(process_pidfd_that_cannot_be_sent)
 {
 	if (!fl_test_has_users()) /* root has no limit */
 		FL_SKIP(FL_TEST_USERS_REASON);
-	/* ThreadSanitizer: no new threads after a fork beside threads. */
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork(); /* ThreadSanitizer: no new threads after a fork beside threads */
 	FL_OK(fl_test_child(start_beside_descriptors_in_flight, NULL, NULL, 0));
-}
-
-static int start_sleep(fl_process **p)
-{
-	static const char *const argv[] = {"sleep", "1000", NULL};
-	return fl_process_start(p, &(fl_process_config){.program = "sleep", .argv = argv});
 }
 
 /* The next process without a handle brings a reaper for both. */
@@ -906,7 +856,7 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 	int pid[2];
 	fl__helpers_end();
 	for (int i = 0; i < 2; i++) {
-		FL_OK(start_sleep(&p[i]));
+		p[i] = process_started(&(fl_process_config){.program = "sleep", .argv = sleep_long});
 		pid[i] = fl_process_pid(p[i]);
 	}
 	seam_fail_threads(0, 1);
@@ -923,17 +873,13 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 /* A process whose fork server has died: only its pidfd shows its end. */
 FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
 {
-	struct rlimit before, none;
 	fl_process *p = process_started(&(fl_process_config){.task = &process_sleeps});
 	const int fork_server = fl__fork_server_pid();
 	FL_OK(kill(fork_server, SIGKILL));
 	FL_WAIT_FOR(process_state(fork_server) == 0);
-	FL_OK(getrlimit(RLIMIT_NOFILE, &before));
-	none = before;
-	none.rlim_cur = 0;
-	FL_OK(setrlimit(RLIMIT_NOFILE, &none));
+	const rlim_t before = fl_test_limit(RLIMIT_NOFILE, 0);
 	const bool alive = fl_process_is_alive(p);
-	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
+	(void)fl_test_limit(RLIMIT_NOFILE, before);
 	assert_true(alive);
 	FL_OK(fl_process_kill(p));
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);

@@ -18,7 +18,7 @@ FL_ALL_NEED(FL_TEST_PROCESSES)
  */
 static void each_way(void (*body)(void))
 {
-	const size_t fds = process_fds(), children = process_children_of(getpid());
+	const struct process_census before = process_census();
 	body();
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	{
@@ -28,21 +28,22 @@ static void each_way(void (*body)(void))
 	fl_cancel_token_destroy(&token);
 	fl_test_body_in_loop(body);
 	fl__helpers_end(); /* the watcher's descriptors */
-	FL_CHECK(process_fds() == fds);
-	FL_CHECK(process_children_of(getpid()) == children);
+	process_same(&before);
 }
+
+/* Input and outputs, until the end of the block. */
+#define IO(io, ...) __attribute__((cleanup(fl_process_io_free))) fl_process_io io = {__VA_ARGS__}
 
 /* A shell that runs `text`, with pipes for all three streams. */
 static fl_process *start_shell(const char *text)
 {
 	const char *const argv[] = {"sh", "-c", text, NULL};
-	fl_process *p = process_started(&(fl_process_config){.program = "sh",
-	                                                     .argv = argv,
-	                                                     .in = FL_PROCESS_PIPE,
-	                                                     .out = FL_PROCESS_PIPE,
-	                                                     .err = FL_PROCESS_PIPE,
-	                                                     .group = true});
-	return p;
+	return process_started(&(fl_process_config){.program = "sh",
+	                                            .argv = argv,
+	                                            .in = FL_PROCESS_PIPE,
+	                                            .out = FL_PROCESS_PIPE,
+	                                            .err = FL_PROCESS_PIPE,
+	                                            .group = true});
 }
 
 static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, int64_t deadline)
@@ -65,7 +66,7 @@ FL_TEST_WITH(process_io_input_and_both_outputs, each_way, void)
 
 FL_TEST_WITH(process_io_without_input_or_output, each_way, void)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status;
 	/* no input is /dev/null, not the caller's */
 	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == 0 && status.code == 0);
@@ -73,20 +74,17 @@ FL_TEST_WITH(process_io_without_input_or_output, each_way, void)
 	FL_CHECK(io.out_size == 0 && io.err_size == 0);
 	io.input_size = 1;
 	FL_RC(run_shell("cat", &io, &status, FL_FOREVER), -EINVAL);
-	fl_process_io_free(&io);
 }
 
 /* An input of one zero byte is a pipe with that byte; an empty one ends at once. */
 FL_TEST_WITH(process_io_empty_input_is_closed, each_way, void)
 {
-	fl_process_io io = {.input = "", .input_size = 0};
+	IO(io, .input = "", .input_size = 0);
 	fl_process_status status;
-	fl_process *p = start_shell("cat; printf end");
+	FL_SCOPED(fl_process) *p = start_shell("cat; printf end");
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 3 && memcmp(io.out, "end", 3) == 0);
 	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
-	fl_process_free(p);
-	fl_process_io_free(&io);
 }
 
 /* More than both pipes hold, in both directions: neither side may wait for the other. */
@@ -109,11 +107,10 @@ FL_TEST_WITH(process_io_much_in_and_out_at_once, each_way, void)
 FL_TEST_WITH(process_io_input_is_not_read, each_way, void)
 {
 	static const char input[1 << 20];
-	fl_process_io io = {.input = input, .input_size = sizeof input};
+	IO(io, .input = input, .input_size = sizeof input);
 	fl_process_status status;
 	FL_OK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER));
 	FL_CHECK(status.code == 0 && io.out_size == 4 && io.written < sizeof input);
-	fl_process_io_free(&io);
 }
 
 FL_TEST_WITH(process_io_limit_of_an_output, each_way, void)
@@ -138,19 +135,19 @@ FL_TEST_WITH(process_io_limit_of_an_output, each_way, void)
 /* A call that gives up loses no byte: the next one goes on. */
 FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 {
-	fl_process_io io = {.input = "1\n", .input_size = 2};
+	IO(io, .input = "1\n", .input_size = 2);
 	fl_process_status status;
 	char byte;
 	int go[2];
 	FL_OK(pipe2(go, O_CLOEXEC));
 	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
-	fl_process *p = process_started(&(fl_process_config){.program = "sh",
-	                                                     .argv = argv,
-	                                                     .in = FL_PROCESS_PIPE,
-	                                                     .out = FL_PROCESS_PIPE,
-	                                                     .err = FL_PROCESS_NULL,
-	                                                     .fds = &go[0],
-	                                                     .n_fds = 1});
+	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.program = "sh",
+	                                                                .argv = argv,
+	                                                                .in = FL_PROCESS_PIPE,
+	                                                                .out = FL_PROCESS_PIPE,
+	                                                                .err = FL_PROCESS_NULL,
+	                                                                .fds = &go[0],
+	                                                                .n_fds = 1});
 	while (io.out_size < 5)
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, FL_FOREVER, fl_test_requested), -ECANCELED);
@@ -158,8 +155,6 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 11 && strcmp(io.out, "firstsecond") == 0 && io.err_size == 0);
 	FL_CHECK(close(go[0]) == 0 && close(go[1]) == 0 && read(go[0], &byte, 1) < 0);
-	fl_process_free(p);
-	fl_process_io_free(&io);
 }
 
 /*
@@ -168,26 +163,23 @@ FL_TEST_WITH(process_io_goes_on_after_a_timeout_and_a_cancel, each_way, void)
  */
 FL_TEST_WITH(process_io_output_held_by_a_grandchild, each_way, void)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status = {77, 77};
-	fl_process *p = start_shell("printf said; sleep 1000 & exit 5");
+	FL_SCOPED(fl_process) *p = start_shell("printf said; sleep 1000 & exit 5");
 	while (fl_process_is_alive(p))
 		FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(fl_process_stop(p, 0, &status) == 0 && status.code == 5);
 	FL_OK(fl_process_communicate(p, &io, NULL)); /* the group is gone, and with it the grandchild */
 	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
-	fl_process_free(p);
-	fl_process_io_free(&io);
 }
 
 FL_TEST_WITH(process_run_ends_the_whole_group, each_way, void)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status = {77, 77};
 	FL_RC(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))), -ETIMEDOUT);
 	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
-	fl_process_io_free(&io);
 }
 
 /*
@@ -197,7 +189,7 @@ FL_TEST_WITH(process_run_ends_the_whole_group, each_way, void)
 FL_TEST_WITH(process_run_reads_while_it_stops, each_way, void)
 {
 	enum { SIZE = 300000 };
-	fl_process_io io = {.err_max = 1};
+	IO(io, .err_max = 1);
 	fl_process_status status;
 	FL_RC(run_shell("trap 'head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3' TERM;"
 	                "printf 12 >&2; while :; do sleep 0.01; done",
@@ -205,18 +197,16 @@ FL_TEST_WITH(process_run_reads_while_it_stops, each_way, void)
 	      -EMSGSIZE);
 	FL_CHECK(status.code == 3 && status.signal == 0);
 	FL_CHECK(io.out_size == SIZE && io.err_size == 2);
-	fl_process_io_free(&io);
 }
 
 /* SIGTERM is ignored, and the output never ends: the process is killed after the grace. */
 FL_TEST(process_run_ends_an_endless_output)
 {
-	fl_process_io io = {.out_max = 1};
+	IO(io, .out_max = 1);
 	fl_process_status status;
 	FL_RC(run_shell("trap '' TERM; exec yes", &io, &status, FL_FOREVER), -EMSGSIZE);
 	assert_int_equal(status.signal, SIGKILL);
 	assert_int_equal(io.out_size, 2);
-	fl_process_io_free(&io);
 }
 
 static unsigned refusals;
@@ -229,7 +219,7 @@ static void *refuses_large_ones_twice(size_t size)
 /* Memory is short for a while: what is kept is all the same the beginning of the output. */
 FL_TEST(process_run_keeps_no_gap)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status;
 	fl__helpers_end(); /* the library's threads read the table */
 	refusals = 0;
@@ -247,22 +237,19 @@ FL_TEST(process_run_keeps_no_gap)
 		size = size < io.out_size - at ? size : io.out_size - at;
 		FL_CHECK(memcmp(io.out + at, number, size) == 0);
 	}
-	fl_process_io_free(&io);
 }
 
 /* The outputs end long before the process. */
 FL_TEST_WITH(process_io_outputs_end_before_the_process, each_way, void)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status;
-	fl_process *p = start_shell("printf x; exec >&- 2>&-; read y; exit 6");
+	FL_SCOPED(fl_process) *p = start_shell("printf x; exec >&- 2>&-; read y; exit 6");
 	while (io.out_size == 0)
 		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT ||
 		         fl_process_pipe(p, 0) < 0);
 	FL_OK(fl_process_communicate(p, &io, &status));
 	FL_CHECK(status.code == 1 || status.code == 6); /* its input ended with the first call */
-	fl_process_free(p);
-	fl_process_io_free(&io);
 }
 
 /* Stopping. */
@@ -270,34 +257,31 @@ FL_TEST_WITH(process_io_outputs_end_before_the_process, each_way, void)
 FL_TEST_WITH(process_stop_lets_it_end_by_itself, each_way, void)
 {
 	fl_process_status status;
-	fl_process *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
+	FL_SCOPED(fl_process) *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
 	char byte;
 	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1); /* the trap is set */
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9);
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9); /* again */
-	fl_process_free(p);
 }
 
 FL_TEST_WITH(process_stop_kills_after_the_grace, each_way, void)
 {
 	fl_process_status status;
 	char byte;
-	fl_process *p = start_shell("trap '' TERM; printf x; while :; do sleep 0.01; done");
+	FL_SCOPED(fl_process) *p = start_shell("trap '' TERM; printf x; while :; do sleep 0.01; done");
 	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1);
 	FL_CHECK(fl_process_stop(p, FL_MS(20), &status) == 0 && status.signal == SIGKILL);
-	fl_process_free(p);
 }
 
 /* SIGTERM stays pending in a stopped process until it continues. */
 FL_TEST_WITH(process_stop_of_a_stopped_process, each_way, void)
 {
 	fl_process_status status;
-	fl_process *p = start_shell("read x");
+	FL_SCOPED(fl_process) *p = start_shell("read x");
 	FL_OK(fl_process_signal(p, SIGSTOP));
 	while (process_state(fl_process_pid(p)) != 'T')
 		sched_yield();
 	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.signal == SIGTERM);
-	fl_process_free(p);
 }
 
 FL_TASK(wait_for_end, int, void)
@@ -345,9 +329,8 @@ FL_TEST(process_io_of_tasks)
 FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 {
 	fl_process *p = start_shell("true"); /* so that the library's own descriptors are there */
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
-	const size_t fds = process_fds();
+	(void)process_end(p);
+	const size_t fds = fl_test_fds();
 	p = start_shell("cat");
 	const int in = fl_process_pipe(p, 0), out = fl_process_take_pipe(p, 1);
 	FL_CHECK(in > 2 && out > 2 && fl_process_pipe(p, 1) == -EBADF && fl_process_take_pipe(p, 1) == -EBADF);
@@ -361,10 +344,9 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	fl_process_close_pipe(p, 0);
 	fl_process_close_pipe(p, 0);
 	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 0);
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p); /* closes the pipe of standard error */
+	(void)process_end(p); /* closes the pipe of standard error */
 	FL_OK(close(out));
-	FL_CHECK(process_fds() == fds);
+	FL_CHECK(fl_test_fds() == fds);
 }
 
 FL_TEST(process_err_goes_where_out_goes)
@@ -378,10 +360,10 @@ FL_TEST(process_err_goes_where_out_goes)
 	FL_CHECK(!io.err);
 	fl_process_io_free(&io);
 	fl_process *p = NULL;
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_AS_OUT}),
 	      -EBADF);
-	FL_CHECK(process_log_end("FL_PROCESS_AS_OUT is for `err`, not for `out`"));
+	process_log_has("FL_PROCESS_AS_OUT is for `err`, not for `out`");
 }
 
 /* Documented results. */
@@ -448,7 +430,7 @@ FL_TEST(process_stop_and_communicate_answer)
 {
 	const char *const argv[] = {"sh", "-c", "read x", NULL};
 	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE};
-	fl_process_io io = {.input_size = 1};
+	IO(io, .input_size = 1);
 	fl_process_status status;
 	fl_process *p = process_started(&config);
 	FL_RC(fl_process_communicate(p, &io, &status), -EINVAL);
@@ -473,7 +455,6 @@ FL_TEST(process_stop_and_communicate_answer)
 		FL_RC(i == 0 ? fl_process_stop(p, 0, &status) : fl_process_communicate(p, &io, &status), -ECHILD);
 		fl_process_free(p);
 	}
-	fl_process_io_free(&io);
 }
 
 FL_TEST(process_run_answers)
@@ -525,9 +506,9 @@ static void run_without_io(void *unused)
 FL_TEST(process_run_without_io)
 {
 	char text[500];
-	process_log_begin();
+	PROCESS_LOG();
 	fl_test_stderr(run_without_io, NULL, text, sizeof text);
-	assert_true(process_log_end("cannot start process"));
+	process_log_has("cannot start process");
 	assert_string_equal(text, "said\n");
 }
 
@@ -545,26 +526,26 @@ FL_TEST(process_io_start_that_fails_leaves_nothing)
 	    .program = argv[0], .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE, .err = FL_PROCESS_PIPE};
 	fl_process *p = NULL;
 	fl_process_io io = {.input = NULL};
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_run(&config, &io, NULL), -ENOENT);
-	const size_t fds = process_fds();
+	const size_t fds = fl_test_fds();
 	FL_RC(fl_process_start(&p, &config), -ENOENT);
 	FL_RC(fl_process_run(NULL, &io, NULL), -EINVAL);
 	{
 		PROCESS_FAULTS();
 		fl__process_sys.pipe = no_pipe;
 		FL_RC(fl_process_start(&p, &config), -EMFILE);
-		FL_CHECK(process_fds() == fds);
+		FL_CHECK(fl_test_fds() == fds);
 	}
-	FL_CHECK(process_fds() == fds);
-	FL_CHECK(process_log_end("a pipe cannot be made"));
+	FL_CHECK(fl_test_fds() == fds);
+	process_log_has("a pipe cannot be made");
 }
 
 FL_TEST(process_io_without_memory_goes_on_later)
 {
-	fl_process_io io = {.input = NULL};
+	IO(io, .input = NULL);
 	fl_process_status status;
-	fl_process *p = start_shell("printf text");
+	FL_SCOPED(fl_process) *p = start_shell("printf text");
 	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();
@@ -573,6 +554,4 @@ FL_TEST(process_io_without_memory_goes_on_later)
 	}
 	FL_OK(fl_process_communicate(p, &io, &status));
 	assert_string_equal(io.out, "text");
-	fl_process_free(p);
-	fl_process_io_free(&io);
 }

@@ -66,31 +66,28 @@ static int crowd_body(void *arg)
 }
 
 /* The soft limit of descriptors for so many children: fewer, if the hard limit is lower. */
-static unsigned crowd_raise_limit(unsigned n, struct rlimit *before)
+static unsigned crowd_raise_limit(unsigned n, rlim_t *before)
 {
-	FL_OK(getrlimit(RLIMIT_NOFILE, before));
-	struct rlimit limit = *before;
-	const rlim_t wanted = n * CROWD_FDS + CROWD_SPARE_FDS;
-	if (limit.rlim_cur >= wanted)
-		return n;
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
-	return (unsigned)(limit.rlim_cur - CROWD_SPARE_FDS) / CROWD_FDS;
+	struct rlimit limit;
+	FL_OK(getrlimit(RLIMIT_NOFILE, &limit));
+	const rlim_t wanted = n * CROWD_FDS + CROWD_SPARE_FDS, now = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	*before = fl_test_limit(RLIMIT_NOFILE, now > limit.rlim_cur ? now : limit.rlim_cur);
+	return now < wanted ? (unsigned)(now - CROWD_SPARE_FDS) / CROWD_FDS : n;
 }
 
 FL_TEST(process_loop_thousand_children_at_once)
 {
-	const size_t fds = process_fds(), children = process_children_of(getpid());
-	struct rlimit before;
-	crowd c = {.n = crowd_raise_limit(fl_test_scaled(CROWD_MAX), &before), .all = FL_EVENT_INIT};
-	process_log_begin();
-	fl_test_in_loop(crowd_body, &c);
-	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
-	const bool told = process_log_end(c.refused > 0 ? "cannot start process" : "");
+	const struct process_census before = process_census();
+	rlim_t limit;
+	crowd c = {.n = crowd_raise_limit(fl_test_scaled(CROWD_MAX), &limit), .all = FL_EVENT_INIT};
+	{
+		PROCESS_LOG();
+		fl_test_in_loop(crowd_body, &c);
+		(void)fl_test_limit(RLIMIT_NOFILE, limit);
+		process_log_has(c.refused > 0 ? "cannot start process" : "");
+	}
 	fl__helpers_end(); /* closes the descriptors of the watcher */
-	assert_int_equal(process_fds(), fds);
-	assert_int_equal(process_children_of(getpid()), children);
-	assert_true(told);
+	process_same(&before);
 	if (c.error == -EAGAIN)
 		FL_SKIP("the system allows fewer processes");
 	assert_int_equal(c.running, c.n);
@@ -109,14 +106,13 @@ static int crowd_body_at_limit(void *arg)
 /* Each start beyond the limit fails with -EMFILE; the children that have started are served. */
 FL_TEST(process_loop_limit_of_descriptors)
 {
-	const size_t fds = process_fds(), children = process_children_of(getpid());
+	const struct process_census before = process_census();
 	crowd c = {.n = 30, .all = FL_EVENT_INIT};
-	process_log_begin();
+	PROCESS_LOG();
 	fl_test_in_loop(crowd_body_at_limit, &c);
-	assert_true(process_log_end(", in this process"));
+	process_log_has(", in this process");
 	fl__helpers_end();
-	assert_int_equal(process_fds(), fds);
-	assert_int_equal(process_children_of(getpid()), children);
+	process_same(&before);
 	assert_int_equal(c.error, -EMFILE);
 	assert_true(c.running > 0 && c.refused > 0);
 }
@@ -180,7 +176,7 @@ static int start_body(void *result)
 /* Whether the failure came: else all calls have been made. */
 static bool start_with_failure(void)
 {
-	const size_t fds = process_fds(), children = process_children_of(getpid());
+	const struct process_census before = process_census();
 	int result = 77;
 	start_calls = 0;
 	fl__process_sys.pipe = start_pipe;
@@ -193,8 +189,7 @@ static bool start_with_failure(void)
 	fl__helpers_end(); /* the next start begins without a watcher */
 	fl__process_sys = start_real;
 	(void)fl_test_fd_faults_end();
-	assert_int_equal(process_fds(), fds);
-	assert_int_equal(process_children_of(getpid()), children);
+	process_same(&before);
 	assert_int_equal(result, start_calls >= start_at ? start_error : 0);
 	return start_calls >= start_at;
 }
@@ -204,14 +199,14 @@ FL_TEST(process_loop_each_call_of_a_start_fails)
 	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -EAGAIN, -EPERM};
 	start_real = fl__process_sys;
 	fl__helpers_end();
-	process_log_begin();
+	PROCESS_LOG();
 	FL_EACH (i, errors) {
 		start_error = errors[i];
 		for (start_at = 1; start_with_failure(); start_at++)
 			assert_true(start_at < 100);
 		assert_true(start_at > 6);
 	}
-	assert_true(process_log_end("cannot start process"));
+	process_log_has("cannot start process");
 }
 
 /* Output of a hostile program: lines byte by byte, nothing, garbage without an end of a line. */
@@ -258,12 +253,11 @@ FL_TEST(process_loop_hostile_output)
 	    {"cat /dev/zero", 0, -EMSGSIZE},
 	    {"head -c 100000 /dev/urandom | tr -d '\\n'; sleep 1000", 0, -EMSGSIZE},
 	};
-	const size_t fds = process_fds(), children = process_children_of(getpid());
+	const struct process_census before = process_census();
 	FL_EACH (i, all)
 		fl_test_in_loop(read_hostile, (void *)(uintptr_t)&all[i]);
 	fl__helpers_end();
-	assert_int_equal(process_fds(), fds);
-	assert_int_equal(process_children_of(getpid()), children);
+	process_same(&before);
 }
 
 /* A program has the descriptor of a stream, and its peer is slow. */
@@ -291,20 +285,18 @@ static int given_output(void *open_two)
 	static char bytes[GIVEN_BYTES + 1];
 	int ends[2];
 	fl_stream *from, *to;
-	fl_process *p = NULL;
 	fl_process_status status;
 	FL_CHECK((*(int (**)(int[2]))open_two)(ends) == 0);
 	FL_OK(fl_stream_from_fd(&from, ends[0]));
 	FL_OK(fl_stream_from_fd(&to, ends[1]));
 	const char *const argv[] = {"head", "-c", "300000", "/dev/zero", NULL};
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to))}));
+	FL_SCOPED(fl_process) *p = process_started(
+	    &(fl_process_config){.program = "head", .argv = argv, .out = FL_PROCESS_FD(fl_stream_fd(to))});
 	while (!given_is_stuck(p, ends[1]))
 		fl_fiber_yield();
 	fl_stream_free(to);
 	FL_CHECK(fl_stream_read_exactly(from, bytes, sizeof bytes) == GIVEN_BYTES);
 	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
 	fl_stream_free(from);
 	return 0;
 }
@@ -320,14 +312,11 @@ static int given_serve(void *listener)
 {
 	static const char *const argv[] = {"cat", NULL};
 	fl_stream *s;
-	fl_process_status status;
 	FL_OK(fl_accept(listener, &s));
 	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
 	fl_process *p = process_started(&(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd});
 	fl_stream_free(s);
-	FL_OK(fl_process_join(p, &status));
-	fl_process_free(p);
-	return status.code;
+	return process_end(p).code;
 }
 
 /* As inetd: the program waits for its input. */
@@ -354,15 +343,12 @@ FL_TEST_WITH(process_loop_program_serves_a_connection, fl_test_body_in_loop, voi
 FL_TEST(process_loop_programs_in_a_row)
 {
 	static const char *const first[] = {"sh", "-c", "read x; echo $x", NULL}, *const second[] = {"cat", NULL};
-	fl_process *a = NULL, *b = NULL;
 	fl_process_io io = {.input = "text\n", .input_size = 5}, got = {.input = NULL};
 	fl_process_status status;
-	FL_OK(fl_process_start(
-	    &a, &(fl_process_config){.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE}));
-	FL_OK(fl_process_start(&b, &(fl_process_config){.program = "cat",
-	                                                .argv = second,
-	                                                .in = FL_PROCESS_FD(fl_process_pipe(a, 1)),
-	                                                .out = FL_PROCESS_PIPE}));
+	FL_SCOPED(fl_process) *a = process_started(
+	    &(fl_process_config){.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE});
+	FL_SCOPED(fl_process) *b = process_started(&(fl_process_config){
+	    .program = "cat", .argv = second, .in = FL_PROCESS_FD(fl_process_pipe(a, 1)), .out = FL_PROCESS_PIPE});
 	fl_process_close_pipe(a, 1);
 	FL_OK(fl_process_communicate(a, &io, NULL));
 	FL_OK(fl_process_communicate(b, &got, &status));
@@ -370,6 +356,4 @@ FL_TEST(process_loop_programs_in_a_row)
 	assert_string_equal(got.out, "text\n");
 	fl_process_io_free(&io);
 	fl_process_io_free(&got);
-	fl_process_free(a);
-	fl_process_free(b);
 }

@@ -12,24 +12,17 @@ FL_TASK(process_answers, int, void)
 
 FL_TASK(process_waits_for_its_end, void, void)
 {
-	for (;;)
-		(void)pause();
-	return 0;
+	fl_test_rest();
 }
 
 static void start_and_join(fl_process_method method, int code)
 {
-	fl_process_status status = {0, 0};
-	fl_process *p = process_started(&(fl_process_config){.task = &process_answers, .arg = &code, .method = method});
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == code);
-	fl_process_free(p);
+	FL_RC(process_run(&(fl_process_config){.task = &process_answers, .arg = &code, .method = method}).code, code);
 }
 
 static void start_program(void)
 {
-	fl_process *p = process_started(&(fl_process_config){.program = "/bin/true"});
-	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
+	FL_OK(process_run(&(fl_process_config){.program = "/bin/true"}).code);
 }
 
 FL_TEST(process_thousand_starts_leave_nothing)
@@ -37,7 +30,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 	start_and_join(FL_PROCESS_FORK_SERVER, 1);
 	start_program();
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
-	const size_t fds = process_fds();
+	const size_t fds = fl_test_fds();
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
 		start_and_join(FL_PROCESS_FORK_SERVER, (int)(i % 200));
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++) {
@@ -47,7 +40,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 	}
 	for (unsigned i = 0; i < fl_test_scaled(200); i++)
 		start_and_join(FL_PROCESS_EXEC, (int)(i % 200));
-	assert_int_equal(process_fds(), fds);
+	assert_int_equal(fl_test_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
@@ -64,9 +57,9 @@ static int on_a_fiber(void *arg)
 
 FL_TEST(process_on_fibers)
 {
-	process_log_begin();
+	PROCESS_LOG();
 	FL_OK(fl_test_in_fiber(on_a_fiber, NULL));
-	assert_true(process_log_end(process_can(FL_PROCESS_FORK) ? "the caller is a fiber" : "cannot be forked"));
+	process_log_has(process_can(FL_PROCESS_FORK) ? "the caller is a fiber" : "cannot be forked");
 }
 
 FL_TEST(process_hundred_at_once)
@@ -74,8 +67,7 @@ FL_TEST(process_hundred_at_once)
 	enum { N = 100 };
 	fl_process *all[N];
 	for (int i = 0; i < N; i++)
-		FL_OK(fl_process_start(&all[i],
-		                       &(fl_process_config){.task = &process_waits_for_its_end, .daemon = i % 2}));
+		all[i] = process_started(&(fl_process_config){.task = &process_waits_for_its_end, .daemon = i % 2});
 	assert_int_equal(fl_process_active_children(NULL, NULL), N);
 	for (int i = 0; i < N; i += 4)
 		FL_OK(fl_process_kill(all[i]));
@@ -111,14 +103,14 @@ FL_TEST(process_started_by_fifty_threads)
 	int numbers[THREADS];
 	start_and_join(FL_PROCESS_FORK_SERVER, 0); /* what the first start opens stays */
 	start_program();
-	const size_t fds = process_fds();
+	const size_t fds = fl_test_fds();
 	for (int i = 0; i < THREADS; i++) {
 		numbers[i] = i;
 		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}
 	for (int i = 0; i < THREADS; i++)
 		fl_test_end(&threads[i]);
-	assert_int_equal(process_fds(), fds);
+	assert_int_equal(fl_test_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
@@ -146,11 +138,10 @@ FL_TEST(process_joined_and_ended_by_several_threads)
 
 FL_TEST(process_in_wait_any)
 {
-	fl_process *p = NULL, *q = NULL;
 	fl_event never = FL_EVENT_INIT;
 	const char *const argv[] = {"sleep", "1000", NULL};
-	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}));
-	FL_OK(fl_process_start(&q, &(fl_process_config){.program = "sleep", .argv = argv}));
+	FL_SCOPED(fl_process) *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
+	FL_SCOPED(fl_process) *q = process_started(&(fl_process_config){.program = "sleep", .argv = argv});
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&never), FL_ON_PROCESS(p), FL_ON_PROCESS(q)),
 	      -ETIMEDOUT);
 	FL_OK(fl_process_kill(q));
@@ -160,6 +151,4 @@ FL_TEST(process_in_wait_any)
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_PROCESS(p)), 1);
 	FL_OK(fl_process_try_join(p, NULL));
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_PROCESS(q), FL_ON_PROCESS(p)), 1);
-	fl_process_free(p);
-	fl_process_free(q);
 }

@@ -26,19 +26,23 @@ static const char *path_of(const char *program)
 	return path;
 }
 
-/* Runs one of the programs; it has ended well. */
-static void run(const char *program, const char *what, const char *more)
+/* Runs a program, which ends well. */
+static void run_program(const char *path, const char *const *argv)
 {
 	int out = fl_test_scratch(), err = fl_test_scratch();
-	const char *const argv[] = {program, what, more, NULL};
-	const fl_process_status status = process_run(&(fl_process_config){
-	    .program = path_of(program), .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
+	const fl_process_status status = process_run(
+	    &(fl_process_config){.program = path, .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
 	fl_test_take(out, said, sizeof said);
 	fl_test_take(err, complained, sizeof complained);
 	if (status.code != 0 || !strstr(said, "end\n"))
-		print_error("%s %s ended with %d, %d\n%s%s\n", program, what, status.code, status.signal, said,
-		            complained);
+		print_error("%s ended with %d, %d\n%s%s\n", path, status.code, status.signal, said, complained);
 	assert_int_equal(status.code, 0);
+}
+
+/* The same with one of program.c. */
+static void run(const char *program, const char *what, const char *more)
+{
+	run_program(path_of(program), (const char *const[]){program, what, more, NULL});
 }
 
 static void expect(const char *text)
@@ -97,16 +101,7 @@ FL_TEST(process_program_started_through_the_loader_is_told)
 		FL_SKIP("a static program, or an emulator or sanitizer");
 	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
 	for (int i = 0; i < 3; i++) {
-		int out = fl_test_scratch(), err = fl_test_scratch();
-		const char *const argv[] = {loader, program, actions[i], "2", NULL};
-		assert_int_equal(process_run(&(fl_process_config){.program = loader,
-		                                                  .argv = argv,
-		                                                  .out = FL_PROCESS_FD(out),
-		                                                  .err = FL_PROCESS_FD(err)})
-		                     .code,
-		                 0);
-		fl_test_take(out, said, sizeof said);
-		fl_test_take(err, complained, sizeof complained);
+		run_program(loader, (const char *const[]){loader, program, actions[i], "2", NULL});
 		if (i == 2) {
 			expect("preload 0\nexecutor 0\n49\nend\n");
 			continue;
@@ -132,24 +127,18 @@ static void work_without_proc(void *unused)
 {
 	fl_executor *e = NULL;
 	fl_process *p = NULL;
-	fl_process_status status = {77, 77};
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    umount2("/proc", MNT_DETACH) != 0)
 		_exit(77);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_executor_create(&e, NULL), -ENOTSUP);
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2)
 		FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}), -ENOTSUP);
-	FL_CHECK(process_log_end("needs /proc/self/exe: is /proc mounted?"));
+	process_log_has("needs /proc/self/exe: is /proc mounted?");
 	FL_OK(fl_process_preload());
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++) {
-		FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}));
-		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-		fl_process_free(p);
-	}
-	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}));
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++)
+		FL_OK(process_run(&(fl_process_config){.task = &process_does_nothing, .method = m}).code);
+	FL_OK(process_run(&(fl_process_config){.program = "true", .daemon = true}).code);
 	fl_future *f = NULL;
 	int nine = 0;
 	FL_OK(fl_process_executor_create(&e, NULL));
@@ -161,42 +150,54 @@ static void work_without_proc(void *unused)
 FL_TEST(process_without_proc)
 {
 	FL_NEEDS(FL_TEST_PROCESS_POOLS);
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	const int status = fl_test_child(work_without_proc, NULL, NULL, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		FL_SKIP(FL_TEST_USERS_REASON);
 	assert_int_equal(status, 0);
 }
 
-FL_TEST(process_fork_needs_no_way)
+struct way {
+	const char *program, *what, *more, *said;
+	bool forks; /* this process with its threads */
+};
+
+static void try_ways(const struct way *ways, size_t n)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
-	run("process-plain", "start", "1");
-	expect("task 7\nstart 0\nend\n");
+	for (const struct way *w = ways; w < ways + n; w++) {
+		if (w->forks && !process_can(FL_PROCESS_FORK))
+			continue;
+		print_message("%s %s\n", w->program, w->what);
+		run(w->program, w->what, w->more);
+		expect(w->said);
+	}
 }
 
-FL_TEST(process_by_main)
+FL_TEST(process_by_each_way)
 {
-	run("process-main", "start", "0");
-	expect("task 7\nstart 0\nend\n");
-	run("process-main", "start", "2");
-	expect("task 7\nstart 0\nend\n");
+	static const struct way ways[] = {{"process-plain", "start", "1", "task 7\nstart 0\nend\n", true},
+	                                  {"process-main", "start", "0", "task 7\nstart 0\nend\n", false},
+	                                  {"process-main", "start", "2", "task 7\nstart 0\nend\n", false},
+	                                  {"process-hook", "start", "0", "task 7\nstart 0\nend\n", false},
+	                                  {"process-hook", "start", "2", "task 7\nstart 0\nend\n", false}};
+	try_ways(ways, sizeof ways / sizeof *ways);
 }
 
-FL_TEST(process_by_hook)
+FL_TEST(process_pool_by_each_way)
 {
-	run("process-hook", "start", "0");
-	expect("task 7\nstart 0\nend\n");
-	run("process-hook", "start", "2");
-	expect("task 7\nstart 0\nend\n");
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	static const struct way ways[] = {{"process-plain", "preloaded", NULL, "executor 0\n49\nend\n", true},
+	                                  {"process-main", "executor", NULL, "executor 0\n49\nend\n", false},
+	                                  {"process-hook", "executor", NULL, "executor 0\n49\nend\n", false}};
+	try_ways(ways, sizeof ways / sizeof *ways);
+	run("process-plain", "executor", NULL);
+	expect("executor ENOTSUP\nend\n"); /* -ENOTSUP, of fl_process_executor_create() */
+	expect_complaint("fl_main()");
 }
 
 FL_TEST(process_preload_before_fifty_threads)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	run("process-plain", "preload", NULL);
 	expect("preload 0\nagain 0\n");
 	expect("failures 0\nend\n");
@@ -236,12 +237,7 @@ FL_TEST(process_main_with_odd_arguments)
 {
 	run("process-main", NULL, NULL);
 	expect("arguments 1\n");
-	int out = fl_test_scratch();
-	const char *const none[] = {NULL};
-	const fl_process_status status = process_run(
-	    &(fl_process_config){.program = path_of("process-main"), .argv = none, .out = FL_PROCESS_FD(out)});
-	assert_int_equal(status.code, 0);
-	fl_test_take(out, said, sizeof said);
+	run_program(path_of("process-main"), (const char *const[]){NULL});
 	expect("end\n");
 }
 
@@ -259,11 +255,8 @@ static void make_marker(char *text, size_t size, char role)
 static fl_process *start_marked(const char *path, const char *marker, int fd, int out)
 {
 	const char *const env[] = {marker, NULL};
-	fl_process *p = NULL;
-	FL_OK(fl_process_start(
-	    &p, &(fl_process_config){
-		    .program = path, .env = env, .out = FL_PROCESS_FD(out), .fds = &fd, .n_fds = fd < 0 ? 0 : 1}));
-	return p;
+	return process_started(&(fl_process_config){
+	    .program = path, .env = env, .out = FL_PROCESS_FD(out), .fds = &fd, .n_fds = fd < 0 ? 0 : 1});
 }
 
 FL_TEST(process_marker_without_its_socket_is_not_believed)
@@ -275,10 +268,7 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
 	FL_EACH (i, markers) {
 		int out = fl_test_scratch(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		fl_process *p = start_marked(path_of("process-main"), markers[i], i % 2 ? -1 : null, out);
-		fl_process_status status;
-		FL_OK(fl_process_join(p, &status));
-		assert_int_equal(status.code, 0);
-		fl_process_free(p);
+		assert_int_equal(process_end(p).code, 0);
 		fl_test_take(out, said, sizeof said);
 		expect("arguments 1\nend\n");
 		FL_OK(close(null));
@@ -292,12 +282,11 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 	char marker[64], hello[256];
 	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-	fl_process *p = start_marked(path_of("process-main"), marker, sockets[1], out);
+	FL_SCOPED(fl_process) *p = start_marked(path_of("process-main"), marker, sockets[1], out);
 	FL_OK(close(sockets[1]));
 	assert_true(recv(sockets[0], hello, sizeof hello, 0) > 0);
 	FL_OK(close(sockets[0]));
 	FL_OK(fl_process_join(p, NULL));
-	fl_process_free(p);
 	fl_test_take(out, said, sizeof said);
 	assert_string_equal(said, "");
 }
@@ -338,11 +327,8 @@ FL_TEST(process_marker_is_refused_in_a_set_uid_program)
 	int out = fl_test_scratch(), sockets[2];
 	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-	fl_process *p = start_marked(copy_set_uid(copy, NOBODY), marker, sockets[1], out);
-	fl_process_status status;
-	FL_OK(fl_process_join(p, &status));
+	const fl_process_status status = process_end(start_marked(copy_set_uid(copy, NOBODY), marker, sockets[1], out));
 	FL_OK(unlink(copy));
-	fl_process_free(p);
 	assert_true(recv(sockets[0], hello, sizeof hello, 0) > 0);
 	FL_OK(close(sockets[0]) + close(sockets[1]));
 	fl_test_take(out, said, sizeof said);
@@ -358,12 +344,9 @@ static void start_as_nobody(void *program)
 		char text[8];
 		(void)snprintf(text, sizeof text, "%d", method);
 		const char *const argv[] = {program, "start", text, NULL};
-		fl_process *p = NULL;
-		fl_process_status status = {77, 77};
-		FL_OK(fl_process_start(
-		    &p, &(fl_process_config){.program = program, .argv = argv, .out = FL_PROCESS_FD(STDERR_FILENO)}));
-		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-		fl_process_free(p);
+		const fl_process_config config = {
+		    .program = program, .argv = argv, .out = FL_PROCESS_FD(STDERR_FILENO)};
+		FL_OK(process_run(&config).code);
 	}
 }
 
@@ -412,12 +395,12 @@ FL_TEST(process_start_finds_that_the_program_was_replaced)
 	fl__process_sys.program = copy;
 	fl_process *p = NULL;
 	fl_process_config config = {.task = &process_does_nothing, .method = FL_PROCESS_EXEC};
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_start(&p, &config), -EPROTO);
 	config.method = FL_PROCESS_FORK_SERVER;
 	FL_RC(fl_process_start(&p, &config), -EPROTO);
 	FL_OK(unlink(copy));
-	assert_true(process_log_end("this program has build-id "));
+	process_log_has("this program has build-id ");
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 }
 
@@ -428,7 +411,7 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 	fl_process *p = NULL;
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2) {
 		const fl_process_config config = {.task = &process_does_nothing, .method = m};
-		process_log_begin();
+		PROCESS_LOG();
 		fl__process_sys.program = "/bin/true";
 		FL_RC(fl_process_start(&p, &config), -EPROTO);
 		fl__process_sys.program = "/usr/bin/yes";
@@ -437,7 +420,7 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 		fl__process_sys.answer_timeout = process_real.answer_timeout; /* the others may take their time */
 		fl__process_sys.program = "/nonexistent";
 		FL_RC(fl_process_start(&p, &config), -ENOTSUP);
-		assert_true(process_log_end("needs /proc/self/exe: is /proc mounted?"));
+		process_log_has("needs /proc/self/exe: is /proc mounted?");
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);

@@ -20,17 +20,16 @@ FL_TASK(process_answers, void, void)
 
 static void start_and_join(void)
 {
-	fl_process_status status = {77, 77};
-	fl_process *p = process_started(&(fl_process_config){.task = &process_answers});
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	FL_OK(process_run(&(fl_process_config){.task = &process_answers}).code);
 }
 
-/* Runs `body` in a child of this process, with a fork server that is executed, or preloaded. */
-static void run(void (*body)(void *preload), bool preload)
+/* Runs `body` in a child of this process, with a fork server that is executed, then preloaded. */
+static void run(void (*body)(void *preload))
 {
-	if (!preload || process_can(FL_PROCESS_FORK))
-		FL_OK(fl_test_child(body, preload ? &preload : NULL, NULL, 0));
+	bool preload = true;
+	FL_OK(fl_test_child(body, NULL, NULL, 0));
+	if (process_can(FL_PROCESS_FORK))
+		FL_OK(fl_test_child(body, &preload, NULL, 0));
 }
 
 static void begin(const void *preload)
@@ -91,8 +90,7 @@ static void run_wait(void *preload)
 
 FL_TEST(process_wait_passes_over_the_fork_server)
 {
-	run(run_wait, false);
-	run(run_wait, true);
+	run(run_wait);
 }
 
 /* The end of a fork server sends no signal, and leaves no child. */
@@ -110,8 +108,15 @@ static void run_death(void *preload)
 
 FL_TEST(process_end_of_a_fork_server_sends_no_signal)
 {
-	run(run_death, false);
-	run(run_death, true);
+	run(run_death);
+}
+
+static int start_in_a_forked_child(void *unused)
+{
+	FL_CHECK(has_no_child());
+	start_and_join();
+	FL_CHECK(has_no_child());
+	return 0;
 }
 
 /* A fork server beside the one that it replaces, and the one of a forked child. */
@@ -124,14 +129,7 @@ static void run_replaced(void *preload)
 	start_and_join();
 	FL_CHECK(fl__fork_server_pid() != first);
 	FL_CHECK(has_no_child());
-	const int pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		FL_CHECK(has_no_child());
-		start_and_join();
-		FL_CHECK(has_no_child());
-		_exit(0);
-	}
+	const int pid = fl_test_fork(start_in_a_forked_child, NULL);
 	int status = -1;
 	FL_CHECK(wait(&status) == pid && status == 0);
 	fl_process_free(p);
@@ -145,8 +143,7 @@ FL_TEST(process_wait_passes_over_a_replaced_fork_server)
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 0)
 		FL_SKIP("the tests were started with no_new_privs, so no test can give up rights so");
-	run(run_replaced, false);
-	run(run_replaced, true);
+	run(run_replaced);
 }
 
 /* The end of the library, at an unload or an exit, waits for the end of the fork server. */
@@ -163,8 +160,7 @@ static void run_end(void *preload)
 
 FL_TEST(process_end_of_the_library_waits_for_the_fork_server)
 {
-	run(run_end, false);
-	run(run_end, true);
+	run(run_end);
 }
 
 /* SIGCHLD ignored, or a handler that reaps all. */
@@ -195,10 +191,8 @@ static void run_reaping(void *preload)
 
 FL_TEST(process_beside_a_program_that_reaps_all)
 {
-	run(run_ignoring, false);
-	run(run_ignoring, true);
-	run(run_reaping, false);
-	run(run_reaping, true);
+	run(run_ignoring);
+	run(run_reaping);
 }
 
 /* A preload keeps the signal of a child that has ended, reaped or not; the handler runs later. */
@@ -230,8 +224,7 @@ static void run_pending(void *unused)
 
 FL_TEST(process_preload_keeps_pending_signals)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(run_pending, NULL, NULL, 0));
 }
 
@@ -258,14 +251,14 @@ static int fork_an_end(void)
 static void run_stopped(void *unused)
 {
 	PROCESS_FAULTS();
-	const size_t fds = process_fds();
+	const size_t fds = fl_test_fds();
 	fl__process_sys.fork = fork_and_stop;
 	fl__process_sys.answer_timeout = FL_MS(20);
 	FL_RC(fl_process_preload(), -ETIMEDOUT);
 	process_heal(&process_real);
 	fl__process_sys.fork = fork_an_end;
 	FL_RC(fl_process_preload(), -EPROTO);
-	FL_CHECK(has_no_child() && process_fds() == fds);
+	FL_CHECK(has_no_child() && fl_test_fds() == fds);
 	process_heal(&process_real);
 	begin(&process_real);
 }
@@ -273,8 +266,7 @@ static void run_stopped(void *unused)
 FL_TEST(process_preload_gives_up)
 {
 	char text[1024];
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(run_stopped, NULL, text, sizeof text));
 	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
 }
@@ -355,8 +347,7 @@ static void run_failed(void *unused)
 
 FL_TEST(process_failed_exec_leaves_no_zombie_at_a_subreaper)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(run_failed, NULL, NULL, 0));
 }
 
@@ -366,39 +357,36 @@ static void run_in_pid_namespace(void *unused)
 {
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(77);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_RC(fl_process_preload(), -ENOTSUP);
-	FL_CHECK(process_log_end("another PID namespace"));
+	process_log_has("another PID namespace");
 	FL_CHECK(has_no_child());
+}
+
+static int be_the_first_process(void *preload)
+{
+	FL_CHECK(getpid() == 1);
+	for (int i = 0; i < 2; i++) {
+		begin(preload);
+		const int fork_server = fl__fork_server_pid();
+		kill_fork_server();
+		begin(preload);
+		FL_WAIT_FOR(kill(fork_server, 0) != 0); /* it was reaped */
+	}
+	return 0;
 }
 
 /* The first process gets all orphans, also the fork server. */
 static void run_as_first_process(void *preload)
 {
-	int status = -1;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(77);
-	const int pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		FL_CHECK(getpid() == 1);
-		for (int i = 0; i < 2; i++) {
-			begin(preload);
-			const int fork_server = fl__fork_server_pid();
-			kill_fork_server();
-			begin(preload);
-			FL_WAIT_FOR(kill(fork_server, 0) != 0); /* it was reaped */
-		}
-		_exit(0);
-	}
-	FL_CHECK(waitpid(pid, &status, 0) == pid);
-	_exit(status == 0 ? 0 : 1);
+	fl_test_reap(fl_test_fork(be_the_first_process, preload));
 }
 
 static void run_as_root(void (*body)(void *preload), void *preload)
 {
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_USERS_REASON);
+	process_needs_root();
 	const int status = fl_test_child(body, preload, NULL, 0);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		FL_SKIP(FL_TEST_USERS_REASON);
@@ -427,6 +415,5 @@ static void run_exec(void *preload)
 
 FL_TEST(process_exec_leaves_no_child)
 {
-	run(run_exec, false);
-	run(run_exec, true);
+	run(run_exec);
 }

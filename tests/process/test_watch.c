@@ -26,6 +26,13 @@ static void close_ends(ends e)
 	fl__fds_close((const int[]){e.a, e.b}, 2);
 }
 
+static void ends_end(const ends *e)
+{
+	close_ends(*e);
+}
+
+#define ENDS(e) __attribute__((cleanup(ends_end))) ends e = make_ends()
+
 static void ring(int fd)
 {
 	FL_OK(fl__packet_send(fd, "x", 1, NULL, 0, 0));
@@ -40,7 +47,7 @@ FL_ALL_NEED(FL_TEST_EVENTFD) /* the watcher does; without it waits check now and
 
 FL_TEST(watch_plain_wait)
 {
-	ends e = make_ends();
+	ENDS(e);
 	fl_test_caller c;
 	FL_RC(fl__fd_wait(e.a, POLLIN, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(2));
@@ -51,7 +58,6 @@ FL_TEST(watch_plain_wait)
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL));
-	close_ends(e);
 }
 
 /* The wait queue of the object's waiters. */
@@ -62,7 +68,7 @@ static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(watch_wakes_a_wait_for_any)
 {
-	ends e = make_ends();
+	ENDS(e);
 	for (int i = 0; i < 3; i++) {
 		struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 		fl_test_caller c;
@@ -77,7 +83,6 @@ FL_TEST(watch_wakes_a_wait_for_any)
 		assert_false(fl__watched_fd_has_waiter(&w));
 		FL_OK(fl__packet_recv(e.a, &byte, 1, &size, NULL, NULL, 0));
 	}
-	close_ends(e);
 }
 
 /*
@@ -86,7 +91,7 @@ FL_TEST(watch_wakes_a_wait_for_any)
  */
 FL_TEST(watch_many_on_one_descriptor)
 {
-	ends e = make_ends();
+	ENDS(e);
 	static char block[4096];
 	struct fl__watched_fd in = FL__WATCHED_FD(e.a, POLLIN), more = FL__WATCHED_FD(e.a, POLLIN),
 			      out = FL__WATCHED_FD(e.a, POLLOUT);
@@ -107,12 +112,11 @@ FL_TEST(watch_many_on_one_descriptor)
 	for (unsigned i = 0; i < n; i++)
 		FL_OK(fl__packet_recv(e.b, block, sizeof block, &size, NULL, NULL, 0));
 	FL_OK(fl_test_call_end(&c[3]));
-	close_ends(e);
 }
 
 FL_TEST(watch_cancel)
 {
-	ends e = make_ends();
+	ENDS(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, past;
 	fl_test_caller c;
 	fl_test_call_queued(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
@@ -127,7 +131,6 @@ FL_TEST(watch_cancel)
 	ring(e.b);
 	/* Ready: success, even in a cancelled scope. */
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL));
-	close_ends(e);
 }
 
 FL_TEST(watch_hears_of_the_end)
@@ -184,10 +187,9 @@ static int play(void *arg)
 /* Two fibers of one thread: a fiber that blocked the thread would wait for itself. */
 FL_TEST(watch_suspends_the_fiber_alone)
 {
-	ends e = make_ends();
+	ENDS(e);
 	player p[] = {{e.a, (int)fl_test_scaled(500), true}, {e.b, (int)fl_test_scaled(500), false}};
 	fl_test_fibers_here(play, p, sizeof p[0], 2);
-	close_ends(e);
 }
 
 static int time_out(void *arg)
@@ -198,9 +200,8 @@ static int time_out(void *arg)
 
 FL_TEST(watch_fiber_times_out)
 {
-	ends e = make_ends();
+	ENDS(e);
 	FL_OK(fl_test_in_fiber(time_out, &e.a));
-	close_ends(e);
 }
 
 /* ---- fork */
@@ -213,16 +214,15 @@ static void needs_threads_in_children(void)
 
 static void play_in_child(void *unused)
 {
-	ends e = make_ends();
+	ENDS(e);
 	player p[] = {{e.a, 20, true}, {e.b, 20, false}};
 	fl_test_fibers_here(play, p, sizeof p[0], 2);
-	close_ends(e);
 }
 
 FL_TEST(watch_forked_child_has_its_own)
 {
 	needs_threads_in_children();
-	ends e = make_ends();
+	ENDS(e);
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	/* The watcher runs, and has an entry. */
@@ -230,7 +230,6 @@ FL_TEST(watch_forked_child_has_its_own)
 	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
-	close_ends(e);
 }
 
 static struct fl__watched_fd *inherited;
@@ -250,14 +249,13 @@ static void wait_for_inherited(void *arg)
 FL_TEST(watch_forked_child_inherits_a_thing)
 {
 	needs_threads_in_children();
-	ends e = make_ends();
+	ENDS(e);
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	inherited = &w;
 	fl_test_begin_wait(&c, wait_any, &w);
 	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
 	FL_OK(fl_test_call_end(&c)); /* the child rang */
-	close_ends(e);
 }
 
 /* ---- no watcher: in a child, which has none yet */
@@ -284,7 +282,7 @@ static int no_event(void)
 
 static int wait_both_ways(void *unused)
 {
-	ends e = make_ends();
+	ENDS(e);
 	fl_cancel_token past;
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL), -ETIMEDOUT);
@@ -295,7 +293,6 @@ static int wait_both_ways(void *unused)
 	ring(e.b);
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past));
 	FL_CHECK(wait_any(&w, FL_FOREVER, NULL) == 0);
-	close_ends(e);
 	return 0;
 }
 
@@ -319,10 +316,9 @@ static void without_watcher(void *arg)
 	}
 	FL_OK(fl_test_in_fiber(wait_both_ways, NULL));
 	FL_CHECK(wait_both_ways(NULL) == 0);
-	ends e = make_ends();
+	ENDS(e);
 	player p[] = {{e.a, 10, true}, {e.b, 10, false}};
 	fl_test_fibers_here(play, p, sizeof p[0], 2);
-	close_ends(e);
 	(void)fl_test_faults_end();
 	(void)fl_test_fd_faults_end();
 	fl__process_sys.eventfd = event;
@@ -349,14 +345,13 @@ static int unable(struct pollfd *fds, unsigned n, int64_t timeout)
 
 FL_TEST(watch_poll_fails)
 {
-	ends e = make_ends();
+	ENDS(e);
 	FL_FD_FAULTS();
 	fl__fd_sys.poll = interrupted;
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	fl__fd_sys.poll = unable;
 	/* The operation itself reports it. */
 	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, FL_SHIELDED));
-	close_ends(e);
 }
 
 /* ---- many */

@@ -9,6 +9,66 @@
  */
 #include "fl_test.h"
 
+#include <dirent.h>
+#include <sys/prctl.h>
+
+/* Sets a soft limit of this process; returns the one before. */
+static inline rlim_t fl_test_limit(int resource, rlim_t soft)
+{
+	struct rlimit limit;
+	FL_OK(getrlimit(resource, &limit));
+	const rlim_t before = limit.rlim_cur;
+	limit.rlim_cur = soft;
+	FL_OK(setrlimit(resource, &limit));
+	return before;
+}
+
+/* How many entries a folder has, but . and .. */
+static inline unsigned fl_test_entries(const char *path)
+{
+	unsigned n = 0;
+	DIR *folder = opendir(path);
+	FL_CHECK(folder != NULL);
+	while (readdir(folder))
+		n++;
+	FL_OK(closedir(folder));
+	return n - 2;
+}
+
+/* How many descriptors this process has. */
+static inline unsigned fl_test_fds(void)
+{
+	return fl_test_entries("/proc/self/fd") - 1; /* without the folder's own */
+}
+
+static inline void fl_test_fds_stayed(const unsigned *before)
+{
+	assert_int_equal(fl_test_fds(), *before);
+}
+
+/* As many as here are open at the end of the block. */
+#define FL_TEST_FDS_STAY()                                                                                             \
+	__attribute__((cleanup(fl_test_fds_stayed), unused)) const unsigned fl_test_fds_before = fl_test_fds()
+
+/* How many mappings of this process have that text in their line of /proc/self/maps. */
+static inline unsigned fl_test_mappings_of(const char *text)
+{
+	char line[512];
+	unsigned n = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	FL_CHECK(f != NULL);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, text) != NULL;
+	FL_OK(fclose(f));
+	return n;
+}
+
+/* How many mappings of memory files of the library. */
+static inline unsigned fl_test_mappings(void)
+{
+	return fl_test_mappings_of("memfd:fairlead");
+}
+
 static inline int fl_test_scratch(void)
 {
 	char path[] = "/tmp/fairlead-test-XXXXXX";
@@ -41,6 +101,52 @@ static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *
 }
 
 /*
+ * Starts a child on function(arg), which exits with the result. The child is killed after two
+ * minutes, and when its parent ends.
+ */
+static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
+{
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(120);
+		FL_OK(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* no alarm ends a stopped process */
+		_exit(function(arg));
+	}
+	return pid;
+}
+
+static inline int fl_test_status(pid_t pid)
+{
+	int status = -1;
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	return status;
+}
+
+/* It has ended, or ends now, by itself: with 0. */
+static inline void fl_test_reap(pid_t pid)
+{
+	int status = fl_test_status(pid);
+	FL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static inline void fl_test_kill(pid_t pid)
+{
+	FL_OK(kill(pid, SIGKILL));
+	int status = fl_test_status(pid);
+	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Until it is killed. */
+__attribute__((noreturn)) static inline void fl_test_rest(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+/*
  * Runs `function(arg)` in a forked child that then exits with 0. Returns the wait status; `text`
  * (may be NULL) gets what the child printed on standard error. A child that hangs is killed after a
  * minute.
@@ -48,7 +154,6 @@ static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *
 static inline int fl_test_child(void (*function)(void *arg), void *arg, char *text, size_t size)
 {
 	int scratch = text ? fl_test_scratch() : -1;
-	int status = -1;
 	(void)fflush(NULL);
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
@@ -60,8 +165,7 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 		(void)fflush(stderr);
 		_exit(0);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
+	int status = fl_test_status(pid);
 	if (text) {
 		fl_test_take(scratch, text, size);
 		/* The emulator's message, after the child's. */
@@ -95,7 +199,6 @@ static inline void fl_test_child_dies(void (*function)(void *arg), void *arg, in
  */
 static inline int fl_test_fork_in_call(void)
 {
-	int status = -1;
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
@@ -103,8 +206,7 @@ static inline int fl_test_fork_in_call(void)
 		(void)alarm(60);
 		return 0;
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
+	int status = fl_test_status(pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
 }
 

@@ -12,7 +12,7 @@
  * The tables are replaced while no other thread is inside; the sleeping watcher thread has already
  * read its entries.
  */
-#include "fl_test.h"
+#include "fl_child.h"
 
 #include "process/process_sys.h"
 #include <dirent.h>
@@ -45,46 +45,18 @@ static inline int fl_test_no_memory_fd(void)
 	return -ENOMEM;
 }
 
-/* How many descriptors this process has. */
-static inline unsigned fl_test_fds(void)
-{
-	unsigned n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-	FL_CHECK(dir != NULL);
-	while (readdir(dir))
-		n++;
-	FL_OK(closedir(dir));
-	return n - 3; /* ".", "..", and the folder's own */
-}
-
-/* How many mappings of this process have that text in their line of /proc/self/maps. */
-static inline unsigned fl_test_mappings_of(const char *text)
-{
-	char line[512];
-	unsigned n = 0;
-	FILE *f = fopen("/proc/self/maps", "re");
-	FL_CHECK(f != NULL);
-	while (fgets(line, sizeof line, f))
-		n += strstr(line, text) != NULL;
-	FL_OK(fclose(f));
-	return n;
-}
-
 /* From now on only `more` descriptors can be made; returns the limit before. */
 static inline rlim_t fl_test_limit_fds(unsigned more)
 {
-	struct rlimit limit;
 	int free_fd[256];
-	FL_CHECK(more < 256 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	rlim_t before = limit.rlim_cur;
+	FL_CHECK(more < 256);
 	int least = dup(0);
 	FL_CHECK(least >= 0);
 	/* Fill the holes below: the limit is on the number of a descriptor, not on their count. */
 	free_fd[0] = least;
 	for (unsigned i = 1; i < more; i++)
 		FL_CHECK((free_fd[i] = dup(0)) >= 0);
-	limit.rlim_cur = more > 0 ? (rlim_t)free_fd[more - 1] + 1 : (rlim_t)least;
-	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
+	rlim_t before = fl_test_limit(RLIMIT_NOFILE, more > 0 ? (rlim_t)free_fd[more - 1] + 1 : (rlim_t)least);
 	(void)close(least);
 	for (unsigned i = 1; i < more; i++)
 		(void)close(free_fd[i]);
@@ -93,10 +65,7 @@ static inline rlim_t fl_test_limit_fds(unsigned more)
 
 static inline void fl_test_unlimit_fds(rlim_t before)
 {
-	struct rlimit limit;
-	FL_OK(getrlimit(RLIMIT_NOFILE, &limit));
-	limit.rlim_cur = before;
-	FL_OK(setrlimit(RLIMIT_NOFILE, &limit));
+	(void)fl_test_limit(RLIMIT_NOFILE, before);
 }
 
 static inline bool fl_test_is_cloexec(int fd)

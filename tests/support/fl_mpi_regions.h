@@ -150,7 +150,7 @@ struct regions_held {
 
 static inline struct regions_held regions_held_here(void)
 {
-	return (struct regions_held){fl_test_fds(), fl_test_mappings_of("memfd:fairlead")};
+	return (struct regions_held){fl_test_fds(), fl_test_mappings()};
 }
 
 FL_TASK_STATIC(count_held, struct regions_visit *, struct regions_held)

@@ -147,6 +147,9 @@ static inline void fl_test_path_end(const fl_test_path *p)
 	FL_OK(rmdir(p->folder));
 }
 
+/* A path, until the end of the block. */
+#define FL_TEST_PATH(p) __attribute__((cleanup(fl_test_path_end))) fl_test_path p = fl_test_path_make()
+
 /* A bare Unix socket that is bound to a path, and listens if it is to. */
 static inline int fl_test_unix_bound(const char *path, int type, bool listens)
 {

@@ -25,6 +25,14 @@ static inline void fl_test_pipe_end(fl_test_pipe_ends e)
 	fl_pipe_free(e.b);
 }
 
+static inline void fl_test_pipe_close(const fl_test_pipe_ends *e)
+{
+	fl_test_pipe_end(*e);
+}
+
+/* A pipe, until the end of the block; a case that frees an end sets it to NULL. */
+#define FL_TEST_PIPE(e) __attribute__((cleanup(fl_test_pipe_close))) fl_test_pipe_ends e = fl_test_pipe()
+
 /* The next message of `p` is there and is that text. */
 static inline void fl_test_gets(fl_pipe *p, const char *text)
 {

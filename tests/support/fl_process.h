@@ -27,6 +27,19 @@ PROCESS_FN bool process_can(fl_process_method method)
 #endif
 }
 
+PROCESS_FN void process_needs_fork(void)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+}
+
+/* For changes of a process that only root may make, in a forked child. */
+PROCESS_FN void process_needs_root(void)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+}
+
 PROCESS_FN fl_process *process_started(const fl_process_config *config)
 {
 	fl_process *p = NULL;
@@ -38,17 +51,6 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 #define PROCESS_EACH_METHOD(m)                                                                                         \
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
 		if (process_can(m))
-
-PROCESS_FN size_t process_fds(void)
-{
-	size_t n = 0;
-	DIR *fds = opendir("/proc/self/fd");
-	FL_CHECK(fds != NULL);
-	while (readdir(fds))
-		n++;
-	(void)closedir(fds);
-	return n - 3; /* itself, . and .. */
-}
 
 /* Whether a file under /proc has no word that begins with a digit: no child, for .../children. */
 PROCESS_FN bool process_file_is_empty(const char *path)
@@ -85,6 +87,24 @@ PROCESS_FN size_t process_children_of(int pid)
 	return n;
 }
 
+/* What a case must leave as it was. */
+struct process_census {
+	size_t fds, children;
+};
+
+PROCESS_FN struct process_census process_census(void)
+{
+	return (struct process_census){fl_test_fds(), process_children_of(getpid())};
+}
+
+PROCESS_FN void process_same(const struct process_census *before)
+{
+	const struct process_census now = process_census();
+	if (now.fds != before->fds || now.children != before->children)
+		fail_msg("descriptors %zu -> %zu, children %zu -> %zu", before->fds, now.fds, before->children,
+		         now.children);
+}
+
 /* One letter: R, S, T, Z, ...; 0 when there is no such process. */
 PROCESS_FN char process_state(int pid)
 {
@@ -97,6 +117,12 @@ PROCESS_FN char process_state(int pid)
 		state = 0;
 	(void)fclose(file);
 	return state;
+}
+
+PROCESS_FN void process_stop(int pid)
+{
+	FL_OK(kill(pid, SIGSTOP));
+	FL_WAIT_FOR(process_state(pid) == 'T');
 }
 
 PROCESS_FN int process_parent_of(int pid)
@@ -129,7 +155,6 @@ PROCESS_FN void process_read_all(int fd, char *text, size_t size)
 
 /* The log. */
 static char process_log[4096];
-static fl_log_handler *process_log_before;
 static pthread_mutex_t process_log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
@@ -140,31 +165,40 @@ PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
 	pthread_mutex_unlock(&process_log_lock);
 }
 
-PROCESS_FN void process_log_begin(void)
+PROCESS_FN int process_log_begin(void)
 {
 	process_log[0] = '\0';
-	process_log_before = fl_set_log_handler(process_keep_log);
+	(void)fl_set_log_handler(process_keep_log);
+	return 0;
 }
 
-/* Ends it; whether it has that text. */
-PROCESS_FN bool process_log_end(const char *text)
+PROCESS_FN void process_log_end(const int *unused)
 {
-	(void)fl_set_log_handler(process_log_before);
-	bool found = strstr(process_log, text) != NULL;
-	if (!found)
+	(void)fl_set_log_handler(NULL);
+}
+
+/* The log is kept, and not printed, until the end of the block. */
+#define PROCESS_LOG() __attribute__((cleanup(process_log_end), unused)) const int process_logs = process_log_begin()
+
+PROCESS_FN void process_log_has(const char *text)
+{
+	if (!strstr(process_log, text))
 		print_error("the log has no '%s':\n%s\n", text, process_log);
-	return found;
+	FL_CHECK(strstr(process_log, text) != NULL);
 }
 
-/* Starts, joins, frees: how it ended. */
-PROCESS_FN fl_process_status process_run(const fl_process_config *config)
+/* Joins and frees: how it ended. */
+PROCESS_FN fl_process_status process_end(fl_process *p)
 {
-	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	FL_OK(fl_process_start(&p, config));
 	FL_OK(fl_process_join(p, &status));
 	fl_process_free(p);
 	return status;
+}
+
+PROCESS_FN fl_process_status process_run(const fl_process_config *config)
+{
+	return process_end(process_started(config));
 }
 
 /*

@@ -70,23 +70,27 @@ FL_TASK_STATIC(process_pool_counts, int *, int)
 	return 0;
 }
 
+/* Runs a task, which must succeed; `arg` and `result` are NULL for a task that has none. */
+PROCESS_POOL_FN void process_pool_call(fl_executor *e, const fl_task_type *type, const void *arg, void *result)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_submit(e, type, arg, &f));
+	FL_OK(fl_future_get(f, result, type->result_size));
+}
+
 /* The number of the process that runs a task now. */
 PROCESS_POOL_FN int process_pool_pid(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int pid = 0;
-	FL_OK(process_pool_getpid_submit(e, &f));
-	FL_OK(process_pool_getpid_get(f, &pid));
+	process_pool_call(e, &process_pool_getpid, NULL, &pid);
 	return pid;
 }
 
 /* It still serves. */
 PROCESS_POOL_FN void process_pool_works(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	int nine = 0;
-	FL_OK(process_pool_square_submit(e, 3, &f));
-	FL_OK(process_pool_square_get(f, &nine));
+	process_pool_call(e, &process_pool_square, &(int){3}, &nine);
 	assert_int_equal(nine, 9);
 }
 
@@ -198,8 +202,8 @@ struct process_pool_census {
 
 PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 {
-	return (struct process_pool_census){process_fds(), process_children_of(fl__fork_server_pid()),
-	                                    fl_test_mappings_of("memfd:fairlead")};
+	return (struct process_pool_census){fl_test_fds(), process_children_of(fl__fork_server_pid()),
+	                                    fl_test_mappings()};
 }
 
 /* The lasting resources exist: the fork server and its kin. */
@@ -234,5 +238,10 @@ PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 		            before->children, now.children, before->rings, now.rings);
 	assert_true(process_pool_is_as_before(before));
 }
+
+/* Checks that nothing is left of the executors that the rest of the block makes. */
+#define PROCESS_POOL_LEAVES_NOTHING()                                                                                  \
+	__attribute__((cleanup(process_pool_same), unused)) const struct process_pool_census process_pool_before =     \
+	    process_pool_begin()
 
 #endif

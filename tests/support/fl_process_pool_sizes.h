@@ -125,6 +125,15 @@ PROCESS_POOL_FN fl_future *process_pool_send(fl_executor *e, const fl_task_type 
 	return f;
 }
 
+/* Ends in whatever way, with a message that ends, too; frees the future. */
+PROCESS_POOL_FN void process_pool_ends(fl_future *f)
+{
+	FL_OK(fl_future_wait(f));
+	assert_true(strlen(fl_future_message(f)) < FL_MESSAGE_MAX);
+	(void)fl_error_name(fl_future_error(f));
+	fl_future_free(f);
+}
+
 /* It comes back, and is right; frees the future. */
 PROCESS_POOL_FN void process_pool_receive(fl_future *f, const fl_task_type *type, uint64_t seed)
 {

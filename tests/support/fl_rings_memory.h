@@ -28,4 +28,23 @@ static void *find_memory(const char *rights, size_t size)
 	return found;
 }
 
+/*
+ * The number of the submission that this worker runs; 0: none. `reply`, which may be NULL, gets its
+ * completion.
+ */
+static inline uint32_t order_under_way(struct fl__completion **reply)
+{
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++) {
+		const uint32_t seq = orders->entry[i].seq;
+		if (replies->claim[i] != (seq << 2 | 1) || replies->entry[i].done == seq)
+			continue;
+		if (reply)
+			*reply = &replies->entry[i];
+		return seq;
+	}
+	return 0;
+}
+
 #endif

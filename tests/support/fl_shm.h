@@ -6,13 +6,11 @@
  * For the tests of regions: faults of the system, open and mapped objects of a process, its log,
  * other processes.
  */
-#include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_fds.h"
+#include "fl_shm_child.h"
 
 #include "process/shm/shm_region.h"
 #include "process/shm/shm_sys.h"
-#include <dirent.h>
 
 static struct fl__shm_sys fl_test_real_os;
 static char fl_test_logged[256];
@@ -56,23 +54,6 @@ static inline int fl_test_shm_begin(void)
 	FL_FAULTS();                                                                                                   \
 	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__UNIQUE(fl_test_shm_) = fl_test_shm_begin()
 
-static inline unsigned fl_test_open_files(void)
-{
-	unsigned n = 0;
-	DIR *folder = opendir("/proc/self/fd");
-	FL_CHECK(folder != NULL);
-	while (readdir(folder))
-		n++;
-	FL_OK(closedir(folder));
-	return n;
-}
-
-/* Mappings of regions in this process. */
-static inline unsigned fl_test_mappings(void)
-{
-	return fl_test_mappings_of("memfd:fairlead");
-}
-
 /* Sends a descriptor over a socket, and receives it: another number for the same file. */
 static inline int fl_test_pass(int fd)
 {
@@ -92,12 +73,6 @@ static inline int fl_test_pass(int fd)
 	FL_OK(close(pair[0]));
 	FL_OK(close(pair[1]));
 	return got;
-}
-
-static inline unsigned fl_test_random(unsigned *state)
-{
-	*state = *state * 1664525u + 1013904223u;
-	return *state >> 8;
 }
 
 static inline int fl_test_shared_wait_expires(const uint32_t *word, uint32_t expected, int64_t deadline)

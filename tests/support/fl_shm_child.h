@@ -3,74 +3,56 @@
 #define FL_SHM_CHILD_H
 
 /*
- * Children that share memory with the test, and are killed. In a child use FL_CHECK, never cmocka's
- * assertions.
+ * Memory and locks that the test shares with its children, which may be killed (fl_child.h).
  *
- *     struct board *b = fl_test_share(sizeof *b);
+ *     FL_TEST_SHARED(struct board, b);                // a pointer, until the end of the block
  *     pid_t pid = fl_test_fork(hold, b);
  *     FL_WAIT_FOR(fl__load_acquire(&b->held));
  *     fl_test_kill(pid);                              // reaped: the kernel has released its locks
- *     fl_test_unshare(b, sizeof *b);
  */
-#include "fl_test.h"
+#include "fl_child.h"
 
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
 #include "process/shm/shm_lock.h"
 
-/* Zeroed memory that forked children share. */
-static inline void *fl_test_share(size_t size)
+struct fl_test_shared {
+	void *memory;
+	size_t size;
+};
+
+static inline struct fl_test_shared fl_test_share(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	FL_CHECK(memory != MAP_FAILED);
-	return memory;
+	return (struct fl_test_shared){memory, size};
 }
 
-static inline void fl_test_unshare(void *memory, size_t size)
+static inline void fl_test_unshare(const struct fl_test_shared *s)
 {
-	FL_OK(munmap(memory, size));
+	FL_OK(munmap(s->memory, s->size));
 }
 
-/* Starts a child on function(arg), which exits with the result; killed after two minutes. */
-static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
+/* `name` points to zeroed memory that forked children share, until the end of the block. */
+#define FL_TEST_SHARED(type, name) FL_TEST_SHARED_MANY(type, name, 1)
+
+/* The same with `n` of them. */
+#define FL_TEST_SHARED_MANY(type, name, n)                                                                             \
+	__attribute__((cleanup(fl_test_unshare))) const struct fl_test_shared name##_shared =                          \
+	    fl_test_share((n) * sizeof(type));                                                                         \
+	type *const name = name##_shared.memory
+
+static inline fl_shm *region_of(size_t size)
 {
-	(void)fflush(NULL);
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		(void)alarm(120);
-		_exit(function(arg));
-	}
-	return pid;
+	fl_shm *region = NULL;
+	FL_OK(fl_shm_create(&region, size));
+	return region;
 }
 
-static inline int fl_test_status(pid_t pid)
+static inline unsigned fl_test_random(unsigned *state)
 {
-	int status = -1;
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
-	return status;
-}
-
-/* It has ended, or ends now, by itself: with 0. */
-static inline void fl_test_reap(pid_t pid)
-{
-	int status = fl_test_status(pid);
-	FL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static inline void fl_test_kill(pid_t pid)
-{
-	FL_OK(kill(pid, SIGKILL));
-	int status = fl_test_status(pid);
-	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-/* Until it is killed. */
-__attribute__((noreturn)) static inline void fl_test_rest(void)
-{
-	for (;;)
-		(void)pause();
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
 }
 
 /* The three calls that lock: 0 to 2. */
@@ -79,6 +61,13 @@ static inline int fl_test_lock_by(fl_shm_mutex *m, int form)
 	if (form == 0)
 		return fl_shm_mutex_lock(m);
 	return form == 1 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, 0, NULL);
+}
+
+/* It is free, and works. */
+static inline void fl_test_locks(fl_shm_mutex *m)
+{
+	FL_OK(fl_shm_mutex_lock(m));
+	fl_shm_mutex_unlock(m);
 }
 
 /* An owner has died: locks, recovers, and unlocks. */

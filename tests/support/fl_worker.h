@@ -7,9 +7,7 @@
  * rings, and no executor. For one source file each: everything here is static.
  *
  *     PARENT(p);                              // a worker that runs until the end of the block
- *     const uint32_t seq = order(&p, &worker_doubles, &(int){21}, 1);
- *     assert_succeeds(&p, 1);
- *     assert_int_equal(*(int *)small_result(&p, seq), 42);
+ *     assert_int_equal(int_of(&p, &worker_doubles, 21), 42);
  */
 #include "fl_process.h"
 
@@ -174,36 +172,48 @@ WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
 		fail_msg("the message is '%s', not '%s'", message, text);
 }
 
-WORKER_FN void assert_succeeds_with(struct parent *p, uint32_t count, uint32_t flags)
+WORKER_FN void assert_replies(struct parent *p, int error, uint32_t flags, uint32_t count)
 {
 	struct fl__completion reply = await(p);
-	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.error, error);
 	assert_int_equal(reply.flags, flags);
 	assert_int_equal(reply.count, count);
 }
 
 WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
 {
-	assert_succeeds_with(p, count, 0);
+	assert_replies(p, 0, 0, count);
 }
 
 /* With a result that comes over the channel. */
 WORKER_FN void assert_succeeds_apart(struct parent *p)
 {
-	assert_succeeds_with(p, 1, FL__COMPLETION_MEMFD);
+	assert_replies(p, 0, FL__COMPLETION_MEMFD, 1);
 }
 
 WORKER_FN void assert_skipped(struct parent *p)
 {
-	struct fl__completion reply = await(p);
-	assert_int_equal(reply.error, 0);
-	assert_int_equal(reply.flags, FL__COMPLETION_SKIPPED);
-	assert_int_equal(reply.count, 0);
+	assert_replies(p, 0, FL__COMPLETION_SKIPPED, 0);
 }
 
 WORKER_FN void *small_result(struct parent *p, uint32_t seq)
 {
 	return p->rings.completions->entry[slot_of(seq)].small;
+}
+
+/* The small result, an int, of a task that succeeds. */
+WORKER_FN int int_of(struct parent *p, const fl_task_type *type, int arg)
+{
+	const uint32_t seq = order(p, type, &arg, 1);
+	assert_succeeds(p, 1);
+	return *(int *)small_result(p, seq);
+}
+
+/* Posts the draft, which fails with that message. */
+WORKER_FN void assert_post_fails(struct parent *p, int error, const char *text)
+{
+	(void)post(p);
+	assert_fails(p, error, text);
 }
 
 /* The result that comes over the channel, mapped. */
@@ -245,6 +255,8 @@ FL_TASK_STATIC(worker_doubles, int, int)
 struct large {
 	unsigned char bytes[(size_t)1 << 20];
 };
+
+static struct large zeros;
 
 FL_TASK_STATIC(worker_inverts_large, struct large, struct large)
 {

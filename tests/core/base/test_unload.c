@@ -55,7 +55,7 @@ static size_t count_threads(void)
 static census count_all(void)
 {
 	char line[1024];
-	census c = {count_threads(), process_children_of(getpid()), process_fds(), 0, false};
+	census c = {count_threads(), process_children_of(getpid()), fl_test_fds(), 0, false};
 	FILE *maps = fopen("/proc/self/maps", "r");
 	FL_CHECK(maps != NULL);
 	while (fgets(line, sizeof line, maps)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What every queue promises, asked of each: order, sizes, capacities, several at once, close, memory. */
 #include "fl_seam.h"
+#include "fl_shm_queue.h"
 
 /* The calls of a queue type, for a queue whose type the caller does not know. */
 #define CALLS(type)                                                                                                    \
@@ -136,6 +137,26 @@ static int make_shared(void **q, size_t item_size, size_t capacity)
 	return rc;
 }
 
+/* index_wrap_2_32: its counts pass `count` when it has been filled twice. */
+static int make_shared_before(void **q, size_t item_size, size_t capacity, uint32_t count)
+{
+	const int rc = make_shared(q, item_size, capacity);
+	if (rc == 0)
+		(void)fl__shm_queue_make(ring_in(region, *q), item_size, (uint32_t)capacity,
+		                         count - 2 * (uint32_t)capacity);
+	return rc;
+}
+
+static int make_shared_before_2_32(void **q, size_t item_size, size_t capacity)
+{
+	return make_shared_before(q, item_size, capacity, 0);
+}
+
+static int make_shared_before_2_31(void **q, size_t item_size, size_t capacity)
+{
+	return make_shared_before(q, item_size, capacity, UINT32_C(1) << 31);
+}
+
 static void free_shared(void *q)
 {
 	if (q) {
@@ -179,6 +200,10 @@ static const kind kinds[] = {
     {"unbounded queue", true, NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"unbounded queue for one", false, NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
     {"shared queue", true, fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
+    {"shared queue before 2^31", true, fl_shm_queue_takes, make_shared_before_2_31, ALL(fl_shm_queue), free_shared,
+     close_shared},
+    {"shared queue before 2^32", true, fl_shm_queue_takes, make_shared_before_2_32, ALL(fl_shm_queue), free_shared,
+     close_shared},
 };
 
 static void *made(const kind *k, size_t item_size, size_t capacity)

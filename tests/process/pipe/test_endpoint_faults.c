@@ -34,16 +34,22 @@ static void no_faults(void)
 	(void)fl_test_net_faults_end();
 }
 
+/* An error of the system, and what the library says of it. */
+struct fault {
+	int system, library;
+};
+
+static const struct fault of_socket[] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+
 FL_TEST(endpoint_create_faults)
 {
 	FL_NET_FAULTS();
 	fl_endpoint *o = NULL;
-	fl_test_path p = fl_test_path_make();
-	unsigned before = fl_test_fds();
-	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+	FL_TEST_PATH(p);
+	FL_TEST_FDS_STAY();
 	FL_EACH (i, of_socket) {
-		fl_test_fails(CALL(socket), of_socket[i][0]);
-		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		fl_test_fails(CALL(socket), of_socket[i].system);
+		FL_RC(fl_endpoint_create(&o, p.name, NULL), of_socket[i].library); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	static const int of_bind[] = {-EACCES, -EROFS};
 	FL_EACH (i, of_bind) {
@@ -57,25 +63,23 @@ FL_TEST(endpoint_create_faults)
 	FL_RC(fl_endpoint_create(&o, p.name, NULL), -ENOMEM);
 	assert_false(fl_test_path_is_there(&p));
 	assert_null(o);
-	assert_int_equal(fl_test_fds(), before);
-	fl_test_path_end(&p);
 }
 
 FL_TEST(endpoint_accept_faults)
 {
 	FL_NET_FAULTS();
+	FL_TEST_PATH(p);
+	FL_TEST_FDS_STAY();
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
 	char byte;
-	fl_test_path p = fl_test_path_make();
-	unsigned before = fl_test_fds();
 	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	int fd = bare_connect(p.name);
-	static const int of_accept[][2] = {
+	static const struct fault of_accept[] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
 	FL_EACH (i, of_accept) {
-		fl_test_fails(CALL(accept), of_accept[i][0]);
-		FL_RC(fl_endpoint_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		fl_test_fails(CALL(accept), of_accept[i].system);
+		FL_RC(fl_endpoint_accept(o, &pipe), of_accept[i].library); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
 	FL_OK(fl_endpoint_accept(o, &pipe)); /* it still waits */
@@ -90,20 +94,19 @@ FL_TEST(endpoint_accept_faults)
 	FL_OK(close(fd));
 	no_faults();
 	fl__net_sys.sendmsg = failing_send;
-	static const int of_send[][2] = {
+	static const struct fault of_send[] = {
 	    {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-EAGAIN, -ENOMEM}, {-EPIPE, -ETIMEDOUT}};
-	for (size_t i = 0; i < 2 * sizeof of_send / sizeof *of_send; i++) {
-		fault = of_send[i / 2][0];
-		fd = bare_connect(p.name);
-		/* fl_endpoint_accept(): -ETOOMANYREFS */
-		FL_RC(fl_endpoint_accept_until(o, i % 2 ? &pipe : NULL, 0, NULL), of_send[i / 2][1]);
-		assert_int_equal(recv(fd, &byte, 1, 0), 0);
-		FL_OK(close(fd));
-	}
+	FL_EACH (i, of_send)
+		for (int with_pipe = 0; with_pipe < 2; with_pipe++) {
+			fault = of_send[i].system;
+			fd = bare_connect(p.name);
+			/* fl_endpoint_accept(): -ETOOMANYREFS */
+			FL_RC(fl_endpoint_accept_until(o, with_pipe ? &pipe : NULL, 0, NULL), of_send[i].library);
+			assert_int_equal(recv(fd, &byte, 1, 0), 0);
+			FL_OK(close(fd));
+		}
 	assert_null(pipe);
 	fl_endpoint_free(o);
-	assert_int_equal(fl_test_fds(), before);
-	fl_test_path_end(&p);
 }
 
 static unsigned allocations_left;
@@ -116,12 +119,11 @@ static void *few_allocations(size_t size)
 FL_TEST(endpoint_without_memory)
 {
 	FL_FAULTS();
-	fl_test_path p = fl_test_path_make();
+	FL_TEST_PATH(p);
 	const uid_t users[] = {1, 2};
 	fl_endpoint *o = NULL;
 	fl_pipe *pipe = NULL;
-	fl_shm *region = NULL;
-	FL_OK(fl_shm_create(&region, 4096));
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	const fl_endpoint_config config = {.users = users, .n_users = 2, .region = region};
 	unsigned before = fl_test_fds(), needed;
 	int rc = -ENOMEM;
@@ -142,26 +144,23 @@ FL_TEST(endpoint_without_memory)
 	fl_endpoint_free(o);
 	assert_int_equal(fl_test_blocks, 0);
 	fl__sys = fl_test_real_sys;
-	fl_shm_free(region);
-	assert_int_equal(fl_test_fds(), before - 1);
-	fl_test_path_end(&p);
+	assert_int_equal(fl_test_fds(), before);
 }
 
 FL_TEST(endpoint_find_faults)
 {
 	FL_FAULTS();
 	FL_NET_FAULTS();
-	fl_endpoint *o = NULL;
-	fl_test_path p = fl_test_path_make();
-	fl_shm *region = NULL, *found = NULL;
+	FL_TEST_PATH(p);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_endpoint) *o = NULL;
+	fl_shm *found = NULL;
 	fl_pipe *pipe = NULL;
-	FL_OK(fl_shm_create(&region, 4096));
-	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
 	FL_OK(fl_endpoint_create(&o, p.name, &(fl_endpoint_config){.region = region}));
 	FL_EACH (i, of_socket) {
-		fl_test_fails(CALL(socket), of_socket[i][0]);
-		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe),
-		      of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+		fl_test_fails(CALL(socket), of_socket[i].system);
+		/* -EMFILE, -ENFILE, -ENOMEM */
+		FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), of_socket[i].library);
 	}
 	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
 	FL_EACH (i, of_connect) {
@@ -178,46 +177,49 @@ FL_TEST(endpoint_find_faults)
 	fault = -ENOMEM;
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
-	fl_endpoint_free(o);
-	fl_shm_free(region);
-	fl_test_path_end(&p);
 }
 
 /* The endpoint is in a child, so that this process can be short of anything. */
-static pid_t server_child(const char *path, fl_shm *region)
-{
+struct server {
+	const char *path;
+	fl_shm *region;
+	bool dies; /* as soon as a client has come */
 	int ready[2];
-	char byte;
-	FL_OK(pipe2(ready, O_CLOEXEC));
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		fl_endpoint *o = NULL;
-		(void)alarm(60);
-		if (fl_endpoint_create(&o, path, &(fl_endpoint_config){.region = region}) != 0 ||
-		    write(ready[1], "x", 1) != 1)
-			_exit(1);
-		while (fl_endpoint_accept(o, NULL) == 0)
-			;
-		_exit(2);
+};
+
+static int serve(void *arg)
+{
+	const struct server *s = arg;
+	fl_endpoint *o = NULL;
+	FL_OK(fl_endpoint_create(&o, s->path, &(fl_endpoint_config){.region = s->region}));
+	FL_CHECK(write(s->ready[1], "x", 1) == 1);
+	if (s->dies) {
+		(void)poll(&(struct pollfd){fl_endpoint_fd(o), POLLIN, 0}, 1, -1);
+		(void)raise(SIGKILL);
 	}
-	FL_CHECK(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
-	return pid;
+	while (fl_endpoint_accept(o, NULL) == 0)
+		;
+	return 2;
 }
 
-static void kill_child(pid_t pid)
+/* A server, whose endpoint is there. */
+static pid_t start_server(struct server s)
 {
-	FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	char byte;
+	FL_OK(pipe2(s.ready, O_CLOEXEC));
+	pid_t pid = fl_test_fork(serve, &s);
+	FL_CHECK(close(s.ready[1]) == 0 && read(s.ready[0], &byte, 1) == 1 && close(s.ready[0]) == 0);
+	return pid;
 }
 
 FL_TEST(endpoint_find_without_memory)
 {
 	FL_FAULTS();
-	fl_test_path p = fl_test_path_make();
-	fl_shm *region = NULL, *found = NULL;
+	FL_TEST_PATH(p);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	fl_shm *found = NULL;
 	fl_pipe *pipe = NULL;
-	FL_OK(fl_shm_create(&region, 4096));
-	pid_t pid = server_child(p.name, region);
+	pid_t pid = start_server((struct server){p.name, .region = region});
 	unsigned before = fl_test_fds(), needed;
 	int rc = -ENOMEM;
 	fl_test_blocks = 0;
@@ -242,102 +244,76 @@ FL_TEST(endpoint_find_without_memory)
 		FL_RC(rc, -EMFILE);
 		assert_int_equal(fl_test_fds(), before);
 	}
-	kill_child(pid);
-	fl_shm_free(region);
+	fl_test_kill(pid);
 	FL_OK(unlink(p.name));
-	fl_test_path_end(&p);
 }
 
 /* ---- processes that are killed */
 
 FL_TEST(endpoint_after_a_kill)
 {
-	fl_test_path p = fl_test_path_make();
-	fl_shm *found = NULL;
-	fl_pipe *pipe = NULL;
-	fl_shm *region = NULL;
+	FL_TEST_PATH(p);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	char byte;
 	size_t size;
-	FL_OK(fl_shm_create(&region, 4096));
 	unsigned before = fl_test_fds();
 	for (int i = 0; i < 5; i++) {
-		pid_t pid = server_child(p.name, region); /* replaces the file of the one before */
+		FL_SCOPED(fl_shm) *found = NULL;
+		FL_SCOPED(fl_pipe) *pipe = NULL;
+		/* replaces the file of the one before */
+		pid_t pid = start_server((struct server){p.name, .region = region});
 		FL_OK(fl_endpoint_connect(p.name, NULL, &found, &pipe));
-		kill_child(pid);
+		fl_test_kill(pid);
 		/* accepted without a pipe: the end is there at once, or after the kill */
 		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE);
 		void *block = fl_shm_alloc(found, 64); /* the region goes on */
 		assert_non_null(block);
 		fl_shm_free_block(found, block);
-		fl_shm_free(found);
-		fl_pipe_free(pipe);
 		assert_true(fl_test_path_is_there(&p));
 		FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNREFUSED);
 	}
 	assert_int_equal(fl_test_fds(), before);
 	FL_OK(unlink(p.name));
-	fl_shm_free(region);
-	fl_test_path_end(&p);
 }
 
 /* A client that waits for an accept when the server is killed. */
 FL_TEST(endpoint_killed_before_the_accept)
 {
-	fl_test_path p = fl_test_path_make();
-	int ready[2];
-	char byte;
-	FL_OK(pipe2(ready, O_CLOEXEC));
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		fl_endpoint *o = NULL;
-		struct pollfd one;
-		(void)alarm(60);
-		if (fl_endpoint_create(&o, p.name, NULL) != 0 || write(ready[1], "x", 1) != 1)
-			_exit(1);
-		one = (struct pollfd){fl_endpoint_fd(o), POLLIN, 0};
-		(void)poll(&one, 1, -1); /* the client has come */
-		(void)kill(getpid(), SIGKILL);
-	}
-	assert_true(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
+	FL_TEST_PATH(p);
+	pid_t pid = start_server((struct server){p.name, .dies = true});
 	FL_RC(fl_endpoint_connect(p.name, NULL, NULL, NULL), -ECONNRESET);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(WIFSIGNALED(fl_test_status(pid)));
 	FL_OK(unlink(p.name));
-	fl_test_path_end(&p);
+}
+
+static int accept_inherited(void *o)
+{
+	int rc = fl_endpoint_accept(o, NULL);
+	fl_endpoint_free(o);
+	return rc == 0 ? 0 : 1;
 }
 
 /* A forked child leaves the file, and may accept. */
 FL_TEST(endpoint_in_a_forked_child)
 {
-	fl_test_path p = fl_test_path_make();
+	FL_TEST_PATH(p);
 	fl_endpoint *o = NULL;
-	int status = -1;
 	FL_OK(fl_endpoint_create(&o, p.name, NULL));
 	int fd = bare_connect(p.name);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		int rc = fl_endpoint_accept(o, NULL);
-		fl_endpoint_free(o);
-		_exit(rc == 0 ? 0 : 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	fl_test_reap(fl_test_fork(accept_inherited, o));
 	assert_true(fl_test_path_is_there(&p) && close(fd) == 0);
 	fl_endpoint_free(o);
 	assert_false(fl_test_path_is_there(&p));
-	fl_test_path_end(&p);
 }
 
 /* Puts 1, 2, 3, ... from the number that the pipe brings; never ends. */
-static void write_numbers(const char *path)
+static int write_numbers(void *path)
 {
 	fl_shm *region = NULL;
 	fl_pipe *pipe = NULL;
 	number_queue *q = NULL;
 	uint64_t next = 0;
 	size_t size;
-	(void)alarm(60);
 	int rc =
 	    fl_endpoint_connect(path, &(fl_endpoint_config){.item_type = "number", .item_size = 8}, &region, &pipe);
 	if (rc == 0)
@@ -346,33 +322,29 @@ static void write_numbers(const char *path)
 		rc = fl_pipe_recv(pipe, &next, sizeof next, &size);
 	while (rc == 0)
 		rc = number_queue_put(q, next++);
-	_exit(1);
+	return 1;
 }
 
 /* The writer is killed while it writes, again and again: no number is lost, doubled or torn. */
 FL_TEST(endpoint_writer_is_killed)
 {
 	enum { KILLS = 20, BETWEEN = 2000 };
-	fl_test_path p = fl_test_path_make();
-	fl_shm *region = NULL;
-	number_queue *q = NULL;
-	fl_endpoint *o = NULL;
-	fl_pipe *pipe = NULL;
+	FL_TEST_NEEDS_DEATHS();
+	FL_TEST_PATH(p);
+	FL_SCOPED(fl_shm) *region = region_of(1 << 20);
+	FL_SCOPED(number_queue) *q = NULL;
+	FL_SCOPED(fl_endpoint) *o = NULL;
 	uint64_t next = 0, number = 0;
 	char byte;
 	size_t size;
-	FL_TEST_NEEDS_DEATHS();
-	FL_OK(fl_shm_create(&region, 1 << 20));
 	FL_OK(number_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 100}));
 	FL_OK(fl_shm_set_root(region, number_queue_offset(q)));
 	FL_OK(fl_endpoint_create(&o, p.name,
 	                         &(fl_endpoint_config){.item_type = "number", .item_size = 8, .region = region}));
-	unsigned before = fl_test_fds();
+	FL_TEST_FDS_STAY();
 	for (int i = 0; i < KILLS; i++) {
-		pid_t pid = fork();
-		assert_true(pid >= 0);
-		if (pid == 0)
-			write_numbers(p.name);
+		FL_SCOPED(fl_pipe) *pipe = NULL;
+		pid_t pid = fl_test_fork(write_numbers, p.name);
 		FL_OK(fl_endpoint_accept(o, &pipe));
 		FL_OK(fl_pipe_send(pipe, &next, sizeof next));
 		for (int k = 0; k < BETWEEN; k++) {
@@ -382,16 +354,10 @@ FL_TEST(endpoint_writer_is_killed)
 		}
 		FL_OK(kill(pid, SIGKILL));
 		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE); /* tells the death */
-		fl_pipe_free(pipe);
 		while (number_queue_try_get(q, &number) == 0) {
 			assert_int_equal(number, next);
 			next++;
 		}
-		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_true(WIFSIGNALED(fl_test_status(pid)));
 	}
-	assert_int_equal(fl_test_fds(), before);
-	fl_endpoint_free(o);
-	number_queue_free(q);
-	fl_shm_free(region);
-	fl_test_path_end(&p);
 }

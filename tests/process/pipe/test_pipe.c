@@ -3,7 +3,7 @@
 
 FL_TEST(pipe_both_ways)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[16];
 	size_t size;
 	unsigned n = 0;
@@ -24,13 +24,12 @@ FL_TEST(pipe_both_ways)
 	FL_RC(fl_pipe_try_recv(e.b, got, sizeof got, &size), -EAGAIN);
 	FL_RC(fl_pipe_try_recv_fds(e.b, got, sizeof got, &size, NULL, &n), -EAGAIN);
 	assert_true(fl_test_is_cloexec(fl_pipe_fd(e.a)) && fl_test_is_cloexec(fl_pipe_fd(e.b)));
-	fl_test_pipe_end(e);
 	fl_pipe_free(NULL);
 }
 
 FL_TEST(pipe_empty_message_is_no_end)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[4];
 	size_t size = 9;
 	FL_OK(fl_pipe_send(e.a, NULL, 0));
@@ -41,7 +40,6 @@ FL_TEST(pipe_empty_message_is_no_end)
 	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
 	assert_int_equal(size, 0);
 	fl_test_gets(e.b, "end");
-	fl_test_pipe_end(e);
 }
 
 /* processes.md: pipe peer closed: drain, then EOF; send: EPIPE. */
@@ -104,7 +102,7 @@ FL_TEST(pipe_one_way)
 
 FL_TEST(pipe_close_send)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[16];
 	size_t size;
 	fl_test_says(e.a, "last");
@@ -115,14 +113,13 @@ FL_TEST(pipe_close_send)
 	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
 	fl_test_says(e.b, "the other way goes on");
 	fl_test_gets(e.a, "the other way goes on");
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_small_buffer_leaves_the_message)
 {
 	const size_t sizes[] = {6, 64 << 10, (64 << 10) + 1, 300000};
 	for (int i = 0; i < 4; i++) {
-		fl_test_pipe_ends e = fl_test_pipe();
+		FL_TEST_PIPE(e);
 		size_t size = 0;
 		unsigned n = 0;
 		char *sent = fl_test_bytes(sizes[i]), *got = malloc(sizes[i]);
@@ -141,14 +138,13 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 		fl_test_gets(e.b, "behind it");
 		free(sent);
 		free(got);
-		fl_test_pipe_end(e);
 	}
 }
 
 FL_TEST(pipe_64_mib)
 {
 	enum { SIZE = 64 << 20 };
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds();
 	char *sent = fl_test_bytes(SIZE), *got = malloc(SIZE);
 	size_t size = 0;
@@ -167,13 +163,12 @@ FL_TEST(pipe_64_mib)
 	FL_RC(fl_pipe_try_send_fds(e.a, "x", 1, NULL, 1), -EINVAL);
 	free(sent);
 	free(got);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_passes_descriptors)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
-	unsigned before = fl_test_fds();
+	FL_TEST_PIPE(e);
+	FL_TEST_FDS_STAY();
 	int files[2], got[2];
 	size_t sizes[] = {3, 100000}, size;
 	char *bytes = fl_test_bytes(100000), *back = malloc(100000);
@@ -200,15 +195,13 @@ FL_TEST(pipe_passes_descriptors)
 	}
 	fl__fds_close(files, 2);
 	FL_RC(fl_pipe_send_fds(e.a, "x", 1, files, 1), -EBADF);
-	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
 	free(back);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_descriptors_without_room_stay)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds(), n = 1;
 	const int files[] = {0, 1, 2};
 	int got[3];
@@ -225,12 +218,11 @@ FL_TEST(pipe_descriptors_without_room_stay)
 	assert_int_equal(n, 3);
 	fl__fds_close(got, 3);
 	assert_int_equal(fl_test_fds(), before);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_most_descriptors)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	int files[FL_PIPE_FDS_MAX + 1] = {0}, got[FL_PIPE_FDS_MAX];
 	unsigned n = FL_PIPE_FDS_MAX, before = fl_test_fds();
 	char *bytes = fl_test_bytes(70000), *back = malloc(70000);
@@ -244,7 +236,6 @@ FL_TEST(pipe_most_descriptors)
 	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
 	free(back);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_from_fd_of_what_is_none)
@@ -279,7 +270,7 @@ FL_TEST(pipe_from_fd_of_what_is_none)
 
 FL_TEST(pipe_full)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char *large = fl_test_bytes(100000);
 	unsigned n = fl_test_fill(e.a);
 	assert_true(n >= 64);
@@ -296,14 +287,13 @@ FL_TEST(pipe_full)
 	fl_test_says(e.a, "x");
 	fl_test_gets(e.b, "x");
 	free(large);
-	fl_test_pipe_end(e);
 }
 
 /* Large messages: the socket does not count their bytes; they reach the limit, too. */
 FL_TEST(pipe_full_of_large_messages)
 {
 	enum { SIZE = 70000 };
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char *bytes = fl_test_bytes(SIZE), *got = malloc(SIZE);
 	unsigned n = 0, before = fl_test_fds();
 	size_t size;
@@ -319,29 +309,25 @@ FL_TEST(pipe_full_of_large_messages)
 	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
 	free(got);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_thousand_leak_nothing)
 {
-	unsigned before = fl_test_fds();
+	FL_TEST_FDS_STAY();
 	for (int i = 0; i < 1000; i++) {
-		fl_test_pipe_ends e = fl_test_pipe();
+		FL_TEST_PIPE(e);
 		fl_test_says(e.a, "x");
 		FL_OK(fl_pipe_send_fds(e.a, "y", 1, (const int[]){0}, 1)); /* never received */
 		fl_test_gets(e.b, "x");
-		fl_test_pipe_end(e);
 	}
-	assert_int_equal(fl_test_fds(), before);
 }
 
 FL_TEST(pipe_leaves_errno)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[4];
 	size_t size;
 	errno = 4711;
 	FL_RC(fl_pipe_try_recv(e.a, got, sizeof got, &size), -EAGAIN);
-	fl_test_pipe_end(e);
 	assert_int_equal(errno, 4711);
 }

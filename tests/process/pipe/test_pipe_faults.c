@@ -38,7 +38,7 @@ static ssize_t piecemeal_read(int fd, void *data, size_t size, off_t at)
 FL_TEST(pipe_interrupted_everywhere)
 {
 	FL_FD_FAULTS();
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char *sent = fl_test_bytes(BIG), *got = malloc(BIG);
 	size_t size;
 	fl__net_sys.sendmsg = interrupted_send;
@@ -52,7 +52,6 @@ FL_TEST(pipe_interrupted_everywhere)
 	assert_memory_equal(sent, got, BIG);
 	free(sent);
 	free(got);
-	fl_test_pipe_end(e);
 }
 
 static ssize_t no_room_for_small(int socket, const struct msghdr *message)
@@ -115,7 +114,7 @@ static int no_file(void)
 FL_TEST(pipe_send_fails)
 {
 	FL_FD_FAULTS();
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char *bytes = fl_test_bytes(BIG);
 	unsigned before = fl_test_fds();
 	size_t size;
@@ -138,7 +137,6 @@ FL_TEST(pipe_send_fails)
 	assert_int_equal(fl_test_fds(), before);
 	FL_RC(fl_pipe_try_recv(e.b, bytes, BIG, &size), -EAGAIN); /* nothing was sent */
 	free(bytes);
-	fl_test_pipe_end(e);
 }
 
 /* Above the limit for files the kernel would raise SIGXFSZ, which ends the process. */
@@ -146,24 +144,17 @@ FL_TEST(pipe_above_the_limit_for_files)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
 	static const rlim_t limits[] = {0, 4096, BIG - 1};
-	struct rlimit before;
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char *bytes = fl_test_bytes(BIG);
-	int small[3], big[3];
-	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
-	for (int i = 0; i < 3; i++) {
-		FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}));
-		big[i] = fl_pipe_send(e.a, bytes, BIG);
-		small[i] = fl_pipe_send(e.a, "small", 5);
-	}
-	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(big[i], -EFBIG);
-		FL_OK(small[i]);
+	FL_EACH (i, limits) {
+		const rlim_t before = fl_test_limit(RLIMIT_FSIZE, limits[i]);
+		const int big = fl_pipe_send(e.a, bytes, BIG), small = fl_pipe_send(e.a, "small", 5);
+		(void)fl_test_limit(RLIMIT_FSIZE, before);
+		assert_int_equal(big, -EFBIG);
+		FL_OK(small);
 		fl_test_gets(e.b, "small");
 	}
 	free(bytes);
-	fl_test_pipe_end(e);
 }
 
 static int no_pair(int sockets[2])
@@ -181,8 +172,8 @@ FL_TEST(pipe_create_fails)
 	FL_FAULTS();
 	FL_FD_FAULTS();
 	fl_pipe *a = NULL, *b = NULL;
-	fl_test_pipe_ends e = fl_test_pipe();
-	unsigned before = fl_test_fds();
+	FL_TEST_PIPE(e);
+	FL_TEST_FDS_STAY();
 	fl__fd_sys.pair = no_pair;
 	strikes = 0;
 	FL_RC(fl_pipe_create(&a, &b, NULL), -EMFILE);
@@ -199,8 +190,6 @@ FL_TEST(pipe_create_fails)
 	FL_RC(fl_pipe_from_fd(&a, fl_pipe_fd(e.a)), -ENOMEM);
 	assert_null(a);
 	assert_null(b);
-	assert_int_equal(fl_test_fds(), before);
-	fl_test_pipe_end(e);
 }
 
 static ssize_t no_memory(int socket, struct msghdr *message, int flags)
@@ -216,7 +205,7 @@ static ssize_t unreadable(int fd, void *data, size_t size, off_t at)
 FL_TEST(pipe_recv_fails)
 {
 	FL_FD_FAULTS();
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds(), n = 1;
 	char *bytes = fl_test_bytes(BIG);
 	int got;
@@ -234,14 +223,13 @@ FL_TEST(pipe_recv_fails)
 	FL_RC(fl_pipe_try_recv(e.b, bytes, BIG, &size), -EAGAIN);
 	assert_int_equal(fl_test_fds(), before);
 	free(bytes);
-	fl_test_pipe_end(e);
 }
 
 /* ---- no room for descriptors in this process */
 
 FL_TEST(pipe_recv_without_descriptors_left)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds(), n;
 	char *bytes = fl_test_bytes(BIG), *back = malloc(BIG);
 	int got[3];
@@ -276,7 +264,6 @@ FL_TEST(pipe_recv_without_descriptors_left)
 	FL_OK(fl_pipe_recv(e.b, back, BIG, &size));
 	free(bytes);
 	free(back);
-	fl_test_pipe_end(e);
 }
 
 /* ---- invalid messages */
@@ -334,7 +321,7 @@ static void send_bad(int socket, const struct bad *bad)
 FL_TEST(pipe_bad_peer)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds();
 	FL_EACH (i, bads) {
 		char got[256];
@@ -364,7 +351,6 @@ FL_TEST(pipe_bad_peer)
 	FL_OK(fl__packet_send(fl_pipe_fd(e.a), huge, sizeof huge, NULL, 0, 0));
 	FL_RC(fl_pipe_recv(e.b, huge, FL__PIPE_INLINE, &size), -EBADMSG);
 	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN);
-	fl_test_pipe_end(e);
 }
 
 /* ---- another process comes between the check and the receive */
@@ -390,7 +376,7 @@ FL_TEST(pipe_stolen_between_look_and_take)
 	for (int i = 0; i < 3; i++) {
 		const size_t rooms[] = {5, 19, 0};
 		for (int r = 0; r < 3; r++) {
-			fl_test_pipe_ends e = fl_test_pipe();
+			FL_TEST_PIPE(e);
 			unsigned before = fl_test_fds(), n = 0;
 			FL_OK(fl_pipe_send(e.a, NULL, 0));
 			FL_OK(fl_pipe_send_fds(e.a, bytes, sizes[i], (const int[]){0, 1}, 2));
@@ -409,7 +395,6 @@ FL_TEST(pipe_stolen_between_look_and_take)
 			fl__fds_close(fds, 2);
 			assert_int_equal(fl_test_fds(), before);
 			fl_test_gets(e.b, "next");
-			fl_test_pipe_end(e);
 		}
 	}
 	free(bytes);
@@ -420,7 +405,7 @@ FL_TEST(pipe_stolen_and_nothing_left)
 {
 	FL_FD_FAULTS();
 	fl__net_sys.recvmsg = stealing_receive;
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[8];
 	size_t size;
 	fl_test_says(e.a, "x");
@@ -435,7 +420,6 @@ FL_TEST(pipe_stolen_and_nothing_left)
 	int fd;
 	FL_RC(fl_pipe_try_recv_fds(e.b, got, sizeof got, &size, &fd, &n), -EAGAIN);
 	assert_int_equal(fl_test_fds(), before);
-	fl_test_pipe_end(e);
 }
 
 static void receives_nothing(void *arg)
@@ -458,7 +442,7 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 {
 	FL_FD_FAULTS();
 	fl__net_sys.recvmsg = stealing_receive;
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	char got[64];
 	size_t size;
 	int fd;
@@ -471,7 +455,6 @@ FL_TEST(pipe_kept_message_is_not_for_the_child)
 	FL_OK(fl_pipe_recv_fds(e.b, got, sizeof got, &size, &fd, &n));
 	assert_memory_equal(got, "kept", 4);
 	fl__fds_close(&fd, 1);
-	fl_test_pipe_end(e);
 }
 
 static void receives_in_spite_of_the_lock(void *arg)
@@ -483,10 +466,9 @@ static void receives_in_spite_of_the_lock(void *arg)
 /* The fork came while another thread of the parent was receiving. */
 FL_TEST(pipe_forked_while_locked)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	fl_test_says(e.a, "for the child");
 	fl_mutex_lock(&e.b->lock);
 	FL_OK(fl_test_child(receives_in_spite_of_the_lock, &e, NULL, 0));
 	fl_mutex_unlock(&e.b->lock);
-	fl_test_pipe_end(e);
 }

@@ -3,28 +3,9 @@
 #include "fl_child.h"
 #include "fl_pipes.h"
 
-static pid_t child_of(int (*function)(fl_test_pipe_ends *e, unsigned arg), fl_test_pipe_ends *e, unsigned arg)
+static int echo(void *ends)
 {
-	(void)fflush(NULL);
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		(void)alarm(100);
-		_exit(function(e, arg));
-	}
-	return pid;
-}
-
-static int end_of(pid_t pid)
-{
-	int status = -1;
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
-	return status;
-}
-
-static int echo(fl_test_pipe_ends *e, unsigned unused)
-{
+	fl_test_pipe_ends *e = ends;
 	static char buffer[200000];
 	size_t size;
 	int rc;
@@ -39,7 +20,7 @@ FL_TEST(pipe_to_a_child_and_back)
 	fl_test_pipe_ends e = fl_test_pipe();
 	char *bytes = fl_test_bytes(200000), *got = malloc(200000);
 	size_t size;
-	pid_t pid = child_of(echo, &e, 0);
+	pid_t pid = fl_test_fork(echo, &e);
 	fl_pipe_free(e.b);
 	for (size_t n = 0; n < 200000; n = n * 3 + 1) {
 		FL_OK(fl_pipe_send(e.a, bytes, n));
@@ -47,18 +28,17 @@ FL_TEST(pipe_to_a_child_and_back)
 		assert_true(size == n && memcmp(bytes, got, n) == 0);
 	}
 	fl_pipe_free(e.a); /* which is the child's end */
-	assert_int_equal(end_of(pid), 0);
+	fl_test_reap(pid);
 	free(bytes);
 	free(got);
 }
 
-static int says_and_waits(fl_test_pipe_ends *e, unsigned unused)
+static int says_and_waits(void *ends)
 {
+	fl_test_pipe_ends *e = ends;
 	fl_pipe_free(e->b);
 	fl_test_says(e->a, "alive");
-	for (;;)
-		(void)pause();
-	return 0;
+	fl_test_rest();
 }
 
 FL_TEST(pipe_peer_killed)
@@ -66,14 +46,14 @@ FL_TEST(pipe_peer_killed)
 	fl_test_pipe_ends e = fl_test_pipe();
 	char got[16];
 	size_t size;
-	pid_t pid = child_of(says_and_waits, &e, 0);
+	pid_t pid = fl_test_fork(says_and_waits, &e);
 	fl_pipe_free(e.a);
 	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
 	assert_memory_equal(got, "alive", 5);
 	FL_OK(kill(pid, SIGKILL));
 	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
 	FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
-	assert_true(WIFSIGNALED(end_of(pid)));
+	assert_true(WIFSIGNALED(fl_test_status(pid)));
 	fl_pipe_free(e.b);
 }
 
@@ -85,8 +65,9 @@ static size_t words_of(unsigned number)
 	return number % 7 == 0 ? WORDS : 1 + number % 100;
 }
 
-static int pours(fl_test_pipe_ends *e, unsigned unused)
+static int pours(void *ends)
 {
+	fl_test_pipe_ends *e = ends;
 	static unsigned words[WORDS];
 	fl_pipe_free(e->b);
 	for (unsigned number = 0;; number++) {
@@ -110,7 +91,7 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 		size_t size;
 		int rc;
 		unsigned next = 0;
-		pid_t pid = child_of(pours, &e, 0);
+		pid_t pid = fl_test_fork(pours, &e);
 		fl_pipe_free(e.a);
 		while ((rc = fl_pipe_recv(e.b, words, sizeof words, &size)) == 0) {
 			assert_int_equal(size, words_of(next) * sizeof words[0]);
@@ -120,7 +101,7 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 				FL_OK(kill(pid, SIGKILL));
 		}
 		FL_RC(rc, -EPIPE);
-		assert_true(WIFSIGNALED(end_of(pid)));
+		assert_true(WIFSIGNALED(fl_test_status(pid)));
 		fl_pipe_free(e.b);
 	}
 }
@@ -131,26 +112,24 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
  */
 typedef struct works {
 	fl_test_pipe_ends jobs, reports;
-	unsigned per_sender;
+	unsigned per_sender, first; /* of the next sender */
 } works;
 
-static works *shared_works;
-
-static int sends_jobs(fl_test_pipe_ends *e, unsigned sender)
+static int sends_jobs(void *arg)
 {
-	works *w = shared_works;
-	fl_pipe_free(e->b);
+	works *w = arg;
+	fl_pipe_free(w->jobs.b);
 	for (unsigned i = 0; i < w->per_sender; i++) {
-		unsigned job[64] = {sender * w->per_sender + i};
-		if (fl_pipe_send(e->a, job, i % 2 ? sizeof job[0] : sizeof job) != 0)
+		unsigned job[64] = {w->first + i};
+		if (fl_pipe_send(w->jobs.a, job, i % 2 ? sizeof job[0] : sizeof job) != 0)
 			return 1;
 	}
 	return 0;
 }
 
-static int reports_jobs(void *unused)
+static int reports_jobs(void *arg)
 {
-	works *w = shared_works;
+	works *w = arg;
 	unsigned job[64];
 	size_t size;
 	int rc;
@@ -159,13 +138,14 @@ static int reports_jobs(void *unused)
 	return rc == -EPIPE ? 0 : 1;
 }
 
-static int receives_jobs(fl_test_pipe_ends *e, unsigned unused)
+static int receives_jobs(void *arg)
 {
+	works *w = arg;
 	fl_thread t[2];
-	fl_pipe_free(e->a);
-	fl_pipe_free(shared_works->reports.b);
+	fl_pipe_free(w->jobs.a);
+	fl_pipe_free(w->reports.b);
 	for (int i = 0; i < 2; i++)
-		fl_test_go(&t[i], reports_jobs, NULL);
+		fl_test_go(&t[i], reports_jobs, w);
 	for (int i = 0; i < 2; i++)
 		fl_test_end(&t[i]);
 	return 0;
@@ -179,11 +159,10 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 	pid_t senders[2], receivers[2];
 	size_t size;
 	int rc;
-	shared_works = &w;
-	for (unsigned i = 0; i < 2; i++)
-		receivers[i] = child_of(receives_jobs, &w.jobs, 0);
-	for (unsigned i = 0; i < 2; i++)
-		senders[i] = child_of(sends_jobs, &w.jobs, i);
+	for (int i = 0; i < 2; i++)
+		receivers[i] = fl_test_fork(receives_jobs, &w);
+	for (int i = 0; i < 2; i++, w.first += w.per_sender)
+		senders[i] = fl_test_fork(sends_jobs, &w);
 	fl_test_pipe_end(w.jobs);
 	fl_pipe_free(w.reports.a);
 	while ((rc = fl_pipe_recv(w.reports.b, &got, sizeof got, &size)) == 0) {
@@ -199,16 +178,17 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 	 */
 	FL_IN_RANGE(count, 2 * w.per_sender - 2, 2 * w.per_sender);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(end_of(senders[i]), 0);
-	assert_true(WIFSIGNALED(end_of(receivers[0])));
-	assert_int_equal(end_of(receivers[1]), 0);
+		fl_test_reap(senders[i]);
+	assert_true(WIFSIGNALED(fl_test_status(receivers[0])));
+	fl_test_reap(receivers[1]);
 	fl_pipe_free(w.reports.b);
 	free(seen);
 }
 
 /* An end travels as a descriptor, in a message. */
-static int answers_on_what_it_gets(fl_test_pipe_ends *e, unsigned unused)
+static int answers_on_what_it_gets(void *ends)
 {
+	fl_test_pipe_ends *e = ends;
 	char got[16];
 	int fd;
 	unsigned n = 1;
@@ -224,7 +204,7 @@ static int answers_on_what_it_gets(fl_test_pipe_ends *e, unsigned unused)
 FL_TEST(pipe_end_in_a_message)
 {
 	fl_test_pipe_ends e = fl_test_pipe(), inner;
-	pid_t pid = child_of(answers_on_what_it_gets, &e, 0);
+	pid_t pid = fl_test_fork(answers_on_what_it_gets, &e);
 	inner = fl_test_pipe();
 	FL_OK(fl_pipe_send_fds(e.a, "hello", 5, (const int[]){fl_pipe_fd(inner.b)}, 1));
 	fl_pipe_free(inner.b);
@@ -233,7 +213,7 @@ FL_TEST(pipe_end_in_a_message)
 	FL_OK(fl_pipe_recv(inner.a, got, sizeof got, &size));
 	assert_memory_equal(got, "hello", 5);
 	FL_RC(fl_pipe_recv(inner.a, got, sizeof got, &size), -EPIPE);
-	assert_int_equal(end_of(pid), 0);
+	fl_test_reap(pid);
 	fl_pipe_free(inner.a);
 	fl_test_pipe_end(e);
 }

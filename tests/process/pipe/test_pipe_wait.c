@@ -31,7 +31,7 @@ static int send_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(pipe_recv_deadline)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
 	unsigned n = 0;
 	char byte;
@@ -43,12 +43,11 @@ FL_TEST(pipe_recv_deadline)
 		assert_true(fl_now() >= deadline);
 	}
 	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_recv_cancel)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	char byte;
@@ -67,12 +66,11 @@ FL_TEST(pipe_recv_cancel)
 	FL_RC(fl_pipe_recv_fds(e.a, &byte, 1, &size, NULL, &n), -ECANCELED);
 	fl_test_says(e.b, "x");
 	FL_OK(fl_pipe_recv(e.a, &byte, 1, &size)); /* what can be done at once is done */
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_send_cancel)
 {
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
@@ -91,7 +89,6 @@ FL_TEST(pipe_send_cancel)
 	char byte;
 	size_t size;
 	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN); /* none of those was sent */
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_waits_for_space_and_messages)
@@ -162,13 +159,12 @@ static int wait_for_space(void *p, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(pipe_wait_any_for_space)
 {
 	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
-	fl_test_pipe_ends e = fl_test_pipe();
+	FL_TEST_PIPE(e);
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
 	fl_test_call_queued(&c, wait_for_space, e.a, &e.a->out, FL_FOREVER, NULL);
 	fl_test_drain(e.b, n);
 	FL_RC(fl_test_call_end(&c), 1);
-	fl_test_pipe_end(e);
 }
 
 FL_TEST(pipe_free_of_a_busy_one_panics)

@@ -94,8 +94,7 @@ static void submit_what_a_worker_has_twice(void *unused)
 
 FL_TEST(process_pool_worker_refuses_what_has_the_name_of_another)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(submit_what_a_worker_has_twice, NULL, NULL, 0));
 }
 
@@ -122,42 +121,6 @@ FL_TEST(process_pool_create_without_memory)
 	fl_executor_free(e);
 	FL_WAIT_FOR(seam_live_allocs() == before);
 	fl_shm_free(region);
-}
-
-/* A program with none of the ways to be started again: tests/process/program.c. */
-FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
-{
-	static const struct {
-		const char *program, *what, *said;
-	} cases[] = {
-	    /* fl_process_executor_create(): -ENOTSUP. */
-	    {"process-plain", "executor", "executor ENOTSUP"},
-	    {"process-plain", "preloaded", "executor 0\n49"},
-	    {"process-main", "executor", "executor 0\n49"},
-	    {"process-hook", "executor", "executor 0\n49"},
-	};
-	char self[400], path[500], said[4096], complained[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	assert_true(n > 0);
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	FL_EACH (i, cases) {
-		if (strcmp(cases[i].what, "preloaded") == 0 && !process_can(FL_PROCESS_FORK))
-			continue;
-		int out = fl_test_scratch(), err = fl_test_scratch();
-		const char *const argv[] = {cases[i].program, cases[i].what, NULL};
-		(void)snprintf(path, sizeof path, "%s/process/%s", self, cases[i].program);
-		const fl_process_status status = process_run(&(fl_process_config){
-		    .program = path, .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
-		fl_test_take(out, said, sizeof said);
-		fl_test_take(err, complained, sizeof complained);
-		if (!strstr(said, cases[i].said))
-			print_error("%s %s said:\n%s%s", cases[i].program, cases[i].what, said, complained);
-		assert_int_equal(status.code, 0);
-		assert_non_null(strstr(said, cases[i].said));
-		if (i == 0)
-			assert_non_null(strstr(complained, "fl_main()"));
-	}
 }
 
 FL_TEST(process_pool_submit_refuses)
@@ -220,10 +183,11 @@ FL_TEST(process_pool_submit_without_memory)
 
 FL_TEST(process_pool_starts_workers_when_they_are_needed)
 {
-	enum { WORKERS = 4 };
+	enum { WORKERS = 64 };
+	PROCESS_POOL_LEAVES_NOTHING();
 	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
 	fl_future *held[WORKERS];
-	struct process_pool_gate *gates[WORKERS];
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 	int pids[WORKERS + 1] = {0};
 	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS), 0);
 	const int first = process_pool_pid(e);
@@ -232,11 +196,12 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	assert_int_equal(fl_process_executor_pids(e, pids, 1), 1);
 	assert_int_equal(pids[0], first);
 	assert_int_not_equal(first, getpid());
-	for (int i = 0; i < WORKERS; i++) {
-		gates[i] = process_pool_gate();
-		held[i] = process_pool_hold(e, gates[i]);
+	for (int i = 0; i < WORKERS; i++)
+		FL_OK(process_pool_held_submit(e, &gates[i], &held[i]));
+	for (int i = 0; i < WORKERS; i++) { /* all at once */
+		const int pid = process_pool_await(&gates[i]);
 		for (int j = 0; j < i; j++)
-			assert_int_not_equal(gates[i]->pid, gates[j]->pid);
+			assert_int_not_equal(pid, gates[j].pid);
 	}
 	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS + 1), WORKERS);
 	pids[1] = -1;
@@ -246,7 +211,7 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	FL_SCOPED(fl_future) *more = NULL;
 	FL_OK(process_pool_square_submit(e, 5, &more));
 	for (int i = 0; i < WORKERS; i++)
-		process_pool_let_go(gates[i], held[i]);
+		process_pool_let_go(&gates[i], held[i]);
 	FL_OK(fl_future_wait(more));
 	assert_int_equal(process_pool_size(e), WORKERS);
 	FL_OK(fl_executor_join(e));
@@ -316,27 +281,4 @@ FL_TEST(process_pool_ends_workers_that_are_idle)
 		process_pool_works(e); /* they come and go under its feet */
 	FL_WAIT_FOR(process_pool_size(e) == 0);
 	process_pool_works(e);
-}
-
-struct name {
-	char text[64];
-};
-
-FL_TEST(process_pool_of_64_workers)
-{
-	enum { WORKERS = 64 };
-	const struct process_pool_census before = process_pool_begin();
-	{
-		FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
-		struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
-		fl_future *f[WORKERS];
-		for (int i = 0; i < WORKERS; i++)
-			FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
-		for (int i = 0; i < WORKERS; i++)
-			(void)process_pool_await(&gates[i]); /* all at once */
-		assert_int_equal(process_pool_size(e), WORKERS);
-		for (int i = 0; i < WORKERS; i++)
-			process_pool_let_go(&gates[i], f[i]);
-	}
-	process_pool_same(&before);
 }

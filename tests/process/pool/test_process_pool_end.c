@@ -12,9 +12,7 @@
 FL_TASK(process_pool_never_ends, struct process_pool_gate *, int, .max_attempts = 100)
 {
 	process_pool_enter(*arg);
-	for (;;)
-		(void)pause();
-	return 0;
+	fl_test_rest();
 }
 
 static void submit_many(fl_executor *e, int *runs, fl_future **f, int n)
@@ -26,8 +24,8 @@ static void submit_many(fl_executor *e, int *runs, fl_future **f, int n)
 FL_TEST(process_pool_terminate_kills_what_runs)
 {
 	enum { TASKS = 60, WORKERS = 3 };
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(WORKERS);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
 	struct process_pool_gate *gates[WORKERS];
 	fl_future *f[TASKS], *deaf[WORKERS];
 	int *runs = process_pool_counters(1);
@@ -53,15 +51,13 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 		assert_true(process_pool_is_gone(gates[i]->pid));
 	}
 	assert_int_equal(process_pool_counted(runs), 0);
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /* A task that has ended before it is killed has ended well; nothing is left undecided. */
 FL_TEST(process_pool_terminate_at_any_time)
 {
 	enum { TASKS = 30 };
-	const struct process_pool_census before = process_pool_begin();
+	PROCESS_POOL_LEAVES_NOTHING();
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
 		fl_executor *e = process_pool_with(2);
 		fl_future *f[TASKS];
@@ -88,7 +84,6 @@ FL_TEST(process_pool_terminate_at_any_time)
 		/* Each worker may have been about to begin one, and was told in time. */
 		FL_IN_RANGE(cancelled, 0, 2);
 	}
-	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(waits_here, fl_event *, int)
@@ -238,10 +233,8 @@ FL_TASK(process_pool_joins_its_own, void, int)
 FL_TEST(process_pool_task_joins_its_own)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	int unused;
-	FL_OK(process_pool_joins_its_own_submit(e, &f));
-	FL_OK(process_pool_joins_its_own_get(f, &unused));
+	process_pool_call(e, &process_pool_joins_its_own, NULL, &unused);
 }
 
 /* In a fork. */

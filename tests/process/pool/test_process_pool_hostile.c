@@ -40,18 +40,6 @@ static int find_channel(void)
 	return find_fd("socket:");
 }
 
-/* The number of the submission that this worker runs. */
-static uint32_t order_under_way(void)
-{
-	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
-	const struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
-	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++)
-		if (replies->claim[i] == (orders->entry[i].seq << 2 | 1) &&
-		    replies->entry[i].done != orders->entry[i].seq)
-			return orders->entry[i].seq;
-	return 0;
-}
-
 /*
  * Two executors: the tasks of `good` must succeed whatever the tasks of `bad` do. The workers of
  * one executor share a doorbell.
@@ -124,8 +112,8 @@ FL_TASK(process_pool_abuses_its_doorbell, struct hostile, int)
 
 static void with_doorbell(int how)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(2);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
 	int unused;
@@ -136,8 +124,6 @@ static void with_doorbell(int how)
 	FL_OK(process_pool_abuses_its_doorbell_get(f, &unused));
 	fl_future_free(f);
 	others_end_well(e, 2);
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 FL_TEST(process_pool_hostile_rings)
@@ -183,7 +169,7 @@ FL_TASK(process_pool_reopens_its_doorbell, struct reopened, int)
 
 FL_TEST(process_pool_writes_no_wake_into_a_file)
 {
-	const struct process_pool_census before = process_pool_begin();
+	PROCESS_POOL_LEAVES_NOTHING();
 	struct reopened file = {"/tmp/fairlead-doorbell-XXXXXX"};
 	const int fd = mkstemp(file.path);
 	FL_CHECK(fd >= 0);
@@ -199,7 +185,6 @@ FL_TEST(process_pool_writes_no_wake_into_a_file)
 	FL_OK(lseek(fd, 0, SEEK_END));
 	FL_OK(close(fd));
 	FL_OK(unlink(file.path));
-	process_pool_same(&before);
 }
 
 /* The channel. */
@@ -287,7 +272,7 @@ struct apart {
 
 FL_TASK_STATIC(forges, int, struct apart)
 {
-	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, order_under_way(), sizeof *result};
+	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, order_under_way(NULL), sizeof *result};
 	const int fd = forge(*arg);
 	int fds[253];
 	for (int i = 0; i < 253; i++)
@@ -307,20 +292,15 @@ FL_TASK_STATIC(forges, int, struct apart)
 
 FL_TEST(process_pool_hostile_forges_a_result)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int how = 0; how < FORGED; how++) {
 		fl_future *f = NULL;
+		print_message("%d\n", how);
 		FL_OK(forges_submit(e, how, &f));
-		FL_OK(fl_future_wait(f));
-		print_message("%d: %s\n", how, fl_future_message(f));
-		FL_RC(fl_future_error(f), -EBADMSG);
-		assert_null(fl_future_result(f));
-		fl_future_free(f);
+		process_pool_fails(f, -EBADMSG, NULL);
 		others_end_well(e, 1);
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /*
@@ -328,7 +308,8 @@ FL_TEST(process_pool_hostile_forges_a_result)
  */
 static void send_junk(int channel, unsigned n)
 {
-	struct fl__memfd_packet head = {n % 3 == 0 ? FL__MEMFD_MAGIC : n, n % 5 == 0 ? order_under_way() + 1 : n, n};
+	struct fl__memfd_packet head = {n % 3 == 0 ? FL__MEMFD_MAGIC : n, n % 5 == 0 ? order_under_way(NULL) + 1 : n,
+	                                n};
 	unsigned char large[4096] = {0};
 	int fds[253];
 	for (int i = 0; i < 253; i++)
@@ -350,8 +331,8 @@ FL_TASK_STATIC(sends_junk, unsigned, struct apart)
 
 FL_TEST(process_pool_hostile_sends_junk)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned i = 0; i < 60; i++) {
 		fl_future *f = NULL;
 		FL_OK(sends_junk_submit(e, i, &f));
@@ -360,8 +341,6 @@ FL_TEST(process_pool_hostile_sends_junk)
 		assert_true(process_pool_is_right(fl_future_result(f), APART, i));
 		fl_future_free(f);
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /*
@@ -389,7 +368,7 @@ FL_TASK_STATIC(floods, int, struct apart)
 
 FL_TEST(process_pool_hostile_floods)
 {
-	const struct process_pool_census before = process_pool_begin();
+	PROCESS_POOL_LEAVES_NOTHING();
 	for (int round = 0; round < 5; round++) {
 		fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(50)});
 		fl_executor *good = process_pool_with(1);
@@ -409,7 +388,6 @@ FL_TEST(process_pool_hostile_floods)
 		fl_executor_free(bad);
 		fl_executor_free(good);
 	}
-	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(closes_its_channel, void, struct apart)
@@ -420,8 +398,8 @@ FL_TASK_STATIC(closes_its_channel, void, struct apart)
 
 FL_TEST(process_pool_hostile_closes_its_channel)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 3});
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 3});
 	fl_future *f = NULL;
 	FL_OK(closes_its_channel_submit(e, &f));
 	FL_OK(fl_future_wait(f));
@@ -433,8 +411,6 @@ FL_TEST(process_pool_hostile_closes_its_channel)
 	fl_future_free(f);
 	process_pool_works(e);
 	others_end_well(e, 1); /* the next worker */
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
@@ -447,16 +423,10 @@ FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
 /* A kept result that the worker cannot send is lost; the failure is not. */
 FL_TEST(process_pool_hostile_loses_what_it_keeps)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
 	fl_future *f = NULL;
 	FL_OK(keeps_without_a_channel_submit(e, &f));
-	FL_OK(fl_future_wait(f));
-	FL_RC(fl_future_error(f), -EDOM);
-	assert_string_equal(fl_future_message(f), "kept");
-	assert_null(fl_future_result(f));
-	fl_future_free(f);
+	process_pool_fails(f, -EDOM, "kept");
 	process_pool_works(e);
-	fl_executor_free(e);
-	process_pool_same(&before);
 }

@@ -225,15 +225,6 @@ FL_TASK(process_pool_scribbles_from_now_on, uint64_t, void)
 	return rc != 0 ? rc : fl_thread_detach(&thread);
 }
 
-/* A future of a worker that is mad: it has ended, in whatever way. */
-static void ended_somehow(fl_future *f)
-{
-	FL_OK(fl_future_wait(f));
-	assert_true(strlen(fl_future_message(f)) < FL_MESSAGE_MAX);
-	(void)fl_error_name(fl_future_error(f));
-	fl_future_free(f);
-}
-
 /*
  * The worker may believe that it is asleep, or that there is no waiter: so its submissions may
  * never end by themselves. A terminate ends them.
@@ -254,19 +245,17 @@ static void one_trial(fl_executor *good, uint64_t seed)
 		FL_IGNORE(fl_future_wait_until(f[0], fl_after(FL_US(200)), NULL));
 	(void)fl_executor_terminate(bad);
 	fl_executor_free(bad);
-	ended_somehow(first);
+	process_pool_ends(first);
 	for (unsigned i = 0; i < BAD; i++)
-		ended_somehow(f[i]);
+		process_pool_ends(f[i]);
 }
 
 FL_TEST(process_pool_survives_a_thread_that_scribbles)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *good = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *good = process_pool_with(1);
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
 		one_trial(good, i);
-	fl_executor_free(good);
-	process_pool_same(&before);
 }
 
 /* Every number can be an error. */

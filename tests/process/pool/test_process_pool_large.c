@@ -41,22 +41,20 @@ static uint64_t seed_for(const fl_task_type *type, unsigned i)
 
 FL_TEST(process_pool_carries_every_size)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (unsigned i = 0; i < SIZES; i++) {
 		const fl_task_type *type = sizes[i];
 		for (unsigned round = 0; round < (i < SMALLER ? 3 : 1); round++)
 			process_pool_receive(process_pool_send(e, type, seed_for(type, i)), type, seed_for(type, i));
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 FL_TEST(process_pool_carries_every_size_at_once)
 {
 	enum { ROUNDS = 20 };
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(2);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	fl_future *f[ROUNDS * SMALLER];
 	for (unsigned i = 0; i < ROUNDS * SMALLER; i++) {
 		const fl_task_type *type = sizes[i % SMALLER];
@@ -66,8 +64,6 @@ FL_TEST(process_pool_carries_every_size_at_once)
 		const fl_task_type *type = sizes[i % SMALLER];
 		process_pool_receive(f[i], type, seed_for(type, i));
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /* Their arenas go round: three of 64 KiB do not always fit behind each other. */
@@ -176,16 +172,14 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 /* A worker keeps nothing of what it has sent or was sent. */
 FL_TASK(process_pool_counts_its_own, void, struct process_pool_census)
 {
-	*result = (struct process_pool_census){process_fds(), 0, fl_test_mappings_of("memfd:fairlead")};
+	*result = (struct process_pool_census){fl_test_fds(), 0, fl_test_mappings()};
 	return 0;
 }
 
 static struct process_pool_census census_of_worker(fl_executor *e)
 {
-	FL_SCOPED(fl_future) *f = NULL;
 	struct process_pool_census there;
-	FL_OK(process_pool_counts_its_own_submit(e, &f));
-	FL_OK(process_pool_counts_its_own_get(f, &there));
+	process_pool_call(e, &process_pool_counts_its_own, NULL, &there);
 	return there;
 }
 
@@ -244,8 +238,8 @@ FL_TEST(process_pool_large_result_of_an_element_that_fails)
 FL_TEST(process_pool_large_arguments_that_are_taken_back)
 {
 	enum { TIMES = 800 };
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate);
 	for (unsigned i = 0; i < TIMES; i++) {
@@ -256,8 +250,6 @@ FL_TEST(process_pool_large_arguments_that_are_taken_back)
 	process_pool_let_go(gate, held);
 	for (unsigned i = 0; i < 5; i++)
 		process_pool_receive(process_pool_send(e, &in_above_64k, i), &in_above_64k, i);
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /* In a region that both have: nothing is copied. */
@@ -286,9 +278,7 @@ FL_TEST(process_pool_64_mib_in_a_region)
 	struct frame frame = {fl_shm_offset_of(region, pixels), 1};
 	process_pool_grow(pixels, MIB64, 1);
 	for (int i = 0; i < 2; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(process_pool_paints_submit(e, frame, &f));
-		FL_OK(process_pool_paints_get(f, &frame.seed));
+		process_pool_call(e, &process_pool_paints, &frame, &frame.seed);
 		assert_true(process_pool_is_right(pixels, MIB64, frame.seed));
 	}
 }

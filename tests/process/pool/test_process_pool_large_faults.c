@@ -52,7 +52,7 @@ static void faults_under_way(int role)
 {
 	const struct process_pool_census before = process_pool_begin();
 	int struck_in_all = 0;
-	process_log_begin();
+	PROCESS_LOG();
 	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
 		int struck = 1, skip = 0, hurt = 0;
 		for (; struck > 0 && skip < 80; skip++) {
@@ -79,7 +79,6 @@ static void faults_under_way(int role)
 			              hurt);
 	}
 	assert_true(struck_in_all > 0);
-	(void)process_log_end("");
 }
 
 FL_TEST(process_pool_large_with_a_fault_here)
@@ -95,8 +94,8 @@ FL_TEST(process_pool_large_with_a_fault_in_the_worker)
 /* No more descriptors, where a large result arrives, and where a large argument is sent. */
 FL_TEST(process_pool_large_without_descriptors)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(1);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
 	for (int i = 0; i < 3; i++) {
 		rlim_t limit = fl_test_limit_fds(0);
@@ -113,25 +112,19 @@ FL_TEST(process_pool_large_without_descriptors)
 		fl_future_free(small);
 		process_pool_receive(process_pool_send(e, &large, 7), &large, 7);
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 /* Above the limit on files the system would send SIGXFSZ, by which a process dies. */
 FL_TEST(process_pool_large_above_the_limit_on_files)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	struct rlimit before, limit;
 	process_pool_works(e);
-	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
-	limit = before;
-	limit.rlim_cur = MIB;
-	FL_OK(setrlimit(RLIMIT_FSIZE, &limit));
 	fl_future *f = NULL;
+	const rlim_t before = fl_test_limit(RLIMIT_FSIZE, MIB);
 	void *arg = process_pool_bytes(2 * MIB, 8);
 	int rc = fl_submit(e, &large_in, arg, &f);
 	bool has_failed = rc == 0 && failed(f, &large_in, 8, -EFBIG);
-	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
+	(void)fl_test_limit(RLIMIT_FSIZE, before);
 	FL_OK(rc);
 	assert_true(has_failed);
 	free(arg);
@@ -141,70 +134,47 @@ FL_TEST(process_pool_large_above_the_limit_on_files)
 /* The limit forbids the memory of a worker. */
 FL_TEST(process_pool_workers_above_the_limit_on_files)
 {
-	struct rlimit before;
-	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
 	static const rlim_t limits[] = {0, 4096};
-	for (int i = 0; i < 2; i++) {
-		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1});
+	FL_EACH (i, limits) {
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		fl_future *f = NULL;
 		int error = 0;
-		FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}));
+		const rlim_t before = fl_test_limit(RLIMIT_FSIZE, limits[i]);
 		int rc = process_pool_square_submit(e, 3, &f);
 		if (rc == 0)
 			error = fl_future_wait(f);
-		FL_OK(setrlimit(RLIMIT_FSIZE, &before));
+		(void)fl_test_limit(RLIMIT_FSIZE, before);
 		FL_OK(error);
 		FL_CHECK(rc < 0 || fl_future_error(f) < 0);
 		fl_future_free(f);
 	}
 }
 
-static void lower(int what, rlim_t to)
-{
-	struct rlimit limit;
-	FL_OK(getrlimit(what, &limit));
-	limit.rlim_cur = to;
-	FL_OK(setrlimit(what, &limit));
-}
+/* In the worker: a task has set a limit of its process. */
+struct lower {
+	int resource;
+	rlim_t to;
+};
 
-/* In the worker: a task has set the limits of its process. */
-FL_TASK(process_pool_lowers_file_limit, int, void)
+FL_TASK(process_pool_lowers_a_limit, struct lower, void)
 {
-	lower(RLIMIT_FSIZE, (rlim_t)*arg);
-	return 0;
-}
-
-FL_TASK(process_pool_lowers_fd_limit, int, void)
-{
-	lower(RLIMIT_NOFILE, (rlim_t)*arg);
-	return 0;
-}
-
-FL_TASK(process_pool_lowers_memory, int, void)
-{
-	lower(RLIMIT_AS, (rlim_t)*arg * 1024);
+	(void)fl_test_limit(arg->resource, arg->to);
 	return 0;
 }
 
 FL_TEST(process_pool_large_with_limits_in_the_worker)
 {
 	static const struct {
-		const fl_task_type *lowers;
-		int to, error;
-	} ways[] = {{&process_pool_lowers_file_limit, MIB, -EFBIG},
-	            {&process_pool_lowers_fd_limit, 3, -EMFILE},
-	            {&process_pool_lowers_memory, 1024, -ENOMEM}};
+		struct lower lower;
+		int error;
+	} ways[] = {{{RLIMIT_FSIZE, MIB}, -EFBIG}, {{RLIMIT_NOFILE, 3}, -EMFILE}, {{RLIMIT_AS, MIB}, -ENOMEM}};
 	for (size_t i = 0; i < (FL_TEST_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
 	     i++) { /* sanitizers need far more memory */
 		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(fl_submit(e, ways[i].lowers, &ways[i].to, &f));
-		FL_OK(fl_future_wait(f));
-		FL_OK(fl_future_error(f));
+		process_pool_call(e, &process_pool_lowers_a_limit, &ways[i].lower, NULL);
 		assert_true(failed(process_pool_send(e, &large_out, 1), &large_out, 1, ways[i].error));
-		process_pool_works(e); /* the same worker */
-		for (int j = 0; j < 2; j++)
-			process_pool_works(e);
+		for (int j = 0; j < 3; j++)
+			process_pool_works(e); /* the same worker */
 		/* The next. */
 		process_pool_receive(process_pool_send(e, &large_out, 1), &large_out, 1);
 	}
@@ -217,15 +187,11 @@ FL_TEST(process_pool_large_result_without_room)
 		FL_SKIP(FL_TEST_MEMORY_REASON);
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();
-	struct rlimit before, limit;
-	FL_OK(getrlimit(RLIMIT_AS, &before));
-	limit = before;
-	limit.rlim_cur = 1 << 20;
 	fl_future *held = process_pool_hold(e, gate), *f = process_pool_send(e, &large_out, 3);
-	FL_OK(setrlimit(RLIMIT_AS, &limit));
+	const rlim_t before = fl_test_limit(RLIMIT_AS, MIB);
 	process_pool_open(gate);
 	bool has_failed = failed(f, &large_out, 3, -ENOMEM);
-	FL_OK(setrlimit(RLIMIT_AS, &before));
+	(void)fl_test_limit(RLIMIT_AS, before);
 	assert_true(has_failed);
 	process_pool_let_go(gate, held);
 	process_pool_receive(process_pool_send(e, &large_out, 4), &large_out, 4);

@@ -272,26 +272,14 @@ struct lie {
 	int *runs;
 };
 
-/* The completion of the submission that this worker runs. */
-static struct fl__completion *reply_under_way(void)
-{
-	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
-	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
-	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++)
-		if (replies->claim[i] == (orders->entry[i].seq << 2 | 1) &&
-		    replies->entry[i].done != orders->entry[i].seq)
-			return &replies->entry[i];
-	return NULL;
-}
-
 FL_TASK(process_pool_lies_about_its_element, struct lie, int)
 {
 	process_pool_count(arg->runs);
 	*result = 5;
 	if (!arg->tells)
 		return 0;
-	struct fl__completion *reply = reply_under_way();
-	FL_CHECK(reply != NULL);
+	struct fl__completion *reply = NULL;
+	FL_CHECK(order_under_way(&reply) != 0);
 	fl__store_relaxed(&reply->progress, arg->says); /* relaxed: as the worker does */
 	return kill(getpid(), SIGKILL);
 }

@@ -4,43 +4,18 @@
  * any way, but they end; the executor stays intact (under AddressSanitizer, too), and the results
  * of another worker are right.
  */
-#include "fl_process_pool.h"
-#include "fl_test.h"
+#include "fl_process_pool_sizes.h"
+#include "fl_rings_memory.h"
 
 #include "core/base/atomic.h"
-#include "process/pool/rings.h"
-#include <inttypes.h>
 
-enum { TRIALS = 1000, OTHERS = 4, BYTES = 500 };
+enum { TRIALS = 1000, OTHERS = 4 };
+
+PROCESS_POOL_SIZED(compute, 8, 8, 500, 1);
 
 static uint64_t draw(uint64_t *seed)
 {
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/*
- * The memory that this worker shares with its executor: the mapping of that size and those rights;
- * NULL: none.
- */
-static void *find_mapping(const char *rights, size_t size)
-{
-	char line[512];
-	void *found = NULL;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	if (!maps)
-		return NULL;
-	while (fgets(line, sizeof line, maps)) {
-		uintptr_t from, to;
-		char is[8];
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, is) == 3 && to - from == size &&
-		    strcmp(is, rights) == 0 && strstr(line, "memfd:"))
-			found = (void *)from;
-	}
-	fclose(maps);
-	return found;
+	return process_pool_next(seed) << 33 ^ process_pool_next(seed);
 }
 
 enum how { RANDOM, ZEROS, ONES, ENDED, CLAIMS, MESSAGES, HOWS };
@@ -86,98 +61,62 @@ struct scribble {
 	uint32_t how;
 	uint32_t then; /* 0: goes on; 1: dies; 2: fails */
 	uint64_t seed;
+	int *begun; /* counts such tasks */
 };
 
 FL_TASK_STATIC(scribble, struct scribble, void)
 {
-	struct fl__completion_ring *replies = find_mapping("rw-s", sizeof *replies);
-	const struct fl__submission_ring *orders = find_mapping("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	uint64_t seed = arg->seed;
-	if (!replies || !orders)
-		return -ENOENT;
+	process_pool_count(arg->begun);
 	scribble_over(replies, orders, (enum how)arg->how, &seed);
 	if (arg->then == 1)
 		(void)raise(SIGKILL);
 	return arg->then == 2 ? -EIO : 0;
 }
 
-struct filled {
-	unsigned char bytes[BYTES];
-};
-
-static void fill(struct filled *f, uint64_t seed)
-{
-	for (size_t i = 0; i < BYTES; i++)
-		f->bytes[i] = (unsigned char)draw(&seed);
-}
-
-FL_TASK_STATIC(compute, uint64_t, struct filled)
-{
-	fill(result, *arg);
-	return 0;
-}
-
-static void submit_some(fl_executor *e, uint64_t seed, fl_future **f)
+static void send_some(fl_executor *e, uint64_t seed, fl_future **f)
 {
 	for (unsigned i = 0; i < OTHERS; i++)
-		FL_OK(compute_submit(e, seed + i, &f[i]));
+		f[i] = process_pool_send(e, &compute, seed + i);
 }
 
-static void expect_right(uint64_t seed, fl_future **f)
+static void receive_some(uint64_t seed, fl_future **f)
 {
-	struct filled got, expected;
-	for (unsigned i = 0; i < OTHERS; i++) {
-		FL_OK(compute_get(f[i], &got));
-		fill(&expected, seed + i);
-		assert_memory_equal(&got, &expected, sizeof got);
-		fl_future_free(f[i]);
-	}
+	for (unsigned i = 0; i < OTHERS; i++)
+		process_pool_receive(f[i], &compute, seed + i);
 }
 
-static void expect_ended(fl_future **f)
-{
-	for (unsigned i = 0; i < OTHERS; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		assert_true(strlen(fl_future_message(f[i])) < FL_MESSAGE_MAX);
-		fl_future_free(f[i]);
-	}
-}
-
-/* Returns whether the worker went through with it. */
-static bool try_once(fl_executor *bad, fl_executor *good, unsigned trial)
+static void try_once(fl_executor *bad, fl_executor *good, unsigned trial, int *begun)
 {
 	fl_future *first, *behind[OTHERS], *others[OTHERS];
 	const uint64_t seed = trial * UINT64_C(0x9e3779b97f4a7c15) + 1;
-	const struct scribble s = {trial % HOWS, trial / HOWS % 3, seed};
-	FL_OK(scribble_submit(bad, s, &first));
-	submit_some(bad, seed, behind);
-	submit_some(good, seed + 100, others);
-	expect_right(seed + 100, others);
-	bool went = scribble_get(first) == 0 || fl_future_error(first) != -ENOENT;
-	fl_future_free(first);
-	expect_ended(behind);
-	return went;
+	FL_OK(scribble_submit(bad, (struct scribble){trial % HOWS, trial / HOWS % 3, seed, begun}, &first));
+	send_some(bad, seed, behind);
+	send_some(good, seed + 100, others);
+	receive_some(seed + 100, others);
+	process_pool_ends(first);
+	for (unsigned i = 0; i < OTHERS; i++)
+		process_pool_ends(behind[i]);
 }
 
 FL_TEST(process_pool_survives_a_worker_that_scribbles)
 {
-	FL_SCOPED(fl_executor) *bad = NULL, *good = NULL;
-	uint64_t answer_seed = 7;
+	FL_SCOPED(fl_executor) *bad = process_pool_with(1), *good = process_pool_with(1);
+	int *begun = process_pool_counters(1);
 	fl_future *after[OTHERS];
-	FL_OK(fl_process_executor_create(&bad, &(fl_executor_config){.workers = 1, .name = "bad"}));
-	FL_OK(fl_process_executor_create(&good, &(fl_executor_config){.workers = 1, .name = "good"}));
 	for (unsigned trial = 0; trial < fl_test_scaled(TRIALS); trial++)
-		assert_true(try_once(bad, good, trial));
-	submit_some(bad, answer_seed, after); /* it serves as well as ever */
-	expect_right(answer_seed, after);
+		try_once(bad, good, trial, begun);
+	assert_true(process_pool_counted(begun) > 0);
+	send_some(bad, 7, after); /* it serves as well as ever */
+	receive_some(7, after);
 }
 
 /* Submissions are the executor's. A worker that writes them dies, and cannot map them anew. */
 FL_TASK_STATIC(write_orders, int, int)
 {
-	struct fl__submission_ring *orders = find_mapping("r--s", sizeof *orders);
-	if (!orders)
-		return -ENOENT;
+	struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	*result = mprotect(orders, sizeof *orders, PROT_READ | PROT_WRITE) == 0;
 	if (*arg)
 		*(volatile uint32_t *)&orders->doorbell = 1;
@@ -186,9 +125,8 @@ FL_TASK_STATIC(write_orders, int, int)
 
 FL_TEST(process_pool_orders_cannot_be_written_by_their_worker)
 {
-	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int allowed = -1;
-	FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
 	for (int writes = 0; writes < 2; writes++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(write_orders_submit(e, writes, &f));

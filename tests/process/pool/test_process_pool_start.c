@@ -42,7 +42,7 @@ static void faults_at_start(int role)
 {
 	const struct process_pool_census before = process_pool_begin();
 	int struck_in_all = 0;
-	process_log_begin();
+	PROCESS_LOG();
 	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
 		int skip = 0, struck = 0;
 		do {
@@ -56,7 +56,6 @@ static void faults_at_start(int role)
 		if (skip > 0)
 			print_message("%s: %d\n", process_pool_call_names[call], skip);
 	}
-	(void)process_log_end("");
 	assert_true(struck_in_all > 0);
 }
 
@@ -131,7 +130,7 @@ FL_TEST(process_pool_outlives_shortages)
 	    {PROCESS_POOL_THREAD, PROCESS_POOL_IN_WORKER, -EAGAIN, -EOWNERDEAD, "exited with status 1"},
 	};
 	const struct process_pool_census before = process_pool_begin();
-	process_log_begin();
+	PROCESS_LOG();
 	FL_EACH (i, faults) {
 		fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 3, .max_tasks = 1});
 		process_pool_works(e); /* the pool's thread and its descriptors exist */
@@ -144,7 +143,6 @@ FL_TEST(process_pool_outlives_shortages)
 		fl_executor_free(e);
 		process_pool_same(&before);
 	}
-	(void)process_log_end("");
 }
 
 /* What no time mends. */
@@ -155,7 +153,7 @@ FL_TEST(process_pool_never_starts)
 	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, -ENOSYS, 0, "shared memory: ENOSYS"},
 	};
 	const struct process_pool_census before = process_pool_begin();
-	process_log_begin();
+	PROCESS_LOG();
 	FL_EACH (i, faults) {
 		strike(&faults[i]);
 		breaks(&(fl_executor_config){.workers = 3}, faults[i].why);
@@ -164,7 +162,6 @@ FL_TEST(process_pool_never_starts)
 		assert_true(struck > 1 && struck < 50); /* tried again, but not for ever */
 		process_pool_same(&before);
 	}
-	(void)process_log_end("");
 }
 
 /* It comes back before the last try. */
@@ -172,7 +169,7 @@ FL_TEST(process_pool_starts_in_the_end)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	(void)process_pool_begin();
-	process_log_begin();
+	PROCESS_LOG();
 	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, 4, -EAGAIN);
 	process_pool_works(e);
 	assert_int_equal(process_pool_heal(), 4);
@@ -189,7 +186,6 @@ FL_TEST(process_pool_starts_in_the_end)
 	fl_future_free(f);
 	(void)process_pool_heal();
 	process_pool_works(e);
-	(void)process_log_end("");
 }
 
 FL_TASK(process_pool_kills_itself, int *, void)
@@ -232,7 +228,7 @@ FL_TEST(process_pool_initializer_that_ends_its_worker)
 /* The kernel may have killed the worker for want of memory. */
 FL_TEST(process_pool_initializer_whose_worker_is_killed)
 {
-	const struct process_pool_census before = process_pool_begin();
+	PROCESS_POOL_LEAVES_NOTHING();
 	int *runs = process_pool_counters(1);
 	fl_executor *e = process_pool_made(
 	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &runs});
@@ -240,7 +236,6 @@ FL_TEST(process_pool_initializer_whose_worker_is_killed)
 	assert_false(fl_executor_is_broken(e));
 	fl_executor_free(e);
 	assert_true(process_pool_counted(runs) > 1);
-	process_pool_same(&before);
 }
 
 /* A worker begins its tasks when the gate is open. */
@@ -279,7 +274,7 @@ FL_TEST(process_pool_outlives_a_killer)
 FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	process_log_begin();
+	PROCESS_LOG();
 	for (int round = 0; round < 4; round++) {
 		process_pool_works(e);
 		if (round % 2 > 0)
@@ -292,13 +287,12 @@ FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
 		assert_false(fl_executor_is_broken(e));
 	}
 	process_pool_works(e);
-	(void)process_log_end("");
 }
 
 FL_TEST(process_pool_without_descriptors)
 {
 	const struct process_pool_census before = process_pool_begin();
-	process_log_begin();
+	PROCESS_LOG();
 	for (unsigned more = 0; more < 12; more++) {
 		fl_executor *e = process_pool_with(1);
 		fl_future *f = NULL;
@@ -319,7 +313,6 @@ FL_TEST(process_pool_without_descriptors)
 		fl_executor_free(e);
 		process_pool_same(&before);
 	}
-	(void)process_log_end("");
 }
 
 /* The fork_server. */
@@ -355,7 +348,7 @@ FL_TEST(process_pool_fork_server_without_signals)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	process_pool_works(e);
-	process_log_begin();
+	PROCESS_LOG();
 	FL_OK(kill(fl__fork_server_pid(), SIGKILL));
 	FL_WAIT_FOR(process_pool_size(e) == 0);
 	process_pool_fail(PROCESS_POOL_SIGNALS, PROCESS_POOL_IN_FORK_SERVER, 0, 1, -EMFILE);
@@ -363,29 +356,24 @@ FL_TEST(process_pool_fork_server_without_signals)
 	assert_int_equal(process_pool_heal(), 1);
 	kill_workers(e);
 	FL_WAIT_FOR(process_pool_size(e) == 0);
-	(void)process_log_end("");
 }
 
 FL_TASK(process_pool_kills_its_parent, void, void)
 {
 	FL_OK(kill(getppid(), SIGKILL));
-	for (;;)
-		(void)pause();
-	return 0;
+	fl_test_rest();
 }
 
 FL_TEST(process_pool_task_kills_the_fork_server)
 {
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_with(2);
+	PROCESS_POOL_LEAVES_NOTHING();
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int i = 0; i < 5; i++) {
 		fl_future *f = NULL;
 		FL_OK(process_pool_kills_its_parent_submit(e, &f));
 		process_pool_fails(f, -EOWNERDEAD, NULL);
 		process_pool_works(e);
 	}
-	fl_executor_free(e);
-	process_pool_same(&before);
 }
 
 static void process_pool_set_event(fl_future *f, void *event)
@@ -406,12 +394,11 @@ FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();
 	const int64_t answer_timeout = fl__process_sys.answer_timeout;
-	const size_t fds = process_fds();
+	const unsigned fds = fl_test_fds();
 	fl__process_sys.answer_timeout = FL_S(1000000);
-	FL_OK(kill(fork_server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork_server) == 'T');
+	process_stop(fork_server);
 	FL_OK(process_pool_held_submit(e, deaf, &f));
-	FL_WAIT_FOR(process_fds() > fds); /* the worker is being started */
+	FL_WAIT_FOR(fl_test_fds() > fds); /* the worker is being started */
 	FL_OK(fl_future_on_end(held, process_pool_set_event, &called));
 	process_pool_let_go(gate, held);
 	FL_OK(fl_event_wait(&called));
@@ -454,14 +441,13 @@ FL_TEST(process_pool_resized_while_a_worker_starts)
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();
-	const size_t fds = process_fds();
-	FL_OK(kill(fork_server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork_server) == 'T');
+	const size_t fds = fl_test_fds();
+	process_stop(fork_server);
 	FL_OK(process_pool_square_submit(e, 3, &f));
-	FL_WAIT_FOR(process_fds() > fds); /* it is being started */
+	FL_WAIT_FOR(fl_test_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
 	FL_OK(kill(fork_server, SIGCONT));
-	FL_WAIT_FOR(process_fds() == fds); /* it has been, and was sent home */
+	FL_WAIT_FOR(fl_test_fds() == fds); /* it has been, and was sent home */
 	FL_WAIT_FOR(process_children_of(fork_server) == 1);
 	assert_int_equal(process_pool_size(e), 1);
 	process_pool_let_go(gate, held);

@@ -33,10 +33,8 @@ FL_TASK(process_pool_looks_around, void, struct found)
 FL_TEST(process_pool_task_finds_a_process_of_its_own)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	struct found found;
-	FL_OK(process_pool_looks_around_submit(e, &f));
-	FL_OK(process_pool_looks_around_get(f, &found));
+	process_pool_call(e, &process_pool_looks_around, NULL, &found);
 	assert_int_equal(found.parent, fl__fork_server_pid());
 	assert_int_equal(found.fds, 0);
 	FL_RC(found.fd, -EBADF);
@@ -58,10 +56,8 @@ FL_TASK(process_pool_is_signalled, void, int)
 FL_TEST(process_pool_workers_survive_signals_to_the_group)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	int pid;
-	FL_OK(process_pool_is_signalled_submit(e, &f));
-	FL_OK(process_pool_is_signalled_get(f, &pid));
+	process_pool_call(e, &process_pool_is_signalled, NULL, &pid);
 	assert_int_equal(pid, process_pool_pid(e));
 }
 
@@ -77,10 +73,8 @@ FL_TEST(process_pool_globals_are_the_workers)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
 	for (int i = 0; i < 15; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int calls;
-		FL_OK(process_pool_counts_calls_submit(e, &f));
-		FL_OK(process_pool_counts_calls_get(f, &calls));
+		process_pool_call(e, &process_pool_counts_calls, NULL, &calls);
 		assert_int_equal(calls, i % 5 + 1);
 	}
 	assert_int_equal(calls_here, 0);
@@ -108,10 +102,8 @@ FL_TEST(process_pool_nested_submits_end_before_the_stack)
 #endif
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 2; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int depth = 0;
-		FL_OK(process_pool_goes_deep_submit(e, 0, &f)); /* the innermost has -EOVERFLOW */
-		FL_OK(process_pool_goes_deep_get(f, &depth));
+		process_pool_call(e, &process_pool_goes_deep, &depth, &depth); /* the innermost has -EOVERFLOW */
 		assert_true(depth > 100);
 	}
 	process_pool_works(e);
@@ -149,10 +141,8 @@ FL_TEST(process_pool_initializes_each_worker_before_its_first_task)
 	    .workers = 1, .initialize = &process_pool_init, .initialize_arg = &copied, .max_tasks = 2});
 	copied = NULL; /* the executor has a copy */
 	for (int i = 0; i < 6; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
 		int pid;
-		FL_OK(process_pool_is_initialized_submit(e, init, &f));
-		FL_OK(process_pool_is_initialized_get(f, &pid));
+		process_pool_call(e, &process_pool_is_initialized, &init, &pid);
 		assert_int_equal(process_pool_counted(&init->calls), i / 2 + 1);
 		assert_int_equal(init->pid[i / 2], pid);
 	}
@@ -192,13 +182,8 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 {
 	unsigned fds[3];
 	for (int i = 0; i < 3; i++) { /* the first round also makes what stays */
-		fl_executor *e;
-		fl_future *f;
-		int pid;
-		FL_OK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}));
-		FL_OK(process_pool_getpid_submit(e, &f));
-		FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid != getpid());
-		fl_future_free(f);
+		fl_executor *e = process_pool_with(1);
+		FL_CHECK(process_pool_pid(e) != getpid());
 		FL_OK(fl_executor_join(e));
 		fl_executor_free(e);
 		fds[i] = fl_test_fds();
@@ -214,10 +199,8 @@ FL_TASK(process_pool_frees_own_objects, void, int)
 FL_TEST(process_pool_task_frees_the_descriptors_of_its_objects)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	FL_SCOPED(fl_future) *f = NULL;
 	int more = -1;
-	FL_OK(process_pool_frees_own_objects_submit(e, &f));
-	FL_OK(process_pool_frees_own_objects_get(f, &more));
+	process_pool_call(e, &process_pool_frees_own_objects, NULL, &more);
 	assert_int_equal(more, 0);
 }
 

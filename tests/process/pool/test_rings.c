@@ -97,24 +97,6 @@ static bool is_skipped(struct pair *p)
 	       reply.error == 0 && reply.count == 0;
 }
 
-FL_TEST(rings_results_come_in_order)
-{
-	PAIR(p);
-	assert_int_equal(sight(&p), FL__RINGS_NONE);
-	for (uint64_t i = 1; i <= 3; i++)
-		(void)post(&p, i);
-	assert_int_equal(fl__rings_used(&p.rings), 3);
-	assert_int_equal(sight(&p), FL__RINGS_NONE);
-	for (uint64_t i = 1; i <= 3; i++)
-		assert_int_equal(serve(&p), i);
-	for (uint64_t i = 1; i <= 3; i++) {
-		assert_true(is_ended(&p, i));
-		fl__rings_release(&p.rings);
-	}
-	assert_int_equal(fl__rings_used(&p.rings), 0);
-	assert_int_equal(sight(&p), FL__RINGS_NONE);
-}
-
 FL_TEST(rings_revoke_before_the_start)
 {
 	PAIR(p);
@@ -128,18 +110,6 @@ FL_TEST(rings_revoke_before_the_start)
 	assert_false(fl__rings_revoke(&p.rings, second));
 	fl__rings_release(&p.rings);
 	assert_true(is_ended(&p, 2));
-}
-
-FL_TEST(rings_revoke_after_the_start)
-{
-	PAIR(p);
-	const uint32_t seq = post(&p, 1);
-	const struct fl__submission *order = fl__rings_take(&p.worker);
-	assert_int_equal(order->task, 1);
-	assert_false(fl__rings_revoke(&p.rings, seq));
-	fl__rings_complete(&p.worker, 0, 0, 1);
-	assert_false(fl__rings_revoke(&p.rings, seq));
-	assert_int_equal(sight(&p), FL__RINGS_ENDED);
 }
 
 /* The worker had seen the claim word as it was before the parent took the submission back. */
@@ -218,20 +188,15 @@ static void go_round(struct pair *p, unsigned n)
 	}
 }
 
-FL_TEST(rings_slots_are_used_again)
+FL_TEST(rings_results_come_in_order_when_full)
 {
 	PAIR(p);
-	go_round(&p, 5 * FL__RINGS_DEPTH);
-	assert_int_equal(fl__rings_used(&p.rings), 0);
-}
-
-FL_TEST(rings_can_be_full)
-{
-	PAIR(p);
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
 	for (uint64_t round = 0; round < 3; round++) {
 		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++)
 			(void)post(&p, i);
 		assert_int_equal(fl__rings_used(&p.rings), FL__RINGS_DEPTH);
+		assert_int_equal(sight(&p), FL__RINGS_NONE);
 		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++)
 			assert_int_equal(serve(&p), i);
 		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++) {
@@ -242,13 +207,23 @@ FL_TEST(rings_can_be_full)
 	}
 }
 
-FL_TEST(rings_numbers_go_round)
+FL_TEST(rings_slots_and_numbers_go_round)
 {
 	PAIR(p);
 	pair_start_at(&p, UINT32_MAX - 3 * FL__RINGS_DEPTH);
 	go_round(&p, 4 * FL__RINGS_DEPTH);
 	assert_true(p.rings.next < 6 * FL__RINGS_DEPTH);
 	assert_int_equal(p.rings.next, p.worker.next);
+	assert_int_equal(fl__rings_used(&p.rings), 0);
+}
+
+static void go_unasked(struct pair *p, uint64_t number)
+{
+	(void)post(p, number);
+	(void)fl__rings_take(&p->worker);
+	assert_false(fl__rings_stop_requested(&p->worker));
+	fl__rings_complete(&p->worker, 0, 0, 0);
+	fl__rings_release(&p->rings);
 }
 
 /* Zeroed memory says nothing about submission 0, when its turn comes. */
@@ -257,11 +232,7 @@ FL_TEST(rings_order_0_is_not_asked)
 	PAIR(p);
 	pair_start_at(&p, UINT32_MAX - 2 * FL__RINGS_DEPTH);
 	for (uint64_t i = 1; i <= 4 * FL__RINGS_DEPTH; i++) {
-		(void)post(&p, i);
-		(void)fl__rings_take(&p.worker);
-		assert_false(fl__rings_stop_requested(&p.worker));
-		fl__rings_complete(&p.worker, 0, 0, 0);
-		fl__rings_release(&p.rings);
+		go_unasked(&p, i);
 	}
 }
 
@@ -316,11 +287,7 @@ FL_TEST(rings_asks_one_order)
 	fl__rings_release(&p.rings);
 	fl__rings_release(&p.rings);
 	for (uint64_t i = 0; i < FL__RINGS_DEPTH; i++) { /* a round later nothing is left of it */
-		(void)post(&p, i);
-		(void)fl__rings_take(&p.worker);
-		assert_false(fl__rings_stop_requested(&p.worker));
-		fl__rings_complete(&p.worker, 0, 0, 0);
-		fl__rings_release(&p.rings);
+		go_unasked(&p, i);
 	}
 }
 
@@ -419,9 +386,8 @@ static void look_around(struct pair *p)
 {
 	struct fl__completion reply;
 	const uint32_t first = p->rings.first, next = p->rings.next;
-	for (uint32_t seq = first; seq != next; seq++) {
+	for (uint32_t seq = first; seq != next; seq++)
 		(void)fl__rings_has_started(&p->rings, seq);
-	}
 	enum fl__rings_peeked seen = fl__rings_peek(&p->rings, &reply);
 	assert_true(first == next ? seen == FL__RINGS_NONE : seen != FL__RINGS_NONE);
 	fl__rings_arm(&p->rings, 1);
@@ -454,5 +420,3 @@ FL_TEST(rings_survives_a_mad_worker)
 		assert_int_equal(fl__rings_used(&p.rings), 0);
 	}
 }
-
-/* Two threads, with revokes, sleeps and doorbells. */

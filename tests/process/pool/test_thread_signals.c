@@ -39,19 +39,6 @@ static void check_threads(int pid)
 	(void)closedir(tasks);
 }
 
-FL_TASK(thread_signals_pid, void, int)
-{
-	*result = getpid();
-	return 0;
-}
-
-static void get_pid(fl_executor *e, int *pid)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(thread_signals_pid_submit(e, &f));
-	FL_OK(thread_signals_pid_get(f, pid));
-}
-
 static void ring(void *unused)
 {
 }
@@ -75,21 +62,21 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 	static fl_timer t = FL_TIMER_INIT;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	const char *const argv[] = {"sleep", "60", NULL};
-	int pid, worker, empty[2];
+	int empty[2];
 	FL_OK(pipe(empty));
 	sigfillset(&all);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &all, &before));
 	FL_OK(fl_thread_executor_create(&threads, NULL));
 	FL_OK(fl_loop_executor_create(&loop, NULL));
 	FL_OK(fl_process_executor_create(&processes, &(fl_executor_config){.workers = 1}));
-	get_pid(threads, &pid);
-	get_pid(loop, &pid);
-	get_pid(processes, &worker);
+	(void)process_pool_pid(threads);
+	(void)process_pool_pid(loop);
+	const int worker = process_pool_pid(processes);
 	FL_OK(fl_timer_start(&t, fl_after(FL_S(3600)), ring, NULL));
 	FL_OK(fl_process_start(&program, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true}));
 	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_after(FL_MS(1)), &token), -ETIMEDOUT);
 	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
-	check_threads(pid);
+	check_threads(getpid());
 	check_threads(worker);
 	check_threads(fl__fork_server_pid());
 	FL_OK(close(empty[0]) + close(empty[1]));
@@ -106,8 +93,7 @@ static void preload(void *unused)
 
 FL_TEST(thread_signals_of_faults_in_a_preloaded_fork_server)
 {
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
+	process_needs_fork();
 	FL_OK(fl_test_child(preload, NULL, NULL, 0));
 }
 

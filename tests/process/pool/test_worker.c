@@ -51,7 +51,7 @@ FL_TASK(worker_measures_itself, void, struct footprint)
 		result->mappings += strstr(line, "/memfd:") != NULL;
 	if (maps)
 		(void)fclose(maps);
-	result->descriptors = process_fds();
+	result->descriptors = fl_test_fds();
 	return maps ? 0 : -ENOENT;
 }
 
@@ -62,11 +62,8 @@ struct limit {
 
 FL_TASK(worker_limits_itself, struct limit, void)
 {
-	struct rlimit limit;
-	if (getrlimit(arg->resource, &limit) != 0)
-		return -errno;
-	limit.rlim_cur = arg->value;
-	return setrlimit(arg->resource, &limit) == 0 ? 0 : -errno;
+	(void)fl_test_limit(arg->resource, arg->value);
+	return 0;
 }
 
 FL_TASK(worker_looks_around, void, int)
@@ -126,16 +123,12 @@ FL_TEST(worker_runs_small)
 	const uint32_t first = order(&p, &worker_doubles, &(int){21}, 1);
 	const uint32_t second = order(&p, &worker_doubles, &(int){5}, 1);
 	(void)order(&p, &worker_has_nothing, NULL, 1);
-	assert_succeeds(&p, 1);
-	assert_int_equal(*(int *)small_result(&p, first), 42);
-	assert_succeeds(&p, 1);
-	assert_int_equal(*(int *)small_result(&p, second), 10);
-	assert_succeeds(&p, 1);
-	for (int i = 0; i < 5 * FL__RINGS_DEPTH; i++) { /* what was there before does not count */
-		const uint32_t seq = order(&p, &worker_doubles, &i, 1);
+	for (int i = 0; i < 3; i++)
 		assert_succeeds(&p, 1);
-		assert_int_equal(*(int *)small_result(&p, seq), 2 * i);
-	}
+	assert_int_equal(*(int *)small_result(&p, first), 42);
+	assert_int_equal(*(int *)small_result(&p, second), 10);
+	for (int i = 0; i < 5 * FL__RINGS_DEPTH; i++) /* what was there before does not count */
+		assert_int_equal(int_of(&p, &worker_doubles, i), 2 * i);
 	assert_nothing_received(&p);
 }
 
@@ -173,8 +166,7 @@ FL_TEST(worker_alignment)
 	assert_succeeds(&p, 1);
 	assert_int_equal(((struct aligned *)(void *)p.rings.completions->arena)->n, 7);
 	draft(&p, &worker_is_aligned, &(struct aligned){7}, 1)->result = 32;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "outside of its arena");
+	assert_post_fails(&p, -EPROTO, "outside of its arena");
 }
 
 static struct footprint footprint(struct parent *p)
@@ -189,36 +181,32 @@ static struct footprint footprint(struct parent *p)
 FL_TEST(worker_runs_apart)
 {
 	PARENT(p);
-	struct large *large = malloc(sizeof *large);
-	memset(large, 3, sizeof *large);
-	const size_t descriptors = process_fds();
+	static struct large large;
+	memset(&large, 3, sizeof large);
+	const size_t descriptors = fl_test_fds();
 	const struct footprint before = footprint(&p);
 	for (int round = 0; round < 20; round++) {
 		/* Of a submission that was revoked. */
 		send_apart(&p, p.rings.next - 1, "other", 6, 6);
-		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
+		const uint32_t seq = order(&p, &worker_inverts_large, &large, 1);
 		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);
-		assert_true(is_inverse(large->bytes, inverse->bytes, sizeof *large));
+		assert_true(is_inverse(large.bytes, inverse->bytes, sizeof large));
 		FL_OK(munmap(inverse, sizeof *inverse));
 	}
-	large->bytes[0] = 0xff;
-	(void)order(&p, &worker_inverts_large, large, 1);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -EDOM);
-	assert_int_equal(reply.flags, 0);
+	large.bytes[0] = 0xff;
+	(void)order(&p, &worker_inverts_large, &large, 1);
+	assert_replies(&p, -EDOM, 0, 0);
 	assert_nothing_received(&p); /* of one task that fails there is no result */
-	assert_int_equal(process_fds(), descriptors);
+	assert_int_equal(fl_test_fds(), descriptors);
 	const struct footprint after = footprint(&p);
 	assert_int_equal(after.descriptors, before.descriptors);
 	assert_true(before.mappings > 0);
 	assert_int_equal(after.mappings, before.mappings);
-	free(large);
 }
 
 static void assert_apart_fails(struct parent *p, size_t size, size_t said)
 {
-	struct large *large = calloc(1, sizeof *large);
 	struct fl__submission *there = draft(p, &worker_doubles, &(int){1}, 1);
 	struct fl__task_identity identity;
 	fl__task_identify(&worker_inverts_large, &identity);
@@ -226,11 +214,9 @@ static void assert_apart_fails(struct parent *p, size_t size, size_t said)
 	there->check = fl__task_check(&identity);
 	there->flags = FL__SUBMISSION_ARG_MEMFD | FL__SUBMISSION_RESULT_MEMFD;
 	if (size > 0)
-		send_apart(p, p->rings.next, large, size, said);
-	(void)post(p);
-	assert_fails(p, -EBADMSG, "the argument does not arrive");
+		send_apart(p, p->rings.next, &zeros, size, said);
+	assert_post_fails(p, -EBADMSG, "the argument does not arrive");
 	assert_nothing_received(p);
-	free(large);
 }
 
 FL_TEST(worker_looks_before_it_maps)
@@ -240,69 +226,55 @@ FL_TEST(worker_looks_before_it_maps)
 	assert_apart_fails(&p, 4096, sizeof(struct large));
 	assert_apart_fails(&p, sizeof(struct large), 4096);
 	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->arg = FL__RINGS_ARENA - 4095;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "the argument is outside of its arena");
+	assert_post_fails(&p, -EPROTO, "the argument is outside of its arena");
 	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->result = UINT32_MAX;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "the result is to be outside of its arena");
+	assert_post_fails(&p, -EPROTO, "the result is to be outside of its arena");
 	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__SUBMISSION_ARG_MEMFD;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "the argument is where none should be");
+	assert_post_fails(&p, -EPROTO, "the argument is where none should be");
 	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__SUBMISSION_RESULT_MEMFD;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "the result is to be where none should be");
+	assert_post_fails(&p, -EPROTO, "the result is to be where none should be");
 	draft(&p, &worker_doubles, &(int){0}, 1)->count = UINT32_MAX;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "too large");
-	(void)order(&p, &worker_doubles, &(int){1}, 1);
-	assert_succeeds(&p, 1); /* it goes on */
+	assert_post_fails(&p, -EPROTO, "too large");
+	assert_int_equal(int_of(&p, &worker_doubles, 1), 2); /* it goes on */
 }
 
 /* An error comes before the task, and not in the midst of it when there is no memory for a page. */
 FL_TEST(worker_has_all_of_a_result_before_the_task)
 {
 	PARENT(p);
-	struct large *large = calloc(1, sizeof *large);
 	struct fl__memfd_packet head;
 	struct stat info;
 	int fd;
 	unsigned n = 1;
 	size_t size;
-	(void)order(&p, &worker_touches_nothing, large, 1);
+	(void)order(&p, &worker_touches_nothing, &zeros, 1);
 	assert_succeeds_apart(&p);
 	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, 0));
 	FL_OK(fstat(fd, &info));
 	FL_OK(close(fd));
-	assert_true((size_t)info.st_blocks * 512 >= sizeof *large);
-	free(large);
+	assert_true((size_t)info.st_blocks * 512 >= sizeof zeros);
 }
+
+/* More than there is room for in the arena. */
+enum { MANY = 1 << 16 };
+static const int one_wrong[MANY] = {[MANY / 2] = -1};
 
 FL_TEST(worker_cannot_send_a_result)
 {
 	PARENT(p);
-	struct large *large = calloc(1, sizeof *large);
 	FL_OK(shutdown(p.channel, SHUT_RD));
-	const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
+	const uint32_t seq = order(&p, &worker_inverts_large, &zeros, 1);
 	FL_WAIT_FOR(fl__load_acquire(&p.rings.completions->entry[slot_of(seq)].done) == seq);
 	assert_int_equal(p.rings.completions->entry[slot_of(seq)].count, 0);
 	assert_fails(&p, -EPIPE, "the result cannot be sent");
-	free(large);
-	enum { N = 1 << 16 };
-	int *args = calloc(N, sizeof *args);
-	args[N / 2] = -1;
 	/* Even of a failed one only as many elements run as arrive. */
-	(void)order(&p, &worker_doubles, args, N);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);
-	assert_int_equal(reply.count, 0);
-	free(args);
+	(void)order(&p, &worker_doubles, one_wrong, MANY);
+	assert_replies(&p, -ERANGE, FL__COMPLETION_MESSAGE, 0);
 }
 
 FL_TEST(worker_out_of_memory_and_descriptors)
 {
 	PARENT(p);
-	struct large *large = calloc(1, sizeof *large);
 	const struct {
 		struct limit limit;
 		int error;
@@ -312,13 +284,11 @@ FL_TEST(worker_out_of_memory_and_descriptors)
 	FL_EACH (i, rows) {
 		(void)order(&p, &worker_limits_itself, &rows[i].limit, 1);
 		assert_succeeds(&p, 1);
-		(void)order(&p, &worker_inverts_large, large, 1);
+		(void)order(&p, &worker_inverts_large, &zeros, 1);
 		assert_fails(&p, rows[i].error, rows[i].message);
 		assert_nothing_received(&p);
-		(void)order(&p, &worker_doubles, &(int){1}, 1);
-		assert_succeeds(&p, 1);
+		assert_int_equal(int_of(&p, &worker_doubles, 1), 2);
 	}
-	free(large);
 }
 
 FL_TEST(worker_runs_chunks)
@@ -334,10 +304,7 @@ FL_TEST(worker_runs_chunks)
 		assert_int_equal(results[i], 2 * i);
 	args[50] = -1;
 	(void)order(&p, &worker_doubles, args, 100);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.count, 50);
-	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);
+	assert_replies(&p, -ERANGE, FL__COMPLETION_MESSAGE, 50);
 	assert_string_equal(p.rings.completions->message[slot_of(p.rings.first - 1)], "-1 is negative");
 	memcpy(results, p.rings.completions->arena, sizeof results);
 	assert_int_equal(results[49], 98);
@@ -364,17 +331,12 @@ FL_TEST(worker_says_that_a_result_is_kept)
 	PARENT(p);
 	const int args[3] = {1, 2, -3}, fill = 7;
 	uint32_t seq = order(&p, &worker_keeps, args, 3);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.count, 2);
-	assert_int_equal(reply.flags, FL__COMPLETION_KEPT);
+	assert_replies(&p, -ERANGE, FL__COMPLETION_KEPT, 2);
 	assert_int_equal(((const int *)small_result(&p, seq))[2], 3);
 	(void)order(&p, &worker_keeps, args, 2);
 	assert_succeeds(&p, 2); /* a success keeps nothing */
 	seq = order(&p, &worker_keeps_large, &fill, 1);
-	reply = await(&p);
-	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.flags, FL__COMPLETION_KEPT | FL__COMPLETION_MEMFD);
+	assert_replies(&p, -ERANGE, FL__COMPLETION_KEPT | FL__COMPLETION_MEMFD, 0);
 	struct large *large = receive_result(&p, seq, sizeof *large);
 	assert_int_equal(large->bytes[sizeof large->bytes - 1], 7);
 	FL_OK(munmap(large, sizeof *large));
@@ -383,37 +345,26 @@ FL_TEST(worker_says_that_a_result_is_kept)
 FL_TEST(worker_chunk_apart_that_fails)
 {
 	PARENT(p);
-	enum { N = 1 << 16 };
-	int *args = calloc(N, sizeof *args);
-	args[N / 2] = -1;
-	const uint32_t seq = order(&p, &worker_doubles, args, N);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.count, N / 2);
-	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE | FL__COMPLETION_MEMFD);
-	int *results = receive_result(&p, seq, N * sizeof *results);
-	assert_int_equal(results[N / 2], -2);
-	FL_OK(munmap(results, N * sizeof *results));
-	free(args);
+	const uint32_t seq = order(&p, &worker_doubles, one_wrong, MANY);
+	assert_replies(&p, -ERANGE, FL__COMPLETION_MESSAGE | FL__COMPLETION_MEMFD, MANY / 2);
+	int *results = receive_result(&p, seq, sizeof one_wrong);
+	assert_int_equal(results[MANY / 2], -2);
+	FL_OK(munmap(results, sizeof one_wrong));
 }
 
 FL_TEST(worker_unknown_tasks)
 {
 	PARENT(p);
 	draft(&p, &worker_doubles, &(int){1}, 1)->task++;
-	(void)post(&p);
-	assert_fails(&p, -ENOENT, "not registered");
+	assert_post_fails(&p, -ENOENT, "not registered");
 	draft(&p, &worker_doubles, &(int){1}, 1)->check++;
-	(void)post(&p);
-	assert_fails(&p, -EPROTO, "worker_doubles of the worker is of another version or build");
+	assert_post_fails(&p, -EPROTO, "worker_doubles of the worker is of another version or build");
 	send_apart(&p, p.rings.next, "12345678", 8, 8); /* its memory does not stay */
 	draft(&p, &worker_doubles, &(int){1}, 1)->task++;
 	p.rings.submissions->entry[slot_of(p.rings.next)].flags = FL__SUBMISSION_ARG_MEMFD;
-	(void)post(&p);
-	assert_fails(&p, -ENOENT, "not registered");
+	assert_post_fails(&p, -ENOENT, "not registered");
 	assert_int_equal(fl__fd_waiting(p.fds[FL__WORKER_CHANNEL]), 0);
-	(void)order(&p, &worker_doubles, &(int){1}, 1);
-	assert_succeeds(&p, 1);
+	assert_int_equal(int_of(&p, &worker_doubles, 1), 2);
 }
 
 /* Around it. */
@@ -421,9 +372,7 @@ FL_TEST(worker_unknown_tasks)
 FL_TEST(worker_is_as_a_thread_to_its_tasks)
 {
 	PARENT(p);
-	const uint32_t seq = order(&p, &worker_looks_around, NULL, 1);
-	assert_succeeds(&p, 1);
-	assert_int_equal(*(int *)small_result(&p, seq), 1);
+	assert_int_equal(int_of(&p, &worker_looks_around, 0), 1);
 }
 
 FL_TEST(worker_attaches_regions)
@@ -438,20 +387,14 @@ FL_TEST(worker_attaches_regions)
 	p.fds[p.n_fds++] = fl_shm_fd(region);
 	parent_start(&p);
 	parent_hear(&p);
-	const uint32_t seq = order(&p, &worker_reads_region, NULL, 1);
-	assert_succeeds(&p, 1);
-	assert_int_equal(*(int *)small_result(&p, seq), 4711);
+	assert_int_equal(int_of(&p, &worker_reads_region, 0), 4711);
 }
 
 FL_TEST(worker_runs_nested_tasks_at_once)
 {
 	PARENT(p);
-	const uint32_t seq = order(&p, &worker_nests, &(int){10}, 1);
-	assert_succeeds(&p, 1);
-	assert_int_equal(*(int *)small_result(&p, seq), 40);
-	const uint32_t deep = order(&p, &worker_recurses, &(int){1}, 1);
-	assert_succeeds(&p, 1);
-	assert_true(*(int *)small_result(&p, deep) > 10);
+	assert_int_equal(int_of(&p, &worker_nests, 10), 40);
+	assert_true(int_of(&p, &worker_recurses, 1) > 10);
 }
 
 FL_TEST(worker_rings_when_armed)

@@ -65,8 +65,7 @@ static void *keep_locked(void *stream)
 {
 	flockfile(stream);
 	fl__store_release(&stream_is_locked, 1); /* pairs with the load of worker_leaves_a_lock */
-	for (;;)
-		(void)pause();
+	fl_test_rest();
 	return NULL;
 }
 
@@ -110,8 +109,7 @@ FL_TEST(worker_skips_what_was_asked_before)
 {
 	PARENT(p);
 	const uint32_t first = order(&p, &worker_sleeps, NULL, 1);
-	struct large *large = calloc(1, sizeof *large);
-	const uint32_t second = order(&p, &worker_inverts_large, large, 1);
+	const uint32_t second = order(&p, &worker_inverts_large, &zeros, 1);
 	wait_until_inside(&p, first);
 	fl__rings_request_stop(&p.rings, second);
 	fl__rings_request_stop(&p.rings, first);
@@ -119,11 +117,10 @@ FL_TEST(worker_skips_what_was_asked_before)
 	assert_skipped(&p);
 	/* Its argument is not left. */
 	assert_int_equal(fl__fd_waiting(p.fds[FL__WORKER_CHANNEL]), 0);
-	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
+	const uint32_t third = order(&p, &worker_inverts_large, &zeros, 1);
 	assert_succeeds_apart(&p);
-	FL_OK(munmap(receive_result(&p, third, sizeof *large), sizeof *large));
+	FL_OK(munmap(receive_result(&p, third, sizeof zeros), sizeof zeros));
 	assert_nothing_received(&p);
-	free(large);
 }
 
 FL_TEST(worker_stops_a_chunk_between_two)
@@ -133,10 +130,7 @@ FL_TEST(worker_stops_a_chunk_between_two)
 	const uint32_t seq = order(&p, &worker_ends_when_asked, args, 3);
 	wait_until_inside(&p, seq);
 	fl__rings_request_stop(&p.rings, seq);
-	struct fl__completion reply = await(&p);
-	assert_int_equal(reply.error, -ECANCELED);
-	assert_int_equal(reply.flags, FL__COMPLETION_BETWEEN);
-	assert_int_equal(reply.count, 1);
+	assert_replies(&p, -ECANCELED, FL__COMPLETION_BETWEEN, 1);
 	assert_memory_equal(small_result(&p, seq), "\1\0\0", 3);
 }
 
@@ -256,8 +250,7 @@ FL_TEST(worker_dies_alone)
 		assert_int_equal(fl__rings_peek(&p.rings, &reply), FL__RINGS_NONE);
 		assert_true(fl__rings_has_started(&p.rings, fatal));
 		assert_false(fl__rings_has_started(&p.rings, queued));
-		(void)order(&other, &worker_doubles, &(int){6}, 1);
-		assert_succeeds(&other, 1);
+		assert_int_equal(int_of(&other, &worker_doubles, 6), 12);
 	}
 }
 
@@ -274,32 +267,36 @@ static void assert_unfit(struct parent *p, int error)
 
 FL_TEST(worker_unfit_memory)
 {
-	struct parent p;
-	parent_make(&p, sizeof(struct fl__submission_ring) - 4096, sizeof(struct fl__completion_ring));
-	assert_unfit(&p, -EBADMSG);
-	parent_make(&p, sizeof(struct fl__submission_ring) + 4096, sizeof(struct fl__completion_ring));
-	assert_unfit(&p, -EBADMSG);
-	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
-	p.rings.submissions->magic++;
-	assert_unfit(&p, -EPROTO);
-	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
-	p.rings.submissions->size++;
-	assert_unfit(&p, -EPROTO);
-	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
-	p.fds[p.n_fds++] = p.fds[FL__WORKER_SUBMISSIONS]; /* no region */
-	assert_unfit(&p, -EPERM);
+	enum { TOO_SMALL, TOO_LARGE, MAGIC, SIZE, NO_REGION };
+	static const struct {
+		long more; /* bytes of the memory */
+		int error;
+	} rows[] = {[TOO_SMALL] = {-4096, -EBADMSG},
+	            [TOO_LARGE] = {4096, -EBADMSG},
+	            [MAGIC] = {0, -EPROTO},
+	            [SIZE] = {0, -EPROTO},
+	            [NO_REGION] = {0, -EPERM}};
+	FL_EACH (i, rows) {
+		struct parent p;
+		parent_make(&p, sizeof(struct fl__submission_ring) + (size_t)rows[i].more,
+		            sizeof(struct fl__completion_ring));
+		p.rings.submissions->magic += i == MAGIC;
+		p.rings.submissions->size += i == SIZE;
+		if (i == NO_REGION)
+			p.fds[p.n_fds++] = p.fds[FL__WORKER_SUBMISSIONS];
+		assert_unfit(&p, rows[i].error);
+	}
 }
 
 FL_TEST(worker_unfit_replies)
 {
-	struct parent p;
-	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring) - 4096);
-	parent_start(&p);
-	assert_int_equal(end_of(&p).code, 1);
-	parent_end(&p);
-	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
-	p.n_fds--; /* no doorbell */
-	parent_start(&p);
-	assert_int_equal(end_of(&p).code, 1);
-	parent_end(&p);
+	for (int no_doorbell = 0; no_doorbell < 2; no_doorbell++) {
+		struct parent p;
+		parent_make(&p, sizeof(struct fl__submission_ring),
+		            sizeof(struct fl__completion_ring) - (no_doorbell ? 0 : 4096));
+		p.n_fds -= no_doorbell;
+		parent_start(&p);
+		assert_int_equal(end_of(&p).code, 1);
+		parent_end(&p);
+	}
 }

@@ -165,12 +165,6 @@ FL_TEST(arena_monitor_that_is_held)
 	assert_int_equal(count(&a).free, UNITS);
 }
 
-static unsigned next_random(unsigned *state)
-{
-	*state = *state * 1664525u + 1013904223u;
-	return *state >> 8;
-}
-
 /* Against a plain array of owners: no unit is ever in two runs. */
 FL_TEST(arena_random_use)
 {
@@ -178,7 +172,7 @@ FL_TEST(arena_random_use)
 	struct fl__shm_arena a = new_heap(&h);
 	unsigned owner[UNITS] = {0}, length[UNITS] = {0}, random = 1, taken = 0;
 	for (unsigned i = 1; i <= fl_test_scaled(100000); i++) {
-		uint32_t first = next_random(&random) % UNITS, n = 1 + next_random(&random) % 12;
+		uint32_t first = fl_test_random(&random) % UNITS, n = 1 + fl_test_random(&random) % 12;
 		if (length[first] > 0) {
 			FL_OK(fl__shm_arena_free(&a, first));
 			taken -= length[first];
@@ -209,16 +203,16 @@ FL_TEST(arena_random_words)
 		struct fl__shm_arena a = open_heap(&h);
 		struct fl__shm_arena_count c;
 		for (int i = 0; i < UNITS; i++) {
-			unsigned word = next_random(&random);
+			unsigned word = fl_test_random(&random);
 			h.map[i] = round % 2 ? word * 256u : (word % 9) | (word & 16 ? FL__SHM_ARENA_USED : 0);
 		}
-		h.head.next = next_random(&random) % (2 * UNITS);
+		h.head.next = fl_test_random(&random) % (2 * UNITS);
 		for (uint32_t i = 0; i < 2 * UNITS; i++) {
-			uint32_t first = UINT32_MAX, n = 1 + next_random(&random) % 6;
+			uint32_t first = UINT32_MAX, n = 1 + fl_test_random(&random) % 6;
 			int rc = fl__shm_arena_alloc(&a, n, FL_FOREVER, &first);
 			assert_true(rc == -ENOMEM || rc == -EBADMSG ||
 			            (rc == 0 && first < UNITS && n <= UNITS - first));
-			rc = fl__shm_arena_free(&a, next_random(&random) % (UNITS + 2));
+			rc = fl__shm_arena_free(&a, fl_test_random(&random) % (UNITS + 2));
 			assert_true(rc == 0 || rc == -EINVAL);
 			rc = fl__shm_arena_count(&a, FL_FOREVER, &c);
 			assert_true(rc == -EBADMSG || (rc == 0 && c.used + c.free == UNITS));
@@ -232,18 +226,20 @@ typedef struct shared {
 	uint32_t turns;
 } shared;
 
-static void take_and_give(shared *s)
+static int take_and_give(void *arg)
 {
+	shared *s = arg;
 	struct fl__shm_arena a = open_heap(&s->heap);
 	unsigned random = (unsigned)getpid();
 	for (;;) {
 		uint32_t runs[4], n = 0;
-		while (n < 4 && fl__shm_arena_alloc(&a, 1 + next_random(&random) % 7, FL_FOREVER, &runs[n]) == 0)
+		while (n < 4 && fl__shm_arena_alloc(&a, 1 + fl_test_random(&random) % 7, FL_FOREVER, &runs[n]) == 0)
 			n++;
 		while (n > 0)
 			FL_OK(fl__shm_arena_free(&a, runs[--n]));
 		fl__add_relaxed(&s->turns, 1);
 	}
+	return 0;
 }
 
 /*
@@ -253,26 +249,20 @@ static void take_and_give(shared *s)
 FL_TEST(arena_of_killed_processes)
 {
 	FL_TEST_NEEDS_DEATHS();
-	shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(s != MAP_FAILED);
+	FL_TEST_SHARED(shared, s);
 	struct fl__shm_arena a = new_heap(&s->heap);
 	for (unsigned i = 0; i < 200; i++) {
 		uint32_t turns = fl__load_relaxed(&s->turns);
 		pid_t pids[2];
-		for (int p = 0; p < 2; p++) {
-			pids[p] = fork();
-			FL_CHECK(pids[p] >= 0);
-			if (pids[p] == 0)
-				take_and_give(s);
-		}
+		for (int p = 0; p < 2; p++)
+			pids[p] = fl_test_fork(take_and_give, s);
 		FL_WAIT_FOR(fl__load_relaxed(&s->turns) > turns + i % 50);
 		for (int p = 0; p < 2; p++) {
-			int status;
 			FL_OK(kill(pids[p], SIGKILL));
 			uint32_t mine = UINT32_MAX;
 			if (fl__shm_arena_alloc(&a, 1, FL_FOREVER, &mine) == 0)
 				FL_OK(fl__shm_arena_free(&a, mine));
-			FL_CHECK(waitpid(pids[p], &status, 0) == pids[p] && WIFSIGNALED(status));
+			assert_true(WIFSIGNALED(fl_test_status(pids[p])));
 		}
 		struct fl__shm_arena_count c = count(&a);
 		assert_true(c.blocks <= 8);
@@ -281,5 +271,4 @@ FL_TEST(arena_of_killed_processes)
 			            !(fl__load_relaxed(&s->heap.map[u]) & FL__SHM_ARENA_USED));
 		assert_int_equal(count(&a).free, UNITS);
 	}
-	FL_OK(munmap(s, sizeof *s));
 }

@@ -9,16 +9,9 @@ typedef struct account {
 FL_SHM_ARRAY_OF(account, accounts)
 FL_SHM_ARRAY_OF(uint8_t, byte_array)
 
-static fl_shm *new_region(size_t size)
-{
-	fl_shm *region = NULL;
-	FL_OK(fl_shm_create(&region, size));
-	return region;
-}
-
 FL_TEST(shm_array_is_shared)
 {
-	FL_SCOPED(fl_shm) *region = new_region(64 * 1024), *other = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(64 * 1024), *other = NULL;
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
 	accounts a, b;
 	FL_OK(accounts_create(&a, region, 100));
@@ -43,7 +36,7 @@ FL_TEST(shm_array_is_shared)
 
 FL_TEST(shm_array_index_out_of_bounds)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	byte_array a;
 	FL_OK(byte_array_create(&a, region, 10));
 	*byte_array_at(&a, 9) = 1;
@@ -60,7 +53,7 @@ FL_TEST(shm_array_index_out_of_bounds)
 FL_TEST(shm_array_create_refuses)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(4096), *reader = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL;
 	fl_shm_array a;
 	FL_RC(fl_shm_array_create(&a, region, 0, 1), -EINVAL);
 	FL_RC(fl_shm_array_create(&a, region, 1, 0), -EINVAL);
@@ -84,7 +77,7 @@ FL_TEST(shm_array_create_refuses)
 
 FL_TEST(shm_array_open_refuses)
 {
-	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	FL_SCOPED(fl_shm) *region = region_of(64 * 1024);
 	fl_shm_array a, b;
 	FL_OK(fl_shm_array_create(&a, region, 8, 100));
 	fl_shm_offset at = fl_shm_array_offset(&a);
@@ -113,7 +106,7 @@ FL_TEST(shm_array_random_bytes)
 	unsigned random = 5;
 	fl_test_no_patience();
 	for (int round = 0; round < 1000; round++) {
-		FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
+		FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 		accounts a, b;
 		FL_OK(accounts_create(&a, region, 50));
 		unsigned char *bytes = (unsigned char *)region->head;
@@ -145,7 +138,7 @@ static void move_and_die(void *arg)
  */
 FL_TEST(shm_array_owner_dies_half_way)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	accounts a;
 	FL_OK(accounts_create(&a, region, 2));
 	accounts_at(&a, 0)->balance = 100;

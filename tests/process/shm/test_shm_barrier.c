@@ -8,17 +8,9 @@ static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 	return fl_shm_barrier_wait_until(b, deadline, cancel);
 }
 
-static fl_shm_barrier *barrier_for(uint32_t parties)
-{
-	fl_shm_barrier *b = fl_test_share(sizeof *b);
-	FL_OK(fl_shm_barrier_init(b, parties));
-	return b;
-}
-
-static void give_back(fl_shm_barrier *b)
-{
-	fl_test_unshare(b, sizeof *b);
-}
+#define BARRIER(b, parties)                                                                                            \
+	FL_TEST_SHARED(fl_shm_barrier, b);                                                                             \
+	FL_OK(fl_shm_barrier_init(b, parties))
 
 /* A thread arrives. */
 static void arrive(fl_test_caller *c, fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
@@ -42,23 +34,21 @@ FL_TEST(shm_barrier_init_takes_1_to_max)
 
 FL_TEST(shm_barrier_of_one_never_waits)
 {
-	fl_shm_barrier *b = barrier_for(1);
+	BARRIER(b, 1);
 	for (int i = 0; i < 100; i++) {
 		FL_RC(fl_shm_barrier_wait(b), 0);
 		FL_RC(fl_shm_barrier_try_wait(b), 0);
 		FL_RC(fl_shm_barrier_wait_until(b, 0, NULL), 0);
 	}
-	give_back(b);
 }
 
 FL_TEST(shm_barrier_try_wait_does_not_arrive)
 {
-	fl_shm_barrier *b = barrier_for(2);
+	BARRIER(b, 2);
 	for (int i = 0; i < 3; i++) {
 		FL_RC(fl_shm_barrier_try_wait(b), -EAGAIN);
 		assert_int_equal(fl_shm_barrier_waiting(b), 0);
 	}
-	give_back(b);
 }
 
 /* -EBUSY: a party that has arrived is stopped inside of the monitor. */
@@ -74,7 +64,7 @@ static int try_wait(fl_shm_barrier *b)
 FL_TEST(shm_barrier_numbers_its_parties)
 {
 	enum { N = 5 };
-	fl_shm_barrier *b = barrier_for(N);
+	BARRIER(b, N);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller callers[N - 1];
 	for (int turn = 0; turn < 20; turn++) {
@@ -89,12 +79,11 @@ FL_TEST(shm_barrier_numbers_its_parties)
 		for (int i = 0; i < N - 1; i++)
 			FL_RC(fl_test_call_end(&callers[i]), i);
 	}
-	give_back(b);
 }
 
 FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
 {
-	fl_shm_barrier *b = barrier_for(3);
+	BARRIER(b, 3);
 	fl_test_caller other;
 	arrive(&other, b, FL_FOREVER, NULL);
 	int64_t deadline = fl_after(FL_MS(1));
@@ -106,12 +95,11 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
 	FL_RC(fl_shm_barrier_wait(b), -EPIPE);
 	FL_RC(fl_shm_barrier_try_wait(b), -EPIPE);
 	FL_RC(fl_shm_barrier_wait_until(b, FL_FOREVER, NULL), -EPIPE);
-	give_back(b);
 }
 
 FL_TEST(shm_barrier_breaks_when_a_waiter_is_cancelled)
 {
-	fl_shm_barrier *b = barrier_for(3);
+	BARRIER(b, 3);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, other;
 	arrive(&cancelled, b, FL_FOREVER, &stop);
@@ -125,13 +113,12 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_is_cancelled)
 	FL_OK(fl_shm_barrier_reset(b));
 	FL_CANCEL_SCOPE(&stop);
 	FL_RC(fl_shm_barrier_wait(b), -ECANCELED);
-	give_back(b);
 }
 
 FL_TEST(shm_barrier_abort_and_reset)
 {
 	enum { N = 3 };
-	fl_shm_barrier *b = barrier_for(N + 1);
+	BARRIER(b, N + 1);
 	fl_test_caller callers[N];
 	for (int mend = 0; mend < 2; mend++) {
 		for (int i = 0; i < N; i++)
@@ -145,14 +132,13 @@ FL_TEST(shm_barrier_abort_and_reset)
 		FL_OK(fl_shm_barrier_reset(b));
 		assert_false(fl_shm_barrier_is_broken(b));
 	}
-	give_back(b);
 }
 
 /* A complete wait stays complete, whatever happens to the barrier before its parties run. */
 FL_TEST(shm_barrier_complete_wait_stays_complete)
 {
 	enum { N = 4 };
-	fl_shm_barrier *b = barrier_for(N);
+	BARRIER(b, N);
 	fl_test_caller callers[N - 1];
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		for (int i = 0; i < N - 1; i++)
@@ -164,13 +150,12 @@ FL_TEST(shm_barrier_complete_wait_stays_complete)
 		for (int i = 0; i < N - 1; i++)
 			FL_RC(fl_test_call_end(&callers[i]), i);
 	}
-	give_back(b);
 }
 
 /* And a broken one stays so, even when others have passed since. */
 FL_TEST(shm_barrier_broken_wait_stays_broken)
 {
-	fl_shm_barrier *b = barrier_for(2);
+	BARRIER(b, 2);
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		fl_test_caller first, second;
 		arrive(&first, b, FL_FOREVER, NULL);
@@ -180,7 +165,6 @@ FL_TEST(shm_barrier_broken_wait_stays_broken)
 		FL_RC(fl_test_call_end(&first), -EPIPE);
 		FL_RC(fl_test_call_end(&second), 0);
 	}
-	give_back(b);
 }
 
 /*

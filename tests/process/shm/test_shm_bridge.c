@@ -10,8 +10,6 @@
 #include "fl_shm_child.h"
 #include "process/shm/shm_bridge.h"
 
-#include <dirent.h>
-
 enum fault { NONE, EINTR_ALWAYS, EAGAIN_ALWAYS, SPURIOUS_ALWAYS };
 
 static struct fl__sys real;
@@ -74,19 +72,6 @@ __attribute__((constructor)) static void wrap(void)
 	} while (0)
 #define CHILD(function, arg) FL_OK(fl_test_child(function, arg, NULL, 0))
 
-/* Memory that forked children share. */
-static void *share(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	FL_CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static void unshare_(void *memory, size_t size)
-{
-	FL_OK(munmap(memory, size));
-}
-
 static uint32_t look(const uint32_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -119,7 +104,7 @@ static void with_each_fault(void (*run)(void))
 
 static void wait_and_change(void)
 {
-	uint32_t *word = share(4096);
+	FL_TEST_SHARED(uint32_t, word);
 	fl_test_caller c[3];
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	for (int i = 0; i < 3; i++)
@@ -127,7 +112,6 @@ static void wait_and_change(void)
 	change(word);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_call_end(&c[i]));
-	unshare_(word, 4096);
 }
 
 static void many_rounds(void)
@@ -143,7 +127,7 @@ FL_TEST(shm_bridge_wakes)
 
 FL_TEST(shm_bridge_wait_results)
 {
-	uint32_t *word = share(4096);
+	FL_TEST_SHARED(uint32_t, word);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	*word = 1;
 	FL_OK(fl__bridge_wait(word, 0, 0, NULL));
@@ -157,7 +141,6 @@ FL_TEST(shm_bridge_wait_results)
 	fl_cancel_token_request(&token);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(wait_for_word(word, FL_FOREVER, &token), -ECANCELED);
-	unshare_(word, 4096);
 }
 
 static int wait_in_fiber(void *word)
@@ -185,7 +168,7 @@ static int change_second(void *words)
 
 FL_TEST(shm_bridge_serves_fibers)
 {
-	uint32_t *words = share(4096);
+	FL_TEST_SHARED_MANY(uint32_t, words, 2);
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f[21];
 	fl_thread other;
@@ -198,7 +181,6 @@ FL_TEST(shm_bridge_serves_fibers)
 		fl_test_fiber_end(f[i]);
 	fl_test_end(&other);
 	fl__sched_destroy(s);
-	unshare_(words, 4096);
 }
 
 /* An object for fl_wait_any: ready when the word is not 0. */
@@ -234,7 +216,8 @@ static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 static void any_of_each(void)
 {
 	for (int which = 0; which < 4; which++) {
-		any a = {share(4096), FL_EVENT_INIT};
+		FL_TEST_SHARED_MANY(uint32_t, words, 2);
+		any a = {words, FL_EVENT_INIT};
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_test_call_start(&c, wait_any, &a, FL_FOREVER, &token);
@@ -247,18 +230,17 @@ static void any_of_each(void)
 			change(&a.words[which / 2]);
 		IS(fl_test_call_end(&c), which == 3 ? -ECANCELED : which);
 		FL_CHECK(fl_test_queued(&a.e) == 0);
-		unshare_(a.words, 4096);
 	}
 }
 
 FL_TEST(shm_bridge_wait_any)
 {
 	with_each_fault(any_of_each);
-	any a = {share(4096), FL_EVENT_INIT};
+	FL_TEST_SHARED_MANY(uint32_t, words, 2);
+	any a = {words, FL_EVENT_INIT};
 	FL_RC(wait_any(&a, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	change(&a.words[1]);
 	FL_RC(wait_any(&a, 0, NULL), 2);
-	unshare_(a.words, 4096);
 }
 
 /* More than one bridge has room for, each on a word of its own, in as many fibers. */
@@ -266,7 +248,7 @@ enum { CROWD = 300 };
 
 static void crowd(void)
 {
-	uint32_t *words = share(CROWD * sizeof *words);
+	FL_TEST_SHARED_MANY(uint32_t, words, CROWD);
 	fl_test_fibers fibers;
 	uint32_t before = fl__load_relaxed(&started);
 	fl_test_fibers_begin(&fibers, wait_in_fiber, words, sizeof *words, CROWD);
@@ -278,13 +260,12 @@ static void crowd(void)
 	const bool one_for_each =
 	    fl__load_relaxed(&one_each) || fl__load_relaxed(&lacks) || fl__load_relaxed(&soon_bored);
 	FL_CHECK(fl__load_relaxed(&started) - before <= (one_for_each ? CROWD : 3));
-	unshare_(words, CROWD * sizeof *words);
 }
 
 /* Every word that changed in one go is seen, however many wakes came at once. */
 FL_TEST(shm_bridge_several_at_once)
 {
-	uint32_t *words = share(CROWD * sizeof *words);
+	FL_TEST_SHARED_MANY(uint32_t, words, CROWD);
 	for (unsigned round = 0; round < fl_test_scaled(20); round++) {
 		memset(words, 0, CROWD * sizeof *words);
 		fl_test_fibers fibers;
@@ -295,7 +276,6 @@ FL_TEST(shm_bridge_several_at_once)
 			(void)fl__sys.shared_wake(&words[i], INT_MAX);
 		fl_test_fibers_end(&fibers);
 	}
-	unshare_(words, CROWD * sizeof *words);
 }
 
 /* Locks. */
@@ -305,10 +285,14 @@ typedef struct guarded {
 	uint32_t inside, count;
 } guarded;
 
-static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
+static void let_go(guarded *g)
 {
-	guarded *g = arg;
-	int rc = fl__bridge_acquire(&g->lock, 0, deadline, cancel);
+	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
+}
+
+/* `rc`: of an acquire. */
+static int count_inside(guarded *g, int rc)
+{
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	if (rc == -EOWNERDEAD)
@@ -316,8 +300,20 @@ static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	FL_CHECK(g->inside++ == 0);
 	g->count++;
 	g->inside--;
-	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
+	let_go(g);
 	return rc;
+}
+
+static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
+{
+	guarded *g = arg;
+	return count_inside(g, fl__bridge_acquire(&g->lock, 0, deadline, cancel));
+}
+
+static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
+{
+	guarded *g = arg;
+	return count_inside(g, fl__shm_acquire(&g->lock, 0, deadline));
 }
 
 static bool has_waiters(guarded *g)
@@ -327,7 +323,7 @@ static bool has_waiters(guarded *g)
 
 static void take_results(void)
 {
-	guarded *g = share(sizeof *g);
+	FL_TEST_SHARED(guarded, g);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	FL_OK(fl__bridge_acquire(&g->lock, 0, 0, NULL));
@@ -341,29 +337,13 @@ static void take_results(void)
 	IS(fl_test_call_end(&c), -ECANCELED);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, NULL);
 	FL_WAIT_FOR(has_waiters(g) || fl__load_relaxed(&no_threads));
-	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
+	let_go(g);
 	FL_OK(fl_test_call_end(&c));
-	unshare_(g, sizeof *g);
 }
 
 FL_TEST(shm_bridge_take_results)
 {
 	with_each_fault(take_results);
-}
-
-static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
-{
-	guarded *g = arg;
-	int rc = fl__shm_acquire(&g->lock, 0, deadline);
-	if (rc != 0 && rc != -EOWNERDEAD)
-		return rc;
-	if (rc == -EOWNERDEAD)
-		g->inside = 0;
-	FL_CHECK(g->inside++ == 0);
-	g->count++;
-	g->inside--;
-	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
-	return rc;
 }
 
 typedef struct hammer {
@@ -390,7 +370,7 @@ static int strike(void *arg)
 /* Plain and bridged waiters of one lock, some of which give up: a lost wake would hang all. */
 static void mixed(void)
 {
-	guarded *g = share(sizeof *g);
+	FL_TEST_SHARED(guarded, g);
 	uint32_t taken = 0;
 	hammer plain = {g, fl_test_scaled(2000), false, NULL, &taken},
 	       bridged = {g, fl_test_scaled(400), true, NULL, &taken};
@@ -400,7 +380,6 @@ static void mixed(void)
 	for (int i = 0; i < 4; i++)
 		fl_test_end(&threads[i]);
 	FL_CHECK(g->count == taken);
-	unshare_(g, sizeof *g);
 }
 
 FL_TEST(shm_bridge_mixed_waiters_of_a_lock)
@@ -412,7 +391,7 @@ FL_TEST(shm_bridge_mixed_waiters_of_a_lock)
 FL_TEST(shm_bridge_several_locks)
 {
 	enum { N = 5 };
-	guarded *g = share(N * sizeof *g);
+	FL_TEST_SHARED_MANY(guarded, g, N);
 	fl_test_caller c[N];
 	for (int i = 0; i < N; i++)
 		FL_OK(fl__shm_acquire(&g[i].lock, 0, FL_FOREVER));
@@ -421,12 +400,11 @@ FL_TEST(shm_bridge_several_locks)
 	for (int i = 0; i < N; i++)
 		FL_WAIT_FOR(has_waiters(&g[i]));
 	for (int i = 0; i < N; i++)
-		fl__shm_release(&g[i].lock, fl__shm_hold(&g[i].lock, 0), false);
+		let_go(&g[i]);
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_test_call_end(&c[i]));
 		assert_int_equal(g[i].count, 1);
 	}
-	unshare_(g, N * sizeof *g);
 }
 
 static void die_with_it(void *arg)
@@ -439,13 +417,21 @@ static void die_with_it(void *arg)
 FL_TEST(shm_bridge_take_from_a_dead_owner)
 {
 	FL_TEST_NEEDS_DEATHS();
-	guarded *g = share(sizeof *g);
+	FL_TEST_SHARED(guarded, g);
 	for (int i = 0; i < 3; i++) {
 		fl_test_child_dies(die_with_it, g, SIGKILL, NULL);
 		FL_RC(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EOWNERDEAD);
-		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
+		let_go(g);
 	}
-	unshare_(g, sizeof *g);
+}
+
+static int strike_with_two(void *arg)
+{
+	guarded *g = arg;
+	fl_thread other;
+	hammer h = {g, UINT_MAX, true, NULL, &g->count};
+	fl_test_go(&other, strike, &h);
+	return strike(&h);
 }
 
 /* kill9_waiter: a waiter that was woken through its bridge is killed; the wake reaches the next. */
@@ -453,32 +439,22 @@ FL_TEST(shm_bridge_kill9_waiter)
 {
 	NEEDS_CHILD();
 	FL_TEST_NEEDS_DEATHS();
-	guarded *g = share(sizeof *g);
+	FL_TEST_SHARED(guarded, g);
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		fl_test_caller c;
 		int rc = fl__shm_acquire(&g->lock, 0, FL_FOREVER);
 		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 		g->inside = 0;
-		(void)fflush(NULL);
-		pid_t pid = fork();
-		FL_CHECK(pid >= 0);
-		if (pid == 0) {
-			fl_thread other;
-			hammer h = {g, UINT_MAX, true, NULL, &g->count};
-			fl_test_go(&other, strike, &h);
-			(void)strike(&h);
-		}
+		pid_t pid = fl_test_fork(strike_with_two, g);
 		FL_WAIT_FOR(has_waiters(g));
 		fl_test_call_start(&c, i % 2 ? take_it : take_plainly, g, FL_FOREVER, NULL);
-		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
+		let_go(g);
 		for (unsigned spin = 0; spin < i * 20; spin++)
 			fl__sys.relax();
-		FL_OK(kill(pid, SIGKILL));
-		FL_CHECK(waitpid(pid, NULL, 0) == pid);
+		fl_test_kill(pid);
 		rc = fl_test_call_end(&c);
 		assert_true(rc == 0 || rc == -EOWNERDEAD);
 	}
-	unshare_(g, sizeof *g);
 }
 
 static void all_of_it(void)
@@ -519,7 +495,7 @@ static int fork_and_wait(void *word)
 FL_TEST(shm_bridge_fork_while_waiting)
 {
 	NEEDS_CHILD();
-	uint32_t *word = share(4096);
+	FL_TEST_SHARED(uint32_t, word);
 	fl_test_fibers fibers;
 	uint32_t before = fl__load_relaxed(&sleeps);
 	fl_test_fibers_begin(&fibers, fork_and_wait, word, 0, 10);
@@ -527,7 +503,6 @@ FL_TEST(shm_bridge_fork_while_waiting)
 	CHILD(as_usual, NULL);
 	change(word);
 	fl_test_fibers_end(&fibers);
-	unshare_(word, 4096);
 }
 
 /* Meets a bridge, unless its deadline passes before its first check. */
@@ -547,9 +522,8 @@ static void without_threads(void *unused)
 	take_results();
 	IS(fl__load_relaxed(&started), before);
 	fl__store_relaxed(&no_threads, 0); /* then there are some again */
-	uint32_t *word = share(4096);
+	FL_TEST_SHARED(uint32_t, word);
 	FL_WAIT_FOR(times_out(word) && fl__load_relaxed(&started) > before);
-	unshare_(word, 4096);
 }
 
 FL_TEST(shm_bridge_without_threads)
@@ -575,7 +549,7 @@ FL_TEST(shm_bridge_without_waitv)
 /* It turns out when a bridge serves many already. */
 static void waitv_goes_away(void *unused)
 {
-	uint32_t *words = share(CROWD * sizeof *words);
+	FL_TEST_SHARED_MANY(uint32_t, words, CROWD);
 	fl_test_fibers fibers;
 	uint32_t before = fl__load_relaxed(&sleeps);
 	fl_test_fibers_begin(&fibers, wait_in_fiber, words, sizeof *words, 30);
@@ -584,7 +558,6 @@ static void waitv_goes_away(void *unused)
 	for (int i = 0; i < 30; i++)
 		change(&words[i]);
 	fl_test_fibers_end(&fibers);
-	unshare_(words, CROWD * sizeof *words);
 }
 
 FL_TEST(shm_bridge_waitv_goes_away)
@@ -595,21 +568,14 @@ FL_TEST(shm_bridge_waitv_goes_away)
 
 static unsigned threads_now(void)
 {
-	unsigned n = 0;
-	DIR *tasks = opendir("/proc/self/task");
-	FL_CHECK(tasks != NULL);
-	while (readdir(tasks) != NULL)
-		n++;
-	FL_OK(closedir(tasks));
-	return n - 2; /* . and .. */
+	return fl_test_entries("/proc/self/task");
 }
 
 static void gets_bored(void *unused)
 {
 	unsigned before = threads_now();
-	uint32_t *word = share(4096);
+	FL_TEST_SHARED(uint32_t, word);
 	FL_WAIT_FOR(times_out(word) && threads_now() > before);
-	unshare_(word, 4096);
 	fl__store_relaxed(&soon_bored, 1);
 	wait_and_change();
 	FL_WAIT_FOR(threads_now() == before);

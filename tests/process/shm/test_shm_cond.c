@@ -6,19 +6,8 @@
 typedef struct board {
 	fl_shm_mutex mutex;
 	fl_shm_cond cond;
-	uint32_t ready, woken, results, held, turns;
-	uint64_t items;
+	uint32_t ready, woken, form, held, turns;
 } board;
-
-static board *make_board(void)
-{
-	return fl_test_share(sizeof(board));
-}
-
-static void drop(board *b)
-{
-	fl_test_unshare(b, sizeof *b);
-}
 
 static uint32_t waits(const board *b)
 {
@@ -30,16 +19,28 @@ static bool is_ready(void *arg)
 	return ((board *)arg)->ready != 0;
 }
 
+/* The four calls that wait: 0 to 3. */
+enum { FORMS = 4 };
+
+static int wait_by(board *b, unsigned form, bool (*predicate)(void *arg))
+{
+	switch (form) {
+	case 0:
+		return fl_shm_cond_wait(&b->cond, &b->mutex);
+	case 1:
+		return fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL);
+	case 2:
+		return fl_shm_cond_wait_for(&b->cond, &b->mutex, predicate, b);
+	default:
+		return fl_shm_cond_wait_for_until(&b->cond, &b->mutex, predicate, b, FL_FOREVER, NULL);
+	}
+}
+
 static int wait_until_ready(void *arg)
 {
 	board *b = arg;
-	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0);
-	rc = fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b);
-	if (rc == -ENOTRECOVERABLE) {
-		fl__add_release(&b->results, 1);
-		return 0;
-	}
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	int rc = fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b);
 	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	if (rc == -EOWNERDEAD) {
@@ -50,6 +51,14 @@ static int wait_until_ready(void *arg)
 	b->woken++;
 	fl_shm_mutex_unlock(&b->mutex);
 	return 0;
+}
+
+static void make_ready(board *b)
+{
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	fl_shm_cond_broadcast(&b->cond);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
 }
 
 /* `n` children that wait. */
@@ -70,37 +79,19 @@ static void end_waiters(const pid_t *pids, unsigned n)
 FL_TEST(shm_cond_wakes_all)
 {
 	enum { N = 4 };
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	pid_t pids[N];
 	begin_waiters(b, pids, N);
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl_shm_cond_broadcast(&b->cond);
-	b->ready = 1;
-	fl_shm_mutex_unlock(&b->mutex);
+	FL_RC(fl_shm_cond_destroy(&b->cond), -EBUSY);
+	make_ready(b);
 	end_waiters(pids, N);
 	assert_int_equal(b->woken, N);
 	FL_OK(fl_shm_cond_destroy(&b->cond));
-	drop(b);
-}
-
-FL_TEST(shm_cond_destroy_with_waiters_is_busy)
-{
-	board *b = make_board();
-	pid_t pid;
-	begin_waiters(b, &pid, 1);
-	FL_RC(fl_shm_cond_destroy(&b->cond), -EBUSY);
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	b->ready = 1;
-	fl_shm_cond_broadcast(&b->cond);
-	fl_shm_mutex_unlock(&b->mutex);
-	fl_test_reap(pid);
-	FL_OK(fl_shm_cond_destroy(&b->cond));
-	drop(b);
 }
 
 FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 {
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, later;
 	fl_cancel_token_request(&stop);
 	fl_cancel_token_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
@@ -122,7 +113,6 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	fl_shm_mutex_unlock(&b->mutex);
 	FL_OK(fl_shm_cond_destroy(&b->cond)); /* a waiter that gave up does not count */
 	fl_cancel_token_destroy(&later);
-	drop(b);
 }
 
 /*
@@ -160,58 +150,54 @@ static bool has_waited(void *arg)
 FL_TEST(shm_cond_each_wait_says_when_there_is_no_memory)
 {
 	const uint32_t room = fl__shm_self()->room;
-	board *b = make_board();
-	others = fl_test_share(room * sizeof *others);
+	FL_TEST_SHARED(board, b);
+	FL_TEST_SHARED_MANY(fl_shm_mutex, many, room);
+	others = many;
 	FL_FAULTS_UNBRIDGED();
 	fl__sys.shared_wait = sleep_while_others_lock;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ENOMEM);
-	lock_again(b);
-	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL), -ENOMEM);
-	lock_again(b);
-	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, has_waited, b), -ENOMEM);
-	lock_again(b);
-	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, has_waited, b, FL_FOREVER, NULL), -ENOMEM);
-	lock_again(b);
+	for (unsigned form = 0; form < FORMS; form++) {
+		/*
+		 * fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,
+		 * fl_shm_cond_wait_for_until
+		 */
+		FL_RC(wait_by(b, form, has_waited), -ENOMEM);
+		lock_again(b);
+	}
 	fl_shm_mutex_unlock(&b->mutex);
-	fl_test_unshare(others, room * sizeof *others);
-	drop(b);
 }
 
 FL_TEST(shm_cond_wait_without_the_mutex_panics)
 {
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	FL_PANICS(FL_IGNORE(fl_shm_cond_wait(&b->cond, &b->mutex)));
 	assert_string_equal(fl_test_panic.function, "fl_shm_cond_wait");
-	drop(b);
 }
 
-static int wait_shielded(void *arg)
+static int wait_with(board *b, fl_cancel_token *cancel)
 {
-	board *b = arg;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED);
+	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, cancel);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	return rc;
 }
 
-static int wait_with_token(void *arg)
+static int wait_shielded(void *b)
 {
-	board *b = arg;
-	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &never);
-	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
-	fl_shm_mutex_unlock(&b->mutex);
-	return rc;
+	return wait_with(b, FL_SHIELDED);
+}
+
+static int wait_with_token(void *b)
+{
+	return wait_with(b, &(fl_cancel_token)FL_CANCEL_TOKEN_INIT);
 }
 
 /* In each way of waiting, and with a signal that is given without the mutex. */
 FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 {
 	for (int way = 0; way < 3; way++) {
-		board *b = make_board();
+		FL_TEST_SHARED(board, b);
 		fl_thread t;
 		fl_test_fibers fibers;
 		if (way < 2)
@@ -225,7 +211,6 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 			fl_test_end(&t);
 		else
 			fl_test_fibers_end(&fibers);
-		drop(b);
 	}
 }
 
@@ -238,53 +223,34 @@ static int signal_and_die(void *arg)
 	fl_test_rest();
 }
 
+/* A child signals, and is killed before it unlocks. */
+static void signal_and_be_killed(board *b)
+{
+	pid_t pid = fl_test_fork(signal_and_die, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
+	fl_test_kill(pid);
+}
+
 /* Killed between the signal and the unlock: the waiters are woken, and one gets the report. */
 FL_TEST(shm_cond_signaller_killed_before_it_unlocks)
 {
 	FL_TEST_NEEDS_DEATHS();
 	enum { N = 3 };
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	pid_t pids[N];
 	begin_waiters(b, pids, N);
-	pid_t pid = fl_test_fork(signal_and_die, b);
-	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
-	fl_test_kill(pid);
+	signal_and_be_killed(b);
 	end_waiters(pids, N);
 	assert_int_equal(b->woken, N);
 	assert_int_equal(b->ready, 1);
-	drop(b);
 }
 
 static int wait_told(void *arg)
 {
 	board *b = arg;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	int rc = b->turns == 0 ? fl_shm_cond_wait(&b->cond, &b->mutex)
-	                       : fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL);
-	FL_CHECK(rc == -EOWNERDEAD && fl_shm_mutex_depth(&b->mutex));
-	fl_shm_mutex_recover(&b->mutex);
-	b->ready = 1;
-	fl_shm_mutex_unlock(&b->mutex);
-	return 0;
-}
-
-static int wait_for_told(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL), -EOWNERDEAD);
+	FL_RC(wait_by(b, b->form, is_ready), -EOWNERDEAD);
 	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
-	fl_shm_mutex_recover(&b->mutex);
-	b->ready = 1;
-	fl_shm_mutex_unlock(&b->mutex);
-	return 0;
-}
-
-static int wait_for_plain_told(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -EOWNERDEAD);
 	fl_shm_mutex_recover(&b->mutex);
 	b->ready = 1;
 	fl_shm_mutex_unlock(&b->mutex);
@@ -294,17 +260,18 @@ static int wait_for_plain_told(void *arg)
 FL_TEST(shm_cond_each_wait_tells_of_a_death)
 {
 	FL_TEST_NEEDS_DEATHS();
-	for (unsigned form = 0; form < 4; form++) {
-		board *b = make_board();
-		b->turns = form;
-		pid_t waiter = fl_test_fork(form < 2 ? wait_told : form == 2 ? wait_for_told : wait_for_plain_told, b);
+	for (unsigned form = 0; form < FORMS; form++) {
+		FL_TEST_SHARED(board, b);
+		b->form = form;
+		/*
+		 * -EOWNERDEAD: fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,
+		 * fl_shm_cond_wait_for_until
+		 */
+		pid_t waiter = fl_test_fork(wait_told, b);
 		FL_WAIT_FOR(waits(b) == 1);
-		pid_t pid = fl_test_fork(signal_and_die, b);
-		FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
-		fl_test_kill(pid);
+		signal_and_be_killed(b);
 		fl_test_reap(waiter);
 		assert_int_equal(b->ready, 1);
-		drop(b);
 	}
 }
 
@@ -315,7 +282,7 @@ FL_TEST(shm_cond_each_wait_tells_of_a_death)
 FL_TEST(shm_cond_death_comes_before_timeout)
 {
 	FL_TEST_NEEDS_DEATHS();
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	pid_t pid = fl_test_fork(signal_and_die, b);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
@@ -326,7 +293,6 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 	/* not recovered: the wait gives it up */
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_depth(&b->mutex));
-	drop(b);
 }
 
 static int lose_it(void *arg)
@@ -345,53 +311,31 @@ static int end_holding(void *arg)
 	return 0;
 }
 
-static int is_lost_plain(void *arg)
+static int is_lost(void *arg)
 {
 	board *b = arg;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ENOTRECOVERABLE);
+	FL_RC(wait_by(b, b->form, is_ready), -ENOTRECOVERABLE);
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
-	return 0;
-}
-
-static int is_lost_until(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED), -ENOTRECOVERABLE);
-	return 0;
-}
-
-static int is_lost_for_until(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL), -ENOTRECOVERABLE);
-	return 0;
-}
-
-static int is_lost_for(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -ENOTRECOVERABLE);
 	return 0;
 }
 
 FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 {
 	FL_TEST_NEEDS_DEATHS();
-	int (*waiters[])(void *) = {is_lost_plain, is_lost_until, is_lost_for_until, is_lost_for};
-	board *b = make_board();
-	pid_t pids[4];
-	for (unsigned i = 0; i < 4; i++) {
-		pids[i] = fl_test_fork(waiters[i], b);
-		FL_WAIT_FOR(waits(b) == i + 1);
+	FL_TEST_SHARED(board, b);
+	pid_t pids[FORMS];
+	for (b->form = 0; b->form < FORMS; b->form++) {
+		/*
+		 * -ENOTRECOVERABLE: fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,
+		 * fl_shm_cond_wait_for_until
+		 */
+		pids[b->form] = fl_test_fork(is_lost, b);
+		FL_WAIT_FOR(waits(b) == b->form + 1);
 	}
 	fl_test_reap(fl_test_fork(end_holding, b));
 	fl_test_reap(fl_test_fork(lose_it, b));
-	end_waiters(pids, 4);
-	drop(b);
+	end_waiters(pids, FORMS);
 }
 
 static int wait_and_rest(void *arg)
@@ -405,17 +349,13 @@ static int wait_and_rest(void *arg)
 /* A waiter that is killed leaves nothing behind: the others are woken, and the next wait works. */
 FL_TEST(shm_cond_killed_waiter_leaves_nothing)
 {
-	board *b = make_board();
+	FL_TEST_SHARED(board, b);
 	pid_t pid = fl_test_fork(wait_and_rest, b), other;
 	FL_WAIT_FOR(waits(b) == 1 && !fl_shm_mutex_is_locked(&b->mutex));
 	other = fl_test_fork(wait_until_ready, b);
 	FL_WAIT_FOR(waits(b) == 2 && !fl_shm_mutex_is_locked(&b->mutex));
 	fl_test_kill(pid);
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl_shm_cond_broadcast(&b->cond);
-	b->ready = 1;
-	fl_shm_mutex_unlock(&b->mutex);
+	make_ready(b);
 	fl_test_reap(other);
 	FL_OK(fl_shm_cond_destroy(&b->cond));
-	drop(b);
 }

@@ -40,7 +40,7 @@ FL_TEST(shm_event_stays_set_until_it_is_reset)
 
 FL_TEST(shm_event_wait_gives_up)
 {
-	fl_shm_event *e = fl_test_share(sizeof *e);
+	FL_TEST_SHARED(fl_shm_event, e);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_event_wait_until(e, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
@@ -56,7 +56,6 @@ FL_TEST(shm_event_wait_gives_up)
 	FL_RC(fl_shm_event_wait(e), -ECANCELED);
 	FL_OK(fl_shm_event_set(e));
 	FL_OK(fl_shm_event_wait(e));
-	fl_test_unshare(e, sizeof *e);
 }
 
 /* The monitor is ours, says the memory, and it is not. */
@@ -79,7 +78,7 @@ FL_TEST(shm_event_damaged_memory)
 FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 {
 	enum { N = 6 };
-	fl_shm_event *e = fl_test_share(sizeof *e);
+	FL_TEST_SHARED(fl_shm_event, e);
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller callers[N];
@@ -99,7 +98,6 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 		FL_OK(fl_shm_event_set(e));
 		fl_shm_event_reset(e);
 	}
-	fl_test_unshare(e, sizeof *e);
 }
 
 typedef struct things {
@@ -116,7 +114,7 @@ static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(shm_event_wait_any)
 {
-	things *t = fl_test_share(sizeof *t);
+	FL_TEST_SHARED(things, t);
 	for (int i = 0; i < 3; i++) {
 		fl_test_caller c;
 		FL_RC(wait_any(t, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
@@ -131,5 +129,4 @@ FL_TEST(shm_event_wait_any)
 		fl_event_reset(&t->mine);
 		fl_shm_event_reset(&t->b);
 	}
-	fl_test_unshare(t, sizeof *t);
 }

@@ -14,9 +14,8 @@ struct mixed {
 	uint32_t order, held;
 };
 
-static struct mixed *make_mixed(void)
+static void init_theirs(struct mixed *m)
 {
-	struct mixed *m = fl_test_share(sizeof *m);
 	pthread_mutexattr_t attr;
 	FL_OK(pthread_mutexattr_init(&attr));
 	FL_OK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED));
@@ -24,7 +23,6 @@ static struct mixed *make_mixed(void)
 	for (int i = 0; i < THEIRS; i++)
 		FL_OK(pthread_mutex_init(&m->theirs[i], &attr));
 	FL_OK(pthread_mutexattr_destroy(&attr));
-	return m;
 }
 
 /*
@@ -77,7 +75,8 @@ static bool list_is_empty(void)
  */
 FL_TEST(shm_lock_mixes_with_the_c_library)
 {
-	struct mixed *m = make_mixed();
+	FL_TEST_SHARED(struct mixed, m);
+	init_theirs(m);
 	for (unsigned in = 0; in < ORDERS; in++) {
 		for (unsigned out = 0; out < ORDERS; out++) {
 			unsigned to[ALL], from[ALL];
@@ -90,7 +89,6 @@ FL_TEST(shm_lock_mixes_with_the_c_library)
 			assert_true(list_is_empty());
 		}
 	}
-	fl_test_unshare(m, sizeof *m);
 }
 
 /* Locks all in one order, releases the low half in the other order, and pauses. */
@@ -111,7 +109,8 @@ static int lock_mixed_and_rest(void *arg)
 FL_TEST(shm_lock_mixes_with_the_c_library_when_killed)
 {
 	FL_TEST_NEEDS_DEATHS();
-	struct mixed *m = make_mixed();
+	FL_TEST_SHARED(struct mixed, m);
+	init_theirs(m);
 	for (unsigned n = 0; n < ORDERS * ORDERS;
 	     n += 5) { /* 5 and 576 have no common factor, but no order is left out */
 		unsigned from[ALL];
@@ -129,7 +128,6 @@ FL_TEST(shm_lock_mixes_with_the_c_library_when_killed)
 		}
 		assert_true(list_is_empty());
 	}
-	fl_test_unshare(m, sizeof *m);
 }
 
 struct many {
@@ -137,18 +135,12 @@ struct many {
 	uint32_t seed, held;
 };
 
-static uint32_t draw(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
-}
-
 static void shuffle(unsigned *order_, unsigned n, uint32_t *seed)
 {
 	for (unsigned i = 0; i < n; i++)
 		order_[i] = i;
 	for (unsigned i = n; i > 1; i--) {
-		unsigned at = draw(seed) % i, kept = order_[i - 1];
+		unsigned at = fl_test_random(seed) % i, kept = order_[i - 1];
 		order_[i - 1] = order_[at];
 		order_[at] = kept;
 	}
@@ -172,7 +164,7 @@ static int lock_many_and_rest(void *arg)
 FL_TEST(shm_lock_a_hundred_at_once_killed)
 {
 	FL_TEST_NEEDS_DEATHS();
-	struct many *m = fl_test_share(sizeof *m);
+	FL_TEST_SHARED(struct many, m);
 	for (uint32_t round = 0; round < 20; round++) {
 		unsigned from[MANY];
 		m->seed = round;
@@ -190,7 +182,6 @@ FL_TEST(shm_lock_a_hundred_at_once_killed)
 		for (unsigned i = 0; i < MANY; i++)
 			fl_shm_mutex_unlock(&m->locks[i]);
 	}
-	fl_test_unshare(m, sizeof *m);
 }
 
 /* A fork while locks are held: the child's list is empty; the parent's still has them. */
@@ -208,14 +199,13 @@ static int lock_in_child(void *arg)
 
 FL_TEST(shm_lock_fork_while_holding)
 {
-	struct many *m = fl_test_share(sizeof *m);
+	FL_TEST_SHARED(struct many, m);
 	for (unsigned i = 0; i < 10; i++)
 		FL_OK(fl_shm_mutex_lock(&m->locks[i]));
 	fl_test_reap(fl_test_fork(lock_in_child, m));
 	for (unsigned i = 0; i < 10; i++)
 		fl_shm_mutex_unlock(&m->locks[i]);
 	assert_true(list_is_empty());
-	fl_test_unshare(m, sizeof *m);
 }
 
 /* Hammers. */
@@ -275,7 +265,7 @@ static int count_up(void *arg)
 FL_TEST(shm_lock_four_processes_count_and_are_killed)
 {
 	FL_TEST_NEEDS_DEATHS();
-	struct counts *c = fl_test_share(sizeof *c);
+	FL_TEST_SHARED(struct counts, c);
 	pid_t pids[WORKERS];
 	unsigned kills = fl_test_scaled(1000);
 	uint32_t seed = 1;
@@ -286,8 +276,8 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 		FL_WAIT_FOR(fl__load_relaxed(&c->next) == i + 1);
 	}
 	for (unsigned n = 0; n < kills; n++) {
-		uint32_t i = draw(&seed) % WORKERS;
-		uint64_t before = fl__load_relaxed(&c->total), turns = draw(&seed) % 512;
+		uint32_t i = fl_test_random(&seed) % WORKERS;
+		uint64_t before = fl__load_relaxed(&c->total), turns = fl_test_random(&seed) % 512;
 		FL_WAIT_FOR(fl__load_relaxed(&c->total) - before >= turns);
 		fl_test_kill(pids[i]);
 		fl__store_relaxed(&c->next, i);
@@ -305,7 +295,6 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 	assert_true(c->deaths <= kills);
 	print_message("%u kills: %u deaths told, %u of them in the midst of it\n", kills, c->deaths, c->torn);
 	fl_shm_mutex_unlock(&c->mutex);
-	fl_test_unshare(c, sizeof *c);
 }
 
 /*
@@ -356,7 +345,7 @@ FL_TEST(shm_lock_releaser_killed_before_wake)
 {
 	FL_TEST_NEEDS_DEATHS();
 	for (unsigned round = 0; round < 20; round++) {
-		struct stopped *s = fl_test_share(sizeof *s);
+		FL_TEST_SHARED(struct stopped, s);
 		s->after = round % 2;
 		pid_t owner = fl_test_fork(unlock_and_stop, s);
 		FL_WAIT_FOR(fl__load_acquire(&s->held));
@@ -371,7 +360,6 @@ FL_TEST(shm_lock_releaser_killed_before_wake)
 		if (rc != -EOWNERDEAD)
 			FL_WAIT_FOR(fl__load_acquire(&s->passed));
 		fl_test_reap(sleeper);
-		fl_test_unshare(s, sizeof *s);
 	}
 }
 
@@ -390,7 +378,7 @@ FL_TEST(shm_lock_released_in_any_order)
 {
 	enum { LOCKS = 64 };
 	const unsigned strides[] = {1, 63, 3, 27, 37};
-	fl_shm_mutex *m = fl_test_share(LOCKS * sizeof *m);
+	FL_TEST_SHARED_MANY(fl_shm_mutex, m, LOCKS);
 	for (size_t s = 0; fl__shm_self()->list && s < sizeof strides / sizeof strides[0]; s++) {
 		for (unsigned i = 0; i < LOCKS; i++)
 			FL_OK(fl_shm_mutex_lock(&m[i]));
@@ -402,5 +390,4 @@ FL_TEST(shm_lock_released_in_any_order)
 		}
 		assert_int_equal(count_listed(), 0);
 	}
-	fl_test_unshare(m, LOCKS * sizeof *m);
 }

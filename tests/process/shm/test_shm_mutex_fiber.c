@@ -5,23 +5,10 @@
  */
 #include "fl_bridges.h"
 #include "fl_fiber.h"
-#include "fl_shm_child.h"
-
-typedef struct board {
-	fl_shm_mutex mutex;
-	uint32_t held, count;
-} board;
-
-static int hold_and_rest(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl__store_release(&b->held, 1);
-	fl_test_rest();
-}
+#include "fl_shm_owner.h"
 
 typedef struct pair {
-	board *b;
+	struct board *b;
 	unsigned inside;
 } pair;
 
@@ -43,24 +30,23 @@ static int count_in_fiber(void *arg)
 /* Fibers of one thread: each is an owner of its own, and waits for the others. */
 FL_TEST(shm_mutex_fibers_exclude_each_other)
 {
-	board *b = fl_test_share(sizeof *b);
+	FL_TEST_SHARED(struct board, b);
 	pair p = {b, 0};
 	fl_test_fibers_here(count_in_fiber, &p, 0, 4);
 	assert_int_equal(b->count, 200);
 	FL_OK(fl_shm_mutex_destroy(&b->mutex));
-	fl_test_unshare(b, sizeof *b);
 }
 
 static int fiber_told(void *arg)
 {
-	board *b = arg;
+	struct board *b = arg;
 	fl_test_recover(&b->mutex);
 	return 0;
 }
 
 static int fiber_gives_up(void *arg)
 {
-	board *b = arg;
+	struct board *b = arg;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
@@ -72,7 +58,7 @@ static int fiber_gives_up(void *arg)
 static int kill_when_slept_on(void *arg)
 {
 	void **args = arg;
-	board *b = args[0];
+	struct board *b = args[0];
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
 	fl_test_kill((pid_t)(intptr_t)args[1]);
 	return 0;
@@ -81,16 +67,14 @@ static int kill_when_slept_on(void *arg)
 FL_TEST(shm_mutex_fiber_waits_for_a_process)
 {
 	FL_TEST_NEEDS_DEATHS();
-	board *b = fl_test_share(sizeof *b);
-	pid_t pid = fl_test_fork(hold_and_rest, b);
-	FL_WAIT_FOR(fl__load_acquire(&b->held));
+	FL_TEST_SHARED(struct board, b);
+	pid_t pid = begin_owner(b);
 	FL_OK(fl_test_in_fiber(fiber_gives_up, b));
 	void *args[] = {b, (void *)(intptr_t)pid};
 	fl_thread killer;
 	fl_test_go(&killer, kill_when_slept_on, args);
 	FL_OK(fl_test_in_fiber(fiber_told, b));
 	fl_test_end(&killer);
-	fl_test_unshare(b, sizeof *b);
 }
 
 /* Where the system has no robust lists, it excludes all the same. */
@@ -101,7 +85,7 @@ static struct fl__robust_list *no_list(void)
 
 static int lock_without_list(void *arg)
 {
-	board *b = arg;
+	struct board *b = arg;
 	for (int i = 0; i < 1000; i++) {
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		b->count++;
@@ -114,12 +98,11 @@ FL_TEST(shm_mutex_without_robust_lists_excludes)
 {
 	FL_FAULTS_UNBRIDGED();
 	fl__sys.robust_list = no_list;
-	board *b = fl_test_share(sizeof *b);
+	FL_TEST_SHARED(struct board, b);
 	fl_thread t[3];
 	for (int i = 0; i < 3; i++)
 		fl_test_go(&t[i], lock_without_list, b);
 	for (int i = 0; i < 3; i++)
 		fl_test_end(&t[i]);
 	assert_int_equal(b->count, 3000);
-	fl_test_unshare(b, sizeof *b);
 }

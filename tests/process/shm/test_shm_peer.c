@@ -3,8 +3,8 @@
  * A process that overwrites what it shares with this one: errors, no crash, no endless loop, no
  * write outside the region.
  */
-#include "fl_emulated.h"
 #include "fl_faults.h"
+#include "fl_process.h"
 #include "fl_shm_child.h"
 
 #include "core/base/sanitizer.h"
@@ -20,10 +20,6 @@ static bool canary_lives(void)
 		if (fl__load_relaxed(&canary[i]) != 0)
 			return false;
 	return true;
-}
-
-static void ignore_log(fl_log_level level, const char *message)
-{
 }
 
 static bool list_is_empty(void)
@@ -66,8 +62,8 @@ FL_TEST(shm_mutex_peer_pointer)
 {
 	const uint64_t values[] = {0, 1, UINT64_MAX, (uintptr_t)&canary[CANARIES / 2],
 	                           (uint64_t)fl__shm_self()->tid << 32 | fl__shm_self()->tid};
-	struct locks *l = fl_test_share(sizeof *l);
-	(void)fl_set_log_handler(ignore_log);
+	FL_TEST_SHARED(struct locks, l);
+	PROCESS_LOG();
 	FL_EACH (i, values) {
 		memset(l, 0, sizeof *l);
 		lock_all(l);
@@ -75,15 +71,13 @@ FL_TEST(shm_mutex_peer_pointer)
 		unlock_all(l);
 		assert_true(canary_lives() && list_is_empty());
 	}
-	(void)fl_set_log_handler(NULL);
-	fl_test_unshare(l, sizeof *l);
 }
 
 /* A lock that its owner finds free, and locks again: each lock has its unlock. */
 FL_TEST(shm_mutex_peer_frees_it)
 {
-	struct locks *l = fl_test_share(sizeof *l);
-	(void)fl_set_log_handler(ignore_log);
+	FL_TEST_SHARED(struct locks, l);
+	PROCESS_LOG();
 	for (int i = 0; i < 2; i++) {
 		memset(l, 0, sizeof *l);
 		FL_OK(fl_shm_mutex_lock(&l->mutex));
@@ -92,14 +86,12 @@ FL_TEST(shm_mutex_peer_frees_it)
 		fl_shm_mutex_unlock(&l->mutex);
 	assert_true(list_is_empty());
 	FL_PANICS(fl_shm_mutex_unlock(&l->mutex));
-	(void)fl_set_log_handler(NULL);
-	fl_test_unshare(l, sizeof *l);
 }
 
 /* What the owner was told counts: recover() after a death that the lock no longer shows. */
 FL_TEST(shm_mutex_peer_hides_a_death)
 {
-	struct locks *l = fl_test_share(sizeof *l);
+	FL_TEST_SHARED(struct locks, l);
 	*fl__shm_word(fl__shm_lock_at(l->mutex.lock_)) = FL__SHM_DIED;
 	FL_RC(fl_shm_mutex_lock(&l->mutex), -EOWNERDEAD);
 	fl__shm_lock_at(l->mutex.lock_)->words_[FL__SHM_STATE] = 0;
@@ -107,17 +99,15 @@ FL_TEST(shm_mutex_peer_hides_a_death)
 	FL_PANICS(fl_shm_mutex_recover(&l->mutex));
 	fl_shm_mutex_unlock(&l->mutex);
 	assert_true(list_is_empty());
-	fl_test_unshare(l, sizeof *l);
 }
 
 /* The array's mutex is in its head. */
 FL_TEST(shm_array_peer_pointer)
 {
-	fl_shm *region = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	fl_shm_array a;
-	FL_OK(fl_shm_create(&region, 4096));
 	FL_OK(fl_shm_array_create(&a, region, 8, 4));
-	(void)fl_set_log_handler(ignore_log);
+	PROCESS_LOG();
 	FL_OK(fl_shm_mutex_lock(fl_shm_array_mutex(&a)));
 	uint64_t *words = (uint64_t *)fl_shm_at(region, fl_shm_array_offset(&a), 128);
 	for (size_t i = 0; i < 16; i++)
@@ -125,8 +115,6 @@ FL_TEST(shm_array_peer_pointer)
 	fl_shm_mutex_unlock(fl_shm_array_mutex(&a));
 	assert_int_equal(fl_shm_array_length(&a), 4);
 	assert_true(canary_lives() && list_is_empty());
-	(void)fl_set_log_handler(NULL);
-	fl_shm_free(region);
 }
 
 /* The records of more than a few locks are allocated. A thread keeps the room that it has had. */
@@ -134,7 +122,8 @@ FL_TEST(shm_array_peer_pointer)
 FL_TEST(shm_lock_records_need_memory)
 {
 	const uint32_t few = fl__shm_self()->room;
-	fl_shm_mutex *m = fl_test_share(few * sizeof *m), more = FL_SHM_MUTEX_INIT;
+	fl_shm_mutex more = FL_SHM_MUTEX_INIT;
+	FL_TEST_SHARED_MANY(fl_shm_mutex, m, few);
 	fl_shm_mutex recursive = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_FAULTS();
 	for (uint32_t i = 0; i < few; i++)
@@ -148,12 +137,10 @@ FL_TEST(shm_lock_records_need_memory)
 	FL_RC(fl_shm_mutex_lock_until(&recursive, 0, NULL), -ENOMEM);
 	fl_shm_mutex_unlock(&m[0]);
 	fl__sys.alloc = fl_test_real_sys.alloc;
-	FL_OK(fl_shm_mutex_lock(&more));
-	fl_shm_mutex_unlock(&more);
+	fl_test_locks(&more);
 	for (uint32_t i = 1; i < few; i++)
 		fl_shm_mutex_unlock(&m[i]);
 	assert_true(list_is_empty());
-	fl_test_unshare(m, few * sizeof *m);
 }
 
 enum { SOME = FL__SHM_HOLDS + 1 };
@@ -182,12 +169,11 @@ static uintptr_t lock_some_in_a_thread(fl_shm_mutex *m)
 /* The next thread uses the memory of a thread that has ended. */
 FL_TEST(shm_lock_records_of_an_ended_thread)
 {
-	fl_shm_mutex *m = fl_test_share(SOME * sizeof *m);
+	FL_TEST_SHARED_MANY(fl_shm_mutex, m, SOME);
 	FL_FAULTS();
 	assert_int_equal(lock_some_in_a_thread(m), SOME);
 	fl__sys.alloc = fl_test_no_memory;
 	assert_int_equal(lock_some_in_a_thread(m), SOME);
-	fl_test_unshare(m, SOME * sizeof *m);
 }
 
 /* The child has no block of its thread, which then ends. */
@@ -195,14 +181,13 @@ FL_TEST(shm_lock_records_of_a_forked_thread)
 {
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	fl_shm_mutex *m = fl_test_share(SOME * sizeof *m);
+	FL_TEST_SHARED_MANY(fl_shm_mutex, m, SOME);
 	int status = 0;
 	assert_int_equal((uintptr_t)lock_some(m), SOME);
 	pid_t child = fork();
 	if (child == 0)
 		pthread_exit(NULL);
 	assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status));
-	fl_test_unshare(m, SOME * sizeof *m);
 }
 
 /* A deadline holds, although the word that is waited for changes for ever. */
@@ -214,9 +199,8 @@ static int never_the_same(const uint32_t *word, uint32_t expected, int64_t deadl
 
 FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 {
-	fl_shm *region = NULL;
 	FL_FAULTS();
-	FL_OK(fl_shm_create(&region, 65536));
+	FL_SCOPED(fl_shm) *region = region_of(65536);
 	fl_shm_mutex *m = fl_shm_alloc(region, sizeof *m);
 	fl_shm_sem *s = fl_shm_alloc(region, sizeof *s);
 	fl_shm_event *e = fl_shm_alloc(region, sizeof *e);
@@ -225,7 +209,6 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 	FL_RC(fl_shm_mutex_lock_until(m, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_event_wait_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_shm_free(region);
 }
 
 /*
@@ -248,7 +231,7 @@ static bool exists_at_first(uint32_t thread)
 
 FL_TEST(shm_lock_owner_that_the_kernel_does_not_free)
 {
-	fl_shm_mutex *m = fl_test_share(sizeof *m);
+	FL_TEST_SHARED(fl_shm_mutex, m);
 	FL_FAULTS();
 	*fl__shm_word(fl__shm_lock_at(m->lock_)) = fl__shm_self()->tid ^ 1;
 	fl__sys.shared_wait = sleep_until_the_question;
@@ -258,7 +241,6 @@ FL_TEST(shm_lock_owner_that_the_kernel_does_not_free)
 	assert_int_equal(questions, 3);
 	fl_shm_mutex_recover(m);
 	fl_shm_mutex_unlock(m);
-	fl_test_unshare(m, sizeof *m);
 }
 
 /*
@@ -315,18 +297,13 @@ struct victim {
 	uint64_t calls, errors;
 };
 
-static uint32_t draw(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
-}
-
 /* The peer. */
 
 static uint64_t peer_word(uint32_t *seed, uint64_t old)
 {
-	const uint64_t random = (uint64_t)draw(seed) << 40 ^ (uint64_t)draw(seed) << 16 ^ draw(seed);
-	switch (draw(seed) % 10) {
+	const uint64_t random =
+	    (uint64_t)fl_test_random(seed) << 40 ^ (uint64_t)fl_test_random(seed) << 16 ^ fl_test_random(seed);
+	switch (fl_test_random(seed) % 10) {
 	case 0:
 		return 0;
 	case 1:
@@ -360,20 +337,22 @@ static int run_peer(void *unused)
 		const size_t n = fuzz.size / sizeof *words, near = NEAR / sizeof *words;
 		for (unsigned i = 0; i < BURST; i++) {
 			/* mostly where the objects are, and not in the free rest */
-			size_t at = draw(&seed) % n;
-			if (draw(&seed) % 8 > 0)
-				at = fuzz.offsets[draw(&seed) % 4] / sizeof *words + draw(&seed) % near;
+			size_t at = fl_test_random(&seed) % n;
+			if (fl_test_random(&seed) % 8 > 0)
+				at = fuzz.offsets[fl_test_random(&seed) % 4] / sizeof *words +
+				     fl_test_random(&seed) % near;
 			at %= n;
 			const uint64_t word = peer_word(&seed, fl__load_relaxed(&words[at]));
-			if (draw(&seed) % 2)
+			if (fl_test_random(&seed) % 2)
 				fl__store_relaxed(&words[at], word);
 			else
-				fl__store_relaxed((uint32_t *)(void *)&words[at] + draw(&seed) % 2, (uint32_t)word);
+				fl__store_relaxed((uint32_t *)(void *)&words[at] + fl_test_random(&seed) % 2,
+				                  (uint32_t)word);
 		}
-		if (draw(&seed) % 2)
+		if (fl_test_random(&seed) % 2)
 			for (size_t i = 0; i < n; i++)
 				fl__store_relaxed(&words[i], fl__load_relaxed(&fuzz.first[i]));
-		for (unsigned i = draw(&seed) % PAUSE_MOST; i > 0; i--)
+		for (unsigned i = fl_test_random(&seed) % PAUSE_MOST; i > 0; i--)
 			fl__sys.relax();
 	}
 	return 0;
@@ -383,7 +362,7 @@ static int run_peer(void *unused)
 
 static int64_t soon(struct victim *v)
 {
-	return draw(&v->seed) % 4 ? 0 : fl_after(FL_US(200));
+	return fl_test_random(&v->seed) % 4 ? 0 : fl_after(FL_US(200));
 }
 
 /* The results that the headers name. */
@@ -407,9 +386,9 @@ static bool is_locked(struct victim *v, int rc)
 
 static void use_mutex(struct victim *v)
 {
-	const unsigned i = draw(&v->seed) % MUTEXES;
+	const unsigned i = fl_test_random(&v->seed) % MUTEXES;
 	fl_shm_mutex *m = &fuzz.o->mutex[i];
-	if (v->mutex[i] && draw(&v->seed) % 2) {
+	if (v->mutex[i] && fl_test_random(&v->seed) % 2) {
 		const int rc = judge(v, fl_shm_cond_wait_until(&fuzz.o->cond, m, soon(v), NULL));
 		v->mutex[i] = rc != -ENOTRECOVERABLE;
 		FL_CHECK(v->mutex[i] == fl_shm_mutex_depth(m));
@@ -418,9 +397,9 @@ static void use_mutex(struct victim *v)
 		v->mutex[i] = false;
 	} else {
 		const int rc =
-		    draw(&v->seed) % 2 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, soon(v), NULL);
+		    fl_test_random(&v->seed) % 2 ? fl_shm_mutex_try_lock(m) : fl_shm_mutex_lock_until(m, soon(v), NULL);
 		v->mutex[i] = is_locked(v, rc);
-		if (rc == -EOWNERDEAD && draw(&v->seed) % 2)
+		if (rc == -EOWNERDEAD && fl_test_random(&v->seed) % 2)
 			fl_shm_mutex_recover(m);
 	}
 	fl_shm_cond_broadcast(&fuzz.o->cond);
@@ -475,7 +454,7 @@ static void use_items(struct victim *v)
 	FL_CHECK(n <= ROOM && fl_shm_queue_length(fuzz.items) <= fl_shm_queue_capacity(fuzz.items));
 	(void)judge(v, fl_shm_queue_task_done(fuzz.items));
 	(void)judge(v, fl_shm_queue_join_until(fuzz.items, soon(v), NULL));
-	if (draw(&v->seed) % 64 == 0)
+	if (fl_test_random(&v->seed) % 64 == 0)
 		(void)judge(v, fl_shm_queue_close_now(fuzz.items, &n));
 	free(items);
 }
@@ -486,7 +465,8 @@ static void use_frames(struct victim *v)
 	size_t size = 0;
 	FL_CHECK(frame != NULL);
 	memset(frame, 1, ROOM);
-	(void)judge(v, fl_shm_queue_put_frame_until(fuzz.frames, frame, draw(&v->seed) % ROOM, soon(v), NULL));
+	(void)judge(v,
+	            fl_shm_queue_put_frame_until(fuzz.frames, frame, fl_test_random(&v->seed) % ROOM, soon(v), NULL));
 	const int rc = judge(v, fl_shm_queue_get_frame_until(fuzz.frames, frame, ROOM, &size, soon(v), NULL));
 	FL_CHECK(rc != 0 || size <= ROOM);
 	free(frame);
@@ -494,13 +474,13 @@ static void use_frames(struct victim *v)
 
 static void use_arena(struct victim *v)
 {
-	void **block = &v->blocks[draw(&v->seed) % BLOCKS];
+	void **block = &v->blocks[fl_test_random(&v->seed) % BLOCKS];
 	if (*block) {
 		fl_shm_free_block(fuzz.region, *block);
 		*block = NULL;
 		return;
 	}
-	const size_t size = draw(&v->seed) % 2000 + 1;
+	const size_t size = fl_test_random(&v->seed) % 2000 + 1;
 	*block = fl_shm_alloc_raw(fuzz.region, size);
 	FL_CHECK(!*block || fl_shm_at(fuzz.region, fl_shm_offset_of(fuzz.region, *block), size) == *block);
 }
@@ -515,7 +495,7 @@ static void use_records(struct victim *v)
 		return;
 	const fl_shm_offset root = fl_shm_root(again);
 	FL_CHECK(root == 0 || fl_shm_at(again, root, 0) != NULL);
-	if (judge(v, fl_shm_queue_open(&q, again, draw(&v->seed) % 2 ? root : fuzz.offsets[1])) == 0) {
+	if (judge(v, fl_shm_queue_open(&q, again, fl_test_random(&v->seed) % 2 ? root : fuzz.offsets[1])) == 0) {
 		uint64_t item[8192 / 8];
 		if (fl_shm_queue_item_size(q) > 0 && fl_shm_queue_item_size(q) <= sizeof item)
 			(void)judge(v, fl_shm_queue_try_get(q, item));
@@ -549,7 +529,7 @@ static int run_victim(void *arg)
 	FL_OK(pthread_mutex_init(&v->theirs, &attr));
 	FL_OK(pthread_mutexattr_destroy(&attr));
 	while (!fl__load_relaxed(&fuzz.stop)) {
-		uses[draw(&v->seed) % (sizeof uses / sizeof uses[0])](v);
+		uses[fl_test_random(&v->seed) % (sizeof uses / sizeof uses[0])](v);
 		fl__store_relaxed(&v->calls, v->calls + 1);
 	}
 	release_all(v);
@@ -566,7 +546,7 @@ static int wait_briefly(const uint32_t *word, uint32_t expected, int64_t deadlin
 
 static void make_objects(void)
 {
-	FL_OK(fl_shm_create(&fuzz.region, 65536));
+	fuzz.region = region_of(65536);
 	FL_OK(fl_shm_queue_create(&fuzz.items, fuzz.region, &(fl_shm_queue_config){.item_size = 8, .capacity = 100}));
 	FL_OK(fl_shm_queue_create(&fuzz.frames, fuzz.region, &(fl_shm_queue_config){.frame_bytes = 300}));
 	FL_OK(fl_shm_array_create(&fuzz.array, fuzz.region, 8, 10));
@@ -623,7 +603,7 @@ FL_TEST(shm_peer_overwrites_everything)
 	FL_FAULTS();
 	make_objects();
 	fl__sys.shared_wait = wait_briefly;
-	(void)fl_set_log_handler(ignore_log);
+	PROCESS_LOG();
 	const pid_t peer = fl_test_fork(run_peer, NULL);
 	for (unsigned i = 0; i < VICTIMS; i++)
 		fl_test_go(&threads[i], run_victim, &victims[i]);
@@ -634,7 +614,6 @@ FL_TEST(shm_peer_overwrites_everything)
 	}
 	(void)alarm(0);
 	fl_test_kill(peer);
-	(void)fl_set_log_handler(NULL);
 	assert_true(canary_lives());
 	free_objects();
 }

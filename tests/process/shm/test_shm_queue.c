@@ -136,61 +136,7 @@ FL_TEST(shm_queue_capacity_by_default)
 	assert_int_equal(fl_shm_queue_item_size(frames), 0);
 }
 
-static int some(int i)
-{
-	return (int)((unsigned)i * 2654435761u >> 8);
-}
-
-/*
- * Puts and gets in bursts against a model of two numbers: the next item out, and the last item in.
- */
-static void run_fifo(fl_shm_queue *v, uint32_t capacity)
-{
-	uint64_t in = 0, out = 0;
-	for (int burst = 0; burst < 60; burst++) {
-		size_t n = (size_t)some(burst) % (capacity + 2);
-		for (size_t i = 0; i < n; i++) {
-			bool full = in - out == capacity;
-			FL_RC(fl_shm_queue_put_until(v, &in, FL__TRY, NULL), full ? -EAGAIN : 0);
-			in += !full;
-		}
-		n = (size_t)some(burst + 1000) % (capacity + 2);
-		for (size_t i = 0; i < n; i++) {
-			uint64_t item = 77;
-			bool empty = in == out;
-			FL_RC(fl_shm_queue_get_until(v, &item, FL__TRY, NULL), empty ? -EAGAIN : 0);
-			assert_true(item == (empty ? 77 : out));
-			out += !empty;
-		}
-		assert_int_equal(fl_shm_queue_length(v), in - out);
-	}
-	assert_true(out > capacity * 3);
-}
-
-/*
- * Also index_wrap_2_32: counts that wrap during the test, with capacities that are no powers of
- * two.
- */
-FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
-{
-	const uint32_t capacities[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 15, 16, 17, 31, 33, 100, 127, 1000};
-	const uint32_t starts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 20, INT32_MAX - 3u};
-	FL_EACH (i, capacities) {
-		size_t bytes;
-		FL_OK(fl__shm_queue_bytes(8, capacities[i], &bytes));
-		void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-		assert_non_null(memory);
-		FL_EACH (k, starts) {
-			fl_shm_queue found;
-			(void)fl__shm_queue_make(memory, 8, capacities[i], starts[k]);
-			FL_OK(fl__shm_queue_find(&found, memory, &bytes));
-			run_fifo(&found, capacities[i]);
-		}
-		free(memory);
-	}
-}
-
-/* The counts of done items wrap, too. */
+/* index_wrap_2_32: the counts of done items, too. */
 FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 {
 	size_t bytes;
@@ -211,8 +157,7 @@ FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 
 FL_TEST(shm_queue_three_forms)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	SHM_ITEMS(region, q, sizeof(int), 1);
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
 	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
@@ -231,8 +176,13 @@ FL_TEST(shm_queue_three_forms)
 	assert_int_equal(got, 1);
 	FL_RC(fl_shm_queue_get(q, &got), -ECANCELED);
 	FL_OK(fl_shm_queue_try_put(q, &(int){3}));
-	FL_OK(fl_shm_queue_try_get(q, &got));
+	FL_OK(fl_shm_queue_close(q));
+	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_put_until(q, &got, FL_FOREVER, NULL), -EPIPE);
+	FL_OK(fl_shm_queue_get(q, &got));
 	assert_int_equal(got, 3);
+	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, NULL), -EPIPE);
 }
 
 FL_TEST(shm_queue_operations_of_the_other_form)
@@ -261,8 +211,7 @@ FL_TEST(shm_queue_operations_of_the_other_form)
 FL_TEST(shm_queue_many)
 {
 	enum { CAPACITY = 5 };
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), CAPACITY);
+	SHM_ITEMS(region, q, sizeof(int), CAPACITY);
 	const int items[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 	int got[8];
 	size_t n = 77;

@@ -12,8 +12,7 @@ static void fill(unsigned char *bytes, size_t n, unsigned seed)
 
 FL_TEST(shm_queue_frames_three_forms)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 2 * (HEADER + 4));
+	SHM_FRAMES(region, q, 2 * (HEADER + 4));
 	char got[8];
 	size_t size = 99;
 	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EAGAIN);
@@ -44,8 +43,7 @@ FL_TEST(shm_queue_frames_three_forms)
 
 FL_TEST(shm_queue_frames_that_do_not_fit)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 100);
+	SHM_FRAMES(region, q, 100);
 	unsigned char in[101], out[101];
 	size_t size = 0;
 	fill(in, sizeof in, 1);
@@ -111,8 +109,7 @@ FL_TEST(shm_queue_frames_wrap_anywhere)
 
 FL_TEST(shm_queue_frames_close_and_join)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 64);
+	SHM_FRAMES(region, q, 64);
 	char got[8];
 	size_t size;
 	FL_OK(fl_shm_queue_put_frame(q, "one", 3));
@@ -157,10 +154,9 @@ static int send_frames(void *arg)
 
 FL_TEST(shm_queue_frames_between_processes)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 333);
+	SHM_FRAMES(region, q, 333);
 	struct stream s = {q, fl_test_scaled(20000)};
-	pid_t sender = process(send_frames, &s);
+	pid_t sender = fl_test_fork(send_frames, &s);
 	unsigned char frame[200], expected[200];
 	size_t size;
 	for (unsigned i = 0; i < s.frames; i++) {
@@ -170,5 +166,5 @@ FL_TEST(shm_queue_frames_between_processes)
 		assert_memory_equal(frame, expected, size);
 	}
 	FL_RC(fl_shm_queue_get_frame(q, frame, sizeof frame, &size), -EPIPE);
-	ENDED_WELL(sender);
+	fl_test_reap(sender);
 }

@@ -64,28 +64,26 @@ static int join_it(void *arg)
 
 FL_TEST(shm_queue_a_put_wakes_a_getter_elsewhere)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	struct work w = work_on(region, q);
-	pid_t getter = process(get_one, &w);
+	pid_t getter = fl_test_fork(get_one, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
 	FL_OK(fl_shm_queue_put(q, &(int){7}));
-	ENDED_WELL(getter);
+	fl_test_reap(getter);
 	FL_OK(w.report->rc);
 	assert_int_equal(w.report->item, 7);
 }
 
 FL_TEST(shm_queue_a_get_wakes_a_putter_elsewhere)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	SHM_ITEMS(region, q, sizeof(int), 1);
 	struct work w = work_on(region, q);
 	int got;
 	FL_OK(fl_shm_queue_put(q, &(int){7}));
-	pid_t putter = process(put_one, &w);
+	pid_t putter = fl_test_fork(put_one, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->space));
 	FL_OK(fl_shm_queue_get(q, &got));
-	ENDED_WELL(putter);
+	fl_test_reap(putter);
 	FL_OK(w.report->rc);
 	FL_OK(fl_shm_queue_get(q, &got));
 	assert_int_equal(got, 99);
@@ -93,54 +91,29 @@ FL_TEST(shm_queue_a_get_wakes_a_putter_elsewhere)
 
 FL_TEST(shm_queue_many_wait_for_each_other)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 2);
+	SHM_ITEMS(region, q, sizeof(int), 2);
 	struct work w = work_on(region, q);
 	int got[8];
 	size_t n;
-	pid_t putter = process(put_some, &w);
+	pid_t putter = fl_test_fork(put_some, &w);
 	for (int i = 0; i < 5; i += (int)n) {
 		n = fl_shm_queue_get_many(q, got + i, 8);
 		assert_true(n >= 1 && n <= 2);
 	}
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(got[i], i + 1);
-	ENDED_WELL(putter);
+	fl_test_reap(putter);
 	assert_int_equal(w.report->n, 5);
-	pid_t getter = process(get_some, &w);
+	pid_t getter = fl_test_fork(get_some, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
 	assert_int_equal(fl_shm_queue_put_many(q, got, 2), 2);
-	ENDED_WELL(getter);
+	fl_test_reap(getter);
 	FL_IN_RANGE(w.report->n, 1, 2);
-}
-
-FL_TEST(shm_queue_close_drains)
-{
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
-	int got = 0;
-	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	FL_OK(fl_shm_queue_put(q, &(int){2}));
-	assert_false(fl_shm_queue_is_closed(q));
-	FL_OK(fl_shm_queue_close(q));
-	FL_OK(fl_shm_queue_close(q));
-	assert_true(fl_shm_queue_is_closed(q));
-	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_try_put(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_put_until(q, &got, FL_FOREVER, NULL), -EPIPE);
-	FL_OK(fl_shm_queue_get(q, &got));
-	assert_int_equal(got, 1);
-	FL_OK(fl_shm_queue_try_get(q, &got));
-	assert_int_equal(got, 2);
-	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_try_get(q, &got), -EPIPE);
-	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, NULL), -EPIPE);
 }
 
 FL_TEST(shm_queue_close_now_drops)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	int got = 5;
 	size_t dropped = 77;
 	for (int i = 0; i < 4; i++)
@@ -163,8 +136,7 @@ FL_TEST(shm_queue_close_now_drops)
 
 FL_TEST(shm_queue_join_waits_for_what_was_put)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	int got;
 	FL_OK(fl_shm_queue_join(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
@@ -179,28 +151,27 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 		FL_RC(fl_shm_queue_join(q), -ECANCELED);
 	}
 	struct work w = work_on(region, q);
-	pid_t joiner = process(join_it, &w);
+	pid_t joiner = fl_test_fork(join_it, &w);
 	FL_OK(fl_shm_queue_get(q, &got));
 	FL_OK(fl_shm_queue_get(q, &got));
 	FL_OK(fl_shm_queue_task_done(q));
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->done));
 	assert_int_equal(waitpid(joiner, NULL, WNOHANG), 0);
 	FL_OK(fl_shm_queue_task_done(q));
-	ENDED_WELL(joiner);
+	fl_test_reap(joiner);
 	FL_OK(w.report->rc);
 	FL_OK(fl_shm_queue_try_join(q));
 }
 
 FL_TEST(shm_queue_close_now_ends_a_join)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	struct work w = work_on(region, q);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
-	pid_t joiner = process(join_it, &w);
+	pid_t joiner = fl_test_fork(join_it, &w);
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->done));
 	FL_OK(fl_shm_queue_close_now(q, NULL));
-	ENDED_WELL(joiner);
+	fl_test_reap(joiner);
 	FL_OK(w.report->rc);
 }
 
@@ -248,15 +219,15 @@ FL_TEST(shm_queue_of_many_processes)
 	assert_non_null(c.seen);
 	pid_t producers[PRODUCERS], consumers[CONSUMERS];
 	for (int i = 0; i < CONSUMERS; i++)
-		consumers[i] = process(consume, &c);
+		consumers[i] = fl_test_fork(consume, &c);
 	for (c.me = 0; c.me < PRODUCERS; c.me++)
-		producers[c.me] = process(produce, &c);
+		producers[c.me] = fl_test_fork(produce, &c);
 	for (int i = 0; i < PRODUCERS; i++)
-		ENDED_WELL(producers[i]);
+		fl_test_reap(producers[i]);
 	FL_OK(fl_shm_queue_join(q));
 	FL_OK(fl_shm_queue_close(q));
 	for (int i = 0; i < CONSUMERS; i++)
-		ENDED_WELL(consumers[i]);
+		fl_test_reap(consumers[i]);
 	for (size_t i = 0; i < (size_t)c.n * PRODUCERS; i++)
 		assert_int_equal(c.seen[i], 1);
 }
@@ -276,13 +247,13 @@ FL_TEST(shm_queue_wait_any)
 	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
 	                 -ETIMEDOUT);
 	struct work w = work_on(region, other);
-	pid_t putter = process(put_one, &w);
+	pid_t putter = fl_test_fork(put_one, &w);
 	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)), 2);
-	ENDED_WELL(putter);
+	fl_test_reap(putter);
 	w.q = q;
-	pid_t getter = process(get_one, &w);
+	pid_t getter = fl_test_fork(get_one, &w);
 	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE_SPACE(q)), 1);
-	ENDED_WELL(getter);
+	fl_test_reap(getter);
 	FL_OK(fl_shm_queue_get(other, &got));
 	FL_OK(fl_shm_queue_close(other));
 	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE(other)), 1);
@@ -291,8 +262,7 @@ FL_TEST(shm_queue_wait_any)
 
 FL_TEST(shm_queue_wait_any_with_frames)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 10);
+	SHM_FRAMES(region, q, 10);
 	char got[8];
 	size_t size;
 	/* Three bytes are left, and an empty frame takes four. */
@@ -316,8 +286,7 @@ static int put_with_token(void *object, int64_t deadline, fl_cancel_token *cance
  */
 FL_TEST(shm_queue_cancel_ends_a_wait)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	SHM_ITEMS(region, q, sizeof(int), 1);
 	struct fl__shm_ring *r = ring_in(region, q);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int got;
@@ -356,14 +325,13 @@ static int clock_wait_shared(const uint32_t *word, uint32_t expected, int64_t de
 
 FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4), *frames = frames_in(region, 64);
+	SHM_ITEMS(region, q, sizeof(int), 4), *frames = frames_in(region, 64);
 	fl_shm_queue *queues[] = {q, frames};
 	for (int i = 0; i < 2; i++) {
 		struct fl__shm_ring *r = ring_in(region, queues[i]);
 		int status, got = 0;
 		size_t size;
-		pid_t stopped = process(stop_inside, r);
+		pid_t stopped = fl_test_fork(stop_inside, r);
 		FL_CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));
 		if (i == 0) {
 			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -EBUSY);
@@ -388,7 +356,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		assert_int_equal(fl_shm_queue_length(queues[i]), 0);
 		assert_false(fl_shm_queue_is_closed(queues[i]));
 		FL_OK(kill(stopped, SIGCONT));
-		ENDED_WELL(stopped);
+		fl_test_reap(stopped);
 		FL_OK(fl_shm_queue_close(queues[i]));
 	}
 }

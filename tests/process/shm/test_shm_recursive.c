@@ -9,12 +9,9 @@ typedef struct board {
 	unsigned inside, count;
 } board;
 
-static board *share_board(void)
-{
-	board *b = fl_test_share(sizeof *b);
-	fl_shm_mutex_init_recursive(&b->mutex);
-	return b;
-}
+#define BOARD(b)                                                                                                       \
+	FL_TEST_SHARED(board, b);                                                                                      \
+	fl_shm_mutex_init_recursive(&b->mutex)
 
 static int hold_thrice(void *arg)
 {
@@ -78,7 +75,7 @@ FL_TEST(shm_recursive_recursive_overflow)
 
 FL_TEST(shm_recursive_others_are_refused)
 {
-	board *b = share_board();
+	BOARD(b);
 	pid_t pid = begin_holder(b);
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
@@ -86,18 +83,16 @@ FL_TEST(shm_recursive_others_are_refused)
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, fl_test_requested), -ECANCELED);
 	FL_PANICS(fl_shm_mutex_unlock(&b->mutex));
 	fl_test_kill(pid);
-	fl_test_unshare(b, sizeof *b);
 }
 
 FL_TEST(shm_recursive_tells_of_a_death_and_begins_anew)
 {
 	FL_TEST_NEEDS_DEATHS();
-	board *b = share_board();
+	BOARD(b);
 	for (int form = 0; form < 3; form++) {
 		fl_test_kill(begin_holder(b));
 		FL_RC(fl_test_lock_by(&b->mutex, form), -EOWNERDEAD);
-		FL_OK(fl_shm_mutex_lock(&b->mutex));
-		fl_shm_mutex_unlock(&b->mutex);
+		fl_test_locks(&b->mutex);
 		fl_shm_mutex_recover(&b->mutex);
 		assert_int_equal(fl_shm_mutex_depth(&b->mutex), 1); /* also of an owner that died with more */
 		fl_shm_mutex_unlock(&b->mutex);
@@ -111,7 +106,6 @@ FL_TEST(shm_recursive_tells_of_a_death_and_begins_anew)
 	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ENOTRECOVERABLE);
 	assert_false(fl_shm_mutex_depth(&b->mutex));
-	fl_test_unshare(b, sizeof *b);
 }
 
 static int count_nested(void *arg)
@@ -134,11 +128,10 @@ static int count_nested(void *arg)
 /* Two fibers of one thread are two owners. */
 FL_TEST(shm_recursive_fibers_are_owners)
 {
-	board *b = share_board();
+	BOARD(b);
 	fl_test_fibers_here(count_nested, b, 0, 3);
 	assert_int_equal(b->count, 150);
 	FL_OK(fl_shm_mutex_destroy(&b->mutex));
-	fl_test_unshare(b, sizeof *b);
 }
 
 static int child_owns_nothing(void *arg)
@@ -151,7 +144,7 @@ static int child_owns_nothing(void *arg)
 
 FL_TEST(shm_recursive_fork_while_holding)
 {
-	board *b = share_board();
+	BOARD(b);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl_test_reap(fl_test_fork(child_owns_nothing, b));
@@ -159,5 +152,4 @@ FL_TEST(shm_recursive_fork_while_holding)
 	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	FL_OK(fl_shm_mutex_destroy(&b->mutex));
-	fl_test_unshare(b, sizeof *b);
 }

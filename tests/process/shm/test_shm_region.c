@@ -4,19 +4,12 @@
 
 enum { MIB = 1 << 20 };
 
-static fl_shm *new_region(size_t size)
-{
-	fl_shm *region = NULL;
-	FL_OK(fl_shm_create(&region, size));
-	return region;
-}
-
 FL_TEST(shm_create_rounds_up_to_pages)
 {
 	static const size_t sizes[] = {1, 255, 256, 4096, 4097, 100000, 3 * MIB};
 	size_t page = fl__page_size();
 	FL_EACH (i, sizes) {
-		FL_SCOPED(fl_shm) *region = new_region(sizes[i]);
+		FL_SCOPED(fl_shm) *region = region_of(sizes[i]);
 		assert_int_equal(fl_shm_size(region), (sizes[i] + page - 1) / page * page);
 		assert_true(fl_shm_is_writable(region));
 		char *block = fl_shm_alloc(region, fl_shm_size(region)); /* all of it, as one */
@@ -33,7 +26,7 @@ FL_TEST(shm_create_rounds_up_to_pages)
  */
 FL_TEST(shm_ftruncate_then_sigbus)
 {
-	FL_SCOPED(fl_shm) *region = new_region(MIB);
+	FL_SCOPED(fl_shm) *region = region_of(MIB);
 	struct stat info;
 	int seals = fcntl(fl_shm_fd(region), F_GET_SEALS);
 	assert_int_equal(seals & (F_SEAL_SHRINK | F_SEAL_GROW), F_SEAL_SHRINK | F_SEAL_GROW);
@@ -49,7 +42,7 @@ FL_TEST(shm_ftruncate_then_sigbus)
 FL_TEST(shm_create_refuses_sizes)
 {
 	fl_shm *region = NULL;
-	unsigned files = fl_test_open_files();
+	unsigned files = fl_test_fds();
 	FL_RC(fl_shm_create(&region, 0), -EINVAL);
 	FL_RC(fl_shm_create(&region, SIZE_MAX), -EFBIG);
 	FL_RC(fl_shm_create(&region, SIZE_MAX / 2), -EFBIG);
@@ -61,51 +54,40 @@ FL_TEST(shm_create_refuses_sizes)
 		FL_RC(fl_shm_create(&region, memory * 2), -ENOMEM);
 #endif
 	assert_null(region);
-	assert_int_equal(fl_test_open_files(), files);
-}
-
-static void with_limit(int resource, rlim_t value, struct rlimit *before)
-{
-	FL_OK(getrlimit(resource, before));
-	struct rlimit limit = {value, before->rlim_max};
-	FL_OK(setrlimit(resource, &limit));
+	assert_int_equal(fl_test_fds(), files);
 }
 
 /* Over RLIMIT_FSIZE the system would send SIGXFSZ, which ends the process. */
 FL_TEST(shm_create_under_rlimit_fsize)
 {
-	struct rlimit before;
-	fl_shm *region = NULL;
-	with_limit(RLIMIT_FSIZE, MIB, &before);
+	FL_SCOPED(fl_shm) *region = NULL;
+	const rlim_t before = fl_test_limit(RLIMIT_FSIZE, MIB);
 	int rc = fl_shm_create(&region, 2 * MIB), small = fl_shm_create(&region, MIB / 2);
-	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
+	(void)fl_test_limit(RLIMIT_FSIZE, before);
 	FL_RC(rc, -EFBIG);
 	FL_OK(small);
-	fl_shm_free(region);
 }
 
 FL_TEST(shm_create_under_rlimit_nofile)
 {
-	struct rlimit before;
-	fl_shm *region = NULL, *another = NULL;
-	FL_OK(fl_shm_create(&region, 4096));
-	with_limit(RLIMIT_NOFILE, 0, &before);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	fl_shm *another = NULL;
+	const rlim_t before = fl_test_limit(RLIMIT_NOFILE, 0);
 	int rc = fl_shm_create(&another, 4096), attach = fl_shm_attach(&another, fl_shm_fd(region));
-	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
+	(void)fl_test_limit(RLIMIT_NOFILE, before);
 	FL_RC(rc, -EMFILE);
 	FL_RC(attach, -EMFILE);
 	assert_null(another);
-	fl_shm_free(region);
 }
 
 static void create_under_as(void *arg)
 {
 	fl_shm *region = NULL;
 	struct rlimit limit = {256 * MIB, 256 * MIB};
-	unsigned files = fl_test_open_files();
+	unsigned files = fl_test_fds();
 	FL_OK(setrlimit(RLIMIT_AS, &limit));
 	FL_RC(fl_shm_create(&region, 512 * MIB), -ENOMEM);
-	FL_CHECK(fl_test_open_files() == files);
+	FL_CHECK(fl_test_fds() == files);
 }
 
 FL_TEST(shm_create_under_rlimit_as)
@@ -121,33 +103,28 @@ FL_TEST(shm_create_under_rlimit_as)
 
 FL_TEST(shm_free_gives_all_back)
 {
-	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
+	unsigned files = fl_test_fds(), mappings = fl_test_mappings();
 	fl_shm_free(NULL);
 	for (int i = 0; i < 1000; i++) {
-		fl_shm *other = NULL, *region = new_region(i % 3 == 0 ? 1 : 64 * 1024);
+		fl_shm *other = NULL, *region = region_of(i % 3 == 0 ? 1 : 64 * 1024);
 		FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
 		fl_shm_free(i % 2 ? region : other);
 		fl_shm_free(i % 2 ? other : region);
 	}
 	{
-		FL_SCOPED(fl_shm) *scoped = new_region(1);
+		FL_SCOPED(fl_shm) *scoped = region_of(1);
 		assert_int_equal(fl_test_mappings(), mappings + 1);
-		assert_int_equal(fl_test_open_files(), files + 1);
+		assert_int_equal(fl_test_fds(), files + 1);
 		fl_shm *none = NULL;
 		FL_RC(fl_shm_attach(&none, -1), -EBADF);
 	}
 	assert_int_equal(fl_test_mappings(), mappings);
-	assert_int_equal(fl_test_open_files(), files);
+	assert_int_equal(fl_test_fds(), files);
 }
 
 /* --- faults of the system: nothing is left behind --- */
 
 static int fault_rc, fault_after;
-
-static int next_fault(void)
-{
-	return fault_after-- > 0 ? 0 : fault_rc;
-}
 
 static int no_memory(void)
 {
@@ -161,8 +138,7 @@ static int no_resize(int fd, uint64_t size)
 
 static int no_fill(int fd, uint64_t at, uint64_t size)
 {
-	int rc = next_fault();
-	return rc ? rc : fl_test_real_os.fill(fd, at, size);
+	return fault_after-- > 0 ? fl_test_real_os.fill(fd, at, size) : fault_rc;
 }
 
 static int no_seals(int fd, int seals)
@@ -191,43 +167,46 @@ static uint64_t little_memory(void)
 	return MIB;
 }
 
+/* Nothing is left of the call, whose result is `rc`. */
+static void leaves_nothing(int rc, const fl_shm *other, int expected, unsigned files, unsigned mappings)
+{
+	FL_RC(rc, expected);
+	assert_null(other);
+	assert_int_equal(fl_test_fds(), files);
+	assert_int_equal(fl_test_mappings(), mappings);
+	fl__shm_sys = fl_test_real_os;
+	fl__sys = fl_test_real_sys;
+}
+
 static void create_fails(int rc)
 {
 	fl_shm *region = NULL;
-	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
-	FL_RC(fl_shm_create(&region, 32 * MIB), rc);
-	assert_null(region);
-	assert_int_equal(fl_test_open_files(), files);
-	assert_int_equal(fl_test_mappings(), mappings);
-	fl__shm_sys = fl_test_real_os;
+	unsigned files = fl_test_fds(), mappings = fl_test_mappings();
+	int created = fl_shm_create(&region, 32 * MIB);
+	leaves_nothing(created, region, rc, files, mappings);
 }
 
 FL_TEST(shm_create_leaks_nothing)
 {
 	SHM_FAULTS();
-	fl_shm *none = NULL;
 	fl__sys.alloc = fl_test_no_memory;
 	create_fails(-ENOMEM);
-	fl__sys = fl_test_real_sys;
 	fl__shm_sys.available = little_memory;
 	create_fails(-ENOMEM);
 	static const int codes[] = {-ENOSYS, -EMFILE, -ENFILE};
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, codes) {
 		fl__shm_sys.memory = no_memory;
 		fault_rc = codes[i];
-		FL_RC(fl_shm_create(&none, MIB), codes[i]);
-		fl__shm_sys.memory = no_memory;
-		create_fails(codes[i]);
+		create_fails(codes[i]); /* fl_shm_create() */
 	}
 	fault_rc = -ENOMEM;
 	fl__shm_sys.resize = no_resize;
 	create_fails(-ENOMEM);
-	for (fault_after = 0; fault_after < 2;) { /* at once, and half-way */
-		int after = fault_after;
-		fl__shm_sys.fill = no_fill;
+	for (int after = 0; after < 2; after++) { /* at once, and half-way */
+		fault_after = after;
 		fault_rc = after ? -ENOMEM : -ENOSPC;
+		fl__shm_sys.fill = no_fill;
 		create_fails(-ENOMEM);
-		fault_after = after + 1;
 	}
 	fault_rc = -EPERM;
 	fl__shm_sys.add_seals = no_seals;
@@ -235,7 +214,6 @@ FL_TEST(shm_create_leaks_nothing)
 	fault_rc = -ENOMEM;
 	fl__shm_sys.map = no_map;
 	create_fails(-ENOMEM);
-	assert_null(none);
 	assert_int_equal(fl_test_logs, 0);
 }
 
@@ -261,7 +239,7 @@ static int interrupted_fill(int fd, uint64_t at, uint64_t size)
 FL_TEST(shm_create_among_signals)
 {
 	SHM_FAULTS();
-	fl_shm *region = NULL;
+	FL_SCOPED(fl_shm) *region = NULL;
 	filled = 0;
 	smallest = UINT64_MAX;
 	interruptions = 100;
@@ -269,25 +247,20 @@ FL_TEST(shm_create_among_signals)
 	FL_OK(fl_shm_create(&region, 20 * MIB));
 	assert_int_equal(filled, region->total);
 	assert_true(smallest <= 64 * 1024);
-	fl_shm_free(region);
 }
 
 static void attach_fails(const fl_shm *region, int rc)
 {
 	fl_shm *other = NULL;
-	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
-	FL_RC(fl_shm_attach(&other, fl_shm_fd(region)), rc);
-	assert_null(other);
-	assert_int_equal(fl_test_open_files(), files);
-	assert_int_equal(fl_test_mappings(), mappings);
-	fl__shm_sys = fl_test_real_os;
-	fl__sys = fl_test_real_sys;
+	unsigned files = fl_test_fds(), mappings = fl_test_mappings();
+	int attached = fl_shm_attach(&other, fl_shm_fd(region));
+	leaves_nothing(attached, other, rc, files, mappings);
 }
 
 FL_TEST(shm_attach_leaks_nothing)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(MIB);
+	FL_SCOPED(fl_shm) *region = region_of(MIB);
 	fl__sys.alloc = fl_test_no_memory;
 	attach_fails(region, -ENOMEM);
 	fault_rc = -EMFILE;
@@ -306,52 +279,49 @@ FL_TEST(shm_attach_leaks_nothing)
 	assert_int_equal(fl_test_logs, 0);
 }
 
+/* The head is `wrong`: an error, and a log that has that text. The head is good again. */
+static void head_is_wrong(const fl_shm *region, struct fl__shm_head wrong, int rc, const char *text)
+{
+	const struct fl__shm_head good = *region->head;
+	*region->head = wrong;
+	attach_fails(region, rc);
+	if (!strstr(fl_test_logged, text))
+		fail_msg("the log has no '%s': %s", text, fl_test_logged);
+	*region->head = good;
+}
+
 FL_TEST(shm_attach_tells_what_is_wrong)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(MIB);
-	struct fl__shm_head *h = region->head, good = *h;
-	h->magic ^= 1;
-	attach_fails(region, -EBADMSG);
-	assert_non_null(strstr(fl_test_logged, "magic"));
-	*h = good;
-	h->version = 2;
-	attach_fails(region, -EPROTONOSUPPORT);
+	FL_SCOPED(fl_shm) *region = region_of(MIB), *other = NULL;
+	const struct fl__shm_head good = *region->head;
+	struct fl__shm_head h[6] = {good, good, good, good, good, good};
 	char expected[128];
 	(void)snprintf(
 	    expected, sizeof expected,
 	    "fl_shm_attach: descriptor %d: EPROTONOSUPPORT: the version of the layout is 2 (0x2), expected 1 (0x1)",
 	    fl_shm_fd(region));
-	assert_string_equal(fl_test_logged, expected);
-	*h = good;
-	h->word_size = 12 - h->word_size;
-	attach_fails(region, -EPROTO);
-	assert_non_null(strstr(fl_test_logged, "pointer"));
-	*h = good;
-	h->lock_word += 12;
-	attach_fails(region, -EPROTO);
-	assert_non_null(strstr(fl_test_logged, "lock"));
-	*h = good;
-	h->pid_namespace++;
-	attach_fails(region, -EPROTO);
-	assert_non_null(strstr(fl_test_logged, "PID namespace"));
-	*h = good;
-	h->total += 4096;
-	attach_fails(region, -EBADMSG);
-	assert_non_null(strstr(fl_test_logged, "size"));
-	*h = good;
+	h[0].magic ^= 1;
+	head_is_wrong(region, h[0], -EBADMSG, "magic");
+	h[1].version = 2;
+	head_is_wrong(region, h[1], -EPROTONOSUPPORT, expected);
+	h[2].word_size = 12 - good.word_size;
+	head_is_wrong(region, h[2], -EPROTO, "pointer");
+	h[3].lock_word += 12;
+	head_is_wrong(region, h[3], -EPROTO, "lock");
+	h[4].pid_namespace++;
+	head_is_wrong(region, h[4], -EPROTO, "PID namespace");
+	h[5].total += 4096;
+	head_is_wrong(region, h[5], -EBADMSG, "size");
 	static const uint64_t units[] = {
 	    0, 1, 4095, 4097, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 56};
 	FL_EACH (i, units) {
-		h->units = units[i];
-		attach_fails(region, -EBADMSG);
-		assert_non_null(strstr(fl_test_logged, "units"));
+		struct fl__shm_head wrong = good;
+		wrong.units = units[i];
+		head_is_wrong(region, wrong, -EBADMSG, "units");
 	}
-	*h = good;
 	assert_int_equal(fl_test_logs, 6 + sizeof units / sizeof units[0]);
-	fl_shm *other = NULL;
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
-	fl_shm_free(other);
 }
 
 /* Files of other kinds, and memory that another process could remove. */
@@ -381,7 +351,7 @@ FL_TEST(shm_attach_refuses_other_files)
 	assert_int_equal(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK), 0);
 	FL_RC(fl_shm_attach(&region, empty), -EBADMSG);
 	assert_int_equal(fl_test_logs, 5);
-	FL_SCOPED(fl_shm) *good = new_region(1);
+	FL_SCOPED(fl_shm) *good = region_of(1);
 	char path[64];
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(good));
 	int write_only = open(path, O_WRONLY | O_CLOEXEC);
@@ -401,7 +371,7 @@ FL_TEST(shm_attach_refuses_other_files)
 
 FL_TEST(shm_at_stays_inside)
 {
-	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	FL_SCOPED(fl_shm) *region = region_of(64 * 1024);
 	size_t size = fl_shm_size(region);
 	char *first = fl_shm_alloc(region, size);
 	fl_shm_offset start = fl_shm_offset_of(region, first), end = start + size;
@@ -436,7 +406,7 @@ FL_TEST(shm_at_stays_inside)
 
 FL_TEST(shm_root)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096), *other = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(4096), *other = NULL;
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
 	uint64_t *block = fl_shm_alloc(region, 64);
 	assert_int_equal(fl_shm_root(region), 0);
@@ -457,7 +427,7 @@ FL_TEST(shm_root)
 
 FL_TEST(shm_alloc_is_zeroed_and_aligned)
 {
-	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	FL_SCOPED(fl_shm) *region = region_of(64 * 1024);
 	static const size_t sizes[] = {0, 1, 64, 255, 256, 257, 5000};
 	for (int round = 0; round < 20; round++) {
 		char *blocks[7];
@@ -478,7 +448,7 @@ FL_TEST(shm_alloc_is_zeroed_and_aligned)
 FL_TEST(shm_alloc_answers_null_when_full)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
+	FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 	void *blocks[64];
 	assert_null(fl_shm_alloc(region, fl_shm_size(region) + 1));
 	assert_null(fl_shm_alloc_raw(region, SIZE_MAX));
@@ -497,7 +467,7 @@ FL_TEST(shm_alloc_answers_null_when_full)
 FL_TEST(shm_alloc_tells_of_damage)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	uint32_t *word = fl__shm_word(&region->head->arena.lock);
 	void *block = fl_shm_alloc(region, 1);
 	*word = fl__sys.thread_id();
@@ -517,7 +487,7 @@ FL_TEST(shm_alloc_tells_of_damage)
 
 FL_TEST(shm_free_block_panics)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	char *block = fl_shm_alloc(region, 1000), local;
 	FL_PANICS(fl_shm_free_block(region, block + 8));
 	FL_PANICS(fl_shm_free_block(region, &local));
@@ -531,7 +501,7 @@ FL_TEST(shm_free_block_panics)
 
 FL_TEST(shm_free_block_leaves_alone_what_is_free)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	char *block = fl_shm_alloc(region, 1000);
 	SHM_FAULTS();
 	fl_shm_free_block(region, block + 256);
@@ -548,7 +518,7 @@ FL_TEST(shm_free_block_leaves_alone_what_is_free)
 FL_TEST(shm_seal)
 {
 	SHM_FAULTS();
-	FL_SCOPED(fl_shm) *region = new_region(4096), *reader = NULL, *early = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL, *early = NULL;
 	uint64_t *block = fl_shm_alloc(region, 64);
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
 	FL_OK(fl_shm_attach(&early, fl_shm_fd(region)));
@@ -572,7 +542,7 @@ FL_TEST(shm_seal)
 
 FL_TEST(shm_attach_read_only_descriptor)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096), *reader = NULL;
+	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL;
 	char path[64];
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(region));
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Regions between processes: handed over, killed, and damaged. */
 #include "fl_shm.h"
-#include "fl_shm_child.h"
 
-enum { MIB = 1 << 20, KILLS = 200 };
-
-static fl_shm *new_region(size_t size)
-{
-	fl_shm *region = NULL;
-	FL_OK(fl_shm_create(&region, size));
-	return region;
-}
+enum { MIB = 1 << 20 };
 
 /* --- several processes --- */
 
@@ -43,7 +35,7 @@ static void receive(void *arg)
 /* A block is passed by its offset: both processes have the same memory, and each may free it. */
 FL_TEST(shm_hands_over_without_a_copy)
 {
-	FL_SCOPED(fl_shm) *region = new_region(fl_test_scaled(64) * MIB);
+	FL_SCOPED(fl_shm) *region = region_of(fl_test_scaled(64) * MIB);
 	size_t n = fl_shm_size(region) / 8;
 	uint64_t *block = fl_shm_alloc_raw(region, n * 8);
 	assert_non_null(block);
@@ -70,60 +62,11 @@ static void use_inherited(void *arg)
 
 FL_TEST(shm_in_a_forked_child)
 {
-	FL_SCOPED(fl_shm) *region = new_region(4096);
+	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_OK(fl_test_child(use_inherited, region, NULL, 0));
 	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
 	assert_int_equal(*block, 11); /* outlives its process */
 	fl_shm_free_block(region, block);
-}
-
-typedef struct worker_state {
-	uint32_t turns;
-} worker_state;
-
-static void churn(fl_shm *region, worker_state *common)
-{
-	unsigned random = (unsigned)getpid();
-	for (;;) {
-		unsigned char *blocks[3];
-		for (int i = 0; i < 3; i++) {
-			size_t size = 1 + fl_test_random(&random) % 2000;
-			blocks[i] = fl_shm_alloc(region, size);
-			if (blocks[i])
-				memset(blocks[i], i, size);
-		}
-		for (int i = 0; i < 3; i++) {
-			FL_CHECK(!blocks[i] || blocks[i][0] == i);
-			fl_shm_free_block(region, blocks[i]);
-		}
-		fl__add_relaxed(&common->turns, 1);
-	}
-}
-
-FL_TEST(shm_of_killed_processes)
-{
-	FL_TEST_NEEDS_DEATHS();
-	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
-	worker_state *common = fl_shm_alloc(region, sizeof *common);
-	fl__store_relaxed(&common->turns, 0);
-	for (int i = 0; i < KILLS; i++) {
-		uint32_t turns = fl__load_relaxed(&common->turns);
-		pid_t pid = fork();
-		FL_CHECK(pid >= 0);
-		if (pid == 0)
-			churn(region, common);
-		FL_WAIT_FOR(fl__load_relaxed(&common->turns) != turns);
-		int status;
-		FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-		struct fl__shm_arena_count c;
-		FL_OK(fl__shm_arena_count(&region->arena, FL_FOREVER, &c));
-		assert_int_equal(c.used + c.free, region->arena.units);
-		assert_true(c.blocks <= 4);
-		for (uint32_t u = 1; u < region->arena.units; u++) /* what the dead one had */
-			if (region->arena.map[u] & FL__SHM_ARENA_USED)
-				FL_OK(fl__shm_try_free_block(region, (char *)common + u * FL__SHM_UNIT));
-	}
-	assert_non_null(fl_shm_alloc(region, fl_shm_size(region) - FL__SHM_UNIT));
 }
 
 /* --- whatever others write into it --- */
@@ -163,7 +106,7 @@ FL_TEST(shm_random_bytes)
 	unsigned random = 20;
 	fl_test_no_patience();
 	for (int round = 0; round < 1000; round++) {
-		FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
+		FL_SCOPED(fl_shm) *region = region_of(16 * 1024);
 		struct fl__shm_head good = *region->head;
 		void *block = fl_shm_alloc(region, 700);
 		unsigned char *bytes = (unsigned char *)region->head;

@@ -1,51 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bugs that other robust mutexes had, by the name that they have among us: docs/bugs.md. */
 #include "fl_faults.h"
-#include "fl_shm_child.h"
+#include "fl_shm_owner.h"
 
-typedef struct board {
-	fl_shm_mutex mutex, other;
-	uint32_t held, holder; /* acquisitions by owners that pause, and the last such owner */
-	uint32_t told, locked; /* results of the processes that continue */
-} board;
-
-static struct fl__shm_lock *lock_of(board *b)
+static struct fl__shm_lock *lock_of(struct board *b)
 {
 	return (struct fl__shm_lock *)(void *)b->mutex.lock_;
 }
 
-/* Has it until it is killed. */
-static int hold_and_rest(void *arg)
-{
-	board *b = arg;
-	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
-	fl__store_relaxed(&b->holder, (uint32_t)getpid());
-	fl__add_release(&b->held, 1);
-	fl_test_rest();
-}
-
-static pid_t begin_holder(board *b)
-{
-	uint32_t before = fl__load_acquire(&b->held);
-	pid_t pid = fl_test_fork(hold_and_rest, b);
-	FL_WAIT_FOR(fl__load_acquire(&b->held) == before + 1);
-	return pid;
-}
-
-static int lock_and_say(void *arg)
-{
-	board *b = arg;
-	int rc = fl_shm_mutex_lock(&b->mutex);
-	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
-	fl__add_relaxed(rc == 0 ? &b->locked : &b->told, 1);
-	if (rc != 0)
-		fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
-	return 0;
-}
-
-static void wait_for_sleepers(board *b, uint32_t n)
+static void wait_for_sleepers(struct board *b, uint32_t n)
 {
 	FL_WAIT_FOR(fl__load_acquire(&lock_of(b)->words_[FL__SHM_SLEEPERS]) == n);
 }
@@ -67,7 +30,7 @@ static void stop_after_wake(uint32_t *word, uint32_t value, int n)
 
 static int unlock_slowly(void *arg)
 {
-	board *b = arg;
+	struct board *b = arg;
 	fl__store_relaxed(&unlocker_tid, fl__shm_self()->tid);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl__store_release(&unlocker_held, 1);
@@ -80,9 +43,8 @@ static int unlock_slowly(void *arg)
 /* The new contents look like locks of the thread that is still in its unlock. */
 static int unlock_and_unmap(void *arg)
 {
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl_shm_mutex_unlock(&b->mutex);
+	struct board *b = arg;
+	fl_test_locks(&b->mutex);
 	/* In one step: in between, another thread's memory might come there. */
 	void *again = mmap(b, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	FL_CHECK(again == b);
@@ -97,9 +59,9 @@ FL_TEST(robust_unlock_munmap)
 {
 	FL_FAULTS();
 	fl__sys.shared_store_and_wake = stop_after_wake;
-	room_words = sizeof(board) / sizeof(uint32_t);
+	room_words = sizeof(struct board) / sizeof(uint32_t);
 	for (int round = 0; round < 20; round++) {
-		board *b = fl_test_share(sizeof *b);
+		FL_TEST_SHARED(struct board, b);
 		fl_thread unlocker, next;
 		unlocker_held = room_reused = 0;
 		fl_test_go(&unlocker, unlock_slowly, b);
@@ -109,7 +71,6 @@ FL_TEST(robust_unlock_munmap)
 		fl_test_end(&unlocker);
 		for (uint32_t i = 0; i < room_words; i++)
 			assert_int_equal(room[i], unlocker_tid);
-		fl_test_unshare(room, sizeof *b);
 	}
 }
 
@@ -122,18 +83,17 @@ FL_TEST(robust_lost_wake)
 	FL_TEST_NEEDS_DEATHS();
 	enum { N = 3 };
 	for (int round = 0; round < 10; round++) {
-		board *b = fl_test_share(sizeof *b);
-		(void)begin_holder(b);
+		FL_TEST_SHARED(struct board, b);
+		(void)begin_owner(b);
 		for (int i = 0; i < N; i++)
 			(void)fl_test_fork(hold_and_rest, b);
 		wait_for_sleepers(b, N);
 		for (uint32_t i = 1; i <= N; i++) {
-			fl_test_kill((pid_t)fl__load_relaxed(&b->holder));
+			fl_test_kill((pid_t)fl__load_relaxed(&b->owner));
 			FL_WAIT_FOR(fl__load_acquire(&b->held) == i + 1);
 		}
-		fl_test_kill((pid_t)fl__load_relaxed(&b->holder));
+		fl_test_kill((pid_t)fl__load_relaxed(&b->owner));
 		fl_test_recover(&b->mutex);
-		fl_test_unshare(b, sizeof *b);
 	}
 }
 
@@ -147,10 +107,10 @@ FL_TEST(robust_acquire)
 	enum { N = 2 };
 	unsigned taken = 0;
 	for (int round = 0; round < 20; round++) {
-		board *b = fl_test_share(sizeof *b);
-		pid_t owner = begin_holder(b), sleepers[N];
+		FL_TEST_SHARED(struct board, b);
+		pid_t owner = begin_owner(b), sleepers[N];
 		for (int i = 0; i < N; i++)
-			sleepers[i] = fl_test_fork(lock_and_say, b);
+			sleepers[i] = fl_test_fork(lock_and_note, b);
 		wait_for_sleepers(b, N);
 		FL_OK(kill(owner, SIGKILL));
 		int rc;
@@ -169,7 +129,6 @@ FL_TEST(robust_acquire)
 		assert_int_equal(b->told + b->locked, N);
 		(void)fl_test_status(owner);
 		FL_OK(fl_shm_mutex_destroy(&b->mutex));
-		fl_test_unshare(b, sizeof *b);
 	}
 	print_message("%u of 20 taken before a sleeper came\n", taken);
 }
@@ -180,7 +139,7 @@ FL_TEST(robust_acquire)
  */
 static int lock_other_and_rest(void *arg)
 {
-	board *b = arg;
+	struct board *b = arg;
 	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
 	FL_OK(fl_shm_mutex_lock(&b->other));
 	fl__add_release(&b->held, 1);
@@ -190,7 +149,7 @@ static int lock_other_and_rest(void *arg)
 FL_TEST(robust_fork)
 {
 	FL_TEST_NEEDS_DEATHS();
-	board *b = fl_test_share(sizeof *b);
+	FL_TEST_SHARED(struct board, b);
 	for (uint32_t round = 0; round < 10; round++) {
 		FL_OK(fl_shm_mutex_lock(&b->mutex));
 		pid_t child = fl_test_fork(lock_other_and_rest, b);
@@ -202,7 +161,6 @@ FL_TEST(robust_fork)
 		FL_OK(fl_shm_mutex_lock(&b->mutex)); /* no owner died */
 		fl_shm_mutex_unlock(&b->mutex);
 	}
-	fl_test_unshare(b, sizeof *b);
 }
 
 /*
@@ -213,18 +171,17 @@ FL_TEST(robust_pshared_owner_died)
 {
 	FL_TEST_NEEDS_DEATHS();
 	for (int form = 0; form < 3; form++) {
-		board *b = fl_test_share(sizeof *b);
-		fl_test_kill(begin_holder(b));
+		FL_TEST_SHARED(struct board, b);
+		fl_test_kill(begin_owner(b));
 		FL_RC(fl_test_lock_by(&b->mutex, form), -EOWNERDEAD);
 		fl_shm_mutex_recover(&b->mutex);
 		fl_shm_mutex_unlock(&b->mutex);
-		pid_t owner = begin_holder(b), waiter = fl_test_fork(lock_and_say, b);
+		pid_t owner = begin_owner(b), waiter = fl_test_fork(lock_and_note, b);
 		wait_for_sleepers(b, 1);
 		fl_test_kill(owner);
 		fl_test_reap(waiter);
 		assert_int_equal(b->told, 1);
 		FL_OK(fl_test_lock_by(&b->mutex, form));
 		fl_shm_mutex_unlock(&b->mutex);
-		fl_test_unshare(b, sizeof *b);
 	}
 }

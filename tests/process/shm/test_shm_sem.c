@@ -53,7 +53,7 @@ FL_TEST(shm_sem_takes_what_is_there)
 
 FL_TEST(shm_sem_acquire_gives_up)
 {
-	fl_shm_sem *s = fl_test_share(sizeof *s);
+	FL_TEST_SHARED(fl_shm_sem, s);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_sem_acquire_until(s, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
@@ -71,12 +71,11 @@ FL_TEST(shm_sem_acquire_gives_up)
 	FL_OK(fl_shm_sem_release(s));
 	FL_OK(fl_shm_sem_acquire(s)); /* what can be done at once is done */
 	assert_int_equal(fl_shm_sem_value(s), 0);
-	fl_test_unshare(s, sizeof *s);
 }
 
 FL_TEST(shm_sem_overflow)
 {
-	fl_shm_sem *s = fl_test_share(sizeof *s);
+	FL_TEST_SHARED(fl_shm_sem, s);
 	fl_test_caller c;
 	FL_OK(fl_shm_sem_init(s, FL_SHM_SEM_MAX));
 	FL_RC(fl_shm_sem_release(s), -EOVERFLOW);
@@ -92,7 +91,6 @@ FL_TEST(shm_sem_overflow)
 	FL_OK(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX));
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_shm_sem_value(s), FL_SHM_SEM_MAX - 1);
-	fl_test_unshare(s, sizeof *s);
 }
 
 /*
@@ -131,7 +129,7 @@ FL_TEST(shm_sem_stopped_owner)
  */
 FL_TEST(shm_sem_stale_waiters)
 {
-	fl_shm_sem *s = fl_test_share(sizeof *s);
+	FL_TEST_SHARED(fl_shm_sem, s);
 	for (int i = 0; i < 3; i++) {
 		FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
 		FL_OK(fl_shm_sem_release(s));
@@ -145,7 +143,6 @@ FL_TEST(shm_sem_stale_waiters)
 	FL_OK(fl_shm_sem_release_n(s, 2));
 	FL_OK(fl_test_call_end(&patient));
 	FL_OK(fl_shm_sem_acquire_until(s, 0, NULL));
-	fl_test_unshare(s, sizeof *s);
 }
 
 static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
@@ -156,7 +153,7 @@ static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(shm_sem_wait_any)
 {
-	fl_shm_sem *s = fl_test_share(2 * sizeof *s);
+	FL_TEST_SHARED_MANY(fl_shm_sem, s, 2);
 	FL_RC(wait_any(s, 0, NULL), -ETIMEDOUT);
 	for (int i = 0; i < 2; i++) {
 		fl_test_caller c;
@@ -167,7 +164,6 @@ FL_TEST(shm_sem_wait_any)
 		FL_OK(fl_shm_sem_try_acquire(&s[i])); /* looking took nothing */
 		FL_RC(wait_any(s, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	}
-	fl_test_unshare(s, 2 * sizeof *s);
 }
 
 /* Processes. */
@@ -190,7 +186,7 @@ FL_TEST(shm_sem_kill9_waiter)
 {
 	enum { CHILDREN = 3, PERMITS = 2 };
 	FL_TEST_NEEDS_DEATHS();
-	fl_shm_sem *s = fl_test_share(sizeof *s);
+	FL_TEST_SHARED(fl_shm_sem, s);
 	unsigned random = 1;
 	for (unsigned round = 0; round < fl_test_scaled(150); round++) {
 		pid_t children[CHILDREN];
@@ -211,7 +207,6 @@ FL_TEST(shm_sem_kill9_waiter)
 		FL_OK(fl_shm_sem_release(s));
 		FL_OK(fl_shm_sem_acquire_until(s, fl_after(FL_S(60)), NULL));
 	}
-	fl_test_unshare(s, sizeof *s);
 }
 
 typedef struct giving {
@@ -243,7 +238,7 @@ static int take_to(void *arg, int64_t deadline, fl_cancel_token *cancel)
 FL_TEST(shm_sem_kill9_releaser)
 {
 	FL_TEST_NEEDS_DEATHS();
-	giving *g = fl_test_share(sizeof *g);
+	FL_TEST_SHARED(giving, g);
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
 		fl_test_caller takers[2];
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
@@ -260,5 +255,4 @@ FL_TEST(shm_sem_kill9_releaser)
 			taken += (uint32_t)fl_test_call_end(&takers[i]);
 		assert_true(taken >= g->returned && taken <= g->begun && g->begun - g->returned <= 1);
 	}
-	fl_test_unshare(g, sizeof *g);
 }

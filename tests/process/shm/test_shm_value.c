@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_queued.h"
 #include "fl_shm.h"
-#include "fl_shm_child.h"
 
 /* Of an odd size: its last word is half used. */
 typedef struct triple {
@@ -139,8 +138,7 @@ FL_TEST(shm_value_random_bytes)
 /* A region that is read-only here: gets work. */
 FL_TEST(shm_value_get_in_a_sealed_region)
 {
-	FL_SCOPED(fl_shm) *region = NULL, *reader = NULL;
-	FL_OK(fl_shm_create(&region, 4096));
+	FL_SCOPED(fl_shm) *region = region_of(4096), *reader = NULL;
 	shared_triple *t = fl_shm_alloc(region, sizeof *t);
 	FL_OK(fl_shm_seal(region));
 	FL_OK(fl_shm_attach(&reader, fl_shm_fd(region)));
@@ -164,10 +162,11 @@ static bool is_whole(const page *p)
 	return true;
 }
 
-static void set_for_ever(shared_page *v)
+static int set_for_ever(void *v)
 {
 	for (uint64_t i = (uint64_t)getpid() << 32;; i++)
 		FL_OK(shared_page_set(v, filled_with(i)));
+	return 0;
 }
 
 /*
@@ -177,25 +176,18 @@ static void set_for_ever(shared_page *v)
 FL_TEST(shm_value_of_killed_processes)
 {
 	FL_TEST_NEEDS_DEATHS();
-	FL_SCOPED(fl_shm) *region = NULL;
-	FL_OK(fl_shm_create(&region, sizeof(shared_page)));
+	FL_SCOPED(fl_shm) *region = region_of(sizeof(shared_page));
 	shared_page *v = fl_shm_alloc(region, sizeof *v);
 	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
 		uint32_t changes = fl__load_relaxed(&v->value_.changes_);
 		pid_t pids[2];
-		for (int p = 0; p < 2; p++) {
-			pids[p] = fork();
-			FL_CHECK(pids[p] >= 0);
-			if (pids[p] == 0)
-				set_for_ever(v);
-		}
+		for (int p = 0; p < 2; p++)
+			pids[p] = fl_test_fork(set_for_ever, v);
 		FL_WAIT_FOR(fl__load_relaxed(&v->value_.changes_) - changes > i % 8);
 		for (int p = 0; p < 2; p++) {
-			int status;
 			page seen = shared_page_get(v);
 			assert_true(is_whole(&seen));
-			FL_OK(kill(pids[p], SIGKILL));
-			FL_CHECK(waitpid(pids[p], &status, 0) == pids[p] && WIFSIGNALED(status));
+			fl_test_kill(pids[p]);
 		}
 		page last = shared_page_get(v);
 		assert_true(is_whole(&last));

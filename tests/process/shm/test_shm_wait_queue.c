@@ -38,9 +38,9 @@ static bool sleeps_behind(struct fl__shm_wait_queue *queue, pid_t pid)
 static void start_behind_a_stopped_one(struct fl__shm_wait_queue *queue, int (*body)(void *), void *arg, pid_t pids[2])
 {
 	int status;
-	pids[0] = process(body, arg);
+	pids[0] = fl_test_fork(body, arg);
 	FL_WAIT_FOR(is_awaited(queue));
-	pids[1] = process(body, arg);
+	pids[1] = fl_test_fork(body, arg);
 	FL_WAIT_FOR(sleeps_behind(queue, pids[1]));
 	FL_OK(kill(pids[0], SIGSTOP));
 	FL_CHECK(waitpid(pids[0], &status, WUNTRACED) == pids[0] && WIFSTOPPED(status));
@@ -49,18 +49,17 @@ static void start_behind_a_stopped_one(struct fl__shm_wait_queue *queue, int (*b
 static void go_on(pid_t stopped)
 {
 	FL_OK(kill(stopped, SIGCONT));
-	ENDED_WELL(stopped);
+	fl_test_reap(stopped);
 }
 
 FL_TEST(shm_queue_goes_on_behind_a_stopped_getter)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	pid_t pids[2];
 	start_behind_a_stopped_one(&ring_in(region, q)->items, get_one, q, pids);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	FL_OK(fl_shm_queue_put(q, &(int){2}));
-	ENDED_WELL(pids[1]);
+	fl_test_reap(pids[1]);
 	assert_int_equal(fl_shm_queue_length(q), 1);
 	go_on(pids[0]);
 	assert_int_equal(fl_shm_queue_length(q), 0);
@@ -68,30 +67,27 @@ FL_TEST(shm_queue_goes_on_behind_a_stopped_getter)
 
 FL_TEST(shm_queue_close_reaches_those_behind_a_stopped_getter)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	SHM_ITEMS(region, q, sizeof(int), 4);
 	pid_t pids[2];
 	start_behind_a_stopped_one(&ring_in(region, q)->items, get_one, q, pids);
 	FL_OK(fl_shm_queue_close(q));
-	ENDED_WELL(pids[1]);
+	fl_test_reap(pids[1]);
 	go_on(pids[0]);
 }
 
 FL_TEST(shm_sem_goes_on_behind_a_stopped_waiter)
 {
-	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(p, MAP_FAILED);
+	FL_TEST_SHARED(struct place, p);
 	pid_t pids[2];
 	start_behind_a_stopped_one((struct fl__shm_wait_queue *)(void *)p->sem.waiters_, acquire_one, &p->sem, pids);
 	FL_OK(fl_shm_sem_release(&p->sem));
 	FL_OK(fl_shm_sem_release(&p->sem));
-	ENDED_WELL(pids[1]);
+	fl_test_reap(pids[1]);
 	assert_int_equal(fl_shm_sem_value(&p->sem), 1);
 	go_on(pids[0]);
 	assert_int_equal(fl_shm_sem_value(&p->sem), 0);
 	FL_OK(fl_shm_sem_release(&p->sem)); /* the waiters' bit wears off */
 	FL_OK(fl_shm_sem_try_acquire(&p->sem));
-	FL_OK(munmap(p, sizeof *p));
 }
 
 static int put_large(void *q)
@@ -110,22 +106,21 @@ static int put_small(void *q)
 
 FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
 {
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 100);
+	SHM_FRAMES(region, q, 100);
 	struct fl__shm_ring *r = ring_in(region, q);
 	char buffer[60] = {0};
 	size_t size;
 	FL_OK(fl_shm_queue_put_frame(q, buffer, 30));
 	FL_OK(fl_shm_queue_put_frame(q, buffer, 56)); /* 6 bytes are left */
-	pid_t large = process(put_large, q);
+	pid_t large = fl_test_fork(put_large, q);
 	FL_WAIT_FOR(is_awaited(&r->space));
-	pid_t small = process(put_small, q);
+	pid_t small = fl_test_fork(put_small, q);
 	FL_WAIT_FOR(sleeps_behind(&r->space, small));
 	/* 40: enough for one of them. */
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
-	ENDED_WELL(small);
+	fl_test_reap(small);
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
-	ENDED_WELL(large);
+	fl_test_reap(large);
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
 	assert_int_equal(size, 10);
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
@@ -138,14 +133,12 @@ FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
  */
 FL_TEST(shm_lock_without_an_owner_is_taken_over)
 {
-	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(p, MAP_FAILED);
+	FL_TEST_SHARED(struct place, p);
 	*fl__shm_word((struct fl__shm_lock *)(void *)p->mutex.lock_) = FL__SHM_TID - 1;
 	FL_RC(fl_shm_mutex_lock(&p->mutex), -EOWNERDEAD);
 	fl_shm_mutex_recover(&p->mutex);
 	fl_shm_mutex_unlock(&p->mutex);
-	FL_OK(fl_shm_mutex_lock(&p->mutex));
-	fl_shm_mutex_unlock(&p->mutex);
+	fl_test_locks(&p->mutex);
 	struct fl__shm_lock *monitor = (struct fl__shm_lock *)(void *)p->sem.lock_;
 	struct fl__shm_held held;
 	*fl__shm_word(monitor) = (FL__SHM_TID - 1) | FL__SHM_WAITERS;
@@ -153,5 +146,4 @@ FL_TEST(shm_lock_without_an_owner_is_taken_over)
 	fl__shm_leave(monitor, &held);
 	FL_OK(fl__shm_enter(monitor, &held, 0));
 	fl__shm_leave(monitor, &held);
-	FL_OK(munmap(p, sizeof *p));
 }
