@@ -61,9 +61,10 @@ FL_TEST_WITH(fibers_wait_for_all_or_the_first, fl_test_body_in_loop, void)
 	fl_test_settle();
 	/* Without an error, until all have ended. */
 	FL_CHECK(all.rc == N && first.rc == 1 && error.rc == N);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_test_join(f[i]));
-	FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == N && fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == N);
+	FL_RC(fl_fibers_wait(w.f, N, FL_ALL_ENDED), N);
+	FL_RC(fl_fibers_wait(w.f, N, FL_FIRST_ENDED), N);
 	crowd_join(&w);
 }
 
@@ -73,10 +74,10 @@ FL_TEST_WITH(fibers_wait_for_the_first_error, fl_test_body_in_loop, void)
 	int ends = 0;
 	fl_fiber *f[] = {fl_test_start(returns, RC(0)), fl_test_start(until_cancelled, &ends),
 	                 fl_test_start(waits_for, &gate), fl_test_start(returns, RC(-EIO))};
-	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
-	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
+	FL_RC(fl_fibers_wait(f, 4, FL_FIRST_ERROR), 2);
+	FL_RC(fl_fibers_wait(f, 4, FL_FIRST_ERROR), 2);
 	/* An error is no end of all. */
-	FL_CHECK(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
+	FL_RC(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_test_join(f[3]), -EIO);
 	/* a cancel is answered, and no error */
 	fl_fiber_cancel(f[1]);
@@ -92,29 +93,29 @@ FL_TEST_WITH(fibers_wait_answers, fl_test_body_in_loop, void)
 {
 	crowd w;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, fl_test_requested) == -ECANCELED);
+	FL_RC(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fibers_wait_until(w.f, N, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, fl_test_requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ECANCELED);
+		FL_RC(fl_fibers_wait(w.f, N, FL_ALL_ENDED), -ECANCELED);
 		fl_event_set(&w.gates[1]);
 		fl_test_settle();
 		/* A wait that is over already returns at once. */
-		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
+		FL_RC(fl_fibers_wait(w.f, N, FL_FIRST_ENDED), 1);
 	}
 	for (int i = 0; i < N; i++)
 		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* no fiber was cancelled */
-	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_wait_mode)3, 0, NULL) == -EINVAL);
-	FL_CHECK(fl_fibers_wait(w.f, N, (fl_wait_mode)-1) == -EINVAL);
-	FL_CHECK(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED) == -EINVAL);
-	FL_CHECK(fl_fibers_wait_until(w.f, SIZE_MAX, FL_ALL_ENDED, 0, NULL) == -EINVAL);
+	FL_RC(fl_fibers_wait_until(w.f, N, (fl_wait_mode)3, 0, NULL), -EINVAL);
+	FL_RC(fl_fibers_wait(w.f, N, (fl_wait_mode)-1), -EINVAL);
+	FL_RC(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED), -EINVAL);
+	FL_RC(fl_fibers_wait_until(w.f, SIZE_MAX, FL_ALL_ENDED, 0, NULL), -EINVAL);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ENOMEM);
-		FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ENOMEM);
-		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
+		FL_RC(fl_fibers_wait(w.f, N, FL_ALL_ENDED), -ENOMEM);
+		FL_RC(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL), -ENOMEM);
+		FL_RC(fl_fibers_wait(w.f, N, FL_FIRST_ENDED), 1);
 	}
 	crowd_join(&w);
 }
@@ -130,25 +131,22 @@ FL_TEST(fibers_wait_for_none)
 static void waits_in_a_callback(void *arg)
 {
 	crowd *w = arg;
-	FL_CHECK(fl_fibers_wait(w->f, N, FL_ALL_ENDED) == -EDEADLK);
-	FL_CHECK(fl_fibers_wait_until(w->f, N, FL_FIRST_ENDED, FL_FOREVER, NULL) == 1);
-	fl_event_set(&w->gates[1]);
+	FL_RC(fl_fibers_wait(w->f, N, FL_ALL_ENDED), -EDEADLK);
+	FL_RC(fl_fibers_wait_until(w->f, N, FL_FIRST_ENDED, FL_FOREVER, NULL), 1);
 }
 
 FL_TEST_WITH(fibers_wait_where_it_cannot, fl_test_body_in_loop, void)
 {
 	crowd w;
-	size_t i = 77;
 	fl_as_completed *done = NULL;
 	fl_fiber *self = fl_fiber_current();
-	FL_CHECK(fl_fibers_wait(&self, 1, FL_ALL_ENDED) == -EDEADLK);
-	FL_CHECK(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == -EDEADLK);
-	FL_CHECK(fl_fibers_as_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
+	FL_RC(fl_fibers_wait(&self, 1, FL_ALL_ENDED), -EDEADLK);
+	FL_RC(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL), -EDEADLK);
+	FL_CHECK(fl_fibers_as_completed_create(&done, &self, 1) == -EDEADLK && done == NULL);
 	crowd_start(&w);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
-	FL_OK(fl_loop_post(fl_loop_current(), waits_in_a_callback, &w));
-	FL_OK(fl_event_wait(&w.gates[1]));
+	fl_test_in_callback(waits_in_a_callback, &w);
 	crowd_join(&w);
 }
 
@@ -165,7 +163,7 @@ static int looks_elsewhere(void *unused)
 {
 	size_t i;
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
+	FL_RC(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED), -EDEADLK);
 	FL_OK(fl_fibers_as_completed_create(&done, &elsewhere, 1));
 	FL_RC(fl_as_completed_try_next(done, &i), -EAGAIN);
 	FL_RC(fl_as_completed_next(done, &i), -EDEADLK);
@@ -218,7 +216,7 @@ FL_TEST_WITH(fibers_wait_for_the_same_twice, fl_test_body_in_loop, void)
 	fl_event gate = FL_EVENT_INIT;
 	fl_fiber *f = fl_test_start(waits_for, &gate), *both[] = {f, f};
 	fl_fiber *setter = fl_test_start(sets_later, &gate);
-	FL_CHECK(fl_fibers_wait(both, 2, FL_ALL_ENDED) == 2);
+	FL_RC(fl_fibers_wait(both, 2, FL_ALL_ENDED), 2);
 	FL_OK(fl_test_join(f));
 	FL_OK(fl_test_join(setter));
 }
@@ -325,7 +323,6 @@ FL_TEST_WITH(completed_without_memory, fl_test_body_in_loop, void)
 
 typedef struct consumer {
 	fl_as_completed *done;
-	fl_event asked;
 	size_t index;
 	int rc;
 } consumer;
@@ -343,7 +340,6 @@ static void asks_in_a_callback(void *arg)
 	FL_RC(fl_as_completed_try_next(t->done, &t->index), -EAGAIN);
 	FL_RC(fl_as_completed_next(t->done, &t->index), -EDEADLK);
 	FL_RC(fl_as_completed_next_until(t->done, &t->index, FL_FOREVER, NULL), -EDEADLK);
-	fl_event_set(&t->asked);
 }
 
 FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
@@ -352,8 +348,7 @@ FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
 	consumer t = {.rc = 77};
 	crowd_start(&w);
 	FL_OK(fl_fibers_as_completed_create(&t.done, w.f, N));
-	FL_OK(fl_loop_post(fl_loop_current(), asks_in_a_callback, &t));
-	FL_OK(fl_event_wait(&t.asked));
+	fl_test_in_callback(asks_in_a_callback, &t);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
 	FL_PANICS_OF("fl_as_completed_next", t.done, FL_OK(fl_as_completed_next(t.done, &t.index)));

@@ -218,7 +218,7 @@ FL_TEST(loop_embed_is_cancelled_by_its_host)
 FL_TEST(loop_embed_in_another_epoll)
 {
 	const uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, kinds) {
 		guest g;
 		fl_thread t;
 		struct epoll_event event = {.events = kinds[i]};

@@ -132,7 +132,7 @@ FL_TEST(loop_executor_create_without_descriptors)
 	const struct fl__poller_sys real = fl__poller_sys;
 	fl_executor *e = NULL;
 	long before = seam_live_allocs();
-	for (size_t i = 0; i < 3; i++) {
+	FL_EACH (i, errors) {
 		refused = errors[i];
 		fl__poller_sys.create = refuse;
 		int rc = fl_loop_executor_create(&e, NULL);

@@ -197,7 +197,7 @@ FL_TEST_WITH(loop_executor_on_join_in_a_callback_is_edeadlk, fl_test_body_in_loo
 	struct callback *const all[] = {&by_call, &by_timer};
 	FL_OK(fl_loop_post(l, join_here, &by_call));
 	fl_loop_timer_start(l, &timer, 0, join_here, &by_timer);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, all) {
 		int result = 0;
 		FL_OK(fl_event_wait(&all[i]->called));
 		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK);

@@ -35,11 +35,8 @@ FL_TEST(loop_locks_each_kind)
 {
 	FL_EACH (i, fl_kinds) {
 		print_message("%s\n", fl_kinds[i].name);
-		fl_test_meet(&(fl_test_meeting){.object = (void *)&fl_kinds[i],
-		                                .hold = make_kind,
-		                                .wait = wait_for_kind,
-		                                .wake = finish_kind,
-		                                .end = clear_kind});
+		FL_MEET(.object = (void *)&fl_kinds[i], .hold = make_kind, .wait = wait_for_kind, .wake = finish_kind,
+		        .end = clear_kind);
 	}
 }
 
@@ -90,15 +87,13 @@ static void then_get(void *arg)
 FL_TEST(loop_locks_queue_get)
 {
 	store s = {NULL, 100};
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put});
+	FL_MEET(.object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put);
 }
 
 FL_TEST(loop_locks_queue_put)
 {
 	store s = {NULL, 100};
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue, .end = free_queue, .wait = put_items, .wake = then_get});
+	FL_MEET(.object = &s, .begin = make_queue, .end = free_queue, .wait = put_items, .wake = then_get);
 }
 
 static void make_queue_with_work(void *arg)
@@ -124,8 +119,7 @@ static void do_work(void *arg)
 FL_TEST(loop_locks_queue_join)
 {
 	store s = {NULL, 2};
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue_with_work, .end = free_queue, .wait = wait_for_work, .wake = do_work});
+	FL_MEET(.object = &s, .begin = make_queue_with_work, .end = free_queue, .wait = wait_for_work, .wake = do_work);
 }
 
 static int get_from_closed(void *arg)
@@ -142,6 +136,5 @@ static void close_queue(void *arg)
 FL_TEST(loop_locks_queue_close)
 {
 	store s = {NULL, 0};
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue, .end = free_queue, .wait = get_from_closed, .wake = close_queue});
+	FL_MEET(.object = &s, .begin = make_queue, .end = free_queue, .wait = get_from_closed, .wake = close_queue);
 }

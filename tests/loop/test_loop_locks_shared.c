@@ -30,7 +30,7 @@ static int pass_mutex(void *m)
 FL_TEST(loop_locks_shm_mutex)
 {
 	static fl_shm_mutex m = FL_SHM_MUTEX_INIT;
-	fl_test_meet(&(fl_test_meeting){.object = &m, .hold = hold_mutex, .wait = pass_mutex, .wake = leave_mutex});
+	FL_MEET(.object = &m, .hold = hold_mutex, .wait = pass_mutex, .wake = leave_mutex);
 	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
@@ -58,8 +58,7 @@ static int pass_recursive(void *m)
 FL_TEST(loop_locks_shm_recursive)
 {
 	static fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &m, .hold = hold_recursive, .wait = pass_recursive, .wake = leave_recursive});
+	FL_MEET(.object = &m, .hold = hold_recursive, .wait = pass_recursive, .wake = leave_recursive);
 	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
@@ -100,8 +99,7 @@ static void change_board(void *arg)
 FL_TEST(loop_locks_shm_cond)
 {
 	static board b;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &b, .begin = clear_board, .wait = wait_for_board, .wake = change_board});
+	FL_MEET(.object = &b, .begin = clear_board, .wait = wait_for_board, .wake = change_board);
 	FL_OK(fl_shm_cond_destroy(&b.changed));
 	FL_OK(fl_shm_mutex_destroy(&b.lock));
 }
@@ -120,7 +118,7 @@ static void release(void *sem)
 FL_TEST(loop_locks_shm_sem)
 {
 	static fl_shm_sem sem;
-	fl_test_meet(&(fl_test_meeting){.object = &sem, .wait = acquire, .wake = release});
+	FL_MEET(.object = &sem, .wait = acquire, .wake = release);
 	assert_int_equal(fl_shm_sem_value(&sem), 0);
 }
 
@@ -142,8 +140,7 @@ static void set_event(void *event)
 FL_TEST(loop_locks_shm_event)
 {
 	static fl_shm_event event;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &event, .begin = reset_event, .wait = wait_for_event, .wake = set_event});
+	FL_MEET(.object = &event, .begin = reset_event, .wait = wait_for_event, .wake = set_event);
 }
 
 static void make_barrier(void *barrier)
@@ -164,8 +161,7 @@ static void come_last(void *barrier)
 FL_TEST(loop_locks_shm_barrier)
 {
 	static fl_shm_barrier barrier;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &barrier, .begin = make_barrier, .wait = come_first, .wake = come_last});
+	FL_MEET(.object = &barrier, .begin = make_barrier, .wait = come_first, .wake = come_last);
 }
 
 /* Queues. */
@@ -221,10 +217,8 @@ FL_TEST(loop_locks_shm_queue)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
 	store s;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put});
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &s, .begin = make_queue, .end = free_queue, .wait = put_items, .wake = then_get});
+	FL_MEET(.object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put);
+	FL_MEET(.object = &s, .begin = make_queue, .end = free_queue, .wait = put_items, .wake = then_get);
 }
 
 /* Processes. */
@@ -255,8 +249,7 @@ static void free_process(void *arg)
 FL_TEST(loop_locks_process_join)
 {
 	fl_process *p = NULL;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &p, .hold = start_process, .end = free_process, .wait = join_process, .wake = kill_process});
+	FL_MEET(.object = &p, .hold = start_process, .end = free_process, .wait = join_process, .wake = kill_process);
 }
 
 /* Pipes. */
@@ -296,8 +289,7 @@ static void then_send(void *arg)
 FL_TEST(loop_locks_pipe_recv)
 {
 	ends e;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &e, .begin = make_pipe, .end = free_pipe, .wait = receive, .wake = then_send});
+	FL_MEET(.object = &e, .begin = make_pipe, .end = free_pipe, .wait = receive, .wake = then_send);
 }
 
 static const char block[1024];
@@ -327,8 +319,7 @@ static void then_receive(void *arg)
 FL_TEST(loop_locks_pipe_send)
 {
 	ends e;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &e, .begin = make_full_pipe, .end = free_pipe, .wait = send_more, .wake = then_receive});
+	FL_MEET(.object = &e, .begin = make_full_pipe, .end = free_pipe, .wait = send_more, .wake = then_receive);
 }
 
 /* Any of several: shared and private objects, a process, a pipe. */
@@ -396,6 +387,6 @@ FL_TEST(loop_locks_shared_wait_any)
 {
 	static things t;
 	for (t.which = 0; t.which < THINGS; t.which++)
-		fl_test_meet(&(fl_test_meeting){
-		    .object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any, .wake = make_ready});
+		FL_MEET(.object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any,
+		        .wake = make_ready);
 }

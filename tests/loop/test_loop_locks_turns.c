@@ -224,7 +224,7 @@ FL_TEST_WITH(loop_locks_mutex_gives_way_after_another, fl_test_body_in_loop, voi
 	fl_mutex_lock(&first);
 	note('m');
 	fl_mutex_unlock(&first);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, waiters)
 		FL_OK(fl_test_join(waiters[i]));
 	NOTED("fsm");
 	FL_OK(fl_mutex_destroy(&first));

@@ -50,8 +50,7 @@ static int join_pool(void *arg)
 FL_TEST(loop_locks_executor_join)
 {
 	static pool p;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &p, .begin = make_pool, .end = free_pool, .wait = join_pool, .wake = let_work});
+	FL_MEET(.object = &p, .begin = make_pool, .end = free_pool, .wait = join_pool, .wake = let_work);
 }
 
 static int map_jobs(void *arg)
@@ -70,8 +69,7 @@ static int map_jobs(void *arg)
 FL_TEST(loop_locks_map)
 {
 	static pool p;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &p, .begin = make_pool, .end = free_pool, .wait = map_jobs, .wake = let_work});
+	FL_MEET(.object = &p, .begin = make_pool, .end = free_pool, .wait = map_jobs, .wake = let_work);
 }
 
 static int iterate(void *arg)
@@ -92,8 +90,7 @@ static int iterate(void *arg)
 FL_TEST(loop_locks_imap)
 {
 	static pool p;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &p, .begin = make_pool, .end = free_pool, .wait = iterate, .wake = let_work});
+	FL_MEET(.object = &p, .begin = make_pool, .end = free_pool, .wait = iterate, .wake = let_work);
 }
 
 /* Any of several. */
@@ -174,8 +171,8 @@ FL_TEST(loop_locks_wait_any)
 {
 	static things t;
 	for (t.which = 0; t.which < THINGS; t.which++)
-		fl_test_meet(&(fl_test_meeting){
-		    .object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any, .wake = make_ready});
+		FL_MEET(.object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any,
+		        .wake = make_ready);
 }
 
 /* Locals: of each fiber, and of the thread apart. */

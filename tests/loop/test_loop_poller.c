@@ -208,7 +208,7 @@ FL_TEST(loop_poller_without_epoll_pwait2)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	static const int errors[] = {ENOSYS, EPERM};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, errors) {
 		int error = errors[i], status = fl_test_child(wait_coarsely, &error, NULL, 0);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
 			FL_SKIP("this system has no filters of system calls");

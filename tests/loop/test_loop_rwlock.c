@@ -23,7 +23,7 @@ static int pass_read(void *l)
 
 FL_TEST(loop_rwlock_read)
 {
-	fl_test_meet(&(fl_test_meeting){.object = &rwlock, .hold = hold_write, .wait = pass_read, .wake = leave_write});
+	FL_MEET(.object = &rwlock, .hold = hold_write, .wait = pass_read, .wake = leave_write);
 	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 
@@ -47,7 +47,7 @@ static int pass_write(void *l)
 
 FL_TEST(loop_rwlock_write)
 {
-	fl_test_meet(&(fl_test_meeting){.object = &rwlock, .hold = hold_read, .wait = pass_write, .wake = leave_read});
+	FL_MEET(.object = &rwlock, .hold = hold_read, .wait = pass_write, .wake = leave_read);
 	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 
@@ -62,8 +62,7 @@ static int pass_upgrade(void *l)
 
 FL_TEST(loop_rwlock_upgrade)
 {
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &rwlock, .hold = hold_read, .wait = pass_upgrade, .wake = leave_read});
+	FL_MEET(.object = &rwlock, .hold = hold_read, .wait = pass_upgrade, .wake = leave_read);
 	FL_OK(fl_rwlock_destroy(&rwlock));
 }
 

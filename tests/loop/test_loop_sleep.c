@@ -26,9 +26,9 @@ FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 {
 	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = INT64_MIN}};
 	note_nothing();
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, s)
 		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, s)
 		FL_OK(fl_test_join(s[i].fiber));
 	NOTED("abcabcabc");
 }
@@ -140,12 +140,12 @@ FL_TEST_WITH(loop_sleep_wakes_in_the_order_of_time, fl_test_body_in_loop, void)
 	               {.letter = 'd', .ns = hour + 4},
 	               {.letter = 'b', .ns = hour + 2}};
 	note_nothing();
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, s)
 		s[i].fiber = fl_test_start(sleep_and_note, &s[i]);
 	fl_test_settle();
 	NOTED("");
 	fl__store_relaxed(&fl_test_ahead, FL_S(3601));
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, s)
 		FL_OK(fl_test_join(s[i].fiber));
 	NOTED("abcd");
 }
@@ -163,7 +163,7 @@ static int sleep_long(void *unused)
 FL_TEST_WITH(loop_sleep_is_ended_by_a_cancel, fl_test_body_in_loop, void)
 {
 	fl_fiber_function *const sleeps[] = {sleep_for_ever, sleep_long};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, sleeps) {
 		fl_fiber *f = fl_test_start(sleeps[i], NULL);
 		FL_OK(fl_sleep(0));
 		FL_CHECK(fl_fiber_is_alive(f));

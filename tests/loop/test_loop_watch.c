@@ -317,7 +317,7 @@ FL_TEST_WITH(loop_watch_answers, fl_test_body_in_loop, void)
 	fl_loop_watch_stop(&twin.w);
 	FL_OK(close(copy));
 	FL_RC(fl_loop_watch_change(&x.w, FL_LOOP_ERR), -EINVAL);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, errors) {
 		FL_POLLER_FAULTS();
 		fail_with = errors[i];
 		fl__poller_sys.control = no_control;
@@ -466,7 +466,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 	watched *all[] = {&x, &changed, &stopped, &drained};
 	char byte;
 	held_up = (struct held_up){.waits = false};
-	for (int i = 0; i < 4; i++) {
+	FL_EACH (i, all) {
 		open_watched(all[i]);
 		write_to(all[i]);
 	}
@@ -492,7 +492,7 @@ FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, vo
 	write_to(&drained);
 	while (drained.calls == 0)
 		fl_fiber_yield();
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, all)
 		close_watched(all[i]);
 }
 

@@ -251,7 +251,7 @@ FL_TEST(timeout_wait_is_ended_by_another_thread)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	fl_thread_function *const waiters[] = {wait_under_timeout, wait_in_loop};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, waiters) {
 		asked a = {FL_CANCEL_TOKEN_INIT, FL_EVENT_INIT};
 		fl_thread t;
 		fl_test_go(&t, waiters[i], &a);

@@ -311,8 +311,7 @@ static int from_callbacks_and_threads(void *unused)
 	int result = 0;
 	fl_event called = FL_EVENT_INIT;
 	fl_loop_timer timer = {.function_ = NULL};
-	FL_OK(fl_loop_post(fl_loop_current(), outside_in_callback, &called));
-	FL_OK(fl_event_wait(&called));
+	fl_test_in_callback(outside_in_callback, &called);
 	fl_event_reset(&called);
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, outside_in_callback, &called);
 	FL_OK(fl_event_wait(&called));

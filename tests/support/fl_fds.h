@@ -78,7 +78,7 @@ static inline bool fl_test_same_file(int a, int b)
 	char path[2][64], name[2][256];
 	ssize_t n[2];
 	const int fds[] = {a, b};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, n) {
 		(void)snprintf(path[i], sizeof path[i], "/proc/self/fd/%d", fds[i]);
 		n[i] = readlink(path[i], name[i], sizeof name[i]);
 	}

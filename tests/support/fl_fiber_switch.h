@@ -172,7 +172,7 @@ static uint64_t many_values(flow *f, void (*cross)(flow *f), uint64_t seed)
 		part[i] = (double)(seed % 97) * (i + 0.5);
 	}
 	cross(f);
-	for (unsigned i = 0; i < VALUES; i++) {
+	FL_EACH (i, whole) {
 		sum += whole[i] ^ seed;
 		parts += part[i];
 	}
@@ -297,11 +297,11 @@ static void chain_there(flow *f)
 
 FL_TEST(switch_nests_deeply)
 {
-	for (unsigned i = 0; i < CHAIN; i++)
+	FL_EACH (i, chain)
 		flow_begin(&chain[i], chain_there);
 	flow_go(&chain[0]);
 	assert_int_equal(chain[0].count, 1 + CHAIN * (DEPTH * (DEPTH + 1) / 2));
-	for (unsigned i = 0; i < CHAIN; i++)
+	FL_EACH (i, chain)
 		flow_end(&chain[i]);
 }
 

@@ -10,7 +10,7 @@
  *     static int acquire(void *sem) { return fl_sem_acquire(sem); }
  *     static void release(void *sem) { fl_sem_release(sem); }
  *
- *     fl_test_meet(&(fl_test_meeting){.object = &sem, .wait = acquire, .wake = release});
+ *     FL_MEET(.object = &sem, .wait = acquire, .wake = release);
  */
 #include "fl_in_loop.h"
 
@@ -27,6 +27,8 @@ typedef struct fl_test_meeting {
 	int64_t pace; /* the ticker's: 0, or so small that the loop does sleep, again and again */
 	uint32_t ticks, held, waiting, returned, stop;
 } fl_test_meeting;
+
+#define FL_MEET(...) fl_test_meet(&(fl_test_meeting){__VA_ARGS__})
 
 static inline int fl_test_meet_tick(void *arg)
 {
@@ -105,7 +107,7 @@ static inline int fl_test_meet_all(void *arg)
 {
 	static const int64_t paces[] = {0, FL_US(20)};
 	fl_test_meeting *m = arg;
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, paces) {
 		m->pace = paces[i];
 		fl_test_meet_once(m, false, true);
 		fl_test_meet_once(m, true, false);

@@ -306,7 +306,7 @@ static int case_end(void **state)
 static void case_run(void **state)
 {
 	const fl_test_case *c = *state;
-	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+	FL_EACH (i, crash_actions)
 		sigaction(crash_signals[i], &crash_actions[i], NULL);
 	fl_test_need(all_need);
 	c->run(state);
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, line, _IOLBF, sizeof line);
 	case_thread = pthread_self();
 	case_process = getpid();
-	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+	FL_EACH (i, crash_actions)
 		sigaction(crash_signals[i], NULL, &crash_actions[i]);
 	for (fl_test_case *c = first_case; c != NULL; c = c->next) {
 		if (!matches(c->name, patterns, patterns_n))

@@ -462,5 +462,5 @@ static void forget(void *asked)
 POOL_TEST(then_wait_suspends_only_the_fiber, 1)
 {
 	struct asked a = {.e = e};
-	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
+	FL_MEET(.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget);
 }

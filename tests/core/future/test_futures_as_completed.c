@@ -193,8 +193,7 @@ static void end_all(void *arg)
 FL_TEST(futures_completed_next_suspends_only_the_fiber)
 {
 	struct some s;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &s, .begin = begin_some, .wait = take_all, .wake = end_all, .end = end_some});
+	FL_MEET(.object = &s, .begin = begin_some, .wait = take_all, .wake = end_all, .end = end_some);
 }
 
 /*

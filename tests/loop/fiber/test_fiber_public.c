@@ -170,7 +170,7 @@ FL_TEST(fiber_public_detached_tells_the_handler)
 static int fail_alone(void *unused)
 {
 	static int errors[] = {-EPIPE, EPIPE};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, errors) {
 		fl_fiber *f;
 		FL_OK(fl_fiber_start(&f, fl_test_return_int, &errors[i], &(fl_fiber_config){.name = "worker"}));
 		fl_fiber_detach(f);

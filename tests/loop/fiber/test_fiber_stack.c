@@ -370,7 +370,7 @@ FL_TEST(stack_reserve_fails_whole)
 	struct fl_test_memory one;
 	pool_begin(&pool);
 	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
-	for (size_t i = 0; i < 3; i++) {
+	FL_EACH (i, steps) {
 		*steps[i] = 0;
 		FL_RC(fl_test_get_memory(&pool, &one), -ENOMEM);
 		*steps[i] = LONG_MAX;
@@ -401,7 +401,7 @@ FL_TEST(fiber_create_fails_whole)
 	allocs_left = LONG_MAX;
 	FL_OK(fl__sched_create(&s, NULL));
 	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
-	for (size_t i = 0; i < 3; i++) {
+	FL_EACH (i, steps) {
 		*steps[i] = 0;
 		FL_RC(fl__fiber_create(s, &f, NULL, NULL, NULL), -ENOMEM);
 		*steps[i] = LONG_MAX;

@@ -154,7 +154,7 @@ FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 	FL_CHECK(bind(fd, (const struct sockaddr *)&there, sizeof there) < 0 && errno == EADDRINUSE && close(fd) == 0);
 	fl_datagram_free(a);
 	const fl_datagram_config *both[] = {&share, &reuse};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, both) {
 		FL_OK(fl_datagram_open_udp(&b, "127.0.0.1", port, both[i]));
 		FL_OK(fl_datagram_open_udp(&c, "127.0.0.1", port, both[i]));
 		FL_RC(fl_datagram_port(b), fl_datagram_port(c));
@@ -253,7 +253,7 @@ FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_open_unix(&other, p.folder), -ENOTSOCK);
 	FL_RC(fl_datagram_open_unix(&other, ""), -EINVAL);
 	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, types) {
 		int fd = fl_test_unix_bound(p.name, types[i], types[i] == SOCK_STREAM);
 		FL_RC(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
 		FL_CHECK(close(fd) == 0 && fl_test_path_is_there(&p)); /* a process that was killed leaves this */

@@ -23,7 +23,7 @@ FL_TEST_WITH(net_listen_tcp, fl_test_body_leaves_nothing, void)
 	FL_CHECK(option(fl_stream_fd(a), IPPROTO_TCP, TCP_NODELAY) == 1);
 	FL_CHECK(option(fl_stream_fd(b), IPPROTO_TCP, TCP_NODELAY) == 1);
 	const int fds[] = {fl_listener_fd(l), fl_stream_fd(a), fl_stream_fd(b)};
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, fds)
 		FL_CHECK(fl_test_is_cloexec(fds[i]) && !(fcntl(fds[i], F_GETFL) & O_NONBLOCK) == (i > 0));
 	(void)snprintf(expected, sizeof expected, "127.0.0.1:%u", fl_listener_port(l));
 	FL_OK(fl_stream_peer_name(a, name, sizeof name));

@@ -136,7 +136,7 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
 	FL_OK(fl_stream_write(b, "ab", 2));
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, passing_errors) {
 		fl_test_fails(TRANSFERS, passing_errors[i]);
 		fl_test_each_write_gives(a, -ENOMEM);
 		fl_test_each_read_gives(a, -ENOMEM);

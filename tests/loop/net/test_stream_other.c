@@ -143,7 +143,7 @@ FL_TEST_WITH(stream_of_a_shared_pipe_leaves_the_others_blocking, run_case, void)
 	const int theirs[] = {dup(ends[0]), dup(ends[1])};
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	const int blocking[] = {theirs[0], theirs[1], fl_stream_fd(in), fl_stream_fd(out)};
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, blocking)
 		FL_CHECK(!(fcntl(blocking[i], F_GETFL) & O_NONBLOCK));
 	FL_OK(fl_stream_write(out, "x", 1));
 	char byte;

@@ -307,7 +307,7 @@ FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream 
 	static fl_fiber_function *const ways[] = {plain_read, plain_exactly, plain_to,
 	                                          plain_line, plain_write,   plain_writev};
 	FL_CHECK(a != b);
-	for (int i = 0; i < 6; i++) {
+	FL_EACH (i, ways) {
 		fl_fiber *f = fl_test_start(ways[i], a);
 		FL_TEST_UNTIL(fl_test_waits(a, i < 4 ? FL__IO_IN : FL__IO_OUT));
 		fl_fiber_cancel(f);

@@ -17,18 +17,6 @@ static int bare_connect(const char *path)
 	return fd;
 }
 
-static int fault;
-
-static ssize_t failing_send(int socket, const struct msghdr *message)
-{
-	return fault;
-}
-
-static ssize_t failing_receive(int socket, struct msghdr *message, int flags)
-{
-	return fault;
-}
-
 static void no_faults(void)
 {
 	(void)fl_test_net_faults_end();
@@ -93,12 +81,11 @@ FL_TEST(endpoint_accept_faults)
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	FL_OK(close(fd));
 	no_faults();
-	fl__net_sys.sendmsg = failing_send;
 	static const struct fault of_send[] = {
 	    {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-EAGAIN, -ENOMEM}, {-EPIPE, -ETIMEDOUT}};
 	FL_EACH (i, of_send)
 		for (int with_pipe = 0; with_pipe < 2; with_pipe++) {
-			fault = of_send[i].system;
+			fl_test_fails(CALL(sendmsg), of_send[i].system);
 			fd = bare_connect(p.name);
 			/* fl_endpoint_accept(): -ETOOMANYREFS */
 			FL_RC(fl_endpoint_accept_until(o, with_pipe ? &pipe : NULL, 0, NULL), of_send[i].library);
@@ -173,8 +160,7 @@ FL_TEST(endpoint_find_faults)
 	fl_test_fails(CALL(get_struct), -ENOBUFS);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
-	fl__net_sys.recvmsg = failing_receive;
-	fault = -ENOMEM;
+	fl_test_fails(CALL(recvmsg), -ENOMEM);
 	FL_RC(fl_endpoint_connect(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
 }
