@@ -159,6 +159,10 @@ class Server:
             raise Failure(f"$ {shlex.join(self.process.args)}\nended, status {self.process.wait()}")
         return text
 
+    def says(self):
+        """A line, without what stands in front of its first colon."""
+        return self.line().partition(": ")[2]
+
     def socket(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
@@ -828,11 +832,11 @@ class Kit:
             with Server([echo, "0", other, "60000"]), Server([echo, "0", good, "60000"]) as server:
                 port = str(server.port)
                 expect(run([client, port, good, "localhost", "hello", "world"]), "hello\nworld\n")
-                expect(server.line().partition(": ")[2], "closed\n")
+                expect(server.says(), "closed\n")
                 self.tls_fails([client, port, good, "other.example", "hello"], "hostname mismatch")
-                expect(server.line().partition(": ")[2], "alert bad certificate\n")
+                expect(server.says(), "alert bad certificate\n")
                 self.tls_fails([client, port, other, "localhost", "hello"], "self-signed certificate")
-                expect(server.line().partition(": ")[2], "alert unknown ca\n")
+                expect(server.says(), "alert unknown ca\n")
                 self.tls_with_python(server, good)
             with Server([echo, "0", good, "200"]) as server:
                 self.tls_silent(server, good)
@@ -854,12 +858,12 @@ class Kit:
             clients.append((s, s.makefile(newline="\n")))
         self.echoes(clients[1:])  # these leave without a close of TLS
         for _ in clients[1:]:
-            expect(server.line().partition(": ")[2], "the peer ended the connection without a close of TLS\n")
+            expect(server.says(), "the peer ended the connection without a close of TLS\n")
         s, lines = clients[0]
         s.sendall(b"x" * 100000 + b"\n")  # many records
         self.same(lines.readline(), "x" * 100000 + "\n")
         s.unwrap().close()
-        expect(server.line().partition(": ")[2], "closed\n")
+        expect(server.says(), "closed\n")
         for garbage in (b"GET / HTTP/1.0\r\n\r\n", bytes(1000), b"\x16\x03\x01\xff\xff" + b"x" * 100000):
             s = server.socket()
             try:
@@ -878,24 +882,24 @@ class Kit:
         s = server.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
-        expect(server.line().partition(": ")[2], "Connection reset by peer\n")
+        expect(server.says(), "Connection reset by peer\n")
         s = server.socket()
         s.sendall(b"\x16\x03")
         s.close()
-        expect(server.line().partition(": ")[2], "the peer ended the connection without a close of TLS\n")
+        expect(server.says(), "the peer ended the connection without a close of TLS\n")
 
     def tls_silent(self, server, good):
         """Clients that neither write nor end: before, in and after the handshake."""
         s = server.socket()
-        expect(server.line().partition(": ")[2], "Timed out: a deadline has passed\n")
+        expect(server.says(), "Timed out: a deadline has passed\n")
         half = server.socket()
         half.sendall(b"\x16\x03\x01\x02\x00\x01")  # the head of a hello
-        expect(server.line().partition(": ")[2], "Timed out: a deadline has passed\n")
+        expect(server.says(), "Timed out: a deadline has passed\n")
         try:
             after = self.tls_python(good, server.socket())
         except OSError:  # on a slow machine the handshake takes too long
             after = None
-        expect(server.line().partition(": ")[2], "Timed out: a deadline has passed\n")
+        expect(server.says(), "Timed out: a deadline has passed\n")
         for each in (s, half, after):
             if each:
                 each.close()

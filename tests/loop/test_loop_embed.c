@@ -20,6 +20,13 @@ static int64_t turn(fl_loop *l)
 	return deadline;
 }
 
+/* Turns until all its fibers wait. */
+static void let_it_wait(fl_loop *l)
+{
+	while (turn(l) == 0)
+		;
+}
+
 static bool is_readable(fl_loop *l)
 {
 	struct pollfd fd = {.fd = fl_loop_fd(l), .events = POLLIN};
@@ -145,8 +152,7 @@ FL_TEST(loop_embed_is_woken_by_threads)
 	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
 		fl_thread t;
 		begin(l, &g, wait_event);
-		while (turn(l) == 0)
-			;
+		let_it_wait(l);
 		assert_int_equal(fl_test_queued(&g.event), 1);
 		fl_test_go(&t, set_event, &g.event);
 		host(l, &g.over);
@@ -174,8 +180,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	FL_EACH (i, g)
 		begin(l, &g[i], wait_event);
 	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
-	while (turn(l) == 0)
-		;
+	let_it_wait(l);
 	fl_test_go(&t, set_events, g);
 	fl_test_end(&t);
 	assert_int_equal(fl_test_polled.rings, 1);
@@ -195,8 +200,7 @@ FL_TEST(loop_embed_is_cancelled_by_its_host)
 	int result = 0;
 	fl_loop *l = fl_test_loop();
 	begin(l, &g, wait_event);
-	while (turn(l) == 0)
-		;
+	let_it_wait(l);
 	FL_RC(fl_fiber_try_join(g.f, NULL), -EBUSY);
 	FL_RC(fl_fiber_join(g.f, NULL), -EDEADLK);
 	fl_fiber_cancel(g.f);
@@ -205,8 +209,7 @@ FL_TEST(loop_embed_is_cancelled_by_its_host)
 	FL_OK(fl_fiber_try_join(g.f, &result));
 	FL_RC(result, -ECANCELED);
 	begin(l, &g, wait_event);
-	while (turn(l) == 0)
-		;
+	let_it_wait(l);
 	fl_loop_cancel(l);
 	host(l, &g.over);
 	FL_OK(fl_fiber_try_join(g.f, &result));
@@ -227,14 +230,12 @@ FL_TEST(loop_embed_in_another_epoll)
 		fl_loop *l = fl_test_loop();
 		FL_OK(epoll_ctl(outer, EPOLL_CTL_ADD, fl_loop_fd(l), &event));
 		begin(l, &g, wait_event);
-		while (turn(l) == 0)
-			;
+		let_it_wait(l);
 		while (epoll_wait(outer, &event, 1, 0) > 0) /* an edge of the calls, perhaps */
 			assert_true(turn(l) == FL_FOREVER);
 		fl_test_go(&t, set_event, &g.event);
 		assert_int_equal(epoll_wait(outer, &event, 1, 60000), 1);
-		while (turn(l) == 0)
-			;
+		let_it_wait(l);
 		assert_true(g.over);
 		assert_int_equal(epoll_wait(outer, &event, 1, 0), 0);
 		fl_test_end(&t);
@@ -264,8 +265,7 @@ FL_TEST(loop_embed_and_run)
 	assert_int_equal(fl_loop_run_on(l, fl_test_return_int, &number), 9);
 	assert_true(turn(l) == FL_FOREVER);
 	begin(l, &g, wait_for_good);
-	while (turn(l) == 0)
-		;
+	let_it_wait(l);
 	assert_true(g.steps == 1 && !g.over);
 	fl_loop_free(l); /* cancels it */
 	assert_true(g.over);

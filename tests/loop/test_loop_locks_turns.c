@@ -12,6 +12,15 @@ typedef struct taker {
 	fl_fiber *fiber;
 } taker;
 
+/* `n` of them, a, b, c, ..., that run `function`. */
+static void start_takers(taker *t, int n, fl_fiber_function *function)
+{
+	for (int i = 0; i < n; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(function, &t[i]);
+	}
+}
+
 /* Events. */
 static fl_event event;
 
@@ -29,10 +38,7 @@ FL_TEST_WITH(loop_locks_event_cleared_at_once_wakes_all, fl_test_body_in_loop, v
 	taker t[4];
 	note_nothing();
 	fl_event_init(&event);
-	for (int i = 0; i < 3; i++) {
-		t[i] = (taker){.letter = (char)('a' + i)};
-		t[i].fiber = fl_test_start(wait_for_event, &t[i]);
-	}
+	start_takers(t, 3, wait_for_event);
 	fl_test_settle();
 	fl_fiber_cancel(t[1].fiber);
 	fl_event_set(&event);
@@ -67,10 +73,7 @@ FL_TEST_WITH(loop_locks_barrier_lets_all_go_in_order, fl_test_body_in_loop, void
 	note_nothing();
 	FL_OK(fl_barrier_init(&barrier, 3));
 	for (int round = 0; round < 2; round++) {
-		FL_EACH (i, t) {
-			t[i] = (taker){.letter = (char)('a' + i)};
-			t[i].fiber = fl_test_start(come, &t[i]);
-		}
+		start_takers(t, 3, come);
 		for (int i = 0; i < 3; i++)
 			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	}
@@ -83,10 +86,7 @@ FL_TEST_WITH(loop_locks_barrier_breaks_by_a_cancel, fl_test_body_in_loop, void)
 	taker t[3];
 	note_nothing();
 	FL_OK(fl_barrier_init(&barrier, 3));
-	for (int i = 0; i < 2; i++) {
-		t[i] = (taker){.letter = (char)('a' + i)};
-		t[i].fiber = fl_test_start(come, &t[i]);
-	}
+	start_takers(t, 2, come);
 	fl_test_settle();
 	FL_CHECK(fl_barrier_waiting(&barrier) == 2);
 	fl_fiber_cancel(t[0].fiber);
@@ -96,10 +96,7 @@ FL_TEST_WITH(loop_locks_barrier_breaks_by_a_cancel, fl_test_body_in_loop, void)
 	FL_RC(fl_barrier_wait(&barrier), -EPIPE);
 	fl_barrier_reset(&barrier);
 	/* Complete before the cancel: it stays complete. */
-	for (int i = 0; i < 2; i++) {
-		t[i] = (taker){.letter = (char)('a' + i)};
-		t[i].fiber = fl_test_start(come, &t[i]);
-	}
+	start_takers(t, 2, come);
 	fl_test_settle();
 	FL_CHECK(fl_barrier_wait(&barrier) == 2);
 	fl_fiber_cancel(t[0].fiber);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Unix sockets: the mode of the file, and the credentials of the peer. */
+#include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_net_faults.h"
 
@@ -96,22 +97,19 @@ FL_TEST_WITH(net_unix_mode_faults, fl_test_body_leaves_nothing, void)
 	fl_test_path_end(&p);
 }
 
-/* A child that belongs to another user connects: it says the errno by its exit status. */
+/* A child that belongs to another user connects, and ends with the errno. */
+static void connect_as_another_user(void *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	FL_CHECK(fd >= 0 && setuid(65534) == 0);
+	_exit(connect(fd, address, sizeof(struct sockaddr_un)) == 0 ? 0 : errno);
+}
+
 static int connects_as_another_user(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int status = -1;
-	pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		if (fd < 0 || setuid(65534) != 0)
-			_exit(255);
-		_exit(connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? 0 : errno);
-	}
-	while (waitpid(pid, &status, 0) < 0)
-		FL_CHECK(errno == EINTR);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	const int status = fl_test_child(connect_as_another_user, &a, NULL, 0);
 	FL_CHECK(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
@@ -215,8 +213,7 @@ static int pidfd(void *supported)
 	fl_test_path p = fl_test_path_make();
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
-	ends[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FL_CHECK(ends[0] >= 0 && bind(ends[0], (struct sockaddr *)&a, sizeof a) == 0 && listen(ends[0], 1) == 0);
+	ends[0] = fl_test_unix_bound(p.name, SOCK_STREAM, true);
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
