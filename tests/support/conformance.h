@@ -343,9 +343,7 @@ FL_TASK_STATIC(square, int, int)
 /* The square of 3, from that executor. */
 CONFORMANCE_FN int nine_of(fl_executor *e)
 {
-	int nine = 0;
-	FL_OK(fl_test_run_task(e, &square, &(int){3}, &nine));
-	return nine;
+	return fl_test_result_of(e, &square, &(int){3});
 }
 
 CONFORMANCE_FN void expect_squares(const int *results, int n)
@@ -398,6 +396,11 @@ CONFORMANCE_FN void expect_tally(const struct tally *tally, int runs, int drops)
 {
 	assert_int_equal(counted(&tally->runs), runs);
 	assert_int_equal(counted(&tally->drops), drops);
+}
+
+CONFORMANCE_FN void expect_result_drops(const struct tally *tally, int drops)
+{
+	assert_int_equal(counted(&tally->result_drops), drops);
 }
 
 #endif

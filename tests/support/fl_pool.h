@@ -23,6 +23,12 @@ FL_TASK_STATIC(pool_nothing, void, void)
 	return 0;
 }
 
+FL_TASK_STATIC(pool_plus_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
 FL_TASK_STATIC(pool_double, int, int)
 {
 	*result = *arg * 2;

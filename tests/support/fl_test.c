@@ -256,6 +256,13 @@ int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, 
 	return error;
 }
 
+int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg)
+{
+	int result = 0;
+	FL_OK(fl_test_run_task(e, type, arg, &result));
+	return result;
+}
+
 void fl_test_futures_free(fl_future **f, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

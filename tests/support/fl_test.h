@@ -216,6 +216,9 @@ void fl_test_future_ends(fl_future *f, int error, const char *message);
  */
 int fl_test_run_task(fl_executor *e, const fl_task_type *type, const void *arg, void *result);
 
+/* The same for a task with an int as its result, which succeeds: the result. */
+int fl_test_result_of(fl_executor *e, const fl_task_type *type, const void *arg);
+
 /* Frees the futures; the second function waits for each of them before. */
 void fl_test_futures_free(fl_future **f, size_t n);
 void fl_test_futures_end(fl_future **f, size_t n);

@@ -320,9 +320,7 @@ FL_TASK_STATIC(waits_for_another, void, int)
 FL_TEST(context_var_in_nested_tasks)
 {
 	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &waits_for_another, NULL, &result));
-	assert_int_equal(result, 20 * 1000 + 20);
+	assert_int_equal(fl_test_result_of(e, &waits_for_another, NULL), 20 * 1000 + 20);
 	FL_WAIT_FOR(fl_test_values_alive() == 0);
 }
 
@@ -342,9 +340,8 @@ FL_TASK_STATIC(submits_without_values, void, int)
 
 VALUES_TEST(context_values_choose_what_a_task_inherits, 1, 1)
 {
-	int result = -1;
-	FL_OK(fl_test_run_task(e, &submits_without_values, NULL, &result));
-	assert_int_equal(result, 0); /* the waiting worker, which has 1, ran it */
+	assert_int_equal(fl_test_result_of(e, &submits_without_values, NULL),
+	                 0); /* the waiting worker, which has 1, ran it */
 }
 
 /* A worker that a submit starts has no values of the submit: all are released while it exists. */

@@ -47,9 +47,7 @@ static void fails_with_its_thread(fl_future *f)
 
 static void succeeds(fl_executor *e)
 {
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &ends_well, &(int){1}, &result));
-	assert_int_equal(result, 2);
+	assert_int_equal(fl_test_result_of(e, &ends_well, &(int){1}), 2);
 }
 
 /* alitto/pond #135 */

@@ -44,9 +44,8 @@ FL_TASK_STATIC(leave_result, int, int)
 CONFORMANCE_ON(result_starts_zeroed, 1)
 {
 	for (int i = 0; i < 100; i++) { /* memory is used again */
-		int arg = i % 2, result = -1;
-		FL_OK(fl_test_run_task(e, &leave_result, &arg, &result));
-		assert_int_equal(result, arg);
+		int arg = i % 2;
+		assert_int_equal(fl_test_result_of(e, &leave_result, &arg), arg);
 	}
 }
 
@@ -412,7 +411,7 @@ CONFORMANCE(references)
 	fl_future_free(NULL);
 	fl_executor_free(e);
 	e = NULL;
-	assert_int_equal(counted(&tally->result_drops), 1);
+	expect_result_drops(tally, 1);
 }
 
 CONFORMANCE(future_outlives_its_executor)
@@ -440,7 +439,7 @@ CONFORMANCE(detached_submit)
 	submit_tallied(e, tally, 100);
 	fl_executor_free(e);
 	expect_tally(tally, 100, 100);
-	assert_int_equal(counted(&tally->result_drops), 100);
+	expect_result_drops(tally, 100);
 }
 
 /* C-Thread-Pool #88: destroying one pool stopped all others. */

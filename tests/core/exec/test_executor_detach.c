@@ -24,7 +24,7 @@ CONFORMANCE(detached_runs_what_is_queued)
 	assert_int_equal(fl_test_result(f), 9); /* valid, also after the executor */
 	FL_WAIT_FOR(all_are_freed());
 	expect_tally(tally, 10, 10);
-	assert_int_equal(counted(&tally->result_drops), 10);
+	expect_result_drops(tally, 10);
 }
 
 CONFORMANCE(detached_after_a_cancel_runs_nothing_more)

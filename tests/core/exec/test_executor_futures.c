@@ -127,9 +127,7 @@ FL_TASK_STATIC(fan_out_one_by_one, void, int)
 
 CONFORMANCE_ABLE(futures_as_completed_by_the_only_worker, 1, FL_CAP_NESTED)
 {
-	int ended = 0;
-	FL_OK(fl_test_run_task(e, &fan_out_one_by_one, NULL, &ended));
-	assert_int_equal(ended, 5);
+	assert_int_equal(fl_test_result_of(e, &fan_out_one_by_one, NULL), 5);
 }
 
 /* A chain across all kinds: on this executor, then on another, and the reverse. */
@@ -169,7 +167,7 @@ CONFORMANCE_ON(futures_then_drops_each_result_once, 1)
 	FL_OK(fl_future_wait(next));
 	FL_OK(fl_executor_join(e));
 	expect_tally(t, 2, 1);
-	assert_int_equal(counted(&t->result_drops), 0);
+	expect_result_drops(t, 0);
 	fl_future_free(next);
-	assert_int_equal(counted(&t->result_drops), 2);
+	expect_result_drops(t, 2);
 }

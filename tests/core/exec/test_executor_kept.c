@@ -52,10 +52,10 @@ CONFORMANCE_ON(failed_task_keeps_its_result, 1)
 	fl_future *f = NULL;
 	FL_OK(read_line_submit(e, failing(tally, true), &f));
 	is_kept(f, tally);
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 	fl_future_free(f);
 	FL_OK(fl_executor_join(e)); /* no other reference exists */
-	assert_int_equal(counted(&tally->result_drops), 1);
+	expect_result_drops(tally, 1);
 }
 
 CONFORMANCE_ON(failed_task_keeps_nothing_by_itself, 1)
@@ -66,7 +66,7 @@ CONFORMANCE_ON(failed_task_keeps_nothing_by_itself, 1)
 	FL_RC(fl_test_run_task(e, &read_line, &request, &got), -EBADMSG);
 	assert_int_equal(got.line, 3);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 }
 
 CONFORMANCE_ON(kept_result_of_a_task_that_succeeds, 1)
@@ -76,7 +76,7 @@ CONFORMANCE_ON(kept_result_of_a_task_that_succeeds, 1)
 	FL_OK(fl_test_run_task(e, &read_line, &(struct request){tally, 0, true}, &got));
 	assert_int_equal(got.line, 7);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->result_drops), 1);
+	expect_result_drops(tally, 1);
 }
 
 /* The hook runs once, also without a waiter. */
@@ -86,7 +86,7 @@ CONFORMANCE_ON(kept_result_without_a_waiter, 2)
 	for (int i = 0; i < 50; i++)
 		FL_OK(read_line_submit(e, failing(tally, true), NULL));
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->result_drops), 50);
+	expect_result_drops(tally, 50);
 }
 
 FL_TASK_STATIC(keep_and_fail, void, void)
@@ -172,11 +172,11 @@ CONFORMANCE_ON(kept_result_of_a_chain, 1)
 	assert_null(fl_future_result(third));
 	is_kept(second, tally);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 	fl_future_free(third);
 	fl_future_free(second);
 	fl_future_free(first);
-	assert_int_equal(counted(&tally->result_drops), 1);
+	expect_result_drops(tally, 1);
 }
 
 /* The result is where the submit said, and is the caller's; without such a place it is dropped. */
@@ -196,7 +196,7 @@ CONFORMANCE_ON(kept_result_of_a_group, 1)
 	fl_group_destroy(&g);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->runs), 3);
-	assert_int_equal(counted(&tally->result_drops), 1);
+	expect_result_drops(tally, 1);
 }
 
 enum { N = 60 };
@@ -225,7 +225,7 @@ static void iterate(fl_executor *e, const fl_imap_config *config)
 	}
 	struct payload none;
 	FL_RC(read_line_imap_next(it, NULL, &none), -ENODATA);
-	assert_int_equal(counted(&tally->result_drops), 0); /* they are the caller's */
+	expect_result_drops(tally, 0); /* they are the caller's */
 }
 
 CONFORMANCE_ON(kept_results_of_an_iteration, 2)
@@ -259,7 +259,7 @@ CONFORMANCE(kept_results_of_an_iteration_that_is_freed)
 			fl_imap_free(it);
 			fl_executor_free(e);
 			assert_int_equal(mine, given);
-			assert_int_equal(counted(&tally->result_drops), counted(&tally->runs) - mine);
+			expect_result_drops(tally, counted(&tally->runs) - mine);
 		}
 	}
 }
@@ -281,7 +281,7 @@ CONFORMANCE_ON(kept_results_of_a_map, 2)
 			assert_int_equal(results[i].line, 7);
 	}
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 }
 
 /* There is no result of a task that did not run. */
@@ -293,5 +293,5 @@ CONFORMANCE_ON(kept_result_of_a_cancelled_task, 1)
 	FL_OK(fl_future_wait(f));
 	FL_STATE_IS(f, FL_CANCELLED);
 	assert_null(fl_future_result(f));
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 }

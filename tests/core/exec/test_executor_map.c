@@ -430,7 +430,7 @@ CONFORMANCE_ON(map_leaves_the_arguments_to_the_caller, 2)
 		args[i] = tally;
 	FL_OK(tallied_map(e, args, 20, results, NULL));
 	expect_tally(tally, 20, 0);
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 }
 
 /* A map that is done does not wait for workers that others keep busy. */

@@ -29,10 +29,8 @@ FL_TASK_STATIC(descend, struct depth, int)
 CONFORMANCE_ON(nested_submit_and_wait_needs_no_free_worker, 1)
 {
 	const struct depth deep = {is_by_reference(e) ? e : NULL, 200};
-	int result = 0;
 	assert_null(fl_executor_current());
-	FL_OK(fl_test_run_task(e, &descend, &deep, &result));
-	assert_int_equal(result, 200);
+	assert_int_equal(fl_test_result_of(e, &descend, &deep), 200);
 	assert_null(fl_executor_current());
 }
 
@@ -57,9 +55,7 @@ FL_TASK_STATIC(fibonacci, int, int)
 
 CONFORMANCE_UP_TO(nested_tree, 4)
 {
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &fibonacci, &(int){15}, &result));
-	assert_int_equal(result, 610);
+	assert_int_equal(fl_test_result_of(e, &fibonacci, &(int){15}), 610);
 }
 
 FL_TASK_STATIC(map_squares, int, int)

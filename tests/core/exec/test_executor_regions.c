@@ -49,9 +49,7 @@ CONFORMANCE(tasks_find_their_regions)
 	                                   .initialize_arg = &at};
 	fl_executor *e = make_of(kind, &config);
 	for (int i = 1; i <= 10; i++) {
-		int count = 0;
-		FL_OK(fl_test_run_task(e, i % 2 ? &adds_in_region : &nests_in_region, &at, &count));
-		assert_int_equal(count, i);
+		assert_int_equal(fl_test_result_of(e, i % 2 ? &adds_in_region : &nests_in_region, &at), i);
 	}
 	assert_int_equal(fl__load_relaxed(counter), 10); /* relaxed: as above */
 	assert_true(fl__load_relaxed(counter + 1) > 0);  /* of the initializers, of replaced workers, too */

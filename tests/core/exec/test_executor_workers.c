@@ -137,11 +137,9 @@ FL_TASK_STATIC(ends_a_program, void, int)
 /* swift-corelibs-foundation #4772, poco #3398, dramatiq #465 */
 CONFORMANCE_ON(child_of_a_task_ends_by_sigterm, 1)
 {
-	int signal = 0;
 	if (kind->over_ranks)
 		return;
-	FL_OK(fl_test_run_task(e, &ends_a_program, NULL, &signal));
-	assert_int_equal(signal, SIGTERM);
+	assert_int_equal(fl_test_result_of(e, &ends_a_program, NULL), SIGTERM);
 }
 
 struct init {
@@ -172,9 +170,7 @@ CONFORMANCE(initializer_runs_before_the_first_task)
 	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &init};
 	FL_SCOPED(fl_executor) *e = make_of(kind, &config);
 	for (int i = 0; i < 3; i++) {
-		int calls = 0;
-		FL_OK(fl_test_run_task(e, &initializer_calls, &init, &calls));
-		assert_int_equal(calls, 1);
+		assert_int_equal(fl_test_result_of(e, &initializer_calls, &init), 1);
 	}
 }
 
@@ -262,7 +258,7 @@ CONFORMANCE(failing_initializer_breaks)
 	FL_OK(fl_executor_join(e));
 	assert_true(fl_executor_is_broken(e));
 	expect_tally(tally, 0, 3);
-	assert_int_equal(counted(&tally->result_drops), 0);
+	expect_result_drops(tally, 0);
 	assert_int_equal(counted(&init->calls), 1);
 }
 
@@ -356,9 +352,7 @@ FL_TASK_STATIC(fork_and_return, int, int)
 
 CONFORMANCE_ON(forked_child_must_not_return, 1)
 {
-	int signal = 0;
-	FL_OK(fl_test_run_task(e, &fork_and_return, &(int){0}, &signal));
-	assert_int_equal(signal, SIGABRT);
+	assert_int_equal(fl_test_result_of(e, &fork_and_return, &(int){0}), SIGABRT);
 	const int args[] = {3, 0, 4, 5};
 	int results[4];
 	FL_OK(fork_and_return_map(e, args, 4, results, &(fl_map_config){.chunk = 4}));

@@ -65,9 +65,7 @@ FL_TASK_DECLARE(task_declared, int, int);
 FL_TEST(task_declared_can_be_used_before_its_definition)
 {
 	FL_SCOPED(fl_executor) *e = sequential();
-	int n = 0;
-	FL_OK(fl_test_run_task(e, &task_declared, &(int){5}, &n));
-	assert_int_equal(n, 6);
+	assert_int_equal(fl_test_result_of(e, &task_declared, &(int){5}), 6);
 	assert_ptr_equal(fl_task_find("task_declared"), &task_declared);
 }
 

@@ -29,12 +29,6 @@ FL_TASK(then_wide, int64_t, int64_t)
 	return 0;
 }
 
-FL_TASK_STATIC(then_adds_one, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
-
 /* A chain of `n` tasks behind `f`: the last future. Only the caller refers to the last. */
 static fl_future *chain(fl_future *f, fl_executor *e, const fl_task_type *type, unsigned n)
 {
@@ -246,9 +240,7 @@ FL_TASK_STATIC(wait_for_first_chain, void, int)
 
 POOL_TEST(then_first_of_several_by_the_only_worker, 1)
 {
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &wait_for_first_chain, NULL, &result));
-	assert_true(result >= 1);
+	assert_true(fl_test_result_of(e, &wait_for_first_chain, NULL) >= 1);
 }
 
 FL_TEST(then_chain_of_a_thousand)
@@ -320,9 +312,9 @@ static int free_future_here(void *f)
 THEN_TEST(then_long_row_is_freed_on_a_small_stack, pool_with(1))
 {
 	fl_thread t;
-	FL_SCOPED(fl_future) *first = chain(f, e, &then_adds_one, 1);
+	FL_SCOPED(fl_future) *first = chain(f, e, &pool_plus_one, 1);
 	FL_OK(fl_future_cancel(first)); /* the others are cancelled with it, one by one */
-	fl_future *last = chain(first, e, &then_adds_one, fl_test_scaled(20000));
+	fl_future *last = chain(first, e, &pool_plus_one, fl_test_scaled(20000));
 	fl_future_free(first);
 	first = NULL;
 	FL_OK(fl_executor_join(e)); /* there is no other reference */
@@ -359,7 +351,7 @@ FL_TEST(then_long_chain_ends_on_a_small_stack)
 		struct long_chain l = {.how = how};
 		fl_thread t;
 		FL_OK(int_promise_create(&l.p, NULL, &l.first));
-		fl_future *f = chain(l.first, e, &then_adds_one, n);
+		fl_future *f = chain(l.first, e, &pool_plus_one, n);
 		FL_OK(fl_thread_start(&t, end_first, &l, &(fl_thread_config){.stack_size = 65536}));
 		fl_test_end(&t);
 		FL_STATE_IS(f, states[how]);
@@ -405,12 +397,12 @@ FL_TEST(then_callbacks_run_depth_first)
 			notes[i] = (struct note){&walk, i};
 		FL_OK(int_promise_create(&l.p, NULL, &l.first));
 		FL_OK(fl_future_on_end(l.first, take_note, &notes[0]));
-		FL_OK(fl_future_then(l.first, e, &then_adds_one, &a));
+		FL_OK(fl_future_then(l.first, e, &pool_plus_one, &a));
 		FL_OK(fl_future_on_end(l.first, take_note, &notes[4]));
-		FL_OK(fl_future_then(l.first, e, &then_adds_one, &c));
+		FL_OK(fl_future_then(l.first, e, &pool_plus_one, &c));
 		FL_OK(fl_future_on_end(l.first, take_note, &notes[6]));
 		FL_OK(fl_future_on_end(a, take_note, &notes[1]));
-		FL_OK(fl_future_then(a, e, &then_adds_one, &b));
+		FL_OK(fl_future_then(a, e, &pool_plus_one, &b));
 		FL_OK(fl_future_on_end(a, take_note, &notes[3]));
 		FL_OK(fl_future_on_end(b, take_note, &notes[2]));
 		FL_OK(fl_future_on_end(c, take_note, &notes[5]));

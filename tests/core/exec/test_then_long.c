@@ -20,35 +20,27 @@ static bool counted_has_ended(const fl_future *f)
 
 #include "fl_pool.h"
 
-FL_TASK(then_long_next, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
-
 /* Waits for a chain of `*arg` stages, which no other worker can run. */
 FL_TASK(then_long_wait, int, int)
 {
 	fl_executor *e = fl_executor_current();
 	fl_future *f = NULL;
-	FL_OK(then_long_next_submit(e, 0, &f));
+	FL_OK(pool_plus_one_submit(e, 0, &f));
 	for (int i = 1; i < *arg; i++) {
 		fl_future *next = NULL;
-		FL_OK(fl_future_then(f, e, &then_long_next, &next));
+		FL_OK(fl_future_then(f, e, &pool_plus_one, &next));
 		fl_future_free(f);
 		f = next;
 	}
 	fl__store_relaxed(&looks, 0);
-	const int rc = then_long_next_get(f, result);
+	const int rc = pool_plus_one_get(f, result);
 	fl_future_free(f);
 	return rc;
 }
 
 static unsigned long looks_of(fl_executor *e, int stages)
 {
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &then_long_wait, &stages, &result));
-	assert_int_equal(result, stages);
+	assert_int_equal(fl_test_result_of(e, &then_long_wait, &stages), stages);
 	return looks;
 }
 

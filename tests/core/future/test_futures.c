@@ -336,8 +336,6 @@ POOL_TEST(futures_wait_for_all_by_the_only_worker_in_any_order, 1)
 {
 	for (int order = 0; order < 2; order++) {
 		bool promised_second = order == 1;
-		int result = 0;
-		FL_OK(fl_test_run_task(e, &wait_for_both, &promised_second, &result));
-		assert_int_equal(result, 2);
+		assert_int_equal(fl_test_result_of(e, &wait_for_both, &promised_second), 2);
 	}
 }

@@ -218,7 +218,5 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 
 POOL_TEST(futures_completed_helps_a_chain_each_time, 1)
 {
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &wait_for_chain_twice, NULL, &result));
-	assert_int_equal(result, 42);
+	assert_int_equal(fl_test_result_of(e, &wait_for_chain_twice, NULL), 42);
 }

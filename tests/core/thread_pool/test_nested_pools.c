@@ -35,9 +35,7 @@ FL_TEST(nested_pools_wait_for_each_other)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
 	struct pools pools = {e, other}, *arg = &pools;
-	int result = 0;
-	FL_OK(fl_test_run_task(e, &here, &arg, &result));
-	assert_int_equal(result, 1);
+	assert_int_equal(fl_test_result_of(e, &here, &arg), 1);
 }
 
 /* Many at once: each of them blocks a worker of both; so they need as many stacks. */

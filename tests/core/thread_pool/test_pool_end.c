@@ -80,9 +80,7 @@ FL_TEST(pool_join_from_a_task_of_another_executor)
 		for (int inner = 0; inner <= 1; inner++) {
 			FL_SCOPED(fl_executor) *e = executor_of(outer);
 			fl_executor *other = executor_of(inner);
-			int result = 0;
-			FL_OK(fl_test_run_task(e, &end_uses_another, &other, &result));
-			assert_int_equal(result, 10);
+			assert_int_equal(fl_test_result_of(e, &end_uses_another, &other), 10);
 		}
 	assert_null(fl_executor_current());
 }

@@ -331,19 +331,11 @@ FL_TASK_STATIC(try_to_spread, fl_executor *, int)
 FL_TEST(full_submit_without_a_wait_is_not_run_by_the_only_worker)
 {
 	FL_SCOPED(fl_executor) *e = counting(1, 1, FL_FULL_WAIT);
-	int had_run = -1;
-	FL_OK(fl_test_run_task(e, &try_to_spread, &e, &had_run));
-	assert_int_equal(had_run, 0);
+	assert_int_equal(fl_test_result_of(e, &try_to_spread, &e), 0);
 	assert_int_equal(ran_in_the_end(e), 1);
 }
 
 /* Calls that contain a submit. */
-
-FL_TASK_STATIC(plus_one, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
 
 static void expect_plus_one(const int *out, int n)
 {
@@ -356,7 +348,7 @@ static void expect_next(fl_imap *it, int n)
 {
 	for (int i = 1; i <= n; i++) {
 		int out = 0;
-		FL_OK(plus_one_imap_next(it, NULL, &out));
+		FL_OK(pool_plus_one_imap_next(it, NULL, &out));
 		assert_int_equal(out, i);
 	}
 }
@@ -368,13 +360,13 @@ static void map_in_three_ways(fl_executor *e)
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in[N], out[N];
 	fl_test_number(in, N);
-	FL_OK(plus_one_map(e, in, N, out, &(fl_map_config){.chunk = 1}));
+	FL_OK(pool_plus_one_map(e, in, N, out, &(fl_map_config){.chunk = 1}));
 	expect_plus_one(out, N);
-	FL_OK(plus_one_imap(e, in, N, &it, &(fl_imap_config){.chunk = 1, .window = 50}));
+	FL_OK(pool_plus_one_imap(e, in, N, &it, &(fl_imap_config){.chunk = 1, .window = 50}));
 	expect_next(it, N);
 	memset(out, 0, sizeof out);
 	FL_EACH (i, out)
-		FL_OK(plus_one_group_submit(&g, in[i], &out[i]));
+		FL_OK(pool_plus_one_group_submit(&g, in[i], &out[i]));
 	FL_OK(fl_group_join(&g));
 	expect_plus_one(out, N);
 }
@@ -404,11 +396,11 @@ FULL_TEST(full_map_waits_for_room_until_its_deadline, 1)
 	int in = 1, out = 0;
 	const fl_map_config soon = {.deadline = fl_after(FL_MS(1))};
 	const fl_map_config shielded = {.cancel = FL_SHIELDED, .deadline = fl_after(FL_MS(1))};
-	FL_RC(plus_one_map(e, &in, 1, &out, &soon), -ETIMEDOUT);
+	FL_RC(pool_plus_one_map(e, &in, 1, &out, &soon), -ETIMEDOUT);
 	{
 		FL_CANCEL_SCOPE(fl_test_requested);
-		FL_RC(plus_one_map(e, &in, 1, &out, &shielded), -ETIMEDOUT);
-		FL_RC(plus_one_map(e, &in, 1, &out, NULL), -ECANCELED);
+		FL_RC(pool_plus_one_map(e, &in, 1, &out, &shielded), -ETIMEDOUT);
+		FL_RC(pool_plus_one_map(e, &in, 1, &out, NULL), -ECANCELED);
 	}
 	assert_int_equal(out, 0);
 	let_go(held);
@@ -423,9 +415,9 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	int in[N], out;
 	fl_test_number(in, N);
 	struct held held = hold_worker(e);
-	FL_OK(plus_one_imap(e, in, N, &it, &(fl_imap_config){.window = N}));
+	FL_OK(pool_plus_one_imap(e, in, N, &it, &(fl_imap_config){.window = N}));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
-	const int rc = plus_one_imap(e, in, N, &late, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
+	const int rc = pool_plus_one_imap(e, in, N, &late, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
 	/*
 	 * If the deadline passes before the thread asks for space, as after a long stop, the task
 	 * is made, and has ended.
@@ -441,7 +433,7 @@ FL_TEST(full_imap_without_room_waits_as_long_as_its_call)
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
 	FL_SCOPED(fl_imap) *it = NULL;
 	int in[2] = {1, 2}, out;
-	FL_OK(plus_one_imap(e, in, 2, &it, &(fl_imap_config){.window = 1}));
+	FL_OK(pool_plus_one_imap(e, in, 2, &it, &(fl_imap_config){.window = 1}));
 	FL_OK(fl_imap_next(it, NULL, &out));
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
@@ -459,10 +451,10 @@ FL_TEST(full_refuses_maps_too)
 	int in = 1, out = 0;
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
-	FL_RC(plus_one_map(e, &in, 1, &out, NULL), -ENOBUFS);
-	FL_RC(fl_imap_create(&it, e, &plus_one, &in, 1, NULL), -ENOBUFS);
+	FL_RC(pool_plus_one_map(e, &in, 1, &out, NULL), -ENOBUFS);
+	FL_RC(fl_imap_create(&it, e, &pool_plus_one, &in, 1, NULL), -ENOBUFS);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_RC(fl_group_submit(&g, &plus_one, &in, &out), -ENOBUFS);
+	FL_RC(fl_group_submit(&g, &pool_plus_one, &in, &out), -ENOBUFS);
 	let_go(&held);
 	assert_int_equal(out, 0);
 }
@@ -471,12 +463,12 @@ FL_TEST(full_then_goes_in_all_the_same)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
 	FL_SCOPED(fl_future) *first = NULL, *next = NULL, *last = NULL;
-	FL_OK(plus_one_submit(e, 1, &first));
+	FL_OK(pool_plus_one_submit(e, 1, &first));
 	FL_OK(fl_future_wait(first));
 	struct held held = hold_worker(e);
 	FL_OK(full_count_submit(e, 1, NULL));
-	FL_OK(fl_future_then(first, e, &plus_one, &next));
-	FL_OK(fl_future_then(next, e, &plus_one, &last));
+	FL_OK(fl_future_then(first, e, &pool_plus_one, &next));
+	FL_OK(fl_future_then(next, e, &pool_plus_one, &last));
 	FL_RC(full_count_submit(e, 1, NULL), -ENOBUFS);
 	let_go(&held);
 	assert_int_equal(fl_test_result(last), 4);

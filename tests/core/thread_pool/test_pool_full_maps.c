@@ -5,12 +5,6 @@
 
 #include "core/exec/executor.h"
 
-FL_TASK(full_plus_one, int, int)
-{
-	*result = *arg + 1;
-	return 0;
-}
-
 /*
  * All workers but one are held. That one does the whole map, and takes a task that waits for the
  * map's caller; the caller in turn must wait for space for runners, none of which is needed any
@@ -93,13 +87,13 @@ static void begin_three(struct three *t)
 {
 	int out;
 	*t = (struct three){.e = bounded(1, 1, FL_FULL_WAIT), .stop = FL_CANCEL_TOKEN_INIT};
-	FL_OK(full_plus_one_imap(
+	FL_OK(pool_plus_one_imap(
 	    t->e, NULL, 0, &t->it,
 	    &(fl_imap_config){.next = make_three, .state = t, .chunk = 2, .window = 2, .cancel = &t->stop}));
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_imap_next(t->it, NULL, &out));
 	t->held = hold_worker(t->e);
-	FL_OK(full_plus_one_submit(t->e, 1, NULL));
+	FL_OK(pool_plus_one_submit(t->e, 1, NULL));
 }
 
 static void end_three(struct three *t)
