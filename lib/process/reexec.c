@@ -37,52 +37,29 @@ struct reexec_hello {
 	int32_t pid;
 	uint32_t privileged; /* the program got rights by its execution */
 	struct fl__build_id program;
-	struct fl__registry_digest registry;
 };
-
-static void reexec_make_hello(struct reexec_hello *hello)
-{
-	memset(hello, 0, sizeof *hello);
-	hello->magic = FL__MAGIC_HELLO;
-	hello->pid = getpid();
-	fl__build_id_of_program(&hello->program);
-	fl__registry_digest(&hello->registry);
-}
 
 /* With the pidfd, which an orphan's parent cannot get otherwise. */
 static int reexec_send_hello(int socket)
 {
-	struct reexec_hello hello;
-	const int pidfd = fl__process_sys.pidfd(getpid());
-	reexec_make_hello(&hello);
+	struct reexec_hello hello = {.magic = FL__MAGIC_HELLO, .pid = getpid()};
+	const int pidfd = fl__process_sys.pidfd(hello.pid);
+	fl__build_id_of_program(&hello.program);
 	const int rc = fl__packet_send(socket, &hello, sizeof hello, &pidfd, pidfd >= 0 ? 1 : 0, FL_FOREVER);
 	fl__fd_close(pidfd);
 	return rc;
 }
 
-static int reexec_compare(const struct reexec_hello *ours, const struct reexec_hello *theirs, const char **problem)
-{
-	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
-	if (memcmp(&ours->program, &theirs->program, sizeof ours->program) != 0) {
-		fl__log(FL_LOG_ERROR, "this program has build-id %s, but its file has %s: was the file replaced?",
-		        fl__build_id_text(&ours->program, a), fl__build_id_text(&theirs->program, b));
-		*problem = "the file of this program was replaced";
-		return -EPROTO;
-	}
-	if (memcmp(&ours->registry, &theirs->registry, sizeof ours->registry) != 0)
-		fl__log(FL_LOG_INFO, "the registered tasks differ: %llu here, %llu in the program executed again",
-		        (unsigned long long)ours->registry.tasks, (unsigned long long)theirs->registry.tasks);
-	return 0;
-}
-
 /* `*pid` of an orphan is -1 before. */
 static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadline, const char **problem)
 {
-	struct reexec_hello ours, theirs;
+	struct reexec_hello theirs;
+	struct fl__build_id ours;
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
 	size_t size;
 	int fd = -1;
 	unsigned n_fds = 1;
-	reexec_make_hello(&ours);
+	fl__build_id_of_program(&ours);
 	*problem = "the new process does not answer: does it reach fl_main()?";
 	int rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, &fd, &n_fds, deadline);
 	if (rc == -EPIPE)
@@ -105,7 +82,12 @@ static int reexec_receive_hello(int socket, int *pid, int *pidfd, int64_t deadli
 	*problem = "the system has no pidfd_open(), or forbids it";
 	if (*pidfd < 0)
 		return -ENOSYS;
-	return reexec_compare(&ours, &theirs, problem);
+	*problem = "the file of this program was replaced";
+	if (memcmp(&ours, &theirs.program, sizeof ours) == 0)
+		return 0;
+	fl__log(FL_LOG_ERROR, "this program has build-id %s, but its file has %s: was the file replaced?",
+	        fl__build_id_text(&ours, a), fl__build_id_text(&theirs.program, b));
+	return -EPROTO;
 }
 
 /* FL__REEXEC_VARIABLE comes first. List and text are one allocation. */
