@@ -275,23 +275,21 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-static int fork_server_send_go(struct fork_server_caller *c, int channel)
-{
-	const struct fl__go go = {FL__MAGIC_GO, c->more};
-	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
-	c->start->problem = "the process cannot be told to begin";
-	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
-}
-
+/* Then gives the go-ahead. */
 static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 {
+	const struct fl__go go = {FL__MAGIC_GO, c->more};
 	struct fl__start *start = c->start;
 	int rc = fl__reply_receive(channel, start, c->deadline, &start->pidfd);
 	if (rc == -ETIMEDOUT)
 		start->problem = "no answer from the fork server: is it stopped?";
 	if (rc == 0 && start->pidfd < 0)
 		rc = -EPROTO;
-	return rc == 0 ? fork_server_send_go(c, channel) : rc;
+	if (rc != 0)
+		return rc;
+	start->problem = "the process cannot be told to begin";
+	rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
+	return rc == -EPIPE ? 0 : rc; /* the process has died, as a join will tell */
 }
 
 /* Sets `*again` if another fork server can serve the caller. */

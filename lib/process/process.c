@@ -65,12 +65,6 @@ static bool process_is_ours(const fl_process *p)
 	return !fl__is_forked(p->forks);
 }
 
-static void process_list_add(fl_process *p)
-{
-	FL_LOCKED(&process_list_lock);
-	FL__QUEUE_ADD(process_oldest, process_newest, p);
-}
-
 static void process_list_remove(fl_process *p)
 {
 	FL_LOCKED(&process_list_lock);
@@ -99,7 +93,8 @@ static void process_init(fl_process *p, const struct fl__start *start)
 	p->forks = fl__fork_count;
 	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->pidfd, POLLIN);
 	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->channel, POLLIN);
-	process_list_add(p);
+	FL_LOCKED(&process_list_lock);
+	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
 static const char *process_label(const fl_process_config *config)

@@ -161,13 +161,6 @@ static int process_start_open_directory(struct fl__start *start)
 	return start->setup.cwd < 0 ? start->setup.cwd : 0;
 }
 
-static int process_start_open_death_pipe(struct fl__start *start)
-{
-	start->problem = "a pipe cannot be made";
-	start->setup.death_pipe = start->death_pipe;
-	return fl__death_pipe_open(start->death_pipe);
-}
-
 /* The new process finds its task by name. */
 static int process_start_check_task(struct fl__start *start)
 {
@@ -386,8 +379,11 @@ int fl__start_process(struct fl__start *start)
 		rc = process_start_open_directory(start);
 	if (rc == 0 && config->task)
 		rc = process_start_check_task(start);
-	if (rc == 0 && config->daemon && !by_fork_server)
-		rc = process_start_open_death_pipe(start);
+	if (rc == 0 && config->daemon && !by_fork_server) {
+		start->problem = "a pipe cannot be made";
+		start->setup.death_pipe = start->death_pipe;
+		rc = fl__death_pipe_open(start->death_pipe);
+	}
 	if (rc != 0)
 		return rc;
 	if (config->program)

@@ -124,13 +124,6 @@ static bool request_is_request(const struct request_message *m, size_t size)
 	       request_is_text(m->text + m->name_size, m->task_size);
 }
 
-/* Without those that are passed on. */
-static unsigned request_count_fds(const struct request_message *m)
-{
-	const uint32_t none = FL__REQUEST_DAEMON | FL__REQUEST_GROUP;
-	return 1 + (unsigned)__builtin_popcount(m->flags & ~none); /* 1: the directory */
-}
-
 static int request_find_task(struct fl__request *request, struct fl__start_reply *reply,
                              const struct request_message *m)
 {
@@ -154,7 +147,8 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	*request = (struct fl__request){.channel = -1, .memory = -1};
 	if (!request_is_request(m, size))
 		return -EBADMSG;
-	const unsigned own = request_count_fds(m);
+	const uint32_t with_fds = m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP);
+	const unsigned own = 1 + (unsigned)__builtin_popcount(with_fds); /* 1: the directory */
 	if (n_fds < own || n_fds - own > FL_PROCESS_FDS_MAX)
 		return -EMFILE;
 	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
