@@ -176,11 +176,6 @@ static int process_start_check_task(struct fl__start *start)
 
 /* Programs. */
 
-struct process_start_paths {
-	const char **list;
-	char *text;
-};
-
 static size_t process_start_count(const char *text, char c)
 {
 	size_t n = 0;
@@ -189,35 +184,24 @@ static size_t process_start_count(const char *text, char c)
 	return n;
 }
 
-/* An empty folder is the current one. */
-static void process_start_list_paths(struct process_start_paths *paths, const char *program, const char *search)
-{
-	size_t n = 0;
-	char *at = paths->text;
-	for (const char *folder = search;; folder++) {
-		size_t length = strcspn(folder, ":");
-		paths->list[n++] = at;
-		at += sprintf(at, "%.*s%s%s", (int)length, folder, length ? "/" : "", program) + 1;
-		folder += length;
-		if (!*folder)
-			break;
-	}
-	paths->list[n] = NULL;
-}
-
-static int process_start_find_paths(struct process_start_paths *paths, const char *program)
+/* The paths to try, and their text, in one allocation; or NULL. An empty folder is the current one. */
+static const char **process_start_find_paths(const char *program)
 {
 	const bool by_path = *program && !strchr(program, '/');
 	const char *search = by_path ? getenv("PATH") : "";
 	search = search ? search : "/bin:/usr/bin";
-	size_t n = process_start_count(search, ':') + 1;
-	size_t text = strlen(search) + n * (strlen(program) + 2);
-	paths->list = fl__alloc(1, (n + 1) * sizeof *paths->list + text);
-	if (!paths->list)
-		return -ENOMEM;
-	paths->text = (char *)&paths->list[n + 1];
-	process_start_list_paths(paths, program, search);
-	return 0;
+	const size_t n = process_start_count(search, ':') + 1;
+	const char **list = fl__alloc(1, (n + 1) * sizeof *list + strlen(search) + n * (strlen(program) + 2));
+	if (!list)
+		return NULL;
+	char *at = (char *)&list[n + 1];
+	for (size_t i = 0; i < n; i++) {
+		const size_t length = strcspn(search, ":");
+		list[i] = at;
+		at += sprintf(at, "%.*s%s%s", (int)length, search, length ? "/" : "", program) + 1;
+		search += length + 1;
+	}
+	return list;
 }
 
 /* For a file that exists, -ENOENT means that its interpreter does not exist. */
@@ -238,21 +222,20 @@ static int process_start_program(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
 	const char *const alone[] = {config->program, NULL};
-	struct process_start_paths paths;
+	const char **paths = process_start_find_paths(config->program);
 	start->problem = "no memory for the paths to try";
-	int rc = process_start_find_paths(&paths, config->program);
-	if (rc != 0)
-		return rc;
+	if (!paths)
+		return -ENOMEM;
 	/* casts: exec changes none of the strings */
 	struct fl__spawn spawn = {.setup = start->setup,
-	                          .paths = paths.list,
+	                          .paths = paths,
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),
 	                          .env = config->env ? (char *const *)config->env : environ};
 	spawn.setup.through_exec = true;
-	rc = fl__spawn(&spawn);
+	int rc = fl__spawn(&spawn);
 	if (rc != 0)
-		process_start_explain_exec(start, paths.list, rc);
-	fl__free(paths.list);
+		process_start_explain_exec(start, paths, rc);
+	fl__free(paths);
 	start->pid = spawn.pid;
 	start->pidfd = spawn.pidfd;
 	return rc;
