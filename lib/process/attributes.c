@@ -151,19 +151,14 @@ static void attributes_add_root(uint64_t *hash)
 	attributes_add(hash, identity, sizeof identity);
 }
 
-static void attributes_add_session(uint64_t *hash)
-{
-	const pid_t ids[] = {getsid(0), getpgrp()};
-	attributes_add(hash, ids, sizeof ids);
-}
-
 int fl__rights_read_first(struct fl__rights *rights)
 {
 	*rights = (struct fl__rights){FL__HASH_START, FL__HASH_START, FL__HASH_START,
 	                              FL__HASH_START, FL__HASH_START, FL__HASH_START};
 	attributes_add_ids(&rights->ids);
 	attributes_add_root(&rights->root);
-	attributes_add_session(&rights->session);
+	const pid_t ids[] = {getsid(0), getpgrp()};
+	attributes_add(&rights->session, ids, sizeof ids);
 	return attributes_add_groups(&rights->ids);
 }
 

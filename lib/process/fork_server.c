@@ -448,26 +448,21 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 }
 
 /* In the child. Makes system calls only: each process would look up functions (lazy binding). */
-static void fork_server_take_go(int channel)
+static void fork_server_await_go(int channel, int rc)
 {
 	struct fl__go go;
-	int n;
-	do
+	int n = -EINTR;
+	while (rc == 0 && n == -EINTR)
 		n = fl__raw(SYS_read, channel, (long)&go, sizeof go, 0);
-	while (n == -EINTR);
+	fl__fd_close(channel);
+	if (rc != 0)
+		return;
 	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO)
 		_exit(127);
 	if (go.more.umask >= 0)
 		(void)fl__raw(SYS_umask, go.more.umask, 0, 0, 0);
 	fl__new_process_reset_signals(&(struct fl__setup){
 	    .has_defaults = true, .keep_handlers = true, .signals = {fork_server_loop.blocked, go.more.ignored}});
-}
-
-static void fork_server_await_go(int channel, int rc)
-{
-	if (rc == 0)
-		fork_server_take_go(channel);
-	fl__fd_close(channel);
 }
 
 static _Noreturn void fork_server_run_child(struct fl__request *request, int fork_server_pid)
@@ -514,12 +509,6 @@ static int fork_server_make_process(struct fl__request *request, struct fl__star
 	return *pidfd < 0 ? *pidfd : 0;
 }
 
-static bool fork_server_is_abandoned(int channel)
-{
-	/* the parent sends nothing over a channel: readable means closed */
-	return fl__fd_poll(channel, POLLIN) != 0;
-}
-
 static bool fork_server_has_fewer_fds(const struct fl__request *request)
 {
 	return request->settings->limits[RLIMIT_NOFILE].now > fork_server_loop.settings.limits[RLIMIT_NOFILE].now;
@@ -535,7 +524,8 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	const int channel = n_fds > 0 ? fds[0] : -1;
 	int pidfd = -1;
 	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
-	if (channel < 0 || fork_server_is_abandoned(channel))
+	/* the parent sends nothing before the reply: readable means closed */
+	if (channel < 0 || fl__fd_poll(channel, POLLIN) != 0)
 		return false;
 	if (packet->lost)
 		rc = -EMFILE;

@@ -166,18 +166,13 @@ static void identity_remember(struct fl__type_known *k, const fl_task_type *type
 	    type, *type, changes, identity.id, fl__task_check(&identity), fl__task_far_check(&identity)};
 }
 
-/* Without what no other process sees, and without padding. */
-static bool identity_is_same(const fl_task_type *a, const fl_task_type *b)
-{
-	return memcmp(a, b, offsetof(fl_task_type, drop_arg)) == 0;
-}
-
 int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known)
 {
 	struct fl__type_known *k = &types->at[((uintptr_t)type >> 5) % FL__TYPES_KNOWN];
 	const uint64_t changes = fl__registry_changes();
 	*known = k;
-	if (k->type == type && k->changes == changes && identity_is_same(&k->copy, type))
+	/* without what other processes do not see, and without padding */
+	if (k->type == type && k->changes == changes && memcmp(&k->copy, type, offsetof(fl_task_type, drop_arg)) == 0)
 		return 0;
 	const fl_task_type *registered;
 	int rc = fl__registry_find(type->name, &registered);

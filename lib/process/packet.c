@@ -29,17 +29,15 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline)
 {
 	const struct iovec part = {(void *)data, size};
+	int rc;
 	if (size == 0)
 		return -EINVAL;
-	for (;;) {
-		int rc = fl__packet_try_send(socket, &part, 1, fds, n_fds);
-		if (rc == -EAGAIN)
-			rc = fl__fd_wait(socket, POLLOUT, deadline, FL_SHIELDED);
-		else
-			return rc;
+	while ((rc = fl__packet_try_send(socket, &part, 1, fds, n_fds)) == -EAGAIN) {
+		rc = fl__fd_wait(socket, POLLOUT, deadline, FL_SHIELDED);
 		if (rc != 0)
 			return rc;
 	}
+	return rc;
 }
 
 /*
@@ -107,35 +105,27 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 	return rc;
 }
 
-static int packet_deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
-{
-	unsigned room = n_fds ? *n_fds : 0;
-	int rc = packet->cut ? -EMSGSIZE : packet->lost || packet->n_fds > room ? -EMFILE : 0;
-	*size = packet->size;
-	if (rc != 0) {
-		fl__fds_close(packet->fds, packet->n_fds);
-		return rc;
-	}
-	if (n_fds) {
-		*n_fds = packet->n_fds;
-		if (packet->n_fds > 0)
-			memcpy(fds, packet->fds, sizeof(int) * packet->n_fds);
-	}
-	return 0;
-}
-
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline)
 {
 	int came[FL__PACKET_FDS];
 	struct iovec part = {data, room};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = came};
-	for (;;) {
-		int rc = fl__packet_try_recv(socket, &packet, 0);
-		if (rc == 0)
-			return packet_deliver(&packet, size, fds, n_fds);
-		if (rc == -EAGAIN)
-			rc = fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED);
+	int rc;
+	while ((rc = fl__packet_try_recv(socket, &packet, 0)) == -EAGAIN) {
+		rc = fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED);
 		if (rc != 0)
 			return rc;
 	}
+	if (rc != 0)
+		return rc;
+	*size = packet.size;
+	if (packet.cut || packet.lost || packet.n_fds > (n_fds ? *n_fds : 0)) {
+		fl__fds_close(came, packet.n_fds);
+		return packet.cut ? -EMSGSIZE : -EMFILE;
+	}
+	if (n_fds)
+		*n_fds = packet.n_fds;
+	if (packet.n_fds > 0)
+		memcpy(fds, came, sizeof(int) * packet.n_fds);
+	return 0;
 }
