@@ -14,6 +14,7 @@
  */
 #include "loop.h"
 #include "core/base/atomic.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "linger.h"
@@ -233,7 +234,7 @@ static void loop_step(fl_loop *l)
 static void loop_drain(fl_loop *l)
 {
 	fl_cancel_token_request(&l->root);
-	for (struct fl_fiber *f = l->all; f; f = f->next)
+	FL__EACH (struct fl_fiber, f, l->all)
 		if (f->token.token.root_ != &l->root)
 			fl_cancel_token_request(&f->token.token);
 	while (l->sched->fibers > LOOP_OWN_FIBERS)
@@ -244,7 +245,7 @@ static void loop_drain(fl_loop *l)
 }
 
 /* A fiber or a callback ends the thread: nothing runs the other fibers. */
-__attribute__((cold)) static void loop_exits(void *loop)
+FL__COLD static void loop_exits(void *loop)
 {
 	char reason[96];
 	const struct fl__fiber *f = fl__fiber_self();

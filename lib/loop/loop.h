@@ -115,7 +115,7 @@ fl_loop *fl__loop_needed(bool waits, const char *function);
 _Noreturn void fl__loop_missing(const char *function);
 static inline void fl__loop_check(const fl_loop *l, const char *function)
 {
-	if (__builtin_expect(!l, 0))
+	if (fl__unlikely(!l))
 		fl__loop_missing(function);
 }
 

@@ -20,6 +20,7 @@
  * WATCH_MUTED. Without WATCH_PLACE, a watch whose callback waits each time would always be called
  * back first.
  */
+#include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/debug/debug.h"
 #include "core/sync/context_var.h"
@@ -66,8 +67,7 @@ static void loop_enqueue_call(struct fl__post *post)
 void fl__loop_free_calls(fl_loop *l)
 {
 	fl__sched_take_inbox(l->sched);
-	for (struct fl__post *post = l->calls, *next; post; post = next) {
-		next = post->next;
+	FL__EACH_SAFE (struct fl__post, post, l->calls) {
 		fl__values_free(((struct loop_call *)(void *)post)->values);
 		fl__free_to(l->allocator, post);
 	}

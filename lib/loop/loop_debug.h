@@ -8,7 +8,7 @@
 void fl__loop_debug_switch(fl_loop *l, bool runs);
 static inline void fl__loop_debug_note(fl_loop *l, bool runs)
 {
-	if (__builtin_expect(l->debug != NULL, 0))
+	if (fl__unlikely(l->debug != NULL))
 		fl__loop_debug_switch(l, runs);
 }
 

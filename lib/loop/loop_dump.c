@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Each fiber unwinds its own stack (fl__fiber_visit()). */
+#include "core/base/list.h"
 #include "core/base/sys.h"
 #include "core/debug/symbols.h"
 #include "loop.h"
@@ -108,7 +109,7 @@ static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 
 static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 {
-	for (struct fl_fiber *f = l->all; f; f = f->next)
+	FL__EACH (struct fl_fiber, f, l->all)
 		if (f->in.ctx.id == id)
 			return true;
 	return false;
@@ -129,7 +130,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 {
 	struct loop_dump_report t = {.out = out};
 	fl__loop_check(l, "fl_loop_dump");
-	for (struct fl_fiber *f = l->all; f; f = f->next)
+	FL__EACH (struct fl_fiber, f, l->all)
 		t.n++;
 	(void)fprintf(out, "event loop %p: %zu fibers\n", (void *)l, t.n);
 	t.fibers = fl__alloc(t.n + 1, sizeof(struct fl_fiber *) + sizeof(size_t));

@@ -119,7 +119,7 @@ void fl__fiber_inherit(struct fl_fiber *f)
 {
 	/* not NULL: fl__fiber_start() has called fl__ctx_get() */
 	struct fl__values *values = fl__ctx_current->front.values;
-	if (__builtin_expect(values != NULL, 0))
+	if (fl__unlikely(values != NULL))
 		f->in.ctx.front.values = fl__values_ref(values);
 }
 

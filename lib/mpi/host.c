@@ -182,7 +182,7 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 }
 
 /* A task ends the thread. A nested task would lose its frame: the thread panics. */
-__attribute__((cold)) static void host_leave_nested(void *arg)
+FL__COLD static void host_leave_nested(void *arg)
 {
 	struct host_job *job = arg;
 	if (fl__ctx_get()->front.inside.helper == &job->frame)
@@ -396,7 +396,7 @@ static bool host_goes_inner(const struct host_pool *p)
 
 static void host_start_waiting(void)
 {
-	for (struct host_pool *p = host.pools; p; p = p->next)
+	FL__EACH (struct host_pool, p, host.pools)
 		while (p->waiting && host_goes_inner(p))
 			host_start_inner(host_take_waiting(p->waiting));
 }
@@ -572,7 +572,7 @@ static fl_executor host_runner_executor = {.ops = &host_runner_ops};
 
 static struct host_job *host_next_inline(void)
 {
-	for (struct host_pool *p = host.pools; p; p = p->next)
+	FL__EACH (struct host_pool, p, host.pools)
 		if (p->waiting && !host_goes_inner(p))
 			return host_take_waiting(p->waiting);
 	return NULL;
@@ -696,7 +696,7 @@ static bool host_run_waiting(void)
  * The inline job ends the runner. In a nested task or a callback, functions of the library lose
  * their frames: then the end panics.
  */
-__attribute__((cold)) static void host_runner_exits(void *arg)
+FL__COLD static void host_runner_exits(void *arg)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	(void)arg;
@@ -880,7 +880,7 @@ static void host_leave(void)
 {
 	const int64_t until = fl_after(FL_S(1));
 	fl__mpi_world.leaving = true;
-	for (struct host_pool *p = host.pools; p; p = p->next)
+	FL__EACH (struct host_pool, p, host.pools)
 		if (p->inner && !p->closing)
 			(void)fl_executor_cancel(p->inner);
 	if (host.inlined && !host.requests)
@@ -892,7 +892,7 @@ static void host_leave(void)
 	fl_mutex_unlock(&fl__mpi_lock);
 	fl__mpi_wake(FL__MPI_SECOND);
 	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;
-	for (struct host_pool *p = host.pools; p; p = p->next)
+	FL__EACH (struct host_pool, p, host.pools)
 		left |= p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0;
 	if (left)
 		fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,

@@ -370,7 +370,7 @@ static void mpi_pool_send_stops(struct mpi_pool *p)
 	/* relaxed, then acquire: pairs with mpi_on_stop(), which causes another round */
 	if (fl__load_relaxed(&p->stops) == 0 || fl__swap_acquire(&p->stops, 0) == 0)
 		return;
-	for (struct fl__task_block *block = p->remote.posted.head; block; block = block->next) {
+	FL__EACH (struct fl__task_block, block, p->remote.posted.head) {
 		struct mpi_slot *s = block->worker;
 		/* relaxed: ordered by the pool's word */
 		if (fl__swap_relaxed(&s->stops, 0) == 0 || mpi_slot_send(s, FL__MPI_STOP) == 0)
@@ -597,8 +597,7 @@ static bool mpi_round(bool receives)
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
 	}
-	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
-		next = p->next;
+	FL__EACH_SAFE (struct mpi_pool, p, mpi_thread.pools) {
 		some |= mpi_pool_serve(p);
 	}
 	fl__mpi_flush();
@@ -607,7 +606,7 @@ static bool mpi_round(bool receives)
 
 static bool mpi_expects(void)
 {
-	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
+	FL__EACH (const struct mpi_pool, p, mpi_thread.pools)
 		if (p->remote.posted.head || p->closing || p->touched || fl__mpi_sender_is_busy(p->sender))
 			return true;
 	return fl__mpi_under_way() > 0;

@@ -70,7 +70,7 @@ static void death_pipe_after_fork_in_parent(void)
 static void death_pipe_after_fork_in_child(void)
 {
 	fl_mutex_init(&death_pipe_lock);
-	for (struct fl__death_pipe *d = death_pipe_first; d; d = d->next) {
+	FL__EACH (struct fl__death_pipe, d, death_pipe_first) {
 		d->open = false;
 		if (d != death_pipe_kept)
 			fl__fds_close(d->ends, 2);

@@ -52,7 +52,7 @@ static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 {
 	uint32_t events = 0;
 	*present = false;
-	for (const struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
+	FL__EACH (const struct fl__watched_fd, w, *fd_watcher_row(fd)) {
 		if (w->fd != fd)
 			continue;
 		*present = true;
@@ -83,7 +83,7 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 	bool present = false; /* no: a child's pidfd; or a late event, and `fd` may be another file */
 	{
 		FL_LOCKED(&fd_watcher_lock);
-		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
+		FL__EACH (struct fl__watched_fd, w, *fd_watcher_row(fd)) {
 			present |= w->fd == fd;
 			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
 				continue;

@@ -25,6 +25,7 @@
  */
 #include "fork_server.h"
 #include "core/base/atomic.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
@@ -110,7 +111,7 @@ static unsigned fork_server_end(void)
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
 	fork_server_current = NULL;
-	for (struct fl__fork_server *s = fork_server_all; s; s = s->next)
+	FL__EACH (struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0 && s->users == 0) {
 			fork_server_kill(s);
 			(void)fl__process_reap(s->pidfd, NULL, true);
@@ -374,7 +375,7 @@ void fl__fork_server_after_fork(void)
 	fl_mutex_init(&fork_server_lock);
 	if (!fork_server_all)
 		return;
-	for (const struct fl__fork_server *s = fork_server_all; s; s = s->next)
+	FL__EACH (const struct fl__fork_server, s, fork_server_all)
 		if (s->socket >= 0) {
 			fl__fd_close(s->socket);
 			fl__fd_close(s->pidfd);
@@ -407,7 +408,7 @@ static struct fork_server_loop fork_server_loop;
 
 static _Noreturn void fork_server_exit(void)
 {
-	for (const struct fork_server_child *c = fork_server_loop.children; c; c = c->next) {
+	FL__EACH (const struct fork_server_child, c, fork_server_loop.children) {
 		/* not reaped yet: the pid is still the child's, and so is the number of the group */
 		if (c->daemon && c->group)
 			(void)kill(-c->pid, SIGKILL);

@@ -327,7 +327,7 @@ size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void 
 {
 	size_t n = 0;
 	FL_LOCKED(&process_list_lock);
-	for (fl_process *p = process_oldest; p; p = p->next) {
+	FL__EACH (fl_process, p, process_oldest) {
 		if (!fl_process_is_alive(p))
 			continue;
 		if (visit)

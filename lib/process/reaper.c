@@ -5,6 +5,7 @@
  * lack of memory, descriptors or threads, is watched from the next adoption on.
  */
 #include "reaper.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include "core/sync/helper.h"
@@ -102,7 +103,7 @@ void fl__reaper_adopt(int pidfd, bool killed)
 void fl__reaper_after_fork(void)
 {
 	fl_mutex_init(&reaper_lock);
-	for (struct reaper_child *c = reaper_children; c; c = c->next) {
+	FL__EACH (struct reaper_child, c, reaper_children) {
 		fl__fd_close(c->pidfd);
 		/* freed later: a thread of the parent may hold the allocator's lock */
 		c->pidfd = -1;

@@ -100,7 +100,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	int error = errno;
 	if (to && !to->stack.low)
 		fl__fiber_prepare(to);
-	if (__builtin_expect(s->observe != NULL, 0))
+	if (fl__unlikely(s->observe != NULL))
 		s->observe(s, to);
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
@@ -129,7 +129,7 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever)
 		/* the fetch proceeds while `to` runs */
 		fl__flow_prefetch(&sched_fiber_of_post(s->first)->flow, s->stacks.block);
 	sched_switch(s, &me->flow, to, forever);
-	while (__builtin_expect(s->visit != NULL, 0))
+	while (fl__unlikely(s->visit != NULL))
 		sched_run_visit(s, me);
 	fl__sched_after_switch(s);
 }

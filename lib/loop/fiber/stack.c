@@ -198,8 +198,7 @@ static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 
 static void stack_discard_free(struct fl__stack_pool *pool)
 {
-	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
-		next = slab->next;
+	FL__EACH_SAFE (struct fl__slab, slab, pool->slabs) {
 		if (slab->used == 0 && slab->free == stack_bits(slab->made) && (slab->next || slab != pool->slabs))
 			stack_drop_slab(pool, slab);
 		else

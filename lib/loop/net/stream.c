@@ -444,7 +444,7 @@ static void stream_advance(struct stream_rest *r, size_t written)
 }
 
 /* Not inline: the frame of a write of one part stays small, and so does the fiber's stack. */
-static __attribute__((noinline)) ssize_t stream_send_parts(const fl_stream *s, const struct stream_rest *r)
+static FL__NOINLINE ssize_t stream_send_parts(const fl_stream *s, const struct stream_rest *r)
 {
 	enum { MOST = 64 };
 	struct iovec parts[MOST];

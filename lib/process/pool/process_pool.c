@@ -970,8 +970,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
  */
 static void process_pool_give_up_unkillable(struct fl__process_pool *p)
 {
-	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
-		next = w->next;
+	FL__EACH_SAFE (struct fl__process_pool_worker, w, p->workers) {
 		if (w->kill_error == 0)
 			continue;
 		process_pool_recall_newest(w, FL__RINGS_DEPTH);
@@ -1368,8 +1367,7 @@ static void process_pool_on_terminate(fl_executor *e)
 static void process_pool_on_destroy(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
-	for (struct fl__process_pool_worker *next, *w = p->workers; w; w = next) {
-		next = w->next;
+	FL__EACH_SAFE (struct fl__process_pool_worker, w, p->workers) {
 		process_pool_free_worker(w);
 	}
 	if (!fl__process_has_closed(e->fork_count)) {

@@ -3,6 +3,7 @@
 #define FL_PROCESS_POOL_PROCESS_POOL_H
 
 #include "../remote/remote.h"
+#include "core/base/list.h"
 #include "rings.h"
 #include "worker.h"
 #include <fairlead/process.h>
@@ -77,7 +78,7 @@ struct fl__process_pool {
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
 };
 
-#define FL__EACH_WORKER(w, p) for (struct fl__process_pool_worker *w = (p)->workers; w; w = w->next)
+#define FL__EACH_WORKER(w, p) FL__EACH (struct fl__process_pool_worker, w, (p)->workers)
 
 static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 {

@@ -172,7 +172,7 @@ static unsigned bridge_end_idle(void)
 	FL__LOCKED(&bridge_lock);
 	if (bridge_starting && bridge_unserved)
 		used++;
-	for (struct bridge *b = bridge_all; b; b = b->next) {
+	FL__EACH (struct bridge, b, bridge_all) {
 		if (b->count > 0)
 			used++;
 		bridge_wake(bridge_notify(b));
@@ -244,8 +244,7 @@ static void bridge_keep_one(struct bridge *b)
 
 static void bridge_take_unserved(struct bridge *b)
 {
-	for (struct bridge_entry *e = bridge_unserved, *next; e; e = next) {
-		next = e->next;
+	FL__EACH_SAFE (struct bridge_entry, e, bridge_unserved) {
 		if (!bridge_has_room(b, e))
 			continue;
 		bridge_unlink(e);
@@ -258,8 +257,7 @@ static unsigned bridge_check_all(struct bridge *b, struct fl__futex *words, stru
 {
 	unsigned n = 0;
 	words[n++] = (struct fl__futex){b->control, (uint64_t)(uintptr_t)&b->control, FL__FUTEX_PRIVATE, 0};
-	for (struct bridge_entry *e = b->entries, *next; e; e = next) {
-		next = e->next;
+	FL__EACH_SAFE (struct bridge_entry, e, b->entries) {
 		if (bridge_check(b, e, lot))
 			words[n++] = (struct fl__futex){e->expected, (uint64_t)(uintptr_t)e->word, FL__FUTEX_SHARED, 0};
 	}

@@ -62,6 +62,7 @@
  */
 #include "shm_lock.h"
 #include "core/base/atomic.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/unload.h"
 #include <errno.h>
@@ -99,7 +100,7 @@ static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 	return list && (place == 0 || place == 4 || place == 12 || place == 20);
 }
 
-static void __attribute__((noinline)) shm_lock_init_self(void)
+static void FL__NOINLINE shm_lock_init_self(void)
 {
 	shm_lock_self.list = fl__sys.robust_list();
 	if (!shm_lock_list_is_usable(shm_lock_self.list))
@@ -112,7 +113,7 @@ static void __attribute__((noinline)) shm_lock_init_self(void)
 
 struct fl__shm_self *fl__shm_self(void)
 {
-	if (__builtin_expect(shm_lock_self.tid == 0, 0))
+	if (fl__unlikely(shm_lock_self.tid == 0))
 		shm_lock_init_self();
 	return &shm_lock_self;
 }
@@ -167,7 +168,7 @@ static void shm_lock_after_fork_in_child(void)
 	struct fl__shm_self *me = &shm_lock_self;
 	if (me->list && me->held > 0)
 		me->list->first = me->list;
-	for (struct shm_lock_block *block = shm_lock_blocks; block; block = block->next)
+	FL__EACH (struct shm_lock_block, block, shm_lock_blocks)
 		block->used = 0;
 	*me = (struct fl__shm_self){.tid = 0};
 }
@@ -185,8 +186,7 @@ FL__AT_UNLOAD static void shm_lock_free_blocks(void)
 		return;
 	if (shm_lock_has_key)
 		(void)pthread_key_delete(shm_lock_key);
-	for (struct shm_lock_block *next, *block = shm_lock_blocks; block; block = next) {
-		next = block->next;
+	FL__EACH_SAFE (struct shm_lock_block, block, shm_lock_blocks) {
 		fl__free(block);
 	}
 }
@@ -256,7 +256,7 @@ static void *shm_lock_end(struct fl__shm_self *me)
 }
 
 /* Before the first hold, if the list has nodes of the C library: links `back` before them. */
-static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me)
+static void FL__NOINLINE shm_lock_link_back(struct fl__shm_self *me)
 {
 	void *first = me->list->first;
 	me->has_back = true;
@@ -265,7 +265,7 @@ static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me
 }
 
 /* Unlinks `front`, `back`, and the nodes between them. */
-static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
+static void FL__NOINLINE shm_lock_unlink_ends(struct fl__shm_self *me)
 {
 	void *prev = me->ends.front_prev.node;
 	void **link = shm_lock_without_pi_bit(prev);
@@ -279,7 +279,7 @@ static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *
 	fl__store_relaxed(&me->ends.front_prev.node, (void *)me->list);
 }
 
-static bool __attribute__((noinline)) shm_lock_grow(struct fl__shm_self *me)
+static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 {
 	struct shm_lock_block *more = shm_lock_take_block(me->room * SHM_LOCK_GROWTH);
 	if (!more)
@@ -293,7 +293,7 @@ static bool __attribute__((noinline)) shm_lock_grow(struct fl__shm_self *me)
 
 static bool shm_lock_make_room(struct fl__shm_self *me)
 {
-	return __builtin_expect(me->held < me->room, 1) || shm_lock_grow(me);
+	return fl__likely(me->held < me->room) || shm_lock_grow(me);
 }
 
 static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
@@ -330,7 +330,7 @@ static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_h
 		if (hold + 1 < latest)
 			shm_lock_list_move_latest(me, hold, latest);
 		fl__store_relaxed(&before->node, hold > me->holds ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
-	} else if (__builtin_expect(me->list->first == (void *)&me->ends.front && !me->has_back, 1)) {
+	} else if (fl__likely(me->list->first == (void *)&me->ends.front && !me->has_back)) {
 		fl__store_relaxed(&me->list->first, (void *)me->list);
 	} else {
 		shm_lock_unlink_ends(me);
@@ -581,7 +581,7 @@ int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline)
 	return rc;
 }
 
-static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner)
+static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = shm_lock_word_of(l, me);
@@ -642,7 +642,7 @@ void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
 	shm_lock_set_pending(thread, l ? shm_lock_node_of(l) : NULL);
 }
 
-static void __attribute__((noinline)) shm_lock_release_slow(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
+static void FL__NOINLINE shm_lock_release_slow(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
 	struct fl__shm_self *me = &shm_lock_self;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
@@ -651,7 +651,7 @@ static void __attribute__((noinline)) shm_lock_release_slow(struct fl__shm_lock 
 	shm_lock_set_pending(me, NULL);
 }
 
-static void __attribute__((noinline)) shm_lock_free_slow(struct fl__shm_lock *l, bool all)
+static void FL__NOINLINE shm_lock_free_slow(struct fl__shm_lock *l, bool all)
 {
 	shm_lock_store_free(&shm_lock_self, l, all);
 	shm_lock_set_pending(&shm_lock_self, NULL);
