@@ -26,7 +26,7 @@
  *   3. An owner's descriptors are open while other ranks may still map its memory: the executor is
  *      closed on all ranks at once, and not while a rank is in the state "told".
  *
- * A thread of its own makes an owner's regions: a GiB takes a quarter of a second.
+ * A thread of its own makes or maps a rank's regions: a GiB takes a quarter of a second.
  */
 #include "regions.h"
 #include "core/base/list.h"
@@ -41,7 +41,6 @@
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -263,9 +262,10 @@ struct receiver {
 	uint64_t offset;
 	size_t piece; /* bytes that are received */
 	struct fl__mpi_regions told;
-	fl_thread maker;
+	fl_thread maker; /* makes or maps the regions */
 	bool has_maker;
-	int error; /* the maker's */
+	int error;      /* the maker's */
+	uint32_t flags; /* of HAS */
 };
 
 static struct receiver *receivers; /* until OPEN; guarded by the engine lock */
@@ -294,19 +294,15 @@ struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool)
 	return &r->received;
 }
 
-/* Answers with an error. Frees the receiver. */
-static void FL_PRINTF(4, 5) receiver_fail(struct receiver *r, int error, uint32_t flags, const char *format, ...)
+/* Answers that the rank cannot make, map, fetch or use that region. Frees the receiver. */
+static void receiver_fail(struct receiver *r, int error, const char *verb, unsigned at)
 {
 	char text[FL_MESSAGE_MAX];
-	va_list args;
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	const struct fl__mpi_head head = {.kind = FL__MPI_HAS,
-	                                  .flags = flags,
-	                                  .pool = r->pool,
-	                                  .text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1),
-	                                  .error = error};
+	const struct fl__mpi_region *about = &r->told.at[at];
+	(void)snprintf(text, sizeof text, "cannot %s region %u of %zu bytes: %s", verb, at,
+	               (size_t)(about->total - about->data), fl_error_text(error));
+	const struct fl__mpi_head head = {
+	    .kind = FL__MPI_HAS, .flags = r->flags, .pool = r->pool, .text = (uint32_t)strlen(text), .error = error};
 	FL__LIST_REMOVE(r);
 	fl__mpi_received_free(&r->received);
 	fl__mpi_must_send(0, &head, text, NULL, NULL);
@@ -339,31 +335,16 @@ static int receiver_open(const struct fl__mpi_region *about, int pid)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Returns 0; or an error, and whether the memory is unreached. */
-static int receiver_map(fl_shm **region, const struct fl__mpi_region *about, int pid, bool *unreached)
+static int receiver_map(struct receiver *r, unsigned at)
 {
-	const int fd = receiver_open(about, pid);
-	*unreached = fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM;
+	const int fd = receiver_open(&r->told.at[at], r->told.pid);
+	if (fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -ENOMEM)
+		r->flags = FL__MPI_UNREACHED;
 	if (fd < 0)
 		return fd;
-	int rc = fl_shm_attach(region, fd);
+	int rc = fl_shm_attach(&r->received.regions[at], fd);
 	(void)close(fd);
 	return rc;
-}
-
-static void receiver_map_all(struct receiver *r)
-{
-	for (unsigned i = 0; i < r->told.n; i++) {
-		bool unreached;
-		int rc = receiver_map(&r->received.regions[i], &r->told.at[i], r->told.pid, &unreached);
-		if (rc != 0) {
-			receiver_fail(r, rc, unreached ? FL__MPI_UNREACHED : 0, "cannot map region %u: %s", i,
-			              fl_error_text(rc));
-			return;
-		}
-		r->received.n++;
-	}
-	receiver_succeed(r);
 }
 
 static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
@@ -405,7 +386,7 @@ static void receiver_got(void *arg)
 	if (r->offset == r->told.at[r->at].total) {
 		int rc = receiver_complete(&r->received.regions[r->at], &r->told.at[r->at]);
 		if (rc != 0) {
-			receiver_fail(r, rc, 0, "cannot use region %u: %s", r->at, fl_error_text(rc));
+			receiver_fail(r, rc, "use", r->at);
 			return;
 		}
 		r->at++;
@@ -417,43 +398,37 @@ static void receiver_got(void *arg)
 		receiver_succeed(r);
 }
 
+/* The maker. */
 static int receiver_make_all(void *arg)
 {
 	struct receiver *r = arg;
 	while (r->error == 0 && r->received.n < r->told.n) {
-		const unsigned i = r->received.n;
-		r->error = receiver_make(&r->received.regions[i], &r->told.at[i]);
+		const unsigned at = r->received.n;
+		r->error =
+		    r->told.pid != 0 ? receiver_map(r, at) : receiver_make(&r->received.regions[at], &r->told.at[at]);
 		r->received.n += r->error == 0;
 	}
 	fl__mpi_hand_over(&r->work);
 	return 0;
 }
 
-static void receiver_fetch(void *arg)
+static void receiver_made(void *arg)
 {
 	struct receiver *r = arg;
-	const unsigned i = r->received.n;
 	if (r->has_maker)
 		FL_IGNORE(fl_thread_join(&r->maker, NULL));
 	r->work.done = receiver_got;
-	if (r->error == 0)
-		receiver_want(r);
+	if (r->error != 0)
+		receiver_fail(r, r->error, r->told.pid != 0 ? "map" : "make", r->received.n);
+	else if (r->told.pid != 0)
+		receiver_succeed(r);
 	else
-		receiver_fail(r, r->error, 0, "cannot make region %u of %zu bytes: %s", i,
-		              (size_t)(r->told.at[i].total - r->told.at[i].data), fl_error_text(r->error));
-}
-
-static void receiver_start_to_make(struct receiver *r)
-{
-	const fl_thread_config config = {.name = "mpi-regions", .block_signals = true};
-	r->work = (struct fl__mpi_work){.done = receiver_fetch, .arg = r};
-	r->has_maker = fl_thread_start(&r->maker, receiver_make_all, r, &config) == 0;
-	if (!r->has_maker)
-		(void)receiver_make_all(r);
+		receiver_want(r);
 }
 
 void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *data)
 {
+	const fl_thread_config config = {.name = "mpi-regions", .block_signals = true};
 	struct receiver *r = fl__alloc(1, sizeof *r);
 	if (!r)
 		fl__mpi_abort("rank %d has no memory for an executor", fl__mpi_world.rank);
@@ -463,10 +438,10 @@ void fl__mpi_receiver_on_regions(const struct fl__mpi_head *head, const char *da
 		memcpy(&r->told, data, sizeof r->told);
 	if (head->size != sizeof r->told || r->told.n > FL_REGIONS_MAX)
 		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
-	if (r->told.pid != 0)
-		receiver_map_all(r);
-	else
-		receiver_start_to_make(r);
+	r->work = (struct fl__mpi_work){.done = receiver_made, .arg = r};
+	r->has_maker = fl_thread_start(&r->maker, receiver_make_all, r, &config) == 0;
+	if (!r->has_maker)
+		(void)receiver_make_all(r);
 }
 
 void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data)
@@ -475,7 +450,7 @@ void fl__mpi_receiver_on_bytes(const struct fl__mpi_head *head, const char *data
 	if (!r)
 		fl__mpi_abort("rank %d got a region that it did not ask for", fl__mpi_world.rank);
 	if (head->error != 0) {
-		receiver_fail(r, head->error, 0, "cannot fetch region %u: %s", r->at, fl_error_text(head->error));
+		receiver_fail(r, head->error, "fetch", r->at);
 		return;
 	}
 	r->piece = (size_t)head->size;
