@@ -81,9 +81,8 @@ struct host_pool {
 	uint32_t n_inner;
 	fl_thread closer;
 	bool closing, has_closer;
-	char name[32];             /* of a worker, and of the runner during an inline job */
-	char text[FL_MESSAGE_MAX]; /* why there is no inner executor */
-	struct fl__mpi_head head;  /* of OPEN */
+	char name[32];            /* of a worker, and of the runner during an inline job */
+	struct fl__mpi_head head; /* of OPEN */
 	struct fl__mpi_open open;
 	unsigned char arg[]; /* the initializer's */
 };
@@ -414,10 +413,10 @@ static unsigned char *host_align(unsigned char *at)
 /* The inner executor. */
 
 /*
- * After a passing shortage the next task tries again. A task may have changed the signals of the
- * runner, which a new executor would take over.
+ * Returns 0; or an error, and a text. After an error the next task tries again. A task may have
+ * changed the signals of the runner, which a new executor would take over.
  */
-static int host_create_inner(struct host_pool *p)
+static int host_create_inner(struct host_pool *p, char *text)
 {
 	char why[FL_MESSAGE_MAX];
 	sigset_t before;
@@ -430,7 +429,7 @@ static int host_create_inner(struct host_pool *p)
 	if (p->head.flags & FL__MPI_INITIALIZED) {
 		const fl_task_type *type;
 		if (host_type_of(&p->head, &type, why) != 0) {
-			(void)snprintf(p->text, sizeof p->text,
+			(void)snprintf(text, FL_MESSAGE_MAX,
 			               "the executor is broken: its initializer does not match: %.190s", why);
 			return -ENOTRECOVERABLE;
 		}
@@ -444,7 +443,7 @@ static int host_create_inner(struct host_pool *p)
 	                           : fl_thread_executor_create(&p->inner, &config);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
-		(void)snprintf(p->text, sizeof p->text, "rank %d (%s) cannot make its own executor: %s",
+		(void)snprintf(text, FL_MESSAGE_MAX, "rank %d (%s) cannot make its own executor: %s",
 		               fl__mpi_world.rank, fl__mpi_world.host, fl_error_text(rc));
 	return rc;
 }
@@ -455,10 +454,9 @@ static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *
 	const fl_task_type *type;
 	const size_t arg = host_aligned((size_t)head->size);
 	head->size = head->flags = 0;
-	head->error = p->inner ? 0 : host_create_inner(p);
+	head->error = p->inner ? 0 : host_create_inner(p, text);
 	if (head->error != 0) {
 		head->flags = head->error == -ENOTRECOVERABLE ? FL__MPI_BROKEN : 0;
-		(void)snprintf(text, FL_MESSAGE_MAX, "%s", p->text);
 		return NULL;
 	}
 	head->error = host_type_of(head, &type, text);
@@ -768,6 +766,7 @@ static bool host_start_runner(void)
 
 static void host_on_open(const struct fl__mpi_head *head, const char *data)
 {
+	char text[FL_MESSAGE_MAX]; /* dropped: the next task tries again */
 	if (head->size < sizeof(struct fl__mpi_open))
 		host_abort("got a damaged message");
 	struct host_pool *p = fl__alloc(1, sizeof *p + (size_t)head->size);
@@ -782,7 +781,7 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	(void)snprintf(p->name, sizeof p->name, "%.*s-0", (int)sizeof p->open.name, p->open.name);
 	FL__LIST_ADD(&host.pools, p);
 	p->received = fl__mpi_receiver_take(head->pool);
-	p->inlines = host_create_inner(p) == 0 && !p->open.processes && !p->received &&
+	p->inlines = host_create_inner(p, text) == 0 && !p->open.processes && !p->received &&
 	             !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 

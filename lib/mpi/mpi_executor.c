@@ -102,8 +102,7 @@ struct mpi_pool {
 	bool broke;
 	fl_cond work;
 	char broken[FL_MESSAGE_MAX]; /* why the pool is to break, or "" */
-	unsigned prefetch;
-	bool processes;
+	fl_mpi_config mpi;
 };
 
 #define MPI_POOL_LOOK FL_US(200)
@@ -211,7 +210,7 @@ static int mpi_share_open(struct mpi_share *share)
 	               .task_timeout = config->task_timeout,
 	               .grace_period = config->grace_period},
 	    .slots = share->n_slots,
-	    .processes = p->processes,
+	    .processes = p->mpi.processes,
 	};
 	struct fl__mpi_head head = {.kind = FL__MPI_OPEN, .pool = p->id, .size = sizeof open};
 	memcpy(open.name, p->base.name, sizeof open.name);
@@ -348,7 +347,7 @@ static bool mpi_slot_waits(const struct mpi_slot *s)
 static void mpi_pool_balance(struct mpi_pool *p)
 {
 	const struct fl__task_list *posted = &p->remote.posted;
-	uint32_t n = p->prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
+	uint32_t n = p->mpi.prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
 	const int64_t before = n > 0 ? fl_now() - MPI_POOL_PATIENCE : 0;
 	for (struct fl__task_block *block = posted->tail; block && n > 0; block = block->prev) {
 		struct mpi_slot *s = block->worker;
@@ -868,7 +867,7 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
 		if (share->workers > FL_WORKERS_MAX)
 			share->workers = FL_WORKERS_MAX;
-		share->n_slots = share->workers > 0 ? share->workers + p->prefetch : 0;
+		share->n_slots = share->workers > 0 ? share->workers + p->mpi.prefetch : 0;
 		sum += share->workers;
 		p->room += share->n_slots;
 	}
@@ -897,8 +896,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);
 	if (rc != 0)
 		return rc;
-	p->prefetch = mpi->prefetch;
-	p->processes = mpi->processes;
+	p->mpi = *mpi;
 	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
 	if (config->n_regions > 0)
 		p->sender = fl__mpi_sender_new(p->base.regions, config->n_regions, &p->touched);
