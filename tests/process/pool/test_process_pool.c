@@ -153,32 +153,6 @@ FL_TEST(process_pool_submit_refuses)
 	assert_null(f);
 }
 
-FL_TEST(process_pool_submit_without_memory)
-{
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	fl_future *f = NULL;
-	process_pool_works(e);
-	unsigned struck = 0;
-	for (unsigned skip = 0;; skip++) {
-		/*
-		 * A token needs a further allocation; so it is on a thread that waits for nothing.
-		 */
-		seam_fail_allocs(skip, 1);
-		int rc = fl_submit_with(e, &process_pool_square, &(int){4}, &f, &(fl_submit_config){.cancel = &stop});
-		if (seam_heal() > 0) {
-			FL_OK(rc);
-			break;
-		}
-		FL_RC(rc, -ENOMEM);
-		assert_null(f);
-		struck++;
-	}
-	assert_true(struck > 0);
-	FL_OK(fl_future_wait(f));
-	fl_future_free(f);
-}
-
 /* Workers. */
 
 FL_TEST(process_pool_starts_workers_when_they_are_needed)

@@ -5,39 +5,26 @@
 #include "fl_fiber.h"
 #include "fl_process_pool.h"
 
+/* An end and a death, beside a task that does not end. */
 FL_TEST(process_pool_wait_any)
 {
-	enum { TASKS = 20 };
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, 2);
-	for (int round = 0; round < 20; round++) {
-		fl_future *held = NULL, *f[TASKS];
-		FL_OK(process_pool_held_submit(e, &gates[0], &held));
-		for (int i = 0; i < TASKS; i++) {
-			FL_OK(process_pool_square_submit(e, i, &f[i]));
-			assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f[i])), 1);
-		}
-		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
-		process_pool_open(&gates[0]);
-		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held)), 0);
-		for (int i = 0; i < TASKS; i++)
-			fl_future_free(f[i]);
-		fl_future_free(held);
-		fl_shm_event_reset(&gates[0].open);
-	}
-}
-
-/* Such waits also get deaths. */
-FL_TEST(process_pool_wait_any_for_a_death)
-{
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
 	for (int i = 0; i < 20; i++) {
-		struct process_pool_gate *gate = process_pool_gate();
-		fl_future *f = process_pool_hold(e, gate);
-		FL_OK(kill(gate->pid, SIGKILL));
-		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(f)), 0);
-		process_pool_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+		struct process_pool_gate *dying = process_pool_gate();
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(process_pool_square_submit(e, i, &f));
+		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f)), 1);
+		fl_future *dead = process_pool_hold(e, dying);
+		FL_OK(kill(dying->pid, SIGKILL));
+		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(dead)), 1);
+		process_pool_fails(dead, -EOWNERDEAD, "killed by SIGKILL");
 	}
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
+	process_pool_open(gate);
+	assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held)), 0);
+	fl_future_free(held);
 }
 
 /* Fibers: all on one thread, each waits for its own. */
