@@ -60,7 +60,7 @@ FL_STRESS_SETUP(barrier_action)
 static void take_turns(struct barrier_action *s, int me)
 {
 	for (int i = 0; i < 2; i++) {
-		s->data[me] = i + 1; /* plain: without an action the other party reads it between two waits */
+		s->data[me] = i + 1; /* plain: the other party may read it between two waits */
 		s->order[me][i] = fl_barrier_wait(&s->b);
 		if (s->acts) {
 			FL_STRESS_CHECK(s->acted == i + 1);
@@ -85,7 +85,10 @@ static void count_action(void *arg)
 	++*(int *)arg;
 }
 
-/* Gives the barrier an action in every second execution, and returns whether it has one. It counts in `acted`. */
+/*
+ * Gives the barrier an action in every second execution, and returns whether it has one. It counts
+ * in `acted`.
+ */
 static bool init_with_or_without(fl_barrier *b, int *acted)
 {
 	const bool acts = fl_stress_choose(2);

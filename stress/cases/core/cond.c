@@ -37,8 +37,8 @@ FL_STRESS(cond_signal_steal, take_token, take_token, giver)
 }
 
 /*
- * A broadcast, with the mutex held or not, wakes all: a spinning waiter and an enqueued one. It also
- * locks the mutex's bucket, in the order of the buckets, which differs from mutex to mutex.
+ * A broadcast, with the mutex held or not, wakes all: a spinning waiter and an enqueued one. It
+ * also locks the mutex's bucket, in the order of the buckets, which differs from mutex to mutex.
  */
 struct cond_broadcast {
 	fl_cond c;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event: no waiter is forgotten, and none is woken without a set. bugs.c has what the waiter sees,
- * and the free after the wait.
+ * The event: no waiter is forgotten, and none is woken without a set. bugs.c has what the waiter
+ * sees, and the free after the wait.
  */
 #include "../cases.h"
 #include <fairlead/event.h>

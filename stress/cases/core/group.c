@@ -461,8 +461,8 @@ static const struct fl__sched *some_loop(void *of)
 }
 
 /*
- * A group had fibers on the joining thread's loop. A task of it, on another thread, starts fibers on
- * its own: the join sees that they are elsewhere, and waits for them.
+ * A group had fibers on the joining thread's loop. A task of it, on another thread, starts fibers
+ * on its own: the join sees that they are elsewhere, and waits for them.
  */
 struct group_moves {
 	fl_executor *e;

@@ -7,8 +7,8 @@
 #include <fairlead/latch.h>
 
 /*
- * Each count passes what came before it on, through later counts, to every wait and every check; the
- * last count may be a count of two.
+ * Each count passes what came before it on, through later counts, to every wait and every check;
+ * the last count may be a count of two.
  */
 struct latch_counts {
 	fl_latch left;

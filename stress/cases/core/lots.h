@@ -18,8 +18,8 @@ static inline void place_init(struct place *p)
 }
 
 /*
- * Enqueues the waiter. False: `*ready`, which is plain and guarded by the bucket of `key`, says that
- * there is no waiter any more.
+ * Enqueues the waiter. False: `*ready`, which is plain and guarded by the bucket of `key`, says
+ * that there is no waiter any more.
  */
 static inline bool stand(struct place *p, const void *key, const unsigned *ready)
 {

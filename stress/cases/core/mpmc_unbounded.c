@@ -45,8 +45,8 @@ FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
 /*
  * false_empty_after_own_push, and aba_recycle: a thread that has put an item finds one, since no
  * thread gets more than it has put. A segment is removed, kept as the spare, and reused, while
- * another thread is before its step on it. Both threads may have used the queue before, so that only
- * the queue's own steps order them.
+ * another thread is before its step on it. Both threads may have used the queue before, so that
+ * only the queue's own steps order them.
  */
 struct unbounded_own_push {
 	fl_mpmc_unbounded *q;
@@ -227,9 +227,8 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 }
 
 /*
- * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end, in a
- * queue for one consumer or for many. The
- * last slot of the segment may have been drawn, or not.
+ * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end, in
+ * a queue for one consumer or for many. The last slot of the segment may have been drawn, or not.
  */
 struct unbounded_close {
 	fl_mpmc_unbounded *q;

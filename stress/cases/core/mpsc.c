@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for one consumer. mpmc_unbounded.c and mpmc_unbounded_peers.c have the scenarios
- * that it shares; this file has the consumer's own steps.
+ * The unbounded queue for one consumer. mpmc_unbounded.c and mpmc_unbounded_peers.c have the
+ * scenarios that it shares; this file has the consumer's own steps.
  */
 #include "chains.h"
 

@@ -82,8 +82,8 @@ FL_TASK_STATIC(wait_for_obey, void, void)
 }
 
 /*
- * A cancel of the executor while a worker takes the task, or while the waiter of a task runs it: one
- * is cancelled, or refused, or all that run are asked to stop.
+ * A cancel of the executor while a worker takes the task, or while the waiter of a task runs it:
+ * one is cancelled, or refused, or all that run are asked to stop.
  */
 struct pool_cancel_running {
 	fl_executor *e;

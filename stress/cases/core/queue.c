@@ -175,8 +175,8 @@ FL_STRESS(queue_own_item, one, two)
 }
 
 /*
- * A wait for any of several takes no wake from a get, or from a put: the item, or the space, reaches
- * that call.
+ * A wait for any of several takes no wake from a get, or from a put: the item, or the space,
+ * reaches that call.
  */
 struct queue_wait_any {
 	fl_queue *q;

@@ -44,8 +44,8 @@ FL_STRESS(pair_batch, producer, consumer)
 }
 
 /*
- * A length that a third thread reads is one that the queue had: not negative, either, when all items
- * that were put during the read have been got.
+ * A length that a third thread reads is one that the queue had: not negative, either, when all
+ * items that were put during the read have been got.
  */
 struct pair_length {
 	fl_queue *q;

@@ -48,8 +48,8 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 }
 
 /*
- * The same for a joiner that has put an item itself, and so has a hazard pointer on the segment: its
- * look at the queue has no fence of its own.
+ * The same for a joiner that has put an item itself, and so has a hazard pointer on the segment:
+ * its look at the queue has no fence of its own.
  */
 struct growing_join_own {
 	fl_queue *q;

@@ -68,7 +68,9 @@ static inline fl_mpmc_unbounded *chain_in(fl_queue *q)
 	return fl__align_to_line(q->state);
 }
 
-/* An unbounded queue with 1, 2, ... `items`, and segments so short that each put may need another. */
+/*
+ * An unbounded queue with 1, 2, ... `items`, and segments so short that each put may need another.
+ */
 static inline fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 {
 	config.capacity = FL_UNBOUNDED;

@@ -23,7 +23,10 @@ static const fl_queue_config kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Puts items until the queue is full, or many, and gets all but some. Returns the last put's result. */
+/*
+ * Puts items until the queue is full, or many, and gets all but some. Returns the last put's
+ * result.
+ */
 static int use(fl_queue *q)
 {
 	enum { LEFT = 5 };

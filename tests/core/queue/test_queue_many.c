@@ -128,7 +128,9 @@ QUEUE_TEST_ON(queue_get_many_of_a_cancelled_scope_is_none, 3, 0)
 	assert_int_equal(closed.count, 0);
 }
 
-/* One bulk get makes space for several puts: each of them goes on. test_queue_wakes.c has the gets. */
+/*
+ * One bulk get makes space for several puts: each of them goes on. test_queue_wakes.c has the gets.
+ */
 QUEUE_TEST_MANY(queue_many_wakes_a_waiter_for_each_item)
 {
 	enum { N = 4 };

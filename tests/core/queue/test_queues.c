@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What every queue promises, asked of each: order, sizes, capacities, several at once, close, memory. */
+/*
+ * What every queue promises, asked of each: order, sizes, capacities, several at once, close,
+ * memory.
+ */
 #include "fl_seam.h"
 #include "fl_shm_queue.h"
 

@@ -128,7 +128,9 @@ static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, 
 	a->holds = false; /* the next time */
 }
 
-/* The parties get the numbers of their arrivals, and none passes before the action has run, if any. */
+/*
+ * The parties get the numbers of their arrivals, and none passes before the action has run, if any.
+ */
 FL_TEST(barrier_numbers_its_parties)
 {
 	enum { N = 4 };
