@@ -73,7 +73,6 @@ FL_TEST(fiber_rounding_is_its_own)
 }
 #endif
 
-/* Joins. */
 static int wait_event(void *event)
 {
 	return fl_event_wait(event);

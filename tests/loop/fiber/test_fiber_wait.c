@@ -2,9 +2,7 @@
 /*
  * The library's ordinary primitives, waited for by fibers and threads alike.
  */
-#include "fl_faults.h"
 #include "fl_fiber.h"
-#include "fl_queued.h"
 
 /* Conditions, barriers, recursive mutexes, waiting for any. */
 typedef struct meeting {

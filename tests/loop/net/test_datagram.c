@@ -217,8 +217,8 @@ FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
 	fl_fiber_cancel(second);
 	FL_RC(fl_test_join(second), -ECANCELED); /* fl_datagram_receive_many() */
 	fl_fiber_cancel(first);
-	FL_RC(fl_test_join(first), -ECANCELED);             /* fl_datagram_receive() */
-	fl_test_sends(t->a, "x", &t->to_b);                 /* nothing was taken */
+	FL_RC(fl_test_join(first), -ECANCELED); /* fl_datagram_receive() */
+	fl_test_sends(t->a, "x", &t->to_b);     /* nothing was taken */
 	fl_test_gets(t->b, "x", &t->to_a);
 }
 

@@ -306,7 +306,7 @@ static void refuse_fds(fl_stream *s)
 	int fd;
 	FL_RC(fl_stream_send_fds(s, "x", 1, (int[]){0}, 1), -ENOTSUP);
 	receives(s, &byte, 1, &fd, 1, -ENOTSUP, 0); /* fl_stream_receive_fds() */
-	FL_RC(fl_stream_try_write(s, "x", 1), 1); /* the stream is free again */
+	FL_RC(fl_stream_try_write(s, "x", 1), 1);   /* the stream is free again */
 	fl_stream_free(s);
 }
 
