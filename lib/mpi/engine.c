@@ -177,8 +177,8 @@ static void engine_allocate(void)
 static bool engine_is_on_one_host(void)
 {
 	bool same = true;
-	for (int i = 1; i < fl__mpi_world.size; i++)
-		same &= strcmp(fl__mpi_world.peers[i].host, fl__mpi_world.peers[0].host) == 0;
+	FL__EACH_RANK (rank)
+		same &= strcmp(fl__mpi_world.peers[rank].host, fl__mpi_world.peers[0].host) == 0;
 	return same;
 }
 

@@ -325,7 +325,7 @@ static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 {
 	uint32_t n = 0, recalled = 0;
-	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
+	FL__EACH_RANK (rank) {
 		struct mpi_share *share = &p->shares[rank];
 		n += share->load < share->workers ? share->workers - share->load : 0;
 		recalled += share->recalled;
@@ -386,7 +386,7 @@ static void mpi_pool_send_terminate(struct mpi_pool *p)
 	if (!p->terminates)
 		return;
 	p->terminates = false;
-	for (int rank = 1; rank < fl__mpi_world.size && !p->closing; rank++)
+	FL__EACH_RANK (rank)
 		if (p->shares[rank].load > 0 && fl__mpi_send(rank, &head, "", NULL, NULL) != 0)
 			return;
 }
@@ -401,7 +401,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 		return;
 	p->closing = true;
 	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
-	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+	FL__EACH_RANK (rank)
 		if (p->shares[rank].slots)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 }
@@ -412,7 +412,7 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 	if (!p->sender || p->told || !p->base.queue.head)
 		return;
 	p->told = true;
-	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+	FL__EACH_RANK (rank)
 		if (p->shares[rank].workers > 0)
 			fl__mpi_sender_tell(p->sender, p->id, rank);
 }
@@ -577,7 +577,7 @@ static void mpi_leave(void)
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_world.leaving = true;
 	const int64_t until = fl_after(FL_S(1));
-	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+	FL__EACH_RANK (rank)
 		fl__mpi_must_send(rank, &head, "", NULL, NULL);
 	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until) {
@@ -822,8 +822,9 @@ static void mpi_pool_on_terminate(fl_executor *e)
 static void mpi_pool_on_destroy(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
-		fl__free_to(p->base.allocator, p->shares[rank].slots);
+	FL__EACH_RANK (rank)
+		if (p->shares)
+			fl__free_to(p->base.allocator, p->shares[rank].slots);
 	fl__free_to(p->base.allocator, p->shares);
 	fl__free(p->sender);
 	fl__remote_fini(&p->remote);
@@ -878,9 +879,9 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 static void mpi_warn_of_binding(void)
 {
 	static bool warned;
-	for (int rank = 1; rank < fl__mpi_world.size && !warned; rank++) {
+	FL__EACH_RANK (rank) {
 		const struct fl__mpi_hello *peer = &fl__mpi_world.peers[rank];
-		if (peer->cpus > 1 || peer->machine_cpus == 1)
+		if (warned || peer->cpus > 1 || peer->machine_cpus == 1)
 			continue;
 		warned = true;
 		fl__log(FL_LOG_WARNING,

@@ -209,9 +209,9 @@ static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct f
 
 static void sender_tell_others(struct fl__mpi_sender *s, int owner, uint32_t pool)
 {
-	for (int i = 1; i < fl__mpi_world.size && !s->stopped; i++)
-		if (s->ranks[i].state == SENDER_WAITS && sender_find_owner(s, i) == owner)
-			fl__mpi_sender_tell(s, pool, i);
+	FL__EACH_RANK (rank)
+		if (!s->stopped && s->ranks[rank].state == SENDER_WAITS && sender_find_owner(s, rank) == owner)
+			fl__mpi_sender_tell(s, pool, rank);
 }
 
 int fl__mpi_sender_on_has(struct fl__mpi_sender *s, int from, const struct fl__mpi_head *head, const char *data)
