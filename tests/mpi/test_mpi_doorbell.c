@@ -98,7 +98,7 @@ FL_TEST(mpi_doorbell_beside_strangers)
 	}
 	assert_false(is_on_loopback(address.port));
 	fl__mpi_bell_close();
-	for (int i = 0; i < ALL; i++)
+	FL_EACH (i, strangers)
 		FL_OK(close(strangers[i]));
 	assert_true(close(told[0]) == 0 && close(told[1]) == 0);
 }

@@ -251,11 +251,11 @@ FL_TEST(mpi_cancel_crosses_result)
 	const unsigned rounds = fl_test_scaled(40);
 	for (unsigned round = 0; round < rounds; round++) {
 		fl_future *f[TASKS];
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(process_id_submit(e, &f[i]));
 		for (int i = 0; i < TASKS; i++)
 			FL_IGNORE(fl_future_cancel(f[TASKS - 1 - i]));
-		for (int i = 0; i < TASKS; i++) {
+		FL_EACH (i, f) {
 			int pid = 0;
 			FL_OK(fl_future_wait(f[i]));
 			const bool cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
@@ -312,9 +312,9 @@ FL_TEST(mpi_both_sides_send_large)
 	fl_future *f[TASKS];
 	for (size_t i = 0; i < sizeof in.bytes; i++)
 		in.bytes[i] = (unsigned char)(i * 31);
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_submit(e, &invert, &in, &f[i]));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(fl_future_wait(f[i]));
 		FL_RC(fl_future_error(f[i]), 0);
 		const struct much *out = fl_future_result(f[i]);
@@ -382,14 +382,14 @@ FL_TEST(mpi_processes_are_terminated)
 	    make_over_mpi(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
 	struct gate *gates = FL_IN_ARENA(struct gate, 2);
 	fl_future *f[2], *pending = NULL;
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, f)
 		FL_OK(enter_and_sleep_on_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_shm_event_wait(&gates[i].entered));
 	FL_OK(process_id_submit(e, &pending));
 	assert_int_equal(fl_executor_terminate(e), 1);
 	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, f) {
 		FL_RC(fl_future_get(f[i], NULL, 0), FL_ETASK);
 		FL_RC(fl_future_error(f[i]), -ECANCELED);
 		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);

@@ -80,7 +80,7 @@ FL_TEST(mpi_wait_is_cancelled)
 	FL_SCOPED(fl_future) *f = NULL;
 	struct waiter waiters[WAITERS];
 	FL_OK(hold_submit(e, gate, &f));
-	for (int i = 0; i < WAITERS; i++) {
+	FL_EACH (i, waiters) {
 		waiters[i].f = f;
 		fl_cancel_token_init(&waiters[i].cancel, FL_SHIELDED, FL_FOREVER);
 		if (i == 0)
@@ -131,7 +131,7 @@ FL_TEST(mpi_callers_wait_at_once)
 		callers[i] = (struct caller){.e = i % 2 == 0 ? one : other, .first = i * n, .n = n};
 		fl_test_go(&callers[i].thread, call, &callers[i]);
 	}
-	for (int i = 0; i < CALLERS; i++) {
+	FL_EACH (i, callers) {
 		int wrong = -1;
 		FL_OK(fl_thread_join(&callers[i].thread, &wrong));
 		assert_int_equal(wrong, 0);
@@ -367,11 +367,11 @@ FL_TEST(mpi_rank_runs_as_many_tasks_as_it_has_workers)
 	struct census *censuses = FL_IN_ARENA(struct census, CENSUSES);
 	const unsigned ranks = fl_mpi_ranks() - 1;
 	fl_future *f[TASKS];
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		const struct stay how = {censuses, i % 16 < 4 ? FL_US(100) : i % 32 == 9 ? FL_MS(3) : 0};
 		FL_OK(stay_submit(e, how, &f[i]));
 	}
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(fl_future_wait(f[i]));
 		FL_RC(fl_future_error(f[i]), 0);
 		fl_future_free(f[i]);

@@ -164,9 +164,9 @@ FL_TEST(mpi_machines_use_allocator_and_locks)
 	const fl_shm_offset at = fl_shm_offset_of(regions[0], lock);
 	fl_executor *e = regions_executor(regions, 1, false);
 	fl_future *f[TASKS];
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(add_block_submit(e, at, &f[i]));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(add_block_get(f[i]));
 		fl_future_free(f[i]);
 	}

@@ -76,15 +76,15 @@ ROLE(spawns_in_two_threads)
 	fl_thread threads[2];
 	fl_executor *executors[2];
 	int results[2];
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], create_in_thread, &executors[i]);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		FL_OK(fl_thread_join(&threads[i], &results[i]));
 	if (results[0] == -EAGAIN && results[1] == -EAGAIN)
 		return CANNOT_SPAWN;
 	FL_CHECK(results[0] == 0 && results[1] == 0);
 	FL_CHECK(fl_mpi_ranks() == RANKS + 1);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, executors) {
 		FL_CHECK(square_of_three(executors[i]) == 9);
 		fl_executor_free(executors[i]);
 	}

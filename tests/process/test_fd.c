@@ -153,7 +153,7 @@ FL_TEST_WITH(fd_wait_by_several_fibers, fl_test_body_in_loop, void)
 	                 fl_test_start(wait_in, &e.near)};
 	fl_test_look();
 	ring(e.far);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_test_join(f[i]));
 }
 

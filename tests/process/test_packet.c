@@ -74,7 +74,7 @@ FL_TEST(packet_passes_descriptors)
 	FL_OK(fl__packet_send(p.a, "x", 1, pipe_ends, 2, 0));
 	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
 	assert_int_equal(n, 2);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, pipe_ends) {
 		assert_true(fl_test_is_cloexec(got[i]));
 		assert_true(fl_test_same_file(got[i], pipe_ends[i]));
 	}

@@ -397,7 +397,7 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 		char text[8] = {0};
 		assert_int_equal(read(out[0], text, sizeof text), 5);
 		assert_string_equal(text, "there");
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, in)
 			FL_OK(close(in[i]) + close(out[i]));
 	}
 	FL_OK(close(leak));

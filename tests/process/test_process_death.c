@@ -426,13 +426,13 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	real_send = fl__net_sys.sendmsg;
 	sent = 0;
 	fl__net_sys.sendmsg = count_sent;
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, threads)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
 	/* A later start would make another fork server. */
 	FL_WAIT_FOR(fl__load_acquire(&sent) == 4);
 	PROCESS_LOG();
 	FL_OK(kill(fork_server, SIGKILL));
-	for (int i = 0; i < 4; i++) {
+	FL_EACH (i, threads) {
 		int rc = 77;
 		FL_OK(fl_thread_join(&threads[i], &rc));
 		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */

@@ -855,7 +855,7 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 	fl_process *p[2];
 	int pid[2];
 	fl__helpers_end();
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, p) {
 		p[i] = process_started(&(fl_process_config){.program = "sleep", .argv = sleep_long});
 		pid[i] = fl_process_pid(p[i]);
 	}

@@ -66,7 +66,7 @@ FL_TEST(process_hundred_at_once)
 {
 	enum { N = 100 };
 	fl_process *all[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, all)
 		all[i] = process_started(&(fl_process_config){.task = &process_waits_for_its_end, .daemon = i % 2});
 	assert_int_equal(fl_process_active_children(NULL, NULL), N);
 	for (int i = 0; i < N; i += 4)
@@ -74,7 +74,7 @@ FL_TEST(process_hundred_at_once)
 	for (int i = 0; i < N; i += 4)
 		FL_OK(fl_process_join(all[i], NULL));
 	assert_int_equal(fl_process_active_children(NULL, NULL), N - N / 4);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, all) {
 		if (i % 4 != 0)
 			FL_OK(fl_process_kill(all[i]));
 		fl_process_free(all[i]);
@@ -108,7 +108,7 @@ FL_TEST(process_started_by_fifty_threads)
 		numbers[i] = i;
 		fl_test_go(&threads[i], start_some, &numbers[i]);
 	}
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	assert_int_equal(fl_test_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
@@ -125,10 +125,10 @@ FL_TEST(process_joined_and_ended_by_several_threads)
 {
 	fl_thread threads[8];
 	fl_process *p = process_started(&(fl_process_config){.task = &process_waits_for_its_end});
-	for (int i = 0; i < 8; i++)
+	FL_EACH (i, threads)
 		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
 	FL_OK(fl_process_terminate(p));
-	for (int i = 0; i < 8; i++) {
+	FL_EACH (i, threads) {
 		int rc = 0;
 		FL_OK(fl_thread_join(&threads[i], &rc));
 		assert_int_equal(rc, SIGTERM);

@@ -100,7 +100,7 @@ FL_TEST(process_program_started_through_the_loader_is_told)
 	if (!loader || !process_can(FL_PROCESS_FORK))
 		FL_SKIP("a static program, or an emulator or sanitizer");
 	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, actions) {
 		run_program(loader, (const char *const[]){loader, program, actions[i], "2", NULL});
 		if (i == 2) {
 			expect("preload 0\nexecutor 0\n49\nend\n");

@@ -183,7 +183,7 @@ FL_TEST(signals_create_fails_whole)
 	for (int i = 0; i < 5; i++)
 		FL_RC(fl_signals_create(&s, wrong[i], 2), -EINVAL);
 	FL_RC(fl_signals_create(&s, both, 0), -EINVAL);
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, errors) {
 		fail_with = errors[i];
 		fl__process_sys.signalfd = no_open;
 		FL_RC(fl_signals_create(&s, both, 2), errors[i]);

@@ -394,9 +394,9 @@ FL_TEST(watch_loses_no_wake)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_fibers threads[2];
 	unsigned rings = fl_test_scaled(4000);
-	for (int i = 0; i < PAIRS; i++)
+	FL_EACH (i, e)
 		e[i] = make_ends();
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, h)
 		h[i] = (hearer){e[i % PAIRS].a, &stop, 0};
 	for (int i = 0; i < 2; i++)
 		fl_test_fibers_begin(&threads[i], hear, &h[i * N / 2], sizeof h[0], N / 2);
@@ -404,8 +404,8 @@ FL_TEST(watch_loses_no_wake)
 		FL_OK(fl__packet_send(e[i % PAIRS].b, "x", 1, NULL, 0, FL_FOREVER));
 	FL_WAIT_FOR(heard_by(h, N) == rings);
 	fl_cancel_token_request(&stop);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, threads)
 		fl_test_fibers_end(&threads[i]);
-	for (int i = 0; i < PAIRS; i++)
+	FL_EACH (i, e)
 		close_ends(e[i]);
 }

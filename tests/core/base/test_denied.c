@@ -28,7 +28,7 @@ static void run_denied(void *arg)
 static void expect(long call, void (*body)(void))
 {
 	static const int errors[] = {ENOSYS, EPERM};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, errors) {
 		struct denial d = {call, errors[i], body};
 		const int status = fl_test_child(run_denied, &d, NULL, 0);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)

@@ -149,7 +149,7 @@ YIELD_TEST(yield_to_a_thread_that_yields_is_not_late, FL_MS(1))
 FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
 {
 	static const int others[] = {1, 64};
-	for (unsigned i = 0; i < 2; i++) {
+	FL_EACH (i, others) {
 		FL_FAULTS();
 		begin();
 		yield_takes = FL_US(2900);

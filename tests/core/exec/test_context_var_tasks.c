@@ -93,7 +93,7 @@ FL_TEST(context_var_not_in_processes)
 FL_TEST(context_var_of_cancelled_tasks)
 {
 	static const struct conformance_kind *const kinds[] = {&conformance_threads, &conformance_loop};
-	for (unsigned k = 0; k < 2; k++) {
+	FL_EACH (k, kinds) {
 		FL_SCOPED(fl_executor) *e = make(kinds[k], 1);
 		struct held held = {NULL, NULL};
 		fl_future *f[4] = {NULL};

@@ -64,7 +64,7 @@ FL_TASK(copy_large, struct large, struct large)
 COPY_TEST(map_copy_chooses_chunks_by_their_bytes, 0, copy_square)
 {
 	const fl_task_type *types[] = {&copy_square, &copy_large, &copy_nothing};
-	for (unsigned i = 0; i < 3; i++) {
+	FL_EACH (i, types) {
 		const fl_task_type *type = types[i];
 		size_t handy = fl__chunk_preferred(type), most = fl__chunk_most(type);
 		assert_true(handy >= 1 && handy <= most);

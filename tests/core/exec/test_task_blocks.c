@@ -59,7 +59,7 @@ static void fill(struct fl__task_block *block, const fl_task_type *type, int wit
 FL_TEST(task_blocks_of_all_sizes)
 {
 	const struct fl__task_block_owner *kinds[] = {&of_threads, &of_processes};
-	for (int kind = 0; kind < 2; kind++) {
+	FL_EACH (kind, kinds) {
 		struct fl__task_blocks *pool = pool_of(kinds[kind]);
 		for (size_t n = 1; n <= LARGEST; n = n * 5 / 4 + 1)
 			for (size_t align = 1; align <= FL_TASK_ALIGN_MAX; align *= 2) {

@@ -52,7 +52,7 @@ static void wait_for_each(void *arg)
 	struct parent *p = arg;
 	fl_future *left[] = {p->held.f, p->waits};
 	int result = 0;
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, left) {
 		FL_RC(fl_future_wait(left[i]), -EOWNERDEAD);
 		FL_RC(fl_future_wait_until(left[i], fl_after(FL_S(60)), NULL), -EOWNERDEAD);
 		FL_RC(fl_future_try_wait(left[i]), -EOWNERDEAD);

@@ -114,7 +114,7 @@ FL_TEST(stalled_reader_bounded)
 	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
 	visitor v[READERS];
 	fl_thread t[READERS];
-	for (int i = 0; i < READERS; i++) {
+	FL_EACH (i, v) {
 		v[i] = (visitor){.q = q};
 		fl_test_go(&t[i], visit, &v[i]);
 		FL_OK(fl_event_wait(&v[i].been));
@@ -127,7 +127,7 @@ FL_TEST(stalled_reader_bounded)
 		get_all(q, 0, 30);
 	}
 	FL_IN_RANGE(chains_live, 0, before + 2);
-	for (int i = 0; i < READERS; i++) {
+	FL_EACH (i, v) {
 		fl_event_set(&v[i].go);
 		fl_test_end(&t[i]);
 	}
@@ -195,9 +195,9 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	fl_thread t, holder[2];
 	visitor held[2] = {{.q = q}, {.q = q}};
 	/* Threads that hold what earlier ones have given back. */
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, holder)
 		fl_test_go(&holder[i], visit, &held[i]);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, held)
 		FL_OK(fl_event_wait(&held[i].been));
 	while (fl_mpmc_unbounded_try_get(q, &(int){0}) == 0)
 		;
@@ -215,7 +215,7 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	fl_test_end(&t);
 	while (n > 0)
 		fl__hazards_unregister(taken[--n]);
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, held) {
 		fl_event_set(&held[i].go);
 		fl_test_end(&holder[i]);
 	}

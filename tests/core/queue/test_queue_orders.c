@@ -83,7 +83,7 @@ FL_TEST(queue_priority_gives_the_least_first_and_of_equals_the_oldest)
 	FL_SCOPED(fl_queue) *q = make(FL_PRIORITY, 8);
 	put_all(q, (int[]){30, 11, 21, 12, 10, 35, 20}, 7);
 	const int expected[] = {11, 12, 10, 21, 20, 30, 35};
-	for (size_t i = 0; i < 7; i++)
+	FL_EACH (i, expected)
 		GETS(q, expected[i]);
 	int got[8] = {0};
 	assert_int_equal(fl_queue_put_many(q, (const int[]){INT_MAX, 5, 0, INT_MIN, 4}, 5), 5);

@@ -71,7 +71,7 @@ FL_TEST(rendezvous_meets_the_longest_waiter)
 		GETS(q, i);
 		FL_OK(blocked_end(&b[i]));
 	}
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, b) {
 		b[i] = (struct blocked){.op = op_get, .q = q};
 		blocked_begin(&b[i]);
 	}

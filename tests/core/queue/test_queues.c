@@ -393,11 +393,11 @@ FL_TEST_WITH(queues_lose_nothing_in_a_crowd, for_each, const kind *k, size_t cap
 	struct member members[THREADS];
 	fl_thread threads[THREADS];
 	uint64_t sum = 0;
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, members)
 		members[i] = (struct member){k, q, 0};
 	seam_start(threads, THREADS, put_and_get, members, sizeof *members);
 	seam_join(threads, THREADS);
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, members)
 		sum += members[i].sum;
 	assert_true(sum == 0);
 	assert_int_equal(k->length(q), 0);

@@ -269,10 +269,10 @@ static int fibers_select_once(void *times)
 FL_TEST(select_chooses_at_random_from_the_first_time)
 {
 	int times[2] = {0};
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, either)
 		either[i] = queue_with(CONTEXTS, CONTEXTS);
 	FL_OK(fl_loop_run(fibers_select_once, times));
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, times) {
 		FL_IN_RANGE(times[i], 1, CONTEXTS - 1);
 		fl_queue_free(either[i]);
 	}
@@ -285,7 +285,7 @@ FL_TEST(select_one_item_wakes_one)
 	for (int kind = 0; kind < KINDS; kind++) {
 		FL_SCOPED(fl_queue) *a = queue_of_kind(kind), *b = queue_of_kind(kind);
 		struct selecting s[N];
-		for (int i = 0; i < N; i++) {
+		FL_EACH (i, s) {
 			s[i] = (struct selecting){.which = 99};
 			begin_gets(&s[i], a, b);
 		}
@@ -294,7 +294,7 @@ FL_TEST(select_one_item_wakes_one)
 			FL_WAIT_FOR(seam_sleepers() == (unsigned)(N - 1 - i) && fl_queue_length(i % 2 ? a : b) == 0);
 		}
 		int sum = 0;
-		for (int i = 0; i < N; i++) {
+		FL_EACH (i, s) {
 			FL_OK(end(&s[i]) < 0);
 			sum += s[i].got[0] + s[i].got[1];
 		}

@@ -50,10 +50,10 @@ FL_TEST(barrier_abort_sends_all_away)
 	enum { N = 3 };
 	fl_barrier b = FL_BARRIER_INIT(N + 1);
 	fl_test_caller callers[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		arrive(&callers[i], &b, FL_FOREVER, NULL);
 	fl_barrier_abort(&b);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		FL_RC(fl_test_call_end(&callers[i]), -EPIPE);
 	assert_true(fl_barrier_is_broken(&b));
 	FL_RC(fl_barrier_wait(&b), -EPIPE);

@@ -79,7 +79,7 @@ static int set_many(void *unused)
 	static char cells[MANY];
 	for (int i = MANY - 1; i >= 0; i--)
 		FL_OK(fl_local_set(&many[i], &cells[i]));
-	for (int i = 0; i < MANY; i++)
+	FL_EACH (i, many)
 		FL_CHECK(fl_local_get(&many[i]) == &cells[i]);
 	return 0;
 }

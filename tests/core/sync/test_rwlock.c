@@ -186,7 +186,7 @@ FL_TEST(rwlock_serves_in_order)
 	parade p = {.n = 0};
 	fl_test_caller callers[N];
 	fl_rwlock_write_lock(&p.lock);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, callers)
 		fl_test_call_queued(&callers[i], march, &p, &p.lock, numbers[i], NULL);
 	fl_rwlock_write_unlock(&p.lock);
 	fl_test_calls_end(callers, N);

@@ -177,7 +177,7 @@ static int interrupt_own_thread(void *unused)
 {
 	struct fl__lot lot;
 	fl_fiber *f[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		f[i] = fl_test_start(take, NULL);
 	fl_test_settle();
 	FL_CHECK(fl_test_queued(&room.s) == 3);
@@ -186,7 +186,7 @@ static int interrupt_own_thread(void *unused)
 	FL_OK(raise(SIGUSR1));
 	FL_OK(raise(SIGUSR1));
 	fl__lot_close(&lot);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_test_join(f[i]));
 	return 0;
 }

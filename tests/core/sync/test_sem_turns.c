@@ -126,7 +126,7 @@ FL_TEST(sem_waiter_serves_the_next)
 	FL_FAULTS();
 	begin();
 	fl_test_caller callers[4];
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, callers)
 		queue_up(&callers[i], acquire);
 	close_behind(4);
 	for (uint32_t i = 1; i <= 4; i++) {

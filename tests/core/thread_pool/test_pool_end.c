@@ -88,7 +88,7 @@ FL_TEST(pool_join_from_a_task_of_another_executor)
 FL_TEST(pool_detach_without_a_thread_changes_nothing)
 {
 	fl_executor *all[] = {pool_with(1), sequential()};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, all) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct gate gate = {0};
 		fl_event_set(&gate.open);

@@ -71,7 +71,7 @@ static const char *requested_in(const tree *t)
 	static char letters[8];
 	const fl_cancel_token *tokens[] = {&t->root, &t->left, &t->right, &t->a, &t->b, &t->c};
 	size_t n = 0;
-	for (int i = 0; i < 6; i++)
+	FL_EACH (i, tokens)
 		if (fl_cancel_token_is_requested(tokens[i]))
 			letters[n++] = "RlrABC"[i];
 	letters[n] = '\0';
@@ -268,7 +268,7 @@ FL_TEST(cancel_children_leave_in_any_order)
 		for (int left = 0; left < N; left++) {
 			fl_cancel_token parent, children[N];
 			fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
-			for (int i = 0; i < N; i++)
+			FL_EACH (i, children)
 				fl_cancel_token_init(&children[i], &parent, FL_FOREVER);
 			for (int i = 0; i < left; i++)
 				fl_cancel_token_destroy(&children[orders[o][i]]);
@@ -303,7 +303,7 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	tree_init(&t);
 	fl_cancel_token *tokens[] = {&t.a, &t.a, &t.b, &t.left, &t.root, &t.c};
 	fl_test_caller sleepers[6];
-	for (int i = 0; i < 6; i++)
+	FL_EACH (i, sleepers)
 		fl_test_call_queued(&sleepers[i], fl_test_sleep, NULL, tokens[i], FL_FOREVER, tokens[i]);
 	fl_cancel_token_request(&t.left);
 	for (int i = 0; i < 4; i++)

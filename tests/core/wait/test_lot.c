@@ -97,10 +97,10 @@ FL_TEST(lot_takes_no_more_than_there_are_or_are_asked_for)
 	stand_all(places, 7, &key);
 	assert_int_equal(wake(&key, 0, 0), 0);
 	assert_int_equal(wake(&key, 3, 0), 3);
-	for (int i = 0; i < 7; i++)
+	FL_EACH (i, places)
 		assert_true(i < 3 ? is_taken(&places[i]) : is_waiting(&places[i]));
 	assert_int_equal(wake(&key, FL__ALL, 0), 4);
-	for (int i = 0; i < 7; i++)
+	FL_EACH (i, places)
 		assert_true(is_taken(&places[i]));
 }
 
@@ -160,7 +160,7 @@ FL_TEST(lot_queue_continues_behind_a_waiter_that_left)
 	fl__lot_leave(&places[0].node);
 	stand(&places[0], &key);
 	static const int order[] = {1, 3, 0};
-	for (int i = 0; i < 3; i++) {
+	FL_EACH (i, order) {
 		assert_int_equal(wake(&key, 1, 0), 1);
 		assert_true(is_taken(&places[order[i]]));
 	}
@@ -191,9 +191,9 @@ FL_TEST(lot_queues_of_one_bucket_are_apart)
 	static const int order[KEYS] = {2, 0, 3, 1};
 	colliding_keys(keys, KEYS);
 	for (int i = 0; i < EACH; i++)
-		for (int k = 0; k < KEYS; k++)
+		FL_EACH (k, keys)
 			stand(&places[k][i], keys[k]);
-	for (int k = 0; k < KEYS; k++) {
+	FL_EACH (k, order) {
 		place *line = places[order[k]];
 		assert_int_equal(wake(keys[order[k]], 2, 0), 2);
 		assert_true(is_taken(&line[0]) && is_taken(&line[1]) && is_waiting(&line[2]));
@@ -214,7 +214,7 @@ FL_TEST(lot_queues_of_one_bucket_survive_any_leave)
 	colliding_keys(keys, KEYS);
 	for (int left = 0; left < KEYS * EACH; left++) {
 		place places[KEYS][EACH];
-		for (int k = 0; k < KEYS; k++)
+		FL_EACH (k, keys)
 			stand_all(places[k], EACH, keys[k]);
 		fl__lot_leave(&places[left / EACH][left % EACH].node);
 		for (int k = 0; k < KEYS; k++)
@@ -242,10 +242,10 @@ FL_TEST(lot_of_observers_counts_no_waiter)
 	place places[3];
 	char key = 0;
 	stand_all(places, 3, &key);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, places)
 		places[i].node.observer = true;
 	assert_int_equal(wake(&key, 1, 0), 0);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, places)
 		assert_true(is_taken(&places[i]));
 }
 

@@ -145,14 +145,14 @@ FL_TEST(wait_any_of_many)
 	enum { N = 200 };
 	static fl_event events[N];
 	fl_on on[N];
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, on)
 		on[i] = (fl_on)FL_ON_EVENT(&events[i]);
 	FL_RC(fl_wait_any_until(on, N, 0, NULL), -ETIMEDOUT);
 	fl_event_set(&events[N - 1]);
 	FL_RC(fl_wait_any_until(on, N, FL_FOREVER, NULL), N - 1);
 	fl_event_set(&events[N / 2]);
 	FL_RC(fl_wait_any_until(on, N, FL_FOREVER, NULL), N / 2);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, events)
 		FL_OK(fl_event_destroy(&events[i]));
 }
 

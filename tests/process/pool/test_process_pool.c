@@ -170,7 +170,7 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	assert_int_equal(fl_process_executor_pids(e, pids, 1), 1);
 	assert_int_equal(pids[0], first);
 	assert_int_not_equal(first, getpid());
-	for (int i = 0; i < WORKERS; i++)
+	FL_EACH (i, held)
 		FL_OK(process_pool_held_submit(e, &gates[i], &held[i]));
 	for (int i = 0; i < WORKERS; i++) { /* all at once */
 		const int pid = process_pool_await(&gates[i]);
@@ -184,7 +184,7 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	assert_int_equal(pids[1], -1);
 	FL_SCOPED(fl_future) *more = NULL;
 	FL_OK(process_pool_square_submit(e, 5, &more));
-	for (int i = 0; i < WORKERS; i++)
+	FL_EACH (i, held)
 		process_pool_let_go(&gates[i], held[i]);
 	FL_OK(fl_future_wait(more));
 	assert_int_equal(process_pool_size(e), WORKERS);
@@ -217,12 +217,12 @@ FL_TEST(process_pool_max_tasks_counts_what_has_started)
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
 	int *runs = process_pool_counters(1), pid, last = 0, of_it = 1, workers = 0;
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
 	for (int i = 0; i < TASKS; i += 2)
 		FL_OK(fl_future_cancel(f[i]));
 	process_pool_let_go(gate, held);
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		if (i % 2 == 0) {
 			process_pool_is_cancelled(f[i]);
 			continue;

@@ -124,7 +124,7 @@ static void harm_one_of_two(int harm)
 	FL_OK(process_pool_harmed_submit(e, (struct harmed){gates[0], &runs[TASKS], harm, 0}, &harmed));
 	(void)process_pool_await(gates[0]);
 	held = process_pool_hold(e, gates[1]);
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 	process_pool_open(gates[0]);
 	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
@@ -306,7 +306,7 @@ FL_TEST(process_pool_death_at_any_time)
 		runs[tasks % AT_ONCE] = 0;
 		FL_OK(process_pool_takes_its_time_submit(storm.e, &runs[tasks % AT_ONCE], here));
 	}
-	for (int i = 0; i < AT_ONCE; i++)
+	FL_EACH (i, f)
 		failed += f[i] && storm_one(f[i], &runs[i]);
 	fl_test_end(&storm.thread);
 	print_message("%u workers killed, %u of %u tasks with them\n", storm.kills, failed, tasks);

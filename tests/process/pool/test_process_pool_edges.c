@@ -145,10 +145,10 @@ FL_TEST(process_pool_served_to_50_threads)
 		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
 		fl_test_go(&customers[i].thread, be_served, &customers[i]);
 	}
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, customers)
 		fl_test_end(&customers[i].thread);
 	fl_executor_free(e);
-	for (int i = 0; i < THREADS; i++)
+	FL_EACH (i, customers)
 		assert_int_equal(process_pool_counted(&customers[i].calls), customers[i].rounds);
 }
 
@@ -166,13 +166,13 @@ FL_TEST(process_pool_several_wait_for_one)
 		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = process_pool_hold(e, gate);
 		fl_thread threads[THREADS];
-		for (int i = 0; i < THREADS; i++)
+		FL_EACH (i, threads)
 			fl_test_go(&threads[i], wait_for_it, f);
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		process_pool_open(gate);
-		for (int i = 0; i < THREADS; i++)
+		FL_EACH (i, threads)
 			fl_test_end(&threads[i]);
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
@@ -271,7 +271,7 @@ FL_TEST(process_pool_that_is_idle_sleeps)
 	for (int round = 0; round < 4; round++) {
 		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 		fl_future *f[2];
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, f)
 			f[i] = process_pool_hold(e, gates[i]);
 		for (int i = 0; i < 2 && round % 2; i++)
 			process_pool_let_go(gates[i], f[i]);

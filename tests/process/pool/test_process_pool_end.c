@@ -29,21 +29,21 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 	struct process_pool_gate *gates[WORKERS];
 	fl_future *f[TASKS], *deaf[WORKERS];
 	int *runs = process_pool_counters(1);
-	for (int i = 0; i < WORKERS; i++) {
+	FL_EACH (i, gates) {
 		gates[i] = process_pool_gate();
 		FL_OK(process_pool_never_ends_submit(e, gates[i], &deaf[i]));
 		(void)process_pool_await(gates[i]);
 	}
 	submit_many(e, runs, f, TASKS);
 	assert_int_equal(fl_executor_terminate(e), TASKS);
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		FL_OK(fl_future_try_wait(f[i]));
 		process_pool_is_cancelled(f[i]);
 	}
 	FL_OK(fl_executor_terminate(e));
 	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
 	FL_OK(fl_executor_join(e));
-	for (int i = 0; i < WORKERS; i++) {
+	FL_EACH (i, deaf) {
 		FL_OK(fl_future_try_wait(deaf[i]));
 		/* And is not run again. */
 		assert_int_equal(process_pool_counted(&gates[i]->runs), 1);

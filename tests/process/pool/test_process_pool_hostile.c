@@ -275,7 +275,7 @@ FL_TASK_STATIC(forges, int, struct apart)
 	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, order_under_way(NULL), sizeof *result};
 	const int fd = forge(*arg);
 	int fds[253];
-	for (int i = 0; i < 253; i++)
+	FL_EACH (i, fds)
 		fds[i] = fd;
 	FL_CHECK(head.seq != 0);
 	send_packet(find_channel(), &head, sizeof head, fds,
@@ -312,7 +312,7 @@ static void send_junk(int channel, unsigned n)
 	                                n};
 	unsigned char large[4096] = {0};
 	int fds[253];
-	for (int i = 0; i < 253; i++)
+	FL_EACH (i, fds)
 		fds[i] = n % 2 ? channel : 0;
 	memcpy(large, &head, sizeof head);
 	const size_t sizes[] = {1, sizeof head - 1, sizeof head, sizeof head + 1, sizeof large};

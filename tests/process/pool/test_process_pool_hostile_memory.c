@@ -67,7 +67,7 @@ FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 	struct reach reach[WORKERS];
 	fl_future *f[WORKERS];
-	for (int i = 0; i < WORKERS; i++)
+	FL_EACH (i, f)
 		FL_OK(process_pool_tells_its_reach_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < WORKERS; i++)
 		(void)process_pool_await(&gates[i]);

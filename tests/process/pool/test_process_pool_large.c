@@ -140,7 +140,7 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 	char rights[8], line[512];
 	for (unsigned i = 0; i < RESULTS; i++)
 		f[i] = process_pool_send(e, &in_8_out_above, i);
-	for (unsigned i = 0; i < RESULTS; i++)
+	FL_EACH (i, f)
 		FL_OK(fl_future_wait(f[i]));
 	FL_OK(fl_executor_join(e));
 	fl_executor_free(e);

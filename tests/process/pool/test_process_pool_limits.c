@@ -266,17 +266,17 @@ FL_TEST(process_pool_timeout_is_for_each_try)
 	FL_SCOPED(fl_executor) *e = with_timeout(WORKERS);
 	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 	fl_future *f[WORKERS];
-	for (int i = 0; i < WORKERS; i++)
+	FL_EACH (i, f)
 		FL_OK(process_pool_hangs_again_submit(e, &gates[i], &f[i]));
 	for (int attempt = 1; attempt <= 2; attempt++) {
 		for (int i = 0; i < WORKERS; i++)
 			FL_WAIT_FOR(process_pool_counted(&gates[i].runs) == attempt);
 		manager_looks();
-		for (int i = 0; i < WORKERS; i++)
+		FL_EACH (i, f)
 			assert_false(process_pool_ended(f[i]));
 		put_forward(limit);
 	}
-	for (int i = 0; i < WORKERS; i++) {
+	FL_EACH (i, f) {
 		process_pool_fails(f[i], -EOWNERDEAD, too_long);
 		assert_int_equal(process_pool_counted(&gates[i].runs), 2);
 	}
@@ -291,9 +291,9 @@ FL_TEST(process_pool_timeout_is_not_for_the_queue)
 	FL_SCOPED(fl_executor) *e = with_timeout(1);
 	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, TASKS);
 	fl_future *f[TASKS];
-	for (int i = 0; i < TASKS; i++)
+	FL_EACH (i, f)
 		FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
-	for (int i = 0; i < TASKS; i++) {
+	FL_EACH (i, f) {
 		(void)process_pool_await(&gates[i]);
 		put_forward(limit / 2);
 		manager_looks();
@@ -455,7 +455,7 @@ FL_TEST(process_pool_map_ends_at_its_deadline)
 		fl_thread other;
 		struct process_pool_gate *gate = make_items(items);
 		fl_map_config config = {.chunk = 3};
-		for (int i = 0; i < ITEMS; i++)
+		FL_EACH (i, results)
 			results[i] = -77;
 		if (by_token)
 			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
@@ -649,7 +649,7 @@ FL_TEST(process_pool_resize_up_and_down)
 	FL_OK(process_pool_square_submit(e, 7, &waiting));
 	FL_OK(fl_executor_resize(e, 2));
 	assert_int_equal(process_pool_size(e), MOST); /* they may end what they run */
-	for (int i = 0; i < MOST; i++)
+	FL_EACH (i, gates)
 		process_pool_let_go(gates[i], held[i]);
 	FL_WAIT_FOR(process_pool_size(e) == 2);
 	FL_OK(fl_future_wait(waiting));
@@ -661,7 +661,7 @@ FL_TEST(process_pool_resize_up_and_down)
 	FL_OK(process_pool_held_submit(e, two[2], &f[2]));
 	FL_WAIT_FOR(process_pool_size(e) == 2);
 	assert_int_equal(process_pool_counted(&two[2]->runs), 0);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, two)
 		process_pool_let_go(two[i], f[i]);
 }
 

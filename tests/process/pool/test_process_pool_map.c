@@ -186,7 +186,7 @@ static void imap_with_deaths(const fl_task_type *type, const fl_imap_config *con
 		assert_int_equal(runs_of(index), 1);
 	}
 	FL_RC(rc, -ENODATA);
-	for (size_t i = 0; i < N; i++)
+	FL_EACH (i, told)
 		assert_true(told[i]);
 	free(result);
 }
@@ -296,7 +296,7 @@ FL_TEST(process_pool_hostile_lies_about_its_element)
 			int *runs = process_pool_counters(ITEMS), results[ITEMS], rc = 0;
 			fl_map_error error = {.index = ITEMS};
 			size_t index, told = 0;
-			for (int i = 0; i < ITEMS; i++)
+			FL_EACH (i, args)
 				args[i] = (struct lie){lies[l], i == LYING, &runs[i]};
 			if (!lazy) {
 				FL_RC(process_pool_lies_about_its_element_map(

@@ -97,7 +97,7 @@ static void try_once(fl_executor *bad, fl_executor *good, unsigned trial, int *b
 	send_some(good, seed + 100, others);
 	receive_some(seed + 100, others);
 	process_pool_ends(first);
-	for (unsigned i = 0; i < OTHERS; i++)
+	FL_EACH (i, behind)
 		process_pool_ends(behind[i]);
 }
 

@@ -325,14 +325,14 @@ FL_TEST(process_pool_outlives_the_fork_server)
 		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *f[TASKS], *held[2] = {process_pool_hold(e, gates[0]), process_pool_hold(e, gates[1])};
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		const int fork_server = fl__fork_server_pid();
 		assert_true(fork_server > 0);
 		FL_OK(kill(fork_server, SIGKILL));
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, held)
 			process_pool_fails(held[i], -EOWNERDEAD, "how is not known");
-		for (int i = 0; i < TASKS; i++) {
+		FL_EACH (i, f) {
 			FL_OK(process_pool_counts_get(f[i], &pid));
 			assert_true(pid != gates[0]->pid && pid != gates[1]->pid);
 			assert_int_equal(process_pool_counted(&runs[i]), 1);

@@ -207,13 +207,13 @@ FL_TEST(process_pool_task_frees_the_descriptors_of_its_objects)
 FL_TEST(process_pool_with_as_many_regions_as_can_be)
 {
 	fl_shm *regions[FL_REGIONS_MAX];
-	for (int i = 0; i < FL_REGIONS_MAX; i++)
+	FL_EACH (i, regions)
 		FL_OK(fl_shm_create(&regions[i], 4096));
 	fl_executor *e =
 	    process_pool_made(&(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
 	process_pool_works(e);
 	fl_executor_free(e);
-	for (int i = 0; i < FL_REGIONS_MAX; i++)
+	FL_EACH (i, regions)
 		fl_shm_free(regions[i]);
 }
 

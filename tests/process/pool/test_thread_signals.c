@@ -19,7 +19,7 @@ static bool blocks_faults(const char *path)
 		(void)sscanf(line, "SigBlk: %" SCNx64, &blocked);
 	if (file)
 		(void)fclose(file);
-	for (int i = 0; i < FAULTS; i++)
+	FL_EACH (i, faults)
 		if (blocked >> (faults[i] - 1) & 1)
 			return true;
 	return false;
@@ -122,7 +122,7 @@ FL_TEST(thread_signals_of_a_fault_reach_the_handler)
 {
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
-	for (int i = 0; i < FAULTS; i++) {
+	FL_EACH (i, faults) {
 		int number = faults[i];
 		const int status = fl_test_child(fault, &number, NULL, 0);
 		assert_true(WIFEXITED(status));

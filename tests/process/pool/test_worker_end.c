@@ -138,7 +138,7 @@ FL_TEST(worker_deadlines)
 {
 	PARENT(p);
 	const int64_t deadlines[] = {1, fl_now(), fl_after(FL_MS(20)), fl_after(FL_S(3600)), 1};
-	for (size_t i = 0; i < 5; i++) {
+	FL_EACH (i, deadlines) {
 		const fl_task_type *type = i == 2 ? &worker_sleeps : &worker_doubles;
 		p.rings.submissions->deadline[slot_of(p.rings.next)] = deadlines[i];
 		draft(&p, type, &(int){1}, 1)->flags |= FL__SUBMISSION_DEADLINE;

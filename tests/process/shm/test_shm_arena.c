@@ -74,7 +74,7 @@ FL_TEST(arena_joins_what_is_free)
 	heap h;
 	struct fl__shm_arena a = new_heap(&h);
 	uint32_t first, runs[8];
-	for (int i = 0; i < 8; i++)
+	FL_EACH (i, runs)
 		runs[i] = take(&a, UNITS / 8);
 	for (int i = 0; i < 8; i += 2)
 		FL_OK(fl__shm_arena_free(&a, runs[i]));
@@ -254,10 +254,10 @@ FL_TEST(arena_of_killed_processes)
 	for (unsigned i = 0; i < 200; i++) {
 		uint32_t turns = fl__load_relaxed(&s->turns);
 		pid_t pids[2];
-		for (int p = 0; p < 2; p++)
+		FL_EACH (p, pids)
 			pids[p] = fl_test_fork(take_and_give, s);
 		FL_WAIT_FOR(fl__load_relaxed(&s->turns) > turns + i % 50);
-		for (int p = 0; p < 2; p++) {
+		FL_EACH (p, pids) {
 			FL_OK(kill(pids[p], SIGKILL));
 			uint32_t mine = UINT32_MAX;
 			if (fl__shm_arena_alloc(&a, 1, FL_FOREVER, &mine) == 0)

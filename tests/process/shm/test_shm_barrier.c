@@ -121,10 +121,10 @@ FL_TEST(shm_barrier_abort_and_reset)
 	BARRIER(b, N + 1);
 	fl_test_caller callers[N];
 	for (int mend = 0; mend < 2; mend++) {
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, callers)
 			arrive(&callers[i], b, FL_FOREVER, NULL);
 		FL_OK(mend ? fl_shm_barrier_reset(b) : fl_shm_barrier_abort(b));
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, callers)
 			FL_RC(fl_test_call_end(&callers[i]), -EPIPE);
 		assert_int_equal(fl_shm_barrier_is_broken(b), !mend);
 		FL_OK(fl_shm_barrier_abort(b));

@@ -107,10 +107,10 @@ static void wait_and_change(void)
 	FL_TEST_SHARED(uint32_t, word);
 	fl_test_caller c[3];
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, c)
 		fl_test_call_start(&c[i], wait_for_word, word, FL_FOREVER, i == 1 ? &token : NULL);
 	change(word);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, c)
 		FL_OK(fl_test_call_end(&c[i]));
 }
 
@@ -177,7 +177,7 @@ FL_TEST(shm_bridge_serves_fibers)
 	f[20] = fl_test_fiber(s, wait_all_then_change, words);
 	fl_test_go(&other, change_second, words);
 	fl_test_run(s);
-	for (int i = 0; i < 21; i++)
+	FL_EACH (i, f)
 		fl_test_fiber_end(f[i]);
 	fl_test_end(&other);
 	fl__sched_destroy(s);
@@ -375,9 +375,9 @@ static void mixed(void)
 	hammer plain = {g, fl_test_scaled(2000), false, NULL, &taken},
 	       bridged = {g, fl_test_scaled(400), true, NULL, &taken};
 	fl_thread threads[4];
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], strike, i % 2 ? &bridged : &plain);
-	for (int i = 0; i < 4; i++)
+	FL_EACH (i, threads)
 		fl_test_end(&threads[i]);
 	FL_CHECK(g->count == taken);
 }
@@ -395,13 +395,13 @@ FL_TEST(shm_bridge_several_locks)
 	fl_test_caller c[N];
 	for (int i = 0; i < N; i++)
 		FL_OK(fl__shm_acquire(&g[i].lock, 0, FL_FOREVER));
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, c)
 		fl_test_call_start(&c[i], take_it, &g[i], FL_FOREVER, NULL);
 	for (int i = 0; i < N; i++)
 		FL_WAIT_FOR(has_waiters(&g[i]));
 	for (int i = 0; i < N; i++)
 		let_go(&g[i]);
-	for (int i = 0; i < N; i++) {
+	FL_EACH (i, c) {
 		FL_OK(fl_test_call_end(&c[i]));
 		assert_int_equal(g[i].count, 1);
 	}
@@ -542,7 +542,7 @@ FL_TEST(shm_bridge_without_waitv)
 {
 	NEEDS_CHILD();
 	uint32_t errors[] = {ENOSYS, EPERM};
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, errors)
 		CHILD(without_waitv, &errors[i]);
 }
 

@@ -82,7 +82,7 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller callers[N];
-		for (int i = 0; i < N; i++) {
+		FL_EACH (i, callers) {
 			uint32_t *changes = &((struct fl__shm_wait_queue *)(void *)e->waiters_)->waiting;
 			/* No other thread runs in between: they sleep. */
 			fl__store_relaxed(changes, 0);
@@ -91,7 +91,7 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 		}
 		FL_OK(fl_shm_event_set(e));
 		fl_shm_event_reset(e);
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, callers)
 			FL_OK(fl_test_call_end(&callers[i]));
 		assert_false(fl_shm_event_is_set(e));
 		FL_RC(fl_shm_event_wait_until(e, fl_after(FL_US(10)), NULL), -ETIMEDOUT);

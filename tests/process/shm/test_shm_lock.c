@@ -82,9 +82,9 @@ FL_TEST(shm_lock_mixes_with_the_c_library)
 			unsigned to[ALL], from[ALL];
 			order(in, to);
 			order(out, from);
-			for (unsigned i = 0; i < ALL; i++)
+			FL_EACH (i, to)
 				FL_OK(lock_one(m, to[i]));
-			for (unsigned i = 0; i < ALL; i++)
+			FL_EACH (i, from)
 				unlock_one(m, from[i]);
 			assert_true(list_is_empty());
 		}
@@ -98,7 +98,7 @@ static int lock_mixed_and_rest(void *arg)
 	unsigned to[ALL], from[ALL];
 	order(m->order % ORDERS, to);
 	order(m->order / ORDERS, from);
-	for (unsigned i = 0; i < ALL; i++)
+	FL_EACH (i, to)
 		FL_CHECK(lock_one(m, to[i]) == 0);
 	for (unsigned i = 0; i < ALL / 2; i++)
 		unlock_one(m, from[i]);
@@ -120,7 +120,7 @@ FL_TEST(shm_lock_mixes_with_the_c_library_when_killed)
 		pid_t pid = fl_test_fork(lock_mixed_and_rest, m);
 		FL_WAIT_FOR(fl__load_acquire(&m->held) == before + 1);
 		fl_test_kill(pid);
-		for (unsigned i = 0; i < ALL; i++) {
+		FL_EACH (i, from) {
 			FL_RC(lock_one(m, from[i]), i < ALL / 2 ? 0 : -EOWNERDEAD);
 			if (i >= ALL / 2)
 				recover_one(m, from[i]);
@@ -153,7 +153,7 @@ static int lock_many_and_rest(void *arg)
 	unsigned to[MANY], from[MANY];
 	shuffle(to, MANY, &seed);
 	shuffle(from, MANY, &seed);
-	for (unsigned i = 0; i < MANY; i++)
+	FL_EACH (i, to)
 		FL_OK(fl_shm_mutex_lock(&m->locks[to[i]]));
 	for (unsigned i = 0; i < MANY / 2; i++)
 		fl_shm_mutex_unlock(&m->locks[from[i]]);
@@ -174,7 +174,7 @@ FL_TEST(shm_lock_a_hundred_at_once_killed)
 		pid_t pid = fl_test_fork(lock_many_and_rest, m);
 		FL_WAIT_FOR(fl__load_acquire(&m->held) == round + 1);
 		fl_test_kill(pid);
-		for (unsigned i = 0; i < MANY; i++) {
+		FL_EACH (i, from) {
 			FL_RC(fl_shm_mutex_lock(&m->locks[from[i]]), i < MANY / 2 ? 0 : -EOWNERDEAD);
 			if (i >= MANY / 2)
 				fl_shm_mutex_recover(&m->locks[from[i]]);
@@ -285,7 +285,7 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 		FL_WAIT_FOR(fl__load_relaxed(&c->next) == i + 1);
 	}
 	fl__store_relaxed(&c->limit, 0);
-	for (int i = 0; i < WORKERS; i++)
+	FL_EACH (i, pids)
 		fl_test_reap(pids[i]);
 	int rc = fl_shm_mutex_lock(&c->mutex);
 	assert_true(rc == 0 || rc == -EOWNERDEAD);

@@ -203,11 +203,11 @@ FL_TEST(shm_mutex_kill9_in_critical)
 	for (int round = 0; round < 20; round++) {
 		FL_TEST_SHARED(struct board, b);
 		pid_t waiters[N], owner = begin_owner(b);
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, waiters)
 			waiters[i] = fl_test_fork(lock_and_note, b);
 		FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
 		fl_test_kill(owner);
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, waiters)
 			fl_test_reap(waiters[i]);
 		assert_int_equal(b->told, 1);
 		assert_int_equal(b->locked, N - 1);
@@ -223,11 +223,11 @@ FL_TEST(shm_mutex_not_recovered_is_lost_for_all)
 	pid_t waiters[N];
 	die_holding(b);
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, waiters)
 		waiters[i] = fl_test_fork(lock_and_note, b);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
 	fl_shm_mutex_unlock(&b->mutex);
-	for (int i = 0; i < N; i++)
+	FL_EACH (i, waiters)
 		fl_test_reap(waiters[i]);
 	assert_int_equal(b->lost, N);
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -ENOTRECOVERABLE);

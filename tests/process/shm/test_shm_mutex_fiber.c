@@ -100,9 +100,9 @@ FL_TEST(shm_mutex_without_robust_lists_excludes)
 	fl__sys.robust_list = no_list;
 	FL_TEST_SHARED(struct board, b);
 	fl_thread t[3];
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		fl_test_go(&t[i], lock_without_list, b);
-	for (int i = 0; i < 3; i++)
+	FL_EACH (i, t)
 		fl_test_end(&t[i]);
 	assert_int_equal(b->count, 3000);
 }

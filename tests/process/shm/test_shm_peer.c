@@ -16,7 +16,7 @@ static uint64_t canary[CANARIES];
 
 static bool canary_lives(void)
 {
-	for (int i = 0; i < CANARIES; i++)
+	FL_EACH (i, canary)
 		if (fl__load_relaxed(&canary[i]) != 0)
 			return false;
 	return true;
@@ -605,10 +605,10 @@ FL_TEST(shm_peer_overwrites_everything)
 	fl__sys.shared_wait = wait_briefly;
 	PROCESS_LOG();
 	const pid_t peer = fl_test_fork(run_peer, NULL);
-	for (unsigned i = 0; i < VICTIMS; i++)
+	FL_EACH (i, threads)
 		fl_test_go(&threads[i], run_victim, &victims[i]);
 	watch(victims);
-	for (unsigned i = 0; i < VICTIMS; i++) {
+	FL_EACH (i, threads) {
 		fl_test_end(&threads[i]);
 		assert_true(victims[i].errors > 0);
 	}

@@ -218,15 +218,15 @@ FL_TEST(shm_queue_of_many_processes)
 	c.seen = fl_shm_alloc(region, (size_t)c.n * PRODUCERS);
 	assert_non_null(c.seen);
 	pid_t producers[PRODUCERS], consumers[CONSUMERS];
-	for (int i = 0; i < CONSUMERS; i++)
+	FL_EACH (i, consumers)
 		consumers[i] = fl_test_fork(consume, &c);
 	for (c.me = 0; c.me < PRODUCERS; c.me++)
 		producers[c.me] = fl_test_fork(produce, &c);
-	for (int i = 0; i < PRODUCERS; i++)
+	FL_EACH (i, producers)
 		fl_test_reap(producers[i]);
 	FL_OK(fl_shm_queue_join(q));
 	FL_OK(fl_shm_queue_close(q));
-	for (int i = 0; i < CONSUMERS; i++)
+	FL_EACH (i, consumers)
 		fl_test_reap(consumers[i]);
 	for (size_t i = 0; i < (size_t)c.n * PRODUCERS; i++)
 		assert_int_equal(c.seen[i], 1);
@@ -327,7 +327,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 {
 	SHM_ITEMS(region, q, sizeof(int), 4), *frames = frames_in(region, 64);
 	fl_shm_queue *queues[] = {q, frames};
-	for (int i = 0; i < 2; i++) {
+	FL_EACH (i, queues) {
 		struct fl__shm_ring *r = ring_in(region, queues[i]);
 		int status, got = 0;
 		size_t size;

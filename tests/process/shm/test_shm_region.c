@@ -431,7 +431,7 @@ FL_TEST(shm_alloc_is_zeroed_and_aligned)
 	static const size_t sizes[] = {0, 1, 64, 255, 256, 257, 5000};
 	for (int round = 0; round < 20; round++) {
 		char *blocks[7];
-		for (int i = 0; i < 7; i++) {
+		FL_EACH (i, blocks) {
 			blocks[i] = round % 2 ? fl_shm_alloc_raw(region, sizes[i]) : fl_shm_alloc(region, sizes[i]);
 			assert_non_null(blocks[i]);
 			assert_int_equal((uintptr_t)blocks[i] % 64, 0);
@@ -452,7 +452,7 @@ FL_TEST(shm_alloc_answers_null_when_full)
 	void *blocks[64];
 	assert_null(fl_shm_alloc(region, fl_shm_size(region) + 1));
 	assert_null(fl_shm_alloc_raw(region, SIZE_MAX));
-	for (int i = 0; i < 64; i++)
+	FL_EACH (i, blocks)
 		assert_non_null(blocks[i] = fl_shm_alloc_raw(region, 256));
 	assert_null(fl_shm_alloc(region, 0));
 	for (int i = 0; i < 64; i += 2)

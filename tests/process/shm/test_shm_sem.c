@@ -191,7 +191,7 @@ FL_TEST(shm_sem_kill9_waiter)
 	for (unsigned round = 0; round < fl_test_scaled(150); round++) {
 		pid_t children[CHILDREN];
 		FL_OK(fl_shm_sem_init(s, PERMITS));
-		for (int i = 0; i < CHILDREN; i++)
+		FL_EACH (i, children)
 			children[i] = fl_test_fork(take_and_give, s);
 		random = random * 1664525u + 1013904223u;
 		for (unsigned spins = random >> 16; spins > 0; spins--)
@@ -244,14 +244,14 @@ FL_TEST(shm_sem_kill9_releaser)
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		memset(g, 0, sizeof *g);
 		pid_t pid = fl_test_fork(give_for_ever, g);
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, takers)
 			fl_test_call_start(&takers[i], take_to, g, FL_FOREVER, &token);
 		FL_WAIT_FOR(fl__load_relaxed(&g->returned) > round);
 		fl_test_kill(pid);
 		FL_WAIT_FOR(fl_shm_sem_value(&g->s) == 0); /* no process sleeps beside a permit */
 		fl_cancel_token_request(&token);
 		uint32_t taken = 0;
-		for (int i = 0; i < 2; i++)
+		FL_EACH (i, takers)
 			taken += (uint32_t)fl_test_call_end(&takers[i]);
 		assert_true(taken >= g->returned && taken <= g->begun && g->begun - g->returned <= 1);
 	}

@@ -181,10 +181,10 @@ FL_TEST(shm_value_of_killed_processes)
 	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
 		uint32_t changes = fl__load_relaxed(&v->value_.changes_);
 		pid_t pids[2];
-		for (int p = 0; p < 2; p++)
+		FL_EACH (p, pids)
 			pids[p] = fl_test_fork(set_for_ever, v);
 		FL_WAIT_FOR(fl__load_relaxed(&v->value_.changes_) - changes > i % 8);
-		for (int p = 0; p < 2; p++) {
+		FL_EACH (p, pids) {
 			page seen = shared_page_get(v);
 			assert_true(is_whole(&seen));
 			fl_test_kill(pids[p]);
