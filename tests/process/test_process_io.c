@@ -297,29 +297,22 @@ FL_TEST(process_io_of_tasks)
 {
 	PROCESS_EACH_METHOD (method) {
 		for (int group = 0; group < 2; group++) {
-			fl_process_io io = {.input = NULL};
+			IO(io, .input = NULL);
 			fl_process_status status;
-			fl_process *p = process_started(&(fl_process_config){.task = &wait_for_end,
-			                                                     .arg = &group,
-			                                                     .method = method,
-			                                                     .group = group,
-			                                                     .in = FL_PROCESS_PIPE,
-			                                                     .out = FL_PROCESS_PIPE,
-			                                                     .err = FL_PROCESS_AS_OUT});
-			FL_RC(fl_process_communicate(p, &io, &status), 0);
+			const fl_process_config config = {.task = &wait_for_end,
+			                                  .arg = &group,
+			                                  .method = method,
+			                                  .group = group,
+			                                  .in = FL_PROCESS_PIPE,
+			                                  .out = FL_PROCESS_PIPE,
+			                                  .err = FL_PROCESS_AS_OUT};
+			FL_SCOPED(fl_process) *p = process_started(&config);
+			FL_OK(fl_process_communicate(p, &io, &status));
 			assert_int_equal(status.code, 0);
 			assert_int_equal(io.out_size, 1);
-			fl_process_free(p);
-			fl_process_io_free(&io);
-			FL_OK(fl_process_start(&p, &(fl_process_config){.task = &wait_for_end,
-			                                                .arg = &group,
-			                                                .method = method,
-			                                                .group = group,
-			                                                .in = FL_PROCESS_PIPE,
-			                                                .out = FL_PROCESS_PIPE}));
-			FL_OK(fl_process_stop(p, FL_S(1000), &status));
+			FL_SCOPED(fl_process) *stopped = process_started(&config);
+			FL_OK(fl_process_stop(stopped, FL_S(1000), &status));
 			assert_int_equal(status.signal, SIGTERM);
-			fl_process_free(p);
 		}
 	}
 }

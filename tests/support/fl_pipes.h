@@ -75,4 +75,13 @@ static inline char *fl_test_bytes(size_t size)
 	return bytes;
 }
 
+static inline void fl_test_bytes_end(char *const *bytes)
+{
+	free(*bytes);
+}
+
+/* Such bytes to send, and room to receive as many, until the end of the block. */
+#define FL_TEST_BYTES(sent, got, size)                                                                                 \
+	__attribute__((cleanup(fl_test_bytes_end))) char *const sent = fl_test_bytes(size), *const got = malloc(size)
+
 #endif

@@ -122,7 +122,7 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 		FL_TEST_PIPE(e);
 		size_t size = 0;
 		unsigned n = 0;
-		char *sent = fl_test_bytes(sizes[i]), *got = malloc(sizes[i]);
+		FL_TEST_BYTES(sent, got, sizes[i]);
 		FL_OK(fl_pipe_send(e.a, sent, sizes[i]));
 		fl_test_says(e.a, "behind it");
 		FL_RC(fl_pipe_recv(e.b, NULL, 0, &size), -EMSGSIZE);
@@ -136,8 +136,6 @@ FL_TEST(pipe_small_buffer_leaves_the_message)
 		assert_int_equal(size, sizes[i]);
 		assert_memory_equal(sent, got, size);
 		fl_test_gets(e.b, "behind it");
-		free(sent);
-		free(got);
 	}
 }
 
@@ -146,7 +144,7 @@ FL_TEST(pipe_64_mib)
 	enum { SIZE = 64 << 20 };
 	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds();
-	char *sent = fl_test_bytes(SIZE), *got = malloc(SIZE);
+	FL_TEST_BYTES(sent, got, SIZE);
 	size_t size = 0;
 	FL_OK(fl_pipe_send(e.a, sent, SIZE));
 	FL_OK(fl_pipe_recv(e.b, got, SIZE, &size));
@@ -161,8 +159,6 @@ FL_TEST(pipe_64_mib)
 	FL_RC(fl_pipe_send(e.a, NULL, 1), -EINVAL);
 	FL_RC(fl_pipe_send(e.a, NULL, 1 << 20), -EINVAL);
 	FL_RC(fl_pipe_try_send_fds(e.a, "x", 1, NULL, 1), -EINVAL);
-	free(sent);
-	free(got);
 }
 
 FL_TEST(pipe_passes_descriptors)
@@ -171,7 +167,7 @@ FL_TEST(pipe_passes_descriptors)
 	FL_TEST_FDS_STAY();
 	int files[2], got[2];
 	size_t sizes[] = {3, 100000}, size;
-	char *bytes = fl_test_bytes(100000), *back = malloc(100000);
+	FL_TEST_BYTES(bytes, back, 100000);
 	FL_OK(pipe(files));
 	for (int i = 0; i < 2; i++) {
 		unsigned n = 2;
@@ -195,8 +191,6 @@ FL_TEST(pipe_passes_descriptors)
 	}
 	fl__fds_close(files, 2);
 	FL_RC(fl_pipe_send_fds(e.a, "x", 1, files, 1), -EBADF);
-	free(bytes);
-	free(back);
 }
 
 FL_TEST(pipe_descriptors_without_room_stay)
@@ -225,7 +219,7 @@ FL_TEST(pipe_most_descriptors)
 	FL_TEST_PIPE(e);
 	int files[FL_PIPE_FDS_MAX + 1] = {0}, got[FL_PIPE_FDS_MAX];
 	unsigned n = FL_PIPE_FDS_MAX, before = fl_test_fds();
-	char *bytes = fl_test_bytes(70000), *back = malloc(70000);
+	FL_TEST_BYTES(bytes, back, 70000);
 	size_t size;
 	FL_RC(fl_pipe_send_fds(e.a, "x", 1, files, FL_PIPE_FDS_MAX + 1), -EINVAL);
 	FL_OK(fl_pipe_send_fds(e.a, bytes, 70000, files, FL_PIPE_FDS_MAX));
@@ -234,8 +228,6 @@ FL_TEST(pipe_most_descriptors)
 	assert_memory_equal(bytes, back, 70000);
 	fl__fds_close(got, n);
 	assert_int_equal(fl_test_fds(), before);
-	free(bytes);
-	free(back);
 }
 
 FL_TEST(pipe_from_fd_of_what_is_none)
@@ -294,7 +286,7 @@ FL_TEST(pipe_full_of_large_messages)
 {
 	enum { SIZE = 70000 };
 	FL_TEST_PIPE(e);
-	char *bytes = fl_test_bytes(SIZE), *got = malloc(SIZE);
+	FL_TEST_BYTES(bytes, got, SIZE);
 	unsigned n = 0, before = fl_test_fds();
 	size_t size;
 	int rc;
@@ -307,8 +299,6 @@ FL_TEST(pipe_full_of_large_messages)
 		assert_true(size == SIZE && memcmp(bytes, got, SIZE) == 0);
 	}
 	assert_int_equal(fl_test_fds(), before);
-	free(bytes);
-	free(got);
 }
 
 FL_TEST(pipe_thousand_leak_nothing)

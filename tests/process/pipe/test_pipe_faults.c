@@ -39,7 +39,7 @@ FL_TEST(pipe_interrupted_everywhere)
 {
 	FL_FD_FAULTS();
 	FL_TEST_PIPE(e);
-	char *sent = fl_test_bytes(BIG), *got = malloc(BIG);
+	FL_TEST_BYTES(sent, got, BIG);
 	size_t size;
 	fl__net_sys.sendmsg = interrupted_send;
 	fl__net_sys.recvmsg = interrupted_receive;
@@ -50,8 +50,6 @@ FL_TEST(pipe_interrupted_everywhere)
 	FL_OK(fl_pipe_send(e.a, sent, BIG));
 	FL_OK(fl_pipe_recv(e.b, got, BIG, &size));
 	assert_memory_equal(sent, got, BIG);
-	free(sent);
-	free(got);
 }
 
 static ssize_t no_room_for_small(int socket, const struct msghdr *message)
@@ -81,13 +79,11 @@ FL_TEST(pipe_adapts_to_the_socket)
 	fl_test_fd_faults_end();
 	int least = 1; /* the kernel makes it a few KiB */
 	FL_OK(setsockopt(fl_pipe_fd(e.a), SOL_SOCKET, SO_SNDBUF, &least, sizeof least));
-	char *sent = fl_test_bytes(60000), *got = malloc(60000);
+	FL_TEST_BYTES(sent, got, 60000);
 	size_t size;
 	FL_OK(fl_pipe_send(e.a, sent, 60000));
 	FL_OK(fl_pipe_recv(e.b, got, 60000, &size));
 	assert_true(size == 60000 && memcmp(sent, got, size) == 0);
-	free(sent);
-	free(got);
 	fl_test_pipe_end(e);
 }
 
@@ -231,7 +227,7 @@ FL_TEST(pipe_recv_without_descriptors_left)
 {
 	FL_TEST_PIPE(e);
 	unsigned before = fl_test_fds(), n;
-	char *bytes = fl_test_bytes(BIG), *back = malloc(BIG);
+	FL_TEST_BYTES(bytes, back, BIG);
 	int got[3];
 	size_t size;
 	for (unsigned room = 0; room <= 4; room++) {
@@ -262,8 +258,6 @@ FL_TEST(pipe_recv_without_descriptors_left)
 	fl_test_unlimit_fds(limit);
 	FL_RC(rc, -EMFILE); /* fl_pipe_recv: its bytes need one */
 	FL_OK(fl_pipe_recv(e.b, back, BIG, &size));
-	free(bytes);
-	free(back);
 }
 
 /* ---- invalid messages */
@@ -371,7 +365,7 @@ FL_TEST(pipe_stolen_between_look_and_take)
 	FL_FD_FAULTS();
 	fl__net_sys.recvmsg = stealing_receive;
 	const size_t sizes[] = {20, 60000, BIG};
-	char *bytes = fl_test_bytes(BIG), *back = malloc(BIG);
+	FL_TEST_BYTES(bytes, back, BIG);
 	size_t size;
 	for (int i = 0; i < 3; i++) {
 		const size_t rooms[] = {5, 19, 0};
@@ -397,8 +391,6 @@ FL_TEST(pipe_stolen_between_look_and_take)
 			fl_test_gets(e.b, "next");
 		}
 	}
-	free(bytes);
-	free(back);
 }
 
 FL_TEST(pipe_stolen_and_nothing_left)

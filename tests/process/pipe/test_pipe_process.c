@@ -18,7 +18,7 @@ static int echo(void *ends)
 FL_TEST(pipe_to_a_child_and_back)
 {
 	fl_test_pipe_ends e = fl_test_pipe();
-	char *bytes = fl_test_bytes(200000), *got = malloc(200000);
+	FL_TEST_BYTES(bytes, got, 200000);
 	size_t size;
 	pid_t pid = fl_test_fork(echo, &e);
 	fl_pipe_free(e.b);
@@ -29,8 +29,6 @@ FL_TEST(pipe_to_a_child_and_back)
 	}
 	fl_pipe_free(e.a); /* which is the child's end */
 	fl_test_reap(pid);
-	free(bytes);
-	free(got);
 }
 
 static int says_and_waits(void *ends)
