@@ -22,7 +22,7 @@ void pause_for(int64_t ns);
 /* Prints the reason, and ends the process with status 1. */
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-/* Of a process: a file of /proc/PID, or NULL; entries of a folder; a number of its status; children. */
+/* Of a process: a file of /proc/PID, entries of a folder, a number of its status, children. */
 FILE *proc_open(int pid, const char *file);
 unsigned proc_entries(int pid, const char *what);
 unsigned long proc_status(int pid, const char *name);
