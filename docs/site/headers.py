@@ -213,6 +213,10 @@ def units_of(text):
                     current = Unit([], [])
                     found.append(current)
                 current.declarations.append(declaration)
+    for unit in found:  # defs.h, "Forms": one comment describes both
+        limited = [d.name for d in unit.declarations if d.kind == "function" and d.name.endswith("_until")]
+        if limited and len(unit.declarations) > len(limited) and "-ETIMEDOUT" not in str(unit.blocks):
+            unit.blocks.append(("text", " ".join(f"{name}() also returns -ETIMEDOUT." for name in limited)))
     for unit in found[1:]:  # a macro that a private header defines
         named = re.match(r"(FL_(?!_)\w+_OF)\(", unit.blocks[0][1]) if not unit.declarations and unit.blocks[0][0] == "text" else None
         if named:
