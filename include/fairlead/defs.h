@@ -72,6 +72,9 @@
 /* A function that its header defines. A program may take its address. */
 #define FL_INLINE static inline
 
+/* A function that a macro makes: a program need not call it. */
+#define FL__MADE_FN __attribute__((unused)) static inline
+
 /*
  * FL_IGNORE(fl_mutex_destroy(&m));
  *

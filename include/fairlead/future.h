@@ -334,7 +334,7 @@ FL_END_DECLS
 #define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
 
 /* Typed calls. */
-#define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
+#define FL__TASK_FN FL__MADE_FN FL_MUST_CHECK int
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 

@@ -189,11 +189,11 @@ FL_END_DECLS
 	FL__TYPED_DO(fl_mpmc_unbounded, name, close)                                                                   \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, bool, is_closed)                                                        \
 	FL__TYPED_GET(fl_mpmc_unbounded, name, size_t, length)                                                         \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
 		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
 		return fl_mpmc_unbounded_try_get((fl_mpmc_unbounded *)_q, _item);                                      \
 	}

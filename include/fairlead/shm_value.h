@@ -63,18 +63,17 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 		fl_shm_value value_;                                                                                   \
 		uint64_t copies_[2][(sizeof(type) + 7) / 8];                                                           \
 	} name;                                                                                                        \
-	__attribute__((unused)) static inline type name##_get(const name *_v)                                          \
+	FL__MADE_FN type name##_get(const name *_v)                                                                    \
 	{                                                                                                              \
 		type _value;                                                                                           \
 		(void)fl_shm_value_get(&_v->value_, &_value, sizeof _value);                                           \
 		return _value;                                                                                         \
 	}                                                                                                              \
-	__attribute__((unused)) FL_MUST_CHECK static inline int name##_set(name *_v, type _value)                      \
+	FL__MADE_FN FL_MUST_CHECK int name##_set(name *_v, type _value)                                                \
 	{                                                                                                              \
 		return fl_shm_value_set(&_v->value_, &_value, sizeof _value);                                          \
 	}                                                                                                              \
-	__attribute__((unused))                                                                                        \
-	FL_MUST_CHECK static inline int name##_update(name *_v, int (*_change)(type * _value, void *_arg), void *_arg) \
+	FL__MADE_FN FL_MUST_CHECK int name##_update(name *_v, int (*_change)(type * _value, void *_arg), void *_arg)   \
 	{                                                                                                              \
 		int _rc;                                                                                               \
 		do {                                                                                                   \
@@ -154,37 +153,35 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
 	FL__SHM_ARRAY_OF_USE(type, name)
 
-#define FL__SHM_ARRAY_FN __attribute__((unused)) static inline
-
 #define FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
-	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_create(name *_a, fl_shm *_region, size_t _n)                         \
+	FL__MADE_FN FL_MUST_CHECK int name##_create(name *_a, fl_shm *_region, size_t _n)                              \
 	{                                                                                                              \
 		FL__ASSERT_ALIGN(type, 64);                                                                            \
 		return fl_shm_array_create(&_a->array_, _region, sizeof(type), _n);                                    \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_open(name *_a, fl_shm *_region, fl_shm_offset _offset)               \
+	FL__MADE_FN FL_MUST_CHECK int name##_open(name *_a, fl_shm *_region, fl_shm_offset _offset)                    \
 	{                                                                                                              \
 		return fl_shm_array_open(&_a->array_, _region, _offset, sizeof(type));                                 \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN void name##_destroy(name *_a)                                                                 \
+	FL__MADE_FN void name##_destroy(name *_a)                                                                      \
 	{                                                                                                              \
 		fl_shm_array_destroy(&_a->array_);                                                                     \
 	}
 
 #define FL__SHM_ARRAY_OF_USE(type, name)                                                                               \
-	FL__SHM_ARRAY_FN fl_shm_offset name##_offset(const name *_a)                                                   \
+	FL__MADE_FN fl_shm_offset name##_offset(const name *_a)                                                        \
 	{                                                                                                              \
 		return fl_shm_array_offset(&_a->array_);                                                               \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN size_t name##_length(const name *_a)                                                          \
+	FL__MADE_FN size_t name##_length(const name *_a)                                                               \
 	{                                                                                                              \
 		return fl_shm_array_length(&_a->array_);                                                               \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN type *name##_at(const name *_a, size_t _i)                                                    \
+	FL__MADE_FN type *name##_at(const name *_a, size_t _i)                                                         \
 	{                                                                                                              \
 		return (type *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                                         \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN fl_shm_mutex *name##_mutex(const name *_a)                                                    \
+	FL__MADE_FN fl_shm_mutex *name##_mutex(const name *_a)                                                         \
 	{                                                                                                              \
 		return fl_shm_array_mutex(&_a->array_);                                                                \
 	}

@@ -95,9 +95,7 @@ static void loop_wake(struct fl__sched *s)
 int fl__loop_await(struct fl__node **waiter, enum fl__debug_kind kind, const void *object, int64_t deadline,
                    fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
-	struct fl__node node = FL__NODE(&wait);
-	fl__wait_begin(&wait, kind, object);
+	FL__WAIT(wait, node, kind, object);
 	*waiter = &node;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	*waiter = NULL;
@@ -376,9 +374,7 @@ static void loop_free_rest(fl_loop *l)
 
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 {
-	static const fl_loop_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	fl_loop *l = fl__alloc_from(config->allocator, 1, sizeof *l);
 	if (!l)
 		return -ENOMEM;

@@ -417,9 +417,7 @@ static const struct fl__executor_ops loop_executor_ops = {
 
 static int loop_executor_make(struct loop_executor **made, const fl_executor_config *config, const char *function)
 {
-	static const fl_executor_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_LOOP_EXECUTOR_MAX, function))
 		return -EINVAL;
 	struct loop_executor *c = fl__alloc_from(config->allocator, 1, sizeof *c);

@@ -913,12 +913,8 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 
 int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
-	static const fl_executor_config defaults;
-	static const fl_mpi_config mpi_defaults;
-	if (!config)
-		config = &defaults;
-	if (!mpi)
-		mpi = &mpi_defaults;
+	config = FL__OR_DEFAULTS(config);
+	mpi = FL__OR_DEFAULTS(mpi);
 	if (mpi->prefetch > FL_MPI_PREFETCH_MAX || mpi->spawn > FL_MPI_SPAWN_MAX || !fl__remote_config_is_valid(config))
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)

@@ -34,11 +34,11 @@ static inline int fl__mpmc_of_get(fl_mpmc *_q, void *_item, size_t _size)
 }
 
 #define FL__MPMC_OF_ITEMS(type, name)                                                                                  \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
 		return fl__mpmc_of_put((fl_mpmc *)_q, &_item, sizeof(type));                                           \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
 		return fl__mpmc_of_get((fl_mpmc *)_q, _item, sizeof(type));                                            \
 	}

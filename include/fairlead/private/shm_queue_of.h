@@ -19,7 +19,7 @@
 	FL__TYPED_WAITING(fl_shm_queue, type, name, fl__shm_queue_of)                                                  \
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, close)                                                    \
 	FL__TYPED_GET(fl_shm_queue, name, FL_MUST_CHECK int, task_done)                                                \
-	FL__TYPED_FN FL_MUST_CHECK int name##_close_now(name *_q, size_t *_dropped)                                    \
+	FL__MADE_FN FL_MUST_CHECK int name##_close_now(name *_q, size_t *_dropped)                                     \
 	{                                                                                                              \
 		return fl_shm_queue_close_now((fl_shm_queue *)_q, _dropped);                                           \
 	}

@@ -70,11 +70,11 @@ static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _
 }
 
 #define FL__SPSC_OF_ITEMS(type, name)                                                                                  \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
 		return fl__spsc_put((fl_spsc *)_q, &_item, fl__slot_shape_of(sizeof(type)));                           \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
 		return fl__spsc_get((fl_spsc *)_q, _item, fl__slot_shape_of(sizeof(type)));                            \
 	}

@@ -26,11 +26,10 @@
  * Private: functions of a typed queue `name`, each of which calls that of the untyped queue `base`
  * (fl_queue, fl_shm_queue, fl_mpmc, fl_spsc).
  */
-#define FL__TYPED_FN __attribute__((unused)) static inline
 
 /* A function that makes a queue. `rc`: the call that makes the untyped queue, in `_made`. */
 #define FL__TYPED_MAKE(base, name, call, parameters, rc)                                                               \
-	FL__TYPED_FN FL_MUST_CHECK int name##_##call parameters                                                        \
+	FL__MADE_FN FL_MUST_CHECK int name##_##call parameters                                                         \
 	{                                                                                                              \
 		base *_made = NULL;                                                                                    \
 		int _rc = rc;                                                                                          \
@@ -41,35 +40,35 @@
 
 /* A function without arguments: with a result, without one, and with one of a queue that is const. */
 #define FL__TYPED_GET(base, name, result, call)                                                                        \
-	FL__TYPED_FN result name##_##call(name *_q)                                                                    \
+	FL__MADE_FN result name##_##call(name *_q)                                                                     \
 	{                                                                                                              \
 		return base##_##call((base *)_q);                                                                      \
 	}
 #define FL__TYPED_DO(base, name, call)                                                                                 \
-	FL__TYPED_FN void name##_##call(name *_q)                                                                      \
+	FL__MADE_FN void name##_##call(name *_q)                                                                       \
 	{                                                                                                              \
 		base##_##call((base *)_q);                                                                             \
 	}
 #define FL__TYPED_SIZE(base, name, call)                                                                               \
-	FL__TYPED_FN size_t name##_##call(const name *_q)                                                              \
+	FL__MADE_FN size_t name##_##call(const name *_q)                                                               \
 	{                                                                                                              \
 		return base##_##call((const base *)_q);                                                                \
 	}
 
 #define FL__TYPED_LIFE(base, name)                                                                                     \
 	FL__TYPED_DO(base, name, free)                                                                                 \
-	FL__TYPED_FN base *name##_untyped(name *_q)                                                                    \
+	FL__MADE_FN base *name##_untyped(name *_q)                                                                     \
 	{                                                                                                              \
 		return (base *)_q;                                                                                     \
 	}                                                                                                              \
-	FL__TYPED_FN void fl__scoped_##name(name **_q)                                                                 \
+	FL__MADE_FN void fl__scoped_##name(name **_q)                                                                  \
 	{                                                                                                              \
 		base##_free((base *)*_q);                                                                              \
 	}
 
 /* A function of many items. `op`: of the untyped queue, without `_many`. */
 #define FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
-	FL__TYPED_FN FL_MUST_CHECK size_t name##_##op##_many(name *_q, item *_items, size_t _n)                        \
+	FL__MADE_FN FL_MUST_CHECK size_t name##_##op##_many(name *_q, item *_items, size_t _n)                         \
 	{                                                                                                              \
 		return base##_##op##_many((base *)_q, _items, _n);                                                     \
 	}
@@ -90,24 +89,24 @@
 
 /* All forms of `op`, with the declaration and the address of one item, and the type of many. */
 #define FL__TYPED_WAITING_OP(base, type, name, op, fast, declaration, address, item)                                   \
-	FL__TYPED_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                              \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op(name *_q, declaration)                                               \
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_##op((base *)_q, address);          \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_try_##op(name *_q, declaration)                                          \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_##op(name *_q, declaration)                                           \
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type)) ? 0 : base##_try_##op((base *)_q, address);      \
 	}                                                                                                              \
-	FL__TYPED_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, int64_t _deadline,                   \
-	                                                   fl_cancel_token *_cancel)                                   \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_until(name *_q, declaration, int64_t _deadline,                    \
+	                                                  fl_cancel_token *_cancel)                                    \
 	{                                                                                                              \
 		return fast##_##op((base *)_q, address, sizeof(type))                                                  \
 		           ? 0                                                                                         \
 		           : base##_##op##_until((base *)_q, address, _deadline, _cancel);                             \
 	}                                                                                                              \
 	FL__TYPED_MANY_OP(base, name, op, item)                                                                        \
-	FL__TYPED_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,     \
-	                                                        int64_t _deadline, fl_cancel_token *_cancel)           \
+	FL__MADE_FN FL_MUST_CHECK int name##_##op##_many_until(name *_q, item *_items, size_t _n, size_t *_count,      \
+	                                                       int64_t _deadline, fl_cancel_token *_cancel)            \
 	{                                                                                                              \
 		return base##_##op##_many_until((base *)_q, _items, _n, _count, _deadline, _cancel);                   \
 	}
@@ -118,7 +117,7 @@
 	FL__TYPED_GET(base, name, size_t, length)                                                                      \
 	FL__TYPED_GET(base, name, size_t, capacity)                                                                    \
 	FL__TYPED_GET(base, name, bool, is_closed)                                                                     \
-	FL__TYPED_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)        \
+	FL__MADE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)         \
 	{                                                                                                              \
 		return base##_join_until((base *)_q, _deadline, _cancel);                                              \
 	}

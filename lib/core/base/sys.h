@@ -104,6 +104,13 @@ extern struct fl__sys fl__sys;
 		_result;                                                                                               \
 	})
 
+/* `config`, or for NULL one that is all-zero. */
+#define FL__OR_DEFAULTS(config)                                                                                        \
+	__extension__({                                                                                                \
+		static const __typeof__(*(config)) _defaults;                                                          \
+		(config) ? (config) : &_defaults;                                                                      \
+	})
+
 /* Spins for this many turns. */
 static inline void fl__pause(unsigned turns)
 {

@@ -520,10 +520,8 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                    const fl_imap_config *config)
 {
-	static const fl_imap_config defaults;
 	fl__executor_check(e, "fl_imap_create");
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	if (config->next && (args || n > 0))
 		return -EINVAL;
 	const size_t length = config->next ? SIZE_MAX : n;

@@ -93,11 +93,9 @@ static int intrusive_refuses(const fl_executor *e, const fl_task_type *type, con
 int fl_intrusive_task_submit(fl_executor *e, fl_intrusive_task *task, const fl_task_type *type, const void *arg,
                              void *result, const fl_submit_config *config)
 {
-	static const fl_submit_config defaults;
 	enum fl__admission permit;
 	fl__executor_check(e, "fl_intrusive_task_submit");
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	int rc = intrusive_refuses(e, type, arg, result);
 	if (rc != 0)
 		return rc;

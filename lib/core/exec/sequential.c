@@ -36,9 +36,7 @@ static const struct fl__executor_ops sequential_ops = {
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
 {
-	static const fl_executor_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	fl_executor *e = fl__alloc_from(config->allocator, 1, sizeof *e);
 	if (!e)
 		return -ENOMEM;

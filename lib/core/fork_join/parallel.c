@@ -167,13 +167,11 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 
 static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_parallel_config *config)
 {
-	static const fl_parallel_config defaults;
 	if (!(e->ops->capabilities & FL_CAP_BY_REFERENCE))
 		return -ENOTSUP;
 	if (all->from >= all->to)
 		return 0;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	struct parallel_loop *loop = all->loop;
 	loop->grain = config->grain;
 	fl_cancel_token token;

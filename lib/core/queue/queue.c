@@ -550,9 +550,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (queue_is_joined(q))
 		return 0;
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_QUEUE_JOIN, q);
-	struct fl__node node = FL__NODE(&wait);
+	FL__WAIT(wait, node, FL__DEBUG_QUEUE_JOIN, q);
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	const bool waits = queue_mark_joiner(q);

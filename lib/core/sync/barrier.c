@@ -218,9 +218,7 @@ static void barrier_require_parties(const char *function, const fl_barrier *b)
 /* -EAGAIN: the caller was LATE, and the phase is over. */
 static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_BARRIER, b);
-	struct fl__node node = FL__NODE(&wait);
+	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	int rc = barrier_arrive(&lot, b);

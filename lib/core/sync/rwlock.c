@@ -419,9 +419,7 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 	if (spins && rwlock_spin(l, mode))
 		return 0;
 	for (bool awake = false;; awake = true) {
-		struct fl__wait wait;
-		fl__wait_begin(&wait, FL__DEBUG_RWLOCK, l);
-		struct fl__node node = FL__NODE(&wait);
+		FL__WAIT(wait, node, FL__DEBUG_RWLOCK, l);
 		node.value = mode->kind;
 		if (awake && spins)
 			rwlock_spin_awake(l, mode);
@@ -711,9 +709,7 @@ static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
 
 static int rwlock_upgrade_contended(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_RWLOCK, l);
-	struct fl__node node = FL__NODE(&wait);
+	FL__WAIT(wait, node, FL__DEBUG_RWLOCK, l);
 	node.value = RWLOCK_UPGRADES;
 	int rc = rwlock_enqueue_upgrader(l, &node);
 	if (rc != 1)

@@ -170,9 +170,7 @@ FL__COLD static int thread_start(fl_thread *handle, fl_thread_function *function
                                  const fl_thread_config *config, const fl_allocator *allocator, const sigset_t *signals,
                                  struct fl__values *values)
 {
-	static const fl_thread_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	struct fl__thread *t = fl__alloc_from(allocator, 1, sizeof *t);
 	if (!t) {
 		fl__values_free(values);

@@ -585,10 +585,8 @@ static void pool_spin(struct fl__thread_pool *p)
  */
 static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_TASK, p);
+	FL__WAIT(wait, node, FL__DEBUG_TASK, p);
 	wait.no_spin = true; /* the worker has spun for a while */
-	struct fl__node node = FL__NODE(&wait);
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
 	fl_mutex_unlock(&p->base.lock);
@@ -1375,9 +1373,7 @@ static int pool_init(struct fl__thread_pool *p, const fl_executor_config *config
 
 FL__COLD int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
 {
-	static const fl_executor_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_thread_executor_create") ||
 	    config->idle_timeout < 0)
 		return -EINVAL;

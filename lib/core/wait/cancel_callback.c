@@ -171,10 +171,8 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 	if (!cb->queue_)
 		return true;
 	for (;;) {
-		struct fl__wait wait;
 		struct fl__lot lot;
-		fl__wait_begin(&wait, FL__DEBUG_CANCEL_CALLBACK, cb);
-		struct fl__node node = FL__NODE(&wait);
+		FL__WAIT(wait, node, FL__DEBUG_CANCEL_CALLBACK, cb);
 		fl__lot_open(&lot, cb->queue_);
 		if (cb->state_ == CANCEL_CALLBACK_REGISTERED || cb->state_ == CANCEL_CALLBACK_COLLECTED)
 			cancel_callback_unregister(cb);

@@ -173,6 +173,12 @@ void fl__lot_serve_in_handler(const void *key);
 /* `kind` and `object` say in reports what the wait is for, except within FL__AWAITS(). */
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object);
 
+/* Declares a wait, which begins, and its node for one wait queue. */
+#define FL__WAIT(wait, node, kind, object)                                                                             \
+	struct fl__wait wait;                                                                                          \
+	fl__wait_begin(&(wait), (kind), (object));                                                                     \
+	struct fl__node node = FL__NODE(&(wait))
+
 /*
  * Polls `is_ready` for a bounded time, before the wait is enqueued, and returns true when it did.
  * False without polling: the context is not a thread, the deadline is past or the token is

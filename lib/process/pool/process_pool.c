@@ -1406,9 +1406,7 @@ static int process_pool_check_start(void)
 
 int fl_process_executor_create(fl_executor **made, const fl_executor_config *config)
 {
-	static const fl_executor_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_process_executor_create") ||
 	    !fl__remote_config_is_valid(config))
 		return -EINVAL;

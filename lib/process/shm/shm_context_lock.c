@@ -31,10 +31,8 @@ static const void *shm_context_key(const struct fl__shm_lock *l)
 
 static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait, FL__DEBUG_SHM, l);
-	struct fl__node node = FL__NODE(&wait);
+	FL__WAIT(wait, node, FL__DEBUG_SHM, l);
 	fl__lot_open(&lot, shm_context_key(l));
 	fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
