@@ -240,34 +240,40 @@ FL_STRESS(intrusive_helped, user)
 }
 
 /*
- * A worker is held by a task that waits for a second one, which is moved in the meantime: the
- * second worker is woken for it.
+ * A worker has taken a task that waits for a second one, and looks whether another worker must be
+ * woken, while the second one is moved: the sleeping worker is woken for it.
  */
 struct intrusive_moved {
-	fl_executor *e;
+	struct fl__thread_pool *p;
 	fl_event open;
 };
 
 FL_STRESS_SETUP(intrusive_moved)
 {
-	s->e = pool_of(2);
+	s->p = pool_of_actors(2, 2);
+	OK(await_event_submit(&s->p->base, &s->open, NULL));
 }
+
+SERVES(intrusive_moved, one, 0)
+SERVES(intrusive_moved, two, 1)
 
 FL_STRESS_ACTOR(intrusive_moved, user)
 {
-	fl_intrusive_task waits = FL_INTRUSIVE_TASK_INIT, opens = FL_INTRUSIVE_TASK_INIT, goes = FL_INTRUSIVE_TASK_INIT;
+	fl_executor *e = &s->p->base;
+	fl_intrusive_task goes = FL_INTRUSIVE_TASK_INIT;
 	fl_event *event = &s->open;
-	OK(await_event_intrusive_submit(s->e, &waits, &event));
-	OK(set_event_intrusive_submit(s->e, &opens, &event));
-	OK(set_event_intrusive_submit(s->e, &goes, &event));
+	while (!worker_sleeps(s->p))
+		fl_stress_relax();
+	OK(set_event_submit(e, event, NULL));
+	OK(set_event_intrusive_submit(e, &goes, &event));
 	FL_IGNORE(fl_future_cancel_pending(fl_intrusive_task_future(&goes)));
-	OK(fl_intrusive_task_join(&waits));
-	OK(fl_intrusive_task_join(&opens));
+	OK(fl_event_wait(event));
 	OK(fl_intrusive_task_join(&goes));
+	fl_executor_close(e);
 }
 
-FL_STRESS(intrusive_moved, user)
+FL_STRESS(intrusive_moved, one, two, user)
 {
-	fl_executor_free(s->e);
+	fl_executor_free(&s->p->base);
 	FL_ACCEPTABLE(1, "all have ended");
 }

@@ -15,12 +15,6 @@ struct pool_stop_vs_sleep {
 	fl_event second;
 };
 
-static bool worker_sleeps(struct fl__thread_pool *p)
-{
-	FL_LOCKED(&p->base.lock);
-	return p->idle > 0;
-}
-
 FL_STRESS_SETUP(pool_stop_vs_sleep)
 {
 	s->p = pool_of_actors(2, 2);

@@ -43,6 +43,12 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 	fl__run_leave(&w->run);
 }
 
+static inline bool worker_sleeps(struct fl__thread_pool *p)
+{
+	FL_LOCKED(&p->base.lock);
+	return p->idle > 0;
+}
+
 /* The actor is the worker at a place. */
 #define SERVES(test, actor, place)                                                                                     \
 	FL_STRESS_ACTOR(test, actor)                                                                                   \
