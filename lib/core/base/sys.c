@@ -135,13 +135,12 @@ static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
 		store |= (uint32_t)FUTEX_OP_OPARG_SHIFT << 28 | 31u << 12;
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	fl__tsan_release(word);
 	if (syscall(FUTEX_CALL, word, FUTEX_WAKE_OP, n, NULL, word, store) < 0) {
 		fl__store_release(word, value); /* pairs with the next acquire of the lock */
 		(void)sys_shared_wake(word, n);
 	}
-	errno = before;
 }
 
 enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
@@ -180,13 +179,12 @@ FL__COLD static void sys_register_robust_list(void)
 
 FL__COLD static struct fl__robust_list *sys_robust_list(void)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	struct fl__robust_list *list = sys_get_robust_list();
 	if (!list) {
 		sys_register_robust_list();
 		list = sys_get_robust_list();
 	}
-	errno = before;
 	return list;
 }
 
@@ -224,11 +222,10 @@ size_t fl__page_size(void)
 int fl__check_file_size(uint64_t size)
 {
 	struct rlimit limit;
-	int before = errno;
-	const bool too_large =
-	    getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
-	errno = before;
-	return too_large ? -EFBIG : 0;
+	FL__KEEPS_ERRNO();
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return 0;
+	return size > limit.rlim_cur ? -EFBIG : 0;
 }
 
 static void *sys_map(size_t size)
@@ -267,7 +264,7 @@ enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
  */
 FL__COLD static uint32_t sys_probe_guard(void)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	uint32_t known = SYS_GUARDS_UNKNOWN;
 	size_t size = fl__page_size();
 	void *page = sys_map(size);
@@ -279,7 +276,6 @@ FL__COLD static uint32_t sys_probe_guard(void)
 		known = SYS_GUARDS_ABSENT;
 	if (page)
 		sys_unmap(page, size);
-	errno = before;
 	return known;
 }
 
@@ -298,10 +294,8 @@ static int sys_guard(void *memory, size_t size)
 
 static bool sys_thread_exists(uint32_t thread)
 {
-	int before = errno;
-	bool exists = kill((pid_t)thread, 0) == 0 || errno != ESRCH;
-	errno = before;
-	return exists;
+	FL__KEEPS_ERRNO();
+	return kill((pid_t)thread, 0) == 0 || errno != ESRCH;
 }
 
 enum { MEMBARRIER_EXPEDITED = 8, MEMBARRIER_REGISTER_EXPEDITED = 16 }; /* since Linux 4.14 */
@@ -342,7 +336,7 @@ static void sys_write_all(int fd, const char *text, size_t size)
 static void sys_print(int fd, const char *text, size_t size)
 {
 	const struct timespec at_once = {0, 0};
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	sigset_t raised, blocked, pending;
 	(void)sigemptyset(&raised);
 	(void)sigaddset(&raised, SIGPIPE);
@@ -357,7 +351,6 @@ static void sys_print(int fd, const char *text, size_t size)
 	while (sigtimedwait(&raised, NULL, &at_once) < 0 && errno == EINTR)
 		;
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
-	errno = before;
 }
 
 struct fl__sys fl__sys = {

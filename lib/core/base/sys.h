@@ -94,6 +94,14 @@ struct fl__sys {
 
 extern struct fl__sys fl__sys;
 
+/* A declaration: errno is at the end of the block what it was here. */
+#define FL__KEEPS_ERRNO() __attribute__((cleanup(fl__errno_restore), unused)) const int FL__UNIQUE(fl__errno_) = errno
+
+static inline void fl__errno_restore(const int *before)
+{
+	errno = *before;
+}
+
 /* The negative errno for -1. Leaves errno as it was. */
 #define FL__SYS_RESULT(call)                                                                                           \
 	__extension__({                                                                                                \

@@ -42,16 +42,14 @@ static int net_sys_adopt(int fd)
 
 static int net_sys_describe(int fd)
 {
-	int before = errno, master;
+	FL__KEEPS_ERRNO();
+	int master;
 	const int how = fcntl(fd, F_GETFL), access = how & O_ACCMODE;
-	if (how < 0 || (how & O_PATH)) {
-		errno = before;
+	if (how < 0 || (how & O_PATH))
 		return -EBADF;
-	}
 	int bits = (access != O_WRONLY ? FL__FD_READS : 0) | (access != O_RDONLY ? FL__FD_WRITES : 0);
 	if (ioctl(fd, TIOCGPTN, &master) == 0)
 		bits |= FL__FD_TERMINAL_MASTER;
-	errno = before;
 	return bits;
 }
 
@@ -74,7 +72,7 @@ static int net_sys_reopen(int fd, int how)
 
 static int net_sys_adopt_other(int fd)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	const int how = fcntl(fd, F_GETFL);
 	int own = fd, rc = net_sys_adopt(fd);
 	if (rc == 0 && !(how & O_NONBLOCK)) {
@@ -84,7 +82,6 @@ static int net_sys_adopt_other(int fd)
 		else if (!net_sys_is_pipe(fd))
 			(void)fcntl(fd, F_SETFL, how | O_NONBLOCK); /* cannot fail for an open descriptor */
 	}
-	errno = before;
 	return rc == 0 ? own : rc;
 }
 
@@ -195,9 +192,8 @@ static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 
 int fl__net_interface(const char *name)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	unsigned index = if_nametoindex(name);
-	errno = before;
 	return index > 0 ? (int)index : -ENODEV;
 }
 

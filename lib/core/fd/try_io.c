@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "try_io.h"
+#include "../base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -71,12 +72,11 @@ static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 
 ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	const struct iovec part = {buffer, size};
 	ssize_t rc = try_io_call(SYS_preadv2, fd, &part, 1, TRY_IO_NOWAIT);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_read_polled(fd, &part);
-	errno = before;
 	return rc;
 }
 
@@ -107,10 +107,9 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	ssize_t rc = try_io_call(SYS_pwritev2, fd, parts, n, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_write_masked(fd, parts, n);
-	errno = before;
 	return rc;
 }

@@ -54,7 +54,8 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[32];
 	struct stat st;
-	int before = errno, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	FL__KEEPS_ERRNO();
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int rc = fd < 0 ? -1 : fstat(fd, &st);
 	if (rc == 0 && S_ISSOCK(st.st_mode)) {
 		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
@@ -65,7 +66,6 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 	}
 	rc = rc == 0 ? 0 : -errno;
 	fl__fd_close(fd);
-	errno = before;
 	return rc;
 }
 
@@ -101,24 +101,23 @@ static int unix_try_lock(const char *name)
 static int unix_sys_lock(const char *path)
 {
 	char name[UNIX_LOCK_SIZE];
-	int before = errno, rc;
+	FL__KEEPS_ERRNO();
+	int rc;
 	unix_lock_name(name, path);
 	do
 		rc = unix_try_lock(name);
 	while (rc == -ESTALE);
-	errno = before;
 	return rc;
 }
 
 static void unix_sys_unlock(int fd, const char *path)
 {
 	char name[UNIX_LOCK_SIZE];
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	unix_lock_name(name, path);
 	(void)unlink(name);
 	(void)flock(fd, LOCK_UN); /* close() alone keeps the lock for a forked child */
 	fl__fd_close(fd);
-	errno = before;
 }
 
 struct fl__unix_sys fl__unix_sys = {
