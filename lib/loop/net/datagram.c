@@ -23,9 +23,8 @@ struct datagram_call {
 	/* Returns a count, -EAGAIN, or an error. */
 	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
 	int direction;
-	bool tries;  /* never waits */
-	bool pauses; /* no event may report room */
-	int64_t deadline;
+	bool pauses;      /* no event may report room */
+	int64_t deadline; /* FL__TRY: never waits */
 	fl_cancel_token *cancel;
 	unsigned n;
 	void *data;
@@ -110,10 +109,11 @@ static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c)
 
 static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c)
 {
-	int rc = fl__datagram_check(d, !c->tries);
+	const bool waits = c->deadline != FL__TRY;
+	int rc = fl__datagram_check(d, waits);
 	if (rc != 0)
 		return rc;
-	if (c->tries)
+	if (!waits)
 		return datagram_attempt(d, c);
 	d->calls++;
 	fl__io_give_way(&d->io, DATAGRAM_EAGER);
@@ -210,29 +210,26 @@ static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 	return d->family == AF_UNIX && to;
 }
 
-/* `c` says whether and how to wait. */
-static int datagram_send(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
-                         struct datagram_call c)
-{
-	c.attempt = datagram_send_one;
-	c.direction = FL__IO_OUT;
-	c.pauses = datagram_pauses(d, to);
-	c.n = 1;
-	c.data = (void *)(uintptr_t)data; /* sendmsg() takes it so, and only reads it */
-	c.size = size;
-	c.to = to;
-	return (int)datagram_run(d, &c);
-}
-
 int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to,
                               int64_t deadline, fl_cancel_token *cancel)
 {
-	return datagram_send(d, data, size, to, (struct datagram_call){.deadline = deadline, .cancel = cancel});
+	const struct datagram_call c = {
+	    .attempt = datagram_send_one,
+	    .direction = FL__IO_OUT,
+	    .pauses = datagram_pauses(d, to),
+	    .deadline = deadline,
+	    .cancel = cancel,
+	    .n = 1,
+	    .data = (void *)(uintptr_t)data, /* sendmsg() takes it so, and only reads it */
+	    .size = size,
+	    .to = to,
+	};
+	return (int)datagram_run(d, &c);
 }
 
 int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const fl_datagram_address *to)
 {
-	return datagram_send(d, data, size, to, (struct datagram_call){.tries = true});
+	return fl_datagram_send_to_until(d, data, size, to, FL__TRY, NULL);
 }
 
 static unsigned datagram_batch(unsigned n)
@@ -240,13 +237,13 @@ static unsigned datagram_batch(unsigned n)
 	return n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY;
 }
 
-static int datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
-                              struct datagram_call c)
+int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
+                                int64_t deadline, fl_cancel_token *cancel)
 {
+	struct datagram_call c = {
+	    .attempt = datagram_send_batch, .direction = FL__IO_OUT, .deadline = deadline, .cancel = cancel};
 	unsigned done = 0;
 	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d, false);
-	c.attempt = datagram_send_batch;
-	c.direction = FL__IO_OUT;
 	while (done < n && rc >= 0) {
 		c.messages_out = &list[done];
 		c.n = datagram_batch(n - done);
@@ -259,15 +256,9 @@ static int datagram_send_many(fl_datagram *d, const fl_datagram_message *list, u
 	return rc < 0 ? (int)rc : 0;
 }
 
-int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
-                                int64_t deadline, fl_cancel_token *cancel)
-{
-	return datagram_send_many(d, list, n, sent, (struct datagram_call){.deadline = deadline, .cancel = cancel});
-}
-
 int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent)
 {
-	return datagram_send_many(d, list, n, sent, (struct datagram_call){.tries = true});
+	return fl_datagram_send_many_until(d, list, n, sent, FL__TRY, NULL);
 }
 
 /* Receiving. */
@@ -378,45 +369,42 @@ static ssize_t datagram_receive_batch(fl_datagram *d, const struct datagram_call
 	return n;
 }
 
-static ssize_t datagram_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
-                                struct datagram_call c)
-{
-	c.attempt = datagram_receive_one;
-	c.direction = FL__IO_IN;
-	c.n = 1;
-	c.data = buffer;
-	c.size = size;
-	c.from = from;
-	return datagram_run(d, &c);
-}
-
 ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from,
                                   int64_t deadline, fl_cancel_token *cancel)
 {
-	return datagram_receive(d, buffer, size, from, (struct datagram_call){.deadline = deadline, .cancel = cancel});
+	const struct datagram_call c = {
+	    .attempt = datagram_receive_one,
+	    .direction = FL__IO_IN,
+	    .deadline = deadline,
+	    .cancel = cancel,
+	    .n = 1,
+	    .data = buffer,
+	    .size = size,
+	    .from = from,
+	};
+	return datagram_run(d, &c);
 }
 
 ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size, fl_datagram_address *from)
 {
-	return datagram_receive(d, buffer, size, from, (struct datagram_call){.tries = true});
-}
-
-static int datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n, struct datagram_call c)
-{
-	c.attempt = datagram_receive_batch;
-	c.direction = FL__IO_IN;
-	c.n = datagram_batch(n);
-	c.messages_in = list;
-	return n > 0 ? (int)datagram_run(d, &c) : -EINVAL;
+	return fl_datagram_receive_until(d, buffer, size, from, FL__TRY, NULL);
 }
 
 int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n, int64_t deadline,
                                    fl_cancel_token *cancel)
 {
-	return datagram_receive_many(d, list, n, (struct datagram_call){.deadline = deadline, .cancel = cancel});
+	const struct datagram_call c = {
+	    .attempt = datagram_receive_batch,
+	    .direction = FL__IO_IN,
+	    .deadline = deadline,
+	    .cancel = cancel,
+	    .n = datagram_batch(n),
+	    .messages_in = list,
+	};
+	return n > 0 ? (int)datagram_run(d, &c) : -EINVAL;
 }
 
 int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n)
 {
-	return datagram_receive_many(d, list, n, (struct datagram_call){.tries = true});
+	return fl_datagram_receive_many_until(d, list, n, FL__TRY, NULL);
 }

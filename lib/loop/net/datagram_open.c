@@ -58,14 +58,9 @@ static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 		rc = -EINVAL;
 	if (rc != 0)
 		return rc;
-	fl_datagram *d = fl__alloc_from(l->allocator, 1, sizeof *d);
+	fl_datagram *d = fl__io_new(sizeof *d, l, fd, &rc);
 	if (!d)
-		return -ENOMEM;
-	rc = fl__io_open(&d->io, l, fd);
-	if (rc != 0) {
-		fl__free_to(l->allocator, d);
 		return rc;
-	}
 	d->family = family;
 	datagram_read_options(d);
 	*made = d;

@@ -23,10 +23,18 @@ static void fd_io_on_events(void *source, uint32_t events)
 		fd_io_set_ready(io, FL__IO_OUT);
 }
 
-int fl__io_open(struct fl__io *io, fl_loop *l, int fd)
+void *fl__io_new(size_t size, fl_loop *l, int fd, int *rc)
 {
+	struct fl__io *io = fl__alloc_from(l->allocator, 1, size);
+	*rc = -ENOMEM;
+	if (!io)
+		return NULL;
 	*io = (struct fl__io){.source.fire = fd_io_on_events, .loop = l, .fd = fd, .ready = {true, true}};
-	return fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
+	*rc = fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
+	if (*rc == 0)
+		return io;
+	fl__free_to(l->allocator, io);
+	return NULL;
 }
 
 void fl__io_set_ready(struct fl__io *io)

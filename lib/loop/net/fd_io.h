@@ -35,8 +35,11 @@ struct fl__io {
 	bool outward; /* a fiber has waited for FL__IO_OUT */
 };
 
-/* Returns 0, or the error of epoll_ctl(). The caller still owns `fd`. */
-int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
+/*
+ * Returns an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`. NULL:
+ * stores in *rc -ENOMEM, or the error of epoll_ctl(), and the caller still owns `fd`.
+ */
+void *fl__io_new(size_t size, fl_loop *l, int fd, int *rc);
 
 /*
  * Ends the registration, wakes the waiters; a forked child leaves the loop as it is. Returns the

@@ -80,12 +80,6 @@ static int listener_may_accept(const fl_listener *l, bool waits)
 	return l->io.fd < 0 ? -EPIPE : 0;
 }
 
-int fl_try_accept(fl_listener *l, fl_stream **s)
-{
-	int rc = listener_may_accept(l, false);
-	return rc == 0 ? listener_take(l, s) : rc;
-}
-
 static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -105,13 +99,21 @@ static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline
 
 int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = listener_may_accept(l, true);
+	const bool waits = deadline != FL__TRY;
+	int rc = listener_may_accept(l, waits);
 	if (rc != 0)
 		return rc;
+	if (!waits)
+		return listener_take(l, s);
 	l->busy = true;
 	rc = listener_take_or_wait(l, s, deadline, cancel);
 	l->busy = false;
 	return rc;
+}
+
+int fl_try_accept(fl_listener *l, fl_stream **s)
+{
+	return fl_accept_until(l, s, FL__TRY, NULL);
 }
 
 /* Life. */
@@ -149,10 +151,9 @@ int fl_listener_fd(const fl_listener *l)
 /* Takes over the listening `fd` and its file, also after an error. */
 static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)
 {
-	fl_listener *l = fl__alloc_from(loop->allocator, 1, sizeof *l);
-	const int rc = l ? fl__io_open(&l->io, loop, fd) : -ENOMEM;
-	if (rc != 0) {
-		fl__free_to(loop->allocator, l);
+	int rc;
+	fl_listener *l = fl__io_new(sizeof *l, loop, fd, &rc);
+	if (!l) {
 		fl__unix_file_remove(file);
 		fl__fd_close(fd);
 		return rc;

@@ -581,14 +581,10 @@ ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int
 
 int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 {
-	fl_stream *s = fl__alloc_from(l->allocator, 1, sizeof *s);
+	int rc;
+	fl_stream *s = fl__io_new(sizeof *s, l, fd, &rc);
 	if (!s)
-		return -ENOMEM;
-	int rc = fl__io_open(&s->io, l, fd);
-	if (rc != 0) {
-		fl__free_to(l->allocator, s);
 		return rc;
-	}
 	s->own = fd;
 	s->is_socket = protocol >= 0;
 	s->reads = s->writes = true;

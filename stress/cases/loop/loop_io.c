@@ -14,22 +14,35 @@ struct loop_edge {
 	int cargo, seen, rc, again;
 };
 
+static struct fl__io *open_drained(struct loop_world *w)
+{
+	int rc;
+	struct fl__io *io = fl__io_new(sizeof *io, w->l, loop_fd(w, 0), &rc);
+	OK(rc);
+	fl__io_drained(io, FL__IO_IN);
+	return io;
+}
+
+static void close_io(struct fl__io *io)
+{
+	(void)fl__io_close(io);
+	fl__free_to(io->loop->allocator, io);
+}
+
 static int wait_for_edge(void *arg)
 {
 	struct loop_edge *s = arg;
-	struct fl__io io;
-	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
-	fl__io_drained(&io, FL__IO_IN);
+	struct fl__io *io = open_drained(&s->world);
 	fl_event_set(&s->world.known);
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* it may come while no fiber waits */
-	s->rc = fl__io_wait(&io, FL__IO_IN, soon(), NULL);
+	s->rc = fl__io_wait(io, FL__IO_IN, soon(), NULL);
 	s->again = s->rc;
 	if (s->rc == -ETIMEDOUT)
-		s->again = fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL);
+		s->again = fl__io_wait(io, FL__IO_IN, FL_FOREVER, NULL);
 	if (s->again == 0)
 		s->seen = s->cargo;
-	(void)fl__io_close(&io);
+	close_io(io);
 	return 0;
 }
 
@@ -145,12 +158,10 @@ struct loop_busy {
 static int wait_beside(void *arg)
 {
 	struct loop_busy *s = arg;
-	struct fl__io io;
-	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
-	fl__io_drained(&io, FL__IO_IN);
-	OK(fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL));
+	struct fl__io *io = open_drained(&s->world);
+	OK(fl__io_wait(io, FL__IO_IN, FL_FOREVER, NULL));
 	s->edge = true;
-	(void)fl__io_close(&io);
+	close_io(io);
 	return 0;
 }
 
