@@ -321,24 +321,14 @@ FL__COLD static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	return 0;
 }
 
-static int mpmc_can_get(void *state)
+static int mpmc_can(void *state, enum fl__queue_side side)
 {
-	return fl__mpmc_can_get(state);
+	return side == FL__CONSUMERS ? fl__mpmc_can_get(state) : fl__mpmc_can_put(state);
 }
 
-static int mpmc_can_put(void *state)
+static bool mpmc_mark(void *state, enum fl__queue_side side)
 {
-	return fl__mpmc_can_put(state);
-}
-
-static bool mpmc_mark_empty(void *state)
-{
-	return fl__mpmc_mark_empty(state);
-}
-
-static bool mpmc_mark_full(void *state)
-{
-	return fl__mpmc_mark_full(state);
+	return side == FL__CONSUMERS ? fl__mpmc_mark_empty(state) : fl__mpmc_mark_full(state);
 }
 
 static void mpmc_close(void *state)
@@ -363,8 +353,8 @@ const struct fl__queue_backend fl__backend_mpmc = {
     .put = mpmc_put,
     .get = mpmc_get,
     .discard = mpmc_discard,
-    .can = {mpmc_can_get, mpmc_can_put},
-    .mark = {mpmc_mark_empty, mpmc_mark_full},
+    .can = mpmc_can,
+    .mark = mpmc_mark,
     .close = mpmc_close,
     .length = mpmc_length,
     .puts = mpmc_puts,

@@ -693,25 +693,17 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 	return 0;
 }
 
-static int unbounded_can_get(void *state)
+static int unbounded_can(void *state, enum fl__queue_side side)
 {
-	return unbounded_list_can_get(unbounded_of(state));
+	fl_mpmc_unbounded *c = unbounded_of(state);
+	if (side == FL__CONSUMERS)
+		return unbounded_list_can_get(c);
+	return fl_mpmc_unbounded_is_closed(c) ? -EPIPE : 0;
 }
 
-static int unbounded_can_put(void *state)
+static bool unbounded_mark(void *state, enum fl__queue_side side)
 {
-	return fl_mpmc_unbounded_is_closed(unbounded_of(state)) ? -EPIPE : 0;
-}
-
-static bool unbounded_mark_empty(void *state)
-{
-	return fl__unbounded_mark_empty(unbounded_of(state)) == 0;
-}
-
-static bool unbounded_mark_full(void *state)
-{
-	(void)state;
-	return false;
+	return side == FL__CONSUMERS && fl__unbounded_mark_empty(unbounded_of(state)) == 0;
 }
 
 static void unbounded_close(void *state)
@@ -736,8 +728,8 @@ const struct fl__queue_backend fl__backend_unbounded = {
     .put = unbounded_put,
     .get = unbounded_get,
     .discard = unbounded_discard,
-    .can = {unbounded_can_get, unbounded_can_put},
-    .mark = {unbounded_mark_empty, unbounded_mark_full},
+    .can = unbounded_can,
+    .mark = unbounded_mark,
     .close = unbounded_close,
     .length = unbounded_length,
     .puts = unbounded_puts,

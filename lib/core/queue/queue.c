@@ -187,17 +187,15 @@ void fl__queue_wake(fl_queue *q, int side)
 void fl__queue_wake_all(fl_queue *q)
 {
 	for (int side = 0; side < 2; side++) {
-		struct fl__lot lot;
-		fl__lot_open(&lot, fl__queue_wait_key(q, side));
+		FL__LOT(lot, fl__queue_wait_key(q, side));
 		(void)fl__lot_take(&lot, FL__ALL, 0);
-		fl__lot_close(&lot);
 	}
 }
 
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
 {
 	FL__LOT(lot, fl__queue_wait_key(q, side));
-	if (fl__lot_has_waiters(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
+	if (fl__lot_has_waiters(&lot) && !q->backend->enqueue && !q->backend->mark(q->state, side))
 		(void)fl__lot_take(&lot, 1, FL__BATON);
 }
 
@@ -206,7 +204,7 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 	if (q->backend->enqueue)
 		return q->backend->enqueue(q, side, node);
 	FL__LOT(lot, fl__queue_wait_key(q, side));
-	const bool marked = q->backend->mark[side](q->state);
+	const bool marked = q->backend->mark(q->state, side);
 	if (marked)
 		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
 	return marked;
@@ -220,9 +218,10 @@ struct queue_poll {
 static bool queue_may_be_ready(const void *what)
 {
 	const struct queue_poll *at = what;
-	if (at->q->backend->may_be_ready[at->side])
-		return at->q->backend->may_be_ready[at->side](at->q->state);
-	const int rc = at->q->backend->can[at->side](at->q->state);
+	const struct fl__queue_backend *backend = at->q->backend;
+	if (backend->may_be_ready)
+		return backend->may_be_ready(at->q->state, at->side);
+	const int rc = backend->can(at->q->state, at->side);
 	return rc != -EAGAIN && rc != -EBUSY;
 }
 
@@ -335,38 +334,40 @@ static inline int queue_put_once(fl_queue *q, const void *item)
 	return rc;
 }
 
-static struct fl__queue_call queue_put_call(const void *items, size_t n)
+/* A put of the items at `from`, or a get to `to`; the second pointer is NULL. */
+static struct fl__queue_call queue_call(const void *from, void *to, size_t n)
 {
-	return (struct fl__queue_call){.side = FL__PRODUCERS, .from = items, .n = n};
+	return (struct fl__queue_call){.side = to ? FL__CONSUMERS : FL__PRODUCERS, .from = from, .to = to, .n = n};
 }
 
-FL__SLOW_PATH static int queue_try_put_slow(fl_queue *q, const void *item)
+FL__SLOW_PATH static int queue_try_slow(fl_queue *q, const void *from, void *to)
 {
-	struct fl__queue_call call = queue_put_call(item, 1);
+	struct fl__queue_call call = queue_call(from, to, 1);
 	return fl__queue_call_now(q, &call);
+}
+
+FL__SLOW_PATH static int fl__queue_slow(fl_queue *q, const void *from, void *to, int64_t deadline,
+                                        fl_cancel_token *cancel)
+{
+	struct fl__queue_call call = queue_call(from, to, 1);
+	return fl__queue_call_until(q, &call, deadline, cancel);
 }
 
 int fl_queue_try_put(fl_queue *q, const void *item)
 {
 	const int rc = queue_put_once(q, item);
-	return fl__unlikely(rc == -EBUSY) ? queue_try_put_slow(q, item) : rc;
-}
-
-FL__SLOW_PATH static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
-{
-	struct fl__queue_call call = queue_put_call(item, 1);
-	return fl__queue_call_until(q, &call, deadline, cancel);
+	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, item, NULL) : rc;
 }
 
 int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_put_once(q, item);
-	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
+	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, item, NULL, deadline, cancel) : rc;
 }
 
 size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
 {
-	struct fl__queue_call call = queue_put_call(items, n);
+	struct fl__queue_call call = queue_call(items, NULL, n);
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
@@ -376,7 +377,7 @@ int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *co
 	const unsigned char *next = items;
 	int rc = 0;
 	for (*count = 0; *count < n && rc == 0;) {
-		struct fl__queue_call call = queue_put_call(next + *count * q->item_size, n - *count);
+		struct fl__queue_call call = queue_call(next + *count * q->item_size, NULL, n - *count);
 		rc = fl__queue_call_until(q, &call, deadline, cancel);
 		*count += call.count;
 	}
@@ -399,45 +400,28 @@ static inline int queue_get_once(fl_queue *q, void *item)
 	return rc;
 }
 
-static struct fl__queue_call queue_get_call(void *items, size_t n)
-{
-	return (struct fl__queue_call){.side = FL__CONSUMERS, .to = items, .n = n};
-}
-
-FL__SLOW_PATH static int queue_try_get_slow(fl_queue *q, void *item)
-{
-	struct fl__queue_call call = queue_get_call(item, 1);
-	return fl__queue_call_now(q, &call);
-}
-
 int fl_queue_try_get(fl_queue *q, void *item)
 {
 	const int rc = queue_get_once(q, item);
-	return fl__unlikely(rc == -EBUSY) ? queue_try_get_slow(q, item) : rc;
-}
-
-FL__SLOW_PATH static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
-{
-	struct fl__queue_call call = queue_get_call(item, 1);
-	return fl__queue_call_until(q, &call, deadline, cancel);
+	return fl__unlikely(rc == -EBUSY) ? queue_try_slow(q, NULL, item) : rc;
 }
 
 int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = queue_get_once(q, item);
-	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
+	return fl__unlikely(rc == -EAGAIN || rc == -EBUSY) ? fl__queue_slow(q, NULL, item, deadline, cancel) : rc;
 }
 
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 {
-	struct fl__queue_call call = queue_get_call(items, n);
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                             fl_cancel_token *cancel)
 {
-	struct fl__queue_call call = queue_get_call(items, n);
+	struct fl__queue_call call = queue_call(NULL, items, n);
 	const int rc = n > 0 ? fl__queue_call_until(q, &call, deadline, cancel) : 0;
 	*count = call.count;
 	return rc;
@@ -590,7 +574,7 @@ size_t fl_queue_capacity(const fl_queue *q)
 
 bool fl_queue_is_closed(fl_queue *q)
 {
-	return q->backend->can[FL__PRODUCERS](q->state) == -EPIPE;
+	return q->backend->can(q->state, FL__PRODUCERS) == -EPIPE;
 }
 
 /* For fl_wait_any. An observer is enqueued under the mark, and takes nothing. */
@@ -598,7 +582,7 @@ bool fl_queue_is_closed(fl_queue *q)
 static int queue_can(fl_queue *q, enum fl__queue_side side)
 {
 	int rc;
-	for (unsigned round = 0; (rc = q->backend->can[side](q->state)) == -EBUSY; round++)
+	for (unsigned round = 0; (rc = q->backend->can(q->state, side)) == -EBUSY; round++)
 		fl__queue_pause(round);
 	return rc;
 }

@@ -40,22 +40,22 @@ struct fl__queue_backend {
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
-	/* What a get, and a put, would return; -EPIPE of a put: closed. */
-	int (*can[2])(void *state);
+	/* What a get (FL__CONSUMERS), or a put, would return; -EPIPE of a put: closed. */
+	int (*can)(void *state, enum fl__queue_side side);
 
 	/*
 	 * NULL, or a cheaper `can` without a lock, for a caller that spins: whether `can` may
 	 * return something else than -EAGAIN. May be out of date, but not for ever.
 	 */
-	bool (*may_be_ready[2])(void *state);
+	bool (*may_be_ready)(void *state, enum fl__queue_side side);
 
 	/*
 	 * Called by a context that is about to sleep, in a transaction of the parking lot. Sets the
-	 * mark for waiting consumers (producers): true, if at that moment there is no item (no
-	 * space), no put (no get) is in progress, and the queue is open. The next put (get) clears
-	 * the mark and owes a wake.
+	 * mark of `side`, waiting consumers (producers): true, if at that moment there is no item
+	 * (no space), no put (no get) is in progress, and the queue is open. The next put (get)
+	 * clears the mark and owes a wake.
 	 */
-	bool (*mark[2])(void *state);
+	bool (*mark)(void *state, enum fl__queue_side side);
 	/*
 	 * Only of the rendezvous, which has no marks; else NULL. Enqueues `node`, which is an
 	 * observer, or a struct fl__offer with all offers that its `same_step` links. False: there

@@ -80,7 +80,7 @@ static inline void locked_release(struct locked *l)
 
 /* Under the lock. */
 
-/* locked_may_be_ready_*() read `length` and `closed` without the lock */
+/* locked_may_be_ready() reads `length` and `closed` without the lock */
 static inline void locked_set_length(struct locked *l, size_t length)
 {
 	fl__store_relaxed(&l->length, length);
@@ -112,56 +112,38 @@ static inline bool locked_clear_mark(struct locked *l, enum fl__queue_side side)
 	return marked;
 }
 
-static int locked_check(struct locked *l, int (*may)(const struct locked *l))
+static inline int locked_may(const struct locked *l, enum fl__queue_side side)
 {
+	return side == FL__CONSUMERS ? locked_may_get(l) : locked_may_put(l);
+}
+
+static int locked_can(void *state, enum fl__queue_side side)
+{
+	struct locked *l = state;
 	locked_acquire(l);
-	const int rc = may(l);
+	const int rc = locked_may(l, side);
 	locked_release(l);
 	return rc;
 }
 
-static int locked_can_get(void *state)
-{
-	return locked_check(state, locked_may_get);
-}
-
-static int locked_can_put(void *state)
-{
-	return locked_check(state, locked_may_put);
-}
-
 /* a caller that acts on the result takes the lock and looks again */
-
-static bool locked_may_be_ready_get(void *state)
+static bool locked_may_be_ready(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	return fl__load_relaxed(&l->length) > 0 || fl__load_relaxed(&l->closed);
+	const size_t length = fl__load_relaxed(&l->length);
+	const bool ready = side == FL__CONSUMERS ? length > 0 : length < l->capacity || l->overwrites;
+	return ready || fl__load_relaxed(&l->closed);
 }
 
-static bool locked_may_be_ready_put(void *state)
+static bool locked_mark(void *state, enum fl__queue_side side)
 {
 	struct locked *l = state;
-	return fl__load_relaxed(&l->length) < l->capacity || l->overwrites || fl__load_relaxed(&l->closed);
-}
-
-static bool locked_mark(struct locked *l, enum fl__queue_side side)
-{
 	locked_acquire(l);
-	const bool marks = (side == FL__CONSUMERS ? locked_may_get(l) : locked_may_put(l)) == -EAGAIN;
+	const bool marks = locked_may(l, side) == -EAGAIN;
 	if (marks)
 		l->marked[side] = true;
 	locked_release(l);
 	return marks;
-}
-
-static bool locked_mark_empty(void *state)
-{
-	return locked_mark(state, FL__CONSUMERS);
-}
-
-static bool locked_mark_full(void *state)
-{
-	return locked_mark(state, FL__PRODUCERS);
 }
 
 static void locked_close(void *state)
@@ -587,10 +569,8 @@ static int overwrite_put(void *state, const void *items, size_t n, size_t *count
 #define LOCKED_BACKEND(put_)                                                                                           \
 	{                                                                                                              \
 		.size = sizeof(struct heap), .init = heap_init, .fini = heap_fini, .put = (put_), .get = heap_get,     \
-		.discard = heap_discard, .can = {locked_can_get, locked_can_put},                                      \
-		.may_be_ready = {locked_may_be_ready_get, locked_may_be_ready_put},                                    \
-		.mark = {locked_mark_empty, locked_mark_full}, .close = locked_close, .length = locked_length,         \
-		.puts = locked_puts,                                                                                   \
+		.discard = heap_discard, .can = locked_can, .may_be_ready = locked_may_be_ready, .mark = locked_mark,  \
+		.close = locked_close, .length = locked_length, .puts = locked_puts,                                   \
 	}
 
 const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap_put);

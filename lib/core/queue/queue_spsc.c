@@ -14,8 +14,8 @@
  *   slot              the slot of item number `next`         its side alone
  *   waited            an earlier `next`                      its side alone
  *   flags             each bit, by a read-modify-write:
- *     CONSUMER (1)    a mark: a consumer may be waiting      set by a mark_empty, cleared by a put
- *     PRODUCER (2)    a mark: a producer may be waiting      set by a mark_full, cleared by a get
+ *     CONSUMER (1)    a mark: a consumer may be waiting      set by queue_spsc_mark(), cleared by a put
+ *     PRODUCER (2)    a mark: a producer may be waiting      set by queue_spsc_mark(), cleared by a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
  *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good
@@ -35,7 +35,7 @@
  *   2. put.next != tail exactly while a put is in progress that has not counted; likewise for a
  *      get. A refused call takes its announcement back.
  *   3. If a context has set a flag, fenced all threads, and then found no put announced, every
- *      later put sees the flag. So a mark that mark_empty has set is cleared by the next put,
+ *      later put sees the flag. So a mark that a consumer has set is cleared by the next put,
  *      which owes a wake; tail is final when SEALED is set; and a discard has the items to itself.
  *      Likewise for gets.
  *   4. A mark may stay without a waiter, and costs the next call a visit to the parking lot. While
@@ -278,23 +278,18 @@ static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 }
 
 /* Looks at the slot, not at the opposite side's count, whose cache line that side writes. */
-static int queue_spsc_can_get(void *state)
+static int queue_spsc_can(void *state, enum fl__queue_side side)
 {
 	struct fl__queue_spsc *q = state;
-	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_DROPPED)
+	const bool gets = side == FL__CONSUMERS;
+	const uint32_t end = gets ? FL__QUEUE_SPSC_DROPPED : FL__QUEUE_SPSC_CLOSED;
+	if (queue_spsc_flags(q) & end)
 		return -EPIPE;
 	/* a caller that acts on the result loads it anew */
-	const uint64_t head = fl__load_relaxed(&q->get.count);
-	return fl__slot_is_full(queue_spsc_slot(q, head)) ? 0 : queue_spsc_no_item(q, head);
-}
-
-static int queue_spsc_can_put(void *state)
-{
-	struct fl__queue_spsc *q = state;
-	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED)
-		return -EPIPE;
-	const uint64_t tail = fl__load_relaxed(&q->put.count); /* as above */
-	return fl__slot_is_full(queue_spsc_slot(q, tail)) ? queue_spsc_no_space(q) : 0;
+	const uint64_t at = fl__load_relaxed(gets ? &q->get.count : &q->put.count);
+	if (fl__slot_is_full(queue_spsc_slot(q, at)) == gets)
+		return 0;
+	return gets ? queue_spsc_no_item(q, at) : queue_spsc_no_space(q);
 }
 
 static bool queue_spsc_has(struct fl__queue_spsc *q, uint64_t items)
@@ -302,27 +297,18 @@ static bool queue_spsc_has(struct fl__queue_spsc *q, uint64_t items)
 	return queue_spsc_items(q) == items && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
 
-/* For a context that waits while there are `items` items; the side `opposite` ends the wait. */
-static bool queue_spsc_mark(struct fl__queue_spsc *q, uint32_t mark, uint64_t items,
-                            struct fl__queue_spsc_side *opposite)
+/* A consumer waits while there is no item, a producer while the queue is full. */
+static bool queue_spsc_mark(void *state, enum fl__queue_side side)
 {
+	struct fl__queue_spsc *q = state;
+	const bool gets = side == FL__CONSUMERS;
+	const uint64_t items = gets ? 0 : q->capacity;
 	if (!queue_spsc_has(q, items))
 		return false;
-	fl__or_relaxed(&q->flags, mark); /* queue_spsc_fence_all() orders it */
+	/* queue_spsc_fence_all() orders it */
+	fl__or_relaxed(&q->flags, gets ? (uint32_t)FL__QUEUE_SPSC_CONSUMER : (uint32_t)FL__QUEUE_SPSC_PRODUCER);
 	queue_spsc_fence_all(q);
-	return !queue_spsc_in_progress(opposite) && queue_spsc_has(q, items);
-}
-
-static bool queue_spsc_mark_empty(void *state)
-{
-	struct fl__queue_spsc *q = state;
-	return queue_spsc_mark(q, FL__QUEUE_SPSC_CONSUMER, 0, &q->put);
-}
-
-static bool queue_spsc_mark_full(void *state)
-{
-	struct fl__queue_spsc *q = state;
-	return queue_spsc_mark(q, FL__QUEUE_SPSC_PRODUCER, q->capacity, &q->get);
+	return !queue_spsc_in_progress(gets ? &q->put : &q->get) && queue_spsc_has(q, items);
 }
 
 static void queue_spsc_close(void *state)
@@ -381,8 +367,8 @@ const struct fl__queue_backend fl__backend_spsc = {
     .put = queue_spsc_put,
     .get = queue_spsc_get,
     .discard = queue_spsc_discard,
-    .can = {queue_spsc_can_get, queue_spsc_can_put},
-    .mark = {queue_spsc_mark_empty, queue_spsc_mark_full},
+    .can = queue_spsc_can,
+    .mark = queue_spsc_mark,
     .close = queue_spsc_close,
     .length = queue_spsc_length,
     .puts = queue_spsc_puts,

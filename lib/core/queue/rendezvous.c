@@ -35,9 +35,9 @@ static struct rendezvous *rendezvous_of(fl_queue *q)
 	return (struct rendezvous *)(void *)q->state;
 }
 
-static void rendezvous_lock(struct fl__lot *lot, const fl_queue *q)
+static const void *rendezvous_key(const fl_queue *q)
 {
-	fl__lot_open(lot, fl__queue_wait_key(q, FL__CONSUMERS));
+	return fl__queue_wait_key(q, FL__CONSUMERS);
 }
 
 static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
@@ -113,7 +113,7 @@ static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned 
 	const enum fl__queue_side side = to ? FL__CONSUMERS : FL__PRODUCERS;
 	const size_t size = q->item_size;
 	struct fl__lot lot;
-	rendezvous_lock(&lot, q);
+	fl__lot_open(&lot, rendezvous_key(q));
 	int rc = rendezvous_can(q, &lot, side);
 	*count = rc == 0 ? rendezvous_match(q, &lot, side, n) : 0;
 	fl__lot_unlock(&lot);
@@ -148,21 +148,8 @@ static int rendezvous_discard(fl_queue *q, size_t *count, bool *owes_wake)
 static int rendezvous_can_now(void *state, enum fl__queue_side side)
 {
 	fl_queue *q = fl__queue_of_state(state);
-	struct fl__lot lot;
-	rendezvous_lock(&lot, q);
-	const int rc = rendezvous_can(q, &lot, side);
-	fl__lot_close(&lot);
-	return rc;
-}
-
-static int rendezvous_can_get(void *state)
-{
-	return rendezvous_can_now(state, FL__CONSUMERS);
-}
-
-static int rendezvous_can_put(void *state)
-{
-	return rendezvous_can_now(state, FL__PRODUCERS);
+	FL__LOT(lot, rendezvous_key(q));
+	return rendezvous_can(q, &lot, side);
 }
 
 /* The node that is enqueued in the same step; NULL: none. */
@@ -181,26 +168,22 @@ static void rendezvous_add(struct fl__lot *lot, struct fl__node *node)
 
 static bool rendezvous_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *first)
 {
-	struct fl__lot lot;
 	bool waits = true;
-	rendezvous_lock(&lot, q);
+	FL__LOT(lot, rendezvous_key(q));
 	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
 		node->value = node == first ? side : rendezvous_offer(node)->to ? FL__CONSUMERS : FL__PRODUCERS;
 		waits = rendezvous_can(q, &lot, node->value) == -EAGAIN;
 	}
 	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node))
 		rendezvous_add(&lot, node);
-	fl__lot_close(&lot);
 	return waits;
 }
 
 static void rendezvous_close(void *state)
 {
 	fl_queue *q = fl__queue_of_state(state);
-	struct fl__lot lot;
-	rendezvous_lock(&lot, q);
+	FL__LOT(lot, rendezvous_key(q));
 	rendezvous_of(q)->closed = true;
-	fl__lot_close(&lot);
 }
 
 static size_t rendezvous_length(void *state)
@@ -221,7 +204,7 @@ const struct fl__queue_backend fl__backend_rendezvous = {
     .put = rendezvous_put,
     .get = rendezvous_get,
     .discard = rendezvous_discard,
-    .can = {rendezvous_can_get, rendezvous_can_put},
+    .can = rendezvous_can_now,
     .enqueue = rendezvous_enqueue,
     .close = rendezvous_close,
     .length = rendezvous_length,

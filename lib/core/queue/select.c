@@ -72,7 +72,7 @@ static fl_select_case *select_choose(struct selection *s, bool *busy)
 	uint32_t found = 0;
 	*busy = false;
 	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
-		const int rc = c->queue ? c->queue->backend->can[select_side(c)](c->queue->state) : -EAGAIN;
+		const int rc = c->queue ? c->queue->backend->can(c->queue->state, select_side(c)) : -EAGAIN;
 		*busy |= rc == -EBUSY;
 		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || select_one_in(found)))
 			chosen = c;
@@ -124,7 +124,7 @@ static bool select_may_be_ready(const void *what)
 {
 	const struct selection *s = what;
 	for (fl_select_case *c = s->first; c; c = c->next_) {
-		const int rc = c->queue->backend->can[select_side(c)](c->queue->state);
+		const int rc = c->queue->backend->can(c->queue->state, select_side(c));
 		if (rc != -EAGAIN && rc != -EBUSY)
 			return true;
 	}
