@@ -52,7 +52,7 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 
 static void loop_on_bell(void *source, uint32_t events)
 {
-	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
+	fl_loop *l = FL__CONTAINER_OF(source, fl_loop, on_bell);
 	(void)events;
 	fl__tsan_acquire(source); /* pairs with loop_wake(): TSan knows no order by events */
 	l->rung = true;           /* edge-triggered: the eventfd is not read */

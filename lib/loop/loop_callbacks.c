@@ -104,7 +104,7 @@ static struct fl__timer *loop_timer_place(fl_loop_timer *t)
 
 static fl_loop_timer *loop_timer_of(struct fl__timer *place)
 {
-	return (fl_loop_timer *)(void *)((char *)place - offsetof(fl_loop_timer, heap_));
+	return FL__CONTAINER_OF(place, fl_loop_timer, heap_);
 }
 
 static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)

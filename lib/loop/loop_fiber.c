@@ -31,7 +31,7 @@ static struct fl_fiber *loop_fiber_of(struct fl__fiber *in)
 
 static void loop_fiber_deliver_cancel(struct fl__post *post)
 {
-	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)post - offsetof(struct fl_fiber, cancel_post));
+	struct fl_fiber *f = FL__CONTAINER_OF(post, struct fl_fiber, cancel_post);
 	fl__ctx_cancel(&f->in.ctx);
 	f->cancel_done = true;
 }
@@ -39,7 +39,7 @@ static void loop_fiber_deliver_cancel(struct fl__post *post)
 /* On any thread. loop_fiber_body() waits for the delivery. */
 static void loop_fiber_request_cancel(struct fl__own_token *own)
 {
-	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)own - offsetof(struct fl_fiber, token));
+	struct fl_fiber *f = FL__CONTAINER_OF(own, struct fl_fiber, token);
 	if (fl_loop_current() == f->loop) {
 		fl__ctx_cancel(&f->in.ctx);
 		return;

@@ -2,6 +2,11 @@
 #ifndef FL_BASE_LIST_H
 #define FL_BASE_LIST_H
 
+#include <stddef.h>
+
+/* The object of type `type` whose member `member` is at `address`. */
+#define FL__CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address)-offsetof(type, member)))
+
 /*
  * Lists with links in the members, for one thread at a time. Macros evaluate arguments repeatedly.
  *

@@ -18,6 +18,7 @@
  * The type's drop hooks must not run: the future has a copy of a type without them.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "executor.h"
 #include <errno.h>
@@ -51,7 +52,7 @@ static fl_future *intrusive_future_of(fl_intrusive_task *task)
 
 void fl__intrusive_release(struct fl__task_block *block)
 {
-	fl_intrusive_task *task = (void *)((char *)block - offsetof(fl_intrusive_task, room_));
+	fl_intrusive_task *task = FL__CONTAINER_OF(block, fl_intrusive_task, room_);
 	fl__task_block_free(block);
 	fl_event_set(&task->released_);
 }

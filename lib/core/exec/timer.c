@@ -25,6 +25,7 @@
  * Linearization: call or cancel, the step that takes the timer out of the heap. Progress: blocking,
  * on `timer_lock`, for an operation of the heap, or for the start of a thread.
  */
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/timer_heap.h"
 #include "../debug/debug.h"
@@ -66,7 +67,7 @@ static struct fl__timer *timer_node_of(const fl_timer *t)
 
 static fl_timer *timer_of_node(struct fl__timer *place)
 {
-	return (fl_timer *)(void *)((char *)place - offsetof(fl_timer, heap_));
+	return FL__CONTAINER_OF(place, fl_timer, heap_);
 }
 
 static bool timer_is_pending(const fl_timer *t)

@@ -2,6 +2,7 @@
 #ifndef FL_FUTURE_FUTURE_H
 #define FL_FUTURE_FUTURE_H
 
+#include "../base/list.h"
 #include <fairlead/cancel.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
@@ -78,7 +79,7 @@ struct fl_future {
 /* The future of a task's token. */
 static inline fl_future *fl__future_of_token(fl_cancel_token *token)
 {
-	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
+	return FL__CONTAINER_OF(token, fl_future, token);
 }
 
 /* A pending future. `parent`: of its token; NULL: none. The caller sets `arg` and `result`. */

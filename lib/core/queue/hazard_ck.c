@@ -22,6 +22,7 @@
  * record's address.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "hazard.h"
 #include <ck_hp.h>
@@ -38,12 +39,12 @@ static struct hazard_record hazard_shared;
 
 static struct hazard_record *hazard_record_of(const struct fl__hazards *hazards)
 {
-	return (struct hazard_record *)(void *)((char *)hazards - offsetof(struct hazard_record, ours));
+	return FL__CONTAINER_OF(hazards, struct hazard_record, ours);
 }
 
 static struct hazard_record *hazard_record_at(ck_stack_entry_t *entry)
 {
-	return (struct hazard_record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
+	return FL__CONTAINER_OF(entry, struct hazard_record, ck.global_entry);
 }
 
 FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)

@@ -530,16 +530,6 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
 	return put > taken ? (size_t)(put - taken) : 0;
 }
 
-/* Returns what a get would return; 0 also while a put is in progress. */
-static int unbounded_list_can_get(fl_mpmc_unbounded *c)
-{
-	/* Before the length: if the queue is closed, the length lacks no put. */
-	const bool closed = fl_mpmc_unbounded_is_closed(c);
-	if (fl_mpmc_unbounded_length(c) > 0)
-		return 0;
-	return closed ? -EPIPE : -EAGAIN;
-}
-
 /* fl_mpmc_unbounded. */
 
 int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
@@ -693,12 +683,15 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 	return 0;
 }
 
+/* 0 of a get: also while a put is in progress. */
 static int unbounded_can(void *state, enum fl__queue_side side)
 {
 	fl_mpmc_unbounded *c = unbounded_of(state);
-	if (side == FL__CONSUMERS)
-		return unbounded_list_can_get(c);
-	return fl_mpmc_unbounded_is_closed(c) ? -EPIPE : 0;
+	/* Before the length: if the queue is closed, the length lacks no put. */
+	const bool closed = fl_mpmc_unbounded_is_closed(c);
+	if (side == FL__PRODUCERS ? !closed : fl_mpmc_unbounded_length(c) > 0)
+		return 0;
+	return closed ? -EPIPE : -EAGAIN;
 }
 
 static bool unbounded_mark(void *state, enum fl__queue_side side)

@@ -2,6 +2,7 @@
 #ifndef FL_QUEUE_QUEUE_H
 #define FL_QUEUE_QUEUE_H
 
+#include "../base/list.h"
 #include "../wait/lot.h"
 #include "mpmc.h"
 #include <fairlead/private/queue_spsc.h>
@@ -123,7 +124,7 @@ static inline struct fl__queue_spsc *fl__queue_as_spsc(fl_queue *q)
 
 static inline fl_queue *fl__queue_of_state(void *state)
 {
-	return (fl_queue *)(void *)((unsigned char *)state - offsetof(fl_queue, state));
+	return FL__CONTAINER_OF(state, fl_queue, state);
 }
 
 /* As fl__mpmc_back_off(). */

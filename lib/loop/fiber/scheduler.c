@@ -36,6 +36,7 @@
  */
 #include "scheduler.h"
 #include "core/base/atomic.h"
+#include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
 #include <errno.h>
@@ -52,12 +53,12 @@ _Thread_local struct fl__sched *fl__sched_current;
 
 static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 {
-	return (struct fl__fiber *)((char *)ctx - offsetof(struct fl__fiber, ctx));
+	return FL__CONTAINER_OF(ctx, struct fl__fiber, ctx);
 }
 
 static struct fl__fiber *sched_fiber_of_post(struct fl__post *post)
 {
-	return (struct fl__fiber *)((char *)post - offsetof(struct fl__fiber, post));
+	return FL__CONTAINER_OF(post, struct fl__fiber, post);
 }
 
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
@@ -319,7 +320,7 @@ static void sched_expire_timers(struct fl__sched *s)
 	struct fl__timer *timer;
 	while ((timer = s->timers.first) != NULL && timer->deadline <= now) {
 		fl__timers_remove(&s->timers, timer);
-		sched_expire(s, (struct fl__fiber *)((char *)timer - offsetof(struct fl__fiber, timer)));
+		sched_expire(s, FL__CONTAINER_OF(timer, struct fl__fiber, timer));
 	}
 }
 

@@ -698,16 +698,15 @@ int fl_stream_pair(fl_stream *ends[2])
 	rc = fl__stream_create(&a, l, sockets[0], 0);
 	if (rc == 0) {
 		rc = fl__stream_create(&ends[1], l, sockets[1], 0);
-		if (rc != 0)
-			stream_destroy(a);
+		if (rc == 0) {
+			ends[0] = a;
+			return 0;
+		}
+		stream_destroy(a);
 	}
-	if (rc != 0) {
-		fl__fd_close(sockets[0]);
-		fl__fd_close(sockets[1]);
-		return rc;
-	}
-	ends[0] = a;
-	return 0;
+	fl__fd_close(sockets[0]);
+	fl__fd_close(sockets[1]);
+	return rc;
 }
 
 /* TCP: a socket that is shut down for reading resets the connection when more bytes come. */

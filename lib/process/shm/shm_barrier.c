@@ -115,16 +115,6 @@ static bool shm_barrier_may_pass(const void *arg)
 	return shm_barrier_generation(shm_barrier_load(p->b)) != p->generation;
 }
 
-static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
-{
-	return (struct fl__shm_op){fl__shm_lock_at(p->b->lock_),
-	                           fl__shm_wait_queue_at(p->b->waiters_),
-	                           shm_barrier_attempt,
-	                           shm_barrier_may_pass,
-	                           p,
-	                           true};
-}
-
 /*
  * Breaks the barrier and returns `rc`, or returns the outcome that was decided before. Waits for
  * the monitor without a deadline: the other parties depend on this one.
@@ -144,8 +134,13 @@ static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 
 int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct shm_barrier_party p = {b, 0, 0, false, false};
-	struct fl__shm_op op = shm_barrier_op(&p);
+	struct shm_barrier_party p = {.b = b, .tries = deadline == FL__TRY};
+	const struct fl__shm_op op = {.lock = fl__shm_lock_at(b->lock_),
+	                              .queue = fl__shm_wait_queue_at(b->waiters_),
+	                              .attempt = shm_barrier_attempt,
+	                              .may_succeed = shm_barrier_may_pass,
+	                              .arg = &p,
+	                              .broadcast = true};
 	int rc = fl__shm_await(&op, deadline, cancel);
 	if (rc == -ETIMEDOUT || rc == -ECANCELED)
 		rc = shm_barrier_give_up(&p, rc);
@@ -154,12 +149,7 @@ int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_tok
 
 int fl_shm_barrier_try_wait(fl_shm_barrier *b)
 {
-	struct shm_barrier_party p = {b, 0, 0, false, true};
-	struct fl__shm_op op = shm_barrier_op(&p);
-	int rc = fl__shm_attempt(&op);
-	if (rc == -ETIMEDOUT)
-		return -EBUSY;
-	return rc == 0 ? (int)p.order : rc;
+	return fl_shm_barrier_wait_until(b, FL__TRY, NULL);
 }
 
 static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)

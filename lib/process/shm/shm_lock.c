@@ -146,7 +146,7 @@ static void shm_lock_leave_block(struct fl__shm_self *me)
 {
 	if (me->room <= FL__SHM_HOLDS) /* 0 in a forked child */
 		return;
-	struct shm_lock_block *block = (void *)((char *)me->holds - offsetof(struct shm_lock_block, holds));
+	struct shm_lock_block *block = FL__CONTAINER_OF(me->holds, struct shm_lock_block, holds);
 	me->holds = me->few;
 	me->room = FL__SHM_HOLDS;
 	fl__store_release(&block->used, 0); /* pairs with shm_lock_take_block() */

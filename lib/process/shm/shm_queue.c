@@ -332,14 +332,6 @@ static bool shm_queue_may_get(const void *arg)
 	return shm_queue_can_get(&s) != -EAGAIN;
 }
 
-static int shm_queue_perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
-{
-	if (deadline != FL__TRY)
-		return fl__shm_await(op, deadline, cancel);
-	int rc = fl__shm_attempt(op);
-	return rc == -ETIMEDOUT ? -EBUSY : rc;
-}
-
 static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg))
 {
 	struct fl__shm_ring *r = t->queue->ring;
@@ -351,7 +343,7 @@ static int shm_queue_transfer(struct shm_queue_transfer *t, bool space, int (*at
                               fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = shm_queue_op(t, space, attempt);
-	return shm_queue_perform(&op, deadline, cancel);
+	return fl__shm_await(&op, deadline, cancel);
 }
 
 int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
@@ -538,7 +530,7 @@ int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *
 {
 	struct fl__shm_ring *r = q->ring;
 	const struct fl__shm_op op = {&r->lock, &r->done, shm_queue_attempt_join, shm_queue_may_join, q, true};
-	return shm_queue_perform(&op, deadline, cancel);
+	return fl__shm_await(&op, deadline, cancel);
 }
 
 /* State. */
@@ -593,8 +585,8 @@ static bool shm_queue_is_ready(const fl_shm_queue *q, bool space)
 {
 	struct shm_queue_transfer t = {.queue = q};
 	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
-	int rc = fl__shm_attempt(&op);
-	return rc != -EAGAIN && rc != -ETIMEDOUT;
+	int rc = fl__shm_await(&op, FL__TRY, NULL);
+	return rc != -EAGAIN && rc != -EBUSY;
 }
 
 static bool shm_queue_arm(const fl_shm_queue *q, bool space, struct fl__node *node)

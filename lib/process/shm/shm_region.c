@@ -6,6 +6,7 @@
 #include "shm_region.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
+#include "core/fd/net_sys.h"
 #include "shm_sys.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -139,19 +140,22 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	int64_t lock_word = fl__load_relaxed(&h->lock_word);
 	const uint64_t maker = fl__load_relaxed(&h->pid_namespace), here = fl__shm_sys.pid_namespace();
 	fl_shm layout;
-	if (magic != FL__SHM_MAGIC)
-		return shm_region_refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
-	if (version != FL__SHM_VERSION)
-		return shm_region_refuse(-EPROTONOSUPPORT, fd, "the version of the layout", version, FL__SHM_VERSION);
-	if (word_size != sizeof(void *))
-		return shm_region_refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
-	if (lock_word != fl__shm_word_offset())
-		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
-	/* the word of a lock has the owner's number, which two threads have in two namespaces */
-	if (maker != 0 && here != 0 && maker != here)
-		return shm_region_refuse(-EPROTO, fd, "the PID namespace of the maker", (int64_t)maker, (int64_t)here);
-	if (total != r->total)
-		return shm_region_refuse(-EBADMSG, fd, "the recorded size", (int64_t)total, (int64_t)r->total);
+	const struct {
+		int rc;
+		const char *what;
+		int64_t found, expected;
+	} checks[] = {
+	    {-EBADMSG, "the magic number", (int64_t)magic, FL__SHM_MAGIC},
+	    {-EPROTONOSUPPORT, "the version of the layout", version, FL__SHM_VERSION},
+	    {-EPROTO, "the size of a pointer", word_size, sizeof(void *)},
+	    {-EPROTO, "the place of a lock's word", lock_word, fl__shm_word_offset()},
+	    /* the word of a lock has the owner's number, which two threads have in two namespaces */
+	    {-EPROTO, "the PID namespace of the maker", (int64_t)maker, (int64_t)(maker && here ? here : maker)},
+	    {-EBADMSG, "the recorded size", (int64_t)total, (int64_t)r->total},
+	};
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+		if (checks[i].found != checks[i].expected)
+			return shm_region_refuse(checks[i].rc, fd, checks[i].what, checks[i].found, checks[i].expected);
 	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)
 		return shm_region_refuse(-EBADMSG, fd, "the number of units", (int64_t)units,
 		                         (int64_t)(r->total / FL__SHM_UNIT));
@@ -219,8 +223,7 @@ void fl_shm_free(fl_shm *r)
 		return;
 	if (r->head)
 		fl__shm_sys.unmap(r->head, (size_t)r->total);
-	if (r->fd >= 0)
-		fl__shm_sys.close(r->fd);
+	fl__fd_close(r->fd);
 	fl__free(r);
 }
 

@@ -65,11 +65,6 @@ static int shm_sys_duplicate(int fd)
 	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
-static void shm_sys_close(int fd)
-{
-	(void)FL__SYS_RESULT(close(fd));
-}
-
 static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
 {
 	void *at;
@@ -191,7 +186,6 @@ struct fl__shm_sys fl__shm_sys = {
     .size = shm_sys_size,
     .is_writable = shm_sys_is_writable,
     .duplicate = shm_sys_duplicate,
-    .close = shm_sys_close,
     .map = shm_sys_map,
     .map_sealed = shm_sys_map_sealed,
     .unmap = shm_sys_unmap,

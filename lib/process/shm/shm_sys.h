@@ -21,8 +21,6 @@ struct fl__shm_sys {
 	int (*size)(int fd, uint64_t *size);             /* the size of the file */
 	int (*is_writable)(int fd);                      /* 1 or 0: the mode of the descriptor */
 	int (*duplicate)(int fd);                        /* a descriptor of the same open file */
-	/* Linux releases the descriptor whatever close() returns. */
-	void (*close)(int fd);
 	/* A shared mapping from the beginning of the file. */
 	int (*map)(int fd, size_t size, bool writable, void **memory);
 	/* A read-only mapping of memory that is sealed against writing. */

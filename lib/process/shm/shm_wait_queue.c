@@ -63,11 +63,6 @@ static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint3
 	return rc;
 }
 
-int fl__shm_attempt(const struct fl__shm_op *op)
-{
-	return shm_wait_attempt(op, 0, NULL);
-}
-
 /* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
@@ -114,6 +109,8 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = shm_wait_attempt(op, deadline, NULL);
+	if (deadline == FL__TRY)
+		return rc == -ETIMEDOUT ? -EBUSY : rc;
 	if (rc != -EAGAIN)
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();

@@ -55,15 +55,10 @@ struct fl__shm_op {
 };
 
 /*
- * Attempts once. Returns the attempt's result, or
- *   -ETIMEDOUT  another thread is in the monitor, for a millisecond or longer
- *   -EBADMSG    the word of a lock has an impossible value
- */
-FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
-
-/*
- * Attempts until the result is not -EAGAIN, and returns that result, or
- *   -ETIMEDOUT
+ * Attempts until the result is not -EAGAIN, or with the deadline FL__TRY once. Returns the
+ * attempt's result, or
+ *   -ETIMEDOUT  not with FL__TRY
+ *   -EBUSY      with FL__TRY: another thread is in the monitor, for a millisecond or longer
  *   -ECANCELED
  *   -EBADMSG    the word of a lock has an impossible value
  */
