@@ -24,13 +24,13 @@
 static inline int fl__mpmc_of_put(fl_mpmc *_q, const void *_item, size_t _size)
 {
 	bool _ignored;
-	return fl__mpmc_put((struct fl__mpmc *)(void *)_q, _item, _size, &_ignored);
+	return fl__mpmc_put(_q, _item, _size, &_ignored);
 }
 
 static inline int fl__mpmc_of_get(fl_mpmc *_q, void *_item, size_t _size)
 {
 	bool _ignored;
-	return fl__mpmc_get((struct fl__mpmc *)(void *)_q, _item, _size, &_ignored);
+	return fl__mpmc_get(_q, _item, _size, &_ignored);
 }
 
 #define FL__MPMC_OF_ITEMS(type, name)                                                                                  \

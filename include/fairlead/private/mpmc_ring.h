@@ -125,7 +125,7 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
 	/*
 	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
 	 * the CAS of a put's claim. Its acquire: what came before the close; pairs with
-	 * fl__mpmc_close().
+	 * fl_mpmc_close().
 	 */
 	const uint64_t _tail = fl__load_seq_cst(&_q->tail);
 	if ((_tail & ~(uint64_t)FL__MPMC_FLAGS) != _at)
@@ -144,7 +144,7 @@ fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size
 		/*
 		 * the loads below are no older than this word. Otherwise the result could be
 		 * "full" ("empty") although the writer of the word had made space (had put, or
-		 * closed) before. Pairs with the CAS below, and with fl__mpmc_close().
+		 * closed) before. Pairs with the CAS below, and with fl_mpmc_close().
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;

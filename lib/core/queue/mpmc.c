@@ -9,7 +9,7 @@
  *
  *   word             holds                      changed by
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
- *     CLOSED (2)     no put is accepted         set by fl__mpmc_close(), by OR; never cleared
+ *     CLOSED (2)     no put is accepted         set by fl_mpmc_close(), by OR; never cleared
  *     WAIT (1)       a consumer waits           set by fl__mpmc_mark_empty(), by CAS, while
  *                                               tail == head; cleared by the claim of a put
  *   head             where the oldest item is   claim of a get, by CAS: on by one, or by several
@@ -50,7 +50,6 @@
 #include "mpmc.h"
 #include "../base/sys.h"
 #include "queue.h"
-#include <fairlead/mpmc.h>
 
 FL__COLD int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
                                 uint64_t lap)
@@ -93,18 +92,18 @@ void fl__mpmc_fini(struct fl__mpmc *q)
 	fl__free(q->slots);
 }
 
-bool fl__mpmc_close(struct fl__mpmc *q)
+void fl_mpmc_close(fl_mpmc *q)
 {
 	/*
 	 * release: what was done before; pairs with the loads that find CLOSED. seq_cst: one order
 	 * of the close, the claims, and the loads that return a length or "empty".
 	 */
-	return (fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
+	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
 
-bool fl__mpmc_is_closed(struct fl__mpmc *q)
+bool fl_mpmc_is_closed(fl_mpmc *q)
 {
-	/* pairs with fl__mpmc_close() */
+	/* pairs with fl_mpmc_close() */
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
@@ -120,7 +119,8 @@ uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
 
-size_t fl__mpmc_length(struct fl__mpmc *q)
+/* Each get during the call may cost another round. Counts puts in progress. */
+size_t fl_mpmc_length(fl_mpmc *q)
 {
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;
@@ -208,14 +208,10 @@ void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
 	fl__store_relaxed(waited, at);
 }
 
-struct fl_mpmc {
-	struct fl__mpmc ring;
-};
-
 int fl_mpmc_create(fl_mpmc **made, size_t item_size, size_t capacity)
 {
 	fl_mpmc *q = fl__alloc(1, sizeof *q);
-	int rc = q ? fl__mpmc_init(&q->ring, item_size, capacity, 0) : -ENOMEM;
+	int rc = q ? fl__mpmc_init(q, item_size, capacity, 0) : -ENOMEM;
 	if (rc != 0)
 		fl__free(q);
 	else
@@ -227,20 +223,20 @@ void fl_mpmc_free(fl_mpmc *q)
 {
 	if (!q)
 		return;
-	fl__mpmc_fini(&q->ring);
+	fl__mpmc_fini(q);
 	fl__free(q);
 }
 
 int fl_mpmc_try_put(fl_mpmc *q, const void *item)
 {
 	bool ignored;
-	return fl__mpmc_put(&q->ring, item, q->ring.item_size, &ignored);
+	return fl__mpmc_put(q, item, q->item_size, &ignored);
 }
 
 int fl_mpmc_try_get(fl_mpmc *q, void *item)
 {
 	bool ignored;
-	return fl__mpmc_get(&q->ring, item, q->ring.item_size, &ignored);
+	return fl__mpmc_get(q, item, q->item_size, &ignored);
 }
 
 size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n)
@@ -248,7 +244,7 @@ size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n)
 	bool ignored;
 	size_t count = 0;
 	if (n > 0)
-		(void)fl__mpmc_put_many(&q->ring, items, q->ring.item_size, n, &count, &ignored);
+		(void)fl__mpmc_put_many(q, items, q->item_size, n, &count, &ignored);
 	return count;
 }
 
@@ -257,28 +253,13 @@ size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n)
 	bool ignored;
 	size_t count = 0;
 	if (n > 0)
-		(void)fl__mpmc_get_many(&q->ring, items, q->ring.item_size, n, &count, &ignored);
+		(void)fl__mpmc_get_many(q, items, q->item_size, n, &count, &ignored);
 	return count;
-}
-
-void fl_mpmc_close(fl_mpmc *q)
-{
-	(void)fl__mpmc_close(&q->ring);
-}
-
-bool fl_mpmc_is_closed(fl_mpmc *q)
-{
-	return fl__mpmc_is_closed(&q->ring);
-}
-
-size_t fl_mpmc_length(fl_mpmc *q)
-{
-	return fl__mpmc_length(&q->ring);
 }
 
 size_t fl_mpmc_capacity(const fl_mpmc *q)
 {
-	return q->ring.capacity; /* never changes */
+	return q->capacity; /* never changes */
 }
 
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
@@ -333,12 +314,12 @@ static bool mpmc_mark(void *state, enum fl__queue_side side)
 
 static void mpmc_close(void *state)
 {
-	(void)fl__mpmc_close(state);
+	fl_mpmc_close(state);
 }
 
 static size_t mpmc_length(void *state)
 {
-	return fl__mpmc_length(state);
+	return fl_mpmc_length(state);
 }
 
 static uint64_t mpmc_puts(void *state)

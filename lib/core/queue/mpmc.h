@@ -3,6 +3,7 @@
 #define FL_QUEUE_MPMC_H
 
 #include <fairlead/error.h>
+#include <fairlead/mpmc.h>
 #include <fairlead/private/mpmc_ring.h>
 
 /* The bounded lock-free MPMC ring. Put and get are inline, in fairlead/private/mpmc_ring.h. */
@@ -21,13 +22,6 @@ static inline int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t cap
 }
 
 void fl__mpmc_fini(struct fl__mpmc *q);
-
-/* False: the ring was closed already. */
-bool fl__mpmc_close(struct fl__mpmc *q);
-bool fl__mpmc_is_closed(struct fl__mpmc *q);
-
-/* Items at one moment of the call, puts in progress included. Each get may cost another round. */
-size_t fl__mpmc_length(struct fl__mpmc *q);
 
 /* How many items were put, puts in progress included. */
 uint64_t fl__mpmc_puts(struct fl__mpmc *q);

@@ -68,7 +68,7 @@ static uint32_t backlog_lists(const struct fl__backlog *b)
 int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 {
 	bool marked; /* unused: the caller wakes in any case */
-	if (fl__mpmc_is_closed(&b->ring))
+	if (fl_mpmc_is_closed(&b->ring))
 		return -EPIPE;
 	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
@@ -189,12 +189,12 @@ bool fl__backlog_mark(struct fl__backlog *b)
 
 size_t fl__backlog_length(struct fl__backlog *b)
 {
-	return b->early.length + fl__mpmc_length(&b->ring) + b->late.length;
+	return b->early.length + fl_mpmc_length(&b->ring) + b->late.length;
 }
 
 void fl__backlog_close(struct fl__backlog *b)
 {
-	(void)fl__mpmc_close(&b->ring); /* false: already closed */
+	fl_mpmc_close(&b->ring);
 }
 
 bool fl__backlog_is_over(struct fl__backlog *b)

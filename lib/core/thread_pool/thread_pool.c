@@ -1313,7 +1313,7 @@ __attribute__((cold, no_sanitize("thread"))) static void pool_peek(const fl_exec
 {
 	struct fl__thread_pool *p = pool_of((fl_executor *)(uintptr_t)e);
 	const struct fl__backlog *b = &p->backlog;
-	seen->pending = pool_pending(p, b->early.length + fl__mpmc_length(&p->backlog.ring) + b->late.length);
+	seen->pending = pool_pending(p, b->early.length + fl_mpmc_length(&p->backlog.ring) + b->late.length);
 	seen->alive = p->alive;
 	seen->idle = p->idle;
 }

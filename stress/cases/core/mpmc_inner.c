@@ -49,7 +49,7 @@ FL_STRESS_ACTOR(mpmc_inner_never, mover)
 	if (s->which == NEVER_FULL)
 		OK(inner_get(&s->q, &item, &owes));
 	if (s->which == NEVER_OPEN_AND_EMPTY)
-		s->data = 1, (void)fl__mpmc_close(&s->q);
+		s->data = 1, fl_mpmc_close(&s->q);
 	else
 		FL_IGNORE(inner_put(&s->q, &item, &owes));
 	if (s->which != NEVER_FULL)
@@ -130,7 +130,7 @@ FL_STRESS_ACTOR(mpmc_wrap, consumer)
 
 FL_STRESS(mpmc_wrap, one, two, consumer)
 {
-	const size_t left = fl__mpmc_length(&s->q);
+	const size_t left = fl_mpmc_length(&s->q);
 	int sum = 0;
 	for (int i = 0; i < 4; i++)
 		sum |= s->got[i];
@@ -186,7 +186,7 @@ FL_STRESS_ACTOR(mpmc_sleep, waker)
 
 FL_STRESS(mpmc_sleep, sleeper, waker)
 {
-	const size_t left = fl__mpmc_length(&s->q);
+	const size_t left = fl_mpmc_length(&s->q);
 	fl__mpmc_fini(&s->q);
 	FL_FORBIDDEN(s->got != 1 || left != s->full, "lost");
 	FL_ACCEPTABLE(LOOK(&s->woken), "woken");
