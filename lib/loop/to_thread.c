@@ -63,13 +63,6 @@ static const fl_task_type to_thread_call_type = {
     .arg_align = _Alignof(struct to_thread_call *),
 };
 
-static int to_thread_why_over(const struct to_thread_call *call)
-{
-	if (fl_cancel_token_is_requested(call->cancel))
-		return -ECANCELED;
-	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
-}
-
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
@@ -101,14 +94,14 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 		return -ENOTSUP;
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	fl__debug_deadline(deadline);
-	int rc = to_thread_why_over(&call);
+	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc == 0)
 		rc = to_thread_submit(l, &call);
 	if (rc != 0)
 		return rc;
 	if (!call.called)
-		return to_thread_why_over(&call) == -ETIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+		return fl__is_interrupted(deadline, cancel) == -ETIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 	if (result)
 		*result = call.result;
-	return call.result == -ECANCELED ? to_thread_why_over(&call) : 0;
+	return call.result == -ECANCELED ? fl__is_interrupted(deadline, cancel) : 0;
 }

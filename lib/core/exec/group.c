@@ -476,13 +476,6 @@ static bool group_on_arm(void *group, struct fl__node *node)
 
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
-static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
-{
-	if (fl_cancel_token_is_requested(cancel))
-		return -ECANCELED;
-	return fl__is_expired(deadline) ? -ETIMEDOUT : 0;
-}
-
 /*
  * Runs the task here if it is pending. Does not wait for a task that another context runs: that
  * task may wait for the next offer. A loop runs the task on a new fiber, for which the join waits.
@@ -544,7 +537,7 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 		const bool takes = helps || (stopped && g->executor_);
 		fl_future *f = NULL;
 		if (takes) {
-			rc = group_is_interrupted(deadline, cancel);
+			rc = fl__is_interrupted(deadline, cancel);
 			f = rc == 0 ? group_take_offer(g) : NULL;
 		}
 		if (f)

@@ -62,9 +62,9 @@ bool fl__hazards_borrow(void)
 	return true;
 }
 
-void fl__hazards_return(bool borrowed)
+void fl__hazards_return(const bool *borrowed)
 {
-	if (!borrowed)
+	if (!*borrowed)
 		return;
 	fl__hazards_clear(fl__hazards_mine);
 	fl__hazards_mine = &hazard_none;

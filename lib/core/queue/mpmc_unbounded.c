@@ -356,10 +356,9 @@ bool fl__unbounded_await_slot(fl_mpmc_unbounded *c, struct fl__segment *s, uint6
 
 size_t fl__unbounded_get_borrowing(fl_mpmc_unbounded *c, void *items, size_t n, int *rc)
 {
-	bool borrowed = fl__hazards_borrow();
-	size_t got = fl__unbounded_get_many(c, items, n, rc);
-	fl__hazards_return(borrowed);
-	return got;
+	FL__MAY_BORROW(borrowed);
+	borrowed = fl__hazards_borrow();
+	return fl__unbounded_get_many(c, items, n, rc);
 }
 
 /* These functions are not on an item's fast path, so they may borrow hazard pointers. */
@@ -380,7 +379,7 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
  */
 static size_t unbounded_claim_pinned(fl_mpmc_unbounded *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
 	if (k == 0 && *rc == -ENOMEM) {
 		borrowed = fl__hazards_borrow();
@@ -389,7 +388,6 @@ static size_t unbounded_claim_pinned(fl_mpmc_unbounded *c, size_t n, struct fl__
 	/* the hazard pointer protects the segment: unbounded_retire() */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
-	fl__hazards_return(borrowed);
 	return k;
 }
 
@@ -449,21 +447,17 @@ static bool unbounded_close_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 
 void fl_mpmc_unbounded_close(fl_mpmc_unbounded *c)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
 		;
-	fl__hazards_return(borrowed);
 }
 
 bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *c)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_last(c, &borrowed);
 	/* the result says nothing of the items */
-	bool closed =
-	    fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
-	fl__hazards_return(borrowed);
-	return closed;
+	return fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
 }
 
 /* As fl__unbounded_mark_empty(); 1: look again. */
@@ -491,12 +485,11 @@ static int unbounded_mark_last(fl_mpmc_unbounded *c, struct fl__segment *s)
 
 int fl__unbounded_mark_empty(fl_mpmc_unbounded *c)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	int rc;
 	do
 		rc = unbounded_mark_last(c, unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
 	while (rc == 1);
-	fl__hazards_return(borrowed);
 	return rc;
 }
 
@@ -508,25 +501,22 @@ static uint64_t unbounded_tickets(const fl_mpmc_unbounded *c, const struct fl__s
 
 uint64_t fl__unbounded_puts(fl_mpmc_unbounded *c)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	/*
 	 * pairs with fl__unbounded_await_slot(). Read before the tickets: the difference has all
 	 * items put before, and perhaps some tickets poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
-	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
-	fl__hazards_return(borrowed);
-	return puts;
+	return unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
 }
 
 size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
 {
-	bool borrowed = false;
+	FL__MAY_BORROW(borrowed);
 	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
 	/* the tail is read after it, as in fl__unbounded_draw_tickets() */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
-	fl__hazards_return(borrowed);
 	return put > taken ? (size_t)(put - taken) : 0;
 }
 

@@ -414,14 +414,14 @@ int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_toke
 
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 {
-	struct fl__queue_call call = queue_call(NULL, items, n);
+	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                             fl_cancel_token *cancel)
 {
-	struct fl__queue_call call = queue_call(NULL, items, n);
+	struct fl__queue_call call = {.side = FL__CONSUMERS, .to = items, .n = n};
 	const int rc = n > 0 ? fl__queue_call_until(q, &call, deadline, cancel) : 0;
 	*count = call.count;
 	return rc;

@@ -71,6 +71,14 @@ static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel,
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel_token *)cancel;
 }
 
+/* Whether a wait would end at once: -ECANCELED, -ETIMEDOUT; else 0. */
+static inline int fl__is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
+{
+	if (fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	return fl__is_expired(deadline) ? -ETIMEDOUT : 0;
+}
+
 /* See cancel.c. */
 enum {
 	FL__CANCEL_REQUESTED = 1,

@@ -17,10 +17,6 @@
 
 enum { RESOLVE_HOST_SIZE = 256 };
 
-struct resolve_question {
-	char host[RESOLVE_HOST_SIZE];
-};
-
 struct resolve_answer {
 	int n; /* the number of addresses, or an error */
 	struct fl__address list[FL_ADDRESSES_MAX];
@@ -28,7 +24,6 @@ struct resolve_answer {
 
 static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	const struct resolve_question *q = arg;
 	struct resolve_answer *a = result;
 	sigset_t all, before;
 	(void)ctx;
@@ -36,7 +31,7 @@ static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
 	(void)sigfillset(&all);
 	fl__signals_unblock_faults(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	a->n = fl__name_sys.lookup(q->host, 0, a->list, FL_ADDRESSES_MAX);
+	a->n = fl__name_sys.lookup(arg, 0, a->list, FL_ADDRESSES_MAX);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return 0;
 }
@@ -45,8 +40,8 @@ static const fl_task_type resolve_lookup_type = {
     .size = sizeof(fl_task_type),
     .name = "fl__lookup",
     .run = resolve_run,
-    .arg_size = sizeof(struct resolve_question),
-    .arg_align = _Alignof(struct resolve_question),
+    .arg_size = RESOLVE_HOST_SIZE,
+    .arg_align = 1,
     .result_size = sizeof(struct resolve_answer),
     .result_align = _Alignof(struct resolve_answer),
 };
@@ -88,17 +83,15 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                              fl_cancel_token *cancel)
 {
-	struct resolve_question q = {{0}};
+	char name[RESOLVE_HOST_SIZE] = "";
 	fl_executor *threads;
 	fl_future *task;
-	if (fl_cancel_token_is_requested(cancel))
-		return -ECANCELED;
-	if (fl__is_expired(deadline))
-		return -ETIMEDOUT;
-	memcpy(q.host, host, strlen(host));
-	int rc = fl__loop_threads(l, &threads);
+	int rc = fl__is_interrupted(deadline, cancel);
+	memcpy(name, host, strlen(host));
 	if (rc == 0)
-		rc = fl_submit(threads, &resolve_lookup_type, &q, &task);
+		rc = fl__loop_threads(l, &threads);
+	if (rc == 0)
+		rc = fl_submit(threads, &resolve_lookup_type, name, &task);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(task, deadline, cancel);

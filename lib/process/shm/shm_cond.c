@@ -61,12 +61,10 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
-	int rc = 0;
 	fl__debug_deadline(deadline);
-	if (token && fl_cancel_token_is_requested(token))
-		return -ECANCELED;
-	if (fl__is_expired(deadline))
-		return -ETIMEDOUT;
+	int rc = fl__is_interrupted(deadline, cancel);
+	if (rc != 0)
+		return rc;
 	if (is_thread)
 		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);
 	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {

@@ -64,15 +64,14 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__c
 	fl__debug_deadline(deadline);
 	if (is_thread && !token)
 		return fl__shm_acquire(l, owner, deadline);
-	if (token && fl_cancel_token_is_requested(token))
-		return -ECANCELED;
-	if (fl__is_expired(deadline))
-		return -ETIMEDOUT;
+	int rc = fl__is_interrupted(deadline, cancel);
+	if (rc != 0)
+		return rc;
 	if (!token)
 		token = FL_SHIELDED;
 	if (!is_thread)
 		return shm_context_acquire_in_fiber(l, owner, deadline, token);
-	int rc = fl__shm_acquire(l, owner, 0);
+	rc = fl__shm_acquire(l, owner, 0);
 	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, token) : rc;
 }
 

@@ -115,11 +115,10 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	if (token && fl_cancel_token_is_requested(token))
-		return -ECANCELED;
 	fl__debug_deadline(deadline);
-	if (fl__is_expired(deadline))
-		return -ETIMEDOUT;
+	rc = fl__is_interrupted(deadline, cancel);
+	if (rc != 0)
+		return rc;
 	if (ctx->ops != &fl__thread_parker || token)
 		return shm_wait_unqueued(op, true, deadline, cancel);
 	if (fl__spin(ctx, op->may_succeed, op->arg, deadline)) {
