@@ -199,8 +199,8 @@ static void loop_run_batch(fl_loop *l)
 {
 	size_t left = l->batch;
 	for (;;) {
-		const size_t all = l->sched->runnable, piece = left < LOOP_BATCH_PIECE ? left : LOOP_BATCH_PIECE;
-		const size_t run = all > piece ? all : piece; /* switches in this piece, at least */
+		const size_t all = l->sched->runnable, piece = FL__MIN(left, LOOP_BATCH_PIECE);
+		const size_t run = FL__MAX(all, piece); /* switches in this piece, at least */
 		if (!fl__sched_turn(l->sched, piece) || left <= run || fl__sys.now() - l->polled > loop_poll_too_seldom)
 			return;
 		left -= run;

@@ -113,7 +113,7 @@ static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 	if (t->values_)
 		l->has_values = true;
 	/* started while timers are fired: due in the next iteration */
-	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
+	fl__timers_add(&l->timers, loop_timer_place(t), FL__MAX(deadline, l->firing + 1));
 }
 
 static struct fl__values *loop_timer_take_values(fl_loop_timer *t)

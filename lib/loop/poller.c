@@ -26,8 +26,8 @@ static int poller_control(int poller, int op, int fd, uint32_t events, void *sou
 /* Rounded up. */
 static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
-	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
-	return epoll_wait(poller, events, n, ms > INT_MAX ? INT_MAX : (int)ms);
+	const int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
+	return epoll_wait(poller, events, n, (int)FL__MIN(ms, INT_MAX));
 }
 
 static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_t left)
@@ -53,7 +53,7 @@ static int poller_wait(int poller, struct epoll_event *events, int n, int64_t de
 	int64_t left = -1;
 	if (deadline != FL_FOREVER) {
 		left = deadline > 0 ? deadline - fl__sys.now() : 0;
-		left = left > 0 ? left : 0;
+		left = FL__MAX(left, 0);
 	}
 	return FL__SYS_RESULT(poller_wait_for(poller, events, n, left));
 }

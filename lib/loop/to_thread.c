@@ -20,7 +20,7 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 	if (!l->threads) {
 		const unsigned wanted = fl_cpu_count() + TO_THREAD_EXTRA;
 		const fl_executor_config config = {
-		    .workers = wanted < TO_THREAD_MAX ? wanted : TO_THREAD_MAX,
+		    .workers = FL__MIN(wanted, TO_THREAD_MAX),
 		    .name = "to-thread",
 		    .allocator = l->allocator,
 		};

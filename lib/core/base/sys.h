@@ -220,6 +220,10 @@ static inline int fl__eperm_to_enosys(int result)
 	return result == -EPERM ? -ENOSYS : result;
 }
 
+/* They evaluate an argument twice. */
+#define FL__MIN(a, b) ((a) < (b) ? (a) : (b))
+#define FL__MAX(a, b) ((a) > (b) ? (a) : (b))
+
 /* Saturates at FL_FOREVER. */
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {

@@ -156,9 +156,8 @@ FL__COLD int fl__unbounded_init(fl_mpmc_unbounded *c, size_t item_size, size_t s
 	c->slots = slots;
 	if (slots == 0) {
 		c->slots = UNBOUNDED_SEGMENT_BYTES / c->stride;
-		c->slots = c->slots < UNBOUNDED_SLOTS_LEAST  ? UNBOUNDED_SLOTS_LEAST
-		           : c->slots > UNBOUNDED_SLOTS_MOST ? UNBOUNDED_SLOTS_MOST
-		                                             : c->slots;
+		c->slots = FL__MAX(c->slots, UNBOUNDED_SLOTS_LEAST);
+		c->slots = FL__MIN(c->slots, UNBOUNDED_SLOTS_MOST);
 	}
 	if (__builtin_mul_overflow(c->slots, c->stride, &bytes) ||
 	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
@@ -256,7 +255,7 @@ int fl__unbounded_append(fl_mpmc_unbounded *c, struct fl__segment *s, const void
 	struct fl__segment *last = next == UNBOUNDED_NEXT_CLOSED ? NULL : unbounded_new_segment(c);
 	if (!last)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
-	uint64_t k = n < c->slots ? n : c->slots;
+	uint64_t k = FL__MIN(n, c->slots);
 	for (uint64_t i = 0; i < k; i++) {
 		unsigned char *slot = fl__unbounded_slot(c, last, i);
 		fl__copy(slot, (const unsigned char *)items + i * c->item_size, c->item_size);
@@ -296,7 +295,7 @@ size_t fl__unbounded_put_many(fl_mpmc_unbounded *c, const void *items, size_t n,
 			*rc = -ENOMEM;
 			break;
 		}
-		uint64_t k = n - done < c->slots ? n - done : c->slots, i = 0;
+		uint64_t k = FL__MIN(n - done, c->slots), i = 0;
 		/* as in fl__unbounded_put() */
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
 			 index = word / FL__UNBOUNDED_TICKET;

@@ -52,7 +52,7 @@ static void locked_back_off(unsigned round)
 {
 	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512 };
 	const unsigned pauses = round < ROUNDS ? (unsigned)PAUSES << 2 * round : PAUSES_MOST;
-	fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
+	fl__pause(FL__MIN(pauses, PAUSES_MOST));
 	if (round >= ROUNDS)
 		fl__back_off(FL__BACK_OFF_YIELDS + round - ROUNDS);
 }
@@ -369,7 +369,7 @@ static size_t heap_needs(const struct heap *h, size_t n)
 	if (__builtin_add_overflow(h->locked.length, n, &all) ||
 	    __builtin_add_overflow(allocated, allocated, &allocated))
 		return SIZE_MAX;
-	return allocated > all ? allocated : all;
+	return FL__MAX(allocated, all);
 }
 
 /* The items to shrink the array to; 0: not too large. */
@@ -435,7 +435,7 @@ static int heap_put(void *state, const void *items, size_t n, size_t *count, boo
 	const int rc = heap_lock_to_put(h, n, &spare);
 	if (rc == 0) {
 		const size_t space = h->locked.capacity - h->locked.length;
-		*count = n < space ? n : space;
+		*count = FL__MIN(n, space);
 		for (size_t i = 0; i < *count; i++)
 			heap_add(h, next + i * h->item_size);
 		*owes_wake = locked_clear_mark(&h->locked, FL__CONSUMERS);
@@ -454,7 +454,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	locked_acquire(&h->locked);
 	const int rc = locked_may_get(&h->locked);
 	if (rc == 0) {
-		*count = n < h->locked.length ? n : h->locked.length;
+		*count = FL__MIN(n, h->locked.length);
 		for (size_t i = 0; i < *count; i++) {
 			fl__copy(next + i * h->item_size, heap_at(h, heap_next(h)), h->item_size);
 			heap_remove_next(h);

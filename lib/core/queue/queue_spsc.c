@@ -211,7 +211,7 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 	int rc = gets ? queue_spsc_find_item(q, at) : queue_spsc_find_space(q, at);
 	if (rc != 0)
 		return rc;
-	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, gets);
+	n = fl__slots_run(&q->slots, slot, FL__MIN(n, q->capacity), gets);
 	rc = gets ? queue_spsc_announce(q, side, at, at + n, FL__QUEUE_SPSC_DROPPED, FL__QUEUE_SPSC_PRODUCER, owes_wake)
 	          : queue_spsc_announce(q, side, at, at + n, FL__QUEUE_SPSC_CLOSED, FL__QUEUE_SPSC_CONSUMER, owes_wake);
 	if (rc != 0)

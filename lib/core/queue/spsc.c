@@ -76,7 +76,7 @@ static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned c
 	/* A last slot nearer than `run` is in this group: a later group is further. */
 	if ((uintptr_t)slots->last - (uintptr_t)slot < run)
 		run = (size_t)(slots->last - slot) + 1;
-	return run < n ? run : n;
+	return FL__MIN(run, n);
 }
 
 unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *slot, const void *items, size_t n)
@@ -153,7 +153,7 @@ int fl_spsc_try_put(fl_spsc *q, const void *item)
 /* Counts the slots from `slot` on, at most `n`, that are full, or free. */
 static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool full)
 {
-	return fl__slots_run(&q->slots_, slot, n < q->capacity_ ? n : q->capacity_, full);
+	return fl__slots_run(&q->slots_, slot, FL__MIN(n, q->capacity_), full);
 }
 
 size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)

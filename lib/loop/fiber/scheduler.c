@@ -328,7 +328,7 @@ bool fl__sched_turn(struct fl__sched *s, size_t runs)
 {
 	fl__sched_take_inbox(s);
 	sched_expire_timers(s);
-	s->left = s->runnable > runs ? s->runnable : runs;
+	s->left = FL__MAX(s->runnable, runs);
 	struct fl__fiber *f = sched_pick_next(s);
 	if (!f)
 		return false;

@@ -58,14 +58,12 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 	/* A larger slot fails as a slab that cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
-	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
+	size = stack_round_up(size == 0 ? FL__STACK_SIZE : FL__MIN(size, most), page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
 	/* An odd number of pages spreads the stacks' tops over the cache's sets. */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
-	if (block < sizeof(struct fl__stack_block))
-		block = sizeof(struct fl__stack_block);
-	pool->block = stack_round_up(block, STACK_LINE);
+	pool->block = stack_round_up(FL__MAX(block, sizeof(struct fl__stack_block)), STACK_LINE);
 	pool->slab = stack_round_up(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
 }
 
@@ -226,7 +224,7 @@ static void stack_check_excess(struct fl__stack_pool *pool)
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool)
 {
-	if (stack_is_excess(pool, pool->used_blocks > FL__STACK_WARM ? pool->used_blocks : FL__STACK_WARM))
+	if (stack_is_excess(pool, FL__MAX(pool->used_blocks, FL__STACK_WARM)))
 		stack_discard_free(pool);
 }
 

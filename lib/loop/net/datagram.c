@@ -232,11 +232,6 @@ int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size, const
 	return fl_datagram_send_to_until(d, data, size, to, FL__TRY, NULL);
 }
 
-static unsigned datagram_batch(unsigned n)
-{
-	return n < FL_DATAGRAM_MANY ? n : FL_DATAGRAM_MANY;
-}
-
 int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n, unsigned *sent,
                                 int64_t deadline, fl_cancel_token *cancel)
 {
@@ -246,7 +241,7 @@ int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list,
 	ssize_t rc = n > 0 ? 0 : fl__datagram_check(d, false);
 	while (done < n && rc >= 0) {
 		c.messages_out = &list[done];
-		c.n = datagram_batch(n - done);
+		c.n = FL__MIN(n - done, FL_DATAGRAM_MANY);
 		c.pauses = datagram_pauses(d, list[done].address.size > 0 ? &list[done].address : NULL);
 		rc = datagram_run(d, &c);
 		done += rc > 0 ? (unsigned)rc : 0;
@@ -338,7 +333,7 @@ static ssize_t datagram_receive_one(fl_datagram *d, const struct datagram_call *
 
 static void datagram_finish_message(fl_datagram_message *to, const struct mmsghdr *m)
 {
-	to->received = m->msg_len < to->size ? m->msg_len : to->size;
+	to->received = FL__MIN(m->msg_len, to->size);
 	to->lost = m->msg_len - to->received;
 	if (to->lost == 0 && (m->msg_hdr.msg_flags & MSG_TRUNC))
 		to->lost = 1; /* how many is not known */
@@ -398,7 +393,7 @@ int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, un
 	    .direction = FL__IO_IN,
 	    .deadline = deadline,
 	    .cancel = cancel,
-	    .n = datagram_batch(n),
+	    .n = FL__MIN(n, FL_DATAGRAM_MANY),
 	    .messages_in = list,
 	};
 	return n > 0 ? (int)datagram_run(d, &c) : -EINVAL;

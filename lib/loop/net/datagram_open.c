@@ -51,6 +51,7 @@ static void datagram_read_options(fl_datagram *d)
 static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 {
 	int type, family;
+	void *object;
 	int rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_TYPE, &type);
 	if (rc == 0)
 		rc = fl__net_sys.get_option(fd, SOL_SOCKET, SO_DOMAIN, &family);
@@ -58,9 +59,10 @@ static int datagram_create(fl_datagram **made, fl_loop *l, int fd)
 		rc = -EINVAL;
 	if (rc != 0)
 		return rc;
-	fl_datagram *d = fl__io_new(sizeof *d, l, fd, &rc);
-	if (!d)
+	rc = fl__io_new(&object, sizeof(fl_datagram), l, fd);
+	if (rc != 0)
 		return rc;
+	fl_datagram *d = object;
 	d->family = family;
 	datagram_read_options(d);
 	*made = d;

@@ -23,18 +23,18 @@ static void fd_io_on_events(void *source, uint32_t events)
 		fd_io_set_ready(io, FL__IO_OUT);
 }
 
-void *fl__io_new(size_t size, fl_loop *l, int fd, int *rc)
+int fl__io_new(void **object, size_t size, fl_loop *l, int fd)
 {
 	struct fl__io *io = fl__alloc_from(l->allocator, 1, size);
-	*rc = -ENOMEM;
 	if (!io)
-		return NULL;
+		return -ENOMEM;
 	*io = (struct fl__io){.source.fire = fd_io_on_events, .loop = l, .fd = fd, .ready = {true, true}};
-	*rc = fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
-	if (*rc == 0)
-		return io;
-	fl__free_to(l->allocator, io);
-	return NULL;
+	const int rc = fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
+	if (rc == 0)
+		*object = io;
+	else
+		fl__free_to(l->allocator, io);
+	return rc;
 }
 
 void fl__io_set_ready(struct fl__io *io)

@@ -36,10 +36,10 @@ struct fl__io {
 };
 
 /*
- * Returns an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`. NULL:
- * stores in *rc -ENOMEM, or the error of epoll_ctl(), and the caller still owns `fd`.
+ * Makes an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`. Returns
+ * 0; or -ENOMEM, or the error of epoll_ctl(), and the caller still owns `fd`.
  */
-void *fl__io_new(size_t size, fl_loop *l, int fd, int *rc);
+FL_MUST_CHECK int fl__io_new(void **object, size_t size, fl_loop *l, int fd);
 
 /*
  * Ends the registration, wakes the waiters; a forked child leaves the loop as it is. Returns the

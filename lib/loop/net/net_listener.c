@@ -151,13 +151,14 @@ int fl_listener_fd(const fl_listener *l)
 /* Takes over the listening `fd` and its file, also after an error. */
 static int listener_create(fl_listener **made, fl_loop *loop, int fd, int protocol, struct fl__unix_file *file)
 {
-	int rc;
-	fl_listener *l = fl__io_new(sizeof *l, loop, fd, &rc);
-	if (!l) {
+	void *object;
+	const int rc = fl__io_new(&object, sizeof(fl_listener), loop, fd);
+	if (rc != 0) {
 		fl__unix_file_remove(file);
 		fl__fd_close(fd);
 		return rc;
 	}
+	fl_listener *l = object;
 	l->held = -1;
 	l->protocol = protocol;
 	l->file = *file;

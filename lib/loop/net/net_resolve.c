@@ -210,7 +210,7 @@ int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadl
 	fl_loop *l = fl__loop_needed(true, "fl_resolve");
 	if (!l)
 		return -ENOTSUP;
-	int rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
+	int rc = fl__resolve(l, host, 0, list, FL__MIN(n, FL_ADDRESSES_MAX), deadline, cancel);
 	for (int i = 0; i < rc; i++)
 		resolve_print(&list[i], &to[i]);
 	return rc;

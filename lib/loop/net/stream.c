@@ -91,7 +91,7 @@ static void stream_release_buffer(fl_stream *s)
 static size_t stream_take(fl_stream *s, void *to, size_t size)
 {
 	size_t n = fl__stream_buffered(s);
-	n = n < size ? n : size;
+	n = FL__MIN(n, size);
 	if (n == 0 || !s->buffer)
 		return 0;
 	memcpy(to, s->buffer->bytes + s->from, n);
@@ -103,8 +103,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 /* The stream has no buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
-	struct fl__stream_buffer *b =
-	    stream_new_buffer(s->io.loop, size > STREAM_BUFFER_MIN ? size : STREAM_BUFFER_MIN);
+	struct fl__stream_buffer *b = stream_new_buffer(s->io.loop, FL__MAX(size, STREAM_BUFFER_MIN));
 	if (!b)
 		return -ENOMEM;
 	memcpy(b->bytes, data, size);
@@ -327,7 +326,7 @@ struct stream_delimiter {
  */
 static ssize_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
-	const size_t have = fl__stream_buffered(s), n = have < limit ? have : limit;
+	const size_t have = fl__stream_buffered(s), n = FL__MIN(have, limit);
 	if (d->size == 0)
 		return have < limit ? -1 : (ssize_t)limit;
 	if (n < searched + d->size || !s->buffer)
@@ -376,7 +375,7 @@ ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const v
 	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
 		return n;
-	n = stream_read_buffered(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
+	n = stream_read_buffered(s, buffer, FL__MIN(size, FL_STREAM_LIMIT), &d, deadline, cancel);
 	stream_leave(s, FL__IO_IN);
 	return n;
 }
@@ -449,7 +448,7 @@ static FL__NOINLINE ssize_t stream_send_parts(const fl_stream *s, const struct s
 	enum { MOST = 64 };
 	struct iovec parts[MOST];
 	union fl__passed_fds control;
-	const size_t n = r->n < MOST ? r->n : MOST;
+	const size_t n = FL__MIN(r->n, MOST);
 	struct msghdr m = {.msg_iov = parts, .msg_iovlen = n};
 	memcpy(parts, r->parts, n * sizeof *parts);
 	parts[0].iov_base = (char *)parts[0].iov_base + r->written;
@@ -581,10 +580,11 @@ ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int
 
 int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 {
-	int rc;
-	fl_stream *s = fl__io_new(sizeof *s, l, fd, &rc);
-	if (!s)
+	void *object;
+	const int rc = fl__io_new(&object, sizeof(fl_stream), l, fd);
+	if (rc != 0)
 		return rc;
+	fl_stream *s = object;
 	s->own = fd;
 	s->is_socket = protocol >= 0;
 	s->reads = s->writes = true;

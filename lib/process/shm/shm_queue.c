@@ -198,7 +198,7 @@ static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const un
                               size_t width)
 {
 	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
-	uint32_t first = n < to_end ? n : to_end;
+	uint32_t first = FL__MIN(n, to_end);
 	fl__copy(q->data + at * width, from, first * width);
 	if (n > first)
 		fl__copy(q->data, from + first * width, (n - first) * width);
@@ -207,7 +207,7 @@ static void shm_queue_copy_in(const fl_shm_queue *q, uint32_t position, const un
 static void shm_queue_copy_out(const fl_shm_queue *q, uint32_t position, unsigned char *to, uint32_t n, size_t width)
 {
 	uint32_t at = shm_queue_index(q, position), to_end = q->size - at;
-	uint32_t first = n < to_end ? n : to_end;
+	uint32_t first = FL__MIN(n, to_end);
 	fl__copy(to, q->data + at * width, first * width);
 	if (n > first)
 		fl__copy(to + first * width, q->data, (n - first) * width);
@@ -250,7 +250,7 @@ static int shm_queue_attempt_put(void *arg)
 	if (rc != 0)
 		return rc;
 	uint32_t space = q->size - s.used;
-	uint32_t n = t->n < space ? (uint32_t)t->n : space;
+	uint32_t n = (uint32_t)FL__MIN(t->n, space);
 	shm_queue_copy_in(q, s.in.position, t->from, n, q->item_size);
 	shm_queue_commit_put(q->ring, &s, shm_queue_advance(q, s.in, n, n));
 	t->moved = n;
@@ -265,7 +265,7 @@ static int shm_queue_attempt_get(void *arg)
 	int rc = shm_queue_begin_get(q, &s);
 	if (rc != 0)
 		return rc;
-	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
+	uint32_t n = (uint32_t)FL__MIN(t->n, s.used);
 	shm_queue_copy_out(q, s.out.position, t->to, n, q->item_size);
 	shm_queue_commit_get(q, &s, shm_queue_advance(q, s.out, n, n));
 	t->moved = n;
@@ -542,7 +542,7 @@ size_t fl_shm_queue_length(const fl_shm_queue *q)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return length <= q->size ? length : q->size; /* larger: puts and gets came after the load of `out` */
+	return FL__MIN(length, q->size); /* larger: puts and gets came after the load of `out` */
 }
 
 size_t fl_shm_queue_capacity(const fl_shm_queue *q)

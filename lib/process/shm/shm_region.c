@@ -48,7 +48,7 @@ int fl__shm_fill(int fd, uint64_t size)
 	const uint64_t page = fl__page_size();
 	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
 	for (uint64_t at = 0; at < size;) {
-		uint64_t n = size - at < step ? size - at : step;
+		uint64_t n = FL__MIN(size - at, step);
 		int rc = fl__shm_sys.fill(fd, at, n);
 		if (rc == 0)
 			at += n;

@@ -105,11 +105,6 @@ static uint64_t shm_sys_add(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t shm_sys_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The file has lines "name number". False: neither name is there. */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
@@ -146,7 +141,8 @@ static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t mo
 	                      v2 ? "active_file" : "total_active_file", &caches))
 		caches = 0;
 	const uint64_t room = (uint64_t)limit[0], used = (uint64_t)usage[0];
-	return shm_sys_min(most, room - shm_sys_min(room, used - shm_sys_min(used, caches)));
+	const uint64_t kept = used - FL__MIN(used, caches), left = room - FL__MIN(room, kept);
+	return FL__MIN(most, left);
 }
 
 static void shm_sys_visit_group(const char *folder, bool v2, void *most)

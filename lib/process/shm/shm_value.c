@@ -45,7 +45,7 @@ static void shm_value_read(const uint64_t *from, void *to, size_t size)
 {
 	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
 		uint64_t word = fl__load_relaxed(from++);
-		memcpy((char *)to + at, &word, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
+		memcpy((char *)to + at, &word, FL__MIN(size - at, (size_t)SHM_VALUE_WORD));
 	}
 }
 
@@ -53,7 +53,7 @@ static void shm_value_write(uint64_t *to, const void *from, size_t size)
 {
 	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
 		uint64_t word = 0;
-		memcpy(&word, (const char *)from + at, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
+		memcpy(&word, (const char *)from + at, FL__MIN(size - at, (size_t)SHM_VALUE_WORD));
 		fl__store_relaxed(to++, word);
 	}
 }

@@ -16,9 +16,8 @@ struct loop_edge {
 
 static struct fl__io *open_drained(struct loop_world *w)
 {
-	int rc;
-	struct fl__io *io = fl__io_new(sizeof *io, w->l, loop_fd(w, 0), &rc);
-	OK(rc);
+	void *io;
+	OK(fl__io_new(&io, sizeof(struct fl__io), w->l, loop_fd(w, 0)));
 	fl__io_drained(io, FL__IO_IN);
 	return io;
 }
