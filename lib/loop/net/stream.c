@@ -529,11 +529,10 @@ size_t fl_stream_written(const fl_stream *s)
 
 /* If descriptors are missing or lack room, closes them, and puts the bytes back. */
 static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
-                                  int *fds, unsigned *n)
+                                  int *fds, unsigned room, unsigned *n)
 {
-	const int rc = passed->lost ? -EMFILE : passed->n > *n ? -EMSGSIZE : 0;
+	const int rc = passed->lost ? -EMFILE : passed->n > room ? -EMSGSIZE : 0;
 	if (rc != 0) {
-		*n = 0;
 		for (unsigned i = 0; i < passed->n; i++)
 			fl__fd_close(passed->fds[i]);
 		return stream_give_back(s, data, size, rc);
@@ -544,8 +543,8 @@ static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, c
 	return (ssize_t)size;
 }
 
-static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
-                                    fl_cancel_token *cancel)
+static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned room, unsigned *n,
+                                    int64_t deadline, fl_cancel_token *cancel)
 {
 	struct stream_passed passed;
 	passed.n = 0;
@@ -553,25 +552,18 @@ static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int
 	ssize_t got = (ssize_t)stream_take(s, buffer, size);
 	if (got == 0)
 		got = stream_read_directly(s, buffer, size, &passed, deadline, cancel);
-	if (got > 0)
-		return stream_deliver_fds(s, buffer, (size_t)got, &passed, fds, n);
-	*n = 0;
-	return got;
+	return got > 0 ? stream_deliver_fds(s, buffer, (size_t)got, &passed, fds, room, n) : got;
 }
 
 ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
                                     fl_cancel_token *cancel)
 {
-	unsigned room = *n;
+	const unsigned room = *n;
 	*n = 0;
 	ssize_t got = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (got != 0)
 		return got;
-	got = -ENOTSUP;
-	if (fl__stream_is_unix(s)) {
-		got = stream_read_with_fds(s, buffer, size, fds, &room, deadline, cancel);
-		*n = room;
-	}
+	got = fl__stream_is_unix(s) ? stream_read_with_fds(s, buffer, size, fds, room, n, deadline, cancel) : -ENOTSUP;
 	stream_leave(s, FL__IO_IN);
 	return got;
 }

@@ -59,8 +59,8 @@ static bool shm_cond_is_woken(const void *what)
 static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	bool is_thread = ctx->ops == &fl__thread_parker;
+	const bool is_thread = ctx->ops == &fl__thread_parker;
+	const bool bridged = !is_thread || fl__cancel_resolve(cancel, ctx);
 	fl__debug_deadline(deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
@@ -68,10 +68,8 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	if (is_thread)
 		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);
 	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
-		if (is_thread && !token)
-			rc = fl__sys.shared_wait(s->changes, s->count, deadline);
-		else
-			rc = fl__bridge_wait(s->changes, s->count, deadline, token ? token : FL_SHIELDED);
+		rc = bridged ? fl__bridge_wait(s->changes, s->count, deadline, cancel)
+		             : fl__sys.shared_wait(s->changes, s->count, deadline);
 	}
 	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }

@@ -59,20 +59,17 @@ static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, 
 int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
                             fl_cancel_token *cancel)
 {
-	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	fl__debug_deadline(deadline);
-	if (is_thread && !token)
+	if (is_thread && !fl__cancel_resolve(cancel, ctx))
 		return fl__shm_acquire(l, owner, deadline);
 	int rc = fl__is_interrupted(deadline, cancel);
 	if (rc != 0)
 		return rc;
-	if (!token)
-		token = FL_SHIELDED;
 	if (!is_thread)
-		return shm_context_acquire_in_fiber(l, owner, deadline, token);
+		return shm_context_acquire_in_fiber(l, owner, deadline, cancel);
 	rc = fl__shm_acquire(l, owner, 0);
-	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, token) : rc;
+	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
 }
 
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
