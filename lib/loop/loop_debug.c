@@ -107,8 +107,8 @@ void fl__loop_debug_end(fl_loop *l)
 	l->sched->observe = NULL;
 	if (d->config.blocked > 0 && !fl__loop_is_forked(l)) {
 		fl_event_set(&d->end);
-		int rc = fl_thread_join_until(&d->watchdog, NULL, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* always 0: the watchdog is joinable, and another thread */
+		/* always 0: the watchdog is joinable, and another thread */
+		(void)!fl_thread_join_until(&d->watchdog, NULL, FL_FOREVER, FL_SHIELDED);
 	}
 	fl__free(d);
 }

@@ -199,8 +199,8 @@ static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, 
 		if (loop_executor_is_over(c))
 			return DUTY_END;
 		c->manager_waits = true;
-		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
-		(void)rc; /* the check above finds -ECANCELED */
+		/* the check above finds -ECANCELED */
+		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
 		c->manager_waits = c->waking = false;
 	}
 }
@@ -275,8 +275,7 @@ static bool loop_executor_await_next(struct loop_executor *c)
 	FL_LOCKED(&c->base.lock);
 	c->manager_waits = true;
 	while (c->base.queue.length == 0 && !c->base.closed) {
-		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* always 0 */
+		(void)!fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED); /* always 0 */
 		c->waking = false;
 	}
 	c->manager_waits = c->waking = false;
@@ -391,8 +390,7 @@ static void loop_executor_destroy(fl_executor *e)
 {
 	struct loop_executor *c = loop_executor_of(e);
 	if (c->own_loop) {
-		int rc = fl_thread_detach(&c->thread);
-		(void)rc; /* -EINVAL: joined or never started */
+		(void)!fl_thread_detach(&c->thread); /* -EINVAL: joined or never started */
 		if (c->loop)
 			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
 	} else if (fl__executor_is_forked(e) && c->held) {

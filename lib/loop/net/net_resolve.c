@@ -98,8 +98,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	if (rc == 0) {
 		rc = resolve_take_answer(task, host, list, n);
 	} else {
-		int begun = fl_future_cancel(task);
-		(void)begun; /* -EBUSY: the lookup goes on without a waiter */
+		(void)!fl_future_cancel(task); /* -EBUSY: the lookup goes on without a waiter */
 	}
 	fl_future_free(task);
 	return rc;

@@ -409,10 +409,8 @@ bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *no
 	bridge_add(e);
 	if (fl__word_arm(&e->done, &bridge_done_word, node))
 		return true;
-	if (bridge_has_failed(e)) {
-		int rc = bridge_poll(FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* 0: no deadline, not cancellable */
-	}
+	if (bridge_has_failed(e))
+		(void)bridge_poll(FL_FOREVER, FL_SHIELDED); /* 0: no deadline, not cancellable */
 	return false;
 }
 
@@ -461,8 +459,8 @@ static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, 
 		return !bridge_has_failed(e);
 	if (!bridge_request_done(e))
 		return false;
-	int asked = fl__word_wait(&e->done, &bridge_done_word, FL_FOREVER, FL_SHIELDED);
-	(void)asked; /* 0: no deadline, not cancellable */
+	/* 0: no deadline, not cancellable */
+	(void)!fl__word_wait(&e->done, &bridge_done_word, FL_FOREVER, FL_SHIELDED);
 	return true;
 }
 
