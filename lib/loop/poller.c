@@ -65,21 +65,19 @@ static int poller_bell(void)
 
 static void poller_ring(int bell)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	const uint64_t one = 1;
 	(void)!write(bell, &one, sizeof one); /* fails only after 2^64 - 2 rings */
-	errno = before;
 }
 
 static void poller_close(int fd)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 #ifdef FL__TSAN
 	uint64_t rings;
 	(void)!read(fd, &rings, sizeof rings); /* for TSan: all rings happen before the close */
 #endif
 	(void)close(fd); /* Linux releases the descriptor even if this fails */
-	errno = before;
 }
 
 struct fl__poller_sys fl__poller_sys = {

@@ -24,7 +24,8 @@ static void attributes_add(uint64_t *hash, const void *data, size_t size)
 
 static int attributes_add_groups(uint64_t *hash)
 {
-	const int before = errno, n = getgroups(0, NULL);
+	FL__KEEPS_ERRNO();
+	const int n = getgroups(0, NULL);
 	gid_t *groups = fl__alloc((size_t)n + 1, sizeof *groups);
 	if (!groups)
 		return -ENOMEM;
@@ -32,7 +33,6 @@ static int attributes_add_groups(uint64_t *hash)
 	if (there >= 0)
 		attributes_add(hash, groups, (size_t)there * sizeof *groups);
 	fl__free(groups);
-	errno = before;
 	return there >= 0 ? 0 : -EAGAIN; /* another thread has just set more groups */
 }
 
@@ -169,7 +169,7 @@ static _Thread_local struct {
 
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more)
 {
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	int rc = 0;
 	attributes_add_status(&rights->confinement, more, &rc);
 	if (attributes_of_thread.read) {
@@ -182,7 +182,6 @@ int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored 
 		attributes_of_thread.place = rights->place;
 		attributes_of_thread.read = attributes_of_thread.fixed && rc == 0;
 	}
-	errno = before;
 	return rc;
 }
 

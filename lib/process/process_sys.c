@@ -253,11 +253,10 @@ static int fd_sys_seal(int fd)
 static int fd_sys_sealed_size(int fd, int64_t *size)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	struct stat info;
 	int seals = fcntl(fd, F_GET_SEALS);
 	bool good = seals >= 0 && (seals & needed) == needed && fstat(fd, &info) == 0;
-	errno = before;
 	if (!good)
 		return -EBADMSG;
 	*size = info.st_size;

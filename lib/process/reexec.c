@@ -189,7 +189,7 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
  */
 static void reexec_discard_signal(int pid)
 {
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	sigset_t child;
 	siginfo_t taken, other = {.si_pid = 0};
 	(void)sigemptyset(&child);
@@ -199,7 +199,6 @@ static void reexec_discard_signal(int pid)
 		if (other.si_pid != 0 || taken.si_pid != pid)
 			(void)syscall(SYS_rt_sigqueueinfo, getpid(), SIGCHLD, other.si_pid != 0 ? &other : &taken);
 	}
-	errno = before;
 }
 
 static int reexec_fork(int socket, int64_t deadline)
@@ -288,10 +287,9 @@ static bool reexec_is_behind_loader(void)
 bool fl__has_left_pid_namespace(void)
 {
 	char own[64], childrens[64];
-	const int before = errno;
+	FL__KEEPS_ERRNO();
 	const ssize_t n = readlink("/proc/thread-self/ns/pid", own, sizeof own);
 	const ssize_t m = readlink("/proc/thread-self/ns/pid_for_children", childrens, sizeof childrens);
-	errno = before;
 	return n > 0 && (n != m || memcmp(own, childrens, (size_t)n) != 0);
 }
 

@@ -68,9 +68,8 @@ static bool process_pool_may_start(void)
 static void process_pool_ring(int doorbell)
 {
 	const uint64_t one = 1;
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	(void)!write(doorbell, &one, sizeof one);
-	errno = before;
 }
 
 static void process_pool_drain_doorbell(int doorbell)

@@ -161,9 +161,8 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 
 static uint64_t shm_sys_available(void)
 {
-	int before = errno;
+	FL__KEEPS_ERRNO();
 	uint64_t bytes = fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
-	errno = before;
 	return bytes;
 }
 
