@@ -546,11 +546,10 @@ static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline
 /* Whether a callback of a task of `e` runs on the calling context. A join waits for its return. */
 static bool executor_is_calling_back(const fl_executor *e)
 {
-	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
-		for (const struct fl__ending *ending = c->innermost; ending; ending = ending->outer)
-			if (ending->future->ops == &fl__task_block_future_ops &&
-			    fl__task_block_owner(fl__task_block_of(ending->future))->executor == e)
-				return true;
+	FL__EACH_ENDING (ending)
+		if (ending->future->ops == &fl__task_block_future_ops &&
+		    fl__task_block_owner(fl__task_block_of(ending->future))->executor == e)
+			return true;
 	return false;
 }
 

@@ -81,6 +81,9 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;
 }
 
+/* Visits the frames of the calling context, the innermost first. */
+#define RUN_EACH(run) for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+
 inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -182,14 +185,14 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 unsigned fl__run_depth(const fl_executor *e)
 {
 	unsigned depth = 0;
-	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+	RUN_EACH (run)
 		depth += run->executor == e && run->here;
 	return depth;
 }
 
 bool fl__run_is_inside_task(const fl_future *f)
 {
-	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+	RUN_EACH (run)
 		if (run->active && run->future == f)
 			return true;
 	return false;
@@ -197,7 +200,7 @@ bool fl__run_is_inside_task(const fl_future *f)
 
 bool fl__run_is_under_token(const fl_cancel_token *token)
 {
-	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+	RUN_EACH (run)
 		for (const fl_cancel_token *c = run->active && run->future ? &run->future->token : NULL; c;
 		     c = c->parent_)
 			if (c->parent_ == token)
@@ -207,7 +210,7 @@ bool fl__run_is_under_token(const fl_cancel_token *token)
 
 bool fl__run_serves(const fl_executor *e)
 {
-	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+	RUN_EACH (run)
 		if (run->executor == e)
 			return true;
 	return false;
@@ -215,7 +218,7 @@ bool fl__run_serves(const fl_executor *e)
 
 fl_executor *fl_executor_current(void)
 {
-	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
+	RUN_EACH (run)
 		if (run->active)
 			return run->executor;
 	return NULL;

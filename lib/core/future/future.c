@@ -434,10 +434,9 @@ static void future_run_callbacks(fl_future *f, struct fl__callback *list)
 
 bool fl__future_is_calling(const fl_future *f)
 {
-	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
-		for (const struct fl__ending *e = c->innermost; e; e = e->outer)
-			if (e->future == f)
-				return true;
+	FL__EACH_ENDING (ending)
+		if (ending->future == f)
+			return true;
 	return false;
 }
 

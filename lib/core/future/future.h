@@ -194,6 +194,12 @@ struct fl__calling {
 	struct fl__calling *outer;
 };
 
+/* Visits the futures whose callbacks the calling context runs, the innermost first. */
+#define FL__EACH_ENDING(ending)                                                                                        \
+	for (const struct fl__calling *calling_ = fl__ctx_get()->front.inside.calling; calling_;                       \
+	     calling_ = calling_->outer)                                                                               \
+		for (const struct fl__ending *ending = calling_->innermost; ending; ending = ending->outer)
+
 /*
  * fl__future_finish() as the last step of a callback of another future. Also frees the producer's
  * reference. The callbacks of `f` run after that callback, before those behind it: in the order of
