@@ -20,7 +20,7 @@ READS = {
     ("lib/process/process_start.c", 'getenv("PATH")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
     ("lib/mpi/start.c", "secure_getenv(variable)"),
-    ("lib/mpi/start.c", "secure_getenv(start_launchers[i].rank)"),
+    ("lib/mpi/start.c", "secure_getenv(l->rank_variable)"),
     ("lib/mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
     ("lib/mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
     ("lib/mpi/start.c", 'secure_getenv("PMI_RANK")'),
