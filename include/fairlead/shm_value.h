@@ -169,21 +169,18 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 	}
 
 #define FL__SHM_ARRAY_OF_USE(type, name)                                                                               \
-	FL__MADE_FN fl_shm_offset name##_offset(const name *_a)                                                        \
-	{                                                                                                              \
-		return fl_shm_array_offset(&_a->array_);                                                               \
-	}                                                                                                              \
-	FL__MADE_FN size_t name##_length(const name *_a)                                                               \
-	{                                                                                                              \
-		return fl_shm_array_length(&_a->array_);                                                               \
-	}                                                                                                              \
+	FL__SHM_ARRAY_GET(name, fl_shm_offset, offset)                                                                 \
+	FL__SHM_ARRAY_GET(name, size_t, length)                                                                        \
+	FL__SHM_ARRAY_GET(name, fl_shm_mutex *, mutex)                                                                 \
 	FL__MADE_FN type *name##_at(const name *_a, size_t _i)                                                         \
 	{                                                                                                              \
 		return (type *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                                         \
-	}                                                                                                              \
-	FL__MADE_FN fl_shm_mutex *name##_mutex(const name *_a)                                                         \
+	}
+
+#define FL__SHM_ARRAY_GET(name, result, call)                                                                          \
+	FL__MADE_FN result name##_##call(const name *_a)                                                               \
 	{                                                                                                              \
-		return fl_shm_array_mutex(&_a->array_);                                                                \
+		return fl_shm_array_##call(&_a->array_);                                                               \
 	}
 
 #ifdef __cplusplus
