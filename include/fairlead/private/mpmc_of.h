@@ -17,7 +17,7 @@
 	FL__TYPED_GET(fl_mpmc, name, bool, is_closed)                                                                  \
 	FL__TYPED_GET(fl_mpmc, name, size_t, length)                                                                   \
 	FL__TYPED_SIZE(fl_mpmc, name, capacity)                                                                        \
-	FL__MPMC_OF_ITEMS(type, name)
+	FL__TYPED_TRY(fl_mpmc, type, name, fl__mpmc_of, sizeof(type))
 
 /* Private, from here on. */
 
@@ -32,15 +32,5 @@ static inline int fl__mpmc_of_get(fl_mpmc *_q, void *_item, size_t _size)
 	bool _ignored;
 	return fl__mpmc_get(_q, _item, _size, &_ignored);
 }
-
-#define FL__MPMC_OF_ITEMS(type, name)                                                                                  \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
-	{                                                                                                              \
-		return fl__mpmc_of_put((fl_mpmc *)_q, &_item, sizeof(type));                                           \
-	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
-	{                                                                                                              \
-		return fl__mpmc_of_get((fl_mpmc *)_q, _item, sizeof(type));                                            \
-	}
 
 #endif

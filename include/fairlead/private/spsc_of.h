@@ -15,7 +15,7 @@
 	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
 	FL__TYPED_SIZE(fl_spsc, name, length)                                                                          \
 	FL__TYPED_SIZE(fl_spsc, name, capacity)                                                                        \
-	FL__SPSC_OF_ITEMS(type, name)
+	FL__TYPED_TRY(fl_spsc, type, name, fl__spsc, fl__slot_shape_of(sizeof(type)))
 
 /*
  * Private, from here on: the inline functions. lib/core/queue/spsc.c says how the ring works. The
@@ -68,15 +68,5 @@ static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _
 	fl__spsc_end_get(_q, _slot, fl__slot_after(&_q->slots_, _shape, _slot));
 	return 0;
 }
-
-#define FL__SPSC_OF_ITEMS(type, name)                                                                                  \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
-	{                                                                                                              \
-		return fl__spsc_put((fl_spsc *)_q, &_item, fl__slot_shape_of(sizeof(type)));                           \
-	}                                                                                                              \
-	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
-	{                                                                                                              \
-		return fl__spsc_get((fl_spsc *)_q, _item, fl__slot_shape_of(sizeof(type)));                            \
-	}
 
 #endif

@@ -77,6 +77,17 @@
 	FL__TYPED_MANY_OP(base, name, try_put, type const)                                                             \
 	FL__TYPED_MANY_OP(base, name, try_get, type)
 
+/* Tries of one item, by `fast`_put() and `fast`_get(); `shape`: their last argument. */
+#define FL__TYPED_TRY(base, type, name, fast, shape)                                                                   \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
+	{                                                                                                              \
+		return fast##_put((base *)_q, &_item, shape);                                                          \
+	}                                                                                                              \
+	FL__MADE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
+	{                                                                                                              \
+		return fast##_get((base *)_q, _item, shape);                                                           \
+	}
+
 /*
  * The rest is for queues that wait. A call of one item first calls `fast`_put() or `fast`_get(),
  * which returns whether it has made the call.
