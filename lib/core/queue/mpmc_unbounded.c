@@ -523,9 +523,7 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *c)
 
 int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
 {
-	static const fl_mpmc_unbounded_config defaults;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	if (item_size == 0)
 		return -EINVAL;
 	void *memory = fl__alloc(1, sizeof(fl_mpmc_unbounded) + FL__LINE - 1);

@@ -43,8 +43,7 @@ static const struct fl__queue_backend *queue_choose_backend(const fl_queue_confi
 
 FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
 {
-	static const fl_queue_config defaults;
-	fl_queue_config c = config ? *config : defaults;
+	fl_queue_config c = *FL__OR_DEFAULTS(config);
 	if (c.capacity == 0)
 		c.capacity = QUEUE_CAPACITY_DEFAULT;
 	const struct fl__queue_backend *backend = queue_choose_backend(&c);

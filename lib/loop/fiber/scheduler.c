@@ -459,11 +459,9 @@ static bool sched_has_shadow_stack(void)
 
 int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config)
 {
-	static const struct fl__sched_config defaults;
 	if (sched_has_shadow_stack())
 		return -ENOTSUP;
-	if (!config)
-		config = &defaults;
+	config = FL__OR_DEFAULTS(config);
 	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
 	if (!made)
 		return -ENOMEM;

@@ -75,12 +75,11 @@ static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 
 static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 {
-	int error = errno;
+	FL__KEEPS_ERRNO();
 	const struct fl__fiber *f = fl__fiber_self();
 	if (f && info->si_code > 0 && overflow_hits_guard(f, info->si_addr))
 		overflow_panic(f);
 	overflow_pass_on(signal, info, context);
-	errno = error;
 }
 
 static void overflow_install(void)

@@ -84,8 +84,7 @@ static int datagram_create_bound(fl_datagram **made, fl_loop *l, int fd, struct 
 
 static int datagram_prepare(int fd, int family, bool all, const void *datagram_config)
 {
-	static const fl_datagram_config defaults;
-	const fl_datagram_config *c = datagram_config ? datagram_config : &defaults;
+	const fl_datagram_config *given = datagram_config, *c = FL__OR_DEFAULTS(given);
 	const bool v6 = family == AF_INET6, v4 = !v6 || all;
 	const int interface = c->interface ? fl__net_interface(c->interface) : 0;
 	const struct ip_mreqn by_index = {.imr_ifindex = interface};

@@ -162,8 +162,7 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 static uint64_t shm_sys_available(void)
 {
 	FL__KEEPS_ERRNO();
-	uint64_t bytes = fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
-	return bytes;
+	return fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
 }
 
 static uint64_t shm_sys_pid_namespace(void)
