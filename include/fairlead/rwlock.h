@@ -80,18 +80,20 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
 /*
  * Makes the caller's read lock a write lock; no writer comes between, and the caller overtakes all
- * waiters. Blocks the calling context until the other readers have left; no reader enters. Never
- * cancelled. Panics when no context reads. Returns:
- *   0         the caller writes
- *   -EDEADLK  another reader upgrades. The caller still reads; it must unlock, and read again.
+ * waiters. Blocks the calling context until the other readers have left; no reader enters.
+ * fl_rwlock_upgrade() is never cancelled. Panics when no context reads. Returns:
+ *   0           the caller writes
+ *   -EDEADLK    another reader upgrades. The caller still reads; it must unlock, and read again.
+ *   -ECANCELED  the caller still reads, as after -ETIMEDOUT
  */
-FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
+FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *_l)
+{
+	return fl_rwlock_upgrade_until(_l, FL_FOREVER, FL_SHIELDED);
+}
 
 /* As fl_rwlock_upgrade(): -EBUSY when the caller is not the only reader, and it still reads. */
 FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
-
-/* As fl_rwlock_upgrade(): 0, -EDEADLK. Also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
-FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Whether a context reads, or tries to; whether one writes. For assertions. No memory order. */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
@@ -135,11 +137,6 @@ static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *_l)
 static inline void fl__write_locked_end(fl_rwlock **_l)
 {
 	fl_rwlock_write_unlock(*_l);
-}
-
-FL_INLINE int fl_rwlock_upgrade(fl_rwlock *_l)
-{
-	return fl_rwlock_upgrade_until(_l, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_END_DECLS

@@ -96,16 +96,21 @@ FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
- * Returns a zeroed block of at least `size` bytes, at a multiple of 64. NULL: no free block is that
- * large, `region` is read-only, or, as an error in the log says, it is damaged or its allocator was
- * not available for ten seconds.
+ * Returns a block of at least `size` bytes, at a multiple of 64. fl_shm_alloc() zeroes the block;
+ * the raw form is for a large block that the caller overwrites. NULL: no free block is that large,
+ * `region` is read-only, or, as an error in the log says, it is damaged or its allocator was not
+ * available for ten seconds.
  *
  * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks.
  */
-FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
-
-/* As fl_shm_alloc(), but the block is not zeroed: for a large block that the caller overwrites. */
 FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
+FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *_region, size_t _size)
+{
+	void *_block = fl_shm_alloc_raw(_region, _size);
+	if (_block)
+		memset(_block, 0, _size);
+	return _block;
+}
 
 /*
  * Frees a block, of any process. Panics if no block can begin at `block`, or if the region is
@@ -151,14 +156,6 @@ static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _off
 }
 
 FL__SCOPED(fl_shm, fl_shm_free)
-
-FL_INLINE void *fl_shm_alloc(fl_shm *_region, size_t _size)
-{
-	void *_block = fl_shm_alloc_raw(_region, _size);
-	if (_block)
-		memset(_block, 0, _size);
-	return _block;
-}
 
 FL_END_DECLS
 

@@ -85,21 +85,23 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context. Never cancelled. Returns -ENOTRECOVERABLE, 0, or:
+ * Locks `m`. Blocks the calling context. fl_shm_mutex_lock() is never cancelled. Returns
+ * -ENOTRECOVERABLE, -ECANCELED, 0, or:
  *   -EOWNERDEAD  locked, once, however often the dead owner had locked `m`
  *   -EDEADLK     the calling context holds `m`, which is not recursive
  *   -EAGAIN      the calling context has locked a recursive `m` 2^32 - 1 times
  */
-FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
+FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m)
+{
+	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
+}
 
 /*
  * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EAGAIN. Returns -EBUSY if `m`
  * has an owner, unless `m` is recursive and the owner is the caller.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
-
-/* As fl_shm_mutex_lock(). Also returns -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Declares the guarded data repaired. Panics unless the caller holds `m` since an -EOWNERDEAD. */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
@@ -146,11 +148,6 @@ static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 {
 	if (_locked->mutex_)
 		fl_shm_mutex_unlock(_locked->mutex_);
-}
-
-FL_INLINE int fl_shm_mutex_lock(fl_shm_mutex *_m)
-{
-	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_END_DECLS
