@@ -36,7 +36,7 @@ bool fl__hazard_protect(enum fl__hazard place, void *object);
 bool fl__hazards_borrow(void);
 void fl__hazards_return(const bool *borrowed);
 
-/* Declares `borrowed`, for a result of fl__hazards_borrow(). The end of the block returns the record. */
+/* Declares `borrowed`, a result of fl__hazards_borrow(). The end of the block returns the record. */
 #define FL__MAY_BORROW(borrowed) __attribute__((cleanup(fl__hazards_return))) bool borrowed = false
 
 /* Calls `found` for each protected object. Others, if retired before, may be freed. */

@@ -14,8 +14,8 @@
  *   slot              the slot of item number `next`         its side alone
  *   waited            an earlier `next`                      its side alone
  *   flags             each bit, by a read-modify-write:
- *     CONSUMER (1)    a mark: a consumer may be waiting      set by queue_spsc_mark(), cleared by a put
- *     PRODUCER (2)    a mark: a producer may be waiting      set by queue_spsc_mark(), cleared by a get
+ *     CONSUMER (1)    a mark: a consumer may be waiting      set by a consumer, cleared by a put
+ *     PRODUCER (2)    a mark: a producer may be waiting      set by a producer, cleared by a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
  *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good

@@ -36,8 +36,8 @@ struct fl__io {
 };
 
 /*
- * Makes an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`. Returns
- * 0; or -ENOMEM, or the error of epoll_ctl(), and the caller still owns `fd`.
+ * Makes an object of `size` bytes, zeroed except its first member, the struct fl__io of `fd`.
+ * Returns 0; or -ENOMEM or the error of epoll_ctl(), and the caller still owns `fd`.
  */
 FL_MUST_CHECK int fl__io_new(void **object, size_t size, fl_loop *l, int fd);
 
