@@ -396,12 +396,12 @@ struct fork_server_child {
 };
 
 struct fork_server_loop {
-	int parent_fd, signals; /* parent_fd: or a negative errno */
-	int spare;              /* closed before a receive: a request's channel fits */
+	int parent_fd, signals;             /* parent_fd: or a negative errno */
+	int spare;                          /* closed before a receive: a request's channel fits */
 	struct fork_server_child *children; /* the latest is the first */
-	struct fl__settings settings; /* of this process */
-	uint32_t user;                /* of the parent when it made this process */
-	uint64_t blocked;             /* in a child: what its task is to block */
+	struct fl__settings settings;       /* of this process */
+	uint32_t user;                      /* of the parent when it made this process */
+	uint64_t blocked;                   /* in a child: what its task is to block */
 };
 
 static struct fork_server_loop fork_server_loop;

@@ -46,9 +46,9 @@ struct fl__pipe_message {
 struct fl_pipe {
 	struct fl__watched_fd out, in; /* `out` first: fl__on_pipe_space */
 	int fd;
-	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
-	fl_mutex lock;       /* guards receives and all below */
-	uint32_t kept;       /* atomic, for reads without the lock */
+	uint32_t generation;             /* see pipe_reset_after_fork() in pipe.c */
+	fl_mutex lock;                   /* guards receives and all below */
+	uint32_t kept;                   /* atomic, for reads without the lock */
 	struct fl__pipe_message message; /* the kept one */
 	/* FL__PIPE_INLINE bytes: a packet's overflow, then a small kept message */
 	char *spill;
