@@ -4,12 +4,13 @@
  *
  *   1. Rank 0 listens on a port that the system chooses. The address reaches the worker ranks over
  *      MPI.
- *   2. Each worker rank connects, and tells rank 0 over MPI the address and the port of its end.
- *   3. Rank 0 takes the connections from these ends within bell_timeout, and closes all others.
+ *   2. Each worker rank connects, and tells rank 0 over MPI the addresses and ports of both ends.
+ *   3. Rank 0 takes the connections with these ends within bell_timeout, and closes all others.
  *   4. Rank 0 tells each rank over MPI whether rank 0 has taken the rank's connection.
  */
 #include "doorbell.h"
 #include "core/base/sys.h"
+#include "core/fd/net_sys.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fairlead/time.h>
@@ -97,30 +98,35 @@ static int bell_reach(const struct fl__mpi_address *address)
 	return fd;
 }
 
-struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address)
+/* One end of a connection; 0: it is not connected. */
+static uint64_t bell_end(int fd, int (*which)(int, struct sockaddr *, socklen_t *))
 {
-	struct fl__mpi_bell own = {.fd = -1};
 	struct sockaddr_in at;
 	socklen_t size = sizeof at;
-	bell.upstream = bell_reach(address);
-	if (bell.upstream >= 0 && getsockname(bell.upstream, (struct sockaddr *)&at, &size) == 0) {
-		own.address = at.sin_addr.s_addr;
-		own.port = at.sin_port;
-	}
-	return own;
+	return which(fd, (struct sockaddr *)&at, &size) == 0 ? (uint64_t)at.sin_addr.s_addr << 16 | at.sin_port : 0;
 }
 
-/* Takes a rank's connection, or closes a stranger's. 1: it was a rank's. */
+struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address)
+{
+	bell.upstream = bell_reach(address);
+	return (struct fl__mpi_bell){.here = bell_end(bell.upstream, fl__net_sys.local),
+	                             .there = bell_end(bell.upstream, fl__net_sys.peer),
+	                             .fd = -1};
+}
+
+/*
+ * Takes a rank's connection, or closes a stranger's. 1: it was a rank's. A stranger that has ended
+ * its connection may have had the rank's port before: such a connection has no peer any more.
+ */
 static int bell_accept_one(void)
 {
-	struct sockaddr_in at;
-	socklen_t size = sizeof at;
 	const int one = 1;
-	int fd = accept4(bell.listener, (struct sockaddr *)&at, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	for (int i = 1; fd >= 0 && i < bell.n; i++) {
+	int fd = accept4(bell.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	const uint64_t here = bell_end(fd, fl__net_sys.local), there = bell_end(fd, fl__net_sys.peer);
+	for (int i = 1; there != 0 && i < bell.n; i++) {
 		struct fl__mpi_bell *rank = &bell.ranks[i];
 		struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
-		if (rank->port != at.sin_port || rank->address != at.sin_addr.s_addr || rank->fd >= 0 ||
+		if (rank->here != there || rank->there != here || rank->fd >= 0 ||
 		    epoll_ctl(bell.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
 			continue;
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -137,7 +143,7 @@ void fl__mpi_bell_accept(void)
 	const int64_t end = fl_after(bell_timeout);
 	int missing = 0;
 	for (int i = 1; i < bell.n; i++)
-		missing += bell.ranks[i].port != 0;
+		missing += bell.ranks[i].here != 0;
 	for (int64_t left; missing > 0 && (left = end - fl_now()) > 0;)
 		if (poll(&incoming, 1, (int)(left / FL_MS(1)) + 1) > 0)
 			missing -= bell_accept_one();

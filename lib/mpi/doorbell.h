@@ -16,11 +16,10 @@ struct fl__mpi_address {
 	char host[64];
 };
 
-/* A rank's connection. The address and the port of its end are as in struct sockaddr_in. */
+/* A rank's connection. */
 struct fl__mpi_bell {
-	uint32_t address;
-	uint16_t port; /* 0: the rank could not connect */
-	int fd;        /* rank 0's end; -1: rank 0 has not taken the connection */
+	uint64_t here, there; /* address and port of the rank's end, and of rank 0's; 0: none */
+	int fd;               /* rank 0's end; -1: rank 0 has not taken the connection */
 };
 
 /*
