@@ -80,8 +80,9 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` later, in FIFO order. Any thread may post while the loop
- * exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM, -EOWNERDEAD.
+ * Makes the loop call `function(arg)` later, never inside of this call, in FIFO order. Any thread
+ * may post while the loop exists. Memory order: release; the callback acquires. Returns 0, -ENOMEM,
+ * -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 

@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
  * close.
  */
-typedef struct fl__mpmc fl_mpmc;
+typedef struct fl_mpmc fl_mpmc;
 
 /*
  * Makes a ring of `capacity` items of `item_size` bytes. Returns 0, -EINVAL (an item size or

@@ -318,7 +318,7 @@ FL_API const char *fl_process_current_name(void);
 /* How many descriptors were passed on as `fds`; 0 outside of a process of a task. */
 FL_API unsigned fl_process_fd_count(void);
 
-/* In a task's process: the descriptor that was `fds[i]`, now the task's. -EBADF: there is none. */
+/* In a task's process: the descriptor that was `fds[i]`, the task's, close-on-exec; or -EBADF. */
 FL_API int fl_process_fd(unsigned i);
 
 /* For FL_WAIT_ANY(): ready when the process has ended, as for fl_process_try_join(). */

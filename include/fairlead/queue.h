@@ -45,7 +45,7 @@ typedef enum fl_queue_order {
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
 /*
- * As capacity: the queue is never full. A put may return -ENOMEM.
+ * As capacity: the queue is never full. A put does not wait, and may return -ENOMEM.
  *
  * FL_FIFO: lock-free, as fl_mpmc_unbounded. A put in progress counts in the length and for a join,
  * and makes FL_ON_QUEUE ready. Items of other producers may come between those of a batch.

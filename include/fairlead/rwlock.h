@@ -75,7 +75,10 @@ FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadli
 /* Undoes the write lock, and wakes waiters. Panics when no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
 
-/* Makes a write lock a read lock, with no writer between. Panics when no context writes. */
+/*
+ * Makes a write lock a read lock, with no writer between; readers may lock then. Panics when no
+ * context writes.
+ */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
 /*

@@ -158,7 +158,9 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL_FOREVER, NULL);
 }
 
-/* As fl_shm_queue_put_frame(); also returns -EBUSY; -EAGAIN: no space. */
+/*
+ * As fl_shm_queue_put_frame(): 0, -EMSGSIZE, -EPIPE, -EINVAL, -EBADMSG; -EBUSY; -EAGAIN: no space.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
 {
 	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL__TRY, FL_SHIELDED);

@@ -15,6 +15,7 @@ FL_BEGIN_DECLS
  *
  * With a deadline in the past, such as 0 or FL_NO_WAIT, a call tries once. Where 0 means that there
  * is no deadline, as in fl_submit_config, FL_NO_WAIT is still one in the past. Limit: 292 years.
+ * INT64_MIN is reserved.
  */
 #define FL_US(n) ((int64_t)(n)*1000)
 #define FL_MS(n) ((int64_t)(n)*1000000)

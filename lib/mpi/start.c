@@ -226,7 +226,7 @@ void fl__mpi_main(int argc, char **argv)
 {
 	const struct start_launcher launcher = start_find_launcher();
 	start.args = argc > 0 ? argv + 1 : NULL;
-	fl__mpi_world.fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	fl__mpi_world.fork_count = fl__fork_count;
 	if (!launcher.name) {
 		start_refuse_executors("the program was not started by a launcher of MPI, as mpirun",
 		                       START_NEEDS_NO_LAUNCHER);

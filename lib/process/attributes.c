@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -72,29 +71,36 @@ static bool attributes_wants_line(const char *line)
 	return false;
 }
 
+static void attributes_add_line(uint64_t *hash, struct fl__mask_and_ignored *more, const char *line)
+{
+	static const char mask[] = "Umask:", ignored[] = "SigIgn:";
+	if (attributes_wants_line(line))
+		attributes_add(hash, line, strlen(line));
+	if (strncmp(line, mask, sizeof mask - 1) == 0)
+		more->umask = (int32_t)strtol(line + sizeof mask - 1, NULL, 8);
+	if (strncmp(line, ignored, sizeof ignored - 1) == 0)
+		more->ignored = strtoull(line + sizeof ignored - 1, NULL, 16);
+}
+
 /* File system ids, ambient and bounding capabilities, seccomp. */
 static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *more, int *rc)
 {
-	static const char mask[] = "Umask:", ignored[] = "SigIgn:";
-	char line[256]; /* getgroups() has what a long line of groups has beyond */
+	char text[2048];
+	ssize_t n;
 	*more = (struct fl__mask_and_ignored){.umask = -1};
 	const int fd = attributes_open("/proc/thread-self/status", O_RDONLY, rc);
-	FILE *status = fd >= 0 ? fdopen(fd, "r") : NULL;
-	if (!status) {
-		if (fd >= 0)
-			*rc = -ENOMEM;
-		fl__fd_close(fd);
-		return;
+	for (off_t at = 0; fd >= 0 && (n = pread(fd, text, sizeof text - 1, at)) > 0;) {
+		char *line = text;
+		text[n] = '\0';
+		for (char *end; (end = strchr(line, '\n')) || line == text; line = end + 1) {
+			if (!end) /* getgroups() has what a long line of groups has beyond */
+				end = text + n - 1;
+			*end = '\0';
+			attributes_add_line(hash, more, line);
+		}
+		at += line - text;
 	}
-	while (fgets(line, sizeof line, status)) {
-		if (attributes_wants_line(line))
-			attributes_add(hash, line, strlen(line));
-		if (strncmp(line, mask, sizeof mask - 1) == 0)
-			more->umask = (int32_t)strtol(line + sizeof mask - 1, NULL, 8);
-		if (strncmp(line, ignored, sizeof ignored - 1) == 0)
-			more->ignored = strtoull(line + sizeof ignored - 1, NULL, 16);
-	}
-	(void)fclose(status);
+	fl__fd_close(fd);
 }
 
 /* False: the kernel has no such attribute (-EINVAL). */

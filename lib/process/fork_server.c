@@ -351,13 +351,15 @@ static int fork_server_preload(const char **problem)
 	int rc = fl__rights_read(&rights);
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	if (rc != 0 || fork_server_find(&rights))
-		return rc;
-	*problem = "the process would be in another PID namespace (unshare(), setns())";
-	rc = fl__has_left_pid_namespace() ? -ENOTSUP : fl__process_may_fork(problem);
-	return rc != 0
-	           ? rc
-	           : fork_server_make(FL__REEXEC_PRELOADED, &rights, fl_after(fl__process_sys.answer_timeout), problem);
+	if (rc == 0 && !fork_server_find(&rights)) {
+		*problem = "the process would be in another PID namespace (unshare(), setns())";
+		rc = fl__has_left_pid_namespace() ? -ENOTSUP : fl__process_may_fork(problem);
+		if (rc == 0)
+			rc = fork_server_make(FL__REEXEC_PRELOADED, &rights, fl_after(fl__process_sys.answer_timeout),
+			                      problem);
+	}
+	fork_server_settle();
+	return rc;
 }
 
 int fl_process_preload(void)

@@ -144,7 +144,7 @@ static int process_sys_eventfd(void)
 
 static int process_sys_signalfd(const sigset_t *signals)
 {
-	return FL__SYS_RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK));
+	return fl__fd_above_streams(FL__SYS_RESULT(signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK)));
 }
 
 static int process_sys_mask(int how, const sigset_t *signals, sigset_t *before)
@@ -230,7 +230,8 @@ static int fd_sys_epoll_wait(int epoll, struct epoll_event *events, int n, int m
 
 static int fd_sys_memfd(void)
 {
-	return fl__eperm_to_enosys(FL__SYS_RESULT(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
+	const int fd = memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fl__fd_above_streams(fl__eperm_to_enosys(FL__SYS_RESULT(fd)));
 }
 
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)

@@ -21,7 +21,7 @@ enum { FL__MPMC_SMALL = 32 };  /* bytes: an item that shares its cache line with
 enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
 enum { FL__MPMC_LINE = 64 };
 
-struct fl__mpmc {
+struct fl_mpmc {
 	unsigned char *slots; /* each: the stamp, then the item */
 	uint64_t mask;        /* the bits of a position that are its index; a lap is this and one STEP */
 	uint64_t last;        /* the index of the last slot, as in a position */
@@ -40,24 +40,24 @@ struct fl__mpmc {
 
 /* Arithmetic of positions. */
 
-static inline uint64_t fl__mpmc_lap(const struct fl__mpmc *_q)
+static inline uint64_t fl__mpmc_lap(const struct fl_mpmc *_q)
 {
 	return _q->mask + FL__MPMC_STEP;
 }
 
-static inline uint64_t fl__mpmc_next(const struct fl__mpmc *_q, uint64_t _at)
+static inline uint64_t fl__mpmc_next(const struct fl_mpmc *_q, uint64_t _at)
 {
 	return fl__likely((_at & _q->mask) != _q->last) ? _at + FL__MPMC_STEP : (_at | _q->mask) + FL__MPMC_STEP;
 }
 
 /* `_n` is at most the capacity. */
-static inline uint64_t fl__mpmc_skip(const struct fl__mpmc *_q, uint64_t _at, size_t _n)
+static inline uint64_t fl__mpmc_skip(const struct fl_mpmc *_q, uint64_t _at, size_t _n)
 {
 	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask), _step = (uint64_t)_n * FL__MPMC_STEP;
 	return _step < _to_lap ? _at + _step : (_at | _q->mask) + FL__MPMC_STEP + (_step - _to_lap);
 }
 
-static inline unsigned char *fl__mpmc_slot(const struct fl__mpmc *_q, uint64_t _at)
+static inline unsigned char *fl__mpmc_slot(const struct fl_mpmc *_q, uint64_t _at)
 {
 	return _q->slots + (size_t)(_at & _q->mask) * _q->unit;
 }
@@ -71,7 +71,7 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
  * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed: each claim
  * waits for all earlier stores, and so for the cache lines of the item before.
  */
-static inline void fl__mpmc_fetch_ahead(const struct fl__mpmc *_q, uint64_t _at, size_t _size)
+static inline void fl__mpmc_fetch_ahead(const struct fl_mpmc *_q, uint64_t _at, size_t _size)
 {
 	if (_size > FL__MPMC_SMALL && _q->ahead != 0) {
 		const unsigned char *_slot = fl__mpmc_slot(_q, fl__mpmc_skip(_q, _at, _q->ahead));
@@ -96,7 +96,7 @@ struct fl__mpmc_claim {
  * Returns how many slots from `_at` on, at most `_n` and the capacity, have a stamp that is
  * `_ahead` of their position. The first slot has.
  */
-static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint64_t _ahead, size_t _n)
+static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64_t _ahead, size_t _n)
 {
 	size_t _run = 1;
 	if (_n > _q->capacity)
@@ -112,7 +112,7 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 }
 
 /* Returns -EAGAIN (full) or -EBUSY for `_at`, whose slot is still in use by the lap before. */
-static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
+static inline int fl__mpmc_no_space(struct fl_mpmc *_q, uint64_t _at)
 {
 	/* "full" is in the one order of all rings' claims; pairs with the CAS of a get's claim */
 	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
@@ -120,7 +120,7 @@ static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
 }
 
 /* Returns why there is no item at `_at`: -EAGAIN, -EBUSY, -EPIPE. */
-static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
+static inline int fl__mpmc_no_item(struct fl_mpmc *_q, uint64_t _at)
 {
 	/*
 	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
@@ -138,7 +138,7 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
  * `_ahead` of their positions, 0 (ITEM). Returns 0, -EAGAIN, -EBUSY, -EPIPE.
  */
 static inline __attribute__((always_inline)) int
-fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size_t _n, struct fl__mpmc_claim *_claim)
+fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
@@ -171,18 +171,18 @@ fl__mpmc_claim_slots(struct fl__mpmc *_q, uint64_t *_word, uint64_t _ahead, size
 	}
 }
 
-static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
+static inline int fl__mpmc_claim_space(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	return fl__mpmc_claim_slots(_q, &_q->tail, 0, _n, _claim);
 }
 
-static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
+static inline int fl__mpmc_claim_item(struct fl_mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	return fl__mpmc_claim_slots(_q, &_q->head, FL__MPMC_ITEM, _n, _claim);
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */
-static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *_item, size_t _size)
+static inline void fl__mpmc_fill(struct fl_mpmc *_q, uint64_t _at, const void *_item, size_t _size)
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
@@ -194,7 +194,7 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
  * Puts an item. `_size` is the ring's item_size, which the compiler may know. Returns as
  * fl_mpmc_try_put(). With 0, sets `*_owes_wake` to whether the put has cleared WAIT.
  */
-static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
+static inline int fl__mpmc_put(struct fl_mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim;
 	const int _rc = fl__mpmc_claim_space(_q, 1, &_claim);
@@ -207,7 +207,7 @@ static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _s
 }
 
 /* As fl__mpmc_put(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
-static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, size_t _size, size_t _n, size_t *_count,
+static inline int fl__mpmc_put_many(struct fl_mpmc *_q, const void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {
 	const unsigned char *_item = (const unsigned char *)_items;
@@ -225,7 +225,7 @@ static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, siz
 }
 
 /* Copies the item out of the slot of position `_at`, which the caller has claimed. */
-static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item, size_t _size)
+static inline void fl__mpmc_drain(struct fl_mpmc *_q, uint64_t _at, void *_item, size_t _size)
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
@@ -234,7 +234,7 @@ static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item
 }
 
 /* As fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get has cleared WAIT. */
-static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
+static inline int fl__mpmc_get(struct fl_mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
 	struct fl__mpmc_claim _claim = {0, 0, false};
 	const int _rc = fl__mpmc_claim_item(_q, 1, &_claim);
@@ -247,7 +247,7 @@ static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, b
 }
 
 /* As fl__mpmc_get(), for up to `_n` (not 0) consecutive items. With 0, sets `*_count`. */
-static inline int fl__mpmc_get_many(struct fl__mpmc *_q, void *_items, size_t _size, size_t _n, size_t *_count,
+static inline int fl__mpmc_get_many(struct fl_mpmc *_q, void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {
 	unsigned char *_item = (unsigned char *)_items;

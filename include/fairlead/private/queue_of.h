@@ -32,7 +32,7 @@ FL_BEGIN_DECLS
 FL_API void fl__queue_wake(fl_queue *q, int side);
 
 struct fl__queue_begin {
-	struct fl__mpmc *mpmc;
+	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 };
 

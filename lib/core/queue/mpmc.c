@@ -51,7 +51,7 @@
 #include "../base/sys.h"
 #include "queue.h"
 
-FL__COLD int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
+FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
                                 uint64_t lap)
 {
 	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
@@ -71,7 +71,7 @@ FL__COLD int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocato
 	uint64_t indices = 1;
 	while (indices < capacity)
 		indices *= 2;
-	*q = (struct fl__mpmc){
+	*q = (struct fl_mpmc){
 	    .slots = slots,
 	    .mask = (indices - 1) * FL__MPMC_STEP,
 	    .last = (uint64_t)(capacity - 1) * FL__MPMC_STEP,
@@ -87,7 +87,7 @@ FL__COLD int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocato
 	return 0;
 }
 
-void fl__mpmc_fini(struct fl__mpmc *q)
+void fl__mpmc_fini(struct fl_mpmc *q)
 {
 	fl__free(q->slots);
 }
@@ -107,12 +107,12 @@ bool fl_mpmc_is_closed(fl_mpmc *q)
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
-static uint64_t mpmc_index(const struct fl__mpmc *q, uint64_t at)
+static uint64_t mpmc_index(const struct fl_mpmc *q, uint64_t at)
 {
 	return (at & q->mask) / FL__MPMC_STEP;
 }
 
-uint64_t fl__mpmc_puts(struct fl__mpmc *q)
+uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 {
 	/* a count; a caller that compares it has acquired what is done, and so the puts */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
@@ -140,7 +140,7 @@ size_t fl_mpmc_length(fl_mpmc *q)
  * As fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. Nothing in the
  * slot is touched, so the stamp is relaxed.
  */
-int fl__mpmc_can_put(struct fl__mpmc *q)
+int fl__mpmc_can_put(struct fl_mpmc *q)
 {
 	for (;;) {
 		const uint64_t tail = fl__load_acquire(&q->tail), at = tail & ~(uint64_t)FL__MPMC_FLAGS;
@@ -154,7 +154,7 @@ int fl__mpmc_can_put(struct fl__mpmc *q)
 	}
 }
 
-int fl__mpmc_can_get(struct fl__mpmc *q)
+int fl__mpmc_can_get(struct fl_mpmc *q)
 {
 	for (;;) {
 		const uint64_t at = fl__load_acquire(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
@@ -166,7 +166,7 @@ int fl__mpmc_can_get(struct fl__mpmc *q)
 	}
 }
 
-bool fl__mpmc_mark_empty(struct fl__mpmc *q)
+bool fl__mpmc_mark_empty(struct fl_mpmc *q)
 {
 	/* invariant 4 */
 	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
@@ -180,7 +180,7 @@ bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 	return true;
 }
 
-bool fl__mpmc_mark_full(struct fl__mpmc *q)
+bool fl__mpmc_mark_full(struct fl_mpmc *q)
 {
 	/* as above */
 	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT;
@@ -193,7 +193,7 @@ bool fl__mpmc_mark_full(struct fl__mpmc *q)
 	return true;
 }
 
-void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
+void fl__mpmc_back_off(struct fl_mpmc *q, bool gets)
 {
 	enum { TURNS = 64, SEVERAL = 2 * FL__MPMC_STEP };
 	if (q->ahead == 0)
@@ -269,25 +269,25 @@ static int mpmc_init(void *state, size_t item_size, const fl_queue_config *confi
 
 static void mpmc_fini(void *state)
 {
-	const struct fl__mpmc *q = state;
+	const struct fl_mpmc *q = state;
 	fl__free_to(fl__queue_of_state(state)->allocator, q->slots);
 }
 
 static int mpmc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__mpmc *q = state;
+	struct fl_mpmc *q = state;
 	return fl__mpmc_put_many(q, items, q->item_size, n, count, owes_wake);
 }
 
 static int mpmc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__mpmc *q = state;
+	struct fl_mpmc *q = state;
 	return fl__mpmc_get_many(q, items, q->item_size, n, count, owes_wake);
 }
 
 FL__COLD static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	struct fl__mpmc *q = fl__queue_as_mpmc(of);
+	struct fl_mpmc *q = fl__queue_as_mpmc(of);
 	struct fl__mpmc_claim claim;
 	const int rc = fl__mpmc_claim_item(q, SIZE_MAX, &claim);
 	if (rc != 0)
@@ -328,7 +328,7 @@ static uint64_t mpmc_puts(void *state)
 }
 
 const struct fl__queue_backend fl__backend_mpmc = {
-    .size = sizeof(struct fl__mpmc),
+    .size = sizeof(struct fl_mpmc),
     .init = mpmc_init,
     .fini = mpmc_fini,
     .put = mpmc_put,

@@ -13,29 +13,29 @@
  * -EOVERFLOW, -ENOMEM. fl__mpmc_fini() ignores the items that are left. If `allocator` is not NULL,
  * the caller frees the slots, and does not call fl__mpmc_fini().
  */
-int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
+int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
                        uint64_t lap);
 
-static inline int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
+static inline int fl__mpmc_init(struct fl_mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
 	return fl__mpmc_init_from(q, NULL, item_size, capacity, lap);
 }
 
-void fl__mpmc_fini(struct fl__mpmc *q);
+void fl__mpmc_fini(struct fl_mpmc *q);
 
 /* How many items were put, puts in progress included. */
-uint64_t fl__mpmc_puts(struct fl__mpmc *q);
+uint64_t fl__mpmc_puts(struct fl_mpmc *q);
 
 /* What a put, or a get, would have returned at one moment of the call. */
-int fl__mpmc_can_put(struct fl__mpmc *q);
-int fl__mpmc_can_get(struct fl__mpmc *q);
+int fl__mpmc_can_put(struct fl_mpmc *q);
+int fl__mpmc_can_get(struct fl_mpmc *q);
 
 /*
  * Called by a consumer (producer) that may wait. If the ring is empty (full), pauses, so that the
  * opposite side gets some cache lines ahead; but only if several items have passed since the last
  * pause, so a caller that waits for an answer to each item is not delayed.
  */
-void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
+void fl__mpmc_back_off(struct fl_mpmc *q, bool gets);
 
 /*
  * Called by a context that is about to sleep. Sets WAIT in the tail (the head): true, if at that
@@ -44,7 +44,7 @@ void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
  * leave WAIT set. The load that finds the ring closed is relaxed, so the closer must lock the
  * waiters' wait queue, before or after.
  */
-bool fl__mpmc_mark_empty(struct fl__mpmc *q);
-bool fl__mpmc_mark_full(struct fl__mpmc *q);
+bool fl__mpmc_mark_empty(struct fl_mpmc *q);
+bool fl__mpmc_mark_full(struct fl_mpmc *q);
 
 #endif

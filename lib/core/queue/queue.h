@@ -85,7 +85,7 @@ extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__ba
 
 struct fl_queue {
 	/* For queue_of.h: the state, if the backend is this ring, else NULL. */
-	struct fl__mpmc *mpmc;
+	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 	const struct fl__queue_backend *backend;
 	size_t item_size, capacity;
@@ -112,9 +112,9 @@ static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 	return &q->wait_keys[2 * side + 1];
 }
 
-static inline struct fl__mpmc *fl__queue_as_mpmc(fl_queue *q)
+static inline struct fl_mpmc *fl__queue_as_mpmc(fl_queue *q)
 {
-	return (struct fl__mpmc *)(void *)q->state;
+	return (struct fl_mpmc *)(void *)q->state;
 }
 
 static inline struct fl__queue_spsc *fl__queue_as_spsc(fl_queue *q)

@@ -12,7 +12,7 @@
  * (backlog.c). "Under the lock" means the executor's; other functions must be called without it.
  */
 struct fl__backlog {
-	struct fl__mpmc ring; /* of pointers to task blocks */
+	struct fl_mpmc ring; /* of pointers to task blocks */
 	/* the lists that are not empty */
 	uint32_t overflowing;
 	/* claimed by foreign contexts; approximate */

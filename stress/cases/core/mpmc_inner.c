@@ -9,12 +9,12 @@
  * One function for each operation, so that each of their memory orders exists once, and all
  * scenarios use it.
  */
-__attribute__((noinline)) static int inner_put(struct fl__mpmc *q, const int *item, bool *owes_wake)
+__attribute__((noinline)) static int inner_put(struct fl_mpmc *q, const int *item, bool *owes_wake)
 {
 	return fl__mpmc_put(q, item, sizeof *item, owes_wake);
 }
 
-__attribute__((noinline)) static int inner_get(struct fl__mpmc *q, int *item, bool *owes_wake)
+__attribute__((noinline)) static int inner_get(struct fl_mpmc *q, int *item, bool *owes_wake)
 {
 	return fl__mpmc_get(q, item, sizeof *item, owes_wake);
 }
@@ -27,7 +27,7 @@ __attribute__((noinline)) static int inner_get(struct fl__mpmc *q, int *item, bo
 enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 
 struct mpmc_inner_never {
-	struct fl__mpmc q;
+	struct fl_mpmc q;
 	unsigned which;
 	bool asks; /* only the result of the call */
 	int rc, data;
@@ -78,7 +78,7 @@ FL_STRESS(mpmc_inner_never, mover, looker)
 
 /* index_wrap_2_32: where the words pass 2^32, and 2^64, with a capacity that is no power of two. */
 struct mpmc_wrap {
-	struct fl__mpmc q;
+	struct fl_mpmc q;
 	int got[4];
 };
 
@@ -94,7 +94,7 @@ FL_STRESS_SETUP(mpmc_wrap)
 	}
 }
 
-static void wrap_put(struct fl__mpmc *q, int item)
+static void wrap_put(struct fl_mpmc *q, int item)
 {
 	bool owes;
 	int rc;
@@ -144,7 +144,7 @@ FL_STRESS(mpmc_wrap, one, two, consumer)
  * done before the mark.
  */
 struct mpmc_sleep {
-	struct fl__mpmc q;
+	struct fl_mpmc q;
 	atomic_int woken;
 	int data, got;
 	bool full;

@@ -25,7 +25,7 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	fl_mpmc *q = NULL;
 	int item = 77;
 	FL_OK(fl_mpmc_create(&q, sizeof(int), 1));
-	struct fl__mpmc *ring = (struct fl__mpmc *)(void *)q; /* all that it is */
+	struct fl_mpmc *ring = (struct fl_mpmc *)(void *)q; /* all that it is */
 	struct fl__mpmc_claim claim = {0, 0, false};
 	FL_OK(fl__mpmc_claim_space(ring, 1, &claim));
 	FL_RC(fl_mpmc_try_get(q, &item), -EBUSY);
@@ -43,7 +43,7 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 
 FL_TEST(mpmc_full_and_closed_is_no_reason_to_sleep)
 {
-	struct fl__mpmc q;
+	struct fl_mpmc q;
 	bool owes;
 	FL_OK(fl__mpmc_init(&q, sizeof(int), 1, 0));
 	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
@@ -58,7 +58,7 @@ FL_TEST(mpmc_full_and_closed_is_no_reason_to_sleep)
  */
 static void run_fifo(size_t capacity, uint64_t lap)
 {
-	struct fl__mpmc q;
+	struct fl_mpmc q;
 	bool owes;
 	FL_OK(fl__mpmc_init(&q, sizeof(uint64_t), capacity, lap));
 	uint64_t in = 0, out = 0, item;

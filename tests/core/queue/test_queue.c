@@ -39,7 +39,7 @@ FL_TEST(queue_index_wrap_2_32)
 	FL_EACH (k, laps) {
 		FL_SCOPED(fl_queue) *q = NULL;
 		FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = CAPACITY}));
-		struct fl__mpmc *ring = fl__queue_as_mpmc(q);
+		struct fl_mpmc *ring = fl__queue_as_mpmc(q);
 		fl__mpmc_fini(ring);
 		FL_OK(fl__mpmc_init(ring, sizeof(int), CAPACITY, laps[k] - 1));
 		const uint64_t before = fl__mpmc_puts(ring);
