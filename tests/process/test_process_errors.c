@@ -265,7 +265,7 @@ static int fail_memory(void)
 
 static void restore_fd_sys(const struct fl__fd_sys *real)
 {
-	process_put_back(&fl__fd_sys, real, sizeof fl__fd_sys);
+	fl_test_put_back(&fl__fd_sys, real, sizeof fl__fd_sys);
 }
 
 #define FD_FAULTS() __attribute__((cleanup(restore_fd_sys), unused)) const struct fl__fd_sys real = fl__fd_sys

@@ -27,7 +27,7 @@ __attribute__((constructor)) static void fl_test_keep_sys(void)
 
 static inline int fl_test_faults_end(void)
 {
-	fl__sys = fl_test_real_sys;
+	fl_test_put_back(&fl__sys, &fl_test_real_sys, sizeof fl__sys);
 	fl__yield_ration = 0; /* it may hold a time of a clock that ran ahead */
 	return 0;
 }

@@ -9,8 +9,8 @@
  *     fl__fd_sys.memory = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *
- * The tables are replaced while no other thread is inside; the sleeping watcher thread has already
- * read its entries.
+ * A case replaces only entries that no other thread reads meanwhile. The watcher thread has read
+ * epoll_wait, and reads epoll_control when it reaps a child.
  */
 #include "fl_child.h"
 
@@ -28,8 +28,8 @@ __attribute__((constructor)) static void fl_test_keep_fd_sys(void)
 
 static inline int fl_test_fd_faults_end(void)
 {
-	fl__fd_sys = fl_test_real_fd_sys;
-	fl__net_sys = fl_test_real_net_sys;
+	fl_test_put_back(&fl__fd_sys, &fl_test_real_fd_sys, sizeof fl__fd_sys);
+	fl_test_put_back(&fl__net_sys, &fl_test_real_net_sys, sizeof fl__net_sys);
 	return 0;
 }
 

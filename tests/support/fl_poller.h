@@ -20,7 +20,7 @@ __attribute__((constructor)) static void fl_test_keep_poller(void)
 
 static inline int fl_test_poller_end(void)
 {
-	fl__poller_sys = fl_test_real_poller;
+	fl_test_put_back(&fl__poller_sys, &fl_test_real_poller, sizeof fl__poller_sys);
 	return 0;
 }
 

@@ -201,22 +201,10 @@ PROCESS_FN fl_process_status process_run(const fl_process_config *config)
 	return process_end(process_started(config));
 }
 
-/*
- * Restores a table of system calls at the end of the block. Only entries that a case has changed
- * are restored: the library's own threads read the others all the time.
- */
-PROCESS_FN void process_put_back(void *table, const void *real, size_t size)
-{
-	char *words = table;
-	const char *before = real;
-	for (size_t i = 0; i < size; i += sizeof(void *))
-		if (memcmp(words + i, before + i, sizeof(void *)) != 0)
-			memcpy(words + i, before + i, sizeof(void *));
-}
-
+/* Restores the table of system calls for processes at the end of the block. */
 PROCESS_FN void process_heal(const struct fl__process_sys *real)
 {
-	process_put_back(&fl__process_sys, real, sizeof fl__process_sys);
+	fl_test_put_back(&fl__process_sys, real, sizeof fl__process_sys);
 }
 
 #define PROCESS_FAULTS()                                                                                               \

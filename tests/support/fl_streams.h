@@ -38,9 +38,9 @@ __attribute__((constructor)) static void fl_test_keep_net_sys(void)
 
 static inline int fl_test_net_faults_end(void)
 {
-	fl__net_sys = fl_test_real_net_sys;
-	fl__name_sys = fl_test_real_name_sys;
-	fl__unix_sys = fl_test_real_unix_sys;
+	fl_test_put_back(&fl__net_sys, &fl_test_real_net_sys, sizeof fl__net_sys);
+	fl_test_put_back(&fl__name_sys, &fl_test_real_name_sys, sizeof fl__name_sys);
+	fl_test_put_back(&fl__unix_sys, &fl_test_real_unix_sys, sizeof fl__unix_sys);
 	return fl_test_poller_end();
 }
 

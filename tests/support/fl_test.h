@@ -160,6 +160,19 @@ static inline void fl_test_restore(fl_test_restorer *const *restore)
 }
 
 /*
+ * Restores a table of system calls. Only entries that a case has changed are written: the library's
+ * own threads read the others all the time.
+ */
+static inline void fl_test_put_back(void *table, const void *real, size_t size)
+{
+	char *words = table;
+	const char *before = real;
+	for (size_t i = 0; i < size; i += sizeof(void *))
+		if (memcmp(words + i, before + i, sizeof(void *)) != 0)
+			memcpy(words + i, before + i, sizeof(void *));
+}
+
+/*
  * Waits, on any thread, until the condition holds, with yields between the checks; after a minute
  * the test fails. The condition is evaluated repeatedly: it reads through atomics, or through
  * functions that any thread may call.
