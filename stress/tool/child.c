@@ -108,6 +108,7 @@ static void run_lin(struct job *job)
 	int64_t left = job->share - (native_now() - began);
 	job->native.time = left < job->real_share ? left : job->real_share;
 	job->native.live = &job->shared->live;
+	atomic_store(&job->native.live->samples, 0); /* from here on those of real threads */
 	job->native.abandon = abandon_both;
 	ship(both(native_run(plain ? plain : job->test, &job->native)));
 }
