@@ -81,7 +81,8 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;
 }
 
-/* Visits the frames of the calling context, the innermost first. */
+/* Visits the frames of the calling context, the innermost first; it declares `run`. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes no parentheses */
 #define RUN_EACH(run) for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 
 inline void fl__run_enter(struct fl__run *run, fl_executor *e)

@@ -37,7 +37,7 @@ bool fl__hazards_borrow(void);
 void fl__hazards_return(const bool *borrowed);
 
 /* Declares `borrowed`, a result of fl__hazards_borrow(). The end of the block returns the record. */
-#define FL__MAY_BORROW(borrowed) __attribute__((cleanup(fl__hazards_return))) bool borrowed = false
+#define FL__MAY_BORROW(borrowed) __attribute__((cleanup(fl__hazards_return), unused)) bool borrowed = false
 
 /* Calls `found` for each protected object. Others, if retired before, may be freed. */
 void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);

@@ -87,7 +87,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	fl_executor *threads;
 	fl_future *task;
 	int rc = fl__is_interrupted(deadline, cancel);
-	memcpy(name, host, strlen(host));
+	memcpy(name, host, strlen(host) + 1);
 	if (rc == 0)
 		rc = fl__loop_threads(l, &threads);
 	if (rc == 0)

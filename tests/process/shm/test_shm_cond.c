@@ -325,13 +325,14 @@ FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(board, b);
 	pid_t pids[FORMS];
-	for (b->form = 0; b->form < FORMS; b->form++) {
+	for (unsigned i = 0; i < FORMS; i++) {
+		b->form = i;
 		/*
 		 * -ENOTRECOVERABLE: fl_shm_cond_wait, fl_shm_cond_wait_until, fl_shm_cond_wait_for,
 		 * fl_shm_cond_wait_for_until
 		 */
-		pids[b->form] = fl_test_fork(is_lost, b);
-		FL_WAIT_FOR(waits(b) == b->form + 1);
+		pids[i] = fl_test_fork(is_lost, b);
+		FL_WAIT_FOR(waits(b) == i + 1);
 	}
 	fl_test_reap(fl_test_fork(end_holding, b));
 	fl_test_reap(fl_test_fork(lose_it, b));

@@ -11,7 +11,7 @@ typedef struct board {
 
 #define BOARD(b)                                                                                                       \
 	FL_TEST_SHARED(board, b);                                                                                      \
-	fl_shm_mutex_init_recursive(&b->mutex)
+	fl_shm_mutex_init_recursive(&(b)->mutex)
 
 static int hold_thrice(void *arg)
 {
