@@ -122,8 +122,8 @@ FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, 
 }
 
 /*
- * As fl_futures_as_completed_create(), for fibers. Returns 0, -ENOMEM; -EDEADLK: the caller is one
- * of them.
+ * Creates an iteration over fibers, as fl_futures_as_completed_create(). Returns 0, -ENOMEM;
+ * -EDEADLK: the caller is one of them.
  */
 FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
 

@@ -146,8 +146,8 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * The first failed member's message, or the text of its error. NULL: none has failed. Valid until
- * the next submit or start.
+ * Returns the first failed member's message, or the text of its error. NULL: none has failed. Valid
+ * until the next submit or start.
  */
 FL_API const char *fl_group_message(fl_group *g);
 

@@ -318,7 +318,10 @@ FL_API const char *fl_process_current_name(void);
 /* How many descriptors were passed on as `fds`; 0 outside of a process of a task. */
 FL_API unsigned fl_process_fd_count(void);
 
-/* In a task's process: the descriptor that was `fds[i]`, the task's, close-on-exec; or -EBADF. */
+/*
+ * Returns, in a process of a task, the descriptor that was `fds[i]`. It belongs to the task, and is
+ * close-on-exec. -EBADF: there is none.
+ */
 FL_API int fl_process_fd(unsigned i);
 
 /* For FL_WAIT_ANY(): ready when the process has ended, as for fl_process_try_join(). */

@@ -39,7 +39,7 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 	fl_mutex_init(&_m->mutex_);
 }
 
-/* As fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for it. */
+/* Returns 0 if `m` may be freed, -EBUSY if a context owns `m` or waits for it. */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 
 /*

@@ -103,7 +103,7 @@ FL_API void fl_sem_release(fl_sem *s);
 /* Adds `n` permits, or none, at once. Wakes only waiters that it serves. Panics above the bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
-/* As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW. */
+/* Releases `n` permits, all or none, as fl_sem_try_release(). Returns 0, -EOVERFLOW. */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /* As fl_sem_release(), where a release too many is no bug. Returns 0; -EOVERFLOW: too many. */

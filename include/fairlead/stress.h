@@ -92,14 +92,14 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 enum { FL_STRESS_ACTORS = 8 };
 
-/* If the condition is false, reports a failure. The model ends the execution; a thread goes on. */
+/* Reports a failure if the condition is false. The model ends the execution; a thread goes on. */
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
 /* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/* If the condition is false, the model drops the execution, with no verdict. Other modes go on. */
+/* Drops the execution, without a verdict, if the condition is false: the model alone does. */
 void fl_stress_assume(bool condition);
 
 /*
