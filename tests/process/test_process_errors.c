@@ -411,6 +411,7 @@ FL_TEST(process_preload_says_what_the_system_said)
 FL_TEST(process_start_without_memory)
 {
 	adds_nothing(FL_PROCESS_FORK_SERVER);
+	fl__helpers_end(); /* the watcher begins with the first child that is killed, and keeps two descriptors */
 	const size_t fds = fl_test_fds();
 	const long live = seam_live_allocs();
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
@@ -432,10 +433,10 @@ FL_TEST(process_start_without_memory)
 			FL_RC(rc, -ENOMEM);
 		}
 	}
-	/* The reaper closes the pidfds of what it has reaped, also those of earlier cases. */
-	FL_WAIT_FOR(fl_test_fds() <= fds);
-	assert_int_equal(seam_live_allocs(), live);
 	expect_no_child();
+	fl__helpers_end();
+	assert_int_equal(fl_test_fds(), fds);
+	assert_int_equal(seam_live_allocs(), live);
 }
 
 FL_TEST(process_fork_with_threads_is_refused)

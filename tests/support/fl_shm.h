@@ -30,7 +30,7 @@ static void fl_test_log(fl_log_level level, const char *message)
 
 static inline int fl_test_shm_end(void)
 {
-	fl__shm_sys = fl_test_real_os;
+	fl_test_put_back(&fl__shm_sys, &fl_test_real_os, sizeof fl__shm_sys);
 	(void)fl_set_log_handler(NULL);
 	return 0;
 }
