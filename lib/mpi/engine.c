@@ -28,7 +28,6 @@
 #include <fairlead/time.h>
 #include <mpi.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -592,10 +591,8 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 static void engine_ring(const struct engine_sleeper *s)
 {
 	const uint64_t one = 1;
-	int state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
+	FL__UNCANCELLED(); /* write() is a cancellation point */
 	(void)!write(s->doorbell, &one, sizeof one);
-	(void)pthread_setcancelstate(state, &state);
 }
 
 static void engine_wake(struct engine_sleeper *s, bool lazily)

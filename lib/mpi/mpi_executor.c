@@ -47,7 +47,6 @@
 #include <errno.h>
 #include <fairlead/mpi_executor.h>
 #include <fairlead/thread.h>
-#include <pthread.h>
 #include <stdio.h>
 
 struct mpi_slot {
@@ -614,16 +613,14 @@ static bool mpi_expects(void)
 /* Without a lock, not on the MPI thread. `*some`: there was work. False: another thread leads. */
 static bool mpi_try_round(bool receives, bool *some)
 {
-	int state;
 	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
 		return false;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* MPI's calls are cancellation points */
+	FL__UNCANCELLED(); /* MPI's calls are cancellation points */
 	*some = mpi_round(receives);
 	mpi_thread.rounds += receives;
 	const bool wake = mpi_thread.asleep && mpi_expects();
 	mpi_thread.asleep &= !wake;
 	fl_mutex_unlock(&fl__mpi_lock);
-	(void)pthread_setcancelstate(state, &state);
 	if (wake)
 		fl__mpi_wake(FL__MPI_FIRST);
 	return true;

@@ -9,8 +9,8 @@
  *     fl__fd_sys.memory = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *
- * A case replaces only entries that no other thread reads meanwhile. The watcher thread has read
- * epoll_wait, and reads epoll_control when it reaps a child.
+ * A case replaces only entries that no other thread reads during the case. The watcher thread has
+ * read epoll_wait, and reads epoll_control when it reaps a child.
  */
 #include "fl_child.h"
 

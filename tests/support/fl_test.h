@@ -214,7 +214,7 @@ int fl_test_by_value(const void *a, const void *b, void *unused);
 /* The result, an int, of a future that ends, or has ended, well. */
 int fl_test_result(fl_future *f);
 
-/* The future's state is that one: FL_STATE_IS(f, FL_PENDING). */
+/* Asserts the state of the future: FL_STATE_IS(f, FL_PENDING). */
 #define FL_STATE_IS(f, state) assert_int_equal(fl_future_get_state(f), state)
 
 /* The future has ended, with that error and that message; NULL: any. */
