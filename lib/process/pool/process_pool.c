@@ -33,8 +33,9 @@
  * After work the manager polls on for a short time, with yields: a sleep costs two wakes.
  *
  * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
- * manager sets `starting`. The starter clears it when the worker is in the list, or the start has
- * failed, and wakes the manager, which arms the new doorbell.
+ * manager sets `starting`. When the worker is in the list, or the start has failed, the starter
+ * clears it, unless one more is wanted, and wakes the manager, which arms the new doorbell. The
+ * manager does not poll while a worker starts: both need the CPU and the lock.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -762,6 +763,12 @@ static bool process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers && !p->starting;
 }
 
+/* One is wanted, and the pause is over. */
+static bool process_pool_wants_start(const struct fl__process_pool *p)
+{
+	return process_pool_wants_worker(p) && p->retry_at <= fl__sys.now();
+}
+
 /* The starter thread, since a start may wait for up to `answer_timeout`. */
 static int process_pool_run_starter(void *pool)
 {
@@ -781,6 +788,7 @@ static int process_pool_run_starter(void *pool)
 		if (rc != 0)
 			process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
 		p->starting = false;
+		p->starting = process_pool_wants_start(p);
 		process_pool_dispatch(p);
 		process_pool_wake_manager(p);
 	}
@@ -789,13 +797,10 @@ static int process_pool_run_starter(void *pool)
 	return 0;
 }
 
-/*
- * Has a worker started if one is wanted and the pause is over. True: has released the lock, to
- * start the starter.
- */
+/* Has the starter start a worker. True: has released the lock, to start the starter. */
 static bool process_pool_try_start(struct fl__process_pool *p)
 {
-	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
+	if (!process_pool_wants_start(p))
 		return false;
 	p->starting = true;
 	fl_cond_signal(&p->start);
@@ -1271,7 +1276,7 @@ static void process_pool_on_manage(struct fl__remote *r)
 			break;
 		fetchers_active = false;
 		const int64_t now = fl__sys.now();
-		if (m.fetches == p->fetches && now < m.found + process_pool_spin) {
+		if (m.fetches == p->fetches && !p->starting && now < m.found + process_pool_spin) {
 			fl_mutex_unlock(&p->base.lock);
 			(void)fl__sys.give_way(now);
 			fl_mutex_lock(&p->base.lock);
