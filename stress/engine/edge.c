@@ -23,6 +23,8 @@ static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
 	case LAB_SYNC_UP:
 	case LAB_SYNC_INIT:
 	case LAB_SYNC_ONCE:
+	case LAB_SYNC_WRITE:
+	case LAB_SYNC_CLOSE:
 		return true;
 	case LAB_SYNC_ARRIVE:
 		return taker->op.order == LAB_SYNC_LEAVE;
@@ -44,6 +46,7 @@ static bool edge_takes(const struct lab_event *e)
 	case LAB_SYNC_TRYDOWN:
 	case LAB_SYNC_LEAVE:
 	case LAB_SYNC_ONCE:
+	case LAB_SYNC_READ:
 		return e->result == 0;
 	default:
 		return false;

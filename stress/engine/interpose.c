@@ -8,6 +8,7 @@
 #include "interpose.h"
 #include "allocated.h"
 #include <link.h>
+#include <malloc.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,17 +50,34 @@ EXPORTED void free(void *memory)
 		__libc_free(memory);
 }
 
+static void *moved(void *memory, size_t size, uintptr_t pc)
+{
+	void *to = lab_alloc(size, pc);
+	if (!to || !memory)
+		return to;
+	size_t old = lab_size(memory);
+	memcpy(to, memory, old < size ? old : size);
+	lab_free(memory, pc);
+	return to;
+}
+
 EXPORTED void *realloc(void *memory, size_t size)
 {
 	if (!OURS() || (memory && !lab_is_heap((uintptr_t)memory)))
 		return __libc_realloc(memory, size);
-	void *moved = lab_alloc(size, PC);
-	if (!moved || !memory)
-		return moved;
-	size_t old = lab_size(memory);
-	memcpy(moved, memory, old < size ? old : size);
-	lab_free(memory, PC);
-	return moved;
+	return moved(memory, size, PC);
+}
+
+EXPORTED void *reallocarray(void *memory, size_t n, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!OURS() || (memory && !lab_is_heap((uintptr_t)memory)))
+		return __libc_realloc(memory, bytes);
+	return moved(memory, bytes, PC);
 }
 
 EXPORTED void *aligned_alloc(size_t alignment, size_t size)
@@ -77,6 +95,21 @@ EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 		return ENOMEM;
 	*memory = made;
 	return 0;
+}
+
+EXPORTED void *memalign(size_t alignment, size_t size)
+{
+	return OURS() ? lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC) : __libc_memalign(alignment, size);
+}
+
+EXPORTED size_t malloc_usable_size(void *memory)
+{
+	static size_t (*real)(void *);
+	if (memory && lab_is_heap((uintptr_t)memory))
+		return lab_size(memory);
+	if (!real)
+		real = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
+	return real(memory);
 }
 
 static __typeof__(memcpy) *real_memcpy;
@@ -195,38 +228,14 @@ EXPORTED int sched_yield(void)
 }
 
 /*
- * Signals are not modelled: the engine's own handlers stay, and an execution leaves none to the
- * next.
+ * Of scenarios: signals are not modelled, the engine's own handlers stay, and an execution leaves
+ * none to the next. process.c has the function for programs.
  */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
 	FORWARD(sigaction, (number, action, old));
-	if (lab.program && action && action->sa_handler != SIG_IGN && action->sa_handler != SIG_DFL) {
-		char site[256];
-		(void)lab_describe_site(PC, site, sizeof site);
-		lab.signature = PC;
-		lab_fail(LAB_UNMODELLED, "%s calls sigaction() with a handler (%s): the model has no signals",
-		         lab.self->name, site);
-	}
 	if (old)
 		*old = (struct sigaction){.sa_handler = SIG_DFL};
-	return 0;
-}
-
-/* The model sends no signals, so the mask makes no difference. */
-EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-	FORWARD_UNLESS(OURS() && lab.program, pthread_sigmask, REAL(pthread_sigmask), (how, set, old));
-	if (old)
-		(void)sigemptyset(old);
-	return 0;
-}
-
-EXPORTED int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-	FORWARD_UNLESS(OURS() && lab.program, sigprocmask, REAL(sigprocmask), (how, set, old));
-	if (old)
-		(void)sigemptyset(old);
 	return 0;
 }
 

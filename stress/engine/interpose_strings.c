@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * String functions of the C library, as interpose.c has the memory functions: the model learns
- * first what they read and write. It does not see what printf reads through its arguments, nor the
- * rest of the library.
+ * first what they read and write. It does not see what printf reads through its arguments. unknown.c
+ * has a list of what other functions touch.
  */
 #include "interpose.h"
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #define EACH(what)                                                                                                     \
 	what(memcmp) what(strlen) what(strnlen) what(strcpy) what(strncpy) what(strcat) what(strcmp) what(strncmp)     \
-	    what(strchr) what(vsnprintf)
+	    what(strchr) what(vsnprintf) what(vsprintf) what(vasprintf)
 #define POINTER(name) __typeof__(name) *(name);
 #define FIND(name) real.name = REAL(name);
 
@@ -145,6 +145,18 @@ EXPORTED char *strdup(const char *s)
 	return made ? memcpy(made, s, size) : NULL;
 }
 
+EXPORTED char *strndup(const char *s, size_t most)
+{
+	size_t length = real.strnlen(s, most);
+	if (OURS())
+		return copy(s, length, PC);
+	char *made = malloc(length + 1);
+	if (!made)
+		return NULL;
+	made[length] = '\0';
+	return memcpy(made, s, length);
+}
+
 EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list args)
 {
 	int n = real.vsnprintf(to, size, format, args);
@@ -161,5 +173,50 @@ EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict forma
 	va_end(args);
 	if (OURS() && n >= 0)
 		writes(to, least((size_t)n + 1, size), PC);
+	return n;
+}
+
+EXPORTED int vsprintf(char *restrict to, const char *restrict format, va_list args)
+{
+	int n = real.vsprintf(to, format, args);
+	if (OURS() && n >= 0)
+		writes(to, (size_t)n + 1, PC);
+	return n;
+}
+
+EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = real.vsprintf(to, format, args);
+	va_end(args);
+	if (OURS() && n >= 0)
+		writes(to, (size_t)n + 1, PC);
+	return n;
+}
+
+static int print_copy(char **to, const char *format, va_list args, uintptr_t pc)
+{
+	char *text;
+	int n = real.vasprintf(&text, format, args);
+	if (n < 0)
+		return n;
+	writes(to, sizeof *to, pc);
+	*to = copy(text, (size_t)n, pc);
+	free(text);
+	return *to ? n : -1;
+}
+
+EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list args)
+{
+	return OURS() ? print_copy(to, format, args, PC) : real.vasprintf(to, format, args);
+}
+
+EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = OURS() ? print_copy(to, format, args, PC) : real.vasprintf(to, format, args);
+	va_end(args);
 	return n;
 }

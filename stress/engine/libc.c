@@ -2,21 +2,15 @@
 /*
  * Functions of the C library with effects that would outlive an execution, or differ between
  * executions: output, random numbers. Output goes to the report, so a call is no step. Output of
- * several threads appears in the order of the execution.
+ * several threads appears in the order of the execution. These functions are replaced for programs
+ * alone: a scenario's library may use files.
  */
 #include "posix.h"
 #include "program.h"
 #include <stdarg.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-/* These functions are replaced for programs alone: a scenario's library may use files. */
-#define IN_PROGRAM() (OURS() && lab.program)
-#define FORWARD_OTHERS(name, arguments) FORWARD_UNLESS(IN_PROGRAM(), name, REAL(name), arguments)
-
-#define IS_OUTPUT(to) ((to) == stdout || (to) == stderr)
-
-static _Noreturn void libc_no_file(const char *name, uintptr_t pc)
+_Noreturn void lab_no_file(const char *name, uintptr_t pc)
 {
 	lab.signature = pc;
 	lab_fail(LAB_UNMODELLED,
@@ -26,17 +20,15 @@ static _Noreturn void libc_no_file(const char *name, uintptr_t pc)
 
 #define FOR_OUTPUT(name, to)                                                                                           \
 	do {                                                                                                           \
-		if (!IS_OUTPUT(to))                                                                                    \
-			libc_no_file(#name, PC);                                                                       \
+		if ((to) != stdout && (to) != stderr)                                                                  \
+			lab_no_file(name, PC);                                                                         \
 	} while (0)
 
-static int libc_print(const char *format, va_list args)
+static int libc_vprintf(const char *format, va_list args)
 {
 	char *text = NULL;
-	if (!lab.recording) { /* the output is not shown: its length is enough */
-		const int n = vsnprintf(NULL, 0, format, args);
-		return n;
-	}
+	if (!lab.recording) /* the output is not shown: its length is enough */
+		return vsnprintf(NULL, 0, format, args);
 	const int n = vasprintf(&text, format, args);
 	if (n >= 0)
 		lab_print(text, (size_t)n);
@@ -44,162 +36,164 @@ static int libc_print(const char *format, va_list args)
 	return n;
 }
 
-EXPORTED int vfprintf(FILE *restrict to, const char *restrict format, va_list args)
+static int libc_vfprintf(FILE *to, const char *format, va_list args)
 {
-	FORWARD_OTHERS(vfprintf, (to, format, args));
-	FOR_OUTPUT(vfprintf, to);
-	return libc_print(format, args);
+	FOR_OUTPUT("vfprintf", to);
+	return libc_vprintf(format, args);
 }
 
-EXPORTED int vprintf(const char *restrict format, va_list args)
-{
-	FORWARD_OTHERS(vprintf, (format, args));
-	return libc_print(format, args);
-}
+/* Puts the output of the variable arguments after `format` into `n`. */
+#define PRINT(n, format)                                                                                               \
+	do {                                                                                                           \
+		va_list args;                                                                                          \
+		va_start(args, format);                                                                                \
+		(n) = libc_vprintf(format, args);                                                                      \
+		va_end(args);                                                                                          \
+	} while (0)
 
-EXPORTED int printf(const char *restrict format, ...)
+static int libc_printf(const char *format, ...)
 {
-	va_list args;
-	va_start(args, format);
-	const int n = IN_PROGRAM() ? libc_print(format, args) : vfprintf(stdout, format, args);
-	va_end(args);
-	return n;
-}
-
-EXPORTED int fprintf(FILE *restrict to, const char *restrict format, ...)
-{
-	if (IN_PROGRAM())
-		FOR_OUTPUT(fprintf, to);
-	va_list args;
-	va_start(args, format);
-	const int n = IN_PROGRAM() ? libc_print(format, args) : vfprintf(to, format, args);
-	va_end(args);
-	return n;
-}
-
-EXPORTED int dprintf(int to, const char *restrict format, ...)
-{
-	va_list args;
-	va_start(args, format);
 	int n;
-	if (IN_PROGRAM()) {
-		if (to != STDOUT_FILENO && to != STDERR_FILENO)
-			libc_no_file("dprintf", PC);
-		n = libc_print(format, args);
-	} else {
-		n = vdprintf(to, format, args);
-	}
-	va_end(args);
+	PRINT(n, format);
 	return n;
 }
 
-EXPORTED int puts(const char *text)
+static int libc_fprintf(FILE *to, const char *format, ...)
 {
-	FORWARD_OTHERS(puts, (text));
+	int n;
+	FOR_OUTPUT("fprintf", to);
+	PRINT(n, format);
+	return n;
+}
+
+static int libc_dprintf(int to, const char *format, ...)
+{
+	int n;
+	if (to != STDOUT_FILENO && to != STDERR_FILENO)
+		lab_no_file("dprintf", PC);
+	PRINT(n, format);
+	return n;
+}
+
+static int libc_puts(const char *text)
+{
 	lab_print(text, strlen(text));
 	lab_print("\n", 1);
 	return 1;
 }
 
-EXPORTED int fputs(const char *restrict text, FILE *restrict to)
+static int libc_fputs(const char *text, FILE *to)
 {
-	FORWARD_OTHERS(fputs, (text, to));
-	FOR_OUTPUT(fputs, to);
+	FOR_OUTPUT("fputs", to);
 	lab_print(text, strlen(text));
 	return 1;
 }
 
-static int libc_put(int c)
+static int libc_putchar(int c)
 {
 	const char text = (char)c;
 	lab_print(&text, 1);
 	return (unsigned char)c;
 }
 
-EXPORTED int putchar(int c)
+static int libc_putc(int c, FILE *to)
 {
-	FORWARD_OTHERS(putchar, (c));
-	return libc_put(c);
+	FOR_OUTPUT("putc", to);
+	return libc_putchar(c);
 }
 
-EXPORTED int fputc(int c, FILE *to)
+static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
-	FORWARD_OTHERS(fputc, (c, to));
-	FOR_OUTPUT(fputc, to);
-	return libc_put(c);
-}
-
-EXPORTED int putc(int c, FILE *to)
-{
-	FORWARD_OTHERS(putc, (c, to));
-	FOR_OUTPUT(putc, to);
-	return libc_put(c);
-}
-
-EXPORTED size_t fwrite(const void *restrict from, size_t size, size_t n, FILE *restrict to)
-{
-	FORWARD_OTHERS(fwrite, (from, size, n, to));
-	FOR_OUTPUT(fwrite, to);
+	FOR_OUTPUT("fwrite", to);
 	if (size * n > 0)
 		lab_plain((uintptr_t)from, size * n, false, PC);
 	lab_print(from, size * n);
 	return n;
 }
 
-EXPORTED ssize_t write(int to, const void *from, size_t size)
+static void libc_perror(const char *text)
 {
-	FORWARD_OTHERS(write, (to, from, size));
-	if (to != STDOUT_FILENO && to != STDERR_FILENO)
-		libc_no_file("write", PC);
-	if (size > 0)
-		lab_plain((uintptr_t)from, size, false, PC);
-	lab_print(from, size);
-	return (ssize_t)size;
-}
-
-EXPORTED void perror(const char *text)
-{
-	FORWARD_OTHERS(perror, (text));
 	const char *error = strerror(errno); // NOLINT(concurrency-mt-unsafe)
 	if (text && *text) {
 		lab_print(text, strlen(text));
 		lab_print(": ", 2);
 	}
-	lab_print(error, strlen(error));
-	lab_print("\n", 1);
+	(void)libc_puts(error);
 }
 
-EXPORTED int fflush(FILE *to)
+static void libc_warn(const char *format, ...)
 {
-	FORWARD_OTHERS(fflush, (to));
-	if (to)
-		FOR_OUTPUT(fflush, to);
-	return 0;
-}
-
-EXPORTED int setvbuf(FILE *restrict to, char *restrict buffer, int mode, size_t size)
-{
-	FORWARD_OTHERS(setvbuf, (to, buffer, mode, size));
-	FOR_OUTPUT(setvbuf, to);
-	return 0;
-}
-
-EXPORTED void setbuf(FILE *restrict to, char *restrict buffer)
-{
-	if (IN_PROGRAM()) {
-		FOR_OUTPUT(setbuf, to);
-		return;
+	const int error = errno;
+	int n;
+	if (format) {
+		PRINT(n, format);
+		lab_print(": ", n >= 0 ? 2 : 0);
 	}
-	(void)setvbuf(to, buffer, buffer ? _IOFBF : _IONBF, BUFSIZ);
+	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
 }
 
-/* --- random numbers: the same in each execution --- */
+static void libc_warnx(const char *format, ...)
+{
+	int n = 0;
+	if (format)
+		PRINT(n, format);
+	lab_print("\n", n >= 0);
+}
 
-static uint64_t random_state;
+static _Noreturn void libc_err(int status, const char *format, ...)
+{
+	const int error = errno;
+	int n;
+	if (format) {
+		PRINT(n, format);
+		lab_print(": ", n >= 0 ? 2 : 0);
+	}
+	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
+	lab_program_exit(status, PC);
+}
+
+static _Noreturn void libc_errx(int status, const char *format, ...)
+{
+	int n = 0;
+	if (format)
+		PRINT(n, format);
+	lab_print("\n", n >= 0);
+	lab_program_exit(status, PC);
+}
+
+static int libc_fflush(FILE *to)
+{
+	if (to)
+		FOR_OUTPUT("fflush", to);
+	return 0;
+}
+
+static int libc_setvbuf(FILE *to, char *buffer, int mode, size_t size)
+{
+	(void)buffer;
+	(void)mode;
+	(void)size;
+	FOR_OUTPUT("setvbuf", to);
+	return 0;
+}
+
+static void libc_setbuf(FILE *to, char *buffer)
+{
+	(void)buffer;
+	FOR_OUTPUT("setbuf", to);
+}
+
+/*
+ * --- random numbers: each thread has its own, the same in each execution. So it makes no difference
+ * which of two threads calls first.
+ */
+
+static uint64_t random_states[LAB_THREADS];
 
 void lab_libc_reset(void)
 {
-	random_state = 1;
+	for (unsigned i = 0; i < LAB_THREADS; i++)
+		random_states[i] = i + 1;
 }
 
 static uint64_t libc_draw(uint64_t *state)
@@ -210,33 +204,28 @@ static uint64_t libc_draw(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-EXPORTED int rand(void)
+uint64_t lab_random(void)
 {
-	FORWARD_OTHERS(rand, ());
-	return (int)(libc_draw(&random_state) >> 33);
+	return libc_draw(&random_states[lab.self->id]);
 }
 
-EXPORTED void srand(unsigned seed)
+static int libc_rand(void)
 {
-	FORWARD_OTHERS(srand, (seed));
-	random_state = seed;
+	return (int)(lab_random() >> 33);
 }
 
-EXPORTED long random(void)
+static long libc_random(void)
 {
-	FORWARD_OTHERS(random, ());
-	return (long)(libc_draw(&random_state) >> 33);
+	return libc_rand();
 }
 
-EXPORTED void srandom(unsigned seed)
+static void libc_srand(unsigned seed)
 {
-	FORWARD_OTHERS(srandom, (seed));
-	random_state = seed;
+	random_states[lab.self->id] = seed;
 }
 
-EXPORTED int rand_r(unsigned *state)
+static int libc_rand_r(unsigned *state)
 {
-	FORWARD_OTHERS(rand_r, (state));
 	lab_plain((uintptr_t)state, sizeof *state, true, PC);
 	uint64_t wide = *state;
 	const int value = (int)(libc_draw(&wide) >> 33);
@@ -244,16 +233,25 @@ EXPORTED int rand_r(unsigned *state)
 	return value;
 }
 
-/* --- identities --- */
-
-EXPORTED pid_t gettid(void)
+static pid_t libc_gettid(void)
 {
-	FORWARD_OTHERS(gettid, ());
-	return (pid_t)lab.self->id + 1000;
+	return (pid_t)lab.self->id + LAB_PID;
 }
 
-EXPORTED pid_t getpid(void)
+static pid_t libc_getpid(void)
 {
-	FORWARD_OTHERS(getpid, ());
-	return 1000;
+	return LAB_PID;
 }
+
+const struct lab_call lab_output_calls[] = {
+    LAB_CALL("vfprintf", libc_vfprintf), LAB_CALL("vprintf", libc_vprintf), LAB_CALL("printf", libc_printf),
+    LAB_CALL("fprintf", libc_fprintf),   LAB_CALL("dprintf", libc_dprintf), LAB_CALL("puts", libc_puts),
+    LAB_CALL("fputs", libc_fputs),       LAB_CALL("putchar", libc_putchar), LAB_CALL("putchar_unlocked", libc_putchar),
+    LAB_CALL("fputc", libc_putc),        LAB_CALL("putc", libc_putc),       LAB_CALL("putc_unlocked", libc_putc),
+    LAB_CALL("fwrite", libc_fwrite),     LAB_CALL("perror", libc_perror),   LAB_CALL("warn", libc_warn),
+    LAB_CALL("warnx", libc_warnx),       LAB_CALL("err", libc_err),         LAB_CALL("errx", libc_errx),
+    LAB_CALL("fflush", libc_fflush),     LAB_CALL("setvbuf", libc_setvbuf), LAB_CALL("setbuf", libc_setbuf),
+    LAB_CALL("setlinebuf", libc_setbuf), LAB_CALL("rand", libc_rand),       LAB_CALL("random", libc_random),
+    LAB_CALL("srand", libc_srand),       LAB_CALL("srandom", libc_srand),   LAB_CALL("rand_r", libc_rand_r),
+    LAB_CALL("gettid", libc_gettid),     LAB_CALL("getpid", libc_getpid),   {NULL, NULL},
+};

@@ -428,7 +428,13 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
  */
 char *lab_source_at(uintptr_t pc, int before);
 
+/* Names of state that the engine keeps in place of the C library. False: the address is none. */
+bool lab_unknown_name(uintptr_t address, char *text, size_t size);
+bool lab_pipe_name(uintptr_t address, char *text, size_t size);
+bool lab_process_name(uintptr_t address, char *text, size_t size);
+
 /* user.c */
+unsigned lab_input(unsigned n, uintptr_t pc); /* a choice of the search, from 0 to n - 1 */
 const struct lab_outcome *lab_outcomes(unsigned *n);
 void lab_outcomes_reset(void);
 void lab_outcome_forbidden(const char *label); /* one was seen; the execution ends next */

@@ -64,7 +64,7 @@ void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void
 /* --- words --- */
 
 static const char *const kind_names[LAB_OBJECT_KINDS] = {
-    "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once"};
+    "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once", "pipe"};
 
 static char *object_buffer(void)
 {
@@ -125,6 +125,10 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_TIME] = "reads the clock",
     [LAB_SYNC_SLEEP] = "sleeps",
     [LAB_SYNC_EXIT] = "ends the program",
+    [LAB_SYNC_ACTION] = "uses the action of",
+    [LAB_SYNC_READ] = "reads from",
+    [LAB_SYNC_WRITE] = "writes to",
+    [LAB_SYNC_CLOSE] = "closes",
 };
 
 const char *lab_sync_verb(unsigned what)

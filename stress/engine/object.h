@@ -18,6 +18,7 @@ enum lab_object_kind {
 	LAB_BARRIER,
 	LAB_SEM,
 	LAB_ONCE,
+	LAB_PIPE,
 	LAB_OBJECT_KINDS
 };
 
@@ -48,6 +49,10 @@ enum lab_sync {
 	LAB_SYNC_TIME, /* reads the clock */
 	LAB_SYNC_SLEEP,
 	LAB_SYNC_EXIT, /* ends the program */
+	LAB_SYNC_ACTION,
+	LAB_SYNC_READ,
+	LAB_SYNC_WRITE,
+	LAB_SYNC_CLOSE,
 	LAB_SYNCS
 };
 

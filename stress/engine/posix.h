@@ -37,6 +37,28 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 /* Keys of constructors belong to the C library, in the model, too. */
 #define FORWARD_KEY(name, key, arguments) FORWARD_UNLESS(OURS() && lab_key_is_ours(key), name, REAL(name), arguments)
 
+/* The result of a call that sets errno; 0: no error. */
+static inline int lab_error(int error)
+{
+	if (error == 0)
+		return 0;
+	errno = error;
+	return -1;
+}
+
+/* Functions that replace those of the C library in programs: unknown.c redirects the calls. */
+struct lab_call {
+	const char *name;
+	void (*function)(void);
+};
+#define LAB_CALL(name, function)                                                                                       \
+	{                                                                                                              \
+		(name), (void (*)(void))(function)                                                                     \
+	}
+extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[], lab_pipe_calls[];
+
+enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the process; its threads have the numbers from there on */
+
 /*
  * posix_time.c: the model's time as a clock of the system shows it, in ns; a deadline in the
  * model's time.

@@ -11,12 +11,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static long futex_result(int error)
+static long futex_result(int result)
 {
-	if (error >= 0)
-		return error;
-	errno = -error;
-	return -1;
+	return result >= 0 ? result : lab_error(-result);
 }
 
 static long futex_call(const long a[6], uintptr_t pc)
@@ -69,9 +66,9 @@ EXPORTED long syscall(long number, ...)
 	case SYS_futex:
 		return futex_call(a, PC);
 	case SYS_gettid:
-		return lab.self->id + 1000;
+		return lab.self->id + LAB_PID;
 	case SYS_getpid:
-		return 1000;
+		return LAB_PID;
 	case SYS_sched_yield:
 		lab_relax(PC);
 		return 0;

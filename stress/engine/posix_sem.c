@@ -30,14 +30,6 @@ static void sem_event(const struct lab_op *op, const struct lab_object *o, int r
 		event->value = o->count;
 }
 
-static int sem_result(int error)
-{
-	if (error == 0)
-		return 0;
-	errno = error;
-	return -1;
-}
-
 static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 {
 	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
@@ -46,14 +38,14 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, -result);
-	return sem_result(-result);
+	return lab_error(-result);
 }
 
 EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 {
 	FORWARD(sem_init, (sem, shared, value));
 	if (value > (unsigned)SEM_VALUE_MAX)
-		return sem_result(EINVAL);
+		return lab_error(EINVAL);
 	lab_object_init((uintptr_t)sem, sizeof *sem, LAB_SEM, PC)->count = value;
 	return 0;
 }
@@ -93,7 +85,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	if (result == 0)
 		sem_take(o);
 	sem_event(&op, o, result);
-	return sem_result(result);
+	return lab_error(result);
 }
 
 EXPORTED int sem_post(sem_t *sem)
@@ -109,7 +101,7 @@ EXPORTED int sem_post(sem_t *sem)
 		lab_object_changed(o);
 	}
 	sem_event(&op, o, result);
-	return sem_result(result);
+	return lab_error(result);
 }
 
 EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)

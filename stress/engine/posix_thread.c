@@ -5,7 +5,9 @@
  */
 #include "posix.h"
 #include "program.h"
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 
@@ -17,6 +19,9 @@ struct posix_thread {
 	bool detached, joined, waited_for;
 	struct lab_place joiner;
 	__pthread_unwind_buf_t *cleanup; /* of the innermost pthread_cleanup_push() */
+	int cancel_state, cancel_type;   /* what was set: no thread is cancelled */
+	uint64_t blocked;                /* signals */
+	uint64_t processors;             /* on which it may run; 0: all */
 };
 
 static struct posix_thread threads[LAB_THREADS];
@@ -115,8 +120,14 @@ unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uint
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
 	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
-	*t = (struct posix_thread){
-	    .generation = lab.generation, .start = start, .arg = arg, .ours = true, .detached = detached};
+	const struct posix_thread *self = thread_info(lab.self->id);
+	*t = (struct posix_thread){.generation = lab.generation,
+	                           .start = start,
+	                           .arg = arg,
+	                           .ours = true,
+	                           .detached = detached,
+	                           .blocked = self->blocked,
+	                           .processors = self->processors};
 	const struct lab_op op = {LAB_SPAWN, 0, 0, thread->id, pc};
 	(void)lab_event(&op);
 	lab_thread_start(thread, pc);
@@ -297,3 +308,128 @@ EXPORTED int prctl(int option, ...)
 	lab_fail(LAB_UNMODELLED, "%s calls prctl(%d) (%s), which the model does not have", lab.self->name, option,
 	         lab_site_name(PC));
 }
+
+/* --- what a thread may set, and read again --- */
+
+static int thread_exchange(int *place, int value, int *old, uintptr_t pc)
+{
+	if (value != 0 && value != 1)
+		return EINVAL;
+	if (old) {
+		lab_plain((uintptr_t)old, sizeof *old, true, pc);
+		*old = *place;
+	}
+	*place = value;
+	return 0;
+}
+
+static int thread_setcancelstate(int state, int *old)
+{
+	return thread_exchange(&thread_info(lab.self->id)->cancel_state, state, old, PC);
+}
+
+static int thread_setcanceltype(int type, int *old)
+{
+	return thread_exchange(&thread_info(lab.self->id)->cancel_type, type, old, PC);
+}
+
+static int thread_set_mask(int how, const sigset_t *set, sigset_t *old, uintptr_t pc)
+{
+	uint64_t *blocked = &thread_info(lab.self->id)->blocked, before = *blocked;
+	if (set) {
+		lab_plain((uintptr_t)set, sizeof *set, false, pc);
+		const uint64_t bits = set->__val[0];
+		if (how != SIG_BLOCK && how != SIG_UNBLOCK && how != SIG_SETMASK)
+			return EINVAL;
+		*blocked = how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits;
+	}
+	if (old) {
+		lab_plain((uintptr_t)old, sizeof *old, true, pc);
+		*old = (sigset_t){{before}};
+	}
+	return 0;
+}
+
+static int thread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return thread_set_mask(how, set, old, PC);
+}
+
+static int thread_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return lab_error(thread_set_mask(how, set, old, PC));
+}
+
+static uint64_t thread_processors(unsigned id)
+{
+	const uint64_t set = thread_info(id)->processors;
+	return set ? set : (UINT64_C(1) << LAB_PROCESSORS) - 1;
+}
+
+static int thread_set_processors(unsigned id, size_t size, const cpu_set_t *set, uintptr_t pc)
+{
+	const uint64_t all = (UINT64_C(1) << LAB_PROCESSORS) - 1;
+	if (size < sizeof(uint64_t) || id >= lab.n_threads)
+		return id >= lab.n_threads ? ESRCH : EINVAL;
+	lab_plain((uintptr_t)set, sizeof(uint64_t), false, pc);
+	if ((set->__bits[0] & all) == 0)
+		return EINVAL;
+	thread_info(id)->processors = set->__bits[0] & all;
+	return 0;
+}
+
+static int thread_get_processors(unsigned id, size_t size, cpu_set_t *set, uintptr_t pc)
+{
+	if (size < sizeof(uint64_t) || id >= lab.n_threads)
+		return id >= lab.n_threads ? ESRCH : EINVAL;
+	lab_plain((uintptr_t)set, size, true, pc);
+	memset(set, 0, size);
+	set->__bits[0] = thread_processors(id);
+	return 0;
+}
+
+static int thread_setaffinity(pthread_t thread, size_t size, const cpu_set_t *set)
+{
+	return thread_set_processors((unsigned)thread - 1, size, set, PC);
+}
+
+static int thread_getaffinity(pthread_t thread, size_t size, cpu_set_t *set)
+{
+	return thread_get_processors((unsigned)thread - 1, size, set, PC);
+}
+
+/* The thread of the number that gettid() returns; 0: the caller. */
+static unsigned thread_of_pid(pid_t pid)
+{
+	return pid ? (unsigned)pid - LAB_PID : lab.self->id;
+}
+
+static int thread_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
+{
+	return lab_error(thread_set_processors(thread_of_pid(pid), size, set, PC));
+}
+
+static int thread_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	return lab_error(thread_get_processors(thread_of_pid(pid), size, set, PC));
+}
+
+/* A thread may move at any time. */
+static int thread_getcpu(void)
+{
+	const uint64_t set = thread_processors(lab.self->id);
+	return (set & (set - 1)) == 0 ? __builtin_ctzll(set) : (int)lab_input(LAB_PROCESSORS, PC);
+}
+
+const struct lab_call lab_thread_calls[] = {
+    LAB_CALL("pthread_setcancelstate", thread_setcancelstate),
+    LAB_CALL("pthread_setcanceltype", thread_setcanceltype),
+    LAB_CALL("pthread_sigmask", thread_sigmask),
+    LAB_CALL("sigprocmask", thread_sigprocmask),
+    LAB_CALL("pthread_setaffinity_np", thread_setaffinity),
+    LAB_CALL("pthread_getaffinity_np", thread_getaffinity),
+    LAB_CALL("sched_setaffinity", thread_sched_setaffinity),
+    LAB_CALL("sched_getaffinity", thread_sched_getaffinity),
+    LAB_CALL("sched_getcpu", thread_getcpu),
+    {NULL, NULL},
+};

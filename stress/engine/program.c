@@ -5,6 +5,7 @@
  */
 #include "program.h"
 #include "posix.h"
+#include "unknown.h"
 #include <unistd.h>
 
 /* --- output --- */
@@ -24,6 +25,7 @@ void lab_print(const char *text, size_t size)
 
 void lab_program_show(void)
 {
+	lab_environment_end();
 	for (size_t done = 0; done < n_printed;) {
 		const ssize_t n = write(STDOUT_FILENO, printed + done, n_printed - done);
 		if (n <= 0)
@@ -103,6 +105,7 @@ static void program_keep_reachable(void)
 		lab_tls_visit(t->id, lab_heap_keep, NULL);
 	}
 	lab_keys_visit(lab_heap_keep, NULL);
+	lab_process_keep();
 }
 
 _Noreturn void lab_program_end(int status, uintptr_t pc)
@@ -212,20 +215,22 @@ void lab_program_reset(void)
 	n_at_exits = 0;
 	is_exiting = false;
 	lab_libc_reset();
+	lab_process_reset();
+	lab_unknown_reset();
 }
 
 size_t lab_program_size(void)
 {
-	size_t size = (lab_config.argc + 1) * sizeof(char *);
+	size_t size = lab_environment_size() + (lab_config.argc + 1) * sizeof(char *);
 	for (unsigned i = 0; i < lab_config.argc; i++)
 		size += strlen(lab_config.argv[i]) + 1;
 	return size;
 }
 
 /* main() may change its arguments: each execution has a copy. */
-static char **program_arguments(void)
+static char **program_arguments(char **argv)
 {
-	char **argv = lab.state, *at = (char *)(argv + lab_config.argc + 1);
+	char *at = (char *)(argv + lab_config.argc + 1);
 	for (unsigned i = 0; i < lab_config.argc; i++) {
 		argv[i] = at;
 		at = stpcpy(at, lab_config.argv[i]) + 1;
@@ -236,7 +241,8 @@ static char **program_arguments(void)
 
 _Noreturn void lab_program_main(void)
 {
-	char **argv = program_arguments();
+	char **environment = lab_environment_begin(lab.state);
+	char **argv = program_arguments((char **)((char *)lab.state + lab_environment_size()));
 	lab.acting = true;
-	lab_program_exit(lab_running->main((int)lab_config.argc, argv, environ), 0);
+	lab_program_exit(lab_running->main((int)lab_config.argc, argv, environment), 0);
 }

@@ -21,7 +21,16 @@ void lab_print(const char *text, size_t size);
 void lab_program_show(void);
 /* Bytes of the arguments. */
 size_t lab_program_size(void);
-void lab_libc_reset(void); /* libc.c */
+/* libc.c */
+void lab_libc_reset(void);
+uint64_t lab_random(void); /* a random number of the running thread */
+_Noreturn void lab_no_file(const char *name, uintptr_t pc);
+/* process.c: the environment of an execution is at `at`. */
+size_t lab_environment_size(void);
+char **lab_environment_begin(char **at);
+void lab_environment_end(void);
+void lab_process_reset(void);
+void lab_process_keep(void); /* what mapped memory points to is no leak */
 /* Before each execution. */
 void lab_program_reset(void);
 

@@ -1,230 +1,102 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that a program calls, that the model does not implement, and that are not in the list
- * below. Such a call would block, run beside the model, or leave something behind for the next
- * execution, unseen. So the relocations of a loaded program for these functions are redirected to
- * this file, and the call ends the execution with the function's name.
+ * The functions of other objects that a program calls and the engine does not export. After loading,
+ * the relocations of the program for these functions are redirected to this file:
  *
- * The list has functions that read and write nothing but their arguments and their result. The
- * model does not see these accesses, except for the functions of interpose_strings.c.
+ * - a function that the engine replaces (lab_thread_calls and its kin) goes to its replacement;
+ * - a function in the list below goes to the C library; before, the model learns what the function
+ *   touches;
+ * - any other function would block, run beside the model, or leave something behind for the next
+ *   execution, unseen. A call ends the execution with the function's name.
  */
 #include "unknown.h"
-#include "interpose.h"
+#include "posix.h"
 #include <elf.h>
+#include <getopt.h>
 #include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-static const char *const harmless[] = {
+/*
+ * Names, each with what the function touches, an item for each argument:
+ *   s        reads a string
+ *   rN, wN   reads or writes N bytes
+ *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
+ *   -        nothing, or not all of it
+ * Then the hidden state that the function reads (?) or writes (!). A name ends in `*`: all such names.
+ */
+static const char known[] =
     /* strings and characters */
-    "bcmp",
-    "bcopy",
-    "bzero",
-    "ffs",
-    "index",
-    "isalnum",
-    "isalpha",
-    "isblank",
-    "iscntrl",
-    "isdigit",
-    "isgraph",
-    "islower",
-    "isprint",
-    "ispunct",
-    "isspace",
-    "isupper",
-    "isxdigit",
-    "memccpy",
-    "memchr",
-    "memcmp",
-    "memmem",
-    "mempcpy",
-    "memrchr",
-    "rawmemchr",
-    "rindex",
-    "stpcpy",
-    "stpncpy",
-    "strcasecmp",
-    "strcasestr",
-    "strchrnul",
-    "strcoll",
-    "strcspn",
-    "strerror",
-    "strerror_r",
-    "__xpg_strerror_r",
-    "strncasecmp",
-    "strncat",
-    "strndup",
-    "strpbrk",
-    "strrchr",
-    "strsep",
-    "strspn",
-    "strstr",
-    "strtok_r",
-    "__strtok_r",
-    "strverscmp",
-    "strxfrm",
-    "tolower",
-    "toupper",
-    "toascii",
-    "sigabbrev_np",
-    "strsignal",
-    "__ctype_b_loc",
-    "__ctype_tolower_loc",
-    "__ctype_toupper_loc",
+    "bcmp:r@2r@2 bcopy:r@2w@2 bzero:w@1 ffs index isalnum isalpha isblank iscntrl isdigit "
+    "isgraph islower isprint ispunct isspace isupper isxdigit memccpy memchr memmem "
+    "mempcpy:w@2r@2 memrchr rawmemchr rindex:s stpcpy stpncpy strcasecmp strcasestr strchrnul "
+    "strcoll strcspn:-s strerror strerror_r __xpg_strerror_r strncasecmp strncat:s strpbrk:-s "
+    "strrchr:s strsep:-s strspn:-s strstr strtok_r:-s __strtok_r:-s strverscmp strxfrm tolower "
+    "toupper toascii sigabbrev_np strsignal __ctype_b_loc __ctype_tolower_loc "
+    "__ctype_toupper_loc basename dirname explicit_bzero:w@1 swab __xpg_basename strtok:-s!t wcscat "
+    "wcschr wcscmp wcscpy wcslen wcsncmp wcsncpy wcsnlen wcsrchr wcsstr wmemchr wmemcmp wmemcpy "
+    "wmemmove wmemset "
     /* numbers */
-    "abs",
-    "atof",
-    "atoi",
-    "atol",
-    "atoll",
-    "div",
-    "labs",
-    "ldiv",
-    "llabs",
-    "lldiv",
-    "strtod",
-    "strtof",
-    "strtol",
-    "strtold",
-    "strtoll",
-    "strtoul",
-    "strtoull",
-    "strtoimax",
-    "strtoumax",
-    "__isoc99_sscanf",
-    "__isoc23_strtol",
-    "__isoc23_strtoul",
-    "__isoc23_sscanf",
-    "sscanf",
-    "vsscanf",
-    "__isoc99_vsscanf",
-    "sprintf",
-    "vsprintf",
-    "bsearch",
-    "qsort",
-    "qsort_r",
-    "htonl",
-    "htons",
-    "ntohl",
-    "ntohs",
-    /* constants while a program runs */
-    "getenv",
-    "secure_getenv",
-    "getpagesize",
-    "sysconf",
-    "get_nprocs",
-    "get_nprocs_conf",
-    "getauxval",
-    "sched_getcpu",
-    "__errno_location",
-    "__h_errno_location",
-    "uname",
-    "getuid",
-    "geteuid",
-    "getgid",
-    "getegid",
-    "isatty",
-    "localeconv",
-    "nl_langinfo",
-    "gnu_get_libc_version",
-    "setlocale",
-    "getopt",
-    "getopt_long",
-    "gethostname",
-    "getrlimit",
+    "abs atof atoi atol atoll div labs ldiv llabs lldiv strtod:-w8 strtof:-w8 strtol:-w8 "
+    "strtold:-w8 strtoll:-w8 strtoul:-w8 strtoull:-w8 strtoimax:-w8 strtoumax:-w8 "
+    "__isoc99_sscanf:ss __isoc23_strtol:-w8 __isoc23_strtoul:-w8 __isoc23_sscanf:ss sscanf:ss "
+    "vsscanf:ss __isoc99_vsscanf:ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
+    "imaxabs drand48:!d erand48:w6!d jrand48:w6!d lcong48:r14!d lrand48:!d mrand48:!d "
+    "nrand48:w6!d seed48:r6!d srand48:!d "
+    /* the environment, and constants while a program runs */
+    "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
+    "uname getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
+    "getopt:!g getopt_long:!g gethostname:w@1 getrlimit:-w16 clearenv:!e fileno "
+    "getopt_long_only:!g feof ferror putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
     /* time as text */
-    "asctime_r",
-    "ctime_r",
-    "difftime",
-    "gmtime_r",
-    "localtime_r",
-    "mktime",
-    "timegm",
-    "strftime",
-    "gmtime",
-    "localtime",
-    /* attributes */
-    "pthread_attr_init",
-    "pthread_attr_destroy",
-    "pthread_attr_setdetachstate",
-    "pthread_attr_getdetachstate",
-    "pthread_attr_setstacksize",
-    "pthread_attr_getstacksize",
-    "pthread_attr_setguardsize",
-    "pthread_attr_getguardsize",
-    "pthread_attr_setscope",
-    "pthread_attr_getscope",
-    "pthread_attr_setinheritsched",
-    "pthread_attr_setschedpolicy",
-    "pthread_attr_setschedparam",
-    "pthread_attr_setstack",
-    "pthread_mutexattr_init",
-    "pthread_mutexattr_destroy",
-    "pthread_mutexattr_settype",
-    "pthread_mutexattr_gettype",
-    "pthread_mutexattr_setpshared",
-    "pthread_mutexattr_getpshared",
-    "pthread_mutexattr_setrobust",
-    "pthread_mutexattr_getrobust",
-    "pthread_mutexattr_setprotocol",
-    "pthread_mutexattr_getprotocol",
-    "pthread_condattr_init",
-    "pthread_condattr_destroy",
-    "pthread_condattr_setclock",
-    "pthread_condattr_getclock",
-    "pthread_condattr_setpshared",
-    "pthread_condattr_getpshared",
-    "pthread_rwlockattr_init",
-    "pthread_rwlockattr_destroy",
-    "pthread_rwlockattr_setkind_np",
-    "pthread_rwlockattr_getkind_np",
-    "pthread_rwlockattr_setpshared",
-    "pthread_barrierattr_init",
-    "pthread_barrierattr_destroy",
-    "pthread_barrierattr_setpshared",
-    "pthread_setconcurrency",
-    "pthread_getconcurrency",
-    "pthread_setcancelstate",
-    "pthread_setcanceltype",
-    "pthread_testcancel",
-    "__sched_cpucount",
-    "sched_get_priority_max",
-    "sched_get_priority_min",
+    "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56 "
+    "timegm:w56 strftime:--sr56 gmtime:r8!b localtime:r8!b asctime:r56!b ctime:r8!b tzset "
+    /* attributes, scheduling */
+    "pthread_attr_* pthread_mutexattr_* pthread_condattr_* pthread_rwlockattr_* "
+    "pthread_barrierattr_* pthread_setconcurrency pthread_testcancel __sched_cpualloc "
+    "__sched_cpufree __sched_cpucount sched_get_priority_max sched_get_priority_min "
     /* sets of signals; the model sends none */
-    "sigemptyset",
-    "sigfillset",
-    "sigaddset",
-    "sigdelset",
-    "sigismember",
+    "sigemptyset:w128 sigfillset:w128 sigaddset sigdelset sigismember sigandset sigisemptyset "
+    "sigorset "
     /* jumps within a thread */
-    "_setjmp",
-    "setjmp",
-    "__sigsetjmp",
-    "longjmp",
-    "_longjmp",
-    "siglongjmp",
-    "__longjmp_chk",
+    "_setjmp setjmp __sigsetjmp longjmp _longjmp siglongjmp __longjmp_chk "
     /* used by the compiler and the startup code */
-    "__cxa_finalize",
-    "__stack_chk_fail",
-    "__gmon_start__",
-    "__register_frame_info",
-    "__deregister_frame_info",
-    "__cxa_guard_abort",
-    "alloca",
-};
+    "__cxa_finalize __stack_chk_fail __gmon_start__ __register_frame_info "
+    "__deregister_frame_info __cxa_guard_abort alloca ";
 
-/* Libraries of which all functions are harmless. */
-static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
+/* State of the C library that all threads share without a lock, so that its use may race. */
+enum hidden { ENVIRONMENT, GETOPT, STRTOK, TIME, DRAND48, HIDDEN };
+static uint64_t hidden_state[HIDDEN];
+static const char hidden_letters[] = "egtbd";
+static bool hidden_is_used[HIDDEN] = {true, true, true, true, true}; /* the tool itself uses some */
 
-static bool unknown_is_harmless(const char *name)
+bool lab_unknown_name(uintptr_t address, char *text, size_t size)
 {
-	for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
-		if (strcmp(harmless[i], name) == 0)
-			return true;
-	return strncmp(name, "_ITM_", 5) == 0;
+	static const char *const names[HIDDEN] = {"the environment", "the state of getopt()", "the state of strtok()",
+	                                          "the buffer of gmtime()", "the state of drand48()"};
+	const uintptr_t i = (address - (uintptr_t)hidden_state) / sizeof hidden_state[0];
+	if (i >= HIDDEN)
+		return false;
+	snprintf(text, size, "%s", names[i]);
+	return true;
 }
+
+/* What function `name` touches; NULL: it is not in the list. */
+static const char *unknown_known(const char *name)
+{
+	const size_t length = strlen(name);
+	if (strncmp(name, "_ITM_", 5) == 0)
+		return "";
+	for (const char *word = known; *word; word += strcspn(word, " ") + 1) {
+		const size_t n = strcspn(word, "*: ");
+		if (strncmp(word, name, n) == 0 && (word[n] == '*' || n == length))
+			return word[n] == ':' ? word + n + 1 : "";
+	}
+	return NULL;
+}
+
+/* Libraries of which all functions are harmless, but for those of the floating-point environment. */
+static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
 
 static const char *unknown_base_name(const char *path)
 {
@@ -232,8 +104,10 @@ static const char *unknown_base_name(const char *path)
 	return slash ? slash + 1 : path ? path : "";
 }
 
-static bool unknown_is_harmless_library(const char *library)
+static bool unknown_is_harmless_library(const char *library, const char *name)
 {
+	if (strncmp(name, "fe", 2) == 0)
+		return false;
 	for (size_t i = 0; i < sizeof harmless_libraries / sizeof harmless_libraries[0]; i++)
 		if (strncmp(library, harmless_libraries[i], strlen(harmless_libraries[i])) == 0)
 			return true;
@@ -242,42 +116,151 @@ static bool unknown_is_harmless_library(const char *library)
 
 /* --- one stub for each function, so that a call knows its name --- */
 
-enum { STUBS = 256 };
-static struct {
+#define STUBS 512
+#define TEXT(n) TEXT_OF(n)
+#define TEXT_OF(n) #n
+static struct stub {
 	char name[64], library[48];
-} unknown[STUBS];
-static unsigned n_unknown;
+	const char *touches; /* NULL: the call ends the execution */
+	void *real;
+} stubs[STUBS];
+static unsigned n_stubs;
 
-static _Noreturn void unknown_called(unsigned index, uintptr_t pc)
+/* Code that calls lab_stub() with the arguments of the call, and jumps to what lab_stub() returns. */
+extern const char lab_stubs[] __attribute__((visibility("hidden")));
+enum { STUB_SIZE = 16 };
+
+/* clang-format off */
+#if defined(__x86_64__)
+__asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
+        "lab_stubs:\n"
+        ".set lab_stub_index, 0\n"
+        ".rept " TEXT(STUBS) "\n.balign 16\n"
+        "\tpushq $lab_stub_index\n\tjmp lab_stub_common\n"
+        ".set lab_stub_index, lab_stub_index + 1\n"
+        ".endr\n"
+        "lab_stub_common:\n"
+        "\tpushq %r10\n\tpushq %rax\n\tpushq %r9\n\tpushq %r8\n"
+        "\tpushq %rcx\n\tpushq %rdx\n\tpushq %rsi\n\tpushq %rdi\n"
+        "\tmovq %rsp, %rdi\n\tmovq 64(%rsp), %rsi\n\tmovq 72(%rsp), %rdx\n"
+        "\tsubq $128, %rsp\n"
+        "\tmovups %xmm0, (%rsp)\n\tmovups %xmm1, 16(%rsp)\n\tmovups %xmm2, 32(%rsp)\n\tmovups %xmm3, 48(%rsp)\n"
+        "\tmovups %xmm4, 64(%rsp)\n\tmovups %xmm5, 80(%rsp)\n\tmovups %xmm6, 96(%rsp)\n\tmovups %xmm7, 112(%rsp)\n"
+        "\tcall lab_stub\n"
+        "\tmovq %rax, %r11\n"
+        "\tmovups (%rsp), %xmm0\n\tmovups 16(%rsp), %xmm1\n\tmovups 32(%rsp), %xmm2\n\tmovups 48(%rsp), %xmm3\n"
+        "\tmovups 64(%rsp), %xmm4\n\tmovups 80(%rsp), %xmm5\n\tmovups 96(%rsp), %xmm6\n\tmovups 112(%rsp), %xmm7\n"
+        "\taddq $128, %rsp\n"
+        "\tpopq %rdi\n\tpopq %rsi\n\tpopq %rdx\n\tpopq %rcx\n"
+        "\tpopq %r8\n\tpopq %r9\n\tpopq %rax\n\tpopq %r10\n"
+        "\taddq $8, %rsp\n\tjmp *%r11\n.popsection\n");
+#else
+__asm__(".pushsection .text\n.balign 16\n.globl lab_stubs\n.hidden lab_stubs\n"
+        "lab_stubs:\n"
+        ".set lab_stub_index, 0\n"
+        ".rept " TEXT(STUBS) "\n.balign 16\n"
+        "\tmov x16, #lab_stub_index\n\tb lab_stub_common\n"
+        ".set lab_stub_index, lab_stub_index + 1\n"
+        ".endr\n"
+        "lab_stub_common:\n"
+        "\tstp x29, x30, [sp, #-224]!\n\tmov x29, sp\n"
+        "\tstp x0, x1, [sp, #16]\n\tstp x2, x3, [sp, #32]\n\tstp x4, x5, [sp, #48]\n\tstp x6, x7, [sp, #64]\n"
+        "\tstr x8, [sp, #80]\n"
+        "\tstp q0, q1, [sp, #96]\n\tstp q2, q3, [sp, #128]\n\tstp q4, q5, [sp, #160]\n\tstp q6, q7, [sp, #192]\n"
+        "\tadd x0, sp, #16\n\tmov x1, x16\n\tmov x2, x30\n"
+        "\tbl lab_stub\n"
+        "\tmov x17, x0\n"
+        "\tldp x0, x1, [sp, #16]\n\tldp x2, x3, [sp, #32]\n\tldp x4, x5, [sp, #48]\n\tldp x6, x7, [sp, #64]\n"
+        "\tldr x8, [sp, #80]\n"
+        "\tldp q0, q1, [sp, #96]\n\tldp q2, q3, [sp, #128]\n\tldp q4, q5, [sp, #160]\n\tldp q6, q7, [sp, #192]\n"
+        "\tldp x29, x30, [sp], #224\n\tbr x17\n.popsection\n");
+#endif
+/* clang-format on */
+
+/* The size of an item: "8" is 8, "@1" is argument 1, "@12" is argument 1 times argument 2. */
+static size_t unknown_size(const char **at, const uintptr_t *args)
 {
-	char site[256];
-	const bool libc = strncmp(unknown[index].library, "libc.so", 7) == 0;
-	(void)lab_describe_site(pc, site, sizeof site);
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s calls %s()%s%s (%s), which the model does not have", lab.self->name,
-	         unknown[index].name, libc ? "" : " of ", libc ? "" : unknown[index].library, site);
+	const bool product = **at == '@';
+	size_t size = product;
+	for (*at += product; **at >= '0' && **at <= '9'; ++*at)
+		size = product ? size * args[**at - '0'] : size * 10 + (size_t)(**at - '0');
+	return size;
 }
 
-#define STUB(n)                                                                                                        \
-	static void stub_##n(void)                                                                                     \
-	{                                                                                                              \
-		unknown_called(0x##n, PC);                                                                             \
+static void unknown_touch(const char *at, const uintptr_t *args, uintptr_t pc)
+{
+	for (const uintptr_t *arg = args; *at && *at != ' '; arg++) {
+		const char what = *at++;
+		if (what == '?' || what == '!') {
+			const size_t state = (size_t)(strchr(hidden_letters, *at) - hidden_letters);
+			hidden_is_used[state] = true;
+			lab_plain((uintptr_t)&hidden_state[state], sizeof hidden_state[state], what == '!', pc);
+			return;
+		}
+		const size_t size = what != 's' ? unknown_size(&at, args) : *arg ? strlen((const char *)*arg) + 1 : 0;
+		if (*arg && size > 0)
+			lab_plain(*arg, size, what == 'w', pc);
 	}
-#define STUB16(n)                                                                                                      \
-	STUB(n##0)                                                                                                     \
-	STUB(n##1)                                                                                                     \
-	STUB(n##2)                                                                                                     \
-	STUB(n##3)                                                                                                     \
-	STUB(n##4)                                                                                                     \
-	STUB(n##5)                                                                                                     \
-	STUB(n##6) STUB(n##7) STUB(n##8) STUB(n##9) STUB(n##a) STUB(n##b) STUB(n##c) STUB(n##d) STUB(n##e) STUB(n##f)
-#define EACH16(m) m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(a) m(b) m(c) m(d) m(e) m(f)
-EACH16(STUB16)
+}
 
-#define NAME16(n)                                                                                                      \
-	stub_##n##0, stub_##n##1, stub_##n##2, stub_##n##3, stub_##n##4, stub_##n##5, stub_##n##6, stub_##n##7,        \
-	    stub_##n##8, stub_##n##9, stub_##n##a, stub_##n##b, stub_##n##c, stub_##n##d, stub_##n##e, stub_##n##f,
-static void (*const stubs[STUBS])(void) = {EACH16(NAME16)};
+EXPORTED void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc);
+
+void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
+{
+	const struct stub *s = &stubs[index];
+	const bool libc = strncmp(s->library, "libc.so", 7) == 0;
+	if (s->touches && lab.active)
+		unknown_touch(s->touches, args, pc);
+	if (s->touches)
+		return s->real;
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s calls %s()%s%s (%s), which the model does not have", lab.self->name, s->name,
+	         libc ? "" : " of ", libc ? "" : s->library, lab_site_name(pc));
+}
+
+/* --- what a call leaves behind in the C library --- */
+
+/* Variables of other objects that programs use, such as `optind`, and their values before an execution. */
+enum { IMPORTS = 64 };
+static struct import {
+	void *at;
+	size_t size;
+	uint64_t value;
+} imports[IMPORTS];
+static unsigned n_imports;
+
+static void unknown_import(void *at, size_t size)
+{
+	unsigned i = 0;
+	while (i < n_imports && imports[i].at != at)
+		i++;
+	if (i == IMPORTS || size > sizeof imports[i].value)
+		return;
+	imports[i] = (struct import){.at = at, .size = size};
+	memcpy(&imports[i].value, at, size);
+	n_imports += i == n_imports;
+}
+
+void lab_unknown_reset(void)
+{
+	for (unsigned i = 0; i < n_imports; i++)
+		memcpy(imports[i].at, &imports[i].value, imports[i].size);
+	if (hidden_is_used[ENVIRONMENT])
+		tzset(); /* the time zone of the environment */
+	if (hidden_is_used[GETOPT]) {
+		char *none[] = {(char *)"", NULL};
+		optind = 0; /* glibc: anew, with what is hidden */
+		(void)getopt(1, none, "");
+		optarg = NULL;
+		opterr = 1;
+		optopt = '?';
+	}
+	if (hidden_is_used[STRTOK])
+		(void)strtok((char[1]){""}, " ");
+	if (hidden_is_used[DRAND48])
+		(void)seed48((unsigned short[3]){0, 0, 0});
+	memset(hidden_is_used, false, sizeof hidden_is_used);
+}
 
 /* --- the relocations of a module --- */
 
@@ -341,33 +324,55 @@ static void unknown_read_dynamic(const struct link_map *map, struct dynamic *d)
 	}
 }
 
-static void *unknown_stub(const char *name, const char *library)
+static void *unknown_stub(const char *name, const char *library, const char *touches, void *real)
 {
 	unsigned at = 0;
-	while (at < n_unknown && strcmp(unknown[at].name, name) != 0)
+	while (at < n_stubs && strcmp(stubs[at].name, name) != 0)
 		at++;
-	if (at == n_unknown && n_unknown < STUBS - 1)
-		n_unknown++;
-	snprintf(unknown[at].name, sizeof unknown[at].name, "%s", name);
-	snprintf(unknown[at].library, sizeof unknown[at].library, "%s", library);
-	return (void *)stubs[at];
+	if (at == STUBS - 1 && touches)
+		return real;
+	if (at == n_stubs && n_stubs < STUBS - 1)
+		n_stubs++;
+	snprintf(stubs[at].name, sizeof stubs[at].name, "%s", name);
+	snprintf(stubs[at].library, sizeof stubs[at].library, "%s", library);
+	stubs[at].touches = touches;
+	stubs[at].real = real;
+	return (void *)(lab_stubs + (size_t)at * STUB_SIZE);
+}
+
+static void *unknown_replacement(const char *name)
+{
+	static const struct lab_call *const tables[] = {lab_output_calls, lab_thread_calls, lab_process_calls,
+	                                                lab_pipe_calls};
+	for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+		for (const struct lab_call *c = tables[t]; c->name; c++)
+			if (strcmp(c->name, name) == 0)
+				return (void *)c->function;
+	return NULL;
 }
 
 /*
- * Whether the relocation refers to a function of another object than the program and the engine,
- * and not a harmless one.
+ * Where the relocation that refers to `target` leads: to the target itself, if it is part of the
+ * engine or harmless.
  */
-static bool unknown_is(const char *name, void *target, const char **library)
+static void *unknown_way(const char *name, void *target)
 {
 	Dl_info info;
 	const ElfW(Sym) *symbol = NULL;
-	if (!target || ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end) || unknown_is_harmless(name))
-		return false;
-	if (dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0 || !symbol)
-		return false;
-	const unsigned type = ELF64_ST_TYPE(symbol->st_info);
-	*library = unknown_base_name(info.dli_fname);
-	return (type == STT_FUNC || type == STT_GNU_IFUNC) && !unknown_is_harmless_library(*library);
+	void *replacement = target ? unknown_replacement(name) : NULL;
+	if (replacement)
+		return replacement;
+	if (!target || dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
+		return target;
+	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC; /* one variant for this processor */
+	const char *library = unknown_base_name(info.dli_fname), *touches = unknown_known(name);
+	if (type == STT_OBJECT)
+		unknown_import(target, symbol->st_size);
+	if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
+	    ((uintptr_t)target >= own_begin && (uintptr_t)target < own_end) || (touches && !*touches) ||
+	    unknown_is_harmless_library(library, name))
+		return target;
+	return unknown_stub(name, library, touches, target);
 }
 
 /* The name of relocation `i` of table `t`; "": it has none. */
@@ -393,19 +398,21 @@ void lab_unknown_redirect(void *handle)
 		return;
 	if (own_end == 0)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
+	lab_unknown_reset(); /* the values before an execution */
 	unknown_read_dynamic(map, &d);
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];
 			const unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
 			const ElfW(Sym) *symbol = &d.symbols[ELF64_R_SYM(r->r_info)];
-			const char *name = d.strings + symbol->st_name, *library = "";
+			const char *name = d.strings + symbol->st_name;
 			const uintptr_t place = d.base + r->r_offset;
 			if ((type != SLOT && type != DATA && type != POINTER) || symbol->st_shndx != SHN_UNDEF ||
 			    ELF64_R_SYM(r->r_info) == 0)
 				continue;
-			if (unknown_is(name, *(void **)place, &library))
-				unknown_redirect(place, unknown_stub(name, library));
+			void *const to = unknown_way(name, *(void **)place);
+			if (to != *(void **)place)
+				unknown_redirect(place, to);
 		}
 	}
 }

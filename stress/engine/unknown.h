@@ -9,6 +9,8 @@
  * `object`: from dlopen().
  */
 void lab_unknown_redirect(void *handle);
+/* Before each execution: the C library forgets what an earlier one left in it. */
+void lab_unknown_reset(void);
 /* Whether the object was compiled with -fsanitize=thread. */
 bool lab_is_instrumented(void *handle);
 

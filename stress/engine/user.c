@@ -64,19 +64,24 @@ EXPORTED void fl_stress_fail(const char *file, int line, const char *what)
 	lab_fail(LAB_CHECK, "%s fails in %s at %s:%d", what, lab.self->name, file, line);
 }
 
-EXPORTED unsigned fl_stress_choose(unsigned n)
+unsigned lab_input(unsigned n, uintptr_t pc)
 {
-	if (!lab.active)
-		return lab_native->choose(n);
-	struct lab_op op = {.kind = LAB_INPUT, .pc = PC};
-	if (n > 255)
-		lab_fail(LAB_CHECK, "fl_stress_choose(%u): no more than 255", n);
+	struct lab_op op = {.kind = LAB_INPUT, .pc = pc};
 	unsigned pick = lab_choose(LAB_PICK_INPUT, n);
 	lab_hash(pick);
 	struct lab_event *event = lab_event(&op);
 	if (event)
 		event->value = pick;
 	return pick;
+}
+
+EXPORTED unsigned fl_stress_choose(unsigned n)
+{
+	if (!lab.active)
+		return lab_native->choose(n);
+	if (n > 255)
+		lab_fail(LAB_CHECK, "fl_stress_choose(%u): no more than 255", n);
+	return lab_input(n, PC);
 }
 
 EXPORTED void fl_stress_assume(bool condition)

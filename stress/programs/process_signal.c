@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects NOT MODELLED "sigaction()". Signals are named. */
+/* Expects NOT MODELLED "sends User defined signal 1 by raise()". A handler that would run. */
 #include <signal.h>
 
 static void on_signal(int number)
@@ -10,5 +10,5 @@ static void on_signal(int number)
 int main(void)
 {
 	struct sigaction action = {.sa_handler = on_signal};
-	return sigaction(SIGUSR1, &action, NULL);
+	return sigaction(SIGUSR1, &action, NULL) || raise(SIGUSR1);
 }

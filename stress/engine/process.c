@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a program has of its process besides threads: an environment, processors, actions for
+ * signals, memory that it maps. Each execution begins with the same.
+ */
+#include "layout.h"
+#include "posix.h"
+#include "program.h"
+#include <locale.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- the environment --- */
+
+/* Copied to one address before each execution: the program may change the array and the strings. */
+static struct {
+	char **at;      /* the copy */
+	size_t size;    /* of the image: the array, then the strings */
+	char **pattern; /* its array has pointers into the copy */
+	char **tools;   /* that of the tool, between executions */
+} environment;
+
+static void environment_make(char **at)
+{
+	size_t n = 0, size = 0;
+	for (; environment.tools[n]; n++)
+		size += strlen(environment.tools[n]) + 1;
+	environment.at = at;
+	environment.size = ((n + 1) * sizeof *at + size + 15) & ~(size_t)15; /* pointers follow */
+	free(environment.pattern);
+	environment.pattern = calloc(1, environment.size);
+	if (!environment.pattern)
+		abort();
+	char *text = (char *)(environment.pattern + n + 1);
+	for (size_t i = 0; i < n; i++) {
+		environment.pattern[i] = (char *)at + (text - (char *)environment.pattern);
+		text = stpcpy(text, environment.tools[i]) + 1;
+	}
+}
+
+size_t lab_environment_size(void)
+{
+	if (!environment.tools) {
+		environment.tools = environ;
+		environment_make(NULL);
+	}
+	return environment.size;
+}
+
+char **lab_environment_begin(char **at)
+{
+	if (environment.at != at)
+		environment_make(at);
+	environ = memcpy(at, environment.pattern, environment.size);
+	return environ;
+}
+
+void lab_environment_end(void)
+{
+	environ = environment.tools;
+}
+
+/* The only locale. */
+static char *process_setlocale(int category, const char *locale)
+{
+	static char c[] = "C";
+	(void)category;
+	return !locale || !*locale || strcmp(locale, c) == 0 || strcmp(locale, "POSIX") == 0 ? c : NULL;
+}
+
+/* --- processors: two --- */
+
+static long process_sysconf(int name)
+{
+	return name == _SC_NPROCESSORS_CONF || name == _SC_NPROCESSORS_ONLN ? LAB_PROCESSORS : sysconf(name);
+}
+
+static int process_get_nprocs(void)
+{
+	return LAB_PROCESSORS;
+}
+
+/* A process without privileges, whose threads all have the usual policy. */
+static int process_set_policy(int policy, const struct sched_param *param)
+{
+	return policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE ? EPERM
+	       : param->sched_priority != 0                                           ? EINVAL
+	                                                                              : 0;
+}
+
+static int process_pthread_setschedparam(pthread_t thread, int policy, const struct sched_param *param)
+{
+	(void)thread;
+	return process_set_policy(policy, param);
+}
+
+static int process_pthread_getschedparam(pthread_t thread, int *policy, struct sched_param *param)
+{
+	(void)thread;
+	lab_plain((uintptr_t)policy, sizeof *policy, true, PC);
+	lab_plain((uintptr_t)param, sizeof *param, true, PC);
+	*policy = SCHED_OTHER;
+	param->sched_priority = 0;
+	return 0;
+}
+
+static int process_pthread_setschedprio(pthread_t thread, int priority)
+{
+	(void)thread;
+	return priority == 0 ? 0 : EINVAL;
+}
+
+static int process_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
+{
+	(void)pid;
+	return lab_error(process_set_policy(policy, param));
+}
+
+static int process_sched_getscheduler(pid_t pid)
+{
+	(void)pid;
+	return SCHED_OTHER;
+}
+
+/* --- signals: a program may set their actions; none is sent --- */
+
+static struct action {
+	uint32_t generation; /* the execution that set it */
+	struct sigaction action;
+} actions[NSIG];
+
+static struct sigaction *process_action(int number, uintptr_t pc)
+{
+	if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP) {
+		errno = EINVAL;
+		return NULL;
+	}
+	struct action *a = &actions[number];
+	const struct lab_op op = lab_sync_op(LAB_SYNC_ACTION, (uintptr_t)a, pc);
+	lab_point(op);
+	lab_sync_event(&op, 0);
+	if (a->generation != lab.generation)
+		*a = (struct action){.generation = lab.generation, .action.sa_handler = SIG_DFL};
+	return &a->action;
+}
+
+bool lab_process_name(uintptr_t address, char *text, size_t size)
+{
+	const uintptr_t number = (address - (uintptr_t)actions) / sizeof actions[0];
+	if (number >= NSIG)
+		return false;
+	snprintf(text, size, "SIG%s", sigabbrev_np((int)number) ?: "RT");
+	return true;
+}
+
+static int process_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	struct sigaction *now = process_action(number, PC);
+	if (!now)
+		return -1;
+	const struct sigaction before = *now;
+	if (action) {
+		lab_plain((uintptr_t)action, sizeof *action, false, PC);
+		*now = *action;
+	}
+	if (old) {
+		lab_plain((uintptr_t)old, sizeof *old, true, PC);
+		*old = before;
+	}
+	return 0;
+}
+
+static sighandler_t process_signal(int number, sighandler_t handler)
+{
+	struct sigaction *now = process_action(number, PC);
+	const sighandler_t before = now ? now->sa_handler : SIG_ERR;
+	if (now)
+		*now = (struct sigaction){.sa_handler = handler, .sa_flags = SA_RESTART};
+	return before;
+}
+
+/* Only a signal that has no effect is sent. */
+static void process_send(int number, const char *name, uintptr_t pc)
+{
+	const struct sigaction *action = number == 0 ? NULL : process_action(number, pc);
+	const bool ignored = number == SIGCHLD || number == SIGURG || number == SIGWINCH || number == SIGCONT;
+	if (!action || action->sa_handler == SIG_IGN || (action->sa_handler == SIG_DFL && ignored))
+		return;
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s sends %s by %s() (%s): the model delivers no signals", lab.self->name,
+	         strsignal(number), name, lab_site_name(pc)); // NOLINT(concurrency-mt-unsafe)
+}
+
+static int process_raise(int number)
+{
+	process_send(number, "raise", PC);
+	return 0;
+}
+
+static int process_kill(pid_t pid, int number)
+{
+	if (pid != 0 && pid != LAB_PID)
+		return lab_error(ESRCH);
+	process_send(number, "kill", PC);
+	return 0;
+}
+
+static int process_pthread_kill(pthread_t thread, int number)
+{
+	if (thread == 0 || thread > lab.n_threads)
+		return ESRCH;
+	process_send(number, "pthread_kill", PC);
+	return 0;
+}
+
+/* --- random bytes: the same in each execution --- */
+
+static void process_random(unsigned char *to, size_t size, uintptr_t pc)
+{
+	if (size > 0)
+		lab_plain((uintptr_t)to, size, true, pc);
+	for (size_t i = 0; i < size; i++)
+		to[i] = (unsigned char)lab_random();
+}
+
+static ssize_t process_getrandom(void *to, size_t size, unsigned flags)
+{
+	(void)flags;
+	process_random(to, size, PC);
+	return (ssize_t)size;
+}
+
+static int process_getentropy(void *to, size_t size)
+{
+	if (size > 256)
+		return lab_error(EIO);
+	process_random(to, size, PC);
+	return 0;
+}
+
+static void process_arc4random_buf(void *to, size_t size)
+{
+	process_random(to, size, PC);
+}
+
+static uint32_t process_arc4random(void)
+{
+	return (uint32_t)lab_random();
+}
+
+static uint32_t process_arc4random_uniform(uint32_t bound)
+{
+	return bound ? (uint32_t)(lab_random() % bound) : 0;
+}
+
+/* --- memory that is mapped: a block of the heap, which is no leak --- */
+
+enum { MAPPINGS = 256, PAGE = 4096 };
+static struct mapping {
+	uintptr_t at;
+	size_t size;
+} mappings[MAPPINGS];
+static unsigned n_mappings;
+
+static void *process_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset)
+{
+	(void)protection;
+	(void)offset;
+	const size_t room = (size + PAGE - 1) / PAGE * PAGE;
+	if (!(flags & MAP_ANONYMOUS) || flags & MAP_FIXED || n_mappings == MAPPINGS) {
+		lab.signature = PC;
+		lab_fail(LAB_UNMODELLED, "%s calls mmap() of %s (%s), which the model does not have", lab.self->name,
+		         file >= 0 && !(flags & MAP_ANONYMOUS) ? "a file"
+		         : n_mappings == MAPPINGS              ? "more than 256 places"
+		                                               : "a fixed place",
+		         lab_site_name(PC));
+	}
+	(void)at;
+	void *memory = size > 0 ? lab_alloc_aligned(PAGE, room, PC) : NULL;
+	if (!memory) {
+		errno = size > 0 ? ENOMEM : EINVAL;
+		return MAP_FAILED;
+	}
+	memset(memory, 0, room);
+	mappings[n_mappings++] = (struct mapping){(uintptr_t)memory, room};
+	return memory;
+}
+
+static struct mapping *process_mapping(const void *at)
+{
+	for (unsigned i = 0; i < n_mappings; i++)
+		if ((uintptr_t)at - mappings[i].at < mappings[i].size)
+			return &mappings[i];
+	return NULL;
+}
+
+/* A part of a mapping that is unmapped stays accessible. */
+static int process_munmap(void *at, size_t size)
+{
+	struct mapping *m = process_mapping(at);
+	if (m && m->at == (uintptr_t)at && size + PAGE > m->size) {
+		*m = mappings[--n_mappings];
+		lab_free(at, PC);
+	}
+	return 0;
+}
+
+static int process_advise(void *at, size_t size, int advice)
+{
+	if (advice == MADV_DONTNEED && process_mapping(at)) {
+		lab_plain((uintptr_t)at, size, true, PC);
+		memset(at, 0, size);
+	}
+	return 0;
+}
+
+/* Protection of memory, huge pages, locked memory: without an effect. */
+static int process_succeed(void)
+{
+	return 0;
+}
+
+void lab_process_keep(void)
+{
+	for (unsigned i = 0; i < n_mappings; i++)
+		lab_heap_keep(mappings[i].at, NULL);
+}
+
+void lab_process_reset(void)
+{
+	n_mappings = 0;
+}
+
+const struct lab_call lab_process_calls[] = {
+    LAB_CALL("setlocale", process_setlocale),
+    LAB_CALL("sysconf", process_sysconf),
+    LAB_CALL("__sysconf", process_sysconf),
+    LAB_CALL("get_nprocs", process_get_nprocs),
+    LAB_CALL("get_nprocs_conf", process_get_nprocs),
+    LAB_CALL("pthread_setschedparam", process_pthread_setschedparam),
+    LAB_CALL("pthread_getschedparam", process_pthread_getschedparam),
+    LAB_CALL("pthread_setschedprio", process_pthread_setschedprio),
+    LAB_CALL("sched_setscheduler", process_sched_setscheduler),
+    LAB_CALL("sched_getscheduler", process_sched_getscheduler),
+    LAB_CALL("sigaction", process_sigaction),
+    LAB_CALL("signal", process_signal),
+    LAB_CALL("raise", process_raise),
+    LAB_CALL("kill", process_kill),
+    LAB_CALL("pthread_kill", process_pthread_kill),
+    LAB_CALL("getrandom", process_getrandom),
+    LAB_CALL("getentropy", process_getentropy),
+    LAB_CALL("arc4random", process_arc4random),
+    LAB_CALL("arc4random_buf", process_arc4random_buf),
+    LAB_CALL("arc4random_uniform", process_arc4random_uniform),
+    LAB_CALL("mmap", process_mmap),
+    LAB_CALL("mmap64", process_mmap),
+    LAB_CALL("munmap", process_munmap),
+    LAB_CALL("madvise", process_advise),
+    LAB_CALL("mprotect", process_succeed),
+    LAB_CALL("mlock", process_succeed),
+    LAB_CALL("munlock", process_succeed),
+    LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): there is no fork */
+    {NULL, NULL},
+};

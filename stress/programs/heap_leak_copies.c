@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects LEAK "heap_leak_copies.c:20". Copies of strings are blocks of the model. */
+#include <assert.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(void)
+{
+	char *text, *two = strndup("twofold", 3);
+	const volatile size_t many = (size_t)-1, n = 4;
+	int *numbers = reallocarray(NULL, 3, sizeof *numbers);
+	assert(strcmp(two, "two") == 0 && asprintf(&text, "%s%d", two, 3) == 4 && strcmp(text, "two3") == 0);
+	assert(malloc_usable_size(numbers) >= 12 && !reallocarray(numbers, many, n));
+	numbers[2] = 1;
+	free(two);
+	free(text);
+	free(numbers);
+	text = strndup("lost", 2);
+	text = NULL;
+	return text != NULL;
+}

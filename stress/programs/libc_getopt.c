@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects a pass. getopt() begins anew in each execution, and not where the tool's own options, or
+ * an execution that ended within "-cd", left it.
+ */
+#include "two_threads.h"
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *run(void *arg)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	static char a[] = "-a", b[] = "-bvalue", cd[] = "-cd", rest[] = "rest";
+	char *args[] = {rest, rest, a, b, cd, NULL};
+	assert(optind == 1 && opterr == 1 && !optarg);
+	opterr = 0;
+	assert(getopt(5, args, "ab:cd") == 'a');
+	assert(getopt(5, args, "ab:cd") == 'b' && strcmp(optarg, "value") == 0);
+	assert(getopt(5, args, "ab:cd") == 'c');
+	in_two_threads(run, run);
+	return 0;
+}

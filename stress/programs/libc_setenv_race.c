@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DATA RACE "of the environment by". setenv() while another thread calls getenv(). */
+#include "two_threads.h"
+#include <stdlib.h>
+
+static void *set(void *arg)
+{
+	setenv("A", "1", 1);
+	return arg;
+}
+
+static void *get(void *arg)
+{
+	(void)getenv("A");
+	return arg;
+}
+
+int main(void)
+{
+	in_two_threads(set, get);
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DEADLOCK "main waits for the pipe 4 to 3 for ever". A read of a pipe whose other end stays open. */
+#include <unistd.h>
+
+int main(void)
+{
+	int ends[2];
+	char byte;
+	return pipe(ends) || read(ends[0], &byte, 1) != 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects a pass. What was written before a write to a pipe is known after the read; a read waits
+ * for bytes, or for the end.
+ */
+#include "two_threads.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static int ends[2], before;
+
+static void *give(void *arg)
+{
+	before = 7;
+	assert(write(ends[1], "abc", 3) == 3);
+	assert(close(ends[1]) == 0);
+	return arg;
+}
+
+static void *take(void *arg)
+{
+	char bytes[8];
+	assert(read(ends[0], bytes, 2) == 2 && bytes[0] == 'a' && bytes[1] == 'b' && before == 7);
+	assert(read(ends[0], bytes, sizeof bytes) == 1 && bytes[0] == 'c');
+	assert(read(ends[0], bytes, sizeof bytes) == 0);
+	return arg;
+}
+
+int main(void)
+{
+	static char many[64 << 10];
+	int full[2];
+	assert(pipe(ends) == 0 && pipe2(full, O_NONBLOCK) == 0 && ends[0] != full[0]);
+	assert(read(full[0], many, 1) == -1 && errno == EAGAIN);
+	assert(write(full[1], many, sizeof many) == sizeof many && write(full[1], many, 1) == -1 && errno == EAGAIN);
+	in_two_threads(give, take);
+	return 0;
+}
