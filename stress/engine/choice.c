@@ -30,7 +30,7 @@ struct lab_token lab_ops[LAB_OPS];
 unsigned lab_n_ops;
 
 static enum lab_strategy strategy;
-static struct node nodes[NODES];
+static struct node stacks[2][NODES], *nodes = stacks[0];
 static unsigned depth, at, at_program;
 static const struct lab_schedule *followed;
 static uint64_t state; /* of the generator */
@@ -186,7 +186,7 @@ static struct node *node_again(unsigned kind, unsigned n, lab_set set)
 static struct node *node_new(unsigned kind, unsigned n, unsigned pick)
 {
 	if (depth == NODES)
-		lab_fail(LAB_LIVELOCK, "more than %d choices in one execution", NODES);
+		lab_fail(LAB_STEP_LIMIT, "more than %d choices in one execution", NODES);
 	struct node *node = &nodes[depth++];
 	at = depth;
 	*node = (struct node){.kind = (uint8_t)kind,
@@ -196,6 +196,15 @@ static struct node *node_new(unsigned kind, unsigned n, unsigned pick)
 	                      .ops = name_of(kind),
 	                      .before = lab.spent};
 	return node;
+}
+
+void lab_dfs_use(unsigned which)
+{
+	static unsigned depths[2], used;
+	depths[used] = depth;
+	used = which;
+	nodes = stacks[which];
+	depth = depths[which];
 }
 
 void lab_dfs_reset(void)
@@ -320,11 +329,14 @@ static lab_set unpaid(lab_set set)
 
 static unsigned dfs_bounded(lab_set set, unsigned usual)
 {
+	const lab_set all = set;
 	bool costs = lab.self->state == LAB_READY;
 	if (costs && lab.spent.preemptions >= lab_config.preemptions)
 		set = lab.ending ? unpaid(set) | lab_bit(usual) : lab_bit(usual);
 	else if (!costs && lab.spent.preemptions >= lab_config.preemptions && (set & lab.ready))
 		set &= ~lab.dozing;
+	if (set != all)
+		lab_met(LAB_MET_PREEMPTIONS);
 	if (!(set & (set - 1)))
 		return usual;
 	if (at < depth)
@@ -441,9 +453,13 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 		return lab_lin_program[at_program++];
 	switch (strategy) {
 	case LAB_DFS:
-		if (kind == LAB_PICK_OPS || (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED &&
-		                             lab.spent.stale >= lab_config.stale))
+		if (kind == LAB_PICK_OPS)
 			return 0;
+		if (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED &&
+		    lab.spent.stale >= lab_config.stale) {
+			lab_met(LAB_MET_STALE);
+			return 0;
+		}
 		return at < depth ? node_again(kind, n, 0)->pick : node_new(kind, n, 0)->pick;
 	case LAB_REPLAY: {
 		int wanted = follow(kind);
@@ -460,6 +476,8 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)
 		lab_ops[lab_n_ops++] =
 		    (struct lab_token){LAB_PICK_OPS, (uint8_t)lab.self->id, (uint8_t)(n - 2), lab.self->ops};
+	if (n > 255)
+		lab_met(LAB_MET_CHOICES);
 	unsigned pick = choose_one(kind, n > 255 ? 255 : n);
 	if (pick == 0)
 		return 0;
@@ -494,7 +512,7 @@ bool lab_choose_kill(bool rare)
 	if (strategy == LAB_REPLAY)
 		kills = follow(LAB_PICK_KILL) > 0;
 	else if (lab.spent.kills >= lab_config.kills)
-		kills = false;
+		lab_met(LAB_MET_KILLS);
 	else if (strategy == LAB_DFS)
 		kills = (at < depth ? node_again(LAB_PICK_KILL, 2, 0) : node_new(LAB_PICK_KILL, 2, 0))->pick > 0;
 	else
@@ -508,9 +526,12 @@ bool lab_choose_kill(bool rare)
 
 bool lab_may_fault(unsigned which)
 {
-	if (!(lab_config.fault_mask & which))
-		return false;
-	return strategy == LAB_REPLAY || lab.spent.faults < lab_config.faults;
+	const bool can = (lab_config.fault_mask & which) != 0;
+	if (can && (strategy == LAB_REPLAY || lab.spent.faults < lab_config.faults))
+		return true;
+	if (can || (LAB_CONFIG_DEFAULT.fault_mask & which))
+		lab_met(LAB_MET_FAULTS); /* also one that the user has switched off */
+	return false;
 }
 
 bool lab_fault(unsigned which)

@@ -46,6 +46,7 @@ void lab_choices_begin(enum lab_strategy strategy);
 /* DFS: advances to the next execution; false: there is none. */
 bool lab_dfs_next(void);
 void lab_dfs_reset(void);
+void lab_dfs_use(unsigned which); /* one of two searches, each with its own state */
 
 void lab_seed(uint64_t seed, uint64_t execution);
 unsigned lab_draw(unsigned n); /* returns a number below n, from the seed */

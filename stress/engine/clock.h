@@ -44,11 +44,15 @@ struct lab_clock {
  * is the step of the latest SC fence that happens before: a load after it reads no store older than
  * an SC store before that fence. Only the first `width` elements are valid; the rest counts as 0
  * and is not initialised, so the cost of a copy depends on the number of threads.
+ *
+ * `order` and `before` tell whether a modification order (mo) was missed, see memory.c. `order`:
+ * events that psc puts before the next SC access. `before`: events from which a path of sb, rf, mo
+ * and psc leads here that is neither in happens-before nor in psc.
  */
 struct lab_view {
 	uint32_t fence, width;
 	struct lab_known {
-		uint32_t hb, seen;
+		uint32_t hb, seen, order, before;
 	} at[LAB_THREADS];
 };
 
@@ -56,7 +60,7 @@ struct lab_view {
 static inline void lab_view_widen(struct lab_view *view, unsigned width)
 {
 	for (; view->width < width; view->width++)
-		view->at[view->width] = (struct lab_known){0, 0};
+		view->at[view->width] = (struct lab_known){0};
 }
 
 static inline void lab_view_clear(struct lab_view *view)
@@ -73,18 +77,23 @@ static inline void lab_view_copy(struct lab_view *to, const struct lab_view *fro
 		to->at[i] = from->at[i];
 }
 
+static inline void lab_raise(uint32_t *to, uint32_t from)
+{
+	if (*to < from)
+		*to = from;
+}
+
 static inline void lab_view_join(struct lab_view *to, const struct lab_view *from)
 {
 	const unsigned width = from->width;
 	lab_view_widen(to, width);
 	for (unsigned i = 0; i < width; i++) {
-		if (to->at[i].hb < from->at[i].hb)
-			to->at[i].hb = from->at[i].hb;
-		if (to->at[i].seen < from->at[i].seen)
-			to->at[i].seen = from->at[i].seen;
+		lab_raise(&to->at[i].hb, from->at[i].hb);
+		lab_raise(&to->at[i].seen, from->at[i].seen);
+		lab_raise(&to->at[i].order, from->at[i].order);
+		lab_raise(&to->at[i].before, from->at[i].before);
 	}
-	if (to->fence < from->fence)
-		to->fence = from->fence;
+	lab_raise(&to->fence, from->fence);
 }
 
 #endif

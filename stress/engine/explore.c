@@ -9,7 +9,7 @@ enum { SHRINK_TIME = 4 }; /* s */
 
 static struct lab_result result;
 static struct lab_schedule found;
-static char message[sizeof lab.message], details[sizeof lab.details], replay[LAB_REPLAY_TEXT], strategy_text[160];
+static char message[sizeof lab.message], details[sizeof lab.details], replay[LAB_REPLAY_TEXT], strategy_text[224];
 static int64_t began, last_progress;
 static lab_progress *on_progress;
 static void *progress_arg;
@@ -25,13 +25,37 @@ int64_t lab_clock_ns(void)
 const char *lab_verdict_name(enum lab_verdict verdict)
 {
 	static const char *const names[] = {
-	    "PASSED",           "FORBIDDEN",      "CHECK",  "PANIC",
-	    "DATA RACE",        "USE AFTER FREE", "LEAK",   "DEADLOCK",
-	    "LOST WAKEUP",      "LIVELOCK",       "CRASH",  "HANG",
-	    "NOT MODELLED",     "NONDETERMINISM", "MISUSE", "EXIT STATUS",
-	    "NOT LINEARIZABLE", "DIVERGED",
+	    "PASSED",   "FORBIDDEN",    "CHECK",          "PANIC",    "DATA RACE",   "USE AFTER FREE",
+	    "LEAK",     "DEADLOCK",     "LOST WAKEUP",    "LIVELOCK", "STEP LIMIT",  "CRASH",
+	    "HANG",     "NOT MODELLED", "NONDETERMINISM", "MISUSE",   "EXIT STATUS", "NOT LINEARIZABLE",
+	    "DIVERGED",
 	};
 	return names[verdict];
+}
+
+const char *lab_limit_text(enum lab_limit limit)
+{
+	static const char *const texts[LAB_LIMITS] = {
+	    [LAB_MET_PREEMPTIONS] = "a thread could have been preempted more often",
+	    [LAB_MET_STALE] = "a further load could have read an old value",
+	    [LAB_MET_FAULTS] = "a further wait could have ended early, or a weak compare-and-swap have failed",
+	    [LAB_MET_KILLS] = "a further process could have been killed",
+	    [LAB_MET_HISTORY] = "a load could have read an older store than the last 8",
+	    [LAB_MET_PATIENCE] = "a load could have read an old value once more",
+	    [LAB_MET_ORDER] = "stores may have another modification order, which no order of execution shows",
+	    [LAB_MET_PAIR] = "a compare-and-swap of 16 bytes could have read old values",
+	    [LAB_MET_SIZES] = "atomic accesses of two sizes to one place",
+	    [LAB_MET_UNSEEN] = "code without instrumentation wrote an atomic object",
+	    [LAB_MET_SPIN] = "a loop that spins was run to its end without interruption",
+	    [LAB_MET_FAIRNESS] = "a thread could have waited longer for its turn",
+	    [LAB_MET_STEPS] = "an execution could have been longer",
+	    [LAB_MET_CHOICES] = "a choice had more than 255 alternatives",
+	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",
+	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
+	    [LAB_MET_INPUT] = "the clock, the processor or rand() could have said something else",
+	    [LAB_MET_ASSEMBLY] = "assembly is not seen",
+	};
+	return texts[limit];
 }
 
 static void keep_texts(void)
@@ -131,17 +155,61 @@ static bool run_one(enum lab_strategy strategy)
 
 /* --- strategies: each returns false when an execution failed --- */
 
+/* A depth-first search, which may be left and taken up again. */
+struct search {
+	int preemptions, stale, faults; /* its bounds */
+	unsigned met;                   /* limits, so far */
+	uint64_t complete, blocked;     /* executions */
+	bool ended;                     /* no execution is left */
+};
+
+/* `proof` has no bounds but that of faults. `seen` is what is reported: the last one that ended. */
+static struct search bounded, proof, seen;
+
+/* The limits that cost time to tell from harmless repetitions. */
+enum { LOOPS = 1 << LAB_MET_PATIENCE | 1 << LAB_MET_SPIN };
+
+static void search_begin(struct search *s, int preemptions, int stale, int faults)
+{
+	*s = (struct search){.preemptions = preemptions, .stale = stale, .faults = faults};
+	lab_dfs_use(s == &proof);
+	lab_dfs_reset();
+}
+
+static void search_use(const struct search *s)
+{
+	lab_config.preemptions = s->preemptions;
+	lab_config.stale = s->stale;
+	lab_config.faults = s->faults;
+}
+
+/* The next executions of the search. */
+static bool search_on(struct search *s, uint64_t executions, int64_t limit)
+{
+	search_use(s);
+	lab_dfs_use(s == &proof);
+	for (uint64_t i = 0; i < executions && !s->ended; i++) {
+		lab.proving = !(s->met & LAB_BOUNDS) && ~s->met & LOOPS;
+		const bool passed = run_one(LAB_DFS);
+		lab.proving = false;
+		if (!passed)
+			return false;
+		s->met |= lab.limits;
+		s->complete += !lab.pruned;
+		s->blocked += lab.pruned;
+		s->ended = !lab_dfs_next();
+		if (time_is_up(limit))
+			break;
+	}
+	if (s->ended && (s == &proof || seen.preemptions != LAB_UNBOUNDED))
+		seen = *s;
+	return true;
+}
+
 static bool run_dfs(int64_t limit)
 {
-	lab_dfs_reset();
-	do {
-		if (!run_one(LAB_DFS))
-			return false;
-		if (time_is_up(limit))
-			return true;
-	} while (lab_dfs_next());
-	result.exhausted = true;
-	return true;
+	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
+	return search_on(&bounded, UINT64_MAX, limit);
 }
 
 static bool run_random(enum lab_strategy which, uint64_t executions, int64_t limit)
@@ -158,33 +226,19 @@ static bool run_random(enum lab_strategy which, uint64_t executions, int64_t lim
 	return true;
 }
 
-static bool run_auto(int64_t limit)
-{
-	uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
-	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
-		return false;
-	int64_t half = limit ? began + (limit - began) / 2 : 0;
-	lab_config.max_executions = most / 2 + 1;
-	bool passed = run_dfs(half);
-	lab_config.max_executions = most;
-	if (!passed)
-		return false;
-	return run_random(LAB_AUTO, result.exhausted ? LAST_BURST : UINT64_MAX, limit);
-}
-
 static void describe_strategy(void)
 {
-	char dfs[128], bound[24];
-	if (lab_config.stale == LAB_UNBOUNDED)
-		snprintf(bound, sizeof bound, "all");
-	else
-		snprintf(bound, sizeof bound, "%d", lab_config.stale);
+	char dfs[160], faults[24] = "no faults";
+	if (lab_config.fault_mask)
+		snprintf(faults, sizeof faults, "%d fault%s", lab_config.faults, lab_config.faults == 1 ? "" : "s");
 	if (lab_config.preemptions == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs with sleep sets and at most %s stale reads, %d fault%s", bound,
-		         lab_config.faults, lab_config.faults == 1 ? "" : "s");
+		snprintf(dfs, sizeof dfs, "dfs with all preemptions and stale reads, at most %s", faults);
+	else if (lab_config.stale == LAB_UNBOUNDED)
+		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, all stale reads, %s",
+		         lab_config.preemptions, faults);
 	else
-		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, %s stale reads, %d fault%s",
-		         lab_config.preemptions, bound, lab_config.faults, lab_config.faults == 1 ? "" : "s");
+		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, %d stale reads, %s", lab_config.preemptions,
+		         lab_config.stale, faults);
 	size_t used = strlen(dfs);
 	if (lab_config.kills > 0)
 		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,
@@ -210,64 +264,69 @@ static void describe_strategy(void)
 	result.strategy = strategy_text;
 }
 
-/* --- a program with main(): deeper and deeper, until the time is up or nothing is left --- */
+/* --- the usual search: slices of the proof, of the search within bounds, and of random executions --- */
 
-/* The next executions of the round; *done: it has seen all executions within its bounds. */
-static bool run_slice(uint64_t executions, int64_t limit, bool *done)
+/* With more faults, the next round may prove. After another limit, only a short search goes on. */
+static bool is_proving(void)
 {
-	for (uint64_t i = 0; i < executions; i++) {
-		if (!run_one(LAB_DFS))
-			return false;
-		*done = !lab_dfs_next();
-		if (*done || time_is_up(limit))
-			return true;
-	}
+	enum { SHORT = 2000 };
+	const bool hopeless = proof.met & ~(1u << LAB_MET_FAULTS);
+	if (lab_config.kills > 0 || (hopeless && proof.complete + proof.blocked > SHORT))
+		return false;
+	return !proof.ended || (!hopeless && proof.met);
+}
+
+/* An execution that is too long may be an unfair one, which the other searches do not have. */
+static bool prove_on(uint64_t executions, int64_t limit)
+{
+	if (proof.ended)
+		search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, proof.faults + 1);
+	if (search_on(&proof, executions, limit))
+		return true;
+	if (lab.verdict != LAB_STEP_LIMIT)
+		return false;
+	proof.ended = true; /* `seen` is not the proof */
+	proof.met = 1u << LAB_MET_STEPS;
 	return true;
 }
 
-/*
- * Depth first in rounds; each round raises every bound by one. Slices of a round alternate with
- * random executions. If two rounds have the same number of executions, the bounds cut nothing off,
- * and the search has seen all executions.
- */
-static bool run_deeper(int64_t limit)
+/* The bounds of a program's search become wider, until no execution meets one. */
+static bool deepen_on(uint64_t executions, int64_t limit)
 {
-	enum { SLICE = 2000, BY_LOT = 500 };
-	struct lab_config seen = lab_config;
-	uint64_t before = 0, here = 0;
-	bool any = false;
+	if (bounded.ended)
+		search_begin(&bounded, bounded.preemptions + 1, bounded.stale + 1, bounded.faults + 1);
+	return search_on(&bounded, executions, limit);
+}
+
+static bool is_over(bool deepens)
+{
+	if (seen.ended && !(seen.met & LAB_BOUNDS))
+		return true;
+	return !deepens && bounded.ended && !is_proving();
+}
+
+static bool run_auto(int64_t limit)
+{
+	enum { FIRST = 250, SLICE = 2000, BY_LOT = 500 };
+	const bool deepens = lab_running->main != NULL;
+	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
+	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
+	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
+	search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, lab_config.faults);
 	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
 		return false;
-	lab_dfs_reset();
-	while (!are_enough() && !is_late(limit)) {
-		const uint64_t begin = result.executions;
-		bool done = false;
-		if (!run_slice(SLICE, limit, &done))
-			return false;
-		here += result.executions - begin;
-		if (!done) {
-			if (!run_random(LAB_AUTO, BY_LOT, limit))
-				return false;
-			continue;
-		}
-		seen = lab_config;
-		if (any && here == before) {
-			result.exhausted = result.proved = true;
-			break;
-		}
-		any = result.exhausted = true;
-		before = here;
-		here = 0;
-		lab_config.preemptions++;
-		lab_config.stale++;
-		lab_config.faults++;
-		lab_dfs_reset();
+	lab_config.max_executions = deepens ? most : most / 2 + 1;
+	bool passed = true;
+	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part); slice *= 2) {
+		if (is_proving())
+			passed = prove_on(slice < SLICE ? slice : SLICE, part);
+		if (passed && !is_over(deepens) && (deepens || !bounded.ended))
+			passed = deepen_on(SLICE, part) && run_random(LAB_AUTO, BY_LOT, part);
 	}
-	lab_config.preemptions = seen.preemptions;
-	lab_config.stale = seen.stale;
-	lab_config.faults = seen.faults;
-	describe_strategy();
-	return true;
+	lab_config.max_executions = most;
+	if (!passed || deepens || (seen.ended && seen.met == 0))
+		return passed;
+	return run_random(LAB_AUTO, seen.ended ? LAST_BURST : UINT64_MAX, limit);
 }
 
 /* --- programs of operations: for each some random executions, then depth first --- */
@@ -283,15 +342,15 @@ static bool run_program(int64_t limit, uint64_t executions)
 	uint64_t until = result.executions + executions;
 	lab_config.max_executions = until < most ? until : most;
 	bool passed = true;
-	result.exhausted = false;
+	seen = (struct search){.ended = false};
 	if (lab_config.strategy == LAB_RANDOM || lab_config.strategy == LAB_PCT)
 		passed = run_random(lab_config.strategy, executions, limit);
 	else
 		passed =
 		    (lab_config.strategy == LAB_DFS || run_random(LAB_AUTO, executions / 4, limit)) && run_dfs(limit);
 	lab_config.max_executions = most == UINT64_MAX ? 0 : most;
-	result.programs_exhausted += result.exhausted;
-	result.exhausted = false;
+	result.programs_exhausted += seen.ended;
+	seen.ended = false;
 	return passed;
 }
 
@@ -319,7 +378,7 @@ static bool run_strategy(int64_t limit)
 	case LAB_PCT:
 		return run_random(lab_config.strategy, UINT64_MAX, limit);
 	default:
-		return lab_running->main ? run_deeper(limit) : run_auto(limit);
+		return run_auto(limit);
 	}
 }
 
@@ -425,6 +484,7 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	lab_config = *config;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
 	stopped = leak.found = false;
+	seen = proof = (struct search){.ended = false};
 	began = last_progress = lab_clock_ns();
 	lab_outcomes_reset();
 	lab_kills_reset();
@@ -445,6 +505,17 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	else if (leak.found)
 		fail_with_leak();
 	lab_watch(false);
+	if (seen.ended) {
+		result.exhausted = true;
+		result.complete = seen.complete;
+		result.blocked = seen.blocked;
+		result.limits = seen.met | proof.met | (config->assembly ? 1u << LAB_MET_ASSEMBLY : 0);
+		result.proved = result.limits == 0;
+		search_use(&seen);
+	} else if (config->strategy == LAB_AUTO) {
+		search_use(&(struct search){config->preemptions, config->stale, config->faults});
+	}
+	describe_strategy();
 	lab_kills_count(&result);
 	result.outcomes = lab_outcomes(&result.n_outcomes);
 	return &result;

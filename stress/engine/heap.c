@@ -147,6 +147,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
 	if (__builtin_expect(lab.recording, 0))
 		lab_allocated(n_blocks - 1, pc);
+	lab.self->changes++;
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
 	if (event)
@@ -221,6 +222,7 @@ void lab_free(void *memory, uintptr_t pc)
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;
 	memset(units + unit_of(address), FREED, (b->size + UNIT - 1) / UNIT + (b->size == 0));
+	lab.self->changes++;
 	struct lab_op op = {LAB_FREE, 0, 0, address, pc};
 	(void)lab_event(&op);
 }

@@ -53,6 +53,7 @@ enum lab_verdict {
 	LAB_DEADLOCK,
 	LAB_LOST_WAKEUP, /* all sleep, and the word of one of them has changed since */
 	LAB_LIVELOCK,
+	LAB_STEP_LIMIT, /* an execution of more than max_steps steps */
 	LAB_CRASH,      /* SIGSEGV and its kin */
 	LAB_HANG,       /* no step for too long: an unseen blocking call */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
@@ -64,6 +65,38 @@ enum lab_verdict {
 };
 
 const char *lab_verdict_name(enum lab_verdict verdict);
+
+/*
+ * Where the search cut behaviours off. A search that has ended without any of these has seen every
+ * execution of the model. Each is recorded by lab_met() where it is met.
+ */
+enum lab_limit {
+	/* Bounds of the search: */
+	LAB_MET_PREEMPTIONS,
+	LAB_MET_STALE,
+	LAB_MET_FAULTS,
+	LAB_MET_KILLS,
+	/* Limits of the model: */
+	LAB_MET_HISTORY,    /* a store that could have been read is no longer kept */
+	LAB_MET_PATIENCE,   /* an old value that could have been read once more */
+	LAB_MET_ORDER,      /* another modification order, or order of SC operations, may be possible */
+	LAB_MET_PAIR,       /* an old value of sixteen bytes */
+	LAB_MET_SIZES,      /* accesses of two sizes to one place */
+	LAB_MET_UNSEEN,     /* a write of an atomic object by code without instrumentation */
+	LAB_MET_SPIN,       /* turns of a spin that no other thread interrupted */
+	LAB_MET_FAIRNESS,   /* a thread that waited too long ran */
+	LAB_MET_STEPS,      /* a longer execution */
+	LAB_MET_CHOICES,    /* alternatives of one choice beyond the 255th */
+	LAB_MET_RECORDS,    /* an access with which a later one could have raced was forgotten */
+	LAB_MET_MEMBARRIER, /* another order of the fences of one membarrier() */
+	LAB_MET_INPUT,      /* other times, processors, random numbers */
+	LAB_MET_ASSEMBLY,   /* what inline assembly does */
+	LAB_LIMITS
+};
+enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };
+
+/* "a thread could have been preempted more often" */
+const char *lab_limit_text(enum lab_limit limit);
 
 enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY };
 
@@ -91,7 +124,7 @@ struct lab_config {
 	uint64_t seed;
 	uint64_t max_executions; /* 0: no limit */
 	int64_t time;            /* ns; 0: no limit */
-	uint32_t max_steps;      /* of one execution; more is a livelock */
+	uint32_t max_steps;      /* of one execution */
 	const char *replay;      /* of LAB_REPLAY: the string of a report */
 	bool keep_failing;       /* goes on after a failure and counts outcomes: for litmus tests */
 	bool no_shrink;
@@ -101,6 +134,7 @@ struct lab_config {
 	const struct lab_failure *known; /* known failures: the search goes on after them */
 	size_t n_known;
 	bool no_leaks; /* leaks are no failures */
+	bool assembly; /* the module has inline assembly */
 	unsigned argc; /* of a program */
 	char *const *argv;
 	unsigned mutant_step;
@@ -157,14 +191,17 @@ struct lab_result {
 	const char *details; /* further lines: the waits of other threads; may be "" */
 	const char *replay;  /* the string that repeats the failure; "" for a pass */
 	struct lab_failure failure;
-	uint64_t executions; /* complete ones */
+	uint64_t executions; /* complete ones, random ones too */
 	uint64_t samples;    /* of mode lin: states on real threads */
 	unsigned programs;   /* of mode lin */
 	unsigned programs_exhausted;
 	uint64_t pruned; /* cut short as repetitions of others */
 	uint64_t steps;  /* of all executions */
-	bool exhausted;  /* DFS has seen all executions within its bounds */
-	bool proved;     /* and wider bounds would add none */
+	/* DFS has seen all executions within its bounds: so many complete and pruned ones. */
+	bool exhausted;
+	uint64_t complete, blocked;
+	unsigned limits; /* that these executions met: bits of enum lab_limit */
+	bool proved;     /* exhausted, and no limit was met: every execution of the model */
 	/* In words, with its bounds: "dfs with at most 2 preemptions, 2 stale reads, 1 fault". */
 	const char *strategy;
 	unsigned n_outcomes;

@@ -198,6 +198,7 @@ void lab_libc_reset(void)
 
 static uint64_t libc_draw(uint64_t *state)
 {
+	lab_met(LAB_MET_INPUT);
 	uint64_t z = (*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;

@@ -33,14 +33,16 @@ void lab_location_tired(uintptr_t address, uint32_t step)
 		struct lab_written *store = &location->ring[(location->count - i) % LAB_HISTORY];
 		if (store->step == step) {
 			lab_written_widen(store);
-			store->by[lab.self->id].missed = LAB_PATIENCE;
+			lab_raise(&store->by[lab.self->id].missed, LAB_PATIENCE - 1);
 		}
 	}
 }
 
 struct lab_written *lab_location_push(struct lab_location *location)
 {
-	struct lab_written *store = &location->ring[location->count++ % LAB_HISTORY];
+	struct lab_written *store = &location->ring[location->count % LAB_HISTORY];
+	if (location->count++ >= LAB_HISTORY && !store->rmw)
+		location->by[store->thread].dropped = store->clock;
 	store->width = 0;
 	lab_written_widen(store);
 	return store;
@@ -57,6 +59,7 @@ static void location_begin(struct lab_location *location, unsigned thread, uint3
 	for (unsigned i = 0; i < location->width; i++)
 		location->by[i].released = NULL;
 	struct lab_written *store = lab_location_push(location);
+	store->rmw = false;
 	store->value = lab_peek(location->address, location->size);
 	lab_view_clear(&store->message);
 	store->thread = (uint8_t)thread;
@@ -94,6 +97,7 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 /* Only the newest store remains, with its message: a reader with another size acquires the same. */
 static void location_resize(struct lab_location *location, unsigned size)
 {
+	lab_met(LAB_MET_SIZES);
 	const struct lab_written *newest = lab_newest(location);
 	const uint32_t clock = newest->clock, step = newest->step;
 	const unsigned thread = newest->thread;
@@ -120,6 +124,8 @@ static void location_refresh(struct lab_location *location, unsigned size)
 	} else if (location->plainly_written) {
 		location_begin(location, location->plain_thread, location->plain_clock);
 	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
+		if (!lab_is_stack(location->address)) /* else it is another object of a later frame */
+			lab_met(LAB_MET_UNSEEN);
 		location_begin(location, 0, 0);
 	}
 }
@@ -134,6 +140,7 @@ static void inherit(struct lab_cell *cell, struct lab_location *location)
 		    other->address + other->size <= location->address ||
 		    location->address + location->size <= other->address)
 			continue;
+		lab_met(LAB_MET_SIZES);
 		lab_view_copy(&first->message, &last->message);
 		first->thread = last->thread;
 		first->clock = last->clock;

@@ -16,13 +16,15 @@ struct lab_written {
 	uint32_t clock; /* of the writer, at the store */
 	uint32_t step;  /* in the execution; 0: before it */
 	uint8_t thread;
-	bool sc;
+	bool sc, rmw;
 	uint8_t width;           /* of `by`: so many elements are valid, the rest counts as 0 */
 	struct lab_view message; /* the knowledge for an acquiring reader */
 	struct lab_reads {
 		uint32_t read_at; /* each thread's clock when it first read this; 0: never */
 		/* How often each thread has read this store while there was a newer one. */
 		uint32_t missed;
+		uint32_t before; /* events from which a path leads to this store */
+		uint64_t state;  /* lab_state() when each thread last read this as an old one */
 	} by[LAB_THREADS];
 };
 
@@ -31,7 +33,9 @@ struct lab_accesses {
 	/* Clocks of the last atomic accesses, to find races with plain ones. */
 	uint32_t wrote, read;
 	uintptr_t wrote_pc, read_pc;
-	struct lab_view *released; /* at the last release store: the head of a release sequence */
+	uint32_t dropped;             /* clock of its last store, no RMW, that the ring has lost */
+	uint32_t sc_order, sc_before; /* what the SC accesses export to later SC writes */
+	struct lab_view *released;    /* at the last release store: the head of a release sequence */
 };
 
 /*
@@ -56,7 +60,7 @@ struct lab_location {
 static inline void lab_written_widen(struct lab_written *store)
 {
 	for (; store->width < lab.n_threads; store->width++)
-		store->by[store->width] = (struct lab_reads){0, 0};
+		store->by[store->width] = (struct lab_reads){0};
 }
 
 static inline unsigned lab_missed(const struct lab_written *store, unsigned thread)

@@ -102,18 +102,131 @@ static int as_store(int order)
 	return order == __ATOMIC_ACQ_REL ? __ATOMIC_RELEASE : order == __ATOMIC_ACQUIRE ? __ATOMIC_RELAXED : order;
 }
 
+/* --- whether a modification order is missed --- */
+
+/*
+ * The search executes the stores of a location in modification order. So it misses an execution if
+ * in each order of its events some edge of sb, rf, mo or psc points back. Take such an execution,
+ * and its shortest part that is closed under sb and rf and has a cycle of these edges. The part
+ * without its last event e has no cycle, so the search shows it. Then e is the next step of its
+ * thread, and one of
+ *   - a write that goes before a store b in mo, or a read that reads from before b, and
+ *   - a path of sb, rf, mo and psc leads from b to e, since the cycle is closed. Without a path the
+ *     search also executes e before b.
+ * If the path is in happens-before, coherence forbids the edge from e to b; if it is in psc, psc
+ * does. Otherwise e, when it is executed after b, finds b in `before` and records LAB_MET_ORDER.
+ * `before` may have too much, then a proof is withdrawn without need.
+ *
+ * An RMW directly follows in mo what it reads. So a write that goes before an RMW b also goes
+ * before a store that is none, and only these need be looked at.
+ *
+ * An event that happens before by a release store of its own, with nothing between, is in
+ * happens-before but not in psc (`order`): psc_base wants sb on both sides (IRIW+acq-sc).
+ */
+
+static void met_before(unsigned thread, uint32_t clock)
+{
+	if (clock <= lab.self->view.at[thread].before)
+		lab_met(LAB_MET_ORDER);
+}
+
+/* Whether the store, or a read of it, happens before the next step of the running thread. */
+static bool is_coherent(const struct lab_written *store)
+{
+	const struct lab_view *view = &lab.self->view;
+	if (store->clock <= view->at[store->thread].hb)
+		return true;
+	for (unsigned i = 0; i < store->width; i++)
+		if (store->by[i].read_at != 0 && store->by[i].read_at <= view->at[i].hb)
+			return true;
+	return false;
+}
+
+/* Before a write of the running thread. */
+static void check_order(struct lab_location *location, bool sc)
+{
+	const struct lab_view *view = &lab.self->view;
+	const unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+	for (unsigned n = 1; n <= kept; n++) {
+		const struct lab_written *store = &location->ring[(location->count - n) % LAB_HISTORY];
+		const struct lab_known *known = &view->at[store->thread];
+		if (is_coherent(store))
+			return;
+		if (store->rmw)
+			continue;
+		if (store->clock <= known->order && store->clock > known->seen && !(sc && store->sc))
+			lab_met(LAB_MET_ORDER);
+		met_before(store->thread, store->clock);
+	}
+	for (unsigned i = 0; i < location->width; i++) {
+		const struct lab_known *known = &view->at[i];
+		if (location->by[i].dropped > known->hb && (known->before > known->hb || known->order > known->hb))
+			lab_met(LAB_MET_ORDER);
+	}
+}
+
+/* An edge of rf or mo from the store to the running thread. */
+static void follow(const struct lab_written *store)
+{
+	struct lab_view *view = &lab.self->view;
+	if (store->clock <= view->at[store->thread].hb)
+		return;
+	for (unsigned i = 0; i < store->width; i++)
+		lab_raise(&view->at[i].before, store->by[i].before);
+}
+
+/* What an edge of rf or mo from this store leads on. */
+static void lead(struct lab_written *store)
+{
+	const struct lab_view *view = &lab.self->view;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		const struct lab_known *known = &view->at[i];
+		uint32_t *before = &store->by[i].before;
+		*before = known->before;
+		lab_raise(before, known->seen);
+		lab_raise(before, known->order);
+	}
+}
+
+/* An SC access: edges of psc from earlier SC accesses of the location, and to later ones. */
+static void order_sc(struct lab_location *location, bool write)
+{
+	struct lab_view *view = &lab.self->view;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_known *known = &view->at[i];
+		struct lab_accesses *by = &location->by[i];
+		lab_raise(&known->order, write ? by->sc_order : 0);
+		lab_raise(&known->order, lab.sc_fenced.at[i]);
+		lab_raise(&known->before, write ? by->sc_before : 0);
+		lab_raise(&known->before, lab.sc_before.at[i]);
+		lab_raise(&by->sc_order, known->order);
+		lab_raise(&by->sc_before, known->before);
+		lab_raise(&by->sc_before, known->hb > known->order ? known->hb : 0);
+		lab_raise(&lab.sc_order.at[i], known->order);
+		lab_raise(&lab.sc_before.at[i], known->before);
+	}
+}
+
+/* --- loads --- */
+
+/* Whether the thread must not read from before the store. */
 static bool must_stop(const struct lab_written *store, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
-	if (store->clock <= view->at[store->thread].seen)
+	if (is_coherent(store))
 		return true;
-	if (store->sc && (sc || store->step < view->fence))
+	/* The rest is psc in this order of execution. */
+	if (store->clock <= view->at[store->thread].seen || (store->sc && (sc || store->step < view->fence)) ||
+	    (sc && store->clock <= lab.sc_fenced.at[store->thread])) {
+		met_before(store->thread, store->clock);
 		return true;
-	if (sc && store->clock <= lab.sc_fenced.at[store->thread])
-		return true;
-	for (unsigned i = 0; i < store->width; i++)
-		if (store->by[i].read_at != 0 && store->by[i].read_at <= view->at[i].seen)
+	}
+	for (unsigned i = 0; i < store->width; i++) {
+		if (store->by[i].read_at != 0 && store->by[i].read_at <= view->at[i].seen) {
+			met_before(i, store->by[i].read_at);
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -121,11 +234,19 @@ static bool must_stop(const struct lab_written *store, bool sc)
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
-	for (unsigned n = 1; n < kept; n++) {
+	for (unsigned n = 1; n < location->count; n++) {
 		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
 			return n;
-		if (lab_missed(&location->ring[(location->count - n - 1) % LAB_HISTORY], lab.self->id) >= LAB_PATIENCE)
+		if (n == kept) {
+			lab_met(LAB_MET_HISTORY);
+			break;
+		}
+		const struct lab_written *older = &location->ring[(location->count - n - 1) % LAB_HISTORY];
+		if (lab_missed(older, lab.self->id) >= LAB_PATIENCE) {
+			if (lab.proving && older->by[lab.self->id].state != lab_state())
+				lab_met(LAB_MET_PATIENCE);
 			return n;
+		}
 	}
 	return kept;
 }
@@ -154,6 +275,21 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	location->by[self->id].read_pc = pc;
 	lab_looked(location->address, store->step);
 	learn(store, order);
+	follow(store);
+	if (order == __ATOMIC_SEQ_CST) {
+		if (store->sc)
+			lab_raise(&self->view.at[store->thread].order, store->clock);
+		order_sc(location, false);
+	}
+}
+
+/* The running thread has read an old value. */
+static void miss(struct lab_written *store)
+{
+	struct lab_reads *by = &store->by[lab.self->id];
+	by->missed++;
+	if (lab.proving)
+		by->state = lab_state();
 }
 
 /*
@@ -180,6 +316,8 @@ static void write_message(struct lab_location *location, struct lab_written *sto
 	}
 	if (head)
 		lab_view_join(&store->message, head);
+	if (self->id < store->message.width && store->message.at[self->id].order == store->clock)
+		store->message.at[self->id].order--; /* without the store itself */
 }
 
 static void write_store(struct lab_location *location, lab_value value, int order, const struct lab_view *head,
@@ -198,7 +336,14 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 	}
 	if (lab_newest(location)->value != value)
 		lab_moved_on();
+	if (!(order == __ATOMIC_SEQ_CST && lab_newest(location)->sc))
+		follow(lab_newest(location));
+	if (order == __ATOMIC_SEQ_CST)
+		order_sc(location, true);
 	struct lab_written *store = lab_location_push(location);
+	store->rmw = head != NULL;
+	self->effects++;
+	lead(store);
 	store->value = value;
 	store->thread = (uint8_t)self->id;
 	store->clock = lab_clock_of(self);
@@ -260,7 +405,8 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
 	read_store(location, store, order, pc);
-	store->by[lab.self->id].missed += back > 0;
+	if (back > 0)
+		miss(store);
 	lab_hash((uint64_t)store->value);
 	struct lab_event *event = spins ? NULL : lab_event(&op);
 	if (event) {
@@ -281,6 +427,7 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
+	check_order(location, order == __ATOMIC_SEQ_CST);
 	write_store(location, truncated(value, size), order, NULL, pc);
 	lab_hash((uint64_t)value);
 	struct lab_event *event = lab_event(&op);
@@ -294,6 +441,7 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 	struct lab_written *newest = lab_newest(location);
 	lab_value old = newest->value;
 	const uint32_t from = newest->step;
+	check_order(location, order == __ATOMIC_SEQ_CST);
 	read_store(location, newest, order, pc);
 	lab_value value = truncated(update(old, operand), location->size);
 	write_store(location, value, order, &newest->message, pc);
@@ -357,6 +505,9 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 	for (unsigned i = 0; i < 2; i++) {
 		struct lab_written *newest = lab_newest(words[i]);
 		from = newest->step > from ? newest->step : from;
+		if (readable(words[i], failure == __ATOMIC_SEQ_CST) > 1)
+			lab_met(LAB_MET_PAIR);
+		check_order(words[i], op->order == __ATOMIC_SEQ_CST);
 		read_store(words[i], newest, done ? op->order : failure, op->pc);
 		if (!done)
 			continue;
@@ -413,10 +564,12 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		(void)rmw_at(location, lab_update_set, desired, order, pc, &op);
 		return true;
 	}
+	check_order(location, order == __ATOMIC_SEQ_CST);
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
 	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
 	read_store(location, store, failure, pc);
-	store->by[lab.self->id].missed += distance > 0;
+	if (distance > 0)
+		miss(store);
 	*expected = store->value;
 	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;
@@ -440,10 +593,12 @@ static void fence_of(struct lab_thread *t, int order)
 		for (unsigned i = 0; i < lab.n_threads; i++) {
 			struct lab_known *known = &t->view.at[i];
 			uint32_t *fenced = &lab.sc_fenced.at[i];
-			if (known->seen < *fenced)
-				known->seen = *fenced;
-			if (*fenced < known->hb)
-				*fenced = known->hb;
+			lab_raise(&known->seen, *fenced);
+			lab_raise(fenced, known->hb);
+			lab_raise(&known->order, known->seen);
+			lab_raise(&known->order, lab.sc_order.at[i]);
+			lab_raise(&known->before, lab.sc_before.at[i]);
+			lab_raise(&lab.sc_before.at[i], known->before);
 		}
 		t->view.fence = lab.steps;
 	}
@@ -479,6 +634,7 @@ void lab_membarrier(uintptr_t pc)
 	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};
 	lab_point(op);
 	(void)lab_event(&op);
+	lab_met(LAB_MET_MEMBARRIER);
 	fence_of(self, __ATOMIC_SEQ_CST);
 	LAB_EACH_THREAD (t) {
 		if (t == self || t->process != self->process || t->state == LAB_UNBORN)

@@ -116,6 +116,10 @@ struct lab_thread {
 	unsigned n_turn, n_spun; /* more than LAB_LOOKS: not all were kept */
 	unsigned progress;       /* how often its own changes allowed it to give up again */
 	bool hard;               /* has given up already: only a change lets it run */
+	bool uninterrupted;      /* loads since its last spin were no steps */
+	uint64_t spun_at;        /* lab_state() at its last spin */
+	uint32_t effects;        /* steps that may be writes, so far */
+	uint32_t changes;        /* of memory outside of its stack, so far */
 
 	int error; /* errno */
 	unsigned depth;
@@ -160,6 +164,8 @@ struct lab_execution {
 	uint32_t steps;
 	uint32_t generation;        /* of locations and cells; entries of others are empty */
 	struct lab_clock sc_fenced; /* all that happens before the SC fences so far */
+	/* `order` and `before` of the SC accesses so far; `before` also of the SC fences. */
+	struct lab_clock sc_order, sc_before;
 	/* Threads by state; timed: blocked, with a deadline. */
 	lab_set ready, spinning, timed, dozing;
 	unsigned streak;      /* steps of the running thread in a row */
@@ -183,6 +189,8 @@ struct lab_execution {
 	uintptr_t signature; /* distinguishes two failures of one verdict */
 	uintptr_t at;        /* of a failure: lab_failure.address */
 	bool failed, pruned;
+	unsigned limits; /* met so far: bits of enum lab_limit */
+	bool proving;    /* whether a limit was met matters enough for lab_state() */
 	enum lab_verdict verdict;
 	char message[512];
 	char details[4096];
@@ -198,6 +206,12 @@ struct lab_execution {
 extern struct lab_execution lab;
 extern struct lab_config lab_config;
 extern const struct lab_test *lab_running;
+
+/* The search cuts behaviours off here. */
+static inline void lab_met(enum lab_limit limit)
+{
+	lab.limits |= 1u << limit;
+}
 
 /* run.c: one execution, with the choices of choice.c */
 void lab_execute(void);
@@ -248,8 +262,12 @@ void lab_looked(uintptr_t address, uint32_t step);
 void lab_moved_on(void); /* the running thread has changed a value */
 /* A store by the running thread: wakes the spinning threads that read the address. */
 void lab_changed(uintptr_t address);
+/* The turns of a spin that gave up are over. */
+void lab_turns_end(struct lab_thread *thread);
 void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
+/* state.c: equal values: the running thread is where it was, and has written nothing since. */
+uint64_t lab_state(void);
 /* stuck.c: ends the execution when no thread can run. */
 _Noreturn void lab_stuck(void);
 /* The thread does no more steps of its own; next the kernel walks its robust list. */

@@ -40,6 +40,7 @@ static int64_t time_read(int clock, uintptr_t pc)
 	self->clock_ops = self->ops;
 	self->clock_looks = again;
 	lab.now += INT64_C(1000) << again;
+	lab_met(LAB_MET_INPUT);
 	lab_sync_event(&op, 0);
 	return lab_time_of(clock);
 }

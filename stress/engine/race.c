@@ -151,6 +151,7 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 		return;
 	}
 	if (kept == LAB_RECORDS) {
+		lab_met(LAB_MET_RECORDS);
 		for (uint32_t i = 1; i < kept; i++)
 			*lab_record_at(cell, i - 1) = *lab_record_at(cell, i);
 		kept--;
@@ -212,7 +213,7 @@ static void let_others_run(uintptr_t pc)
 	lab.plain = 0;
 	if (!((lab.ready | lab.timed) & ~lab_bit(lab.self->id)))
 		return; /* no other thread can change anything: a computation */
-	lab.self->giving_up = 0;
+	lab_turns_end(lab.self);
 	lab_relax(pc);
 }
 
@@ -222,6 +223,7 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		let_others_run(pc);
 	/* A stack has neither blocks nor globals. */
 	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) {
+		lab.self->changes += write && address != lab.errno_at;
 		if (lab_is_tls(address) || address == lab.errno_at)
 			return; /* each model thread has its own at one address */
 		if (write && __builtin_expect(lab.killable, 0))
@@ -232,6 +234,7 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		if (write)
 			lab_globals_written(address, size);
 	} else if (address - (uintptr_t)lab.self->id * LAB_STACK_SIZE - LAB_STACKS >= LAB_STACK_SIZE) {
+		lab.self->changes += write;
 		lab_stack_check(address, size, write, pc);
 	}
 	if ((address & 7) + size <= 8 && size > 0)

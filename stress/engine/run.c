@@ -219,6 +219,7 @@ void lab_execute(void)
 	lab.now = 1000 * (int64_t)1000000000;
 	lab.sleep = 0;
 	lab.streak = 0;
+	lab.limits = 0;
 	lab.failed = lab.pruned = lab.acting = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
@@ -232,6 +233,8 @@ void lab_execute(void)
 	lab.n_events = lab.unsettled = 0;
 	lab.pieces = 0;
 	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
+	memset(&lab.sc_order, 0, sizeof lab.sc_order);
+	memset(&lab.sc_before, 0, sizeof lab.sc_before);
 	lab_threads_reset();
 	lab_heap_reset();
 	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);

@@ -214,7 +214,10 @@ static struct fl__robust_list *sys_robust_list(void)
 
 static int sys_cpu(void)
 {
-	return lab.active ? -1 : real.cpu();
+	if (!lab.active)
+		return real.cpu();
+	lab_met(LAB_MET_INPUT);
+	return -1;
 }
 
 static uint32_t sys_thread_id(void)
@@ -224,7 +227,10 @@ static uint32_t sys_thread_id(void)
 
 static int64_t sys_now(void)
 {
-	return lab.active ? lab.now : real.now();
+	if (!lab.active)
+		return real.now();
+	lab_met(LAB_MET_INPUT);
+	return lab.now;
 }
 
 static void sys_yield(void)
@@ -240,6 +246,7 @@ static int64_t sys_give_way(int64_t now)
 	if (!lab.active)
 		return real.give_way(now);
 	lab_relax(PC);
+	lab_met(LAB_MET_INPUT);
 	return lab.now;
 }
 

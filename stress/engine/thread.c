@@ -167,11 +167,14 @@ static struct lab_thread *next_thread(void)
 	set |= lab.dozing;
 	if (set == 0)
 		set = idle();
+	const lab_set all = set;
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
 		/* Or the spinning threads could run for ever. */
 		set = lab_bit(longest_waiting(lab.ready));
+	if (set != all)
+		lab_met(LAB_MET_FAIRNESS);
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
 	if (next != lab.self) /* else a switch before this thread's first step still counts */
 		lab.switched = lab.self->state == LAB_READY;
@@ -204,9 +207,9 @@ static void tick(void)
 {
 	struct lab_thread *self = lab.self;
 	uint32_t now = ++self->view.at[self->id].hb;
-	self->view.at[self->id].seen = now;
+	self->view.at[self->id].seen = self->view.at[self->id].order = now;
 	if (++lab.steps > lab_config.max_steps)
-		lab_fail(LAB_LIVELOCK, "no end after %u steps", lab_config.max_steps);
+		lab_fail(LAB_STEP_LIMIT, "no end after %u steps", lab_config.max_steps);
 	lab.plain = 0;
 	lab_hash((uint64_t)self->id << 8 | self->next.kind);
 }
@@ -217,9 +220,10 @@ void lab_point(struct lab_op op)
 	self->next = op;
 	self->ops++;
 	if (op.kind != LAB_LOAD) {
-		self->giving_up = 0;
+		lab_turns_end(self);
 		self->repeats = 0;
 	}
+	self->effects += op.kind != LAB_LOAD && op.kind != LAB_RMW && op.kind != LAB_RELAX && op.kind != LAB_FENCE;
 	if (lab.n_threads > 1)
 		switch_to(next_thread());
 	if (__builtin_expect(lab.killable, 0))
@@ -232,7 +236,8 @@ void lab_block(void)
 	struct lab_thread *self = lab.self;
 	self->ops++;
 	self->blocked_at = lab.steps;
-	self->giving_up = 0;
+	lab_turns_end(self);
+	self->effects++;
 	set_state(self, LAB_BLOCKED);
 	if (__builtin_expect(lab.killable, 0))
 		lab_kill_point(self->next, LAB_ASLEEP);
@@ -254,7 +259,8 @@ void lab_thread_await(struct lab_op op, const struct lab_object *object,
 	struct lab_thread *self = lab.self;
 	self->next = op;
 	self->ops++;
-	self->giving_up = 0;
+	lab_turns_end(self);
+	self->effects++;
 	self->repeats = 0;
 	self->futex = 0;
 	self->many = NULL;
@@ -354,6 +360,14 @@ static bool has_changed(const struct lab_thread *t)
 	return false;
 }
 
+void lab_turns_end(struct lab_thread *thread)
+{
+	if (thread->uninterrupted)
+		lab_met(LAB_MET_SPIN);
+	thread->uninterrupted = false;
+	thread->giving_up = 0;
+}
+
 static void spin(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -361,6 +375,13 @@ static void spin(uintptr_t pc)
 	self->ops++;
 	self->repeats = 0;
 	self->hard = self->gave_up == pc;
+	if (lab.proving) {
+		const uint64_t state = lab_state();
+		if ((self->hard || self->uninterrupted) && state != self->spun_at)
+			lab_met(LAB_MET_SPIN);
+		self->spun_at = state;
+		self->uninterrupted = false;
+	}
 	if (!self->gave_up)
 		self->n_spun = 0;
 	for (unsigned i = 0; i < self->n_turn && i < LAB_LOOKS; i++)
@@ -397,12 +418,13 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	uint32_t newest = lab_newest_step(address);
 	add_site(self->turn, &self->n_turn, pc);
 	if (self->giving_up > 0 && !has_site(self->spun, self->n_spun, pc))
-		self->giving_up = 0; /* a load after the loop is a step again */
+		lab_turns_end(self); /* a load after the loop is a step again */
 	if (self->giving_up > 0) {
+		self->uninterrupted = true;
 		if (--self->giving_up > 0)
 			return true;
 		spin(pc);
-		return self->giving_up > 0;
+		return self->uninterrupted = self->giving_up > 0;
 	}
 	const struct lab_look *look = look_at(self, address);
 	if (address != self->last_load || newest != self->last_step || !look || look->step != newest) {
@@ -414,7 +436,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	if (++self->repeats < REPEATS)
 		return false;
 	spin(pc);
-	return self->giving_up > 0;
+	return self->uninterrupted = self->giving_up > 0;
 }
 
 /* --- start and end of threads --- */
@@ -432,6 +454,7 @@ static void finish(struct lab_thread *self)
 
 static _Noreturn void leave(struct lab_thread *self)
 {
+	lab_turns_end(self);
 	if (self->id != 0)
 		lab_exit_walk();
 	finish(self);

@@ -543,6 +543,11 @@ static bool trace_explains(size_t index)
 	}
 }
 
+static bool trace_is_endless(void)
+{
+	return lab.verdict == LAB_LIVELOCK || lab.verdict == LAB_STEP_LIMIT;
+}
+
 /* The steps that are not hidden, with each loop folded. Returns how many there are. */
 static unsigned trace_list_steps(const struct lab_event **shown, struct lab_event *rounds)
 {
@@ -550,7 +555,7 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
 	for (size_t i = 0; i < lab.n_events; i++)
 		if (!lab.events[i].hidden)
 			shown[n++] = &lab.events[i];
-	return lab.verdict == LAB_LIVELOCK ? n : trace_fold_rounds(shown, n, rounds);
+	return trace_is_endless() ? n : trace_fold_rounds(shown, n, rounds);
 }
 
 /*
@@ -603,7 +608,7 @@ void lab_trace(struct lab_result *result)
 	trace_show_plain(shown, rounds);
 	unsigned n = trace_list_steps(shown, rounds);
 	struct lab_step more = {.what = NULL};
-	if (lab.verdict == LAB_LIVELOCK)
+	if (trace_is_endless())
 		n = fold_rounds(shown, n, &more);
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_event *e = shown[i];

@@ -104,11 +104,11 @@ FL_STRESS(self_lock__deadlock, server, client)
  * Each thread clears its own word as soon as it sees the other's, and tries again. Fix: one of them
  * does not give way.
  */
-struct after_you__livelock {
+struct after_you__step_limit {
 	atomic_uint wants[2];
 };
 
-static void enter_politely(struct after_you__livelock *s, int me)
+static void enter_politely(struct after_you__step_limit *s, int me)
 {
 	for (;;) {
 		STORE(&s->wants[me], 1, SEQ);
@@ -120,17 +120,17 @@ static void enter_politely(struct after_you__livelock *s, int me)
 	STORE(&s->wants[me], 0, SEQ);
 }
 
-FL_STRESS_ACTOR(after_you__livelock, one)
+FL_STRESS_ACTOR(after_you__step_limit, one)
 {
 	enter_politely(s, 0);
 }
 
-FL_STRESS_ACTOR(after_you__livelock, two)
+FL_STRESS_ACTOR(after_you__step_limit, two)
 {
 	enter_politely(s, 1);
 }
 
-FL_STRESS(after_you__livelock, one, two)
+FL_STRESS(after_you__step_limit, one, two)
 {
 	FL_ACCEPTABLE(1, "both through");
 }

@@ -23,9 +23,9 @@ static const char script[] =
     "make() {\n"
     "  kind=$1 archive=$2; shift 2\n"
     "  eval \"set -- \\\"\\$@\\\" ${CFLAGS:-}\"\n"
-    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -c \"$source\" "
+    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -S \"$source\" "
     "\\\n"
-    "    -o \"$folder/$kind.o\" &&\n"
+    "    -o \"$folder/$kind.s\" && ${CC:-cc} -c \"$folder/$kind.s\" -o \"$folder/$kind.o\" &&\n"
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
@@ -45,7 +45,7 @@ static const char program_script[] =
     "make() {\n"
     "  compiler=$1 flags=$2 source=$3; eval \"set -- $flags\"\n"
     "  $compiler $includes -g -O0 \"$@\" -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
-    "    -c \"$source\" -o \"$object\"\n"
+    "    -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$object\"\n"
     "}\n"
     "wraps=-Wl,--wrap=__cxa_guard_acquire,--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort\n"
     "for source; do\n"
@@ -58,6 +58,21 @@ static const char program_script[] =
     "done\n"
     "$link -shared -pthread -Wl,-Bsymbolic -Wl,-z,norelro -o \"$folder/$name.so\" $objects ${LDLIBS:-} \\\n"
     "  ${model:+\"$model\" -Wl,--as-needed $ck}\n";
+
+/*
+ * The places of inline assembly in what a script has compiled, by the compiler's marks: gcc gives
+ * the line behind the mark, clang before it. Hints to the processor do nothing that is seen.
+ */
+static const char assembly_script[] =
+    "cd \"$1\" && awk '\n"
+    "/^[ \\t]*(#|\\/\\/) ?APP/ { inside = 1; place = name[file] \":\" line; next }\n"
+    "/^[ \\t]*(#|\\/\\/) ?NO_APP/ { inside = 0; next }\n"
+    "inside && /^# [0-9]+ \"/ { if ($2 > 0) { split($0, part, \"\\\"\"); place = part[2] \":\" $2 } next }\n"
+    "/^[ \\t]*(prefetch[a-z0-9]*[ \\t].*|pause|nop|rep; *nop|yield)?[ \\t]*$/ { next }\n"
+    "inside { sub(/.*\\//, \"\", place); print place }\n"
+    "$1 == \".file\" && split($0, part, \"\\\"\") > 1 { name[$2] = part[4] ? part[4] : part[2] }\n"
+    "$1 == \".loc\" { file = $2; line = $3 }\n"
+    "' [!p]*.s | sort -u\n";
 
 static char folders[LOADS_MAX][64];
 static unsigned n_folders;
@@ -89,6 +104,26 @@ static char *include_options(const char *list)
 	return options;
 }
 
+static unsigned n_assembly;
+
+bool compile_saw_assembly(void)
+{
+	return n_assembly > 0;
+}
+
+static void name_assembly(const char *folder)
+{
+	char command[sizeof assembly_script + 128], place[256];
+	snprintf(command, sizeof command, "set -- %s; %s", folder, assembly_script);
+	FILE *from = popen(command, "r"); // NOLINT(cert-env33-c)
+	while (from && fgets(place, sizeof place, from)) {
+		n_assembly++;
+		complain("assembly at %.*s is not seen", (int)strcspn(place, "\n"), place);
+	}
+	if (from)
+		pclose(from);
+}
+
 /* Runs the script in a new folder, and returns the folder; NULL after a message. */
 static const char *compile(const char *how, const char *name, const char *const *sources, unsigned n)
 {
@@ -107,7 +142,9 @@ static const char *compile(const char *how, const char *name, const char *const 
 	argv[7] = name;
 	memcpy(argv + 8, sources, n * sizeof *sources);
 	const bool good = options && archives && run_shell((char *const *)argv);
-	if (!good)
+	if (good)
+		name_assembly(folder);
+	else
 		complain("cannot compile %s", sources[0]);
 	free(include);
 	free(archives);

@@ -35,7 +35,7 @@ const char options_help[] =
     "  --strategy S         of the model: auto (default), dfs[:N] with at most N preemptions (default\n"
     "                       2), dfs:all without bounds, random, pct[:D] for bugs of depth D (default 3)\n"
     "  --stale N            of dfs: at most N loads see an old value (default 2)\n"
-    "  --steps N            of the model: a longer execution is a livelock (default 5000)\n"
+    "  --steps N            of the model: a longer execution ends as STEP LIMIT (default 5000)\n"
     "  --no-leaks           of a program: leaks are no failures\n"
     "  --executions N       at most N executions of the model, or samples of the other modes\n"
     "  --faults LIST        of spurious, eintr, eagain, timeout, weak, delay; or none\n"

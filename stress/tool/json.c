@@ -61,15 +61,31 @@ static void further(FILE *to, const struct run *run, const struct job *job)
 	fputc(']', to);
 }
 
+static void limits(FILE *to, const struct lab_result *r)
+{
+	const char *between = "";
+	fputs(",\"limits\":[", to);
+	for (unsigned i = 0; i < LAB_LIMITS; i++) {
+		if (!(r->limits & 1u << i))
+			continue;
+		fputs(between, to);
+		emit_json_string(to, lab_limit_text((enum lab_limit)i));
+		between = ",";
+	}
+	fputc(']', to);
+}
+
 void json_job(FILE *to, const struct options *o, const struct run *run, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	fputs("{\"name\":", to);
 	emit_json_string(to, job->test->test->name);
 	member(to, "mode", mode_name(job->mode));
-	fprintf(to, ",\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu,\"exhausted\":%s",
-	        (job->mode == MODE_LIN ? r->samples : r->executions), r->executions, r->pruned, r->steps,
-	        r->exhausted ? "true" : "false");
+	fprintf(to, ",\"samples\":%lu,\"executions\":%lu,\"pruned\":%lu,\"steps\":%lu",
+	        (job->mode == MODE_LIN ? r->samples : r->executions), r->executions, r->pruned, r->steps);
+	fprintf(to, ",\"proved\":%s,\"exhausted\":%s,\"complete\":%lu,\"blocked\":%lu", r->proved ? "true" : "false",
+	        r->exhausted && !(r->limits & LAB_BOUNDS) ? "true" : "false", r->complete, r->blocked);
+	limits(to, r);
 	outcomes(to, r);
 	member(to, "verdict", job_verdict_key(job));
 	member(to, "replay", r->replay);
@@ -101,6 +117,6 @@ void json_results(FILE *to, const void *results)
 		fputs(job > run->jobs ? ",\n" : "\n", to);
 		json_job(to, run->options, run, job);
 	}
-	fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
-	        run->totals.failed, run->totals.skipped, run->seconds);
+	fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"proved\":%u,\"seconds\":%.3f}\n",
+	        run->totals.passed, run->totals.failed, run->totals.skipped, run->totals.proved, run->seconds);
 }

@@ -39,7 +39,13 @@ static void testcase(FILE *to, const struct run *run, const struct job *job)
 		fputc('>', to);
 		story(to, run, job);
 		fputs(crashed ? "</error>" : "</failure>", to);
-	} else if (!job->done) {
+	} else if (job->done) {
+		char *power = power_of(job);
+		fputs("<system-out>", to);
+		emit_xml(to, power);
+		fputs("</system-out>", to);
+		free(power);
+	} else {
 		fputs("<skipped", to);
 		attribute(to, "message", job->skipped ? job->skipped : "the run ended before");
 		fputs("/>", to);

@@ -45,6 +45,7 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	const char *name = test->test->name;
 	const struct lab_test *instrumented = lab_test_find(name, true), *plain = lab_test_find(name, false);
 	struct job job = {.test = instrumented, .mode = mode, .model = o->model, .weight = 1, .hang = o->hang};
+	job.model.assembly = compile_saw_assembly();
 	if (mode == MODE_NATIVE && plain)
 		job.test = plain;
 	if (!job.test) {
@@ -95,6 +96,7 @@ int verdict_status(enum lab_verdict verdict)
 	case LAB_DEADLOCK:
 	case LAB_LOST_WAKEUP:
 	case LAB_LIVELOCK:
+	case LAB_STEP_LIMIT:
 	case LAB_HANG:
 		return STATUS_HANG;
 	case LAB_CRASH:
@@ -211,6 +213,8 @@ static void count(struct run *run, struct job *job)
 	totals->skipped += job->skipped != NULL;
 	totals->failed += job_failed(job);
 	totals->passed += job->done && !job_failed(job);
+	totals->modelled += job->done && job->mode == MODE_MODEL;
+	totals->proved += job->mode == MODE_MODEL && !job_failed(job) && job->report.result.proved;
 }
 
 static uint64_t samples_so_far(const struct run *run, size_t begun)
@@ -328,11 +332,14 @@ static int report(const struct run *run)
 {
 	const struct totals *totals = &run->totals;
 	const bool written = write_results(run), silent = run->options->json_only;
-	if (!silent && totals->skipped > 0)
-		printf("%u passed, %u failed, %u skipped, %.1f s\n", totals->passed, totals->failed, totals->skipped,
-		       run->seconds);
-	else if (!silent)
-		printf("%u passed, %u failed, %.1f s\n", totals->passed, totals->failed, run->seconds);
+	char skipped[32] = "", proved[64] = "";
+	if (totals->skipped > 0)
+		snprintf(skipped, sizeof skipped, ", %u skipped", totals->skipped);
+	if (totals->modelled > 1)
+		snprintf(proved, sizeof proved, "; in mode model %u of %u proved", totals->proved, totals->modelled);
+	if (!silent)
+		printf("%u passed, %u failed%s, %.1f s%s\n", totals->passed, totals->failed, skipped, run->seconds,
+		       proved);
 	if (!written)
 		return worse_status(totals->status, STATUS_FAILED);
 	if (interrupted)

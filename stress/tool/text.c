@@ -56,6 +56,36 @@ static void pct_bound(char *to, size_t size, const struct job *job)
 	         depth - 1, 1 / (threads * pow(steps, depth - 1)));
 }
 
+/* What the executions met that makes their end no proof, of the limits in `which`. */
+static void unproved(char *to, size_t size, const struct lab_result *r, unsigned which)
+{
+	size_t used = 0;
+	to[0] = '\0';
+	for (unsigned i = 0; i < LAB_LIMITS; i++) {
+		if (!(r->limits & which & 1u << i) || used >= size)
+			continue;
+		used += (size_t)snprintf(to + used, size - used, "%s%s",
+		                         used ? ", " : "; not proved: ", lab_limit_text((enum lab_limit)i));
+	}
+}
+
+/* A search that has seen all executions within its bounds. */
+static int power_of_all(char **text, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	char blocked[48] = "", why[1024];
+	if (r->blocked > 0)
+		snprintf(blocked, sizeof blocked, ", %s blocked", grouped(r->blocked));
+	unproved(why, sizeof why, r, ~(unsigned)LAB_BOUNDS);
+	if (r->proved)
+		return asprintf(text, "proved: all %s executions%s", grouped(r->complete), blocked);
+	if (!(r->limits & LAB_BOUNDS))
+		return asprintf(text, "all %s executions%s%s", grouped(r->complete), blocked, why);
+	return asprintf(text, "%s %.*s: all %s executions%s; %s ran%s",
+	                job->test->main ? "bounded by" : "exhausted within", (int)strcspn(r->strategy, ";"),
+	                r->strategy, grouped(r->complete), blocked, grouped(r->executions), why);
+}
+
 char *power_of(const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
@@ -70,14 +100,8 @@ char *power_of(const struct job *job)
 		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
 	} else if (!in_model(job->mode) && r->executions > 0) {
 		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
-	} else if (r->proved) {
-		n = asprintf(&text, "proved: all %s executions", grouped(r->executions));
-	} else if (r->exhausted && job->test->main) {
-		n = asprintf(&text, "bounded by %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
-		             grouped(r->executions));
 	} else if (r->exhausted) {
-		n = asprintf(&text, "exhausted within %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
-		             grouped(r->executions));
+		n = power_of_all(&text, job);
 	} else {
 		pct_bound(bound, sizeof bound, job);
 		n = asprintf(&text, "%s executions of %s%s", grouped(r->executions), r->strategy, bound);

@@ -74,6 +74,7 @@ bool compile_and_load(const char *path);
 /* Compiles the sources of a program, and loads it. */
 bool compile_program(const struct options *o);
 bool is_source(const char *name); /* by its suffix */
+bool compile_saw_assembly(void);  /* in what was compiled; each place was named */
 void compile_clean(void);         /* removes the temporary files */
 
 /* --- job.c: a process for one test in one mode --- */
@@ -171,6 +172,7 @@ char *stuck_report(const struct job *job);
 
 struct totals {
 	unsigned passed, failed, skipped;
+	unsigned modelled, proved; /* of mode model */
 	int status;
 };
 

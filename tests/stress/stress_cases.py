@@ -168,7 +168,7 @@ def statuses(tool):
             ("end_hang", "model", 3, "DEADLOCK end_hang"), ("end_crash", "model", 4, "CRASH end_crash"),
             ("end_exit", "model", 4, "ended with status 7"), ("end_panic", "model", 1, "PANIC end_panic"),
             ("end_killed", "model", 0, "passed"), ("end_killed", "native", 0, "passed"),
-            ("end_killed", "crash", 3, "DEADLOCK end_killed (crash)"), ("end_survives", "crash", 0, "exhausted within"),
+            ("end_killed", "crash", 3, "DEADLOCK end_killed (crash)"), ("end_survives", "crash", 0, "proved: all 4 executions"),
             ("end_ok", "native", 0, "passed"), ("end_unlisted", "native", 1, "an outcome that no macro lists"),
             ("end_check", "native", 1, "FL_STRESS_CHECK(s->value == 1)"),
             ("end_hang", "native", 3, "sleeper sleeps on the futex"), ("end_hang", "chaos", 3, "changer has returned"),
@@ -327,11 +327,11 @@ def files(tool):
         page = text_of(path("h"))
         suites = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")
     bad, good = tests["end_forbidden", "model"], tests["end_ok", "model"]
-    for key in ("name", "mode", "samples", "executions", "exhausted", "outcomes", "verdict", "replay", "trace", "message",
+    for key in ("name", "mode", "samples", "executions", "proved", "limits", "exhausted", "outcomes", "verdict", "replay", "trace", "message",
                 "strategy", "seconds"):
         if key not in bad or key not in good:
             raise Failure(f"no {key!r} in {bad}")
-    if (bad["verdict"], good["verdict"], good["exhausted"], good["replay"]) != ("forbidden", "passed", True, ""):
+    if (bad["verdict"], good["verdict"], good["exhausted"], good["replay"]) != ("forbidden", "passed", False, ""):
         raise Failure(f"{bad}\n{good}")
     if good["outcomes"][0] != {"state": 'both "counted"', "count": good["samples"], "expect": "acceptable"}:
         raise Failure(str(good["outcomes"]))
@@ -580,8 +580,66 @@ def main_costs(tool):
                 both = [tool.json(*arguments, "--strategy", strategy, "--time", "60s", status=0)["tests"][0]
                         for arguments in ((program_path,), ("--load", scenario, "--mode", "model"))]
                 counts = [test["executions"] + test["pruned"] for test in both]
-                if not all(test["exhausted"] for test in both) or counts[0] > 5 * counts[1]:
+                if not all(test["complete"] for test in both) or counts[0] > 5 * counts[1]:
                     raise Failure(f"{name}, {strategy}: {counts[0]} executions through main(), {counts[1]} of the scenario")
+
+
+# What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
+ATOMICS = """static atomic_int x, y;
+#define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
+#define Ws(a, v) atomic_store_explicit(&a, v, memory_order_seq_cst)
+#define R(a) atomic_load_explicit(&a, memory_order_relaxed)
+#define Ra(a) atomic_load_explicit(&a, memory_order_acquire)
+#define Rs(a) atomic_load_explicit(&a, memory_order_seq_cst)
+"""
+PROOFS = {
+    "alone": ([], None),
+    "store_buffer": (["W(x, 1); R(y);", "W(y, 1); R(x);"], None),
+    "writers": (["W(x, 1);", "W(x, 2);", "R(x); R(x);"], None),
+    "two_and_two": (["W(x, 1); W(y, 2);", "W(y, 1); W(x, 2);"], "another modification order"),
+    "two_and_two_sc": (["Ws(x, 1); Ws(y, 2);", "Ws(y, 1); Ws(x, 2);"], None),
+    "store_over_read": (["W(x, 2); W(y, 1);", "R(y); W(x, 1);"], "another modification order"),
+    "iriw": (["Ws(x, 1);", "Ra(x); Rs(y);", "Ws(y, 1);", "Ra(y); Rs(x);"], "another modification order"),
+    "eight_back": (["for (int i = 1; i <= 8; i++) W(x, i);", "R(x);"], "older store than the last 8"),
+    "six_old": (["W(x, 1);", "int n = 0; for (int i = 0; i < 6; i++) n += R(x);"], "an old value once more"),
+    "waits": (["W(x, 1);", "while (!R(x)) sched_yield();"], None),
+    "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a loop that spins"),
+    "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], "a weak compare-and-swap"),
+    "clock": (["(void)time(NULL);"], "the clock"),
+    "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
+}
+
+
+def threaded(bodies):
+    """A program with a thread for each of the bodies."""
+    lines = ["#include <pthread.h>", "#include <sched.h>", "#include <stdatomic.h>", "#include <time.h>", ATOMICS]
+    lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
+    lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];"]
+    lines += [f"\tpthread_create(&t[{i}], NULL, run{i}, NULL);" for i in range(len(bodies))]
+    return "\n".join(lines + [f"\tpthread_join(t[{i}], NULL);" for i in range(len(bodies))] + ["\treturn 0;", "}", ""])
+
+
+def proofs(tool):
+    """What is proved is so, and only then; else the limit that was met is named, by each form of the result."""
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = functools.partial(os.path.join, folder)
+        for name, (bodies, limit) in PROOFS.items():
+            write_to(path(name + ".c"), threaded(bodies))
+            out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
+            test = json.loads(text_of(path("j")))["tests"][0]
+            said = "proved: all" if limit is None else "bounded by" if name == "weak" else limit
+            if test["proved"] != (limit is None) or not all(said in text for text in (out, text_of(path("x")), text_of(path("h")))) or (
+                    limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
+                problems.append(f"{name}: {test['limits']}\n{out}{err}")
+        expect(tool.run(path("alone.c"))[0], "proved: all 1 executions")
+        bounded = tool.json(path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")["tests"][0]
+        if bounded["exhausted"] or bounded["proved"] or "no faults" not in bounded["strategy"]:
+            problems.append(str(bounded))
+        write_to(path("endless.c"), threaded(["for (;;) W(x, 1);"]))
+        expect(tool.run(path("endless.c"), status=3)[0], "STEP LIMIT endless (model): no end after 20000 steps")
+    if problems:
+        raise Failure("\n".join(problems))
 
 
 def further(tool):
@@ -660,7 +718,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, main_costs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether a loop that waits has come back to where it was. A turn that begins and ends with the
+ * same registers and the same stack, and that has written nothing, has no effect: an execution
+ * without the turn has the same outcome. So a turn that the search cuts off is no loss.
+ */
+#include "layout.h"
+#include "model.h"
+#include <errno.h>
+#include <unwind.h>
+
+#if defined(__x86_64__)
+static const int kept[] = {3, 6, 12, 13, 14, 15}; /* rbx, rbp, r12 to r15, in DWARF's numbers */
+#else
+static const int kept[] = {19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29};
+#endif
+
+struct state {
+	uint64_t hash;
+	bool known;
+};
+
+static void state_add(struct state *state, uint64_t value)
+{
+	state->hash = (state->hash ^ value) * 0x9e3779b97f4a7c15u;
+	state->hash ^= state->hash >> 29;
+}
+
+/* The innermost frame of the program: its place, the registers that calls keep, the stack. */
+static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
+{
+	struct state *state = arg;
+	const uintptr_t pc = _Unwind_GetIP(context), from = _Unwind_GetCFA(context);
+	const uintptr_t end = LAB_STACKS + (lab.self->id + (uintptr_t)1) * LAB_STACK_SIZE;
+	if (!lab_is_module_code(pc))
+		return _URC_NO_REASON;
+	state->known = end - from < LAB_STACK_SIZE; /* else on a stack of the program's own */
+	state_add(state, pc);
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		state_add(state, _Unwind_GetGR(context, kept[i]));
+	for (uintptr_t at = from; state->known && at < end; at += sizeof(uint64_t))
+		state_add(state, *(const uint64_t *)at);
+	return _URC_END_OF_STACK;
+}
+
+uint64_t lab_state(void)
+{
+	static uint64_t other;
+	struct state state = {(uint64_t)lab.self->effects << 32 | (uint32_t)errno, false};
+	state_add(&state, lab.self->changes);
+	if (lab_running->module)
+		(void)_Unwind_Backtrace(state_at, &state);
+	return state.known ? state.hash | 1 : ++other << 1;
+}
