@@ -216,8 +216,8 @@ static void run_program(FILE *out)
 	memset(table, 0, sizeof table);
 	const struct lab_result *result = lab_model_run(&wrapped, &config, NULL, NULL);
 	bool all = result->exhausted && n_outcomes < MOST_OUTCOMES / 2;
-	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d%s%s\n", program.name, result->executions, all,
-	        result->verdict == LAB_PASSED ? "" : " error=", result->message);
+	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d proved=%d%s%s\n", program.name, result->executions, all,
+	        all && result->proved, result->verdict == LAB_PASSED ? "" : " error=", result->message);
 	for (unsigned i = 0; i < n_outcomes; i++)
 		print_outcome(out, outcomes[i]);
 	fprintf(out, "E\n");

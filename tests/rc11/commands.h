@@ -17,8 +17,9 @@ int selftest_program(const program *p);
 /*
  * Lets the engine, a shell command that reads programs from its standard input, run some programs,
  * and compares. Prints each violation and returns their number; -1 if the engine could not be run
- * or its output was not in the format.
+ * or its output was not in the format. Adds to *proved the number of programs of which the engine
+ * says "proved".
  */
-int check_programs(const char *engine, const program *programs, int count);
+int check_programs(const char *engine, const program *programs, int count, int *proved);
 
 #endif

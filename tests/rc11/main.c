@@ -12,14 +12,15 @@ static const char usage[] =
     "       rc11 answer [FILE...]          the same, as an engine writes them\n"
     "       rc11 verify FILE...            checks the verdicts of litmus tests\n"
     "       rc11 selftest [--count N]      the enumerator against interleavings and itself\n"
-    "       rc11 check --engine COMMAND [--count N] [--seed S]\n"
-    "                                      an engine against the enumerator, on random programs\n"
+    "       rc11 check --engine COMMAND [--count N] [--seed S] [--proved PERCENT]\n"
+    "                                      an engine against the enumerator, on random programs, of which it must\n"
+    "                                      prove so many\n"
     "\n"
     "enumerate marks an outcome + if it has an execution in which sb, rf, mo and psc together are acyclic, else -.\n"
     "COMMAND is a shell command that reads programs from its standard input and writes outcomes. Without a FILE the\n"
     "programs are read from standard input. Exit status: 0, 1 if something is wrong, 2 for bad usage.\n";
 
-static uint64_t count = 1000, seed = 1;
+static uint64_t count = 1000, seed = 1, least_proved;
 static const char *engine;
 
 static _Noreturn void bad_usage(const char *what)
@@ -40,11 +41,10 @@ static uint64_t number(const char *text)
 /* Returns the index of the first file. */
 static int parse(int argc, char **argv)
 {
-	static const struct option known[] = {{"count", required_argument, NULL, 'c'},
-	                                      {"seed", required_argument, NULL, 's'},
-	                                      {"engine", required_argument, NULL, 'e'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+	    {"count", required_argument, NULL, 'c'},  {"seed", required_argument, NULL, 's'},
+	    {"engine", required_argument, NULL, 'e'}, {"proved", required_argument, NULL, 'p'},
+	    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 	for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;)
 		if (c == 'c')
 			count = number(optarg);
@@ -52,6 +52,8 @@ static int parse(int argc, char **argv)
 			seed = number(optarg);
 		else if (c == 'e')
 			engine = optarg;
+		else if (c == 'p')
+			least_proved = number(optarg);
 		else if (c != 'h')
 			bad_usage("unknown option");
 		else
@@ -102,7 +104,7 @@ static int answer_one(const char *file, const program *p)
 {
 	(void)file;
 	outcome_set outcomes = outcomes_of(p, false);
-	printf("P %s executions=%d exhausted=1\n", p->name, outcomes.count);
+	printf("P %s executions=%d exhausted=1 proved=1\n", p->name, outcomes.count);
 	print_outcomes(p, &outcomes, false);
 	outcomes_free(&outcomes);
 	return 0;
@@ -111,20 +113,22 @@ static int answer_one(const char *file, const program *p)
 static int check(void)
 {
 	static program batch[BATCH];
-	int violations = 0;
+	int violations = 0, proved = 0;
 	if (!engine)
 		bad_usage("check needs --engine");
 	for (int done = 0; done < (int)count;) {
 		int n = 0;
 		while (n < BATCH && done < (int)count)
-			batch[n++] = random_program(seed, done++, 4);
-		int found = check_programs(engine, batch, n);
+			batch[n++] = random_program(seed, done++, 4, true);
+		int found = check_programs(engine, batch, n, &proved);
 		if (found < 0)
 			return 1;
 		violations += found;
 		fprintf(stderr, "%d of %d programs, %d violations\n", done, (int)count, violations);
 	}
-	return conclude((int)count, violations, "violations");
+	const int wrong = conclude((int)count, violations, "violations");
+	printf("%d of them proved, at least %d %% expected\n", proved, (int)least_proved);
+	return wrong || 100 * (uint64_t)proved < least_proved * count;
 }
 
 static int selftest(void)
@@ -132,7 +136,7 @@ static int selftest(void)
 	int wrong = 0;
 	for (int i = 0; i < (int)count; i++) {
 		/* Enumeration without pruning, and with twice the operations, must stay small. */
-		program p = random_program(seed, i, 3);
+		program p = random_program(seed, i, 3, false);
 		wrong += selftest_program(&p);
 	}
 	return conclude((int)count, wrong, "violations");

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "random.h"
 
-/* The engine remembers so many stores of a location, the initial one among them. */
-enum { STORES_REMEMBERED = 8 };
-
 /*
  * splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
  */
@@ -116,6 +113,16 @@ static void make_any(maker *m, program *p, int max_ops)
 	}
 }
 
+/* Up to two further operations. */
+static void make_more(maker *m, program *p, int max_ops)
+{
+	for (int more = below(&m->state, 3); more > 0; more--) {
+		thread_ops *t = &p->thread[below(&m->state, p->thread_count)];
+		if (t->count < max_ops)
+			append(t, access_to(m, below(&m->state, m->locations), "WRRRAC"));
+	}
+}
+
 /*
  * A ring, like SB, MP, IRIW, Z6 and most named shapes: each thread goes from the last location of
  * the previous thread to a new one, the last thread to the first location; or it only stores. Then
@@ -138,18 +145,49 @@ static void make_ring(maker *m, program *p, int max_ops)
 		location = (location + 1) % m->locations;
 		append(&p->thread[t], access_to(m, location, "WWWWRRRRRRRC"));
 	}
-	for (int more = below(&m->state, 3); more > 0; more--) {
-		thread_ops *t = &p->thread[below(&m->state, p->thread_count)];
-		if (t->count < max_ops)
-			append(t, access_to(m, below(&m->state, m->locations), "WRRRAC"));
-	}
+	make_more(m, p, max_ops);
 }
 
-static program attempt(maker *m, int max_ops)
+/* As 2+2W: two threads store to both locations. */
+static void make_writers(maker *m, program *p, int max_ops)
+{
+	m->locations = 2;
+	for (int t = 0; t < p->thread_count; t++) {
+		const char *kinds = t < 2 ? "WWWWWWX" : "WRRRRC";
+		int location = below(&m->state, 2);
+		append(&p->thread[t], access_to(m, location, kinds));
+		if (fence_here(m, &p->thread[t]))
+			append(&p->thread[t], fence(m));
+		append(&p->thread[t], access_to(m, !location, kinds));
+	}
+	make_more(m, p, max_ops);
+}
+
+/*
+ * One thread stores OP_MAX times and the other thread stores, too; or one thread loads so often
+ * what the other stores.
+ */
+static void make_history(maker *m, program *p)
+{
+	bool stores = percent(&m->state, 50);
+	m->locations = 1;
+	p->thread_count = 2;
+	append(&p->thread[0], access_to(m, 0, "W"));
+	for (int more = below(&m->state, 3); more > 0; more--)
+		append(&p->thread[0], access_to(m, 0, stores ? "WRR" : "WWR"));
+	while (p->thread[1].count < OP_MAX)
+		append(&p->thread[1], access_to(m, 0, stores ? "W" : "R"));
+}
+
+static program attempt(maker *m, int max_ops, bool histories)
 {
 	program p = {.thread_count = 2 + below(&m->state, 2)};
 	m->family = (family[]){ANY_ORDER, MESSAGES, MOSTLY_SC, MOSTLY_SC, RELAXED_AND_FENCES}[below(&m->state, 5)];
-	if (percent(&m->state, 65))
+	if (histories && percent(&m->state, 10))
+		make_history(m, &p);
+	else if (percent(&m->state, 10))
+		make_writers(m, &p, max_ops);
+	else if (percent(&m->state, 65))
 		make_ring(m, &p, max_ops);
 	else
 		make_any(m, &p, max_ops);
@@ -157,8 +195,7 @@ static program attempt(maker *m, int max_ops)
 }
 
 /*
- * Whether at least two threads use each location, one of which writes it; some operation reads; and
- * the program is small.
+ * Whether at least two threads use each location, one of which writes it; and the program is small.
  */
 static bool interesting(const program *p)
 {
@@ -175,20 +212,20 @@ static bool interesting(const program *p)
 			threads += here;
 		}
 		named |= threads > 0;
-		if (threads == 1 || (threads && !writes) || writes >= STORES_REMEMBERED)
+		if (threads == 1 || (threads && !writes))
 			return false;
 	}
-	return named && program_reads(p) > 0 && program_events(p) <= EVENT_LIMIT;
+	return named && program_events(p) <= EVENT_LIMIT;
 }
 
-program random_program(uint64_t seed, int number, int max_ops)
+program random_program(uint64_t seed, int number, int max_ops, bool histories)
 {
 	uint64_t mixed = seed * 0x2545f4914f6cdd1d + (uint64_t)number;
 	maker m = {.state = next_random(&mixed)};
 	program p;
 	do {
 		m = (maker){.state = m.state};
-		p = attempt(&m, max_ops);
+		p = attempt(&m, max_ops, histories);
 	} while (!interesting(&p));
 	snprintf(p.name, sizeof p.name, "random-%llu-%d", (unsigned long long)seed, number);
 	return p;

@@ -12,8 +12,9 @@
 
 /*
  * Program number `number` of a seed, with two or three threads of at most `max_ops` operations: the
- * same on every machine, whichever were made before.
+ * same on every machine, whichever were made before. `histories`: one in ten has a long history, of
+ * up to OP_MAX operations a thread.
  */
-program random_program(uint64_t seed, int number, int max_ops);
+program random_program(uint64_t seed, int number, int max_ops, bool histories);
 
 #endif
