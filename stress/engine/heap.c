@@ -20,7 +20,7 @@ struct block {
 	uintptr_t pc, freed_pc;
 	unsigned thread, freed_by;
 	uint32_t clock; /* of the allocation */
-	bool freed;
+	bool freed, retired;
 };
 
 static struct block blocks[BLOCKS];
@@ -385,23 +385,30 @@ void lab_heap_keep(uintptr_t value, void *arg)
 		lab_heap_keep(*(const uintptr_t *)(b->address + at), NULL);
 }
 
-/* A killed process freed nothing, and it is unknown whether a survivor should have. */
-static bool is_orphan(const struct block *b)
+void lab_heap_retire(uintptr_t address)
 {
-	return lab_in(lab.killed, lab.threads[b->thread].process);
+	struct block *b = block_of(address);
+	if (b)
+		b->retired = true;
+}
+
+/* A killed process freed nothing, and it is unknown whether a survivor should have. */
+static bool heap_may_leak(const struct block *b)
+{
+	return !b->freed && !b->retired && !lab_in(lab.killed, lab.threads[b->thread].process);
 }
 
 void lab_heap_leaks(void)
 {
 	unsigned live = 0;
 	for (unsigned i = 0; i < n_blocks; i++)
-		live += !blocks[i].freed && !is_orphan(&blocks[i]);
+		live += heap_may_leak(&blocks[i]);
 	if (live == 0)
 		return;
 	lab_globals_visit(lab_heap_keep, NULL);
 	for (unsigned i = 0; i < n_blocks; i++) {
 		const struct block *b = &blocks[i];
-		if (b->freed || is_orphan(b))
+		if (!heap_may_leak(b))
 			continue;
 		char made[256];
 		lab.signature = b->pc;

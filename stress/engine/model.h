@@ -121,7 +121,8 @@ struct lab_thread {
 	uint32_t effects;        /* steps that may be writes, so far */
 	uint32_t changes;        /* of memory outside of its stack, so far */
 
-	int error; /* errno */
+	int error;      /* errno */
+	unsigned drawn; /* the state of its random numbers */
 	unsigned depth;
 	uintptr_t returned_at; /* where a function of its own returned last */
 	/* The fields below are not zeroed for a new thread. */
@@ -401,7 +402,8 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /* The state, or a live block: memory that processes share. */
 bool lab_heap_has(uintptr_t address, size_t size);
 void lab_heap_reset(void);
-void lab_heap_leaks(void); /* fails the execution if there are leaks */
+void lab_heap_retire(uintptr_t address); /* the block at this address is no leak */
+void lab_heap_leaks(void);               /* fails the execution if there are leaks */
 void *lab_state_place(size_t size);
 void *lab_stack_of(unsigned thread, size_t *size);
 /* False: the address is not in the engine's memory. */

@@ -435,6 +435,9 @@ def program(tool):
     out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
+    test = tool.json(os.path.join(folder, "assume_input.c"), "--strategy", "dfs:all")["tests"][0]
+    if (test["executions"], test["pruned"]) != (3, 1):
+        raise Failure("not three executions and one that an assumption ends\n" + told(test))
     for name, steps in SHOWN.items():
         out, _ = tool.run(os.path.join(folder, name + ".c"), status=None)
         for step in steps:

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The functions that GenMC's <genmc.h> declares, for programs that were written for GenMC. Marks of
+ * a spin, of a helping compare-and-swap and of a method are hints for GenMC's search and do nothing
+ * here.
+ */
+#include "posix.h"
+
+EXPORTED void __VERIFIER_assume(int condition);
+EXPORTED int __VERIFIER_nondet_int(void);
+EXPORTED int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg);
+EXPORTED void *__VERIFIER_thread_join(long thread);
+EXPORTED int __VERIFIER_opt_begin(void);
+EXPORTED void *__VERIFIER_hazptr_alloc(void);
+EXPORTED void __VERIFIER_hazptr_free(void *hazard);
+EXPORTED void __VERIFIER_hazptr_retire(const void *memory);
+
+/* An execution that ends here is neither complete nor a failure. */
+void __VERIFIER_assume(int condition)
+{
+	fl_stress_assume(condition);
+}
+
+/* Each thread gets the same sequence in each execution. */
+int __VERIFIER_nondet_int(void)
+{
+	return rand_r(&lab.self->drawn);
+}
+
+int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg)
+{
+	(void)attributes;
+	return (int)lab_posix_create(start, arg, false, PC) + 1;
+}
+
+/* Its fourth argument, a thread that does the same, is a hint. */
+EXPORTED int __VERIFIER_thread_create_symmetric(const void *attributes, void *(*start)(void *), void *arg)
+    __attribute__((alias("__VERIFIER_thread_create")));
+
+void *__VERIFIER_thread_join(long thread)
+{
+	void *result = NULL;
+	(void)lab_posix_join((unsigned long)thread, &result, true, INT64_MAX, PC);
+	return result;
+}
+
+/* The optional block is left out: safety does not depend on it. */
+int __VERIFIER_opt_begin(void)
+{
+	return 0;
+}
+
+/*
+ * Hazard pointers. GenMC frees a retired block at some time after the last protection has ended.
+ * Here the block lives until the end of the execution, so an access without protection is not
+ * found.
+ */
+void *__VERIFIER_hazptr_alloc(void)
+{
+	return lab_alloc(sizeof(void *), PC);
+}
+
+void __VERIFIER_hazptr_free(void *hazard)
+{
+	lab_free(hazard, PC);
+}
+
+void __VERIFIER_hazptr_retire(const void *memory)
+{
+	lab_heap_retire((uintptr_t)memory);
+}
+
+static void verifier_nothing(void)
+{
+}
+
+#define NOTHING(name) EXPORTED void __VERIFIER_##name(void) __attribute__((alias("verifier_nothing")))
+NOTHING(hazptr_protect);
+NOTHING(hazptr_clear);
+NOTHING(loop_begin);
+NOTHING(spin_start);
+NOTHING(spin_end);
+NOTHING(annotate_begin);
+NOTHING(annotate_end);
+NOTHING(method_begin);
+NOTHING(method_end);

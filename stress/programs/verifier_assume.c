@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects a pass. A failed assumption of GenMC's kind ends the execution, which is no failure; a
+ * retired block is no leak.
+ */
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/* As in GenMC's headers. */
+void __VERIFIER_assume(bool condition);
+int __VERIFIER_nondet_int(void);
+int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg);
+void *__VERIFIER_thread_join(long thread);
+int __VERIFIER_opt_begin(void);
+void __VERIFIER_loop_begin(void);
+void __VERIFIER_spin_start(void);
+void __VERIFIER_spin_end(bool condition);
+void __VERIFIER_annotate_begin(int mask);
+void __VERIFIER_annotate_end(int mask);
+void *__VERIFIER_hazptr_alloc(void);
+void __VERIFIER_hazptr_protect(void *hazard, void *memory);
+void __VERIFIER_hazptr_clear(void *hazard);
+void __VERIFIER_hazptr_free(void *hazard);
+void __VERIFIER_hazptr_retire(void *memory);
+
+static _Atomic(int *) shared;
+static atomic_int ready;
+
+static void *publish(void *arg)
+{
+	int *block = malloc(sizeof *block);
+	*block = __VERIFIER_nondet_int();
+	__VERIFIER_annotate_begin(1);
+	atomic_store_explicit(&shared, block, memory_order_relaxed);
+	__VERIFIER_annotate_end(1);
+	atomic_store_explicit(&ready, 1, memory_order_release);
+	return arg;
+}
+
+static void *retire(void *arg)
+{
+	void *hazard = __VERIFIER_hazptr_alloc();
+	__VERIFIER_assume(atomic_load_explicit(&ready, memory_order_acquire));
+	int *block = atomic_exchange_explicit(&shared, NULL, memory_order_relaxed);
+	assert(block);
+	__VERIFIER_hazptr_protect(hazard, block);
+	__VERIFIER_hazptr_retire(block);
+	*(int *)arg = *block;
+	__VERIFIER_hazptr_clear(hazard);
+	__VERIFIER_hazptr_free(hazard);
+	return arg;
+}
+
+int main(void)
+{
+	int seen;
+	long first = __VERIFIER_thread_create(NULL, publish, NULL),
+	     second = __VERIFIER_thread_create(NULL, retire, &seen);
+	__VERIFIER_loop_begin();
+	__VERIFIER_spin_start();
+	__VERIFIER_spin_end(true);
+	assert(!__VERIFIER_opt_begin());
+	assert(!__VERIFIER_thread_join(first));
+	assert(__VERIFIER_thread_join(second) == &seen && seen == __VERIFIER_nondet_int());
+	return 0;
+}
