@@ -33,9 +33,9 @@
  * After work the manager polls on for a short time, with yields: a sleep costs two wakes.
  *
  * A start may wait for an answer, so a thread of its own makes it, the starter, one at a time. The
- * manager sets `starting`. When the worker is in the list, or the start has failed, the starter
- * clears it, unless one more is wanted, and wakes the manager, which arms the new doorbell. The
- * manager does not poll while a worker starts: both need the CPU and the lock.
+ * thread that dispatches sets `starting`. The starter clears it when the worker is in the list, or
+ * the start has failed, and wakes the manager, which arms the new doorbell. The manager does not
+ * poll while a worker starts: both need the CPU and the lock.
  */
 #include "process_pool.h"
 #include "../attributes.h"
@@ -348,8 +348,14 @@ static void process_pool_dispatch(struct fl__process_pool *p)
 		FL__EACH_WORKER (w, p)
 			fl__rings_flush(&w->rings);
 	}
-	if (p->sleeping && process_pool_wants_worker(p))
+	if (!process_pool_wants_worker(p))
+		return;
+	if (p->retry_at <= fl__sys.now()) {
+		p->starting = true;
+		fl_cond_signal(&p->start);
+	} else if (p->sleeping) {
 		process_pool_wake_manager_at(p, p->retry_at);
+	}
 }
 
 static void process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason)
@@ -763,12 +769,6 @@ static bool process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers && !p->starting;
 }
 
-/* One is wanted, and the pause is over. */
-static bool process_pool_wants_start(const struct fl__process_pool *p)
-{
-	return process_pool_wants_worker(p) && p->retry_at <= fl__sys.now();
-}
-
 /* The starter thread, since a start may wait for up to `answer_timeout`. */
 static int process_pool_run_starter(void *pool)
 {
@@ -788,32 +788,12 @@ static int process_pool_run_starter(void *pool)
 		if (rc != 0)
 			process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
 		p->starting = false;
-		p->starting = process_pool_wants_start(p);
 		process_pool_dispatch(p);
 		process_pool_wake_manager(p);
 	}
 	fl_mutex_unlock(&p->base.lock);
 	fl__run_leave(&run);
 	return 0;
-}
-
-/* Has the starter start a worker. True: has released the lock, to start the starter. */
-static bool process_pool_try_start(struct fl__process_pool *p)
-{
-	if (!process_pool_wants_start(p))
-		return false;
-	p->starting = true;
-	fl_cond_signal(&p->start);
-	if (p->starter.thread_)
-		return false;
-	fl_mutex_unlock(&p->base.lock);
-	const int rc = fl__remote_start_thread(&p->remote, &p->starter, "starter", process_pool_run_starter, p);
-	fl_mutex_lock(&p->base.lock);
-	if (rc != 0) {
-		p->starting = false;
-		process_pool_start_failed(p, rc, false, "the starter thread cannot be started");
-	}
-	return true;
 }
 
 static bool process_pool_has_tried_all(const struct fl__process_pool *p)
@@ -1234,7 +1214,7 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 		process_pool_give_up_starting(p, breaks);
 		some = true;
 	}
-	return process_pool_try_start(p) || some;
+	return some;
 }
 
 /* Returns the time of the next work. The lock is then held until the sleep. */
@@ -1286,15 +1266,12 @@ static void process_pool_on_manage(struct fl__remote *r)
 	}
 	fl_cond_signal(&p->start);
 	fl_mutex_unlock(&p->base.lock);
-	FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: never started */
+	FL_IGNORE(fl_thread_join(&p->starter, NULL));
 	fl_mutex_lock(&p->base.lock);
 }
 
-static int process_pool_on_start(struct fl__remote *r)
+static int process_pool_open_epoll(struct fl__process_pool *p)
 {
-	struct fl__process_pool *p = fl__process_pool_of(&r->base);
-	if (p->epoll >= 0)
-		return 0;
 	int epoll = fl__fd_sys.epoll_create();
 	int doorbell = epoll < 0 ? epoll : fl__process_sys.eventfd();
 	int rc = doorbell < 0 ? doorbell : fl__fd_sys.epoll_control(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
@@ -1305,6 +1282,16 @@ static int process_pool_on_start(struct fl__remote *r)
 	}
 	fl__fd_close(doorbell);
 	fl__fd_close(epoll);
+	return rc;
+}
+
+/* Without a manager, the starter waits for the next first submit, or for the end. */
+static int process_pool_on_start(struct fl__remote *r)
+{
+	struct fl__process_pool *p = fl__process_pool_of(&r->base);
+	int rc = p->epoll < 0 ? process_pool_open_epoll(p) : 0;
+	if (rc == 0 && !p->starter.thread_)
+		rc = fl__remote_start_thread(r, &p->starter, "starter", process_pool_run_starter, p);
 	return rc;
 }
 
@@ -1379,7 +1366,12 @@ static void process_pool_on_destroy(fl_executor *e)
 		fl__fd_close(p->doorbell);
 	}
 	fl__message_free(p->init_message);
-	FL_IGNORE(fl_thread_detach(&p->starter)); /* in a forked child, frees the thread's memory */
+	if (fl__executor_is_forked(e)) {
+		FL_IGNORE(fl_thread_detach(&p->starter)); /* frees the thread's memory */
+	} else {
+		fl_cond_signal(&p->start);
+		FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: never started, or the manager joined it */
+	}
 	fl__remote_fini(&p->remote);
 }
 
