@@ -106,8 +106,11 @@ void lab_seed(uint64_t seed, uint64_t execution)
 
 void lab_choices_begin(enum lab_strategy now)
 {
-	if (lab.steps > longest && lab.steps < lab_config.max_steps)
+	/* Without a bound on preemptions, executions may be long because they are unfair. */
+	static bool unfair;
+	if (!unfair && lab.steps > longest && lab.steps < lab_config.max_steps)
 		longest = lab.steps;
+	unfair = now == LAB_DFS && lab_config.preemptions == LAB_UNBOUNDED;
 	if (lab.kill_points > 0 && lab.killed == 0)
 		last_kill_points = lab.kill_points;
 	strategy = now;

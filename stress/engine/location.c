@@ -33,7 +33,7 @@ void lab_location_tired(uintptr_t address, uint32_t step)
 		struct lab_written *store = &location->ring[(location->count - i) % LAB_HISTORY];
 		if (store->step == step) {
 			lab_written_widen(store);
-			lab_raise(&store->by[lab.self->id].missed, LAB_PATIENCE - 1);
+			store->by[lab.self->id].missed = LAB_PATIENCE;
 		}
 	}
 }

@@ -605,7 +605,7 @@ PROOFS = {
     "iriw": (["Ws(x, 1);", "Ra(x); Rs(y);", "Ws(y, 1);", "Ra(y); Rs(x);"], "another modification order"),
     "eight_back": (["for (int i = 1; i <= 8; i++) W(x, i);", "R(x);"], "older store than the last 8"),
     "six_old": (["W(x, 1);", "int n = 0; for (int i = 0; i < 6; i++) n += R(x);"], "an old value once more"),
-    "waits": (["W(x, 1);", "while (!R(x)) sched_yield();"], None),
+    "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a loop that spins"),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], "a weak compare-and-swap"),
     "clock": (["(void)time(NULL);"], "the clock"),
