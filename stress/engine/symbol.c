@@ -6,9 +6,22 @@
 #include "reach.h"
 #include "variable.h"
 #include <dwarf.h>
-#include <unistd.h>
+#include <link.h>
 
 static Dwfl *session;
+
+/*
+ * Reports a loaded object with all of its segments. libdw's own reading of /proc/self/maps leaves
+ * out the pages of .bss that no file backs.
+ */
+static int symbol_report(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const char *path = info->dlpi_name[0] ? info->dlpi_name : "/proc/self/exe";
+	(void)size;
+	(void)arg;
+	(void)dwfl_report_elf(session, path, path, -1, info->dlpi_addr, true);
+	return 0;
+}
 
 static bool open_session(void)
 {
@@ -23,7 +36,8 @@ static bool open_session(void)
 	session = dwfl_begin(&callbacks);
 	if (!session)
 		return false;
-	if (dwfl_linux_proc_report(session, getpid()) != 0 || dwfl_report_end(session, NULL, NULL) != 0) {
+	(void)dl_iterate_phdr(symbol_report, NULL);
+	if (dwfl_report_end(session, NULL, NULL) != 0) {
 		dwfl_end(session);
 		session = NULL;
 	}
