@@ -92,7 +92,7 @@ EXPORTED void thrd_yield(void)
 EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(thrd_sleep, (t, rest));
-	lab_sleep(t->tv_sec * INT64_C(1000000000) + t->tv_nsec, PC);
+	lab_sleep(lab_after(lab.now, t), PC);
 	return 0;
 }
 

@@ -251,7 +251,8 @@ unsigned lab_line_up(struct lab_thread *line[LAB_THREADS], lab_sleeps *sleeps, u
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);
 /* Starts the thread; the caller's past happens before. */
 void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
-void lab_join(struct lab_thread *thread, uintptr_t pc);
+/* Returns -ETIMEDOUT if the deadline came first. */
+int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc);
 void lab_relax(uintptr_t pc);
 /*
  * Whether a load belongs to a spin that gave up: then it is no step. Also for loops without a

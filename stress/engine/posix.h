@@ -59,14 +59,16 @@ extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process
 
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the process; its threads have the numbers from there on */
 
-/*
- * posix_time.c: the model's time as a clock of the system shows it, in ns; a deadline in the
- * model's time.
- */
+/* posix_time.c: the model's time as a clock of the system shows it, in ns. */
 int64_t lab_time_of(int clock);
 struct timespec;
+/*
+ * In the model's time: the deadline `t` of a clock; the time that is `t` after `from`. INT64_MAX:
+ * never.
+ */
 int64_t lab_deadline(const struct timespec *t, int clock);
-void lab_sleep(int64_t ns, uintptr_t pc);
+int64_t lab_after(int64_t from, const struct timespec *t);
+void lab_sleep(int64_t deadline, uintptr_t pc);
 void lab_sleep_before_exit(uintptr_t pc);
 
 /* posix_mutex.c, for <threads.h> too. Results are those of pthread_mutex_...(). */

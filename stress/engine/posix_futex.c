@@ -26,7 +26,7 @@ static long futex_call(const long a[6], uintptr_t pc)
 	switch (operation) {
 	case FUTEX_WAIT:
 		if (timeout)
-			deadline = lab.now + timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
+			deadline = lab_after(lab.now, timeout);
 		return futex_result(lab_futex_wait(word, value, deadline, pc));
 	case FUTEX_WAIT_BITSET:
 		if ((uint32_t)a[5] != FUTEX_BITSET_MATCH_ANY)

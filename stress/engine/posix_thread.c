@@ -160,14 +160,14 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
 	if (!wait || deadline != INT64_MAX)
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */
-	if (lab.threads[id].state != LAB_DONE && !wait)
-		return EBUSY;
-	if (lab.threads[id].state != LAB_DONE && deadline != INT64_MAX)
-		return ETIMEDOUT;
+	if (lab.threads[id].state != LAB_DONE && (!wait || deadline <= lab.now))
+		return wait ? ETIMEDOUT : EBUSY;
 	t->waited_for = true;
-	lab_join(&lab.threads[id], pc);
+	const bool late = lab_join(&lab.threads[id], deadline, pc) != 0;
 	t->waited_for = false;
 	t->joined = true;
+	if (late)
+		return ETIMEDOUT;
 	t->joiner = (struct lab_place){lab.self->id, pc};
 	(void)lab_event(&op);
 	if (result) {

@@ -3,6 +3,9 @@
  * The model's time. It passes when a wait times out and when a thread sleeps. Each read of a clock
  * adds a microsecond, and twice as much each time while the thread does nothing else, so that a
  * loop which polls a clock ends.
+ *
+ * A timeout is a choice of the search. No program expects it of a deadline such as the year 2096, so
+ * a wait for more than a YEAR has no deadline.
  */
 #include "posix.h"
 #include <sys/time.h>
@@ -11,6 +14,7 @@
 
 #define NS INT64_C(1000000000)
 #define EPOCH (INT64_C(1700000000) * NS) /* CLOCK_REALTIME at the model's time 0 */
+#define YEAR (INT64_C(365) * 24 * 3600 * NS)
 
 static bool time_is_real(int clock)
 {
@@ -22,12 +26,18 @@ int64_t lab_time_of(int clock)
 	return time_is_real(clock) ? lab.now + EPOCH : lab.now;
 }
 
+/* Adds nothing that may overflow: thread.c ends the model's time after a century. */
+int64_t lab_after(int64_t from, const struct timespec *t)
+{
+	if (t->tv_sec >= INT64_MAX / NS)
+		return INT64_MAX;
+	const int64_t ns = t->tv_sec < 0 ? 0 : t->tv_sec * NS + t->tv_nsec;
+	return ns - (lab.now - from) > YEAR ? INT64_MAX : from + ns;
+}
+
 int64_t lab_deadline(const struct timespec *t, int clock)
 {
-	if (t->tv_sec > (INT64_MAX - EPOCH) / NS - 1)
-		return INT64_MAX - 1; /* a deadline that never comes by itself */
-	const int64_t at = t->tv_sec * NS + t->tv_nsec;
-	return time_is_real(clock) ? at - EPOCH : at;
+	return lab_after(lab.now - lab_time_of(clock), t);
 }
 
 /* A step: the value depends on the time that other threads let pass. */
@@ -52,21 +62,21 @@ static bool time_never(const struct lab_object *o, const struct lab_thread *thre
 	return false;
 }
 
-static void time_doze(enum lab_sync what, int64_t ns, uintptr_t pc)
+static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	const struct lab_op op = lab_sync_op(what, 0, pc);
 	self->expires = self->dozes = true;
-	self->deadline = lab.now + (ns > 0 ? ns : 0);
+	self->deadline = deadline - lab.now < YEAR ? deadline : lab.now + YEAR;
 	lab_thread_await(op, NULL, time_never);
 	self->dozes = false;
 	lab_sync_event(&op, 0);
 }
 
 /* Other threads may do anything, or nothing, before the thread continues. */
-void lab_sleep(int64_t ns, uintptr_t pc)
+void lab_sleep(int64_t deadline, uintptr_t pc)
 {
-	time_doze(LAB_SYNC_SLEEP, ns, pc);
+	time_doze(LAB_SYNC_SLEEP, deadline, pc);
 }
 
 /* Ending the program while other threads could run is a choice of the search. */
@@ -75,7 +85,7 @@ void lab_sleep_before_exit(uintptr_t pc)
 	LAB_EACH_THREAD (t) {
 		if (t == lab.self || t->state == LAB_DONE)
 			continue;
-		time_doze(LAB_SYNC_EXIT, 0, pc);
+		time_doze(LAB_SYNC_EXIT, lab.now, pc);
 		break;
 	}
 }
@@ -127,27 +137,27 @@ EXPORTED int timespec_get(struct timespec *t, int base)
 EXPORTED unsigned sleep(unsigned seconds)
 {
 	FORWARD(sleep, (seconds));
-	lab_sleep(seconds * NS, PC);
+	lab_sleep(lab.now + seconds * NS, PC);
 	return 0;
 }
 
 EXPORTED int usleep(useconds_t us)
 {
 	FORWARD(usleep, (us));
-	lab_sleep((int64_t)us * 1000, PC);
+	lab_sleep(lab.now + (int64_t)us * 1000, PC);
 	return 0;
 }
 
 EXPORTED int nanosleep(const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(nanosleep, (t, rest));
-	lab_sleep(t->tv_sec * NS + t->tv_nsec, PC);
+	lab_sleep(lab_after(lab.now, t), PC);
 	return 0;
 }
 
 EXPORTED int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t, struct timespec *rest)
 {
 	FORWARD(clock_nanosleep, (clock, flags, t, rest));
-	lab_sleep(flags & TIMER_ABSTIME ? lab_deadline(t, clock) - lab.now : t->tv_sec * NS + t->tv_nsec, PC);
+	lab_sleep(flags & TIMER_ABSTIME ? lab_deadline(t, clock) : lab_after(lab.now, t), PC);
 	return 0;
 }

@@ -198,14 +198,14 @@ static void main_body(void)
 	lab.acting = true;
 	lab.killable = lab.processes && lab_config.kills > 0;
 	for (unsigned i = 0; i < n; i++)
-		lab_join(&lab.threads[1 + i], 0);
+		(void)lab_join(&lab.threads[1 + i], INT64_MAX, 0);
 	lab.acting = lab.killable = false;
 	lab.outcome = NULL;
 	test->outcome.call(lab.state);
 	if (!lab.outcome)
 		lab_fail(LAB_FORBIDDEN, "an outcome that no macro lists");
 	for (unsigned i = 1; i < lab.n_threads; i++)
-		lab_join(&lab.threads[i], 0);
+		(void)lab_join(&lab.threads[i], INT64_MAX, 0);
 	if (door)
 		door->leave();
 	lab_heap_leaks();

@@ -325,7 +325,7 @@ static int sys_thread_join(pthread_t thread)
 	if (!lab.active)
 		return real.thread_join(thread);
 	lab_point((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[thread - 1], PC});
-	lab_join(&lab.threads[thread - 1], PC);
+	(void)lab_join(&lab.threads[thread - 1], INT64_MAX, PC);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ enum {
 	LOOK = 32
 };
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
+#define CENTURY (INT64_C(100) * 365 * 24 * 3600 * 1000000000)
 
 static void set_state(struct lab_thread *thread, enum lab_state state)
 {
@@ -104,6 +105,8 @@ static void time_out(struct lab_thread *t)
 {
 	if (lab.now < t->deadline)
 		lab.now = t->deadline;
+	if (lab.now > CENTURY)
+		lab_fail(LAB_UNMODELLED, "more than a century in one execution, which is a limit of the laboratory");
 	t->result = -ETIMEDOUT;
 	t->futex = 0;
 	t->many = NULL;
@@ -564,18 +567,23 @@ void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 	lab_ready(t);
 }
 
-void lab_join(struct lab_thread *thread, uintptr_t pc)
+int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	self->next = (struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)thread, pc};
+	self->result = 0;
 	if (thread->state != LAB_DONE) {
 		self->futex = 0;
-		self->expires = false;
+		self->expires = deadline != INT64_MAX;
+		self->deadline = deadline;
 		self->joins = thread->id;
 		lab_block();
 	}
+	if (self->result != 0)
+		return self->result;
 	lab_view_join(&self->view, &thread->view);
 	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
+	return 0;
 }
 
 void lab_threads_reset(void)
