@@ -36,6 +36,7 @@ static void *c11_run(void *arg)
 
 EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
+	lab_posix_refuse(PC);
 	FORWARD(thrd_create, (thread, start, arg));
 	static struct started places[LAB_THREADS];
 	struct started *place = &places[lab.n_threads % LAB_THREADS];
@@ -100,9 +101,9 @@ EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
 
 EXPORTED int mtx_init(mtx_t *mutex, int type)
 {
-	FORWARD(mtx_init, (mutex, type));
-	struct lab_object *o = lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC);
-	o->type = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
+	const uint8_t ours = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
+	FORWARD_INIT(mtx_init, (mutex, type), mutex, .kind = LAB_MUTEX, .type = ours);
+	lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC)->type = ours;
 	return thrd_success;
 }
 
@@ -141,7 +142,7 @@ EXPORTED int mtx_unlock(mtx_t *mutex)
 
 EXPORTED int cnd_init(cnd_t *cond)
 {
-	FORWARD(cnd_init, (cond));
+	FORWARD_INIT(cnd_init, (cond), cond, .kind = LAB_COND);
 	(void)lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC);
 	return thrd_success;
 }
@@ -185,31 +186,41 @@ EXPORTED int cnd_broadcast(cnd_t *cond)
 
 EXPORTED void call_once(once_flag *flag, void (*call)(void))
 {
-	FORWARD(call_once, (flag, call));
+	if (!OURS()) {
+		REAL(call_once)(flag, call);
+		if (lab_is_constructor(PC))
+			lab_object_early((struct lab_early){(uintptr_t)flag, LAB_ONCE, .round = 1});
+		return;
+	}
 	lab_once((uintptr_t)flag, call, PC);
 }
 
 EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
 {
-	FORWARD(tss_create, (key, destroy));
+	if (!OURS()) {
+		const int result = REAL(tss_create)(key, destroy);
+		if (result == thrd_success)
+			lab_key_made(*key, destroy, PC);
+		return result;
+	}
 	lab_plain((uintptr_t)key, sizeof *key, true, PC);
 	return c11_code(lab_key_create(key, destroy));
 }
 
 EXPORTED void tss_delete(tss_t key)
 {
-	FORWARD_KEY(tss_delete, key, (key));
+	FORWARD(tss_delete, (key));
 	(void)lab_key_delete(key, PC);
 }
 
 EXPORTED void *tss_get(tss_t key)
 {
-	FORWARD_KEY(tss_get, key, (key));
+	FORWARD(tss_get, (key));
 	return lab_key_get(key, PC);
 }
 
 EXPORTED int tss_set(tss_t key, void *value)
 {
-	FORWARD_KEY(tss_set, key, (key, value));
+	FORWARD(tss_set, (key, value));
 	return c11_code(lab_key_set(key, value, PC));
 }

@@ -32,7 +32,7 @@ static size_t state_size;
 
 static void map_all(void)
 {
-	void *place = mmap((void *)LAB_BASE, LAB_TLS_END - LAB_BASE, PROT_READ | PROT_WRITE,
+	void *place = mmap((void *)LAB_BASE, LAB_EARLY_END - LAB_BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	units = mmap(NULL, LAB_THREADS * LAB_PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -155,19 +155,47 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	return (void *)address;
 }
 
+/* Blocks of constructors are never used again, and live as long as the process. */
+size_t lab_early_used;
+
+void *lab_alloc_early(size_t size)
+{
+	const size_t all = sizeof(struct header) + (size + UNIT - 1) / UNIT * UNIT;
+	if (!units)
+		map_all();
+	if (size > LAB_EARLY_SIZE || all > LAB_EARLY_SIZE - lab_early_used) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	struct header *header = (struct header *)(LAB_EARLY + lab_early_used);
+	*header = (struct header){0, size};
+	lab_early_used += all;
+	return header + 1;
+}
+
+bool lab_is_early(uintptr_t address)
+{
+	return address - LAB_EARLY < LAB_EARLY_SIZE;
+}
+
 size_t lab_size(const void *memory)
 {
 	return ((const struct header *)memory)[-1].size;
 }
 
+/* The header in front of the address is that of its block, or of the block before. */
 static struct block *block_of(uintptr_t address)
 {
-	for (unsigned i = n_blocks; i-- > 0;) {
-		struct block *b = &blocks[i];
-		if (address >= b->address && address < b->address + (b->size ? b->size : 1))
-			return b;
-	}
-	return NULL;
+	if (!lab_is_heap(address))
+		return NULL;
+	const uint8_t *from = units + (address - LAB_PARTS) / LAB_PART_SIZE * (LAB_PART_SIZE / UNIT);
+	const uint8_t *gap = memrchr(from, GAP, unit_of(address) + 1 - (size_t)(from - units));
+	if (!gap)
+		return NULL;
+	const uintptr_t header = LAB_PARTS + (size_t)(gap - units) * UNIT;
+	const size_t number = ((const struct header *)header)->block;
+	struct block *b = number < n_blocks ? &blocks[number] : NULL;
+	return b && address >= b->address && address - b->address < (b->size ? b->size : 1) ? b : NULL;
 }
 
 bool lab_block_number(unsigned number, struct lab_block *found)
@@ -451,6 +479,8 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 		const unsigned thread = (unsigned)((address - LAB_TLS) / LAB_TLS_SIZE);
 		snprintf(text, size, "thread-local of %s+%zu", lab.threads[thread].name,
 		         (size_t)((address - LAB_TLS) % LAB_TLS_SIZE));
+	} else if (lab_is_early(address)) {
+		snprintf(text, size, "memory of a constructor+%zu", (size_t)(address - LAB_EARLY));
 	} else if (lab_is_heap(address)) {
 		const struct block *b = block_of(address);
 		if (b)

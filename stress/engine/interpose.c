@@ -21,15 +21,18 @@ extern void *__libc_memalign(size_t alignment, size_t size);
 
 EXPORTED void *malloc(size_t size)
 {
-	return OURS() ? lab_alloc(size, PC) : __libc_malloc(size);
+	return OURS() ? lab_alloc(size, PC) : lab_is_constructor(PC) ? lab_alloc_early(size) : __libc_malloc(size);
 }
 
 EXPORTED void *calloc(size_t n, size_t size)
 {
-	if (!OURS())
+	const bool ours = OURS();
+	if (!ours && !lab_is_constructor(PC))
 		return __libc_calloc(n, size);
 	size_t bytes;
-	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL : lab_alloc(bytes, PC);
+	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL
+	               : ours                                  ? lab_alloc(bytes, PC)
+	                                                       : lab_alloc_early(bytes);
 	if (memory && __builtin_expect(lab.recording, 0))
 		lab_allocated_elements(memory, size);
 	if (memory)
@@ -46,26 +49,28 @@ EXPORTED void free(void *memory)
 	/* The engine may call it, as a destructor. */
 	if (OURS() || (lab.active && lab_is_heap((uintptr_t)memory)))
 		lab_free(memory, PC);
-	else if (!lab_is_heap((uintptr_t)memory))
+	else if (!lab_is_heap((uintptr_t)memory) && !lab_is_early((uintptr_t)memory))
 		__libc_free(memory);
 }
 
-static void *moved(void *memory, size_t size, uintptr_t pc)
+static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 {
-	void *to = lab_alloc(size, pc);
+	const uintptr_t at = (uintptr_t)memory;
+	const bool known = !memory || lab_is_heap(at) || lab_is_early(at);
+	if (!known || !(ours || lab_is_early(at) || lab_is_constructor(pc)))
+		return __libc_realloc(memory, size);
+	void *to = ours ? lab_alloc(size, pc) : lab_alloc_early(size);
 	if (!to || !memory)
 		return to;
 	size_t old = lab_size(memory);
 	memcpy(to, memory, old < size ? old : size);
-	lab_free(memory, pc);
+	lab_free(memory, pc); /* not an early block */
 	return to;
 }
 
 EXPORTED void *realloc(void *memory, size_t size)
 {
-	if (!OURS() || (memory && !lab_is_heap((uintptr_t)memory)))
-		return __libc_realloc(memory, size);
-	return moved(memory, size, PC);
+	return resized(memory, size, OURS(), PC);
 }
 
 EXPORTED void *reallocarray(void *memory, size_t n, size_t size)
@@ -75,9 +80,7 @@ EXPORTED void *reallocarray(void *memory, size_t n, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (!OURS() || (memory && !lab_is_heap((uintptr_t)memory)))
-		return __libc_realloc(memory, bytes);
-	return moved(memory, bytes, PC);
+	return resized(memory, bytes, OURS(), PC);
 }
 
 EXPORTED void *aligned_alloc(size_t alignment, size_t size)
@@ -105,7 +108,7 @@ EXPORTED void *memalign(size_t alignment, size_t size)
 EXPORTED size_t malloc_usable_size(void *memory)
 {
 	static size_t (*real)(void *);
-	if (memory && lab_is_heap((uintptr_t)memory))
+	if (lab_is_heap((uintptr_t)memory) || lab_is_early((uintptr_t)memory))
 		return lab_size(memory);
 	if (!real)
 		real = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");

@@ -23,5 +23,8 @@
 #define LAB_TLS LAB_LISTS_END /* thread-locals of a program's threads */
 #define LAB_TLS_SIZE ((size_t)64 << 10)
 #define LAB_TLS_END (LAB_TLS + LAB_THREADS * LAB_TLS_SIZE)
+#define LAB_EARLY LAB_TLS_END /* what constructors of modules allocate */
+#define LAB_EARLY_SIZE ((size_t)64 << 20)
+#define LAB_EARLY_END (LAB_EARLY + LAB_EARLY_SIZE)
 
 #endif

@@ -389,7 +389,11 @@ void *lab_alloc(size_t size, uintptr_t pc);
 /* A power of 2, at least 16. */
 void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
-void *lab_map(size_t size); /* pages that live until the end of the execution */
+/* For a constructor of a module. Such memory is restored like a variable. */
+void *lab_alloc_early(size_t size);
+bool lab_is_early(uintptr_t address);
+extern size_t lab_early_used; /* bytes */
+void *lab_map(size_t size);   /* pages that live until the end of the execution */
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
@@ -412,6 +416,7 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size);
 
 /* module.c */
 struct lab_module;
+bool lab_is_constructor(uintptr_t pc); /* code of a module that is being loaded */
 const struct lab_module *lab_module_at(uintptr_t address);
 void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);

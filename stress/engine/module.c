@@ -187,10 +187,20 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	lab_unknown_redirect(handle);
 }
 
+static const char *loading; /* the path */
+
+bool lab_is_constructor(uintptr_t pc)
+{
+	Dl_info info;
+	return loading && dladdr((void *)pc, &info) != 0 && strcmp(info.dli_fname, loading) == 0;
+}
+
 char *lab_load(const char *path)
 {
 	/* Local symbols: two modules may have a copy of the library each. */
+	loading = path;
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	loading = NULL;
 	if (!handle) {
 		const char *why = dlerror();
 		return strdup(strstr(why, "libtsan")
@@ -297,7 +307,7 @@ bool lab_is_module_code(uintptr_t pc)
 
 bool lab_is_global(uintptr_t address)
 {
-	return address >= running->data && address < running->data_end;
+	return (address >= running->data && address < running->data_end) || address - LAB_EARLY < lab_early_used;
 }
 
 struct undo {
@@ -317,6 +327,7 @@ static unsigned process;            /* its globals are in place */
 
 static uint64_t *snapshot; /* all variables, after the constructors */
 static size_t words;
+static uint64_t *early_snapshot; /* what constructors have allocated */
 
 /*
  * Code without instrumentation may change a global through a pointer. So after each execution pages
@@ -338,6 +349,9 @@ static void take_snapshot(void)
 	snapshot = words ? make(words * 8) : NULL;
 	if (words)
 		memcpy(snapshot, variables(), words * 8);
+	free(early_snapshot);
+	early_snapshot = make(lab_early_used + 1);
+	memcpy(early_snapshot, (const void *)LAB_EARLY, lab_early_used);
 	undos.n = 0;
 	memset(foreign, 0, sizeof foreign);
 	resets = 0;
@@ -409,6 +423,8 @@ static void restore_foreign(bool all)
 		if (page < PAGES)
 			foreign[page] = true;
 	}
+	if (all && memcmp(early_snapshot, (const void *)LAB_EARLY, lab_early_used) != 0)
+		memcpy((void *)LAB_EARLY, early_snapshot, lab_early_used);
 }
 
 void lab_globals_reset(void)
@@ -421,7 +437,7 @@ void lab_globals_reset(void)
 		*(uint64_t *)u->address = u->before;
 	}
 	/* A program may pass any of its globals to the C library. */
-	const bool small = lab.program && words <= 16 * PAGE_WORDS;
+	const bool small = lab.program && words + lab_early_used / 8 <= 16 * PAGE_WORDS;
 	restore_foreign(small || ++resets <= EAGER || resets % SELDOM == 0);
 }
 
@@ -430,6 +446,10 @@ void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 	for (size_t i = 0; i < words; i++)
 		if (variables()[i] != snapshot[i])
 			visit((uintptr_t)variables()[i], arg);
+	const uint64_t *early = (const uint64_t *)LAB_EARLY;
+	for (size_t i = 0; i < lab_early_used / 8; i++)
+		if (early[i] != early_snapshot[i])
+			visit((uintptr_t)early[i], arg);
 	for (unsigned p = 1; p < PROCESSES; p++)
 		for (size_t i = 0; i < own[p].n; i++)
 			visit((uintptr_t)own[p].words[i].before, arg);

@@ -172,6 +172,38 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind)
 	o->width = 0;
 }
 
+static struct lab_early *early;
+static unsigned n_early;
+
+static struct lab_early *object_early(uintptr_t address, enum lab_object_kind kind)
+{
+	for (struct lab_early *e = early; e < early + n_early; e++)
+		if (e->address == address && e->kind == kind)
+			return e;
+	return NULL;
+}
+
+void lab_object_early(struct lab_early object)
+{
+	struct lab_early *known = object_early(object.address, object.kind);
+	if (!known) {
+		early = realloc(early, (n_early + 1) * sizeof *early);
+		if (!early)
+			abort();
+		known = &early[n_early++];
+	}
+	*known = object;
+}
+
+static void object_begin_early(struct lab_object *o, const struct lab_early *e)
+{
+	o->type = e->type;
+	o->robust = e->robust;
+	o->count = e->count;
+	o->limit = e->limit;
+	o->round = e->round;
+}
+
 struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
                                   const char *what, uintptr_t pc)
 {
@@ -191,11 +223,14 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 			           lab_object_name(address, kind), lab.threads[o->maker.thread].name,
 			           lab_site_name(o->maker.pc));
 	} else {
-		if (!fresh)
+		const struct lab_early *before = fresh ? NULL : object_early(address, kind);
+		if (!fresh && !before)
 			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name(address, kind));
 		o = object_entry(address, true);
 		object_begin(o, kind);
 		o->made = false;
+		if (before)
+			object_begin_early(o, before);
 	}
 	o->user = (struct lab_place){lab.self->id, pc};
 	o->user_clock = lab_clock_after(lab.self);

@@ -101,6 +101,15 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 /* A call initialises the object. */
 struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
+/* What a constructor has initialised is live when an execution begins. */
+struct lab_early {
+	uintptr_t address;
+	enum lab_object_kind kind;
+	uint8_t type; /* the fields of struct lab_object */
+	bool robust;
+	unsigned count, limit, round;
+};
+void lab_object_early(struct lab_early object);
 /* Freed memory removes its objects. Ends the execution if a thread holds one, or waits for one. */
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
 

@@ -29,13 +29,26 @@ static inline bool lab_is_zero(const void *memory, size_t size)
  *
  * The C library also has an older version of conditions, which dlsym() may find first.
  */
-#define FORWARD_COND(name, arguments)                                                                                  \
-	FORWARD_UNLESS(OURS(), name,                                                                                   \
-	               (__typeof__(name) *)(dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2") ?: dlsym(RTLD_NEXT, #name)),       \
-	               arguments)
+#define REAL_COND(name) (__typeof__(name) *)(dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2") ?: dlsym(RTLD_NEXT, #name))
+#define FORWARD_COND(name, arguments) FORWARD_UNLESS(OURS(), name, REAL_COND(name), arguments)
 
-/* Keys of constructors belong to the C library, in the model, too. */
-#define FORWARD_KEY(name, key, arguments) FORWARD_UNLESS(OURS() && lab_key_is_ours(key), name, REAL(name), arguments)
+/*
+ * FORWARD for a call that initialises the object at `at`: the model remembers what a constructor
+ * initialised. The last arguments are fields of struct lab_early.
+ */
+#define FORWARD_INIT_BY(name, real, arguments, at, ...)                                                                \
+	do {                                                                                                           \
+		static __typeof__(name) *real_;                                                                        \
+		if (OURS())                                                                                            \
+			break;                                                                                         \
+		if (!real_)                                                                                            \
+			real_ = (real);                                                                                \
+		const int result_ = real_ arguments;                                                                   \
+		if (result_ == 0 && lab_is_constructor(PC))                                                            \
+			lab_object_early((struct lab_early){.address = (uintptr_t)(at), __VA_ARGS__});                 \
+		return result_;                                                                                        \
+	} while (0)
+#define FORWARD_INIT(name, arguments, at, ...) FORWARD_INIT_BY(name, REAL(name), arguments, at, __VA_ARGS__)
 
 /* The result of a call that sets errno; 0: no error. */
 static inline int lab_error(int error)
@@ -87,6 +100,7 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */
+void lab_posix_refuse(uintptr_t pc); /* ends this program with a message in a constructor of a module */
 /* A thread of the program; lab_posix_end() ends it. */
 unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
@@ -106,7 +120,8 @@ int lab_key_create(unsigned *key, void (*destroy)(void *));
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
-bool lab_key_is_ours(unsigned key);
+/* By the C library, perhaps for a constructor. */
+void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
 void lab_keys_end(void); /* of the running thread: calls destructors */
 /* The values of running threads, for the search for leaks. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);

@@ -107,10 +107,11 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 
 EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)
 {
-	FORWARD_COND(pthread_cond_init, (cond, attributes));
 	clockid_t clock = CLOCK_REALTIME;
 	if (attributes)
 		(void)pthread_condattr_getclock(attributes, &clock);
+	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), cond, .kind = LAB_COND,
+	                .type = (uint8_t)clock);
 	lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC)->type = (uint8_t)clock;
 	lab_globals_written((uintptr_t)cond, sizeof *cond);
 	memset(cond, 0, sizeof *cond);

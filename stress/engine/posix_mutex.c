@@ -24,6 +24,14 @@ static bool mutex_is_static(const pthread_mutex_t *mutex)
 	return lab_is_zero(&copy, sizeof copy);
 }
 
+/* Of the C library's number for the type. */
+static uint8_t mutex_type(int type)
+{
+	return type == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
+	       : type == PTHREAD_MUTEX_ERRORCHECK ? LAB_MUTEX_ERRORCHECK
+	                                          : LAB_MUTEX_NORMAL;
+}
+
 struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
 {
 	const pthread_mutex_t *mutex = (const pthread_mutex_t *)address;
@@ -31,9 +39,7 @@ struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, u
 	const bool fresh = !c11 && address && !(o && o->live) && mutex_is_static(mutex);
 	o = lab_object_use(address, sizeof *mutex, LAB_MUTEX, fresh, what, pc);
 	if (fresh)
-		o->type = mutex->__data.__kind == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
-		          : mutex->__data.__kind == PTHREAD_MUTEX_ERRORCHECK ? LAB_MUTEX_ERRORCHECK
-		                                                             : LAB_MUTEX_NORMAL;
+		o->type = mutex_type(mutex->__data.__kind);
 	return o;
 }
 
@@ -119,16 +125,15 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 
 EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
 {
-	FORWARD(pthread_mutex_init, (mutex, attributes));
 	int type = PTHREAD_MUTEX_DEFAULT, robust = PTHREAD_MUTEX_STALLED;
 	if (attributes) {
 		(void)pthread_mutexattr_gettype(attributes, &type);
 		(void)pthread_mutexattr_getrobust(attributes, &robust);
 	}
+	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), mutex, .kind = LAB_MUTEX, .type = mutex_type(type),
+	             .robust = robust == PTHREAD_MUTEX_ROBUST);
 	struct lab_object *o = lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC);
-	o->type = type == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
-	          : type == PTHREAD_MUTEX_ERRORCHECK ? LAB_MUTEX_ERRORCHECK
-	                                             : LAB_MUTEX_NORMAL;
+	o->type = mutex_type(type);
 	o->robust = robust == PTHREAD_MUTEX_ROBUST;
 	lab_globals_written((uintptr_t)mutex, sizeof *mutex);
 	memset(mutex, 0, sizeof *mutex);
@@ -193,7 +198,7 @@ static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *wh
 
 EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
 {
-	FORWARD(pthread_spin_init, (lock, shared));
+	FORWARD_INIT(pthread_spin_init, (lock, shared), lock, .kind = LAB_SPINLOCK);
 	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, PC);
 	return 0;
 }

@@ -62,18 +62,21 @@ void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
 
 EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 {
-	FORWARD(pthread_once, (once, call));
+	FORWARD_INIT(pthread_once, (once, call), once, .kind = LAB_ONCE, .round = 1);
 	lab_once((uintptr_t)once, call, PC);
 	return 0;
 }
 
-/* --- keys: only keys that an execution makes are the model's --- */
+/*
+ * --- keys: those of an execution have numbers from FIRST on. A key that a constructor of the
+ * program made has its number from the C library, and exists in each execution ---
+ */
 
 enum { KEYS = 1024, FIRST = 0x10000, ROUNDS = PTHREAD_DESTRUCTOR_ITERATIONS };
 
 static struct {
-	uint32_t generation; /* of the execution in which the key was made */
-	bool live;
+	uintptr_t early;        /* the call in a constructor that made the key; 0: none */
+	uint32_t made, deleted; /* the execution in which the key was made, and deleted; 0: none */
 	void (*destroy)(void *);
 } keys[KEYS];
 
@@ -82,34 +85,56 @@ struct values {
 	void *of[KEYS];
 };
 static struct values *values[LAB_THREADS];
+static unsigned n_early; /* the index of the first key of an execution */
 static unsigned n_keys;
 static uint32_t keys_generation;
-
-bool lab_key_is_ours(unsigned key)
-{
-	return key - FIRST < KEYS;
-}
 
 static unsigned once_keys_made(void)
 {
 	if (keys_generation != lab.generation)
-		n_keys = 0;
+		n_keys = n_early;
 	keys_generation = lab.generation;
 	return n_keys;
 }
 
-static void **once_key_place(unsigned thread, unsigned index)
+/* Whether a constructor of the running program made it. */
+static bool once_key_is_early(unsigned index)
 {
+	return index < n_early && lab_is_module_code(keys[index].early);
+}
+
+static bool once_key_is_live(unsigned index)
+{
+	return index < once_keys_made() && keys[index].deleted != lab.generation &&
+	       (keys[index].made == lab.generation || once_key_is_early(index));
+}
+
+void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc)
+{
+	if (!lab_is_constructor(pc) || key >= KEYS)
+		return;
+	keys[key].early = pc;
+	keys[key].destroy = destroy;
+	n_early = key >= n_early ? key + 1 : n_early;
+}
+
+/* In a new execution main has the values that constructors have set. */
+static struct values *once_values(unsigned thread)
+{
+	static __typeof__(pthread_getspecific) *real;
 	struct values *v = values[thread];
 	if (!v)
 		v = values[thread] = calloc(1, sizeof *v);
 	if (!v)
 		abort();
-	if (v->generation != lab.generation) {
-		memset(v->of, 0, (once_keys_made() + 1) * sizeof v->of[0]);
-		v->generation = lab.generation;
-	}
-	return &v->of[index];
+	if (v->generation == lab.generation)
+		return v;
+	real = real ? real : REAL(pthread_getspecific);
+	memset(v->of, 0, (once_keys_made() + 1) * sizeof v->of[0]);
+	for (unsigned i = 0; thread == 0 && i < n_early; i++)
+		v->of[i] = once_key_is_early(i) ? real(i) : NULL;
+	v->generation = lab.generation;
+	return v;
 }
 
 int lab_key_create(unsigned *key, void (*destroy)(void *))
@@ -117,8 +142,8 @@ int lab_key_create(unsigned *key, void (*destroy)(void *))
 	const unsigned index = once_keys_made();
 	if (index == KEYS)
 		return EAGAIN;
-	keys[index].generation = lab.generation;
-	keys[index].live = true;
+	keys[index].made = lab.generation;
+	keys[index].deleted = 0;
 	keys[index].destroy = destroy;
 	n_keys++;
 	for (unsigned i = 0; i < lab.n_threads; i++)
@@ -130,26 +155,26 @@ int lab_key_create(unsigned *key, void (*destroy)(void *))
 
 static unsigned once_key_index(unsigned key, const char *what, uintptr_t pc)
 {
-	const unsigned index = key - FIRST;
-	if (index >= KEYS || keys[index].generation != lab.generation || !keys[index].live)
+	const unsigned index = key < n_early ? key : key - FIRST;
+	if (!once_key_is_live(index))
 		lab_misuse(pc, "%s a key that does not exist", what);
 	return index;
 }
 
 int lab_key_delete(unsigned key, uintptr_t pc)
 {
-	keys[once_key_index(key, "deletes", pc)].live = false;
+	keys[once_key_index(key, "deletes", pc)].deleted = lab.generation;
 	return 0;
 }
 
 void *lab_key_get(unsigned key, uintptr_t pc)
 {
-	return *once_key_place(lab.self->id, once_key_index(key, "reads the value of", pc));
+	return once_values(lab.self->id)->of[once_key_index(key, "reads the value of", pc)];
 }
 
 int lab_key_set(unsigned key, const void *value, uintptr_t pc)
 {
-	*once_key_place(lab.self->id, once_key_index(key, "sets the value of", pc)) = (void *)value;
+	once_values(lab.self->id)->of[once_key_index(key, "sets the value of", pc)] = (void *)value;
 	return 0;
 }
 
@@ -159,8 +184,8 @@ void lab_keys_end(void)
 	for (unsigned round = 0; any && round < ROUNDS; round++) {
 		any = false;
 		for (unsigned i = 0; i < once_keys_made(); i++) {
-			void **place = once_key_place(lab.self->id, i), *value = *place;
-			if (!value || !keys[i].live || !keys[i].destroy)
+			void **place = &once_values(lab.self->id)->of[i], *value = *place;
+			if (!value || !once_key_is_live(i) || !keys[i].destroy)
 				continue;
 			*place = NULL;
 			any = true;
@@ -178,25 +203,30 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 
 EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 {
-	FORWARD(pthread_key_create, (key, destroy));
+	if (!OURS()) {
+		const int result = REAL(pthread_key_create)(key, destroy);
+		if (result == 0)
+			lab_key_made(*key, destroy, PC);
+		return result;
+	}
 	lab_plain((uintptr_t)key, sizeof *key, true, PC);
 	return lab_key_create(key, destroy);
 }
 
 EXPORTED int pthread_key_delete(pthread_key_t key)
 {
-	FORWARD_KEY(pthread_key_delete, key, (key));
+	FORWARD(pthread_key_delete, (key));
 	return lab_key_delete(key, PC);
 }
 
 EXPORTED void *pthread_getspecific(pthread_key_t key)
 {
-	FORWARD_KEY(pthread_getspecific, key, (key));
+	FORWARD(pthread_getspecific, (key));
 	return lab_key_get(key, PC);
 }
 
 EXPORTED int pthread_setspecific(pthread_key_t key, const void *value)
 {
-	FORWARD_KEY(pthread_setspecific, key, (key, value));
+	FORWARD(pthread_setspecific, (key, value));
 	return lab_key_set(key, value, PC);
 }

@@ -105,7 +105,7 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 
 EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
-	FORWARD(pthread_rwlock_init, (lock, attributes));
+	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), lock, .kind = LAB_RWLOCK);
 	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_RWLOCK, PC);
 	lab_globals_written((uintptr_t)lock, sizeof *lock);
 	memset(lock, 0, sizeof *lock);

@@ -43,7 +43,7 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 
 EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
 {
-	FORWARD(sem_init, (sem, shared, value));
+	FORWARD_INIT(sem_init, (sem, shared, value), sem, .kind = LAB_SEM, .count = value);
 	if (value > (unsigned)SEM_VALUE_MAX)
 		return lab_error(EINVAL);
 	lab_object_init((uintptr_t)sem, sizeof *sem, LAB_SEM, PC)->count = value;
@@ -131,7 +131,7 @@ static bool sem_barrier_round_is_over(const struct lab_object *o, const struct l
 EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pthread_barrierattr_t *restrict attributes,
                                   unsigned count)
 {
-	FORWARD(pthread_barrier_init, (barrier, attributes, count));
+	FORWARD_INIT(pthread_barrier_init, (barrier, attributes, count), barrier, .kind = LAB_BARRIER, .limit = count);
 	if (count == 0)
 		return EINVAL;
 	lab_object_init((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, PC)->limit = count;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 struct posix_thread {
 	uint32_t generation;
@@ -165,9 +166,9 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 	t->waited_for = true;
 	const bool late = lab_join(&lab.threads[id], deadline, pc) != 0;
 	t->waited_for = false;
-	t->joined = true;
 	if (late)
 		return ETIMEDOUT;
+	t->joined = true;
 	t->joiner = (struct lab_place){lab.self->id, pc};
 	(void)lab_event(&op);
 	if (result) {
@@ -183,9 +184,19 @@ int lab_posix_detach(unsigned long thread, uintptr_t pc)
 	return 0;
 }
 
+/* A thread of a constructor would run beside the executions. */
+void lab_posix_refuse(uintptr_t pc)
+{
+	if (!lab_is_constructor(pc))
+		return;
+	fprintf(stderr, "fairlead-stress: a constructor starts a thread, which the model does not have\n");
+	_exit(2);
+}
+
 EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
                             void *(*start)(void *), void *restrict arg)
 {
+	lab_posix_refuse(PC);
 	FORWARD(pthread_create, (thread, attributes, start, arg));
 	int detached = PTHREAD_CREATE_JOINABLE;
 	if (attributes)

@@ -430,6 +430,10 @@ def program(tool):
         expect(replayed(tool, out), "main returns 1")
         expect(tool.run(path("more.c"), status=2)[1], "no main() in it")
         expect(tool.run(path("one.c"), "mutex", status=2)[1], "a pattern does not go with the sources")
+        write_to(path("early.c"), "#include <pthread.h>\nstatic void *run(void *arg) { return arg; }\n"
+                 "__attribute__((constructor)) static void early(void)\n{\n\tpthread_t t;\n"
+                 "\tpthread_create(&t, NULL, run, NULL);\n}\nint main(void) { return 0; }\n")
+        expect(tool.run(path("early.c"), status=2)[1], "a constructor starts a thread")
         expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
         expect(tool.run(path("one.c"), path("more.c"), "--mode", "native", status=2)[1], "runs in mode model alone")
     out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
