@@ -264,3 +264,20 @@ DECLARED(void, __tsan_atomic_signal_fence, int order)
 {
 	(void)order;
 }
+
+/*
+ * Annotations for ThreadSanitizer, which code calls that is compiled with its flag. The model sees
+ * every access and knows what orders it.
+ */
+/* clang-format off */
+#define IGNORED(name) DECLARED(void, name, void) {}
+IGNORED(AnnotateHappensBefore) IGNORED(AnnotateHappensAfter) IGNORED(AnnotateIgnoreReadsBegin)
+IGNORED(AnnotateIgnoreReadsEnd) IGNORED(AnnotateIgnoreWritesBegin)
+IGNORED(AnnotateIgnoreWritesEnd) IGNORED(AnnotateIgnoreSyncBegin) IGNORED(AnnotateIgnoreSyncEnd)
+IGNORED(AnnotateRWLockCreate) IGNORED(AnnotateRWLockDestroy) IGNORED(AnnotateRWLockAcquired)
+IGNORED(AnnotateRWLockReleased) IGNORED(AnnotateBenignRaceSized) IGNORED(AnnotateNewMemory)
+IGNORED(__tsan_mutex_create) IGNORED(__tsan_mutex_destroy) IGNORED(__tsan_mutex_pre_lock)
+IGNORED(__tsan_mutex_post_lock) IGNORED(__tsan_mutex_pre_unlock) IGNORED(__tsan_mutex_post_unlock)
+IGNORED(__tsan_mutex_pre_signal) IGNORED(__tsan_mutex_post_signal)
+IGNORED(__tsan_mutex_pre_divert) IGNORED(__tsan_mutex_post_divert)
+    /* clang-format on */

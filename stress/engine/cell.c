@@ -40,7 +40,7 @@ static uintptr_t granule_of(uintptr_t address)
 
 struct lab_record *lab_more_records(void)
 {
-	enum { POOL = 8192, EACH = LAB_RECORDS - LAB_FEW };
+	enum { POOL = 1 << 15, EACH = LAB_RECORDS - LAB_FEW };
 	static struct lab_record pool[POOL][EACH];
 	static uint32_t taken, generation;
 	if (generation != lab.generation) {
@@ -48,7 +48,8 @@ struct lab_record *lab_more_records(void)
 		taken = 0;
 	}
 	if (taken == POOL)
-		lab_fail(LAB_NONDETERMINISM, "more than %d words with many readers in one execution", POOL);
+		lab_fail(LAB_UNMODELLED,
+		         "more than %d words with many readers in one execution, which is a limit of the laboratory", POOL);
 	return pool[taken++];
 }
 
@@ -59,7 +60,9 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 		used = 0;
 	}
 	if (++used > MOST)
-		lab_fail(LAB_NONDETERMINISM, "more than %d KiB of memory touched in one execution", MOST * 8 / 1024);
+		lab_fail(LAB_UNMODELLED,
+		         "more than %d KiB of memory touched in one execution, which is a limit of the laboratory",
+		         MOST * 8 / 1024);
 	touched[used - 1] = (uint16_t)(cell - cells);
 	cell->generation = lab.generation;
 	cell->granule = granule;

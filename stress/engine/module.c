@@ -210,6 +210,10 @@ char *lab_load(const char *path)
 	}
 	void *start = dlsym(handle, "main");
 	struct lab_module *module = start ? module_at((uintptr_t)start) : NULL;
+	if (module && is_of(module, path) && lab_has_static_tls(handle))
+		return strdup("it has thread-local variables of the TLS model initial-exec or local-exec, which all "
+		              "threads of the model would share: compile it with -ftls-model=global-dynamic, and "
+		              "without the attribute tls_model");
 	if (module && is_of(module, path))
 		add_program(path, handle, module, start);
 	return NULL;

@@ -276,6 +276,7 @@ struct dynamic {
 	const char *strings;
 	const ElfW(Rela) * tables[2];
 	size_t sizes[2];
+	bool static_tls;
 };
 
 static uintptr_t own_begin, own_end; /* of this program, which implements what it exports */
@@ -317,6 +318,9 @@ static void unknown_read_dynamic(const struct link_map *map, struct dynamic *d)
 			break;
 		case DT_RELASZ:
 			d->sizes[1] = value / sizeof(ElfW(Rela));
+			break;
+		case DT_FLAGS:
+			d->static_tls = (value & DF_STATIC_TLS) != 0;
 			break;
 		default:
 			break;
@@ -429,4 +433,14 @@ bool lab_is_instrumented(void *handle)
 			if (strncmp(unknown_symbol(&d, t, i), "__tsan_", 7) == 0)
 				return true;
 	return false;
+}
+
+bool lab_has_static_tls(void *handle)
+{
+	struct link_map *map = NULL;
+	struct dynamic d;
+	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+		return false;
+	unknown_read_dynamic(map, &d);
+	return d.static_tls;
 }

@@ -14,4 +14,7 @@ void lab_unknown_reset(void);
 /* Whether the object was compiled with -fsanitize=thread. */
 bool lab_is_instrumented(void *handle);
 
+/* Whether it reaches thread-locals by the register of the kernel thread, and not by a call. */
+bool lab_has_static_tls(void *handle);
+
 #endif

@@ -436,6 +436,8 @@ def program(tool):
         expect(tool.run(path("early.c"), status=2)[1], "a constructor starts a thread")
         expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
         expect(tool.run(path("one.c"), path("more.c"), "--mode", "native", status=2)[1], "runs in mode model alone")
+        write_to(path("tls.c"), 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
+        expect(tool.run(path("tls.c"), status=2)[1], "of the TLS model initial-exec")
     out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
