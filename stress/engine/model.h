@@ -103,7 +103,8 @@ struct lab_thread {
 	unsigned clock_looks; /* and how often in a row */
 
 	struct lab_look looks[LAB_LOOKS]; /* the locations read since its last relax */
-	uint32_t since;                   /* the step at which it last ran or became ready */
+	uint32_t since;                   /* the step at which it last ran or became ready, */
+	uint32_t passed;                  /* less the steps in which it was ready before that */
 	unsigned n_looks;                 /* more than LAB_LOOKS: not all were kept */
 	uintptr_t last_load;              /* For loops without a relax: */
 	uint32_t last_step;
@@ -170,6 +171,7 @@ struct lab_execution {
 	/* Threads by state; timed: blocked, with a deadline. */
 	lab_set ready, spinning, timed, dozing;
 	unsigned streak;      /* steps of the running thread in a row */
+	unsigned starved;     /* how often a thread had waited for too long */
 	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;

@@ -18,16 +18,7 @@
 #include "choice.h"
 #include "location.h"
 
-enum {
-	FREE_TURNS = 256,
-	LAST_TURNS = 4096,
-	REPEATS = 6,
-	IDLE_ROUNDS = 6,
-	STREAK = 200,
-	STARVED = 400,
-	ASLEEP = 1000,
-	LOOK = 32
-};
+enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
 #define CENTURY (INT64_C(100) * 365 * 24 * 3600 * 1000000000)
 
@@ -130,11 +121,18 @@ static unsigned usual_ready(void)
 	return longest_waiting(lab.ready);
 }
 
-/* Whether some thread was ready for very long. */
+/*
+ * Whether some thread was ready for very long. Each time halves what is long, or a thread that polls
+ * could use up the steps of an execution before another thread has done its few.
+ */
 static bool is_starved(void)
 {
-	return lab.steps % LOOK == 0 && lab.ready &&
-	       lab.steps - lab.threads[longest_waiting(lab.ready)].since > STARVED;
+	enum { HALVED = 4 };
+	const unsigned is_long = STARVED >> (lab.starved < HALVED ? lab.starved : HALVED);
+	if (!lab.ready || lab.steps <= is_long || lab.steps - lab.threads[longest_waiting(lab.ready)].since <= is_long)
+		return false;
+	lab.starved++;
+	return true;
 }
 
 /* The sleeper that wakes after so many steps, or none: other threads may never come to rest. */
@@ -250,10 +248,16 @@ void lab_block(void)
 	tick();
 }
 
+/* A waiter that is passed over again and again, as for a lock, has waited all that time. */
 void lab_thread_can(struct lab_thread *t, bool can)
 {
-	if (can != (t->state == LAB_READY))
-		set_state(t, can ? LAB_READY : LAB_BLOCKED);
+	if (can == (t->state == LAB_READY))
+		return;
+	if (!can)
+		t->passed = lab.steps - t->since;
+	set_state(t, can ? LAB_READY : LAB_BLOCKED);
+	if (can)
+		t->since -= t->passed;
 }
 
 void lab_thread_await(struct lab_op op, const struct lab_object *object,
@@ -590,7 +594,7 @@ void lab_threads_reset(void)
 {
 	lab.n_threads = 0;
 	lab.ready = lab.spinning = lab.timed = lab.dozing = 0;
-	lab.idle_rounds = 0;
+	lab.idle_rounds = lab.starved = 0;
 }
 
 static void *call_body(void *body)

@@ -3,6 +3,8 @@
 #include "../cases.h"
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
+#include <pthread.h>
+#include <unistd.h>
 
 static void spin_until(atomic_int *word)
 {
@@ -87,6 +89,59 @@ FL_STRESS_ACTOR(spin_on_two, writer)
 FL_STRESS(spin_on_two, spinner, writer)
 {
 	FL_ACCEPTABLE(1, "it went on");
+}
+
+/* A thread polls under a lock without a pause, while another thread needs the lock several times. */
+struct poll_under_lock {
+	pthread_mutex_t lock;
+	int turns;
+};
+
+static int turns_of(struct poll_under_lock *s, int more)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	const int turns = s->turns += more;
+	(void)pthread_mutex_unlock(&s->lock);
+	return turns;
+}
+
+FL_STRESS_ACTOR(poll_under_lock, poller)
+{
+	while (turns_of(s, 0) < 4)
+		;
+}
+
+FL_STRESS_ACTOR(poll_under_lock, counter)
+{
+	for (int i = 0; i < 4; i++)
+		(void)turns_of(s, 1);
+}
+
+FL_STRESS(poll_under_lock, poller, counter)
+{
+	FL_ACCEPTABLE(s->turns == 4, "all seen");
+}
+
+/* The same, while the other thread sleeps first. */
+struct poll_for_sleeper {
+	struct poll_under_lock poll;
+};
+
+FL_STRESS_ACTOR(poll_for_sleeper, poller)
+{
+	while (!turns_of(&s->poll, 0))
+		;
+}
+
+FL_STRESS_ACTOR(poll_for_sleeper, sleeper)
+{
+	(void)usleep(1);
+	(void)turns_of(&s->poll, 1);
+}
+
+FL_STRESS(poll_for_sleeper, poller, sleeper)
+{
+	FL_ACCEPTABLE(s->poll.turns == 1, "seen");
 }
 
 /* An acquire of half of a word acquires what the store of the whole word released. */
