@@ -69,7 +69,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	cell->n_records = 0;
 	cell->more = NULL;
 	cell->locations = NULL;
-	if (__builtin_expect(lab.program, 0) && lab_is_heap(granule << 3))
+	if (lab_is_heap(granule << 3))
 		lab_heap_born(cell);
 	return cell;
 }
