@@ -7,7 +7,7 @@
  *            reads and faults; or without a bound on preemptions, with sleep sets (Godefroid 1996),
  *            which would lose states under a bound (Coons, Musuvathi, McKinley 2013).
  *   random   each choice at random, with odds that are drawn anew for each execution; in a third of
- *            a program's, two threads take turns
+ *            the executions, two threads take turns
  *   PCT      the thread with the highest priority runs; priorities are drawn at its start and
  *            lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
  *   replay   the choices of a schedule
@@ -47,8 +47,8 @@ static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
 /*
- * Of a random execution of a program: threads switch after writes, in place of anywhere, and to the
- * thread with the highest priority. So two threads take turns, which bugs of many turns need.
+ * Of a random execution in mode model: threads switch after writes, in place of anywhere, and to
+ * the thread with the highest priority. So two threads take turns, which bugs of many turns need.
  */
 static bool takes_turns, turn_is_over;
 static unsigned odds_turn; /* of 256 */
@@ -85,7 +85,7 @@ void lab_seed(uint64_t seed, uint64_t execution)
 	odds_stale = stales[draw_below(4)];
 	odds_fault = faults[draw_below(3)];
 	static const uint8_t turns[] = {96, 240};
-	takes_turns = lab.program && draw_below(3) == 0;
+	takes_turns = lab_config.kills == 0 && !lab_running->test->lin && draw_below(3) == 0;
 	if (takes_turns) {
 		odds_turn = turns[draw_below(2)];
 		odds_switch = 4;

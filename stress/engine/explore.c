@@ -290,7 +290,7 @@ static bool prove_on(uint64_t executions, int64_t limit)
 	return true;
 }
 
-/* The bounds of a program's search become wider, until no execution meets one. */
+/* The bounds become wider, until no execution meets one. */
 static bool deepen_on(uint64_t executions, int64_t limit)
 {
 	if (bounded.ended)
@@ -308,7 +308,7 @@ static bool is_over(bool deepens)
 static bool run_auto(int64_t limit)
 {
 	enum { FIRST = 250, SLICE = 2000, BY_LOT = 500 };
-	const bool deepens = lab_running->main != NULL;
+	const bool deepens = !lab_config.shallow && lab_config.kills == 0;
 	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
 	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
 	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);

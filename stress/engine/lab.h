@@ -128,6 +128,7 @@ struct lab_config {
 	const char *replay;      /* of LAB_REPLAY: the string of a report */
 	bool keep_failing;       /* goes on after a failure and counts outcomes: for litmus tests */
 	bool no_shrink;
+	bool shallow; /* of LAB_AUTO: the bounds do not become wider */
 	/* Sites (return addresses) with an order that is one step weaker. */
 	const uintptr_t *mutants;
 	size_t n_mutants;

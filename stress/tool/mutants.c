@@ -37,7 +37,7 @@ static void make_scenarios(struct hunt *hunt)
 				continue;
 			struct job *job = &hunt->scenarios[hunt->n_scenarios++].baseline;
 			*job = job_make_model(o, t, mode);
-			job->want_sites = true;
+			job->want_sites = job->model.shallow = true;
 		}
 	}
 }
@@ -189,7 +189,7 @@ static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 	m->job.model.mutants = m->place->pcs;
 	m->job.model.n_mutants = m->place->n_pcs;
 	m->job.model.mutant_step = m->step;
-	m->job.model.no_shrink = true;
+	m->job.model.no_shrink = m->job.model.shallow = true;
 	m->job.user = m;
 	int64_t share = (int64_t)(2e9 * s->baseline.seconds) + 100 * MS;
 	m->job.share = share < m->left ? share : m->left;

@@ -223,8 +223,10 @@ def crash(tool):
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
     out, _ = tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
-    expect(out, "DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write s->data", "x the process is killed in place of this step",
+    expect(out, "DEADLOCK end_killed (crash)", "x writer  killed here", "x the process is killed in place of this step",
            "writer was killed", "reader sleeps on the futex s->ready")
+    if not re.search("killed here +before (plain write s->data|store s->ready)", out):
+        raise Failure(out)
     string = re.search(r"--replay (\S+)", out)[1]
     expect(string, "k1/")
     again, _ = tool.run("--load", FIXTURE, "--replay", string, status=3)
