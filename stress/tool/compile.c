@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * --load FILE.c: compiles the file twice into a temporary folder, instrumented for the model and
- * plain for native runs. A program is compiled once, for the model.
+ * plain for native runs. A program is compiled once, for the model. Code for the model is not
+ * optimised, so that the compiler deletes no access that races.
  */
 #include "tool.h"
 #include <dirent.h>
@@ -29,10 +30,9 @@ static const char script[] =
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
-    "make model \"$model\" -O1 -fsanitize=thread -fno-builtin -fno-omit-frame-pointer && make plain "
+    "make model \"$model\" -O0 -fsanitize=thread -fno-builtin && make plain "
     "\"$plain\" -O2\n";
 
-/* Without optimisation, so that the compiler deletes no access that races. */
 static const char program_script[] =
     "folder=$1 includes=$2 archives=$3 name=$4 model= objects= n=0 link=${CC:-cc} more=; shift 4\n"
     "IFS=:; for place in $archives; do\n"

@@ -549,6 +549,15 @@ FL_STRESS_ACTOR(reach, two) { s->MEMBER = 2; }
 FL_STRESS(reach, one, two) { free(s->pair); free(s->more.kept[1]); FL_ACCEPTABLE(1, "all"); }
 """
 
+# An optimising compiler would delete the read.
+DEAD_READ = r"""
+#include <fairlead/stress.h>
+struct dead { int word; };
+FL_STRESS_ACTOR(dead, writer) { s->word = 1; }
+FL_STRESS_ACTOR(dead, reader) { int unused = s->word; (void)unused; }
+FL_STRESS(dead, writer, reader) { FL_ACCEPTABLE(1, "all"); }
+"""
+
 
 def reports(tool):
     """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
@@ -563,6 +572,8 @@ def reports(tool):
             path = os.path.join(folder, "reach.c")
             write_to(path, SCENARIO.replace("MEMBER", member))
             expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
+        write_to(path, DEAD_READ)
+        expect(tool.run("--load", path, "--mode", "model", status=1)[0], "DATA RACE dead (model): read of s->word by reader")
     if problems:
         raise Failure("\n".join(problems))
 
