@@ -374,16 +374,20 @@ static bool reach_covers(const struct reach_region *r, uintptr_t address)
 	return r->fit != REACH_PART || address - r->address < r->type.size;
 }
 
-/* The best region for the byte; NULL: none. */
+/* The best region for the byte; else one before it, so that the block keeps its name; NULL: none. */
 static const struct reach_region *reach_best(const struct lab_block *b, uintptr_t address)
 {
-	const struct reach_region *best = NULL;
+	const struct reach_region *best = NULL, *before = NULL;
 	for (unsigned i = 0; i < n_regions; i++) {
 		const struct reach_region *r = &regions[i];
-		if (r->block == b->number && reach_covers(r, address) && (!best || r->fit < best->fit))
+		if (r->block != b->number)
+			continue;
+		if (reach_covers(r, address) && (!best || r->fit < best->fit))
 			best = r;
+		else if (!before && r->address <= address)
+			before = r;
 	}
-	return best;
+	return best ? best : before;
 }
 
 /* What the allocation says of the block, as a region. */
@@ -407,7 +411,8 @@ static bool reach_choose(const struct lab_block *b, uintptr_t address, struct re
 	struct reach_region local;
 	const bool has_local = reach_local(b, &local);
 	const bool easy = best && best->fit == REACH_EXACT && strlen(best->text) <= EASY;
-	*made = has_local && !easy && (!best || local.fit < best->fit || local.fit == REACH_EXACT);
+	*made = has_local && !easy &&
+	        (!best || !reach_covers(best, address) || local.fit < best->fit || local.fit == REACH_EXACT);
 	if (*made)
 		*chosen = local;
 	else if (best)

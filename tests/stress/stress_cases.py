@@ -519,6 +519,7 @@ REPORTS = {
     "reach_first_field": ("allocate job ", r"plain write job->count +=", r"not first\[1\]"),
     "reach_wrong_type": (r"plain write small->count +=", r"not either\.", "not many", r"not wrong->"),
     "reach_lost": (r"free block 1 of reach_lost\.c:20 ", r"free block 2 of reach_lost\.c:20 ", r"not held\.pair->", "not last->b by"),
+    "reach_part": ("allocate head  ", r"plain write \*head\+16 += 1", r"not block \d"),
     "reach_stack": (r"plain write totals\[1\]\.sum of main +=",),
     "bug_apache_21287": (r"rmw seq_cst cached->references +2 -> 1", "free cached ", "atomic read cached->references", r"not block \d"),
     "bug_pbzip2_queue": ("write of fifo->lock by thread-b", r"the last 2 steps again, \d+ times", "> this thread runs in place of another"),
