@@ -4,8 +4,9 @@
  *
  *   DFS      all choices: runs anew with the next alternative of the last choice that has one
  *            (stateless: Godefroid 1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale
- *            reads and faults; or without a bound on preemptions, with sleep sets (Godefroid 1996),
- *            which would lose states under a bound (Coons, Musuvathi, McKinley 2013).
+ *            reads and faults; or without a bound on preemptions, with source sets (order.c) and
+ *            sleep sets (Godefroid 1996), which would lose states under a bound (Coons, Musuvathi,
+ *            McKinley 2013).
  *   random   each choice at random, with odds that are drawn anew for each execution; in a third of
  *            the executions, two threads take turns
  *   PCT      the thread with the highest priority runs; priorities are drawn at its start and
@@ -18,7 +19,7 @@
 
 struct node {
 	uint8_t kind, n, pick, thread;
-	lab_set set, done, sleep;
+	lab_set set, todo, done, sleep; /* of a choice of threads */
 	uint32_t ops;
 	struct lab_spent before;
 };
@@ -32,6 +33,7 @@ unsigned lab_n_ops;
 static enum lab_strategy strategy;
 static struct node stacks[2][NODES], *nodes = stacks[0];
 static unsigned depth, at, at_program;
+static uint32_t chosen; /* the node of the last choice of a thread, from 1; 0: there was no choice */
 static const struct lab_schedule *followed;
 static uint64_t state; /* of the generator */
 
@@ -115,6 +117,8 @@ void lab_choices_begin(enum lab_strategy now)
 		last_kill_points = lab.kill_points;
 	strategy = now;
 	at = at_program = 0;
+	chosen = 0;
+	lab.ordered = now == LAB_DFS && lab_config.preemptions == LAB_UNBOUNDED;
 	lab_taken.n = 0;
 	lab_taken.overflow = false;
 	lab_n_ops = 0;
@@ -219,7 +223,7 @@ void lab_dfs_reset(void)
 static bool next_of_set(struct node *node)
 {
 	node->done |= lab_bit(node->pick);
-	lab_set rest = node->set & ~(node->done | node->sleep);
+	lab_set rest = node->todo & ~(node->done | node->sleep);
 	if (!rest)
 		return false;
 	node->pick = (uint8_t)lab_lowest(rest);
@@ -243,6 +247,11 @@ static bool is_write(const struct lab_op *op)
 	return op->kind != LAB_LOAD && op->kind != LAB_CAS_FAILED;
 }
 
+static bool is_sc(const struct lab_op *op)
+{
+	return op->kind >= LAB_LOAD && op->kind <= LAB_FENCE && op->order == __ATOMIC_SEQ_CST;
+}
+
 static bool is_local(const struct lab_op *op)
 {
 	return op->kind == LAB_START || op->kind == LAB_INPUT || op->kind == LAB_SPAWN || op->kind == LAB_JOIN ||
@@ -256,10 +265,9 @@ static bool is_double(const struct lab_op *op)
 	return op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_TIME || op->order == LAB_SYNC_SLEEP;
 }
 
-static bool commute(const struct lab_thread *one, const struct lab_thread *two)
+bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
-	const struct lab_op *a = &one->next, *b = &two->next;
-	if (one->state == LAB_BLOCKED || two->state == LAB_BLOCKED || a->kind == LAB_RELAX || b->kind == LAB_RELAX)
+	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return false; /* time passes */
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
 		return false; /* reads which calls have returned */
@@ -269,48 +277,86 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
 		return false; /* the threads that it wakes depend on the deaths before it */
+	if (a->kind == LAB_SPAWN && b->kind == LAB_SPAWN)
+		return false; /* numbers the new thread */
 	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
 		return false;
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
 	/* An SC fence does not commute with any step that psc orders. */
 	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE)
-		return a->order != __ATOMIC_SEQ_CST || b->order != __ATOMIC_SEQ_CST;
+		return !is_sc(a) || !is_sc(b);
 	unsigned granule = a->size > 8 || b->size > 8 ? 4 : 3; /* two words are sixteen bytes */
 	return a->address >> granule != b->address >> granule || !(is_write(a) || is_write(b));
 }
 
-/* After the step of `id`, a thread stays in the sleep set if its step commutes with that step. */
-static void sleep_on(lab_set asleep, unsigned id)
+/* Whether the announced steps commute. In place of what a thread waits for, time passes. */
+static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 {
-	lab.sleep = 0;
-	for (asleep &= ~lab_bit(id); asleep; asleep &= asleep - 1) {
-		unsigned other = lab_lowest(asleep);
-		if (commute(&lab.threads[other], &lab.threads[id]))
-			lab.sleep |= lab_bit(other);
-	}
+	return one->state != LAB_BLOCKED && two->state != LAB_BLOCKED && lab_commute(&one->next, &two->next);
 }
 
+uint32_t lab_dfs_node(void)
+{
+	const uint32_t node = chosen;
+	chosen = 0;
+	return node;
+}
+
+bool lab_dfs_is_new(void)
+{
+	return at == depth;
+}
+
+void lab_dfs_try(uint32_t number, lab_set initials, unsigned thread)
+{
+	struct node *node = &nodes[number - 1];
+	if (initials & (node->todo | node->sleep))
+		return;
+	initials &= node->set;
+	node->todo |= lab_in(initials, thread) ? lab_bit(thread) : initials & -initials;
+}
+
+/*
+ * Of a new choice, the threads that are tried in any case; order.c adds the others. A thread that
+ * runs before what it waits for depends on all steps, so it is tried everywhere. Kills, and the
+ * calls of mode lin, are not in the order of steps: then all threads are tried.
+ */
+static lab_set todo_of(lab_set set, unsigned pick)
+{
+	if (lab.killable || lab_running->test->lin)
+		return set;
+	return lab_bit(pick) | (set & ~lab.ready);
+}
+
+/*
+ * A thread stays in the sleep set while its step commutes with the steps that are done; order.c
+ * removes it. One that waits does not commute.
+ */
 static unsigned dfs_unbounded(lab_set set, unsigned usual)
 {
+	lab_order_settle();
 	lab_set awake = set & ~lab.sleep;
 	if (!awake)
 		lab_prune();
 	unsigned pick;
-	lab_set asleep = lab.sleep;
+	chosen = 0;
 	if (!(set & (set - 1))) {
 		pick = usual;
 	} else if (at < depth) {
 		struct node *node = node_again(LAB_PICK_THREAD, 0, set);
 		pick = node->pick;
-		asleep |= node->done;
+		lab.sleep |= node->done;
+		chosen = at;
 	} else {
 		pick = lab_in(awake, usual) ? usual : lab_lowest(awake);
 		struct node *node = node_new(LAB_PICK_THREAD, 0, pick);
 		node->set = set;
+		node->todo = todo_of(set, pick);
 		node->sleep = lab.sleep;
+		chosen = at;
 	}
-	sleep_on(asleep, pick);
+	lab.sleep &= lab_in(lab.ready, pick) ? lab.ready & ~lab_bit(pick) : 0;
 	return pick;
 }
 
@@ -344,7 +390,8 @@ static unsigned dfs_bounded(lab_set set, unsigned usual)
 		return usual;
 	if (at < depth)
 		return node_again(LAB_PICK_THREAD, 0, set)->pick;
-	node_new(LAB_PICK_THREAD, 0, usual)->set = set;
+	struct node *node = node_new(LAB_PICK_THREAD, 0, usual);
+	node->set = node->todo = set;
 	return usual;
 }
 
@@ -490,6 +537,18 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 	if (kind == LAB_PICK_FAULT)
 		lab.spent.faults++;
 	return pick;
+}
+
+/*
+ * The search without bounds takes an old value only if the load could not have come before the newest
+ * store. Otherwise it takes the value in the execution in which the load does.
+ */
+unsigned lab_choose_stale(unsigned n, uint32_t newest)
+{
+	if (n <= 1)
+		return 0;
+	lab.self->ops++;
+	return lab.ordered && !lab_order_known(newest) ? 0 : choose_named(LAB_PICK_STALE, n);
 }
 
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n)

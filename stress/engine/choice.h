@@ -54,6 +54,32 @@ unsigned lab_draw(unsigned n); /* returns a number below n, from the seed */
 /* The next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);
 
+/* Whether the two steps have the same effect in either order. */
+bool lab_commute(const struct lab_op *a, const struct lab_op *b);
+/*
+ * In the place of that choice of a thread, 0: there was none, one of the `initials` must run, best
+ * `thread`.
+ */
+void lab_dfs_try(uint32_t node, lab_set initials, unsigned thread);
+bool lab_dfs_is_new(void);   /* the execution has left the path of earlier ones */
+uint32_t lab_dfs_node(void); /* of the choice of the thread that runs now; 0: none */
+
+/* order.c: the order of dependent steps, in executions with lab.ordered */
+void lab_order_begin(void);
+void lab_order_step(void);   /* a step of the running thread begins */
+void lab_order_settle(void); /* the step is done */
+void lab_order_end(void);
+/*
+ * Whether the running thread has done nothing since that step of its own but look, and no other
+ * thread noticed its locks or would have woken it.
+ */
+bool lab_order_is_idle(uint32_t since);
+
+/* await.c: waits that end early, in executions with lab.ordered */
+/* Whether the running thread waits again after a wait that ended early and a round without effect. */
+bool lab_await_again(void);
+void lab_await_early(void); /* this wait ends early */
+
 /* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
 enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);

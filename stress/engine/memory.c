@@ -402,7 +402,7 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 		lab_point(op);
 	struct lab_location *location = access_of(address, size, false, pc);
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
-	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
+	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
 	read_store(location, store, order, pc);
 	if (back > 0)
@@ -523,6 +523,7 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 	if (!done) {
 		event_op.kind = LAB_CAS_FAILED;
 		event_op.order = (uint8_t)failure;
+		lab_order_became(&event_op);
 	}
 	struct lab_event *event = lab_event(&event_op);
 	if (event) {
@@ -558,7 +559,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	bool can = lab_newest(location)->value == wanted;
 	unsigned back[LAB_HISTORY] = {0};
 	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
-	unsigned pick = can + n > 1 ? lab_choose(LAB_PICK_STALE, can + n) : 0;
+	unsigned pick = can + n > 1 ? lab_choose_stale(can + n, lab_newest(location)->step) : 0;
 	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {
 		lab_race_atomic(lab_cell(address), address, size, true, pc);
 		(void)rmw_at(location, lab_update_set, desired, order, pc, &op);
@@ -574,6 +575,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;
 	op.order = (uint8_t)failure;
+	lab_order_became(&op);
 	struct lab_event *event = lab_event(&op);
 	if (event) {
 		event->value = store->value;

@@ -61,7 +61,7 @@ enum lab_state {
 	LAB_DONE
 };
 
-enum { LAB_LOOKS = 8 };
+enum { LAB_LOOKS = 8, LAB_AWAITS = 8 };
 struct lab_object; /* object.h */
 struct lab_look {
 	uintptr_t address;
@@ -122,6 +122,19 @@ struct lab_thread {
 	uint32_t effects;        /* steps that may be writes, so far */
 	uint32_t changes;        /* of memory outside of its stack, so far */
 
+	/* Of await.c: waits that ended early, and the present one. */
+	struct lab_await {
+		uint32_t step;
+		uint64_t state;
+	} awaits[LAB_AWAITS], awaiting;
+	unsigned n_awaits;
+
+	/* Of order.c: */
+	struct lab_clock before; /* how many steps of each thread come before its next step */
+	uint32_t latest;         /* its last one; 0: none */
+	uint32_t enabler;        /* the step that made its announced step possible; 0: none */
+	bool by_time;            /* it runs in place of what it waited for */
+
 	int error;      /* errno */
 	unsigned drawn; /* the state of its random numbers */
 	unsigned depth;
@@ -175,6 +188,7 @@ struct lab_execution {
 	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;
+	bool ordered;  /* order.c keeps the order of the steps */
 	lab_set sleep; /* threads: the next step would repeat a known execution */
 	struct lab_spent spent;
 
@@ -203,6 +217,7 @@ struct lab_execution {
 	unsigned pieces; /* so far, of a plain access to more than eight bytes */
 	/* One more than the index of the last plain write, before its value is there; 0: none. */
 	size_t unsettled;
+	bool awaits;   /* a thread sleeps for ever: other executions are this one */
 	bool switched; /* the running thread was let run in place of one that could have gone on */
 };
 
@@ -229,6 +244,7 @@ _Noreturn void lab_end(void); /* ends the execution without a failure */
 /* thread.c */
 /* Announces a step of the running thread; returns when the search lets the thread do it. */
 void lab_point(struct lab_op op);
+_Noreturn void lab_block_forever(void); /* the running thread; the execution does not count */
 /* Blocks the running thread until another thread makes it ready. */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
@@ -293,10 +309,23 @@ enum lab_choice_kind {
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
 /* Chooses the thread of `set` that runs; `usual` is the free choice. */
 unsigned lab_choose_thread(lab_set set, unsigned usual);
+/*
+ * How many stores older than the newest a load sees: fewer than `n`. `newest`: the step of the
+ * newest store.
+ */
+unsigned lab_choose_stale(unsigned n, uint32_t newest);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
 /* Whether the running thread's process is killed here; `rare`: it never was at this step. */
 bool lab_choose_kill(bool rare);
+
+/* order.c: the order of dependent steps */
+/* The running thread's step turned out to be this one, which depends on fewer steps. */
+void lab_order_became(const struct lab_op *op);
+/* The next step of `thread` comes after all steps of `leader`. */
+void lab_order_follow(struct lab_thread *thread, const struct lab_thread *leader);
+/* Whether the step comes before the previous step of the running thread. */
+bool lab_order_known(uint32_t step);
 
 /* crash.c: processes that are killed */
 enum lab_death { LAB_AT_STEP, LAB_ASLEEP, LAB_WOKEN, LAB_IN_COPY };

@@ -109,6 +109,7 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_UNLOCK] = "unlocks",
     [LAB_SYNC_RDLOCK] = "locks for reading",
     [LAB_SYNC_TRYRDLOCK] = "tries to lock for reading",
+    [LAB_SYNC_ENQUEUE] = "locks for writing",
     [LAB_SYNC_WRLOCK] = "locks for writing",
     [LAB_SYNC_TRYWRLOCK] = "tries to lock for writing",
     [LAB_SYNC_WAIT] = "waits for",

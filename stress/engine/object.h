@@ -33,6 +33,7 @@ enum lab_sync {
 	LAB_SYNC_UNLOCK,
 	LAB_SYNC_RDLOCK,
 	LAB_SYNC_TRYRDLOCK,
+	LAB_SYNC_ENQUEUE, /* as a writer, which readers can see */
 	LAB_SYNC_WRLOCK,
 	LAB_SYNC_TRYWRLOCK,
 	LAB_SYNC_WAIT,   /* on a condition: unlocks its mutex, too */

@@ -97,6 +97,7 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 		if (!all && i != pick)
 			continue;
 		t->expires = false;
+		lab_order_follow(t, lab.self);
 		lab_object_queue(t, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, t->next.pc), lab_object_find(o->mutex),
 		                 lab_mutex_can);
 	}

@@ -95,6 +95,7 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 	if (rwlock_reads(o, lab.self->id) > 0)
 		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
 		           lab_object_name(o->address, LAB_RWLOCK));
+	lab_object_point(lab_sync_op(LAB_SYNC_ENQUEUE, o->address, pc), o);
 	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
 		lab_object_changed(o); /* readers may be enqueued behind it */

@@ -38,7 +38,7 @@ void lab_fail(enum lab_verdict verdict, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(lab.message, sizeof lab.message, format, args);
 	va_end(args);
-	lab.failed = true;
+	lab.failed = !lab.pruned;
 	lab.verdict = verdict;
 	lab_hash((uint64_t)verdict);
 	go_home();
@@ -220,7 +220,7 @@ void lab_execute(void)
 	lab.sleep = 0;
 	lab.streak = 0;
 	lab.limits = 0;
-	lab.failed = lab.pruned = lab.acting = lab.switched = lab.killable = false;
+	lab.failed = lab.pruned = lab.awaits = lab.acting = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;
@@ -242,7 +242,11 @@ void lab_execute(void)
 	memset(lab.state, 0, size);
 	if (lab.program)
 		lab_program_reset();
+	lab_order_begin();
 	lab_begin(main_body);
+	lab_order_end();
+	if (lab.awaits && !lab.failed)
+		lab.pruned = true;
 	if (lab.program)
 		lab_program_show();
 	if (lab.recording) {

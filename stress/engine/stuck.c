@@ -131,6 +131,8 @@ static _Noreturn void stuck_lost(const struct lab_thread *t)
 
 void lab_stuck(void)
 {
+	if (lab.awaits)
+		lab_prune();
 	const struct lab_thread *lost = NULL;
 	struct lab_thread *self = lab.self;
 	LAB_EACH_THREAD (t) {

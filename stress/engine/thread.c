@@ -36,6 +36,7 @@ static void set_state(struct lab_thread *thread, enum lab_state state)
 
 void lab_ready(struct lab_thread *thread)
 {
+	lab_order_follow(thread, lab.self);
 	set_state(thread, LAB_READY);
 }
 
@@ -89,7 +90,7 @@ static void give_up(struct lab_thread *t)
 	t->giving_up = lab.idle_rounds > 0 ? LAST_TURNS : FREE_TURNS;
 	t->gave_up = t->next.pc;
 	lab.now += GIVE_UP;
-	lab_ready(t);
+	set_state(t, LAB_READY);
 }
 
 static void time_out(struct lab_thread *t)
@@ -102,7 +103,7 @@ static void time_out(struct lab_thread *t)
 	t->futex = 0;
 	t->many = NULL;
 	t->object = NULL;
-	lab_ready(t);
+	set_state(t, LAB_READY);
 }
 
 /*
@@ -181,6 +182,7 @@ static struct lab_thread *next_thread(void)
 		lab.switched = lab.self->state == LAB_READY;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
+	next->by_time = next->state != LAB_READY;
 	if (next->state == LAB_SPINNING)
 		give_up(next);
 	else if (next->state == LAB_BLOCKED)
@@ -212,6 +214,8 @@ static void tick(void)
 	if (++lab.steps > lab_config.max_steps)
 		lab_fail(LAB_STEP_LIMIT, "no end after %u steps", lab_config.max_steps);
 	lab.plain = 0;
+	if (lab.ordered)
+		lab_order_step();
 	lab_hash((uint64_t)self->id << 8 | self->next.kind);
 }
 
@@ -258,6 +262,7 @@ void lab_thread_can(struct lab_thread *t, bool can)
 	set_state(t, can ? LAB_READY : LAB_BLOCKED);
 	if (can)
 		t->since -= t->passed;
+	t->enabler = t != lab.self ? lab.steps : 0;
 }
 
 void lab_thread_await(struct lab_op op, const struct lab_object *object,
@@ -280,6 +285,20 @@ void lab_thread_await(struct lab_op op, const struct lab_object *object,
 	self->object = NULL;
 	self->expires = false;
 	tick();
+}
+
+void lab_block_forever(void)
+{
+	struct lab_thread *self = lab.self;
+	lab.awaits = true;
+	self->futex = 0;
+	self->many = NULL;
+	self->object = NULL;
+	self->expires = false;
+	self->next = (struct lab_op){.kind = LAB_EXIT, .pc = self->next.pc};
+	set_state(self, LAB_BLOCKED);
+	switch_to(next_thread());
+	__builtin_trap();
 }
 
 void lab_thread_leave(void)
@@ -336,6 +355,7 @@ void lab_moved_on(void)
 {
 	enum { MOST = 4 };
 	struct lab_thread *self = lab.self;
+	self->changes++;
 	if (self->gave_up && self->progress < MOST) {
 		self->gave_up = 0;
 		self->progress++;
@@ -585,6 +605,7 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	}
 	if (self->result != 0)
 		return self->result;
+	lab_order_follow(self, thread);
 	lab_view_join(&self->view, &thread->view);
 	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
 	return 0;

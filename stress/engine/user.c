@@ -86,8 +86,12 @@ EXPORTED unsigned fl_stress_choose(unsigned n)
 
 EXPORTED void fl_stress_assume(bool condition)
 {
-	if (lab.active && !condition)
+	if (!lab.active || condition)
+		return;
+	if (!lab.ordered)
 		lab_prune();
+	lab.pruned = true; /* and yet its other steps have an order */
+	lab_block_forever();
 }
 
 EXPORTED unsigned fl_stress_ops(unsigned n)

@@ -15,6 +15,7 @@ import tempfile
 import xml.dom.minidom
 
 import mutants
+import reduction
 from consumers import expect, Failure, install, NO_END, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -580,6 +581,15 @@ def reports(tool):
 
 
 # A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
+def reduced(tool):
+    """The search without bounds reaches the final states of all interleavings, and no others."""
+    if not os.path.exists(tool.program):
+        raise Skip("fairlead-stress is not built")
+    wrong, runs = reduction.check(tool.program, 1, 12)
+    if wrong or len(runs) < 16:
+        raise Failure("\n".join(wrong) or f"only {len(runs)} of 24 searches of all interleavings ended")
+
+
 FORMS = {
     "plain": ("", "int a, b, c, d;", "{0}a = 1; {0}b = {0}a;", "{0}c = 1; {0}d = {0}c;"),
     "atomic": ("#include <stdatomic.h>", "atomic_int a, b;", "{0}a = 1; (void){0}b;", "{0}b = 1; (void){0}a;"),
@@ -741,7 +751,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, reduced, main_costs, proofs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
