@@ -534,8 +534,6 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 	take(kind, pick);
 	if (kind == LAB_PICK_STALE)
 		lab.spent.stale++;
-	if (kind == LAB_PICK_FAULT)
-		lab.spent.faults++;
 	return pick;
 }
 
@@ -598,6 +596,21 @@ bool lab_may_fault(unsigned which)
 
 bool lab_fault(unsigned which)
 {
+	enum { EARLY = 1, FOREVER };
 	lab.self->ops++;
-	return lab_may_fault(which) && choose_named(LAB_PICK_FAULT, 2) != 0;
+	unsigned pick = FOREVER;
+	if (!(lab.ordered && lab_await_again())) {
+		if (!lab_may_fault(which))
+			return false;
+		pick = choose_one(LAB_PICK_FAULT, strategy == LAB_REPLAY ? FOREVER + 1 : EARLY + 1);
+	}
+	if (pick == 0)
+		return false;
+	take(LAB_PICK_FAULT, pick);
+	if (pick == FOREVER)
+		lab_block_forever();
+	lab.spent.faults++;
+	if (lab.ordered)
+		lab_await_early();
+	return true;
 }

@@ -234,16 +234,19 @@ static bool must_stop(const struct lab_written *store, bool sc)
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+	/* Else it reads the older ones in executions in which it comes before: lab_choose_stale(). */
+	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {
 		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
 			return n;
 		if (n == kept) {
-			lab_met(LAB_MET_HISTORY);
+			if (here)
+				lab_met(LAB_MET_HISTORY);
 			break;
 		}
 		const struct lab_written *older = &location->ring[(location->count - n - 1) % LAB_HISTORY];
 		if (lab_missed(older, lab.self->id) >= LAB_PATIENCE) {
-			if (lab.proving && older->by[lab.self->id].state != lab_state())
+			if (here && lab.proving && older->by[lab.self->id].state != lab_state())
 				lab_met(LAB_MET_PATIENCE);
 			return n;
 		}

@@ -122,11 +122,10 @@ struct lab_thread {
 	uint32_t effects;        /* steps that may be writes, so far */
 	uint32_t changes;        /* of memory outside of its stack, so far */
 
-	/* Of await.c: waits that ended early, and the present one. */
 	struct lab_await {
 		uint32_t step;
 		uint64_t state;
-	} awaits[LAB_AWAITS], awaiting;
+	} awaits[LAB_AWAITS]; /* its last waits that a fault ended early */
 	unsigned n_awaits;
 
 	/* Of order.c: */

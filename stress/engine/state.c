@@ -3,9 +3,16 @@
  * Whether a loop that waits has come back to where it was. A turn that begins and ends with the
  * same registers and the same stack, and that has written nothing, has no effect: an execution
  * without the turn has the same outcome. So a turn that the search cuts off is no loss.
+ *
+ * An await is such a turn that begins with a fault: a spurious wakeup, EINTR, a weak
+ * compare-and-swap that fails. When the thread waits again, it sleeps for ever: the executions in
+ * which it goes on are those without the fault. The other threads do go on, since their steps may
+ * come before the turn in another execution, and may then have an effect on it. The turn may lock
+ * and unlock a mutex, if no other thread could tell, and if no wake came that would have woken the
+ * thread in its sleep (order.c).
  */
+#include "choice.h"
 #include "layout.h"
-#include "model.h"
 #include <errno.h>
 #include <unwind.h>
 
@@ -43,12 +50,33 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 	return _URC_END_OF_STACK;
 }
 
-uint64_t lab_state(void)
+static uint64_t state_of(uint32_t effects)
 {
 	static uint64_t other;
-	struct state state = {(uint64_t)lab.self->effects << 32 | (uint32_t)errno, false};
+	struct state state = {(uint64_t)effects << 32 | (uint32_t)errno, false};
 	state_add(&state, lab.self->changes);
 	if (lab_running->module)
 		(void)_Unwind_Backtrace(state_at, &state);
 	return state.known ? state.hash | 1 : ++other << 1;
+}
+
+uint64_t lab_state(void)
+{
+	return state_of(lab.self->effects);
+}
+
+bool lab_await_again(void)
+{
+	struct lab_thread *self = lab.self;
+	const uint64_t state = self->n_awaits > 0 ? state_of(0) : 0;
+	for (unsigned i = 0; i < self->n_awaits && i < LAB_AWAITS; i++)
+		if (self->awaits[i].state == state && lab_order_is_idle(self->awaits[i].step))
+			return true;
+	return false;
+}
+
+void lab_await_early(void)
+{
+	struct lab_thread *self = lab.self;
+	self->awaits[self->n_awaits++ % LAB_AWAITS] = (struct lab_await){lab.steps, state_of(0)};
 }

@@ -102,7 +102,7 @@ def states(program, path, *arguments):
     """For each scenario of the file: its verdict, whether the search ended, its final states, its executions."""
     done = subprocess.run([program, "--load", path, "--mode", "model", "--json", "--time", "10m", "--jobs", "2", *arguments], check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    return {test["name"]: (test["verdict"], test["exhausted"], sorted(o["state"] for o in test["outcomes"] if o["count"]),
+    return {test["name"]: (test["verdict"], test["complete"] > 0, sorted(o["state"] for o in test["outcomes"] if o["count"]),
                            f"{test['executions']} + {test['pruned']}") for test in json.loads(done.stdout)["tests"]}
 
 
