@@ -6,6 +6,7 @@
 #include "posix.h"
 #include "program.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum { PIPES = 16, ROOM = 64 << 10, FIRST_FILE = 3 };
@@ -162,9 +163,18 @@ static int pipe_fcntl(int file, int command, unsigned long flags)
 	return command != F_GETFL ? 0 : (int)end | (p->nonblocking[end] ? O_NONBLOCK : 0);
 }
 
+/* Without descriptors: a sleep. */
+static int pipe_poll(struct pollfd *files, nfds_t n, int ms)
+{
+	(void)files;
+	if (n > 0)
+		lab_no_file("poll", PC);
+	lab_sleep(ms < 0 ? INT64_MAX / 2 : ms * INT64_C(1000000), PC);
+	return 0;
+}
+
 const struct lab_call lab_pipe_calls[] = {
-    LAB_CALL("pipe", pipe_pipe),     LAB_CALL("pipe2", pipe_pipe2),
-    LAB_CALL("read", pipe_read),     LAB_CALL("write", pipe_write),
-    LAB_CALL("close", pipe_close),   LAB_CALL("fcntl", pipe_fcntl),
-    LAB_CALL("fcntl64", pipe_fcntl), {NULL, NULL},
+    LAB_CALL("poll", pipe_poll),   LAB_CALL("pipe", pipe_pipe),     LAB_CALL("pipe2", pipe_pipe2),
+    LAB_CALL("read", pipe_read),   LAB_CALL("write", pipe_write),   LAB_CALL("close", pipe_close),
+    LAB_CALL("fcntl", pipe_fcntl), LAB_CALL("fcntl64", pipe_fcntl), {NULL, NULL},
 };

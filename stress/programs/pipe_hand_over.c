@@ -7,12 +7,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 static int ends[2], before;
 
 static void *give(void *arg)
 {
+	assert(poll(NULL, 0, 1) == 0);
 	before = 7;
 	assert(write(ends[1], "abc", 3) == 3);
 	assert(close(ends[1]) == 0);
