@@ -1285,7 +1285,7 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 	return rc;
 }
 
-/* Without a manager, the starter waits for the next first submit, or for the end. */
+/* Without a manager, the starter waits for the next submit. */
 static int process_pool_on_start(struct fl__remote *r)
 {
 	struct fl__process_pool *p = fl__process_pool_of(&r->base);
@@ -1370,7 +1370,7 @@ static void process_pool_on_destroy(fl_executor *e)
 		FL_IGNORE(fl_thread_detach(&p->starter)); /* frees the thread's memory */
 	} else {
 		fl_cond_signal(&p->start);
-		FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: never started, or the manager joined it */
+		FL_IGNORE(fl_thread_join(&p->starter, NULL)); /* -EINVAL: joined before */
 	}
 	fl__remote_fini(&p->remote);
 }
