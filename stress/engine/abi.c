@@ -138,6 +138,21 @@ UPDATE(fetch_or, old | operand)
 UPDATE(fetch_xor, old ^ operand)
 UPDATE(fetch_nand, ~(old &operand))
 
+/*
+ * A loop may wait by this call: the registers of the caller that live across calls are saved just
+ * below the frame, with the caller's frame pointer and return address; its stack is behind.
+ */
+#ifdef __x86_64__
+#define LOOP()                                                                                                         \
+	do {                                                                                                           \
+		__asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15");                                            \
+		lab.frame = (uintptr_t)__builtin_frame_address(0) - 40;                                                \
+		lab.caller = *(const uintptr_t *)__builtin_frame_address(0);                                           \
+	} while (0)
+#else
+#define LOOP() ((void)0)
+#endif
+
 #define RMW(bits, name, builtin)                                                                                       \
 	DECLARED(uint##bits##_t, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t v,           \
 	         int order)                                                                                            \
@@ -152,6 +167,7 @@ UPDATE(fetch_nand, ~(old &operand))
 	DECLARED(int, __tsan_atomic##bits##_compare_exchange_##name, volatile uint##bits##_t *p, uint##bits##_t *e,    \
 	         uint##bits##_t v, int order, int failure)                                                             \
 	{                                                                                                              \
+		LOOP();                                                                                                \
 		if (!lab.active) {                                                                                     \
 			perturb(PC);                                                                                   \
 			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
@@ -160,12 +176,15 @@ UPDATE(fetch_nand, ~(old &operand))
 		bool done = lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, weak, PC);          \
 		if (!done)                                                                                             \
 			*e = (uint##bits##_t)expected;                                                                 \
+		if (!done && !lab_is_stack((uintptr_t)e))                                                              \
+			lab.self->changes++;                                                                           \
 		return done;                                                                                           \
 	}
 
 #define ATOMIC(bits)                                                                                                   \
 	DECLARED(uint##bits##_t, __tsan_atomic##bits##_load, const volatile uint##bits##_t *p, int order)              \
 	{                                                                                                              \
+		LOOP();                                                                                                \
 		if (lab.active)                                                                                        \
 			return (uint##bits##_t)lab_atomic_load((uintptr_t)p, (bits) / 8, order, PC);                   \
 		perturb(PC);                                                                                           \

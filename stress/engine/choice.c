@@ -16,6 +16,7 @@
 #include "choice.h"
 #include "lin_run.h"
 #include "object.h"
+#include "steer.h"
 
 struct node {
 	uint8_t kind, n, pick, thread;
@@ -116,6 +117,9 @@ void lab_choices_begin(enum lab_strategy now)
 	if (lab.kill_points > 0 && lab.killed == 0)
 		last_kill_points = lab.kill_points;
 	strategy = now;
+	lab.steered = now == LAB_GRAPH;
+	lab.guided = now == LAB_GUIDE;
+	lab.frame = 0;
 	at = at_program = 0;
 	chosen = 0;
 	lab.ordered = now == LAB_DFS && lab_config.preemptions == LAB_UNBOUNDED;
@@ -459,6 +463,9 @@ unsigned lab_choose_thread(lab_set set, unsigned usual)
 	case LAB_PCT:
 		pick = by_priority(set, usual);
 		break;
+	case LAB_GUIDE:
+		pick = lab_steer_guide_thread(set, usual);
+		break;
 	case LAB_REPLAY: {
 		int wanted = follow(LAB_PICK_THREAD);
 		if (wanted >= 0 && wanted < LAB_THREADS && lab_in(set, (unsigned)wanted))
@@ -511,6 +518,8 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 			return 0;
 		}
 		return at < depth ? node_again(kind, n, 0)->pick : node_new(kind, n, 0)->pick;
+	case LAB_GUIDE:
+		return lab_steer_guide_choice(kind, n);
 	case LAB_REPLAY: {
 		int wanted = follow(kind);
 		return wanted < 0 || wanted >= (int)n ? 0 : (unsigned)wanted;
@@ -553,6 +562,10 @@ unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
 {
 	if (n <= 1)
 		return 0;
+	if (lab.steered && kind == LAB_PICK_INPUT)
+		return lab_steer_choose(n);
+	if (lab.steered)
+		lab_steer_refuse("a choice that the graphs do not have");
 	lab.self->ops++;
 	return choose_named(kind, n);
 }
@@ -587,7 +600,7 @@ bool lab_choose_kill(bool rare)
 bool lab_may_fault(unsigned which)
 {
 	const bool can = (lab_config.fault_mask & which) != 0;
-	if (can && (strategy == LAB_REPLAY || lab.spent.faults < lab_config.faults))
+	if (can && (strategy == LAB_REPLAY || strategy == LAB_GUIDE || lab.spent.faults < lab_config.faults))
 		return true;
 	if (can || (LAB_CONFIG_DEFAULT.fault_mask & which))
 		lab_met(LAB_MET_FAULTS); /* also one that the user has switched off */
@@ -598,6 +611,8 @@ bool lab_fault(unsigned which)
 {
 	enum { EARLY = 1, FOREVER };
 	lab.self->ops++;
+	if (lab.steered && lab_may_fault(which))
+		lab_steer_refuse("a fault");
 	unsigned pick = FOREVER;
 	if (!(lab.ordered && lab_await_again())) {
 		if (!lab_may_fault(which))

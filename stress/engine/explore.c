@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The search over many executions, and the handling of the first failure. */
 #include "explore.h"
+#include "graph.h"
 #include "lin_run.h"
+#include "steer.h"
 #include <time.h>
 
 enum { FIRST_BURST = 300, LAST_BURST = 2000, LOOK_AT_CLOCK = 32 };
@@ -165,6 +167,15 @@ struct search {
 
 /* `proof` has no bounds but that of faults. `seen` is what is reported: the last one that ended. */
 static struct search bounded, proof, seen;
+/* By execution graphs: without bounds, too. */
+static struct search graphs;
+
+/* Verdicts on a run along a graph that say nothing of the program. */
+static bool is_unsure(enum lab_verdict verdict)
+{
+	return verdict == LAB_STEP_LIMIT || verdict == LAB_HANG || verdict == LAB_NONDETERMINISM ||
+	       verdict == LAB_UNMODELLED;
+}
 
 /* The limits that cost time to tell from harmless repetitions. */
 enum { LOOPS = 1 << LAB_MET_PATIENCE | 1 << LAB_MET_SPIN };
@@ -212,6 +223,62 @@ static bool run_dfs(int64_t limit)
 	return search_on(&bounded, UINT64_MAX, limit);
 }
 
+/*
+ * The failure of the last graph as a run of the usual engine, so that it can be replayed. A failure
+ * that needs another modification order has no such run, and is reported as it is.
+ */
+static void guide_failure(void)
+{
+	static struct lab_execution failed;
+	failed = lab;
+	if (lab_steer_guide()) {
+		lab_choices_begin(LAB_GUIDE);
+		lab_execute();
+		if (lab.failed && lab.verdict == failed.verdict)
+			return;
+	}
+	lab.recording = true; /* for the names in its message */
+	lab_graph_again();
+	(void)run_one(LAB_GRAPH);
+	lab_taken.overflow = true;
+}
+
+/*
+ * The next graphs. Each is run once; when none is left, the search has seen all executions. What
+ * the graphs do not have is left to the search without bounds.
+ */
+static bool graphs_on(uint64_t executions, int64_t limit)
+{
+	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
+		if (!lab_graph_next()) {
+			graphs.ended = true;
+			seen = graphs;
+			break;
+		}
+		const bool passed = run_one(LAB_GRAPH);
+		if (lab_steer_refusal() || lab_graph_is_full() || (!passed && is_unsure(lab.verdict))) {
+			graphs.ended = true;
+			break;
+		}
+		if (!passed) {
+			guide_failure();
+			return false;
+		}
+		graphs.met |= lab.limits | (lab_graph_is_bounded() ? 1u << LAB_MET_FAULTS : 0);
+		graphs.complete += !lab.pruned;
+		graphs.blocked += lab.pruned;
+		if (time_is_up(limit))
+			break;
+	}
+	return true;
+}
+
+static void graphs_begin(void)
+{
+	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = lab_config.faults};
+	lab_steer_reset();
+}
+
 static bool run_random(enum lab_strategy which, uint64_t executions, int64_t limit)
 {
 	static uint64_t drawn;
@@ -246,6 +313,11 @@ static void describe_strategy(void)
 	switch (lab_config.strategy) {
 	case LAB_DFS:
 		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
+		break;
+	case LAB_GRAPH:
+		snprintf(strategy_text, sizeof strategy_text, "execution graphs%s%s",
+		         lab_steer_refusal() ? ", which do not have " : "",
+		         lab_steer_refusal() ? lab_steer_refusal() : "");
 		break;
 	case LAB_RANDOM:
 		snprintf(strategy_text, sizeof strategy_text, "random");
@@ -313,12 +385,16 @@ static bool run_auto(int64_t limit)
 	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
 	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
 	search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, lab_config.faults);
+	graphs_begin();
+	graphs.ended = lab_config.kills > 0 || lab_config.n_known > 0;
 	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
 		return false;
 	lab_config.max_executions = deepens ? most : most / 2 + 1;
 	bool passed = true;
 	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part); slice *= 2) {
-		if (is_proving())
+		if (!graphs.ended)
+			passed = graphs_on(slice < SLICE ? slice : SLICE, part);
+		else if (is_proving())
 			passed = prove_on(slice < SLICE ? slice : SLICE, part);
 		if (passed && !is_over(deepens) && (deepens || !bounded.ended))
 			passed = deepen_on(SLICE, part) && run_random(LAB_AUTO, BY_LOT, part);
@@ -374,6 +450,9 @@ static bool run_strategy(int64_t limit)
 	switch (lab_config.strategy) {
 	case LAB_DFS:
 		return run_dfs(limit);
+	case LAB_GRAPH:
+		graphs_begin();
+		return graphs_on(UINT64_MAX, limit);
 	case LAB_RANDOM:
 	case LAB_PCT:
 		return run_random(lab_config.strategy, UINT64_MAX, limit);
@@ -484,7 +563,7 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	lab_config = *config;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
 	stopped = leak.found = false;
-	seen = proof = (struct search){.ended = false};
+	seen = proof = graphs = (struct search){.ended = false};
 	began = last_progress = lab_clock_ns();
 	lab_outcomes_reset();
 	lab_kills_reset();

@@ -149,3 +149,78 @@ bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
 			return true;
 	return false;
 }
+
+/* Whether a variable of the source has the byte at that offset from the base. */
+static bool frame_names(Dwarf_Die *scope, int64_t at)
+{
+	Dwarf_Die die;
+	for (int more = dwarf_child(scope, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+		const int tag = dwarf_tag(&die);
+		Dwarf_Attribute attribute;
+		int64_t offset;
+		if (tag == DW_TAG_lexical_block && frame_names(&die, at))
+			return true;
+		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) ||
+		    !dwarf_attr(&die, DW_AT_location, &attribute))
+			continue;
+		const char *name = dwarf_diename(&die);
+		if (name && strncmp(name, "__", 2) == 0)
+			continue;
+		if (!frame_offset(&die, &offset) || (uint64_t)(at - offset) < lab_pointee_size(&die))
+			return true;
+	}
+	return false;
+}
+
+/* gcc writes down its options. */
+static bool frame_is_unoptimised(Dwarf_Die *scope)
+{
+	Dwarf_Die unit;
+	Dwarf_Attribute attribute;
+	const char *producer = dwarf_diecu(scope, &unit, NULL, NULL)
+	                           ? dwarf_formstring(dwarf_attr(&unit, DW_AT_producer, &attribute))
+	                           : NULL;
+	const char *last = NULL;
+	while (producer && (producer = strstr(producer, " -O")) != NULL)
+		last = producer += 3;
+	return last && *last == '0';
+}
+
+static bool frame_has_temporary(uintptr_t pc, int64_t at)
+{
+	Dwarf_Die *scopes;
+	const int n = lab_scopes(pc, &scopes);
+	bool temporary = false;
+	for (int i = 0; i < n; i++) {
+		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
+			continue;
+		temporary =
+		    frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) && !frame_names(&scopes[i], at);
+		break;
+	}
+	free(scopes);
+	return temporary;
+}
+
+bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address)
+{
+	enum { KEPT = 1024, TO_BASE = 16 };
+	static struct {
+		uintptr_t pc;
+		int64_t at;
+		bool temporary;
+	} kept[KEPT];
+	const int64_t at = (int64_t)(address - frame - TO_BASE);
+	if (at >= -TO_BASE)
+		return false; /* the frame pointer, the return address, or the frame of a caller */
+	const size_t slot = (pc * 31 + (uint64_t)at) % KEPT;
+	if (kept[slot].pc != pc || kept[slot].at != at) {
+		const bool active = lab.active;
+		lab.active = false; /* what libdw allocates is its own */
+		kept[slot].temporary = frame_has_temporary(pc, at);
+		lab.active = active;
+		kept[slot].pc = pc;
+		kept[slot].at = at;
+	}
+	return kept[slot].temporary;
+}

@@ -98,7 +98,7 @@ enum { LAB_BOUNDS = (1 << LAB_MET_HISTORY) - 1 };
 /* "a thread could have been preempted more often" */
 const char *lab_limit_text(enum lab_limit limit);
 
-enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY };
+enum lab_strategy { LAB_AUTO, LAB_DFS, LAB_RANDOM, LAB_PCT, LAB_REPLAY, LAB_GRAPH, LAB_GUIDE };
 
 enum { LAB_UNBOUNDED = -1 };
 
@@ -259,9 +259,9 @@ const char *lab_inlined(uintptr_t pc);
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 
 /*
- * Reads litmus programs and prints what DFS finds; stress/litmus/README.md has the format. Returns
- * the exit status.
+ * Reads litmus programs and prints what LAB_GRAPH or LAB_DFS finds; stress/litmus/README.md has the
+ * format. Returns the exit status.
  */
-int lab_litmus(FILE *in, FILE *out);
+int lab_litmus(FILE *in, FILE *out, enum lab_strategy strategy);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Litmus programs: a few threads with a few operations on x, y, z, w. stress/litmus/README.md has
- * the format. Unbounded DFS runs each program, and all its outcomes are printed.
+ * the format. A search without bounds runs each program, and all its outcomes are printed.
  */
 #include "model.h"
 #include <ctype.h>
@@ -197,7 +197,7 @@ static void print_outcome(FILE *out, const uint8_t *values)
 	fprintf(out, n_values == n_reads ? " |\n" : "\n");
 }
 
-static void run_program(FILE *out)
+static void run_program(FILE *out, enum lab_strategy strategy)
 {
 	static const struct fl_stress_function threads[THREADS] = {
 	    {"a", thread0}, {"b", thread1}, {"c", thread2}, {"d", thread3}};
@@ -209,7 +209,7 @@ static void run_program(FILE *out)
 	memcpy(test->actors, threads, program.n_threads * sizeof threads[0]);
 	const struct lab_test wrapped = {.test = test};
 	struct lab_config config = LAB_CONFIG_DEFAULT;
-	config.strategy = LAB_DFS;
+	config.strategy = strategy;
 	config.preemptions = config.stale = LAB_UNBOUNDED;
 	config.faults = 0;
 	n_outcomes = 0;
@@ -224,7 +224,7 @@ static void run_program(FILE *out)
 	fflush(out);
 }
 
-int lab_litmus(FILE *in, FILE *out)
+int lab_litmus(FILE *in, FILE *out, enum lab_strategy strategy)
 {
 	char line[512];
 	for (unsigned number = 1; fgets(line, sizeof line, in); number++) {
@@ -238,7 +238,7 @@ int lab_litmus(FILE *in, FILE *out)
 				return 2;
 			}
 		} else if (line[0] == 'E' && (line[1] == '\0' || isspace((unsigned char)line[1]))) {
-			run_program(out);
+			run_program(out, strategy);
 		}
 	}
 	return 0;

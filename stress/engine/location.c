@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "location.h"
+#include "steer.h"
 
 /* Bound: a load sees at most LAB_HISTORY stores back. Both pools are reset with each generation. */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
@@ -154,6 +154,8 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
 		if (location->address == address) {
 			location_widen(location);
+			if (lab.steered)
+				return location; /* its history is the graph's */
 			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
 			location_refresh(location, size);
 			if (__builtin_expect(!known, 0))
@@ -191,6 +193,8 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
 		if (location->address + location->size <= address || address + size <= location->address)
 			continue;
+		if (lab.steered)
+			lab_steer_refuse("a plain write to an atomic object");
 		location->plainly_written = true;
 		location->plain_thread = (uint8_t)lab.self->id;
 		location->plain_clock = lab_clock_after(lab.self);

@@ -19,7 +19,7 @@
  * Release sequences are those of RC11: the head, later stores of its thread to the location, and
  * RMWs from there.
  */
-#include "location.h"
+#include "steer.h"
 
 lab_value lab_peek(uintptr_t address, unsigned size)
 {
@@ -37,7 +37,7 @@ lab_value lab_peek(uintptr_t address, unsigned size)
 	}
 }
 
-static void poke(uintptr_t address, unsigned size, lab_value value)
+void lab_poke(uintptr_t address, unsigned size, lab_value value)
 {
 	lab_globals_written(address, size);
 	switch (size) {
@@ -355,7 +355,7 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 	write_message(location, store, order, head);
 	location->by[self->id].wrote = store->clock;
 	location->by[self->id].wrote_pc = pc;
-	poke(location->address, location->size, value);
+	lab_poke(location->address, location->size, value);
 	lab_changed(location->address);
 }
 
@@ -383,7 +383,7 @@ static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *v
 	struct lab_op op = {kind, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_kill_point(op, LAB_AT_STEP);
 	if (kind == LAB_STORE)
-		poke(address, size, *value);
+		lab_poke(address, size, *value);
 	*value = lab_peek(address, size);
 	lab_hash((uint64_t)*value);
 	struct lab_event *event = lab_event(&op);
@@ -400,10 +400,12 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
 		return own;
 	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
-	bool spins = lab_spins(address, pc);
+	bool spins = !lab.steered && lab_spins(address, pc);
 	if (!spins)
 		lab_point(op);
 	struct lab_location *location = access_of(address, size, false, pc);
+	if (lab.steered)
+		return lab_steer_load(location, &op);
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose_stale(n, lab_newest(location)->step) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
@@ -430,6 +432,10 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
+	if (lab.steered) {
+		lab_steer_store(location, &op, truncated(value, size));
+		return;
+	}
 	check_order(location, order == __ATOMIC_SEQ_CST);
 	write_store(location, truncated(value, size), order, NULL, pc);
 	lab_hash((uint64_t)value);
@@ -465,7 +471,9 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 	order = weakened(order, pc);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
-	return rmw_at(access_of(address, size, true, pc), update, operand, order, pc, &op);
+	struct lab_location *location = access_of(address, size, true, pc);
+	return lab.steered ? lab_steer_rmw(location, &op, update, operand)
+	                   : rmw_at(location, update, operand, order, pc, &op);
 }
 
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
@@ -559,6 +567,10 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		return cas_pair(&op, expected, desired, failure);
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
+	if (lab.steered) {
+		*expected = wanted;
+		return lab_steer_cas(location, &op, failure, expected, truncated(desired, size), weak);
+	}
 	bool can = lab_newest(location)->value == wanted;
 	unsigned back[LAB_HISTORY] = {0};
 	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
@@ -621,6 +633,10 @@ void lab_atomic_fence(int order, uintptr_t pc)
 		return; /* the fence is dropped */
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
+	if (lab.steered) {
+		lab_steer_fence(order);
+		return;
+	}
 	fence_of(lab.self, order);
 	(void)lab_event(&op);
 }

@@ -191,6 +191,9 @@ struct lab_execution {
 	lab_set sleep; /* threads: the next step would repeat a known execution */
 	struct lab_spent spent;
 
+	bool steered, guided; /* the execution follows a graph; the old engine does (steer.h) */
+	/* Of the last atomic access that may be part of a loop: its caller's registers and stack. */
+	uintptr_t frame, caller;
 	bool program;       /* the test is a program with main() */
 	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */
 	uint32_t plain;     /* accesses of the running thread since the last step */
@@ -287,6 +290,8 @@ void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
 /* state.c: equal values: the running thread is where it was, and has written nothing since. */
 uint64_t lab_state(void);
+/* The running thread never goes on; in the report it spins or sleeps. */
+_Noreturn void lab_thread_park(bool spins);
 /* stuck.c: ends the execution when no thread can run. */
 _Noreturn void lab_stuck(void);
 /* The thread does no more steps of its own; next the kernel walks its robust list. */
@@ -356,6 +361,7 @@ void lab_membarrier(uintptr_t pc);
 /* Done by the kernel for the running thread. */
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand);
 lab_value lab_peek(uintptr_t address, unsigned size);
+void lab_poke(uintptr_t address, unsigned size, lab_value value);
 /* Of the last store to the address; 0: none in this execution. */
 uint32_t lab_newest_step(uintptr_t address);
 

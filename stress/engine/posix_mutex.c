@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pthread_mutex_t of each type, and pthread_spinlock_t. */
 #include "posix.h"
+#include "steer.h"
 
 bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 {
@@ -75,7 +76,11 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	if (result >= 0)
 		return result;
 	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, o->address, pc);
+	if (lab.steered && deadline != INT64_MAX)
+		lab_steer_refuse("a lock with a deadline");
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
+	if (lab.steered)
+		lab_steer_lock(o->address);
 	if (o->lost)
 		return ENOTRECOVERABLE;
 	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
@@ -90,7 +95,8 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 		return result;
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
 	lab_object_point(op, o);
-	result = o->lost ? ENOTRECOVERABLE : o->owner == LAB_NOBODY ? lab_mutex_taken(o, pc) : EBUSY;
+	const bool taken = lab.steered ? lab_steer_trylock(o->address) : o->owner == LAB_NOBODY;
+	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
 	lab_sync_event(&op, result);
 	return result;
 }
@@ -115,6 +121,8 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		           lab_site_name(o->taken.pc));
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */
+	if (lab.steered)
+		lab_steer_unlock(o->address);
 	o->owner = LAB_NOBODY;
 	o->count = 0;
 	lab_view_copy(&o->view, &lab.self->view);

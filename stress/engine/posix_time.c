@@ -8,6 +8,7 @@
  * a wait for more than a YEAR has no deadline.
  */
 #include "posix.h"
+#include "steer.h"
 #include <sys/time.h>
 #include <threads.h>
 #include <unistd.h>
@@ -82,6 +83,10 @@ void lab_sleep(int64_t deadline, uintptr_t pc)
 /* Ending the program while other threads could run is a choice of the search. */
 void lab_sleep_before_exit(uintptr_t pc)
 {
+	if (lab.steered) {
+		lab_steer_exit();
+		return;
+	}
 	LAB_EACH_THREAD (t) {
 		if (t == lab.self || t->state == LAB_DONE)
 			continue;

@@ -16,7 +16,7 @@
  * endless one stops until a change.
  */
 #include "choice.h"
-#include "location.h"
+#include "steer.h"
 
 enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
@@ -161,6 +161,8 @@ static unsigned usual_of(lab_set set)
 
 static struct lab_thread *next_thread(void)
 {
+	if (lab.steered)
+		return lab_steer_next();
 	lab_set set = lab.ready;
 	if (lab.spinning)
 		set |= soft_spinners();
@@ -216,6 +218,8 @@ static void tick(void)
 	lab.plain = 0;
 	if (lab.ordered)
 		lab_order_step();
+	if (__builtin_expect(lab.guided, 0))
+		lab_steer_guide_step();
 	lab_hash((uint64_t)self->id << 8 | self->next.kind);
 }
 
@@ -229,6 +233,8 @@ void lab_point(struct lab_op op)
 		self->repeats = 0;
 	}
 	self->effects += op.kind != LAB_LOAD && op.kind != LAB_RMW && op.kind != LAB_RELAX && op.kind != LAB_FENCE;
+	if (lab.steered)
+		lab_steer_announce(&op);
 	if (lab.n_threads > 1)
 		switch_to(next_thread());
 	if (__builtin_expect(lab.killable, 0))
@@ -250,6 +256,15 @@ void lab_block(void)
 	if (__builtin_expect(lab.killable, 0))
 		lab_kill_point(self->next, LAB_WOKEN);
 	tick();
+}
+
+void lab_thread_park(bool spins)
+{
+	lab.self->futex = 0;
+	lab.self->expires = false;
+	set_state(lab.self, spins ? LAB_SPINNING : LAB_BLOCKED);
+	switch_to(next_thread());
+	__builtin_trap();
 }
 
 /* A waiter that is passed over again and again, as for a lock, has waited all that time. */
@@ -279,6 +294,8 @@ void lab_thread_await(struct lab_op op, const struct lab_object *object,
 	self->blocked_at = lab.steps;
 	self->object = object;
 	self->can = can;
+	if (lab.steered)
+		lab_steer_announce(&op);
 	lab_thread_can(self, can(object, self));
 	if (lab.n_threads > 1 || self->state != LAB_READY)
 		switch_to(next_thread());
@@ -426,6 +443,10 @@ void lab_relax(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	lab.now += TURN;
+	if (lab.steered && ++lab.steps <= lab_config.max_steps)
+		return; /* the loads of the loop tell whether it waits */
+	if (lab.steered)
+		lab_steer_refuse("a loop without an end");
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* it need not wait */
@@ -588,6 +609,8 @@ void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 	self->view.at[self->id].hb++; /* what it did since its last step happens before, too */
 	lab_view_copy(&t->view, &self->view);
 	t->next.pc = pc;
+	if (lab.steered)
+		lab_steer_start(t);
 	lab_ready(t);
 }
 
@@ -596,6 +619,8 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	struct lab_thread *self = lab.self;
 	self->next = (struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)thread, pc};
 	self->result = 0;
+	if (lab.steered && deadline != INT64_MAX)
+		lab_steer_refuse("a join with a deadline");
 	if (thread->state != LAB_DONE) {
 		self->futex = 0;
 		self->expires = deadline != INT64_MAX;
@@ -606,6 +631,8 @@ int lab_join(struct lab_thread *thread, int64_t deadline, uintptr_t pc)
 	if (self->result != 0)
 		return self->result;
 	lab_order_follow(self, thread);
+	if (lab.steered)
+		lab_steer_join(thread);
 	lab_view_join(&self->view, &thread->view);
 	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
 	return 0;

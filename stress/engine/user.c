@@ -4,6 +4,7 @@
  */
 #include "user.h"
 #include "model.h"
+#include "steer.h"
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 #define EXPORTED __attribute__((visibility("default")))
@@ -88,6 +89,8 @@ EXPORTED void fl_stress_assume(bool condition)
 {
 	if (!lab.active || condition)
 		return;
+	if (lab.steered)
+		lab_steer_block();
 	if (!lab.ordered)
 		lab_prune();
 	lab.pruned = true; /* and yet its other steps have an order */

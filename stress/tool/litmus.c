@@ -24,7 +24,7 @@ int run_litmus(const struct options *o)
 		complain("--litmus: there is no file '%s' that can be read", o->litmus);
 		return STATUS_USAGE;
 	}
-	int status = lab_litmus(in, stdout);
+	int status = lab_litmus(in, stdout, o->model.strategy == LAB_DFS ? LAB_DFS : LAB_GRAPH);
 	if (!standard)
 		fclose(in);
 	return status;
@@ -51,7 +51,7 @@ static char *model_output(const char *path)
 	if (pid == 0) {
 		FILE *in = fopen(path, "re"), *out = fdopen(ends[1], "w");
 		(void)close(ends[0]);
-		int status = in && out ? lab_litmus(in, out) : STATUS_FAILED;
+		int status = in && out ? lab_litmus(in, out, LAB_DFS) : STATUS_FAILED;
 		fflush(NULL);
 		_exit(status);
 	}

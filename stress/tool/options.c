@@ -146,6 +146,8 @@ static bool take_strategy(struct options *o, const char *text)
 	struct lab_config *c = &o->model;
 	if (n == 4 && strncmp(text, "auto", n) == 0 && !rest) {
 		c->strategy = LAB_AUTO;
+	} else if (n == 6 && strncmp(text, "graphs", n) == 0 && !rest) {
+		c->strategy = LAB_GRAPH;
 	} else if (n == 6 && strncmp(text, "random", n) == 0 && !rest) {
 		c->strategy = LAB_RANDOM;
 	} else if (n == 3 && strncmp(text, "pct", n) == 0 && (!rest || parse_number(rest, 1, 100, &number))) {
@@ -158,7 +160,7 @@ static bool take_strategy(struct options *o, const char *text)
 		c->strategy = LAB_DFS;
 		c->preemptions = rest ? (int)number : c->preemptions;
 	} else {
-		complain("--strategy: '%.40s' is none of auto, dfs, dfs:N, dfs:all, random, pct, pct:D", text);
+		complain("--strategy: '%.40s' is none of auto, dfs, dfs:N, dfs:all, graphs, random, pct, pct:D", text);
 		return false;
 	}
 	return true;

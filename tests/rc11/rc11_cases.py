@@ -6,8 +6,6 @@ import subprocess
 
 from consumers import expect, Failure, NO_END, run, Skip
 
-PROVED = 0  # percent of the random programs that the engine must prove
-
 
 def cases(source, build):
     """(name, function) of each case."""
@@ -28,11 +26,12 @@ def cases(source, build):
             raise Failure(f"status {done.returncode}, not 1\n{done.stdout}")
         return done.stdout
 
-    def engine_agrees(count):
+    def engine_agrees(count, strategy, proved):
         tool = os.path.join(build, "stress", "fairlead-stress")
         if not os.path.exists(tool):
             raise Skip("stress/fairlead-stress is not built")
-        expect(rc11("check", "--count", str(count), "--seed", "2026", "--proved", str(PROVED), "--engine", f"'{tool}' --litmus -"),
+        expect(rc11("check", "--count", str(count), "--seed", "2026", "--proved", str(proved), "--engine",
+                    f"'{tool}' --strategy {strategy} --litmus -"),
                f"{count} programs, 0 violations")
 
     def check_finds_missing():
@@ -66,8 +65,10 @@ def cases(source, build):
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [
         ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
-        ("rc11_judges_the_engine", lambda: engine_agrees(300)),
-        ("rc11_judges_the_engine_long", lambda: engine_agrees(10000)),
+        ("rc11_judges_the_engine", lambda: engine_agrees(300, "dfs:all", 0)),
+        ("rc11_judges_the_graphs", lambda: engine_agrees(300, "graphs", 100)),
+        ("rc11_judges_the_engine_long", lambda: engine_agrees(10000, "dfs:all", 0)),
+        ("rc11_judges_the_graphs_long", lambda: engine_agrees(10000, "graphs", 100)),
         ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' answer")),
         ("rc11_check_finds_missing", check_finds_missing),
         ("rc11_check_finds_wrong", check_finds_wrong),

@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A graph is a list of events in the order in which they were added. A run replays a graph and
+ * extends it to the end: always by the next event of the lowest thread that can go on, and always
+ * in the free way: a read reads the last write of its location, a write becomes the last one. All
+ * other ways are pushed, each as a graph of its own for a later run. So there are as many runs as
+ * complete or blocked graphs.
+ *
+ *   rf       of each read: a number of an event. It may be a later one (after a revisit).
+ *   mo       of each write: its place among the writes of its location; 0 is the initial value. An
+ *            update is one event; its place is the one after the write that it reads.
+ *   past     happens-before, as vector clocks. `message` is what an acquiring reader learns.
+ *   prefix   (po | rf)+, as vector clocks: the events without which an event cannot be.
+ *
+ * Consistency. A new event is the last in its prefix order, so coherence bounds only what lies
+ * before: a read or a write must not come before a write that the thread knows of, or before one
+ * that a known read has read (graph_floor). Atomicity: no write comes between an update and the
+ * write that it reads. psc needs a search for cycles, which only SC events and SC fences have. The
+ * free way is always consistent: such an event has no successor in any of the orders.
+ *
+ * Revisits. A new write w is also read by earlier reads r of its location that are not in its
+ * prefix. Of the events after r, the new graph keeps those in the prefix of w. All others, and r,
+ * must be as a free extension of what stays would have added them (graph_is_free). So of all graphs
+ * from which the same revisit leads to one result, exactly one does it, and each graph comes once.
+ *
+ * Locks. A lock is in the graph only when it is held: a free extension waits. The write of a lock
+ * that revisits another lock therefore removes that one, whose thread waits. The revisiting one is
+ * then `unusual`: no free extension adds it there, since the thread of the other one goes first.
+ */
+#include "graph.h"
+
+enum { LOCATIONS = 4096, MOST_SC = 128, NONE = LAB_GRAPH_NONE };
+enum { PUSHED = 1 << 30 }; /* bytes */
+
+typedef struct lab_graph_event graph_event;
+typedef struct lab_graph_clock graph_clock;
+
+struct graph {
+	uint32_t n, fresh; /* fresh: the read of an update that got its write by a revisit; NONE */
+	graph_event e[LAB_GRAPH_EVENTS];
+};
+
+static struct graph now, cut;
+static struct {
+	graph_clock past, prefix;
+	graph_clock acquired; /* the messages that its reads have read: for an acquire fence */
+	graph_clock released; /* the past of its last release fence */
+	uint16_t n;           /* events done */
+	uint16_t planned;
+} of[LAB_GRAPH_THREADS];
+static graph_clock before[LAB_GRAPH_EVENTS]; /* the past without the event, and without what it acquires */
+static graph_clock past[LAB_GRAPH_EVENTS], prefix[LAB_GRAPH_EVENTS], message[LAB_GRAPH_EVENTS];
+static uint16_t number_at[LAB_GRAPH_THREADS][LAB_GRAPH_EVENTS];
+static uint32_t n_done;
+static uint64_t initial[LOCATIONS];
+
+static unsigned char *pushed;
+static size_t n_pushed, room_pushed;
+static bool is_full, is_bounded;
+static unsigned most_faults;
+
+static void clock_join(graph_clock *to, const graph_clock *from)
+{
+	for (unsigned i = 0; i < LAB_GRAPH_THREADS; i++)
+		to->at[i] = to->at[i] < from->at[i] ? from->at[i] : to->at[i];
+}
+
+static bool clock_has(const graph_clock *c, const graph_event *e)
+{
+	return e->index < c->at[e->thread];
+}
+
+static int order_of(const graph_event *e)
+{
+	return e->kind == LAB_GRAPH_SWAP && !e->writes ? e->failure : e->order;
+}
+
+/* The place of the write that a read reads. */
+static unsigned source_of(const struct graph *g, const graph_event *e)
+{
+	return e->rf == NONE ? 0 : g->e[e->rf].mo;
+}
+
+static unsigned place_of(const struct graph *g, const graph_event *e)
+{
+	return e->writes ? e->mo : source_of(g, e);
+}
+
+/* --- the stack of graphs --- */
+
+static void graph_push(const struct graph *g)
+{
+	const size_t size = g->n * sizeof *g->e, more = size + 2 * sizeof(uint32_t);
+	if (n_pushed + more > PUSHED) {
+		is_full = true;
+		return;
+	}
+	if (n_pushed + more > room_pushed) {
+		room_pushed = 2 * (n_pushed + more);
+		pushed = realloc(pushed, room_pushed);
+		if (!pushed)
+			abort();
+	}
+	memcpy(pushed + n_pushed, g->e, size);
+	memcpy(pushed + n_pushed + size, &g->n, 2 * sizeof(uint32_t));
+	n_pushed += more;
+}
+
+void lab_graph_reset(unsigned faults)
+{
+	n_pushed = 0;
+	is_full = is_bounded = false;
+	most_faults = faults;
+	now.n = 0;
+	now.fresh = NONE;
+	graph_push(&now);
+}
+
+static void graph_begin(void)
+{
+	memset(of, 0, sizeof of);
+	n_done = 0;
+	for (unsigned i = 0; i < now.n; i++) {
+		number_at[now.e[i].thread][now.e[i].index] = (uint16_t)i;
+		of[now.e[i].thread].planned++;
+	}
+}
+
+void lab_graph_again(void)
+{
+	now.fresh = NONE;
+	graph_begin();
+}
+
+bool lab_graph_next(void)
+{
+	if (n_pushed == 0)
+		return false;
+	n_pushed -= 2 * sizeof(uint32_t);
+	memcpy(&now.n, pushed + n_pushed, 2 * sizeof(uint32_t));
+	n_pushed -= now.n * sizeof *now.e;
+	memcpy(now.e, pushed + n_pushed, now.n * sizeof *now.e);
+	graph_begin();
+	return true;
+}
+
+bool lab_graph_is_bounded(void)
+{
+	return is_bounded;
+}
+
+bool lab_graph_is_full(void)
+{
+	return is_full || now.n == LAB_GRAPH_EVENTS;
+}
+
+/* --- clocks --- */
+
+/* The clocks of the event, which is the next of its thread. */
+static void event_clocks(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	const unsigned t = e->thread;
+	before[i] = past[i] = of[t].past;
+	prefix[i] = of[t].prefix;
+	past[i].at[t] = prefix[i].at[t] = e->index + 1;
+	if (e->reads && e->rf != NONE) {
+		clock_join(&prefix[i], &prefix[e->rf]);
+		if (lab_is_acquire(order_of(e)))
+			clock_join(&past[i], &message[e->rf]);
+	}
+	if (e->kind == LAB_GRAPH_FENCE && lab_is_acquire(e->order))
+		clock_join(&past[i], &of[t].acquired);
+	if (!e->writes)
+		return;
+	if (lab_is_release(e->order)) {
+		message[i] = past[i];
+	} else {
+		message[i] = of[t].released;
+		for (unsigned k = e->index; k-- > 0;) {
+			const unsigned head = number_at[t][k];
+			const graph_event *h = &now.e[head];
+			if (h->writes && h->location == e->location && lab_is_release(h->order)) {
+				clock_join(&message[i], &past[head]);
+				break;
+			}
+		}
+	}
+	if (e->reads && e->rf != NONE)
+		clock_join(&message[i], &message[e->rf]);
+}
+
+/* The event is done. */
+static void event_done(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	const unsigned t = e->thread;
+	of[t].past = past[i];
+	of[t].prefix = prefix[i];
+	if (e->reads && e->rf != NONE)
+		clock_join(&of[t].acquired, &message[e->rf]);
+	if (e->kind == LAB_GRAPH_FENCE && lab_is_release(e->order))
+		of[t].released = past[i];
+	number_at[t][of[t].n++] = (uint16_t)i;
+	n_done++;
+}
+
+/* --- modification order --- */
+
+static unsigned mo_count(const struct graph *g, unsigned location)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < g->n; i++)
+		n += g->e[i].writes && g->e[i].location == location;
+	return n;
+}
+
+static void mo_shift(struct graph *g, unsigned location, unsigned from, int by)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->e[i].writes && g->e[i].location == location && g->e[i].mo >= from)
+			g->e[i].mo = (uint16_t)((int)g->e[i].mo + by);
+}
+
+/* The event becomes a write at this place. */
+static void mo_insert(struct graph *g, graph_event *e, unsigned place)
+{
+	e->writes = false;
+	mo_shift(g, e->location, place, 1);
+	e->writes = true;
+	e->mo = (uint16_t)place;
+}
+
+static void mo_remove(struct graph *g, graph_event *e)
+{
+	e->writes = false;
+	mo_shift(g, e->location, e->mo + 1u, -1);
+}
+
+/* Whether another update than `self` reads the write. */
+static bool is_taken(const struct graph *g, unsigned location, unsigned write, const graph_event *self)
+{
+	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+		if (e->writes && e->reads && e->location == location && e->rf == write && e != self)
+			return true;
+	return false;
+}
+
+/* Whether an update stands at this place: then no write comes before it. */
+static bool is_glued(const struct graph *g, unsigned location, unsigned place)
+{
+	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+		if (e->writes && e->reads && e->location == location && e->mo == place)
+			return true;
+	return false;
+}
+
+/* The place of the newest write that `known` has, or has read. */
+static unsigned graph_floor(const struct graph *g, unsigned location, const graph_clock *known)
+{
+	unsigned floor = 0;
+	for (const graph_event *e = g->e; e < g->e + g->n; e++) {
+		if (e->location != location || !clock_has(known, e))
+			continue;
+		const unsigned place = place_of(g, e);
+		floor = place > floor ? place : floor;
+	}
+	return floor;
+}
+
+/* --- SC --- */
+
+static const struct graph *sc_graph;
+static const graph_clock *sc_past[LAB_GRAPH_EVENTS];
+static uint16_t sc_next[LAB_GRAPH_EVENTS], sc_last[LAB_GRAPH_EVENTS];
+
+static bool hb(unsigned x, unsigned y)
+{
+	return x != y && clock_has(sc_past[y], &sc_graph->e[x]);
+}
+
+static bool same_location(const graph_event *x, const graph_event *y)
+{
+	return x->location == y->location && x->location != NONE;
+}
+
+/* sc_next, sc_last: the next, and the last, event of the thread on another location. */
+static void sc_prepare(void)
+{
+	uint16_t last[LAB_GRAPH_THREADS], follower[LAB_GRAPH_EVENTS];
+	memset(last, 0xff, sizeof last);
+	memset(follower, 0xff, sizeof follower[0] * sc_graph->n);
+	for (unsigned i = 0; i < sc_graph->n; i++) {
+		const graph_event *e = &sc_graph->e[i];
+		const unsigned p = last[e->thread];
+		sc_last[i] = (uint16_t)(p != NONE && same_location(&sc_graph->e[p], e) ? sc_last[p] : p);
+		if (p != NONE)
+			follower[p] = (uint16_t)i;
+		last[e->thread] = (uint16_t)i;
+	}
+	for (unsigned i = sc_graph->n; i-- > 0;) {
+		const unsigned f = follower[i];
+		sc_next[i] = (uint16_t)(f != NONE && same_location(&sc_graph->e[f], &sc_graph->e[i]) ? sc_next[f] : f);
+	}
+}
+
+/* scb: po | po_other ; hb ; po_other | hb_loc | mo | rb */
+static bool sc_before(unsigned x, unsigned y)
+{
+	const graph_event *a = &sc_graph->e[x], *b = &sc_graph->e[y];
+	if (a->thread == b->thread)
+		return a->index < b->index;
+	if (sc_next[x] != NONE && sc_last[y] != NONE && hb(sc_next[x], sc_last[y]))
+		return true;
+	return same_location(a, b) && (hb(x, y) || (b->writes && ((a->writes && a->mo < b->mo) ||
+	                                                          (a->reads && source_of(sc_graph, a) < b->mo))));
+}
+
+/*
+ * hb ; eco ; hb between two fences. In eco, writes have even places, and reads the odd place after
+ * the write that they read: of each location the first place after `x` and the last one before `y`.
+ */
+static bool is_eco_between(unsigned x, unsigned y)
+{
+	static uint32_t turn, seen[LOCATIONS];
+	static uint16_t least[LOCATIONS];
+	turn++;
+	for (unsigned i = 0; i < sc_graph->n; i++) {
+		const graph_event *e = &sc_graph->e[i];
+		if (e->location == NONE || !hb(x, i))
+			continue;
+		const unsigned from = e->reads ? 2 * source_of(sc_graph, e) + 1 : 2u * e->mo;
+		if (seen[e->location] != turn || from < least[e->location])
+			least[e->location] = (uint16_t)from;
+		seen[e->location] = turn;
+	}
+	for (unsigned j = 0; j < sc_graph->n; j++) {
+		const graph_event *e = &sc_graph->e[j];
+		if (e->location == NONE || seen[e->location] != turn || !hb(j, y))
+			continue;
+		const unsigned to = e->writes ? 2u * e->mo : 2 * source_of(sc_graph, e) + 1;
+		if (least[e->location] < to)
+			return true;
+	}
+	return false;
+}
+
+/* psc of two SC events; of fences alone it is hb | hb ; eco ; hb. */
+static bool is_psc(unsigned x, unsigned y)
+{
+	const graph_event *e = sc_graph->e;
+	const bool from_fence = e[x].kind == LAB_GRAPH_FENCE, to_fence = e[y].kind == LAB_GRAPH_FENCE;
+	if (!from_fence && !to_fence)
+		return sc_before(x, y);
+	if (from_fence && to_fence && hb(x, y))
+		return true;
+	if (from_fence && to_fence)
+		return is_eco_between(x, y);
+	for (unsigned i = 0; i < sc_graph->n; i++) {
+		if (!to_fence && (i == x || hb(x, i)) && i != y && sc_before(i, y))
+			return true;
+		if (!from_fence && (i == y || hb(i, y)) && i != x && sc_before(x, i))
+			return true;
+	}
+	return false;
+}
+
+/* `revisited` is the event with another past than its own; NONE: none. */
+static bool is_consistent(const struct graph *g, const uint16_t *old, unsigned revisited, const graph_clock *its_past)
+{
+	uint16_t sc[MOST_SC];
+	uint64_t to[MOST_SC][MOST_SC / 64];
+	unsigned n = 0;
+	for (unsigned i = 0; i < g->n && n < MOST_SC; i++)
+		if (g->e[i].kind != LAB_GRAPH_CHOICE && order_of(&g->e[i]) == __ATOMIC_SEQ_CST)
+			sc[n++] = (uint16_t)i;
+	if (n == MOST_SC)
+		is_full = true;
+	if (n < 2)
+		return true;
+	sc_graph = g;
+	for (unsigned i = 0; i < g->n; i++)
+		sc_past[i] = i == revisited ? its_past : &past[old ? old[i] : i];
+	sc_prepare();
+	const unsigned words = (n + 63) / 64;
+	for (unsigned i = 0; i < n; i++) {
+		memset(to[i], 0, words * sizeof to[i][0]);
+		for (unsigned j = 0; j < n; j++)
+			if (i != j && is_psc(sc[i], sc[j]))
+				to[i][j / 64] |= UINT64_C(1) << j % 64;
+	}
+	for (unsigned k = 0; k < n; k++)
+		for (unsigned i = 0; i < n; i++)
+			if (to[i][k / 64] >> k % 64 & 1)
+				for (unsigned w = 0; w < words; w++)
+					to[i][w] |= to[k][w];
+	for (unsigned i = 0; i < n; i++)
+		if (to[i][i / 64] >> i % 64 & 1)
+			return false;
+	return true;
+}
+
+/* --- new events --- */
+
+/* By the value that it reads: whether the event writes, and what. */
+static void event_decide(const struct graph *g, graph_event *e)
+{
+	const uint64_t old = e->rf == NONE ? initial[e->location] : g->e[e->rf].value;
+	e->writes = e->kind == LAB_GRAPH_UPDATE ||
+	            ((e->kind == LAB_GRAPH_SWAP || e->kind == LAB_GRAPH_LOCK) && old == e->expected);
+	if (!e->writes)
+		return;
+	const lab_value value = e->update(old, e->operand);
+	e->value = e->size >= 8 ? (uint64_t)value : (uint64_t)value & ((UINT64_C(1) << 8 * e->size) - 1);
+}
+
+/*
+ * Whether a free extension of the events before `i` and the prefix of the write `w` would have added
+ * the event `i` as it is.
+ */
+static bool graph_is_free(unsigned i, unsigned w)
+{
+	const graph_event *e = &now.e[i];
+	if (e->unusual)
+		return false;
+	if (e->location == NONE)
+		return true;
+	const unsigned place = place_of(&now, e);
+	for (unsigned j = 0; j < now.n; j++) {
+		const graph_event *x = &now.e[j];
+		if (x->location != e->location)
+			continue;
+		if (j < i && x->reads && x->rf == i)
+			return false;
+		if (x->writes && x->mo > place && j != w && (j < i || clock_has(&prefix[w], x)))
+			return false;
+	}
+	return true;
+}
+
+/* Whether one more weak swap may fail without a reason. */
+static bool may_fail(const struct graph *g)
+{
+	unsigned faults = 0;
+	for (const graph_event *e = g->e; e < g->e + g->n; e++)
+		faults += e->weak && e->unusual && !e->writes;
+	is_bounded |= faults >= most_faults;
+	return faults < most_faults;
+}
+
+/*
+ * Pushes the graph `cut` for each place of the write `a`. It is read by `b`, which updates it if
+ * `b->writes`; NULL: the read is gone.
+ */
+static void push_places(graph_event *a, graph_event *b, unsigned floor, const uint16_t *old, unsigned w)
+{
+	const bool updates = b && b->writes;
+	graph_clock its_past;
+	unsigned first = a->mo, last = a->mo;
+	cut.fresh = NONE;
+	if (b) {
+		its_past = before[old[b - cut.e]];
+		its_past.at[b->thread] = (uint16_t)(b->index + 1);
+		if (lab_is_acquire(order_of(b)))
+			clock_join(&its_past, &message[w]);
+		cut.fresh = updates ? (uint32_t)(b - cut.e) : NONE;
+		b->writes = false;
+	}
+	if (a->reads) {
+		if (a->mo <= floor || is_taken(&cut, a->location, a->rf, a))
+			return;
+	} else {
+		mo_remove(&cut, a);
+		first = floor + 1;
+		last = mo_count(&cut, a->location) + 1;
+	}
+	for (unsigned place = first; place <= last; place++) {
+		if (!a->reads) {
+			if (is_glued(&cut, a->location, place))
+				continue;
+			mo_insert(&cut, a, place);
+		}
+		if (updates)
+			mo_insert(&cut, b, place + 1);
+		if (is_consistent(&cut, old, b ? (unsigned)(b - cut.e) : NONE, &its_past))
+			graph_push(&cut);
+		if (updates)
+			mo_remove(&cut, b);
+		if (!a->reads)
+			mo_remove(&cut, a);
+	}
+	if (!a->reads)
+		mo_insert(&cut, a, last);
+}
+
+/* Pushes the graphs that remain if the write `w` is read by the read `r`. */
+static void graph_revisit(unsigned w, unsigned r)
+{
+	static uint16_t old[LAB_GRAPH_EVENTS], new[LAB_GRAPH_EVENTS];
+	const graph_event *read = &now.e[r], *write = &now.e[w];
+	const bool leaves = read->kind == LAB_GRAPH_LOCK && write->value != read->expected;
+	cut.n = 0;
+	for (unsigned i = 0; i < now.n; i++) {
+		if (i == r ? leaves : i > r && i != w && !clock_has(&prefix[w], &now.e[i]))
+			continue;
+		old[cut.n] = (uint16_t)i;
+		new[i] = (uint16_t)cut.n;
+		cut.e[cut.n++] = now.e[i];
+	}
+	graph_event *a = &cut.e[new[w]], *b = leaves ? NULL : &cut.e[new[r]];
+	for (graph_event *e = cut.e; e < cut.e + cut.n; e++)
+		if (e->reads && e->rf != NONE && e != b)
+			e->rf = new[e->rf];
+	/* The writes that go, and what `read` wrote, leave their places. */
+	for (unsigned i = r; i < now.n; i++) {
+		const graph_event *e = &now.e[i];
+		if (!e->writes || i == w || (i != r && clock_has(&prefix[w], e)))
+			continue;
+		for (graph_event *x = cut.e; x < cut.e + cut.n; x++)
+			if (x->writes && x->location == e->location && now.e[old[x - cut.e]].mo > e->mo)
+				x->mo--;
+	}
+	a->unusual |= leaves;
+	unsigned floor = graph_floor(&cut, a->location, &before[w]);
+	if (!b) {
+		push_places(a, NULL, floor, old, w);
+		return;
+	}
+	b->writes = false;
+	const unsigned least = graph_floor(&cut, a->location, &before[r]);
+	floor = least > floor ? least : floor;
+	b->rf = new[w];
+	event_decide(&cut, b);
+	const bool fails = b->writes && b->weak && may_fail(&cut);
+	push_places(a, b, floor, old, w);
+	if (fails) {
+		b->unusual = true;
+		b->writes = false;
+		push_places(a, b, floor, old, w);
+	}
+}
+
+/* Pushes all graphs in which an earlier read reads the new write. */
+static void graph_revisits(unsigned w)
+{
+	const graph_event *write = &now.e[w];
+	unsigned first = now.n;
+	for (unsigned i = 0; i < now.n && first == now.n; i++)
+		if (now.e[i].reads && now.e[i].location == write->location && i != w &&
+		    !clock_has(&prefix[w], &now.e[i]))
+			first = i;
+	for (unsigned i = now.n; i-- > first;) {
+		if (i == w || clock_has(&prefix[w], &now.e[i]))
+			continue;
+		if (!graph_is_free(i, w))
+			return;
+		if (now.e[i].reads && now.e[i].location == write->location)
+			graph_revisit(w, i);
+	}
+}
+
+/* Returns false if the event has to wait. */
+static bool add_read(unsigned i)
+{
+	graph_event *e = &now.e[i];
+	uint16_t by_place[LAB_GRAPH_EVENTS];
+	const unsigned last = mo_count(&now, e->location);
+	by_place[0] = NONE;
+	for (unsigned k = 0; k < i; k++)
+		if (now.e[k].writes && now.e[k].location == e->location)
+			by_place[now.e[k].mo] = (uint16_t)k;
+	e->reads = true;
+	for (unsigned place = graph_floor(&now, e->location, &of[e->thread].past); place <= last; place++) {
+		e->rf = by_place[place];
+		event_decide(&now, e);
+		if (e->kind == LAB_GRAPH_LOCK && !e->writes)
+			continue;
+		const bool writes = e->writes, taken = writes && is_taken(&now, e->location, e->rf, e);
+		if (writes && e->weak && may_fail(&now)) {
+			e->writes = false;
+			e->unusual = true;
+			event_clocks(i);
+			if (is_consistent(&now, NULL, NONE, NULL))
+				graph_push(&now);
+			e->unusual = false;
+			e->writes = true;
+		}
+		event_clocks(i);
+		if (place < last) {
+			const uint8_t kind = e->kind;
+			e->kind = writes ? LAB_GRAPH_UPDATE : kind; /* of its order, but not written yet */
+			e->writes = false;
+			const bool reads = is_consistent(&now, NULL, NONE, NULL);
+			e->kind = kind;
+			if (!reads)
+				continue;
+			if (writes)
+				mo_insert(&now, e, place + 1);
+			if (!taken && (!writes || is_consistent(&now, NULL, NONE, NULL)))
+				graph_push(&now);
+		} else if (writes) {
+			mo_insert(&now, e, place + 1);
+		}
+		if (writes)
+			graph_revisits(i);
+		if (place == last)
+			return true;
+		if (writes)
+			mo_remove(&now, e);
+	}
+	return false;
+}
+
+static void add_write(unsigned i)
+{
+	graph_event *e = &now.e[i];
+	e->writes = false;
+	const unsigned last = mo_count(&now, e->location) + 1;
+	e->writes = true;
+	event_clocks(i);
+	e->writes = false;
+	for (unsigned place = graph_floor(&now, e->location, &of[e->thread].past) + 1; place < last; place++) {
+		if (is_glued(&now, e->location, place))
+			continue;
+		mo_insert(&now, e, place);
+		if (is_consistent(&now, NULL, NONE, NULL))
+			graph_push(&now);
+		mo_remove(&now, e);
+	}
+	mo_insert(&now, e, last);
+	graph_revisits(i);
+}
+
+unsigned lab_graph_add(const struct lab_graph_event *new)
+{
+	const unsigned i = now.n++;
+	graph_event *e = &now.e[i];
+	*e = *new;
+	e->index = of[e->thread].n;
+	e->rf = NONE;
+	e->mo = 0;
+	e->reads = e->writes = e->unusual = false;
+	now.fresh = NONE;
+	switch (e->kind) {
+	case LAB_GRAPH_FENCE:
+		event_clocks(i);
+		break;
+	case LAB_GRAPH_CHOICE:
+		event_clocks(i);
+		e->unusual = true;
+		for (e->value = e->operand - 1; e->value > 0; e->value--)
+			graph_push(&now);
+		e->unusual = false;
+		break;
+	case LAB_GRAPH_WRITE:
+		add_write(i);
+		break;
+	default:
+		if (!add_read(i)) {
+			now.n--;
+			return NONE;
+		}
+	}
+	event_done(i);
+	of[e->thread].planned = of[e->thread].n;
+	return i;
+}
+
+/* --- the run --- */
+
+const struct lab_graph_event *lab_graph_planned(unsigned thread)
+{
+	return of[thread].n < of[thread].planned ? &now.e[number_at[thread][of[thread].n]] : NULL;
+}
+
+bool lab_graph_may(unsigned thread)
+{
+	const graph_event *e = lab_graph_planned(thread);
+	return !e->reads || e->rf == NONE || now.e[e->rf].index < of[now.e[e->rf].thread].n;
+}
+
+bool lab_graph_is_replayed(void)
+{
+	return n_done == now.n;
+}
+
+unsigned lab_graph_replay(unsigned thread)
+{
+	const unsigned i = number_at[thread][of[thread].n];
+	event_clocks(i);
+	event_done(i);
+	if (n_done == now.n && now.fresh != NONE)
+		graph_revisits(now.fresh);
+	return i;
+}
+
+const struct lab_graph_event *lab_graph_event(unsigned i)
+{
+	return &now.e[i];
+}
+
+const struct lab_graph_clock *lab_graph_past(unsigned i)
+{
+	return &past[i];
+}
+
+unsigned lab_graph_number(unsigned thread, unsigned index)
+{
+	return number_at[thread][index];
+}
+
+unsigned lab_graph_count(unsigned thread)
+{
+	return of[thread].n;
+}
+
+uint64_t lab_graph_read(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	return e->rf == NONE ? initial[e->location] : now.e[e->rf].value;
+}
+
+bool lab_graph_is_newest(unsigned i)
+{
+	const graph_event *e = &now.e[i];
+	return !e->unusual && place_of(&now, e) == mo_count(&now, e->location);
+}
+
+uint64_t lab_graph_newest(unsigned location)
+{
+	const unsigned last = mo_count(&now, location);
+	for (const graph_event *e = now.e; e < now.e + now.n; e++)
+		if (e->writes && e->location == location && e->mo == last)
+			return e->value;
+	return initial[location];
+}
+
+void lab_graph_initial(unsigned location, uint64_t value)
+{
+	initial[location] = value;
+}
+
+void lab_graph_start(unsigned parent, unsigned child)
+{
+	of[child].past = of[parent].past;
+	of[child].prefix = of[parent].prefix;
+}
+
+void lab_graph_join(unsigned thread, unsigned ended)
+{
+	clock_join(&of[thread].past, &of[ended].past);
+	clock_join(&of[thread].prefix, &of[ended].prefix);
+}
+
+/* Whether the one must be done before the other, in an order that has po, rf, mo and psc. */
+static bool is_ordered(unsigned x, unsigned y)
+{
+	const graph_event *a = &now.e[x], *b = &now.e[y];
+	return clock_has(&past[y], a) || (b->reads && b->rf == x) ||
+	       (same_location(a, b) && a->writes && b->writes && a->mo < b->mo) ||
+	       (sc_graph == &now && a->kind != LAB_GRAPH_CHOICE && b->kind != LAB_GRAPH_CHOICE &&
+	        order_of(a) == __ATOMIC_SEQ_CST && order_of(b) == __ATOMIC_SEQ_CST && is_psc(x, y));
+}
+
+unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS])
+{
+	bool done[LAB_GRAPH_EVENTS] = {false};
+	unsigned n = 0;
+	sc_graph = NULL;
+	(void)is_consistent(&now, NULL, NONE, NULL);
+	for (unsigned i = 0; i < now.n; i++) {
+		bool first = !done[i] && now.e[i].index < of[now.e[i].thread].n;
+		for (unsigned k = 0; first && k < now.n; k++)
+			first = k == i || done[k] || now.e[k].index >= of[now.e[k].thread].n || !is_ordered(k, i);
+		if (!first)
+			continue;
+		done[i] = true;
+		order[n++] = (uint16_t)i;
+		i = UINT32_MAX; /* from the first one again */
+	}
+	return n == n_done ? n : 0;
+}
