@@ -271,8 +271,9 @@ static bool is_double(const struct lab_op *op)
 
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
+	/* Of a wait loop only by what it waits for: lab_relax(). Others look at the end of threads. */
 	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
-		return false; /* time passes */
+		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
 		return false; /* reads which calls have returned */
 	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
@@ -330,6 +331,12 @@ static lab_set todo_of(lab_set set, unsigned pick)
 {
 	if (lab.killable || lab_running->test->lin)
 		return set;
+	if (!(set & lab.ready))
+		return set;
+	/* Giving up later, while nothing has changed, is the same as at once and then being passed over. */
+	for (lab_set rest = set & lab.spinning; rest; rest &= rest - 1)
+		if (lab.threads[lab_lowest(rest)].offered)
+			set &= ~(rest & -rest);
 	return lab_bit(pick) | (set & ~lab.ready);
 }
 
@@ -360,6 +367,8 @@ static unsigned dfs_unbounded(lab_set set, unsigned usual)
 		node->sleep = lab.sleep;
 		chosen = at;
 	}
+	for (lab_set rest = chosen ? set & lab.spinning : 0; rest; rest &= rest - 1)
+		lab.threads[lab_lowest(rest)].offered = true;
 	lab.sleep &= lab_in(lab.ready, pick) ? lab.ready & ~lab_bit(pick) : 0;
 	return pick;
 }

@@ -119,6 +119,7 @@ struct lab_thread {
 	bool hard;               /* has given up already: only a change lets it run */
 	bool uninterrupted;      /* loads since its last spin were no steps */
 	uint64_t spun_at;        /* lab_state() at its last spin */
+	uint32_t spun_step;      /* the step that ended it */
 	uint32_t effects;        /* steps that may be writes, so far */
 	uint32_t changes;        /* of memory outside of its stack, so far */
 
@@ -133,6 +134,7 @@ struct lab_thread {
 	uint32_t latest;         /* its last one; 0: none */
 	uint32_t enabler;        /* the step that made its announced step possible; 0: none */
 	bool by_time;            /* it runs in place of what it waited for */
+	bool offered;            /* the search has tried that it gives up its present spin */
 
 	int error;      /* errno */
 	unsigned drawn; /* the state of its random numbers */
@@ -328,6 +330,8 @@ bool lab_choose_kill(bool rare);
 void lab_order_became(const struct lab_op *op);
 /* The next step of `thread` comes after all steps of `leader`. */
 void lab_order_follow(struct lab_thread *thread, const struct lab_thread *leader);
+/* The next step of the running thread comes after that step. */
+void lab_order_after(uint32_t step);
 /* Whether the step comes before the previous step of the running thread. */
 bool lab_order_known(uint32_t step);
 

@@ -190,6 +190,13 @@ void lab_order_follow(struct lab_thread *thread, const struct lab_thread *leader
 		order_join(&thread->before, &leader->before);
 }
 
+void lab_order_after(uint32_t step)
+{
+	lab_order_settle();
+	if (lab.ordered && step)
+		order_join(&lab.self->before, &steps[step].past);
+}
+
 bool lab_order_known(uint32_t step)
 {
 	return step == 0 || order_has(&lab.self->before, step);

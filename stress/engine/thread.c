@@ -184,7 +184,7 @@ static struct lab_thread *next_thread(void)
 		lab.switched = lab.self->state == LAB_READY;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
-	next->by_time = next->state != LAB_READY;
+	next->by_time = next->state == LAB_BLOCKED;
 	if (next->state == LAB_SPINNING)
 		give_up(next);
 	else if (next->state == LAB_BLOCKED)
@@ -415,12 +415,17 @@ void lab_turns_end(struct lab_thread *thread)
 static void spin(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->next = (struct lab_op){LAB_RELAX, 0, 0, self->n_looks ? self->looks[0].address : 0, pc};
+	self->next = (struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc};
 	self->ops++;
 	self->repeats = 0;
+	self->offered = false;
 	self->hard = self->gave_up == pc;
-	if (lab.proving) {
+	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
+		/* It gave up in vain, and nothing happened since: the execution in which it did not. */
+		if (lab.ordered && self->hard && state == self->spun_at && lab.steps == self->spun_step &&
+		    (lab.ready & ~lab_bit(self->id)))
+			lab_prune();
 		if ((self->hard || self->uninterrupted) && state != self->spun_at)
 			lab_met(LAB_MET_SPIN);
 		self->spun_at = state;
@@ -437,6 +442,7 @@ static void spin(uintptr_t pc)
 	switch_to(next_thread());
 	self->n_looks = 0;
 	tick();
+	self->spun_step = lab.steps;
 }
 
 void lab_relax(uintptr_t pc)
@@ -450,9 +456,11 @@ void lab_relax(uintptr_t pc)
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* it need not wait */
-		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++)
+		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++) {
 			lab_location_tired(self->looks[i].address, self->looks[i].step);
-		lab_point((struct lab_op){LAB_RELAX, 0, 0, 0, pc});
+			lab_order_after(lab_newest_step(self->looks[i].address));
+		}
+		lab_point((struct lab_op){LAB_RELAX, 1, 0, 0, pc});
 		self->n_looks = 0;
 		self->n_turn = 0;
 		return;
