@@ -173,11 +173,16 @@ static struct fl__thread_pool *pool_of(fl_executor *e)
 
 /* The number of workers. All under the lock. */
 
+static unsigned pool_limit_with(const struct fl__thread_pool *p, unsigned stand_ins)
+{
+	const unsigned workers = p->base.workers, more = p->blocked + stand_ins;
+	return more < FL_WORKERS_MAX - workers ? workers + more : FL_WORKERS_MAX;
+}
+
 /* The most workers that may be alive. */
 static unsigned pool_worker_limit(const struct fl__thread_pool *p)
 {
-	const unsigned workers = p->base.workers, more = p->blocked + p->stand_ins;
-	return more < FL_WORKERS_MAX - workers ? workers + more : FL_WORKERS_MAX;
+	return pool_limit_with(p, p->stand_ins);
 }
 
 static uint32_t pool_flags(const struct fl__thread_pool *p)
@@ -187,17 +192,14 @@ static uint32_t pool_flags(const struct fl__thread_pool *p)
 
 void fl__thread_pool_recount(struct fl__thread_pool *p)
 {
-	uint32_t flags, counted;
+	uint32_t flags, counted, stand_ins;
 	do {
 		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with pool_doze() */
 		/* see pool_doze() */
 		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
-		if (p->stand_ins > dozing) {
-			fl__store_seq_cst(&p->stand_ins, dozing); /* as above */
-			fl__store_relaxed(&p->full, false);       /* see pool_doze() */
-		}
+		stand_ins = p->stand_ins < dozing ? p->stand_ins : dozing;
 		/* both include blocked workers */
-		const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p);
+		const unsigned awake = p->alive - p->idle, may_be = pool_limit_with(p, stand_ins);
 		const bool more = awake < may_be;
 		if (p->permitted != may_be)
 			fl__permits_resize(&p->base, p->permitted, may_be);
@@ -212,6 +214,10 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		 * it
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
+	if (p->stand_ins != stand_ins) {
+		fl__store_seq_cst(&p->stand_ins, stand_ins); /* after CROWDED: see pool_doze() */
+		fl__store_relaxed(&p->full, false);          /* see pool_doze() */
+	}
 	if (p->alive == p->idle && p->base.waiters > 0)
 		fl_cond_broadcast(&p->base.gone); /* see pool_is_busy() */
 }
@@ -899,7 +905,8 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__store_relaxed(&w->dozing, 0); /* only for the report */
 		/*
 		 * a thread that lets a worker stand in stores `stand_ins`, and then loads
-		 * `dozing`. One of the two sees the other's store.
+		 * `dozing`. One of the two sees the other's store. A recount that has seen this
+		 * store first says CROWDED, and then lowers `stand_ins`.
 		 */
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
