@@ -565,7 +565,7 @@ static bool add_read(unsigned i)
 	graph_event *e = &now.e[i];
 	uint16_t by_place[LAB_GRAPH_EVENTS];
 	const unsigned last = mo_count(&now, e->location);
-	by_place[0] = NONE;
+	memset(by_place, 0xff, (last + 1) * sizeof by_place[0]); /* NONE: the initial value */
 	for (unsigned k = 0; k < i; k++)
 		if (now.e[k].writes && now.e[k].location == e->location)
 			by_place[now.e[k].mo] = (uint16_t)k;

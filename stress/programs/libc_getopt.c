@@ -23,7 +23,7 @@ int main(void)
 	assert(optind == 1 && opterr == 1 && !optarg);
 	opterr = 0;
 	assert(getopt(5, args, "ab:cd") == 'a');
-	assert(getopt(5, args, "ab:cd") == 'b' && strcmp(optarg, "value") == 0);
+	assert(getopt(5, args, "ab:cd") == 'b' && optarg && strcmp(optarg, "value") == 0);
 	assert(getopt(5, args, "ab:cd") == 'c');
 	in_two_threads(run, run);
 	return 0;

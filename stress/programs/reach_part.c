@@ -25,7 +25,7 @@ static void *run(void *arg)
 
 int main(void)
 {
-	head = calloc(1, sizeof(struct job));
+	head = &((struct job *)calloc(1, sizeof(struct job)))->link;
 	in_two_threads(run, run);
 	free(head);
 	return 0;

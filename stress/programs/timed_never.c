@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Expects a pass. A deadline in the year 2096 does not come, while one in a second may. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "two_threads.h"
 #include <assert.h>
 #include <errno.h>
