@@ -391,11 +391,12 @@ static bool run_auto(int64_t limit)
 		return false;
 	lab_config.max_executions = deepens ? most : most / 2 + 1;
 	bool passed = true;
-	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part); slice *= 2) {
+	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part);) {
 		if (!graphs.ended)
-			passed = graphs_on(slice < SLICE ? slice : SLICE, part);
+			passed = graphs_on(slice, part);
 		else if (is_proving())
-			passed = prove_on(slice < SLICE ? slice : SLICE, part);
+			passed = prove_on(slice, part);
+		slice = slice < SLICE ? 2 * slice : SLICE;
 		if (passed && !is_over(deepens) && (deepens || !bounded.ended))
 			passed = deepen_on(SLICE, part) && run_random(LAB_AUTO, BY_LOT, part);
 	}
