@@ -24,6 +24,7 @@ void __VERIFIER_assume(int condition)
 /* Each thread gets the same sequence in each execution. */
 int __VERIFIER_nondet_int(void)
 {
+	lab_met(LAB_MET_INPUT);
 	return rand_r(&lab.self->drawn);
 }
 

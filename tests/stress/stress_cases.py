@@ -639,6 +639,7 @@ PROOFS = {
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a loop that spins"),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
+    "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
 }
 
@@ -690,7 +691,7 @@ def proofs(tool):
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
-        cases += [(name, bodies, limit if name in ("clock", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("clock", "drawn", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             write_to(path(name + ".c"), threaded(bodies, first))
             out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
