@@ -6,7 +6,7 @@
 
 /*
  * From now on a call by that object of a function that the model does not have ends the execution.
- * `object`: from dlopen().
+ * `handle`: from dlopen().
  */
 void lab_unknown_redirect(void *handle);
 /* Before each execution: the C library forgets what an earlier one left in it. */
