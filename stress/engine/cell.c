@@ -49,7 +49,8 @@ struct lab_record *lab_more_records(void)
 	}
 	if (taken == POOL)
 		lab_fail(LAB_UNMODELLED,
-		         "more than %d words with many readers in one execution, which is a limit of the laboratory",
+		         "more than %d words with accesses to single bytes in one execution, which is a limit of the "
+		         "laboratory",
 		         POOL);
 	return pool[taken++];
 }

@@ -48,13 +48,14 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_PAIR] = "a compare-and-swap of 16 bytes could have read old values",
 	    [LAB_MET_SIZES] = "atomic accesses of two sizes to one place",
 	    [LAB_MET_UNSEEN] = "code without instrumentation wrote an atomic object",
-	    [LAB_MET_SPIN] = "a loop that spins was run to its end without interruption",
-	    [LAB_MET_FAIRNESS] = "a thread could have waited longer for its turn",
+	    [LAB_MET_SPIN] = "a bounded spin was ended without interruption",
+	    [LAB_MET_FAIRNESS] = "a thread that was ready for 400 steps had to run: longer waits are not tried",
 	    [LAB_MET_STEPS] = "an execution could have been longer",
 	    [LAB_MET_CHOICES] = "a choice had more than 255 alternatives",
 	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",
 	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
-	    [LAB_MET_INPUT] = "the clock, the processor or rand() could have said something else",
+	    [LAB_MET_INPUT] =
+		"the program read the clock, the processor's number or a random number: the model returns one value",
 	    [LAB_MET_ASSEMBLY] = "assembly is not seen",
 	};
 	return texts[limit];
@@ -241,6 +242,7 @@ static void guide_failure(void)
 	lab_graph_again();
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
+	lab_detail("this needs another modification order than the order of execution: no replay");
 }
 
 /*
@@ -271,6 +273,20 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 			break;
 	}
 	return true;
+}
+
+/* Why the search by graphs could not go on. */
+static const char *graphs_lack(void)
+{
+	static char text[160];
+	if (lab_steer_refusal())
+		snprintf(text, sizeof text, "the search by execution graphs does not have %s", lab_steer_refusal());
+	else if (lab_graph_is_full())
+		snprintf(text, sizeof text, "the search by execution graphs does not have an execution of this size");
+	else
+		snprintf(text, sizeof text, "a run along an execution graph ended as %s",
+		         lab_verdict_name(lab.verdict));
+	return text;
 }
 
 static void graphs_begin(void)
@@ -315,9 +331,7 @@ static void describe_strategy(void)
 		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
 		break;
 	case LAB_GRAPH:
-		snprintf(strategy_text, sizeof strategy_text, "execution graphs%s%s",
-		         lab_steer_refusal() ? ", which do not have " : "",
-		         lab_steer_refusal() ? lab_steer_refusal() : "");
+		snprintf(strategy_text, sizeof strategy_text, "execution graphs");
 		break;
 	case LAB_RANDOM:
 		snprintf(strategy_text, sizeof strategy_text, "random");
@@ -329,8 +343,8 @@ static void describe_strategy(void)
 		snprintf(strategy_text, sizeof strategy_text, "replay");
 		break;
 	default:
-		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs,
-		         lab_config.depth);
+		snprintf(strategy_text, sizeof strategy_text, "%s; in turns with %srandom and pct, depth %u", dfs,
+		         lab_config.kills > 0 || lab_running->test->lin ? "" : "the proof, ", lab_config.depth);
 		break;
 	}
 	result.strategy = strategy_text;
@@ -585,6 +599,8 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	else if (leak.found)
 		fail_with_leak();
 	lab_watch(false);
+	if (config->strategy == LAB_GRAPH && graphs.ended && !seen.ended)
+		result.skipped = graphs_lack();
 	if (seen.ended) {
 		result.exhausted = true;
 		result.complete = seen.complete;

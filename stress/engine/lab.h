@@ -188,6 +188,7 @@ struct lab_step {
 
 struct lab_result {
 	enum lab_verdict verdict;
+	const char *skipped; /* why this search cannot run this test; NULL */
 	const char *message; /* one line: the failure, its threads, its place */
 	const char *details; /* further lines: the waits of other threads; may be "" */
 	const char *replay;  /* the string that repeats the failure; "" for a pass */

@@ -14,7 +14,7 @@ _Noreturn void lab_no_file(const char *name, uintptr_t pc)
 {
 	lab.signature = pc;
 	lab_fail(LAB_UNMODELLED,
-	         "%s calls %s() for a file (%s): the model has standard output and standard error alone",
+	         "%s calls %s() for a file (%s): the model has standard output, standard error and pipes",
 	         lab.self->name, name, lab_site_name(pc));
 }
 

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "graph.h"
 #include "object.h"
+#include <stdio.h>
 
 enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096 };
 
@@ -207,6 +208,7 @@ void lab_steer_block(void)
 
 void lab_steer_announce(const struct lab_op *op)
 {
+	static char lacks[64];
 	if (lab.processes)
 		lab_steer_refuse("processes");
 	if (op->size > 8)
@@ -226,7 +228,8 @@ void lab_steer_announce(const struct lab_op *op)
 		if (op->order == LAB_SYNC_LOCK || op->order == LAB_SYNC_TRYLOCK || op->order == LAB_SYNC_UNLOCK ||
 		    op->order == LAB_SYNC_DESTROY)
 			break;
-		lab_steer_refuse(lab_sync_verb(op->order));
+		snprintf(lacks, sizeof lacks, "the step \"%s\"", lab_sync_verb(op->order));
+		lab_steer_refuse(lacks);
 	default:
 		lab_steer_refuse("a futex, or another step that the graphs do not have");
 	}

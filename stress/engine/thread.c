@@ -214,7 +214,8 @@ static void tick(void)
 	uint32_t now = ++self->view.at[self->id].hb;
 	self->view.at[self->id].seen = self->view.at[self->id].order = now;
 	if (++lab.steps > lab_config.max_steps)
-		lab_fail(LAB_STEP_LIMIT, "no end after %u steps", lab_config.max_steps);
+		lab_fail(LAB_STEP_LIMIT, "more than %u steps: a loop without an end, or a long execution (--steps N)",
+		         lab_config.max_steps);
 	lab.plain = 0;
 	if (lab.ordered)
 		lab_order_step();

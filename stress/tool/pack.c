@@ -124,6 +124,7 @@ static void pass_report(struct stream *s, struct report *report)
 	if (r->verdict > LAB_DIVERGED)
 		r->verdict = LAB_CRASH;
 	pass_text(s, &r->message, "");
+	pass_text(s, &r->skipped, NULL);
 	pass_text(s, &r->details, "");
 	pass_text(s, &r->replay, "");
 	pass_text(s, &r->strategy, "");

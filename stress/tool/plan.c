@@ -285,6 +285,10 @@ static void seek_further(struct run *run, const struct job *job)
 
 static void finish(struct run *run, struct job *job, struct status *status)
 {
+	if (job->report.result.skipped) {
+		job->skipped = job->report.result.skipped;
+		job->done = false;
+	}
 	count(run, job);
 	status_clear(status);
 	if (!run->options->json_only && (!job->first || job_failed(job)))

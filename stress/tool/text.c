@@ -56,16 +56,16 @@ static void pct_bound(char *to, size_t size, const struct job *job)
 	         depth - 1, 1 / (threads * pow(steps, depth - 1)));
 }
 
-/* What the executions met that makes their end no proof, of the limits in `which`. */
-static void unproved(char *to, size_t size, const struct lab_result *r, unsigned which)
+/* Adds to a text, after `first`, the limits of `which` that executions met. */
+static void limits(char *to, size_t size, const struct lab_result *r, unsigned which, const char *first)
 {
 	size_t used = 0;
 	to[0] = '\0';
 	for (unsigned i = 0; i < LAB_LIMITS; i++) {
 		if (!(r->limits & which & 1u << i) || used >= size)
 			continue;
-		used += (size_t)snprintf(to + used, size - used, "%s%s",
-		                         used ? ", " : "; not proved: ", lab_limit_text((enum lab_limit)i));
+		used += (size_t)snprintf(to + used, size - used, "%s%s", used ? ", " : first,
+		                         lab_limit_text((enum lab_limit)i));
 	}
 }
 
@@ -73,17 +73,16 @@ static void unproved(char *to, size_t size, const struct lab_result *r, unsigned
 static int power_of_all(char **text, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
-	char blocked[48] = "", why[1024];
+	const bool bounded = r->limits & LAB_BOUNDS;
+	char blocked[48] = "", all[96], why[1024];
 	if (r->blocked > 0)
 		snprintf(blocked, sizeof blocked, ", %s blocked", grouped(r->blocked));
-	unproved(why, sizeof why, r, ~(unsigned)LAB_BOUNDS);
-	if (r->proved)
-		return asprintf(text, "proved: all %s executions%s", grouped(r->complete), blocked);
-	if (!(r->limits & LAB_BOUNDS))
-		return asprintf(text, "all %s executions%s%s", grouped(r->complete), blocked, why);
-	return asprintf(text, "%s %.*s: all %s executions%s; %s ran%s",
-	                job->test->main ? "bounded by" : "exhausted within", (int)strcspn(r->strategy, ";"),
-	                r->strategy, grouped(r->complete), blocked, grouped(r->executions), why);
+	snprintf(all, sizeof all, "all %s execution%s%s", grouped(r->complete), r->complete == 1 ? "" : "s", blocked);
+	limits(why, sizeof why, r, ~(unsigned)LAB_BOUNDS, bounded ? "; also: " : "; not proved: ");
+	if (!bounded)
+		return asprintf(text, "%s%s%s", r->proved ? "proved: " : "", all, why);
+	return asprintf(text, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
+	                r->strategy, all, grouped(r->executions), why);
 }
 
 char *power_of(const struct job *job)

@@ -580,7 +580,6 @@ def reports(tool):
         raise Failure("\n".join(problems))
 
 
-# A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
 def reduced(tool):
     """The search without bounds reaches the final states of all interleavings, and no others."""
     if not os.path.exists(tool.program):
@@ -590,6 +589,7 @@ def reduced(tool):
         raise Failure("\n".join(wrong) or f"only {len(runs)} of 24 searches of all interleavings ended")
 
 
+# A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
 FORMS = {
     "plain": ("", "int a, b, c, d;", "{0}a = 1; {0}b = {0}a;", "{0}c = 1; {0}d = {0}c;"),
     "atomic": ("#include <stdatomic.h>", "atomic_int a, b;", "{0}a = 1; (void){0}b;", "{0}b = 1; (void){0}a;"),
@@ -636,7 +636,7 @@ PROOFS = {
     "eight_back": (["for (int i = 1; i <= 8; i++) W(x, i);", "R(x);"], None),
     "six_old": (["W(x, 1);", "int n = 0; for (int i = 0; i < 6; i++) n += R(x);"], None),
     "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
-    "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a loop that spins"),
+    "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a bounded spin"),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
@@ -700,7 +700,7 @@ def proofs(tool):
             if test["proved"] != (limit is None) or not all(said in text for text in (out, text_of(path("x")), text_of(path("h")))) or (
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
-        expect(tool.run(path("alone.c"))[0], "proved: all 1 executions")
+        expect(tool.run(path("alone.c"))[0], "proved: all 1 execution\n")
         for wait, status, said in (("while", 0, "proved: all"), ("if", 1, "CHECK")):
             write_to(path(wait + ".c"), CONDITION % wait)
             expect(tool.run(path(wait + ".c"), "--time", "20s", status=status)[0], said)
@@ -710,12 +710,19 @@ def proofs(tool):
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
         write_to(path("other_order.c"), threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
-        expect(tool.run(path("other_order.c"), status=1)[0], "main returns 1")
+        out, _ = tool.run(path("other_order.c"), status=1)
+        for said in ("main returns 1", "another modification order than the order of execution: no replay"):
+            expect(out, said)
+        write_to(path("refused.c"), threaded([], NO_GRAPHS))
+        expect(tool.run(path("refused.c"), "--strategy", "graphs", status=5)[0], "0 passed, 0 failed, 1 skipped")
+        exhausted = tool.json(path("clock.c"))["tests"][0]
+        if not exhausted["exhausted"] or exhausted["proved"]:
+            problems.append(str(exhausted))
         bounded = tool.json(path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")["tests"][0]
         if bounded["exhausted"] or bounded["proved"] or "no faults" not in bounded["strategy"]:
             problems.append(str(bounded))
         write_to(path("endless.c"), threaded(["for (;;) W(x, 1);"]))
-        expect(tool.run(path("endless.c"), status=3)[0], "STEP LIMIT endless (model): no end after 20000 steps")
+        expect(tool.run(path("endless.c"), status=3)[0], "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
         raise Failure("\n".join(problems))
 
