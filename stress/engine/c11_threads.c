@@ -204,7 +204,7 @@ EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
 		return result;
 	}
 	lab_plain((uintptr_t)key, sizeof *key, true, PC);
-	return c11_code(lab_key_create(key, destroy));
+	return c11_code(lab_key_create(key, destroy, PC));
 }
 
 EXPORTED void tss_delete(tss_t key)

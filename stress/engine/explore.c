@@ -54,6 +54,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_CHOICES] = "a choice had more than 255 alternatives",
 	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",
 	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
+	    [LAB_MET_FCNTL] = "fcntl() could have come before or after the begin of a read or write",
 	    [LAB_MET_INPUT] =
 		"the program read the clock, the processor's number or a random number: the model returns one value",
 	    [LAB_MET_ASSEMBLY] = "assembly is not seen",

@@ -126,7 +126,7 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_TIME] = "reads the clock",
     [LAB_SYNC_SLEEP] = "sleeps",
     [LAB_SYNC_EXIT] = "ends the program",
-    [LAB_SYNC_ACTION] = "uses the action of",
+    [LAB_SYNC_USE] = "uses",
     [LAB_SYNC_READ] = "reads from",
     [LAB_SYNC_WRITE] = "writes to",
     [LAB_SYNC_CLOSE] = "closes",
@@ -153,7 +153,7 @@ struct lab_event *lab_sync_event(const struct lab_op *op, int result)
 
 /* --- life --- */
 
-static bool object_is_known(unsigned thread, uint32_t clock)
+bool lab_is_known(unsigned thread, uint32_t clock)
 {
 	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
 }
@@ -219,7 +219,7 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 		if (o->kind != (uint8_t)kind)
 			lab_misuse(pc, "%s %s as a %s", what, lab_object_name(address, (enum lab_object_kind)o->kind),
 			           kind_names[kind]);
-		if (o->made && !object_is_known(o->maker.thread, o->maker_clock))
+		if (o->made && !lab_is_known(o->maker.thread, o->maker_clock))
 			lab_misuse(pc, "%s %s, but its initialisation by %s at %s is not ordered before", what,
 			           lab_object_name(address, kind), lab.threads[o->maker.thread].name,
 			           lab_site_name(o->maker.pc));
@@ -255,7 +255,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	if (o->live && o->made && !lab_is_stack(address))
 		lab_misuse(pc, "initialises %s anew, which %s initialised at %s", lab_object_name(address, kind),
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
-	if (o->live && o->user.pc && !object_is_known(o->user.thread, o->user_clock))
+	if (o->live && o->user.pc && !lab_is_known(o->user.thread, o->user_clock))
 		lab_misuse(pc, "initialises %s, but its use by %s at %s is not ordered before",
 		           lab_object_name(address, kind), lab.threads[o->user.thread].name, lab_site_name(o->user.pc));
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);

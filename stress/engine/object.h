@@ -50,7 +50,7 @@ enum lab_sync {
 	LAB_SYNC_TIME, /* reads the clock */
 	LAB_SYNC_SLEEP,
 	LAB_SYNC_EXIT, /* ends the program */
-	LAB_SYNC_ACTION,
+	LAB_SYNC_USE, /* of what threads share: lab_shared_step() */
 	LAB_SYNC_READ,
 	LAB_SYNC_WRITE,
 	LAB_SYNC_CLOSE,
@@ -139,6 +139,8 @@ unsigned lab_object_waiters(const struct lab_object *object);
 /* The running thread becomes the owner of the free object. */
 void lab_object_take(struct lab_object *object, uintptr_t pc);
 
+/* Whether what a thread did at its clock happens before. */
+bool lab_is_known(unsigned thread, uint32_t clock);
 /* Happens-before: a thread that acquires the view knows what the releasing threads did. */
 void lab_object_release(struct lab_view *view);
 void lab_object_acquire(const struct lab_view *view);

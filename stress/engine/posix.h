@@ -72,6 +72,13 @@ extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process
 
 enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the process; its threads have the numbers from there on */
 
+/*
+ * process.c. A step on what a process has once: other threads can tell whether it came before
+ * theirs.
+ */
+enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_PIPES, LAB_SHARED_SETS, LAB_SHAREDS };
+void lab_shared_step(enum lab_shared what, uintptr_t pc);
+
 /* posix_time.c: the model's time as a clock of the system shows it, in ns. */
 int64_t lab_time_of(int clock);
 struct timespec;
@@ -116,13 +123,13 @@ void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc);
  */
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc);
 void lab_once_end(uintptr_t once, bool done);
-int lab_key_create(unsigned *key, void (*destroy)(void *));
+int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc);
 int lab_key_delete(unsigned key, uintptr_t pc);
 void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
 /* By the C library, perhaps for a constructor. */
 void lab_key_made(unsigned key, void (*destroy)(void *), uintptr_t pc);
-void lab_keys_end(void); /* of the running thread: calls destructors */
+void lab_keys_end(uintptr_t pc); /* of the running thread: calls destructors */
 /* The values of running threads, for the search for leaks. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 

@@ -83,6 +83,7 @@ static struct {
 struct values {
 	uint32_t generation;
 	void *of[KEYS];
+	uint32_t used[KEYS]; /* the clock of the thread's last use */
 };
 static struct values *values[LAB_THREADS];
 static unsigned n_early; /* the index of the first key of an execution */
@@ -131,14 +132,16 @@ static struct values *once_values(unsigned thread)
 		return v;
 	real = real ? real : REAL(pthread_getspecific);
 	memset(v->of, 0, (once_keys_made() + 1) * sizeof v->of[0]);
+	memset(v->used, 0, once_keys_made() * sizeof v->used[0]);
 	for (unsigned i = 0; thread == 0 && i < n_early; i++)
 		v->of[i] = once_key_is_early(i) ? real(i) : NULL;
 	v->generation = lab.generation;
 	return v;
 }
 
-int lab_key_create(unsigned *key, void (*destroy)(void *))
+int lab_key_create(unsigned *key, void (*destroy)(void *), uintptr_t pc)
 {
+	lab_shared_step(LAB_SHARED_KEYS, pc);
 	const unsigned index = once_keys_made();
 	if (index == KEYS)
 		return EAGAIN;
@@ -147,8 +150,10 @@ int lab_key_create(unsigned *key, void (*destroy)(void *))
 	keys[index].destroy = destroy;
 	n_keys++;
 	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (values[i] && values[i]->generation == lab.generation)
+		if (values[i] && values[i]->generation == lab.generation) {
 			values[i]->of[index] = NULL;
+			values[i]->used[index] = 0;
+		}
 	*key = FIRST + index;
 	return 0;
 }
@@ -163,22 +168,36 @@ static unsigned once_key_index(unsigned key, const char *what, uintptr_t pc)
 
 int lab_key_delete(unsigned key, uintptr_t pc)
 {
-	keys[once_key_index(key, "deletes", pc)].deleted = lab.generation;
+	lab_shared_step(LAB_SHARED_KEYS, pc);
+	const unsigned index = once_key_index(key, "deletes", pc);
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (values[i] && values[i]->generation == lab.generation && !lab_is_known(i, values[i]->used[index]))
+			lab_misuse(pc, "deletes a key, but its use by %s is not ordered before", lab.threads[i].name);
+	keys[index].deleted = lab.generation;
 	return 0;
+}
+
+/* A use is no step: lab_key_delete() finds one that does not happen before, in either order. */
+static void **once_value(unsigned key, const char *what, uintptr_t pc)
+{
+	const unsigned index = once_key_index(key, what, pc);
+	struct values *v = once_values(lab.self->id);
+	v->used[index] = lab_clock_after(lab.self);
+	return &v->of[index];
 }
 
 void *lab_key_get(unsigned key, uintptr_t pc)
 {
-	return once_values(lab.self->id)->of[once_key_index(key, "reads the value of", pc)];
+	return *once_value(key, "reads the value of", pc);
 }
 
 int lab_key_set(unsigned key, const void *value, uintptr_t pc)
 {
-	once_values(lab.self->id)->of[once_key_index(key, "sets the value of", pc)] = (void *)value;
+	*once_value(key, "sets the value of", pc) = (void *)value;
 	return 0;
 }
 
-void lab_keys_end(void)
+void lab_keys_end(uintptr_t pc)
 {
 	bool any = true;
 	for (unsigned round = 0; any && round < ROUNDS; round++) {
@@ -186,6 +205,9 @@ void lab_keys_end(void)
 		for (unsigned i = 0; i < once_keys_made(); i++) {
 			void **place = &once_values(lab.self->id)->of[i], *value = *place;
 			if (!value || !once_key_is_live(i) || !keys[i].destroy)
+				continue;
+			lab_shared_step(LAB_SHARED_KEYS, pc);
+			if (!once_key_is_live(i))
 				continue;
 			*place = NULL;
 			any = true;
@@ -210,7 +232,7 @@ EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
 		return result;
 	}
 	lab_plain((uintptr_t)key, sizeof *key, true, PC);
-	return lab_key_create(key, destroy);
+	return lab_key_create(key, destroy, PC);
 }
 
 EXPORTED int pthread_key_delete(pthread_key_t key)

@@ -29,6 +29,7 @@ static struct pipe *pipe_of(int file, unsigned *end)
 
 static int pipe_pipe2(int files[2], int flags)
 {
+	lab_shared_step(LAB_SHARED_PIPES, PC);
 	for (int i = 0; i < PIPES; i++) {
 		struct pipe *p = &pipes[i];
 		const bool nonblocking = (flags & O_NONBLOCK) != 0;
@@ -81,6 +82,8 @@ static bool pipe_step(struct lab_object *o, enum lab_sync what, size_t size, lab
 	const struct lab_op op = lab_sync_op(what, o->address, pc);
 	lab.self->round = (unsigned)size;
 	const bool possible = lab_object_wait(op, o, can, blocks ? INT64_MAX : 0) == 0;
+	if (!((const struct pipe *)o->address)->open[what == LAB_SYNC_WRITE])
+		lab_no_file(what == LAB_SYNC_WRITE ? "write" : "read", pc); /* another thread has closed it */
 	lab_sync_event(&op, possible ? 0 : EAGAIN);
 	return possible;
 }
@@ -144,6 +147,8 @@ static int pipe_close(int file)
 	struct lab_object *o = lab_object_find((uintptr_t)p);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_CLOSE, o->address, PC);
 	lab_object_point(op, o);
+	if (!p->open[end])
+		lab_no_file("close", PC);
 	lab_sync_event(&op, 0);
 	p->open[end] = false;
 	lab_object_release(&o->view);
@@ -158,6 +163,12 @@ static int pipe_fcntl(int file, int command, unsigned long flags)
 	struct pipe *p = pipe_of(file, &end);
 	if (!p || (command != F_GETFL && command != F_SETFL && command != F_GETFD && command != F_SETFD))
 		lab_no_file("fcntl", PC);
+	const struct lab_object *o = lab_object_find((uintptr_t)p);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, o->address, PC);
+	lab_object_point(op, o);
+	lab_sync_event(&op, 0);
+	if (command == F_SETFL && lab.n_threads > 1)
+		lab_met(LAB_MET_FCNTL);
 	if (command == F_SETFL)
 		p->nonblocking[end] = (flags & O_NONBLOCK) != 0;
 	return command != F_GETFL ? 0 : (int)end | (p->nonblocking[end] ? O_NONBLOCK : 0);

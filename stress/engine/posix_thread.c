@@ -101,7 +101,7 @@ static unsigned thread_count_alive(void)
 
 _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 {
-	lab_keys_end();
+	lab_keys_end(pc);
 	thread_info(lab.self->id)->result = result;
 	lab_objects_left(lab.self, pc);
 	if (lab.program && thread_count_alive() == 1)
@@ -257,8 +257,9 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 	__builtin_trap();
 }
 
-static int thread_set_name(pthread_t thread, const char *name)
+static int thread_set_name(pthread_t thread, const char *name, uintptr_t pc)
 {
+	lab_shared_step(LAB_SHARED_NAMES, pc);
 	if (lab.program && thread > 0 && thread <= lab.n_threads)
 		snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
 	return 0;
@@ -267,7 +268,7 @@ static int thread_set_name(pthread_t thread, const char *name)
 EXPORTED int pthread_setname_np(pthread_t thread, const char *name)
 {
 	FORWARD(pthread_setname_np, (thread, name));
-	return thread_set_name(thread, name);
+	return thread_set_name(thread, name, PC);
 }
 
 /* The stack of a model thread. */
@@ -284,6 +285,7 @@ EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 
 static int thread_get_name(pthread_t thread, char *name, size_t size, uintptr_t pc)
 {
+	lab_shared_step(LAB_SHARED_NAMES, pc);
 	if (thread == 0 || thread > lab.n_threads || size < 16)
 		return ERANGE;
 	snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
@@ -312,7 +314,7 @@ EXPORTED int prctl(int option, ...)
 	if (!OURS())
 		return real(option, a[0], a[1], a[2], a[3]);
 	if (option == PR_SET_NAME)
-		return thread_set_name(lab.self->id + 1, (const char *)a[0]);
+		return thread_set_name(lab.self->id + 1, (const char *)a[0], PC);
 	if (option == PR_GET_NAME)
 		return thread_get_name(lab.self->id + 1, (char *)a[0], 16, PC);
 	lab.signature = PC;
@@ -371,8 +373,9 @@ static int thread_sigprocmask(int how, const sigset_t *set, sigset_t *old)
 	return lab_error(thread_set_mask(how, set, old, PC));
 }
 
-static uint64_t thread_processors(unsigned id)
+static uint64_t thread_processors(unsigned id, uintptr_t pc)
 {
+	lab_shared_step(LAB_SHARED_SETS, pc);
 	const uint64_t set = thread_info(id)->processors;
 	return set ? set : (UINT64_C(1) << LAB_PROCESSORS) - 1;
 }
@@ -385,6 +388,7 @@ static int thread_set_processors(unsigned id, size_t size, const cpu_set_t *set,
 	lab_plain((uintptr_t)set, sizeof(uint64_t), false, pc);
 	if ((set->__bits[0] & all) == 0)
 		return EINVAL;
+	lab_shared_step(LAB_SHARED_SETS, pc);
 	thread_info(id)->processors = set->__bits[0] & all;
 	return 0;
 }
@@ -395,7 +399,7 @@ static int thread_get_processors(unsigned id, size_t size, cpu_set_t *set, uintp
 		return id >= lab.n_threads ? ESRCH : EINVAL;
 	lab_plain((uintptr_t)set, size, true, pc);
 	memset(set, 0, size);
-	set->__bits[0] = thread_processors(id);
+	set->__bits[0] = thread_processors(id, pc);
 	return 0;
 }
 
@@ -428,7 +432,7 @@ static int thread_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 /* A thread may move at any time. */
 static int thread_getcpu(void)
 {
-	const uint64_t set = thread_processors(lab.self->id);
+	const uint64_t set = thread_processors(lab.self->id, PC);
 	return (set & (set - 1)) == 0 ? __builtin_ctzll(set) : (int)lab_input(LAB_PROCESSORS, PC);
 }
 

@@ -131,6 +131,27 @@ static struct action {
 	struct sigaction action;
 } actions[NSIG];
 
+static const char *const shared_names[LAB_SHAREDS] = {
+    [LAB_SHARED_EXITS] = "functions of atexit()", [LAB_SHARED_KEYS] = "keys",
+    [LAB_SHARED_NAMES] = "names of threads",      [LAB_SHARED_PIPES] = "numbers of pipes",
+    [LAB_SHARED_SETS] = "processors of threads",
+};
+static uint64_t shared[LAB_SHAREDS]; /* addresses alone */
+
+static void process_step(uintptr_t address, uintptr_t pc)
+{
+	if (lab.n_threads == 1)
+		return; /* all threads to come know it */
+	const struct lab_op op = lab_sync_op(LAB_SYNC_USE, address, pc);
+	lab_point(op);
+	lab_sync_event(&op, 0);
+}
+
+void lab_shared_step(enum lab_shared what, uintptr_t pc)
+{
+	process_step((uintptr_t)&shared[what], pc);
+}
+
 static struct sigaction *process_action(int number, uintptr_t pc)
 {
 	if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP) {
@@ -138,9 +159,7 @@ static struct sigaction *process_action(int number, uintptr_t pc)
 		return NULL;
 	}
 	struct action *a = &actions[number];
-	const struct lab_op op = lab_sync_op(LAB_SYNC_ACTION, (uintptr_t)a, pc);
-	lab_point(op);
-	lab_sync_event(&op, 0);
+	process_step((uintptr_t)a, pc);
 	if (a->generation != lab.generation)
 		*a = (struct action){.generation = lab.generation, .action.sa_handler = SIG_DFL};
 	return &a->action;
@@ -148,10 +167,14 @@ static struct sigaction *process_action(int number, uintptr_t pc)
 
 bool lab_process_name(uintptr_t address, char *text, size_t size)
 {
+	const uintptr_t what = (address - (uintptr_t)shared) / sizeof shared[0];
 	const uintptr_t number = (address - (uintptr_t)actions) / sizeof actions[0];
-	if (number >= NSIG)
+	if (what >= LAB_SHAREDS && number >= NSIG)
 		return false;
-	snprintf(text, size, "SIG%s", sigabbrev_np((int)number) ?: "RT");
+	if (what < LAB_SHAREDS)
+		snprintf(text, size, "%s", shared_names[what]);
+	else
+		snprintf(text, size, "the action of SIG%s", sigabbrev_np((int)number) ?: "RT");
 	return true;
 }
 

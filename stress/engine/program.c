@@ -47,8 +47,9 @@ static unsigned n_at_exits;
 
 static bool is_exiting;
 
-static int program_add_at_exit(struct at_exit function)
+static int program_add_at_exit(struct at_exit function, uintptr_t pc)
 {
+	lab_shared_step(LAB_SHARED_EXITS, pc);
 	if (n_at_exits == EXITS)
 		lab_fail(LAB_UNMODELLED, "more than %d functions of atexit(), which is a limit of the laboratory",
 		         EXITS);
@@ -60,7 +61,7 @@ EXPORTED int atexit(void (*function)(void))
 {
 	static int (*real)(void (*)(void), void *, void *);
 	if (OURS() && lab.program)
-		return program_add_at_exit((struct at_exit){.plain = function});
+		return program_add_at_exit((struct at_exit){.plain = function}, PC);
 	if (!real)
 		real = (int (*)(void (*)(void), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
 	return real((void (*)(void))function, NULL, NULL);
@@ -71,7 +72,7 @@ EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
 int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 {
 	FORWARD_UNLESS(OURS() && lab.program, __cxa_atexit, REAL(__cxa_atexit), (function, arg, module));
-	return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg});
+	return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg}, PC);
 }
 
 /* --- the end --- */

@@ -640,7 +640,19 @@ PROOFS = {
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
+    "unblocks": (["int f[2]; (void)!pipe(f); (void)fcntl(f[1], F_SETFL, O_NONBLOCK);"], "fcntl()"),
     "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
+}
+
+
+# Two threads whose order shows in `seen`, or as misuse, though they share no memory.
+SHARED = {
+    "pipes": ("int f[2]; (void)!pipe(f);", "int f[2]; (void)!pipe(f); seen = f[0] == 3;"),
+    "names": ('pthread_setname_np(first, "q");', "char name[16]; pthread_getname_np(first, name, 16); seen = *name == 'q';"),
+    "processors": ("cpu_set_t s; CPU_ZERO(&s); CPU_SET(0, &s); pthread_setaffinity_np(first, sizeof s, &s);",
+                   "cpu_set_t s; pthread_getaffinity_np(first, sizeof s, &s); seen = CPU_COUNT(&s) == 1;"),
+    "exits": ("(void)atexit(see);", "(void)atexit(see_not);"),
+    "keys": ("pthread_key_delete(key);", "(void)pthread_getspecific(key);"),
 }
 
 
@@ -649,7 +661,8 @@ NO_GRAPHS = "sem_t s; sem_init(&s, 0, 0); sem_post(&s);"  # the search by graphs
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#include <pthread.h>", "#include <sched.h>", "#include <semaphore.h>", "#include <stdatomic.h>", "#include <time.h>", ATOMICS]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "time", "unistd")]
+    lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
     lines += [f"\tpthread_create(&t[{i}], NULL, run{i}, NULL);" for i in range(len(bodies))]
@@ -691,7 +704,7 @@ def proofs(tool):
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
-        cases += [(name, bodies, limit if name in ("clock", "drawn", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("clock", "drawn", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             write_to(path(name + ".c"), threaded(bodies, first))
             out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
@@ -709,6 +722,12 @@ def proofs(tool):
             test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
+        for name, bodies in SHARED.items():
+            for status in ("seen", "!seen"):
+                write_to(path(name + ".c"), threaded(bodies, "first = pthread_self(); pthread_key_create(&key, NULL);").replace(
+                    ATOMICS, f"static int seen; static pthread_t first; static pthread_key_t key;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
+                    f"static void see_not(void) {{ seen = 0; _exit({status}); }}\n").replace("\treturn 0;", f"\treturn {status};"))
+                tool.run(path(name + ".c"), "--strategy", "dfs:all", status=1)
         write_to(path("other_order.c"), threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
         out, _ = tool.run(path("other_order.c"), status=1)
         for said in ("main returns 1", "another modification order than the order of execution: no replay"):
