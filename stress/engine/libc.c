@@ -102,6 +102,12 @@ static int libc_putc(int c, FILE *to)
 	return libc_putchar(c);
 }
 
+static int libc_fputc(int c, FILE *to)
+{
+	FOR_OUTPUT("fputc", to);
+	return libc_putchar(c);
+}
+
 static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
 	FOR_OUTPUT("fwrite", to);
@@ -183,6 +189,11 @@ static void libc_setbuf(FILE *to, char *buffer)
 	FOR_OUTPUT("setbuf", to);
 }
 
+static void libc_linebuf(FILE *to)
+{
+	FOR_OUTPUT("setlinebuf", to);
+}
+
 /*
  * --- random numbers: each thread has its own, the same in each execution. So it makes no difference
  * which of two threads calls first.
@@ -245,14 +256,14 @@ static pid_t libc_getpid(void)
 }
 
 const struct lab_call lab_output_calls[] = {
-    LAB_CALL("vfprintf", libc_vfprintf), LAB_CALL("vprintf", libc_vprintf), LAB_CALL("printf", libc_printf),
-    LAB_CALL("fprintf", libc_fprintf),   LAB_CALL("dprintf", libc_dprintf), LAB_CALL("puts", libc_puts),
-    LAB_CALL("fputs", libc_fputs),       LAB_CALL("putchar", libc_putchar), LAB_CALL("putchar_unlocked", libc_putchar),
-    LAB_CALL("fputc", libc_putc),        LAB_CALL("putc", libc_putc),       LAB_CALL("putc_unlocked", libc_putc),
-    LAB_CALL("fwrite", libc_fwrite),     LAB_CALL("perror", libc_perror),   LAB_CALL("warn", libc_warn),
-    LAB_CALL("warnx", libc_warnx),       LAB_CALL("err", libc_err),         LAB_CALL("errx", libc_errx),
-    LAB_CALL("fflush", libc_fflush),     LAB_CALL("setvbuf", libc_setvbuf), LAB_CALL("setbuf", libc_setbuf),
-    LAB_CALL("setlinebuf", libc_setbuf), LAB_CALL("rand", libc_rand),       LAB_CALL("random", libc_random),
-    LAB_CALL("srand", libc_srand),       LAB_CALL("srandom", libc_srand),   LAB_CALL("rand_r", libc_rand_r),
-    LAB_CALL("gettid", libc_gettid),     LAB_CALL("getpid", libc_getpid),   {NULL, NULL},
+    LAB_CALL("vfprintf", libc_vfprintf),  LAB_CALL("vprintf", libc_vprintf), LAB_CALL("printf", libc_printf),
+    LAB_CALL("fprintf", libc_fprintf),    LAB_CALL("dprintf", libc_dprintf), LAB_CALL("puts", libc_puts),
+    LAB_CALL("fputs", libc_fputs),        LAB_CALL("putchar", libc_putchar), LAB_CALL("putchar_unlocked", libc_putchar),
+    LAB_CALL("fputc", libc_fputc),        LAB_CALL("putc", libc_putc),       LAB_CALL("putc_unlocked", libc_putc),
+    LAB_CALL("fwrite", libc_fwrite),      LAB_CALL("perror", libc_perror),   LAB_CALL("warn", libc_warn),
+    LAB_CALL("warnx", libc_warnx),        LAB_CALL("err", libc_err),         LAB_CALL("errx", libc_errx),
+    LAB_CALL("fflush", libc_fflush),      LAB_CALL("setvbuf", libc_setvbuf), LAB_CALL("setbuf", libc_setbuf),
+    LAB_CALL("setlinebuf", libc_linebuf), LAB_CALL("rand", libc_rand),       LAB_CALL("random", libc_random),
+    LAB_CALL("srand", libc_srand),        LAB_CALL("srandom", libc_srand),   LAB_CALL("rand_r", libc_rand_r),
+    LAB_CALL("gettid", libc_gettid),      LAB_CALL("getpid", libc_getpid),   {NULL, NULL},
 };

@@ -36,6 +36,6 @@ int main(void)
 	assert(end.tv_sec > now.tv_sec);
 	end.tv_sec++;
 	assert(pthread_mutex_timedlock(&lock, &end) == 0);
-	assert(sem_timedwait(&given, &end) == -1);
+	assert(sem_timedwait(&given, &end) == -1 && errno == ETIMEDOUT);
 	return 0;
 }
