@@ -99,7 +99,7 @@ enum { FL_STRESS_ACTORS = 8 };
 /* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/* Drops the execution, without a verdict, if the condition is false: the model alone does. */
+/* The calling thread goes no further if the condition is false: the model alone does so. */
 void fl_stress_assume(bool condition);
 
 /*

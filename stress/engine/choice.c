@@ -269,6 +269,12 @@ static bool is_double(const struct lab_op *op)
 	return op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_TIME || op->order == LAB_SYNC_SLEEP;
 }
 
+/* The end of a wait on several words. */
+static bool is_end_of_many(const struct lab_op *op)
+{
+	return op->kind == LAB_FUTEX_DONE && op->order != 0;
+}
+
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
 	/* Of a wait loop only by what it waits for: lab_relax(). Others look at the end of threads. */
@@ -286,6 +292,8 @@ bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 		return false; /* numbers the new thread */
 	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
 		return false;
+	if ((is_end_of_many(a) && b->kind == LAB_FUTEX_WAKE) || (is_end_of_many(b) && a->kind == LAB_FUTEX_WAKE))
+		return false; /* until then the thread takes wakes of its other words, too */
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
 	/* An SC fence does not commute with any step that psc orders. */

@@ -106,21 +106,12 @@ static void order_reverse(const struct lab_thread *t, uint32_t e, unsigned n, ui
 	lab_dfs_try(steps[e].node, initials, t->id);
 }
 
-/* Whether `s` takes the lock that `e` releases: the two have no other order. */
-static bool order_is_fixed(const struct step *e, const struct step *s)
-{
-	if (!is_sync(e) || (e->op.order != LAB_SYNC_UNLOCK && e->op.order != LAB_SYNC_WAIT) || !is_sync(s))
-		return false;
-	return s->op.order == LAB_SYNC_LOCK || s->op.order == LAB_SYNC_RELOCK || s->op.order == LAB_SYNC_RDLOCK ||
-	       s->op.order == LAB_SYNC_WRLOCK || s->op.order == LAB_SYNC_ONCE;
-}
-
 static void order_reverse_all(const struct lab_thread *t, const struct step *s, unsigned n, uint32_t end)
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct step *e = &steps[rivals[i]];
 		/* A rival behind which another one comes is a rival again when that one is reversed. */
-		bool hidden = e->node == 0 || order_is_fixed(e, s);
+		bool hidden = e->node == 0;
 		for (unsigned k = 0; k < n && !hidden; k++)
 			hidden = k != i && !(is_sync(s) && is_sync(&steps[rivals[k]])) &&
 			         order_has(&steps[rivals[k]].past, rivals[i]);
@@ -207,8 +198,7 @@ static bool order_is_look(const struct step *s)
 {
 	switch (s->op.kind) {
 	case LAB_LOAD:
-	case LAB_STORE: /* of the value that was there: see lab_thread.changes */
-	case LAB_RMW:
+	case LAB_RMW: /* of the value that was there: see lab_thread.changes */
 	case LAB_CAS_FAILED:
 	case LAB_FENCE:
 	case LAB_FUTEX_WAIT:

@@ -194,6 +194,7 @@ void *lab_key_get(unsigned key, uintptr_t pc)
 int lab_key_set(unsigned key, const void *value, uintptr_t pc)
 {
 	*once_value(key, "sets the value of", pc) = (void *)value;
+	lab.self->changes++;
 	return 0;
 }
 

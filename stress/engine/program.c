@@ -54,6 +54,7 @@ static int program_add_at_exit(struct at_exit function, uintptr_t pc)
 		lab_fail(LAB_UNMODELLED, "more than %d functions of atexit(), which is a limit of the laboratory",
 		         EXITS);
 	at_exits[n_at_exits++] = function;
+	lab.self->changes++;
 	return 0;
 }
 

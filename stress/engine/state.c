@@ -13,6 +13,7 @@
  */
 #include "choice.h"
 #include "layout.h"
+#include "object.h"
 #include <errno.h>
 #include <unwind.h>
 
@@ -50,11 +51,23 @@ static _Unwind_Reason_Code state_at(struct _Unwind_Context *context, void *arg)
 	return _URC_END_OF_STACK;
 }
 
+/* What the thread holds is no part of its stack. */
+static void state_add_held(struct lab_object *object, void *state)
+{
+	const unsigned self = lab.self->id;
+	const unsigned reads = self < object->width ? object->reads[self] : 0;
+	if (object->owner != (int)self && reads == 0)
+		return;
+	state_add(state, object->address);
+	state_add(state, (uint64_t)object->count << 8 | reads);
+}
+
 static uint64_t state_of(uint32_t effects)
 {
 	static uint64_t other;
 	struct state state = {(uint64_t)effects << 32 | (uint32_t)errno, false};
 	state_add(&state, lab.self->changes);
+	lab_objects_visit(state_add_held, &state);
 	if (lab_running->module)
 		(void)_Unwind_Backtrace(state_at, &state);
 	return state.known ? state.hash | 1 : ++other << 1;

@@ -129,7 +129,7 @@ static void wake(struct lab_thread *t, uintptr_t word)
 		t->woken_by[place / 64] |= UINT64_C(1) << place % 64;
 	if (t->state != LAB_BLOCKED)
 		return;
-	t->next = (struct lab_op){LAB_FUTEX_DONE, 4, 0, word, t->next.pc};
+	t->next = (struct lab_op){LAB_FUTEX_DONE, 4, t->many != NULL, word, t->next.pc};
 	lab_ready(t);
 	t->futex = 0;
 }

@@ -91,9 +91,6 @@ EXPORTED void fl_stress_assume(bool condition)
 		return;
 	if (lab.steered)
 		lab_steer_block();
-	if (!lab.ordered)
-		lab_prune();
-	lab.pruned = true; /* and yet its other steps have an order */
 	lab_block_forever();
 }
 
