@@ -41,6 +41,7 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented);
  * NULL, or the reason of the failure (the caller's to free).
  */
 char *lab_load(const char *path);
+extern void (*lab_at_refusal)(void); /* called before the process ends because of a constructor */
 
 enum lab_verdict {
 	LAB_PASSED,

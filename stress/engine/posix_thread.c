@@ -185,11 +185,15 @@ int lab_posix_detach(unsigned long thread, uintptr_t pc)
 }
 
 /* A thread of a constructor would run beside the executions. */
+void (*lab_at_refusal)(void);
+
 void lab_posix_refuse(uintptr_t pc)
 {
 	if (!lab_is_constructor(pc))
 		return;
 	fprintf(stderr, "fairlead-stress: a constructor starts a thread, which the model does not have\n");
+	if (lab_at_refusal)
+		lab_at_refusal();
 	_exit(2);
 }
 

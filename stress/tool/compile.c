@@ -24,9 +24,8 @@ static const char script[] =
     "make() {\n"
     "  kind=$1 archive=$2; shift 2\n"
     "  eval \"set -- \\\"\\$@\\\" ${CFLAGS:-}\"\n"
-    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -S \"$source\" "
-    "\\\n"
-    "    -o \"$folder/$kind.s\" && ${CC:-cc} -c \"$folder/$kind.s\" -o \"$folder/$kind.o\" &&\n"
+    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -fno-lto \\\n"
+    "    -S \"$source\" -o \"$folder/$kind.s\" && ${CC:-cc} -c \"$folder/$kind.s\" -o \"$folder/$kind.o\" &&\n"
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
@@ -45,7 +44,7 @@ static const char program_script[] =
     "make() {\n"
     "  compiler=$1 flags=$2 source=$3; eval \"set -- $flags\"\n"
     "  $compiler $includes -g -O0 \"$@\" -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
-    "    -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$object\"\n"
+    "    -fno-lto -S \"$source\" -o \"$folder/$n.s\" && $compiler -c \"$folder/$n.s\" -o \"$object\"\n"
     "}\n"
     "wraps=-Wl,--wrap=__cxa_guard_acquire,--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort\n"
     "for source; do\n"
@@ -65,12 +64,15 @@ static const char program_script[] =
  */
 static const char assembly_script[] =
     "cd \"$1\" && awk '\n"
-    "/^[ \\t]*(#|\\/\\/) ?APP/ { inside = 1; place = name[file] \":\" line; next }\n"
-    "/^[ \\t]*(#|\\/\\/) ?NO_APP/ { inside = 0; next }\n"
-    "inside && /^# [0-9]+ \"/ { if ($2 > 0) { split($0, part, \"\\\"\"); place = part[2] \":\" $2 } next }\n"
+    "/^[ \\t]*(#|\\/\\/) ?(APP|Start of file scope)/ { inside = 1; place = line ? \"at \" name[file] \":\" line : "
+    "outside; next }\n"
+    "/^[ \\t]*(#|\\/\\/) ?(NO_APP|End of file scope)/ { inside = 0; next }\n"
+    "inside && /^# [0-9]+ \"/ { if ($2 > 0) { split($0, part, \"\\\"\"); place = \"at \" part[2] \":\" $2 } next }\n"
     "/^[ \\t]*(prefetch[a-z0-9]*[ \\t].*|pause|nop|rep; *nop|yield)?[ \\t]*$/ { next }\n"
-    "inside { sub(/.*\\//, \"\", place); print place }\n"
+    "inside { sub(/[^ ]*\\//, \"\", place); print place }\n"
     "$1 == \".file\" && split($0, part, \"\\\"\") > 1 { name[$2] = part[4] ? part[4] : part[2] }\n"
+    "$1 == \".file\" && $2 ~ /^\"/ { outside = \"outside of functions of \" part[2] }\n"
+    "$1 == \".cfi_endproc\" { line = \"\" }\n"
     "$1 == \".loc\" { file = $2; line = $3 }\n"
     "' [!p]*.s | sort -u\n";
 
@@ -118,7 +120,7 @@ static void name_assembly(const char *folder)
 	FILE *from = popen(command, "r"); // NOLINT(cert-env33-c)
 	while (from && fgets(place, sizeof place, from)) {
 		n_assembly++;
-		complain("assembly at %.*s is not seen", (int)strcspn(place, "\n"), place);
+		complain("assembly %.*s is not seen", (int)strcspn(place, "\n"), place);
 	}
 	if (from)
 		pclose(from);
@@ -135,6 +137,7 @@ static const char *compile(const char *how, const char *name, const char *const 
 		return NULL;
 	}
 	n_folders++;
+	lab_at_refusal = compile_clean;
 	char *include = place_of("include"), *archives = place_of("archives");
 	char *options = include ? include_options(include) : NULL;
 	argv[5] = options;

@@ -437,6 +437,8 @@ def program(tool):
                  "__attribute__((constructor)) static void early(void)\n{\n\tpthread_t t;\n"
                  "\tpthread_create(&t, NULL, run, NULL);\n}\nint main(void) { return 0; }\n")
         expect(tool.run(path("early.c"), status=2)[1], "a constructor starts a thread")
+        write_to(path("outside.c"), 'int main(void) { return 0; }\n__asm__(".globl outside\\noutside:");\n')
+        expect(tool.run(path("outside.c"), env={"CFLAGS": "-flto"})[1], "assembly outside of functions of outside.c is not seen")
         expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
         expect(tool.run(path("one.c"), path("more.c"), "--mode", "native", status=2)[1], "runs in mode model alone")
         write_to(path("tls.c"), 'static __thread int x __attribute__((tls_model("initial-exec")));\nint main(void) { return x; }\n')
