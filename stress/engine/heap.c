@@ -158,18 +158,18 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 /* Blocks of constructors are never used again, and live as long as the process. */
 size_t lab_early_used;
 
-void *lab_alloc_early(size_t size)
+void *lab_alloc_early(size_t alignment, size_t size)
 {
-	const size_t all = sizeof(struct header) + (size + UNIT - 1) / UNIT * UNIT;
+	const size_t begin = (lab_early_used + sizeof(struct header) + alignment - 1) & ~(alignment - 1);
 	if (!units)
 		map_all();
-	if (size > LAB_EARLY_SIZE || all > LAB_EARLY_SIZE - lab_early_used) {
+	if (begin > LAB_EARLY_SIZE || size > LAB_EARLY_SIZE - begin) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	struct header *header = (struct header *)(LAB_EARLY + lab_early_used);
+	struct header *header = (struct header *)(LAB_EARLY + begin) - 1;
 	*header = (struct header){0, size};
-	lab_early_used += all;
+	lab_early_used = begin + (size + UNIT - 1) / UNIT * UNIT;
 	return header + 1;
 }
 

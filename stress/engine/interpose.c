@@ -13,15 +13,22 @@
 #include <time.h>
 #include <unistd.h>
 
-extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
 extern void __libc_free(void *memory);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
+void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc)
+{
+	alignment = alignment > 16 ? alignment : 16;
+	return ours                     ? lab_alloc_aligned(alignment, size, pc)
+	       : lab_is_constructor(pc) ? lab_alloc_early(alignment, size)
+	                                : __libc_memalign(alignment, size);
+}
+
 EXPORTED void *malloc(size_t size)
 {
-	return OURS() ? lab_alloc(size, PC) : lab_is_constructor(PC) ? lab_alloc_early(size) : __libc_malloc(size);
+	return lab_allocate(0, size, OURS(), PC);
 }
 
 EXPORTED void *calloc(size_t n, size_t size)
@@ -32,7 +39,7 @@ EXPORTED void *calloc(size_t n, size_t size)
 	size_t bytes;
 	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL
 	               : ours                                  ? lab_alloc(bytes, PC)
-	                                                       : lab_alloc_early(bytes);
+	                                                       : lab_alloc_early(16, bytes);
 	if (memory && __builtin_expect(lab.recording, 0))
 		lab_allocated_elements(memory, size);
 	if (memory)
@@ -59,7 +66,7 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 	const bool known = !memory || lab_is_heap(at) || lab_is_early(at);
 	if (!known || !(ours || lab_is_early(at) || lab_is_constructor(pc)))
 		return __libc_realloc(memory, size);
-	void *to = ours ? lab_alloc(size, pc) : lab_alloc_early(size);
+	void *to = ours ? lab_alloc(size, pc) : lab_alloc_early(16, size);
 	if (!to || !memory)
 		return to;
 	size_t old = lab_size(memory);
@@ -85,15 +92,12 @@ EXPORTED void *reallocarray(void *memory, size_t n, size_t size)
 
 EXPORTED void *aligned_alloc(size_t alignment, size_t size)
 {
-	if (!OURS())
-		return __libc_memalign(alignment, size);
-	return lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC);
+	return lab_allocate(alignment, size, OURS(), PC);
 }
 
 EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 {
-	void *made =
-	    OURS() ? lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC) : __libc_memalign(alignment, size);
+	void *made = lab_allocate(alignment, size, OURS(), PC);
 	if (!made)
 		return ENOMEM;
 	*memory = made;
@@ -102,7 +106,7 @@ EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 
 EXPORTED void *memalign(size_t alignment, size_t size)
 {
-	return OURS() ? lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC) : __libc_memalign(alignment, size);
+	return lab_allocate(alignment, size, OURS(), PC);
 }
 
 EXPORTED size_t malloc_usable_size(void *memory)

@@ -16,6 +16,9 @@
 /* The C library's own. */
 #define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
 
+/* Memory for the program, for its constructor, or from the C library. */
+void *lab_allocate(size_t alignment, size_t size, bool ours, uintptr_t pc);
+
 /* A call that is not ours goes to the C library, and the function returns. */
 #define FORWARD_UNLESS(ours, name, real, arguments)                                                                    \
 	do {                                                                                                           \

@@ -124,13 +124,15 @@ EXPORTED char *strchr(const char *s, int c)
 	return found;
 }
 
-static char *copy(const char *s, size_t length, uintptr_t pc)
+static char *copy(const char *s, size_t length, bool ours, uintptr_t pc)
 {
-	char *made = lab_alloc(length + 1, pc);
+	char *made = lab_allocate(0, length + 1, ours, pc);
 	if (!made)
 		return NULL;
-	reads(s, length, pc);
-	writes(made, length + 1, pc);
+	if (ours) {
+		reads(s, length, pc);
+		writes(made, length + 1, pc);
+	}
 	memcpy(made, s, length);
 	made[length] = '\0';
 	return made;
@@ -138,23 +140,12 @@ static char *copy(const char *s, size_t length, uintptr_t pc)
 
 EXPORTED char *strdup(const char *s)
 {
-	if (OURS())
-		return copy(s, real.strlen(s), PC);
-	size_t size = real.strlen(s) + 1;
-	char *made = malloc(size);
-	return made ? memcpy(made, s, size) : NULL;
+	return copy(s, real.strlen(s), OURS(), PC);
 }
 
 EXPORTED char *strndup(const char *s, size_t most)
 {
-	size_t length = real.strnlen(s, most);
-	if (OURS())
-		return copy(s, length, PC);
-	char *made = malloc(length + 1);
-	if (!made)
-		return NULL;
-	made[length] = '\0';
-	return memcpy(made, s, length);
+	return copy(s, real.strnlen(s, most), OURS(), PC);
 }
 
 EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list args)
@@ -195,28 +186,29 @@ EXPORTED int sprintf(char *restrict to, const char *restrict format, ...)
 	return n;
 }
 
-static int print_copy(char **to, const char *format, va_list args, uintptr_t pc)
+static int print_copy(char **to, const char *format, va_list args, bool ours, uintptr_t pc)
 {
 	char *text;
 	int n = real.vasprintf(&text, format, args);
 	if (n < 0)
 		return n;
-	writes(to, sizeof *to, pc);
-	*to = copy(text, (size_t)n, pc);
+	if (ours)
+		writes(to, sizeof *to, pc);
+	*to = copy(text, (size_t)n, ours, pc);
 	free(text);
 	return *to ? n : -1;
 }
 
 EXPORTED int vasprintf(char **restrict to, const char *restrict format, va_list args)
 {
-	return OURS() ? print_copy(to, format, args, PC) : real.vasprintf(to, format, args);
+	return print_copy(to, format, args, OURS(), PC);
 }
 
 EXPORTED int asprintf(char **restrict to, const char *restrict format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	int n = OURS() ? print_copy(to, format, args, PC) : real.vasprintf(to, format, args);
+	int n = print_copy(to, format, args, OURS(), PC);
 	va_end(args);
 	return n;
 }

@@ -430,7 +430,7 @@ void *lab_alloc(size_t size, uintptr_t pc);
 void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
 /* For a constructor of a module. Such memory is restored like a variable. */
-void *lab_alloc_early(size_t size);
+void *lab_alloc_early(size_t alignment, size_t size);
 bool lab_is_early(uintptr_t address);
 extern size_t lab_early_used; /* bytes */
 void *lab_map(size_t size);   /* pages that live until the end of the execution */
