@@ -169,6 +169,8 @@ static const char *edge_wanted(const struct lab_thread *t)
 		         lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
 	else if (t->next.kind == LAB_JOIN)
 		snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
+	else if (!t->futex)
+		snprintf(text, sizeof text, "sleeps");
 	else {
 		lab_name_address(t->futex, place, sizeof place);
 		snprintf(text, sizeof text, "sleeps on %s", place);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Pipes, and the descriptors of standard output and standard error. A pipe holds 64 KiB, as Linux's
- * does. A write of more than that is several steps.
+ * does. A write of more than PIPE_BUF bytes may be several steps.
  */
 #include "posix.h"
 #include "program.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 enum { PIPES = 16, ROOM = 64 << 10, FIRST_FILE = 3 };
 
 static struct pipe {
-	uint32_t generation; /* the execution that made it */
+	uint32_t generation; /* the execution that made it; 0: both of its ends are closed */
 	bool open[2], nonblocking[2];
 	size_t begin; /* of what is in it; the object has the count */
 	char bytes[ROOM];
@@ -45,7 +47,9 @@ static int pipe_pipe2(int files[2], int flags)
 		files[1] = files[0] + 1;
 		return 0;
 	}
-	return lab_error(EMFILE);
+	lab.signature = PC;
+	lab_fail(LAB_UNMODELLED, "%s opens more than %d pipes (%s), which is a limit of the laboratory", lab.self->name,
+	         PIPES, lab_site_name(PC));
 }
 
 static int pipe_pipe(int files[2])
@@ -94,6 +98,8 @@ static ssize_t pipe_read(int file, void *to, size_t size)
 	struct pipe *p = pipe_of(file, &end);
 	if (!p || end != 0)
 		lab_no_file("read", PC);
+	if (size == 0)
+		return 0;
 	struct lab_object *o = lab_object_find((uintptr_t)p);
 	if (!pipe_step(o, LAB_SYNC_READ, 0, pipe_can_read, !p->nonblocking[0], PC))
 		return lab_error(EAGAIN);
@@ -124,11 +130,14 @@ static ssize_t pipe_write(int file, const void *from, size_t size)
 	struct lab_object *o = lab_object_find((uintptr_t)p);
 	for (size_t done = 0, n; done < size; done += n) {
 		n = size - done < ROOM ? size - done : ROOM;
-		if (!pipe_step(o, LAB_SYNC_WRITE, n, pipe_can_write, !p->nonblocking[1], PC))
+		if (!pipe_step(o, LAB_SYNC_WRITE, size > PIPE_BUF ? 1 : n, pipe_can_write, !p->nonblocking[1], PC))
 			return done > 0 ? (ssize_t)done : lab_error(EAGAIN);
+		if (!p->open[0] && lab_process_ignores(SIGPIPE, PC))
+			return done > 0 ? (ssize_t)done : lab_error(EPIPE);
 		if (!p->open[0])
 			lab_misuse(PC, "writes to %s, which is closed for reading",
 			           lab_object_name(o->address, LAB_PIPE));
+		n = n < ROOM - o->count ? n : ROOM - o->count;
 		for (size_t i = 0; i < n; i++)
 			p->bytes[(p->begin + o->count + i) % ROOM] = ((const char *)from)[done + i];
 		o->count += (unsigned)n;
@@ -136,6 +145,15 @@ static ssize_t pipe_write(int file, const void *from, size_t size)
 		lab_object_changed(o);
 	}
 	return (ssize_t)size;
+}
+
+/* Whether a thread has announced a step on it. */
+static bool pipe_is_awaited(const struct lab_object *o)
+{
+	LAB_EACH_THREAD (t)
+		if (t->object == o)
+			return true;
+	return false;
 }
 
 static int pipe_close(int file)
@@ -153,6 +171,12 @@ static int pipe_close(int file)
 	p->open[end] = false;
 	lab_object_release(&o->view);
 	lab_object_changed(o);
+	if (!p->open[!end] && !pipe_is_awaited(o)) {
+		o->live = false;
+		o->ender = (struct lab_place){lab.self->id, PC};
+		lab_shared_step(LAB_SHARED_PIPES, PC);
+		p->generation = 0;
+	}
 	return 0;
 }
 
@@ -180,7 +204,7 @@ static int pipe_poll(struct pollfd *files, nfds_t n, int ms)
 	(void)files;
 	if (n > 0)
 		lab_no_file("poll", PC);
-	lab_sleep(ms < 0 ? INT64_MAX / 2 : ms * INT64_C(1000000), PC);
+	lab_sleep(ms < 0 ? -1 : lab.now + ms * INT64_C(1000000), PC);
 	return 0;
 }
 

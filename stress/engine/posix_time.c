@@ -67,14 +67,14 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	const struct lab_op op = lab_sync_op(what, 0, pc);
-	self->expires = self->dozes = true;
+	self->expires = self->dozes = deadline >= 0;
 	self->deadline = deadline - lab.now < YEAR ? deadline : lab.now + YEAR;
 	lab_thread_await(op, NULL, time_never);
 	self->dozes = false;
 	lab_sync_event(&op, 0);
 }
 
-/* Other threads may do anything, or nothing, before the thread continues. */
+/* Other threads may do anything, or nothing, before the thread continues. Before a negative deadline it never does. */
 void lab_sleep(int64_t deadline, uintptr_t pc)
 {
 	time_doze(LAB_SYNC_SLEEP, deadline, pc);

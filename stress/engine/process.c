@@ -152,9 +152,9 @@ void lab_shared_step(enum lab_shared what, uintptr_t pc)
 	process_step((uintptr_t)&shared[what], pc);
 }
 
-static struct sigaction *process_action(int number, uintptr_t pc)
+static struct sigaction *process_action(int number, bool set, uintptr_t pc)
 {
-	if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP) {
+	if (number <= 0 || number >= NSIG || (set && (number == SIGKILL || number == SIGSTOP))) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -180,7 +180,7 @@ bool lab_process_name(uintptr_t address, char *text, size_t size)
 
 static int process_sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
-	struct sigaction *now = process_action(number, PC);
+	struct sigaction *now = process_action(number, action != NULL, PC);
 	if (!now)
 		return -1;
 	const struct sigaction before = *now;
@@ -197,45 +197,49 @@ static int process_sigaction(int number, const struct sigaction *action, struct 
 
 static sighandler_t process_signal(int number, sighandler_t handler)
 {
-	struct sigaction *now = process_action(number, PC);
+	struct sigaction *now = process_action(number, true, PC);
 	const sighandler_t before = now ? now->sa_handler : SIG_ERR;
 	if (now)
 		*now = (struct sigaction){.sa_handler = handler, .sa_flags = SA_RESTART};
 	return before;
 }
 
-/* Only a signal that has no effect is sent. */
-static void process_send(int number, const char *name, uintptr_t pc)
+/* Only a signal that has no effect is sent. Returns 0, or -1 if there is no such signal. */
+static int process_send(int number, const char *name, uintptr_t pc)
 {
-	const struct sigaction *action = number == 0 ? NULL : process_action(number, pc);
+	const struct sigaction *action = number == 0 ? NULL : process_action(number, false, pc);
 	const bool ignored = number == SIGCHLD || number == SIGURG || number == SIGWINCH || number == SIGCONT;
-	if (!action || action->sa_handler == SIG_IGN || (action->sa_handler == SIG_DFL && ignored))
-		return;
+	if (!action)
+		return number == 0 ? 0 : -1;
+	if (action->sa_handler == SIG_IGN || (action->sa_handler == SIG_DFL && ignored))
+		return 0;
 	lab.signature = pc;
 	lab_fail(LAB_UNMODELLED, "%s sends %s by %s() (%s): the model delivers no signals", lab.self->name,
 	         strsignal(number), name, lab_site_name(pc)); // NOLINT(concurrency-mt-unsafe)
 }
 
+bool lab_process_ignores(int number, uintptr_t pc)
+{
+	return process_action(number, false, pc)->sa_handler == SIG_IGN;
+}
+
 static int process_raise(int number)
 {
-	process_send(number, "raise", PC);
-	return 0;
+	return process_send(number, "raise", PC);
 }
 
 static int process_kill(pid_t pid, int number)
 {
 	if (pid != 0 && pid != LAB_PID)
 		return lab_error(ESRCH);
-	process_send(number, "kill", PC);
-	return 0;
+	return process_send(number, "kill", PC);
 }
 
 static int process_pthread_kill(pthread_t thread, int number)
 {
 	if (thread == 0 || thread > lab.n_threads)
 		return ESRCH;
-	process_send(number, "pthread_kill", PC);
-	return 0;
+	return process_send(number, "pthread_kill", PC) == 0 ? 0 : EINVAL;
 }
 
 /* --- random bytes: the same in each execution --- */

@@ -30,7 +30,8 @@ size_t lab_environment_size(void);
 char **lab_environment_begin(char **at);
 void lab_environment_end(void);
 void lab_process_reset(void);
-void lab_process_keep(void); /* what mapped memory points to is no leak */
+bool lab_process_ignores(int number, uintptr_t pc); /* the signal */
+void lab_process_keep(void);                        /* what mapped memory points to is no leak */
 /* Before each execution. */
 void lab_program_reset(void);
 

@@ -45,7 +45,9 @@ static bool describe(const struct lab_thread *t)
 	if (lab_object_describe(t))
 		return false;
 	if (!t->futex) {
-		lab_detail("  %s waits for the end of %s\n", t->name, lab.threads[t->joins].name);
+		const bool joins = t->next.kind == LAB_JOIN;
+		lab_detail("  %s %s%s\n", t->name, joins ? "waits for the end of " : "sleeps",
+		           joins ? lab.threads[t->joins].name : "");
 		return false;
 	}
 	char place[80], site[256];
@@ -75,8 +77,12 @@ static void stuck_say(const struct lab_thread *t, char *text, size_t size)
 {
 	const struct lab_object *o = t->object;
 	char place[120];
-	if (!o && !t->futex) {
+	if (t->next.kind == LAB_JOIN) {
 		snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
+		return;
+	}
+	if (!o && !t->futex) {
+		snprintf(text, size, "%s sleeps", t->name);
 		return;
 	}
 	if (!o) {
@@ -101,7 +107,7 @@ static _Noreturn void stuck_asleep(void)
 	unsigned n = 0;
 	for (unsigned pass = 0; pass < 2; pass++) {
 		LAB_EACH_THREAD (t) {
-			const bool joins = !t->futex && !t->object;
+			const bool joins = t->next.kind == LAB_JOIN;
 			if (t->state != LAB_BLOCKED || joins != (pass == 1))
 				continue;
 			stuck_say(t, one, sizeof one);

@@ -41,12 +41,12 @@ static const char known[] =
     "strtold:-w8 strtoll:-w8 strtoul:-w8 strtoull:-w8 strtoimax:-w8 strtoumax:-w8 "
     "__isoc99_sscanf:ss __isoc23_strtol:-w8 __isoc23_strtoul:-w8 __isoc23_sscanf:ss sscanf:ss "
     "vsscanf:ss __isoc99_vsscanf:ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
-    "imaxabs drand48:!d erand48:w6!d jrand48:w6!d lcong48:r14!d lrand48:!d mrand48:!d "
-    "nrand48:w6!d seed48:r6!d srand48:!d "
+    "imaxabs drand48:!d erand48:w6 jrand48:w6 lcong48:r14!d lrand48:!d mrand48:!d "
+    "nrand48:w6 seed48:r6!d srand48:!d "
     /* the environment, and constants while a program runs */
     "getenv:s?e secure_getenv:s?e getpagesize getauxval __errno_location __h_errno_location "
     "uname getuid geteuid getgid getegid isatty localeconv nl_langinfo gnu_get_libc_version "
-    "getopt:!g getopt_long:!g gethostname:w@1 getrlimit:-w16 clearenv:!e fileno "
+    "getopt:!g getopt_long:!g gethostname getrlimit:-w16 clearenv:!e fileno "
     "getopt_long_only:!g feof ferror putenv:!e setenv:ss!e unsetenv:s!e __ctype_get_mb_cur_max "
     /* time as text */
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56 "
@@ -243,20 +243,21 @@ static void unknown_import(void *at, size_t size)
 
 void lab_unknown_reset(void)
 {
+	static char none[1]; /* strtok() keeps a pointer to the text */
 	for (unsigned i = 0; i < n_imports; i++)
 		memcpy(imports[i].at, &imports[i].value, imports[i].size);
 	if (hidden_is_used[ENVIRONMENT])
 		tzset(); /* the time zone of the environment */
 	if (hidden_is_used[GETOPT]) {
-		char *none[] = {(char *)"", NULL};
+		char *arguments[] = {(char *)"", NULL};
 		optind = 0; /* glibc: anew, with what is hidden */
-		(void)getopt(1, none, "");
+		(void)getopt(1, arguments, "");
 		optarg = NULL;
 		opterr = 1;
 		optopt = '?';
 	}
 	if (hidden_is_used[STRTOK])
-		(void)strtok((char[1]){""}, " ");
+		(void)strtok(none, " ");
 	if (hidden_is_used[DRAND48])
 		(void)seed48((unsigned short[3]){0, 0, 0});
 	memset(hidden_is_used, false, sizeof hidden_is_used);

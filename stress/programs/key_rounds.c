@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Destructors run in rounds while values come back, each thread has its own. */
+/*
+ * Expects a pass. Destructors run in rounds while values come back, each thread has its own. The
+ * last key has a place, too.
+ */
 #include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 
 static pthread_key_t key;
@@ -24,8 +28,13 @@ int main(void)
 {
 	int mine, other_s;
 	pthread_t other;
+	pthread_key_t more;
 	pthread_key_create(&key, destroy);
 	pthread_setspecific(key, &mine);
+	int n = 1;
+	while (pthread_key_create(&more, NULL) == 0)
+		n++;
+	assert(n > PTHREAD_KEYS_MAX - 50); /* constructors may have made some */
 	pthread_create(&other, NULL, run, &other_s);
 	pthread_join(other, NULL);
 	assert(pthread_getspecific(key) == &mine);
