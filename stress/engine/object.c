@@ -158,6 +158,26 @@ bool lab_is_known(unsigned thread, uint32_t clock)
 	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
 }
 
+static void object_used(struct lab_object *o, uintptr_t pc)
+{
+	for (; o->used_by <= lab.self->id; o->used_by++)
+		o->uses[o->used_by].pc = 0;
+	o->uses[lab.self->id] = (struct lab_use){lab_clock_after(lab.self), pc};
+}
+
+/*
+ * Ends the execution if a thread has used the object, and that is not ordered before. In another
+ * order of execution it finds that the object has ended.
+ */
+static void object_check_uses(const struct lab_object *o, const char *what, uintptr_t pc)
+{
+	for (unsigned i = 0; i < o->used_by; i++)
+		if (o->uses[i].pc && !lab_is_known(i, o->uses[i].clock))
+			lab_misuse(pc, "%s %s, but its use by %s at %s is not ordered before", what,
+			           lab_object_name(o->address, (enum lab_object_kind)o->kind), lab.threads[i].name,
+			           lab_site_name(o->uses[i].pc));
+}
+
 static void object_begin(struct lab_object *o, enum lab_object_kind kind)
 {
 	o->kind = (uint8_t)kind;
@@ -167,7 +187,8 @@ static void object_begin(struct lab_object *o, enum lab_object_kind kind)
 	o->owner = LAB_NOBODY;
 	o->count = o->limit = o->round = 0;
 	o->mutex = 0;
-	o->wasted.pc = o->ender.pc = o->user.pc = 0;
+	o->wasted.pc = o->ender.pc = 0;
+	o->used_by = 0;
 	lab_view_clear(&o->view);
 	lab_view_clear(&o->readers);
 	o->width = 0;
@@ -233,8 +254,7 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 		if (before)
 			object_begin_early(o, before);
 	}
-	o->user = (struct lab_place){lab.self->id, pc};
-	o->user_clock = lab_clock_after(lab.self);
+	object_used(o, pc);
 	return o;
 }
 
@@ -255,9 +275,8 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	if (o->live && o->made && !lab_is_stack(address))
 		lab_misuse(pc, "initialises %s anew, which %s initialised at %s", lab_object_name(address, kind),
 		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
-	if (o->live && o->user.pc && !lab_is_known(o->user.thread, o->user_clock))
-		lab_misuse(pc, "initialises %s, but its use by %s at %s is not ordered before",
-		           lab_object_name(address, kind), lab.threads[o->user.thread].name, lab_site_name(o->user.pc));
+	if (o->live)
+		object_check_uses(o, "initialises", pc);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
 	struct lab_event *event = lab_event(&op);
 	if (event)
@@ -265,6 +284,7 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	object_begin(o, kind);
 	o->maker = (struct lab_place){lab.self->id, pc};
 	o->maker_clock = lab_clock_after(lab.self);
+	object_used(o, pc);
 	return o;
 }
 
@@ -281,6 +301,7 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
 	if (lab_object_waiters(o) > 0)
 		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o->address, kind));
+	object_check_uses(o, "destroys", pc);
 	(void)lab_event(&op);
 	o->live = false;
 	o->ender = (struct lab_place){lab.self->id, pc};
@@ -299,8 +320,10 @@ static void object_free_in_block(struct lab_object *o, void *arg)
 		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
 	if (name)
 		lab_misuse(freed_pc, "frees the memory of %s, which is in use", name);
+	object_check_uses(o, "frees the memory of", freed_pc);
 	o->live = false;
 	o->ender.pc = 0;
+	o->used_by = 0;
 }
 
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc)

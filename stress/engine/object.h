@@ -50,7 +50,7 @@ enum lab_sync {
 	LAB_SYNC_TIME, /* reads the clock */
 	LAB_SYNC_SLEEP,
 	LAB_SYNC_EXIT, /* ends the program */
-	LAB_SYNC_USE, /* of what threads share: lab_shared_step() */
+	LAB_SYNC_USE,  /* of what threads share: lab_shared_step() */
 	LAB_SYNC_READ,
 	LAB_SYNC_WRITE,
 	LAB_SYNC_CLOSE,
@@ -72,9 +72,7 @@ struct lab_object {
 	bool robust, owner_died, lost;
 	struct lab_place maker;
 	uint32_t maker_clock;
-	struct lab_place ender; /* where it was destroyed */
-	struct lab_place user;  /* its last use */
-	uint32_t user_clock;
+	struct lab_place ender;  /* where it was destroyed */
 	int owner;               /* of a mutex, spin lock, write lock, running once; LAB_NOBODY */
 	struct lab_place taken;  /* where the owner took it */
 	unsigned count;          /* recursion; readers; permits; threads at the barrier */
@@ -87,6 +85,12 @@ struct lab_object {
 	struct lab_view readers;
 	/* How often each thread has the read lock; one element for each thread. */
 	uint8_t reads[LAB_THREADS];
+	/* Each thread's last use, of the threads before `used_by`; pc 0: none. */
+	unsigned used_by;
+	struct lab_use {
+		uint32_t clock;
+		uintptr_t pc;
+	} uses[LAB_THREADS];
 	unsigned width;
 };
 

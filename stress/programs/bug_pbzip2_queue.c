@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Expects USE AFTER FREE "". pbzip2 0.9.4: main deletes the queue, with its mutex, while a consumer
- * still uses it.
+ * Expects MISUSE "is not ordered before". pbzip2 0.9.4: main deletes the queue, with its mutex,
+ * while a consumer still uses it.
  */
 #include "two_threads.h"
 #include <stdlib.h>
