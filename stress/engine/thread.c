@@ -309,14 +309,10 @@ void lab_block_forever(void)
 {
 	struct lab_thread *self = lab.self;
 	lab.awaits = true;
-	self->futex = 0;
 	self->many = NULL;
 	self->object = NULL;
-	self->expires = false;
 	self->next = (struct lab_op){.kind = LAB_EXIT, .pc = self->next.pc};
-	set_state(self, LAB_BLOCKED);
-	switch_to(next_thread());
-	__builtin_trap();
+	lab_thread_park(false);
 }
 
 void lab_thread_leave(void)

@@ -329,6 +329,15 @@ static void unknown_read_dynamic(const struct link_map *map, struct dynamic *d)
 	}
 }
 
+static bool unknown_read(void *handle, struct dynamic *d)
+{
+	struct link_map *map = NULL;
+	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+		return false;
+	unknown_read_dynamic(map, d);
+	return true;
+}
+
 static void *unknown_stub(const char *name, const char *library, const char *touches, void *real)
 {
 	unsigned at = 0;
@@ -397,14 +406,12 @@ static void unknown_redirect(uintptr_t place, void *to)
 
 void lab_unknown_redirect(void *handle)
 {
-	struct link_map *map = NULL;
 	struct dynamic d;
-	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+	if (!unknown_read(handle, &d))
 		return;
 	if (own_end == 0)
 		(void)dl_iterate_phdr(unknown_find_self, NULL);
 	lab_unknown_reset(); /* the values before an execution */
-	unknown_read_dynamic(map, &d);
 	for (unsigned t = 0; t < 2; t++) {
 		for (size_t i = 0; d.symbols && d.strings && i < d.sizes[t]; i++) {
 			const ElfW(Rela) *r = &d.tables[t][i];
@@ -424,11 +431,9 @@ void lab_unknown_redirect(void *handle)
 
 bool lab_is_instrumented(void *handle)
 {
-	struct link_map *map = NULL;
 	struct dynamic d;
-	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
+	if (!unknown_read(handle, &d))
 		return false;
-	unknown_read_dynamic(map, &d);
 	for (unsigned t = 0; t < 2; t++)
 		for (size_t i = 0; i < d.sizes[t]; i++)
 			if (strncmp(unknown_symbol(&d, t, i), "__tsan_", 7) == 0)
@@ -438,10 +443,6 @@ bool lab_is_instrumented(void *handle)
 
 bool lab_has_static_tls(void *handle)
 {
-	struct link_map *map = NULL;
 	struct dynamic d;
-	if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0 || !map)
-		return false;
-	unknown_read_dynamic(map, &d);
-	return d.static_tls;
+	return unknown_read(handle, &d) && d.static_tls;
 }
