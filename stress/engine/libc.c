@@ -127,15 +127,22 @@ static void libc_perror(const char *text)
 	(void)libc_puts(error);
 }
 
-static void libc_warn(const char *format, ...)
+static void libc_vwarn(const char *format, va_list args)
 {
 	const int error = errno;
-	int n;
 	if (format) {
-		PRINT(n, format);
+		const int n = libc_vprintf(format, args);
 		lab_print(": ", n >= 0 ? 2 : 0);
 	}
 	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
+}
+
+static void libc_warn(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	libc_vwarn(format, args);
+	va_end(args);
 }
 
 static void libc_warnx(const char *format, ...)
@@ -148,13 +155,10 @@ static void libc_warnx(const char *format, ...)
 
 static _Noreturn void libc_err(int status, const char *format, ...)
 {
-	const int error = errno;
-	int n;
-	if (format) {
-		PRINT(n, format);
-		lab_print(": ", n >= 0 ? 2 : 0);
-	}
-	(void)libc_puts(strerror(error)); // NOLINT(concurrency-mt-unsafe)
+	va_list args;
+	va_start(args, format);
+	libc_vwarn(format, args);
+	va_end(args);
 	lab_program_exit(status, PC);
 }
 
