@@ -683,9 +683,10 @@ class Kit:
     def consumer_example_chat_of_many_lines_at_once(self):
         """Lines that come at once fill a listener's queue before its writer runs: not even a server without patience disconnects it."""
         with Server([self.async_example("chat"), "0", "0"]) as server:
-            (anna, to_anna), (bert, to_bert) = server.client(), server.client()
-            anna.sendall(b"anna\n")
+            anna, to_anna = server.client()
             expect(to_anna.readline(), "Your name?\n")
+            anna.sendall(b"anna\n")
+            bert, to_bert = server.client()  # after anna's line, so that anna comes first
             expect(to_bert.readline(), "Your name?\n")
             bert.sendall(b"bert\n")
             expect(to_anna.readline(), "* bert has come\n")
