@@ -304,6 +304,7 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
+	l->sched->thread->turns = true;
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);

@@ -25,6 +25,16 @@ static inline int64_t soon(void)
 	return fl_after(FL_US(20));
 }
 
+/* Of a lock's first waiter: the length of a turn passes, independent of wakes. */
+#define TURN FL_MS(1)
+static inline void let_a_turn_pass(void)
+{
+	const uint32_t never = 0;
+	const int64_t end = fl_stress_now() + TURN;
+	while (fl_stress_now() < end)
+		(void)fl_stress_futex_wait(&never, 0, end);
+}
+
 /* Zeroed memory of the execution; the outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {

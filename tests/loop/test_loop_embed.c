@@ -452,3 +452,156 @@ FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
 	fl_loop_free(l);
 	assert_true(called);
 }
+
+/* The host locks, between two iterations, what a fiber of its loop waits for. */
+
+static fl_mutex shared;
+static fl_cond changed;
+static unsigned waits;
+
+static int wait_for_the_host(void *arg)
+{
+	guest *g = arg;
+	FL_LOCKED(&shared);
+	while (g->steps == 0)
+		FL_OK(fl_cond_wait(&changed, &shared));
+	g->over = true;
+	return 0;
+}
+
+static void signal_guest(guest *g)
+{
+	FL_LOCKED(&shared);
+	g->steps = 1;
+	fl_cond_signal(&changed);
+}
+
+/* A millisecond after its wake, the fiber is handed the mutex. */
+FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
+{
+	FL_FAULTS();
+	guest g;
+	fl_loop *l = fl_test_loop();
+	begin(l, &g, wait_for_the_host);
+	let_it_wait(l);
+	fl_test_clock_ours();
+	signal_guest(&g);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(2));
+	for (int i = 0; i < 1000; i++) {
+		FL_LOCKED(&shared);
+		assert_false(g.over);
+	}
+	FL_RC(fl_mutex_destroy(&shared), -EBUSY); /* the fiber waits */
+	host(l, &g.over);
+	FL_OK(fl_fiber_try_join(g.f, NULL));
+	FL_OK(fl_mutex_destroy(&shared));
+	fl_loop_free(l);
+}
+
+static int lock_briefly(void *arg)
+{
+	FL_LOCKED(&shared);
+	((guest *)arg)->over = true;
+	return 0;
+}
+
+static int hold_until_all_wait(void *held)
+{
+	FL_LOCKED(&shared);
+	fl_event_set(held);
+	FL_WAIT_FOR(fl_test_queued(&shared) == waits);
+	return 0;
+}
+
+static int wait_outside(void *m)
+{
+	fl_mutex_lock(m);
+	fl_mutex_unlock(m);
+	return 0;
+}
+
+/* The host waits for the mutex behind a fiber, and before it, perhaps, a thread. */
+static void check_queue(bool thread)
+{
+	guest g;
+	fl_thread holder, other;
+	fl_event held = FL_EVENT_INIT;
+	fl_loop *l = fl_test_loop();
+	waits = thread ? 3 : 2;
+	FL_OK(fl_thread_start(&holder, hold_until_all_wait, &held, NULL));
+	FL_OK(fl_event_wait(&held));
+	if (thread) {
+		FL_OK(fl_thread_start(&other, wait_outside, &shared, NULL));
+		FL_WAIT_FOR(fl_test_queued(&shared) == 1);
+	}
+	begin(l, &g, lock_briefly);
+	let_it_wait(l);
+	fl_mutex_lock(&shared);
+	assert_false(g.over);
+	fl_mutex_unlock(&shared);
+	host(l, &g.over);
+	FL_OK(fl_fiber_try_join(g.f, NULL));
+	FL_OK(fl_thread_join(&holder, NULL));
+	if (thread)
+		FL_OK(fl_thread_join(&other, NULL));
+	FL_OK(fl_mutex_destroy(&shared));
+	fl_loop_free(l);
+}
+
+FL_TEST(embed_host_does_not_wait_behind_a_fiber)
+{
+	check_queue(false);
+	check_queue(true);
+}
+
+struct teller {
+	guest guest;
+	fl_cond cond;
+	bool handed, told;
+};
+
+/* Lets the fiber compete for the mutex, or hands it to the fiber; then signals the host. */
+static int tell_the_host(void *arg)
+{
+	struct teller *t = arg;
+	FL_WAIT_FOR(fl_test_queued(&t->cond) == 1);
+	signal_guest(&t->guest);
+	fl__store_relaxed(&fl_test_ahead, t->handed ? FL_MS(2) : 0);
+	fl_mutex_lock(&shared);
+	t->told = true;
+	if (!t->handed)
+		fl_cond_signal(&t->cond);
+	fl_mutex_unlock(&shared);
+	while (t->handed && fl_mutex_try_lock(&shared) == 0)
+		fl_mutex_unlock(&shared);
+	fl_cond_signal(&t->cond);
+	return 0;
+}
+
+static void check_signal(bool handed)
+{
+	FL_FAULTS();
+	fl_thread other;
+	struct teller t = {.handed = handed, .cond = FL_COND_INIT};
+	fl_loop *l = fl_test_loop();
+	begin(l, &t.guest, wait_for_the_host);
+	let_it_wait(l);
+	fl_test_clock_ours();
+	fl_mutex_lock(&shared);
+	FL_OK(fl_thread_start(&other, tell_the_host, &t, NULL));
+	while (!t.told)
+		FL_OK(fl_cond_wait(&t.cond, &shared));
+	assert_false(t.guest.over);
+	fl_mutex_unlock(&shared);
+	FL_OK(fl_thread_join(&other, NULL));
+	host(l, &t.guest.over);
+	FL_OK(fl_fiber_try_join(t.guest.f, NULL));
+	FL_OK(fl_mutex_destroy(&shared));
+	fl_loop_free(l);
+}
+
+FL_TEST(embed_host_signalled_goes_before_a_fiber)
+{
+	check_signal(false);
+	check_signal(true);
+}

@@ -31,7 +31,10 @@
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
- *      HAND. A waiter that gave up is not awake (lot.c, invariant 2).
+ *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
+ *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
+ *      This thread goes before the fiber, and takes what was handed to it: the fiber, which runs
+ *      later, finds that it competes, and is first again.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -183,8 +186,9 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		const bool first = awake || !fl__lot_has_waiters(&lot);
-		const bool waits = !first || !mutex_take(m, awake, MUTEX_WAITERS);
+		const struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
+		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
+		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
 		} else {
@@ -299,11 +303,14 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 		mutex_wake_first(m);
 }
 
-/* Under the queue lock, when the empty queue has received waiters: invariant 2. */
-static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
+/*
+ * Under the queue lock, when the queue has another first waiter, asleep: invariant 2. `fiber`: that
+ * waiter went before a fiber of its thread, and takes what was handed to it.
+ */
+static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
-	while (seen & MUTEX_HELD)
+	while ((seen & MUTEX_HELD) && !(fiber && (seen & MUTEX_HAND)))
 		/* the owner's unlock locks the queue */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
 			return;
@@ -312,13 +319,12 @@ static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
 {
-	const bool others = fl__lot_has_waiters(to);
-	struct fl__node *first;
+	struct fl__node *const before = fl__lot_first(to), *first;
 	size_t moved = 0;
 	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
 		moved += fl__lot_move(from, to);
-	if (!others && moved > 0)
-		mutex_mark_or_wake(m, to);
+	if (fl__lot_first(to) != before)
+		mutex_mark_or_wake(m, to, before != NULL);
 	return moved;
 }
 

@@ -43,9 +43,10 @@ struct fl__ctx_ops {
 	 * At most FL__WAIT_FDS descriptors.
 	 */
 	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
-	/* Of the calling fiber, with the context of its thread. NULL: no fiber. */
+	/* Of the calling fiber. NULL: no fiber. */
 	struct fl__sched *(*sched)(void);
-	const struct fl__ctx *(*thread)(void);
+	/* Of the thread that runs the fiber `ctx`. NULL: no fiber. */
+	const struct fl__ctx *(*thread)(const struct fl__ctx *ctx);
 };
 
 /* How another worker replaces a worker that waits. */
@@ -78,6 +79,7 @@ struct fl__ctx {
 	struct fl__awaited awaits;
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
+	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	/*
@@ -106,11 +108,15 @@ static inline struct fl__ctx *fl__ctx_get(void)
 	return fl__likely(ctx != NULL) ? ctx : fl__ctx_adopt_thread();
 }
 
-/* Returns the calling thread's context, also in a fiber; only for comparisons. */
+/* The context of the thread that runs `ctx`, perhaps a fiber; only for comparisons. */
+static inline const struct fl__ctx *fl__ctx_thread_of(const struct fl__ctx *ctx)
+{
+	return ctx->ops->thread ? ctx->ops->thread(ctx) : ctx;
+}
+
 static inline const struct fl__ctx *fl__ctx_thread(void)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
-	return ctx->ops->thread ? ctx->ops->thread() : ctx;
+	return fl__ctx_thread_of(fl__ctx_get());
 }
 
 /*

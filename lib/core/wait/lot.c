@@ -120,7 +120,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
-	fl__lot_insert(lot, node, NULL);
+	fl__lot_insert(lot, node, fl__lot_own_fiber(lot, node->wait->ctx));
 }
 
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
@@ -299,6 +299,14 @@ struct fl__node *fl__lot_first(const struct fl__lot *lot)
 struct fl__node *fl__lot_node_after(const struct fl__node *node)
 {
 	return node->next->first ? NULL : node->next;
+}
+
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits)
+{
+	struct fl__node *node = waits->turns ? fl__lot_first(lot) : NULL;
+	while (node && fl__ctx_thread_of(node->wait->ctx) != waits)
+		node = fl__lot_node_after(node);
+	return node;
 }
 
 bool fl__lot_has_waiters(const struct fl__lot *lot)

@@ -100,7 +100,10 @@ struct fl__lot {
 /* Until close, the caller opens no other queue and does not wait. */
 void fl__lot_open(struct fl__lot *lot, const void *key);
 
-/* Enqueues `node` last. The caller sets `observer`. */
+/*
+ * Enqueues `node` last, but before the fibers that cannot run while its context waits
+ * (fl__lot_own_fiber()). The caller sets `observer`.
+ */
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 #define FL__NODE(w) ((struct fl__node){.wait = (w)})
 
@@ -115,6 +118,12 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 
 bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
+
+/*
+ * A thread that runs a loop by fl_loop_run_once() waits, between two iterations: the first waiter
+ * that is a fiber of that loop, which cannot run meanwhile. NULL: there is none.
+ */
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
 
 /* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);

@@ -246,13 +246,14 @@ static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline
 	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
 }
 
-static const struct fl__ctx *sched_calling_thread(void)
+static const struct fl__ctx *sched_thread_of(const struct fl__ctx *ctx)
 {
-	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
+	/* other threads only compare it */
+	return fl__load_relaxed(&FL__CONTAINER_OF(ctx, const struct fl__fiber, ctx)->sched->thread);
 }
 
 const struct fl__ctx_ops fl__fiber_parker = {sched_park,     sched_unpark,      sched_unpark_from_any, fl__fiber_yield,
-                                             sched_wait_fds, fl__sched_entered, sched_calling_thread};
+                                             sched_wait_fds, fl__sched_entered, sched_thread_of};
 
 void fl__fiber_suspend(void)
 {
@@ -494,7 +495,7 @@ bool fl__sched_is_forked(const struct fl__sched *s)
 /* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {
-	return fl__load_relaxed(&s->thread) == sched_calling_thread(); /* relaxed: as above */
+	return fl__load_relaxed(&s->thread) == fl__ctx_thread(); /* relaxed: as above */
 }
 
 struct fl__sched *fl__sched_entered(void)

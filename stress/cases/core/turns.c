@@ -10,17 +10,6 @@
 #include "rwlocks.h"
 #include <fairlead/sem.h>
 
-static const int64_t TURN = FL_MS(1);
-
-/* The length of a turn, independent of wakes. */
-static void let_a_turn_pass(void)
-{
-	const uint32_t never = 0;
-	const int64_t end = fl_stress_now() + TURN;
-	while (fl_stress_now() < end)
-		(void)fl_stress_futex_wait(&never, 0, end);
-}
-
 /* The kinds of locks. */
 
 union lock {

@@ -4,6 +4,7 @@
  * hosts.
  */
 #include "loops.h"
+#include <fairlead/mutex.h>
 
 /*
  * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is
@@ -146,6 +147,73 @@ FL_STRESS(loop_hosted, host, setter, caller)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
+}
+
+/*
+ * The host locks, between two iterations, what a fiber of its loop waits for, or what the fiber was
+ * handed after a turn.
+ */
+struct loop_hosted_lock {
+	struct loop_world world;
+	fl_mutex m;
+	int count;
+	bool done;
+};
+
+static int lock_hosted(void *arg)
+{
+	struct loop_hosted_lock *s = arg;
+	{
+		FL_LOCKED(&s->m);
+		s->count++;
+	}
+	OK(fl_latch_wait(&s->world.others));
+	s->done = true;
+	return 0;
+}
+
+static void start_locking(void *arg)
+{
+	fl_fiber *f;
+	OK(fl_fiber_start(&f, lock_hosted, arg, NULL));
+	fl_fiber_detach(f);
+}
+
+FL_STRESS_SETUP(loop_hosted_lock)
+{
+	loop_begin(&s->world, 1);
+}
+
+FL_STRESS_ACTOR(loop_hosted_lock, host)
+{
+	OK(fl_loop_post(s->world.l, start_locking, s));
+	for (bool locked = false; !s->done; locked = true) {
+		int64_t deadline;
+		OK(fl_loop_run_once(s->world.l, &deadline));
+		if (!locked) {
+			FL_LOCKED(&s->m);
+			s->count++;
+		}
+		if (!s->done && deadline != 0)
+			loop_poll(&s->world, deadline);
+	}
+	fl_loop_free(s->world.l);
+}
+
+FL_STRESS_ACTOR(loop_hosted_lock, holder)
+{
+	for (int i = 0; i < 2; i++) {
+		FL_LOCKED(&s->m);
+		s->count++;
+		let_a_turn_pass();
+	}
+	loop_leave(&s->world);
+}
+
+FL_STRESS(loop_hosted_lock, host, holder)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->count == 4 && fl_mutex_destroy(&s->m) == 0, "all had it");
 }
 
 /* Fibers that are always runnable delay neither events nor calls of other threads for ever. */
