@@ -65,9 +65,9 @@ def cases(source, build):
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [
         ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
-        ("rc11_judges_the_engine", lambda: engine_agrees(300, "dfs:all", 0)),
+        ("rc11_judges_the_engine", lambda: engine_agrees(300, "dfs:all", 65)),
         ("rc11_judges_the_graphs", lambda: engine_agrees(300, "graphs", 100)),
-        ("rc11_judges_the_engine_long", lambda: engine_agrees(10000, "dfs:all", 0)),
+        ("rc11_judges_the_engine_long", lambda: engine_agrees(10000, "dfs:all", 65)),
         ("rc11_judges_the_graphs_long", lambda: engine_agrees(10000, "graphs", 100)),
         ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' answer")),
         ("rc11_check_finds_missing", check_finds_missing),
