@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Random scenarios of locks, conditions, semaphores, futexes and atomics: the laboratory's search with reduction against its search without.
+"""Random programs of all that threads share: the laboratory's search with reduction against its search without.
 
-    python3 tests/stress/reduction.py FAIRLEAD-STRESS [SEED [COUNT]]
+    python3 tests/stress/reduction.py FAIRLEAD-STRESS [SEED [COUNT [NUMBER]]]
 
-Each actor folds what its steps returned into a number, and the final state is these numbers and all variables. The search without
-bounds (source sets, sleep sets, awaits) must reach the states that the search of all interleavings reaches, and no others.
+Each thread folds what its steps returned into a number, and the final state is these numbers and all variables. The search without
+bounds (source sets, sleep sets, awaits) must reach the states that the search of all interleavings reaches, and no others; the search
+by execution graphs must reach them, too, if it has all steps. A program that fails must fail in each search. With NUMBER: prints
+that program.
 """
+import concurrent.futures
+import functools
 import json
 import os
 import random
@@ -13,123 +17,290 @@ import subprocess
 import sys
 import tempfile
 
+EXECUTIONS = "30000"  # in which a search of all interleavings may end
 HEAD = r"""
-#include <fairlead/stress.h>
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { LABELS = 60 };
 static const char *const labels[LABELS] = {%s};
+_Bool fl_stress_outcome(int expect, _Bool holds, const char *label);
+void fl_stress_assume(_Bool condition);
 
-struct all {
-	pthread_mutex_t m[2];
-	pthread_cond_t c;
-	pthread_rwlock_t rw;
-	sem_t sem;
-	atomic_uint x, y, word;
-	unsigned guarded[2], shared, ready, log[3];
-};
+/* Two of the variables are in one word of 8 bytes, all others apart. */
+#define APART _Alignas(64) static
+APART atomic_uint x;
+APART atomic_uint y, word;
+APART pthread_mutex_t m[2], errors, robust, recursive = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+APART pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+APART pthread_rwlock_t rw = PTHREAD_RWLOCK_INITIALIZER;
+APART pthread_spinlock_t spin;
+APART pthread_once_t once = PTHREAD_ONCE_INIT;
+APART pthread_barrier_t barrier;
+APART pthread_key_t key;
+APART sem_t sem;
+APART unsigned guarded[2], shared, ready, values[3];
+static struct block { pthread_mutex_t m; pthread_cond_t c; sem_t sem; int ready; } *block;
+static pthread_t threads[3];
+static int ends[2]; /* of a pipe */
+static const struct timespec late = {1700002000, 0}; /* the model's time begins before */
+
+static void see(unsigned hash)
+{
+	hash *= 0x9e3779b1u;
+	(void)fl_stress_outcome(0, 1, labels[(hash ^ hash >> 15) %% LABELS]);
+}
+
+static unsigned more(unsigned self, unsigned value)
+{
+	values[self] = values[self] * 31 + value + 1;
+	return value;
+}
+
+static void end(void)
+{
+	const unsigned all[] = {guarded[0], guarded[1], shared, ready, values[0], values[1], values[2], x, y, word};
+	unsigned hash = 17;
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+		hash = (hash ^ all[i]) * 0x9e3779b1u, hash ^= hash >> 15;
+	see(hash);
+}
 
 #define RELAXED(call, ...) atomic_##call##_explicit(__VA_ARGS__, memory_order_relaxed)
-#define LOG(value) (s->log[self] = s->log[self] * 31 + (value) + 1)
-#define GUARD(i) LOG(s->guarded[i] = s->guarded[i] * 5 + self + 1)
+#define GET(variable) RELAXED(load, &variable)
+#define PUT(variable, value) RELAXED(store, &variable, value)
+#define LOG(value) (void)more(self, (unsigned)(value))
+#define TRY(lock, then, unlock) do { if (more(self, (unsigned)(lock)) == 0) { then; unlock; } } while (0)
+#define GUARD(i) LOG(guarded[i] = guarded[i] * 5 + self + 1)
+#define LOCKED(i, then) do { pthread_mutex_lock(&m[i]); then; pthread_mutex_unlock(&m[i]); } while (0)
+#define VALUE() LOG((size_t)pthread_getspecific(key))
+#define WAIT() syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0)
+#define WAKE() syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0)
 
-static void end(const struct all *s)
+static void count(void) { pthread_setspecific(key, (char *)pthread_getspecific(key) + 1); }
+static void forget(void *value) { RELAXED(fetch_add, &word, (unsigned)(size_t)value); }
+static void *nested(void *arg) { return RELAXED(fetch_add, &x, 2), arg; }
+static void ran_once(void) { RELAXED(fetch_add, &y, 3); }
+static void at_exit(void) { see(y = 3 * y + 1); }
+static void at_exit_too(void) { see(y = 5 * y + 1); }
+static void use_robust(unsigned self, int error)
 {
-	const unsigned values[] = {s->guarded[0], s->guarded[1], s->shared, s->ready, s->log[0], s->log[1], s->log[2], s->x, s->y, s->word};
-	unsigned hash = 17;
-	for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++)
-		hash = (hash ^ values[i]) * 0x9e3779b1u, hash ^= hash >> 15;
-	(void)fl_stress_outcome(FL_STRESS_ACCEPTABLE, true, labels[hash %% LABELS]);
+	LOG(error);
+	if (error == EOWNERDEAD)
+		pthread_mutex_consistent(&robust);
+	if (error == 0 || error == EOWNERDEAD)
+		pthread_mutex_unlock(&robust);
 }
 """ % ", ".join(f'"{i}"' for i in range(60))
 
-# What an actor can do by itself. Each takes two or three steps.
-STEPS = [
-    "pthread_mutex_lock(&s->m[0]); GUARD(0); pthread_mutex_unlock(&s->m[0]);",
-    "pthread_mutex_lock(&s->m[1]); GUARD(1); pthread_mutex_unlock(&s->m[1]);",
-    "if (pthread_mutex_trylock(&s->m[0]) == 0) { GUARD(0); pthread_mutex_unlock(&s->m[0]); } else LOG(7);",
-    "if (pthread_mutex_trylock(&s->m[1]) == 0) { GUARD(1); pthread_mutex_unlock(&s->m[1]); } else LOG(7);",
-    "pthread_rwlock_rdlock(&s->rw); LOG(s->shared); pthread_rwlock_unlock(&s->rw);",
-    "pthread_rwlock_wrlock(&s->rw); LOG(s->shared = s->shared * 5 + self + 1); pthread_rwlock_unlock(&s->rw);",
-    "if (pthread_rwlock_tryrdlock(&s->rw) == 0) { LOG(s->shared); pthread_rwlock_unlock(&s->rw); } else LOG(7);",
-    "if (pthread_rwlock_trywrlock(&s->rw) == 0) { LOG(s->shared = s->shared * 5 + self + 1); pthread_rwlock_unlock(&s->rw); } else LOG(7);",
-    "sem_post(&s->sem);",
-    "LOG(sem_trywait(&s->sem) == 0);",
-    "LOG(RELAXED(fetch_add, &s->x, 1));",
-    "LOG(RELAXED(load, &s->x)); RELAXED(store, &s->y, self + 1);",
-    "LOG(RELAXED(load, &s->y)); RELAXED(store, &s->x, self + 5);",
-    "{ unsigned one = 1; LOG(atomic_compare_exchange_strong(&s->x, &one, 9)); LOG(one); }",
-    "RELAXED(store, &s->y, self + 1); atomic_thread_fence(memory_order_seq_cst); LOG(RELAXED(load, &s->x));",
-    "pthread_mutex_lock(&s->m[0]); if (pthread_mutex_trylock(&s->m[1]) == 0) { GUARD(1); pthread_mutex_unlock(&s->m[1]); } GUARD(0); "
-    "pthread_mutex_unlock(&s->m[0]);",
+MAIN = r"""
+static void *run(void *arg)
+{
+	programs[number][(size_t)arg]((unsigned)(size_t)arg);
+	return arg;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_mutexattr_t a;
+	number = atoi(argv[argc - 1]);
+	void (*const *thread)(unsigned) = programs[number];
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&robust, &a);
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_settype(&a, PTHREAD_MUTEX_ERRORCHECK);
+	pthread_mutex_init(&errors, &a);
+	pthread_spin_init(&spin, 0);
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_key_create(&key, forget);
+	if (pipe2(ends, O_NONBLOCK) != 0)
+		abort();
+	sem_init(&sem, 0, 0);
+	block = calloc(1, sizeof *block);
+	sem_init(&block->sem, 0, 0);
+	threads[0] = pthread_self();
+	for (size_t i = 1; i < 3 && thread[i]; i++)
+		pthread_create(&threads[i], NULL, run, (void *)i);
+	thread[0](0);
+	for (size_t i = 1; i < 3 && thread[i]; i++)
+		pthread_join(threads[i], NULL);
+	end();
+	return 0;
+}
+"""
+
+# What a thread can do by itself. Each takes two or three steps. The search by execution graphs has these.
+OF_GRAPHS = [
+    "LOCKED(0, GUARD(0));", "LOCKED(1, GUARD(1));", "LOCKED(0, LOG(GET(x)));", "LOCKED(1, PUT(y, self + 1));",
+    "TRY(pthread_mutex_trylock(&m[0]), GUARD(0), pthread_mutex_unlock(&m[0]));",
+    "TRY(pthread_mutex_trylock(&m[1]), GUARD(1), pthread_mutex_unlock(&m[1]));",
+    "LOCKED(0, TRY(pthread_mutex_trylock(&m[1]), GUARD(1), pthread_mutex_unlock(&m[1])); GUARD(0));",
+    "if (GET(x)) TRY(pthread_mutex_timedlock(&m[0], &(struct timespec){0, 0}), GUARD(0), pthread_mutex_unlock(&m[0]));",
+    "LOG(pthread_mutex_unlock(&errors));", "PUT(x, self + 1); LOG(pthread_mutex_unlock(&errors));",
+    "TRY(pthread_mutex_lock(&errors), LOG(GET(x)); LOG(pthread_mutex_lock(&errors)), pthread_mutex_unlock(&errors));",
+    "TRY(pthread_mutex_trylock(&recursive), pthread_mutex_lock(&recursive); LOG(GET(x)); pthread_mutex_unlock(&recursive), "
+    "pthread_mutex_unlock(&recursive));",
+    "pthread_mutex_lock(&recursive); PUT(x, self + 1); LOG(pthread_mutex_unlock(&recursive)); LOG(pthread_mutex_unlock(&recursive));",
+    "use_robust(self, pthread_mutex_lock(&robust));", "use_robust(self, pthread_mutex_trylock(&robust));",
+    "pthread_spin_lock(&spin); PUT(x, self + 1); pthread_spin_unlock(&spin);",
+    "TRY(pthread_spin_trylock(&spin), LOG(GET(x)), pthread_spin_unlock(&spin));", "LOG(RELAXED(fetch_add, &x, 1));", "LOG(atomic_fetch_add(&y, 1));",
+    "LOG(GET(x)); PUT(y, self + 1);", "LOG(GET(y)); PUT(x, self + 5);", "atomic_store(&x, self + 1); LOG(atomic_load(&y));",
+    "atomic_store(&y, self + 1); LOG(atomic_load(&x));", "{ unsigned one = 1; LOG(atomic_compare_exchange_strong(&x, &one, 9)); LOG(one); }",
+    "{ unsigned one = GET(y); while (!atomic_compare_exchange_weak(&y, &one, one + 1)); LOG(one); }",
+    "PUT(y, self + 1); atomic_thread_fence(memory_order_seq_cst); LOG(GET(x));", "for (int i = 0; i < 2 && !GET(x); i++) sched_yield(); LOG(GET(y));",
+    "count(); VALUE();", "LOCKED(0, LOG(getenv(\"NEW\") != NULL));", "LOCKED(0, setenv(\"NEW\", \"\", 1));",
+    "{ pthread_t own; pthread_create(&own, NULL, nested, NULL); LOG(GET(x)); pthread_join(own, NULL); }",
+    "fl_stress_assume(GET(x) == 0); LOG(GET(y));",
 ]
-# A step of one actor that waits for a step of another one.
+STEPS = OF_GRAPHS + [
+    "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
+    "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
+    "pthread_rwlock_rdlock(&rw); PUT(x, self + 1); PUT(y, self + 1); pthread_rwlock_unlock(&rw);",
+    "pthread_rwlock_rdlock(&rw); LOG(GET(x)); LOG(GET(y)); pthread_rwlock_unlock(&rw);",
+    "pthread_rwlock_wrlock(&rw); LOG(shared = shared * 5 + self + 1); pthread_rwlock_unlock(&rw);",
+    "TRY(pthread_rwlock_tryrdlock(&rw), LOG(GET(x)), pthread_rwlock_unlock(&rw));",
+    "TRY(pthread_rwlock_trywrlock(&rw), LOG(shared = shared * 5 + self + 1), pthread_rwlock_unlock(&rw));",
+    "TRY(pthread_rwlock_timedwrlock(&rw, &late), PUT(x, self + 1), pthread_rwlock_unlock(&rw));", "sem_post(&sem);", "LOG(sem_trywait(&sem));",
+    "PUT(x, self + 1); sem_post(&sem); PUT(x, self + 4);", "LOG(sem_timedwait(&sem, &late));",
+    "{ int value; sem_getvalue(&sem, &value); LOG(value); }", "pthread_cond_signal(&c); LOG(GET(x));",
+    "pthread_cond_broadcast(&c); PUT(x, self + 1);", "LOCKED(0, LOG(pthread_cond_timedwait(&c, &m[0], &late)); GUARD(0));",
+    "pthread_once(&once, ran_once); LOG(GET(y));", "LOG(WAKE());", "LOG(WAIT()); LOG(GET(x));",
+    "{ char name[16]; pthread_getname_np(threads[0], name, sizeof name); LOG(name[0] == '1'); pthread_setname_np(threads[0], "
+    "(char[]){'0' + self, 0}); }", "{ int own[2]; if (pipe(own) == 0) LOG(own[0]); }", "LOG(write(ends[1], \"\", 1)); PUT(x, self + 1);",
+    "{ char byte; LOG(read(ends[0], &byte, 1)); }", "signal(SIGUSR1, SIG_IGN); PUT(x, self + 1);",
+    "{ struct sigaction old; sigaction(SIGUSR1, NULL, &old); LOG(old.sa_handler == SIG_IGN); }",
+    "{ pthread_key_t own; LOG(pthread_key_create(&own, NULL)); LOG(own); }", "atexit(at_exit);", "atexit(at_exit_too);",
+    "LOG(pthread_tryjoin_np(threads[1], NULL));",
+]
+SIGNAL = "LOCKED(0, ready = 1; pthread_cond_signal(&c));"
+# A step of one thread that waits for a step of another one, or takes away what the other one uses.
 PAIRS = [
-    ("pthread_mutex_lock(&s->m[0]); while (!s->ready) pthread_cond_wait(&s->c, &s->m[0]); GUARD(0); pthread_mutex_unlock(&s->m[0]);",
-     "pthread_mutex_lock(&s->m[0]); GUARD(0); s->ready = 1; pthread_cond_signal(&s->c); pthread_mutex_unlock(&s->m[0]);"),
-    ("pthread_mutex_lock(&s->m[0]); while (!s->ready) pthread_cond_wait(&s->c, &s->m[0]); LOG(s->ready); pthread_mutex_unlock(&s->m[0]);",
-     "pthread_mutex_lock(&s->m[0]); s->ready = self + 3; pthread_mutex_unlock(&s->m[0]); pthread_cond_broadcast(&s->c);"),
-    ("pthread_mutex_lock(&s->m[0]); if (!s->ready) pthread_cond_wait(&s->c, &s->m[0]); LOG(s->ready); GUARD(0); pthread_mutex_unlock(&s->m[0]);",
-     "pthread_mutex_lock(&s->m[0]); s->ready = 1; pthread_mutex_unlock(&s->m[0]); pthread_cond_signal(&s->c);"),
-    ("sem_wait(&s->sem); LOG(RELAXED(load, &s->word));", "RELAXED(store, &s->word, self + 1); sem_post(&s->sem); sem_post(&s->sem);"),
-    ("while (RELAXED(load, &s->word) == 0) fl_stress_futex_wait(&s->word, 0, INT64_MAX); LOG(RELAXED(load, &s->x));",
-     "RELAXED(fetch_add, &s->x, 1); RELAXED(store, &s->word, 1); LOG((unsigned)fl_stress_futex_wake(&s->word, 1));"),
-    ("if (RELAXED(load, &s->word) == 0) LOG((unsigned)fl_stress_futex_wait(&s->word, 0, INT64_MAX)); LOG(RELAXED(load, &s->word));",
-     "RELAXED(store, &s->word, 1); LOG((unsigned)fl_stress_futex_wake(&s->word, 1)); RELAXED(store, &s->word, 2); "
-     "(void)fl_stress_futex_wake(&s->word, 1);"),
+    ("LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0]); GUARD(0));", "LOCKED(0, GUARD(0); ready = 1; pthread_cond_signal(&c));"),
+    ("LOCKED(0, while (!ready) pthread_cond_wait(&c, &m[0]); LOG(ready));", "LOCKED(0, ready = self + 3); pthread_cond_broadcast(&c);"),
+    ("LOCKED(0, if (!ready) pthread_cond_wait(&c, &m[0]); LOG(ready); GUARD(0));", "LOCKED(0, ready = 1); pthread_cond_signal(&c);"),
+    ("LOCKED(0, PUT(x, 1); while (!ready) pthread_cond_wait(&c, &m[0]));", "LOCKED(1, LOG(GET(x))); " + SIGNAL),
+    ("LOCKED(0, while (!ready) { count(); pthread_cond_wait(&c, &m[0]); }); VALUE();", SIGNAL),
+    ("LOCKED(0, while (!ready && pthread_cond_timedwait(&c, &m[0], &late) == 0); LOG(ready));", SIGNAL),
+    ("pthread_mutex_lock(&errors); LOCKED(0, while (!ready) { pthread_cond_wait(&c, &m[0]); if (!ready) pthread_mutex_unlock(&errors); }); "
+     "LOG(pthread_mutex_unlock(&errors));", SIGNAL),
+    ("pthread_mutex_lock(&recursive); LOCKED(0, while (!ready) { LOG(pthread_mutex_lock(&recursive)); pthread_cond_wait(&c, &m[0]); }); "
+     "while (pthread_mutex_unlock(&recursive) == 0);", SIGNAL),
+    ("LOCKED(0, while (!ready) { pthread_cond_wait(&c, &m[0]); if (!ready && GET(x)) PUT(x, 1); });", SIGNAL),
+    ("pthread_rwlock_rdlock(&rw); sem_wait(&sem); pthread_rwlock_unlock(&rw);",
+     "pthread_rwlock_rdlock(&rw); sem_post(&sem); pthread_rwlock_unlock(&rw);"),
+    ("sem_wait(&sem); LOG(GET(word));", "PUT(word, self + 1); sem_post(&sem); sem_post(&sem);"),
+    ("while (!GET(word)) WAIT(); LOG(GET(x));", "RELAXED(fetch_add, &x, 1); PUT(word, 1); LOG(WAKE());"),
+    ("if (!GET(word)) LOG(WAIT()); LOG(GET(word));", "PUT(word, 1); LOG(WAKE()); PUT(word, 2); WAKE();"),
+    ("while (!GET(word)) { count(); WAIT(); } VALUE();", "PUT(word, 1); LOG(WAKE());"),
+    ("while (!GET(x)) sched_yield(); LOG(GET(y));", "PUT(y, 1); PUT(x, 1);"),
+    ("while (pthread_mutex_trylock(&m[0])) sched_yield(); GUARD(0); pthread_mutex_unlock(&m[0]);", "LOCKED(0, GUARD(0); PUT(y, self + 1));"),
+    ("PUT(x, self + 1); LOG(pthread_barrier_wait(&barrier)); LOG(GET(y));", "PUT(y, self + 1); LOG(pthread_barrier_wait(&barrier)); LOG(GET(x));"),
+    ("if (pthread_barrier_wait(&barrier)) pthread_barrier_destroy(&barrier);",) * 2,
+    ("struct block *b = block; pthread_mutex_lock(&b->m); while (!b->ready) pthread_cond_wait(&b->c, &b->m); pthread_mutex_unlock(&b->m); free(b);",
+     "struct block *b = block; pthread_mutex_lock(&b->m); b->ready = 1; pthread_mutex_unlock(&b->m); pthread_cond_signal(&b->c);"),
+    ("struct block *b = block; pthread_mutex_lock(&b->m); while (!b->ready) pthread_cond_wait(&b->c, &b->m); pthread_mutex_unlock(&b->m); free(b);",
+     "struct block *b = block; pthread_mutex_lock(&b->m); b->ready = 1; pthread_cond_signal(&b->c); pthread_mutex_unlock(&b->m);"),
+    ("sem_wait(&block->sem); sem_destroy(&block->sem);", "sem_post(&block->sem);"),
+    ("sem_wait(&block->sem); free(block);", "sem_post(&block->sem);"),
+    ("PUT(x, 1); sem_post(&block->sem); PUT(y, 1);", "if (GET(x) && !GET(y)) free(block);"),
+    ("pthread_mutex_lock(&block->m); pthread_mutex_unlock(&block->m); PUT(x, 9);", "if (atomic_load(&x) == 9) pthread_mutex_destroy(&block->m);"),
+    ("pthread_cond_signal(&block->c); PUT(x, 9);", "if (GET(x) == 9) { pthread_cond_destroy(&block->c); pthread_cond_init(&block->c, NULL); }"),
+    ("LOG(write(ends[1], \"\", 1)); close(ends[1]); PUT(y, 9);", "{ char byte; LOG(read(ends[0], &byte, 1)); LOG(read(ends[0], &byte, 1)); }"),
+    ("VALUE(); PUT(y, 9);", "if (GET(y) == 9) pthread_key_delete(key);"),
 ]
 
 
-def scenario(name, rng):
-    """The text of one scenario."""
+def function(name, rng):
+    """The text of one program, and its entry in the table."""
     n = rng.choice((2, 2, 3))
-    steps = [[rng.choice(STEPS) for _ in range(rng.choice((1, 2, 2)) if n == 2 else 1)] for _ in range(n)]
-    if rng.random() < 0.6:
+    kinds = OF_GRAPHS if rng.random() < 0.3 else STEPS
+    steps = [[rng.choice(kinds) for _ in range(rng.choice((1, 2, 2)) if n == 2 else 1)] for _ in range(n)]
+    if kinds is STEPS and rng.random() < 0.6:
         pair = rng.choice(PAIRS)
-        for actor, step in zip(rng.sample(range(n), 2), pair):
-            steps[actor][rng.randrange(len(steps[actor]))] = step
-    text = f"struct {name} {{ struct all all; }};\nFL_STRESS_SETUP({name}) {{ sem_init(&s->all.sem, 0, 0); }}\n"
-    for i, own in enumerate(steps):
-        body = "\n\t".join(own)
-        text += (f"static void {name}_{i}(struct all *s, unsigned self)\n{{\n\t{body}\n}}\n"
-                 f"FL_STRESS_ACTOR({name}, a{i}) {{ {name}_{i}(&s->all, {i}); }}\n")
-    return text + f"FL_STRESS({name}, {', '.join(f'a{i}' for i in range(n))}) {{ end(&s->all); }}\n\n"
+        for own, step in zip(rng.sample(steps, 2), pair):
+            own[rng.randrange(len(own))] = step
+    text = "".join(f"static void {name}_{i}(unsigned self)\n{{\n\t" + "\n\t".join(own) + "\n}\n" for i, own in enumerate(steps))
+    return text, f"\t{{{', '.join(f'{name}_{i}' for i in range(n))}}},\n"
 
 
-def states(program, path, *arguments):
-    """For each scenario of the file: its verdict, whether the search ended, its final states, its executions."""
-    done = subprocess.run([program, "--load", path, "--mode", "model", "--json", "--time", "10m", "--jobs", "2", *arguments], check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    return {test["name"]: (test["verdict"], test["complete"] > 0, sorted(o["state"] for o in test["outcomes"] if o["count"]),
-                           f"{test['executions']} + {test['pruned']}") for test in json.loads(done.stdout)["tests"]}
+def source(seed, count):
+    """The texts of the programs, and of the file with all of them."""
+    rng = random.Random(seed)
+    functions = [function(f"r{i}", rng) for i in range(count)]
+    table = "static int number;\nstatic void (*const programs[][3])(unsigned self) = {\n"
+    return [text + entry for text, entry in functions], (
+        HEAD + "".join(text for text, _ in functions) + table + "".join(entry for _, entry in functions) + "};\n" + MAIN)
+
+
+def built(text, folder):
+    """A module for --load, from the text of a program."""
+    path = os.path.join(folder, "random")
+    with open(path + ".c", "w", encoding="utf-8") as file:
+        file.write(text)
+    flags = ["-g", "-O0", "-fPIC", "-pthread", "-fno-builtin"]
+    subprocess.run(["cc", *flags, "-fsanitize=thread", "-c", path + ".c", "-o", path + ".o"], check=True)
+    subprocess.run(["cc", *flags, "-shared", "-Wl,-Bsymbolic", "-Wl,-z,norelro", path + ".o", "-o", path + ".so"], check=True)
+    return path + ".so"
+
+
+def search(program, module, number, *options):
+    """The result of a search of the program with that number, and the states that it reached."""
+    done = subprocess.run([program, "--load", module, "--no-leaks", "--json", "--time", "10m", "--jobs", "1", *options, "--", str(number)],
+                          check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    test = json.loads(done.stdout)["tests"][0]
+    return test, sorted(o["state"] for o in test["outcomes"])
+
+
+def compare(program, module, text, faults, number):
+    """How many executions the searches of one program had, and the differences in words."""
+    run = functools.partial(search, program, module, number, "--faults", faults)
+    every, states = run("--strategy", "dfs:1000", "--stale", "1000", "--executions", EXECUTIONS)
+    passed = every["verdict"] == "passed"
+    if passed and not every["complete"]:
+        return [], []  # too many
+    counts, wrong = [every["executions"]], []
+    for strategy in ("dfs:all", "graphs"):
+        test, reached = run("--strategy", strategy)
+        if test["verdict"] == "skipped":
+            continue
+        counts.append(test["executions"])
+        # The graphs have outcomes that no order of execution has: then the other searches have met a limit.
+        same = set(reached) >= set(states) if strategy == "graphs" and every["limits"] else reached == states
+        if (test["verdict"] == "passed") != passed or (passed and not same):
+            wrong.append(f"{number}, --faults {faults}, all: {every['verdict']} {every['message']} {states}\n"
+                         f"{strategy}: {test['verdict']} {test['message']} {reached}\n{text}")
+    return counts, wrong
 
 
 def check(program, seed, count):
-    """The differences, in words, and how many executions both searches had."""
-    rng = random.Random(seed)
-    wrong, runs = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "random.c")
-        texts = {f"r{i}": scenario(f"r{i}", rng) for i in range(count)}
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(HEAD + "".join(texts.values()))
-        for faults in ("none", "spurious"):
-            all_of = states(program, path, "--strategy", "dfs:1000", "--stale", "1000", "--executions", "100000", "--faults", faults)
-            reduced = states(program, path, "--strategy", "dfs:all", "--faults", faults)
-            for name, text in texts.items():
-                if not all_of[name][1] and all_of[name][0] == "passed":
-                    continue  # too many
-                if all_of[name][:3] != reduced[name][:3]:
-                    wrong.append(f"--faults {faults}, all: {all_of[name]}\nreduced: {reduced[name]}\n{text}")
-                runs.append((name, faults, all_of[name][3], reduced[name][3]))
-    return wrong, runs
+    """The differences, in words, and how many executions the searches had."""
+    texts, text = source(seed, count)
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        module = built(text, folder)
+        done = list(pool.map(lambda each: compare(program, module, texts[each[1]], *each),
+                             [(faults, i) for faults in ("none", "spurious,weak,timeout") for i in range(count)]))
+    return sum((wrong for _, wrong in done), []), [counts for counts, _ in done if counts]
 
 
 def main():
     """Prints the differences; status 1 if there are any."""
-    wrong, runs = check(sys.argv[1], *(int(text) for text in (sys.argv[2:] + ["1", "40"][len(sys.argv) - 2:])))
+    program, (seed, count, *number) = sys.argv[1], [int(text) for text in (sys.argv[2:] + ["1", "40"][len(sys.argv) - 2:])]
+    if number:
+        print(source(seed, count)[0][number[0]])
+        return 0
+    wrong, runs = check(program, seed, count)
     for run in runs:
         print(*run)
     print("\n".join(wrong))

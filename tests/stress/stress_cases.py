@@ -586,9 +586,9 @@ def reduced(tool):
     """The search without bounds reaches the final states of all interleavings, and no others."""
     if not os.path.exists(tool.program):
         raise Skip("fairlead-stress is not built")
-    wrong, runs = reduction.check(tool.program, 1, 12)
-    if wrong or len(runs) < 16:
-        raise Failure("\n".join(wrong) or f"only {len(runs)} of 24 searches of all interleavings ended")
+    wrong, runs = reduction.check(tool.program, 1, 40)
+    if wrong or len(runs) < 70:
+        raise Failure("\n".join(wrong) or f"only {len(runs)} of 80 searches of all interleavings ended")
 
 
 # A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
