@@ -22,28 +22,13 @@ static int c11_code(int error)
 
 /* --- threads --- */
 
-struct started {
-	thrd_start_t start;
-	void *arg;
-};
-
-static void *c11_run(void *arg)
-{
-	const struct started s = *(struct started *)arg;
-	*(struct started *)arg = (struct started){NULL, NULL}; /* the entry may be reused */
-	return (void *)(intptr_t)s.start(s.arg);
-}
-
 EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
 	lab_posix_refuse(PC);
 	FORWARD(thrd_create, (thread, start, arg));
-	static struct started places[LAB_THREADS];
-	struct started *place = &places[lab.n_threads % LAB_THREADS];
-	*place = (struct started){start, arg};
 	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
 	*thread = lab.n_threads + 1;
-	const unsigned id = lab_posix_create(c11_run, place, false, PC);
+	const unsigned id = lab_posix_create((struct lab_start){.c11 = start}, arg, false, PC);
 	*thread = id + 1;
 	return thrd_success;
 }

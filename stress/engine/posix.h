@@ -108,8 +108,13 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */
 void lab_posix_refuse(uintptr_t pc); /* ends this program with a message in a constructor of a module */
+/* What a thread of the program runs: one of these is not NULL. */
+struct lab_start {
+	void *(*posix)(void *);
+	int (*c11)(void *);
+};
 /* A thread of the program; lab_posix_end() ends it. */
-unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc);
+unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
 int lab_posix_detach(unsigned long thread, uintptr_t pc);

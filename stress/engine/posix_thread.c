@@ -14,7 +14,7 @@
 
 struct posix_thread {
 	uint32_t generation;
-	void *(*start)(void *);
+	struct lab_start start;
 	void *arg, *result;
 	bool ours; /* started by pthread_create() or thrd_create(), or main */
 	bool detached, joined, waited_for;
@@ -112,11 +112,11 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 static void *thread_run(void *arg)
 {
 	struct posix_thread *t = arg;
-	void *result = t->start(t->arg);
+	void *result = t->start.posix ? t->start.posix(t->arg) : (void *)(intptr_t)t->start.c11(t->arg);
 	lab_posix_end(result, lab.self->returned_at);
 }
 
-unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc)
+unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uintptr_t pc)
 {
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
@@ -208,7 +208,8 @@ EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *re
 	/* Written before the thread runs, as glibc does. */
 	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
 	*thread = lab.n_threads + 1;
-	const unsigned id = lab_posix_create(start, arg, detached == PTHREAD_CREATE_DETACHED, PC);
+	const unsigned id =
+	    lab_posix_create((struct lab_start){.posix = start}, arg, detached == PTHREAD_CREATE_DETACHED, PC);
 	*thread = id + 1;
 	return 0;
 }

@@ -31,7 +31,7 @@ int __VERIFIER_nondet_int(void)
 int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg)
 {
 	(void)attributes;
-	return (int)lab_posix_create(start, arg, false, PC) + 1;
+	return (int)lab_posix_create((struct lab_start){.posix = start}, arg, false, PC) + 1;
 }
 
 /* Its fourth argument, a thread that does the same, is a hint. */

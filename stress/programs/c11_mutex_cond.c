@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. Mutex, condition, once and results of <threads.h>. */
+/* Expects a pass. Mutex, condition, once and results of <threads.h>; two threads that start threads. */
 #include <assert.h>
 #include <threads.h>
 
@@ -13,9 +13,18 @@ static void make(void)
 	made++;
 }
 
+static int add(void *number)
+{
+	return ++*(int *)number;
+}
+
 static int run(void *arg)
 {
+	thrd_t own;
+	int number = 5, result;
 	(void)arg;
+	thrd_create(&own, add, &number);
+	assert(thrd_join(own, &result) == thrd_success && result == 6);
 	call_once(&once, make);
 	mtx_lock(&lock);
 	ready = 1;
@@ -26,16 +35,18 @@ static int run(void *arg)
 
 int main(void)
 {
-	thrd_t other;
-	int result = 0;
+	thrd_t other, own;
+	int result = 0, number = 1;
 	mtx_init(&lock, mtx_plain);
 	cnd_init(&changed);
 	thrd_create(&other, run, NULL);
+	thrd_create(&own, add, &number);
 	call_once(&once, make);
 	mtx_lock(&lock);
 	while (!ready)
 		cnd_wait(&changed, &lock);
 	mtx_unlock(&lock);
+	assert(thrd_join(own, NULL) == thrd_success && number == 2);
 	assert(thrd_join(other, &result) == thrd_success && result == 7 && made == 1);
 	cnd_destroy(&changed);
 	mtx_destroy(&lock);
