@@ -135,7 +135,10 @@ unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uint
 	return thread->id;
 }
 
-/* The thread of a pthread_t, for `what`. */
+/*
+ * The thread of a pthread_t, for `what`. That is no step: two joins of a thread, or a join and a
+ * detach, are misuse in either order.
+ */
 static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 {
 	if (thread == 0 || thread > lab.n_threads)
@@ -147,6 +150,8 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 		           lab.threads[t->joiner.thread].name, lab_site_name(t->joiner.pc));
 	if (t->detached)
 		lab_misuse(pc, "%s %s, which is detached", what, lab.threads[id].name);
+	if (t->waited_for)
+		lab_misuse(pc, "%s %s, which another thread is joining", what, lab.threads[id].name);
 	return id;
 }
 
@@ -156,8 +161,6 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
 		return EDEADLK;
-	if (t->waited_for)
-		lab_misuse(pc, "joins %s, which another thread is joining", lab.threads[id].name);
 	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
 	if (!wait || deadline != INT64_MAX)
 		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */

@@ -655,6 +655,7 @@ SHARED = {
                    "cpu_set_t s; pthread_getaffinity_np(first, sizeof s, &s); seen = CPU_COUNT(&s) == 1;"),
     "exits": ("(void)atexit(see);", "(void)atexit(see_not);"),
     "keys": ("pthread_key_delete(key);", "(void)pthread_getspecific(key);"),
+    "detached": ("pthread_detach(pthread_self());", ""),
     "destroyed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "pthread_mutex_destroy(&held->m);"),
     "freed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "free(held);"),
     "signalled": ("pthread_mutex_lock(&held->m); held->ready = 1; pthread_mutex_unlock(&held->m); pthread_cond_signal(&held->c);",
