@@ -620,7 +620,7 @@ bool lab_may_fault(unsigned which)
 	if (can && (strategy == LAB_REPLAY || strategy == LAB_GUIDE || lab.spent.faults < lab_config.faults))
 		return true;
 	if (can || (LAB_CONFIG_DEFAULT.fault_mask & which))
-		lab_met(LAB_MET_FAULTS); /* also one that the user has switched off */
+		lab_met(can ? LAB_MET_FAULTS : LAB_MET_NO_FAULT);
 	return false;
 }
 

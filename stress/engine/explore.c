@@ -54,6 +54,7 @@ const char *lab_limit_text(enum lab_limit limit)
 	    [LAB_MET_CHOICES] = "a choice had more than 255 alternatives",
 	    [LAB_MET_RECORDS] = "a race with one of many accesses to one place may be missed",
 	    [LAB_MET_MEMBARRIER] = "the fences of membarrier() could have come in another order",
+	    [LAB_MET_NO_FAULT] = "a kind of fault is switched off (--faults)",
 	    [LAB_MET_FCNTL] = "fcntl() could have come before or after the begin of a read or write",
 	    [LAB_MET_INPUT] =
 		"the program read the clock, the processor's number or a random number: the model returns one value",
@@ -316,7 +317,8 @@ static void describe_strategy(void)
 	if (lab_config.fault_mask)
 		snprintf(faults, sizeof faults, "%d fault%s", lab_config.faults, lab_config.faults == 1 ? "" : "s");
 	if (lab_config.preemptions == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs with all preemptions and stale reads, at most %s", faults);
+		snprintf(dfs, sizeof dfs, "dfs with all preemptions and stale reads, %s%s",
+		         lab_config.fault_mask ? "at most " : "", faults);
 	else if (lab_config.stale == LAB_UNBOUNDED)
 		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, all stale reads, %s",
 		         lab_config.preemptions, faults);
@@ -357,10 +359,10 @@ static void describe_strategy(void)
 static bool is_proving(void)
 {
 	enum { SHORT = 2000 };
-	const bool hopeless = proof.met & ~(1u << LAB_MET_FAULTS);
+	const bool hopeless = proof.met & ~(1u << LAB_MET_FAULTS | 1u << LAB_MET_NO_FAULT);
 	if (lab_config.kills > 0 || (hopeless && proof.complete + proof.blocked > SHORT))
 		return false;
-	return !proof.ended || (!hopeless && proof.met);
+	return !proof.ended || (!hopeless && proof.met & 1u << LAB_MET_FAULTS);
 }
 
 /* An execution that is too long may be an unfair one, which the other searches do not have. */

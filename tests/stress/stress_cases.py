@@ -750,6 +750,10 @@ def proofs(tool):
         bounded = tool.json(path("store_buffer.c"), "--strategy", "dfs:0", "--stale", "0", "--faults", "none")["tests"][0]
         if bounded["exhausted"] or bounded["proved"] or "no faults" not in bounded["strategy"]:
             problems.append(str(bounded))
+        no_faults = tool.json(path("while.c"), "--faults", "none")["tests"][0]
+        if not no_faults["exhausted"] or no_faults["proved"] or no_faults["limits"] != ["a kind of fault is switched off (--faults)"] or (
+                "stale reads, no faults" not in no_faults["strategy"]):
+            problems.append(str(no_faults))
         write_to(path("endless.c"), threaded(["for (;;) W(x, 1);"]))
         expect(tool.run(path("endless.c"), status=3)[0], "STEP LIMIT endless (model): more than 20000 steps: a loop without an end")
     if problems:
