@@ -162,7 +162,15 @@ static void object_used(struct lab_object *o, uintptr_t pc)
 {
 	for (; o->used_by <= lab.self->id; o->used_by++)
 		o->uses[o->used_by].pc = 0;
-	o->uses[lab.self->id] = (struct lab_use){lab_clock_after(lab.self), pc};
+	o->uses[lab.self->id] = (struct lab_use){lab_clock_after(lab.self), 0, pc};
+}
+
+void lab_object_left(struct lab_object *o, uintptr_t pc)
+{
+	if (o->live)
+		o->uses[lab.self->id].left = lab_clock_after(lab.self);
+	else if (o->ender.pc == 0)
+		lab_heap_check(o->address, 1, true, pc); /* its block was freed */
 }
 
 /*
@@ -172,7 +180,7 @@ static void object_used(struct lab_object *o, uintptr_t pc)
 static void object_check_uses(const struct lab_object *o, const char *what, uintptr_t pc)
 {
 	for (unsigned i = 0; i < o->used_by; i++)
-		if (o->uses[i].pc && !lab_is_known(i, o->uses[i].clock))
+		if (o->uses[i].pc && !lab_is_known(i, o->uses[i].left ? o->uses[i].left : o->uses[i].clock))
 			lab_misuse(pc, "%s %s, but its use by %s at %s is not ordered before", what,
 			           lab_object_name(o->address, (enum lab_object_kind)o->kind), lab.threads[i].name,
 			           lab_site_name(o->uses[i].pc));
@@ -301,6 +309,8 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 		           o->count > 1 ? "s" : "", o->count > 1 ? "" : "s");
 	if (lab_object_waiters(o) > 0)
 		lab_misuse(pc, "destroys %s, for which a thread waits", lab_object_name(o->address, kind));
+	for (unsigned i = 0; i < o->used_by; i++)
+		o->uses[i].left = 0; /* pthread_barrier_destroy() waits until all have left */
 	object_check_uses(o, "destroys", pc);
 	(void)lab_event(&op);
 	o->live = false;
@@ -321,8 +331,9 @@ static void object_free_in_block(struct lab_object *o, void *arg)
 	if (name)
 		lab_misuse(freed_pc, "frees the memory of %s, which is in use", name);
 	object_check_uses(o, "frees the memory of", freed_pc);
+	if (o->live)
+		o->ender.pc = 0;
 	o->live = false;
-	o->ender.pc = 0;
 	o->used_by = 0;
 }
 

@@ -77,7 +77,7 @@ struct lab_object {
 	struct lab_place taken;  /* where the owner took it */
 	unsigned count;          /* recursion; readers; permits; threads at the barrier */
 	unsigned limit;          /* of the barrier */
-	unsigned round;          /* of the barrier; of a once 1: done */
+	unsigned round;          /* of a once 1: done */
 	uintptr_t mutex;         /* of a condition: the mutex of its waiters */
 	struct lab_place wasted; /* the last signal that found no waiter; pc 0: none */
 	struct lab_view view;    /* the knowledge that a release passes to the next acquirer */
@@ -88,7 +88,7 @@ struct lab_object {
 	/* Each thread's last use, of the threads before `used_by`; pc 0: none. */
 	unsigned used_by;
 	struct lab_use {
-		uint32_t clock;
+		uint32_t clock, left; /* left: when it left the barrier; 0: it did not */
 		uintptr_t pc;
 	} uses[LAB_THREADS];
 	unsigned width;
@@ -106,6 +106,11 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 /* A call initialises the object. */
 struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
+/*
+ * The running thread leaves the barrier, which may have been destroyed since. The memory of a
+ * barrier that was not destroyed may be freed after all threads have left.
+ */
+void lab_object_left(struct lab_object *object, uintptr_t pc);
 /* What a constructor has initialised is live when an execution begins. */
 struct lab_early {
 	uintptr_t address;

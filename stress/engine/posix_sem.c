@@ -123,9 +123,30 @@ static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char 
 	return lab_object_use((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, false, what, pc);
 }
 
-static bool sem_barrier_round_is_over(const struct lab_object *o, const struct lab_thread *thread)
+/* The last thread of a round makes the others ready. */
+static bool sem_barrier_can_leave(const struct lab_object *o, const struct lab_thread *thread)
 {
-	return o->round != thread->round;
+	(void)o;
+	(void)thread;
+	return false;
+}
+
+/*
+ * The round is over: the waiting threads may leave. They do not look at the barrier again, since a
+ * thread that has left may destroy it.
+ */
+static void sem_barrier_open(struct lab_object *o)
+{
+	o->count = 0;
+	LAB_EACH_THREAD (t) {
+		if (t->object != o)
+			continue;
+		t->object = NULL;
+		lab_view_join(&t->view, &o->view);
+		lab_thread_can(t, true);
+	}
+	lab_object_acquire(&o->view);
+	lab_view_clear(&o->view);
 }
 
 EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pthread_barrierattr_t *restrict attributes,
@@ -153,23 +174,16 @@ EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_ARRIVE, (uintptr_t)barrier, PC);
 	lab_object_point(op, o);
 	lab_object_release(&o->view);
-	lab.self->round = o->round;
 	const bool last = ++o->count == o->limit;
 	struct lab_event *event = lab_sync_event(&op, 0);
 	if (event) {
 		event->value = o->count;
 		event->other = o->limit;
 	}
-	if (last) {
-		o->count = 0;
-		o->round++;
-		lab_view_copy(&o->readers, &o->view);
-		lab_view_clear(&o->view);
-		lab_object_changed(o);
-	} else {
-		const struct lab_op leave = lab_sync_op(LAB_SYNC_LEAVE, (uintptr_t)barrier, PC);
-		(void)lab_object_wait(leave, o, sem_barrier_round_is_over, INT64_MAX);
-	}
-	lab_object_acquire(&o->readers);
+	if (last)
+		sem_barrier_open(o);
+	else
+		lab_thread_await(lab_sync_op(LAB_SYNC_LEAVE, (uintptr_t)barrier, PC), o, sem_barrier_can_leave);
+	lab_object_left(o, PC);
 	return last ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
 }

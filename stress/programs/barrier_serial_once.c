@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects a pass. What came before a barrier is known after it, and one thread is told so. */
+/*
+ * Expects a pass. What came before a barrier is known after it. One thread is told so, and may
+ * destroy the barrier.
+ */
 #include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 
-static pthread_barrier_t barrier;
+static pthread_barrier_t *barrier;
 static int before[2], serial[2];
 
 static void *run(void *arg)
 {
 	long self = (long)arg;
 	before[self] = 1;
-	if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD) /* NOLINT(bugprone-posix-return) */
+	if (pthread_barrier_wait(barrier) == PTHREAD_BARRIER_SERIAL_THREAD) { /* NOLINT(bugprone-posix-return) */
 		serial[self] = 1;
+		pthread_barrier_destroy(barrier);
+		free(barrier);
+	}
 	assert(before[1 - self] == 1);
 	return NULL;
 }
@@ -19,11 +26,11 @@ static void *run(void *arg)
 int main(void)
 {
 	pthread_t other;
-	pthread_barrier_init(&barrier, NULL, 2);
+	barrier = malloc(sizeof *barrier);
+	pthread_barrier_init(barrier, NULL, 2);
 	pthread_create(&other, NULL, run, (void *)1);
 	run((void *)0);
 	pthread_join(other, NULL);
-	pthread_barrier_destroy(&barrier);
 	assert(serial[0] + serial[1] == 1);
 	return 0;
 }

@@ -657,6 +657,7 @@ SHARED = {
     "keys": ("pthread_key_delete(key);", "(void)pthread_getspecific(key);"),
     "detached": ("pthread_detach(pthread_self());", ""),
     "destroyed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "pthread_mutex_destroy(&held->m);"),
+    "left": ("pthread_barrier_wait(&held->b); free(held);", "pthread_barrier_wait(&held->b);"),
     "freed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "free(held);"),
     "signalled": ("pthread_mutex_lock(&held->m); held->ready = 1; pthread_mutex_unlock(&held->m); pthread_cond_signal(&held->c);",
                   "struct held *h = held; pthread_mutex_lock(&h->m); while (!h->ready) pthread_cond_wait(&h->c, &h->m); "
@@ -732,9 +733,9 @@ def proofs(tool):
                 problems.append(f"{name}: {test}")
         for name, bodies in SHARED.items():
             for status in ("seen", "!seen"):
-                write_to(path(name + ".c"), threaded(bodies, "first = pthread_self(); pthread_key_create(&key, NULL); held = calloc(1, sizeof *held);").replace(
+                write_to(path(name + ".c"), threaded(bodies, "first = pthread_self(); pthread_key_create(&key, NULL); held = calloc(1, sizeof *held); pthread_barrier_init(&held->b, NULL, 2);").replace(
                     ATOMICS, f"static int seen; static pthread_t first; static pthread_key_t key;\n"
-                    f"static struct held {{ pthread_mutex_t m; pthread_cond_t c; int ready; }} *held;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
+                    f"static struct held {{ pthread_mutex_t m; pthread_cond_t c; pthread_barrier_t b; int ready; }} *held;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
                     f"static void see_not(void) {{ seen = 0; _exit({status}); }}\n").replace("\treturn 0;", f"\treturn {status};"))
                 tool.run(path(name + ".c"), "--strategy", "dfs:all", "--no-leaks", status=1)
         tool.run(path("destroyed.c"), "--strategy", "graphs", status=1)
