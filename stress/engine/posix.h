@@ -78,6 +78,7 @@ enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the process; its threads have th
  */
 enum lab_shared { LAB_SHARED_EXITS, LAB_SHARED_KEYS, LAB_SHARED_NAMES, LAB_SHARED_PIPES, LAB_SHARED_SETS, LAB_SHAREDS };
 void lab_shared_step(enum lab_shared what, uintptr_t pc);
+uintptr_t lab_shared_place(enum lab_shared what); /* the address of these steps */
 
 /* posix_time.c: the model's time as a clock of the system shows it, in ns. */
 int64_t lab_time_of(int clock);

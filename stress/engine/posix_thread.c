@@ -105,7 +105,7 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 	thread_info(lab.self->id)->result = result;
 	lab_objects_left(lab.self, pc);
 	if (lab.program && thread_count_alive() == 1)
-		lab_program_exit(0, pc); /* the last thread ends the process */
+		lab_program_last(pc);
 	lab_thread_leave();
 }
 

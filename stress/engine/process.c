@@ -147,9 +147,14 @@ static void process_step(uintptr_t address, uintptr_t pc)
 	lab_sync_event(&op, 0);
 }
 
+uintptr_t lab_shared_place(enum lab_shared what)
+{
+	return (uintptr_t)&shared[what];
+}
+
 void lab_shared_step(enum lab_shared what, uintptr_t pc)
 {
-	process_step((uintptr_t)&shared[what], pc);
+	process_step(lab_shared_place(what), pc);
 }
 
 static struct sigaction *process_action(int number, bool set, uintptr_t pc)

@@ -45,8 +45,6 @@ static struct at_exit {
 } at_exits[EXITS];
 static unsigned n_at_exits;
 
-static bool is_exiting;
-
 static int program_add_at_exit(struct at_exit function, uintptr_t pc)
 {
 	lab_shared_step(LAB_SHARED_EXITS, pc);
@@ -120,6 +118,7 @@ _Noreturn void lab_program_end(int status, uintptr_t pc)
 			         lab_site_name(pc));
 		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
 	}
+	lab_sleep_before_exit(pc);
 	if (!lab_config.no_leaks) {
 		program_keep_reachable();
 		lab_heap_leaks();
@@ -127,20 +126,42 @@ _Noreturn void lab_program_end(int status, uintptr_t pc)
 	lab_end();
 }
 
-_Noreturn void lab_program_exit(int status, uintptr_t pc)
+/* Other threads run on, and may call atexit(). */
+static void program_run_at_exits(uintptr_t pc)
 {
-	lab_sleep_before_exit(pc);
-	if (is_exiting)
-		lab_misuse(pc, "calls exit() while exit() runs already");
-	is_exiting = true;
 	while (n_at_exits > 0) {
 		const struct at_exit f = at_exits[--n_at_exits];
 		if (f.plain)
 			f.plain();
 		else
 			f.with_arg(f.arg);
+		if (!lab.steered) /* the graphs do not have atexit() beside other threads */
+			lab_shared_step(LAB_SHARED_EXITS, pc);
 	}
+}
+
+/* A second thread that calls exit() waits for the end of the process, as in glibc since 2.41. */
+_Noreturn void lab_program_exit(int status, uintptr_t pc)
+{
+	struct lab_object *o = lab_object_use(lab_shared_place(LAB_SHARED_EXITS), 8, LAB_MUTEX, true, "locks", pc);
+	if (o->owner == (int)lab.self->id)
+		lab_misuse(pc, "calls exit() while exit() runs already");
+	(void)lab_mutex_lock(o, INT64_MAX, pc);
+	program_run_at_exits(pc);
 	lab_program_end(status, pc);
+}
+
+_Noreturn void lab_program_last(uintptr_t pc)
+{
+	LAB_EACH_THREAD (t) {
+		if (t == lab.self)
+			continue;
+		if (n_at_exits > 0 && !lab_is_known(t->id, lab_clock_after(t)))
+			lab_met(LAB_MET_LAST); /* it was not joined */
+		(void)lab_join(t, INT64_MAX, pc);
+	}
+	program_run_at_exits(pc);
+	lab_program_end(0, pc);
 }
 
 EXPORTED _Noreturn void exit(int status)
@@ -154,10 +175,8 @@ EXPORTED _Noreturn void exit(int status)
 
 EXPORTED _Noreturn void _exit(int status)
 {
-	if (OURS() && lab.program) {
-		lab_sleep_before_exit(PC);
+	if (OURS() && lab.program)
 		lab_program_end(status, PC);
-	}
 	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
 	real(status);
 	__builtin_trap();
@@ -165,19 +184,15 @@ EXPORTED _Noreturn void _exit(int status)
 
 EXPORTED _Noreturn void _Exit(int status)
 {
-	if (OURS() && lab.program) {
-		lab_sleep_before_exit(PC);
+	if (OURS() && lab.program)
 		lab_program_end(status, PC);
-	}
 	_exit(status);
 }
 
 EXPORTED _Noreturn void quick_exit(int status)
 {
-	if (OURS() && lab.program) {
-		lab_sleep_before_exit(PC);
+	if (OURS() && lab.program)
 		lab_program_end(status, PC);
-	}
 	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "quick_exit");
 	real(status);
 	__builtin_trap();
@@ -215,7 +230,6 @@ void lab_program_reset(void)
 {
 	n_printed = 0;
 	n_at_exits = 0;
-	is_exiting = false;
 	lab_libc_reset();
 	lab_process_reset();
 	lab_unknown_reset();

@@ -15,6 +15,8 @@ _Noreturn void lab_program_main(void);
 _Noreturn void lab_program_exit(int status, uintptr_t pc);
 /* _exit(): without these functions. */
 _Noreturn void lab_program_end(int status, uintptr_t pc);
+/* The running thread is the last one: its end is an exit(0). */
+_Noreturn void lab_program_last(uintptr_t pc);
 /* What the program prints is shown for the execution that is reported. */
 void lab_print(const char *text, size_t size);
 /* Prints the output of the reported execution. */

@@ -16,6 +16,7 @@
  * endless one stops until a change.
  */
 #include "choice.h"
+#include "object.h"
 #include "steer.h"
 
 enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, ASLEEP = 1000 };
@@ -159,6 +160,25 @@ static unsigned usual_of(lab_set set)
 	return untimed ? lab_lowest(untimed) : soonest(set);
 }
 
+/* It has called exit(), and other threads may go on. */
+static bool ends_program(const struct lab_thread *t)
+{
+	return t->dozes && t->next.order == LAB_SYNC_EXIT;
+}
+
+/*
+ * An early end of the program shows nothing that a later one does not. So the search without bounds
+ * ends it when no other thread can go on.
+ */
+static lab_set without_exits(lab_set set)
+{
+	lab_set others = set;
+	for (lab_set rest = set & lab.dozing; rest; rest &= rest - 1)
+		if (ends_program(&lab.threads[lab_lowest(rest)]))
+			others &= ~(rest & -rest);
+	return others ? others : set;
+}
+
 static struct lab_thread *next_thread(void)
 {
 	if (lab.steered)
@@ -166,11 +186,14 @@ static struct lab_thread *next_thread(void)
 	lab_set set = lab.ready;
 	if (lab.spinning)
 		set |= soft_spinners();
-	if (lab.timed && (set == 0 || lab_may_fault(LAB_FAULT_TIMEOUT)))
-		set |= lab.timed;
+	const lab_set waits = lab.timed & ~lab.dozing;
+	if (waits && (set == 0 || lab_may_fault(LAB_FAULT_TIMEOUT)))
+		set |= waits;
 	set |= lab.dozing;
 	if (set == 0)
 		set = idle();
+	if (lab.ordered && lab.dozing)
+		set = without_exits(set);
 	const lab_set all = set;
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
@@ -184,7 +207,7 @@ static struct lab_thread *next_thread(void)
 		lab.switched = lab.self->state == LAB_READY;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
-	next->by_time = next->state == LAB_BLOCKED;
+	next->by_time = next->state == LAB_BLOCKED && !(lab.ordered && ends_program(next));
 	if (next->state == LAB_SPINNING)
 		give_up(next);
 	else if (next->state == LAB_BLOCKED)

@@ -665,6 +665,17 @@ SHARED = {
 }
 
 
+# What a thread does for which main does not wait, what a function of atexit() does, how main ends; the status, and what the command says.
+EXITS = {
+    "sees_exit": ("if (R(x)) _exit(3);", "W(x, 1);", "return 0;", 1, "thread-b ends the program"),
+    "goes_on": ("while (!R(x)) sched_yield(); abort();", "W(x, 1);", "return 0;", 4, "abort()"),
+    "other_status": ("exit(3);", "", "return 0;", 1, "thread-b ends the program"),
+    "other_runs_it": ("me = 1; exit(0);", "if (me) _exit(3);", "return 0;", 1, "thread-b ends the program"),
+    "recursive": ("", "exit(0);", "return 0;", 1, "exit() runs already"),
+    "works": ("W(x, 1); R(y);", "W(y, 1); R(x);", "return 0;", 0, "proved: all 4"),
+    "for_ever": ("for (;;) W(x, R(x) + 1);", "W(x, 1);", "return 0;", 0, "not proved: a thread that was ready for 400 steps"),
+    "last": ("plain = 1;", "if (plain != 1) _exit(3);", "pthread_exit(NULL);", 0, "not proved: another thread could have ended last"),
+}
 NO_GRAPHS = "sem_t s; sem_init(&s, 0, 0); sem_post(&s);"  # the search by graphs does not have semaphores
 
 
@@ -739,6 +750,12 @@ def proofs(tool):
                     f"static void see_not(void) {{ seen = 0; _exit({status}); }}\n").replace("\treturn 0;", f"\treturn {status};"))
                 tool.run(path(name + ".c"), "--strategy", "dfs:all", "--no-leaks", status=1)
         tool.run(path("destroyed.c"), "--strategy", "graphs", status=1)
+        for name, (body, handler, end, status, said) in EXITS.items():
+            text = threaded([body], "(void)atexit(handler);").replace(ATOMICS, ATOMICS + "static _Thread_local int me;\nstatic int plain;\n"
+                                                                      f"static void handler(void) {{ {handler} (void)me; (void)plain; }}\n")
+            write_to(path(name + ".c"), re.sub(r"\tpthread_join.*\n\treturn 0;", f"\t{end}", text))
+            for strategy in ("dfs:all", "graphs") if status else ("auto",):
+                expect(tool.run(path(name + ".c"), "--strategy", strategy, status=status)[0], said)
         write_to(path("other_order.c"), threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
         out, _ = tool.run(path("other_order.c"), status=1)
         for said in ("main returns 1", "another modification order than the order of execution: no replay"):
