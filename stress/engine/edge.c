@@ -20,6 +20,7 @@ static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
 		return false;
 	switch (e->op.order) {
 	case LAB_SYNC_UNLOCK:
+	case LAB_SYNC_ABANDON:
 	case LAB_SYNC_UP:
 	case LAB_SYNC_INIT:
 	case LAB_SYNC_ONCE:

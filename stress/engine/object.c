@@ -107,6 +107,7 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_LOCK] = "locks",
     [LAB_SYNC_TRYLOCK] = "tries to lock",
     [LAB_SYNC_UNLOCK] = "unlocks",
+    [LAB_SYNC_ABANDON] = "ends as the owner of",
     [LAB_SYNC_RDLOCK] = "locks for reading",
     [LAB_SYNC_TRYRDLOCK] = "tries to lock for reading",
     [LAB_SYNC_ENQUEUE] = "locks for writing",
@@ -347,6 +348,32 @@ void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc)
 	lab_objects_visit(object_free_in_block, NULL);
 }
 
+static void object_last_robust(struct lab_object *o, void *arg)
+{
+	struct lab_object **last = arg;
+	if (o->live && o->robust && o->owner == (int)lab.self->id && (!*last || o->taken_clock > (*last)->taken_clock))
+		*last = o;
+}
+
+/* The one that was locked last comes first, as in Linux. */
+static void object_abandon_robust(uintptr_t pc)
+{
+	for (struct lab_object *o;;) {
+		o = NULL;
+		lab_objects_visit(object_last_robust, &o);
+		if (!o)
+			return;
+		const struct lab_op op = lab_sync_op(LAB_SYNC_ABANDON, o->address, pc);
+		lab_object_point(op, o);
+		o->owner = LAB_NOBODY;
+		o->owner_died = true;
+		o->count = 0;
+		lab_object_release(&o->view);
+		lab_object_changed(o);
+		lab_sync_event(&op, 0);
+	}
+}
+
 struct leaving {
 	const struct lab_thread *thread;
 	uintptr_t pc;
@@ -359,13 +386,7 @@ static void object_leave(struct lab_object *o, void *arg)
 	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
 	if (!o->live)
 		return;
-	if (o->owner == (int)t->id && o->robust) {
-		o->owner = LAB_NOBODY;
-		o->owner_died = true;
-		o->count = 0;
-		lab_object_release(&o->view);
-		lab_object_changed(o);
-	} else if (o->owner == (int)t->id && kind != LAB_ONCE) {
+	if (o->owner == (int)t->id && kind != LAB_ONCE) {
 		lab_misuse(leaving->pc, "ends while it holds %s, which it has held since %s",
 		           lab_object_name(o->address, kind), lab_site_name(o->taken.pc));
 	} else if (t->id < o->width && o->reads[t->id] > 0) {
@@ -376,6 +397,7 @@ static void object_leave(struct lab_object *o, void *arg)
 void lab_objects_left(const struct lab_thread *thread, uintptr_t pc)
 {
 	struct leaving leaving = {thread, pc};
+	object_abandon_robust(pc);
 	lab_objects_visit(object_leave, &leaving);
 }
 
@@ -404,6 +426,7 @@ void lab_object_take(struct lab_object *o, uintptr_t pc)
 {
 	o->owner = (int)lab.self->id;
 	o->taken = (struct lab_place){lab.self->id, pc};
+	o->taken_clock = lab_clock_of(lab.self);
 	lab_object_acquire(&o->view);
 	lab_object_changed(o);
 }

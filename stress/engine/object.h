@@ -31,6 +31,7 @@ enum lab_sync {
 	LAB_SYNC_LOCK,
 	LAB_SYNC_TRYLOCK,
 	LAB_SYNC_UNLOCK,
+	LAB_SYNC_ABANDON, /* a robust mutex whose owner ends */
 	LAB_SYNC_RDLOCK,
 	LAB_SYNC_TRYRDLOCK,
 	LAB_SYNC_ENQUEUE, /* as a writer, which readers can see */
@@ -74,7 +75,8 @@ struct lab_object {
 	uint32_t maker_clock;
 	struct lab_place ender;  /* where it was destroyed */
 	int owner;               /* of a mutex, spin lock, write lock, running once; LAB_NOBODY */
-	struct lab_place taken;  /* where the owner took it */
+	struct lab_place taken;  /* where the owner took it, */
+	uint32_t taken_clock;    /* and when */
 	unsigned count;          /* recursion; readers; permits; threads at the barrier */
 	unsigned limit;          /* of the barrier */
 	unsigned round;          /* of a once 1: done */
@@ -178,7 +180,7 @@ bool lab_object_describe(const struct lab_thread *thread);
 void lab_objects_stuck(void);
 /* The thread that `thread` waits for; NULL: it waits for no particular thread. */
 const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
-/* Called when a thread ends: fails if the thread holds an object. */
+/* Called when a thread ends: abandons its robust mutexes; fails if it holds another object. */
 void lab_objects_left(const struct lab_thread *thread, uintptr_t pc);
 /* Calls `visit` for each object of this execution. */
 void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg);

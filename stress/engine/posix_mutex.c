@@ -76,8 +76,8 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	if (result >= 0)
 		return result;
 	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, o->address, pc);
-	if (lab.steered && deadline != INT64_MAX)
-		lab_steer_refuse("a lock with a deadline");
+	if (lab.steered && (deadline != INT64_MAX || o->robust))
+		lab_steer_refuse(o->robust ? "a robust mutex" : "a lock with a deadline");
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
 	if (lab.steered)
 		lab_steer_lock(o->address);
@@ -93,6 +93,8 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 	int result = mutex_relock(o, true, pc);
 	if (result >= 0)
 		return result;
+	if (lab.steered && o->robust)
+		lab_steer_refuse("a robust mutex");
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
 	lab_object_point(op, o);
 	const bool taken = lab.steered ? lab_steer_trylock(o->address) : o->owner == LAB_NOBODY;

@@ -642,6 +642,7 @@ PROOFS = {
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
+    "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
     "unblocks": (["int f[2]; (void)!pipe(f); (void)fcntl(f[1], F_SETFL, O_NONBLOCK);"], "fcntl()"),
     "assembly": (['__asm__ volatile("" ::: "memory"); __asm__ volatile("lock; incl %0" : "+m"(*(int *)&x));'], "assembly"),
 }
@@ -656,6 +657,7 @@ SHARED = {
     "exits": ("(void)atexit(see);", "(void)atexit(see_not);"),
     "keys": ("pthread_key_delete(key);", "(void)pthread_getspecific(key);"),
     "detached": ("pthread_detach(pthread_self());", ""),
+    "robust": ("pthread_mutex_lock(&held->r);", "seen = pthread_mutex_trylock(&held->r) == EBUSY; if (!seen) pthread_mutex_unlock(&held->r);"),
     "destroyed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "pthread_mutex_destroy(&held->m);"),
     "left": ("pthread_barrier_wait(&held->b); free(held);", "pthread_barrier_wait(&held->b);"),
     "freed": ("pthread_mutex_lock(&held->m); pthread_mutex_unlock(&held->m);", "free(held);"),
@@ -663,6 +665,9 @@ SHARED = {
                   "struct held *h = held; pthread_mutex_lock(&h->m); while (!h->ready) pthread_cond_wait(&h->c, &h->m); "
                   "pthread_mutex_unlock(&h->m); free(h);"),
 }
+SHARED_BEGIN = """first = pthread_self(); pthread_key_create(&key, NULL); held = calloc(1, sizeof *held);
+	pthread_barrier_init(&held->b, NULL, 2); pthread_mutexattr_t a; pthread_mutexattr_init(&a);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST); pthread_mutex_init(&held->r, &a);"""
 
 
 # What a thread does for which main does not wait, what a function of atexit() does, how main ends; the status, and what the command says.
@@ -676,12 +681,14 @@ EXITS = {
     "for_ever": ("for (;;) W(x, R(x) + 1);", "W(x, 1);", "return 0;", 0, "not proved: a thread that was ready for 400 steps"),
     "last": ("plain = 1;", "if (plain != 1) _exit(3);", "pthread_exit(NULL);", 0, "not proved: another thread could have ended last"),
 }
+
+
 NO_GRAPHS = "sem_t s; sem_init(&s, 0, 0); sem_post(&s);"  # the search by graphs does not have semaphores
 
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -724,7 +731,7 @@ def proofs(tool):
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
-        cases += [(name, bodies, limit if name in ("clock", "drawn", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             write_to(path(name + ".c"), threaded(bodies, first))
             out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
@@ -744,9 +751,9 @@ def proofs(tool):
                 problems.append(f"{name}: {test}")
         for name, bodies in SHARED.items():
             for status in ("seen", "!seen"):
-                write_to(path(name + ".c"), threaded(bodies, "first = pthread_self(); pthread_key_create(&key, NULL); held = calloc(1, sizeof *held); pthread_barrier_init(&held->b, NULL, 2);").replace(
+                write_to(path(name + ".c"), threaded(bodies, SHARED_BEGIN).replace(
                     ATOMICS, f"static int seen; static pthread_t first; static pthread_key_t key;\n"
-                    f"static struct held {{ pthread_mutex_t m; pthread_cond_t c; pthread_barrier_t b; int ready; }} *held;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
+                    f"static struct held {{ pthread_mutex_t m, r; pthread_cond_t c; pthread_barrier_t b; int ready; }} *held;\nstatic void see(void) {{ seen = 1; _exit({status}); }}\n"
                     f"static void see_not(void) {{ seen = 0; _exit({status}); }}\n").replace("\treturn 0;", f"\treturn {status};"))
                 tool.run(path(name + ".c"), "--strategy", "dfs:all", "--no-leaks", status=1)
         tool.run(path("destroyed.c"), "--strategy", "graphs", status=1)
