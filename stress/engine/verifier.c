@@ -68,6 +68,7 @@ void __VERIFIER_hazptr_free(void *hazard)
 
 void __VERIFIER_hazptr_retire(const void *memory)
 {
+	lab_met(LAB_MET_RETIRED);
 	lab_heap_retire((uintptr_t)memory);
 }
 
