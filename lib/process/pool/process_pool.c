@@ -334,11 +334,13 @@ static bool process_pool_steal(struct fl__process_pool *p)
 
 static bool process_pool_wants_worker(const struct fl__process_pool *p)
 {
+	const size_t waiting = p->base.queue.length + p->remote.posted.length;
 	unsigned serving = 0;
+	if (waiting == 0 || p->starting || p->base.broken || p->terminated)
+		return false;
 	FL__EACH_WORKER (w, p)
 		serving += !w->retired;
-	return serving < p->base.workers && p->base.queue.length + p->remote.posted.length > serving && !p->starting &&
-	       !p->base.broken && !p->terminated;
+	return serving < p->base.workers && serving < waiting;
 }
 
 static void process_pool_dispatch(struct fl__process_pool *p)
