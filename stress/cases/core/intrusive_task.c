@@ -226,7 +226,7 @@ FL_TASK_STATIC(intrusive_nest, void, int)
 
 FL_STRESS_ACTOR(intrusive_helped, user)
 {
-	fl_executor *e = pool_of(1);
+	fl_executor *e = pool_without_stand_ins(1);
 	fl_intrusive_task *task = make(sizeof *task);
 	OK(intrusive_nest_intrusive_submit(e, task, &s->got));
 	OK(fl_intrusive_task_join(task));

@@ -157,7 +157,7 @@ struct pool_meet_first {
 
 FL_STRESS_SETUP(pool_meet_first)
 {
-	s->e = pool_of(2);
+	s->e = pool_without_stand_ins(2);
 	s->met = (fl_latch)FL_LATCH_INIT(2);
 }
 

@@ -64,7 +64,7 @@ static void wait_until_idle(fl_executor *e, unsigned n)
 
 FL_STRESS_SETUP(pool_idle_told_to_end)
 {
-	s->e = pool_of(2);
+	s->e = pool_without_stand_ins(2);
 	s->met = (fl_latch)FL_LATCH_INIT(2);
 	OK(meet_submit(s->e, &s->met, NULL));
 	OK(meet_submit(s->e, &s->met, NULL));
@@ -99,7 +99,7 @@ struct pool_resize_down {
 
 FL_STRESS_SETUP(pool_resize_down)
 {
-	s->e = pool_of(2);
+	s->e = pool_without_stand_ins(2);
 	s->first = (fl_latch)FL_LATCH_INIT(2);
 	s->second = (fl_latch)FL_LATCH_INIT(2);
 	OK(meet_submit(s->e, &s->first, NULL));

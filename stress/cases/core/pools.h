@@ -104,6 +104,14 @@ static inline fl_executor *pool_of(unsigned workers)
 	return pool_as((fl_executor_config){.workers = workers});
 }
 
+/* Its workers never doze. A stand-in would hide that a task has no worker. */
+static inline fl_executor *pool_without_stand_ins(unsigned workers)
+{
+	fl_executor *e = pool_of(workers);
+	((struct fl__thread_pool *)(void *)e)->next_stand_in = FL_FOREVER;
+	return e;
+}
+
 static inline fl_executor *sequential(void)
 {
 	fl_executor *e = NULL;
