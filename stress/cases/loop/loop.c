@@ -226,9 +226,8 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 }
 
 /*
- * A request that reaches a fiber as it ends does not affect the next fiber on its stack, though the
- * loop learns of the request late: another thread has posted a call, and is about to wake the loop
- * for both. The first fiber ends by itself.
+ * A request that reaches a fiber as it ends does not affect the next fiber in its memory. The loop
+ * hears of the request in its next turn, and the next fiber may be created in this one.
  */
 struct loop_cancel_heard_late {
 	struct loop_world world;
@@ -251,22 +250,17 @@ static int wait_to_end(void *arg)
 	return 0;
 }
 
-static void called_in_vain(void *arg)
-{
-	(void)arg;
-}
-
-static int reuse_while_posting(void *arg)
+static int reuse_in_one_turn(void *arg)
 {
 	struct loop_cancel_heard_late *s = arg;
 	fl_fiber *f;
+	fl_group g = FL_GROUP_INIT(NULL);
 	{
 		FL_CANCEL_SCOPE(&s->scope);
-		fl_group g = FL_GROUP_INIT(NULL);
 		OK(fl_group_start(&g, wait_until_told, s));
-		fl_event_set(&s->world.known);
-		FL_IGNORE(fl_group_join(&g)); /* the same */
 	}
+	fl_event_set(&s->world.known);
+	OK(fl_group_join(&g));
 	OK(fl_fiber_start(&f, wait_to_end, s, NULL));
 	return fl_fiber_join(f, NULL);
 }
@@ -277,22 +271,17 @@ FL_STRESS_SETUP(loop_cancel_heard_late)
 	fl_cancel_token_init(&s->scope, FL_SHIELDED, FL_FOREVER);
 }
 
-LOOP(loop_cancel_heard_late, loop_run, reuse_while_posting)
-
-FL_STRESS_ACTOR(loop_cancel_heard_late, caller)
-{
-	OK(fl_loop_post(s->world.l, called_in_vain, NULL));
-	fl_event_set(&s->go);
-}
+LOOP(loop_cancel_heard_late, loop_run, reuse_in_one_turn)
 
 FL_STRESS_ACTOR(loop_cancel_heard_late, canceller)
 {
 	OK(fl_event_wait(&s->world.known));
 	fl_cancel_token_request(&s->scope);
 	fl_event_set(&s->told);
+	fl_event_set(&s->go);
 }
 
-FL_STRESS(loop_cancel_heard_late, loop, caller, canceller)
+FL_STRESS(loop_cancel_heard_late, loop, canceller)
 {
 	loop_end(&s->world);
 	fl_cancel_token_destroy(&s->scope);
