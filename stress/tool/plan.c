@@ -224,7 +224,7 @@ static uint64_t samples_so_far(const struct run *run, size_t begun)
 		const struct job *job = &run->jobs[i];
 		if (job->done)
 			sum += job->report.result.executions;
-		else if (job->started)
+		else if (job->shared)
 			sum += atomic_load(&job->shared->live.samples);
 	}
 	return sum;
