@@ -255,6 +255,7 @@ static void guide_failure(void)
  */
 static bool graphs_on(uint64_t executions, int64_t limit)
 {
+	search_use(&graphs);
 	for (uint64_t i = 0; i < executions && !graphs.ended; i++) {
 		if (!lab_graph_next()) {
 			graphs.ended = true;
@@ -264,6 +265,7 @@ static bool graphs_on(uint64_t executions, int64_t limit)
 		const bool passed = run_one(LAB_GRAPH);
 		if (lab_steer_refusal() || lab_graph_is_full() || (!passed && is_unsure(lab.verdict))) {
 			graphs.ended = true;
+			graphs.met = 1u << LAB_MET_STEPS; /* `seen` is not this search */
 			break;
 		}
 		if (!passed) {
@@ -293,10 +295,10 @@ static const char *graphs_lack(void)
 	return text;
 }
 
-static void graphs_begin(void)
+static void graphs_begin(int faults)
 {
-	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = lab_config.faults};
-	lab_steer_reset();
+	graphs = (struct search){.preemptions = LAB_UNBOUNDED, .stale = LAB_UNBOUNDED, .faults = faults};
+	lab_steer_reset((unsigned)faults);
 }
 
 static bool run_random(enum lab_strategy which, uint64_t executions, int64_t limit)
@@ -404,13 +406,15 @@ static bool run_auto(int64_t limit)
 	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
 	search_begin(&bounded, lab_config.preemptions, lab_config.stale, lab_config.faults);
 	search_begin(&proof, LAB_UNBOUNDED, LAB_UNBOUNDED, lab_config.faults);
-	graphs_begin();
+	graphs_begin(lab_config.faults);
 	graphs.ended = lab_config.kills > 0 || lab_config.n_known > 0;
 	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
 		return false;
 	lab_config.max_executions = deepens ? most : most / 2 + 1;
 	bool passed = true;
 	for (uint64_t slice = FIRST; passed && !is_over(deepens) && !are_enough() && !is_late(part);) {
+		if (graphs.ended && graphs.met == 1u << LAB_MET_FAULTS && lab_graph_is_bounded())
+			graphs_begin(graphs.faults + 1);
 		if (!graphs.ended)
 			passed = graphs_on(slice, part);
 		else if (is_proving())
@@ -471,7 +475,7 @@ static bool run_strategy(int64_t limit)
 	case LAB_DFS:
 		return run_dfs(limit);
 	case LAB_GRAPH:
-		graphs_begin();
+		graphs_begin(lab_config.faults);
 		return graphs_on(UINT64_MAX, limit);
 	case LAB_RANDOM:
 	case LAB_PCT:

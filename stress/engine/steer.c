@@ -56,13 +56,13 @@ static struct loop *loop_of(const struct lab_thread *t)
 	return loop;
 }
 
-void lab_steer_reset(void)
+void lab_steer_reset(unsigned faults)
 {
 	memset(places, 0, sizeof places);
 	memset(parents, 0, sizeof parents);
 	n_places = 0;
 	refusal = NULL;
-	lab_graph_reset(lab_config.faults > 0 ? (unsigned)lab_config.faults : 0);
+	lab_graph_reset(faults);
 }
 
 const char *lab_steer_refusal(void)

@@ -10,7 +10,7 @@
  */
 
 /* Before the first run. */
-void lab_steer_reset(void);
+void lab_steer_reset(unsigned faults);
 /* The reason why the search ended; NULL: none. */
 const char *lab_steer_refusal(void);
 _Noreturn void lab_steer_refuse(const char *why);

@@ -749,6 +749,10 @@ def proofs(tool):
             test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
             if (test["proved"], test["executions"]) != (True, executions):
                 problems.append(f"{name}: {test}")
+        write_to(path("weak_twice.c"), threaded(2 * PROOFS["weak"][0][:1]))
+        test = tool.json(path("weak_twice.c"), "--time", "20s")["tests"][0]
+        if (test["proved"], test["complete"]) != (True, 2):
+            problems.append(f"graphs with two faults: {test}")
         for name, bodies in SHARED.items():
             for status in ("seen", "!seen"):
                 write_to(path(name + ".c"), threaded(bodies, SHARED_BEGIN).replace(
