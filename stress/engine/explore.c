@@ -301,6 +301,15 @@ static void graphs_begin(int faults)
 	lab_steer_reset((unsigned)faults);
 }
 
+/* Whether the graphs that are left can be run in time, by guess. */
+static bool graphs_may_end(int64_t limit)
+{
+	const double explored = lab_graph_explored(), now = (double)lab_clock_ns();
+	const double run = (double)(graphs.complete + graphs.blocked);
+	const double all = (double)(result.executions + result.pruned);
+	return run * (1 - explored) * (now - (double)began) < explored * all * ((double)limit - now);
+}
+
 static bool run_random(enum lab_strategy which, uint64_t executions, int64_t limit)
 {
 	static uint64_t drawn;
@@ -400,7 +409,7 @@ static bool is_over(bool deepens)
 
 static bool run_auto(int64_t limit)
 {
-	enum { FIRST = 250, SLICE = 2000, BY_LOT = 500 };
+	enum { FIRST = 250, SLICE = 2000, LONG_SLICE = 6 * SLICE, BY_LOT = 500 };
 	const bool deepens = !lab_config.shallow && lab_config.kills == 0;
 	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
 	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
@@ -416,7 +425,7 @@ static bool run_auto(int64_t limit)
 		if (graphs.ended && graphs.met == 1u << LAB_MET_FAULTS && lab_graph_is_bounded())
 			graphs_begin(graphs.faults + 1);
 		if (!graphs.ended)
-			passed = graphs_on(slice, part);
+			passed = graphs_on(slice < SLICE || !graphs_may_end(part) ? slice : LONG_SLICE, part);
 		else if (is_proving())
 			passed = prove_on(slice, part);
 		slice = slice < SLICE ? 2 * slice : SLICE;

@@ -30,15 +30,17 @@
 #include "graph.h"
 
 enum { LOCATIONS = 4096, MOST_SC = 128, NONE = LAB_GRAPH_NONE };
-enum { PUSHED = 1 << 30 }; /* bytes */
 
 typedef struct lab_graph_event graph_event;
 typedef struct lab_graph_clock graph_clock;
 
 struct graph {
+	double share;      /* of all graphs, by guess: each graph that is pushed gets half of what is left */
 	uint32_t n, fresh; /* fresh: the read of an update that got its write by a revisit; NONE */
 	graph_event e[LAB_GRAPH_EVENTS];
 };
+
+enum { PUSHED = 1 << 30, HEAD = offsetof(struct graph, e) }; /* bytes */
 
 static struct graph now, cut;
 static struct {
@@ -58,6 +60,7 @@ static unsigned char *pushed;
 static size_t n_pushed, room_pushed;
 static bool is_full, is_bounded;
 static unsigned most_faults;
+static double explored;
 
 static void clock_join(graph_clock *to, const graph_clock *from)
 {
@@ -88,9 +91,10 @@ static unsigned place_of(const struct graph *g, const graph_event *e)
 
 /* --- the stack of graphs --- */
 
-static void graph_push(const struct graph *g)
+static void graph_push(struct graph *g)
 {
-	const size_t size = g->n * sizeof *g->e, more = size + 2 * sizeof(uint32_t);
+	const size_t size = g->n * sizeof *g->e, more = size + HEAD;
+	g->share = now.share /= 2;
 	if (n_pushed + more > PUSHED) {
 		is_full = true;
 		return;
@@ -102,7 +106,7 @@ static void graph_push(const struct graph *g)
 			abort();
 	}
 	memcpy(pushed + n_pushed, g->e, size);
-	memcpy(pushed + n_pushed + size, &g->n, 2 * sizeof(uint32_t));
+	memcpy(pushed + n_pushed + size, g, HEAD);
 	n_pushed += more;
 }
 
@@ -113,7 +117,9 @@ void lab_graph_reset(unsigned faults)
 	most_faults = faults;
 	now.n = 0;
 	now.fresh = NONE;
+	now.share = 2;
 	graph_push(&now);
+	now.share = explored = 0;
 }
 
 static void graph_begin(void)
@@ -134,14 +140,20 @@ void lab_graph_again(void)
 
 bool lab_graph_next(void)
 {
+	explored += now.share;
 	if (n_pushed == 0)
 		return false;
-	n_pushed -= 2 * sizeof(uint32_t);
-	memcpy(&now.n, pushed + n_pushed, 2 * sizeof(uint32_t));
+	n_pushed -= HEAD;
+	memcpy(&now, pushed + n_pushed, HEAD);
 	n_pushed -= now.n * sizeof *now.e;
 	memcpy(now.e, pushed + n_pushed, now.n * sizeof *now.e);
 	graph_begin();
 	return true;
+}
+
+double lab_graph_explored(void)
+{
+	return explored;
 }
 
 bool lab_graph_is_bounded(void)

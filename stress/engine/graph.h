@@ -43,7 +43,8 @@ struct lab_graph_clock {
 void lab_graph_reset(unsigned faults);
 /* Takes the next graph, for a run from the beginning. False: there is none. */
 bool lab_graph_next(void);
-void lab_graph_again(void); /* the last graph, up to its end, for one more run */
+double lab_graph_explored(void); /* the part of all graphs that was run, by guess */
+void lab_graph_again(void);      /* the last graph, up to its end, for one more run */
 
 /* Of the run: the thread's next event in the graph; NULL: the thread is beyond the graph. */
 const struct lab_graph_event *lab_graph_planned(unsigned thread);
