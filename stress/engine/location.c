@@ -83,6 +83,7 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	location->address = address;
 	location->size = (uint8_t)size;
 	location->width = 0;
+	location->lives = 0;
 	location_widen(location);
 	location->next = cell->locations;
 	cell->locations = location;
@@ -193,8 +194,8 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
 		if (location->address + location->size <= address || address + size <= location->address)
 			continue;
-		if (lab.steered)
-			lab_steer_refuse("a plain write to an atomic object");
+		if (++location->lives == 0 && lab.steered)
+			lab_steer_refuse("65,536 plain writes to an atomic object");
 		location->plainly_written = true;
 		location->plain_thread = (uint8_t)lab.self->id;
 		location->plain_clock = lab_clock_after(lab.self);

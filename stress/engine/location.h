@@ -51,6 +51,7 @@ struct lab_location {
 	bool plainly_written;
 	uint8_t plain_thread;
 	uint32_t plain_clock;
+	uint16_t lives; /* plain writes so far */
 	uint32_t count; /* number of stores; the ring has the last ones */
 	struct lab_accesses by[LAB_THREADS];
 	struct lab_written ring[LAB_HISTORY];

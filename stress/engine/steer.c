@@ -3,7 +3,9 @@
  * The search by execution graphs, on the program's side. In the replay a thread may do its next step
  * when the write that the step reads has been done; loads return what the graph says. After that the
  * lowest thread that can go on does a new step. Memory has the last value of each location, in the
- * modification order, of the writes that were done: a plain load without a race sees it.
+ * modification order, of the writes that were done: a plain load without a race sees it. A plain
+ * write begins another life of an atomic object, which is another location: without a race, all other
+ * accesses happen before the write or after it. So psc has the same cycles, too.
  *
  * Loops that wait. A thread that comes back to a load with the same stack and the same registers,
  * and that has changed nothing since, would do the same again: it waits. An execution in which it
@@ -22,7 +24,8 @@ static struct place {
 	uintptr_t address;
 	uint32_t generation; /* of the execution that has used it last */
 	uint8_t size;
-	uint16_t top; /* of its writes that were done, the last in the modification order */
+	uint16_t top;   /* of its writes that were done, the last in the modification order */
+	uint64_t value; /* in memory */
 } places[LOCATIONS];
 static unsigned n_places;
 static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread, the one that started it, and one; 0: none yet */
@@ -252,6 +255,7 @@ static uint16_t steer_place(uintptr_t address, unsigned size, uint64_t value)
 	if (p->generation != lab.generation) {
 		p->generation = lab.generation;
 		p->top = LAB_GRAPH_NONE;
+		p->value = value;
 		lab_graph_initial(at, value);
 	}
 	return (uint16_t)at;
@@ -287,18 +291,27 @@ static unsigned steer_event(struct lab_graph_event *e)
 	return i;
 }
 
-/* The event is on the location. */
-static struct lab_graph_event steer_on(const struct lab_location *location, const struct lab_op *op, unsigned kind)
+static uint16_t steer_life(const struct lab_location *location, const struct lab_op *op)
+{
+	return steer_place(op->address ^ (uintptr_t)location->lives << 48, op->size,
+	                   (uint64_t)lab_peek(op->address, op->size));
+}
+
+/* The event is on the location. Where memory has another value, code without instrumentation wrote it. */
+static struct lab_graph_event steer_on(struct lab_location *location, const struct lab_op *op, unsigned kind)
 {
 	for (const struct lab_location *l = lab_cell(location->address)->locations; l; l = l->next)
 		if (l != location && l->address < location->address + location->size &&
 		    location->address < l->address + l->size)
 			lab_steer_refuse("atomic accesses of different sizes");
-	return (struct lab_graph_event){
-	    .kind = (uint8_t)kind,
-	    .order = op->order,
-	    .size = op->size,
-	    .location = steer_place(op->address, op->size, (uint64_t)lab_peek(op->address, op->size))};
+	uint16_t at = steer_life(location, op);
+	if (places[at].value != (uint64_t)lab_peek(op->address, op->size)) {
+		if (!lab_is_stack(op->address)) /* else it is another object of a later frame */
+			lab_met(LAB_MET_UNSEEN);
+		lab_location_plain_write(lab_cell(op->address), op->address, op->size);
+		at = steer_life(location, op);
+	}
+	return (struct lab_graph_event){.kind = (uint8_t)kind, .order = op->order, .size = op->size, .location = at};
 }
 
 /* The event wrote: memory gets the value if it is the last in the modification order. */
@@ -313,6 +326,7 @@ static void steer_wrote(struct lab_location *location, const struct lab_op *op, 
 		return;
 	p->top = (uint16_t)i;
 	lab_poke(op->address, op->size, e->value);
+	p->value = (uint64_t)lab_peek(op->address, op->size);
 }
 
 static uint64_t steer_read(struct lab_location *location, const struct lab_op *op, unsigned i)

@@ -753,6 +753,13 @@ def proofs(tool):
         test = tool.json(path("weak_twice.c"), "--time", "20s")["tests"][0]
         if (test["proved"], test["complete"]) != (True, 2):
             problems.append(f"graphs with two faults: {test}")
+        unseen = '__attribute__((no_sanitize("thread"))) static void unseen(void) { *(volatile int *)&x = 0; }\nint main('
+        for name, write, limits in (("plain_write", "*(int *)&x = 0;", 0), ("unseen_write", "unseen();", 1)):
+            write_to(path(name + ".c"), threaded(PROOFS["store_buffer"][0]).replace("int main(", unseen).replace(
+                "\treturn 0;", f"\tstatic int again;\n\t{write}\n\t*(int *)&y = 0;\n\treturn again++ ? 0 : main();"))
+            test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
+            if (test["complete"], len(test["limits"])) != (16, limits):
+                problems.append(f"{name}: {test}")
         for name, bodies in SHARED.items():
             for status in ("seen", "!seen"):
                 write_to(path(name + ".c"), threaded(bodies, SHARED_BEGIN).replace(
