@@ -125,6 +125,13 @@ void lab_order_begin(void)
 	newest = unsettled = 0;
 }
 
+/* The announced step of a thread that could not do it: in another order it might have. */
+static void order_reverse_missed(const struct lab_thread *t, const struct lab_op *op, uint32_t end)
+{
+	const struct step s = {.op = *op, .thread = (uint8_t)t->id};
+	order_reverse_all(t, &s, order_rivals(t, &s), end);
+}
+
 /* The step is done: its order to the earlier steps. */
 void lab_order_settle(void)
 {
@@ -132,6 +139,9 @@ void lab_order_settle(void)
 		return;
 	struct step *s = &steps[unsettled];
 	struct lab_thread *t = &lab.threads[s->thread];
+	/* Where a timeout is a fault of the search, it has tried the thread everywhere. */
+	if (s->by_time && !(lab_config.fault_mask & LAB_FAULT_TIMEOUT) && lab_dfs_is_new())
+		order_reverse_missed(t, &s->op, unsettled);
 	const unsigned n = order_rivals(t, s);
 	if (lab_dfs_is_new())
 		order_reverse_all(t, s, n, unsettled);
@@ -242,7 +252,6 @@ void lab_order_end(void)
 	LAB_EACH_THREAD (t) {
 		if (t->state != LAB_BLOCKED || !t->object || t->next.order == LAB_SYNC_WAIT)
 			continue;
-		const struct step s = {.op = t->next, .thread = (uint8_t)t->id};
-		order_reverse_all(t, &s, order_rivals(t, &s), newest + 1);
+		order_reverse_missed(t, &t->next, newest + 1);
 	}
 }

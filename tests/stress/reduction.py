@@ -162,11 +162,11 @@ OF_GRAPHS = [
     "PUT(y, self + 1); atomic_thread_fence(memory_order_seq_cst); LOG(GET(x));", "for (int i = 0; i < 2 && !GET(x); i++) sched_yield(); LOG(GET(y));",
     "count(); VALUE();", "LOCKED(0, LOG(getenv(\"NEW\") != NULL));", "LOCKED(0, setenv(\"NEW\", \"\", 1));",
     "{ pthread_t own; pthread_create(&own, NULL, nested, NULL); LOG(GET(x)); pthread_join(own, NULL); }",
-    "fl_stress_assume(GET(x) == 0); LOG(GET(y));",
+    "fl_stress_assume(GET(x) == 0); LOG(GET(y));", "if (GET(x)) exit(0);",
 ]
 STEPS = OF_GRAPHS + [
     "TRY(pthread_mutex_timedlock(&m[0], &late), GUARD(0), pthread_mutex_unlock(&m[0]));",
-    "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
+    "use_robust(self, pthread_mutex_timedlock(&robust, &late));", "LOG(pthread_mutex_trylock(&robust));", "pthread_rwlock_rdlock(&rw); LOG(shared); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); PUT(x, self + 1); PUT(y, self + 1); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_rdlock(&rw); LOG(GET(x)); LOG(GET(y)); pthread_rwlock_unlock(&rw);",
     "pthread_rwlock_wrlock(&rw); LOG(shared = shared * 5 + self + 1); pthread_rwlock_unlock(&rw);",
