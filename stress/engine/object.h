@@ -138,6 +138,8 @@ int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, i
  * object before the step.
  */
 void lab_object_point(struct lab_op op, const struct lab_object *object);
+/* The same for a step that looks at the state, and may find an old one as a load may. */
+void lab_object_try(struct lab_op op, const struct lab_object *object);
 /*
  * Called after each change of the state: makes ready the threads whose announced step is possible,
  * and blocks the rest.

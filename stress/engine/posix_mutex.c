@@ -96,7 +96,7 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 	if (lab.steered && o->robust)
 		lab_steer_refuse("a robust mutex");
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
-	lab_object_point(op, o);
+	lab_object_try(op, o);
 	const bool taken = lab.steered ? lab_steer_trylock(o->address) : o->owner == LAB_NOBODY;
 	result = o->lost ? ENOTRECOVERABLE : taken ? lab_mutex_taken(o, pc) : EBUSY;
 	lab_sync_event(&op, result);

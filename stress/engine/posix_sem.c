@@ -80,7 +80,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	FORWARD(sem_trywait, (sem));
 	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
-	lab_object_point(op, o);
+	lab_object_try(op, o);
 	const int result = o->count > 0 ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
@@ -109,7 +109,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 	FORWARD(sem_getvalue, (sem, value));
 	struct lab_object *o = sem_of(sem, "reads the value of", PC);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
-	lab_object_point(op, o);
+	lab_object_try(op, o);
 	lab_plain((uintptr_t)value, sizeof *value, true, PC);
 	*value = (int)o->count;
 	sem_event(&op, o, 0);

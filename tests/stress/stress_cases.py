@@ -621,6 +621,8 @@ def main_costs(tool):
 
 # What the threads of a program do, by name; whether that is proved, and the limit that an execution met.
 ATOMICS = """static atomic_int x, y;
+static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
 #define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
 #define Ws(a, v) atomic_store_explicit(&a, v, memory_order_seq_cst)
 #define R(a) atomic_load_explicit(&a, memory_order_relaxed)
@@ -637,6 +639,12 @@ PROOFS = {
     "iriw": (["Ws(x, 1);", "Ra(x); Rs(y);", "Ws(y, 1);", "Ra(y); Rs(x);"], "another modification order"),
     "eight_back": (["for (int i = 1; i <= 8; i++) W(x, i);", "R(x);"], None),
     "six_old": (["W(x, 1);", "int n = 0; for (int i = 0; i < 6; i++) n += R(x);"], None),
+    "busy": (["pthread_mutex_lock(&m); pthread_mutex_unlock(&m); W(x, 1);", "if (R(x) && !pthread_mutex_trylock(&m)) pthread_mutex_unlock(&m);"],
+             "another modification order"),
+    "known_free": (["pthread_mutex_lock(&m); pthread_mutex_unlock(&m); Ws(x, 1);", "if (Rs(x)) pthread_mutex_trylock(&m) || pthread_mutex_unlock(&m);"],
+                   None),
+    "read": (["pthread_rwlock_wrlock(&l); pthread_rwlock_unlock(&l); W(x, 1);", "if (R(x) && !pthread_rwlock_tryrdlock(&l)) pthread_rwlock_unlock(&l);"],
+             "another modification order"),
     "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a bounded spin"),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
@@ -731,7 +739,7 @@ def proofs(tool):
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         cases = [(name, bodies, limit, NO_GRAPHS) for name, (bodies, limit) in PROOFS.items()]
-        cases += [(name, bodies, limit if name in ("clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
+        cases += [(name, bodies, limit if name in ("read", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             write_to(path(name + ".c"), threaded(bodies, first))
             out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
