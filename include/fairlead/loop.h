@@ -158,8 +158,9 @@ FL_API int fl_loop_fd(const fl_loop *l);
 /*
  * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
  * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable.
- * Between two iterations no fiber runs. A lock of an fl_mutex then goes before the fibers that wait
- * for it. Any other wait for what a fiber has (an fl_rwlock, a permit) or gives may never end.
+ * Between two iterations no fiber runs. The caller then locks an fl_mutex before the fibers that
+ * wait for it; other threads may wait behind these until the next iteration. Any other wait for
+ * what a fiber has received or holds (an fl_rwlock, a permit), or is to do, may never end.
  * Returns 0, -EOWNERDEAD, or:
  *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop
  *   -ENOMEM  in the first iteration: no memory for the stack of a signal handler

@@ -304,7 +304,8 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
-	l->sched->thread->turns = true;
+	if (!l->sched->thread->turns)
+		l->sched->thread->turns = true; /* other threads may read it */
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);

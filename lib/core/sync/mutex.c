@@ -186,7 +186,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		const struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
+		struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
 		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
 		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
 		if (!waits) {
@@ -197,7 +197,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 				fl__wait_begin(node->wait, FL__DEBUG_MUTEX, m);
 			} else {
 				node->wait->no_spin = !first;
-				fl__lot_add(&lot, node);
+				fl__lot_insert(&lot, node, fiber);
 			}
 		}
 		fl__lot_close(&lot);

@@ -34,7 +34,7 @@
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
  *      stays first in its queue, and further wakes leave it alone, until the waiter has removed
- *      the node, or begun another wait, under the lock.
+ *      the node, or begun another wait, under the lock. (fl__lot_own_fiber() has the exception.)
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
@@ -120,7 +120,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
-	fl__lot_insert(lot, node, fl__lot_own_fiber(lot, node->wait->ctx));
+	fl__lot_insert(lot, node, NULL);
 }
 
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
@@ -259,7 +259,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 		fl__lot_remove(from, node);
 		/* an optimisation; the wake decides */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
-			fl__lot_add(to, node);
+			fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
 			return true;
 		}
 	}

@@ -100,10 +100,7 @@ struct fl__lot {
 /* Until close, the caller opens no other queue and does not wait. */
 void fl__lot_open(struct fl__lot *lot, const void *key);
 
-/*
- * Enqueues `node` last, but before the fibers that cannot run while its context waits
- * (fl__lot_own_fiber()). The caller sets `observer`.
- */
+/* Enqueues `node` last. The caller sets `observer`. */
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 #define FL__NODE(w) ((struct fl__node){.wait = (w)})
 
@@ -147,7 +144,10 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
-/* Moves the first waiter that has not given up to the end of `to`, asleep. False: none. */
+/*
+ * Moves the first waiter that has not given up to the end of `to`, or before its fl__lot_own_fiber(),
+ * asleep. False: none.
+ */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
