@@ -56,9 +56,9 @@ static uint32_t longest = 16; /* steps of the longest execution so far */
 static bool takes_turns, turn_is_over;
 static unsigned odds_turn; /* of 256 */
 
-static uint64_t draw(void)
+uint64_t lab_splitmix(uint64_t *of)
 {
-	uint64_t z = (state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+	uint64_t z = (*of += 0x9e3779b97f4a7c15u);
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
 	return z ^ (z >> 31);
@@ -66,7 +66,7 @@ static uint64_t draw(void)
 
 static unsigned draw_below(unsigned n)
 {
-	return (unsigned)(((draw() >> 32) * n) >> 32);
+	return (unsigned)(((lab_splitmix(&state) >> 32) * n) >> 32);
 }
 
 unsigned lab_draw(unsigned n)
@@ -76,13 +76,13 @@ unsigned lab_draw(unsigned n)
 
 static bool lot(unsigned odds)
 {
-	return (draw() >> 56) < odds;
+	return (lab_splitmix(&state) >> 56) < odds;
 }
 
 void lab_seed(uint64_t seed, uint64_t execution)
 {
 	state = seed * 0x2545f4914f6cdd1du + execution;
-	(void)draw();
+	(void)lab_splitmix(&state);
 	static const uint8_t switches[] = {8, 32, 96, 192}, stales[] = {0, 0, 24, 96}, faults[] = {0, 8, 48};
 	odds_switch = switches[draw_below(4)];
 	odds_stale = stales[draw_below(4)];

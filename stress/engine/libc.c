@@ -5,6 +5,7 @@
  * several threads appears in the order of the execution. These functions are replaced for programs
  * alone: a scenario's library may use files.
  */
+#include "choice.h"
 #include "posix.h"
 #include "program.h"
 #include <stdarg.h>
@@ -214,10 +215,7 @@ void lab_libc_reset(void)
 static uint64_t libc_draw(uint64_t *state)
 {
 	lab_met(LAB_MET_INPUT);
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
+	return lab_splitmix(state);
 }
 
 uint64_t lab_random(void)
