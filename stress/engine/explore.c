@@ -248,6 +248,7 @@ static void guide_failure(void)
 	(void)run_one(LAB_GRAPH);
 	lab_taken.overflow = true;
 	lab_detail("this needs another modification order than the order of execution: no replay");
+	lab_config.strategy = LAB_GRAPH; /* finds it again */
 }
 
 /*

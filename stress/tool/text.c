@@ -173,6 +173,8 @@ char *reproducer(const struct options *o, const struct job *job)
 	if (in_model(job->mode) && job->report.result.replay[0]) {
 		fputs(" --replay ", to);
 		quote(to, job->report.result.replay);
+	} else if (in_model(job->mode) && strcmp(job->report.result.strategy, "execution graphs") == 0) {
+		fputs(" --strategy graphs", to);
 	} else if (is_real(job)) {
 		fprintf(to, " --seed %lu", job->native.seed);
 		if (job->native.copies > 1)

@@ -784,8 +784,9 @@ def proofs(tool):
                 expect(tool.run(path(name + ".c"), "--strategy", strategy, status=status)[0], said)
         write_to(path("other_order.c"), threaded(PROOFS["two_and_two"][0]).replace("\treturn 0;", "\treturn x == 1 && y == 1;"))
         out, _ = tool.run(path("other_order.c"), status=1)
-        for said in ("main returns 1", "another modification order than the order of execution: no replay"):
+        for said in ("main returns 1", "the search: execution graphs", "another modification order than the order of execution: no replay"):
             expect(out, said)
+        expect(replayed(tool, out.replace("To try again", "The same again")), "main returns 1", "another modification order")
         write_to(path("refused.c"), threaded([], NO_GRAPHS))
         expect(tool.run(path("refused.c"), "--strategy", "graphs", status=5)[0], "0 passed, 0 failed, 1 skipped")
         exhausted = tool.json(path("clock.c"))["tests"][0]
