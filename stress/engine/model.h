@@ -201,6 +201,7 @@ struct lab_execution {
 	uint32_t plain;     /* accesses of the running thread since the last step */
 	void *state;
 	bool acting;          /* between setup and outcome */
+	bool judging;         /* since the outcome began */
 	bool processes;       /* the actors are processes */
 	bool killable;        /* and a process may be killed */
 	lab_set ending;       /* ended threads: the kernel walks their robust lists */
@@ -218,6 +219,7 @@ struct lab_execution {
 
 	struct lab_event *events;
 	size_t n_events, room_events;
+	size_t n_acted;  /* events before the outcome */
 	unsigned pieces; /* so far, of a plain access to more than eight bytes */
 	/* One more than the index of the last plain write, before its value is there; 0: none. */
 	size_t unsettled;
@@ -481,6 +483,7 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
 int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc);
 
 /* trace.c */
+bool lab_records(void); /* whether steps of the running thread are kept */
 struct lab_event *lab_event(const struct lab_op *op);
 void lab_event_settle(void); /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);

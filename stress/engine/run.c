@@ -200,6 +200,8 @@ static void main_body(void)
 	for (unsigned i = 0; i < n; i++)
 		(void)lab_join(&lab.threads[1 + i], INT64_MAX, 0);
 	lab.acting = lab.killable = false;
+	lab.judging = true;
+	lab.n_acted = lab.n_events;
 	lab.outcome = NULL;
 	test->outcome.call(lab.state);
 	if (!lab.outcome)
@@ -220,7 +222,7 @@ void lab_execute(void)
 	lab.sleep = 0;
 	lab.streak = 0;
 	lab.limits = 0;
-	lab.failed = lab.pruned = lab.awaits = lab.acting = lab.switched = lab.killable = false;
+	lab.failed = lab.pruned = lab.awaits = lab.acting = lab.judging = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;

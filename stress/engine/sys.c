@@ -43,7 +43,7 @@ static int waited(size_t index, int result, bool faulty)
 	lab_hash((uint64_t)(int64_t)result);
 	if (lab.recording && lab.n_events > 0 && lab.events[lab.n_events - 1].op.kind == LAB_FUTEX_DONE)
 		index = lab.n_events;
-	if (lab.recording && lab.acting && index > 0) {
+	if (lab_records() && index > 0) {
 		lab.events[index - 1].result = result;
 		lab.events[index - 1].fault = faulty;
 	}

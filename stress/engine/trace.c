@@ -27,9 +27,15 @@ void lab_event_settle(void)
 	event->valued = true;
 }
 
+/* Setup and outcome are main's; but threads of the library may do their work during the outcome. */
+bool lab_records(void)
+{
+	return lab.recording && (lab.acting || (lab.judging && lab.self->id != 0));
+}
+
 struct lab_event *lab_event(const struct lab_op *op)
 {
-	if (!lab.recording || !lab.acting)
+	if (!lab_records())
 		return NULL;
 	lab_event_settle();
 	if (lab.n_events == lab.room_events) {
@@ -594,8 +600,28 @@ static void trace_mark_free(const struct lab_event *const *shown, unsigned last,
 			steps[i].failing = true;
 }
 
+/*
+ * Whether steps of other threads during the outcome are a part of the failure: one of them fails, or
+ * no thread can go on; they write the state; or the search intervened.
+ */
+static bool trace_outcome_matters(void)
+{
+	if (lab.self->id != 0 || lab.verdict == LAB_DEADLOCK || lab.verdict == LAB_LOST_WAKEUP || trace_is_endless())
+		return true;
+	for (const struct lab_event *e = lab.events + lab.n_acted; e < lab.events + lab.n_events; e++) {
+		const bool writes =
+		    e->op.kind == LAB_PLAIN ? e->op.order : e->op.kind == LAB_STORE || e->op.kind == LAB_RMW;
+		if (e->preempted || e->stale || e->fault || e->raced ||
+		    (writes && e->op.address - (uintptr_t)lab.state < lab_running->test->state_size))
+			return true;
+	}
+	return false;
+}
+
 void lab_trace(struct lab_result *result)
 {
+	if (lab.judging && !trace_outcome_matters())
+		lab.n_events = lab.n_acted;
 	struct lab_step *steps = calloc(lab.n_events + LAB_THREADS + 1, sizeof *steps);
 	const char **names = calloc(LAB_THREADS, sizeof *names);
 	const struct lab_event **shown = calloc(lab.n_events + 1, sizeof *shown);

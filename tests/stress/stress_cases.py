@@ -553,6 +553,18 @@ FL_STRESS_ACTOR(reach, two) { s->MEMBER = 2; }
 FL_STRESS(reach, one, two) { free(s->pair); free(s->more.kept[1]); FL_ACCEPTABLE(1, "all"); }
 """
 
+# A thread of the setup goes on during the outcome: there it does what the outcome forbids (AFTER), or nothing.
+DURING_OUTCOME = r"""
+#include <fairlead/stress.h>
+#include <pthread.h>
+#include <stdatomic.h>
+struct late { pthread_t thread; atomic_int word, seen; };
+static void *late_run(void *arg) { struct late *s = arg; while (!s->word) fl_stress_relax(); AFTER; return NULL; }
+FL_STRESS_SETUP(late) { pthread_create(&s->thread, NULL, late_run, s); }
+FL_STRESS_ACTOR(late, one) { s->BEFORE = 1; }
+FL_STRESS(late, one) { s->word = 1; pthread_join(s->thread, NULL); FL_FORBIDDEN(s->seen, "seen"); FL_ACCEPTABLE(1, "all"); }
+"""
+
 # An optimising compiler would delete the read.
 DEAD_READ = r"""
 #include <fairlead/stress.h>
@@ -576,6 +588,11 @@ def reports(tool):
             path = os.path.join(folder, "reach.c")
             write_to(path, SCENARIO.replace("MEMBER", member))
             expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
+        for after, before, shown in (("s->seen = 1", "word", True), ("(void)s->seen", "seen", False)):
+            write_to(path, DURING_OUTCOME.replace("AFTER", after).replace("BEFORE", before))
+            out, _ = tool.run("--load", path, "--mode", "model", status=1)
+            if ("FORBIDDEN late (model): seen" in out, bool(re.search("thread-c +(load|store) seq_cst s->seen", out))) != (True, shown):
+                problems.append(out)
         write_to(path, DEAD_READ)
         expect(tool.run("--load", path, "--mode", "model", status=1)[0], "DATA RACE dead (model): read of s->word by reader")
     if problems:
