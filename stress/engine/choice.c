@@ -564,8 +564,8 @@ static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 }
 
 /*
- * The search without bounds takes an old value only if the load could not have come before the newest
- * store. Otherwise it takes the value in the execution in which the load does.
+ * The search without bounds takes an old value only if the load could not have come before the
+ * newest store. Otherwise it takes the value in the execution in which the load does.
  */
 unsigned lab_choose_stale(unsigned n, uint32_t newest)
 {

@@ -113,8 +113,8 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 }
 
 /*
- * Whether an earlier step of the thread of shown[i] shows that shown[j] happens before both: an edge
- * to shown[i] would tell nothing new. `steps` has the edges of the steps before.
+ * Whether an earlier step of the thread of shown[i] shows that shown[j] happens before both: an
+ * edge to shown[i] would tell nothing new. `steps` has the edges of the steps before.
  */
 static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * String functions of the C library, as interpose.c has the memory functions: the model learns
- * first what they read and write. It does not see what printf reads through its arguments. unknown.c
- * has a list of what other functions touch.
+ * first what they read and write. It does not see what printf reads through its arguments.
+ * unknown.c has a list of what other functions touch.
  */
 #include "interpose.h"
 #include <stdarg.h>

@@ -200,8 +200,8 @@ static void libc_linebuf(FILE *to)
 }
 
 /*
- * --- random numbers: each thread has its own, the same in each execution. So it makes no difference
- * which of two threads calls first.
+ * --- random numbers: each thread has its own, the same in each execution. So it makes no
+ * difference which of two threads calls first.
  */
 
 static uint64_t random_states[LAB_THREADS];

@@ -4,8 +4,8 @@
  * adds a microsecond, and twice as much each time while the thread does nothing else, so that a
  * loop which polls a clock ends.
  *
- * A timeout is a choice of the search. No program expects it of a deadline such as the year 2096, so
- * a wait for more than a YEAR has no deadline.
+ * A timeout is a choice of the search. No program expects it of a deadline such as the year 2096,
+ * so a wait for more than a YEAR has no deadline.
  */
 #include "posix.h"
 #include "steer.h"

@@ -601,8 +601,8 @@ static void trace_mark_free(const struct lab_event *const *shown, unsigned last,
 }
 
 /*
- * Whether steps of other threads during the outcome are a part of the failure: one of them fails, or
- * no thread can go on; they write the state; or the search intervened.
+ * Whether steps of other threads during the outcome are a part of the failure: one of them fails,
+ * or no thread can go on; they write the state; or the search intervened.
  */
 static bool trace_outcome_matters(void)
 {

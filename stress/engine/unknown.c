@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of other objects that a program calls and the engine does not export. After loading,
- * the relocations of the program for these functions are redirected to this file:
+ * The functions of other objects that a program calls and the engine does not export. After
+ * loading, the relocations of the program for these functions are redirected to this file:
  *
  * - a function that the engine replaces (lab_thread_calls and its kin) goes to its replacement;
  * - a function in the list below goes to the C library; before, the model learns what the function
@@ -23,7 +23,8 @@
  *   rN, wN   reads or writes N bytes
  *   r@I, w@I reads or writes as many bytes as argument I says; with two digits, their product
  *   -        nothing, or not all of it
- * Then the hidden state that the function reads (?) or writes (!). A name ends in `*`: all such names.
+ * Then the hidden state that the function reads (?) or writes (!). A name ends in `*`: all such
+ * names.
  */
 static const char known[] =
     /* strings and characters */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Turns (lib/core/sync/turn.h): a first waiter that is overtaken for a while, and then no more. At the
- * end the word is free: no mark stays behind.
+ * Turns (lib/core/sync/turn.h): a first waiter that is overtaken for a while, and then no more. At
+ * the end the word is free: no mark stays behind.
  */
 #include "../cases.h"
 #include "core/sync/mutex.h"
