@@ -277,7 +277,9 @@ static bool is_end_of_many(const struct lab_op *op)
 
 bool lab_commute(const struct lab_op *a, const struct lab_op *b)
 {
-	/* Of a wait loop only by what it waits for: lab_relax(). Others look at the end of threads. */
+	/*
+	 * Of a wait loop only by what it waits for: lab_relax(). Others look at the end of threads.
+	 */
 	if (a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return (a->kind != LAB_RELAX || a->size) && (b->kind != LAB_RELAX || b->size);
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
@@ -341,7 +343,10 @@ static lab_set todo_of(lab_set set, unsigned pick)
 		return set;
 	if (!(set & lab.ready))
 		return set;
-	/* Giving up later, while nothing has changed, is the same as at once and then being passed over. */
+	/*
+	 * Giving up later, while nothing has changed, is the same as at once and then being passed
+	 * over.
+	 */
 	for (lab_set rest = set & lab.spinning; rest; rest &= rest - 1)
 		if (lab.threads[lab_lowest(rest)].offered)
 			set &= ~(rest & -rest);

@@ -78,7 +78,9 @@ void lab_order_end(void);
 bool lab_order_is_idle(uint32_t since);
 
 /* state.c: waits that a fault ends early, in executions with lab.ordered */
-/* Whether the running thread waits again after a wait that ended early and a round without effect. */
+/*
+ * Whether the running thread waits again after a wait that ended early and a round without effect.
+ */
 bool lab_await_again(void);
 void lab_await_early(void); /* this wait ends early */
 

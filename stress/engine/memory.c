@@ -234,7 +234,9 @@ static bool must_stop(const struct lab_written *store, bool sc)
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
-	/* Else it reads the older ones in executions in which it comes before: lab_choose_stale(). */
+	/*
+	 * Else it reads the older ones in executions in which it comes before: lab_choose_stale().
+	 */
 	const bool here = !lab.ordered || lab_order_known(lab_newest(location)->step);
 	for (unsigned n = 1; n < location->count; n++) {
 		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))

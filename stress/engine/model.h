@@ -194,7 +194,9 @@ struct lab_execution {
 	struct lab_spent spent;
 
 	bool steered, guided; /* the execution follows a graph; the old engine does (steer.h) */
-	/* Of the last atomic access that may be part of a loop: its caller's registers and stack. */
+	/*
+	 * Of the last atomic access that may be part of a loop: its caller's registers and stack.
+	 */
 	uintptr_t frame, caller;
 	bool program;       /* the test is a program with main() */
 	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */

@@ -52,12 +52,17 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 		lab_posix_end(t->result, pc);
 	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
 	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
-	/* The head of a jmp_buf: the rest is for a mask. Volatile hides from gcc that it is no more. */
+	/*
+	 * The head of a jmp_buf: the rest is for a mask. Volatile hides from gcc that it is no
+	 * more.
+	 */
 	void *volatile head = buffer->__cancel_jmp_buf;
 	_longjmp(head, 1);
 }
 
-/* The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, the last after a handler. */
+/*
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, the last after a handler.
+ */
 EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthread_register_cancel");
 EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
 EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unwind_next");

@@ -74,7 +74,10 @@ static void time_doze(enum lab_sync what, int64_t deadline, uintptr_t pc)
 	lab_sync_event(&op, 0);
 }
 
-/* Other threads may do anything, or nothing, before the thread continues. Before a negative deadline it never does. */
+/*
+ * Other threads may do anything, or nothing, before the thread continues. Before a negative
+ * deadline it never does.
+ */
 void lab_sleep(int64_t deadline, uintptr_t pc)
 {
 	time_doze(LAB_SYNC_SLEEP, deadline, pc);

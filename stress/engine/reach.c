@@ -374,7 +374,9 @@ static bool reach_covers(const struct reach_region *r, uintptr_t address)
 	return r->fit != REACH_PART || address - r->address < r->type.size;
 }
 
-/* The best region for the byte; else one before it, so that the block keeps its name; NULL: none. */
+/*
+ * The best region for the byte; else one before it, so that the block keeps its name; NULL: none.
+ */
 static const struct reach_region *reach_best(const struct lab_block *b, uintptr_t address)
 {
 	const struct reach_region *best = NULL, *before = NULL;

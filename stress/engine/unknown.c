@@ -96,7 +96,9 @@ static const char *unknown_known(const char *name)
 	return NULL;
 }
 
-/* Libraries of which all functions are harmless, but for those of the floating-point environment. */
+/*
+ * Libraries of which all functions are harmless, but for those of the floating-point environment.
+ */
 static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
 
 static const char *unknown_base_name(const char *path)
@@ -127,7 +129,9 @@ static struct stub {
 } stubs[STUBS];
 static unsigned n_stubs;
 
-/* Code that calls lab_stub() with the arguments of the call, and jumps to what lab_stub() returns. */
+/*
+ * Code that calls lab_stub() with the arguments of the call, and jumps to what lab_stub() returns.
+ */
 extern const char lab_stubs[] __attribute__((visibility("hidden")));
 enum { STUB_SIZE = 16 };
 
@@ -221,7 +225,10 @@ void *lab_stub(const uintptr_t *args, unsigned index, uintptr_t pc)
 
 /* --- what a call leaves behind in the C library --- */
 
-/* Variables of other objects that programs use, such as `optind`, and their values before an execution. */
+/*
+ * Variables of other objects that programs use, such as `optind`, and their values before an
+ * execution.
+ */
 enum { IMPORTS = 64 };
 static struct import {
 	void *at;

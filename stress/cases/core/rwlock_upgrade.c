@@ -232,7 +232,10 @@ FL_STRESS_ACTOR(rw_cancel_vs_unlock, holder)
 
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, writer)
 {
-	/* The second wait has its node where that of the first wait was: it must not be queued there still. */
+	/*
+	 * The second wait has its node where that of the first wait was: it must not be queued
+	 * there still.
+	 */
 	if (fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->stop) != 0)
 		fl_rwlock_write_lock(&s->l);
 	s->count++;

@@ -91,7 +91,9 @@ FL_STRESS(spin_on_two, spinner, writer)
 	FL_ACCEPTABLE(1, "it went on");
 }
 
-/* A thread polls under a lock without a pause, while another thread needs the lock several times. */
+/*
+ * A thread polls under a lock without a pause, while another thread needs the lock several times.
+ */
 struct poll_under_lock {
 	pthread_mutex_t lock;
 	int turns;
