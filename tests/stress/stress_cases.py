@@ -579,7 +579,7 @@ def reports(tool):
     """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
     problems = []
     for name, lines in REPORTS.items():
-        out, _ = tool.run(os.path.join(tool.source, "stress", "programs", name + ".c"), "--time", "5s", status=None)
+        out, _ = tool.run(os.path.join(tool.source, "stress", "programs", name + ".c"), *TO_THE_END, status=None)
         for line in lines:
             if bool(re.search(line.removeprefix("not "), out)) == line.startswith("not "):
                 problems.append(f"{name}: {line}\n{out}")
@@ -759,7 +759,7 @@ def proofs(tool):
         cases += [(name, bodies, limit if name in ("read", "clock", "drawn", "retires", "unblocks", "assembly") else None, "") for name, (bodies, limit) in PROOFS.items()]
         for name, bodies, limit, first in cases:
             write_to(path(name + ".c"), threaded(bodies, first))
-            out, err = tool.run(path(name + ".c"), "--time", "3s", "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
+            out, err = tool.run(path(name + ".c"), *TO_THE_END, "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"))
             test = json.loads(text_of(path("j")))["tests"][0]
             said = "proved: all" if limit is None else limit
             if test["proved"] != (limit is None) or not all(said in text for text in (out, text_of(path("x")), text_of(path("h")))) or (
@@ -768,7 +768,7 @@ def proofs(tool):
         expect(tool.run(path("alone.c"))[0], "proved: all 1 execution\n")
         for wait, status, said in (("while", 0, "proved: all"), ("if", 1, "CHECK")):
             write_to(path(wait + ".c"), CONDITION % wait)
-            expect(tool.run(path(wait + ".c"), "--time", "20s", status=status)[0], said)
+            expect(tool.run(path(wait + ".c"), *TO_THE_END, status=status)[0], said)
         for name, executions in (("store_buffer", 4), ("two_and_two", 4), ("two_and_two_sc", 3), ("iriw", 16), ("waits", 1)):
             write_to(path(name + ".c"), threaded(PROOFS[name][0]))
             test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
