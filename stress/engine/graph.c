@@ -35,7 +35,7 @@ typedef struct lab_graph_event graph_event;
 typedef struct lab_graph_clock graph_clock;
 
 struct graph {
-	double share;      /* of all graphs, by guess: each graph that is pushed gets half of what is left */
+	double share;      /* of all graphs, a guess: each pushed graph gets half of the rest */
 	uint32_t n, fresh; /* fresh: the read of an update that got its write by a revisit; NONE */
 	graph_event e[LAB_GRAPH_EVENTS];
 };

@@ -93,7 +93,7 @@ enum lab_limit {
 	LAB_MET_NO_FAULT,   /* a fault of a kind that the user has switched off */
 	LAB_MET_FCNTL,      /* a pipe that blocks no more, before or after the begin of a wait */
 	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
-	LAB_MET_LAST,       /* another thread could have been the last, which runs functions of atexit() */
+	LAB_MET_LAST,       /* another thread could have ended last, and have run atexit()'s functions */
 	LAB_MET_INPUT,      /* other times, processors, random numbers */
 	LAB_MET_ASSEMBLY,   /* what inline assembly does */
 	LAB_LIMITS

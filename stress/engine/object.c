@@ -355,7 +355,7 @@ static void object_last_robust(struct lab_object *o, void *arg)
 		*last = o;
 }
 
-/* The one that was locked last comes first, as in Linux. */
+/* The mutex that was locked last comes first, as in Linux. */
 static void object_abandon_robust(uintptr_t pc)
 {
 	for (struct lab_object *o;;) {

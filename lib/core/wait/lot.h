@@ -117,8 +117,8 @@ bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /*
- * A thread that runs a loop by fl_loop_run_once() waits, between two iterations: the first waiter
- * that is a fiber of that loop, which cannot run meanwhile. NULL: there is none.
+ * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(). Returns the first
+ * waiter that is a fiber of this loop: it cannot run now. NULL: none.
  */
 struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
 
@@ -145,8 +145,8 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
 /*
- * Moves the first waiter that has not given up to the end of `to`, or before its fl__lot_own_fiber(),
- * asleep. False: none.
+ * Moves the first waiter that has not given up to the end of `to`, asleep, or before its
+ * fl__lot_own_fiber(). False: none.
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */

@@ -101,11 +101,16 @@ static int wait_hosted(void *arg)
 	return 0;
 }
 
-static void start_hosted(void *arg)
+static void start_detached(fl_fiber_function *function, void *arg)
 {
 	fl_fiber *f;
-	OK(fl_fiber_start(&f, wait_hosted, arg, NULL));
+	OK(fl_fiber_start(&f, function, arg, NULL));
 	fl_fiber_detach(f);
+}
+
+static void start_hosted(void *arg)
+{
+	start_detached(wait_hosted, arg);
 }
 
 FL_STRESS_SETUP(loop_hosted)
@@ -174,9 +179,7 @@ static int lock_hosted(void *arg)
 
 static void start_locking(void *arg)
 {
-	fl_fiber *f;
-	OK(fl_fiber_start(&f, lock_hosted, arg, NULL));
-	fl_fiber_detach(f);
+	start_detached(lock_hosted, arg);
 }
 
 FL_STRESS_SETUP(loop_hosted_lock)
