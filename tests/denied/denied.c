@@ -111,7 +111,7 @@ static int receive_fd(int socket)
 static int install_listener(long denied, int error)
 {
 	int listener = -1;
-#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* else a signal may end a stopped call with EINTR */
+#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* else a signal may end any stopped call with EINTR */
 	listener = fl_denied_filter(denied, error, SECCOMP_RET_USER_NOTIF,
 	                            SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 #endif
@@ -196,6 +196,7 @@ static _Noreturn void run_recorded(const char *path, long denied, int error, cha
 	if (program == 0) {
 		(void)signal(SIGCHLD, SIG_DFL);
 		(void)sigprocmask(SIG_SETMASK, &before, NULL);
+		(void)setenv(FL_DENIED_LISTENER, "1", 1);
 		const int listener = install_listener(denied, error);
 		send_fd(ends[1], listener);
 		(void)close(listener);

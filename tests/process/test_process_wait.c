@@ -4,6 +4,7 @@
  * fork server.
  */
 #include "core/sync/helper.h"
+#include "fl_denied.h"
 #include "fl_process.h"
 #include "process/spawn.h"
 
@@ -46,6 +47,12 @@ static void count_signal(int signal)
 	signals = signals + 1;
 }
 
+static void count_signals(void)
+{
+	const struct sigaction counting = {.sa_handler = count_signal, .sa_flags = fl_denied_sa_flags()};
+	FL_OK(sigaction(SIGCHLD, &counting, NULL));
+}
+
 /* Emulators and ThreadSanitizer have no child without a signal. */
 static void expect_no_signal(void)
 {
@@ -76,7 +83,7 @@ static int fork_and_exit(void)
 static void run_wait(void *preload)
 {
 	int n = 0;
-	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
+	count_signals();
 	begin(preload);
 	FL_CHECK(has_no_child());
 	expect_no_signal();
@@ -96,7 +103,7 @@ FL_TEST(process_wait_passes_over_the_fork_server)
 /* The end of a fork server sends no signal, and leaves no child. */
 static void run_death(void *preload)
 {
-	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
+	count_signals();
 	for (int i = 0; i < 3; i++) {
 		begin(preload);
 		FL_CHECK(process_parent_of(fl__fork_server_pid()) != getpid());
@@ -339,7 +346,7 @@ static void run_failed(void *unused)
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
 	FL_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-	FL_OK(sigaction(SIGCHLD, &(struct sigaction){.sa_handler = count_signal}, NULL));
+	count_signals();
 	fl__process_sys.program = "/"; /* exists, and cannot be executed */
 	FL_RC(fl_process_start(&p, &(fl_process_config){.task = &process_answers}), -EACCES);
 	FL_CHECK(has_no_child() && signals == 0);

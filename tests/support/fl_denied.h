@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,8 +43,8 @@ enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
 
 /*
  * Installs a filter in this process and its future children: `denied`, a call of the list or any
- * other, fails with `error`. With `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns the
- * result of seccomp(): with `flags`, a listener.
+ * other, fails with `error`. With `others` not 0, the other calls of the list have that result
+ * (SECCOMP_RET_...). Returns the result of seccomp(): with `flags`, a listener.
  */
 static inline int fl_denied_filter(long denied, int error, unsigned others, unsigned flags)
 {
@@ -61,6 +63,18 @@ static inline int fl_denied_filter(long denied, int error, unsigned others, unsi
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+/* In the environment of a program that `denied --record` runs. */
+#define FL_DENIED_LISTENER "FL_DENIED_LISTENER"
+
+/*
+ * The flags of a signal handler that restarts no call. Until the listener has heard of a call, a
+ * signal ends it with EINTR, which those calls never return by themselves: there it restarts them.
+ */
+static inline int fl_denied_sa_flags(void)
+{
+	return getenv(FL_DENIED_LISTENER) ? SA_RESTART : 0;
 }
 
 #endif

@@ -336,7 +336,7 @@ static bool process_pool_wants_worker(const struct fl__process_pool *p)
 {
 	const size_t waiting = p->base.queue.length + p->remote.posted.length;
 	unsigned serving = 0;
-	if (waiting == 0 || p->starting || p->base.broken || p->terminated)
+	if (waiting == 0 || p->starting || p->init_error != 0 || p->base.broken || p->terminated)
 		return false;
 	FL__EACH_WORKER (w, p)
 		serving += !w->retired;
@@ -1229,9 +1229,8 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	process_pool_give_up_unkillable(p);
 	if (process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);
-	const size_t posted = p->remote.posted.length;
 	process_pool_dispatch(p); /* recalled, or submitted since */
-	return p->remote.ended || p->remote.kept || p->remote.posted.length > posted ? now : until;
+	return p->remote.ended || p->remote.kept ? now : until;
 }
 
 /* A manager that always finds work learns of deaths here, and looks at the timeouts. */

@@ -4,6 +4,7 @@
  * Two tasks on two workers wait for each other in turn. Each worker has a timer that signals its
  * thread every 300 us, and the handler restarts no system call. No wait may end early, or fail.
  */
+#include "fl_denied.h"
 #include "fl_emulated.h"
 #include "fl_test.h"
 
@@ -35,7 +36,11 @@ static void on_signal(int signal)
 		storm_signal_later(*timer);
 }
 
-static const struct sigaction storm_action = {.sa_handler = on_signal};
+static void storm_handle(struct sigaction *before)
+{
+	FL_OK(
+	    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal, .sa_flags = fl_denied_sa_flags()}, before));
+}
 
 static void storm_begin(timer_t *timer)
 {
@@ -240,7 +245,7 @@ static void free_shared(struct storm *s)
 static void play(int (*create)(fl_executor **e, const fl_executor_config *config), struct storm *s)
 {
 	struct sigaction before;
-	FL_OK(sigaction(SIGUSR1, &storm_action, &before));
+	storm_handle(&before);
 	FL_SCOPED(fl_executor) *e = NULL, *e2 = NULL;
 	FL_OK(create(&e, &(fl_executor_config){.workers = 2}));
 	FL_OK(create(&e2, &(fl_executor_config){.workers = 2}));
@@ -283,7 +288,7 @@ static void play_all(int (*create)(fl_executor **e, const fl_executor_config *co
 FL_TASK(storm_stays, void, void)
 {
 	static timer_t timer;
-	FL_OK(sigaction(SIGUSR1, &storm_action, NULL));
+	storm_handle(NULL);
 	storm_begin(&timer);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * deadline, and with faults of clocks and kernels. Time is the test's: a wait of a thousand seconds
  * ends when the test moves the clock.
  */
+#include "fl_denied.h"
 #include "fl_faults.h"
 #include "fl_kinds.h"
 #include "fl_poller.h"
@@ -555,7 +556,7 @@ FL_TEST(timed_wait_signal_storm)
 {
 	if (!SIGNALS_ARRIVE)
 		skip();
-	struct sigaction before, counting = {.sa_handler = count_signal};
+	struct sigaction before, counting = {.sa_handler = count_signal, .sa_flags = fl_denied_sa_flags()};
 	FL_OK(sigaction(SIGUSR1, &counting, &before));
 	WATCHED();
 	for_each(waits_through_signals);

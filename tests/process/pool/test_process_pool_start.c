@@ -6,6 +6,8 @@
 #include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 
+#include "process/pool/process_pool.h"
+
 /* Now and then. */
 
 /* A single fault must not be visible, except to a submit on its own thread. */
@@ -223,6 +225,52 @@ FL_TEST(process_pool_initializer_that_ends_its_worker)
 		assert_true(process_pool_counted(runs) > 1 && process_pool_counted(runs) < 50);
 		process_pool_same(&before);
 	}
+}
+
+FL_TASK(process_pool_counts_and_fails, int *, void)
+{
+	process_pool_count(*arg);
+	return -EIO;
+}
+
+static struct {
+	const int *runs; /* of the initializer */
+	unsigned starts;
+	bool met;
+} both;
+
+static int count_starts(fl_process **p, const fl_process_config *config)
+{
+	both.starts++;
+	return fl_process_start(p, config);
+}
+
+/* The manager learns in one wait that the initializer has failed and that its worker is dead. */
+static int wait_for_both(int epoll, struct epoll_event *events, int n, int ms)
+{
+	int got = fl_test_real_fd_sys.epoll_wait(epoll, events, n, ms);
+	if (both.met || process_pool_counted(both.runs) == 0 || !strstr(fl_thread_current_name(), "-manager"))
+		return got;
+	while (got < 2)
+		got = fl_test_real_fd_sys.epoll_wait(epoll, events, n, -1);
+	both.met = true;
+	return got;
+}
+
+FL_TEST(process_pool_initializer_that_fails_ends_the_starts)
+{
+	int *runs = process_pool_counters(1);
+	both.runs = runs;
+	fl__process_pool_sys.start = count_starts;
+	fl__fd_sys.epoll_wait = wait_for_both;
+	breaks(
+	    &(fl_executor_config){.workers = 1, .initialize = &process_pool_counts_and_fails, .initialize_arg = &runs},
+	    "EIO");
+	fl__fd_sys.epoll_wait = fl_test_real_fd_sys.epoll_wait;
+	fl__process_pool_sys.start = fl_process_start;
+	assert_true(both.met);
+	assert_int_equal(both.starts, 1);
+	assert_int_equal(process_pool_counted(runs), 1);
 }
 
 /* The kernel may have killed the worker for want of memory. */
