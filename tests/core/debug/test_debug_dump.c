@@ -383,7 +383,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 		char expected[128];
 		(void)snprintf(expected, sizeof expected, ") has waited for %s", how->expected);
 		FL_WAIT_FOR(dump_has("%s", expected));
-		const char *line = strstr(printed, "waiter (");
+		const char *line = strstr(printed, "\n  waiter ("); /* not "held by waiter (" */
 		assert_non_null(line);
 		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
 		assert_null(strstr(printed, "something"));
