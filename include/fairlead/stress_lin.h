@@ -183,7 +183,7 @@ struct fl_lin {
 struct fl_lin_call {
 	int kind;
 	int64_t arg, result;
-	bool returned;     /* false: the result is unknown, and the call may have taken effect or not */
+	bool returned;     /* false: no result is known; the call may have taken effect or not */
 	uint32_t overlaps; /* 1 << kind of each concurrent call */
 };
 

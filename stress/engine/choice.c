@@ -34,7 +34,7 @@ unsigned lab_n_ops;
 static enum lab_strategy strategy;
 static struct node stacks[2][NODES], *nodes = stacks[0];
 static unsigned depth, at, at_program;
-static uint32_t chosen; /* the node of the last choice of a thread, from 1; 0: there was no choice */
+static uint32_t chosen; /* the node of the last choice of a thread, from 1; 0: no choice yet */
 static const struct lab_schedule *followed;
 static uint64_t state; /* of the generator */
 

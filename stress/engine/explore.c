@@ -367,7 +367,7 @@ static void describe_strategy(void)
 	result.strategy = strategy_text;
 }
 
-/* --- the usual search: slices of the proof, of the search within bounds, and of random executions --- */
+/* --- the usual search: turns of the proof, of the search within bounds, of random runs --- */
 
 /* With more faults, the next round may prove. After another limit, only a short search goes on. */
 static bool is_proving(void)
@@ -520,7 +520,8 @@ static void record(const struct lab_schedule *schedule)
 	lab_trace(&result); /* adds to the details */
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
-	result.replay = lab_config.n_known > 0 ? "" : replay; /* a replay would end at the first of them */
+	/* With known failures a replay would end at the first of them. */
+	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab.recording = false;
 }
 

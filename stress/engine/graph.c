@@ -50,7 +50,7 @@ static struct {
 	uint16_t n;           /* events done */
 	uint16_t planned;
 } of[LAB_GRAPH_THREADS];
-static graph_clock before[LAB_GRAPH_EVENTS]; /* the past without the event, and without what it acquires */
+static graph_clock before[LAB_GRAPH_EVENTS]; /* the past without the event and what it acquires */
 static graph_clock past[LAB_GRAPH_EVENTS], prefix[LAB_GRAPH_EVENTS], message[LAB_GRAPH_EVENTS];
 static uint16_t number_at[LAB_GRAPH_THREADS][LAB_GRAPH_EVENTS];
 static uint32_t n_done;
@@ -427,8 +427,8 @@ static void event_decide(const struct graph *g, graph_event *e)
 }
 
 /*
- * Whether a free extension of the events before `i` and the prefix of the write `w` would have added
- * the event `i` as it is.
+ * Whether a free extension of the events before `i` and the prefix of the write `w` would have
+ * added the event `i` as it is.
  */
 static bool graph_is_free(unsigned i, unsigned w)
 {
@@ -600,7 +600,7 @@ static bool add_read(unsigned i)
 		event_clocks(i);
 		if (place < last) {
 			const uint8_t kind = e->kind;
-			e->kind = writes ? LAB_GRAPH_UPDATE : kind; /* of its order, but not written yet */
+			e->kind = writes ? LAB_GRAPH_UPDATE : kind; /* an update, not written yet */
 			e->writes = false;
 			const bool reads = is_consistent(&now, NULL, NONE, NULL);
 			e->kind = kind;

@@ -5,9 +5,9 @@
 #include "model.h"
 
 /*
- * The execution graphs of RC11 of a program, each once: TruSt (Kokologiannakis, Marmanis, Gladstein,
- * Vafeiadis: Truly stateless, optimal dynamic partial order reduction, POPL 2022). graph.c has the
- * graphs alone; steer.c runs the program along them.
+ * The execution graphs of RC11 of a program, each once: TruSt (Kokologiannakis, Marmanis,
+ * Gladstein, Vafeiadis: Truly stateless, optimal dynamic partial order reduction, POPL 2022).
+ * graph.c has the graphs alone; steer.c runs the program along them.
  */
 enum { LAB_GRAPH_THREADS = 16, LAB_GRAPH_EVENTS = 1024, LAB_GRAPH_NONE = 0xffff };
 
@@ -27,7 +27,7 @@ struct lab_graph_event {
 	lab_update *update;
 	uint16_t location; /* LAB_GRAPH_NONE: none */
 	uint16_t index;    /* in its thread, from 0 */
-	uint16_t rf;       /* of a read: the event that it reads; LAB_GRAPH_NONE: the initial value */
+	uint16_t rf;       /* of a read: the event that it reads; LAB_GRAPH_NONE: the first value */
 	uint16_t mo;       /* of a write: its place in the modification order, from 1 */
 	uint8_t kind, thread, order, failure, size;
 	bool reads, writes;
@@ -72,7 +72,7 @@ bool lab_graph_is_newest(unsigned event);
 /* The value of the last write. */
 uint64_t lab_graph_newest(unsigned location);
 void lab_graph_initial(unsigned location, uint64_t value);
-/* The events that were done, in an order that has po, rf, mo and psc. Returns 0 if there is none. */
+/* The done events, in an order that has po, rf, mo and psc. Returns 0 if there is none. */
 unsigned lab_graph_order(uint16_t order[LAB_GRAPH_EVENTS]);
 void lab_graph_start(unsigned parent, unsigned child);
 void lab_graph_join(unsigned thread, unsigned ended);

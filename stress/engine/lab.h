@@ -80,7 +80,7 @@ enum lab_limit {
 	/* Limits of the model: */
 	LAB_MET_HISTORY,    /* a store that could have been read is no longer kept */
 	LAB_MET_PATIENCE,   /* an old value that could have been read once more */
-	LAB_MET_ORDER,      /* another modification order, or order of SC operations, may be possible */
+	LAB_MET_ORDER,      /* modifications, or SC operations, may have another order */
 	LAB_MET_PAIR,       /* an old value of sixteen bytes */
 	LAB_MET_SIZES,      /* accesses of two sizes to one place */
 	LAB_MET_UNSEEN,     /* a write of an atomic object by code without instrumentation */
@@ -93,7 +93,7 @@ enum lab_limit {
 	LAB_MET_NO_FAULT,   /* a fault of a kind that the user has switched off */
 	LAB_MET_FCNTL,      /* a pipe that blocks no more, before or after the begin of a wait */
 	LAB_MET_RETIRED,    /* a use of memory that was retired, without a hazard pointer */
-	LAB_MET_LAST,       /* another thread could have ended last, and have run atexit()'s functions */
+	LAB_MET_LAST,       /* another thread could have ended last, and run atexit()'s functions */
 	LAB_MET_INPUT,      /* other times, processors, random numbers */
 	LAB_MET_ASSEMBLY,   /* what inline assembly does */
 	LAB_LIMITS

@@ -125,7 +125,7 @@ static void location_refresh(struct lab_location *location, unsigned size)
 	} else if (location->plainly_written) {
 		location_begin(location, location->plain_thread, location->plain_clock);
 	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
-		if (!lab_is_stack(location->address)) /* else it is another object of a later frame */
+		if (!lab_is_stack(location->address)) /* else an object of a later frame */
 			lab_met(LAB_MET_UNSEEN);
 		location_begin(location, 0, 0);
 	}

@@ -8,9 +8,9 @@
  * A rival of a step is an earlier step of another thread that does not commute with it and does not
  * come before the previous step of its thread. Then another execution has the two in the other
  * order. The steps since the rival that do not come after the rival, and the step itself, lead
- * there. The threads that can do the first of these steps are the initials. One of the initials must
- * be among the threads that the search tries in place of the rival (source sets: Abdulla, Aronsson,
- * Jonsson, Sagonas 2014).
+ * there. The threads that can do the first of these steps are the initials. One of the initials
+ * must be among the threads that the search tries in place of the rival (source sets: Abdulla,
+ * Aronsson, Jonsson, Sagonas 2014).
  *
  * Steps are known by their number in the execution, from 1 on. Each step is settled before the next
  * one is chosen: then its result is known, and a compare-and-swap that failed is a load.
@@ -24,7 +24,7 @@ struct step {
 	bool by_time;          /* in place of what the thread waits for: commutes with no step */
 	uint32_t earlier;      /* the step before of its thread; 0: none */
 	uint32_t node;         /* of the choice of its thread */
-	struct lab_clock past; /* how many steps of each thread come before it; its own: with itself */
+	struct lab_clock past; /* how many steps of each thread come before; its own: with itself */
 };
 
 static struct step *steps;
@@ -110,7 +110,7 @@ static void order_reverse_all(const struct lab_thread *t, const struct step *s, 
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct step *e = &steps[rivals[i]];
-		/* A rival behind which another one comes is a rival again when that one is reversed. */
+		/* A rival that comes before another is found again when the later one is reversed. */
 		bool hidden = e->node == 0;
 		for (unsigned k = 0; k < n && !hidden; k++)
 			hidden = k != i && !(is_sync(s) && is_sync(&steps[rivals[k]])) &&

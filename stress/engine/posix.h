@@ -70,7 +70,7 @@ struct lab_call {
 	}
 extern const struct lab_call lab_output_calls[], lab_thread_calls[], lab_process_calls[], lab_pipe_calls[];
 
-enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the process; its threads have the numbers from there on */
+enum { LAB_PROCESSORS = 2, LAB_PID = 1000 }; /* the threads have the next IDs */
 
 /*
  * process.c. A step on what a process has once: other threads can tell whether it came before
@@ -108,7 +108,7 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */
-void lab_posix_refuse(uintptr_t pc); /* ends this program with a message in a constructor of a module */
+void lab_posix_refuse(uintptr_t pc); /* in a module's constructor: ends with a message */
 /* What a thread of the program runs: one of these is not NULL. */
 struct lab_start {
 	void *(*posix)(void *);

@@ -87,7 +87,7 @@ static bool pipe_step(struct lab_object *o, enum lab_sync what, size_t size, lab
 	lab.self->round = (unsigned)size;
 	const bool possible = lab_object_wait(op, o, can, blocks ? INT64_MAX : 0) == 0;
 	if (!((const struct pipe *)o->address)->open[what == LAB_SYNC_WRITE])
-		lab_no_file(what == LAB_SYNC_WRITE ? "write" : "read", pc); /* closed by another thread */
+		lab_no_file(what == LAB_SYNC_WRITE ? "write" : "read", pc); /* closed meanwhile */
 	lab_sync_event(&op, possible ? 0 : EAGAIN);
 	return possible;
 }

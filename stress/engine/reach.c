@@ -224,7 +224,7 @@ static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *t
 		Dwarf_Attribute attribute;
 		Dwarf_Word offset = 0;
 		char path[128];
-		const bool base = dwarf_tag(&member) == DW_TAG_inheritance; /* has the name of the object */
+		const bool base = dwarf_tag(&member) == DW_TAG_inheritance; /* named as the object */
 		if ((dwarf_tag(&member) != DW_TAG_member && !base) || !reach_has_pointer(&member) ||
 		    !lab_type_of(&member, &inner))
 			continue;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search by execution graphs, on the program's side. In the replay a thread may do its next step
- * when the write that the step reads has been done; loads return what the graph says. After that the
- * lowest thread that can go on does a new step. Memory has the last value of each location, in the
- * modification order, of the writes that were done: a plain load without a race sees it. A plain
- * write begins another life of an atomic object, which is another location: without a race, all other
- * accesses happen before the write or after it. So psc has the same cycles, too.
+ * The search by execution graphs, on the program's side. In the replay a thread may do its next
+ * step when the write that the step reads has been done; loads return what the graph says. After
+ * that the lowest thread that can go on does a new step. Memory has the last value of each
+ * location, in the modification order, of the writes that were done: a plain load without a race
+ * sees it. A plain write begins another life of an atomic object, which is another location:
+ * without a race, all other accesses happen before the write or after it. So psc has the same
+ * cycles, too.
  *
  * Loops that wait. A thread that comes back to a load with the same stack and the same registers,
  * and that has changed nothing since, would do the same again: it waits. An execution in which it
- * goes on later is one in which it goes on at once, with the newer value; a later write revisits the
- * load. So turns without effect are in no graph but the last one of a thread, which never goes on.
+ * goes on later is one in which it goes on at once, with the newer value; a later write revisits
+ * the load. So turns without effect are in no graph but the last one of a thread, which never goes
+ * on.
  */
 #include "steer.h"
 #include "frame.h"
@@ -28,7 +30,7 @@ static struct place {
 	uint64_t value; /* in memory */
 } places[LOCATIONS];
 static unsigned n_places;
-static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread, the one that started it, and one; 0: none yet */
+static uint8_t parents[LAB_GRAPH_THREADS]; /* of each thread: its parent + 1; 0: none yet */
 static uint32_t ticks[LAB_GRAPH_EVENTS];   /* the thread's clock at the event */
 static const char *refusal;
 
@@ -108,7 +110,10 @@ static struct lab_graph_event lock_event(unsigned thread, uintptr_t object)
 	                                .location = steer_place(object ^ 1, 1, 0)};
 }
 
-/* No thread can go on, but perhaps main can exit. The threads that wait for a lock could have been first. */
+/*
+ * No thread can go on, but perhaps main can exit. The threads that wait for a lock could have been
+ * first.
+ */
 static void steer_end(void)
 {
 	bool counts = true;
@@ -297,7 +302,10 @@ static uint16_t steer_life(const struct lab_location *location, const struct lab
 	                   (uint64_t)lab_peek(op->address, op->size));
 }
 
-/* The event is on the location. Where memory has another value, code without instrumentation wrote it. */
+/*
+ * The event is on the location. Where memory has another value, code without instrumentation wrote
+ * that value.
+ */
 static struct lab_graph_event steer_on(struct lab_location *location, const struct lab_op *op, unsigned kind)
 {
 	for (const struct lab_location *l = lab_cell(location->address)->locations; l; l = l->next)

@@ -124,8 +124,8 @@ static unsigned usual_ready(void)
 }
 
 /*
- * Whether some thread was ready for very long. Each time halves what is long, or a thread that polls
- * could use up the steps of an execution before another thread has done its few.
+ * Whether some thread was ready for very long. Each time halves what is long, or a thread that
+ * polls could use up the steps of an execution before another thread has done its few.
  */
 static bool is_starved(void)
 {
@@ -442,7 +442,7 @@ static void spin(uintptr_t pc)
 	self->hard = self->gave_up == pc;
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
-		/* It gave up in vain, and nothing happened since: the execution in which it did not. */
+		/* Nothing happened since the thread gave up: the execution without that is kept. */
 		if (lab.ordered && self->hard && state == self->spun_at && lab.steps == self->spun_step &&
 		    (lab.ready & ~lab_bit(self->id)))
 			lab_prune();

@@ -128,7 +128,7 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 	const uint64_t low = (uint64_t)value, sign = size > 0 && size <= 8 ? UINT64_C(1) << (8 * size - 1) : 0;
 	if (value <= MOST)
 		snprintf(out, NUMBER, "%" PRIu64, low);
-	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 stands for 2^64 */
+	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 means 2^64 */
 		snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
 	else if (value >> 64 || !trace_pointer(out, (uintptr_t)value))
 		snprintf(out, NUMBER, "0x%" PRIx64, low);

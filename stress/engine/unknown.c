@@ -386,7 +386,8 @@ static void *unknown_way(const char *name, void *target)
 		return replacement;
 	if (!target || dladdr1(target, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
 		return target;
-	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC; /* one variant for this processor */
+	/* Without a symbol: the variant of a function for this processor. */
+	const unsigned type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_FUNC;
 	const char *library = unknown_base_name(info.dli_fname), *touches = unknown_known(name);
 	if (type == STT_OBJECT)
 		unknown_import(target, symbol->st_size);

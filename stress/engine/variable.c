@@ -103,7 +103,8 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 	Dwarf_Word whole = 0;
 	Dwarf_Die range, array = *type;
 	const uint64_t element = variable_size(&array);
-	if ((dwarf_aggregate_size(&array, &whole) != 0 || whole == 0) && element > 0) { /* without a bound */
+	const bool bounded = dwarf_aggregate_size(&array, &whole) == 0 && whole != 0;
+	if (!bounded && element > 0) {
 		variable_append(text, size, "[%" PRIu64 "]", *offset / element);
 		*offset %= element;
 		return lab_type_of(&array, type);
