@@ -109,6 +109,8 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */
 void lab_posix_refuse(uintptr_t pc); /* in a module's constructor: ends with a message */
+/* Equal values: the thread has the same errno, signal mask, and settings of cancellation. */
+uint64_t lab_thread_settings(void);
 /* What a thread of the program runs: one of these is not NULL. */
 struct lab_start {
 	void *(*posix)(void *);

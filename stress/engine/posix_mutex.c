@@ -61,6 +61,7 @@ static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 		return -1;
 	if (o->type == LAB_MUTEX_RECURSIVE) {
 		o->count++;
+		lab.self->effects++;
 		return 0;
 	}
 	if (tries)
@@ -75,7 +76,8 @@ int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
 	int result = mutex_relock(o, false, pc);
 	if (result >= 0)
 		return result;
-	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, o->address, pc);
+	const bool tries = deadline <= lab.now;
+	const struct lab_op op = lab_sync_op(tries ? LAB_SYNC_TRYLOCK : LAB_SYNC_LOCK, o->address, pc);
 	if (lab.steered && (deadline != INT64_MAX || o->robust))
 		lab_steer_refuse(o->robust ? "a robust mutex" : "a lock with a deadline");
 	result = lab_object_wait(op, o, lab_mutex_can, deadline);
@@ -109,6 +111,7 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id && o->count > 1) {
 		o->count--;
+		lab.self->effects++;
 		return 0;
 	}
 	lab_object_point(op, o);

@@ -142,7 +142,7 @@ unsigned lab_posix_create(struct lab_start start, void *arg, bool detached, uint
 
 /*
  * The thread of a pthread_t, for `what`. That is no step: two joins of a thread, or a join and a
- * detach, are misuse in either order.
+ * detach, are misuse in either order. But a join that does not wait may come before another one.
  */
 static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 {
@@ -162,13 +162,13 @@ static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc)
 {
+	if (!wait || deadline != INT64_MAX)
+		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */
 	const unsigned id = thread_id(thread, "joins", pc);
 	struct posix_thread *t = thread_info(id);
 	if (id == lab.self->id)
 		return EDEADLK;
 	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
-	if (!wait || deadline != INT64_MAX)
-		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */
 	if (lab.threads[id].state != LAB_DONE && (!wait || deadline <= lab.now))
 		return wait ? ETIMEDOUT : EBUSY;
 	t->waited_for = true;
@@ -347,6 +347,13 @@ static int thread_exchange(int *place, int value, int *old, uintptr_t pc)
 	}
 	*place = value;
 	return 0;
+}
+
+uint64_t lab_thread_settings(void)
+{
+	const struct posix_thread *t = thread_info(lab.self->id);
+	const unsigned cancel = (unsigned)t->cancel_state << 1 | (unsigned)t->cancel_type;
+	return t->blocked * 0x9e3779b97f4a7c15u ^ ((uint64_t)(uint32_t)errno << 2 | cancel);
 }
 
 static int thread_setcancelstate(int state, int *old)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether a loop that waits has come back to where it was. A turn that begins and ends with the
- * same registers and the same stack, and that has written nothing, has no effect: an execution
+ * same registers, stack and settings, and that has written nothing, has no effect: an execution
  * without the turn has the same outcome. So a turn that the search cuts off is no loss.
  *
  * An await is such a turn that begins with a fault: a spurious wakeup, EINTR, a weak
@@ -14,7 +14,7 @@
 #include "choice.h"
 #include "layout.h"
 #include "object.h"
-#include <errno.h>
+#include "posix.h"
 #include <unwind.h>
 
 #if defined(__x86_64__)
@@ -65,7 +65,8 @@ static void state_add_held(struct lab_object *object, void *state)
 static uint64_t state_of(uint32_t effects)
 {
 	static uint64_t other;
-	struct state state = {(uint64_t)effects << 32 | (uint32_t)errno, false};
+	struct state state = {effects, false};
+	state_add(&state, lab_thread_settings());
 	state_add(&state, lab.self->changes);
 	lab_objects_visit(state_add_held, &state);
 	if (lab_running->module)

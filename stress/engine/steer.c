@@ -8,7 +8,7 @@
  * without a race, all other accesses happen before the write or after it. So psc has the same
  * cycles, too.
  *
- * Loops that wait. A thread that comes back to a load with the same stack and the same registers,
+ * Loops that wait. A thread that comes back to a load with the same stack, registers and settings,
  * and that has changed nothing since, would do the same again: it waits. An execution in which it
  * goes on later is one in which it goes on at once, with the newer value; a later write revisits
  * the load. So turns without effect are in no graph but the last one of a thread, which never goes
@@ -18,6 +18,7 @@
 #include "frame.h"
 #include "graph.h"
 #include "object.h"
+#include "posix.h"
 #include <stdio.h>
 
 enum { LOCATIONS = 4096, TURNS = 8, DEEPEST = 4096 };
@@ -39,6 +40,7 @@ struct turn {
 	uintptr_t pc, frame;
 	unsigned events; /* done before */
 	uint32_t done;   /* effects before */
+	uint64_t settings;
 	size_t size;
 	unsigned char stack[DEEPEST];
 };
@@ -162,7 +164,7 @@ static uint32_t steer_effects(void)
 static bool steer_is_same(const struct turn *turn, uintptr_t frame)
 {
 	const unsigned char *now = (const unsigned char *)frame;
-	if (turn->done != steer_effects())
+	if (turn->done != steer_effects() || turn->settings != lab_thread_settings())
 		return false;
 	if (memcmp(now, turn->stack, turn->size) == 0)
 		return true;
@@ -205,6 +207,7 @@ static void steer_turn(uintptr_t pc)
 	turn->frame = frame;
 	turn->events = lab_graph_count(lab.self->id);
 	turn->done = steer_effects();
+	turn->settings = lab_thread_settings();
 	turn->size = top - frame;
 	memcpy(turn->stack, (const void *)frame, turn->size);
 }

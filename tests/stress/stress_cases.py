@@ -640,6 +640,7 @@ def main_costs(tool):
 ATOMICS = """static atomic_int x, y;
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t l = PTHREAD_RWLOCK_INITIALIZER;
+static int start(void *arg) { return arg != NULL; }
 #define W(a, v) atomic_store_explicit(&a, v, memory_order_relaxed)
 #define Ws(a, v) atomic_store_explicit(&a, v, memory_order_seq_cst)
 #define R(a) atomic_load_explicit(&a, memory_order_relaxed)
@@ -665,6 +666,7 @@ PROOFS = {
     "waits": (["Ws(x, 1);", "while (!Rs(x)) sched_yield();"], None),
     "waits_ten_times": (["W(x, 1);", "for (int i = 0; i < 10 && !R(x); i++) sched_yield();"], "a bounded spin"),
     "weak": (["int n = 0; while (!atomic_compare_exchange_weak(&x, &n, n + 1));", "W(x, 3);"], None),
+    "c11_threads": (2 * ["thrd_t t; thrd_create(&t, start, NULL); thrd_join(t, NULL);"], None),
     "clock": (["(void)time(NULL);"], "the clock"),
     "drawn": (["int __VERIFIER_nondet_int(void); (void)__VERIFIER_nondet_int();"], "the clock"),
     "retires": (["void __VERIFIER_hazptr_retire(const void *); __VERIFIER_hazptr_retire(malloc(1));"], "a hazard pointer"),
@@ -702,6 +704,7 @@ EXITS = {
     "other_status": ("exit(3);", "", "return 0;", 1, "thread-b ends the program"),
     "other_runs_it": ("me = 1; exit(0);", "if (me) _exit(3);", "return 0;", 1, "thread-b ends the program"),
     "recursive": ("", "exit(0);", "return 0;", 1, "exit() runs already"),
+    "destroys": ("pthread_mutex_lock(&m); pthread_mutex_unlock(&m);", "pthread_mutex_destroy(&m);", "return 0;", 1, "the mutex m"),
     "works": ("W(x, 1); R(y);", "W(y, 1); R(x);", "return 0;", 0, "proved: all 4"),
     "for_ever": ("for (;;) W(x, R(x) + 1);", "W(x, 1);", "return 0;", 0, "not proved: a thread that was ready for 400 steps"),
     "last": ("plain = 1;", "if (plain != 1) _exit(3);", "pthread_exit(NULL);", 0, "not proved: another thread could have ended last"),
@@ -713,7 +716,7 @@ NO_GRAPHS = "sem_t s; sem_init(&s, 0, 0); sem_post(&s);"  # the search by graphs
 
 def threaded(bodies, first=""):
     """A program with a thread for each of the bodies, after a first statement of main."""
-    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "time", "unistd")]
+    lines = ["#define _GNU_SOURCE"] + [f"#include <{name}.h>" for name in ("errno", "fcntl", "pthread", "sched", "semaphore", "stdatomic", "stdlib", "threads", "time", "unistd")]
     lines += [ATOMICS]
     lines += [f"static void *run{i}(void *arg) {{ {body} return arg; }}" for i, body in enumerate(bodies)]
     lines += ["int main(void)", "{", f"\tpthread_t t[{len(bodies) + 1}];", first]
@@ -724,6 +727,7 @@ def threaded(bodies, first=""):
 # A wait for a condition, whose loop has finitely many executions though each turn may wake spuriously.
 CONDITION = """#include <assert.h>
 #include <pthread.h>
+#include <stdlib.h>
 static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
 static int ready, taken;
@@ -766,9 +770,10 @@ def proofs(tool):
                     limit and not any(limit in text for text in test["limits"])) or ("assembly at assembly.c:" in err) != (name == "assembly"):
                 problems.append(f"{name}: {test['limits']}\n{out}{err}")
         expect(tool.run(path("alone.c"))[0], "proved: all 1 execution\n")
-        for wait, status, said in (("while", 0, "proved: all"), ("if", 1, "CHECK")):
-            write_to(path(wait + ".c"), CONDITION % wait)
-            expect(tool.run(path(wait + ".c"), *TO_THE_END, status=status)[0], said)
+        for name, wait, status, said in (("while", "while", 0, "proved: all"), ("if", "if", 1, "CHECK"),
+                                         ("leak", "for (void *volatile p; !ready; p = malloc(1), p = NULL) if", 1, "LEAK")):
+            write_to(path(name + ".c"), CONDITION % wait)
+            expect(tool.run(path(name + ".c"), *TO_THE_END, status=status)[0], said)
         for name, executions in (("store_buffer", 4), ("two_and_two", 4), ("two_and_two_sc", 3), ("iriw", 16), ("waits", 1)):
             write_to(path(name + ".c"), threaded(PROOFS[name][0]))
             test = tool.json(path(name + ".c"), "--strategy", "graphs")["tests"][0]
