@@ -28,6 +28,7 @@
 #include "core/base/list.h"
 #include "core/base/panic.h"
 #include "core/base/sys.h"
+#include "core/base/unload.h"
 #include "core/sync/helper.h"
 #include "core/wait/context.h"
 #include "packet.h"
@@ -119,6 +120,13 @@ static unsigned fork_server_end(void)
 		}
 	fork_server_settle();
 	return 0;
+}
+
+/* What was forgotten while fork_server_end() held the lock. */
+FL__AT_UNLOAD static void fork_server_unload(void)
+{
+	if (fl__is_unloaded())
+		fork_server_settle();
 }
 
 /* Under the lock. False: there is no live fork server with these rights. */
@@ -224,7 +232,7 @@ static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_p
 	fork_server_settle();
 }
 
-/* Does not wait for a start that makes a fork server: that start, or the next, settles `s`. */
+/* Does not wait for a start that makes a fork server: that start, the next, or an unload settles `s`. */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
 	/* release: pairs with fork_server_settle(); the last access unless the lock is free */
