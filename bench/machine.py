@@ -9,14 +9,15 @@ import time
 
 
 def model():
-    """What the figures are measured on."""
-    model = platform.machine()
+    """What the figures are measured on: the CPUs with their maker, and the kernel."""
+    cpu = {}
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as f:
-            model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), model)
+            cpu = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in f)}
     except OSError:
         pass
-    return f"{len(os.sched_getaffinity(0))} CPUs ({model}), {platform.system()} {platform.release()}"
+    known = [cpu[name] for name in ("vendor_id", "CPU implementer", "model name") if name in cpu] or [platform.machine()]
+    return f"{len(os.sched_getaffinity(0))} CPUs ({', '.join(known)}), {platform.system()} {platform.release()}"
 
 
 def others():

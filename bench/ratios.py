@@ -54,9 +54,9 @@ def compare(rows, benchmarks):
     return list(entries.values())
 
 
-def as_json(entries):
-    """The entries as JSON, one a line."""
-    return "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n"
+def as_json(entries, machine):
+    """The entries as JSON, one a line, each with the machine that it was measured on."""
+    return "[\n" + ",\n".join(json.dumps({"machine": machine} | entry) for entry in entries) + "\n]\n"
 
 
 def figure(x):

@@ -112,14 +112,17 @@ class Sources:
                            + read(path) + "\n````\n")
 
     def charts(self):
-        """The charts of the benchmarks, for the page of the results."""
-        text = ""
+        """The charts of the benchmarks, for the page of the results: of each case one a maker of the CPU."""
+        text, folder = "", os.path.dirname(RESULTS)
         for title, name in (("On an idle machine", "idle"), ("On a busy machine", "busy")):
-            path = os.path.join(ROOT, os.path.dirname(RESULTS), name + ".json")
-            text += f"\n## {title}\n" * os.path.exists(path)
-            for heading, file, svg in charts.charts(path) if os.path.exists(path) else ():
-                self.write(f"{os.path.dirname(RESULTS)}/{name}/{file}", svg)
-                text += f"\n### {heading}\n\n![{heading.replace('`', '')}]({name}/{file})\n"
+            cases = {}
+            for maker in ("Intel", "AMD"):
+                path = os.path.join(ROOT, folder, f"{name}-{maker.lower()}.json")
+                for heading, file, svg in charts.charts(path) if os.path.exists(path) else ():
+                    image = f"{name}-{maker.lower()}/{file}"
+                    self.write(f"{folder}/{image}", svg)
+                    cases.setdefault(heading, []).append(f"\n{maker}:\n\n![{heading.replace('`', '')}, {maker}]({image})\n")
+            text += f"\n## {title}\n" + "".join(f"\n### {heading}\n" + "".join(images) for heading, images in cases.items())
         return text
 
     def contents(self):
