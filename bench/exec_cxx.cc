@@ -153,12 +153,18 @@ static void burst(void *pool, uint64_t *results, uint64_t first, uint64_t n)
 	});
 }
 
-static const fork_runtime runtime = {open, close, fork, even, uneven, burst};
+static void inside(void *pool, void (*run)(bench_thread *t), bench_thread *t)
+{
+	arena(pool).execute([=] { run(t); });
+}
+
+static const fork_runtime runtime = {open, close, fork, even, uneven, burst, inside};
 } // namespace tbb_forks
 
 static const bench_row rows[] = {
     POOL_ROWS(tbb),
-    FORK_ROW("burst", "tbb", _burst, BENCH_PEER, &tbb_forks::runtime),
+    BURST_ROWS("tbb", &tbb_forks::runtime),
+    FORK_ROW_OF("burst_1000_worker", "tbb", _burst, _burst_1000_worker, BENCH_PEER, &tbb_forks::runtime),
     FORK_ROW("group", "tbb", _burst, BENCH_PEER, &tbb_forks::runtime),
     FORK_ROWS("tbb", BENCH_PEER, &tbb_forks::runtime),
 };

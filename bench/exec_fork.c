@@ -139,18 +139,38 @@ static void fairlead_group(void *pool, uint64_t *results, uint64_t first, uint64
 	fl_group_destroy(&group);
 }
 
-static const fork_runtime fairlead = {fairlead_open, fairlead_close,  fairlead_fib,
-                                      fairlead_even, fairlead_uneven, fairlead_burst};
+struct inside {
+	void (*run)(bench_thread *t);
+	bench_thread *t;
+};
+
+FL_TASK(bench_inside, struct inside, void)
+{
+	arg->run(arg->t);
+	return 0;
+}
+
+static void fairlead_inside(void *pool, void (*run)(bench_thread *t), bench_thread *t)
+{
+	fl_future *f;
+	if (bench_inside_submit(pool, (struct inside){run, t}, &f) || bench_inside_get(f))
+		bench_fail("a task that submits");
+	fl_future_free(f);
+}
+
+static const fork_runtime fairlead = {fairlead_open,   fairlead_close, fairlead_fib,   fairlead_even,
+                                      fairlead_uneven, fairlead_burst, fairlead_inside};
 static const fork_runtime fairlead_groups = {.open = fairlead_open, .close = fairlead_close, .burst = fairlead_group};
 
 extern const fork_runtime bench_omp; /* exec_omp.c */
 
 static const bench_row rows[] = {
     FORK_ROWS("fairlead", BENCH_PEER, &fairlead),
-    FORK_ROW("burst", "fairlead", _burst, BENCH_PEER, &fairlead),
+    BURST_ROWS("fairlead", &fairlead),
+    FORK_ROW_OF("burst_1000_worker", "fairlead", _burst, _burst_1000_worker, BENCH_PEER, &fairlead),
     FORK_ROW("group", "fairlead", _burst, BENCH_PEER, &fairlead_groups),
     FORK_ROWS("libgomp", BENCH_PEER, &bench_omp),
-    FORK_ROW("burst", "libgomp", _burst, BENCH_PEER, &bench_omp),
+    BURST_ROWS("libgomp", &bench_omp),
     FORK_ROW("group", "libgomp", _burst, BENCH_PEER, &bench_omp),
 };
 BENCH_ROWS(rows)

@@ -96,6 +96,13 @@ void *fork_setup_burst(const bench_setting *with)
 	return s;
 }
 
+static void check_burst(const fork_state *s, uint64_t first, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (s->results[i] != first + i)
+			bench_fail("a task of a burst was not run");
+}
+
 void fork_run_burst(bench_thread *t)
 {
 	fork_state *s = t->state;
@@ -103,10 +110,30 @@ void fork_run_burst(bench_thread *t)
 		if (n > t->total - first)
 			n = t->total - first;
 		s->runtime->burst(s->pool, s->results, first, n);
-		for (uint64_t i = 0; i < n; i++)
-			if (s->results[i] != first + i)
-				bench_fail("a task of a burst was not run");
+		check_burst(s, first, n);
 	}
+}
+
+void fork_run_burst_1000(bench_thread *t)
+{
+	enum { TASKS = 1000, PAUSE_US = 1000 };
+	fork_state *s = t->state;
+	for (; bench_now() < t->until; t->done++) {
+		bench_sleep(PAUSE_US);
+		int64_t start = bench_now();
+		if (t->laps)
+			bench_lap_begin(t->laps);
+		s->runtime->burst(s->pool, s->results, t->done, TASKS);
+		bench_lap(t);
+		t->took += bench_now() - start;
+		check_burst(s, t->done, TASKS);
+	}
+}
+
+void fork_run_burst_1000_worker(bench_thread *t)
+{
+	const fork_state *s = t->state;
+	s->runtime->inside(s->pool, fork_run_burst_1000, t);
 }
 
 /* Each loop has added x to y; they are small integers, so that float is exact. */

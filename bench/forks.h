@@ -44,6 +44,7 @@ typedef struct fork_runtime {
 	 * and waits for all.
 	 */
 	void (*burst)(void *pool, uint64_t *results, uint64_t first, uint64_t n);
+	void (*inside)(void *pool, void (*run)(bench_thread *t), bench_thread *t); /* calls `run` in a worker */
 } fork_runtime;
 
 /* For rows whose `arg` is the runtime. */
@@ -55,16 +56,22 @@ void fork_run(bench_thread *t);
 void fork_run_even(bench_thread *t);
 void fork_run_uneven(bench_thread *t);
 void fork_run_burst(bench_thread *t);
+void fork_run_burst_1000(bench_thread *t); /* 1 ms after the previous one */
+void fork_run_burst_1000_worker(bench_thread *t);
 void fork_teardown(void *state, uint64_t total);
 
 #ifdef __cplusplus
 }
 #endif
 
-#define FORK_ROW(name, label, of, role, runtime)                                                                       \
+#define FORK_ROW_OF(name, label, of, run, role, runtime)                                                               \
 	{                                                                                                              \
-		"exec/" name, label, fork_setup##of, fork_run##of, fork_teardown, 0, role, runtime                     \
+		"exec/" name, label, fork_setup##of, fork_run##run, fork_teardown, 0, role, runtime                    \
 	}
+#define FORK_ROW(name, label, of, role, runtime) FORK_ROW_OF(name, label, of, of, role, runtime)
+#define BURST_ROWS(label, runtime)                                                                                     \
+	FORK_ROW("burst", label, _burst, BENCH_PEER, runtime),                                                         \
+	    FORK_ROW_OF("burst_1000", label, _burst, _burst_1000, BENCH_PEER, runtime)
 #define FORK_ROWS(label, role, runtime)                                                                                \
 	FORK_ROW("fork_join", label, , role, runtime), FORK_ROW("parallel_even", label, _even, role, runtime),         \
 	    FORK_ROW("parallel_uneven", label, _uneven, role, runtime)

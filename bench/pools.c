@@ -53,12 +53,6 @@ void pool_release(void)
 	pthread_mutex_unlock(&gate);
 }
 
-void pool_sleep(unsigned us)
-{
-	struct timespec time = {us / 1000000, us % 1000000 * 1000L};
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-}
-
 /* ns that a thread of this process has run. */
 static int64_t cpu_of(const char *thread)
 {
@@ -92,9 +86,9 @@ static int64_t cpu_of_others(void)
 void pool_idle_cpu(bench_thread *t)
 {
 	int64_t span = t->until - bench_now();
-	pool_sleep(POOL_SETTLE_US);
+	bench_sleep(POOL_SETTLE_US);
 	int64_t before = cpu_of_others(), start = bench_now();
-	pool_sleep((unsigned)(span / 1000));
+	bench_sleep((unsigned)(span / 1000));
 	t->took = cpu_of_others() - before;
 	t->done = (uint64_t)((bench_now() - start) / 1000000);
 	if (t->took <= 0)

@@ -40,7 +40,6 @@ static inline uint64_t pool_task(uint64_t arg)
 void pool_warm(void);                /* before the first task with POOL_WORK */
 void pool_await_held(unsigned n);    /* waits until n tasks wait for the release */
 void pool_release(void);             /* for good */
-void pool_sleep(unsigned us);        /* so that an idle pool goes to sleep */
 void pool_idle_cpu(bench_thread *t); /* exec/idle_cpu */
 
 /*
@@ -108,7 +107,7 @@ static inline uint64_t pool_future_get(pool_future *f)
 	static inline void impl##_pauses(bench_thread *t, unsigned pause_us)                                           \
 	{                                                                                                              \
 		for (; bench_now() < t->until; t->done++) {                                                            \
-			pool_sleep(pause_us);                                                                          \
+			bench_sleep(pause_us);                                                                         \
 			int64_t start = bench_now();                                                                   \
 			if (t->laps)                                                                                   \
 				bench_lap_begin(t->laps);                                                              \
@@ -117,14 +116,10 @@ static inline uint64_t pool_future_get(pool_future *f)
 			t->took += bench_now() - start;                                                                \
 		}                                                                                                      \
 	}                                                                                                              \
-	static void impl##_roundtrip_idle(bench_thread *t)                                                             \
-	{                                                                                                              \
-		impl##_pauses(t, POOL_PAUSE_US);                                                                       \
-	}                                                                                                              \
-	static void impl##_roundtrip_100us(bench_thread *t)                                                            \
-	{                                                                                                              \
-		impl##_pauses(t, 100);                                                                                 \
-	}                                                                                                              \
+	POOL_PAUSED(impl, idle, POOL_PAUSE_US)                                                                         \
+	POOL_PAUSED(impl, 10us, 10)                                                                                    \
+	POOL_PAUSED(impl, 100us, 100)                                                                                  \
+	POOL_PAUSED(impl, 1000us, 1000)                                                                                \
 	static void impl##_in_flight(bench_thread *t)                                                                  \
 	{                                                                                                              \
 		impl##_state *s = (impl##_state *)t->state;                                                            \
@@ -172,6 +167,12 @@ static inline uint64_t pool_future_get(pool_future *f)
 			impl##_check(s, i, POOL_HOLD | i);                                                             \
 	}
 
+#define POOL_PAUSED(impl, name, us)                                                                                    \
+	static void impl##_roundtrip_##name(bench_thread *t)                                                           \
+	{                                                                                                              \
+		impl##_pauses(t, us);                                                                                  \
+	}
+
 #define POOL_ROW(of, impl, run)                                                                                        \
 	{                                                                                                              \
 		"exec/" of, #impl, impl##_setup, run, impl##_teardown                                                  \
@@ -179,8 +180,10 @@ static inline uint64_t pool_future_get(pool_future *f)
 #define POOL_ROWS(impl)                                                                                                \
 	POOL_ROW("submit_get", impl, impl##_submit_get), POOL_ROW("roundtrip", impl, impl##_roundtrip),                \
 	    POOL_ROW("roundtrip_idle", impl, impl##_roundtrip_idle),                                                   \
-	    POOL_ROW("roundtrip_100us", impl, impl##_roundtrip_100us), POOL_ROW("in_flight", impl, impl##_in_flight),  \
-	    POOL_ROW("idle_cpu", impl, pool_idle_cpu),                                                                 \
+	    POOL_ROW("roundtrip_10us", impl, impl##_roundtrip_10us),                                                   \
+	    POOL_ROW("roundtrip_100us", impl, impl##_roundtrip_100us),                                                 \
+	    POOL_ROW("roundtrip_1000us", impl, impl##_roundtrip_1000us),                                               \
+	    POOL_ROW("in_flight", impl, impl##_in_flight), POOL_ROW("idle_cpu", impl, pool_idle_cpu),                  \
 	{                                                                                                              \
 		"exec/memory_task", #impl, impl##_memory_setup, impl##_memory, impl##_teardown, POOL_MANY              \
 	}

@@ -144,6 +144,23 @@ typedef struct trip_state {
 			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
+	/* An item each 50 us, from its put to the end of its get. */                                                  \
+	static void impl##_each_50us_run(bench_thread *t)                                                              \
+	{                                                                                                              \
+		type *q = (type *)((trip_state *)t->state)->there;                                                     \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			if (t->index > 0) {                                                                            \
+				bench_sleep(50);                                                                       \
+				put(q, (uint64_t)bench_now());                                                         \
+				continue;                                                                              \
+			}                                                                                              \
+			int64_t start = (int64_t)get(q);                                                               \
+			if (t->laps)                                                                                   \
+				t->laps->last = start;                                                                 \
+			bench_lap(t);                                                                                  \
+			t->took += bench_now() - start;                                                                \
+		}                                                                                                      \
+	}                                                                                                              \
 	static void impl##_trip_teardown(void *state, uint64_t total)                                                  \
 	{                                                                                                              \
 		trip_state *s = (trip_state *)state;                                                                   \
@@ -167,10 +184,12 @@ typedef struct trip_state {
 	    QUEUE_ROW(of "_4p4c", label, impl, mpmc, fixed, role),                                                     \
 	    QUEUE_ROW(of "_8p8c", label, impl, mpmc, fixed, role)
 
-#define TRIP_ROW(where, impl)                                                                                          \
+#define TRIP_ROW(name, impl, run, fixed)                                                                               \
 	{                                                                                                              \
-		"queues/roundtrip_" where, #impl, impl##_trip_setup, impl##_trip_run, impl##_trip_teardown             \
+		"queues/" name, #impl, impl##_trip_setup, impl##_##run##_run, impl##_trip_teardown, fixed              \
 	}
-#define TRIP_ROWS(impl) TRIP_ROW("anywhere", impl), TRIP_ROW("apart", impl), TRIP_ROW("together", impl)
+#define TRIP_ROWS(impl)                                                                                                \
+	TRIP_ROW("roundtrip_anywhere", impl, trip, 0), TRIP_ROW("roundtrip_apart", impl, trip, 0),                     \
+	    TRIP_ROW("roundtrip_together", impl, trip, 0), TRIP_ROW("each_50us", impl, each_50us, 1000)
 
 #endif

@@ -158,6 +158,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *form
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t bench_now(void);
 
+/* Sleeps for so many microseconds, without the slack of 50 us that Linux gives to timers. */
+void bench_sleep(unsigned us);
+
 /* Resident bytes of a process. */
 int64_t bench_resident(int pid);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,13 @@ int64_t bench_now(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void bench_sleep(unsigned us)
+{
+	struct timespec time = {us / 1000000, us % 1000000 * 1000L};
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
 }
 
 int64_t bench_resident(int pid)
