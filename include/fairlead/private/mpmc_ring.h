@@ -3,6 +3,7 @@
 #define FAIRLEAD_MPMC_RING_H
 
 #include <errno.h>
+#include <fairlead/defs.h>
 #include <fairlead/private/inline.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,10 +32,10 @@ struct fl_mpmc {
 	size_t ahead; /* how many slots ahead are prefetched; 0, if the ring or its items are small */
 	unsigned char apart_[FL__MPMC_APART];
 	uint64_t tail;       /* the position of the next item; CLOSED; WAIT: a consumer waits */
-	uint64_t put_waited; /* where fl__mpmc_back_off() last found the ring full; a hint */
+	uint64_t put_paused; /* the tail at the last pause of fl__mpmc_refuse(); a hint */
 	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 	uint64_t head;       /* the position of the oldest item; WAIT: a producer waits */
-	uint64_t get_waited; /* the same for gets */
+	uint64_t get_paused; /* likewise the head */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 
@@ -87,7 +88,8 @@ static inline bool fl__mpmc_later(uint64_t _a, uint64_t _b)
 
 /* What a claim has got. */
 struct fl__mpmc_claim {
-	uint64_t at; /* the position of the first slot */
+	uint64_t at;         /* the position of the first slot */
+	unsigned char *slot; /* the first */
 	size_t count;
 	bool owes_wake;
 };
@@ -111,27 +113,16 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 	return _run;
 }
 
-/* Returns -EAGAIN (full) or -EBUSY for `_at`, whose slot is still in use by the lap before. */
-static inline int fl__mpmc_no_space(struct fl_mpmc *_q, uint64_t _at)
-{
-	/* "full" is in the one order of all rings' claims; pairs with the CAS of a get's claim */
-	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
-	return _head == _at - fl__mpmc_lap(_q) ? -EAGAIN : -EBUSY;
-}
+FL_BEGIN_DECLS
 
-/* Returns why there is no item at `_at`: -EAGAIN, -EBUSY, -EPIPE. */
-static inline int fl__mpmc_no_item(struct fl_mpmc *_q, uint64_t _at)
-{
-	/*
-	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
-	 * the CAS of a put's claim. Its acquire: what came before the close; pairs with
-	 * fl_mpmc_close().
-	 */
-	const uint64_t _tail = fl__load_seq_cst(&_q->tail);
-	if ((_tail & ~(uint64_t)FL__MPMC_FLAGS) != _at)
-		return -EBUSY;
-	return _tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
-}
+/*
+ * Called for a position whose slot is not ready for a put (a get: `_gets`). If several calls have
+ * succeeded since the last pause, pauses and returns 0: the caller tries again. Else returns
+ * -EAGAIN, -EBUSY or -EPIPE.
+ */
+FL_API int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets);
+
+FL_END_DECLS
 
 /*
  * Claims up to `_n` slots for a put (a get): of `*_word`, the tail (the head), whose stamps are
@@ -150,23 +141,27 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
 		if (_ahead == 0 && fl__unlikely((_seen & FL__MPMC_CLOSED) != 0))
 			return -EPIPE;
+		unsigned char *_slot = fl__mpmc_slot(_q, _at);
 		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
-		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
+		_stamp = fl__load_acquire(fl__mpmc_stamp(_slot));
 		if (fl__likely(_stamp == _at + _ahead)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, _ahead, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
 			/*
-			 * see fl__mpmc_no_item(), fl__mpmc_no_space(). Its acquire pairs with
+			 * see mpmc_no_item(), mpmc_no_space(). Its acquire pairs with
 			 * fl__mpmc_mark_empty(), fl__mpmc_mark_full().
 			 */
 			if (fl__likely(fl__cas_weak_seq_cst(_word, &_seen, _next))) {
 				_claim->at = _at;
+				_claim->slot = _slot;
 				_claim->count = _run;
 				_claim->owes_wake = (_seen & FL__MPMC_WAIT) != 0;
 				return 0;
 			}
 		} else if (!fl__mpmc_later(_stamp, _at)) {
-			return _ahead == 0 ? fl__mpmc_no_space(_q, _at) : fl__mpmc_no_item(_q, _at);
+			const int _rc = fl__mpmc_refuse(_q, _at, _ahead != 0);
+			if (_rc != 0)
+				return _rc;
 		} /* else other calls have claimed the slot: the word has moved */
 	}
 }
@@ -182,9 +177,9 @@ static inline int fl__mpmc_claim_item(struct fl_mpmc *_q, size_t _n, struct fl__
 }
 
 /* Stores the item in the slot of position `_at`, which the caller has claimed. */
-static inline void fl__mpmc_fill(struct fl_mpmc *_q, uint64_t _at, const void *_item, size_t _size)
+static inline void fl__mpmc_fill(const struct fl_mpmc *_q, unsigned char *_slot, uint64_t _at, const void *_item,
+                                 size_t _size)
 {
-	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
 	/* the item is whole; pairs with the loads of fl__mpmc_claim_slots() and fl__mpmc_run() */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
@@ -202,7 +197,7 @@ static inline int fl__mpmc_put(struct fl_mpmc *_q, const void *_item, size_t _si
 		return _rc;
 	*_owes_wake = _claim.owes_wake;
 	fl__mpmc_fetch_ahead(_q, _claim.at, _size);
-	fl__mpmc_fill(_q, _claim.at, _item, _size);
+	fl__mpmc_fill(_q, _claim.slot, _claim.at, _item, _size);
 	return 0;
 }
 
@@ -218,16 +213,16 @@ static inline int fl__mpmc_put_many(struct fl_mpmc *_q, const void *_items, size
 	*_count = _claim.count;
 	*_owes_wake = _claim.owes_wake;
 	for (uint64_t _at = _claim.at;; _at = fl__mpmc_next(_q, _at), _item += _size) {
-		fl__mpmc_fill(_q, _at, _item, _size);
+		fl__mpmc_fill(_q, fl__mpmc_slot(_q, _at), _at, _item, _size);
 		if (--_claim.count == 0) /* the consumer of the last item may free the ring */
 			return 0;
 	}
 }
 
 /* Copies the item out of the slot of position `_at`, which the caller has claimed. */
-static inline void fl__mpmc_drain(struct fl_mpmc *_q, uint64_t _at, void *_item, size_t _size)
+static inline void fl__mpmc_drain(const struct fl_mpmc *_q, unsigned char *_slot, uint64_t _at, void *_item,
+                                  size_t _size)
 {
-	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
 	/* the item has been read; pairs with fl__mpmc_claim_slots(), fl__mpmc_run(), a lap later */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
@@ -236,13 +231,13 @@ static inline void fl__mpmc_drain(struct fl_mpmc *_q, uint64_t _at, void *_item,
 /* As fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get has cleared WAIT. */
 static inline int fl__mpmc_get(struct fl_mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
-	struct fl__mpmc_claim _claim = {0, 0, false};
+	struct fl__mpmc_claim _claim = {0, NULL, 0, false};
 	const int _rc = fl__mpmc_claim_item(_q, 1, &_claim);
 	if (fl__unlikely(_rc != 0))
 		return _rc;
 	*_owes_wake = _claim.owes_wake;
 	fl__mpmc_fetch_ahead(_q, _claim.at, _size);
-	fl__mpmc_drain(_q, _claim.at, _item, _size);
+	fl__mpmc_drain(_q, _claim.slot, _claim.at, _item, _size);
 	return 0;
 }
 
@@ -258,7 +253,7 @@ static inline int fl__mpmc_get_many(struct fl_mpmc *_q, void *_items, size_t _si
 	*_count = _claim.count;
 	*_owes_wake = _claim.owes_wake;
 	for (uint64_t _at = _claim.at; _claim.count > 0; _claim.count--, _at = fl__mpmc_next(_q, _at), _item += _size)
-		fl__mpmc_drain(_q, _at, _item, _size);
+		fl__mpmc_drain(_q, fl__mpmc_slot(_q, _at), _at, _item, _size);
 	return 0;
 }
 

@@ -44,8 +44,9 @@
  * side has claimed the slot, and not published. Behind a stopped put the ring is never "empty".
  *
  * Progress: lock-free. A claim repeats a round only when another claim has moved the word since it
- * was loaded (or the weak CAS failed spuriously, or a load got an old value). Lifetime: the store
- * of the last stamp is an operation's last access to the ring.
+ * was loaded (or the weak CAS failed spuriously, or a load got an old value), or once after a pause
+ * of fl__mpmc_refuse(). Lifetime: the store of the last stamp is an operation's last access to the
+ * ring.
  */
 #include "mpmc.h"
 #include "../base/sys.h"
@@ -81,7 +82,7 @@ FL__COLD int fl__mpmc_init_from(struct fl_mpmc *q, const fl_allocator *allocator
 	    .capacity = capacity,
 	    .ahead = item_size > FL__MPMC_SMALL && capacity >= AHEAD_CAPACITY ? AHEAD : 0,
 	};
-	q->head = q->tail = lap * fl__mpmc_lap(q);
+	q->head = q->tail = q->put_paused = q->get_paused = lap * fl__mpmc_lap(q);
 	for (uint64_t at = q->head; capacity > 0; capacity--, at += FL__MPMC_STEP)
 		*fl__mpmc_stamp(fl__mpmc_slot(q, at)) = at;
 	return 0;
@@ -136,6 +137,46 @@ size_t fl_mpmc_length(fl_mpmc *q)
 	return (size_t)(mpmc_index(q, tail) + (laps ? q->capacity : 0) - mpmc_index(q, head));
 }
 
+/* Returns -EAGAIN (full) or -EBUSY for `at`, whose slot is still in use by the lap before. */
+static int mpmc_no_space(struct fl_mpmc *q, uint64_t at)
+{
+	/* "full" is in the one order of all rings' claims; pairs with the CAS of a get's claim */
+	const uint64_t head = fl__load_seq_cst(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
+	return head == at - fl__mpmc_lap(q) ? -EAGAIN : -EBUSY;
+}
+
+/* Returns why there is no item at `at`: -EAGAIN, -EBUSY, -EPIPE. */
+static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
+{
+	/*
+	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
+	 * the CAS of a put's claim. Its acquire: what came before the close; pairs with
+	 * fl_mpmc_close().
+	 */
+	const uint64_t tail = fl__load_seq_cst(&q->tail);
+	if ((tail & ~(uint64_t)FL__MPMC_FLAGS) != at)
+		return -EBUSY;
+	return tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
+}
+
+/*
+ * The exact answer costs the opposite side the cache line that its next call changes. So first the
+ * opposite side gets some slots ahead: a turn for each CALLS_PER_TURN calls since the last pause.
+ * So a caller that waits for an answer to each item is not delayed, and no flow of items by much.
+ */
+int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
+{
+	enum { CALLS_PER_TURN = 4, TURNS = 64 };
+	uint64_t *const paused = gets ? &q->get_paused : &q->put_paused;
+	/* a wrong guess costs time and nothing else */
+	const uint64_t turns = (at - fl__load_relaxed(paused)) / (CALLS_PER_TURN * FL__MPMC_STEP);
+	if (turns == 0)
+		return gets ? mpmc_no_item(q, at) : mpmc_no_space(q, at);
+	fl__store_relaxed(paused, at);
+	fl__pause((unsigned)FL__MIN(turns, TURNS));
+	return 0;
+}
+
 /*
  * As fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. Nothing in the
  * slot is touched, so the stamp is relaxed.
@@ -150,7 +191,7 @@ int fl__mpmc_can_put(struct fl_mpmc *q)
 		if (stamp == at)
 			return 0;
 		if (!fl__mpmc_later(stamp, at))
-			return fl__mpmc_no_space(q, at);
+			return mpmc_no_space(q, at);
 	}
 }
 
@@ -162,7 +203,7 @@ int fl__mpmc_can_get(struct fl_mpmc *q)
 		if (stamp == at + FL__MPMC_ITEM)
 			return 0;
 		if (!fl__mpmc_later(stamp, at))
-			return fl__mpmc_no_item(q, at);
+			return mpmc_no_item(q, at);
 	}
 }
 
@@ -191,21 +232,6 @@ bool fl__mpmc_mark_full(struct fl_mpmc *q)
 		/* what was done before; pairs with fl__mpmc_claim_item() */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
-}
-
-void fl__mpmc_back_off(struct fl_mpmc *q, bool gets)
-{
-	enum { TURNS = 64, SEVERAL = 2 * FL__MPMC_STEP };
-	if (q->ahead == 0)
-		return;
-	uint64_t *const waited = gets ? &q->get_waited : &q->put_waited;
-	/* a wrong guess costs time and nothing else */
-	const uint64_t at = fl__load_relaxed(gets ? &q->head : &q->tail) & ~(uint64_t)FL__MPMC_FLAGS;
-	if (fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot(q, at))) == (gets ? at + FL__MPMC_ITEM : at))
-		return;
-	if (at - fl__load_relaxed(waited) > SEVERAL)
-		fl__pause(TURNS);
-	fl__store_relaxed(waited, at);
 }
 
 int fl_mpmc_create(fl_mpmc **made, size_t item_size, size_t capacity)
@@ -297,7 +323,7 @@ FL__COLD static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	for (uint64_t at = claim.at; claim.count > 0; claim.count--, at = fl__mpmc_next(q, at)) {
 		unsigned char nothing;
 		fl__queue_drop(of, fl__mpmc_slot(q, at) + q->offset);
-		fl__mpmc_drain(q, at, &nothing, 0);
+		fl__mpmc_drain(q, fl__mpmc_slot(q, at), at, &nothing, 0);
 	}
 	return 0;
 }

@@ -31,13 +31,6 @@ int fl__mpmc_can_put(struct fl_mpmc *q);
 int fl__mpmc_can_get(struct fl_mpmc *q);
 
 /*
- * Called by a consumer (producer) that may wait. If the ring is empty (full), pauses, so that the
- * opposite side gets some cache lines ahead; but only if several items have passed since the last
- * pause, so a caller that waits for an answer to each item is not delayed.
- */
-void fl__mpmc_back_off(struct fl_mpmc *q, bool gets);
-
-/*
  * Called by a context that is about to sleep. Sets WAIT in the tail (the head): true, if at that
  * moment the ring is empty (full) and open, with no claimed put (get) in progress. The next claim
  * clears WAIT, owes a wake, and sees what was done before this call. A waiter that gives up may

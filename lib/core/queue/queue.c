@@ -301,11 +301,8 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t
  */
 static int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* A fiber does not back off from an MPMC ring: its thread has other fibers to run. */
 	if (q->spsc)
 		fl__queue_spsc_back_off(q->spsc, call->side);
-	else if (q->mpmc && fl__ctx_get()->ops == &fl__thread_parker)
-		fl__mpmc_back_off(q->mpmc, call->side == FL__CONSUMERS);
 	int rc = fl__queue_call_now(q, call);
 	if (rc != -EAGAIN)
 		return rc;

@@ -127,7 +127,10 @@ static inline fl_queue *fl__queue_of_state(void *state)
 	return FL__CONTAINER_OF(state, fl_queue, state);
 }
 
-/* As fl__mpmc_back_off(). */
+/*
+ * Called by a call that may wait. If there is no item (no space), pauses, so that the opposite side
+ * gets some cache lines ahead; but only if several items have passed since the last pause.
+ */
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
 
 /* A put or a get in a wait queue. At a rendezvous, the opposite side copies one item. */

@@ -34,11 +34,10 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
 	if (fl__unlikely(rc != 0))
 		return rc;
 	*marked = claim.owes_wake;
-	unsigned char *slot = fl__mpmc_slot(&b->ring, claim.at);
 	/* as the copy in fl__mpmc_fill() */
-	fl__store_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset), block);
+	fl__store_relaxed((struct fl__task_block **)(void *)(claim.slot + b->ring.offset), block);
 	/* block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
-	fl__store_release(fl__mpmc_stamp(slot), claim.at + FL__MPMC_ITEM);
+	fl__store_release(fl__mpmc_stamp(claim.slot), claim.at + FL__MPMC_ITEM);
 	return 0;
 }
 

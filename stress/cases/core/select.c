@@ -193,7 +193,7 @@ FL_STRESS_ACTOR(select_stalled, producer)
 
 FL_STRESS(select_stalled, selects, producer)
 {
-	fl__mpmc_fill(fl__queue_as_mpmc(s->a), s->claim.at, &(int){1}, sizeof(int));
+	fl__mpmc_fill(fl__queue_as_mpmc(s->a), s->claim.slot, s->claim.at, &(int){1}, sizeof(int));
 	free_both(s->a, s->b);
 	FL_ACCEPTABLE(s->got == 2, "got");
 }

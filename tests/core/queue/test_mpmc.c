@@ -26,14 +26,14 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	int item = 77;
 	FL_OK(fl_mpmc_create(&q, sizeof(int), 1));
 	struct fl_mpmc *ring = (struct fl_mpmc *)(void *)q; /* all that it is */
-	struct fl__mpmc_claim claim = {0, 0, false};
+	struct fl__mpmc_claim claim = {0};
 	FL_OK(fl__mpmc_claim_space(ring, 1, &claim));
 	FL_RC(fl_mpmc_try_get(q, &item), -EBUSY);
 	assert_int_equal(item, 77);
-	fl__mpmc_fill(ring, claim.at, &(int){1}, sizeof(int));
+	fl__mpmc_fill(ring, claim.slot, claim.at, &(int){1}, sizeof(int));
 	FL_OK(fl__mpmc_claim_item(ring, 1, &claim));
 	FL_RC(fl_mpmc_try_put(q, &(int){2}), -EBUSY);
-	fl__mpmc_drain(ring, claim.at, &item, sizeof item);
+	fl__mpmc_drain(ring, claim.slot, claim.at, &item, sizeof item);
 	FL_OK(fl_mpmc_try_put(q, &(int){2}));
 	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);
 	fl_mpmc_close(q);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues with items of whole cache lines: a side that catches up with the other waits a little, and
- * every item comes once.
+ * A side of a ring that catches up with the other pauses a little. Queues with items of whole cache
+ * lines, where every item comes once.
  */
 #include "fl_faults.h"
-#include "fl_fiber.h"
 #include "fl_seam.h"
 
-enum { WORDS = 8, CAPACITY = 64, PAUSE = 64 };
+enum { WORDS = 8, CAPACITY = 64 };
 
 typedef struct item {
 	uint64_t words[WORDS];
@@ -20,21 +19,6 @@ static fl_queue *queue_of(size_t item_size, size_t capacity)
 	return q;
 }
 
-/* Puts or gets the available items, one at a time. */
-static void put_some(fl_queue *q, int n)
-{
-	const item it = {{0}};
-	while (n-- > 0)
-		FL_OK(fl_queue_try_put(q, &it));
-}
-
-static void get_some(fl_queue *q, int n)
-{
-	item it;
-	while (n-- > 0)
-		FL_OK(fl_queue_try_get(q, &it));
-}
-
 static unsigned turns;
 
 static void counted_relax(void)
@@ -42,96 +26,47 @@ static void counted_relax(void)
 	turns++;
 }
 
-/* The number of turns for which a get without an item and with an expired deadline waits. */
-static unsigned turns_of_get(fl_queue *q)
+/* Puts, then gets `n` items. Returns how many turns the get after the last item pauses. */
+static unsigned turns_after(fl_queue *q, unsigned n)
 {
-	item it;
+	item it = {{0}};
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl_queue_try_put(q, &it));
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl_queue_try_get(q, &it));
 	turns = 0;
-	FL_RC(fl_queue_get_until(q, &it, fl_now(), NULL), -ETIMEDOUT);
-	return turns;
-}
-
-static unsigned turns_of_put(fl_queue *q)
-{
-	const item it = {{0}};
-	turns = 0;
-	FL_RC(fl_queue_put_until(q, &it, fl_now(), NULL), -ETIMEDOUT);
-	return turns;
-}
-
-FL_TEST(queue_large_get_that_has_caught_up_waits_once)
-{
-	FL_FAULTS();
-	fl__sys.relax = counted_relax;
-	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	FL_OK(turns_of_get(q)); /* there was nothing to catch up with */
-	put_some(q, 5);
-	get_some(q, 5);
-	item it;
 	FL_RC(fl_queue_try_get(q, &it), -EAGAIN);
-	assert_int_equal(turns_of_get(q), PAUSE);
-	FL_OK(turns_of_get(q));
-	put_some(q, 1);
-	get_some(q, 1);
-	FL_OK(turns_of_get(q)); /* the caller waits for an answer */
-	put_some(q, 5);
-	turns = 0;
-	FL_OK(fl_queue_get_until(q, &it, fl_now(), NULL));
-	assert_int_equal(fl_queue_get_many(q, &it, 1), 1);
-	assert_int_equal(turns, 0); /* there was something */
+	return turns;
 }
 
-FL_TEST(queue_large_put_that_has_caught_up_waits_once)
+FL_TEST(queue_get_that_has_caught_up_pauses_a_turn_for_four_items)
 {
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
 	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	put_some(q, CAPACITY);
+	assert_int_equal(turns_after(q, 0), 0); /* there was nothing to catch up with */
+	assert_int_equal(turns_after(q, 8), 2);
+	assert_int_equal(turns_after(q, 0), 0);
+	assert_int_equal(turns_after(q, 3), 0); /* a caller that waits for an answer to each item */
+	for (int i = 0; i < 10; i++) {
+		FL_OK(fl_queue_try_put(q, &(item){{0}}));
+		FL_OK(fl_queue_try_get(q, &(item){{0}}));
+	}
+	assert_int_equal(turns_after(q, CAPACITY), 19); /* of 3 + 10 + 64 */
+}
+
+FL_TEST(queue_put_that_has_caught_up_pauses_a_turn_for_four_items)
+{
+	FL_FAULTS();
+	fl__sys.relax = counted_relax;
+	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
 	const item it = {{0}};
+	for (int i = 0; i < CAPACITY; i++)
+		FL_OK(fl_queue_try_put(q, &it));
 	turns = 0;
 	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
-	assert_int_equal(turns, 0); /* a try never does */
-	assert_int_equal(turns_of_put(q), PAUSE);
-	FL_OK(turns_of_put(q));
-	get_some(q, 1);
-	put_some(q, 1);
-	FL_OK(turns_of_put(q));
-	get_some(q, 5);
-	turns = 0;
-	assert_int_equal(fl_queue_put_many(q, &it, 1), 1);
-	assert_int_equal(turns, 0);
-	put_some(q, 4);
-	assert_int_equal(turns_of_put(q), PAUSE);
-}
-
-FL_TEST(queue_small_never_waits_for_lines)
-{
-	FL_FAULTS();
-	fl__sys.relax = counted_relax;
-	for (int few = 0; few < 2; few++) {
-		FL_SCOPED(fl_queue) *q = few ? queue_of(sizeof(item), CAPACITY - 1) : queue_of(32, CAPACITY);
-		put_some(q, 5);
-		get_some(q, 5);
-		FL_OK(turns_of_get(q));
-		put_some(q, CAPACITY - few);
-		FL_OK(turns_of_put(q));
-	}
-}
-
-static int get_in_fiber(void *queue)
-{
-	put_some(queue, 5);
-	get_some(queue, 5);
-	return (int)turns_of_get(queue);
-}
-
-/* The other fibers of its thread must run during the wait. */
-FL_TEST(queue_large_fiber_does_not_wait)
-{
-	FL_FAULTS();
-	fl__sys.relax = counted_relax;
-	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
-	FL_OK(fl_test_in_fiber(get_in_fiber, q));
+	FL_RC(fl_queue_try_put(q, &it), -EAGAIN);
+	assert_int_equal(turns, CAPACITY / 4);
 }
 
 /* Threads. */
