@@ -516,8 +516,15 @@ static void signal_guest(guest *g)
 	fl_cond_signal(&changed);
 }
 
+static int wait_outside(void *m)
+{
+	fl_mutex_lock(m);
+	fl_mutex_unlock(m);
+	return 0;
+}
+
 /* A millisecond after its wake, the fiber is handed the mutex. */
-FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
+static void check_handed(bool forks)
 {
 	FL_FAULTS();
 	guest g;
@@ -527,15 +534,23 @@ FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
 	fl_test_clock_ours();
 	signal_guest(&g);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(2));
-	for (int i = 0; i < 1000; i++) {
-		FL_LOCKED(&shared);
-		assert_false(g.over);
-	}
+	while (!fl_mutex_is_locked(&shared))
+		(void)wait_outside(&shared);
+	if (forks)
+		fl_test_reap(fl_test_fork(wait_outside, &shared));
+	(void)wait_outside(&shared);
+	assert_false(g.over);
 	FL_RC(fl_mutex_destroy(&shared), -EBUSY); /* the fiber waits */
 	host(l, &g.over);
 	FL_OK(fl_fiber_try_join(g.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
+}
+
+FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
+{
+	check_handed(false);
+	check_handed(true);
 }
 
 static int lock_briefly(void *arg)
@@ -553,15 +568,23 @@ static int hold_until_all_wait(void *held)
 	return 0;
 }
 
-static int wait_outside(void *m)
+static int yield_until_one_waits(void *m)
 {
-	fl_mutex_lock(m);
-	fl_mutex_unlock(m);
+	while (fl_test_queued(m) == 0)
+		fl_fiber_yield();
 	return 0;
 }
 
-/* The host waits for the mutex behind a fiber, and before it, perhaps, a thread. */
-static void check_queue(bool thread)
+static void lock_in_callback(void *arg)
+{
+	(void)lock_briefly(arg);
+}
+
+/*
+ * The host, or the main fiber of its next loop, waits for the mutex behind a fiber; before that,
+ * perhaps, a thread. Or the fiber is one that waits in a callback, after a run.
+ */
+static void check_queue(bool thread, bool callback, bool next_loop)
 {
 	guest g;
 	fl_thread holder, other;
@@ -574,13 +597,19 @@ static void check_queue(bool thread)
 		FL_OK(fl_thread_start(&other, wait_outside, &shared, NULL));
 		FL_WAIT_FOR(fl_test_queued(&shared) == 1);
 	}
-	begin(l, &g, lock_briefly);
-	let_it_wait(l);
-	fl_mutex_lock(&shared);
+	g.over = false;
+	if (callback) {
+		FL_OK(fl_loop_post(l, lock_in_callback, &g));
+		FL_OK(fl_loop_run_on(l, yield_until_one_waits, &shared));
+	} else {
+		begin(l, &g, lock_briefly);
+		let_it_wait(l);
+	}
+	FL_OK(next_loop ? fl_loop_run(wait_outside, &shared) : wait_outside(&shared));
 	assert_false(g.over);
-	fl_mutex_unlock(&shared);
 	host(l, &g.over);
-	FL_OK(fl_fiber_try_join(g.f, NULL));
+	if (!callback)
+		FL_OK(fl_fiber_try_join(g.f, NULL));
 	FL_OK(fl_thread_join(&holder, NULL));
 	if (thread)
 		FL_OK(fl_thread_join(&other, NULL));
@@ -590,43 +619,37 @@ static void check_queue(bool thread)
 
 FL_TEST(embed_host_does_not_wait_behind_a_fiber)
 {
-	check_queue(false);
-	check_queue(true);
+	check_queue(false, false, false);
+	check_queue(true, false, false);
+	check_queue(false, true, false);
+	check_queue(false, false, true);
 }
 
 struct teller {
 	guest guest;
 	fl_cond cond;
-	bool handed, told;
+	bool told;
 };
 
-/* Lets the fiber compete for the mutex, or hands it to the fiber; then signals the host. */
+/* Signals a fiber, then the host. */
 static int tell_the_host(void *arg)
 {
 	struct teller *t = arg;
 	FL_WAIT_FOR(fl_test_queued(&t->cond) == 1);
 	signal_guest(&t->guest);
-	fl__store_relaxed(&fl_test_ahead, t->handed ? FL_MS(2) : 0);
-	fl_mutex_lock(&shared);
+	FL_LOCKED(&shared);
 	t->told = true;
-	if (!t->handed)
-		fl_cond_signal(&t->cond);
-	fl_mutex_unlock(&shared);
-	while (t->handed && fl_mutex_try_lock(&shared) == 0)
-		fl_mutex_unlock(&shared);
 	fl_cond_signal(&t->cond);
 	return 0;
 }
 
-static void check_signal(bool handed)
+FL_TEST(embed_host_signalled_goes_before_a_fiber)
 {
-	FL_FAULTS();
 	fl_thread other;
-	struct teller t = {.handed = handed, .cond = FL_COND_INIT};
+	struct teller t = {.cond = FL_COND_INIT};
 	fl_loop *l = fl_test_loop();
 	begin(l, &t.guest, wait_for_the_host);
 	let_it_wait(l);
-	fl_test_clock_ours();
 	fl_mutex_lock(&shared);
 	FL_OK(fl_thread_start(&other, tell_the_host, &t, NULL));
 	while (!t.told)
@@ -638,10 +661,4 @@ static void check_signal(bool handed)
 	FL_OK(fl_fiber_try_join(t.guest.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
-}
-
-FL_TEST(embed_host_signalled_goes_before_a_fiber)
-{
-	check_signal(false);
-	check_signal(true);
 }
