@@ -77,6 +77,7 @@ const bench_case bench_cases[] = {
 	{"exec/group", "ns/task", {2}, ALONE},
 	{"exec/fork_join", "ns/call", {1, 2}, ALONE, .span_ms = 500},
 	{"exec/parallel_even", "ns/element", {2}, ALONE, .span_ms = 500},
+	{"exec/parallel_cached", "ns/element", {2}, ALONE, .span_ms = 500},
 	{"exec/parallel_uneven", "ns/row", {2}, ALONE, .span_ms = 500},
 	{"exec/in_flight", "ns/task", {4, 16}, ALONE},
 	{"exec/idle_cpu", "us of CPU/s", {2}, ALONE, .span_ms = 1000},

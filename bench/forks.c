@@ -21,6 +21,7 @@ typedef struct fork_state {
 	void *pool;
 	float *x, *y;
 	uint64_t *rows, *expected, *results;
+	size_t n; /* elements of x and y */
 	uint64_t loops;
 } fork_state;
 
@@ -44,24 +45,35 @@ void fork_run(bench_thread *t)
 	} while (bench_now() < t->until);
 }
 
-void *fork_setup_even(const bench_setting *with)
+static void *setup_even(const bench_setting *with, size_t n)
 {
 	fork_state *s = fork_setup(with);
-	s->x = bench_alloc(LOOP_EVEN * sizeof *s->x);
-	s->y = bench_alloc(LOOP_EVEN * sizeof *s->y);
-	for (size_t i = 0; i < LOOP_EVEN; i++)
+	s->n = n;
+	s->x = bench_alloc(n * sizeof *s->x);
+	s->y = bench_alloc(n * sizeof *s->y);
+	for (size_t i = 0; i < n; i++)
 		s->x[i] = (float)(i % 4);
-	s->runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
+	s->runtime->even(s->pool, s->y, s->x, 1, n);
 	s->loops = 1;
 	return s;
+}
+
+void *fork_setup_even(const bench_setting *with)
+{
+	return setup_even(with, LOOP_EVEN);
+}
+
+void *fork_setup_cached(const bench_setting *with)
+{
+	return setup_even(with, LOOP_CACHED);
 }
 
 void fork_run_even(bench_thread *t)
 {
 	fork_state *s = t->state;
 	do {
-		s->runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
-		s->loops++;
+		for (size_t i = 0; i < LOOP_EVEN; i += s->n, s->loops++)
+			s->runtime->even(s->pool, s->y, s->x, 1, s->n);
 		t->done += LOOP_EVEN;
 	} while (bench_now() < t->until);
 }
@@ -139,7 +151,7 @@ void fork_run_burst_1000_worker(bench_thread *t)
 /* Each loop has added x to y; they are small integers, so that float is exact. */
 static void check_even(const fork_state *s)
 {
-	for (size_t i = 0; i < LOOP_EVEN; i++)
+	for (size_t i = 0; i < s->n; i++)
 		if (s->y[i] != s->x[i] * (float)s->loops)
 			bench_fail("an element was not computed, or twice");
 }

@@ -15,6 +15,7 @@ enum {
 	FORK_RESULT = 832040, /* of it */
 	FORK_CALLS = 2692537, /* that it takes */
 	LOOP_EVEN = 10000000, /* elements of the loop with even work */
+	LOOP_CACHED = 100000, /* of the loop that is repeated over the same elements */
 	LOOP_ROWS = 4000,     /* of the loop with uneven work */
 };
 
@@ -50,6 +51,7 @@ typedef struct fork_runtime {
 /* For rows whose `arg` is the runtime. */
 void *fork_setup(const bench_setting *with);
 void *fork_setup_even(const bench_setting *with);
+void *fork_setup_cached(const bench_setting *with);
 void *fork_setup_uneven(const bench_setting *with);
 void *fork_setup_burst(const bench_setting *with);
 void fork_run(bench_thread *t);
@@ -74,6 +76,7 @@ void fork_teardown(void *state, uint64_t total);
 	    FORK_ROW_OF("burst_1000", label, _burst, _burst_1000, BENCH_PEER, runtime)
 #define FORK_ROWS(label, role, runtime)                                                                                \
 	FORK_ROW("fork_join", label, , role, runtime), FORK_ROW("parallel_even", label, _even, role, runtime),         \
+	    FORK_ROW_OF("parallel_cached", label, _cached, _even, role, runtime),                                      \
 	    FORK_ROW("parallel_uneven", label, _uneven, role, runtime)
 
 #endif

@@ -383,6 +383,12 @@ bool fl__fork_is_wanted(void)
 	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_stealable(self); /* a hint */
 }
 
+bool fl__fork_takes_second_half(void)
+{
+	const struct fork_worker *self = fork_worker_of(fl__ctx_get()->front.forks);
+	return self->place >= (fl__load_relaxed(&self->forks->n) + 1) / 2; /* a hint */
+}
+
 /* Waking: not inline, so that push stays short. */
 
 static void fork_wake_forker(struct fl__fork *fork)

@@ -77,4 +77,7 @@ static inline bool fl__forks_are_linked(void)
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */
 bool fl__fork_is_wanted(void);
 
+/* Of a worker: it is one of the second half of the workers. */
+bool fl__fork_takes_second_half(void);
+
 #endif

@@ -5,8 +5,13 @@
  * would find a fork to steal. If not, the worker publishes one half of the rest as a fork and goes
  * on with the other. So a range is split about as often as an idle worker steals a part.
  *
- * A chunk takes some microseconds, but at most a share of the rest, since later elements may take
- * longer. A split part inherits the chunk size.
+ * A chunk takes tens of microseconds once the cost of an element is known. Later elements may take
+ * longer. So a part begins with a share of its elements, and a growth is limited by the size of the
+ * chunk before. A rest of one chunk is not split. The half of a split part that is run second begins
+ * with the chunk size that the first half has found.
+ *
+ * The second half of the workers run the second half of a split part first. So in a series of loops
+ * over the same memory, each of two workers finds its half in its cache.
  *
  * A loop ends at the first call that fails, which claims `failed`, read by every part before a
  * chunk; or when its scope is requested. A call that then returns -ECANCELED has not failed.
@@ -24,10 +29,11 @@
 #include <string.h>
 
 /*
- * In ns: between LEAST and MOST a chunk keeps its size. GROWTH: the largest factor of one growth. A
- * chunk is at most 1/SHARE of the rest, plus 1.
+ * A chunk takes from LEAST / 2 to MOST, in ns. GROWTH: the largest factor of one growth; SURE: that
+ * of a growth to more than 1/SHARE of the rest.
  */
-enum { PARALLEL_CHUNK_LEAST = 4000, PARALLEL_CHUNK_MOST = 32000, PARALLEL_GROWTH = 8, PARALLEL_SHARE = 8 };
+enum { PARALLEL_CHUNK_LEAST = 20000, PARALLEL_CHUNK_MOST = 80000 };
+enum { PARALLEL_GROWTH = 16, PARALLEL_SURE = 4, PARALLEL_SHARE = 8 };
 
 struct parallel_loop {
 	int (*body)(void *state, size_t from, size_t to);
@@ -42,21 +48,12 @@ struct parallel_loop {
 struct parallel_part {
 	struct parallel_loop *loop;
 	size_t from, to;
-	size_t chunk;
-	void *value; /* NULL: no reduction */
+	size_t chunk;       /* written by the part's worker */
+	const size_t *hint; /* `chunk` of the half that is run first; NULL: none */
+	void *value;        /* NULL: no reduction */
 };
 
 static int parallel_run_part(void *arg);
-
-static int parallel_call(const struct parallel_part *part, size_t to)
-{
-	const struct parallel_loop *loop = part->loop;
-	const uint32_t forks = fl__fork_count;
-	const int error = part->value ? loop->reduction->body(loop->state, part->from, to, part->value)
-	                              : loop->body(loop->state, part->from, to);
-	fl__child_ends(forks, "fl_parallel_for");
-	return error;
-}
 
 static void parallel_fail(struct parallel_loop *loop, int error)
 {
@@ -72,39 +69,60 @@ static bool parallel_is_stopped(const struct parallel_loop *loop)
 	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* a hint */
 }
 
-static int parallel_run_chunk(struct parallel_part *part)
+static int parallel_run_chunk(struct parallel_part *part, size_t n)
 {
-	const size_t left = part->to - part->from, share = left / PARALLEL_SHARE + 1;
-	size_t n = part->loop->grain ? part->loop->grain : part->chunk < share ? part->chunk : share;
-	if (n > left)
-		n = left;
-	const int64_t begun = part->loop->grain ? 0 : fl__sys.now();
-	const int error = parallel_call(part, part->from + n);
+	struct parallel_loop *loop = part->loop;
+	const uint32_t forks = fl__fork_count;
+	const size_t from = part->from, to = from + n;
+	const int error =
+	    part->value ? loop->reduction->body(loop->state, from, to, part->value) : loop->body(loop->state, from, to);
+	fl__child_ends(forks, "fl_parallel_for");
 	if (error != 0)
-		parallel_fail(part->loop, error);
-	part->from += n;
-	if (part->loop->grain)
-		return error;
-	const int64_t took = fl__sys.now() - begun;
-	if (took < PARALLEL_CHUNK_LEAST && n == part->chunk && n <= SIZE_MAX / PARALLEL_GROWTH)
-		part->chunk *= took < PARALLEL_CHUNK_LEAST / PARALLEL_GROWTH ? PARALLEL_GROWTH : 2;
-	else if (took > PARALLEL_CHUNK_MOST && part->chunk > 1)
-		part->chunk /= 2;
+		parallel_fail(loop, error);
+	part->from = to;
 	return error;
 }
 
-/* Runs two halves. Another worker may steal the second. */
+static void parallel_set_chunk(struct parallel_part *part, size_t chunk)
+{
+	fl__store_relaxed(&part->chunk, chunk); /* a hint for the half that is run second */
+}
+
+/* After `n` numbers that took so long. */
+static void parallel_adapt(struct parallel_part *part, size_t n, int64_t took)
+{
+	const size_t share = (part->to - part->from) / PARALLEL_SHARE;
+	const size_t sure = FL__MAX(n * PARALLEL_SURE, FL__MIN(n * PARALLEL_GROWTH, share));
+	const size_t fits = n * (size_t)FL__MAX(PARALLEL_CHUNK_LEAST / (took + 1), 1);
+	if (took > PARALLEL_CHUNK_MOST)
+		parallel_set_chunk(part, n / 2 + (n == 1));
+	else if (n <= SIZE_MAX / PARALLEL_CHUNK_LEAST) /* no overflow */
+		parallel_set_chunk(part, FL__MIN(fits, FL__MAX(part->chunk, sure)));
+}
+
+/* Another worker may steal the half that is not run first. */
+static int parallel_run_halves(struct parallel_part *part, struct parallel_part *left, struct parallel_part *right)
+{
+	const bool swap = fl__fork_takes_second_half();
+	struct parallel_part *first = swap ? right : left, *second = swap ? left : right;
+	first->hint = NULL;
+	second->hint = &first->chunk;
+	const int error = fl_parallel_invoke(parallel_run_part, first, parallel_run_part, second);
+	parallel_set_chunk(part, second->chunk);
+	return error;
+}
+
 static int parallel_split(struct parallel_part *part)
 {
 	struct parallel_part left = *part, right = *part;
 	left.to = right.from = part->from + (part->to - part->from) / 2;
 	if (!part->value)
-		return fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
+		return parallel_run_halves(part, &left, &right);
 	const fl_reduction *reduction = part->loop->reduction;
 	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
 	memcpy(value, reduction->identity, reduction->size);
 	right.value = value;
-	const int error = fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
+	const int error = parallel_run_halves(part, &left, &right);
 	if (error == 0)
 		reduction->combine(part->loop->state, part->value, value);
 	return error;
@@ -113,16 +131,29 @@ static int parallel_split(struct parallel_part *part)
 static int parallel_run_part(void *arg)
 {
 	struct parallel_part *part = arg;
-	const size_t indivisible = part->loop->grain ? part->loop->grain : 1;
-	int error = 0;
-	while (error == 0 && part->from < part->to) {
+	const bool measured = part->loop->grain == 0;
+	if (measured && part->hint)
+		parallel_set_chunk(part, fl__load_relaxed(part->hint)); /* a hint */
+	const size_t share = (part->to - part->from) / PARALLEL_SHARE + 1;
+	size_t n = measured ? FL__MIN(part->chunk, share) : part->chunk;
+	int64_t begun = measured ? fl__sys.now() : 0;
+	for (size_t left; (left = part->to - part->from) > 0;) {
 		if (parallel_is_stopped(part->loop))
 			return -ECANCELED;
-		if (part->to - part->from > indivisible && fl__fork_is_wanted())
+		if (left > part->chunk && fl__fork_is_wanted())
 			return parallel_split(part);
-		error = parallel_run_chunk(part);
+		n = FL__MIN(n, left);
+		const int error = parallel_run_chunk(part, n);
+		if (error != 0)
+			return error;
+		if (!measured)
+			continue;
+		const int64_t now = fl__sys.now();
+		parallel_adapt(part, n, now - begun);
+		begun = now;
+		n = part->chunk;
 	}
-	return error;
+	return 0;
 }
 
 /* The whole loop. */
@@ -174,6 +205,7 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 	config = FL__OR_DEFAULTS(config);
 	struct parallel_loop *loop = all->loop;
 	loop->grain = config->grain;
+	all->chunk = FL__MAX(loop->grain, 1);
 	fl_cancel_token token;
 	fl_cancel_token_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
 	int rc = fl__run_serves(e) ? parallel_run_here(all, &token) : parallel_submit(e, all, &token);
@@ -192,7 +224,7 @@ int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *
 {
 	fl__executor_check(e, "fl_parallel_for");
 	struct parallel_loop loop = {.body = body, .state = state};
-	struct parallel_part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1};
+	struct parallel_part all = {.loop = &loop, .from = begin, .to = end};
 	return parallel_run(e, &all, config);
 }
 
@@ -205,7 +237,7 @@ int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduct
 	_Alignas(max_align_t) unsigned char whole[FL_REDUCTION_MAX];
 	memcpy(whole, reduction->identity, reduction->size);
 	struct parallel_loop loop = {.reduction = reduction, .state = state};
-	struct parallel_part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1, .value = whole};
+	struct parallel_part all = {.loop = &loop, .from = begin, .to = end, .value = whole};
 	const int rc = parallel_run(e, &all, config);
 	if (rc == 0)
 		memcpy(value, whole, reduction->size);
