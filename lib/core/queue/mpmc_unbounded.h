@@ -186,15 +186,25 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 				return 0;
 			continue;
 		}
-		/* the state of a slot says whether the slot is filled */
-		uint64_t word = fl__load_relaxed(&(*s)->tail);
-		uint64_t tail = fl__unbounded_counted(c, *s, word);
-		if (head >= tail) {
-			*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-			return 0;
-		}
 		*index = head;
-		size_t k = n < tail - head ? n : (size_t)(tail - head);
+		/*
+		 * a filled slot has a ticket: so the tail, which producers write, is not read. The
+		 * item is acquired by fl__unbounded_item().
+		 */
+		size_t k = 0;
+		while (k < n && head + k < c->slots &&
+		       fl__load_relaxed(fl__unbounded_state(c, fl__unbounded_slot(c, *s, head + k))) == FL__SLOT_FULL)
+			k++;
+		if (k == 0) {
+			/* the state of a slot says whether the slot is filled */
+			uint64_t word = fl__load_relaxed(&(*s)->tail);
+			uint64_t tail = fl__unbounded_counted(c, *s, word);
+			if (head >= tail) {
+				*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+				return 0;
+			}
+			k = n < tail - head ? n : (size_t)(tail - head);
+		}
 		/* this head comes with the tickets before it; pairs with the acquire above */
 		if (fl__likely(fl__cas_release(&(*s)->head, &head, head + k)))
 			return k;
