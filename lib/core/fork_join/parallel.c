@@ -7,8 +7,8 @@
  *
  * A chunk takes tens of microseconds once the cost of an element is known. Later elements may take
  * longer. So a part begins with a share of its elements, and a growth is limited by the size of the
- * chunk before. A rest of one chunk is not split. The half of a split part that is run second begins
- * with the chunk size that the first half has found.
+ * chunk before. A rest of one chunk is not split. Of a split part, the half that is run second
+ * begins with the chunk size that the first half has found.
  *
  * The second half of the workers run the second half of a split part first. So in a series of loops
  * over the same memory, each of two workers finds its half in its cache.
