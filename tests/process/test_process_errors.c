@@ -356,7 +356,8 @@ FL_TEST(process_fork_says_what_the_system_said)
 	process_needs_fork();
 	PROCESS_FAULTS();
 	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
-	const size_t fds = fl_test_fds(), children = process_children_of(getpid());
+	expect_no_child(); /* of earlier cases */
+	const size_t fds = fl_test_fds();
 	PROCESS_LOG();
 	fl__process_sys.fork = fail_again;
 	FL_RC(start(&fork), -EAGAIN);
@@ -371,10 +372,10 @@ FL_TEST(process_fork_says_what_the_system_said)
 	FL_RC(start(&fork), -EAGAIN);
 	process_heal(&process_real);
 	process_log_has("fork() failed");
-	assert_int_equal(fl_test_fds(), fds);
-	assert_int_equal(process_children_of(getpid()), children);
+	assert_true(fl_test_fds() <= fds); /* the reaper may have closed those of earlier cases */
+	assert_int_equal(process_children_of(getpid()), 0);
 	FL_OK(start(&fork));
-	FL_WAIT_FOR(process_children_of(getpid()) == children);
+	expect_no_child();
 }
 
 static void preload_with_faults(void *arg)
