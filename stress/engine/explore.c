@@ -410,7 +410,7 @@ static bool is_over(bool deepens)
 
 static bool run_auto(int64_t limit)
 {
-	enum { FIRST = 250, SLICE = 2000, LONG_SLICE = 12 * SLICE, BY_LOT = 500 };
+	enum { FIRST = 250, SLICE = 2000, LONG_SLICE = 12 * SLICE, BY_LOT = 1000 };
 	const bool deepens = !lab_config.shallow && lab_config.kills == 0;
 	const uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
 	const int64_t part = deepens || limit == 0 ? limit : began + (limit - began) / 2;
