@@ -116,7 +116,7 @@ static inline size_t fl__mpmc_run(const struct fl_mpmc *_q, uint64_t _at, uint64
 FL_BEGIN_DECLS
 
 /*
- * Called for a position whose slot is not ready for a put (a get: `_gets`). If several calls have
+ * Called for a position whose slot is not ready for a put (a get: `gets`). If several calls have
  * succeeded since the last pause, pauses and returns 0: the caller tries again. Else returns
  * -EAGAIN, -EBUSY or -EPIPE.
  */

@@ -48,12 +48,10 @@
  *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
  *      and work.
  *   8. While a thread sleeps in a wait of its own, no fiber of its loops holds what a wake gave
- *      (fl__wait_receive()). Before the sleep the thread marks the node of each such wait as a
- *      guest, under the bucket's lock. A waking thread that comes later wakes the guest, gives it
- *      nothing, and goes on to the next waiter. What an earlier waking thread gave, the sleeping
- *      thread gives back in the fiber's place: the fiber cannot run meanwhile. A woken guest stays
- *      in the queue until it has run, so that the object is in use; but it is no waiter, and no
- *      other function than fl__lot_is_used() sees it.
+ *      (fl__wait_receive()). Before the sleep the thread marks their nodes as guests, each under
+ *      its bucket's lock, and gives back what they were given: they cannot run meanwhile. A later
+ *      wake gives a guest nothing, and goes on to the next waiter. A woken guest stays in the
+ *      queue until it has run, so that the object is in use; but only fl__lot_is_used() sees it.
  *
  * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
  * clears it. A waiters bit is never missing.

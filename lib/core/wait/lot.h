@@ -128,8 +128,9 @@ bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t valu
 
 /*
  * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues
- * waiters that gave up, and wakes guests before it. Returns the first waiter, or NULL. The woken waiter stays first until it
- * calls fl__lot_remove(), or begins another wait there, in a transaction.
+ * waiters that gave up, and wakes guests before it. Returns the first waiter, or NULL. The woken
+ * waiter stays first until it calls fl__lot_remove(), or begins another wait there, in a
+ * transaction.
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
@@ -195,11 +196,9 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 
 /*
  * As above, for a node whose wake gives the waiter something before it runs: the right to be first,
- * a lock, a permit, a baton. A fiber cannot use it while its thread waits outside of the fiber's
- * loop. So before such a wait the thread makes guests of its waiting fibers (lot.c, invariant 8),
- * and calls `give_back` for each that was woken and has not run. 0 with node->guest: the waiter was
- * given nothing. It competes anew, and dequeues `node` in the transaction that ends or begins the
- * next wait.
+ * a lock, a permit, a baton. `give_back`, on a fiber's thread, gives it to others (lot.c, invariant
+ * 8). 0 with node->guest: the waiter was given nothing. It competes anew, and dequeues `node` in
+ * the transaction that ends or begins the next wait.
  */
 int fl__wait_receive(struct fl__wait *wait, struct fl__node *node, void (*give_back)(struct fl__node *node),
                      int64_t deadline, fl_cancel_token *cancel);

@@ -108,8 +108,9 @@ struct fl__receiver {
 
 void fl__wait_give_back(struct fl__ctx *thread)
 {
-	for (struct fl__receiver *r; (r = thread->receivers) != NULL;) {
-		FL__LIST_REMOVE(r);
+	struct fl__receiver *first = thread->receivers;
+	thread->receivers = NULL;
+	FL__EACH_SAFE (struct fl__receiver, r, first) {
 		r->link = NULL;
 		if (fl__lot_invite(r->node))
 			r->give_back(r->node);
