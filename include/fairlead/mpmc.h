@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  * Progress: lock-free. A call repeats a step only if another call has completed one. The item that
  * a stopped producer was writing, and the items behind it, cannot be got before that producer runs
  * again: a get returns -EBUSY. Before a call returns "full" or "empty", it may pause for up to 64
- * spin-loop hints (1 to 3 us), one for each four items since the last pause.
+ * spin-loop hints (1 to 3 us), if several items have passed since the last pause.
  *
  * Order: FIFO, in a single order of the calls on all rings, which includes the results "full" and
  * "empty". On any error the item, or the memory for an item, is unchanged.

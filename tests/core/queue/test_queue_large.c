@@ -43,7 +43,7 @@ FL_TEST(queue_get_that_has_caught_up_pauses_a_turn_for_four_items)
 {
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
-	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
+	FL_SCOPED(fl_queue) *q = queue_of(8, CAPACITY);
 	assert_int_equal(turns_after(q, 0), 0); /* there was nothing to catch up with */
 	assert_int_equal(turns_after(q, 8), 2);
 	assert_int_equal(turns_after(q, 0), 0);
@@ -55,11 +55,22 @@ FL_TEST(queue_get_that_has_caught_up_pauses_a_turn_for_four_items)
 	assert_int_equal(turns_after(q, CAPACITY), 19); /* of 3 + 10 + 64 */
 }
 
-FL_TEST(queue_put_that_has_caught_up_pauses_a_turn_for_four_items)
+/* The ring fetches them ahead. */
+FL_TEST(queue_of_large_items_pauses_in_full)
 {
 	FL_FAULTS();
 	fl__sys.relax = counted_relax;
 	FL_SCOPED(fl_queue) *q = queue_of(sizeof(item), CAPACITY);
+	assert_int_equal(turns_after(q, 2), 0);
+	assert_int_equal(turns_after(q, 1), 64); /* of 2 + 1 */
+	assert_int_equal(turns_after(q, 2), 0);
+}
+
+FL_TEST(queue_put_that_has_caught_up_pauses_a_turn_for_four_items)
+{
+	FL_FAULTS();
+	fl__sys.relax = counted_relax;
+	FL_SCOPED(fl_queue) *q = queue_of(8, CAPACITY);
 	const item it = {{0}};
 	for (int i = 0; i < CAPACITY; i++)
 		FL_OK(fl_queue_try_put(q, &it));
