@@ -158,12 +158,9 @@ FL_API int fl_loop_fd(const fl_loop *l);
 /*
  * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
  * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable.
- * Between two iterations no fiber runs. If the caller waits there in the library, its fibers that
- * wait for an fl_mutex, fl_rwlock, fl_sem or fl_queue lose their turn to other waiters, and compete
- * again in the next iteration. Until the next iteration or such a wait (fl_sleep() is none), a
- * fiber may be the next to have the object: other threads wait behind it, and a try finds it taken.
- * A wait for what a fiber holds, is to do, or has received otherwise (in fl_select(), from an
- * event) may never end.
+ * Between two iterations no fiber runs. The caller then locks an fl_mutex before the fibers that
+ * wait for it; other threads may wait behind these until the next iteration. Any other wait for
+ * what a fiber has received or holds (an fl_rwlock, a permit), or is to do, may never end.
  * A thread without a signal stack (sigaltstack(2)) keeps the loop's until the loop is freed.
  * Returns 0, -EOWNERDEAD, or:
  *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop

@@ -272,7 +272,6 @@ int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 	if (rc != 0)
 		return rc;
 	pthread_cleanup_push(loop_exits, l);
-	fl__wait_give_back(l->sched->thread);
 	rc = loop_run(l, function, arg);
 	pthread_cleanup_pop(0);
 	fl__sched_leave(l->sched);
@@ -305,7 +304,8 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = loop_enter(l);
 	if (rc != 0)
 		return rc;
-	l->sched->thread->turns = true;
+	if (!l->sched->thread->turns)
+		l->sched->thread->turns = true; /* other threads may read it */
 	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);
@@ -406,7 +406,6 @@ static void loop_end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	fl__wait_give_back(l->sched->thread);
 	/* round 2: calls posted by ending fibers */
 	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched, 0);

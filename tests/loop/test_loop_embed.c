@@ -516,15 +516,8 @@ static void signal_guest(guest *g)
 	fl_cond_signal(&changed);
 }
 
-static int wait_outside(void *m)
-{
-	fl_mutex_lock(m);
-	fl_mutex_unlock(m);
-	return 0;
-}
-
 /* A millisecond after its wake, the fiber is handed the mutex. */
-static void check_handed(bool forks)
+FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
 {
 	FL_FAULTS();
 	guest g;
@@ -534,23 +527,15 @@ static void check_handed(bool forks)
 	fl_test_clock_ours();
 	signal_guest(&g);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(2));
-	while (!fl_mutex_is_locked(&shared))
-		(void)wait_outside(&shared);
-	if (forks)
-		fl_test_reap(fl_test_fork(wait_outside, &shared));
-	(void)wait_outside(&shared);
-	assert_false(g.over);
+	for (int i = 0; i < 1000; i++) {
+		FL_LOCKED(&shared);
+		assert_false(g.over);
+	}
 	FL_RC(fl_mutex_destroy(&shared), -EBUSY); /* the fiber waits */
 	host(l, &g.over);
 	FL_OK(fl_fiber_try_join(g.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
-}
-
-FL_TEST(embed_host_locks_what_was_handed_to_a_fiber)
-{
-	check_handed(false);
-	check_handed(true);
 }
 
 static int lock_briefly(void *arg)
@@ -568,23 +553,15 @@ static int hold_until_all_wait(void *held)
 	return 0;
 }
 
-static int yield_until_one_waits(void *m)
+static int wait_outside(void *m)
 {
-	while (fl_test_queued(m) == 0)
-		fl_fiber_yield();
+	fl_mutex_lock(m);
+	fl_mutex_unlock(m);
 	return 0;
 }
 
-static void lock_in_callback(void *arg)
-{
-	(void)lock_briefly(arg);
-}
-
-/*
- * The host, or the main fiber of its next loop, waits for the mutex behind a fiber; before that,
- * perhaps, a thread. Or the fiber is one that waits in a callback, after a run.
- */
-static void check_queue(bool thread, bool callback, bool next_loop)
+/* The host waits for the mutex behind a fiber, and before it, perhaps, a thread. */
+static void check_queue(bool thread)
 {
 	guest g;
 	fl_thread holder, other;
@@ -597,19 +574,13 @@ static void check_queue(bool thread, bool callback, bool next_loop)
 		FL_OK(fl_thread_start(&other, wait_outside, &shared, NULL));
 		FL_WAIT_FOR(fl_test_queued(&shared) == 1);
 	}
-	g.over = false;
-	if (callback) {
-		FL_OK(fl_loop_post(l, lock_in_callback, &g));
-		FL_OK(fl_loop_run_on(l, yield_until_one_waits, &shared));
-	} else {
-		begin(l, &g, lock_briefly);
-		let_it_wait(l);
-	}
-	FL_OK(next_loop ? fl_loop_run(wait_outside, &shared) : wait_outside(&shared));
+	begin(l, &g, lock_briefly);
+	let_it_wait(l);
+	fl_mutex_lock(&shared);
 	assert_false(g.over);
+	fl_mutex_unlock(&shared);
 	host(l, &g.over);
-	if (!callback)
-		FL_OK(fl_fiber_try_join(g.f, NULL));
+	FL_OK(fl_fiber_try_join(g.f, NULL));
 	FL_OK(fl_thread_join(&holder, NULL));
 	if (thread)
 		FL_OK(fl_thread_join(&other, NULL));
@@ -619,37 +590,43 @@ static void check_queue(bool thread, bool callback, bool next_loop)
 
 FL_TEST(embed_host_does_not_wait_behind_a_fiber)
 {
-	check_queue(false, false, false);
-	check_queue(true, false, false);
-	check_queue(false, true, false);
-	check_queue(false, false, true);
+	check_queue(false);
+	check_queue(true);
 }
 
 struct teller {
 	guest guest;
 	fl_cond cond;
-	bool told;
+	bool handed, told;
 };
 
-/* Signals a fiber, then the host. */
+/* Lets the fiber compete for the mutex, or hands it to the fiber; then signals the host. */
 static int tell_the_host(void *arg)
 {
 	struct teller *t = arg;
 	FL_WAIT_FOR(fl_test_queued(&t->cond) == 1);
 	signal_guest(&t->guest);
-	FL_LOCKED(&shared);
+	fl__store_relaxed(&fl_test_ahead, t->handed ? FL_MS(2) : 0);
+	fl_mutex_lock(&shared);
 	t->told = true;
+	if (!t->handed)
+		fl_cond_signal(&t->cond);
+	fl_mutex_unlock(&shared);
+	while (t->handed && fl_mutex_try_lock(&shared) == 0)
+		fl_mutex_unlock(&shared);
 	fl_cond_signal(&t->cond);
 	return 0;
 }
 
-FL_TEST(embed_host_signalled_goes_before_a_fiber)
+static void check_signal(bool handed)
 {
+	FL_FAULTS();
 	fl_thread other;
-	struct teller t = {.cond = FL_COND_INIT};
+	struct teller t = {.handed = handed, .cond = FL_COND_INIT};
 	fl_loop *l = fl_test_loop();
 	begin(l, &t.guest, wait_for_the_host);
 	let_it_wait(l);
+	fl_test_clock_ours();
 	fl_mutex_lock(&shared);
 	FL_OK(fl_thread_start(&other, tell_the_host, &t, NULL));
 	while (!t.told)
@@ -661,4 +638,10 @@ FL_TEST(embed_host_signalled_goes_before_a_fiber)
 	FL_OK(fl_fiber_try_join(t.guest.f, NULL));
 	FL_OK(fl_mutex_destroy(&shared));
 	fl_loop_free(l);
+}
+
+FL_TEST(embed_host_signalled_goes_before_a_fiber)
+{
+	check_signal(false);
+	check_signal(true);
 }

@@ -224,19 +224,6 @@ static bool queue_may_be_ready(const void *what)
 	return rc != -EAGAIN && rc != -EBUSY;
 }
 
-struct queue_waiter {
-	struct fl__offer offer;
-	fl_queue *q;
-};
-
-/* For fl__wait_receive(): the waiter was woken. */
-static void queue_give_back(struct fl__node *node)
-{
-	const struct queue_waiter *waiter = (struct queue_waiter *)(void *)node;
-	if (node->value == FL__BATON)
-		fl__queue_pass_baton(waiter->q, waiter->offer.to ? FL__CONSUMERS : FL__PRODUCERS);
-}
-
 /*
  * Spins, then sleeps: -ETIMEDOUT, -ECANCELED, or 0: the call should be tried again or, if
  * `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller does not spin:
@@ -247,19 +234,17 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT, q);
-	struct queue_waiter waiter = {{.node = FL__NODE(&wait), .from = call->from, .to = call->to}, q};
-	struct fl__node *node = &waiter.offer.node;
+	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
 	if ((!q->backend->enqueue &&
 	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_poll){q, call->side}, deadline, cancel)) ||
-	    !fl__queue_enqueue(q, call->side, node, *woken_with == FL__BATON))
+	    !fl__queue_enqueue(q, call->side, &offer.node, *woken_with == FL__BATON))
 		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	*woken_with = 0;
-	const int rc = q->backend->enqueue ? fl__wait_sleep(&wait, deadline, cancel)
-	                                   : fl__wait_receive(&wait, node, queue_give_back, deadline, cancel);
-	if (rc != 0 || node->guest)
-		fl__lot_leave(node);
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&offer.node);
 	else
-		*woken_with = node->value;
+		*woken_with = offer.node.value;
 	return rc;
 }
 

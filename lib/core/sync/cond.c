@@ -196,7 +196,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 		fl__mutex_relock(m, &op);
 		return 0;
 	}
-	int rc = fl__wait_receive(&wait, &waiter.node, fl__mutex_give_back, deadline, cancel);
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc == 0) {
 		fl__mutex_relock_requeued(&waiter, &op);
 		return 0;

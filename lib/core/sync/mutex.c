@@ -31,9 +31,10 @@
  *      it; or WAITERS and LOCKED are set; or an unlock is about to call mutex_wake_first().
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
  *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
- *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). Nor is a guest (invariant 8
- *      there), whose thread clears HAND (fl__mutex_give_back()): when it runs, it is RUNNING, and
- *      in the queue until it sleeps or owns the mutex.
+ *      HAND. A waiter that gave up is not awake (lot.c, invariant 2). The exception: the waiter is
+ *      a fiber, and the thread of its loop locks between two iterations (fl__lot_own_fiber()).
+ *      This thread goes before the fiber, and takes what was handed to it: the fiber, which runs
+ *      later, finds that it competes, and is first again.
  *
  * A forked child inherits the word, but its queue is empty: a new owner clears a stale WAITERS. A
  * mutex with HAND stays locked, like any that another thread of the parent holds.
@@ -158,31 +159,6 @@ static void mutex_clear_stale(fl_mutex *m)
 		mutex_update_waiters(m, &lot);
 }
 
-/* Under the queue lock, when the queue has another first waiter, asleep: invariant 2. */
-static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
-{
-	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
-	while (seen & MUTEX_HELD)
-		/* the owner's unlock locks the queue */
-		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
-			return;
-	(void)fl__lot_wake_first(lot);
-}
-
-/* For fl__wait_receive(): the waiter was awake. */
-void fl__mutex_give_back(struct fl__node *node)
-{
-	fl_mutex *m = fl__mutex_node_of(node)->mutex;
-	FL__LOT(lot, m);
-	/* HAND changes only under the queue lock now. Continues the release sequence of the unlock. */
-	if (fl__load_relaxed(&m->word_) & MUTEX_HAND)
-		fl__and_relaxed(&m->word_, ~(uint32_t)(MUTEX_HAND | MUTEX_LOCKED));
-	if (fl__lot_has_waiters(&lot))
-		mutex_mark_or_wake(m, &lot);
-	if (!fl__lot_has_waiters(&lot))
-		mutex_update_waiters(m, &lot);
-}
-
 /*
  * 0, -ETIMEDOUT, -ECANCELED. Each round polls, then acquires or enqueues under the queue lock, then
  * sleeps. `woken`: the caller is this first waiter, awake; NULL: it is not queued.
@@ -198,11 +174,11 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		fl__wait_begin(&wait, FL__DEBUG_MUTEX, m);
 		mutex_yield(m);
 	}
-	for (bool awake = woken && !node->guest;; awake = !node->guest) { /* AWAKE; else RUNNING */
+	for (bool awake = woken != NULL;; awake = true) { /* AWAKE; else RUNNING */
 		/* publishes nothing else */
 		fl__store_relaxed(&waiter->has_run, true);
 		if (mutex_spin(m, node, awake)) {
-			if (node->queued)
+			if (awake)
 				mutex_leave(m, node, true);
 			else
 				mutex_clear_stale(m);
@@ -210,17 +186,18 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		const bool first = awake || !fl__lot_has_waiters(&lot);
-		const bool waits = !first || !mutex_take(m, awake, MUTEX_WAITERS);
+		struct fl__node *fiber = awake ? NULL : fl__lot_own_fiber(&lot, node->wait->ctx);
+		const bool first = awake || fl__lot_first(&lot) == fiber; /* NULL: no waiters */
+		const bool waits = !first || !mutex_take(m, awake || fiber, MUTEX_WAITERS);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
 		} else {
 			waiter->has_run = false;
-			fl__wait_begin(node->wait, FL__DEBUG_MUTEX, m);
-			if (!awake) { /* else stays first in the queue */
+			if (awake) { /* stays first in the queue */
+				fl__wait_begin(node->wait, FL__DEBUG_MUTEX, m);
+			} else {
 				node->wait->no_spin = !first;
-				fl__lot_remove(&lot, node);
-				fl__lot_add(&lot, node);
+				fl__lot_insert(&lot, node, fiber);
 			}
 		}
 		fl__lot_close(&lot);
@@ -228,7 +205,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 			return 0;
 
 		fl__debug_waiting(op);
-		const int rc = fl__wait_receive(node->wait, node, fl__mutex_give_back, deadline, cancel); /* ASLEEP */
+		const int rc = fl__wait_sleep(node->wait, deadline, cancel); /* ASLEEP */
 		if (rc != 0) {
 			mutex_leave(m, node, false);
 			return rc;
@@ -326,15 +303,28 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 		mutex_wake_first(m);
 }
 
+/*
+ * Under the queue lock, when the queue has another first waiter, asleep: invariant 2. `fiber`: that
+ * waiter went before a fiber of its thread, and takes what was handed to it.
+ */
+static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
+{
+	uint32_t seen = fl__load_relaxed(&m->word_); /* the CAS decides */
+	while ((seen & MUTEX_HELD) && !(fiber && (seen & MUTEX_HAND)))
+		/* the owner's unlock locks the queue */
+		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
+			return;
+	(void)fl__lot_wake_first(lot);
+}
+
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
 {
-	const bool others = fl__lot_has_waiters(to);
-	struct fl__node *first;
+	struct fl__node *const before = fl__lot_first(to), *first;
 	size_t moved = 0;
 	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
 		moved += fl__lot_move(from, to);
-	if (!others && moved > 0)
-		mutex_mark_or_wake(m, to);
+	if (fl__lot_first(to) != before)
+		mutex_mark_or_wake(m, to, before != NULL);
 	return moved;
 }
 

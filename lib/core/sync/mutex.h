@@ -29,9 +29,6 @@ size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, 
 /* Dequeues a moved waiter that has given up. `lot`, the queue of `m`, is locked. */
 void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* For fl__wait_receive(), also of a wait that may be moved. */
-void fl__mutex_give_back(struct fl__node *node);
-
 /* For a waiter that was moved and then woken. */
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 

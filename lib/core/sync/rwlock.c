@@ -309,10 +309,6 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	fl__lot_remove(&lot, node); /* a woken guest */
-	fl__wait_begin(node->wait, FL__DEBUG_RWLOCK, l);
-	node->value = mode->kind;
-	node->guest = false;
 	const uint32_t marks =
 	    (awake || !rwlock_has_awake(l) ? RWLOCK_WAITERS : 0) | (awake && rwlock_is_late(l) ? RWLOCK_CLOSED : 0);
 	const uint32_t seen = rwlock_take_or_mark(l, mode, bars, marks, awake);
@@ -347,7 +343,7 @@ static bool rwlock_is_busy(fl_rwlock *l)
 {
 	FL__LOT(lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
 	/* pairs with the last unlock */
-	const bool busy = fl__lot_is_used(&lot) || rwlock_has_awake(l) ||
+	const bool busy = fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
 	                  (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
 	return busy;
 }
@@ -414,23 +410,7 @@ static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *
 		fl__pause(1u << i);
 }
 
-/* For fl__wait_receive(): the waiter was the awake waiter, or a reader that was granted the lock. */
-static void rwlock_give_back(struct fl__node *node)
-{
-	fl_rwlock *l = (fl_rwlock *)(uintptr_t)node->key;
-	if (node->value == RWLOCK_GRANTED) {
-		rwlock_back_out(l);
-		return;
-	}
-	FL__LOT(lot, l);
-	rwlock_begin_turn(l);
-	rwlock_serve_queue(l, &lot);
-}
-
-/*
- * Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter,
- * unless it is a guest.
- */
+/* Each round goes to the queue and sleeps. A waiter woken without a grant is the awake waiter. */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
                                  fl_cancel_token *cancel, struct fl__debug_op *op)
 {
@@ -438,21 +418,21 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 	rwlock_forget_parent(l);
 	if (spins && rwlock_spin(l, mode))
 		return 0;
-	struct fl__wait wait;
-	struct fl__node node = FL__NODE(&wait);
-	for (bool awake = false;; awake = !node.guest) {
+	for (bool awake = false;; awake = true) {
+		FL__WAIT(wait, node, FL__DEBUG_RWLOCK, l);
+		node.value = mode->kind;
 		if (awake && spins)
 			rwlock_spin_awake(l, mode);
 		const uint32_t bars = mode->bars | (awake ? 0 : spins ? RWLOCK_CLOSED : RWLOCK_CLOSED | RWLOCK_WAITERS);
 		if (!fl__rwlock_enqueue(l, mode, &node, bars, awake))
 			return 0;
 		fl__debug_waiting(op);
-		int rc = fl__wait_receive(&wait, &node, rwlock_give_back, deadline, cancel);
+		int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
 			rwlock_leave(l, &node, 0);
 			return rc;
 		}
-		if (node.value == RWLOCK_GRANTED && !node.guest)
+		if (node.value == RWLOCK_GRANTED)
 			return 0;
 	}
 }

@@ -54,10 +54,8 @@
 
 /* A waiter that acquires. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct sem_waiter {
-	struct fl__node node; /* value: the permits needed; GRANTED at the hand-over, unless a guest */
-	fl_sem *sem;
-	uint32_t need;
-	int64_t since; /* turn.h */
+	struct fl__node node; /* value: the permits needed; GRANTED at the hand-over */
+	int64_t since;        /* turn.h */
 };
 enum { SEM_GRANTED = 0 };
 
@@ -175,8 +173,8 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 }
 
 /*
- * False: took `take` of `need` free permits. Else enqueues `node`, unless NULL; or again, if it is a
- * woken guest. `awake`: the caller is the first waiter, and queued.
+ * False: took `take` of `need` free permits. Else enqueues `node`, unless NULL. `awake`: the caller
+ * is the first waiter, and queued.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
@@ -196,14 +194,10 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 		node->wait->no_spin = true;
 	} else if (awake) {
 		sem_dequeue_awake(s, &lot, node);
-	} else if (node) {
-		fl__lot_remove(&lot, node);
-		if (waits && node->guest)
-			fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
+	} else if (waits && node) {
 		node->value = need;
 		node->serve = sem_serve_in_handler;
-		if (waits)
-			fl__lot_add(&lot, node);
+		fl__lot_add(&lot, node);
 	}
 	return waits;
 }
@@ -212,16 +206,6 @@ static void sem_leave_awake(fl_sem *s, struct fl__node *node)
 {
 	FL__LOT(lot, s);
 	sem_dequeue_awake(s, &lot, node);
-}
-
-/* For fl__wait_receive(). The permits may exceed the bound by now: then the waiter keeps them. */
-static void sem_give_back(struct fl__node *node)
-{
-	const struct sem_waiter *waiter = (struct sem_waiter *)(void *)node;
-	if (fl_sem_try_release_n(waiter->sem, waiter->need) == 0)
-		return;
-	fl__lot_leave(node);
-	node->guest = false;
 }
 
 struct sem_poll {
@@ -243,27 +227,25 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 {
 	const struct sem_poll poll = {s, n};
 	struct fl__wait wait;
-	struct sem_waiter waiter = {.node = FL__NODE(&wait), .sem = s, .need = n};
+	struct sem_waiter waiter = {.node = FL__NODE(&wait)};
 	fl__wait_begin(&wait, FL__DEBUG_SEM, s);
-	for (bool woken = false, awake = false;; woken = true, awake = !waiter.node.guest) {
+	for (bool awake = false;; awake = true) {
 		const bool spun =
 		    !sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel);
-		const bool cancelled = (woken || spun) && fl_cancel_token_is_requested(cancel);
+		const bool cancelled = (awake || spun) && fl_cancel_token_is_requested(cancel);
 		if (cancelled || sem_try_take(s, n)) {
 			if (awake)
 				sem_leave_awake(s, &waiter.node);
-			else if (woken)
-				fl__lot_leave(&waiter.node);
 			return cancelled ? -ECANCELED : 0;
 		}
 		if (!sem_enqueue(s, &waiter.node, n, n, awake))
 			return 0;
-		const int rc = fl__wait_receive(&wait, &waiter.node, sem_give_back, deadline, cancel);
+		const int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
 			sem_leave(s, &waiter.node);
 			return rc;
 		}
-		if (waiter.node.value == SEM_GRANTED && !waiter.node.guest)
+		if (waiter.node.value == SEM_GRANTED)
 			return 0;
 	}
 }

@@ -13,12 +13,12 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
-#include "../wait/lock.h"
 #include "../wait/lot.h"
 #include "context_var.h"
 #include "local.h"
 #include <errno.h>
 #include <fairlead/event.h>
+#include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
 #include <limits.h>
@@ -42,7 +42,7 @@ struct fl__thread {
 	char name[32];
 };
 
-static uint32_t thread_list_lock; /* fl__lock() */
+static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
 /* Also in a fiber. NULL: it has no control block. */
@@ -51,7 +51,7 @@ static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(struct fl__thread *t, const char *name)
 {
-	FL__LOCKED(&thread_list_lock);
+	FL_LOCKED(&thread_list_lock);
 	thread_started++;
 	if (name)
 		(void)snprintf(t->name, sizeof t->name, "%s", name);
@@ -63,7 +63,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 /* True: the last of the owners; the caller frees `t`. */
 static bool thread_release(struct fl__thread *t, unsigned owners)
 {
-	FL__LOCKED(&thread_list_lock);
+	FL_LOCKED(&thread_list_lock);
 	t->owners -= owners;
 	if (t->owners > 0)
 		return false;
@@ -75,7 +75,7 @@ static void thread_log_if_detached(const struct fl__thread *t)
 {
 	bool detached;
 	{
-		FL__LOCKED(&thread_list_lock);
+		FL_LOCKED(&thread_list_lock);
 		detached = t->detached;
 	}
 	if (detached)
@@ -248,7 +248,7 @@ FL__COLD int fl_thread_detach(fl_thread *handle)
 	handle->thread_ = NULL;
 	bool lost = t->lost;
 	{
-		FL__LOCKED(&thread_list_lock);
+		FL_LOCKED(&thread_list_lock);
 		t->detached = true;
 	}
 	if (!lost)
@@ -279,30 +279,17 @@ const char *fl_thread_current_name(void)
 	return fl__ctx_get()->name;
 }
 
-/* The next thread, which is not freed until the next call; after NULL the oldest. NULL: none. */
-static struct fl__thread *thread_next(struct fl__thread *t)
-{
-	struct fl__thread *next;
-	{
-		FL__LOCKED(&thread_list_lock);
-		next = t ? t->next : thread_oldest;
-		while (next && next->lost)
-			next = next->next;
-		if (next)
-			next->owners++;
-	}
-	if (t && thread_release(t, 1))
-		fl__free_to(t->allocator, t);
-	return next;
-}
-
 size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg)
 {
 	size_t n = 0;
-	for (struct fl__thread *t = NULL; (t = thread_next(t)) != NULL; n++) {
+	FL_LOCKED(&thread_list_lock);
+	FL__EACH (const struct fl__thread, t, thread_oldest) {
+		if (t->lost)
+			continue;
 		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
 		if (visit)
 			visit(&info, arg);
+		n++;
 	}
 	return n;
 }
@@ -329,17 +316,17 @@ const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NUL
 /* A forked child finds the list consistent, and all other threads lost. */
 static void thread_before_fork(void)
 {
-	fl__lock(&thread_list_lock);
+	fl_mutex_lock(&thread_list_lock);
 }
 
 static void thread_after_fork_in_parent(void)
 {
-	(void)fl__unlock(&thread_list_lock);
+	fl_mutex_unlock(&thread_list_lock);
 }
 
 static void thread_after_fork_in_child(void)
 {
-	thread_list_lock = 0;
+	fl_mutex_init(&thread_list_lock);
 	FL__EACH (struct fl__thread, t, thread_oldest)
 		t->lost = t != thread_self;
 }

@@ -20,7 +20,7 @@
  *                 that this thread woke last                                the waiter has run
  *
  * Invariants
- *   1. An awake waiter stays first (lot.c, invariant 8, has an exception). It acquires the
+ *   1. An awake waiter stays first (mutex.c, invariant 4, has an exception). It acquires the
  *      object, or sets the waiters bit in the transaction in which it goes back to sleep.
  *   2. While a waiter is queued, the waiters bit is set, or the first waiter is awake.
  *   3. `since` is set once for each wait, under the queue lock: a waiter that sleeps again keeps

@@ -30,12 +30,6 @@ struct fl__ctx *fl__ctx_adopt_thread(void)
 	return &context_of_thread;
 }
 
-static void context_before_fork(void)
-{
-	if (fl__ctx_current)
-		fl__wait_give_back(fl__ctx_thread());
-}
-
 static void context_after_fork_in_child(void)
 {
 	if (!fl__forks_empty_lot)
@@ -44,4 +38,4 @@ static void context_after_fork_in_child(void)
 	fl__fork_count++;
 }
 
-FL__AT_FORK(FL__AT_START, context_before_fork, NULL, context_after_fork_in_child)
+FL__AT_FORK(FL__AT_START, NULL, NULL, context_after_fork_in_child)

@@ -46,7 +46,7 @@ struct fl__ctx_ops {
 	/* Of the calling fiber. NULL: no fiber. */
 	struct fl__sched *(*sched)(void);
 	/* Of the thread that runs the fiber `ctx`. NULL: no fiber. */
-	struct fl__ctx *(*thread)(const struct fl__ctx *ctx);
+	const struct fl__ctx *(*thread)(const struct fl__ctx *ctx);
 };
 
 /* How another worker replaces a worker that waits. */
@@ -75,13 +75,11 @@ struct fl__ctx {
 	/* The wait under the own token; NULL: none. Waking threads compare it (lot.c). */
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/core/sync/local.c */
-	/* Of a thread: the waits of its fibers that a wake may give something: wait.c. */
-	struct fl__receiver *receivers;
 	/* See fl__awaits_begin(). */
 	struct fl__awaited awaits;
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
-	bool turns;   /* of a thread that has called fl_loop_run_once() */
+	bool turns;   /* of a thread that has called fl_loop_run_once(): fl__lot_own_fiber() */
 	/* Runs debugging code: its locks are not recorded. Used only by this context. */
 	bool debugging;
 	/*
@@ -110,11 +108,15 @@ static inline struct fl__ctx *fl__ctx_get(void)
 	return fl__likely(ctx != NULL) ? ctx : fl__ctx_adopt_thread();
 }
 
-/* The context of the calling thread; in a fiber, not the fiber's. */
-static inline struct fl__ctx *fl__ctx_thread(void)
+/* The context of the thread that runs `ctx`, perhaps a fiber; only for comparisons. */
+static inline const struct fl__ctx *fl__ctx_thread_of(const struct fl__ctx *ctx)
 {
-	struct fl__ctx *ctx = fl__ctx_get();
 	return ctx->ops->thread ? ctx->ops->thread(ctx) : ctx;
+}
+
+static inline const struct fl__ctx *fl__ctx_thread(void)
+{
+	return fl__ctx_thread_of(fl__ctx_get());
 }
 
 /*

@@ -34,7 +34,7 @@
  *      node that it took, the waiter removes the others, under their locks. So a thread that holds
  *      a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first() woke
  *      stays first in its queue, and further wakes leave it alone, until the waiter has removed
- *      the node, or begun another wait, under the lock. (Invariant 8 has the exception.)
+ *      the node, or begun another wait, under the lock. (fl__lot_own_fiber() has the exception.)
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
@@ -47,11 +47,6 @@
  *      handler marks the bucket, and the holder does its work: the instruction that unlocks the
  *      bucket also reads the mark. If another thread locks the bucket first, that thread gets mark
  *      and work.
- *   8. While a thread sleeps in a wait of its own, no fiber of its loops holds what a wake gave
- *      (fl__wait_receive()). Before the sleep the thread marks their nodes as guests, each under
- *      its bucket's lock, and gives back what they were given: they cannot run meanwhile. A later
- *      wake gives a guest nothing, and goes on to the next waiter. A woken guest stays in the
- *      queue until it has run, so that the object is in use; but only fl__lot_is_used() sees it.
  *
  * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
  * clears it. A waiters bit is never missing.
@@ -125,27 +120,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
-	node->guest = false;
 	fl__lot_insert(lot, node, NULL);
-}
-
-/* Whether a wake of the queued `node` ended the wait. */
-static bool lot_is_woken(const struct fl__node *node)
-{
-	/* only this bucket's lock holders wake a queued node */
-	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
-}
-
-bool fl__lot_invite(struct fl__node *node)
-{
-	struct fl__lot lot;
-	(void)fl__lot_open_of(&lot, node);
-	const bool woken = lot_is_woken(node);
-	node->guest = true;
-	if (woken && !node->queued)
-		fl__lot_insert(&lot, node, NULL);
-	fl__lot_close(&lot);
-	return woken;
 }
 
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
@@ -213,13 +188,12 @@ static void lot_unpark_later(struct fl__lot *lot, struct fl__node *node)
 
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value)
 {
-	const bool woken = lot_decide(node), stays = woken && node->guest;
+	fl__lot_remove(lot, node);
 	node->value = value;
-	if (!stays)
-		fl__lot_remove(lot, node);
-	if (woken)
-		lot_unpark_later(lot, node);
-	return woken && !stays;
+	if (!lot_decide(node))
+		return false;
+	lot_unpark_later(lot, node);
+	return true;
 }
 
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
@@ -236,13 +210,18 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
+/* Whether fl__lot_wake_first() has woken `node`. */
+static bool lot_is_woken(const struct fl__node *node)
+{
+	/* only this bucket's lock holders wake a queued node */
+	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
+}
+
 bool fl__lot_try_wake_first(struct fl__lot *lot)
 {
 	struct fl__node *node = fl__lot_first(lot);
 	if (lot_is_woken(node))
 		return true;
-	if (node->guest)
-		return fl__lot_take_node(lot, node, 0);
 	if (!lot_decide(node)) {
 		fl__lot_remove(lot, node);
 		return false;
@@ -280,7 +259,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 		fl__lot_remove(from, node);
 		/* an optimisation; the wake decides */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
-			fl__lot_insert(to, node, NULL);
+			fl__lot_insert(to, node, fl__lot_own_fiber(to, node->wait->ctx));
 			return true;
 		}
 	}
@@ -314,10 +293,7 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 
 struct fl__node *fl__lot_first(const struct fl__lot *lot)
 {
-	struct fl__node *node = lot_find_queue(lot->bucket, lot->key);
-	while (node && node->guest && lot_is_woken(node))
-		node = fl__lot_node_after(node);
-	return node;
+	return lot_find_queue(lot->bucket, lot->key);
 }
 
 struct fl__node *fl__lot_node_after(const struct fl__node *node)
@@ -325,14 +301,17 @@ struct fl__node *fl__lot_node_after(const struct fl__node *node)
 	return node->next->first ? NULL : node->next;
 }
 
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits)
+{
+	struct fl__node *node = waits->turns ? fl__lot_first(lot) : NULL;
+	while (node && fl__ctx_thread_of(node->wait->ctx) != waits)
+		node = fl__lot_node_after(node);
+	return node;
+}
+
 bool fl__lot_has_waiters(const struct fl__lot *lot)
 {
 	return fl__lot_first(lot) != NULL;
-}
-
-bool fl__lot_is_used(const struct fl__lot *lot)
-{
-	return lot_find_queue(lot->bucket, lot->key) != NULL;
 }
 
 /* Calls the `serve` of each queue's first node. */
@@ -397,7 +376,7 @@ void fl__lot_leave(struct fl__node *node)
 bool fl__lot_has_waiters_at(const void *key)
 {
 	FL__LOT(lot, key);
-	return fl__lot_is_used(&lot);
+	return fl__lot_has_waiters(&lot);
 }
 
 /* In a transaction. False: the word is ready. */

@@ -69,7 +69,6 @@ struct fl__node {
 	bool first;       /* in its queue */
 	bool wants_mutex; /* part of an fl__mutex_node (sync/mutex.h): read by a late unlock */
 	bool observer;    /* never counts as a woken waiter */
-	bool guest;       /* a wake gives it nothing: fl__wait_receive() */
 };
 
 /* Links `node` before `place` in its ring; NULL: alone. Unlinks it. */
@@ -107,34 +106,37 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 
 /*
  * Dequeues waiters, oldest first, and wakes each that has not given up, until `max` were woken.
- * Each gets `value`. Returns how many. Observers and guests do not count.
+ * Each gets `value`. Returns how many. Observers do not count.
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
-/* As above, for the first waiter, which exists. False: it had given up, or does not count. */
+/* As above, for the first waiter, which exists. False: it had given up, or is an observer. */
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 
 bool fl__lot_has_waiters(const struct fl__lot *lot);
-/* Also if there are only woken guests. */
-bool fl__lot_is_used(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
+
+/*
+ * `waits`, the thread of a loop, waits between two calls of fl_loop_run_once(). Returns the first
+ * waiter that is a fiber of this loop: it cannot run now. NULL: none.
+ */
+struct fl__node *fl__lot_own_fiber(const struct fl__lot *lot, const struct fl__ctx *waits);
 
 /* Returns the node after `node`, or NULL. */
 struct fl__node *fl__lot_node_after(const struct fl__node *node);
 /* Enqueues before `place`; last, if NULL. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
-/* False: the waiter had given up, or is a guest. */
+/* False: the waiter had given up. */
 bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /*
  * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues
- * waiters that gave up, and wakes guests before it. Returns the first waiter, or NULL. The woken
- * waiter stays first until it calls fl__lot_remove(), or begins another wait there, in a
- * transaction.
+ * waiters that gave up. Returns the first waiter, or NULL. The woken waiter stays first until it
+ * calls fl__lot_remove(), or begins another wait there, in a transaction.
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
-/* As above, for the present first waiter, which exists. False: it had given up, or is a guest. */
+/* As above, for the present first waiter, which exists. False: it had given up, and is dequeued. */
 bool fl__lot_try_wake_first(struct fl__lot *lot);
 
 /* Does nothing if `node` is not queued. */
@@ -142,7 +144,10 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
 /* Also opens the queue of `to_key`. False: `from` was unlocked meanwhile: read its state again. */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
-/* Moves the first waiter that has not given up to the end of `to`, asleep. False: none. */
+/*
+ * Moves the first waiter that has not given up to the end of `to`, asleep, or before its
+ * fl__lot_own_fiber(). False: none.
+ */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* `from` stays open. The close of `from` unparks the waiters that were woken in `to`. */
 void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
@@ -193,21 +198,6 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), co
 
 /* Parks until a node is woken: 0; else -ETIMEDOUT (at once for a past deadline), -ECANCELED. */
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
-
-/*
- * As above, for a node whose wake gives the waiter something before it runs: the right to be first,
- * a lock, a permit, a baton. `give_back`, on a fiber's thread, gives it to others (lot.c, invariant
- * 8). 0 with node->guest: the waiter was given nothing. It competes anew, and dequeues `node` in
- * the transaction that ends or begins the next wait.
- */
-int fl__wait_receive(struct fl__wait *wait, struct fl__node *node, void (*give_back)(struct fl__node *node),
-                     int64_t deadline, fl_cancel_token *cancel);
-
-/* Makes guests of the calling thread's waiting fibers: before it runs another loop, say. */
-void fl__wait_give_back(struct fl__ctx *thread);
-
-/* Makes a guest of `node`, queued or woken. Returns whether it was woken. */
-bool fl__lot_invite(struct fl__node *node);
 
 /* For a node in no queue, which the caller keeps alive. False: the wait had given up. */
 bool fl__node_wake(struct fl__node *node);

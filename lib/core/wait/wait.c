@@ -4,7 +4,6 @@
  * node, an observer in the token's queue.
  */
 #include "../base/atomic.h"
-#include "../base/list.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "cancel.h"
@@ -91,49 +90,11 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 	return rc;
 }
 
-static int wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__debug_sleep(wait, deadline);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
 	fl__debug_sleep(NULL, deadline);
-	return rc;
-}
-
-/* A fiber's wait in fl__wait_receive(). Used by the fiber's thread alone. */
-struct fl__receiver {
-	struct fl__receiver *next, **link;
-	struct fl__node *node;
-	void (*give_back)(struct fl__node *node);
-};
-
-void fl__wait_give_back(struct fl__ctx *thread)
-{
-	struct fl__receiver *first = thread->receivers;
-	thread->receivers = NULL;
-	FL__EACH_SAFE (struct fl__receiver, r, first) {
-		r->link = NULL;
-		if (fl__lot_invite(r->node))
-			r->give_back(r->node);
-	}
-}
-
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
-{
-	if (wait->ctx->receivers)
-		fl__wait_give_back(wait->ctx);
-	return wait_sleep(wait, deadline, cancel);
-}
-
-int fl__wait_receive(struct fl__wait *wait, struct fl__node *node, void (*give_back)(struct fl__node *node),
-                     int64_t deadline, fl_cancel_token *cancel)
-{
-	if (!wait->ctx->ops->thread)
-		return fl__wait_sleep(wait, deadline, cancel);
-	struct fl__receiver r = {.node = node, .give_back = give_back};
-	FL__LIST_ADD(&wait->ctx->ops->thread(wait->ctx)->receivers, &r);
-	const int rc = wait_sleep(wait, deadline, cancel);
-	if (r.link)
-		FL__LIST_REMOVE(&r);
 	return rc;
 }
 
@@ -212,7 +173,7 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 		return wait_yield_once(cancel);
 	}
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* No node: only the deadline or the token ends it. Any other sleep of a thread may, too. */
-	int rc = wait_sleep(&wait, deadline, cancel);
+	/* No node: only the deadline or the token ends it. */
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }

@@ -246,7 +246,7 @@ static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline
 	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
 }
 
-static struct fl__ctx *sched_thread_of(const struct fl__ctx *ctx)
+static const struct fl__ctx *sched_thread_of(const struct fl__ctx *ctx)
 {
 	/* other threads only compare it */
 	return fl__load_relaxed(&FL__CONTAINER_OF(ctx, const struct fl__fiber, ctx)->sched->thread);

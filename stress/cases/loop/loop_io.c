@@ -5,9 +5,6 @@
  */
 #include "loops.h"
 #include <fairlead/mutex.h>
-#include <fairlead/queue.h>
-#include <fairlead/rwlock.h>
-#include <fairlead/sem.h>
 
 /*
  * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is
@@ -220,122 +217,6 @@ FL_STRESS(loop_hosted_lock, host, holder)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->count == 3 && fl_mutex_destroy(&s->m) == 0, "all had it");
-}
-
-/*
- * Between two iterations the host waits for an actor that waits, perhaps behind a fiber of its
- * loop, for a lock, a permit or an item.
- */
-struct loop_hosted_turn {
-	struct loop_world world;
-	unsigned kind;
-	fl_mutex m;
-	fl_rwlock l;
-	fl_sem sem;
-	fl_queue *q;
-	fl_latch passed;
-	int count;
-	bool begun, done;
-};
-
-static void hosted_take(struct loop_hosted_turn *s)
-{
-	int item;
-	switch (s->kind) {
-	case 0:
-		fl_mutex_lock(&s->m);
-		break;
-	case 1:
-		fl_rwlock_write_lock(&s->l);
-		break;
-	case 2:
-		OK(fl_sem_acquire(&s->sem));
-		break;
-	default:
-		OK(fl_queue_get(s->q, &item));
-	}
-	s->count++;
-}
-
-static void hosted_give(struct loop_hosted_turn *s)
-{
-	const int item = 0;
-	switch (s->kind) {
-	case 0:
-		fl_mutex_unlock(&s->m);
-		break;
-	case 1:
-		fl_rwlock_write_unlock(&s->l);
-		break;
-	case 2:
-		fl_sem_release(&s->sem);
-		break;
-	default:
-		OK(fl_queue_try_put(s->q, &item));
-	}
-}
-
-static int take_hosted(void *arg)
-{
-	struct loop_hosted_turn *s = arg;
-	s->begun = true;
-	hosted_take(s);
-	hosted_give(s);
-	OK(fl_latch_wait(&s->world.others));
-	s->done = true;
-	return 0;
-}
-
-static void start_taking(void *arg)
-{
-	start_detached(take_hosted, arg);
-}
-
-FL_STRESS_SETUP(loop_hosted_turn)
-{
-	loop_begin(&s->world, 2);
-	s->kind = fl_stress_choose(4);
-	OK(fl_sem_init(&s->sem, s->kind == 2));
-	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 2}));
-	hosted_give(&(struct loop_hosted_turn){.kind = 3, .q = s->q});
-	OK(fl_latch_init(&s->passed, 1));
-	hosted_take(s);
-}
-
-FL_STRESS_ACTOR(loop_hosted_turn, host)
-{
-	OK(fl_loop_post(s->world.l, start_taking, s));
-	while (!s->done) {
-		int64_t deadline;
-		OK(fl_loop_run_once(s->world.l, &deadline));
-		if (s->begun)
-			OK(fl_latch_wait(&s->passed));
-		if (!s->done && deadline != 0)
-			loop_poll(&s->world, deadline);
-	}
-	fl_loop_free(s->world.l);
-}
-
-FL_STRESS_ACTOR(loop_hosted_turn, other)
-{
-	hosted_take(s);
-	hosted_give(s);
-	fl_latch_count_down(&s->passed, 1);
-	loop_leave(&s->world);
-}
-
-FL_STRESS_ACTOR(loop_hosted_turn, holder)
-{
-	hosted_give(s);
-	loop_leave(&s->world);
-}
-
-FL_STRESS(loop_hosted_turn, host, other, holder)
-{
-	loop_end(&s->world);
-	hosted_take(s);
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->count == 4 && fl_sem_try_acquire(&s->sem) == -EAGAIN, "all had it");
 }
 
 /* Fibers that are always runnable delay neither events nor calls of other threads for ever. */
