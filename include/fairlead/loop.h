@@ -161,7 +161,6 @@ FL_API int fl_loop_fd(const fl_loop *l);
  * Between two iterations no fiber runs. The caller then locks an fl_mutex before the fibers that
  * wait for it; other threads may wait behind these until the next iteration. Any other wait for
  * what a fiber has received or holds (an fl_rwlock, a permit), or is to do, may never end.
- * A thread without a signal stack (sigaltstack(2)) keeps the loop's until the loop is freed.
  * Returns 0, -EOWNERDEAD, or:
  *   -EBUSY   the caller is a fiber or a callback of a loop, or another thread has run the loop
  *   -ENOMEM  in the first iteration: no memory for the stack of a signal handler

@@ -359,46 +359,6 @@ FL_TEST(loop_embed_two_on_one_thread)
 	fl_loop_free(b);
 }
 
-/* A thread without a signal stack has its first loop's until that loop is freed. */
-static void *signal_stack(void)
-{
-	stack_t now;
-	FL_OK(sigaltstack(NULL, &now));
-	return now.ss_flags & SS_DISABLE ? NULL : now.ss_sp;
-}
-
-static void make_call(fl_loop *l)
-{
-	bool called = false;
-	FL_OK(fl_loop_post(l, fl_test_set_flag, &called));
-	while (!called)
-		(void)turn(l);
-}
-
-FL_TEST(loop_embed_keeps_the_signal_stack)
-{
-	static char memory[65536];
-	const stack_t none = {.ss_flags = SS_DISABLE}, own = {.ss_sp = memory, .ss_size = sizeof memory};
-	stack_t before;
-	FL_OK(sigaltstack(&none, &before));
-	fl_loop *a = fl_test_loop(), *b = fl_test_loop();
-	make_call(a);
-	const void *const of_a = signal_stack();
-	assert_non_null(of_a);
-	make_call(b);
-	make_call(a);
-	assert_ptr_equal(signal_stack(), of_a);
-	fl_loop_free(a);
-	assert_null(signal_stack());
-	make_call(b);
-	assert_non_null(signal_stack());
-	FL_OK(sigaltstack(&own, NULL));
-	make_call(b);
-	fl_loop_free(b);
-	assert_ptr_equal(signal_stack(), memory);
-	FL_OK(sigaltstack(&before, NULL));
-}
-
 /*
  * A foreign loop on this one: a descriptor, a time, and its work when either is due. As in curl and
  * libuv.

@@ -50,7 +50,7 @@ struct fl__sched {
 	uint32_t fork_count;
 	/* stack_overflow.c; NULL: the scheduler was never entered */
 	void *signal_stack;
-	bool watched;            /* see fl__overflow_watch() */
+	bool watched;            /* a fiber has run since enter */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
 	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
@@ -84,8 +84,8 @@ void fl__fiber_prepare(struct fl__fiber *f);
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Unless `watched`, watch precedes the
- * run of a fiber. Unwatch keeps `watched` if the next turn finds the same signal stack.
+ * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch precedes the first run of a
+ * fiber after enter. End frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

@@ -2,9 +2,8 @@
 /*
  * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
  * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
- * Each change of the signal stack is a system call. So a turn in which no fiber runs does not
- * change it, and a thread that calls fl_loop_run_once() keeps the signal stack until the loop is
- * freed. A frame larger than the guard can jump over it, unless the compiler touches each page
+ * A turn in which no fiber runs does not change the signal stack: each change is a system call. A
+ * frame larger than the guard can jump over it, unless the compiler touches each page
  * (-fstack-clash-protection).
  */
 #include "core/base/atomic.h"
@@ -132,36 +131,31 @@ int fl__overflow_prepare(struct fl__sched *s)
 void fl__overflow_watch(struct fl__sched *s)
 {
 	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = overflow_signal_stack_size()};
-	stack_t before;
+	stack_t before = {.ss_flags = SS_DISABLE};
 	s->watched = true;
-	s->signal_stacked =
-	    sigaltstack(NULL, &before) == 0 && (before.ss_flags & SS_DISABLE) && sigaltstack(&ours, NULL) == 0;
+	s->signal_stacked = sigaltstack(&ours, &before) == 0;
+	if (!(before.ss_flags & SS_DISABLE)) {
+		(void)sigaltstack(&before, NULL);
+		s->signal_stacked = false;
+	}
 }
 
-static void overflow_remove_signal_stack(struct fl__sched *s)
+void fl__overflow_unwatch(struct fl__sched *s)
 {
 	const stack_t none = {.ss_flags = SS_DISABLE};
 	stack_t now = {.ss_flags = SS_DISABLE};
+	s->watched = false;
 	if (!s->signal_stacked)
 		return;
 	s->signal_stacked = false;
-	/* unless a fiber, or the host, has given the thread another */
+	/* unless a fiber has given the thread another */
 	(void)sigaltstack(&none, &now);
 	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE))
 		(void)sigaltstack(&now, NULL);
 }
 
-void fl__overflow_unwatch(struct fl__sched *s)
-{
-	if (s->signal_stacked && s->thread->turns)
-		return;
-	s->watched = false;
-	overflow_remove_signal_stack(s);
-}
-
 void fl__overflow_end(struct fl__sched *s)
 {
-	overflow_remove_signal_stack(s);
 	if (s->signal_stack)
 		fl__sys.unmap(s->signal_stack, overflow_signal_stack_size());
 }
