@@ -6,9 +6,9 @@
  * on with the other. So a range is split about as often as an idle worker steals a part.
  *
  * A chunk takes tens of microseconds once the cost of an element is known. Later elements may take
- * longer. So a part begins with a share of its elements, and a growth is limited by the size of the
- * chunk before. A rest of one chunk is not split. Of a split part, the half that is run second
- * begins with the chunk size that the first half has found.
+ * longer. So the first chunk is at most a share of the part, and a growth is limited by the size of
+ * the chunk before and by a share of the rest. A rest of one chunk is not split. Of a split part,
+ * the half that is run second begins with the chunk size that the first half has found.
  *
  * The second half of the workers run the second half of a split part first. So in a series of loops
  * over the same memory, each of two workers finds its half in its cache.
@@ -29,11 +29,11 @@
 #include <string.h>
 
 /*
- * A chunk takes from LEAST / 2 to MOST, in ns. GROWTH: the largest factor of one growth; SURE: that
- * of a growth to more than 1/SHARE of the rest.
+ * A chunk takes from LEAST / 2 to MOST, in ns. GROWTH: the largest factor of one growth. No chunk
+ * grows to more than 1/SHARE of the rest.
  */
 enum { PARALLEL_CHUNK_LEAST = 20000, PARALLEL_CHUNK_MOST = 80000 };
-enum { PARALLEL_GROWTH = 16, PARALLEL_SURE = 4, PARALLEL_SHARE = 8 };
+enum { PARALLEL_GROWTH = 16, PARALLEL_SHARE = 8 };
 
 struct parallel_loop {
 	int (*body)(void *state, size_t from, size_t to);
@@ -92,7 +92,7 @@ static void parallel_set_chunk(struct parallel_part *part, size_t chunk)
 static void parallel_adapt(struct parallel_part *part, size_t n, int64_t took)
 {
 	const size_t share = (part->to - part->from) / PARALLEL_SHARE;
-	const size_t sure = FL__MAX(n * PARALLEL_SURE, FL__MIN(n * PARALLEL_GROWTH, share));
+	const size_t sure = FL__MIN(n * PARALLEL_GROWTH, share);
 	const size_t fits = n * (size_t)FL__MAX(PARALLEL_CHUNK_LEAST / (took + 1), 1);
 	if (took > PARALLEL_CHUNK_MOST)
 		parallel_set_chunk(part, n / 2 + (n == 1));

@@ -169,10 +169,10 @@ int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 {
 	enum { CALLS_PER_TURN = 4, TURNS = 64, SEVERAL = 2 };
 	uint64_t *const paused = gets ? &q->get_paused : &q->put_paused;
-	/* a wrong guess costs time and nothing else */
-	const uint64_t calls = (at - fl__load_relaxed(paused)) / FL__MPMC_STEP;
-	const uint64_t turns = q->ahead > 0 && calls > SEVERAL ? TURNS : calls / CALLS_PER_TURN;
-	if (turns == 0)
+	/* a wrong guess costs time and nothing else; negative: `at` is old */
+	const int64_t calls = (int64_t)(at - fl__load_relaxed(paused)) / FL__MPMC_STEP;
+	const int64_t turns = q->ahead > 0 && calls > SEVERAL ? TURNS : calls / CALLS_PER_TURN;
+	if (turns <= 0)
 		return gets ? mpmc_no_item(q, at) : mpmc_no_space(q, at);
 	fl__store_relaxed(paused, at);
 	fl__pause((unsigned)FL__MIN(turns, TURNS));

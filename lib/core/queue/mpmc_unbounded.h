@@ -188,12 +188,12 @@ static inline size_t fl__unbounded_draw_tickets(fl_mpmc_unbounded *c, size_t n, 
 		}
 		*index = head;
 		/*
-		 * a filled slot has a ticket: so the tail, which producers write, is not read. The
-		 * item is acquired by fl__unbounded_item().
+		 * A filled slot has a ticket: so the tail, which producers write, is not read.
+		 * acquire: the release below passes on the slot's ticket.
 		 */
 		size_t k = 0;
 		while (k < n && head + k < c->slots &&
-		       fl__load_relaxed(fl__unbounded_state(c, fl__unbounded_slot(c, *s, head + k))) == FL__SLOT_FULL)
+		       fl__load_acquire(fl__unbounded_state(c, fl__unbounded_slot(c, *s, head + k))) == FL__SLOT_FULL)
 			k++;
 		if (k == 0) {
 			/* the state of a slot says whether the slot is filled */
