@@ -139,9 +139,9 @@ fl__mpmc_claim_slots(struct fl_mpmc *_q, uint64_t *_word, uint64_t _ahead, size_
 		 */
 		uint64_t _seen = fl__load_acquire(_word), _stamp;
 		const uint64_t _at = _seen & ~(uint64_t)FL__MPMC_FLAGS;
+		unsigned char *_slot = fl__mpmc_slot(_q, _at);
 		if (_ahead == 0 && fl__unlikely((_seen & FL__MPMC_CLOSED) != 0))
 			return -EPIPE;
-		unsigned char *_slot = fl__mpmc_slot(_q, _at);
 		/* the last use of the slot; pairs with fl__mpmc_drain(), fl__mpmc_fill() */
 		_stamp = fl__load_acquire(fl__mpmc_stamp(_slot));
 		if (fl__likely(_stamp == _at + _ahead)) {
