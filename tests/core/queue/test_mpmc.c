@@ -3,6 +3,21 @@
 #include "core/queue/mpmc.h"
 #include "fl_seam.h"
 
+FL_TEST(mpmc_refuse_says_why)
+{
+	fl_mpmc *q = NULL;
+	int item = 7;
+	FL_OK(fl_mpmc_create(&q, sizeof item, 2));
+	FL_RC(fl__mpmc_refuse(q, q->head, true), -EAGAIN);
+	const uint64_t first = q->head;
+	FL_OK(fl_mpmc_try_put(q, &item));
+	FL_RC(fl__mpmc_refuse(q, first, true), -EBUSY); /* the tail has gone on */
+	FL_OK(fl_mpmc_try_get(q, &item));
+	fl_mpmc_close(q);
+	FL_RC(fl__mpmc_refuse(q, q->head, true), -EPIPE);
+	fl_mpmc_free(q);
+}
+
 FL_TEST(mpmc_create_refuses_what_cannot_be)
 {
 	char somewhere;
