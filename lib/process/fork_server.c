@@ -232,7 +232,10 @@ static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_p
 	fork_server_settle();
 }
 
-/* Does not wait for a start that makes a fork server: that start, the next, or an unload settles `s`. */
+/*
+ * Does not wait for a start that makes a fork server: that start, the next, or an unload settles
+ * `s`.
+ */
 void fl__fork_server_forget(struct fl__fork_server *s)
 {
 	/* release: pairs with fork_server_settle(); the last access unless the lock is free */

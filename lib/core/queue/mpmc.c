@@ -323,9 +323,9 @@ FL__COLD static int mpmc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	*count = claim.count;
 	*owes_wake = claim.owes_wake;
 	for (uint64_t at = claim.at; claim.count > 0; claim.count--, at = fl__mpmc_next(q, at)) {
-		unsigned char nothing;
-		fl__queue_drop(of, fl__mpmc_slot(q, at) + q->offset);
-		fl__mpmc_drain(q, fl__mpmc_slot(q, at), at, &nothing, 0);
+		unsigned char nothing, *slot = fl__mpmc_slot(q, at);
+		fl__queue_drop(of, slot + q->offset);
+		fl__mpmc_drain(q, slot, at, &nothing, 0);
 	}
 	return 0;
 }
