@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From Google Benchmark's rows to ratios: medians, and which is ahead."""
+import functools
 import json
 import statistics
 
 REPETITIONS = 5  # at least: fewer are an error
 FIGURES = {"unfairness": "unfairness", "p99": "p99", "longest": "longest", "cpu": "cpu_time"}  # as Google Benchmark calls them
 ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
+
+CHANCE = 0.01  # that any row at all differs between equal programs
+LEAST = 0.02   # a smaller difference of the medians counts as none
+WITHIN = "within the spread"
 
 
 class Missing(Exception):
@@ -139,3 +144,29 @@ def summary(entries, quick):
     if quick:
         text.append("These were short runs (--quick): good for seeing that all works, too rough to quote.")
     return text
+
+
+@functools.lru_cache(None)
+def ways(smaller, n, m):
+    """In how many orders of n and m samples the n ones exceed exactly `smaller` pairs."""
+    if smaller < 0:
+        return 0
+    if n == 0 or m == 0:
+        return 1 if smaller == 0 else 0
+    return ways(smaller - m, n - 1, m) + ways(smaller, n, m - 1)
+
+
+def chance(a, b):
+    """How likely samples of equal programs lie as far apart as these: the exact two-sided Mann-Whitney test."""
+    above = sum((x > y) + (x == y) / 2 for x in a for y in b)
+    far = int(min(above, len(a) * len(b) - above))
+    total = sum(ways(u, len(a), len(b)) for u in range(len(a) * len(b) + 1))
+    return min(1, 2 * sum(ways(u, len(a), len(b)) for u in range(far + 1)) / total)
+
+
+def differs(a, b, together):
+    """Whether the samples of one of so many rows that are judged together differ from others: the verdict on `a`."""
+    ratio = statistics.median(a) / statistics.median(b)
+    if chance(a, b) * together >= CHANCE or abs(ratio - 1) < LEAST:
+        return WITHIN
+    return "SLOWER" if ratio > 1 else "faster"
