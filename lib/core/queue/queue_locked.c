@@ -256,7 +256,7 @@ static size_t heap_ring_index(const struct heap *h, size_t i)
 	return i < to_end ? h->first + i : i - to_end;
 }
 
-static void heap_add(struct heap *h, const void *item)
+static inline void heap_add(struct heap *h, const void *item)
 {
 	const size_t index = h->compare ? heap_sift_up(h, item) : heap_ring_index(h, h->locked.length);
 	if (h->compare)
