@@ -3,6 +3,7 @@
  * Cancel tokens: a request reaches every wait under the token, at its level and below, with what
  * was written before it.
  */
+#include "core/wait/cancel.h"
 #include "queues.h"
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
@@ -202,4 +203,43 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "set");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "its time was up");
+}
+
+/*
+ * An offer is not missed: if the offerer then reads the flag as not set, the walk of the thread that
+ * has set the flag finds the offer.
+ */
+struct cancel_offer {
+	fl_cancel_token root, child;
+	atomic_bool walks;
+	bool seen, found;
+};
+
+FL_STRESS_SETUP(cancel_offer)
+{
+	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(cancel_offer, offerer)
+{
+	fl__cancel_offer(&s->child);
+	s->seen = atomic_load(&s->walks);
+}
+
+static void keep_nothing(fl_cancel_token *c)
+{
+	(void)c;
+}
+
+FL_STRESS_ACTOR(cancel_offer, walker)
+{
+	atomic_store(&s->walks, true);
+	s->found = fl__cancel_take_offered(&s->root, keep_nothing) != NULL;
+}
+
+FL_STRESS(cancel_offer, offerer, walker)
+{
+	fl_cancel_token_destroy(&s->child);
+	FL_ACCEPTABLE(s->found, "the walk found the offer");
+	FL_ACCEPTABLE(s->seen, "the offerer looks again");
 }

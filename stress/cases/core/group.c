@@ -523,3 +523,43 @@ FL_STRESS(group_moves, joiner, mover)
 	fl_executor_free(s->e);
 	FL_ACCEPTABLE(s->joined == 0, "joined");
 }
+
+/*
+ * A join that helps finds a task that a member submits meanwhile, or the submit wakes the join. The
+ * joiner is the only worker, which takes no task otherwise.
+ */
+struct group_offer {
+	struct fl__thread_pool *p;
+	fl_group *g;
+	int loop, data, joined;
+};
+
+FL_STRESS_SETUP(group_offer)
+{
+	s->p = pool_of_actors(1, 1);
+	s->g = group_of(&s->p->base);
+	(void)fl__group_enter_fiber(s->g, some_loop(&s->loop), NULL);
+}
+
+FL_STRESS_ACTOR(group_offer, joiner)
+{
+	struct fl__run run;
+	fl__run_enter(&run, &s->p->base);
+	s->joined = fl_group_join(s->g);
+	fl__run_leave(&run);
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(group_offer, member)
+{
+	OK(fl_group_submit(s->g, &add_one, &(int *){&s->data}, NULL));
+	fl__group_fiber_left(s->g);
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(group_offer, joiner, member)
+{
+	end_group(s->g);
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->joined == 0 && s->data == 1, "ran");
+}
