@@ -165,7 +165,7 @@ FL_STRESS_ACTOR(sem_several, taker)
 	FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
 }
 
-FL_STRESS(sem_several, left, right, taker)
+FL_STRESS(sem_several, taker, left, right)
 {
 	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "all taken");
