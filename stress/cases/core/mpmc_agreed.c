@@ -3,14 +3,24 @@
  * The ring for many: changes of two rings, and observations of them, have one order for all
  * threads.
  */
+#include "core/queue/mpmc.h"
 #include "mpmcs.h"
 
 /*
  * Two threads change one ring each, and then ask the other ring: at least one of them learns of the
- * other thread's change. The question is a get after a put or a close, or the length after a put or
- * a get.
+ * other thread's change. The question is a get after a put or a close, a put after a get, or the
+ * length after a put or a get.
  */
-enum { PUT_THEN_GET, CLOSE_THEN_GET, PUT_THEN_COUNT, GET_THEN_COUNT, QUESTIONS };
+enum {
+	PUT_THEN_GET,
+	CLOSE_THEN_GET,
+	PUT_THEN_CAN_GET,
+	PUT_THEN_COUNT,
+	GET_THEN_PUT, /* from here on, the rings are full */
+	GET_THEN_CAN_PUT,
+	GET_THEN_COUNT,
+	QUESTIONS
+};
 
 struct mpmc_agreed {
 	fl_mpmc *rings[2];
@@ -23,8 +33,23 @@ FL_STRESS_SETUP(mpmc_agreed)
 	s->question = fl_stress_choose(QUESTIONS);
 	for (int i = 0; i < 2; i++) {
 		s->rings[i] = ring_of(1);
-		if (s->question == GET_THEN_COUNT)
+		if (s->question >= GET_THEN_PUT)
 			OK(fl_mpmc_try_put(s->rings[i], &(int){1}));
+	}
+}
+
+static int ask(unsigned question, fl_mpmc *q)
+{
+	int item = 1;
+	switch (question) {
+	case PUT_THEN_CAN_GET:
+		return fl__mpmc_can_get(q);
+	case GET_THEN_PUT:
+		return fl_mpmc_try_put(q, &item);
+	case GET_THEN_CAN_PUT:
+		return fl__mpmc_can_put(q);
+	default:
+		return fl_mpmc_try_get(q, &item);
 	}
 }
 
@@ -35,9 +60,9 @@ static void change_then_ask(struct mpmc_agreed *s, int i)
 	if (s->question == CLOSE_THEN_GET)
 		fl_mpmc_close(mine);
 	else
-		OK(s->question == GET_THEN_COUNT ? fl_mpmc_try_get(mine, &item) : fl_mpmc_try_put(mine, &item));
-	if (s->question == PUT_THEN_GET || s->question == CLOSE_THEN_GET) {
-		s->learned[i] = fl_mpmc_try_get(other, &item) != -EAGAIN;
+		OK(s->question >= GET_THEN_PUT ? fl_mpmc_try_get(mine, &item) : fl_mpmc_try_put(mine, &item));
+	if (s->question != PUT_THEN_COUNT && s->question != GET_THEN_COUNT) {
+		s->learned[i] = ask(s->question, other) != -EAGAIN;
 		return;
 	}
 	const size_t length = fl_mpmc_length(other);
