@@ -55,7 +55,7 @@ struct pair_length {
 
 FL_STRESS_SETUP(pair_length)
 {
-	s->q = pair_of(1, NULL);
+	s->q = any_bounded(1);
 	s->full = fl_stress_choose(2);
 	s->many = fl_stress_choose(2);
 	if (s->full)

@@ -76,12 +76,46 @@ FL_STRESS(pair_close_between, producer, consumer, closer)
 	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->rc == -EPIPE, "refused");
 }
 
+/* A call that finds the queue closed has acquired what came before the close. */
+struct pair_close_seen {
+	fl_queue *q;
+	bool full, asks;
+	int data;
+};
+
+FL_STRESS_SETUP(pair_close_seen)
+{
+	s->q = pair_of(1, NULL);
+	s->full = fl_stress_choose(2);
+	s->asks = fl_stress_choose(2);
+	if (s->full)
+		queue_put_now(s->q, 1);
+}
+
+FL_STRESS_ACTOR(pair_close_seen, producer)
+{
+	if (s->asks ? fl_queue_is_closed(s->q) : fl_queue_try_put(s->q, &(int){2}) == -EPIPE)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_close_seen, closer)
+{
+	s->data = 1;
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(pair_close_seen, producer, closer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(1, "closed before or after");
+}
+
 /*
  * A close_now by a third thread: each item is got or dropped, once, and a join waits for the drops.
  */
 struct pair_close_now {
 	fl_queue *q;
-	int dropped, rc[2], got[2];
+	int dropped, data, rc[2], got[2];
 	size_t n;
 };
 
@@ -94,6 +128,7 @@ FL_STRESS_SETUP(pair_close_now)
 
 FL_STRESS_ACTOR(pair_close_now, closer)
 {
+	s->data = 1;
 	s->n = fl_queue_close_now(s->q);
 	OK(fl_queue_close_now(s->q));
 }
@@ -104,6 +139,8 @@ FL_STRESS_ACTOR(pair_close_now, consumer)
 		s->rc[i] = fl_queue_get(s->q, &s->got[i]);
 		if (s->rc[i] == 0)
 			fl_queue_task_done(s->q);
+		else
+			FL_STRESS_CHECK(s->data == 1);
 	}
 }
 
