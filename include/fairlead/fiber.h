@@ -37,7 +37,7 @@ FL_BEGIN_DECLS
  * Every started fiber must be joined, freed or detached, once, unless it is of a group. Only the
  * thread of the fiber's loop may call functions that take a fiber, unless they say otherwise. A
  * stack has 116 KiB, unless fl_loop_config gives another size. An overflow panics, with the fiber's
- * name.
+ * name; so a thread that has run a loop has a signal stack, sigaltstack(2), until it ends.
  */
 typedef struct fl_fiber fl_fiber;
 

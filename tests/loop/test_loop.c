@@ -610,7 +610,7 @@ FL_TEST(loop_create_fails_whole)
  * A thread without a signal stack needs memory for one when it first runs a loop; to free the loop
  * it needs none.
  */
-static int without_a_signal_stack(void *unused)
+static void *without_a_signal_stack(void *unused)
 {
 	int number = 4;
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
@@ -632,11 +632,11 @@ static int without_a_signal_stack(void *unused)
 	FL_CHECK(fl_loop_run_on(l, fl_test_return_int, &number) == 4);
 	fl_loop_free(l);
 	FL_OK(sigaltstack(&before, NULL));
-	return 0;
+	return NULL;
 }
 
 FL_TEST(loop_without_memory_for_a_signal_stack)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
-	FL_OK(without_a_signal_stack(NULL));
+	(void)fl_test_foreign(without_a_signal_stack, NULL);
 }

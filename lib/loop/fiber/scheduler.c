@@ -334,7 +334,8 @@ bool fl__sched_turn(struct fl__sched *s, size_t runs)
 	if (!f)
 		return false;
 	if (!s->watched)
-		fl__overflow_watch(s);
+		fl__overflow_watch();
+	s->watched = true;
 	sched_switch(s, &s->main, f, false);
 	fl__sched_after_switch(s);
 	return s->runnable > 0;
@@ -414,7 +415,7 @@ static int sched_may_enter(struct fl__sched *s)
 		return -EBUSY;
 	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
-	return fl__overflow_prepare(s);
+	return s->thread ? 0 : fl__overflow_prepare();
 }
 
 int fl__sched_enter(struct fl__sched *s)
@@ -431,7 +432,7 @@ int fl__sched_enter(struct fl__sched *s)
 void fl__sched_leave(struct fl__sched *s)
 {
 	fl__sched_current = NULL;
-	fl__overflow_unwatch(s);
+	s->watched = false;
 }
 
 int fl__sched_run(struct fl__sched *s)
@@ -483,7 +484,6 @@ void fl__sched_destroy(struct fl__sched *s)
 	if (s->stacks.used_blocks > 0)
 		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
-	fl__overflow_end(s);
 	fl__free_to(s->config.allocator, s);
 }
 

@@ -48,10 +48,7 @@ struct fl__sched {
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers;
 	uint32_t fork_count;
-	/* stack_overflow.c; NULL: the scheduler was never entered */
-	void *signal_stack;
 	bool watched;            /* a fiber has run since enter */
-	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
 	/* Before each switch; must not switch. `to` NULL: the thread's own flow. NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *to);
@@ -84,12 +81,10 @@ void fl__fiber_prepare(struct fl__fiber *f);
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch precedes the first run of a
- * fiber after enter. End frees the signal stack.
+ * Stack overflows on this thread. Prepare, before a scheduler's first enter, returns 0, -ENOMEM.
+ * Watch precedes the first run of a fiber after enter.
  */
-int fl__overflow_prepare(struct fl__sched *s);
-void fl__overflow_watch(struct fl__sched *s);
-void fl__overflow_unwatch(struct fl__sched *s);
-void fl__overflow_end(struct fl__sched *s);
+int fl__overflow_prepare(void);
+void fl__overflow_watch(void);
 
 #endif

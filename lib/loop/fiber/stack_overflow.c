@@ -2,9 +2,12 @@
 /*
  * A fiber that runs out of stack touches the guard below it. The handler of that signal, on the
  * thread's signal stack, panics in the fiber's name; any other fault goes to the previous handler.
- * A turn in which no fiber runs does not change the signal stack: each change is a system call. A
- * frame larger than the guard can jump over it, unless the compiler touches each page
+ * A frame larger than the guard can jump over it, unless the compiler touches each page
  * (-fstack-clash-protection).
+ *
+ * A thread without a signal stack gets one until it ends: the host may save it, and restore it
+ * after the end of the loop. The host may remove it: so each turn that runs a fiber asks the
+ * system.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -19,7 +22,8 @@
 
 static struct {
 	uint32_t lock;
-	uint32_t installed;        /* set under the lock, after `previous` */
+	uint32_t installed;        /* set under the lock, after `key` and `previous` */
+	pthread_key_t key;         /* of a thread's signal stack */
 	struct sigaction previous; /* written under the lock, before the handler is installed */
 } overflow_handler;
 
@@ -82,30 +86,6 @@ static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 	overflow_pass_on(signal, info, context);
 }
 
-static void overflow_install(void)
-{
-	if (fl__load_acquire(&overflow_handler.installed)) /* pairs with the store below */
-		return;
-	fl__lock(&overflow_handler.lock);
-	if (!overflow_handler.installed) {
-		struct sigaction ours = {.sa_sigaction = overflow_on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-		(void)sigemptyset(&ours.sa_mask);
-		/* fails only for signals that do not exist */
-		(void)sigaction(SIGSEGV, NULL, &overflow_handler.previous);
-		(void)sigaction(SIGSEGV, &ours, NULL);
-		fl__store_release(&overflow_handler.installed, 1); /* pairs with the load above */
-	}
-	fl__unlock(&overflow_handler.lock);
-}
-
-FL__AT_UNLOAD static void overflow_uninstall(void)
-{
-	struct sigaction now;
-	if (overflow_handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-	    now.sa_sigaction == overflow_on_fault)
-		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
-}
-
 /* For the kernel's frame, which grows with the CPU's registers, and a panic handler. */
 static size_t overflow_signal_stack_size(void)
 {
@@ -118,44 +98,75 @@ static size_t overflow_signal_stack_size(void)
 	return (HANDLER + (frame > 0 ? (size_t)frame : 0) + page - 1) / page * page;
 }
 
-int fl__overflow_prepare(struct fl__sched *s)
+/* At the end of its thread. */
+static void overflow_free_signal_stack(void *stack)
 {
-	if (!s->signal_stack)
-		s->signal_stack = fl__sys.map(overflow_signal_stack_size());
-	if (!s->signal_stack)
+	const stack_t none = {.ss_flags = SS_DISABLE};
+	stack_t now;
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack)
+		(void)sigaltstack(&none, NULL);
+	fl__sys.unmap(stack, overflow_signal_stack_size());
+}
+
+static int overflow_install(void)
+{
+	if (fl__load_acquire(&overflow_handler.installed)) /* pairs with the store below */
+		return 0;
+	FL__LOCKED(&overflow_handler.lock);
+	if (overflow_handler.installed)
+		return 0;
+	if (pthread_key_create(&overflow_handler.key, overflow_free_signal_stack) != 0)
 		return -ENOMEM;
-	overflow_install();
+	struct sigaction ours = {.sa_sigaction = overflow_on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	(void)sigemptyset(&ours.sa_mask);
+	/* fails only for signals that do not exist */
+	(void)sigaction(SIGSEGV, NULL, &overflow_handler.previous);
+	(void)sigaction(SIGSEGV, &ours, NULL);
+	fl__store_release(&overflow_handler.installed, 1); /* pairs with the load above */
 	return 0;
 }
 
-void fl__overflow_watch(struct fl__sched *s)
+FL__AT_UNLOAD static void overflow_uninstall(void)
 {
-	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = overflow_signal_stack_size()};
-	stack_t before = {.ss_flags = SS_DISABLE};
-	s->watched = true;
-	s->signal_stacked = sigaltstack(&ours, &before) == 0;
-	if (!(before.ss_flags & SS_DISABLE)) {
-		(void)sigaltstack(&before, NULL);
-		s->signal_stacked = false;
+	struct sigaction now;
+	/* threads keep their signal stacks, which a later copy of the library uses */
+	if (overflow_handler.installed && fl__is_unloaded())
+		(void)pthread_key_delete(overflow_handler.key);
+	if (overflow_handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+	    now.sa_sigaction == overflow_on_fault)
+		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
+}
+
+/* Unless the thread has one. Returns 0, -ENOMEM. */
+static int overflow_give_signal_stack(void)
+{
+	stack_t stack;
+	if (sigaltstack(NULL, &stack) != 0 || !(stack.ss_flags & SS_DISABLE))
+		return 0;
+	const size_t size = overflow_signal_stack_size();
+	void *own = pthread_getspecific(overflow_handler.key);
+	if (!own) {
+		own = fl__sys.map(size);
+		if (!own)
+			return -ENOMEM;
+		if (pthread_setspecific(overflow_handler.key, own) != 0) {
+			fl__sys.unmap(own, size);
+			return -ENOMEM;
+		}
 	}
+	stack = (stack_t){.ss_sp = own, .ss_size = size};
+	(void)sigaltstack(&stack, NULL);
+	return 0;
 }
 
-void fl__overflow_unwatch(struct fl__sched *s)
+int fl__overflow_prepare(void)
 {
-	const stack_t none = {.ss_flags = SS_DISABLE};
-	stack_t now = {.ss_flags = SS_DISABLE};
-	s->watched = false;
-	if (!s->signal_stacked)
-		return;
-	s->signal_stacked = false;
-	/* unless a fiber has given the thread another */
-	(void)sigaltstack(&none, &now);
-	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE))
-		(void)sigaltstack(&now, NULL);
+	const int rc = overflow_install();
+	return rc == 0 ? overflow_give_signal_stack() : rc;
 }
 
-void fl__overflow_end(struct fl__sched *s)
+void fl__overflow_watch(void)
 {
-	if (s->signal_stack)
-		fl__sys.unmap(s->signal_stack, overflow_signal_stack_size());
+	/* fails only if the host has removed its own */
+	(void)overflow_give_signal_stack();
 }

@@ -275,7 +275,7 @@ FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
 	FL_OK(fl_test_in_fiber(fork_and_yield, NULL));
 }
 
-FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
+static void *without_a_signal_stack(void *unused)
 {
 	FL_FAULTS();
 	struct fl__sched *s = fl_test_sched();
@@ -287,6 +287,12 @@ FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
 	FL_OK(fl__sched_run(s));
 	FL_OK(sigaltstack(&before, NULL));
 	fl__sched_destroy(s);
+	return unused;
+}
+
+FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
+{
+	(void)fl_test_foreign(without_a_signal_stack, NULL);
 }
 
 /* A loop of its own way to sleep. */

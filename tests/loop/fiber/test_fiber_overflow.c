@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
+#include "fl_faults.h"
 #include "fl_fiber.h"
 
 #include "loop/fiber/stack.h"
@@ -171,34 +172,107 @@ FL_TEST(fiber_faults_that_are_sent)
 	FL_OK(fl_test_child(sent_and_ignored, NULL, NULL, 0));
 }
 
-/* A thread with a signal stack keeps it; another one gets the library's for the run. */
-static int look_at_signal_stack(void *arg)
+/*
+ * A thread with a signal stack keeps it; another one gets the library's, until the thread ends. A
+ * host changes it between two runs.
+ */
+static void *signal_stack(void)
 {
 	stack_t now;
 	FL_OK(sigaltstack(NULL, &now));
-	FL_CHECK(!(now.ss_flags & SS_DISABLE));
-	return arg ? now.ss_sp == arg : now.ss_size >= 65536;
+	return now.ss_flags & SS_DISABLE ? NULL : now.ss_sp;
 }
 
-static int with_and_without_signal_stack(void *arg)
+static int look_at_signal_stack(void *stack)
 {
-	stack_t now, none = {.ss_flags = SS_DISABLE}, own = {.ss_sp = arg, .ss_size = 65536}, before;
-	FL_OK(sigaltstack(&none, &before));
-	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, NULL) == 1);
-	FL_CHECK(sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_DISABLE));
-	FL_OK(sigaltstack(&own, NULL));
-	FL_CHECK(fl_test_in_fiber(look_at_signal_stack, arg) == 1);
-	FL_CHECK(sigaltstack(NULL, &now) == 0 && now.ss_sp == arg);
-	FL_OK(sigaltstack(&before, NULL));
+	FL_CHECK(stack ? signal_stack() == stack : signal_stack() != NULL);
 	return 0;
 }
 
-FL_TEST(fiber_signal_stack)
+static void run_with_signal_stack(struct fl__sched *s, void *stack)
+{
+	struct fl__fiber *f = fl_test_fiber(s, look_at_signal_stack, stack);
+	fl_test_run(s);
+	fl_test_fiber_end(f);
+}
+
+static char *volatile handled_at;
+
+static void note_place(int signal)
+{
+	char here;
+	handled_at = &here;
+}
+
+static void change_signal_stack(void)
 {
 	static char memory[65536];
+	const stack_t none = {.ss_flags = SS_DISABLE}, own = {.ss_sp = memory, .ss_size = sizeof memory};
+	const struct sigaction note = {.sa_handler = note_place, .sa_flags = SA_ONSTACK};
+	stack_t ours;
+	FL_OK(sigaction(SIGUSR1, &note, NULL));
+	FL_OK(sigaltstack(&none, NULL));
+	struct fl__sched *s = fl_test_sched();
+	run_with_signal_stack(s, NULL);
+	FL_OK(sigaltstack(&own, &ours));
+	run_with_signal_stack(s, memory);
+	FL_OK(sigaltstack(&none, NULL));
+	run_with_signal_stack(s, ours.ss_sp);
+	FL_OK(sigaltstack(&own, NULL));
+	fl__sched_destroy(s);
+	FL_CHECK(signal_stack() == memory);
+	FL_OK(sigaltstack(&ours, NULL));
+	FL_OK(raise(SIGUSR1));
+	FL_CHECK(handled_at >= (char *)ours.ss_sp && handled_at < (char *)ours.ss_sp + ours.ss_size);
+}
+
+static void overflow_after_changes(void *removed)
+{
+	const stack_t none = {.ss_flags = SS_DISABLE};
+	change_signal_stack();
+	if (removed)
+		FL_OK(sigaltstack(&none, NULL));
+	overflow_in_child(NULL);
+}
+
+FL_TEST(fiber_overflow_after_the_host_has_changed_the_signal_stack)
+{
+	fl_test_child_dies(overflow_after_changes, NULL, SIGABRT, "fiber glutton");
+	fl_test_child_dies(overflow_after_changes, &(char){0}, SIGABRT, "fiber glutton");
+}
+
+static uint32_t mapped;
+
+static void *count_map(size_t size)
+{
+	(void)fl__add_relaxed(&mapped, 1);
+	return fl_test_real_sys.map(size);
+}
+
+static void count_unmap(void *memory, size_t size)
+{
+	(void)fl__sub_relaxed(&mapped, 1);
+	fl_test_real_sys.unmap(memory, size);
+}
+
+static int change_on_thread(void *unused)
+{
+	stack_t of_sanitizer;
+	FL_OK(sigaltstack(NULL, &of_sanitizer));
+	change_signal_stack();
+	FL_CHECK(fl__load_relaxed(&mapped) == 1);
+	if (!(of_sanitizer.ss_flags & SS_DISABLE))
+		FL_OK(sigaltstack(&of_sanitizer, NULL));
+	return 0;
+}
+
+FL_TEST(fiber_signal_stack_ends_with_its_thread)
+{
+	FL_FAULTS();
+	fl__sys.map = count_map;
+	fl__sys.unmap = count_unmap;
 	fl_thread t;
-	int result = -1;
-	fl_test_go(&t, with_and_without_signal_stack, memory);
-	FL_OK(fl_thread_join(&t, &result));
-	assert_int_equal(result, 0);
+	fl_test_go(&t, change_on_thread, NULL);
+	fl_test_end(&t);
+	assert_int_equal(mapped, 0);
 }
