@@ -206,8 +206,8 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 }
 
 /*
- * An offer is not missed: if the offerer then reads the flag as not set, the walk of the thread that
- * has set the flag finds the offer.
+ * An offer is not missed: if the offerer then reads the flag as not set, the thread that sets the
+ * flag finds the offer by its walk.
  */
 struct cancel_offer {
 	fl_cancel_token root, child;

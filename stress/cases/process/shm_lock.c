@@ -185,6 +185,31 @@ FL_STRESS_PROCESSES(shm_lock_any_order, one)
 	FL_ACCEPTABLE(1, "free at the end");
 }
 
+/*
+ * Two threads of one process hold more locks than a thread has room for: a thread that looks for a
+ * free block finds the other thread's block whole.
+ */
+struct shm_lock_blocks {
+	struct fl__shm_lock locks[2][FL__SHM_HOLDS + 1];
+};
+
+static void hold_many(struct shm_lock_blocks *s, int i)
+{
+	for (unsigned n = 0; n <= FL__SHM_HOLDS; n++)
+		OK(fl__shm_acquire(&s->locks[i][n], 0, FL_FOREVER));
+	for (unsigned n = 0; n <= FL__SHM_HOLDS; n++)
+		release(&s->locks[i][n]);
+}
+
+TWO_ACTORS(shm_lock_blocks, hold_many)
+
+FL_STRESS(shm_lock_blocks, one, two)
+{
+	for (unsigned n = 0; n <= FL__SHM_HOLDS; n++)
+		FL_FORBIDDEN(!is_free(&s->locks[0][n]) || !is_free(&s->locks[1][n]), "left locked");
+	FL_ACCEPTABLE(1, "free at the end");
+}
+
 /* Nested monitors: each is left, by the kernel if need be. */
 struct shm_lock_monitors {
 	struct fl__shm_lock outer, inner;
