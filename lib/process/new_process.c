@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -209,15 +208,7 @@ static int new_process_take_arg(const struct fl__request *request, void **arg)
 		memcpy(*arg, request->arg, size);
 		return 0;
 	}
-	int64_t there;
-	int rc = fl__fd_sys.sealed_size(request->memory, &there);
-	if (rc != 0 || there != (int64_t)size)
-		return -EBADMSG;
-	void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, request->memory, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	*arg = memory;
-	return 0;
+	return fl__sealed_map(request->memory, size, arg);
 }
 
 static void new_process_print_failure(const fl_task_type *type, int error, const char *message)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct request_message {
 	uint32_t magic, flags;
@@ -50,6 +51,19 @@ int fl__sealed_memory(const void *bytes, size_t size)
 	if (rc == 0)
 		return fd;
 	fl__fd_close(fd);
+	return rc;
+}
+
+int fl__sealed_map(int fd, size_t size, void **memory)
+{
+	int64_t there;
+	void *at;
+	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
+		return -EBADMSG;
+	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
+	int rc = FL__SYS_RESULT((at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED ? -1 : 0);
+	if (rc == 0)
+		*memory = at;
 	return rc;
 }
 

@@ -52,6 +52,12 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 /* Returns its descriptor or an error. */
 int fl__sealed_memory(const void *bytes, size_t size);
 
+/*
+ * Maps such memory for reading. Returns 0; -EBADMSG: it is not sealed, or not of `size` bytes; or
+ * another error.
+ */
+int fl__sealed_map(int fd, size_t size, void **memory);
+
 /* From a request, or of a forked child. */
 struct fl__request {
 	const fl_task_type *type;

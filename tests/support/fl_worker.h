@@ -15,6 +15,7 @@
 #include "process/packet.h"
 #include "process/pool/worker.h"
 #include "process/process_sys.h"
+#include "process/request.h"
 #include "process/shm/shm_sys.h"
 #include <sys/eventfd.h>
 
@@ -223,17 +224,15 @@ WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 	int fd;
 	unsigned n = 1;
 	size_t received;
-	int64_t there;
+	void *memory;
 	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &received, &fd, &n, 0));
 	assert_int_equal(received, sizeof head);
 	assert_int_equal(n, 1);
 	assert_int_equal(head.magic, FL__MEMFD_MAGIC);
 	assert_int_equal(head.seq, seq);
 	assert_int_equal(head.size, size);
-	FL_OK(fl__fd_sys.sealed_size(fd, &there));
-	assert_int_equal(there, size);
-	void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	FL_CHECK(memory != MAP_FAILED && close(fd) == 0);
+	FL_OK(fl__sealed_map(fd, size, &memory));
+	FL_OK(close(fd));
 	return memory;
 }
 

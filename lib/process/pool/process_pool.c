@@ -44,6 +44,7 @@
 #include "../process_sys.h"
 #include "../reexec.h"
 #include "../request.h"
+#include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -375,7 +376,7 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 static int process_pool_map_result(struct fl__task_block *block, int fd, size_t size)
 {
 	void *memory;
-	int rc = fl__memfd_map(fd, size, &memory);
+	int rc = fl__sealed_map(fd, size, &memory);
 	if (rc != 0)
 		return rc;
 	block->future.result = memory;
@@ -569,7 +570,7 @@ static int process_pool_make_memory(size_t size, int seals, int *fd, void **memo
 	*fd = fl__fd_above_streams(fl__shm_sys.memory());
 	if (*fd < 0)
 		return *fd;
-	int rc = fl__memfd_allocate(*fd, size);
+	int rc = fl__shm_allocate(*fd, size);
 	if (rc == 0)
 		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	if (rc == 0)

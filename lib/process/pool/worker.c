@@ -135,21 +135,13 @@ static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
 	}
 }
 
-int fl__memfd_map(int fd, size_t size, void **memory)
-{
-	int64_t there;
-	if (fl__fd_sys.sealed_size(fd, &there) != 0 || there != (int64_t)size)
-		return -EBADMSG;
-	return fl__shm_sys.map_sealed(fd, size, memory);
-}
-
 static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job *job)
 {
 	uint64_t size;
 	int fd, rc = worker_recv_arg(w, &size, &fd);
 	if (rc != 0)
 		return rc;
-	rc = size == job->arg_size ? fl__memfd_map(fd, job->arg_size, &job->arg_memory) : -EBADMSG;
+	rc = size == job->arg_size ? fl__sealed_map(fd, job->arg_size, &job->arg_memory) : -EBADMSG;
 	job->arg = job->arg_memory;
 	fl__fds_close(&fd, 1);
 	return rc;
@@ -182,21 +174,12 @@ static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 	return 0;
 }
 
-int fl__memfd_allocate(int fd, size_t size)
-{
-	int rc = fl__shm_sys.resize(fd, size);
-	if (rc != 0)
-		return rc;
-	rc = fl__shm_fill(fd, size);
-	return rc == -ENOSPC ? -ENOMEM : rc;
-}
-
 static int worker_make_result_memfd(struct worker_job *job)
 {
 	int fd = fl__fd_sys.memfd();
 	if (fd < 0)
 		return fd;
-	int rc = fl__memfd_allocate(fd, job->result_size);
+	int rc = fl__shm_allocate(fd, job->result_size);
 	if (rc == 0)
 		rc = fl__shm_sys.map(fd, job->result_size, true, &job->result_memory);
 	if (rc != 0) {

@@ -59,12 +59,6 @@ struct fl__memfd_packet {
 /* A worker's first packet: unlike the word in its memory, a sent packet cannot change. */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */
 
-/* No access raises SIGBUS then. Returns 0; -ENOMEM; or another error of the system. */
-int fl__memfd_allocate(int fd, size_t size);
-
-/* Maps a memfd that the channel has brought. -EBADMSG: it is not sealed, or not of `size` bytes. */
-int fl__memfd_map(int fd, size_t size, void **memory);
-
 /*
  * Makes an executor for the nested tasks of the calling thread, which lasts as long as the process.
  * It runs them at once, and knows the end of the thread's stack. Returns 0, or an error.

@@ -43,7 +43,7 @@ static int shm_region_map(fl_shm *r)
 }
 
 /* A signal undoes the current step. So steps are short, and get shorter after each signal. */
-int fl__shm_fill(int fd, uint64_t size)
+static int shm_region_fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
 	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
@@ -60,17 +60,21 @@ int fl__shm_fill(int fd, uint64_t size)
 	return 0;
 }
 
+int fl__shm_allocate(int fd, uint64_t size)
+{
+	int rc = fl__shm_sys.resize(fd, size);
+	if (rc == 0)
+		rc = shm_region_fill(fd, size);
+	return rc == -ENOSPC ? -ENOMEM : rc;
+}
+
 static int shm_region_make_memory(fl_shm *r)
 {
 	r->fd = fl__shm_sys.memory();
 	if (r->fd < 0)
 		return r->fd;
-	int rc = fl__shm_sys.resize(r->fd, r->total);
-	if (rc == 0)
-		rc = fl__shm_fill(r->fd, r->total);
-	if (rc == 0)
-		rc = fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
-	return rc == -ENOSPC ? -ENOMEM : rc;
+	int rc = fl__shm_allocate(r->fd, r->total);
+	return rc == 0 ? fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW) : rc;
 }
 
 static void shm_region_write_head(const fl_shm *r)

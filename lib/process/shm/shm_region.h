@@ -38,8 +38,11 @@ struct fl_shm {
 	bool writable;
 };
 
-/* Allocates real memory for a whole file. Returns 0 or an error of fallocate(2). */
-int fl__shm_fill(int fd, uint64_t size);
+/*
+ * Gives an empty memfd `size` bytes of real memory: then no access raises SIGBUS. Returns 0; -ENOMEM;
+ * or another error of the system.
+ */
+int fl__shm_allocate(int fd, uint64_t size);
 
 /* How long an operation without a deadline waits for a monitor. */
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)

@@ -65,24 +65,14 @@ static int shm_sys_duplicate(int fd)
 	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
-static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
+static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
 {
+	const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 	void *at;
-	int rc = FL__SYS_RESULT((at = mmap(NULL, size, protection, flags, fd, 0)) == MAP_FAILED ? -1 : 0);
+	int rc = FL__SYS_RESULT((at = mmap(NULL, size, protection, MAP_SHARED, fd, 0)) == MAP_FAILED ? -1 : 0);
 	if (rc == 0)
 		*memory = at;
 	return rc;
-}
-
-static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
-{
-	return shm_sys_mmap(fd, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
-}
-
-static int shm_sys_map_sealed(int fd, size_t size, void **memory)
-{
-	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
-	return shm_sys_mmap(fd, size, PROT_READ, MAP_PRIVATE, memory);
 }
 
 static void shm_sys_unmap(void *memory, size_t size)
@@ -100,11 +90,6 @@ static int shm_sys_keep(void *memory, size_t size)
  * processes. The estimate only rejects absurd sizes. Page caches and swap count as free.
  */
 
-static uint64_t shm_sys_add(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 /* The file has lines "name number". False: neither name is there. */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
@@ -119,7 +104,8 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 			continue;
 		if (strcmp(name, first) != 0 && strcmp(name, second) != 0)
 			continue;
-		*sum = shm_sys_add(*sum, number);
+		if (__builtin_add_overflow(*sum, number, sum))
+			*sum = UINT64_MAX;
 		found = true;
 	}
 	(void)fclose(f);
@@ -181,7 +167,6 @@ struct fl__shm_sys fl__shm_sys = {
     .is_writable = shm_sys_is_writable,
     .duplicate = shm_sys_duplicate,
     .map = shm_sys_map,
-    .map_sealed = shm_sys_map_sealed,
     .unmap = shm_sys_unmap,
     .keep = shm_sys_keep,
     .available = shm_sys_available,

@@ -23,8 +23,6 @@ struct fl__shm_sys {
 	int (*duplicate)(int fd);                        /* a descriptor of the same open file */
 	/* A shared mapping from the beginning of the file. */
 	int (*map)(int fd, size_t size, bool writable, void **memory);
-	/* A read-only mapping of memory that is sealed against writing. */
-	int (*map_sealed)(int fd, size_t size, void **memory);
 	void (*unmap)(void *memory, size_t size);
 	int (*keep)(void *memory, size_t size); /* unmaps the memory in forked children */
 	uint64_t (*available)(void);            /* roughly the memory that the system can give */

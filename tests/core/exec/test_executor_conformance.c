@@ -184,7 +184,7 @@ CONFORMANCE_ON(message_is_cut_and_the_last_counts, 1)
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	FL_OK(complain_submit(e, 0, &f));
 	FL_RC(complain_get(f), FL_ETASK);
-	FL_RC(fl_future_error(f), -EINVAL); /* code 0 is no error */
+	FL_RC(fl_future_error(f), -EINVAL); /* fl_task_fail(): code 0 is no error */
 	assert_int_equal(strlen(fl_future_message(f)), FL_MESSAGE_MAX - 1);
 	assert_int_equal(strspn(fl_future_message(f), "x"), FL_MESSAGE_MAX - 1);
 

@@ -14,7 +14,7 @@ struct found {
 FL_TASK(process_pool_looks_around, void, struct found)
 {
 	fl_executor *e = fl_executor_current();
-	FL_CHECK(e != NULL);
+	FL_CHECK(e != NULL && strcmp(fl_process_current_name(), fl_thread_current_name()) == 0);
 	result->parent = getppid();
 	result->fds = (int)fl_process_fd_count();
 	result->fd = fl_process_fd(0);
@@ -181,7 +181,7 @@ static void free_inherited(void *process)
 FL_TASK(process_pool_frees_own_objects, void, int)
 {
 	unsigned fds[3];
-	for (int i = 0; i < 3; i++) { /* the first round also makes what stays */
+	FL_EACH (i, fds) { /* the first round also makes what stays */
 		fl_executor *e = process_pool_with(1);
 		FL_CHECK(process_pool_pid(e) != getpid());
 		FL_OK(fl_executor_join(e));

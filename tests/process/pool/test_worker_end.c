@@ -13,15 +13,6 @@ FL_TASK(worker_sleeps, void, int)
 	return fl_sleep_until(FL_FOREVER, NULL);
 }
 
-/* A chunk of these: the first waits to be asked. */
-FL_TASK(worker_ends_when_asked, char, char)
-{
-	fl__store_release(result, 1);
-	while (!fl_task_is_cancelled(ctx))
-		fl__sys.yield();
-	return 0;
-}
-
 FL_TASK(worker_tells_its_deadline, void, int64_t)
 {
 	*result = fl_cancel_token_deadline(fl_task_token(ctx));
@@ -123,17 +114,6 @@ FL_TEST(worker_skips_what_was_asked_before)
 	assert_nothing_received(&p);
 }
 
-FL_TEST(worker_stops_a_chunk_between_two)
-{
-	PARENT(p);
-	const char args[3] = {0};
-	const uint32_t seq = order(&p, &worker_ends_when_asked, args, 3);
-	wait_until_inside(&p, seq);
-	fl__rings_request_stop(&p.rings, seq);
-	assert_replies(&p, -ECANCELED, FL__COMPLETION_BETWEEN, 1);
-	assert_memory_equal(small_result(&p, seq), "\1\0\0", 3);
-}
-
 FL_TEST(worker_deadlines)
 {
 	PARENT(p);
@@ -186,16 +166,6 @@ static fl_process_status end_of(struct parent *p)
 	fl_process_status status = {77, 77};
 	FL_OK(fl_process_join(p->process, &status));
 	return status;
-}
-
-FL_TEST(worker_leaves_when_told)
-{
-	PARENT(p);
-	(void)order(&p, &worker_doubles, &(int){1}, 1);
-	*fl__rings_next_entry(&p.rings) = (struct fl__submission){.flags = FL__SUBMISSION_EXIT};
-	(void)post(&p);
-	assert_succeeds(&p, 1);
-	assert_int_equal(end_of(&p).code, 0);
 }
 
 /* bug: locked_stream_keeps_a_worker */
