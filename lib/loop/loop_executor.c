@@ -363,12 +363,6 @@ static bool loop_executor_has_ended(fl_executor *e)
 	return fl__executor_is_idle(e) && !c->alive;
 }
 
-/* Under the lock. */
-static bool loop_executor_needs_loop(const struct loop_executor *c)
-{
-	return c->base.queue.length > 0 || c->under_way > 0;
-}
-
 /* A join on the loop's thread would never end. Before the first run that may be any thread. */
 static bool loop_executor_would_hang(fl_executor *e)
 {
@@ -378,7 +372,8 @@ static bool loop_executor_would_hang(fl_executor *e)
 		return false;
 	if (c->own_loop)
 		return c->loop == fl_loop_current();
-	return loop_executor_needs_loop(c) && fl__sched_is_of_this_thread(c->loop->sched) && !fl__loop_self(c->loop);
+	return (e->queue.length > 0 || c->under_way > 0) && fl__sched_is_of_this_thread(c->loop->sched) &&
+	       !fl__loop_self(c->loop);
 }
 
 static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)

@@ -81,8 +81,6 @@ static bool process_start_fd_is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-static const char *const process_start_stream_names[FL__STREAMS] = {"in", "out", "err"};
-
 static int process_start_open_pipe(struct fl__start *start, unsigned i)
 {
 	int ends[2];
@@ -116,7 +114,7 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 		*fd = start->setup.fds[STDOUT_FILENO];
 		return 0;
 	}
-	const char *name = process_start_stream_names[i];
+	const char *name = i == STDIN_FILENO ? "in" : i == STDOUT_FILENO ? "out" : "err";
 	if (how == FL_PROCESS_AS_OUT) {
 		process_start_say(start, "FL_PROCESS_AS_OUT is for `err`, not for `%s`", name);
 		return -EBADF;

@@ -51,17 +51,14 @@ struct fl__switch {
 #endif
 };
 
-/*
- * The first switch to `s` calls entry(arg) on the stack, with the caller's floating-point control
- * words. `entry` must not return.
- */
-static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
-                                                           void (*entry)(void *arg), void *arg);
-
 /* The parts of fl__switch_make(): control words; the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
+/*
+ * The first switch to `s` calls entry(arg) on the stack, with the caller's floating-point control
+ * words. `entry` must not return.
+ */
 static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
                                                            void (*entry)(void *arg), void *arg)
 {
@@ -69,15 +66,12 @@ static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s,
 	fl__switch_prepare(s, stack_low, size, entry, arg);
 }
 
-/*
- * Suspends the caller in `from` and resumes `to`. Returns after a switch to `from` on the same
- * thread. Leaves errno and the signal mask alone.
- */
-static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
-static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);
-
 #define FL__SWITCH_INLINE static inline __attribute__((always_inline, unused))
 
+/*
+ * fl__switch_to() and fl__switch_to_plain() suspend the caller in `from` and resume `to`. They return
+ * after a switch to `from` on the same thread. They leave errno and the signal mask alone.
+ */
 #if defined(FL__SWITCH_UCONTEXT)
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)

@@ -62,11 +62,6 @@ void fl__io_set_ready(struct fl__io *io);
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
 void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
 
-static inline bool fl__io_ready(const struct fl__io *io, int direction)
-{
-	return io->ready[direction];
-}
-
 /*
  * Waits until an attempt may succeed. One fiber of the loop may wait in each direction. Returns 0,
  * -ETIMEDOUT, -ECANCELED, -ENOMEM.

@@ -157,7 +157,7 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
-	if (fl__io_ready(&s->io, direction))
+	if (s->io.ready[direction])
 		stream_give_way(s);
 	else
 		rc = fl__io_wait(&s->io, direction, deadline, cancel);

@@ -78,7 +78,7 @@ FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_strea
 	FL_RC(fl_stream_read(b, got, 8), 1);
 	fl_test_fails_by((struct fl_test_fault){.calls = CALL(recv), .error = -EAGAIN, .only = 1});
 	FL_OK(fl_stream_write(a, "x", 1));
-	FL_TEST_UNTIL(fl__io_ready(&b->io, FL__IO_IN));
+	FL_TEST_UNTIL(b->io.ready[FL__IO_IN]);
 	FL_RC(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
 	FL_OK(fl_stream_write(a, "\n", 1));
 	FL_RC(fl_stream_read_line(b, got, sizeof got), 2);
@@ -135,7 +135,7 @@ FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream
 	char got[8];
 	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
 	FL_OK(fl_stream_write(b, "ab", 2));
-	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	FL_EACH (i, passing_errors) {
 		fl_test_fails(TRANSFERS, passing_errors[i]);
 		fl_test_each_write_gives(a, -ENOMEM);
@@ -239,7 +239,7 @@ FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a,
 {
 	char *bytes = fl_test_pattern(N), *got = malloc(2 * N); /* as much as is asked for */
 	FL_OK(fl_stream_write(b, bytes, 1000));
-	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;

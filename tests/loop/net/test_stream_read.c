@@ -228,7 +228,7 @@ FL_TEST_WITH(stream_descriptors_among_the_bytes, fl_test_body_leaves_nothing, vo
 	FL_RC(fl_stream_try_read(s, got, 1), -EAGAIN);
 	FL_RC(sendmsg(fds[1], &m, 0), 2);
 	fl_test_peer_sends(fds[1], "def");
-	FL_TEST_UNTIL(fl__io_ready(&s->io, FL__IO_IN)); /* all that the poller has to say */
+	FL_TEST_UNTIL(s->io.ready[FL__IO_IN]); /* all that the poller has to say */
 	FL_RC(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 	FL_CHECK(memcmp(got, "abdef", 5) == 0);
 	FL_OK(close(fds[1]));

@@ -85,7 +85,7 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	FL_CHECK(written > 0 && written < MUCH);
 	reads_pattern(b, 0, written);
 	FL_RC(fl_stream_try_read(b, &got, 1), -EAGAIN);
-	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_OUT));
+	FL_TEST_UNTIL(a->io.ready[FL__IO_OUT]);
 	FL_OK(fl_stream_write(a, much(), 1)); /* and it goes on */
 	FL_RC(fl_stream_written(a), 1);
 	reads_pattern(b, 0, 1);
@@ -177,7 +177,7 @@ static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *w
 	o.size = size;
 	FL_OK(fl_stream_write(b, text, strlen(text)));
 	if (text[0])
-		FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+		FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	o.deadline = cancels ? FL_FOREVER : fl_after(FL_MS(1));
 	fl_fiber *f = fl_test_start(way, &o);
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_IN) || !fl_fiber_is_alive(f));
@@ -248,7 +248,7 @@ FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stre
 	char got[64];
 	const struct iovec part = {got, sizeof got};
 	FL_OK(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, fl_test_requested));
-	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	FL_TEST_UNTIL(a->io.ready[FL__IO_IN]);
 	FL_RC(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, fl_test_requested), 5);
 	FL_RC(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, fl_test_requested), 4);
 	FL_RC(fl_stream_read_until(a, got, 1, FL_FOREVER, fl_test_requested), -ECANCELED);
