@@ -77,8 +77,7 @@ static struct {
 
 static struct {
 	fl_mutex lock;
-	struct fl__mpi_work *first, **end;
-	uint32_t some; /* 1: there is a first; also read unlocked */
+	struct fl__mpi_work *first, **end; /* `first`: also read unlocked */
 } engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
 /* A sleeper; guarded by `lock`. */
@@ -511,14 +510,13 @@ static bool engine_take_handed_over(void)
 {
 	struct fl__mpi_work *first;
 	/* relaxed: fl__mpi_hand_over() wakes the leader afterwards */
-	if (fl__load_relaxed(&engine_handed_over.some) == 0 || fl__mpi_world.leaving)
+	if (!fl__load_relaxed(&engine_handed_over.first) || fl__mpi_world.leaving)
 		return false;
 	{
 		FL_LOCKED(&engine_handed_over.lock);
 		first = engine_handed_over.first;
-		engine_handed_over.first = NULL;
+		fl__store_relaxed(&engine_handed_over.first, NULL);
 		engine_handed_over.end = &engine_handed_over.first;
-		fl__store_relaxed(&engine_handed_over.some, 0);
 	}
 	for (struct fl__mpi_work *next; first; first = next) {
 		next = first->next;
@@ -620,8 +618,7 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 	w->next = NULL;
 	{
 		FL_LOCKED(&engine_handed_over.lock);
-		fl__store_relaxed(&engine_handed_over.some, 1); /* relaxed: the wakes order it */
-		*engine_handed_over.end = w;
+		fl__store_relaxed(engine_handed_over.end, w); /* relaxed: the wakes order it */
 		engine_handed_over.end = &w->next;
 	}
 	fl__mpi_wake(FL__MPI_SECOND);
@@ -668,9 +665,9 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 	return true;
 }
 
-void fl__mpi_nap(unsigned sleeper, int64_t ns)
+void fl__mpi_nap(int64_t ns)
 {
-	(void)engine_sleep(&engine_sleepers[sleeper], ns, true);
+	(void)engine_sleep(&engine_sleepers[FL__MPI_FIRST], ns, true);
 }
 
 /*

@@ -103,7 +103,8 @@ void fl__mpi_wake(unsigned sleeper);
 /* As fl__mpi_wake(), but not a nap. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
-void fl__mpi_nap(unsigned sleeper, int64_t ns);
+/* Of the first sleeper. */
+void fl__mpi_nap(int64_t ns);
 
 struct fl__mpi_pace {
 	unsigned sleeper;

@@ -908,7 +908,7 @@ static void host_watch(bool ran)
 	host.watcher_sleeps = now - ran_at >= HOST_LINGER;
 	const int64_t ns = host.watcher_sleeps ? FL_FOREVER : HOST_LOOK;
 	fl_mutex_unlock(&fl__mpi_lock);
-	fl__mpi_nap(FL__MPI_FIRST, ns);
+	fl__mpi_nap(ns);
 	fl_mutex_lock(&fl__mpi_lock);
 	host.watcher_sleeps = false;
 }

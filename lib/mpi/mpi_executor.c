@@ -112,8 +112,7 @@ struct mpi_pool {
 
 static struct {
 	uint32_t lock;          /* of fl__lock(): mpi_on_stop() must not park; guards the first part */
-	struct mpi_pool *ready; /* with something to do */
-	uint32_t has_ready;     /* 1: there is one; also read unlocked */
+	struct mpi_pool *ready; /* with something to do; also read unlocked */
 	uint32_t pools_made;
 	fl_mutex start_lock; /* taken under the executors' locks; guards the second part */
 	bool running;
@@ -137,8 +136,7 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	if (!p->ready && !p->forgotten) {
 		p->ready = true;
 		p->next_ready = mpi_thread.ready;
-		mpi_thread.ready = p;
-		fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a lock or a wake orders it */
+		fl__store_relaxed(&mpi_thread.ready, p); /* relaxed: a lock or a wake orders it */
 	}
 }
 
@@ -507,8 +505,7 @@ static void mpi_take_ready(void)
 		p->listed = true;
 		FL__LIST_ADD(&mpi_thread.pools, p);
 	}
-	mpi_thread.ready = NULL;
-	fl__store_relaxed(&mpi_thread.has_ready, 0);
+	fl__store_relaxed(&mpi_thread.ready, NULL);
 }
 
 /* Without the lock. No leader uses the pool again, so the manager may end. */
@@ -591,7 +588,7 @@ static void mpi_leave(void)
 static bool mpi_round(bool receives)
 {
 	bool some = receives && fl__mpi_progress(mpi_handle);
-	if (fl__load_relaxed(&mpi_thread.has_ready) != 0) { /* relaxed: else mpi_settle() finds it */
+	if (fl__load_relaxed(&mpi_thread.ready)) { /* relaxed: else mpi_settle() finds it */
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
 	}
@@ -671,7 +668,7 @@ static int mpi_thread_run(void *arg)
 		if (asleep || (expects && !spared))
 			fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
 		else
-			fl__mpi_nap(FL__MPI_FIRST, MPI_THREAD_NAP);
+			fl__mpi_nap(MPI_THREAD_NAP);
 		fl_mutex_lock(&fl__mpi_lock);
 	}
 	mpi_leave(); /* the lock stays held: no thread leads any more */

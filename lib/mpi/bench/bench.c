@@ -54,10 +54,10 @@ FL_TASK_STATIC(sleep_for, int64_t, int64_t)
 	return rc;
 }
 
-static fl_executor *ranks_with(unsigned workers_a_rank, unsigned prefetch)
+static fl_executor *ranks_with(unsigned prefetch)
 {
 	fl_executor *e = NULL;
-	const fl_executor_config config = {.workers = workers_a_rank * (fl_mpi_ranks() - 1)};
+	const fl_executor_config config = {.workers = fl_mpi_ranks() - 1};
 	check(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.prefetch = prefetch}), "no executor");
 	return e;
 }
@@ -178,7 +178,7 @@ static void by_hand(void)
 
 static void by_fairlead(void)
 {
-	FL_SCOPED(fl_executor) *ahead = ranks_with(1, AHEAD), *single = ranks_with(1, 0);
+	FL_SCOPED(fl_executor) *ahead = ranks_with(AHEAD), *single = ranks_with(0);
 	for (int i = 0; i < CHUNKS; i++) {
 		(void)run_no_ops(ahead, chunks[i], MESSAGES * chunks[i] / 10); /* warm */
 		print_tasks(chunks[i], run_no_ops(ahead, chunks[i], MESSAGES * chunks[i]));
@@ -195,7 +195,7 @@ int main(int argc, char **argv)
 	}
 	fl_main(argc, argv);
 	if (argc == 4 && strcmp(argv[1], "sleep") == 0) {
-		FL_SCOPED(fl_executor) *e = ranks_with(1, (unsigned)strtoul(argv[3], NULL, 10));
+		FL_SCOPED(fl_executor) *e = ranks_with((unsigned)strtoul(argv[3], NULL, 10));
 		printf("%.3f\n", run_sleeps(e, strtoll(argv[2], NULL, 10) * FL_MS(1), SLEEPS));
 		return 0;
 	}
