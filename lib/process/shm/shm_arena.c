@@ -115,8 +115,6 @@ static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *
 
 int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first)
 {
-	if (n > a->units)
-		return -ENOMEM;
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
 	if (rc != 0)

@@ -2,7 +2,6 @@
 /* The arena alone, on a map in ordinary memory. */
 #include "fl_shm_child.h"
 
-#include "core/base/atomic.h"
 #include "process/shm/shm_arena.h"
 
 enum { UNITS = 64 };
@@ -39,21 +38,6 @@ static struct fl__shm_arena_count count(const struct fl__shm_arena *a)
 	FL_CHECK(fl__shm_arena_count(a, FL_FOREVER, &c) == 0);
 	FL_CHECK(c.used + c.free == a->units);
 	return c;
-}
-
-FL_TEST(arena_takes_until_it_is_full)
-{
-	heap h;
-	struct fl__shm_arena a = new_heap(&h);
-	uint32_t first;
-	assert_int_equal(count(&a).largest, UNITS);
-	for (uint32_t i = 0; i < UNITS; i++)
-		assert_int_equal(take(&a, 1), i);
-	FL_RC(fl__shm_arena_alloc(&a, 1, FL_FOREVER, &first), -ENOMEM);
-	assert_int_equal(count(&a).blocks, UNITS);
-	FL_OK(fl__shm_arena_free(&a, 17));
-	assert_int_equal(take(&a, 1), 17);
-	FL_RC(fl__shm_arena_alloc(&a, 1, FL_FOREVER, &first), -ENOMEM);
 }
 
 FL_TEST(arena_takes_all_at_once)
@@ -217,58 +201,5 @@ FL_TEST(arena_random_words)
 			rc = fl__shm_arena_count(&a, FL_FOREVER, &c);
 			assert_true(rc == -EBADMSG || (rc == 0 && c.used + c.free == UNITS));
 		}
-	}
-}
-
-/* A process notes what it takes, before and after, since it may be killed. */
-typedef struct shared {
-	heap heap;
-	uint32_t turns;
-} shared;
-
-static int take_and_give(void *arg)
-{
-	shared *s = arg;
-	struct fl__shm_arena a = open_heap(&s->heap);
-	unsigned random = (unsigned)getpid();
-	for (;;) {
-		uint32_t runs[4], n = 0;
-		while (n < 4 && fl__shm_arena_alloc(&a, 1 + fl_test_random(&random) % 7, FL_FOREVER, &runs[n]) == 0)
-			n++;
-		while (n > 0)
-			FL_OK(fl__shm_arena_free(&a, runs[--n]));
-		fl__add_relaxed(&s->turns, 1);
-	}
-	return 0;
-}
-
-/*
- * Killed anywhere, two hundred times: the map has all units once, and this process continues at
- * once.
- */
-FL_TEST(arena_of_killed_processes)
-{
-	FL_TEST_NEEDS_DEATHS();
-	FL_TEST_SHARED(shared, s);
-	struct fl__shm_arena a = new_heap(&s->heap);
-	for (unsigned i = 0; i < 200; i++) {
-		uint32_t turns = fl__load_relaxed(&s->turns);
-		pid_t pids[2];
-		FL_EACH (p, pids)
-			pids[p] = fl_test_fork(take_and_give, s);
-		FL_WAIT_FOR(fl__load_relaxed(&s->turns) > turns + i % 50);
-		FL_EACH (p, pids) {
-			FL_OK(kill(pids[p], SIGKILL));
-			uint32_t mine = UINT32_MAX;
-			if (fl__shm_arena_alloc(&a, 1, FL_FOREVER, &mine) == 0)
-				FL_OK(fl__shm_arena_free(&a, mine));
-			assert_true(WIFSIGNALED(fl_test_status(pids[p])));
-		}
-		struct fl__shm_arena_count c = count(&a);
-		assert_true(c.blocks <= 8);
-		for (uint32_t u = 0; u < UNITS; u++) /* what the dead had: found by a walk, as only this test does */
-			assert_true(fl__shm_arena_free(&a, u) == 0 ||
-			            !(fl__load_relaxed(&s->heap.map[u]) & FL__SHM_ARENA_USED));
-		assert_int_equal(count(&a).free, UNITS);
 	}
 }

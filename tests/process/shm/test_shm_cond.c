@@ -338,25 +338,3 @@ FL_TEST(shm_cond_lost_mutex_ends_all_waits)
 	fl_test_reap(fl_test_fork(lose_it, b));
 	end_waiters(pids, FORMS);
 }
-
-static int wait_and_rest(void *arg)
-{
-	board *b = arg;
-	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	FL_IGNORE(fl_shm_cond_wait(&b->cond, &b->mutex));
-	fl_test_rest();
-}
-
-/* A waiter that is killed leaves nothing behind: the others are woken, and the next wait works. */
-FL_TEST(shm_cond_killed_waiter_leaves_nothing)
-{
-	FL_TEST_SHARED(board, b);
-	pid_t pid = fl_test_fork(wait_and_rest, b), other;
-	FL_WAIT_FOR(waits(b) == 1 && !fl_shm_mutex_is_locked(&b->mutex));
-	other = fl_test_fork(wait_until_ready, b);
-	FL_WAIT_FOR(waits(b) == 2 && !fl_shm_mutex_is_locked(&b->mutex));
-	fl_test_kill(pid);
-	make_ready(b);
-	fl_test_reap(other);
-	FL_OK(fl_shm_cond_destroy(&b->cond));
-}

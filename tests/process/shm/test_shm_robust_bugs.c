@@ -109,7 +109,7 @@ FL_TEST(robust_acquire)
 	for (int round = 0; round < 20; round++) {
 		FL_TEST_SHARED(struct board, b);
 		pid_t owner = begin_owner(b), sleepers[N];
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, sleepers)
 			sleepers[i] = fl_test_fork(lock_and_note, b);
 		wait_for_sleepers(b, N);
 		FL_OK(kill(owner, SIGKILL));
@@ -123,7 +123,7 @@ FL_TEST(robust_acquire)
 		}
 		if (rc != -EBUSY)
 			fl_shm_mutex_unlock(&b->mutex);
-		for (int i = 0; i < N; i++)
+		FL_EACH (i, sleepers)
 			fl_test_reap(sleepers[i]);
 		assert_int_equal(b->told, rc != -EOWNERDEAD);
 		assert_int_equal(b->told + b->locked, N);
