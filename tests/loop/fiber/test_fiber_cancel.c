@@ -355,21 +355,3 @@ FL_TEST_WITH(fiber_cancel_when_the_time_is_up, in_both_places, void)
 	fl_sem_release(&w.sem);
 	FL_OK(fl_sem_try_acquire(&w.sem));
 }
-
-/* 10,000 that wait are cancelled at once. */
-FL_TEST_WITH(fiber_cancel_of_thousands, fl_test_body_in_loop, void)
-{
-	enum { MOST = 10000 };
-	static fl_fiber *f[MOST];
-	fl_event never = FL_EVENT_INIT;
-	const unsigned n = fl_test_scaled(MOST);
-	waiter w = {.event = never};
-	for (unsigned i = 0; i < n; i++)
-		f[i] = fl_test_start(wait_once, &w);
-	fl_fiber_yield();
-	for (unsigned i = 0; i < n; i++)
-		fl_fiber_cancel(f[i]);
-	for (unsigned i = 0; i < n; i++)
-		FL_RC(fl_test_join(f[i]), -ECANCELED);
-	FL_CHECK(w.ended == (int)n);
-}
