@@ -534,7 +534,7 @@ FL_TEST(endpoint_by_a_hostile_program)
 	} longer = {.hello = good};
 	const int fd = fl_shm_fd(region);
 	assert_true(file >= 0);
-	for (unsigned i = 0; i < FL__PACKET_FDS; i++)
+	FL_EACH (i, many)
 		many[i] = fd;
 	unsigned before = fl_test_fds();
 	PROCESS_LOG();

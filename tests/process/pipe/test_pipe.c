@@ -176,7 +176,7 @@ FL_TEST(pipe_passes_descriptors)
 		assert_int_equal(n, 2);
 		assert_int_equal(size, sizes[i]);
 		assert_memory_equal(bytes, back, size);
-		for (int f = 0; f < 2; f++)
+		FL_EACH (f, got)
 			assert_true(fl_test_is_cloexec(got[f]) && fl_test_same_file(got[f], files[f]));
 		fl__fds_close(got, 2);
 		FL_OK(fl_pipe_send_fds_until(e.a, bytes, sizes[i], files, 1, 0, NULL));

@@ -142,9 +142,9 @@ static int receives_jobs(void *arg)
 	fl_thread t[2];
 	fl_pipe_free(w->jobs.a);
 	fl_pipe_free(w->reports.b);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, t)
 		fl_test_go(&t[i], reports_jobs, w);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, t)
 		fl_test_end(&t[i]);
 	return 0;
 }
@@ -157,7 +157,7 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 	pid_t senders[2], receivers[2];
 	size_t size;
 	int rc;
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, receivers)
 		receivers[i] = fl_test_fork(receives_jobs, &w);
 	for (int i = 0; i < 2; i++, w.first += w.per_sender)
 		senders[i] = fl_test_fork(sends_jobs, &w);
@@ -175,7 +175,7 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 	 * lost with it.
 	 */
 	FL_IN_RANGE(count, 2 * w.per_sender - 2, 2 * w.per_sender);
-	for (int i = 0; i < 2; i++)
+	FL_EACH (i, senders)
 		fl_test_reap(senders[i]);
 	assert_true(WIFSIGNALED(fl_test_status(receivers[0])));
 	fl_test_reap(receivers[1]);

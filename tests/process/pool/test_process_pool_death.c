@@ -129,7 +129,7 @@ static void harm_one_of_two(int harm)
 	process_pool_open(gates[0]);
 	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
 	FL_RC(fl_future_try_wait(held), -EAGAIN);
-	for (int i = 0; i < TASKS; i++) { /* by another worker in its place */
+	FL_EACH (i, f) { /* by another worker in its place */
 		FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_int_not_equal(pid, gates[0]->pid);
 		assert_int_equal(process_pool_counted(&runs[i]), 1);

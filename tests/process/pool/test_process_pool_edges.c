@@ -33,32 +33,7 @@ struct in_fiber {
 	fl_executor *e;
 	struct process_pool_gate *gate;
 	int *entered;
-	int number;
 };
-
-static int square_in_fiber(void *arg)
-{
-	const struct in_fiber *in = arg;
-	for (int i = 0; i < 20; i++) {
-		fl_future *f = NULL;
-		int result;
-		FL_OK(process_pool_square_submit(in->e, in->number + i, &f));
-		FL_OK(process_pool_square_get(f, &result));
-		FL_CHECK(result == (in->number + i) * (in->number + i));
-		fl_future_free(f);
-	}
-	return 0;
-}
-
-FL_TEST(process_pool_fibers_wait)
-{
-	enum { FIBERS = 30 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	struct in_fiber in[FIBERS];
-	for (int i = 0; i < FIBERS; i++)
-		in[i] = (struct in_fiber){.e = e, .number = i};
-	fl_test_fibers_here(square_in_fiber, in, sizeof in[0], FIBERS);
-}
 
 static int held_in_fiber(void *arg)
 {
@@ -87,7 +62,7 @@ FL_TEST(process_pool_fiber_that_waits_holds_up_no_other)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int entered = 0;
-	struct in_fiber in = {e, process_pool_gate(), &entered, 0};
+	struct in_fiber in = {e, process_pool_gate(), &entered};
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *a = fl_test_fiber(s, held_in_fiber, &in), *b = fl_test_fiber(s, opens_in_fiber, &in);
 	fl_test_run(s);

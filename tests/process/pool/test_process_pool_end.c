@@ -86,34 +86,6 @@ FL_TEST(process_pool_terminate_at_any_time)
 	}
 }
 
-FL_TASK_STATIC(waits_here, fl_event *, int)
-{
-	return fl_event_wait(*arg) == -ECANCELED ? 0 : -EIO;
-}
-
-FL_TEST(process_pool_terminate_asks_on_other_kinds)
-{
-	FL_SCOPED(fl_executor) *threads = NULL;
-	FL_SCOPED(fl_executor) *here = NULL;
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_SCOPED(fl_future) *pending = NULL;
-	fl_event never = FL_EVENT_INIT;
-	int unused;
-	FL_OK(fl_thread_executor_create(&threads, &(fl_executor_config){.workers = 1}));
-	FL_OK(fl_sequential_executor_create(&here, NULL));
-	FL_OK(waits_here_submit(threads, &never, &f));
-	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
-	FL_OK(process_pool_square_submit(threads, 1, &pending));
-	assert_int_equal(fl_executor_terminate(threads), 1);
-	FL_OK(waits_here_get(f, &unused));
-	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
-	FL_RC(process_pool_square_submit(threads, 1, NULL), -EPIPE);
-	FL_OK(fl_executor_join(threads));
-	FL_OK(fl_executor_terminate(here));
-	FL_RC(process_pool_square_submit(here, 1, NULL), -EPIPE);
-	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
-}
-
 /*
  * The manager is between its work and its sleep, without the lock, when the executor is terminated.
  */
@@ -236,5 +208,3 @@ FL_TEST(process_pool_task_joins_its_own)
 	int unused;
 	process_pool_call(e, &process_pool_joins_its_own, NULL, &unused);
 }
-
-/* In a fork. */

@@ -246,7 +246,7 @@ static void one_trial(fl_executor *good, uint64_t seed)
 	(void)fl_executor_terminate(bad);
 	fl_executor_free(bad);
 	process_pool_ends(first);
-	for (unsigned i = 0; i < BAD; i++)
+	FL_EACH (i, f)
 		process_pool_ends(f[i]);
 }
 

@@ -172,18 +172,18 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 		struct process_pool_gate *gate = process_pool_gate();
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = hang(e, gate, NULL), *f[TASKS];
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		char worker[64];
 		(void)snprintf(worker, sizeof worker, "worker %d (", process_pool_await(gate));
 		/* Before the deadline of those that run just then. */
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_false(process_pool_ended(hanging));
 		comes_to_its_limit(hanging, round % 2);
 		assert_non_null(strstr(fl_future_message(hanging), worker));
 		process_pool_fails(hanging, -EOWNERDEAD, too_long);
-		for (int i = 0; i < TASKS; i++) {
+		FL_EACH (i, f) {
 			assert_int_equal(process_pool_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
@@ -217,7 +217,7 @@ FL_TEST(process_pool_worker_that_may_not_be_killed)
 		struct process_pool_gate *gate = process_pool_gate();
 		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = hang(e, gate, NULL), *f[TASKS];
-		for (int i = 0; i < TASKS; i++)
+		FL_EACH (i, f)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		if (terminate)
 			fl_executor_terminate(e);
@@ -226,7 +226,7 @@ FL_TEST(process_pool_worker_that_may_not_be_killed)
 		process_pool_fails(hanging, -EPERM,
 		                   terminate ? "cannot be killed: its executor was terminated"
 		                             : "cannot be killed: its task ran for too long");
-		for (int i = 0; i < TASKS; i++) {
+		FL_EACH (i, f) {
 			FL_RC(process_pool_counts_get(f[i], &pid), terminate ? FL_ETASK : 0);
 			FL_RC(fl_future_error(f[i]), terminate ? -ECANCELED : 0);
 			assert_int_equal(process_pool_counted(&runs[i]), terminate ? 0 : 1);

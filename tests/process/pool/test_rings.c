@@ -226,16 +226,6 @@ static void go_unasked(struct pair *p, uint64_t number)
 	fl__rings_release(&p->rings);
 }
 
-/* Zeroed memory says nothing about submission 0, when its turn comes. */
-FL_TEST(rings_order_0_is_not_asked)
-{
-	PAIR(p);
-	pair_start_at(&p, UINT32_MAX - 2 * FL__RINGS_DEPTH);
-	for (uint64_t i = 1; i <= 4 * FL__RINGS_DEPTH; i++) {
-		go_unasked(&p, i);
-	}
-}
-
 FL_TEST(rings_damaged_done)
 {
 	PAIR(p);
