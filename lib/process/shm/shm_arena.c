@@ -136,38 +136,3 @@ int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first)
 	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__SHM_ARENA_USED));
 	return 0;
 }
-
-static int shm_arena_count_runs(const struct fl__shm_arena *a, struct fl__shm_arena_count *c)
-{
-	uint32_t n, before = 0; /* free units right before this run */
-	for (uint32_t i = 0; i < a->units; i += n) {
-		uint32_t word = shm_arena_run(a, i);
-		n = word & ~FL__SHM_ARENA_USED;
-		if (word == 0)
-			return -EBADMSG;
-		if (word & FL__SHM_ARENA_USED) {
-			c->blocks++;
-			c->used += n;
-			before = 0;
-			continue;
-		}
-		c->holes += before == 0;
-		c->free += n;
-		before += n;
-		if (before > c->largest)
-			c->largest = before;
-	}
-	return 0;
-}
-
-int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline, struct fl__shm_arena_count *count)
-{
-	*count = (struct fl__shm_arena_count){0};
-	struct fl__shm_held held;
-	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
-	if (rc != 0)
-		return rc;
-	rc = shm_arena_count_runs(a, count);
-	fl__shm_leave(&a->head->lock, &held);
-	return rc;
-}

@@ -17,11 +17,10 @@ struct fl__shm_arena_head { /* shared, all-zero to begin with */
 struct fl__shm_arena {
 	struct fl__shm_arena_head *head;
 	uint32_t *map;  /* shared, all-zero to begin with */
-	uint32_t units; /* 1 to FL__SHM_ARENA_MAX */
+	uint32_t units; /* 1 to 0x7fffffff */
 };
 
 #define FL__SHM_ARENA_USED 0x80000000u
-#define FL__SHM_ARENA_MAX 0x7fffffffu
 
 void fl__shm_arena_init(const struct fl__shm_arena *a);
 
@@ -36,15 +35,5 @@ FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n,
 
 /* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);
-
-struct fl__shm_arena_count {
-	uint32_t used, free;    /* units */
-	uint32_t blocks, holes; /* runs in use; free ones */
-	uint32_t largest;       /* the longest free run */
-};
-
-/* Returns 0, -EBADMSG, or as fl__shm_enter(). */
-FL_MUST_CHECK int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline,
-                                      struct fl__shm_arena_count *count);
 
 #endif

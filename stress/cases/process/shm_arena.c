@@ -77,15 +77,16 @@ static int owned(const struct heap *h)
 	return n;
 }
 
-/* A take after all others gets all free units in one piece, and the lock. */
+/* A take after all others, of a map that used() has accepted, gets all free units in one piece, and the lock. */
 static bool is_whole(struct heap *h)
 {
 	struct fl__shm_arena a = open_heap(h);
-	struct fl__shm_arena_count c = {0};
-	uint32_t first;
-	if (fl__shm_arena_count(&a, FL_FOREVER, &c) != 0 || c.used + c.free != UNITS)
-		return false;
-	return c.largest == 0 || fl__shm_arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
+	uint32_t first, longest = 0, before = 0; /* free units */
+	for (uint32_t i = 0; i < UNITS; i += h->map[i] & ~FL__SHM_ARENA_USED) {
+		before = h->map[i] & FL__SHM_ARENA_USED ? 0 : before + h->map[i];
+		longest = FL__MAX(longest, before);
+	}
+	return longest == 0 || fl__shm_arena_alloc(&a, longest, FL_FOREVER, &first) == 0;
 }
 
 /* Three contexts take and give; two of the runs fit at a time, or all three. */
