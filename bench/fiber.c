@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The switch between fibers by itself, and with a scheduler: inside the library. */
+/* The switch between fibers by itself, inside the library; and with the loop. */
 #include "fiber.h"
 
-#include "loop/fiber/fiber.h"
 #include "loop/fiber/switch.h"
-#include <fairlead/time.h>
+#include <fairlead/loop.h>
 
 enum { FLOW_STACK = 64 * 1024 };
 
@@ -44,43 +43,31 @@ static void flows_close(flows *s)
 
 FIBER_SWITCH_BENCH(fairlead, flows, flows_open, flows_go, flows_close)
 
-/* With the scheduler. */
-static struct fl__fiber *start(struct fl__sched *s, int (*function)(void *arg), void *arg)
-{
-	struct fl__fiber *f = NULL;
-	if (fl__fiber_create(s, &f, function, arg, NULL) != 0)
-		bench_fail("no memory for a fiber");
-	return f;
-}
-
-static void end(struct fl__fiber *f)
-{
-	if (fl__fiber_join(f, NULL, FL_FOREVER, FL_SHIELDED) != 0)
-		bench_fail("a fiber could not be joined");
-}
-
+/* With the loop. */
 static int yield_all(void *arg)
 {
 	bench_thread *t = arg;
 	fiber_work *work = t->state;
 	while (work->done < t->total) {
 		work->done++;
-		fl__fiber_yield();
+		fl_fiber_yield();
 	}
 	return 0;
 }
 
+static int yield_to_another(void *arg)
+{
+	fl_fiber *other;
+	if (fl_fiber_start(&other, yield_all, arg, NULL) != 0)
+		bench_fail("no memory for a fiber");
+	(void)yield_all(arg);
+	return fl_fiber_join(other, NULL);
+}
+
 static void fairlead_yield(bench_thread *t)
 {
-	struct fl__sched *s = NULL;
-	if (fl__sched_create(&s, NULL) != 0)
-		bench_fail("no memory for a scheduler");
-	struct fl__fiber *a = start(s, yield_all, t), *b = start(s, yield_all, t);
-	if (fl__sched_run(s) != 0)
-		bench_fail("the scheduler did not run");
-	end(a);
-	end(b);
-	fl__sched_destroy(s);
+	if (fl_loop_run(yield_to_another, t) != 0)
+		bench_fail("the loop did not run");
 }
 
 static const bench_row rows[] = {FIBER_SWITCH_ROW(fairlead), FIBER_WORK_ROW("fiber/yield", "fairlead", fairlead_yield)};

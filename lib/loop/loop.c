@@ -148,7 +148,7 @@ static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_
 fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_entered();
-	return s && s->config.ops == &loop_sched_ops && !fl__sched_is_forked(s) ? s->config.user : NULL;
+	return s && !fl__sched_is_forked(s) ? s->config.user : NULL;
 }
 
 fl_loop *fl__loop_needed(bool waits, const char *function)

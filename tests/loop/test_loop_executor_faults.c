@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop executor where the system refuses: nothing is lost, and nothing leaks. */
-#include "fl_fiber.h"
 #include "fl_seam.h"
 
 #include "loop/poller.h"

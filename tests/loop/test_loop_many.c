@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* As many fibers on a loop as fit: 100,000 with guards, tokens and names, all of them waiting. */
-#include "fl_fiber.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 

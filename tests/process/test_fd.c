@@ -5,7 +5,6 @@
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
-#include "fl_fiber.h"
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 #include "fl_queued.h"
@@ -132,8 +131,6 @@ static int wait_in_every_way(void *unused)
 FL_TEST(fd_wait_in_every_context)
 {
 	FL_OK(wait_in_every_way(NULL));
-	/* Of a scheduler without descriptors: by the watcher. */
-	FL_OK(fl_test_in_fiber(wait_in_every_way, NULL));
 	fl_test_in_loop(wait_in_every_way, NULL);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A fiber waits for a process. */
 #include "fl_fds.h"
-#include "fl_fiber.h"
 #include "fl_in_loop.h"
 #include "fl_process.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Many processes, by many threads, from fibers; and nothing is left of them. */
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_process.h"
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
@@ -58,7 +58,7 @@ static int on_a_fiber(void *arg)
 FL_TEST(process_on_fibers)
 {
 	PROCESS_LOG();
-	FL_OK(fl_test_in_fiber(on_a_fiber, NULL));
+	fl_test_in_loop(on_a_fiber, NULL);
 	process_log_has(process_can(FL_PROCESS_FORK) ? "the caller is a fiber" : "cannot be forked");
 }
 

@@ -2,7 +2,6 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
-#include "fl_fiber.h"
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
@@ -60,13 +59,6 @@ FL_TEST(signals_wait_in_every_context)
 	assert_false(is_blocked(SIGUSR1) || is_blocked(SIGUSR2));
 	fl_signals_free(NULL);
 	assert_int_equal(fl_test_fds(), fds - 1);
-}
-
-FL_TEST(signals_wait_in_a_fiber_without_a_loop)
-{
-	FL_SCOPED(fl_signals) *s = NULL;
-	FL_OK(fl_signals_create(&s, both, 2));
-	FL_OK(fl_test_in_fiber(wait_in_every_way, s));
 }
 
 /* A thread that waits, and a fiber of a loop that sleeps: both are woken. */

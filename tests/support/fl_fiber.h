@@ -3,16 +3,14 @@
 #define FL_FIBER_H
 
 /*
- * Fibers for tests. In a fiber use FL_CHECK, never cmocka's assertions: they would leave by longjmp
- * to another stack.
+ * What the tests of fibers need beside fl_in_loop.h: the rounding mode, stacks, and many fibers.
  *
- *     struct fl__sched *s = fl_test_sched();
- *     struct fl__fiber *f = fl_test_fiber(s, wait_for_it, &event);
- *     fl_test_run(s);                                 // until all have ended
- *     fl_test_fiber_end(f);                           // it returned 0
- *     fl__sched_destroy(s);
+ *     fl_test_fibers fibers;
+ *     fl_test_fibers_begin(&fibers, wait_for_word, words, sizeof *words, 100);   // on a thread
+ *     ...
+ *     fl_test_fibers_end(&fibers);                                               // each returned 0
  */
-#include "fl_test.h"
+#include "fl_in_loop.h"
 
 #include "core/base/atomic.h"
 #include "core/base/sys.h"
@@ -82,46 +80,7 @@ static inline void fl_test_put_memory(struct fl__stack_pool *pool, struct fl_tes
 	fl__stack_release(pool, m.block, m.slab);
 }
 
-static inline struct fl__sched *fl_test_sched(void)
-{
-	struct fl__sched *s = NULL;
-	FL_OK(fl__sched_create(&s, NULL));
-	return s;
-}
-
-static inline struct fl__fiber *fl_test_fiber(struct fl__sched *s, int (*function)(void *arg), void *arg)
-{
-	struct fl__fiber *f = NULL;
-	FL_OK(fl__fiber_create(s, &f, function, arg, NULL));
-	return f;
-}
-
-static inline void fl_test_run(struct fl__sched *s)
-{
-	FL_OK(fl__sched_run(s));
-	FL_CHECK(s->fibers == 0);
-}
-
-static inline void fl_test_fiber_end(struct fl__fiber *f)
-{
-	int result = -1;
-	FL_OK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED));
-	FL_CHECK(result == 0);
-}
-
-/* Runs `function(arg)` in a fiber of a scheduler of its own, and returns what it returned. */
-static inline int fl_test_in_fiber(int (*function)(void *arg), void *arg)
-{
-	int result = -1;
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *f = fl_test_fiber(s, function, arg);
-	fl_test_run(s);
-	FL_OK(fl__fiber_join(f, &result, FL_FOREVER, FL_SHIELDED));
-	fl__sched_destroy(s);
-	return result;
-}
-
-/* A thread with a scheduler: `count` fibers that run function(arg + i * size). Each returns 0. */
+/* A thread with a loop: `count` fibers that run function(arg + i * size). Each returns 0. */
 typedef struct fl_test_fibers {
 	int (*function)(void *arg);
 	char *args;
@@ -129,20 +88,22 @@ typedef struct fl_test_fibers {
 	fl_thread thread;
 } fl_test_fibers;
 
-static inline int fl_test_fibers_run(void *arg)
+static inline int fl_test_fibers_in_loop(void *arg)
 {
 	const fl_test_fibers *t = arg;
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber **f = calloc(t->count, sizeof(struct fl__fiber *));
+	fl_fiber **f = calloc(t->count, sizeof(fl_fiber *));
 	FL_CHECK(f != NULL);
 	for (size_t i = 0; i < t->count; i++)
-		f[i] = fl_test_fiber(s, t->function, t->args + i * t->size);
-	fl_test_run(s);
+		f[i] = fl_test_start(t->function, t->args + i * t->size);
 	for (size_t i = 0; i < t->count; i++)
-		fl_test_fiber_end(f[i]);
+		FL_OK(fl_test_join(f[i]));
 	free(f);
-	fl__sched_destroy(s);
 	return 0;
+}
+
+static inline int fl_test_fibers_run(void *arg)
+{
+	return fl_loop_run(fl_test_fibers_in_loop, arg);
 }
 
 /* Runs them here. */

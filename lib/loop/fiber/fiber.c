@@ -40,8 +40,7 @@ static _Noreturn void fiber_finish(struct fl__fiber *f)
 	fl__locals_end(&f->ctx);
 	s->fibers--;
 	fiber_publish_end(f);
-	if (s->config.ended)
-		s->config.ended(f);
+	s->config.ended(f);
 	s->ended = f;
 	fl__sched_switch_next(s, true);
 	__builtin_unreachable();
@@ -117,27 +116,13 @@ bool fl__fiber_has_ended(const struct fl__fiber *f)
 
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__fiber *self = fl__fiber_self();
 	if (fl__fiber_has_ended(f))
 		return 0;
-	if (!self || self == f || self->sched != f->sched)
-		return -EDEADLK;
 	fl__debug_join(f->ctx.id, deadline != FL_FOREVER);
 	FL__AWAITS(FL__DEBUG_JOIN, (void *)(uintptr_t)f->ctx.id);
 	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
 	fl__debug_join(0, false);
 	return rc;
-}
-
-int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = fl__fiber_wait(f, deadline, cancel);
-	if (rc != 0)
-		return rc;
-	if (result)
-		*result = f->result;
-	fl__fiber_free(f);
-	return 0;
 }
 
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node)

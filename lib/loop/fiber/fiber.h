@@ -38,37 +38,34 @@ struct fl__sched_ops {
 	 * scheduler may be gone once `sleep` has returned.
 	 */
 	void (*wake)(struct fl__sched *s);
-	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
+	/* As in struct fl__ctx_ops, for the fibers. */
 	int (*wait_fds)(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
 	                fl_cancel_token *cancel);
 };
 
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, with its guard; 0: FL__STACK_SIZE */
-	size_t fiber_size; /* of a struct that begins with a struct fl__fiber; 0: of that alone */
-	/* Called on the fiber's stack after its end is published. Must not wait. May be NULL. */
+	size_t fiber_size; /* of a struct that begins with a struct fl__fiber */
+	/* Called on the fiber's stack after its end is published. Must not wait. */
 	void (*ended)(struct fl__fiber *f);
-	const struct fl__sched_ops *ops; /* NULL: the thread parks as usual */
+	const struct fl__sched_ops *ops;
 	void *user;
 	const fl_allocator *allocator; /* of all but the stacks; NULL: the process's */
 };
 
-/* `config` may be NULL. Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
+/* Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */
 int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config);
 
-/* Panics unless every fiber was joined or has ended detached. */
+/* Every fiber has been freed. */
 void fl__sched_destroy(struct fl__sched *s);
 
 /*
- * Runs fibers until all have ended, and sleeps while none is runnable. Returns
+ * Between enter and leave the thread runs the scheduler. Returns
  *   0
  *   -ENOMEM
  *   -EBUSY       this thread runs a scheduler, or another thread has run `s`
  *   -EOWNERDEAD  in a forked child of the process that created `s`
  */
-int fl__sched_run(struct fl__sched *s);
-
-/* Between enter and leave the thread runs the scheduler. Returns as fl__sched_run(). */
 int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
@@ -108,17 +105,12 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
                      const char *name);
 
 /*
- * Waits for the fiber's end, stores its result in `*result` unless that is NULL, and frees the
- * fiber. One joiner at a time. Returns
- *   0
- *   -ETIMEDOUT, -ECANCELED  the fiber runs on, and can be joined again
- *   -EDEADLK                the fiber has not ended, and the caller is that fiber, or no fiber of
- *                           its scheduler
+ * Waits for the fiber's end. Unless it has ended, the caller is another fiber of its scheduler. One
+ * waiter at a time. Returns 0; -ETIMEDOUT, -ECANCELED: the fiber runs on.
  */
-int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
-
-/* The parts of a join. */
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
+
+/* It has ended, or never begun. */
 void fl__fiber_free(struct fl__fiber *f);
 
 /* Frees the fiber at its end. */

@@ -173,11 +173,8 @@ void fl__sched_post(struct fl__sched *s, struct fl__post *post)
 	struct fl__post *head = fl__load_relaxed(&s->inbox);
 	do
 		post->next = head == SCHED_ASLEEP ? NULL : head;
-	/*
-	 * release: the post; pairs with fl__sched_take_inbox(). acquire: the sleep; pairs with
-	 * fl__sched_arm().
-	 */
-	while (!fl__cas_weak_acq_rel(&s->inbox, &head, post));
+	/* release: pairs with fl__sched_take_inbox() */
+	while (!fl__cas_weak_release(&s->inbox, &head, post));
 	if (head == SCHED_ASLEEP)
 		s->config.ops->wake(s);
 }
@@ -241,9 +238,7 @@ static int sched_park(struct fl__wait *wait, int64_t deadline)
 
 static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
-	int (*wait)(struct fl__sched *, const struct pollfd *, unsigned, int64_t, fl_cancel_token *) =
-	    fl__sched_current->config.ops->wait_fds;
-	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
+	return fl__sched_current->config.ops->wait_fds(fl__sched_current, fds, n, deadline, cancel);
 }
 
 static const struct fl__ctx *sched_thread_of(const struct fl__ctx *ctx)
@@ -341,18 +336,6 @@ bool fl__sched_turn(struct fl__sched *s, size_t runs)
 	return s->runnable > 0;
 }
 
-static int sched_thread_sleep(struct fl__sched *s, int64_t deadline)
-{
-	return fl__thread_parker.park(&s->sleep, deadline);
-}
-
-static void sched_thread_wake(struct fl__sched *s)
-{
-	fl__thread_parker.unpark(&s->sleep);
-}
-
-static const struct fl__sched_ops sched_thread_ops = {sched_thread_sleep, sched_thread_wake, NULL};
-
 int64_t fl__sched_next_deadline(const struct fl__sched *s)
 {
 	return s->timers.first ? s->timers.first->deadline : FL_FOREVER;
@@ -363,10 +346,9 @@ bool fl__sched_arm(struct fl__sched *s)
 	if (s->runnable > 0)
 		return false;
 	fl__stack_pool_trim(&s->stacks);
-	fl__wait_begin(&s->sleep, FL__DEBUG_NOTHING, NULL);
 	struct fl__post *expected = NULL;
-	/* release: the wait is initialised; pairs with fl__sched_post() */
-	return fl__cas_release(&s->inbox, &expected, SCHED_ASLEEP);
+	/* relaxed: ops->wake() orders the sleep */
+	return fl__cas_relaxed(&s->inbox, &expected, SCHED_ASLEEP);
 }
 
 void fl__sched_disarm(struct fl__sched *s, bool woken)
@@ -435,21 +417,6 @@ void fl__sched_leave(struct fl__sched *s)
 	s->watched = false;
 }
 
-int fl__sched_run(struct fl__sched *s)
-{
-	enum { MOST = 64 };
-	int rc = fl__sched_enter(s);
-	if (rc != 0)
-		return rc;
-	while (s->fibers > 0) {
-		(void)fl__sched_turn(s, MOST);
-		if (s->fibers > 0)
-			(void)fl__sched_sleep(s, FL_FOREVER);
-	}
-	fl__sched_leave(s);
-	return 0;
-}
-
 static bool sched_has_shadow_stack(void)
 {
 	uintptr_t top = 0;
@@ -463,17 +430,12 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 {
 	if (sched_has_shadow_stack())
 		return -ENOTSUP;
-	config = FL__OR_DEFAULTS(config);
 	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
 	if (!made)
 		return -ENOMEM;
 	made->config = *config;
-	if (!made->config.ops)
-		made->config.ops = &sched_thread_ops;
 	made->fork_count = fl__fork_count;
-	if (config->fiber_size == 0)
-		made->config.fiber_size = sizeof(struct fl__fiber);
-	fl__stack_pool_init(&made->stacks, config->stack_size, made->config.fiber_size);
+	fl__stack_pool_init(&made->stacks, config->stack_size, config->fiber_size);
 	made->stacks.allocator = config->allocator;
 	*s = made;
 	return 0;
@@ -481,8 +443,6 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 
 void fl__sched_destroy(struct fl__sched *s)
 {
-	if (s->stacks.used_blocks > 0)
-		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
 	fl__free_to(s->config.allocator, s);
 }

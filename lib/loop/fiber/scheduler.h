@@ -42,7 +42,6 @@ struct fl__sched {
 	/* has run this scheduler, or NULL */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
-	struct fl__wait sleep;
 	/* another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */

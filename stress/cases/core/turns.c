@@ -4,9 +4,9 @@
  * the end the word is free: no mark stays behind.
  */
 #include "../cases.h"
+#include "../loop/loops.h"
 #include "core/sync/mutex.h"
 #include "core/sync/rwlock.h"
-#include "loop/fiber/fiber.h"
 #include "rwlocks.h"
 #include <fairlead/sem.h>
 
@@ -263,7 +263,7 @@ static int lock_twice(void *arg)
 	struct turns *t = arg;
 	OK(t->kind->lock(&t->lock, FL_FOREVER, NULL));
 	t->count = 1;
-	fl__fiber_yield();
+	fl_fiber_yield();
 	t->kind->unlock(&t->lock);
 	OK(t->kind->lock(&t->lock, FL_FOREVER, NULL));
 	FL_STRESS_CHECK(t->count == 2);
@@ -278,19 +278,12 @@ static int lock_once(void *arg)
 	return hold(t, FL_FOREVER, NULL, false);
 }
 
-static void give_way(struct turns *t)
+static int give_way(void *arg)
 {
-	struct fl__sched *sched;
-	struct fl__fiber *f[2];
-	OK(fl__sched_create(&sched, NULL));
-	OK(fl__fiber_create(sched, &f[0], lock_twice, t, "twice"));
-	OK(fl__fiber_create(sched, &f[1], lock_once, t, "once"));
-	OK(fl__sched_run(sched));
-	for (int i = 0; i < 2; i++) {
-		int result;
-		OK(fl__fiber_join(f[i], &result, 0, FL_SHIELDED));
-	}
-	fl__sched_destroy(sched);
+	fl_fiber *other;
+	OK(fl_fiber_start(&other, lock_once, arg, NULL));
+	OK(lock_twice(arg));
+	return fl_fiber_join(other, NULL);
 }
 
 #define TURNS(test, locks, one, two, three)                                                                            \
@@ -334,8 +327,30 @@ TURNS(sem_hand_over_three, sems, hold_again_and_again, hold_once, hold_once)
 TURNS(sem_hand_over_timed, sems, hold_again_and_again, hold_timed, hold_once)
 TURNS(mutex_waiter_in_flight, mutexes, overtake_in_flight, nothing, nothing)
 TURNS(rw_waiter_in_flight, rwlocks, overtake_in_flight, nothing, nothing)
-TURNS(mutex_gives_way, mutexes, give_way, nothing, nothing)
-TURNS(rw_gives_way, rwlocks, give_way, nothing, nothing)
+
+#define GIVES_WAY(test, locks)                                                                                         \
+	struct test {                                                                                                  \
+		struct turns t;                                                                                        \
+		struct loop_world world;                                                                               \
+	};                                                                                                             \
+                                                                                                                       \
+	FL_STRESS_SETUP(test)                                                                                          \
+	{                                                                                                              \
+		s->t.kind = &(locks);                                                                                  \
+		s->t.kind->init(&s->t.lock);                                                                           \
+		loop_begin(&s->world, 0);                                                                              \
+	}                                                                                                              \
+                                                                                                                       \
+	LOOP(test, loop_run, give_way)                                                                                 \
+                                                                                                                       \
+	FL_STRESS(test, loop)                                                                                          \
+	{                                                                                                              \
+		loop_end(&s->world);                                                                                   \
+		FL_ACCEPTABLE(s->t.kind->is_idle(&s->t.lock), "both had it");                                          \
+	}
+
+GIVES_WAY(mutex_gives_way, mutexes)
+GIVES_WAY(rw_gives_way, rwlocks)
 
 /*
  * A late check of an unlock hands the mutex to a waiter that has been awake for long enough. A

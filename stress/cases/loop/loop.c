@@ -117,6 +117,67 @@ FL_STRESS(loop_call_order, loop, caller)
 }
 
 /*
+ * A thread wakes a fiber, which sees what was written before, also when it goes to sleep. The loop
+ * may be freed as soon as the fiber has ended.
+ */
+struct loop_wake {
+	struct loop_world world;
+	fl_event event;
+	int cargo, seen;
+};
+
+static int wait_and_look(void *arg)
+{
+	struct loop_wake *s = arg;
+	OK(fl_event_wait(&s->event));
+	s->seen = s->cargo;
+	return 0;
+}
+
+LOOP_ALONE(loop_wake, 0, loop_run, wait_and_look)
+
+FL_STRESS_ACTOR(loop_wake, setter)
+{
+	s->cargo = 1;
+	fl_event_set(&s->event);
+}
+
+FL_STRESS(loop_wake, loop, setter)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
+}
+
+/* A deadline against a wake: one of them ends the wait; an unused permit is still there. */
+struct loop_timeout_vs_wake {
+	struct loop_world world;
+	fl_sem permits;
+	int rc, left;
+};
+
+static int take_in_time(void *arg)
+{
+	struct loop_timeout_vs_wake *s = arg;
+	s->rc = fl_sem_acquire_until(&s->permits, soon(), FL_SHIELDED);
+	return 0;
+}
+
+LOOP_ALONE(loop_timeout_vs_wake, 0, loop_run, take_in_time)
+
+FL_STRESS_ACTOR(loop_timeout_vs_wake, giver)
+{
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS(loop_timeout_vs_wake, loop, giver)
+{
+	loop_end(&s->world);
+	s->left = fl_sem_try_acquire(&s->permits);
+	FL_ACCEPTABLE(s->rc == 0 && s->left == -EAGAIN, "woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->left == 0, "timed out, the permit is there");
+}
+
+/*
  * A fiber acquires a permit, under its own token; one thread releases the permit, another cancels
  * the fiber. The permit is the fiber's or is still there, never both, never neither. The next wait
  * returns -ECANCELED, too, once the request has been seen.

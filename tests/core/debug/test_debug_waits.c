@@ -136,8 +136,7 @@ static int join_in_fiber(void *arg)
 {
 	struct pair *p = arg;
 	take_left(&p->lock);
-	struct fl__fiber *f = fl_test_fiber(fl__sched_entered(), want_it, p);
-	fl_test_fiber_end(f);
+	FL_OK(fl_test_join(fl_test_start(want_it, p)));
 	fl_mutex_unlock(&p->lock);
 	return 0;
 }
@@ -148,7 +147,7 @@ FL_TEST(debug_waits_reports_join_of_a_fiber)
 	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
 	fl_thread rescue;
 	fl_test_go(&rescue, free_the_pair, &p);
-	FL_OK(fl_test_in_fiber(join_in_fiber, &p));
+	fl_test_in_loop(join_in_fiber, &p);
 	fl_test_end(&rescue);
 	HEARD("deadlock: each of these waits", 1);
 	fl_cancel_token_destroy(&p.over);

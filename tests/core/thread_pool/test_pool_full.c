@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread executor with a bounded backlog: what a submit does when it is full. */
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_pool.h"
 
 static unsigned drops, runs;
@@ -482,14 +482,6 @@ struct on_fiber {
 	bool other_ran;
 };
 
-static int submit_on_fiber(void *arg)
-{
-	struct on_fiber *on = arg;
-	FL_OK(full_count_submit(on->e, 1, NULL));
-	FL_CHECK(on->other_ran);
-	return 0;
-}
-
 static int open_on_fiber(void *arg)
 {
 	struct on_fiber *on = arg;
@@ -498,15 +490,19 @@ static int open_on_fiber(void *arg)
 	return 0;
 }
 
+static int submit_on_fiber(void *arg)
+{
+	struct on_fiber *on = arg;
+	fl_fiber *other = fl_test_start(open_on_fiber, on);
+	FL_OK(full_count_submit(on->e, 1, NULL));
+	FL_CHECK(on->other_ran);
+	return fl_test_join(other);
+}
+
 FULL_TEST(full_wait_of_a_fiber_lets_others_run, 1)
 {
 	struct on_fiber on = {.e = e, .held = held};
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *one = fl_test_fiber(s, submit_on_fiber, &on), *two = fl_test_fiber(s, open_on_fiber, &on);
-	fl_test_run(s);
-	fl_test_fiber_end(one);
-	fl_test_fiber_end(two);
-	fl__sched_destroy(s);
+	fl_test_in_loop(submit_on_fiber, &on);
 	let_go(held);
 }
 

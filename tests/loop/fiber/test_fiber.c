@@ -3,11 +3,6 @@
 #include "fl_child.h"
 #include "fl_fiber.h"
 
-static int return_number(void *arg)
-{
-	return *(int *)arg;
-}
-
 #ifdef HAS_ROUNDING
 static int keep_rounding(void *arg)
 {
@@ -28,18 +23,6 @@ FL_TEST(fiber_rounding_is_its_own)
 }
 #endif
 
-FL_TEST(fiber_scheduler_with_fibers_is_not_destroyed)
-{
-	int number = 0;
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *f = fl_test_fiber(s, return_number, &number);
-	FL_PANICS_OF("fl__sched_destroy", s, fl__sched_destroy(s));
-	fl_test_run(s);
-	FL_PANICS(fl__sched_destroy(s));
-	fl_test_fiber_end(f);
-	fl__sched_destroy(s);
-}
-
 /* Suspend and resume. */
 typedef struct resumer {
 	struct fl__fiber *f;
@@ -49,21 +32,21 @@ typedef struct resumer {
 static int suspend_thrice(void *arg)
 {
 	resumer *r = arg;
+	r->f = fl__fiber_self();
 	for (int i = 0; i < 3; i++) {
 		r->reached++;
 		fl__fiber_suspend();
 	}
-	fl__fiber_resume(fl__fiber_self());
-	fl__fiber_resume(fl__fiber_self());
+	fl__fiber_resume(r->f);
+	fl__fiber_resume(r->f);
 	fl__fiber_suspend();
 	r->reached++;
 	fl__fiber_suspend(); /* the two counted as one */
 	return 0;
 }
 
-static int resume_yielding(void *arg)
+static void resume_yielding(resumer *r)
 {
-	resumer *r = arg;
 	for (unsigned i = 1; i <= 4; i++) {
 		while (r->reached != i)
 			fl__fiber_yield();
@@ -72,19 +55,14 @@ static int resume_yielding(void *arg)
 		FL_CHECK(r->reached == i); /* it is suspended until the resume */
 		fl__fiber_resume(r->f);
 	}
-	return 0;
 }
 
-FL_TEST(fiber_resume_by_a_fiber)
+FL_TEST_WITH(fiber_resume_by_a_fiber, fl_test_body_in_loop, void)
 {
 	resumer r = {NULL, 0};
-	struct fl__sched *s = fl_test_sched();
-	r.f = fl_test_fiber(s, suspend_thrice, &r);
-	struct fl__fiber *other = fl_test_fiber(s, resume_yielding, &r);
-	fl_test_run(s);
-	fl_test_fiber_end(r.f);
-	fl_test_fiber_end(other);
-	fl__sched_destroy(s);
+	fl_fiber *suspended = fl_test_start(suspend_thrice, &r);
+	resume_yielding(&r);
+	FL_OK(fl_test_join(suspended));
 }
 
 static void yield_in_child(void *arg)
@@ -101,7 +79,7 @@ static int fork_and_yield(void *arg)
 
 FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
 {
-	FL_OK(fl_test_in_fiber(fork_and_yield, NULL));
+	fl_test_in_loop(fork_and_yield, NULL);
 }
 
 /* backtrace() in a fiber ends: see fl_fiber_switch.h for where. */
@@ -115,5 +93,5 @@ FL_TEST(fiber_backtrace_ends)
 {
 	if (take_backtrace(NULL) < 2)
 		FL_SKIP("no unwind information on this machine");
-	FL_IN_RANGE(fl_test_in_fiber(take_backtrace, NULL), 2, 10);
+	FL_IN_RANGE(fl_loop_run(take_backtrace, NULL), 2, 10);
 }

@@ -35,15 +35,19 @@ static void without_core(void)
 	(void)fl_set_panic_handler(NULL);
 }
 
+static int overflow_between_two(void *arg)
+{
+	fl_fiber *f;
+	(void)fl_test_start(yield_once, NULL);
+	FL_OK(fl_fiber_start(&f, overflow, arg, &(fl_fiber_config){.name = "glutton"}));
+	(void)fl_test_start(yield_once, NULL);
+	return fl_test_join(f);
+}
+
 static void overflow_in_child(void *arg)
 {
 	without_core();
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *f;
-	(void)fl_test_fiber(s, yield_once, NULL);
-	FL_OK(fl__fiber_create(s, &f, overflow, arg, "glutton"));
-	(void)fl_test_fiber(s, yield_once, NULL);
-	(void)fl__sched_run(s);
+	fl_test_in_loop(overflow_between_two, arg);
 }
 
 FL_TEST(fiber_overflow_panics_with_its_name)
@@ -89,7 +93,7 @@ static void fault_without_handler(void *ignored)
 	/* The default: a sanitizer's handler would exit. Ignored: the kernel does not mean it for faults. */
 	(void)signal(SIGSEGV, ignored ? SIG_IGN : SIG_DFL);
 	without_core();
-	(void)fl_test_in_fiber(touch_nothing, NULL);
+	FL_IGNORE(fl_loop_run(touch_nothing, NULL));
 }
 
 FL_TEST(fiber_other_faults_kill_as_before)
@@ -124,7 +128,7 @@ static void fault_handled(void *arg)
 	FL_OK(sigemptyset(&action.sa_mask));
 	FL_OK(sigaddset(&action.sa_mask, SIGUSR1));
 	FL_OK(sigaction(SIGSEGV, &action, NULL));
-	(void)fl_test_in_fiber(touch_nothing, NULL);
+	FL_IGNORE(fl_loop_run(touch_nothing, NULL));
 }
 
 FL_TEST(fiber_other_faults_reach_the_handler_before_ours)
@@ -152,17 +156,17 @@ static void sent_and_handled(void *arg)
 	struct sigaction once = {.sa_handler = count_handled, .sa_flags = arg ? (int)SA_RESETHAND : 0};
 	FL_OK(sigaction(SIGSEGV, &once, NULL));
 	without_core();
-	FL_OK(fl_test_in_fiber(send_fault, NULL));
+	fl_test_in_loop(send_fault, NULL);
 	FL_CHECK(handled == 1);
 	/* Is fatal if the handler was for one fault. */
-	FL_OK(fl_test_in_fiber(send_fault, NULL));
+	fl_test_in_loop(send_fault, NULL);
 	FL_CHECK(handled == 2);
 }
 
 static void sent_and_ignored(void *arg)
 {
 	(void)signal(SIGSEGV, SIG_IGN);
-	(void)fl_test_in_fiber(send_fault, arg);
+	FL_IGNORE(fl_loop_run(send_fault, arg));
 }
 
 FL_TEST(fiber_faults_that_are_sent)
@@ -189,13 +193,6 @@ static int look_at_signal_stack(void *stack)
 	return 0;
 }
 
-static void run_with_signal_stack(struct fl__sched *s, void *stack)
-{
-	struct fl__fiber *f = fl_test_fiber(s, look_at_signal_stack, stack);
-	fl_test_run(s);
-	fl_test_fiber_end(f);
-}
-
 static char *volatile handled_at;
 
 static void note_place(int signal)
@@ -212,14 +209,14 @@ static void change_signal_stack(void)
 	stack_t ours;
 	FL_OK(sigaction(SIGUSR1, &note, NULL));
 	FL_OK(sigaltstack(&none, NULL));
-	struct fl__sched *s = fl_test_sched();
-	run_with_signal_stack(s, NULL);
+	fl_loop *l = fl_test_loop();
+	FL_OK(fl_loop_run_on(l, look_at_signal_stack, NULL));
 	FL_OK(sigaltstack(&own, &ours));
-	run_with_signal_stack(s, memory);
+	FL_OK(fl_loop_run_on(l, look_at_signal_stack, memory));
 	FL_OK(sigaltstack(&none, NULL));
-	run_with_signal_stack(s, ours.ss_sp);
+	FL_OK(fl_loop_run_on(l, look_at_signal_stack, ours.ss_sp));
 	FL_OK(sigaltstack(&own, NULL));
-	fl__sched_destroy(s);
+	fl_loop_free(l);
 	FL_CHECK(signal_stack() == memory);
 	FL_OK(sigaltstack(&ours, NULL));
 	FL_OK(raise(SIGUSR1));

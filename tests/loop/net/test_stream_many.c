@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Many streams at once: the server of the documents, and what an idle connection takes. */
-#include "fl_fiber.h"
 #include "fl_streams.h"
 
 /* ---- the server of API.md, over sockets that were accepted by hand */

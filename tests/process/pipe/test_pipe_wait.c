@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_fiber.h"
 #include "fl_pipes.h"
 
 static int receive(void *p, int64_t deadline, fl_cancel_token *cancel)

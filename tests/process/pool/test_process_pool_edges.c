@@ -2,7 +2,7 @@
 /*
  * Waits for tasks in other processes: threads, fibers, wait-any, callbacks; and an idle executor.
  */
-#include "fl_fiber.h"
+#include "fl_in_loop.h"
 #include "fl_process_pool.h"
 
 /* An end and a death, beside a task that does not end. */
@@ -32,44 +32,31 @@ FL_TEST(process_pool_wait_any)
 struct in_fiber {
 	fl_executor *e;
 	struct process_pool_gate *gate;
-	int *entered;
 };
+
+/* Runs while the other waits: only then can it release it. */
+static int opens_in_fiber(void *gate)
+{
+	(void)process_pool_await(gate);
+	process_pool_open(gate);
+	return 0;
+}
 
 static int held_in_fiber(void *arg)
 {
 	const struct in_fiber *in = arg;
-	fl_future *f = NULL;
 	int unused;
+	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(process_pool_held_submit(in->e, in->gate, &f));
-	(*in->entered)++;
+	fl_fiber *other = fl_test_start(opens_in_fiber, in->gate);
 	FL_OK(process_pool_held_get(f, &unused));
-	(*in->entered)--;
-	fl_future_free(f);
-	return 0;
-}
-
-/* Runs while the other waits: only then can it release it. */
-static int opens_in_fiber(void *arg)
-{
-	const struct in_fiber *in = arg;
-	FL_CHECK(*in->entered == 1);
-	(void)process_pool_await(in->gate);
-	process_pool_open(in->gate);
-	return 0;
+	return fl_test_join(other);
 }
 
 FL_TEST(process_pool_fiber_that_waits_holds_up_no_other)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	int entered = 0;
-	struct in_fiber in = {e, process_pool_gate(), &entered};
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *a = fl_test_fiber(s, held_in_fiber, &in), *b = fl_test_fiber(s, opens_in_fiber, &in);
-	fl_test_run(s);
-	fl_test_fiber_end(a);
-	fl_test_fiber_end(b);
-	fl__sched_destroy(s);
-	assert_int_equal(entered, 0);
+	fl_test_in_loop(held_in_fiber, &(struct in_fiber){e, process_pool_gate()});
 }
 
 /* Threads. */

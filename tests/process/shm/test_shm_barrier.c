@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_fiber.h"
 #include "fl_queued.h"
 #include "fl_shm_child.h"
 

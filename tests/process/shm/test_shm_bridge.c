@@ -148,13 +148,18 @@ static int wait_in_fiber(void *word)
 	return wait_for_word(word, FL_FOREVER, NULL);
 }
 
-static int wait_all_then_change(void *words)
+static int change_when_all_wait(void *words)
 {
 	uint32_t *w = words;
-	for (int i = 0; i < 8; i++)
-		fl__fiber_yield();
+	fl_fiber *f[20];
+	FL_EACH (i, f)
+		f[i] = fl_test_start(wait_in_fiber, words);
+	fl_test_settle();
 	change(&w[0]);
-	return wait_for_word(&w[1], FL_FOREVER, NULL);
+	FL_OK(wait_for_word(&w[1], FL_FOREVER, NULL));
+	FL_EACH (i, f)
+		FL_OK(fl_test_join(f[i]));
+	return 0;
 }
 
 static int change_second(void *words)
@@ -169,18 +174,10 @@ static int change_second(void *words)
 FL_TEST(shm_bridge_serves_fibers)
 {
 	FL_TEST_SHARED_MANY(uint32_t, words, 2);
-	struct fl__sched *s = fl_test_sched();
-	struct fl__fiber *f[21];
 	fl_thread other;
-	for (int i = 0; i < 20; i++)
-		f[i] = fl_test_fiber(s, wait_in_fiber, words);
-	f[20] = fl_test_fiber(s, wait_all_then_change, words);
 	fl_test_go(&other, change_second, words);
-	fl_test_run(s);
-	FL_EACH (i, f)
-		fl_test_fiber_end(f[i]);
+	fl_test_in_loop(change_when_all_wait, words);
 	fl_test_end(&other);
-	fl__sched_destroy(s);
 }
 
 /* An object for fl_wait_any: ready when the word is not 0. */

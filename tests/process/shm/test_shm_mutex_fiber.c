@@ -69,11 +69,11 @@ FL_TEST(shm_mutex_fiber_waits_for_a_process)
 	FL_TEST_NEEDS_DEATHS();
 	FL_TEST_SHARED(struct board, b);
 	pid_t pid = begin_owner(b);
-	FL_OK(fl_test_in_fiber(fiber_gives_up, b));
+	fl_test_in_loop(fiber_gives_up, b);
 	void *args[] = {b, (void *)(intptr_t)pid};
 	fl_thread killer;
 	fl_test_go(&killer, kill_when_slept_on, args);
-	FL_OK(fl_test_in_fiber(fiber_told, b));
+	fl_test_in_loop(fiber_told, b);
 	fl_test_end(&killer);
 }
 
