@@ -52,17 +52,6 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
 		if (process_can(m))
 
-/* Whether a file under /proc has no word that begins with a digit: no child, for .../children. */
-PROCESS_FN bool process_file_is_empty(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	if (!file)
-		return true;
-	int c = fgetc(file);
-	(void)fclose(file);
-	return c == EOF;
-}
-
 /* How many children the threads of a process have, zombies too. */
 PROCESS_FN size_t process_children_of(int pid)
 {
