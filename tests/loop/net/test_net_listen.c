@@ -4,11 +4,11 @@
 
 #include <netinet/tcp.h>
 
-static int option(int fd, int level, int name)
+static int no_delay(int fd)
 {
 	int value = -1;
 	socklen_t size = sizeof value;
-	FL_OK(getsockopt(fd, level, name, &value, &size));
+	FL_OK(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &size));
 	return value;
 }
 
@@ -20,8 +20,8 @@ FL_TEST_WITH(net_listen_tcp, fl_test_body_leaves_nothing, void)
 	fl_listener *l = fl_test_tcp_listener();
 	fl_stream *a = fl_test_client(l), *b = fl_test_accepted(l);
 	fl_test_talk(a, b);
-	FL_CHECK(option(fl_stream_fd(a), IPPROTO_TCP, TCP_NODELAY) == 1);
-	FL_CHECK(option(fl_stream_fd(b), IPPROTO_TCP, TCP_NODELAY) == 1);
+	FL_CHECK(no_delay(fl_stream_fd(a)) == 1);
+	FL_CHECK(no_delay(fl_stream_fd(b)) == 1);
 	const int fds[] = {fl_listener_fd(l), fl_stream_fd(a), fl_stream_fd(b)};
 	FL_EACH (i, fds)
 		FL_CHECK(fl_test_is_cloexec(fds[i]) && !(fcntl(fds[i], F_GETFL) & O_NONBLOCK) == (i > 0));

@@ -12,10 +12,10 @@ static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 	FL_OK(fl_shm_barrier_init(b, parties))
 
 /* A thread arrives. */
-static void arrive(fl_test_caller *c, fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+static void arrive(fl_test_caller *c, fl_shm_barrier *b, fl_cancel_token *cancel)
 {
 	uint32_t before = fl_shm_barrier_waiting(b);
-	fl_test_call_start(c, wait_at, b, deadline, cancel);
+	fl_test_call_start(c, wait_at, b, FL_FOREVER, cancel);
 	FL_WAIT_FOR(fl_shm_barrier_waiting(b) == before + 1);
 }
 
@@ -69,7 +69,7 @@ FL_TEST(shm_barrier_numbers_its_parties)
 	for (int turn = 0; turn < 20; turn++) {
 		for (unsigned i = 0; i < N - 1; i++) {
 			FL_RC(try_wait(b), -EAGAIN);
-			arrive(&callers[i], b, FL_FOREVER, i % 2 ? &token : NULL);
+			arrive(&callers[i], b, i % 2 ? &token : NULL);
 		}
 		if (turn % 2)
 			FL_RC(try_wait(b), N - 1);
@@ -84,7 +84,7 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
 {
 	BARRIER(b, 3);
 	fl_test_caller other;
-	arrive(&other, b, FL_FOREVER, NULL);
+	arrive(&other, b, NULL);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_shm_barrier_wait_until(b, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
@@ -101,8 +101,8 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_is_cancelled)
 	BARRIER(b, 3);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, other;
-	arrive(&cancelled, b, FL_FOREVER, &stop);
-	arrive(&other, b, FL_FOREVER, NULL);
+	arrive(&cancelled, b, &stop);
+	arrive(&other, b, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
@@ -121,7 +121,7 @@ FL_TEST(shm_barrier_abort_and_reset)
 	fl_test_caller callers[N];
 	for (int mend = 0; mend < 2; mend++) {
 		FL_EACH (i, callers)
-			arrive(&callers[i], b, FL_FOREVER, NULL);
+			arrive(&callers[i], b, NULL);
 		FL_OK(mend ? fl_shm_barrier_reset(b) : fl_shm_barrier_abort(b));
 		FL_EACH (i, callers)
 			FL_RC(fl_test_call_end(&callers[i]), -EPIPE);
@@ -141,7 +141,7 @@ FL_TEST(shm_barrier_complete_wait_stays_complete)
 	fl_test_caller callers[N - 1];
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		for (int i = 0; i < N - 1; i++)
-			arrive(&callers[i], b, FL_FOREVER, NULL);
+			arrive(&callers[i], b, NULL);
 		FL_RC(fl_shm_barrier_wait(b), N - 1);
 		for (unsigned i = 0; i < round % 10; i++)
 			FL_OK(fl_shm_barrier_abort(b));
@@ -157,9 +157,9 @@ FL_TEST(shm_barrier_broken_wait_stays_broken)
 	BARRIER(b, 2);
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		fl_test_caller first, second;
-		arrive(&first, b, FL_FOREVER, NULL);
+		arrive(&first, b, NULL);
 		FL_OK(fl_shm_barrier_reset(b));
-		arrive(&second, b, FL_FOREVER, NULL);
+		arrive(&second, b, NULL);
 		FL_RC(fl_shm_barrier_wait(b), 1);
 		FL_RC(fl_test_call_end(&first), -EPIPE);
 		FL_RC(fl_test_call_end(&second), 0);
