@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Waits for foreign descriptors, by threads and by fibers: fairlead/fd.h, and how a fiber of a loop
- * waits through it.
+ * waits through it. Also for processes.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_poller.h"
+#include "fl_process.h"
 #include "fl_queued.h"
 
 #include "process/fd_watcher.h"
+#include <signal.h>
 
 typedef struct ends {
 	int near, far;
@@ -198,4 +200,22 @@ FL_TEST(fd_wait_without_room_in_the_poller)
 {
 	FL_POLLER_FAULTS();
 	fl_test_in_loop(wait_without_room, NULL);
+}
+
+/* A fiber waits for a process by its loop, too: the watcher thread is not asked. */
+FL_TEST_WITH(process_is_joined_by_a_fiber, fl_test_body_in_loop, void)
+{
+	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
+	fl_process_status status;
+	fl_process *p = process_started(&(fl_process_config){.program = "true", .argv = true_arguments});
+	fl__store_relaxed(&watcher_calls, 0);
+	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
+	fl_process_free(p);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}));
+	fl__store_relaxed(&watcher_calls, 0);
+	FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_process_kill(p));
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
+	FL_CHECK(fl__load_relaxed(&watcher_calls) == 0);
+	fl_process_free(p);
 }
