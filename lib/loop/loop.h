@@ -130,7 +130,6 @@ struct fl_fiber {
 	struct fl_fiber *next, **link; /* in loop->all */
 	uint64_t parent;               /* id of the context that started it */
 	fl_fiber_function *function;
-	void *arg;
 	struct fl_group *group; /* NULL: none */
 	size_t number;
 	struct fl__fiber_completion *completions; /* fiber_completion.h */

@@ -65,12 +65,11 @@ static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 	    &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl__error_describe(rc, number)});
 }
 
-static int loop_fiber_body(void *unused)
+static int loop_fiber_body(void *arg)
 {
 	struct fl_fiber *f = loop_fiber_of(fl__fiber_self());
 	struct fl__ctx *ctx = &f->in.ctx;
-	(void)unused;
-	int rc = f->function(f->arg);
+	int rc = f->function(arg);
 	ctx->front.scope = NULL;
 	fl__locals_end(ctx); /* first: a destructor may wait */
 	loop_fiber_disown_token(f);
@@ -99,14 +98,13 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
                     fl_cancel_token *parent)
 {
 	struct fl__fiber *in;
-	int rc = fl__fiber_create(l->sched, &in, loop_fiber_body, NULL, name);
+	int rc = fl__fiber_create(l->sched, &in, loop_fiber_body, arg, name);
 	if (rc != 0)
 		return rc;
 	struct fl_fiber *f = loop_fiber_of(in);
 	f->loop = l;
 	f->parent = fl__ctx_get()->id;
 	f->function = function;
-	f->arg = arg;
 	f->token.kick = loop_fiber_request_cancel;
 	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
 	in->ctx.front.scope = in->ctx.own = &f->token.token;
@@ -170,12 +168,14 @@ void fl_fiber_detach(fl_fiber *f)
 {
 	loop_fiber_check_not_joined("fl_fiber_detach", f);
 	fl__completions_forget(f);
-	if (!fl_fiber_is_alive(f)) {
-		if (fl__fiber_is_failure(f, f->in.result))
-			fl__fiber_report_error(f->in.name, f->in.result);
-		fl_cancel_token_destroy(&f->token.token);
+	if (fl_fiber_is_alive(f)) {
+		f->in.detached = true;
+		return;
 	}
-	fl__fiber_detach(&f->in);
+	if (fl__fiber_is_failure(f, f->in.result))
+		fl__fiber_report_error(f->in.name, f->in.result);
+	fl_cancel_token_destroy(&f->token.token);
+	fl__fiber_free(&f->in);
 }
 
 void fl_fiber_free(fl_fiber *f)

@@ -130,14 +130,6 @@ bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node)
 	return fl__word_arm(&f->ended, &fiber_is_ended, node);
 }
 
-void fl__fiber_detach(struct fl__fiber *f)
-{
-	if (fl__fiber_has_ended(f))
-		fl__fiber_free(f);
-	else
-		f->detached = true;
-}
-
 struct fl__fiber *fl__fiber_self(void)
 {
 	return fl__sched_current ? fl__sched_current->running : NULL;

@@ -113,9 +113,6 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 /* It has ended, or never begun. */
 void fl__fiber_free(struct fl__fiber *f);
 
-/* Frees the fiber at its end. */
-void fl__fiber_detach(struct fl__fiber *f);
-
 void fl__fiber_yield(void);
 
 /* Suspends the calling fiber until a resume, which may come first. */

@@ -19,7 +19,7 @@ struct fl__fiber {
 	int parked_rc;
 	int result;
 	uint32_t ended; /* fiber.c */
-	bool detached;
+	bool detached;  /* it is freed at its end */
 	bool begun;
 	bool suspended, resumed; /* fl__fiber_suspend() */
 	int (*function)(void *arg);
