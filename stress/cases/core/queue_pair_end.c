@@ -77,34 +77,37 @@ FL_STRESS(pair_close_between, producer, consumer, closer)
 }
 
 /* A call that finds the queue closed has acquired what came before the close. */
+enum { SEEN_BY_PUT, SEEN_BY_GET, SEEN_BY_QUESTION, WAYS_TO_SEE };
 struct pair_close_seen {
 	fl_queue *q;
-	bool full, asks;
+	unsigned way;
 	int data;
 };
 
 FL_STRESS_SETUP(pair_close_seen)
 {
 	s->q = pair_of(1, NULL);
-	s->full = fl_stress_choose(2);
-	s->asks = fl_stress_choose(2);
-	if (s->full)
+	s->way = fl_stress_choose(WAYS_TO_SEE);
+	if (s->way != SEEN_BY_GET && fl_stress_choose(2))
 		queue_put_now(s->q, 1);
 }
 
-FL_STRESS_ACTOR(pair_close_seen, producer)
+FL_STRESS_ACTOR(pair_close_seen, user)
 {
-	if (s->asks ? fl_queue_is_closed(s->q) : fl_queue_try_put(s->q, &(int){2}) == -EPIPE)
+	int item = 2;
+	if (s->way == SEEN_BY_PUT   ? fl_queue_try_put(s->q, &item) == -EPIPE
+	    : s->way == SEEN_BY_GET ? fl_queue_try_get(s->q, &item) == -EPIPE
+	                            : fl_queue_is_closed(s->q))
 		FL_STRESS_CHECK(s->data == 1);
 }
 
 FL_STRESS_ACTOR(pair_close_seen, closer)
 {
 	s->data = 1;
-	fl_queue_close(s->q);
+	FL_IGNORE(fl_queue_close_now(s->q));
 }
 
-FL_STRESS(pair_close_seen, producer, closer)
+FL_STRESS(pair_close_seen, user, closer)
 {
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(1, "closed before or after");
