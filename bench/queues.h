@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 /*
- * The queue workload, for C and C++: half of the threads put, the other half get, equal shares;
- * items are 8 bytes. An item carries its producer and its number, so that each consumer sees
- * whether a producer's items come in order, and the sum over all consumers shows whether each came
- * once. With one thread, it puts and gets in turn.
+ * The queue workload, for C and C++: half of the threads put, the other half get, equal shares; of
+ * an odd number, one gets. Items are 8 bytes. An item carries its producer and its number, so that
+ * each consumer sees whether a producer's items come in order, and the sum over all consumers shows
+ * whether each came once. With one thread, it puts and gets in turn.
  */
 enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
 
@@ -56,9 +56,14 @@ static inline void queue_got(queue_tally *tally, uint64_t item)
 	tally->sum += item;
 }
 
+static inline int queue_producers(int threads)
+{
+	return threads > 1 && threads % 2 == 1 ? threads - 1 : (threads + 1) / 2;
+}
+
 static inline void queue_check(const queue_data *data, uint64_t total)
 {
-	int producers = data->threads > 1 ? data->threads / 2 : 1;
+	int producers = queue_producers(data->threads);
 	uint64_t share = total / (uint64_t)producers, sum = 0;
 	for (int i = 0; i < producers; i++)
 		sum += share * queue_item(i, 0) + share * (share + 1) / 2;
@@ -96,12 +101,13 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 		queue_state *s = (queue_state *)t->state;                                                              \
 		type *q = (type *)s->q;                                                                                \
 		queue_tally tally = {{0}, 0};                                                                          \
-		int producers = t->threads / 2;                                                                        \
+		int producers = queue_producers(t->threads);                                                           \
 		uint64_t share = t->total / (uint64_t)producers;                                                       \
 		if (t->index < producers) {                                                                            \
 			for (uint64_t i = 1; i <= share; i++)                                                          \
 				put(q, queue_item(t->index, i));                                                       \
 		} else {                                                                                               \
+			share = share * (uint64_t)producers / (uint64_t)(t->threads - producers);                      \
 			for (uint64_t i = 0; i < share; i++)                                                           \
 				queue_got(&tally, get(q));                                                             \
 		}                                                                                                      \
@@ -176,6 +182,15 @@ typedef struct trip_state {
 #define QUEUE_PAIR_ROWS(of, label, impl)                                                                               \
 	QUEUE_ROW(of "_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                         \
 	    QUEUE_ROW(of "_1p1c", label, impl, mpmc, 0, BENCH_PEER)
+
+#define UNTYPED_ROWS(label, impl, fixed)                                                                               \
+	QUEUE_ROW("untyped_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                     \
+	    QUEUE_ROW("untyped", label, impl, mpmc, fixed, BENCH_PEER)
+
+/* The second is of so many items, since the queues without a bound grow. */
+#define MPSC_ROWS(label, impl)                                                                                         \
+	QUEUE_ROW("mpsc_uncontended", label, impl, uncontended, 0, BENCH_PEER),                                        \
+	    QUEUE_ROW("mpsc_2p1c", label, impl, mpmc, 100000, BENCH_PEER)
 
 /* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
 #define QUEUE_ROWS(alone, of, label, impl, fixed, role)                                                                \

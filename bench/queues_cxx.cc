@@ -5,6 +5,7 @@
 
 #include <boost/lockfree/spsc_queue.hpp>
 #include <tbb/concurrent_queue.h>
+#include <xenium/vyukov_bounded_queue.hpp>
 
 // moodycamel's queue, whose newer packages have the header in one more folder.
 #if __has_include(<concurrentqueue/moodycamel/concurrentqueue.h>)
@@ -109,6 +110,12 @@ using moodycamel_bounded = moodycamel_queue<uint64_t>;
 RING_BENCH(moodycamel_ring, moodycamel_bounded, new moodycamel_bounded(QUEUE_CAPACITY, 0, QUEUE_THREADS_MAX / 2), close,
            TRY_PUT, TRY_GET)
 
+// Its calls that do not wait for a call in progress.
+using vyukov_ring = xenium::vyukov_bounded_queue<uint64_t>;
+#define VYUKOV_PUT(q, item) ((q)->try_push_weak(item))
+#define VYUKOV_GET(q, item) ((q)->try_pop_weak(*(item)))
+RING_BENCH(vyukov, vyukov_ring, new vyukov_ring(QUEUE_CAPACITY), close, VYUKOV_PUT, VYUKOV_GET)
+
 #define CXX_BENCH(impl, item)                                                                                          \
 	UNBOUNDED_BENCH(impl, item, impl##_queue<item>, open<impl##_queue<item>>, close, impl##_put, impl##_get)
 CXX_BENCH(tbb, item_8)
@@ -121,6 +128,9 @@ static const bench_row rows[] = {
     ITEMS_UNBOUNDED_ROW("tbb", tbb_blocking),
     QUEUE_PAIR_ROWS("spsc", "boost", boost_spsc),
     QUEUE_ROWS("ring_uncontended", "ring", "moodycamel", moodycamel_ring, 0, BENCH_WEAKER),
+    QUEUE_ROWS("ring_uncontended", "ring", "vyukov", vyukov, 0, BENCH_PEER),
+    UNTYPED_ROWS("vyukov", vyukov, 0),
+    MPSC_ROWS("vyukov", vyukov),
     UNBOUNDED_ROWS(tbb, BENCH_PEER),
     UNBOUNDED_ROWS(moodycamel, BENCH_WEAKER),
     UNBOUNDED_ROW("mpsc", "tbb", tbb, item_8, mpsc, BENCH_PEER),

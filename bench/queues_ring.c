@@ -37,6 +37,23 @@ static u64_mpmc *fairlead_open(void)
 #define FAIRLEAD_GET(q, item) (u64_mpmc_try_get((q), (item)) == 0)
 RING_BENCH(fairlead, u64_mpmc, fairlead_open(), u64_mpmc_free, FAIRLEAD_PUT, FAIRLEAD_GET)
 
+/* The same by functions, which get the size of the items when the ring is made. */
+#define UNTYPED_PUT(q, item) (fl_mpmc_try_put((q), &(item)) == 0)
+#define UNTYPED_GET(q, item) (fl_mpmc_try_get((q), (item)) == 0)
+RING_BENCH(untyped, fl_mpmc, u64_mpmc_untyped(fairlead_open()), fl_mpmc_free, UNTYPED_PUT, UNTYPED_GET)
+
+static fl_mpmc_unbounded *mpsc_open(void)
+{
+	fl_mpmc_unbounded *q = NULL;
+	if (fl_mpmc_unbounded_create(&q, sizeof(uint64_t), &(fl_mpmc_unbounded_config){.one_consumer = true}))
+		bench_fail("fl_mpmc_unbounded_create");
+	return q;
+}
+
+#define MPSC_PUT(q, item) (fl_mpmc_unbounded_try_put((q), &(item)) == 0)
+#define MPSC_GET(q, item) (fl_mpmc_unbounded_try_get((q), (item)) == 0)
+RING_BENCH(mpsc, fl_mpmc_unbounded, mpsc_open(), fl_mpmc_unbounded_free, MPSC_PUT, MPSC_GET)
+
 /* Concurrency Kit's, of pointers, for one producer and one consumer and for many. */
 typedef struct ck_pointers {
 	ck_ring_t ring;
@@ -65,6 +82,7 @@ static ck_pointers *ck_open(void)
 	}                                                                                                              \
 	RING_BENCH(ck_##kind, ck_pointers, ck_open(), free, ck_##kind##_put, ck_##kind##_get)
 CK_POINTERS(spsc)
+CK_POINTERS(mpsc)
 CK_POINTERS(mpmc)
 
 #define FAIRLEAD_ITEMS(item)                                                                                           \
@@ -131,6 +149,10 @@ static const bench_row rows[] = {
     QUEUE_PAIR_ROWS("spsc", "ck_ring", ck_spsc),
     QUEUE_ROWS("ring_uncontended", "ring", "fairlead", fairlead, 0, BENCH_PEER),
     QUEUE_ROWS("ring_uncontended", "ring", "ck_ring", ck_mpmc, CK_RING_FIXED, BENCH_PEER),
+    UNTYPED_ROWS("fairlead", untyped, 0),
+    UNTYPED_ROWS("ck_ring", ck_mpmc, CK_RING_FIXED),
+    MPSC_ROWS("fairlead", mpsc),
+    MPSC_ROWS("ck_ring", ck_mpsc),
     ITEMS_ROWS("ring", "fairlead", fairlead, 0),
     ITEMS_ROWS("ring", "ck_ring", ck, CK_RING_FIXED),
 };
