@@ -103,8 +103,13 @@ static void overflow_free_signal_stack(void *stack)
 {
 	const stack_t none = {.ss_flags = SS_DISABLE};
 	stack_t now;
-	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack)
-		(void)sigaltstack(&none, NULL);
+	unsigned char *seen = stack;
+	/* in the second round: destructors of the host may still restore it */
+	if (!*seen && (*seen = 1) && pthread_setspecific(overflow_handler.key, stack) == 0)
+		return;
+	/* EPERM: musl's pthread_exit() in a handler on this stack, which stays */
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack && sigaltstack(&none, NULL) != 0)
+		return;
 	fl__sys.unmap(stack, overflow_signal_stack_size());
 }
 
@@ -136,6 +141,18 @@ FL__AT_UNLOAD static void overflow_uninstall(void)
 	    now.sa_sigaction == overflow_on_fault)
 		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
 }
+
+static void overflow_before_fork(void)
+{
+	fl__lock(&overflow_handler.lock);
+}
+
+static void overflow_after_fork(void)
+{
+	fl__unlock(&overflow_handler.lock);
+}
+
+FL__AT_FORK(FL__AT_START, overflow_before_fork, overflow_after_fork, overflow_after_fork)
 
 /* Unless the thread has one. Returns 0, -ENOMEM. */
 static int overflow_give_signal_stack(void)

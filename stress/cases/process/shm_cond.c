@@ -116,6 +116,8 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 
 FL_STRESS_PROCESSES(shm_cond_waiter_killed, brief, patient, signaller, signaller)
 {
+	fl_shm_cond_broadcast(&s->c);
+	FL_FORBIDDEN(fl_shm_cond_destroy(&s->c) != 0, "a dead waiter counts after a signal");
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(s->ready, "all came back");
 }

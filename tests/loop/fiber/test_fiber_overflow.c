@@ -252,14 +252,28 @@ static void count_unmap(void *memory, size_t size)
 	fl_test_real_sys.unmap(memory, size);
 }
 
+static pthread_key_t late_key;
+
+/* Of a key behind the library's: the host restores the signal stack that it saved. */
+static void restore_late(void *ours)
+{
+	stack_t of_sanitizer;
+	FL_OK(sigaltstack(ours, &of_sanitizer));
+	FL_OK(raise(SIGUSR1));
+	if (!(of_sanitizer.ss_flags & SS_DISABLE))
+		FL_OK(sigaltstack(&of_sanitizer, NULL));
+}
+
 static int change_on_thread(void *unused)
 {
+	static stack_t ours;
 	stack_t of_sanitizer;
 	FL_OK(sigaltstack(NULL, &of_sanitizer));
 	change_signal_stack();
 	FL_CHECK(fl__load_relaxed(&mapped) == 1);
-	if (!(of_sanitizer.ss_flags & SS_DISABLE))
-		FL_OK(sigaltstack(&of_sanitizer, NULL));
+	FL_OK(sigaltstack(of_sanitizer.ss_flags & SS_DISABLE ? NULL : &of_sanitizer, &ours));
+	FL_OK(pthread_key_create(&late_key, restore_late));
+	FL_OK(pthread_setspecific(late_key, &ours));
 	return 0;
 }
 
@@ -272,4 +286,5 @@ FL_TEST(fiber_signal_stack_ends_with_its_thread)
 	fl_test_go(&t, change_on_thread, NULL);
 	fl_test_end(&t);
 	assert_int_equal(mapped, 0);
+	FL_OK(pthread_key_delete(late_key));
 }
