@@ -116,6 +116,7 @@ static inline void fl_test_fibers_here(int (*function)(void *), void *args, size
 static inline void fl_test_fibers_begin(fl_test_fibers *t, int (*function)(void *), void *args, size_t size,
                                         size_t count)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* the thread's loop does */
 	*t = (fl_test_fibers){function, args, size, count, {NULL}};
 	fl_test_go(&t->thread, fl_test_fibers_run, t);
 }

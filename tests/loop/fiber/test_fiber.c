@@ -93,5 +93,6 @@ FL_TEST(fiber_backtrace_ends)
 {
 	if (take_backtrace(NULL) < 2)
 		FL_SKIP("no unwind information on this machine");
+	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_IN_RANGE(fl_loop_run(take_backtrace, NULL), 2, 10);
 }

@@ -5,6 +5,8 @@
 
 #include "loop/fiber/stack.h"
 
+FL_ALL_NEED(FL_TEST_EVENTFD) /* the loops do, some in children */
+
 static unsigned devour(unsigned depth);
 static unsigned (*volatile devour_again)(unsigned depth) = devour;
 

@@ -10,6 +10,8 @@
 #include "fl_shm_child.h"
 #include "process/shm/shm_bridge.h"
 
+FL_ALL_NEED(FL_TEST_EVENTFD) /* the fibers' loops do, some in children */
+
 enum fault { NONE, EINTR_ALWAYS, EAGAIN_ALWAYS, SPURIOUS_ALWAYS };
 
 static struct fl__sys real;
