@@ -264,6 +264,7 @@ static int free_the_fiber(void *arg)
 
 FL_TEST(debug_dump_names_the_queue_of_a_fiber)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* before there is a thread */
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct stage s;
 	fl_thread rescue;

@@ -82,6 +82,7 @@ FL_TEST(debug_waits_reports_philosophers)
 
 FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* before there is a thread */
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct table table = {.over = FL_CANCEL_TOKEN_INIT};
 	struct seat seats[SEATS];
@@ -143,6 +144,7 @@ static int join_in_fiber(void *arg)
 
 FL_TEST(debug_waits_reports_join_of_a_fiber)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* before there is a thread */
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
 	fl_thread rescue;
