@@ -2,6 +2,7 @@
 """From Google Benchmark's rows to ratios: medians, and which is ahead."""
 import functools
 import json
+import math
 import statistics
 
 REPETITIONS = 5  # at least: fewer are an error
@@ -164,8 +165,13 @@ def chance(a, b):
     return min(1, 2 * sum(ways(u, len(a), len(b)) for u in range(far + 1)) / total)
 
 
-def differs(a, b, together):
-    """Whether the samples of one of so many rows that are judged together differ from others: the verdict on `a`."""
+def can_differ(rounds, together):
+    """Whether so many samples a side can show a difference in one of so many rows that are judged together."""
+    return rounds > 0 and 2 / math.comb(2 * rounds, rounds) * together < CHANCE
+
+
+def judge(a, b, together):
+    """The verdict on the samples `a` beside `b`, of one of so many rows that are judged together."""
     ratio = statistics.median(a) / statistics.median(b)
     if chance(a, b) * together >= CHANCE or abs(ratio - 1) < LEAST:
         return WITHIN
