@@ -103,10 +103,13 @@ static void overflow_free_signal_stack(void *stack)
 {
 	const stack_t none = {.ss_flags = SS_DISABLE};
 	stack_t now;
-	unsigned char *seen = stack;
+	unsigned char *first_round_done = stack;
 	/* in the second round: destructors of the host may still restore it */
-	if (!*seen && (*seen = 1) && pthread_setspecific(overflow_handler.key, stack) == 0)
-		return;
+	if (!*first_round_done) {
+		*first_round_done = 1;
+		if (pthread_setspecific(overflow_handler.key, stack) == 0)
+			return;
+	}
 	/* EPERM: musl's pthread_exit() in a handler on this stack, which stays */
 	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack && sigaltstack(&none, NULL) != 0)
 		return;

@@ -69,8 +69,8 @@ static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s,
 #define FL__SWITCH_INLINE static inline __attribute__((always_inline, unused))
 
 /*
- * fl__switch_to() and fl__switch_to_plain() suspend the caller in `from` and resume `to`. They return
- * after a switch to `from` on the same thread. They leave errno and the signal mask alone.
+ * fl__switch_to() and fl__switch_to_plain() suspend the caller in `from` and resume `to`. They
+ * return after a switch to `from` on the same thread. They leave errno and the signal mask alone.
  */
 #if defined(FL__SWITCH_UCONTEXT)
 

@@ -39,8 +39,8 @@ struct fl_shm {
 };
 
 /*
- * Gives an empty memfd `size` bytes of real memory: then no access raises SIGBUS. Returns 0; -ENOMEM;
- * or another error of the system.
+ * Gives an empty memfd `size` bytes of real memory: then no access raises SIGBUS. Returns 0;
+ * -ENOMEM; or another error of the system.
  */
 int fl__shm_allocate(int fd, uint64_t size);
 

@@ -525,8 +525,8 @@ FL_STRESS(group_moves, joiner, mover)
 }
 
 /*
- * A join that helps finds a task that a member submits meanwhile, or the submit wakes the join. The
- * joiner is the only worker, which takes no task otherwise.
+ * A join that helps finds a task that a member submits during the join, or the submit wakes the
+ * join. The joiner is the only worker, which takes no task otherwise.
  */
 struct group_offer {
 	struct fl__thread_pool *p;

@@ -77,7 +77,10 @@ static int owned(const struct heap *h)
 	return n;
 }
 
-/* A take after all others, of a map that used() has accepted, gets all free units in one piece, and the lock. */
+/*
+ * A take after all others, of a map that used() has accepted, gets all free units in one piece, and
+ * the lock.
+ */
 static bool is_whole(struct heap *h)
 {
 	struct fl__shm_arena a = open_heap(h);
