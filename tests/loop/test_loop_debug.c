@@ -48,9 +48,12 @@ static int hold_up(void *ns)
 	return 0;
 }
 
+static fl_event held_up;
+
 static void hold_up_in_callback(void *ns)
 {
 	(void)hold_up(ns);
+	fl_event_set(&held_up);
 }
 
 static int start_named(const char *name, fl_fiber_function *function, void *arg)
@@ -68,7 +71,7 @@ static int slow_ones(void *unused)
 	FL_CHECK(heard("fiber dawdler kept the thread for "));
 	fl_loop_timer timer = {0};
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, hold_up_in_callback, &ns);
-	FL_OK(fl_sleep(FL_MS(1)));
+	FL_OK(fl_event_wait(&held_up));
 	FL_CHECK(heard("its callbacks kept the thread for "));
 	FL_OK(fl_loop_debug(fl_loop_current(), NULL));
 	FL_OK(start_named("unseen", hold_up, &ns));
