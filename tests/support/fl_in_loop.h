@@ -12,6 +12,7 @@
 
 #include "core/base/atomic.h"
 #include "loop/to_thread.h"
+#include <sys/eventfd.h>
 
 static inline fl_loop *fl_test_loop(void)
 {
@@ -109,13 +110,16 @@ static inline void fl_test_settle(void)
 }
 
 /*
- * Makes the loop check for events and timers a few times: yields alone may all run between two
- * checks.
+ * Makes the loop check for events and timers a few times, by waits for an event that is there.
+ * Yields may all run between two checks, and a short sleep may be over before the fiber has slept.
  */
 static inline void fl_test_look(void)
 {
+	const int ready = eventfd(1, EFD_CLOEXEC);
+	FL_CHECK(ready >= 0);
 	for (int i = 0; i < 4; i++)
-		FL_OK(fl_sleep_until(fl_after(FL_US(20)), FL_SHIELDED));
+		FL_OK(fl_fd_wait_until(ready, FL_FD_IN, FL_FOREVER, FL_SHIELDED));
+	FL_OK(close(ready));
 }
 
 /* Waits until the loop's own threads sleep: the next fl_to_thread() takes one of them. */
