@@ -473,7 +473,7 @@ FL_TEST(loop_executor_on_join_before_the_first_run_waits)
 
 static int join_on_another_loop(void *e)
 {
-	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -EDEADLK);
+	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	return fl_executor_try_join(e);
 }
 
