@@ -61,13 +61,18 @@ static inline bool fl_test_waits(const fl_stream *s, int direction)
 	return s->io.waiting[direction] != NULL;
 }
 
-/* Two TCP sockets that are connected with each other. */
+/*
+ * Two TCP sockets that are connected with each other. The receive buffer of the second one does not
+ * grow with use, else to 32 MiB: so some MiB fill the connection.
+ */
 static inline void fl_test_tcp(int fds[2])
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof a;
+	const int room = 1 << 20;
 	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FL_CHECK(l >= 0 && bind(l, (struct sockaddr *)&a, size) == 0 && listen(l, 1) == 0);
+	FL_OK(setsockopt(l, SOL_SOCKET, SO_RCVBUF, &room, sizeof room));
 	FL_OK(getsockname(l, (struct sockaddr *)&a, &size));
 	FL_CHECK((fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
 	FL_OK(connect(fds[0], (struct sockaddr *)&a, size));
@@ -153,7 +158,7 @@ static inline void fl_test_each_write_gives(fl_stream *s, int error)
 	FL_RC(fl_stream_writev_until(s, &part, 1, 0, NULL), error);
 }
 
-/* Writes as long as there is room: how many bytes. */
+/* Writes until there is no room: how many bytes. A late acknowledgement of TCP makes some again. */
 static inline size_t fl_test_fill(fl_stream *s)
 {
 	static const char zeros[65536];
