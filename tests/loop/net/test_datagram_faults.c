@@ -11,21 +11,25 @@ static char local[] = "127.0.0.1", letter[] = "x", word[] = "many";
 
 /* ---- ICMP */
 
-/* An address of the loopback at which no socket is open; nobody gets its port by chance soon. */
-static fl_datagram_address nobody(const char *host)
+/*
+ * A socket that is connected with itself: datagrams of others find no socket at its address. No
+ * other program gets the port meanwhile.
+ */
+static fl_datagram *nobody(const char *host, fl_datagram_address *at)
 {
 	fl_datagram *d = fl_test_udp(host);
-	const fl_datagram_address a = fl_test_address_of(d);
-	fl_datagram_free(d);
-	return a;
+	*at = fl_test_address_of(d);
+	FL_OK(fl_datagram_connect(d, at));
+	return d;
 }
 
 /* icmp_kills_server: of a socket that is not connected nobody hears, and it serves on. */
 static int dead_client(void *host)
 {
 	char got[8];
-	fl_datagram *d = fl_test_udp(host), *client = fl_test_udp(host);
-	const fl_datagram_address gone = nobody(host), to = fl_test_address_of(client);
+	fl_datagram_address gone;
+	fl_datagram *d = fl_test_udp(host), *client = fl_test_udp(host), *none = nobody(host, &gone);
+	const fl_datagram_address to = fl_test_address_of(client);
 	for (int i = 0; i < 10; i++) {
 		fl_test_sends(d, "answer", &gone);
 		FL_RC(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
@@ -34,6 +38,7 @@ static int dead_client(void *host)
 	}
 	fl_datagram_free(d);
 	fl_datagram_free(client);
+	fl_datagram_free(none);
 	return 0;
 }
 
@@ -54,9 +59,9 @@ FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 	char got[8];
 	unsigned sent;
 	fl_datagram_message m[2] = {{.data = got, .size = 1}, {.data = got, .size = 1}};
-	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = fl_test_udp("127.0.0.1");
-	const fl_datagram_address to = fl_test_address_of(peer), own = fl_test_address_of(d);
-	fl_datagram_free(peer);
+	fl_datagram_address to;
+	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = nobody("127.0.0.1", &to);
+	const fl_datagram_address own = fl_test_address_of(d);
 	FL_OK(fl_datagram_connect(d, &to));
 	FL_OK(fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_send(d, "x", 1), -ECONNREFUSED); /* this one was not sent */
@@ -84,8 +89,7 @@ FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 	FL_RC(fl_datagram_try_receive(d, got, 1, NULL), -EAGAIN);
 	FL_OK(fl_datagram_send(d, "x", 1));
 	FL_RC(fl_datagram_receive_many(d, m, 2), -ECONNREFUSED);
-	FL_OK(
-	    fl_datagram_open_udp(&peer, "127.0.0.1", ntohs(((const struct sockaddr_in *)&to.system)->sin_port), NULL));
+	FL_OK(fl_datagram_disconnect(peer));
 	FL_OK(fl_datagram_send(d, "here", 4));
 	fl_test_gets(peer, "here", &own);
 	fl_datagram_free(peer);
@@ -101,11 +105,11 @@ static int named_peers(void *host)
 	char got[8];
 	fl_datagram_address from, dead[DEAD];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
-	fl_datagram *d = NULL, *alive = fl_test_udp(at);
+	fl_datagram *d = NULL, *alive = fl_test_udp(at), *none[DEAD];
 	const fl_datagram_address to = fl_test_address_of(alive);
 	FL_OK(fl_datagram_open_udp(&d, host, 0, &c));
 	FL_EACH (i, dead)
-		dead[i] = nobody(at);
+		none[i] = nobody(at, &dead[i]);
 	FL_EACH (i, dead) {
 		fl_test_sends(d, "x", &dead[i]);
 		fl_test_sends(d, "x", &to);
@@ -131,6 +135,8 @@ static int named_peers(void *host)
 	fl_test_sends(alive, "data", &own);
 	FL_RC(fl_datagram_receive_until(d, got, 8, &from, 0, NULL), -ECONNREFUSED);
 	fl_test_gets(d, "data", &to); /* an error hides no datagram */
+	FL_EACH (i, none)
+		fl_datagram_free(none[i]);
 	fl_datagram_free(d);
 	fl_datagram_free(alive);
 	return 0;
