@@ -249,6 +249,18 @@ CONFORMANCE_FN void await_event(fl_shm_event *event)
 	FL_OK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED));
 }
 
+/*
+ * For a task: until the event is set, or the task is asked to stop. In slices: a worker that sleeps
+ * for some milliseconds dozes, and another one runs what is pending.
+ */
+CONFORMANCE_FN int await_in_slices(const fl_shm_event *event)
+{
+	int rc = 0;
+	while (rc == 0 && !fl_shm_event_is_set(event))
+		rc = fl_sleep(FL_MS(1));
+	return rc;
+}
+
 /* A task that holds its worker: it reports that it runs, and returns when it is released. */
 struct gate {
 	fl_shm_event entered, open;

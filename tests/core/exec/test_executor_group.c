@@ -55,7 +55,7 @@ FL_TASK_STATIC(wait_for_cancel, struct gate *, int)
 {
 	*result = 1;
 	set_event(&(*arg)->entered);
-	return fl_shm_event_wait(&(*arg)->open);
+	return await_in_slices(&(*arg)->open);
 }
 
 CONFORMANCE_GROUP(group_first_error_cancels_the_others, 2)

@@ -195,7 +195,7 @@ FL_TASK_STATIC(visit, struct visit, int)
 	if (!arg->gate)
 		return 0;
 	set_event(&arg->gate->entered);
-	return fl_shm_event_wait(&arg->gate->open);
+	return await_in_slices(&arg->gate->open);
 }
 
 enum { VISITS = 6 };
