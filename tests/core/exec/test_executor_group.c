@@ -381,9 +381,10 @@ CONFORMANCE_GROUP(group_task_that_is_too_late_fails, 1)
 	 * cancelled with it.
 	 */
 	struct gate *gate = new_gate();
-	FL_OK(
-	    wait_for_cancel_group_submit_with(g, gate, &result, &(fl_submit_config){.deadline = fl_after(FL_MS(20))}));
-	FL_OK(wait_for_cancel_group_submit(g, gate, &result));
+	const int64_t deadline = fl_after(FL_MS(20));
+	FL_OK(wait_for_cancel_group_submit_with(g, gate, &result, &(fl_submit_config){.deadline = deadline}));
+	const int rc = wait_for_cancel_group_submit(g, gate, &result);
+	assert_true(rc == 0 || (rc == -ECANCELED && fl_now() >= deadline)); /* on a slow machine */
 	FL_RC(fl_group_join(g), -ETIMEDOUT);
 	assert_int_equal(fl_group_failed_index(g), 0);
 	assert_int_equal(result, 16);
