@@ -34,10 +34,8 @@ struct seam_sleeper {
 
 static struct fl__sys seam_real;
 static _Thread_local struct seam_fault seam_alloc_fault, seam_thread_fault;
-static long seam_live;            /* allocations that are not freed; atomic */
-static unsigned seam_threads;     /* threads that were started; atomic */
-static unsigned seam_wakes;       /* calls of futex_wake, of all threads; atomic */
-static unsigned seam_lock_sleeps; /* sleeps for a lock of the library, no waits; atomic */
+static long seam_live;        /* allocations that are not freed; atomic */
+static unsigned seam_threads; /* threads that were started; atomic */
 static pthread_mutex_t seam_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seam_sleeper *seam_first; /* guarded by seam_lock */
 
@@ -85,10 +83,8 @@ static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t dead
 {
 	/* Of lib/core/wait/thread_parker.c; other words are locks of the library, not waits. */
 	enum { ASLEEP = 3 };
-	if (expected != ASLEEP) {
-		__atomic_fetch_add(&seam_lock_sleeps, 1, __ATOMIC_RELAXED);
+	if (expected != ASLEEP)
 		return seam_real.futex_wait(word, expected, deadline);
-	}
 	struct seam_sleeper me = {word, expected, NULL, NULL};
 	pthread_mutex_lock(&seam_lock);
 	me.next = seam_first;
@@ -111,7 +107,6 @@ static int seam_futex_wake(const uint32_t *word, int n)
 	seam_on_wake = NULL;
 	if (hook)
 		hook();
-	__atomic_fetch_add(&seam_wakes, 1, __ATOMIC_RELAXED);
 	return seam_real.futex_wake(word, n);
 }
 
