@@ -87,10 +87,20 @@ static int look_and_wake(const uint32_t *word, int n)
 	return fl_test_real_sys.futex_wake(word, n);
 }
 
+/* The waiter goes on after the look, also if the unlock comes before its sleep. */
+static int sleep_until_looked(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
+	while (fl__load_relaxed(&awaited_rc) == 1)
+		sched_yield();
+	return rc;
+}
+
 FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 {
 	FL_FAULTS();
 	fl__sys.futex_wake = look_and_wake;
+	fl__sys.futex_wait = sleep_until_looked;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
 	fl_test_begin_wait(&c, fl_test_lock, &mutex_awaited);
