@@ -38,6 +38,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../base/sys.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/barrier.h>
@@ -229,7 +230,9 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 		if (acting == 0)
 			/* the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
-		fl__lot_add(&lot, &node);
+		fl__lot_add_together(&lot, &node);
+		/* While yields are barred, a spin keeps its CPU from the missing parties. */
+		wait.no_spin = b->parties_ - b->arrived_ > 1 && fl__yields_are_barred(fl__sys.now());
 	}
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)

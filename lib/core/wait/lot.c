@@ -67,6 +67,7 @@ enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
+	uint32_t shared;         /* of fl__lot_add_together(): the number of wakes */
 	struct fl__node *queues; /* the first nodes, linked by `above` and `below` */
 };
 
@@ -121,6 +122,13 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_insert(lot, node, NULL);
+}
+
+void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
+{
+	if (node->wait->ctx->ops == &fl__thread_parker)
+		node->wait->shared = &lot->bucket->shared;
+	fl__lot_add(lot, node);
 }
 
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
@@ -342,12 +350,19 @@ void fl__lot_close(struct fl__lot *lot)
 
 static void lot_unpark_all(const struct fl__lot *lot, bool in_handler)
 {
+	uint32_t *const together = lot->bucket ? &lot->bucket->shared : NULL;
+	bool sleep = false; /* threads that share this futex, and were unparked */
 	for (struct fl__node *next, *node = lot->taken; node; node = next) {
 		next = node->then;
 		const struct fl__ctx_ops *ops = node->wait->ctx->ops;
 		/* The last access (invariant 3). */
-		(in_handler ? ops->unpark_in_handler : ops->unpark)(node->wait);
+		if (together && node->wait->shared == together)
+			sleep |= fl__thread_unpark(node->wait);
+		else
+			(in_handler ? ops->unpark_in_handler : ops->unpark)(node->wait);
 	}
+	if (sleep)
+		fl__thread_wake_together(together);
 }
 
 void fl__lot_unpark(struct fl__lot *lot)

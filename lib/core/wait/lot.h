@@ -37,6 +37,7 @@ struct fl__wait {
 	/* A value below, or the woken struct fl__node * (lot.c). */
 	uintptr_t decision;
 	const void *object; /* what it is for: fl__wait_awaited() */
+	uint32_t *shared;   /* fl__lot_add_together(): the futex of the thread; else NULL */
 	uint32_t park_word; /* the parker's; of the wait, since waits nest */
 	int16_t waker_cpu;  /* of the thread that unparked this thread; negative: unknown */
 	uint8_t kind;       /* of `object` */
@@ -86,6 +87,11 @@ static inline void fl__node_unlink(const struct fl__node *node)
 	node->prev->next = node->next;
 }
 
+/* Unparks a thread without a wake of its futex. True: the thread may be asleep. */
+bool fl__thread_unpark(struct fl__wait *wait);
+/* Wakes the threads that share a futex, after their unparks. */
+void fl__thread_wake_together(uint32_t *shared);
+
 struct fl__bucket;
 
 /* Lives in the stack frame of the caller of open. */
@@ -103,6 +109,9 @@ void fl__lot_open(struct fl__lot *lot, const void *key);
 /* Enqueues `node` last. The caller sets `observer`. */
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 #define FL__NODE(w) ((struct fl__node){.wait = (w)})
+
+/* As fl__lot_add(), for waiters that are woken together: their threads share a futex. */
+void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node);
 
 /*
  * Dequeues waiters, oldest first, and wakes each that has not given up, until `max` were woken.

@@ -12,6 +12,11 @@
  * address: the memory may be freed (EFAULT), or be another futex, whose sleepers tolerate the
  * spurious wakeup. ASLEEP differs from the values of lock.c's words, for debuggers.
  *
+ * Waiters that are woken together share a futex in the static parking lot: one system call wakes all,
+ * and spuriously the sleepers of other such waits in the bucket. The waking thread unparks all, then
+ * changes the futex's word, then wakes. A sleeper reads the futex's word before its own: if it is
+ * not yet unparked, the wake, or the change, is still to come.
+ *
  * The spin before the sleep (docs/design.md, "Parking"). The partner is the thread that ends the
  * wait. A spin has two phases, which adapt to earlier spins of the context:
  *
@@ -43,6 +48,7 @@
 #include "lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
+#include <limits.h>
 
 enum { PARKER_EMPTY = 0, PARKER_UNPARKED = 1, PARKER_ASLEEP = 3 };
 enum { PARKER_POLLS_LEAST = 4, PARKER_POLLS_MOST = 64, PARKER_TRIAL = 64 };
@@ -109,9 +115,11 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
 	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
 	bool unparked = false, dozes = false;
-	while (!(unparked = parker_is_unparked(wait))) {
+	const uint32_t *futex = wait->shared ? wait->shared : &wait->park_word;
+	/* the futex first; pairs with fl__thread_wake_together() */
+	for (uint32_t seen; seen = fl__load_acquire(futex), !(unparked = parker_is_unparked(wait));) {
 		/* The loop checks the word and the clock, not the result. */
-		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, fl__min_deadline(deadline, doze_at));
+		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
 		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* as above */
@@ -138,12 +146,29 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 	return 0;
 }
 
-static void parker_unpark(struct fl__wait *wait)
+bool fl__thread_unpark(struct fl__wait *wait)
 {
 	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* a hint */
 		wait->waker_cpu = (int16_t)fl__sys.cpu();
 	/* what the waking thread wrote; pairs with parker_park(). The last access. */
-	if (fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP)
+	return fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP;
+}
+
+void fl__thread_wake_together(uint32_t *shared)
+{
+	/* a sleeper that sees this number sees the unparks */
+	(void)fl__add_release(shared, 1);
+	(void)fl__sys.futex_wake(shared, INT_MAX);
+}
+
+static void parker_unpark(struct fl__wait *wait)
+{
+	uint32_t *const shared = wait->shared;
+	if (!fl__thread_unpark(wait))
+		return;
+	if (shared)
+		fl__thread_wake_together(shared);
+	else
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 
