@@ -330,6 +330,7 @@ static void fork_beside_a_locked_stream(void *unused)
 	const fl_process_config config = {
 	    .task = &process_ends, .arg = &(struct ending){0, 0, 0}, .method = FL_PROCESS_FORK};
 	lock_stdout_for_ever();
+	process_await_last_thread();
 	_exit(process_run(&config).code);
 }
 

@@ -358,6 +358,7 @@ FL_TEST(process_fork_says_what_the_system_said)
 	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
 	expect_no_child();
 	fl__helpers_end(); /* closes what is left of earlier cases */
+	process_await_last_thread();
 	const size_t fds = fl_test_fds();
 	PROCESS_LOG();
 	fl__process_sys.fork = fail_again;
@@ -374,6 +375,7 @@ FL_TEST(process_fork_says_what_the_system_said)
 	process_heal(&process_real);
 	process_log_has("fork() failed");
 	fl__helpers_end();
+	process_await_last_thread();
 	assert_int_equal(fl_test_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), 0);
 	FL_OK(start(&fork));
@@ -418,7 +420,7 @@ FL_TEST(process_start_without_memory)
 	const size_t fds = fl_test_fds();
 	const long live = seam_live_allocs();
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
-		if (!process_can(m))
+		if (!process_is_ready(m))
 			continue;
 		const fl_process_config task = {.task = &process_adds, .arg = &(int){0}, .method = m};
 		const fl_process_config program = {.program = "true"};
@@ -500,6 +502,7 @@ FL_TEST(process_fork_with_ignored_children)
 	fl_process_status status;
 	real_pidfd = process_real.pidfd;
 	fl__process_sys.pidfd = pidfd_in_no_hurry;
+	process_await_last_thread();
 	sigaction(SIGCHLD, &ignore, &before);
 	int started = fl_process_start(
 	    &p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = FL_PROCESS_FORK});

@@ -10,6 +10,7 @@
 #include "fl_emulated.h"
 
 #include "core/base/atomic.h"
+#include "process/fd_watcher.h"
 #include "process/fork_server.h"
 #include "process/process_sys.h"
 #include <dirent.h>
@@ -47,10 +48,25 @@ PROCESS_FN fl_process *process_started(const fl_process_config *config)
 	return p;
 }
 
+/* The kernel counts a joined thread for a moment more. FL_PROCESS_FORK is refused as long. */
+PROCESS_FN void process_await_last_thread(void)
+{
+	FL_WAIT_FOR(fl__process_sys.count_threads() == 1 + (int)fl__fd_watcher_threads());
+}
+
+/* False: the method is impossible here. For a process that has joined all its threads. */
+PROCESS_FN bool process_is_ready(fl_process_method method)
+{
+	const bool can = process_can(method);
+	if (can && method == FL_PROCESS_FORK)
+		process_await_last_thread();
+	return can;
+}
+
 /* Each way to start a task, if it is possible here. */
 #define PROCESS_EACH_METHOD(m)                                                                                         \
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)                                  \
-		if (process_can(m))
+		if (process_is_ready(m))
 
 /* How many children the threads of a process have, zombies too. */
 PROCESS_FN size_t process_children_of(int pid)
