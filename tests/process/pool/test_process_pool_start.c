@@ -502,7 +502,11 @@ FL_TEST(process_pool_resized_while_a_worker_starts)
 	FL_WAIT_FOR(fl_test_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
 	FL_OK(kill(fork_server, SIGCONT));
-	FL_WAIT_FOR(fl_test_fds() == fds); /* it has been, and was sent home */
+	/*
+	 * The worker has been started, and was sent home. Fewer: the watcher has closed the pidfd of a
+	 * fork server that an earlier case killed.
+	 */
+	FL_WAIT_FOR(fl_test_fds() <= fds);
 	FL_WAIT_FOR(process_children_of(fork_server) == 1);
 	assert_int_equal(process_pool_size(e), 1);
 	process_pool_let_go(gate, held);
